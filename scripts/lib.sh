@@ -1,0 +1,31 @@
+# Shared by the set-up scripts: where things are kept, and how progress is told.
+# shellcheck shell=bash
+set -euo pipefail
+
+PROJECT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Downloads and unpacked third-party trees live outside the checkout, so that a
+# fresh clone on the same machine finds them.
+CACHE_DIR=${OUTLOOK_BRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/outlook-bridge}
+ODOO_SERIES=19.0
+ODOO_ROOT=$CACHE_DIR/odoo-$ODOO_SERIES
+VENV_DIR=$CACHE_DIR/venv
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+fail() { printf '\033[31merror:\033[0m %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else fail "root rights are needed for '$*': run as root or install sudo"
+  fi
+}
+
+# Runs one set-up step at a time per cache folder, however many checkouts share it.
+with_cache_lock() {
+  mkdir -p "$CACHE_DIR"
+  local lock
+  exec {lock}>"$CACHE_DIR/.lock"
+  flock "$lock"
+  "$@"
+  exec {lock}>&-
+}

@@ -1,0 +1,627 @@
+//! The description of an event, as HTML.
+//!
+//! Both sides rewrite what they are given: Outlook returns a whole document with Exchange's own wrappers, Odoo
+//! sanitises. So bodies are never compared as strings but by what a reader sees ([`same_meaning`]). And Outlook
+//! keeps the way into a Teams meeting as text in the body: written without it, the meeting is no longer online
+//! (page *event: update*). That block is no text of the user's; it stays in Outlook and is cut off elsewhere.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use ammonia::Builder;
+
+/// Whether a reader would see no difference: the same words in the same lines, lists and table cells, with the same
+/// emphasis, links and images. Wrappers, white space, empty lines, the spelling of characters and tags, styles,
+/// classes and the Teams block do not count; neither does it that an address is written as a link to itself.
+pub fn same_meaning(a: &str, b: &str) -> bool {
+    a == b || reading(a) == reading(b)
+}
+
+/// The user's own HTML out of a full document: sanitised, without wrappers and without the Teams block. Empty if
+/// there is nothing to read.
+pub fn inner(html: &str) -> String {
+    let own = without_teams_block(html);
+    if reading_of_own(&own).is_empty() {
+        return String::new();
+    }
+    let clean = FOR_PEOPLE.clean(&own).to_string();
+    let mut rest = clean.trim();
+    while let Some(shorter) = rest.strip_suffix("<br>") {
+        rest = shorter.trim_end();
+    }
+    rest.to_owned()
+}
+
+/// The part of an Outlook body by which people join a Teams meeting, if there is one: from the line of underscores
+/// above it to the line below it, or to the end of the document.
+pub fn teams_block(html: &str) -> Option<&str> {
+    teams_range(html).and_then(|range| html.get(range))
+}
+
+/// What to write to Outlook so that it says `user_html` and keeps the Teams block of `outlook_now`, its present
+/// body. Where Outlook says the same already, its body is returned as it is.
+pub fn with_teams_block(user_html: &str, outlook_now: &str) -> String {
+    match teams_block(outlook_now) {
+        None => user_html.to_owned(),
+        Some(_) if same_meaning(user_html, outlook_now) => outlook_now.to_owned(),
+        // Sanitised, so that nothing left open by the user's HTML swallows the block.
+        Some(block) => format!("{}<br>\n{block}", inner(user_html)),
+    }
+}
+
+/// Plain text as HTML.
+pub fn from_text(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    escaped.lines().collect::<Vec<_>>().join("<br>")
+}
+
+static FOR_READING: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::default();
+    builder
+        .add_clean_content_tags(["title"])
+        .add_url_schemes(["cid", "data"])
+        .link_rel(None)
+        .rm_generic_attributes(["lang", "title"])
+        .attribute_filter(|tag, name, value| match (tag, name) {
+            ("img", "src") if value.starts_with("data:image/") => Some(Cow::Borrowed(value)),
+            (_, "href" | "src" | "cite") if starts_with_data(value) => None,
+            _ => Some(Cow::Borrowed(value)),
+        });
+    builder
+});
+
+static FOR_PEOPLE: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::default();
+    builder
+        .add_clean_content_tags(["title"])
+        .add_url_schemes(["cid", "data"])
+        .link_rel(None)
+        .rm_generic_attributes(["lang"])
+        .add_generic_attributes(["style"])
+        .filter_style_properties(HashSet::from([
+            "background-color",
+            "color",
+            "font-size",
+            "font-style",
+            "font-weight",
+            "text-align",
+            "text-decoration",
+            "width",
+        ]))
+        .attribute_filter(|tag, name, value| match (tag, name) {
+            ("img", "src") if value.starts_with("data:image/") => Some(Cow::Borrowed(value)),
+            (_, "href" | "src" | "cite") if starts_with_data(value) => None,
+            (_, "style") if value.is_empty() => None,
+            _ => Some(Cow::Borrowed(value)),
+        });
+    builder
+});
+
+/// A `data:` address can be a page of its own; it is let through for images alone.
+fn starts_with_data(value: &str) -> bool {
+    let start: String = value.chars().filter(|c| !c.is_whitespace() && !c.is_control()).take(5).collect();
+    start.eq_ignore_ascii_case("data:")
+}
+
+// ---- what a reader sees --------------------------------------------------------------------------------------
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Look {
+    bold: bool,
+    italic: bool,
+    underlined: bool,
+    struck: bool,
+    heading: u8,
+    link: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seen {
+    Text(Look, String),
+    Image { src: String, link: Option<String> },
+    Space,
+    Line,
+    Item,
+    Cell,
+    Rule,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    Nothing,
+    Space,
+    Line,
+}
+
+struct Reader {
+    seen: Vec<Seen>,
+    gap: Gap,
+    bold: usize,
+    italic: usize,
+    underlined: usize,
+    struck: usize,
+    headings: Vec<u8>,
+    links: Vec<Option<String>>,
+}
+
+fn reading(html: &str) -> Vec<Seen> {
+    reading_of_own(&without_teams_block(html))
+}
+
+fn reading_of_own(html: &str) -> Vec<Seen> {
+    // What comes out is well formed: every tag closed, attributes in double quotes, four entities in all.
+    let clean = FOR_READING.clean(html).to_string();
+    let mut reader = Reader {
+        seen: Vec::new(),
+        gap: Gap::Nothing,
+        bold: 0,
+        italic: 0,
+        underlined: 0,
+        struck: 0,
+        headings: Vec::new(),
+        links: Vec::new(),
+    };
+    let mut rest = clean.as_str();
+    while !rest.is_empty() {
+        if let Some(tag) = rest.strip_prefix('<') {
+            let end = tag_end(tag);
+            reader.tag(&tag[..end]);
+            rest = tag.get(end + 1..).unwrap_or_default();
+        } else {
+            let end = rest.find('<').unwrap_or(rest.len());
+            reader.text(&plain(&rest[..end]));
+            rest = &rest[end..];
+        }
+    }
+    for seen in &mut reader.seen {
+        if let Seen::Text(look, text) = seen
+            && look.link.as_deref().is_some_and(|link| is_link_to_itself(link, text))
+        {
+            look.link = None;
+        }
+    }
+    reader.seen
+}
+
+/// Where the tag that `text` begins with (behind its `<`) ends: the `>` outside quotes.
+fn tag_end(text: &str) -> usize {
+    let mut quoted = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '>' if !quoted => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Resolves the entities that the serialiser writes.
+fn plain(text: &str) -> String {
+    text.replace("&nbsp;", "\u{a0}")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&")
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
+    let value = tag.get(start..)?;
+    Some(plain(&value[..value.find('"').unwrap_or(value.len())]).trim().to_owned())
+}
+
+fn is_link_to_itself(link: &str, text: &str) -> bool {
+    let bare = |address: &str| {
+        let address = address.strip_prefix("mailto:").unwrap_or(address);
+        let address = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).unwrap_or(address);
+        address.trim_end_matches('/').to_lowercase()
+    };
+    bare(link) == bare(text)
+}
+
+impl Reader {
+    fn tag(&mut self, tag: &str) {
+        let (opens, tag) = match tag.strip_prefix('/') {
+            Some(name) => (false, name),
+            None => (true, tag),
+        };
+        let name = tag.split([' ', '/']).next().unwrap_or_default();
+        let count = |counter: &mut usize| {
+            *counter = if opens { *counter + 1 } else { counter.saturating_sub(1) };
+        };
+        match name {
+            "b" | "strong" => count(&mut self.bold),
+            "i" | "em" => count(&mut self.italic),
+            "u" | "ins" => count(&mut self.underlined),
+            "s" | "strike" | "del" => count(&mut self.struck),
+            "a" if opens => self.links.push(attribute(tag, "href").filter(|link| !link.is_empty())),
+            "a" => {
+                self.links.pop();
+            }
+            "img" => {
+                if let Some(src) = attribute(tag, "src").filter(|src| !src.is_empty()) {
+                    let link = self.links.last().cloned().flatten();
+                    self.put(Seen::Image { src, link });
+                }
+            }
+            "br" => self.gap = Gap::Line,
+            "hr" => {
+                self.gap = Gap::Line;
+                self.put(Seen::Rule);
+                self.gap = Gap::Line;
+            }
+            "li" | "td" | "th" => {
+                self.gap = Gap::Line;
+                if opens {
+                    self.put(if name == "li" { Seen::Item } else { Seen::Cell });
+                }
+            }
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.gap = Gap::Line;
+                if opens {
+                    self.headings.push(name.as_bytes()[1] - b'0');
+                } else {
+                    self.headings.pop();
+                }
+            }
+            "p" | "div" | "ul" | "ol" | "dl" | "dt" | "dd" | "table" | "thead" | "tbody" | "tr" | "caption"
+            | "blockquote" | "pre" | "article" | "aside" | "center" | "details" | "figcaption" | "figure"
+            | "footer" | "header" | "hgroup" | "nav" | "summary" => self.gap = Gap::Line,
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        let look = Look {
+            bold: self.bold > 0,
+            italic: self.italic > 0,
+            underlined: self.underlined > 0,
+            struck: self.struck > 0,
+            heading: self.headings.last().copied().unwrap_or_default(),
+            link: self.links.last().cloned().flatten(),
+        };
+        let mut word = String::new();
+        for c in text.chars() {
+            if c.is_whitespace() {
+                self.word(&look, &mut word);
+                self.gap = self.gap.max(Gap::Space);
+            } else if !matches!(c, '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}') {
+                word.push(c);
+            }
+        }
+        self.word(&look, &mut word);
+    }
+
+    fn word(&mut self, look: &Look, word: &mut String) {
+        if word.is_empty() {
+            return;
+        }
+        if self.gap == Gap::Nothing
+            && let Some(Seen::Text(last, text)) = self.seen.last_mut()
+            && last == look
+        {
+            text.push_str(word);
+            word.clear();
+        } else {
+            self.put(Seen::Text(look.clone(), std::mem::take(word)));
+        }
+    }
+
+    fn put(&mut self, seen: Seen) {
+        let at_start = matches!(self.seen.last(), None | Some(Seen::Line | Seen::Item | Seen::Cell));
+        match self.gap {
+            Gap::Line if !at_start => self.seen.push(Seen::Line),
+            Gap::Space if !at_start => self.seen.push(Seen::Space),
+            _ => {}
+        }
+        self.gap = Gap::Nothing;
+        self.seen.push(seen);
+    }
+}
+
+// ---- the Teams block -----------------------------------------------------------------------------------------
+
+/// Where Teams meetings are joined: work, personal, the newer address, and the clouds of the US government.
+const TEAMS_HOSTS: [&str; 5] = [
+    "teams.microsoft.com",
+    "teams.live.com",
+    "teams.cloud.microsoft",
+    "teams.microsoft.us",
+    "teams.microsoftonline.cn",
+];
+/// Teams draws lines of eighty.
+const LINE: usize = 20;
+
+fn without_teams_block(html: &str) -> Cow<'_, str> {
+    match teams_range(html) {
+        Some(range) => Cow::Owned([&html[..range.start], &html[range.end..]].concat()),
+        None => Cow::Borrowed(html),
+    }
+}
+
+/// The bytes of the block. Positions in the lowered text are those in the text, as only ASCII is lowered.
+fn teams_range(html: &str) -> Option<Range<usize>> {
+    if !TEAMS_HOSTS.iter().any(|host| html.contains(host)) {
+        return None;
+    }
+    let lower = html.to_ascii_lowercase();
+    let lines = underscore_lines(&lower);
+    for join in join_links(&lower) {
+        let start = match lines.iter().rev().find(|line| line.end <= join) {
+            Some(line) => outer_start(&lower, line),
+            None => match lower[..join].find("me-email-text") {
+                Some(marker) => lower[..marker].rfind('<')?,
+                None => continue,
+            },
+        };
+        let end = match lines.iter().find(|line| line.start > join) {
+            Some(line) => closed_end(&lower, start, line.end),
+            None => lower[join..].find("</body").map_or(lower.len(), |at| join + at),
+        };
+        return Some(start..end);
+    }
+    None
+}
+
+fn underscore_lines(text: &str) -> Vec<Range<usize>> {
+    let mut lines = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text[at..].find('_').map(|i| at + i) {
+        let length = text[start..].bytes().take_while(|b| *b == b'_').count();
+        at = start + length;
+        if length >= LINE {
+            lines.push(start..at);
+        }
+    }
+    lines
+}
+
+/// The positions of links that join a meeting, also inside Outlook's Safe Links.
+fn join_links(lower: &str) -> Vec<usize> {
+    let mut links: Vec<usize> = TEAMS_HOSTS
+        .iter()
+        .flat_map(|host| lower.match_indices(host))
+        .filter(|(at, host)| {
+            let path = &lower[at + host.len()..];
+            let path = path.split(['"', '\'', '<', '>', ' ']).next().unwrap_or_default();
+            ["meetup-join", "/meet/", "%2fmeet%2f"].iter().any(|word| path.contains(word))
+        })
+        .map(|(at, _)| at)
+        .collect();
+    links.sort_unstable();
+    links
+}
+
+/// The start of a line of underscores together with the elements that hold nothing else.
+fn outer_start(text: &str, line: &Range<usize>) -> usize {
+    let mut start = line.start;
+    let mut after = text[line.end..].trim_start();
+    while let Some(tag) = after.strip_prefix("</") {
+        let Some(end) = tag.find('>') else { break };
+        let before = text[..start].trim_end();
+        let Some(open) = before.strip_suffix('>').and_then(|b| b.rfind('<')) else { break };
+        let name = before[open + 1..].split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        if name.is_empty() || name != tag[..end].trim() {
+            break;
+        }
+        start = open;
+        after = tag[end + 1..].trim_start();
+    }
+    start
+}
+
+/// The end of the block whose last line of underscores ends at `line_end`, with the end tags that belong to
+/// elements opened since `start`.
+fn closed_end(text: &str, start: usize, line_end: usize) -> usize {
+    let void = ["br", "hr", "img", "meta", "input", "wbr", "col", "link", "area"];
+    let mut open: Vec<&str> = Vec::new();
+    for piece in text[start..line_end].split('<').skip(1) {
+        let (closes, piece) = match piece.strip_prefix('/') {
+            Some(rest) => (true, rest),
+            None => (false, piece),
+        };
+        let name = piece.split(|c: char| !(c.is_ascii_alphanumeric() || c == ':')).next().unwrap_or_default();
+        if closes {
+            if let Some(at) = open.iter().rposition(|o| *o == name) {
+                open.truncate(at);
+            }
+        } else if !name.is_empty() && !void.contains(&name) {
+            open.push(name);
+        }
+    }
+    let mut end = line_end;
+    while let Some(name) = open.pop() {
+        let rest = text[end..].trim_start();
+        let Some(tag) = rest.strip_prefix("</").and_then(|r| r.strip_prefix(name)) else { break };
+        let Some(tag) = tag.trim_start().strip_prefix('>') else { break };
+        end = text.len() - tag.len();
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LINK: &str = "https://teams.microsoft.com/l/meetup-join/19%3ameeting_x%40thread.v2/0?context=%7b%7d";
+
+    fn block() -> String {
+        let line = "_".repeat(80);
+        format!(
+            "<div style=\"width:100%; height:20px\"><span style=\"white-space:nowrap; opacity:.36\">{line}</span>\r\n\
+             </div>\r\n<div class=\"me-email-text\" lang=\"en-US\" style=\"color:#252424\">\r\n\
+             <div><span>Microsoft Teams meeting</span> </div>\r\n\
+             <a class=\"me-email-headline\" href=\"{LINK}\" target=\"_blank\">Click here to join the meeting</a>\r\n\
+             </div>\r\n<div style=\"width:100%\"><span>{line}</span>\r\n</div>"
+        )
+    }
+
+    fn document(inside: &str) -> String {
+        format!(
+            "<html><head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">\r\n\
+             <meta name=\"Generator\" content=\"Microsoft Exchange Server\">\r\n<!-- converted from text -->\
+             <style><!-- .EmailQuote {{ margin-left: 1pt }} --></style></head>\r\n<body>\r\n{inside}\r\n</body>\r\n</html>\r\n"
+        )
+    }
+
+    fn escape(text: &str) -> String {
+        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    }
+
+    fn fragment() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            4 => "[a-zA-Zäß0-9 <>&\"'_\u{a0}]{0,10}".prop_map(|t| escape(&t)),
+            1 => Just("<br>".to_owned()),
+            1 => Just("<hr>".to_owned()),
+            1 => Just("<img src=\"https://x.example/a.png\" alt=\"\">".to_owned()),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inside| {
+            let many = prop::collection::vec(inside, 0..4).prop_map(|v| v.concat());
+            (many, 0usize..8).prop_map(|(inside, kind)| match kind {
+                0 => format!("<p>{inside}</p>"),
+                1 => format!("<div class=\"x\">{inside}</div>"),
+                2 => format!("<b>{inside}</b>"),
+                3 => format!("<em style=\"color: red\">{inside}</em>"),
+                4 => format!("<a href=\"https://x.example/?a=1&amp;b=2\">{inside}</a>"),
+                5 => format!("<ul><li>{inside}</li><li>x</li></ul>"),
+                6 => format!("<table><tbody><tr><td>{inside}</td></tr></tbody></table>"),
+                _ => format!("<span>{inside}</span>"),
+            })
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn meaning_is_an_equivalence(a in "\\PC{0,60}", b in fragment()) {
+            prop_assert!(same_meaning(&a, &a) && same_meaning(&b, &format!(" {b} ")));
+            prop_assert_eq!(same_meaning(&a, &b), same_meaning(&b, &a));
+        }
+
+        #[test]
+        fn outlooks_document_means_what_is_in_it(html in fragment()) {
+            prop_assert!(same_meaning(&html, &document(&html)));
+        }
+
+        #[test]
+        fn the_inside_means_what_the_document_means(html in fragment()) {
+            let inside = inner(&document(&html));
+            prop_assert!(same_meaning(&inside, &html), "{inside}");
+            prop_assert_eq!(inner(&inside), inside);
+        }
+
+        #[test]
+        fn the_teams_block_stays_and_the_text_is_the_users(html in fragment(), before in fragment(), after in fragment()) {
+            let outlook = document(&format!("{before}{}{after}", block()));
+            prop_assert_eq!(teams_block(&outlook), Some(block().as_str()));
+            let written = with_teams_block(&html, &outlook);
+            prop_assert_eq!(teams_block(&written), Some(block().as_str()));
+            prop_assert!(same_meaning(&written, &html));
+            prop_assert_eq!(&with_teams_block(&html, &written), &written);
+            prop_assert!(!inner(&written).contains("teams.microsoft.com"));
+        }
+
+        #[test]
+        fn nothing_panics(html in "[<>/ a-z=\"'&;!_-]{0,80}", other in "\\PC*") {
+            for html in [html, other] {
+                let with = format!("{html}{}{html}", block());
+                let _ = (inner(&html), inner(&with), with_teams_block(&html, &with));
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_count() {
+        for (a, b) in [
+            ("", "<html><head></head><body><p>&nbsp;</p><br></body></html>"),
+            ("a<br>b", "<p>a</p>\n<p></p><p>b<br/></p>"),
+            ("a  b", "<div class=\"PlainText\">a&nbsp;\r\nb</div>"),
+            ("caf&eacute; &#8212; x", "café — x"),
+            ("<b>a</b> <i>c</i>", "<strong>a </strong><em style=\"x\" data-y=\"1\" lang=\"de\" dir=\"ltr\">c</em>"),
+            ("<b>a</b><b>b</b>", "<b>ab</b>"),
+            ("<ul><li>a</li></ul>", "<ul>\r\n<li><p>a</p></li>\r\n</ul>"),
+            ("see https://x.org/a", "see <a href=\"https://x.org/a/\">https://x.org/a</a>"),
+            ("a\u{200b}b\u{feff}", "ab"),
+            ("<script>x()</script>a", "a"),
+            ("<a href=\"javascript:x()\">a</a>", "a"),
+        ] {
+            assert!(same_meaning(a, b), "{a:?} {b:?}\n{:?}\n{:?}", reading(a), reading(b));
+        }
+    }
+
+    #[test]
+    fn what_counts() {
+        for (a, b) in [
+            ("a", "b"),
+            ("a b", "ab"),
+            ("a<br>b", "a b"),
+            ("a", "<b>a</b>"),
+            ("<p>a</p>", "<h2>a</h2>"),
+            ("<a href=\"https://x.org/1\">a</a>", "<a href=\"https://x.org/2\">a</a>"),
+            ("<img src=\"cid:1\">", "<img src=\"cid:2\">"),
+            ("<ul><li>a</li><li>b</li></ul>", "a<br>b"),
+            ("a<hr>b", "a<br>b"),
+            ("1 &lt; 2", "1 2"),
+        ] {
+            assert!(!same_meaning(a, b), "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn the_inside_is_safe_and_keeps_its_looks() {
+        let html = document("<p style=\"color:red;position:fixed\" onclick=\"x()\">Hi <a href=\"https://x.org\">x</a></p>");
+        assert_eq!(inner(&html), "<p style=\"color:red\">Hi <a href=\"https://x.org\">x</a></p>");
+        assert_eq!(inner("<a href=\"data:text/html,x\">a</a><script>y</script><br><br>"), "<a>a</a>");
+        assert_eq!(inner(&document("<div>&nbsp;</div>")), "");
+        assert_eq!(inner("<title>t</title>a"), "a");
+    }
+
+    #[test]
+    fn a_body_that_is_only_the_block_is_empty() {
+        let outlook = document(&block());
+        assert_eq!(inner(&outlook), "");
+        assert!(same_meaning("", &outlook));
+        assert_eq!(with_teams_block("<p><br></p>", &outlook), outlook);
+        assert!(with_teams_block("<p>New</p>", &outlook).starts_with("<p>New</p>"));
+    }
+
+    #[test]
+    fn blocks_of_other_shapes() {
+        let line = "_".repeat(80);
+        let plain = format!("Agenda<br>{line}<br>Microsoft Teams meeting<br>Join: {LINK}<br>Passcode: 1");
+        assert_eq!(inner(&plain), "Agenda");
+        let safe = format!(
+            "<p>Agenda</p><p>{line}</p><a href=\"https://eu.safelinks.protection.outlook.com/?url=https%3A%2F%2Fteams.microsoft.com%2Fl%2Fmeetup-join%2F19\">Join</a>"
+        );
+        assert_eq!(inner(&document(&safe)), "<p>Agenda</p>");
+        let unmarked = format!("<p>Agenda</p><div class=\"me-email-text\"><a href=\"{LINK}\">Join</a></div>");
+        assert_eq!(inner(&document(&unmarked)), "<p>Agenda</p>");
+        let live = format!("A<div>{line}</div><a href=\"https://teams.live.com/meet/9?p=x\">Join</a><div>{line}</div>B");
+        assert_eq!(inner(&live), "AB");
+    }
+
+    #[test]
+    fn underscores_and_links_of_the_users_own_are_no_block() {
+        let line = "_".repeat(80);
+        for own in [
+            format!("Sign here: {line}"),
+            format!("{line} <a href=\"https://teams.microsoft.com/l/message/1\">chat</a>"),
+            format!("<a href=\"{LINK}\">My room</a>"),
+        ] {
+            assert_eq!(teams_block(&own), None, "{own}");
+            let outlook = format!("{own}{}", block());
+            assert_eq!(teams_block(&outlook), Some(block().as_str()));
+        }
+    }
+
+    #[test]
+    fn plain_text_becomes_html() {
+        assert_eq!(from_text("1 < 2 & 3\r\nx"), "1 &lt; 2 &amp; 3<br>x");
+    }
+}

@@ -1,0 +1,185 @@
+//! A single calendar event, as Odoo and Outlook can both say it.
+//!
+//! The type is a *projection*: each side keeps more than this (Outlook's categories, Odoo's conversation),
+//! and what is not here is never written, so it survives a round trip.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A mail address in normal form (trimmed, lower case), the identity of an attendee.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Address(String);
+
+impl Address {
+    /// Returns `None` for what cannot receive mail over the internet: empty, without `@`, or an Exchange
+    /// X.500 address (`/o=…`), which Graph hands out for vanished colleagues.
+    pub fn parse(raw: &str) -> Option<Self> {
+        let trimmed = raw.trim();
+        let (local, domain) = trimmed.rsplit_once('@')?;
+        let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ',' | ';');
+        if local.is_empty() || domain.is_empty() || trimmed.starts_with('/') || trimmed.contains(bad) {
+            return None;
+        }
+        Some(Self(trimmed.to_lowercase()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part behind the `@`.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// When an event takes place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Time {
+    /// Two instants. `zone` is the IANA zone the event was written in; it anchors, it does not shift.
+    Timed { start: DateTime<Utc>, end: DateTime<Utc>, zone: String },
+    /// Whole days, the same dates for everybody. `end` is exclusive, as in iCalendar and Graph.
+    AllDay { start: NaiveDate, end: NaiveDate },
+}
+
+impl Time {
+    /// Whether both name the same span. The zone of single events is not compared: Odoo keeps none for them.
+    pub fn same_span(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Timed { start, end, .. }, Self::Timed { start: s, end: e, .. }) => start == s && end == e,
+            (Self::AllDay { start, end }, Self::AllDay { start: s, end: e }) => start == s && end == e,
+            _ => false,
+        }
+    }
+
+    /// The instant after which the event is over; for whole days, midnight UTC after the last one.
+    pub fn ends_at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Timed { end, .. } => *end,
+            Self::AllDay { end, .. } => end.and_time(chrono::NaiveTime::MIN).and_utc(),
+        }
+    }
+
+    /// The instant at which the event begins; for whole days, midnight UTC of the first one.
+    pub fn starts_at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Timed { start, .. } => *start,
+            Self::AllDay { start, .. } => start.and_time(chrono::NaiveTime::MIN).and_utc(),
+        }
+    }
+}
+
+/// iCalendar's CLASS, as Graph's `sensitivity` spells it. Odoo has no `Personal`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Privacy {
+    Normal,
+    Personal,
+    Private,
+    Confidential,
+}
+
+/// Graph's `freeBusyStatus`. Odoo knows `Free` and `Busy` alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShowAs {
+    Free,
+    Tentative,
+    Busy,
+    OutOfOffice,
+    WorkingElsewhere,
+    Unknown,
+}
+
+impl ShowAs {
+    /// What Odoo can show of it.
+    pub fn blocks_time(self) -> bool {
+        self != Self::Free
+    }
+}
+
+/// An attendee's answer (iCalendar's PARTSTAT).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    NeedsAction,
+    Accepted,
+    Tentative,
+    Declined,
+}
+
+/// iCalendar's ROLE/CUTYPE as Graph's `attendeeType` has it. Odoo knows `Required` alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttendeeKind {
+    Required,
+    Optional,
+    Resource,
+}
+
+/// Somebody invited. The organizer is not among the attendees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attendee {
+    pub name: String,
+    pub answer: Answer,
+    pub kind: AttendeeKind,
+}
+
+/// A name and an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub name: String,
+    pub address: Address,
+}
+
+/// One event, as one side has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub title: String,
+    /// HTML as that side has it; compare with [`crate::calendar::body::same_meaning`].
+    pub body: String,
+    pub location: String,
+    pub time: Time,
+    pub privacy: Privacy,
+    pub show_as: ShowAs,
+    /// Minutes before the start; `None`: no reminder.
+    pub reminder: Option<i32>,
+    /// A link to join online; empty: none.
+    pub video: String,
+    /// `None` where the side knows nobody (Odoo's events without organizer).
+    pub organizer: Option<Person>,
+    pub attendees: BTreeMap<Address, Attendee>,
+}
+
+impl Event {
+    /// The addresses that a mail about this event would go to.
+    pub fn guests(&self) -> impl Iterator<Item = &Address> {
+        let organizer = self.organizer.as_ref().map(|o| &o.address);
+        self.attendees.keys().filter(move |address| Some(*address) != organizer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_normalised_and_the_unusable_refused() {
+        assert_eq!(Address::parse(" Bob@Contoso.COM ").unwrap().as_str(), "bob@contoso.com");
+        assert_eq!(Address::parse("a@b").unwrap().domain(), "b");
+        for bad in ["", "bob", "@x", "bob@", "/o=Exchange/cn=bob@x", "a b@c", "Bob <bob@x.org>"] {
+            assert_eq!(Address::parse(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,517 @@
+//! Three-way merge of one event: which side's value of which property group stands.
+//!
+//! The base keeps the *two* states that were last agreed on, Odoo's and Outlook's, each as that side had it.
+//! A side has changed a group when it differs from its own base, so what one side cannot show of the other
+//! (out of office, personal) or rewrites (HTML) never counts as a change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::body;
+use super::event::{Address, Answer, Attendee, AttendeeKind, Event, Privacy};
+
+/// The properties that are merged as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    Title,
+    Body,
+    Location,
+    /// Start, end, all-day and zone.
+    Time,
+    Privacy,
+    ShowAs,
+    Reminder,
+    Video,
+    /// Merged one by one, but written as a whole (Graph replaces the array).
+    Attendees,
+}
+
+impl Group {
+    /// Every group that has one value.
+    pub const SINGLE: [Self; 8] = [
+        Self::Title,
+        Self::Body,
+        Self::Location,
+        Self::Time,
+        Self::Privacy,
+        Self::ShowAs,
+        Self::Reminder,
+        Self::Video,
+    ];
+
+    /// What a person calls it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Body => "description",
+            Self::Location => "location",
+            Self::Time => "time",
+            Self::Privacy => "privacy",
+            Self::ShowAs => "availability",
+            Self::Reminder => "reminder",
+            Self::Video => "video link",
+            Self::Attendees => "attendees",
+        }
+    }
+
+    /// Whether other people see it: a write of the others alone must not mail anybody.
+    pub fn visible_to_guests(self) -> bool {
+        !matches!(self, Self::Reminder | Self::ShowAs)
+    }
+}
+
+/// One of the two calendars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Odoo,
+    Outlook,
+}
+
+/// Who wins where both sides changed the same group to different values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// The later edit.
+    #[default]
+    Latest,
+    Outlook,
+    Odoo,
+}
+
+impl Policy {
+    /// `None` for a name that is no policy.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "latest" => Some(Self::Latest),
+            "outlook" => Some(Self::Outlook),
+            "odoo" => Some(Self::Odoo),
+            _ => None,
+        }
+    }
+}
+
+/// The states both sides last agreed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    pub odoo: Event,
+    pub outlook: Event,
+}
+
+/// When each side was last edited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EditTimes {
+    /// Odoo's outbox knows the time of every field; a group missing here has not been saved since.
+    pub odoo: BTreeMap<Group, DateTime<Utc>>,
+    /// Graph's `lastModifiedDateTime`, of the event as a whole.
+    pub outlook: Option<DateTime<Utc>>,
+}
+
+/// A group that both sides changed; the values are for the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    pub group: Group,
+    pub kept: Side,
+    pub odoo: String,
+    pub outlook: String,
+}
+
+/// What each side must take over from the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    pub to_odoo: BTreeSet<Group>,
+    pub to_outlook: BTreeSet<Group>,
+    /// Odoo's state once `to_odoo` is written.
+    pub odoo: Event,
+    /// Outlook's state once `to_outlook` is written.
+    pub outlook: Event,
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Whether a group has the same value in two states *of one side*.
+pub fn unchanged(group: Group, a: &Event, b: &Event) -> bool {
+    match group {
+        Group::Title => a.title == b.title,
+        Group::Body => a.body == b.body || body::same_meaning(&a.body, &b.body),
+        Group::Location => a.location == b.location,
+        Group::Time => a.time.same_span(&b.time),
+        Group::Privacy => a.privacy == b.privacy,
+        Group::ShowAs => a.show_as == b.show_as,
+        Group::Reminder => a.reminder == b.reminder,
+        Group::Video => a.video == b.video,
+        Group::Attendees => a.attendees == b.attendees,
+    }
+}
+
+/// Whether a group says the same on *both* sides, as far as Odoo can say it.
+fn agree(group: Group, odoo: &Event, outlook: &Event) -> bool {
+    match group {
+        Group::Privacy => odoo_privacy(odoo.privacy) == odoo_privacy(outlook.privacy),
+        Group::ShowAs => odoo.show_as.blocks_time() == outlook.show_as.blocks_time(),
+        _ => unchanged(group, odoo, outlook),
+    }
+}
+
+fn odoo_privacy(privacy: Privacy) -> Privacy {
+    if privacy == Privacy::Personal { Privacy::Normal } else { privacy }
+}
+
+fn take(group: Group, into: &mut Event, from: &Event) {
+    match group {
+        Group::Title => into.title.clone_from(&from.title),
+        Group::Body => into.body.clone_from(&from.body),
+        Group::Location => into.location.clone_from(&from.location),
+        Group::Time => into.time.clone_from(&from.time),
+        Group::Privacy => into.privacy = from.privacy,
+        Group::ShowAs => into.show_as = from.show_as,
+        Group::Reminder => into.reminder = from.reminder,
+        Group::Video => into.video.clone_from(&from.video),
+        Group::Attendees => into.attendees.clone_from(&from.attendees),
+    }
+}
+
+/// Copies the named groups from one state into another.
+pub fn take_groups<'a>(groups: impl IntoIterator<Item = &'a Group>, into: &mut Event, from: &Event) {
+    for group in groups {
+        take(*group, into, from);
+    }
+}
+
+fn in_words(group: Group, event: &Event) -> String {
+    match group {
+        Group::Title => event.title.clone(),
+        Group::Body => body::inner(&event.body),
+        Group::Location => event.location.clone(),
+        Group::Time => format!("{} to {}", event.time.starts_at(), event.time.ends_at()),
+        Group::Privacy => format!("{:?}", event.privacy),
+        Group::ShowAs => format!("{:?}", event.show_as),
+        Group::Reminder => event.reminder.map_or_else(|| "none".to_owned(), |m| format!("{m} minutes")),
+        Group::Video => event.video.clone(),
+        Group::Attendees => event.attendees.keys().map(Address::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn winner(group: Group, times: &EditTimes, policy: Policy) -> Side {
+    match policy {
+        Policy::Odoo => Side::Odoo,
+        Policy::Outlook => Side::Outlook,
+        Policy::Latest => match (times.odoo.get(&group), times.outlook) {
+            (Some(odoo), Some(outlook)) if *odoo > outlook => Side::Odoo,
+            (Some(_), None) => Side::Odoo,
+            _ => Side::Outlook,
+        },
+    }
+}
+
+/// Merges the two present states. Without a base (the two were matched, not made from each other) every
+/// difference counts as changed on both sides, and attendees are united.
+pub fn merge(
+    base: Option<&Base>,
+    odoo: &Event,
+    outlook: &Event,
+    times: &EditTimes,
+    policy: Policy,
+) -> Merge {
+    let mut merged = Merge {
+        to_odoo: BTreeSet::new(),
+        to_outlook: BTreeSet::new(),
+        odoo: odoo.clone(),
+        outlook: outlook.clone(),
+        conflicts: Vec::new(),
+    };
+    for group in Group::SINGLE {
+        if agree(group, odoo, outlook) {
+            continue;
+        }
+        let odoo_changed = base.is_none_or(|b| !unchanged(group, &b.odoo, odoo));
+        let outlook_changed = base.is_none_or(|b| !unchanged(group, &b.outlook, outlook));
+        let source = match (odoo_changed, outlook_changed) {
+            (false, false) => continue,
+            (true, false) => Side::Odoo,
+            (false, true) => Side::Outlook,
+            (true, true) => {
+                let kept = winner(group, times, policy);
+                merged.conflicts.push(Conflict {
+                    group,
+                    kept,
+                    odoo: in_words(group, odoo),
+                    outlook: in_words(group, outlook),
+                });
+                kept
+            }
+        };
+        match source {
+            Side::Odoo => {
+                merged.to_outlook.insert(group);
+                take(group, &mut merged.outlook, odoo);
+            }
+            Side::Outlook => {
+                merged.to_odoo.insert(group);
+                take(group, &mut merged.odoo, outlook);
+            }
+        }
+    }
+    merge_attendees(base, odoo, outlook, &mut merged);
+    merged
+}
+
+/// The base after one side took over some groups: `odoo` and `outlook` are the states that now agree on them.
+///
+/// Where there was no base yet, whatever else still differs is owed to the side that has not written yet
+/// (`owed_to`), and must go on counting as changed on the other one.
+pub fn advance(
+    base: Option<Base>,
+    groups: &BTreeSet<Group>,
+    odoo: &Event,
+    outlook: &Event,
+    owed_to: Side,
+) -> Base {
+    if let Some(mut base) = base {
+        take_groups(groups, &mut base.odoo, odoo);
+        take_groups(groups, &mut base.outlook, outlook);
+        return base;
+    }
+    let mut base = Base { odoo: odoo.clone(), outlook: outlook.clone() };
+    for group in Group::SINGLE {
+        if !groups.contains(&group) && !agree(group, odoo, outlook) {
+            match owed_to {
+                Side::Outlook => take(group, &mut base.odoo, outlook),
+                Side::Odoo => take(group, &mut base.outlook, odoo),
+            }
+        }
+    }
+    if !groups.contains(&Group::Attendees) {
+        base.odoo.attendees.retain(|address, _| outlook.attendees.contains_key(address));
+        base.outlook.attendees.retain(|address, _| odoo.attendees.contains_key(address));
+    }
+    base
+}
+
+fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &mut Merge) {
+    let everybody: BTreeSet<&Address> = odoo.attendees.keys().chain(outlook.attendees.keys()).collect();
+    for address in everybody {
+        match (odoo.attendees.get(address), outlook.attendees.get(address)) {
+            (Some(in_odoo), Some(in_outlook)) => {
+                if let Some(answer) = answer_for_odoo(base, address, in_odoo, in_outlook) {
+                    merged.to_odoo.insert(Group::Attendees);
+                    if let Some(attendee) = merged.odoo.attendees.get_mut(address) {
+                        attendee.answer = answer;
+                    }
+                }
+            }
+            (Some(in_odoo), None) => {
+                if base.is_some_and(|b| b.outlook.attendees.contains_key(address)) {
+                    merged.to_odoo.insert(Group::Attendees);
+                    merged.odoo.attendees.remove(address);
+                } else {
+                    merged.to_outlook.insert(Group::Attendees);
+                    // Nobody can answer for somebody else: Outlook starts without an answer.
+                    let invited = Attendee {
+                        name: in_odoo.name.clone(),
+                        answer: Answer::NeedsAction,
+                        kind: AttendeeKind::Required,
+                    };
+                    merged.outlook.attendees.insert(address.clone(), invited);
+                }
+            }
+            (None, Some(in_outlook)) => {
+                if base.is_some_and(|b| b.odoo.attendees.contains_key(address)) {
+                    merged.to_outlook.insert(Group::Attendees);
+                    merged.outlook.attendees.remove(address);
+                } else {
+                    merged.to_odoo.insert(Group::Attendees);
+                    merged.odoo.attendees.insert(address.clone(), in_outlook.clone());
+                }
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// The answer Odoo must take from Outlook, if any. Answers flow to Outlook only from the attendee's own
+/// mailbox, never through the organizer's copy.
+fn answer_for_odoo(
+    base: Option<&Base>,
+    address: &Address,
+    odoo: &Attendee,
+    outlook: &Attendee,
+) -> Option<Answer> {
+    if odoo.answer == outlook.answer {
+        return None;
+    }
+    let before = base.and_then(|b| b.outlook.attendees.get(address)).map(|a| a.answer);
+    let changed = before.map_or(outlook.answer != Answer::NeedsAction, |before| before != outlook.answer);
+    changed.then_some(outlook.answer)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    use super::super::event::{ShowAs, Time};
+    use super::*;
+
+    pub(crate) fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::<Utc>::from_timestamp(1_795_000_000, 0).unwrap() + TimeDelta::minutes(minutes)
+    }
+
+    fn answer() -> impl Strategy<Value = Answer> {
+        prop_oneof![
+            Just(Answer::NeedsAction),
+            Just(Answer::Accepted),
+            Just(Answer::Tentative),
+            Just(Answer::Declined)
+        ]
+    }
+
+    prop_compose! {
+        /// Few values for each group, so that equal and different ones both occur often.
+        pub(crate) fn event()(
+            title in "[ab]",
+            body in prop_oneof![Just(String::new()), Just("<p>x</p>".to_owned()), Just("<p>y</p>".to_owned())],
+            location in prop_oneof![Just(String::new()), Just("Room".to_owned())],
+            start in 0i64..3,
+            length in 1i64..3,
+            allday in any::<bool>(),
+            privacy in prop_oneof![Just(Privacy::Normal), Just(Privacy::Private)],
+            show_as in prop_oneof![Just(ShowAs::Free), Just(ShowAs::Busy)],
+            reminder in proptest::option::of(0i32..2),
+            attendees in proptest::collection::btree_map("[xyz]", answer(), 0..3),
+        ) -> Event {
+            let time = if allday {
+                let start = at(start * 1440).date_naive();
+                Time::AllDay { start, end: start + TimeDelta::days(length) }
+            } else {
+                Time::Timed { start: at(start * 30), end: at(start * 30 + length * 30), zone: "UTC".into() }
+            };
+            Event {
+                title, body, location, time, privacy, show_as, reminder,
+                video: String::new(),
+                organizer: None,
+                attendees: attendees.into_iter().map(|(name, answer)| {
+                    let address = Address::parse(&format!("{name}@example.org")).unwrap();
+                    (address, Attendee { name, answer, kind: AttendeeKind::Required })
+                }).collect(),
+            }
+        }
+    }
+
+    prop_compose! {
+        pub(crate) fn times()(odoo in 0i64..4, outlook in 4i64..8, flip in any::<bool>()) -> EditTimes {
+            let (odoo, outlook) = if flip { (outlook, odoo) } else { (odoo, outlook) };
+            EditTimes {
+                odoo: Group::SINGLE.into_iter().map(|g| (g, at(odoo))).collect(),
+                outlook: Some(at(outlook)),
+            }
+        }
+    }
+
+    fn policy() -> impl Strategy<Value = Policy> {
+        prop_oneof![Just(Policy::Latest), Just(Policy::Odoo), Just(Policy::Outlook)]
+    }
+
+    /// Where the two sides must agree once a merge is written: everything but Outlook's unanswered invitations.
+    fn settled(merged: &Merge) -> bool {
+        Group::SINGLE.into_iter().all(|g| agree(g, &merged.odoo, &merged.outlook))
+            && merged.odoo.attendees.keys().eq(merged.outlook.attendees.keys())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn a_written_merge_leaves_nothing_to_write(o in event(), l in event(), t in times(), p in policy()) {
+            let first = merge(None, &o, &l, &t, p);
+            prop_assert!(settled(&first));
+            let base = Base { odoo: first.odoo.clone(), outlook: first.outlook.clone() };
+            let again = merge(Some(&base), &first.odoo, &first.outlook, &t, p);
+            prop_assert!(again.to_odoo.is_empty() && again.to_outlook.is_empty() && again.conflicts.is_empty());
+        }
+
+        #[test]
+        fn what_one_side_alone_changed_is_taken(b in event(), changed in event(), t in times(), p in policy()) {
+            let base = Base { odoo: b.clone(), outlook: b.clone() };
+            let from_odoo = merge(Some(&base), &changed, &b, &t, p);
+            prop_assert!(from_odoo.conflicts.is_empty());
+            for group in Group::SINGLE {
+                prop_assert!(unchanged(group, &from_odoo.outlook, &changed));
+            }
+            prop_assert!(from_odoo.outlook.attendees.keys().eq(changed.attendees.keys()));
+            let from_outlook = merge(Some(&base), &b, &changed, &t, p);
+            prop_assert!(from_outlook.conflicts.is_empty() && from_outlook.to_outlook.is_empty());
+            prop_assert!(from_outlook.odoo.attendees == changed.attendees);
+        }
+
+        #[test]
+        fn swapping_the_sides_swaps_the_groups(b in event(), x in event(), y in event(), t in times()) {
+            let base = Base { odoo: b.clone(), outlook: b };
+            let straight = merge(Some(&base), &x, &y, &t, Policy::Odoo);
+            let swapped = merge(Some(&base), &y, &x, &t, Policy::Outlook);
+            let single = |groups: &BTreeSet<Group>| {
+                groups.iter().copied().filter(|g| *g != Group::Attendees).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(single(&straight.to_outlook), single(&swapped.to_odoo));
+            prop_assert_eq!(single(&straight.to_odoo), single(&swapped.to_outlook));
+        }
+
+        #[test]
+        fn the_order_of_one_sided_news_does_not_matter(b in event(), o in event(), l in event(), t in times(), p in policy()) {
+            // Odoo changes the title, Outlook the place and time: whoever is heard first.
+            let mut odoo = b.clone();
+            take(Group::Title, &mut odoo, &o);
+            let mut outlook = b.clone();
+            take_groups([&Group::Location, &Group::Time], &mut outlook, &l);
+            let base = Base { odoo: b.clone(), outlook: b.clone() };
+            let together = merge(Some(&base), &odoo, &outlook, &t, p);
+            let first = merge(Some(&base), &odoo, &b, &t, p);
+            let mid = Base { odoo: first.odoo.clone(), outlook: first.outlook.clone() };
+            let mut later = first.outlook.clone();
+            take_groups([&Group::Location, &Group::Time], &mut later, &l);
+            let second = merge(Some(&mid), &first.odoo, &later, &t, p);
+            prop_assert_eq!(together.odoo, second.odoo);
+            prop_assert_eq!(together.outlook, second.outlook);
+        }
+    }
+
+    #[test]
+    fn what_odoo_cannot_show_is_no_difference() {
+        let mut odoo = sample();
+        let mut outlook = sample();
+        odoo.show_as = ShowAs::Busy;
+        outlook.show_as = ShowAs::OutOfOffice;
+        outlook.privacy = Privacy::Personal;
+        let merged = merge(None, &odoo, &outlook, &EditTimes::default(), Policy::Latest);
+        assert!(merged.to_odoo.is_empty() && merged.to_outlook.is_empty());
+    }
+
+    #[test]
+    fn both_values_of_a_conflict_are_kept_for_the_journal() {
+        let base = Base { odoo: sample(), outlook: sample() };
+        let mut odoo = sample();
+        odoo.title = "Y".into();
+        let mut outlook = sample();
+        outlook.title = "X".into();
+        let merged = merge(Some(&base), &odoo, &outlook, &EditTimes::default(), Policy::Latest);
+        let conflict = &merged.conflicts[0];
+        assert_eq!((conflict.kept, &*conflict.odoo, &*conflict.outlook), (Side::Outlook, "Y", "X"));
+    }
+
+    pub(crate) fn sample() -> Event {
+        Event {
+            title: "Review".into(),
+            body: String::new(),
+            location: String::new(),
+            time: Time::Timed { start: at(0), end: at(60), zone: "UTC".into() },
+            privacy: Privacy::Normal,
+            show_as: ShowAs::Busy,
+            reminder: None,
+            video: String::new(),
+            organizer: None,
+            attendees: BTreeMap::new(),
+        }
+    }
+}

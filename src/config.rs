@@ -1,0 +1,160 @@
+//! Settings of the process: defaults < configuration file < `OUTLOOK_BRIDGE_*` environment < command line.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use chrono::TimeDelta;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::sync::Settings;
+
+/// The defaults, which are the documentation of the configuration file, too.
+const DEFAULTS: &str = include_str!("../config.default.toml");
+
+/// Where Microsoft is.
+pub const GRAPH_URL: &str = "https://graph.microsoft.com/v1.0";
+pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub listen: String,
+    #[serde(default)]
+    pub database_url: Option<SecretString>,
+    pub data_dir: PathBuf,
+    #[serde(default)]
+    pub master_key: Option<SecretString>,
+    #[serde(default)]
+    pub public_url: Option<String>,
+    pub graph_url: String,
+    pub login_url: String,
+    pub tenant: String,
+    pub log: String,
+    pub log_format: LogFormat,
+    pub poll_seconds: i64,
+    pub days_back: i64,
+    pub days_ahead: i64,
+    pub workers: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Config {
+    /// Reads the settings. `environment` looks a variable up.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong.
+    pub fn load(file: Option<&Path>, environment: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let mut table: toml::Table = DEFAULTS.parse().context("in the built-in defaults")?;
+        if let Some(file) = file {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("reading the configuration file {}", file.display()))?;
+            let own: toml::Table =
+                text.parse().with_context(|| format!("in the configuration file {}", file.display()))?;
+            table.extend(own);
+        }
+        for name in SETTINGS {
+            let variable = format!("OUTLOOK_BRIDGE_{}", name.to_uppercase());
+            if let Some(value) = environment(&variable).filter(|value| !value.is_empty()) {
+                let value = match table.get(*name) {
+                    Some(toml::Value::Integer(_)) => toml::Value::Integer(
+                        value.parse().with_context(|| format!("{variable} must be a whole number"))?,
+                    ),
+                    _ => toml::Value::String(value),
+                };
+                table.insert((*name).to_owned(), value);
+            }
+        }
+        let config: Self = table.try_into().context("in the configuration")?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        for (name, value) in [("graph_url", &self.graph_url), ("login_url", &self.login_url)] {
+            let url = url::Url::parse(value).with_context(|| format!("{name} must be a URL, not '{value}'"))?;
+            anyhow::ensure!(matches!(url.scheme(), "http" | "https"), "{name} must be an http(s) URL");
+        }
+        anyhow::ensure!((1..=86_400).contains(&self.poll_seconds), "poll_seconds must be from 1 to 86400");
+        anyhow::ensure!((0..=800).contains(&self.days_back), "days_back must be from 0 to 800");
+        // Graph refuses windows of more than 1825 days (calendar-list-calendarview).
+        anyhow::ensure!((1..=1000).contains(&self.days_ahead), "days_ahead must be from 1 to 1000");
+        anyhow::ensure!((1..=256).contains(&self.workers), "workers must be from 1 to 256");
+        Ok(())
+    }
+
+    pub fn sync_settings(&self) -> Settings {
+        Settings {
+            poll_interval: TimeDelta::seconds(self.poll_seconds),
+            days_back: self.days_back,
+            days_ahead: self.days_ahead,
+            workers: self.workers,
+        }
+    }
+}
+
+/// Every setting; each has an environment variable of its name.
+const SETTINGS: &[&str] = &[
+    "listen",
+    "database_url",
+    "data_dir",
+    "master_key",
+    "public_url",
+    "graph_url",
+    "login_url",
+    "tenant",
+    "log",
+    "log_format",
+    "poll_seconds",
+    "days_back",
+    "days_ahead",
+    "workers",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, file)?;
+        Config::load(Some(&path), |name| {
+            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_environment_beats_the_file_and_the_file_the_defaults() {
+        let config = load("days_back = 10\nlisten = '127.0.0.1:1'", &[("OUTLOOK_BRIDGE_LISTEN", "127.0.0.1:2")]).unwrap();
+        assert_eq!((config.days_back, config.listen.as_str()), (10, "127.0.0.1:2"));
+        assert_eq!(config.graph_url, GRAPH_URL);
+        assert_eq!(config.login_url, LOGIN_URL);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        for (file, environment, name) in [
+            ("nonsense = 1", None, "nonsense"),
+            ("", Some(("OUTLOOK_BRIDGE_WORKERS", "many")), "OUTLOOK_BRIDGE_WORKERS"),
+            ("", Some(("OUTLOOK_BRIDGE_GRAPH_URL", "graph")), "graph_url"),
+            ("poll_seconds = 0", None, "poll_seconds"),
+        ] {
+            let error = load(file, environment.as_slice()).unwrap_err();
+            assert!(format!("{error:#}").contains(name), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn every_setting_is_documented_in_the_defaults() {
+        for name in SETTINGS {
+            assert!(DEFAULTS.contains(&format!("{name} =")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Errors in the shape that Odoo's own JSON-RPC controllers answer with (`odoo/http.py`, `serialize_exception`).
+
+use serde_json::{Value, json};
+
+/// What a caller is told. The text of every variant but `Internal` is for a person and holds no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum OdooError {
+    /// Bad input, or something a person must put right.
+    #[error("{0}")]
+    User(String),
+    /// A wrong key, code, or database.
+    #[error("{0}")]
+    AccessDenied(String),
+    /// A record or user that does not exist.
+    #[error("{0}")]
+    Missing(String),
+    /// An unknown model or method.
+    #[error("the method '{0}' does not exist")]
+    NotFound(String),
+    /// Our own fault; the cause is logged, never sent.
+    #[error("internal error")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl OdooError {
+    /// A `UserError` with this text.
+    pub fn user(message: impl Into<String>) -> Self {
+        Self::User(message.into())
+    }
+
+    /// The name of the Python exception that Odoo would have raised.
+    pub fn exception_name(&self) -> &'static str {
+        match self {
+            Self::User(_) => "odoo.exceptions.UserError",
+            Self::AccessDenied(_) => "odoo.exceptions.AccessDenied",
+            Self::Missing(_) => "odoo.exceptions.MissingError",
+            Self::NotFound(_) => "werkzeug.exceptions.NotFound",
+            Self::Internal(_) => "builtins.Exception",
+        }
+    }
+
+    /// The status of `/json/2`, which unlike JSON-RPC speaks in HTTP statuses.
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::User(_) => 422,
+            Self::AccessDenied(_) => 401,
+            Self::Missing(_) | Self::NotFound(_) => 404,
+            Self::Internal(_) => 500,
+        }
+    }
+
+    /// The JSON-RPC code: Odoo answers 404 for what is not found and 200 for all else.
+    pub fn code(&self) -> i32 {
+        if matches!(self, Self::NotFound(_)) { 404 } else { 200 }
+    }
+
+    /// `error.data`, and the whole body of a failed `/json/2` call.
+    pub fn data(&self) -> Value {
+        let message = self.to_string();
+        json!({
+            "name": self.exception_name(),
+            "message": message,
+            "arguments": [message],
+            "context": {},
+            "debug": "",
+        })
+    }
+
+    /// The `error` member of a JSON-RPC answer.
+    pub fn to_json(&self) -> Value {
+        let message = if matches!(self, Self::NotFound(_)) { "404: Not Found" } else { "Odoo Server Error" };
+        json!({"code": self.code(), "message": message, "data": self.data()})
+    }
+}
+
+impl From<anyhow::Error> for OdooError {
+    fn from(cause: anyhow::Error) -> Self {
+        Self::Internal(cause)
+    }
+}
+
+impl From<diesel::result::Error> for OdooError {
+    fn from(cause: diesel::result::Error) -> Self {
+        Self::Internal(cause.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_internal_fault_tells_nothing_of_its_cause() {
+        let error = OdooError::Internal(anyhow::anyhow!("password=hunter2"));
+        assert!(!error.to_json().to_string().contains("hunter2"));
+        assert_eq!(error.to_json()["data"]["name"], "builtins.Exception");
+    }
+}

@@ -1,0 +1,206 @@
+//! The shapes of `calendar.event.sync` and its neighbours (`docs/EXCHANGE.md`).
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::snapshot::{Snapshot, Values};
+
+/// The keyword arguments of `calendar.event.sync`. Changes and acks are read one by one, so that a malformed
+/// one is rejected alone.
+#[derive(Debug, Deserialize)]
+pub struct SyncRequest {
+    pub nonce: String,
+    pub next_nonce: String,
+    #[serde(default)]
+    pub changes: Vec<Value>,
+    #[serde(default)]
+    pub acks: Vec<Value>,
+    #[serde(default)]
+    pub user_id: Option<i32>,
+    /// How many changes Odoo takes at most; 0: it only hands over.
+    #[serde(default = "default_limit")]
+    pub limit: u32,
+    /// How long the answer may wait for a mailbox's first news, in milliseconds (at most 2000).
+    #[serde(default)]
+    pub wait_ms: u64,
+}
+
+fn default_limit() -> u32 {
+    200
+}
+
+/// Why an outbox row exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Somebody or something saved the record.
+    Save,
+    /// The service asked for a newly connected user's events.
+    Existing,
+}
+
+/// One outbox row of Odoo.
+#[derive(Debug, Deserialize)]
+pub struct Change {
+    pub id: i64,
+    /// All rows that were merged into this one; empty: `id` alone.
+    #[serde(default)]
+    pub ids: Vec<i64>,
+    pub cause: Cause,
+    #[serde(default)]
+    pub uid: Option<i32>,
+    #[serde(flatten)]
+    pub kind: ChangeKind,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ChangeKind {
+    Snapshot {
+        /// Odoo field → time of its last change, UTC.
+        #[serde(default)]
+        times: BTreeMap<String, OdooTime>,
+        record: Box<Snapshot>,
+    },
+    Tombstone {
+        res_id: i32,
+        #[serde(default)]
+        link: Option<Uuid>,
+    },
+}
+
+impl Change {
+    /// The ids to acknowledge.
+    pub fn row_ids(&self) -> Vec<i64> {
+        if self.ids.is_empty() { vec![self.id] } else { self.ids.clone() }
+    }
+}
+
+/// A time in Odoo's format, `YYYY-MM-DD HH:MM:SS`, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OdooTime(pub DateTime<Utc>);
+
+const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
+
+impl OdooTime {
+    pub fn format(time: DateTime<Utc>) -> String {
+        time.format(FORMAT).to_string()
+    }
+}
+
+impl<'de> Deserialize<'de> for OdooTime {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let whole = text.split('.').next().unwrap_or_default();
+        NaiveDateTime::parse_from_str(whole, FORMAT)
+            .map(|naive| Self(naive.and_utc()))
+            .map_err(|_| serde::de::Error::custom(format!("'{text}' is not a time like 2026-11-22 10:00:00")))
+    }
+}
+
+impl Serialize for OdooTime {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Self::format(self.0))
+    }
+}
+
+/// Odoo's answer to one [`OdooChange`].
+#[derive(Debug, Deserialize)]
+pub struct Ack {
+    pub id: i64,
+    pub result: AckResult,
+    #[serde(default)]
+    pub record: Option<Box<Snapshot>>,
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AckResult {
+    Applied,
+    /// The record had moved on; nothing was written.
+    Stale,
+    /// The record does not exist any more.
+    Gone,
+    /// Odoo raised; `message` has its words.
+    Refused,
+}
+
+/// What Odoo must do; stored as the payload of `odoo_outbox`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum OdooChange {
+    Create { link: Uuid, user_id: i32, values: Values },
+    Write { res_id: i32, user_id: i32, version: String, values: Values },
+    Archive { res_id: i32, user_id: i32, version: String },
+    Unlink { res_id: i32, user_id: i32, version: String },
+}
+
+/// A change with the id to acknowledge.
+#[derive(Debug, Serialize)]
+pub struct NumberedChange {
+    pub id: i64,
+    #[serde(flatten)]
+    pub change: OdooChange,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Rejected {
+    pub id: i64,
+    pub message: String,
+}
+
+/// The answer of `calendar.event.sync`.
+#[derive(Debug, Serialize)]
+pub struct SyncAnswer {
+    pub acked: Vec<i64>,
+    pub rejected: Vec<Rejected>,
+    pub changes: Vec<NumberedChange>,
+    pub more: bool,
+    pub state: State,
+    pub want_existing: Vec<i32>,
+}
+
+/// What the add-on caches about its database.
+#[derive(Debug, Serialize)]
+pub struct State {
+    pub configured: bool,
+    pub paused: bool,
+    pub quarantined: Option<String>,
+    pub redirect_uri: String,
+    pub accounts: Vec<AccountState>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct AccountState {
+    pub user_id: i32,
+    /// `active`, `stopped`, `need_auth` or `attention`.
+    pub status: &'static str,
+    pub reason: Option<String>,
+    pub login: Option<String>,
+    pub last_sync: Option<OdooTime>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_a_tombstone_and_refuses_a_bad_time() {
+        let change: Change = serde_json::from_value(
+            json!({"id": 18, "kind": "tombstone", "cause": "save", "uid": 7, "time": "2026-11-22 10:00:00", "res_id": 42, "link": null}),
+        )
+        .unwrap();
+        assert!(matches!(change.kind, ChangeKind::Tombstone { res_id: 42, link: None }));
+        assert_eq!(change.row_ids(), [18]);
+        assert!(serde_json::from_value::<OdooTime>(json!("yesterday")).is_err());
+        assert!(serde_json::from_value::<OdooTime>(json!("2026-11-22 10:00:00.123456")).is_ok());
+    }
+}

@@ -1,0 +1,10 @@
+//! Odoo's side of the wire: its JSON-RPC dialect, its errors, and the snapshots and changes of `docs/EXCHANGE.md`.
+//!
+//! **Invariant:** nothing here knows Microsoft, the database or HTTP; [`crate::web`] carries it.
+
+pub mod error;
+pub mod exchange;
+pub mod rpc;
+pub mod snapshot;
+
+pub use error::OdooError;

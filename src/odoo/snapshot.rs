@@ -1,0 +1,364 @@
+//! An Odoo record as it crosses the wire, and its translation to and from the domain.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Days, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::exchange::OdooTime;
+use crate::calendar::body;
+use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
+use crate::calendar::merge::Group;
+
+/// `calendar.event` as `docs/EXCHANGE.md` describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub id: i32,
+    pub link: Option<Uuid>,
+    pub version: String,
+    pub active: bool,
+    /// Belongs to a `calendar.recurrence`.
+    pub recurrent: bool,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub location: Option<String>,
+    pub videocall_location: Option<String>,
+    pub allday: bool,
+    pub start: OdooTime,
+    pub stop: OdooTime,
+    pub start_date: Option<NaiveDate>,
+    /// The last day, inclusive.
+    pub stop_date: Option<NaiveDate>,
+    pub tz: String,
+    pub privacy: Option<String>,
+    pub default_privacy: Option<String>,
+    pub show_as: Option<String>,
+    pub reminder_minutes: Vec<i32>,
+    pub organizer: Option<Organizer>,
+    pub attendees: Vec<AttendeeLine>,
+    pub create_date: OdooTime,
+    pub write_date: OdooTime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organizer {
+    pub user_id: i32,
+    #[serde(default)]
+    pub partner_id: Option<i32>,
+    pub email: Option<String>,
+    pub name: Option<String>,
+}
+
+/// One `calendar.attendee`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttendeeLine {
+    pub id: i32,
+    pub partner_id: i32,
+    /// The internal user behind the partner, if any.
+    pub user_id: Option<i32>,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub state: String,
+}
+
+/// The addresses by which connected users are known in Outlook, by Odoo user id. A person's address in Odoo may
+/// be another one; the mailbox's is the one that counts.
+pub type Mailboxes = BTreeMap<i32, Address>;
+
+/// The values of an `OdooChange`: Odoo field → value, whitelisted by the add-on.
+pub type Values = Map<String, Value>;
+
+impl Snapshot {
+    /// The domain's view of the record.
+    ///
+    /// # Errors
+    /// A sentence for the journal, if the record cannot be an event at all.
+    pub fn to_event(&self, mailboxes: &Mailboxes) -> Result<Event, String> {
+        Ok(Event {
+            title: self.name.clone().unwrap_or_default(),
+            body: self.description.clone().unwrap_or_default(),
+            location: self.location.clone().unwrap_or_default(),
+            time: self.time()?,
+            privacy: privacy(self.privacy.as_deref().or(self.default_privacy.as_deref())),
+            show_as: if self.show_as.as_deref() == Some("free") { ShowAs::Free } else { ShowAs::Busy },
+            reminder: self.reminder_minutes.iter().copied().min(),
+            video: self.videocall_location.clone().unwrap_or_default(),
+            organizer: self.organizer_person(mailboxes),
+            attendees: self.attendees(mailboxes),
+        })
+    }
+
+    fn time(&self) -> Result<Time, String> {
+        if !self.allday {
+            return Ok(Time::Timed { start: self.start.0, end: self.stop.0, zone: self.tz.clone() });
+        }
+        let start = self.start_date.unwrap_or(self.start.0.date_naive());
+        let last = self.stop_date.unwrap_or(self.stop.0.date_naive()).max(start);
+        let end = last.checked_add_days(Days::new(1)).ok_or("its last day is out of range")?;
+        Ok(Time::AllDay { start, end })
+    }
+
+    fn organizer_person(&self, mailboxes: &Mailboxes) -> Option<Person> {
+        let organizer = self.organizer.as_ref()?;
+        let address = mailboxes
+            .get(&organizer.user_id)
+            .cloned()
+            .or_else(|| Address::parse(organizer.email.as_deref().unwrap_or_default()))?;
+        Some(Person { name: organizer.name.clone().unwrap_or_default(), address })
+    }
+
+    fn is_organizer(&self, line: &AttendeeLine) -> bool {
+        self.organizer
+            .as_ref()
+            .is_some_and(|o| line.user_id == Some(o.user_id) || o.partner_id == Some(line.partner_id))
+    }
+
+    fn attendees(&self, mailboxes: &Mailboxes) -> BTreeMap<Address, Attendee> {
+        self.attendees
+            .iter()
+            .filter(|line| !self.is_organizer(line))
+            .filter_map(|line| {
+                let attendee = Attendee {
+                    name: line.name.clone().unwrap_or_default(),
+                    answer: answer(&line.state),
+                    kind: AttendeeKind::Required,
+                };
+                Some((line.address(mailboxes)?, attendee))
+            })
+            .collect()
+    }
+
+    /// The names of attendees without a usable address, who cannot be invited by Outlook.
+    pub fn unreachable(&self, mailboxes: &Mailboxes) -> Vec<&str> {
+        self.attendees
+            .iter()
+            .filter(|line| !self.is_organizer(line) && line.address(mailboxes).is_none())
+            .map(|line| line.name.as_deref().unwrap_or("somebody without a name"))
+            .collect()
+    }
+
+    /// The answer of a user, where that user is an attendee and not the organizer.
+    pub fn answer_of(&self, user_id: i32) -> Option<Answer> {
+        self.attendees
+            .iter()
+            .find(|line| line.user_id == Some(user_id) && !self.is_organizer(line))
+            .map(|line| answer(&line.state))
+    }
+}
+
+impl AttendeeLine {
+    fn address(&self, mailboxes: &Mailboxes) -> Option<Address> {
+        self.user_id
+            .and_then(|user| mailboxes.get(&user).cloned())
+            .or_else(|| Address::parse(self.email.as_deref().unwrap_or_default()))
+    }
+}
+
+/// The group that an Odoo field belongs to, if it is one that is synced.
+pub fn group_of_field(field: &str) -> Option<Group> {
+    Some(match field {
+        "name" => Group::Title,
+        "description" => Group::Body,
+        "location" => Group::Location,
+        "videocall_location" => Group::Video,
+        "allday" | "start" | "stop" | "start_date" | "stop_date" | "duration" => Group::Time,
+        "privacy" => Group::Privacy,
+        "show_as" => Group::ShowAs,
+        "alarm_ids" | "reminder_minutes" => Group::Reminder,
+        "attendee_ids" | "partner_ids" | "attendees" => Group::Attendees,
+        _ => return None,
+    })
+}
+
+/// The values that give an Odoo record the named groups of `target`. `present` is the record as it is (`None` for
+/// a new one), `user` tells the Odoo user behind an address.
+pub fn values(groups: &BTreeSet<Group>, target: &Event, present: Option<&Snapshot>, mailboxes: &Mailboxes) -> Values {
+    let mut values = Values::new();
+    let mut set = |key: &str, value: Value| values.insert(key.to_owned(), value);
+    for group in groups {
+        match group {
+            Group::Title => {
+                set("name", json!(if target.title.is_empty() { "(No title)" } else { &target.title }));
+            }
+            Group::Body => {
+                set("description", text_or_null(&body::inner(&target.body)));
+            }
+            Group::Location => {
+                set("location", text_or_null(&target.location));
+            }
+            Group::Video => {
+                set("videocall_location", text_or_null(&target.video));
+            }
+            Group::Privacy => {
+                set("privacy", json!(odoo_privacy(target.privacy)));
+            }
+            Group::ShowAs => {
+                set("show_as", json!(if target.show_as.blocks_time() { "busy" } else { "free" }));
+            }
+            Group::Reminder => {
+                set("reminder_minutes", json!(reminders(target.reminder, present)));
+            }
+            Group::Attendees => {
+                set("attendees", attendee_values(target, mailboxes));
+            }
+            Group::Time => match &target.time {
+                Time::Timed { start, end, .. } => {
+                    set("allday", json!(false));
+                    set("start", json!(OdooTime::format(*start)));
+                    set("stop", json!(OdooTime::format(*end)));
+                }
+                Time::AllDay { start, end } => {
+                    let last = end.checked_sub_days(Days::new(1)).unwrap_or(*start).max(*start);
+                    set("allday", json!(true));
+                    set("start_date", json!(start));
+                    set("stop_date", json!(last));
+                }
+            },
+        }
+    }
+    values
+}
+
+/// The values of a record that is new in Odoo: every group, and whose event it is.
+pub fn create_values(target: &Event, mailboxes: &Mailboxes) -> Values {
+    let groups = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
+    let mut values = values(&groups, target, None, mailboxes);
+    let organizer = target.organizer.as_ref().map(|person| {
+        json!({"user_id": user_of(&person.address, mailboxes), "email": person.address, "name": person.name})
+    });
+    values.insert("organizer".to_owned(), organizer.unwrap_or(Value::Null));
+    values
+}
+
+fn user_of(address: &Address, mailboxes: &Mailboxes) -> Option<i32> {
+    mailboxes.iter().find(|(_, mailbox)| *mailbox == address).map(|(user, _)| *user)
+}
+
+fn attendee_values(target: &Event, mailboxes: &Mailboxes) -> Value {
+    target
+        .attendees
+        .iter()
+        .map(|(address, attendee)| {
+            json!({
+                "email": address,
+                "name": attendee.name,
+                "state": odoo_answer(attendee.answer),
+                "user_id": user_of(address, mailboxes),
+            })
+        })
+        .collect()
+}
+
+/// Odoo may have several reminders where Outlook has one: the one that Outlook shows (the shortest) is
+/// exchanged, the others stay.
+fn reminders(target: Option<i32>, present: Option<&Snapshot>) -> Vec<i32> {
+    let mut minutes: BTreeSet<i32> = present.map(|p| p.reminder_minutes.iter().copied().collect()).unwrap_or_default();
+    match target {
+        None => minutes.clear(),
+        Some(target) => {
+            minutes.pop_first();
+            minutes.retain(|m| *m > target);
+            minutes.insert(target);
+        }
+    }
+    minutes.into_iter().collect()
+}
+
+fn text_or_null(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { json!(text) }
+}
+
+fn privacy(name: Option<&str>) -> Privacy {
+    match name {
+        Some("private") => Privacy::Private,
+        Some("confidential") => Privacy::Confidential,
+        _ => Privacy::Normal,
+    }
+}
+
+fn odoo_privacy(privacy: Privacy) -> &'static str {
+    match privacy {
+        Privacy::Normal | Privacy::Personal => "public",
+        Privacy::Private => "private",
+        Privacy::Confidential => "confidential",
+    }
+}
+
+fn answer(state: &str) -> Answer {
+    match state {
+        "accepted" => Answer::Accepted,
+        "tentative" => Answer::Tentative,
+        "declined" => Answer::Declined,
+        _ => Answer::NeedsAction,
+    }
+}
+
+/// Odoo's name of an answer (`calendar.attendee.state`).
+pub fn odoo_answer(answer: Answer) -> &'static str {
+    match answer {
+        Answer::NeedsAction => "needsAction",
+        Answer::Accepted => "accepted",
+        Answer::Tentative => "tentative",
+        Answer::Declined => "declined",
+    }
+}
+
+/// Whether a time lies in the past, for events that must not be announced any more.
+pub fn is_over(event: &Event, now: chrono::DateTime<Utc>) -> bool {
+    event.time.ends_at() < now
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn snapshot() -> Snapshot {
+        serde_json::from_value(json!({
+            "model": "calendar.event", "id": 42, "link": null, "version": "v1", "active": true, "recurrent": false,
+            "name": "Review", "description": "<p>Agenda</p>", "location": null, "videocall_location": null,
+            "allday": false, "start": "2026-11-22 10:00:00", "stop": "2026-11-22 11:00:00",
+            "start_date": null, "stop_date": null, "tz": "Europe/Brussels",
+            "privacy": null, "default_privacy": "private", "show_as": "busy", "reminder_minutes": [60, 15],
+            "organizer": {"user_id": 7, "partner_id": 11, "email": "ann@contoso.com", "name": "Ann"},
+            "attendees": [
+                {"id": 4, "partner_id": 11, "user_id": 7, "email": "ann@contoso.com", "name": "Ann", "state": "accepted"},
+                {"id": 5, "partner_id": 12, "user_id": 8, "email": "bob@contoso.com", "name": "Bob", "state": "tentative"},
+                {"id": 6, "partner_id": 13, "user_id": null, "email": null, "name": "Cy", "state": "needsAction"}],
+            "create_date": "2026-11-22 09:00:00", "write_date": "2026-11-22 09:00:00"
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_snapshot_becomes_an_event() {
+        let mailboxes = Mailboxes::from([(8, Address::parse("b2@contoso.com").unwrap())]);
+        let event = snapshot().to_event(&mailboxes).unwrap();
+        assert_eq!((event.privacy, event.reminder), (Privacy::Private, Some(15)));
+        let addresses: Vec<_> = event.attendees.keys().map(Address::as_str).collect();
+        assert_eq!(addresses, ["b2@contoso.com"], "the organizer is no attendee, a mailbox's address counts");
+        assert_eq!(snapshot().unreachable(&mailboxes), ["Cy"]);
+        assert_eq!(snapshot().answer_of(8), Some(Answer::Tentative));
+        assert_eq!(snapshot().answer_of(7), None);
+    }
+
+    #[test]
+    fn whole_days_end_exclusively_and_come_back() {
+        let mut record = snapshot();
+        record.allday = true;
+        record.start_date = NaiveDate::from_ymd_opt(2026, 12, 24);
+        record.stop_date = NaiveDate::from_ymd_opt(2026, 12, 26);
+        let event = record.to_event(&Mailboxes::new()).unwrap();
+        assert_eq!(event.time.ends_at().to_string(), "2026-12-27 00:00:00 UTC");
+        let back = values(&BTreeSet::from([Group::Time]), &event, Some(&record), &Mailboxes::new());
+        assert_eq!(back["stop_date"], "2026-12-26");
+    }
+
+    #[test]
+    fn a_reminder_from_outlook_leaves_the_longer_ones() {
+        assert_eq!(reminders(Some(30), Some(&snapshot())), [30, 60]);
+        assert_eq!(reminders(None, Some(&snapshot())), [] as [i32; 0]);
+        assert_eq!(reminders(Some(5), None), [5]);
+    }
+}

@@ -1,0 +1,392 @@
+//! Users of a database and the mailboxes behind them, and the lease under which one worker works a mailbox.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::Connection;
+use super::schema::accounts::{self, dsl};
+use super::schema::databases;
+use super::seal::Sealer;
+
+#[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
+#[diesel(table_name = accounts)]
+pub struct Account {
+    pub id: i64,
+    pub database_id: Uuid,
+    pub odoo_user_id: i32,
+    pub tenant_id: String,
+    pub object_id: String,
+    pub login: String,
+    pub access_token: Option<Vec<u8>>,
+    pub refresh_token: Option<Vec<u8>>,
+    pub access_expires_at: Option<DateTime<Utc>>,
+    pub state: String,
+    pub reason: Option<String>,
+    pub delta_link: Option<String>,
+    pub window_start: Option<DateTime<Utc>>,
+    pub window_end: Option<DateTime<Utc>>,
+    pub pulled_once: bool,
+    pub existing: String,
+    pub connected_at: DateTime<Utc>,
+    pub ignore_before: Option<DateTime<Utc>>,
+    pub resetting: bool,
+    pub last_sync_at: Option<DateTime<Utc>>,
+    pub next_run_at: DateTime<Utc>,
+    pub failures: i32,
+    pub lease_owner: Option<Uuid>,
+    pub lease_until: Option<DateTime<Utc>>,
+}
+
+/// The states of `accounts.state`.
+pub mod state {
+    pub const ACTIVE: &str = "active";
+    pub const STOPPED: &str = "stopped";
+    pub const NEED_AUTH: &str = "need_auth";
+}
+
+/// The states of `accounts.existing`.
+pub mod existing {
+    pub const UNASKED: &str = "unasked";
+    pub const ASKED: &str = "asked";
+    pub const TOLD: &str = "told";
+}
+
+/// Where an account's sealed tokens belong: a token copied to another account does not open.
+pub fn token_place(kind: &str, database_id: Uuid, odoo_user_id: i32) -> String {
+    format!("accounts.{kind}:{database_id}:{odoo_user_id}")
+}
+
+/// Sealed tokens, ready to be stored.
+#[derive(Clone, Debug)]
+pub struct SealedTokens {
+    pub access: Vec<u8>,
+    /// `None`: Microsoft sent none; the old one stays.
+    pub refresh: Option<Vec<u8>>,
+    pub expires_at: DateTime<Utc>,
+}
+
+impl SealedTokens {
+    /// Seals for one account.
+    ///
+    /// # Errors
+    /// When sealing fails.
+    pub fn seal(
+        sealer: &Sealer,
+        database_id: Uuid,
+        odoo_user_id: i32,
+        access: &SecretString,
+        refresh: Option<&SecretString>,
+        expires_at: DateTime<Utc>,
+    ) -> anyhow::Result<Self> {
+        let place = |kind| token_place(kind, database_id, odoo_user_id);
+        Ok(Self {
+            access: sealer.seal(&place("access_token"), access)?,
+            refresh: refresh.map(|token| sealer.seal(&place("refresh_token"), token)).transpose()?,
+            expires_at,
+        })
+    }
+}
+
+impl Account {
+    /// Whether the account was reset: the next login may be anybody, and begins anew.
+    pub fn is_reset(&self) -> bool {
+        self.object_id.is_empty()
+    }
+
+    /// Whether the mailbox is synced now, as far as the account itself goes.
+    pub fn is_active(&self) -> bool {
+        self.state == state::ACTIVE
+    }
+
+    /// Whether the account stands for a connected user, synced now or later.
+    pub fn is_connected(&self) -> bool {
+        self.state != state::NEED_AUTH || self.refresh_token.is_some()
+    }
+
+    /// The opened access token and when it ends, if one is stored.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn access_token(&self, sealer: &Sealer) -> anyhow::Result<Option<SecretString>> {
+        self.open(sealer, "access_token", self.access_token.as_deref())
+    }
+
+    /// The opened refresh token, if one is stored.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn refresh_token(&self, sealer: &Sealer) -> anyhow::Result<Option<SecretString>> {
+        self.open(sealer, "refresh_token", self.refresh_token.as_deref())
+    }
+
+    fn open(&self, sealer: &Sealer, kind: &str, sealed: Option<&[u8]>) -> anyhow::Result<Option<SecretString>> {
+        let place = token_place(kind, self.database_id, self.odoo_user_id);
+        sealed.map(|s| sealer.open(&place, s)).transpose()
+    }
+}
+
+pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResult<Vec<Account>> {
+    dsl::accounts
+        .filter(dsl::database_id.eq(database_id))
+        .select(Account::as_select())
+        .order(dsl::odoo_user_id)
+        .load(conn)
+        .await
+}
+
+pub async fn of_user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> QueryResult<Option<Account>> {
+    dsl::accounts
+        .filter(dsl::database_id.eq(database_id).and(dsl::odoo_user_id.eq(user_id)))
+        .select(Account::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+pub async fn by_id(conn: &mut Connection, id: i64) -> QueryResult<Account> {
+    dsl::accounts.find(id).select(Account::as_select()).first(conn).await
+}
+
+/// Another user of the database whose account is this very mailbox.
+pub async fn with_identity(
+    conn: &mut Connection,
+    database_id: Uuid,
+    tenant_id: &str,
+    object_id: &str,
+    not_user: i32,
+) -> QueryResult<Option<Account>> {
+    dsl::accounts
+        .filter(dsl::database_id.eq(database_id))
+        .filter(dsl::tenant_id.eq(tenant_id).and(dsl::object_id.eq(object_id)))
+        .filter(dsl::odoo_user_id.ne(not_user))
+        .select(Account::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Who logged in.
+pub struct Identity<'a> {
+    pub tenant_id: &'a str,
+    pub object_id: &'a str,
+    pub login: &'a str,
+}
+
+/// Stores a consent: makes the account, or gives a known one its new tokens. `connected_at` is when syncing
+/// begins for a new account or one that was reset; a mere new login keeps it.
+pub async fn connect(
+    conn: &mut Connection,
+    database_id: Uuid,
+    user_id: i32,
+    identity: &Identity<'_>,
+    tokens: &SealedTokens,
+    now: DateTime<Utc>,
+) -> QueryResult<Account> {
+    let consent = (
+        dsl::tenant_id.eq(identity.tenant_id),
+        dsl::object_id.eq(identity.object_id),
+        dsl::login.eq(identity.login),
+        dsl::access_token.eq(Some(&tokens.access)),
+        dsl::refresh_token.eq(tokens.refresh.as_ref()),
+        dsl::access_expires_at.eq(Some(tokens.expires_at)),
+        dsl::state.eq(state::ACTIVE),
+        dsl::reason.eq(None::<String>),
+        dsl::failures.eq(0),
+        dsl::next_run_at.eq(now),
+    );
+    let begun = dsl::accounts.filter(dsl::database_id.eq(database_id).and(dsl::odoo_user_id.eq(user_id)));
+    diesel::update(begun.filter(dsl::object_id.eq(""))).set(dsl::connected_at.eq(now)).execute(conn).await?;
+    diesel::insert_into(dsl::accounts)
+        .values((dsl::database_id.eq(database_id), dsl::odoo_user_id.eq(user_id), dsl::connected_at.eq(now), consent.clone()))
+        .on_conflict((dsl::database_id, dsl::odoo_user_id))
+        .do_update()
+        .set(consent)
+        .returning(Account::as_select())
+        .get_result(conn)
+        .await
+}
+
+/// Stores refreshed tokens. The new refresh token is stored before the access token is used.
+pub async fn store_tokens(conn: &mut Connection, id: i64, tokens: &SealedTokens) -> QueryResult<()> {
+    diesel::update(dsl::accounts.find(id))
+        .set((dsl::access_token.eq(Some(&tokens.access)), dsl::access_expires_at.eq(Some(tokens.expires_at))))
+        .execute(conn)
+        .await?;
+    if let Some(refresh) = &tokens.refresh {
+        diesel::update(dsl::accounts.find(id)).set(dsl::refresh_token.eq(Some(refresh))).execute(conn).await?;
+    }
+    Ok(())
+}
+
+/// Forgets an access token that Microsoft does not accept any more.
+pub async fn expire_access(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id)).set(dsl::access_expires_at.eq(None::<DateTime<Utc>>)).execute(conn).await
+}
+
+/// Microsoft withdrew the consent, or an admin reset the account: the user must log in again.
+pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set((
+            dsl::state.eq(state::NEED_AUTH),
+            dsl::reason.eq(Some(reason)),
+            dsl::access_token.eq(None::<Vec<u8>>),
+            dsl::refresh_token.eq(None::<Vec<u8>>),
+            dsl::access_expires_at.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// Ends a reset: the account is disconnected, and at the next login everything begins anew.
+pub async fn forget_progress(conn: &mut Connection, id: i64, ignore_before: Option<DateTime<Utc>>) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set((
+            dsl::delta_link.eq(None::<String>),
+            dsl::window_start.eq(None::<DateTime<Utc>>),
+            dsl::window_end.eq(None::<DateTime<Utc>>),
+            dsl::pulled_once.eq(false),
+            dsl::existing.eq(existing::UNASKED),
+            dsl::ignore_before.eq(ignore_before),
+            dsl::tenant_id.eq(""),
+            dsl::object_id.eq(""),
+        ))
+        .execute(conn)
+        .await
+}
+
+pub async fn set_resetting(conn: &mut Connection, id: i64, resetting: bool) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id)).set(dsl::resetting.eq(resetting)).execute(conn).await
+}
+
+/// Stopped by the user, or restarted.
+pub async fn set_state(conn: &mut Connection, id: i64, to: &str) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id)).set(dsl::state.eq(to)).execute(conn).await
+}
+
+/// A sentence shown to the user, while the account stays connected; `None`: all is well.
+pub async fn set_reason(conn: &mut Connection, id: i64, reason: Option<&str>) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id).filter(dsl::reason.is_distinct_from(reason)))
+        .set(dsl::reason.eq(reason))
+        .execute(conn)
+        .await
+}
+
+pub async fn set_existing(conn: &mut Connection, id: i64, to: &str) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id)).set(dsl::existing.eq(to)).execute(conn).await
+}
+
+/// Where the delta stands, stored together with the rows it brought.
+pub async fn set_delta(conn: &mut Connection, id: i64, link: Option<&str>) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id)).set(dsl::delta_link.eq(link)).execute(conn).await
+}
+
+pub async fn open_window(conn: &mut Connection, id: i64, start: DateTime<Utc>, end: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set((dsl::window_start.eq(Some(start)), dsl::window_end.eq(Some(end)), dsl::delta_link.eq(None::<String>)))
+        .execute(conn)
+        .await
+}
+
+pub async fn set_pulled_once(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id)).set(dsl::pulled_once.eq(true)).execute(conn).await
+}
+
+/// Asks for a run as soon as a worker is free.
+pub async fn wake(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.filter(dsl::id.eq_any(ids)).filter(dsl::next_run_at.gt(now)))
+        .set(dsl::next_run_at.eq(now))
+        .execute(conn)
+        .await
+}
+
+/// How long a lease lasts without being renewed.
+pub const LEASE: TimeDelta = TimeDelta::seconds(60);
+
+#[derive(QueryableByName)]
+struct Claimed {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+/// Takes up to `limit` mailboxes that are due and that nobody works, until `now + LEASE`.
+pub async fn claim_due(conn: &mut Connection, owner: Uuid, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<i64>> {
+    let claimed: Vec<Claimed> = diesel::sql_query(
+        "UPDATE accounts SET lease_owner = $1, lease_until = $3 WHERE id IN (
+             SELECT a.id FROM accounts a JOIN databases d ON d.id = a.database_id
+             WHERE a.state = 'active' AND a.next_run_at <= $2
+               AND (a.lease_until IS NULL OR a.lease_until < $2)
+               AND NOT d.paused AND d.quarantined IS NULL AND d.key_hash IS NOT NULL
+             ORDER BY a.next_run_at LIMIT $4 FOR UPDATE OF a SKIP LOCKED)
+         RETURNING id",
+    )
+    .bind::<SqlUuid, _>(owner)
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(now + LEASE)
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await?;
+    Ok(claimed.into_iter().map(|c| c.id).collect())
+}
+
+/// Keeps a lease; `false`: it was lost, and the worker must stop.
+pub async fn renew_lease(conn: &mut Connection, id: i64, owner: Uuid, now: DateTime<Utc>) -> QueryResult<bool> {
+    let kept = diesel::update(dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner))))
+        .set(dsl::lease_until.eq(Some(now + LEASE)))
+        .execute(conn)
+        .await?;
+    Ok(kept == 1)
+}
+
+/// Gives a mailbox back and says when it is due again. `started` is when this run began: a wake that came
+/// later must not be lost.
+pub async fn release(
+    conn: &mut Connection,
+    id: i64,
+    owner: Uuid,
+    started: DateTime<Utc>,
+    next_run_at: DateTime<Utc>,
+    outcome: Outcome,
+) -> QueryResult<()> {
+    let target = dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner)));
+    diesel::update(target)
+        .set((dsl::lease_owner.eq(None::<Uuid>), dsl::lease_until.eq(None::<DateTime<Utc>>)))
+        .execute(conn)
+        .await?;
+    match outcome {
+        Outcome::Done { at } => {
+            diesel::update(dsl::accounts.find(id))
+                .set((dsl::last_sync_at.eq(Some(at)), dsl::failures.eq(0)))
+                .execute(conn)
+                .await?;
+        }
+        Outcome::Failed => {
+            diesel::update(dsl::accounts.find(id)).set(dsl::failures.eq(dsl::failures + 1)).execute(conn).await?;
+        }
+    }
+    diesel::update(dsl::accounts.find(id).filter(dsl::next_run_at.le(started)))
+        .set(dsl::next_run_at.eq(next_run_at))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done { at: DateTime<Utc> },
+    Failed,
+}
+
+/// Whether the accounts' databases are paused does not matter here: for `status`.
+pub async fn count_by_state(conn: &mut Connection) -> QueryResult<Vec<(String, i64)>> {
+    accounts::table
+        .inner_join(databases::table.on(databases::id.eq(accounts::database_id)))
+        .group_by(accounts::state)
+        .select((accounts::state, diesel::dsl::count_star()))
+        .load(conn)
+        .await
+}

@@ -1,0 +1,165 @@
+//! Odoo databases that were paired with this service.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::Connection;
+use super::schema::databases::{self, dsl};
+use super::seal::Sealer;
+
+#[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
+#[diesel(table_name = databases)]
+pub struct Database {
+    pub id: Uuid,
+    pub uuid: String,
+    pub name: String,
+    pub base_url: String,
+    pub series: String,
+    pub key_hash: Option<Vec<u8>>,
+    pub poke_key: Vec<u8>,
+    pub client_id: Option<String>,
+    pub client_secret: Option<Vec<u8>>,
+    pub nonce: String,
+    pub previous_nonce: Option<String>,
+    pub paused: bool,
+    pub quarantined: Option<String>,
+    pub policy: String,
+    pub credentials_problem: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub paired_at: DateTime<Utc>,
+}
+
+/// Where each sealed column belongs.
+pub fn poke_key_place(uuid: &str) -> String {
+    format!("databases.poke_key:{uuid}")
+}
+
+pub fn client_secret_place(uuid: &str) -> String {
+    format!("databases.client_secret:{uuid}")
+}
+
+impl Database {
+    /// Whether users can log in: client id and secret are known.
+    pub fn is_configured(&self) -> bool {
+        self.client_id.as_deref().is_some_and(|id| !id.is_empty()) && self.client_secret.is_some()
+    }
+
+    /// Where Microsoft sends a user back to; must be registered there.
+    pub fn redirect_uri(&self) -> String {
+        format!("{}/microsoft_account/authentication", self.base_url.trim_end_matches('/'))
+    }
+
+    /// The opened client secret, if one is stored.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn client_secret(&self, sealer: &Sealer) -> anyhow::Result<Option<SecretString>> {
+        self.client_secret.as_deref().map(|s| sealer.open(&client_secret_place(&self.uuid), s)).transpose()
+    }
+
+    /// The opened key that pokes are signed with.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn poke_key(&self, sealer: &Sealer) -> anyhow::Result<SecretString> {
+        sealer.open(&poke_key_place(&self.uuid), &self.poke_key)
+    }
+}
+
+/// What pairing stores; a database that was paired before gets a new key and loses its quarantine.
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = databases, treat_none_as_null = true)]
+pub struct Pairing<'a> {
+    pub uuid: &'a str,
+    pub name: &'a str,
+    pub base_url: &'a str,
+    pub series: &'a str,
+    pub key_hash: Option<Vec<u8>>,
+    pub poke_key: Vec<u8>,
+    pub nonce: &'a str,
+    pub previous_nonce: Option<String>,
+    pub quarantined: Option<String>,
+    pub paired_at: DateTime<Utc>,
+}
+
+pub async fn pair(conn: &mut Connection, pairing: &Pairing<'_>) -> QueryResult<Database> {
+    diesel::insert_into(databases::table)
+        .values(pairing)
+        .on_conflict(dsl::uuid)
+        .do_update()
+        .set(pairing)
+        .returning(Database::as_select())
+        .get_result(conn)
+        .await
+}
+
+pub async fn by_key(conn: &mut Connection, key_hash: &[u8]) -> QueryResult<Option<Database>> {
+    dsl::databases
+        .filter(dsl::key_hash.eq(key_hash))
+        .select(Database::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+pub async fn by_id(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
+    dsl::databases.find(id).select(Database::as_select()).first(conn).await
+}
+
+/// Reads a database and holds it until the transaction ends: one exchange at a time.
+pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
+    dsl::databases.find(id).select(Database::as_select()).for_update().first(conn).await
+}
+
+pub async fn all(conn: &mut Connection) -> QueryResult<Vec<Database>> {
+    dsl::databases.select(Database::as_select()).order(dsl::name).load(conn).await
+}
+
+pub async fn rotate_nonce(conn: &mut Connection, id: Uuid, next: &str, previous: &str) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id))
+        .set((dsl::nonce.eq(next), dsl::previous_nonce.eq(Some(previous))))
+        .execute(conn)
+        .await
+}
+
+pub async fn quarantine(conn: &mut Connection, id: Uuid, reason: &str) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id)).set(dsl::quarantined.eq(Some(reason))).execute(conn).await
+}
+
+/// What the settings page may change; `None` leaves a column as it is.
+#[derive(Default, AsChangeset)]
+#[diesel(table_name = databases)]
+pub struct Settings {
+    pub client_id: Option<String>,
+    pub client_secret: Option<Vec<u8>>,
+    pub paused: Option<bool>,
+    pub base_url: Option<String>,
+    pub poke_key: Option<Vec<u8>>,
+}
+
+pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> QueryResult<usize> {
+    if settings.client_id.is_none()
+        && settings.client_secret.is_none()
+        && settings.paused.is_none()
+        && settings.base_url.is_none()
+        && settings.poke_key.is_none()
+    {
+        return Ok(0);
+    }
+    diesel::update(dsl::databases.find(id)).set(settings).execute(conn).await
+}
+
+pub async fn set_credentials_problem(conn: &mut Connection, id: Uuid, problem: Option<&str>) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id).filter(dsl::credentials_problem.is_distinct_from(problem)))
+        .set(dsl::credentials_problem.eq(problem))
+        .execute(conn)
+        .await
+}
+
+/// Forgets the key: no call is accepted any more. Accounts and links stay, for a later pairing.
+pub async fn unpair(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id)).set(dsl::key_hash.eq(None::<Vec<u8>>)).execute(conn).await
+}

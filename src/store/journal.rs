@@ -1,0 +1,93 @@
+//! What was done, in words for a person.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Connection;
+use super::schema::journal::{self, dsl};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Info,
+    /// Something was decided that a person may want to look at.
+    Warning,
+    /// Something needs a person.
+    Error,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A line to write.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub database_id: Uuid,
+    pub odoo_user_id: Option<i32>,
+    pub odoo_id: Option<i32>,
+    pub level: Level,
+    /// The event's title.
+    pub title: String,
+    pub message: String,
+    /// The event before it was deleted.
+    pub content: Option<Value>,
+}
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = journal)]
+pub struct StoredLine {
+    pub odoo_user_id: Option<i32>,
+    pub odoo_id: Option<i32>,
+    pub at: DateTime<Utc>,
+    pub level: String,
+    pub title: String,
+    pub message: String,
+}
+
+pub async fn write(conn: &mut Connection, line: Line) -> QueryResult<usize> {
+    diesel::insert_into(dsl::journal)
+        .values((
+            dsl::database_id.eq(line.database_id),
+            dsl::odoo_user_id.eq(line.odoo_user_id),
+            dsl::odoo_id.eq(line.odoo_id),
+            dsl::level.eq(line.level.name()),
+            dsl::title.eq(line.title),
+            dsl::message.eq(line.message),
+            dsl::content.eq(line.content),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// The newest lines, of one user or of the whole database.
+pub async fn newest(
+    conn: &mut Connection,
+    database_id: Uuid,
+    user_id: Option<i32>,
+    limit: i64,
+) -> QueryResult<Vec<StoredLine>> {
+    let mut query = dsl::journal
+        .filter(dsl::database_id.eq(database_id))
+        .select(StoredLine::as_select())
+        .order(dsl::id.desc())
+        .limit(limit)
+        .into_boxed();
+    if let Some(user_id) = user_id {
+        query = query.filter(dsl::odoo_user_id.eq(user_id));
+    }
+    query.load(conn).await
+}
+
+/// Drops what is older than the given time.
+pub async fn prune(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::delete(dsl::journal.filter(dsl::at.lt(before))).execute(conn).await
+}

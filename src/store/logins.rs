@@ -1,0 +1,80 @@
+//! Logins at Microsoft that are under way.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Connection;
+use super::schema::login_attempts::{self, dsl};
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = login_attempts)]
+pub struct LoginAttempt {
+    pub id: Uuid,
+    pub database_id: Uuid,
+    pub odoo_user_id: i32,
+    pub verifier: Vec<u8>,
+    pub oidc_nonce: String,
+    pub redirect_uri: String,
+    pub return_url: String,
+    pub expires_at: DateTime<Utc>,
+    pub used_at: Option<DateTime<Utc>>,
+    pub code_hash: Option<Vec<u8>>,
+    pub succeeded: bool,
+}
+
+/// A new attempt. Its id is chosen by the caller, as the sealed verifier is bound to it.
+#[derive(Insertable)]
+#[diesel(table_name = login_attempts)]
+pub struct NewLogin<'a> {
+    pub id: Uuid,
+    pub database_id: Uuid,
+    pub odoo_user_id: i32,
+    pub verifier: Vec<u8>,
+    pub oidc_nonce: &'a str,
+    pub redirect_uri: &'a str,
+    pub return_url: &'a str,
+    pub expires_at: DateTime<Utc>,
+}
+
+pub fn verifier_place(id: Uuid) -> String {
+    format!("login_attempts.verifier:{id}")
+}
+
+/// Notes an attempt and forgets those that ended more than a day ago.
+pub async fn start(conn: &mut Connection, login: &NewLogin<'_>, now: DateTime<Utc>) -> QueryResult<()> {
+    diesel::delete(dsl::login_attempts.filter(dsl::expires_at.lt(now - chrono::TimeDelta::days(1))))
+        .execute(conn)
+        .await?;
+    diesel::insert_into(dsl::login_attempts).values(login).execute(conn).await?;
+    Ok(())
+}
+
+/// Reads an attempt and holds it until the transaction ends.
+pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Option<LoginAttempt>> {
+    dsl::login_attempts
+        .find(id)
+        .select(LoginAttempt::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Marks an attempt as used: its state is worth nothing any more.
+pub async fn use_up(
+    conn: &mut Connection,
+    id: Uuid,
+    code_hash: Option<Vec<u8>>,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    diesel::update(dsl::login_attempts.find(id))
+        .set((dsl::used_at.eq(Some(now)), dsl::code_hash.eq(code_hash)))
+        .execute(conn)
+        .await
+}
+
+pub async fn succeed(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
+    diesel::update(dsl::login_attempts.find(id)).set(dsl::succeeded.eq(true)).execute(conn).await
+}

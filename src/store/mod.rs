@@ -1,0 +1,85 @@
+//! The service's Postgres: one file for each aggregate, migrations embedded.
+//!
+//! **Invariant:** no rule about syncing is decided here; a function here is one query or one small group of them.
+
+pub mod accounts;
+pub mod databases;
+pub mod embedded;
+pub mod enrollments;
+pub mod journal;
+pub mod logins;
+pub mod meetings;
+pub mod outbox;
+pub mod schema;
+pub mod seal;
+
+use anyhow::Context;
+use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use diesel_async::AsyncPgConnection as Connection;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+
+/// A pool of connections.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool<AsyncPgConnection>,
+}
+
+impl Store {
+    /// Prepares a pool; connects only when asked for a connection.
+    ///
+    /// # Errors
+    /// When the pool cannot be built.
+    pub fn new(url: &str, connections: usize) -> anyhow::Result<Self> {
+        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
+        let pool = Pool::builder(manager).max_size(connections).build().context("building the connection pool")?;
+        Ok(Self { pool })
+    }
+
+    /// A connection from the pool.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached.
+    pub async fn get(&self) -> anyhow::Result<Object<AsyncPgConnection>> {
+        self.pool.get().await.context("Postgres cannot be reached")
+    }
+
+    /// Whether Postgres answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> anyhow::Result<()> {
+        let mut conn = self.get().await?;
+        diesel::sql_query("SELECT 1").execute(&mut conn).await?;
+        Ok(())
+    }
+
+    /// Brings the schema up to date; returns the names of the migrations that were run.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached or a migration fails (which then left nothing behind).
+    pub async fn migrate(&self) -> anyhow::Result<Vec<String>> {
+        let conn = self.get().await?;
+        // The harness blocks its thread while diesel-async works on the runtime.
+        tokio::task::block_in_place(move || {
+            let mut harness = AsyncMigrationHarness::new(conn);
+            let versions =
+                harness.run_pending_migrations(MIGRATIONS).map_err(|e| anyhow::anyhow!("migrating: {e}"))?;
+            Ok(versions.iter().map(ToString::to_string).collect())
+        })
+    }
+}
+
+/// Reads a `jsonb` column that we wrote ourselves.
+///
+/// # Errors
+/// When the column holds another shape, i.e. was written by another version of the service.
+pub fn from_json<T: DeserializeOwned>(value: Value, what: &str) -> anyhow::Result<T> {
+    serde_json::from_value(value).with_context(|| format!("reading the stored {what}"))
+}

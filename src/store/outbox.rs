@@ -1,0 +1,215 @@
+//! What is still owed: writes to Outlook, and changes to Odoo.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Connection;
+use super::schema::odoo_outbox::{self, dsl as o};
+use super::schema::outlook_outbox::{self, dsl as l};
+
+/// A write owed to one mailbox.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = outlook_outbox)]
+pub struct OutlookWrite {
+    pub id: i64,
+    pub account_id: i64,
+    pub meeting_id: i64,
+    pub kind: String,
+    pub graph_id: Option<String>,
+    pub change_key: Option<String>,
+    pub body: Value,
+    pub odoo_state: Option<Value>,
+    pub groups: Value,
+    pub attempts: i32,
+    pub next_attempt_at: DateTime<Utc>,
+    pub in_flight_since: Option<DateTime<Utc>>,
+    pub error: Option<String>,
+}
+
+/// The kinds of `outlook_outbox.kind`.
+pub mod kind {
+    pub const CREATE: &str = "create";
+    pub const UPDATE: &str = "update";
+    pub const DELETE: &str = "delete";
+    pub const RESPOND: &str = "respond";
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = outlook_outbox)]
+pub struct NewOutlookWrite<'a> {
+    pub account_id: i64,
+    pub meeting_id: i64,
+    pub kind: &'a str,
+    pub graph_id: Option<&'a str>,
+    pub change_key: Option<&'a str>,
+    pub body: Value,
+    pub odoo_state: Option<Value>,
+    pub groups: Value,
+}
+
+pub async fn owe_outlook(conn: &mut Connection, write: &NewOutlookWrite<'_>) -> QueryResult<i64> {
+    diesel::insert_into(l::outlook_outbox).values(write).returning(l::id).get_result(conn).await
+}
+
+pub async fn outlook_of_meeting(conn: &mut Connection, meeting_id: i64) -> QueryResult<Vec<OutlookWrite>> {
+    l::outlook_outbox
+        .filter(l::meeting_id.eq(meeting_id))
+        .select(OutlookWrite::as_select())
+        .order(l::id)
+        .load(conn)
+        .await
+}
+
+pub async fn outlook_by_id(conn: &mut Connection, id: i64) -> QueryResult<Option<OutlookWrite>> {
+    l::outlook_outbox.find(id).select(OutlookWrite::as_select()).first(conn).await.optional()
+}
+
+/// The mailbox's next write that is due, oldest first.
+pub async fn next_outlook(conn: &mut Connection, account_id: i64, now: DateTime<Utc>) -> QueryResult<Option<OutlookWrite>> {
+    l::outlook_outbox
+        .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
+        .select(OutlookWrite::as_select())
+        .order(l::id)
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// When the mailbox's next write is due, if any is owed.
+pub async fn next_outlook_at(conn: &mut Connection, account_id: i64) -> QueryResult<Option<DateTime<Utc>>> {
+    l::outlook_outbox
+        .filter(l::account_id.eq(account_id))
+        .select(diesel::dsl::min(l::next_attempt_at))
+        .first(conn)
+        .await
+}
+
+/// Whether the mailbox is still owed a creation: then an unknown meeting in somebody else's mailbox may be the
+/// very one.
+pub async fn creation_in_flight(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(
+        l::outlook_outbox
+            .filter(l::account_id.eq(account_id))
+            .filter(l::kind.eq(kind::CREATE))
+            .filter(l::in_flight_since.is_not_null()),
+    ))
+    .get_result(conn)
+    .await
+}
+
+/// Notes that a request is about to leave. Must be committed before it does.
+pub async fn take_off(conn: &mut Connection, id: i64, now: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(l::outlook_outbox.find(id))
+        .set((l::in_flight_since.eq(Some(now)), l::attempts.eq(l::attempts + 1)))
+        .execute(conn)
+        .await
+}
+
+/// The request did not take effect (or may safely be repeated): try again later.
+pub async fn postpone(
+    conn: &mut Connection,
+    id: i64,
+    next_attempt_at: DateTime<Utc>,
+    error: &str,
+    landed: bool,
+) -> QueryResult<usize> {
+    diesel::update(l::outlook_outbox.find(id))
+        .set((l::next_attempt_at.eq(next_attempt_at), l::error.eq(Some(error))))
+        .execute(conn)
+        .await?;
+    if landed {
+        diesel::update(l::outlook_outbox.find(id))
+            .set(l::in_flight_since.eq(None::<DateTime<Utc>>))
+            .execute(conn)
+            .await?;
+    }
+    Ok(1)
+}
+
+pub async fn settle_outlook(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::delete(l::outlook_outbox.find(id)).execute(conn).await
+}
+
+pub async fn outlook_owed(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
+    l::outlook_outbox.filter(l::account_id.eq(account_id)).count().get_result(conn).await
+}
+
+/// A change owed to Odoo.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = odoo_outbox)]
+pub struct OdooDebt {
+    pub id: i64,
+    pub database_id: Uuid,
+    pub meeting_id: i64,
+    pub user_id: i32,
+    pub payload: Value,
+    pub outlook_state: Option<Value>,
+    pub groups: Value,
+    pub delivered_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = odoo_outbox)]
+pub struct NewOdooDebt {
+    pub database_id: Uuid,
+    pub meeting_id: i64,
+    pub user_id: i32,
+    pub payload: Value,
+    pub outlook_state: Option<Value>,
+    pub groups: Value,
+}
+
+pub async fn owe_odoo(conn: &mut Connection, debt: &NewOdooDebt) -> QueryResult<i64> {
+    diesel::insert_into(o::odoo_outbox).values(debt).returning(o::id).get_result(conn).await
+}
+
+pub async fn odoo_of_meeting(conn: &mut Connection, meeting_id: i64) -> QueryResult<Option<OdooDebt>> {
+    o::odoo_outbox
+        .filter(o::meeting_id.eq(meeting_id))
+        .select(OdooDebt::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+pub async fn odoo_by_id(conn: &mut Connection, database_id: Uuid, id: i64) -> QueryResult<Option<OdooDebt>> {
+    o::odoo_outbox
+        .find(id)
+        .filter(o::database_id.eq(database_id))
+        .select(OdooDebt::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The oldest changes owed to a database, a waiting user's first.
+pub async fn odoo_page(
+    conn: &mut Connection,
+    database_id: Uuid,
+    first_user: Option<i32>,
+    limit: i64,
+) -> QueryResult<Vec<OdooDebt>> {
+    let debts = o::odoo_outbox.filter(o::database_id.eq(database_id)).select(OdooDebt::as_select()).limit(limit);
+    match first_user {
+        Some(user) => debts.order((o::user_id.ne(user), o::id)).load(conn).await,
+        None => debts.order(o::id).load(conn).await,
+    }
+}
+
+pub async fn odoo_owed(conn: &mut Connection, database_id: Uuid) -> QueryResult<i64> {
+    o::odoo_outbox.filter(o::database_id.eq(database_id)).count().get_result(conn).await
+}
+
+pub async fn mark_delivered(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(o::odoo_outbox.filter(o::id.eq_any(ids)))
+        .set(o::delivered_at.eq(Some(now)))
+        .execute(conn)
+        .await
+}
+
+pub async fn settle_odoo(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::delete(o::odoo_outbox.find(id)).execute(conn).await
+}

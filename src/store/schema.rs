@@ -1,0 +1,170 @@
+//! The tables as diesel sees them; kept equal to `migrations/` by a test.
+
+diesel::table! {
+    databases (id) {
+        id -> Uuid,
+        uuid -> Text,
+        name -> Text,
+        base_url -> Text,
+        series -> Text,
+        key_hash -> Nullable<Binary>,
+        poke_key -> Binary,
+        client_id -> Nullable<Text>,
+        client_secret -> Nullable<Binary>,
+        nonce -> Text,
+        previous_nonce -> Nullable<Text>,
+        paused -> Bool,
+        quarantined -> Nullable<Text>,
+        policy -> Text,
+        credentials_problem -> Nullable<Text>,
+        created_at -> Timestamptz,
+        paired_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    enrollments (code_hash) {
+        code_hash -> Binary,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    accounts (id) {
+        id -> BigInt,
+        database_id -> Uuid,
+        odoo_user_id -> Integer,
+        tenant_id -> Text,
+        object_id -> Text,
+        login -> Text,
+        access_token -> Nullable<Binary>,
+        refresh_token -> Nullable<Binary>,
+        access_expires_at -> Nullable<Timestamptz>,
+        state -> Text,
+        reason -> Nullable<Text>,
+        delta_link -> Nullable<Text>,
+        window_start -> Nullable<Timestamptz>,
+        window_end -> Nullable<Timestamptz>,
+        pulled_once -> Bool,
+        existing -> Text,
+        connected_at -> Timestamptz,
+        ignore_before -> Nullable<Timestamptz>,
+        resetting -> Bool,
+        last_sync_at -> Nullable<Timestamptz>,
+        next_run_at -> Timestamptz,
+        failures -> Integer,
+        lease_owner -> Nullable<Uuid>,
+        lease_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    login_attempts (id) {
+        id -> Uuid,
+        database_id -> Uuid,
+        odoo_user_id -> Integer,
+        verifier -> Binary,
+        oidc_nonce -> Text,
+        redirect_uri -> Text,
+        return_url -> Text,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+        code_hash -> Nullable<Binary>,
+        succeeded -> Bool,
+    }
+}
+
+diesel::table! {
+    meetings (id) {
+        id -> BigInt,
+        database_id -> Uuid,
+        link -> Uuid,
+        odoo_id -> Nullable<Integer>,
+        ical_uid -> Nullable<Text>,
+        generation -> Integer,
+        ended -> Bool,
+        revived -> Bool,
+        odoo_state -> Nullable<Jsonb>,
+        odoo_gone -> Bool,
+        odoo_times -> Jsonb,
+        base_odoo -> Nullable<Jsonb>,
+        base_outlook -> Nullable<Jsonb>,
+        series -> Bool,
+        set_aside -> Nullable<Text>,
+        differs -> Bool,
+    }
+}
+
+diesel::table! {
+    copies (id) {
+        id -> BigInt,
+        meeting_id -> BigInt,
+        account_id -> BigInt,
+        graph_id -> Text,
+        change_key -> Nullable<Text>,
+        is_organizer -> Bool,
+        state -> Jsonb,
+        wire -> Jsonb,
+        modified_at -> Nullable<Timestamptz>,
+        gone -> Bool,
+        cancelled -> Bool,
+        answer -> Nullable<Text>,
+        answer_base -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    outlook_outbox (id) {
+        id -> BigInt,
+        account_id -> BigInt,
+        meeting_id -> BigInt,
+        kind -> Text,
+        graph_id -> Nullable<Text>,
+        change_key -> Nullable<Text>,
+        body -> Jsonb,
+        odoo_state -> Nullable<Jsonb>,
+        groups -> Jsonb,
+        attempts -> Integer,
+        next_attempt_at -> Timestamptz,
+        in_flight_since -> Nullable<Timestamptz>,
+        error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    odoo_outbox (id) {
+        id -> BigInt,
+        database_id -> Uuid,
+        meeting_id -> BigInt,
+        user_id -> Integer,
+        payload -> Jsonb,
+        outlook_state -> Nullable<Jsonb>,
+        groups -> Jsonb,
+        delivered_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    journal (id) {
+        id -> BigInt,
+        database_id -> Uuid,
+        odoo_user_id -> Nullable<Integer>,
+        odoo_id -> Nullable<Integer>,
+        at -> Timestamptz,
+        level -> Text,
+        title -> Text,
+        message -> Text,
+        content -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    seal_check (only_row) {
+        only_row -> Bool,
+        sealed -> Binary,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(databases, enrollments, accounts, login_attempts, meetings, copies, outlook_outbox, odoo_outbox, journal, seal_check);

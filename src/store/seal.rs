@@ -1,0 +1,230 @@
+//! Secrets at rest: XChaCha20-Poly1305, each sealed text bound to its place by associated data.
+//!
+//! Sealed form: version (1 byte) · key id (8) · nonce (24) · ciphertext with tag. The key id is the head of the
+//! key's SHA-256, so that several keys can be in use while they are rotated; the first one seals.
+
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use rand::RngCore;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::Connection;
+use super::schema::seal_check;
+
+const VERSION: u8 = 1;
+const KEY_ID: usize = 8;
+const NONCE: usize = 24;
+const CHECK: &str = "seal_check";
+
+struct Key {
+    id: [u8; KEY_ID],
+    cipher: XChaCha20Poly1305,
+}
+
+/// The master keys of this service.
+pub struct Sealer {
+    keys: Vec<Key>,
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealer({} keys)", self.keys.len())
+    }
+}
+
+impl Sealer {
+    /// Reads keys from `OUTLOOK_BRIDGE_MASTER_KEY`'s form: one or more keys of 32 bytes in base64 or hex,
+    /// separated by commas, the one to seal with first.
+    ///
+    /// # Errors
+    /// Names what is wrong, never the key.
+    pub fn parse(text: &SecretString) -> anyhow::Result<Self> {
+        let keys = text
+            .expose_secret()
+            .split(',')
+            .map(|part| decode(part.trim()).map(|bytes| Key::new(&bytes)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Self { keys })
+    }
+
+    /// Reads the key file, or makes one that only its owner can read.
+    ///
+    /// # Errors
+    /// When the file cannot be made or read, is readable by others, or holds no key.
+    pub fn from_file(path: &Path) -> anyhow::Result<Self> {
+        if !path.exists() {
+            let mut bytes = [0u8; 32];
+            rand::rng().fill_bytes(&mut bytes);
+            let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+            let mut file = std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+                .with_context(|| format!("creating the key file {}", path.display()))?;
+            std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes())?;
+            file.sync_all()?;
+        }
+        let mode = std::fs::metadata(path)?.permissions().mode() & 0o077;
+        if mode != 0 {
+            bail!("the key file {} is open to others: run 'chmod 600' on it", path.display());
+        }
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        Self::parse(&SecretString::from(text.trim().to_owned())).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// The key to seal with. (`Vec::first` is shadowed by diesel's query methods here.)
+    fn current(&self) -> Option<&Key> {
+        self.keys.iter().next()
+    }
+
+    /// Seals a secret for one place, e.g. `databases.client_secret:<uuid>`.
+    ///
+    /// # Errors
+    /// When there is no key, or the cipher refuses (a secret of many gigabytes).
+    pub fn seal(&self, place: &str, secret: &SecretString) -> anyhow::Result<Vec<u8>> {
+        let key = self.current().context("no master key")?;
+        let mut nonce = [0u8; NONCE];
+        rand::rng().fill_bytes(&mut nonce);
+        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: place.as_bytes() };
+        let sealed = key
+            .cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| anyhow::anyhow!("sealing a secret failed"))?;
+        Ok([&[VERSION][..], &key.id, &nonce, &sealed].concat())
+    }
+
+    /// Opens what was sealed for this very place.
+    ///
+    /// # Errors
+    /// When the key is unknown, the place another one, or the bytes were changed.
+    pub fn open(&self, place: &str, sealed: &[u8]) -> anyhow::Result<SecretString> {
+        let (head, rest) = sealed.split_first().context("empty sealed secret")?;
+        if *head != VERSION || rest.len() < KEY_ID + NONCE {
+            bail!("not a sealed secret");
+        }
+        let (id, rest) = rest.split_at(KEY_ID);
+        let (nonce, ciphertext) = rest.split_at(NONCE);
+        let key = self.keys.iter().find(|k| k.id == id).context("sealed with a master key that is not given")?;
+        let nonce: [u8; NONCE] = nonce.try_into()?;
+        let payload = Payload { msg: ciphertext, aad: place.as_bytes() };
+        let bytes = key
+            .cipher
+            .decrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| anyhow::anyhow!("a sealed secret does not fit its place"))?;
+        Ok(SecretString::from(String::from_utf8(bytes).context("a sealed secret is no text")?))
+    }
+
+    /// Whether a sealed text was made with the first key.
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        self.current().is_some_and(|key| sealed.get(1..=KEY_ID) == Some(&key.id[..]))
+    }
+
+    /// Marks the database as sealed with the first key, at the end of a rotation.
+    ///
+    /// # Errors
+    /// When Postgres or the cipher fails.
+    pub async fn reseal_check(&self, conn: &mut Connection) -> anyhow::Result<()> {
+        let marker = SecretString::from("outlook-bridge");
+        diesel::update(seal_check::table)
+            .set(seal_check::sealed.eq(self.seal(CHECK, &marker)?))
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Makes sure that this service's keys are the ones the database was sealed with, or marks a new database.
+    ///
+    /// # Errors
+    /// When they are not; nothing is changed then.
+    pub async fn check(&self, conn: &mut Connection) -> anyhow::Result<()> {
+        let marker = SecretString::from("outlook-bridge");
+        diesel::insert_into(seal_check::table)
+            .values(seal_check::sealed.eq(self.seal(CHECK, &marker)?))
+            .on_conflict_do_nothing()
+            .execute(conn)
+            .await?;
+        let sealed: Vec<u8> = seal_check::table.select(seal_check::sealed).first(conn).await?;
+        self.open(CHECK, &sealed).context(
+            "the master key is not the one this database was sealed with: set OUTLOOK_BRIDGE_MASTER_KEY, or put \
+             the right key file into the data directory",
+        )?;
+        Ok(())
+    }
+}
+
+impl Key {
+    fn new(bytes: &[u8; 32]) -> Self {
+        let mut id = [0u8; KEY_ID];
+        id.copy_from_slice(&Sha256::digest(bytes)[..KEY_ID]);
+        Self { id, cipher: XChaCha20Poly1305::new(bytes.into()) }
+    }
+}
+
+fn decode(text: &str) -> anyhow::Result<[u8; 32]> {
+    let bytes = hex::decode(text)
+        .ok()
+        .or_else(|| base64::engine::general_purpose::STANDARD.decode(text).ok())
+        .context("the master key must be 32 bytes in base64 or hex")?;
+    bytes.try_into().map_err(|_| anyhow::anyhow!("the master key must be 32 bytes in base64 or hex"))
+}
+
+/// SHA-256, for keys and codes that are only ever compared.
+pub fn digest(text: &str) -> Vec<u8> {
+    Sha256::digest(text.as_bytes()).to_vec()
+}
+
+/// A random secret of 32 bytes, safe in URLs.
+pub fn random_secret() -> String {
+    let mut bytes = [0u8; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer(keys: &str) -> Sealer {
+        Sealer::parse(&SecretString::from(keys.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn opens_only_in_its_place_and_with_its_key() {
+        let (old, new) = ("11".repeat(32), "22".repeat(32));
+        let sealed = sealer(&old).seal("a", &SecretString::from("s3cret")).unwrap();
+        let both = sealer(&format!("{new},{old}"));
+        assert_eq!(both.open("a", &sealed).unwrap().expose_secret(), "s3cret");
+        assert!(!both.is_current(&sealed) && sealer(&old).is_current(&sealed));
+        assert!(both.open("b", &sealed).is_err());
+        assert!(sealer(&new).open("a", &sealed).is_err());
+        let mut broken = sealed.clone();
+        *broken.last_mut().unwrap() ^= 1;
+        assert!(both.open("a", &broken).is_err());
+        assert!(both.open("a", &[]).is_err());
+    }
+
+    #[test]
+    fn a_key_file_is_made_once_and_must_be_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.key");
+        let sealed = Sealer::from_file(&path).unwrap().seal("a", &SecretString::from("x")).unwrap();
+        assert!(Sealer::from_file(&path).unwrap().open("a", &sealed).is_ok());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(Sealer::from_file(&path).unwrap_err().to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_bad_key_is_not_repeated_in_the_error() {
+        let error = Sealer::parse(&SecretString::from("hunter2")).unwrap_err();
+        assert!(!format!("{error:#}").contains("hunter2"));
+    }
+}
