@@ -1,0 +1,180 @@
+//! The commands beside `serve`.
+
+use anyhow::{Context, bail};
+
+use super::start::Opened;
+use crate::config::Config;
+use crate::store::accounts::{self, SealedTokens};
+use crate::store::databases::{self, Settings, client_secret_place, poke_key_place};
+use crate::store::{Connection, outbox};
+use crate::sync::{admin, now};
+
+/// Prints the code alone on standard output.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn enroll(config: &Config) -> anyhow::Result<()> {
+    let opened = Opened::open(config).await?;
+    let mut conn = opened.store.get().await?;
+    println!("{}", admin::enroll(&mut conn).await?);
+    eprintln!(
+        "Enter this code and the service's address (http://{}) in Odoo: Settings, Calendar, Outlook Calendar. It is \
+         good for an hour and for one database.",
+        config.listen
+    );
+    Ok(())
+}
+
+/// Brings the schema up to date.
+///
+/// # Errors
+/// When the database cannot be reached or a migration fails.
+pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    Opened::open(config).await?;
+    println!("the schema is up to date");
+    Ok(())
+}
+
+/// Checks one thing after the other and says what is wrong.
+///
+/// # Errors
+/// When anything is.
+pub async fn doctor(config: &Config) -> anyhow::Result<()> {
+    let mut failed = 0;
+    let mut report = |what: &str, result: anyhow::Result<String>| match result {
+        Ok(detail) => println!("ok      {what}: {detail}"),
+        Err(error) => {
+            failed += 1;
+            println!("PROBLEM {what}: {error:#}");
+        }
+    };
+    report("settings", Ok(format!("listening on {}, data in {}", config.listen, config.data_dir.display())));
+    match Opened::open(config).await {
+        Ok(opened) => {
+            let kind = if opened.embedded.is_some() { "embedded Postgres" } else { "Postgres" };
+            report("database", Ok(format!("{kind}, schema up to date, master key fits")));
+            let engine = opened.engine(config)?;
+            for (what, url) in [("Microsoft Graph", &config.graph_url), ("Microsoft login", &config.login_url)] {
+                let answer = engine.http.get(url).send().await;
+                report(what, answer.map(|r| format!("{url} answers (HTTP {})", r.status())).context(format!("{url} cannot be reached")));
+            }
+            let mut conn = opened.store.get().await?;
+            for database in databases::all(&mut conn).await? {
+                let what = format!("Odoo “{}”", database.name);
+                let url = format!("{}/web/health", database.base_url);
+                let answer = engine.http.get(&url).send().await.context(format!("{} cannot be reached", database.base_url));
+                report(&what, answer.map(|r| format!("{} answers (HTTP {})", database.base_url, r.status())));
+                if let Some(problem) = database.quarantined.or(database.credentials_problem) {
+                    report(&what, Err(anyhow::anyhow!(problem)));
+                }
+            }
+        }
+        Err(error) => report("database", Err(error)),
+    }
+    if failed > 0 {
+        bail!("{failed} problem(s) found");
+    }
+    Ok(())
+}
+
+/// Shows databases, users and debts.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn status(config: &Config) -> anyhow::Result<()> {
+    let opened = Opened::open(config).await?;
+    let mut conn = opened.store.get().await?;
+    let databases = databases::all(&mut conn).await?;
+    if databases.is_empty() {
+        println!("no Odoo database is paired: 'outlook-bridge enroll' prints a code for one");
+    }
+    for database in databases {
+        let paired = if database.key_hash.is_some() { "paired" } else { "unpaired" };
+        println!("{} ({}) · {paired} · {}", database.name, database.base_url, database.uuid);
+        let state = admin::state(&mut conn, database.id).await.map_err(|e| anyhow::anyhow!("{e}"))?;
+        if let Some(reason) = &state.quarantined {
+            println!("  QUARANTINED: {reason}");
+        }
+        println!(
+            "  {} · {} · {} change(s) owed to Odoo",
+            if state.configured { "configured" } else { "client id or secret missing" },
+            if state.paused { "paused" } else { "running" },
+            outbox::odoo_owed(&mut conn, database.id).await?
+        );
+        for account in accounts::of_database(&mut conn, database.id).await? {
+            let owed = outbox::outlook_owed(&mut conn, account.id).await?;
+            let last = account.last_sync_at.map_or_else(|| "never".to_owned(), |at| at.format("%F %T UTC").to_string());
+            let reason = account.reason.as_deref().map(|r| format!(" · {r}")).unwrap_or_default();
+            println!(
+                "  user {} · {} · {} · last synced {last} · {owed} write(s) owed to Outlook{reason}",
+                account.odoo_user_id, account.login, account.state
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Makes mailboxes due; a running service notices within a second.
+///
+/// # Errors
+/// When the database cannot be reached, or none is called so.
+pub async fn sync(config: &Config, database: Option<&str>) -> anyhow::Result<()> {
+    let opened = Opened::open(config).await?;
+    let mut conn = opened.store.get().await?;
+    let mut woken = 0;
+    let mut known = false;
+    for candidate in databases::all(&mut conn).await? {
+        if database.is_none_or(|name| candidate.name == name || candidate.uuid == name) {
+            known = true;
+            let ids: Vec<i64> =
+                accounts::of_database(&mut conn, candidate.id).await?.iter().filter(|a| a.is_active()).map(|a| a.id).collect();
+            woken += ids.len();
+            accounts::wake(&mut conn, ids, now()).await?;
+        }
+    }
+    match database {
+        Some(name) if !known => bail!("no paired database is called '{name}': 'outlook-bridge status' lists them"),
+        _ => println!("{woken} mailbox(es) will be synced"),
+    }
+    Ok(())
+}
+
+/// Seals every secret anew with the first key. Can run beside the service, which must know both keys.
+///
+/// # Errors
+/// When a secret cannot be opened; what was sealed anew before stays so.
+pub async fn rotate_key(config: &Config) -> anyhow::Result<()> {
+    let opened = Opened::open(config).await?;
+    let mut conn = opened.store.get().await?;
+    let mut count = 0;
+    for database in databases::all(&mut conn).await? {
+        let settings = Settings {
+            client_secret: match database.client_secret(&opened.sealer)? {
+                Some(secret) => Some(opened.sealer.seal(&client_secret_place(&database.uuid), &secret)?),
+                None => None,
+            },
+            poke_key: Some(opened.sealer.seal(&poke_key_place(&database.uuid), &database.poke_key(&opened.sealer)?)?),
+            ..Settings::default()
+        };
+        databases::configure(&mut conn, database.id, &settings).await?;
+        count += 1;
+        for account in accounts::of_database(&mut conn, database.id).await? {
+            count += rotate_tokens(&mut conn, &opened, &account).await?;
+        }
+    }
+    opened.sealer.reseal_check(&mut conn).await?;
+    println!("{count} record(s) sealed anew: the old key can be dropped");
+    Ok(())
+}
+
+async fn rotate_tokens(conn: &mut Connection, opened: &Opened, account: &accounts::Account) -> anyhow::Result<usize> {
+    let sealer = &opened.sealer;
+    let (Some(access), Some(expires_at)) = (account.access_token(sealer)?, account.access_expires_at) else {
+        return Ok(0);
+    };
+    let refresh = account.refresh_token(sealer)?;
+    let (database, user) = (account.database_id, account.odoo_user_id);
+    let tokens = SealedTokens::seal(sealer, database, user, &access, refresh.as_ref(), expires_at)?;
+    accounts::store_tokens(conn, account.id, &tokens).await?;
+    Ok(1)
+}

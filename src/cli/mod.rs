@@ -1,0 +1,63 @@
+//! The commands of `outlook-bridge`.
+
+mod commands;
+mod serve;
+mod start;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Syncs the calendars of Odoo's users with Outlook.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    /// A configuration file; config.default.toml shows every setting.
+    #[arg(long, global = true, env = "OUTLOOK_BRIDGE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve,
+    /// Print a one-time code that pairs an Odoo database; good for an hour.
+    Enroll,
+    /// Bring the database's schema up to date (serve does this, too).
+    Migrate,
+    /// Check the settings, the database, the key and the way to Microsoft.
+    Doctor,
+    /// Show the paired databases, their users, and what is owed to either side.
+    Status,
+    /// Ask for a sync of every mailbox, or of one database's.
+    Sync {
+        /// The database's name or uuid.
+        #[arg(long)]
+        database: Option<String>,
+    },
+    /// Seal every secret anew with the first of the given master keys.
+    RotateKey,
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What went wrong, for the person at the terminal.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let config = Config::load(self.config.as_deref(), |name| std::env::var(name).ok())?;
+        match self.command {
+            Command::Serve => serve::serve(config).await,
+            Command::Enroll => commands::enroll(&config).await,
+            Command::Migrate => commands::migrate(&config).await,
+            Command::Doctor => commands::doctor(&config).await,
+            Command::Status => commands::status(&config).await,
+            Command::Sync { database } => commands::sync(&config, database.as_deref()).await,
+            Command::RotateKey => commands::rotate_key(&config).await,
+        }
+    }
+}

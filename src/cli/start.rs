@@ -1,0 +1,87 @@
+//! What the commands share: logs, the database, the key.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+use crate::outlook;
+use crate::outlook::client::GraphClient;
+use crate::outlook::login::LoginClient;
+use crate::store::Store;
+use crate::store::embedded::Embedded;
+use crate::store::seal::Sealer;
+use crate::sync::Engine;
+
+/// Logs go to standard error: standard output belongs to the commands' results.
+pub fn start_logs(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("setting log: '{}'", config.log))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match config.log_format {
+        LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    Ok(())
+}
+
+/// A database to work with; the embedded one is started where none is named.
+pub struct Opened {
+    pub store: Store,
+    pub sealer: Arc<Sealer>,
+    pub embedded: Option<Embedded>,
+}
+
+impl Opened {
+    /// Connects, migrates, and checks the master key.
+    ///
+    /// # Errors
+    /// Says what to do next.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let own = config.database_url.as_ref();
+        // With a database and a key of one's own nothing is kept on disk.
+        if own.is_none() || config.master_key.is_none() {
+            std::fs::create_dir_all(&config.data_dir).with_context(|| {
+                format!("creating the data directory {} (setting data_dir)", config.data_dir.display())
+            })?;
+        }
+        let sealer = match &config.master_key {
+            Some(key) => Sealer::parse(key).context("setting master_key")?,
+            None => Sealer::from_file(&config.data_dir.join("master.key"))?,
+        };
+        let (url, embedded) = match own {
+            Some(url) => (url.expose_secret().to_owned(), None),
+            None => {
+                let embedded = Embedded::start(&config.data_dir).await?;
+                (embedded.url.clone(), Some(embedded))
+            }
+        };
+        let store = Store::new(&url, config.workers * 2 + 8)?;
+        let opened = Self { store, sealer: Arc::new(sealer), embedded };
+        opened.prepare().await.context("preparing the database")?;
+        Ok(opened)
+    }
+
+    async fn prepare(&self) -> anyhow::Result<()> {
+        for version in self.store.migrate().await? {
+            tracing::info!(migration = %version, "migrated");
+        }
+        let mut conn = self.store.get().await?;
+        self.sealer.check(&mut conn).await
+    }
+
+    /// Everything a sync needs.
+    ///
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn engine(&self, config: &Config) -> anyhow::Result<Engine> {
+        // Installed once for the process; a second call finds it there.
+        let _already = rustls::crypto::ring::default_provider().install_default();
+        let http = outlook::http_client().context("building the HTTP client")?;
+        let graph = GraphClient::new(http.clone(), config.graph_url.parse().context("setting graph_url")?);
+        let login =
+            LoginClient::new(http.clone(), config.login_url.parse().context("setting login_url")?, &config.tenant);
+        Ok(Engine::new(self.store.clone(), Arc::clone(&self.sealer), graph, login, http, config.sync_settings()))
+    }
+}

@@ -1,0 +1,667 @@
+//! Calls to Microsoft Graph's calendar, one method each.
+//!
+//! Reads are repeated up to three times when Microsoft asks for it or the network fails; writes never are: what a
+//! lost reply means is for the caller to find out ([`GraphError::outcome_unknown`]). Every call asks for immutable
+//! ids (page *outlook-immutable-id*) and times in UTC; the zone an event was written in is in its own property.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER};
+use reqwest::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing::Instrument;
+use url::Url;
+use uuid::Uuid;
+
+use super::error::GraphError;
+use super::wire::{DeltaRow, LINK_PROPERTY, WireEvent};
+use crate::calendar::event::Answer;
+
+/// Microsoft's own address.
+pub const GRAPH_URL: &str = "https://graph.microsoft.com/v1.0";
+/// How many requests Graph takes in one batch (page *json-batching*).
+pub const BATCH_LIMIT: usize = 20;
+/// How many rows a delta page holds unless [`GraphClient::with_page_size`] says otherwise.
+pub const PAGE_SIZE: u16 = 50;
+
+/// Longer waits that Microsoft asks for are the caller's to spend.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERRED: &str = r#"IdType="ImmutableId", outlook.timezone="UTC""#;
+
+/// The person signed in (page *user: get*). The addresses are hints, not identities.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Me {
+    pub id: String,
+    pub display_name: Option<String>,
+    pub mail: Option<String>,
+    pub user_principal_name: Option<String>,
+}
+
+/// Where a delta goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next page of this round.
+    Page(String),
+    /// The round is over; this starts the next one, and is to be stored.
+    Round(String),
+}
+
+/// A page of a delta. It may be empty and yet not be the last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeltaPage {
+    pub rows: Vec<DeltaRow>,
+    pub next: Next,
+}
+
+/// What a deletion found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    Done,
+    /// It was not there any more.
+    Gone,
+}
+
+/// One write of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BatchItem {
+    /// See [`GraphClient::create_event`].
+    Create { body: Value },
+    /// See [`GraphClient::update_event`].
+    Update { id: String, body: Value, if_match: Option<String> },
+    /// See [`GraphClient::delete_event`].
+    Delete { id: String },
+    /// See [`GraphClient::respond`].
+    Respond { id: String, answer: Answer, comment: Option<String>, send_response: bool },
+}
+
+/// What a write of a batch has brought.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BatchReply {
+    /// The event as it is after [`BatchItem::Create`] or [`BatchItem::Update`].
+    Event(Box<WireEvent>),
+    Deleted(Deleted),
+    Answered,
+}
+
+/// Graph for any number of mailboxes: each call brings its token. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct GraphClient {
+    http: reqwest::Client,
+    base: Url,
+    page_size: u16,
+    /// Microsoft's clock less ours, in milliseconds.
+    offset: Arc<AtomicI64>,
+}
+
+/// A request in the making: everything but the token.
+struct Call {
+    method: Method,
+    url: Url,
+    /// The path without ids, for the log.
+    template: &'static str,
+    prefer: String,
+    if_match: Option<String>,
+    body: Option<Value>,
+}
+
+struct Reply {
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+impl GraphClient {
+    /// `base` is the address up to the version (`https://graph.microsoft.com/v1.0`); of a bare host it is `/v1.0`.
+    pub fn new(http: reqwest::Client, mut base: Url) -> Self {
+        base.set_query(None);
+        base.set_fragment(None);
+        let path = base.path().trim_end_matches('/').to_owned();
+        base.set_path(if path.is_empty() { "/v1.0" } else { &path });
+        Self { http, base, page_size: PAGE_SIZE, offset: Arc::default() }
+    }
+
+    /// Sets how many rows a delta page may hold, at most.
+    #[must_use]
+    pub fn with_page_size(mut self, rows: u16) -> Self {
+        self.page_size = rows.max(1);
+        self
+    }
+
+    /// Microsoft's clock less ours, by the `Date` of the latest reply (whole seconds); zero before the first.
+    /// Edit times of the two sides are compared on Microsoft's clock.
+    pub fn clock_offset(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.offset.load(Ordering::Relaxed))
+    }
+
+    /// Who the token belongs to.
+    ///
+    /// # Errors
+    /// See [`GraphError`]; so for all calls.
+    pub async fn me(&self, token: &SecretString) -> Result<Me, GraphError> {
+        let url = self.url(&["me"], &[("$select", "id,displayName,mail,userPrincipalName")])?;
+        self.get(token, url, "/me").await
+    }
+
+    /// The first page of a delta over the user's own calendar (page *event: delta*). The window is frozen in the
+    /// links that follow; widen it by a day for events that last whole days.
+    ///
+    /// # Errors
+    /// [`GraphError::Invalid`] for a window beyond 1825 days.
+    pub async fn calendar_view_delta_start(
+        &self,
+        token: &SecretString,
+        start: DateTime<Utc>,
+        end: DateTime<Utc>,
+    ) -> Result<DeltaPage, GraphError> {
+        let at = |t: DateTime<Utc>| t.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let window = [("startDateTime", at(start)), ("endDateTime", at(end))];
+        let query: Vec<_> = window.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let url = self.url(&["me", "calendarView", "delta"], &query)?;
+        self.delta_page(token, url).await
+    }
+
+    /// The page behind a link of an earlier page.
+    ///
+    /// # Errors
+    /// [`GraphError::ResyncRequired`] if Microsoft no longer knows the link, or it is not one of this Graph's:
+    /// a token is never sent to another host.
+    pub async fn delta_next(&self, token: &SecretString, link: &str) -> Result<DeltaPage, GraphError> {
+        let url = Url::parse(link).map_err(|_| GraphError::ResyncRequired)?;
+        if !self.is_ours(&url) {
+            tracing::warn!("a delta link that leads away from Graph was not followed");
+            return Err(GraphError::ResyncRequired);
+        }
+        match self.delta_page(token, url).await {
+            Err(GraphError::NotFound | GraphError::Invalid { status: 400 | 404, .. }) => {
+                Err(GraphError::ResyncRequired)
+            }
+            other => other,
+        }
+    }
+
+    /// One event with our link property; `None` if it is not there.
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn get_event(&self, token: &SecretString, id: &str) -> Result<Option<WireEvent>, GraphError> {
+        let url = self.url(&["me", "events", id], &[("$expand", &expand_link())])?;
+        match self.get(token, url, "/me/events/{id}").await {
+            Ok(event) => Ok(Some(event)),
+            Err(GraphError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The events (single ones and masters) with this iCalendar uid, normally one.
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn find_by_ical_uid(&self, token: &SecretString, uid: &str) -> Result<Vec<WireEvent>, GraphError> {
+        self.find(token, &format!("iCalUId eq '{}'", quoted(uid))).await
+    }
+
+    /// The events that carry our link uuid, normally one (page *singleValueLegacyExtendedProperty: get*).
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn find_by_link(&self, token: &SecretString, link: Uuid) -> Result<Vec<WireEvent>, GraphError> {
+        let filter = format!(
+            "singleValueExtendedProperties/Any(ep: ep/id eq '{LINK_PROPERTY}' and ep/value eq '{link}')"
+        );
+        self.find(token, &filter).await
+    }
+
+    /// Creates an event; `body` is made by [`super::wire::create_body`]. The same body with the same transaction
+    /// id gives the event of the first time.
+    ///
+    /// # Errors
+    /// [`GraphError::DuplicateTransaction`] if the id was used for another content.
+    pub async fn create_event(&self, token: &SecretString, body: &Value) -> Result<WireEvent, GraphError> {
+        let url = self.url(&["me", "events"], &[])?;
+        let call = Call { body: Some(body.clone()), ..Call::new(Method::POST, url, "/me/events") };
+        read(&call.method, &self.send(token, &call).await?)
+    }
+
+    /// Changes an event; `body` is made by [`super::wire::patch_body`]. With `if_match` (a change key) Graph may
+    /// refuse if the event has changed since; it is not documented to, so do not rely on it.
+    ///
+    /// # Errors
+    /// [`GraphError::Conflict`] if the event has changed since.
+    pub async fn update_event(
+        &self,
+        token: &SecretString,
+        id: &str,
+        body: &Value,
+        if_match: Option<&str>,
+    ) -> Result<WireEvent, GraphError> {
+        let url = self.url(&["me", "events", id], &[])?;
+        let call = Call {
+            body: Some(body.clone()),
+            if_match: if_match.map(etag),
+            ..Call::new(Method::PATCH, url, "/me/events/{id}")
+        };
+        read(&call.method, &self.send(token, &call).await?)
+    }
+
+    /// Deletes an event. In the organizer's mailbox this cancels the meeting and mails the attendees (page
+    /// *event: delete*).
+    ///
+    /// # Errors
+    /// See [`GraphError`]; that it is gone already is none.
+    pub async fn delete_event(&self, token: &SecretString, id: &str) -> Result<Deleted, GraphError> {
+        let url = self.url(&["me", "events", id], &[])?;
+        match self.send(token, &Call::new(Method::DELETE, url, "/me/events/{id}")).await {
+            Ok(_) => Ok(Deleted::Done),
+            Err(GraphError::NotFound) => Ok(Deleted::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Answers an invitation in the mailbox of the one invited (pages *event: accept*, *tentativelyAccept*,
+    /// *decline*). Declining moves the event out of the calendar. Without `send_response` the comment is dropped,
+    /// as Graph refuses the two together.
+    ///
+    /// # Errors
+    /// [`GraphError::Invalid`] for [`Answer::NeedsAction`], which cannot be said, and from the organizer's mailbox.
+    pub async fn respond(
+        &self,
+        token: &SecretString,
+        id: &str,
+        answer: Answer,
+        comment: Option<&str>,
+        send_response: bool,
+    ) -> Result<(), GraphError> {
+        let (action, template) = action(answer)?;
+        let url = self.url(&["me", "events", id, action], &[])?;
+        let body = Some(respond_body(comment, send_response));
+        self.send(token, &Call { body, ..Call::new(Method::POST, url, template) }).await.map(|_| ())
+    }
+
+    /// Carries out up to [`BATCH_LIMIT`] writes that do not depend on each other, in any order. The outcomes are
+    /// in the order of the items.
+    ///
+    /// # Errors
+    /// If the batch as a whole failed; then [`GraphError::outcome_unknown`] speaks for every item.
+    pub async fn batch(
+        &self,
+        token: &SecretString,
+        items: Vec<BatchItem>,
+    ) -> Result<Vec<Result<BatchReply, GraphError>>, GraphError> {
+        if items.len() > BATCH_LIMIT {
+            return Err(GraphError::ours("BatchTooLarge", "more than 20 writes in one batch"));
+        }
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut outcomes: Vec<Option<Result<BatchReply, GraphError>>> = vec![None; items.len()];
+        let mut requests = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match self.batch_request(index, item) {
+                Ok(request) => requests.push(request),
+                Err(error) => outcomes[index] = Some(Err(error)),
+            }
+        }
+        if !requests.is_empty() {
+            let body = Some(json!({ "requests": requests }));
+            let call = Call { body, ..Call::new(Method::POST, self.url(&["$batch"], &[])?, "/$batch") };
+            let replies: BatchReplies = read(&call.method, &self.send(token, &call).await?)?;
+            for reply in replies.responses {
+                let Some(index) = reply.id.parse::<usize>().ok().filter(|i| *i < items.len()) else { continue };
+                outcomes[index] = Some(reply.outcome(&items[index]));
+            }
+        }
+        let lost = || Err(GraphError::Transient { outcome_unknown: true, retry_after: None, reason: "no reply in the batch".into() });
+        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect())
+    }
+
+    fn batch_request(&self, index: usize, item: &BatchItem) -> Result<Value, GraphError> {
+        let (method, path, body, if_match) = match item {
+            BatchItem::Create { body } => ("POST", vec!["me", "events"], Some(body.clone()), None),
+            BatchItem::Update { id, body, if_match } => {
+                ("PATCH", vec!["me", "events", id], Some(body.clone()), if_match.as_deref())
+            }
+            BatchItem::Delete { id } => ("DELETE", vec!["me", "events", id], None, None),
+            BatchItem::Respond { id, answer, comment, send_response } => {
+                let body = respond_body(comment.as_deref(), *send_response);
+                ("POST", vec!["me", "events", id, action(*answer)?.0], Some(body), None)
+            }
+        };
+        let url = self.url(&path, &[])?;
+        let relative = url.path().strip_prefix(self.base.path()).unwrap_or(url.path());
+        let mut headers = json!({ "Prefer": PREFERRED });
+        if let Some(key) = if_match {
+            headers["If-Match"] = json!(etag(key));
+        }
+        let mut request = json!({ "id": index.to_string(), "method": method, "url": relative });
+        if let Some(body) = body {
+            headers["Content-Type"] = json!("application/json");
+            request["body"] = body;
+        }
+        request["headers"] = headers;
+        Ok(request)
+    }
+
+    async fn find(&self, token: &SecretString, filter: &str) -> Result<Vec<WireEvent>, GraphError> {
+        let query = [("$filter", filter), ("$expand", &expand_link()), ("$top", "10")];
+        let url = self.url(&["me", "events"], &query)?;
+        let found: Found = self.get(token, url, "/me/events").await?;
+        Ok(found.value)
+    }
+
+    async fn delta_page(&self, token: &SecretString, url: Url) -> Result<DeltaPage, GraphError> {
+        // The token in the link remembers the window, but no header: each page is asked for in full.
+        let prefer = format!("{PREFERRED}, odata.maxpagesize={}", self.page_size);
+        let call = Call { prefer, ..Call::new(Method::GET, url, "/me/calendarView/delta") };
+        let page: RawPage = self.read_again(token, &call).await?;
+        let next = match (page.next_link, page.delta_link) {
+            (Some(link), _) => Next::Page(link),
+            (None, Some(link)) => Next::Round(link),
+            (None, None) => return Err(unreadable(&call.method)),
+        };
+        Ok(DeltaPage { rows: page.value.into_iter().map(DeltaRow::read).collect(), next })
+    }
+
+    fn is_ours(&self, url: &Url) -> bool {
+        let inside = url.path().strip_prefix(self.base.path()).is_some_and(|rest| rest.starts_with('/'));
+        url.origin() == self.base.origin() && url.origin().is_tuple() && inside && url.username().is_empty()
+    }
+
+    /// Ids become path segments of their own, whatever is in them.
+    fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, GraphError> {
+        if path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
+            return Err(GraphError::ours("BadId", "an id that cannot be part of an address"));
+        }
+        let mut url = self.base.clone();
+        let Ok(mut segments) = url.path_segments_mut() else {
+            return Err(GraphError::ours("BadBase", "Graph's address cannot have a path"));
+        };
+        segments.extend(path);
+        drop(segments);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+            // Form encoding writes a space as `+`, which OData takes for a plus.
+            let spaced = url.query().map(|q| q.replace('+', "%20"));
+            url.set_query(spaced.as_deref());
+        }
+        Ok(url)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, token: &SecretString, url: Url, template: &'static str) -> Result<T, GraphError> {
+        self.read_again(token, &Call::new(Method::GET, url, template)).await
+    }
+
+    /// A read, three times at most.
+    async fn read_again<T: DeserializeOwned>(&self, token: &SecretString, call: &Call) -> Result<T, GraphError> {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(300))
+            .with_max_delay(LONGEST_WAIT)
+            .with_max_times(2)
+            .with_jitter();
+        let once = || async {
+            match self.send(token, call).await.and_then(|reply| read(&call.method, &reply)) {
+                // Graph has been seen to answer plain reads so; nothing was changed that could conflict.
+                Err(GraphError::Conflict) => Err(GraphError::Transient {
+                    outcome_unknown: false,
+                    retry_after: None,
+                    reason: "conflict on a read".into(),
+                }),
+                other => other,
+            }
+        };
+        once.retry(backoff)
+            .when(|error| error.is_temporary() && error.retry_after().is_none_or(|wait| wait <= LONGEST_WAIT))
+            .adjust(|error, planned| planned.map(|delay| error.retry_after().unwrap_or(delay)))
+            .await
+    }
+
+    async fn send(&self, token: &SecretString, call: &Call) -> Result<Reply, GraphError> {
+        let span = tracing::debug_span!(
+            "graph",
+            method = %call.method,
+            path = call.template,
+            status = tracing::field::Empty,
+            request_id = tracing::field::Empty,
+        );
+        self.send_once(token, call).instrument(span).await
+    }
+
+    async fn send_once(&self, token: &SecretString, call: &Call) -> Result<Reply, GraphError> {
+        let span = tracing::Span::current();
+        let mut request = self
+            .http
+            .request(call.method.clone(), call.url.clone())
+            .bearer_auth(token.expose_secret())
+            .header(PREFER, &call.prefer)
+            .header("client-request-id", Uuid::new_v4().to_string());
+        if let Some(key) = &call.if_match {
+            let value = HeaderValue::from_str(key)
+                .map_err(|_| GraphError::ours("BadChangeKey", "a change key that cannot be sent"))?;
+            request = request.header(IF_MATCH, value);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let lost = |error: reqwest::Error| {
+            let reason = if error.is_connect() {
+                "connect"
+            } else if error.is_timeout() {
+                "timeout"
+            } else {
+                "network"
+            };
+            tracing::debug!(reason, "no reply from Graph");
+            GraphError::Transient {
+                outcome_unknown: call.method != Method::GET && !error.is_connect() && !error.is_builder(),
+                retry_after: None,
+                reason: reason.to_owned(),
+            }
+        };
+        let response = request.send().await.map_err(lost)?;
+        let status = response.status();
+        let headers = response.headers();
+        span.record("status", status.as_u16());
+        if let Some(id) = headers.get("request-id").and_then(|id| id.to_str().ok()) {
+            span.record("request_id", id);
+        }
+        self.note_clock(headers);
+        let retry_after = retry_after(headers, Utc::now());
+        let body = response.bytes().await.map_err(lost)?.to_vec();
+        let reply = Reply { retry_after, body };
+        if status.is_success() {
+            tracing::debug!("answered");
+            return Ok(reply);
+        }
+        let body = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+        let error = failure(&call.method, status.as_u16(), reply.retry_after, &body);
+        tracing::debug!(code = code_of(&body), "refused");
+        Err(error)
+    }
+
+    fn note_clock(&self, headers: &HeaderMap) {
+        let date = headers.get(reqwest::header::DATE).and_then(|d| d.to_str().ok());
+        if let Some(theirs) = date.and_then(|d| DateTime::parse_from_rfc2822(d).ok()) {
+            let offset = theirs.to_utc() - Utc::now();
+            self.offset.store(offset.num_milliseconds(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Call {
+    fn new(method: Method, url: Url, template: &'static str) -> Self {
+        Self { method, url, template, prefer: PREFERRED.to_owned(), if_match: None, body: None }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawPage {
+    #[serde(default)]
+    value: Vec<Value>,
+    #[serde(rename = "@odata.nextLink")]
+    next_link: Option<String>,
+    #[serde(rename = "@odata.deltaLink")]
+    delta_link: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(default)]
+    value: Vec<WireEvent>,
+}
+
+#[derive(Deserialize)]
+struct BatchReplies {
+    #[serde(default)]
+    responses: Vec<RawBatchReply>,
+}
+
+#[derive(Deserialize)]
+struct RawBatchReply {
+    #[serde(default)]
+    id: String,
+    status: u16,
+    #[serde(default)]
+    headers: Option<serde_json::Map<String, Value>>,
+    #[serde(default)]
+    body: Value,
+}
+
+impl RawBatchReply {
+    fn outcome(self, item: &BatchItem) -> Result<BatchReply, GraphError> {
+        let (method, is_delete) = match item {
+            BatchItem::Delete { .. } => (Method::DELETE, true),
+            BatchItem::Update { .. } => (Method::PATCH, false),
+            BatchItem::Create { .. } | BatchItem::Respond { .. } => (Method::POST, false),
+        };
+        if !(200..300).contains(&self.status) {
+            let error = failure(&method, self.status, self.retry_after(), &self.body);
+            return match error {
+                GraphError::NotFound if is_delete => Ok(BatchReply::Deleted(Deleted::Gone)),
+                error => Err(error),
+            };
+        }
+        match item {
+            BatchItem::Delete { .. } => Ok(BatchReply::Deleted(Deleted::Done)),
+            BatchItem::Respond { .. } => Ok(BatchReply::Answered),
+            BatchItem::Create { .. } | BatchItem::Update { .. } => serde_json::from_value(self.body)
+                .map(|event| BatchReply::Event(Box::new(event)))
+                .map_err(|_| unreadable(&method)),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        let (_, value) = self.headers.as_ref()?.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+        let seconds = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
+        Some(Duration::from_secs(seconds))
+    }
+}
+
+/// A 2xx that says nothing readable: of a write it is not known what came of it.
+fn unreadable(method: &Method) -> GraphError {
+    GraphError::Transient {
+        outcome_unknown: *method != Method::GET,
+        retry_after: None,
+        reason: "unreadable reply".to_owned(),
+    }
+}
+
+fn read<T: DeserializeOwned>(method: &Method, reply: &Reply) -> Result<T, GraphError> {
+    // The error of serde_json may quote the reply; it is dropped.
+    serde_json::from_slice(&reply.body).map_err(|_| unreadable(method))
+}
+
+fn code_of(body: &Value) -> &str {
+    body.pointer("/error/code").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The error of a reply that is not 2xx (pages *errors*, *throttling*; the shape of `error` varies).
+fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &Value) -> GraphError {
+    let code = code_of(body).to_owned();
+    let message = body.pointer("/error/message").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let no_mailbox = [
+        "MailboxNotEnabledForRESTAPI",
+        "MailboxNotSupportedForRESTAPI",
+        "MailboxNotHostedInExchangeOnline",
+        "ErrorNonExistentMailbox",
+        "ErrorInvalidUser",
+    ];
+    if no_mailbox.contains(&code.as_str()) {
+        return GraphError::MailboxMissing;
+    }
+    match (status, code.as_str()) {
+        (400 | 409, "ErrorDuplicateTransactionId") => {
+            let existing = ["/error/@event.existingEventId", "/error/innerError/@event.existingEventId"]
+                .iter()
+                .find_map(|path| body.pointer(path)?.as_str())
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned);
+            GraphError::DuplicateTransaction { existing }
+        }
+        (_, "SyncStateNotFound" | "resyncRequired" | "SyncStateInvalid") | (410, _) => GraphError::ResyncRequired,
+        (401, _) => GraphError::Unauthorized,
+        (403, _) => GraphError::Forbidden { code },
+        (404, _) => GraphError::NotFound,
+        (409 | 412, _) => GraphError::Conflict,
+        (429, _) => GraphError::Throttled { retry_after },
+        (408 | 500.., _) => GraphError::Transient {
+            outcome_unknown: *method != Method::GET,
+            retry_after,
+            reason: format!("{status} {code}").trim_end().to_owned(),
+        },
+        _ => GraphError::Invalid { status, code, message },
+    }
+}
+
+fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = DateTime::parse_from_rfc2822(value).ok()?.to_utc();
+    Some((until - now).to_std().unwrap_or_default())
+}
+
+/// An `If-Match` value from a change key, or from an etag as it is.
+fn etag(change_key: &str) -> String {
+    if change_key.starts_with("W/") || change_key == "*" {
+        change_key.to_owned()
+    } else {
+        format!("W/\"{change_key}\"")
+    }
+}
+
+fn expand_link() -> String {
+    format!("singleValueExtendedProperties($filter=id eq '{LINK_PROPERTY}')")
+}
+
+/// The inside of an OData string literal.
+fn quoted(text: &str) -> String {
+    text.replace('\'', "''")
+}
+
+fn action(answer: Answer) -> Result<(&'static str, &'static str), GraphError> {
+    match answer {
+        Answer::Accepted => Ok(("accept", "/me/events/{id}/accept")),
+        Answer::Tentative => Ok(("tentativelyAccept", "/me/events/{id}/tentativelyAccept")),
+        Answer::Declined => Ok(("decline", "/me/events/{id}/decline")),
+        Answer::NeedsAction => Err(GraphError::ours("NoAnswer", "an answer cannot be taken back")),
+    }
+}
+
+fn respond_body(comment: Option<&str>, send_response: bool) -> Value {
+    let mut body = json!({ "sendResponse": send_response });
+    if let Some(comment) = comment.filter(|c| send_response && !c.is_empty()) {
+        body["comment"] = json!(comment);
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests;

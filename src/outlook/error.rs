@@ -1,0 +1,72 @@
+//! What can go wrong in a call to Graph, in the words the sync decides by.
+
+use std::time::Duration;
+
+/// The outcome of a call that failed. None of its forms holds a token; `message` is Microsoft's wording and may
+/// name addresses, so it is for the journal and not for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GraphError {
+    /// 401: the access token is no longer taken. Refresh it; if that does not help the user must sign in again.
+    #[error("Microsoft no longer accepts the sign-in")]
+    Unauthorized,
+    /// 403: signed in, but not allowed (a permission was withdrawn, or a shared calendar is read-only).
+    #[error("Microsoft does not allow this ({code})")]
+    Forbidden { code: String },
+    /// 404: no such event in this mailbox (any more).
+    #[error("the event is not in this mailbox")]
+    NotFound,
+    /// 409 or 412: the event has changed meanwhile. Read it and merge again.
+    #[error("the event was changed at the same time")]
+    Conflict,
+    /// The transaction id has been used for an event with other content. `existing` is its id, where Graph says it.
+    #[error("the event has been created before")]
+    DuplicateTransaction { existing: Option<String> },
+    /// The stored delta link is dead (410, or 400/404 on it). Start the delta anew.
+    #[error("Microsoft has forgotten where the sync was")]
+    ResyncRequired,
+    /// 429: too many calls. The call has not been carried out.
+    #[error("Microsoft asks to slow down")]
+    Throttled {
+        /// `None`: Microsoft named no time; back off exponentially.
+        retry_after: Option<Duration>,
+    },
+    /// The network, a timeout, or a failure of Microsoft's own (5xx).
+    #[error("Microsoft could not be reached or failed ({reason})")]
+    Transient {
+        /// Whether a write may nevertheless have been carried out. Check with a GET before repeating it.
+        outcome_unknown: bool,
+        retry_after: Option<Duration>,
+        /// `connect`, `timeout`, `network`, `unreadable reply`, or the status and Graph's code.
+        reason: String,
+    },
+    /// Refused for good: another 4xx. Repeating it unchanged is no use.
+    #[error("Microsoft refused this ({status} {code})")]
+    Invalid { status: u16, code: String, message: String },
+    /// The account has no mailbox that Graph can reach (no Exchange Online licence, or a mailbox on premises).
+    #[error("the account has no Outlook mailbox")]
+    MailboxMissing,
+}
+
+impl GraphError {
+    /// Whether the same call may succeed later without anybody doing anything.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Transient { .. })
+    }
+
+    /// Whether a write that failed so may have been carried out all the same.
+    pub fn outcome_unknown(&self) -> bool {
+        matches!(self, Self::Transient { outcome_unknown: true, .. })
+    }
+
+    /// How long Microsoft asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after } | Self::Transient { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    pub(super) fn ours(code: &str, message: &str) -> Self {
+        Self::Invalid { status: 0, code: code.to_owned(), message: message.to_owned() }
+    }
+}

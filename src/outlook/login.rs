@@ -1,0 +1,496 @@
+//! Signing in at the Microsoft identity platform: OAuth 2.0 code flow with PKCE, and refresh tokens (pages
+//! *v2-oauth2-auth-code-flow*, *refresh-tokens*, *id-token-claims-reference*, *reference-error-codes*).
+//!
+//! No secret is in any `Debug`, `Display` or URL made here, but for the code that Microsoft itself puts into one.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, TimeDelta, Utc};
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+};
+use oauth2::{
+    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// Microsoft's own address.
+pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
+/// What is asked for. `offline_access` brings the refresh token, `openid` and `profile` the identity.
+pub const SCOPES: [&str; 5] = ["openid", "profile", "offline_access", "User.Read", "Calendars.ReadWrite"];
+
+/// How far the two clocks may be apart.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+/// Assumed where a token reply names no lifetime; Microsoft's shortest is an hour.
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// An app registration in Entra, as an Odoo admin has entered it.
+#[derive(Clone, Copy, Debug)]
+pub struct App<'a> {
+    pub client_id: &'a str,
+    pub client_secret: &'a SecretString,
+    /// Exactly as registered.
+    pub redirect_uri: &'a str,
+}
+
+/// The parameters of one sign-in.
+#[derive(Clone, Copy, Debug)]
+pub struct Authorize<'a> {
+    pub client_id: &'a str,
+    pub redirect_uri: &'a str,
+    /// Comes back with the code, unchanged.
+    pub state: &'a str,
+    /// Comes back inside the id token, unchanged.
+    pub nonce: &'a str,
+    /// Kept secret until the code is redeemed; its S256 challenge goes into the URL.
+    pub verifier: &'a SecretString,
+    /// Fills in the name to sign in with.
+    pub login_hint: Option<&'a str>,
+    pub prompt: Option<Prompt>,
+}
+
+/// What Microsoft shows even if it need not ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    SelectAccount,
+    Consent,
+    Login,
+}
+
+/// Who has signed in. `tid` and `oid` together are the identity; the names may change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The tenant; that of personal accounts is `9188040d-6c67-4c5b-b112-36a304b66dad`.
+    pub tid: String,
+    /// The person within the tenant.
+    pub oid: String,
+    pub username: Option<String>,
+    pub name: Option<String>,
+}
+
+/// The answer of the token endpoint.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Opaque.
+    pub access: SecretString,
+    /// The newest one; it replaces the one used. `None`: keep the old one.
+    pub refresh: Option<SecretString>,
+    /// When `access` ends, counted from the caller's `now`.
+    pub expires_at: DateTime<Utc>,
+    /// What was granted, which may be less than was asked for.
+    pub scope: Vec<String>,
+    pub identity: Option<Identity>,
+}
+
+impl Tokens {
+    /// Whether the calendar may be read and written with these tokens.
+    pub fn can_sync(&self) -> bool {
+        self.scope.iter().any(|s| {
+            let name = s.rsplit('/').next().unwrap_or(s);
+            name.eq_ignore_ascii_case("Calendars.ReadWrite")
+        })
+    }
+}
+
+/// A setting of Odoo's that the admin must put right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    ClientId,
+    ClientSecret,
+}
+
+impl Setting {
+    /// Its label in Odoo's settings.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ClientId => "Client ID",
+            Self::ClientSecret => "Client Secret",
+        }
+    }
+}
+
+/// Why there are no tokens. `message` is the first line of Microsoft's own words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// `invalid_client`, `unauthorized_client`: nobody can sign in until the admin has changed the setting.
+    #[error("Microsoft refuses the {} in the settings: {message}", setting.label())]
+    AdminProblem { setting: Setting, message: String },
+    /// The grant is expired, revoked or not enough any more: the user must sign in again.
+    #[error("the user must sign in to Outlook again: {message}")]
+    NeedsLogin { message: String },
+    /// The network, or a failure of Microsoft's own. The old refresh token is still good.
+    #[error("Microsoft's sign-in could not be reached or failed: {message}")]
+    Temporary { retry_after: Option<Duration>, message: String },
+    /// Refused for another reason, `error` being the protocol's word for it. Repeating it is no use.
+    #[error("Microsoft refuses the sign-in ({error}): {message}")]
+    Refused { error: String, message: String },
+}
+
+impl LoginError {
+    /// The meaning of `error` and `error_description`, as the token endpoint and the redirect after a sign-in
+    /// name them. Decided by `error`; the AADSTS number, which may change, only says which setting is meant.
+    pub fn from_response(error: &str, description: Option<&str>) -> Self {
+        let message = first_line(description.unwrap_or(error));
+        match error {
+            "invalid_client" | "unauthorized_client" => {
+                let id_is_meant = error == "unauthorized_client"
+                    || ["AADSTS700016", "AADSTS90013", "AADSTS900144"].iter().any(|n| message.contains(n));
+                let setting = if id_is_meant { Setting::ClientId } else { Setting::ClientSecret };
+                Self::AdminProblem { setting, message }
+            }
+            "invalid_grant" | "interaction_required" | "login_required" | "consent_required"
+            | "account_selection_required" | "access_denied" => Self::NeedsLogin { message },
+            "temporarily_unavailable" | "server_error" => Self::Temporary { retry_after: None, message },
+            _ => Self::Refused { error: error.chars().take(60).collect(), message },
+        }
+    }
+}
+
+/// The identity platform, for one tenant or for all.
+#[derive(Clone, Debug)]
+pub struct LoginClient {
+    http: reqwest::Client,
+    authority: Url,
+    tenant: String,
+}
+
+/// A fresh PKCE verifier (RFC 7636), or any other value that must not be guessed.
+pub fn random_verifier() -> SecretString {
+    let (_, verifier) = PkceCodeChallenge::new_random_sha256();
+    SecretString::from(verifier.into_secret())
+}
+
+impl LoginClient {
+    /// `authority` is the host ([`LOGIN_URL`]), `tenant` a GUID, a domain, or `common`, `organizations`,
+    /// `consumers`.
+    pub fn new(http: reqwest::Client, authority: Url, tenant: &str) -> Self {
+        Self { http, authority, tenant: tenant.to_owned() }
+    }
+
+    /// Where to send the person who is to sign in.
+    ///
+    /// # Errors
+    /// [`LoginError::Refused`] if the redirect address is none.
+    pub fn authorize_url(&self, request: &Authorize<'_>) -> Result<Url, LoginError> {
+        let redirect = RedirectUrl::new(request.redirect_uri.to_owned()).map_err(|_| bad_redirect())?;
+        let verifier = PkceCodeVerifier::new(request.verifier.expose_secret().to_owned());
+        let client = self.client(request.client_id)?.set_redirect_uri(redirect);
+        let state = request.state.to_owned();
+        let mut url = client
+            .authorize_url(|| CsrfToken::new(state))
+            .add_scopes(SCOPES.map(|scope| Scope::new(scope.to_owned())))
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
+            .add_extra_param("response_mode", "query")
+            .add_extra_param("nonce", request.nonce);
+        if let Some(hint) = request.login_hint {
+            url = url.add_extra_param("login_hint", hint);
+        }
+        if let Some(prompt) = request.prompt {
+            let prompt = match prompt {
+                Prompt::SelectAccount => "select_account",
+                Prompt::Consent => "consent",
+                Prompt::Login => "login",
+            };
+            url = url.add_extra_param("prompt", prompt);
+        }
+        Ok(url.url().0)
+    }
+
+    /// Redeems the code of a sign-in. It lives ten minutes and can be redeemed once.
+    ///
+    /// # Errors
+    /// See [`LoginError`]; [`LoginError::Refused`] with `invalid_id_token` if the id token is not for this app,
+    /// this sign-in and this time.
+    pub async fn redeem(
+        &self,
+        app: App<'_>,
+        code: &SecretString,
+        verifier: &SecretString,
+        nonce: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Tokens, LoginError> {
+        let redirect = RedirectUrl::new(app.redirect_uri.to_owned()).map_err(|_| bad_redirect())?;
+        let client = self.client(app.client_id)?.set_redirect_uri(redirect).set_client_secret(secret_of(app));
+        let exchange = Exchange::new(&self.http);
+        let reply = client
+            .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()))
+            .request_async(&exchange)
+            .await;
+        let secrets = [code, verifier, app.client_secret];
+        let reply = reply.map_err(|error| exchange.failure(error, &secrets))?;
+        self.tokens(app.client_id, Some(nonce), now, &reply)
+    }
+
+    /// New tokens for a refresh token. The old one is dropped once the new one is stored.
+    ///
+    /// # Errors
+    /// See [`LoginError`].
+    pub async fn refresh(
+        &self,
+        app: App<'_>,
+        refresh: &SecretString,
+        now: DateTime<Utc>,
+    ) -> Result<Tokens, LoginError> {
+        let client = self.client(app.client_id)?.set_client_secret(secret_of(app));
+        let exchange = Exchange::new(&self.http);
+        let reply = client
+            .exchange_refresh_token(&RefreshToken::new(refresh.expose_secret().to_owned()))
+            .add_scopes(SCOPES.map(|scope| Scope::new(scope.to_owned())))
+            .request_async(&exchange)
+            .await;
+        let secrets = [refresh, app.client_secret];
+        let reply = reply.map_err(|error| exchange.failure(error, &secrets))?;
+        self.tokens(app.client_id, None, now, &reply)
+    }
+
+    fn client(&self, client_id: &str) -> Result<OAuth, LoginError> {
+        let client = Client::new(ClientId::new(client_id.to_owned()))
+            .set_auth_uri(AuthUrl::from_url(self.endpoint("authorize")?))
+            .set_token_uri(TokenUrl::from_url(self.endpoint("token")?))
+            // As the pages show it. In a header the id and secret would be form-encoded twice over.
+            .set_auth_type(AuthType::RequestBody);
+        Ok(client)
+    }
+
+    fn endpoint(&self, name: &str) -> Result<Url, LoginError> {
+        let refused = || LoginError::Refused {
+            error: "invalid_authority".to_owned(),
+            message: "the address of Microsoft's sign-in is not valid".to_owned(),
+        };
+        if matches!(self.tenant.as_str(), "" | "." | "..") {
+            return Err(refused());
+        }
+        let mut url = self.authority.clone();
+        url.path_segments_mut()
+            .map_err(|()| refused())?
+            .pop_if_empty()
+            .extend([self.tenant.as_str(), "oauth2", "v2.0", name]);
+        Ok(url)
+    }
+
+    fn tokens(
+        &self,
+        client_id: &str,
+        nonce: Option<&str>,
+        now: DateTime<Utc>,
+        reply: &TokenReply,
+    ) -> Result<Tokens, LoginError> {
+        let identity = match &reply.extra_fields().id_token {
+            Some(token) => Some(self.identity(token, client_id, nonce, now)?),
+            None => None,
+        };
+        let lifetime = TimeDelta::from_std(reply.expires_in().unwrap_or(LIFETIME)).unwrap_or_default();
+        Ok(Tokens {
+            access: SecretString::from(reply.access_token().secret().clone()),
+            refresh: reply.refresh_token().map(|t| SecretString::from(t.secret().clone())),
+            expires_at: now.checked_add_signed(lifetime).unwrap_or(now),
+            scope: reply.scopes().into_iter().flatten().map(|s| s.as_str().to_owned()).collect(),
+            identity,
+        })
+    }
+
+    /// Reads the id token. It came straight from the token endpoint over TLS, which takes the place of its
+    /// signature (OpenID Connect Core, 3.1.3.7).
+    fn identity(
+        &self,
+        token: &SecretString,
+        client_id: &str,
+        nonce: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Identity, LoginError> {
+        let refused = |why: &str| LoginError::Refused {
+            error: "invalid_id_token".to_owned(),
+            message: format!("Microsoft's id token {why}"),
+        };
+        let payload = token.expose_secret().split('.').nth(1).unwrap_or_default();
+        let claims: Claims = URL_SAFE_NO_PAD
+            .decode(payload.trim_end_matches('='))
+            .ok()
+            .and_then(|json| serde_json::from_slice(&json).ok())
+            .ok_or_else(|| refused("cannot be read"))?;
+        let issuer = format!("{}/{}/v2.0", self.authority.as_str().trim_end_matches('/'), claims.tid);
+        if claims.aud != client_id {
+            return Err(refused("is for another app"));
+        }
+        if claims.tid.is_empty() || claims.oid.is_empty() {
+            return Err(refused("names nobody"));
+        }
+        if claims.iss != issuer || (uuid::Uuid::parse_str(&self.tenant).is_ok() && self.tenant != claims.tid) {
+            return Err(refused("is from another tenant"));
+        }
+        if nonce.is_some_and(|nonce| claims.nonce.as_deref() != Some(nonce)) {
+            return Err(refused("is of another sign-in"));
+        }
+        if claims.exp <= (now - CLOCK_SKEW).timestamp() {
+            return Err(refused("has expired"));
+        }
+        Ok(Identity { tid: claims.tid, oid: claims.oid, username: claims.preferred_username, name: claims.name })
+    }
+}
+
+type TokenReply = StandardTokenResponse<IdTokenField, BasicTokenType>;
+type OAuth = Client<
+    BasicErrorResponse,
+    TokenReply,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+#[derive(Debug, Deserialize, Serialize)]
+struct IdTokenField {
+    #[serde(default, skip_serializing)]
+    id_token: Option<SecretString>,
+}
+
+impl oauth2::ExtraTokenFields for IdTokenField {}
+
+#[derive(Deserialize)]
+struct Claims {
+    aud: String,
+    iss: String,
+    exp: i64,
+    #[serde(default)]
+    tid: String,
+    #[serde(default)]
+    oid: String,
+    nonce: Option<String>,
+    preferred_username: Option<String>,
+    name: Option<String>,
+}
+
+/// One request to the token endpoint, and what of its reply the oauth2 crate does not pass on.
+struct Exchange<'a> {
+    http: &'a reqwest::Client,
+    seen: Mutex<Option<Seen>>,
+}
+
+#[derive(Clone, Copy)]
+struct Seen {
+    status: u16,
+    retry_after: Option<Duration>,
+}
+
+/// Says what failed, never with which values.
+#[derive(Debug)]
+struct HttpFailure(&'static str);
+
+impl fmt::Display for HttpFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for HttpFailure {}
+
+impl From<reqwest::Error> for HttpFailure {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            Self("no answer in time")
+        } else if error.is_connect() {
+            Self("no connection")
+        } else {
+            Self("the connection broke")
+        }
+    }
+}
+
+/// Boxed, so that a login's future is `Send` whatever lives across it.
+impl<'c> oauth2::AsyncHttpClient<'c> for Exchange<'_> {
+    type Error = HttpFailure;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpFailure>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+impl<'a> Exchange<'a> {
+    fn new(http: &'a reqwest::Client) -> Self {
+        Self { http, seen: Mutex::new(None) }
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+        let response = self.http.execute(request.try_into()?).await?;
+        let seconds = response.headers().get(reqwest::header::RETRY_AFTER);
+        let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        if let Ok(mut seen) = self.seen.lock() {
+            *seen = Some(Seen { status: response.status().as_u16(), retry_after: seconds.map(Duration::from_secs) });
+        }
+        let mut reply = HttpResponse::new(Vec::new());
+        *reply.status_mut() = response.status();
+        reply.headers_mut().clone_from(response.headers());
+        *reply.body_mut() = response.bytes().await?.to_vec();
+        Ok(reply)
+    }
+
+    fn failure(
+        &self,
+        error: RequestTokenError<HttpFailure, BasicErrorResponse>,
+        secrets: &[&SecretString],
+    ) -> LoginError {
+        let seen = self.seen.lock().ok().and_then(|seen| *seen);
+        let (status, retry_after) = seen.map_or((0, None), |seen| (seen.status, seen.retry_after));
+        if status == 429 || status >= 500 {
+            return LoginError::Temporary { retry_after, message: format!("status {status}") };
+        }
+        match error {
+            RequestTokenError::ServerResponse(response) => {
+                let scrub = |text: &str| {
+                    let hidden = secrets.iter().map(|s| s.expose_secret()).filter(|s| s.len() > 3);
+                    hidden.fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+                };
+                let description = response.error_description().map(|d| scrub(d));
+                let error = response.error().as_ref().to_owned();
+                match LoginError::from_response(&scrub(&error), description.as_deref()) {
+                    LoginError::Temporary { message, .. } => LoginError::Temporary { retry_after, message },
+                    other => other,
+                }
+            }
+            RequestTokenError::Request(failure) => {
+                LoginError::Temporary { retry_after, message: failure.to_string() }
+            }
+            // What came is not the protocol: a proxy's page, a captive portal. Its body may hold anything.
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+                LoginError::Temporary { retry_after, message: format!("status {status} with an unreadable reply") }
+            }
+        }
+    }
+}
+
+fn secret_of(app: App<'_>) -> ClientSecret {
+    ClientSecret::new(app.client_secret.expose_secret().to_owned())
+}
+
+fn bad_redirect() -> LoginError {
+    LoginError::Refused {
+        error: "invalid_redirect_uri".to_owned(),
+        message: "the address to come back to is not valid".to_owned(),
+    }
+}
+
+/// Microsoft's descriptions go on with trace ids and times, which are not for people.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.split(" Trace ID:").next().unwrap_or_default();
+    line.trim().chars().take(400).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,629 @@
+//! Graph's `event` (page *event resource type*) as JSON, and its translation.
+//!
+//! [`WireEvent`] takes whatever Graph sends: every property may be missing, `null` or unknown. [`to_event`] makes
+//! the projection the sync works on. [`create_body`] and [`patch_body`] write back, the latter only what differs,
+//! since each needless property may be a mail to a stranger.
+//!
+//! **Where a video link goes.** Graph has no writable property for a link that is not of its own making, so:
+//! a location that is nothing but a URL *is* the video link when the event has no other, and is no location then
+//! ([`to_event`]); and the link of an event without location is written as its location. An event with both keeps
+//! its location, and its link stays in Odoo. A link of Outlook's own (`onlineMeeting`) is never written anywhere.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Days, NaiveDateTime, TimeZone, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, json};
+use url::Url;
+use uuid::Uuid;
+
+use crate::calendar::body;
+use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
+use crate::calendar::merge::Group;
+use crate::calendar::timezone;
+
+/// The extended property that carries our link uuid (page *singleValueLegacyExtendedProperty*).
+pub const LINK_PROPERTY: &str = "String {c3b1f0a2-5d3e-4a7e-9a8f-6c0d7f5f2b11} Name OutlookBridgeLink";
+
+/// Graph's `eventType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EventKind {
+    SingleInstance,
+    /// A slot of a series that is as the series says.
+    Occurrence,
+    /// A slot of a series that was changed.
+    Exception,
+    SeriesMaster,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Graph's `itemBody`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ItemBody {
+    /// `html` or `text`.
+    pub content_type: Option<String>,
+    pub content: Option<String>,
+}
+
+/// Graph's `dateTimeTimeZone`: a local time without offset, seven fraction digits, and the name of its zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DateTimeTimeZone {
+    pub date_time: Option<String>,
+    pub time_zone: Option<String>,
+}
+
+/// Graph's `location`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Location {
+    pub display_name: Option<String>,
+}
+
+/// Graph's `emailAddress`. The address may be an X.500 path, or missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EmailAddress {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// Graph's `recipient`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Recipient {
+    #[serde(deserialize_with = "null_is_default")]
+    pub email_address: EmailAddress,
+}
+
+/// Graph's `responseStatus`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResponseStatus {
+    /// `none`, `organizer`, `tentativelyAccepted`, `accepted`, `declined` or `notResponded`.
+    pub response: Option<String>,
+    /// `None` also for Graph's "never", the year 1.
+    #[serde(deserialize_with = "lenient_instant")]
+    pub time: Option<DateTime<Utc>>,
+}
+
+/// Graph's `attendee`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WireAttendee {
+    /// `required`, `optional` or `resource`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(deserialize_with = "null_is_default")]
+    pub email_address: EmailAddress,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ResponseStatus>,
+}
+
+/// Graph's `onlineMeetingInfo`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OnlineMeeting {
+    pub join_url: Option<String>,
+}
+
+/// Graph's `singleValueLegacyExtendedProperty`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExtendedProperty {
+    pub id: Option<String>,
+    pub value: Option<String>,
+}
+
+/// Graph's `event`, what of it we use. Instants are UTC.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WireEvent {
+    /// Case-sensitive; the immutable form, as every request asks for it.
+    pub id: String,
+    /// The same in every mailbox that has the meeting; differs per occurrence.
+    #[serde(rename = "iCalUId")]
+    pub ical_uid: Option<String>,
+    /// The series-wide id, undeclared in v1.0 but sent.
+    pub uid: Option<String>,
+    pub change_key: Option<String>,
+    #[serde(rename = "@odata.etag")]
+    pub etag: Option<String>,
+    #[serde(rename = "type")]
+    pub kind: Option<EventKind>,
+    pub series_master_id: Option<String>,
+    pub occurrence_id: Option<String>,
+    /// The slot of an occurrence or exception; often only sent when selected.
+    #[serde(deserialize_with = "lenient_instant")]
+    pub original_start: Option<DateTime<Utc>>,
+    pub original_start_time_zone: Option<String>,
+    pub original_end_time_zone: Option<String>,
+    pub transaction_id: Option<String>,
+    #[serde(deserialize_with = "lenient_instant")]
+    pub created_date_time: Option<DateTime<Utc>>,
+    #[serde(deserialize_with = "lenient_instant")]
+    pub last_modified_date_time: Option<DateTime<Utc>>,
+    pub subject: Option<String>,
+    pub body: Option<ItemBody>,
+    pub start: Option<DateTimeTimeZone>,
+    pub end: Option<DateTimeTimeZone>,
+    pub is_all_day: Option<bool>,
+    pub location: Option<Location>,
+    #[serde(deserialize_with = "null_is_default")]
+    pub attendees: Vec<WireAttendee>,
+    pub organizer: Option<Recipient>,
+    pub is_organizer: Option<bool>,
+    pub is_cancelled: Option<bool>,
+    pub is_draft: Option<bool>,
+    /// The answer of the mailbox's own user.
+    pub response_status: Option<ResponseStatus>,
+    pub response_requested: Option<bool>,
+    pub sensitivity: Option<String>,
+    pub show_as: Option<String>,
+    pub is_reminder_on: Option<bool>,
+    pub reminder_minutes_before_start: Option<i32>,
+    pub is_online_meeting: Option<bool>,
+    pub online_meeting: Option<OnlineMeeting>,
+    pub online_meeting_url: Option<String>,
+    /// `patternedRecurrence`, on a series master only.
+    pub recurrence: Option<Value>,
+    /// `occurrenceId`s of the slots taken out, on a series master and only when selected.
+    #[serde(deserialize_with = "null_is_default")]
+    pub cancelled_occurrences: Vec<String>,
+    #[serde(deserialize_with = "null_is_default")]
+    pub single_value_extended_properties: Vec<ExtendedProperty>,
+    pub web_link: Option<String>,
+}
+
+impl WireEvent {
+    /// Our link uuid, if the event was made by us and the property was expanded (delta never does).
+    pub fn link(&self) -> Option<Uuid> {
+        let ours = |p: &&ExtendedProperty| {
+            p.id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(LINK_PROPERTY))
+        };
+        let property = self.single_value_extended_properties.iter().find(ours)?;
+        Uuid::parse_str(property.value.as_deref()?.trim()).ok()
+    }
+
+    /// Whether this is a delta's short row of an occurrence: id, type, master and times, nothing else. Its other
+    /// properties are its master's.
+    pub fn is_stub(&self) -> bool {
+        self.subject.is_none() && self.body.is_none() && self.is_all_day.is_none()
+    }
+
+    /// Whether it is a series or part of one.
+    pub fn is_recurring(&self) -> bool {
+        self.series_master_id.is_some()
+            || self.recurrence.is_some()
+            || matches!(self.kind, Some(EventKind::Occurrence | EventKind::Exception | EventKind::SeriesMaster))
+    }
+
+    /// What the mailbox's own user has answered; `None` for the organizer, and where nothing is said.
+    pub fn own_answer(&self) -> Option<Answer> {
+        let response = self.response_status.as_ref()?.response.as_deref()?;
+        (response != "organizer").then(|| answer(Some(response)))
+    }
+
+    /// The organizer, if Graph names one that can receive mail.
+    pub fn organizer_person(&self) -> Option<Person> {
+        let mailbox = &self.organizer.as_ref()?.email_address;
+        let address = Address::parse(mailbox.address.as_deref()?)?;
+        Some(Person { name: mailbox.name.clone().unwrap_or_default(), address })
+    }
+
+    /// The join link of a meeting that Outlook itself holds online.
+    pub fn own_join_url(&self) -> Option<&str> {
+        let meeting = self.online_meeting.as_ref().and_then(|m| m.join_url.as_deref());
+        [meeting, self.online_meeting_url.as_deref()].into_iter().flatten().map(str::trim).find(|u| !u.is_empty())
+    }
+
+    /// The attendees that cannot be told apart by a mail address, whom [`to_event`] leaves out.
+    pub fn left_aside(&self) -> impl Iterator<Item = &EmailAddress> {
+        self.attendees
+            .iter()
+            .map(|attendee| &attendee.email_address)
+            .filter(|mailbox| mailbox.address.as_deref().and_then(Address::parse).is_none())
+    }
+
+    fn html(&self) -> String {
+        let Some(body) = &self.body else { return String::new() };
+        let content = body.content.clone().unwrap_or_default();
+        let is_text = body.content_type.as_deref().is_some_and(|t| t.eq_ignore_ascii_case("text"));
+        if is_text { body::from_text(&content) } else { content }
+    }
+
+    fn place(&self) -> &str {
+        self.location.as_ref().and_then(|l| l.display_name.as_deref()).unwrap_or_default().trim()
+    }
+
+    /// The zone the event was written in, by its IANA name. UTC where Graph names none that has fixed rules.
+    fn zone(&self) -> chrono_tz::Tz {
+        let named = |name: Option<&str>| name.and_then(timezone::iana);
+        named(self.original_start_time_zone.as_deref())
+            .or_else(|| named(self.start.as_ref().and_then(|s| s.time_zone.as_deref())))
+            .unwrap_or(chrono_tz::Tz::UTC)
+    }
+}
+
+/// One row of a delta (page *event: delta*).
+#[derive(Clone, Debug, PartialEq)]
+pub enum DeltaRow {
+    /// Deleted, moved out of the window, or never in it: an unknown id here is normal.
+    Removed {
+        id: String,
+        /// `deleted` or `changed`.
+        reason: String,
+    },
+    Event(Box<WireEvent>),
+    /// A row that is no event as we know it. It is for the journal, and must not stop the others.
+    Unreadable {
+        id: Option<String>,
+        problem: String,
+    },
+}
+
+impl DeltaRow {
+    /// Reads one element of the page's `value`.
+    pub fn read(row: Value) -> Self {
+        let id = row.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned);
+        if let Some(removed) = row.get("@removed") {
+            let reason = removed.get("reason").and_then(Value::as_str).unwrap_or("deleted").to_owned();
+            return match id {
+                Some(id) => Self::Removed { id, reason },
+                None => Self::Unreadable { id, problem: "a removed row without id".to_owned() },
+            };
+        }
+        if id.is_none() {
+            return Self::Unreadable { id, problem: "a row without id".to_owned() };
+        }
+        match serde_json::from_value(row) {
+            Ok(event) => Self::Event(Box::new(event)),
+            // Only where and what kind: the value itself may be somebody's data.
+            Err(error) => Self::Unreadable { id, problem: format!("not an event ({:?})", error.classify()) },
+        }
+    }
+}
+
+/// Why an event cannot be projected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("the event has no {0} time")]
+    NoTime(&'static str),
+    #[error("the event's {which} time cannot be read: {value}")]
+    BadTime { which: &'static str, value: String },
+    #[error("the event's {which} time is in a time zone of its own making: {zone}")]
+    UnknownZone { which: &'static str, zone: String },
+    #[error("the event ends before it begins")]
+    EndsBeforeStart,
+}
+
+/// The projection of an event. Attendees without a usable address are left out ([`WireEvent::left_aside`] names
+/// them), and so is the organizer, whom Graph sometimes lists among the attendees.
+///
+/// # Errors
+/// [`Unreadable`] if the times cannot be understood. Of a stub row the projection is times and nothing else.
+pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
+    let organizer = wire.organizer_person();
+    let mut attendees = BTreeMap::new();
+    for attendee in &wire.attendees {
+        let mailbox = &attendee.email_address;
+        let Some(address) = mailbox.address.as_deref().and_then(Address::parse) else { continue };
+        if organizer.as_ref().is_some_and(|o| o.address == address) {
+            continue;
+        }
+        let entry = Attendee {
+            name: mailbox.name.clone().unwrap_or_default(),
+            answer: answer(attendee.status.as_ref().and_then(|s| s.response.as_deref())),
+            kind: match attendee.kind.as_deref() {
+                Some("optional") => AttendeeKind::Optional,
+                Some("resource") => AttendeeKind::Resource,
+                _ => AttendeeKind::Required,
+            },
+        };
+        attendees.entry(address).or_insert(entry);
+    }
+    let (location, video) = place_and_video(wire);
+    Ok(Event {
+        title: wire.subject.clone().unwrap_or_default(),
+        body: wire.html(),
+        location,
+        time: time(wire)?,
+        privacy: match wire.sensitivity.as_deref() {
+            Some("personal") => Privacy::Personal,
+            Some("private") => Privacy::Private,
+            Some("confidential") => Privacy::Confidential,
+            _ => Privacy::Normal,
+        },
+        show_as: show_as(wire),
+        reminder: (wire.is_reminder_on == Some(true))
+            .then(|| wire.reminder_minutes_before_start.unwrap_or(15).max(0)),
+        video,
+        organizer,
+        attendees,
+    })
+}
+
+fn answer(response: Option<&str>) -> Answer {
+    match response {
+        Some("accepted" | "organizer") => Answer::Accepted,
+        Some("tentativelyAccepted") => Answer::Tentative,
+        Some("declined") => Answer::Declined,
+        _ => Answer::NeedsAction,
+    }
+}
+
+fn show_as(wire: &WireEvent) -> ShowAs {
+    match wire.show_as.as_deref() {
+        Some("free") => ShowAs::Free,
+        Some("tentative") => ShowAs::Tentative,
+        Some("oof") => ShowAs::OutOfOffice,
+        Some("workingElsewhere") => ShowAs::WorkingElsewhere,
+        Some("unknown") => ShowAs::Unknown,
+        _ => ShowAs::Busy,
+    }
+}
+
+fn is_link(text: &str) -> bool {
+    !text.contains(char::is_whitespace)
+        && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+fn place_and_video(wire: &WireEvent) -> (String, String) {
+    let place = wire.place();
+    match wire.own_join_url() {
+        Some(join) if join == place => (String::new(), join.to_owned()),
+        Some(join) => (place.to_owned(), join.to_owned()),
+        None if is_link(place) => (String::new(), place.to_owned()),
+        None => (place.to_owned(), String::new()),
+    }
+}
+
+/// The location to write, by the rule at the head of this file.
+fn place_to_write(event: &Event, own_join_url: Option<&str>) -> String {
+    if !event.location.trim().is_empty() || own_join_url == Some(event.video.as_str()) {
+        event.location.clone()
+    } else {
+        event.video.clone()
+    }
+}
+
+fn naive(text: &str) -> Option<NaiveDateTime> {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()
+}
+
+fn time(wire: &WireEvent) -> Result<Time, Unreadable> {
+    if wire.is_all_day == Some(true) {
+        let day = |moment: &Option<DateTimeTimeZone>, which| {
+            let text = moment.as_ref().and_then(|m| m.date_time.as_deref()).ok_or(Unreadable::NoTime(which))?;
+            let local = naive(text).or_else(|| Some(DateTime::parse_from_rfc3339(text).ok()?.naive_local()));
+            let local = local.ok_or_else(|| Unreadable::BadTime { which, value: text.to_owned() })?;
+            Ok(local.date())
+        };
+        let start = day(&wire.start, "start")?;
+        let end = day(&wire.end, "end")?;
+        if end < start {
+            return Err(Unreadable::EndsBeforeStart);
+        }
+        // The end is exclusive; an all-day event of no length is one day for every calendar that shows it.
+        let end = end.max(start.checked_add_days(Days::new(1)).unwrap_or(start));
+        return Ok(Time::AllDay { start, end });
+    }
+    let start = instant(wire.start.as_ref(), "start")?;
+    let end = instant(wire.end.as_ref(), "end")?;
+    if end < start {
+        return Err(Unreadable::EndsBeforeStart);
+    }
+    Ok(Time::Timed { start, end, zone: wire.zone().name().to_owned() })
+}
+
+fn instant(moment: Option<&DateTimeTimeZone>, which: &'static str) -> Result<DateTime<Utc>, Unreadable> {
+    let text = moment.and_then(|m| m.date_time.as_deref()).ok_or(Unreadable::NoTime(which))?;
+    if let Ok(pinned) = DateTime::parse_from_rfc3339(text) {
+        return Ok(pinned.to_utc());
+    }
+    let local = naive(text).ok_or_else(|| Unreadable::BadTime { which, value: text.to_owned() })?;
+    let zone = moment.and_then(|m| m.time_zone.as_deref()).unwrap_or("UTC");
+    let tz = timezone::iana(zone)
+        .ok_or_else(|| Unreadable::UnknownZone { which, zone: zone.chars().take(80).collect() })?;
+    Ok(timezone::to_utc(local, tz))
+}
+
+/// What a new event carries beside its own properties.
+#[derive(Clone, Copy, Debug)]
+pub struct ExtraForCreate<'a> {
+    /// Makes a repeated POST return the first event instead of a second one (page *user: post events*).
+    pub transaction_id: &'a str,
+    /// Our link uuid, by which [`super::GraphClient::find_by_link`] finds the event again.
+    pub link: Uuid,
+}
+
+/// The body of `POST /me/events`. Invitations go out at once to all attendees in it.
+pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
+    let mut out = Map::new();
+    out.insert("subject".into(), json!(event.title));
+    out.insert("body".into(), html_body(&event.body));
+    out.insert("location".into(), json!({ "displayName": place_to_write(event, None) }));
+    write_time(&mut out, &event.time, chrono_tz::Tz::UTC);
+    out.insert("sensitivity".into(), json!(sensitivity(event.privacy)));
+    out.insert("showAs".into(), json!(free_busy(event.show_as)));
+    write_reminder(&mut out, event.reminder);
+    let attendees: Vec<_> = event
+        .attendees
+        .iter()
+        .filter(|(address, _)| event.organizer.as_ref().is_none_or(|o| o.address != **address))
+        .map(|(address, attendee)| new_attendee(address, attendee))
+        .collect();
+    out.insert("attendees".into(), json!(attendees));
+    out.insert("transactionId".into(), json!(extra.transaction_id));
+    let link = json!({ "id": LINK_PROPERTY, "value": extra.link.to_string() });
+    out.insert("singleValueExtendedProperties".into(), json!([link]));
+    Value::Object(out)
+}
+
+/// The body of `PATCH /me/events/{id}` that brings the named groups from `now`, Outlook's present state, to
+/// `event`. An empty object: nothing is to be written.
+///
+/// * Time goes as a whole (start, end, all-day), local to the event's zone. Odoo names no zone for a single event;
+///   where `event` says UTC the zone that Outlook has stays.
+/// * Attendees go as a whole, as Graph replaces the array. Who stays keeps type and name; who has no usable
+///   address stays too.
+/// * What Odoo cannot tell apart is left alone: a busy event stays out of office, a normal one personal.
+/// * The Teams block of the body stays; without it the online meeting would be gone.
+/// * `isOnlineMeeting` is never written.
+pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
+    let mut out = Map::new();
+    for group in groups {
+        match group {
+            Group::Title => {
+                out.insert("subject".into(), json!(event.title));
+            }
+            Group::Body => {
+                let outlook = now.html();
+                if !body::same_meaning(&event.body, &outlook) {
+                    out.insert("body".into(), html_body(&body::with_teams_block(&event.body, &outlook)));
+                }
+            }
+            Group::Location | Group::Video => {
+                let place = place_to_write(event, now.own_join_url());
+                if place.trim() != now.place() {
+                    out.insert("location".into(), json!({ "displayName": place }));
+                }
+            }
+            Group::Time => write_time(&mut out, &event.time, now.zone()),
+            Group::Privacy => {
+                let hidden = event.privacy == Privacy::Normal && now.sensitivity.as_deref() == Some("personal");
+                if !hidden {
+                    out.insert("sensitivity".into(), json!(sensitivity(event.privacy)));
+                }
+            }
+            Group::ShowAs => {
+                let outlook = show_as(now);
+                let hidden = event.show_as == ShowAs::Busy && outlook.blocks_time();
+                if !hidden && event.show_as != outlook {
+                    out.insert("showAs".into(), json!(free_busy(event.show_as)));
+                }
+            }
+            Group::Reminder => write_reminder(&mut out, event.reminder),
+            Group::Attendees => {
+                out.insert("attendees".into(), attendees_to_write(event, now));
+            }
+        }
+    }
+    Value::Object(out)
+}
+
+fn html_body(html: &str) -> Value {
+    json!({ "contentType": "html", "content": html })
+}
+
+fn sensitivity(privacy: Privacy) -> &'static str {
+    match privacy {
+        Privacy::Normal => "normal",
+        Privacy::Personal => "personal",
+        Privacy::Private => "private",
+        Privacy::Confidential => "confidential",
+    }
+}
+
+fn free_busy(show_as: ShowAs) -> &'static str {
+    match show_as {
+        ShowAs::Free => "free",
+        ShowAs::Tentative => "tentative",
+        // `unknown` can be read but says nothing.
+        ShowAs::Busy | ShowAs::Unknown => "busy",
+        ShowAs::OutOfOffice => "oof",
+        ShowAs::WorkingElsewhere => "workingElsewhere",
+    }
+}
+
+fn write_reminder(out: &mut Map<String, Value>, reminder: Option<i32>) {
+    out.insert("isReminderOn".into(), json!(reminder.is_some()));
+    if let Some(minutes) = reminder {
+        out.insert("reminderMinutesBeforeStart".into(), json!(minutes.max(0)));
+    }
+}
+
+fn write_time(out: &mut Map<String, Value>, time: &Time, fallback: chrono_tz::Tz) {
+    let moment = |local: NaiveDateTime, tz: chrono_tz::Tz| {
+        json!({ "dateTime": local.format("%Y-%m-%dT%H:%M:%S").to_string(), "timeZone": tz.name() })
+    };
+    let (start, end) = match time {
+        Time::AllDay { start, end } => {
+            let midnight = |day: &chrono::NaiveDate| day.and_time(chrono::NaiveTime::MIN);
+            (moment(midnight(start), chrono_tz::Tz::UTC), moment(midnight(end), chrono_tz::Tz::UTC))
+        }
+        Time::Timed { start, end, zone } => {
+            let tz = timezone::iana(zone).filter(|tz| !is_utc(*tz)).unwrap_or(fallback);
+            let local = |at: &DateTime<Utc>| at.with_timezone(&tz).naive_local();
+            // The second of two equal hours in autumn cannot be said in local time.
+            let sayable = |at: &DateTime<Utc>| tz.from_local_datetime(&local(at)).earliest().is_some_and(|e| e == *at);
+            if sayable(start) && sayable(end) {
+                (moment(local(start), tz), moment(local(end), tz))
+            } else {
+                let utc = chrono_tz::Tz::UTC;
+                (moment(start.naive_utc(), utc), moment(end.naive_utc(), utc))
+            }
+        }
+    };
+    out.insert("start".into(), start);
+    out.insert("end".into(), end);
+    out.insert("isAllDay".into(), json!(matches!(time, Time::AllDay { .. })));
+}
+
+fn is_utc(tz: chrono_tz::Tz) -> bool {
+    use chrono_tz::Tz;
+    matches!(tz, Tz::UTC | Tz::UCT | Tz::Zulu | Tz::Universal | Tz::Etc__UTC | Tz::Etc__UCT | Tz::Etc__Zulu | Tz::Etc__Universal)
+}
+
+fn new_attendee(address: &Address, attendee: &Attendee) -> Value {
+    let kind = match attendee.kind {
+        AttendeeKind::Required => "required",
+        AttendeeKind::Optional => "optional",
+        AttendeeKind::Resource => "resource",
+    };
+    let name = if attendee.name.trim().is_empty() { address.as_str() } else { attendee.name.as_str() };
+    json!({ "type": kind, "emailAddress": { "name": name, "address": address.as_str() } })
+}
+
+fn attendees_to_write(event: &Event, now: &WireEvent) -> Value {
+    let organizer = now.organizer_person().or_else(|| event.organizer.clone()).map(|o| o.address);
+    let address_of = |a: &WireAttendee| a.email_address.address.as_deref().and_then(Address::parse);
+    // Who is already there stays as Outlook has them; the order stays too.
+    let mut out: Vec<Value> = Vec::new();
+    for attendee in &now.attendees {
+        let stays = match address_of(attendee) {
+            Some(address) => organizer.as_ref() == Some(&address) || event.attendees.contains_key(&address),
+            None => attendee.email_address.address.as_deref().is_some_and(|a| !a.trim().is_empty()),
+        };
+        if stays {
+            let kind = attendee.kind.as_deref().unwrap_or("required");
+            out.push(json!({ "type": kind, "emailAddress": attendee.email_address }));
+        }
+    }
+    for (address, attendee) in &event.attendees {
+        let present = now.attendees.iter().any(|a| address_of(a).as_ref() == Some(address));
+        if !present && organizer.as_ref() != Some(address) {
+            out.push(new_attendee(address, attendee));
+        }
+    }
+    Value::Array(out)
+}
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
+}
+
+/// An RFC 3339 instant; `None` if it is missing, malformed, or Graph's "never" (year 1).
+fn lenient_instant<'de, D: Deserializer<'de>>(d: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let text = Option::<String>::deserialize(d)?;
+    let never = DateTime::<Utc>::UNIX_EPOCH;
+    Ok(text.and_then(|t| DateTime::parse_from_rfc3339(&t).ok()).map(|t| t.to_utc()).filter(|t| *t > never))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+use chrono::NaiveDate;
+use proptest::prelude::*;
+
+use super::*;
+
+fn wire(extra: Value) -> WireEvent {
+    let mut event = json!({
+        "@odata.etag": "W/\"ck1\"", "id": "AAA=", "changeKey": "ck1", "iCalUId": "0400", "type": "singleInstance",
+        "subject": "Review", "isAllDay": false, "isReminderOn": true, "reminderMinutesBeforeStart": 15,
+        "sensitivity": "normal", "showAs": "busy",
+        "start": { "dateTime": "2026-12-09T20:30:00.0000000", "timeZone": "UTC" },
+        "end": { "dateTime": "2026-12-09T21:30:00.0000000", "timeZone": "UTC" },
+        "originalStartTimeZone": "W. Europe Standard Time", "originalEndTimeZone": "W. Europe Standard Time",
+        "location": { "displayName": "Room", "locationType": "default" },
+        "organizer": { "emailAddress": { "name": "Ann", "address": "Ann@Contoso.com" } },
+        "attendees": [
+            { "type": "optional", "status": { "response": "accepted", "time": "0001-01-01T00:00:00Z" },
+              "emailAddress": { "name": "Bob", "address": "BOB@contoso.com" } },
+            { "type": "required", "status": { "response": "organizer" },
+              "emailAddress": { "name": "Ann", "address": "ann@contoso.com" } },
+            { "type": "required", "status": null,
+              "emailAddress": { "name": "Gone", "address": "/o=ExchangeLabs/cn=Recipients/cn=gone" } },
+            { "emailAddress": { "name": "Nameless" } }
+        ],
+        "lastModifiedDateTime": "2026-11-01T10:00:00.1234567Z",
+        "unheardOf": { "x": [1] }
+    });
+    for (key, value) in extra.as_object().unwrap() {
+        event[key] = value.clone();
+    }
+    serde_json::from_value(event).unwrap()
+}
+
+fn read(extra: Value) -> Event {
+    to_event(&wire(extra)).unwrap()
+}
+
+fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+fn patch(groups: &[Group], change: impl FnOnce(&mut Event), now: &WireEvent) -> Value {
+    let mut event = to_event(now).unwrap();
+    change(&mut event);
+    patch_body(groups, &event, now)
+}
+
+#[test]
+fn an_event_is_projected() {
+    let wire = wire(json!({}));
+    let event = to_event(&wire).unwrap();
+    assert_eq!((event.title.as_str(), event.location.as_str(), event.reminder), ("Review", "Room", Some(15)));
+    let Time::Timed { start, zone, .. } = &event.time else { panic!("all day") };
+    assert_eq!((start.to_rfc3339().as_str(), zone.as_str()), ("2026-12-09T20:30:00+00:00", "Europe/Berlin"));
+    assert_eq!(event.organizer.as_ref().unwrap().address, address("ann@contoso.com"));
+    assert_eq!(event.attendees.keys().collect::<Vec<_>>(), [&address("bob@contoso.com")]);
+    let bob = &event.attendees[&address("bob@contoso.com")];
+    assert_eq!((bob.answer, bob.kind), (Answer::Accepted, AttendeeKind::Optional));
+    let aside: Vec<_> = wire.left_aside().filter_map(|a| a.name.as_deref()).collect();
+    assert_eq!(aside, ["Gone", "Nameless"]);
+    assert_eq!(wire.attendees[0].status.as_ref().unwrap().time, None);
+    assert_eq!(wire.last_modified_date_time.unwrap().timestamp(), 1_793_527_200);
+    assert_eq!(wire.etag.as_deref(), Some("W/\"ck1\""));
+}
+
+#[test]
+fn nulls_and_nothing_are_read() {
+    let event: WireEvent = serde_json::from_value(json!({
+        "id": "x", "attendees": null, "body": null, "location": null, "organizer": { "emailAddress": null },
+        "singleValueExtendedProperties": null, "type": "somethingNew", "originalStart": "never",
+        "start": { "dateTime": "2026-12-09T20:30:00", "timeZone": null }, "end": { "dateTime": "2026-12-09T20:30:00Z" }
+    }))
+    .unwrap();
+    assert_eq!((event.kind, event.link(), event.original_start), (Some(EventKind::Unknown), None, None));
+    let read = to_event(&event).unwrap();
+    assert!(read.attendees.is_empty() && read.organizer.is_none() && read.reminder.is_none());
+    assert!(event.is_stub());
+}
+
+#[test]
+fn times_are_read_in_their_zone() {
+    let at = |date: &str, zone: &str| {
+        let moment = json!({ "dateTime": date, "timeZone": zone });
+        to_event(&wire(json!({ "start": moment, "end": moment, "originalStartTimeZone": null })))
+    };
+    let Time::Timed { start, zone, .. } = at("2026-07-01T09:00:00.0000000", "Tokyo Standard Time").unwrap().time else {
+        panic!()
+    };
+    assert_eq!((start.to_rfc3339().as_str(), zone.as_str()), ("2026-07-01T00:00:00+00:00", "Asia/Tokyo"));
+    assert!(matches!(at("2026-07-01T09:00:00", "Customized Time Zone"), Err(Unreadable::UnknownZone { .. })));
+    assert!(matches!(at("soon", "UTC"), Err(Unreadable::BadTime { .. })));
+    let custom = read(json!({ "originalStartTimeZone": "tzone://Microsoft/Custom" }));
+    assert!(matches!(custom.time, Time::Timed { zone, .. } if zone == "UTC"));
+    let backwards = json!({ "end": { "dateTime": "2026-12-09T19:30:00", "timeZone": "UTC" } });
+    assert_eq!(to_event(&wire(backwards)), Err(Unreadable::EndsBeforeStart));
+    assert_eq!(to_event(&wire(json!({ "start": null }))), Err(Unreadable::NoTime("start")));
+}
+
+#[test]
+fn whole_days_are_dates() {
+    let day = |d: &str| json!({ "dateTime": format!("{d}T00:00:00.0000000"), "timeZone": "UTC" });
+    let event = read(json!({ "isAllDay": true, "start": day("2026-12-24"), "end": day("2026-12-27") }));
+    let date = |d| NaiveDate::from_ymd_opt(2026, 12, d).unwrap();
+    assert_eq!(event.time, Time::AllDay { start: date(24), end: date(27) });
+    let empty = read(json!({ "isAllDay": true, "start": day("2026-12-24"), "end": day("2026-12-24") }));
+    assert_eq!(empty.time, Time::AllDay { start: date(24), end: date(25) });
+    let body = patch(&[Group::Time], |e| e.time = Time::AllDay { start: date(1), end: date(2) }, &wire(json!({})));
+    assert_eq!(
+        body,
+        json!({
+            "isAllDay": true,
+            "start": { "dateTime": "2026-12-01T00:00:00", "timeZone": "UTC" },
+            "end": { "dateTime": "2026-12-02T00:00:00", "timeZone": "UTC" }
+        })
+    );
+}
+
+#[test]
+fn time_is_written_as_a_whole_in_outlooks_zone() {
+    let now = wire(json!({}));
+    let to = |start: &str, end: &str, zone: &str| Time::Timed {
+        start: start.parse().unwrap(),
+        end: end.parse().unwrap(),
+        zone: zone.into(),
+    };
+    let winter = to("2026-12-10T08:00:00Z", "2026-12-10T09:00:00Z", "UTC");
+    assert_eq!(
+        patch(&[Group::Time], |e| e.time = winter, &now),
+        json!({
+            "isAllDay": false,
+            "start": { "dateTime": "2026-12-10T09:00:00", "timeZone": "Europe/Berlin" },
+            "end": { "dateTime": "2026-12-10T10:00:00", "timeZone": "Europe/Berlin" }
+        })
+    );
+    let tokyo = to("2026-12-10T08:00:00Z", "2026-12-10T09:00:00Z", "Asia/Tokyo");
+    assert_eq!(patch(&[Group::Time], |e| e.time = tokyo, &now)["start"]["dateTime"], "2026-12-10T17:00:00");
+    // The second half past two of the night the clocks go back.
+    let twice = to("2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z", "Europe/Berlin");
+    let start = &patch(&[Group::Time], |e| e.time = twice, &now)["start"];
+    assert_eq!(*start, json!({ "dateTime": "2026-10-25T01:30:00", "timeZone": "UTC" }));
+}
+
+#[test]
+fn only_the_named_groups_are_written() {
+    let now = wire(json!({}));
+    assert_eq!(patch(&[], |e| e.title = "X".into(), &now), json!({}));
+    assert_eq!(patch(&[Group::Title], |e| e.title = "X".into(), &now), json!({ "subject": "X" }));
+    assert_eq!(patch(&[Group::Reminder], |e| e.reminder = None, &now), json!({ "isReminderOn": false }));
+    let all = [
+        Group::Title, Group::Body, Group::Location, Group::Time, Group::Privacy, Group::ShowAs, Group::Reminder,
+        Group::Video, Group::Attendees,
+    ];
+    assert_eq!(patch(&all, |_| {}, &now).get("isOnlineMeeting"), None);
+}
+
+#[test]
+fn what_odoo_cannot_say_is_left_alone() {
+    let groups = [Group::Privacy, Group::ShowAs];
+    let now = wire(json!({ "showAs": "oof", "sensitivity": "personal" }));
+    let busy = |e: &mut Event| {
+        e.show_as = ShowAs::Busy;
+        e.privacy = Privacy::Normal;
+    };
+    assert_eq!(patch(&groups, busy, &now), json!({}));
+    let free = |e: &mut Event| {
+        e.show_as = ShowAs::Free;
+        e.privacy = Privacy::Private;
+    };
+    assert_eq!(patch(&groups, free, &now), json!({ "showAs": "free", "sensitivity": "private" }));
+    let now = wire(json!({ "showAs": "free", "sensitivity": "private" }));
+    assert_eq!(patch(&groups, busy, &now), json!({ "showAs": "busy", "sensitivity": "normal" }));
+}
+
+#[test]
+fn attendees_are_written_whole_and_keep_what_outlook_knows() {
+    let now = wire(json!({}));
+    let body = patch(
+        &[Group::Attendees],
+        |e| {
+            let plain = |name: &str| Attendee { name: name.into(), answer: Answer::NeedsAction, kind: AttendeeKind::Required };
+            e.attendees.insert(address("bob@contoso.com"), plain("Robert"));
+            e.attendees.insert(address("cleo@contoso.com"), plain(""));
+            e.attendees.insert(address("ann@contoso.com"), plain("Ann"));
+        },
+        &now,
+    );
+    assert_eq!(
+        body["attendees"],
+        json!([
+            { "type": "optional", "emailAddress": { "name": "Bob", "address": "BOB@contoso.com" } },
+            { "type": "required", "emailAddress": { "name": "Ann", "address": "ann@contoso.com" } },
+            { "type": "required",
+              "emailAddress": { "name": "Gone", "address": "/o=ExchangeLabs/cn=Recipients/cn=gone" } },
+            { "type": "required", "emailAddress": { "name": "cleo@contoso.com", "address": "cleo@contoso.com" } }
+        ])
+    );
+    let without = patch(&[Group::Attendees], |e| e.attendees.clear(), &now);
+    assert_eq!(without["attendees"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_location_that_is_a_link_is_the_video_link() {
+    let at = |place: &str, more: Value| {
+        let mut extra = json!({ "location": { "displayName": place } });
+        extra.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let event = read(extra);
+        (event.location, event.video)
+    };
+    let s = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let join = "https://teams.microsoft.com/l/meetup-join/1";
+    let online = json!({ "isOnlineMeeting": true, "onlineMeeting": { "joinUrl": join } });
+    assert_eq!(at(join, json!({})), s("", join));
+    assert_eq!(at("https://odoo.example/discuss/1", json!({})), s("", "https://odoo.example/discuss/1"));
+    assert_eq!(at("see https://x.org", json!({})), s("see https://x.org", ""));
+    assert_eq!(at("Microsoft Teams Meeting", online.clone()), s("Microsoft Teams Meeting", join));
+    assert_eq!(at(join, online.clone()), s("", join));
+    assert_eq!(at("https://maps.example/1", online), s("https://maps.example/1", join));
+    assert_eq!(at("Room", json!({ "onlineMeetingUrl": join })), s("Room", join));
+}
+
+#[test]
+fn a_video_link_is_written_as_the_location_of_an_event_without_one() {
+    let now = wire(json!({ "location": { "displayName": "" } }));
+    let link = "https://odoo.example/discuss/1";
+    let written = patch(&[Group::Video], |e| e.video = link.into(), &now);
+    assert_eq!(written, json!({ "location": { "displayName": link } }));
+    let now = wire(written);
+    assert_eq!(patch(&[Group::Video], |e| e.video.clear(), &now), json!({ "location": { "displayName": "" } }));
+    let room = patch(&[Group::Location], |e| e.location = "Room".into(), &now);
+    assert_eq!(room, json!({ "location": { "displayName": "Room" } }));
+    // Outlook's own link needs no place.
+    let online = wire(json!({ "onlineMeeting": { "joinUrl": "https://teams.microsoft.com/l/meetup-join/1" } }));
+    let emptied = patch(&[Group::Location, Group::Video], |e| e.location.clear(), &online);
+    assert_eq!(emptied, json!({ "location": { "displayName": "" } }));
+}
+
+#[test]
+fn the_body_is_written_around_the_teams_block() {
+    let line = "_".repeat(80);
+    let html = format!(
+        "<html><body><p>Old</p><div>{line}</div><a href=\"https://teams.microsoft.com/l/meetup-join/1\">Join</a><div>{line}</div></body></html>"
+    );
+    let now = wire(json!({ "body": { "contentType": "html", "content": html } }));
+    assert_eq!(patch(&[Group::Body], |e| e.body = "<p>Old</p>".into(), &now), json!({}));
+    let body = patch(&[Group::Body], |e| e.body = "<p>New</p>".into(), &now);
+    let content = body["body"]["content"].as_str().unwrap();
+    assert!(content.starts_with("<p>New</p>") && content.contains("meetup-join") && !content.contains("Old"));
+    let text = wire(json!({ "body": { "contentType": "text", "content": "a < b\nc" } }));
+    assert_eq!(to_event(&text).unwrap().body, "a &lt; b<br>c");
+}
+
+#[test]
+fn a_new_event_carries_our_link_and_the_transaction() {
+    let link = Uuid::from_u128(7);
+    let body = create_body(&read(json!({})), ExtraForCreate { transaction_id: "t-1", link });
+    assert_eq!(body["transactionId"], "t-1");
+    assert_eq!(body["start"]["timeZone"], "Europe/Berlin");
+    assert_eq!(body["attendees"].as_array().unwrap().len(), 1);
+    assert_eq!(body.get("isOnlineMeeting"), None);
+    let back: WireEvent = serde_json::from_value(body).unwrap();
+    assert_eq!(back.link(), Some(link));
+}
+
+#[test]
+fn rows_of_a_delta() {
+    let removed = DeltaRow::read(json!({ "id": "x", "@removed": { "reason": "deleted" } }));
+    assert_eq!(removed, DeltaRow::Removed { id: "x".into(), reason: "deleted".into() });
+    let stub = DeltaRow::read(json!({
+        "id": "o", "type": "occurrence", "seriesMasterId": "m",
+        "start": { "dateTime": "2026-12-09T20:30:00", "timeZone": "UTC" },
+        "end": { "dateTime": "2026-12-09T20:30:00", "timeZone": "UTC" }
+    }));
+    let DeltaRow::Event(event) = stub else { panic!() };
+    assert!(event.is_stub() && event.is_recurring());
+    assert!(matches!(DeltaRow::read(json!({ "id": "x", "attendees": 7 })), DeltaRow::Unreadable { id: Some(_), .. }));
+    assert!(matches!(DeltaRow::read(json!({ "subject": "x" })), DeltaRow::Unreadable { id: None, .. }));
+}
+
+#[test]
+fn the_users_own_answer() {
+    let own = |response: &str| wire(json!({ "responseStatus": { "response": response } })).own_answer();
+    assert_eq!(own("tentativelyAccepted"), Some(Answer::Tentative));
+    assert_eq!(own("notResponded"), Some(Answer::NeedsAction));
+    assert_eq!(own("organizer"), None);
+}
+
+fn arbitrary_event() -> impl Strategy<Value = Event> {
+    let place = prop_oneof![Just(String::new()), Just("Room".to_owned())];
+    let video = prop_oneof![Just(String::new()), Just("https://odoo.example/discuss/1".to_owned())];
+    let zone = prop_oneof![Just("Europe/Berlin"), Just("America/New_York"), Just("Asia/Kolkata"), Just("UTC")];
+    let time = (0i64..1_000_000, 0i64..3000, zone, any::<bool>()).prop_map(|(start, length, zone, days)| {
+        let start = DateTime::from_timestamp(1_790_000_000 + start * 60, 0).unwrap();
+        if days {
+            let start = start.date_naive();
+            Time::AllDay { start, end: start + Days::new(1 + length.unsigned_abs() / 1000) }
+        } else {
+            Time::Timed { start, end: start + chrono::TimeDelta::minutes(length), zone: zone.into() }
+        }
+    });
+    let privacy = prop_oneof![Just(Privacy::Normal), Just(Privacy::Personal), Just(Privacy::Private), Just(Privacy::Confidential)];
+    let show_as = prop_oneof![Just(ShowAs::Free), Just(ShowAs::Busy), Just(ShowAs::Tentative), Just(ShowAs::OutOfOffice), Just(ShowAs::WorkingElsewhere)];
+    let kind = prop_oneof![Just(AttendeeKind::Required), Just(AttendeeKind::Optional), Just(AttendeeKind::Resource)];
+    let attendees = prop::collection::btree_map("[a-c]", kind, 0..3);
+    (".{0,8}", place, video, time, privacy, show_as, prop::option::of(0..90), attendees).prop_map(
+        |(title, location, video, time, privacy, show_as, reminder, attendees)| Event {
+            title,
+            body: "<p>x</p>".into(),
+            location,
+            time,
+            privacy,
+            show_as,
+            reminder,
+            video,
+            organizer: None,
+            attendees: attendees
+                .into_iter()
+                .map(|(name, kind)| (address(&format!("{name}@x.org")), Attendee { name, answer: Answer::NeedsAction, kind }))
+                .collect(),
+        },
+    )
+}
+
+proptest! {
+    /// What is created reads back as what it was made from, but for a link that has no place.
+    #[test]
+    fn created_events_read_back(event in arbitrary_event()) {
+        let body = create_body(&event, ExtraForCreate { transaction_id: "t", link: Uuid::nil() });
+        let back = to_event(&serde_json::from_value(body).unwrap()).unwrap();
+        let mut expected = event.clone();
+        if !event.location.is_empty() {
+            expected.video.clear();
+        }
+        prop_assert!(back.time.same_span(&expected.time));
+        expected.time = back.time.clone();
+        prop_assert_eq!(back, expected);
+    }
+
+    /// A patch of all groups brings any event to any other, as far as Odoo can tell.
+    #[test]
+    fn patched_events_read_back(from in arbitrary_event(), to in arbitrary_event()) {
+        let created = create_body(&from, ExtraForCreate { transaction_id: "t", link: Uuid::nil() });
+        let now: WireEvent = serde_json::from_value(created.clone()).unwrap();
+        let mut groups = Group::SINGLE.to_vec();
+        groups.push(Group::Attendees);
+        let mut patched = created;
+        for (key, value) in patch_body(&groups, &to, &now).as_object().unwrap() {
+            patched[key] = value.clone();
+        }
+        let back = to_event(&serde_json::from_value(patched).unwrap()).unwrap();
+        prop_assert!(back.time.same_span(&to.time));
+        prop_assert_eq!((&back.title, &back.location, back.reminder), (&to.title, &to.location, to.reminder));
+        prop_assert_eq!(back.show_as.blocks_time(), to.show_as.blocks_time());
+        prop_assert!(back.attendees.keys().eq(to.attendees.keys()));
+        if to.location.is_empty() {
+            prop_assert_eq!(&back.video, &to.video);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Pairing, settings, and what the add-on shows about a database.
+
+use chrono::TimeDelta;
+use diesel_async::AsyncConnection;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+use super::{Engine, now};
+use crate::odoo::OdooError;
+use crate::odoo::exchange::{AccountState, OdooTime, State};
+use crate::store::accounts::{self, Account, state};
+use crate::store::databases::{self, Database, Pairing, Settings, client_secret_place, poke_key_place};
+use crate::store::journal::{self, Level, Line};
+use crate::store::seal::{digest, random_secret};
+use crate::store::{Connection, enrollments};
+
+/// How long an enrollment code can be used.
+pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
+
+/// The keyword arguments of `outlook.bridge.pair`.
+#[derive(Debug, Deserialize)]
+pub struct PairRequest {
+    pub name: String,
+    pub base_url: String,
+    pub series: String,
+}
+
+/// What Odoo gets for a code.
+#[derive(Debug, Serialize)]
+pub struct PairAnswer {
+    pub api_key: String,
+    pub poke_key: String,
+    pub nonce: String,
+}
+
+/// The keyword arguments of `res.config.settings.set_values`.
+#[derive(Debug, Default, Deserialize)]
+pub struct SettingsRequest {
+    #[serde(default)]
+    pub client_id: Option<String>,
+    #[serde(default)]
+    pub client_secret: Option<SecretString>,
+    #[serde(default)]
+    pub paused: Option<bool>,
+    #[serde(default)]
+    pub base_url: Option<String>,
+}
+
+/// Makes a one-time code: 25 characters that are easy to tell apart, in groups of five.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn enroll(conn: &mut Connection) -> anyhow::Result<String> {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let mut bytes = [0u8; 25];
+    rand::RngCore::fill_bytes(&mut rand::rng(), &mut bytes);
+    let symbols: Vec<char> = bytes.iter().map(|b| char::from(ALPHABET[usize::from(b % 32)])).collect();
+    let code = symbols.chunks(5).map(|chunk| chunk.iter().collect::<String>()).collect::<Vec<_>>().join("-");
+    enrollments::add(conn, &digest(&normal_code(&code)), now() + ENROLLMENT_LIFE).await?;
+    Ok(code)
+}
+
+fn normal_code(code: &str) -> String {
+    code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase()
+}
+
+/// Pairs an Odoo database. A database that was paired before keeps its accounts and links, gets new keys, and
+/// leaves its quarantine.
+///
+/// # Errors
+/// `AccessDenied` for a code that is wrong, used or too old; `UserError` for an address that is none.
+pub async fn pair(engine: &Engine, uuid: &str, code: &str, request: PairRequest) -> Result<PairAnswer, OdooError> {
+    let base_url = clean_base_url(&request.base_url)?;
+    if uuid.is_empty() || uuid.len() > 100 {
+        return Err(OdooError::user("the database's uuid is missing"));
+    }
+    let answer = PairAnswer { api_key: random_secret(), poke_key: random_secret(), nonce: random_secret() };
+    let poke_key = engine.sealer.seal(&poke_key_place(uuid), &SecretString::from(answer.poke_key.clone()))?;
+    let mut conn = engine.store.get().await?;
+    let now = now();
+    let pairing = Pairing {
+        uuid,
+        name: &request.name,
+        base_url: &base_url,
+        series: &request.series,
+        key_hash: Some(digest(&answer.api_key)),
+        poke_key,
+        nonce: &answer.nonce,
+        previous_nonce: None,
+        quarantined: None,
+        paired_at: now,
+    };
+    let code_hash = digest(&normal_code(code));
+    let paired = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+                if !enrollments::redeem(conn, &code_hash, now).await? {
+                    return Ok(None);
+                }
+                let database = databases::pair(conn, &pairing).await?;
+                let message = format!("“{}” was paired with the Outlook bridge", database.name);
+                note(conn, &database, None, Level::Info, message).await?;
+                Ok(Some(database))
+            })
+        .await?;
+    match paired {
+        Some(database) => {
+            tracing::info!(database.uuid = %database.uuid, "paired");
+            Ok(answer)
+        }
+        None => {
+            tracing::warn!(database.uuid = %uuid, "pairing refused: wrong, used or expired code");
+            Err(OdooError::AccessDenied(
+                "The pairing code is wrong, was used before, or is older than an hour. Get a new one with \
+                 'outlook-bridge enroll'."
+                    .to_owned(),
+            ))
+        }
+    }
+}
+
+/// Forgets the database's key.
+///
+/// # Errors
+/// `Internal` when Postgres fails.
+pub async fn unpair(engine: &Engine, database: &Database) -> Result<(), OdooError> {
+    let mut conn = engine.store.get().await?;
+    databases::unpair(&mut conn, database.id).await?;
+    note(&mut conn, database, None, Level::Info, "was unpaired from the Outlook bridge".to_owned()).await?;
+    tracing::info!(database.uuid = %database.uuid, "unpaired");
+    Ok(())
+}
+
+/// Takes over what an admin saved in Odoo's settings.
+///
+/// # Errors
+/// `UserError` for a client id or address that cannot be one.
+pub async fn set_values(engine: &Engine, database: &Database, request: SettingsRequest) -> Result<State, OdooError> {
+    let client_id = request.client_id.map(|id| id.trim().to_owned());
+    if let Some(id) = &client_id
+        && (id.len() > 200 || id.chars().any(|c| c.is_whitespace() || c.is_control()))
+    {
+        return Err(OdooError::user(
+            "Client ID: this is not an Application (client) ID. Copy it from the app registration's overview page.",
+        ));
+    }
+    let secret = request.client_secret.filter(|s| !secrecy::ExposeSecret::expose_secret(s).trim().is_empty());
+    let client_secret =
+        secret.map(|s| engine.sealer.seal(&client_secret_place(&database.uuid), &s)).transpose()?;
+    let base_url = request.base_url.map(|url| clean_base_url(&url)).transpose()?;
+    let credentials_changed = client_secret.is_some() || client_id.as_ref() != database.client_id.as_ref();
+    let settings = Settings { client_id, client_secret, paused: request.paused, base_url, poke_key: None };
+    let mut conn = engine.store.get().await?;
+    databases::configure(&mut conn, database.id, &settings).await?;
+    if credentials_changed {
+        databases::set_credentials_problem(&mut conn, database.id, None).await?;
+    }
+    if let Some(paused) = request.paused.filter(|paused| *paused != database.paused) {
+        let message = if paused { "synchronisation was paused" } else { "synchronisation goes on" };
+        note(&mut conn, database, None, Level::Info, message.to_owned()).await?;
+    }
+    // New credentials or the end of a pause: every mailbox has something to catch up with.
+    let ids: Vec<i64> = accounts::of_database(&mut conn, database.id).await?.iter().map(|a| a.id).collect();
+    accounts::wake(&mut conn, ids, now()).await?;
+    engine.work.notify_one();
+    Ok(state_of(&mut conn, database.id).await?)
+}
+
+/// What the add-on caches.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn state(conn: &mut Connection, database_id: Uuid) -> Result<State, OdooError> {
+    Ok(state_of(conn, database_id).await?)
+}
+
+async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<State> {
+    let database = databases::by_id(conn, database_id).await?;
+    let accounts = accounts::of_database(conn, database_id).await?;
+    Ok(State {
+        configured: database.is_configured(),
+        paused: database.paused,
+        quarantined: database.quarantined.clone(),
+        redirect_uri: database.redirect_uri(),
+        accounts: accounts.iter().map(|a| account_state(a, &database)).collect(),
+    })
+}
+
+fn account_state(account: &Account, database: &Database) -> AccountState {
+    let (status, reason) = match account.state.as_str() {
+        state::STOPPED => ("stopped", None),
+        state::NEED_AUTH => ("need_auth", account.reason.clone()),
+        _ => match (&database.credentials_problem, &account.reason) {
+            (Some(problem), _) => ("attention", Some(problem.clone())),
+            (None, Some(reason)) => ("attention", Some(reason.clone())),
+            (None, None) => ("active", None),
+        },
+    };
+    AccountState {
+        user_id: account.odoo_user_id,
+        status,
+        reason,
+        login: Some(account.login.clone()),
+        last_sync: account.last_sync_at.map(OdooTime),
+    }
+}
+
+/// Writes a line about the database or one of its users.
+pub(super) async fn note(
+    conn: &mut Connection,
+    database: &Database,
+    user_id: Option<i32>,
+    level: Level,
+    message: String,
+) -> diesel::QueryResult<usize> {
+    let line = Line {
+        database_id: database.id,
+        odoo_user_id: user_id,
+        odoo_id: None,
+        level,
+        title: String::new(),
+        message,
+        content: None,
+    };
+    journal::write(conn, line).await
+}
+
+/// Odoo's own address: an http(s) origin, with an optional path.
+fn clean_base_url(text: &str) -> Result<String, OdooError> {
+    let bad = || OdooError::user(format!("web.base.url: '{text}' is not an address like https://odoo.example.com"));
+    let url = Url::parse(text.trim()).map_err(|_| bad())?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !url.username().is_empty() {
+        return Err(bad());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_are_http_origins() {
+        assert_eq!(clean_base_url(" https://odoo.example.com/ ").unwrap(), "https://odoo.example.com");
+        for bad in ["", "odoo.example.com", "ftp://x", "javascript:alert(1)", "https://user@x"] {
+            assert!(clean_base_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn codes_are_read_as_people_type_them() {
+        assert_eq!(normal_code(" abcde-fgh23 "), "ABCDEFGH23");
+    }
+}

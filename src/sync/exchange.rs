@@ -1,0 +1,374 @@
+//! `calendar.event.sync`: takes Odoo's news and acknowledgements, answers with what Odoo must change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel_async::AsyncConnection;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use super::people::People;
+use super::planner::{self, Effects, read_groups};
+use super::{Engine, now};
+use crate::calendar::event::Event;
+use crate::calendar::merge::{Group, Side, advance};
+use crate::odoo::OdooError;
+use crate::odoo::exchange::{
+    Ack, AckResult, Cause, Change, ChangeKind, NumberedChange, OdooChange, Rejected, SyncAnswer, SyncRequest,
+};
+use crate::odoo::snapshot::{Snapshot, group_of_field};
+use crate::store::accounts::{self, existing};
+use crate::store::databases::{self, Database};
+use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::{self, Meeting};
+use crate::store::{Connection, from_json, outbox};
+
+/// The most that one answer waits, whatever was asked.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// The most changes in one page.
+const LARGEST_PAGE: u32 = 500;
+
+/// Carries out one exchange.
+///
+/// # Errors
+/// `Internal` when Postgres fails: nothing was taken then, and Odoo sends it again.
+pub async fn sync(engine: &Engine, database: &Database, request: SyncRequest) -> Result<SyncAnswer, OdooError> {
+    let started = now();
+    let mut runs = engine.runs.subscribe();
+    let taken = {
+        let mut conn = engine.store.get().await?;
+        let request = &request;
+        conn.transaction(async |conn| take(conn, database.id, request, started).await).await?
+    };
+    let Taken::Taken { acked, rejected, want_existing, effects } = taken else {
+        return quarantined(engine, database).await;
+    };
+    engine.wake(&effects, request.user_id, database).await?;
+    if let Some(user_id) = request.user_id.filter(|_| request.wait_ms > 0) {
+        let longest = Duration::from_millis(request.wait_ms).min(LONGEST_WAIT);
+        wait_for_run(engine, database, user_id, started, Instant::now() + longest, &mut runs).await?;
+    }
+    let mut conn = engine.store.get().await?;
+    let limit = i64::from(request.limit.min(LARGEST_PAGE));
+    let page = outbox::odoo_page(&mut conn, database.id, request.user_id, limit).await?;
+    let ids: Vec<i64> = page.iter().map(|d| d.id).collect();
+    outbox::mark_delivered(&mut conn, ids, now()).await?;
+    let changes = page
+        .into_iter()
+        .map(|debt| Ok(NumberedChange { id: debt.id, change: from_json::<OdooChange>(debt.payload, "change")? }))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let owed = outbox::odoo_owed(&mut conn, database.id).await?;
+    let more = limit > 0 && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    let state = super::admin::state(&mut conn, database.id).await?;
+    Ok(SyncAnswer { acked, rejected, changes, more, state, want_existing })
+}
+
+async fn quarantined(engine: &Engine, database: &Database) -> Result<SyncAnswer, OdooError> {
+    let mut conn = engine.store.get().await?;
+    let state = super::admin::state(&mut conn, database.id).await?;
+    Ok(SyncAnswer {
+        acked: Vec::new(),
+        rejected: Vec::new(),
+        changes: Vec::new(),
+        more: false,
+        state,
+        want_existing: Vec::new(),
+    })
+}
+
+/// Waits until the user's mailbox was worked once since `started`, or the time is over.
+async fn wait_for_run(
+    engine: &Engine,
+    database: &Database,
+    user_id: i32,
+    started: DateTime<Utc>,
+    until: Instant,
+    runs: &mut tokio::sync::broadcast::Receiver<i64>,
+) -> Result<(), OdooError> {
+    let account = {
+        let mut conn = engine.store.get().await?;
+        accounts::of_user(&mut conn, database.id, user_id).await?
+    };
+    let Some(account) = account.filter(|a| a.is_active() && a.last_sync_at.is_none_or(|at| at < started)) else {
+        return Ok(());
+    };
+    while let Ok(Ok(finished)) = timeout_at(until, runs.recv()).await {
+        if finished == account.id {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// Makes mailboxes due that have something to send, and the one that a person waits for.
+    pub(super) async fn wake(
+        &self,
+        effects: &Effects,
+        waiting: Option<i32>,
+        database: &Database,
+    ) -> Result<(), OdooError> {
+        let mut ids: Vec<i64> = effects.wake_accounts.iter().copied().collect();
+        let mut conn = self.store.get().await?;
+        if let Some(user_id) = waiting
+            && let Some(account) = accounts::of_user(&mut conn, database.id, user_id).await?
+        {
+            ids.push(account.id);
+        }
+        if !ids.is_empty() {
+            accounts::wake(&mut conn, ids, now()).await?;
+            self.work.notify_one();
+        }
+        Ok(())
+    }
+}
+
+enum Taken {
+    Taken { acked: Vec<i64>, rejected: Vec<Rejected>, want_existing: Vec<i32>, effects: Effects },
+    Quarantined,
+}
+
+async fn take(
+    conn: &mut Connection,
+    database_id: Uuid,
+    request: &SyncRequest,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Taken> {
+    let database = databases::lock(conn, database_id).await?;
+    let repeated = match fence(conn, &database, request).await? {
+        Fence::Closed => return Ok(Taken::Quarantined),
+        Fence::Open { repeated } => repeated,
+    };
+    let people = People::of(conn, database, now).await?;
+    let mut intake = Intake { people: &people, touched: BTreeSet::new(), existing_of: BTreeSet::new() };
+    let mut acked = Vec::new();
+    let mut rejected = Vec::new();
+    for value in &request.acks {
+        match serde_json::from_value::<Ack>(value.clone()) {
+            Ok(ack) => intake.ack(conn, ack).await?,
+            Err(error) => tracing::warn!(database.uuid = %people.database.uuid, %error, "malformed ack"),
+        }
+    }
+    for value in &request.changes {
+        match serde_json::from_value::<Change>(value.clone()) {
+            Ok(change) => {
+                let ids = change.row_ids();
+                intake.change(conn, change).await?;
+                acked.extend(ids);
+            }
+            Err(error) => {
+                let id = value.get("id").and_then(Value::as_i64).unwrap_or_default();
+                tracing::warn!(database.uuid = %people.database.uuid, outbox.id = id, %error, "malformed change");
+                rejected.push(Rejected { id, message: format!("malformed: {error}") });
+            }
+        }
+    }
+    let (touched, existing_of) = (intake.touched, intake.existing_of);
+    let (want_existing, newly_told) = ask_for_existing(conn, &people, &existing_of, repeated).await?;
+    // Whose existing events are known now may have meetings that waited for that.
+    let (people, touched) = if newly_told.is_empty() {
+        (people, touched)
+    } else {
+        let mut touched = touched;
+        for (account_id, user_id) in newly_told {
+            touched.extend(meetings::of_account(conn, database_id, account_id, user_id).await?);
+        }
+        (People::load(conn, database_id, now).await?, touched)
+    };
+    let mut effects = Effects::default();
+    for meeting_id in touched {
+        effects.merge(planner::replan(conn, &people, meeting_id).await?);
+    }
+    Ok(Taken::Taken { acked, rejected, want_existing, effects })
+}
+
+enum Fence {
+    Open { repeated: bool },
+    Closed,
+}
+
+/// Lets through who knows the nonce, or repeats the very pair that was accepted last (`docs/EXCHANGE.md`, Fencing).
+async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest) -> anyhow::Result<Fence> {
+    if database.quarantined.is_some() {
+        return Ok(Fence::Closed);
+    }
+    if request.nonce == database.nonce && !request.next_nonce.is_empty() && request.next_nonce != request.nonce {
+        databases::rotate_nonce(conn, database.id, &request.next_nonce, &request.nonce).await?;
+        return Ok(Fence::Open { repeated: false });
+    }
+    if Some(&request.nonce) == database.previous_nonce.as_ref() && request.next_nonce == database.nonce {
+        return Ok(Fence::Open { repeated: true });
+    }
+    let reason = "Odoo and the Outlook bridge have different histories: one of them is a copy or was restored from a \
+                  backup. Nothing is synced until an administrator pairs this database again in the settings.";
+    databases::quarantine(conn, database.id, reason).await?;
+    let line = Line {
+        database_id: database.id,
+        odoo_user_id: None,
+        odoo_id: None,
+        level: Level::Error,
+        title: String::new(),
+        message: reason.to_owned(),
+        content: None,
+    };
+    journal::write(conn, line).await?;
+    tracing::error!(database.uuid = %database.uuid, "quarantined: the fencing nonces diverged");
+    Ok(Fence::Closed)
+}
+
+/// Asks Odoo for the events of newly connected users, and notices when they have all come: the add-on enqueues
+/// them with the answer that asks, so the first later exchange without any of them is past the last.
+async fn ask_for_existing(
+    conn: &mut Connection,
+    people: &People,
+    seen: &BTreeSet<i32>,
+    repeated: bool,
+) -> anyhow::Result<(Vec<i32>, Vec<(i64, i32)>)> {
+    let mut want = Vec::new();
+    let mut told = Vec::new();
+    for account in people.accounts.iter().filter(|a| a.is_connected()) {
+        match account.existing.as_str() {
+            existing::UNASKED => {
+                accounts::set_existing(conn, account.id, existing::ASKED).await?;
+                want.push(account.odoo_user_id);
+            }
+            existing::ASKED if repeated => want.push(account.odoo_user_id),
+            existing::ASKED if !seen.contains(&account.odoo_user_id) => {
+                accounts::set_existing(conn, account.id, existing::TOLD).await?;
+                told.push((account.id, account.odoo_user_id));
+            }
+            _ => {}
+        }
+    }
+    Ok((want, told))
+}
+
+/// Stores news from Odoo; collects the meetings to plan anew.
+struct Intake<'a> {
+    people: &'a People,
+    touched: BTreeSet<i64>,
+    existing_of: BTreeSet<i32>,
+}
+
+impl Intake<'_> {
+    async fn change(&mut self, conn: &mut Connection, change: Change) -> anyhow::Result<()> {
+        let database_id = self.people.database.id;
+        match change.kind {
+            ChangeKind::Snapshot { times, record } => {
+                if change.cause == Cause::Existing
+                    && let Some(organizer) = &record.organizer
+                {
+                    self.existing_of.insert(organizer.user_id);
+                }
+                let id = match self.find(conn, record.id, record.link).await? {
+                    Some(id) => id,
+                    None => meetings::create(conn, database_id, Some(record.id), None).await?,
+                };
+                let mut meeting = meetings::lock(conn, id).await?;
+                if is_older(&meeting, &record)? {
+                    return Ok(());
+                }
+                let mut known = meeting.edit_times()?;
+                for (field, time) in times {
+                    if let Some(group) = group_of_field(&field) {
+                        let latest = known.get(&group).map_or(time.0, |t| (*t).max(time.0));
+                        known.insert(group, latest);
+                    }
+                }
+                meeting.set_edit_times(&known)?;
+                store_snapshot(&mut meeting, &record)?;
+                meetings::save(conn, &meeting).await?;
+                self.touched.insert(id);
+            }
+            ChangeKind::Tombstone { res_id, link } => {
+                if let Some(id) = self.find(conn, res_id, link).await? {
+                    let mut meeting = meetings::lock(conn, id).await?;
+                    meeting.odoo_gone = true;
+                    meeting.set_aside = None;
+                    meetings::save(conn, &meeting).await?;
+                    self.touched.insert(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn find(&self, conn: &mut Connection, odoo_id: i32, link: Option<Uuid>) -> anyhow::Result<Option<i64>> {
+        let database_id = self.people.database.id;
+        if let Some(link) = link
+            && let Some(id) = meetings::by_link(conn, database_id, link).await?
+        {
+            return Ok(Some(id));
+        }
+        Ok(meetings::by_odoo_id(conn, database_id, odoo_id).await?)
+    }
+
+    async fn ack(&mut self, conn: &mut Connection, ack: Ack) -> anyhow::Result<()> {
+        let Some(debt) = outbox::odoo_by_id(conn, self.people.database.id, ack.id).await? else {
+            return Ok(());
+        };
+        let mut meeting = meetings::lock(conn, debt.meeting_id).await?;
+        if let Some(record) = &ack.record {
+            store_snapshot(&mut meeting, record)?;
+        }
+        match (ack.result, &ack.record) {
+            (AckResult::Applied, Some(record)) => {
+                let outlook: Option<Event> =
+                    debt.outlook_state.map(|state| from_json(state, "Outlook state")).transpose()?;
+                if let (Some(outlook), Ok(odoo)) = (outlook, record.to_event(&self.people.mailboxes)) {
+                    let groups = read_groups(&debt.groups)?;
+                    let base = advance(meeting.base()?, &groups, &odoo, &outlook, Side::Outlook);
+                    meeting.set_base(Some(&base))?;
+                    forget_times(&mut meeting, &groups)?;
+                }
+            }
+            (AckResult::Applied | AckResult::Gone, None) | (AckResult::Gone, Some(_)) => meeting.odoo_gone = true,
+            (AckResult::Stale, _) => {}
+            (AckResult::Refused, _) => {
+                let words = ack.message.unwrap_or_else(|| "Odoo gave no reason".to_owned());
+                let reason = format!("Odoo refused it: {words}");
+                let line = Line {
+                    database_id: meeting.database_id,
+                    odoo_user_id: Some(debt.user_id),
+                    odoo_id: meeting.odoo_id,
+                    level: Level::Error,
+                    title: meeting.title(),
+                    message: format!("is not synced: {reason}"),
+                    content: None,
+                };
+                journal::write(conn, line).await?;
+                meeting.set_aside = Some(reason);
+            }
+        }
+        let refused = ack.result == AckResult::Refused;
+        meetings::save(conn, &meeting).await?;
+        outbox::settle_odoo(conn, debt.id).await?;
+        // What Odoo refused is tried again when either side changes it, not before.
+        if !refused {
+            self.touched.insert(meeting.id);
+        }
+        Ok(())
+    }
+}
+
+/// A snapshot that left Odoo before the one we have (it was sent again, late).
+fn is_older(meeting: &Meeting, record: &Snapshot) -> anyhow::Result<bool> {
+    Ok(meeting.snapshot()?.is_some_and(|known| record.write_date < known.write_date))
+}
+
+fn store_snapshot(meeting: &mut Meeting, record: &Snapshot) -> anyhow::Result<()> {
+    meeting.odoo_id = Some(record.id);
+    meeting.odoo_gone = false;
+    meeting.odoo_state = Some(serde_json::to_value(record)?);
+    meeting.set_aside = None;
+    Ok(())
+}
+
+/// The base holds these groups now: their edit times are history.
+pub(super) fn forget_times(meeting: &mut Meeting, groups: &BTreeSet<Group>) -> anyhow::Result<()> {
+    let mut times: BTreeMap<Group, DateTime<Utc>> = meeting.edit_times()?;
+    times.retain(|group, _| !groups.contains(group));
+    meeting.set_edit_times(&times)
+}

@@ -1,0 +1,83 @@
+//! One sync from end to end: the exchange with Odoo, the pull from and the push to Outlook, and who works when.
+//!
+//! Every change of a meeting goes the same way: its news is stored under the meeting's lock, and [`planner`]
+//! decides in the same transaction what is owed to either side. Requests are made outside of transactions.
+
+pub mod accounts;
+pub mod admin;
+pub mod exchange;
+pub mod people;
+pub mod planner;
+pub mod poke;
+pub mod pull;
+pub mod push;
+pub mod reset;
+pub mod worker;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::{Notify, broadcast};
+use uuid::Uuid;
+
+use crate::outlook::client::GraphClient;
+use crate::outlook::login::LoginClient;
+use crate::store::Store;
+use crate::store::seal::Sealer;
+
+/// What can be set about syncing.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a mailbox rests between two polls.
+    pub poll_interval: TimeDelta,
+    /// How far back and ahead of now events are exchanged.
+    pub days_back: i64,
+    pub days_ahead: i64,
+    /// How many mailboxes are worked at once.
+    pub workers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { poll_interval: TimeDelta::seconds(60), days_back: 365, days_ahead: 730, workers: 8 }
+    }
+}
+
+/// Everything a sync needs; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub store: Store,
+    pub sealer: Arc<Sealer>,
+    pub graph: GraphClient,
+    pub login: LoginClient,
+    /// For pokes; follows no redirects.
+    pub http: reqwest::Client,
+    pub settings: Settings,
+    /// Names this process in leases.
+    pub process: Uuid,
+    /// There may be a mailbox to work.
+    pub work: Arc<Notify>,
+    /// Ids of accounts whose run has ended.
+    pub runs: broadcast::Sender<i64>,
+}
+
+impl Engine {
+    pub fn new(
+        store: Store,
+        sealer: Arc<Sealer>,
+        graph: GraphClient,
+        login: LoginClient,
+        http: reqwest::Client,
+        settings: Settings,
+    ) -> Self {
+        let (runs, _) = broadcast::channel(256);
+        let process = Uuid::new_v4();
+        Self { store, sealer, graph, login, http, settings, process, work: Arc::new(Notify::new()), runs }
+    }
+}
+
+/// The present, to the microsecond, as Postgres keeps it.
+pub fn now() -> DateTime<Utc> {
+    let now = Utc::now();
+    DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+}

@@ -1,0 +1,68 @@
+//! Who is who in one database, while one of its meetings is planned.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::calendar::event::Address;
+use crate::calendar::merge::Policy;
+use crate::odoo::snapshot::{Mailboxes, Snapshot};
+use crate::store::accounts::{self, Account};
+use crate::store::databases::{self, Database};
+use crate::store::Connection;
+
+/// A database with its accounts, read once for a batch of meetings.
+#[derive(Clone, Debug)]
+pub struct People {
+    pub database: Database,
+    pub accounts: Vec<Account>,
+    pub mailboxes: Mailboxes,
+    pub now: DateTime<Utc>,
+}
+
+impl People {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn load(conn: &mut Connection, database_id: Uuid, now: DateTime<Utc>) -> anyhow::Result<Self> {
+        let database = databases::by_id(conn, database_id).await?;
+        Self::of(conn, database, now).await
+    }
+
+    /// The same, for a database that was read already.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn of(conn: &mut Connection, database: Database, now: DateTime<Utc>) -> anyhow::Result<Self> {
+        let accounts = accounts::of_database(conn, database.id).await?;
+        let mailboxes = accounts
+            .iter()
+            .filter(|a| a.is_connected())
+            .filter_map(|a| Some((a.odoo_user_id, Address::parse(&a.login)?)))
+            .collect();
+        Ok(Self { database, accounts, mailboxes, now })
+    }
+
+    pub fn account(&self, id: i64) -> Option<&Account> {
+        self.accounts.iter().find(|a| a.id == id)
+    }
+
+    pub fn account_of_user(&self, user_id: i32) -> Option<&Account> {
+        self.accounts.iter().find(|a| a.odoo_user_id == user_id)
+    }
+
+    /// The connected account whose mailbox has this address.
+    pub fn account_of_address(&self, address: &Address) -> Option<&Account> {
+        let (user, _) = self.mailboxes.iter().find(|(_, mailbox)| *mailbox == address)?;
+        self.account_of_user(*user)
+    }
+
+    /// The account of the user whom Odoo calls the organizer.
+    pub fn organizer(&self, snapshot: &Snapshot) -> Option<&Account> {
+        self.account_of_user(snapshot.organizer.as_ref()?.user_id)
+    }
+
+    pub fn policy(&self) -> Policy {
+        Policy::parse(&self.database.policy).unwrap_or_default()
+    }
+}

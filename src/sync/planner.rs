@@ -1,0 +1,508 @@
+//! Turns what is known of one meeting into what is owed to either side.
+//!
+//! Runs inside the transaction that stored the news, under the meeting's lock. While a request for the meeting is
+//! in the air (to Outlook or to Odoo) nothing is planned; its outcome brings the meeting here again. What is owed
+//! but not yet sent is thrown away and planned anew, so that quick edits become one write.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::people::People;
+use crate::calendar::event::{Answer, Event};
+use crate::calendar::merge::{EditTimes, Group, Side, advance};
+use crate::calendar::plan::{Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan};
+use crate::odoo::exchange::OdooChange;
+use crate::odoo::snapshot::{self, Snapshot, is_over};
+use crate::outlook::wire;
+use crate::store::accounts::{Account, existing};
+use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::{self, Copy, Meeting};
+use crate::store::outbox::{self, NewOdooDebt, NewOutlookWrite, kind};
+use crate::store::{Connection, from_json};
+
+/// Who must be told that there is something to do.
+#[derive(Debug, Default)]
+pub struct Effects {
+    pub wake_accounts: BTreeSet<i64>,
+    pub poke_users: BTreeSet<i32>,
+}
+
+impl Effects {
+    pub fn merge(&mut self, other: Self) {
+        self.wake_accounts.extend(other.wake_accounts);
+        self.poke_users.extend(other.poke_users);
+    }
+}
+
+/// What the reader of a set-aside meeting is told, by reason.
+const SERIES: &str = "Recurring events are not synchronised with Outlook yet: this one is left as it is on both sides";
+const EXISTED_WITH_GUESTS: &str =
+    "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone, so that nobody is \
+     invited by surprise";
+const PAST_WITH_GUESTS: &str =
+    "It is over already and has guests: it stays in Odoo alone, as Outlook would invite them to the past";
+
+/// Plans one meeting anew.
+///
+/// # Errors
+/// When Postgres fails or holds what cannot be read.
+pub async fn replan(conn: &mut Connection, people: &People, meeting_id: i64) -> anyhow::Result<Effects> {
+    let meeting = meetings::lock(conn, meeting_id).await?;
+    let mut task = Task { copies: meetings::copies(conn, meeting_id).await?, meeting, people, effects: Effects::default() };
+    if task.clear_the_air(conn).await? {
+        task.decide(conn).await?;
+    }
+    Ok(task.effects)
+}
+
+struct Task<'a> {
+    meeting: Meeting,
+    copies: Vec<Copy>,
+    people: &'a People,
+    effects: Effects,
+}
+
+impl Task<'_> {
+    /// Throws away what was planned and not sent; `false`: something is in the air, come back later.
+    async fn clear_the_air(&mut self, conn: &mut Connection) -> anyhow::Result<bool> {
+        let writes = outbox::outlook_of_meeting(conn, self.meeting.id).await?;
+        let debt = outbox::odoo_of_meeting(conn, self.meeting.id).await?;
+        if writes.iter().any(|w| w.in_flight_since.is_some()) {
+            return Ok(false);
+        }
+        if let Some(debt) = &debt {
+            if debt.delivered_at.is_some() {
+                self.effects.poke_users.insert(debt.user_id);
+                return Ok(false);
+            }
+            outbox::settle_odoo(conn, debt.id).await?;
+        }
+        for write in writes {
+            outbox::settle_outlook(conn, write.id).await?;
+        }
+        Ok(true)
+    }
+
+    async fn decide(&mut self, conn: &mut Connection) -> anyhow::Result<()> {
+        let snapshot = self.meeting.snapshot()?;
+        if self.meeting.series || snapshot.as_ref().is_some_and(|s| s.recurrent) {
+            return self.set_aside(conn, SERIES, Level::Info).await;
+        }
+        let odoo_event = match &snapshot {
+            Some(snapshot) => match snapshot.to_event(&self.people.mailboxes) {
+                Ok(event) => Some(event),
+                Err(reason) => return self.set_aside(conn, &reason, Level::Error).await,
+            },
+            None => None,
+        };
+        let odoo = match (&snapshot, &odoo_event) {
+            _ if self.meeting.odoo_gone => OdooState::Gone,
+            (Some(snapshot), Some(event)) if snapshot.active => OdooState::Active(event),
+            (Some(_), _) => OdooState::Gone,
+            (None, _) => OdooState::Missing,
+        };
+        if self.meeting.ended {
+            match odoo {
+                OdooState::Active(_) => self.revive(conn).await?,
+                _ => return Ok(()),
+            }
+        }
+        let chosen = self.choose_copy();
+        let (outlook_event, rights) = match chosen {
+            Some((copy, rights)) => (Some(copy.event()?), rights),
+            None => (None, Rights::Write),
+        };
+        let outlook = match (chosen, &outlook_event) {
+            (Some((copy, rights)), Some(event)) => self.outlook_state(copy, rights, event),
+            _ => OutlookState::Missing,
+        };
+        let chosen_account = chosen.and_then(|(copy, _)| self.people.account(copy.account_id)).cloned();
+        let chosen_copy = chosen.map(|(copy, _)| copy.clone());
+        let permit = match (odoo, outlook, &snapshot) {
+            (OdooState::Active(event), OutlookState::Missing, Some(snapshot)) => self.may_create(snapshot, event),
+            _ => Permit::No,
+        };
+        if let Permit::SetAside(reason) = permit {
+            return self.set_aside(conn, reason, Level::Info).await;
+        }
+        let base = self.meeting.base()?;
+        let times = EditTimes {
+            odoo: self.meeting.edit_times()?,
+            outlook: chosen.and_then(|(copy, _)| copy.modified_at),
+        };
+        let situation = Situation {
+            base: base.as_ref(),
+            odoo,
+            outlook,
+            rights,
+            create_in_outlook: permit == Permit::Yes,
+            create_in_odoo: chosen_account.as_ref().is_some_and(|a| a.existing == existing::TOLD && !a.resetting),
+            times: &times,
+            policy: self.people.policy(),
+        };
+        let mut plan = plan(&situation);
+        self.plan_answers(conn, snapshot.as_ref(), odoo, &mut plan).await?;
+        self.note(conn, &plan).await?;
+
+        let organizer = snapshot.as_ref().and_then(|s| self.people.organizer(s)).cloned();
+        let write_account = chosen_account.clone().or(organizer);
+        let mails = plan.mails(outlook);
+        match &plan.outlook {
+            OutlookStep::Nothing => {}
+            step => {
+                if let (Some(account), Some(odoo_event)) = (&write_account, odoo_event.as_ref().or(outlook_event.as_ref())) {
+                    self.owe_outlook(conn, account, step, odoo_event, chosen_copy.as_ref(), &mails).await?;
+                }
+            }
+        }
+        let owner = chosen_account.or(write_account);
+        if let Some(owner) = owner {
+            self.owe_odoo(conn, &owner, &plan.odoo, snapshot.as_ref(), outlook_event.as_ref()).await?;
+        }
+        if plan.agreed && let (Some(odoo), Some(outlook)) = (&odoo_event, &outlook_event) {
+            self.agree(odoo, outlook, &plan.differing)?;
+        }
+        if plan.ended && plan.is_idle() && !matches!((odoo, outlook), (OdooState::Missing, OutlookState::Missing)) {
+            self.meeting.ended = true;
+        }
+        self.meeting.differs = !plan.differing.is_empty();
+        self.meeting.set_aside = None;
+        meetings::save(conn, &self.meeting).await?;
+        Ok(())
+    }
+
+    /// Archived or deleted once, wanted again: where Outlook has nothing left, a new generation is made.
+    async fn revive(&mut self, conn: &mut Connection) -> anyhow::Result<()> {
+        self.meeting.ended = false;
+        if self.copies.iter().any(|c| !c.gone && !c.cancelled) {
+            return Ok(());
+        }
+        self.meeting.generation += 1;
+        self.meeting.revived = true;
+        self.meeting.ical_uid = None;
+        self.meeting.set_base(None)?;
+        meetings::drop_copies(conn, self.meeting.id).await?;
+        self.copies.clear();
+        Ok(())
+    }
+
+    /// The copy that speaks for the meeting: the organizer's where it is connected, else an attendee's.
+    fn choose_copy(&self) -> Option<(&Copy, Rights)> {
+        let connected = |c: &&Copy| self.people.account(c.account_id).is_some_and(Account::is_connected);
+        let organizers = self.copies.iter().filter(|c| c.is_organizer && connected(c));
+        if let Some(copy) = organizers.clone().find(|c| !c.gone).or_else(|| organizers.clone().last()) {
+            return Some((copy, Rights::Write));
+        }
+        let attendees = self.copies.iter().filter(|c| !c.is_organizer && connected(c));
+        attendees
+            .clone()
+            .find(|c| !c.gone && !c.cancelled)
+            .or_else(|| attendees.clone().find(|c| c.cancelled))
+            .or_else(|| attendees.clone().last())
+            .map(|copy| (copy, Rights::ReadOnly))
+    }
+
+    fn outlook_state<'e>(&self, copy: &Copy, rights: Rights, event: &'e Event) -> OutlookState<'e> {
+        match rights {
+            Rights::Write if copy.gone || copy.cancelled => OutlookState::Gone,
+            Rights::ReadOnly if copy.cancelled => OutlookState::Gone,
+            // An attendee who removed their own copy has declined; the meeting stands.
+            _ => OutlookState::Present(event),
+        }
+    }
+
+    /// Whether a meeting that only Odoo has may be made in Outlook.
+    fn may_create(&self, snapshot: &Snapshot, event: &Event) -> Permit {
+        let Some(account) = self.people.organizer(snapshot) else { return Permit::No };
+        if !account.is_connected() || account.resetting {
+            return Permit::No;
+        }
+        let made = snapshot.create_date.0;
+        if account.ignore_before.is_some_and(|before| made < before) {
+            return Permit::No;
+        }
+        let has_guests = event.guests().next().is_some();
+        let existed = !self.meeting.revived && made < account.connected_at;
+        if existed && has_guests {
+            return Permit::SetAside(EXISTED_WITH_GUESTS);
+        }
+        if has_guests && is_over(event, self.people.now) {
+            return Permit::SetAside(PAST_WITH_GUESTS);
+        }
+        // The mailbox may have it already: look first, make it afterwards.
+        if existed && !account.pulled_once { Permit::No } else { Permit::Yes }
+    }
+
+    /// Attendees' own answers: from their mailboxes, never through the organizer's.
+    async fn plan_answers(
+        &mut self,
+        conn: &mut Connection,
+        snapshot: Option<&Snapshot>,
+        odoo: OdooState<'_>,
+        plan: &mut Plan,
+    ) -> anyhow::Result<()> {
+        let (Some(snapshot), OdooState::Active(odoo_event)) = (snapshot, odoo) else { return Ok(()) };
+        let mut copies = std::mem::take(&mut self.copies);
+        for copy in copies.iter_mut().filter(|c| !c.is_organizer) {
+            let Some(account) = self.people.account(copy.account_id).filter(|a| a.is_connected()) else { continue };
+            let Some(in_odoo) = snapshot.answer_of(account.odoo_user_id) else { continue };
+            let Some(address) = self.people.mailboxes.get(&account.odoo_user_id) else { continue };
+            let in_outlook = if copy.gone { Answer::Declined } else { read_answer(copy.answer.as_deref()) };
+            let base = copy.answer_base.as_deref().map(|a| read_answer(Some(a)));
+            if in_odoo == in_outlook {
+                if base != Some(in_odoo) {
+                    copy.answer_base = Some(snapshot::odoo_answer(in_odoo).to_owned());
+                    meetings::save_copy(conn, copy).await?;
+                }
+                continue;
+            }
+            let outlook_changed = base.map_or(in_outlook != Answer::NeedsAction, |b| b != in_outlook);
+            if outlook_changed || in_odoo == Answer::NeedsAction {
+                let mut target = match &plan.odoo {
+                    OdooStep::Write { target, .. } => target.clone(),
+                    _ => odoo_event.clone(),
+                };
+                let Some(attendee) = target.attendees.get_mut(address) else { continue };
+                attendee.answer = in_outlook;
+                let mut groups = match &plan.odoo {
+                    OdooStep::Write { groups, .. } => groups.clone(),
+                    OdooStep::Nothing => BTreeSet::new(),
+                    OdooStep::Create(_) | OdooStep::Archive => continue,
+                };
+                groups.insert(Group::Attendees);
+                plan.odoo = OdooStep::Write { groups, target };
+                plan.agreed = false;
+            } else if !copy.gone && !copy.cancelled {
+                let answer = snapshot::odoo_answer(in_odoo);
+                let write = NewOutlookWrite {
+                    account_id: account.id,
+                    meeting_id: self.meeting.id,
+                    kind: kind::RESPOND,
+                    graph_id: Some(&copy.graph_id),
+                    change_key: None,
+                    body: json!({"answer": answer}),
+                    odoo_state: None,
+                    groups: json!([]),
+                };
+                outbox::owe_outlook(conn, &write).await?;
+                self.effects.wake_accounts.insert(account.id);
+            }
+        }
+        self.copies = copies;
+        Ok(())
+    }
+
+    async fn owe_outlook(
+        &mut self,
+        conn: &mut Connection,
+        account: &Account,
+        step: &OutlookStep,
+        odoo_event: &Event,
+        copy: Option<&Copy>,
+        mails: &[Mail],
+    ) -> anyhow::Result<()> {
+        let mut groups: BTreeSet<Group> = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
+        let (kind, body) = match step {
+            OutlookStep::Nothing => return Ok(()),
+            OutlookStep::Create(event) => {
+                let transaction_id = self.transaction_id();
+                let extra = wire::ExtraForCreate { transaction_id: &transaction_id, link: self.meeting.link };
+                (kind::CREATE, wire::create_body(event, extra))
+            }
+            OutlookStep::Update { groups: wanted, target } => {
+                let Some(copy) = copy else { return Ok(()) };
+                let now: wire::WireEvent = copy.wire_event()?;
+                // What guests cannot see goes alone, so that the request mails nobody; it follows the rest.
+                let (visible, own): (Vec<Group>, Vec<Group>) =
+                    wanted.iter().partition(|group| group.visible_to_guests());
+                let body_of = |groups: &[Group]| wire::patch_body(groups, target, &now);
+                let chosen = [visible, own].into_iter().map(|groups| (body_of(&groups), groups));
+                let Some((body, list)) = chosen.into_iter().find(|(body, _)| body != &json!({})) else {
+                    // Outlook says it already, in its own words.
+                    let base = advance(self.meeting.base()?, wanted, odoo_event, &copy.event()?, Side::Odoo);
+                    return self.meeting.set_base(Some(&base));
+                };
+                groups = list.into_iter().collect();
+                (kind::UPDATE, body)
+            }
+            OutlookStep::Delete => (kind::DELETE, json!({})),
+        };
+        let write = NewOutlookWrite {
+            account_id: account.id,
+            meeting_id: self.meeting.id,
+            kind,
+            graph_id: copy.map(|c| c.graph_id.as_str()),
+            change_key: copy.and_then(|c| c.change_key.as_deref()),
+            body,
+            odoo_state: Some(serde_json::to_value(odoo_event)?),
+            groups: serde_json::to_value(&groups)?,
+        };
+        outbox::owe_outlook(conn, &write).await?;
+        self.effects.wake_accounts.insert(account.id);
+        let message = match step {
+            OutlookStep::Create(_) => "goes to Outlook".to_owned(),
+            OutlookStep::Update { .. } => format!("{} from Odoo to Outlook", list_groups(&groups)),
+            _ => "deleted in Odoo, is deleted from Outlook".to_owned(),
+        };
+        let content = copy.filter(|_| *step == OutlookStep::Delete).map(|c| c.state.clone());
+        let message = format!("{message} · {}", in_words(mails));
+        self.write_journal(conn, account.odoo_user_id, Level::Info, message, content).await
+    }
+
+    async fn owe_odoo(
+        &mut self,
+        conn: &mut Connection,
+        owner: &Account,
+        step: &OdooStep,
+        snapshot: Option<&Snapshot>,
+        outlook_event: Option<&Event>,
+    ) -> anyhow::Result<()> {
+        let mailboxes = &self.people.mailboxes;
+        let user_id = owner.odoo_user_id;
+        let (change, groups, message) = match (step, snapshot) {
+            (OdooStep::Create(event), _) => {
+                let values = snapshot::create_values(event, mailboxes);
+                let groups = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
+                let change = OdooChange::Create { link: self.meeting.link, user_id, values };
+                (change, groups, format!("comes from Outlook: {}", event.title))
+            }
+            (OdooStep::Write { groups, target }, Some(present)) => {
+                let values = snapshot::values(groups, target, Some(present), mailboxes);
+                let message = format!("{} from Outlook to Odoo", list_groups(groups));
+                let version = present.version.clone();
+                (OdooChange::Write { res_id: present.id, user_id, version, values }, groups.clone(), message)
+            }
+            (OdooStep::Archive, Some(present)) => {
+                let version = present.version.clone();
+                let message = "deleted in Outlook, is archived in Odoo".to_owned();
+                (OdooChange::Archive { res_id: present.id, user_id, version }, BTreeSet::new(), message)
+            }
+            _ => return Ok(()),
+        };
+        let debt = NewOdooDebt {
+            database_id: self.meeting.database_id,
+            meeting_id: self.meeting.id,
+            user_id,
+            payload: serde_json::to_value(&change)?,
+            outlook_state: outlook_event.map(serde_json::to_value).transpose()?,
+            groups: serde_json::to_value(&groups)?,
+        };
+        outbox::owe_odoo(conn, &debt).await?;
+        self.effects.poke_users.insert(user_id);
+        self.write_journal(conn, user_id, Level::Info, format!("{message} · no mail"), None).await
+    }
+
+    /// Both sides say the same: that is the new base, but for groups where Odoo's change could not be written.
+    fn agree(&mut self, odoo: &Event, outlook: &Event, differing: &BTreeSet<Group>) -> anyhow::Result<()> {
+        let settled: BTreeSet<Group> =
+            Group::SINGLE.into_iter().chain([Group::Attendees]).filter(|g| !differing.contains(g)).collect();
+        let base = advance(self.meeting.base()?, &settled, odoo, outlook, Side::Outlook);
+        self.meeting.set_base(Some(&base))?;
+        let mut times = self.meeting.edit_times()?;
+        times.retain(|group, _| differing.contains(group));
+        self.meeting.set_edit_times(&times)
+    }
+
+    async fn note(&mut self, conn: &mut Connection, plan: &Plan) -> anyhow::Result<()> {
+        for conflict in &plan.conflicts {
+            let message = format!(
+                "{} changed on both sides: kept {:?}'s; Odoo had “{}”, Outlook had “{}”",
+                conflict.group.label(),
+                conflict.kept,
+                conflict.odoo,
+                conflict.outlook
+            );
+            self.write_journal(conn, 0, Level::Warning, message, None).await?;
+        }
+        if !plan.differing.is_empty() && !self.meeting.differs {
+            let message = format!(
+                "{} changed in Odoo, but the organizer's mailbox is not connected: Outlook keeps its own",
+                list_groups(&plan.differing)
+            );
+            self.write_journal(conn, 0, Level::Warning, message, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_aside(&mut self, conn: &mut Connection, reason: &str, level: Level) -> anyhow::Result<()> {
+        if self.meeting.set_aside.as_deref() != Some(reason) {
+            self.meeting.set_aside = Some(reason.to_owned());
+            self.write_journal(conn, 0, level, format!("is not synced: {reason}"), None).await?;
+        }
+        meetings::save(conn, &self.meeting).await?;
+        Ok(())
+    }
+
+    async fn write_journal(
+        &self,
+        conn: &mut Connection,
+        user_id: i32,
+        level: Level,
+        message: String,
+        content: Option<Value>,
+    ) -> anyhow::Result<()> {
+        let organizer = || self.meeting.snapshot().ok().flatten().and_then(|s| s.organizer).map(|o| o.user_id);
+        let line = Line {
+            database_id: self.meeting.database_id,
+            odoo_user_id: if user_id == 0 { organizer() } else { Some(user_id) },
+            odoo_id: self.meeting.odoo_id,
+            level,
+            title: self.meeting.title(),
+            message,
+            content,
+        };
+        journal::write(conn, line).await?;
+        Ok(())
+    }
+
+    /// Made of link and generation, so that a repeated creation returns the first one's event
+    /// (Graph: event-post-events, `transactionId`).
+    fn transaction_id(&self) -> String {
+        format!("{}-{}", self.meeting.link, self.meeting.generation)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Permit {
+    Yes,
+    No,
+    SetAside(&'static str),
+}
+
+/// Reads an answer that we stored under Odoo's name.
+pub fn read_answer(name: Option<&str>) -> Answer {
+    match name {
+        Some("accepted") => Answer::Accepted,
+        Some("tentative") => Answer::Tentative,
+        Some("declined") => Answer::Declined,
+        _ => Answer::NeedsAction,
+    }
+}
+
+/// Reads the groups of an outbox row.
+///
+/// # Errors
+/// When the row was written by another version of the service.
+pub fn read_groups(value: &Value) -> anyhow::Result<BTreeSet<Group>> {
+    from_json(value.clone(), "groups")
+}
+
+fn list_groups(groups: &BTreeSet<Group>) -> String {
+    groups.iter().map(|g| g.label()).collect::<Vec<_>>().join(", ")
+}
+
+fn in_words(mails: &[Mail]) -> String {
+    let count = |kind: fn(&Mail) -> bool| mails.iter().filter(|m| kind(m)).count();
+    let parts = [
+        (count(|m| matches!(m, Mail::Invitation(_))), "invitation"),
+        (count(|m| matches!(m, Mail::Update(_))), "update"),
+        (count(|m| matches!(m, Mail::Cancellation(_))), "cancellation"),
+    ];
+    let text: Vec<String> = parts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}{}", if *n == 1 { "" } else { "s" }))
+        .collect();
+    if text.is_empty() { "no mail".to_owned() } else { format!("Outlook sends {}", text.join(", ")) }
+}

@@ -1,0 +1,227 @@
+//! The models and methods that Odoo can call, as jsonrpsee's `RpcModule` dispatches them.
+
+use jsonrpsee::{Extensions, RpcModule};
+use jsonrpsee::types::{ErrorObjectOwned, Params};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::odoo::OdooError;
+use crate::odoo::exchange::OdooTime;
+use crate::odoo::rpc::Call;
+use crate::store::databases::Database;
+use crate::store::journal;
+use crate::sync::{Engine, accounts, admin, exchange, reset};
+
+/// Who calls: put into the call's extensions by the door, after the key was checked.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub database: Database,
+    pub uid: i32,
+}
+
+/// For `outlook.bridge.pair`, whose caller has a code instead of a key.
+#[derive(Clone, Debug)]
+struct Stranger {
+    uuid: String,
+    code: String,
+}
+
+/// `outlook.bridge.pair`, the one method that is called without an API key.
+const PAIR: &str = "outlook.bridge.pair";
+
+/// The dispatcher.
+#[derive(Clone)]
+pub struct Methods {
+    engine: Engine,
+    module: RpcModule<Engine>,
+}
+
+/// jsonrpsee carries our errors as an `ErrorObject`; this is how the door knows them again.
+fn to_object(error: OdooError) -> ErrorObjectOwned {
+    if let OdooError::Internal(cause) = &error {
+        tracing::error!(error = format!("{cause:#}"), "a call failed");
+    }
+    let json = error.to_json();
+    ErrorObjectOwned::owned(error.code(), json["message"].as_str().unwrap_or_default(), Some(error.data()))
+}
+
+fn arguments<T: DeserializeOwned>(params: &Params<'_>) -> Result<T, OdooError> {
+    params.parse().map_err(|error: ErrorObjectOwned| {
+        let detail = error.data().map(|d| d.get().trim_matches('"').to_owned()).unwrap_or_default();
+        OdooError::user(format!("bad arguments: {detail}"))
+    })
+}
+
+fn caller(extensions: &Extensions) -> Result<&Caller, OdooError> {
+    extensions.get::<Caller>().ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))
+}
+
+/// Registers `model.method` as a function of caller and arguments.
+macro_rules! method {
+    ($module:ident, $name:literal, |$engine:ident, $caller:ident, $arguments:ident: $type:ty| $body:expr) => {
+        $module.register_async_method($name, |params, $engine, extensions| async move {
+            let called: Result<Value, OdooError> = async {
+                let $caller = caller(&extensions)?;
+                let $arguments: $type = arguments(&params)?;
+                let answer = $body;
+                serde_json::to_value(answer).map_err(|e| OdooError::Internal(e.into()))
+            }
+            .await;
+            called.map_err(to_object)
+        })?;
+    };
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+struct JournalRequest {
+    #[serde(default)]
+    user_id: Option<i32>,
+    #[serde(default = "default_lines")]
+    limit: i64,
+}
+
+fn default_lines() -> i64 {
+    100
+}
+
+#[derive(Deserialize)]
+struct FromUrl {
+    from_url: String,
+}
+
+#[derive(Deserialize)]
+struct UserId {
+    user_id: i32,
+}
+
+impl Methods {
+    /// Registers every method.
+    ///
+    /// # Errors
+    /// When two have the same name.
+    pub fn new(engine: Engine) -> anyhow::Result<Self> {
+        let mut module = RpcModule::new(engine.clone());
+        module.register_async_method(PAIR, |params, engine, extensions| async move {
+            let called: Result<Value, OdooError> = async {
+                let stranger = extensions
+                    .get::<Stranger>()
+                    .ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))?;
+                let answer = admin::pair(&engine, &stranger.uuid, &stranger.code, arguments(&params)?).await?;
+                serde_json::to_value(answer).map_err(|e| OdooError::Internal(e.into()))
+            }
+            .await;
+            called.map_err(to_object)
+        })?;
+        method!(module, "outlook.bridge.unpair", |engine, caller, _arguments: Nothing| {
+            admin::unpair(&engine, &caller.database).await?;
+            true
+        });
+        method!(module, "outlook.bridge.status", |engine, caller, _arguments: Nothing| {
+            let mut conn = engine.store.get().await?;
+            admin::state(&mut conn, caller.database.id).await?
+        });
+        method!(module, "outlook.bridge.journal", |engine, caller, request: JournalRequest| {
+            let mut conn = engine.store.get().await?;
+            let limit = request.limit.clamp(1, 1000);
+            let lines = journal::newest(&mut conn, caller.database.id, request.user_id, limit).await?;
+            lines
+                .into_iter()
+                .map(|line| {
+                    json!({
+                        "time": OdooTime(line.at), "level": line.level, "title": line.title,
+                        "user_id": line.odoo_user_id, "res_id": line.odoo_id, "message": line.message,
+                    })
+                })
+                .collect::<Vec<_>>()
+        });
+        method!(module, "res.config.settings.set_values", |engine, caller, request: admin::SettingsRequest| {
+            admin::set_values(&engine, &caller.database, request).await?
+        });
+        method!(module, "res.users.authorize_url", |engine, caller, request: FromUrl| {
+            accounts::authorize_url(&engine, &caller.database, caller.uid, &request.from_url).await?
+        });
+        method!(module, "res.users.redeem", |engine, caller, request: accounts::RedeemRequest| {
+            accounts::redeem(&engine, &caller.database, caller.uid, request).await?
+        });
+        method!(module, "res.users.stop", |engine, caller, request: UserId| {
+            accounts::stop(&engine, &caller.database, request.user_id).await?
+        });
+        method!(module, "res.users.restart", |engine, caller, request: UserId| {
+            accounts::restart(&engine, &caller.database, request.user_id).await?
+        });
+        method!(
+            module,
+            "microsoft.calendar.account.reset.reset_account",
+            |engine, caller, request: reset::ResetRequest| {
+                reset::reset_account(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(module, "calendar.event.sync", |engine, caller, request: crate::odoo::exchange::SyncRequest| {
+            exchange::sync(&engine, &caller.database, request).await?
+        });
+        Ok(Self { engine, module })
+    }
+
+    /// Checks the key, and carries out one call.
+    ///
+    /// # Errors
+    /// What Odoo is told.
+    pub async fn call(&self, call: Call) -> Result<Value, OdooError> {
+        let name = format!("{}.{}", call.model, call.method);
+        if !self.module.method_names().any(|known| known == name) {
+            return Err(OdooError::NotFound(name));
+        }
+        let mut methods = self.module.clone();
+        if name == PAIR {
+            methods.extensions_mut().insert(Stranger { uuid: call.db, code: call.key });
+        } else {
+            let database = self.authenticate(&call.db, &call.key).await?;
+            methods.extensions_mut().insert(Caller { database, uid: call.uid });
+        }
+        dispatch(&methods, &name, call.kwargs).await
+    }
+
+    /// The database behind a key, if it is the one that is named.
+    async fn authenticate(&self, db: &str, key: &str) -> Result<Database, OdooError> {
+        let denied = || {
+            tracing::warn!(database.uuid = %db, "refused: the key does not fit the database");
+            OdooError::AccessDenied(
+                "The Outlook bridge does not know this database or its key. Pair it again in Settings, Calendar."
+                    .to_owned(),
+            )
+        };
+        let mut conn = self.engine.store.get().await?;
+        let hash = crate::store::seal::digest(key);
+        let database = crate::store::databases::by_key(&mut conn, &hash).await?.ok_or_else(denied)?;
+        if database.uuid == db { Ok(database) } else { Err(denied()) }
+    }
+}
+
+async fn dispatch(methods: &RpcModule<Engine>, name: &str, kwargs: Map<String, Value>) -> Result<Value, OdooError> {
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": name, "params": kwargs}).to_string();
+    let (answer, _) = methods
+        .raw_json_request(&request, 1)
+        .await
+        .map_err(|error| OdooError::Internal(anyhow::anyhow!("dispatch: {error}")))?;
+    let answer: Value = serde_json::from_str(answer.get()).map_err(|e| OdooError::Internal(e.into()))?;
+    read_answer(answer)
+}
+
+fn read_answer(mut answer: Value) -> Result<Value, OdooError> {
+    if let Some(result) = answer.get_mut("result") {
+        return Ok(result.take());
+    }
+    let data = &answer["error"]["data"];
+    let message = data["message"].as_str().unwrap_or_default().to_owned();
+    Err(match data["name"].as_str() {
+        Some("odoo.exceptions.UserError") => OdooError::User(message),
+        Some("odoo.exceptions.AccessDenied") => OdooError::AccessDenied(message),
+        Some("odoo.exceptions.MissingError") => OdooError::Missing(message),
+        Some("werkzeug.exceptions.NotFound") => OdooError::NotFound(message),
+        _ => OdooError::Internal(anyhow::anyhow!("see the line before")),
+    })
+}

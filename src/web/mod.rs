@@ -1,0 +1,61 @@
+//! The doors: HTTP in, the engine behind. Nothing is decided here but who may come in.
+
+mod health;
+mod methods;
+mod rpc;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tracing_actix_web::TracingLogger;
+
+use crate::sync::Engine;
+
+/// The largest body that is read: a page of a few hundred snapshots with long descriptions.
+pub const LARGEST_BODY: usize = 8 * 1024 * 1024;
+
+/// What every handler can reach.
+pub struct Doors {
+    pub engine: Engine,
+    pub methods: methods::Methods,
+    pub metrics: PrometheusHandle,
+}
+
+/// Binds and prepares the server; the caller awaits it.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn serve(engine: Engine, metrics: PrometheusHandle, listen: &str) -> anyhow::Result<(Server, Vec<std::net::SocketAddr>)> {
+    let doors = web::Data::new(Doors { methods: methods::Methods::new(engine.clone())?, engine, metrics });
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(TracingLogger::<rpc::RequestSpan>::new())
+            .app_data(web::Data::clone(&doors))
+            .configure(routes)
+    })
+    .workers(2)
+    .shutdown_timeout(10)
+    .bind(listen)
+    .with_context(|| format!("listening on {listen} (setting 'listen')"))?;
+    let addresses = server.addrs();
+    Ok((server.run(), addresses))
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::resource("/jsonrpc")
+                .app_data(web::PayloadConfig::new(LARGEST_BODY))
+                .route(web::post().to(rpc::jsonrpc))
+                .default_service(web::to(rpc::only_post)),
+        )
+        .service(
+            web::resource("/json/2/{model}/{method}")
+                .app_data(web::PayloadConfig::new(LARGEST_BODY))
+                .route(web::post().to(rpc::json2)),
+        )
+        .route("/health/live", web::get().to(health::live))
+        .route("/health/ready", web::get().to(health::ready))
+        .route("/metrics", web::get().to(health::metrics));
+}
