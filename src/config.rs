@@ -55,8 +55,9 @@ impl Config {
         if let Some(file) = file {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("reading the configuration file {}", file.display()))?;
-            let own: toml::Table =
-                text.parse().with_context(|| format!("in the configuration file {}", file.display()))?;
+            let own: toml::Table = text
+                .parse()
+                .with_context(|| format!("in the configuration file {}", file.display()))?;
             table.extend(own);
         }
         for name in SETTINGS {
@@ -64,7 +65,9 @@ impl Config {
             if let Some(value) = environment(&variable).filter(|value| !value.is_empty()) {
                 let value = match table.get(*name) {
                     Some(toml::Value::Integer(_)) => toml::Value::Integer(
-                        value.parse().with_context(|| format!("{variable} must be a whole number"))?,
+                        value
+                            .parse()
+                            .with_context(|| format!("{variable} must be a whole number"))?,
                     ),
                     _ => toml::Value::String(value),
                 };
@@ -78,13 +81,26 @@ impl Config {
 
     fn validate(&self) -> anyhow::Result<()> {
         for (name, value) in [("graph_url", &self.graph_url), ("login_url", &self.login_url)] {
-            let url = url::Url::parse(value).with_context(|| format!("{name} must be a URL, not '{value}'"))?;
-            anyhow::ensure!(matches!(url.scheme(), "http" | "https"), "{name} must be an http(s) URL");
+            let url =
+                url::Url::parse(value).with_context(|| format!("{name} must be a URL, not '{value}'"))?;
+            anyhow::ensure!(
+                matches!(url.scheme(), "http" | "https"),
+                "{name} must be an http(s) URL"
+            );
         }
-        anyhow::ensure!((1..=86_400).contains(&self.poll_seconds), "poll_seconds must be from 1 to 86400");
-        anyhow::ensure!((0..=800).contains(&self.days_back), "days_back must be from 0 to 800");
+        anyhow::ensure!(
+            (1..=86_400).contains(&self.poll_seconds),
+            "poll_seconds must be from 1 to 86400"
+        );
+        anyhow::ensure!(
+            (0..=800).contains(&self.days_back),
+            "days_back must be from 0 to 800"
+        );
         // Graph refuses windows of more than 1825 days (calendar-list-calendarview).
-        anyhow::ensure!((1..=1000).contains(&self.days_ahead), "days_ahead must be from 1 to 1000");
+        anyhow::ensure!(
+            (1..=1000).contains(&self.days_ahead),
+            "days_ahead must be from 1 to 1000"
+        );
         anyhow::ensure!((1..=256).contains(&self.workers), "workers must be from 1 to 256");
         Ok(())
     }
@@ -126,13 +142,20 @@ mod tests {
         let path = dir.path().join("config.toml");
         std::fs::write(&path, file)?;
         Config::load(Some(&path), |name| {
-            environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
     fn the_environment_beats_the_file_and_the_file_the_defaults() {
-        let config = load("days_back = 10\nlisten = '127.0.0.1:1'", &[("OUTLOOK_BRIDGE_LISTEN", "127.0.0.1:2")]).unwrap();
+        let config = load(
+            "days_back = 10\nlisten = '127.0.0.1:1'",
+            &[("OUTLOOK_BRIDGE_LISTEN", "127.0.0.1:2")],
+        )
+        .unwrap();
         assert_eq!((config.days_back, config.listen.as_str()), (10, "127.0.0.1:2"));
         assert_eq!(config.graph_url, GRAPH_URL);
         assert_eq!(config.login_url, LOGIN_URL);
@@ -142,7 +165,11 @@ mod tests {
     fn a_wrong_setting_is_named() {
         for (file, environment, name) in [
             ("nonsense = 1", None, "nonsense"),
-            ("", Some(("OUTLOOK_BRIDGE_WORKERS", "many")), "OUTLOOK_BRIDGE_WORKERS"),
+            (
+                "",
+                Some(("OUTLOOK_BRIDGE_WORKERS", "many")),
+                "OUTLOOK_BRIDGE_WORKERS",
+            ),
             ("", Some(("OUTLOOK_BRIDGE_GRAPH_URL", "graph")), "graph_url"),
             ("poll_seconds = 0", None, "poll_seconds"),
         ] {

@@ -48,7 +48,11 @@ impl fmt::Display for Address {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Time {
     /// Two instants. `zone` is the IANA zone the event was written in; it anchors, it does not shift.
-    Timed { start: DateTime<Utc>, end: DateTime<Utc>, zone: String },
+    Timed {
+        start: DateTime<Utc>,
+        end: DateTime<Utc>,
+        zone: String,
+    },
     /// Whole days, the same dates for everybody. `end` is exclusive, as in iCalendar and Graph.
     AllDay { start: NaiveDate, end: NaiveDate },
 }
@@ -166,7 +170,9 @@ impl Event {
     /// The addresses that a mail about this event would go to.
     pub fn guests(&self) -> impl Iterator<Item = &Address> {
         let organizer = self.organizer.as_ref().map(|o| &o.address);
-        self.attendees.keys().filter(move |address| Some(*address) != organizer)
+        self.attendees
+            .keys()
+            .filter(move |address| Some(*address) != organizer)
     }
 }
 
@@ -176,9 +182,20 @@ mod tests {
 
     #[test]
     fn addresses_are_normalised_and_the_unusable_refused() {
-        assert_eq!(Address::parse(" Bob@Contoso.COM ").unwrap().as_str(), "bob@contoso.com");
+        assert_eq!(
+            Address::parse(" Bob@Contoso.COM ").unwrap().as_str(),
+            "bob@contoso.com"
+        );
         assert_eq!(Address::parse("a@b").unwrap().domain(), "b");
-        for bad in ["", "bob", "@x", "bob@", "/o=Exchange/cn=bob@x", "a b@c", "Bob <bob@x.org>"] {
+        for bad in [
+            "",
+            "bob",
+            "@x",
+            "bob@",
+            "/o=Exchange/cn=bob@x",
+            "a b@c",
+            "Bob <bob@x.org>",
+        ] {
             assert_eq!(Address::parse(bad), None, "{bad:?}");
         }
     }

@@ -156,7 +156,11 @@ fn agree(group: Group, odoo: &Event, outlook: &Event) -> bool {
 }
 
 fn odoo_privacy(privacy: Privacy) -> Privacy {
-    if privacy == Privacy::Personal { Privacy::Normal } else { privacy }
+    if privacy == Privacy::Personal {
+        Privacy::Normal
+    } else {
+        privacy
+    }
 }
 
 fn take(group: Group, into: &mut Event, from: &Event) {
@@ -188,9 +192,16 @@ fn in_words(group: Group, event: &Event) -> String {
         Group::Time => format!("{} to {}", event.time.starts_at(), event.time.ends_at()),
         Group::Privacy => format!("{:?}", event.privacy),
         Group::ShowAs => format!("{:?}", event.show_as),
-        Group::Reminder => event.reminder.map_or_else(|| "none".to_owned(), |m| format!("{m} minutes")),
+        Group::Reminder => event
+            .reminder
+            .map_or_else(|| "none".to_owned(), |m| format!("{m} minutes")),
         Group::Video => event.video.clone(),
-        Group::Attendees => event.attendees.keys().map(Address::as_str).collect::<Vec<_>>().join(", "),
+        Group::Attendees => event
+            .attendees
+            .keys()
+            .map(Address::as_str)
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
@@ -208,13 +219,7 @@ fn winner(group: Group, times: &EditTimes, policy: Policy) -> Side {
 
 /// Merges the two present states. Without a base (the two were matched, not made from each other) every
 /// difference counts as changed on both sides, and attendees are united.
-pub fn merge(
-    base: Option<&Base>,
-    odoo: &Event,
-    outlook: &Event,
-    times: &EditTimes,
-    policy: Policy,
-) -> Merge {
+pub fn merge(base: Option<&Base>, odoo: &Event, outlook: &Event, times: &EditTimes, policy: Policy) -> Merge {
     let mut merged = Merge {
         to_odoo: BTreeSet::new(),
         to_outlook: BTreeSet::new(),
@@ -274,7 +279,10 @@ pub fn advance(
         take_groups(groups, &mut base.outlook, outlook);
         return base;
     }
-    let mut base = Base { odoo: odoo.clone(), outlook: outlook.clone() };
+    let mut base = Base {
+        odoo: odoo.clone(),
+        outlook: outlook.clone(),
+    };
     for group in Group::SINGLE {
         if !groups.contains(&group) && !agree(group, odoo, outlook) {
             match owed_to {
@@ -284,8 +292,12 @@ pub fn advance(
         }
     }
     if !groups.contains(&Group::Attendees) {
-        base.odoo.attendees.retain(|address, _| outlook.attendees.contains_key(address));
-        base.outlook.attendees.retain(|address, _| odoo.attendees.contains_key(address));
+        base.odoo
+            .attendees
+            .retain(|address, _| outlook.attendees.contains_key(address));
+        base.outlook
+            .attendees
+            .retain(|address, _| odoo.attendees.contains_key(address));
     }
     base
 }
@@ -342,8 +354,12 @@ fn answer_for_odoo(
     if odoo.answer == outlook.answer {
         return None;
     }
-    let before = base.and_then(|b| b.outlook.attendees.get(address)).map(|a| a.answer);
-    let changed = before.map_or(outlook.answer != Answer::NeedsAction, |before| before != outlook.answer);
+    let before = base
+        .and_then(|b| b.outlook.attendees.get(address))
+        .map(|a| a.answer);
+    let changed = before.map_or(outlook.answer != Answer::NeedsAction, |before| {
+        before != outlook.answer
+    });
     changed.then_some(outlook.answer)
 }
 
@@ -416,7 +432,9 @@ pub(crate) mod tests {
 
     /// Where the two sides must agree once a merge is written: everything but Outlook's unanswered invitations.
     fn settled(merged: &Merge) -> bool {
-        Group::SINGLE.into_iter().all(|g| agree(g, &merged.odoo, &merged.outlook))
+        Group::SINGLE
+            .into_iter()
+            .all(|g| agree(g, &merged.odoo, &merged.outlook))
             && merged.odoo.attendees.keys().eq(merged.outlook.attendees.keys())
     }
 
@@ -490,14 +508,26 @@ pub(crate) mod tests {
 
     #[test]
     fn both_values_of_a_conflict_are_kept_for_the_journal() {
-        let base = Base { odoo: sample(), outlook: sample() };
+        let base = Base {
+            odoo: sample(),
+            outlook: sample(),
+        };
         let mut odoo = sample();
         odoo.title = "Y".into();
         let mut outlook = sample();
         outlook.title = "X".into();
-        let merged = merge(Some(&base), &odoo, &outlook, &EditTimes::default(), Policy::Latest);
+        let merged = merge(
+            Some(&base),
+            &odoo,
+            &outlook,
+            &EditTimes::default(),
+            Policy::Latest,
+        );
         let conflict = &merged.conflicts[0];
-        assert_eq!((conflict.kept, &*conflict.odoo, &*conflict.outlook), (Side::Outlook, "Y", "X"));
+        assert_eq!(
+            (conflict.kept, &*conflict.odoo, &*conflict.outlook),
+            (Side::Outlook, "Y", "X")
+        );
     }
 
     pub(crate) fn sample() -> Event {
@@ -505,7 +535,11 @@ pub(crate) mod tests {
             title: "Review".into(),
             body: String::new(),
             location: String::new(),
-            time: Time::Timed { start: at(0), end: at(60), zone: "UTC".into() },
+            time: Time::Timed {
+                start: at(0),
+                end: at(60),
+                zone: "UTC".into(),
+            },
             privacy: Privacy::Normal,
             show_as: ShowAs::Busy,
             reminder: None,

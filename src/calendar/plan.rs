@@ -117,12 +117,22 @@ impl Plan {
             (OutlookStep::Update { groups, target }, OutlookState::Present(event)) => {
                 let before: BTreeSet<_> = event.guests().collect();
                 let after: BTreeSet<_> = target.guests().collect();
-                let only_attendees = groups.iter().all(|g| *g == Group::Attendees || !g.visible_to_guests());
-                let stay = if only_attendees { Vec::new() } else { before.intersection(&after).collect() };
+                let only_attendees = groups
+                    .iter()
+                    .all(|g| *g == Group::Attendees || !g.visible_to_guests());
+                let stay = if only_attendees {
+                    Vec::new()
+                } else {
+                    before.intersection(&after).collect()
+                };
                 after
                     .difference(&before)
                     .map(|a| Mail::Invitation((*a).clone()))
-                    .chain(before.difference(&after).map(|a| Mail::Cancellation((*a).clone())))
+                    .chain(
+                        before
+                            .difference(&after)
+                            .map(|a| Mail::Cancellation((*a).clone())),
+                    )
                     .chain(stay.into_iter().map(|a| Mail::Update((*a).clone())))
                     .collect()
             }
@@ -174,11 +184,17 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
 fn plan_both(situation: &Situation<'_>, odoo: &Event, outlook: &Event, merged: Merge, plan: &mut Plan) {
     plan.conflicts = merged.conflicts;
     if !merged.to_odoo.is_empty() {
-        plan.odoo = OdooStep::Write { groups: merged.to_odoo, target: merged.odoo };
+        plan.odoo = OdooStep::Write {
+            groups: merged.to_odoo,
+            target: merged.odoo,
+        };
     }
     match situation.rights {
         Rights::Write if !merged.to_outlook.is_empty() => {
-            plan.outlook = OutlookStep::Update { groups: merged.to_outlook, target: merged.outlook };
+            plan.outlook = OutlookStep::Update {
+                groups: merged.to_outlook,
+                target: merged.outlook,
+            };
         }
         Rights::Write => {}
         Rights::ReadOnly => {
@@ -263,12 +279,33 @@ mod tests {
     fn deletion_travels_both_ways_and_absence_deletes_nothing() {
         let event = sample();
         let times = EditTimes::default();
-        let base = Base { odoo: event.clone(), outlook: event.clone() };
-        let gone_there = plan(&situation(Some(&base), OdooState::Active(&event), OutlookState::Gone, &times));
+        let base = Base {
+            odoo: event.clone(),
+            outlook: event.clone(),
+        };
+        let gone_there = plan(&situation(
+            Some(&base),
+            OdooState::Active(&event),
+            OutlookState::Gone,
+            &times,
+        ));
         assert_eq!((gone_there.odoo, gone_there.ended), (OdooStep::Archive, true));
-        let gone_here = plan(&situation(Some(&base), OdooState::Gone, OutlookState::Present(&event), &times));
+        let gone_here = plan(&situation(
+            Some(&base),
+            OdooState::Gone,
+            OutlookState::Present(&event),
+            &times,
+        ));
         assert_eq!(gone_here.outlook, OutlookStep::Delete);
-        let never_there = plan(&situation(None, OdooState::Active(&event), OutlookState::Missing, &times));
-        assert_eq!((never_there.odoo, never_there.outlook), (OdooStep::Nothing, OutlookStep::Create(event)));
+        let never_there = plan(&situation(
+            None,
+            OdooState::Active(&event),
+            OutlookState::Missing,
+            &times,
+        ));
+        assert_eq!(
+            (never_there.odoo, never_there.outlook),
+            (OdooStep::Nothing, OutlookStep::Create(event))
+        );
     }
 }

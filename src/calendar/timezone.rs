@@ -32,11 +32,19 @@ pub fn iana(name: &str) -> Option<Tz> {
         .ok()
         .or_else(|| alias(name))
         .or_else(|| name.parse::<WindowsTimezone>().ok()?.tzdb_id().parse().ok())
-        .or_else(|| TZ_VARIANTS.iter().copied().find(|tz| tz.name().eq_ignore_ascii_case(name)))
+        .or_else(|| {
+            TZ_VARIANTS
+                .iter()
+                .copied()
+                .find(|tz| tz.name().eq_ignore_ascii_case(name))
+        })
 }
 
 fn alias(name: &str) -> Option<Tz> {
-    ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name)).map(|(_, tz)| *tz)
+    ALIASES
+        .iter()
+        .find(|(alias, _)| alias.eq_ignore_ascii_case(name))
+        .map(|(_, tz)| *tz)
 }
 
 /// The instant of a local time. A time that the zone skips (the clocks go forward) is moved on by the length
@@ -69,10 +77,15 @@ mod tests {
 
     /// The offset from UTC at every hour of two years.
     fn rules(tz: Tz) -> Vec<i32> {
-        let start = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap().and_hms_opt(0, 0, 0).unwrap();
+        let start = NaiveDate::from_ymd_opt(2026, 1, 1)
+            .unwrap()
+            .and_hms_opt(0, 0, 0)
+            .unwrap();
         (0..2 * 366 * 24)
             .map(|hour| {
-                tz.offset_from_utc_datetime(&(start + TimeDelta::hours(hour))).fix().local_minus_utc()
+                tz.offset_from_utc_datetime(&(start + TimeDelta::hours(hour)))
+                    .fix()
+                    .local_minus_utc()
             })
             .collect()
     }
@@ -111,7 +124,11 @@ mod tests {
             ("Etc/UTC", "UTC"),
             ("Europe/Vienna", "W. Europe Standard Time"),
         ] {
-            assert_eq!(rules(iana(name).unwrap()), rules(iana(windows).unwrap()), "{name}");
+            assert_eq!(
+                rules(iana(name).unwrap()),
+                rules(iana(windows).unwrap()),
+                "{name}"
+            );
         }
     }
 
@@ -119,7 +136,13 @@ mod tests {
     fn exchange_has_words_of_its_own() {
         assert_eq!(iana("tzone://Microsoft/Utc"), Some(Tz::UTC));
         assert_eq!(iana(" europe/berlin "), Some(Tz::Europe__Berlin));
-        for nothing in ["", "tzone://Microsoft/Custom", "Customized Time Zone", "Mars/Olympus Mons", "+01:00"] {
+        for nothing in [
+            "",
+            "tzone://Microsoft/Custom",
+            "Customized Time Zone",
+            "Mars/Olympus Mons",
+            "+01:00",
+        ] {
             assert_eq!(iana(nothing), None, "{nothing}");
         }
     }
@@ -127,11 +150,23 @@ mod tests {
     #[test]
     fn a_skipped_time_moves_on_and_a_doubled_one_is_the_first() {
         let berlin = Tz::Europe__Berlin;
-        assert_eq!(to_utc(local("2026-03-29T02:30:00"), berlin).naive_utc(), local("2026-03-29T01:30:00"));
-        assert_eq!(to_utc(local("2026-10-25T02:30:00"), berlin).naive_utc(), local("2026-10-25T00:30:00"));
-        assert_eq!(to_utc(local("2026-07-01T12:00:00"), berlin).naive_utc(), local("2026-07-01T10:00:00"));
+        assert_eq!(
+            to_utc(local("2026-03-29T02:30:00"), berlin).naive_utc(),
+            local("2026-03-29T01:30:00")
+        );
+        assert_eq!(
+            to_utc(local("2026-10-25T02:30:00"), berlin).naive_utc(),
+            local("2026-10-25T00:30:00")
+        );
+        assert_eq!(
+            to_utc(local("2026-07-01T12:00:00"), berlin).naive_utc(),
+            local("2026-07-01T10:00:00")
+        );
         let samoa = to_utc(local("2011-12-30T12:00:00"), Tz::Pacific__Apia);
-        assert_eq!(samoa.with_timezone(&Tz::Pacific__Apia).naive_local(), local("2011-12-31T12:00:00"));
+        assert_eq!(
+            samoa.with_timezone(&Tz::Pacific__Apia).naive_local(),
+            local("2011-12-31T12:00:00")
+        );
         let troll = to_utc(local("2026-03-29T02:00:00"), Tz::Antarctica__Troll);
         assert_eq!(troll.with_timezone(&Tz::Antarctica__Troll).hour(), 4);
     }

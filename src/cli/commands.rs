@@ -48,22 +48,52 @@ pub async fn doctor(config: &Config) -> anyhow::Result<()> {
             println!("PROBLEM {what}: {error:#}");
         }
     };
-    report("settings", Ok(format!("listening on {}, data in {}", config.listen, config.data_dir.display())));
+    report(
+        "settings",
+        Ok(format!(
+            "listening on {}, data in {}",
+            config.listen,
+            config.data_dir.display()
+        )),
+    );
     match Opened::open(config).await {
         Ok(opened) => {
-            let kind = if opened.embedded.is_some() { "embedded Postgres" } else { "Postgres" };
-            report("database", Ok(format!("{kind}, schema up to date, master key fits")));
+            let kind = if opened.embedded.is_some() {
+                "embedded Postgres"
+            } else {
+                "Postgres"
+            };
+            report(
+                "database",
+                Ok(format!("{kind}, schema up to date, master key fits")),
+            );
             let engine = opened.engine(config)?;
-            for (what, url) in [("Microsoft Graph", &config.graph_url), ("Microsoft login", &config.login_url)] {
+            for (what, url) in [
+                ("Microsoft Graph", &config.graph_url),
+                ("Microsoft login", &config.login_url),
+            ] {
                 let answer = engine.http.get(url).send().await;
-                report(what, answer.map(|r| format!("{url} answers (HTTP {})", r.status())).context(format!("{url} cannot be reached")));
+                report(
+                    what,
+                    answer
+                        .map(|r| format!("{url} answers (HTTP {})", r.status()))
+                        .context(format!("{url} cannot be reached")),
+                );
             }
             let mut conn = opened.store.get().await?;
             for database in databases::all(&mut conn).await? {
                 let what = format!("Odoo “{}”", database.name);
                 let url = format!("{}/web/health", database.base_url);
-                let answer = engine.http.get(&url).send().await.context(format!("{} cannot be reached", database.base_url));
-                report(&what, answer.map(|r| format!("{} answers (HTTP {})", database.base_url, r.status())));
+                let answer = engine
+                    .http
+                    .get(&url)
+                    .send()
+                    .await
+                    .context(format!("{} cannot be reached", database.base_url));
+                report(
+                    &what,
+                    answer.map(|r| format!("{} answers (HTTP {})", database.base_url, r.status())),
+                );
                 if let Some(problem) = database.quarantined.or(database.credentials_problem) {
                     report(&what, Err(anyhow::anyhow!(problem)));
                 }
@@ -89,22 +119,41 @@ pub async fn status(config: &Config) -> anyhow::Result<()> {
         println!("no Odoo database is paired: 'outlook-bridge enroll' prints a code for one");
     }
     for database in databases {
-        let paired = if database.key_hash.is_some() { "paired" } else { "unpaired" };
-        println!("{} ({}) · {paired} · {}", database.name, database.base_url, database.uuid);
-        let state = admin::state(&mut conn, database.id).await.map_err(|e| anyhow::anyhow!("{e}"))?;
+        let paired = if database.key_hash.is_some() {
+            "paired"
+        } else {
+            "unpaired"
+        };
+        println!(
+            "{} ({}) · {paired} · {}",
+            database.name, database.base_url, database.uuid
+        );
+        let state = admin::state(&mut conn, database.id)
+            .await
+            .map_err(|e| anyhow::anyhow!("{e}"))?;
         if let Some(reason) = &state.quarantined {
             println!("  QUARANTINED: {reason}");
         }
         println!(
             "  {} · {} · {} change(s) owed to Odoo",
-            if state.configured { "configured" } else { "client id or secret missing" },
+            if state.configured {
+                "configured"
+            } else {
+                "client id or secret missing"
+            },
             if state.paused { "paused" } else { "running" },
             outbox::odoo_owed(&mut conn, database.id).await?
         );
         for account in accounts::of_database(&mut conn, database.id).await? {
             let owed = outbox::outlook_owed(&mut conn, account.id).await?;
-            let last = account.last_sync_at.map_or_else(|| "never".to_owned(), |at| at.format("%F %T UTC").to_string());
-            let reason = account.reason.as_deref().map(|r| format!(" · {r}")).unwrap_or_default();
+            let last = account
+                .last_sync_at
+                .map_or_else(|| "never".to_owned(), |at| at.format("%F %T UTC").to_string());
+            let reason = account
+                .reason
+                .as_deref()
+                .map(|r| format!(" · {r}"))
+                .unwrap_or_default();
             println!(
                 "  user {} · {} · {} · last synced {last} · {owed} write(s) owed to Outlook{reason}",
                 account.odoo_user_id, account.login, account.state
@@ -126,14 +175,20 @@ pub async fn sync(config: &Config, database: Option<&str>) -> anyhow::Result<()>
     for candidate in databases::all(&mut conn).await? {
         if database.is_none_or(|name| candidate.name == name || candidate.uuid == name) {
             known = true;
-            let ids: Vec<i64> =
-                accounts::of_database(&mut conn, candidate.id).await?.iter().filter(|a| a.is_active()).map(|a| a.id).collect();
+            let ids: Vec<i64> = accounts::of_database(&mut conn, candidate.id)
+                .await?
+                .iter()
+                .filter(|a| a.is_active())
+                .map(|a| a.id)
+                .collect();
             woken += ids.len();
             accounts::wake(&mut conn, ids, now()).await?;
         }
     }
     match database {
-        Some(name) if !known => bail!("no paired database is called '{name}': 'outlook-bridge status' lists them"),
+        Some(name) if !known => {
+            bail!("no paired database is called '{name}': 'outlook-bridge status' lists them")
+        }
         _ => println!("{woken} mailbox(es) will be synced"),
     }
     Ok(())
@@ -150,10 +205,17 @@ pub async fn rotate_key(config: &Config) -> anyhow::Result<()> {
     for database in databases::all(&mut conn).await? {
         let settings = Settings {
             client_secret: match database.client_secret(&opened.sealer)? {
-                Some(secret) => Some(opened.sealer.seal(&client_secret_place(&database.uuid), &secret)?),
+                Some(secret) => Some(
+                    opened
+                        .sealer
+                        .seal(&client_secret_place(&database.uuid), &secret)?,
+                ),
                 None => None,
             },
-            poke_key: Some(opened.sealer.seal(&poke_key_place(&database.uuid), &database.poke_key(&opened.sealer)?)?),
+            poke_key: Some(opened.sealer.seal(
+                &poke_key_place(&database.uuid),
+                &database.poke_key(&opened.sealer)?,
+            )?),
             ..Settings::default()
         };
         databases::configure(&mut conn, database.id, &settings).await?;
@@ -167,7 +229,11 @@ pub async fn rotate_key(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn rotate_tokens(conn: &mut Connection, opened: &Opened, account: &accounts::Account) -> anyhow::Result<usize> {
+async fn rotate_tokens(
+    conn: &mut Connection,
+    opened: &Opened,
+    account: &accounts::Account,
+) -> anyhow::Result<usize> {
     let sealer = &opened.sealer;
     let (Some(access), Some(expires_at)) = (account.access_token(sealer)?, account.access_expires_at) else {
         return Ok(0);

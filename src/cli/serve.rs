@@ -24,7 +24,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
-    let metrics = PrometheusBuilder::new().install_recorder().context("preparing metrics")?;
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .context("preparing metrics")?;
     let engine = opened.engine(config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -18,9 +18,14 @@ use crate::sync::Engine;
 /// Logs go to standard error: standard output belongs to the commands' results.
 pub fn start_logs(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).with_context(|| format!("setting log: '{}'", config.log))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     match config.log_format {
-        LogFormat::Text => logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Text => logs
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init(),
         LogFormat::Json => logs.json().init(),
     }
     Ok(())
@@ -43,7 +48,10 @@ impl Opened {
         // With a database and a key of one's own nothing is kept on disk.
         if own.is_none() || config.master_key.is_none() {
             std::fs::create_dir_all(&config.data_dir).with_context(|| {
-                format!("creating the data directory {} (setting data_dir)", config.data_dir.display())
+                format!(
+                    "creating the data directory {} (setting data_dir)",
+                    config.data_dir.display()
+                )
             })?;
         }
         let sealer = match &config.master_key {
@@ -58,7 +66,11 @@ impl Opened {
             }
         };
         let store = Store::new(&url, config.workers * 2 + 8)?;
-        let opened = Self { store, sealer: Arc::new(sealer), embedded };
+        let opened = Self {
+            store,
+            sealer: Arc::new(sealer),
+            embedded,
+        };
         opened.prepare().await.context("preparing the database")?;
         Ok(opened)
     }
@@ -79,9 +91,22 @@ impl Opened {
         // Installed once for the process; a second call finds it there.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let http = outlook::http_client().context("building the HTTP client")?;
-        let graph = GraphClient::new(http.clone(), config.graph_url.parse().context("setting graph_url")?);
-        let login =
-            LoginClient::new(http.clone(), config.login_url.parse().context("setting login_url")?, &config.tenant);
-        Ok(Engine::new(self.store.clone(), Arc::clone(&self.sealer), graph, login, http, config.sync_settings()))
+        let graph = GraphClient::new(
+            http.clone(),
+            config.graph_url.parse().context("setting graph_url")?,
+        );
+        let login = LoginClient::new(
+            http.clone(),
+            config.login_url.parse().context("setting login_url")?,
+            &config.tenant,
+        );
+        Ok(Engine::new(
+            self.store.clone(),
+            Arc::clone(&self.sealer),
+            graph,
+            login,
+            http,
+            config.sync_settings(),
+        ))
     }
 }

@@ -51,7 +51,11 @@ impl OdooError {
 
     /// The JSON-RPC code: Odoo answers 404 for what is not found and 200 for all else.
     pub fn code(&self) -> i32 {
-        if matches!(self, Self::NotFound(_)) { 404 } else { 200 }
+        if matches!(self, Self::NotFound(_)) {
+            404
+        } else {
+            200
+        }
     }
 
     /// `error.data`, and the whole body of a failed `/json/2` call.
@@ -68,7 +72,11 @@ impl OdooError {
 
     /// The `error` member of a JSON-RPC answer.
     pub fn to_json(&self) -> Value {
-        let message = if matches!(self, Self::NotFound(_)) { "404: Not Found" } else { "Odoo Server Error" };
+        let message = if matches!(self, Self::NotFound(_)) {
+            "404: Not Found"
+        } else {
+            "Odoo Server Error"
+        };
         json!({"code": self.code(), "message": message, "data": self.data()})
     }
 }

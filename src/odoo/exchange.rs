@@ -76,7 +76,11 @@ pub enum ChangeKind {
 impl Change {
     /// The ids to acknowledge.
     pub fn row_ids(&self) -> Vec<i64> {
-        if self.ids.is_empty() { vec![self.id] } else { self.ids.clone() }
+        if self.ids.is_empty() {
+            vec![self.id]
+        } else {
+            self.ids.clone()
+        }
     }
 }
 
@@ -135,10 +139,27 @@ pub enum AckResult {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum OdooChange {
-    Create { link: Uuid, user_id: i32, values: Values },
-    Write { res_id: i32, user_id: i32, version: String, values: Values },
-    Archive { res_id: i32, user_id: i32, version: String },
-    Unlink { res_id: i32, user_id: i32, version: String },
+    Create {
+        link: Uuid,
+        user_id: i32,
+        values: Values,
+    },
+    Write {
+        res_id: i32,
+        user_id: i32,
+        version: String,
+        values: Values,
+    },
+    Archive {
+        res_id: i32,
+        user_id: i32,
+        version: String,
+    },
+    Unlink {
+        res_id: i32,
+        user_id: i32,
+        version: String,
+    },
 }
 
 /// A change with the id to acknowledge.
@@ -198,7 +219,13 @@ mod tests {
             json!({"id": 18, "kind": "tombstone", "cause": "save", "uid": 7, "time": "2026-11-22 10:00:00", "res_id": 42, "link": null}),
         )
         .unwrap();
-        assert!(matches!(change.kind, ChangeKind::Tombstone { res_id: 42, link: None }));
+        assert!(matches!(
+            change.kind,
+            ChangeKind::Tombstone {
+                res_id: 42,
+                link: None
+            }
+        ));
         assert_eq!(change.row_ids(), [18]);
         assert!(serde_json::from_value::<OdooTime>(json!("yesterday")).is_err());
         assert!(serde_json::from_value::<OdooTime>(json!("2026-11-22 10:00:00.123456")).is_ok());

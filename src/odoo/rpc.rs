@@ -66,7 +66,9 @@ struct Params {
 /// Reads a body. Unknown members are ignored, as Odoo ignores them.
 pub fn read(body: &[u8]) -> Result<Envelope, Malformed> {
     let value: Value = serde_json::from_slice(body).map_err(|_| Malformed::NotJson)?;
-    let Value::Object(mut envelope) = value else { return Err(Malformed::NotARequest) };
+    let Value::Object(mut envelope) = value else {
+        return Err(Malformed::NotARequest);
+    };
     if envelope.get("jsonrpc").and_then(Value::as_str) != Some("2.0")
         || envelope.get("method").and_then(Value::as_str).is_none()
     {
@@ -77,7 +79,10 @@ pub fn read(body: &[u8]) -> Result<Envelope, Malformed> {
         return Err(Malformed::NotARequest);
     }
     let params = envelope.remove("params").unwrap_or(Value::Null);
-    Ok(Envelope { id, request: read_params(params) })
+    Ok(Envelope {
+        id,
+        request: read_params(params),
+    })
 }
 
 fn read_params(params: Value) -> Result<Request, OdooError> {
@@ -98,21 +103,36 @@ fn read_execute(args: Vec<Value>) -> Result<Call, OdooError> {
         _ => Err(shape()),
     };
     let db = text(&mut args)?;
-    let uid = args.next().and_then(|v| v.as_i64()).and_then(|v| i32::try_from(v).ok()).ok_or_else(shape)?;
+    let uid = args
+        .next()
+        .and_then(|v| v.as_i64())
+        .and_then(|v| i32::try_from(v).ok())
+        .ok_or_else(shape)?;
     let key = text(&mut args)?;
     let model = text(&mut args)?;
     let method = text(&mut args)?;
     match args.next() {
         None | Some(Value::Null) => {}
         Some(Value::Array(positional)) if positional.is_empty() => {}
-        _ => return Err(OdooError::user("the bridge's methods take keyword arguments only")),
+        _ => {
+            return Err(OdooError::user(
+                "the bridge's methods take keyword arguments only",
+            ));
+        }
     }
     let kwargs = match args.next() {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(kwargs)) => kwargs,
         _ => return Err(shape()),
     };
-    Ok(Call { db, uid, key, model, method, kwargs })
+    Ok(Call {
+        db,
+        uid,
+        key,
+        model,
+        method,
+        kwargs,
+    })
 }
 
 /// The answer to a request that was read.
@@ -133,7 +153,9 @@ mod tests {
     use super::*;
 
     fn body(params: Value) -> Vec<u8> {
-        json!({"jsonrpc": "2.0", "method": "call", "id": 7, "params": params}).to_string().into_bytes()
+        json!({"jsonrpc": "2.0", "method": "call", "id": 7, "params": params})
+            .to_string()
+            .into_bytes()
     }
 
     #[test]
@@ -142,15 +164,25 @@ mod tests {
             "args": ["db", 2, "key", "calendar.event", "sync", [], {"limit": 1}]})))
         .unwrap();
         assert_eq!(envelope.id, 7);
-        let Ok(Request::Execute(call)) = envelope.request else { panic!("{envelope:?}") };
-        assert_eq!((call.uid, call.model.as_str(), call.kwargs["limit"].as_i64()), (2, "calendar.event", Some(1)));
+        let Ok(Request::Execute(call)) = envelope.request else {
+            panic!("{envelope:?}")
+        };
+        assert_eq!(
+            (call.uid, call.model.as_str(), call.kwargs["limit"].as_i64()),
+            (2, "calendar.event", Some(1))
+        );
     }
 
     #[test]
     fn refuses_what_is_no_request() {
         assert_eq!(read(b"{").unwrap_err(), Malformed::NotJson);
-        for bad in ["[]", "1", r#"{"jsonrpc":"1.0","method":"call"}"#, r#"{"jsonrpc":"2.0"}"#, r#"{"jsonrpc":"2.0","method":"call","id":{}}"#]
-        {
+        for bad in [
+            "[]",
+            "1",
+            r#"{"jsonrpc":"1.0","method":"call"}"#,
+            r#"{"jsonrpc":"2.0"}"#,
+            r#"{"jsonrpc":"2.0","method":"call","id":{}}"#,
+        ] {
             assert_eq!(read(bad.as_bytes()).unwrap_err(), Malformed::NotARequest, "{bad}");
         }
     }
@@ -159,8 +191,14 @@ mod tests {
     fn names_what_is_wrong_with_the_call() {
         for (params, name) in [
             (json!(null), "odoo.exceptions.UserError"),
-            (json!({"service": "db", "method": "drop", "args": []}), "werkzeug.exceptions.NotFound"),
-            (json!({"service": "object", "method": "execute_kw", "args": ["db", "2"]}), "odoo.exceptions.UserError"),
+            (
+                json!({"service": "db", "method": "drop", "args": []}),
+                "werkzeug.exceptions.NotFound",
+            ),
+            (
+                json!({"service": "object", "method": "execute_kw", "args": ["db", "2"]}),
+                "odoo.exceptions.UserError",
+            ),
             (
                 json!({"service": "object", "method": "execute_kw", "args": ["d", 1, "k", "m", "n", [1], {}]}),
                 "odoo.exceptions.UserError",

@@ -82,7 +82,11 @@ impl Snapshot {
             location: self.location.clone().unwrap_or_default(),
             time: self.time()?,
             privacy: privacy(self.privacy.as_deref().or(self.default_privacy.as_deref())),
-            show_as: if self.show_as.as_deref() == Some("free") { ShowAs::Free } else { ShowAs::Busy },
+            show_as: if self.show_as.as_deref() == Some("free") {
+                ShowAs::Free
+            } else {
+                ShowAs::Busy
+            },
             reminder: self.reminder_minutes.iter().copied().min(),
             video: self.videocall_location.clone().unwrap_or_default(),
             organizer: self.organizer_person(mailboxes),
@@ -92,11 +96,17 @@ impl Snapshot {
 
     fn time(&self) -> Result<Time, String> {
         if !self.allday {
-            return Ok(Time::Timed { start: self.start.0, end: self.stop.0, zone: self.tz.clone() });
+            return Ok(Time::Timed {
+                start: self.start.0,
+                end: self.stop.0,
+                zone: self.tz.clone(),
+            });
         }
         let start = self.start_date.unwrap_or(self.start.0.date_naive());
         let last = self.stop_date.unwrap_or(self.stop.0.date_naive()).max(start);
-        let end = last.checked_add_days(Days::new(1)).ok_or("its last day is out of range")?;
+        let end = last
+            .checked_add_days(Days::new(1))
+            .ok_or("its last day is out of range")?;
         Ok(Time::AllDay { start, end })
     }
 
@@ -106,7 +116,10 @@ impl Snapshot {
             .get(&organizer.user_id)
             .cloned()
             .or_else(|| Address::parse(organizer.email.as_deref().unwrap_or_default()))?;
-        Some(Person { name: organizer.name.clone().unwrap_or_default(), address })
+        Some(Person {
+            name: organizer.name.clone().unwrap_or_default(),
+            address,
+        })
     }
 
     fn is_organizer(&self, line: &AttendeeLine) -> bool {
@@ -174,13 +187,25 @@ pub fn group_of_field(field: &str) -> Option<Group> {
 
 /// The values that give an Odoo record the named groups of `target`. `present` is the record as it is (`None` for
 /// a new one), `user` tells the Odoo user behind an address.
-pub fn values(groups: &BTreeSet<Group>, target: &Event, present: Option<&Snapshot>, mailboxes: &Mailboxes) -> Values {
+pub fn values(
+    groups: &BTreeSet<Group>,
+    target: &Event,
+    present: Option<&Snapshot>,
+    mailboxes: &Mailboxes,
+) -> Values {
     let mut values = Values::new();
     let mut set = |key: &str, value: Value| values.insert(key.to_owned(), value);
     for group in groups {
         match group {
             Group::Title => {
-                set("name", json!(if target.title.is_empty() { "(No title)" } else { &target.title }));
+                set(
+                    "name",
+                    json!(if target.title.is_empty() {
+                        "(No title)"
+                    } else {
+                        &target.title
+                    }),
+                );
             }
             Group::Body => {
                 set("description", text_or_null(&body::inner(&target.body)));
@@ -195,7 +220,14 @@ pub fn values(groups: &BTreeSet<Group>, target: &Event, present: Option<&Snapsho
                 set("privacy", json!(odoo_privacy(target.privacy)));
             }
             Group::ShowAs => {
-                set("show_as", json!(if target.show_as.blocks_time() { "busy" } else { "free" }));
+                set(
+                    "show_as",
+                    json!(if target.show_as.blocks_time() {
+                        "busy"
+                    } else {
+                        "free"
+                    }),
+                );
             }
             Group::Reminder => {
                 set("reminder_minutes", json!(reminders(target.reminder, present)));
@@ -233,7 +265,10 @@ pub fn create_values(target: &Event, mailboxes: &Mailboxes) -> Values {
 }
 
 fn user_of(address: &Address, mailboxes: &Mailboxes) -> Option<i32> {
-    mailboxes.iter().find(|(_, mailbox)| *mailbox == address).map(|(user, _)| *user)
+    mailboxes
+        .iter()
+        .find(|(_, mailbox)| *mailbox == address)
+        .map(|(user, _)| *user)
 }
 
 fn attendee_values(target: &Event, mailboxes: &Mailboxes) -> Value {
@@ -254,7 +289,9 @@ fn attendee_values(target: &Event, mailboxes: &Mailboxes) -> Value {
 /// Odoo may have several reminders where Outlook has one: the one that Outlook shows (the shortest) is
 /// exchanged, the others stay.
 fn reminders(target: Option<i32>, present: Option<&Snapshot>) -> Vec<i32> {
-    let mut minutes: BTreeSet<i32> = present.map(|p| p.reminder_minutes.iter().copied().collect()).unwrap_or_default();
+    let mut minutes: BTreeSet<i32> = present
+        .map(|p| p.reminder_minutes.iter().copied().collect())
+        .unwrap_or_default();
     match target {
         None => minutes.clear(),
         Some(target) => {
@@ -337,7 +374,11 @@ pub(crate) mod tests {
         let event = snapshot().to_event(&mailboxes).unwrap();
         assert_eq!((event.privacy, event.reminder), (Privacy::Private, Some(15)));
         let addresses: Vec<_> = event.attendees.keys().map(Address::as_str).collect();
-        assert_eq!(addresses, ["b2@contoso.com"], "the organizer is no attendee, a mailbox's address counts");
+        assert_eq!(
+            addresses,
+            ["b2@contoso.com"],
+            "the organizer is no attendee, a mailbox's address counts"
+        );
         assert_eq!(snapshot().unreachable(&mailboxes), ["Cy"]);
         assert_eq!(snapshot().answer_of(8), Some(Answer::Tentative));
         assert_eq!(snapshot().answer_of(7), None);
@@ -351,7 +392,12 @@ pub(crate) mod tests {
         record.stop_date = NaiveDate::from_ymd_opt(2026, 12, 26);
         let event = record.to_event(&Mailboxes::new()).unwrap();
         assert_eq!(event.time.ends_at().to_string(), "2026-12-27 00:00:00 UTC");
-        let back = values(&BTreeSet::from([Group::Time]), &event, Some(&record), &Mailboxes::new());
+        let back = values(
+            &BTreeSet::from([Group::Time]),
+            &event,
+            Some(&record),
+            &Mailboxes::new(),
+        );
         assert_eq!(back["stop_date"], "2026-12-26");
     }
 

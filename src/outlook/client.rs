@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER};
 use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -76,11 +76,20 @@ pub enum BatchItem {
     /// See [`GraphClient::create_event`].
     Create { body: Value },
     /// See [`GraphClient::update_event`].
-    Update { id: String, body: Value, if_match: Option<String> },
+    Update {
+        id: String,
+        body: Value,
+        if_match: Option<String>,
+    },
     /// See [`GraphClient::delete_event`].
     Delete { id: String },
     /// See [`GraphClient::respond`].
-    Respond { id: String, answer: Answer, comment: Option<String>, send_response: bool },
+    Respond {
+        id: String,
+        answer: Answer,
+        comment: Option<String>,
+        send_response: bool,
+    },
 }
 
 /// What a write of a batch has brought.
@@ -125,7 +134,12 @@ impl GraphClient {
         base.set_fragment(None);
         let path = base.path().trim_end_matches('/').to_owned();
         base.set_path(if path.is_empty() { "/v1.0" } else { &path });
-        Self { http, base, page_size: PAGE_SIZE, offset: Arc::default() }
+        Self {
+            http,
+            base,
+            page_size: PAGE_SIZE,
+            offset: Arc::default(),
+        }
     }
 
     /// Sets how many rows a delta page may hold, at most.
@@ -163,7 +177,10 @@ impl GraphClient {
     ) -> Result<DeltaPage, GraphError> {
         let at = |t: DateTime<Utc>| t.to_rfc3339_opts(SecondsFormat::Secs, true);
         let window = [("startDateTime", at(start)), ("endDateTime", at(end))];
-        let query: Vec<_> = window.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let query: Vec<_> = window
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let url = self.url(&["me", "calendarView", "delta"], &query)?;
         self.delta_page(token, url).await
     }
@@ -180,9 +197,12 @@ impl GraphClient {
             return Err(GraphError::ResyncRequired);
         }
         match self.delta_page(token, url).await {
-            Err(GraphError::NotFound | GraphError::Invalid { status: 400 | 404, .. }) => {
-                Err(GraphError::ResyncRequired)
-            }
+            Err(
+                GraphError::NotFound
+                | GraphError::Invalid {
+                    status: 400 | 404, ..
+                },
+            ) => Err(GraphError::ResyncRequired),
             other => other,
         }
     }
@@ -204,7 +224,11 @@ impl GraphClient {
     ///
     /// # Errors
     /// See [`GraphError`].
-    pub async fn find_by_ical_uid(&self, token: &SecretString, uid: &str) -> Result<Vec<WireEvent>, GraphError> {
+    pub async fn find_by_ical_uid(
+        &self,
+        token: &SecretString,
+        uid: &str,
+    ) -> Result<Vec<WireEvent>, GraphError> {
         self.find(token, &format!("iCalUId eq '{}'", quoted(uid))).await
     }
 
@@ -226,7 +250,10 @@ impl GraphClient {
     /// [`GraphError::DuplicateTransaction`] if the id was used for another content.
     pub async fn create_event(&self, token: &SecretString, body: &Value) -> Result<WireEvent, GraphError> {
         let url = self.url(&["me", "events"], &[])?;
-        let call = Call { body: Some(body.clone()), ..Call::new(Method::POST, url, "/me/events") };
+        let call = Call {
+            body: Some(body.clone()),
+            ..Call::new(Method::POST, url, "/me/events")
+        };
         read(&call.method, &self.send(token, &call).await?)
     }
 
@@ -258,7 +285,10 @@ impl GraphClient {
     /// See [`GraphError`]; that it is gone already is none.
     pub async fn delete_event(&self, token: &SecretString, id: &str) -> Result<Deleted, GraphError> {
         let url = self.url(&["me", "events", id], &[])?;
-        match self.send(token, &Call::new(Method::DELETE, url, "/me/events/{id}")).await {
+        match self
+            .send(token, &Call::new(Method::DELETE, url, "/me/events/{id}"))
+            .await
+        {
             Ok(_) => Ok(Deleted::Done),
             Err(GraphError::NotFound) => Ok(Deleted::Gone),
             Err(error) => Err(error),
@@ -282,7 +312,15 @@ impl GraphClient {
         let (action, template) = action(answer)?;
         let url = self.url(&["me", "events", id, action], &[])?;
         let body = Some(respond_body(comment, send_response));
-        self.send(token, &Call { body, ..Call::new(Method::POST, url, template) }).await.map(|_| ())
+        self.send(
+            token,
+            &Call {
+                body,
+                ..Call::new(Method::POST, url, template)
+            },
+        )
+        .await
+        .map(|_| ())
     }
 
     /// Carries out up to [`BATCH_LIMIT`] writes that do not depend on each other, in any order. The outcomes are
@@ -296,7 +334,10 @@ impl GraphClient {
         items: Vec<BatchItem>,
     ) -> Result<Vec<Result<BatchReply, GraphError>>, GraphError> {
         if items.len() > BATCH_LIMIT {
-            return Err(GraphError::ours("BatchTooLarge", "more than 20 writes in one batch"));
+            return Err(GraphError::ours(
+                "BatchTooLarge",
+                "more than 20 writes in one batch",
+            ));
         }
         if items.is_empty() {
             return Ok(Vec::new());
@@ -311,27 +352,54 @@ impl GraphClient {
         }
         if !requests.is_empty() {
             let body = Some(json!({ "requests": requests }));
-            let call = Call { body, ..Call::new(Method::POST, self.url(&["$batch"], &[])?, "/$batch") };
+            let call = Call {
+                body,
+                ..Call::new(Method::POST, self.url(&["$batch"], &[])?, "/$batch")
+            };
             let replies: BatchReplies = read(&call.method, &self.send(token, &call).await?)?;
             for reply in replies.responses {
-                let Some(index) = reply.id.parse::<usize>().ok().filter(|i| *i < items.len()) else { continue };
+                let Some(index) = reply.id.parse::<usize>().ok().filter(|i| *i < items.len()) else {
+                    continue;
+                };
                 outcomes[index] = Some(reply.outcome(&items[index]));
             }
         }
-        let lost = || Err(GraphError::Transient { outcome_unknown: true, retry_after: None, reason: "no reply in the batch".into() });
-        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(lost)).collect())
+        let lost = || {
+            Err(GraphError::Transient {
+                outcome_unknown: true,
+                retry_after: None,
+                reason: "no reply in the batch".into(),
+            })
+        };
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(lost))
+            .collect())
     }
 
     fn batch_request(&self, index: usize, item: &BatchItem) -> Result<Value, GraphError> {
         let (method, path, body, if_match) = match item {
             BatchItem::Create { body } => ("POST", vec!["me", "events"], Some(body.clone()), None),
-            BatchItem::Update { id, body, if_match } => {
-                ("PATCH", vec!["me", "events", id], Some(body.clone()), if_match.as_deref())
-            }
+            BatchItem::Update { id, body, if_match } => (
+                "PATCH",
+                vec!["me", "events", id],
+                Some(body.clone()),
+                if_match.as_deref(),
+            ),
             BatchItem::Delete { id } => ("DELETE", vec!["me", "events", id], None, None),
-            BatchItem::Respond { id, answer, comment, send_response } => {
+            BatchItem::Respond {
+                id,
+                answer,
+                comment,
+                send_response,
+            } => {
                 let body = respond_body(comment.as_deref(), *send_response);
-                ("POST", vec!["me", "events", id, action(*answer)?.0], Some(body), None)
+                (
+                    "POST",
+                    vec!["me", "events", id, action(*answer)?.0],
+                    Some(body),
+                    None,
+                )
             }
         };
         let url = self.url(&path, &[])?;
@@ -359,25 +427,37 @@ impl GraphClient {
     async fn delta_page(&self, token: &SecretString, url: Url) -> Result<DeltaPage, GraphError> {
         // The token in the link remembers the window, but no header: each page is asked for in full.
         let prefer = format!("{PREFERRED}, odata.maxpagesize={}", self.page_size);
-        let call = Call { prefer, ..Call::new(Method::GET, url, "/me/calendarView/delta") };
+        let call = Call {
+            prefer,
+            ..Call::new(Method::GET, url, "/me/calendarView/delta")
+        };
         let page: RawPage = self.read_again(token, &call).await?;
         let next = match (page.next_link, page.delta_link) {
             (Some(link), _) => Next::Page(link),
             (None, Some(link)) => Next::Round(link),
             (None, None) => return Err(unreadable(&call.method)),
         };
-        Ok(DeltaPage { rows: page.value.into_iter().map(DeltaRow::read).collect(), next })
+        Ok(DeltaPage {
+            rows: page.value.into_iter().map(DeltaRow::read).collect(),
+            next,
+        })
     }
 
     fn is_ours(&self, url: &Url) -> bool {
-        let inside = url.path().strip_prefix(self.base.path()).is_some_and(|rest| rest.starts_with('/'));
+        let inside = url
+            .path()
+            .strip_prefix(self.base.path())
+            .is_some_and(|rest| rest.starts_with('/'));
         url.origin() == self.base.origin() && url.origin().is_tuple() && inside && url.username().is_empty()
     }
 
     /// Ids become path segments of their own, whatever is in them.
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, GraphError> {
         if path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
-            return Err(GraphError::ours("BadId", "an id that cannot be part of an address"));
+            return Err(GraphError::ours(
+                "BadId",
+                "an id that cannot be part of an address",
+            ));
         }
         let mut url = self.base.clone();
         let Ok(mut segments) = url.path_segments_mut() else {
@@ -394,19 +474,33 @@ impl GraphClient {
         Ok(url)
     }
 
-    async fn get<T: DeserializeOwned>(&self, token: &SecretString, url: Url, template: &'static str) -> Result<T, GraphError> {
-        self.read_again(token, &Call::new(Method::GET, url, template)).await
+    async fn get<T: DeserializeOwned>(
+        &self,
+        token: &SecretString,
+        url: Url,
+        template: &'static str,
+    ) -> Result<T, GraphError> {
+        self.read_again(token, &Call::new(Method::GET, url, template))
+            .await
     }
 
     /// A read, three times at most.
-    async fn read_again<T: DeserializeOwned>(&self, token: &SecretString, call: &Call) -> Result<T, GraphError> {
+    async fn read_again<T: DeserializeOwned>(
+        &self,
+        token: &SecretString,
+        call: &Call,
+    ) -> Result<T, GraphError> {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(300))
             .with_max_delay(LONGEST_WAIT)
             .with_max_times(2)
             .with_jitter();
         let once = || async {
-            match self.send(token, call).await.and_then(|reply| read(&call.method, &reply)) {
+            match self
+                .send(token, call)
+                .await
+                .and_then(|reply| read(&call.method, &reply))
+            {
                 // Graph has been seen to answer plain reads so; nothing was changed that could conflict.
                 Err(GraphError::Conflict) => Err(GraphError::Transient {
                     outcome_unknown: false,
@@ -496,7 +590,14 @@ impl GraphClient {
 
 impl Call {
     fn new(method: Method, url: Url, template: &'static str) -> Self {
-        Self { method, url, template, prefer: PREFERRED.to_owned(), if_match: None, body: None }
+        Self {
+            method,
+            url,
+            template,
+            prefer: PREFERRED.to_owned(),
+            if_match: None,
+            body: None,
+        }
     }
 }
 
@@ -557,7 +658,11 @@ impl RawBatchReply {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        let (_, value) = self.headers.as_ref()?.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+        let (_, value) = self
+            .headers
+            .as_ref()?
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
         let seconds = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
         Some(Duration::from_secs(seconds))
     }
@@ -578,13 +683,19 @@ fn read<T: DeserializeOwned>(method: &Method, reply: &Reply) -> Result<T, GraphE
 }
 
 fn code_of(body: &Value) -> &str {
-    body.pointer("/error/code").and_then(Value::as_str).unwrap_or_default()
+    body.pointer("/error/code")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// The error of a reply that is not 2xx (pages *errors*, *throttling*; the shape of `error` varies).
 fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &Value) -> GraphError {
     let code = code_of(body).to_owned();
-    let message = body.pointer("/error/message").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let message = body
+        .pointer("/error/message")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     let no_mailbox = [
         "MailboxNotEnabledForRESTAPI",
         "MailboxNotSupportedForRESTAPI",
@@ -597,14 +708,19 @@ fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &V
     }
     match (status, code.as_str()) {
         (400 | 409, "ErrorDuplicateTransactionId") => {
-            let existing = ["/error/@event.existingEventId", "/error/innerError/@event.existingEventId"]
-                .iter()
-                .find_map(|path| body.pointer(path)?.as_str())
-                .filter(|id| !id.is_empty())
-                .map(str::to_owned);
+            let existing = [
+                "/error/@event.existingEventId",
+                "/error/innerError/@event.existingEventId",
+            ]
+            .iter()
+            .find_map(|path| body.pointer(path)?.as_str())
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned);
             GraphError::DuplicateTransaction { existing }
         }
-        (_, "SyncStateNotFound" | "resyncRequired" | "SyncStateInvalid") | (410, _) => GraphError::ResyncRequired,
+        (_, "SyncStateNotFound" | "resyncRequired" | "SyncStateInvalid") | (410, _) => {
+            GraphError::ResyncRequired
+        }
         (401, _) => GraphError::Unauthorized,
         (403, _) => GraphError::Forbidden { code },
         (404, _) => GraphError::NotFound,
@@ -615,7 +731,11 @@ fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &V
             retry_after,
             reason: format!("{status} {code}").trim_end().to_owned(),
         },
-        _ => GraphError::Invalid { status, code, message },
+        _ => GraphError::Invalid {
+            status,
+            code,
+            message,
+        },
     }
 }
 

@@ -41,7 +41,11 @@ pub enum GraphError {
     },
     /// Refused for good: another 4xx. Repeating it unchanged is no use.
     #[error("Microsoft refused this ({status} {code})")]
-    Invalid { status: u16, code: String, message: String },
+    Invalid {
+        status: u16,
+        code: String,
+        message: String,
+    },
     /// The account has no mailbox that Graph can reach (no Exchange Online licence, or a mailbox on premises).
     #[error("the account has no Outlook mailbox")]
     MailboxMissing,
@@ -55,7 +59,13 @@ impl GraphError {
 
     /// Whether a write that failed so may have been carried out all the same.
     pub fn outcome_unknown(&self) -> bool {
-        matches!(self, Self::Transient { outcome_unknown: true, .. })
+        matches!(
+            self,
+            Self::Transient {
+                outcome_unknown: true,
+                ..
+            }
+        )
     }
 
     /// How long Microsoft asks to wait.
@@ -67,6 +77,10 @@ impl GraphError {
     }
 
     pub(super) fn ours(code: &str, message: &str) -> Self {
-        Self::Invalid { status: 0, code: code.to_owned(), message: message.to_owned() }
+        Self::Invalid {
+            status: 0,
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
     }
 }

@@ -15,8 +15,8 @@ use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
     RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -26,7 +26,13 @@ use url::Url;
 /// Microsoft's own address.
 pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
 /// What is asked for. `offline_access` brings the refresh token, `openid` and `profile` the identity.
-pub const SCOPES: [&str; 5] = ["openid", "profile", "offline_access", "User.Read", "Calendars.ReadWrite"];
+pub const SCOPES: [&str; 5] = [
+    "openid",
+    "profile",
+    "offline_access",
+    "User.Read",
+    "Calendars.ReadWrite",
+];
 
 /// How far the two clocks may be apart.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
@@ -130,7 +136,10 @@ pub enum LoginError {
     NeedsLogin { message: String },
     /// The network, or a failure of Microsoft's own. The old refresh token is still good.
     #[error("Microsoft's sign-in could not be reached or failed: {message}")]
-    Temporary { retry_after: Option<Duration>, message: String },
+    Temporary {
+        retry_after: Option<Duration>,
+        message: String,
+    },
     /// Refused for another reason, `error` being the protocol's word for it. Repeating it is no use.
     #[error("Microsoft refuses the sign-in ({error}): {message}")]
     Refused { error: String, message: String },
@@ -144,14 +153,30 @@ impl LoginError {
         match error {
             "invalid_client" | "unauthorized_client" => {
                 let id_is_meant = error == "unauthorized_client"
-                    || ["AADSTS700016", "AADSTS90013", "AADSTS900144"].iter().any(|n| message.contains(n));
-                let setting = if id_is_meant { Setting::ClientId } else { Setting::ClientSecret };
+                    || ["AADSTS700016", "AADSTS90013", "AADSTS900144"]
+                        .iter()
+                        .any(|n| message.contains(n));
+                let setting = if id_is_meant {
+                    Setting::ClientId
+                } else {
+                    Setting::ClientSecret
+                };
                 Self::AdminProblem { setting, message }
             }
-            "invalid_grant" | "interaction_required" | "login_required" | "consent_required"
-            | "account_selection_required" | "access_denied" => Self::NeedsLogin { message },
-            "temporarily_unavailable" | "server_error" => Self::Temporary { retry_after: None, message },
-            _ => Self::Refused { error: error.chars().take(60).collect(), message },
+            "invalid_grant"
+            | "interaction_required"
+            | "login_required"
+            | "consent_required"
+            | "account_selection_required"
+            | "access_denied" => Self::NeedsLogin { message },
+            "temporarily_unavailable" | "server_error" => Self::Temporary {
+                retry_after: None,
+                message,
+            },
+            _ => Self::Refused {
+                error: error.chars().take(60).collect(),
+                message,
+            },
         }
     }
 }
@@ -174,7 +199,11 @@ impl LoginClient {
     /// `authority` is the host ([`LOGIN_URL`]), `tenant` a GUID, a domain, or `common`, `organizations`,
     /// `consumers`.
     pub fn new(http: reqwest::Client, authority: Url, tenant: &str) -> Self {
-        Self { http, authority, tenant: tenant.to_owned() }
+        Self {
+            http,
+            authority,
+            tenant: tenant.to_owned(),
+        }
     }
 
     /// Where to send the person who is to sign in.
@@ -220,7 +249,10 @@ impl LoginClient {
         now: DateTime<Utc>,
     ) -> Result<Tokens, LoginError> {
         let redirect = RedirectUrl::new(app.redirect_uri.to_owned()).map_err(|_| bad_redirect())?;
-        let client = self.client(app.client_id)?.set_redirect_uri(redirect).set_client_secret(secret_of(app));
+        let client = self
+            .client(app.client_id)?
+            .set_redirect_uri(redirect)
+            .set_client_secret(secret_of(app));
         let exchange = Exchange::new(&self.http);
         let reply = client
             .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
@@ -293,9 +325,16 @@ impl LoginClient {
         let lifetime = TimeDelta::from_std(reply.expires_in().unwrap_or(LIFETIME)).unwrap_or_default();
         Ok(Tokens {
             access: SecretString::from(reply.access_token().secret().clone()),
-            refresh: reply.refresh_token().map(|t| SecretString::from(t.secret().clone())),
+            refresh: reply
+                .refresh_token()
+                .map(|t| SecretString::from(t.secret().clone())),
             expires_at: now.checked_add_signed(lifetime).unwrap_or(now),
-            scope: reply.scopes().into_iter().flatten().map(|s| s.as_str().to_owned()).collect(),
+            scope: reply
+                .scopes()
+                .into_iter()
+                .flatten()
+                .map(|s| s.as_str().to_owned())
+                .collect(),
             identity,
         })
     }
@@ -319,14 +358,19 @@ impl LoginClient {
             .ok()
             .and_then(|json| serde_json::from_slice(&json).ok())
             .ok_or_else(|| refused("cannot be read"))?;
-        let issuer = format!("{}/{}/v2.0", self.authority.as_str().trim_end_matches('/'), claims.tid);
+        let issuer = format!(
+            "{}/{}/v2.0",
+            self.authority.as_str().trim_end_matches('/'),
+            claims.tid
+        );
         if claims.aud != client_id {
             return Err(refused("is for another app"));
         }
         if claims.tid.is_empty() || claims.oid.is_empty() {
             return Err(refused("names nobody"));
         }
-        if claims.iss != issuer || (uuid::Uuid::parse_str(&self.tenant).is_ok() && self.tenant != claims.tid) {
+        if claims.iss != issuer || (uuid::Uuid::parse_str(&self.tenant).is_ok() && self.tenant != claims.tid)
+        {
             return Err(refused("is from another tenant"));
         }
         if nonce.is_some_and(|nonce| claims.nonce.as_deref() != Some(nonce)) {
@@ -335,7 +379,12 @@ impl LoginClient {
         if claims.exp <= (now - CLOCK_SKEW).timestamp() {
             return Err(refused("has expired"));
         }
-        Ok(Identity { tid: claims.tid, oid: claims.oid, username: claims.preferred_username, name: claims.name })
+        Ok(Identity {
+            tid: claims.tid,
+            oid: claims.oid,
+            username: claims.preferred_username,
+            name: claims.name,
+        })
     }
 }
 
@@ -423,7 +472,10 @@ impl<'c> oauth2::AsyncHttpClient<'c> for Exchange<'_> {
 
 impl<'a> Exchange<'a> {
     fn new(http: &'a reqwest::Client) -> Self {
-        Self { http, seen: Mutex::new(None) }
+        Self {
+            http,
+            seen: Mutex::new(None),
+        }
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
@@ -431,7 +483,10 @@ impl<'a> Exchange<'a> {
         let seconds = response.headers().get(reqwest::header::RETRY_AFTER);
         let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         if let Ok(mut seen) = self.seen.lock() {
-            *seen = Some(Seen { status: response.status().as_u16(), retry_after: seconds.map(Duration::from_secs) });
+            *seen = Some(Seen {
+                status: response.status().as_u16(),
+                retry_after: seconds.map(Duration::from_secs),
+            });
         }
         let mut reply = HttpResponse::new(Vec::new());
         *reply.status_mut() = response.status();
@@ -448,7 +503,10 @@ impl<'a> Exchange<'a> {
         let seen = self.seen.lock().ok().and_then(|seen| *seen);
         let (status, retry_after) = seen.map_or((0, None), |seen| (seen.status, seen.retry_after));
         if status == 429 || status >= 500 {
-            return LoginError::Temporary { retry_after, message: format!("status {status}") };
+            return LoginError::Temporary {
+                retry_after,
+                message: format!("status {status}"),
+            };
         }
         match error {
             RequestTokenError::ServerResponse(response) => {
@@ -463,13 +521,15 @@ impl<'a> Exchange<'a> {
                     other => other,
                 }
             }
-            RequestTokenError::Request(failure) => {
-                LoginError::Temporary { retry_after, message: failure.to_string() }
-            }
+            RequestTokenError::Request(failure) => LoginError::Temporary {
+                retry_after,
+                message: failure.to_string(),
+            },
             // What came is not the protocol: a proxy's page, a captive portal. Its body may hold anything.
-            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                LoginError::Temporary { retry_after, message: format!("status {status} with an unreadable reply") }
-            }
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => LoginError::Temporary {
+                retry_after,
+                message: format!("status {status} with an unreadable reply"),
+            },
         }
     }
 }

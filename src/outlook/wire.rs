@@ -184,7 +184,8 @@ impl WireEvent {
     /// Our link uuid, if the event was made by us and the property was expanded (delta never does).
     pub fn link(&self) -> Option<Uuid> {
         let ours = |p: &&ExtendedProperty| {
-            p.id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(LINK_PROPERTY))
+            p.id.as_deref()
+                .is_some_and(|id| id.eq_ignore_ascii_case(LINK_PROPERTY))
         };
         let property = self.single_value_extended_properties.iter().find(ours)?;
         Uuid::parse_str(property.value.as_deref()?.trim()).ok()
@@ -200,7 +201,10 @@ impl WireEvent {
     pub fn is_recurring(&self) -> bool {
         self.series_master_id.is_some()
             || self.recurrence.is_some()
-            || matches!(self.kind, Some(EventKind::Occurrence | EventKind::Exception | EventKind::SeriesMaster))
+            || matches!(
+                self.kind,
+                Some(EventKind::Occurrence | EventKind::Exception | EventKind::SeriesMaster)
+            )
     }
 
     /// What the mailbox's own user has answered; `None` for the organizer, and where nothing is said.
@@ -213,13 +217,20 @@ impl WireEvent {
     pub fn organizer_person(&self) -> Option<Person> {
         let mailbox = &self.organizer.as_ref()?.email_address;
         let address = Address::parse(mailbox.address.as_deref()?)?;
-        Some(Person { name: mailbox.name.clone().unwrap_or_default(), address })
+        Some(Person {
+            name: mailbox.name.clone().unwrap_or_default(),
+            address,
+        })
     }
 
     /// The join link of a meeting that Outlook itself holds online.
     pub fn own_join_url(&self) -> Option<&str> {
         let meeting = self.online_meeting.as_ref().and_then(|m| m.join_url.as_deref());
-        [meeting, self.online_meeting_url.as_deref()].into_iter().flatten().map(str::trim).find(|u| !u.is_empty())
+        [meeting, self.online_meeting_url.as_deref()]
+            .into_iter()
+            .flatten()
+            .map(str::trim)
+            .find(|u| !u.is_empty())
     }
 
     /// The attendees that cannot be told apart by a mail address, whom [`to_event`] leaves out.
@@ -231,14 +242,27 @@ impl WireEvent {
     }
 
     fn html(&self) -> String {
-        let Some(body) = &self.body else { return String::new() };
+        let Some(body) = &self.body else {
+            return String::new();
+        };
         let content = body.content.clone().unwrap_or_default();
-        let is_text = body.content_type.as_deref().is_some_and(|t| t.eq_ignore_ascii_case("text"));
-        if is_text { body::from_text(&content) } else { content }
+        let is_text = body
+            .content_type
+            .as_deref()
+            .is_some_and(|t| t.eq_ignore_ascii_case("text"));
+        if is_text {
+            body::from_text(&content)
+        } else {
+            content
+        }
     }
 
     fn place(&self) -> &str {
-        self.location.as_ref().and_then(|l| l.display_name.as_deref()).unwrap_or_default().trim()
+        self.location
+            .as_ref()
+            .and_then(|l| l.display_name.as_deref())
+            .unwrap_or_default()
+            .trim()
     }
 
     /// The zone the event was written in, by its IANA name. UTC where Graph names none that has fixed rules.
@@ -270,21 +294,38 @@ pub enum DeltaRow {
 impl DeltaRow {
     /// Reads one element of the page's `value`.
     pub fn read(row: Value) -> Self {
-        let id = row.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned);
+        let id = row
+            .get("id")
+            .and_then(Value::as_str)
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned);
         if let Some(removed) = row.get("@removed") {
-            let reason = removed.get("reason").and_then(Value::as_str).unwrap_or("deleted").to_owned();
+            let reason = removed
+                .get("reason")
+                .and_then(Value::as_str)
+                .unwrap_or("deleted")
+                .to_owned();
             return match id {
                 Some(id) => Self::Removed { id, reason },
-                None => Self::Unreadable { id, problem: "a removed row without id".to_owned() },
+                None => Self::Unreadable {
+                    id,
+                    problem: "a removed row without id".to_owned(),
+                },
             };
         }
         if id.is_none() {
-            return Self::Unreadable { id, problem: "a row without id".to_owned() };
+            return Self::Unreadable {
+                id,
+                problem: "a row without id".to_owned(),
+            };
         }
         match serde_json::from_value(row) {
             Ok(event) => Self::Event(Box::new(event)),
             // Only where and what kind: the value itself may be somebody's data.
-            Err(error) => Self::Unreadable { id, problem: format!("not an event ({:?})", error.classify()) },
+            Err(error) => Self::Unreadable {
+                id,
+                problem: format!("not an event ({:?})", error.classify()),
+            },
         }
     }
 }
@@ -312,7 +353,9 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
     let mut attendees = BTreeMap::new();
     for attendee in &wire.attendees {
         let mailbox = &attendee.email_address;
-        let Some(address) = mailbox.address.as_deref().and_then(Address::parse) else { continue };
+        let Some(address) = mailbox.address.as_deref().and_then(Address::parse) else {
+            continue;
+        };
         if organizer.as_ref().is_some_and(|o| o.address == address) {
             continue;
         }
@@ -399,9 +442,15 @@ fn naive(text: &str) -> Option<NaiveDateTime> {
 fn time(wire: &WireEvent) -> Result<Time, Unreadable> {
     if wire.is_all_day == Some(true) {
         let day = |moment: &Option<DateTimeTimeZone>, which| {
-            let text = moment.as_ref().and_then(|m| m.date_time.as_deref()).ok_or(Unreadable::NoTime(which))?;
+            let text = moment
+                .as_ref()
+                .and_then(|m| m.date_time.as_deref())
+                .ok_or(Unreadable::NoTime(which))?;
             let local = naive(text).or_else(|| Some(DateTime::parse_from_rfc3339(text).ok()?.naive_local()));
-            let local = local.ok_or_else(|| Unreadable::BadTime { which, value: text.to_owned() })?;
+            let local = local.ok_or_else(|| Unreadable::BadTime {
+                which,
+                value: text.to_owned(),
+            })?;
             Ok(local.date())
         };
         let start = day(&wire.start, "start")?;
@@ -418,18 +467,29 @@ fn time(wire: &WireEvent) -> Result<Time, Unreadable> {
     if end < start {
         return Err(Unreadable::EndsBeforeStart);
     }
-    Ok(Time::Timed { start, end, zone: wire.zone().name().to_owned() })
+    Ok(Time::Timed {
+        start,
+        end,
+        zone: wire.zone().name().to_owned(),
+    })
 }
 
 fn instant(moment: Option<&DateTimeTimeZone>, which: &'static str) -> Result<DateTime<Utc>, Unreadable> {
-    let text = moment.and_then(|m| m.date_time.as_deref()).ok_or(Unreadable::NoTime(which))?;
+    let text = moment
+        .and_then(|m| m.date_time.as_deref())
+        .ok_or(Unreadable::NoTime(which))?;
     if let Ok(pinned) = DateTime::parse_from_rfc3339(text) {
         return Ok(pinned.to_utc());
     }
-    let local = naive(text).ok_or_else(|| Unreadable::BadTime { which, value: text.to_owned() })?;
+    let local = naive(text).ok_or_else(|| Unreadable::BadTime {
+        which,
+        value: text.to_owned(),
+    })?;
     let zone = moment.and_then(|m| m.time_zone.as_deref()).unwrap_or("UTC");
-    let tz = timezone::iana(zone)
-        .ok_or_else(|| Unreadable::UnknownZone { which, zone: zone.chars().take(80).collect() })?;
+    let tz = timezone::iana(zone).ok_or_else(|| Unreadable::UnknownZone {
+        which,
+        zone: zone.chars().take(80).collect(),
+    })?;
     Ok(timezone::to_utc(local, tz))
 }
 
@@ -447,7 +507,10 @@ pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
     let mut out = Map::new();
     out.insert("subject".into(), json!(event.title));
     out.insert("body".into(), html_body(&event.body));
-    out.insert("location".into(), json!({ "displayName": place_to_write(event, None) }));
+    out.insert(
+        "location".into(),
+        json!({ "displayName": place_to_write(event, None) }),
+    );
     write_time(&mut out, &event.time, chrono_tz::Tz::UTC);
     out.insert("sensitivity".into(), json!(sensitivity(event.privacy)));
     out.insert("showAs".into(), json!(free_busy(event.show_as)));
@@ -485,7 +548,10 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
             Group::Body => {
                 let outlook = now.html();
                 if !body::same_meaning(&event.body, &outlook) {
-                    out.insert("body".into(), html_body(&body::with_teams_block(&event.body, &outlook)));
+                    out.insert(
+                        "body".into(),
+                        html_body(&body::with_teams_block(&event.body, &outlook)),
+                    );
                 }
             }
             Group::Location | Group::Video => {
@@ -496,7 +562,8 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
             }
             Group::Time => write_time(&mut out, &event.time, now.zone()),
             Group::Privacy => {
-                let hidden = event.privacy == Privacy::Normal && now.sensitivity.as_deref() == Some("personal");
+                let hidden =
+                    event.privacy == Privacy::Normal && now.sensitivity.as_deref() == Some("personal");
                 if !hidden {
                     out.insert("sensitivity".into(), json!(sensitivity(event.privacy)));
                 }
@@ -549,19 +616,24 @@ fn write_reminder(out: &mut Map<String, Value>, reminder: Option<i32>) {
 }
 
 fn write_time(out: &mut Map<String, Value>, time: &Time, fallback: chrono_tz::Tz) {
-    let moment = |local: NaiveDateTime, tz: chrono_tz::Tz| {
-        json!({ "dateTime": local.format("%Y-%m-%dT%H:%M:%S").to_string(), "timeZone": tz.name() })
-    };
+    let moment = |local: NaiveDateTime, tz: chrono_tz::Tz| json!({ "dateTime": local.format("%Y-%m-%dT%H:%M:%S").to_string(), "timeZone": tz.name() });
     let (start, end) = match time {
         Time::AllDay { start, end } => {
             let midnight = |day: &chrono::NaiveDate| day.and_time(chrono::NaiveTime::MIN);
-            (moment(midnight(start), chrono_tz::Tz::UTC), moment(midnight(end), chrono_tz::Tz::UTC))
+            (
+                moment(midnight(start), chrono_tz::Tz::UTC),
+                moment(midnight(end), chrono_tz::Tz::UTC),
+            )
         }
         Time::Timed { start, end, zone } => {
             let tz = timezone::iana(zone).filter(|tz| !is_utc(*tz)).unwrap_or(fallback);
             let local = |at: &DateTime<Utc>| at.with_timezone(&tz).naive_local();
             // The second of two equal hours in autumn cannot be said in local time.
-            let sayable = |at: &DateTime<Utc>| tz.from_local_datetime(&local(at)).earliest().is_some_and(|e| e == *at);
+            let sayable = |at: &DateTime<Utc>| {
+                tz.from_local_datetime(&local(at))
+                    .earliest()
+                    .is_some_and(|e| e == *at)
+            };
             if sayable(start) && sayable(end) {
                 (moment(local(start), tz), moment(local(end), tz))
             } else {
@@ -577,7 +649,17 @@ fn write_time(out: &mut Map<String, Value>, time: &Time, fallback: chrono_tz::Tz
 
 fn is_utc(tz: chrono_tz::Tz) -> bool {
     use chrono_tz::Tz;
-    matches!(tz, Tz::UTC | Tz::UCT | Tz::Zulu | Tz::Universal | Tz::Etc__UTC | Tz::Etc__UCT | Tz::Etc__Zulu | Tz::Etc__Universal)
+    matches!(
+        tz,
+        Tz::UTC
+            | Tz::UCT
+            | Tz::Zulu
+            | Tz::Universal
+            | Tz::Etc__UTC
+            | Tz::Etc__UCT
+            | Tz::Etc__Zulu
+            | Tz::Etc__Universal
+    )
 }
 
 fn new_attendee(address: &Address, attendee: &Attendee) -> Value {
@@ -586,19 +668,30 @@ fn new_attendee(address: &Address, attendee: &Attendee) -> Value {
         AttendeeKind::Optional => "optional",
         AttendeeKind::Resource => "resource",
     };
-    let name = if attendee.name.trim().is_empty() { address.as_str() } else { attendee.name.as_str() };
+    let name = if attendee.name.trim().is_empty() {
+        address.as_str()
+    } else {
+        attendee.name.as_str()
+    };
     json!({ "type": kind, "emailAddress": { "name": name, "address": address.as_str() } })
 }
 
 fn attendees_to_write(event: &Event, now: &WireEvent) -> Value {
-    let organizer = now.organizer_person().or_else(|| event.organizer.clone()).map(|o| o.address);
+    let organizer = now
+        .organizer_person()
+        .or_else(|| event.organizer.clone())
+        .map(|o| o.address);
     let address_of = |a: &WireAttendee| a.email_address.address.as_deref().and_then(Address::parse);
     // Who is already there stays as Outlook has them; the order stays too.
     let mut out: Vec<Value> = Vec::new();
     for attendee in &now.attendees {
         let stays = match address_of(attendee) {
             Some(address) => organizer.as_ref() == Some(&address) || event.attendees.contains_key(&address),
-            None => attendee.email_address.address.as_deref().is_some_and(|a| !a.trim().is_empty()),
+            None => attendee
+                .email_address
+                .address
+                .as_deref()
+                .is_some_and(|a| !a.trim().is_empty()),
         };
         if stays {
             let kind = attendee.kind.as_deref().unwrap_or("required");
@@ -606,7 +699,10 @@ fn attendees_to_write(event: &Event, now: &WireEvent) -> Value {
         }
     }
     for (address, attendee) in &event.attendees {
-        let present = now.attendees.iter().any(|a| address_of(a).as_ref() == Some(address));
+        let present = now
+            .attendees
+            .iter()
+            .any(|a| address_of(a).as_ref() == Some(address));
         if !present && organizer.as_ref() != Some(address) {
             out.push(new_attendee(address, attendee));
         }
@@ -622,7 +718,10 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: 
 fn lenient_instant<'de, D: Deserializer<'de>>(d: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text = Option::<String>::deserialize(d)?;
     let never = DateTime::<Utc>::UNIX_EPOCH;
-    Ok(text.and_then(|t| DateTime::parse_from_rfc3339(&t).ok()).map(|t| t.to_utc()).filter(|t| *t > never))
+    Ok(text
+        .and_then(|t| DateTime::parse_from_rfc3339(&t).ok())
+        .map(|t| t.to_utc())
+        .filter(|t| *t > never))
 }
 
 #[cfg(test)]

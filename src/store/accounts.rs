@@ -85,7 +85,9 @@ impl SealedTokens {
         let place = |kind| token_place(kind, database_id, odoo_user_id);
         Ok(Self {
             access: sealer.seal(&place("access_token"), access)?,
-            refresh: refresh.map(|token| sealer.seal(&place("refresh_token"), token)).transpose()?,
+            refresh: refresh
+                .map(|token| sealer.seal(&place("refresh_token"), token))
+                .transpose()?,
             expires_at,
         })
     }
@@ -123,7 +125,12 @@ impl Account {
         self.open(sealer, "refresh_token", self.refresh_token.as_deref())
     }
 
-    fn open(&self, sealer: &Sealer, kind: &str, sealed: Option<&[u8]>) -> anyhow::Result<Option<SecretString>> {
+    fn open(
+        &self,
+        sealer: &Sealer,
+        kind: &str,
+        sealed: Option<&[u8]>,
+    ) -> anyhow::Result<Option<SecretString>> {
         let place = token_place(kind, self.database_id, self.odoo_user_id);
         sealed.map(|s| sealer.open(&place, s)).transpose()
     }
@@ -140,7 +147,11 @@ pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResul
 
 pub async fn of_user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> QueryResult<Option<Account>> {
     dsl::accounts
-        .filter(dsl::database_id.eq(database_id).and(dsl::odoo_user_id.eq(user_id)))
+        .filter(
+            dsl::database_id
+                .eq(database_id)
+                .and(dsl::odoo_user_id.eq(user_id)),
+        )
         .select(Account::as_select())
         .first(conn)
         .await
@@ -148,7 +159,11 @@ pub async fn of_user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> 
 }
 
 pub async fn by_id(conn: &mut Connection, id: i64) -> QueryResult<Account> {
-    dsl::accounts.find(id).select(Account::as_select()).first(conn).await
+    dsl::accounts
+        .find(id)
+        .select(Account::as_select())
+        .first(conn)
+        .await
 }
 
 /// Another user of the database whose account is this very mailbox.
@@ -198,10 +213,22 @@ pub async fn connect(
         dsl::failures.eq(0),
         dsl::next_run_at.eq(now),
     );
-    let begun = dsl::accounts.filter(dsl::database_id.eq(database_id).and(dsl::odoo_user_id.eq(user_id)));
-    diesel::update(begun.filter(dsl::object_id.eq(""))).set(dsl::connected_at.eq(now)).execute(conn).await?;
+    let begun = dsl::accounts.filter(
+        dsl::database_id
+            .eq(database_id)
+            .and(dsl::odoo_user_id.eq(user_id)),
+    );
+    diesel::update(begun.filter(dsl::object_id.eq("")))
+        .set(dsl::connected_at.eq(now))
+        .execute(conn)
+        .await?;
     diesel::insert_into(dsl::accounts)
-        .values((dsl::database_id.eq(database_id), dsl::odoo_user_id.eq(user_id), dsl::connected_at.eq(now), consent.clone()))
+        .values((
+            dsl::database_id.eq(database_id),
+            dsl::odoo_user_id.eq(user_id),
+            dsl::connected_at.eq(now),
+            consent.clone(),
+        ))
         .on_conflict((dsl::database_id, dsl::odoo_user_id))
         .do_update()
         .set(consent)
@@ -213,18 +240,27 @@ pub async fn connect(
 /// Stores refreshed tokens. The new refresh token is stored before the access token is used.
 pub async fn store_tokens(conn: &mut Connection, id: i64, tokens: &SealedTokens) -> QueryResult<()> {
     diesel::update(dsl::accounts.find(id))
-        .set((dsl::access_token.eq(Some(&tokens.access)), dsl::access_expires_at.eq(Some(tokens.expires_at))))
+        .set((
+            dsl::access_token.eq(Some(&tokens.access)),
+            dsl::access_expires_at.eq(Some(tokens.expires_at)),
+        ))
         .execute(conn)
         .await?;
     if let Some(refresh) = &tokens.refresh {
-        diesel::update(dsl::accounts.find(id)).set(dsl::refresh_token.eq(Some(refresh))).execute(conn).await?;
+        diesel::update(dsl::accounts.find(id))
+            .set(dsl::refresh_token.eq(Some(refresh)))
+            .execute(conn)
+            .await?;
     }
     Ok(())
 }
 
 /// Forgets an access token that Microsoft does not accept any more.
 pub async fn expire_access(conn: &mut Connection, id: i64) -> QueryResult<usize> {
-    diesel::update(dsl::accounts.find(id)).set(dsl::access_expires_at.eq(None::<DateTime<Utc>>)).execute(conn).await
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::access_expires_at.eq(None::<DateTime<Utc>>))
+        .execute(conn)
+        .await
 }
 
 /// Microsoft withdrew the consent, or an admin reset the account: the user must log in again.
@@ -242,7 +278,11 @@ pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryRe
 }
 
 /// Ends a reset: the account is disconnected, and at the next login everything begins anew.
-pub async fn forget_progress(conn: &mut Connection, id: i64, ignore_before: Option<DateTime<Utc>>) -> QueryResult<usize> {
+pub async fn forget_progress(
+    conn: &mut Connection,
+    id: i64,
+    ignore_before: Option<DateTime<Utc>>,
+) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set((
             dsl::delta_link.eq(None::<String>),
@@ -259,48 +299,80 @@ pub async fn forget_progress(conn: &mut Connection, id: i64, ignore_before: Opti
 }
 
 pub async fn set_resetting(conn: &mut Connection, id: i64, resetting: bool) -> QueryResult<usize> {
-    diesel::update(dsl::accounts.find(id)).set(dsl::resetting.eq(resetting)).execute(conn).await
-}
-
-/// Stopped by the user, or restarted.
-pub async fn set_state(conn: &mut Connection, id: i64, to: &str) -> QueryResult<usize> {
-    diesel::update(dsl::accounts.find(id)).set(dsl::state.eq(to)).execute(conn).await
-}
-
-/// A sentence shown to the user, while the account stays connected; `None`: all is well.
-pub async fn set_reason(conn: &mut Connection, id: i64, reason: Option<&str>) -> QueryResult<usize> {
-    diesel::update(dsl::accounts.find(id).filter(dsl::reason.is_distinct_from(reason)))
-        .set(dsl::reason.eq(reason))
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::resetting.eq(resetting))
         .execute(conn)
         .await
 }
 
+/// Stopped by the user, or restarted.
+pub async fn set_state(conn: &mut Connection, id: i64, to: &str) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::state.eq(to))
+        .execute(conn)
+        .await
+}
+
+/// A sentence shown to the user, while the account stays connected; `None`: all is well.
+pub async fn set_reason(conn: &mut Connection, id: i64, reason: Option<&str>) -> QueryResult<usize> {
+    diesel::update(
+        dsl::accounts
+            .find(id)
+            .filter(dsl::reason.is_distinct_from(reason)),
+    )
+    .set(dsl::reason.eq(reason))
+    .execute(conn)
+    .await
+}
+
 pub async fn set_existing(conn: &mut Connection, id: i64, to: &str) -> QueryResult<usize> {
-    diesel::update(dsl::accounts.find(id)).set(dsl::existing.eq(to)).execute(conn).await
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::existing.eq(to))
+        .execute(conn)
+        .await
 }
 
 /// Where the delta stands, stored together with the rows it brought.
 pub async fn set_delta(conn: &mut Connection, id: i64, link: Option<&str>) -> QueryResult<usize> {
-    diesel::update(dsl::accounts.find(id)).set(dsl::delta_link.eq(link)).execute(conn).await
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::delta_link.eq(link))
+        .execute(conn)
+        .await
 }
 
-pub async fn open_window(conn: &mut Connection, id: i64, start: DateTime<Utc>, end: DateTime<Utc>) -> QueryResult<usize> {
+pub async fn open_window(
+    conn: &mut Connection,
+    id: i64,
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
-        .set((dsl::window_start.eq(Some(start)), dsl::window_end.eq(Some(end)), dsl::delta_link.eq(None::<String>)))
+        .set((
+            dsl::window_start.eq(Some(start)),
+            dsl::window_end.eq(Some(end)),
+            dsl::delta_link.eq(None::<String>),
+        ))
         .execute(conn)
         .await
 }
 
 pub async fn set_pulled_once(conn: &mut Connection, id: i64) -> QueryResult<usize> {
-    diesel::update(dsl::accounts.find(id)).set(dsl::pulled_once.eq(true)).execute(conn).await
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::pulled_once.eq(true))
+        .execute(conn)
+        .await
 }
 
 /// Asks for a run as soon as a worker is free.
 pub async fn wake(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::update(dsl::accounts.filter(dsl::id.eq_any(ids)).filter(dsl::next_run_at.gt(now)))
-        .set(dsl::next_run_at.eq(now))
-        .execute(conn)
-        .await
+    diesel::update(
+        dsl::accounts
+            .filter(dsl::id.eq_any(ids))
+            .filter(dsl::next_run_at.gt(now)),
+    )
+    .set(dsl::next_run_at.eq(now))
+    .execute(conn)
+    .await
 }
 
 /// How long a lease lasts without being renewed.
@@ -313,7 +385,12 @@ struct Claimed {
 }
 
 /// Takes up to `limit` mailboxes that are due and that nobody works, until `now + LEASE`.
-pub async fn claim_due(conn: &mut Connection, owner: Uuid, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<i64>> {
+pub async fn claim_due(
+    conn: &mut Connection,
+    owner: Uuid,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<i64>> {
     let claimed: Vec<Claimed> = diesel::sql_query(
         "UPDATE accounts SET lease_owner = $1, lease_until = $3 WHERE id IN (
              SELECT a.id FROM accounts a JOIN databases d ON d.id = a.database_id
@@ -333,7 +410,12 @@ pub async fn claim_due(conn: &mut Connection, owner: Uuid, now: DateTime<Utc>, l
 }
 
 /// Keeps a lease; `false`: it was lost, and the worker must stop.
-pub async fn renew_lease(conn: &mut Connection, id: i64, owner: Uuid, now: DateTime<Utc>) -> QueryResult<bool> {
+pub async fn renew_lease(
+    conn: &mut Connection,
+    id: i64,
+    owner: Uuid,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
     let kept = diesel::update(dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner))))
         .set(dsl::lease_until.eq(Some(now + LEASE)))
         .execute(conn)
@@ -353,7 +435,10 @@ pub async fn release(
 ) -> QueryResult<()> {
     let target = dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner)));
     diesel::update(target)
-        .set((dsl::lease_owner.eq(None::<Uuid>), dsl::lease_until.eq(None::<DateTime<Utc>>)))
+        .set((
+            dsl::lease_owner.eq(None::<Uuid>),
+            dsl::lease_until.eq(None::<DateTime<Utc>>),
+        ))
         .execute(conn)
         .await?;
     match outcome {
@@ -364,7 +449,10 @@ pub async fn release(
                 .await?;
         }
         Outcome::Failed => {
-            diesel::update(dsl::accounts.find(id)).set(dsl::failures.eq(dsl::failures + 1)).execute(conn).await?;
+            diesel::update(dsl::accounts.find(id))
+                .set(dsl::failures.eq(dsl::failures + 1))
+                .execute(conn)
+                .await?;
         }
     }
     diesel::update(dsl::accounts.find(id).filter(dsl::next_run_at.le(started)))

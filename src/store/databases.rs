@@ -49,7 +49,10 @@ impl Database {
 
     /// Where Microsoft sends a user back to; must be registered there.
     pub fn redirect_uri(&self) -> String {
-        format!("{}/microsoft_account/authentication", self.base_url.trim_end_matches('/'))
+        format!(
+            "{}/microsoft_account/authentication",
+            self.base_url.trim_end_matches('/')
+        )
     }
 
     /// The opened client secret, if one is stored.
@@ -57,7 +60,10 @@ impl Database {
     /// # Errors
     /// When it cannot be opened.
     pub fn client_secret(&self, sealer: &Sealer) -> anyhow::Result<Option<SecretString>> {
-        self.client_secret.as_deref().map(|s| sealer.open(&client_secret_place(&self.uuid), s)).transpose()
+        self.client_secret
+            .as_deref()
+            .map(|s| sealer.open(&client_secret_place(&self.uuid), s))
+            .transpose()
     }
 
     /// The opened key that pokes are signed with.
@@ -106,16 +112,29 @@ pub async fn by_key(conn: &mut Connection, key_hash: &[u8]) -> QueryResult<Optio
 }
 
 pub async fn by_id(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
-    dsl::databases.find(id).select(Database::as_select()).first(conn).await
+    dsl::databases
+        .find(id)
+        .select(Database::as_select())
+        .first(conn)
+        .await
 }
 
 /// Reads a database and holds it until the transaction ends: one exchange at a time.
 pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
-    dsl::databases.find(id).select(Database::as_select()).for_update().first(conn).await
+    dsl::databases
+        .find(id)
+        .select(Database::as_select())
+        .for_update()
+        .first(conn)
+        .await
 }
 
 pub async fn all(conn: &mut Connection) -> QueryResult<Vec<Database>> {
-    dsl::databases.select(Database::as_select()).order(dsl::name).load(conn).await
+    dsl::databases
+        .select(Database::as_select())
+        .order(dsl::name)
+        .load(conn)
+        .await
 }
 
 pub async fn rotate_nonce(conn: &mut Connection, id: Uuid, next: &str, previous: &str) -> QueryResult<usize> {
@@ -126,7 +145,10 @@ pub async fn rotate_nonce(conn: &mut Connection, id: Uuid, next: &str, previous:
 }
 
 pub async fn quarantine(conn: &mut Connection, id: Uuid, reason: &str) -> QueryResult<usize> {
-    diesel::update(dsl::databases.find(id)).set(dsl::quarantined.eq(Some(reason))).execute(conn).await
+    diesel::update(dsl::databases.find(id))
+        .set(dsl::quarantined.eq(Some(reason)))
+        .execute(conn)
+        .await
 }
 
 /// What the settings page may change; `None` leaves a column as it is.
@@ -149,17 +171,31 @@ pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> 
     {
         return Ok(0);
     }
-    diesel::update(dsl::databases.find(id)).set(settings).execute(conn).await
-}
-
-pub async fn set_credentials_problem(conn: &mut Connection, id: Uuid, problem: Option<&str>) -> QueryResult<usize> {
-    diesel::update(dsl::databases.find(id).filter(dsl::credentials_problem.is_distinct_from(problem)))
-        .set(dsl::credentials_problem.eq(problem))
+    diesel::update(dsl::databases.find(id))
+        .set(settings)
         .execute(conn)
         .await
 }
 
+pub async fn set_credentials_problem(
+    conn: &mut Connection,
+    id: Uuid,
+    problem: Option<&str>,
+) -> QueryResult<usize> {
+    diesel::update(
+        dsl::databases
+            .find(id)
+            .filter(dsl::credentials_problem.is_distinct_from(problem)),
+    )
+    .set(dsl::credentials_problem.eq(problem))
+    .execute(conn)
+    .await
+}
+
 /// Forgets the key: no call is accepted any more. Accounts and links stay, for a later pairing.
 pub async fn unpair(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
-    diesel::update(dsl::databases.find(id)).set(dsl::key_hash.eq(None::<Vec<u8>>)).execute(conn).await
+    diesel::update(dsl::databases.find(id))
+        .set(dsl::key_hash.eq(None::<Vec<u8>>))
+        .execute(conn)
+        .await
 }

@@ -33,26 +33,43 @@ impl Embedded {
             "no Postgres was found on this machine: install the package 'postgresql', or set \
              OUTLOOK_BRIDGE_DATABASE_URL to a database of your own",
         )?;
-        let run_as = if Uid::effective().is_root() { Some(unprivileged_user()?) } else { None };
+        let run_as = if Uid::effective().is_root() {
+            Some(unprivileged_user()?)
+        } else {
+            None
+        };
         let home = data_dir.join("postgres");
         let sockets = socket_dir(&home);
         for dir in [&home, &sockets] {
             make_private_dir(dir, run_as)?;
         }
         let data = home.join("data");
-        let cluster = Self { bin, data, run_as, url: String::new() };
+        let cluster = Self {
+            bin,
+            data,
+            run_as,
+            url: String::new(),
+        };
         if !cluster.data.join("PG_VERSION").exists() {
             cluster.init().await?;
         }
         cluster.launch(&home.join("postgres.log"), &sockets).await?;
         let host = percent_encode(&sockets);
         cluster.create_database(&sockets).await?;
-        Ok(Self { url: format!("postgres://outlook_bridge@{host}/{DATABASE}"), ..cluster })
+        Ok(Self {
+            url: format!("postgres://outlook_bridge@{host}/{DATABASE}"),
+            ..cluster
+        })
     }
 
     /// Stops the cluster, letting transactions end.
     pub async fn stop(&self) {
-        let stopped = self.command("pg_ctl").args(["stop", "-m", "fast", "-w", "-D"]).arg(&self.data).status().await;
+        let stopped = self
+            .command("pg_ctl")
+            .args(["stop", "-m", "fast", "-w", "-D"])
+            .arg(&self.data)
+            .status()
+            .await;
         if !matches!(stopped, Ok(status) if status.success()) {
             tracing::warn!("the embedded Postgres did not stop cleanly");
         }
@@ -60,7 +77,11 @@ impl Embedded {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).current_dir("/");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .current_dir("/");
         if let Some((uid, gid)) = self.run_as {
             command.uid(uid.as_raw()).gid(gid.as_raw());
         }
@@ -70,24 +91,50 @@ impl Embedded {
     async fn init(&self) -> anyhow::Result<()> {
         tracing::info!(path = %self.data.display(), "creating the embedded Postgres cluster");
         let mut initdb = self.command("initdb");
-        initdb.args(["-U", "outlook_bridge", "-A", "trust", "-E", "UTF8", "--locale=C", "-D"]).arg(&self.data);
+        initdb
+            .args([
+                "-U",
+                "outlook_bridge",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "-D",
+            ])
+            .arg(&self.data);
         run(initdb, "initdb").await
     }
 
     async fn launch(&self, log: &Path, sockets: &Path) -> anyhow::Result<()> {
         let mut status = self.command("pg_ctl");
-        status.arg("status").arg("-D").arg(&self.data).stderr(Stdio::null());
+        status
+            .arg("status")
+            .arg("-D")
+            .arg(&self.data)
+            .stderr(Stdio::null());
         if status.status().await.is_ok_and(|s| s.success()) {
             return Ok(());
         }
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{}'", sockets.display());
+        let options = format!(
+            "-c listen_addresses='' -c unix_socket_directories='{}'",
+            sockets.display()
+        );
         let mut start = self.command("pg_ctl");
         // Postgres must outlive a Ctrl-C in our terminal: we stop it ourselves, after our last transaction.
-        start.process_group(0).args(["start", "-w", "-t", "60", "-o", &options, "-l"]).arg(log).arg("-D").arg(&self.data);
+        start
+            .process_group(0)
+            .args(["start", "-w", "-t", "60", "-o", &options, "-l"])
+            .arg(log)
+            .arg("-D")
+            .arg(&self.data);
         start.stderr(Stdio::null());
         let started = tokio::time::timeout(Duration::from_secs(90), start.status()).await;
         if !matches!(started, Ok(Ok(status)) if status.success()) {
-            bail!("the embedded Postgres did not start; its log is {}", log.display());
+            bail!(
+                "the embedded Postgres did not start; its log is {}",
+                log.display()
+            );
         }
         Ok(())
     }
@@ -100,27 +147,41 @@ impl Embedded {
             .arg("-h")
             .arg(sockets)
             .stdout(Stdio::piped());
-        let output = exists.output().await.context("asking the embedded Postgres for its databases")?;
+        let output = exists
+            .output()
+            .await
+            .context("asking the embedded Postgres for its databases")?;
         if output.stdout.starts_with(b"1") {
             return Ok(());
         }
         let mut create = self.command("createdb");
-        create.args(["-U", "outlook_bridge", "-h"]).arg(sockets).arg(DATABASE);
+        create
+            .args(["-U", "outlook_bridge", "-h"])
+            .arg(sockets)
+            .arg(DATABASE);
         run(create, "createdb").await
     }
 }
 
 async fn run(mut command: Command, name: &str) -> anyhow::Result<()> {
-    let output = command.output().await.with_context(|| format!("running {name}"))?;
+    let output = command
+        .output()
+        .await
+        .with_context(|| format!("running {name}"))?;
     if !output.status.success() {
-        bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "{name} failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }
 
 /// Looks for `initdb` on the PATH, then where Debian and Fedora keep it, newest version first.
 fn find_binaries() -> Option<PathBuf> {
-    let on_path = std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let on_path = std::env::var_os("PATH")
+        .into_iter()
+        .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -128,7 +189,10 @@ fn find_binaries() -> Option<PathBuf> {
         .map(|entry| entry.path().join("bin"))
         .collect();
     versions.sort_by_key(|path| {
-        let name = path.parent().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned());
+        let name = path
+            .parent()
+            .and_then(Path::file_name)
+            .map(|n| n.to_string_lossy().into_owned());
         std::cmp::Reverse(name.and_then(|n| n.parse::<u32>().ok()).unwrap_or(0))
     });
     on_path
@@ -152,7 +216,10 @@ fn socket_dir(home: &Path) -> PathBuf {
         return near;
     }
     let digest = super::seal::digest(&home.to_string_lossy());
-    std::env::temp_dir().join(format!("outlook-bridge-{}", hex::encode(digest.get(..8).unwrap_or_default())))
+    std::env::temp_dir().join(format!(
+        "outlook-bridge-{}",
+        hex::encode(digest.get(..8).unwrap_or_default())
+    ))
 }
 
 fn make_private_dir(dir: &Path, owner: Option<(Uid, Gid)>) -> anyhow::Result<()> {
@@ -163,7 +230,8 @@ fn make_private_dir(dir: &Path, owner: Option<(Uid, Gid)>) -> anyhow::Result<()>
         .with_context(|| format!("creating {}", dir.display()))?;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
     if let Some((uid, gid)) = owner {
-        chown(dir, Some(uid), Some(gid)).with_context(|| format!("giving {} to the user of Postgres", dir.display()))?;
+        chown(dir, Some(uid), Some(gid))
+            .with_context(|| format!("giving {} to the user of Postgres", dir.display()))?;
         for parent in dir.ancestors().skip(1).take_while(|p| p.parent().is_some()) {
             let mode = std::fs::metadata(parent)?.permissions().mode();
             if mode & 0o001 == 0 {
@@ -179,5 +247,7 @@ fn make_private_dir(dir: &Path, owner: Option<(Uid, Gid)>) -> anyhow::Result<()>
 }
 
 fn percent_encode(path: &Path) -> String {
-    url::form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()).collect::<String>().replace('+', "%20")
+    url::form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
 }

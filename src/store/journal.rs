@@ -89,5 +89,7 @@ pub async fn newest(
 
 /// Drops what is older than the given time.
 pub async fn prune(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::delete(dsl::journal.filter(dsl::at.lt(before))).execute(conn).await
+    diesel::delete(dsl::journal.filter(dsl::at.lt(before)))
+        .execute(conn)
+        .await
 }

@@ -47,7 +47,10 @@ pub async fn start(conn: &mut Connection, login: &NewLogin<'_>, now: DateTime<Ut
     diesel::delete(dsl::login_attempts.filter(dsl::expires_at.lt(now - chrono::TimeDelta::days(1))))
         .execute(conn)
         .await?;
-    diesel::insert_into(dsl::login_attempts).values(login).execute(conn).await?;
+    diesel::insert_into(dsl::login_attempts)
+        .values(login)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -76,5 +79,8 @@ pub async fn use_up(
 }
 
 pub async fn succeed(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
-    diesel::update(dsl::login_attempts.find(id)).set(dsl::succeeded.eq(true)).execute(conn).await
+    diesel::update(dsl::login_attempts.find(id))
+        .set(dsl::succeeded.eq(true))
+        .execute(conn)
+        .await
 }

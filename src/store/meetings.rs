@@ -43,7 +43,10 @@ impl Meeting {
     /// # Errors
     /// When the stored snapshot cannot be read.
     pub fn snapshot(&self) -> anyhow::Result<Option<Snapshot>> {
-        self.odoo_state.clone().map(|value| from_json(value, "snapshot")).transpose()
+        self.odoo_state
+            .clone()
+            .map(|value| from_json(value, "snapshot"))
+            .transpose()
     }
 
     /// The states both sides last agreed on.
@@ -54,7 +57,10 @@ impl Meeting {
         let (Some(odoo), Some(outlook)) = (self.base_odoo.clone(), self.base_outlook.clone()) else {
             return Ok(None);
         };
-        Ok(Some(Base { odoo: from_json(odoo, "base")?, outlook: from_json(outlook, "base")? }))
+        Ok(Some(Base {
+            odoo: from_json(odoo, "base")?,
+            outlook: from_json(outlook, "base")?,
+        }))
     }
 
     pub fn set_base(&mut self, base: Option<&Base>) -> anyhow::Result<()> {
@@ -143,7 +149,12 @@ pub struct SeenCopy<'a> {
 
 /// Reads a meeting and holds it until the transaction ends: it is merged by one at a time.
 pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Meeting> {
-    m::meetings.find(id).select(Meeting::as_select()).for_update().first(conn).await
+    m::meetings
+        .find(id)
+        .select(Meeting::as_select())
+        .for_update()
+        .first(conn)
+        .await
 }
 
 pub async fn by_odoo_id(conn: &mut Connection, database_id: Uuid, odoo_id: i32) -> QueryResult<Option<i64>> {
@@ -181,14 +192,21 @@ pub async fn create(
     ical_uid: Option<&str>,
 ) -> QueryResult<i64> {
     diesel::insert_into(m::meetings)
-        .values((m::database_id.eq(database_id), m::odoo_id.eq(odoo_id), m::ical_uid.eq(ical_uid)))
+        .values((
+            m::database_id.eq(database_id),
+            m::odoo_id.eq(odoo_id),
+            m::ical_uid.eq(ical_uid),
+        ))
         .returning(m::id)
         .get_result(conn)
         .await
 }
 
 pub async fn save(conn: &mut Connection, meeting: &Meeting) -> QueryResult<usize> {
-    diesel::update(m::meetings.find(meeting.id)).set(meeting).execute(conn).await
+    diesel::update(m::meetings.find(meeting.id))
+        .set(meeting)
+        .execute(conn)
+        .await
 }
 
 pub async fn copies(conn: &mut Connection, meeting_id: i64) -> QueryResult<Vec<Copy>> {
@@ -200,7 +218,11 @@ pub async fn copies(conn: &mut Connection, meeting_id: i64) -> QueryResult<Vec<C
         .await
 }
 
-pub async fn copy_by_graph_id(conn: &mut Connection, account_id: i64, graph_id: &str) -> QueryResult<Option<Copy>> {
+pub async fn copy_by_graph_id(
+    conn: &mut Connection,
+    account_id: i64,
+    graph_id: &str,
+) -> QueryResult<Option<Copy>> {
     c::copies
         .filter(c::account_id.eq(account_id).and(c::graph_id.eq(graph_id)))
         .select(Copy::as_select())
@@ -222,7 +244,10 @@ pub async fn see_copy(conn: &mut Connection, seen: &SeenCopy<'_>) -> QueryResult
 }
 
 pub async fn save_copy(conn: &mut Connection, copy: &Copy) -> QueryResult<usize> {
-    diesel::update(c::copies.find(copy.id)).set(copy).execute(conn).await
+    diesel::update(c::copies.find(copy.id))
+        .set(copy)
+        .execute(conn)
+        .await
 }
 
 /// Forgets what one mailbox had of a meeting.
@@ -234,17 +259,29 @@ pub async fn drop_copies_in(conn: &mut Connection, meeting_id: i64, account_id: 
 
 /// Forgets the copies of a meeting that is made anew.
 pub async fn drop_copies(conn: &mut Connection, meeting_id: i64) -> QueryResult<usize> {
-    diesel::delete(c::copies.filter(c::meeting_id.eq(meeting_id))).execute(conn).await
+    diesel::delete(c::copies.filter(c::meeting_id.eq(meeting_id)))
+        .execute(conn)
+        .await
 }
 
 pub async fn mark_gone(conn: &mut Connection, copy_id: i64) -> QueryResult<usize> {
-    diesel::update(c::copies.find(copy_id)).set(c::gone.eq(true)).execute(conn).await
+    diesel::update(c::copies.find(copy_id))
+        .set(c::gone.eq(true))
+        .execute(conn)
+        .await
 }
 
 /// Meetings that a user's connection may have something to say about: those Odoo says the user organizes, and
 /// those that have a copy in the mailbox.
-pub async fn of_account(conn: &mut Connection, database_id: Uuid, account_id: i64, user_id: i32) -> QueryResult<Vec<i64>> {
-    let with_copy = c::copies.filter(c::account_id.eq(account_id)).select(c::meeting_id);
+pub async fn of_account(
+    conn: &mut Connection,
+    database_id: Uuid,
+    account_id: i64,
+    user_id: i32,
+) -> QueryResult<Vec<i64>> {
+    let with_copy = c::copies
+        .filter(c::account_id.eq(account_id))
+        .select(c::meeting_id);
     let organized = diesel::dsl::sql::<diesel::sql_types::Bool>("odoo_state #>> '{organizer,user_id}' = ")
         .bind::<diesel::sql_types::Text, _>(user_id.to_string());
     m::meetings
@@ -269,7 +306,10 @@ pub async fn unlinked_with_title(
         .filter(m::odoo_id.is_not_null())
         .filter(m::odoo_gone.eq(false))
         .filter(m::ical_uid.is_null())
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("odoo_state ->> 'name' = ").bind::<diesel::sql_types::Text, _>(title))
+        .filter(
+            diesel::dsl::sql::<diesel::sql_types::Bool>("odoo_state ->> 'name' = ")
+                .bind::<diesel::sql_types::Text, _>(title),
+        )
         .filter(
             diesel::dsl::sql::<diesel::sql_types::Bool>("odoo_state #>> '{organizer,user_id}' = ")
                 .bind::<diesel::sql_types::Text, _>(user_id.to_string()),

@@ -38,7 +38,10 @@ impl Store {
     /// When the pool cannot be built.
     pub fn new(url: &str, connections: usize) -> anyhow::Result<Self> {
         let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
-        let pool = Pool::builder(manager).max_size(connections).build().context("building the connection pool")?;
+        let pool = Pool::builder(manager)
+            .max_size(connections)
+            .build()
+            .context("building the connection pool")?;
         Ok(Self { pool })
     }
 
@@ -69,8 +72,9 @@ impl Store {
         // The harness blocks its thread while diesel-async works on the runtime.
         tokio::task::block_in_place(move || {
             let mut harness = AsyncMigrationHarness::new(conn);
-            let versions =
-                harness.run_pending_migrations(MIGRATIONS).map_err(|e| anyhow::anyhow!("migrating: {e}"))?;
+            let versions = harness
+                .run_pending_migrations(MIGRATIONS)
+                .map_err(|e| anyhow::anyhow!("migrating: {e}"))?;
             Ok(versions.iter().map(ToString::to_string).collect())
         })
     }

@@ -51,7 +51,11 @@ pub struct NewOutlookWrite<'a> {
 }
 
 pub async fn owe_outlook(conn: &mut Connection, write: &NewOutlookWrite<'_>) -> QueryResult<i64> {
-    diesel::insert_into(l::outlook_outbox).values(write).returning(l::id).get_result(conn).await
+    diesel::insert_into(l::outlook_outbox)
+        .values(write)
+        .returning(l::id)
+        .get_result(conn)
+        .await
 }
 
 pub async fn outlook_of_meeting(conn: &mut Connection, meeting_id: i64) -> QueryResult<Vec<OutlookWrite>> {
@@ -64,11 +68,20 @@ pub async fn outlook_of_meeting(conn: &mut Connection, meeting_id: i64) -> Query
 }
 
 pub async fn outlook_by_id(conn: &mut Connection, id: i64) -> QueryResult<Option<OutlookWrite>> {
-    l::outlook_outbox.find(id).select(OutlookWrite::as_select()).first(conn).await.optional()
+    l::outlook_outbox
+        .find(id)
+        .select(OutlookWrite::as_select())
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// The mailbox's next write that is due, oldest first.
-pub async fn next_outlook(conn: &mut Connection, account_id: i64, now: DateTime<Utc>) -> QueryResult<Option<OutlookWrite>> {
+pub async fn next_outlook(
+    conn: &mut Connection,
+    account_id: i64,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<OutlookWrite>> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
         .select(OutlookWrite::as_select())
@@ -134,7 +147,11 @@ pub async fn settle_outlook(conn: &mut Connection, id: i64) -> QueryResult<usize
 }
 
 pub async fn outlook_owed(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
-    l::outlook_outbox.filter(l::account_id.eq(account_id)).count().get_result(conn).await
+    l::outlook_outbox
+        .filter(l::account_id.eq(account_id))
+        .count()
+        .get_result(conn)
+        .await
 }
 
 /// A change owed to Odoo.
@@ -163,7 +180,11 @@ pub struct NewOdooDebt {
 }
 
 pub async fn owe_odoo(conn: &mut Connection, debt: &NewOdooDebt) -> QueryResult<i64> {
-    diesel::insert_into(o::odoo_outbox).values(debt).returning(o::id).get_result(conn).await
+    diesel::insert_into(o::odoo_outbox)
+        .values(debt)
+        .returning(o::id)
+        .get_result(conn)
+        .await
 }
 
 pub async fn odoo_of_meeting(conn: &mut Connection, meeting_id: i64) -> QueryResult<Option<OdooDebt>> {
@@ -192,7 +213,10 @@ pub async fn odoo_page(
     first_user: Option<i32>,
     limit: i64,
 ) -> QueryResult<Vec<OdooDebt>> {
-    let debts = o::odoo_outbox.filter(o::database_id.eq(database_id)).select(OdooDebt::as_select()).limit(limit);
+    let debts = o::odoo_outbox
+        .filter(o::database_id.eq(database_id))
+        .select(OdooDebt::as_select())
+        .limit(limit);
     match first_user {
         Some(user) => debts.order((o::user_id.ne(user), o::id)).load(conn).await,
         None => debts.order(o::id).load(conn).await,
@@ -200,7 +224,11 @@ pub async fn odoo_page(
 }
 
 pub async fn odoo_owed(conn: &mut Connection, database_id: Uuid) -> QueryResult<i64> {
-    o::odoo_outbox.filter(o::database_id.eq(database_id)).count().get_result(conn).await
+    o::odoo_outbox
+        .filter(o::database_id.eq(database_id))
+        .count()
+        .get_result(conn)
+        .await
 }
 
 pub async fn mark_delivered(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {

@@ -167,4 +167,15 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(databases, enrollments, accounts, login_attempts, meetings, copies, outlook_outbox, odoo_outbox, journal, seal_check);
+diesel::allow_tables_to_appear_in_same_query!(
+    databases,
+    enrollments,
+    accounts,
+    login_attempts,
+    meetings,
+    copies,
+    outlook_outbox,
+    odoo_outbox,
+    journal,
+    seal_check
+);

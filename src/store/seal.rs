@@ -75,10 +75,14 @@ impl Sealer {
         }
         let mode = std::fs::metadata(path)?.permissions().mode() & 0o077;
         if mode != 0 {
-            bail!("the key file {} is open to others: run 'chmod 600' on it", path.display());
+            bail!(
+                "the key file {} is open to others: run 'chmod 600' on it",
+                path.display()
+            );
         }
         let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        Self::parse(&SecretString::from(text.trim().to_owned())).with_context(|| format!("in {}", path.display()))
+        Self::parse(&SecretString::from(text.trim().to_owned()))
+            .with_context(|| format!("in {}", path.display()))
     }
 
     /// The key to seal with. (`Vec::first` is shadowed by diesel's query methods here.)
@@ -94,7 +98,10 @@ impl Sealer {
         let key = self.current().context("no master key")?;
         let mut nonce = [0u8; NONCE];
         rand::rng().fill_bytes(&mut nonce);
-        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: place.as_bytes() };
+        let payload = Payload {
+            msg: secret.expose_secret().as_bytes(),
+            aad: place.as_bytes(),
+        };
         let sealed = key
             .cipher
             .encrypt(&XNonce::from(nonce), payload)
@@ -113,19 +120,29 @@ impl Sealer {
         }
         let (id, rest) = rest.split_at(KEY_ID);
         let (nonce, ciphertext) = rest.split_at(NONCE);
-        let key = self.keys.iter().find(|k| k.id == id).context("sealed with a master key that is not given")?;
+        let key = self
+            .keys
+            .iter()
+            .find(|k| k.id == id)
+            .context("sealed with a master key that is not given")?;
         let nonce: [u8; NONCE] = nonce.try_into()?;
-        let payload = Payload { msg: ciphertext, aad: place.as_bytes() };
+        let payload = Payload {
+            msg: ciphertext,
+            aad: place.as_bytes(),
+        };
         let bytes = key
             .cipher
             .decrypt(&XNonce::from(nonce), payload)
             .map_err(|_| anyhow::anyhow!("a sealed secret does not fit its place"))?;
-        Ok(SecretString::from(String::from_utf8(bytes).context("a sealed secret is no text")?))
+        Ok(SecretString::from(
+            String::from_utf8(bytes).context("a sealed secret is no text")?,
+        ))
     }
 
     /// Whether a sealed text was made with the first key.
     pub fn is_current(&self, sealed: &[u8]) -> bool {
-        self.current().is_some_and(|key| sealed.get(1..=KEY_ID) == Some(&key.id[..]))
+        self.current()
+            .is_some_and(|key| sealed.get(1..=KEY_ID) == Some(&key.id[..]))
     }
 
     /// Marks the database as sealed with the first key, at the end of a rotation.
@@ -165,7 +182,10 @@ impl Key {
     fn new(bytes: &[u8; 32]) -> Self {
         let mut id = [0u8; KEY_ID];
         id.copy_from_slice(&Sha256::digest(bytes)[..KEY_ID]);
-        Self { id, cipher: XChaCha20Poly1305::new(bytes.into()) }
+        Self {
+            id,
+            cipher: XChaCha20Poly1305::new(bytes.into()),
+        }
     }
 }
 
@@ -174,7 +194,9 @@ fn decode(text: &str) -> anyhow::Result<[u8; 32]> {
         .ok()
         .or_else(|| base64::engine::general_purpose::STANDARD.decode(text).ok())
         .context("the master key must be 32 bytes in base64 or hex")?;
-    bytes.try_into().map_err(|_| anyhow::anyhow!("the master key must be 32 bytes in base64 or hex"))
+    bytes
+        .try_into()
+        .map_err(|_| anyhow::anyhow!("the master key must be 32 bytes in base64 or hex"))
 }
 
 /// SHA-256, for keys and codes that are only ever compared.
@@ -216,10 +238,18 @@ mod tests {
     fn a_key_file_is_made_once_and_must_be_private() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("master.key");
-        let sealed = Sealer::from_file(&path).unwrap().seal("a", &SecretString::from("x")).unwrap();
+        let sealed = Sealer::from_file(&path)
+            .unwrap()
+            .seal("a", &SecretString::from("x"))
+            .unwrap();
         assert!(Sealer::from_file(&path).unwrap().open("a", &sealed).is_ok());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(Sealer::from_file(&path).unwrap_err().to_string().contains("chmod 600"));
+        assert!(
+            Sealer::from_file(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("chmod 600")
+        );
     }
 
     #[test]

@@ -73,7 +73,11 @@ struct Registration {
 
 impl Registration {
     fn app<'a>(&'a self, redirect_uri: &'a str) -> App<'a> {
-        App { client_id: &self.client_id, client_secret: &self.client_secret, redirect_uri }
+        App {
+            client_id: &self.client_id,
+            client_secret: &self.client_secret,
+            redirect_uri,
+        }
     }
 }
 
@@ -84,7 +88,11 @@ fn registration(engine: &Engine, database: &Database) -> Result<Registration, Od
         )
     };
     Ok(Registration {
-        client_id: database.client_id.clone().filter(|id| !id.is_empty()).ok_or_else(missing)?,
+        client_id: database
+            .client_id
+            .clone()
+            .filter(|id| !id.is_empty())
+            .ok_or_else(missing)?,
         client_secret: database.client_secret(&engine.sealer)?.ok_or_else(missing)?,
     })
 }
@@ -106,9 +114,15 @@ pub async fn authorize_url(
     let oidc_nonce = random_secret();
     let id = Uuid::new_v4();
     let now = now();
-    let sealed_id = engine.sealer.seal(&state_place(database, user_id), &SecretString::from(id.to_string()))?;
-    let carried =
-        CarriedState { d: database.name.clone(), s: "calendar".to_owned(), b: URL_SAFE_NO_PAD.encode(sealed_id) };
+    let sealed_id = engine.sealer.seal(
+        &state_place(database, user_id),
+        &SecretString::from(id.to_string()),
+    )?;
+    let carried = CarriedState {
+        d: database.name.clone(),
+        s: "calendar".to_owned(),
+        b: URL_SAFE_NO_PAD.encode(sealed_id),
+    };
     let mut conn = engine.store.get().await?;
     let login = NewLogin {
         id,
@@ -122,7 +136,9 @@ pub async fn authorize_url(
     };
     logins::start(&mut conn, &login, now).await?;
     // Somebody whose consent ran out is offered the account they had.
-    let hint = store::of_user(&mut conn, database.id, user_id).await?.map(|a| a.login);
+    let hint = store::of_user(&mut conn, database.id, user_id)
+        .await?
+        .map(|a| a.login);
     let state = json!(carried).to_string();
     let request = Authorize {
         client_id: &registration.client_id,
@@ -133,7 +149,10 @@ pub async fn authorize_url(
         login_hint: hint.as_deref(),
         prompt: None,
     };
-    let url = engine.login.authorize_url(&request).map_err(|e| OdooError::user(e.to_string()))?;
+    let url = engine
+        .login
+        .authorize_url(&request)
+        .map_err(|e| OdooError::user(e.to_string()))?;
     Ok(AuthorizeAnswer { url: url.to_string() })
 }
 
@@ -160,12 +179,14 @@ pub async fn redeem(
     let attempt = {
         let code_hash = code_hash.clone();
         conn.transaction::<_, anyhow::Error, _>(async |conn| {
-                let Some(attempt) = logins::lock(conn, attempt_id).await? else { return Ok(None) };
-                if attempt.used_at.is_none() {
-                    logins::use_up(conn, attempt.id, code_hash, now()).await?;
-                }
-                Ok(Some(attempt))
-            })
+            let Some(attempt) = logins::lock(conn, attempt_id).await? else {
+                return Ok(None);
+            };
+            if attempt.used_at.is_none() {
+                logins::use_up(conn, attempt.id, code_hash, now()).await?;
+            }
+            Ok(Some(attempt))
+        })
         .await?
     };
     let attempt = attempt
@@ -174,11 +195,16 @@ pub async fn redeem(
     if let Some(used_at) = attempt.used_at {
         let same_code = attempt.code_hash.is_some() && attempt.code_hash == code_hash;
         if attempt.succeeded && same_code && used_at > now() - REPEAT_LIFE {
-            return Ok(RedeemAnswer { return_url: attempt.return_url, reconnected: true });
+            return Ok(RedeemAnswer {
+                return_url: attempt.return_url,
+                reconnected: true,
+            });
         }
         return Err(forged());
     }
-    let Some(code) = request.code else { return Err(refused_at_microsoft(&request)) };
+    let Some(code) = request.code else {
+        return Err(refused_at_microsoft(&request));
+    };
     let tokens = exchange_code(engine, database, &attempt, &code).await?;
     connect(engine, database, user_id, attempt, tokens).await
 }
@@ -186,7 +212,10 @@ pub async fn redeem(
 fn read_state(engine: &Engine, database: &Database, user_id: i32, text: &str) -> Option<Uuid> {
     let carried: CarriedState = serde_json::from_str(text).ok()?;
     let sealed = URL_SAFE_NO_PAD.decode(carried.b).ok()?;
-    let id = engine.sealer.open(&state_place(database, user_id), &sealed).ok()?;
+    let id = engine
+        .sealer
+        .open(&state_place(database, user_id), &sealed)
+        .ok()?;
     Uuid::parse_str(id.expose_secret()).ok()
 }
 
@@ -197,10 +226,18 @@ fn refused_at_microsoft(request: &RedeemRequest) -> OdooError {
         ),
         Some(error) => {
             // Microsoft's description has trace ids behind its first line.
-            let words = request.error_description.as_deref().unwrap_or(error).lines().next().unwrap_or(error);
+            let words = request
+                .error_description
+                .as_deref()
+                .unwrap_or(error)
+                .lines()
+                .next()
+                .unwrap_or(error);
             OdooError::user(format!("Microsoft refused the login: {words}"))
         }
-        None => OdooError::user("Microsoft sent neither a code nor an error. Press the Outlook button to try again."),
+        None => OdooError::user(
+            "Microsoft sent neither a code nor an error. Press the Outlook button to try again.",
+        ),
     }
 }
 
@@ -212,8 +249,14 @@ async fn exchange_code(
 ) -> Result<Tokens, OdooError> {
     let registration = registration(engine, database)?;
     let app = registration.app(&attempt.redirect_uri);
-    let verifier = engine.sealer.open(&verifier_place(attempt.id), &attempt.verifier)?;
-    match engine.login.redeem(app, code, &verifier, &attempt.oidc_nonce, now()).await {
+    let verifier = engine
+        .sealer
+        .open(&verifier_place(attempt.id), &attempt.verifier)?;
+    match engine
+        .login
+        .redeem(app, code, &verifier, &attempt.oidc_nonce, now())
+        .await
+    {
         Ok(tokens) => Ok(tokens),
         Err(error) => {
             tracing::warn!(database.uuid = %database.uuid, odoo.user = attempt.odoo_user_id, %error, "login failed");
@@ -245,7 +288,11 @@ async fn connect(
              must check the app registration's API permissions.",
         ));
     }
-    let username = identity.username.as_deref().or(identity.name.as_deref()).unwrap_or("somebody");
+    let username = identity
+        .username
+        .as_deref()
+        .or(identity.name.as_deref())
+        .unwrap_or("somebody");
     let mut conn = engine.store.get().await?;
     let known = store::of_user(&mut conn, database.id, user_id).await?;
     if let Some(known) = &known
@@ -258,7 +305,8 @@ async fn connect(
             username, known.login, known.login
         )));
     }
-    if let Some(other) = store::with_identity(&mut conn, database.id, &identity.tid, &identity.oid, user_id).await?
+    if let Some(other) =
+        store::with_identity(&mut conn, database.id, &identity.tid, &identity.oid, user_id).await?
         && other.is_connected()
     {
         return Err(OdooError::user(format!(
@@ -274,25 +322,37 @@ async fn connect(
         tokens.refresh.as_ref(),
         tokens.expires_at,
     )?;
-    let who = Identity { tenant_id: &identity.tid, object_id: &identity.oid, login: username };
+    let who = Identity {
+        tenant_id: &identity.tid,
+        object_id: &identity.oid,
+        login: username,
+    };
     let account = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-                let account = store::connect(conn, database.id, user_id, &who, &sealed, now()).await?;
-                logins::succeed(conn, attempt.id).await?;
-                databases::set_credentials_problem(conn, database.id, None).await?;
-                let message = format!("connected to Outlook as {}", who.login);
-                note(conn, database, Some(user_id), Level::Info, message).await?;
-                Ok(account)
-            })
+            let account = store::connect(conn, database.id, user_id, &who, &sealed, now()).await?;
+            logins::succeed(conn, attempt.id).await?;
+            databases::set_credentials_problem(conn, database.id, None).await?;
+            let message = format!("connected to Outlook as {}", who.login);
+            note(conn, database, Some(user_id), Level::Info, message).await?;
+            Ok(account)
+        })
         .await?;
     tracing::info!(database.uuid = %database.uuid, odoo.user = user_id, account.id = account.id, "connected");
     engine.work.notify_one();
-    Ok(RedeemAnswer { return_url: attempt.return_url, reconnected: known.is_some() })
+    Ok(RedeemAnswer {
+        return_url: attempt.return_url,
+        reconnected: known.is_some(),
+    })
 }
 
 /// Only pages of this very Odoo may be returned to.
 fn within_odoo(database: &Database, from_url: &str) -> Result<String, OdooError> {
-    let bad = || OdooError::user(format!("from_url: a login can only return to a page of {}", database.base_url));
+    let bad = || {
+        OdooError::user(format!(
+            "from_url: a login can only return to a page of {}",
+            database.base_url
+        ))
+    };
     let base = Url::parse(&database.base_url).map_err(|_| bad())?;
     let url = base.join(from_url).map_err(|_| bad())?;
     if url.origin() != base.origin() || !url.username().is_empty() || url.password().is_some() {
@@ -306,7 +366,15 @@ fn within_odoo(database: &Database, from_url: &str) -> Result<String, OdooError>
 /// # Errors
 /// `Internal` when Postgres fails.
 pub async fn stop(engine: &Engine, database: &Database, user_id: i32) -> Result<State, OdooError> {
-    switch(engine, database, user_id, state::ACTIVE, state::STOPPED, "stopped syncing").await
+    switch(
+        engine,
+        database,
+        user_id,
+        state::ACTIVE,
+        state::STOPPED,
+        "stopped syncing",
+    )
+    .await
 }
 
 /// The user syncs again.
@@ -314,7 +382,15 @@ pub async fn stop(engine: &Engine, database: &Database, user_id: i32) -> Result<
 /// # Errors
 /// `Internal` when Postgres fails.
 pub async fn restart(engine: &Engine, database: &Database, user_id: i32) -> Result<State, OdooError> {
-    switch(engine, database, user_id, state::STOPPED, state::ACTIVE, "syncs again").await
+    switch(
+        engine,
+        database,
+        user_id,
+        state::STOPPED,
+        state::ACTIVE,
+        "syncs again",
+    )
+    .await
 }
 
 async fn switch(
@@ -329,7 +405,14 @@ async fn switch(
     if let Some(account) = store::of_user(&mut conn, database.id, user_id).await? {
         if account.state == from {
             store::set_state(&mut conn, account.id, to).await?;
-            note(&mut conn, database, Some(user_id), Level::Info, message.to_owned()).await?;
+            note(
+                &mut conn,
+                database,
+                Some(user_id),
+                Level::Info,
+                message.to_owned(),
+            )
+            .await?;
         }
         store::wake(&mut conn, vec![account.id], now()).await?;
         engine.work.notify_one();
@@ -357,20 +440,31 @@ pub enum TokenError {
 ///
 /// # Errors
 /// See [`TokenError`].
-pub async fn fresh_token(engine: &Engine, account: &Account, database: &Database) -> Result<SecretString, TokenError> {
-    if account.access_expires_at.is_some_and(|at| at > now() + RENEW_AHEAD)
+pub async fn fresh_token(
+    engine: &Engine,
+    account: &Account,
+    database: &Database,
+) -> Result<SecretString, TokenError> {
+    if account
+        .access_expires_at
+        .is_some_and(|at| at > now() + RENEW_AHEAD)
         && let Some(token) = account.access_token(&engine.sealer)?
     {
         return Ok(token);
     }
     let Some(refresh) = account.refresh_token(&engine.sealer)? else {
         let mut conn = engine.store.get().await?;
-        store::disconnect(&mut conn, account.id, "Log in to Outlook again.").await.map_err(anyhow::Error::from)?;
+        store::disconnect(&mut conn, account.id, "Log in to Outlook again.")
+            .await
+            .map_err(anyhow::Error::from)?;
         return Err(TokenError::NeedsLogin);
     };
     let registration = registration(engine, database).map_err(|_| TokenError::Admin)?;
     let redirect_uri = database.redirect_uri();
-    let renewed = engine.login.refresh(registration.app(&redirect_uri), &refresh, now()).await;
+    let renewed = engine
+        .login
+        .refresh(registration.app(&redirect_uri), &refresh, now())
+        .await;
     let mut conn = engine.store.get().await?;
     match renewed {
         Ok(tokens) => {
@@ -382,17 +476,29 @@ pub async fn fresh_token(engine: &Engine, account: &Account, database: &Database
                 tokens.refresh.as_ref(),
                 tokens.expires_at,
             )?;
-            store::store_tokens(&mut conn, account.id, &sealed).await.map_err(anyhow::Error::from)?;
-            databases::set_credentials_problem(&mut conn, database.id, None).await.map_err(anyhow::Error::from)?;
+            store::store_tokens(&mut conn, account.id, &sealed)
+                .await
+                .map_err(anyhow::Error::from)?;
+            databases::set_credentials_problem(&mut conn, database.id, None)
+                .await
+                .map_err(anyhow::Error::from)?;
             Ok(tokens.access)
         }
         Err(error @ LoginError::NeedsLogin { .. }) => {
             tracing::warn!(account.id = account.id, %error, "consent is gone");
             let reason = "Microsoft does not accept the earlier login any more: log in to Outlook again.";
-            store::disconnect(&mut conn, account.id, reason).await.map_err(anyhow::Error::from)?;
-            note(&mut conn, database, Some(account.odoo_user_id), Level::Warning, reason.to_owned())
+            store::disconnect(&mut conn, account.id, reason)
                 .await
                 .map_err(anyhow::Error::from)?;
+            note(
+                &mut conn,
+                database,
+                Some(account.odoo_user_id),
+                Level::Warning,
+                reason.to_owned(),
+            )
+            .await
+            .map_err(anyhow::Error::from)?;
             Err(TokenError::NeedsLogin)
         }
         Err(error @ LoginError::AdminProblem { .. }) => {
@@ -402,7 +508,9 @@ pub async fn fresh_token(engine: &Engine, account: &Account, database: &Database
                 .await
                 .map_err(anyhow::Error::from)?;
             if changed > 0 {
-                note(&mut conn, database, None, Level::Error, problem).await.map_err(anyhow::Error::from)?;
+                note(&mut conn, database, None, Level::Error, problem)
+                    .await
+                    .map_err(anyhow::Error::from)?;
             }
             Err(TokenError::Admin)
         }
@@ -444,7 +552,10 @@ mod tests {
         let odoo = database("https://odoo.example.com");
         let back = within_odoo(&odoo, "https://odoo.example.com/odoo/calendar?x=1").unwrap();
         assert_eq!(back, "https://odoo.example.com/odoo/calendar?x=1");
-        assert_eq!(within_odoo(&odoo, "/odoo").unwrap(), "https://odoo.example.com/odoo");
+        assert_eq!(
+            within_odoo(&odoo, "/odoo").unwrap(),
+            "https://odoo.example.com/odoo"
+        );
         for bad in [
             "https://evil.example.com/",
             "//evil.example.com/",

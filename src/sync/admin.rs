@@ -56,14 +56,24 @@ pub async fn enroll(conn: &mut Connection) -> anyhow::Result<String> {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let mut bytes = [0u8; 25];
     rand::RngCore::fill_bytes(&mut rand::rng(), &mut bytes);
-    let symbols: Vec<char> = bytes.iter().map(|b| char::from(ALPHABET[usize::from(b % 32)])).collect();
-    let code = symbols.chunks(5).map(|chunk| chunk.iter().collect::<String>()).collect::<Vec<_>>().join("-");
+    let symbols: Vec<char> = bytes
+        .iter()
+        .map(|b| char::from(ALPHABET[usize::from(b % 32)]))
+        .collect();
+    let code = symbols
+        .chunks(5)
+        .map(|chunk| chunk.iter().collect::<String>())
+        .collect::<Vec<_>>()
+        .join("-");
     enrollments::add(conn, &digest(&normal_code(&code)), now() + ENROLLMENT_LIFE).await?;
     Ok(code)
 }
 
 fn normal_code(code: &str) -> String {
-    code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase()
+    code.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_uppercase()
 }
 
 /// Pairs an Odoo database. A database that was paired before keeps its accounts and links, gets new keys, and
@@ -71,13 +81,25 @@ fn normal_code(code: &str) -> String {
 ///
 /// # Errors
 /// `AccessDenied` for a code that is wrong, used or too old; `UserError` for an address that is none.
-pub async fn pair(engine: &Engine, uuid: &str, code: &str, request: PairRequest) -> Result<PairAnswer, OdooError> {
+pub async fn pair(
+    engine: &Engine,
+    uuid: &str,
+    code: &str,
+    request: PairRequest,
+) -> Result<PairAnswer, OdooError> {
     let base_url = clean_base_url(&request.base_url)?;
     if uuid.is_empty() || uuid.len() > 100 {
         return Err(OdooError::user("the database's uuid is missing"));
     }
-    let answer = PairAnswer { api_key: random_secret(), poke_key: random_secret(), nonce: random_secret() };
-    let poke_key = engine.sealer.seal(&poke_key_place(uuid), &SecretString::from(answer.poke_key.clone()))?;
+    let answer = PairAnswer {
+        api_key: random_secret(),
+        poke_key: random_secret(),
+        nonce: random_secret(),
+    };
+    let poke_key = engine.sealer.seal(
+        &poke_key_place(uuid),
+        &SecretString::from(answer.poke_key.clone()),
+    )?;
     let mut conn = engine.store.get().await?;
     let now = now();
     let pairing = Pairing {
@@ -95,14 +117,14 @@ pub async fn pair(engine: &Engine, uuid: &str, code: &str, request: PairRequest)
     let code_hash = digest(&normal_code(code));
     let paired = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-                if !enrollments::redeem(conn, &code_hash, now).await? {
-                    return Ok(None);
-                }
-                let database = databases::pair(conn, &pairing).await?;
-                let message = format!("“{}” was paired with the Outlook bridge", database.name);
-                note(conn, &database, None, Level::Info, message).await?;
-                Ok(Some(database))
-            })
+            if !enrollments::redeem(conn, &code_hash, now).await? {
+                return Ok(None);
+            }
+            let database = databases::pair(conn, &pairing).await?;
+            let message = format!("“{}” was paired with the Outlook bridge", database.name);
+            note(conn, &database, None, Level::Info, message).await?;
+            Ok(Some(database))
+        })
         .await?;
     match paired {
         Some(database) => {
@@ -127,7 +149,14 @@ pub async fn pair(engine: &Engine, uuid: &str, code: &str, request: PairRequest)
 pub async fn unpair(engine: &Engine, database: &Database) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     databases::unpair(&mut conn, database.id).await?;
-    note(&mut conn, database, None, Level::Info, "was unpaired from the Outlook bridge".to_owned()).await?;
+    note(
+        &mut conn,
+        database,
+        None,
+        Level::Info,
+        "was unpaired from the Outlook bridge".to_owned(),
+    )
+    .await?;
     tracing::info!(database.uuid = %database.uuid, "unpaired");
     Ok(())
 }
@@ -136,7 +165,11 @@ pub async fn unpair(engine: &Engine, database: &Database) -> Result<(), OdooErro
 ///
 /// # Errors
 /// `UserError` for a client id or address that cannot be one.
-pub async fn set_values(engine: &Engine, database: &Database, request: SettingsRequest) -> Result<State, OdooError> {
+pub async fn set_values(
+    engine: &Engine,
+    database: &Database,
+    request: SettingsRequest,
+) -> Result<State, OdooError> {
     let client_id = request.client_id.map(|id| id.trim().to_owned());
     if let Some(id) = &client_id
         && (id.len() > 200 || id.chars().any(|c| c.is_whitespace() || c.is_control()))
@@ -145,23 +178,40 @@ pub async fn set_values(engine: &Engine, database: &Database, request: SettingsR
             "Client ID: this is not an Application (client) ID. Copy it from the app registration's overview page.",
         ));
     }
-    let secret = request.client_secret.filter(|s| !secrecy::ExposeSecret::expose_secret(s).trim().is_empty());
-    let client_secret =
-        secret.map(|s| engine.sealer.seal(&client_secret_place(&database.uuid), &s)).transpose()?;
+    let secret = request
+        .client_secret
+        .filter(|s| !secrecy::ExposeSecret::expose_secret(s).trim().is_empty());
+    let client_secret = secret
+        .map(|s| engine.sealer.seal(&client_secret_place(&database.uuid), &s))
+        .transpose()?;
     let base_url = request.base_url.map(|url| clean_base_url(&url)).transpose()?;
     let credentials_changed = client_secret.is_some() || client_id.as_ref() != database.client_id.as_ref();
-    let settings = Settings { client_id, client_secret, paused: request.paused, base_url, poke_key: None };
+    let settings = Settings {
+        client_id,
+        client_secret,
+        paused: request.paused,
+        base_url,
+        poke_key: None,
+    };
     let mut conn = engine.store.get().await?;
     databases::configure(&mut conn, database.id, &settings).await?;
     if credentials_changed {
         databases::set_credentials_problem(&mut conn, database.id, None).await?;
     }
     if let Some(paused) = request.paused.filter(|paused| *paused != database.paused) {
-        let message = if paused { "synchronisation was paused" } else { "synchronisation goes on" };
+        let message = if paused {
+            "synchronisation was paused"
+        } else {
+            "synchronisation goes on"
+        };
         note(&mut conn, database, None, Level::Info, message.to_owned()).await?;
     }
     // New credentials or the end of a pause: every mailbox has something to catch up with.
-    let ids: Vec<i64> = accounts::of_database(&mut conn, database.id).await?.iter().map(|a| a.id).collect();
+    let ids: Vec<i64> = accounts::of_database(&mut conn, database.id)
+        .await?
+        .iter()
+        .map(|a| a.id)
+        .collect();
     accounts::wake(&mut conn, ids, now()).await?;
     engine.work.notify_one();
     Ok(state_of(&mut conn, database.id).await?)
@@ -228,7 +278,11 @@ pub(super) async fn note(
 
 /// Odoo's own address: an http(s) origin, with an optional path.
 fn clean_base_url(text: &str) -> Result<String, OdooError> {
-    let bad = || OdooError::user(format!("web.base.url: '{text}' is not an address like https://odoo.example.com"));
+    let bad = || {
+        OdooError::user(format!(
+            "web.base.url: '{text}' is not an address like https://odoo.example.com"
+        ))
+    };
     let url = Url::parse(text.trim()).map_err(|_| bad())?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !url.username().is_empty() {
         return Err(bad());
@@ -242,8 +296,17 @@ mod tests {
 
     #[test]
     fn base_urls_are_http_origins() {
-        assert_eq!(clean_base_url(" https://odoo.example.com/ ").unwrap(), "https://odoo.example.com");
-        for bad in ["", "odoo.example.com", "ftp://x", "javascript:alert(1)", "https://user@x"] {
+        assert_eq!(
+            clean_base_url(" https://odoo.example.com/ ").unwrap(),
+            "https://odoo.example.com"
+        );
+        for bad in [
+            "",
+            "odoo.example.com",
+            "ftp://x",
+            "javascript:alert(1)",
+            "https://user@x",
+        ] {
             assert!(clean_base_url(bad).is_err(), "{bad}");
         }
     }

@@ -34,21 +34,40 @@ const LARGEST_PAGE: u32 = 500;
 ///
 /// # Errors
 /// `Internal` when Postgres fails: nothing was taken then, and Odoo sends it again.
-pub async fn sync(engine: &Engine, database: &Database, request: SyncRequest) -> Result<SyncAnswer, OdooError> {
+pub async fn sync(
+    engine: &Engine,
+    database: &Database,
+    request: SyncRequest,
+) -> Result<SyncAnswer, OdooError> {
     let started = now();
     let mut runs = engine.runs.subscribe();
     let taken = {
         let mut conn = engine.store.get().await?;
         let request = &request;
-        conn.transaction(async |conn| take(conn, database.id, request, started).await).await?
+        conn.transaction(async |conn| take(conn, database.id, request, started).await)
+            .await?
     };
-    let Taken::Taken { acked, rejected, want_existing, effects } = taken else {
+    let Taken::Taken {
+        acked,
+        rejected,
+        want_existing,
+        effects,
+    } = taken
+    else {
         return quarantined(engine, database).await;
     };
     engine.wake(&effects, request.user_id, database).await?;
     if let Some(user_id) = request.user_id.filter(|_| request.wait_ms > 0) {
         let longest = Duration::from_millis(request.wait_ms).min(LONGEST_WAIT);
-        wait_for_run(engine, database, user_id, started, Instant::now() + longest, &mut runs).await?;
+        wait_for_run(
+            engine,
+            database,
+            user_id,
+            started,
+            Instant::now() + longest,
+            &mut runs,
+        )
+        .await?;
     }
     let mut conn = engine.store.get().await?;
     let limit = i64::from(request.limit.min(LARGEST_PAGE));
@@ -57,12 +76,24 @@ pub async fn sync(engine: &Engine, database: &Database, request: SyncRequest) ->
     outbox::mark_delivered(&mut conn, ids, now()).await?;
     let changes = page
         .into_iter()
-        .map(|debt| Ok(NumberedChange { id: debt.id, change: from_json::<OdooChange>(debt.payload, "change")? }))
+        .map(|debt| {
+            Ok(NumberedChange {
+                id: debt.id,
+                change: from_json::<OdooChange>(debt.payload, "change")?,
+            })
+        })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let owed = outbox::odoo_owed(&mut conn, database.id).await?;
     let more = limit > 0 && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
     let state = super::admin::state(&mut conn, database.id).await?;
-    Ok(SyncAnswer { acked, rejected, changes, more, state, want_existing })
+    Ok(SyncAnswer {
+        acked,
+        rejected,
+        changes,
+        more,
+        state,
+        want_existing,
+    })
 }
 
 async fn quarantined(engine: &Engine, database: &Database) -> Result<SyncAnswer, OdooError> {
@@ -91,7 +122,8 @@ async fn wait_for_run(
         let mut conn = engine.store.get().await?;
         accounts::of_user(&mut conn, database.id, user_id).await?
     };
-    let Some(account) = account.filter(|a| a.is_active() && a.last_sync_at.is_none_or(|at| at < started)) else {
+    let Some(account) = account.filter(|a| a.is_active() && a.last_sync_at.is_none_or(|at| at < started))
+    else {
         return Ok(());
     };
     while let Ok(Ok(finished)) = timeout_at(until, runs.recv()).await {
@@ -126,7 +158,12 @@ impl Engine {
 }
 
 enum Taken {
-    Taken { acked: Vec<i64>, rejected: Vec<Rejected>, want_existing: Vec<i32>, effects: Effects },
+    Taken {
+        acked: Vec<i64>,
+        rejected: Vec<Rejected>,
+        want_existing: Vec<i32>,
+        effects: Effects,
+    },
     Quarantined,
 }
 
@@ -142,7 +179,11 @@ async fn take(
         Fence::Open { repeated } => repeated,
     };
     let people = People::of(conn, database, now).await?;
-    let mut intake = Intake { people: &people, touched: BTreeSet::new(), existing_of: BTreeSet::new() };
+    let mut intake = Intake {
+        people: &people,
+        touched: BTreeSet::new(),
+        existing_of: BTreeSet::new(),
+    };
     let mut acked = Vec::new();
     let mut rejected = Vec::new();
     for value in &request.acks {
@@ -161,7 +202,10 @@ async fn take(
             Err(error) => {
                 let id = value.get("id").and_then(Value::as_i64).unwrap_or_default();
                 tracing::warn!(database.uuid = %people.database.uuid, outbox.id = id, %error, "malformed change");
-                rejected.push(Rejected { id, message: format!("malformed: {error}") });
+                rejected.push(Rejected {
+                    id,
+                    message: format!("malformed: {error}"),
+                });
             }
         }
     }
@@ -181,7 +225,12 @@ async fn take(
     for meeting_id in touched {
         effects.merge(planner::replan(conn, &people, meeting_id).await?);
     }
-    Ok(Taken::Taken { acked, rejected, want_existing, effects })
+    Ok(Taken::Taken {
+        acked,
+        rejected,
+        want_existing,
+        effects,
+    })
 }
 
 enum Fence {
@@ -194,7 +243,10 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
     if database.quarantined.is_some() {
         return Ok(Fence::Closed);
     }
-    if request.nonce == database.nonce && !request.next_nonce.is_empty() && request.next_nonce != request.nonce {
+    if request.nonce == database.nonce
+        && !request.next_nonce.is_empty()
+        && request.next_nonce != request.nonce
+    {
         databases::rotate_nonce(conn, database.id, &request.next_nonce, &request.nonce).await?;
         return Ok(Fence::Open { repeated: false });
     }
@@ -295,7 +347,12 @@ impl Intake<'_> {
         Ok(())
     }
 
-    async fn find(&self, conn: &mut Connection, odoo_id: i32, link: Option<Uuid>) -> anyhow::Result<Option<i64>> {
+    async fn find(
+        &self,
+        conn: &mut Connection,
+        odoo_id: i32,
+        link: Option<Uuid>,
+    ) -> anyhow::Result<Option<i64>> {
         let database_id = self.people.database.id;
         if let Some(link) = link
             && let Some(id) = meetings::by_link(conn, database_id, link).await?
@@ -315,8 +372,10 @@ impl Intake<'_> {
         }
         match (ack.result, &ack.record) {
             (AckResult::Applied, Some(record)) => {
-                let outlook: Option<Event> =
-                    debt.outlook_state.map(|state| from_json(state, "Outlook state")).transpose()?;
+                let outlook: Option<Event> = debt
+                    .outlook_state
+                    .map(|state| from_json(state, "Outlook state"))
+                    .transpose()?;
                 if let (Some(outlook), Ok(odoo)) = (outlook, record.to_event(&self.people.mailboxes)) {
                     let groups = read_groups(&debt.groups)?;
                     let base = advance(meeting.base()?, &groups, &odoo, &outlook, Side::Outlook);
@@ -324,7 +383,9 @@ impl Intake<'_> {
                     forget_times(&mut meeting, &groups)?;
                 }
             }
-            (AckResult::Applied | AckResult::Gone, None) | (AckResult::Gone, Some(_)) => meeting.odoo_gone = true,
+            (AckResult::Applied | AckResult::Gone, None) | (AckResult::Gone, Some(_)) => {
+                meeting.odoo_gone = true
+            }
             (AckResult::Stale, _) => {}
             (AckResult::Refused, _) => {
                 let words = ack.message.unwrap_or_else(|| "Odoo gave no reason".to_owned());
@@ -355,7 +416,9 @@ impl Intake<'_> {
 
 /// A snapshot that left Odoo before the one we have (it was sent again, late).
 fn is_older(meeting: &Meeting, record: &Snapshot) -> anyhow::Result<bool> {
-    Ok(meeting.snapshot()?.is_some_and(|known| record.write_date < known.write_date))
+    Ok(meeting
+        .snapshot()?
+        .is_some_and(|known| record.write_date < known.write_date))
 }
 
 fn store_snapshot(meeting: &mut Meeting, record: &Snapshot) -> anyhow::Result<()> {

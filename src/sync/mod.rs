@@ -39,7 +39,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { poll_interval: TimeDelta::seconds(60), days_back: 365, days_ahead: 730, workers: 8 }
+        Self {
+            poll_interval: TimeDelta::seconds(60),
+            days_back: 365,
+            days_ahead: 730,
+            workers: 8,
+        }
     }
 }
 
@@ -72,7 +77,17 @@ impl Engine {
     ) -> Self {
         let (runs, _) = broadcast::channel(256);
         let process = Uuid::new_v4();
-        Self { store, sealer, graph, login, http, settings, process, work: Arc::new(Notify::new()), runs }
+        Self {
+            store,
+            sealer,
+            graph,
+            login,
+            http,
+            settings,
+            process,
+            work: Arc::new(Notify::new()),
+            runs,
+        }
     }
 }
 

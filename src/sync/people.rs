@@ -6,9 +6,9 @@ use uuid::Uuid;
 use crate::calendar::event::Address;
 use crate::calendar::merge::Policy;
 use crate::odoo::snapshot::{Mailboxes, Snapshot};
+use crate::store::Connection;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
-use crate::store::Connection;
 
 /// A database with its accounts, read once for a batch of meetings.
 #[derive(Clone, Debug)]
@@ -40,7 +40,12 @@ impl People {
             .filter(|a| a.is_connected())
             .filter_map(|a| Some((a.odoo_user_id, Address::parse(&a.login)?)))
             .collect();
-        Ok(Self { database, accounts, mailboxes, now })
+        Ok(Self {
+            database,
+            accounts,
+            mailboxes,
+            now,
+        })
     }
 
     pub fn account(&self, id: i64) -> Option<&Account> {

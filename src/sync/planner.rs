@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use super::people::People;
 use crate::calendar::event::{Answer, Event};
 use crate::calendar::merge::{EditTimes, Group, Side, advance};
-use crate::calendar::plan::{Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan};
+use crate::calendar::plan::{
+    Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan,
+};
 use crate::odoo::exchange::OdooChange;
 use crate::odoo::snapshot::{self, Snapshot, is_over};
 use crate::outlook::wire;
@@ -36,9 +38,9 @@ impl Effects {
 }
 
 /// What the reader of a set-aside meeting is told, by reason.
-const SERIES: &str = "Recurring events are not synchronised with Outlook yet: this one is left as it is on both sides";
-const EXISTED_WITH_GUESTS: &str =
-    "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone, so that nobody is \
+const SERIES: &str =
+    "Recurring events are not synchronised with Outlook yet: this one is left as it is on both sides";
+const EXISTED_WITH_GUESTS: &str = "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone, so that nobody is \
      invited by surprise";
 const PAST_WITH_GUESTS: &str =
     "It is over already and has guests: it stays in Odoo alone, as Outlook would invite them to the past";
@@ -49,7 +51,12 @@ const PAST_WITH_GUESTS: &str =
 /// When Postgres fails or holds what cannot be read.
 pub async fn replan(conn: &mut Connection, people: &People, meeting_id: i64) -> anyhow::Result<Effects> {
     let meeting = meetings::lock(conn, meeting_id).await?;
-    let mut task = Task { copies: meetings::copies(conn, meeting_id).await?, meeting, people, effects: Effects::default() };
+    let mut task = Task {
+        copies: meetings::copies(conn, meeting_id).await?,
+        meeting,
+        people,
+        effects: Effects::default(),
+    };
     if task.clear_the_air(conn).await? {
         task.decide(conn).await?;
     }
@@ -117,10 +124,14 @@ impl Task<'_> {
             (Some((copy, rights)), Some(event)) => self.outlook_state(copy, rights, event),
             _ => OutlookState::Missing,
         };
-        let chosen_account = chosen.and_then(|(copy, _)| self.people.account(copy.account_id)).cloned();
+        let chosen_account = chosen
+            .and_then(|(copy, _)| self.people.account(copy.account_id))
+            .cloned();
         let chosen_copy = chosen.map(|(copy, _)| copy.clone());
         let permit = match (odoo, outlook, &snapshot) {
-            (OdooState::Active(event), OutlookState::Missing, Some(snapshot)) => self.may_create(snapshot, event),
+            (OdooState::Active(event), OutlookState::Missing, Some(snapshot)) => {
+                self.may_create(snapshot, event)
+            }
             _ => Permit::No,
         };
         if let Permit::SetAside(reason) = permit {
@@ -137,12 +148,15 @@ impl Task<'_> {
             outlook,
             rights,
             create_in_outlook: permit == Permit::Yes,
-            create_in_odoo: chosen_account.as_ref().is_some_and(|a| a.existing == existing::TOLD && !a.resetting),
+            create_in_odoo: chosen_account
+                .as_ref()
+                .is_some_and(|a| a.existing == existing::TOLD && !a.resetting),
             times: &times,
             policy: self.people.policy(),
         };
         let mut plan = plan(&situation);
-        self.plan_answers(conn, snapshot.as_ref(), odoo, &mut plan).await?;
+        self.plan_answers(conn, snapshot.as_ref(), odoo, &mut plan)
+            .await?;
         self.note(conn, &plan).await?;
 
         let organizer = snapshot.as_ref().and_then(|s| self.people.organizer(s)).cloned();
@@ -151,19 +165,34 @@ impl Task<'_> {
         match &plan.outlook {
             OutlookStep::Nothing => {}
             step => {
-                if let (Some(account), Some(odoo_event)) = (&write_account, odoo_event.as_ref().or(outlook_event.as_ref())) {
-                    self.owe_outlook(conn, account, step, odoo_event, chosen_copy.as_ref(), &mails).await?;
+                if let (Some(account), Some(odoo_event)) =
+                    (&write_account, odoo_event.as_ref().or(outlook_event.as_ref()))
+                {
+                    self.owe_outlook(conn, account, step, odoo_event, chosen_copy.as_ref(), &mails)
+                        .await?;
                 }
             }
         }
         let owner = chosen_account.or(write_account);
         if let Some(owner) = owner {
-            self.owe_odoo(conn, &owner, &plan.odoo, snapshot.as_ref(), outlook_event.as_ref()).await?;
+            self.owe_odoo(
+                conn,
+                &owner,
+                &plan.odoo,
+                snapshot.as_ref(),
+                outlook_event.as_ref(),
+            )
+            .await?;
         }
-        if plan.agreed && let (Some(odoo), Some(outlook)) = (&odoo_event, &outlook_event) {
+        if plan.agreed
+            && let (Some(odoo), Some(outlook)) = (&odoo_event, &outlook_event)
+        {
             self.agree(odoo, outlook, &plan.differing)?;
         }
-        if plan.ended && plan.is_idle() && !matches!((odoo, outlook), (OdooState::Missing, OutlookState::Missing)) {
+        if plan.ended
+            && plan.is_idle()
+            && !matches!((odoo, outlook), (OdooState::Missing, OutlookState::Missing))
+        {
             self.meeting.ended = true;
         }
         self.meeting.differs = !plan.differing.is_empty();
@@ -189,9 +218,17 @@ impl Task<'_> {
 
     /// The copy that speaks for the meeting: the organizer's where it is connected, else an attendee's.
     fn choose_copy(&self) -> Option<(&Copy, Rights)> {
-        let connected = |c: &&Copy| self.people.account(c.account_id).is_some_and(Account::is_connected);
+        let connected = |c: &&Copy| {
+            self.people
+                .account(c.account_id)
+                .is_some_and(Account::is_connected)
+        };
         let organizers = self.copies.iter().filter(|c| c.is_organizer && connected(c));
-        if let Some(copy) = organizers.clone().find(|c| !c.gone).or_else(|| organizers.clone().last()) {
+        if let Some(copy) = organizers
+            .clone()
+            .find(|c| !c.gone)
+            .or_else(|| organizers.clone().last())
+        {
             return Some((copy, Rights::Write));
         }
         let attendees = self.copies.iter().filter(|c| !c.is_organizer && connected(c));
@@ -214,7 +251,9 @@ impl Task<'_> {
 
     /// Whether a meeting that only Odoo has may be made in Outlook.
     fn may_create(&self, snapshot: &Snapshot, event: &Event) -> Permit {
-        let Some(account) = self.people.organizer(snapshot) else { return Permit::No };
+        let Some(account) = self.people.organizer(snapshot) else {
+            return Permit::No;
+        };
         if !account.is_connected() || account.resetting {
             return Permit::No;
         }
@@ -231,7 +270,11 @@ impl Task<'_> {
             return Permit::SetAside(PAST_WITH_GUESTS);
         }
         // The mailbox may have it already: look first, make it afterwards.
-        if existed && !account.pulled_once { Permit::No } else { Permit::Yes }
+        if existed && !account.pulled_once {
+            Permit::No
+        } else {
+            Permit::Yes
+        }
     }
 
     /// Attendees' own answers: from their mailboxes, never through the organizer's.
@@ -242,13 +285,25 @@ impl Task<'_> {
         odoo: OdooState<'_>,
         plan: &mut Plan,
     ) -> anyhow::Result<()> {
-        let (Some(snapshot), OdooState::Active(odoo_event)) = (snapshot, odoo) else { return Ok(()) };
+        let (Some(snapshot), OdooState::Active(odoo_event)) = (snapshot, odoo) else {
+            return Ok(());
+        };
         let mut copies = std::mem::take(&mut self.copies);
         for copy in copies.iter_mut().filter(|c| !c.is_organizer) {
-            let Some(account) = self.people.account(copy.account_id).filter(|a| a.is_connected()) else { continue };
-            let Some(in_odoo) = snapshot.answer_of(account.odoo_user_id) else { continue };
-            let Some(address) = self.people.mailboxes.get(&account.odoo_user_id) else { continue };
-            let in_outlook = if copy.gone { Answer::Declined } else { read_answer(copy.answer.as_deref()) };
+            let Some(account) = self.people.account(copy.account_id).filter(|a| a.is_connected()) else {
+                continue;
+            };
+            let Some(in_odoo) = snapshot.answer_of(account.odoo_user_id) else {
+                continue;
+            };
+            let Some(address) = self.people.mailboxes.get(&account.odoo_user_id) else {
+                continue;
+            };
+            let in_outlook = if copy.gone {
+                Answer::Declined
+            } else {
+                read_answer(copy.answer.as_deref())
+            };
             let base = copy.answer_base.as_deref().map(|a| read_answer(Some(a)));
             if in_odoo == in_outlook {
                 if base != Some(in_odoo) {
@@ -263,7 +318,9 @@ impl Task<'_> {
                     OdooStep::Write { target, .. } => target.clone(),
                     _ => odoo_event.clone(),
                 };
-                let Some(attendee) = target.attendees.get_mut(address) else { continue };
+                let Some(attendee) = target.attendees.get_mut(address) else {
+                    continue;
+                };
                 attendee.answer = in_outlook;
                 let mut groups = match &plan.odoo {
                     OdooStep::Write { groups, .. } => groups.clone(),
@@ -307,20 +364,34 @@ impl Task<'_> {
             OutlookStep::Nothing => return Ok(()),
             OutlookStep::Create(event) => {
                 let transaction_id = self.transaction_id();
-                let extra = wire::ExtraForCreate { transaction_id: &transaction_id, link: self.meeting.link };
+                let extra = wire::ExtraForCreate {
+                    transaction_id: &transaction_id,
+                    link: self.meeting.link,
+                };
                 (kind::CREATE, wire::create_body(event, extra))
             }
-            OutlookStep::Update { groups: wanted, target } => {
+            OutlookStep::Update {
+                groups: wanted,
+                target,
+            } => {
                 let Some(copy) = copy else { return Ok(()) };
                 let now: wire::WireEvent = copy.wire_event()?;
                 // What guests cannot see goes alone, so that the request mails nobody; it follows the rest.
                 let (visible, own): (Vec<Group>, Vec<Group>) =
                     wanted.iter().partition(|group| group.visible_to_guests());
                 let body_of = |groups: &[Group]| wire::patch_body(groups, target, &now);
-                let chosen = [visible, own].into_iter().map(|groups| (body_of(&groups), groups));
+                let chosen = [visible, own]
+                    .into_iter()
+                    .map(|groups| (body_of(&groups), groups));
                 let Some((body, list)) = chosen.into_iter().find(|(body, _)| body != &json!({})) else {
                     // Outlook says it already, in its own words.
-                    let base = advance(self.meeting.base()?, wanted, odoo_event, &copy.event()?, Side::Odoo);
+                    let base = advance(
+                        self.meeting.base()?,
+                        wanted,
+                        odoo_event,
+                        &copy.event()?,
+                        Side::Odoo,
+                    );
                     return self.meeting.set_base(Some(&base));
                 };
                 groups = list.into_iter().collect();
@@ -345,9 +416,12 @@ impl Task<'_> {
             OutlookStep::Update { .. } => format!("{} from Odoo to Outlook", list_groups(&groups)),
             _ => "deleted in Odoo, is deleted from Outlook".to_owned(),
         };
-        let content = copy.filter(|_| *step == OutlookStep::Delete).map(|c| c.state.clone());
+        let content = copy
+            .filter(|_| *step == OutlookStep::Delete)
+            .map(|c| c.state.clone());
         let message = format!("{message} · {}", in_words(mails));
-        self.write_journal(conn, account.odoo_user_id, Level::Info, message, content).await
+        self.write_journal(conn, account.odoo_user_id, Level::Info, message, content)
+            .await
     }
 
     async fn owe_odoo(
@@ -364,19 +438,40 @@ impl Task<'_> {
             (OdooStep::Create(event), _) => {
                 let values = snapshot::create_values(event, mailboxes);
                 let groups = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
-                let change = OdooChange::Create { link: self.meeting.link, user_id, values };
+                let change = OdooChange::Create {
+                    link: self.meeting.link,
+                    user_id,
+                    values,
+                };
                 (change, groups, format!("comes from Outlook: {}", event.title))
             }
             (OdooStep::Write { groups, target }, Some(present)) => {
                 let values = snapshot::values(groups, target, Some(present), mailboxes);
                 let message = format!("{} from Outlook to Odoo", list_groups(groups));
                 let version = present.version.clone();
-                (OdooChange::Write { res_id: present.id, user_id, version, values }, groups.clone(), message)
+                (
+                    OdooChange::Write {
+                        res_id: present.id,
+                        user_id,
+                        version,
+                        values,
+                    },
+                    groups.clone(),
+                    message,
+                )
             }
             (OdooStep::Archive, Some(present)) => {
                 let version = present.version.clone();
                 let message = "deleted in Outlook, is archived in Odoo".to_owned();
-                (OdooChange::Archive { res_id: present.id, user_id, version }, BTreeSet::new(), message)
+                (
+                    OdooChange::Archive {
+                        res_id: present.id,
+                        user_id,
+                        version,
+                    },
+                    BTreeSet::new(),
+                    message,
+                )
             }
             _ => return Ok(()),
         };
@@ -390,13 +485,17 @@ impl Task<'_> {
         };
         outbox::owe_odoo(conn, &debt).await?;
         self.effects.poke_users.insert(user_id);
-        self.write_journal(conn, user_id, Level::Info, format!("{message} · no mail"), None).await
+        self.write_journal(conn, user_id, Level::Info, format!("{message} · no mail"), None)
+            .await
     }
 
     /// Both sides say the same: that is the new base, but for groups where Odoo's change could not be written.
     fn agree(&mut self, odoo: &Event, outlook: &Event, differing: &BTreeSet<Group>) -> anyhow::Result<()> {
-        let settled: BTreeSet<Group> =
-            Group::SINGLE.into_iter().chain([Group::Attendees]).filter(|g| !differing.contains(g)).collect();
+        let settled: BTreeSet<Group> = Group::SINGLE
+            .into_iter()
+            .chain([Group::Attendees])
+            .filter(|g| !differing.contains(g))
+            .collect();
         let base = advance(self.meeting.base()?, &settled, odoo, outlook, Side::Outlook);
         self.meeting.set_base(Some(&base))?;
         let mut times = self.meeting.edit_times()?;
@@ -428,7 +527,8 @@ impl Task<'_> {
     async fn set_aside(&mut self, conn: &mut Connection, reason: &str, level: Level) -> anyhow::Result<()> {
         if self.meeting.set_aside.as_deref() != Some(reason) {
             self.meeting.set_aside = Some(reason.to_owned());
-            self.write_journal(conn, 0, level, format!("is not synced: {reason}"), None).await?;
+            self.write_journal(conn, 0, level, format!("is not synced: {reason}"), None)
+                .await?;
         }
         meetings::save(conn, &self.meeting).await?;
         Ok(())
@@ -442,7 +542,14 @@ impl Task<'_> {
         message: String,
         content: Option<Value>,
     ) -> anyhow::Result<()> {
-        let organizer = || self.meeting.snapshot().ok().flatten().and_then(|s| s.organizer).map(|o| o.user_id);
+        let organizer = || {
+            self.meeting
+                .snapshot()
+                .ok()
+                .flatten()
+                .and_then(|s| s.organizer)
+                .map(|o| o.user_id)
+        };
         let line = Line {
             database_id: self.meeting.database_id,
             odoo_user_id: if user_id == 0 { organizer() } else { Some(user_id) },
@@ -504,5 +611,9 @@ fn in_words(mails: &[Mail]) -> String {
         .filter(|(n, _)| *n > 0)
         .map(|(n, what)| format!("{n} {what}{}", if *n == 1 { "" } else { "s" }))
         .collect();
-    if text.is_empty() { "no mail".to_owned() } else { format!("Outlook sends {}", text.join(", ")) }
+    if text.is_empty() {
+        "no mail".to_owned()
+    } else {
+        format!("Outlook sends {}", text.join(", "))
+    }
 }

@@ -85,10 +85,10 @@ pub async fn pull(engine: &Engine, account: &Account, token: &SecretString) -> R
             let mut conn = engine.store.get().await?;
             let (sights, next) = (&sights, next.as_str());
             conn.transaction::<_, PullError, _>(async |conn| {
-                    let effects = store_page(conn, account, sights).await?;
-                    accounts::set_delta(conn, account.id, Some(next)).await?;
-                    Ok(effects)
-                })
+                let effects = store_page(conn, account, sights).await?;
+                accounts::set_delta(conn, account.id, Some(next)).await?;
+                Ok(effects)
+            })
             .await?
         };
         effects.merge(stored);
@@ -98,7 +98,9 @@ pub async fn pull(engine: &Engine, account: &Account, token: &SecretString) -> R
         link = Some(next);
         let mut conn = engine.store.get().await?;
         if !accounts::renew_lease(&mut conn, account.id, engine.process, now()).await? {
-            return Err(PullError::Internal(anyhow::anyhow!("the lease on the mailbox was lost")));
+            return Err(PullError::Internal(anyhow::anyhow!(
+                "the lease on the mailbox was lost"
+            )));
         }
     }
     if !account.pulled_once {
@@ -161,9 +163,16 @@ async fn look_closer(
     Ok(sights)
 }
 
-async fn store_page(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Result<Effects, PullError> {
+async fn store_page(
+    conn: &mut Connection,
+    account: &Account,
+    sights: &[Sight],
+) -> Result<Effects, PullError> {
     let people = People::load(conn, account.database_id, now()).await?;
-    let account = people.account(account.id).cloned().unwrap_or_else(|| account.clone());
+    let account = people
+        .account(account.id)
+        .cloned()
+        .unwrap_or_else(|| account.clone());
     let mut touched = BTreeSet::new();
     for sight in sights {
         match sight {
@@ -176,7 +185,14 @@ async fn store_page(conn: &mut Connection, account: &Account, sights: &[Sight]) 
             }
             Sight::Unreadable(problem) => {
                 let message = format!("Outlook sent something that cannot be read: {problem}");
-                note(conn, &people.database, Some(account.odoo_user_id), Level::Error, message).await?;
+                note(
+                    conn,
+                    &people.database,
+                    Some(account.odoo_user_id),
+                    Level::Error,
+                    message,
+                )
+                .await?;
             }
         }
     }
@@ -215,8 +231,18 @@ async fn see(
     let state = match project(event, account) {
         Ok(state) => state,
         Err(reason) => {
-            let message = format!("“{}” in Outlook cannot be read: {reason}", event.subject.as_deref().unwrap_or(""));
-            note(conn, &people.database, Some(account.odoo_user_id), Level::Error, message).await?;
+            let message = format!(
+                "“{}” in Outlook cannot be read: {reason}",
+                event.subject.as_deref().unwrap_or("")
+            );
+            note(
+                conn,
+                &people.database,
+                Some(account.odoo_user_id),
+                Level::Error,
+                message,
+            )
+            .await?;
             return Ok(None);
         }
     };
@@ -292,7 +318,9 @@ async fn find_meeting(
     state: &Event,
 ) -> Result<Option<i64>, PullError> {
     let database_id = account.database_id;
-    if let Some(link) = event.link().or_else(|| event.transaction_id.as_deref().and_then(link_of_transaction))
+    if let Some(link) = event
+        .link()
+        .or_else(|| event.transaction_id.as_deref().and_then(link_of_transaction))
         && let Some(id) = meetings::by_link(conn, database_id, link).await?
     {
         let mut meeting = meetings::lock(conn, id).await?;
@@ -307,7 +335,9 @@ async fn find_meeting(
         return Ok(None);
     }
     // An id that is absent matches nothing.
-    let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else { return Ok(None) };
+    let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
+        return Ok(None);
+    };
     if let Some(id) = meetings::by_ical_uid(conn, database_id, uid).await? {
         return Ok(Some(id));
     }
@@ -315,7 +345,10 @@ async fn find_meeting(
         return Ok(None);
     }
     if event.is_organizer != Some(true)
-        && let Some(organizer) = state.organizer.as_ref().and_then(|o| people.account_of_address(&o.address))
+        && let Some(organizer) = state
+            .organizer
+            .as_ref()
+            .and_then(|o| people.account_of_address(&o.address))
         && outbox::creation_in_flight(conn, organizer.id).await?
     {
         return Err(PullError::Deferred);
@@ -379,16 +412,16 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
     let mut conn = engine.store.get().await?;
     let effects = conn
         .transaction::<_, PullError, _>(async |conn| {
-                accounts::set_pulled_once(conn, account.id).await?;
-                let people = People::load(conn, account.database_id, now()).await?;
-                let ids =
-                    meetings::of_account(conn, account.database_id, account.id, account.odoo_user_id).await?;
-                let mut effects = Effects::default();
-                for id in ids {
-                    effects.merge(planner::replan(conn, &people, id).await?);
-                }
-                Ok(effects)
-            })
+            accounts::set_pulled_once(conn, account.id).await?;
+            let people = People::load(conn, account.database_id, now()).await?;
+            let ids =
+                meetings::of_account(conn, account.database_id, account.id, account.odoo_user_id).await?;
+            let mut effects = Effects::default();
+            for id in ids {
+                effects.merge(planner::replan(conn, &people, id).await?);
+            }
+            Ok(effects)
+        })
         .await?;
     Ok(effects)
 }

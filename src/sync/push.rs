@@ -49,9 +49,13 @@ pub async fn push(engine: &Engine, account: &Account, token: &SecretString) -> R
     loop {
         let write = {
             let mut conn = engine.store.get().await?;
-            let Some(write) = outbox::next_outlook(&mut conn, account.id, now()).await? else { return Ok(effects) };
+            let Some(write) = outbox::next_outlook(&mut conn, account.id, now()).await? else {
+                return Ok(effects);
+            };
             if !accounts::renew_lease(&mut conn, account.id, engine.process, now()).await? {
-                return Err(PushError::Internal(anyhow::anyhow!("the lease on the mailbox was lost")));
+                return Err(PushError::Internal(anyhow::anyhow!(
+                    "the lease on the mailbox was lost"
+                )));
             }
             take_off(&mut conn, &write).await?
         };
@@ -83,14 +87,14 @@ impl From<diesel::result::Error> for PushError {
 async fn take_off(conn: &mut Connection, write: &OutlookWrite) -> anyhow::Result<Option<OutlookWrite>> {
     let (id, meeting_id) = (write.id, write.meeting_id);
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-            // The planner replaces writes under this lock.
-            meetings::lock(conn, meeting_id).await?;
-            let write = outbox::outlook_by_id(conn, id).await?;
-            if write.is_some() {
-                outbox::take_off(conn, id, now()).await?;
-            }
-            Ok(write)
-        })
+        // The planner replaces writes under this lock.
+        meetings::lock(conn, meeting_id).await?;
+        let write = outbox::outlook_by_id(conn, id).await?;
+        if write.is_some() {
+            outbox::take_off(conn, id, now()).await?;
+        }
+        Ok(write)
+    })
     .await
 }
 
@@ -111,13 +115,24 @@ async fn send(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Re
     let sent = match write.kind.as_str() {
         kind::UPDATE => {
             let seen = write.change_key.as_deref();
-            let event = engine.graph.update_event(token, graph_id, &write.body, seen).await;
+            let event = engine
+                .graph
+                .update_event(token, graph_id, &write.body, seen)
+                .await;
             event.map(|event| Outcome::Written(Box::new(event)))
         }
-        kind::DELETE => engine.graph.delete_event(token, graph_id).await.map(|_| Outcome::Gone),
+        kind::DELETE => engine
+            .graph
+            .delete_event(token, graph_id)
+            .await
+            .map(|_| Outcome::Gone),
         _ => {
             let answer = read_answer(write.body.get("answer").and_then(|a| a.as_str()));
-            engine.graph.respond(token, graph_id, answer, None, true).await.map(|()| Outcome::Done)
+            engine
+                .graph
+                .respond(token, graph_id, answer, None, true)
+                .await
+                .map(|()| Outcome::Done)
         }
     };
     match sent {
@@ -142,51 +157,55 @@ async fn settle(
     let mut conn = engine.store.get().await?;
     let effects = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-                let mut meeting = meetings::lock(conn, write.meeting_id).await?;
-                outbox::settle_outlook(conn, write.id).await?;
-                let written = matches!(outcome, Outcome::Written(_));
-                match outcome {
-                    Outcome::Written(event) | Outcome::Read(event) => {
-                        let state = project(&event, account).map_err(anyhow::Error::msg)?;
-                        if meeting.ical_uid.is_none() {
-                            meeting.ical_uid.clone_from(&event.ical_uid);
-                        }
-                        // What was merely read is planned from, against the base as it was.
-                        if let (true, Some(odoo)) = (written, &write.odoo_state) {
-                            let odoo: Event = from_json(odoo.clone(), "Odoo state")?;
-                            let groups = read_groups(&write.groups)?;
-                            let base = advance(meeting.base()?, &groups, &odoo, &state, Side::Odoo);
-                            meeting.set_base(Some(&base))?;
-                            if write.kind == kind::UPDATE {
-                                forget_times(&mut meeting, &groups)?;
-                            }
-                        }
-                        meetings::save(conn, &meeting).await?;
-                        store_copy(conn, meeting.id, account, &event, &state).await?;
+            let mut meeting = meetings::lock(conn, write.meeting_id).await?;
+            outbox::settle_outlook(conn, write.id).await?;
+            let written = matches!(outcome, Outcome::Written(_));
+            match outcome {
+                Outcome::Written(event) | Outcome::Read(event) => {
+                    let state = project(&event, account).map_err(anyhow::Error::msg)?;
+                    if meeting.ical_uid.is_none() {
+                        meeting.ical_uid.clone_from(&event.ical_uid);
                     }
-                    Outcome::Gone => {
-                        if let Some(id) = &write.graph_id
-                            && let Some(copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
-                        {
-                            meetings::mark_gone(conn, copy.id).await?;
+                    // What was merely read is planned from, against the base as it was.
+                    if let (true, Some(odoo)) = (written, &write.odoo_state) {
+                        let odoo: Event = from_json(odoo.clone(), "Odoo state")?;
+                        let groups = read_groups(&write.groups)?;
+                        let base = advance(meeting.base()?, &groups, &odoo, &state, Side::Odoo);
+                        meeting.set_base(Some(&base))?;
+                        if write.kind == kind::UPDATE {
+                            forget_times(&mut meeting, &groups)?;
                         }
                     }
-                    Outcome::Done => {
-                        if let Some(id) = &write.graph_id
-                            && let Some(mut copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
-                        {
-                            let answer = write.body.get("answer").and_then(|a| a.as_str()).map(str::to_owned);
-                            // A declined meeting leaves the calendar (Graph: event-decline).
-                            copy.gone = read_answer(answer.as_deref()) == Answer::Declined;
-                            copy.answer.clone_from(&answer);
-                            copy.answer_base = answer;
-                            meetings::save_copy(conn, &copy).await?;
-                        }
+                    meetings::save(conn, &meeting).await?;
+                    store_copy(conn, meeting.id, account, &event, &state).await?;
+                }
+                Outcome::Gone => {
+                    if let Some(id) = &write.graph_id
+                        && let Some(copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
+                    {
+                        meetings::mark_gone(conn, copy.id).await?;
                     }
                 }
-                let people = People::load(conn, account.database_id, now()).await?;
-                planner::replan(conn, &people, write.meeting_id).await
-            })
+                Outcome::Done => {
+                    if let Some(id) = &write.graph_id
+                        && let Some(mut copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
+                    {
+                        let answer = write
+                            .body
+                            .get("answer")
+                            .and_then(|a| a.as_str())
+                            .map(str::to_owned);
+                        // A declined meeting leaves the calendar (Graph: event-decline).
+                        copy.gone = read_answer(answer.as_deref()) == Answer::Declined;
+                        copy.answer.clone_from(&answer);
+                        copy.answer_base = answer;
+                        meetings::save_copy(conn, &copy).await?;
+                    }
+                }
+            }
+            let people = People::load(conn, account.database_id, now()).await?;
+            planner::replan(conn, &people, write.meeting_id).await
+        })
         .await?;
     Ok(effects)
 }
@@ -202,7 +221,9 @@ async fn fail(
     let words = error.to_string();
     tracing::warn!(account.id = account.id, meeting.id = write.meeting_id, kind = %write.kind, error = %words, "write failed");
     match &error {
-        GraphError::Invalid { .. } | GraphError::Forbidden { .. } | GraphError::DuplicateTransaction { .. } => {
+        GraphError::Invalid { .. }
+        | GraphError::Forbidden { .. }
+        | GraphError::DuplicateTransaction { .. } => {
             set_aside(&mut conn, account, &write, &words).await?;
             Ok(Effects::default())
         }
@@ -217,7 +238,14 @@ async fn fail(
             Err(PushError::Graph(error))
         }
         _ => {
-            outbox::postpone(&mut conn, write.id, now(), &words, write.in_flight_since.is_none()).await?;
+            outbox::postpone(
+                &mut conn,
+                write.id,
+                now(),
+                &words,
+                write.in_flight_since.is_none(),
+            )
+            .await?;
             Err(PushError::Graph(error))
         }
     }
@@ -225,30 +253,37 @@ async fn fail(
 
 /// Seconds that double with each attempt, to five minutes, with jitter.
 fn backoff(attempts: i32) -> TimeDelta {
-    let seconds = 2i64.saturating_pow(u32::try_from(attempts.clamp(0, 8)).unwrap_or(0)).min(300);
+    let seconds = 2i64
+        .saturating_pow(u32::try_from(attempts.clamp(0, 8)).unwrap_or(0))
+        .min(300);
     let jitter = rand::random_range(0..=500);
     TimeDelta::seconds(seconds) + TimeDelta::milliseconds(jitter)
 }
 
-async fn set_aside(conn: &mut Connection, account: &Account, write: &OutlookWrite, words: &str) -> anyhow::Result<()> {
+async fn set_aside(
+    conn: &mut Connection,
+    account: &Account,
+    write: &OutlookWrite,
+    words: &str,
+) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-            let mut meeting = meetings::lock(conn, write.meeting_id).await?;
-            let reason = format!("Outlook refused it: {words}");
-            let line = Line {
-                database_id: meeting.database_id,
-                odoo_user_id: Some(account.odoo_user_id),
-                odoo_id: meeting.odoo_id,
-                level: Level::Error,
-                title: meeting.title(),
-                message: format!("is not synced: {reason}"),
-                content: None,
-            };
-            journal::write(conn, line).await?;
-            meeting.set_aside = Some(reason);
-            meetings::save(conn, &meeting).await?;
-            outbox::settle_outlook(conn, write.id).await?;
-            Ok(())
-        })
+        let mut meeting = meetings::lock(conn, write.meeting_id).await?;
+        let reason = format!("Outlook refused it: {words}");
+        let line = Line {
+            database_id: meeting.database_id,
+            odoo_user_id: Some(account.odoo_user_id),
+            odoo_id: meeting.odoo_id,
+            level: Level::Error,
+            title: meeting.title(),
+            message: format!("is not synced: {reason}"),
+            content: None,
+        };
+        journal::write(conn, line).await?;
+        meeting.set_aside = Some(reason);
+        meetings::save(conn, &meeting).await?;
+        outbox::settle_outlook(conn, write.id).await?;
+        Ok(())
+    })
     .await
     .context("setting a meeting aside")
 }
@@ -257,7 +292,8 @@ async fn set_aside(conn: &mut Connection, account: &Account, write: &OutlookWrit
 pub fn rest_after(error: &GraphError, failures: i32) -> TimeDelta {
     match error {
         GraphError::Throttled { retry_after } => {
-            TimeDelta::from_std(retry_after.unwrap_or(Duration::from_secs(10))).unwrap_or(TimeDelta::seconds(10))
+            TimeDelta::from_std(retry_after.unwrap_or(Duration::from_secs(10)))
+                .unwrap_or(TimeDelta::seconds(10))
         }
         _ => backoff(failures),
     }

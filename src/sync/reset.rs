@@ -12,12 +12,12 @@ use super::people::People;
 use super::{Engine, now};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{OdooChange, State};
+use crate::store::Connection;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::Database;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Meeting};
 use crate::store::outbox::{self, NewOdooDebt, NewOutlookWrite, kind};
-use crate::store::Connection;
 
 /// The keyword arguments of `microsoft.calendar.account.reset.reset_account`; Odoo's own names.
 #[derive(Debug, Deserialize)]
@@ -57,10 +57,16 @@ impl DeletePolicy {
 ///
 /// # Errors
 /// `MissingError` for a user who never connected; `Internal` when Postgres fails.
-pub async fn reset_account(engine: &Engine, database: &Database, request: &ResetRequest) -> Result<State, OdooError> {
+pub async fn reset_account(
+    engine: &Engine,
+    database: &Database,
+    request: &ResetRequest,
+) -> Result<State, OdooError> {
     let mut conn = engine.store.get().await?;
     let Some(account) = accounts::of_user(&mut conn, database.id, request.user_id).await? else {
-        return Err(OdooError::Missing("This user is not connected to Outlook: there is nothing to reset.".to_owned()));
+        return Err(OdooError::Missing(
+            "This user is not connected to Outlook: there is nothing to reset.".to_owned(),
+        ));
     };
     if request.delete_policy.in_outlook() && !account.is_connected() {
         return Err(OdooError::user(
@@ -96,7 +102,14 @@ async fn begin(
         "was reset: existing events {:?}, next sync {:?}",
         request.delete_policy, request.sync_policy
     );
-    note(conn, database, Some(account.odoo_user_id), Level::Warning, message).await?;
+    note(
+        conn,
+        database,
+        Some(account.odoo_user_id),
+        Level::Warning,
+        message,
+    )
+    .await?;
     let ignore_before = (request.sync_policy == SyncPolicy::New).then(now);
     accounts::forget_progress(conn, account.id, ignore_before).await?;
     let waiting = request.delete_policy.in_outlook() && outbox::outlook_owed(conn, account.id).await? > 0;
@@ -127,8 +140,13 @@ async fn reset_meeting(
             outbox::settle_outlook(conn, write.id).await?;
         }
     }
-    let copy = meetings::copies(conn, meeting.id).await?.into_iter().find(|c| c.account_id == account.id);
-    let live = copy.as_ref().filter(|c| c.is_organizer && !c.gone && !c.cancelled && !meeting.series);
+    let copy = meetings::copies(conn, meeting.id)
+        .await?
+        .into_iter()
+        .find(|c| c.account_id == account.id);
+    let live = copy
+        .as_ref()
+        .filter(|c| c.is_organizer && !c.gone && !c.cancelled && !meeting.series);
     if let Some(copy) = live.filter(|_| policy.in_outlook()) {
         let write = NewOutlookWrite {
             account_id: account.id,
@@ -160,7 +178,11 @@ async fn reset_meeting(
         if let Some(debt) = outbox::odoo_of_meeting(conn, meeting.id).await? {
             outbox::settle_odoo(conn, debt.id).await?;
         }
-        let change = OdooChange::Unlink { res_id: snapshot.id, user_id: account.odoo_user_id, version: snapshot.version };
+        let change = OdooChange::Unlink {
+            res_id: snapshot.id,
+            user_id: account.odoo_user_id,
+            version: snapshot.version,
+        };
         let debt = NewOdooDebt {
             database_id: people.database.id,
             meeting_id: meeting.id,
@@ -204,6 +226,11 @@ pub async fn finish(conn: &mut Connection, account: &Account) -> anyhow::Result<
 
 async fn disconnect(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
     accounts::set_resetting(conn, account.id, false).await?;
-    accounts::disconnect(conn, account.id, "The account was reset: log in to Outlook to connect it again.").await?;
+    accounts::disconnect(
+        conn,
+        account.id,
+        "The account was reset: log in to Outlook to connect it again.",
+    )
+    .await?;
     Ok(())
 }

@@ -53,7 +53,9 @@ pub async fn work(engine: Engine, stop: CancellationToken) {
 }
 
 async fn claim(engine: &Engine, free: usize) -> anyhow::Result<Vec<i64>> {
-    let Ok(limit @ 1..) = i64::try_from(free) else { return Ok(Vec::new()) };
+    let Ok(limit @ 1..) = i64::try_from(free) else {
+        return Ok(Vec::new());
+    };
     let mut conn = engine.store.get().await?;
     Ok(accounts::claim_due(&mut conn, engine.process, now(), limit).await?)
 }
@@ -76,18 +78,33 @@ pub async fn run(engine: &Engine, id: i64) {
         Ok(ended) => ended,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "a run failed");
-            Ended { outcome: Outcome::Failed, next_run_at: now() + TimeDelta::seconds(15) }
+            Ended {
+                outcome: Outcome::Failed,
+                next_run_at: now() + TimeDelta::seconds(15),
+            }
         }
     };
     let released = async {
         let mut conn = engine.store.get().await?;
-        accounts::release(&mut conn, id, engine.process, started, ended.next_run_at, ended.outcome).await?;
+        accounts::release(
+            &mut conn,
+            id,
+            engine.process,
+            started,
+            ended.next_run_at,
+            ended.outcome,
+        )
+        .await?;
         anyhow::Ok(())
     };
     if let Err(error) = released.await {
-        tracing::error!(error = format!("{error:#}"), "the mailbox was not given back; its lease will run out");
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the mailbox was not given back; its lease will run out"
+        );
     }
-    metrics::counter!("outlook_bridge_runs_total", "ok" => (ended.outcome != Outcome::Failed).to_string()).increment(1);
+    metrics::counter!("outlook_bridge_runs_total", "ok" => (ended.outcome != Outcome::Failed).to_string())
+        .increment(1);
     // Nobody may be waiting.
     let _receivers = engine.runs.send(id);
     engine.work.notify_one();
@@ -105,7 +122,12 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         let database = databases::by_id(&mut conn, account.database_id).await?;
         (account, database)
     };
-    let later = |delay: TimeDelta| Ok(Ended { outcome: Outcome::Failed, next_run_at: now() + delay });
+    let later = |delay: TimeDelta| {
+        Ok(Ended {
+            outcome: Outcome::Failed,
+            next_run_at: now() + delay,
+        })
+    };
     let token = match fresh_token(engine, &account, &database).await {
         Ok(token) => token,
         Err(TokenError::NeedsLogin) => return later(TimeDelta::hours(1)),
@@ -124,7 +146,12 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         Ok(())
     }
     .await;
-    let others: Vec<i64> = effects.wake_accounts.iter().copied().filter(|other| *other != id).collect();
+    let others: Vec<i64> = effects
+        .wake_accounts
+        .iter()
+        .copied()
+        .filter(|other| *other != id)
+        .collect();
     {
         let mut conn = engine.store.get().await?;
         accounts::wake(&mut conn, others, now()).await?;
@@ -174,7 +201,10 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     let rest = now() + engine.settings.poll_interval;
     let owed = outbox::next_outlook_at(&mut conn, account.id).await?;
     let next_run_at = owed.map_or(rest, |at| at.min(rest));
-    Ok(Ended { outcome: Outcome::Done { at: now() }, next_run_at })
+    Ok(Ended {
+        outcome: Outcome::Done { at: now() },
+        next_run_at,
+    })
 }
 
 async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyhow::Result<Ended> {
@@ -184,7 +214,11 @@ async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyho
         // The token was taken back before its time: the next run renews it.
         GraphError::Unauthorized => {
             accounts::expire_access(&mut conn, account.id).await?;
-            if account.failures > 2 { TimeDelta::minutes(5) } else { TimeDelta::zero() }
+            if account.failures > 2 {
+                TimeDelta::minutes(5)
+            } else {
+                TimeDelta::zero()
+            }
         }
         GraphError::MailboxMissing => {
             let reason = "This Microsoft account has no Outlook mailbox, or its licence was removed.";
@@ -193,5 +227,8 @@ async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyho
         }
         other => rest_after(other, account.failures),
     };
-    Ok(Ended { outcome: Outcome::Failed, next_run_at: now() + rest })
+    Ok(Ended {
+        outcome: Outcome::Failed,
+        next_run_at: now() + rest,
+    })
 }

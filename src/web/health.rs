@@ -22,5 +22,7 @@ pub async fn ready(doors: web::Data<Doors>) -> HttpResponse {
 }
 
 pub async fn metrics(doors: web::Data<Doors>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(doors.metrics.render())
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4")
+        .body(doors.metrics.render())
 }

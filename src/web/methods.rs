@@ -1,7 +1,7 @@
 //! The models and methods that Odoo can call, as jsonrpsee's `RpcModule` dispatches them.
 
-use jsonrpsee::{Extensions, RpcModule};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
+use jsonrpsee::{Extensions, RpcModule};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -43,18 +43,27 @@ fn to_object(error: OdooError) -> ErrorObjectOwned {
         tracing::error!(error = format!("{cause:#}"), "a call failed");
     }
     let json = error.to_json();
-    ErrorObjectOwned::owned(error.code(), json["message"].as_str().unwrap_or_default(), Some(error.data()))
+    ErrorObjectOwned::owned(
+        error.code(),
+        json["message"].as_str().unwrap_or_default(),
+        Some(error.data()),
+    )
 }
 
 fn arguments<T: DeserializeOwned>(params: &Params<'_>) -> Result<T, OdooError> {
     params.parse().map_err(|error: ErrorObjectOwned| {
-        let detail = error.data().map(|d| d.get().trim_matches('"').to_owned()).unwrap_or_default();
+        let detail = error
+            .data()
+            .map(|d| d.get().trim_matches('"').to_owned())
+            .unwrap_or_default();
         OdooError::user(format!("bad arguments: {detail}"))
     })
 }
 
 fn caller(extensions: &Extensions) -> Result<&Caller, OdooError> {
-    extensions.get::<Caller>().ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))
+    extensions
+        .get::<Caller>()
+        .ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))
 }
 
 /// Registers `model.method` as a function of caller and arguments.
@@ -110,43 +119,68 @@ impl Methods {
                 let stranger = extensions
                     .get::<Stranger>()
                     .ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))?;
-                let answer = admin::pair(&engine, &stranger.uuid, &stranger.code, arguments(&params)?).await?;
+                let answer =
+                    admin::pair(&engine, &stranger.uuid, &stranger.code, arguments(&params)?).await?;
                 serde_json::to_value(answer).map_err(|e| OdooError::Internal(e.into()))
             }
             .await;
             called.map_err(to_object)
         })?;
-        method!(module, "outlook.bridge.unpair", |engine, caller, _arguments: Nothing| {
-            admin::unpair(&engine, &caller.database).await?;
-            true
-        });
-        method!(module, "outlook.bridge.status", |engine, caller, _arguments: Nothing| {
-            let mut conn = engine.store.get().await?;
-            admin::state(&mut conn, caller.database.id).await?
-        });
-        method!(module, "outlook.bridge.journal", |engine, caller, request: JournalRequest| {
-            let mut conn = engine.store.get().await?;
-            let limit = request.limit.clamp(1, 1000);
-            let lines = journal::newest(&mut conn, caller.database.id, request.user_id, limit).await?;
-            lines
-                .into_iter()
-                .map(|line| {
-                    json!({
-                        "time": OdooTime(line.at), "level": line.level, "title": line.title,
-                        "user_id": line.odoo_user_id, "res_id": line.odoo_id, "message": line.message,
+        method!(
+            module,
+            "outlook.bridge.unpair",
+            |engine, caller, _arguments: Nothing| {
+                admin::unpair(&engine, &caller.database).await?;
+                true
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.status",
+            |engine, caller, _arguments: Nothing| {
+                let mut conn = engine.store.get().await?;
+                admin::state(&mut conn, caller.database.id).await?
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.journal",
+            |engine, caller, request: JournalRequest| {
+                let mut conn = engine.store.get().await?;
+                let limit = request.limit.clamp(1, 1000);
+                let lines = journal::newest(&mut conn, caller.database.id, request.user_id, limit).await?;
+                lines
+                    .into_iter()
+                    .map(|line| {
+                        json!({
+                            "time": OdooTime(line.at), "level": line.level, "title": line.title,
+                            "user_id": line.odoo_user_id, "res_id": line.odoo_id, "message": line.message,
+                        })
                     })
-                })
-                .collect::<Vec<_>>()
-        });
-        method!(module, "res.config.settings.set_values", |engine, caller, request: admin::SettingsRequest| {
-            admin::set_values(&engine, &caller.database, request).await?
-        });
-        method!(module, "res.users.authorize_url", |engine, caller, request: FromUrl| {
-            accounts::authorize_url(&engine, &caller.database, caller.uid, &request.from_url).await?
-        });
-        method!(module, "res.users.redeem", |engine, caller, request: accounts::RedeemRequest| {
-            accounts::redeem(&engine, &caller.database, caller.uid, request).await?
-        });
+                    .collect::<Vec<_>>()
+            }
+        );
+        method!(
+            module,
+            "res.config.settings.set_values",
+            |engine, caller, request: admin::SettingsRequest| {
+                admin::set_values(&engine, &caller.database, request).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.authorize_url",
+            |engine, caller, request: FromUrl| {
+                accounts::authorize_url(&engine, &caller.database, caller.uid, &request.from_url).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.redeem",
+            |engine, caller, request: accounts::RedeemRequest| {
+                accounts::redeem(&engine, &caller.database, caller.uid, request).await?
+            }
+        );
         method!(module, "res.users.stop", |engine, caller, request: UserId| {
             accounts::stop(&engine, &caller.database, request.user_id).await?
         });
@@ -160,9 +194,13 @@ impl Methods {
                 reset::reset_account(&engine, &caller.database, &request).await?
             }
         );
-        method!(module, "calendar.event.sync", |engine, caller, request: crate::odoo::exchange::SyncRequest| {
-            exchange::sync(&engine, &caller.database, request).await?
-        });
+        method!(
+            module,
+            "calendar.event.sync",
+            |engine, caller, request: crate::odoo::exchange::SyncRequest| {
+                exchange::sync(&engine, &caller.database, request).await?
+            }
+        );
         Ok(Self { engine, module })
     }
 
@@ -177,10 +215,16 @@ impl Methods {
         }
         let mut methods = self.module.clone();
         if name == PAIR {
-            methods.extensions_mut().insert(Stranger { uuid: call.db, code: call.key });
+            methods.extensions_mut().insert(Stranger {
+                uuid: call.db,
+                code: call.key,
+            });
         } else {
             let database = self.authenticate(&call.db, &call.key).await?;
-            methods.extensions_mut().insert(Caller { database, uid: call.uid });
+            methods.extensions_mut().insert(Caller {
+                database,
+                uid: call.uid,
+            });
         }
         dispatch(&methods, &name, call.kwargs).await
     }
@@ -196,12 +240,22 @@ impl Methods {
         };
         let mut conn = self.engine.store.get().await?;
         let hash = crate::store::seal::digest(key);
-        let database = crate::store::databases::by_key(&mut conn, &hash).await?.ok_or_else(denied)?;
-        if database.uuid == db { Ok(database) } else { Err(denied()) }
+        let database = crate::store::databases::by_key(&mut conn, &hash)
+            .await?
+            .ok_or_else(denied)?;
+        if database.uuid == db {
+            Ok(database)
+        } else {
+            Err(denied())
+        }
     }
 }
 
-async fn dispatch(methods: &RpcModule<Engine>, name: &str, kwargs: Map<String, Value>) -> Result<Value, OdooError> {
+async fn dispatch(
+    methods: &RpcModule<Engine>,
+    name: &str,
+    kwargs: Map<String, Value>,
+) -> Result<Value, OdooError> {
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": name, "params": kwargs}).to_string();
     let (answer, _) = methods
         .raw_json_request(&request, 1)

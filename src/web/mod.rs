@@ -26,8 +26,16 @@ pub struct Doors {
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn serve(engine: Engine, metrics: PrometheusHandle, listen: &str) -> anyhow::Result<(Server, Vec<std::net::SocketAddr>)> {
-    let doors = web::Data::new(Doors { methods: methods::Methods::new(engine.clone())?, engine, metrics });
+pub fn serve(
+    engine: Engine,
+    metrics: PrometheusHandle,
+    listen: &str,
+) -> anyhow::Result<(Server, Vec<std::net::SocketAddr>)> {
+    let doors = web::Data::new(Doors {
+        methods: methods::Methods::new(engine.clone())?,
+        engine,
+        metrics,
+    });
     let server = HttpServer::new(move || {
         App::new()
             .wrap(TracingLogger::<rpc::RequestSpan>::new())

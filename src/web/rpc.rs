@@ -64,13 +64,18 @@ fn refuse(malformed: Malformed) -> HttpResponse {
 }
 
 fn too_large() -> HttpResponse {
-    let error = OdooError::user(format!("the request is larger than {} MiB", LARGEST_BODY / 1024 / 1024));
+    let error = OdooError::user(format!(
+        "the request is larger than {} MiB",
+        LARGEST_BODY / 1024 / 1024
+    ));
     tracing::warn!("refused: body too large or cut short");
     HttpResponse::PayloadTooLarge().json(rpc::answer(Value::Null, Err(error)))
 }
 
 pub async fn only_post() -> HttpResponse {
-    HttpResponse::MethodNotAllowed().insert_header(("Allow", "POST")).finish()
+    HttpResponse::MethodNotAllowed()
+        .insert_header(("Allow", "POST"))
+        .finish()
 }
 
 /// Odoo 19's dialect: keyword arguments as the body, HTTP statuses for errors.
@@ -97,17 +102,28 @@ pub async fn json2(
 }
 
 fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8]) -> Result<Call, OdooError> {
-    let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned)
+    };
     let key = header("Authorization")
         .and_then(|value| {
             let (scheme, key) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned())
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then(|| key.trim().to_owned())
         })
         .ok_or_else(|| OdooError::AccessDenied("a bearer key is needed".to_owned()))?;
-    let db = header("X-Odoo-Database").ok_or_else(|| OdooError::user("the header X-Odoo-Database is needed"))?;
+    let db =
+        header("X-Odoo-Database").ok_or_else(|| OdooError::user("the header X-Odoo-Database is needed"))?;
     let uid = match header("X-Odoo-User") {
         None => 1,
-        Some(uid) => uid.parse().map_err(|_| OdooError::user("the header X-Odoo-User must be a user's id"))?,
+        Some(uid) => uid
+            .parse()
+            .map_err(|_| OdooError::user("the header X-Odoo-User must be a user's id"))?,
     };
     let kwargs: Map<String, Value> = if body.is_empty() {
         Map::new()
@@ -115,7 +131,14 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
         serde_json::from_slice(body)
             .map_err(|_| OdooError::user("the body must be a JSON object of keyword arguments"))?
     };
-    Ok(Call { db, uid, key, model, method, kwargs })
+    Ok(Call {
+        db,
+        uid,
+        key,
+        model,
+        method,
+        kwargs,
+    })
 }
 
 async fn execute(doors: &Doors, call: Call) -> Result<Value, OdooError> {
@@ -123,7 +146,9 @@ async fn execute(doors: &Doors, call: Call) -> Result<Value, OdooError> {
     Span::current().record("rpc.method", name.as_str());
     let result = match timeout(LONGEST_CALL, doors.methods.call(call)).await {
         Ok(result) => result,
-        Err(_) => Err(OdooError::Internal(anyhow::anyhow!("{name} took longer than {LONGEST_CALL:?}"))),
+        Err(_) => Err(OdooError::Internal(anyhow::anyhow!(
+            "{name} took longer than {LONGEST_CALL:?}"
+        ))),
     };
     let outcome = result.as_ref().map_or_else(OdooError::exception_name, |_| "ok");
     metrics::counter!("outlook_bridge_calls_total", "outcome" => outcome).increment(1);

@@ -49,11 +49,25 @@ fn patch(groups: &[Group], change: impl FnOnce(&mut Event), now: &WireEvent) -> 
 fn an_event_is_projected() {
     let wire = wire(json!({}));
     let event = to_event(&wire).unwrap();
-    assert_eq!((event.title.as_str(), event.location.as_str(), event.reminder), ("Review", "Room", Some(15)));
-    let Time::Timed { start, zone, .. } = &event.time else { panic!("all day") };
-    assert_eq!((start.to_rfc3339().as_str(), zone.as_str()), ("2026-12-09T20:30:00+00:00", "Europe/Berlin"));
-    assert_eq!(event.organizer.as_ref().unwrap().address, address("ann@contoso.com"));
-    assert_eq!(event.attendees.keys().collect::<Vec<_>>(), [&address("bob@contoso.com")]);
+    assert_eq!(
+        (event.title.as_str(), event.location.as_str(), event.reminder),
+        ("Review", "Room", Some(15))
+    );
+    let Time::Timed { start, zone, .. } = &event.time else {
+        panic!("all day")
+    };
+    assert_eq!(
+        (start.to_rfc3339().as_str(), zone.as_str()),
+        ("2026-12-09T20:30:00+00:00", "Europe/Berlin")
+    );
+    assert_eq!(
+        event.organizer.as_ref().unwrap().address,
+        address("ann@contoso.com")
+    );
+    assert_eq!(
+        event.attendees.keys().collect::<Vec<_>>(),
+        [&address("bob@contoso.com")]
+    );
     let bob = &event.attendees[&address("bob@contoso.com")];
     assert_eq!((bob.answer, bob.kind), (Answer::Accepted, AttendeeKind::Optional));
     let aside: Vec<_> = wire.left_aside().filter_map(|a| a.name.as_deref()).collect();
@@ -71,7 +85,10 @@ fn nulls_and_nothing_are_read() {
         "start": { "dateTime": "2026-12-09T20:30:00", "timeZone": null }, "end": { "dateTime": "2026-12-09T20:30:00Z" }
     }))
     .unwrap();
-    assert_eq!((event.kind, event.link(), event.original_start), (Some(EventKind::Unknown), None, None));
+    assert_eq!(
+        (event.kind, event.link(), event.original_start),
+        (Some(EventKind::Unknown), None, None)
+    );
     let read = to_event(&event).unwrap();
     assert!(read.attendees.is_empty() && read.organizer.is_none() && read.reminder.is_none());
     assert!(event.is_stub());
@@ -81,19 +98,33 @@ fn nulls_and_nothing_are_read() {
 fn times_are_read_in_their_zone() {
     let at = |date: &str, zone: &str| {
         let moment = json!({ "dateTime": date, "timeZone": zone });
-        to_event(&wire(json!({ "start": moment, "end": moment, "originalStartTimeZone": null })))
+        to_event(&wire(
+            json!({ "start": moment, "end": moment, "originalStartTimeZone": null }),
+        ))
     };
-    let Time::Timed { start, zone, .. } = at("2026-07-01T09:00:00.0000000", "Tokyo Standard Time").unwrap().time else {
+    let Time::Timed { start, zone, .. } = at("2026-07-01T09:00:00.0000000", "Tokyo Standard Time")
+        .unwrap()
+        .time
+    else {
         panic!()
     };
-    assert_eq!((start.to_rfc3339().as_str(), zone.as_str()), ("2026-07-01T00:00:00+00:00", "Asia/Tokyo"));
-    assert!(matches!(at("2026-07-01T09:00:00", "Customized Time Zone"), Err(Unreadable::UnknownZone { .. })));
+    assert_eq!(
+        (start.to_rfc3339().as_str(), zone.as_str()),
+        ("2026-07-01T00:00:00+00:00", "Asia/Tokyo")
+    );
+    assert!(matches!(
+        at("2026-07-01T09:00:00", "Customized Time Zone"),
+        Err(Unreadable::UnknownZone { .. })
+    ));
     assert!(matches!(at("soon", "UTC"), Err(Unreadable::BadTime { .. })));
     let custom = read(json!({ "originalStartTimeZone": "tzone://Microsoft/Custom" }));
     assert!(matches!(custom.time, Time::Timed { zone, .. } if zone == "UTC"));
     let backwards = json!({ "end": { "dateTime": "2026-12-09T19:30:00", "timeZone": "UTC" } });
     assert_eq!(to_event(&wire(backwards)), Err(Unreadable::EndsBeforeStart));
-    assert_eq!(to_event(&wire(json!({ "start": null }))), Err(Unreadable::NoTime("start")));
+    assert_eq!(
+        to_event(&wire(json!({ "start": null }))),
+        Err(Unreadable::NoTime("start"))
+    );
 }
 
 #[test]
@@ -101,10 +132,31 @@ fn whole_days_are_dates() {
     let day = |d: &str| json!({ "dateTime": format!("{d}T00:00:00.0000000"), "timeZone": "UTC" });
     let event = read(json!({ "isAllDay": true, "start": day("2026-12-24"), "end": day("2026-12-27") }));
     let date = |d| NaiveDate::from_ymd_opt(2026, 12, d).unwrap();
-    assert_eq!(event.time, Time::AllDay { start: date(24), end: date(27) });
+    assert_eq!(
+        event.time,
+        Time::AllDay {
+            start: date(24),
+            end: date(27)
+        }
+    );
     let empty = read(json!({ "isAllDay": true, "start": day("2026-12-24"), "end": day("2026-12-24") }));
-    assert_eq!(empty.time, Time::AllDay { start: date(24), end: date(25) });
-    let body = patch(&[Group::Time], |e| e.time = Time::AllDay { start: date(1), end: date(2) }, &wire(json!({})));
+    assert_eq!(
+        empty.time,
+        Time::AllDay {
+            start: date(24),
+            end: date(25)
+        }
+    );
+    let body = patch(
+        &[Group::Time],
+        |e| {
+            e.time = Time::AllDay {
+                start: date(1),
+                end: date(2),
+            }
+        },
+        &wire(json!({})),
+    );
     assert_eq!(
         body,
         json!({
@@ -133,22 +185,41 @@ fn time_is_written_as_a_whole_in_outlooks_zone() {
         })
     );
     let tokyo = to("2026-12-10T08:00:00Z", "2026-12-10T09:00:00Z", "Asia/Tokyo");
-    assert_eq!(patch(&[Group::Time], |e| e.time = tokyo, &now)["start"]["dateTime"], "2026-12-10T17:00:00");
+    assert_eq!(
+        patch(&[Group::Time], |e| e.time = tokyo, &now)["start"]["dateTime"],
+        "2026-12-10T17:00:00"
+    );
     // The second half past two of the night the clocks go back.
     let twice = to("2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z", "Europe/Berlin");
     let start = &patch(&[Group::Time], |e| e.time = twice, &now)["start"];
-    assert_eq!(*start, json!({ "dateTime": "2026-10-25T01:30:00", "timeZone": "UTC" }));
+    assert_eq!(
+        *start,
+        json!({ "dateTime": "2026-10-25T01:30:00", "timeZone": "UTC" })
+    );
 }
 
 #[test]
 fn only_the_named_groups_are_written() {
     let now = wire(json!({}));
     assert_eq!(patch(&[], |e| e.title = "X".into(), &now), json!({}));
-    assert_eq!(patch(&[Group::Title], |e| e.title = "X".into(), &now), json!({ "subject": "X" }));
-    assert_eq!(patch(&[Group::Reminder], |e| e.reminder = None, &now), json!({ "isReminderOn": false }));
+    assert_eq!(
+        patch(&[Group::Title], |e| e.title = "X".into(), &now),
+        json!({ "subject": "X" })
+    );
+    assert_eq!(
+        patch(&[Group::Reminder], |e| e.reminder = None, &now),
+        json!({ "isReminderOn": false })
+    );
     let all = [
-        Group::Title, Group::Body, Group::Location, Group::Time, Group::Privacy, Group::ShowAs, Group::Reminder,
-        Group::Video, Group::Attendees,
+        Group::Title,
+        Group::Body,
+        Group::Location,
+        Group::Time,
+        Group::Privacy,
+        Group::ShowAs,
+        Group::Reminder,
+        Group::Video,
+        Group::Attendees,
     ];
     assert_eq!(patch(&all, |_| {}, &now).get("isOnlineMeeting"), None);
 }
@@ -166,9 +237,15 @@ fn what_odoo_cannot_say_is_left_alone() {
         e.show_as = ShowAs::Free;
         e.privacy = Privacy::Private;
     };
-    assert_eq!(patch(&groups, free, &now), json!({ "showAs": "free", "sensitivity": "private" }));
+    assert_eq!(
+        patch(&groups, free, &now),
+        json!({ "showAs": "free", "sensitivity": "private" })
+    );
     let now = wire(json!({ "showAs": "free", "sensitivity": "private" }));
-    assert_eq!(patch(&groups, busy, &now), json!({ "showAs": "busy", "sensitivity": "normal" }));
+    assert_eq!(
+        patch(&groups, busy, &now),
+        json!({ "showAs": "busy", "sensitivity": "normal" })
+    );
 }
 
 #[test]
@@ -177,7 +254,11 @@ fn attendees_are_written_whole_and_keep_what_outlook_knows() {
     let body = patch(
         &[Group::Attendees],
         |e| {
-            let plain = |name: &str| Attendee { name: name.into(), answer: Answer::NeedsAction, kind: AttendeeKind::Required };
+            let plain = |name: &str| Attendee {
+                name: name.into(),
+                answer: Answer::NeedsAction,
+                kind: AttendeeKind::Required,
+            };
             e.attendees.insert(address("bob@contoso.com"), plain("Robert"));
             e.attendees.insert(address("cleo@contoso.com"), plain(""));
             e.attendees.insert(address("ann@contoso.com"), plain("Ann"));
@@ -202,7 +283,10 @@ fn attendees_are_written_whole_and_keep_what_outlook_knows() {
 fn a_location_that_is_a_link_is_the_video_link() {
     let at = |place: &str, more: Value| {
         let mut extra = json!({ "location": { "displayName": place } });
-        extra.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        extra
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         let event = read(extra);
         (event.location, event.video)
     };
@@ -210,11 +294,20 @@ fn a_location_that_is_a_link_is_the_video_link() {
     let join = "https://teams.microsoft.com/l/meetup-join/1";
     let online = json!({ "isOnlineMeeting": true, "onlineMeeting": { "joinUrl": join } });
     assert_eq!(at(join, json!({})), s("", join));
-    assert_eq!(at("https://odoo.example/discuss/1", json!({})), s("", "https://odoo.example/discuss/1"));
+    assert_eq!(
+        at("https://odoo.example/discuss/1", json!({})),
+        s("", "https://odoo.example/discuss/1")
+    );
     assert_eq!(at("see https://x.org", json!({})), s("see https://x.org", ""));
-    assert_eq!(at("Microsoft Teams Meeting", online.clone()), s("Microsoft Teams Meeting", join));
+    assert_eq!(
+        at("Microsoft Teams Meeting", online.clone()),
+        s("Microsoft Teams Meeting", join)
+    );
     assert_eq!(at(join, online.clone()), s("", join));
-    assert_eq!(at("https://maps.example/1", online), s("https://maps.example/1", join));
+    assert_eq!(
+        at("https://maps.example/1", online),
+        s("https://maps.example/1", join)
+    );
     assert_eq!(at("Room", json!({ "onlineMeetingUrl": join })), s("Room", join));
 }
 
@@ -225,11 +318,15 @@ fn a_video_link_is_written_as_the_location_of_an_event_without_one() {
     let written = patch(&[Group::Video], |e| e.video = link.into(), &now);
     assert_eq!(written, json!({ "location": { "displayName": link } }));
     let now = wire(written);
-    assert_eq!(patch(&[Group::Video], |e| e.video.clear(), &now), json!({ "location": { "displayName": "" } }));
+    assert_eq!(
+        patch(&[Group::Video], |e| e.video.clear(), &now),
+        json!({ "location": { "displayName": "" } })
+    );
     let room = patch(&[Group::Location], |e| e.location = "Room".into(), &now);
     assert_eq!(room, json!({ "location": { "displayName": "Room" } }));
     // Outlook's own link needs no place.
-    let online = wire(json!({ "onlineMeeting": { "joinUrl": "https://teams.microsoft.com/l/meetup-join/1" } }));
+    let online =
+        wire(json!({ "onlineMeeting": { "joinUrl": "https://teams.microsoft.com/l/meetup-join/1" } }));
     let emptied = patch(&[Group::Location, Group::Video], |e| e.location.clear(), &online);
     assert_eq!(emptied, json!({ "location": { "displayName": "" } }));
 }
@@ -241,7 +338,10 @@ fn the_body_is_written_around_the_teams_block() {
         "<html><body><p>Old</p><div>{line}</div><a href=\"https://teams.microsoft.com/l/meetup-join/1\">Join</a><div>{line}</div></body></html>"
     );
     let now = wire(json!({ "body": { "contentType": "html", "content": html } }));
-    assert_eq!(patch(&[Group::Body], |e| e.body = "<p>Old</p>".into(), &now), json!({}));
+    assert_eq!(
+        patch(&[Group::Body], |e| e.body = "<p>Old</p>".into(), &now),
+        json!({})
+    );
     let body = patch(&[Group::Body], |e| e.body = "<p>New</p>".into(), &now);
     let content = body["body"]["content"].as_str().unwrap();
     assert!(content.starts_with("<p>New</p>") && content.contains("meetup-join") && !content.contains("Old"));
@@ -252,7 +352,13 @@ fn the_body_is_written_around_the_teams_block() {
 #[test]
 fn a_new_event_carries_our_link_and_the_transaction() {
     let link = Uuid::from_u128(7);
-    let body = create_body(&read(json!({})), ExtraForCreate { transaction_id: "t-1", link });
+    let body = create_body(
+        &read(json!({})),
+        ExtraForCreate {
+            transaction_id: "t-1",
+            link,
+        },
+    );
     assert_eq!(body["transactionId"], "t-1");
     assert_eq!(body["start"]["timeZone"], "Europe/Berlin");
     assert_eq!(body["attendees"].as_array().unwrap().len(), 1);
@@ -264,7 +370,13 @@ fn a_new_event_carries_our_link_and_the_transaction() {
 #[test]
 fn rows_of_a_delta() {
     let removed = DeltaRow::read(json!({ "id": "x", "@removed": { "reason": "deleted" } }));
-    assert_eq!(removed, DeltaRow::Removed { id: "x".into(), reason: "deleted".into() });
+    assert_eq!(
+        removed,
+        DeltaRow::Removed {
+            id: "x".into(),
+            reason: "deleted".into()
+        }
+    );
     let stub = DeltaRow::read(json!({
         "id": "o", "type": "occurrence", "seriesMasterId": "m",
         "start": { "dateTime": "2026-12-09T20:30:00", "timeZone": "UTC" },
@@ -272,8 +384,14 @@ fn rows_of_a_delta() {
     }));
     let DeltaRow::Event(event) = stub else { panic!() };
     assert!(event.is_stub() && event.is_recurring());
-    assert!(matches!(DeltaRow::read(json!({ "id": "x", "attendees": 7 })), DeltaRow::Unreadable { id: Some(_), .. }));
-    assert!(matches!(DeltaRow::read(json!({ "subject": "x" })), DeltaRow::Unreadable { id: None, .. }));
+    assert!(matches!(
+        DeltaRow::read(json!({ "id": "x", "attendees": 7 })),
+        DeltaRow::Unreadable { id: Some(_), .. }
+    ));
+    assert!(matches!(
+        DeltaRow::read(json!({ "subject": "x" })),
+        DeltaRow::Unreadable { id: None, .. }
+    ));
 }
 
 #[test]
@@ -286,38 +404,87 @@ fn the_users_own_answer() {
 
 fn arbitrary_event() -> impl Strategy<Value = Event> {
     let place = prop_oneof![Just(String::new()), Just("Room".to_owned())];
-    let video = prop_oneof![Just(String::new()), Just("https://odoo.example/discuss/1".to_owned())];
-    let zone = prop_oneof![Just("Europe/Berlin"), Just("America/New_York"), Just("Asia/Kolkata"), Just("UTC")];
+    let video = prop_oneof![
+        Just(String::new()),
+        Just("https://odoo.example/discuss/1".to_owned())
+    ];
+    let zone = prop_oneof![
+        Just("Europe/Berlin"),
+        Just("America/New_York"),
+        Just("Asia/Kolkata"),
+        Just("UTC")
+    ];
     let time = (0i64..1_000_000, 0i64..3000, zone, any::<bool>()).prop_map(|(start, length, zone, days)| {
         let start = DateTime::from_timestamp(1_790_000_000 + start * 60, 0).unwrap();
         if days {
             let start = start.date_naive();
-            Time::AllDay { start, end: start + Days::new(1 + length.unsigned_abs() / 1000) }
+            Time::AllDay {
+                start,
+                end: start + Days::new(1 + length.unsigned_abs() / 1000),
+            }
         } else {
-            Time::Timed { start, end: start + chrono::TimeDelta::minutes(length), zone: zone.into() }
+            Time::Timed {
+                start,
+                end: start + chrono::TimeDelta::minutes(length),
+                zone: zone.into(),
+            }
         }
     });
-    let privacy = prop_oneof![Just(Privacy::Normal), Just(Privacy::Personal), Just(Privacy::Private), Just(Privacy::Confidential)];
-    let show_as = prop_oneof![Just(ShowAs::Free), Just(ShowAs::Busy), Just(ShowAs::Tentative), Just(ShowAs::OutOfOffice), Just(ShowAs::WorkingElsewhere)];
-    let kind = prop_oneof![Just(AttendeeKind::Required), Just(AttendeeKind::Optional), Just(AttendeeKind::Resource)];
+    let privacy = prop_oneof![
+        Just(Privacy::Normal),
+        Just(Privacy::Personal),
+        Just(Privacy::Private),
+        Just(Privacy::Confidential)
+    ];
+    let show_as = prop_oneof![
+        Just(ShowAs::Free),
+        Just(ShowAs::Busy),
+        Just(ShowAs::Tentative),
+        Just(ShowAs::OutOfOffice),
+        Just(ShowAs::WorkingElsewhere)
+    ];
+    let kind = prop_oneof![
+        Just(AttendeeKind::Required),
+        Just(AttendeeKind::Optional),
+        Just(AttendeeKind::Resource)
+    ];
     let attendees = prop::collection::btree_map("[a-c]", kind, 0..3);
-    (".{0,8}", place, video, time, privacy, show_as, prop::option::of(0..90), attendees).prop_map(
-        |(title, location, video, time, privacy, show_as, reminder, attendees)| Event {
-            title,
-            body: "<p>x</p>".into(),
-            location,
-            time,
-            privacy,
-            show_as,
-            reminder,
-            video,
-            organizer: None,
-            attendees: attendees
-                .into_iter()
-                .map(|(name, kind)| (address(&format!("{name}@x.org")), Attendee { name, answer: Answer::NeedsAction, kind }))
-                .collect(),
-        },
+    (
+        ".{0,8}",
+        place,
+        video,
+        time,
+        privacy,
+        show_as,
+        prop::option::of(0..90),
+        attendees,
     )
+        .prop_map(
+            |(title, location, video, time, privacy, show_as, reminder, attendees)| Event {
+                title,
+                body: "<p>x</p>".into(),
+                location,
+                time,
+                privacy,
+                show_as,
+                reminder,
+                video,
+                organizer: None,
+                attendees: attendees
+                    .into_iter()
+                    .map(|(name, kind)| {
+                        (
+                            address(&format!("{name}@x.org")),
+                            Attendee {
+                                name,
+                                answer: Answer::NeedsAction,
+                                kind,
+                            },
+                        )
+                    })
+                    .collect(),
+            },
+        )
 }
 
 proptest! {

@@ -1,0 +1,8 @@
+//! The service as a whole: real HTTP, real Postgres (`TEST_DATABASE_URL`, a superuser's URL of a throw-away
+//! cluster), the simulator for Microsoft, and a model of Odoo's side.
+
+mod doors;
+mod logins;
+mod odoo;
+mod stack;
+mod syncing;

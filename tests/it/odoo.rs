@@ -1,0 +1,436 @@
+//! A model of the add-on's side of the exchange: records, an outbox, versions, results waiting to be sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::stack::{CLIENT_ID, CLIENT_SECRET, ODOO_URL, Service, Stack, enroll};
+
+#[derive(Clone)]
+pub struct Odoo {
+    pub uuid: String,
+    pub key: String,
+    nonce: String,
+    pending_nonce: Option<String>,
+    pub records: BTreeMap<i64, Value>,
+    next_id: i64,
+    clock: i64,
+    outbox: Vec<Value>,
+    next_row: i64,
+    results: Vec<Value>,
+    /// Odoo user → address.
+    pub users: BTreeMap<i64, String>,
+    pub state: Value,
+}
+
+impl Odoo {
+    /// Pairs and configures a new database whose users are Ann (7) and Ben (8).
+    pub async fn pair(service: &Service) -> Self {
+        let mut odoo = Self {
+            uuid: Uuid::new_v4().to_string(),
+            key: enroll(service).await,
+            nonce: String::new(),
+            pending_nonce: None,
+            records: BTreeMap::new(),
+            next_id: 40,
+            clock: 0,
+            outbox: Vec::new(),
+            next_row: 1,
+            results: Vec::new(),
+            users: BTreeMap::from([
+                (7, super::stack::ANN.to_owned()),
+                (8, super::stack::BEN.to_owned()),
+            ]),
+            state: Value::Null,
+        };
+        let kwargs = json!({"name": "odoo", "base_url": ODOO_URL, "series": "19.0"});
+        let paired = odoo
+            .call(service, 2, "outlook.bridge", "pair", kwargs)
+            .await
+            .expect("paired");
+        odoo.key = paired["api_key"].as_str().expect("a key").to_owned();
+        odoo.nonce = paired["nonce"].as_str().expect("a nonce").to_owned();
+        let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
+        odoo.call(service, 2, "res.config.settings", "set_values", kwargs)
+            .await
+            .expect("configured");
+        odoo
+    }
+
+    pub async fn call(
+        &self,
+        service: &Service,
+        uid: i64,
+        model: &str,
+        method: &str,
+        kwargs: Value,
+    ) -> Result<Value, Value> {
+        let body = json!({"jsonrpc": "2.0", "method": "call", "id": 1, "params": {
+            "service": "object", "method": "execute_kw",
+            "args": [self.uuid, uid, self.key, model, method, [], kwargs]}});
+        let response = reqwest::Client::new()
+            .post(format!("{}/jsonrpc", service.url))
+            .json(&body)
+            .send()
+            .await
+            .map_err(|e| json!(e.to_string()))?;
+        let mut answer: Value = response.json().await.map_err(|e| json!(e.to_string()))?;
+        match answer.get_mut("result") {
+            Some(result) => Ok(result.take()),
+            None => Err(answer["error"].take()),
+        }
+    }
+
+    /// Logs a user in at the simulator, through its pages.
+    pub async fn connect(&self, stack: &Stack, service: &Service, uid: i64) -> Result<Value, Value> {
+        let url = self.authorize_url(service, uid).await?;
+        let query = stack.sign_in(&url, &self.users[&uid], "accept").await;
+        self.redeem(service, uid, &query).await
+    }
+
+    pub async fn authorize_url(&self, service: &Service, uid: i64) -> Result<String, Value> {
+        let kwargs = json!({"from_url": format!("{ODOO_URL}/odoo/calendar")});
+        let answer = self
+            .call(service, uid, "res.users", "authorize_url", kwargs)
+            .await?;
+        Ok(answer["url"].as_str().expect("a URL").to_owned())
+    }
+
+    pub async fn redeem(
+        &self,
+        service: &Service,
+        uid: i64,
+        query: &BTreeMap<String, String>,
+    ) -> Result<Value, Value> {
+        self.call(service, uid, "res.users", "redeem", json!(query)).await
+    }
+
+    /// `createdb -T`.
+    pub fn copy(&self) -> Self {
+        self.clone()
+    }
+
+    /// The table of waiting results is lost.
+    pub fn forget_results(&mut self) {
+        self.results.clear();
+    }
+
+    // -- what people do in Odoo ----------------------------------------------------------------------------------
+
+    pub fn create(&mut self, user: i64, name: &str, start: &str, stop: &str, guests: &[&str]) -> i64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        let time = self.tick();
+        let mut attendees = vec![self.attendee(user, None, "accepted")];
+        attendees.extend(guests.iter().map(|g| self.attendee(0, Some(g), "needsAction")));
+        let record = json!({
+            "model": "calendar.event", "id": id, "link": null, "version": "", "active": true, "recurrent": false,
+            "name": name, "description": null, "location": null, "videocall_location": null,
+            "allday": false, "start": start, "stop": stop, "start_date": null, "stop_date": null,
+            "tz": "Europe/Brussels", "privacy": null, "default_privacy": "public", "show_as": "busy",
+            "reminder_minutes": [], "organizer": self.organizer(user), "attendees": attendees,
+            "create_date": time, "write_date": time,
+        });
+        self.records.insert(id, record);
+        self.touch(id, &["name", "start", "stop", "attendee_ids"]);
+        id
+    }
+
+    fn organizer(&self, user: i64) -> Value {
+        json!({"user_id": user, "partner_id": user + 100, "email": self.users[&user], "name": format!("User {user}")})
+    }
+
+    fn attendee(&self, user: i64, email: Option<&str>, state: &str) -> Value {
+        let user = email.map_or(Some(user), |e| {
+            self.users.iter().find(|(_, a)| *a == e).map(|(u, _)| *u)
+        });
+        let email = email
+            .map(str::to_owned)
+            .or_else(|| user.map(|u| self.users[&u].clone()))
+            .unwrap_or_default();
+        let partner = user.map_or_else(
+            || 1000 + i64::from(email.bytes().map(u16::from).sum::<u16>()),
+            |u| u + 100,
+        );
+        json!({"id": partner, "partner_id": partner, "user_id": user, "email": email, "name": email, "state": state})
+    }
+
+    pub fn write(&mut self, id: i64, values: Value) {
+        let fields: Vec<String> = values.as_object().expect("values").keys().cloned().collect();
+        for (key, value) in values.as_object().expect("values") {
+            self.records.get_mut(&id).expect("a record")[key] = value.clone();
+        }
+        let time = self.tick();
+        self.records.get_mut(&id).expect("a record")["write_date"] = json!(time);
+        self.touch(id, &fields.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    pub fn set_guests(&mut self, id: i64, guests: &[&str]) {
+        let user = self.records[&id]["organizer"]["user_id"]
+            .as_i64()
+            .expect("an organizer");
+        let mut attendees = vec![self.attendee(user, None, "accepted")];
+        attendees.extend(guests.iter().map(|g| self.attendee(0, Some(g), "needsAction")));
+        self.write(id, json!({"attendees": attendees}));
+    }
+
+    pub fn answer(&mut self, id: i64, user: i64, state: &str) {
+        let mut attendees = self.records[&id]["attendees"].clone();
+        for line in attendees.as_array_mut().expect("attendees") {
+            if line["user_id"] == user {
+                line["state"] = json!(state);
+            }
+        }
+        self.write(id, json!({"attendees": attendees}));
+    }
+
+    pub fn unlink(&mut self, id: i64) {
+        let record = self.records.remove(&id).expect("a record");
+        let row = json!({"id": self.next_row, "kind": "tombstone", "cause": "save", "uid": 2,
+            "time": self.tick(), "res_id": id, "link": record["link"]});
+        self.next_row += 1;
+        self.outbox.push(row);
+    }
+
+    fn touch(&mut self, id: i64, fields: &[&str]) {
+        let time = self.tick();
+        let times: Map<String, Value> = fields.iter().map(|f| ((*f).to_owned(), json!(time))).collect();
+        let row = json!({"id": self.next_row, "kind": "snapshot", "cause": "save", "uid": 2, "times": times, "res_id": id});
+        self.next_row += 1;
+        self.outbox.push(row);
+    }
+
+    /// Times pass by the second, from now on.
+    fn tick(&mut self) -> String {
+        self.clock += 1;
+        let now = chrono::Utc::now() + chrono::TimeDelta::seconds(self.clock);
+        now.format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    pub fn by_name(&self, name: &str) -> Option<&Value> {
+        let mut found = self
+            .records
+            .values()
+            .filter(|r| r["name"] == name && r["active"] == true);
+        let record = found.next();
+        assert!(found.next().is_none(), "twins of {name}");
+        record
+    }
+
+    // -- the exchange ------------------------------------------------------------------------------------------
+
+    fn snapshot(&self, id: i64) -> Option<Value> {
+        let mut record = self.records.get(&id)?.clone();
+        let mut counted = record.clone();
+        for key in ["version", "create_date", "write_date"] {
+            counted.as_object_mut()?.remove(key);
+        }
+        record["version"] = json!(hex::encode(Sha256::digest(counted.to_string())));
+        Some(record)
+    }
+
+    /// Exchanges until there is nothing more to do.
+    pub async fn sync(&mut self, service: &Service) {
+        for _ in 0..20 {
+            let answer = self.exchange(service).await.expect("an exchange");
+            let idle = answer["changes"].as_array().is_some_and(Vec::is_empty)
+                && answer["want_existing"].as_array().is_some_and(Vec::is_empty);
+            if idle && self.results.is_empty() && self.outbox.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// One exchange, up to and with its acknowledgement's writing.
+    pub async fn exchange(&mut self, service: &Service) -> Result<Value, Value> {
+        let answer = self.hand_over(service).await?;
+        self.take(&answer);
+        Ok(answer)
+    }
+
+    /// The request alone: what Odoo sends, and what comes back.
+    pub async fn hand_over(&mut self, service: &Service) -> Result<Value, Value> {
+        let next = self
+            .pending_nonce
+            .get_or_insert_with(|| Uuid::new_v4().to_string())
+            .clone();
+        let changes: Vec<Value> = self
+            .outbox
+            .iter()
+            .map(|row| {
+                let mut row = row.clone();
+                if row["kind"] == "snapshot" {
+                    let id = row["res_id"].as_i64().expect("an id");
+                    match self.snapshot(id) {
+                        Some(record) => row["record"] = record,
+                        None => {
+                            row = json!({"id": row["id"], "kind": "tombstone", "cause": "save", "res_id": id})
+                        }
+                    }
+                }
+                row
+            })
+            .collect();
+        let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
+            "user_id": null, "limit": 50, "wait_ms": 0});
+        self.call(service, 1, "calendar.event", "sync", kwargs).await
+    }
+
+    /// What the add-on does with an answer, in its own transaction.
+    pub fn take(&mut self, answer: &Value) {
+        self.nonce = self.pending_nonce.take().expect("a nonce");
+        self.state = answer["state"].clone();
+        let acked: BTreeSet<i64> = answer["acked"]
+            .as_array()
+            .expect("acked")
+            .iter()
+            .filter_map(Value::as_i64)
+            .collect();
+        self.outbox
+            .retain(|row| !acked.contains(&row["id"].as_i64().expect("an id")));
+        self.results.clear();
+        for user in answer["want_existing"].as_array().expect("a list").clone() {
+            let own: Vec<i64> = self
+                .records
+                .iter()
+                .filter(|(_, r)| r["organizer"]["user_id"] == user)
+                .map(|(id, _)| *id)
+                .collect();
+            for id in own {
+                let row = json!({"id": self.next_row, "kind": "snapshot", "cause": "existing", "uid": 1, "times": {}, "res_id": id});
+                self.next_row += 1;
+                self.outbox.push(row);
+            }
+        }
+        for change in answer["changes"].as_array().expect("changes").clone() {
+            let result = self.apply(&change);
+            self.results.push(result);
+        }
+    }
+
+    fn apply(&mut self, change: &Value) -> Value {
+        let ack = |result: &str, record: Option<Value>| json!({"id": change["id"], "result": result, "record": record});
+        if change["op"] == "create" {
+            let known = self
+                .records
+                .values()
+                .find(|r| r["link"] == change["link"])
+                .and_then(|r| r["id"].as_i64());
+            let id = known.unwrap_or_else(|| {
+                let owner = change["user_id"].as_i64().expect("an owner");
+                let before = self.outbox.len();
+                let id = self.create(owner, "", "2000-01-01 00:00:00", "2000-01-01 01:00:00", &[]);
+                self.outbox.truncate(before);
+                self.records.get_mut(&id).expect("a record")["link"] = change["link"].clone();
+                self.set(id, &change["values"]);
+                id
+            });
+            return ack("applied", self.snapshot(id));
+        }
+        let id = change["res_id"].as_i64().expect("an id");
+        let Some(present) = self.snapshot(id) else {
+            return ack("gone", None);
+        };
+        if present["version"] != change["version"] {
+            return ack("stale", Some(present));
+        }
+        match change["op"].as_str() {
+            Some("write") => self.set(id, &change["values"]),
+            Some("archive") => self.set(id, &json!({"active": false})),
+            Some("unlink") => {
+                self.records.remove(&id);
+                return ack("gone", None);
+            }
+            other => panic!("unknown op {other:?}"),
+        }
+        ack("applied", self.snapshot(id))
+    }
+
+    fn set(&mut self, id: i64, values: &Value) {
+        for (key, value) in values.as_object().expect("values") {
+            match key.as_str() {
+                "organizer" => {
+                    let user = value["user_id"].as_i64();
+                    let organizer = user.map(|u| self.organizer(u)).unwrap_or(Value::Null);
+                    let record = self.records.get_mut(&id).expect("a record");
+                    if user.is_none() {
+                        record["attendees"] = json!([]);
+                    }
+                    record["organizer"] = organizer;
+                }
+                "attendees" => {
+                    let organizer = values.get("organizer").map(|o| o["user_id"].clone());
+                    let organizer =
+                        organizer.unwrap_or_else(|| self.records[&id]["organizer"]["user_id"].clone());
+                    let mut lines: Vec<Value> = organizer
+                        .as_i64()
+                        .map(|u| self.attendee(u, None, "accepted"))
+                        .into_iter()
+                        .collect();
+                    for attendee in value.as_array().expect("attendees") {
+                        let email = attendee["email"].as_str().expect("an address");
+                        lines.push(self.attendee(
+                            0,
+                            Some(email),
+                            attendee["state"].as_str().expect("a state"),
+                        ));
+                    }
+                    self.records.get_mut(&id).expect("a record")["attendees"] = json!(lines);
+                }
+                _ => self.records.get_mut(&id).expect("a record")[key] = value.clone(),
+            }
+        }
+        let time = self.tick();
+        self.records.get_mut(&id).expect("a record")["write_date"] = json!(time);
+    }
+}
+
+impl Stack {
+    /// A person at the login page: picks the account, accepts or cancels; returns what Microsoft sends to Odoo.
+    pub async fn sign_in(&self, url: &str, account: &str, decision: &str) -> BTreeMap<String, String> {
+        let page = self.http.get(url).send().await.expect("the login page");
+        let (status, text) = (page.status(), page.text().await.expect("a page"));
+        assert!(status.is_success(), "{status}: {text}");
+        let mut html = text;
+        for (step, fields) in [
+            ("select", vec![("account", account)]),
+            ("consent", vec![("account", account), ("decision", decision)]),
+        ] {
+            let request = unescape(between(&html, "name=\"request\" value=\"", "\""));
+            let mut form = vec![("request", request.as_str())];
+            form.extend(fields);
+            let action = format!("{}/common/oauth2/v2.0/{step}", self.sim.url());
+            let answer = self
+                .http
+                .post(action)
+                .form(&form)
+                .send()
+                .await
+                .expect("an answer");
+            if let Some(location) = answer.headers().get("Location") {
+                let url = url::Url::parse(location.to_str().expect("text")).expect("a URL");
+                return url.query_pairs().into_owned().collect();
+            }
+            html = answer.text().await.expect("a page");
+        }
+        panic!("the login led nowhere: {html}");
+    }
+}
+
+fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+    let rest = text
+        .split_once(from)
+        .unwrap_or_else(|| panic!("no {from} in {text}"))
+        .1;
+    rest.split_once(to).expect("an end").0
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&quot;", "\"")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
+}

@@ -1,0 +1,217 @@
+//! Starts a service with a database of its own, and a simulator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use graph_sim::{Options, Running};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use outlook_bridge::outlook;
+use outlook_bridge::outlook::client::GraphClient;
+use outlook_bridge::outlook::login::LoginClient;
+use outlook_bridge::store::Store;
+use outlook_bridge::store::seal::Sealer;
+use outlook_bridge::sync::{Engine, Settings, admin, worker};
+use outlook_bridge::web;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+pub const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
+pub const CLIENT_SECRET: &str = "demo~client-secret~for~graph-sim";
+pub const ODOO_URL: &str = "http://odoo.test:8069";
+pub const ANN: &str = "ann@contoso.example";
+pub const BEN: &str = "ben@contoso.example";
+
+/// A running service.
+pub struct Service {
+    pub engine: Engine,
+    pub url: String,
+    stop: CancellationToken,
+    workers: tokio::task::JoinHandle<()>,
+    server: actix_web::dev::ServerHandle,
+}
+
+impl Service {
+    /// Stops at once, whatever is under way: what a killed process leaves behind, short of its lease.
+    pub async fn kill(self) {
+        self.workers.abort();
+        self.stop.cancel();
+        self.server.stop(false).await;
+    }
+}
+
+pub struct Stack {
+    pub database_url: String,
+    pub sim: Running,
+    pub http: reqwest::Client,
+}
+
+impl Stack {
+    /// A new empty database, and a simulator with the demo's people and no events.
+    pub async fn start() -> Self {
+        let admin_url = std::env::var("TEST_DATABASE_URL")
+            .expect("TEST_DATABASE_URL must name a throw-away Postgres: run the tests with 'make test'");
+        let name = format!("it_{}", uuid::Uuid::new_v4().simple());
+        let mut conn = AsyncPgConnection::establish(&admin_url)
+            .await
+            .expect("Postgres answers");
+        diesel::sql_query(format!("CREATE DATABASE {name}"))
+            .execute(&mut conn)
+            .await
+            .expect("a new database");
+        let options = Options {
+            redirect_uris: vec![format!("{ODOO_URL}/microsoft_account/authentication")],
+            ..Options::default()
+        };
+        let sim = graph_sim::start(options).await.expect("the simulator starts");
+        let mut stack = Self {
+            database_url: with_database(&admin_url, &name),
+            sim,
+            http: reqwest::Client::new(),
+        };
+        // The tests make their own events.
+        for person in [ANN, BEN, "carla@contoso.example"] {
+            for event in stack.events(person).await {
+                stack
+                    .sim_call(
+                        "DELETE",
+                        &format!("mailboxes/{person}/events/{}", id_of(&event)),
+                        json!(null),
+                    )
+                    .await;
+            }
+        }
+        stack.sim_call("DELETE", "mails", json!(null)).await;
+        stack.sim_call("DELETE", "requests", json!(null)).await;
+        stack.http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("an HTTP client");
+        stack
+    }
+
+    /// Starts a service on the stack's database.
+    pub async fn serve(&self) -> Service {
+        let _already = rustls::crypto::ring::default_provider().install_default();
+        let store = Store::new(&self.database_url, 12).expect("a pool");
+        store.migrate().await.expect("the schema");
+        let sealer = Arc::new(Sealer::parse(&SecretString::from("11".repeat(32))).expect("a key"));
+        sealer
+            .check(&mut store.get().await.expect("a connection"))
+            .await
+            .expect("the key fits");
+        let http = outlook::http_client().expect("an HTTP client");
+        let graph = GraphClient::new(
+            http.clone(),
+            format!("{}/v1.0", self.sim.url()).parse().expect("a URL"),
+        );
+        let login = LoginClient::new(http.clone(), self.sim.url().parse().expect("a URL"), "common");
+        let settings = Settings {
+            poll_interval: TimeDelta::milliseconds(300),
+            ..Settings::default()
+        };
+        let engine = Engine::new(store, sealer, graph, login, http, settings);
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let (server, addresses) = web::serve(engine.clone(), metrics, "127.0.0.1:0").expect("a port");
+        let handle = server.handle();
+        tokio::spawn(server);
+        let stop = CancellationToken::new();
+        let workers = tokio::spawn(worker::work(engine.clone(), stop.clone()));
+        Service {
+            engine,
+            url: format!("http://{}", addresses[0]),
+            stop,
+            workers,
+            server: handle,
+        }
+    }
+
+    pub async fn sim_call(&self, method: &str, path: &str, body: Value) -> Value {
+        let method = method.parse().expect("a method");
+        let mut request = self
+            .http
+            .request(method, format!("{}/sim/api/{path}", self.sim.url()));
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let response = request.send().await.expect("the simulator answers");
+        let status = response.status();
+        let text = response.text().await.expect("a body");
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    pub async fn events(&self, person: &str) -> Vec<Value> {
+        self.sim_call("GET", &format!("mailboxes/{person}/events"), Value::Null)
+            .await["value"]
+            .as_array()
+            .cloned()
+            .expect("a list")
+    }
+
+    /// The one event with this subject; a twin fails the test.
+    pub async fn event(&self, person: &str, subject: &str) -> Option<Value> {
+        let mut found: Vec<Value> = self
+            .events(person)
+            .await
+            .into_iter()
+            .filter(|e| e["subject"] == subject)
+            .collect();
+        assert!(found.len() <= 1, "twins: {found:?}");
+        found.pop()
+    }
+
+    /// What mails went out: kind and recipient, sorted.
+    pub async fn mails(&self) -> Vec<(String, String)> {
+        let list = self.sim_call("GET", "mails", Value::Null).await;
+        let mut mails: Vec<(String, String)> = list["value"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|m| {
+                (
+                    m["kind"].as_str().unwrap_or("").to_owned(),
+                    m["to"].as_str().unwrap_or("").to_owned(),
+                )
+            })
+            .collect();
+        mails.sort();
+        mails
+    }
+}
+
+pub fn id_of(event: &Value) -> String {
+    let id = event["id"].as_str().expect("an id");
+    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
+}
+
+fn with_database(url: &str, name: &str) -> String {
+    let (head, query) = url
+        .split_once('?')
+        .map_or((url, None), |(head, query)| (head, Some(query)));
+    let base = head.rsplit_once('/').expect("a URL with a database").0;
+    query.map_or_else(
+        || format!("{base}/{name}"),
+        |query| format!("{base}/{name}?{query}"),
+    )
+}
+
+/// An enrollment code, as the command prints it.
+pub async fn enroll(service: &Service) -> String {
+    let mut conn = service.engine.store.get().await.expect("a connection");
+    admin::enroll(&mut conn).await.expect("a code")
+}
+
+/// Repeats until it holds, or fails the test after twenty seconds.
+pub async fn eventually<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut check: F) -> T {
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(value) = check().await {
+            return value;
+        }
+        assert!(tokio::time::Instant::now() < until, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

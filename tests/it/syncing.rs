@@ -1,0 +1,539 @@
+//! Single events, both ways.
+
+use serde_json::{Value, json};
+
+use super::odoo::Odoo;
+use super::stack::{ANN, BEN, Service, Stack, eventually, id_of};
+
+const CARLA: &str = "carla@contoso.example";
+const OUTSIDE: &str = "zoe@outside.example";
+
+struct World {
+    stack: Stack,
+    service: Service,
+    odoo: Odoo,
+}
+
+/// Ann is connected, and everything is quiet.
+async fn world() -> World {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let odoo = Odoo::pair(&service).await;
+    let mut world = World { stack, service, odoo };
+    world
+        .odoo
+        .connect(&world.stack, &world.service, 7)
+        .await
+        .expect("Ann is connected");
+    world.quiet().await;
+    world
+}
+
+impl World {
+    /// Exchanges until nothing is owed to anybody and every mailbox was worked since.
+    async fn quiet(&mut self) {
+        for _ in 0..2 {
+            self.odoo.sync(&self.service).await;
+            let since = chrono::Utc::now();
+            eventually("every mailbox was worked", async || {
+                let mut conn = self.service.engine.store.get().await.ok()?;
+                for database in outlook_bridge::store::databases::all(&mut conn).await.ok()? {
+                    for account in outlook_bridge::store::accounts::of_database(&mut conn, database.id)
+                        .await
+                        .ok()?
+                    {
+                        let owed = outlook_bridge::store::outbox::outlook_owed(&mut conn, account.id)
+                            .await
+                            .ok()?;
+                        if account.is_active()
+                            && (owed > 0 || account.last_sync_at.is_none_or(|at| at < since))
+                        {
+                            return None;
+                        }
+                    }
+                }
+                Some(())
+            })
+            .await;
+            self.odoo.sync(&self.service).await;
+        }
+    }
+
+    async fn outlook_creates(&self, person: &str, subject: &str, attendees: &[&str]) -> Value {
+        let attendees: Vec<Value> = attendees
+            .iter()
+            .map(|a| json!({"type": "required", "emailAddress": {"name": a, "address": a}}))
+            .collect();
+        let body = json!({"subject": subject, "attendees": attendees,
+            "start": {"dateTime": day(3, "10:00:00"), "timeZone": "Europe/Brussels"},
+            "end": {"dateTime": day(3, "11:00:00"), "timeZone": "Europe/Brussels"}});
+        self.stack
+            .sim_call("POST", &format!("mailboxes/{person}/events"), body)
+            .await
+    }
+
+    async fn outlook_edits(&self, person: &str, event: &Value, changes: Value) {
+        self.stack
+            .sim_call(
+                "PATCH",
+                &format!("mailboxes/{person}/events/{}", id_of(event)),
+                changes,
+            )
+            .await;
+    }
+
+    async fn outlook_deletes(&self, person: &str, event: &Value) {
+        self.stack
+            .sim_call(
+                "DELETE",
+                &format!("mailboxes/{person}/events/{}", id_of(event)),
+                Value::Null,
+            )
+            .await;
+    }
+
+    async fn forget_mails(&self) {
+        self.stack.sim_call("DELETE", "mails", Value::Null).await;
+    }
+}
+
+fn day(days: i64, time: &str) -> String {
+    format!(
+        "{}T{time}",
+        (chrono::Utc::now() + chrono::TimeDelta::days(days)).format("%Y-%m-%d")
+    )
+}
+
+fn odoo_time(days: i64, time: &str) -> String {
+    day(days, time).replace('T', " ")
+}
+
+fn kinds(mails: &[(String, String)]) -> Vec<(&str, &str)> {
+    mails
+        .iter()
+        .map(|(kind, to)| (kind.as_str(), to.as_str()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_saved_in_odoo_reaches_outlook_with_its_invitations() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Kick-off", &start, &stop, &[BEN, OUTSIDE]);
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Kick-off").await.expect("in Ann's Outlook");
+    assert_eq!(
+        event["start"]["dateTime"],
+        format!("{}.0000000", day(2, "09:00:00"))
+    );
+    assert_eq!(event["originalStartTimeZone"], "Europe/Brussels");
+    assert!(w.stack.event(BEN, "Kick-off").await.is_some(), "Ben has a copy");
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("invitation", BEN), ("invitation", OUTSIDE)]
+    );
+
+    // A new time is an update for the guests; a reminder is nobody's business.
+    w.forget_mails().await;
+    w.odoo.write(
+        id,
+        json!({"start": odoo_time(2, "13:00:00"), "stop": odoo_time(2, "14:00:00")}),
+    );
+    w.quiet().await;
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("update", BEN), ("update", OUTSIDE)]
+    );
+    w.forget_mails().await;
+    w.odoo
+        .write(id, json!({"reminder_minutes": [30], "show_as": "free"}));
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Kick-off").await.unwrap();
+    assert_eq!(
+        (&event["reminderMinutesBeforeStart"], &event["showAs"]),
+        (&json!(30), &json!("free"))
+    );
+    assert_eq!(kinds(&w.stack.mails().await), []);
+
+    // One guest more, one less.
+    w.odoo.set_guests(id, &[BEN, CARLA]);
+    w.quiet().await;
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("cancellation", OUTSIDE), ("invitation", CARLA)]
+    );
+
+    // Archived: cancelled. Unarchived: invited anew, to a new event.
+    w.forget_mails().await;
+    w.odoo.write(id, json!({"active": false}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Kick-off").await.is_none());
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("cancellation", BEN), ("cancellation", CARLA)]
+    );
+    w.forget_mails().await;
+    w.odoo.write(id, json!({"active": true}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Kick-off").await.is_some());
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("invitation", BEN), ("invitation", CARLA)]
+    );
+
+    // Deleted: cancelled.
+    w.forget_mails().await;
+    w.odoo.unlink(id);
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Kick-off").await.is_none());
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("cancellation", BEN), ("cancellation", CARLA)]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_outlook_comes_to_odoo_and_goes() {
+    let mut w = world().await;
+    let event = w.outlook_creates(ANN, "Dentist", &[OUTSIDE]).await;
+    w.quiet().await;
+    let record = w.odoo.by_name("Dentist").expect("in Odoo").clone();
+    assert_eq!(record["organizer"]["user_id"], 7);
+    assert_eq!(record["attendees"].as_array().map(Vec::len), Some(2));
+    let id = record["id"].as_i64().unwrap();
+    w.forget_mails().await;
+
+    w.outlook_edits(
+        ANN,
+        &event,
+        json!({"subject": "Dentist!", "showAs": "oof", "location": {"displayName": "Rue X"}}),
+    )
+    .await;
+    w.forget_mails().await;
+    w.quiet().await;
+    let record = &w.odoo.records[&id];
+    assert_eq!(
+        (&record["name"], &record["location"], &record["show_as"]),
+        (&json!("Dentist!"), &json!("Rue X"), &json!("busy"))
+    );
+
+    // Edited in Odoo, what only Outlook knows stays.
+    w.odoo.write(id, json!({"name": "Dentist?"}));
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Dentist?").await.expect("renamed");
+    assert_eq!(event["showAs"], "oof");
+    assert_eq!(kinds(&w.stack.mails().await), [("update", OUTSIDE)]);
+
+    w.outlook_deletes(ANN, &event).await;
+    w.quiet().await;
+    assert_eq!(
+        w.odoo.records[&id]["active"], false,
+        "archived, with its conversation"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_sync_writes_nothing_and_mails_nobody() {
+    let mut w = world().await;
+    w.outlook_creates(ANN, "Both", &[BEN]).await;
+    w.odoo.create(
+        7,
+        "Mine",
+        &odoo_time(4, "09:00:00"),
+        &odoo_time(4, "10:00:00"),
+        &[OUTSIDE],
+    );
+    w.quiet().await;
+    w.forget_mails().await;
+    w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    w.quiet().await;
+    w.quiet().await;
+    let requests = w.stack.sim_call("GET", "requests", Value::Null).await;
+    let writes: Vec<&Value> = requests["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| r["path"].as_str().is_some_and(|p| p.starts_with("/v1.0")) && r["method"] != "GET")
+        .collect();
+    assert!(writes.is_empty(), "{writes:?}");
+    assert_eq!(w.stack.mails().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_connected_users_share_one_odoo_event_and_answer_for_themselves() {
+    let mut w = world().await;
+    w.odoo
+        .connect(&w.stack, &w.service, 8)
+        .await
+        .expect("Ben is connected");
+    w.quiet().await;
+    let id = w.odoo.create(
+        7,
+        "Pairing",
+        &odoo_time(2, "09:00:00"),
+        &odoo_time(2, "10:00:00"),
+        &[BEN],
+    );
+    w.quiet().await;
+    assert!(w.odoo.by_name("Pairing").is_some(), "no twin from Ben's copy");
+    w.forget_mails().await;
+
+    w.odoo.answer(id, 8, "accepted");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
+    let copy = w.stack.event(BEN, "Pairing").await.unwrap();
+    assert_eq!(copy["responseStatus"]["response"], "accepted");
+
+    // Ben takes the meeting off his own Outlook: he has declined, the meeting stands.
+    w.outlook_deletes(BEN, &copy).await;
+    w.quiet().await;
+    let record = w.odoo.by_name("Pairing").expect("still there");
+    let ben = record["attendees"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|a| a["user_id"] == 8)
+        .unwrap();
+    assert_eq!(ben["state"], "declined");
+    assert!(w.stack.event(ANN, "Pairing").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connecting_mails_nobody_and_matches_what_both_sides_have() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let mut odoo = Odoo::pair(&service).await;
+    let (start, stop) = (odoo_time(3, "09:00:00"), odoo_time(3, "10:00:00"));
+    odoo.create(7, "With guests", &start, &stop, &[OUTSIDE, BEN]);
+    odoo.create(7, "Alone", &start, &stop, &[]);
+    // The same event on both sides, never linked: Brussels is an hour or two ahead of UTC.
+    let w = World { stack, service, odoo };
+    let twin = w.outlook_creates(ANN, "Twin", &[]).await;
+    let World {
+        stack,
+        service,
+        mut odoo,
+    } = w;
+    let at = |which: &str| twin[which]["dateTime"].as_str().unwrap()[..19].replace('T', " ");
+    odoo.create(7, "Twin", &at("start"), &at("end"), &[]);
+    // Everything existed before the connection.
+    for record in odoo.records.values_mut() {
+        record["create_date"] = json!("2026-01-01 00:00:00");
+    }
+    let mut w = World { stack, service, odoo };
+    w.odoo.sync(&w.service).await;
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("connected");
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+    assert!(
+        w.stack.event(ANN, "With guests").await.is_none(),
+        "waits for a person's choice"
+    );
+    assert!(w.stack.event(ANN, "Alone").await.is_some());
+    assert!(
+        w.stack.event(ANN, "Twin").await.is_some() && w.odoo.by_name("Twin").is_some(),
+        "one of each"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_both_sides_changed_is_merged_and_told() {
+    let mut w = world().await;
+    let event = w.outlook_creates(ANN, "Merge", &[]).await;
+    w.quiet().await;
+    let id = w.odoo.by_name("Merge").unwrap()["id"].as_i64().unwrap();
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    w.outlook_edits(ANN, &event, json!({"subject": "Merged"})).await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["name"], "Merged");
+    let merged = w.stack.event(ANN, "Merged").await.expect("renamed");
+    assert_eq!(merged["location"]["displayName"], "Room 1");
+
+    w.odoo.write(id, json!({"name": "Odoo's"}));
+    w.outlook_edits(ANN, &event, json!({"subject": "Outlook's"}))
+        .await;
+    w.quiet().await;
+    let journal = w
+        .odoo
+        .call(&w.service, 7, "outlook.bridge", "journal", json!({"limit": 50}))
+        .await
+        .unwrap();
+    let told = journal.as_array().unwrap().iter().any(|l| {
+        let text = l["message"].as_str().unwrap_or("");
+        text.contains("both sides") && text.contains("Odoo's") && text.contains("Outlook's")
+    });
+    assert!(told, "{journal}");
+    let name = w.odoo.records[&id]["name"].as_str().unwrap().to_owned();
+    assert!(
+        w.stack.event(ANN, &name).await.is_some(),
+        "both sides have {name}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_is_lost_makes_no_twin() {
+    for fault in [
+        json!({"method": "POST", "path": "/me/events", "cut": "after", "count": 1}),
+        json!({"method": "POST", "path": "/me/events", "cut": "before", "count": 1}),
+    ] {
+        let mut w = world().await;
+        w.stack.sim_call("PUT", "faults", json!([fault])).await;
+        w.odoo.create(
+            7,
+            "Once",
+            &odoo_time(2, "09:00:00"),
+            &odoo_time(2, "10:00:00"),
+            &[OUTSIDE],
+        );
+        w.quiet().await;
+        assert!(w.stack.event(ANN, "Once").await.is_some());
+        assert_eq!(kinds(&w.stack.mails().await), [("invitation", OUTSIDE)]);
+        assert!(w.odoo.by_name("Once").is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_service_loses_and_doubles_nothing() {
+    let mut w = world().await;
+    w.outlook_creates(ANN, "Theirs", &[]).await;
+    let id = w.odoo.create(
+        7,
+        "Ours",
+        &odoo_time(2, "09:00:00"),
+        &odoo_time(2, "10:00:00"),
+        &[OUTSIDE],
+    );
+    // Handed over, and the answer lost: killed before anything left for Outlook, or in the middle of it.
+    let _lost = w.odoo.hand_over(&w.service).await.expect("taken");
+    w.service.kill().await;
+    w.odoo.write(id, json!({"name": "Ours, renamed"}));
+    let mut conn =
+        <diesel_async::AsyncPgConnection as diesel_async::AsyncConnection>::establish(&w.stack.database_url)
+            .await
+            .expect("Postgres");
+    expire_leases(&mut conn).await;
+    w.service = w.stack.serve().await;
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Ours, renamed").await.is_some());
+    assert!(w.stack.event(ANN, "Ours").await.is_none());
+    assert!(w.odoo.by_name("Theirs").is_some());
+    let invited = w
+        .stack
+        .mails()
+        .await
+        .iter()
+        .filter(|(kind, _)| kind == "invitation")
+        .count();
+    assert_eq!(invited, 1);
+}
+
+/// A killed process leaves its leases; a minute later they are free.
+async fn expire_leases(conn: &mut diesel_async::AsyncPgConnection) {
+    diesel_async::RunQueryDsl::execute(diesel::sql_query("UPDATE accounts SET lease_until = NULL"), conn)
+        .await
+        .expect("expired");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_lost_after_commit_makes_no_twin_in_odoo() {
+    let mut w = world().await;
+    w.outlook_creates(ANN, "Landed", &[]).await;
+    let answer = eventually("a change for Odoo", async || {
+        let answer = w.odoo.hand_over(&w.service).await.ok()?;
+        let news = answer["changes"].as_array().is_some_and(|c| !c.is_empty());
+        if !news {
+            w.odoo.take(&answer);
+        }
+        news.then_some(answer)
+    })
+    .await;
+    w.odoo.take(&answer);
+    // The results never leave: as if Odoo's worker died after its commit, and its table of results with it.
+    w.odoo.forget_results();
+    w.quiet().await;
+    assert!(w.odoo.by_name("Landed").is_some());
+    let event = w.stack.event(ANN, "Landed").await.unwrap();
+    w.outlook_edits(ANN, &event, json!({"subject": "Landed twice?"}))
+        .await;
+    w.quiet().await;
+    assert!(w.odoo.by_name("Landed twice?").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_odoo_is_shut_out() {
+    let mut w = world().await;
+    let copy = w.odoo.copy();
+    w.odoo.sync(&w.service).await;
+    w.odoo.sync(&w.service).await;
+    let mut copy = copy;
+    copy.create(
+        7,
+        "From the copy",
+        &odoo_time(2, "09:00:00"),
+        &odoo_time(2, "10:00:00"),
+        &[OUTSIDE],
+    );
+    let answer = copy.hand_over(&w.service).await.expect("an answer");
+    assert!(answer["state"]["quarantined"].is_string());
+    assert!(answer["acked"].as_array().unwrap().is_empty());
+    assert!(w.stack.event(ANN, "From the copy").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_is_left_alone_on_both_sides() {
+    let mut w = world().await;
+    let body = json!({"subject": "Weekly", "start": {"dateTime": day(1, "10:00:00"), "timeZone": "Europe/Brussels"},
+        "end": {"dateTime": day(1, "11:00:00"), "timeZone": "Europe/Brussels"},
+        "recurrence": {"pattern": {"type": "daily", "interval": 1},
+            "range": {"type": "numbered", "startDate": day(1, "10:00:00")[..10], "numberOfOccurrences": 5}}});
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/events"), body)
+        .await;
+    let id = w.odoo.create(
+        7,
+        "Odoo's series",
+        &odoo_time(2, "09:00:00"),
+        &odoo_time(2, "10:00:00"),
+        &[OUTSIDE],
+    );
+    w.odoo.write(id, json!({"recurrent": true}));
+    w.quiet().await;
+    assert!(w.odoo.records.values().all(|r| r["name"] != "Weekly"));
+    assert!(w.stack.event(ANN, "Odoo's series").await.is_none());
+    assert!(w.stack.event(ANN, "Weekly").await.is_some());
+    let journal = w
+        .odoo
+        .call(&w.service, 7, "outlook.bridge", "journal", json!({"limit": 50}))
+        .await
+        .unwrap();
+    assert!(journal.to_string().contains("Recurring events"), "{journal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_refused_event_does_not_stop_the_others() {
+    let mut w = world().await;
+    // Graph takes 500 attendees at the most; an end before the start it refuses at once.
+    let bad = w.odoo.create(
+        7,
+        "Backwards",
+        &odoo_time(2, "10:00:00"),
+        &odoo_time(2, "09:00:00"),
+        &[],
+    );
+    w.odoo.create(
+        7,
+        "Fine",
+        &odoo_time(2, "09:00:00"),
+        &odoo_time(2, "10:00:00"),
+        &[],
+    );
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Fine").await.is_some());
+    assert!(w.stack.event(ANN, "Backwards").await.is_none());
+    w.odoo.write(bad, json!({"stop": odoo_time(2, "11:00:00")}));
+    w.quiet().await;
+    assert!(
+        w.stack.event(ANN, "Backwards").await.is_some(),
+        "tried again when it changed"
+    );
+}
