@@ -11,7 +11,7 @@
 //! | [`cli`] | the commands |
 //! | [`config`] | the process's settings |
 //!
-//! Dependencies point inward: `web → sync → {odoo, outlook, store} → calendar`; `tests/architecture.rs` holds them to it.
+//! Dependencies point inward: `web → sync → {odoo, outlook, store} → calendar`; `tests/it/architecture.rs` holds them to it.
 
 pub mod calendar;
 pub mod cli;

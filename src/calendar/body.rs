@@ -352,14 +352,6 @@ impl Reader {
 
 // ---- the Teams block -----------------------------------------------------------------------------------------
 
-/// Where Teams meetings are joined: work, personal, the newer address, and the clouds of the US government.
-const TEAMS_HOSTS: [&str; 5] = [
-    "teams.microsoft.com",
-    "teams.live.com",
-    "teams.cloud.microsoft",
-    "teams.microsoft.us",
-    "teams.microsoftonline.cn",
-];
 /// Teams draws lines of eighty.
 const LINE: usize = 20;
 
@@ -372,9 +364,6 @@ fn without_teams_block(html: &str) -> Cow<'_, str> {
 
 /// The bytes of the block. Positions in the lowered text are those in the text, as only ASCII is lowered.
 fn teams_range(html: &str) -> Option<Range<usize>> {
-    if !TEAMS_HOSTS.iter().any(|host| html.contains(host)) {
-        return None;
-    }
     let lower = html.to_ascii_lowercase();
     let lines = underscore_lines(&lower);
     for join in join_links(&lower) {
@@ -407,22 +396,19 @@ fn underscore_lines(text: &str) -> Vec<Range<usize>> {
     lines
 }
 
-/// The positions of links that join a meeting, also inside Outlook's Safe Links.
+/// The positions of links that join a meeting: those of any Teams host (`teams.microsoft.com`, `teams.live.com`,
+/// the hosts of government clouds), also inside Outlook's Safe Links.
 fn join_links(lower: &str) -> Vec<usize> {
-    let mut links: Vec<usize> = TEAMS_HOSTS
-        .iter()
-        .flat_map(|host| lower.match_indices(host))
-        .filter(|(at, host)| {
-            let path = &lower[at + host.len()..];
-            let path = path.split(['"', '\'', '<', '>', ' ']).next().unwrap_or_default();
-            ["meetup-join", "/meet/", "%2fmeet%2f"]
-                .iter()
-                .any(|word| path.contains(word))
-        })
-        .map(|(at, _)| at)
-        .collect();
-    links.sort_unstable();
-    links
+    let is_host = |at: usize| ["//", "%2f"].iter().any(|before| lower[..at].ends_with(before));
+    let is_join = |at: usize| {
+        let link = &lower[at..];
+        let link = link.split(['"', '\'', '<', '>', ' ']).next().unwrap_or_default();
+        ["meetup-join", "/meet/", "%2fmeet%2f"]
+            .iter()
+            .any(|word| link.contains(word))
+    };
+    let hosts = lower.match_indices("teams.").map(|(at, _)| at);
+    hosts.filter(|at| is_host(*at) && is_join(*at)).collect()
 }
 
 /// The start of a line of underscores together with the elements that hold nothing else.
@@ -675,6 +661,11 @@ mod tests {
             "A<div>{line}</div><a href=\"https://teams.live.com/meet/9?p=x\">Join</a><div>{line}</div>B"
         );
         assert_eq!(inner(&live), "AB");
+        let whole = format!(
+            "A<br><div class=\"me-email-text\">{line}<br><a href=\"{LINK}\">Join</a><br>{line}</div>B"
+        );
+        assert!(same_meaning(&whole, "A<br>B"));
+        assert!(same_meaning(&with_teams_block("C", &whole), "C"));
     }
 
     #[test]

@@ -204,8 +204,8 @@ fn plan_both(situation: &Situation<'_>, odoo: &Event, outlook: &Event, merged: M
     }
     let moved = |base: &Base| {
         Group::SINGLE.into_iter().chain([Group::Attendees]).any(|group| {
-            !plan.differing.contains(&group)
-                && !(unchanged(group, &base.odoo, odoo) && unchanged(group, &base.outlook, outlook))
+            let same = unchanged(group, &base.odoo, odoo) && unchanged(group, &base.outlook, outlook);
+            !same && !plan.differing.contains(&group)
         })
     };
     plan.agreed = plan.is_idle() && situation.base.is_none_or(moved);

@@ -87,7 +87,7 @@ impl Sealer {
 
     /// The key to seal with. (`Vec::first` is shadowed by diesel's query methods here.)
     fn current(&self) -> Option<&Key> {
-        self.keys.iter().next()
+        self.keys.split_first().map(|(first, _)| first)
     }
 
     /// Seals a secret for one place, e.g. `databases.client_secret:<uuid>`.

@@ -84,7 +84,7 @@ pub async fn sync(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let owed = outbox::odoo_owed(&mut conn, database.id).await?;
-    let more = limit > 0 && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    let more = owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
     let state = super::admin::state(&mut conn, database.id).await?;
     Ok(SyncAnswer {
         acked,

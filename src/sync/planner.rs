@@ -227,7 +227,7 @@ impl Task<'_> {
         if let Some(copy) = organizers
             .clone()
             .find(|c| !c.gone)
-            .or_else(|| organizers.clone().last())
+            .or_else(|| organizers.clone().next_back())
         {
             return Some((copy, Rights::Write));
         }
@@ -236,7 +236,7 @@ impl Task<'_> {
             .clone()
             .find(|c| !c.gone && !c.cancelled)
             .or_else(|| attendees.clone().find(|c| c.cancelled))
-            .or_else(|| attendees.clone().last())
+            .or_else(|| attendees.clone().next_back())
             .map(|copy| (copy, Rights::ReadOnly))
     }
 

@@ -1,6 +1,12 @@
 //! The service as a whole: real HTTP, real Postgres (`TEST_DATABASE_URL`, a superuser's URL of a throw-away
 //! cluster), the simulator for Microsoft, and a model of Odoo's side.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a test fails by panicking, and says what it expected"
+)]
+
+mod architecture;
 mod doors;
 mod logins;
 mod odoo;
