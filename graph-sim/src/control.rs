@@ -1,0 +1,489 @@
+//! The simulator's own API, `/sim/api`: act as a person in Outlook, look at the logs, break things.
+
+use crate::Sim;
+use crate::error::GraphError;
+use crate::event::Prefer;
+use crate::faults::{Fault, Switches};
+use crate::graph::Reply;
+use crate::login::Pairs;
+use crate::meetings::Answer;
+use crate::seed::{self, SeedPerson};
+use crate::state::{App, Cause, Mailbox, Target, World};
+use crate::subscriptions;
+use chrono::{TimeDelta, Utc};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+type Answered = Result<Reply, GraphError>;
+
+fn bad(message: impl Into<String>) -> GraphError {
+    GraphError::bad("SimBadRequest", message)
+}
+
+fn missing(what: &str) -> GraphError {
+    GraphError::new(404, "SimNotFound", format!("There is no {what}."))
+}
+
+pub fn person_cause(method: &str, path: &str) -> Cause {
+    Cause {
+        request_id: uuid::Uuid::new_v4().to_string(),
+        method: method.to_owned(),
+        path: path.to_owned(),
+        via: "outlook".into(),
+    }
+}
+
+/// An event with everything there is about it, in UTC.
+pub fn dump(mailbox: &Mailbox, target: Target) -> Value {
+    let Some(event) = mailbox.events.get(&target.key) else {
+        return Value::Null;
+    };
+    let view = mailbox.view(event, target.day, false, true);
+    let mut out = view.json(&Prefer::default());
+    out.insert(
+        "immutableId".into(),
+        mailbox.id_of(event, target.day, true).into(),
+    );
+    out.insert(
+        "calendar".into(),
+        mailbox
+            .calendar(&event.calendar)
+            .map(|c| c.name.clone())
+            .unwrap_or_default()
+            .into(),
+    );
+    let extended: Vec<Value> = event
+        .extended
+        .iter()
+        .map(|(id, value)| json!({"id": id, "value": value}))
+        .collect();
+    out.insert("singleValueExtendedProperties".into(), json!(extended));
+    if target.day.is_none() && event.recurrence.is_some() {
+        let cancelled: Vec<String> = event.deleted.iter().map(ToString::to_string).collect();
+        out.insert("cancelledDates".into(), json!(cancelled));
+        let exceptions: Vec<Value> = event
+            .exceptions
+            .keys()
+            .map(|day| {
+                dump(
+                    mailbox,
+                    Target {
+                        key: target.key,
+                        day: Some(*day),
+                    },
+                )
+            })
+            .collect();
+        out.insert("exceptions".into(), json!(exceptions));
+    }
+    out.insert("originalStart".into(), json!(view.original_start()));
+    Value::Object(out)
+}
+
+pub async fn handle(sim: &Arc<Sim>, method: &str, path: &[String], query: &Pairs, body: &[u8]) -> Reply {
+    let names: Vec<&str> = path.iter().map(String::as_str).collect();
+    let answered = route(sim, method, &names, query, body);
+    if method != "GET" {
+        sim.changed();
+        subscriptions::deliver(sim);
+    }
+    answered.unwrap_or_else(|e| Reply::json(e.status, e.json("", "")))
+}
+
+fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]) -> Answered {
+    let given = |name: &str| query.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str());
+    let json_body = || -> Result<Value, GraphError> {
+        if body.is_empty() {
+            return Ok(json!({}));
+        }
+        serde_json::from_slice(body).map_err(|e| bad(format!("The body is not JSON: {e}")))
+    };
+    let object = || -> Result<Map<String, Value>, GraphError> {
+        json_body()?
+            .as_object()
+            .cloned()
+            .ok_or_else(|| bad("The body must be an object."))
+    };
+    let ok = |value: Value| Ok(Reply::json(200, value));
+    let shown_path = format!("/sim/api/{}", path.join("/"));
+    let cause = person_cause(method, &shown_path);
+    if let ("POST", ["subscriptions", "lifecycle"]) = (method, path) {
+        let body = json_body()?;
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let sent = subscriptions::send_lifecycle(sim, &text("address"), &text("event"));
+        return ok(json!({ "sent": sent }));
+    }
+    let mut world = sim.world();
+    let world = &mut *world;
+    match (method, path) {
+        ("GET", ["health"]) => ok(json!({"ok": true})),
+        ("GET", ["mailboxes"]) => {
+            let list: Vec<Value> = world
+                .people
+                .iter()
+                .map(|p| {
+                    let mailbox = world.mailbox(&p.address).ok();
+                    json!({
+                        "address": p.address, "name": p.name, "id": p.id, "tenant": p.tenant,
+                        "timezone": p.timezone, "personal": p.is_personal(), "disabled": p.disabled,
+                        "events": mailbox.map(|m| m.events.len()),
+                        "calendars": mailbox.map(|m| m.calendars.iter().map(|c| json!({
+                            "id": c.id, "name": c.name, "default": c.is_default, "canEdit": c.can_edit,
+                        })).collect::<Vec<_>>()),
+                    })
+                })
+                .collect();
+            ok(json!({ "value": list }))
+        }
+        (_, ["mailboxes", address, rest @ ..]) => mailbox(world, method, address, rest, &object, &cause),
+        ("GET", ["mails"]) => {
+            let list: Vec<Value> = world
+                .mails
+                .iter()
+                .filter(|m| given("to").is_none_or(|to| m.to.eq_ignore_ascii_case(to)))
+                .filter(|m| given("from").is_none_or(|from| m.from.eq_ignore_ascii_case(from)))
+                .filter(|m| given("kind").is_none_or(|kind| m.kind == kind))
+                .filter(|m| given("subject").is_none_or(|s| m.subject == s))
+                .filter(|m| {
+                    given("after")
+                        .and_then(|a| a.parse().ok())
+                        .is_none_or(|a: u64| m.id > a)
+                })
+                .map(|m| json!(m))
+                .collect();
+            ok(json!({ "value": list }))
+        }
+        ("DELETE", ["mails"]) => {
+            world.mails.clear();
+            Ok(Reply::empty(204))
+        }
+        ("GET", ["requests"]) => {
+            let list: Vec<Value> = world
+                .requests
+                .iter()
+                .filter(|r| given("mailbox").is_none_or(|m| r.mailbox.as_deref() == Some(m)))
+                .filter(|r| given("method").is_none_or(|m| r.method.eq_ignore_ascii_case(m)))
+                .filter(|r| given("path").is_none_or(|p| r.path.contains(p)))
+                .map(|r| json!(r))
+                .collect();
+            ok(json!({ "value": list }))
+        }
+        ("DELETE", ["requests"]) => {
+            world.requests.clear();
+            Ok(Reply::empty(204))
+        }
+        ("GET", ["faults"]) => ok(json!({ "value": world.faults })),
+        ("PUT" | "POST", ["faults"]) => {
+            let value = json_body()?;
+            let list = match value {
+                Value::Array(list) => list,
+                Value::Object(ref map) if map.contains_key("value") => {
+                    map["value"].as_array().cloned().unwrap_or_default()
+                }
+                one => vec![one],
+            };
+            if method == "PUT" {
+                world.faults.clear();
+            }
+            for item in list {
+                let mut fault: Fault =
+                    serde_json::from_value(item).map_err(|e| bad(format!("Not a fault: {e}")))?;
+                if fault.id == 0 {
+                    fault.id = world.faults.iter().map(|f| f.id).max().unwrap_or(0) + 1;
+                }
+                world.faults.push(fault);
+            }
+            ok(json!({ "value": world.faults }))
+        }
+        ("DELETE", ["faults"]) => {
+            world.faults.clear();
+            Ok(Reply::empty(204))
+        }
+        ("DELETE", ["faults", id]) => {
+            world.faults.retain(|f| f.id.to_string() != **id);
+            Ok(Reply::empty(204))
+        }
+        ("GET", ["switches"]) => ok(json!(world.switches)),
+        ("PUT" | "PATCH", ["switches"]) => {
+            // What is not named stays as it is.
+            let mut now = json!(world.switches);
+            for (name, value) in object()? {
+                now[name] = value;
+            }
+            let switches: Switches =
+                serde_json::from_value(now).map_err(|e| bad(format!("Not a switch: {e}")))?;
+            world.switches = switches;
+            ok(json!(world.switches))
+        }
+        ("DELETE", ["switches"]) => {
+            world.switches = Switches::default();
+            ok(json!(world.switches))
+        }
+        ("POST", ["people"]) => {
+            let person: SeedPerson =
+                serde_json::from_value(json_body()?).map_err(|e| bad(format!("Not a person: {e}")))?;
+            if !person.address.contains('@') {
+                return Err(bad("A person needs a mail address."));
+            }
+            let address = person.address.clone();
+            seed::add_person(world, person);
+            Ok(Reply::json(201, json!(world.person(&address))))
+        }
+        ("PATCH", ["people", address]) => {
+            let change = object()?;
+            let person = world
+                .people
+                .iter_mut()
+                .find(|p| p.address.eq_ignore_ascii_case(address))
+                .ok_or_else(|| missing("such person"))?;
+            let mut now = json!(person);
+            for (name, value) in change {
+                if ["id", "address", "tenant"].contains(&name.as_str()) || now.get(&name).is_none() {
+                    return Err(bad(format!("'{name}' of a person cannot be changed.")));
+                }
+                now[name] = value;
+            }
+            *person = serde_json::from_value(now).map_err(|e| bad(e.to_string()))?;
+            ok(json!(person))
+        }
+        ("POST", ["people", address, action]) => {
+            let id = world
+                .person(address)
+                .map(|p| p.id.clone())
+                .ok_or_else(|| missing("such person"))?;
+            let count = match *action {
+                "revoke" => world.logins.revoke(&id),
+                "expire-tokens" => world.logins.expire_access(Some(&id)),
+                "expire-refresh-tokens" => world.logins.expire_refresh(&id),
+                "forget-consent" => {
+                    let before = world.logins.consents.len();
+                    world
+                        .logins
+                        .consents
+                        .retain(|key, _| !key.ends_with(&format!("|{id}")));
+                    before - world.logins.consents.len()
+                }
+                _ => return Err(missing("such action")),
+            };
+            ok(json!({ "count": count }))
+        }
+        ("GET", ["apps"]) => {
+            let list: Vec<Value> = world
+                .apps
+                .iter()
+                .map(|a| json!({"client_id": a.client_id, "name": a.name, "redirect_uris": a.redirect_uris, "secret_expired": a.secret_expired}))
+                .collect();
+            ok(json!({ "value": list }))
+        }
+        ("POST", ["apps"]) => {
+            let app: App =
+                serde_json::from_value(json_body()?).map_err(|e| bad(format!("Not an app: {e}")))?;
+            world.add_app(app.clone());
+            Ok(Reply::json(201, json!(app)))
+        }
+        ("PATCH", ["apps", id]) => {
+            let change = object()?;
+            let app = world
+                .apps
+                .iter_mut()
+                .find(|a| a.client_id == **id)
+                .ok_or_else(|| missing("such app"))?;
+            let mut now = json!(app);
+            for (name, value) in change {
+                if name == "add_redirect_uri" {
+                    if let Some(list) = now["redirect_uris"].as_array_mut()
+                        && !list.contains(&value)
+                    {
+                        list.push(value);
+                    }
+                    continue;
+                }
+                if now.get(&name).is_none() {
+                    return Err(bad(format!("'{name}' is not a property of an app.")));
+                }
+                now[name] = value;
+            }
+            *app = serde_json::from_value(now).map_err(|e| bad(e.to_string()))?;
+            ok(json!(app))
+        }
+        ("GET", ["subscriptions"]) => ok(json!({ "value": world.subscriptions })),
+        ("GET", ["state"]) => {
+            let state = serde_json::to_value(&*world).map_err(|e| bad(e.to_string()))?;
+            ok(state)
+        }
+        ("PUT", ["state"]) => {
+            let mut new: World =
+                serde_json::from_slice(body).map_err(|e| bad(format!("Not a state: {e}")))?;
+            new.reindex();
+            new.requests = std::mem::take(&mut world.requests);
+            *world = new;
+            Ok(Reply::empty(204))
+        }
+        ("POST", ["reset"]) => {
+            // Back to the demo, keeping who may redirect where.
+            let mut new = seed::demo().map_err(|e| bad(e.to_string()))?;
+            for app in &world.apps {
+                match new.apps.iter_mut().find(|a| a.client_id == app.client_id) {
+                    Some(known) => known.redirect_uris.clone_from(&app.redirect_uris),
+                    None => new.apps.push(app.clone()),
+                }
+            }
+            new.switches.delta_page_size = world.switches.delta_page_size;
+            *world = new;
+            Ok(Reply::empty(204))
+        }
+        _ => Err(missing("such path in the control API")),
+    }
+}
+
+fn mailbox(
+    world: &mut World,
+    method: &str,
+    address: &str,
+    path: &[&str],
+    object: &dyn Fn() -> Result<Map<String, Value>, GraphError>,
+    cause: &Cause,
+) -> Answered {
+    world.mailbox(address)?;
+    match (method, path) {
+        ("GET", ["events"]) => {
+            let place = world.mailbox(address)?;
+            let list: Vec<Value> = place
+                .events
+                .keys()
+                .map(|key| dump(place, Target { key: *key, day: None }))
+                .collect();
+            Ok(Reply::json(200, json!({ "value": list })))
+        }
+        ("POST", ["events"]) => {
+            let mut body = object()?;
+            let calendar = body
+                .remove("calendar")
+                .and_then(|v| v.as_str().map(str::to_owned));
+            let (key, _) = world.create(address, calendar.as_deref(), &body, cause)?;
+            Ok(Reply::json(
+                201,
+                dump(world.mailbox(address)?, Target { key, day: None }),
+            ))
+        }
+        (_, ["events", id, rest @ ..]) => {
+            let target = world.mailbox(address)?.find(id)?;
+            match (method, rest) {
+                ("GET", []) => Ok(Reply::json(200, dump(world.mailbox(address)?, target))),
+                ("PATCH", []) => {
+                    world.patch(address, target, &object()?, None, cause)?;
+                    Ok(Reply::json(200, dump(world.mailbox(address)?, target)))
+                }
+                ("DELETE", []) => {
+                    world.delete(address, target, None, "", cause)?;
+                    Ok(Reply::empty(204))
+                }
+                ("POST", ["respond"]) => {
+                    let body = object()?;
+                    let text = |name: &str| body.get(name).and_then(Value::as_str);
+                    let answer = text("response")
+                        .and_then(Answer::parse)
+                        .ok_or_else(|| bad("response must be accept, decline or tentativelyAccept."))?;
+                    // A guest from outside answers by mail: only the organizer's copy takes note.
+                    if let Some(guest) = text("as") {
+                        let uid = world
+                            .mailbox(address)?
+                            .events
+                            .get(&target.key)
+                            .map(|e| e.ical_uid.clone());
+                        let response = match answer {
+                            Answer::Accept => "accepted",
+                            Answer::Tentative => "tentativelyAccepted",
+                            Answer::Decline => "declined",
+                        };
+                        world.track(
+                            address,
+                            &uid.unwrap_or_default(),
+                            target.day,
+                            guest,
+                            response,
+                            None,
+                        )?;
+                        return Ok(Reply::empty(202));
+                    }
+                    let send = body.get("sendResponse").and_then(Value::as_bool).unwrap_or(true);
+                    world.respond(address, target, answer, text("comment"), send, None, cause)?;
+                    Ok(Reply::empty(202))
+                }
+                ("POST", ["cancel"]) => {
+                    let body = object()?;
+                    let comment = body.get("comment").and_then(Value::as_str).unwrap_or_default();
+                    world.cancel(address, target, comment, cause)?;
+                    Ok(Reply::empty(202))
+                }
+                ("POST", ["move"]) => {
+                    let body = object()?;
+                    let calendar = body.get("calendar").and_then(Value::as_str).unwrap_or_default();
+                    let place = world.mailbox_mut(address)?;
+                    place.relocate(target.key, calendar)?;
+                    Ok(Reply::json(200, dump(world.mailbox(address)?, target)))
+                }
+                _ => Err(missing("such path in the control API")),
+            }
+        }
+        ("POST", ["calendars"]) => {
+            let body = object()?;
+            let name = body
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or("Other")
+                .to_owned();
+            let can_edit = body.get("canEdit").and_then(Value::as_bool).unwrap_or(true);
+            // With `owner`, it is somebody's shared calendar.
+            let owner = body.get("owner").and_then(Value::as_str).unwrap_or(address);
+            let owner = world.person(owner).map_or_else(
+                || (owner.to_owned(), owner.to_owned()),
+                |p| (p.name.clone(), p.address.clone()),
+            );
+            let id = world.mailbox_mut(address)?.add_calendar(&name, can_edit, owner);
+            Ok(Reply::json(201, json!({ "id": id })))
+        }
+        ("POST", ["delta-reset"]) => {
+            let place = world.mailbox_mut(address)?;
+            place.generation += 1;
+            Ok(Reply::json(200, json!({"generation": place.generation})))
+        }
+        ("POST", ["bulk"]) => bulk(world, address, &object()?, cause),
+        _ => Err(missing("such path in the control API")),
+    }
+}
+
+/// Many half-hour events, spread over `days` from `start` on.
+fn bulk(world: &mut World, address: &str, body: &Map<String, Value>, cause: &Cause) -> Answered {
+    let number = |name: &str, otherwise: u64| body.get(name).and_then(Value::as_u64).unwrap_or(otherwise);
+    let count = number("count", 100);
+    let days = i64::try_from(number("days", 60).max(1)).unwrap_or(60);
+    if count > 200_000 {
+        return Err(bad("At most 200000 events at once."));
+    }
+    let prefix = body.get("subject").and_then(Value::as_str).unwrap_or("Bulk");
+    let start = match body.get("start").and_then(Value::as_str) {
+        Some(text) => crate::delta::window_time(text, "start")?,
+        None => Utc::now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc() + TimeDelta::hours(8),
+    };
+    let mut extra = body
+        .get("event")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    let mut ids = Vec::new();
+    for i in 0..i64::try_from(count).unwrap_or(0) {
+        let begin = start + TimeDelta::days(i % days) + TimeDelta::minutes(30 * ((i / days) % 20));
+        let time = |t: chrono::DateTime<Utc>| json!({"dateTime": t.format("%Y-%m-%dT%H:%M:%S").to_string(), "timeZone": "UTC"});
+        extra.insert("subject".into(), format!("{prefix} {}", i + 1).into());
+        extra.insert("start".into(), time(begin));
+        extra.insert("end".into(), time(begin + TimeDelta::minutes(30)));
+        let (key, _) = world.create(address, None, &extra, cause)?;
+        if ids.len() < 1000
+            && let Some(event) = world.mailbox(address)?.events.get(&key)
+        {
+            ids.push(event.rest_id.clone());
+        }
+    }
+    Ok(Reply::json(201, json!({"count": count, "ids": ids})))
+}

@@ -1,0 +1,300 @@
+//! Switches (where Microsoft's behaviour is uncertain, the harsher is the default) and injected faults.
+
+use crate::error::GraphError;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Masters {
+    Never,
+    Initial,
+    Always,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenDeath {
+    Gone,
+    GoneWithLocation,
+    BadRequest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SeriesRemoval {
+    Master,
+    Occurrences,
+    Both,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Switches {
+    /// Series masters among the rows of a delta.
+    pub delta_masters: Masters,
+    /// Exceptions as full rows; otherwise stubs as occurrences are.
+    pub delta_full_exceptions: bool,
+    /// A deleted occurrence also gets an `@removed` row.
+    pub delta_removed_for_occurrences: bool,
+    /// Which ids are `@removed` when a series goes.
+    pub delta_series_removal: SeriesRemoval,
+    /// Events outside the window that were created, edited or deleted appear as `@removed`.
+    pub delta_removed_out_of_window: bool,
+    /// An empty page with a nextLink in each round that tells something.
+    pub delta_empty_pages: bool,
+    /// Rows repeat on the next page, and an old change may be told again in a later round.
+    pub delta_repeats: bool,
+    /// Rows of a page in no order.
+    pub delta_shuffle: bool,
+    pub delta_token_death: TokenDeath,
+    /// Page size without `Prefer: odata.maxpagesize`.
+    pub delta_page_size: usize,
+    pub if_match_enforced: bool,
+    /// Every n-th GET answers 412 as has been seen on the live service; 0 is never.
+    pub spurious_412_every: u64,
+    pub duplicate_transaction_status: u16,
+    pub pattern_change_drops_exceptions: bool,
+    pub time_change_drops_exceptions: bool,
+    /// After an attendees-only PATCH the other guests' copies learn of it too.
+    pub attendee_change_reaches_all: bool,
+    /// Properties v1.0 returns without declaring them (`uid`, `occurrenceId`).
+    pub undeclared_properties: bool,
+    /// Redeeming a refresh token ends the one redeemed. Microsoft leaves it valid.
+    pub refresh_rotation_revokes: bool,
+    /// Life of an access token; null draws 60 to 90 minutes.
+    pub access_token_seconds: Option<i64>,
+    pub refresh_token_seconds: i64,
+    pub code_seconds: i64,
+    /// Requests at once per mailbox; 0 is unlimited.
+    pub concurrency_limit: usize,
+    /// Requests in ten minutes per mailbox; 0 is unlimited.
+    pub requests_per_10_min: u64,
+    /// Notification URLs may be plain http.
+    pub http_notifications: bool,
+    pub notification_duplicates: bool,
+    pub notification_reorder: bool,
+    /// Every n-th notification is lost; 0 is never.
+    pub notification_loss_every: u64,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            delta_masters: Masters::Never,
+            delta_full_exceptions: false,
+            delta_removed_for_occurrences: false,
+            delta_series_removal: SeriesRemoval::Master,
+            delta_removed_out_of_window: true,
+            delta_empty_pages: true,
+            delta_repeats: true,
+            delta_shuffle: true,
+            delta_token_death: TokenDeath::Gone,
+            delta_page_size: 50,
+            if_match_enforced: true,
+            spurious_412_every: 0,
+            duplicate_transaction_status: 400,
+            pattern_change_drops_exceptions: true,
+            time_change_drops_exceptions: true,
+            attendee_change_reaches_all: false,
+            undeclared_properties: true,
+            refresh_rotation_revokes: false,
+            access_token_seconds: None,
+            refresh_token_seconds: 90 * 86_400,
+            code_seconds: 600,
+            concurrency_limit: 4,
+            requests_per_10_min: 10_000,
+            http_notifications: true,
+            notification_duplicates: true,
+            notification_reorder: true,
+            notification_loss_every: 0,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cut {
+    /// The connection ends before the request had any effect.
+    Before,
+    /// The connection ends after it took effect, without an answer.
+    After,
+}
+
+/// The three shapes of a 429 seen in the wild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Shape {
+    Application,
+    Documented,
+    Unknown,
+}
+
+/// One injected fault. It applies to requests that match all that is given, from the `nth` match on, `count`
+/// times.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fault {
+    pub id: u64,
+    pub mailbox: Option<String>,
+    pub method: Option<String>,
+    /// A part of the path and query, ignoring case; `*` stands for anything.
+    pub path: Option<String>,
+    pub nth: Option<u64>,
+    pub count: Option<u64>,
+    pub latency_ms: Option<u64>,
+    pub write_latency_ms: Option<u64>,
+    /// The answer's body arrives over this time.
+    pub slow_body_ms: Option<u64>,
+    pub status: Option<u16>,
+    pub code: Option<String>,
+    pub message: Option<String>,
+    pub retry_after: Option<u64>,
+    pub shape: Option<Shape>,
+    pub cut: Option<Cut>,
+    /// How many requests matched so far.
+    pub matched: u64,
+    pub applied: u64,
+}
+
+/// What the matching faults add up to.
+#[derive(Clone, Debug, Default)]
+pub struct Effect {
+    pub latency_ms: u64,
+    pub slow_body_ms: u64,
+    pub error: Option<GraphError>,
+    pub cut: Option<Cut>,
+    pub note: Option<String>,
+}
+
+fn contains(text: &str, pattern: &str) -> bool {
+    let mut at = 0;
+    pattern
+        .split('*')
+        .filter(|part| !part.is_empty())
+        .all(|part| match text[at..].find(part) {
+            Some(i) => {
+                at += i + part.len();
+                true
+            }
+            None => false,
+        })
+}
+
+impl Fault {
+    fn matches(&self, mailbox: Option<&str>, method: &str, path: &str) -> bool {
+        let same = |a: &Option<String>, b: &str| a.as_deref().is_none_or(|a| a.eq_ignore_ascii_case(b));
+        same(&self.method, method)
+            && (self.mailbox.is_none() || mailbox.is_some_and(|m| same(&self.mailbox, m)))
+            && self
+                .path
+                .as_deref()
+                .is_none_or(|p| contains(&path.to_lowercase(), &p.to_lowercase()))
+    }
+
+    fn error(&self) -> Option<GraphError> {
+        let status = self.status?;
+        let (code, message) = match (status, self.shape.unwrap_or(Shape::Application)) {
+            (429, Shape::Application) => (
+                "ApplicationThrottled",
+                "Application is over its MailboxConcurrency limit.",
+            ),
+            (429, Shape::Documented) => ("TooManyRequests", "Please retry again later."),
+            (429, Shape::Unknown) => ("UnknownError", ""),
+            (503, _) => (
+                "ErrorServerBusy",
+                "The server cannot service this request right now. Try again later.",
+            ),
+            (504, _) => (
+                "ErrorTimeoutExpired",
+                "The request did not complete in the allotted time.",
+            ),
+            (403, _) => (
+                "ErrorAccessDenied",
+                "Access is denied. Check credentials and try again.",
+            ),
+            (404, _) => (
+                "ErrorItemNotFound",
+                "The specified object was not found in the store.",
+            ),
+            (410, _) => ("SyncStateNotFound", "The sync state generation is not found."),
+            (412, _) => (
+                "ErrorIrresolvableConflict",
+                "The change key passed in the request does not match.",
+            ),
+            _ => (
+                "ErrorInternalServerError",
+                "An internal server error occurred. The operation failed.",
+            ),
+        };
+        let code = self.code.as_deref().unwrap_or(code);
+        let message = self.message.as_deref().unwrap_or(message);
+        let mut error = GraphError::new(status, code, message);
+        if status == 429 && self.shape == Some(Shape::Documented) {
+            error.extra.push((
+                "innerError".into(),
+                json!({"code": "429", "message": "Please retry after", "status": "429",
+                       "date": chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S").to_string(),
+                       "request-id": uuid::Uuid::new_v4().to_string()}),
+            ));
+        }
+        if let Some(seconds) = self.retry_after {
+            error.headers.push(("Retry-After".into(), seconds.to_string()));
+        }
+        Some(error)
+    }
+}
+
+/// Counts a request against the faults and says what befalls it.
+pub fn strike(faults: &mut [Fault], mailbox: Option<&str>, method: &str, path: &str) -> Effect {
+    let mut effect = Effect::default();
+    let writes = !matches!(method, "GET" | "HEAD");
+    for fault in faults.iter_mut() {
+        if !fault.matches(mailbox, method, path) {
+            continue;
+        }
+        fault.matched += 1;
+        if fault.matched < fault.nth.unwrap_or(1) || fault.count.is_some_and(|c| fault.applied >= c) {
+            continue;
+        }
+        fault.applied += 1;
+        effect.latency_ms += fault.latency_ms.unwrap_or(0);
+        if writes {
+            effect.latency_ms += fault.write_latency_ms.unwrap_or(0);
+        }
+        effect.slow_body_ms += fault.slow_body_ms.unwrap_or(0);
+        if effect.error.is_none() {
+            effect.error = fault.error();
+        }
+        effect.cut = effect.cut.or(fault.cut);
+        effect.note = Some(format!("fault {}", fault.id));
+    }
+    effect
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nth_and_count() {
+        let fault = Fault {
+            method: Some("post".into()),
+            path: Some("/me/*events".into()),
+            nth: Some(2),
+            count: Some(1),
+            status: Some(429),
+            retry_after: Some(3),
+            ..Fault::default()
+        };
+        let mut faults = [fault];
+        let mut hit = |method: &str, path: &str| strike(&mut faults, Some("a@b"), method, path).error;
+        assert!(hit("GET", "/v1.0/me/events").is_none());
+        assert!(hit("POST", "/v1.0/me/events").is_none());
+        assert_eq!(
+            hit("POST", "/v1.0/me/calendar/events").map(|e| e.status),
+            Some(429)
+        );
+        assert!(hit("POST", "/v1.0/me/events").is_none());
+    }
+}

@@ -1,0 +1,1169 @@
+//! Microsoft Graph v1.0: what `/me`, the calendars and the events answer.
+
+use crate::Sim;
+use crate::batch;
+use crate::delta;
+use crate::error::GraphError;
+use crate::event::Prefer;
+use crate::faults::{self, Cut};
+use crate::meetings::Answer;
+use crate::query::{self, Query};
+use crate::state::{Calendar, Cause, Logline, Mailbox, Person, Target, World};
+use crate::subscriptions;
+use crate::timezone;
+use chrono::Utc;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One request, from the wire or from a batch.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub method: String,
+    /// Path and query as sent.
+    pub url: String,
+    pub segments: Vec<String>,
+    pub query: Query,
+    /// Names in lower case.
+    pub headers: HashMap<String, String>,
+    pub body: Vec<u8>,
+    /// Scheme and host the client used, for links.
+    pub base: String,
+    pub request_id: String,
+}
+
+#[derive(Debug, Default)]
+pub struct Reply {
+    pub status: u16,
+    pub body: Option<Value>,
+    pub headers: Vec<(String, String)>,
+    pub cut: bool,
+    pub slow_body_ms: u64,
+}
+
+impl Reply {
+    pub fn json(status: u16, body: Value) -> Self {
+        Self {
+            status,
+            body: Some(body),
+            ..Self::default()
+        }
+    }
+
+    pub fn empty(status: u16) -> Self {
+        Self {
+            status,
+            ..Self::default()
+        }
+    }
+}
+
+type Answered = Result<Reply, GraphError>;
+
+/// Path segments after the version, decoded; `events('id')` becomes two of them.
+pub fn segments(path: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for part in path.split('/').filter(|p| !p.is_empty()) {
+        // '+' is itself in a path.
+        let escaped = format!("x={}", part.replace('+', "%2B").replace('&', "%26"));
+        let part = url::form_urlencoded::parse(escaped.as_bytes())
+            .next()
+            .map_or_else(String::new, |(_, v)| v.into_owned());
+        match part.split_once("('") {
+            Some((name, rest)) if rest.ends_with("')") && !name.contains('.') && !name.contains(' ') => {
+                out.push(name.to_owned());
+                out.push(rest[..rest.len() - 2].to_owned());
+            }
+            _ => out.push(part),
+        }
+    }
+    out
+}
+
+impl Call {
+    pub fn new(method: &str, url: &str, headers: HashMap<String, String>, body: Vec<u8>, base: &str) -> Self {
+        let (path, text) = url.split_once('?').unwrap_or((url, ""));
+        let path = path.strip_prefix("/v1.0").unwrap_or(path);
+        Self {
+            method: method.to_ascii_uppercase(),
+            url: url.to_owned(),
+            segments: segments(path),
+            query: crate::login::pairs(text),
+            headers,
+            body,
+            base: base.to_owned(),
+            request_id: uuid::Uuid::new_v4().to_string(),
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    fn cause(&self) -> Cause {
+        Cause {
+            request_id: self.request_id.clone(),
+            method: self.method.clone(),
+            path: quiet(&self.url),
+            via: "graph".into(),
+        }
+    }
+
+    fn object(&self) -> Result<Map<String, Value>, GraphError> {
+        let json = self
+            .header("content-type")
+            .is_some_and(|t| t.to_ascii_lowercase().contains("json"));
+        if !json {
+            return Err(GraphError::new(
+                415,
+                "RequestBodyRead",
+                "A media type for the content of the request must be given: application/json.",
+            ));
+        }
+        match serde_json::from_slice(&self.body) {
+            Ok(Value::Object(map)) => Ok(map),
+            Ok(_) => Err(GraphError::bad(
+                "BadRequest",
+                "Unable to read JSON request payload: an object was expected.",
+            )),
+            Err(_) => Err(GraphError::bad(
+                "BadRequest",
+                "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.",
+            )),
+        }
+    }
+
+    /// The body of an action, which may be missing; its names are not case-sensitive.
+    fn action(&self, allowed: &[&str]) -> Result<Map<String, Value>, GraphError> {
+        if self.body.is_empty() {
+            return Ok(Map::new());
+        }
+        let mut out = Map::new();
+        for (name, value) in self.object()? {
+            let lower = name.to_ascii_lowercase();
+            let known = allowed.iter().any(|a| a.eq_ignore_ascii_case(&name));
+            if !known && !name.contains('@') {
+                return Err(GraphError::body(format!(
+                    "The parameter '{name}' in the request payload is not a valid parameter for the operation."
+                )));
+            }
+            out.insert(lower, value);
+        }
+        Ok(out)
+    }
+}
+
+/// A path for the logs: tokens in the query are nobody's business.
+pub fn quiet(url: &str) -> String {
+    let Some((path, text)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let shown: Vec<String> = text
+        .split('&')
+        .map(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            let lower = name.to_ascii_lowercase();
+            let secret = ["token", "code", "secret", "state", "nonce", "challenge", "hint"];
+            if secret.iter().any(|s| lower.contains(s)) {
+                format!("{name}=...")
+            } else {
+                pair.to_owned()
+            }
+        })
+        .collect();
+    format!("{path}?{}", shown.join("&"))
+}
+
+/// Who calls, and with which scopes.
+struct Caller {
+    person: Person,
+    scopes: Vec<String>,
+    client: String,
+}
+
+fn caller(world: &World, call: &Call) -> Result<Caller, GraphError> {
+    let refuse = |message: &str| {
+        let mut error = GraphError::new(401, "InvalidAuthenticationToken", message);
+        error.headers.push((
+            "WWW-Authenticate".into(),
+            "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\"".into(),
+        ));
+        error
+    };
+    let token = call
+        .header("authorization")
+        .and_then(|h| h.split_once(' '))
+        .filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| refuse("Access token is empty."))?;
+    let access = world
+        .logins
+        .access(token)
+        .ok_or_else(|| refuse("IDX14100: JWT is not well formed, there are no dots (.)."))?;
+    if access.expires <= Utc::now() {
+        return Err(refuse("Lifetime validation failed, the token is expired."));
+    }
+    let person = world
+        .person_by_id(&access.person)
+        .ok_or_else(|| refuse("The identity of the calling user could not be established."))?;
+    if person.disabled {
+        return Err(refuse("The user account is disabled."));
+    }
+    Ok(Caller {
+        person: person.clone(),
+        scopes: access.scopes.clone(),
+        client: access.client.clone(),
+    })
+}
+
+fn finish(
+    sim: &Sim,
+    call: &Call,
+    answered: Answered,
+    note: Option<String>,
+    who: Option<&str>,
+    begun: Instant,
+) -> Reply {
+    let client_id = call
+        .header("client-request-id")
+        .unwrap_or(&call.request_id)
+        .to_owned();
+    let mut reply = answered.unwrap_or_else(|e| Reply {
+        status: e.status,
+        body: Some(e.json(&call.request_id, &client_id)),
+        headers: e.headers.clone(),
+        ..Reply::default()
+    });
+    reply.headers.push(("request-id".into(), call.request_id.clone()));
+    reply.headers.push(("client-request-id".into(), client_id));
+    reply.headers.push((
+        "x-ms-ags-diagnostic".into(),
+        "{\"ServerInfo\":{\"DataCenter\":\"Simulated\",\"Slice\":\"E\",\"Ring\":\"1\",\"ScaleUnit\":\"001\",\"RoleInstance\":\"SIM\"}}".into(),
+    ));
+    sim.log(Logline {
+        time: Utc::now(),
+        method: call.method.clone(),
+        path: quiet(&call.url),
+        status: reply.status,
+        mailbox: who.map(str::to_owned),
+        request_id: call.request_id.clone(),
+        client_request_id: call.header("client-request-id").map(str::to_owned),
+        prefer: call.header("prefer").map(str::to_owned),
+        if_match: call.header("if-match").map(str::to_owned),
+        duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        fault: note,
+    });
+    reply
+}
+
+/// Counts a request among those at work, until it is dropped.
+struct Slot {
+    sim: Arc<Sim>,
+    address: String,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut world = self.sim.world();
+        if let Some(n) = world.in_flight.get_mut(&self.address) {
+            *n = n.saturating_sub(1);
+        }
+    }
+}
+
+fn enter(sim: &Arc<Sim>, caller: &Caller) -> Result<Slot, GraphError> {
+    let address = caller.person.address.to_lowercase();
+    let mut world = sim.world();
+    let (limit, most) = (
+        world.switches.concurrency_limit,
+        world.switches.requests_per_10_min,
+    );
+    let throttled = |message: &str, wait: &str| {
+        let mut error = GraphError::new(429, "ApplicationThrottled", message);
+        error.headers.push(("Retry-After".into(), wait.into()));
+        error
+    };
+    // The limit is per app and mailbox; throttled requests count as well.
+    let now = Utc::now().timestamp();
+    let counted = world
+        .counted
+        .entry(format!("{}|{address}", caller.client))
+        .or_insert((now, 0));
+    if now - counted.0 >= 600 {
+        *counted = (now, 0);
+    }
+    counted.1 += 1;
+    if most > 0 && counted.1 > most {
+        let wait = (600 - (now - counted.0)).max(1).to_string();
+        return Err(throttled("Application is over its Request limit.", &wait));
+    }
+    let running = world.in_flight.entry(address.clone()).or_insert(0);
+    if limit > 0 && *running >= limit {
+        return Err(throttled(
+            "Application is over its MailboxConcurrency limit.",
+            "1",
+        ));
+    }
+    *running += 1;
+    drop(world);
+    Ok(Slot {
+        sim: sim.clone(),
+        address,
+    })
+}
+
+/// A request from the wire: faults, limits, the answer, the log.
+pub async fn handle(sim: &Arc<Sim>, call: Call) -> Reply {
+    let begun = Instant::now();
+    let (who, effect) = {
+        let mut world = sim.world();
+        let who = caller(&world, &call);
+        let address = who.as_ref().ok().map(|c| c.person.address.clone());
+        let effect = faults::strike(&mut world.faults, address.as_deref(), &call.method, &call.url);
+        (who, effect)
+    };
+    let note = effect.note.clone();
+    let address = who.as_ref().ok().map(|c| c.person.address.clone());
+    let answered = async {
+        let who = who?;
+        let _slot = enter(sim, &who)?;
+        if effect.latency_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(effect.latency_ms)).await;
+        }
+        if effect.cut == Some(Cut::Before) {
+            return Ok(Reply {
+                status: 0,
+                cut: true,
+                ..Reply::default()
+            });
+        }
+        if let Some(error) = effect.error {
+            return Err(error);
+        }
+        let mut reply = if call.segments.len() == 1 && call.segments[0].eq_ignore_ascii_case("$batch") {
+            batch::run(sim, &call).await?
+        } else {
+            answer(sim, &call, &who).await?
+        };
+        reply.slow_body_ms = effect.slow_body_ms;
+        reply.cut = effect.cut == Some(Cut::After);
+        Ok(reply)
+    }
+    .await;
+    finish(sim, &call, answered, note, address.as_deref(), begun)
+}
+
+/// A request out of a batch: it has its own faults and its own line in the log, yet no slot of its own.
+pub async fn handle_inner(sim: &Arc<Sim>, call: Call) -> Reply {
+    let begun = Instant::now();
+    let (who, effect) = {
+        let mut world = sim.world();
+        let who = caller(&world, &call);
+        let address = who.as_ref().ok().map(|c| c.person.address.clone());
+        let effect = faults::strike(&mut world.faults, address.as_deref(), &call.method, &call.url);
+        (who, effect)
+    };
+    let address = who.as_ref().ok().map(|c| c.person.address.clone());
+    let note = effect.note.clone();
+    let answered = match (who, effect.error) {
+        (Err(e), _) | (Ok(_), Some(e)) => Err(e),
+        (Ok(who), None) => {
+            if effect.latency_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(effect.latency_ms)).await;
+            }
+            answer(sim, &call, &who).await
+        }
+    };
+    finish(sim, &call, answered, note, address.as_deref(), begun)
+}
+
+async fn answer(sim: &Arc<Sim>, call: &Call, who: &Caller) -> Answered {
+    let prefer = query::prefer(call.header("prefer"))?;
+    let mut reply = if call
+        .segments
+        .first()
+        .is_some_and(|s| s.eq_ignore_ascii_case("subscriptions"))
+    {
+        subscription(sim, call, who, &prefer).await?
+    } else {
+        let mut world = sim.world();
+        dispatch(&mut world, call, who, &prefer)?
+    };
+    if call.method != "GET" {
+        sim.changed();
+        subscriptions::deliver(sim);
+    }
+    if !prefer.applied.is_empty() && !reply.headers.iter().any(|(k, _)| k == "Preference-Applied") {
+        reply
+            .headers
+            .push(("Preference-Applied".into(), prefer.applied.join(", ")));
+    }
+    Ok(reply)
+}
+
+async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, prefer: &Prefer) -> Answered {
+    needs(who, &["Calendars.Read", "Calendars.ReadWrite"])?;
+    let tail: Vec<&str> = call.segments[1..].iter().map(String::as_str).collect();
+    let person = &who.person;
+    let mine = |s: &subscriptions::Subscription| s.person == person.id && s.expires > Utc::now();
+    match (call.method.as_str(), tail.as_slice()) {
+        ("POST", []) => Ok(Reply::json(
+            201,
+            subscriptions::create(sim, person, &call.object()?, prefer.immutable).await?,
+        )),
+        ("GET", []) => {
+            let world = sim.world();
+            let value: Vec<Value> = world
+                .subscriptions
+                .iter()
+                .filter(|s| mine(s))
+                .map(subscriptions::Subscription::json)
+                .collect();
+            Ok(Reply::json(200, json!({ "value": value })))
+        }
+        ("GET", [id]) => {
+            let world = sim.world();
+            let found = world.subscriptions.iter().find(|s| s.id == *id && mine(s));
+            found
+                .map(|s| Reply::json(200, s.json()))
+                .ok_or_else(subscriptions::unknown)
+        }
+        ("PATCH", [id]) => Ok(Reply::json(
+            200,
+            subscriptions::renew(sim, person, id, &call.object()?)?,
+        )),
+        ("POST", [id, "reauthorize"]) => {
+            let world = sim.world();
+            let found = world.subscriptions.iter().any(|s| s.id == *id && mine(s));
+            if found {
+                Ok(Reply::empty(200))
+            } else {
+                Err(subscriptions::unknown())
+            }
+        }
+        ("DELETE", [id]) => {
+            let mut world = sim.world();
+            let before = world.subscriptions.len();
+            world
+                .subscriptions
+                .retain(|s| !(s.id == *id && s.person == person.id));
+            if world.subscriptions.len() < before {
+                Ok(Reply::empty(204))
+            } else {
+                Err(subscriptions::unknown())
+            }
+        }
+        _ => Err(no_route(call)),
+    }
+}
+
+fn no_route(call: &Call) -> GraphError {
+    let last = call.segments.last().cloned().unwrap_or_default();
+    if ["GET", "POST", "PATCH", "DELETE"].contains(&call.method.as_str()) {
+        GraphError::bad(
+            "BadRequest",
+            format!("Resource not found for the segment '{last}'."),
+        )
+    } else {
+        GraphError::new(
+            405,
+            "UnknownError",
+            "The HTTP method is not allowed for this resource.",
+        )
+    }
+}
+
+fn needs(who: &Caller, any: &[&str]) -> Result<(), GraphError> {
+    if who.scopes.iter().any(|s| any.contains(&s.as_str())) {
+        Ok(())
+    } else {
+        Err(GraphError::access_denied())
+    }
+}
+
+fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> Answered {
+    let lower: Vec<String> = call.segments.iter().map(|s| s.to_ascii_lowercase()).collect();
+    let skip = match lower.first().map(String::as_str) {
+        Some("me") => 1,
+        Some("users") if lower.len() > 1 => {
+            let asked = &call.segments[1];
+            let own = asked == &who.person.id || asked.eq_ignore_ascii_case(&who.person.address);
+            if !own {
+                // Nobody shares a calendar here.
+                return Err(
+                    if world.person(asked).is_some() || world.person_by_id(asked).is_some() {
+                        GraphError::access_denied()
+                    } else {
+                        GraphError::new(
+                            404,
+                            "ErrorInvalidUser",
+                            format!("The requested user '{asked}' is invalid."),
+                        )
+                    },
+                );
+            }
+            2
+        }
+        _ => return Err(no_route(call)),
+    };
+    let address = who.person.address.clone();
+    let get = call.method == "GET";
+    let tail: Vec<&str> = lower[skip..]
+        .iter()
+        .map(|s| s.strip_prefix("microsoft.graph.").unwrap_or(s))
+        .map(|s| s.strip_suffix("()").unwrap_or(s))
+        .collect();
+    let exact: Vec<&str> = call.segments[skip..].iter().map(String::as_str).collect();
+    if tail.is_empty() {
+        if !get {
+            return Err(no_route(call));
+        }
+        if !who.scopes.iter().any(|s| s == "User.Read") {
+            return Err(GraphError::new(
+                403,
+                "Authorization_RequestDenied",
+                "Insufficient privileges to complete the operation.",
+            ));
+        }
+        return Ok(Reply::json(200, me(&who.person, call)));
+    }
+    if get || tail.first() == Some(&"translateexchangeids") {
+        needs(who, &["Calendars.Read", "Calendars.ReadWrite"])?;
+    } else {
+        needs(who, &["Calendars.ReadWrite"])?;
+    }
+    world.mailbox(&address)?;
+    let every = world.switches.spurious_412_every;
+    if get && every > 0 {
+        // Seen on the live service, even for plain reads.
+        let count = world.counted.entry("spurious".into()).or_insert((0, 0));
+        count.1 += 1;
+        if count.1.is_multiple_of(every) {
+            return Err(GraphError::conflict());
+        }
+    }
+    let rest = match (call.method.as_str(), tail.as_slice()) {
+        ("GET", ["calendars"]) => return calendars(world, who, call, "me/calendars"),
+        ("GET", ["calendargroups"]) => {
+            return Ok(Reply::json(
+                200,
+                json!({
+                    "@odata.context": format!("{}/v1.0/$metadata#me/calendarGroups", call.base),
+                    "value": [{"id": "AAMkADgroup0", "name": "My Calendars", "changeKey": "g1",
+                               "classId": "0006f0b7-0000-0000-c000-000000000046"}],
+                }),
+            ));
+        }
+        ("GET", ["calendargroups", _, "calendars"]) => return calendars(world, who, call, "me/calendars"),
+        ("POST", ["calendars"]) => {
+            let body = call.object()?;
+            let name = body
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            if name.is_empty() {
+                return Err(GraphError::body("The property 'name' is required."));
+            }
+            let owner = (who.person.name.clone(), address.clone());
+            let mailbox = world.mailbox_mut(&address)?;
+            if mailbox
+                .calendars
+                .iter()
+                .any(|c| c.name.eq_ignore_ascii_case(&name))
+            {
+                return Err(GraphError::new(
+                    409,
+                    "ErrorFolderExists",
+                    "A folder with the specified name already exists.",
+                ));
+            }
+            let id = mailbox.add_calendar(&name, true, owner);
+            let calendar = world
+                .mailbox(&address)?
+                .calendar(&id)
+                .cloned()
+                .ok_or_else(GraphError::not_found)?;
+            return Ok(Reply::json(201, world.calendar_json(&calendar, &who.person)));
+        }
+        ("POST", ["translateexchangeids"]) => return translate(world.mailbox(&address)?, call),
+        ("GET", ["mailboxsettings"]) => {
+            return Ok(Reply::json(
+                200,
+                json!({
+                    "@odata.context": format!("{}/v1.0/$metadata#Me/mailboxSettings", call.base),
+                    "timeZone": who.person.timezone, "language": {"locale": "en-US", "displayName": "English"},
+                    "dateFormat": "yyyy-MM-dd", "timeFormat": "HH:mm",
+                }),
+            ));
+        }
+        ("GET", ["outlook", "mastercategories"]) => {
+            return Ok(Reply::json(
+                200,
+                json!({"value": [
+                    {"id": "1f5a0c1e-0000-4000-8000-000000000001", "displayName": "Red category", "color": "preset0"},
+                    {"id": "1f5a0c1e-0000-4000-8000-000000000002", "displayName": "Blue category", "color": "preset7"},
+                ]}),
+            ));
+        }
+        ("GET", ["outlook", zones]) if zones.starts_with("supportedtimezones") => {
+            let iana = zones.contains("iana");
+            let names: Vec<Value> = if iana {
+                chrono_tz::TZ_VARIANTS
+                    .iter()
+                    .map(|z| json!({"alias": z.name(), "displayName": z.name()}))
+                    .collect()
+            } else {
+                timezone::windows_names()
+                    .iter()
+                    .map(|n| json!({"alias": n, "displayName": n}))
+                    .collect()
+            };
+            return Ok(Reply::json(
+                200,
+                json!({
+                    "@odata.context": format!("{}/v1.0/$metadata#Collection(microsoft.graph.timeZoneInformation)", call.base),
+                    "value": names,
+                }),
+            ));
+        }
+        (_, ["calendar", ..]) => (1, Some(world.mailbox(&address)?.primary().to_owned())),
+        (_, ["calendars", _, ..]) => (2, Some(exact[1].to_owned())),
+        (_, ["calendargroups", _, "calendars", _, ..]) => (4, Some(exact[3].to_owned())),
+        _ => (0, None),
+    };
+    let (used, calendar) = rest;
+    if let Some(id) = &calendar {
+        if !id.starts_with("AAMk") {
+            return Err(GraphError::bad("ErrorInvalidIdMalformed", "Id is malformed."));
+        }
+        world
+            .mailbox(&address)?
+            .calendar(id)
+            .ok_or_else(GraphError::not_found)?;
+    }
+    let tail = &tail[used..];
+    let exact = &exact[used..];
+    match (call.method.as_str(), tail) {
+        ("GET", []) => {
+            let id = calendar.unwrap_or_default();
+            let found = world
+                .mailbox(&address)?
+                .calendar(&id)
+                .ok_or_else(GraphError::not_found)?;
+            let mut out = world.calendar_json(found, &who.person);
+            out["@odata.context"] =
+                format!("{}/v1.0/$metadata#users('me')/calendar/$entity", call.base).into();
+            Ok(Reply::json(200, out))
+        }
+        ("GET", ["events"]) => list_events(world, who, call, prefer, calendar.as_deref()),
+        ("POST", ["events"]) => {
+            query::allow(&call.query, &["$select"])?;
+            let (key, _) = world.create(&address, calendar.as_deref(), &call.object()?, &call.cause())?;
+            let mut reply = one(world, &address, Target { key, day: None }, call, prefer)?;
+            reply.status = 201;
+            if let Some(id) = reply.body.as_ref().and_then(|b| b["id"].as_str()) {
+                reply
+                    .headers
+                    .push(("Location".into(), format!("{}/v1.0/me/events/{id}", call.base)));
+            }
+            Ok(reply)
+        }
+        ("GET", ["calendarview"]) => view(world, who, call, prefer, calendar.as_deref(), None),
+        ("GET", ["calendarview", "delta"]) => {
+            let mailbox = world.mailbox(&address)?;
+            let calendar = calendar.unwrap_or_else(|| mailbox.primary().to_owned());
+            let path = call.url.split('?').next().unwrap_or_default();
+            let link = format!("{}{path}", call.base);
+            let body = delta::page(mailbox, &world.switches, &calendar, &call.query, prefer, &link)?;
+            let mut reply = Reply::json(200, body);
+            let mut applied = prefer.applied.clone();
+            applied.push("odata.track-changes".into());
+            reply
+                .headers
+                .push(("Preference-Applied".into(), applied.join(", ")));
+            Ok(reply)
+        }
+        (_, ["events", _, ..]) => {
+            let target = world.mailbox(&address)?.find(exact[1])?;
+            if let Some(id) = &calendar {
+                let inside = world
+                    .mailbox(&address)?
+                    .events
+                    .get(&target.key)
+                    .is_some_and(|e| e.calendar == *id);
+                if !inside {
+                    return Err(GraphError::not_found());
+                }
+            }
+            on_event(world, who, call, prefer, target, &tail[2..])
+        }
+        _ => Err(no_route(call)),
+    }
+}
+
+fn me(person: &Person, call: &Call) -> Value {
+    let (given, sur) = person.name.split_once(' ').unwrap_or((&person.name, ""));
+    json!({
+        "@odata.context": format!("{}/v1.0/$metadata#users/$entity", call.base),
+        "id": person.id,
+        "displayName": person.name,
+        "givenName": given,
+        "surname": sur,
+        "mail": person.address,
+        "userPrincipalName": person.address,
+        "preferredLanguage": "en-US",
+        "businessPhones": [],
+        "mobilePhone": null,
+        "jobTitle": null,
+        "officeLocation": null,
+    })
+}
+
+fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answered {
+    query::allow(
+        &call.query,
+        &["$top", "$skip", "$select", "$count", "$filter", "$orderby"],
+    )?;
+    let list: &[Calendar] = &world.mailbox(&who.person.address)?.calendars;
+    let value: Vec<Value> = list.iter().map(|c| world.calendar_json(c, &who.person)).collect();
+    let context = format!("{}/v1.0/$metadata#{context}", call.base);
+    Ok(Reply::json(
+        200,
+        json!({"@odata.context": context, "value": value}),
+    ))
+}
+
+fn translate(mailbox: &Mailbox, call: &Call) -> Answered {
+    let body = call.action(&["inputIds", "sourceIdType", "targetIdType"])?;
+    let ids = body.get("inputids").and_then(Value::as_array);
+    let ids = ids.ok_or_else(|| GraphError::body("The parameter 'InputIds' is required."))?;
+    if ids.len() > 1000 {
+        return Err(GraphError::request("At most 1000 ids can be translated at once."));
+    }
+    let kind = |name: &str| {
+        body.get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let known = [
+        "entryId",
+        "ewsId",
+        "immutableEntryId",
+        "restId",
+        "restImmutableEntryId",
+    ];
+    let (source, target) = (kind("sourceidtype"), kind("targetidtype"));
+    if !known.contains(&source.as_str()) || !known.contains(&target.as_str()) {
+        return Err(GraphError::body("The id type is not valid."));
+    }
+    let immutable = target.to_lowercase().contains("immutable");
+    let value: Vec<Value> = ids
+        .iter()
+        .map(|id| {
+            let id = id.as_str().unwrap_or_default();
+            let found = mailbox.find(id).and_then(|t| {
+                let event = mailbox.events.get(&t.key).ok_or_else(GraphError::not_found)?;
+                Ok(mailbox.id_of(event, t.day, immutable))
+            });
+            match found {
+                Ok(target) => json!({"sourceId": id, "targetId": target}),
+                Err(e) => json!({"sourceId": id, "errorDetails": {"code": e.code, "message": e.message}}),
+            }
+        })
+        .collect();
+    let context = format!(
+        "{}/v1.0/$metadata#Collection(microsoft.graph.convertIdResult)",
+        call.base
+    );
+    Ok(Reply::json(
+        200,
+        json!({"@odata.context": context, "value": value}),
+    ))
+}
+
+/// Cuts an event down to what was selected; id and etag always come.
+fn cut_down(mut full: Map<String, Value>, select: Option<&[String]>) -> Value {
+    if let Some(names) = select {
+        // On views, `onlineMeeting` only comes along with `isOnlineMeeting`.
+        full.retain(|key, _| key == "id" || key.starts_with('@') || names.iter().any(|n| n == key));
+        if !names.iter().any(|n| n == "isOnlineMeeting") {
+            full.remove("onlineMeeting");
+        }
+    }
+    Value::Object(full)
+}
+
+fn one(world: &World, address: &str, target: Target, call: &Call, prefer: &Prefer) -> Answered {
+    let mailbox = world.mailbox(address)?;
+    let select = query::select(&call.query)?;
+    let expand = query::expand(&call.query)?;
+    let event = mailbox
+        .events
+        .get(&target.key)
+        .ok_or_else(GraphError::not_found)?;
+    let shown = mailbox.view(
+        event,
+        target.day,
+        prefer.immutable,
+        world.switches.undeclared_properties,
+    );
+    let mut full = shown.json(prefer);
+    let selected = |name: &str| select.as_ref().is_some_and(|s| s.iter().any(|n| n == name));
+    // These come only when asked for by name.
+    if selected("originalStart") {
+        full.insert("originalStart".into(), json!(shown.original_start()));
+    }
+    if selected("cancelledOccurrences") && event.recurrence.is_some() && target.day.is_none() {
+        let ids: Vec<String> = event
+            .deleted
+            .iter()
+            .map(|day| format!("OID.{}.{day}", shown.id))
+            .collect();
+        full.insert("cancelledOccurrences".into(), json!(ids));
+    }
+    let mut out = match cut_down(full, select.as_deref()) {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    };
+    if !expand.extended.is_empty() {
+        let held = match target.day.and_then(|d| event.exceptions.get(&d)) {
+            Some(x) => &x.extended,
+            None => &event.extended,
+        };
+        let found: Vec<Value> = held
+            .iter()
+            .filter(|(id, _)| expand.extended.contains(id))
+            .map(|(id, value)| json!({"id": id, "value": value}))
+            .collect();
+        // Nothing found, nothing shown.
+        if !found.is_empty() {
+            out.insert("singleValueExtendedProperties".into(), json!(found));
+        }
+    }
+    for name in &expand.others {
+        let value = match name.as_str() {
+            "exceptionOccurrences" if selected("exceptionOccurrences") => event
+                .exceptions
+                .keys()
+                .map(|day| {
+                    let x = mailbox.view(event, Some(*day), prefer.immutable, true);
+                    let mut full = x.json(prefer);
+                    full.insert("originalStart".into(), json!(x.original_start()));
+                    cut_down(full, select.as_deref())
+                })
+                .collect(),
+            "exceptionOccurrences" => {
+                return Err(GraphError::request(
+                    "exceptionOccurrences must be both selected and expanded.",
+                ));
+            }
+            "calendar" => mailbox
+                .calendar(&event.calendar)
+                .and_then(|c| Some(world.calendar_json(c, world.person(address)?)))
+                .unwrap_or(Value::Null),
+            "attachments" | "extensions" => json!([]),
+            _ => return Err(GraphError::request(format!("'{name}' cannot be expanded here."))),
+        };
+        out.insert(name.clone(), value);
+    }
+    out.insert(
+        "@odata.context".into(),
+        format!("{}/v1.0/$metadata#users('me')/events/$entity", call.base).into(),
+    );
+    Ok(Reply::json(200, Value::Object(out)))
+}
+
+fn next_link(call: &Call, skip: usize) -> String {
+    let path = call.url.split('?').next().unwrap_or_default();
+    let mut out = url::form_urlencoded::Serializer::new(String::new());
+    for (k, v) in call
+        .query
+        .iter()
+        .filter(|(k, _)| !k.eq_ignore_ascii_case("$skip"))
+    {
+        out.append_pair(k, v);
+    }
+    out.append_pair("$skip", &skip.to_string());
+    format!("{}{path}?{}", call.base, out.finish())
+}
+
+/// A page of targets as a collection.
+fn collection(
+    world: &World,
+    address: &str,
+    call: &Call,
+    prefer: &Prefer,
+    targets: &[Target],
+    context: &str,
+) -> Answered {
+    let mailbox = world.mailbox(address)?;
+    let top = query::number(&call.query, "$top", 1, 1000)?
+        .or(prefer.page)
+        .unwrap_or(10);
+    let skip = query::number(&call.query, "$skip", 0, usize::MAX)?.unwrap_or(0);
+    let select = query::select(&call.query)?;
+    let expand = query::expand(&call.query)?;
+    let value: Vec<Value> = targets
+        .iter()
+        .skip(skip)
+        .take(top)
+        .filter_map(|t| {
+            let event = mailbox.events.get(&t.key)?;
+            let shown = mailbox.view(
+                event,
+                t.day,
+                prefer.immutable,
+                world.switches.undeclared_properties,
+            );
+            let mut full = shown.json(prefer);
+            if select
+                .as_ref()
+                .is_some_and(|s| s.iter().any(|n| n == "originalStart"))
+            {
+                full.insert("originalStart".into(), json!(shown.original_start()));
+            }
+            let mut out = cut_down(full, select.as_deref());
+            if !expand.extended.is_empty() {
+                let held = match t.day.and_then(|d| event.exceptions.get(&d)) {
+                    Some(x) => &x.extended,
+                    None => &event.extended,
+                };
+                let found: Vec<Value> = held
+                    .iter()
+                    .filter(|(id, _)| expand.extended.contains(id))
+                    .map(|(id, value)| json!({"id": id, "value": value}))
+                    .collect();
+                if !found.is_empty() {
+                    out["singleValueExtendedProperties"] = json!(found);
+                }
+            }
+            Some(out)
+        })
+        .collect();
+    let mut body = json!({
+        "@odata.context": format!("{}/v1.0/$metadata#users('me')/{context}", call.base),
+        "value": value,
+    });
+    if query::option(&call.query, "$count").is_some_and(|v| v == "true") {
+        body["@odata.count"] = targets.len().into();
+    }
+    if targets.len() > skip.saturating_add(top) {
+        body["@odata.nextLink"] = next_link(call, skip + top).into();
+    }
+    Ok(Reply::json(200, body))
+}
+
+const LIST: &[&str] = &[
+    "$top", "$skip", "$select", "$filter", "$orderby", "$expand", "$count",
+];
+
+fn list_events(
+    world: &World,
+    who: &Caller,
+    call: &Call,
+    prefer: &Prefer,
+    calendar: Option<&str>,
+) -> Answered {
+    query::allow(&call.query, LIST)?;
+    let address = &who.person.address;
+    let mailbox = world.mailbox(address)?;
+    let filter = query::option(&call.query, "$filter")
+        .map(query::Filter::parse)
+        .transpose()?;
+    let order = query::order(&call.query)?;
+    let calendar = calendar.unwrap_or(mailbox.primary());
+    let indexed = filter.as_ref().and_then(|f| f.ical_uid());
+    let mut events: Vec<&crate::event::Event> = match indexed {
+        Some(uid) => mailbox
+            .by_ical(uid)
+            .and_then(|key| mailbox.events.get(&key))
+            .into_iter()
+            .collect(),
+        None => mailbox.events.values().collect(),
+    };
+    events.retain(|e| e.calendar == calendar && filter.as_ref().is_none_or(|f| f.passes(e)));
+    if let Some((path, down)) = &order {
+        events.sort_by(|a, b| {
+            let o = query::compare(a, b, path);
+            if *down { o.reverse() } else { o }
+        });
+    }
+    let targets: Vec<Target> = events
+        .iter()
+        .map(|e| Target {
+            key: e.key,
+            day: None,
+        })
+        .collect();
+    collection(world, address, call, prefer, &targets, "events")
+}
+
+/// Singles, occurrences and exceptions in a window: of a calendar, or of one series.
+fn view(
+    world: &World,
+    who: &Caller,
+    call: &Call,
+    prefer: &Prefer,
+    calendar: Option<&str>,
+    series: Option<u64>,
+) -> Answered {
+    query::allow(&call.query, LIST)?;
+    let (from, to) = delta::window(&call.query)?;
+    let address = &who.person.address;
+    let mailbox = world.mailbox(address)?;
+    let calendar = calendar.unwrap_or(mailbox.primary());
+    let filter = query::option(&call.query, "$filter")
+        .map(query::Filter::parse)
+        .transpose()?;
+    let mut found = Vec::new();
+    for event in mailbox.events.values() {
+        let inside = match series {
+            Some(key) => event.key == key,
+            None => event.calendar == calendar,
+        };
+        if !inside || filter.as_ref().is_some_and(|f| !f.passes(event)) {
+            continue;
+        }
+        if event.recurrence.is_some() {
+            for day in event.in_window(from, to) {
+                found.push((
+                    event.occurrence(day).start.utc,
+                    Target {
+                        key: event.key,
+                        day: Some(day),
+                    },
+                ));
+            }
+        } else if event.content.touches(from, to) {
+            found.push((
+                event.content.start.utc,
+                Target {
+                    key: event.key,
+                    day: None,
+                },
+            ));
+        }
+    }
+    found.sort_by_key(|(start, t)| (*start, t.key));
+    if query::order(&call.query)?.is_some_and(|(_, down)| down) {
+        found.reverse();
+    }
+    let targets: Vec<Target> = found.into_iter().map(|(_, t)| t).collect();
+    collection(world, address, call, prefer, &targets, "calendarView")
+}
+
+fn on_event(
+    world: &mut World,
+    who: &Caller,
+    call: &Call,
+    prefer: &Prefer,
+    target: Target,
+    tail: &[&str],
+) -> Answered {
+    let address = who.person.address.clone();
+    let if_match = call.header("if-match");
+    let cause = call.cause();
+    match (call.method.as_str(), tail) {
+        ("GET", []) => {
+            query::allow(&call.query, &["$select", "$expand"])?;
+            one(world, &address, target, call, prefer)
+        }
+        ("PATCH", []) => {
+            world.patch(&address, target, &call.object()?, if_match, &cause)?;
+            one(world, &address, target, call, prefer)
+        }
+        ("DELETE", []) => {
+            world.delete(&address, target, if_match, "", &cause)?;
+            Ok(Reply::empty(204))
+        }
+        ("GET", ["instances"]) => {
+            let event = world.mailbox(&address)?.events.get(&target.key);
+            if target.day.is_some() || event.is_none_or(|e| e.recurrence.is_none()) {
+                return Err(GraphError::request(
+                    "Your request can't be completed. The event is not a series master.",
+                ));
+            }
+            view(world, who, call, prefer, None, Some(target.key))
+        }
+        ("GET", ["calendar"]) => {
+            let mailbox = world.mailbox(&address)?;
+            let event = mailbox
+                .events
+                .get(&target.key)
+                .ok_or_else(GraphError::not_found)?;
+            let calendar = mailbox
+                .calendar(&event.calendar)
+                .ok_or_else(GraphError::not_found)?;
+            Ok(Reply::json(200, world.calendar_json(calendar, &who.person)))
+        }
+        ("GET", ["attachments" | "extensions"]) => Ok(Reply::json(200, json!({"value": []}))),
+        ("POST", [action @ ("accept" | "tentativelyaccept" | "decline")]) => {
+            let body = call.action(&["comment", "sendResponse", "proposedNewTime"])?;
+            let answer = Answer::parse(action).ok_or_else(|| no_route(call))?;
+            let send = match body.get("sendresponse") {
+                None | Some(Value::Null) => true,
+                Some(v) => v
+                    .as_bool()
+                    .ok_or_else(|| GraphError::mistyped("SendResponse", "Edm.Boolean"))?,
+            };
+            let proposed = body.get("proposednewtime").filter(|v| !v.is_null());
+            world.respond(&address, target, answer, comment(&body)?, send, proposed, &cause)?;
+            Ok(Reply::empty(202))
+        }
+        ("POST", ["cancel"]) => {
+            let body = call.action(&["comment"])?;
+            let text = comment(&body)?.unwrap_or_default().to_owned();
+            world.cancel(&address, target, &text, &cause)?;
+            Ok(Reply::empty(202))
+        }
+        ("POST", ["forward"]) => {
+            let body = call.action(&["comment", "toRecipients"])?;
+            let mut to = Vec::new();
+            for r in body
+                .get("torecipients")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                let field = |name: &str| r["emailAddress"][name].as_str().unwrap_or_default().to_owned();
+                to.push((field("name"), field("address")));
+            }
+            if to.is_empty() || to.iter().any(|(_, a)| !a.contains('@')) {
+                return Err(GraphError::bad(
+                    "ErrorInvalidRecipients",
+                    "At least one recipient is not valid.",
+                ));
+            }
+            world.forward(&address, target, &to, comment(&body)?.unwrap_or_default(), &cause)?;
+            Ok(Reply::empty(202))
+        }
+        ("POST", ["snoozereminder"]) => {
+            let body = call.action(&["newReminderTime"])?;
+            if !body.get("newremindertime").is_some_and(Value::is_object) {
+                return Err(GraphError::body("The parameter 'NewReminderTime' is required."));
+            }
+            world.reminder(&address, target, true)?;
+            Ok(Reply::empty(200))
+        }
+        ("POST", ["dismissreminder"]) => {
+            world.reminder(&address, target, false)?;
+            Ok(Reply::empty(200))
+        }
+        ("POST", ["permanentdelete"]) => {
+            world.delete(&address, target, None, "", &cause)?;
+            Ok(Reply::empty(204))
+        }
+        _ => Err(no_route(call)),
+    }
+}
+
+fn comment(body: &Map<String, Value>) -> Result<Option<&str>, GraphError> {
+    match body.get("comment") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(s)) => Ok(Some(s)),
+        Some(_) => Err(GraphError::mistyped("Comment", "Edm.String")),
+    }
+}

@@ -1,0 +1,52 @@
+use clap::Parser;
+use graph_sim::{Options, start};
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A local stand-in for Microsoft: Entra login, the Graph calendar, and Outlook's users.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, env = "GRAPH_SIM_LISTEN", default_value = "127.0.0.1:8471")]
+    listen: String,
+    /// What to begin with: a JSON file, or `demo`.
+    #[arg(long, env = "GRAPH_SIM_SEED")]
+    seed: Option<String>,
+    /// Keep the whole state in this file; where it exists it is loaded, and the seed is not.
+    #[arg(long, env = "GRAPH_SIM_STATE")]
+    state: Option<PathBuf>,
+    /// Register a redirect URI with every app; may be given more than once.
+    #[arg(long = "redirect-uri")]
+    redirect_uris: Vec<String>,
+    /// Rows of a delta page where the client asks for no size.
+    #[arg(long)]
+    delta_page_size: Option<usize>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let arguments = Arguments::parse();
+    let running = start(Options {
+        listen: arguments.listen,
+        seed: arguments.seed,
+        state: arguments.state,
+        redirect_uris: arguments.redirect_uris,
+        delta_page_size: arguments.delta_page_size,
+        workers: 2,
+    })
+    .await?;
+    println!("graph-sim listening on http://{}", running.address);
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result?,
+    }
+    running.stop().await?;
+    Ok(())
+}

@@ -1,0 +1,959 @@
+//! What a write does: to the writer's calendar, to the other copies of the meeting, and to the mail log.
+//! Rules: "Create event", "Update event", "Delete event", "event: cancel/accept/decline/forward".
+
+use crate::error::GraphError;
+use crate::event::{self, Applied, Attendee, Content, Event, Exception, Moment, Rules};
+use crate::recurrence::Recurrence;
+use crate::state::{Cause, Person, Target, World};
+use crate::timezone;
+use chrono::{NaiveDate, Utc};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A change of these is nobody else's business: no mail.
+const OWNER_ONLY: &[&str] = &[
+    "categories",
+    "isReminderOn",
+    "reminderMinutesBeforeStart",
+    "showAs",
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Accept,
+    Tentative,
+    Decline,
+}
+
+impl Answer {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "accept" | "accepted" => Some(Self::Accept),
+            "tentative" | "tentativelyaccept" | "tentativelyaccepted" => Some(Self::Tentative),
+            "decline" | "declined" => Some(Self::Decline),
+            _ => None,
+        }
+    }
+
+    fn response(self) -> &'static str {
+        match self {
+            Self::Accept => "accepted",
+            Self::Tentative => "tentativelyAccepted",
+            Self::Decline => "declined",
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn failed() -> GraphError {
+    GraphError::bad(
+        "ErrorPropertyValidationFailure",
+        "At least one property failed validation.",
+    )
+}
+
+fn merge_extended(own: &mut Vec<(String, String)>, new: Vec<(String, String)>) {
+    for (id, value) in new {
+        match own.iter_mut().find(|(known, _)| *known == id) {
+            Some(entry) => entry.1 = value,
+            None => own.push((id, value)),
+        }
+    }
+}
+
+fn addresses(list: &[Attendee], but: &str) -> Vec<String> {
+    list.iter()
+        .map(|a| a.address.clone())
+        .filter(|a| !a.eq_ignore_ascii_case(but))
+        .collect()
+}
+
+fn holds(list: &[String], address: &str) -> bool {
+    list.iter().any(|a| a.eq_ignore_ascii_case(address))
+}
+
+/// The attendee's side of a meeting: the organizer's content, with what is the attendee's own kept.
+fn attendee_content(organizer: &Content, old: Option<&Content>, reset: bool, own: &str) -> Content {
+    let mut c = organizer.clone();
+    for a in &mut c.attendees {
+        a.response = "none".into();
+        a.time = None;
+        a.proposed = None;
+    }
+    if c.hide_attendees {
+        c.attendees.retain(|a| a.address.eq_ignore_ascii_case(own));
+    }
+    c.response = "notResponded".into();
+    c.response_time = None;
+    c.show_as = "tentative".into();
+    c.categories = Vec::new();
+    if let Some(old) = old {
+        c.categories.clone_from(&old.categories);
+        c.reminder_on = old.reminder_on;
+        c.reminder_minutes = old.reminder_minutes;
+        if !reset && !old.cancelled {
+            c.response.clone_from(&old.response);
+            c.response_time = old.response_time;
+            c.show_as.clone_from(&old.show_as);
+        }
+    }
+    c
+}
+
+impl World {
+    fn rules<'a>(
+        create: bool,
+        person: &'a Person,
+        directory: &'a dyn Fn(&str) -> Option<String>,
+    ) -> Rules<'a> {
+        Rules {
+            create,
+            work: !person.is_personal(),
+            directory,
+            owner: &person.address,
+        }
+    }
+
+    fn apply(
+        &self,
+        content: &mut Content,
+        body: &Map<String, Value>,
+        person: &Person,
+        create: bool,
+    ) -> Result<Applied, GraphError> {
+        let directory = |address: &str| self.colleague(&person.tenant, address).map(|p| p.name.clone());
+        event::apply(content, body, &Self::rules(create, person, &directory))
+    }
+
+    fn actor(&self, address: &str) -> Result<Person, GraphError> {
+        self.person(address)
+            .cloned()
+            .ok_or_else(|| GraphError::new(404, "ErrorInvalidUser", "The requested user is invalid."))
+    }
+
+    /// Creates an event; `true` when an earlier request with the same transactionId already had.
+    pub fn create(
+        &mut self,
+        address: &str,
+        calendar: Option<&str>,
+        body: &Map<String, Value>,
+        cause: &Cause,
+    ) -> Result<(u64, bool), GraphError> {
+        let person = self.actor(address)?;
+        let now = Utc::now();
+        let mailbox = self.mailbox(address)?;
+        let calendar = calendar.unwrap_or(mailbox.primary()).to_owned();
+        if !mailbox
+            .calendar(&calendar)
+            .ok_or_else(GraphError::not_found)?
+            .can_edit
+        {
+            return Err(GraphError::access_denied());
+        }
+        let nothing = Moment {
+            utc: now,
+            zone: "UTC".into(),
+        };
+        let mut content = Content::blank(nothing.clone(), nothing);
+        let applied = self.apply(&mut content, body, &person, true)?;
+        let digest = hex(&Sha256::digest(
+            Value::Object(body.clone()).to_string().as_bytes(),
+        ));
+        if let Some(id) = &applied.transaction
+            && let Some(first) = self.mailbox(address)?.by_transaction(id)
+        {
+            if first.transaction_body == digest && first.calendar == calendar {
+                return Ok((first.key, true));
+            }
+            let status = self.switches.duplicate_transaction_status;
+            let mut error = GraphError::new(
+                status,
+                "ErrorDuplicateTransactionId",
+                format!(
+                    "Your request can't be completed. The TransactionId: {id} has already been used to create a different event."
+                ),
+            );
+            error
+                .extra
+                .push(("@event.existingEventId".into(), json!(first.rest_id)));
+            return Err(error);
+        }
+        let mut event = Event {
+            key: 0,
+            calendar,
+            rest_id: String::new(),
+            immutable_id: String::new(),
+            ical_uid: event::new_ical_uid(now),
+            created: now,
+            modified: now,
+            change: 0,
+            seq: 0,
+            transaction: applied.transaction.clone(),
+            transaction_body: digest,
+            organizer: (person.name.clone(), person.address.clone()),
+            is_organizer: true,
+            content,
+            recurrence: None,
+            exceptions: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            extended: Vec::new(),
+        };
+        merge_extended(&mut event.extended, applied.extended.clone());
+        if let Some(value) = applied.recurrence.as_ref().filter(|v| !v.is_null()) {
+            set_recurrence(&mut event, value)?;
+        }
+        let guests = addresses(&event.content.attendees, &person.address);
+        let key = self.mailbox_mut(address)?.insert(event);
+        self.invite(&person, key, &guests, "invitation", cause)?;
+        Ok((key, false))
+    }
+
+    /// Mails `guests` about the event as it is now and brings their copies up to date.
+    fn invite(
+        &mut self,
+        person: &Person,
+        key: u64,
+        guests: &[String],
+        kind: &str,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
+        let event = self
+            .mailbox(&person.address)?
+            .events
+            .get(&key)
+            .cloned()
+            .ok_or_else(GraphError::not_found)?;
+        for guest in guests {
+            self.mail(
+                kind,
+                &person.address,
+                guest,
+                &event.content,
+                "",
+                &event.ical_uid,
+                &event.rest_id,
+                cause,
+            );
+            self.deliver(person, &event, guest, kind != "update");
+        }
+        Ok(())
+    }
+
+    /// Writes the organizer's event into a colleague's mailbox; guests from outside only get mail.
+    fn deliver(&mut self, organizer: &Person, event: &Event, guest: &str, reset: bool) {
+        if self.colleague(&organizer.tenant, guest).is_none() {
+            return;
+        }
+        let Ok(mailbox) = self.mailbox_mut(guest) else {
+            return;
+        };
+        let old = mailbox
+            .by_ical(&event.ical_uid)
+            .and_then(|key| mailbox.events.get(&key).cloned());
+        if old.as_ref().is_some_and(|o| o.is_organizer) {
+            return;
+        }
+        let moved = old.as_ref().is_some_and(|o| {
+            o.content.start.utc != event.content.start.utc
+                || o.content.end.utc != event.content.end.utc
+                || o.recurrence != event.recurrence
+        });
+        let reset = reset || moved;
+        let content = attendee_content(&event.content, old.as_ref().map(|o| &o.content), reset, guest);
+        let exceptions = event
+            .exceptions
+            .iter()
+            .map(|(day, x)| {
+                let before = old
+                    .as_ref()
+                    .and_then(|o| o.exceptions.get(day))
+                    .map(|x| &x.content);
+                let mut x = x.clone();
+                x.content = attendee_content(
+                    &x.content,
+                    before.or(old.as_ref().map(|o| &o.content)),
+                    reset,
+                    guest,
+                );
+                x.extended = Vec::new();
+                x.change = mailbox.take_change();
+                (*day, x)
+            })
+            .collect();
+        let now = Utc::now();
+        match old {
+            Some(mut copy) => {
+                copy.content = content;
+                copy.recurrence.clone_from(&event.recurrence);
+                copy.exceptions = exceptions;
+                copy.deleted.clone_from(&event.deleted);
+                copy.organizer.clone_from(&event.organizer);
+                mailbox.replace(copy);
+            }
+            None => {
+                let calendar = mailbox.primary().to_owned();
+                mailbox.insert(Event {
+                    calendar,
+                    created: now,
+                    modified: now,
+                    transaction: None,
+                    transaction_body: String::new(),
+                    is_organizer: false,
+                    content,
+                    exceptions,
+                    extended: Vec::new(),
+                    ..event.clone()
+                });
+            }
+        }
+    }
+
+    /// A cancellation reaches a colleague: the copy stays, marked.
+    fn cancel_copy(&mut self, organizer: &Person, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {
+        if self.colleague(&organizer.tenant, guest).is_none() {
+            return;
+        }
+        let Ok(mailbox) = self.mailbox_mut(guest) else {
+            return;
+        };
+        let Some(mut copy) = mailbox
+            .by_ical(ical_uid)
+            .and_then(|key| mailbox.events.get(&key).cloned())
+        else {
+            return;
+        };
+        if copy.is_organizer {
+            return;
+        }
+        let mark = |c: &mut Content| {
+            if !c.cancelled {
+                c.cancelled = true;
+                c.subject = format!("Canceled: {}", c.subject);
+                c.show_as = "free".into();
+            }
+        };
+        match day {
+            None => {
+                mark(&mut copy.content);
+                copy.exceptions.values_mut().for_each(|x| mark(&mut x.content));
+            }
+            Some(day) => {
+                if !copy.has_occurrence(day) {
+                    return;
+                }
+                let mut content = copy.occurrence(day);
+                mark(&mut content);
+                let change = mailbox.take_change();
+                let x = exception(&mut copy, day, change);
+                x.content = content;
+                x.own.extend(["subject".to_owned(), "showAs".to_owned()]);
+            }
+        }
+        mailbox.replace(copy);
+    }
+
+    fn check_match(&self, address: &str, target: Target, if_match: Option<&str>) -> Result<(), GraphError> {
+        let Some(wanted) = if_match else {
+            return Ok(());
+        };
+        if !self.switches.if_match_enforced || wanted.trim() == "*" {
+            return Ok(());
+        }
+        let current = self.mailbox(address)?.etag(target);
+        let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
+        if current.is_some_and(|c| wanted.split(',').any(|w| bare(w) == bare(&c))) {
+            Ok(())
+        } else {
+            Err(GraphError::conflict())
+        }
+    }
+
+    fn writable(&self, address: &str, target: Target) -> Result<Event, GraphError> {
+        let mailbox = self.mailbox(address)?;
+        let event = mailbox
+            .events
+            .get(&target.key)
+            .cloned()
+            .ok_or_else(GraphError::not_found)?;
+        if mailbox.calendar(&event.calendar).is_some_and(|c| !c.can_edit) {
+            return Err(GraphError::access_denied());
+        }
+        Ok(event)
+    }
+
+    pub fn patch(
+        &mut self,
+        address: &str,
+        target: Target,
+        body: &Map<String, Value>,
+        if_match: Option<&str>,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
+        let person = self.actor(address)?;
+        let mut event = self.writable(address, target)?;
+        self.check_match(address, target, if_match)?;
+        let before = event.clone();
+        let mut content = match target.day {
+            Some(day) => event.occurrence(day),
+            None => event.content.clone(),
+        };
+        let old = content.clone();
+        let applied = self.apply(&mut content, body, &person, false)?;
+        if applied.transaction.is_some() && applied.transaction != event.transaction {
+            return Err(GraphError::request(
+                "The transactionId can only be set when an event is created.",
+            ));
+        }
+        if applied.touched.is_empty() {
+            return Ok(());
+        }
+        let moved = content.start != old.start || content.end != old.end || content.all_day != old.all_day;
+        match target.day {
+            Some(day) => {
+                if applied.recurrence.as_ref().is_some_and(|r| !r.is_null()) {
+                    return Err(GraphError::request(
+                        "An occurrence cannot have a recurrence of its own.",
+                    ));
+                }
+                if moved {
+                    keeps_between_neighbours(&event, day, &content)?;
+                }
+                let change = self.mailbox_mut(address)?.take_change();
+                let x = exception(&mut event, day, change);
+                x.content = content;
+                x.own.extend(applied.touched.iter().cloned());
+                merge_extended(&mut x.extended, applied.extended.clone());
+                if moved {
+                    forget_answers(&mut x.content);
+                }
+            }
+            None => {
+                event.content = content;
+                merge_extended(&mut event.extended, applied.extended.clone());
+                self.patch_series(&mut event, &before, &applied, moved)?;
+                if moved || event.recurrence != before.recurrence {
+                    forget_answers(&mut event.content);
+                }
+                let later: Vec<NaiveDate> = event.exceptions.keys().copied().collect();
+                for day in later {
+                    let change = self.mailbox_mut(address)?.take_change();
+                    let master = event.content.clone();
+                    if let Some(x) = event.exceptions.get_mut(&day) {
+                        inherit(x, &master, &applied.touched);
+                        x.change = change;
+                    }
+                }
+            }
+        }
+        let exceptions = event.exceptions.len();
+        let mailbox = self.mailbox_mut(address)?;
+        mailbox.replace(event.clone());
+        if !event.is_organizer {
+            // Only the local copy changes; the organizer's next update overwrites it.
+            return Ok(());
+        }
+        let now = target
+            .day
+            .map_or_else(|| event.content.clone(), |d| event.occurrence(d));
+        let was = addresses(&old.attendees, &person.address);
+        let are = addresses(&now.attendees, &person.address);
+        let added: Vec<String> = are.iter().filter(|a| !holds(&was, a)).cloned().collect();
+        let removed: Vec<String> = was.iter().filter(|a| !holds(&are, a)).cloned().collect();
+        let staying: Vec<String> = are.iter().filter(|a| holds(&was, a)).cloned().collect();
+        let shared = applied
+            .touched
+            .iter()
+            .any(|t| t != "attendees" && !OWNER_ONLY.contains(&t.as_str()));
+        let rest_id = self.mailbox(address)?.id_of(&event, target.day, false);
+        for guest in &removed {
+            self.mail(
+                "cancellation",
+                &person.address,
+                guest,
+                &now,
+                "",
+                &event.ical_uid,
+                &rest_id,
+                cause,
+            );
+            self.cancel_copy(&person, &event.ical_uid, target.day, guest);
+        }
+        let told = [(&added, "invitation", true), (&staying, "update", shared)];
+        for (guests, kind, tell) in told {
+            for guest in guests.iter() {
+                if tell {
+                    // "Update event": one message for the master and one for each modified instance.
+                    let extra = if kind == "update" && target.day.is_none() {
+                        exceptions
+                    } else {
+                        0
+                    };
+                    for _ in 0..=extra {
+                        self.mail(
+                            kind,
+                            &person.address,
+                            guest,
+                            &now,
+                            "",
+                            &event.ical_uid,
+                            &rest_id,
+                            cause,
+                        );
+                    }
+                }
+                let quiet = !added.is_empty() || !removed.is_empty();
+                if tell || (quiet && self.switches.attendee_change_reaches_all) {
+                    // Someone invited to one occurrence only gets mail, not the series.
+                    if target.day.is_none() || holds(&addresses(&event.content.attendees, ""), guest) {
+                        self.deliver(&person, &event, guest, false);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rules for a master's times and recurrence, and for turning singles into series and back.
+    fn patch_series(
+        &self,
+        event: &mut Event,
+        before: &Event,
+        applied: &Applied,
+        moved: bool,
+    ) -> Result<(), GraphError> {
+        let was_series = before.recurrence.is_some();
+        match &applied.recurrence {
+            Some(Value::Null) => {
+                event.recurrence = None;
+                event.exceptions.clear();
+                event.deleted.clear();
+            }
+            Some(value) => {
+                set_recurrence(event, value)?;
+                let kept = match (&before.recurrence, &event.recurrence) {
+                    (Some(a), Some(b)) => a.same_pattern(b),
+                    _ => false,
+                };
+                // MS-OXOCAL 3.1.4.7.3.5: a changed pattern removes all exceptions.
+                if !kept && self.switches.pattern_change_drops_exceptions {
+                    event.exceptions.clear();
+                    event.deleted.clear();
+                }
+            }
+            None if was_series && moved => {
+                if !timezone::same_zone(&event.content.start.zone, &before.content.start.zone) {
+                    return Err(failed());
+                }
+                let tz = event.zone();
+                let day = timezone::to_local(tz, event.content.start.utc).date();
+                if let Some(rule) = event.recurrence.as_mut()
+                    && rule.start != day
+                {
+                    rule.start = day;
+                    match rule.dates(None).next() {
+                        Some(first) => rule.start = first,
+                        None => return Err(failed()),
+                    }
+                    let first = rule.start;
+                    let (start, end) = event.slot(first);
+                    event.content.start.utc = start;
+                    event.content.end.utc = end;
+                    event.exceptions.clear();
+                    event.deleted.clear();
+                }
+                if self.switches.time_change_drops_exceptions {
+                    event.exceptions.clear();
+                }
+            }
+            None => {}
+        }
+        if let Some(rule) = event.recurrence.clone() {
+            event.exceptions.retain(|day, _| rule.contains(*day));
+            event.deleted.retain(|day| rule.contains(*day));
+        }
+        Ok(())
+    }
+
+    pub fn delete(
+        &mut self,
+        address: &str,
+        target: Target,
+        if_match: Option<&str>,
+        comment: &str,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
+        let person = self.actor(address)?;
+        let mut event = self.writable(address, target)?;
+        self.check_match(address, target, if_match)?;
+        let content = target
+            .day
+            .map_or_else(|| event.content.clone(), |d| event.occurrence(d));
+        let rest_id = self.mailbox(address)?.id_of(&event, target.day, false);
+        let mailbox = self.mailbox_mut(address)?;
+        match target.day {
+            None => {
+                mailbox.remove(target.key);
+            }
+            Some(day) => {
+                event.exceptions.remove(&day);
+                event.deleted.insert(day);
+                mailbox.replace(event.clone());
+            }
+        }
+        if event.is_organizer {
+            for guest in addresses(&content.attendees, &person.address) {
+                self.mail(
+                    "cancellation",
+                    &person.address,
+                    &guest,
+                    &content,
+                    comment,
+                    &event.ical_uid,
+                    &rest_id,
+                    cause,
+                );
+                self.cancel_copy(&person, &event.ical_uid, target.day, &guest);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn cancel(
+        &mut self,
+        address: &str,
+        target: Target,
+        comment: &str,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
+        let event = self.writable(address, target)?;
+        if !event.is_organizer {
+            return Err(GraphError::request(
+                "Your request can't be completed. You need to be an organizer to cancel a meeting.",
+            ));
+        }
+        self.delete(address, target, None, comment, cause)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parameters of the Graph action")]
+    pub fn respond(
+        &mut self,
+        address: &str,
+        target: Target,
+        answer: Answer,
+        comment: Option<&str>,
+        send: bool,
+        proposed: Option<&Value>,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
+        let person = self.actor(address)?;
+        let mut event = self.writable(address, target)?;
+        let mut content = target
+            .day
+            .map_or_else(|| event.content.clone(), |d| event.occurrence(d));
+        if event.is_organizer {
+            return Err(GraphError::request(
+                "Your request can't be completed. You can't respond to this meeting because you're the meeting organizer.",
+            ));
+        }
+        if content.cancelled {
+            return Err(GraphError::request(
+                "Your request can't be completed. You can't respond to this meeting because it's been cancelled.",
+            ));
+        }
+        if !send && comment.is_some_and(|c| !c.is_empty()) {
+            return Err(GraphError::bad(
+                "ErrorInvalidParameter",
+                "'SendResponse' must be true when 'Comment' is not null",
+            ));
+        }
+        if proposed.is_some() && (!send || !content.allow_proposals || answer == Answer::Accept) {
+            return Err(GraphError::request(
+                "Your request can't be completed. A new time can only be proposed with a response, to an organizer who allows it.",
+            ));
+        }
+        let now = Utc::now();
+        let response = answer.response();
+        content.response = response.into();
+        content.response_time = Some(now);
+        content.show_as = if answer == Answer::Tentative {
+            "tentative"
+        } else {
+            "busy"
+        }
+        .into();
+        let subject = content.clone();
+        let organizer = event.organizer.1.clone();
+        let (uid, rest_id) = (
+            event.ical_uid.clone(),
+            self.mailbox(address)?.id_of(&event, target.day, false),
+        );
+        let mailbox = self.mailbox_mut(address)?;
+        match (answer, target.day) {
+            // A declined meeting goes to Deleted Items.
+            (Answer::Decline, None) => {
+                mailbox.remove(target.key);
+            }
+            (Answer::Decline, Some(day)) => {
+                event.exceptions.remove(&day);
+                event.deleted.insert(day);
+                mailbox.replace(event);
+            }
+            (_, None) => {
+                event.content = content;
+                for x in event.exceptions.values_mut() {
+                    x.content.response = response.into();
+                    x.content.response_time = Some(now);
+                }
+                mailbox.replace(event);
+            }
+            (_, Some(day)) => {
+                let change = mailbox.take_change();
+                let x = exception(&mut event, day, change);
+                x.content = content;
+                x.own.insert("responseStatus".into());
+                mailbox.replace(event);
+            }
+        }
+        if send {
+            self.mail(
+                "response",
+                &person.address,
+                &organizer,
+                &subject,
+                comment.unwrap_or(""),
+                &uid,
+                &rest_id,
+                cause,
+            );
+            if self.colleague(&person.tenant, &organizer).is_some() {
+                self.track(&organizer, &uid, target.day, &person.address, response, proposed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The organizer's copy takes note of an answer.
+    pub fn track(
+        &mut self,
+        organizer: &str,
+        ical_uid: &str,
+        day: Option<NaiveDate>,
+        guest: &str,
+        response: &str,
+        proposed: Option<&Value>,
+    ) -> Result<(), GraphError> {
+        let mailbox = self.mailbox_mut(organizer)?;
+        let Some(mut event) = mailbox
+            .by_ical(ical_uid)
+            .and_then(|key| mailbox.events.get(&key).cloned())
+        else {
+            return Ok(());
+        };
+        if !event.is_organizer {
+            return Ok(());
+        }
+        let now = Utc::now();
+        let note = |content: &mut Content| {
+            for a in content
+                .attendees
+                .iter_mut()
+                .filter(|a| a.address.eq_ignore_ascii_case(guest))
+            {
+                a.response = response.to_owned();
+                a.time = Some(now);
+                a.proposed = proposed.cloned();
+            }
+        };
+        match day {
+            Some(day) if event.recurrence.is_some() && event.has_occurrence(day) => {
+                let change = mailbox.take_change();
+                note(&mut exception(&mut event, day, change).content);
+            }
+            Some(_) => return Ok(()),
+            None => {
+                note(&mut event.content);
+                event.exceptions.values_mut().for_each(|x| note(&mut x.content));
+            }
+        }
+        mailbox.replace(event);
+        Ok(())
+    }
+
+    pub fn forward(
+        &mut self,
+        address: &str,
+        target: Target,
+        recipients: &[(String, String)],
+        comment: &str,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
+        let person = self.actor(address)?;
+        let event = self.writable(address, target)?;
+        let mut content = target
+            .day
+            .map_or_else(|| event.content.clone(), |d| event.occurrence(d));
+        content.subject = format!("FW: {}", content.subject);
+        for (_, to) in recipients {
+            self.mail(
+                "invitation",
+                &person.address,
+                to,
+                &content,
+                comment,
+                &event.ical_uid,
+                &event.rest_id,
+                cause,
+            );
+        }
+        // The organizer learns of a forward and keeps the new guests in the list.
+        if target.day.is_none() && self.colleague(&person.tenant, &event.organizer.1).is_some() {
+            let organizer = self.actor(&event.organizer.1)?;
+            let mailbox = self.mailbox_mut(&organizer.address)?;
+            if let Some(mut master) = mailbox
+                .by_ical(&event.ical_uid)
+                .and_then(|key| mailbox.events.get(&key).cloned())
+            {
+                for (name, to) in recipients {
+                    if !holds(&addresses(&master.content.attendees, ""), to) {
+                        master.content.attendees.push(Attendee {
+                            kind: "required".into(),
+                            name: if name.is_empty() { to.clone() } else { name.clone() },
+                            address: to.clone(),
+                            response: "none".into(),
+                            time: None,
+                            proposed: None,
+                        });
+                    }
+                }
+                mailbox.replace(master.clone());
+                for (_, to) in recipients {
+                    self.deliver(&organizer, &master, to, true);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Snooze and dismiss: the owner's reminder alone.
+    pub fn reminder(&mut self, address: &str, target: Target, on: bool) -> Result<(), GraphError> {
+        let mut event = self.writable(address, target)?;
+        let mailbox = self.mailbox_mut(address)?;
+        match target.day {
+            None => event.content.reminder_on = on,
+            Some(day) => {
+                let change = mailbox.take_change();
+                exception(&mut event, day, change).content.reminder_on = on;
+            }
+        }
+        mailbox.replace(event);
+        Ok(())
+    }
+}
+
+/// Time answers to a meeting that moved count no longer.
+fn forget_answers(content: &mut Content) {
+    for a in &mut content.attendees {
+        if a.response != "organizer" {
+            a.response = "none".into();
+            a.time = None;
+            a.proposed = None;
+        }
+    }
+}
+
+fn exception(event: &mut Event, day: NaiveDate, change: u64) -> &mut Exception {
+    let content = event.occurrence(day);
+    let now = Utc::now();
+    let x = event.exceptions.entry(day).or_insert_with(|| Exception {
+        content,
+        own: BTreeSet::new(),
+        extended: Vec::new(),
+        change,
+        created: now,
+        modified: now,
+    });
+    x.change = change;
+    x.modified = now;
+    x
+}
+
+/// Hands a master's new values down to an exception that has none of its own.
+fn inherit(x: &mut Exception, master: &Content, touched: &BTreeSet<String>) {
+    let c = &mut x.content;
+    for name in touched.iter().filter(|t| !x.own.contains(*t)) {
+        match name.as_str() {
+            "subject" => c.subject.clone_from(&master.subject),
+            "body" => c.body.clone_from(&master.body),
+            "importance" => c.importance.clone_from(&master.importance),
+            "sensitivity" => c.sensitivity.clone_from(&master.sensitivity),
+            "showAs" => c.show_as.clone_from(&master.show_as),
+            "location" | "locations" => c.locations.clone_from(&master.locations),
+            "attendees" => c.attendees.clone_from(&master.attendees),
+            "categories" => c.categories.clone_from(&master.categories),
+            "isReminderOn" => c.reminder_on = master.reminder_on,
+            "reminderMinutesBeforeStart" => c.reminder_minutes = master.reminder_minutes,
+            "responseRequested" => c.response_requested = master.response_requested,
+            "allowNewTimeProposals" => c.allow_proposals = master.allow_proposals,
+            "hideAttendees" => c.hide_attendees = master.hide_attendees,
+            _ => {}
+        }
+    }
+}
+
+/// Gives an event its recurrence; the first occurrence moves forward to the first day that fits.
+fn set_recurrence(event: &mut Event, value: &Value) -> Result<(), GraphError> {
+    // The date counts in the event's own zone.
+    let tz = if event.content.all_day {
+        chrono_tz::Tz::UTC
+    } else {
+        timezone::resolve(&event.content.start.zone).unwrap_or(chrono_tz::Tz::UTC)
+    };
+    let day = timezone::to_local(tz, event.content.start.utc).date();
+    let rule = Recurrence::parse(value, day)?;
+    if !rule.zone.is_empty() && !timezone::same_zone(&rule.zone, &event.content.start.zone) {
+        return Err(failed());
+    }
+    let first = rule.start;
+    event.recurrence = Some(rule);
+    let (start, end) = event.slot(first);
+    event.content.start.utc = start;
+    event.content.end.utc = end;
+    Ok(())
+}
+
+/// "Modified occurrence is crossing or overlapping adjacent occurrence" ("Update event" page).
+fn keeps_between_neighbours(event: &Event, day: NaiveDate, content: &Content) -> Result<(), GraphError> {
+    let Some(rule) = &event.recurrence else {
+        return Ok(());
+    };
+    let tz = event.zone();
+    let stands = |slot: NaiveDate| {
+        event
+            .exceptions
+            .get(&slot)
+            .map_or(slot, |x| timezone::to_local(tz, x.content.start.utc).date())
+    };
+    let new = timezone::to_local(tz, content.start.utc).date();
+    let horizon = new.max(day) + chrono::Days::new(800);
+    let mut before = None;
+    let mut after = None;
+    for slot in rule.dates(Some(horizon)).filter(|d| !event.deleted.contains(d)) {
+        if slot < day {
+            before = Some(stands(slot));
+        } else if slot > day {
+            after = Some(stands(slot));
+            break;
+        }
+    }
+    if before.is_some_and(|b| new <= b) || after.is_some_and(|a| new >= a) {
+        return Err(GraphError::bad(
+            "ErrorOccurrenceCrossingBoundary",
+            "Modified occurrence is crossing or overlapping adjacent occurrence.",
+        ));
+    }
+    Ok(())
+}

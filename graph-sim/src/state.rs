@@ -1,0 +1,603 @@
+//! The whole simulated world: tenants, people, apps, mailboxes, mails. It can be saved and loaded.
+
+use crate::error::GraphError;
+use crate::event::{Content, Event, Prefer, View};
+use crate::faults::{Fault, Switches};
+use crate::login::Logins;
+use crate::subscriptions::Subscription;
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tenant {
+    pub id: String,
+    pub domain: String,
+    pub name: String,
+}
+
+/// Tenant of all personal accounts (id-token-claims-reference).
+pub const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct App {
+    pub client_id: String,
+    #[serde(default)]
+    pub secret: String,
+    #[serde(default)]
+    pub secret_expired: bool,
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub admin_consent_required: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Person {
+    pub id: String,
+    pub address: String,
+    pub name: String,
+    pub tenant: String,
+    pub timezone: String,
+    #[serde(default)]
+    pub disabled: bool,
+    /// An AADSTS number every redemption of this person's tokens fails with (50076, 53003, 50173 ...).
+    #[serde(default)]
+    pub token_error: Option<u32>,
+    /// False: signs in, yet Graph knows no mailbox.
+    #[serde(default = "yes")]
+    pub mailbox: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Person {
+    pub fn is_personal(&self) -> bool {
+        self.tenant == CONSUMERS
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Calendar {
+    pub id: String,
+    pub name: String,
+    pub is_default: bool,
+    pub can_edit: bool,
+    pub change: u64,
+    pub owner: (String, String),
+}
+
+/// What the change log knows at one position.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Logged {
+    Live(u64),
+    Gone {
+        rest_id: String,
+        immutable_id: String,
+        calendar: String,
+        slots: Vec<NaiveDate>,
+    },
+}
+
+/// A change worth a webhook.
+#[derive(Clone, Debug)]
+pub struct Poke {
+    pub kind: &'static str,
+    pub rest_id: String,
+    pub immutable_id: String,
+    pub change_key: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Mailbox {
+    pub address: String,
+    pub salt: u64,
+    pub calendars: Vec<Calendar>,
+    pub events: BTreeMap<u64, Event>,
+    /// Every event once, at its latest change: a delta round reads a range of it.
+    pub log: BTreeMap<u64, Logged>,
+    pub next_key: u64,
+    pub next_seq: u64,
+    pub next_change: u64,
+    /// Delta tokens of an older generation are dead.
+    pub generation: u32,
+    #[serde(skip)]
+    ids: HashMap<String, u64>,
+    #[serde(skip)]
+    icals: HashMap<String, u64>,
+    #[serde(skip)]
+    transactions: HashMap<String, u64>,
+    #[serde(skip)]
+    pub pokes: Vec<Poke>,
+}
+
+/// An event, or the occurrence of a series on its original date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub key: u64,
+    pub day: Option<NaiveDate>,
+}
+
+const REST: &str = "AAMkAD";
+const IMMUTABLE: &str = "AAkALg";
+const REST_LENGTH: usize = 126;
+const IMMUTABLE_LENGTH: usize = 70;
+const SLOT: &str = "FRAAg";
+
+pub fn random(bytes: usize) -> String {
+    use base64::Engine;
+    let mut buffer = vec![0_u8; bytes];
+    rand::rng().fill_bytes(&mut buffer);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(buffer)
+}
+
+fn new_rest_id() -> String {
+    format!("{REST}{}", random(90))
+}
+
+fn new_immutable_id() -> String {
+    format!("{IMMUTABLE}{}", random(48))
+}
+
+/// The id of an occurrence: its master's, and the date of its slot.
+pub fn slot_id(master: &str, day: NaiveDate) -> String {
+    format!("{master}{SLOT}{:08x}==", day.num_days_from_ce())
+}
+
+impl Mailbox {
+    pub fn new(person: &Person) -> Self {
+        let owner = (person.name.clone(), person.address.clone());
+        let calendar = |name: &str, is_default: bool, can_edit: bool| Calendar {
+            id: format!("{REST}{}", random(90)),
+            name: name.to_owned(),
+            is_default,
+            can_edit,
+            change: 1,
+            owner: owner.clone(),
+        };
+        Self {
+            address: person.address.clone(),
+            salt: rand::rng().next_u64(),
+            // Birthdays can be read and not written.
+            calendars: vec![
+                calendar("Calendar", true, true),
+                calendar("Birthdays", false, false),
+            ],
+            events: BTreeMap::new(),
+            log: BTreeMap::new(),
+            next_key: 1,
+            next_seq: 1,
+            next_change: 1,
+            generation: 1,
+            ids: HashMap::new(),
+            icals: HashMap::new(),
+            transactions: HashMap::new(),
+            pokes: Vec::new(),
+        }
+    }
+
+    pub fn add_calendar(&mut self, name: &str, can_edit: bool, owner: (String, String)) -> String {
+        let id = new_rest_id();
+        self.calendars.push(Calendar {
+            id: id.clone(),
+            name: name.to_owned(),
+            is_default: false,
+            can_edit,
+            change: 1,
+            owner,
+        });
+        id
+    }
+
+    pub fn reindex(&mut self) {
+        self.ids.clear();
+        self.icals.clear();
+        self.transactions.clear();
+        for (key, event) in &self.events {
+            self.ids.insert(event.rest_id.clone(), *key);
+            self.ids.insert(event.immutable_id.clone(), *key);
+            self.icals.insert(event.ical_uid.clone(), *key);
+            if let Some(id) = &event.transaction {
+                self.transactions.insert(id.clone(), *key);
+            }
+        }
+    }
+
+    pub fn primary(&self) -> &str {
+        self.calendars
+            .iter()
+            .find(|c| c.is_default)
+            .map_or("", |c| c.id.as_str())
+    }
+
+    pub fn calendar(&self, id: &str) -> Option<&Calendar> {
+        self.calendars.iter().find(|c| c.id == id)
+    }
+
+    /// Resolves an id of either format; ids are case-sensitive.
+    pub fn find(&self, id: &str) -> Result<Target, GraphError> {
+        let malformed = || GraphError::bad("ErrorInvalidIdMalformed", "Id is malformed.");
+        let base = if id.starts_with(REST) {
+            REST_LENGTH
+        } else if id.starts_with(IMMUTABLE) {
+            IMMUTABLE_LENGTH
+        } else {
+            return Err(malformed());
+        };
+        let (Some(head), Some(tail)) = (id.get(..base), id.get(base..)) else {
+            return Err(malformed());
+        };
+        let day = match tail {
+            "" => None,
+            tail => {
+                let number = tail
+                    .strip_prefix(SLOT)
+                    .and_then(|t| t.strip_suffix("=="))
+                    .ok_or_else(malformed)?;
+                let number = i32::from_str_radix(number, 16).map_err(|_| malformed())?;
+                Some(NaiveDate::from_num_days_from_ce_opt(number).ok_or_else(malformed)?)
+            }
+        };
+        let key = *self.ids.get(head).ok_or_else(GraphError::not_found)?;
+        if let Some(day) = day {
+            let event = self.events.get(&key).ok_or_else(GraphError::not_found)?;
+            if event.recurrence.is_none() || !event.has_occurrence(day) {
+                return Err(GraphError::not_found());
+            }
+        }
+        Ok(Target { key, day })
+    }
+
+    pub fn by_ical(&self, uid: &str) -> Option<u64> {
+        self.icals.get(uid).copied()
+    }
+
+    pub fn by_transaction(&self, id: &str) -> Option<&Event> {
+        self.events.get(self.transactions.get(id)?)
+    }
+
+    fn change_key(&self, change: u64) -> String {
+        use base64::Engine;
+        let mut bytes = self.salt.to_be_bytes().to_vec();
+        bytes.extend(change.to_be_bytes());
+        bytes.extend(self.salt.rotate_left(17).to_le_bytes()[..4].iter());
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
+
+    pub fn etag(&self, target: Target) -> Option<String> {
+        let event = self.events.get(&target.key)?;
+        let change = target
+            .day
+            .and_then(|d| event.exceptions.get(&d))
+            .map_or(event.change, |x| x.change);
+        Some(format!("W/\"{}\"", self.change_key(change)))
+    }
+
+    pub fn id_of(&self, event: &Event, day: Option<NaiveDate>, immutable: bool) -> String {
+        let base = if immutable {
+            &event.immutable_id
+        } else {
+            &event.rest_id
+        };
+        day.map_or_else(|| base.clone(), |d| slot_id(base, d))
+    }
+
+    pub fn view<'a>(
+        &self,
+        event: &'a Event,
+        day: Option<NaiveDate>,
+        immutable: bool,
+        undeclared: bool,
+    ) -> View<'a> {
+        // The occurrences of a series share its change key until they are changed themselves.
+        let change = day
+            .and_then(|d| event.exceptions.get(&d))
+            .map_or(event.change, |x| x.change);
+        View {
+            event,
+            day,
+            id: self.id_of(event, day, immutable),
+            master_id: day.map(|_| self.id_of(event, None, immutable)),
+            change_key: self.change_key(change),
+            undeclared,
+        }
+    }
+
+    pub fn show(&self, target: Target, prefer: &Prefer, undeclared: bool) -> Option<Map<String, Value>> {
+        let event = self.events.get(&target.key)?;
+        Some(
+            self.view(event, target.day, prefer.immutable, undeclared)
+                .json(prefer),
+        )
+    }
+
+    pub fn take_change(&mut self) -> u64 {
+        self.next_change += 1;
+        self.next_change
+    }
+
+    fn take_seq(&mut self) -> u64 {
+        self.next_seq += 1;
+        self.next_seq
+    }
+
+    /// Stores a new event, giving it key, ids and its place in the log.
+    pub fn insert(&mut self, mut event: Event) -> u64 {
+        let key = self.next_key;
+        self.next_key += 1;
+        event.key = key;
+        event.rest_id = new_rest_id();
+        event.immutable_id = new_immutable_id();
+        event.change = self.take_change();
+        event.seq = self.take_seq();
+        self.log.insert(event.seq, Logged::Live(key));
+        self.ids.insert(event.rest_id.clone(), key);
+        self.ids.insert(event.immutable_id.clone(), key);
+        self.icals.insert(event.ical_uid.clone(), key);
+        if let Some(id) = &event.transaction {
+            self.transactions.insert(id.clone(), key);
+        }
+        // One create is notified as created and as updated.
+        self.poke("created", &event);
+        self.poke("updated", &event);
+        self.events.insert(key, event);
+        key
+    }
+
+    fn poke(&mut self, kind: &'static str, event: &Event) {
+        let change_key = self.change_key(event.change);
+        self.pokes.push(Poke {
+            kind,
+            rest_id: event.rest_id.clone(),
+            immutable_id: event.immutable_id.clone(),
+            change_key,
+        });
+    }
+
+    /// Puts a changed event back: new change key, new place in the log.
+    pub fn replace(&mut self, mut event: Event) {
+        let now = Utc::now();
+        event.change = self.take_change();
+        event.modified = now;
+        self.log.remove(&event.seq);
+        event.seq = self.take_seq();
+        self.log.insert(event.seq, Logged::Live(event.key));
+        self.poke("updated", &event);
+        self.events.insert(event.key, event);
+    }
+
+    pub fn remove(&mut self, key: u64) -> Option<Event> {
+        let event = self.events.remove(&key)?;
+        self.log.remove(&event.seq);
+        self.ids.remove(&event.rest_id);
+        self.ids.remove(&event.immutable_id);
+        self.icals.remove(&event.ical_uid);
+        if let Some(id) = &event.transaction {
+            self.transactions.remove(id);
+        }
+        let seq = self.take_seq();
+        self.log.insert(seq, gone(&event));
+        self.poke("deleted", &event);
+        Some(event)
+    }
+
+    /// A person drags an event to another calendar: the id changes, the immutable id stays.
+    pub fn relocate(&mut self, key: u64, calendar: &str) -> Result<(), GraphError> {
+        if self.calendar(calendar).is_none() {
+            return Err(GraphError::not_found());
+        }
+        let mut event = self.events.get(&key).cloned().ok_or_else(GraphError::not_found)?;
+        let seq = self.take_seq();
+        self.log.insert(seq, gone(&event));
+        self.poke("deleted", &event);
+        self.ids.remove(&event.rest_id);
+        event.rest_id = new_rest_id();
+        event.calendar = calendar.to_owned();
+        self.ids.insert(event.rest_id.clone(), key);
+        self.replace(event);
+        Ok(())
+    }
+}
+
+fn gone(event: &Event) -> Logged {
+    let slots = event
+        .recurrence
+        .as_ref()
+        .map(|r| {
+            r.dates(None)
+                .take(400)
+                .filter(|d| !event.deleted.contains(d))
+                .collect()
+        })
+        .unwrap_or_default();
+    Logged::Gone {
+        rest_id: event.rest_id.clone(),
+        immutable_id: event.immutable_id.clone(),
+        calendar: event.calendar.clone(),
+        slots,
+    }
+}
+
+/// Which request made something happen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cause {
+    pub request_id: String,
+    pub method: String,
+    pub path: String,
+    /// `graph`, or `outlook` for a person's own doing through the control API or the page.
+    pub via: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Mail {
+    pub id: u64,
+    pub time: DateTime<Utc>,
+    pub kind: String,
+    pub from: String,
+    pub to: String,
+    pub subject: String,
+    pub comment: String,
+    pub ical_uid: String,
+    pub event_id: String,
+    pub cause: Cause,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Logline {
+    pub time: DateTime<Utc>,
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+    pub mailbox: Option<String>,
+    pub request_id: String,
+    pub client_request_id: Option<String>,
+    pub prefer: Option<String>,
+    pub if_match: Option<String>,
+    pub duration_ms: u64,
+    pub fault: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct World {
+    pub tenants: Vec<Tenant>,
+    pub apps: Vec<App>,
+    pub people: Vec<Person>,
+    pub mailboxes: BTreeMap<String, Mailbox>,
+    pub mails: Vec<Mail>,
+    pub next_mail: u64,
+    pub logins: Logins,
+    pub switches: Switches,
+    pub faults: Vec<Fault>,
+    pub subscriptions: Vec<Subscription>,
+    #[serde(skip)]
+    pub requests: VecDeque<Logline>,
+    /// Requests at work per mailbox.
+    #[serde(skip)]
+    pub in_flight: HashMap<String, usize>,
+    /// Start of the ten-minute window and requests counted in it, per mailbox.
+    #[serde(skip)]
+    pub counted: HashMap<String, (i64, u64)>,
+}
+
+impl World {
+    pub fn person(&self, address: &str) -> Option<&Person> {
+        self.people
+            .iter()
+            .find(|p| p.address.eq_ignore_ascii_case(address))
+    }
+
+    pub fn person_by_id(&self, id: &str) -> Option<&Person> {
+        self.people.iter().find(|p| p.id == id)
+    }
+
+    pub fn mailbox(&self, address: &str) -> Result<&Mailbox, GraphError> {
+        self.mailboxes.get(&address.to_lowercase()).ok_or_else(no_mailbox)
+    }
+
+    pub fn mailbox_mut(&mut self, address: &str) -> Result<&mut Mailbox, GraphError> {
+        self.mailboxes
+            .get_mut(&address.to_lowercase())
+            .ok_or_else(no_mailbox)
+    }
+
+    pub fn add_person(&mut self, person: Person) {
+        if person.mailbox {
+            self.mailboxes
+                .entry(person.address.to_lowercase())
+                .or_insert_with(|| Mailbox::new(&person));
+        }
+        match self
+            .people
+            .iter_mut()
+            .find(|p| p.address.eq_ignore_ascii_case(&person.address))
+        {
+            Some(old) => *old = person,
+            None => self.people.push(person),
+        }
+    }
+
+    pub fn add_app(&mut self, app: App) {
+        match self.apps.iter_mut().find(|a| a.client_id == app.client_id) {
+            Some(old) => *old = app,
+            None => self.apps.push(app),
+        }
+    }
+
+    /// The person behind an address, if they are of the same organisation.
+    pub fn colleague(&self, tenant: &str, address: &str) -> Option<&Person> {
+        self.person(address)
+            .filter(|p| p.tenant == tenant && !p.is_personal() && p.mailbox)
+    }
+
+    pub fn reindex(&mut self) {
+        for mailbox in self.mailboxes.values_mut() {
+            mailbox.reindex();
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the columns of the mail log")]
+    pub fn mail(
+        &mut self,
+        kind: &str,
+        from: &str,
+        to: &str,
+        content: &Content,
+        comment: &str,
+        ical_uid: &str,
+        event_id: &str,
+        cause: &Cause,
+    ) {
+        self.next_mail += 1;
+        let subject = match kind {
+            "cancellation" => format!("Canceled: {}", content.subject),
+            _ => content.subject.clone(),
+        };
+        self.mails.push(Mail {
+            id: self.next_mail,
+            time: Utc::now(),
+            kind: kind.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            subject,
+            comment: comment.to_owned(),
+            ical_uid: ical_uid.to_owned(),
+            event_id: event_id.to_owned(),
+            cause: cause.clone(),
+        });
+    }
+
+    pub fn calendar_json(&self, calendar: &Calendar, person: &Person) -> Value {
+        let work = !person.is_personal();
+        let providers: &[&str] = if work { &["teamsForBusiness"] } else { &[] };
+        json!({
+            "id": calendar.id,
+            "name": calendar.name,
+            "color": "auto",
+            "hexColor": "",
+            "changeKey": format!("{:x}", calendar.change),
+            "isDefaultCalendar": calendar.is_default,
+            "canShare": calendar.is_default,
+            "canViewPrivateItems": true,
+            "canEdit": calendar.can_edit,
+            "allowedOnlineMeetingProviders": providers,
+            "defaultOnlineMeetingProvider": if work { "teamsForBusiness" } else { "unknown" },
+            "isTallyingResponses": calendar.is_default,
+            "isRemovable": !calendar.is_default,
+            "owner": {"name": calendar.owner.0, "address": calendar.owner.1},
+        })
+    }
+}
+
+fn no_mailbox() -> GraphError {
+    GraphError::new(
+        404,
+        "MailboxNotEnabledForRESTAPI",
+        "REST API is not yet supported for this mailbox.",
+    )
+}

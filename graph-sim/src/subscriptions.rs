@@ -1,0 +1,342 @@
+//! Change notifications: subscriptions with their handshake, renewal and delivery.
+//! Rules: "Change notifications for Outlook resources" and "Receive change notifications through webhooks".
+
+use crate::Sim;
+use crate::error::GraphError;
+use crate::state::{Person, random};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Subscription {
+    pub id: String,
+    pub person: String,
+    pub address: String,
+    pub change_types: Vec<String>,
+    pub notification_url: String,
+    pub lifecycle_url: Option<String>,
+    pub resource: String,
+    pub expires: DateTime<Utc>,
+    pub client_state: Option<String>,
+    pub immutable: bool,
+    #[serde(default)]
+    pub sent: u64,
+}
+
+const LONGEST: i64 = 4230;
+const SHORTEST: i64 = 45;
+
+impl Subscription {
+    pub fn json(&self) -> Value {
+        json!({
+            "id": self.id,
+            "resource": self.resource,
+            "applicationId": null,
+            "changeType": self.change_types.join(","),
+            "clientState": self.client_state,
+            "notificationUrl": self.notification_url,
+            "lifecycleNotificationUrl": self.lifecycle_url,
+            "expirationDateTime": self.expires.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "creatorId": self.person,
+            "latestSupportedTlsVersion": "v1_2",
+        })
+    }
+}
+
+fn invalid(message: impl Into<String>) -> GraphError {
+    GraphError::bad("InvalidRequest", message)
+}
+
+fn expiry(value: Option<&Value>) -> Result<DateTime<Utc>, GraphError> {
+    let text = value
+        .and_then(Value::as_str)
+        .ok_or_else(|| invalid("expirationDateTime is required."))?;
+    let given = DateTime::parse_from_rfc3339(text)
+        .map_err(|_| invalid("expirationDateTime is not a valid date and time."))?
+        .with_timezone(&Utc);
+    let now = Utc::now();
+    if given <= now {
+        return Err(invalid("Subscription expiration must be in the future."));
+    }
+    if given > now + TimeDelta::minutes(LONGEST) {
+        return Err(invalid(format!(
+            "Subscription expiration can only be {LONGEST} minutes in the future."
+        )));
+    }
+    Ok(given.max(now + TimeDelta::minutes(SHORTEST)))
+}
+
+fn client() -> Result<reqwest::Client, GraphError> {
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|e| GraphError::new(500, "InternalServerError", e.to_string()))
+}
+
+async fn handshake(url: &str) -> Result<(), GraphError> {
+    let refused = || {
+        invalid(
+            "Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request.",
+        )
+    };
+    let token = format!(
+        "Validation: Testing client application reachability for subscription Request-Id: {}",
+        random(12)
+    );
+    let answer = client()?
+        .post(url)
+        .query(&[("validationToken", token.as_str())])
+        .header("Content-Type", "text/plain; charset=utf-8")
+        .body("")
+        .send()
+        .await
+        .map_err(|_| refused())?;
+    let status = answer.status().as_u16();
+    let plain = answer
+        .headers()
+        .get("content-type")
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| v.starts_with("text/plain"));
+    let body = answer.text().await.map_err(|_| refused())?;
+    if status == 200 && plain && body == token {
+        Ok(())
+    } else {
+        Err(refused())
+    }
+}
+
+pub async fn create(
+    sim: &Sim,
+    person: &Person,
+    body: &Map<String, Value>,
+    immutable: bool,
+) -> Result<Value, GraphError> {
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let resource = text("resource")
+        .ok_or_else(|| invalid("resource is required."))?
+        .to_owned();
+    let bare = resource
+        .trim_start_matches('/')
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
+    let own = [
+        "me/events".to_owned(),
+        format!("users/{}/events", person.id),
+        format!("users/{}/events", person.address.to_lowercase()),
+    ];
+    if !own.contains(&bare) {
+        return Err(invalid(format!(
+            "Unsupported resource type in url: '{resource}'."
+        )));
+    }
+    let types: Vec<String> = text("changeType")
+        .unwrap_or_default()
+        .split(',')
+        .map(|t| t.trim().to_lowercase())
+        .filter(|t| !t.is_empty())
+        .collect();
+    if types.is_empty()
+        || types
+            .iter()
+            .any(|t| !["created", "updated", "deleted"].contains(&t.as_str()))
+    {
+        return Err(invalid("changeType is not valid."));
+    }
+    if body.get("includeResourceData").and_then(Value::as_bool) == Some(true) {
+        return Err(invalid("This simulator does not send resource data."));
+    }
+    let client_state = text("clientState").map(str::to_owned);
+    if client_state.as_ref().is_some_and(|c| c.chars().count() > 128) {
+        return Err(invalid("clientState must not exceed 128 characters."));
+    }
+    let expires = expiry(body.get("expirationDateTime"))?;
+    let http = sim.world().switches.http_notifications;
+    let address = |name: &str| -> Result<Option<String>, GraphError> {
+        let Some(url) = text(name) else {
+            return Ok(None);
+        };
+        let parsed = url::Url::parse(url).map_err(|_| invalid(format!("{name} is not a valid URL.")))?;
+        if parsed.scheme() == "https" || (http && parsed.scheme() == "http") {
+            Ok(Some(url.to_owned()))
+        } else {
+            Err(invalid(format!("{name} must be an https URL.")))
+        }
+    };
+    let notification_url =
+        address("notificationUrl")?.ok_or_else(|| invalid("notificationUrl is required."))?;
+    let lifecycle_url = address("lifecycleNotificationUrl")?;
+    handshake(&notification_url).await?;
+    if let Some(url) = &lifecycle_url {
+        handshake(url).await?;
+    }
+    let subscription = Subscription {
+        id: uuid::Uuid::new_v4().to_string(),
+        person: person.id.clone(),
+        address: person.address.to_lowercase(),
+        change_types: types,
+        notification_url,
+        lifecycle_url,
+        resource,
+        expires,
+        client_state,
+        immutable,
+        sent: 0,
+    };
+    let out = subscription.json();
+    sim.world().subscriptions.push(subscription);
+    Ok(out)
+}
+
+pub fn renew(sim: &Sim, person: &Person, id: &str, body: &Map<String, Value>) -> Result<Value, GraphError> {
+    let expires = expiry(body.get("expirationDateTime"))?;
+    let mut world = sim.world();
+    let found = world
+        .subscriptions
+        .iter_mut()
+        .find(|s| s.id == id && s.person == person.id && s.expires > Utc::now())
+        .ok_or_else(unknown)?;
+    found.expires = expires;
+    Ok(found.json())
+}
+
+pub fn unknown() -> GraphError {
+    GraphError::new(404, "ResourceNotFound", "The object was not found.")
+}
+
+fn post(url: String, body: Value) {
+    tokio::spawn(async move {
+        let Ok(client) = client() else {
+            return;
+        };
+        for pause in [0_u64, 1, 5, 15] {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            let sent = client
+                .post(&url)
+                .timeout(Duration::from_secs(3))
+                .json(&body)
+                .send()
+                .await;
+            if sent.is_ok_and(|a| a.status().is_success()) {
+                return;
+            }
+        }
+        tracing::warn!(url, "a notification was not taken");
+    });
+}
+
+/// Sends what the mailboxes' changes are worth. Called after every request that may have written.
+pub fn deliver(sim: &Arc<Sim>) {
+    let mut posts = Vec::new();
+    {
+        let mut world = sim.world();
+        let world = &mut *world;
+        let now = Utc::now();
+        for (address, mailbox) in &mut world.mailboxes {
+            if mailbox.pokes.is_empty() {
+                continue;
+            }
+            let mut pokes = std::mem::take(&mut mailbox.pokes);
+            if world.switches.notification_reorder {
+                pokes.reverse();
+            }
+            if world.switches.notification_duplicates && pokes.len() == 1 {
+                pokes.push(pokes[0].clone());
+            }
+            for s in world
+                .subscriptions
+                .iter_mut()
+                .filter(|s| s.address == *address && s.expires > now)
+            {
+                let tenant = world
+                    .people
+                    .iter()
+                    .find(|p| p.id == s.person)
+                    .map(|p| p.tenant.clone());
+                let mut value = Vec::new();
+                for poke in pokes
+                    .iter()
+                    .filter(|p| s.change_types.iter().any(|t| t == p.kind))
+                {
+                    s.sent += 1;
+                    let every = world.switches.notification_loss_every;
+                    if every > 0 && s.sent.is_multiple_of(every) {
+                        if let Some(url) = &s.lifecycle_url {
+                            posts.push((url.clone(), lifecycle(s, tenant.as_deref(), "missed")));
+                        }
+                        continue;
+                    }
+                    let id = if s.immutable {
+                        &poke.immutable_id
+                    } else {
+                        &poke.rest_id
+                    };
+                    let resource = format!("Users/{}/Events/{id}", s.person);
+                    value.push(json!({
+                        "id": uuid::Uuid::new_v4().to_string(),
+                        "subscriptionId": s.id,
+                        "subscriptionExpirationDateTime": s.expires.to_rfc3339(),
+                        "clientState": s.client_state,
+                        "changeType": poke.kind,
+                        "resource": resource,
+                        "tenantId": tenant,
+                        "resourceData": {
+                            "@odata.type": "#Microsoft.Graph.Event",
+                            "@odata.id": resource,
+                            "@odata.etag": format!("W/\"{}\"", poke.change_key),
+                            "id": id,
+                        },
+                    }));
+                }
+                if !value.is_empty() {
+                    posts.push((s.notification_url.clone(), json!({ "value": value })));
+                }
+            }
+        }
+    }
+    for (url, body) in posts {
+        post(url, body);
+    }
+}
+
+fn lifecycle(s: &Subscription, tenant: Option<&str>, event: &str) -> Value {
+    json!({"value": [{
+        "subscriptionId": s.id,
+        "subscriptionExpirationDateTime": s.expires.to_rfc3339(),
+        "tenantId": tenant,
+        "clientState": s.client_state,
+        "lifecycleEvent": event,
+    }]})
+}
+
+/// Sends a lifecycle event to an address' subscriptions; `subscriptionRemoved` also removes them.
+pub fn send_lifecycle(sim: &Sim, address: &str, event: &str) -> usize {
+    let mut posts = Vec::new();
+    let mut world = sim.world();
+    let tenant = world.person(address).map(|p| p.tenant.clone());
+    for s in world
+        .subscriptions
+        .iter()
+        .filter(|s| s.address.eq_ignore_ascii_case(address))
+    {
+        if let Some(url) = &s.lifecycle_url {
+            posts.push((url.clone(), lifecycle(s, tenant.as_deref(), event)));
+        }
+    }
+    if event == "subscriptionRemoved" {
+        world
+            .subscriptions
+            .retain(|s| !s.address.eq_ignore_ascii_case(address));
+    }
+    drop(world);
+    let count = posts.len();
+    for (url, body) in posts {
+        post(url, body);
+    }
+    count
+}

@@ -1,0 +1,306 @@
+use crate::common::*;
+use graph_sim::Options;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+#[tokio::test]
+async fn a_person_in_outlook() {
+    let w = world().await;
+    assert_eq!(
+        w.sim("GET", "/health", Value::Null).await.body,
+        json!({"ok": true})
+    );
+    let events = format!("/mailboxes/{ANN}/events");
+    let made = w
+        .sim("POST", &events, event(json!({"attendees": guests(&[BEN])})))
+        .await
+        .is(201);
+    assert_eq!(w.mails().await.len(), 1);
+    let log = w.sim("GET", "/mails", Value::Null).await.body;
+    assert_eq!(log["value"][0]["cause"]["via"], "outlook");
+    w.sim(
+        "PATCH",
+        &format!("{events}/{}", made.id()),
+        json!({"subject": "New"}),
+    )
+    .await
+    .is(200);
+    assert!(w.find(BEN, "New").await.is_some());
+    w.sim(
+        "PATCH",
+        &format!("{events}/{}", made.id()),
+        json!({"nonsense": 1}),
+    )
+    .await
+    .is(400);
+    w.sim("DELETE", &format!("{events}/{}", made.id()), Value::Null)
+        .await
+        .is(204);
+    assert!(w.find(ANN, "New").await.is_none());
+    w.sim("GET", "/mailboxes/nobody@nowhere.example/events", Value::Null)
+        .await
+        .is(404);
+}
+
+#[tokio::test]
+async fn new_people_and_apps() {
+    let w = world().await;
+    w.sim(
+        "POST",
+        "/people",
+        json!({"address": "zoe@new.example", "name": "Zoe"}),
+    )
+    .await
+    .is(201);
+    let app = json!({"client_id": "app-2", "secret": "s", "redirect_uris": ["http://localhost/x"]});
+    w.sim("POST", "/apps", app).await.is(201);
+    w.sim(
+        "PATCH",
+        "/apps/app-2",
+        json!({"add_redirect_uri": "http://localhost/y"}),
+    )
+    .await
+    .is(200);
+    let code = w
+        .code_with(
+            "zoe@new.example",
+            &[("client_id", "app-2"), ("redirect_uri", "http://localhost/y")],
+        )
+        .await;
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "app-2"),
+        ("client_secret", "s"),
+        ("redirect_uri", "http://localhost/y"),
+        ("code", code.as_str()),
+        ("code_verifier", VERIFIER),
+    ];
+    w.token(&fields).await.is(200);
+    w.switch(json!({"delta_masters": "initial"})).await;
+    assert_eq!(
+        w.sim("GET", "/switches", Value::Null).await.body["delta_masters"],
+        "initial"
+    );
+    w.sim("PUT", "/switches", json!({"nonsense": true})).await.is(400);
+    let dump = w.sim("GET", "/state", Value::Null).await.is(200).body;
+    w.sim("POST", &format!("/mailboxes/{ANN}/bulk"), json!({"count": 5}))
+        .await
+        .is(201);
+    assert!(w.find(ANN, "Bulk 5").await.is_some());
+    w.sim("PUT", "/state", dump).await.is(204);
+    assert!(w.find(ANN, "Bulk 5").await.is_none());
+}
+
+#[tokio::test]
+async fn state_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.json");
+    let options = || Options {
+        state: Some(file.clone()),
+        ..Options::default()
+    };
+    let w = world_with(options()).await;
+    let token = w.tokens(ANN).await;
+    let me = Me {
+        world: &w,
+        token: token["access_token"].as_str().unwrap().to_owned(),
+    };
+    let id = me
+        .create(json!({"subject": "Stays", "recurrence": {
+        "pattern": {"type": "daily", "interval": 1}, "range": {"type": "noEnd", "startDate": "2031-03-10"}}}))
+        .await
+        .is(201)
+        .id();
+    let (_, link) = me.round(WINDOW, "").await;
+    let bearer = me.token.clone();
+    w.running.stop().await.unwrap();
+
+    let w = world_with(options()).await;
+    let me = Me {
+        world: &w,
+        token: bearer,
+    };
+    assert_eq!(
+        me.get(&format!("/me/events/{id}")).await.is(200).body["subject"],
+        "Stays"
+    );
+    let link = format!("{}{}", w.running.url(), &link[link.find("/v1.0").unwrap()..]);
+    me.round(&link, "").await;
+    let again = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token["refresh_token"].as_str().unwrap()),
+    ];
+    w.token(&again).await.is(200);
+    w.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_pages_do_what_outlook_does() {
+    let w = world().await;
+    let text = |path: String| {
+        let request = w.http.get(w.url(&path)).send();
+        async move { request.await.unwrap().text().await.unwrap() }
+    };
+    assert!(text("/".into()).await.contains("Ann Archer"));
+    let form = [
+        ("subject", "By <hand>"),
+        ("start", "2026-11-23T09:30"),
+        ("end", "2026-11-23T10:00"),
+        ("attendees", BEN),
+        ("location", "Desk"),
+        ("showas", "busy"),
+    ];
+    let post =
+        |path: String, form: Vec<(&'static str, &'static str)>| w.http.post(w.url(&path)).form(&form).send();
+    let sent = post(format!("/mailbox/{ANN}/events"), form.to_vec())
+        .await
+        .unwrap();
+    assert_eq!(sent.status(), 303);
+    let made = w.find(ANN, "By <hand>").await.unwrap();
+    assert_eq!(made["start"]["dateTime"], "2026-11-23T08:30:00.0000000");
+    let page = format!("/mailbox/{ANN}/event/{}", made["id"].as_str().unwrap());
+    let shown = text(page.clone()).await;
+    assert!(
+        shown.contains("By &lt;hand&gt;") && shown.contains("id=\"save\"") && shown.contains("id=\"delete\"")
+    );
+    assert!(text("/mails".into()).await.contains("invitation"));
+    w.forget_mails().await;
+    let mut same = form.to_vec();
+    same.push(("action", "save"));
+    post(page.clone(), same.clone()).await.unwrap();
+    assert!(
+        w.mails().await.is_empty(),
+        "saving without a change changes nothing"
+    );
+    same[0].1 = "Renamed";
+    post(page.clone(), same).await.unwrap();
+    assert_eq!(w.mails().await.len(), 1);
+    let his = w.find(BEN, "Renamed").await.unwrap();
+    let answer = format!("/mailbox/{BEN}/event/{}", his["id"].as_str().unwrap());
+    assert!(text(answer.clone()).await.contains("id=\"accept\""));
+    post(answer, vec![("action", "accept")]).await.unwrap();
+    assert_eq!(
+        w.find(ANN, "Renamed").await.unwrap()["attendees"][0]["status"]["response"],
+        "accepted"
+    );
+    post(page, vec![("action", "delete")]).await.unwrap();
+    assert!(w.find(ANN, "Renamed").await.is_none());
+    let wrong = post(
+        format!("/mailbox/{ANN}/events"),
+        vec![("subject", "x"), ("start", "never"), ("end", "")],
+    )
+    .await
+    .unwrap();
+    assert_eq!(wrong.status(), 400);
+}
+
+/// A webhook: answers handshakes, keeps notifications.
+fn listener() -> (String, Arc<Mutex<Vec<Value>>>) {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", socket.local_addr().unwrap());
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keep = kept.clone();
+    std::thread::spawn(move || {
+        for stream in socket.incoming() {
+            let mut stream = stream.unwrap();
+            let mut text = String::new();
+            let mut buffer = [0_u8; 65536];
+            loop {
+                let n = stream.read(&mut buffer).unwrap();
+                text.push_str(&String::from_utf8_lossy(&buffer[..n]));
+                let Some(head) = text.find("\r\n\r\n") else {
+                    continue;
+                };
+                let length = text
+                    .to_lowercase()
+                    .lines()
+                    .find_map(|l| {
+                        l.strip_prefix("content-length: ")
+                            .map(|n| n.trim().parse::<usize>().unwrap())
+                    })
+                    .unwrap_or(0);
+                if n == 0 || text.len() >= head + 4 + length {
+                    break;
+                }
+            }
+            let body = match text.split_once("validationToken=") {
+                Some((_, rest)) => {
+                    let raw = rest.split(' ').next().unwrap();
+                    url::form_urlencoded::parse(format!("x={raw}").as_bytes())
+                        .next()
+                        .unwrap()
+                        .1
+                        .into_owned()
+                }
+                None => {
+                    let json = text.split_once("\r\n\r\n").unwrap().1;
+                    keep.lock().unwrap().push(serde_json::from_str(json).unwrap());
+                    String::new()
+                }
+            };
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    (url, kept)
+}
+
+#[tokio::test]
+async fn notifications() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let (url, kept) = listener();
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::hours(2)).to_rfc3339();
+    let ask = |url: &str, resource: &str, until: &str| {
+        json!({"changeType": "created,updated,deleted", "notificationUrl": url, "resource": resource,
+               "expirationDateTime": until, "clientState": "secret"})
+    };
+    me.send(
+        "POST",
+        "/subscriptions",
+        ask("http://127.0.0.1:9/none", "/me/events", &soon),
+    )
+    .await
+    .is(400);
+    me.send("POST", "/subscriptions", ask(&url, "/me/messages", &soon))
+        .await
+        .is(400);
+    me.send(
+        "POST",
+        "/subscriptions",
+        ask(&url, "/me/events", "2099-01-01T00:00:00Z"),
+    )
+    .await
+    .is(400);
+    let made = me
+        .send("POST", "/subscriptions", ask(&url, "/me/events", &soon))
+        .await
+        .is(201);
+    let path = format!("/subscriptions/{}", made.id());
+    me.create(json!({})).await.is(201);
+    for _ in 0..100 {
+        if !kept.lock().unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let first = kept.lock().unwrap()[0].clone();
+    assert_eq!(
+        first["value"].as_array().unwrap().len(),
+        2,
+        "a create is told as created and updated"
+    );
+    assert_eq!(first["value"][0]["clientState"], "secret");
+    me.send("PATCH", &path, json!({"expirationDateTime": soon}))
+        .await
+        .is(200);
+    me.send("DELETE", &path, Value::Null).await.is(204);
+    me.send("PATCH", &path, json!({"expirationDateTime": soon}))
+        .await
+        .is(404);
+}

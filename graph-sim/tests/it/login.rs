@@ -1,0 +1,356 @@
+use crate::common::*;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+async fn page(w: &World, tenant: &str, extra: &[(&str, &str)]) -> (u16, String, String) {
+    let url = w.url(&format!(
+        "/{tenant}/oauth2/v2.0/authorize?{}",
+        w.authorize_query(extra)
+    ));
+    let answer = w.http.get(url).send().await.unwrap();
+    let to = answer
+        .headers()
+        .get("location")
+        .map_or("", |v| v.to_str().unwrap())
+        .to_owned();
+    (answer.status().as_u16(), to, answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn errors_before_the_redirect_is_known_good_stay_on_the_page() {
+    let w = world().await;
+    for (extra, number) in [
+        (("client_id", "nobody"), "AADSTS700016"),
+        (("redirect_uri", "http://localhost:8069/elsewhere"), "AADSTS50011"),
+        (
+            (
+                "redirect_uri",
+                "http://localhost:8069/microsoft_account/authentication/",
+            ),
+            "AADSTS50011",
+        ),
+    ] {
+        let (status, _, text) = page(&w, "common", &[extra]).await;
+        assert_eq!(status, 400);
+        assert!(text.contains(number), "{number}");
+    }
+    let (status, _, text) = page(&w, "nowhere.example", &[]).await;
+    assert!(status == 400 && text.contains("AADSTS90002"));
+}
+
+#[tokio::test]
+async fn errors_after_that_go_to_the_app_with_its_state() {
+    let w = world().await;
+    for (extra, error) in [
+        (("response_type", "token"), "error=unsupported_response_type"),
+        (("response_type", ""), "error=invalid_request"),
+        (("scope", ""), "error=invalid_request"),
+        (("scope", "Nonsense.All"), "error=invalid_scope"),
+        (("prompt", "whatever"), "error=invalid_request"),
+        (("prompt", "none"), "error=login_required"),
+        (("code_challenge_method", "S512"), "error=invalid_request"),
+        (("code_challenge", "short"), "error=invalid_request"),
+    ] {
+        let (status, to, _) = page(&w, "common", &[extra]).await;
+        assert_eq!(status, 302, "{error}");
+        assert!(
+            to.starts_with(REDIRECT) && to.contains(error) && to.contains("state=st%40te"),
+            "{to}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn chooser_consent_and_memory() {
+    let w = world().await;
+    let (status, _, text) = page(&w, "common", &[("login_hint", BEN)]).await;
+    assert_eq!(status, 200);
+    assert!(text.contains(&format!(">{ANN}</button>")) && text.contains(">pat@home.example</button>"));
+    assert!(text.find(&format!(">{BEN}<")) < text.find(&format!(">{ANN}<")));
+    let (_, _, text) = page(&w, "organizations", &[]).await;
+    assert!(!text.contains("pat@home.example"));
+
+    let request = w.authorize_query(&[]);
+    let fields = [("request", request.as_str()), ("account", ANN)];
+    let shown = w.step("select", &fields).await.text().await.unwrap();
+    assert!(shown.contains("id=\"accept\"") && shown.contains("id=\"cancel\""));
+    let refused = w
+        .step("consent", &[fields[0], fields[1], ("decision", "cancel")])
+        .await;
+    let to = refused.headers()["location"].to_str().unwrap().to_owned();
+    assert!(to.contains("error=access_denied") && to.contains("AADSTS65004") && to.contains("state="));
+
+    w.code(ANN).await;
+    let again = w.step("select", &fields).await;
+    assert!(
+        again.headers()["location"].to_str().unwrap().contains("code="),
+        "consent is remembered"
+    );
+    let request = w.authorize_query(&[("prompt", "consent")]);
+    let asked = w.step("select", &[("request", &request), ("account", ANN)]).await;
+    assert_eq!(asked.status(), 200);
+
+    w.sim(
+        "PATCH",
+        &format!("/apps/{CLIENT}"),
+        json!({"admin_consent_required": true}),
+    )
+    .await
+    .is(200);
+    let text = w.step("select", &fields).await.text().await.unwrap();
+    assert!(text.contains("AADSTS90094"));
+    w.sim("PATCH", &format!("/people/{BEN}"), json!({"disabled": true}))
+        .await
+        .is(200);
+    let text = w
+        .step("select", &[fields[0], ("account", BEN)])
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert!(text.contains("AADSTS50057"));
+}
+
+#[tokio::test]
+async fn tokens_and_their_claims() {
+    let w = world().await;
+    let code = w.code_with(ANN, &[("nonce", "n1")]).await;
+    let got = w
+        .token(&[
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+        ])
+        .await
+        .is(200);
+    assert_eq!(got.body["token_type"], "Bearer");
+    let life = got.body["expires_in"].as_i64().unwrap();
+    assert!((3600..=5400).contains(&life));
+    let id = got.body["id_token"]
+        .as_str()
+        .unwrap()
+        .split('.')
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(id).unwrap()).unwrap();
+    assert_eq!(claims["preferred_username"], ANN);
+    assert_eq!(claims["email"], ANN);
+    assert_eq!(claims["aud"], CLIENT);
+    assert_eq!(claims["nonce"], "n1");
+    assert!(claims["oid"].is_string() && claims["tid"].is_string() && claims["sub"].is_string());
+
+    let code = w.code_with(ANN, &[("scope", "Calendars.ReadWrite")]).await;
+    let got = w
+        .token(&[
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+        ])
+        .await
+        .is(200);
+    assert!(got.body.get("refresh_token").is_none() && got.body.get("id_token").is_none());
+    let me = Me {
+        world: &w,
+        token: got.body["access_token"].as_str().unwrap().to_owned(),
+    };
+    assert_eq!(me.get("/me").await.is(403).code(), "Authorization_RequestDenied");
+    me.get("/me/events").await.is(200);
+}
+
+#[tokio::test]
+async fn every_refusal_of_the_token_endpoint() {
+    let w = world().await;
+    let code = w.code(ANN).await;
+    let grant = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("code_verifier", VERIFIER),
+    ];
+    let refused = |got: Got, status: u16, error: &str, number: u64| {
+        assert_eq!(got.status, status, "{}", got.body);
+        assert_eq!(got.body["error"], error, "{}", got.body);
+        assert_eq!(got.body["error_codes"], json!([number]));
+        assert!(got.body["trace_id"].is_string() && got.body["correlation_id"].is_string());
+        assert!(
+            got.body["error_description"]
+                .as_str()
+                .unwrap()
+                .starts_with(&format!("AADSTS{number}:"))
+        );
+    };
+    let with = |extra: &[(&'static str, &'static str)]| {
+        let mut all: Vec<(&str, &str)> = grant.to_vec();
+        for e in extra {
+            all.retain(|(k, _)| *k != e.0);
+            all.push(*e);
+        }
+        all
+    };
+    refused(
+        w.token(&with(&[("grant_type", "")])).await,
+        400,
+        "invalid_request",
+        900_144,
+    );
+    refused(
+        w.token(&with(&[("grant_type", "password")])).await,
+        400,
+        "unsupported_grant_type",
+        70003,
+    );
+    refused(
+        w.token(&with(&[("client_id", "nobody")])).await,
+        400,
+        "unauthorized_client",
+        700_016,
+    );
+    refused(
+        w.token(&with(&[("client_secret", "")])).await,
+        401,
+        "invalid_client",
+        7_000_218,
+    );
+    refused(
+        w.token(&with(&[("client_secret", "wrong")])).await,
+        401,
+        "invalid_client",
+        7_000_215,
+    );
+    w.sim(
+        "PATCH",
+        &format!("/apps/{CLIENT}"),
+        json!({"secret_expired": true}),
+    )
+    .await
+    .is(200);
+    refused(w.token(&grant).await, 401, "invalid_client", 7_000_222);
+    w.sim(
+        "PATCH",
+        &format!("/apps/{CLIENT}"),
+        json!({"secret_expired": false}),
+    )
+    .await
+    .is(200);
+    refused(
+        w.token(&with(&[("code", "invented")])).await,
+        400,
+        "invalid_grant",
+        70000,
+    );
+    refused(
+        w.token(&with(&[("redirect_uri", "http://localhost/other")]))
+            .await,
+        400,
+        "invalid_grant",
+        500_112,
+    );
+    refused(
+        w.token(&with(&[("code_verifier", "wrong")])).await,
+        400,
+        "invalid_grant",
+        501_481,
+    );
+    refused(
+        w.token(&with(&[("code_verifier", "")])).await,
+        400,
+        "invalid_grant",
+        501_481,
+    );
+    w.token(&grant).await.is(200);
+    refused(w.token(&grant).await, 400, "invalid_grant", 54005);
+
+    w.switch(json!({"code_seconds": 0})).await;
+    let old = w.code(ANN).await;
+    let late = [
+        ("grant_type", "authorization_code"),
+        ("code", old.as_str()),
+        ("code_verifier", VERIFIER),
+    ];
+    refused(w.token(&late).await, 400, "invalid_grant", 70008);
+}
+
+#[tokio::test]
+async fn refreshing() {
+    let w = world().await;
+    let first = w.tokens(ANN).await;
+    let old = first["refresh_token"].as_str().unwrap();
+    let redeem = [("grant_type", "refresh_token"), ("refresh_token", old)];
+    let second = w.token(&redeem).await.is(200);
+    assert_ne!(second.body["refresh_token"], first["refresh_token"]);
+    w.token(&redeem).await.is(200);
+    let more = [redeem[0], redeem[1], ("scope", "Contacts.Read")];
+    assert_eq!(w.token(&more).await.body["error_codes"], json!([65001]));
+    assert_eq!(
+        w.token(&[redeem[0], ("refresh_token", "no")]).await.body["error_codes"],
+        json!([70000])
+    );
+
+    w.sim("PATCH", &format!("/people/{ANN}"), json!({"token_error": 50076}))
+        .await
+        .is(200);
+    assert_eq!(w.token(&redeem).await.body["error"], "interaction_required");
+    w.sim(
+        "PATCH",
+        &format!("/people/{ANN}"),
+        json!({"token_error": null, "disabled": true}),
+    )
+    .await
+    .is(200);
+    assert_eq!(w.token(&redeem).await.body["error_codes"], json!([50057]));
+    w.sim("PATCH", &format!("/people/{ANN}"), json!({"disabled": false}))
+        .await
+        .is(200);
+
+    w.sim("POST", &format!("/people/{ANN}/revoke"), Value::Null)
+        .await
+        .is(200);
+    assert_eq!(w.token(&redeem).await.body["error_codes"], json!([50173]));
+
+    w.switch(json!({"refresh_rotation_revokes": true})).await;
+    let new = w.tokens(ANN).await;
+    let new = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", new["refresh_token"].as_str().unwrap()),
+    ];
+    w.token(&new).await.is(200);
+    assert_eq!(w.token(&new).await.body["error_codes"], json!([50173]));
+}
+
+#[tokio::test]
+async fn access_tokens_die() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    assert_eq!(me.get("/me").await.is(200).body["mail"], ANN);
+    w.sim("POST", &format!("/people/{ANN}/expire-tokens"), Value::Null)
+        .await
+        .is(200);
+    let got = me.get("/me").await.is(401);
+    assert_eq!(got.code(), "InvalidAuthenticationToken");
+    assert!(got.headers.contains_key("www-authenticate"));
+    let nobody = Me {
+        world: &w,
+        token: "x".into(),
+    };
+    nobody.get("/me/events").await.is(401);
+}
+
+#[tokio::test]
+async fn nothing_secret_in_the_request_log() {
+    let w = world().await;
+    let tokens = w.tokens(ANN).await;
+    let log = w.sim("GET", "/requests", Value::Null).await.body.to_string();
+    assert!(log.contains("/oauth2/v2.0/token"));
+    assert!(!log.contains(SECRET) && !log.contains(tokens["refresh_token"].as_str().unwrap()));
+    let state = w.sim("GET", "/state", Value::Null).await.body.to_string();
+    assert!(!state.contains(tokens["refresh_token"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn metadata_of_common_names_no_tenant() {
+    let w = world().await;
+    let url = w.url("/common/v2.0/.well-known/openid-configuration");
+    let got = Got::of(w.http.get(url).send().await.unwrap()).await.is(200);
+    assert!(got.body["issuer"].as_str().unwrap().contains("{tenantid}"));
+}

@@ -1,0 +1,14 @@
+//! The simulator in process, on a free port, spoken to over HTTP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+mod common;
+mod control;
+mod delta;
+mod events;
+mod faults;
+mod login;
+mod meetings;
+mod series;

@@ -1,0 +1,231 @@
+use crate::common::*;
+use serde_json::{Value, json};
+
+fn mail(kind: &str, to: &str, subject: &str) -> (String, String, String) {
+    (kind.into(), to.into(), subject.into())
+}
+
+#[tokio::test]
+async fn one_copy_for_each_colleague_and_mail_for_all() {
+    let w = world().await;
+    let ann = w.login(ANN).await;
+    let made = ann
+        .create(json!({"subject": "Plan", "attendees": guests(&[BEN, "x@out.example"])}))
+        .await
+        .is(201);
+    assert_eq!(
+        w.mails().await,
+        [
+            mail("invitation", BEN, "Plan"),
+            mail("invitation", "x@out.example", "Plan")
+        ]
+    );
+    let copy = w.find(BEN, "Plan").await.unwrap();
+    assert_eq!(copy["iCalUId"], made.body["iCalUId"]);
+    assert_ne!(copy["id"], made.body["id"]);
+    assert_eq!(copy["isOrganizer"], false);
+    assert_eq!(copy["responseStatus"]["response"], "notResponded");
+    assert_eq!(copy["showAs"], "tentative");
+    assert_eq!(copy["attendees"][0]["emailAddress"]["name"], "Ben Baker");
+    let log = w
+        .sim(
+            "GET",
+            "/mails?kind=invitation&to=ben@contoso.example",
+            Value::Null,
+        )
+        .await
+        .body;
+    assert_eq!(log["value"][0]["cause"]["method"], "POST");
+    assert_eq!(log["value"][0]["ical_uid"], made.body["iCalUId"]);
+}
+
+#[tokio::test]
+async fn which_patches_send_mail() {
+    let w = world().await;
+    let ann = w.login(ANN).await;
+    let path = format!(
+        "/me/events/{}",
+        ann.create(json!({"attendees": guests(&[BEN])}))
+            .await
+            .is(201)
+            .id()
+    );
+    w.forget_mails().await;
+    for quiet in [
+        json!({"categories": ["Red category"]}),
+        json!({"isReminderOn": false, "reminderMinutesBeforeStart": 5, "showAs": "free"}),
+        json!({"attendees": guests(&[BEN])}),
+    ] {
+        ann.send("PATCH", &path, quiet).await.is(200);
+    }
+    assert!(w.mails().await.is_empty());
+    ann.send("PATCH", &path, json!({"attendees": guests(&[BEN, CARLA])}))
+        .await
+        .is(200);
+    assert_eq!(w.mails().await, [mail("invitation", CARLA, "Test")]);
+    w.forget_mails().await;
+    ann.send(
+        "PATCH",
+        &path,
+        json!({"location": {"displayName": "There"}, "attendees": guests(&[CARLA])}),
+    )
+    .await
+    .is(200);
+    assert_eq!(
+        w.mails().await,
+        [
+            mail("cancellation", BEN, "Canceled: Test"),
+            mail("update", CARLA, "Test")
+        ]
+    );
+    let left = w.find(BEN, "Canceled: Test").await.unwrap();
+    assert_eq!(left["isCancelled"], true);
+    w.forget_mails().await;
+    ann.send("DELETE", &path, Value::Null).await.is(204);
+    assert_eq!(w.mails().await, [mail("cancellation", CARLA, "Canceled: Test")]);
+    assert_eq!(
+        w.find(CARLA, "Canceled: Test").await.unwrap()["isCancelled"],
+        true
+    );
+}
+
+#[tokio::test]
+async fn answers() {
+    let w = world().await;
+    let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+    let made = ann
+        .create(json!({"subject": "Q", "attendees": guests(&[BEN, CARLA])}))
+        .await
+        .is(201);
+    let mine = format!("/me/events/{}", made.id());
+    let got = ann
+        .send("POST", &format!("{mine}/accept"), json!({}))
+        .await
+        .is(400);
+    assert_eq!(got.code(), "ErrorInvalidRequest");
+    w.forget_mails().await;
+    let copy = w.find(BEN, "Q").await.unwrap()["id"].as_str().unwrap().to_owned();
+    let his = format!("/me/events/{copy}");
+    let bad = ben
+        .send(
+            "POST",
+            &format!("{his}/decline"),
+            json!({"comment": "no", "sendResponse": false}),
+        )
+        .await;
+    assert_eq!(bad.is(400).code(), "ErrorInvalidParameter");
+    assert_eq!(
+        ben.send("POST", &format!("{his}/cancel"), json!({}))
+            .await
+            .is(400)
+            .code(),
+        "ErrorInvalidRequest"
+    );
+    ben.send(
+        "POST",
+        &format!("{his}/accept"),
+        json!({"Comment": "yes", "SendResponse": true}),
+    )
+    .await
+    .is(202);
+    assert_eq!(w.mails().await, [mail("response", ANN, "Q")]);
+    let seen = ann.get(&mine).await.is(200).body;
+    assert_eq!(seen["attendees"][0]["status"]["response"], "accepted");
+    assert_ne!(seen["changeKey"], made.body["changeKey"]);
+    assert_eq!(ben.get(&his).await.body["responseStatus"]["response"], "accepted");
+
+    ann.send(
+        "PATCH",
+        &mine,
+        json!({"start": at("2031-03-11T09:00:00"), "end": at("2031-03-11T10:00:00")}),
+    )
+    .await
+    .is(200);
+    let seen = ben.get(&his).await.is(200).body;
+    assert_eq!(
+        seen["responseStatus"]["response"], "notResponded",
+        "a meeting that moved asks again"
+    );
+    assert_eq!(seen["start"]["dateTime"], "2031-03-11T09:00:00.0000000");
+
+    w.forget_mails().await;
+    ben.send("POST", &format!("{his}/decline"), json!({}))
+        .await
+        .is(202);
+    ben.get(&his).await.is(404);
+    assert_eq!(
+        ann.get(&mine).await.body["attendees"][0]["status"]["response"],
+        "declined"
+    );
+    let hers = w.find(CARLA, "Q").await.unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let answer = json!({"response": "tentativelyAccept", "comment": "maybe"});
+    w.sim(
+        "POST",
+        &format!("/mailboxes/{CARLA}/events/{hers}/respond"),
+        answer,
+    )
+    .await
+    .is(202);
+    assert_eq!(
+        ann.get(&mine).await.body["attendees"][1]["status"]["response"],
+        "tentativelyAccepted"
+    );
+    ann.send("POST", &format!("{mine}/cancel"), json!({"comment": "sorry"}))
+        .await
+        .is(202);
+    ann.get(&mine).await.is(404);
+}
+
+#[tokio::test]
+async fn a_guests_changes_stay_local() {
+    let w = world().await;
+    let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+    let made = ann
+        .create(json!({"subject": "Ours", "attendees": guests(&[BEN])}))
+        .await
+        .is(201);
+    let copy = w.find(BEN, "Ours").await.unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    w.forget_mails().await;
+    ben.send("PATCH", &format!("/me/events/{copy}"), json!({"subject": "Mine"}))
+        .await
+        .is(200);
+    assert!(w.mails().await.is_empty());
+    let mine = format!("/me/events/{}", made.id());
+    assert_eq!(ann.get(&mine).await.body["subject"], "Ours");
+    ann.send("PATCH", &mine, json!({"location": {"displayName": "There"}}))
+        .await
+        .is(200);
+    assert_eq!(
+        ben.get(&format!("/me/events/{copy}")).await.body["subject"],
+        "Ours"
+    );
+    ben.send("DELETE", &format!("/me/events/{copy}"), Value::Null)
+        .await
+        .is(204);
+    assert_eq!(w.mails().await.len(), 1, "an attendee's deletion tells nobody");
+    ann.get(&mine).await.is(200);
+}
+
+#[tokio::test]
+async fn forwarding() {
+    let w = world().await;
+    let ann = w.login(ANN).await;
+    let id = ann
+        .create(json!({"subject": "F", "attendees": guests(&[BEN])}))
+        .await
+        .is(201)
+        .id();
+    w.forget_mails().await;
+    let body = json!({"ToRecipients": [{"emailAddress": {"address": CARLA}}], "Comment": "for you"});
+    ann.send("POST", &format!("/me/events/{id}/forward"), body)
+        .await
+        .is(202);
+    assert_eq!(w.mails().await, [mail("invitation", CARLA, "FW: F")]);
+    assert!(w.find(CARLA, "F").await.is_some());
+}

@@ -1,0 +1,226 @@
+use crate::common::*;
+use serde_json::{Value, json};
+
+fn weekly() -> Value {
+    json!({"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
+           "range": {"type": "numbered", "startDate": "2031-03-10", "numberOfOccurrences": 6}})
+}
+
+fn berlin(time: &str) -> Value {
+    json!({"dateTime": time, "timeZone": "W. Europe Standard Time"})
+}
+
+async fn series(me: &Me<'_>, extra: Value) -> Value {
+    let mut body = json!({"start": berlin("2031-03-10T09:00:00"), "end": berlin("2031-03-10T10:00:00"), "recurrence": weekly()});
+    for (k, v) in extra.as_object().unwrap() {
+        body[k] = v.clone();
+    }
+    me.create(body).await.is(201).body
+}
+
+async fn instances(me: &Me<'_>, id: &str) -> Vec<Value> {
+    let path = format!("/me/events/{id}/instances?startDateTime=2031-01-01&endDateTime=2031-12-31&$top=100");
+    me.get(&path).await.is(200).body["value"]
+        .as_array()
+        .unwrap()
+        .clone()
+}
+
+#[tokio::test]
+async fn occurrences_keep_their_wall_clock() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let master = series(&me, json!({})).await;
+    assert_eq!(master["type"], "seriesMaster");
+    let range = &master["recurrence"]["range"];
+    assert_eq!(range["endDate"], "0001-01-01");
+    assert_eq!(range["recurrenceTimeZone"], "W. Europe Standard Time");
+    let all = instances(&me, master["id"].as_str().unwrap()).await;
+    let starts: Vec<&str> = all
+        .iter()
+        .map(|e| e["start"]["dateTime"].as_str().unwrap())
+        .collect();
+    assert_eq!(starts.len(), 6);
+    assert_eq!(starts[0], "2031-03-10T08:00:00.0000000");
+    assert_eq!(
+        starts[3], "2031-03-31T07:00:00.0000000",
+        "after the clocks changed"
+    );
+    assert!(
+        all.iter()
+            .all(|e| e["type"] == "occurrence" && e["recurrence"].is_null())
+    );
+    assert!(all[0].get("originalStart").is_none());
+    assert_eq!(&all[1]["iCalUId"].as_str().unwrap()[32..40], "07EF0311");
+    let one = all[1]["id"].as_str().unwrap();
+    let got = me
+        .get(&format!("/me/events/{one}?$select=originalStart,subject"))
+        .await
+        .is(200);
+    assert_eq!(got.body["originalStart"], "2031-03-17T08:00:00Z");
+}
+
+#[tokio::test]
+async fn exceptions_and_holes() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let id = series(&me, json!({})).await["id"].as_str().unwrap().to_owned();
+    let all = instances(&me, &id).await;
+    let path = |i: usize| format!("/me/events/{}", all[i]["id"].as_str().unwrap());
+    let changed = me
+        .send("PATCH", &path(1), json!({"subject": "Special"}))
+        .await
+        .is(200);
+    assert_eq!(changed.body["type"], "exception");
+    let cross = json!({"start": berlin("2031-03-31T09:00:00"), "end": berlin("2031-03-31T10:00:00")});
+    let got = me.send("PATCH", &path(2), cross).await.is(400);
+    assert_eq!(got.code(), "ErrorOccurrenceCrossingBoundary");
+    me.send("DELETE", &path(4), Value::Null).await.is(204);
+    me.get(&path(4)).await.is(404);
+    let master = me
+        .get(&format!("/me/events/{id}?$select=subject,cancelledOccurrences"))
+        .await
+        .is(200);
+    assert_eq!(
+        master.body["cancelledOccurrences"],
+        json!([format!("OID.{id}.2031-04-07")])
+    );
+    let plain = me.get(&format!("/me/events/{id}")).await.is(200);
+    assert!(plain.body.get("cancelledOccurrences").is_none());
+    let both = "$select=subject,exceptionOccurrences&$expand=exceptionOccurrences";
+    let master = me.get(&format!("/me/events/{id}?{both}")).await.is(200);
+    assert_eq!(master.body["exceptionOccurrences"][0]["subject"], "Special");
+    me.get(&format!("/me/events/{id}?$expand=exceptionOccurrences"))
+        .await
+        .is(400);
+
+    me.send(
+        "PATCH",
+        &format!("/me/events/{id}"),
+        json!({"subject": "All", "location": {"displayName": "L"}}),
+    )
+    .await
+    .is(200);
+    let kept = me.get(&path(1)).await.is(200);
+    assert_eq!(
+        (&kept.body["subject"], &kept.body["location"]["displayName"]),
+        (&json!("Special"), &json!("L"))
+    );
+    let mut pattern = weekly();
+    pattern["pattern"]["interval"] = json!(2);
+    me.send(
+        "PATCH",
+        &format!("/me/events/{id}"),
+        json!({"recurrence": pattern}),
+    )
+    .await
+    .is(200);
+    let all = instances(&me, &id).await;
+    assert_eq!(all.len(), 6);
+    assert!(
+        all.iter().all(|e| e["type"] == "occurrence"),
+        "a new pattern drops the exceptions"
+    );
+}
+
+#[tokio::test]
+async fn single_and_series() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let single = me
+        .create(json!({"start": berlin("2031-03-10T09:00:00"), "end": berlin("2031-03-10T10:00:00")}))
+        .await
+        .is(201);
+    let path = format!("/me/events/{}", single.id());
+    let got = me
+        .send("PATCH", &path, json!({"recurrence": weekly()}))
+        .await
+        .is(200);
+    assert_eq!(
+        (&got.body["type"], got.id()),
+        (&json!("seriesMaster"), single.id())
+    );
+    let zone = json!({"start": at("2031-03-10T09:00:00"), "end": at("2031-03-10T10:00:00")});
+    assert_eq!(
+        me.send("PATCH", &path, zone).await.is(400).code(),
+        "ErrorPropertyValidationFailure"
+    );
+    let got = me.send("PATCH", &path, json!({"recurrence": null})).await.is(200);
+    assert_eq!(got.body["type"], "singleInstance");
+    let mut late = weekly();
+    late["range"]["startDate"] = json!("2031-03-11");
+    assert_eq!(
+        me.send("PATCH", &path, json!({"recurrence": late}))
+            .await
+            .is(400)
+            .code(),
+        "ErrorInvalidRecurrenceRange"
+    );
+    let mut zone = weekly();
+    zone["range"]["recurrenceTimeZone"] = json!("UTC");
+    assert_eq!(
+        me.send("PATCH", &path, json!({"recurrence": zone}))
+            .await
+            .is(400)
+            .code(),
+        "ErrorPropertyValidationFailure"
+    );
+}
+
+#[tokio::test]
+async fn mails_and_copies_of_a_series() {
+    let w = world().await;
+    let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+    let id = series(&ann, json!({"subject": "S", "attendees": guests(&[BEN])})).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let copy = w.find(BEN, "S").await.unwrap();
+    let his = instances(&ben, copy["id"].as_str().unwrap()).await;
+    assert_eq!(his.len(), 6);
+    let hers = instances(&ann, &id).await;
+    w.forget_mails().await;
+    ann.send(
+        "PATCH",
+        &format!("/me/events/{}", hers[1]["id"].as_str().unwrap()),
+        json!({"subject": "S2"}),
+    )
+    .await
+    .is(200);
+    assert_eq!(w.mails().await.len(), 1);
+    assert_eq!(
+        instances(&ben, copy["id"].as_str().unwrap()).await[1]["subject"],
+        "S2"
+    );
+    w.forget_mails().await;
+    ann.send(
+        "PATCH",
+        &format!("/me/events/{id}"),
+        json!({"importance": "high"}),
+    )
+    .await
+    .is(200);
+    assert_eq!(
+        w.mails().await.len(),
+        2,
+        "one for the master, one for its exception"
+    );
+    w.forget_mails().await;
+    ann.send(
+        "DELETE",
+        &format!("/me/events/{}", hers[3]["id"].as_str().unwrap()),
+        Value::Null,
+    )
+    .await
+    .is(204);
+    assert_eq!(w.mails().await.len(), 1);
+    assert_eq!(
+        instances(&ben, copy["id"].as_str().unwrap()).await[3]["isCancelled"],
+        true
+    );
+    let one = format!("/me/events/{}/decline", his[0]["id"].as_str().unwrap());
+    ben.send("POST", &one, json!({})).await.is(202);
+    assert_eq!(instances(&ben, copy["id"].as_str().unwrap()).await.len(), 5);
+    let seen = instances(&ann, &id).await;
+    assert_eq!(seen[0]["attendees"][0]["status"]["response"], "declined");
+}
