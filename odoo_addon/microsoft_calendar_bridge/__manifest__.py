@@ -1,0 +1,28 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+{
+    "name": "Outlook Calendar Bridge",
+    "summary": "Hands the Outlook calendar sync to the outlook-bridge service",
+    "version": "19.0.1.0.0",
+    "category": "Productivity",
+    "author": "Outlook bridge contributors",
+    "license": "LGPL-3",
+    "depends": ["microsoft_calendar"],
+    "data": [
+        "security/ir.model.access.csv",
+        "data/outlook_bridge_state.xml",
+        "data/ir_cron.xml",
+        "views/authentication_templates.xml",
+        "views/calendar_event_views.xml",
+        "views/res_config_settings_views.xml",
+        "views/res_users_views.xml",
+        "wizard/calendar_provider_config_views.xml",
+    ],
+    "assets": {
+        "web.assets_backend": [
+            "microsoft_calendar_bridge/static/src/**/*",
+        ],
+    },
+    "auto_install": True,
+    "uninstall_hook": "uninstall_hook",
+}

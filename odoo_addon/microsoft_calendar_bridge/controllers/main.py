@@ -1,0 +1,118 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import hashlib
+import hmac
+import json
+import logging
+import time
+
+from werkzeug.urls import url_encode
+
+from odoo import http
+from odoo.exceptions import AccessDenied, UserError
+from odoo.http import request
+
+from odoo.addons.microsoft_account.controllers.main import MicrosoftAuth
+from odoo.addons.microsoft_calendar.controllers.main import MicrosoftCalendarController
+
+from ..models.outlook_bridge_client import BridgeUnavailable
+
+_logger = logging.getLogger(__name__)
+
+POKE_AGE = 300
+POKE_SIZE = 64 * 1024
+
+
+def _is_paired():
+    return request.env["outlook.bridge.client"]._is_paired()
+
+
+class OutlookBridgeCalendarController(MicrosoftCalendarController):
+    @http.route()
+    def microsoft_calendar_sync_data(self, model, **kw):
+        if model != "calendar.event" or not _is_paired():
+            return super().microsoft_calendar_sync_data(model, **kw)
+        try:
+            return request.env.user._outlook_bridge_sync_data(kw.get("fromurl"))
+        except Exception:
+            # an exception would leave the page's Outlook button stuck
+            _logger.exception("Outlook sync of user %s", request.env.uid)
+            return {"status": "no_new_event_from_microsoft", "url": ""}
+
+
+class OutlookBridgeAuthController(MicrosoftAuth):
+    @http.route()
+    def oauth2callback(self, **kw):
+        if not _is_paired():
+            return super().oauth2callback(**kw)
+        try:
+            state = json.loads(kw.get("state") or "")
+        except ValueError:
+            state = None
+        if not isinstance(state, dict):
+            return self._outlook_bridge_page(
+                request.env._("This is not an answer to a sign-in that was begun here."),
+            )
+        if "b" not in state:
+            if state.get("s") != "calendar":
+                return super().oauth2callback(**kw)
+            # begun before the pairing, or forged: a token must not get into this database
+            return self._outlook_bridge_page(
+                request.env._("This sign-in was not begun here, or before the bridge was set up. Please begin anew."),
+            )
+        if request.env.user._is_public():
+            query = url_encode({name: value for name, value in kw.items() if isinstance(value, str)})
+            here = f"/microsoft_account/authentication?{query}"
+            return request.redirect(f"/web/login?{url_encode({'redirect': here})}")
+        values = {"state": kw["state"]}
+        for name in ("code", "error", "error_description"):
+            if kw.get(name):
+                values[name] = kw[name]
+        try:
+            return request.redirect(request.env.user._outlook_bridge_redeem(values))
+        except BridgeUnavailable as error:
+            return self._outlook_bridge_page(str(error.args[0]), 503)
+        except AccessDenied as error:
+            _logger.warning("Sign-in of user %s: %s", request.env.uid, error)
+            return self._outlook_bridge_page(str(error.args[0]), 403)
+        except UserError as error:
+            return self._outlook_bridge_page(str(error.args[0]))
+
+    def _outlook_bridge_page(self, message, status=400):
+        response = request.render("microsoft_calendar_bridge.authentication_error", {"message": message})
+        response.status_code = status
+        return response
+
+
+class OutlookBridgePokeController(http.Controller):
+    @http.route(
+        "/microsoft_calendar_bridge/poke",
+        type="http",
+        auth="public",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+    )
+    def poke(self, **_kw):
+        """The service has news. Says nothing about why a poke is no good."""
+        if (request.httprequest.content_length or 0) > POKE_SIZE:
+            return request.make_response("", status=400)
+        body = request.httprequest.get_data()
+        signature = request.httprequest.headers.get("X-Bridge-Signature", "")
+        key = request.env["outlook.bridge.state"]._get().poke_key
+        if not key or not _is_paired():
+            return request.make_response("", status=403)
+        expected = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
+            return request.make_response("", status=403)
+        try:
+            poke = json.loads(body)
+            fresh = abs(time.time() - float(poke["time"])) <= POKE_AGE
+            uuid = poke["uuid"]
+        except (KeyError, TypeError, ValueError):
+            return request.make_response("", status=400)
+        if not fresh or uuid != request.env["ir.config_parameter"].sudo().get_param("database.uuid"):
+            return request.make_response("", status=403)
+        request.env.ref("microsoft_calendar_bridge.ir_cron_apply").sudo()._trigger()
+        return request.make_json_response({"ok": True})

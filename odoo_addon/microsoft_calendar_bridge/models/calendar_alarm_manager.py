@@ -1,0 +1,29 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, models
+
+from .outlook_bridge_outbox import APPLYING
+
+ALARMS = "microsoft_calendar_bridge.alarms"
+
+
+class CalendarAlarmManager(models.AbstractModel):
+    _inherit = "calendar.alarm_manager"
+
+    @api.model
+    def _send_reminder(self):
+        # Outlook sends invitations, but nobody's reminders by mail
+        return super(CalendarAlarmManager, self.with_context(outlook_bridge_reminder=True))._send_reminder()
+
+    @api.model
+    def _notify_next_alarm(self, partner_ids):
+        if not self.env.context.get(APPLYING):
+            return super()._notify_next_alarm(partner_ids)
+        # a page of news tells each user once, at its end
+        data = self.env.cr.precommit.data
+        if ALARMS not in data:
+            data[ALARMS] = set()
+            notify = super()._notify_next_alarm
+            self.env.cr.precommit.add(lambda: notify(list(data.pop(ALARMS, ()))))
+        data[ALARMS].update(partner_ids)

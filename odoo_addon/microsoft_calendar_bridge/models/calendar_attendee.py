@@ -1,0 +1,43 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, models
+
+COUNTED = ("state", "partner_id", "email", "event_id")
+
+
+class CalendarAttendee(models.Model):
+    _inherit = "calendar.attendee"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        attendees = super().create(vals_list)
+        attendees._outlook_bridge_touch()
+        return attendees
+
+    def write(self, vals):
+        names = [name for name in COUNTED if name in vals]
+        if not names or not self.env["outlook.bridge.outbox"]._is_collecting():
+            return super().write(vals)
+        before = {attendee: [attendee[name] for name in names] for attendee in self.sudo()}
+        if "event_id" in names:
+            self._outlook_bridge_touch()
+        result = super().write(vals)
+        self.browse(
+            attendee.id for attendee, values in before.items() if [attendee[name] for name in names] != values
+        )._outlook_bridge_touch()
+        return result
+
+    def unlink(self):
+        self._outlook_bridge_touch()
+        return super().unlink()
+
+    def _outlook_bridge_touch(self):
+        outbox = self.env["outlook.bridge.outbox"]
+        if self and outbox._is_collecting():
+            outbox._touch(self.sudo().event_id.ids, ["attendees"])
+
+    def _microsoft_sync_event(self, answer):
+        # the answer is in the attendee's line, and goes out with it
+        if not self.env["outlook.bridge.client"]._is_paired():
+            return super()._microsoft_sync_event(answer)

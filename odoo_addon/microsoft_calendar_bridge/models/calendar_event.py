@@ -1,0 +1,180 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.tools import is_html_empty
+
+from .outlook_bridge_account import CONNECTED
+from .outlook_bridge_snapshot import CONTACT_CLASS, SNAPSHOT_FIELDS
+
+TIME_FIELDS = ("allday", "start", "stop", "start_date", "stop_date")
+# Which fields of the snapshot a written field can change. Attendees have hooks of their own.
+AFFECTS = {
+    **{name: (name,) for name in ("name", "description", "location", "privacy", "show_as", "active")},
+    **dict.fromkeys((*TIME_FIELDS, "duration"), TIME_FIELDS),
+    "videocall_location": ("videocall_location",),
+    "access_token": ("videocall_location",),
+    "alarm_ids": ("reminder_minutes",),
+    "user_id": ("organizer",),
+    "recurrency": ("recurrent",),
+    "recurrence_id": ("recurrent",),
+}
+
+
+class CalendarEvent(models.Model):
+    _inherit = "calendar.event"
+
+    outlook_bridge_link = fields.Char(copy=False, readonly=True)
+    outlook_bridge_organizer = fields.Char(
+        copy=False,
+        readonly=True,
+        help="The address of an organizer who is no user here, and therefore among the attendees.",
+    )
+    outlook_bridge_note = fields.Char(compute="_compute_outlook_bridge_note")
+    outlook_bridge_archivable = fields.Boolean(
+        compute="_compute_outlook_bridge_archivable",
+        help="Outlook has this meeting, or will: offer to archive it, as for any synchronised event.",
+    )
+
+    _outlook_bridge_link_unique = models.UniqueIndex("(outlook_bridge_link) WHERE outlook_bridge_link IS NOT NULL")
+
+    # ------------------------------------------------------------
+    # What people see
+    # ------------------------------------------------------------
+
+    @api.depends("recurrency", "user_id")
+    @api.depends_context("uid")
+    def _compute_outlook_bridge_note(self):
+        self.outlook_bridge_note = False
+        recurring = self.filtered("recurrency")
+        if not recurring or not self._is_bridged():
+            return
+        accounts = self.env["outlook.bridge.account"]._of(recurring.user_id | self.env.user)
+        for event in recurring:
+            if event.user_id.id in accounts or self.env.uid in accounts:
+                event.outlook_bridge_note = self._outlook_bridge_recurring_note()
+
+    @api.model
+    def _outlook_bridge_recurring_note(self):
+        return self.env._("Recurring events are not synchronised with Outlook yet: this one stays in Odoo as it is.")
+
+    @api.depends("recurrency", "user_id")
+    def _compute_outlook_bridge_archivable(self):
+        self.outlook_bridge_archivable = False
+        if not self._is_bridged():
+            return
+        accounts = self.env["outlook.bridge.account"]._of(self.user_id)
+        for event in self:
+            account = accounts.get(event.user_id.id)
+            event.outlook_bridge_archivable = bool(account and account.status in CONNECTED and not event.recurrency)
+
+    # ------------------------------------------------------------
+    # Collecting what changed
+    # ------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        events = super().create(vals_list)
+        outbox = self.env["outlook.bridge.outbox"]
+        if events and outbox._is_collecting():
+            outbox._touch(events.ids, SNAPSHOT_FIELDS, created=True)
+        return events
+
+    def write(self, vals):
+        names = {name for written in vals for name in AFFECTS.get(written, ())}
+        outbox = self.env["outlook.bridge.outbox"]
+        if not names or not self or not outbox._is_collecting():
+            return super().write(vals)
+        before = self._outlook_bridge_values(names)
+        result = super().write(vals)
+        after = self.exists()._outlook_bridge_values(names)
+        for event_id, values in after.items():
+            known = before.get(event_id, {})
+            outbox._touch([event_id], [name for name in names if values[name] != known.get(name)])
+        return result
+
+    def unlink(self):
+        outbox = self.env["outlook.bridge.outbox"]
+        if not self or not outbox._is_collecting():
+            return super().unlink()
+        links = {event.id: event.outlook_bridge_link for event in self.sudo()}
+        result = super().unlink()
+        outbox._touch_deleted(links)
+        return result
+
+    def _outlook_bridge_values(self, names):
+        """``{id: {snapshot field: something to compare}}``."""
+        snapshot = self.env["outlook.bridge.snapshot"]
+        special = {
+            "reminder_minutes": snapshot._reminders_of,
+            "organizer": lambda event: event.user_id.id,
+            "recurrent": lambda event: bool(event.recurrency or event.recurrence_id),
+        }
+        return {
+            event.id: {name: special[name](event) if name in special else event[name] for name in names}
+            for event in self.sudo().with_context(active_test=False)
+        }
+
+    # ------------------------------------------------------------
+    # Stock, disarmed
+    # ------------------------------------------------------------
+
+    def _check_microsoft_sync_status(self):
+        # stock asks before it forbids something
+        return False if self._is_bridged() else super()._check_microsoft_sync_status()
+
+    def _forbid_recurrence_creation(self):
+        if not self._is_bridged():
+            return super()._forbid_recurrence_creation()
+
+    def _forbid_recurrence_update(self):
+        if not self._is_bridged():
+            return super()._forbid_recurrence_update()
+
+    def _check_recurrence_overlapping(self, new_start):
+        if not self._is_bridged():
+            return super()._check_recurrence_overlapping(new_start)
+
+    def _check_organizer_validation(self, sender_user, partner_included):
+        if not self._is_bridged():
+            return super()._check_organizer_validation(sender_user, partner_included)
+
+    # ------------------------------------------------------------
+    # Mail
+    # ------------------------------------------------------------
+
+    def _skip_send_mail_status_update(self):
+        """Outlook mails for an organizer who is connected; Odoo for everyone else, for series, and reminders."""
+        if self._is_bridged() and not self.env.context.get("outlook_bridge_reminder"):
+            if self._outlook_bridge_is_mailed():
+                return True
+        return super()._skip_send_mail_status_update()
+
+    def _outlook_bridge_is_mailed(self):
+        """Whether Outlook tells the guests of this event."""
+        self.ensure_one()
+        return bool(
+            self.user_id
+            and not self.recurrency
+            and not self.env["outlook.bridge.state"]._get().paused
+            and self.env["outlook.bridge.account"]._is_connected(self.sudo().user_id)
+        )
+
+    def action_unlink_event(self, attendee_id=None, recurrence=False):
+        if self._is_bridged() and self[:1].recurrency:
+            # a series stays in Odoo: ask which of it to delete and whom to tell, as without any sync
+            self = self.with_context(outlook_bridge_not_synced=True)
+        return super().action_unlink_event(attendee_id, recurrence)
+
+    # ------------------------------------------------------------
+    # Description
+    # ------------------------------------------------------------
+
+    @api.model
+    def _get_contact_details_description(self, organizer, partners):
+        details = super()._get_contact_details_description(organizer, partners)
+        if is_html_empty(details) or self.env.context.get("outlook_bridge_plain_contact") or not self._is_bridged():
+            return details
+        return Markup('<div class="%s">%s</div>') % (CONTACT_CLASS, details)

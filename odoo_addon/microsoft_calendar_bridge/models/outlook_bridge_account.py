@@ -1,0 +1,82 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+
+CONNECTED = ("active", "attention")
+
+
+class OutlookBridgeAccount(models.Model):
+    """What the service last said about a user's account; written only from its answers."""
+
+    _name = "outlook.bridge.account"
+    _description = "Outlook Bridge Account"
+    _rec_name = "user_id"
+
+    user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="cascade")
+    status = fields.Selection(
+        [
+            ("none", "Never connected"),
+            ("active", "Active"),
+            ("attention", "Needs attention"),
+            ("stopped", "Stopped"),
+            ("need_auth", "Sign-in needed"),
+        ],
+        required=True,
+        readonly=True,
+        default="none",
+    )
+    reason = fields.Char(readonly=True)
+    login = fields.Char(readonly=True)
+    last_sync = fields.Datetime(readonly=True)
+    restarted_at = fields.Datetime(readonly=True, help="The user pressed the Outlook button and waits.")
+
+    _user_unique = models.UniqueIndex("(user_id)")
+
+    @api.model
+    def _of(self, users):
+        """{user id: account} of those that have one."""
+        accounts = self.sudo().search([("user_id", "in", users.ids)])
+        return {account.user_id.id: account for account in accounts}
+
+    @api.model
+    def _status_of(self, user):
+        return (user and self._of(user).get(user.id, self).status) or "none"
+
+    @api.model
+    def _is_connected(self, user):
+        return self._status_of(user) in CONNECTED
+
+    @api.model
+    def _mark_restarted(self, user, status=None):
+        account = self._of(user).get(user.id) or self.sudo().create({"user_id": user.id})
+        account.restarted_at = fields.Datetime.now()
+        if status:
+            account.status = status
+
+    @api.model
+    def _store(self, accounts):
+        """Make the table say what the service says; rows that say it already are not touched."""
+        known = {account.user_id.id: account for account in self.sudo().search([])}
+        users = self.env["res.users"].sudo().browse(account["user_id"] for account in accounts).exists()
+        statuses = dict(self._fields["status"].selection)
+        for values in accounts:
+            if values["user_id"] not in users._ids:
+                continue
+            values = {
+                "user_id": values["user_id"],
+                "status": values.get("status") if values.get("status") in statuses else "attention",
+                "reason": values.get("reason") or False,
+                "login": values.get("login") or False,
+                "last_sync": fields.Datetime.to_datetime(values.get("last_sync") or False),
+            }
+            account = known.pop(values["user_id"], None)
+            if account is None:
+                self.sudo().create(values)
+            elif changed := {
+                name: value for name, value in values.items() if name != "user_id" and account[name] != value
+            }:
+                account.write(changed)
+        for account in known.values():
+            if account.status != "none":
+                account.write({"status": "none", "reason": False, "login": False, "last_sync": False})

@@ -1,0 +1,356 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+import uuid
+
+from odoo import api, fields, models
+from odoo.exceptions import ConcurrencyError, UserError, ValidationError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.tools import email_normalize
+
+from .outlook_bridge_outbox import APPLYING
+
+_logger = logging.getLogger(__name__)
+
+CONCURRENCY = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
+
+CONTEXT = {
+    APPLYING: True,
+    "active_test": False,
+    # Outlook mails its guests itself
+    "no_mail_to_attendees": True,
+    "skip_attendee_notification": True,
+    "skip_contact_description": True,
+    "mail_create_nolog": True,
+}
+
+OPS = ("create", "write", "archive", "unlink")
+PLAIN = ("name", "description", "location", "videocall_location", "privacy", "show_as", "active")
+TIMES = ("allday", "start", "stop", "start_date", "stop_date")
+WHITELIST = frozenset((*PLAIN, *TIMES, "reminder_minutes", "organizer", "attendees"))
+STATES = ("needsAction", "accepted", "declined", "tentative")
+
+
+class OutlookBridgeApply(models.AbstractModel):
+    """Writes the service's changes, and only those it may write."""
+
+    _name = "outlook.bridge.apply"
+    _description = "Outlook Bridge Apply"
+
+    # ------------------------------------------------------------
+    # A page
+    # ------------------------------------------------------------
+
+    @api.model
+    def _apply_page(self, changes):
+        """Apply what has no result yet. Answers ``(acks, users to tell)``; the caller commits."""
+        known = self.env["outlook.bridge.result"]._waiting([change["id"] for change in changes])
+        todo = [change for change in changes if change["id"] not in known]
+        users = set()
+        acks = self._apply_batch(todo, users) if todo else []
+        self.env["outlook.bridge.result"]._record(acks)
+        return acks, self.env["res.users"].sudo().browse(users).exists()
+
+    def _apply_batch(self, changes, users):
+        """One savepoint for all; halved until whatever Odoo refuses stands alone."""
+        concerned = set()
+        try:
+            with self.env.cr.savepoint():
+                acks = self._apply_all(changes, concerned)
+        except CONCURRENCY:
+            raise
+        except Exception as error:
+            if len(changes) > 1:
+                middle = len(changes) // 2
+                return self._apply_batch(changes[:middle], users) + self._apply_batch(changes[middle:], users)
+            return [self._refusal(changes[0], error)]
+        users |= concerned
+        return acks
+
+    def _refusal(self, change, error):
+        if isinstance(error, UserError):
+            message = str(error.args[0]) if error.args else str(error)
+        else:
+            _logger.warning("Change %s of the Outlook bridge failed", change["id"], exc_info=error)
+            message = f"{type(error).__name__}: {error}"
+        ack = {"id": change["id"], "result": "refused", "message": message, "record": None}
+        if change.get("res_id"):
+            ack["record"] = self._snapshot(change["res_id"])
+        return ack
+
+    def _snapshot(self, event_id):
+        self.env.flush_all()
+        return self.env["outlook.bridge.snapshot"]._build([event_id]).get(event_id)
+
+    def _apply_all(self, changes, users):
+        """New events are created together, as Odoo takes long to create one; the snapshots are taken at the end."""
+        created = self._create_all([change for change in changes if change.get("op") == "create"])
+        events = {}
+        acks = []
+        for change in changes:
+            ack = {"id": change["id"], "result": "applied", "record": None}
+            owner = self._owner(change)
+            if change["id"] in created:
+                event = created[change["id"]]
+                users |= self._concerned(event) | {owner.id}
+            else:
+                event = self._model(owner).browse(change.get("res_id")).exists()
+                ack["result"] = self._apply_one(change, event, users) if event else "gone"
+                if ack["result"] == "gone":
+                    del ack["record"]
+            if event:
+                events[change["id"]] = event.id
+            acks.append(ack)
+        self.env.flush_all()
+        snapshots = self.env["outlook.bridge.snapshot"]._build(list(set(events.values())))
+        for ack in acks:
+            if ack["id"] in events:
+                ack["record"] = snapshots.get(events[ack["id"]])
+        return acks
+
+    # ------------------------------------------------------------
+    # One change
+    # ------------------------------------------------------------
+
+    def _owner(self, change):
+        """Whose mailbox the news came from; also the place that looks whether the change may be applied at all."""
+        op = change.get("op")
+        if op not in OPS:
+            raise UserError(self.env._("Unknown operation “%(op)s”.", op=op))
+        if unknown := set(change.get("values") or {}) - WHITELIST:
+            raise UserError(self.env._("Fields that may not be written: %(names)s", names=", ".join(sorted(unknown))))
+        owner = self.env["res.users"].sudo().browse(change.get("user_id")).exists()
+        if not owner:
+            raise UserError(self.env._("There is no user %(user_id)s.", user_id=change.get("user_id")))
+        return owner
+
+    def _model(self, owner):
+        return self.env["calendar.event"].with_user(owner).sudo().with_context(**CONTEXT, lang=owner.lang)
+
+    def _apply_one(self, change, event, users):
+        present = self._snapshot(event.id)
+        if present["version"] != change.get("version"):
+            return "stale"
+        if present["recurrent"]:
+            raise UserError(self.env._("Recurring events are not written yet."))
+        users |= self._concerned(event) | {event.env.uid}
+        if change["op"] == "write":
+            self._write(event, change.get("values") or {})
+            users |= self._concerned(event)
+        elif change["op"] == "archive":
+            event.write({"active": False})
+        else:
+            event.unlink()
+        return "applied"
+
+    def _concerned(self, event):
+        return set(event.partner_ids.user_ids.ids + event.user_id.ids)
+
+    def _create_all(self, changes):
+        """``{change id: event}``, made or found, as a link makes one event however often it comes."""
+        links = {change["id"]: self._link(change) for change in changes}
+        known = (
+            self.env["calendar.event"]
+            .sudo()
+            .with_context(active_test=False)
+            .search([("outlook_bridge_link", "in", list(set(links.values())))])
+        )
+        events = {event.outlook_bridge_link: event for event in known}
+        todo = {}
+        for change in changes:
+            owner = self._owner(change)
+            if links[change["id"]] not in events:
+                vals = self._create_values(self._model(owner), change.get("values") or {}, owner)
+                todo.setdefault(owner, {}).setdefault(
+                    links[change["id"]], {**vals, "outlook_bridge_link": links[change["id"]]}
+                )
+        for owner, by_link in todo.items():
+            events.update(zip(by_link, self._model(owner).create(list(by_link.values())), strict=True))
+        return {change_id: events[link] for change_id, link in links.items()}
+
+    def _link(self, change):
+        try:
+            return str(uuid.UUID(change.get("link")))
+        except (AttributeError, TypeError, ValueError):
+            raise UserError(self.env._("A new event needs a link.")) from None
+
+    def _create_values(self, model, values, owner):
+        vals = {
+            **self._plain(values),
+            **self._times(values),
+            **self._organizer(values.get("organizer")),
+        }
+        if not vals.get("name"):
+            vals["name"] = model.env._("(No title)")
+        if "reminder_minutes" in values:
+            vals["alarm_ids"] = self._alarm_commands(model.browse(), values["reminder_minutes"])
+        organizer = model.env["res.users"].browse(vals.get("user_id") or [])
+        lines = {organizer.partner_id: "accepted"} if organizer else {}
+        if external := vals.get("outlook_bridge_organizer"):
+            partner = self._partner(model, external, (values.get("organizer") or {}).get("name"))
+            lines[partner] = "accepted"
+        for wanted in values.get("attendees") or []:
+            partner = self._partner_of(model, wanted)
+            if partner and partner not in lines:
+                lines[partner] = self._state(wanted)
+        # Odoo's calendar shows a user the events they attend
+        lines.setdefault(owner.partner_id, "needsAction")
+        vals["partner_ids"] = [fields.Command.set([partner.id for partner in lines])]
+        vals["attendee_ids"] = [
+            fields.Command.create({"partner_id": partner.id, "state": state}) for partner, state in lines.items()
+        ]
+        return vals
+
+    def _write(self, event, values):
+        vals = {**self._plain(values), **self._times(values, event)}
+        if "organizer" in values:
+            vals.update(self._organizer(values["organizer"]))
+        if "reminder_minutes" in values:
+            vals["alarm_ids"] = self._alarm_commands(event, values["reminder_minutes"])
+        if vals:
+            # Odoo resets the organizer's answer when somebody else moves the event
+            answers = {line: line.state for line in event.attendee_ids}
+            event.write(vals)
+            for line, state in answers.items():
+                if line.state != state:
+                    line.state = state
+        external = vals.get("outlook_bridge_organizer")
+        if external and external not in (email_normalize(line.email or "") for line in event.attendee_ids):
+            partner = self._partner(event, external, values["organizer"].get("name"))
+            event.write({"partner_ids": [fields.Command.link(partner.id)]})
+        if "attendees" in values:
+            self._write_attendees(event, values["attendees"] or [])
+
+    # ------------------------------------------------------------
+    # Values
+    # ------------------------------------------------------------
+
+    def _plain(self, values):
+        return {name: values[name] if values[name] is not None else False for name in PLAIN if name in values}
+
+    def _times(self, values, event=None):
+        """All of when and how long, as Odoo moves the end along when it is told the start alone."""
+        if not any(name in values for name in TIMES):
+            return {}
+        present = self.env["outlook.bridge.snapshot"]._of(event) if event else {}
+        times = {name: values.get(name, present.get(name)) for name in TIMES}
+        if not times["allday"]:
+            if not (times["start"] and times["stop"]):
+                raise ValidationError(self.env._("An event needs a start and an end."))
+            return {"allday": False, "start": times["start"], "stop": times["stop"]}
+        start = times["start_date"] or (times["start"] or "")[:10]
+        stop = times["stop_date"] or (times["stop"] or "")[:10] or start
+        if not start:
+            raise ValidationError(self.env._("An event needs a start and an end."))
+        return {
+            "allday": True,
+            "start": f"{start} 08:00:00",
+            "stop": f"{stop} 18:00:00",
+            "start_date": start,
+            "stop_date": stop,
+        }
+
+    def _organizer(self, organizer):
+        """The organizer as Odoo can say it: an internal user, or nobody and an address to keep among the guests."""
+        if not organizer:
+            return {"user_id": False, "outlook_bridge_organizer": False}
+        users = self.env["res.users"].sudo().with_context(active_test=True)
+        user = users.browse(organizer.get("user_id") or []).exists()
+        address = email_normalize(organizer.get("email") or "")
+        if not user and address:
+            user = users.search([("email_normalized", "=", address), ("share", "=", False)], limit=1, order="id")
+        if user:
+            return {"user_id": user.id, "outlook_bridge_organizer": False}
+        return {"user_id": False, "outlook_bridge_organizer": address or False}
+
+    def _alarm_commands(self, event, minutes):
+        minutes = {int(minute) for minute in minutes or []}
+        present = event.alarm_ids.filtered(lambda alarm: alarm.alarm_type == "notification")
+        commands = [fields.Command.unlink(alarm.id) for alarm in present if alarm.duration_minutes not in minutes]
+        for minute in sorted(minutes - set(present.mapped("duration_minutes"))):
+            commands.append(fields.Command.link(self._alarm(event, minute).id))
+        return commands
+
+    def _alarm(self, event, minutes):
+        alarms = event.env["calendar.alarm"]
+        alarm = alarms.search(
+            [("alarm_type", "=", "notification"), ("duration_minutes", "=", minutes)], limit=1, order="id"
+        )
+        if alarm:
+            return alarm
+        interval, size = next(
+            (name, size) for name, size in (("days", 1440), ("hours", 60), ("minutes", 1)) if minutes % size == 0
+        )
+        if not minutes:
+            interval, size = "minutes", 1
+        alarm = alarms.new({"alarm_type": "notification", "interval": interval, "duration": minutes // size})
+        alarm._onchange_duration_interval()
+        return alarms.create(
+            {"name": alarm.name, "alarm_type": "notification", "interval": interval, "duration": minutes // size}
+        )
+
+    # ------------------------------------------------------------
+    # People
+    # ------------------------------------------------------------
+
+    def _state(self, wanted):
+        return wanted.get("state") if wanted.get("state") in STATES else "needsAction"
+
+    def _partner_of(self, event, wanted):
+        if wanted.get("user_id"):
+            user = event.env["res.users"].browse(wanted["user_id"]).exists()
+            if user:
+                return user.partner_id
+        return self._partner(event, wanted.get("email"), wanted.get("name"))
+
+    def _partner(self, event, email, name=None):
+        """The partner with that address, found or made, never renamed; none for an address nobody can use."""
+        partners = event.env["res.partner"]
+        address = email_normalize(email or "")
+        if not address:
+            return partners
+        found = partners.with_context(active_test=True).search([("email_normalized", "=", address)], order="id")
+        return (
+            found.filtered(lambda partner: any(not user.share for user in partner.user_ids))[:1]
+            or found[:1]
+            or partners.create({"name": name or address, "email": address})
+        )
+
+    def _write_attendees(self, event, wanted_attendees):
+        """Make the guests with an address those of the list; touch only the lines that differ."""
+        lines, by_address = {}, {}
+        for line in event.attendee_ids.sorted("id"):
+            lines.setdefault(line.partner_id, email_normalize(line.email or ""))
+        for partner, address in lines.items():
+            if address:
+                by_address.setdefault(address, partner)
+        states, addresses = {}, {event.outlook_bridge_organizer}
+        for wanted in wanted_attendees:
+            partner = event.env["res.partner"]
+            address = email_normalize(wanted.get("email") or "")
+            if wanted.get("user_id"):
+                partner = event.env["res.users"].browse(wanted["user_id"]).exists().partner_id
+            if partner not in lines:
+                # a guest known here under that address stays the guest they are
+                partner = by_address.get(address) or partner or self._partner_of(event, wanted)
+            if partner and partner != event.user_id.partner_id:
+                states.setdefault(partner, self._state(wanted))
+                addresses.add(address)
+        removed = [
+            partner
+            for partner, address in lines.items()
+            if address and address not in addresses and partner not in states and partner != event.user_id.partner_id
+        ]
+        added = [partner for partner in states if partner not in lines]
+        if added or removed:
+            event.write(
+                {
+                    "partner_ids": [fields.Command.unlink(partner.id) for partner in removed]
+                    + [fields.Command.link(partner.id) for partner in added]
+                }
+            )
+        for line in event.attendee_ids:
+            state = states.get(line.partner_id)
+            if state and line.state != state:
+                line.state = state

@@ -1,0 +1,129 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+import time
+from urllib.parse import urlsplit
+
+import requests
+
+from odoo import SUPERUSER_ID, api, models
+from odoo.exceptions import AccessDenied, MissingError, UserError
+
+_logger = logging.getLogger(__name__)
+
+PARAM_URL = "microsoft_calendar_bridge.url"
+PARAM_KEY = "microsoft_calendar_bridge.key"
+
+# (connect, read) in seconds
+TIMEOUT = (1, 10)
+QUICK = (0.5, 2)
+
+# How long a page that nobody waits for leaves an unreachable service alone.
+BREAK_SECONDS = 15
+_unreachable = {}
+
+
+class BridgeUnavailable(UserError):
+    """The service did not answer, or not in its dialect: nothing was decided."""
+
+
+class OutlookBridgeClient(models.AbstractModel):
+    _name = "outlook.bridge.client"
+    _description = "Outlook Bridge Client"
+
+    @api.model
+    def _get_url(self):
+        return self.env["ir.config_parameter"].sudo().get_param(PARAM_URL) or ""
+
+    @api.model
+    def _get_key(self):
+        return self.env["ir.config_parameter"].sudo().get_param(PARAM_KEY) or ""
+
+    @api.model
+    def _is_paired(self):
+        return bool(self._get_url() and self._get_key())
+
+    @api.model
+    def _recently_down(self):
+        return time.monotonic() - _unreachable.get(self._get_url(), -1e9) < BREAK_SECONDS
+
+    @api.model
+    def _clean_url(self, url):
+        """The service's address as we keep it, or UserError."""
+        url = (url or "").strip().rstrip("/")
+        try:
+            parsed = urlsplit(url)
+            usable = (
+                parsed.scheme in ("http", "https")
+                and parsed.hostname
+                and parsed.port != 0  # raises on nonsense
+                and not (parsed.username or parsed.password or parsed.query or parsed.fragment)
+            )
+        except ValueError:
+            usable = False
+        if not usable:
+            raise UserError(
+                self.env._(
+                    "“%(url)s” is not an address of the Outlook bridge. It looks like http://127.0.0.1:8470",
+                    url=url,
+                )
+            )
+        return url
+
+    @api.model
+    def _post(self, url, payload, timeout):
+        """The only place that touches the network."""
+        return requests.post(url, json=payload, timeout=timeout, allow_redirects=False)
+
+    @api.model
+    def _call(self, model, method, *, uid=None, timeout=TIMEOUT, url=None, key=None, **kwargs):
+        """Call the service. Neither the key nor what is sent is ever logged."""
+        url = url or self._get_url()
+        args = [
+            self.env["ir.config_parameter"].sudo().get_param("database.uuid"),
+            uid or self.env.uid or SUPERUSER_ID,
+            key or self._get_key(),
+            model,
+            method,
+            [],
+            kwargs,
+        ]
+        payload = {
+            "jsonrpc": "2.0",
+            "method": "call",
+            "id": 1,
+            "params": {"service": "object", "method": "execute_kw", "args": args},
+        }
+        try:
+            response = self._post(f"{url}/jsonrpc", payload, timeout)
+            body = response.json()
+            if not isinstance(body, dict) or not ("result" in body or "error" in body):
+                raise ValueError(response.status_code)
+        except (requests.RequestException, ValueError) as error:
+            _unreachable[url] = time.monotonic()
+            _logger.debug("%s.%s: %s", model, method, type(error).__name__)
+            raise BridgeUnavailable(
+                self.env._(
+                    "The Outlook bridge does not answer at %(url)s. What you save in Odoo is kept and follows as "
+                    "soon as it is back. Check that the service outlook-bridge runs and can be reached from the "
+                    "Odoo server, and its address in Settings > Calendar > Outlook Calendar.",
+                    url=url,
+                )
+            ) from None
+        _unreachable.pop(url, None)
+        if body.get("error"):
+            self._raise(body["error"])
+        return body["result"]
+
+    @api.model
+    def _raise(self, error):
+        data = error.get("data") or {}
+        name, message = data.get("name"), data.get("message") or error.get("message") or ""
+        if name == "odoo.exceptions.AccessDenied":
+            raise AccessDenied(message or self.env._("The Outlook bridge refused the call."))
+        if name == "odoo.exceptions.MissingError":
+            raise MissingError(message)
+        if name == "odoo.exceptions.UserError":
+            raise UserError(message)
+        raise UserError(self.env._("The Outlook bridge could not do this: %(message)s", message=message))

@@ -1,0 +1,246 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+import random
+import time
+from contextlib import contextmanager
+
+from odoo import SUPERUSER_ID, api, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from .outlook_bridge_apply import CONCURRENCY
+from .outlook_bridge_client import TIMEOUT, BridgeUnavailable
+
+_logger = logging.getLogger(__name__)
+
+# One exchange at a time per database (advisory locks are per database already).
+LOCK = 0x6F75746C6F6F6B
+MAX_TRIES = 5
+PAGE = 200
+CRON_SECONDS = 60
+CRON_WAITS_FOR_LOCK = 20
+
+
+class OutlookBridgeExchange(models.AbstractModel):
+    """Hands over what was saved, takes what changed in Outlook, and says what became of it."""
+
+    _name = "outlook.bridge.exchange"
+    _description = "Outlook Bridge Exchange"
+
+    # ------------------------------------------------------------
+    # Doors
+    # ------------------------------------------------------------
+
+    @api.model
+    def _cron_push(self):
+        if not self.env["outlook.bridge.client"]._is_paired():
+            return
+        report = self._run(limit=0, only_pending=True, seconds=CRON_SECONDS, wait=CRON_WAITS_FOR_LOCK)
+        if report["outcome"] == "busy" or report["left"]:
+            self.env.ref("microsoft_calendar_bridge.ir_cron_push")._trigger()
+        if report["more"]:
+            self.env.ref("microsoft_calendar_bridge.ir_cron_apply")._trigger()
+
+    @api.model
+    def _cron_apply(self):
+        if not self.env["outlook.bridge.client"]._is_paired():
+            return
+        report = self._run(seconds=CRON_SECONDS, wait=CRON_WAITS_FOR_LOCK)
+        if report["more"] or report["left"]:
+            self.env.ref("microsoft_calendar_bridge.ir_cron_apply")._trigger()
+        if report["outcome"] == "done":
+            self._tell_base_url()
+
+    @api.model
+    def _run(
+        self,
+        *,
+        user_id=None,
+        limit=PAGE,
+        wait_ms=0,
+        timeout=TIMEOUT,
+        seconds=0,
+        wait=0,
+        only_pending=False,
+    ):
+        """Exchange until nothing is left or ``seconds`` are over, at least once; in transactions of its own.
+
+        Answers ``{outcome: done|busy|down|refused|quarantined|idle, applied, more, left, state}``, where
+        ``more`` is news of the service and ``left`` something of ours; never raises because of the service.
+        """
+        report = {"outcome": "idle", "applied": 0, "more": False, "left": False, "state": None}
+        deadline = time.monotonic() + seconds
+        with self._own_cursor() as cr:
+            exchange = api.Environment(cr, SUPERUSER_ID, {})[self._name]
+            with exchange._lock(wait) as locked:
+                if not locked:
+                    report["outcome"] = "busy"
+                    return report
+                while True:
+                    again = exchange._round(report, user_id, limit, wait_ms, timeout, only_pending)
+                    wait_ms = 0
+                    if not again:
+                        break
+                    late = time.monotonic() - deadline
+                    if late >= TIMEOUT[1] or (late >= 0 and not exchange._has_results()):
+                        report["left"] = True
+                        break
+                    if late >= 0:
+                        # only say what became of the last page
+                        limit = 0
+        return report
+
+    def _own_cursor(self):
+        return self.env.registry.cursor()
+
+    @contextmanager
+    def _lock(self, wait=0):
+        deadline = time.monotonic() + wait
+        while True:
+            [(locked,)] = self.env.execute_query(SQL("SELECT pg_try_advisory_lock(%s)", LOCK))
+            self.env.cr.commit()  # pylint: disable=invalid-commit
+            if locked or time.monotonic() >= deadline:
+                break
+            time.sleep(0.2)
+        try:
+            yield locked
+        finally:
+            if locked:
+                self.env.cr.rollback()
+                self.env.cr.execute(SQL("SELECT pg_advisory_unlock(%s)", LOCK))
+                self.env.cr.commit()  # pylint: disable=invalid-commit
+
+    def _committing(self, func, *args):
+        """Run and commit, again if another transaction came in between, as Odoo does for its requests."""
+        for attempt in range(1, MAX_TRIES + 1):
+            try:
+                result = func(*args)
+                self.env.cr.commit()  # pylint: disable=invalid-commit
+                return result
+            except CONCURRENCY:
+                self.env.cr.rollback()
+                self.env.transaction.reset()
+                if attempt == MAX_TRIES:
+                    raise
+                time.sleep(random.uniform(0, 0.1 * 2**attempt))
+            except Exception:
+                self.env.cr.rollback()
+                self.env.transaction.reset()
+                raise
+
+    # ------------------------------------------------------------
+    # One call
+    # ------------------------------------------------------------
+
+    def _round(self, report, user_id, limit, wait_ms, timeout, only_pending):
+        """One call and what follows from it. Answers whether there is reason for another."""
+        if only_pending and not self._has_results() and self.env["outlook.bridge.outbox"]._is_empty():
+            return False
+        nonce, next_nonce = self._committing(self._prepare)
+        changes = self.env["outlook.bridge.outbox"]._read_batch(PAGE)
+        results = self.env["outlook.bridge.result"].search([], limit=2 * PAGE)
+        sent = results.ids
+        request = {
+            "nonce": nonce,
+            "next_nonce": next_nonce,
+            "changes": changes,
+            "acks": results.mapped("payload"),
+            "user_id": user_id,
+            "limit": limit,
+            "wait_ms": wait_ms,
+        }
+        # nothing is held in the database while the service thinks
+        self.env.cr.commit()  # pylint: disable=invalid-commit
+        try:
+            answer = self.env["outlook.bridge.client"]._call(
+                "calendar.event",
+                "sync",
+                uid=user_id or SUPERUSER_ID,
+                timeout=(timeout[0], timeout[1] + wait_ms / 1000),
+                **request,
+            )
+        except UserError as error:
+            report["outcome"] = "down" if isinstance(error, BridgeUnavailable) else "refused"
+            self._committing(self._note_error, str(error))
+            return False
+        existing = self._committing(self._take_answer, answer, changes, sent)
+        report["state"] = answer.get("state") or {}
+        if report["state"].get("quarantined"):
+            report["outcome"] = "quarantined"
+            return False
+        report["outcome"] = "done"
+        page = answer.get("changes") or []
+        if page:
+            report["applied"] += self._committing(self._apply, page)
+        report["more"] = bool(answer.get("more"))
+        progress = bool(answer.get("acked") or answer.get("rejected"))
+        return bool(
+            page
+            or existing
+            or (answer.get("more") and limit)
+            or (progress and not self.env["outlook.bridge.outbox"]._is_empty())
+        )
+
+    def _prepare(self):
+        return self.env["outlook.bridge.state"]._get()._prepare_nonce()
+
+    def _has_results(self):
+        return bool(self.env["outlook.bridge.result"].search_count([], limit=1))
+
+    def _note_error(self, message):
+        state = self.env["outlook.bridge.state"]._get()
+        log = _logger.debug if state.last_error == message else _logger.warning
+        log("Exchange with the Outlook bridge: %s", message)
+        state._set(last_error=message)
+
+    def _take_answer(self, answer, changes, sent):
+        """Everything the answer settles, at once. Answers how many existing events were queued."""
+        state = self.env["outlook.bridge.state"]._get()
+        if not state.last_contact or state.last_error:
+            _logger.info("The Outlook bridge answers")
+        told = answer.get("state") or {}
+        state._store(told)
+        rows = {change["id"]: change.get("ids", [change["id"]]) for change in changes}
+        rejected = [
+            {"id": row, "message": entry.get("message")}
+            for entry in answer.get("rejected") or []
+            for row in rows.get(entry["id"], [])
+        ]
+        sendable = {row for ids in rows.values() for row in ids}
+        self.env["outlook.bridge.outbox"]._acknowledge(
+            [row for row in answer.get("acked") or [] if row in sendable], rejected
+        )
+        self.env["outlook.bridge.account"].search([("restarted_at", "!=", False)]).restarted_at = False
+        if told.get("quarantined"):
+            # it heard nothing, so nothing is over
+            return 0
+        state._rotate_nonce()
+        self.env["outlook.bridge.result"].browse(sent).unlink()
+        wanted = answer.get("want_existing") or []
+        return self.env["outlook.bridge.outbox"]._enqueue_existing(wanted) if wanted else 0
+
+    def _apply(self, page):
+        acks, users = self.env["outlook.bridge.apply"]._apply_page(page)
+        applied = sum(ack["result"] == "applied" for ack in acks)
+        if applied:
+            users._bus_send("microsoft_calendar_bridge/refresh", {})
+        for ack in acks:
+            if ack["result"] == "refused":
+                _logger.warning("Odoo refused change %s of the Outlook bridge: %s", ack["id"], ack["message"])
+        return applied
+
+    @api.model
+    def _tell_base_url(self):
+        """Tell a new address of Odoo, but only after the nonces have shown that this is no copy."""
+        state = self.env["outlook.bridge.state"]._get()
+        base_url = self.env["ir.config_parameter"].sudo().get_param("web.base.url")
+        if state.base_url == base_url:
+            return
+        try:
+            self.env["outlook.bridge.pairing"]._forward({"base_url": base_url})
+        except UserError as error:
+            _logger.warning("The Outlook bridge was not told the address of this Odoo: %s", error)
+        else:
+            state.base_url = base_url

@@ -1,0 +1,241 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import hashlib
+import time
+
+from odoo import api, fields, models, release
+from odoo.exceptions import AccessDenied, UserError
+from odoo.tools import SQL, str2bool
+
+from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
+
+PARAM_CLIENT_ID = "microsoft_calendar_client_id"
+PARAM_CLIENT_SECRET = "microsoft_calendar_client_secret"
+PARAM_PAUSED = "microsoft_calendar_sync_paused"
+
+# A code serves once, but Odoo repeats transactions: what a code gave is kept in memory for a while.
+_redeemed = {}
+REDEEMED_SECONDS = 600
+
+
+class OutlookBridgePairing(models.AbstractModel):
+    """Pairing, unpairing, and the settings that the service holds."""
+
+    _name = "outlook.bridge.pairing"
+    _description = "Outlook Bridge Pairing"
+
+    # ------------------------------------------------------------
+    # Settings
+    # ------------------------------------------------------------
+
+    @api.model
+    def _save(self, *, url=None, code=None, client_id=None, client_secret=None, paused=None):
+        """What an admin typed, in whichever form; ``None`` is what that form did not say.
+
+        Pairs when there is a code, then forwards what differs. Must run before the form's row is written.
+        """
+        params = self.env["ir.config_parameter"].sudo()
+        client = self.env["outlook.bridge.client"]
+        changes = {}
+        code = (code or "").strip()
+        if code:
+            if not (url or client._get_url()):
+                raise UserError(self.env._("Enter the address of the Outlook bridge beside the pairing code."))
+            self._pair(url or client._get_url(), code)
+            changes.update(
+                base_url=params.get_param("web.base.url"),
+                client_id=params.get_param(PARAM_CLIENT_ID) or None,
+                client_secret=params.get_param(PARAM_CLIENT_SECRET) or None,
+                paused=str2bool(params.get_param(PARAM_PAUSED) or "", default=False),
+            )
+        elif url is not None:
+            self._move(url)
+        if not client._is_paired():
+            return
+        if client_id is not None and (client_id or "").strip() != (params.get_param(PARAM_CLIENT_ID) or ""):
+            changes["client_id"] = (client_id or "").strip()
+        if (client_secret or "").strip():
+            changes["client_secret"] = client_secret.strip()
+        if paused is not None and bool(paused) != self.env["outlook.bridge.state"]._get().paused:
+            changes["paused"] = bool(paused)
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if changes:
+            self._forward(changes)
+        if "client_id" in changes:
+            params.set_param(PARAM_CLIENT_ID, changes["client_id"] or False)
+        if "paused" in changes:
+            params.set_param(PARAM_PAUSED, changes["paused"])
+        # handed over, or left behind by something that did not know better
+        if params.get_param(PARAM_CLIENT_SECRET):
+            params.set_param(PARAM_CLIENT_SECRET, False)
+
+    @api.model
+    def _forward(self, changes):
+        answer = self.env["outlook.bridge.client"]._call("res.config.settings", "set_values", **changes)
+        state = self.env["outlook.bridge.state"]._get()
+        state._store(answer)
+        if "base_url" in changes:
+            state._set(base_url=changes["base_url"])
+
+    @api.model
+    def _move(self, url):
+        """Another address without a code: the same service has moved, or an address to pair with later."""
+        client = self.env["outlook.bridge.client"]
+        if (url or "").strip().rstrip("/") == client._get_url():
+            return
+        if client._is_paired():
+            if not (url or "").strip():
+                raise UserError(
+                    self.env._("To part from the Outlook bridge, press Unpair instead of emptying its address.")
+                )
+            url = client._clean_url(url)
+            self.env["outlook.bridge.state"]._get()._store(client._call("outlook.bridge", "status", url=url))
+        else:
+            url = client._clean_url(url) if (url or "").strip() else False
+        self.env["ir.config_parameter"].sudo().set_param(PARAM_URL, url)
+
+    # ------------------------------------------------------------
+    # Pairing
+    # ------------------------------------------------------------
+
+    @api.model
+    def _pair(self, url, code):
+        client = self.env["outlook.bridge.client"]
+        params = self.env["ir.config_parameter"].sudo()
+        url = client._clean_url(url)
+        answer = self._redeem(url, code)
+        params.set_param(PARAM_URL, url)
+        params.set_param(PARAM_KEY, answer["api_key"])
+        state = self.env["outlook.bridge.state"]._get()
+        state.write(
+            {
+                "nonce": answer["nonce"],
+                "next_nonce": False,
+                "poke_key": answer["poke_key"],
+                "quarantined": False,
+                "last_error": False,
+                "last_contact": fields.Datetime.now(),
+            }
+        )
+        # answers to another pairing's changes mean nothing to this one
+        self._empty("outlook.bridge.result")
+        self._shadow()
+        state._store(client._call("outlook.bridge", "status"))
+
+    @api.model
+    def _redeem(self, url, code):
+        now = time.monotonic()
+        for known in [known for known, (_answer, until) in _redeemed.items() if until < now]:
+            del _redeemed[known]
+        params = self.env["ir.config_parameter"].sudo()
+        redeemed = hashlib.sha256(repr((self.env.cr.dbname, url, code)).encode()).digest()
+        if redeemed not in _redeemed:
+            try:
+                answer = self.env["outlook.bridge.client"]._call(
+                    "outlook.bridge",
+                    "pair",
+                    url=url,
+                    key=code,
+                    name=self.env.cr.dbname,
+                    base_url=params.get_param("web.base.url"),
+                    series=release.series,
+                )
+            except AccessDenied as error:
+                raise UserError(str(error.args[0])) from None
+            _redeemed[redeemed] = (answer, now + REDEEMED_SECONDS)
+        # once it is kept, the same code would bring back a nonce long gone
+        self.env.cr.postcommit.add(lambda: _redeemed.pop(redeemed, None))
+        return _redeemed[redeemed][0]
+
+    @api.model
+    def _unpair(self):
+        """Part, whether or not the service is there to hear of it. Answers whether it was."""
+        heard = True
+        if self.env["outlook.bridge.client"]._is_paired():
+            try:
+                self.env["outlook.bridge.client"]._call("outlook.bridge", "unpair", timeout=QUICK)
+            except UserError as error:
+                heard = not isinstance(error, BridgeUnavailable)
+        self._forget()
+        return heard
+
+    @api.model
+    def _forget(self):
+        self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, False)
+        self.env["outlook.bridge.state"]._get().write(
+            {
+                "nonce": False,
+                "next_nonce": False,
+                "poke_key": False,
+                "base_url": False,
+                "configured": False,
+                "paused": False,
+                "quarantined": False,
+                "redirect_uri": False,
+                "last_error": False,
+            }
+        )
+        self._empty("outlook.bridge.account", "outlook.bridge.result", "outlook.bridge.outbox")
+        self._unshadow()
+        _redeemed.clear()
+
+    @api.model
+    def _empty(self, *models):
+        self.env.flush_all()
+        for model in models:
+            self.env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(self.env[model]._table)))
+            self.env[model].invalidate_model(flush=False)
+
+    # ------------------------------------------------------------
+    # The stock engine's links
+    # ------------------------------------------------------------
+
+    @api.model
+    def _shadow(self):
+        """Put stock's ids aside, as a filled one arms code that no hook disarms, and its tokens away."""
+        self.env.flush_all()
+        for table in (SQL.identifier("calendar_event"), SQL.identifier("calendar_recurrence")):
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE %s
+                       SET outlook_bridge_stock_microsoft_id =
+                               COALESCE(microsoft_id, outlook_bridge_stock_microsoft_id),
+                           outlook_bridge_stock_uid = COALESCE(ms_universal_event_id, outlook_bridge_stock_uid),
+                           microsoft_id = NULL, ms_universal_event_id = NULL, need_sync_m = false
+                     WHERE microsoft_id IS NOT NULL OR ms_universal_event_id IS NOT NULL OR need_sync_m
+                    """,
+                    table,
+                )
+            )
+        # tokens stay in nobody's database; whoever unpairs signs in anew
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE res_users
+                   SET microsoft_calendar_token = NULL, microsoft_calendar_rtoken = NULL,
+                       microsoft_calendar_token_validity = NULL
+                 WHERE microsoft_calendar_token IS NOT NULL OR microsoft_calendar_rtoken IS NOT NULL
+                """
+            )
+        )
+        self.env.invalidate_all(flush=False)
+
+    @api.model
+    def _unshadow(self):
+        self.env.flush_all()
+        for table in (SQL.identifier("calendar_event"), SQL.identifier("calendar_recurrence")):
+            self.env.cr.execute(
+                SQL(
+                    """
+                    UPDATE %s
+                       SET microsoft_id = COALESCE(microsoft_id, outlook_bridge_stock_microsoft_id),
+                           ms_universal_event_id = COALESCE(ms_universal_event_id, outlook_bridge_stock_uid),
+                           outlook_bridge_stock_microsoft_id = NULL, outlook_bridge_stock_uid = NULL
+                     WHERE outlook_bridge_stock_microsoft_id IS NOT NULL OR outlook_bridge_stock_uid IS NOT NULL
+                    """,
+                    table,
+                )
+            )
+        self.env.invalidate_all(flush=False)

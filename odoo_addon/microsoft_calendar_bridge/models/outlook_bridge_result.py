@@ -1,0 +1,29 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+
+
+class OutlookBridgeResult(models.Model):
+    """What became of the service's changes, written with them and kept until the service has heard of it."""
+
+    _name = "outlook.bridge.result"
+    _description = "Outlook Bridge Result"
+    _order = "id"
+    _rec_name = "change_id"
+
+    # the service's own number, which may outgrow an integer column
+    change_id = fields.Char(required=True, readonly=True)
+    payload = fields.Json(required=True, readonly=True)
+
+    _change_unique = models.UniqueIndex("(change_id)")
+
+    @api.model
+    def _waiting(self, change_ids):
+        """The ids among these that are answered already."""
+        results = self.sudo().search([("change_id", "in", [str(change_id) for change_id in change_ids])])
+        return {result.payload["id"] for result in results}
+
+    @api.model
+    def _record(self, acks):
+        self.sudo().create([{"change_id": str(ack["id"]), "payload": ack} for ack in acks])

@@ -1,0 +1,199 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import hashlib
+import json
+
+import lxml.html
+from lxml import etree
+
+from odoo import api, fields, models
+from odoo.tools import html_sanitize, is_html_empty
+
+# Marks the block that Odoo appends to the description, so that it can be told from what people wrote.
+CONTACT_CLASS = "o_outlook_bridge_contact"
+
+# The snapshot's fields that a save can change.
+SNAPSHOT_FIELDS = (
+    "active",
+    "recurrent",
+    "name",
+    "description",
+    "location",
+    "videocall_location",
+    "allday",
+    "start",
+    "stop",
+    "start_date",
+    "stop_date",
+    "privacy",
+    "show_as",
+    "reminder_minutes",
+    "organizer",
+    "attendees",
+)
+NOT_IN_VERSION = ("version", "create_date", "write_date")
+
+
+def _parse(description):
+    """The description as one element around its content."""
+    return lxml.html.fragment_fromstring(description, create_parent="div")
+
+
+def _inner(element):
+    parts = [element.text or ""]
+    parts += [lxml.html.tostring(child, encoding="unicode") for child in element]
+    return "".join(parts)
+
+
+class OutlookBridgeSnapshot(models.AbstractModel):
+    """The present state of events in the words of the exchange."""
+
+    _name = "outlook.bridge.snapshot"
+    _description = "Outlook Bridge Snapshot"
+
+    @api.model
+    def _build(self, event_ids):
+        """``{id: Snapshot}`` of those that exist, read in batches."""
+        events = self.env["calendar.event"].sudo().with_context(active_test=False).browse(event_ids).exists()
+        return {event.id: self._of(event) for event in events}
+
+    @api.model
+    def _of(self, event):
+        organizer = event.user_id
+        snapshot = {
+            "model": "calendar.event",
+            "id": event.id,
+            "link": event.outlook_bridge_link or None,
+            "active": event.active,
+            "recurrent": bool(event.recurrency or event.recurrence_id),
+            "name": event.name or None,
+            "description": self._description_of(event),
+            "location": event.location or None,
+            "videocall_location": event.videocall_location or None,
+            "allday": event.allday,
+            "start": fields.Datetime.to_string(event.start) or None,
+            "stop": fields.Datetime.to_string(event.stop) or None,
+            "start_date": fields.Date.to_string(event.start_date) or None,
+            "stop_date": fields.Date.to_string(event.stop_date) or None,
+            "tz": self._tz_of(event),
+            "privacy": event.privacy or None,
+            "default_privacy": organizer.calendar_default_privacy or "public",
+            "show_as": event.show_as,
+            "reminder_minutes": self._reminders_of(event),
+            "organizer": {
+                "user_id": organizer.id,
+                "partner_id": organizer.partner_id.id,
+                "email": organizer.email or None,
+                "name": organizer.name or None,
+            }
+            if organizer
+            else None,
+            "attendees": [
+                {
+                    "id": attendee.id,
+                    "partner_id": attendee.partner_id.id,
+                    "user_id": self._user_of(attendee.partner_id).id or None,
+                    "email": attendee.email or None,
+                    "name": attendee.partner_id.name or None,
+                    "state": attendee.state or "needsAction",
+                }
+                for attendee in event.attendee_ids.sorted("id")
+            ],
+        }
+        snapshot["version"] = self._version_of(snapshot)
+        snapshot["create_date"] = fields.Datetime.to_string(event.create_date)
+        snapshot["write_date"] = fields.Datetime.to_string(event.write_date)
+        return snapshot
+
+    @api.model
+    def _version_of(self, snapshot):
+        counted = {name: value for name, value in snapshot.items() if name not in NOT_IN_VERSION}
+        canonical = json.dumps(counted, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @api.model
+    def _reminders_of(self, event):
+        return sorted(
+            {alarm.duration_minutes for alarm in event.alarm_ids if alarm.alarm_type == "notification"},
+        )
+
+    @api.model
+    def _tz_of(self, event):
+        company = event.user_id.company_id or self.env.company
+        return event.event_tz or event.user_id.tz or company.partner_id.tz or "UTC"
+
+    @api.model
+    def _user_of(self, partner):
+        users = partner.user_ids.filtered("active")
+        return users.filtered(lambda user: not user.share)[:1] or users[:1]
+
+    # ------------------------------------------------------------
+    # Odoo's contact block
+    # ------------------------------------------------------------
+
+    @api.model
+    def _description_of(self, event):
+        """The description without the contact block that Odoo appends when an event is created."""
+        description = event.description
+        if is_html_empty(description):
+            return None
+        description = str(description)
+        if CONTACT_CLASS in description:
+            description = self._strip_marked(description)
+        elif "mailto:" in description or "tel:" in description or "<strong>" in description:
+            description = self._strip_unmarked(event, description)
+        return None if is_html_empty(description) else description
+
+    @api.model
+    def _strip_marked(self, description):
+        root = _parse(description)
+        for block in root.find_class(CONTACT_CLASS):
+            parent, before = block.getparent(), block.getprevious()
+            # the break that Odoo puts before the block, when nothing was typed between them
+            if before is not None and before.tag == "br" and not (before.tail or "").strip():
+                before.drop_tree()
+            block.drop_tree()
+            if parent is not root and parent.tag == "div" and not parent.attrib and len(root) == 1:
+                # the element that Odoo puts around description and block
+                parent.drop_tag()
+        return _inner(root).strip()
+
+    @api.model
+    def _strip_unmarked(self, event, description):
+        """An event of before the pairing: look for the very block that Odoo would append."""
+        root = _parse(description)
+        if len(root) != 1 or root[0].tag != "div" or (root.text or "").strip():
+            return description
+        content = _inner(root[0]).strip()
+        guests = event.attendee_ids.partner_id - event.user_id.partner_id
+        for lang, _name in self.env["res.lang"].get_installed():
+            translated = event.with_context(lang=lang, outlook_bridge_plain_contact=True)
+            for first in [self.env["res.partner"], *guests]:
+                block = translated._get_contact_details_description(event.user_id, first)
+                if is_html_empty(block):
+                    continue
+                block = self._canonical(block)
+                if content.endswith(block):
+                    content = content[: -len(block)].strip()
+                    return content.removesuffix("<br>").strip()
+        return description
+
+    @api.model
+    def _canonical(self, html):
+        """The content as the description's field would keep it."""
+        field = self.env["calendar.event"]._fields["description"]
+        kept = html_sanitize(
+            f"<div>{html}</div>",
+            sanitize_tags=field.sanitize_tags,
+            sanitize_attributes=field.sanitize_attributes,
+            sanitize_style=field.sanitize_style,
+            sanitize_form=field.sanitize_form,
+            sanitize_conditional_comments=field.sanitize_conditional_comments,
+            strip_style=field.strip_style,
+            strip_classes=field.strip_classes,
+        )
+        try:
+            return _inner(_parse(str(kept))[0]).strip()
+        except (etree.ParserError, IndexError):
+            return str(kept)

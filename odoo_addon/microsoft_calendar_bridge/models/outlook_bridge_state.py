@@ -1,0 +1,55 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import uuid
+
+from odoo import api, fields, models
+
+
+class OutlookBridgeState(models.Model):
+    """One row: what both sides agreed on last. Not system parameters, as writing those empties caches."""
+
+    _name = "outlook.bridge.state"
+    _description = "Outlook Bridge State"
+
+    nonce = fields.Char(readonly=True, groups="base.group_system")
+    next_nonce = fields.Char(readonly=True, groups="base.group_system")
+    poke_key = fields.Char(readonly=True, groups="base.group_system")
+    base_url = fields.Char(readonly=True)
+    configured = fields.Boolean(readonly=True)
+    paused = fields.Boolean(readonly=True)
+    quarantined = fields.Char(readonly=True)
+    redirect_uri = fields.Char(readonly=True)
+    last_contact = fields.Datetime(readonly=True)
+    last_error = fields.Char(readonly=True)
+
+    @api.model
+    def _get(self):
+        return self.sudo().search([], limit=1, order="id") or self.sudo().create({})
+
+    def _set(self, **values):
+        """Write what differs, as every needless write is a conflict in waiting."""
+        changed = {name: value for name, value in values.items() if (self[name] or False) != (value or False)}
+        if changed:
+            self.write(changed)
+
+    def _store(self, answer):
+        """Keep a ``State`` of the service."""
+        self._set(
+            configured=bool(answer.get("configured")),
+            paused=bool(answer.get("paused")),
+            quarantined=answer.get("quarantined"),
+            redirect_uri=answer.get("redirect_uri"),
+            last_contact=fields.Datetime.now(),
+            last_error=False,
+        )
+        self.env["outlook.bridge.account"]._store(answer.get("accounts") or [])
+
+    def _prepare_nonce(self):
+        """The pair to send: the very same again as long as no answer to it was seen."""
+        if not self.next_nonce:
+            self.next_nonce = uuid.uuid4().hex
+        return self.nonce or None, self.next_nonce
+
+    def _rotate_nonce(self):
+        self.write({"nonce": self.next_nonce, "next_nonce": False})

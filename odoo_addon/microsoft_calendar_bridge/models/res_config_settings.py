@@ -1,0 +1,165 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .outlook_bridge_client import QUICK
+
+TYPED = {
+    "outlook_bridge_url": "url",
+    "outlook_bridge_code": "code",
+    "cal_microsoft_client_id": "client_id",
+    "cal_microsoft_client_secret": "client_secret",
+    "cal_microsoft_sync_paused": "paused",
+}
+
+
+class ResConfigSettings(models.TransientModel):
+    _inherit = "res.config.settings"
+
+    outlook_bridge_url = fields.Char("Outlook Bridge Address")
+    outlook_bridge_code = fields.Char("Outlook Bridge Pairing Code")
+    outlook_bridge_paired = fields.Boolean(compute="_compute_outlook_bridge")
+    outlook_bridge_status = fields.Text(compute="_compute_outlook_bridge")
+    outlook_bridge_redirect_uri = fields.Char("Redirect URI", compute="_compute_outlook_bridge")
+
+    @api.model
+    def get_values(self):
+        result = super().get_values()
+        result["outlook_bridge_url"] = self.env["outlook.bridge.client"]._get_url() or False
+        return result
+
+    @api.depends_context("uid")
+    def _compute_outlook_bridge(self):
+        paired = self.env["outlook.bridge.client"]._is_paired()
+        status = self._outlook_bridge_describe()
+        base_url = self.env["ir.config_parameter"].sudo().get_param("web.base.url") or ""
+        for settings in self:
+            settings.outlook_bridge_paired = paired
+            settings.outlook_bridge_status = status
+            settings.outlook_bridge_redirect_uri = base_url.rstrip("/") + "/microsoft_account/authentication"
+
+    @api.model
+    def _outlook_bridge_describe(self):
+        """In words: is the bridge there, is it ours, and does anything need a person."""
+        client = self.env["outlook.bridge.client"]
+        if not client._is_paired():
+            return self.env._(
+                "Not paired: Odoo's own synchronisation is in charge. To pair, run “outlook-bridge enroll” where the "
+                "bridge runs, enter its address and the code here, and save."
+            )
+        url = client._get_url()
+        known = self._outlook_bridge_known()
+        if client._recently_down():
+            lines = [self.env._("Paired, but the bridge does not answer at %(url)s.", url=url)]
+        else:
+            try:
+                known = client._call("outlook.bridge", "status", timeout=QUICK)
+                lines = [self.env._("Paired. The bridge answers at %(url)s.", url=url)]
+            except UserError as error:
+                lines = [str(error.args[0])]
+        if known.get("last_contact"):
+            lines.append(self.env._("It last answered at %(time)s UTC.", time=known["last_contact"]))
+        if known.get("quarantined"):
+            lines.append(
+                self.env._(
+                    "Stopped to protect your calendars: %(reason)s Pair again to go on.", reason=known["quarantined"]
+                )
+            )
+        if not known.get("configured"):
+            lines.append(self.env._("The Client ID or the Client Secret is missing."))
+        if known.get("paused"):
+            lines.append(self.env._("Synchronisation is paused."))
+        return "\n".join(lines + self._outlook_bridge_describe_accounts(known.get("accounts") or []))
+
+    @api.model
+    def _outlook_bridge_known(self):
+        """What the service said last, in the shape it says it."""
+        state = self.env["outlook.bridge.state"]._get()
+        accounts = self.env["outlook.bridge.account"].sudo().search([("status", "!=", "none")])
+        return {
+            "configured": state.configured,
+            "paused": state.paused,
+            "quarantined": state.quarantined,
+            "last_contact": state.last_contact,
+            "accounts": [
+                {"status": account.status, "user_id": account.user_id.id, "reason": account.reason}
+                for account in accounts
+            ],
+        }
+
+    @api.model
+    def _outlook_bridge_describe_accounts(self, accounts):
+        statuses = [account["status"] for account in accounts]
+        lines = [
+            self.env._(
+                "Accounts: %(active)s active, %(stopped)s stopped, %(attention)s in need of attention.",
+                active=statuses.count("active"),
+                stopped=statuses.count("stopped"),
+                attention=statuses.count("attention") + statuses.count("need_auth"),
+            )
+        ]
+        for account in accounts:
+            if account["status"] in ("attention", "need_auth") and account.get("reason"):
+                user = self.env["res.users"].sudo().browse(account["user_id"]).exists()
+                lines.append(f"{user.name or account['user_id']}: {account['reason']}")
+        return lines
+
+    # ------------------------------------------------------------
+    # The rows of this model keep what was typed, and the web client writes them before it executes them:
+    # whatever is secret has to be gone by then.
+    # ------------------------------------------------------------
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([self._outlook_bridge_intercept(vals) for vals in vals_list])
+
+    def write(self, vals):
+        return super().write(self._outlook_bridge_intercept(vals))
+
+    @api.model
+    def _outlook_bridge_intercept(self, vals):
+        typed = {argument: vals[name] for name, argument in TYPED.items() if name in vals}
+        if not typed:
+            return vals
+        client = self.env["outlook.bridge.client"]
+        if not (typed.get("code") or typed.get("url") or client._is_paired() or client._get_url()):
+            return vals
+        self.browse().check_access("create")
+        # an address that was not typed comes as False
+        typed = {
+            argument: (value or False) if argument == "paused" else (value or "") for argument, value in typed.items()
+        }
+        self.env["outlook.bridge.pairing"]._save(**typed)
+        vals = dict(vals)
+        if "outlook_bridge_code" in vals:
+            vals["outlook_bridge_code"] = False
+        if client._is_paired() and "cal_microsoft_client_secret" in vals:
+            vals["cal_microsoft_client_secret"] = False
+        if "outlook_bridge_url" in vals:
+            vals["outlook_bridge_url"] = client._get_url()
+        return vals
+
+    def set_values(self):
+        if self.env["outlook.bridge.client"]._is_paired() and self.cal_microsoft_client_secret:
+            # typed before the pairing, executed after it
+            self.write({"cal_microsoft_client_secret": self.cal_microsoft_client_secret})
+        return super().set_values()
+
+    def action_outlook_bridge_unpair(self):
+        self.browse().check_access("create")
+        heard = self.env["outlook.bridge.pairing"]._unpair()
+        message = self.env._("Odoo is unpaired, and its own synchronisation is in charge again.")
+        if not heard:
+            message += " " + self.env._("The bridge did not answer: remove this database there too.")
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success" if heard else "warning",
+                "message": message,
+                "sticky": not heard,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }

@@ -1,0 +1,220 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from .outlook_bridge_account import CONNECTED
+from .outlook_bridge_client import QUICK, TIMEOUT
+from .outlook_bridge_exchange import PAGE
+
+_logger = logging.getLogger(__name__)
+
+# How long after the Outlook button was pressed somebody is taken to be waiting for news.
+WAITING = timedelta(seconds=30)
+WAIT_MS = 2000
+
+
+class ResUsers(models.Model):
+    _inherit = "res.users"
+
+    outlook_bridge_paired = fields.Boolean(compute="_compute_outlook_bridge", groups="base.group_system")
+    outlook_bridge_status = fields.Selection(
+        selection=lambda self: self.env["outlook.bridge.account"]._fields["status"].selection,
+        string="Outlook Status",
+        compute="_compute_outlook_bridge",
+        groups="base.group_system",
+    )
+    outlook_bridge_reason = fields.Char(
+        "Outlook Reason", compute="_compute_outlook_bridge", groups="base.group_system"
+    )
+    outlook_bridge_login = fields.Char(
+        "Microsoft Account", compute="_compute_outlook_bridge", groups="base.group_system"
+    )
+    outlook_bridge_last_sync = fields.Datetime(
+        "Last Outlook Synchronisation", compute="_compute_outlook_bridge", groups="base.group_system"
+    )
+
+    def _compute_outlook_bridge(self):
+        paired = self._is_bridged()
+        accounts = self.env["outlook.bridge.account"]._of(self) if paired else {}
+        for user in self:
+            account = accounts.get(user.id, self.env["outlook.bridge.account"])
+            user.outlook_bridge_paired = paired
+            user.outlook_bridge_status = account.status or "none"
+            user.outlook_bridge_reason = account.reason
+            user.outlook_bridge_login = account.login
+            user.outlook_bridge_last_sync = account.last_sync
+
+    @api.model
+    def _is_bridged(self):
+        return self.env["outlook.bridge.client"]._is_paired()
+
+    def _outlook_bridge_status(self):
+        return self.env["outlook.bridge.account"]._status_of(self)
+
+    # ------------------------------------------------------------
+    # Answers from what is known here
+    # ------------------------------------------------------------
+
+    def _microsoft_calendar_authenticated(self):
+        if not self._is_bridged():
+            return super()._microsoft_calendar_authenticated()
+        return self._outlook_bridge_status() in (*CONNECTED, "stopped")
+
+    def _get_microsoft_calendar_token(self):
+        """Stock asks this to know who is connected; there is no token here to be had."""
+        if not self._is_bridged():
+            return super()._get_microsoft_calendar_token()
+        return "outlook-bridge" if self and self._outlook_bridge_status() in CONNECTED else False
+
+    def _get_microsoft_sync_status(self):
+        if not self._is_bridged():
+            return super()._get_microsoft_sync_status()
+        if self.env["outlook.bridge.state"]._get().paused:
+            return "sync_paused"
+        return "sync_stopped" if self._outlook_bridge_status() == "stopped" else "sync_active"
+
+    @api.model
+    def _has_setup_microsoft_credentials(self):
+        if not self._is_bridged():
+            return super()._has_setup_microsoft_credentials()
+        return self.env["outlook.bridge.state"]._get().configured
+
+    def check_synchronization_status(self):
+        result = super().check_synchronization_status()
+        if self._is_bridged():
+            state = self.env["outlook.bridge.state"]._get()
+            if not state.configured:
+                status = "missing_credentials"
+            elif state.paused:
+                status = "sync_paused"
+            else:
+                status = "sync_active" if self._outlook_bridge_status() in CONNECTED else "sync_stopped"
+            result["microsoft_calendar"] = status
+        return result
+
+    def _has_any_active_synchronization(self):
+        if self.env.context.get("outlook_bridge_not_synced"):
+            return False
+        return super()._has_any_active_synchronization()
+
+    # ------------------------------------------------------------
+    # Sync
+    # ------------------------------------------------------------
+
+    def _sync_microsoft_calendar(self):
+        if not self._is_bridged():
+            return super()._sync_microsoft_calendar()
+        self.ensure_one()
+        return bool(self.env["outlook.bridge.exchange"]._run(user_id=self.id)["applied"])
+
+    @api.model
+    def _sync_all_microsoft_calendar(self):
+        if not self._is_bridged():
+            return super()._sync_all_microsoft_calendar()
+
+    def _outlook_bridge_sync_data(self, from_url):
+        """The calendar page's answer, at every navigation: from here, and one exchange nobody waits long for."""
+        self.ensure_one()
+        state = self.env["outlook.bridge.state"]._get()
+        account = self.env["outlook.bridge.account"]._of(self).get(self.id, self.env["outlook.bridge.account"])
+        if not state.configured:
+            action = self.env.ref("base_setup.action_general_configuration", raise_if_not_found=False)
+            allowed = self.has_group("base.group_erp_manager") and action
+            return {"status": "need_config_from_admin", "url": "", "action": action.id if allowed else ""}
+        if state.paused:
+            return {"status": "sync_paused", "url": ""}
+        pressed = bool(account.restarted_at) and account.restarted_at > fields.Datetime.now() - WAITING
+        if not pressed and self.env["outlook.bridge.client"]._recently_down():
+            known = account.status in CONNECTED
+            return {"status": "no_new_event_from_microsoft" if known else "sync_stopped", "url": ""}
+        timeout = TIMEOUT if pressed else QUICK
+        if account.status in (False, "none", "need_auth"):
+            try:
+                answer = self.env["outlook.bridge.client"]._call(
+                    "res.users", "authorize_url", uid=self.id, timeout=timeout, from_url=from_url
+                )
+            except UserError as error:
+                _logger.warning("No sign-in page for user %s: %s", self.id, error)
+                return {"status": "sync_stopped", "url": ""}
+            return {"status": "need_auth", "url": answer["url"]}
+        if account.status == "stopped":
+            return {"status": "sync_stopped", "url": ""}
+        report = self.env["outlook.bridge.exchange"]._run(
+            user_id=self.id, limit=PAGE, wait_ms=WAIT_MS if pressed else 0, timeout=timeout
+        )
+        if report["more"] or report["left"]:
+            self.env.ref("microsoft_calendar_bridge.ir_cron_apply").sudo()._trigger()
+        if report["applied"]:
+            return {"status": "need_refresh", "url": ""}
+        # the exchange has committed elsewhere, so this transaction still sees the old rows
+        for told in (report["state"] or {}).get("accounts") or []:
+            if told["user_id"] == self.id and told["status"] in ("stopped", "need_auth"):
+                return {"status": "sync_stopped", "url": ""}
+        return {"status": "no_new_event_from_microsoft", "url": ""}
+
+    # ------------------------------------------------------------
+    # Buttons
+    # ------------------------------------------------------------
+
+    def _outlook_bridge_check_own(self):
+        self.ensure_one()
+        if self != self.env.user and not (self.env.su or self.env.user.has_group("base.group_system")):
+            raise AccessError(
+                self.env._("Only they themselves or an administrator can change this user's synchronisation.")
+            )
+
+    def _outlook_bridge_check_admin(self):
+        if not (self.env.su or self.env.user.has_group("base.group_system")):
+            raise AccessError(self.env._("Only an administrator can pause or resume the synchronisation for all."))
+
+    def stop_microsoft_synchronization(self):
+        if not self._is_bridged():
+            return super().stop_microsoft_synchronization()
+        self._outlook_bridge_check_own()
+        self._outlook_bridge_tell("res.users", "stop", user_id=self.id)
+
+    def restart_microsoft_synchronization(self):
+        if not self._is_bridged():
+            return super().restart_microsoft_synchronization()
+        self._outlook_bridge_check_own()
+        if self._outlook_bridge_status() in (*CONNECTED, "stopped"):
+            self._outlook_bridge_tell("res.users", "restart", user_id=self.id)
+        else:
+            # they are about to sign in: look whether there is somebody to sign in with
+            self._outlook_bridge_tell("outlook.bridge", "status")
+        self.env["outlook.bridge.account"]._mark_restarted(self)
+
+    def pause_microsoft_synchronization(self):
+        if not self._is_bridged():
+            return super().pause_microsoft_synchronization()
+        self._outlook_bridge_check_admin()
+        self.env["outlook.bridge.pairing"]._save(paused=True)
+
+    def unpause_microsoft_synchronization(self):
+        if not self._is_bridged():
+            return super().unpause_microsoft_synchronization()
+        self._outlook_bridge_check_admin()
+        self.env["outlook.bridge.pairing"]._save(paused=False)
+
+    def _outlook_bridge_tell(self, model, method, **kwargs):
+        """Call the service and keep the state it answers with."""
+        answer = self.env["outlook.bridge.client"]._call(model, method, **kwargs)
+        self.env["outlook.bridge.state"]._get()._store(answer)
+
+    def _outlook_bridge_redeem(self, values):
+        """Bring the service the code that Microsoft gave this user; answers where to go on."""
+        self.ensure_one()
+        answer = self.env["outlook.bridge.client"]._call("res.users", "redeem", uid=self.id, **values)
+        if "code" in values:
+            try:
+                self._outlook_bridge_tell("outlook.bridge", "status")
+            except UserError:
+                _logger.info("Connected, but the state is not known yet")
+                self.env["outlook.bridge.account"]._mark_restarted(self, status="active")
+            self.env["outlook.bridge.account"]._mark_restarted(self)
+        return answer["return_url"]

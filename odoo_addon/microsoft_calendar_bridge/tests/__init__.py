@@ -1,0 +1,13 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from . import (
+    test_apply,
+    test_controllers,
+    test_exchange,
+    test_mail,
+    test_outbox,
+    test_pairing,
+    test_snapshot,
+    test_users,
+)

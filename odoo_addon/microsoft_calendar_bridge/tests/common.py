@@ -1,0 +1,276 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import copy
+import json
+from datetime import datetime, timedelta
+from unittest.mock import patch
+
+import requests
+
+from odoo import fields
+from odoo.tests import TransactionCase, new_test_user, tagged
+
+from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_client, outlook_bridge_pairing
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import (
+    PARAM_KEY,
+    PARAM_URL,
+    OutlookBridgeClient,
+)
+
+URL = "http://bridge.test:8470"
+SECRET = "s3cr3t~of~the~registration"
+CODE = "one-time-code-4711"
+KEY = "the-api-key-of-this-database"
+POKE_KEY = "the-poke-key"
+
+
+class Refusal(Exception):
+    def __init__(self, name, message):
+        super().__init__(message)
+        self.name = name
+
+
+class FakeResponse:
+    status_code = 200
+
+    def __init__(self, body):
+        self.body = body
+
+    def json(self):
+        return json.loads(json.dumps(self.body))
+
+
+class FakeService:
+    """The service at the HTTP boundary: it fences, acknowledges, and hands out what a test puts in."""
+
+    def __init__(self):
+        self.calls = []
+        self.down = False
+        self.lose_answers = 0
+        self.errors = {}
+        self.pages = []
+        self.more = False
+        self.want_existing = []
+        self.nonce = "n0"
+        self.last_pair = None
+        self.state = {
+            "configured": True,
+            "paused": False,
+            "quarantined": None,
+            "redirect_uri": "http://odoo.test/microsoft_account/authentication",
+            "accounts": [],
+        }
+        self.received = {}
+        self.acks = []
+
+    # what tests say
+
+    def set_account(self, user, status="active", **values):
+        accounts = [account for account in self.state["accounts"] if account["user_id"] != user.id]
+        accounts.append(
+            {
+                "user_id": user.id,
+                "status": status,
+                "reason": None,
+                "login": f"{user.login}@contoso.test",
+                "last_sync": "2026-11-22 10:00:00",
+                **values,
+            }
+        )
+        self.state["accounts"] = accounts
+
+    def called(self, model, method):
+        return [call for call in self.calls if call["model"] == model and call["method"] == method]
+
+    # the boundary
+
+    def post(self, _client, url, payload, timeout):
+        if self.down:
+            raise requests.ConnectionError("refused")
+        assert url == f"{URL}/jsonrpc", url
+        assert timeout
+        json.dumps(payload)
+        db, uid, key, model, method, args, kwargs = payload["params"]["args"]
+        assert args == []
+        call = {"db": db, "uid": uid, "key": key, "model": model, "method": method, "kwargs": copy.deepcopy(kwargs)}
+        self.calls.append(call)
+        try:
+            if refusal := self.errors.get((model, method)):
+                raise refusal
+            if method == "pair":
+                if key != CODE:
+                    raise Refusal("odoo.exceptions.AccessDenied", "This code is not valid, or no longer.")
+            elif key != KEY:
+                raise Refusal("odoo.exceptions.AccessDenied", "Wrong key.")
+            result = getattr(self, f"do_{method}")(**kwargs)
+        except Refusal as refusal:
+            data = {"name": refusal.name, "message": str(refusal), "arguments": [str(refusal)], "context": {}}
+            return FakeResponse({"jsonrpc": "2.0", "id": 1, "error": {"code": 200, "message": "Odoo", "data": data}})
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise requests.ReadTimeout("lost")
+        return FakeResponse({"jsonrpc": "2.0", "id": 1, "result": result})
+
+    def do_pair(self, name, base_url, series):
+        return {"api_key": KEY, "poke_key": POKE_KEY, "nonce": self.nonce}
+
+    def do_unpair(self):
+        return True
+
+    def do_status(self):
+        return copy.deepcopy(self.state)
+
+    def do_set_values(self, **values):
+        if "paused" in values:
+            self.state["paused"] = values["paused"]
+        return self.do_status()
+
+    def do_stop(self, user_id):
+        return self.do_status()
+
+    do_restart = do_stop
+
+    def do_reset_account(self, user_id, delete_policy, sync_policy):
+        return self.do_status()
+
+    def do_authorize_url(self, from_url):
+        return {"url": f"https://login.test/authorize?from={from_url}"}
+
+    def do_redeem(self, state, code=None, error=None, error_description=None):
+        return {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
+
+    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms):
+        pair = (nonce, next_nonce)
+        if nonce == self.nonce:
+            self.nonce, self.last_pair = next_nonce, pair
+        elif pair != self.last_pair:
+            return {
+                "acked": [],
+                "rejected": [],
+                "changes": [],
+                "more": False,
+                "want_existing": [],
+                "state": {**self.do_status(), "quarantined": "This database was copied."},
+            }
+        acked = []
+        for change in changes:
+            self.received[change["id"]] = change
+            acked += change.get("ids", [change["id"]])
+        self.acks += acks
+        done = {ack["id"] for ack in self.acks}
+        page = []
+        if limit:
+            # redelivered until acknowledged
+            page = [change for change in (self.pages[0] if self.pages else []) if change["id"] not in done]
+            if not page and self.pages:
+                self.pages.pop(0)
+                page = self.pages[0] if self.pages else []
+        wanted, self.want_existing = self.want_existing, []
+        return {
+            "acked": acked,
+            "rejected": [],
+            "changes": copy.deepcopy(page),
+            "more": self.more,
+            "want_existing": wanted,
+            "state": self.do_status(),
+        }
+
+
+class BridgeMixin:
+    """To be mixed into a TransactionCase or HttpCase."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ann = new_test_user(
+            cls.env, "bridge_ann", groups="base.group_user", name="Ann", email="ann@contoso.test", tz="Europe/Brussels"
+        )
+        cls.bob = new_test_user(cls.env, "bridge_bob", groups="base.group_user", name="Bob", email="bob@contoso.test")
+        cls.admin = new_test_user(
+            cls.env,
+            "bridge_admin",
+            groups="base.group_user,base.group_system",
+            name="Adam",
+            email="adam@contoso.test",
+        )
+        cls.guest = cls.env["res.partner"].create({"name": "Guest", "email": "guest@fabrikam.test"})
+        cls.env["ir.config_parameter"].set_param("web.base.url", "http://odoo.test")
+
+    def setUp(self):
+        super().setUp()
+        self.service = FakeService()
+        outlook_bridge_client._unreachable.clear()
+        outlook_bridge_pairing._redeemed.clear()
+        service = self.service
+
+        def _post(client, url, payload, timeout):
+            return service.post(client, url, payload, timeout)
+
+        patcher = patch.object(OutlookBridgeClient, "_post", _post)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+    def pair(self, *users):
+        """Paired, with these users connected, and nothing left to hand over."""
+        for user in users:
+            self.service.set_account(user)
+        self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+        self.settle()
+        self.env["outlook.bridge.outbox"].search([]).unlink()
+        self.service.calls.clear()
+
+    def settle(self):
+        """What a commit does before it commits."""
+        self.env.cr.flush()
+
+    def exchange(self, **kwargs):
+        self.settle()
+        report = self.env["outlook.bridge.exchange"]._run(**{"seconds": 5, **kwargs})
+        self.env.invalidate_all()
+        return report
+
+    def rows(self, event=None):
+        self.settle()
+        domain = [("res_id", "=", event.id)] if event else []
+        return self.env["outlook.bridge.outbox"].search(domain)
+
+    def drop_rows(self):
+        self.settle()
+        self.env["outlook.bridge.outbox"].search([]).unlink()
+
+    def event(self, user=None, **values):
+        start = fields.Datetime.to_datetime(
+            values.pop("start", datetime.now().replace(microsecond=0) + timedelta(days=1))
+        )
+        stop = values.pop("stop", start + timedelta(hours=1))
+        user = user or self.ann
+        return (
+            self.env["calendar.event"]
+            .with_user(user)
+            .with_context(no_mail_to_attendees=True)
+            .create({"name": "Review", "start": start, "stop": stop, **values})
+            .with_env(self.env)
+        )
+
+    def snapshot(self, event):
+        self.settle()
+        self.env.invalidate_all()
+        return self.env["outlook.bridge.snapshot"]._build(event.ids)[event.id]
+
+    def tomorrow(self, hour, minute=0):
+        day = datetime.now() + timedelta(days=1)
+        return fields.Datetime.to_string(day.replace(hour=hour, minute=minute, second=0, microsecond=0))
+
+    def params(self):
+        return self.env["ir.config_parameter"].sudo()
+
+    def is_paired(self):
+        return bool(self.params().get_param(PARAM_URL) and self.params().get_param(PARAM_KEY))
+
+
+@tagged("post_install", "-at_install")
+class BridgeCase(BridgeMixin, TransactionCase):
+    def setUp(self):
+        super().setUp()
+        self.registry_enter_test_mode()

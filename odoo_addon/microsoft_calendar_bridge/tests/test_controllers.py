@@ -1,0 +1,166 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import hashlib
+import hmac
+import json
+import time
+from unittest.mock import patch
+
+from odoo.tests import HttpCase, tagged
+from odoo.tools import mute_logger
+
+from odoo.addons.base.models.ir_cron import IrCron
+
+from .common import POKE_KEY, BridgeMixin, Refusal
+
+CONTROLLER = "odoo.addons.microsoft_calendar_bridge.controllers.main"
+AUTHENTICATION = "/microsoft_account/authentication"
+
+
+@tagged("post_install", "-at_install")
+class TestControllers(BridgeMixin, HttpCase):
+    def setUp(self):
+        super().setUp()
+        self.pair(self.ann)
+        self.env.flush_all()
+        self.authenticate("bridge_ann", "bridge_ann")
+
+    # sync_data
+
+    def sync_data(self, **params):
+        response = self.url_open(
+            "/microsoft_calendar/sync_data",
+            data=json.dumps(
+                {"params": {"model": "calendar.event", "fromurl": "http://odoo.test/odoo/calendar", **params}}
+            ),
+            headers={"Content-Type": "application/json"},
+        )
+        return response.json()["result"]
+
+    def test_sync_data(self):
+        self.assertEqual(self.sync_data()["status"], "no_new_event_from_microsoft")
+        self.assertEqual(self.sync_data(model="crm.lead")["status"], "success")
+        self.authenticate("bridge_bob", "bridge_bob")
+        self.assertIn("login.test", self.sync_data()["url"])
+
+    @mute_logger(CONTROLLER)
+    def test_sync_data_never_raises(self):
+        with patch.object(self.registry["res.users"], "_outlook_bridge_sync_data", side_effect=RuntimeError("boom")):
+            self.assertEqual(self.sync_data()["status"], "no_new_event_from_microsoft")
+
+    # authentication
+
+    def authenticated(self, **params):
+        state = params.pop("state", json.dumps({"b": "signed", "d": self.env.cr.dbname}))
+        query = {"state": state, **params}
+        return self.url_open(AUTHENTICATION, params=query, allow_redirects=False)
+
+    def test_redeem(self):
+        response = self.authenticated(code="c0de")
+        self.assertEqual(response.status_code, 303)
+        self.assertTrue(response.headers["Location"].endswith("/odoo/calendar?from=outlook"))
+        [call] = self.service.called("res.users", "redeem")
+        self.assertEqual(call["uid"], self.ann.id)
+        self.assertEqual(call["kwargs"]["code"], "c0de")
+        self.assertEqual(json.loads(call["kwargs"]["state"])["b"], "signed")
+
+    def test_redeem_makes_the_account_known(self):
+        self.authenticate("bridge_bob", "bridge_bob")
+        self.service.set_account(self.bob)
+        self.authenticated(code="c0de")
+        self.env.invalidate_all()
+        self.assertEqual(self.bob._outlook_bridge_status(), "active")
+
+    def test_cancelled(self):
+        self.authenticated(error="access_denied", error_description="The user said no")
+        [call] = self.service.called("res.users", "redeem")
+        self.assertEqual(call["kwargs"]["error"], "access_denied")
+        self.assertNotIn("code", call["kwargs"])
+
+    @mute_logger(CONTROLLER)
+    def test_errors_are_pages(self):
+        for name, status in (("UserError", 400), ("AccessDenied", 403)):
+            self.service.errors[("res.users", "redeem")] = Refusal(
+                f"odoo.exceptions.{name}", "This sign-in is <not> yours."
+            )
+            response = self.authenticated(code="c0de")
+            self.assertEqual(response.status_code, status)
+            self.assertIn("This sign-in is &lt;not&gt; yours.", response.text)
+            self.assertIn("/odoo/calendar", response.text)
+            self.assertNotIn("c0de", response.text)
+        self.service.down = True
+        self.assertEqual(self.authenticated(code="c0de").status_code, 503)
+
+    def test_forged(self):
+        for state in ("", "nonsense", "[]", json.dumps({"s": "calendar", "f": "http://evil.test"})):
+            response = self.authenticated(state=state, code="c0de")
+            self.assertEqual(response.status_code, 400, state)
+        self.assertFalse(self.service.calls)
+
+    def test_return_stays_here(self):
+        def do_redeem(**_kwargs):
+            return {"return_url": "http://evil.test/odoo/calendar", "reconnected": False}
+
+        self.service.do_redeem = do_redeem
+        self.assertNotIn("evil", self.authenticated(code="c0de").headers["Location"])
+
+    def test_not_logged_in(self):
+        self.authenticate(None, None)
+        response = self.authenticated(code="c0de")
+        self.assertEqual(response.status_code, 303)
+        self.assertIn("/web/login", response.headers["Location"])
+        self.assertFalse(self.service.calls)
+
+    # poke
+
+    def poke(self, body=None, key=POKE_KEY, signature=None, **values):
+        body = body or json.dumps(
+            {
+                "uuid": self.params().get_param("database.uuid"),
+                "time": int(time.time()),
+                "users": [self.ann.id],
+                **values,
+            }
+        )
+        signature = signature or hmac.new(key.encode(), body.encode(), hashlib.sha256).hexdigest()
+        self.opener.cookies.clear()
+        triggered = []
+        with patch.object(IrCron, "_trigger", lambda cron, at=None: triggered.append(cron.id)):
+            response = self.url_open(
+                "/microsoft_calendar_bridge/poke",
+                data=body,
+                headers={
+                    "Content-Type": "application/json",
+                    "X-Odoo-Database": self.env.cr.dbname,
+                    "X-Bridge-Signature": signature,
+                },
+            )
+        self.triggered = triggered
+        return response
+
+    def test_poke(self):
+        response = self.poke()
+        self.assertEqual((response.status_code, response.json()), (200, {"ok": True}))
+        self.assertEqual(self.triggered, self.env.ref("microsoft_calendar_bridge.ir_cron_apply").ids)
+
+    def test_bad_pokes(self):
+        for expected, values in (
+            (403, {"key": "another key"}),
+            (403, {"signature": "é".encode().hex()}),
+            (403, {"time": int(time.time()) - 301}),
+            (403, {"time": int(time.time()) + 400}),
+            (403, {"uuid": "another database"}),
+            (400, {"body": "nonsense"}),
+            (400, {"body": "[]"}),
+            (400, {"time": "soon"}),
+            (400, {"body": "x" * (64 * 1024 + 1)}),
+        ):
+            response = self.poke(**values)
+            self.assertEqual((response.status_code, response.text, self.triggered), (expected, "", []), values)
+
+    def test_poke_unpaired(self):
+        self.env["outlook.bridge.pairing"]._unpair()
+        self.env.flush_all()
+        self.assertEqual(self.poke().status_code, 403)
+        self.assertEqual(self.poke(key="").status_code, 403)

@@ -1,0 +1,286 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import uuid
+from unittest.mock import patch
+
+import psycopg2.errors
+
+from odoo.sql_db import db_connect
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from odoo.addons.base.models.ir_cron import IrCron
+from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_pairing
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_exchange import LOCK
+
+from .common import CODE, URL, BridgeCase, Refusal
+
+EXCHANGE = "odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_exchange"
+
+
+@tagged("post_install", "-at_install")
+class TestExchange(BridgeCase):
+    def setUp(self):
+        super().setUp()
+        self.pair(self.ann)
+
+    @property
+    def state(self):
+        return self.env["outlook.bridge.state"]._get()
+
+    def news(self, number, **values):
+        return {
+            "id": number,
+            "op": "create",
+            "link": str(uuid.uuid5(uuid.NAMESPACE_URL, str(number))),
+            "user_id": self.ann.id,
+            "values": {
+                "name": f"News {number}",
+                "allday": False,
+                "start": self.tomorrow(9),
+                "stop": self.tomorrow(10),
+                "organizer": {"user_id": self.ann.id, "email": "ann@contoso.test", "name": "Ann"},
+                "attendees": [],
+                **values,
+            },
+        }
+
+    def test_hand_over(self):
+        event = self.event()
+        row = self.rows(event)
+        self.assertEqual(self.exchange()["outcome"], "done")
+        self.assertFalse(self.rows())
+        change = self.service.received[row.id]
+        self.assertEqual((change["kind"], change["cause"], change["uid"]), ("snapshot", "save", self.ann.id))
+        self.assertEqual(change["record"], self.snapshot(event))
+        self.assertIn("name", change["times"])
+        call = self.service.called("calendar.event", "sync")[0]
+        self.assertEqual(call["uid"], 1)
+        self.assertEqual(call["db"], self.params().get_param("database.uuid"))
+
+    def test_rows_of_one_record_are_one_change(self):
+        event = self.event()
+        first = self.rows(event)
+        # as if another transaction had saved it before
+        first.write({"txid": "1", "times": {"location": "2026-01-01 00:00:00"}})
+        event.name = "Again"
+        rows = self.rows(event)
+        self.assertEqual(len(rows), 2)
+        self.exchange()
+        change = self.service.received[max(rows.ids)]
+        self.assertEqual(change["ids"], sorted(rows.ids))
+        self.assertEqual(change["times"]["location"], "2026-01-01 00:00:00")
+        self.assertIn("name", change["times"])
+        self.assertFalse(self.rows())
+
+    def test_tombstone(self):
+        event = self.event()
+        event.outlook_bridge_link = "3c6b8a53-7a9f-4b8e-9a36-1b3a4c5d6e7f"
+        self.drop_rows()
+        event_id = event.id
+        event.unlink()
+        row = self.rows()
+        self.exchange()
+        change = self.service.received[row.id]
+        self.assertEqual(
+            (change["kind"], change["res_id"], change["link"]),
+            ("tombstone", event_id, "3c6b8a53-7a9f-4b8e-9a36-1b3a4c5d6e7f"),
+        )
+        self.assertTrue(change["time"])
+
+    def test_vanished_is_a_tombstone(self):
+        event = self.event()
+        row = self.rows(event)
+        self.env.cr.execute("DELETE FROM calendar_event WHERE id = %s", [event.id])
+        self.env.invalidate_all(flush=False)
+        self.exchange()
+        self.assertEqual(self.service.received[row.id]["kind"], "tombstone")
+
+    def test_nonce_rotates(self):
+        self.exchange()
+        first = self.state.nonce
+        self.assertEqual(first, self.service.nonce)
+        self.assertFalse(self.state.next_nonce)
+        self.exchange()
+        self.assertNotEqual(first, self.state.nonce)
+
+    @mute_logger(EXCHANGE)
+    def test_lost_answer(self):
+        event = self.event()
+        self.service.lose_answers = 1
+        self.assertEqual(self.exchange()["outcome"], "down")
+        self.assertTrue(self.rows(event), "nothing is deleted that was not acknowledged")
+        self.assertNotEqual(self.state.nonce, self.service.nonce)
+        self.assertEqual(self.exchange()["outcome"], "done")
+        self.assertFalse(self.rows(event))
+        first, second = (call["kwargs"] for call in self.service.called("calendar.event", "sync"))
+        self.assertEqual((first["nonce"], first["next_nonce"]), (second["nonce"], second["next_nonce"]))
+
+    def test_quarantine(self):
+        event = self.event()
+        self.service.nonce = "somebody else was here"
+        report = self.exchange()
+        self.assertEqual(report["outcome"], "quarantined")
+        self.assertEqual(self.state.quarantined, "This database was copied.")
+        self.assertTrue(self.rows(event))
+        # pairing again is the way out
+        self.service.nonce = "fresh"
+        outlook_bridge_pairing._redeemed.clear()
+        self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+        self.assertEqual(self.exchange()["outcome"], "done")
+        self.assertFalse(self.state.quarantined or self.rows(event))
+
+    def test_news_are_applied_and_acknowledged(self):
+        self.service.pages = [[self.news(1), self.news(2)]]
+        with patch.object(self.registry["res.users"], "_bus_send") as sent:
+            report = self.exchange()
+        self.assertEqual(report["applied"], 2)
+        self.assertEqual(self.env["calendar.event"].search_count([("name", "=like", "News _")]), 2)
+        self.assertEqual([ack["result"] for ack in self.service.acks], ["applied", "applied"])
+        self.assertFalse(self.env["outlook.bridge.result"].search([]), "heard of, so forgotten")
+        self.assertEqual(sent.call_args.args[0], "microsoft_calendar_bridge/refresh")
+        self.assertFalse(self.rows())
+
+    @mute_logger(EXCHANGE)
+    def test_lost_acknowledgement_makes_no_twin(self):
+        self.service.pages = [[self.news(1)]]
+        apply = self.registry["outlook.bridge.exchange"]._apply
+
+        def apply_and_lose(exchange, page):
+            self.service.lose_answers = 1
+            return apply(exchange, page)
+
+        with patch.object(self.registry["outlook.bridge.exchange"], "_apply", apply_and_lose):
+            self.exchange()
+        self.service.acks.clear()  # the service never wrote it down
+        self.assertTrue(self.env["outlook.bridge.result"].search([]))
+        self.exchange()
+        self.assertEqual([ack["id"] for ack in self.service.acks], [1])
+        self.assertEqual(self.env["calendar.event"].search_count([("name", "=", "News 1")]), 1)
+        self.assertFalse(self.env["outlook.bridge.result"].search([]))
+
+    def test_results_wait_for_the_answer(self):
+        self.service.pages = [[self.news(1)]]
+        self.exchange(seconds=0)
+        # a press of the button says at once what became of its page
+        self.assertEqual([ack["id"] for ack in self.service.acks], [1])
+
+    def test_serialization_failure_is_retried(self):
+        self.service.pages = [[self.news(1)]]
+        apply = self.registry["outlook.bridge.apply"]._apply_page
+        tries = []
+
+        def fail_once(model, page):
+            tries.append(1)
+            if len(tries) == 1:
+                raise psycopg2.errors.SerializationFailure("could not serialize access")
+            return apply(model, page)
+
+        with patch.object(self.registry["outlook.bridge.apply"], "_apply_page", fail_once):
+            self.assertEqual(self.exchange()["applied"], 1)
+        self.assertEqual(len(tries), 2)
+
+    def test_rejected_rows_do_not_come_again(self):
+        event = self.event()
+        row = self.rows(event)
+
+        def do_sync(**kwargs):
+            answer = type(self.service).do_sync(self.service, **kwargs)
+            return {**answer, "acked": [], "rejected": [{"id": row.id, "message": "no name"}]}
+
+        self.service.do_sync = do_sync
+        with self.assertLogs("odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_outbox", "WARNING"):
+            self.exchange()
+        self.assertEqual(row.rejected, "no name")
+        del self.service.do_sync
+        self.service.received.clear()
+        self.exchange()
+        self.assertFalse(self.service.received)
+
+    def test_want_existing(self):
+        event = self.event()
+        self.drop_rows()
+        self.service.want_existing = [self.ann.id]
+        self.exchange()
+        [change] = self.service.received.values()
+        self.assertEqual((change["cause"], change["record"]["id"], change["times"]), ("existing", event.id, {}))
+
+    def test_state_is_kept(self):
+        self.service.set_account(self.bob, "attention", reason="The mailbox is full.")
+        self.service.state["accounts"] = [
+            account for account in self.service.state["accounts"] if account["user_id"] == self.bob.id
+        ]
+        self.exchange()
+        accounts = self.env["outlook.bridge.account"]
+        self.assertEqual(accounts._status_of(self.bob), "attention")
+        self.assertEqual(accounts._status_of(self.ann), "none")
+        self.assertEqual(accounts._of(self.bob)[self.bob.id].reason, "The mailbox is full.")
+
+    def test_outage(self):
+        event = self.event()
+        self.service.down = True
+        with self.assertLogs(EXCHANGE, "WARNING") as logs:
+            self.settle()
+            self.env["outlook.bridge.exchange"]._cron_push()
+            self.env["outlook.bridge.exchange"]._cron_apply()
+        self.env.invalidate_all()
+        self.assertEqual(len(logs.output), 1, "one outage, one line")
+        self.assertIn("bridge.test", self.state.last_error)
+        self.assertTrue(self.rows(event))
+        self.service.down = False
+        self.env["outlook.bridge.exchange"]._cron_push()
+        self.env.invalidate_all()
+        self.assertFalse(self.rows(event))
+        self.assertFalse(self.state.last_error)
+
+    @mute_logger(EXCHANGE)
+    def test_refusal_does_not_raise(self):
+        self.service.errors[("calendar.event", "sync")] = Refusal("odoo.exceptions.AccessDenied", "Wrong key.")
+        self.assertEqual(self.exchange()["outcome"], "refused")
+        self.assertEqual(self.state.last_error, "Wrong key.")
+
+    def test_push_with_nothing_to_say_calls_nobody(self):
+        self.settle()
+        self.env["outlook.bridge.exchange"]._cron_push()
+        self.assertFalse(self.service.calls)
+
+    def test_push_takes_nothing(self):
+        self.service.pages = [[self.news(1)]]
+        self.service.more = True
+        self.event()
+        self.settle()
+        triggered = []
+        with patch.object(IrCron, "_trigger", lambda cron, at=None: triggered.append(cron.id)):
+            self.env["outlook.bridge.exchange"]._cron_push()
+        self.assertEqual([call["kwargs"]["limit"] for call in self.service.calls], [0])
+        self.assertIn(self.env.ref("microsoft_calendar_bridge.ir_cron_apply").id, triggered)
+
+    def test_one_at_a_time(self):
+        with db_connect(self.env.cr.dbname).cursor() as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+            try:
+                self.assertEqual(self.exchange()["outcome"], "busy")
+            finally:
+                other.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+        self.assertEqual(self.exchange()["outcome"], "done")
+        self.assertEqual(len(self.service.called("calendar.event", "sync")), 1)
+
+    def test_new_address_of_odoo(self):
+        self.exchange()
+        self.service.calls.clear()
+        self.params().set_param("web.base.url", "http://moved.test")
+        self.settle()
+        self.env["outlook.bridge.exchange"]._cron_apply()
+        self.assertEqual([call["method"] for call in self.service.calls], ["sync", "set_values"])
+        self.assertEqual(self.service.calls[1]["kwargs"], {"base_url": "http://moved.test"})
+        self.service.calls.clear()
+        self.env["outlook.bridge.exchange"]._cron_apply()
+        self.assertEqual([call["method"] for call in self.service.calls], ["sync"])
+
+    def test_unpaired_crons_do_nothing(self):
+        self.env["outlook.bridge.pairing"]._unpair()
+        self.service.calls.clear()
+        self.env["outlook.bridge.exchange"]._cron_push()
+        self.env["outlook.bridge.exchange"]._cron_apply()
+        self.assertFalse(self.service.calls)

@@ -1,0 +1,181 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from unittest.mock import patch
+
+from odoo.tests import tagged
+
+from odoo.addons.base.models.ir_cron import IrCron
+
+from .common import BridgeCase
+
+
+@tagged("post_install", "-at_install")
+class TestOutbox(BridgeCase):
+    def setUp(self):
+        super().setUp()
+        self.pair(self.ann)
+
+    def test_create(self):
+        event = self.event(partner_ids=[(6, 0, [self.ann.partner_id.id, self.guest.id])])
+        row = self.rows(event)
+        self.assertEqual(len(row), 1)
+        self.assertEqual((row.kind, row.cause, row.acting_uid), ("snapshot", "save", self.ann.id))
+        self.assertIn("attendees", row.times)
+        self.assertIn("start", row.times)
+
+    def test_write_names_what_changed(self):
+        event = self.event(location="Room 1")
+        self.drop_rows()
+        event.with_user(self.ann).write({"name": "Retrospective", "location": "Room 1"})
+        self.assertEqual(set(self.rows(event).times), {"name"})
+
+    def test_write_of_time(self):
+        event = self.event()
+        self.drop_rows()
+        event.with_user(self.ann).write({"start": self.tomorrow(7), "stop": self.tomorrow(9)})
+        self.assertEqual(set(self.rows(event).times), {"start", "stop"})
+
+    def test_write_of_nothing_synced(self):
+        event = self.event()
+        self.drop_rows()
+        event.write({"name": event.name, "notes": "<p>internal</p>", "description": event.description})
+        self.assertFalse(self.rows(event))
+
+    def test_alarms(self):
+        event = self.event()
+        self.drop_rows()
+        mail = self.env.ref("calendar.alarm_mail_1")
+        event.alarm_ids = mail
+        self.assertFalse(self.rows(event), "mail reminders are Odoo's own")
+        event.alarm_ids += self.env.ref("calendar.alarm_notif_1")
+        self.assertEqual(set(self.rows(event).times), {"reminder_minutes"})
+
+    def test_rows_of_one_transaction_merge(self):
+        event = self.event()
+        self.settle()
+        event.name = "One"
+        self.settle()
+        event.location = "There"
+        self.assertEqual(len(self.rows(event)), 1)
+        self.assertTrue({"name", "location"} <= set(self.rows(event).times))
+
+    def test_unlink(self):
+        event = self.event()
+        event.outlook_bridge_link = "3c6b8a53-7a9f-4b8e-9a36-1b3a4c5d6e7f"
+        self.drop_rows()
+        event_id = event.id
+        event.unlink()
+        row = self.rows().filtered(lambda row: row.res_id == event_id)
+        self.assertEqual((row.kind, row.link), ("tombstone", "3c6b8a53-7a9f-4b8e-9a36-1b3a4c5d6e7f"))
+
+    def test_created_and_deleted_in_one_transaction_is_nothing(self):
+        self.event().unlink()
+        self.assertFalse(self.rows())
+        # also when the transaction flushed in between, as every savepoint does
+        event = self.event()
+        self.settle()
+        event.unlink()
+        self.assertFalse(self.rows())
+
+    def test_rollback_leaves_none(self):
+        with self.assertRaises(ZeroDivisionError), self.env.cr.savepoint():
+            self.event()
+            self.env.cr.flush()
+            raise ZeroDivisionError
+        with self.assertRaises(ZeroDivisionError), self.env.cr.savepoint():
+            self.event()
+            raise ZeroDivisionError
+        self.assertFalse(self.rows())
+
+    def test_attendee_answers(self):
+        event = self.event(partner_ids=[(6, 0, [self.ann.partner_id.id, self.bob.partner_id.id])])
+        self.drop_rows()
+        event.attendee_ids.filtered(lambda line: line.partner_id == self.bob.partner_id).with_user(
+            self.bob
+        ).do_accept()
+        row = self.rows(event)
+        self.assertEqual(set(row.times), {"attendees"})
+        self.assertEqual(row.acting_uid, self.bob.id)
+
+    def test_attendees_added_and_removed(self):
+        event = self.event()
+        self.drop_rows()
+        event.partner_ids += self.guest
+        self.assertEqual(set(self.rows(event).times), {"attendees"})
+        self.drop_rows()
+        event.partner_ids -= self.guest
+        self.assertEqual(set(self.rows(event).times), {"attendees"})
+
+    def test_partner_address(self):
+        event = self.event(partner_ids=[(6, 0, [self.ann.partner_id.id, self.guest.id])])
+        old = self.event(start=self.env.cr.now().replace(microsecond=0, year=2020))
+        old.partner_ids = self.guest
+        self.drop_rows()
+        self.guest.phone = "+32 2 290 34 90"
+        self.guest.email = "guest@fabrikam.test"
+        self.assertFalse(self.rows())
+        self.guest.email = "guest@northwind.test"
+        self.assertEqual(self.rows().mapped("res_id"), event.ids, "years ago is nobody's business any more")
+        self.drop_rows()
+        self.ann.partner_id.email = "ann@northwind.test"
+        self.assertEqual(set(self.rows(event).times), {"attendees", "organizer"})
+
+    def test_partner_deleted(self):
+        event = self.event(partner_ids=[(6, 0, [self.ann.partner_id.id, self.guest.id])])
+        self.drop_rows()
+        self.guest.unlink()
+        self.assertEqual(set(self.rows(event).times), {"attendees"})
+
+    def test_archive(self):
+        event = self.event()
+        self.drop_rows()
+        event.action_archive()
+        self.assertEqual(set(self.rows(event).times), {"active"})
+
+    def test_series_is_told_by_its_events(self):
+        event = self.event(recurrency=True, rrule_type="daily", interval=1, end_type="count", count=3)
+        events = event.recurrence_id.calendar_event_ids
+        self.assertEqual(len(events), 3)
+        self.assertEqual(set(self.rows().mapped("res_id")), set(events.ids))
+        self.assertTrue(all(self.snapshot(one)["recurrent"] for one in events))
+        self.drop_rows()
+        event.recurrence_id.write({"count": 5})
+        self.assertTrue(set(events.ids) <= set(self.rows().mapped("res_id")))
+
+    def test_push_is_triggered(self):
+        push = self.env.ref("microsoft_calendar_bridge.ir_cron_push")
+        triggered = []
+        with patch.object(IrCron, "_trigger", lambda cron, at=None: triggered.append(cron.id)):
+            event = self.event()
+            self.settle()
+            event.notes = "<p>nothing</p>"
+            self.settle()
+        self.assertEqual(triggered.count(push.id), 1)
+
+    def test_collects_while_paused_and_stopped(self):
+        self.env["outlook.bridge.state"]._get().paused = True
+        self.env["outlook.bridge.account"].search([]).status = "stopped"
+        self.assertTrue(self.rows(self.event()))
+
+    def test_unpaired_collects_nothing(self):
+        self.env["outlook.bridge.pairing"]._unpair()
+        event = self.event(partner_ids=[(6, 0, [self.ann.partner_id.id, self.guest.id])])
+        event.name = "Other"
+        self.guest.email = "guest@northwind.test"
+        event.unlink()
+        self.assertFalse(self.rows())
+
+    def test_existing(self):
+        mine = self.event()
+        archived = self.event(active=False)
+        past = self.event(start=self.env.cr.now().replace(microsecond=0, year=2020))
+        other = self.event(user=self.bob)
+        self.drop_rows()
+        outbox = self.env["outlook.bridge.outbox"]
+        self.env.flush_all()
+        self.assertEqual(outbox._enqueue_existing([self.ann.id]), 1)
+        self.assertEqual(outbox._enqueue_existing([self.ann.id]), 0, "queued already")
+        row = self.rows()
+        self.assertEqual((row.res_id, row.cause, row.times), (mine.id, "existing", {}))
+        self.assertTrue(archived and past and other)

@@ -1,0 +1,272 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import Form, tagged
+
+from odoo.addons.microsoft_calendar_bridge import uninstall_hook
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import BridgeUnavailable
+
+from .common import CODE, KEY, POKE_KEY, SECRET, URL, BridgeCase, Refusal
+
+
+@tagged("post_install", "-at_install")
+class TestPairing(BridgeCase):
+    def settings(self, **values):
+        """As the web client saves: the row first, executed in another request."""
+        settings = self.env["res.config.settings"].with_user(self.admin).create(values)
+        self.settle()
+        self.env.invalidate_all()
+        settings.execute()
+        self.settle()
+        return settings
+
+    def assertNowhere(self, *secrets):
+        """None of these in any text column of any table."""
+        self.settle()
+        self.env.cr.execute(
+            """
+            SELECT quote_ident(c.table_name), quote_ident(c.column_name)
+              FROM information_schema.columns c
+              JOIN information_schema.tables t USING (table_schema, table_name)
+             WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'
+               AND c.data_type IN ('text', 'character varying', 'jsonb', 'json')
+            """
+        )
+        for table, column in self.env.cr.fetchall():
+            for secret in secrets:
+                self.env.cr.execute(
+                    f"SELECT count(*) FROM {table} WHERE {column}::text LIKE %s",  # pylint: disable=sql-injection
+                    [f"%{secret}%"],
+                )
+                self.assertFalse(self.env.cr.fetchone()[0], f"{secret} in {table}.{column}")
+
+    def test_pair_and_configure_at_once(self):
+        settings = self.settings(
+            outlook_bridge_url=f" {URL}/ ",
+            outlook_bridge_code=CODE,
+            cal_microsoft_client_id="client-id",
+            cal_microsoft_client_secret=SECRET,
+            cal_microsoft_sync_paused=True,
+        )
+        self.assertTrue(self.is_paired())
+        self.assertEqual(self.params().get_param("microsoft_calendar_bridge.url"), URL)
+        self.assertEqual(self.params().get_param("microsoft_calendar_client_id"), "client-id")
+        [pair] = self.service.called("outlook.bridge", "pair")
+        self.assertEqual(pair["key"], CODE)
+        self.assertEqual(
+            pair["kwargs"], {"name": self.env.cr.dbname, "base_url": "http://odoo.test", "series": "19.0"}
+        )
+        [values] = self.service.called("res.config.settings", "set_values")
+        self.assertEqual(values["key"], KEY)
+        self.assertEqual(
+            values["kwargs"],
+            {
+                "client_id": "client-id",
+                "client_secret": SECRET,
+                "paused": True,
+                "base_url": "http://odoo.test",
+            },
+        )
+        state = self.env["outlook.bridge.state"]._get()
+        self.assertEqual((state.nonce, state.poke_key, state.configured), ("n0", POKE_KEY, True))
+        self.assertFalse(settings.outlook_bridge_code or settings.cal_microsoft_client_secret)
+        self.assertNowhere(SECRET, CODE)
+
+    def test_later_change(self):
+        self.pair()
+        self.settings(
+            outlook_bridge_url=URL,
+            outlook_bridge_code=False,
+            cal_microsoft_client_id=False,
+            cal_microsoft_client_secret=SECRET,
+            cal_microsoft_sync_paused=False,
+        )
+        [call] = self.service.called("res.config.settings", "set_values")
+        self.assertEqual(call["kwargs"], {"client_secret": SECRET})
+        self.assertNowhere(SECRET)
+
+    def test_write_is_a_door_too(self):
+        self.pair()
+        settings = self.env["res.config.settings"].with_user(self.admin).create({})
+        settings.write({"cal_microsoft_client_secret": SECRET})
+        settings.execute()
+        self.assertEqual(len(self.service.called("res.config.settings", "set_values")), 1)
+        self.assertNowhere(SECRET)
+
+    def test_nothing_changed_calls_nobody(self):
+        self.pair()
+        self.settings(
+            outlook_bridge_url=URL,
+            outlook_bridge_code=False,
+            cal_microsoft_client_id=False,
+            cal_microsoft_client_secret=False,
+            cal_microsoft_sync_paused=False,
+        )
+        self.assertFalse(self.service.calls)
+
+    def test_outage_blocks_no_other_setting(self):
+        self.pair(self.ann)
+        self.params().set_param("microsoft_calendar_client_id", "client-id")
+        self.service.down = True
+        with Form(self.env["res.config.settings"].with_user(self.admin)) as form:
+            self.assertIn("does not answer", form.outlook_bridge_status)
+            form.external_email_server_default = True
+        form.record.execute()
+        self.assertTrue(self.params().get_param("base_setup.default_external_email_server"))
+        with self.assertRaises(BridgeUnavailable) as caught:
+            self.settings(cal_microsoft_client_secret=SECRET)
+        self.assertIn(URL, str(caught.exception))
+        self.assertNowhere(SECRET)
+
+    def test_wrong_code(self):
+        with self.assertRaises(UserError) as caught, self.env.cr.savepoint():
+            self.settings(outlook_bridge_url=URL, outlook_bridge_code="wrong-code", cal_microsoft_client_secret=SECRET)
+        self.assertIn("not valid", str(caught.exception))
+        self.registry.clear_all_caches()
+        self.assertFalse(self.is_paired())
+        self.assertNowhere(SECRET, "wrong-code")
+
+    def test_wrong_addresses(self):
+        for url in (
+            "bridge",
+            "ftp://bridge",
+            "http://",
+            "http://user:pw@bridge",
+            "http://bridge:port",
+            "http://b?x=1",
+        ):
+            with self.assertRaises(UserError, msg=url):
+                self.settings(outlook_bridge_url=url, outlook_bridge_code=CODE)
+        with self.assertRaises(UserError):
+            self.settings(outlook_bridge_code=CODE)
+        self.assertFalse(self.service.calls)
+
+    def test_code_is_redeemed_once_although_odoo_repeats_itself(self):
+        self.service.errors[("res.config.settings", "set_values")] = Refusal("odoo.exceptions.UserError", "No.")
+        with self.assertRaises(UserError), self.env.cr.savepoint():
+            self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
+        self.registry.clear_all_caches()  # as the end of a failed request does
+        self.assertFalse(self.is_paired(), "nothing is kept")
+        self.service.errors.clear()
+        self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
+        self.assertEqual(len(self.service.called("outlook.bridge", "pair")), 1)
+        self.assertTrue(self.is_paired())
+
+    def test_stock_credentials_are_handed_over(self):
+        self.params().set_param("microsoft_calendar_client_id", "stock-id")
+        self.params().set_param("microsoft_calendar_client_secret", SECRET)
+        self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
+        [call] = self.service.called("res.config.settings", "set_values")
+        self.assertEqual((call["kwargs"]["client_id"], call["kwargs"]["client_secret"]), ("stock-id", SECRET))
+        self.assertNowhere(SECRET)
+        self.assertEqual(self.params().get_param("microsoft_calendar_client_id"), "stock-id")
+
+    def test_address_without_a_code(self):
+        self.settings(outlook_bridge_url=URL)
+        self.assertFalse(self.service.calls)
+        self.assertFalse(self.is_paired())
+        self.settings(outlook_bridge_code=CODE)
+        self.assertTrue(self.is_paired())
+        with self.assertRaises(UserError):
+            self.settings(outlook_bridge_url=False)
+
+    def test_unpaired_is_stock(self):
+        settings = self.settings(cal_microsoft_client_id="id", cal_microsoft_client_secret="stock-secret")
+        self.assertEqual(self.params().get_param("microsoft_calendar_client_secret"), "stock-secret")
+        self.assertEqual(settings.cal_microsoft_client_secret, "stock-secret")
+        self.assertFalse(self.service.calls)
+        self.assertTrue(self.env["res.users"].check_calendar_credentials()["microsoft_calendar"])
+
+    def test_only_admins(self):
+        self.pair()
+        with self.assertRaises(AccessError):
+            self.env["res.config.settings"].with_user(self.ann).create({"cal_microsoft_client_secret": SECRET})
+        with self.assertRaises(AccessError):
+            self.env["calendar.provider.config"].with_user(self.ann).create(
+                {"external_calendar_provider": "microsoft", "microsoft_outlook_client_secret": SECRET}
+            )
+        self.assertFalse(self.service.calls)
+
+    def test_connect_dialog(self):
+        self.pair()
+        wizard = (
+            self.env["calendar.provider.config"]
+            .with_user(self.admin)
+            .create(
+                {
+                    "external_calendar_provider": "microsoft",
+                    "microsoft_outlook_client_identifier": "client-id",
+                    "microsoft_outlook_client_secret": SECRET,
+                    "microsoft_outlook_sync_paused": False,
+                }
+            )
+        )
+        wizard.action_calendar_prepare_external_provider_sync()
+        [call] = self.service.called("res.config.settings", "set_values")
+        self.assertEqual(call["kwargs"], {"client_id": "client-id", "client_secret": SECRET})
+        self.assertEqual(self.params().get_param("microsoft_calendar_client_id"), "client-id")
+        wizard.write({"microsoft_outlook_client_secret": SECRET})
+        self.assertNowhere(SECRET)
+
+    def test_words(self):
+        settings = self.env["res.config.settings"].with_user(self.admin).create({})
+        self.assertIn("enroll", settings.outlook_bridge_status)
+        self.pair(self.ann)
+        self.service.set_account(self.bob, "attention", reason="The mailbox is full.")
+        settings = self.env["res.config.settings"].with_user(self.admin).create({})
+        self.assertIn(URL, settings.outlook_bridge_status)
+        self.assertIn("1 active", settings.outlook_bridge_status)
+        self.assertIn("Bob: The mailbox is full.", settings.outlook_bridge_status)
+        self.assertEqual(settings.outlook_bridge_redirect_uri, "http://odoo.test/microsoft_account/authentication")
+        self.service.state["quarantined"] = "This database was copied."
+        settings.invalidate_recordset()
+        self.assertIn("This database was copied.", settings.outlook_bridge_status)
+
+    # stock's links
+
+    def stock_event(self):
+        event = self.event()
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE calendar_event SET microsoft_id = 'mid', ms_universal_event_id = 'uid', need_sync_m = true"
+            " WHERE id = %s",
+            [event.id],
+        )
+        self.ann.write({"microsoft_calendar_token": "tok~en", "microsoft_calendar_rtoken": "refresh~tok"})
+        self.env.invalidate_all()
+        return event
+
+    def test_stock_links_are_put_aside_and_given_back(self):
+        event = self.stock_event()
+        self.pair(self.ann)
+        self.assertFalse(event.microsoft_id or event.ms_universal_event_id or event.need_sync_m)
+        self.assertNowhere("tok~en", "refresh~tok")
+        # pairing again loses nothing
+        self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+        self.settings()
+        settings = self.env["res.config.settings"].with_user(self.admin).create({})
+        settings.action_outlook_bridge_unpair()
+        self.env.invalidate_all()
+        self.assertFalse(self.is_paired())
+        self.assertEqual((event.microsoft_id, event.ms_universal_event_id), ("mid", "uid"))
+        self.assertFalse(event.need_sync_m)
+        self.assertEqual(len(self.service.called("outlook.bridge", "unpair")), 1)
+        self.assertFalse(self.env["outlook.bridge.account"].search([]))
+
+    def test_unpair_without_the_service(self):
+        event = self.stock_event()
+        self.pair(self.ann)
+        self.service.down = True
+        settings = self.env["res.config.settings"].with_user(self.admin).create({})
+        action = settings.action_outlook_bridge_unpair()
+        self.assertEqual(action["params"]["type"], "warning")
+        self.assertFalse(self.is_paired())
+        self.assertEqual(event.microsoft_id, "mid")
+
+    def test_uninstall(self):
+        event = self.stock_event()
+        self.pair(self.ann)
+        uninstall_hook(self.env)
+        self.assertEqual(event.microsoft_id, "mid")
+        self.assertFalse(self.params().search([("key", "=like", "microsoft_calendar_bridge%")]))

@@ -1,0 +1,8 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from . import (
+    calendar_popover_delete_wizard,
+    calendar_provider_config,
+    reset_account,
+)
