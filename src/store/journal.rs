@@ -68,11 +68,12 @@ pub async fn write(conn: &mut Connection, line: Line) -> QueryResult<usize> {
         .await
 }
 
-/// The newest lines, of one user or of the whole database.
+/// The newest lines of the whole database, of one user, or of one event.
 pub async fn newest(
     conn: &mut Connection,
     database_id: Uuid,
     user_id: Option<i32>,
+    odoo_id: Option<i32>,
     limit: i64,
 ) -> QueryResult<Vec<StoredLine>> {
     let mut query = dsl::journal
@@ -83,6 +84,9 @@ pub async fn newest(
         .into_boxed();
     if let Some(user_id) = user_id {
         query = query.filter(dsl::odoo_user_id.eq(user_id));
+    }
+    if let Some(odoo_id) = odoo_id {
+        query = query.filter(dsl::odoo_id.eq(odoo_id));
     }
     query.load(conn).await
 }

@@ -89,6 +89,8 @@ struct Nothing {}
 struct JournalRequest {
     #[serde(default)]
     user_id: Option<i32>,
+    #[serde(default)]
+    res_id: Option<i32>,
     #[serde(default = "default_lines")]
     limit: i64,
 }
@@ -148,7 +150,14 @@ impl Methods {
             |engine, caller, request: JournalRequest| {
                 let mut conn = engine.store.get().await?;
                 let limit = request.limit.clamp(1, 1000);
-                let lines = journal::newest(&mut conn, caller.database.id, request.user_id, limit).await?;
+                let lines = journal::newest(
+                    &mut conn,
+                    caller.database.id,
+                    request.user_id,
+                    request.res_id,
+                    limit,
+                )
+                .await?;
                 lines
                     .into_iter()
                     .map(|line| {
