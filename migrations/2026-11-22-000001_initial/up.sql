@@ -55,6 +55,8 @@ CREATE TABLE accounts (
     window_end timestamptz,
     -- the first pull came to its end
     pulled_once boolean NOT NULL DEFAULT false,
+    -- since when the whole window is listed anew; what is not seen in that round is asked about. Null: it was done
+    listing_since timestamptz,
     -- whether Odoo has handed over the events this user had before connecting
     existing text NOT NULL DEFAULT 'unasked' CHECK (existing IN ('unasked', 'asked', 'told')),
     connected_at timestamptz NOT NULL DEFAULT now(),
@@ -131,6 +133,7 @@ CREATE TABLE copies (
     state jsonb NOT NULL,
     wire jsonb NOT NULL,
     modified_at timestamptz,
+    seen_at timestamptz NOT NULL DEFAULT now(),
     -- Outlook was asked and says it does not exist any more
     gone boolean NOT NULL DEFAULT false,
     -- the organizer called it off

@@ -1,6 +1,6 @@
 //! Odoo's side of the wire: its JSON-RPC dialect, its errors, and the snapshots and changes of `docs/EXCHANGE.md`.
 //!
-//! **Invariant:** nothing here knows Microsoft, the database or HTTP; [`crate::web`] carries it.
+//! **Invariant:** nothing here knows Microsoft, the database or HTTP.
 
 pub mod error;
 pub mod exchange;

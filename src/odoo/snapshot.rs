@@ -143,6 +143,18 @@ impl Snapshot {
             .collect()
     }
 
+    /// Addresses under which Odoo has people whose mailbox has another one.
+    pub fn aliases(&self, mailboxes: &Mailboxes) -> BTreeMap<Address, Address> {
+        self.attendees
+            .iter()
+            .filter_map(|line| {
+                let mailbox = mailboxes.get(&line.user_id?)?;
+                let known = Address::parse(line.email.as_deref()?)?;
+                (known != *mailbox).then(|| (known, mailbox.clone()))
+            })
+            .collect()
+    }
+
     /// The names of attendees without a usable address, who cannot be invited by Outlook.
     pub fn unreachable(&self, mailboxes: &Mailboxes) -> Vec<&str> {
         self.attendees

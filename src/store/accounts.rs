@@ -30,6 +30,7 @@ pub struct Account {
     pub window_start: Option<DateTime<Utc>>,
     pub window_end: Option<DateTime<Utc>>,
     pub pulled_once: bool,
+    pub listing_since: Option<DateTime<Utc>>,
     pub existing: String,
     pub connected_at: DateTime<Utc>,
     pub ignore_before: Option<DateTime<Utc>>,
@@ -212,6 +213,8 @@ pub async fn connect(
         dsl::reason.eq(None::<String>),
         dsl::failures.eq(0),
         dsl::next_run_at.eq(now),
+        // What waited for the login is planned at the end of the next pull.
+        dsl::pulled_once.eq(false),
     );
     let begun = dsl::accounts.filter(
         dsl::database_id
@@ -340,18 +343,28 @@ pub async fn set_delta(conn: &mut Connection, id: i64, link: Option<&str>) -> Qu
         .await
 }
 
+/// Begins to list a window anew.
 pub async fn open_window(
     conn: &mut Connection,
     id: i64,
-    start: DateTime<Utc>,
-    end: DateTime<Utc>,
+    (start, end): (DateTime<Utc>, DateTime<Utc>),
+    now: DateTime<Utc>,
 ) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set((
             dsl::window_start.eq(Some(start)),
             dsl::window_end.eq(Some(end)),
             dsl::delta_link.eq(None::<String>),
+            dsl::listing_since.eq(Some(now)),
         ))
+        .execute(conn)
+        .await
+}
+
+/// The window was listed to its end, and what was missing was asked about.
+pub async fn end_listing(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::listing_since.eq(None::<DateTime<Utc>>))
         .execute(conn)
         .await
 }

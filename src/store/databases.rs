@@ -129,6 +129,15 @@ pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
         .await
 }
 
+/// Lets one transaction at a time plan the meetings of a database: two mailboxes may bring the same new meeting,
+/// and locks on several meetings are then never taken in two orders.
+pub async fn serialize(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
+        .bind::<diesel::sql_types::Uuid, _>(id)
+        .execute(conn)
+        .await
+}
+
 pub async fn all(conn: &mut Connection) -> QueryResult<Vec<Database>> {
     dsl::databases
         .select(Database::as_select())

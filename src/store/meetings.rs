@@ -106,6 +106,7 @@ pub struct Copy {
     pub state: Value,
     pub wire: Value,
     pub modified_at: Option<DateTime<Utc>>,
+    pub seen_at: DateTime<Utc>,
     pub gone: bool,
     pub cancelled: bool,
     pub answer: Option<String>,
@@ -142,6 +143,7 @@ pub struct SeenCopy<'a> {
     pub state: Value,
     pub wire: Value,
     pub modified_at: Option<DateTime<Utc>>,
+    pub seen_at: DateTime<Utc>,
     pub gone: bool,
     pub cancelled: bool,
     pub answer: Option<&'a str>,
@@ -247,6 +249,33 @@ pub async fn save_copy(conn: &mut Connection, copy: &Copy) -> QueryResult<usize>
     diesel::update(c::copies.find(copy.id))
         .set(copy)
         .execute(conn)
+        .await
+}
+
+/// Notes that a mailbox still shows a copy, unchanged.
+pub async fn touch_copy(conn: &mut Connection, copy_id: i64, now: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(c::copies.find(copy_id))
+        .set(c::seen_at.eq(now))
+        .execute(conn)
+        .await
+}
+
+/// The live copies of a mailbox that it has not shown since a time.
+pub async fn unseen_since(
+    conn: &mut Connection,
+    account_id: i64,
+    since: DateTime<Utc>,
+) -> QueryResult<Vec<Copy>> {
+    c::copies
+        .filter(
+            c::account_id
+                .eq(account_id)
+                .and(c::gone.eq(false))
+                .and(c::seen_at.lt(since)),
+        )
+        .select(Copy::as_select())
+        .order(c::id)
+        .load(conn)
         .await
 }
 

@@ -23,6 +23,7 @@ use crate::store::accounts::{self, existing};
 use crate::store::databases::{self, Database};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Meeting};
+use crate::store::outbox::{NewOdooDebt, OdooDebt};
 use crate::store::{Connection, from_json, outbox};
 
 /// The most that one answer waits, whatever was asked.
@@ -71,9 +72,18 @@ pub async fn sync(
     }
     let mut conn = engine.store.get().await?;
     let limit = i64::from(request.limit.min(LARGEST_PAGE));
-    let page = outbox::odoo_page(&mut conn, database.id, request.user_id, limit).await?;
-    let ids: Vec<i64> = page.iter().map(|d| d.id).collect();
-    outbox::mark_delivered(&mut conn, ids, now()).await?;
+    // A page is read and marked as delivered at once: what is delivered is not planned anew behind Odoo's back.
+    let page = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            databases::serialize(conn, database.id).await?;
+            if databases::by_id(conn, database.id).await?.paused {
+                return Ok(Vec::new());
+            }
+            let page = outbox::odoo_page(conn, database.id, request.user_id, limit).await?;
+            outbox::mark_delivered(conn, page.iter().map(|d| d.id).collect(), now()).await?;
+            Ok(page)
+        })
+        .await?;
     let changes = page
         .into_iter()
         .map(|debt| {
@@ -84,8 +94,8 @@ pub async fn sync(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let owed = outbox::odoo_owed(&mut conn, database.id).await?;
-    let more = owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
     let state = super::admin::state(&mut conn, database.id).await?;
+    let more = !state.paused && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
     Ok(SyncAnswer {
         acked,
         rejected,
@@ -173,6 +183,7 @@ async fn take(
     request: &SyncRequest,
     now: DateTime<Utc>,
 ) -> anyhow::Result<Taken> {
+    databases::serialize(conn, database_id).await?;
     let database = databases::lock(conn, database_id).await?;
     let repeated = match fence(conn, &database, request).await? {
         Fence::Closed => return Ok(Taken::Quarantined),
@@ -338,7 +349,6 @@ impl Intake<'_> {
                 if let Some(id) = self.find(conn, res_id, link).await? {
                     let mut meeting = meetings::lock(conn, id).await?;
                     meeting.odoo_gone = true;
-                    meeting.set_aside = None;
                     meetings::save(conn, &meeting).await?;
                     self.touched.insert(id);
                 }
@@ -367,6 +377,7 @@ impl Intake<'_> {
             return Ok(());
         };
         let mut meeting = meetings::lock(conn, debt.meeting_id).await?;
+        let mut again = None;
         if let Some(record) = &ack.record {
             store_snapshot(&mut meeting, record)?;
         }
@@ -386,7 +397,8 @@ impl Intake<'_> {
             (AckResult::Applied | AckResult::Gone, None) | (AckResult::Gone, Some(_)) => {
                 meeting.odoo_gone = true
             }
-            (AckResult::Stale, _) => {}
+            (AckResult::Stale, Some(record)) => again = unlink_of(&debt, record)?,
+            (AckResult::Stale, None) => {}
             (AckResult::Refused, _) => {
                 let words = ack.message.unwrap_or_else(|| "Odoo gave no reason".to_owned());
                 let reason = format!("Odoo refused it: {words}");
@@ -406,12 +418,36 @@ impl Intake<'_> {
         let refused = ack.result == AckResult::Refused;
         meetings::save(conn, &meeting).await?;
         outbox::settle_odoo(conn, debt.id).await?;
+        if let Some(again) = again {
+            let id = outbox::owe_odoo(conn, &again).await?;
+            outbox::mark_delivered(conn, vec![id], self.people.now).await?;
+        }
         // What Odoo refused is tried again when either side changes it, not before.
         if !refused {
             self.touched.insert(meeting.id);
         }
         Ok(())
     }
+}
+
+/// A deletion that a reset asked for stands, though the record was edited meanwhile.
+fn unlink_of(debt: &OdooDebt, record: &Snapshot) -> anyhow::Result<Option<NewOdooDebt>> {
+    let OdooChange::Unlink { res_id, user_id, .. } = from_json(debt.payload.clone(), "change")? else {
+        return Ok(None);
+    };
+    let change = OdooChange::Unlink {
+        res_id,
+        user_id,
+        version: record.version.clone(),
+    };
+    Ok(Some(NewOdooDebt {
+        database_id: debt.database_id,
+        meeting_id: debt.meeting_id,
+        user_id: debt.user_id,
+        payload: serde_json::to_value(&change)?,
+        outlook_state: None,
+        groups: debt.groups.clone(),
+    }))
 }
 
 /// A snapshot that left Odoo before the one we have (it was sent again, late).
@@ -425,7 +461,6 @@ fn store_snapshot(meeting: &mut Meeting, record: &Snapshot) -> anyhow::Result<()
     meeting.odoo_id = Some(record.id);
     meeting.odoo_gone = false;
     meeting.odoo_state = Some(serde_json::to_value(record)?);
-    meeting.set_aside = None;
     Ok(())
 }
 

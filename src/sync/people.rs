@@ -37,7 +37,8 @@ impl People {
         let accounts = accounts::of_database(conn, database.id).await?;
         let mailboxes = accounts
             .iter()
-            .filter(|a| a.is_connected())
+            // Who must log in again is still known by the mailbox: a lapsed consent must look like no change.
+            .filter(|a| !a.is_reset())
             .filter_map(|a| Some((a.odoo_user_id, Address::parse(&a.login)?)))
             .collect();
         Ok(Self {

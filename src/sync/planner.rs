@@ -4,13 +4,13 @@
 //! in the air (to Outlook or to Odoo) nothing is planned; its outcome brings the meeting here again. What is owed
 //! but not yet sent is thrown away and planned anew, so that quick edits become one write.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::people::People;
-use crate::calendar::event::{Answer, Event};
-use crate::calendar::merge::{EditTimes, Group, Side, advance};
+use crate::calendar::event::{Address, Answer, Event};
+use crate::calendar::merge::{Base, EditTimes, Group, Side, advance};
 use crate::calendar::plan::{
     Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan,
 };
@@ -40,6 +40,8 @@ impl Effects {
 /// What the reader of a set-aside meeting is told, by reason.
 const SERIES: &str =
     "Recurring events are not synchronised with Outlook yet: this one is left as it is on both sides";
+const ORGANIZER_CHANGED: &str =
+    "Its organizer was changed in Odoo, and Outlook cannot hand a meeting over: each side keeps its own";
 const EXISTED_WITH_GUESTS: &str = "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone, so that nobody is \
      invited by surprise";
 const PAST_WITH_GUESTS: &str =
@@ -94,7 +96,15 @@ impl Task<'_> {
     async fn decide(&mut self, conn: &mut Connection) -> anyhow::Result<()> {
         let snapshot = self.meeting.snapshot()?;
         if self.meeting.series || snapshot.as_ref().is_some_and(|s| s.recurrent) {
-            return self.set_aside(conn, SERIES, Level::Info).await;
+            return self.set_aside(conn, SERIES, Level::Warning).await;
+        }
+        // Nothing is known of a mailbox that nobody can look into: what is to be done waits for the login.
+        if self
+            .copies
+            .iter()
+            .any(|c| c.is_organizer && !c.gone && self.is_asleep(c))
+        {
+            return Ok(());
         }
         let odoo_event = match &snapshot {
             Some(snapshot) => match snapshot.to_event(&self.people.mailboxes) {
@@ -116,10 +126,19 @@ impl Task<'_> {
             }
         }
         let chosen = self.choose_copy();
+        let aliases = snapshot
+            .as_ref()
+            .map(|s| s.aliases(&self.people.mailboxes))
+            .unwrap_or_default();
         let (outlook_event, rights) = match chosen {
-            Some((copy, rights)) => (Some(copy.event()?), rights),
+            Some((copy, rights)) => (Some(renamed(copy.event()?, &aliases)), rights),
             None => (None, Rights::Write),
         };
+        if let (OdooState::Active(_), Some((copy, Rights::Write)), Some(snapshot)) = (odoo, chosen, &snapshot)
+            && self.people.organizer(snapshot).map(|a| a.id) != Some(copy.account_id)
+        {
+            return self.set_aside(conn, ORGANIZER_CHANGED, Level::Warning).await;
+        }
         let outlook = match (chosen, &outlook_event) {
             (Some((copy, rights)), Some(event)) => self.outlook_state(copy, rights, event),
             _ => OutlookState::Missing,
@@ -137,7 +156,10 @@ impl Task<'_> {
         if let Permit::SetAside(reason) = permit {
             return self.set_aside(conn, reason, Level::Info).await;
         }
-        let base = self.meeting.base()?;
+        let base = self.meeting.base()?.map(|base| Base {
+            odoo: renamed(base.odoo, &aliases),
+            outlook: renamed(base.outlook, &aliases),
+        });
         let times = EditTimes {
             odoo: self.meeting.edit_times()?,
             outlook: chosen.and_then(|(copy, _)| copy.modified_at),
@@ -214,6 +236,12 @@ impl Task<'_> {
         meetings::drop_copies(conn, self.meeting.id).await?;
         self.copies.clear();
         Ok(())
+    }
+
+    fn is_asleep(&self, copy: &Copy) -> bool {
+        self.people
+            .account(copy.account_id)
+            .is_some_and(|a| !a.is_connected())
     }
 
     /// The copy that speaks for the meeting: the organizer's where it is connected, else an attendee's.
@@ -525,7 +553,11 @@ impl Task<'_> {
     }
 
     async fn set_aside(&mut self, conn: &mut Connection, reason: &str, level: Level) -> anyhow::Result<()> {
-        if self.meeting.set_aside.as_deref() != Some(reason) {
+        // A series is one record for each occurrence; only one that was synced before is worth a line.
+        let silent = reason == SERIES && self.copies.is_empty();
+        if silent {
+            self.meeting.set_aside = Some(reason.to_owned());
+        } else if self.meeting.set_aside.as_deref() != Some(reason) {
             self.meeting.set_aside = Some(reason.to_owned());
             self.write_journal(conn, 0, level, format!("is not synced: {reason}"), None)
                 .await?;
@@ -568,6 +600,16 @@ impl Task<'_> {
     fn transaction_id(&self) -> String {
         format!("{}-{}", self.meeting.link, self.meeting.generation)
     }
+}
+
+/// The event with its attendees under the addresses of their mailboxes.
+fn renamed(mut event: Event, aliases: &BTreeMap<Address, Address>) -> Event {
+    for (from, to) in aliases {
+        if let Some(attendee) = event.attendees.remove(from) {
+            event.attendees.entry(to.clone()).or_insert(attendee);
+        }
+    }
+    event
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,8 +22,8 @@ use crate::outlook::client::Next;
 use crate::outlook::wire::{self, DeltaRow, WireEvent};
 use crate::store::accounts::{self, Account};
 use crate::store::journal::Level;
-use crate::store::meetings::{self, SeenCopy};
-use crate::store::{Connection, outbox};
+use crate::store::meetings::{self, Copy, SeenCopy};
+use crate::store::{Connection, databases, outbox};
 
 /// The window is renewed when it reaches less than this share of its days ahead.
 const RENEW_AT: i64 = 2;
@@ -57,6 +57,7 @@ pub async fn pull(engine: &Engine, account: &Account, token: &SecretString) -> R
     let mut effects = Effects::default();
     let mut resynced = false;
     let mut link = current_link(engine, account).await?;
+    let mut series = BTreeSet::new();
     loop {
         let page = match &link {
             Some(link) => engine.graph.delta_next(token, link).await,
@@ -76,6 +77,7 @@ pub async fn pull(engine: &Engine, account: &Account, token: &SecretString) -> R
             }
             Err(error) => return Err(error.into()),
         };
+        series.extend(page.rows.iter().filter_map(series_of));
         let sights = look_closer(engine, account, token, page.rows).await?;
         let (next, is_last) = match page.next {
             Next::Page(next) => (next, false),
@@ -85,6 +87,7 @@ pub async fn pull(engine: &Engine, account: &Account, token: &SecretString) -> R
             let mut conn = engine.store.get().await?;
             let (sights, next) = (&sights, next.as_str());
             conn.transaction::<_, PullError, _>(async |conn| {
+                databases::serialize(conn, account.database_id).await?;
                 let effects = store_page(conn, account, sights).await?;
                 accounts::set_delta(conn, account.id, Some(next)).await?;
                 Ok(effects)
@@ -103,8 +106,9 @@ pub async fn pull(engine: &Engine, account: &Account, token: &SecretString) -> R
             )));
         }
     }
+    effects.merge(ask_about_missing(engine, account, token).await?);
     if !account.pulled_once {
-        effects.merge(finish_first_pull(engine, account).await?);
+        effects.merge(finish_first_pull(engine, account, series.len()).await?);
     }
     Ok(effects)
 }
@@ -113,6 +117,52 @@ impl From<diesel::result::Error> for PullError {
     fn from(error: diesel::result::Error) -> Self {
         Self::Internal(error.into())
     }
+}
+
+/// The series that a row is part of.
+fn series_of(row: &DeltaRow) -> Option<String> {
+    let DeltaRow::Event(event) = row else { return None };
+    event
+        .series_master_id
+        .clone()
+        .or_else(|| event.is_recurring().then(|| event.id.clone()))
+}
+
+/// After a window was listed anew: a delta does not say what was deleted before it began. Whatever of the window was
+/// not shown is asked about.
+async fn ask_about_missing(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+) -> Result<Effects, PullError> {
+    let (account, missing) = {
+        let mut conn = engine.store.get().await?;
+        let account = accounts::by_id(&mut conn, account.id).await?;
+        let Some(since) = account.listing_since else {
+            return Ok(Effects::default());
+        };
+        let missing = meetings::unseen_since(&mut conn, account.id, since).await?;
+        (account, missing)
+    };
+    let mut sights = Vec::new();
+    for copy in missing {
+        let time = copy.event()?.time;
+        let inside = account.window_start.is_none_or(|start| time.ends_at() > start)
+            && account.window_end.is_none_or(|end| time.starts_at() < end);
+        if inside {
+            let found = engine.graph.get_event(token, &copy.graph_id).await?;
+            sights.push(found.map_or(Sight::Gone(copy.graph_id), |event| Sight::Event(Box::new(event))));
+        }
+    }
+    let mut conn = engine.store.get().await?;
+    let (account, sights) = (&account, &sights);
+    conn.transaction::<_, PullError, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        let effects = store_page(conn, account, sights).await?;
+        accounts::end_listing(conn, account.id).await?;
+        Ok(effects)
+    })
+    .await
 }
 
 /// The link to go on from; none when the window has to be opened, or moved on.
@@ -129,7 +179,7 @@ async fn open_window(
     let start = now() - TimeDelta::days(engine.settings.days_back);
     let end = now() + TimeDelta::days(engine.settings.days_ahead);
     let mut conn = engine.store.get().await?;
-    accounts::open_window(&mut conn, account.id, start, end).await?;
+    accounts::open_window(&mut conn, account.id, (start, end), now()).await?;
     Ok((start, end))
 }
 
@@ -223,9 +273,9 @@ async fn see(
     // Our own write coming back, or a repeated row.
     if let Some(copy) = &known
         && !copy.gone
-        && copy.change_key.is_some()
-        && copy.change_key == event.change_key
+        && (is_same_state(copy, event) || is_older(copy, event))
     {
+        meetings::touch_copy(conn, copy.id, now()).await?;
         return Ok(None);
     }
     let state = match project(event, account) {
@@ -260,6 +310,15 @@ async fn see(
     Ok(Some(meeting_id))
 }
 
+fn is_same_state(copy: &Copy, event: &WireEvent) -> bool {
+    copy.change_key.is_some() && copy.change_key == event.change_key
+}
+
+/// A change that is told again, late.
+fn is_older(copy: &Copy, event: &WireEvent) -> bool {
+    matches!((event.last_modified_date_time, copy.modified_at), (Some(told), Some(known)) if told < known)
+}
+
 /// Stores a copy as Graph answered it.
 ///
 /// # Errors
@@ -280,6 +339,7 @@ pub(super) async fn store_copy(
         state: serde_json::to_value(state)?,
         wire: serde_json::to_value(event)?,
         modified_at: event.last_modified_date_time,
+        seen_at: now(),
         gone: false,
         cancelled: event.is_cancelled.unwrap_or(false),
         answer: event.own_answer().map(odoo_answer),
@@ -328,11 +388,10 @@ async fn find_meeting(
             meeting.ical_uid.clone_from(&event.ical_uid);
             meetings::save(conn, &meeting).await?;
         }
-        // An earlier generation of a meeting that was made anew is history.
+        // Another identity under our mark: somebody duplicated the event in Outlook. It is one of its own.
         if meeting.ical_uid == event.ical_uid {
             return Ok(Some(id));
         }
-        return Ok(None);
     }
     // An id that is absent matches nothing.
     let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
@@ -408,22 +467,26 @@ async fn mark_series(conn: &mut Connection, meeting_id: i64, series: bool) -> Re
 }
 
 /// The mailbox is known now: what waited for that (events that Odoo had before) is planned.
-async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
+async fn finish_first_pull(engine: &Engine, account: &Account, series: usize) -> Result<Effects, PullError> {
     let mut conn = engine.store.get().await?;
-    let effects = conn
-        .transaction::<_, PullError, _>(async |conn| {
-            accounts::set_pulled_once(conn, account.id).await?;
-            let people = People::load(conn, account.database_id, now()).await?;
-            let ids =
-                meetings::of_account(conn, account.database_id, account.id, account.odoo_user_id).await?;
-            let mut effects = Effects::default();
-            for id in ids {
-                effects.merge(planner::replan(conn, &people, id).await?);
-            }
-            Ok(effects)
-        })
-        .await?;
-    Ok(effects)
+    conn.transaction::<_, PullError, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        accounts::set_pulled_once(conn, account.id).await?;
+        let people = People::load(conn, account.database_id, now()).await?;
+        if series > 0 {
+            let message = format!(
+                "{series} recurring event(s) of the Outlook calendar stay in Outlook alone: recurring events are not \
+                 synchronised yet"
+            );
+            note(conn, &people.database, Some(account.odoo_user_id), Level::Warning, message).await?;
+        }
+        let mut effects = Effects::default();
+        for id in meetings::of_account(conn, account.database_id, account.id, account.odoo_user_id).await? {
+            effects.merge(planner::replan(conn, &people, id).await?);
+        }
+        Ok(effects)
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -22,8 +22,9 @@ use crate::outlook::GraphError;
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::{self, Account};
 use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::Meeting;
 use crate::store::outbox::{self, OutlookWrite, kind};
-use crate::store::{Connection, from_json, meetings};
+use crate::store::{Connection, databases, from_json, meetings};
 
 /// Attempts after which a write that only this event has trouble with is set aside.
 const MOST_ATTEMPTS: i32 = 8;
@@ -157,13 +158,22 @@ async fn settle(
     let mut conn = engine.store.get().await?;
     let effects = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
+            databases::serialize(conn, account.database_id).await?;
             let mut meeting = meetings::lock(conn, write.meeting_id).await?;
             outbox::settle_outlook(conn, write.id).await?;
             let written = matches!(outcome, Outcome::Written(_));
             match outcome {
                 Outcome::Written(event) | Outcome::Read(event) => {
-                    let state = project(&event, account).map_err(anyhow::Error::msg)?;
-                    if meeting.ical_uid.is_none() {
+                    let state = match project(&event, account) {
+                        Ok(state) => state,
+                        Err(reason) => {
+                            note_set_aside(conn, account, &mut meeting, &reason).await?;
+                            return Ok(Effects::default());
+                        }
+                    };
+                    if meeting.ical_uid.is_none()
+                        && is_free(conn, &meeting, event.ical_uid.as_deref()).await?
+                    {
                         meeting.ical_uid.clone_from(&event.ical_uid);
                     }
                     // What was merely read is planned from, against the base as it was.
@@ -286,6 +296,36 @@ async fn set_aside(
     })
     .await
     .context("setting a meeting aside")
+}
+
+async fn note_set_aside(
+    conn: &mut Connection,
+    account: &Account,
+    meeting: &mut Meeting,
+    words: &str,
+) -> anyhow::Result<()> {
+    let reason = format!("Outlook refused it: {words}");
+    let line = Line {
+        database_id: meeting.database_id,
+        odoo_user_id: Some(account.odoo_user_id),
+        odoo_id: meeting.odoo_id,
+        level: Level::Error,
+        title: meeting.title(),
+        message: format!("is not synced: {reason}"),
+        content: None,
+    };
+    journal::write(conn, line).await?;
+    meeting.set_aside = Some(reason);
+    meetings::save(conn, meeting).await?;
+    Ok(())
+}
+
+/// Whether no other meeting of the database has this identity.
+async fn is_free(conn: &mut Connection, meeting: &Meeting, ical_uid: Option<&str>) -> anyhow::Result<bool> {
+    let Some(uid) = ical_uid else { return Ok(false) };
+    Ok(meetings::by_ical_uid(conn, meeting.database_id, uid)
+        .await?
+        .is_none())
 }
 
 /// How long a mailbox rests after a failure of its own.

@@ -191,7 +191,9 @@ async fn reset_meeting(
             outlook_state: None,
             groups: json!([]),
         };
-        outbox::owe_odoo(conn, &debt).await?;
+        // Marked as delivered: it is a person's wish, which no later news plans away.
+        let id = outbox::owe_odoo(conn, &debt).await?;
+        outbox::mark_delivered(conn, vec![id], people.now).await?;
     }
     // Where one side is deleted, the two are no pair any more; with "all" the other side is news again.
     if was_linked && policy != DeletePolicy::DontDelete {

@@ -481,7 +481,10 @@ async fn a_copy_of_odoo_is_shut_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_series_is_left_alone_on_both_sides() {
-    let mut w = world().await;
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let odoo = Odoo::pair(&service).await;
+    let mut w = World { stack, service, odoo };
     let body = json!({"subject": "Weekly", "start": {"dateTime": day(1, "10:00:00"), "timeZone": "Europe/Brussels"},
         "end": {"dateTime": day(1, "11:00:00"), "timeZone": "Europe/Brussels"},
         "recurrence": {"pattern": {"type": "daily", "interval": 1},
@@ -489,6 +492,7 @@ async fn a_series_is_left_alone_on_both_sides() {
     w.stack
         .sim_call("POST", &format!("mailboxes/{ANN}/events"), body)
         .await;
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("connected");
     let id = w.odoo.create(
         7,
         "Odoo's series",
@@ -506,7 +510,7 @@ async fn a_series_is_left_alone_on_both_sides() {
         .call(&w.service, 7, "outlook.bridge", "journal", json!({"limit": 50}))
         .await
         .unwrap();
-    assert!(journal.to_string().contains("Recurring events"), "{journal}");
+    assert!(journal.to_string().contains("1 recurring event(s)"), "{journal}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -536,4 +540,199 @@ async fn one_refused_event_does_not_stop_the_others() {
         w.stack.event(ANN, "Backwards").await.is_some(),
         "tried again when it changed"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_while_the_delta_was_lost_is_noticed() {
+    let mut w = world().await;
+    let event = w.outlook_creates(ANN, "Gone meanwhile", &[]).await;
+    w.outlook_creates(ANN, "Stays", &[]).await;
+    w.quiet().await;
+    w.service.kill().await;
+    w.stack
+        .sim_call(
+            "DELETE",
+            &format!("mailboxes/{ANN}/events/{}", id_of(&event)),
+            Value::Null,
+        )
+        .await;
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/delta-reset"), json!({}))
+        .await;
+    let mut conn =
+        <diesel_async::AsyncPgConnection as diesel_async::AsyncConnection>::establish(&w.stack.database_url)
+            .await
+            .expect("Postgres");
+    expire_leases(&mut conn).await;
+    w.service = w.stack.serve().await;
+    w.quiet().await;
+    assert!(w.odoo.by_name("Gone meanwhile").is_none());
+    assert!(w.odoo.by_name("Stays").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lapsed_login_holds_everything_until_the_next_one() {
+    let mut w = world().await;
+    w.stack
+        .sim_call("PATCH", "switches", json!({"access_token_seconds": 60}))
+        .await;
+    w.odoo
+        .connect(&w.stack, &w.service, 7)
+        .await
+        .expect("short tokens");
+    let doomed = w.odoo.create(
+        7,
+        "Doomed",
+        &odoo_time(2, "09:00:00"),
+        &odoo_time(2, "10:00:00"),
+        &[OUTSIDE],
+    );
+    w.quiet().await;
+    w.stack
+        .sim_call("POST", &format!("people/{ANN}/revoke"), Value::Null)
+        .await;
+    eventually("Ann must log in again", async || {
+        w.odoo.sync(&w.service).await;
+        (w.odoo.state["accounts"][0]["status"] == "need_auth").then_some(())
+    })
+    .await;
+    w.forget_mails().await;
+    w.odoo.unlink(doomed);
+    w.odoo.create(
+        7,
+        "Meanwhile",
+        &odoo_time(3, "09:00:00"),
+        &odoo_time(3, "10:00:00"),
+        &[],
+    );
+    w.odoo.sync(&w.service).await;
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("back");
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Doomed").await.is_none());
+    assert!(w.stack.event(ANN, "Meanwhile").await.is_some());
+    assert_eq!(kinds(&w.stack.mails().await), [("cancellation", OUTSIDE)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_or_paused_nothing_moves_and_a_restart_settles_it() {
+    let mut w = world().await;
+    for (stop, start) in [
+        (
+            ("res.users", "stop", json!({"user_id": 7})),
+            ("res.users", "restart", json!({"user_id": 7})),
+        ),
+        (
+            ("res.config.settings", "set_values", json!({"paused": true})),
+            ("res.config.settings", "set_values", json!({"paused": false})),
+        ),
+    ] {
+        let id = w.odoo.create(
+            7,
+            "Before",
+            &odoo_time(2, "09:00:00"),
+            &odoo_time(2, "10:00:00"),
+            &[OUTSIDE],
+        );
+        w.quiet().await;
+        w.odoo
+            .call(&w.service, 7, stop.0, stop.1, stop.2)
+            .await
+            .expect("stopped");
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        w.forget_mails().await;
+        w.odoo.unlink(id);
+        w.odoo.create(
+            7,
+            "During",
+            &odoo_time(3, "09:00:00"),
+            &odoo_time(3, "10:00:00"),
+            &[],
+        );
+        w.odoo.sync(&w.service).await;
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        assert!(w.stack.event(ANN, "Before").await.is_some() && w.stack.event(ANN, "During").await.is_none());
+        w.odoo
+            .call(&w.service, 7, start.0, start.1, start.2)
+            .await
+            .expect("restarted");
+        w.quiet().await;
+        assert!(w.stack.event(ANN, "Before").await.is_none() && w.stack.event(ANN, "During").await.is_some());
+        assert_eq!(kinds(&w.stack.mails().await), [("cancellation", OUTSIDE)]);
+        let during = w.odoo.by_name("During").unwrap()["id"].as_i64().unwrap();
+        w.odoo.unlink(during);
+        w.quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_does_what_was_chosen_and_mails_only_for_that() {
+    for (delete, sync, in_odoo, in_outlook) in [
+        ("dont_delete", "new", true, true),
+        ("dont_delete", "all", true, true),
+        ("delete_microsoft", "new", true, false),
+        ("delete_microsoft", "all", true, true),
+        ("delete_odoo", "new", false, true),
+        ("delete_odoo", "all", true, true),
+        ("delete_both", "new", false, false),
+        ("delete_both", "all", false, false),
+    ] {
+        let mut w = world().await;
+        w.odoo.create(
+            7,
+            "Mine",
+            &odoo_time(2, "09:00:00"),
+            &odoo_time(2, "10:00:00"),
+            &[],
+        );
+        w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+        w.odoo.create(
+            8,
+            "Ben's",
+            &odoo_time(2, "09:00:00"),
+            &odoo_time(2, "10:00:00"),
+            &[ANN],
+        );
+        w.quiet().await;
+        w.forget_mails().await;
+        let kwargs = json!({"user_id": 7, "delete_policy": delete, "sync_policy": sync});
+        w.odoo
+            .call(
+                &w.service,
+                2,
+                "microsoft.calendar.account.reset",
+                "reset_account",
+                kwargs,
+            )
+            .await
+            .expect("reset");
+        eventually("disconnected", async || {
+            w.odoo.sync(&w.service).await;
+            (w.odoo.state["accounts"][0]["status"] == "need_auth").then_some(())
+        })
+        .await;
+        w.odoo
+            .connect(&w.stack, &w.service, 7)
+            .await
+            .expect("connected again");
+        w.quiet().await;
+        let at = format!("{delete}, {sync}");
+        assert_eq!(w.odoo.by_name("Mine").is_some(), in_odoo, "in Odoo after {at}");
+        assert_eq!(
+            w.stack.event(ANN, "Mine").await.is_some(),
+            in_outlook,
+            "in Outlook after {at}"
+        );
+        assert!(
+            w.odoo.by_name("Ben's").is_some() && w.stack.event(BEN, "Ben's").await.is_some(),
+            "{at}"
+        );
+        assert_eq!(w.stack.mails().await, [], "{at}");
+        // Later edits sync normally wherever both sides have the event.
+        if in_odoo && in_outlook {
+            let id = w.odoo.by_name("Mine").unwrap()["id"].as_i64().unwrap();
+            w.odoo.write(id, json!({"name": "Mine, later"}));
+            w.quiet().await;
+            assert!(w.stack.event(ANN, "Mine, later").await.is_some(), "{at}");
+        }
+    }
 }
