@@ -10,6 +10,7 @@
     "depends": ["microsoft_calendar"],
     "data": [
         "security/ir.model.access.csv",
+        "security/outlook_bridge_rules.xml",
         "data/outlook_bridge_state.xml",
         "data/ir_cron.xml",
         "views/authentication_templates.xml",
@@ -17,6 +18,7 @@
         "views/res_config_settings_views.xml",
         "views/res_users_views.xml",
         "wizard/calendar_provider_config_views.xml",
+        "wizard/outlook_bridge_journal_views.xml",
     ],
     "assets": {
         "web.assets_backend": [

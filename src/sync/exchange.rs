@@ -28,6 +28,8 @@ use crate::store::{Connection, from_json, outbox};
 
 /// The most that one answer waits, whatever was asked.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// A request with fewer changes than this has handed everything over.
+const FULL_PAGE: usize = 200;
 /// The most changes in one page.
 const LARGEST_PAGE: u32 = 500;
 
@@ -221,7 +223,9 @@ async fn take(
         }
     }
     let (touched, existing_of) = (intake.touched, intake.existing_of);
-    let (want_existing, newly_told) = ask_for_existing(conn, &people, &existing_of, repeated).await?;
+    let all_came = !repeated && request.changes.len() < FULL_PAGE;
+    let (want_existing, newly_told) =
+        ask_for_existing(conn, &people, &existing_of, repeated, all_came).await?;
     // Whose existing events are known now may have meetings that waited for that.
     let (people, touched) = if newly_told.is_empty() {
         (people, touched)
@@ -288,6 +292,7 @@ async fn ask_for_existing(
     people: &People,
     seen: &BTreeSet<i32>,
     repeated: bool,
+    all_came: bool,
 ) -> anyhow::Result<(Vec<i32>, Vec<(i64, i32)>)> {
     let mut want = Vec::new();
     let mut told = Vec::new();
@@ -298,7 +303,7 @@ async fn ask_for_existing(
                 want.push(account.odoo_user_id);
             }
             existing::ASKED if repeated => want.push(account.odoo_user_id),
-            existing::ASKED if !seen.contains(&account.odoo_user_id) => {
+            existing::ASKED if all_came && !seen.contains(&account.odoo_user_id) => {
                 accounts::set_existing(conn, account.id, existing::TOLD).await?;
                 told.push((account.id, account.odoo_user_id));
             }

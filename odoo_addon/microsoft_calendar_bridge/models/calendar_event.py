@@ -38,6 +38,8 @@ class CalendarEvent(models.Model):
         help="Outlook has this meeting, or will: offer to archive it, as for any synchronised event.",
     )
 
+    outlook_bridge_has_journal = fields.Boolean(compute="_compute_outlook_bridge_has_journal")
+
     _outlook_bridge_link_unique = models.UniqueIndex("(outlook_bridge_link) WHERE outlook_bridge_link IS NOT NULL")
 
     # ------------------------------------------------------------
@@ -69,6 +71,20 @@ class CalendarEvent(models.Model):
         for event in self:
             account = accounts.get(event.user_id.id)
             event.outlook_bridge_archivable = bool(account and account.status in CONNECTED and not event.recurrency)
+
+    @api.depends("user_id")
+    @api.depends_context("uid")
+    def _compute_outlook_bridge_has_journal(self):
+        paired = self._is_bridged()
+        for event in self:
+            saved = event._origin
+            event.outlook_bridge_has_journal = bool(
+                paired and saved and (self.env.is_system() or saved.user_id == self.env.user)
+            )
+
+    def action_outlook_bridge_journal(self):
+        self.ensure_one()
+        return self.env["outlook.bridge.journal.line"]._open(event=self)
 
     # ------------------------------------------------------------
     # Collecting what changed

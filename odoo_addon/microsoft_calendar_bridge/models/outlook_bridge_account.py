@@ -4,6 +4,7 @@
 from odoo import api, fields, models
 
 CONNECTED = ("active", "attention")
+TROUBLED = ("attention", "need_auth")
 
 
 class OutlookBridgeAccount(models.Model):
@@ -32,6 +33,13 @@ class OutlookBridgeAccount(models.Model):
     restarted_at = fields.Datetime(readonly=True, help="The user pressed the Outlook button and waits.")
 
     _user_unique = models.UniqueIndex("(user_id)")
+
+    def write(self, vals):
+        result = super().write(vals)
+        if vals.keys() & {"status", "reason"}:
+            # an open calendar page says why
+            self.user_id._bus_send("microsoft_calendar_bridge/refresh", {})
+        return result
 
     @api.model
     def _of(self, users):

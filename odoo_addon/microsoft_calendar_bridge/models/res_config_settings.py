@@ -4,6 +4,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .outlook_bridge_account import TROUBLED
 from .outlook_bridge_client import QUICK
 
 TYPED = {
@@ -101,7 +102,7 @@ class ResConfigSettings(models.TransientModel):
             )
         ]
         for account in accounts:
-            if account["status"] in ("attention", "need_auth") and account.get("reason"):
+            if account["status"] in TROUBLED and account.get("reason"):
                 user = self.env["res.users"].sudo().browse(account["user_id"]).exists()
                 lines.append(f"{user.name or account['user_id']}: {account['reason']}")
         return lines
@@ -146,6 +147,9 @@ class ResConfigSettings(models.TransientModel):
             # typed before the pairing, executed after it
             self.write({"cal_microsoft_client_secret": self.cal_microsoft_client_secret})
         return super().set_values()
+
+    def action_outlook_bridge_journal(self):
+        return self.env["outlook.bridge.journal.line"]._open()
 
     def action_outlook_bridge_unpair(self):
         self.browse().check_access("create")

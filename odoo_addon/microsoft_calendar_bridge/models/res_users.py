@@ -7,7 +7,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from .outlook_bridge_account import CONNECTED
+from .outlook_bridge_account import CONNECTED, TROUBLED
 from .outlook_bridge_client import QUICK, TIMEOUT
 from .outlook_bridge_exchange import PAGE
 
@@ -101,6 +101,15 @@ class ResUsers(models.Model):
         if self.env.context.get("outlook_bridge_not_synced"):
             return False
         return super()._has_any_active_synchronization()
+
+    @api.model
+    @api.readonly
+    def outlook_bridge_attention(self):
+        """What the calendar page warns its user of: why their own account needs them, or False."""
+        if not self._is_bridged():
+            return False
+        account = self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid)
+        return bool(account and account.status in TROUBLED) and account.reason
 
     # ------------------------------------------------------------
     # Sync
@@ -200,6 +209,10 @@ class ResUsers(models.Model):
             return super().unpause_microsoft_synchronization()
         self._outlook_bridge_check_admin()
         self.env["outlook.bridge.pairing"]._save(paused=False)
+
+    def action_outlook_bridge_journal(self):
+        self.ensure_one()
+        return self.env["outlook.bridge.journal.line"]._open(user=self)
 
     def _outlook_bridge_tell(self, model, method, **kwargs):
         """Call the service and keep the state it answers with."""

@@ -5,6 +5,7 @@ from . import (
     test_apply,
     test_controllers,
     test_exchange,
+    test_journal,
     test_mail,
     test_outbox,
     test_pairing,

@@ -52,6 +52,7 @@ class FakeService:
         self.pages = []
         self.more = False
         self.want_existing = []
+        self.journal = []
         self.nonce = "n0"
         self.last_pair = None
         self.state = {
@@ -120,6 +121,12 @@ class FakeService:
 
     def do_status(self):
         return copy.deepcopy(self.state)
+
+    def do_journal(self, user_id, res_id, limit):
+        lines = [
+            line for line in self.journal if user_id in (None, line["user_id"]) and res_id in (None, line["res_id"])
+        ]
+        return copy.deepcopy(lines[:limit])
 
     def do_set_values(self, **values):
         if "paused" in values:

@@ -49,6 +49,40 @@ class TestControllers(BridgeMixin, HttpCase):
         with patch.object(self.registry["res.users"], "_outlook_bridge_sync_data", side_effect=RuntimeError("boom")):
             self.assertEqual(self.sync_data()["status"], "no_new_event_from_microsoft")
 
+    # the calendar page
+
+    def calendar_page(self, expected):
+        self.browser_js(
+            "/odoo/calendar",
+            f"""
+                const wanted = {json.dumps(expected)};
+                const shown = () => document.querySelector(".o_outlook_bridge_attention")?.innerText.trim() ?? "";
+                const look = (left) => {{
+                    if (shown() === wanted && document.querySelector(".o_calendar_renderer")) {{
+                        console.log("test successful");
+                    }} else if (left) {{
+                        setTimeout(() => look(left - 1), 100);
+                    }} else {{
+                        console.error(`"${{shown()}}" is shown`);
+                    }}
+                }};
+                // time for the answer, where none is to be shown
+                setTimeout(() => look(200), wanted ? 0 : 1000);
+            """,
+            "document.querySelector('.o_calendar_renderer')",
+            login="bridge_ann",
+        )
+
+    def test_calendar_page_warns(self):
+        self.service.set_account(self.ann, "attention", reason="Your mailbox is full.")
+        self.env["outlook.bridge.account"]._store(self.service.state["accounts"])
+        self.calendar_page("Your mailbox is full.")
+
+    @mute_logger("odoo.http")
+    def test_calendar_page_without_the_warning(self):
+        with patch.object(self.registry["res.users"], "outlook_bridge_attention", side_effect=RuntimeError("boom")):
+            self.calendar_page("")
+
     # authentication
 
     def authenticated(self, **params):

@@ -137,6 +137,38 @@ class TestUsers(BridgeCase):
         self.assertFalse(self.env["res.users"]._get_microsoft_calendar_token())
         self.assertFalse(self.env["res.users"]._has_any_active_synchronization())
 
+    # what the calendar page warns of
+
+    def attention(self, user):
+        return self.env["res.users"].with_user(user).outlook_bridge_attention()
+
+    def test_attention(self):
+        self.assertIs(self.attention(self.ann), False)
+        self.assertIs(self.attention(self.bob), False)
+        self.service.calls.clear()
+        for status, shown in (("attention", True), ("need_auth", True), ("active", False), ("stopped", False)):
+            self.service.set_account(self.ann, status, reason="Microsoft withdrew the consent.")
+            self.env["outlook.bridge.account"]._store(self.service.state["accounts"])
+            self.assertEqual(self.attention(self.ann), "Microsoft withdrew the consent." if shown else False, status)
+            self.assertIs(self.attention(self.bob), False)
+        self.account(self.ann, "attention")
+        self.assertIs(self.attention(self.ann), False, "nothing to say without a reason")
+        self.assertFalse(self.service.calls, "answered from here")
+        self.service.set_account(self.ann, "attention", reason="Something.")
+        self.env["outlook.bridge.account"]._store(self.service.state["accounts"])
+        self.env["outlook.bridge.pairing"]._forget()
+        self.assertIs(self.attention(self.ann), False)
+
+    def test_attention_refreshes_the_page(self):
+        with patch.object(type(self.env["res.users"]), "_bus_send", autospec=True) as send:
+            self.env["outlook.bridge.account"]._store(self.service.state["accounts"])
+            self.service.set_account(self.ann, last_sync="2026-11-22 11:00:00")
+            self.env["outlook.bridge.account"]._store(self.service.state["accounts"])
+            send.assert_not_called()
+            self.service.set_account(self.ann, "attention", reason="Something.")
+            self.env["outlook.bridge.account"]._store(self.service.state["accounts"])
+            send.assert_called_once_with(self.ann, "microsoft_calendar_bridge/refresh", {})
+
     # buttons
 
     def test_stop_and_restart(self):

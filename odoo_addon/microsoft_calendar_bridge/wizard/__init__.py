@@ -4,5 +4,6 @@
 from . import (
     calendar_popover_delete_wizard,
     calendar_provider_config,
+    outlook_bridge_journal,
     reset_account,
 )

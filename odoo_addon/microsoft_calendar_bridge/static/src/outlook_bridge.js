@@ -4,7 +4,7 @@
 import { AttendeeCalendarCommonPopover } from "@calendar/views/attendee_calendar/common/attendee_calendar_common_popover";
 import { AttendeeCalendarController } from "@calendar/views/attendee_calendar/attendee_calendar_controller";
 import { AttendeeCalendarModel } from "@calendar/views/attendee_calendar/attendee_calendar_model";
-import { onWillUnmount } from "@odoo/owl";
+import { onMounted, onWillUnmount, useState } from "@odoo/owl";
 import { patch } from "@web/core/utils/patch";
 import { useDebounced } from "@web/core/utils/timing";
 import { useService } from "@web/core/utils/hooks";
@@ -32,10 +32,29 @@ patch(AttendeeCalendarModel.prototype, {
 patch(AttendeeCalendarController.prototype, {
     setup() {
         super.setup(...arguments);
+        this.outlookAttention = useState({ reason: false });
         const bus = useService("bus_service");
-        const refresh = useDebounced(() => this.model.loadWithoutSync(), REFRESH_DELAY);
+        const refresh = useDebounced(() => {
+            this.loadOutlookAttention();
+            return this.model.loadWithoutSync();
+        }, REFRESH_DELAY);
         bus.subscribe(REFRESH, refresh);
+        onMounted(() => this.loadOutlookAttention());
         onWillUnmount(() => bus.unsubscribe(REFRESH, refresh));
+    },
+
+    /**
+     * Why the user's account needs them. The page does as well without it.
+     */
+    async loadOutlookAttention() {
+        try {
+            this.outlookAttention.reason = await this.orm.silent.call(
+                "res.users",
+                "outlook_bridge_attention"
+            );
+        } catch {
+            this.outlookAttention.reason = false;
+        }
     },
 });
 
