@@ -1,0 +1,47 @@
+# Everything a developer runs. `make help` tells what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CACHE_DIR := $(or $(OUTLOOK_BRIDGE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/outlook-bridge)
+PYTHON := $(CACHE_DIR)/venv/bin/python
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help
+help: ## What there is to make
+	@sed -n -E 's/^([a-z0-9-]+):.*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: setup
+setup: ## Install what is missing: Debian packages, Odoo, Python packages (quick when nothing is)
+	@scripts/setup.sh
+
+.PHONY: build
+build: ## Build the service and the Microsoft simulator
+	@cargo build --workspace
+
+.PHONY: demo
+demo: setup ## Start Odoo, the service and the Microsoft simulator; CHECK=1 walks the main path and exits
+	@exec $(PYTHON) -m tools.demo $(if $(CHECK),--check)
+
+.PHONY: demo-reset
+demo-reset: ## Forget everything the demo has stored
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m tools.demo --reset; else rm -rf .demo .demo-check; fi
+
+.PHONY: test
+test: setup ## Run every check and every test
+	@$(PYTHON) -m tools.check
+
+.PHONY: lint
+lint: setup ## Only the checks that run nothing: formatting, clippy, licences, the add-on's rules
+	@$(PYTHON) -m tools.check --only lint
+
+.PHONY: test-rust
+test-rust: setup ## Only the Rust tests
+	@$(PYTHON) -m tools.check --only rust
+
+.PHONY: test-odoo
+test-odoo: setup ## Only the add-on's tests and Odoo's own Outlook tests, in Odoo's test runner
+	@$(PYTHON) -m tools.check --only odoo
+
+.PHONY: test-e2e
+test-e2e: setup ## Only the tests in a real Odoo and a real browser
+	@$(PYTHON) -m tools.check --only e2e

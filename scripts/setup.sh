@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Installs what building, the demo and the tests need and the machine lacks: Debian packages, Odoo, a Python venv.
+# Safe to run again; it is quick when nothing is missing.
+. "$(dirname "$0")/lib.sh"
+
+# Runs a command up to four times, waiting a little longer each time (mirrors have bad moments).
+retry() {
+  local attempt
+  for attempt in 1 2 3 4; do
+    "$@" && return
+    [ "$attempt" = 4 ] || { say "failed, trying again: $1"; sleep $((attempt * 5)); }
+  done
+  fail "gave up on: $*"
+}
+
+has_package() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
+
+# A Python that Odoo 19 runs on; the first of the usual names that is 3.10 to 3.13.
+find_python() {
+  local candidate
+  for candidate in python3.11 python3 /usr/bin/python3 python3.12 python3.13; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
+# The Debian packages that are missing, installed in one go.
+install_packages() {
+  local -a wanted=(util-linux) missing=()
+  command -v make >/dev/null || wanted+=(make)
+  command -v cc >/dev/null || wanted+=(build-essential)
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || wanted+=(postgresql)
+  command -v chromium >/dev/null || wanted+=(chromium)
+  find_python >/dev/null || wanted+=(python3 python3-venv)
+  local package
+  for package in "${wanted[@]}"; do
+    has_package "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || fail "please install, by this system's own means: ${missing[*]}"
+  say "installing ${missing[*]}"
+  # Only the programs are wanted: no cluster of the system's is made or started for us.
+  if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    as_root mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+  fi
+  retry as_root apt-get -qq update
+  retry as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+    -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${missing[@]}" >/dev/null
+}
+
+# The venv, renewed when the pinned list changes.
+make_venv() {
+  local requirements=$PROJECT_ROOT/tools/requirements.txt stamp=$VENV_DIR/.requirements
+  cmp -s "$requirements" "$stamp" && "$VENV_DIR/bin/python" -c '' 2>/dev/null && return
+  local python
+  python=$(find_python) || fail "no Python between 3.10 and 3.13 with the venv module was found"
+  "$VENV_DIR/bin/python" -c '' 2>/dev/null || { rm -rf "$VENV_DIR"; "$python" -m venv "$VENV_DIR"; }
+  say "installing Python packages into $VENV_DIR"
+  retry "$VENV_DIR/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+  cp "$requirements" "$stamp"
+}
+
+command -v cargo >/dev/null || [ "${1:-}" = --no-rust ] || fail "a Rust toolchain is needed: https://rustup.rs"
+with_cache_lock install_packages
+retry "$(dirname "$0")/fetch-odoo.sh"
+with_cache_lock make_venv

@@ -1,0 +1,1 @@
+"""Developer tooling: the process harness, the demo and the test runner."""

@@ -1,0 +1,89 @@
+"""`make test`: every check and every test, one after the other, each named and timed; stops at the first failure."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .stack import paths
+
+CARGO_DENY_VERSION = "0.20.2"
+
+
+@dataclass
+class Step:
+    group: str
+    name: str
+    command: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: Path = paths.PROJECT_ROOT
+
+
+def steps() -> list[Step]:
+    python = sys.executable
+    tools = Path(python).parent
+    warnings = {"RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}
+    with_postgres = [python, "tools/with_postgres.py", "--"]
+    addon_rules = paths.ADDONS_DIR / ".pylintrc"
+    addon_ruff = next(
+        (file for name in ("ruff.toml", ".ruff.toml") if (file := paths.ADDONS_DIR / name).exists()), None
+    )
+    return [
+        Step("lint", "formatting (rustfmt)", ["cargo", "fmt", "--all", "--check"]),
+        Step("lint", "Python style (ruff)", [str(tools / "ruff"), "check", "tools", "tests"]),
+        Step("lint", "Python formatting (ruff)", [str(tools / "ruff"), "format", "--check", "tools", "tests"]),
+        Step(
+            "lint",
+            "the add-on's style (ruff)",
+            [str(tools / "ruff"), "check", *(f"--config={file}" for file in addon_ruff), paths.ADDON],
+            cwd=paths.ADDONS_DIR,
+        ),
+        Step(
+            "lint",
+            "the add-on's rules (pylint-odoo)",
+            [str(tools / "pylint"), f"--rcfile={addon_rules}", paths.ADDON],
+            {"PYTHONPATH": str(paths.odoo_python_path())},
+            paths.ADDONS_DIR,
+        ),
+        Step("lint", "licences, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
+        Step(
+            "lint",
+            "lints (clippy)",
+            ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+            warnings,
+        ),
+        Step("rust", "Rust tests", [*with_postgres, "cargo", "test", "--workspace", "--locked", "--quiet"]),
+        Step("odoo", "the add-on in Odoo's test runner", [python, "-m", "tools.odoo_tests"]),
+        Step("e2e", "the programs", ["cargo", "build", "--workspace", "--locked"]),
+        Step("e2e", "end to end: real Odoo, real browser", [python, "-m", "pytest", "tests/e2e"]),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=["lint", "rust", "odoo", "e2e"], help="only this group of steps")
+    only = parser.parse_args().only
+    chosen = [step for step in steps() if only in (None, step.group)]
+    started = time.monotonic()
+    for number, step in enumerate(chosen, 1):
+        print(f"\n==> [{number}/{len(chosen)}] {step.name}", flush=True)
+        began = time.monotonic()
+        done = subprocess.run(step.command, cwd=step.cwd, env=os.environ | step.env, check=False)
+        took = time.monotonic() - began
+        if done.returncode:
+            print(f"==> FAILED: {step.name} ({took:.0f} s)", flush=True)
+            return 1
+        # The last step's own closing line stays the last line of a full run.
+        if number < len(chosen):
+            print(f"==> ok: {step.name} ({took:.0f} s, {(time.monotonic() - started) / 60:.1f} min so far)", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

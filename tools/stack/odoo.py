@@ -1,0 +1,393 @@
+"""Odoo: prepared databases (made once, kept in the cache folder), the server, and a client for its RPC."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from . import paths
+from .postgres import Postgres, bin_dir
+from .process import Process, free_port
+
+ADMIN = ("admin", "admin")
+
+# What each prepared database has installed on top of the one it is made from. `available` is `base` in a site whose
+# add-ons path and module list have our add-on, not installed.
+TEMPLATES: dict[str, tuple[str | None, list[str]]] = {
+    "base": (None, ["calendar"]),
+    "available": ("base", []),
+    "stock": ("base", ["microsoft_calendar"]),
+    "bridge": ("stock", [paths.ADDON]),
+}
+WITH_ADDON = ("available", "bridge")
+# Part of every cache key: raise it when the preparation below changes.
+TEMPLATE_FORMAT = "1"
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def _hash_files(files: list[Path], root: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _template_key(name: str) -> str:
+    """Names everything a prepared database depends on: Odoo, and the add-on where it is part of it."""
+    odoo = paths.odoo_python_path() / "odoo"
+    addon = paths.ADDONS_DIR / paths.ADDON
+    parts = [TEMPLATE_FORMAT, str(odoo), (odoo / "release.py").read_text(), str((odoo / "release.py").stat().st_mtime)]
+    if name == "available":
+        parts.append((addon / "__manifest__.py").read_text())
+    if name == "bridge":
+        files = [
+            file
+            for file in addon.rglob("*")
+            if file.is_file() and "__pycache__" not in file.parts and "tests" not in file.relative_to(addon).parts[:1]
+        ]
+        parts.append(_hash_files(files, addon))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def command(config: Path, *arguments: str | Path) -> list[str]:
+    """The command line that runs this machine's Odoo."""
+    return [sys.executable, "-m", "odoo", *map(str, arguments[:1]), "-c", str(config), *map(str, arguments[1:])]
+
+
+def environment() -> dict[str, str]:
+    """Odoo's environment: its Python path, and no proxy between it and our own services."""
+    env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    for name in ("ODOO_RC", "PGDATABASE", "PGUSER", "PGHOST", "PGPORT", "PGPASSWORD"):
+        env.pop(name, None)
+    env["PYTHONPATH"] = str(paths.odoo_python_path())
+    env["PATH"] = f"{bin_dir_or_empty()}{os.pathsep}{env.get('PATH', '')}"
+    return env
+
+
+def bin_dir_or_empty() -> str:
+    """The folder of Postgres' programs, where there is one."""
+    try:
+        return str(bin_dir())
+    except RuntimeError:
+        return ""
+
+
+def write_config(
+    path: Path, server: Postgres, data_dir: Path, *, database: str = "", port: int = 0, addons: bool = True
+) -> Path:
+    """Writes Odoo's configuration file (it holds the database's password, hence not on the command line)."""
+    addons_path = str(paths.ADDONS_DIR) if addons and (paths.ADDONS_DIR / paths.ADDON).exists() else ""
+    lines = {
+        "db_host": server.host,
+        "db_port": server.port,
+        "db_user": server.user,
+        "db_password": server.password,
+        "data_dir": data_dir,
+        "addons_path": addons_path,
+        "http_interface": "127.0.0.1",
+        "workers": 0,
+        "max_cron_threads": 1,
+        "list_db": True,
+        "proxy_mode": False,
+        # Mail stays in Odoo's queue: nothing listens on this port.
+        "smtp_server": "127.0.0.1",
+        "smtp_port": 1,
+    }
+    if database:
+        lines |= {"db_name": database, "dbfilter": f"^{database}$"}
+    if port:
+        lines |= {"http_port": port, "gevent_port": free_port()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("[options]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items() if value != ""))
+    path.chmod(0o600)
+    return path
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+# Runs in `odoo shell`. The first page is quick when its scripts and styles are already bundled.
+PREPARE = """
+env['ir.qweb']._pregenerate_assets_bundles()
+env['res.users'].search([]).write({'tour_enabled': False})
+env.cr.commit()
+"""
+UPDATE_LIST = """
+env['ir.module.module'].update_list()
+env.cr.commit()
+"""
+
+
+class Templates:
+    """Prepared databases on one server."""
+
+    def __init__(self, server: Postgres, work_dir: Path, report: Callable[[str], None] = _silent):
+        self.server = server
+        self.work_dir = work_dir
+        self.report = report
+        self._cache = paths.cache_dir() / "templates"
+
+    def _archive(self, name: str) -> Path:
+        return self._cache / f"{name}-{_template_key(name)}"
+
+    def build(self, name: str) -> Path:
+        """The cached copy of a prepared database (a folder), made if it is missing."""
+        archive = self._archive(name)
+        if (archive / "database.dump").exists():
+            return archive
+        with _lock(self._cache / f".{name}.lock"):
+            if not (archive / "database.dump").exists():
+                self._build(name, archive)
+        return archive
+
+    def _build(self, name: str, archive: Path) -> None:
+        parent, modules = TEMPLATES[name]
+        self.report(f"preparing an Odoo database: {', '.join(modules) or 'the list of modules'} (once)")
+        database = f"build_{name}_{uuid.uuid4().hex[:8]}"
+        data_dir = self.work_dir / f"build-{name}"
+        log = self.work_dir / f"build-{name}.log"
+        try:
+            if parent:
+                self.restore(parent, database, data_dir)
+            config = write_config(
+                self.work_dir / f"build-{name}.conf", self.server, data_dir, addons=name in WITH_ADDON
+            )
+            if modules:
+                self._run(
+                    [
+                        *command(config, "server", "-d", database, "-i", ",".join(modules), "--skip-auto-install"),
+                        *("--stop-after-init", "--no-http", "--max-cron-threads=0"),
+                    ],
+                    log,
+                )
+            script = PREPARE if modules else UPDATE_LIST
+            self._run(command(config, "shell", "-d", database, "--no-http"), log, script)
+            missing = [
+                module
+                for module in modules
+                if self.server.query(database, "SELECT state FROM ir_module_module WHERE name = %s", module)
+                != [("installed",)]
+            ]
+            if missing:
+                raise RuntimeError(f"Odoo did not install {', '.join(missing)}; its log is {log}")
+            part = archive.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+            with tarfile.open(part / "filestore.tar", "w") as tar:
+                tar.add(data_dir / "filestore" / database, arcname=".")
+            self._pg("pg_dump", "-Fc", "-Z1", "-f", part / "database.dump", database)
+            # Older copies of the same template: their key is of no use any more.
+            for old in self._cache.glob(f"{name}-*"):
+                if old != part:
+                    shutil.rmtree(old, ignore_errors=True)
+            part.rename(archive)
+        finally:
+            self.server.drop(database)
+            shutil.rmtree(data_dir, ignore_errors=True)
+
+    def _run(self, arguments: list[str], log: Path, script: str | None = None) -> None:
+        with log.open("ab") as output:
+            done = subprocess.run(
+                arguments,
+                env=environment(),
+                input=(script or "").encode(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        text = log.read_text(errors="replace")
+        if done.returncode or " CRITICAL " in text or "Traceback (most recent" in text:
+            raise RuntimeError(f"Odoo failed; the end of {log}:\n" + "\n".join(text.splitlines()[-40:]))
+
+    def _pg(self, program: str, *arguments: str | Path) -> None:
+        subprocess.run([bin_dir() / program, *arguments], env=self.server.env(), check=True)
+
+    def restore(self, name: str, database: str, data_dir: Path) -> None:
+        """Makes `database`, and its files under `data_dir`, from a prepared one."""
+        archive = self.build(name)
+        self.server.create(database)
+        self._pg("pg_restore", "--no-owner", "--no-acl", "-d", database, archive / "database.dump")
+        filestore = data_dir / "filestore" / database
+        filestore.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(archive / "filestore.tar") as tar:
+            tar.extractall(filestore, filter="data")
+
+    def instantiate(self, name: str, database: str, data_dir: Path, base_url: str) -> None:
+        """A fresh database with an identity of its own, as Odoo gives one that it duplicates."""
+        self.restore(name, database, data_dir)
+        with self.server.cursor(database) as cursor:
+            for key, value in {
+                "database.uuid": str(uuid.uuid4()),
+                "database.secret": str(uuid.uuid4()),
+                "web.base.url": base_url,
+                "web.base.url.freeze": "True",
+            }.items():
+                cursor.execute("DELETE FROM ir_config_parameter WHERE key = %s", (key,))
+                cursor.execute("INSERT INTO ir_config_parameter (key, value) VALUES (%s, %s)", (key, value))
+
+
+class RpcError(Exception):
+    """What Odoo answered instead of a result."""
+
+    def __init__(self, error: dict[str, Any]):
+        data = error.get("data") or {}
+        self.name = data.get("name", "")
+        self.debug = data.get("debug", "")
+        super().__init__(data.get("message") or error.get("message"))
+
+
+class OdooClient:
+    """Calls Odoo's models as one user, over the routes that Odoo's own pages use."""
+
+    def __init__(self, url: str, database: str, login: str, password: str):
+        self.url, self.database, self.login, self.password = url, database, login, password
+        self._session = requests.Session()
+        self._session.trust_env = False
+        opened = self.route("/web/session/authenticate", db=database, login=login, password=password)
+        self.uid: int = opened["uid"]
+
+    def session(self) -> requests.Session:
+        """The session as a browser would have it."""
+        return self._session
+
+    def route(self, path: str, **params: Any) -> Any:
+        """Calls a JSON route."""
+        answer = self._session.post(
+            f"{self.url}{path}", json={"jsonrpc": "2.0", "method": "call", "params": params}, timeout=120
+        )
+        answer.raise_for_status()
+        body = answer.json()
+        if "error" in body:
+            raise RpcError(body["error"])
+        return body.get("result")
+
+    def execute(self, model: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a public method of a model."""
+        return self.route(
+            f"/web/dataset/call_kw/{model}/{method}", model=model, method=method, args=list(args), kwargs=kwargs
+        )
+
+    def create(self, model: str, **values: Any) -> int:
+        (record_id,) = self.execute(model, "create", [values])
+        return record_id
+
+    def write(self, model: str, record_id: int, **values: Any) -> None:
+        self.execute(model, "write", [record_id], values)
+
+    def unlink(self, model: str, record_id: int) -> None:
+        self.execute(model, "unlink", [record_id])
+
+    def search_read(self, model: str, domain: list, fields: list[str], **kwargs: Any) -> list[dict[str, Any]]:
+        return self.execute(model, "search_read", domain, fields, **kwargs)
+
+
+class Odoo:
+    """An Odoo server with one database."""
+
+    def __init__(
+        self, server: Postgres, database: str, run_dir: Path, data_dir: Path, port: int, host: str = "127.0.0.1"
+    ):
+        self.server = server
+        self.database = database
+        self.data_dir = data_dir
+        self.url = f"http://{host}:{port}"
+        self.log = run_dir / "odoo.log"
+        self._port = port
+        self._config = run_dir / "odoo.conf"
+        self._admin: OdooClient | None = None
+        self._process: Process | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    @property
+    def redirect_uri(self) -> str:
+        """What must be registered at Microsoft."""
+        return f"{self.url}/microsoft_account/authentication"
+
+    def start(self) -> None:
+        write_config(self._config, self.server, self.data_dir, database=self.database, port=self._port)
+        self._process = Process(
+            "Odoo", command(self._config, "server"), self.log, env=environment(), stop_signal=signal.SIGTERM
+        )
+        self._process.start()
+        self._process.wait_until(self._healthy, timeout=180)
+        # The first answer of a database loads all of its modules.
+        self._admin = self.client(*ADMIN)
+
+    def _healthy(self) -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{self._port}/web/health", timeout=10).ok
+        except requests.RequestException:
+            return False
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.stop()
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+
+    def client(self, login: str, password: str) -> OdooClient:
+        return OdooClient(self.url, self.database, login, password)
+
+    @property
+    def admin(self) -> OdooClient:
+        if not self._admin:
+            self._admin = self.client(*ADMIN)
+        return self._admin
+
+    def query(self, statement: str, *values: Any) -> list[tuple]:
+        """Reads or writes Odoo's tables directly."""
+        return self.server.query(self.database, statement, *values)
+
+    def create_user(self, name: str, login: str, password: str, tz: str = "Europe/Brussels") -> int:
+        """An internal user with that login and address, who may add contacts."""
+        admin = self.admin
+        user_id = admin.create("res.users", name=name, login=login, email=login, password=password, tz=tz)
+        group = self._record(admin, "base.group_partner_manager")
+        admin.write("res.users", user_id, group_ids=[[4, group, 0]])
+        return user_id
+
+    def _record(self, client: OdooClient, xml_id: str) -> int:
+        """The id of a record that a module defines."""
+        module, name = xml_id.split(".")
+        (row,) = client.search_read("ir.model.data", [["module", "=", module], ["name", "=", name]], ["res_id"])
+        return row["res_id"]
+
+    def run_cron(self, xml_id: str) -> None:
+        """Runs a scheduled action now."""
+        admin = self.admin
+        admin.execute("ir.cron", "method_direct_trigger", [self._record(admin, xml_id)])
+
+    def log_has(self, *needles: str) -> list[str]:
+        """The log's lines that hold any of these words."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return [line for line in text.splitlines() if any(needle in line for needle in needles)]
+
+
+def dumps(value: Any) -> str:
+    """JSON as it is shown to a person."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

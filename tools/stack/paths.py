@@ -1,0 +1,38 @@
+"""Where things are: the checkout, the cache folder that set-up fills, and Odoo."""
+
+import os
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+ADDONS_DIR = PROJECT_ROOT / "odoo_addon"
+ADDON = "microsoft_calendar_bridge"
+
+
+def cache_dir() -> Path:
+    """The folder that scripts/lib.sh calls CACHE_DIR."""
+    named = os.environ.get("OUTLOOK_BRIDGE_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "outlook-bridge"
+
+
+def odoo_python_path() -> Path:
+    """The folder that holds the Python package `odoo`."""
+    named = os.environ.get("ODOO_HOME")
+    if named:
+        return Path(named)
+    return cache_dir() / "odoo-19.0/usr/lib/python3/dist-packages"
+
+
+def cargo_target_dir() -> Path:
+    """Where cargo puts what it builds."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", PROJECT_ROOT / "target"))
+
+
+def binary(name: str) -> Path:
+    """A program of the workspace, as built by `cargo build`."""
+    path = cargo_target_dir() / "debug" / name
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run `cargo build --workspace` first")
+    return path

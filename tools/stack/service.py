@@ -1,0 +1,101 @@
+"""The service under test: `outlook-bridge serve`, its command line, and ways to hurt it."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from . import paths
+from .odoo import environment
+from .process import Process
+
+
+class Service:
+    """One `outlook-bridge` with its settings; it may be stopped, killed and started again."""
+
+    def __init__(self, *, port: int, database_url: str, data_dir: Path, run_dir: Path, graph_url: str, login_url: str):
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = run_dir / "outlook-bridge.log"
+        self._env = environment() | {
+            "OUTLOOK_BRIDGE_LISTEN": f"127.0.0.1:{port}",
+            "OUTLOOK_BRIDGE_DATABASE_URL": database_url,
+            "OUTLOOK_BRIDGE_DATA_DIR": str(data_dir),
+            "OUTLOOK_BRIDGE_GRAPH_URL": graph_url,
+            "OUTLOOK_BRIDGE_LOGIN_URL": login_url,
+            # Simulated mailboxes may be asked often.
+            "OUTLOOK_BRIDGE_POLL_SECONDS": "1",
+        }
+        self._process: Process | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    def start(self) -> None:
+        self._process = Process(
+            "outlook-bridge", [paths.binary("outlook-bridge"), "serve"], self.log, env=self._env, cwd=Path("/")
+        )
+        self._process.start()
+        self._process.wait_until(self.ready)
+
+    def ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/health/ready", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye, no last write."""
+        if self._process:
+            self._process.kill()
+
+    def run(self, *arguments: str) -> str:
+        """Runs a command of the service's command line and returns its standard output."""
+        done = subprocess.run(
+            [paths.binary("outlook-bridge"), *arguments],
+            env=self._env,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"outlook-bridge {' '.join(arguments)} failed:\n{done.stderr}")
+        return done.stdout
+
+    def enroll(self) -> str:
+        """A fresh one-time code."""
+        return self.run("enroll").strip()
+
+    def post(self, body: bytes | str | dict | list, path: str = "/jsonrpc", **headers: str) -> requests.Response:
+        """Posts a body as it is, or JSON."""
+        if not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        session = requests.Session()
+        session.trust_env = False
+        return session.post(
+            f"{self.url}{path}", data=body, headers={"Content-Type": "application/json", **headers}, timeout=60
+        )
+
+    def call(
+        self, database: str, uid: int, key: str, model: str, method: str, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """What the add-on does to call a method, without a check of the answer."""
+        return self.post(
+            {
+                "jsonrpc": "2.0",
+                "method": "call",
+                "id": 1,
+                "params": {
+                    "service": "object",
+                    "method": "execute_kw",
+                    "args": [database, uid, key, model, method, list(args), kwargs],
+                },
+            }
+        )

@@ -1,0 +1,168 @@
+"""The Microsoft simulator: its process, its control API, and a person signing in."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urljoin
+
+import requests
+
+from . import paths
+from .odoo import OdooClient, environment
+from .process import Process
+
+CLIENT_ID = "11111111-2222-3333-4444-555555555555"
+CLIENT_SECRET = "demo~client-secret~for~graph-sim"
+
+
+class _Form(HTMLParser):
+    """The form of a sign-in page: where it goes and what it carries."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.action = ""
+        self.fields: dict[str, str] = {}
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.action = values.get("action", "")
+        elif tag == "input" and values.get("type") == "hidden":
+            self.fields[values["name"]] = values["value"]
+
+
+class Simulator:
+    """One `graph-sim`."""
+
+    def __init__(
+        self,
+        port: int,
+        run_dir: Path,
+        state: Path,
+        redirect_uris: list[str],
+        seed: str = "demo",
+        host: str = "127.0.0.1",
+    ):
+        self.url = f"http://{host}:{port}"
+        self.log = run_dir / "graph-sim.log"
+        self._port = port
+        self._arguments = ["--seed", seed, "--state", str(state)]
+        for uri in redirect_uris:
+            self._arguments += ["--redirect-uri", uri]
+        self._process: Process | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    @property
+    def graph_url(self) -> str:
+        return f"{self.url}/v1.0"
+
+    @property
+    def login_url(self) -> str:
+        return self.url
+
+    def start(self) -> None:
+        self._process = Process(
+            "graph-sim",
+            [paths.binary("graph-sim"), *self._arguments],
+            self.log,
+            env=environment() | {"GRAPH_SIM_LISTEN": f"127.0.0.1:{self._port}"},
+            cwd=Path("/"),
+        )
+        self._process.start()
+        self._process.wait_until(self._healthy)
+
+    def _healthy(self) -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{self._port}/sim/api/health", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.stop()
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        session = requests.Session()
+        session.trust_env = False
+        answer = session.request(method, f"{self.url}/sim/api/{path}", json=body, timeout=30)
+        if not answer.ok:
+            raise RuntimeError(f"{method} /sim/api/{path}: {answer.status_code} {answer.text[:500]}")
+        return answer.json() if answer.content else None
+
+    def events(self, mailbox: str) -> list[dict[str, Any]]:
+        """The events of a mailbox, as Outlook knows them."""
+        return self._ask("GET", f"mailboxes/{quote(mailbox)}/events")["value"]
+
+    def event(self, mailbox: str, subject: str) -> dict[str, Any] | None:
+        """The one event of that subject; a twin is an error."""
+        found = [event for event in self.events(mailbox) if event["subject"] == subject]
+        assert len(found) <= 1, f"{len(found)} events '{subject}' in the mailbox of {mailbox}"
+        return found[0] if found else None
+
+    def create_event(self, mailbox: str, event: dict[str, Any]) -> dict[str, Any]:
+        """A person adds an event in Outlook."""
+        return self._ask("POST", f"mailboxes/{quote(mailbox)}/events", event)
+
+    def update_event(self, mailbox: str, event_id: str, changes: dict[str, Any]) -> dict[str, Any]:
+        return self._ask("PATCH", f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}", changes)
+
+    def delete_event(self, mailbox: str, event_id: str) -> None:
+        self._ask("DELETE", f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}")
+
+    def mails(self) -> list[dict[str, Any]]:
+        """Every mail that Outlook would have sent."""
+        return self._ask("GET", "mails")["value"]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What was asked of the simulated Graph."""
+        return self._ask("GET", "requests")["value"]
+
+    def add_fault(self, **fault: Any) -> Any:
+        return self._ask("POST", "faults", fault)
+
+    def faults_struck(self) -> int:
+        """How often the present faults have struck."""
+        return sum(fault["applied"] for fault in self._ask("GET", "faults")["value"])
+
+    def clear_faults(self) -> None:
+        self._ask("DELETE", "faults")
+
+    def consent(self, url: str, address: str, *, accept: bool = True) -> str:
+        """Signs in as `address` at a login page and returns where Microsoft sends the browser to."""
+        session = requests.Session()
+        session.trust_env = False
+        page = session.get(url, timeout=30)
+        form = _Form(page.text)
+        page = session.post(
+            urljoin(page.url, form.action), data=form.fields | {"account": address}, timeout=30, allow_redirects=False
+        )
+        if not page.is_redirect:
+            form = _Form(page.text)
+            page = session.post(
+                urljoin(page.url, form.action),
+                data=form.fields | {"decision": "accept" if accept else "cancel"},
+                timeout=30,
+                allow_redirects=False,
+            )
+        if "location" not in page.headers:
+            raise RuntimeError(f"the login page answered {page.status_code}: {page.text[:500]}")
+        return page.headers["location"]
+
+    def sign_in(self, client: OdooClient) -> None:
+        """A user of Odoo presses Outlook, signs in with the mailbox of that address and accepts."""
+        client.execute("res.users", "restart_microsoft_synchronization", [client.uid])
+        answer = client.route(
+            "/microsoft_calendar/sync_data", model="calendar.event", fromurl=f"{client.url}/odoo/calendar"
+        )
+        if answer["status"] != "need_auth":
+            raise RuntimeError(f"Odoo did not ask for a login: {answer}")
+        back = self.consent(answer["url"], client.login)
+        landed = client.session().get(back, timeout=60, allow_redirects=False)
+        if not landed.is_redirect:
+            raise RuntimeError(f"Odoo answered the login with {landed.status_code}: {landed.text[:2000]}")
+        # The page that the browser lands on asks for news at once.
+        client.route("/microsoft_calendar/sync_data", model="calendar.event", fromurl=f"{client.url}/odoo/calendar")

@@ -1,0 +1,136 @@
+"""Everything together: Postgres, the simulator, the service, and Odoo with the add-on."""
+
+import contextlib
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from . import postgres
+from .odoo import Odoo, OdooClient, Templates
+from .process import free_port
+from .service import Service
+from .sim import CLIENT_ID, CLIENT_SECRET, Simulator
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+class Stack:
+    """A site that uses the bridge. `template` says what its Odoo database has installed."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        server: postgres.Postgres,
+        *,
+        template: str = "bridge",
+        name: str | None = None,
+        state_dir: Path | None = None,
+        ports: tuple[int, int, int] | None = None,
+        host: str = "127.0.0.1",
+        seed: str = "demo",
+        report: Callable[[str], None] = _silent,
+    ):
+        name = name or f"ob_{uuid.uuid4().hex[:10]}"
+        state_dir = state_dir or run_dir / "state"
+        odoo_port, service_port, sim_port = ports or (free_port(), free_port(), free_port())
+        self.run_dir = run_dir
+        self.state_dir = state_dir
+        self.server = server
+        self.template = template
+        self.report = report
+        self.odoo = Odoo(server, f"{name}_odoo", run_dir, state_dir / "odoo", odoo_port, host)
+        self.sim = Simulator(sim_port, run_dir, state_dir / "graph-sim.json", [self.odoo.redirect_uri], seed, host)
+        self.bridge_database = f"{name}_bridge"
+        self.service = Service(
+            port=service_port,
+            database_url=server.url(self.bridge_database),
+            data_dir=state_dir / "outlook-bridge",
+            run_dir=run_dir,
+            graph_url=self.sim.graph_url,
+            login_url=self.sim.login_url,
+        )
+        self.users: dict[str, int] = {}
+
+    def start(self) -> "Stack":
+        """Starts every part; makes the databases that are not there yet."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        templates = Templates(self.server, self.run_dir, self.report)
+        if not self.server.exists(self.odoo.database):
+            self.report("making Odoo's database")
+            # Under another name until it is complete, so that an interrupted run leaves no half a database.
+            part = f"{self.odoo.database}_part"
+            self.server.drop(part)
+            filestores = self.odoo.data_dir / "filestore"
+            templates.instantiate(self.template, part, self.odoo.data_dir, self.odoo.url)
+            shutil.rmtree(filestores / self.odoo.database, ignore_errors=True)
+            (filestores / part).rename(filestores / self.odoo.database)
+            self.server.rename(part, self.odoo.database)
+        else:
+            self.odoo.query(
+                "UPDATE ir_config_parameter SET value = %s WHERE key = 'web.base.url' AND value <> %s",
+                self.odoo.url,
+                self.odoo.url,
+            )
+        if not self.server.exists(self.bridge_database):
+            self.server.create(self.bridge_database)
+        self.report("starting the Microsoft simulator")
+        self.sim.start()
+        self.report("starting the service")
+        self.service.start()
+        self.report("starting Odoo")
+        self.odoo.start()
+
+    def stop(self) -> None:
+        """Stops what runs, in the order that loses nothing."""
+        for part in (self.odoo, self.service, self.sim):
+            with contextlib.suppress(ProcessLookupError):
+                part.stop()
+
+    def drop(self) -> None:
+        """Stops, and removes what was made on the server and on disk."""
+        self.stop()
+        for database in (self.odoo.database, self.bridge_database):
+            self.server.drop(database)
+        shutil.rmtree(self.state_dir, ignore_errors=True)
+
+    def add_user(self, name: str, login: str, password: str) -> OdooClient:
+        """An Odoo user whose mailbox has the login's address."""
+        self.users[login] = self.odoo.create_user(name, login, password)
+        return self.odoo.client(login, password)
+
+    def pair(self, address: str | None = None) -> None:
+        """Pairs and configures as an admin does, through the settings form's own model."""
+        admin = self.odoo.admin
+        wizard = admin.create(
+            "res.config.settings",
+            outlook_bridge_url=address or self.service.url,
+            outlook_bridge_code=self.service.enroll(),
+            cal_microsoft_client_id=CLIENT_ID,
+            cal_microsoft_client_secret=CLIENT_SECRET,
+        )
+        admin.execute("res.config.settings", "execute", [wizard])
+
+    def paired_address(self) -> str | None:
+        """The service's address as Odoo knows it."""
+        rows = self.odoo.query("SELECT value FROM ir_config_parameter WHERE key = 'microsoft_calendar_bridge.url'")
+        return rows[0][0] if rows else None
+
+    def stopped_parts(self) -> list[str]:
+        """Which parts no longer run though they should."""
+        parts = {"Odoo": self.odoo, "outlook-bridge": self.service, "graph-sim": self.sim}
+        return [name for name, part in parts.items() if not part.running]
+
+    def connect(self, client: OdooClient) -> None:
+        """Signs a user in at the simulator, as a browser would after a press of the Outlook button."""
+        self.sim.sign_in(client)

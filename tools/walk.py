@@ -1,0 +1,325 @@
+"""What people do in a browser: in Odoo's pages and in the simulator's. Shared by the demo's check and the tests."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+
+from .stack import Stack, eventually
+
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# The first page of a fresh server may have to make scripts and styles.
+PATIENCE_MS = 60_000
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+class Person:
+    """Somebody at a browser of their own."""
+
+    def __init__(self, chromium: Browser, stack: Stack, screenshots: Path, name: str):
+        self.stack = stack
+        self.name = name
+        self.problems: list[str] = []
+        self._screenshots = screenshots
+        self._shots = 0
+        self._week = datetime.now()
+        self.context: BrowserContext = chromium.new_context(
+            viewport={"width": 1366, "height": 900}, locale="en-US", timezone_id="Europe/Brussels"
+        )
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page: Page = self.context.new_page()
+        self.page.on("pageerror", lambda error: self.problems.append(f"{self.page.url}: {error}"))
+
+    def close(self) -> None:
+        self.context.close()
+
+    def shot(self, title: str) -> None:
+        """Keeps a picture of the page."""
+        self._shots += 1
+        self._screenshots.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=self._screenshots / f"{self.name}-{self._shots:02d}-{title}.png")
+
+    # Odoo
+
+    def log_in(self, login: str, password: str) -> None:
+        self.page.goto(f"{self.stack.odoo.url}/web/login")
+        self.page.locator("input[name=login]").fill(login)
+        self.page.locator("input[name=password]").fill(password)
+        self.page.locator("button[type=submit]", has_text="Log in").click()
+        expect(self.page.locator(".o_web_client .o_main_navbar")).to_be_visible()
+
+    def open_settings(self) -> Locator:
+        """Settings > Calendar; returns the box of Outlook's settings."""
+        self.page.goto(f"{self.stack.odoo.url}/odoo/settings#calendar")
+        self.page.locator(".settings_tab .tab[data-key=calendar]").click()
+        box = self.page.locator("#sync_outlook_calendar_setting")
+        expect(box).to_be_visible()
+        return box
+
+    def save_settings(self, *, reloads: bool = True) -> None:
+        """Presses Save and waits until Odoo has done it (it loads the page again)."""
+        save = self.page.locator(".o_form_button_save:visible").first
+        if reloads:
+            with self.page.expect_event("load", timeout=PATIENCE_MS * 3):
+                save.click()
+        else:
+            save.click()
+
+    def setting(self, box: Locator, field: str) -> Locator:
+        return box.locator(f".o_field_widget[name={field}] input")
+
+    def tick_outlook(self) -> None:
+        """The stock way to install Outlook Calendar: tick it and save."""
+        box = self.open_settings()
+        box.locator(".o_field_widget[name=module_microsoft_calendar] input").check()
+        self.shot("settings-ticked")
+        self.save_settings()
+        expect(self.page.locator(".o_web_client .o_main_navbar")).to_be_visible()
+
+    def enter_settings(self, **values: str) -> None:
+        """Types into Outlook's settings and saves."""
+        box = self.open_settings()
+        for field, value in values.items():
+            self.setting(box, field).fill(value)
+        self.shot("settings-filled")
+        self.save_settings()
+        expect(self.page.locator(".o_web_client .o_main_navbar")).to_be_visible()
+
+    def open_calendar(self) -> None:
+        self.page.goto(f"{self.stack.odoo.url}/odoo/calendar")
+        expect(self.page.locator(".o_calendar_view .fc")).to_be_visible()
+
+    def connect_outlook(self, address: str) -> None:
+        """Presses Outlook, signs in as `address`, accepts, and waits to be back at the calendar."""
+        self.open_calendar()
+        self.page.locator("#microsoft_sync_pending").click()
+        self.page.wait_for_url(re.compile(r"/oauth2/v2\.0/authorize"))
+        self.shot("sign-in")
+        self.page.locator(f"button[name=account][value='{address}']").click()
+        accept = self.page.locator("#accept")
+        expect(accept).to_be_visible()
+        self.shot("consent")
+        accept.click()
+        self.page.wait_for_url(lambda url: url.startswith(self.stack.odoo.url))
+        expect(self.page.locator(".o_calendar_view .fc")).to_be_visible()
+
+    def show_week(self, day: datetime) -> None:
+        """Shows the week of a day in the calendar."""
+        self._week = day
+        self.page.goto(f"{self.stack.odoo.url}/odoo/calendar")
+        expect(self.page.locator(".o_calendar_view .fc")).to_be_visible()
+        for _ in range(60):
+            first = self.page.locator(".fc-timegrid .fc-col-header-cell[data-date]").first.get_attribute("data-date")
+            last = self.page.locator(".fc-timegrid .fc-col-header-cell[data-date]").last.get_attribute("data-date")
+            if first and last and first <= day.date().isoformat() <= last:
+                return
+            forward = bool(last) and day.date().isoformat() > last
+            self.page.locator(".o_calendar_button_next" if forward else ".o_calendar_button_prev").first.click()
+            self.page.wait_for_function(
+                "was => document.querySelector('.fc-col-header-cell[data-date]')?.dataset.date !== was", arg=first
+            )
+        raise AssertionError(f"the calendar does not go to {day}")
+
+    def event(self, subject: str) -> Locator:
+        """An event as the calendar shows it."""
+        return self.page.locator(".fc-event", has_text=subject)
+
+    def sees(self, subject: str) -> None:
+        """Waits until the calendar shows an event, loading the page again as a person would."""
+
+        def shown() -> bool:
+            try:
+                self.event(subject).first.wait_for(timeout=3000)
+            except PlaywrightTimeoutError:
+                self.show_week(self._week)
+                return False
+            return True
+
+        eventually(shown, message=f"the calendar of {self.name} shows '{subject}'")
+
+    def sees_not(self, subject: str) -> None:
+        """Waits until the calendar, loaded again, no longer shows an event."""
+
+        def gone() -> bool:
+            # The page is drawn when its events are loaded.
+            self.show_week(self._week)
+            return self.event(subject).count() == 0
+
+        eventually(gone, message=f"the calendar of {self.name} no longer shows '{subject}'")
+
+    def new_event(
+        self, subject: str, start: datetime, *, guests: Iterable[tuple[str, str]] = (), hours: float = 1
+    ) -> None:
+        """Fills a new event's form; `start` is in the user's zone, guests are names and addresses of new contacts."""
+        self.page.goto(f"{self.stack.odoo.url}/odoo/action-calendar.action_calendar_event/new?view_type=form")
+        expect(self.page.locator(".o_form_view")).to_be_visible()
+        self._fill_event(subject=subject, start=start, stop=start + timedelta(hours=hours))
+        for name, address in guests:
+            self._add_guest(name, address)
+
+    def _add_guest(self, name: str, address: str) -> None:
+        field = self.page.locator(".o_form_view .o_field_widget[name=partner_ids]").first
+        field.locator("input").fill(name)
+        self.page.locator(".o-autocomplete--dropdown-item", has_text="Create and edit...").click()
+        dialog = self.page.locator(".modal")
+        dialog.locator(".o_field_widget[name=name] input, .o_field_widget[name=name] textarea").first.fill(name)
+        dialog.locator(".o_field_widget[name=email] input").fill(address)
+        dialog.locator(".o_form_button_save").click()
+        expect(dialog).to_have_count(0)
+        expect(field.locator(".o_tag, .badge").filter(has_text=name)).to_be_visible()
+
+    def _fill_event(self, *, subject: str | None = None, start: datetime | None = None, stop: datetime | None = None):
+        form = self.page.locator(".o_form_view")
+        if subject is not None:
+            form.locator(".o_field_widget[name=name] input, .o_field_widget[name=name] textarea").first.fill(subject)
+        for field, value in (("start", start), ("stop", stop)):
+            if value is not None:
+                box = form.locator(f"[data-field={field}]").first
+                if box.evaluate("node => node.tagName") == "BUTTON":
+                    box.click()
+                    box = form.locator(f"input[data-field={field}]").first
+                box.fill(value.strftime("%m/%d/%Y %H:%M:%S"))
+                box.press("Tab")
+
+    def save_event(self) -> None:
+        form = self.page.locator(".o_form_view")
+        form.locator(".o_form_button_save").click()
+        expect(
+            form.locator(".o_form_status_indicator_buttons.invisible, .o_form_status_indicator_buttons")
+        ).to_have_count(1)
+        expect(form.locator(".o_form_button_save")).not_to_be_visible()
+
+    def open_event(self, event_id: int) -> None:
+        self.page.goto(f"{self.stack.odoo.url}/odoo/action-calendar.action_calendar_event/{event_id}?view_type=form")
+        expect(self.page.locator(".o_form_view .o_field_widget[name=name]").first).to_be_visible()
+
+    def rename_event(self, event_id: int, subject: str) -> None:
+        self.open_event(event_id)
+        self._fill_event(subject=subject)
+        self.save_event()
+
+    def delete_event(self, subject: str) -> None:
+        """Deletes an event from the calendar by its popover."""
+        self.event(subject).first.click()
+        popover = self.page.locator(".o_cw_popover")
+        expect(popover).to_be_visible()
+        self.shot("popover")
+        popover.locator(".o_cw_popover_delete").click()
+        confirm = self.page.locator(".modal .modal-footer .btn-primary, .modal .modal-footer .btn-danger").first
+        confirm.click()
+        expect(self.page.locator(".modal")).to_have_count(0)
+
+    # The simulator, where a person does what Outlook's users do
+
+    def open_outlook(self, mailbox: str, day: datetime) -> None:
+        """Shows a mailbox from a day on."""
+        self.page.goto(f"{self.stack.sim.url}/mailbox/{mailbox}/from/{day.date().isoformat()}")
+        expect(self.page.locator("#events")).to_be_visible()
+
+    def outlook_shows(self, mailbox: str, day: datetime, subject: str) -> None:
+        """Waits until a mailbox shows an event."""
+
+        def shown() -> bool:
+            self.open_outlook(mailbox, day)
+            return self.page.locator("#events .subject", has_text=subject).count() == 1
+
+        eventually(shown, message=f"Outlook of {mailbox} shows '{subject}' once")
+
+    def outlook_shows_no(self, mailbox: str, day: datetime, subject: str) -> None:
+        def gone() -> bool:
+            self.open_outlook(mailbox, day)
+            return self.page.locator("#events .event:not(.cancelled) .subject", has_text=subject).count() == 0
+
+        eventually(gone, message=f"Outlook of {mailbox} no longer shows '{subject}'")
+
+    def outlook_open(self, mailbox: str, day: datetime, subject: str) -> None:
+        """Opens an event in Outlook."""
+        self.open_outlook(mailbox, day)
+        self.page.locator("#events .subject", has_text=subject).click()
+        expect(self.page.locator("#event-form")).to_be_visible()
+
+    def outlook_rename(self, mailbox: str, day: datetime, subject: str, new_subject: str) -> None:
+        self.outlook_open(mailbox, day, subject)
+        self.page.locator("#event-form #subject").fill(new_subject)
+        with self.page.expect_navigation():
+            self.page.locator("#event-form #save").click()
+        assert self.page.locator("#error").count() == 0, self.page.locator("#error").inner_text()
+
+    def outlook_delete(self, mailbox: str, day: datetime, subject: str) -> None:
+        self.outlook_open(mailbox, day, subject)
+        with self.page.expect_navigation():
+            self.page.locator("#event-form #delete").click()
+        assert self.page.locator("#error").count() == 0, self.page.locator("#error").inner_text()
+
+    def outlook_mails(self) -> None:
+        """Shows the mails that Outlook would have sent."""
+        self.page.goto(f"{self.stack.sim.url}/mails")
+
+
+def unique(title: str) -> str:
+    """A subject of this test's own."""
+    return f"{title} {uuid.uuid4().hex[:6]}"
+
+
+def next_week(hour: int = 10, day: int = 0) -> datetime:
+    """A day of the coming week (0 is Monday), in the user's zone: no other test depends on which."""
+    today = datetime.now().replace(hour=hour, minute=0, second=0, microsecond=0)
+    return today + timedelta(days=7 - today.weekday() + day)
+
+
+def walk_main_path(
+    stack: Stack, who: tuple[str, str, str], screenshots: Path, report: Callable[[str], None]
+) -> list[str]:
+    """Connect, see Outlook's events in Odoo, make one in Odoo and see it in Outlook; returns what was seen."""
+    _, login, password = who
+    with browser() as chromium:
+        person = Person(chromium, stack, screenshots, "demo")
+        report(f"logging in to Odoo as {login}")
+        person.log_in(login, password)
+        report("pressing Outlook, signing in at the simulated Microsoft, accepting")
+        person.connect_outlook(login)
+        report("waiting for Outlook's events in Odoo")
+        outlook = next(event for event in stack.sim.events(login) if not event.get("recurrence"))
+        eventually(
+            lambda: stack.odoo.query("SELECT 1 FROM calendar_event WHERE name = %s AND active", outlook["subject"]),
+            90,
+            message=f"'{outlook['subject']}' is in Odoo",
+        )
+        person.show_week(datetime.fromisoformat(outlook["start"]["dateTime"][:19]))
+        person.sees(outlook["subject"])
+        person.shot("outlook-events-in-odoo")
+        report("creating an event in Odoo, and waiting for it in Outlook")
+        subject = unique("Made in Odoo")
+        start = next_week(day=1)
+        person.new_event(subject, start)
+        person.save_event()
+        eventually(lambda: stack.sim.event(login, subject), 90, message=f"'{subject}' is in Outlook")
+        person.outlook_shows(login, start, subject)
+        person.shot("odoo-event-in-outlook")
+        return [outlook["subject"], subject]
