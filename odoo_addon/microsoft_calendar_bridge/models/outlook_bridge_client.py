@@ -27,6 +27,9 @@ _unreachable = {}
 class BridgeUnavailable(UserError):
     """The service did not answer, or not in its dialect: nothing was decided."""
 
+    # the web client knows exceptions by their very name, and shows others as crashes
+    context = {"exception_class": "odoo.exceptions.UserError"}
+
 
 class OutlookBridgeClient(models.AbstractModel):
     _name = "outlook.bridge.client"

@@ -49,39 +49,48 @@ class TestControllers(BridgeMixin, HttpCase):
         with patch.object(self.registry["res.users"], "_outlook_bridge_sync_data", side_effect=RuntimeError("boom")):
             self.assertEqual(self.sync_data()["status"], "no_new_event_from_microsoft")
 
-    # the calendar page
+    # what the web client calls
 
-    def calendar_page(self, expected):
-        self.browser_js(
-            "/odoo/calendar",
-            f"""
-                const wanted = {json.dumps(expected)};
-                const shown = () => document.querySelector(".o_outlook_bridge_attention")?.innerText.trim() ?? "";
-                const look = (left) => {{
-                    if (shown() === wanted && document.querySelector(".o_calendar_renderer")) {{
-                        console.log("test successful");
-                    }} else if (left) {{
-                        setTimeout(() => look(left - 1), 100);
-                    }} else {{
-                        console.error(`"${{shown()}}" is shown`);
-                    }}
-                }};
-                // time for the answer, where none is to be shown
-                setTimeout(() => look(200), wanted ? 0 : 1000);
-            """,
-            "document.querySelector('.o_calendar_renderer')",
-            login="bridge_ann",
+    def call_kw(self, model, method, *args):
+        response = self.url_open(
+            f"/web/dataset/call_kw/{model}/{method}",
+            data=json.dumps({"params": {"model": model, "method": method, "args": args, "kwargs": {}}}),
+            headers={"Content-Type": "application/json"},
         )
+        return response.json()
 
-    def test_calendar_page_warns(self):
+    def test_attention(self):
         self.service.set_account(self.ann, "attention", reason="Your mailbox is full.")
         self.env["outlook.bridge.account"]._store(self.service.state["accounts"])
-        self.calendar_page("Your mailbox is full.")
+        self.env.flush_all()
+        self.assertEqual(self.call_kw("res.users", "outlook_bridge_attention")["result"], "Your mailbox is full.")
 
     @mute_logger("odoo.http")
-    def test_calendar_page_without_the_warning(self):
-        with patch.object(self.registry["res.users"], "outlook_bridge_attention", side_effect=RuntimeError("boom")):
-            self.calendar_page("")
+    def test_journal(self):
+        event = self.event()
+        self.service.journal = [
+            {
+                "time": "2026-11-22 10:00:00",
+                "level": "info",
+                "title": "Review",
+                "user_id": self.ann.id,
+                "res_id": event.id,
+                "message": "created in Outlook · no mail",
+            }
+        ]
+        self.env.flush_all()
+        action = self.call_kw("calendar.event", "action_outlook_bridge_journal", [event.id])["result"]
+        [line] = self.call_kw(action["res_model"], "search_read", action["domain"], ["title", "has_event"])["result"]
+        self.assertEqual((line["title"], line["has_event"]), ("Review", True))
+        # an outage is told in the client's words, and is no crash of Odoo's
+        self.service.down = True
+        error = self.call_kw("calendar.event", "action_outlook_bridge_journal", [event.id])["error"]["data"]
+        self.assertEqual(error["context"]["exception_class"], "odoo.exceptions.UserError")
+        self.assertIn("does not answer", error["message"])
+        self.service.down = False
+        self.authenticate("bridge_bob", "bridge_bob")
+        error = self.call_kw("calendar.event", "action_outlook_bridge_journal", [event.id])["error"]["data"]
+        self.assertEqual(error["name"], "odoo.exceptions.AccessError")
 
     # authentication
 

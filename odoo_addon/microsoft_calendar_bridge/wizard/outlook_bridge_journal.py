@@ -1,0 +1,86 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+LINES = 200
+
+
+class OutlookBridgeJournalLine(models.TransientModel):
+    """What the service did, in its own words; fetched whenever somebody looks."""
+
+    _name = "outlook.bridge.journal.line"
+    _description = "Outlook Journal Line"
+    _order = "time desc, id"
+    _rec_name = "title"
+
+    time = fields.Datetime(readonly=True)
+    level = fields.Selection(
+        [("info", "Information"), ("warning", "Warning"), ("error", "Error")], readonly=True, default="info"
+    )
+    title = fields.Char("Event", readonly=True)
+    user_id = fields.Many2one("res.users", readonly=True)
+    res_id = fields.Integer("Event ID", readonly=True)
+    message = fields.Text(readonly=True)
+    has_event = fields.Boolean(compute="_compute_has_event")
+
+    @api.depends("res_id")
+    @api.depends_context("uid")
+    def _compute_has_event(self):
+        events = self.env["calendar.event"].browse(filter(None, self.mapped("res_id"))).exists()
+        readable = events._filtered_access("read")
+        for line in self:
+            line.has_event = line.res_id in readable._ids
+
+    @api.model
+    def _open(self, user=None, event=None):
+        """The list of what the service tells of this user, of this event, or (neither) of the whole database."""
+        if not self.env.is_system() and not (event and event.user_id == self.env.user):
+            raise AccessError(self.env._("Only an administrator can read the journal of others."))
+        if not self.env["outlook.bridge.client"]._is_paired():
+            raise UserError(self.env._("Odoo is not paired with an Outlook bridge."))
+        told = self.env["outlook.bridge.client"]._call(
+            "outlook.bridge",
+            "journal",
+            user_id=user.id if user else None,
+            res_id=event.id if event else None,
+            limit=LINES,
+        )
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "microsoft_calendar_bridge.outlook_bridge_journal_action"
+        )
+        if subject := event or user:
+            title = self.env._("Outlook Journal: %(name)s", name=subject.display_name)
+            action.update(name=title, display_name=title)
+        action["domain"] = [("id", "in", self._fill(told).ids)]
+        return action
+
+    @api.model
+    def _fill(self, told):
+        users = self.env["res.users"].sudo().browse(line["user_id"] for line in told if line.get("user_id")).exists()
+        levels = dict(self._fields["level"].selection)
+        return self.sudo().create(
+            [
+                {
+                    "time": fields.Datetime.to_datetime(line.get("time") or False),
+                    "level": line.get("level") if line.get("level") in levels else "info",
+                    "title": line.get("title") or False,
+                    "user_id": line.get("user_id") in users._ids and line["user_id"],
+                    "res_id": line.get("res_id") or False,
+                    "message": line.get("message") or False,
+                }
+                for line in told
+            ]
+        )
+
+    def action_open_event(self):
+        self.ensure_one()
+        if not self.has_event:
+            raise UserError(self.env._("This event is no longer there."))
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "calendar.event",
+            "res_id": self.res_id,
+            "views": [(False, "form")],
+        }
