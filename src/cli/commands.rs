@@ -13,8 +13,7 @@ use crate::sync::{admin, now};
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn enroll(config: &Config) -> anyhow::Result<()> {
-    let opened = Opened::open(config).await?;
+pub async fn enroll(config: &Config, opened: &Opened) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     println!("{}", admin::enroll(&mut conn).await?);
     eprintln!(
@@ -22,16 +21,6 @@ pub async fn enroll(config: &Config) -> anyhow::Result<()> {
          good for an hour and for one database.",
         config.listen
     );
-    Ok(())
-}
-
-/// Brings the schema up to date.
-///
-/// # Errors
-/// When the database cannot be reached or a migration fails.
-pub async fn migrate(config: &Config) -> anyhow::Result<()> {
-    Opened::open(config).await?;
-    println!("the schema is up to date");
     Ok(())
 }
 
@@ -58,46 +47,9 @@ pub async fn doctor(config: &Config) -> anyhow::Result<()> {
     );
     match Opened::open(config).await {
         Ok(opened) => {
-            let kind = if opened.embedded.is_some() {
-                "embedded Postgres"
-            } else {
-                "Postgres"
-            };
-            report(
-                "database",
-                Ok(format!("{kind}, schema up to date, master key fits")),
-            );
-            let engine = opened.engine(config)?;
-            for (what, url) in [
-                ("Microsoft Graph", &config.graph_url),
-                ("Microsoft login", &config.login_url),
-            ] {
-                let answer = engine.http.get(url).send().await;
-                report(
-                    what,
-                    answer
-                        .map(|r| format!("{url} answers (HTTP {})", r.status()))
-                        .context(format!("{url} cannot be reached")),
-                );
-            }
-            let mut conn = opened.store.get().await?;
-            for database in databases::all(&mut conn).await? {
-                let what = format!("Odoo “{}”", database.name);
-                let url = format!("{}/web/health", database.base_url);
-                let answer = engine
-                    .http
-                    .get(&url)
-                    .send()
-                    .await
-                    .context(format!("{} cannot be reached", database.base_url));
-                report(
-                    &what,
-                    answer.map(|r| format!("{} answers (HTTP {})", database.base_url, r.status())),
-                );
-                if let Some(problem) = database.quarantined.or(database.credentials_problem) {
-                    report(&what, Err(anyhow::anyhow!(problem)));
-                }
-            }
+            let checked = check(config, &opened, &mut report).await;
+            opened.close().await;
+            checked?;
         }
         Err(error) => report("database", Err(error)),
     }
@@ -107,12 +59,59 @@ pub async fn doctor(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn check(
+    config: &Config,
+    opened: &Opened,
+    report: &mut impl FnMut(&str, anyhow::Result<String>),
+) -> anyhow::Result<()> {
+    let kind = if opened.embedded.is_some() {
+        "embedded Postgres"
+    } else {
+        "Postgres"
+    };
+    report(
+        "database",
+        Ok(format!("{kind}, schema up to date, master key fits")),
+    );
+    let engine = opened.engine(config)?;
+    for (what, url) in [
+        ("Microsoft Graph", &config.graph_url),
+        ("Microsoft login", &config.login_url),
+    ] {
+        let answer = engine.http.get(url).send().await;
+        report(
+            what,
+            answer
+                .map(|r| format!("{url} answers (HTTP {})", r.status()))
+                .context(format!("{url} cannot be reached")),
+        );
+    }
+    let mut conn = opened.store.get().await?;
+    for database in databases::all(&mut conn).await? {
+        let what = format!("Odoo “{}”", database.name);
+        let url = format!("{}/web/health", database.base_url);
+        let answer = engine
+            .http
+            .get(&url)
+            .send()
+            .await
+            .context(format!("{} cannot be reached", database.base_url));
+        report(
+            &what,
+            answer.map(|r| format!("{} answers (HTTP {})", database.base_url, r.status())),
+        );
+        if let Some(problem) = database.quarantined.or(database.credentials_problem) {
+            report(&what, Err(anyhow::anyhow!(problem)));
+        }
+    }
+    Ok(())
+}
+
 /// Shows databases, users and debts.
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn status(config: &Config) -> anyhow::Result<()> {
-    let opened = Opened::open(config).await?;
+pub async fn status(opened: &Opened) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let databases = databases::all(&mut conn).await?;
     if databases.is_empty() {
@@ -167,8 +166,7 @@ pub async fn status(config: &Config) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the database cannot be reached, or none is called so.
-pub async fn sync(config: &Config, database: Option<&str>) -> anyhow::Result<()> {
-    let opened = Opened::open(config).await?;
+pub async fn sync(opened: &Opened, database: Option<&str>) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let mut woken = 0;
     let mut known = false;
@@ -198,8 +196,7 @@ pub async fn sync(config: &Config, database: Option<&str>) -> anyhow::Result<()>
 ///
 /// # Errors
 /// When a secret cannot be opened; what was sealed anew before stays so.
-pub async fn rotate_key(config: &Config) -> anyhow::Result<()> {
-    let opened = Opened::open(config).await?;
+pub async fn rotate_key(opened: &Opened) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let mut count = 0;
     for database in databases::all(&mut conn).await? {
@@ -221,7 +218,7 @@ pub async fn rotate_key(config: &Config) -> anyhow::Result<()> {
         databases::configure(&mut conn, database.id, &settings).await?;
         count += 1;
         for account in accounts::of_database(&mut conn, database.id).await? {
-            count += rotate_tokens(&mut conn, &opened, &account).await?;
+            count += rotate_tokens(&mut conn, opened, &account).await?;
         }
     }
     opened.sealer.reseal_check(&mut conn).await?;

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use start::Opened;
+
 use crate::config::Config;
 
 /// Syncs the calendars of Odoo's users with Outlook.
@@ -52,12 +54,31 @@ impl Cli {
         let config = Config::load(self.config.as_deref(), |name| std::env::var(name).ok())?;
         match self.command {
             Command::Serve => serve::serve(config).await,
-            Command::Enroll => commands::enroll(&config).await,
-            Command::Migrate => commands::migrate(&config).await,
             Command::Doctor => commands::doctor(&config).await,
-            Command::Status => commands::status(&config).await,
-            Command::Sync { database } => commands::sync(&config, database.as_deref()).await,
-            Command::RotateKey => commands::rotate_key(&config).await,
+            command => {
+                let opened = Opened::open(&config).await?;
+                let done = command.run(&config, &opened).await;
+                opened.close().await;
+                done
+            }
+        }
+    }
+}
+
+impl Command {
+    /// Runs a command that works on the database alone.
+    async fn run(self, config: &Config, opened: &Opened) -> anyhow::Result<()> {
+        match self {
+            Self::Enroll => commands::enroll(config, opened).await,
+            Self::Status => commands::status(opened).await,
+            Self::Sync { database } => commands::sync(opened, database.as_deref()).await,
+            Self::RotateKey => commands::rotate_key(opened).await,
+            // Opening the database has migrated it.
+            Self::Migrate => {
+                println!("the schema is up to date");
+                Ok(())
+            }
+            Self::Serve | Self::Doctor => Ok(()),
         }
     }
 }

@@ -83,6 +83,13 @@ impl Opened {
         self.sealer.check(&mut conn).await
     }
 
+    /// Leaves things as they were found: a cluster that a command started is stopped again.
+    pub async fn close(&self) {
+        if let Some(embedded) = &self.embedded {
+            embedded.stop_if_started().await;
+        }
+    }
+
     /// Everything a sync needs.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ use tokio::process::Command;
 
 /// The unprivileged user that Postgres runs as when the service runs as root, as Postgres refuses to be root.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
+/// What is run; all from one folder, so that their versions fit.
+const PROGRAMS: [&str; 4] = ["initdb", "pg_ctl", "postgres", "createdb"];
 const DATABASE: &str = "outlook_bridge";
 
 /// A running private cluster; stopped by [`Embedded::stop`].
@@ -19,6 +21,8 @@ pub struct Embedded {
     bin: PathBuf,
     data: PathBuf,
     run_as: Option<(Uid, Gid)>,
+    /// Whether it was not running before.
+    started: bool,
     /// What to connect to.
     pub url: String,
 }
@@ -48,18 +52,30 @@ impl Embedded {
             bin,
             data,
             run_as,
+            started: false,
             url: String::new(),
         };
         if !cluster.data.join("PG_VERSION").exists() {
             cluster.init().await?;
         }
-        cluster.launch(&home.join("postgres.log"), &sockets).await?;
+        let started = cluster.launch(&home.join("postgres.log"), &sockets).await?;
         let host = percent_encode(&sockets);
-        cluster.create_database(&sockets).await?;
+        if let Err(error) = cluster.create_database(&sockets).await {
+            cluster.stop().await;
+            return Err(error);
+        }
         Ok(Self {
+            started,
             url: format!("postgres://outlook_bridge@{host}/{DATABASE}"),
             ..cluster
         })
+    }
+
+    /// Stops the cluster if this process started it: for commands beside a running service.
+    pub async fn stop_if_started(&self) {
+        if self.started {
+            self.stop().await;
+        }
     }
 
     /// Stops the cluster, letting transactions end.
@@ -106,7 +122,8 @@ impl Embedded {
         run(initdb, "initdb").await
     }
 
-    async fn launch(&self, log: &Path, sockets: &Path) -> anyhow::Result<()> {
+    /// Starts the server; `false`: it runs already.
+    async fn launch(&self, log: &Path, sockets: &Path) -> anyhow::Result<bool> {
         let mut status = self.command("pg_ctl");
         status
             .arg("status")
@@ -114,7 +131,7 @@ impl Embedded {
             .arg(&self.data)
             .stderr(Stdio::null());
         if status.status().await.is_ok_and(|s| s.success()) {
-            return Ok(());
+            return Ok(false);
         }
         let options = format!(
             "-c listen_addresses='' -c unix_socket_directories='{}'",
@@ -136,30 +153,22 @@ impl Embedded {
                 log.display()
             );
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn create_database(&self, sockets: &Path) -> anyhow::Result<()> {
-        let mut exists = self.command("psql");
-        exists
-            .args(["-U", "outlook_bridge", "-d", "postgres", "-tAc"])
-            .arg(format!("SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"))
-            .arg("-h")
-            .arg(sockets)
-            .stdout(Stdio::piped());
-        let output = exists
-            .output()
-            .await
-            .context("asking the embedded Postgres for its databases")?;
-        if output.stdout.starts_with(b"1") {
-            return Ok(());
-        }
         let mut create = self.command("createdb");
         create
+            .env("LC_ALL", "C")
             .args(["-U", "outlook_bridge", "-h"])
             .arg(sockets)
             .arg(DATABASE);
-        run(create, "createdb").await
+        let output = create.output().await.context("running createdb")?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() && !words.contains("already exists") {
+            bail!("createdb failed: {}", words.trim());
+        }
+        Ok(())
     }
 }
 
@@ -198,7 +207,8 @@ fn find_binaries() -> Option<PathBuf> {
     on_path
         .chain(versions)
         .chain([PathBuf::from("/usr/pgsql/bin")])
-        .find(|dir| dir.join("initdb").is_file() && dir.join("pg_ctl").is_file())
+        // A folder may hold links to some of them alone.
+        .find(|dir| PROGRAMS.iter().all(|program| dir.join(program).is_file()))
 }
 
 fn unprivileged_user() -> anyhow::Result<(Uid, Gid)> {
@@ -233,8 +243,9 @@ fn make_private_dir(dir: &Path, owner: Option<(Uid, Gid)>) -> anyhow::Result<()>
         chown(dir, Some(uid), Some(gid))
             .with_context(|| format!("giving {} to the user of Postgres", dir.display()))?;
         for parent in dir.ancestors().skip(1).take_while(|p| p.parent().is_some()) {
-            let mode = std::fs::metadata(parent)?.permissions().mode();
-            if mode & 0o001 == 0 {
+            let metadata = std::fs::metadata(parent)?;
+            let own = std::os::unix::fs::MetadataExt::uid(&metadata) == uid.as_raw();
+            if !own && metadata.permissions().mode() & 0o001 == 0 {
                 bail!(
                     "Postgres runs as another user than root and may not enter {}: choose a data directory that \
                      others may pass through, or set OUTLOOK_BRIDGE_DATABASE_URL",

@@ -43,6 +43,7 @@ pub fn serve(
             .configure(routes)
     })
     .workers(2)
+    .disable_signals()
     .shutdown_timeout(10)
     .bind(listen)
     .with_context(|| format!("listening on {listen} (setting 'listen')"))?;
