@@ -4,7 +4,7 @@
 import { AttendeeCalendarCommonPopover } from "@calendar/views/attendee_calendar/common/attendee_calendar_common_popover";
 import { AttendeeCalendarController } from "@calendar/views/attendee_calendar/attendee_calendar_controller";
 import { AttendeeCalendarModel } from "@calendar/views/attendee_calendar/attendee_calendar_model";
-import { onMounted, onWillUnmount, useState } from "@odoo/owl";
+import { onMounted, onWillUnmount, status, useState } from "@odoo/owl";
 import { patch } from "@web/core/utils/patch";
 import { useDebounced } from "@web/core/utils/timing";
 import { useService } from "@web/core/utils/hooks";
@@ -13,19 +13,32 @@ const REFRESH = "microsoft_calendar_bridge/refresh";
 const REFRESH_DELAY = 300;
 
 patch(AttendeeCalendarModel.prototype, {
+    async load() {
+        this.latestLoad = super.load(...arguments);
+        return this.latestLoad;
+    },
+
     /**
-     * Show what was written meanwhile. With a sync pending stock's model does not ask for another.
+     * Show what was written meanwhile, without asking for a sync: with one pending, stock's model asks for none,
+     * and it looks at that as soon as it is called.
      */
-    async loadWithoutSync() {
+    loadWithoutSync() {
         const pending = this.microsoftPendingSync;
         this.microsoftPendingSync = true;
-        try {
-            await this.load();
-        } finally {
-            if (!pending) {
-                this.microsoftPendingSync = false;
-            }
-        }
+        const loading = this.load();
+        this.microsoftPendingSync = pending;
+        return loading;
+    },
+
+    /**
+     * A load that a later one overtakes never ends, nor does the page that waits for it: let it end first.
+     */
+    async loadsEnded() {
+        let latest;
+        do {
+            latest = this.latestLoad;
+            await Promise.resolve(latest).catch(() => {});
+        } while (latest !== this.latestLoad);
     },
 });
 
@@ -34,12 +47,25 @@ patch(AttendeeCalendarController.prototype, {
         super.setup(...arguments);
         this.outlookAttention = useState({ reason: false });
         const bus = useService("bus_service");
-        const refresh = useDebounced(() => {
+        let toldEarly = false;
+        const refresh = useDebounced(async () => {
+            if (status(this) === "new") {
+                toldEarly = true;
+                return;
+            }
             this.loadOutlookAttention();
-            return this.model.loadWithoutSync();
+            await this.model.loadsEnded();
+            if (status(this) === "mounted") {
+                await this.model.loadWithoutSync();
+            }
         }, REFRESH_DELAY);
         bus.subscribe(REFRESH, refresh);
-        onMounted(() => this.loadOutlookAttention());
+        onMounted(() => {
+            this.loadOutlookAttention();
+            if (toldEarly) {
+                refresh();
+            }
+        });
         onWillUnmount(() => bus.unsubscribe(REFRESH, refresh));
     },
 
