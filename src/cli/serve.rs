@@ -34,6 +34,7 @@ async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
     for address in addresses {
         tracing::info!(%address, "listening");
     }
+    engine.poke_everybody().await?;
     let stop = CancellationToken::new();
     let workers = tokio::spawn(sync::worker::work(engine, stop.clone()));
     let handle = server.handle();

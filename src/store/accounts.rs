@@ -388,8 +388,8 @@ pub async fn wake(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> Q
     .await
 }
 
-/// How long a lease lasts without being renewed.
-pub const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// How long a lease lasts without being renewed: how long a mailbox rests after its worker's process died.
+pub const LEASE: TimeDelta = TimeDelta::seconds(20);
 
 #[derive(QueryableByName)]
 struct Claimed {

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use super::{Engine, now};
-use crate::store::databases;
+use crate::store::{databases, outbox};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -23,6 +23,26 @@ impl Engine {
                 tracing::debug!(database.id = %database_id, error = format!("{error:#}"), "poke not delivered");
             }
         });
+    }
+
+    /// Tells every paired Odoo that the service is there again: what was saved meanwhile need not wait for a cron.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn poke_everybody(&self) -> anyhow::Result<()> {
+        let databases = {
+            let mut conn = self.store.get().await?;
+            databases::all(&mut conn).await?
+        };
+        for database in databases.into_iter().filter(|d| d.key_hash.is_some()) {
+            self.poke(database.id, BTreeSet::new());
+        }
+        Ok(())
+    }
+
+    pub(super) async fn owes_odoo(&self, database_id: Uuid) -> anyhow::Result<bool> {
+        let mut conn = self.store.get().await?;
+        Ok(outbox::odoo_owed(&mut conn, database_id).await? > 0)
     }
 
     async fn send_poke(&self, database_id: Uuid, users: &BTreeSet<i32>) -> anyhow::Result<()> {

@@ -99,12 +99,6 @@ pub async fn pull(engine: &Engine, account: &Account, token: &SecretString) -> R
             break;
         }
         link = Some(next);
-        let mut conn = engine.store.get().await?;
-        if !accounts::renew_lease(&mut conn, account.id, engine.process, now()).await? {
-            return Err(PullError::Internal(anyhow::anyhow!(
-                "the lease on the mailbox was lost"
-            )));
-        }
     }
     effects.merge(ask_about_missing(engine, account, token).await?);
     if !account.pulled_once {

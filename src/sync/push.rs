@@ -20,7 +20,7 @@ use crate::calendar::event::{Answer, Event};
 use crate::calendar::merge::{Side, advance};
 use crate::outlook::GraphError;
 use crate::outlook::wire::WireEvent;
-use crate::store::accounts::{self, Account};
+use crate::store::accounts::Account;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::Meeting;
 use crate::store::outbox::{self, OutlookWrite, kind};
@@ -53,11 +53,6 @@ pub async fn push(engine: &Engine, account: &Account, token: &SecretString) -> R
             let Some(write) = outbox::next_outlook(&mut conn, account.id, now()).await? else {
                 return Ok(effects);
             };
-            if !accounts::renew_lease(&mut conn, account.id, engine.process, now()).await? {
-                return Err(PushError::Internal(anyhow::anyhow!(
-                    "the lease on the mailbox was lost"
-                )));
-            }
             take_off(&mut conn, &write).await?
         };
         let Some(write) = write else { continue };

@@ -18,6 +18,8 @@ use crate::store::{databases, journal, outbox};
 
 /// How often due mailboxes are looked for when nobody says that there is one (another process may have).
 const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// How often a run renews its lease: a few times before it would run out.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 const JOURNAL_LIFE: TimeDelta = TimeDelta::days(90);
 const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3600);
 
@@ -74,7 +76,11 @@ async fn prune(engine: &Engine) {
 #[tracing::instrument(skip_all, fields(account.id = id))]
 pub async fn run(engine: &Engine, id: i64) {
     let started = now();
-    let ended = match work_mailbox(engine, id).await {
+    let worked = tokio::select! {
+        worked = work_mailbox(engine, id) => worked,
+        () = lose_lease(engine, id) => Err(anyhow::anyhow!("the lease on the mailbox was lost")),
+    };
+    let ended = match worked {
         Ok(ended) => ended,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "a run failed");
@@ -108,6 +114,26 @@ pub async fn run(engine: &Engine, id: i64) {
     // Nobody may be waiting.
     let _receivers = engine.runs.send(id);
     engine.work.notify_one();
+}
+
+/// Renews the lease as long as it can be; returns when it is lost.
+async fn lose_lease(engine: &Engine, id: i64) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let renewed = async {
+            let mut conn = engine.store.get().await?;
+            anyhow::Ok(accounts::renew_lease(&mut conn, id, engine.process, now()).await?)
+        };
+        match renewed.await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => tracing::warn!(
+                account.id = id,
+                error = format!("{error:#}"),
+                "the lease was not renewed"
+            ),
+        }
+    }
 }
 
 struct Ended {
@@ -156,7 +182,10 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         let mut conn = engine.store.get().await?;
         accounts::wake(&mut conn, others, now()).await?;
     }
-    if !effects.poke_users.is_empty() {
+    // What a run stored before it failed is news, too.
+    let news =
+        !effects.poke_users.is_empty() || (result.is_err() && engine.owes_odoo(account.database_id).await?);
+    if news {
         engine.poke(account.database_id, effects.poke_users);
     }
     match result {

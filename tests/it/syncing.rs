@@ -427,7 +427,7 @@ async fn a_killed_service_loses_and_doubles_nothing() {
     assert_eq!(invited, 1);
 }
 
-/// A killed process leaves its leases; a minute later they are free.
+/// A killed process leaves its leases; some seconds later they are free.
 async fn expire_leases(conn: &mut diesel_async::AsyncPgConnection) {
     diesel_async::RunQueryDsl::execute(diesel::sql_query("UPDATE accounts SET lease_until = NULL"), conn)
         .await
