@@ -1,0 +1,105 @@
+"""What the end-to-end tests share: one Postgres, one browser, and for each file a site of its own."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tools import walk
+from tools.stack import Stack, paths, postgres
+
+from .site import Site
+
+BUILD = paths.PROJECT_ROOT / "build"
+
+
+@pytest.fixture(scope="session")
+def run_dir() -> Path:
+    """Logs of this run; they stay for whoever wants to know what happened."""
+    folder = BUILD / "e2e"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(run_dir: Path) -> Iterator[postgres.Postgres]:
+    database_server = postgres.for_tests(run_dir / "postgres.log")
+    database_server.start()
+    yield database_server
+    database_server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with walk.browser() as browser:
+        yield browser
+
+
+def _say(text: str) -> None:
+    if os.environ.get("VERBOSE"):
+        print(f"    {text}", flush=True)
+
+
+@pytest.fixture(scope="module")
+def make_stack(
+    request: pytest.FixtureRequest, run_dir: Path, server: postgres.Postgres
+) -> Iterator[Callable[..., Stack]]:
+    """Starts whole sites; they are gone when the file is done."""
+    made: list[Stack] = []
+
+    def make(**options) -> Stack:
+        folder = run_dir / f"{request.module.__name__.rpartition('.')[2]}-{len(made) + 1}"
+        stack = Stack(folder, server, report=_say, **options)
+        made.append(stack)
+        return stack.start()
+
+    yield make
+    for stack in made:
+        stack.drop()
+
+
+@pytest.fixture(scope="module")
+def site(make_stack: Callable[..., Stack]) -> Iterator[Site]:
+    """A paired site with Ann and Ben, both connected to their mailboxes."""
+    made = Site(make_stack())
+    made.set_up()
+    yield made
+    made.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.fixture
+def at_browser(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Callable[[Stack, str], walk.Person]]:
+    """Seats somebody at a browser; a picture is kept of whatever they saw when the test failed."""
+    seated: list[walk.Person] = []
+    screenshots = BUILD / "screenshots" / request.node.name
+    shutil.rmtree(screenshots, ignore_errors=True)
+
+    def seat(stack: Stack, name: str) -> walk.Person:
+        person = walk.Person(chromium, stack, screenshots, name)
+        seated.append(person)
+        return person
+
+    yield seat
+    failed = request.node.stash.get(FAILED, True)
+    problems = [problem for person in seated for problem in person.problems]
+    for person in seated:
+        if failed:
+            person.shot("failed")
+        person.close()
+    if not failed:
+        assert not problems, f"scripts of the pages failed: {problems}"
