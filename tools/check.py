@@ -31,6 +31,7 @@ def steps() -> list[Step]:
     addon_ruff = next(
         (file for name in ("ruff.toml", ".ruff.toml") if (file := paths.ADDONS_DIR / name).exists()), None
     )
+    with_addon_ruff = [f"--config={addon_ruff}"] if addon_ruff else []
     return [
         Step("lint", "formatting (rustfmt)", ["cargo", "fmt", "--all", "--check"]),
         Step("lint", "Python style (ruff)", [str(tools / "ruff"), "check", "tools", "tests"]),
@@ -38,7 +39,7 @@ def steps() -> list[Step]:
         Step(
             "lint",
             "the add-on's style (ruff)",
-            [str(tools / "ruff"), "check", *(f"--config={file}" for file in addon_ruff), paths.ADDON],
+            [str(tools / "ruff"), "check", *with_addon_ruff, paths.ADDON],
             cwd=paths.ADDONS_DIR,
         ),
         Step(
