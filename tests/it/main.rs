@@ -11,5 +11,6 @@ mod architecture;
 mod doors;
 mod logins;
 mod odoo;
+mod schema;
 mod stack;
 mod syncing;
