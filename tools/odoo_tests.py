@@ -6,6 +6,7 @@ runs at the end, so that Odoo's own tests meet our overrides.
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,16 +49,26 @@ def main() -> int:
         port = free_port()
         odoo.Templates(server, work, print).instantiate("bridge", database, work / "data", f"http://127.0.0.1:{port}")
         config = odoo.write_config(work / "odoo.conf", server, work / "data", database=database, port=port)
-        return subprocess.run(
-            [
-                *(sys.executable, "-c", RUNNER, "server", "-c", config, "--test-enable", "--stop-after-init"),
-                *("--max-cron-threads=0", f"--test-tags={options.test_tags}", f"--screenshots={work / 'screens'}"),
-                *("--log-level=test" if os.environ.get("VERBOSE") else "--log-level=warn", "--log-handler"),
-                "odoo.tests.stats:INFO,odoo.tests.result:INFO,odoo.service.server:INFO",
-            ],
-            env=odoo.environment(),
-            check=False,
-        ).returncode
+        arguments = [
+            *(sys.executable, "-c", RUNNER, "server", "-c", config, "--test-enable", "--stop-after-init"),
+            *("--max-cron-threads=0", f"--test-tags={options.test_tags}", f"--screenshots={work / 'screens'}"),
+            *("--log-level=test" if os.environ.get("VERBOSE") else "--log-level=warn", "--log-handler"),
+            "odoo.tests.stats:INFO,odoo.tests.result:INFO,odoo.service.server:INFO",
+        ]
+        ran: set[str] = set()
+        with subprocess.Popen(
+            arguments, env=odoo.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as runner:
+            assert runner.stdout
+            for line in runner.stdout:
+                print(line, end="", flush=True)
+                if found := re.search(r"odoo\.tests\.stats: (\w+): (\d+) tests", line):
+                    ran.add(found[1])
+        # Odoo is content with no tests at all; we are not.
+        if silent := set(re.findall(r"/(\w+)", options.test_tags)) - ran:
+            print(f"error: no tests of {', '.join(sorted(silent))} ran", flush=True)
+            return 1
+        return runner.returncode
     finally:
         if isinstance(server, postgres.ExternalPostgres):
             server.drop(database)

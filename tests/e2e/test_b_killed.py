@@ -82,9 +82,9 @@ def test_killed_during_a_long_pull(site: Site):
             stack.service.start()
     finally:
         stack.sim.clear_faults()
+    site.agrees(300)
     for subject in subjects:
         site.odoo_event(subject)
-    site.agrees()
 
 
 def test_an_event_changed_on_both_sides_while_dead(site: Site):
