@@ -65,7 +65,7 @@ def main() -> int:
                 if found := re.search(r"odoo\.tests\.stats: (\w+): (\d+) tests", line):
                     ran.add(found[1])
         # Odoo is content with no tests at all; we are not.
-        if silent := set(re.findall(r"/(\w+)", options.test_tags)) - ran:
+        if silent := set(re.findall(r"(?:^|,)\+?/(\w+)", options.test_tags)) - ran:
             print(f"error: no tests of {', '.join(sorted(silent))} ran", flush=True)
             return 1
         return runner.returncode

@@ -11,6 +11,7 @@ import { useService } from "@web/core/utils/hooks";
 
 const REFRESH = "microsoft_calendar_bridge/refresh";
 const REFRESH_DELAY = 300;
+const REFRESH_RETRY = 1000;
 
 patch(AttendeeCalendarModel.prototype, {
     async load() {
@@ -54,6 +55,10 @@ patch(AttendeeCalendarController.prototype, {
                 return;
             }
             this.loadOutlookAttention();
+            // Drawing anew would close what a person has just opened.
+            while (status(this) === "mounted" && document.querySelector(".o_cw_popover, .modal")) {
+                await new Promise((resolve) => setTimeout(resolve, REFRESH_RETRY));
+            }
             await this.model.loadsEnded();
             if (status(this) === "mounted") {
                 await this.model.loadWithoutSync();
