@@ -181,7 +181,7 @@ def main() -> int:
         progress.say("the demo's state is gone")
         return 0
     # A terminal's hang-up or a plain kill stops everything too.
-    for name in (signal.SIGTERM, signal.SIGHUP):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
     began = time.monotonic()
     try:
