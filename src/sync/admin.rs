@@ -13,6 +13,7 @@ use crate::odoo::exchange::{AccountState, OdooTime, State};
 use crate::store::accounts::{self, Account, state};
 use crate::store::databases::{self, Database, Pairing, Settings, client_secret_place, poke_key_place};
 use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::Meeting;
 use crate::store::seal::{digest, random_secret};
 use crate::store::{Connection, enrollments};
 
@@ -274,6 +275,27 @@ pub(super) async fn note(
         content: None,
     };
     journal::write(conn, line).await
+}
+
+/// Sets a meeting aside that one of the two sides refused, and says so; the caller stores it.
+pub(super) async fn refused(
+    conn: &mut Connection,
+    meeting: &mut Meeting,
+    user_id: i32,
+    reason: String,
+) -> diesel::QueryResult<()> {
+    let line = Line {
+        database_id: meeting.database_id,
+        odoo_user_id: Some(user_id),
+        odoo_id: meeting.odoo_id,
+        level: Level::Error,
+        title: meeting.title(),
+        message: format!("is not synced: {reason}"),
+        content: None,
+    };
+    journal::write(conn, line).await?;
+    meeting.set_aside = Some(reason);
+    Ok(())
 }
 
 /// Odoo's own address: an http(s) origin, with an optional path.

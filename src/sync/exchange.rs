@@ -407,17 +407,7 @@ impl Intake<'_> {
             (AckResult::Refused, _) => {
                 let words = ack.message.unwrap_or_else(|| "Odoo gave no reason".to_owned());
                 let reason = format!("Odoo refused it: {words}");
-                let line = Line {
-                    database_id: meeting.database_id,
-                    odoo_user_id: Some(debt.user_id),
-                    odoo_id: meeting.odoo_id,
-                    level: Level::Error,
-                    title: meeting.title(),
-                    message: format!("is not synced: {reason}"),
-                    content: None,
-                };
-                journal::write(conn, line).await?;
-                meeting.set_aside = Some(reason);
+                super::admin::refused(conn, &mut meeting, debt.user_id, reason).await?;
             }
         }
         let refused = ack.result == AckResult::Refused;

@@ -21,7 +21,6 @@ use crate::calendar::merge::{Side, advance};
 use crate::outlook::GraphError;
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
-use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::Meeting;
 use crate::store::outbox::{self, OutlookWrite, kind};
 use crate::store::{Connection, databases, from_json, meetings};
@@ -273,19 +272,7 @@ async fn set_aside(
 ) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         let mut meeting = meetings::lock(conn, write.meeting_id).await?;
-        let reason = format!("Outlook refused it: {words}");
-        let line = Line {
-            database_id: meeting.database_id,
-            odoo_user_id: Some(account.odoo_user_id),
-            odoo_id: meeting.odoo_id,
-            level: Level::Error,
-            title: meeting.title(),
-            message: format!("is not synced: {reason}"),
-            content: None,
-        };
-        journal::write(conn, line).await?;
-        meeting.set_aside = Some(reason);
-        meetings::save(conn, &meeting).await?;
+        note_set_aside(conn, account, &mut meeting, words).await?;
         outbox::settle_outlook(conn, write.id).await?;
         Ok(())
     })
@@ -299,18 +286,13 @@ async fn note_set_aside(
     meeting: &mut Meeting,
     words: &str,
 ) -> anyhow::Result<()> {
-    let reason = format!("Outlook refused it: {words}");
-    let line = Line {
-        database_id: meeting.database_id,
-        odoo_user_id: Some(account.odoo_user_id),
-        odoo_id: meeting.odoo_id,
-        level: Level::Error,
-        title: meeting.title(),
-        message: format!("is not synced: {reason}"),
-        content: None,
-    };
-    journal::write(conn, line).await?;
-    meeting.set_aside = Some(reason);
+    super::admin::refused(
+        conn,
+        meeting,
+        account.odoo_user_id,
+        format!("Outlook refused it: {words}"),
+    )
+    .await?;
     meetings::save(conn, meeting).await?;
     Ok(())
 }
