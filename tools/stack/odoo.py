@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ TEMPLATES: dict[str, tuple[str | None, list[str]]] = {
     "bridge": ("stock", [paths.ADDON]),
 }
 WITH_ADDON = ("available", "bridge")
+UNUSED_SECONDS = 3 * 86_400
 # Part of every cache key: raise it when the preparation below changes.
 TEMPLATE_FORMAT = "1"
 
@@ -47,7 +49,7 @@ def _hash_files(files: list[Path], root: Path) -> str:
     return digest.hexdigest()
 
 
-def _template_key(name: str) -> str:
+def template_key(name: str) -> str:
     """Names everything a prepared database depends on: Odoo, and the add-on where it is part of it."""
     odoo = paths.odoo_python_path() / "odoo"
     addon = paths.ADDONS_DIR / paths.ADDON
@@ -148,12 +150,13 @@ class Templates:
         self._cache = paths.cache_dir() / "templates"
 
     def _archive(self, name: str) -> Path:
-        return self._cache / f"{name}-{_template_key(name)}"
+        return self._cache / f"{name}-{template_key(name)}"
 
     def build(self, name: str) -> Path:
         """The cached copy of a prepared database (a folder), made if it is missing."""
         archive = self._archive(name)
         if (archive / "database.dump").exists():
+            os.utime(archive)
             return archive
         with _lock(self._cache / f".{name}.lock"):
             if not (archive / "database.dump").exists():
@@ -196,11 +199,11 @@ class Templates:
             with tarfile.open(part / "filestore.tar", "w") as tar:
                 tar.add(data_dir / "filestore" / database, arcname=".")
             self._pg("pg_dump", "-Fc", "-Z1", "-f", part / "database.dump", database)
-            # Older copies of the same template: their key is of no use any more.
-            for old in self._cache.glob(f"{name}-*"):
-                if old != part:
-                    shutil.rmtree(old, ignore_errors=True)
             part.rename(archive)
+            # Copies that nobody has used for a while; another checkout may be reading the others.
+            for old in self._cache.glob("*-*"):
+                if old.is_dir() and old.stat().st_mtime < time.time() - UNUSED_SECONDS:
+                    shutil.rmtree(old, ignore_errors=True)
         finally:
             self.server.drop(database)
             shutil.rmtree(data_dir, ignore_errors=True)
@@ -335,6 +338,18 @@ class Odoo:
         self._process.wait_until(self._healthy, timeout=180)
         # The first answer of a database loads all of its modules.
         self._admin = self.client(*ADMIN)
+
+    def update(self) -> None:
+        """Brings a stopped Odoo's database up to the add-on as it is now."""
+        config = write_config(self._config, self.server, self.data_dir, database=self.database, port=self._port)
+        with self.log.open("ab") as log:
+            subprocess.run(
+                [*command(config, "server", "-u", paths.ADDON), "--stop-after-init", "--no-http"],
+                env=environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=True,
+            )
 
     def _healthy(self) -> bool:
         try:

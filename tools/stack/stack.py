@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import postgres
-from .odoo import Odoo, OdooClient, Templates
+from .odoo import Odoo, OdooClient, Templates, template_key
 from .process import free_port
 from .service import Service
 from .sim import CLIENT_ID, CLIENT_SECRET, Simulator
@@ -65,6 +65,7 @@ class Stack:
 
     def _start(self) -> None:
         self.state_dir.mkdir(parents=True, exist_ok=True)
+        stamp = self.state_dir / "addon"
         templates = Templates(self.server, self.run_dir, self.report)
         if not self.server.exists(self.odoo.database):
             self.report("making Odoo's database")
@@ -76,7 +77,12 @@ class Stack:
             shutil.rmtree(filestores / self.odoo.database, ignore_errors=True)
             (filestores / part).rename(filestores / self.odoo.database)
             self.server.rename(part, self.odoo.database)
+            stamp.write_text(template_key(self.template))
         else:
+            if self.template == "bridge" and (not stamp.exists() or stamp.read_text() != template_key(self.template)):
+                self.report("updating Odoo's database to the add-on as it is now")
+                self.odoo.update()
+                stamp.write_text(template_key(self.template))
             self.odoo.query(
                 "UPDATE ir_config_parameter SET value = %s WHERE key = 'web.base.url' AND value <> %s",
                 self.odoo.url,
