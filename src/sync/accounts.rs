@@ -339,6 +339,8 @@ async fn connect(
         .await?;
     tracing::info!(database.uuid = %database.uuid, odoo.user = user_id, account.id = account.id, "connected");
     engine.work.notify_one();
+    // Odoo's next exchange brings what this user had before: it need not wait for a page or a cron.
+    engine.poke(database.id, std::collections::BTreeSet::from([user_id]));
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
         reconnected: known.is_some(),

@@ -20,7 +20,7 @@ impl Engine {
         let engine = self.clone();
         tokio::spawn(async move {
             if let Err(error) = engine.send_poke(database_id, &users).await {
-                tracing::debug!(database.id = %database_id, error = format!("{error:#}"), "poke not delivered");
+                tracing::info!(database.id = %database_id, error = format!("{error:#}"), "poke not delivered");
             }
         });
     }
