@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use super::Connection;
 use super::schema::accounts::{self, dsl};
-use super::schema::databases;
 use super::seal::Sealer;
 
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -480,14 +479,4 @@ pub async fn release(
 pub enum Outcome {
     Done { at: DateTime<Utc> },
     Failed,
-}
-
-/// Whether the accounts' databases are paused does not matter here: for `status`.
-pub async fn count_by_state(conn: &mut Connection) -> QueryResult<Vec<(String, i64)>> {
-    accounts::table
-        .inner_join(databases::table.on(databases::id.eq(accounts::database_id)))
-        .group_by(accounts::state)
-        .select((accounts::state, diesel::dsl::count_star()))
-        .load(conn)
-        .await
 }

@@ -448,7 +448,7 @@ impl Task<'_> {
             .filter(|_| *step == OutlookStep::Delete)
             .map(|c| c.state.clone());
         let message = format!("{message} · {}", in_words(mails));
-        self.write_journal(conn, account.odoo_user_id, Level::Info, message, content)
+        self.write_journal(conn, Some(account.odoo_user_id), Level::Info, message, content)
             .await
     }
 
@@ -513,8 +513,14 @@ impl Task<'_> {
         };
         outbox::owe_odoo(conn, &debt).await?;
         self.effects.poke_users.insert(user_id);
-        self.write_journal(conn, user_id, Level::Info, format!("{message} · no mail"), None)
-            .await
+        self.write_journal(
+            conn,
+            Some(user_id),
+            Level::Info,
+            format!("{message} · no mail"),
+            None,
+        )
+        .await
     }
 
     /// Both sides say the same: that is the new base, but for groups where Odoo's change could not be written.
@@ -540,14 +546,16 @@ impl Task<'_> {
                 conflict.odoo,
                 conflict.outlook
             );
-            self.write_journal(conn, 0, Level::Warning, message, None).await?;
+            self.write_journal(conn, None, Level::Warning, message, None)
+                .await?;
         }
         if !plan.differing.is_empty() && !self.meeting.differs {
             let message = format!(
                 "{} changed in Odoo, but the organizer's mailbox is not connected: Outlook keeps its own",
                 list_groups(&plan.differing)
             );
-            self.write_journal(conn, 0, Level::Warning, message, None).await?;
+            self.write_journal(conn, None, Level::Warning, message, None)
+                .await?;
         }
         Ok(())
     }
@@ -559,17 +567,18 @@ impl Task<'_> {
             self.meeting.set_aside = Some(reason.to_owned());
         } else if self.meeting.set_aside.as_deref() != Some(reason) {
             self.meeting.set_aside = Some(reason.to_owned());
-            self.write_journal(conn, 0, level, format!("is not synced: {reason}"), None)
+            self.write_journal(conn, None, level, format!("is not synced: {reason}"), None)
                 .await?;
         }
         meetings::save(conn, &self.meeting).await?;
         Ok(())
     }
 
+    /// Writes a line for a user; `None`: for whom Odoo calls the organizer.
     async fn write_journal(
         &self,
         conn: &mut Connection,
-        user_id: i32,
+        user_id: Option<i32>,
         level: Level,
         message: String,
         content: Option<Value>,
@@ -584,7 +593,7 @@ impl Task<'_> {
         };
         let line = Line {
             database_id: self.meeting.database_id,
-            odoo_user_id: if user_id == 0 { organizer() } else { Some(user_id) },
+            odoo_user_id: user_id.or_else(organizer),
             odoo_id: self.meeting.odoo_id,
             level,
             title: self.meeting.title(),
