@@ -67,28 +67,23 @@ pub async fn outlook_of_meeting(conn: &mut Connection, meeting_id: i64) -> Query
         .await
 }
 
-pub async fn outlook_by_id(conn: &mut Connection, id: i64) -> QueryResult<Option<OutlookWrite>> {
-    l::outlook_outbox
-        .find(id)
-        .select(OutlookWrite::as_select())
-        .first(conn)
-        .await
-        .optional()
-}
-
-/// The mailbox's next write that is due, oldest first.
-pub async fn next_outlook(
+/// The mailbox's writes that are due, oldest first, but for those named. Held until the transaction ends.
+pub async fn due_outlook(
     conn: &mut Connection,
     account_id: i64,
+    but_for: Vec<i64>,
     now: DateTime<Utc>,
-) -> QueryResult<Option<OutlookWrite>> {
+    limit: i64,
+) -> QueryResult<Vec<OutlookWrite>> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
+        .filter(l::id.ne_all(but_for))
         .select(OutlookWrite::as_select())
         .order(l::id)
-        .first(conn)
+        .limit(limit)
+        .for_update()
+        .load(conn)
         .await
-        .optional()
 }
 
 /// When the mailbox's next write is due, if any is owed.
@@ -113,9 +108,9 @@ pub async fn creation_in_flight(conn: &mut Connection, account_id: i64) -> Query
     .await
 }
 
-/// Notes that a request is about to leave. Must be committed before it does.
-pub async fn take_off(conn: &mut Connection, id: i64, now: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::update(l::outlook_outbox.find(id))
+/// Notes that requests are about to leave. Must be committed before they do.
+pub async fn take_off(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(l::outlook_outbox.filter(l::id.eq_any(ids)))
         .set((l::in_flight_since.eq(Some(now)), l::attempts.eq(l::attempts + 1)))
         .execute(conn)
         .await

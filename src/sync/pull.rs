@@ -49,12 +49,16 @@ enum Sight {
     Unreadable(String),
 }
 
-/// Follows the delta to its end.
+/// Follows the delta to its end, and adds what comes of it to `effects`.
 ///
 /// # Errors
 /// See [`PullError`]; everything stored until then stays.
-pub async fn pull(engine: &Engine, account: &Account, token: &SecretString) -> Result<Effects, PullError> {
-    let mut effects = Effects::default();
+pub async fn pull(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    effects: &mut Effects,
+) -> Result<(), PullError> {
     let mut resynced = false;
     let mut link = current_link(engine, account).await?;
     let mut series = BTreeSet::new();
@@ -104,7 +108,7 @@ pub async fn pull(engine: &Engine, account: &Account, token: &SecretString) -> R
     if !account.pulled_once {
         effects.merge(finish_first_pull(engine, account, series.len()).await?);
     }
-    Ok(effects)
+    Ok(())
 }
 
 impl From<diesel::result::Error> for PullError {

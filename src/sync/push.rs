@@ -1,8 +1,10 @@
-//! To Outlook: sends what is owed to one mailbox, in order, each write exactly once in effect.
+//! To Outlook: sends what is owed to one mailbox, each write exactly once in effect.
 //!
-//! A write is marked as in flight before it leaves. One that is still marked when a run begins (the process died, or
-//! no answer came) is settled by asking: a creation is repeated unchanged, as its `transactionId` makes Graph answer
-//! with the first one's event; of anything else Outlook's present state is read, and planned from.
+//! Writes travel in batches of twenty (page *json-batching*), one batch at a time for a mailbox; while one travels, the answers
+//! to the one before are stored. A write is marked as in flight before it leaves. One that is still marked when a run
+//! begins (the process died, or no answer came) is settled by asking: a creation is repeated unchanged, as its
+//! `transactionId` makes Graph answer with the first one's event; of anything else Outlook's present state is read,
+//! and planned from.
 
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use super::{Engine, now};
 use crate::calendar::event::{Answer, Event};
 use crate::calendar::merge::{Side, advance};
 use crate::outlook::GraphError;
+use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
 use crate::store::meetings::Meeting;
@@ -27,6 +30,8 @@ use crate::store::{Connection, databases, from_json, meetings};
 
 /// Attempts after which a write that only this event has trouble with is set aside.
 const MOST_ATTEMPTS: i32 = 8;
+/// Bytes of bodies in one batch; Graph takes about four megabytes.
+const BATCH_BYTES: usize = 2_000_000;
 
 /// What became of a request.
 enum Outcome {
@@ -40,25 +45,36 @@ enum Outcome {
     Done,
 }
 
-/// Sends everything that is due.
+/// A write whose answer is not stored yet.
+struct Sent {
+    write: OutlookWrite,
+    result: Result<Outcome, GraphError>,
+}
+
+/// Sends everything that is due, and adds what comes of it to `effects`.
 ///
 /// # Errors
 /// When the mailbox as a whole is in trouble (throttled, token, network); what is owed stays.
-pub async fn push(engine: &Engine, account: &Account, token: &SecretString) -> Result<Effects, PushError> {
-    let mut effects = Effects::default();
+pub async fn push(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    effects: &mut Effects,
+) -> Result<(), PushError> {
+    let mut sent: Vec<Sent> = Vec::new();
+    let mut trouble = None;
     loop {
-        let write = {
-            let mut conn = engine.store.get().await?;
-            let Some(write) = outbox::next_outlook(&mut conn, account.id, now()).await? else {
-                return Ok(effects);
-            };
-            take_off(&mut conn, &write).await?
+        let batch = match trouble {
+            None => take_off(engine, account, &sent).await?,
+            Some(_) => Vec::new(),
         };
-        let Some(write) = write else { continue };
-        match send(engine, token, &write).await {
-            Ok(outcome) => effects.merge(settle(engine, account, &write, outcome).await?),
-            Err(error) => effects.merge(fail(engine, account, write, error).await?),
+        if batch.is_empty() && sent.is_empty() {
+            return trouble.map_or(Ok(()), |error| Err(PushError::Graph(error)));
         }
+        let (answered, stored) = tokio::join!(send(engine, token, batch), settle(engine, account, sent));
+        effects.merge(stored?);
+        trouble = trouble.or_else(|| trouble_of(&answered));
+        sent = answered;
     }
 }
 
@@ -71,69 +87,119 @@ pub enum PushError {
     Internal(#[from] anyhow::Error),
 }
 
-impl From<diesel::result::Error> for PushError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Internal(error.into())
-    }
+/// The mailbox's own trouble, which is for every write in it. A failure that may pass is the mailbox's if it met all.
+fn trouble_of(answered: &[Sent]) -> Option<GraphError> {
+    let errors = || answered.iter().filter_map(|sent| sent.result.as_ref().err());
+    let may_pass = |error: &&GraphError| matches!(error, GraphError::Transient { .. });
+    errors()
+        .find(|error| !is_the_events_own(error) && !may_pass(error))
+        .or_else(|| {
+            errors()
+                .find(may_pass)
+                .filter(|_| errors().count() == answered.len())
+        })
+        .cloned()
 }
 
-/// Marks a write as in flight, unless the planner has thrown it away meanwhile. Returns the write as it was before,
-/// so that one left over from a crash can be told.
-async fn take_off(conn: &mut Connection, write: &OutlookWrite) -> anyhow::Result<Option<OutlookWrite>> {
-    let (id, meeting_id) = (write.id, write.meeting_id);
+fn is_the_events_own(error: &GraphError) -> bool {
+    matches!(
+        error,
+        GraphError::Invalid { .. } | GraphError::Forbidden { .. } | GraphError::DuplicateTransaction { .. }
+    )
+}
+
+/// Marks the next batch as in flight. Returns the writes as they were before, so that those left over from a crash
+/// can be told.
+async fn take_off(engine: &Engine, account: &Account, sent: &[Sent]) -> anyhow::Result<Vec<OutlookWrite>> {
+    let but_for: Vec<i64> = sent.iter().map(|s| s.write.id).collect();
+    let mut conn = engine.store.get().await?;
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         // The planner replaces writes under this lock.
-        meetings::lock(conn, meeting_id).await?;
-        let write = outbox::outlook_by_id(conn, id).await?;
-        if write.is_some() {
-            outbox::take_off(conn, id, now()).await?;
+        databases::serialize(conn, account.database_id).await?;
+        let limit = i64::try_from(BATCH_LIMIT)?;
+        let mut batch = outbox::due_outlook(conn, account.id, but_for, now(), limit).await?;
+        let mut bytes = 0;
+        let fit = batch.iter().take_while(|write| {
+            bytes += write.body.to_string().len();
+            bytes <= BATCH_BYTES
+        });
+        let fit = fit.count().max(1);
+        batch.truncate(fit);
+        if !batch.is_empty() {
+            outbox::take_off(conn, batch.iter().map(|w| w.id).collect(), now()).await?;
         }
-        Ok(write)
+        Ok(batch)
     })
     .await
 }
 
-async fn send(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<Outcome, GraphError> {
-    let unsettled = write.in_flight_since.is_some();
-    let Some(graph_id) = write.graph_id.as_deref() else {
-        return match engine.graph.create_event(token, &write.body).await {
-            // The first one's event, which somebody may have edited since.
-            Ok(event) if unsettled => Ok(Outcome::Read(Box::new(event))),
-            Ok(event) => Ok(Outcome::Written(Box::new(event))),
-            Err(GraphError::DuplicateTransaction { existing: Some(id) }) => look(engine, token, &id).await,
-            Err(error) => Err(error),
+/// Sends a batch: what is fresh together, what is unsettled by asking, one by one (Graph runs four requests of a
+/// mailbox at a time, and a batch may be four already).
+async fn send(engine: &Engine, token: &SecretString, batch: Vec<OutlookWrite>) -> Vec<Sent> {
+    let (unsettled, fresh): (Vec<_>, Vec<_>) = batch.into_iter().partition(|w| w.in_flight_since.is_some());
+    let mut sent = Vec::with_capacity(unsettled.len() + fresh.len());
+    for write in unsettled {
+        let result = ask(engine, token, &write).await;
+        sent.push(Sent { write, result });
+    }
+    let items = fresh.iter().map(batch_item).collect();
+    let answers = match engine.graph.batch(token, items).await {
+        Ok(answers) => answers,
+        Err(error) => vec![Err(error); fresh.len()],
+    };
+    for (write, answer) in fresh.into_iter().zip(answers) {
+        let result = match (answer, write.graph_id.as_deref()) {
+            (Ok(BatchReply::Event(event)), _) => Ok(Outcome::Written(event)),
+            (Ok(BatchReply::Deleted(_)), _) => Ok(Outcome::Gone),
+            (Ok(BatchReply::Answered), _) => Ok(Outcome::Done),
+            (Err(GraphError::DuplicateTransaction { existing: Some(id) }), _) => {
+                look(engine, token, &id).await
+            }
+            (Err(GraphError::NotFound), Some(_)) => Ok(Outcome::Gone),
+            (Err(GraphError::Conflict), Some(id)) => look(engine, token, id).await,
+            (Err(error), _) => Err(error),
+        };
+        sent.push(Sent { write, result });
+    }
+    sent
+}
+
+fn batch_item(write: &OutlookWrite) -> BatchItem {
+    let Some(id) = write.graph_id.clone() else {
+        return BatchItem::Create {
+            body: write.body.clone(),
         };
     };
-    if unsettled {
-        return look(engine, token, graph_id).await;
+    match write.kind.as_str() {
+        kind::UPDATE => BatchItem::Update {
+            id,
+            body: write.body.clone(),
+            if_match: write.change_key.clone(),
+        },
+        kind::DELETE => BatchItem::Delete { id },
+        _ => BatchItem::Respond {
+            id,
+            answer: answer_in(write),
+            comment: None,
+            send_response: true,
+        },
     }
-    let sent = match write.kind.as_str() {
-        kind::UPDATE => {
-            let seen = write.change_key.as_deref();
-            let event = engine
-                .graph
-                .update_event(token, graph_id, &write.body, seen)
-                .await;
-            event.map(|event| Outcome::Written(Box::new(event)))
-        }
-        kind::DELETE => engine
-            .graph
-            .delete_event(token, graph_id)
-            .await
-            .map(|_| Outcome::Gone),
-        _ => {
-            let answer = read_answer(write.body.get("answer").and_then(|a| a.as_str()));
-            engine
-                .graph
-                .respond(token, graph_id, answer, None, true)
-                .await
-                .map(|()| Outcome::Done)
-        }
-    };
-    match sent {
-        Err(GraphError::NotFound) => Ok(Outcome::Gone),
-        Err(GraphError::Conflict) => look(engine, token, graph_id).await,
-        other => other,
+}
+
+fn answer_in(write: &OutlookWrite) -> Answer {
+    read_answer(write.body.get("answer").and_then(|a| a.as_str()))
+}
+
+/// Finds out what became of a write that nobody knows the end of.
+async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<Outcome, GraphError> {
+    match write.graph_id.as_deref() {
+        Some(graph_id) => look(engine, token, graph_id).await,
+        None => match engine.graph.create_event(token, &write.body).await {
+            // The first one's event, which somebody may have edited since.
+            Ok(event) => Ok(Outcome::Read(Box::new(event))),
+            Err(GraphError::DuplicateTransaction { existing: Some(id) }) => look(engine, token, &id).await,
+            Err(error) => Err(error),
+        },
     }
 }
 
@@ -142,117 +208,155 @@ async fn look(engine: &Engine, token: &SecretString, graph_id: &str) -> Result<O
     Ok(found.map_or(Outcome::Gone, |event| Outcome::Read(Box::new(event))))
 }
 
-/// Stores the outcome, and plans what is left to do.
-async fn settle(
-    engine: &Engine,
-    account: &Account,
-    write: &OutlookWrite,
-    outcome: Outcome,
-) -> Result<Effects, PushError> {
-    let mut conn = engine.store.get().await?;
-    let effects = conn
-        .transaction::<_, anyhow::Error, _>(async |conn| {
-            databases::serialize(conn, account.database_id).await?;
-            let mut meeting = meetings::lock(conn, write.meeting_id).await?;
-            outbox::settle_outlook(conn, write.id).await?;
-            let written = matches!(outcome, Outcome::Written(_));
-            match outcome {
-                Outcome::Written(event) | Outcome::Read(event) => {
-                    let state = match project(&event, account) {
-                        Ok(state) => state,
-                        Err(reason) => {
-                            note_set_aside(conn, account, &mut meeting, &reason).await?;
-                            return Ok(Effects::default());
-                        }
-                    };
-                    if meeting.ical_uid.is_none()
-                        && is_free(conn, &meeting, event.ical_uid.as_deref()).await?
-                    {
-                        meeting.ical_uid.clone_from(&event.ical_uid);
-                    }
-                    // What was merely read is planned from, against the base as it was.
-                    if let (true, Some(odoo)) = (written, &write.odoo_state) {
-                        let odoo: Event = from_json(odoo.clone(), "Odoo state")?;
-                        let groups = read_groups(&write.groups)?;
-                        let base = advance(meeting.base()?, &groups, &odoo, &state, Side::Odoo);
-                        meeting.set_base(Some(&base))?;
-                        if write.kind == kind::UPDATE {
-                            forget_times(&mut meeting, &groups)?;
-                        }
-                    }
-                    meetings::save(conn, &meeting).await?;
-                    store_copy(conn, meeting.id, account, &event, &state).await?;
-                }
-                Outcome::Gone => {
-                    if let Some(id) = &write.graph_id
-                        && let Some(copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
-                    {
-                        meetings::mark_gone(conn, copy.id).await?;
-                    }
-                }
-                Outcome::Done => {
-                    if let Some(id) = &write.graph_id
-                        && let Some(mut copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
-                    {
-                        let answer = write
-                            .body
-                            .get("answer")
-                            .and_then(|a| a.as_str())
-                            .map(str::to_owned);
-                        // A declined meeting leaves the calendar (Graph: event-decline).
-                        copy.gone = read_answer(answer.as_deref()) == Answer::Declined;
-                        copy.answer.clone_from(&answer);
-                        copy.answer_base = answer;
-                        meetings::save_copy(conn, &copy).await?;
+/// Stores the outcomes, and plans what is left to do.
+async fn settle(engine: &Engine, account: &Account, sent: Vec<Sent>) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
+    if sent.is_empty() {
+        return Ok(effects);
+    }
+    let mut outcomes = Vec::with_capacity(sent.len());
+    for Sent { write, result } in sent {
+        match result {
+            Ok(outcome) => outcomes.push((write, outcome)),
+            Err(error) => fail(engine, account, write, error).await?,
+        }
+    }
+    match settle_together(engine, account, &outcomes).await {
+        Ok(together) => effects.merge(together),
+        // One that cannot be stored must not keep the others from it.
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "a batch was not stored, storing one by one"
+            );
+            for outcome in &outcomes {
+                match settle_together(engine, account, std::slice::from_ref(outcome)).await {
+                    Ok(one) => effects.merge(one),
+                    Err(error) => {
+                        tracing::error!(
+                            meeting.id = outcome.0.meeting_id,
+                            error = format!("{error:#}"),
+                            "not stored"
+                        );
+                        let mut conn = engine.store.get().await?;
+                        let words = "the bridge could not store Outlook's answer; its log says why";
+                        set_aside(&mut conn, account, &outcome.0, words).await?;
                     }
                 }
             }
-            let people = People::load(conn, account.database_id, now()).await?;
-            planner::replan(conn, &people, write.meeting_id).await
-        })
-        .await?;
+        }
+    }
     Ok(effects)
 }
 
-/// Sorts out a failure: the mailbox's trouble ends the run, the event's own sets the event aside.
+async fn settle_together(
+    engine: &Engine,
+    account: &Account,
+    outcomes: &[(OutlookWrite, Outcome)],
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
+    if outcomes.is_empty() {
+        return Ok(effects);
+    }
+    let mut conn = engine.store.get().await?;
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        let people = People::load(conn, account.database_id, now()).await?;
+        for (write, outcome) in outcomes {
+            effects.merge(settle_one(conn, &people, account, write, outcome).await?);
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(effects)
+}
+
+async fn settle_one(
+    conn: &mut Connection,
+    people: &People,
+    account: &Account,
+    write: &OutlookWrite,
+    outcome: &Outcome,
+) -> anyhow::Result<Effects> {
+    let mut meeting = meetings::lock(conn, write.meeting_id).await?;
+    outbox::settle_outlook(conn, write.id).await?;
+    let written = matches!(outcome, Outcome::Written(_));
+    match outcome {
+        Outcome::Written(event) | Outcome::Read(event) => {
+            let state = match project(event, account) {
+                Ok(state) => state,
+                Err(reason) => {
+                    note_set_aside(conn, account, &mut meeting, &reason).await?;
+                    return Ok(Effects::default());
+                }
+            };
+            if meeting.ical_uid.is_none() && is_free(conn, &meeting, event.ical_uid.as_deref()).await? {
+                meeting.ical_uid.clone_from(&event.ical_uid);
+            }
+            // What was merely read is planned from, against the base as it was.
+            if let (true, Some(odoo)) = (written, &write.odoo_state) {
+                let odoo: Event = from_json(odoo.clone(), "Odoo state")?;
+                let groups = read_groups(&write.groups)?;
+                let base = advance(meeting.base()?, &groups, &odoo, &state, Side::Odoo);
+                meeting.set_base(Some(&base))?;
+                if write.kind == kind::UPDATE {
+                    forget_times(&mut meeting, &groups)?;
+                }
+            }
+            meetings::save(conn, &meeting).await?;
+            store_copy(conn, meeting.id, account, event, &state).await?;
+        }
+        Outcome::Gone => {
+            if let Some(id) = &write.graph_id
+                && let Some(copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
+            {
+                meetings::mark_gone(conn, copy.id).await?;
+            }
+        }
+        Outcome::Done => {
+            if let Some(id) = &write.graph_id
+                && let Some(mut copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
+            {
+                let answer = write
+                    .body
+                    .get("answer")
+                    .and_then(|a| a.as_str())
+                    .map(str::to_owned);
+                // A declined meeting leaves the calendar (Graph: event-decline).
+                copy.gone = read_answer(answer.as_deref()) == Answer::Declined;
+                copy.answer.clone_from(&answer);
+                copy.answer_base = answer;
+                meetings::save_copy(conn, &copy).await?;
+            }
+        }
+    }
+    planner::replan(conn, people, write.meeting_id).await
+}
+
+/// Sorts out a failure: the event's own sets the event aside, after the mailbox's the write waits.
 async fn fail(
     engine: &Engine,
     account: &Account,
     write: OutlookWrite,
     error: GraphError,
-) -> Result<Effects, PushError> {
+) -> anyhow::Result<()> {
     let mut conn = engine.store.get().await?;
     let words = error.to_string();
     tracing::warn!(account.id = account.id, meeting.id = write.meeting_id, kind = %write.kind, error = %words, "write failed");
-    match &error {
-        GraphError::Invalid { .. }
-        | GraphError::Forbidden { .. }
-        | GraphError::DuplicateTransaction { .. } => {
-            set_aside(&mut conn, account, &write, &words).await?;
-            Ok(Effects::default())
-        }
-        GraphError::Transient { outcome_unknown, .. } => {
-            let unknown = *outcome_unknown || write.in_flight_since.is_some();
-            let pause = backoff(write.attempts);
-            outbox::postpone(&mut conn, write.id, now() + pause, &words, !unknown).await?;
-            if write.attempts + 1 >= MOST_ATTEMPTS && !unknown {
-                set_aside(&mut conn, account, &write, &words).await?;
-                return Ok(Effects::default());
-            }
-            Err(PushError::Graph(error))
-        }
-        _ => {
-            outbox::postpone(
-                &mut conn,
-                write.id,
-                now(),
-                &words,
-                write.in_flight_since.is_none(),
-            )
-            .await?;
-            Err(PushError::Graph(error))
-        }
+    if is_the_events_own(&error) {
+        return set_aside(&mut conn, account, &write, &words).await;
     }
+    let (pause, unknown) = match &error {
+        GraphError::Transient { outcome_unknown, .. } => (backoff(write.attempts), *outcome_unknown),
+        _ => (TimeDelta::zero(), false),
+    };
+    let unknown = unknown || write.in_flight_since.is_some();
+    outbox::postpone(&mut conn, write.id, now() + pause, &words, !unknown).await?;
+    let temporary = matches!(error, GraphError::Transient { .. });
+    if temporary && !unknown && write.attempts + 1 >= MOST_ATTEMPTS {
+        set_aside(&mut conn, account, &write, &words).await?;
+    }
+    Ok(())
 }
 
 /// Seconds that double with each attempt, to five minutes, with jitter.

@@ -164,12 +164,12 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
     let mut effects = Effects::default();
     let result = async {
         // What people did in Odoo first: then the delta shows both sides' present.
-        effects.merge(push(engine, &account, &token).await.map_err(Trouble::from)?);
+        push(engine, &account, &token, &mut effects).await?;
         if !account.resetting {
-            effects.merge(pull(engine, &account, &token).await.map_err(Trouble::from)?);
-            effects.merge(push(engine, &account, &token).await.map_err(Trouble::from)?);
+            pull(engine, &account, &token, &mut effects).await?;
+            push(engine, &account, &token, &mut effects).await?;
         }
-        Ok(())
+        Ok::<_, Trouble>(())
     }
     .await;
     let others: Vec<i64> = effects
