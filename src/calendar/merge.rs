@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::body;
 use super::event::{Address, Answer, Attendee, AttendeeKind, Event, Privacy};
+use super::{body, words};
 
 /// The properties that are merged as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -184,27 +184,6 @@ pub fn take_groups<'a>(groups: impl IntoIterator<Item = &'a Group>, into: &mut E
     }
 }
 
-fn in_words(group: Group, event: &Event) -> String {
-    match group {
-        Group::Title => event.title.clone(),
-        Group::Body => body::inner(&event.body),
-        Group::Location => event.location.clone(),
-        Group::Time => format!("{} to {}", event.time.starts_at(), event.time.ends_at()),
-        Group::Privacy => format!("{:?}", event.privacy),
-        Group::ShowAs => format!("{:?}", event.show_as),
-        Group::Reminder => event
-            .reminder
-            .map_or_else(|| "none".to_owned(), |m| format!("{m} minutes")),
-        Group::Video => event.video.clone(),
-        Group::Attendees => event
-            .attendees
-            .keys()
-            .map(Address::as_str)
-            .collect::<Vec<_>>()
-            .join(", "),
-    }
-}
-
 fn winner(group: Group, times: &EditTimes, policy: Policy) -> Side {
     match policy {
         Policy::Odoo => Side::Odoo,
@@ -242,8 +221,8 @@ pub fn merge(base: Option<&Base>, odoo: &Event, outlook: &Event, times: &EditTim
                 merged.conflicts.push(Conflict {
                     group,
                     kept,
-                    odoo: in_words(group, odoo),
-                    outlook: in_words(group, outlook),
+                    odoo: words::value(group, odoo),
+                    outlook: words::value(group, outlook),
                 });
                 kept
             }

@@ -8,3 +8,4 @@ pub mod event;
 pub mod merge;
 pub mod plan;
 pub mod timezone;
+pub mod words;

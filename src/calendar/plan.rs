@@ -75,6 +75,22 @@ pub enum Mail {
     Cancellation(Address),
 }
 
+/// When removals that nobody asked for in Odoo are held back until a person has looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brake {
+    /// So many at once are never held back.
+    pub over: i64,
+    /// Nor is this share of all that is linked.
+    pub percent: i64,
+}
+
+impl Brake {
+    /// Whether `removals` of `linked` events are too many to be believed.
+    pub fn stops(self, removals: i64, linked: i64) -> bool {
+        removals > self.over && removals.saturating_mul(100) > linked.saturating_mul(self.percent)
+    }
+}
+
 /// The decision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -272,6 +288,23 @@ mod tests {
             o.reminder = reminder;
             let s = situation(Some(&base), OdooState::Active(&o), OutlookState::Present(&before), &t);
             prop_assert_eq!(plan(&s).mails(OutlookState::Present(&before)), vec![]);
+        }
+    }
+
+    #[test]
+    fn the_brake_stops_what_is_over_both_its_numbers() {
+        let brake = Brake {
+            over: 20,
+            percent: 20,
+        };
+        for (removals, linked, stops) in [
+            (20, 20, false),
+            (21, 21, true),
+            (21, 105, false),
+            (21, 104, true),
+            (0, 0, false),
+        ] {
+            assert_eq!(brake.stops(removals, linked), stops, "{removals} of {linked}");
         }
     }
 

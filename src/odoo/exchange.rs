@@ -27,6 +27,9 @@ pub struct SyncRequest {
     /// How long the answer may wait for a mailbox's first news, in milliseconds (at most 2000).
     #[serde(default)]
     pub wait_ms: u64,
+    /// Odoo's clock, against which the times of its changes are set right.
+    #[serde(default)]
+    pub now: Option<OdooTime>,
 }
 
 fn default_limit() -> u32 {
@@ -194,6 +197,10 @@ pub struct State {
     pub paused: bool,
     pub quarantined: Option<String>,
     pub redirect_uri: String,
+    /// `latest`, `outlook` or `odoo`.
+    pub policy: String,
+    pub brake_over: i32,
+    pub brake_percent: i32,
     pub accounts: Vec<AccountState>,
 }
 
@@ -205,6 +212,8 @@ pub struct AccountState {
     pub reason: Option<String>,
     pub login: Option<String>,
     pub last_sync: Option<OdooTime>,
+    /// How many removals wait for an admin's answer; `None`: nothing waits.
+    pub removals: Option<i32>,
 }
 
 #[cfg(test)]

@@ -39,6 +39,9 @@ pub struct Account {
     pub failures: i32,
     pub lease_owner: Option<Uuid>,
     pub lease_until: Option<DateTime<Utc>>,
+    pub brake_at: Option<DateTime<Utc>>,
+    pub brake_removals: i32,
+    pub brake_of: i32,
 }
 
 /// The states of `accounts.state`.
@@ -107,6 +110,11 @@ impl Account {
     /// Whether the account stands for a connected user, synced now or later.
     pub fn is_connected(&self) -> bool {
         self.state != state::NEED_AUTH || self.refresh_token.is_some()
+    }
+
+    /// Whether an admin must say first whether many removals are meant.
+    pub fn is_braked(&self) -> bool {
+        self.brake_at.is_some()
     }
 
     /// The opened access token and when it ends, if one is stored.
@@ -293,6 +301,7 @@ pub async fn forget_progress(
             dsl::pulled_once.eq(false),
             dsl::existing.eq(existing::UNASKED),
             dsl::ignore_before.eq(ignore_before),
+            dsl::brake_at.eq(None::<DateTime<Utc>>),
             dsl::tenant_id.eq(""),
             dsl::object_id.eq(""),
         ))
@@ -330,6 +339,33 @@ pub async fn set_reason(conn: &mut Connection, id: i64, reason: Option<&str>) ->
 pub async fn set_existing(conn: &mut Connection, id: i64, to: &str) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::existing.eq(to))
+        .execute(conn)
+        .await
+}
+
+/// Stops what the mailbox would remove, until an admin answers.
+pub async fn brake(
+    conn: &mut Connection,
+    id: i64,
+    now: DateTime<Utc>,
+    removals: i64,
+    of: i64,
+) -> QueryResult<usize> {
+    let count = |n: i64| i32::try_from(n).unwrap_or(i32::MAX);
+    diesel::update(dsl::accounts.find(id))
+        .set((
+            dsl::brake_at.eq(Some(now)),
+            dsl::brake_removals.eq(count(removals)),
+            dsl::brake_of.eq(count(of)),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// An admin has answered.
+pub async fn release_brake(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::brake_at.eq(None::<DateTime<Utc>>))
         .execute(conn)
         .await
 }

@@ -27,6 +27,8 @@ pub struct Database {
     pub paused: bool,
     pub quarantined: Option<String>,
     pub policy: String,
+    pub brake_over: i32,
+    pub brake_percent: i32,
     pub credentials_problem: Option<String>,
     pub created_at: DateTime<Utc>,
     pub paired_at: DateTime<Utc>,
@@ -111,6 +113,15 @@ pub async fn by_key(conn: &mut Connection, key_hash: &[u8]) -> QueryResult<Optio
         .optional()
 }
 
+pub async fn by_uuid(conn: &mut Connection, uuid: &str) -> QueryResult<Option<Database>> {
+    dsl::databases
+        .filter(dsl::uuid.eq(uuid))
+        .select(Database::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
 pub async fn by_id(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
     dsl::databases
         .find(id)
@@ -169,6 +180,9 @@ pub struct Settings {
     pub paused: Option<bool>,
     pub base_url: Option<String>,
     pub poke_key: Option<Vec<u8>>,
+    pub policy: Option<String>,
+    pub brake_over: Option<i32>,
+    pub brake_percent: Option<i32>,
 }
 
 pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> QueryResult<usize> {
@@ -177,6 +191,9 @@ pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> 
         && settings.paused.is_none()
         && settings.base_url.is_none()
         && settings.poke_key.is_none()
+        && settings.policy.is_none()
+        && settings.brake_over.is_none()
+        && settings.brake_percent.is_none()
     {
         return Ok(0);
     }
@@ -199,6 +216,35 @@ pub async fn set_credentials_problem(
     .set(dsl::credentials_problem.eq(problem))
     .execute(conn)
     .await
+}
+
+/// The database was paired anew: nothing is taken for granted until both sides have shown what they have. Both are
+/// listed again and compared; what Odoo had then and does not show is not taken for deleted.
+pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    use super::schema::{accounts::dsl as a, meetings::dsl as m};
+    diesel::update(
+        a::accounts
+            .filter(a::database_id.eq(id))
+            .filter(a::object_id.ne("")),
+    )
+    .set((
+        a::delta_link.eq(None::<String>),
+        a::pulled_once.eq(false),
+        a::existing.eq(super::accounts::existing::UNASKED),
+        a::connected_at.eq(now),
+        a::next_run_at.eq(now),
+    ))
+    .execute(conn)
+    .await?;
+    diesel::update(
+        m::meetings
+            .filter(m::database_id.eq(id))
+            .filter(m::odoo_id.is_not_null().and(m::ended.eq(false))),
+    )
+    .set(m::unconfirmed.eq(true))
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Forgets the key: no call is accepted any more. Accounts and links stay, for a later pairing.

@@ -3,11 +3,13 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Connection;
+use super::meetings::Meeting;
 use super::schema::journal::{self, dsl};
+use super::{Connection, from_json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -26,6 +28,16 @@ impl Level {
             Self::Error => "error",
         }
     }
+}
+
+/// What is said of a write once it is done; kept with it in the outbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Done {
+    pub message: String,
+    /// Lines of their own: what was decided against one side.
+    pub decisions: Vec<String>,
+    /// The event before it was deleted.
+    pub content: Option<Value>,
 }
 
 /// A line to write.
@@ -66,6 +78,34 @@ pub async fn write(conn: &mut Connection, line: Line) -> QueryResult<usize> {
         ))
         .execute(conn)
         .await
+}
+
+/// Says of a write that it is done.
+///
+/// # Errors
+/// When Postgres fails, or the stored line cannot be read.
+pub async fn tell(
+    conn: &mut Connection,
+    meeting: &Meeting,
+    user_id: i32,
+    done: Option<Value>,
+) -> anyhow::Result<()> {
+    let Some(done) = done else { return Ok(()) };
+    let done: Done = from_json(done, "journal line")?;
+    let line = |level, message, content| Line {
+        database_id: meeting.database_id,
+        odoo_user_id: Some(user_id),
+        odoo_id: meeting.odoo_id,
+        level,
+        title: meeting.title(),
+        message,
+        content,
+    };
+    for decision in done.decisions {
+        write(conn, line(Level::Warning, decision, None)).await?;
+    }
+    write(conn, line(Level::Info, done.message, done.content)).await?;
+    Ok(())
 }
 
 /// The newest lines of the whole database, of one user, or of one event.

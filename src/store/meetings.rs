@@ -35,6 +35,8 @@ pub struct Meeting {
     pub series: bool,
     pub set_aside: Option<String>,
     pub differs: bool,
+    pub kept: bool,
+    pub unconfirmed: bool,
 }
 
 impl Meeting {
@@ -159,6 +161,14 @@ pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Meeting> {
         .await
 }
 
+pub async fn by_id(conn: &mut Connection, id: i64) -> QueryResult<Meeting> {
+    m::meetings
+        .find(id)
+        .select(Meeting::as_select())
+        .first(conn)
+        .await
+}
+
 pub async fn by_odoo_id(conn: &mut Connection, database_id: Uuid, odoo_id: i32) -> QueryResult<Option<i64>> {
     m::meetings
         .filter(m::database_id.eq(database_id).and(m::odoo_id.eq(Some(odoo_id))))
@@ -252,6 +262,20 @@ pub async fn save_copy(conn: &mut Connection, copy: &Copy) -> QueryResult<usize>
         .await
 }
 
+/// How many of a mailbox's events are linked with one in Odoo; a series counts once.
+pub async fn linked(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
+    let in_mailbox = c::copies
+        .filter(c::account_id.eq(account_id))
+        .select(c::meeting_id);
+    m::meetings
+        .filter(m::id.eq_any(in_mailbox))
+        .filter(m::odoo_id.is_not_null().and(m::odoo_gone.eq(false)))
+        .filter(m::ended.eq(false).and(m::base_odoo.is_not_null()))
+        .count()
+        .get_result(conn)
+        .await
+}
+
 /// Notes that a mailbox still shows a copy, unchanged.
 pub async fn touch_copy(conn: &mut Connection, copy_id: i64, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::update(c::copies.find(copy_id))
@@ -275,6 +299,22 @@ pub async fn unseen_since(
         )
         .select(Copy::as_select())
         .order(c::id)
+        .load(conn)
+        .await
+}
+
+/// What a user organizes and Odoo has not shown again since the database was paired anew.
+pub async fn unconfirmed_of(
+    conn: &mut Connection,
+    database_id: Uuid,
+    account_id: i64,
+    user_id: i32,
+) -> QueryResult<Vec<i64>> {
+    let ids = of_account(conn, database_id, account_id, user_id).await?;
+    m::meetings
+        .filter(m::id.eq_any(ids).and(m::unconfirmed.eq(true)))
+        .select(m::id)
+        .order(m::id)
         .load(conn)
         .await
 }

@@ -27,6 +27,7 @@ pub struct OutlookWrite {
     pub next_attempt_at: DateTime<Utc>,
     pub in_flight_since: Option<DateTime<Utc>>,
     pub error: Option<String>,
+    pub line: Option<Value>,
 }
 
 /// The kinds of `outlook_outbox.kind`.
@@ -48,6 +49,7 @@ pub struct NewOutlookWrite<'a> {
     pub body: Value,
     pub odoo_state: Option<Value>,
     pub groups: Value,
+    pub line: Option<Value>,
 }
 
 pub async fn owe_outlook(conn: &mut Connection, write: &NewOutlookWrite<'_>) -> QueryResult<i64> {
@@ -161,6 +163,8 @@ pub struct OdooDebt {
     pub outlook_state: Option<Value>,
     pub groups: Value,
     pub delivered_at: Option<DateTime<Utc>>,
+    pub held_for: Option<i64>,
+    pub line: Option<Value>,
 }
 
 #[derive(Insertable)]
@@ -172,6 +176,9 @@ pub struct NewOdooDebt {
     pub payload: Value,
     pub outlook_state: Option<Value>,
     pub groups: Value,
+    /// The mailbox whose removals pass the brake first.
+    pub held_for: Option<i64>,
+    pub line: Option<Value>,
 }
 
 pub async fn owe_odoo(conn: &mut Connection, debt: &NewOdooDebt) -> QueryResult<i64> {
@@ -201,6 +208,39 @@ pub async fn odoo_by_id(conn: &mut Connection, database_id: Uuid, id: i64) -> Qu
         .optional()
 }
 
+/// The removals that wait for the end of a mailbox's sync, or for an admin.
+pub async fn held(conn: &mut Connection, account_id: i64) -> QueryResult<Vec<OdooDebt>> {
+    o::odoo_outbox
+        .filter(o::held_for.eq(Some(account_id)))
+        .select(OdooDebt::as_select())
+        .order(o::id)
+        .load(conn)
+        .await
+}
+
+pub async fn held_count(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
+    o::odoo_outbox
+        .filter(o::held_for.eq(Some(account_id)))
+        .count()
+        .get_result(conn)
+        .await
+}
+
+/// Forgets a mailbox's removals that were not delivered.
+pub async fn drop_held(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::delete(o::odoo_outbox.filter(o::held_for.eq(Some(account_id))))
+        .execute(conn)
+        .await
+}
+
+/// Lets a mailbox's removals be delivered.
+pub async fn release(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::update(o::odoo_outbox.filter(o::held_for.eq(Some(account_id))))
+        .set(o::held_for.eq(None::<i64>))
+        .execute(conn)
+        .await
+}
+
 /// The oldest changes owed to a database, a waiting user's first.
 pub async fn odoo_page(
     conn: &mut Connection,
@@ -210,6 +250,7 @@ pub async fn odoo_page(
 ) -> QueryResult<Vec<OdooDebt>> {
     let debts = o::odoo_outbox
         .filter(o::database_id.eq(database_id))
+        .filter(o::held_for.is_null())
         .select(OdooDebt::as_select())
         .limit(limit);
     match first_user {
@@ -221,6 +262,7 @@ pub async fn odoo_page(
 pub async fn odoo_owed(conn: &mut Connection, database_id: Uuid) -> QueryResult<i64> {
     o::odoo_outbox
         .filter(o::database_id.eq(database_id))
+        .filter(o::held_for.is_null())
         .count()
         .get_result(conn)
         .await

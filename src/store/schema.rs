@@ -16,6 +16,8 @@ diesel::table! {
         paused -> Bool,
         quarantined -> Nullable<Text>,
         policy -> Text,
+        brake_over -> Integer,
+        brake_percent -> Integer,
         credentials_problem -> Nullable<Text>,
         created_at -> Timestamptz,
         paired_at -> Timestamptz,
@@ -58,6 +60,9 @@ diesel::table! {
         failures -> Integer,
         lease_owner -> Nullable<Uuid>,
         lease_until -> Nullable<Timestamptz>,
+        brake_at -> Nullable<Timestamptz>,
+        brake_removals -> Integer,
+        brake_of -> Integer,
     }
 }
 
@@ -95,6 +100,8 @@ diesel::table! {
         series -> Bool,
         set_aside -> Nullable<Text>,
         differs -> Bool,
+        kept -> Bool,
+        unconfirmed -> Bool,
     }
 }
 
@@ -132,6 +139,7 @@ diesel::table! {
         next_attempt_at -> Timestamptz,
         in_flight_since -> Nullable<Timestamptz>,
         error -> Nullable<Text>,
+        line -> Nullable<Jsonb>,
     }
 }
 
@@ -145,6 +153,8 @@ diesel::table! {
         outlook_state -> Nullable<Jsonb>,
         groups -> Jsonb,
         delivered_at -> Nullable<Timestamptz>,
+        held_for -> Nullable<BigInt>,
+        line -> Nullable<Jsonb>,
     }
 }
 

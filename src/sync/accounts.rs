@@ -543,6 +543,8 @@ mod tests {
             paused: false,
             quarantined: None,
             policy: "latest".to_owned(),
+            brake_over: 20,
+            brake_percent: 20,
             credentials_problem: None,
             created_at: now(),
             paired_at: now(),

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Engine, now};
+use super::{Engine, brake, now};
+use crate::calendar::merge::Policy;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{AccountState, OdooTime, State};
 use crate::store::accounts::{self, Account, state};
@@ -47,6 +48,15 @@ pub struct SettingsRequest {
     pub paused: Option<bool>,
     #[serde(default)]
     pub base_url: Option<String>,
+    /// Who wins where both sides changed the same: `latest`, `outlook` or `odoo`.
+    #[serde(default)]
+    pub policy: Option<String>,
+    /// The brake: more removals at once than this ...
+    #[serde(default)]
+    pub brake_over: Option<i32>,
+    /// ... and more than this share of what is linked, in percent.
+    #[serde(default)]
+    pub brake_percent: Option<i32>,
 }
 
 /// Makes a one-time code: 25 characters that are easy to tell apart, in groups of five.
@@ -121,8 +131,14 @@ pub async fn pair(
             if !enrollments::redeem(conn, &code_hash, now).await? {
                 return Ok(None);
             }
+            let known = databases::by_uuid(conn, pairing.uuid).await?.is_some();
             let database = databases::pair(conn, &pairing).await?;
-            let message = format!("“{}” was paired with the Outlook bridge", database.name);
+            let mut message = format!("“{}” was paired with the Outlook bridge", database.name);
+            if known {
+                databases::rebaseline(conn, database.id, now).await?;
+                message
+                    .push_str(" again: both sides are compared anew, and nothing is written that is equal");
+            }
             note(conn, &database, None, Level::Info, message).await?;
             Ok(Some(database))
         })
@@ -179,6 +195,19 @@ pub async fn set_values(
             "Client ID: this is not an Application (client) ID. Copy it from the app registration's overview page.",
         ));
     }
+    if let Some(policy) = request.policy.as_deref()
+        && Policy::parse(policy).is_none()
+    {
+        return Err(OdooError::user(format!(
+            "Conflicts: '{policy}' is none of latest, outlook and odoo."
+        )));
+    }
+    let bad_number = |n: Option<i32>, most: i32| n.is_some_and(|n| n < 0 || n > most);
+    if bad_number(request.brake_over, i32::MAX) || bad_number(request.brake_percent, 100) {
+        return Err(OdooError::user(
+            "Removals to confirm: the number of events must not be negative, and the share is 0 to 100 percent.",
+        ));
+    }
     let secret = request
         .client_secret
         .filter(|s| !secrecy::ExposeSecret::expose_secret(s).trim().is_empty());
@@ -193,6 +222,9 @@ pub async fn set_values(
         paused: request.paused,
         base_url,
         poke_key: None,
+        policy: request.policy,
+        brake_over: request.brake_over,
+        brake_percent: request.brake_percent,
     };
     let mut conn = engine.store.get().await?;
     databases::configure(&mut conn, database.id, &settings).await?;
@@ -234,6 +266,9 @@ async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<St
         paused: database.paused,
         quarantined: database.quarantined.clone(),
         redirect_uri: database.redirect_uri(),
+        policy: database.policy.clone(),
+        brake_over: database.brake_over,
+        brake_percent: database.brake_percent,
         accounts: accounts.iter().map(|a| account_state(a, &database)).collect(),
     })
 }
@@ -242,6 +277,7 @@ fn account_state(account: &Account, database: &Database) -> AccountState {
     let (status, reason) = match account.state.as_str() {
         state::STOPPED => ("stopped", None),
         state::NEED_AUTH => ("need_auth", account.reason.clone()),
+        _ if account.is_braked() => ("attention", brake::words(account)),
         _ => match (&database.credentials_problem, &account.reason) {
             (Some(problem), _) => ("attention", Some(problem.clone())),
             (None, Some(reason)) => ("attention", Some(reason.clone())),
@@ -254,6 +290,7 @@ fn account_state(account: &Account, database: &Database) -> AccountState {
         reason,
         login: Some(account.login.clone()),
         last_sync: account.last_sync_at.map(OdooTime),
+        removals: account.is_braked().then_some(account.brake_removals),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::people::People;
 use super::planner::{self, Effects, read_groups};
-use super::{Engine, now};
+use super::{Engine, baseline, now};
 use crate::calendar::event::Event;
 use crate::calendar::merge::{Group, Side, advance};
 use crate::odoo::OdooError;
@@ -47,7 +47,8 @@ pub async fn sync(
     let taken = {
         let mut conn = engine.store.get().await?;
         let request = &request;
-        conn.transaction(async |conn| take(conn, database.id, request, started).await)
+        let clock = clock_difference(engine, request, started);
+        conn.transaction(async |conn| take(conn, database.id, request, started, clock).await)
             .await?
     };
     let Taken::Taken {
@@ -106,6 +107,23 @@ pub async fn sync(
         state,
         want_existing,
     })
+}
+
+/// What is to be added to Odoo's times to have Microsoft's, by both clocks against ours. A difference of a second or two is
+/// the way the request took, and how finely the clocks are told.
+fn clock_difference(engine: &Engine, request: &SyncRequest, received: DateTime<Utc>) -> TimeDelta {
+    let tell = |difference: TimeDelta| {
+        if difference.abs() > TimeDelta::seconds(2) {
+            difference
+        } else {
+            TimeDelta::zero()
+        }
+    };
+    let odoo = request
+        .now
+        .as_ref()
+        .map_or(TimeDelta::zero(), |now| received - now.0);
+    tell(odoo) + tell(engine.graph.clock_offset())
 }
 
 async fn quarantined(engine: &Engine, database: &Database) -> Result<SyncAnswer, OdooError> {
@@ -184,6 +202,7 @@ async fn take(
     database_id: Uuid,
     request: &SyncRequest,
     now: DateTime<Utc>,
+    clock: TimeDelta,
 ) -> anyhow::Result<Taken> {
     databases::serialize(conn, database_id).await?;
     let database = databases::lock(conn, database_id).await?;
@@ -194,6 +213,7 @@ async fn take(
     let people = People::of(conn, database, now).await?;
     let mut intake = Intake {
         people: &people,
+        clock,
         touched: BTreeSet::new(),
         existing_of: BTreeSet::new(),
     };
@@ -232,6 +252,9 @@ async fn take(
     } else {
         let mut touched = touched;
         for (account_id, user_id) in newly_told {
+            if let Some(account) = people.account(account_id) {
+                baseline::settle(conn, &people, account).await?;
+            }
             touched.extend(meetings::of_account(conn, database_id, account_id, user_id).await?);
         }
         (People::load(conn, database_id, now).await?, touched)
@@ -316,6 +339,8 @@ async fn ask_for_existing(
 /// Stores news from Odoo; collects the meetings to plan anew.
 struct Intake<'a> {
     people: &'a People,
+    /// What is to be added to Odoo's times to have Microsoft's.
+    clock: TimeDelta,
     touched: BTreeSet<i64>,
     existing_of: BTreeSet<i32>,
 }
@@ -335,18 +360,33 @@ impl Intake<'_> {
                     None => meetings::create(conn, database_id, Some(record.id), None).await?,
                 };
                 let mut meeting = meetings::lock(conn, id).await?;
-                if is_older(&meeting, &record)? {
+                if baseline::is_another_record(&meeting, &record)? {
+                    baseline::forget_record(&mut meeting)?;
+                    meetings::save(conn, &meeting).await?;
+                    self.touched.insert(id);
+                    let id = meetings::create(conn, database_id, Some(record.id), None).await?;
+                    meeting = meetings::lock(conn, id).await?;
+                }
+                let id = meeting.id;
+                // After a new pairing Odoo may be a restored one: what it has now counts.
+                if !meeting.unconfirmed && is_older(&meeting, &record)? {
                     return Ok(());
                 }
                 let mut known = meeting.edit_times()?;
                 for (field, time) in times {
                     if let Some(group) = group_of_field(&field) {
-                        let latest = known.get(&group).map_or(time.0, |t| (*t).max(time.0));
+                        let time = time.0 + self.clock;
+                        let latest = known.get(&group).map_or(time, |t| (*t).max(time));
                         known.insert(group, latest);
                     }
                 }
                 meeting.set_edit_times(&known)?;
+                if meeting.unconfirmed {
+                    baseline::confirm(&mut meeting, &record, &known, self.people)?;
+                }
                 store_snapshot(&mut meeting, &record)?;
+                // Archiving ends what an admin kept in Odoo alone.
+                meeting.kept &= record.active;
                 meetings::save(conn, &meeting).await?;
                 self.touched.insert(id);
             }
@@ -354,6 +394,8 @@ impl Intake<'_> {
                 if let Some(id) = self.find(conn, res_id, link).await? {
                     let mut meeting = meetings::lock(conn, id).await?;
                     meeting.odoo_gone = true;
+                    meeting.kept = false;
+                    meeting.unconfirmed = false;
                     meetings::save(conn, &meeting).await?;
                     self.touched.insert(id);
                 }
@@ -386,6 +428,9 @@ impl Intake<'_> {
         if let Some(record) = &ack.record {
             store_snapshot(&mut meeting, record)?;
         }
+        if ack.result == AckResult::Applied {
+            journal::tell(conn, &meeting, debt.user_id, debt.line.clone()).await?;
+        }
         match (ack.result, &ack.record) {
             (AckResult::Applied, Some(record)) => {
                 let outlook: Option<Event> = debt
@@ -399,8 +444,18 @@ impl Intake<'_> {
                     forget_times(&mut meeting, &groups)?;
                 }
             }
-            (AckResult::Applied | AckResult::Gone, None) | (AckResult::Gone, Some(_)) => {
-                meeting.odoo_gone = true
+            (AckResult::Applied, None) => meeting.odoo_gone = true,
+            // Who deletes a record leaves a tombstone, which says so. Without one nothing is deleted from Outlook.
+            (AckResult::Gone, _) => {
+                if matches!(
+                    from_json(debt.payload.clone(), "change")?,
+                    OdooChange::Unlink { .. }
+                ) {
+                    meeting.odoo_gone = true;
+                } else if !meeting.odoo_gone {
+                    let reason = "Odoo does not have it any more, and nobody is known to have deleted it: Outlook keeps it";
+                    super::admin::refused(conn, &mut meeting, debt.user_id, reason.to_owned()).await?;
+                }
             }
             (AckResult::Stale, Some(record)) => again = unlink_of(&debt, record)?,
             (AckResult::Stale, None) => {}
@@ -410,7 +465,7 @@ impl Intake<'_> {
                 super::admin::refused(conn, &mut meeting, debt.user_id, reason).await?;
             }
         }
-        let refused = ack.result == AckResult::Refused;
+        let refused = ack.result == AckResult::Refused || ack.result == AckResult::Gone && !meeting.odoo_gone;
         meetings::save(conn, &meeting).await?;
         outbox::settle_odoo(conn, debt.id).await?;
         if let Some(again) = again {
@@ -442,6 +497,8 @@ fn unlink_of(debt: &OdooDebt, record: &Snapshot) -> anyhow::Result<Option<NewOdo
         payload: serde_json::to_value(&change)?,
         outlook_state: None,
         groups: debt.groups.clone(),
+        held_for: None,
+        line: debt.line.clone(),
     }))
 }
 

@@ -5,6 +5,8 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod baseline;
+pub mod brake;
 pub mod exchange;
 pub mod people;
 pub mod planner;

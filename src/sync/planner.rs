@@ -10,15 +10,16 @@ use serde_json::{Value, json};
 
 use super::people::People;
 use crate::calendar::event::{Address, Answer, Event};
-use crate::calendar::merge::{Base, EditTimes, Group, Side, advance};
+use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, advance};
 use crate::calendar::plan::{
     Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan,
 };
+use crate::calendar::words;
 use crate::odoo::exchange::OdooChange;
 use crate::odoo::snapshot::{self, Snapshot, is_over};
 use crate::outlook::wire;
 use crate::store::accounts::{Account, existing};
-use crate::store::journal::{self, Level, Line};
+use crate::store::journal::{self, Done, Level, Line};
 use crate::store::meetings::{self, Copy, Meeting};
 use crate::store::outbox::{self, NewOdooDebt, NewOutlookWrite, kind};
 use crate::store::{Connection, from_json};
@@ -44,6 +45,7 @@ const ORGANIZER_CHANGED: &str =
     "Its organizer was changed in Odoo, and Outlook cannot hand a meeting over: each side keeps its own";
 const EXISTED_WITH_GUESTS: &str = "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone, so that nobody is \
      invited by surprise";
+const KEPT: &str = "It was deleted in Outlook, and an administrator decided to keep it in Odoo";
 const PAST_WITH_GUESTS: &str =
     "It is over already and has guests: it stays in Odoo alone, as Outlook would invite them to the past";
 
@@ -97,6 +99,13 @@ impl Task<'_> {
         let snapshot = self.meeting.snapshot()?;
         if self.meeting.series || snapshot.as_ref().is_some_and(|s| s.recurrent) {
             return self.set_aside(conn, SERIES, Level::Warning).await;
+        }
+        // Paired anew: Odoo has not shown yet whether it still has the record.
+        if self.meeting.unconfirmed {
+            return Ok(());
+        }
+        if self.meeting.kept {
+            return self.set_aside(conn, KEPT, Level::Info).await;
         }
         // Nothing is known of a mailbox that nobody can look into: what is to be done waits for the login.
         if self
@@ -190,7 +199,11 @@ impl Task<'_> {
                 if let (Some(account), Some(odoo_event)) =
                     (&write_account, odoo_event.as_ref().or(outlook_event.as_ref()))
                 {
-                    self.owe_outlook(conn, account, step, odoo_event, chosen_copy.as_ref(), &mails)
+                    let planned = Planned {
+                        mails: &mails,
+                        conflicts: &plan.conflicts,
+                    };
+                    self.owe_outlook(conn, account, step, odoo_event, chosen_copy.as_ref(), planned)
                         .await?;
                 }
             }
@@ -200,8 +213,9 @@ impl Task<'_> {
             self.owe_odoo(
                 conn,
                 &owner,
-                &plan.odoo,
+                &plan,
                 snapshot.as_ref(),
+                odoo_event.as_ref(),
                 outlook_event.as_ref(),
             )
             .await?;
@@ -369,6 +383,14 @@ impl Task<'_> {
                     body: json!({"answer": answer}),
                     odoo_state: None,
                     groups: json!([]),
+                    line: Some(serde_json::to_value(Done {
+                        message: format!(
+                            "{address} {} in Odoo · Outlook tells the organizer",
+                            words::answer(in_odoo)
+                        ),
+                        decisions: Vec::new(),
+                        content: None,
+                    })?),
                 };
                 outbox::owe_outlook(conn, &write).await?;
                 self.effects.wake_accounts.insert(account.id);
@@ -385,7 +407,7 @@ impl Task<'_> {
         step: &OutlookStep,
         odoo_event: &Event,
         copy: Option<&Copy>,
-        mails: &[Mail],
+        planned: Planned<'_>,
     ) -> anyhow::Result<()> {
         let mut groups: BTreeSet<Group> = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
         let (kind, body) = match step {
@@ -427,6 +449,22 @@ impl Task<'_> {
             }
             OutlookStep::Delete => (kind::DELETE, json!({})),
         };
+        let message = match step {
+            OutlookStep::Create(event) => format!("made in Outlook, {}", words::time(&event.time)),
+            OutlookStep::Update { target, .. } => {
+                let before = copy.map(Copy::event).transpose()?;
+                let before = before.as_ref().unwrap_or(odoo_event);
+                format!("{} · from Odoo", words::change(&groups, before, target))
+            }
+            _ => "deleted in Odoo, and now from Outlook".to_owned(),
+        };
+        let line = Done {
+            message: format!("{message} · {}", in_words(planned.mails)),
+            decisions: decisions(planned.conflicts, Side::Odoo, &groups),
+            content: copy
+                .filter(|_| *step == OutlookStep::Delete)
+                .map(|c| c.state.clone()),
+        };
         let write = NewOutlookWrite {
             account_id: account.id,
             meeting_id: self.meeting.id,
@@ -436,30 +474,23 @@ impl Task<'_> {
             body,
             odoo_state: Some(serde_json::to_value(odoo_event)?),
             groups: serde_json::to_value(&groups)?,
+            line: Some(serde_json::to_value(&line)?),
         };
         outbox::owe_outlook(conn, &write).await?;
         self.effects.wake_accounts.insert(account.id);
-        let message = match step {
-            OutlookStep::Create(_) => "goes to Outlook".to_owned(),
-            OutlookStep::Update { .. } => format!("{} from Odoo to Outlook", list_groups(&groups)),
-            _ => "deleted in Odoo, is deleted from Outlook".to_owned(),
-        };
-        let content = copy
-            .filter(|_| *step == OutlookStep::Delete)
-            .map(|c| c.state.clone());
-        let message = format!("{message} · {}", in_words(mails));
-        self.write_journal(conn, Some(account.odoo_user_id), Level::Info, message, content)
-            .await
+        Ok(())
     }
 
     async fn owe_odoo(
         &mut self,
         conn: &mut Connection,
         owner: &Account,
-        step: &OdooStep,
+        plan: &Plan,
         snapshot: Option<&Snapshot>,
+        odoo_event: Option<&Event>,
         outlook_event: Option<&Event>,
     ) -> anyhow::Result<()> {
+        let step = &plan.odoo;
         let mailboxes = &self.people.mailboxes;
         let user_id = owner.odoo_user_id;
         let (change, groups, message) = match (step, snapshot) {
@@ -471,11 +502,16 @@ impl Task<'_> {
                     user_id,
                     values,
                 };
-                (change, groups, format!("comes from Outlook: {}", event.title))
+                (
+                    change,
+                    groups,
+                    format!("made in Odoo from Outlook, {}", words::time(&event.time)),
+                )
             }
             (OdooStep::Write { groups, target }, Some(present)) => {
                 let values = snapshot::values(groups, target, Some(present), mailboxes);
-                let message = format!("{} from Outlook to Odoo", list_groups(groups));
+                let before = odoo_event.unwrap_or(target);
+                let message = format!("{} · from Outlook", words::change(groups, before, target));
                 let version = present.version.clone();
                 (
                     OdooChange::Write {
@@ -490,7 +526,7 @@ impl Task<'_> {
             }
             (OdooStep::Archive, Some(present)) => {
                 let version = present.version.clone();
-                let message = "deleted in Outlook, is archived in Odoo".to_owned();
+                let message = "deleted in Outlook, and archived in Odoo".to_owned();
                 (
                     OdooChange::Archive {
                         res_id: present.id,
@@ -503,6 +539,11 @@ impl Task<'_> {
             }
             _ => return Ok(()),
         };
+        let line = Done {
+            message: format!("{message} · no mail"),
+            decisions: decisions(&plan.conflicts, Side::Outlook, &groups),
+            content: None,
+        };
         let debt = NewOdooDebt {
             database_id: self.meeting.database_id,
             meeting_id: self.meeting.id,
@@ -510,17 +551,16 @@ impl Task<'_> {
             payload: serde_json::to_value(&change)?,
             outlook_state: outlook_event.map(serde_json::to_value).transpose()?,
             groups: serde_json::to_value(&groups)?,
+            held_for: (*step == OdooStep::Archive).then_some(owner.id),
+            line: Some(serde_json::to_value(&line)?),
         };
+        if debt.held_for.is_some() {
+            // It passes the brake at the end of the mailbox's next run.
+            self.effects.wake_accounts.insert(owner.id);
+        }
         outbox::owe_odoo(conn, &debt).await?;
         self.effects.poke_users.insert(user_id);
-        self.write_journal(
-            conn,
-            Some(user_id),
-            Level::Info,
-            format!("{message} · no mail"),
-            None,
-        )
-        .await
+        Ok(())
     }
 
     /// Both sides say the same: that is the new base, but for groups where Odoo's change could not be written.
@@ -538,17 +578,6 @@ impl Task<'_> {
     }
 
     async fn note(&mut self, conn: &mut Connection, plan: &Plan) -> anyhow::Result<()> {
-        for conflict in &plan.conflicts {
-            let message = format!(
-                "{} changed on both sides: kept {:?}'s; Odoo had “{}”, Outlook had “{}”",
-                conflict.group.label(),
-                conflict.kept,
-                conflict.odoo,
-                conflict.outlook
-            );
-            self.write_journal(conn, None, Level::Warning, message, None)
-                .await?;
-        }
         if !plan.differing.is_empty() && !self.meeting.differs {
             let message = format!(
                 "{} changed in Odoo, but the organizer's mailbox is not connected: Outlook keeps its own",
@@ -644,6 +673,33 @@ pub fn read_answer(name: Option<&str>) -> Answer {
 /// When the row was written by another version of the service.
 pub fn read_groups(value: &Value) -> anyhow::Result<BTreeSet<Group>> {
     from_json(value.clone(), "groups")
+}
+
+/// What a write will say for itself in the journal.
+#[derive(Clone, Copy)]
+struct Planned<'a> {
+    mails: &'a [Mail],
+    conflicts: &'a [Conflict],
+}
+
+/// The conflicts that a write carries out: `kept` is the side whose value it brings to the other.
+fn decisions(conflicts: &[Conflict], kept: Side, groups: &BTreeSet<Group>) -> Vec<String> {
+    conflicts
+        .iter()
+        .filter(|conflict| conflict.kept == kept && groups.contains(&conflict.group))
+        .map(|conflict| {
+            let (kept, other, (stands, falls)) = match conflict.kept {
+                Side::Odoo => ("Odoo’s", "Outlook", (&conflict.odoo, &conflict.outlook)),
+                Side::Outlook => ("Outlook’s", "Odoo", (&conflict.outlook, &conflict.odoo)),
+            };
+            format!(
+                "{} changed on both sides: kept {kept} “{}”, {other} had “{}”",
+                conflict.group.label(),
+                stands,
+                falls
+            )
+        })
+        .collect()
 }
 
 fn list_groups(groups: &BTreeSet<Group>) -> String {

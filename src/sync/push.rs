@@ -26,7 +26,7 @@ use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
 use crate::store::meetings::Meeting;
 use crate::store::outbox::{self, OutlookWrite, kind};
-use crate::store::{Connection, databases, from_json, meetings};
+use crate::store::{Connection, databases, from_json, journal, meetings};
 
 /// Attempts after which a write that only this event has trouble with is set aside.
 const MOST_ATTEMPTS: i32 = 8;
@@ -281,6 +281,9 @@ async fn settle_one(
     let mut meeting = meetings::lock(conn, write.meeting_id).await?;
     outbox::settle_outlook(conn, write.id).await?;
     let written = matches!(outcome, Outcome::Written(_));
+    if took_effect(write, outcome) {
+        journal::tell(conn, &meeting, account.odoo_user_id, write.line.clone()).await?;
+    }
     match outcome {
         Outcome::Written(event) | Outcome::Read(event) => {
             let state = match project(event, account) {
@@ -331,6 +334,20 @@ async fn settle_one(
         }
     }
     planner::replan(conn, people, write.meeting_id).await
+}
+
+/// Whether the write is known, or after an interruption must be taken, to have been carried out.
+fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Written(_) | Outcome::Done => true,
+        Outcome::Gone => write.kind == kind::DELETE,
+        Outcome::Read(event) => {
+            write.in_flight_since.is_some() && write.graph_id.is_none()
+                || write.kind == kind::UPDATE
+                    && write.in_flight_since.is_some()
+                    && event.change_key != write.change_key
+        }
+    }
 }
 
 /// Sorts out a failure: the event's own sets the event aside, after the mailbox's the write waits.

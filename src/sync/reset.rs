@@ -15,7 +15,7 @@ use crate::odoo::exchange::{OdooChange, State};
 use crate::store::Connection;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::Database;
-use crate::store::journal::{self, Level, Line};
+use crate::store::journal::{Done, Level};
 use crate::store::meetings::{self, Meeting};
 use crate::store::outbox::{self, NewOdooDebt, NewOutlookWrite, kind};
 
@@ -110,6 +110,8 @@ async fn begin(
         message,
     )
     .await?;
+    // Removals that waited for an answer are past: nothing is removed but what was chosen.
+    outbox::drop_held(conn, account.id).await?;
     let ignore_before = (request.sync_policy == SyncPolicy::New).then(now);
     accounts::forget_progress(conn, account.id, ignore_before).await?;
     let waiting = request.delete_policy.in_outlook() && outbox::outlook_owed(conn, account.id).await? > 0;
@@ -157,21 +159,13 @@ async fn reset_meeting(
             body: json!({}),
             odoo_state: None,
             groups: json!([]),
+            line: Some(serde_json::to_value(Done {
+                message: "deleted from Outlook by the reset".to_owned(),
+                decisions: Vec::new(),
+                content: Some(copy.state.clone()),
+            })?),
         };
         outbox::owe_outlook(conn, &write).await?;
-        journal::write(
-            conn,
-            Line {
-                database_id: people.database.id,
-                odoo_user_id: Some(account.odoo_user_id),
-                odoo_id: meeting.odoo_id,
-                level: Level::Info,
-                title: meeting.title(),
-                message: "is deleted from Outlook by the reset".to_owned(),
-                content: Some(copy.state.clone()),
-            },
-        )
-        .await?;
     }
     let was_linked = copy.is_some();
     if let (true, true, Some(snapshot)) = (policy.in_odoo(), was_linked, meeting.snapshot()?) {
@@ -190,6 +184,12 @@ async fn reset_meeting(
             payload: serde_json::to_value(&change)?,
             outlook_state: None,
             groups: json!([]),
+            held_for: None,
+            line: Some(serde_json::to_value(Done {
+                message: "deleted from Odoo by the reset".to_owned(),
+                decisions: Vec::new(),
+                content: meeting.odoo_state.clone(),
+            })?),
         };
         // Marked as delivered: it is a person's wish, which no later news plans away.
         let id = outbox::owe_odoo(conn, &debt).await?;

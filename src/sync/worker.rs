@@ -11,7 +11,7 @@ use super::accounts::{TokenError, fresh_token};
 use super::planner::Effects;
 use super::pull::{PullError, pull};
 use super::push::{PushError, push, rest_after};
-use super::{Engine, now, reset};
+use super::{Engine, brake, now, reset};
 use crate::outlook::GraphError;
 use crate::store::accounts::{self, Account, Outcome};
 use crate::store::{databases, journal, outbox};
@@ -162,12 +162,17 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         Err(TokenError::Internal(error)) => return Err(error),
     };
     let mut effects = Effects::default();
+    let mut removals = false;
     let result = async {
         // What people did in Odoo first: then the delta shows both sides' present.
         push(engine, &account, &token, &mut effects).await?;
         if !account.resetting {
-            pull(engine, &account, &token, &mut effects).await?;
-            push(engine, &account, &token, &mut effects).await?;
+            // While an admin is asked about removals, nothing more is fetched.
+            if !account.is_braked() {
+                pull(engine, &account, &token, &mut effects).await?;
+                push(engine, &account, &token, &mut effects).await?;
+            }
+            removals = brake::check(engine, &account).await?;
         }
         Ok::<_, Trouble>(())
     }
@@ -183,8 +188,9 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         accounts::wake(&mut conn, others, now()).await?;
     }
     // What a run stored before it failed is news, too.
-    let news =
-        !effects.poke_users.is_empty() || (result.is_err() && engine.owes_odoo(account.database_id).await?);
+    let news = removals
+        || !effects.poke_users.is_empty()
+        || (result.is_err() && engine.owes_odoo(account.database_id).await?);
     if news {
         engine.poke(account.database_id, effects.poke_users);
     }
@@ -200,6 +206,12 @@ enum Trouble {
     Deferred,
     Graph(GraphError),
     Internal(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Trouble {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Internal(error)
+    }
 }
 
 impl From<PushError> for Trouble {

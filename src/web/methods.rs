@@ -11,7 +11,7 @@ use crate::odoo::exchange::OdooTime;
 use crate::odoo::rpc::Call;
 use crate::store::databases::Database;
 use crate::store::journal;
-use crate::sync::{Engine, accounts, admin, exchange, reset};
+use crate::sync::{Engine, accounts, admin, brake, exchange, reset};
 
 /// Who calls: put into the call's extensions by the door, after the key was checked.
 #[derive(Clone, Debug)]
@@ -196,6 +196,20 @@ impl Methods {
         method!(module, "res.users.restart", |engine, caller, request: UserId| {
             accounts::restart(&engine, &caller.database, request.user_id).await?
         });
+        method!(
+            module,
+            "res.users.removals",
+            |engine, caller, request: brake::RemovalsRequest| {
+                brake::removals(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.answer_removals",
+            |engine, caller, request: brake::AnswerRequest| {
+                brake::answer(&engine, &caller.database, &request).await?
+            }
+        );
         method!(
             module,
             "microsoft.calendar.account.reset.reset_account",

@@ -9,8 +9,10 @@
 
 mod architecture;
 mod doors;
+mod engine;
 mod logins;
 mod odoo;
 mod schema;
 mod stack;
 mod syncing;
+mod world;

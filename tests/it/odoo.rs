@@ -30,7 +30,7 @@ impl Odoo {
     pub async fn pair(service: &Service) -> Self {
         let mut odoo = Self {
             uuid: Uuid::new_v4().to_string(),
-            key: enroll(service).await,
+            key: String::new(),
             nonce: String::new(),
             pending_nonce: None,
             records: BTreeMap::new(),
@@ -45,18 +45,24 @@ impl Odoo {
             ]),
             state: Value::Null,
         };
-        let kwargs = json!({"name": "odoo", "base_url": ODOO_URL, "series": "19.0"});
-        let paired = odoo
-            .call(service, 2, "outlook.bridge", "pair", kwargs)
-            .await
-            .expect("paired");
-        odoo.key = paired["api_key"].as_str().expect("a key").to_owned();
-        odoo.nonce = paired["nonce"].as_str().expect("a nonce").to_owned();
+        odoo.pair_again(service).await;
         let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
         odoo.call(service, 2, "res.config.settings", "set_values", kwargs)
             .await
             .expect("configured");
         odoo
+    }
+
+    pub async fn pair_again(&mut self, service: &Service) {
+        self.key = enroll(service).await;
+        let kwargs = json!({"name": "odoo", "base_url": ODOO_URL, "series": "19.0"});
+        let paired = self
+            .call(service, 2, "outlook.bridge", "pair", kwargs)
+            .await
+            .expect("paired");
+        self.key = paired["api_key"].as_str().expect("a key").to_owned();
+        self.nonce = paired["nonce"].as_str().expect("a nonce").to_owned();
+        self.pending_nonce = None;
     }
 
     pub async fn call(
@@ -202,11 +208,16 @@ impl Odoo {
         self.outbox.push(row);
     }
 
+    /// What Odoo's clock says.
+    fn now(&self) -> String {
+        let now = chrono::Utc::now() + chrono::TimeDelta::seconds(self.clock);
+        now.format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
     /// Times pass by the second, from now on.
     fn tick(&mut self) -> String {
         self.clock += 1;
-        let now = chrono::Utc::now() + chrono::TimeDelta::seconds(self.clock);
-        now.format("%Y-%m-%d %H:%M:%S").to_string()
+        self.now()
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Value> {
@@ -274,7 +285,7 @@ impl Odoo {
             })
             .collect();
         let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
-            "user_id": null, "limit": 50, "wait_ms": 0});
+            "user_id": null, "limit": 50, "wait_ms": 0, "now": self.now()});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
     }
 

@@ -1,0 +1,92 @@
+//! After a database was paired anew, one of the two may be a restored backup: both sides are listed again and compared. What
+//! Odoo had and does not show any more was lost with the backup, not deleted by anybody: it comes back from Outlook.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::people::People;
+use crate::calendar::merge::{Base, Group, take_groups};
+use crate::odoo::snapshot::Snapshot;
+use crate::store::meetings::{self, Meeting};
+use crate::store::{Connection, accounts::Account};
+
+/// Inside of what Odoo hands over when it is asked for existing events (a year back, two years ahead), with a month to spare.
+const DAYS_BACK: i64 = 335;
+const DAYS_AHEAD: i64 = 700;
+
+/// Called when Odoo has handed over all of a user's events.
+///
+/// # Errors
+/// When Postgres fails or holds what cannot be read.
+pub async fn settle(conn: &mut Connection, people: &People, account: &Account) -> anyhow::Result<()> {
+    let of_account = (account.database_id, account.id, account.odoo_user_id);
+    for id in meetings::unconfirmed_of(conn, of_account.0, of_account.1, of_account.2).await? {
+        let mut meeting = meetings::lock(conn, id).await?;
+        let organizer = meeting.snapshot()?.and_then(|s| s.organizer).map(|o| o.user_id);
+        let organizes_here = organizer.and_then(|user| people.account_of_user(user));
+        match organizes_here {
+            Some(organizer) if organizer.id == account.id => {
+                if !was_asked_for(&meeting, people)? {
+                    continue;
+                }
+                forget_record(&mut meeting)?;
+            }
+            // That user's events are still to come.
+            Some(_) => continue,
+            // Nobody can be asked for it.
+            None => meeting.unconfirmed = false,
+        }
+        meetings::save(conn, &meeting).await?;
+    }
+    Ok(())
+}
+
+/// Odoo shows a record again. What it differs in from Outlook is taken from Outlook, as a restored record is old and nobody
+/// edited it; but for what was edited since (`edited`), which is merged as ever.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub fn confirm(
+    meeting: &mut Meeting,
+    record: &Snapshot,
+    edited: &BTreeMap<Group, DateTime<Utc>>,
+    people: &People,
+) -> anyhow::Result<()> {
+    meeting.unconfirmed = false;
+    let (Some(known), Ok(present)) = (meeting.base()?, record.to_event(&people.mailboxes)) else {
+        return Ok(());
+    };
+    let mut base = Base {
+        odoo: present.clone(),
+        outlook: present,
+    };
+    take_groups(edited.keys(), &mut base.odoo, &known.odoo);
+    take_groups(edited.keys(), &mut base.outlook, &known.outlook);
+    meeting.set_base(Some(&base))
+}
+
+/// Odoo has no record of the meeting (any more): Outlook's event is news to it.
+pub fn forget_record(meeting: &mut Meeting) -> anyhow::Result<()> {
+    meeting.unconfirmed = false;
+    meeting.odoo_id = None;
+    meeting.odoo_state = None;
+    meeting.odoo_gone = false;
+    meeting.set_base(None)
+}
+
+/// Whether the meeting is one of those that Odoo hands over: active, and of these years.
+fn was_asked_for(meeting: &Meeting, people: &People) -> anyhow::Result<bool> {
+    let Some(base) = meeting.base()? else {
+        return Ok(false);
+    };
+    let time = base.odoo.time;
+    Ok(time.ends_at() > people.now - TimeDelta::days(DAYS_BACK)
+        && time.starts_at() < people.now + TimeDelta::days(DAYS_AHEAD))
+}
+
+/// Whether a snapshot is of another record than the one the meeting stands for: a restored database gives ids out again.
+pub fn is_another_record(meeting: &Meeting, record: &Snapshot) -> anyhow::Result<bool> {
+    let known = meeting.snapshot()?;
+    Ok(known.is_some_and(|known| known.id == record.id && known.create_date != record.create_date))
+}

@@ -1,0 +1,169 @@
+//! The brake: many removals at once, that nobody asked for in Odoo, wait for an admin.
+//!
+//! Whatever Outlook's side would remove from Odoo is held until the mailbox's sync is over. Then it is counted: too much of it
+//! (the database's own numbers) is not believed; nothing more is fetched from that mailbox, and an admin is asked. What people
+//! save in Odoo goes on to Outlook meanwhile.
+
+use diesel_async::AsyncConnection;
+use serde::{Deserialize, Serialize};
+
+use super::admin::{self, note};
+use super::{Engine, now};
+use crate::calendar::plan::Brake;
+use crate::odoo::OdooError;
+use crate::odoo::exchange::State;
+use crate::store::accounts::{self, Account};
+use crate::store::databases::{self, Database};
+use crate::store::journal::Level;
+use crate::store::{Connection, meetings, outbox};
+
+/// The keyword arguments of `res.users.removals` and, with `remove`, of `res.users.answer_removals`.
+#[derive(Debug, Deserialize)]
+pub struct RemovalsRequest {
+    pub user_id: i32,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct AnswerRequest {
+    pub user_id: i32,
+    /// `true`: remove them from Odoo, too; `false`: Odoo keeps them, and they are no longer synced.
+    pub remove: bool,
+}
+
+/// An event that would be removed from Odoo.
+#[derive(Debug, Serialize)]
+pub struct Removal {
+    pub res_id: Option<i32>,
+    pub title: String,
+}
+
+/// What the brake says of a mailbox, for the admin.
+pub fn words(account: &Account) -> Option<String> {
+    account.brake_at.map(|_| {
+        format!(
+            "Outlook says that {} of this user's {} events were deleted. Nothing was removed from Odoo, and nothing more is \
+             fetched from Outlook, until an administrator decides in Settings, Calendar.",
+            account.brake_removals, account.brake_of
+        )
+    })
+}
+
+/// Called when a mailbox's sync is over: lets its removals pass, or stops them all. Returns whether Odoo has news.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
+    let mut conn = engine.store.get().await?;
+    if outbox::held_count(&mut conn, account.id).await? == 0 {
+        return Ok(false);
+    }
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        let database = databases::by_id(conn, account.database_id).await?;
+        let account = accounts::by_id(conn, account.id).await?;
+        if account.is_braked() {
+            return Ok(false);
+        }
+        let removals = outbox::held_count(conn, account.id).await?;
+        let linked = meetings::linked(conn, account.id).await?;
+        let brake = Brake {
+            over: database.brake_over.into(),
+            percent: database.brake_percent.into(),
+        };
+        if !brake.stops(removals, linked) {
+            return Ok(outbox::release(conn, account.id).await? > 0);
+        }
+        accounts::brake(conn, account.id, now(), removals, linked).await?;
+        let account = accounts::by_id(conn, account.id).await?;
+        tracing::warn!(account.id = account.id, removals, linked, "the brake is on");
+        let message = words(&account).unwrap_or_default();
+        note(conn, &database, Some(account.odoo_user_id), Level::Error, message).await?;
+        // Odoo is to show it.
+        Ok(true)
+    })
+    .await
+}
+
+/// What waits for an admin's answer.
+///
+/// # Errors
+/// `MissingError` for a user who never connected; `Internal` when Postgres fails.
+pub async fn removals(
+    engine: &Engine,
+    database: &Database,
+    request: &RemovalsRequest,
+) -> Result<Vec<Removal>, OdooError> {
+    let mut conn = engine.store.get().await?;
+    let account = braked(&mut conn, database, request.user_id).await?;
+    let mut list = Vec::new();
+    for debt in outbox::held(&mut conn, account.id).await? {
+        let meeting = meetings::by_id(&mut conn, debt.meeting_id).await?;
+        list.push(Removal {
+            res_id: meeting.odoo_id,
+            title: meeting.title(),
+        });
+    }
+    Ok(list)
+}
+
+/// Carries out an admin's answer.
+///
+/// # Errors
+/// As [`removals`].
+pub async fn answer(
+    engine: &Engine,
+    database: &Database,
+    request: &AnswerRequest,
+) -> Result<State, OdooError> {
+    let mut conn = engine.store.get().await?;
+    let account = braked(&mut conn, database, request.user_id).await?;
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::serialize(conn, database.id).await?;
+        let held = outbox::held(conn, account.id).await?;
+        let verdict = if request.remove {
+            outbox::release(conn, account.id).await?;
+            "to remove them from Odoo, too"
+        } else {
+            for debt in &held {
+                let mut meeting = meetings::lock(conn, debt.meeting_id).await?;
+                meeting.kept = true;
+                meetings::save(conn, &meeting).await?;
+                outbox::settle_odoo(conn, debt.id).await?;
+            }
+            "to keep them in Odoo; they are no longer synced"
+        };
+        accounts::release_brake(conn, account.id).await?;
+        let message = format!(
+            "{} events were deleted in Outlook: an administrator decided {verdict}",
+            held.len()
+        );
+        note(
+            conn,
+            database,
+            Some(account.odoo_user_id),
+            Level::Warning,
+            message,
+        )
+        .await?;
+        Ok(())
+    })
+    .await?;
+    accounts::wake(&mut conn, vec![account.id], now()).await?;
+    engine.work.notify_one();
+    if request.remove {
+        engine.poke(database.id, [request.user_id].into());
+    }
+    admin::state(&mut conn, database.id).await
+}
+
+async fn braked(conn: &mut Connection, database: &Database, user_id: i32) -> Result<Account, OdooError> {
+    accounts::of_user(conn, database.id, user_id)
+        .await?
+        .filter(Account::is_braked)
+        .ok_or_else(|| {
+            OdooError::Missing(
+                "Nothing waits for an answer here: it was given already, or this user is not connected to Outlook."
+                    .to_owned(),
+            )
+        })
+}

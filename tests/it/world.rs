@@ -1,0 +1,116 @@
+//! A stack with Ann connected: what most tests begin with.
+
+use serde_json::{Value, json};
+
+use super::odoo::Odoo;
+use super::stack::{Service, Stack, eventually, id_of};
+
+pub const CARLA: &str = "carla@contoso.example";
+pub const OUTSIDE: &str = "zoe@outside.example";
+
+pub struct World {
+    pub stack: Stack,
+    pub service: Service,
+    pub odoo: Odoo,
+}
+
+/// Ann is connected, and everything is quiet.
+pub async fn world() -> World {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let odoo = Odoo::pair(&service).await;
+    let mut world = World { stack, service, odoo };
+    world
+        .odoo
+        .connect(&world.stack, &world.service, 7)
+        .await
+        .expect("Ann is connected");
+    world.quiet().await;
+    world
+}
+
+impl World {
+    /// Exchanges until nothing is owed to anybody and every mailbox was worked since.
+    pub async fn quiet(&mut self) {
+        for _ in 0..2 {
+            self.odoo.sync(&self.service).await;
+            let since = chrono::Utc::now();
+            eventually("every mailbox was worked", async || {
+                let mut conn = self.service.engine.store.get().await.ok()?;
+                for database in outlook_bridge::store::databases::all(&mut conn).await.ok()? {
+                    for account in outlook_bridge::store::accounts::of_database(&mut conn, database.id)
+                        .await
+                        .ok()?
+                    {
+                        let owed = outlook_bridge::store::outbox::outlook_owed(&mut conn, account.id)
+                            .await
+                            .ok()?;
+                        if account.is_active()
+                            && (owed > 0 || account.last_sync_at.is_none_or(|at| at < since))
+                        {
+                            return None;
+                        }
+                    }
+                }
+                Some(())
+            })
+            .await;
+            self.odoo.sync(&self.service).await;
+        }
+    }
+
+    pub async fn outlook_creates(&self, person: &str, subject: &str, attendees: &[&str]) -> Value {
+        let attendees: Vec<Value> = attendees
+            .iter()
+            .map(|a| json!({"type": "required", "emailAddress": {"name": a, "address": a}}))
+            .collect();
+        let body = json!({"subject": subject, "attendees": attendees,
+            "start": {"dateTime": day(3, "10:00:00"), "timeZone": "Europe/Brussels"},
+            "end": {"dateTime": day(3, "11:00:00"), "timeZone": "Europe/Brussels"}});
+        self.stack
+            .sim_call("POST", &format!("mailboxes/{person}/events"), body)
+            .await
+    }
+
+    pub async fn outlook_edits(&self, person: &str, event: &Value, changes: Value) {
+        self.stack
+            .sim_call(
+                "PATCH",
+                &format!("mailboxes/{person}/events/{}", id_of(event)),
+                changes,
+            )
+            .await;
+    }
+
+    pub async fn outlook_deletes(&self, person: &str, event: &Value) {
+        self.stack
+            .sim_call(
+                "DELETE",
+                &format!("mailboxes/{person}/events/{}", id_of(event)),
+                Value::Null,
+            )
+            .await;
+    }
+
+    pub async fn forget_mails(&self) {
+        self.stack.sim_call("DELETE", "mails", Value::Null).await;
+    }
+}
+
+pub fn day(days: i64, time: &str) -> String {
+    format!(
+        "{}T{time}",
+        (chrono::Utc::now() + chrono::TimeDelta::days(days)).format("%Y-%m-%d")
+    )
+}
+
+pub fn odoo_time(days: i64, time: &str) -> String {
+    day(days, time).replace('T', " ")
+}
+
+pub fn kinds(mails: &[(String, String)]) -> Vec<(&str, &str)> {
+    mails
+        .iter()
+        .map(|(kind, to)| (kind.as_str(), to.as_str()))
+        .collect()
+}
