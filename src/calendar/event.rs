@@ -161,6 +161,9 @@ pub struct Event {
     pub reminder: Option<i32>,
     /// A link to join online; empty: none.
     pub video: String,
+    /// Outlook is to hold, or holds, the meeting online (Teams); `video` is then its link.
+    #[serde(default)]
+    pub online: bool,
     /// `None` where the side knows nobody (Odoo's events without organizer).
     pub organizer: Option<Person>,
     pub attendees: BTreeMap<Address, Attendee>,

@@ -25,13 +25,15 @@ pub enum Group {
     ShowAs,
     Reminder,
     Video,
+    /// Whether Outlook holds the meeting online. It can be asked for, and cannot be taken back.
+    Online,
     /// Merged one by one, but written as a whole (Graph replaces the array).
     Attendees,
 }
 
 impl Group {
     /// Every group that has one value.
-    pub const SINGLE: [Self; 8] = [
+    pub const SINGLE: [Self; 9] = [
         Self::Title,
         Self::Body,
         Self::Location,
@@ -40,6 +42,7 @@ impl Group {
         Self::ShowAs,
         Self::Reminder,
         Self::Video,
+        Self::Online,
     ];
 
     /// What a person calls it.
@@ -53,6 +56,7 @@ impl Group {
             Self::ShowAs => "availability",
             Self::Reminder => "reminder",
             Self::Video => "video link",
+            Self::Online => "online meeting",
             Self::Attendees => "attendees",
         }
     }
@@ -142,6 +146,7 @@ pub fn unchanged(group: Group, a: &Event, b: &Event) -> bool {
         Group::ShowAs => a.show_as == b.show_as,
         Group::Reminder => a.reminder == b.reminder,
         Group::Video => a.video == b.video,
+        Group::Online => a.online == b.online,
         Group::Attendees => a.attendees == b.attendees,
     }
 }
@@ -173,6 +178,7 @@ fn take(group: Group, into: &mut Event, from: &Event) {
         Group::ShowAs => into.show_as = from.show_as,
         Group::Reminder => into.reminder = from.reminder,
         Group::Video => into.video.clone_from(&from.video),
+        Group::Online => into.online = from.online,
         Group::Attendees => into.attendees.clone_from(&from.attendees),
     }
 }
@@ -213,6 +219,8 @@ pub fn merge(base: Option<&Base>, odoo: &Event, outlook: &Event, times: &EditTim
         let odoo_changed = base.is_none_or(|b| !unchanged(group, &b.odoo, odoo));
         let outlook_changed = base.is_none_or(|b| !unchanged(group, &b.outlook, outlook));
         let source = match (odoo_changed, outlook_changed) {
+            // Graph ignores it when an online meeting is to be none (event resource type, `isOnlineMeeting`).
+            _ if group == Group::Online && outlook.online => Side::Outlook,
             (false, false) => continue,
             (true, false) => Side::Odoo,
             (false, true) => Side::Outlook,
@@ -386,6 +394,7 @@ pub(crate) mod tests {
             Event {
                 title, body, location, time, privacy, show_as, reminder,
                 video: String::new(),
+                online: false,
                 organizer: None,
                 attendees: attendees.into_iter().map(|(name, answer)| {
                     let address = Address::parse(&format!("{name}@example.org")).unwrap();
@@ -509,6 +518,30 @@ pub(crate) mod tests {
         );
     }
 
+    #[test]
+    fn an_online_meeting_is_asked_for_and_never_taken_back() {
+        let offline = sample();
+        let mut online = sample();
+        online.online = true;
+        let times = EditTimes::default();
+        let both = |event: &Event| Base {
+            odoo: event.clone(),
+            outlook: event.clone(),
+        };
+        let asked = merge(Some(&both(&offline)), &online, &offline, &times, Policy::Latest);
+        assert_eq!(asked.to_outlook, BTreeSet::from([Group::Online]));
+        let taken_back = merge(Some(&both(&online)), &offline, &online, &times, Policy::Odoo);
+        assert_eq!(taken_back.to_odoo, BTreeSet::from([Group::Online]));
+        assert!(taken_back.to_outlook.is_empty() && taken_back.conflicts.is_empty());
+        // Outlook was asked and could not: that is not asked again and again.
+        let refused = Base {
+            odoo: online.clone(),
+            outlook: offline.clone(),
+        };
+        let settled = merge(Some(&refused), &online, &offline, &times, Policy::Latest);
+        assert!(settled.to_outlook.is_empty() && settled.to_odoo.is_empty());
+    }
+
     pub(crate) fn sample() -> Event {
         Event {
             title: "Review".into(),
@@ -523,6 +556,7 @@ pub(crate) mod tests {
             show_as: ShowAs::Busy,
             reminder: None,
             video: String::new(),
+            online: false,
             organizer: None,
             attendees: BTreeMap::new(),
         }

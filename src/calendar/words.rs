@@ -42,6 +42,8 @@ fn part(group: Group, before: &Event, target: &Event) -> Option<String> {
             |minutes| format!("reminder {minutes} minutes before"),
         ),
         Group::Video => quoted("video link", &target.video),
+        Group::Online if target.online => "made a Teams meeting".to_owned(),
+        Group::Online => "no longer a Teams meeting".to_owned(),
         Group::Attendees => return guests(before, target),
     })
 }
@@ -149,6 +151,7 @@ pub fn value(group: Group, event: &Event) -> String {
             |minutes| format!("{minutes} minutes before"),
         ),
         Group::Video => event.video.clone(),
+        Group::Online => if event.online { "Teams" } else { "not online" }.to_owned(),
         Group::Attendees => event
             .attendees
             .keys()

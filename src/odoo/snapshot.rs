@@ -25,6 +25,9 @@ pub struct Snapshot {
     pub description: Option<String>,
     pub location: Option<String>,
     pub videocall_location: Option<String>,
+    /// Somebody asked for a Teams meeting.
+    #[serde(default)]
+    pub online_meeting: bool,
     pub allday: bool,
     pub start: OdooTime,
     pub stop: OdooTime,
@@ -89,6 +92,7 @@ impl Snapshot {
             },
             reminder: self.reminder_minutes.iter().copied().min(),
             video: self.videocall_location.clone().unwrap_or_default(),
+            online: self.online_meeting,
             organizer: self.organizer_person(mailboxes),
             attendees: self.attendees(mailboxes),
         })
@@ -188,6 +192,7 @@ pub fn group_of_field(field: &str) -> Option<Group> {
         "description" => Group::Body,
         "location" => Group::Location,
         "videocall_location" => Group::Video,
+        "online_meeting" => Group::Online,
         "allday" | "start" | "stop" | "start_date" | "stop_date" | "duration" => Group::Time,
         "privacy" => Group::Privacy,
         "show_as" => Group::ShowAs,
@@ -227,6 +232,9 @@ pub fn values(
             }
             Group::Video => {
                 set("videocall_location", text_or_null(&target.video));
+            }
+            Group::Online => {
+                set("online_meeting", json!(target.online));
             }
             Group::Privacy => {
                 set("privacy", json!(odoo_privacy(target.privacy)));

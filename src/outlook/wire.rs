@@ -386,6 +386,7 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
         reminder: (wire.is_reminder_on == Some(true))
             .then(|| wire.reminder_minutes_before_start.unwrap_or(15).max(0)),
         video,
+        online: wire.is_online_meeting == Some(true),
         organizer,
         attendees,
     })
@@ -522,6 +523,9 @@ pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
         .map(|(address, attendee)| new_attendee(address, attendee))
         .collect();
     out.insert("attendees".into(), json!(attendees));
+    if event.online {
+        write_online(&mut out);
+    }
     out.insert("transactionId".into(), json!(extra.transaction_id));
     let link = json!({ "id": LINK_PROPERTY, "value": extra.link.to_string() });
     out.insert("singleValueExtendedProperties".into(), json!([link]));
@@ -537,7 +541,7 @@ pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
 ///   address stays too.
 /// * What Odoo cannot tell apart is left alone: a busy event stays out of office, a normal one personal.
 /// * The Teams block of the body stays; without it the online meeting would be gone.
-/// * `isOnlineMeeting` is never written.
+/// * An online meeting is asked for, and never taken back: Graph ignores that.
 pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
     let mut out = Map::new();
     for group in groups {
@@ -576,6 +580,11 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
                 }
             }
             Group::Reminder => write_reminder(&mut out, event.reminder),
+            Group::Online => {
+                if event.online && now.is_online_meeting != Some(true) {
+                    write_online(&mut out);
+                }
+            }
             Group::Attendees => {
                 out.insert("attendees".into(), attendees_to_write(event, now));
             }
@@ -613,6 +622,12 @@ fn write_reminder(out: &mut Map<String, Value>, reminder: Option<i32>) {
     if let Some(minutes) = reminder {
         out.insert("reminderMinutesBeforeStart".into(), json!(minutes.max(0)));
     }
+}
+
+/// Asks Outlook to hold the meeting online. A mailbox that cannot leaves it as it is, without an error.
+fn write_online(out: &mut Map<String, Value>) {
+    out.insert("isOnlineMeeting".into(), json!(true));
+    out.insert("onlineMeetingProvider".into(), json!("teamsForBusiness"));
 }
 
 fn write_time(out: &mut Map<String, Value>, time: &Time, fallback: chrono_tz::Tz) {

@@ -19,11 +19,12 @@ use super::planner::{self, Effects, read_answer, read_groups};
 use super::pull::{project, store_copy};
 use super::{Engine, now};
 use crate::calendar::event::{Answer, Event};
-use crate::calendar::merge::{Side, advance};
+use crate::calendar::merge::{Group, Side, advance};
 use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
+use crate::store::journal::{Level, Line};
 use crate::store::meetings::Meeting;
 use crate::store::outbox::{self, OutlookWrite, kind};
 use crate::store::{Connection, databases, from_json, journal, meetings};
@@ -300,8 +301,15 @@ async fn settle_one(
             if let (true, Some(odoo)) = (written, &write.odoo_state) {
                 let odoo: Event = from_json(odoo.clone(), "Odoo state")?;
                 let groups = read_groups(&write.groups)?;
-                let base = advance(meeting.base()?, &groups, &odoo, &state, Side::Odoo);
+                let mut base = advance(meeting.base()?, &groups, &odoo, &state, Side::Odoo);
+                if event.own_join_url().is_some_and(|url| url != odoo.video) {
+                    // Outlook's own link is news to Odoo.
+                    base.outlook.video.clone_from(&base.odoo.video);
+                }
                 meeting.set_base(Some(&base))?;
+                if groups.contains(&Group::Online) && odoo.online && !state.online {
+                    note_not_online(conn, account, &meeting).await?;
+                }
                 if write.kind == kind::UPDATE {
                     forget_times(&mut meeting, &groups)?;
                 }
@@ -399,6 +407,25 @@ async fn set_aside(
     })
     .await
     .context("setting a meeting aside")
+}
+
+async fn note_not_online(
+    conn: &mut Connection,
+    account: &Account,
+    meeting: &Meeting,
+) -> diesel::QueryResult<usize> {
+    let line = Line {
+        database_id: meeting.database_id,
+        odoo_user_id: Some(account.odoo_user_id),
+        odoo_id: meeting.odoo_id,
+        level: Level::Warning,
+        title: meeting.title(),
+        message: "Outlook did not make a Teams meeting of it: this mailbox cannot hold any. The event is synced without a \
+                  link to join"
+            .to_owned(),
+        content: None,
+    };
+    journal::write(conn, line).await
 }
 
 async fn note_set_aside(

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stack::{ANN, Stack};
-use super::world::{CARLA, World, odoo_time, world};
+use super::world::{CARLA, World, kinds, odoo_time, world};
 
 async fn requests(stack: &Stack, path: &str) -> Vec<Value> {
     let log = stack
@@ -228,4 +228,44 @@ async fn a_restored_odoo_gets_back_what_it_lost_and_mails_nobody() {
     assert!(w.stack.event(ANN, "New after all").await.is_some());
     assert_eq!(w.stack.events(ANN).await.len(), before.len() + 1);
     assert!(w.stack.mails().await.is_empty(), "{:?}", w.stack.mails().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_teams_meeting_is_made_when_asked_for_and_its_link_comes_back() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(3, "09:00:00"), odoo_time(3, "10:00:00"));
+    let plain = w.odoo.create(7, "No place", &start, &stop, &[CARLA]);
+    let online = w.odoo.create(7, "Online", &start, &stop, &[CARLA]);
+    w.odoo.write(online, json!({"online_meeting": true}));
+    w.quiet().await;
+    assert_eq!(
+        w.stack.event(ANN, "No place").await.unwrap()["isOnlineMeeting"],
+        false
+    );
+    assert_eq!(
+        w.stack.event(ANN, "Online").await.unwrap()["isOnlineMeeting"],
+        true
+    );
+    assert_eq!(w.odoo.records[&plain]["videocall_location"], Value::Null);
+    let link = w.odoo.records[&online]["videocall_location"].clone();
+    assert!(
+        link.as_str().is_some_and(|l| l.starts_with("https://teams")),
+        "{link}"
+    );
+    assert_eq!(
+        w.stack.mails().await.len(),
+        2,
+        "the link on its way back mails nobody"
+    );
+    // Asked for later, it is told to the guest; taken back, it stays: Outlook does not do that.
+    w.odoo.write(plain, json!({"online_meeting": true}));
+    w.odoo.write(online, json!({"online_meeting": false}));
+    w.quiet().await;
+    assert_eq!(
+        w.stack.event(ANN, "No place").await.unwrap()["isOnlineMeeting"],
+        true
+    );
+    assert_eq!(w.odoo.records[&online]["online_meeting"], true);
+    let mails = w.stack.mails().await;
+    assert_eq!(kinds(&mails)[2..], [("update", CARLA)]);
 }

@@ -133,7 +133,7 @@ impl Odoo {
         attendees.extend(guests.iter().map(|g| self.attendee(0, Some(g), "needsAction")));
         let record = json!({
             "model": "calendar.event", "id": id, "link": null, "version": "", "active": true, "recurrent": false,
-            "name": name, "description": null, "location": null, "videocall_location": null,
+            "name": name, "description": null, "location": null, "videocall_location": null, "online_meeting": false,
             "allday": false, "start": start, "stop": stop, "start_date": null, "stop_date": null,
             "tz": "Europe/Brussels", "privacy": null, "default_privacy": "public", "show_as": "busy",
             "reminder_minutes": [], "organizer": self.organizer(user), "attendees": attendees,

@@ -469,6 +469,7 @@ fn arbitrary_event() -> impl Strategy<Value = Event> {
                 show_as,
                 reminder,
                 video,
+                online: false,
                 organizer: None,
                 attendees: attendees
                     .into_iter()
