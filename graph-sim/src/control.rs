@@ -1,6 +1,7 @@
 //! The simulator's own API, `/sim/api`: act as a person in Outlook, look at the logs, break things.
 
 use crate::Sim;
+use crate::contract::Contract;
 use crate::error::GraphError;
 use crate::event::Prefer;
 use crate::faults::{Fault, Switches};
@@ -112,6 +113,19 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         let sent = subscriptions::send_lifecycle(sim, &text("address"), &text("event"));
         return ok(json!({ "sent": sent }));
+    }
+    match (method, path) {
+        ("GET", ["contract"]) => {
+            let report = sim.contract.as_ref().map(Contract::report);
+            return ok(report.unwrap_or_else(Contract::report_of_none));
+        }
+        ("DELETE", ["contract"]) => {
+            if let Some(contract) = &sim.contract {
+                contract.clear();
+            }
+            return Ok(Reply::empty(204));
+        }
+        _ => {}
     }
     let mut world = sim.world();
     let world = &mut *world;

@@ -241,6 +241,9 @@ fn finish(
         "x-ms-ags-diagnostic".into(),
         "{\"ServerInfo\":{\"DataCenter\":\"Simulated\",\"Slice\":\"E\",\"Ring\":\"1\",\"ScaleUnit\":\"001\",\"RoleInstance\":\"SIM\"}}".into(),
     ));
+    if let Some(contract) = &sim.contract {
+        contract.call(call, &reply);
+    }
     sim.log(Logline {
         time: Utc::now(),
         method: call.method.clone(),

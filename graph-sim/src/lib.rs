@@ -9,8 +9,10 @@
 //! | `state`, `seed` | the world, saved and loaded |
 //! | `faults` | switches and injected faults |
 //! | `control`, `page` | the simulator's own API and web page |
+//! | `contract` | requests and answers, held against Microsoft's schema |
 
 pub mod batch;
+pub mod contract;
 pub mod control;
 pub mod delta;
 pub mod error;
@@ -49,13 +51,16 @@ const LOG_LENGTH: usize = 20_000;
 pub struct Sim {
     world: Mutex<World>,
     changed: tokio::sync::Notify,
+    /// Where a schema was given.
+    pub contract: Option<contract::Contract>,
 }
 
 impl Sim {
-    pub fn new(world: World) -> Self {
+    pub fn new(world: World, contract: Option<contract::Contract>) -> Self {
         Self {
             world: Mutex::new(world),
             changed: tokio::sync::Notify::new(),
+            contract,
         }
     }
 
@@ -98,6 +103,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     pub redirect_uris: Vec<String>,
     pub delta_page_size: Option<usize>,
+    /// Microsoft's schema (CSDL); with it, every request and answer is checked against it, which takes time.
+    pub schema: Option<PathBuf>,
     pub workers: usize,
 }
 
@@ -109,6 +116,7 @@ impl Default for Options {
             state: None,
             redirect_uris: Vec::new(),
             delta_page_size: None,
+            schema: None,
             workers: 2,
         }
     }
@@ -124,6 +132,8 @@ pub enum StartError {
     State(String, serde_json::Error),
     #[error(transparent)]
     Seed(#[from] seed::SeedError),
+    #[error(transparent)]
+    Contract(#[from] contract::ContractError),
 }
 
 /// A running simulator.
@@ -189,7 +199,9 @@ fn world(options: &Options) -> Result<World, StartError> {
 pub async fn start(options: Options) -> Result<Running, StartError> {
     // For webhooks over https; a provider that is there already is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let sim = Arc::new(Sim::new(world(&options)?));
+    let schema = options.schema.as_deref();
+    let contract = schema.map(contract::Contract::load).transpose()?;
+    let sim = Arc::new(Sim::new(world(&options)?, contract));
     let failed = |e| StartError::Listen(options.listen.clone(), e);
     let listener = TcpListener::bind(&options.listen).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;

@@ -22,6 +22,9 @@ struct Arguments {
     /// Rows of a delta page where the client asks for no size.
     #[arg(long)]
     delta_page_size: Option<usize>,
+    /// Check requests and answers against Microsoft's schema (CSDL) in this file; see /sim/api/contract.
+    #[arg(long, env = "GRAPH_SIM_SCHEMA")]
+    schema: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -38,6 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         state: arguments.state,
         redirect_uris: arguments.redirect_uris,
         delta_page_size: arguments.delta_page_size,
+        schema: arguments.schema,
         workers: 2,
     })
     .await?;

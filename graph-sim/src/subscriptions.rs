@@ -209,7 +209,10 @@ pub fn unknown() -> GraphError {
     GraphError::new(404, "ResourceNotFound", "The object was not found.")
 }
 
-fn post(url: String, body: Value) {
+fn post(sim: &Sim, url: String, body: Value) {
+    if let Some(contract) = &sim.contract {
+        contract.notification(&url, &body);
+    }
     tokio::spawn(async move {
         let Ok(client) = client() else {
             return;
@@ -300,7 +303,7 @@ pub fn deliver(sim: &Arc<Sim>) {
         }
     }
     for (url, body) in posts {
-        post(url, body);
+        post(sim, url, body);
     }
 }
 
@@ -336,7 +339,7 @@ pub fn send_lifecycle(sim: &Sim, address: &str, event: &str) -> usize {
     drop(world);
     let count = posts.len();
     for (url, body) in posts {
-        post(url, body);
+        post(sim, url, body);
     }
     count
 }

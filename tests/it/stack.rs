@@ -1,11 +1,12 @@
 //! Starts a service with a database of its own, and a simulator.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
-use graph_sim::{Options, Running};
+use graph_sim::{Options, Running, Sim};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use outlook_bridge::outlook;
 use outlook_bridge::outlook::client::GraphClient;
@@ -46,6 +47,19 @@ pub struct Stack {
     pub database_url: String,
     pub sim: Running,
     pub http: reqwest::Client,
+    _contract: Kept,
+}
+
+/// Fails the test that ends with a request of the service, or an answer of the simulator, against Microsoft's schema.
+struct Kept(Arc<Sim>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(contract) = self.0.contract.as_ref().filter(|_| !std::thread::panicking()) {
+            let violations = contract.violations();
+            assert!(violations.is_empty(), "against the schema: {violations:#?}");
+        }
+    }
 }
 
 impl Stack {
@@ -63,11 +77,13 @@ impl Stack {
             .expect("a new database");
         let options = Options {
             redirect_uris: vec![format!("{ODOO_URL}/microsoft_account/authentication")],
+            schema: graph_sim::contract::schema_for_tests(Path::new(env!("CARGO_MANIFEST_DIR"))),
             ..Options::default()
         };
         let sim = graph_sim::start(options).await.expect("the simulator starts");
         let mut stack = Self {
             database_url: with_database(&admin_url, &name),
+            _contract: Kept(sim.sim.clone()),
             sim,
             http: reqwest::Client::new(),
         };

@@ -1,9 +1,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use graph_sim::{Options, Running, start};
+use graph_sim::contract::{self, Side};
+use graph_sim::{Options, Running, Sim, start};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
 pub const SECRET: &str = "demo~client-secret~for~graph-sim";
@@ -17,19 +20,49 @@ pub const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters-long";
 pub struct World {
     pub running: Running,
     pub http: Client,
+    _contract: Kept,
+}
+
+/// Fails the test that ends with an answer, or a request that was taken, against Microsoft's schema. Requests that
+/// were refused are the tests' own doing.
+struct Kept(Arc<Sim>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(contract) = self.0.contract.as_ref().filter(|_| !std::thread::panicking()) {
+            let mut violations = contract.violations();
+            violations.retain(|v| v.side != Side::Request || (200..300).contains(&v.status));
+            assert!(violations.is_empty(), "against the schema: {violations:#?}");
+        }
+    }
+}
+
+pub fn schema() -> Option<PathBuf> {
+    contract::schema_for_tests(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
 }
 
 pub async fn world() -> World {
     world_with(Options::default()).await
 }
 
-pub async fn world_with(options: Options) -> World {
+pub async fn world_with(mut options: Options) -> World {
+    options.schema = schema();
+    unchecked_world(options).await
+}
+
+/// Without the contract, where time matters.
+pub async fn unchecked_world(options: Options) -> World {
     let running = start(options).await.unwrap();
+    let contract = Kept(running.sim.clone());
     let http = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap();
-    World { running, http }
+    World {
+        running,
+        http,
+        _contract: contract,
+    }
 }
 
 pub fn challenge() -> String {

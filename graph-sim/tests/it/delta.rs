@@ -225,7 +225,7 @@ async fn delta_and_list_agree() {
 
 #[tokio::test]
 async fn ten_thousand_events_are_no_burden() {
-    let w = world().await;
+    let w = unchecked_world(graph_sim::Options::default()).await;
     w.calm().await;
     let me = w.login(ANN).await;
     let bulk = json!({"count": 10_000, "days": 25, "start": "2031-03-02T00:00:00Z"});

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 mod common;
+mod contract;
 mod control;
 mod delta;
 mod events;
