@@ -44,22 +44,37 @@ def _say(text: str) -> None:
         print(f"    {text}", flush=True)
 
 
+@pytest.fixture(scope="session")
+def schema() -> Path | None:
+    """Microsoft's schema, which all requests and answers must keep to; without it they are not checked."""
+    file = paths.schema()
+    return file if file.is_file() else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter):
+    file = paths.schema()
+    if not file.is_file():
+        terminalreporter.write_line(f"contract check skipped: no schema at {file}", yellow=True)
+
+
 @pytest.fixture(scope="module")
 def make_stack(
-    request: pytest.FixtureRequest, run_dir: Path, server: postgres.Postgres
+    request: pytest.FixtureRequest, run_dir: Path, server: postgres.Postgres, schema: Path | None
 ) -> Iterator[Callable[..., Stack]]:
     """Starts whole sites; they are gone when the file is done."""
     made: list[Stack] = []
 
     def make(**options) -> Stack:
         folder = run_dir / f"{request.module.__name__.rpartition('.')[2]}-{len(made) + 1}"
-        stack = Stack(folder, server, report=_say, **options)
+        stack = Stack(folder, server, schema=schema, report=_say, **options)
         made.append(stack)
         return stack.start()
 
     yield make
+    violations = [found for stack in made for found in stack.sim.violations()]
     for stack in made:
         stack.drop()
+    assert not violations, f"against Microsoft's schema: {violations}"
 
 
 @pytest.fixture(scope="module")

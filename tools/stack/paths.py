@@ -30,6 +30,15 @@ def cargo_target_dir() -> Path:
     return Path(os.environ.get("CARGO_TARGET_DIR", PROJECT_ROOT / "target"))
 
 
+def schema() -> Path:
+    """Microsoft's schema of the calendar's types, which the tests hold requests and answers against.
+
+    It is Microsoft's and not part of the project: the file may be absent.
+    """
+    named = os.environ.get("GRAPH_SIM_SCHEMA")
+    return Path(named).absolute() if named else (PROJECT_ROOT.parent / "shared/msgraph-calendar.csdl.xml")
+
+
 def binary(name: str) -> Path:
     """A program of the workspace, as built by `cargo build`."""
     path = cargo_target_dir() / "debug" / name

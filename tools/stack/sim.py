@@ -1,5 +1,6 @@
 """The Microsoft simulator: its process, its control API, and a person signing in."""
 
+import contextlib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ class _Form(HTMLParser):
             self.fields[values["name"]] = values["value"]
 
 
+def _environment() -> dict[str, str]:
+    """Whether there is a contract is said by whoever starts the simulator, not by what the tests are told."""
+    return {name: value for name, value in environment().items() if name != "GRAPH_SIM_SCHEMA"}
+
+
 class Simulator:
     """One `graph-sim`."""
 
@@ -43,6 +49,7 @@ class Simulator:
         redirect_uris: list[str],
         seed: str = "demo",
         host: str = "127.0.0.1",
+        schema: Path | None = None,
     ):
         self.url = f"http://{host}:{port}"
         self.log = run_dir / "graph-sim.log"
@@ -50,7 +57,11 @@ class Simulator:
         self._arguments = ["--seed", seed, "--state", str(state)]
         for uri in redirect_uris:
             self._arguments += ["--redirect-uri", uri]
+        if schema:
+            self._arguments += ["--schema", str(schema)]
+        self._checks = schema is not None
         self._process: Process | None = None
+        self._violations: list[dict[str, Any]] = []
 
     @property
     def running(self) -> bool:
@@ -69,7 +80,7 @@ class Simulator:
             "graph-sim",
             [paths.binary("graph-sim"), *self._arguments],
             self.log,
-            env=environment() | {"GRAPH_SIM_LISTEN": f"127.0.0.1:{self._port}"},
+            env=_environment() | {"GRAPH_SIM_LISTEN": f"127.0.0.1:{self._port}"},
             cwd=Path("/"),
         )
         self._process.start()
@@ -82,7 +93,12 @@ class Simulator:
             return False
 
     def stop(self) -> None:
+        """Stops it; what it found against the schema is kept."""
         if self._process:
+            if self.running:
+                # One that no longer answers must be stopped all the same.
+                with contextlib.suppress(requests.RequestException):
+                    self._violations = self.violations()
             self._process.stop()
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -120,6 +136,12 @@ class Simulator:
     def requests(self) -> list[dict[str, Any]]:
         """What was asked of the simulated Graph."""
         return self._ask("GET", "requests")["value"]
+
+    def violations(self) -> list[dict[str, Any]]:
+        """What went over the wire against Microsoft's schema, since the first start; nothing without a schema."""
+        if not self._checks or not self.running:
+            return self._violations
+        return self._violations + self._ask("GET", "contract")["violations"]
 
     def add_fault(self, **fault: Any) -> Any:
         return self._ask("POST", "faults", fault)

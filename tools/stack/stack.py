@@ -31,6 +31,7 @@ class Stack:
         ports: tuple[int, int, int] | None = None,
         host: str = "127.0.0.1",
         seed: str = "demo",
+        schema: Path | None = None,
         report: Callable[[str], None] = _silent,
     ):
         name = name or f"ob_{uuid.uuid4().hex[:10]}"
@@ -42,7 +43,9 @@ class Stack:
         self.template = template
         self.report = report
         self.odoo = Odoo(server, f"{name}_odoo", run_dir, state_dir / "odoo", odoo_port, host)
-        self.sim = Simulator(sim_port, run_dir, state_dir / "graph-sim.json", [self.odoo.redirect_uri], seed, host)
+        self.sim = Simulator(
+            sim_port, run_dir, state_dir / "graph-sim.json", [self.odoo.redirect_uri], seed, host, schema
+        )
         self.bridge_database = f"{name}_bridge"
         self.service = Service(
             port=service_port,
