@@ -2,6 +2,7 @@
 //! Rules: Graph's event resource page, "Create event" and "Update event".
 
 use crate::error::GraphError;
+use crate::property;
 use crate::recurrence::Recurrence;
 use crate::timezone;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
@@ -10,8 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-
-pub const KIND: &str = "microsoft.graph.event";
 
 /// An instant and the zone it was written in. Of an all-day event the instant is midnight UTC of its date,
 /// which is how Outlook anchors such events.
@@ -348,16 +347,6 @@ fn object<'a>(value: &'a Value, name: &str, kind: &str) -> Result<&'a Map<String
     value.as_object().ok_or_else(|| GraphError::mistyped(name, kind))
 }
 
-fn only(map: &Map<String, Value>, allowed: &[&str], kind: &str) -> Result<(), GraphError> {
-    match map
-        .keys()
-        .find(|k| !allowed.contains(&k.as_str()) && !k.contains('@'))
-    {
-        Some(key) => Err(GraphError::unknown_property(key, kind)),
-        None => Ok(()),
-    }
-}
-
 fn boolean(value: &Value, name: &str) -> Result<bool, GraphError> {
     value
         .as_bool()
@@ -391,7 +380,6 @@ pub fn parse_time(text: &str) -> Option<NaiveDateTime> {
 
 fn moment(value: &Value, name: &str) -> Result<Written, GraphError> {
     let map = object(value, name, "microsoft.graph.dateTimeTimeZone")?;
-    only(map, &["dateTime", "timeZone"], "microsoft.graph.dateTimeTimeZone")?;
     let text = match map.get("dateTime") {
         Some(Value::String(s)) => s.as_str(),
         _ => return Err(GraphError::mistyped("dateTime", "Edm.String")),
@@ -430,51 +418,12 @@ fn location(value: &Value) -> Result<Option<Value>, GraphError> {
     }
     let kind = "microsoft.graph.location";
     let map = object(value, "location", kind)?;
-    only(
-        map,
-        &[
-            "displayName",
-            "locationType",
-            "uniqueId",
-            "uniqueIdType",
-            "address",
-            "coordinates",
-            "locationUri",
-            "locationEmailAddress",
-        ],
-        kind,
-    )?;
     let name = string(map.get("displayName").unwrap_or(&Value::Null), "displayName")?;
-    let address = match map.get("address") {
-        None | Some(Value::Null) => json!({}),
-        Some(a) => {
-            let parts = object(a, "address", "microsoft.graph.physicalAddress")?;
-            let allowed = ["street", "city", "state", "countryOrRegion", "postalCode"];
-            only(parts, &allowed, "microsoft.graph.physicalAddress")?;
-            for (key, part) in parts {
-                string(part, key)?;
-            }
-            a.clone()
-        }
-    };
+    let given = |name: &str| map.get(name).filter(|v| v.is_object()).cloned();
+    let address = given("address").unwrap_or_else(|| json!({}));
     let kind = match map.get("locationType") {
         None | Some(Value::Null) => "default".to_owned(),
-        Some(v) => choice(
-            v,
-            "locationType",
-            &[
-                "default",
-                "conferenceRoom",
-                "homeAddress",
-                "businessAddress",
-                "geoCoordinates",
-                "streetAddress",
-                "hotel",
-                "restaurant",
-                "localBusiness",
-                "postalAddress",
-            ],
-        )?,
+        Some(v) => choice(v, "locationType", property::LOCATION_TYPE)?,
     };
     if name.is_empty() && address.as_object().is_some_and(Map::is_empty) {
         return Ok(None);
@@ -488,8 +437,8 @@ fn location(value: &Value) -> Result<Option<Value>, GraphError> {
             out[key] = Value::String(string(value, key)?.to_owned());
         }
     }
-    if let Some(c) = map.get("coordinates").filter(|c| c.is_object()) {
-        out["coordinates"] = c.clone();
+    if let Some(coordinates) = given("coordinates") {
+        out["coordinates"] = coordinates;
     }
     Ok(Some(out))
 }
@@ -557,63 +506,6 @@ pub struct Applied {
     pub start_local: Option<NaiveDateTime>,
 }
 
-/// Read-only properties: clients send whole events back, and Graph overlooks these in a body.
-const READ_ONLY: &[&str] = &[
-    "id",
-    "iCalUId",
-    "uid",
-    "changeKey",
-    "type",
-    "seriesMasterId",
-    "occurrenceId",
-    "originalStart",
-    "originalStartTimeZone",
-    "originalEndTimeZone",
-    "bodyPreview",
-    "organizer",
-    "isOrganizer",
-    "responseStatus",
-    "onlineMeeting",
-    "onlineMeetingUrl",
-    "isCancelled",
-    "isDraft",
-    "hasAttachments",
-    "webLink",
-    "createdDateTime",
-    "lastModifiedDateTime",
-    "cancelledOccurrences",
-    "exceptionOccurrences",
-];
-
-/// The properties a client can name in `$select`.
-pub const WRITABLE: &[&str] = &[
-    "subject",
-    "body",
-    "start",
-    "end",
-    "isAllDay",
-    "location",
-    "locations",
-    "attendees",
-    "importance",
-    "sensitivity",
-    "showAs",
-    "categories",
-    "isReminderOn",
-    "reminderMinutesBeforeStart",
-    "responseRequested",
-    "allowNewTimeProposals",
-    "hideAttendees",
-    "isOnlineMeeting",
-    "onlineMeetingProvider",
-    "recurrence",
-    "transactionId",
-];
-
-pub fn is_property(name: &str) -> bool {
-    READ_ONLY.contains(&name) || WRITABLE.contains(&name)
-}
-
 fn attendees(value: &Value, old: &[Attendee], rules: &Rules) -> Result<Vec<Attendee>, GraphError> {
     let list = value.as_array().ok_or_else(|| {
         GraphError::body(
@@ -627,16 +519,14 @@ fn attendees(value: &Value, old: &[Attendee], rules: &Rules) -> Result<Vec<Atten
     for item in list {
         let kind = "microsoft.graph.attendee";
         let map = object(item, "attendees", kind)?;
-        only(map, &["type", "emailAddress", "status", "proposedNewTime"], kind)?;
         let role = match map.get("type") {
             None | Some(Value::Null) => "required".to_owned(),
-            Some(v) => choice(v, "type", &["required", "optional", "resource"])?,
+            Some(v) => choice(v, "type", property::ATTENDEE_TYPE)?,
         };
         let mail = map
             .get("emailAddress")
             .ok_or_else(|| GraphError::mistyped("emailAddress", "graph.emailAddress"))?;
         let mail = object(mail, "emailAddress", "microsoft.graph.emailAddress")?;
-        only(mail, &["name", "address"], "microsoft.graph.emailAddress")?;
         let address = string(mail.get("address").unwrap_or(&Value::Null), "address")?.trim();
         let valid = address.split_once('@').is_some_and(|(user, host)| {
             !user.is_empty()
@@ -688,8 +578,9 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
     let mut all_day = None;
     let mut wants_online = false;
     let mut provider = None;
+    property::check(&property::EVENT, map)?;
     for (name, value) in map {
-        if name.contains('@') || READ_ONLY.contains(&name.as_str()) {
+        if name.contains('@') || property::EVENT.is_read_only(name) {
             continue;
         }
         applied.touched.insert(name.clone());
@@ -710,11 +601,10 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
                     return Err(GraphError::request("The body of the item is invalid"));
                 }
                 let body = object(value, name, "microsoft.graph.itemBody")?;
-                only(body, &["contentType", "content"], "microsoft.graph.itemBody")?;
                 let text = string(body.get("content").unwrap_or(&Value::Null), "content")?;
                 let kind = match body.get("contentType") {
                     None | Some(Value::Null) => "text".to_owned(),
-                    Some(v) => choice(v, "contentType", &["text", "html"])?,
+                    Some(v) => choice(v, "contentType", property::BODY_TYPE)?,
                 };
                 content.body = if text.is_empty() {
                     String::new()
@@ -754,17 +644,12 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
                 content.locations = places;
             }
             "attendees" => content.attendees = attendees(value, &content.attendees, rules)?,
-            "importance" => content.importance = choice(value, name, &["low", "normal", "high"])?,
+            "importance" => content.importance = choice(value, name, property::IMPORTANCE)?,
             "sensitivity" => {
-                content.sensitivity =
-                    choice(value, name, &["normal", "personal", "private", "confidential"])?;
+                content.sensitivity = choice(value, name, property::SENSITIVITY)?;
             }
             "showAs" => {
-                content.show_as = choice(
-                    value,
-                    name,
-                    &["unknown", "free", "tentative", "busy", "oof", "workingElsewhere"],
-                )?;
+                content.show_as = choice(value, name, property::FREE_BUSY)?;
             }
             "categories" => {
                 let list = value
@@ -796,16 +681,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
             "hideAttendees" => content.hide_attendees = boolean(value, name)?,
             "isOnlineMeeting" => wants_online = boolean(value, name)?,
             "onlineMeetingProvider" => {
-                provider = Some(choice(
-                    value,
-                    name,
-                    &[
-                        "unknown",
-                        "skypeForBusiness",
-                        "skypeForConsumer",
-                        "teamsForBusiness",
-                    ],
-                )?);
+                provider = Some(choice(value, name, property::MEETING_PROVIDER)?);
             }
             "recurrence" => applied.recurrence = Some(value.clone()),
             "transactionId" => {
@@ -820,9 +696,8 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
                     .as_array()
                     .ok_or_else(|| GraphError::mistyped(name, "Collection(graph.entity)"))?;
                 for item in list {
-                    let kind = "microsoft.graph.singleValueLegacyExtendedProperty";
-                    let item = object(item, name, kind)?;
-                    only(item, &["id", "value"], kind)?;
+                    let item = object(item, name, "microsoft.graph.singleValueLegacyExtendedProperty")?;
+                    property::check(&property::SINGLE_VALUE, item)?;
                     let id = string(item.get("id").unwrap_or(&Value::Null), "id")?;
                     let id = extended_id(id).ok_or_else(|| {
                         GraphError::bad(
@@ -834,7 +709,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
                     applied.extended.push((id, value.to_owned()));
                 }
             }
-            _ => return Err(GraphError::unknown_property(name, KIND)),
+            _ => return Err(GraphError::unknown_property(name, "microsoft.graph.event")),
         }
     }
     times(content, start, end, all_day, rules, &mut applied)?;

@@ -7,6 +7,7 @@ use crate::error::GraphError;
 use crate::event::Prefer;
 use crate::faults::{self, Cut};
 use crate::meetings::Answer;
+use crate::property;
 use crate::query::{self, Query};
 use crate::state::{Calendar, Cause, Logline, Mailbox, Person, Target, World};
 use crate::subscriptions;
@@ -561,6 +562,7 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
         ("GET", ["calendargroups", _, "calendars"]) => return calendars(world, who, call, "me/calendars"),
         ("POST", ["calendars"]) => {
             let body = call.object()?;
+            property::check(&property::CALENDAR, &body)?;
             let name = body
                 .get("name")
                 .and_then(Value::as_str)

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `login` | sign-in page, consent, tokens |
 //! | `graph`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
-//! | `event`, `recurrence`, `timezone` | the event resource |
+//! | `event`, `property`, `recurrence`, `timezone` | the event resource |
 //! | `meetings` | what a write does to copies and mails |
 //! | `state`, `seed` | the world, saved and loaded |
 //! | `faults` | switches and injected faults |
@@ -15,6 +15,7 @@ pub mod batch;
 pub mod contract;
 pub mod control;
 pub mod delta;
+mod edm;
 pub mod error;
 pub mod event;
 pub mod faults;
@@ -22,6 +23,7 @@ pub mod graph;
 pub mod login;
 pub mod meetings;
 pub mod page;
+pub mod property;
 pub mod query;
 pub mod recurrence;
 pub mod seed;

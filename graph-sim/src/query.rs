@@ -2,6 +2,7 @@
 
 use crate::error::GraphError;
 use crate::event::{self, Event, Prefer};
+use crate::property;
 use crate::timezone;
 use chrono::{DateTime, Utc};
 use std::cmp::Ordering;
@@ -110,7 +111,7 @@ pub fn select(query: &Query) -> Result<Option<Vec<String>>, GraphError> {
     let mut names = Vec::new();
     for name in split_list(text, ',') {
         let head = name.split('/').next().unwrap_or_default().to_owned();
-        if !event::is_property(&head) {
+        if !property::EVENT.can_be_selected(&head) {
             return Err(GraphError::uri(format!(
                 "Could not find a property named '{head}' on type 'Microsoft.OutlookServices.Event'."
             )));

@@ -3,6 +3,7 @@
 
 use crate::Sim;
 use crate::error::GraphError;
+use crate::property;
 use crate::state::{Person, random};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,11 @@ impl Subscription {
 
 fn invalid(message: impl Into<String>) -> GraphError {
     GraphError::bad("InvalidRequest", message)
+}
+
+/// The subscription service has one code for whatever is wrong with a body.
+fn readable(body: &Map<String, Value>) -> Result<(), GraphError> {
+    property::check(&property::SUBSCRIPTION, body).map_err(|e| invalid(e.message))
 }
 
 fn expiry(value: Option<&Value>) -> Result<DateTime<Utc>, GraphError> {
@@ -115,6 +121,7 @@ pub async fn create(
     body: &Map<String, Value>,
     immutable: bool,
 ) -> Result<Value, GraphError> {
+    readable(body)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let resource = text("resource")
         .ok_or_else(|| invalid("resource is required."))?
@@ -194,6 +201,7 @@ pub async fn create(
 }
 
 pub fn renew(sim: &Sim, person: &Person, id: &str, body: &Map<String, Value>) -> Result<Value, GraphError> {
+    readable(body)?;
     let expires = expiry(body.get("expirationDateTime"))?;
     let mut world = sim.world();
     let found = world

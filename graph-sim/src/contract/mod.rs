@@ -175,6 +175,10 @@ impl Contract {
         }
     }
 
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     fn record(&self) -> std::sync::MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,8 @@
 use crate::common::*;
 use graph_sim::Options;
+use graph_sim::contract::Side;
+use graph_sim::contract::csdl::{Kind, Schema, TypeRef};
+use graph_sim::property::{EVENT, Rule};
 use serde_json::{Value, json};
 
 async fn report(w: &World) -> Value {
@@ -115,4 +118,171 @@ async fn an_answer_of_the_simulator_is_held_to_it() {
         ]
     );
     w.sim("DELETE", "/contract", Value::Null).await.is(204);
+}
+
+/// Values that are none of this type.
+fn wrong(schema: &Schema, kind: &TypeRef, nullable: bool) -> Vec<Value> {
+    let mut single = match schema.kind(&kind.name) {
+        Kind::Primitive("Edm.String") => vec![json!(7), json!(true), json!({})],
+        Kind::Primitive("Edm.Boolean") => vec![json!("yes"), json!(0)],
+        Kind::Primitive("Edm.Int32") => vec![json!("1"), json!(1.5), json!(2_147_483_648_i64)],
+        Kind::Primitive("Edm.Double") => vec![json!("x"), json!(true)],
+        Kind::Primitive("Edm.Date") => vec![json!("tomorrow"), json!("2031-02-30"), json!(20_310_310)],
+        Kind::Primitive("Edm.DateTimeOffset") => vec![json!("2031-03-10T09:00:00"), json!(0)],
+        Kind::Primitive(other) => panic!("no wrong value is known for {other}"),
+        Kind::Enumeration(_) => vec![json!("noSuchMember"), json!(0), json!("")],
+        Kind::Structured(one) if one.entity => vec![json!("text"), json!(7)],
+        Kind::Structured(_) => vec![json!("text"), json!([]), json!({"noSuchProperty": 1})],
+        Kind::Elsewhere => vec![json!("text")],
+    };
+    if !nullable {
+        single.push(Value::Null);
+    }
+    if !kind.collection {
+        return single;
+    }
+    let mut all = vec![json!({}), json!("text"), Value::Null];
+    all.extend(single.into_iter().map(|item| json!([item])));
+    all
+}
+
+/// A body for every declared property, at any depth, and every wrong value of it.
+fn every_wrong_body(schema: &Schema, kind: &str, wrap: &dyn Fn(Value) -> Value, out: &mut Vec<Value>) {
+    for property in schema.properties(kind) {
+        let name = &property.name;
+        for value in wrong(schema, &property.kind, property.nullable) {
+            out.push(wrap(json!({name: value})));
+        }
+        if matches!(schema.kind(&property.kind.name), Kind::Structured(one) if !one.entity) {
+            let inner = |value: Value| {
+                let value = if property.kind.collection {
+                    json!([value])
+                } else {
+                    value
+                };
+                wrap(json!({name: value}))
+            };
+            every_wrong_body(schema, &property.kind.name, &inner, out);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_declared_property_refuses_what_it_is_not() {
+    if schema().is_none() {
+        return;
+    }
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let event_path = format!("/me/events/{}", me.create(json!({})).await.is(201).id());
+    let later = (chrono::Utc::now() + chrono::TimeDelta::hours(2)).to_rfc3339();
+    let subscription = json!({"changeType": "updated", "notificationUrl": "http://127.0.0.1:9/", "resource": "me/events",
+                              "expirationDateTime": later});
+    let contract = w.running.sim.contract.as_ref().unwrap();
+    for (kind, method, path, base, code) in [
+        ("event", "POST", "/me/events", event(json!({})), "RequestBodyRead"),
+        (
+            "event",
+            "PATCH",
+            event_path.as_str(),
+            json!({}),
+            "RequestBodyRead",
+        ),
+        (
+            "calendar",
+            "POST",
+            "/me/calendars",
+            json!({"name": "New"}),
+            "RequestBodyRead",
+        ),
+        (
+            "subscription",
+            "POST",
+            "/subscriptions",
+            subscription,
+            "InvalidRequest",
+        ),
+    ] {
+        let mut bodies = vec![json!({"noSuchProperty": 1})];
+        every_wrong_body(contract.schema(), kind, &|body| body, &mut bodies);
+        assert!(bodies.len() > 40, "{kind}: {}", bodies.len());
+        for wrong in bodies {
+            let mut body = base.clone();
+            for (name, value) in wrong.as_object().unwrap() {
+                body[name] = value.clone();
+            }
+            let got = me.send(method, path, body).await;
+            assert_eq!(
+                (got.status, got.code()),
+                (400, code),
+                "{method} {path} {wrong}: {}",
+                got.body
+            );
+            // The contract sees the same.
+            let found = contract.violations();
+            assert!(
+                !found.is_empty() && found.iter().all(|v| v.side == Side::Request),
+                "{wrong}: {found:#?}"
+            );
+            contract.clear();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_write_may_do_with_a_property() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let made = me
+        .create(json!({
+            "transactionId": "t-1", "categories": ["Red", "Blue"], "attendees": guests(&[BEN, CARLA]),
+            "locations": [{"displayName": "A"}, {"displayName": "B"}],
+        }))
+        .await
+        .is(201);
+    let path = format!("/me/events/{}", made.id());
+
+    // Clients send whole events back: what is read-only stays as it is.
+    let mut echo = made.body.clone();
+    let other = json!({
+        "id": "other", "changeKey": "x", "iCalUId": "x", "uid": "x", "occurrenceId": "x", "type": "occurrence",
+        "seriesMasterId": "x", "originalStart": "2001-01-01T00:00:00Z", "originalStartTimeZone": "x",
+        "originalEndTimeZone": "x", "bodyPreview": "x", "organizer": {"emailAddress": {"address": BEN}},
+        "isOrganizer": false, "responseStatus": {"response": "declined"}, "onlineMeeting": {"joinUrl": "x"},
+        "onlineMeetingUrl": "x", "isCancelled": true, "isDraft": true, "hasAttachments": true, "webLink": "x",
+        "createdDateTime": "2001-01-01T00:00:00Z", "lastModifiedDateTime": "2001-01-01T00:00:00Z",
+        "cancelledOccurrences": ["x"], "exceptionOccurrences": [],
+    });
+    for property in EVENT.properties.iter().chain(EVENT.undeclared) {
+        let read_only = property.rule == Rule::ReadOnly;
+        assert_eq!(read_only, other.get(property.name).is_some(), "{}", property.name);
+    }
+    for (name, value) in other.as_object().unwrap() {
+        echo[name] = value.clone();
+    }
+    let after = me.send("PATCH", &path, echo).await.is(200).body;
+    for (name, value) in made.body.as_object().unwrap() {
+        let moves = ["@odata.etag", "changeKey", "lastModifiedDateTime"].contains(&name.as_str());
+        assert_eq!(moves, after[name] != *value, "{name}: {value} {}", after[name]);
+        assert!(after[name] != other[name] || other[name].is_null(), "{name}");
+    }
+
+    // Of the others each has its rule.
+    for property in EVENT.properties {
+        let change = match property.rule {
+            Rule::CreateOnly => json!("t-2"),
+            Rule::Replaced => json!([made.body[property.name][0]]),
+            Rule::Writable | Rule::ReadOnly => continue,
+        };
+        let got = me.send("PATCH", &path, json!({property.name: change})).await;
+        match property.rule {
+            Rule::CreateOnly => assert_eq!(got.status, 400, "{}", property.name),
+            _ => assert_eq!(
+                got.is(200).body[property.name].as_array().unwrap().len(),
+                1,
+                "{}",
+                property.name
+            ),
+        }
+    }
 }
