@@ -80,3 +80,13 @@ pub fn is(kind: &str, value: &Value) -> Option<bool> {
         _ => return None,
     })
 }
+
+/// The same of what a client writes: Microsoft's reader makes a boolean of text as well (odata.net,
+/// `ODataPayloadValueConverter`), and python-o365 sends `"isOnlineMeeting": "false"`.
+pub fn is_written(kind: &str, value: &Value) -> Option<bool> {
+    let word = |t: &str| t.eq_ignore_ascii_case("true") || t.eq_ignore_ascii_case("false");
+    if kind == "Edm.Boolean" && text(value, word) {
+        return Some(true);
+    }
+    is(kind, value)
+}

@@ -412,6 +412,24 @@ fn moment(value: &Value, name: &str) -> Result<Written, GraphError> {
     })
 }
 
+/// Refuses what is no time, `dateTimeTimeZone`, that an event could have.
+pub fn check_time(value: &Value, name: &str) -> Result<(), GraphError> {
+    moment(value, name).map(|_| ())
+}
+
+/// Refuses what is no time slot: a proposal of a new time.
+pub fn check_slot(value: &Value) -> Result<(), GraphError> {
+    let start = moment(value.get("start").unwrap_or(&Value::Null), "start")?;
+    let end = moment(value.get("end").unwrap_or(&Value::Null), "end")?;
+    if end.utc < start.utc {
+        return Err(GraphError::bad(
+            "ErrorPropertyValidationFailure",
+            "At least one property failed validation.",
+        ));
+    }
+    Ok(())
+}
+
 fn location(value: &Value) -> Result<Option<Value>, GraphError> {
     if value.is_null() {
         return Ok(None);

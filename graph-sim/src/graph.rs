@@ -4,7 +4,7 @@ use crate::Sim;
 use crate::batch;
 use crate::delta;
 use crate::error::GraphError;
-use crate::event::Prefer;
+use crate::event::{self, Prefer};
 use crate::faults::{self, Cut};
 use crate::meetings::Answer;
 use crate::property;
@@ -135,23 +135,14 @@ impl Call {
         }
     }
 
-    /// The body of an action, which may be missing; its names are not case-sensitive.
-    fn action(&self, allowed: &[&str]) -> Result<Map<String, Value>, GraphError> {
-        if self.body.is_empty() {
-            return Ok(Map::new());
-        }
-        let mut out = Map::new();
-        for (name, value) in self.object()? {
-            let lower = name.to_ascii_lowercase();
-            let known = allowed.iter().any(|a| a.eq_ignore_ascii_case(&name));
-            if !known && !name.contains('@') {
-                return Err(GraphError::body(format!(
-                    "The parameter '{name}' in the request payload is not a valid parameter for the operation."
-                )));
-            }
-            out.insert(lower, value);
-        }
-        Ok(out)
+    /// The parameters of an action, names in lower case. The body may be missing where none is required.
+    fn action(&self, of: &property::Type) -> Result<Map<String, Value>, GraphError> {
+        let given = if self.body.is_empty() {
+            Map::new()
+        } else {
+            self.object()?
+        };
+        property::parameters(of, given)
     }
 }
 
@@ -741,30 +732,14 @@ fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answere
 }
 
 fn translate(mailbox: &Mailbox, call: &Call) -> Answered {
-    let body = call.action(&["inputIds", "sourceIdType", "targetIdType"])?;
+    let body = call.action(&property::TRANSLATE)?;
     let ids = body.get("inputids").and_then(Value::as_array);
-    let ids = ids.ok_or_else(|| GraphError::body("The parameter 'InputIds' is required."))?;
+    let ids = ids.map(Vec::as_slice).unwrap_or_default();
     if ids.len() > 1000 {
         return Err(GraphError::request("At most 1000 ids can be translated at once."));
     }
-    let kind = |name: &str| {
-        body.get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let known = [
-        "entryId",
-        "ewsId",
-        "immutableEntryId",
-        "restId",
-        "restImmutableEntryId",
-    ];
-    let (source, target) = (kind("sourceidtype"), kind("targetidtype"));
-    if !known.contains(&source.as_str()) || !known.contains(&target.as_str()) {
-        return Err(GraphError::body("The id type is not valid."));
-    }
-    let immutable = target.to_lowercase().contains("immutable");
+    let target = body.get("targetidtype").and_then(Value::as_str);
+    let immutable = target.unwrap_or_default().to_lowercase().contains("immutable");
     let value: Vec<Value> = ids
         .iter()
         .map(|id| {
@@ -1106,8 +1081,12 @@ fn on_event(
         }
         ("GET", ["attachments" | "extensions"]) => Ok(Reply::json(200, json!({"value": []}))),
         ("POST", [action @ ("accept" | "tentativelyaccept" | "decline")]) => {
-            let body = call.action(&["comment", "sendResponse", "proposedNewTime"])?;
             let answer = Answer::parse(action).ok_or_else(|| no_route(call))?;
+            let body = call.action(if answer == Answer::Accept {
+                &property::ACCEPT
+            } else {
+                &property::RESPOND
+            })?;
             let send = match body.get("sendresponse") {
                 None | Some(Value::Null) => true,
                 Some(v) => v
@@ -1115,17 +1094,18 @@ fn on_event(
                     .ok_or_else(|| GraphError::mistyped("SendResponse", "Edm.Boolean"))?,
             };
             let proposed = body.get("proposednewtime").filter(|v| !v.is_null());
+            proposed.map_or(Ok(()), event::check_slot)?;
             world.respond(&address, target, answer, comment(&body)?, send, proposed, &cause)?;
             Ok(Reply::empty(202))
         }
         ("POST", ["cancel"]) => {
-            let body = call.action(&["comment"])?;
+            let body = call.action(&property::CANCEL)?;
             let text = comment(&body)?.unwrap_or_default().to_owned();
             world.cancel(&address, target, &text, &cause)?;
             Ok(Reply::empty(202))
         }
         ("POST", ["forward"]) => {
-            let body = call.action(&["comment", "toRecipients"])?;
+            let body = call.action(&property::FORWARD)?;
             let mut to = Vec::new();
             for r in body
                 .get("torecipients")
@@ -1146,18 +1126,21 @@ fn on_event(
             Ok(Reply::empty(202))
         }
         ("POST", ["snoozereminder"]) => {
-            let body = call.action(&["newReminderTime"])?;
-            if !body.get("newremindertime").is_some_and(Value::is_object) {
-                return Err(GraphError::body("The parameter 'NewReminderTime' is required."));
-            }
+            let body = call.action(&property::SNOOZE)?;
+            event::check_time(
+                body.get("newremindertime").unwrap_or(&Value::Null),
+                "NewReminderTime",
+            )?;
             world.reminder(&address, target, true)?;
             Ok(Reply::empty(200))
         }
         ("POST", ["dismissreminder"]) => {
+            call.action(&property::NO_PARAMETERS)?;
             world.reminder(&address, target, false)?;
             Ok(Reply::empty(200))
         }
         ("POST", ["permanentdelete"]) => {
+            call.action(&property::NO_PARAMETERS)?;
             world.delete(&address, target, None, "", &cause)?;
             Ok(Reply::empty(204))
         }

@@ -1,4 +1,5 @@
-//! The properties of the resources that a client writes: their types, and what a write may do with them.
+//! What a client writes: the properties of the resources and the parameters of the actions, their types, and what a
+//! write may do with them.
 //!
 //! Names, types, enumerations and nullability are those of Microsoft's published schema (the tests compare them
 //! with it), the rules are the resource pages' (event, calendar, subscription). What does not fit is refused before
@@ -461,6 +462,79 @@ pub static SUBSCRIPTION: Type = Type::new(
     ],
 );
 
+const SEND_RESPONSE: Property = p("SendResponse", BOOLEAN);
+const COMMENT: Property = p("Comment", STRING);
+
+pub static ACCEPT: Type = Type::new("accept", &[SEND_RESPONSE, COMMENT]);
+/// `decline` and `tentativelyAccept`.
+pub static RESPOND: Type = Type::new(
+    "decline",
+    &[
+        SEND_RESPONSE,
+        COMMENT,
+        p("ProposedNewTime", Kind::Complex(&TIME_SLOT)),
+    ],
+);
+pub static CANCEL: Type = Type::new("cancel", &[COMMENT]);
+pub static FORWARD: Type = Type::new(
+    "forward",
+    &[
+        COMMENT,
+        p("ToRecipients", Kind::Collection(&Kind::Complex(&RECIPIENT))),
+    ],
+);
+pub static SNOOZE: Type = Type::new(
+    "snoozeReminder",
+    &[p("NewReminderTime", Kind::Complex(&TIME)).never_null()],
+);
+pub static NO_PARAMETERS: Type = Type::new("dismissReminder", &[]);
+
+const ID_FORMAT: Kind = Kind::Enumeration(
+    "exchangeIdFormat",
+    &[
+        "entryId",
+        "ewsId",
+        "immutableEntryId",
+        "restId",
+        "restImmutableEntryId",
+    ],
+);
+pub static TRANSLATE: Type = Type::new(
+    "translateExchangeIds",
+    &[
+        p("InputIds", STRINGS).never_null(),
+        p("SourceIdType", ID_FORMAT).never_null(),
+        p("TargetIdType", ID_FORMAT).never_null(),
+    ],
+);
+
+/// Reads the parameters of an action, whose names are taken in any case (the documents write `comment`, the schema
+/// `Comment`). Those that cannot be null must be there.
+pub fn parameters(of: &Type, given: Map<String, Value>) -> Result<Map<String, Value>, GraphError> {
+    let mut out = Map::new();
+    for (name, value) in given {
+        let lower = name.to_ascii_lowercase();
+        if !name.contains('@') {
+            let parameter = of.properties.iter().find(|p| p.name.eq_ignore_ascii_case(&name));
+            let parameter = parameter.ok_or_else(|| {
+                GraphError::body(format!(
+                    "The parameter '{name}' in the request payload is not a valid parameter for the operation."
+                ))
+            })?;
+            fits(parameter.kind, parameter.nullable, parameter.name, &value)?;
+        }
+        out.insert(lower, value);
+    }
+    let needed = of.properties.iter().filter(|p| !p.nullable);
+    match needed
+        .map(|p| p.name)
+        .find(|n| !out.contains_key(&n.to_ascii_lowercase()))
+    {
+        Some(name) => Err(GraphError::body(format!("The parameter '{name}' is required."))),
+        None => Ok(out),
+    }
+}
+
 /// Refuses a body that cannot be read as this type: unknown names, wrong types, null where it cannot be.
 pub fn check(kind: &Type, map: &Map<String, Value>) -> Result<(), GraphError> {
     for (name, value) in map {
@@ -513,7 +587,7 @@ fn fits(kind: Kind, nullable: bool, name: &str, value: &Value) -> Result<(), Gra
                 )))
             }
         }
-        Kind::Primitive(edm) => edm::is(edm, value)
+        Kind::Primitive(edm) => edm::is_written(edm, value)
             .unwrap_or(false)
             .then_some(())
             .ok_or_else(mistyped),

@@ -276,6 +276,10 @@ impl Schema {
         self.properties(of).find(|p| p.name.eq_ignore_ascii_case(name))
     }
 
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
     /// A bound operation by a path's segment. Operations of a base type are its heirs' as well.
     pub fn operation<'s>(&'s self, of: &str, collection: bool, name: &str) -> Option<&'s Operation> {
         self.operations.iter().find(|o| {

@@ -27,7 +27,7 @@ use route::Place;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use value::{Checker, Direction, Found, Selected};
 
 /// More violations than this are only counted.
@@ -87,7 +87,7 @@ pub struct Contract {
 }
 
 /// Where tests find the schema: `GRAPH_SIM_SCHEMA`, else beside the checkout, whose root is given. The file is
-/// Microsoft's and not part of the project. Where there is none, says so on stderr and returns nothing.
+/// Microsoft's and not part of the project. Where there is none, says so on stderr, once, and returns nothing.
 pub fn schema_for_tests(project_root: &Path) -> Option<PathBuf> {
     let file = match std::env::var_os("GRAPH_SIM_SCHEMA").filter(|v| !v.is_empty()) {
         Some(named) => PathBuf::from(named),
@@ -96,7 +96,8 @@ pub fn schema_for_tests(project_root: &Path) -> Option<PathBuf> {
     if file.is_file() {
         return Some(file);
     }
-    eprintln!("contract check skipped: no schema at {}", file.display());
+    static SAID: Once = Once::new();
+    SAID.call_once(|| eprintln!("contract check skipped: no schema at {}", file.display()));
     None
 }
 

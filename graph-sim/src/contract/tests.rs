@@ -15,6 +15,7 @@ const XML: &str = r#"<?xml version="1.0"?>
     <Property Name="rights" Type="graph.rights"/>
     <Property Name="count" Type="Edm.Int32" Nullable="false"/>
     <Property Name="small" Type="Edm.Int16"/>
+    <Property Name="flag" Type="Edm.Boolean"/>
     <Property Name="ratio" Type="Edm.Double"/>
     <Property Name="on" Type="Edm.Date"/>
     <Property Name="clock" Type="Edm.TimeOfDay"/>
@@ -31,6 +32,15 @@ const XML: &str = r#"<?xml version="1.0"?>
   <EntityType Name="extended" BaseType="graph.entity"><Property Name="value" Type="Edm.String"/></EntityType>
   <ComplexType Name="point"><Property Name="x" Type="Edm.Double" Nullable="false"/></ComplexType>
   <ComplexType Name="place" BaseType="graph.point"><Property Name="name" Type="Edm.String"/></ComplexType>
+  <ComplexType Name="resourceData" OpenType="true"/>
+  <ComplexType Name="changeNotification">
+    <Property Name="changeType" Type="Edm.String" Nullable="false"/>
+    <Property Name="tenantId" Type="Edm.Guid" Nullable="false"/>
+    <Property Name="resourceData" Type="graph.resourceData"/>
+  </ComplexType>
+  <ComplexType Name="changeNotificationCollection">
+    <Property Name="value" Type="Collection(graph.changeNotification)" Nullable="false"/>
+  </ComplexType>
   <Action Name="poke" IsBound="true">
     <Parameter Name="bindingParameter" Type="graph.entity"/>
     <Parameter Name="How" Type="graph.colour" Nullable="false"/>
@@ -116,6 +126,11 @@ fn every_type_has_right_and_wrong_values() {
         ),
         ("small", vec![json!(-32768)], vec![json!(32768)]),
         (
+            "flag",
+            vec![json!(true), json!(null)],
+            vec![json!("yes"), json!(1)],
+        ),
+        (
             "ratio",
             vec![json!(1), json!(1.5), json!("INF")],
             vec![json!("1.5"), json!(true)],
@@ -193,6 +208,7 @@ fn every_type_has_right_and_wrong_values() {
 
 #[test]
 fn an_answer_is_complete_and_spelled_as_declared() {
+    assert_eq!(both(json!({"flag": "True"})), (vec![], vec!["/flag".into()]));
     assert_eq!(
         both(json!({"colour": "DarkBlue"})),
         (vec![], vec!["/colour".into()])
@@ -337,6 +353,33 @@ fn a_batch_has_a_frame() {
         1
     );
     assert_eq!(ask(json!({})), 1);
+}
+
+#[test]
+fn notifications() {
+    let send = |one: Value| {
+        let contract = contract();
+        contract.notification("http://hook/?clientState=x", &json!({"value": [one]}));
+        let found = contract.violations();
+        assert!(found.iter().all(|v| v.side == Side::Notification));
+        found.into_iter().map(|v| v.pointer).collect::<Vec<_>>()
+    };
+    let tenant = "11111111-2222-3333-4444-555555555555";
+    let data = json!({"@odata.type": "#Microsoft.Graph.Event", "id": "1"});
+    assert_eq!(
+        send(json!({"changeType": "updated", "tenantId": tenant, "resourceData": data})),
+        [""; 0]
+    );
+    // Of a lifecycle notification the documents show no changeType.
+    assert_eq!(send(json!({"tenantId": tenant})), [""; 0]);
+    assert_eq!(
+        send(json!({"changeType": null})),
+        ["/value/0/changeType", "/value/0/tenantId"]
+    );
+    assert_eq!(
+        send(json!({"tenantId": tenant, "resourceData": {"subject": "s"}})),
+        ["/value/0/resourceData/subject"]
+    );
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub struct Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// What is left out keeps its value or takes its default. Enumerations in any case: the documents' own
-    /// samples write `"contentType": "HTML"`.
+    /// samples write `"contentType": "HTML"`. Text for a boolean: [`edm::is_written`].
     Written,
     /// What cannot be null is there, and members are spelled as declared.
     Read,
@@ -106,7 +106,10 @@ impl<'s> Checker<'s> {
         }
         let schema = self.schema;
         match schema.kind(kind) {
-            Kind::Primitive(name) => match edm::is(name, value) {
+            Kind::Primitive(name) => match match self.direction {
+                Direction::Written => edm::is_written(name, value),
+                Direction::Read => edm::is(name, value),
+            } {
                 Some(true) => {}
                 Some(false) => self.report(pointer, format!("{} is no {name}", shown(value))),
                 None => self.report(pointer, format!("{name} is a type the checker does not know")),

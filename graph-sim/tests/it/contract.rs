@@ -1,7 +1,7 @@
 use crate::common::*;
 use graph_sim::Options;
 use graph_sim::contract::Side;
-use graph_sim::contract::csdl::{Kind, Schema, TypeRef};
+use graph_sim::contract::csdl::{Kind, Property, Schema, TypeRef};
 use graph_sim::property::{EVENT, Rule};
 use serde_json::{Value, json};
 
@@ -147,8 +147,13 @@ fn wrong(schema: &Schema, kind: &TypeRef, nullable: bool) -> Vec<Value> {
 }
 
 /// A body for every declared property, at any depth, and every wrong value of it.
-fn every_wrong_body(schema: &Schema, kind: &str, wrap: &dyn Fn(Value) -> Value, out: &mut Vec<Value>) {
-    for property in schema.properties(kind) {
+fn every_wrong_body<'s>(
+    schema: &'s Schema,
+    properties: impl Iterator<Item = &'s Property>,
+    wrap: &dyn Fn(Value) -> Value,
+    out: &mut Vec<Value>,
+) {
+    for property in properties {
         let name = &property.name;
         for value in wrong(schema, &property.kind, property.nullable) {
             out.push(wrap(json!({name: value})));
@@ -162,7 +167,7 @@ fn every_wrong_body(schema: &Schema, kind: &str, wrap: &dyn Fn(Value) -> Value, 
                 };
                 wrap(json!({name: value}))
             };
-            every_wrong_body(schema, &property.kind.name, &inner, out);
+            every_wrong_body(schema, schema.properties(&property.kind.name), &inner, out);
         }
     }
 }
@@ -204,7 +209,12 @@ async fn every_declared_property_refuses_what_it_is_not() {
         ),
     ] {
         let mut bodies = vec![json!({"noSuchProperty": 1})];
-        every_wrong_body(contract.schema(), kind, &|body| body, &mut bodies);
+        every_wrong_body(
+            contract.schema(),
+            contract.schema().properties(kind),
+            &|body| body,
+            &mut bodies,
+        );
         assert!(bodies.len() > 40, "{kind}: {}", bodies.len());
         for wrong in bodies {
             let mut body = base.clone();
@@ -227,6 +237,108 @@ async fn every_declared_property_refuses_what_it_is_not() {
             contract.clear();
         }
     }
+}
+
+#[tokio::test]
+async fn every_parameter_of_an_action_refuses_what_it_is_not() {
+    if schema().is_none() {
+        return;
+    }
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let id = me.create(json!({})).await.is(201).id();
+    let contract = w.running.sim.contract.as_ref().unwrap();
+    let operations = contract.schema().operations().iter();
+    let actions: Vec<_> = operations
+        .filter(|o| o.action && ["event", "user"].contains(&o.binding.name.as_str()))
+        .collect();
+    assert!(actions.len() > 7, "{actions:?}");
+    for action in actions {
+        let path = match action.binding.name.as_str() {
+            "user" => format!("/me/{}", action.name),
+            _ => format!("/me/events/{id}/{}", action.name),
+        };
+        // The others as they should be, so that it is this one that is refused.
+        let mut base = json!({});
+        for parameter in action.parameters.iter().filter(|p| !p.nullable) {
+            base[&parameter.name] = match parameter.kind.name.as_str() {
+                "Edm.String" => json!(["x"]),
+                "dateTimeTimeZone" => at("2031-03-10T09:00:00"),
+                "exchangeIdFormat" => json!("restId"),
+                other => panic!("what is a {other}?"),
+            };
+        }
+        let mut bodies = vec![json!({"noSuchParameter": 1})];
+        every_wrong_body(
+            contract.schema(),
+            action.parameters.iter(),
+            &|body| body,
+            &mut bodies,
+        );
+        for wrong in bodies {
+            let mut body = base.clone();
+            for (name, value) in wrong.as_object().unwrap() {
+                body[name] = value.clone();
+            }
+            let got = me.send("POST", &path, body).await;
+            assert_eq!(
+                (got.status, got.code()),
+                (400, "RequestBodyRead"),
+                "{path} {wrong}: {}",
+                got.body
+            );
+            let found = contract.violations();
+            assert!(
+                !found.is_empty() && found.iter().all(|v| v.side == Side::Request),
+                "{wrong}: {found:#?}"
+            );
+            contract.clear();
+        }
+        if base != json!({}) {
+            me.send("POST", &path, json!({})).await.is(400);
+            contract.clear();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proposed_time_is_a_time() {
+    let w = world().await;
+    let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+    ann.create(json!({"subject": "Talk", "attendees": guests(&[BEN])}))
+        .await
+        .is(201);
+    let found = ben.get("/me/events?$filter=subject eq 'Talk'").await.is(200);
+    let path = format!("/me/events/{}", found.body["value"][0]["id"].as_str().unwrap());
+    let (nine, ten) = (at("2031-03-10T09:00:00"), at("2031-03-10T10:00:00"));
+    let ben = &ben;
+    let act = |action: &str, body: Value| {
+        let path = format!("{path}/{action}");
+        async move { ben.send("POST", &path, body).await }
+    };
+    let propose = |slot: Value| act("tentativelyAccept", json!({"proposedNewTime": slot}));
+    for slot in [
+        json!({}),
+        json!({"start": nine}),
+        json!({"start": ten, "end": nine}),
+        json!({"start": {}, "end": ten}),
+        json!({"start": {"dateTime": "2031-03-10T09:00:00", "timeZone": "Mars"}, "end": ten}),
+    ] {
+        propose(slot).await.is(400);
+    }
+    let snooze = |time: Value| act("snoozeReminder", json!({"newReminderTime": time}));
+    snooze(json!({})).await.is(400);
+    snooze(nine.clone()).await.is(200);
+    propose(json!({"start": nine, "end": ten})).await.is(202);
+    let seen = ann.get("/me/events?$filter=subject eq 'Talk'").await.is(200);
+    assert_eq!(
+        seen.body["value"][0]["attendees"][0]["proposedNewTime"]["start"],
+        nine
+    );
+    // Nobody accepts a meeting and proposes another time for it.
+    let accept = json!({"proposedNewTime": {"start": nine, "end": ten}});
+    let got = act("accept", accept).await.is(400);
+    assert_eq!(got.code(), "RequestBodyRead");
 }
 
 #[tokio::test]
