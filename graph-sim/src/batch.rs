@@ -115,7 +115,10 @@ pub async fn run(sim: &Arc<Sim>, call: &Call) -> Result<Reply, GraphError> {
                 "FailedDependency",
                 "The request failed because a request it depends on failed.",
             );
-            Reply::json(424, error.json(&item.call.request_id, &item.call.request_id))
+            Reply::json(
+                424,
+                error.json(chrono::Utc::now(), &item.call.request_id, &item.call.request_id),
+            )
         } else {
             graph::handle_inner(sim, item.call).await
         };

@@ -88,7 +88,7 @@ pub async fn handle(sim: &Arc<Sim>, method: &str, path: &[String], query: &Pairs
         sim.changed();
         subscriptions::deliver(sim);
     }
-    answered.unwrap_or_else(|e| Reply::json(e.status, e.json("", "")))
+    answered.unwrap_or_else(|e| Reply::json(e.status, e.json(Utc::now(), "", "")))
 }
 
 fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]) -> Answered {
@@ -196,12 +196,17 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
                 }
                 one => vec![one],
             };
+            let mut new = Vec::new();
+            for item in list {
+                let fault: Fault =
+                    serde_json::from_value(item).map_err(|e| bad(format!("Not a fault: {e}")))?;
+                fault.check().map_err(|e| bad(format!("Not a fault: {e}")))?;
+                new.push(fault);
+            }
             if method == "PUT" {
                 world.faults.clear();
             }
-            for item in list {
-                let mut fault: Fault =
-                    serde_json::from_value(item).map_err(|e| bad(format!("Not a fault: {e}")))?;
+            for mut fault in new {
                 if fault.id == 0 {
                     fault.id = world.faults.iter().map(|f| f.id).max().unwrap_or(0) + 1;
                 }
@@ -461,6 +466,23 @@ fn mailbox(
             let place = world.mailbox_mut(address)?;
             place.generation += 1;
             Ok(Reply::json(200, json!({"generation": place.generation})))
+        }
+        ("PATCH", []) => {
+            let place = world.mailbox_mut(address)?;
+            for (name, value) in object()? {
+                let wrong = |e: serde_json::Error| bad(format!("{name}: {e}"));
+                match name.as_str() {
+                    "clock_skew_seconds" => {
+                        place.clock_skew_seconds = serde_json::from_value(value).map_err(wrong)?;
+                    }
+                    "providers" => place.providers = serde_json::from_value(value).map_err(wrong)?,
+                    _ => return Err(bad(format!("'{name}' of a mailbox cannot be changed."))),
+                }
+            }
+            Ok(Reply::json(
+                200,
+                json!({"clock_skew_seconds": place.clock_skew_seconds, "providers": place.providers}),
+            ))
         }
         ("POST", ["bulk"]) => bulk(world, address, &object()?, cause),
         _ => Err(missing("such path in the control API")),

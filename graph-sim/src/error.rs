@@ -1,5 +1,6 @@
 //! Graph's error answers.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -84,8 +85,9 @@ impl GraphError {
         )
     }
 
-    pub fn json(&self, request_id: &str, client_request_id: &str) -> Value {
-        let date = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S").to_string();
+    /// `now` is the time by the server's clock.
+    pub fn json(&self, now: DateTime<Utc>, request_id: &str, client_request_id: &str) -> Value {
+        let date = now.format("%Y-%m-%dT%H:%M:%S").to_string();
         let mut error = json!({
             "code": self.code,
             "message": self.message,

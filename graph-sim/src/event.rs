@@ -507,8 +507,8 @@ pub fn extended_id(id: &str) -> Option<String> {
 /// What the writer may do and whom the directory knows.
 pub struct Rules<'a> {
     pub create: bool,
-    /// Personal mailboxes drop online meetings without a word.
-    pub work: bool,
+    /// Does the calendar allow Teams meetings? Where not they are dropped without a word.
+    pub teams: bool,
     pub directory: &'a dyn Fn(&str) -> Option<String>,
     pub owner: &'a str,
 }
@@ -735,7 +735,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
     let teams = provider
         .as_deref()
         .is_none_or(|p| p == "teamsForBusiness" || p == "unknown");
-    if wants_online && !content.online && rules.work && teams {
+    if wants_online && !content.online && rules.teams && teams {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let url = format!("https://teams.microsoft.example/l/meetup-join/19%3ameeting_{id}%40thread.v2/0");
         content.body = append_to_body(&content.body, &join_blob(&url));
@@ -1036,7 +1036,7 @@ mod tests {
         let mut c = content();
         let rules = Rules {
             create,
-            work,
+            teams: work,
             directory: &|_| None,
             owner: "ann@contoso.example",
         };
@@ -1103,7 +1103,7 @@ mod tests {
         assert!(c.body.contains(c.join_url().unwrap()));
         let rules = Rules {
             create: false,
-            work: true,
+            teams: true,
             directory: &|_| None,
             owner: "",
         };

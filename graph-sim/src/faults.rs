@@ -1,6 +1,7 @@
 //! Switches (where Microsoft's behaviour is uncertain, the harsher is the default) and injected faults.
 
 use crate::error::GraphError;
+use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -70,6 +71,8 @@ pub struct Switches {
     pub concurrency_limit: usize,
     /// Requests in ten minutes per mailbox; 0 is unlimited.
     pub requests_per_10_min: u64,
+    /// Bytes of POST, PATCH and PUT bodies in five minutes per app and mailbox; 0 is unlimited.
+    pub upload_bytes_per_5_min: u64,
     /// Notification URLs may be plain http.
     pub http_notifications: bool,
     pub notification_duplicates: bool,
@@ -104,6 +107,8 @@ impl Default for Switches {
             code_seconds: 600,
             concurrency_limit: 4,
             requests_per_10_min: 10_000,
+            // "150 megabytes (MB) upload (PATCH, POST, PUT) in a 5-minute period" (throttling limits page).
+            upload_bytes_per_5_min: 150_000_000,
             http_notifications: true,
             notification_duplicates: true,
             notification_reorder: true,
@@ -142,6 +147,10 @@ pub struct Fault {
     pub path: Option<String>,
     pub nth: Option<u64>,
     pub count: Option<u64>,
+    /// From 0 to 1: the chance that a match which would be struck is. Without it every one is.
+    pub probability: Option<f64>,
+    /// What `probability` is drawn from: the same requests in the same order meet the same luck.
+    pub seed: u64,
     pub latency_ms: Option<u64>,
     pub write_latency_ms: Option<u64>,
     /// The answer's body arrives over this time.
@@ -152,6 +161,10 @@ pub struct Fault {
     pub retry_after: Option<u64>,
     pub shape: Option<Shape>,
     pub cut: Option<Cut>,
+    /// `status` is answered although the request took effect, as a gateway does that lost patience.
+    pub took_effect: bool,
+    /// The access token of the request expires with it.
+    pub expire_token: bool,
     /// How many requests matched so far.
     pub matched: u64,
     pub applied: u64,
@@ -164,6 +177,8 @@ pub struct Effect {
     pub slow_body_ms: u64,
     pub error: Option<GraphError>,
     pub cut: Option<Cut>,
+    pub took_effect: bool,
+    pub expire_token: bool,
     pub note: Option<String>,
 }
 
@@ -182,6 +197,27 @@ fn contains(text: &str, pattern: &str) -> bool {
 }
 
 impl Fault {
+    /// What is wrong with it, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        match self.probability {
+            Some(p) if !(0.0..=1.0).contains(&p) => Err(format!("probability is from 0 to 1, not {p}")),
+            _ if self.status.is_some_and(|s| !(400..600).contains(&s)) => {
+                Err("status is from 400 to 599".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Is the match counted last struck? Each match has a draw of its own, so that luck survives a saved state.
+    fn strikes(&self) -> bool {
+        self.probability.is_none_or(|p| {
+            let draw = self
+                .seed
+                .wrapping_add(self.matched.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            rand::rngs::StdRng::seed_from_u64(draw).random_bool(p)
+        })
+    }
+
     fn matches(&self, mailbox: Option<&str>, method: &str, path: &str) -> bool {
         let same = |a: &Option<String>, b: &str| a.as_deref().is_none_or(|a| a.eq_ignore_ascii_case(b));
         same(&self.method, method)
@@ -208,6 +244,11 @@ impl Fault {
             (504, _) => (
                 "ErrorTimeoutExpired",
                 "The request did not complete in the allotted time.",
+            ),
+            // "Bandwidth limit exceeded" (error responses page).
+            (509, _) => (
+                "BandwidthLimitExceeded",
+                "Your app has been throttled for exceeding the maximum bandwidth cap.",
             ),
             (403, _) => (
                 "ErrorAccessDenied",
@@ -254,7 +295,10 @@ pub fn strike(faults: &mut [Fault], mailbox: Option<&str>, method: &str, path: &
             continue;
         }
         fault.matched += 1;
-        if fault.matched < fault.nth.unwrap_or(1) || fault.count.is_some_and(|c| fault.applied >= c) {
+        if fault.matched < fault.nth.unwrap_or(1)
+            || fault.count.is_some_and(|c| fault.applied >= c)
+            || !fault.strikes()
+        {
             continue;
         }
         fault.applied += 1;
@@ -265,7 +309,9 @@ pub fn strike(faults: &mut [Fault], mailbox: Option<&str>, method: &str, path: &
         effect.slow_body_ms += fault.slow_body_ms.unwrap_or(0);
         if effect.error.is_none() {
             effect.error = fault.error();
+            effect.took_effect = fault.took_effect;
         }
+        effect.expire_token |= fault.expire_token;
         effect.cut = effect.cut.or(fault.cut);
         effect.note = Some(format!("fault {}", fault.id));
     }
@@ -275,6 +321,32 @@ pub fn strike(faults: &mut [Fault], mailbox: Option<&str>, method: &str, path: &
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn luck_is_seeded() {
+        let luck = |seed, probability| {
+            let mut faults = [Fault {
+                seed,
+                probability: Some(probability),
+                status: Some(503),
+                ..Fault::default()
+            }];
+            let hits: Vec<bool> = (0..1000)
+                .map(|_| strike(&mut faults, None, "GET", "/").error.is_some())
+                .collect();
+            hits
+        };
+        assert_eq!(luck(7, 0.1), luck(7, 0.1));
+        assert_ne!(luck(7, 0.1), luck(8, 0.1));
+        let tenth = luck(7, 0.1).into_iter().filter(|hit| *hit).count();
+        assert!((60..150).contains(&tenth), "{tenth} of 1000");
+        assert!(luck(1, 1.0).into_iter().all(|hit| hit) && !luck(1, 0.0).contains(&true));
+        let wrong = Fault {
+            probability: Some(1.5),
+            ..Fault::default()
+        };
+        assert!(wrong.check().is_err());
+    }
 
     #[test]
     fn nth_and_count() {

@@ -5,7 +5,7 @@ use crate::batch;
 use crate::delta;
 use crate::error::GraphError;
 use crate::event::{self, Prefer};
-use crate::faults::{self, Cut};
+use crate::faults::{self, Cut, Effect};
 use crate::meetings::Answer;
 use crate::property;
 use crate::query::{self, Query};
@@ -15,6 +15,7 @@ use crate::timezone;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -102,6 +103,13 @@ impl Call {
         self.headers.get(name).map(String::as_str)
     }
 
+    fn bearer(&self) -> Option<&str> {
+        self.header("authorization")
+            .and_then(|h| h.split_once(' '))
+            .filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+    }
+
     fn cause(&self) -> Cause {
         Cause {
             request_id: self.request_id.clone(),
@@ -183,12 +191,7 @@ fn caller(world: &World, call: &Call) -> Result<Caller, GraphError> {
         ));
         error
     };
-    let token = call
-        .header("authorization")
-        .and_then(|h| h.split_once(' '))
-        .filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .ok_or_else(|| refuse("Access token is empty."))?;
+    let token = call.bearer().ok_or_else(|| refuse("Access token is empty."))?;
     let access = world
         .logins
         .access(token)
@@ -221,14 +224,23 @@ fn finish(
         .header("client-request-id")
         .unwrap_or(&call.request_id)
         .to_owned();
+    let skewed = who.and_then(|address| {
+        let world = sim.world();
+        let mailbox = world.mailbox(address).ok()?;
+        (mailbox.clock_skew_seconds != 0).then(|| mailbox.now())
+    });
     let mut reply = answered.unwrap_or_else(|e| Reply {
         status: e.status,
-        body: Some(e.json(&call.request_id, &client_id)),
+        body: Some(e.json(skewed.unwrap_or_else(Utc::now), &call.request_id, &client_id)),
         headers: e.headers.clone(),
         ..Reply::default()
     });
     reply.headers.push(("request-id".into(), call.request_id.clone()));
     reply.headers.push(("client-request-id".into(), client_id));
+    if let Some(now) = skewed {
+        let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        reply.headers.push(("Date".into(), date));
+    }
     reply.headers.push((
         "x-ms-ags-diagnostic".into(),
         "{\"ServerInfo\":{\"DataCenter\":\"Simulated\",\"Slice\":\"E\",\"Ring\":\"1\",\"ScaleUnit\":\"001\",\"RoleInstance\":\"SIM\"}}".into(),
@@ -267,12 +279,32 @@ impl Drop for Slot {
     }
 }
 
-fn enter(sim: &Arc<Sim>, caller: &Caller) -> Result<Slot, GraphError> {
+/// Counts `amount` into the window of `seconds` under way; the seconds until the next one where the window now
+/// holds more than `most` (0: no limit).
+fn tally(
+    windows: &mut HashMap<String, (i64, u64)>,
+    key: &str,
+    now: i64,
+    seconds: i64,
+    amount: u64,
+    most: u64,
+) -> Option<String> {
+    let window = windows.entry(key.to_owned()).or_insert((now, 0));
+    if now - window.0 >= seconds {
+        *window = (now, 0);
+    }
+    window.1 = window.1.saturating_add(amount);
+    (most > 0 && window.1 > most).then(|| (seconds - (now - window.0)).max(1).to_string())
+}
+
+fn enter(sim: &Arc<Sim>, caller: &Caller, call: &Call) -> Result<Slot, GraphError> {
     let address = caller.person.address.to_lowercase();
+    let caller_and_mailbox = format!("{}|{address}", caller.client);
     let mut world = sim.world();
-    let (limit, most) = (
+    let (limit, most, upload) = (
         world.switches.concurrency_limit,
         world.switches.requests_per_10_min,
+        world.switches.upload_bytes_per_5_min,
     );
     let throttled = |message: &str, wait: &str| {
         let mut error = GraphError::new(429, "ApplicationThrottled", message);
@@ -281,17 +313,14 @@ fn enter(sim: &Arc<Sim>, caller: &Caller) -> Result<Slot, GraphError> {
     };
     // The limit is per app and mailbox; throttled requests count as well.
     let now = Utc::now().timestamp();
-    let counted = world
-        .counted
-        .entry(format!("{}|{address}", caller.client))
-        .or_insert((now, 0));
-    if now - counted.0 >= 600 {
-        *counted = (now, 0);
-    }
-    counted.1 += 1;
-    if most > 0 && counted.1 > most {
-        let wait = (600 - (now - counted.0)).max(1).to_string();
+    if let Some(wait) = tally(&mut world.counted, &caller_and_mailbox, now, 600, 1, most) {
         return Err(throttled("Application is over its Request limit.", &wait));
+    }
+    if matches!(call.method.as_str(), "POST" | "PATCH" | "PUT") {
+        let bytes = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
+        if let Some(wait) = tally(&mut world.uploaded, &caller_and_mailbox, now, 300, bytes, upload) {
+            return Err(throttled("Application is over its Upload limit.", &wait));
+        }
     }
     let running = world.in_flight.entry(address.clone()).or_insert(0);
     if limit > 0 && *running >= limit {
@@ -308,69 +337,81 @@ fn enter(sim: &Arc<Sim>, caller: &Caller) -> Result<Slot, GraphError> {
     })
 }
 
+/// Who calls, and what befalls the request.
+fn admit(sim: &Sim, call: &Call) -> (Result<Caller, GraphError>, Effect) {
+    let mut world = sim.world();
+    let mut who = caller(&world, call);
+    let address = who.as_ref().ok().map(|c| c.person.address.clone());
+    let effect = faults::strike(&mut world.faults, address.as_deref(), &call.method, &call.url);
+    if effect.expire_token
+        && let Some(token) = call.bearer()
+    {
+        world.logins.expire_token(token);
+        who = caller(&world, call);
+    }
+    (who, effect)
+}
+
+/// The answer, or the fault in its place.
+async fn perform(sim: &Arc<Sim>, call: &Call, who: &Caller, effect: &Effect) -> Answered {
+    if effect.latency_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(effect.latency_ms)).await;
+    }
+    if let Some(error) = &effect.error
+        && !effect.took_effect
+    {
+        return Err(error.clone());
+    }
+    let batch = call.segments.len() == 1 && call.segments[0].eq_ignore_ascii_case("$batch");
+    let answered = if batch {
+        // Boxed, for a batch performs requests in its turn.
+        let run: Pin<Box<dyn Future<Output = Answered>>> = Box::pin(batch::run(sim, call));
+        run.await
+    } else {
+        answer(sim, call, who).await
+    };
+    match &effect.error {
+        Some(error) => Err(error.clone()),
+        None => answered,
+    }
+}
+
 /// A request from the wire: faults, limits, the answer, the log.
 pub async fn handle(sim: &Arc<Sim>, call: Call) -> Reply {
     let begun = Instant::now();
-    let (who, effect) = {
-        let mut world = sim.world();
-        let who = caller(&world, &call);
-        let address = who.as_ref().ok().map(|c| c.person.address.clone());
-        let effect = faults::strike(&mut world.faults, address.as_deref(), &call.method, &call.url);
-        (who, effect)
-    };
-    let note = effect.note.clone();
+    let (who, effect) = admit(sim, &call);
     let address = who.as_ref().ok().map(|c| c.person.address.clone());
     let answered = async {
         let who = who?;
-        let _slot = enter(sim, &who)?;
-        if effect.latency_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(effect.latency_ms)).await;
-        }
+        let _slot = enter(sim, &who, &call)?;
         if effect.cut == Some(Cut::Before) {
+            tokio::time::sleep(Duration::from_millis(effect.latency_ms)).await;
             return Ok(Reply {
                 status: 0,
                 cut: true,
                 ..Reply::default()
             });
         }
-        if let Some(error) = effect.error {
-            return Err(error);
-        }
-        let mut reply = if call.segments.len() == 1 && call.segments[0].eq_ignore_ascii_case("$batch") {
-            batch::run(sim, &call).await?
-        } else {
-            answer(sim, &call, &who).await?
-        };
-        reply.slow_body_ms = effect.slow_body_ms;
-        reply.cut = effect.cut == Some(Cut::After);
-        Ok(reply)
+        perform(sim, &call, &who, &effect).await
     }
     .await;
-    finish(sim, &call, answered, note, address.as_deref(), begun)
+    let mut reply = finish(sim, &call, answered, effect.note, address.as_deref(), begun);
+    reply.slow_body_ms = effect.slow_body_ms;
+    reply.cut |= effect.cut == Some(Cut::After);
+    reply
 }
 
-/// A request out of a batch: it has its own faults and its own line in the log, yet no slot of its own.
+/// A request out of a batch: it has its own faults and its own line in the log, yet no slot and no connection of
+/// its own.
 pub async fn handle_inner(sim: &Arc<Sim>, call: Call) -> Reply {
     let begun = Instant::now();
-    let (who, effect) = {
-        let mut world = sim.world();
-        let who = caller(&world, &call);
-        let address = who.as_ref().ok().map(|c| c.person.address.clone());
-        let effect = faults::strike(&mut world.faults, address.as_deref(), &call.method, &call.url);
-        (who, effect)
-    };
+    let (who, effect) = admit(sim, &call);
     let address = who.as_ref().ok().map(|c| c.person.address.clone());
-    let note = effect.note.clone();
-    let answered = match (who, effect.error) {
-        (Err(e), _) | (Ok(_), Some(e)) => Err(e),
-        (Ok(who), None) => {
-            if effect.latency_ms > 0 {
-                tokio::time::sleep(Duration::from_millis(effect.latency_ms)).await;
-            }
-            answer(sim, &call, &who).await
-        }
+    let answered = match who {
+        Ok(who) => perform(sim, &call, &who, &effect).await,
+        Err(error) => Err(error),
     };
-    finish(sim, &call, answered, note, address.as_deref(), begun)
+    finish(sim, &call, answered, effect.note, address.as_deref(), begun)
 }
 
 async fn answer(sim: &Arc<Sim>, call: &Call, who: &Caller) -> Answered {

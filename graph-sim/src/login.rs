@@ -75,6 +75,13 @@ impl Logins {
         self.access.get(&hash(token))
     }
 
+    /// Ends one access token.
+    pub fn expire_token(&mut self, token: &str) {
+        if let Some(access) = self.access.get_mut(&hash(token)) {
+            access.expires = Utc::now() - TimeDelta::seconds(1);
+        }
+    }
+
     pub fn revoke(&mut self, person: &str) -> usize {
         let mut count = 0;
         for token in self

@@ -4,9 +4,9 @@
 use crate::error::GraphError;
 use crate::event::{self, Applied, Attendee, Content, Event, Exception, Moment, Rules};
 use crate::recurrence::Recurrence;
-use crate::state::{Cause, Person, Target, World};
+use crate::state::{Cause, Person, Stamp, TEAMS, Target, World};
 use crate::timezone;
-use chrono::{NaiveDate, Utc};
+use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,19 +105,6 @@ fn attendee_content(organizer: &Content, old: Option<&Content>, reset: bool, own
 }
 
 impl World {
-    fn rules<'a>(
-        create: bool,
-        person: &'a Person,
-        directory: &'a dyn Fn(&str) -> Option<String>,
-    ) -> Rules<'a> {
-        Rules {
-            create,
-            work: !person.is_personal(),
-            directory,
-            owner: &person.address,
-        }
-    }
-
     fn apply(
         &self,
         content: &mut Content,
@@ -126,7 +113,13 @@ impl World {
         create: bool,
     ) -> Result<Applied, GraphError> {
         let directory = |address: &str| self.colleague(&person.tenant, address).map(|p| p.name.clone());
-        event::apply(content, body, &Self::rules(create, person, &directory))
+        let rules = Rules {
+            create,
+            teams: self.providers(person).iter().any(|p| p == TEAMS),
+            directory: &directory,
+            owner: &person.address,
+        };
+        event::apply(content, body, &rules)
     }
 
     fn actor(&self, address: &str) -> Result<Person, GraphError> {
@@ -144,8 +137,8 @@ impl World {
         cause: &Cause,
     ) -> Result<(u64, bool), GraphError> {
         let person = self.actor(address)?;
-        let now = Utc::now();
         let mailbox = self.mailbox(address)?;
+        let now = mailbox.now();
         let calendar = calendar.unwrap_or(mailbox.primary()).to_owned();
         if !mailbox
             .calendar(&calendar)
@@ -280,11 +273,11 @@ impl World {
                     guest,
                 );
                 x.extended = Vec::new();
-                x.change = mailbox.take_change();
+                x.change = mailbox.stamp().change;
                 (*day, x)
             })
             .collect();
-        let now = Utc::now();
+        let now = mailbox.now();
         match old {
             Some(mut copy) => {
                 copy.content = content;
@@ -347,8 +340,8 @@ impl World {
                 }
                 let mut content = copy.occurrence(day);
                 mark(&mut content);
-                let change = mailbox.take_change();
-                let x = exception(&mut copy, day, change);
+                let stamp = mailbox.stamp();
+                let x = exception(&mut copy, day, stamp);
                 x.content = content;
                 x.own.extend(["subject".to_owned(), "showAs".to_owned()]);
             }
@@ -422,8 +415,8 @@ impl World {
                 if moved {
                     keeps_between_neighbours(&event, day, &content)?;
                 }
-                let change = self.mailbox_mut(address)?.take_change();
-                let x = exception(&mut event, day, change);
+                let stamp = self.mailbox_mut(address)?.stamp();
+                let x = exception(&mut event, day, stamp);
                 x.content = content;
                 x.own.extend(applied.touched.iter().cloned());
                 merge_extended(&mut x.extended, applied.extended.clone());
@@ -440,11 +433,11 @@ impl World {
                 }
                 let later: Vec<NaiveDate> = event.exceptions.keys().copied().collect();
                 for day in later {
-                    let change = self.mailbox_mut(address)?.take_change();
+                    let stamp = self.mailbox_mut(address)?.stamp();
                     let master = event.content.clone();
                     if let Some(x) = event.exceptions.get_mut(&day) {
                         inherit(x, &master, &applied.touched);
-                        x.change = change;
+                        x.change = stamp.change;
                     }
                 }
             }
@@ -675,7 +668,7 @@ impl World {
                 "Your request can't be completed. A new time can only be proposed with a response, to an organizer who allows it.",
             ));
         }
-        let now = Utc::now();
+        let now = self.mailbox(address)?.now();
         let response = answer.response();
         content.response = response.into();
         content.response_time = Some(now);
@@ -711,8 +704,8 @@ impl World {
                 mailbox.replace(event);
             }
             (_, Some(day)) => {
-                let change = mailbox.take_change();
-                let x = exception(&mut event, day, change);
+                let stamp = mailbox.stamp();
+                let x = exception(&mut event, day, stamp);
                 x.content = content;
                 x.own.insert("responseStatus".into());
                 mailbox.replace(event);
@@ -756,7 +749,7 @@ impl World {
         if !event.is_organizer {
             return Ok(());
         }
-        let now = Utc::now();
+        let now = mailbox.now();
         let note = |content: &mut Content| {
             for a in content
                 .attendees
@@ -770,8 +763,8 @@ impl World {
         };
         match day {
             Some(day) if event.recurrence.is_some() && event.has_occurrence(day) => {
-                let change = mailbox.take_change();
-                note(&mut exception(&mut event, day, change).content);
+                let stamp = mailbox.stamp();
+                note(&mut exception(&mut event, day, stamp).content);
             }
             Some(_) => return Ok(()),
             None => {
@@ -845,8 +838,8 @@ impl World {
         match target.day {
             None => event.content.reminder_on = on,
             Some(day) => {
-                let change = mailbox.take_change();
-                exception(&mut event, day, change).content.reminder_on = on;
+                let stamp = mailbox.stamp();
+                exception(&mut event, day, stamp).content.reminder_on = on;
             }
         }
         mailbox.replace(event);
@@ -865,19 +858,18 @@ fn forget_answers(content: &mut Content) {
     }
 }
 
-fn exception(event: &mut Event, day: NaiveDate, change: u64) -> &mut Exception {
+fn exception(event: &mut Event, day: NaiveDate, stamp: Stamp) -> &mut Exception {
     let content = event.occurrence(day);
-    let now = Utc::now();
     let x = event.exceptions.entry(day).or_insert_with(|| Exception {
         content,
         own: BTreeSet::new(),
         extended: Vec::new(),
-        change,
-        created: now,
-        modified: now,
+        change: stamp.change,
+        created: stamp.time,
+        modified: stamp.time,
     });
-    x.change = change;
-    x.modified = now;
+    x.change = stamp.change;
+    x.modified = stamp.time;
     x
 }
 

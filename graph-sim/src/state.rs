@@ -5,7 +5,7 @@ use crate::event::{Content, Event, Prefer, View};
 use crate::faults::{Fault, Switches};
 use crate::login::Logins;
 use crate::subscriptions::Subscription;
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -17,6 +17,9 @@ pub struct Tenant {
     pub domain: String,
     pub name: String,
 }
+
+/// The only online meetings there are here.
+pub const TEAMS: &str = "teamsForBusiness";
 
 /// Tenant of all personal accounts (id-token-claims-reference).
 pub const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
@@ -107,6 +110,13 @@ pub struct Mailbox {
     pub next_change: u64,
     /// Delta tokens of an older generation are dead.
     pub generation: u32,
+    /// How far the clock of the server that holds the mailbox is ahead: in its timestamps and in `Date`.
+    #[serde(default)]
+    pub clock_skew_seconds: i64,
+    /// `allowedOnlineMeetingProviders` of its calendars; without it Teams for work accounts and none for personal
+    /// ones.
+    #[serde(default)]
+    pub providers: Option<Vec<String>>,
     #[serde(skip)]
     ids: HashMap<String, u64>,
     #[serde(skip)]
@@ -115,6 +125,13 @@ pub struct Mailbox {
     transactions: HashMap<String, u64>,
     #[serde(skip)]
     pub pokes: Vec<Poke>,
+}
+
+/// When something was changed, and the number behind its change key.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    pub change: u64,
+    pub time: DateTime<Utc>,
 }
 
 /// An event, or the occurrence of a series on its original date.
@@ -175,6 +192,8 @@ impl Mailbox {
             next_seq: 1,
             next_change: 1,
             generation: 1,
+            clock_skew_seconds: 0,
+            providers: None,
             ids: HashMap::new(),
             icals: HashMap::new(),
             transactions: HashMap::new(),
@@ -317,7 +336,19 @@ impl Mailbox {
         )
     }
 
-    pub fn take_change(&mut self) -> u64 {
+    /// The time by the clock of this mailbox's server.
+    pub fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::try_seconds(self.clock_skew_seconds).unwrap_or_default()
+    }
+
+    pub fn stamp(&mut self) -> Stamp {
+        Stamp {
+            change: self.take_change(),
+            time: self.now(),
+        }
+    }
+
+    fn take_change(&mut self) -> u64 {
         self.next_change += 1;
         self.next_change
     }
@@ -334,6 +365,8 @@ impl Mailbox {
         event.key = key;
         event.rest_id = new_rest_id();
         event.immutable_id = new_immutable_id();
+        event.created = self.now();
+        event.modified = event.created;
         event.change = self.take_change();
         event.seq = self.take_seq();
         self.log.insert(event.seq, Logged::Live(key));
@@ -362,9 +395,8 @@ impl Mailbox {
 
     /// Puts a changed event back: new change key, new place in the log.
     pub fn replace(&mut self, mut event: Event) {
-        let now = Utc::now();
         event.change = self.take_change();
-        event.modified = now;
+        event.modified = self.now();
         self.log.remove(&event.seq);
         event.seq = self.take_seq();
         self.log.insert(event.seq, Logged::Live(event.key));
@@ -483,6 +515,9 @@ pub struct World {
     /// Start of the ten-minute window and requests counted in it, per mailbox.
     #[serde(skip)]
     pub counted: HashMap<String, (i64, u64)>,
+    /// Start of the five-minute window and bytes written in it, per app and mailbox.
+    #[serde(skip)]
+    pub uploaded: HashMap<String, (i64, u64)>,
 }
 
 impl World {
@@ -572,9 +607,22 @@ impl World {
         });
     }
 
+    /// The online meetings the person's calendars offer, the default first.
+    pub fn providers(&self, person: &Person) -> Vec<String> {
+        match self
+            .mailbox(&person.address)
+            .ok()
+            .and_then(|m| m.providers.clone())
+        {
+            Some(given) => given,
+            None if person.is_personal() => Vec::new(),
+            None => vec![TEAMS.to_owned()],
+        }
+    }
+
     pub fn calendar_json(&self, calendar: &Calendar, person: &Person) -> Value {
-        let work = !person.is_personal();
-        let providers: &[&str] = if work { &["teamsForBusiness"] } else { &[] };
+        let providers = self.providers(person);
+        let default = providers.first().map_or("unknown", String::as_str);
         json!({
             "id": calendar.id,
             "name": calendar.name,
@@ -586,7 +634,7 @@ impl World {
             "canViewPrivateItems": true,
             "canEdit": calendar.can_edit,
             "allowedOnlineMeetingProviders": providers,
-            "defaultOnlineMeetingProvider": if work { "teamsForBusiness" } else { "unknown" },
+            "defaultOnlineMeetingProvider": default,
             "isTallyingResponses": calendar.is_default,
             "isRemovable": !calendar.is_default,
             "owner": {"name": calendar.owner.0, "address": calendar.owner.1},

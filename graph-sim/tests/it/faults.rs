@@ -131,3 +131,105 @@ async fn the_token_endpoint_has_bad_days() {
     w.token(&grant).await.is(503);
     w.token(&grant).await.is(200);
 }
+
+#[tokio::test]
+async fn luck_with_a_seed() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let mut runs = Vec::new();
+    for seed in [7, 7, 8] {
+        let fault = json!({"mailbox": ANN, "probability": 0.3, "seed": seed, "status": 503});
+        w.sim("PUT", "/faults", fault).await.is(200);
+        let mut statuses = Vec::new();
+        for _ in 0..40 {
+            statuses.push(me.get("/me/calendar").await.status);
+        }
+        runs.push(statuses);
+    }
+    assert!(runs[0].contains(&503) && runs[0].contains(&200));
+    assert_eq!(runs[0], runs[1]);
+    assert_ne!(runs[0], runs[2]);
+    w.sim("PUT", "/faults", json!({"probability": 2})).await.is(400);
+    let kept = w.sim("GET", "/faults", Value::Null).await.body;
+    assert_eq!(
+        kept["value"][0]["seed"], 8,
+        "a refused list leaves the faults there were"
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_loses_patience_after_the_write() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let fault = json!({"method": "POST", "count": 1, "status": 504, "took_effect": true});
+    w.sim("PUT", "/faults", fault).await.is(200);
+    let got = me.create(json!({"subject": "Made all the same"})).await.is(504);
+    assert_eq!(got.code(), "ErrorTimeoutExpired");
+    assert!(w.find(ANN, "Made all the same").await.is_some());
+    w.sim("PUT", "/faults", json!({"status": 509, "count": 1}))
+        .await
+        .is(200);
+    assert_eq!(
+        me.get("/me/calendar").await.is(509).code(),
+        "BandwidthLimitExceeded"
+    );
+}
+
+#[tokio::test]
+async fn a_token_expires_in_the_middle() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let other = w.login(ANN).await;
+    w.sim(
+        "PUT",
+        "/faults",
+        json!({"nth": 2, "count": 1, "expire_token": true}),
+    )
+    .await
+    .is(200);
+    me.get("/me/calendar").await.is(200);
+    let got = me.get("/me/calendar").await.is(401);
+    assert_eq!(got.code(), "InvalidAuthenticationToken");
+    assert!(got.headers.contains_key("www-authenticate"));
+    me.get("/me/calendar").await.is(401);
+    other.get("/me/calendar").await.is(200);
+}
+
+#[tokio::test]
+async fn too_much_is_uploaded() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    w.switch(json!({"upload_bytes_per_5_min": 2000})).await;
+    me.create(json!({})).await.is(201);
+    let long = json!({"body": {"contentType": "text", "content": "x".repeat(2000)}});
+    let got = me.create(long).await.is(429);
+    assert_eq!(got.code(), "ApplicationThrottled");
+    assert!(got.headers.contains_key("retry-after"));
+    me.get("/me/calendar").await.is(200);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    w.sim(
+        "PATCH",
+        &format!("/mailboxes/{ANN}"),
+        json!({"clock_skew_seconds": 7200}),
+    )
+    .await
+    .is(200);
+    let ahead = |text: &str| {
+        let told = chrono::DateTime::parse_from_rfc3339(text)
+            .or_else(|_| chrono::DateTime::parse_from_rfc2822(text))
+            .unwrap();
+        (told.to_utc() - chrono::Utc::now()).num_seconds() > 3600
+    };
+    let made = me.create(json!({})).await.is(201);
+    assert!(ahead(made.body["lastModifiedDateTime"].as_str().unwrap()));
+    assert!(ahead(made.headers["date"].to_str().unwrap()));
+    assert_eq!(made.headers.get_all("date").iter().count(), 1);
+    let other = w.login(BEN).await.create(json!({})).await.is(201);
+    assert!(!ahead(other.body["createdDateTime"].as_str().unwrap()));
+    assert!(!ahead(other.headers["date"].to_str().unwrap()));
+}
