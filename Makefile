@@ -38,6 +38,10 @@ lint: setup ## Only the checks that run nothing: formatting, clippy, licences, t
 test-rust: setup ## Only the Rust tests
 	@$(PYTHON) -m tools.check --only rust
 
+.PHONY: test-sim
+test-sim: setup ## Only the Microsoft simulator's series against another implementation
+	@$(PYTHON) -m tools.check --only sim
+
 .PHONY: test-odoo
 test-odoo: setup ## Only the add-on's tests and Odoo's own Outlook tests, in Odoo's test runner
 	@$(PYTHON) -m tools.check --only odoo

@@ -59,6 +59,8 @@ def steps() -> list[Step]:
             warnings,
         ),
         Step("rust", "Rust tests", [*with_postgres, "cargo", "test", "--workspace", "--locked", "--quiet"], contract),
+        Step("sim", "the simulator", ["cargo", "build", "-p", "graph-sim", "--locked"]),
+        Step("sim", "the simulator's series against dateutil", [python, "-m", "pytest", "tests/sim"]),
         Step("odoo", "the add-on in Odoo's test runner", [python, "-m", "tools.odoo_tests"]),
         Step("e2e", "the programs", ["cargo", "build", "--workspace", "--locked"]),
         Step("e2e", "end to end: real Odoo, real browser", [python, "-m", "pytest", "tests/e2e"], contract),
@@ -75,7 +77,7 @@ def contract_line() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["lint", "rust", "odoo", "e2e"], help="only this group of steps")
+    parser.add_argument("--only", choices=["lint", "rust", "sim", "odoo", "e2e"], help="only this group of steps")
     only = parser.parse_args().only
     chosen = [step for step in steps() if only in (None, step.group)]
     if any("GRAPH_SIM_SCHEMA" in step.env for step in chosen):

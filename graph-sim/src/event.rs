@@ -3,7 +3,7 @@
 
 use crate::error::GraphError;
 use crate::property;
-use crate::recurrence::Recurrence;
+use crate::recurrence::{Clock, Recurrence};
 use crate::timezone;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -153,10 +153,23 @@ impl Event {
     /// Start and end of the slot on `day`, as the master has it.
     pub fn slot(&self, day: NaiveDate) -> (DateTime<Utc>, DateTime<Utc>) {
         let tz = self.zone();
+        let kept = self.recurrence.as_ref().and_then(|r| r.clock);
+        let clock = kept.unwrap_or_else(|| self.clock(tz));
+        let local = day.and_time(clock.start);
+        (
+            timezone::to_utc(tz, local),
+            timezone::to_utc(tz, local + clock.length()),
+        )
+    }
+
+    /// What the clock on the wall of that zone shows at start and end as they are.
+    pub fn clock(&self, tz: Tz) -> Clock {
         let start = timezone::to_local(tz, self.content.start.utc);
-        let length = timezone::to_local(tz, self.content.end.utc) - start;
-        let local = day.and_time(start.time());
-        (timezone::to_utc(tz, local), timezone::to_utc(tz, local + length))
+        let end = timezone::to_local(tz, self.content.end.utc);
+        Clock {
+            start: start.time(),
+            seconds: (end - start).num_seconds(),
+        }
     }
 
     /// The occurrence on `day` with its own content: the exception, or the master's content in that slot.

@@ -10,6 +10,7 @@
 //! | `faults` | switches and injected faults |
 //! | `control`, `page` | the simulator's own API and web page |
 //! | `contract` | requests and answers, held against Microsoft's schema |
+//! | `expand` | the occurrences of a series, on the command line |
 
 pub mod batch;
 pub mod contract;
@@ -18,6 +19,7 @@ pub mod delta;
 mod edm;
 pub mod error;
 pub mod event;
+pub mod expand;
 pub mod faults;
 pub mod graph;
 pub mod login;

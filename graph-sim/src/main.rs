@@ -1,5 +1,6 @@
-use clap::Parser;
-use graph_sim::{Options, start};
+use clap::{Parser, Subcommand};
+use graph_sim::{Options, expand, start};
+use std::io;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -7,6 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, env = "GRAPH_SIM_LISTEN", default_value = "127.0.0.1:8471")]
     listen: String,
@@ -27,6 +30,12 @@ struct Arguments {
     schema: Option<PathBuf>,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Expand series: JSON lines `{event, from, to}` on stdin, `{occurrences}` or `{error}` on stdout.
+    Expand,
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
@@ -35,6 +44,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_writer(std::io::stderr)
         .init();
     let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Expand) => return Ok(expand::run(io::stdin().lock(), io::stdout().lock())?),
+        None => {}
+    }
     let running = start(Options {
         listen: arguments.listen,
         seed: arguments.seed,

@@ -197,7 +197,7 @@ impl World {
         };
         merge_extended(&mut event.extended, applied.extended.clone());
         if let Some(value) = applied.recurrence.as_ref().filter(|v| !v.is_null()) {
-            set_recurrence(&mut event, value)?;
+            set_recurrence(&mut event, value, false)?;
         }
         let guests = addresses(&event.content.attendees, &person.address);
         let key = self.mailbox_mut(address)?.insert(event);
@@ -526,7 +526,7 @@ impl World {
                 event.deleted.clear();
             }
             Some(value) => {
-                set_recurrence(event, value)?;
+                set_recurrence(event, value, moved)?;
                 let kept = match (&before.recurrence, &event.recurrence) {
                     (Some(a), Some(b)) => a.same_pattern(b),
                     _ => false,
@@ -543,6 +543,10 @@ impl World {
                 }
                 let tz = event.zone();
                 let day = timezone::to_local(tz, event.content.start.utc).date();
+                let clock = event.clock(tz);
+                if let Some(rule) = event.recurrence.as_mut() {
+                    rule.clock = Some(clock);
+                }
                 if let Some(rule) = event.recurrence.as_mut()
                     && rule.start != day
                 {
@@ -897,7 +901,7 @@ fn inherit(x: &mut Exception, master: &Content, touched: &BTreeSet<String>) {
 }
 
 /// Gives an event its recurrence; the first occurrence moves forward to the first day that fits.
-fn set_recurrence(event: &mut Event, value: &Value) -> Result<(), GraphError> {
+fn set_recurrence(event: &mut Event, value: &Value, moved: bool) -> Result<(), GraphError> {
     // The date counts in the event's own zone.
     let tz = if event.content.all_day {
         chrono_tz::Tz::UTC
@@ -905,7 +909,9 @@ fn set_recurrence(event: &mut Event, value: &Value) -> Result<(), GraphError> {
         timezone::resolve(&event.content.start.zone).unwrap_or(chrono_tz::Tz::UTC)
     };
     let day = timezone::to_local(tz, event.content.start.utc).date();
-    let rule = Recurrence::parse(value, day)?;
+    let kept = event.recurrence.as_ref().and_then(|r| r.clock).filter(|_| !moved);
+    let clock = kept.unwrap_or_else(|| event.clock(tz));
+    let rule = Recurrence::parse(value, day, clock)?;
     if !rule.zone.is_empty() && !timezone::same_zone(&rule.zone, &event.content.start.zone) {
         return Err(failed());
     }

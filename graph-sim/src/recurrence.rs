@@ -2,7 +2,7 @@
 //! Rules: Graph's recurrencePattern and recurrenceRange resource pages.
 
 use crate::error::GraphError;
-use chrono::{Datelike, Days, Months, NaiveDate, Weekday};
+use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Weekday};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -35,6 +35,20 @@ pub enum Range {
     Numbered { count: u32 },
 }
 
+/// What the clock on the wall shows at each occurrence. It is kept, for the first occurrence may fall into the hour that
+/// daylight saving skips, and does not tell then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    pub start: NaiveTime,
+    pub seconds: i64,
+}
+
+impl Clock {
+    pub fn length(self) -> TimeDelta {
+        TimeDelta::try_seconds(self.seconds).unwrap_or_default()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recurrence {
     pub kind: Kind,
@@ -48,6 +62,9 @@ pub struct Recurrence {
     pub range: Range,
     /// As written; empty means: the event's own zone.
     pub zone: String,
+    /// Of states saved before it was kept, the first occurrence tells it.
+    #[serde(default)]
+    pub clock: Option<Clock>,
 }
 
 const DAYS: [&str; 7] = [
@@ -117,7 +134,7 @@ fn date(map: &Map<String, Value>, key: &str) -> Result<Option<NaiveDate>, GraphE
 
 impl Recurrence {
     /// Reads `recurrence` of an event whose start, in its own zone, falls on `event_date`.
-    pub fn parse(value: &Value, event_date: NaiveDate) -> Result<Self, GraphError> {
+    pub fn parse(value: &Value, event_date: NaiveDate, clock: Clock) -> Result<Self, GraphError> {
         let map = object(value, "recurrence")?;
         let (Some(pattern), Some(range)) = (map.get("pattern"), map.get("range")) else {
             return Err(bad("Recurrence needs both a pattern and a range."));
@@ -237,6 +254,7 @@ impl Recurrence {
             start,
             range,
             zone,
+            clock: Some(clock),
         };
         // "The first occurrence moves forward to the first day that matches": the range moves with it, so
         // that what is read back can be written again.
@@ -417,9 +435,14 @@ impl Iterator for Dates<'_> {
 mod tests {
     use super::*;
 
+    const CLOCK: Clock = Clock {
+        start: NaiveTime::MIN,
+        seconds: 3600,
+    };
+
     fn rule(pattern: Value, range: Value) -> Recurrence {
         let start: NaiveDate = range["startDate"].as_str().unwrap().parse().unwrap();
-        Recurrence::parse(&json!({"pattern": pattern, "range": range}), start).unwrap()
+        Recurrence::parse(&json!({"pattern": pattern, "range": range}), start, CLOCK).unwrap()
     }
 
     fn dates(rule: &Recurrence) -> Vec<String> {
@@ -461,7 +484,7 @@ mod tests {
     #[test]
     fn refusals() {
         let start: NaiveDate = "2026-11-24".parse().unwrap();
-        let parse = |v: Value| Recurrence::parse(&v, start).unwrap_err().code;
+        let parse = |v: Value| Recurrence::parse(&v, start, CLOCK).unwrap_err().code;
         let range = json!({"type":"noEnd","startDate":"2026-11-25"});
         let daily = json!({"type":"daily","interval":1});
         assert_eq!(

@@ -224,3 +224,22 @@ async fn mails_and_copies_of_a_series() {
     let seen = instances(&ann, &id).await;
     assert_eq!(seen[0]["attendees"][0]["status"]["response"], "declined");
 }
+
+#[tokio::test]
+async fn a_first_occurrence_in_the_hour_that_is_skipped() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    // The first Sunday from the 25th on is the 30th, when the clocks go from 2:00 to 3:00.
+    let recurrence = json!({"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["sunday"]},
+        "range": {"type": "numbered", "startDate": "2031-03-25", "numberOfOccurrences": 2}});
+    let made = series(&me, json!({"start": berlin("2031-03-25T02:30:00"), "end": berlin("2031-03-25T03:30:00"), "recurrence": recurrence})).await;
+    let all = instances(&me, made["id"].as_str().unwrap()).await;
+    let starts: Vec<&str> = all
+        .iter()
+        .map(|e| e["start"]["dateTime"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        starts,
+        ["2031-03-30T01:30:00.0000000", "2031-04-06T00:30:00.0000000"]
+    );
+}
