@@ -251,10 +251,20 @@ fn read(mailbox: &Mailbox, switches: &Switches, mut token: Token, prefer: &Prefe
                         rest_id,
                         immutable_id,
                         calendar,
-                        slots,
+                        last,
                     } if *calendar == token.c => {
                         let id = if prefer.immutable { immutable_id } else { rest_id };
+                        if let Some(event) = last
+                            && !switches.delta_removed_out_of_window
+                            && !event.ever_touched(token.s, token.e)
+                        {
+                            continue;
+                        }
                         let which = switches.delta_series_removal;
+                        let slots = last
+                            .as_ref()
+                            .map(|event| event.in_window(token.s, token.e))
+                            .unwrap_or_default();
                         if slots.is_empty() || which != SeriesRemoval::Occurrences {
                             rows.push(removed(id));
                         }
@@ -321,8 +331,8 @@ fn tell(
         Value::Object(row)
     };
     let outside = |rows: &mut Vec<Value>| {
-        // Also of events this client never saw.
-        if !token.i && switches.delta_removed_out_of_window {
+        // With the switch, also of events this client never saw.
+        if !token.i && (switches.delta_removed_out_of_window || event.ever_touched(token.s, token.e)) {
             rows.push(removed(&mailbox.id_of(event, None, prefer.immutable)));
         }
     };

@@ -3,9 +3,9 @@
 
 use crate::error::GraphError;
 use crate::property;
-use crate::recurrence::{Clock, Recurrence};
+use crate::recurrence::{Clock, Range, Recurrence};
 use crate::timezone;
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -92,6 +92,9 @@ pub struct Event {
     pub exceptions: BTreeMap<NaiveDate, Exception>,
     pub deleted: BTreeSet<NaiveDate>,
     pub extended: Vec<(String, String)>,
+    /// From the earliest to the latest it ever lay; unknown of states saved before it was kept.
+    #[serde(default)]
+    pub reach: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 impl Content {
@@ -213,6 +216,38 @@ impl Event {
         );
         days.sort_unstable();
         days
+    }
+
+    /// Takes note of where the event lies now.
+    pub fn extend_reach(&mut self) {
+        let (mut from, mut to) = self
+            .reach
+            .unwrap_or((self.content.start.utc, self.content.end.utc));
+        let mut cover = |start: DateTime<Utc>, end: DateTime<Utc>| {
+            from = from.min(start);
+            to = to.max(end);
+        };
+        cover(self.content.start.utc, self.content.end.utc);
+        for x in self.exceptions.values() {
+            cover(x.content.start.utc, x.content.end.utc);
+        }
+        if let Some(rule) = &self.recurrence {
+            match rule.range {
+                Range::NoEnd => cover(self.content.start.utc, DateTime::<Utc>::MAX_UTC),
+                Range::EndDate { .. } | Range::Numbered { .. } => {
+                    if let Some(last) = rule.dates(None).last() {
+                        let (start, end) = self.slot(last);
+                        cover(start, end);
+                    }
+                }
+            }
+        }
+        self.reach = Some((from, to));
+    }
+
+    /// May it ever have touched the window?
+    pub fn ever_touched(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+        self.reach.is_none_or(|(first, last)| first <= to && last >= from)
     }
 
     pub fn overlaps(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
@@ -992,7 +1027,7 @@ impl View<'_> {
         );
         put("onlineMeeting", c.online_meeting.clone().unwrap_or(Value::Null));
         if self.undeclared {
-            put("uid", e.ical_uid.clone().into());
+            put("uid", series_uid(&e.ical_uid).0.into());
             put("occurrenceId", json!(self.occurrence_id()));
         }
         out
@@ -1010,18 +1045,38 @@ impl View<'_> {
 
     /// GlobalObjectId: bytes 16 to 19 hold the date of an instance.
     pub fn ical_uid(&self) -> String {
-        use chrono::Datelike;
         match self.day {
-            Some(day) if self.event.ical_uid.len() > 40 => format!(
-                "{}{:04X}{:02X}{:02X}{}",
-                &self.event.ical_uid[..32],
+            Some(day) => instance_uid(&self.event.ical_uid, day),
+            None => self.event.ical_uid.clone(),
+        }
+    }
+}
+
+/// The iCalUId of the occurrence on `day` of a series.
+pub fn instance_uid(series: &str, day: NaiveDate) -> String {
+    match (series.get(..32), series.get(40..)) {
+        (Some(head), Some(tail)) => {
+            format!(
+                "{head}{:04X}{:02X}{:02X}{tail}",
                 day.year(),
                 day.month(),
-                day.day(),
-                &self.event.ical_uid[40..]
-            ),
-            _ => self.event.ical_uid.clone(),
+                day.day()
+            )
         }
+        _ => series.to_owned(),
+    }
+}
+
+/// The iCalUId of a series, and the day of the occurrence where `uid` names one.
+pub fn series_uid(uid: &str) -> (String, Option<NaiveDate>) {
+    let number = |part: Option<&str>| u32::from_str_radix(part?, 16).ok();
+    let day = uid.get(32..40).and_then(|date| {
+        let year = i32::try_from(number(date.get(..4))?).ok()?;
+        NaiveDate::from_ymd_opt(year, number(date.get(4..6))?, number(date.get(6..))?)
+    });
+    match (day, uid.get(..32), uid.get(40..)) {
+        (Some(_), Some(head), Some(tail)) => (format!("{head}00000000{tail}"), day),
+        _ => (uid.to_owned(), None),
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::error::GraphError;
 use crate::event::{self, Applied, Attendee, Content, Event, Exception, Moment, Rules};
 use crate::recurrence::Recurrence;
-use crate::state::{Cause, Person, Stamp, TEAMS, Target, World};
+use crate::state::{Cause, Person, Stamp, TEAMS, Target, World, slot_id};
 use crate::timezone;
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
@@ -104,6 +104,15 @@ fn attendee_content(organizer: &Content, old: Option<&Content>, reset: bool, own
     c
 }
 
+/// What a cancelled meeting looks like to those who were invited.
+fn mark_cancelled(c: &mut Content) {
+    if !c.cancelled {
+        c.cancelled = true;
+        c.subject = format!("Canceled: {}", c.subject);
+        c.show_as = "free".into();
+    }
+}
+
 impl World {
     fn apply(
         &self,
@@ -194,6 +203,7 @@ impl World {
             exceptions: BTreeMap::new(),
             deleted: BTreeSet::new(),
             extended: Vec::new(),
+            reach: None,
         };
         merge_extended(&mut event.extended, applied.extended.clone());
         if let Some(value) = applied.recurrence.as_ref().filter(|v| !v.is_null()) {
@@ -266,18 +276,21 @@ impl World {
                     .and_then(|o| o.exceptions.get(day))
                     .map(|x| &x.content);
                 let mut x = x.clone();
+                let invited = holds(&addresses(&x.content.attendees, ""), guest);
                 x.content = attendee_content(
                     &x.content,
                     before.or(old.as_ref().map(|o| &o.content)),
                     reset,
                     guest,
                 );
+                if !invited {
+                    mark_cancelled(&mut x.content);
+                }
                 x.extended = Vec::new();
                 x.change = mailbox.stamp().change;
                 (*day, x)
             })
             .collect();
-        let now = mailbox.now();
         match old {
             Some(mut copy) => {
                 copy.content = content;
@@ -288,11 +301,15 @@ impl World {
                 mailbox.replace(copy);
             }
             None => {
+                // Whoever is invited to all has no occurrences apart.
+                for day in event.exceptions.keys() {
+                    if let Some(single) = mailbox.by_ical(&event::instance_uid(&event.ical_uid, *day)) {
+                        mailbox.remove(single);
+                    }
+                }
                 let calendar = mailbox.primary().to_owned();
                 mailbox.insert(Event {
                     calendar,
-                    created: now,
-                    modified: now,
                     transaction: None,
                     transaction_body: String::new(),
                     is_organizer: false,
@@ -305,6 +322,72 @@ impl World {
         }
     }
 
+    /// Writes one occurrence into the mailbox of a colleague who is not invited to the series. There it is a single
+    /// event ("for all practical purposes", MS-OXOCAL on orphan instances) under the occurrence's own iCalUId.
+    fn deliver_instance(
+        &mut self,
+        organizer: &Person,
+        event: &Event,
+        day: NaiveDate,
+        guest: &str,
+        reset: bool,
+    ) {
+        if self.colleague(&organizer.tenant, guest).is_none() {
+            return;
+        }
+        let Ok(mailbox) = self.mailbox_mut(guest) else {
+            return;
+        };
+        let of = |uid: &str| mailbox.by_ical(uid).and_then(|key| mailbox.events.get(&key));
+        if of(&event.ical_uid).is_some_and(|series| series.is_organizer || !series.content.cancelled) {
+            return;
+        }
+        let ical_uid = event::instance_uid(&event.ical_uid, day);
+        let old = of(&ical_uid).cloned();
+        let theirs = event.occurrence(day);
+        let moved = old
+            .as_ref()
+            .is_some_and(|o| o.content.start.utc != theirs.start.utc || o.content.end.utc != theirs.end.utc);
+        let content = attendee_content(&theirs, old.as_ref().map(|o| &o.content), reset || moved, guest);
+        match old {
+            Some(mut copy) => {
+                copy.content = content;
+                mailbox.replace(copy);
+            }
+            None => {
+                let calendar = mailbox.primary().to_owned();
+                mailbox.insert(Event {
+                    calendar,
+                    ical_uid,
+                    transaction: None,
+                    transaction_body: String::new(),
+                    is_organizer: false,
+                    content,
+                    recurrence: None,
+                    exceptions: BTreeMap::new(),
+                    deleted: BTreeSet::new(),
+                    extended: Vec::new(),
+                    ..event.clone()
+                });
+            }
+        }
+    }
+
+    /// Those invited to single occurrences only: day and address.
+    fn instance_guests(event: &Event, organizer: &str) -> Vec<(NaiveDate, String)> {
+        let all = addresses(&event.content.attendees, organizer);
+        event
+            .exceptions
+            .iter()
+            .flat_map(|(day, x)| {
+                addresses(&x.content.attendees, organizer)
+                    .into_iter()
+                    .map(|guest| (*day, guest))
+            })
+            .filter(|(_, guest)| !holds(&all, guest))
+            .collect()
+    }
+
     /// A cancellation reaches a colleague: the copy stays, marked.
     fn cancel_copy(&mut self, organizer: &Person, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {
         if self.colleague(&organizer.tenant, guest).is_none() {
@@ -313,33 +396,33 @@ impl World {
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };
-        let Some(mut copy) = mailbox
-            .by_ical(ical_uid)
-            .and_then(|key| mailbox.events.get(&key).cloned())
-        else {
-            return;
-        };
-        if copy.is_organizer {
+        let of = |uid: &str| mailbox.by_ical(uid).and_then(|key| mailbox.events.get(&key));
+        // Somebody invited to this occurrence alone has it as an event of its own.
+        if let Some(mut single) = day
+            .and_then(|d| of(&event::instance_uid(ical_uid, d)))
+            .filter(|e| !e.is_organizer)
+            .cloned()
+        {
+            mark_cancelled(&mut single.content);
+            mailbox.replace(single);
             return;
         }
-        let mark = |c: &mut Content| {
-            if !c.cancelled {
-                c.cancelled = true;
-                c.subject = format!("Canceled: {}", c.subject);
-                c.show_as = "free".into();
-            }
+        let Some(mut copy) = of(ical_uid).filter(|e| !e.is_organizer).cloned() else {
+            return;
         };
         match day {
             None => {
-                mark(&mut copy.content);
-                copy.exceptions.values_mut().for_each(|x| mark(&mut x.content));
+                mark_cancelled(&mut copy.content);
+                copy.exceptions
+                    .values_mut()
+                    .for_each(|x| mark_cancelled(&mut x.content));
             }
             Some(day) => {
                 if !copy.has_occurrence(day) {
                     return;
                 }
                 let mut content = copy.occurrence(day);
-                mark(&mut content);
+                mark_cancelled(&mut content);
                 let stamp = mailbox.stamp();
                 let x = exception(&mut copy, day, stamp);
                 x.content = content;
@@ -500,12 +583,62 @@ impl World {
                 }
                 let quiet = !added.is_empty() || !removed.is_empty();
                 if tell || (quiet && self.switches.attendee_change_reaches_all) {
-                    // Someone invited to one occurrence only gets mail, not the series.
-                    if target.day.is_none() || holds(&addresses(&event.content.attendees, ""), guest) {
-                        self.deliver(&person, &event, guest, false);
+                    match target.day {
+                        Some(day) if !holds(&addresses(&event.content.attendees, ""), guest) => {
+                            self.deliver_instance(&person, &event, day, guest, kind == "invitation");
+                        }
+                        _ => self.deliver(&person, &event, guest, false),
                     }
                 }
             }
+        }
+        if target.day.is_none() {
+            self.tell_instance_guests(&person, &before, &event, shared, cause)?;
+        }
+        Ok(())
+    }
+
+    /// Those invited to single occurrences learn what became of these when the series was changed.
+    fn tell_instance_guests(
+        &mut self,
+        person: &Person,
+        before: &Event,
+        now: &Event,
+        shared: bool,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
+        let all = addresses(&now.content.attendees, &person.address);
+        let left = Self::instance_guests(now, &person.address);
+        for (day, guest) in Self::instance_guests(before, &person.address) {
+            if holds(&all, &guest) || left.contains(&(day, guest.clone())) {
+                continue;
+            }
+            let id = self.mailbox(&person.address)?.id_of(now, Some(day), false);
+            self.mail(
+                "cancellation",
+                &person.address,
+                &guest,
+                &before.occurrence(day),
+                "",
+                &now.ical_uid,
+                &id,
+                cause,
+            );
+            self.cancel_copy(person, &now.ical_uid, Some(day), &guest);
+        }
+        for (day, guest) in left.into_iter().filter(|_| shared) {
+            let id = self.mailbox(&person.address)?.id_of(now, Some(day), false);
+            self.mail(
+                "update",
+                &person.address,
+                &guest,
+                &now.occurrence(day),
+                "",
+                &now.ical_uid,
+                &id,
+                cause,
+            );
+            self.deliver_instance(person, now, day, &guest, false);
         }
         Ok(())
     }
@@ -614,6 +747,21 @@ impl World {
                     cause,
                 );
                 self.cancel_copy(&person, &event.ical_uid, target.day, &guest);
+            }
+            if target.day.is_none() {
+                for (day, guest) in Self::instance_guests(&event, &person.address) {
+                    self.mail(
+                        "cancellation",
+                        &person.address,
+                        &guest,
+                        &event.occurrence(day),
+                        comment,
+                        &event.ical_uid,
+                        &slot_id(&rest_id, day),
+                        cause,
+                    );
+                    self.cancel_copy(&person, &event.ical_uid, Some(day), &guest);
+                }
             }
         }
         Ok(())
@@ -744,8 +892,11 @@ impl World {
         proposed: Option<&Value>,
     ) -> Result<(), GraphError> {
         let mailbox = self.mailbox_mut(organizer)?;
+        // The copy of somebody invited to one occurrence bears its date.
+        let (series, of_instance) = event::series_uid(ical_uid);
+        let day = day.or(of_instance);
         let Some(mut event) = mailbox
-            .by_ical(ical_uid)
+            .by_ical(&series)
             .and_then(|key| mailbox.events.get(&key).cloned())
         else {
             return Ok(());
@@ -807,29 +958,47 @@ impl World {
             );
         }
         // The organizer learns of a forward and keeps the new guests in the list.
-        if target.day.is_none() && self.colleague(&person.tenant, &event.organizer.1).is_some() {
-            let organizer = self.actor(&event.organizer.1)?;
-            let mailbox = self.mailbox_mut(&organizer.address)?;
-            if let Some(mut master) = mailbox
-                .by_ical(&event.ical_uid)
-                .and_then(|key| mailbox.events.get(&key).cloned())
-            {
-                for (name, to) in recipients {
-                    if !holds(&addresses(&master.content.attendees, ""), to) {
-                        master.content.attendees.push(Attendee {
-                            kind: "required".into(),
-                            name: if name.is_empty() { to.clone() } else { name.clone() },
-                            address: to.clone(),
-                            response: "none".into(),
-                            time: None,
-                            proposed: None,
-                        });
-                    }
-                }
-                mailbox.replace(master.clone());
-                for (_, to) in recipients {
-                    self.deliver(&organizer, &master, to, true);
-                }
+        if self.colleague(&person.tenant, &event.organizer.1).is_none() {
+            return Ok(());
+        }
+        let organizer = self.actor(&event.organizer.1)?;
+        let (series, of_instance) = event::series_uid(&event.ical_uid);
+        let day = target.day.or(of_instance);
+        let mailbox = self.mailbox_mut(&organizer.address)?;
+        let Some(mut master) = mailbox
+            .by_ical(&series)
+            .and_then(|key| mailbox.events.get(&key).cloned())
+            .filter(|e| e.is_organizer && day.is_none_or(|d| e.has_occurrence(d)))
+        else {
+            return Ok(());
+        };
+        let stamp = mailbox.stamp();
+        let all = addresses(&master.content.attendees, "");
+        let list = match day {
+            Some(day) => {
+                let x = exception(&mut master, day, stamp);
+                x.own.insert("attendees".into());
+                &mut x.content.attendees
+            }
+            None => &mut master.content.attendees,
+        };
+        for (name, to) in recipients {
+            if !holds(&addresses(list, ""), to) && !to.eq_ignore_ascii_case(&organizer.address) {
+                list.push(Attendee {
+                    kind: "required".into(),
+                    name: if name.is_empty() { to.clone() } else { name.clone() },
+                    address: to.clone(),
+                    response: "none".into(),
+                    time: None,
+                    proposed: None,
+                });
+            }
+        }
+        mailbox.replace(master.clone());
+        for (_, to) in recipients {
+            match day {
+                Some(day) if !holds(&all, to) => self.deliver_instance(&organizer, &master, day, to, true),
+                _ => self.deliver(&organizer, &master, to, true),
             }
         }
         Ok(())

@@ -84,7 +84,9 @@ pub enum Logged {
         rest_id: String,
         immutable_id: String,
         calendar: String,
-        slots: Vec<NaiveDate>,
+        /// As it was; unknown of states saved before it was kept.
+        #[serde(default)]
+        last: Option<Box<Event>>,
     },
 }
 
@@ -367,6 +369,8 @@ impl Mailbox {
         event.immutable_id = new_immutable_id();
         event.created = self.now();
         event.modified = event.created;
+        event.reach = None;
+        event.extend_reach();
         event.change = self.take_change();
         event.seq = self.take_seq();
         self.log.insert(event.seq, Logged::Live(key));
@@ -397,6 +401,7 @@ impl Mailbox {
     pub fn replace(&mut self, mut event: Event) {
         event.change = self.take_change();
         event.modified = self.now();
+        event.extend_reach();
         self.log.remove(&event.seq);
         event.seq = self.take_seq();
         self.log.insert(event.seq, Logged::Live(event.key));
@@ -438,21 +443,11 @@ impl Mailbox {
 }
 
 fn gone(event: &Event) -> Logged {
-    let slots = event
-        .recurrence
-        .as_ref()
-        .map(|r| {
-            r.dates(None)
-                .take(400)
-                .filter(|d| !event.deleted.contains(d))
-                .collect()
-        })
-        .unwrap_or_default();
     Logged::Gone {
         rest_id: event.rest_id.clone(),
         immutable_id: event.immutable_id.clone(),
         calendar: event.calendar.clone(),
-        slots,
+        last: Some(Box::new(event.clone())),
     }
 }
 

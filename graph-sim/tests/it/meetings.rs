@@ -229,3 +229,56 @@ async fn forwarding() {
     assert_eq!(w.mails().await, [mail("invitation", CARLA, "FW: F")]);
     assert!(w.find(CARLA, "F").await.is_some());
 }
+
+/// Who is invited to one occurrence has it as an event of their own, and nothing of the series.
+#[tokio::test]
+async fn a_guest_of_one_occurrence() {
+    let w = world().await;
+    let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+    let recurrence = json!({"pattern": {"type": "daily", "interval": 1},
+        "range": {"type": "numbered", "startDate": "2031-03-10", "numberOfOccurrences": 3}});
+    let master = ann
+        .create(json!({"subject": "Daily", "recurrence": recurrence, "attendees": guests(&[CARLA])}))
+        .await
+        .is(201);
+    let path = format!(
+        "/me/events/{}/instances?startDateTime=2031-03-01&endDateTime=2031-04-01",
+        master.id()
+    );
+    let second = ann.get(&path).await.is(200).body["value"][1].clone();
+    let hers = format!("/me/events/{}", second["id"].as_str().unwrap());
+    w.forget_mails().await;
+    let body = json!({"subject": "Daily, with Ben", "attendees": guests(&[CARLA, BEN])});
+    ann.send("PATCH", &hers, body).await.is(200);
+    assert!(
+        w.mails()
+            .await
+            .contains(&mail("invitation", BEN, "Daily, with Ben"))
+    );
+    let copy = w.find(BEN, "Daily, with Ben").await.unwrap();
+    assert_eq!(copy["type"], "singleInstance");
+    assert_eq!(copy["iCalUId"], second["iCalUId"]);
+    assert_eq!(copy["uid"], master.body["iCalUId"]);
+    assert!(w.find(BEN, "Daily").await.is_none());
+
+    let his = format!("/me/events/{}", copy["id"].as_str().unwrap());
+    ben.send("POST", &format!("{his}/accept"), json!({}))
+        .await
+        .is(202);
+    let seen = ann.get(&hers).await.is(200).body;
+    assert_eq!(seen["attendees"][1]["status"]["response"], "accepted");
+    ann.send("PATCH", &hers, json!({"location": {"displayName": "There"}}))
+        .await
+        .is(200);
+    assert_eq!(ben.get(&his).await.body["location"]["displayName"], "There");
+    w.forget_mails().await;
+    ann.send("DELETE", &format!("/me/events/{}", master.id()), Value::Null)
+        .await
+        .is(204);
+    assert!(
+        w.mails()
+            .await
+            .contains(&mail("cancellation", BEN, "Canceled: Daily, with Ben"))
+    );
+    assert_eq!(ben.get(&his).await.is(200).body["isCancelled"], true);
+}
