@@ -1,6 +1,6 @@
 //! A model of an OData schema, read from its XML (OData CSDL 4.01).
 //!
-//! Names are kept without their namespace (`event`, not `microsoft.graph.event`); primitive types keep theirs
+//! Only the namespace `microsoft.graph` is read, and its names are kept without it (`event`); those of others keep theirs
 //! (`Edm.String`). A type that is referred to and not defined stays a name: the file may be an extract.
 
 use std::collections::{BTreeMap, HashSet};
@@ -12,7 +12,7 @@ const DEEPEST: usize = 32;
 pub enum CsdlError {
     #[error("not XML: {0}")]
     Xml(#[from] roxmltree::Error),
-    #[error("there is no Schema element")]
+    #[error("there is no Schema element of the namespace microsoft.graph")]
     NoSchema,
     #[error("{element} at {at} has no {attribute}")]
     NoAttribute {
@@ -52,12 +52,14 @@ impl std::fmt::Display for TypeRef {
     }
 }
 
+const NAMESPACE: &str = "microsoft.graph";
+
+/// Without the namespace or its alias.
 fn bare(name: &str) -> &str {
-    if name.starts_with("Edm.") {
-        name
-    } else {
-        name.rsplit('.').next().unwrap_or(name)
-    }
+    ["microsoft.graph.", "graph."]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name)
 }
 
 #[derive(Clone, Debug)]
@@ -207,7 +209,10 @@ impl Schema {
         let document = roxmltree::Document::parse(xml)?;
         let mut schema = Self::default();
         let mut found = false;
-        for root in document.descendants().filter(|n| n.has_tag_name_local("Schema")) {
+        for root in document
+            .descendants()
+            .filter(|n| n.has_tag_name_local("Schema") && n.attribute("Namespace") == Some(NAMESPACE))
+        {
             found = true;
             for node in root.children().filter(Node::is_element) {
                 match node.tag_name().name() {

@@ -419,8 +419,10 @@ fn what_is_no_schema() {
     let refused = |xml: &str| Schema::parse(xml).unwrap_err();
     assert!(matches!(refused("<a"), CsdlError::Xml(_)));
     assert!(matches!(refused("<a/>"), CsdlError::NoSchema));
-    let unnamed = refused("<Schema><EntityType/></Schema>").to_string();
-    assert_eq!(unnamed, "EntityType at 1:9 has no Name");
-    let circle = "<Schema><ComplexType Name='a' BaseType='b'/><ComplexType Name='b' BaseType='a'/></Schema>";
+    let unnamed = refused("<Schema Namespace='microsoft.graph'><EntityType/></Schema>").to_string();
+    assert_eq!(unnamed, "EntityType at 1:37 has no Name");
+    let other = "<Schema Namespace='microsoft.graph.callRecords'><EntityType Name='event'/></Schema>";
+    assert!(matches!(refused(other), CsdlError::NoSchema));
+    let circle = "<Schema Namespace='microsoft.graph'><ComplexType Name='a' BaseType='b'/><ComplexType Name='b' BaseType='a'/></Schema>";
     assert!(matches!(refused(circle), CsdlError::Circle(_)));
 }

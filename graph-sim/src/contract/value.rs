@@ -106,14 +106,17 @@ impl<'s> Checker<'s> {
         }
         let schema = self.schema;
         match schema.kind(kind) {
-            Kind::Primitive(name) => match match self.direction {
-                Direction::Written => edm::is_written(name, value),
-                Direction::Read => edm::is(name, value),
-            } {
-                Some(true) => {}
-                Some(false) => self.report(pointer, format!("{} is no {name}", shown(value))),
-                None => self.report(pointer, format!("{name} is a type the checker does not know")),
-            },
+            Kind::Primitive(name) => {
+                let fits = match self.direction {
+                    Direction::Written => edm::is_written(name, value),
+                    Direction::Read => edm::is(name, value),
+                };
+                match fits {
+                    Some(true) => {}
+                    Some(false) => self.report(pointer, format!("{} is no {name}", shown(value))),
+                    None => self.report(pointer, format!("{name} is a type the checker does not know")),
+                }
+            }
             Kind::Enumeration(one) => self.member(kind, one, value, pointer),
             Kind::Structured(_) => match value {
                 Value::Object(map) => self.object(kind, map, pointer, selected),
