@@ -298,7 +298,7 @@ impl Game {
         }
         world.switches.requests_per_10_min = 0;
         Self {
-            sim: Arc::new(Sim::new(world)),
+            sim: Arc::new(Sim::new(world, None)),
             tokens,
         }
     }
