@@ -284,21 +284,25 @@ pub async fn touch_copy(conn: &mut Connection, copy_id: i64, now: DateTime<Utc>)
         .await
 }
 
-/// The live copies of a mailbox that it has not shown since a time.
+/// The live copies of a mailbox that it has not shown since a time: the next `limit` after the copy `after`.
 pub async fn unseen_since(
     conn: &mut Connection,
     account_id: i64,
     since: DateTime<Utc>,
+    after: i64,
+    limit: i64,
 ) -> QueryResult<Vec<Copy>> {
     c::copies
         .filter(
             c::account_id
                 .eq(account_id)
                 .and(c::gone.eq(false))
-                .and(c::seen_at.lt(since)),
+                .and(c::seen_at.lt(since))
+                .and(c::id.gt(after)),
         )
         .select(Copy::as_select())
         .order(c::id)
+        .limit(limit)
         .load(conn)
         .await
 }

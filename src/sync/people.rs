@@ -53,6 +53,13 @@ impl People {
         self.accounts.iter().find(|a| a.id == id)
     }
 
+    /// Plans as if this mailbox had been listed to its end, which is noted later.
+    pub fn mark_pulled(&mut self, account_id: i64) {
+        if let Some(account) = self.accounts.iter_mut().find(|a| a.id == account_id) {
+            account.pulled_once = true;
+        }
+    }
+
     pub fn account_of_user(&self, user_id: i32) -> Option<&Account> {
         self.accounts.iter().find(|a| a.odoo_user_id == user_id)
     }

@@ -27,6 +27,8 @@ use crate::store::{Connection, databases, outbox};
 
 /// The window is renewed when it reaches less than this share of its days ahead.
 const RENEW_AT: i64 = 2;
+/// How many meetings are worked on in one transaction, where there may be any number.
+const CHUNK: i64 = 200;
 
 /// Why a pull ended early.
 #[derive(Debug, thiserror::Error)]
@@ -133,34 +135,45 @@ async fn ask_about_missing(
     account: &Account,
     token: &SecretString,
 ) -> Result<Effects, PullError> {
-    let (account, missing) = {
+    let account = {
         let mut conn = engine.store.get().await?;
-        let account = accounts::by_id(&mut conn, account.id).await?;
-        let Some(since) = account.listing_since else {
-            return Ok(Effects::default());
-        };
-        let missing = meetings::unseen_since(&mut conn, account.id, since).await?;
-        (account, missing)
+        accounts::by_id(&mut conn, account.id).await?
     };
-    let mut sights = Vec::new();
-    for copy in missing {
-        let time = copy.event()?.time;
-        let inside = account.window_start.is_none_or(|start| time.ends_at() > start)
-            && account.window_end.is_none_or(|end| time.starts_at() < end);
-        if inside {
-            let found = engine.graph.get_event(token, &copy.graph_id).await?;
-            sights.push(found.map_or(Sight::Gone(copy.graph_id), |event| Sight::Event(Box::new(event))));
+    let mut effects = Effects::default();
+    let Some(since) = account.listing_since else {
+        return Ok(effects);
+    };
+    let mut after = 0;
+    loop {
+        let missing = {
+            let mut conn = engine.store.get().await?;
+            meetings::unseen_since(&mut conn, account.id, since, after, CHUNK).await?
+        };
+        let Some(last) = missing.last() else { break };
+        after = last.id;
+        let mut sights = Vec::new();
+        for copy in missing {
+            let time = copy.event()?.time;
+            let inside = account.window_start.is_none_or(|start| time.ends_at() > start)
+                && account.window_end.is_none_or(|end| time.starts_at() < end);
+            if inside {
+                let found = engine.graph.get_event(token, &copy.graph_id).await?;
+                sights.push(found.map_or(Sight::Gone(copy.graph_id), |event| Sight::Event(Box::new(event))));
+            }
         }
+        let mut conn = engine.store.get().await?;
+        let (account, sights) = (&account, &sights);
+        let stored = conn
+            .transaction::<_, PullError, _>(async |conn| {
+                databases::serialize(conn, account.database_id).await?;
+                store_page(conn, account, sights).await
+            })
+            .await?;
+        effects.merge(stored);
     }
     let mut conn = engine.store.get().await?;
-    let (account, sights) = (&account, &sights);
-    conn.transaction::<_, PullError, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
-        let effects = store_page(conn, account, sights).await?;
-        accounts::end_listing(conn, account.id).await?;
-        Ok(effects)
-    })
-    .await
+    accounts::end_listing(&mut conn, account.id).await?;
+    Ok(effects)
 }
 
 /// The link to go on from; none when the window has to be opened, or moved on.
@@ -464,27 +477,49 @@ async fn mark_series(conn: &mut Connection, meeting_id: i64, series: bool) -> Re
     Ok(Some(meeting_id))
 }
 
-/// The mailbox is known now: what waited for that (events that Odoo had before) is planned.
+/// The mailbox is known now: what waited for that (events that Odoo had before) is planned, some at a time, as others
+/// wait for the same lock.
 async fn finish_first_pull(engine: &Engine, account: &Account, series: usize) -> Result<Effects, PullError> {
+    let mut effects = Effects::default();
     let mut conn = engine.store.get().await?;
+    let ids = meetings::of_account(&mut conn, account.database_id, account.id, account.odoo_user_id).await?;
+    for some in ids.chunks(usize::try_from(CHUNK).unwrap_or(1)) {
+        let planned = conn
+            .transaction::<_, PullError, _>(async |conn| {
+                databases::serialize(conn, account.database_id).await?;
+                let mut people = People::load(conn, account.database_id, now()).await?;
+                people.mark_pulled(account.id);
+                let mut effects = Effects::default();
+                for id in some {
+                    effects.merge(planner::replan(conn, &people, *id).await?);
+                }
+                Ok(effects)
+            })
+            .await?;
+        effects.merge(planned);
+    }
+    // Last, so that a crash repeats it.
     conn.transaction::<_, PullError, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
         accounts::set_pulled_once(conn, account.id).await?;
-        let people = People::load(conn, account.database_id, now()).await?;
         if series > 0 {
+            let database = databases::by_id(conn, account.database_id).await?;
             let message = format!(
                 "{series} recurring event(s) of the Outlook calendar stay in Outlook alone: recurring events are not \
                  synchronised yet"
             );
-            note(conn, &people.database, Some(account.odoo_user_id), Level::Warning, message).await?;
+            note(
+                conn,
+                &database,
+                Some(account.odoo_user_id),
+                Level::Warning,
+                message,
+            )
+            .await?;
         }
-        let mut effects = Effects::default();
-        for id in meetings::of_account(conn, account.database_id, account.id, account.odoo_user_id).await? {
-            effects.merge(planner::replan(conn, &people, id).await?);
-        }
-        Ok(effects)
+        Ok(())
     })
-    .await
+    .await?;
+    Ok(effects)
 }
 
 #[cfg(test)]
