@@ -331,7 +331,12 @@ impl Task<'_> {
             return Ok(());
         };
         let mut copies = std::mem::take(&mut self.copies);
-        for copy in copies.iter_mut().filter(|c| !c.is_organizer) {
+        for index in 0..copies.len() {
+            if copies[index].is_organizer {
+                continue;
+            }
+            let (is_latest, before) = place_among_copies(&copies, &copies[index]);
+            let copy = &mut copies[index];
             let Some(account) = self.people.account(copy.account_id).filter(|a| a.is_connected()) else {
                 continue;
             };
@@ -346,12 +351,16 @@ impl Task<'_> {
             } else {
                 read_answer(copy.answer.as_deref())
             };
-            let base = copy.answer_base.as_deref().map(|a| read_answer(Some(a)));
+            let base = copy.answer_base.clone().or(before);
+            let base = base.map(|a| read_answer(Some(&a)));
             if in_odoo == in_outlook {
                 if base != Some(in_odoo) {
                     copy.answer_base = Some(snapshot::odoo_answer(in_odoo).to_owned());
                     meetings::save_copy(conn, copy).await?;
                 }
+                continue;
+            }
+            if !is_latest {
                 continue;
             }
             let outlook_changed = base.map_or(in_outlook != Answer::NeedsAction, |b| b != in_outlook);
@@ -638,6 +647,19 @@ impl Task<'_> {
     fn transaction_id(&self) -> String {
         format!("{}-{}", self.meeting.link, self.meeting.generation)
     }
+}
+
+/// Whether a guest's copy is the one that speaks for its mailbox, and the answer that was agreed on for the one before
+/// it: a copy that was declined or deleted comes back as another one when the organizer changes the meeting.
+fn place_among_copies(copies: &[Copy], copy: &Copy) -> (bool, Option<String>) {
+    let own = |c: &&Copy| !c.is_organizer && c.account_id == copy.account_id;
+    let mut latest_first = copies.iter().filter(own).rev();
+    let latest = latest_first
+        .clone()
+        .find(|c| !c.gone)
+        .or_else(|| latest_first.clone().next());
+    let before = latest_first.find_map(|c| c.answer_base.clone().filter(|_| c.id != copy.id));
+    (latest.is_some_and(|c| c.id == copy.id), before)
 }
 
 /// The event with its attendees under the addresses of their mailboxes.

@@ -189,6 +189,34 @@ async fn two_connected_users_share_one_odoo_event_and_answer_for_themselves() {
     assert!(w.stack.event(ANN, "Pairing").await.is_some());
 }
 
+fn answer_in_odoo(record: &Value, address: &str) -> String {
+    let attendees = record["attendees"].as_array().expect("attendees");
+    let line = attendees.iter().find(|a| a["email"] == address).expect("a guest");
+    line["state"].as_str().expect("a state").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declined_copy_that_comes_back_is_not_declined_for_its_owner() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
+    w.quiet().await;
+    w.odoo.answer(id, 8, "declined");
+    w.quiet().await;
+    assert!(w.stack.event(BEN, "Review").await.is_none(), "as Outlook does it");
+    w.forget_mails().await;
+    w.odoo.write(id, json!({"location": "Room 2"}));
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("update", BEN)]);
+    assert!(w.stack.event(BEN, "Review").await.is_some(), "asked again");
+    assert_eq!(answer_in_odoo(&w.odoo.records[&id], BEN), "needsAction");
+    w.odoo.answer(id, 8, "accepted");
+    w.quiet().await;
+    let copy = w.stack.event(BEN, "Review").await.expect("a copy");
+    assert_eq!(copy["responseStatus"]["response"], "accepted");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn connecting_mails_nobody_and_matches_what_both_sides_have() {
     let stack = Stack::start().await;
