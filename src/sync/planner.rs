@@ -330,6 +330,7 @@ impl Task<'_> {
         let (Some(snapshot), OdooState::Active(odoo_event)) = (snapshot, odoo) else {
             return Ok(());
         };
+        let asked_with = self.meeting.base()?.filter(|_| self.meeting.revived);
         let mut copies = std::mem::take(&mut self.copies);
         for index in 0..copies.len() {
             if copies[index].is_organizer {
@@ -351,8 +352,10 @@ impl Task<'_> {
             } else {
                 read_answer(copy.answer.as_deref())
             };
+            // What a revived meeting was made with was said about the earlier one.
+            let made_with = || Some(asked_with.as_ref()?.odoo.attendees.get(address)?.answer);
             let base = copy.answer_base.clone().or(before);
-            let base = base.map(|a| read_answer(Some(&a)));
+            let base = base.map(|a| read_answer(Some(&a))).or_else(made_with);
             if in_odoo == in_outlook {
                 if base != Some(in_odoo) {
                     copy.answer_base = Some(snapshot::odoo_answer(in_odoo).to_owned());

@@ -19,7 +19,7 @@ use super::planner::{self, Effects, read_answer, read_groups};
 use super::pull::{project, store_copy};
 use super::{Engine, now};
 use crate::calendar::event::{Answer, Event};
-use crate::calendar::merge::{Group, Side, advance};
+use crate::calendar::merge::{Base, Group, Side, advance};
 use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
 use crate::outlook::wire::WireEvent;
@@ -297,11 +297,21 @@ async fn settle_one(
             if meeting.ical_uid.is_none() && is_free(conn, &meeting, event.ical_uid.as_deref()).await? {
                 meeting.ical_uid.clone_from(&event.ical_uid);
             }
-            // What was merely read is planned from, against the base as it was.
-            if let (true, Some(odoo)) = (written, &write.odoo_state) {
+            // What was merely read is planned from, against the base as it was; of a creation that is what was sent.
+            let is_creation = write.kind == kind::CREATE;
+            if let (true, Some(odoo)) = (written || is_creation, &write.odoo_state) {
                 let odoo: Event = from_json(odoo.clone(), "Odoo state")?;
                 let groups = read_groups(&write.groups)?;
-                let mut base = advance(meeting.base()?, &groups, &odoo, &state, Side::Odoo);
+                let mut base = if is_creation {
+                    let sent = if written {
+                        state.clone()
+                    } else {
+                        as_sent(&odoo, &state)
+                    };
+                    base_of_creation(odoo.clone(), sent, meeting.revived)
+                } else {
+                    advance(meeting.base()?, &groups, &odoo, &state, Side::Odoo)
+                };
                 if event.own_join_url().is_some_and(|url| url != odoo.video) {
                     // Outlook's own link is news to Odoo.
                     base.outlook.video.clone_from(&base.odoo.video);
@@ -443,6 +453,29 @@ async fn note_set_aside(
     .await?;
     meetings::save(conn, meeting).await?;
     Ok(())
+}
+
+/// Outlook's event as a creation left it, whose answer was lost; `now` is what became of it since. A link that had no
+/// room in Outlook is none of its words, and only Outlook says whether it is held online.
+fn as_sent(odoo: &Event, now: &Event) -> Event {
+    let mut sent = odoo.clone();
+    sent.video.clone_from(&now.video);
+    sent.online = now.online;
+    for attendee in sent.attendees.values_mut() {
+        attendee.answer = Answer::NeedsAction;
+    }
+    sent
+}
+
+/// The base of an event that was made in Outlook. Whom a revived meeting invites anew has not answered yet: what they
+/// said to the earlier one counts as taken back.
+fn base_of_creation(odoo: Event, mut outlook: Event, revived: bool) -> Base {
+    for (address, attendee) in outlook.attendees.iter_mut().filter(|_| revived) {
+        if let Some(earlier) = odoo.attendees.get(address) {
+            attendee.answer = earlier.answer;
+        }
+    }
+    Base { odoo, outlook }
 }
 
 /// Whether no other meeting of the database has this identity.

@@ -218,6 +218,65 @@ async fn a_declined_copy_that_comes_back_is_not_declined_for_its_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_revived_meeting_asks_everybody_anew() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN, OUTSIDE]);
+    w.quiet().await;
+    w.odoo.answer(id, 8, "accepted");
+    let event = w.stack.event(ANN, "Review").await.expect("in Outlook");
+    let path = format!("mailboxes/{ANN}/events/{}/respond", id_of(&event));
+    w.stack
+        .sim_call("POST", &path, json!({"response": "accept", "as": OUTSIDE}))
+        .await;
+    w.quiet().await;
+    assert_eq!(answer_in_odoo(&w.odoo.records[&id], OUTSIDE), "accepted");
+    w.odoo.write(id, json!({"active": false}));
+    w.quiet().await;
+    w.forget_mails().await;
+    w.odoo.write(id, json!({"active": true}));
+    w.quiet().await;
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("invitation", BEN), ("invitation", OUTSIDE)],
+        "and no answer that nobody gave"
+    );
+    for guest in [BEN, OUTSIDE] {
+        assert_eq!(
+            answer_in_odoo(&w.odoo.records[&id], guest),
+            "needsAction",
+            "{guest}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_of_both_sides_survive_a_creation_whose_answer_is_lost() {
+    let mut w = world().await;
+    let lost = json!([{"method": "POST", "path": "/me/events", "cut": "after", "count": 1}]);
+    w.stack.sim_call("PUT", "faults", lost).await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Made", &start, &stop, &[]);
+    w.odoo.sync(&w.service).await;
+    let event = eventually("made in Outlook", async || w.stack.event(ANN, "Made").await).await;
+    w.odoo.write(id, json!({"name": "Made, and renamed"}));
+    w.odoo.sync(&w.service).await;
+    // Later than the new name, and nothing of it.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    w.outlook_edits(ANN, &event, json!({"location": {"displayName": "Rue X"}}))
+        .await;
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Made, and renamed").await.expect("renamed");
+    assert_eq!(event["location"]["displayName"], "Rue X");
+    let record = &w.odoo.records[&id];
+    assert_eq!(
+        (&record["name"], &record["location"]),
+        (&json!("Made, and renamed"), &json!("Rue X"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connecting_mails_nobody_and_matches_what_both_sides_have() {
     let stack = Stack::start().await;
     let service = stack.serve().await;
