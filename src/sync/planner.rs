@@ -240,7 +240,8 @@ impl Task<'_> {
     /// Archived or deleted once, wanted again: where Outlook has nothing left, a new generation is made.
     async fn revive(&mut self, conn: &mut Connection) -> anyhow::Result<()> {
         self.meeting.ended = false;
-        if self.copies.iter().any(|c| !c.gone && !c.cancelled) {
+        // A guest's mailbox may not have told yet that the meeting is cancelled.
+        if self.choose_copy().is_some_and(|(c, _)| !c.gone && !c.cancelled) {
             return Ok(());
         }
         self.meeting.generation += 1;

@@ -333,6 +333,11 @@ async fn settle_one(
             {
                 meetings::mark_gone(conn, copy.id).await?;
             }
+            // Whoever wants it back meanwhile wants it made anew, and not taken for deleted in Outlook.
+            if write.kind == kind::DELETE {
+                meeting.ended = true;
+                meetings::save(conn, &meeting).await?;
+            }
         }
         Outcome::Done => {
             if let Some(id) = &write.graph_id

@@ -251,6 +251,47 @@ async fn a_revived_meeting_asks_everybody_anew() {
     }
 }
 
+/// Waits until a write is under way to Outlook, and so cannot be called back.
+async fn in_the_air(w: &World) {
+    #[derive(diesel::QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        count: i64,
+    }
+    eventually("a write is in the air", async || {
+        let mut conn = w.service.engine.store.get().await.ok()?;
+        let sql = "SELECT count(*) AS count FROM outlook_outbox WHERE in_flight_since IS NOT NULL";
+        let counted: Count = diesel_async::RunQueryDsl::get_result(diesel::sql_query(sql), &mut conn)
+            .await
+            .ok()?;
+        (counted.count > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unarchived_while_its_deletion_is_under_way_it_is_made_anew() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Wanted back", &start, &stop, &[BEN]);
+    w.quiet().await;
+    w.forget_mails().await;
+    let slow = json!([{"method": "DELETE", "latency_ms": 1000, "count": 1}]);
+    w.stack.sim_call("PUT", "faults", slow).await;
+    w.odoo.write(id, json!({"active": false}));
+    w.odoo.sync(&w.service).await;
+    in_the_air(&w).await;
+    w.odoo.write(id, json!({"active": true}));
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["active"], true);
+    assert!(w.stack.event(ANN, "Wanted back").await.is_some());
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("cancellation", BEN), ("invitation", BEN)]
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_of_both_sides_survive_a_creation_whose_answer_is_lost() {
     let mut w = world().await;
