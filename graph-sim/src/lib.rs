@@ -11,6 +11,7 @@
 //! | `control`, `page` | the simulator's own API and web page |
 //! | `contract` | requests and answers, held against Microsoft's schema |
 //! | `expand` | the occurrences of a series, on the command line |
+//! | `tls` | a second door, of HTTPS |
 
 pub mod batch;
 pub mod contract;
@@ -32,6 +33,7 @@ pub mod seed;
 pub mod state;
 pub mod subscriptions;
 pub mod timezone;
+pub mod tls;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServerHandle;
@@ -109,6 +111,8 @@ pub struct Options {
     pub delta_page_size: Option<usize>,
     /// Microsoft's schema (CSDL); with it, every request and answer is checked against it, which takes time.
     pub schema: Option<PathBuf>,
+    /// Serve the same on a second address, over HTTPS.
+    pub tls: Option<tls::Tls>,
     pub workers: usize,
 }
 
@@ -121,6 +125,7 @@ impl Default for Options {
             redirect_uris: Vec::new(),
             delta_page_size: None,
             schema: None,
+            tls: None,
             workers: 2,
         }
     }
@@ -138,6 +143,7 @@ pub enum StartError {
     Seed(#[from] seed::SeedError),
     #[error(transparent)]
     Contract(#[from] contract::ContractError),
+    Tls(#[from] tls::TlsError),
 }
 
 /// A running simulator.
@@ -222,7 +228,13 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     .client_request_timeout(Duration::from_secs(60))
     .disable_signals()
     .listen(listener)
-    .map_err(failed)?
+    .map_err(failed)?;
+    let server = match &options.tls {
+        Some(tls) => server
+            .bind_rustls_0_23(&tls.listen, tls.server_config()?)
+            .map_err(|e| StartError::Listen(tls.listen.clone(), e))?,
+        None => server,
+    }
     .run();
     let handle = server.handle();
     let task = tokio::spawn(server);
@@ -423,6 +435,7 @@ async fn serve(req: HttpRequest, body: web::Bytes, sim: web::Data<Arc<Sim>>) -> 
         ("GET", [tenant, "v2.0", ".well-known", "openid-configuration"]) => {
             send(Reply::json(200, login::metadata(tenant, &base)))
         }
+        ("GET", ["common", "discovery", "instance"]) => send(Reply::json(200, login::instance(&base))),
         ("GET", [_, "discovery", "v2.0", "keys"]) => send(Reply::json(200, serde_json::json!({"keys": []}))),
         _ => {
             let shown = page::handle(sim, &method, &names, &form());

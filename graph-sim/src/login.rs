@@ -43,6 +43,8 @@ pub struct Code {
     person: String,
     redirect: String,
     scopes: Vec<String>,
+    #[serde(default)]
+    qualified: bool,
     challenge: Option<(String, String)>,
     nonce: Option<String>,
     expires: DateTime<Utc>,
@@ -54,6 +56,8 @@ pub struct Refresh {
     pub client: String,
     pub person: String,
     pub scopes: Vec<String>,
+    #[serde(default)]
+    qualified: bool,
     pub expires: DateTime<Utc>,
     pub revoked: bool,
 }
@@ -131,6 +135,7 @@ struct Ask {
     client: String,
     redirect: String,
     scopes: Vec<String>,
+    qualified: bool,
     state: Option<String>,
     prompt: Option<String>,
     hint: Option<String>,
@@ -155,12 +160,20 @@ const GRAPH: &[&str] = &[
     "Mail.Send",
 ];
 
+const RESOURCE: &str = "https://graph.microsoft.com/";
+
+/// Were the scopes asked for with their resource? They come back as they were asked for ("on-behalf-of flow" page,
+/// success response), and MSAL finds a token in its cache only under that spelling.
+fn qualified(text: &str) -> bool {
+    text.split_whitespace().any(|scope| scope.starts_with(RESOURCE))
+}
+
 /// Scopes in their short spelling; `Err` names the first that does not exist.
 fn scopes(text: &str) -> Result<Vec<String>, String> {
     let mut out: Vec<String> = Vec::new();
     for given in text.split_whitespace() {
         let bare = given
-            .strip_prefix("https://graph.microsoft.com/")
+            .strip_prefix(RESOURCE)
             .or_else(|| given.strip_prefix("https://outlook.office.com/"))
             .unwrap_or(given);
         if bare == ".default" {
@@ -313,6 +326,7 @@ fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
         client: client.to_owned(),
         redirect: redirect.to_owned(),
         scopes: Vec::new(),
+        qualified: false,
         state: get(query, "state").map(str::to_owned),
         prompt: get(query, "prompt").map(str::to_owned),
         hint: get(query, "login_hint").map(str::to_owned),
@@ -354,6 +368,7 @@ fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
             "The request body must contain the following parameter: 'scope'.",
         ));
     };
+    ask.qualified = qualified(scope);
     ask.scopes = match scopes(scope) {
         Ok(scopes) => scopes,
         Err(bad) => {
@@ -588,6 +603,7 @@ fn grant(world: &mut World, ask: &Ask, person: &Person) -> Screen {
             person: person.id.clone(),
             redirect: ask.redirect.clone(),
             scopes: ask.scopes.clone(),
+            qualified: ask.qualified,
             challenge: ask.challenge.clone(),
             nonce: ask.nonce.clone(),
             expires: now + TimeDelta::seconds(world.switches.code_seconds),
@@ -796,7 +812,7 @@ fn redeem(
             &format!("The request body must contain the following parameter: '{name}'."),
         )
     };
-    let (person, granted, nonce, old) = if grant == "authorization_code" {
+    let (person, granted, spelling, nonce, old) = if grant == "authorization_code" {
         let text = get(fields, "code").ok_or_else(|| missing("code"))?;
         let redirect = get(fields, "redirect_uri").ok_or_else(|| missing("redirect_uri"))?;
         let code = world.logins.codes.get_mut(&hash(text)).ok_or_else(|| {
@@ -850,7 +866,13 @@ fn redeem(
             }
         }
         code.used = true;
-        (code.person.clone(), code.scopes.clone(), code.nonce.clone(), None)
+        (
+            code.person.clone(),
+            code.scopes.clone(),
+            code.qualified,
+            code.nonce.clone(),
+            None,
+        )
     } else {
         let text = get(fields, "refresh_token").ok_or_else(|| missing("refresh_token"))?;
         let key = hash(text);
@@ -881,7 +903,13 @@ fn redeem(
                 "The refresh token has expired due to inactivity.",
             ));
         }
-        (token.person.clone(), token.scopes.clone(), None, Some(key))
+        (
+            token.person.clone(),
+            token.scopes.clone(),
+            token.qualified,
+            None,
+            Some(key),
+        )
     };
     let person = world.person_by_id(&person).cloned().ok_or_else(|| {
         no(
@@ -926,9 +954,21 @@ fn redeem(
         .access_token_seconds
         .unwrap_or_else(|| rand::rng().random_range(3600..=5400));
     let access = format!("EwB{}", random(300));
+    let full = get(fields, "scope").map_or(spelling, qualified);
+    let spelled: Vec<String> = effective
+        .iter()
+        .filter(|s| *s != "offline_access")
+        .map(|s| {
+            if full && !OIDC.contains(&s.as_str()) {
+                format!("{RESOURCE}{s}")
+            } else {
+                s.clone()
+            }
+        })
+        .collect();
     let mut body = json!({
         "token_type": "Bearer",
-        "scope": effective.iter().filter(|s| *s != "offline_access").cloned().collect::<Vec<_>>().join(" "),
+        "scope": spelled.join(" "),
         "expires_in": life,
         "ext_expires_in": life,
         "access_token": access,
@@ -954,6 +994,7 @@ fn redeem(
                 client: app.client_id.clone(),
                 person: person.id.clone(),
                 scopes: granted.clone(),
+                qualified: spelling,
                 expires: now + TimeDelta::seconds(world.switches.refresh_token_seconds),
                 revoked: false,
             },
@@ -1044,6 +1085,20 @@ pub fn metadata(tenant: &str, base: &str) -> Value {
         "id_token_signing_alg_values_supported": ["HS256"],
         "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
         "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nonce", "preferred_username", "name", "tid", "oid", "email", "ver"],
+    })
+}
+
+/// Under which names this cloud is known: MSAL asks before it looks into its cache. Shape: MSAL's
+/// `InstanceDiscoveryResponse` and `InstanceDiscoveryMetadataEntry`.
+pub fn instance(base: &str) -> Value {
+    json!({
+        "tenant_discovery_endpoint": format!("{base}/common/v2.0/.well-known/openid-configuration"),
+        "api-version": "1.1",
+        "metadata": [{
+            "preferred_network": "login.microsoftonline.com",
+            "preferred_cache": "login.windows.net",
+            "aliases": ["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
+        }],
     })
 }
 

@@ -1,4 +1,5 @@
 use clap::{Parser, Subcommand};
+use graph_sim::tls::Tls;
 use graph_sim::{Options, expand, start};
 use std::io;
 use std::path::PathBuf;
@@ -28,6 +29,15 @@ struct Arguments {
     /// Check requests and answers against Microsoft's schema (CSDL) in this file; see /sim/api/contract.
     #[arg(long, env = "GRAPH_SIM_SCHEMA")]
     schema: Option<PathBuf>,
+    /// Serve HTTPS as well, on this address.
+    #[arg(long, requires_all = ["tls_cert", "tls_key"])]
+    tls_listen: Option<String>,
+    /// The certificate chain for HTTPS (PEM).
+    #[arg(long, requires = "tls_listen")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, requires = "tls_listen")]
+    tls_key: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -48,6 +58,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(Command::Expand) => return Ok(expand::run(io::stdin().lock(), io::stdout().lock())?),
         None => {}
     }
+    let tls = match (arguments.tls_listen, arguments.tls_cert, arguments.tls_key) {
+        (Some(listen), Some(certificate), Some(key)) => Some(Tls {
+            listen,
+            certificate,
+            key,
+        }),
+        _ => None,
+    };
     let running = start(Options {
         listen: arguments.listen,
         seed: arguments.seed,
@@ -55,6 +73,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         redirect_uris: arguments.redirect_uris,
         delta_page_size: arguments.delta_page_size,
         schema: arguments.schema,
+        tls,
         workers: 2,
     })
     .await?;

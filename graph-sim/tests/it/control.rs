@@ -304,3 +304,18 @@ async fn notifications() {
         .await
         .is(404);
 }
+
+#[tokio::test]
+async fn https_needs_a_certificate_that_can_be_read() {
+    let tls = graph_sim::tls::Tls {
+        listen: "127.0.0.1:0".into(),
+        certificate: "/nowhere/server.pem".into(),
+        key: "/nowhere/server.key".into(),
+    };
+    let options = Options {
+        tls: Some(tls),
+        ..Options::default()
+    };
+    let error = graph_sim::start(options).await.err().unwrap().to_string();
+    assert!(error.contains("/nowhere/server.pem"), "{error}");
+}

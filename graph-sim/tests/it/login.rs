@@ -354,3 +354,58 @@ async fn metadata_of_common_names_no_tenant() {
     let got = Got::of(w.http.get(url).send().await.unwrap()).await.is(200);
     assert!(got.body["issuer"].as_str().unwrap().contains("{tenantid}"));
 }
+
+/// "on-behalf-of flow" page, success response: the scope is spelled as it was asked for.
+#[tokio::test]
+async fn scopes_come_back_in_the_spelling_they_were_asked_for() {
+    let w = world().await;
+    let redeem = |code: String| vec![("grant_type", "authorization_code".to_owned()), ("code", code)];
+    let answer = async |mut fields: Vec<(&'static str, String)>| {
+        fields.push(("client_id", CLIENT.into()));
+        fields.push(("client_secret", SECRET.into()));
+        fields.push(("redirect_uri", REDIRECT.into()));
+        fields.push(("code_verifier", VERIFIER.into()));
+        let response = w.http.post(w.url("/common/oauth2/v2.0/token")).form(&fields);
+        Got::of(response.send().await.unwrap()).await.is(200).body
+    };
+    let full = "https://graph.microsoft.com/Calendars.ReadWrite";
+    let asked = format!("openid offline_access {full}");
+    let first = answer(redeem(w.code_with(ANN, &[("scope", &asked)]).await)).await;
+    assert_eq!(first["scope"], format!("openid {full}"));
+    let refresh = |scope: Option<&str>| {
+        let token = first["refresh_token"].as_str().unwrap().to_owned();
+        let mut fields = vec![
+            ("grant_type", "refresh_token".to_owned()),
+            ("refresh_token", token),
+        ];
+        fields.extend(scope.map(|s| ("scope", s.to_owned())));
+        fields
+    };
+    assert_eq!(answer(refresh(None)).await["scope"], format!("openid {full}"));
+    assert_eq!(
+        answer(refresh(Some("Calendars.ReadWrite"))).await["scope"],
+        "Calendars.ReadWrite"
+    );
+    let short = answer(redeem(w.code(ANN).await)).await;
+    assert!(
+        !short["scope"].as_str().unwrap().contains("https://"),
+        "{}",
+        short["scope"]
+    );
+}
+
+/// MSAL looks up the cloud's names before it renews a token in silence.
+#[tokio::test]
+async fn the_clouds_names_are_told() {
+    let w = world().await;
+    let url =
+        w.url("/common/discovery/instance?api-version=1.1&authorization_endpoint=https://login.microsoftonline.com/common/oauth2/authorize");
+    let got = Got::of(w.http.get(url).send().await.unwrap()).await.is(200);
+    let group = &got.body["metadata"][0];
+    assert!(
+        group["aliases"]
+            .as_array()
+            .unwrap()
+            .contains(&group["preferred_network"])
+    );
+}
