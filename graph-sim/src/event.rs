@@ -395,10 +395,16 @@ fn object<'a>(value: &'a Value, name: &str, kind: &str) -> Result<&'a Map<String
     value.as_object().ok_or_else(|| GraphError::mistyped(name, kind))
 }
 
+/// Microsoft's OData reader turns text into a boolean (odata.net, `ODataPayloadValueConverter`), and clients in
+/// the field send it: python-o365 writes `"isOnlineMeeting": "false"` into every new event.
 fn boolean(value: &Value, name: &str) -> Result<bool, GraphError> {
-    value
-        .as_bool()
-        .ok_or_else(|| GraphError::mistyped(name, "Edm.Boolean"))
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+    .ok_or_else(|| GraphError::mistyped(name, "Edm.Boolean"))
 }
 
 fn string<'a>(value: &'a Value, name: &str) -> Result<&'a str, GraphError> {
@@ -789,7 +795,8 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
         content.body = append_to_body(&content.body, &join_blob(&url));
         content.online = true;
         content.provider = "teamsForBusiness".into();
-        content.online_meeting = Some(json!({"joinUrl": url, "conferenceId": id[..9], "tollNumber": null}));
+        content.online_meeting =
+            Some(json!({"joinUrl": url, "conferenceId": id[..9], "tollNumber": null}));
     }
     Ok(applied)
 }
@@ -1127,6 +1134,8 @@ mod tests {
         assert_eq!(code(json!({"subject": 1})), "RequestBodyRead");
         assert_eq!(code(json!({"showAs": "sleepy"})), "RequestBodyRead");
         assert_eq!(code(json!({"attendees": null})), "RequestBodyRead");
+        assert_eq!(code(json!({"hideAttendees": "perhaps"})), "RequestBodyRead");
+        assert_eq!(code(json!({"hideAttendees": 1})), "RequestBodyRead");
         assert_eq!(code(json!({"isAllDay": true})), "ErrorInvalidRequest");
         assert_eq!(code(json!({"body": null})), "ErrorInvalidRequest");
         assert_eq!(
@@ -1145,6 +1154,17 @@ mod tests {
             code(json!({"attendees": [{"emailAddress": {"address": "nobody"}}]})),
             "ErrorInvalidRecipients"
         );
+    }
+
+    #[test]
+    fn a_boolean_may_come_as_text() {
+        let c = write(
+            false,
+            true,
+            json!({"hideAttendees": "true", "isReminderOn": "False"}),
+        )
+        .unwrap();
+        assert!(c.hide_attendees && !c.reminder_on);
     }
 
     #[test]
