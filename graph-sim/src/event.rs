@@ -796,7 +796,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
         content.online = true;
         content.provider = "teamsForBusiness".into();
         content.online_meeting =
-            Some(json!({"joinUrl": url, "conferenceId": id[..9], "tollNumber": null}));
+            Some(json!({"joinUrl": url, "conferenceId": id[..9], "tollNumber": "+1 425 555 0100"}));
     }
     Ok(applied)
 }

@@ -444,10 +444,12 @@ async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, prefer: &Prefer
     let person = &who.person;
     let mine = |s: &subscriptions::Subscription| s.person == person.id && s.expires > Utc::now();
     match (call.method.as_str(), tail.as_slice()) {
-        ("POST", []) => Ok(Reply::json(
-            201,
-            subscriptions::create(sim, person, &call.object()?, prefer.immutable).await?,
-        )),
+        ("POST", []) => {
+            let mut made =
+                subscriptions::create(sim, person, &who.client, &call.object()?, prefer.immutable).await?;
+            made["@odata.context"] = format!("{}/v1.0/$metadata#subscriptions/$entity", call.base).into();
+            Ok(Reply::json(201, made))
+        }
         ("GET", []) => {
             let world = sim.world();
             let value: Vec<Value> = world
@@ -524,7 +526,11 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
         Some("me") => 1,
         Some("users") if lower.len() > 1 => {
             let asked = &call.segments[1];
-            let own = asked == &who.person.id || asked.eq_ignore_ascii_case(&who.person.address);
+            let (id, tenant) = (&who.person.id, &who.person.tenant);
+            let own = asked == id
+                || asked.eq_ignore_ascii_case(&who.person.address)
+                // As `@odata.id` names a person.
+                || asked.split_once('@') == Some((id, tenant));
             if !own {
                 // Nobody shares a calendar here.
                 return Err(
@@ -764,7 +770,15 @@ fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answere
         &["$top", "$skip", "$select", "$count", "$filter", "$orderby"],
     )?;
     let list: &[Calendar] = &world.mailbox(&who.person.address)?.calendars;
-    let value: Vec<Value> = list.iter().map(|c| world.calendar_json(c, &who.person)).collect();
+    let owner = format!("{}@{}", who.person.id, who.person.tenant);
+    let value: Vec<Value> = list
+        .iter()
+        .map(|c| {
+            let mut out = world.calendar_json(c, &who.person);
+            out["@odata.id"] = format!("{}/v1.0/users('{owner}')/calendars('{}')", call.base, c.id).into();
+            out
+        })
+        .collect();
     let context = format!("{}/v1.0/$metadata#{context}", call.base);
     Ok(Reply::json(
         200,
@@ -894,6 +908,20 @@ fn one(world: &World, address: &str, target: Target, call: &Call, prefer: &Prefe
         "@odata.context".into(),
         format!("{}/v1.0/$metadata#users('me')/events/$entity", call.base).into(),
     );
+    // "Get event" page, responses: the way to the event's calendar.
+    if call.method == "GET"
+        && let Some(person) = world.person(address)
+    {
+        let link = format!(
+            "{}/v1.0/users('{}')/calendars('{}')",
+            call.base, person.id, event.calendar
+        );
+        out.insert(
+            "calendar@odata.associationLink".into(),
+            format!("{link}/$ref").into(),
+        );
+        out.insert("calendar@odata.navigationLink".into(), link.into());
+    }
     Ok(Reply::json(200, Value::Object(out)))
 }
 
@@ -945,6 +973,11 @@ fn collection(
                 .is_some_and(|s| s.iter().any(|n| n == "originalStart"))
             {
                 full.insert("originalStart".into(), json!(shown.original_start()));
+            }
+            if select.is_some() && context == "calendarView" {
+                // "List calendarView" page: these two do not support $select there.
+                full.remove("createdDateTime");
+                full.remove("lastModifiedDateTime");
             }
             let mut out = cut_down(full, select.as_deref());
             if !expand.extended.is_empty() {

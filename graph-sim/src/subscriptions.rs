@@ -15,6 +15,9 @@ use std::time::Duration;
 pub struct Subscription {
     pub id: String,
     pub person: String,
+    /// The app that asked for it.
+    #[serde(default)]
+    pub client: String,
     pub address: String,
     pub change_types: Vec<String>,
     pub notification_url: String,
@@ -35,7 +38,7 @@ impl Subscription {
         json!({
             "id": self.id,
             "resource": self.resource,
-            "applicationId": null,
+            "applicationId": self.client,
             "changeType": self.change_types.join(","),
             "clientState": self.client_state,
             "notificationUrl": self.notification_url,
@@ -118,6 +121,7 @@ async fn handshake(url: &str) -> Result<(), GraphError> {
 pub async fn create(
     sim: &Sim,
     person: &Person,
+    client: &str,
     body: &Map<String, Value>,
     immutable: bool,
 ) -> Result<Value, GraphError> {
@@ -185,6 +189,7 @@ pub async fn create(
     let subscription = Subscription {
         id: uuid::Uuid::new_v4().to_string(),
         person: person.id.clone(),
+        client: client.to_owned(),
         address: person.address.to_lowercase(),
         change_types: types,
         notification_url,

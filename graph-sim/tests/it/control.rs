@@ -281,6 +281,7 @@ async fn notifications() {
         .send("POST", "/subscriptions", ask(&url, "/me/events", &soon))
         .await
         .is(201);
+    assert_eq!(made.body["applicationId"], CLIENT);
     let path = format!("/subscriptions/{}", made.id());
     me.create(json!({})).await.is(201);
     for _ in 0..100 {

@@ -421,3 +421,35 @@ async fn batches() {
     let bare = json!({"requests": [{"id": "a", "method": "POST", "url": "/me/events", "body": {}}]});
     me.send("POST", "/$batch", bare).await.is(400);
 }
+
+/// "Get event" page: an event leads to its calendar. "List calendarView" page: there two properties cannot be selected.
+#[tokio::test]
+async fn links_and_what_a_view_cannot_select() {
+    let w = world().await;
+    let ann = w.login(ANN).await;
+    let made = ann.create(json!({})).await.is(201);
+    assert_eq!(made.body["calendar@odata.navigationLink"], Value::Null);
+    let path = format!("/me/events/{}?$select=createdDateTime", made.id());
+    let got = ann.get(&path).await.is(200);
+    assert!(got.body["createdDateTime"].is_string());
+    let link = got.body["calendar@odata.navigationLink"].as_str().unwrap();
+    assert_eq!(got.body["calendar@odata.associationLink"], format!("{link}/$ref"));
+    let calendar = ann.get(link).await.is(200).id();
+    assert_eq!(calendar, ann.get("/me/calendar").await.is(200).id());
+    let listed = ann.get("/me/calendars").await.is(200);
+    let own = listed.body["value"].as_array().unwrap();
+    let own = own.iter().find(|c| c["id"] == calendar.as_str()).unwrap();
+    assert_eq!(
+        ann.get(own["@odata.id"].as_str().unwrap()).await.is(200).id(),
+        calendar
+    );
+
+    let view = "/me/calendarView?startDateTime=2031-03-01T00:00:00Z&endDateTime=2031-04-01T00:00:00Z";
+    let whole = ann.get(view).await.is(200);
+    assert!(whole.body["value"][0]["lastModifiedDateTime"].is_string());
+    let cut = format!("{view}&$select=subject,createdDateTime,lastModifiedDateTime");
+    let cut = ann.get(&cut).await.is(200);
+    assert_eq!(cut.body["value"][0]["subject"], "Test");
+    assert_eq!(cut.body["value"][0]["createdDateTime"], Value::Null);
+    assert_eq!(cut.body["value"][0]["lastModifiedDateTime"], Value::Null);
+}
