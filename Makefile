@@ -46,6 +46,10 @@ test-sim: setup ## Only the Microsoft simulator's series against another impleme
 test-odoo: setup ## Only the add-on's tests and Odoo's own Outlook tests, in Odoo's test runner
 	@$(PYTHON) -m tools.check --only odoo
 
+.PHONY: test-clients
+test-clients: setup ## Only the simulator's tests with Microsoft's SDK and other clients
+	@$(PYTHON) -m tools.check --only clients
+
 .PHONY: test-e2e
 test-e2e: setup ## Only the tests in a real Odoo and a real browser
 	@$(PYTHON) -m tools.check --only e2e

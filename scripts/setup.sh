@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building, the demo and the tests need and the machine lacks: Debian packages, Odoo, a Python venv.
-# Safe to run again; it is quick when nothing is missing.
+# Safe to run again; it is quick when nothing is missing. With --clients also the clients of Microsoft 365 that
+# tests/clients needs (half a gigabyte, which the demo does without); with --no-rust, without asking for Rust.
 . "$(dirname "$0")/lib.sh"
 
 # Runs a command up to four times, waiting a little longer each time (mirrors have bad moments).
@@ -52,19 +53,37 @@ install_packages() {
     -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${missing[@]}" >/dev/null
 }
 
-# The venv, renewed when the pinned list changes.
-make_venv() {
-  local requirements=$PROJECT_ROOT/tools/requirements.txt stamp=$VENV_DIR/.requirements
-  cmp -s "$requirements" "$stamp" && "$VENV_DIR/bin/python" -c '' 2>/dev/null && return
-  local python
-  python=$(find_python) || fail "no Python between 3.10 and 3.13 with the venv module was found"
-  "$VENV_DIR/bin/python" -c '' 2>/dev/null || { rm -rf "$VENV_DIR"; "$python" -m venv "$VENV_DIR"; }
+# Brings the venv to a list of pinned packages, unless the stamp says that it has them.
+install_pinned() {
+  local requirements=$PROJECT_ROOT/$1 stamp=$VENV_DIR/$2
+  cmp -s "$requirements" "$stamp" && return
   say "installing Python packages into $VENV_DIR"
   retry "$VENV_DIR/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
   cp "$requirements" "$stamp"
 }
 
-command -v cargo >/dev/null || [ "${1:-}" = --no-rust ] || fail "a Rust toolchain is needed: https://rustup.rs"
+# The venv, renewed when a pinned list changes.
+make_venv() {
+  local python
+  if ! "$VENV_DIR/bin/python" -c '' 2>/dev/null; then
+    python=$(find_python) || fail "no Python between 3.10 and 3.13 with the venv module was found"
+    rm -rf "$VENV_DIR"
+    "$python" -m venv "$VENV_DIR"
+  fi
+  install_pinned tools/requirements.txt .requirements
+  # The clients' list holds only what goes beyond the first, so neither disturbs the other.
+  [ -z "$with_clients" ] || install_pinned tests/clients/requirements.txt .requirements-clients
+}
+
+with_rust=1 with_clients=
+for option; do
+  case $option in
+    --no-rust) with_rust= ;;
+    --clients) with_clients=1 ;;
+    *) fail "unknown option: $option" ;;
+  esac
+done
+[ -z "$with_rust" ] || command -v cargo >/dev/null || fail "a Rust toolchain is needed: https://rustup.rs"
 with_cache_lock install_packages
 retry "$(dirname "$0")/fetch-odoo.sh"
 with_cache_lock make_venv

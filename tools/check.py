@@ -26,6 +26,7 @@ def steps() -> list[Step]:
     python = sys.executable
     tools = Path(python).parent
     warnings = {"RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}
+    programs = ["cargo", "build", "--workspace", "--locked"]
     with_postgres = [python, "tools/with_postgres.py", "--"]
     # Absolute: cargo runs the tests of each crate in its own folder.
     contract = {"GRAPH_SIM_SCHEMA": str(paths.schema())}
@@ -62,7 +63,10 @@ def steps() -> list[Step]:
         Step("sim", "the simulator", ["cargo", "build", "-p", "graph-sim", "--locked"]),
         Step("sim", "the simulator's series against dateutil", [python, "-m", "pytest", "tests/sim"]),
         Step("odoo", "the add-on in Odoo's test runner", [python, "-m", "tools.odoo_tests"]),
-        Step("e2e", "the programs", ["cargo", "build", "--workspace", "--locked"]),
+        Step("clients", "the clients' packages", ["scripts/setup.sh", "--clients"]),
+        Step("clients", "the programs", programs),
+        Step("clients", "other people's clients of Microsoft", [python, "-m", "pytest", "tests/clients"], contract),
+        Step("e2e", "the programs", programs),
         Step("e2e", "end to end: real Odoo, real browser", [python, "-m", "pytest", "tests/e2e"], contract),
     ]
 
@@ -77,7 +81,8 @@ def contract_line() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["lint", "rust", "sim", "odoo", "e2e"], help="only this group of steps")
+    groups = ["lint", "rust", "sim", "odoo", "clients", "e2e"]
+    parser.add_argument("--only", choices=groups, help="only this group of steps")
     only = parser.parse_args().only
     chosen = [step for step in steps() if only in (None, step.group)]
     if any("GRAPH_SIM_SCHEMA" in step.env for step in chosen):

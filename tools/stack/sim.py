@@ -1,12 +1,14 @@
 """The Microsoft simulator: its process, its control API, and a person signing in."""
 
 import contextlib
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin
 
 import requests
+from requests import Session
 
 from . import paths
 from .odoo import OdooClient, environment
@@ -38,6 +40,15 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in environment().items() if name != "GRAPH_SIM_SCHEMA"}
 
 
+@dataclass(frozen=True)
+class Tls:
+    """A second port, for HTTPS, and the PEM files of what is presented there."""
+
+    port: int
+    certificate: Path
+    key: Path
+
+
 class Simulator:
     """One `graph-sim`."""
 
@@ -50,6 +61,7 @@ class Simulator:
         seed: str = "demo",
         host: str = "127.0.0.1",
         schema: Path | None = None,
+        tls: Tls | None = None,
     ):
         self.url = f"http://{host}:{port}"
         self.log = run_dir / "graph-sim.log"
@@ -60,6 +72,9 @@ class Simulator:
         if schema:
             self._arguments += ["--schema", str(schema)]
         self._checks = schema is not None
+        if tls:
+            self._arguments += ["--tls-listen", f"127.0.0.1:{tls.port}"]
+            self._arguments += ["--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]
         self._process: Process | None = None
         self._violations: list[dict[str, Any]] = []
 
@@ -129,6 +144,14 @@ class Simulator:
     def delete_event(self, mailbox: str, event_id: str) -> None:
         self._ask("DELETE", f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}")
 
+    def move_event(self, mailbox: str, event_id: str, calendar_id: str) -> None:
+        """A person drags an event to another calendar."""
+        path = f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}/move"
+        self._ask("POST", path, {"calendar": calendar_id})
+
+    def kill_delta_tokens(self, mailbox: str) -> None:
+        self._ask("POST", f"mailboxes/{quote(mailbox)}/delta-reset")
+
     def mails(self) -> list[dict[str, Any]]:
         """Every mail that Outlook would have sent."""
         return self._ask("GET", "mails")["value"]
@@ -143,6 +166,13 @@ class Simulator:
             return self._violations
         return self._violations + self._ask("GET", "contract")["violations"]
 
+    def revoke(self, address: str) -> None:
+        """Every session of that person ends, as an admin can have it."""
+        self._ask("POST", f"people/{quote(address)}/revoke")
+
+    def set_switches(self, **switches: Any) -> None:
+        self._ask("PUT", "switches", switches)
+
     def add_fault(self, **fault: Any) -> Any:
         return self._ask("POST", "faults", fault)
 
@@ -153,10 +183,12 @@ class Simulator:
     def clear_faults(self) -> None:
         self._ask("DELETE", "faults")
 
-    def consent(self, url: str, address: str, *, accept: bool = True) -> str:
+    def consent(self, url: str, address: str, *, accept: bool = True, browser: Session | None = None) -> str:
         """Signs in as `address` at a login page and returns where Microsoft sends the browser to."""
-        session = requests.Session()
-        session.trust_env = False
+        session = browser
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False
         page = session.get(url, timeout=30)
         form = _Form(page.text)
         page = session.post(

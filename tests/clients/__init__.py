@@ -1,0 +1,1 @@
+"""Other people's clients of Microsoft 365, unmodified, at work against the simulator."""
