@@ -333,8 +333,9 @@ async fn settle_one(
             {
                 meetings::mark_gone(conn, copy.id).await?;
             }
-            // Whoever wants it back meanwhile wants it made anew, and not taken for deleted in Outlook.
-            if write.kind == kind::DELETE {
+            // Whoever wants it back meanwhile wants it made anew, and not taken for deleted in Outlook. What a reset deletes
+            // is no end: what comes next was chosen with it.
+            if write.kind == kind::DELETE && !account.resetting {
                 meeting.ended = true;
                 meetings::save(conn, &meeting).await?;
             }

@@ -63,10 +63,21 @@ fn active(w: &World) -> usize {
     w.odoo.records.values().filter(|r| r["active"] == true).count()
 }
 
+/// While syncing is paused, so that one sync sees them all.
 async fn delete_in_outlook(w: &World, count: usize) {
+    pause(w, true).await;
     for event in w.stack.events(ANN).await.iter().take(count) {
         w.outlook_deletes(ANN, event).await;
     }
+    pause(w, false).await;
+}
+
+async fn pause(w: &World, paused: bool) {
+    let kwargs = json!({"paused": paused});
+    w.odoo
+        .call(&w.service, 2, "res.config.settings", "set_values", kwargs)
+        .await
+        .unwrap();
 }
 
 async fn answer(w: &World, remove: bool) -> Result<Value, Value> {
