@@ -10,12 +10,13 @@
 //! | `faults` | switches and injected faults |
 //! | `control`, `page` | the simulator's own API and web page |
 //! | `contract` | requests and answers, held against Microsoft's schema |
-//! | `expand` | the occurrences of a series, on the command line |
 //! | `tls` | a second door, of HTTPS |
+//! | `ctl`, `expand` | on the command line: the control API, the occurrences of a series |
 
 pub mod batch;
 pub mod contract;
 pub mod control;
+pub mod ctl;
 pub mod delta;
 mod edm;
 pub mod error;

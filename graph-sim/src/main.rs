@@ -1,8 +1,10 @@
 use clap::{Parser, Subcommand};
+use graph_sim::ctl::{self, Ctl};
 use graph_sim::tls::Tls;
 use graph_sim::{Options, expand, start};
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A local stand-in for Microsoft: Entra login, the Graph calendar, and Outlook's users.
@@ -44,10 +46,22 @@ struct Arguments {
 enum Command {
     /// Expand series: JSON lines `{event, from, to}` on stdin, `{occurrences}` or `{error}` on stdout.
     Expand,
+    /// The control API of a running simulator.
+    Ctl(Ctl),
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("graph-sim: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -56,6 +70,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Expand) => return Ok(expand::run(io::stdin().lock(), io::stdout().lock())?),
+        Some(Command::Ctl(ctl)) => {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let told = ctl::run(ctl).await?;
+            if !told.is_null() {
+                println!("{told:#}");
+            }
+            return Ok(());
+        }
         None => {}
     }
     let tls = match (arguments.tls_listen, arguments.tls_cert, arguments.tls_key) {

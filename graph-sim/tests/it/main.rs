@@ -7,6 +7,7 @@
 mod common;
 mod contract;
 mod control;
+mod ctl;
 mod delta;
 mod events;
 mod faults;
