@@ -532,18 +532,19 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
                 // As `@odata.id` names a person.
                 || asked.split_once('@') == Some((id, tenant));
             if !own {
-                // Nobody shares a calendar here.
-                return Err(
-                    if world.person(asked).is_some() || world.person_by_id(asked).is_some() {
-                        GraphError::access_denied()
-                    } else {
-                        GraphError::new(
-                            404,
-                            "ErrorInvalidUser",
-                            format!("The requested user '{asked}' is invalid."),
-                        )
+                // Nobody shares a calendar by this way here.
+                let other = world.person(asked).or_else(|| world.person_by_id(asked));
+                return Err(match other {
+                    None => GraphError::new(
+                        404,
+                        "ErrorInvalidUser",
+                        format!("The requested user '{asked}' is invalid."),
+                    ),
+                    Some(other) => match world.mailbox(&other.address) {
+                        Err(no_mailbox) => no_mailbox,
+                        Ok(_) => GraphError::access_denied(),
                     },
-                );
+                });
             }
             2
         }

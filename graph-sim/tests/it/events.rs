@@ -453,3 +453,53 @@ async fn links_and_what_a_view_cannot_select() {
     assert_eq!(cut.body["value"][0]["createdDateTime"], Value::Null);
     assert_eq!(cut.body["value"][0]["lastModifiedDateTime"], Value::Null);
 }
+
+#[tokio::test]
+async fn other_peoples_mailboxes() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let person = json!({"address": "eve@contoso.example", "name": "Eve", "mailbox": false});
+    w.sim("POST", "/people", person).await.is(201);
+    me.get(&format!("/users/{ANN}/calendar")).await.is(200);
+    for (who, status, code) in [
+        (BEN, 403, "ErrorAccessDenied"),
+        ("eve@contoso.example", 404, "MailboxNotEnabledForRESTAPI"),
+        ("nobody@contoso.example", 404, "ErrorInvalidUser"),
+    ] {
+        let got = me.get(&format!("/users/{who}/calendar/events")).await.is(status);
+        assert_eq!(got.code(), code);
+    }
+    let eve = w.login("eve@contoso.example").await;
+    assert_eq!(
+        eve.get("/me/calendar").await.is(404).code(),
+        "MailboxNotEnabledForRESTAPI"
+    );
+    // Read-only, and somebody else's: what a shared calendar looks like among one's own.
+    let shared = json!({"name": "Ben's", "canEdit": false, "owner": BEN});
+    let id = w
+        .sim("POST", &format!("/mailboxes/{ANN}/calendars"), shared)
+        .await
+        .is(201)
+        .id();
+    let shown = me.get(&format!("/me/calendars/{id}")).await.is(200).body;
+    assert_eq!(
+        (&shown["owner"]["address"], &shown["canEdit"]),
+        (&json!(BEN), &json!(false))
+    );
+    let got = me
+        .send("POST", &format!("/me/calendars/{id}/events"), event(json!({})))
+        .await
+        .is(403);
+    assert_eq!(got.code(), "ErrorAccessDenied");
+    // Offered Teams or not, by mailbox; where not it is dropped without a word.
+    w.sim("PATCH", &format!("/mailboxes/{ANN}"), json!({"providers": []}))
+        .await
+        .is(200);
+    let calendar = me.get("/me/calendar").await.is(200).body;
+    assert_eq!(calendar["allowedOnlineMeetingProviders"], json!([]));
+    let made = me.create(json!({"isOnlineMeeting": true})).await.is(201).body;
+    assert_eq!(
+        (&made["isOnlineMeeting"], &made["onlineMeeting"]),
+        (&json!(false), &Value::Null)
+    );
+}
