@@ -144,6 +144,7 @@ pub enum StartError {
     Seed(#[from] seed::SeedError),
     #[error(transparent)]
     Contract(#[from] contract::ContractError),
+    #[error(transparent)]
     Tls(#[from] tls::TlsError),
 }
 

@@ -13,6 +13,7 @@ from msgraph import GraphServiceClient
 from O365 import Account, MSGraphProtocol
 from O365.utils.token import MemoryTokenBackend
 
+from tools.stack import paths
 from tools.stack.process import free_port
 from tools.stack.sim import CLIENT_ID, CLIENT_SECRET, Simulator, Tls
 
@@ -113,7 +114,9 @@ def microsoft(authority: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     tls = Tls(free_port(), authority / "server.pem", authority / "server.key")
     seed = tmp_path / "seed.json"
     seed.write_text(json.dumps(SEED))
-    sim = Simulator(free_port(), tmp_path, tmp_path / "state.json", [], str(seed), tls=tls)
+    file = paths.schema()
+    schema = file if file.is_file() else None
+    sim = Simulator(free_port(), tmp_path, tmp_path / "state.json", [], str(seed), schema=schema, tls=tls)
     sim.start()
     tunnel = Tunnel(("127.0.0.1", tls.port))
     for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy", "CURL_CA_BUNDLE"):
@@ -124,7 +127,10 @@ def microsoft(authority: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(name, str(authority / "ca.pem"))
     yield Microsoft(sim)
     tunnel.close()
+    # What these clients send is their affair; what they are answered is ours.
+    violations = [found for found in sim.violations() if found["side"] != "request"]
     sim.stop()
+    assert not violations, f"against Microsoft's schema: {violations}"
     assert not tunnel.refused, "a client asked somebody else"
 
 
