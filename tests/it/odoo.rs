@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::stack::{CLIENT_ID, CLIENT_SECRET, ODOO_URL, Service, Stack, enroll};
+use super::stack::{CLIENT_ID, CLIENT_SECRET, Doors, ODOO_URL, Service, Stack, enroll};
 
 #[derive(Clone)]
 pub struct Odoo {
@@ -16,18 +16,26 @@ pub struct Odoo {
     pending_nonce: Option<String>,
     pub records: BTreeMap<i64, Value>,
     next_id: i64,
-    clock: i64,
     outbox: Vec<Value>,
     next_row: i64,
     results: Vec<Value>,
     /// Odoo user → address.
     pub users: BTreeMap<i64, String>,
     pub state: Value,
+    /// The user who saves.
+    pub actor: i64,
+    /// The user who waits for the next exchange, if it is not a cron's.
+    pub waiting: Option<i64>,
 }
 
 impl Odoo {
     /// Pairs and configures a new database whose users are Ann (7) and Ben (8).
     pub async fn pair(service: &Service) -> Self {
+        Self::pair_with(service, enroll(service).await).await
+    }
+
+    /// The same with a code that was printed for it.
+    pub async fn pair_with(service: &impl Doors, code: String) -> Self {
         let mut odoo = Self {
             uuid: Uuid::new_v4().to_string(),
             key: String::new(),
@@ -35,7 +43,6 @@ impl Odoo {
             pending_nonce: None,
             records: BTreeMap::new(),
             next_id: 40,
-            clock: 0,
             outbox: Vec::new(),
             next_row: 1,
             results: Vec::new(),
@@ -44,8 +51,10 @@ impl Odoo {
                 (8, super::stack::BEN.to_owned()),
             ]),
             state: Value::Null,
+            actor: 2,
+            waiting: None,
         };
-        odoo.pair_again(service).await;
+        odoo.redeem_code(service, code).await;
         let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
         odoo.call(service, 2, "res.config.settings", "set_values", kwargs)
             .await
@@ -54,7 +63,11 @@ impl Odoo {
     }
 
     pub async fn pair_again(&mut self, service: &Service) {
-        self.key = enroll(service).await;
+        self.redeem_code(service, enroll(service).await).await;
+    }
+
+    async fn redeem_code(&mut self, service: &impl Doors, code: String) {
+        self.key = code;
         let kwargs = json!({"name": "odoo", "base_url": ODOO_URL, "series": "19.0"});
         let paired = self
             .call(service, 2, "outlook.bridge", "pair", kwargs)
@@ -67,7 +80,7 @@ impl Odoo {
 
     pub async fn call(
         &self,
-        service: &Service,
+        service: &impl Doors,
         uid: i64,
         model: &str,
         method: &str,
@@ -77,7 +90,7 @@ impl Odoo {
             "service": "object", "method": "execute_kw",
             "args": [self.uuid, uid, self.key, model, method, [], kwargs]}});
         let response = reqwest::Client::new()
-            .post(format!("{}/jsonrpc", service.url))
+            .post(format!("{}/jsonrpc", service.url()))
             .json(&body)
             .send()
             .await
@@ -90,13 +103,17 @@ impl Odoo {
     }
 
     /// Logs a user in at the simulator, through its pages.
-    pub async fn connect(&self, stack: &Stack, service: &Service, uid: i64) -> Result<Value, Value> {
+    pub async fn connect(&self, stack: &Stack, service: &impl Doors, uid: i64) -> Result<Value, Value> {
         let url = self.authorize_url(service, uid).await?;
         let query = stack.sign_in(&url, &self.users[&uid], "accept").await;
-        self.redeem(service, uid, &query).await
+        let redeemed = self.redeem(service, uid, &query).await;
+        // Odoo's times are whole seconds: what is made in the next one was not there before the connection.
+        let rest = 1000 - chrono::Utc::now().timestamp_subsec_millis() % 1000;
+        tokio::time::sleep(std::time::Duration::from_millis(rest.into())).await;
+        redeemed
     }
 
-    pub async fn authorize_url(&self, service: &Service, uid: i64) -> Result<String, Value> {
+    pub async fn authorize_url(&self, service: &impl Doors, uid: i64) -> Result<String, Value> {
         let kwargs = json!({"from_url": format!("{ODOO_URL}/odoo/calendar")});
         let answer = self
             .call(service, uid, "res.users", "authorize_url", kwargs)
@@ -106,7 +123,7 @@ impl Odoo {
 
     pub async fn redeem(
         &self,
-        service: &Service,
+        service: &impl Doors,
         uid: i64,
         query: &BTreeMap<String, String>,
     ) -> Result<Value, Value> {
@@ -128,7 +145,7 @@ impl Odoo {
     pub fn create(&mut self, user: i64, name: &str, start: &str, stop: &str, guests: &[&str]) -> i64 {
         let id = self.next_id;
         self.next_id += 1;
-        let time = self.tick();
+        let time = Self::now();
         let mut attendees = vec![self.attendee(user, None, "accepted")];
         attendees.extend(guests.iter().map(|g| self.attendee(0, Some(g), "needsAction")));
         let record = json!({
@@ -168,7 +185,7 @@ impl Odoo {
         for (key, value) in values.as_object().expect("values") {
             self.records.get_mut(&id).expect("a record")[key] = value.clone();
         }
-        let time = self.tick();
+        let time = Self::now();
         self.records.get_mut(&id).expect("a record")["write_date"] = json!(time);
         self.touch(id, &fields.iter().map(String::as_str).collect::<Vec<_>>());
     }
@@ -179,6 +196,17 @@ impl Odoo {
             .expect("an organizer");
         let mut attendees = vec![self.attendee(user, None, "accepted")];
         attendees.extend(guests.iter().map(|g| self.attendee(0, Some(g), "needsAction")));
+        self.write(id, json!({"attendees": attendees}));
+    }
+
+    /// Some guests more and some less; the others keep their answers.
+    pub fn change_guests(&mut self, id: i64, add: &[&str], remove: &[&str]) {
+        let mut attendees = self.records[&id]["attendees"]
+            .as_array()
+            .expect("attendees")
+            .clone();
+        attendees.retain(|a| !remove.iter().any(|gone| a["email"] == **gone));
+        attendees.extend(add.iter().map(|g| self.attendee(0, Some(g), "needsAction")));
         self.write(id, json!({"attendees": attendees}));
     }
 
@@ -194,30 +222,22 @@ impl Odoo {
 
     pub fn unlink(&mut self, id: i64) {
         let record = self.records.remove(&id).expect("a record");
-        let row = json!({"id": self.next_row, "kind": "tombstone", "cause": "save", "uid": 2,
-            "time": self.tick(), "res_id": id, "link": record["link"]});
+        let row = json!({"id": self.next_row, "kind": "tombstone", "cause": "save", "uid": self.actor,
+            "time": Self::now(), "res_id": id, "link": record["link"]});
         self.next_row += 1;
         self.outbox.push(row);
     }
 
     fn touch(&mut self, id: i64, fields: &[&str]) {
-        let time = self.tick();
+        let time = Self::now();
         let times: Map<String, Value> = fields.iter().map(|f| ((*f).to_owned(), json!(time))).collect();
-        let row = json!({"id": self.next_row, "kind": "snapshot", "cause": "save", "uid": 2, "times": times, "res_id": id});
+        let row = json!({"id": self.next_row, "kind": "snapshot", "cause": "save", "uid": self.actor, "times": times, "res_id": id});
         self.next_row += 1;
         self.outbox.push(row);
     }
 
-    /// What Odoo's clock says.
-    fn now(&self) -> String {
-        let now = chrono::Utc::now() + chrono::TimeDelta::seconds(self.clock);
-        now.format("%Y-%m-%d %H:%M:%S").to_string()
-    }
-
-    /// Times pass by the second, from now on.
-    fn tick(&mut self) -> String {
-        self.clock += 1;
-        self.now()
+    fn now() -> String {
+        chrono::Utc::now().format("%Y-%m-%d %H:%M:%S").to_string()
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Value> {
@@ -243,7 +263,7 @@ impl Odoo {
     }
 
     /// Exchanges until there is nothing more to do.
-    pub async fn sync(&mut self, service: &Service) {
+    pub async fn sync(&mut self, service: &impl Doors) {
         for _ in 0..20 {
             let answer = self.exchange(service).await.expect("an exchange");
             let idle = answer["changes"].as_array().is_some_and(Vec::is_empty)
@@ -255,14 +275,19 @@ impl Odoo {
     }
 
     /// One exchange, up to and with its acknowledgement's writing.
-    pub async fn exchange(&mut self, service: &Service) -> Result<Value, Value> {
+    pub async fn exchange(&mut self, service: &impl Doors) -> Result<Value, Value> {
         let answer = self.hand_over(service).await?;
         self.take(&answer);
         Ok(answer)
     }
 
+    /// Whether nothing waits to be handed over.
+    pub fn is_idle(&self) -> bool {
+        self.outbox.is_empty() && self.results.is_empty()
+    }
+
     /// The request alone: what Odoo sends, and what comes back.
-    pub async fn hand_over(&mut self, service: &Service) -> Result<Value, Value> {
+    pub async fn hand_over(&mut self, service: &impl Doors) -> Result<Value, Value> {
         let next = self
             .pending_nonce
             .get_or_insert_with(|| Uuid::new_v4().to_string())
@@ -285,7 +310,7 @@ impl Odoo {
             })
             .collect();
         let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
-            "user_id": null, "limit": 50, "wait_ms": 0, "now": self.now()});
+            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": Self::now()});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
     }
 
@@ -393,7 +418,7 @@ impl Odoo {
                 _ => self.records.get_mut(&id).expect("a record")[key] = value.clone(),
             }
         }
-        let time = self.tick();
+        let time = Self::now();
         self.records.get_mut(&id).expect("a record")["write_date"] = json!(time);
     }
 }

@@ -34,6 +34,18 @@ pub struct Service {
     server: actix_web::dev::ServerHandle,
 }
 
+/// A service that answers at its doors, in this process or in one of its own.
+pub trait Doors {
+    /// The address without a trailing slash.
+    fn url(&self) -> &str;
+}
+
+impl Doors for Service {
+    fn url(&self) -> &str {
+        &self.url
+    }
+}
+
 impl Service {
     /// Stops at once, whatever is under way: what a killed process leaves behind, short of its lease.
     pub async fn kill(self) {
