@@ -42,6 +42,10 @@ test-rust: setup ## Only the Rust tests
 test-sim: setup ## Only the Microsoft simulator's series against another implementation
 	@$(PYTHON) -m tools.check --only sim
 
+.PHONY: test-long
+test-long: setup ## The convergence test with 10,000 operations (CONVERGENCE_OPERATIONS, CONVERGENCE_SEED); not part of test
+	@$(PYTHON) -m tools.check --only long
+
 .PHONY: test-odoo
 test-odoo: setup ## Only the add-on's tests and Odoo's own Outlook tests, in Odoo's test runner
 	@$(PYTHON) -m tools.check --only odoo

@@ -62,6 +62,16 @@ def steps() -> list[Step]:
         Step("rust", "Rust tests", [*with_postgres, "cargo", "test", "--workspace", "--locked", "--quiet"], contract),
         Step("sim", "the simulator", ["cargo", "build", "-p", "graph-sim", "--locked"]),
         Step("sim", "the simulator's series against dateutil", [python, "-m", "pytest", "tests/sim"]),
+        Step(
+            "long",
+            "convergence: 10,000 random operations among faults and kills",
+            [
+                *with_postgres,
+                *["cargo", "test", "--package", "outlook-bridge", "--test", "it", "--locked", "--"],
+                *["convergence", "--nocapture"],
+            ],
+            {"CONVERGENCE_OPERATIONS": os.environ.get("CONVERGENCE_OPERATIONS", "10000")},
+        ),
         Step("odoo", "the add-on in Odoo's test runner", [python, "-m", "tools.odoo_tests"]),
         Step("clients", "the clients' packages", ["scripts/setup.sh", "--clients"]),
         Step("clients", "the programs", programs),
@@ -81,10 +91,11 @@ def contract_line() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    groups = ["lint", "rust", "sim", "odoo", "clients", "e2e"]
+    groups = ["lint", "rust", "long", "sim", "odoo", "clients", "e2e"]
     parser.add_argument("--only", choices=groups, help="only this group of steps")
     only = parser.parse_args().only
-    chosen = [step for step in steps() if only in (None, step.group)]
+    # The long run only when asked for.
+    chosen = [step for step in steps() if (step.group == only if only else step.group != "long")]
     if any("GRAPH_SIM_SCHEMA" in step.env for step in chosen):
         print(contract_line(), flush=True)
     started = time.monotonic()

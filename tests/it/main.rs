@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod convergence;
 mod doors;
 mod engine;
 mod logins;

@@ -1,0 +1,98 @@
+//! Convergence: whatever three people do on both sides, whatever fails, and however often the service is killed, in
+//! the end all sides agree, nothing is lost or doubled, and the mails are those that the people's doing calls for.
+//!
+//! The service is the real program in a process of its own; Postgres and the simulator are real; Odoo is the
+//! model in `odoo.rs`. What is done comes from a seed ([`operations`]), what must hold is in [`oracle`]. A seed that failed is
+//! run again with `CONVERGENCE_SEED=<seed>`; `CONVERGENCE_OPERATIONS` says how many things people do
+//! altogether (`make test-long`: 10,000). The service runs by its own clock, so a seed repeats what is done, and not always when.
+
+mod facts;
+mod faults;
+mod operations;
+mod oracle;
+mod service;
+mod world;
+
+use std::sync::Arc;
+
+use operations::Script;
+use tokio::sync::Semaphore;
+use world::World;
+
+/// Run each time, besides one at random.
+const SEEDS: [u64; 3] = [1, 2, 3];
+/// What people do in `make test`, altogether.
+const OPERATIONS: usize = 300;
+/// What people do in one world at the most: then another world begins, with the next seed.
+const OPERATIONS_OF_A_WORLD: usize = 400;
+/// Worlds at once.
+const WORLDS: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_edits_faults_and_kills_converge() {
+    let number = |name: &str| {
+        let value = std::env::var(name).ok()?;
+        Some(
+            value
+                .parse::<u64>()
+                .unwrap_or_else(|_| panic!("{name} must be a number")),
+        )
+    };
+    let wanted = number("CONVERGENCE_OPERATIONS").map_or(OPERATIONS, |n| usize::try_from(n).expect("a size"));
+    let seeds: Vec<u64> = match number("CONVERGENCE_SEED") {
+        Some(seed) => vec![seed],
+        None => {
+            let first = u64::from(rand::random::<u32>());
+            let worlds = wanted.div_ceil(OPERATIONS_OF_A_WORLD).max(SEEDS.len() + 1);
+            let more = u64::try_from(worlds - SEEDS.len()).expect("a number");
+            SEEDS.into_iter().chain(first..first + more).collect()
+        }
+    };
+    let each = wanted.div_ceil(seeds.len());
+    println!("convergence: seeds {seeds:?}, {each} operations each");
+    let room = Arc::new(Semaphore::new(WORLDS));
+    let worlds = seeds.iter().map(|&seed| {
+        let room = Arc::clone(&room);
+        tokio::spawn(async move {
+            let _place = room.acquire().await.expect("a place");
+            println!("convergence: seed {seed}: {}", run(seed, each).await);
+        })
+    });
+    let ended = futures_util::future::join_all(worlds).await;
+    let failed: Vec<u64> = seeds
+        .iter()
+        .zip(ended)
+        .filter_map(|(seed, ended)| ended.is_err().then_some(*seed))
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "CONVERGENCE_OPERATIONS={each} CONVERGENCE_SEED= one of {failed:?} failed, see above"
+    );
+}
+
+/// One world until people have done so many things; panics with what is wrong.
+async fn run(seed: u64, operations: usize) -> String {
+    let today = chrono::Utc::now().date_naive();
+    let mut script = Script::new(seed, today);
+    let mut world = World::start().await;
+    let mut rounds = 0;
+    while world.acts < operations {
+        rounds += 1;
+        let steps = script.round();
+        for step in &steps {
+            world.step(step).await;
+        }
+        world.quiet().await;
+        if let Err(wrong) = world.judge().await {
+            world.keep_log(seed);
+            panic!(
+                "CONVERGENCE_OPERATIONS={operations} CONVERGENCE_SEED={seed} failed in round {rounds} after {} operations:\n{wrong}\nsteps: {steps:#?}",
+                world.acts
+            );
+        }
+    }
+    format!(
+        "{} operations in {rounds} rounds, {} kills",
+        world.acts, world.kills
+    )
+}

@@ -1,0 +1,334 @@
+//! What people do, drawn from a seed: the same seed gives the same script, whatever comes of it.
+//!
+//! Recurring events will be one more kind of creation here, and edits of one occurrence one more operation.
+
+use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+use super::facts::{Field, Values, timed, whole_days};
+use super::faults::{self, Trouble};
+use crate::stack::{ANN, BEN};
+
+pub const CARLA: &str = "carla@contoso.example";
+/// Odoo's users, all of them connected to their mailboxes.
+pub const USERS: [(i64, &str); 3] = [(7, ANN), (8, BEN), (9, CARLA)];
+const OUTSIDERS: [&str; 2] = ["zoe@outside.example", "yan@outside.example"];
+
+/// A calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    Odoo,
+    Outlook,
+}
+
+/// Odoo's name of an answer.
+pub type Answer = &'static str;
+
+/// One thing that somebody does. Which event, where it is not a new one, is a wish: the first event from there on
+/// that it can be done to.
+#[derive(Clone, Debug)]
+pub enum Act {
+    Create {
+        side: Side,
+        user: i64,
+        guests: Vec<&'static str>,
+        values: Values,
+    },
+    /// In Outlook by the organizer, in Odoo by anybody.
+    Edit {
+        side: Side,
+        user: i64,
+        values: Values,
+    },
+    /// The same field on both sides, before they hear of each other.
+    Clash {
+        field: Field,
+        odoo: String,
+        outlook: String,
+    },
+    /// One guest more, one less, or both at once.
+    Guests {
+        side: Side,
+        add: Option<&'static str>,
+        remove: Option<&'static str>,
+    },
+    Archive,
+    Unarchive,
+    Unlink,
+    DeleteInOutlook,
+    /// A connected guest answers on either side.
+    Answer {
+        side: Side,
+        user: i64,
+        answer: Answer,
+    },
+    /// A guest without a mailbox here answers by mail.
+    AnswerByMail {
+        address: &'static str,
+        answer: Answer,
+    },
+    /// A guest deletes their own copy in Outlook.
+    DropCopy {
+        user: i64,
+    },
+    /// What only Outlook knows, in the organizer's or a guest's copy.
+    Categories {
+        user: i64,
+        category: String,
+    },
+}
+
+/// How one exchange goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    Whole,
+    /// The service took it, and its answer never came; so it looks when Odoo's worker dies before its commit, too.
+    AnswerLost,
+    /// Sent again by the network, answered again.
+    Repeated,
+    /// People go on saving between the answer and its transaction: the next step but one applies it.
+    Slow,
+}
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    Act {
+        wish: usize,
+        act: Act,
+    },
+    Exchange(Exchange),
+    Trouble(Trouble),
+    /// SIGKILL, and a new process after so many milliseconds.
+    Kill {
+        down: u64,
+    },
+    Pause(u64),
+}
+
+/// The endless script of one seed.
+pub struct Script {
+    rng: StdRng,
+    today: NaiveDate,
+    events: usize,
+    texts: usize,
+}
+
+impl Script {
+    pub fn new(seed: u64, today: NaiveDate) -> Self {
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            today,
+            events: 0,
+            texts: 0,
+        }
+    }
+
+    /// Steps until the next quiet: one act alone, or a crowd of them among troubles.
+    pub fn round(&mut self) -> Vec<Step> {
+        if self.rng.random_bool(0.3) {
+            let mut steps = vec![self.act()];
+            if self.rng.random_bool(0.2) {
+                steps.insert(0, Step::Trouble(faults::draw(&mut self.rng)));
+            }
+            return steps;
+        }
+        let mut steps = Vec::new();
+        let rough = self.rng.random_bool(0.7);
+        for _ in 0..self.rng.random_range(4..=40) {
+            steps.push(self.act());
+            if self.rng.random_bool(0.35) {
+                steps.push(Step::Exchange(self.exchange(rough)));
+            }
+            if self.rng.random_bool(0.25) {
+                steps.push(Step::Pause(self.rng.random_range(1..150)));
+            }
+            if rough && self.rng.random_bool(0.2) {
+                steps.push(Step::Trouble(faults::draw(&mut self.rng)));
+            }
+            if rough && self.rng.random_bool(0.03) {
+                steps.push(Step::Exchange(Exchange::Whole));
+                steps.push(Step::Pause(self.rng.random_range(0..120)));
+                steps.push(Step::Kill {
+                    down: self.rng.random_range(0..200),
+                });
+            }
+        }
+        steps
+    }
+
+    fn exchange(&mut self, rough: bool) -> Exchange {
+        if !rough {
+            return Exchange::Whole;
+        }
+        match self.rng.random_range(0..10) {
+            0 | 1 => Exchange::AnswerLost,
+            2 => Exchange::Repeated,
+            3 | 4 => Exchange::Slow,
+            _ => Exchange::Whole,
+        }
+    }
+
+    fn act(&mut self) -> Step {
+        let side = if self.rng.random_bool(0.5) {
+            Side::Odoo
+        } else {
+            Side::Outlook
+        };
+        let dice = if self.events < 4 {
+            0
+        } else {
+            self.rng.random_range(0..100)
+        };
+        let act = match dice {
+            0..12 => self.create(side),
+            12..40 => {
+                let fields = self.rng.random_range(1..=2);
+                let values = (0..fields)
+                    .map(|_| {
+                        let field = self.field();
+                        (field, self.value(field))
+                    })
+                    .collect();
+                let user = self.user();
+                Act::Edit { side, user, values }
+            }
+            40..52 => {
+                let field = self.field();
+                Act::Clash {
+                    field,
+                    odoo: self.value(field),
+                    outlook: self.value(field),
+                }
+            }
+            52..66 => {
+                let (add, remove) = (self.somebody(), self.somebody());
+                let which = self.rng.random_range(0..5);
+                Act::Guests {
+                    side,
+                    add: (which < 3).then_some(add),
+                    remove: (which >= 2 && add != remove).then_some(remove),
+                }
+            }
+            66..70 => Act::Archive,
+            70..74 => Act::Unarchive,
+            74..76 => Act::Unlink,
+            76..80 => Act::DeleteInOutlook,
+            80..89 => Act::Answer {
+                side,
+                user: self.user(),
+                answer: self.answer(),
+            },
+            89..92 => Act::AnswerByMail {
+                address: self.pick(&OUTSIDERS),
+                answer: self.answer(),
+            },
+            92..95 => Act::DropCopy { user: self.user() },
+            _ => {
+                self.texts += 1;
+                Act::Categories {
+                    user: self.user(),
+                    category: format!("C{}", self.texts),
+                }
+            }
+        };
+        // Mostly the latest events, so that edits meet.
+        let from = if self.rng.random_bool(0.8) {
+            self.events.saturating_sub(8)
+        } else {
+            0
+        };
+        let wish = self.rng.random_range(from..self.events.max(1));
+        Step::Act { wish, act }
+    }
+
+    fn create(&mut self, side: Side) -> Act {
+        self.events += 1;
+        let user = self.user();
+        let mut guests: Vec<&str> = (0..self.rng.random_range(0..=3))
+            .map(|_| self.somebody())
+            .filter(|guest| *guest != address_of(user))
+            .collect();
+        guests.sort_unstable();
+        guests.dedup();
+        let mut values: Values = [Field::Title, Field::Time]
+            .into_iter()
+            .map(|field| (field, self.value(field)))
+            .collect();
+        for _ in 0..self.rng.random_range(0..=3) {
+            let field = self.field();
+            values.entry(field).or_insert_with(|| self.value(field));
+        }
+        Act::Create {
+            side,
+            user,
+            guests,
+            values,
+        }
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        *from.choose(&mut self.rng).expect("something to choose from")
+    }
+
+    fn user(&mut self) -> i64 {
+        self.pick(&USERS).0
+    }
+
+    fn somebody(&mut self) -> &'static str {
+        self.pick(&[ANN, BEN, CARLA, OUTSIDERS[0], OUTSIDERS[1]])
+    }
+
+    fn answer(&mut self) -> Answer {
+        self.pick(&["accepted", "tentative", "declined"])
+    }
+
+    fn field(&mut self) -> Field {
+        self.pick(&Field::ALL)
+    }
+
+    /// A value in Outlook's vocabulary. A text says for itself where it comes from; the title's mark is put before
+    /// it where it is used.
+    fn value(&mut self, field: Field) -> String {
+        self.texts += 1;
+        let number = self.texts;
+        let empty = self.rng.random_bool(0.15);
+        match field {
+            Field::Title => format!("t{number}"),
+            Field::Body if !empty => format!("b{number}"),
+            Field::Location if !empty => format!("L{number}"),
+            Field::Body | Field::Location => String::new(),
+            Field::Time => {
+                let day = self.today + Days::new(self.rng.random_range(3..90));
+                if self.rng.random_bool(0.2) {
+                    whole_days(day, self.rng.random_range(1..4))
+                } else {
+                    let start =
+                        day.and_time(NaiveTime::MIN) + TimeDelta::minutes(15 * self.rng.random_range(0..96));
+                    timed(start, 15 * self.rng.random_range(1..12))
+                }
+            }
+            Field::Privacy => self
+                .pick(&["normal", "normal", "private", "confidential", "personal"])
+                .to_owned(),
+            Field::ShowAs => self
+                .pick(&["free", "tentative", "busy", "oof", "workingElsewhere"])
+                .to_owned(),
+            Field::Reminder if empty => String::new(),
+            Field::Reminder => (5 * self.rng.random_range(0..13)).to_string(),
+        }
+    }
+}
+
+pub fn address_of(user: i64) -> &'static str {
+    USERS
+        .iter()
+        .find(|(id, _)| *id == user)
+        .expect("one of the users")
+        .1
+}
+
+pub fn user_of(address: &str) -> Option<i64> {
+    USERS.iter().find(|(_, a)| *a == address).map(|(id, _)| *id)
+}

@@ -1,0 +1,678 @@
+//! What must hold when everything is quiet.
+//!
+//! **State.** An event that is alive is one active record in Odoo, one event in its organizer's mailbox, and at most
+//! one copy in each guest's; all say the same in every field that is synced, and Odoo and the organizer's mailbox have
+//! the same guests. One that has ended (`docs/ARCHITECTURE.md`, *Ends*) is archived or deleted in Odoo, gone from its
+//! organizer's mailbox, and cancelled in its guests'. Whether it must be alive follows from what people did: the last
+//! word in Odoo counts, and a deletion in Outlook ends it, too. Where an unarchiving met a deletion in
+//! Outlook within one round either may have come last, and the sides need only agree.
+//!
+//! **Fields.** What one side alone has changed since the last quiet has that side's last value; what nobody has changed
+//! is as it was; what both have changed has the last value of one of them. If both changed it
+//! once, and before they could hear of each other ([`Act::Clash`](super::operations::Act)), the journal says so. What Outlook alone knows
+//! (categories; being out of office; personal) stays. The same for each guest's being invited, and each answer.
+//!
+//! **Mails.** What people do in Outlook mails by itself. Of what the *service* makes Outlook send:
+//! * seen in order, together with the mails of people's own doing, each guest of each event is invited, updated and
+//!   cancelled in turn: no invitation to who is invited, no update or cancellation to who is not. In the end those
+//!   are invited who are the guests of an event that is alive;
+//! * a guest gets at most as many invitations (cancellations) as the guest joined (left) in Odoo: by an edit of the guests, by
+//!   making, archiving, unarchiving or deleting the event;
+//! * a guest gets at most one update for each save in Odoo that changed what guests can see; and at least one
+//!   if such a change has prevailed and the guest was there before and after it;
+//! * an organizer gets at most one answer for each answer given in Odoo, and at least one if it has prevailed.
+//!
+//! For a round of a single act the bounds meet: the mails are exactly those that the act calls for. Where several saves
+//! reach the service at once they may become one write, hence the range; a save that changes nothing mails nobody,
+//! nor does syncing by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::facts::{self, Field};
+use super::operations::{Side, address_of};
+use super::world::{
+    Deed, Event, Sight, World, answer_in_record, answer_of, guests_of_copy, guests_of_record, has_mailbox,
+    id_of,
+};
+
+/// A mail, as the simulator's log has it.
+struct Mail {
+    kind: String,
+    from: String,
+    to: String,
+    subject: String,
+    /// Caused by a request of the service, not by a person in Outlook.
+    by_service: bool,
+}
+
+/// What is wrong, in sentences.
+type Wrongs = Vec<String>;
+
+impl World {
+    /// Judges everything since the last quiet, and takes the present for the next beginning.
+    ///
+    /// # Errors
+    /// All that is wrong, with what was done to the events concerned.
+    pub async fn judge(&mut self) -> Result<(), String> {
+        let mut report = self.judge_as_a_whole().await;
+        let mails = self.take_mails();
+        for index in 0..self.events.len() {
+            let now = self.sight(index);
+            let event = &self.events[index];
+            let mine: Vec<&Mail> = mails.iter().filter(|m| m.is_about(&event.mark)).collect();
+            let mut wrongs = Wrongs::new();
+            let alive = check_existence(event, &now, &mut wrongs);
+            if alive && wrongs.is_empty() {
+                check_fields(event, &now, &mut wrongs);
+                check_guests(event, &now, &mut wrongs);
+                check_answers(event, &now, &mut wrongs);
+                if let Some(field) = clashed(event)
+                    && !self.tells_of(field, event, &now).await
+                {
+                    wrongs.push(format!("{field:?} clashed, and the journal does not say so"));
+                }
+            }
+            let invited = check_mails(event, &now, alive, &mine, &mut wrongs);
+            let categories = check_categories(event, &now, &mut wrongs);
+            if !wrongs.is_empty() {
+                report.push(self.describe(event, &now, &wrongs, &mine).await);
+            }
+            let event = &mut self.events[index];
+            event.invited = invited;
+            event.categories = categories;
+            event.before = now;
+            event.deeds.clear();
+        }
+        if report.is_empty() {
+            Ok(())
+        } else {
+            Err(report.join("\n\n"))
+        }
+    }
+
+    async fn judge_as_a_whole(&mut self) -> Wrongs {
+        let mut wrongs = Wrongs::new();
+        for account in self.odoo.state["accounts"].as_array().expect("accounts") {
+            if account["status"] != "active" {
+                wrongs.push(format!("an account is not well: {account}"));
+            }
+        }
+        if self.owed().await > 0 || !self.odoo.is_idle() {
+            wrongs.push("something is still owed".to_owned());
+        }
+        wrongs.extend(
+            self.troubled()
+                .await
+                .into_iter()
+                .map(|m| format!("set aside, or differs: {m}")),
+        );
+        let marks: BTreeSet<&str> = self.events.iter().map(|e| e.mark.as_str()).collect();
+        for record in self.odoo.records.values() {
+            let name = record["name"].as_str().unwrap_or_default();
+            let mark = name.split(' ').next().unwrap_or_default();
+            if !marks.contains(mark) {
+                wrongs.push(format!("nobody made this record: {record}"));
+            }
+        }
+        wrongs
+    }
+
+    /// The simulator's mails since the last time, in order.
+    fn take_mails(&self) -> Vec<Mail> {
+        let mut microsoft = self.stack.sim.sim.world();
+        let mails = std::mem::take(&mut microsoft.mails);
+        mails
+            .into_iter()
+            .map(|m| Mail {
+                kind: m.kind,
+                from: m.from,
+                to: m.to,
+                subject: m.subject,
+                by_service: m.cause.via == "graph",
+            })
+            .collect()
+    }
+
+    async fn tells_of(&self, field: Field, event: &Event, now: &Sight) -> bool {
+        let Some(record) = &now.record else { return false };
+        let values = |side| {
+            event.deeds.iter().find_map(|deed| match deed {
+                Deed::Saved(at, values) if *at == side => values.get(&field).cloned(),
+                _ => None,
+            })
+        };
+        let journal = self.journal(id_of(record)).await;
+        journal.lines().any(|line| {
+            let texts = matches!(field, Field::Title | Field::Body | Field::Location);
+            let both = [Side::Odoo, Side::Outlook]
+                .into_iter()
+                .filter_map(values)
+                .all(|value| {
+                    line.contains(&format!("“{value}”")) || line.contains(&format!("“<p>{value}</p>”"))
+                });
+            line.contains(&format!("{} changed on both sides", field.label())) && (!texts || both)
+        })
+    }
+
+    async fn describe(&self, event: &Event, now: &Sight, wrongs: &[String], mails: &[&Mail]) -> String {
+        let journal = match now.record.as_ref().or(event.before.record.as_ref()) {
+            Some(record) => self.journal(id_of(record)).await,
+            None => String::new(),
+        };
+        let mails: Vec<String> = mails
+            .iter()
+            .map(|m| {
+                let by = if m.by_service { "service" } else { "person" };
+                format!("{} {} → {} “{}” by {by}", m.kind, m.from, m.to, m.subject)
+            })
+            .collect();
+        format!(
+            "{} of {}:\n  {}\n deeds: {:#?}\n mails: {mails:#?}\n invited before: {:?}\n before: {}\n now: {}\n journal:\n{journal}",
+            event.mark,
+            address_of(event.organizer),
+            wrongs.join("\n  "),
+            event.deeds,
+            event.invited,
+            brief(&event.before),
+            brief(now),
+        )
+    }
+}
+
+impl Mail {
+    fn is_about(&self, mark: &str) -> bool {
+        let subject = self.subject.strip_prefix("Canceled: ").unwrap_or(&self.subject);
+        subject
+            .strip_prefix(mark)
+            .is_some_and(|rest| rest.starts_with(' '))
+    }
+}
+
+fn brief(sight: &Sight) -> String {
+    let record = sight.record.as_ref().map(|r| {
+        let guests: Vec<String> = r["attendees"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|a| format!("{}: {}", a["email"], a["state"]))
+            .collect();
+        format!(
+            "{} active {} {:?} {guests:?}",
+            r["id"],
+            r["active"],
+            facts::in_odoo(r)
+        )
+    });
+    let mut text = format!("\n  Odoo {record:?}");
+    for (mailbox, copies) in &sight.copies {
+        for c in copies {
+            let guests: Vec<String> = c["attendees"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|a| format!("{}: {}", a["emailAddress"]["address"], a["status"]["response"]))
+                .collect();
+            text.push_str(&format!(
+                "\n  {mailbox} {} cancelled {} own {} {:?} {guests:?} {}",
+                if c["isOrganizer"] == true {
+                    "organizer"
+                } else {
+                    "guest"
+                },
+                c["isCancelled"],
+                c["responseStatus"]["response"],
+                facts::in_outlook(c),
+                &c["id"].as_str().unwrap_or("")[..12],
+            ));
+        }
+    }
+    text
+}
+
+// ---- state ---------------------------------------------------------------------------------------------------
+
+/// Whether people ended or revived the event in this round, so that what the other side did to it may be lost.
+fn was_ended_or_revived(event: &Event) -> bool {
+    event.deeds.iter().any(|d| {
+        matches!(
+            d,
+            Deed::Archived | Deed::Unarchived | Deed::Unlinked | Deed::DeletedInOutlook
+        )
+    })
+}
+
+/// Returns whether the event is alive on both sides.
+fn check_existence(event: &Event, now: &Sight, wrongs: &mut Wrongs) -> bool {
+    let organizer = address_of(event.organizer);
+    for (mailbox, copies) in &now.copies {
+        let live = copies.iter().filter(|c| c["isCancelled"] != true).count();
+        if live > 1 {
+            wrongs.push(format!("{live} copies in the mailbox of {mailbox}"));
+        }
+    }
+    let in_odoo = now.is_active();
+    let in_outlook = now.live(organizer).is_some();
+    let last = event.deeds.iter().rev().find(|d| {
+        matches!(
+            d,
+            Deed::Archived | Deed::Unarchived | Deed::Unlinked | Deed::Created
+        )
+    });
+    let deleted = event.deeds.iter().any(|d| matches!(d, Deed::DeletedInOutlook));
+    let expected = match last {
+        Some(Deed::Archived | Deed::Unlinked) => Some(false),
+        Some(Deed::Unarchived) if deleted => None,
+        Some(Deed::Unarchived) => Some(true),
+        _ if deleted => Some(false),
+        Some(_) => Some(true),
+        None => Some(event.before.is_active()),
+    };
+    let expected = expected.unwrap_or(in_odoo);
+    if in_odoo != expected {
+        wrongs.push(format!("active in Odoo: {in_odoo}, and should be {expected}"));
+    }
+    if in_outlook != expected {
+        wrongs.push(format!(
+            "in {organizer}'s Outlook: {in_outlook}, and should be {expected}"
+        ));
+    }
+    let unlinked = event.deeds.iter().any(|d| matches!(d, Deed::Unlinked));
+    if event.before.record.is_some() && now.record.is_some() == unlinked {
+        wrongs.push("a record is only deleted by a person in Odoo, and then it is".to_owned());
+    }
+    if !expected {
+        for (mailbox, copies) in &now.copies {
+            if copies.iter().any(|c| c["isCancelled"] != true) {
+                wrongs.push(format!("it has ended, and {mailbox} has it"));
+            }
+        }
+    }
+    expected
+}
+
+/// What the deeds of both sides allow: the value before where nobody changed it, else the last of each side.
+fn allowed<T: Clone + PartialEq>(
+    before: Option<T>,
+    odoo: Option<T>,
+    outlook: Option<T>,
+    lossy: bool,
+) -> Vec<T> {
+    let mut allowed: Vec<T> = odoo.into_iter().chain(outlook.clone()).collect();
+    // What was done in Outlook to an event that ended meanwhile may have ended with it.
+    if allowed.is_empty() || (lossy && outlook.is_some()) {
+        allowed.extend(before);
+    }
+    allowed
+}
+
+fn last_value(event: &Event, side: Side, field: Field) -> Option<String> {
+    event.deeds.iter().rev().find_map(|deed| match deed {
+        Deed::Saved(at, values) if *at == side => values.get(&field).cloned(),
+        _ => None,
+    })
+}
+
+fn check_fields(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
+    let organizer = address_of(event.organizer);
+    let (Some(record), Some(copy)) = (&now.record, now.live(organizer)) else {
+        return;
+    };
+    let (in_odoo, in_outlook) = (facts::in_odoo(record), facts::in_outlook(copy));
+    let before = event.before.record.as_ref().map(facts::in_odoo);
+    let lossy = was_ended_or_revived(event);
+    for field in Field::ALL {
+        let (odoo, outlook) = (&in_odoo[&field], &in_outlook[&field]);
+        if *odoo != field.in_odoo(outlook) {
+            wrongs.push(format!("{field:?}: Odoo says {odoo:?}, Outlook {outlook:?}"));
+        }
+        let saved = |side| last_value(event, side, field);
+        let of_outlook = saved(Side::Outlook);
+        let values = allowed(
+            before.as_ref().map(|b| b[&field].clone()),
+            saved(Side::Odoo),
+            of_outlook.clone().map(|v| field.in_odoo(&v)),
+            lossy,
+        );
+        if !values.is_empty() && !values.contains(odoo) {
+            wrongs.push(format!("{field:?} is {odoo:?}, and may be {values:?}"));
+        }
+        // What only Outlook can say: as it was last said there, unless Odoo had another word.
+        let exact = of_outlook.or_else(|| {
+            let earlier = event.before.live(organizer)?;
+            (earlier["id"] == copy["id"]).then(|| facts::in_outlook(earlier)[&field].clone())
+        });
+        if let Some(exact) = exact
+            && saved(Side::Odoo).is_none()
+            && !lossy
+            && exact != *outlook
+        {
+            wrongs.push(format!("{field:?} in Outlook is {outlook:?}, and was {exact:?}"));
+        }
+    }
+    for guest in guests_of_copy(copy, organizer) {
+        let Some(theirs) = now.live(&guest) else { continue };
+        let theirs = facts::in_outlook(theirs);
+        for field in Field::ALL.into_iter().filter(|f| f.is_visible()) {
+            if theirs[&field] != in_outlook[&field] {
+                wrongs.push(format!(
+                    "{guest}'s copy has {field:?} {:?}, the organizer's {:?}",
+                    theirs[&field], in_outlook[&field]
+                ));
+            }
+        }
+    }
+}
+
+fn check_guests(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
+    let organizer = address_of(event.organizer);
+    let (Some(record), Some(copy)) = (&now.record, now.live(organizer)) else {
+        return;
+    };
+    let guests = guests_of_record(record, organizer);
+    if guests != guests_of_copy(copy, organizer) {
+        wrongs.push("Odoo and Outlook have different guests".to_owned());
+    }
+    let before = event
+        .before
+        .record
+        .as_ref()
+        .map(|r| guests_of_record(r, organizer))
+        .unwrap_or_default();
+    let everybody: BTreeSet<&str> = before
+        .iter()
+        .map(String::as_str)
+        .chain(event.deeds.iter().filter_map(|d| match d {
+            Deed::Joined(_, guest) | Deed::Left(_, guest) => Some(*guest),
+            _ => None,
+        }))
+        .chain(guests.iter().map(String::as_str))
+        .collect();
+    let lossy = was_ended_or_revived(event);
+    for guest in everybody {
+        let last = |side| {
+            event.deeds.iter().rev().find_map(|deed| match deed {
+                Deed::Joined(at, who) if *at == side && *who == guest => Some(true),
+                Deed::Left(at, who) if *at == side && *who == guest => Some(false),
+                _ => None,
+            })
+        };
+        let may = allowed(
+            Some(before.contains(guest)),
+            last(Side::Odoo),
+            last(Side::Outlook),
+            lossy,
+        );
+        let is = guests.contains(guest);
+        if !may.contains(&is) {
+            wrongs.push(format!("{guest} is a guest: {is}"));
+        }
+        let gone = |copies: &Sight| copies.live(guest).is_none();
+        let left_on_their_own = event.deeds.iter().any(|d| match d {
+            Deed::Dropped(who) => *who == guest,
+            Deed::Answered(_, who, answer) => *who == guest && *answer == "declined",
+            _ => false,
+        });
+        let was_there = !before.contains(guest) || !gone(&event.before);
+        if is && has_mailbox(guest) && was_there && !left_on_their_own && gone(now) {
+            wrongs.push(format!("{guest} has no copy"));
+        }
+    }
+}
+
+fn check_answers(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
+    let organizer = address_of(event.organizer);
+    let (Some(record), Some(copy)) = (&now.record, now.live(organizer)) else {
+        return;
+    };
+    for guest in guests_of_record(record, organizer) {
+        let in_odoo = answer_in_record(record, &guest).expect("a guest's line");
+        let in_outlook = if has_mailbox(&guest) {
+            now.live(&guest)
+                .map_or("declined", |theirs| answer_of(&theirs["responseStatus"]))
+        } else {
+            let list = copy["attendees"].as_array().expect("attendees");
+            let line = list.iter().find(|a| a["emailAddress"]["address"] == *guest);
+            line.map_or("needsAction", |a| answer_of(&a["status"]))
+        };
+        let may_stand =
+            has_mailbox(&guest) && now.live(&guest).is_none() && stands_alone(event, &guest, &in_odoo);
+        if in_odoo != in_outlook && !may_stand {
+            wrongs.push(format!(
+                "{guest} has answered {in_odoo} in Odoo, {in_outlook} in Outlook"
+            ));
+        }
+        if let Some(answer) = undisturbed_answer(event, &guest)
+            && answer != in_odoo
+        {
+            wrongs.push(format!("{guest} answered {answer}, and Odoo says {in_odoo}"));
+        }
+    }
+}
+
+/// Whether an answer in Odoo cannot be told to Outlook: the guest gave it there after deleting the copy in Outlook.
+fn stands_alone(event: &Event, guest: &str, in_odoo: &str) -> bool {
+    let given = |deed: &Deed| matches!(deed, Deed::Answered(Side::Odoo, who, answer) if *who == guest && *answer == in_odoo);
+    let earlier = event
+        .before
+        .record
+        .as_ref()
+        .and_then(|r| answer_in_record(r, guest));
+    event.deeds.iter().any(given)
+        || (event.before.live(guest).is_none() && earlier.as_deref() == Some(in_odoo))
+}
+
+/// The one answer a guest gave, where nothing else touched it: a new time, for one, asks everybody anew.
+fn undisturbed_answer<'a>(event: &'a Event, guest: &str) -> Option<&'a str> {
+    let mut answers = event.deeds.iter().filter_map(|deed| match deed {
+        Deed::Answered(_, who, answer) if *who == guest => Some(*answer),
+        _ => None,
+    });
+    let (answer, None) = (answers.next()?, answers.next()) else {
+        return None;
+    };
+    let disturbed = event.deeds.iter().any(|deed| match deed {
+        Deed::Saved(_, values) => values.contains_key(&Field::Time) || answer == "declined",
+        Deed::Joined(_, who) | Deed::Left(_, who) | Deed::Dropped(who) => *who == guest,
+        Deed::Answered(..) | Deed::Categorised(..) => false,
+        _ => true,
+    });
+    (!disturbed).then_some(answer)
+}
+
+/// The field that both sides changed once, in one clash, and nothing else did.
+fn clashed(event: &Event) -> Option<Field> {
+    if was_ended_or_revived(event) || event.before.record.is_none() {
+        return None;
+    }
+    let saves = |side| {
+        event.deeds.iter().filter_map(move |d| match d {
+            Deed::Saved(at, values) if *at == side => Some(values),
+            _ => None,
+        })
+    };
+    // A clash is told by its two deeds in a row.
+    event.deeds.windows(2).find_map(|pair| {
+        let [Deed::Saved(Side::Outlook, there), Deed::Saved(Side::Odoo, here)] = pair else {
+            return None;
+        };
+        let field = *there.keys().next().filter(|f| here.contains_key(f))?;
+        let alone = |side| saves(side).filter(|values| values.contains_key(&field)).count() == 1;
+        let differ = field.in_odoo(&there[&field]) != here[&field];
+        let before = facts::in_odoo(event.before.record.as_ref()?);
+        let changed = field.in_odoo(&there[&field]) != before[&field];
+        (there.len() == 1
+            && here.len() == 1
+            && differ
+            && changed
+            && alone(Side::Odoo)
+            && alone(Side::Outlook))
+        .then_some(field)
+    })
+}
+
+/// Each copy still has the category that its owner gave it.
+fn check_categories(event: &Event, now: &Sight, wrongs: &mut Wrongs) -> BTreeMap<String, String> {
+    let mut categories = event.categories.clone();
+    for deed in &event.deeds {
+        if let Deed::Categorised(id, category) = deed {
+            categories.insert(id.clone(), category.clone());
+        }
+    }
+    let copies: Vec<&Value> = now.copies.values().flatten().collect();
+    categories.retain(|id, category| {
+        let Some(copy) = copies.iter().find(|c| c["id"] == **id) else {
+            return false;
+        };
+        if copy["categories"][0] != **category {
+            wrongs.push(format!("the category {category} is lost: {}", copy["categories"]));
+        }
+        true
+    });
+    categories
+}
+
+// ---- mails ---------------------------------------------------------------------------------------------------
+
+/// How often something may and must have happened to one guest.
+#[derive(Default)]
+struct Bounds {
+    joined: usize,
+    left: usize,
+}
+
+/// How often each guest joined and left the event in Odoo, by whatever was done to it there.
+fn moves_in_odoo(event: &Event) -> BTreeMap<String, Bounds> {
+    let mut bounds: BTreeMap<String, Bounds> = BTreeMap::new();
+    // Whoever may have been a guest when it was ended or revived.
+    let mut everybody: BTreeSet<String> = event
+        .before
+        .record
+        .as_ref()
+        .map(|r| guests_of_record(r, address_of(event.organizer)))
+        .unwrap_or_default();
+    everybody.extend(event.deeds.iter().filter_map(|deed| match deed {
+        Deed::Joined(_, guest) => Some((*guest).to_owned()),
+        _ => None,
+    }));
+    for deed in &event.deeds {
+        match deed {
+            Deed::Joined(Side::Odoo, guest) => bounds.entry((*guest).to_owned()).or_default().joined += 1,
+            Deed::Left(Side::Odoo, guest) => bounds.entry((*guest).to_owned()).or_default().left += 1,
+            Deed::Unarchived => {
+                for guest in &everybody {
+                    bounds.entry(guest.clone()).or_default().joined += 1;
+                }
+            }
+            Deed::Archived | Deed::Unlinked => {
+                for guest in &everybody {
+                    bounds.entry(guest.clone()).or_default().left += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    bounds
+}
+
+/// Returns who is invited now.
+fn check_mails(
+    event: &Event,
+    now: &Sight,
+    alive: bool,
+    mails: &[&Mail],
+    wrongs: &mut Wrongs,
+) -> BTreeSet<String> {
+    let organizer = address_of(event.organizer);
+    let mut invited = event.invited.clone();
+    for mail in mails {
+        let (kind, to) = (mail.kind.as_str(), &mail.to);
+        let in_turn = match kind {
+            "invitation" => invited.insert(to.clone()),
+            "cancellation" => invited.remove(to),
+            "update" => invited.contains(to),
+            _ => to == organizer && invited.contains(&mail.from),
+        };
+        if !in_turn {
+            wrongs.push(format!("{kind} to {to} out of turn"));
+        }
+    }
+    let guests = match now.live(organizer) {
+        Some(copy) if alive => guests_of_copy(copy, organizer),
+        _ => BTreeSet::new(),
+    };
+    if invited != guests {
+        wrongs.push(format!("invited are {invited:?}, guests {guests:?}"));
+    }
+    let sent = |kind: &str, guest: &str| {
+        mails
+            .iter()
+            .filter(|m| m.by_service && m.kind == kind)
+            .filter(|m| guest == if kind == "response" { &m.from } else { &m.to })
+            .count()
+    };
+    let visible = |values: &facts::Values| values.keys().any(|f| f.is_visible());
+    let saves = event
+        .deeds
+        .iter()
+        .filter(|d| matches!(d, Deed::Saved(Side::Odoo, values) if visible(values)))
+        .count();
+    let moves = moves_in_odoo(event);
+    let nothing = Bounds::default();
+    let everybody: BTreeSet<&str> = mails
+        .iter()
+        .flat_map(|m| [m.to.as_str(), m.from.as_str()])
+        .chain(guests.iter().map(String::as_str))
+        .collect();
+    let prevailed = alive && prevailed_in_odoo(event, now);
+    for guest in everybody {
+        let bounds = moves.get(guest).unwrap_or(&nothing);
+        let mut at_most = |kind: &str, most: usize| {
+            let count = sent(kind, guest);
+            if count > most {
+                wrongs.push(format!("{count} {kind} mails for {guest}, at most {most}"));
+            }
+        };
+        at_most("invitation", bounds.joined);
+        at_most("cancellation", bounds.left);
+        at_most("update", saves);
+        let answers = event
+            .deeds
+            .iter()
+            .filter(|d| matches!(d, Deed::Answered(Side::Odoo, who, _) if *who == guest))
+            .count();
+        at_most("response", answers);
+        let stayed = event.invited.contains(guest)
+            && guests.contains(guest)
+            && !was_ended_or_revived(event)
+            && !event
+                .deeds
+                .iter()
+                .any(|d| matches!(d, Deed::Joined(_, who) | Deed::Left(_, who) if *who == guest));
+        if stayed && prevailed && sent("update", guest) == 0 {
+            wrongs.push(format!("no update for {guest}"));
+        }
+        let said = undisturbed_answer(event, guest).is_some();
+        if alive && said && answers == 1 && sent("response", guest) == 0 {
+            wrongs.push(format!("no answer from {guest}"));
+        }
+    }
+    invited
+}
+
+/// Whether something that guests can see has the value that Odoo, and only Odoo, gave it.
+fn prevailed_in_odoo(event: &Event, now: &Sight) -> bool {
+    let (Some(before), Some(record)) = (&event.before.record, &now.record) else {
+        return false;
+    };
+    let (before, present) = (facts::in_odoo(before), facts::in_odoo(record));
+    Field::ALL.into_iter().filter(|f| f.is_visible()).any(|field| {
+        let here = last_value(event, Side::Odoo, field);
+        let there = event
+            .deeds
+            .iter()
+            .any(|d| matches!(d, Deed::Saved(Side::Outlook, values) if values.contains_key(&field)));
+        !there && here.as_ref() == Some(&present[&field]) && before[&field] != present[&field]
+    })
+}

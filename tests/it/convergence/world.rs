@@ -1,0 +1,753 @@
+//! One world: a simulator, a database, the service in a process of its own, Odoo's side, and three people who use
+//! both calendars.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use diesel_async::RunQueryDsl;
+use graph_sim::control;
+use graph_sim::meetings;
+use graph_sim::state::{Cause, Target, World as Microsoft};
+use outlook_bridge::store::{Store, accounts, databases, outbox};
+use serde_json::{Map, Value, json};
+
+use super::facts::{self, Field, Values};
+use super::faults::Trouble;
+use super::operations::{Act, Answer, Exchange, Side, Step, USERS, address_of, user_of};
+use super::service::{Log, Process};
+use crate::odoo::Odoo;
+use crate::stack::Stack;
+
+/// How long a world may take to become quiet: far longer than it ever does, so that what never ends is told.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Something that somebody did to an event since the last quiet.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    Created,
+    /// The fields that got another value.
+    Saved(Side, Values),
+    Joined(Side, &'static str),
+    Left(Side, &'static str),
+    Archived,
+    Unarchived,
+    Unlinked,
+    DeletedInOutlook,
+    Answered(Side, &'static str, Answer),
+    Dropped(&'static str),
+    /// The copy with this graph id got this category.
+    Categorised(String, String),
+}
+
+/// Everything there is of one event at one time.
+#[derive(Clone, Debug, Default)]
+pub struct Sight {
+    pub record: Option<Value>,
+    /// Mailbox → its events with the mark, cancelled ones among them.
+    pub copies: BTreeMap<&'static str, Vec<Value>>,
+}
+
+/// An event that somebody has made.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Begins its title on every side, and says which event it is.
+    pub mark: String,
+    pub organizer: i64,
+    pub deeds: Vec<Deed>,
+    /// As it was at the last quiet; nothing for a new one.
+    pub before: Sight,
+    /// The guests whom mails have told that they are invited.
+    pub invited: BTreeSet<String>,
+    /// Of this event's and its copies' last known categories, by graph id.
+    pub categories: BTreeMap<String, String>,
+}
+
+pub struct World {
+    pub stack: Stack,
+    pub odoo: Odoo,
+    pub log: Log,
+    pub events: Vec<Event>,
+    pub store: Store,
+    service: Option<Process>,
+    /// An answer that Odoo's slow worker has not applied yet.
+    held: Option<Value>,
+    /// Things done by people.
+    pub acts: usize,
+    pub kills: usize,
+}
+
+impl World {
+    /// Everybody is connected, and everything is quiet.
+    pub async fn start() -> Self {
+        let stack = Stack::start().await;
+        let log = Log::default();
+        let service = Process::start(&stack, &log).await;
+        let code = service.enroll(&stack).await;
+        let mut odoo = Odoo::pair_with(&service, code).await;
+        odoo.users = USERS.map(|(id, address)| (id, address.to_owned())).into();
+        for (user, _) in USERS {
+            odoo.connect(&stack, &service, user).await.expect("connected");
+        }
+        let store = Store::new(&stack.database_url, 2).expect("a pool");
+        let mut world = Self {
+            stack,
+            odoo,
+            log,
+            events: Vec::new(),
+            store,
+            service: Some(service),
+            held: None,
+            acts: 0,
+            kills: 0,
+        };
+        world.quiet().await;
+        world
+    }
+
+    pub async fn step(&mut self, step: &Step) {
+        match step {
+            Step::Act { wish, act } => self.act(*wish, act),
+            Step::Exchange(exchange) => self.exchange(*exchange).await,
+            Step::Trouble(trouble) => self.trouble(trouble).await,
+            Step::Kill { down } => {
+                self.kill().await;
+                tokio::time::sleep(Duration::from_millis(*down)).await;
+                self.revive().await;
+            }
+            Step::Pause(milliseconds) => tokio::time::sleep(Duration::from_millis(*milliseconds)).await,
+        }
+    }
+
+    // -- the service and its troubles ----------------------------------------------------------------------------
+
+    async fn kill(&mut self) {
+        if let Some(service) = self.service.take() {
+            service.kill().await;
+            self.kills += 1;
+        }
+    }
+
+    async fn revive(&mut self) {
+        // A killed process leaves its leases; they run out in some seconds, which nobody has to wait for here.
+        self.run_sql("UPDATE accounts SET lease_until = NULL").await;
+        self.service = Some(Process::start(&self.stack, &self.log).await);
+    }
+
+    async fn run_sql(&self, sql: &str) {
+        let mut conn = self.store.get().await.expect("Postgres");
+        diesel::sql_query(sql)
+            .execute(&mut conn)
+            .await
+            .expect("a statement");
+    }
+
+    async fn trouble(&mut self, trouble: &Trouble) {
+        let (method, path, body) = match trouble {
+            Trouble::Fault(fault) => ("POST", "faults".to_owned(), fault.clone()),
+            Trouble::Switches(switches) => ("PUT", "switches".to_owned(), switches.clone()),
+            Trouble::ForgetDelta(person) => ("POST", format!("mailboxes/{person}/delta-reset"), json!({})),
+            Trouble::ExpireTokens(person) => ("POST", format!("people/{person}/expire-tokens"), json!({})),
+        };
+        self.stack.sim_call(method, &path, body).await;
+    }
+
+    // -- the exchange --------------------------------------------------------------------------------------------
+
+    async fn exchange(&mut self, exchange: Exchange) {
+        // Odoo's advisory lock lets one exchange apply at a time.
+        if let Some(answer) = self.held.take() {
+            self.odoo.take(&answer);
+        }
+        let service = self.service.as_ref().expect("a service");
+        let Ok(answer) = self.odoo.hand_over(service).await else {
+            return;
+        };
+        match exchange {
+            Exchange::Whole => self.odoo.take(&answer),
+            Exchange::AnswerLost => {}
+            Exchange::Repeated => {
+                if let Ok(answer) = self.odoo.hand_over(service).await {
+                    self.odoo.take(&answer);
+                }
+            }
+            Exchange::Slow => self.held = Some(answer),
+        }
+    }
+
+    /// Goes on until nobody has anything to say: faults end, the service runs, Odoo exchanges, and each mailbox is
+    /// worked again and again, until twice in a row nothing moved.
+    pub async fn quiet(&mut self) {
+        self.stack.sim_call("DELETE", "faults", Value::Null).await;
+        self.stack
+            .sim_call("PUT", "switches", json!({"spurious_412_every": 0}))
+            .await;
+        let until = tokio::time::Instant::now() + PATIENCE;
+        let mut still = 0;
+        while still < 2 {
+            assert!(
+                tokio::time::Instant::now() < until,
+                "never quiet: {}",
+                self.what_moves().await
+            );
+            let before = self.fingerprint();
+            self.exchange(Exchange::Whole).await;
+            self.run_twice(until).await;
+            self.exchange(Exchange::Whole).await;
+            let moved = self.fingerprint() != before || !self.odoo.is_idle() || self.owed().await > 0;
+            still = if moved { 0 } else { still + 1 };
+        }
+    }
+
+    /// What changes whenever either side does.
+    fn fingerprint(&self) -> (Vec<(u64, u64)>, u64, String) {
+        let microsoft = self.stack.sim.sim.world();
+        let marks = microsoft
+            .mailboxes
+            .values()
+            .map(|m| (m.next_seq, m.next_change))
+            .collect();
+        let records = serde_json::to_string(&self.odoo.records).expect("JSON");
+        (marks, microsoft.next_mail, records)
+    }
+
+    /// Waits until each mailbox has had a whole run that began from now on: the second one that ends did.
+    async fn run_twice(&mut self, until: tokio::time::Instant) {
+        for _ in 0..2 {
+            let since = chrono::Utc::now();
+            loop {
+                assert!(
+                    tokio::time::Instant::now() < until,
+                    "not worked: {}",
+                    self.what_moves().await
+                );
+                let late = self.late(since).await;
+                let Some(user) = late.iter().copied().min() else {
+                    break;
+                };
+                // Time passes: what had to wait has waited. And somebody opens the calendar, so that it shows at once.
+                self.run_sql(
+                    "UPDATE outlook_outbox SET next_attempt_at = now() WHERE next_attempt_at > now()",
+                )
+                .await;
+                let users: Vec<String> = late.iter().map(i64::to_string).collect();
+                let users = users.join(", ");
+                self.run_sql(&format!(
+                    "UPDATE accounts SET next_run_at = now() WHERE next_run_at > now() AND odoo_user_id IN ({users})"
+                ))
+                .await;
+                self.odoo.waiting = Some(user);
+                self.exchange(Exchange::Whole).await;
+                self.odoo.waiting = None;
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        }
+    }
+
+    /// Users whose mailbox had no successful run since then, or is owed something.
+    async fn late(&self, since: chrono::DateTime<chrono::Utc>) -> Vec<i64> {
+        let mut conn = self.store.get().await.expect("Postgres");
+        let mut late = Vec::new();
+        for database in databases::all(&mut conn).await.expect("databases") {
+            for account in accounts::of_database(&mut conn, database.id)
+                .await
+                .expect("accounts")
+            {
+                let owed = outbox::outlook_owed(&mut conn, account.id)
+                    .await
+                    .expect("a count");
+                if owed > 0 || account.last_sync_at.is_none_or(|at| at < since) {
+                    late.push(i64::from(account.odoo_user_id));
+                }
+            }
+        }
+        late
+    }
+
+    /// How much is owed to either side.
+    pub async fn owed(&self) -> i64 {
+        let mut conn = self.store.get().await.expect("Postgres");
+        let mut owed = 0;
+        for database in databases::all(&mut conn).await.expect("databases") {
+            owed += outbox::odoo_owed(&mut conn, database.id).await.expect("a count");
+            for account in accounts::of_database(&mut conn, database.id)
+                .await
+                .expect("accounts")
+            {
+                owed += outbox::outlook_owed(&mut conn, account.id)
+                    .await
+                    .expect("a count");
+            }
+        }
+        owed
+    }
+
+    async fn what_moves(&self) -> String {
+        let log = self.log.lock().expect("the log");
+        let tail: Vec<&str> = log.iter().rev().take(60).rev().map(String::as_str).collect();
+        tail.join("\n")
+    }
+
+    /// Meetings that are set aside, or where Outlook could not be told what Odoo has: none, as every organizer is
+    /// connected and nothing that people do here is refused.
+    pub async fn troubled(&self) -> Vec<String> {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            text: String,
+        }
+        let mut conn = self.store.get().await.expect("Postgres");
+        let rows: Vec<Row> = diesel::sql_query(
+            "SELECT concat(odoo_state ->> 'name', ': ', set_aside, ' ', differs) AS text FROM meetings
+             WHERE set_aside IS NOT NULL OR differs",
+        )
+        .load(&mut conn)
+        .await
+        .expect("meetings");
+        rows.into_iter().map(|row| row.text).collect()
+    }
+
+    /// Leaves the service's log in the build folder for who looks into a failure.
+    pub fn keep_log(&self, seed: u64) {
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("convergence-{seed}.log"));
+        let lines = self.log.lock().expect("the log").join("\n");
+        if std::fs::write(&path, lines).is_ok() {
+            println!("convergence: the service's log is in {}", path.display());
+        }
+    }
+
+    /// The journal's lines about a record, newest first.
+    pub async fn journal(&self, record: i64) -> String {
+        let service = self.service.as_ref().expect("a service");
+        let kwargs = json!({"user_id": null, "res_id": record, "limit": 100});
+        let lines = self
+            .odoo
+            .call(service, 2, "outlook.bridge", "journal", kwargs)
+            .await
+            .expect("the journal");
+        let lines = lines.as_array().expect("lines");
+        let text: Vec<String> = lines
+            .iter()
+            .map(|l| {
+                format!(
+                    "{} {}",
+                    l["time"].as_str().unwrap_or(""),
+                    l["message"].as_str().unwrap_or("")
+                )
+            })
+            .collect();
+        text.join("\n")
+    }
+
+    // -- what people do ------------------------------------------------------------------------------------------
+
+    fn act(&mut self, wish: usize, act: &Act) {
+        if let Act::Create {
+            side,
+            user,
+            guests,
+            values,
+        } = act
+        {
+            self.create(*side, *user, guests, values);
+            self.acts += 1;
+            return;
+        }
+        let all = self.events.len();
+        let done = (0..all).any(|n| self.act_on((wish + n) % all, act));
+        self.acts += usize::from(done);
+    }
+
+    fn create(&mut self, side: Side, user: i64, guests: &[&'static str], values: &Values) {
+        let mark = format!("E{}", self.events.len());
+        let values = marked(values, &mark);
+        match side {
+            Side::Odoo => {
+                let id = self.odoo.create(
+                    user,
+                    &values[&Field::Title],
+                    "2000-01-01 00:00:00",
+                    "2000-01-01 01:00:00",
+                    guests,
+                );
+                self.odoo.write(id, facts::odoo_values(&values));
+            }
+            Side::Outlook => {
+                let mut body = facts::outlook_properties(&values);
+                body.insert("attendees".into(), attendees(guests));
+                let mut microsoft = self.stack.sim.sim.world();
+                microsoft
+                    .create(address_of(user), None, &body, &person())
+                    .expect("created");
+            }
+        }
+        let mut deeds = vec![Deed::Created];
+        deeds.extend(guests.iter().map(|g| Deed::Joined(side, g)));
+        self.events.push(Event {
+            mark,
+            organizer: user,
+            deeds,
+            before: Sight::default(),
+            invited: BTreeSet::new(),
+            categories: BTreeMap::new(),
+        });
+    }
+
+    /// Does it to this event, if it can be done to it.
+    fn act_on(&mut self, index: usize, act: &Act) -> bool {
+        let deeds = match act {
+            Act::Create { .. } => None,
+            Act::Edit {
+                side: Side::Odoo,
+                user,
+                values,
+            } => self.save_in_odoo(index, *user, values),
+            Act::Edit { values, .. } => self.save_in_outlook(index, values),
+            Act::Clash { field, odoo, outlook } => self.clash(index, *field, odoo, outlook),
+            Act::Guests {
+                side: Side::Odoo,
+                add,
+                remove,
+            } => self.guests_in_odoo(index, *add, *remove),
+            Act::Guests { add, remove, .. } => self.guests_in_outlook(index, *add, *remove),
+            Act::Archive => self.set_active(index, false),
+            Act::Unarchive => self.set_active(index, true),
+            Act::Unlink => self.record(index).map(|record| {
+                self.odoo.unlink(id_of(&record));
+                vec![Deed::Unlinked]
+            }),
+            Act::DeleteInOutlook => self.delete_in_outlook(index),
+            Act::Answer {
+                side: Side::Odoo,
+                user,
+                answer,
+            } => self.answer_in_odoo(index, *user, answer),
+            Act::Answer { user, answer, .. } => self.answer_in_outlook(index, *user, answer),
+            Act::AnswerByMail { address, answer } => self.answer_by_mail(index, address, answer),
+            Act::DropCopy { user } => self.drop_copy(index, *user),
+            Act::Categories { user, category } => self.categorise(index, *user, category),
+        };
+        let done = deeds.is_some();
+        self.events[index].deeds.extend(deeds.into_iter().flatten());
+        done
+    }
+
+    /// Odoo's record of an event, archived or not.
+    fn record(&self, index: usize) -> Option<Value> {
+        let mark = format!("{} ", self.events[index].mark);
+        let mut found = self
+            .odoo
+            .records
+            .values()
+            .filter(|r| r["name"].as_str().is_some_and(|name| name.starts_with(&mark)));
+        let record = found.next().cloned();
+        assert!(found.next().is_none(), "two records of {mark}in Odoo");
+        record
+    }
+
+    fn active_record(&self, index: usize) -> Option<Value> {
+        self.record(index).filter(|r| r["active"] == true)
+    }
+
+    fn organizers(&self, index: usize) -> &'static str {
+        address_of(self.events[index].organizer)
+    }
+
+    fn save_in_odoo(&mut self, index: usize, user: i64, values: &Values) -> Option<Vec<Deed>> {
+        let record = self.active_record(index)?;
+        let values = marked(values, &self.events[index].mark);
+        let before = facts::in_odoo(&record);
+        self.odoo.actor = user;
+        self.odoo.write(id_of(&record), facts::odoo_values(&values));
+        let changed = values
+            .into_iter()
+            .map(|(field, value)| (field, field.in_odoo(&value)))
+            .filter(|(field, value)| before[field] != *value)
+            .collect();
+        Some(vec![Deed::Saved(Side::Odoo, changed)])
+    }
+
+    fn save_in_outlook(&mut self, index: usize, values: &Values) -> Option<Vec<Deed>> {
+        let values = marked(values, &self.events[index].mark);
+        let body = facts::outlook_properties(&values);
+        let address = self.organizers(index);
+        let mut microsoft = self.stack.sim.sim.world();
+        let (target, shown) = live(&microsoft, address, &self.events[index].mark, true)?;
+        microsoft
+            .patch(address, target, &body, None, &person())
+            .expect("a change");
+        let before = facts::in_outlook(&shown);
+        let changed = values
+            .into_iter()
+            .filter(|(field, value)| before[field] != *value)
+            .collect();
+        Some(vec![Deed::Saved(Side::Outlook, changed)])
+    }
+
+    fn clash(&mut self, index: usize, field: Field, odoo: &str, outlook: &str) -> Option<Vec<Deed>> {
+        self.active_record(index)?;
+        let mut deeds = self.save_in_outlook(index, &Values::from([(field, outlook.to_owned())]))?;
+        deeds.extend(self.save_in_odoo(index, 7, &Values::from([(field, odoo.to_owned())]))?);
+        Some(deeds)
+    }
+
+    fn guests_in_odoo(
+        &mut self,
+        index: usize,
+        add: Option<&'static str>,
+        remove: Option<&'static str>,
+    ) -> Option<Vec<Deed>> {
+        let record = self.active_record(index)?;
+        let there = guests_of_record(&record, self.organizers(index));
+        let organizer = self.organizers(index);
+        let add = add.filter(|a| !there.contains(*a) && *a != organizer);
+        let remove = remove.filter(|r| there.contains(*r));
+        if add.is_none() && remove.is_none() {
+            return None;
+        }
+        self.odoo
+            .change_guests(id_of(&record), add.as_slice(), remove.as_slice());
+        let joined = add.map(|a| Deed::Joined(Side::Odoo, a));
+        Some(
+            joined
+                .into_iter()
+                .chain(remove.map(|r| Deed::Left(Side::Odoo, r)))
+                .collect(),
+        )
+    }
+
+    fn guests_in_outlook(
+        &mut self,
+        index: usize,
+        add: Option<&'static str>,
+        remove: Option<&'static str>,
+    ) -> Option<Vec<Deed>> {
+        let address = self.organizers(index);
+        let mut microsoft = self.stack.sim.sim.world();
+        let (target, shown) = live(&microsoft, address, &self.events[index].mark, true)?;
+        let there = guests_of_copy(&shown, address);
+        let add = add.filter(|a| !there.contains(*a) && *a != address);
+        let remove = remove.filter(|r| there.contains(*r));
+        if add.is_none() && remove.is_none() {
+            return None;
+        }
+        let mut list: Vec<Value> = shown["attendees"].as_array().expect("attendees").clone();
+        list.retain(|a| remove.is_none_or(|gone| a["emailAddress"]["address"] != *gone));
+        list.extend(attendees(add.as_slice()).as_array().expect("a list").clone());
+        let body = Map::from_iter([("attendees".to_owned(), json!(list))]);
+        microsoft
+            .patch(address, target, &body, None, &person())
+            .expect("a change");
+        let joined = add.map(|a| Deed::Joined(Side::Outlook, a));
+        Some(
+            joined
+                .into_iter()
+                .chain(remove.map(|r| Deed::Left(Side::Outlook, r)))
+                .collect(),
+        )
+    }
+
+    fn set_active(&mut self, index: usize, active: bool) -> Option<Vec<Deed>> {
+        let record = self.record(index).filter(|r| r["active"] != active)?;
+        self.odoo.write(id_of(&record), json!({"active": active}));
+        Some(vec![if active { Deed::Unarchived } else { Deed::Archived }])
+    }
+
+    /// Only what was there at the last quiet: Graph forgets a `transactionId` with its event, so that nobody can tell
+    /// whether an event that is gone before its creation was answered was ever made.
+    fn delete_in_outlook(&mut self, index: usize) -> Option<Vec<Deed>> {
+        let address = self.organizers(index);
+        let mut microsoft = self.stack.sim.sim.world();
+        let (target, shown) = live(&microsoft, address, &self.events[index].mark, true)?;
+        let known = self.events[index]
+            .before
+            .live(address)
+            .is_some_and(|copy| copy["id"] == shown["id"]);
+        known.then(|| {
+            microsoft
+                .delete(address, target, None, "", &person())
+                .expect("deleted");
+            vec![Deed::DeletedInOutlook]
+        })
+    }
+
+    fn answer_in_odoo(&mut self, index: usize, user: i64, answer: Answer) -> Option<Vec<Deed>> {
+        let record = self.active_record(index)?;
+        let address = address_of(user);
+        let before = answer_in_record(&record, address)?;
+        if user == self.events[index].organizer || before == answer {
+            return None;
+        }
+        self.odoo.answer(id_of(&record), user, answer);
+        Some(vec![Deed::Answered(Side::Odoo, address, answer)])
+    }
+
+    fn answer_in_outlook(&mut self, index: usize, user: i64, answer: Answer) -> Option<Vec<Deed>> {
+        let address = address_of(user);
+        let mut microsoft = self.stack.sim.sim.world();
+        let (target, _) = live(&microsoft, address, &self.events[index].mark, false)?;
+        let said = meetings::Answer::parse(answer).expect("an answer");
+        microsoft
+            .respond(address, target, said, None, true, None, &person())
+            .expect("answered");
+        Some(vec![Deed::Answered(Side::Outlook, address, answer)])
+    }
+
+    fn answer_by_mail(&mut self, index: usize, guest: &'static str, answer: Answer) -> Option<Vec<Deed>> {
+        let address = self.organizers(index);
+        let mut microsoft = self.stack.sim.sim.world();
+        let (_, shown) = live(&microsoft, address, &self.events[index].mark, true)?;
+        if !guests_of_copy(&shown, address).contains(guest) {
+            return None;
+        }
+        let said = if answer == "tentative" {
+            "tentativelyAccepted"
+        } else {
+            answer
+        };
+        let uid = shown["iCalUId"].as_str().expect("an iCalUId");
+        microsoft
+            .track(address, uid, None, guest, said, None)
+            .expect("noted");
+        Some(vec![Deed::Answered(Side::Outlook, guest, answer)])
+    }
+
+    fn drop_copy(&mut self, index: usize, user: i64) -> Option<Vec<Deed>> {
+        let address = address_of(user);
+        let mut microsoft = self.stack.sim.sim.world();
+        let (target, _) = live(&microsoft, address, &self.events[index].mark, false)?;
+        microsoft
+            .delete(address, target, None, "", &person())
+            .expect("deleted");
+        Some(vec![Deed::Dropped(address)])
+    }
+
+    fn categorise(&mut self, index: usize, user: i64, category: &str) -> Option<Vec<Deed>> {
+        let address = address_of(user);
+        let is_organizer = user == self.events[index].organizer;
+        let mut microsoft = self.stack.sim.sim.world();
+        let (target, shown) = live(&microsoft, address, &self.events[index].mark, is_organizer)?;
+        let body = Map::from_iter([("categories".to_owned(), json!([category]))]);
+        microsoft
+            .patch(address, target, &body, None, &person())
+            .expect("a change");
+        let id = shown["id"].as_str().expect("an id").to_owned();
+        Some(vec![Deed::Categorised(id, category.to_owned())])
+    }
+
+    /// Everything there is of an event now.
+    pub fn sight(&self, index: usize) -> Sight {
+        let microsoft = self.stack.sim.sim.world();
+        let mark = &self.events[index].mark;
+        let copies = USERS.map(|(_, address)| (address, with_mark(&microsoft, address, mark)));
+        Sight {
+            record: self.record(index),
+            copies: copies.into(),
+        }
+    }
+}
+
+impl Sight {
+    /// A mailbox's one copy that is not cancelled.
+    pub fn live(&self, address: &str) -> Option<&Value> {
+        self.copies
+            .get(address)?
+            .iter()
+            .find(|copy| copy["isCancelled"] != true)
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.record.as_ref().is_some_and(|r| r["active"] == true)
+    }
+}
+
+/// The title is what tells the events apart.
+fn marked(values: &Values, mark: &str) -> Values {
+    let mut values = values.clone();
+    if let Some(title) = values.get_mut(&Field::Title) {
+        *title = format!("{mark} {title}");
+    }
+    values
+}
+
+/// What a person does in Outlook, as the simulator notes it.
+fn person() -> Cause {
+    control::person_cause("POST", "/sim/api")
+}
+
+fn attendees(addresses: &[&str]) -> Value {
+    addresses
+        .iter()
+        .map(|a| json!({"type": "required", "emailAddress": {"name": a, "address": a}}))
+        .collect()
+}
+
+fn with_mark(microsoft: &Microsoft, address: &str, mark: &str) -> Vec<Value> {
+    let mailbox = microsoft.mailbox(address).expect("a mailbox");
+    let (plain, cancelled) = (format!("{mark} "), format!("Canceled: {mark} "));
+    mailbox
+        .events
+        .values()
+        .filter(|e| e.content.subject.starts_with(&plain) || e.content.subject.starts_with(&cancelled))
+        .map(|e| {
+            control::dump(
+                mailbox,
+                Target {
+                    key: e.key,
+                    day: None,
+                },
+            )
+        })
+        .collect()
+}
+
+/// The copy in a mailbox that is not cancelled, as the organizer or as a guest.
+fn live(microsoft: &Microsoft, address: &str, mark: &str, is_organizer: bool) -> Option<(Target, Value)> {
+    let mut copies = with_mark(microsoft, address, mark);
+    copies.retain(|c| c["isCancelled"] != true && c["isOrganizer"] == is_organizer);
+    let copy = copies.pop()?;
+    let id = copy["id"].as_str().expect("an id");
+    let target = microsoft
+        .mailbox(address)
+        .expect("a mailbox")
+        .find(id)
+        .expect("an event");
+    Some((target, copy))
+}
+
+pub fn id_of(record: &Value) -> i64 {
+    record["id"].as_i64().expect("an id")
+}
+
+pub fn guests_of_record(record: &Value, organizer: &str) -> BTreeSet<String> {
+    let lines = record["attendees"].as_array().expect("attendees");
+    let all = lines.iter().filter_map(|a| a["email"].as_str());
+    all.filter(|a| *a != organizer).map(str::to_owned).collect()
+}
+
+pub fn guests_of_copy(copy: &Value, organizer: &str) -> BTreeSet<String> {
+    let list = copy["attendees"].as_array().expect("attendees");
+    let all = list.iter().filter_map(|a| a["emailAddress"]["address"].as_str());
+    all.filter(|a| *a != organizer).map(str::to_owned).collect()
+}
+
+/// Odoo's word for a guest's answer, if the record has the guest.
+pub fn answer_in_record(record: &Value, address: &str) -> Option<String> {
+    let lines = record["attendees"].as_array().expect("attendees");
+    let line = lines.iter().find(|a| a["email"] == address)?;
+    line["state"].as_str().map(str::to_owned)
+}
+
+/// Odoo's word for Graph's.
+pub fn answer_of(response: &Value) -> &'static str {
+    match response["response"].as_str() {
+        Some("accepted") => "accepted",
+        Some("tentativelyAccepted") => "tentative",
+        Some("declined") => "declined",
+        _ => "needsAction",
+    }
+}
+
+/// Whether there is a mailbox here behind an address.
+pub fn has_mailbox(address: &str) -> bool {
+    user_of(address).is_some()
+}
