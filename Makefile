@@ -46,6 +46,10 @@ test-sim: setup ## Only the Microsoft simulator's series against another impleme
 test-long: setup ## The convergence test with 10,000 operations (CONVERGENCE_OPERATIONS, CONVERGENCE_SEED); not part of test
 	@$(PYTHON) -m tools.check --only long
 
+.PHONY: bench-sim
+bench-sim: setup ## How long a delta page takes in a mailbox of 10,000 events of the Microsoft simulator
+	@cargo bench --locked -p graph-sim --bench delta
+
 .PHONY: test-odoo
 test-odoo: setup ## Only the add-on's tests and Odoo's own Outlook tests, in Odoo's test runner
 	@$(PYTHON) -m tools.check --only odoo

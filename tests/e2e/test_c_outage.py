@@ -50,7 +50,7 @@ def test_odoo_works_while_the_service_is_down(site: Site, at_browser):
         admin = at_browser(stack, "admin")
         admin.log_in(*ADMIN)
         box = admin.open_settings()
-        walk.expect(box).to_contain_text("the bridge does not answer")
+        walk.expect(box).to_contain_text("bridge does not answer")
         admin.shot("settings-while-down")
         admin.save_settings()
         client = stack.odoo.admin

@@ -224,7 +224,7 @@ async fn delta_and_list_agree() {
 }
 
 #[tokio::test]
-async fn ten_thousand_events_are_no_burden() {
+async fn ten_thousand_events_in_pages_of_fifty() {
     let w = unchecked_world(graph_sim::Options::default()).await;
     w.calm().await;
     let me = w.login(ANN).await;
@@ -232,13 +232,7 @@ async fn ten_thousand_events_are_no_burden() {
     w.sim("POST", &format!("/mailboxes/{ANN}/bulk"), bulk)
         .await
         .is(201);
-    let begun = std::time::Instant::now();
     let (rows, _) = me.round(WINDOW, "odata.maxpagesize=50").await;
-    let pages = 10_000 / 50;
-    assert_eq!(rows.len(), 10_000);
-    // Wide enough for a busy machine: this catches a page that costs as much as the mailbox, no less.
-    let most = if cfg!(debug_assertions) { 1000 } else { 100 };
-    let taken = begun.elapsed().as_millis() / pages;
-    println!("{taken} ms for a page, the client's reading included");
-    assert!(taken < most, "{taken} ms for a page");
+    let ids: std::collections::BTreeSet<&str> = rows.iter().filter_map(|r| r["id"].as_str()).collect();
+    assert_eq!((rows.len(), ids.len()), (10_000, 10_000));
 }
