@@ -30,6 +30,10 @@ class OutlookBridgeAccount(models.Model):
     reason = fields.Char(readonly=True)
     login = fields.Char(readonly=True)
     last_sync = fields.Datetime(readonly=True)
+    removals = fields.Integer(
+        readonly=True,
+        help="How many events Outlook says were deleted, which an administrator must confirm first. 0: nothing waits.",
+    )
     restarted_at = fields.Datetime(readonly=True, help="The user pressed the Outlook button and waits.")
 
     _user_unique = models.UniqueIndex("(user_id)")
@@ -77,6 +81,7 @@ class OutlookBridgeAccount(models.Model):
                 "reason": values.get("reason") or False,
                 "login": values.get("login") or False,
                 "last_sync": fields.Datetime.to_datetime(values.get("last_sync") or False),
+                "removals": values.get("removals") or 0,
             }
             account = known.pop(values["user_id"], None)
             if account is None:
@@ -87,4 +92,8 @@ class OutlookBridgeAccount(models.Model):
                 account.write(changed)
         for account in known.values():
             if account.status != "none":
-                account.write({"status": "none", "reason": False, "login": False, "last_sync": False})
+                account.write({"status": "none", "reason": False, "login": False, "last_sync": False, "removals": 0})
+
+    def action_review_removals(self):
+        self.ensure_one()
+        return self.env["outlook.bridge.removals"]._open(self.user_id)

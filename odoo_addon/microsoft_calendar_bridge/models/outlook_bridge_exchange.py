@@ -6,7 +6,7 @@ import random
 import time
 from contextlib import contextmanager
 
-from odoo import SUPERUSER_ID, api, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
@@ -150,6 +150,7 @@ class OutlookBridgeExchange(models.AbstractModel):
             "user_id": user_id,
             "limit": limit,
             "wait_ms": wait_ms,
+            "now": fields.Datetime.to_string(fields.Datetime.now()),
         }
         # nothing is held in the database while the service thinks
         self.env.cr.commit()  # pylint: disable=invalid-commit

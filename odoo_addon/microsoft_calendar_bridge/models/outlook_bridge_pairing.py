@@ -9,6 +9,7 @@ from odoo.exceptions import AccessDenied, UserError
 from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
+from .outlook_bridge_state import BRAKE_OVER, BRAKE_PERCENT, POLICY
 
 PARAM_CLIENT_ID = "microsoft_calendar_client_id"
 PARAM_CLIENT_SECRET = "microsoft_calendar_client_secret"
@@ -30,14 +31,31 @@ class OutlookBridgePairing(models.AbstractModel):
     # ------------------------------------------------------------
 
     @api.model
-    def _save(self, *, url=None, code=None, client_id=None, client_secret=None, paused=None):
+    def _save(
+        self,
+        *,
+        url=None,
+        code=None,
+        client_id=None,
+        client_secret=None,
+        paused=None,
+        policy=None,
+        brake_over=None,
+        brake_percent=None,
+    ):
         """What an admin typed, in whichever form; ``None`` is what that form did not say.
 
         Pairs when there is a code, then forwards what differs. Must run before the form's row is written.
         """
         params = self.env["ir.config_parameter"].sudo()
         client = self.env["outlook.bridge.client"]
-        changes = {}
+        # what was on the page before a pairing brings in what the service holds
+        known = self.env["outlook.bridge.state"]._get()
+        changes = {
+            name: value
+            for name, value in (("policy", policy), ("brake_over", brake_over), ("brake_percent", brake_percent))
+            if value is not None and value != known[name]
+        }
         code = (code or "").strip()
         if code:
             if not (url or client._get_url()):
@@ -173,6 +191,9 @@ class OutlookBridgePairing(models.AbstractModel):
                 "paused": False,
                 "quarantined": False,
                 "redirect_uri": False,
+                "policy": POLICY,
+                "brake_over": BRAKE_OVER,
+                "brake_percent": BRAKE_PERCENT,
                 "last_error": False,
             }
         )

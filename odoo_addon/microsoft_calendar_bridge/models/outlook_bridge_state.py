@@ -5,6 +5,11 @@ import uuid
 
 from odoo import api, fields, models
 
+# What a service decides by until an admin says otherwise.
+POLICY = "latest"
+BRAKE_OVER = 20
+BRAKE_PERCENT = 20
+
 
 class OutlookBridgeState(models.Model):
     """One row: what both sides agreed on last. Not system parameters, as writing those empties caches."""
@@ -20,6 +25,27 @@ class OutlookBridgeState(models.Model):
     paused = fields.Boolean(readonly=True)
     quarantined = fields.Char(readonly=True)
     redirect_uri = fields.Char(readonly=True)
+    policy = fields.Selection(
+        [
+            ("latest", "The later edit wins"),
+            ("outlook", "Outlook wins"),
+            ("odoo", "Odoo wins"),
+        ],
+        required=True,
+        readonly=True,
+        default=POLICY,
+        help="What counts where both sides changed the same.",
+    )
+    brake_over = fields.Integer(
+        readonly=True,
+        default=BRAKE_OVER,
+        help="An administrator is asked before more events than this are removed from Odoo at once ...",
+    )
+    brake_percent = fields.Integer(
+        readonly=True,
+        default=BRAKE_PERCENT,
+        help="... where they are also more than this share of the user's linked events.",
+    )
     last_contact = fields.Datetime(readonly=True)
     last_error = fields.Char(readonly=True)
 
@@ -40,10 +66,18 @@ class OutlookBridgeState(models.Model):
             paused=bool(answer.get("paused")),
             quarantined=answer.get("quarantined"),
             redirect_uri=answer.get("redirect_uri"),
+            policy=self._policy_of(answer),
+            brake_over=answer.get("brake_over", BRAKE_OVER),
+            brake_percent=answer.get("brake_percent", BRAKE_PERCENT),
             last_contact=fields.Datetime.now(),
             last_error=False,
         )
         self.env["outlook.bridge.account"]._store(answer.get("accounts") or [])
+
+    @api.model
+    def _policy_of(self, answer):
+        policy = answer.get("policy")
+        return policy if policy in dict(self._fields["policy"].selection) else POLICY
 
     def _prepare_nonce(self):
         """The pair to send: the very same again as long as no answer to it was seen."""

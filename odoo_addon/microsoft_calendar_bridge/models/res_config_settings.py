@@ -13,7 +13,12 @@ TYPED = {
     "cal_microsoft_client_id": "client_id",
     "cal_microsoft_client_secret": "client_secret",
     "cal_microsoft_sync_paused": "paused",
+    "outlook_bridge_policy": "policy",
+    "outlook_bridge_brake_over": "brake_over",
+    "outlook_bridge_brake_percent": "brake_percent",
 }
+# What the service holds, and the page shows as it was told last.
+HELD = ("policy", "brake_over", "brake_percent")
 
 
 class ResConfigSettings(models.TransientModel):
@@ -23,33 +28,46 @@ class ResConfigSettings(models.TransientModel):
     outlook_bridge_code = fields.Char("Outlook Bridge Pairing Code")
     outlook_bridge_paired = fields.Boolean(compute="_compute_outlook_bridge")
     outlook_bridge_status = fields.Text(compute="_compute_outlook_bridge")
+    outlook_bridge_waiting = fields.Integer(
+        compute="_compute_outlook_bridge", help="How many users' removals wait for an administrator's answer."
+    )
+    outlook_bridge_policy = fields.Selection(
+        selection=lambda self: self.env["outlook.bridge.state"]._fields["policy"].selection,
+        string="When both sides changed the same",
+    )
+    outlook_bridge_brake_over = fields.Integer("Events that may be removed without asking")
+    outlook_bridge_brake_percent = fields.Integer("Share of a user's events that may be removed without asking")
     outlook_bridge_redirect_uri = fields.Char("Redirect URI", compute="_compute_outlook_bridge")
 
     @api.model
     def get_values(self):
         result = super().get_values()
         result["outlook_bridge_url"] = self.env["outlook.bridge.client"]._get_url() or False
+        state = self.env["outlook.bridge.state"]._get()
+        result.update({f"outlook_bridge_{name}": state[name] for name in HELD})
         return result
 
     @api.depends_context("uid")
     def _compute_outlook_bridge(self):
         paired = self.env["outlook.bridge.client"]._is_paired()
-        status = self._outlook_bridge_describe()
+        status, waiting = self._outlook_bridge_describe()
         base_url = self.env["ir.config_parameter"].sudo().get_param("web.base.url") or ""
         for settings in self:
             settings.outlook_bridge_paired = paired
             settings.outlook_bridge_status = status
+            settings.outlook_bridge_waiting = waiting
             settings.outlook_bridge_redirect_uri = base_url.rstrip("/") + "/microsoft_account/authentication"
 
     @api.model
     def _outlook_bridge_describe(self):
-        """In words: is the bridge there, is it ours, and does anything need a person."""
+        """In words: is the bridge there, is it ours, and does anything need a person. And how many users' removals
+        wait for an answer."""
         client = self.env["outlook.bridge.client"]
         if not client._is_paired():
             return self.env._(
                 "Not paired: Odoo's own synchronisation is in charge. To pair, run “outlook-bridge enroll” where the "
                 "bridge runs, enter its address and the code here, and save."
-            )
+            ), 0
         url = client._get_url()
         known = self._outlook_bridge_known()
         if client._recently_down():
@@ -72,7 +90,9 @@ class ResConfigSettings(models.TransientModel):
             lines.append(self.env._("The Client ID or the Client Secret is missing."))
         if known.get("paused"):
             lines.append(self.env._("Synchronisation is paused."))
-        return "\n".join(lines + self._outlook_bridge_describe_accounts(known.get("accounts") or []))
+        accounts = known.get("accounts") or []
+        waiting = sum(bool(account.get("removals")) for account in accounts)
+        return "\n".join(lines + self._outlook_bridge_describe_accounts(accounts)), waiting
 
     @api.model
     def _outlook_bridge_known(self):
@@ -85,7 +105,12 @@ class ResConfigSettings(models.TransientModel):
             "quarantined": state.quarantined,
             "last_contact": state.last_contact,
             "accounts": [
-                {"status": account.status, "user_id": account.user_id.id, "reason": account.reason}
+                {
+                    "status": account.status,
+                    "user_id": account.user_id.id,
+                    "reason": account.reason,
+                    "removals": account.removals,
+                }
                 for account in accounts
             ],
         }
@@ -128,10 +153,9 @@ class ResConfigSettings(models.TransientModel):
         if not (typed.get("code") or typed.get("url") or client._is_paired() or client._get_url()):
             return vals
         self.browse().check_access("create")
-        # an address that was not typed comes as False
-        typed = {
-            argument: (value or False) if argument == "paused" else (value or "") for argument, value in typed.items()
-        }
+        # what was not typed comes as False
+        empty = {"paused": False, "brake_over": 0, "brake_percent": 0}
+        typed = {argument: value or empty.get(argument, "") for argument, value in typed.items()}
         self.env["outlook.bridge.pairing"]._save(**typed)
         vals = dict(vals)
         if "outlook_bridge_code" in vals:
@@ -150,6 +174,9 @@ class ResConfigSettings(models.TransientModel):
 
     def action_outlook_bridge_journal(self):
         return self.env["outlook.bridge.journal.line"]._open()
+
+    def action_outlook_bridge_removals(self):
+        return self.env["outlook.bridge.removals"]._open_waiting()
 
     def action_outlook_bridge_unpair(self):
         self.browse().check_access("create")

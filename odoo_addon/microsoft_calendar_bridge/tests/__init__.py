@@ -9,6 +9,8 @@ from . import (
     test_mail,
     test_outbox,
     test_pairing,
+    test_removals,
+    test_settings,
     test_snapshot,
     test_users,
 )

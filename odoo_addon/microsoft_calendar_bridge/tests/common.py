@@ -53,6 +53,7 @@ class FakeService:
         self.more = False
         self.want_existing = []
         self.journal = []
+        self.removals = {}
         self.nonce = "n0"
         self.last_pair = None
         self.state = {
@@ -60,6 +61,9 @@ class FakeService:
             "paused": False,
             "quarantined": None,
             "redirect_uri": "http://odoo.test/microsoft_account/authentication",
+            "policy": "latest",
+            "brake_over": 20,
+            "brake_percent": 20,
             "accounts": [],
         }
         self.received = {}
@@ -76,10 +80,24 @@ class FakeService:
                 "reason": None,
                 "login": f"{user.login}@contoso.test",
                 "last_sync": "2026-11-22 10:00:00",
+                "removals": None,
                 **values,
             }
         )
         self.state["accounts"] = accounts
+
+    def brake(self, user, events, **values):
+        """Outlook says that these events were deleted, and the service does not believe it."""
+        self.removals[user.id] = [{"res_id": event.id, "title": event.name} for event in events]
+        self.set_account(
+            user,
+            **{
+                "status": "attention",
+                "reason": f"Outlook says that {len(events)} of this user's 40 events were deleted.",
+                "removals": len(events),
+                **values,
+            },
+        )
 
     def called(self, model, method):
         return [call for call in self.calls if call["model"] == model and call["method"] == method]
@@ -129,8 +147,12 @@ class FakeService:
         return copy.deepcopy(lines[:limit])
 
     def do_set_values(self, **values):
-        if "paused" in values:
-            self.state["paused"] = values["paused"]
+        if values.get("policy", "latest") not in ("latest", "outlook", "odoo"):
+            raise Refusal("odoo.exceptions.UserError", f"Conflicts: '{values['policy']}' is none of these.")
+        if not (values.get("brake_over", 0) >= 0 and 0 <= values.get("brake_percent", 0) <= 100):
+            raise Refusal("odoo.exceptions.UserError", "Removals to confirm: 0 to 100 percent.")
+        held = ("paused", "policy", "brake_over", "brake_percent")
+        self.state.update({name: values[name] for name in held if name in values})
         return self.do_status()
 
     def do_stop(self, user_id):
@@ -141,13 +163,26 @@ class FakeService:
     def do_reset_account(self, user_id, delete_policy, sync_policy):
         return self.do_status()
 
+    def do_removals(self, user_id):
+        if user_id not in self.removals:
+            raise Refusal("odoo.exceptions.MissingError", "Nothing waits for an answer here.")
+        return copy.deepcopy(self.removals[user_id])
+
+    def do_answer_removals(self, user_id, remove):
+        self.do_removals(user_id)
+        del self.removals[user_id]
+        for account in self.state["accounts"]:
+            if account["user_id"] == user_id:
+                account.update(status="active", reason=None, removals=None)
+        return self.do_status()
+
     def do_authorize_url(self, from_url):
         return {"url": f"https://login.test/authorize?from={from_url}"}
 
     def do_redeem(self, state, code=None, error=None, error_description=None):
         return {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
 
-    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms):
+    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms, now):
         pair = (nonce, next_nonce)
         if nonce == self.nonce:
             self.nonce, self.last_pair = next_nonce, pair

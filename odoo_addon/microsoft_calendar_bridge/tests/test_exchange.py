@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 import psycopg2.errors
 
+from odoo import fields
 from odoo.sql_db import db_connect
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -58,6 +59,13 @@ class TestExchange(BridgeCase):
         call = self.service.called("calendar.event", "sync")[0]
         self.assertEqual(call["uid"], 1)
         self.assertEqual(call["db"], self.params().get_param("database.uuid"))
+
+    def test_tells_the_time(self):
+        self.event()
+        before = fields.Datetime.now()
+        self.exchange()
+        told = fields.Datetime.to_datetime(self.service.called("calendar.event", "sync")[0]["kwargs"]["now"])
+        self.assertTrue(before <= told <= fields.Datetime.now())
 
     def test_rows_of_one_record_are_one_change(self):
         event = self.event()

@@ -4,6 +4,8 @@
 from . import (
     calendar_popover_delete_wizard,
     calendar_provider_config,
+    outlook_bridge_event_line,
     outlook_bridge_journal,
+    outlook_bridge_removals,
     reset_account,
 )

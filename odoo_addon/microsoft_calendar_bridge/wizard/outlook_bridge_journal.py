@@ -11,27 +11,16 @@ class OutlookBridgeJournalLine(models.TransientModel):
     """What the service did, in its own words; fetched whenever somebody looks."""
 
     _name = "outlook.bridge.journal.line"
+    _inherit = "outlook.bridge.event.line"
     _description = "Outlook Journal Line"
     _order = "time desc, id"
-    _rec_name = "title"
 
     time = fields.Datetime(readonly=True)
     level = fields.Selection(
         [("info", "Information"), ("warning", "Warning"), ("error", "Error")], readonly=True, default="info"
     )
-    title = fields.Char("Event", readonly=True)
     user_id = fields.Many2one("res.users", readonly=True)
-    res_id = fields.Integer("Event ID", readonly=True)
     message = fields.Text(readonly=True)
-    has_event = fields.Boolean(compute="_compute_has_event")
-
-    @api.depends("res_id")
-    @api.depends_context("uid")
-    def _compute_has_event(self):
-        events = self.env["calendar.event"].browse(filter(None, self.mapped("res_id"))).exists()
-        readable = events._filtered_access("read")
-        for line in self:
-            line.has_event = line.res_id in readable._ids
 
     @api.model
     def _open(self, user=None, event=None):
@@ -73,14 +62,3 @@ class OutlookBridgeJournalLine(models.TransientModel):
                 for line in told
             ]
         )
-
-    def action_open_event(self):
-        self.ensure_one()
-        if not self.has_event:
-            raise UserError(self.env._("This event is no longer there."))
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "calendar.event",
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }

@@ -1,0 +1,39 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+
+class OutlookBridgeEventLine(models.AbstractModel):
+    """What the service tells of an event, which may be gone by now."""
+
+    _name = "outlook.bridge.event.line"
+    _description = "Outlook Bridge Event Line"
+    _rec_name = "title"
+
+    title = fields.Char("Event", readonly=True)
+    res_id = fields.Integer("Event ID", readonly=True)
+    has_event = fields.Boolean(compute="_compute_has_event")
+
+    @api.depends("res_id")
+    @api.depends_context("uid")
+    def _compute_has_event(self):
+        readable = self._readable_events(self.mapped("res_id"))
+        for line in self:
+            line.has_event = line.res_id in readable._ids
+
+    @api.model
+    def _readable_events(self, event_ids):
+        return self.env["calendar.event"].browse(filter(None, event_ids)).exists()._filtered_access("read")
+
+    def action_open_event(self):
+        self.ensure_one()
+        if not self.has_event:
+            raise UserError(self.env._("This event is no longer there."))
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "calendar.event",
+            "res_id": self.res_id,
+            "views": [(False, "form")],
+        }

@@ -1,0 +1,123 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+
+class OutlookBridgeRemovals(models.TransientModel):
+    """Asks an administrator whether a mailbox's many deletions are meant."""
+
+    _name = "outlook.bridge.removals"
+    _description = "Outlook Removals"
+    _rec_name = "user_id"
+
+    user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="cascade")
+    message = fields.Text(readonly=True)
+    line_ids = fields.One2many("outlook.bridge.removals.line", "removals_id", readonly=True)
+
+    @api.model
+    def _check_admin(self):
+        if not self.env.is_system():
+            raise AccessError(self.env._("Only an administrator can decide what is removed from Odoo."))
+
+    @api.model
+    def _open_waiting(self):
+        """The wizard of the user who waits, or the list of them."""
+        self._check_admin()
+        if not self.env["outlook.bridge.client"]._is_paired():
+            raise UserError(self.env._("Odoo is not paired with an Outlook bridge."))
+        self.env["res.users"]._outlook_bridge_tell("outlook.bridge", "status")
+        waiting = self.env["outlook.bridge.account"].search([("removals", ">", 0)])
+        if not waiting:
+            return {
+                "type": "ir.actions.client",
+                "tag": "display_notification",
+                "params": {
+                    "message": self.env._("Nothing waits for an answer any more."),
+                    "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+                },
+            }
+        if len(waiting) == 1:
+            return waiting.action_review_removals()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "microsoft_calendar_bridge.outlook_bridge_waiting_action"
+        )
+        action["domain"] = [("id", "in", waiting.ids)]
+        return action
+
+    @api.model
+    def _open(self, user):
+        """What waits for an answer about this user's events."""
+        self._check_admin()
+        told = self.env["outlook.bridge.client"]._call("res.users", "removals", user_id=user.id)
+        events = self.env["outlook.bridge.removals.line"]._readable_events(line.get("res_id") for line in told)
+        starts = {event.id: event.start for event in events}
+        lines = [
+            fields.Command.create(
+                {
+                    "title": line.get("title") or False,
+                    "res_id": line.get("res_id") or False,
+                    "start": starts.get(line.get("res_id")),
+                }
+            )
+            for line in told
+        ]
+        wizard = self.sudo().create({"user_id": user.id, "message": self._describe(user, told), "line_ids": lines})
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Deleted in Outlook: %(name)s", name=user.name),
+            "res_model": self._name,
+            "res_id": wizard.id,
+            "views": [(False, "form")],
+            "target": "new",
+        }
+
+    @api.model
+    def _describe(self, user, told):
+        account = self.env["outlook.bridge.account"]._of(user).get(user.id)
+        if account and account.removals and account.status == "attention" and account.reason:
+            # the service's sentence, which knows how many there are in all
+            return account.reason
+        return self.env._(
+            "Outlook says that %(count)s events of %(name)s were deleted. Nothing was removed from Odoo.",
+            count=len(told),
+            name=user.name,
+        )
+
+    def action_remove(self):
+        return self._answer(remove=True)
+
+    def action_keep(self):
+        return self._answer(remove=False)
+
+    def _answer(self, remove):
+        self._check_admin()
+        self.ensure_one()
+        self.env["res.users"]._outlook_bridge_tell(
+            "res.users", "answer_removals", user_id=self.user_id.id, remove=remove
+        )
+        count, name = len(self.line_ids), self.user_id.name
+        if remove:
+            message = self.env._("%(count)s events of %(name)s are being archived in Odoo.", count=count, name=name)
+        else:
+            message = self.env._("%(count)s events of %(name)s stay in Odoo.", count=count, name=name)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": message,
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
+
+
+class OutlookBridgeRemovalsLine(models.TransientModel):
+    _name = "outlook.bridge.removals.line"
+    _inherit = "outlook.bridge.event.line"
+    _description = "Outlook Removals Line"
+    _order = "start, id"
+
+    removals_id = fields.Many2one("outlook.bridge.removals", required=True, readonly=True, ondelete="cascade")
+    start = fields.Datetime(readonly=True)
