@@ -16,6 +16,7 @@ AFFECTS = {
     **dict.fromkeys((*TIME_FIELDS, "duration"), TIME_FIELDS),
     "videocall_location": ("videocall_location",),
     "access_token": ("videocall_location",),
+    "outlook_bridge_online_meeting": ("online_meeting",),
     "alarm_ids": ("reminder_minutes",),
     "user_id": ("organizer",),
     "recurrency": ("recurrent",),
@@ -126,6 +127,7 @@ class CalendarEvent(models.Model):
         special = {
             "reminder_minutes": snapshot._reminders_of,
             "organizer": lambda event: event.user_id.id,
+            "online_meeting": lambda event: event.outlook_bridge_online_meeting,
             "recurrent": lambda event: bool(event.recurrency or event.recurrence_id),
         }
         return {

@@ -28,7 +28,7 @@ CONTEXT = {
 OPS = ("create", "write", "archive", "unlink")
 PLAIN = ("name", "description", "location", "videocall_location", "privacy", "show_as", "active")
 TIMES = ("allday", "start", "stop", "start_date", "stop_date")
-WHITELIST = frozenset((*PLAIN, *TIMES, "reminder_minutes", "organizer", "attendees"))
+WHITELIST = frozenset((*PLAIN, *TIMES, "online_meeting", "reminder_minutes", "organizer", "attendees"))
 STATES = ("needsAction", "accepted", "declined", "tentative")
 
 
@@ -227,7 +227,10 @@ class OutlookBridgeApply(models.AbstractModel):
     # ------------------------------------------------------------
 
     def _plain(self, values):
-        return {name: values[name] if values[name] is not None else False for name in PLAIN if name in values}
+        vals = {name: values[name] if values[name] is not None else False for name in PLAIN if name in values}
+        if "online_meeting" in values:
+            vals["outlook_bridge_online_meeting"] = bool(values["online_meeting"])
+        return vals
 
     def _times(self, values, event=None):
         """All of when and how long, as Odoo moves the end along when it is told the start alone."""

@@ -21,7 +21,12 @@ WAIT_MS = 2000
 class ResUsers(models.Model):
     _inherit = "res.users"
 
-    outlook_bridge_paired = fields.Boolean(compute="_compute_outlook_bridge", groups="base.group_system")
+    outlook_bridge_paired = fields.Boolean(compute="_compute_outlook_bridge_paired")
+    outlook_bridge_online_meeting = fields.Boolean(
+        "New events are Teams meetings",
+        help="Outlook makes an online meeting of every new event, unless it has another video call. Whoever makes "
+        "the event can change that.",
+    )
     outlook_bridge_status = fields.Selection(
         selection=lambda self: self.env["outlook.bridge.account"]._fields["status"].selection,
         string="Outlook Status",
@@ -38,12 +43,22 @@ class ResUsers(models.Model):
         "Last Outlook Synchronisation", compute="_compute_outlook_bridge", groups="base.group_system"
     )
 
+    @property
+    def SELF_READABLE_FIELDS(self):
+        return [*super().SELF_READABLE_FIELDS, "outlook_bridge_paired", "outlook_bridge_online_meeting"]
+
+    @property
+    def SELF_WRITEABLE_FIELDS(self):
+        return [*super().SELF_WRITEABLE_FIELDS, "outlook_bridge_online_meeting"]
+
+    def _compute_outlook_bridge_paired(self):
+        self.outlook_bridge_paired = self._is_bridged()
+
     def _compute_outlook_bridge(self):
         paired = self._is_bridged()
         accounts = self.env["outlook.bridge.account"]._of(self) if paired else {}
         for user in self:
             account = accounts.get(user.id, self.env["outlook.bridge.account"])
-            user.outlook_bridge_paired = paired
             user.outlook_bridge_status = account.status or "none"
             user.outlook_bridge_reason = account.reason
             user.outlook_bridge_login = account.login

@@ -7,6 +7,7 @@ from . import (
     test_exchange,
     test_journal,
     test_mail,
+    test_online_meeting,
     test_outbox,
     test_pairing,
     test_removals,

@@ -17,6 +17,7 @@ KEYS = [
     "description",
     "location",
     "videocall_location",
+    "online_meeting",
     "allday",
     "start",
     "stop",
