@@ -215,7 +215,10 @@ pub async fn set_values(
         .map(|s| engine.sealer.seal(&client_secret_place(&database.uuid), &s))
         .transpose()?;
     let base_url = request.base_url.map(|url| clean_base_url(&url)).transpose()?;
-    let credentials_changed = client_secret.is_some() || client_id.as_ref() != database.client_id.as_ref();
+    let other_id = client_id
+        .as_ref()
+        .is_some_and(|id| Some(id) != database.client_id.as_ref());
+    let credentials_changed = client_secret.is_some() || other_id;
     let settings = Settings {
         client_id,
         client_secret,
