@@ -3,7 +3,7 @@
 from tools import walk
 from tools.stack import eventually
 
-from .site import ANN, BEN, CARLA, Site
+from .site import ANN, BEN, CARLA, PATIENCE, Site
 
 
 def test_a_deletion_touches_nothing_but_its_own_event(site: Site):
@@ -42,6 +42,7 @@ def test_what_left_the_window_is_not_deleted(site: Site):
             stack.odoo.query("SELECT active, extract(year FROM start) FROM calendar_event WHERE id = %s", event_id)
             == [(True, year)]
         ),
+        timeout=PATIENCE,
         message="the event is where it was moved to",
     )
 
@@ -65,7 +66,7 @@ def test_an_attendee_who_removes_the_meeting_has_declined(site: Site):
         )
         return rows[0][0]
 
-    eventually(lambda: state_of_ben() == "declined", message="Ben has declined in Odoo")
+    eventually(lambda: state_of_ben() == "declined", PATIENCE, message="Ben has declined in Odoo")
     assert stack.odoo.query("SELECT active FROM calendar_event WHERE id = %s", event_id) == [(True,)]
     assert stack.sim.event(ANN, subject)
     assert not [m for m in stack.sim.mails() if m["kind"] == "cancellation" and m["subject"].endswith(subject)]
@@ -93,9 +94,9 @@ def test_whoever_saves_it_for_the_organizer(site: Site):
     # Four years ahead is out of the window, and yet it is sent.
     found = site.outlook_event(ANN, subject)
     assert found["organizer"]["emailAddress"]["address"].lower() == ANN
-    eventually(lambda: site.invitations(subject) == [guest], message="the guest is invited once")
+    eventually(lambda: site.invitations(subject) == [guest], PATIENCE, message="the guest is invited once")
     admin.unlink("calendar.event", event_id)
-    eventually(lambda: stack.sim.event(ANN, subject) is None, message="it is deleted from Outlook")
+    eventually(lambda: stack.sim.event(ANN, subject) is None, PATIENCE, message="it is deleted from Outlook")
 
 
 def test_the_record_survives_what_comes_from_outlook(site: Site):
@@ -169,7 +170,7 @@ def test_one_bad_event_stops_nobody(site: Site):
     )
     client = site.client(ANN)
     site.new_event(ANN, bad)
-    eventually(lambda: stack.sim.faults_struck() == 1, message="Outlook has refused it")
+    eventually(lambda: stack.sim.faults_struck() == 1, PATIENCE, message="Outlook has refused it")
     stack.sim.clear_faults()
     partner = client.create("res.partner", name="No address")
     event_id = client.create(
@@ -208,7 +209,9 @@ def test_connecting_stopping_and_restarting_send_nothing(site: Site):
     stack.sim.kill_delta_tokens(ANN)
     polls = len(stack.sim.requests())
     eventually(
-        lambda: any("delta" in line["path"] for line in stack.sim.requests()[polls:]), message="the mailbox was read"
+        lambda: any("delta" in line["path"] for line in stack.sim.requests()[polls:]),
+        PATIENCE,
+        message="the mailbox was read",
     )
     site.agrees()
     assert (len(stack.sim.mails()), writes_to_outlook(site)) == (mails, writes)
@@ -247,11 +250,11 @@ def test_many_deletions_in_outlook_wait_for_an_admin(site: Site):
             BEN,
         )
 
-    eventually(lambda: waiting() == [(6,)], 200, message="Odoo knows that an answer is waited for")
+    eventually(lambda: waiting() == [(6,)], PATIENCE, message="Odoo knows that an answer is waited for")
     there = "SELECT count(*) FROM calendar_event WHERE active AND name = ANY(%s)"
     assert stack.odoo.query(there, subjects) == [(6,)]
     account = admin.execute("outlook.bridge.account", "search", [["removals", ">", 0]])
     wizard = admin.execute("outlook.bridge.account", "action_review_removals", account)
     admin.execute("outlook.bridge.removals", "action_remove", [wizard["res_id"]])
-    eventually(lambda: stack.odoo.query(there, subjects) == [(0,)], 200, message="they are archived")
+    eventually(lambda: stack.odoo.query(there, subjects) == [(0,)], PATIENCE, message="they are archived")
     site.agrees()

@@ -130,7 +130,9 @@ impl Follower {
             let all = list(game, self.who, &format!("{url}/instances"), &self.prefer).await;
             self.series.insert(id.to_owned(), all);
         } else {
-            event.as_object_mut().unwrap().remove("@odata.context");
+            // What only an answer about one event has.
+            let single = |name: &str| name == "@odata.context" || name.starts_with("calendar@odata.");
+            event.as_object_mut().unwrap().retain(|name, _| !single(name));
             let path = format!(
                 "/me/calendarView?$filter=iCalUId eq '{}'",
                 event["iCalUId"].as_str().unwrap()
