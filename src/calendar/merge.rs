@@ -262,8 +262,12 @@ pub fn advance(
     owed_to: Side,
 ) -> Base {
     if let Some(mut base) = base {
-        take_groups(groups, &mut base.odoo, odoo);
-        take_groups(groups, &mut base.outlook, outlook);
+        let single = groups.iter().filter(|group| **group != Group::Attendees);
+        take_groups(single.clone(), &mut base.odoo, odoo);
+        take_groups(single, &mut base.outlook, outlook);
+        if groups.contains(&Group::Attendees) {
+            advance_attendees(&mut base, odoo, outlook, owed_to);
+        }
         return base;
     }
     let mut base = Base {
@@ -287,6 +291,31 @@ pub fn advance(
             .retain(|address, _| odoo.attendees.contains_key(address));
     }
     base
+}
+
+/// The base after one side took over the attendees, one by one: whom only one side has is still owed to the other, and
+/// so is an answer in Outlook where it was Outlook that was written.
+fn advance_attendees(base: &mut Base, odoo: &Event, outlook: &Event, owed_to: Side) {
+    let earlier = std::mem::take(&mut base.outlook.attendees);
+    for (address, attendee) in &earlier {
+        if odoo.attendees.contains_key(address) != outlook.attendees.contains_key(address) {
+            base.outlook.attendees.insert(address.clone(), attendee.clone());
+        }
+    }
+    base.odoo
+        .attendees
+        .retain(|address, _| odoo.attendees.contains_key(address) != outlook.attendees.contains_key(address));
+    for (address, in_outlook) in &outlook.attendees {
+        let Some(in_odoo) = odoo.attendees.get(address) else {
+            continue;
+        };
+        let mut agreed = in_outlook.clone();
+        if owed_to == Side::Odoo && in_odoo.answer != in_outlook.answer {
+            agreed.answer = earlier.get(address).map_or(Answer::NeedsAction, |a| a.answer);
+        }
+        base.outlook.attendees.insert(address.clone(), agreed);
+        base.odoo.attendees.insert(address.clone(), in_odoo.clone());
+    }
 }
 
 fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &mut Merge) {

@@ -251,6 +251,33 @@ async fn a_revived_meeting_asks_everybody_anew() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_of_both_sides_and_their_answers_are_merged_one_by_one() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Guests", &start, &stop, &[OUTSIDE, BEN]);
+    w.quiet().await;
+    w.forget_mails().await;
+    let event = w.stack.event(ANN, "Guests").await.expect("in Outlook");
+    let path = format!("mailboxes/{ANN}/events/{}/respond", id_of(&event));
+    w.stack
+        .sim_call("POST", &path, json!({"response": "accept", "as": OUTSIDE}))
+        .await;
+    let list =
+        json!({"attendees": [{"type": "required", "emailAddress": {"name": OUTSIDE, "address": OUTSIDE}}]});
+    w.outlook_edits(ANN, &event, list).await;
+    w.odoo.set_guests(id, &[OUTSIDE, BEN, CARLA]);
+    w.quiet().await;
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("cancellation", BEN), ("invitation", CARLA)]
+    );
+    let record = &w.odoo.records[&id];
+    let guests = record["attendees"].as_array().expect("attendees");
+    assert!(guests.iter().all(|a| a["email"] != BEN), "{guests:?}");
+    assert_eq!(answer_in_odoo(record, OUTSIDE), "accepted");
+}
+
 /// Waits until a write is under way to Outlook, and so cannot be called back.
 async fn in_the_air(w: &World) {
     #[derive(diesel::QueryableByName)]
