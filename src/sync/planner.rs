@@ -332,6 +332,17 @@ impl Task<'_> {
             return Ok(());
         };
         let asked_with = self.meeting.base()?.filter(|_| self.meeting.revived);
+        // An answer that the organizer has been told is none of Odoo's: the guest's own copy is yet to be read.
+        let organizers: BTreeMap<Address, Answer> =
+            match self.copies.iter().find(|c| c.is_organizer && !c.gone) {
+                Some(copy) => copy
+                    .event()?
+                    .attendees
+                    .into_iter()
+                    .map(|(address, a)| (address, a.answer))
+                    .collect(),
+                None => BTreeMap::new(),
+            };
         let mut copies = std::mem::take(&mut self.copies);
         for index in 0..copies.len() {
             if copies[index].is_organizer {
@@ -385,7 +396,7 @@ impl Task<'_> {
                 groups.insert(Group::Attendees);
                 plan.odoo = OdooStep::Write { groups, target };
                 plan.agreed = false;
-            } else if !copy.gone && !copy.cancelled {
+            } else if !copy.gone && !copy.cancelled && organizers.get(address) != Some(&in_odoo) {
                 let answer = snapshot::odoo_answer(in_odoo);
                 let write = NewOutlookWrite {
                     account_id: account.id,

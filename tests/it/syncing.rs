@@ -218,6 +218,34 @@ async fn a_declined_copy_that_comes_back_is_not_declined_for_its_owner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_the_organizer_has_is_not_sent_again() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.outlook_creates(ANN, "Review", &[BEN]).await;
+    w.quiet().await;
+    let of_ben = json!({"user_id": 8});
+    w.odoo
+        .call(&w.service, 8, "res.users", "stop", of_ben.clone())
+        .await
+        .expect("Ben's mailbox is not looked into");
+    let copy = w.stack.event(BEN, "Review").await.expect("a copy");
+    let path = format!("mailboxes/{BEN}/events/{}/respond", id_of(&copy));
+    w.stack
+        .sim_call("POST", &path, json!({"response": "accept"}))
+        .await;
+    w.forget_mails().await;
+    w.quiet().await;
+    let record = w.odoo.by_name("Review").expect("in Odoo");
+    assert_eq!(answer_in_odoo(record, BEN), "accepted", "by Ann's mailbox");
+    w.odoo
+        .call(&w.service, 8, "res.users", "restart", of_ben)
+        .await
+        .expect("restarted");
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revived_meeting_asks_everybody_anew() {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
