@@ -54,6 +54,12 @@ def test_an_attendee_who_removes_the_meeting_has_declined(site: Site):
     event_id = site.new_event(ANN, subject, guests=(BEN, CARLA))
     copy = site.outlook_event(BEN, subject)
     site.agrees()
+    seen = "SELECT count(*) FROM copies JOIN meetings ON meetings.id = meeting_id WHERE odoo_id = %s"
+    eventually(
+        lambda: stack.server.query(stack.bridge_database, seen, event_id) == [(2,)],
+        PATIENCE,
+        message="Ben's copy was seen",
+    )
     stack.sim.delete_event(BEN, copy["id"])
 
     def state_of_ben() -> str:
