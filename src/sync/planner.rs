@@ -396,7 +396,11 @@ impl Task<'_> {
                 groups.insert(Group::Attendees);
                 plan.odoo = OdooStep::Write { groups, target };
                 plan.agreed = false;
-            } else if !copy.gone && !copy.cancelled && organizers.get(address) != Some(&in_odoo) {
+            } else if !copy.gone
+                && !copy.cancelled
+                && organizers.get(address) != Some(&in_odoo)
+                && !is_taken_back(&plan.odoo, address, in_odoo)
+            {
                 let answer = snapshot::odoo_answer(in_odoo);
                 let write = NewOutlookWrite {
                     account_id: account.id,
@@ -662,6 +666,14 @@ impl Task<'_> {
     fn transaction_id(&self) -> String {
         format!("{}-{}", self.meeting.link, self.meeting.generation)
     }
+}
+
+/// Whether the organizer's mailbox has news of a guest's answer that Odoo is yet to hear: a new time, for one, asks anew.
+fn is_taken_back(step: &OdooStep, address: &Address, in_odoo: Answer) -> bool {
+    let OdooStep::Write { target, .. } = step else {
+        return false;
+    };
+    target.attendees.get(address).is_some_and(|a| a.answer != in_odoo)
 }
 
 /// Whether a guest's copy is the one that speaks for its mailbox, and the answer that was agreed on for the one before

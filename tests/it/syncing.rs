@@ -217,32 +217,53 @@ async fn a_declined_copy_that_comes_back_is_not_declined_for_its_owner() {
     assert_eq!(copy["responseStatus"]["response"], "accepted");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_the_organizer_has_is_not_sent_again() {
+/// Ben accepts in Outlook while his own mailbox is not looked into: Odoo hears of it from Ann's, and then Ann moves the
+/// meeting in Outlook or does not. Ben's mailbox is next, before Odoo's.
+async fn accepted_behind_our_back(is_moved: bool) {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
-    w.outlook_creates(ANN, "Review", &[BEN]).await;
+    let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
     w.quiet().await;
     let of_ben = json!({"user_id": 8});
     w.odoo
         .call(&w.service, 8, "res.users", "stop", of_ben.clone())
         .await
-        .expect("Ben's mailbox is not looked into");
+        .expect("stopped");
     let copy = w.stack.event(BEN, "Review").await.expect("a copy");
     let path = format!("mailboxes/{BEN}/events/{}/respond", id_of(&copy));
     w.stack
         .sim_call("POST", &path, json!({"response": "accept"}))
         .await;
-    w.forget_mails().await;
     w.quiet().await;
     let record = w.odoo.by_name("Review").expect("in Odoo");
     assert_eq!(answer_in_odoo(record, BEN), "accepted", "by Ann's mailbox");
+    if is_moved {
+        let at = |time| json!({"dateTime": day(4, time), "timeZone": "Europe/Brussels"});
+        let moved = json!({"start": at("10:00:00"), "end": at("11:00:00")});
+        w.outlook_edits(ANN, &event, moved).await;
+        w.worked(7).await;
+    }
+    w.forget_mails().await;
     w.odoo
         .call(&w.service, 8, "res.users", "restart", of_ben)
         .await
         .expect("restarted");
+    w.worked(8).await;
     w.quiet().await;
     assert_eq!(w.stack.mails().await, []);
+    let record = w.odoo.by_name("Review").expect("in Odoo");
+    let answer = if is_moved { "needsAction" } else { "accepted" };
+    assert_eq!(answer_in_odoo(record, BEN), answer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_the_organizer_has_is_not_sent_again() {
+    accepted_behind_our_back(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_a_new_time_took_back_is_not_sent_again() {
+    accepted_behind_our_back(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,6 +59,25 @@ impl World {
         }
     }
 
+    /// Waits for two runs of a user's mailbox from now on: the second one began later.
+    pub async fn worked(&self, user: i32) {
+        for _ in 0..2 {
+            let since = chrono::Utc::now();
+            eventually("the mailbox was worked", async || {
+                let mut conn = self.service.engine.store.get().await.ok()?;
+                let databases = outlook_bridge::store::databases::all(&mut conn).await.ok()?;
+                let account =
+                    outlook_bridge::store::accounts::of_user(&mut conn, databases.first()?.id, user).await;
+                account
+                    .ok()??
+                    .last_sync_at
+                    .is_some_and(|at| at > since)
+                    .then_some(())
+            })
+            .await;
+        }
+    }
+
     pub async fn outlook_creates(&self, person: &str, subject: &str, attendees: &[&str]) -> Value {
         let attendees: Vec<Value> = attendees
             .iter()
