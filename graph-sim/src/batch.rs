@@ -3,11 +3,15 @@
 use crate::Sim;
 use crate::error::GraphError;
 use crate::graph::{self, Call, Reply};
+use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const MOST: usize = 20;
+/// How many unordered requests of a batch are sent to Outlook at a time (page *throttling-limits*, Outlook).
+const AT_ONCE: usize = 4;
 
 fn bad(message: impl Into<String>) -> GraphError {
     GraphError::bad("BadRequest", message)
@@ -105,11 +109,12 @@ fn items(call: &Call) -> Result<Vec<Item>, GraphError> {
 }
 
 pub async fn run(sim: &Arc<Sim>, call: &Call) -> Result<Reply, GraphError> {
-    let mut failed: HashSet<String> = HashSet::new();
-    let mut responses = Vec::new();
-    for item in items(call)? {
-        let id = item.id;
-        let reply = if item.after.iter().any(|a| failed.contains(a)) {
+    let items = items(call)?;
+    let chained = items.iter().any(|i| !i.after.is_empty());
+    let failed: RefCell<HashSet<String>> = RefCell::default();
+    let perform = async |item: Item| {
+        let depends_on_failed = item.after.iter().any(|a| failed.borrow().contains(a));
+        let reply = if depends_on_failed {
             let error = GraphError::new(
                 424,
                 "FailedDependency",
@@ -123,8 +128,17 @@ pub async fn run(sim: &Arc<Sim>, call: &Call) -> Result<Reply, GraphError> {
             graph::handle_inner(sim, item.call).await
         };
         if reply.status >= 400 {
-            failed.insert(id.to_lowercase());
+            failed.borrow_mut().insert(item.id.to_lowercase());
         }
+        (item.id, reply)
+    };
+    let replies: Vec<_> = stream::iter(items)
+        .map(perform)
+        .buffer_unordered(if chained { 1 } else { AT_ONCE })
+        .collect()
+        .await;
+    let mut responses = Vec::new();
+    for (id, reply) in replies {
         let mut headers: Map<String, Value> = reply
             .headers
             .into_iter()

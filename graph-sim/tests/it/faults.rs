@@ -233,3 +233,29 @@ async fn a_clock_that_is_ahead() {
     assert!(!ahead(other.body["createdDateTime"].as_str().unwrap()));
     assert!(!ahead(other.headers["date"].to_str().unwrap()));
 }
+
+#[tokio::test]
+async fn four_of_a_batch_run_at_once() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    // The first request is held up: what does not wait for it is answered, and logged, before it.
+    let slow = json!([{"path": "/me/calendar", "latency_ms": 300, "count": 1}]);
+    let step =
+        |i: i32| json!({"id": i.to_string(), "method": "GET", "url": format!("/me/calendar?$top={i}")});
+    let overtook = async |requests: Vec<Value>| {
+        w.sim("PUT", "/faults", slow.clone()).await.is(200);
+        w.sim("DELETE", "/requests", Value::Null).await.is(204);
+        me.send("POST", "/$batch", json!({"requests": requests}))
+            .await
+            .is(200);
+        let log = w.sim("GET", "/requests?path=/me/calendar", Value::Null).await;
+        let log = log.body["value"].as_array().unwrap().clone();
+        log.iter().position(|line| line["fault"].is_string()).unwrap()
+    };
+    assert_eq!(overtook((1..=8).map(step).collect()).await, 7);
+    let mut chain: Vec<Value> = (1..=4).map(step).collect();
+    for i in 1..4 {
+        chain[i]["dependsOn"] = json!([i.to_string()]);
+    }
+    assert_eq!(overtook(chain).await, 0);
+}
