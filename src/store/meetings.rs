@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -387,8 +388,10 @@ pub async fn unlinked_with_title(
             diesel::dsl::sql::<diesel::sql_types::Bool>("odoo_state #>> '{organizer,user_id}' = ")
                 .bind::<diesel::sql_types::Text, _>(user_id.to_string()),
         )
-        .filter(m::id.ne_all(c::copies.select(c::meeting_id)))
-        .filter(m::id.ne_all(outlook_outbox::table.select(outlook_outbox::meeting_id)))
+        .filter(not(exists(c::copies.filter(c::meeting_id.eq(m::id)))))
+        .filter(not(exists(
+            outlook_outbox::table.filter(outlook_outbox::meeting_id.eq(m::id)),
+        )))
         .select(Meeting::as_select())
         .for_update()
         .load(conn)
