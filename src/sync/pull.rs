@@ -5,6 +5,7 @@
 //! taken for deleted.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
@@ -29,6 +30,8 @@ use crate::store::{Connection, databases, outbox};
 const RENEW_AT: i64 = 2;
 /// How many meetings are worked on in one transaction, where there may be any number.
 const CHUNK: i64 = 200;
+/// While many pages are read, Odoo takes what there is; it is told this often.
+const POKE_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a pull ended early.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +67,7 @@ pub async fn pull(
     let mut resynced = false;
     let mut link = current_link(engine, account).await?;
     let mut series = BTreeSet::new();
+    let mut poked: Option<Instant> = None;
     loop {
         let page = match &link {
             Some(link) => engine.graph.delta_next(token, link).await,
@@ -100,9 +104,15 @@ pub async fn pull(
             })
             .await?
         };
+        let news = stored.poke_users.clone();
         effects.merge(stored);
         if is_last {
+            // The run ends with a poke.
             break;
+        }
+        if !news.is_empty() && poked.is_none_or(|at| at.elapsed() > POKE_EVERY) {
+            engine.poke(account.database_id, news);
+            poked = Some(Instant::now());
         }
         link = Some(next);
     }
