@@ -6,6 +6,8 @@ from odoo import api, fields, models
 CONNECTED = ("active", "attention")
 TROUBLED = ("attention", "need_auth")
 
+STATUSES = "microsoft_calendar_bridge.statuses"
+
 
 class OutlookBridgeAccount(models.Model):
     """What the service last said about a user's account; written only from its answers."""
@@ -38,12 +40,26 @@ class OutlookBridgeAccount(models.Model):
 
     _user_unique = models.UniqueIndex("(user_id)")
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._forget_statuses()
+        return super().create(vals_list)
+
     def write(self, vals):
+        self._forget_statuses()
         result = super().write(vals)
         if vals.keys() & {"status", "reason"}:
             # an open calendar page says why
             self.user_id._bus_send("microsoft_calendar_bridge/refresh", {})
         return result
+
+    def unlink(self):
+        self._forget_statuses()
+        return super().unlink()
+
+    @api.model
+    def _forget_statuses(self):
+        self.env.cr.precommit.data.pop(STATUSES, None)
 
     @api.model
     def _of(self, users):
@@ -53,7 +69,14 @@ class OutlookBridgeAccount(models.Model):
 
     @api.model
     def _status_of(self, user):
-        return (user and self._of(user).get(user.id, self).status) or "none"
+        """One save asks this many times: what was found is kept, at most to the end of the transaction."""
+        if not user:
+            return "none"
+        known = self.env.cr.precommit.data.setdefault(STATUSES, {})
+        if user.id not in known:
+            account = self.sudo().search_fetch([("user_id", "=", user.id)], ["status"], limit=1)
+            known[user.id] = account.status or "none"
+        return known[user.id]
 
     @api.model
     def _is_connected(self, user):

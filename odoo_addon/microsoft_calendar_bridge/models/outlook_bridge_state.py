@@ -9,6 +9,7 @@ from odoo import api, fields, models
 POLICY = "latest"
 BRAKE_OVER = 20
 BRAKE_PERCENT = 20
+ROW = "microsoft_calendar_bridge.state"
 
 
 class OutlookBridgeState(models.Model):
@@ -51,7 +52,10 @@ class OutlookBridgeState(models.Model):
 
     @api.model
     def _get(self):
-        return self.sudo().search([], limit=1, order="id") or self.sudo().create({})
+        data = self.env.cr.precommit.data
+        if ROW not in data:
+            data[ROW] = (self.sudo().search([], limit=1, order="id") or self.sudo().create({})).id
+        return self.sudo().browse(data[ROW])
 
     def _set(self, **values):
         """Write what differs, as every needless write is a conflict in waiting."""
