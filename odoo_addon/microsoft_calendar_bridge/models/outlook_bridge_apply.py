@@ -31,6 +31,8 @@ TIMES = ("allday", "start", "stop", "start_date", "stop_date")
 WHITELIST = frozenset((*PLAIN, *TIMES, "online_meeting", "reminder_minutes", "organizer", "attendees"))
 STATES = ("needsAction", "accepted", "declined", "tentative")
 
+FOUND = "microsoft_calendar_bridge.found"
+
 
 class OutlookBridgeApply(models.AbstractModel):
     """Writes the service's changes, and only those it may write."""
@@ -120,10 +122,19 @@ class OutlookBridgeApply(models.AbstractModel):
             raise UserError(self.env._("Unknown operation “%(op)s”.", op=op))
         if unknown := set(change.get("values") or {}) - WHITELIST:
             raise UserError(self.env._("Fields that may not be written: %(names)s", names=", ".join(sorted(unknown))))
-        owner = self.env["res.users"].sudo().browse(change.get("user_id")).exists()
+        users = self.env["res.users"].sudo()
+        owner = users.browse(self._once(("user", change.get("user_id")), users.browse(change.get("user_id")).exists))
         if not owner:
             raise UserError(self.env._("There is no user %(user_id)s.", user_id=change.get("user_id")))
         return owner
+
+    def _once(self, key, find):
+        """The ids of what ``find()`` finds; it is called once a page, as its events have much in common."""
+        # gone with the transaction, and when a savepoint is rolled back
+        found = self.env.cr.precommit.data.setdefault(FOUND, {})
+        if key not in found:
+            found[key] = find().ids
+        return found[key]
 
     def _model(self, owner):
         return self.env["calendar.event"].with_user(owner).sudo().with_context(**CONTEXT, lang=owner.lang)
@@ -259,10 +270,15 @@ class OutlookBridgeApply(models.AbstractModel):
         if not organizer:
             return {"user_id": False, "outlook_bridge_organizer": False}
         users = self.env["res.users"].sudo().with_context(active_test=True)
-        user = users.browse(organizer.get("user_id") or []).exists()
-        address = email_normalize(organizer.get("email") or "")
-        if not user and address:
-            user = users.search([("email_normalized", "=", address), ("share", "=", False)], limit=1, order="id")
+        user_id, address = organizer.get("user_id") or False, email_normalize(organizer.get("email") or "")
+
+        def find():
+            user = users.browse(user_id or []).exists()
+            if not user and address:
+                user = users.search([("email_normalized", "=", address), ("share", "=", False)], limit=1, order="id")
+            return user
+
+        user = users.browse(self._once(("organizer", user_id, address), find))
         if user:
             return {"user_id": user.id, "outlook_bridge_organizer": False}
         return {"user_id": False, "outlook_bridge_organizer": address or False}
@@ -277,6 +293,9 @@ class OutlookBridgeApply(models.AbstractModel):
 
     def _alarm(self, event, minutes):
         alarms = event.env["calendar.alarm"]
+        return alarms.browse(self._once(("alarm", minutes), lambda: self._find_or_make_alarm(alarms, minutes)))
+
+    def _find_or_make_alarm(self, alarms, minutes):
         alarm = alarms.search(
             [("alarm_type", "=", "notification"), ("duration_minutes", "=", minutes)], limit=1, order="id"
         )
@@ -313,6 +332,11 @@ class OutlookBridgeApply(models.AbstractModel):
         address = email_normalize(email or "")
         if not address:
             return partners
+        return partners.browse(
+            self._once(("partner", address), lambda: self._find_or_make_partner(partners, address, name))
+        )
+
+    def _find_or_make_partner(self, partners, address, name):
         found = partners.with_context(active_test=True).search([("email_normalized", "=", address)], order="id")
         return (
             found.filtered(lambda partner: any(not user.share for user in partner.user_ids))[:1]
