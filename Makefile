@@ -61,3 +61,7 @@ test-clients: setup ## Only the simulator's tests with Microsoft's SDK and other
 .PHONY: test-e2e
 test-e2e: setup ## Only the tests in a real Odoo and a real browser
 	@$(PYTHON) -m tools.check --only e2e
+
+.PHONY: bench
+bench: setup ## Measure the bridge beside Odoo's own sync, at a simulated Microsoft (20 minutes; QUICK=1: without the large mailbox)
+	@exec $(PYTHON) -m tools.bench $(if $(QUICK),--quick)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -66,9 +67,10 @@ def template_key(name: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def command(config: Path, *arguments: str | Path) -> list[str]:
-    """The command line that runs this machine's Odoo."""
-    return [sys.executable, "-m", "odoo", *map(str, arguments[:1]), "-c", str(config), *map(str, arguments[1:])]
+def command(config: Path, *arguments: str | Path, launcher: Path | None = None) -> list[str]:
+    """The command line that runs this machine's Odoo, through a program of ours where one is named."""
+    program = [str(launcher)] if launcher else ["-m", "odoo"]
+    return [sys.executable, *program, *map(str, arguments[:1]), "-c", str(config), *map(str, arguments[1:])]
 
 
 def environment() -> dict[str, str]:
@@ -90,7 +92,14 @@ def bin_dir_or_empty() -> str:
 
 
 def write_config(
-    path: Path, server: Postgres, data_dir: Path, *, database: str = "", port: int = 0, addons: bool = True
+    path: Path,
+    server: Postgres,
+    data_dir: Path,
+    *,
+    database: str = "",
+    port: int = 0,
+    addons: bool = True,
+    workers: int = 0,
 ) -> Path:
     """Writes Odoo's configuration file (it holds the database's password, hence not on the command line)."""
     addons_path = str(paths.ADDONS_DIR) if addons and (paths.ADDONS_DIR / paths.ADDON).exists() else ""
@@ -102,7 +111,7 @@ def write_config(
         "data_dir": data_dir,
         "addons_path": addons_path,
         "http_interface": "127.0.0.1",
-        "workers": 0,
+        "workers": workers,
         "max_cron_threads": 1,
         "list_db": True,
         "proxy_mode": False,
@@ -308,13 +317,26 @@ class Odoo:
     """An Odoo server with one database."""
 
     def __init__(
-        self, server: Postgres, database: str, run_dir: Path, data_dir: Path, port: int, host: str = "127.0.0.1"
+        self,
+        server: Postgres,
+        database: str,
+        run_dir: Path,
+        data_dir: Path,
+        port: int,
+        host: str = "127.0.0.1",
+        *,
+        workers: int = 0,
+        launcher: Path | None = None,
+        extra_env: dict[str, str] | None = None,
     ):
         self.server = server
         self.database = database
         self.data_dir = data_dir
         self.url = f"http://{host}:{port}"
         self.log = run_dir / "odoo.log"
+        self._workers = workers
+        self._launcher = launcher
+        self._env = environment() | (extra_env or {})
         self._port = port
         self._config = run_dir / "odoo.conf"
         self._admin: OdooClient | None = None
@@ -330,9 +352,20 @@ class Odoo:
         return f"{self.url}/microsoft_account/authentication"
 
     def start(self) -> None:
-        write_config(self._config, self.server, self.data_dir, database=self.database, port=self._port)
+        write_config(
+            self._config,
+            self.server,
+            self.data_dir,
+            database=self.database,
+            port=self._port,
+            workers=self._workers,
+        )
         self._process = Process(
-            "Odoo", command(self._config, "server"), self.log, env=environment(), stop_signal=signal.SIGTERM
+            "Odoo",
+            command(self._config, "server", launcher=self._launcher),
+            self.log,
+            env=self._env,
+            stop_signal=signal.SIGTERM,
         )
         self._process.start()
         self._process.wait_until(self._healthy, timeout=180)
@@ -350,6 +383,35 @@ class Odoo:
                 stderr=subprocess.STDOUT,
                 check=True,
             )
+
+    def run_script(self, script: Path, **values: Any) -> Any:
+        """Calls `run(env, given)` of a script in `odoo shell`, a process of its own. JSON goes in and comes back."""
+        with tempfile.NamedTemporaryFile("r", prefix="odoo-script-") as answer:
+            call = (
+                "\nimport json, pathlib\n"
+                f"given = json.loads({json.dumps(values)!r})\n"
+                f"pathlib.Path({answer.name!r}).write_text(json.dumps(run(env, given)))\n"
+            )
+            with self.log.open("ab") as log:
+                subprocess.run(
+                    command(
+                        self._config,
+                        "shell",
+                        "--no-http",
+                        "--workers=0",
+                        "--max-cron-threads=0",
+                        launcher=self._launcher,
+                    ),
+                    env=self._env,
+                    input=(script.read_text() + call).encode(),
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    check=True,
+                )
+            text = answer.read()
+        if not text:
+            raise RuntimeError(f"{script.name} failed in Odoo: see {self.log}")
+        return json.loads(text)
 
     def _healthy(self) -> bool:
         try:

@@ -39,9 +39,10 @@ def schema() -> Path:
     return Path(named).absolute() if named else (PROJECT_ROOT.parent / "shared/msgraph-calendar.csdl.xml")
 
 
-def binary(name: str) -> Path:
-    """A program of the workspace, as built by `cargo build`."""
-    path = cargo_target_dir() / "debug" / name
+def binary(name: str, profile: str = "debug") -> Path:
+    """A program of the workspace, as built by `cargo build` or, of the profile `release`, `cargo build --release`."""
+    path = cargo_target_dir() / profile / name
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run `cargo build --workspace` first")
+        option = " --release" if profile == "release" else ""
+        raise FileNotFoundError(f"{path} is missing: run `cargo build --workspace{option}` first")
     return path

@@ -1,6 +1,7 @@
 """The service under test: `outlook-bridge serve`, its command line, and ways to hurt it."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,28 @@ from .process import Process
 class Service:
     """One `outlook-bridge` with its settings; it may be stopped, killed and started again."""
 
-    def __init__(self, *, port: int, database_url: str, data_dir: Path, run_dir: Path, graph_url: str, login_url: str):
+    def __init__(
+        self,
+        *,
+        port: int,
+        database_url: str,
+        data_dir: Path,
+        run_dir: Path,
+        graph_url: str,
+        login_url: str,
+        profile: str = "debug",
+    ):
         self.url = f"http://127.0.0.1:{port}"
         self.log = run_dir / "outlook-bridge.log"
+        self._program = paths.binary("outlook-bridge", profile)
+        # Simulated mailboxes may be asked often.
+        self.poll_seconds = 1
         self._env = environment() | {
             "OUTLOOK_BRIDGE_LISTEN": f"127.0.0.1:{port}",
             "OUTLOOK_BRIDGE_DATABASE_URL": database_url,
             "OUTLOOK_BRIDGE_DATA_DIR": str(data_dir),
             "OUTLOOK_BRIDGE_GRAPH_URL": graph_url,
             "OUTLOOK_BRIDGE_LOGIN_URL": login_url,
-            # Simulated mailboxes may be asked often.
-            "OUTLOOK_BRIDGE_POLL_SECONDS": "1",
         }
         self._process: Process | None = None
 
@@ -33,10 +45,15 @@ class Service:
     def running(self) -> bool:
         return self._process is not None and self._process.running
 
+    @property
+    def pid(self) -> int:
+        if not self._process:
+            raise RuntimeError("outlook-bridge was not started")
+        return self._process.pid
+
     def start(self) -> None:
-        self._process = Process(
-            "outlook-bridge", [paths.binary("outlook-bridge"), "serve"], self.log, env=self._env, cwd=Path("/")
-        )
+        env = self._env | {"OUTLOOK_BRIDGE_POLL_SECONDS": str(self.poll_seconds)}
+        self._process = Process("outlook-bridge", [self._program, "serve"], self.log, env=env, cwd=Path("/"))
         self._process.start()
         self._process.wait_until(self.ready)
 
@@ -45,6 +62,11 @@ class Service:
             return requests.get(f"{self.url}/health/ready", timeout=5).ok
         except requests.RequestException:
             return False
+
+    def metric(self, name: str) -> int:
+        """A counter of `/metrics`, over all of its labels."""
+        lines = requests.get(f"{self.url}/metrics", timeout=10).text.splitlines()
+        return sum(int(float(line.rpartition(" ")[2])) for line in lines if re.match(rf"{name}\b", line))
 
     def stop(self) -> None:
         if self._process:
@@ -58,7 +80,7 @@ class Service:
     def run(self, *arguments: str) -> str:
         """Runs a command of the service's command line and returns its standard output."""
         done = subprocess.run(
-            [paths.binary("outlook-bridge"), *arguments],
+            [self._program, *arguments],
             env=self._env,
             cwd="/",
             capture_output=True,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urlencode, urljoin
 
 import requests
 from requests import Session
@@ -56,17 +56,21 @@ class Simulator:
         self,
         port: int,
         run_dir: Path,
-        state: Path,
+        state: Path | None,
         redirect_uris: list[str],
         seed: str = "demo",
         host: str = "127.0.0.1",
         schema: Path | None = None,
         tls: Tls | None = None,
+        profile: str = "debug",
     ):
         self.url = f"http://{host}:{port}"
         self.log = run_dir / "graph-sim.log"
         self._port = port
-        self._arguments = ["--seed", seed, "--state", str(state)]
+        self._program = paths.binary("graph-sim", profile)
+        self._arguments = ["--seed", seed]
+        if state:
+            self._arguments += ["--state", str(state)]
         for uri in redirect_uris:
             self._arguments += ["--redirect-uri", uri]
         if schema:
@@ -93,7 +97,7 @@ class Simulator:
     def start(self) -> None:
         self._process = Process(
             "graph-sim",
-            [paths.binary("graph-sim"), *self._arguments],
+            [self._program, *self._arguments],
             self.log,
             env=_environment() | {"GRAPH_SIM_LISTEN": f"127.0.0.1:{self._port}"},
             cwd=Path("/"),
@@ -116,10 +120,10 @@ class Simulator:
                     self._violations = self.violations()
             self._process.stop()
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _ask(self, method: str, path: str, body: Any = None, timeout: float = 30) -> Any:
         session = requests.Session()
         session.trust_env = False
-        answer = session.request(method, f"{self.url}/sim/api/{path}", json=body, timeout=30)
+        answer = session.request(method, f"{self.url}/sim/api/{path}", json=body, timeout=timeout)
         if not answer.ok:
             raise RuntimeError(f"{method} /sim/api/{path}: {answer.status_code} {answer.text[:500]}")
         return answer.json() if answer.content else None
@@ -152,13 +156,20 @@ class Simulator:
     def kill_delta_tokens(self, mailbox: str) -> None:
         self._ask("POST", f"mailboxes/{quote(mailbox)}/delta-reset")
 
+    def add_many(self, mailbox: str, count: int, **values: Any) -> None:
+        """Fills a calendar with half-hour events (`days`, `start`, `subject`, `event`: see graph-sim's README)."""
+        self._ask("POST", f"mailboxes/{quote(mailbox)}/bulk", {"count": count, **values}, timeout=600)
+
     def mails(self) -> list[dict[str, Any]]:
         """Every mail that Outlook would have sent."""
         return self._ask("GET", "mails")["value"]
 
-    def requests(self) -> list[dict[str, Any]]:
-        """What was asked of the simulated Graph."""
-        return self._ask("GET", "requests")["value"]
+    def requests(self, **only: str) -> list[dict[str, Any]]:
+        """What was asked of the simulated Graph, oldest first; `mailbox`, `method` and `path` narrow it."""
+        return self._ask("GET", f"requests?{urlencode(only)}")["value"]
+
+    def forget_requests(self) -> None:
+        self._ask("DELETE", "requests")
 
     def violations(self) -> list[dict[str, Any]]:
         """What went over the wire against Microsoft's schema, since the first start; nothing without a schema."""
@@ -208,6 +219,12 @@ class Simulator:
 
     def sign_in(self, client: OdooClient) -> None:
         """A user of Odoo presses Outlook, signs in with the mailbox of that address and accepts."""
+        self.log_in(client)
+        # The page that the browser lands on asks for news at once.
+        client.route("/microsoft_calendar/sync_data", model="calendar.event", fromurl=f"{client.url}/odoo/calendar")
+
+    def log_in(self, client: OdooClient) -> None:
+        """The same, up to where the browser lands on Odoo's page."""
         client.execute("res.users", "restart_microsoft_synchronization", [client.uid])
         answer = client.route(
             "/microsoft_calendar/sync_data", model="calendar.event", fromurl=f"{client.url}/odoo/calendar"
@@ -218,5 +235,3 @@ class Simulator:
         landed = client.session().get(back, timeout=60, allow_redirects=False)
         if not landed.is_redirect:
             raise RuntimeError(f"Odoo answered the login with {landed.status_code}: {landed.text[:2000]}")
-        # The page that the browser lands on asks for news at once.
-        client.route("/microsoft_calendar/sync_data", model="calendar.event", fromurl=f"{client.url}/odoo/calendar")

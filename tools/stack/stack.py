@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from . import postgres
 from .odoo import Odoo, OdooClient, Templates, template_key
@@ -32,6 +33,10 @@ class Stack:
         host: str = "127.0.0.1",
         seed: str = "demo",
         schema: Path | None = None,
+        profile: str = "debug",
+        keep_sim: bool = True,
+        redirect_uris: tuple[str, ...] = (),
+        odoo_options: dict[str, Any] | None = None,
         report: Callable[[str], None] = _silent,
     ):
         name = name or f"ob_{uuid.uuid4().hex[:10]}"
@@ -42,10 +47,11 @@ class Stack:
         self.server = server
         self.template = template
         self.report = report
-        self.odoo = Odoo(server, f"{name}_odoo", run_dir, state_dir / "odoo", odoo_port, host)
-        self.sim = Simulator(
-            sim_port, run_dir, state_dir / "graph-sim.json", [self.odoo.redirect_uri], seed, host, schema
-        )
+        self.odoo = Odoo(server, f"{name}_odoo", run_dir, state_dir / "odoo", odoo_port, host, **(odoo_options or {}))
+        # Saving the state of a large mailbox after every change takes longer than the changes.
+        sim_state = state_dir / "graph-sim.json" if keep_sim else None
+        uris = [self.odoo.redirect_uri, *redirect_uris]
+        self.sim = Simulator(sim_port, run_dir, sim_state, uris, seed, host, schema, profile=profile)
         self.bridge_database = f"{name}_bridge"
         self.service = Service(
             port=service_port,
@@ -54,6 +60,7 @@ class Stack:
             run_dir=run_dir,
             graph_url=self.sim.graph_url,
             login_url=self.sim.login_url,
+            profile=profile,
         )
         self.users: dict[str, int] = {}
 

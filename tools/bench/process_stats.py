@@ -1,0 +1,26 @@
+"""What the kernel says about a process (proc_pid_stat(5), proc_pid_status(5))."""
+
+import os
+from pathlib import Path
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, of user and system together, to a hundredth of a second."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid: int) -> dict[str, float]:
+    """Resident memory now (`VmRSS`) and at its highest (`VmHWM`), in MB of 1,000,000 bytes."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return {name: int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM")}
+
+
+def machine() -> dict[str, float | int]:
+    """What figures depend on."""
+    total = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
+    return {
+        "cores": os.cpu_count() or 0,
+        "ram_gb": round(int(total.split()[1]) * 1024 / 1e9),
+        "load_1_min": round(os.getloadavg()[0], 1),
+    }
