@@ -70,9 +70,11 @@ pub enum Deleted {
     Gone,
 }
 
-/// One write of a batch.
+/// One request of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BatchItem {
+    /// See [`GraphClient::get_event`].
+    Get { id: String },
     /// See [`GraphClient::create_event`].
     Create { body: Value },
     /// See [`GraphClient::update_event`].
@@ -92,10 +94,10 @@ pub enum BatchItem {
     },
 }
 
-/// What a write of a batch has brought.
+/// What a request of a batch has brought.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BatchReply {
-    /// The event as it is after [`BatchItem::Create`] or [`BatchItem::Update`].
+    /// The event as it is, after [`BatchItem::Create`] or [`BatchItem::Update`].
     Event(Box<WireEvent>),
     Deleted(Deleted),
     Answered,
@@ -323,7 +325,7 @@ impl GraphClient {
         .map(|_| ())
     }
 
-    /// Carries out up to [`BATCH_LIMIT`] writes that do not depend on each other, in any order. The outcomes are
+    /// Carries out up to [`BATCH_LIMIT`] requests that do not depend on each other, in any order. The outcomes are
     /// in the order of the items.
     ///
     /// # Errors
@@ -336,7 +338,7 @@ impl GraphClient {
         if items.len() > BATCH_LIMIT {
             return Err(GraphError::ours(
                 "BatchTooLarge",
-                "more than 20 writes in one batch",
+                "more than 20 requests in one batch",
             ));
         }
         if items.is_empty() {
@@ -378,7 +380,13 @@ impl GraphClient {
     }
 
     fn batch_request(&self, index: usize, item: &BatchItem) -> Result<Value, GraphError> {
+        let mut query = Vec::new();
+        let expand = expand_link();
         let (method, path, body, if_match) = match item {
+            BatchItem::Get { id } => {
+                query.push(("$expand", expand.as_str()));
+                ("GET", vec!["me", "events", id], None, None)
+            }
             BatchItem::Create { body } => ("POST", vec!["me", "events"], Some(body.clone()), None),
             BatchItem::Update { id, body, if_match } => (
                 "PATCH",
@@ -402,8 +410,12 @@ impl GraphClient {
                 )
             }
         };
-        let url = self.url(&path, &[])?;
+        let url = self.url(&path, &query)?;
         let relative = url.path().strip_prefix(self.base.path()).unwrap_or(url.path());
+        let relative = match url.query() {
+            Some(query) => format!("{relative}?{query}"),
+            None => relative.to_owned(),
+        };
         let mut headers = json!({ "Prefer": PREFERRED });
         if let Some(key) = if_match {
             headers["If-Match"] = json!(etag(key));
@@ -637,6 +649,7 @@ struct RawBatchReply {
 impl RawBatchReply {
     fn outcome(self, item: &BatchItem) -> Result<BatchReply, GraphError> {
         let (method, is_delete) = match item {
+            BatchItem::Get { .. } => (Method::GET, false),
             BatchItem::Delete { .. } => (Method::DELETE, true),
             BatchItem::Update { .. } => (Method::PATCH, false),
             BatchItem::Create { .. } | BatchItem::Respond { .. } => (Method::POST, false),
@@ -651,9 +664,11 @@ impl RawBatchReply {
         match item {
             BatchItem::Delete { .. } => Ok(BatchReply::Deleted(Deleted::Done)),
             BatchItem::Respond { .. } => Ok(BatchReply::Answered),
-            BatchItem::Create { .. } | BatchItem::Update { .. } => serde_json::from_value(self.body)
-                .map(|event| BatchReply::Event(Box::new(event)))
-                .map_err(|_| unreadable(&method)),
+            BatchItem::Get { .. } | BatchItem::Create { .. } | BatchItem::Update { .. } => {
+                serde_json::from_value(self.body)
+                    .map(|event| BatchReply::Event(Box::new(event)))
+                    .map_err(|_| unreadable(&method))
+            }
         }
     }
 

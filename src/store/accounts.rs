@@ -42,6 +42,7 @@ pub struct Account {
     pub brake_at: Option<DateTime<Utc>>,
     pub brake_removals: i32,
     pub brake_of: i32,
+    pub rest_until: Option<DateTime<Utc>>,
 }
 
 /// The states of `accounts.state`.
@@ -362,6 +363,14 @@ pub async fn brake(
         .await
 }
 
+/// Microsoft asked for a pause: whoever wakes the mailbox, it is not worked before.
+pub async fn rest(conn: &mut Connection, id: i64, until: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::rest_until.eq(Some(until)))
+        .execute(conn)
+        .await
+}
+
 /// An admin has answered.
 pub async fn release_brake(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
@@ -444,6 +453,7 @@ pub async fn claim_due(
              SELECT a.id FROM accounts a JOIN databases d ON d.id = a.database_id
              WHERE a.state = 'active' AND a.next_run_at <= $2
                AND (a.lease_until IS NULL OR a.lease_until < $2)
+               AND (a.rest_until IS NULL OR a.rest_until <= $2)
                AND NOT d.paused AND d.quarantined IS NULL AND d.key_hash IS NOT NULL
              ORDER BY a.next_run_at LIMIT $4 FOR UPDATE OF a SKIP LOCKED)
          RETURNING id",

@@ -63,6 +63,7 @@ diesel::table! {
         brake_at -> Nullable<Timestamptz>,
         brake_removals -> Integer,
         brake_of -> Integer,
+        rest_until -> Nullable<Timestamptz>,
     }
 }
 

@@ -136,19 +136,16 @@ async fn take_off(engine: &Engine, account: &Account, sent: &[Sent]) -> anyhow::
 
 /// Sends a batch: what is fresh together, what is unsettled by asking, one by one (Graph runs four requests of a
 /// mailbox at a time, and a batch may be four already).
-async fn send(engine: &Engine, token: &SecretString, batch: Vec<OutlookWrite>) -> Vec<Sent> {
-    let (unsettled, fresh): (Vec<_>, Vec<_>) = batch.into_iter().partition(|w| w.in_flight_since.is_some());
+async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>) -> Vec<Sent> {
+    let (unsettled, fresh): (Vec<_>, Vec<_>) = writes.into_iter().partition(|w| w.in_flight_since.is_some());
     let mut sent = Vec::with_capacity(unsettled.len() + fresh.len());
     for write in unsettled {
         let result = ask(engine, token, &write).await;
         sent.push(Sent { write, result });
     }
+    let fresh = look_first(engine, token, fresh, &mut sent).await;
     let items = fresh.iter().map(batch_item).collect();
-    let answers = match engine.graph.batch(token, items).await {
-        Ok(answers) => answers,
-        Err(error) => vec![Err(error); fresh.len()],
-    };
-    for (write, answer) in fresh.into_iter().zip(answers) {
+    for (write, answer) in fresh.into_iter().zip(batch(engine, token, items).await) {
         let result = match (answer, write.graph_id.as_deref()) {
             (Ok(BatchReply::Event(event)), _) => Ok(Outcome::Written(event)),
             (Ok(BatchReply::Deleted(_)), _) => Ok(Outcome::Gone),
@@ -163,6 +160,56 @@ async fn send(engine: &Engine, token: &SecretString, batch: Vec<OutlookWrite>) -
         sent.push(Sent { write, result });
     }
     sent
+}
+
+async fn batch(
+    engine: &Engine,
+    token: &SecretString,
+    items: Vec<BatchItem>,
+) -> Vec<Result<BatchReply, GraphError>> {
+    let count = items.len();
+    match engine.graph.batch(token, items).await {
+        Ok(answers) => answers,
+        Err(error) => vec![Err(error); count],
+    }
+}
+
+/// Looks at the events that are about to be changed: an update was planned against a state that may be past, and Graph is not
+/// documented to refuse it for that (`If-Match` is sent all the same, for what happens in between). Those that have
+/// changed are planned anew from what they are; the others go on.
+async fn look_first(
+    engine: &Engine,
+    token: &SecretString,
+    fresh: Vec<OutlookWrite>,
+    sent: &mut Vec<Sent>,
+) -> Vec<OutlookWrite> {
+    let (updates, mut go_on): (Vec<_>, Vec<_>) = fresh
+        .into_iter()
+        .partition(|w| w.kind == kind::UPDATE && w.graph_id.is_some());
+    let items = updates
+        .iter()
+        .filter_map(|write| write.graph_id.clone())
+        .map(|id| BatchItem::Get { id })
+        .collect();
+    let answers = batch(engine, token, items).await;
+    for (write, answer) in updates.into_iter().zip(answers) {
+        let result = match answer {
+            Ok(BatchReply::Event(event)) if event.change_key == write.change_key => {
+                go_on.push(write);
+                continue;
+            }
+            Ok(BatchReply::Event(event)) => Ok(Outcome::Read(event)),
+            Ok(_) | Err(GraphError::NotFound) => Ok(Outcome::Gone),
+            Err(GraphError::Conflict) => Err(GraphError::Transient {
+                outcome_unknown: false,
+                retry_after: None,
+                reason: "conflict on a read".to_owned(),
+            }),
+            Err(error) => Err(error),
+        };
+        sent.push(Sent { write, result });
+    }
+    go_on
 }
 
 fn batch_item(write: &OutlookWrite) -> BatchItem {

@@ -268,6 +268,9 @@ async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyho
         }
         other => rest_after(other, account.failures),
     };
+    if matches!(error, GraphError::Throttled { .. }) {
+        accounts::rest(&mut conn, account.id, now() + rest).await?;
+    }
     Ok(Ended {
         outcome: Outcome::Failed,
         next_run_at: now() + rest,

@@ -307,3 +307,43 @@ async fn a_mailbox_without_teams_says_so_once() {
     let said = said.filter(|line| line["message"].as_str().unwrap().contains("cannot hold"));
     assert_eq!(said.count(), 1, "{lines:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_in_outlook_is_not_overwritten_unseen_though_graph_would_let_it() {
+    let mut w = world().await;
+    let lenient = json!({"if_match_enforced": false});
+    w.stack.sim_call("PUT", "switches", lenient).await;
+    let event = w.outlook_creates(ANN, "Both", &[]).await;
+    w.quiet().await;
+    let id = w.odoo.by_name("Both").unwrap()["id"].as_i64().unwrap();
+    // While nothing is polled: Odoo's edit is planned against what Outlook was, and is the earlier one.
+    pause(&w, true).await;
+    w.odoo.write(id, json!({"name": "Odoo’s", "location": "Room 1"}));
+    w.odoo.hand_over(&w.service).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    w.outlook_edits(ANN, &event, json!({"subject": "Outlook’s"}))
+        .await;
+    pause(&w, false).await;
+    w.quiet().await;
+    let now = w
+        .stack
+        .event(ANN, "Outlook’s")
+        .await
+        .expect("the later edit stands");
+    assert_eq!(now["location"]["displayName"], "Room 1");
+    let record = &w.odoo.records[&id];
+    assert_eq!(
+        (&record["name"], &record["location"]),
+        (&json!("Outlook’s"), &json!("Room 1"))
+    );
+    let kwargs = json!({"res_id": id});
+    let lines = w
+        .odoo
+        .call(&w.service, 2, "outlook.bridge", "journal", kwargs)
+        .await
+        .unwrap();
+    assert!(
+        lines.to_string().contains("title changed on both sides"),
+        "{lines:#}"
+    );
+}

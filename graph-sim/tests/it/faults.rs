@@ -254,8 +254,8 @@ async fn four_of_a_batch_run_at_once() {
     };
     assert_eq!(overtook((1..=8).map(step).collect()).await, 7);
     let mut chain: Vec<Value> = (1..=4).map(step).collect();
-    for i in 1..4 {
-        chain[i]["dependsOn"] = json!([i.to_string()]);
+    for (i, request) in chain.iter_mut().enumerate().skip(1) {
+        request["dependsOn"] = json!([i.to_string()]);
     }
     assert_eq!(overtook(chain).await, 0);
 }

@@ -24,7 +24,6 @@ pub fn draw(rng: &mut StdRng) -> Trouble {
     match rng.random_range(0..20) {
         0 => Trouble::ForgetDelta(person),
         1 => Trouble::ExpireTokens(person),
-        // `if_match_enforced` stays on: where Graph lets an old change key pass, the later of two writes wins unseen.
         2 | 3 => Trouble::Switches(json!({
             "delta_repeats": rng.random_bool(0.5),
             "delta_shuffle": rng.random_bool(0.5),
