@@ -408,7 +408,8 @@ impl Task<'_> {
                     kind: kind::RESPOND,
                     graph_id: Some(&copy.graph_id),
                     change_key: None,
-                    body: json!({"answer": answer}),
+                    // With the time it is an answer to: a new one takes it back.
+                    body: json!({"answer": answer, "time": copy.event()?.time}),
                     odoo_state: None,
                     groups: json!([]),
                     line: Some(serde_json::to_value(Done {

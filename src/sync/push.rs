@@ -18,8 +18,9 @@ use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
 use super::pull::{project, store_copy};
 use super::{Engine, now};
-use crate::calendar::event::{Answer, Event};
+use crate::calendar::event::{Answer, Event, Time};
 use crate::calendar::merge::{Base, Group, Side, advance};
+use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
 use crate::outlook::wire::WireEvent;
@@ -373,6 +374,12 @@ async fn settle_one(
             }
             meetings::save(conn, &meeting).await?;
             store_copy(conn, meeting.id, account, event, &state).await?;
+            if may_be_taken_back(write, event, &state)
+                && let Some(mut copy) = meetings::copy_by_graph_id(conn, account.id, &event.id).await?
+            {
+                copy.answer_base = Some(odoo_answer(answer_in(write)).to_owned());
+                meetings::save_copy(conn, &copy).await?;
+            }
         }
         Outcome::Gone => {
             if let Some(id) = &write.graph_id
@@ -405,6 +412,17 @@ async fn settle_one(
         }
     }
     planner::replan(conn, people, write.meeting_id).await
+}
+
+/// Whether an answer of which nothing came back was to a time that is past. It may have been told, and the new time has
+/// taken it back then: it is not told twice, and Odoo learns that its guest is asked anew.
+fn may_be_taken_back(write: &OutlookWrite, event: &WireEvent, state: &Event) -> bool {
+    let answered = write.body.get("time").cloned();
+    let answered = answered.and_then(|time| serde_json::from_value::<Time>(time).ok());
+    write.kind == kind::RESPOND
+        && write.in_flight_since.is_some()
+        && event.own_answer() == Some(Answer::NeedsAction)
+        && answered.is_some_and(|time| !time.same_span(&state.time))
 }
 
 /// Whether the write is known, or after an interruption must be taken, to have been carried out.

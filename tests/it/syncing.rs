@@ -835,3 +835,33 @@ async fn reset_case(delete: &'static str, sync: &'static str, in_odoo: bool, in_
         assert!(w.stack.event(ANN, "Mine, later").await.is_some(), "{at}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_reply_was_lost_is_not_told_again_for_a_new_time() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
+    w.quiet().await;
+    w.forget_mails().await;
+    let lost = json!([{"mailbox": BEN, "method": "POST", "path": "$batch", "cut": "after", "count": 1}]);
+    w.stack.sim_call("PUT", "faults", lost).await;
+    w.odoo.answer(id, 8, "accepted");
+    w.odoo.sync(&w.service).await;
+    eventually("the answer is told", async || {
+        (kinds(&w.stack.mails().await) == [("response", ANN)]).then_some(())
+    })
+    .await;
+    let event = w.stack.event(ANN, "Review").await.expect("in Outlook");
+    let moved = json!({"start": {"dateTime": day(4, "10:00:00"), "timeZone": "UTC"},
+        "end": {"dateTime": day(4, "11:00:00"), "timeZone": "UTC"}});
+    w.outlook_edits(ANN, &event, moved).await;
+    w.quiet().await;
+    let mails = w.stack.mails().await;
+    let told = kinds(&mails)
+        .iter()
+        .filter(|(kind, _)| *kind == "response")
+        .count();
+    assert_eq!(told, 1, "{mails:?}");
+    assert_eq!(answer_in_odoo(&w.odoo.records[&id], BEN), "needsAction");
+}
