@@ -148,6 +148,20 @@ impl Task<'_> {
         {
             return self.set_aside(conn, ORGANIZER_CHANGED, Level::Warning).await;
         }
+        // Taken off Odoo's calendar while only a guest's mailbox has shown it: the organizer's, which is ours to write, will.
+        let organizer_is_ours = |event: &Event| {
+            event
+                .organizer
+                .as_ref()
+                .and_then(|person| self.people.account_of_address(&person.address))
+                .is_some_and(Account::is_connected)
+        };
+        if odoo == OdooState::Gone
+            && rights == Rights::ReadOnly
+            && outlook_event.as_ref().is_some_and(organizer_is_ours)
+        {
+            return Ok(());
+        }
         let outlook = match (chosen, &outlook_event) {
             (Some((copy, rights)), Some(event)) => self.outlook_state(copy, rights, event),
             _ => OutlookState::Missing,

@@ -865,3 +865,26 @@ async fn an_answer_whose_reply_was_lost_is_not_told_again_for_a_new_time() {
     assert_eq!(told, 1, "{mails:?}");
     assert_eq!(answer_in_odoo(&w.odoo.records[&id], BEN), "needsAction");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_a_guests_mailbox_has_shown_is_deleted_by_its_organizer_later() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    // Ann's mailbox cannot be read for a while.
+    let away = json!([{"mailbox": ANN, "path": "delta", "status": 503}]);
+    w.stack.sim_call("PUT", "faults", away).await;
+    w.outlook_creates(ANN, "Seen by Ben", &[BEN]).await;
+    let id = eventually("it comes to Odoo by Ben's mailbox", async || {
+        w.odoo.sync(&w.service).await;
+        w.odoo.by_name("Seen by Ben").map(|r| r["id"].as_i64().unwrap())
+    })
+    .await;
+    w.forget_mails().await;
+    w.odoo.write(id, json!({"active": false}));
+    w.odoo.sync(&w.service).await;
+    w.stack.sim_call("DELETE", "faults", Value::Null).await;
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Seen by Ben").await.is_none());
+    assert_eq!(kinds(&w.stack.mails().await), [("cancellation", BEN)]);
+}
