@@ -393,7 +393,9 @@ impl Task<'_> {
                 continue;
             }
             let outlook_changed = base.map_or(in_outlook != Answer::NeedsAction, |b| b != in_outlook);
-            if outlook_changed || in_odoo == Answer::NeedsAction {
+            // Somebody answered in Odoo while Outlook asked anew: that is the answer.
+            let answered_anew = in_outlook == Answer::NeedsAction && base.is_some_and(|b| b != in_odoo);
+            if outlook_changed && !answered_anew || in_odoo == Answer::NeedsAction {
                 let mut target = match &plan.odoo {
                     OdooStep::Write { target, .. } => target.clone(),
                     _ => odoo_event.clone(),
