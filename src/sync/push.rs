@@ -91,16 +91,27 @@ pub enum PushError {
 
 /// The mailbox's own trouble, which is for every write in it. A failure that may pass is the mailbox's if it met all.
 fn trouble_of(answered: &[Sent]) -> Option<GraphError> {
-    let errors = || answered.iter().filter_map(|sent| sent.result.as_ref().err());
-    let may_pass = |error: &&GraphError| matches!(error, GraphError::Transient { .. });
-    errors()
+    let failed = errors(answered).count();
+    must_rest(answered).or_else(|| {
+        errors(answered)
+            .find(|e| may_pass(e) && failed == answered.len())
+            .cloned()
+    })
+}
+
+/// What ends the run whatever became of the others: throttled, or a token that is not accepted.
+fn must_rest(answered: &[Sent]) -> Option<GraphError> {
+    errors(answered)
         .find(|error| !is_the_events_own(error) && !may_pass(error))
-        .or_else(|| {
-            errors()
-                .find(may_pass)
-                .filter(|_| errors().count() == answered.len())
-        })
         .cloned()
+}
+
+fn errors(answered: &[Sent]) -> impl Iterator<Item = &GraphError> {
+    answered.iter().filter_map(|sent| sent.result.as_ref().err())
+}
+
+fn may_pass(error: &GraphError) -> bool {
+    matches!(error, GraphError::Transient { .. })
 }
 
 fn is_the_events_own(error: &GraphError) -> bool {
@@ -141,10 +152,24 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>) 
     let (unsettled, fresh): (Vec<_>, Vec<_>) = writes.into_iter().partition(|w| w.in_flight_since.is_some());
     let mut sent = Vec::with_capacity(unsettled.len() + fresh.len());
     for write in unsettled {
-        let result = ask(engine, token, &write).await;
+        let result = match must_rest(&sent) {
+            Some(error) => Err(error),
+            None => ask(engine, token, &write).await,
+        };
         sent.push(Sent { write, result });
     }
-    let fresh = look_first(engine, token, fresh, &mut sent).await;
+    let fresh = match must_rest(&sent) {
+        Some(_) => fresh,
+        None => look_first(engine, token, fresh, &mut sent).await,
+    };
+    if let Some(error) = must_rest(&sent) {
+        let held = fresh.into_iter().map(|write| Sent {
+            write,
+            result: Err(error.clone()),
+        });
+        sent.extend(held);
+        return sent;
+    }
     let items = fresh.iter().map(batch_item).collect();
     for (write, answer) in fresh.into_iter().zip(batch(engine, token, items).await) {
         let result = match (answer, write.graph_id.as_deref()) {
@@ -458,8 +483,7 @@ async fn fail(
     };
     let unknown = unknown || write.in_flight_since.is_some();
     outbox::postpone(&mut conn, write.id, now() + pause, &words, !unknown).await?;
-    let temporary = matches!(error, GraphError::Transient { .. });
-    if temporary && !unknown && write.attempts + 1 >= MOST_ATTEMPTS {
+    if may_pass(&error) && !unknown && write.attempts + 1 >= MOST_ATTEMPTS {
         set_aside(&mut conn, account, &write, &words).await?;
     }
     Ok(())

@@ -139,6 +139,14 @@ async fn many_removals_wait_for_an_admin_who_may_refuse() {
     answer(&w, false).await.unwrap();
     w.quiet().await;
     assert_eq!(active(&w), 22, "Odoo keeps them");
+    let event = w.odoo.by_name("Event 3").unwrap()["id"].clone();
+    let kwargs = json!({"res_id": event});
+    let lines = w
+        .odoo
+        .call(&w.service, 2, "outlook.bridge", "journal", kwargs)
+        .await
+        .unwrap();
+    assert!(lines.to_string().contains("decided to keep it"), "{lines:#}");
     assert!(
         w.stack.events(ANN).await.is_empty(),
         "and does not bring them back"
@@ -345,5 +353,26 @@ async fn an_edit_in_outlook_is_not_overwritten_unseen_though_graph_would_let_it(
     assert!(
         lines.to_string().contains("title changed on both sides"),
         "{lines:#}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_must_rest_is_not_written_to_in_the_same_run() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(3, "09:00:00"), odoo_time(3, "10:00:00"));
+    let id = w.odoo.create(7, "First", &start, &stop, &[]);
+    w.quiet().await;
+    w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    let rest = json!([{"mailbox": ANN, "path": "$batch", "count": 1, "status": 429, "retry_after": 1}]);
+    w.stack.sim_call("PUT", "faults", rest).await;
+    w.odoo.write(id, json!({"name": "Renamed"}));
+    w.odoo.create(7, "Second", &start, &stop, &[]);
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Renamed").await.is_some() && w.stack.event(ANN, "Second").await.is_some());
+    let batches = requests(&w.stack, "batch").await;
+    assert_eq!(
+        batches.len(),
+        3,
+        "refused; then looked at, then written: {batches:#?}"
     );
 }
