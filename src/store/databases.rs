@@ -172,7 +172,7 @@ pub async fn quarantine(conn: &mut Connection, id: Uuid, reason: &str) -> QueryR
 }
 
 /// What the settings page may change; `None` leaves a column as it is.
-#[derive(Default, AsChangeset)]
+#[derive(Default, PartialEq, AsChangeset)]
 #[diesel(table_name = databases)]
 pub struct Settings {
     pub client_id: Option<String>,
@@ -186,15 +186,7 @@ pub struct Settings {
 }
 
 pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> QueryResult<usize> {
-    if settings.client_id.is_none()
-        && settings.client_secret.is_none()
-        && settings.paused.is_none()
-        && settings.base_url.is_none()
-        && settings.poke_key.is_none()
-        && settings.policy.is_none()
-        && settings.brake_over.is_none()
-        && settings.brake_percent.is_none()
-    {
+    if *settings == Settings::default() {
         return Ok(0);
     }
     diesel::update(dsl::databases.find(id))

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::schema::copies::{self, dsl as c};
 use super::schema::meetings::{self, dsl as m};
-use super::schema::outlook_outbox;
+use super::schema::{odoo_outbox, outlook_outbox};
 use super::{Connection, from_json};
 use crate::calendar::event::Event;
 use crate::calendar::merge::{Base, Group};
@@ -162,14 +162,6 @@ pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Meeting> {
         .await
 }
 
-pub async fn by_id(conn: &mut Connection, id: i64) -> QueryResult<Meeting> {
-    m::meetings
-        .find(id)
-        .select(Meeting::as_select())
-        .first(conn)
-        .await
-}
-
 pub async fn by_odoo_id(conn: &mut Connection, database_id: Uuid, odoo_id: i32) -> QueryResult<Option<i64>> {
     m::meetings
         .filter(m::database_id.eq(database_id).and(m::odoo_id.eq(Some(odoo_id))))
@@ -259,6 +251,27 @@ pub async fn see_copy(conn: &mut Connection, seen: &SeenCopy<'_>) -> QueryResult
 pub async fn save_copy(conn: &mut Connection, copy: &Copy) -> QueryResult<usize> {
     diesel::update(c::copies.find(copy.id))
         .set(copy)
+        .execute(conn)
+        .await
+}
+
+/// The meetings whose removal from Odoo waits for the end of a mailbox's sync, or for an admin.
+pub async fn held_for(conn: &mut Connection, account_id: i64) -> QueryResult<Vec<Meeting>> {
+    let held = odoo_outbox::table
+        .filter(odoo_outbox::held_for.eq(Some(account_id)))
+        .select(odoo_outbox::meeting_id);
+    m::meetings
+        .filter(m::id.eq_any(held))
+        .select(Meeting::as_select())
+        .order(m::id)
+        .load(conn)
+        .await
+}
+
+/// Deleted in Outlook, and Odoo keeps them.
+pub async fn keep(conn: &mut Connection, ids: &[i64]) -> QueryResult<usize> {
+    diesel::update(m::meetings.filter(m::id.eq_any(ids.to_vec())))
+        .set(m::kept.eq(true))
         .execute(conn)
         .await
 }

@@ -208,16 +208,7 @@ pub async fn odoo_by_id(conn: &mut Connection, database_id: Uuid, id: i64) -> Qu
         .optional()
 }
 
-/// The removals that wait for the end of a mailbox's sync, or for an admin.
-pub async fn held(conn: &mut Connection, account_id: i64) -> QueryResult<Vec<OdooDebt>> {
-    o::odoo_outbox
-        .filter(o::held_for.eq(Some(account_id)))
-        .select(OdooDebt::as_select())
-        .order(o::id)
-        .load(conn)
-        .await
-}
-
+/// How many removals wait for the end of a mailbox's sync, or for an admin.
 pub async fn held_count(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     o::odoo_outbox
         .filter(o::held_for.eq(Some(account_id)))

@@ -8,7 +8,8 @@ use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
 
 use super::admin::{self, note};
-use super::{Engine, now};
+use super::people::People;
+use super::{Engine, now, planner};
 use crate::calendar::plan::Brake;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::State;
@@ -95,15 +96,12 @@ pub async fn removals(
 ) -> Result<Vec<Removal>, OdooError> {
     let mut conn = engine.store.get().await?;
     let account = braked(&mut conn, database, request.user_id).await?;
-    let mut list = Vec::new();
-    for debt in outbox::held(&mut conn, account.id).await? {
-        let meeting = meetings::by_id(&mut conn, debt.meeting_id).await?;
-        list.push(Removal {
-            res_id: meeting.odoo_id,
-            title: meeting.title(),
-        });
-    }
-    Ok(list)
+    let held = meetings::held_for(&mut conn, account.id).await?;
+    let removals = held.iter().map(|meeting| Removal {
+        res_id: meeting.odoo_id,
+        title: meeting.title(),
+    });
+    Ok(removals.collect())
 }
 
 /// Carries out an admin's answer.
@@ -119,16 +117,18 @@ pub async fn answer(
     let account = braked(&mut conn, database, request.user_id).await?;
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::serialize(conn, database.id).await?;
-        let held = outbox::held(conn, account.id).await?;
+        let held = meetings::held_for(conn, account.id).await?;
         let verdict = if request.remove {
             outbox::release(conn, account.id).await?;
             "to remove them from Odoo, too"
         } else {
-            for debt in &held {
-                let mut meeting = meetings::lock(conn, debt.meeting_id).await?;
-                meeting.kept = true;
-                meetings::save(conn, &meeting).await?;
-                outbox::settle_odoo(conn, debt.id).await?;
+            let ids: Vec<i64> = held.iter().map(|meeting| meeting.id).collect();
+            meetings::keep(conn, &ids).await?;
+            outbox::drop_held(conn, account.id).await?;
+            let people = People::load(conn, database.id, now()).await?;
+            for id in ids {
+                // Each says in its own journal that it is set aside.
+                planner::replan(conn, &people, id).await?;
             }
             "to keep them in Odoo; they are no longer synced"
         };
