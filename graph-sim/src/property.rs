@@ -7,6 +7,7 @@
 
 use crate::edm;
 use crate::error::GraphError;
+use crate::recurrence;
 use serde_json::{Map, Value};
 
 #[derive(Clone, Copy, Debug)]
@@ -165,15 +166,6 @@ const PHONE_TYPE: &[&str] = &[
     "pager",
     "radio",
 ];
-const DAY: &[&str] = &[
-    "sunday",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-];
 const PATTERN_TYPE: &[&str] = &[
     "daily",
     "weekly",
@@ -198,7 +190,7 @@ const COLOR: &[&str] = &[
     "maxColor",
 ];
 
-const DAY_OF_WEEK: Kind = Kind::Enumeration("dayOfWeek", DAY);
+const DAY_OF_WEEK: Kind = Kind::Enumeration("dayOfWeek", &recurrence::DAYS);
 const PROVIDER: Kind = Kind::Enumeration("onlineMeetingProviderType", MEETING_PROVIDER);
 
 static TIME: Type = Type::new(

@@ -67,7 +67,8 @@ pub struct Recurrence {
     pub clock: Option<Clock>,
 }
 
-const DAYS: [&str; 7] = [
+/// Graph's `dayOfWeek`.
+pub const DAYS: [&str; 7] = [
     "sunday",
     "monday",
     "tuesday",

@@ -1,7 +1,7 @@
 use crate::common::*;
 use graph_sim::Options;
-use graph_sim::contract::Side;
 use graph_sim::contract::csdl::{Kind, Property, Schema, TypeRef};
+use graph_sim::contract::{Contract, Side};
 use graph_sim::property::{EVENT, Rule};
 use serde_json::{Value, json};
 
@@ -146,6 +146,16 @@ fn wrong(schema: &Schema, kind: &TypeRef, nullable: bool) -> Vec<Value> {
     all
 }
 
+/// What the simulator refused is against the contract as well, and its answer is not.
+fn sees_the_request(contract: &Contract, wrong: &Value) {
+    let found = contract.violations();
+    assert!(
+        !found.is_empty() && found.iter().all(|v| v.side == Side::Request),
+        "{wrong}: {found:#?}"
+    );
+    contract.clear();
+}
+
 /// A body for every declared property, at any depth, and every wrong value of it.
 fn every_wrong_body<'s>(
     schema: &'s Schema,
@@ -228,13 +238,7 @@ async fn every_declared_property_refuses_what_it_is_not() {
                 "{method} {path} {wrong}: {}",
                 got.body
             );
-            // The contract sees the same.
-            let found = contract.violations();
-            assert!(
-                !found.is_empty() && found.iter().all(|v| v.side == Side::Request),
-                "{wrong}: {found:#?}"
-            );
-            contract.clear();
+            sees_the_request(contract, &wrong);
         }
     }
 }
@@ -287,12 +291,7 @@ async fn every_parameter_of_an_action_refuses_what_it_is_not() {
                 "{path} {wrong}: {}",
                 got.body
             );
-            let found = contract.violations();
-            assert!(
-                !found.is_empty() && found.iter().all(|v| v.side == Side::Request),
-                "{wrong}: {found:#?}"
-            );
-            contract.clear();
+            sees_the_request(contract, &wrong);
         }
         if base != json!({}) {
             me.send("POST", &path, json!({})).await.is(400);
