@@ -198,6 +198,7 @@ class OutlookBridgePairing(models.AbstractModel):
             }
         )
         self._empty("outlook.bridge.account", "outlook.bridge.result", "outlook.bridge.outbox")
+        self.env["outlook.bridge.account"]._forget_statuses()
         self._unshadow()
         _redeemed.clear()
 
