@@ -76,6 +76,16 @@ pub enum ChangeKind {
     },
 }
 
+impl ChangeKind {
+    /// The record it is about: its id, and our mark.
+    pub fn identity(&self) -> (i32, Option<Uuid>) {
+        match self {
+            Self::Snapshot { record, .. } => (record.id, record.link),
+            Self::Tombstone { res_id, link } => (*res_id, *link),
+        }
+    }
+}
+
 impl Change {
     /// The ids to acknowledge.
     pub fn row_ids(&self) -> Vec<i64> {

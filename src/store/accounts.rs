@@ -1,6 +1,7 @@
 //! Users of a database and the mailboxes behind them, and the lease under which one worker works a mailbox.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
@@ -420,6 +421,14 @@ pub async fn set_pulled_once(conn: &mut Connection, id: i64) -> QueryResult<usiz
         .await
 }
 
+/// Lets the next run plan all of a mailbox's meetings, as the first one did.
+pub async fn plan_anew(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::pulled_once.eq(false))
+        .execute(conn)
+        .await
+}
+
 /// Asks for a run as soon as a worker is free.
 pub async fn wake(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::update(
@@ -491,32 +500,30 @@ pub async fn release(
     next_run_at: DateTime<Utc>,
     outcome: Outcome,
 ) -> QueryResult<()> {
-    let target = dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner)));
-    diesel::update(target)
-        .set((
-            dsl::lease_owner.eq(None::<Uuid>),
-            dsl::lease_until.eq(None::<DateTime<Utc>>),
-        ))
-        .execute(conn)
-        .await?;
+    let ours = dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner)));
+    let rest = (
+        dsl::lease_owner.eq(None::<Uuid>),
+        dsl::lease_until.eq(None::<DateTime<Utc>>),
+        dsl::next_run_at.eq(case_when(
+            dsl::next_run_at.le(started),
+            next_run_at.into_sql::<Timestamptz>(),
+        )
+        .otherwise(dsl::next_run_at)),
+    );
     match outcome {
         Outcome::Done { at } => {
-            diesel::update(dsl::accounts.find(id))
-                .set((dsl::last_sync_at.eq(Some(at)), dsl::failures.eq(0)))
+            diesel::update(ours)
+                .set((rest, dsl::last_sync_at.eq(Some(at)), dsl::failures.eq(0)))
                 .execute(conn)
                 .await?;
         }
         Outcome::Failed => {
-            diesel::update(dsl::accounts.find(id))
-                .set(dsl::failures.eq(dsl::failures + 1))
+            diesel::update(ours)
+                .set((rest, dsl::failures.eq(dsl::failures + 1)))
                 .execute(conn)
                 .await?;
         }
     }
-    diesel::update(dsl::accounts.find(id).filter(dsl::next_run_at.le(started)))
-        .set(dsl::next_run_at.eq(next_run_at))
-        .execute(conn)
-        .await?;
     Ok(())
 }
 

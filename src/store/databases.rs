@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -32,6 +33,13 @@ pub struct Database {
     pub credentials_problem: Option<String>,
     pub created_at: DateTime<Utc>,
     pub paired_at: DateTime<Utc>,
+}
+
+// Declared rather than written as SQL, which is prepared anew each time.
+#[diesel::declare_sql_function]
+extern "SQL" {
+    fn hashtextextended(text: Text, seed: BigInt) -> BigInt;
+    fn pg_advisory_xact_lock(key: BigInt);
 }
 
 /// Where each sealed column belongs.
@@ -143,8 +151,7 @@ pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
 /// Lets one transaction at a time plan the meetings of a database: two mailboxes may bring the same new meeting,
 /// and locks on several meetings are then never taken in two orders.
 pub async fn serialize(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
-    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))")
-        .bind::<diesel::sql_types::Uuid, _>(id)
+    diesel::select(pg_advisory_xact_lock(hashtextextended(id.to_string(), 0)))
         .execute(conn)
         .await
 }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::Connection;
 use super::meetings::Meeting;
 use super::schema::journal::{self, dsl};
-use super::{Connection, from_json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -20,13 +20,14 @@ pub enum Level {
     Error,
 }
 
-impl Level {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
+impl From<Level> for String {
+    fn from(level: Level) -> Self {
+        let name = match level {
+            Level::Info => "info",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        };
+        name.to_owned()
     }
 }
 
@@ -41,17 +42,53 @@ pub struct Done {
 }
 
 /// A line to write.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = journal)]
 pub struct Line {
     pub database_id: Uuid,
     pub odoo_user_id: Option<i32>,
     pub odoo_id: Option<i32>,
+    #[diesel(serialize_as = String)]
     pub level: Level,
     /// The event's title.
     pub title: String,
     pub message: String,
     /// The event before it was deleted.
     pub content: Option<Value>,
+}
+
+impl Line {
+    /// A line about the database, or one of its users.
+    pub fn general(database_id: Uuid, odoo_user_id: Option<i32>, level: Level, message: String) -> Self {
+        Self {
+            database_id,
+            odoo_user_id,
+            odoo_id: None,
+            level,
+            title: String::new(),
+            message,
+            content: None,
+        }
+    }
+
+    /// A line about a meeting.
+    pub fn of(
+        meeting: &Meeting,
+        odoo_user_id: Option<i32>,
+        level: Level,
+        message: String,
+        content: Option<Value>,
+    ) -> Self {
+        Self {
+            database_id: meeting.database_id,
+            odoo_user_id,
+            odoo_id: meeting.odoo_id,
+            level,
+            title: meeting.title(),
+            message,
+            content,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -65,47 +102,30 @@ pub struct StoredLine {
     pub message: String,
 }
 
-pub async fn write(conn: &mut Connection, line: Line) -> QueryResult<usize> {
-    diesel::insert_into(dsl::journal)
-        .values((
-            dsl::database_id.eq(line.database_id),
-            dsl::odoo_user_id.eq(line.odoo_user_id),
-            dsl::odoo_id.eq(line.odoo_id),
-            dsl::level.eq(line.level.name()),
-            dsl::title.eq(line.title),
-            dsl::message.eq(line.message),
-            dsl::content.eq(line.content),
-        ))
-        .execute(conn)
-        .await
+impl Done {
+    /// The lines to write once it is done.
+    pub fn lines(self, meeting: &Meeting, user_id: i32) -> Vec<Line> {
+        let line = |level, message, content| Line::of(meeting, Some(user_id), level, message, content);
+        let decisions = self.decisions.into_iter();
+        decisions
+            .map(|decision| line(Level::Warning, decision, None))
+            .chain([line(Level::Info, self.message, self.content)])
+            .collect()
+    }
 }
 
-/// Says of a write that it is done.
-///
-/// # Errors
-/// When Postgres fails, or the stored line cannot be read.
-pub async fn tell(
-    conn: &mut Connection,
-    meeting: &Meeting,
-    user_id: i32,
-    done: Option<Value>,
-) -> anyhow::Result<()> {
-    let Some(done) = done else { return Ok(()) };
-    let done: Done = from_json(done, "journal line")?;
-    let line = |level, message, content| Line {
-        database_id: meeting.database_id,
-        odoo_user_id: Some(user_id),
-        odoo_id: meeting.odoo_id,
-        level,
-        title: meeting.title(),
-        message,
-        content,
-    };
-    for decision in done.decisions {
-        write(conn, line(Level::Warning, decision, None)).await?;
+pub async fn write(conn: &mut Connection, line: Line) -> QueryResult<usize> {
+    write_all(conn, vec![line]).await
+}
+
+pub async fn write_all(conn: &mut Connection, lines: Vec<Line>) -> QueryResult<usize> {
+    if lines.is_empty() {
+        return Ok(0);
     }
-    write(conn, line(Level::Info, done.message, done.content)).await?;
-    Ok(())
+    diesel::insert_into(dsl::journal)
+        .values(lines)
+        .execute(conn)
+        .await
 }
 
 /// The newest lines of the whole database, of one user, or of one event.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,8 +18,8 @@ use crate::calendar::event::Event;
 use crate::calendar::merge::{Base, Group};
 use crate::odoo::snapshot::Snapshot;
 
-#[derive(Clone, Debug, Queryable, Selectable, Identifiable, AsChangeset)]
-#[diesel(table_name = meetings, treat_none_as_null = true)]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = meetings, treat_none_as_default_value = false)]
 pub struct Meeting {
     pub id: i64,
     pub database_id: Uuid,
@@ -41,6 +42,41 @@ pub struct Meeting {
 }
 
 impl Meeting {
+    /// One of which nothing is known.
+    pub fn new(id: i64, database_id: Uuid) -> Self {
+        Self {
+            id,
+            database_id,
+            link: Uuid::new_v4(),
+            odoo_id: None,
+            ical_uid: None,
+            generation: 1,
+            ended: false,
+            revived: false,
+            odoo_state: None,
+            odoo_gone: false,
+            odoo_times: Value::Object(serde_json::Map::new()),
+            base_odoo: None,
+            base_outlook: None,
+            series: false,
+            set_aside: None,
+            differs: false,
+            kept: false,
+            unconfirmed: false,
+        }
+    }
+
+    /// The user who organizes it in Odoo.
+    pub fn organizer_in_odoo(&self) -> Option<i32> {
+        let id = self.odoo_state.as_ref()?.get("organizer")?.get("user_id")?;
+        i32::try_from(id.as_i64()?).ok()
+    }
+
+    /// Its title in Odoo.
+    pub fn name_in_odoo(&self) -> Option<&str> {
+        self.odoo_state.as_ref()?.get("name")?.as_str()
+    }
+
     /// Odoo's last snapshot, if there has been one.
     ///
     /// # Errors
@@ -97,8 +133,8 @@ impl Meeting {
     }
 }
 
-#[derive(Clone, Debug, Queryable, Selectable, Identifiable, AsChangeset)]
-#[diesel(table_name = copies, treat_none_as_null = true)]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = copies, treat_none_as_default_value = false)]
 pub struct Copy {
     pub id: i64,
     pub meeting_id: i64,
@@ -117,6 +153,11 @@ pub struct Copy {
 }
 
 impl Copy {
+    /// Whether a mailbox knows it by this id.
+    pub fn is(&self, account_id: i64, graph_id: &str) -> bool {
+        self.account_id == account_id && self.graph_id == graph_id
+    }
+
     /// The event as Graph sent it last.
     ///
     /// # Errors
@@ -134,124 +175,65 @@ impl Copy {
     }
 }
 
-/// A copy as a mailbox shows it.
-#[derive(Insertable, AsChangeset)]
-#[diesel(table_name = copies)]
-pub struct SeenCopy<'a> {
-    pub meeting_id: i64,
-    pub account_id: i64,
-    pub graph_id: &'a str,
-    pub change_key: Option<&'a str>,
-    pub is_organizer: bool,
-    pub state: Value,
-    pub wire: Value,
-    pub modified_at: Option<DateTime<Utc>>,
-    pub seen_at: DateTime<Utc>,
-    pub gone: bool,
-    pub cancelled: bool,
-    pub answer: Option<&'a str>,
-}
-
-/// Reads a meeting and holds it until the transaction ends: it is merged by one at a time.
-pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Meeting> {
+/// Reads meetings and holds them until the transaction ends: each is merged by one at a time.
+pub async fn lock_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Meeting>> {
     m::meetings
-        .find(id)
+        .filter(m::id.eq_any(ids))
         .select(Meeting::as_select())
+        .order(m::id)
         .for_update()
-        .first(conn)
+        .load(conn)
         .await
 }
 
-pub async fn by_odoo_id(conn: &mut Connection, database_id: Uuid, odoo_id: i32) -> QueryResult<Option<i64>> {
-    m::meetings
-        .filter(m::database_id.eq(database_id).and(m::odoo_id.eq(Some(odoo_id))))
-        .select(m::id)
-        .first(conn)
-        .await
-        .optional()
-}
-
-pub async fn by_link(conn: &mut Connection, database_id: Uuid, link: Uuid) -> QueryResult<Option<i64>> {
-    m::meetings
-        .filter(m::database_id.eq(database_id).and(m::link.eq(link)))
-        .select(m::id)
-        .first(conn)
-        .await
-        .optional()
-}
-
-pub async fn by_ical_uid(conn: &mut Connection, database_id: Uuid, uid: &str) -> QueryResult<Option<i64>> {
-    m::meetings
-        .filter(m::database_id.eq(database_id).and(m::ical_uid.eq(Some(uid))))
-        .select(m::id)
-        .first(conn)
-        .await
-        .optional()
-}
-
-/// A new meeting, known from Odoo (`odoo_id`), from Outlook (`ical_uid`), or both.
-pub async fn create(
-    conn: &mut Connection,
-    database_id: Uuid,
-    odoo_id: Option<i32>,
-    ical_uid: Option<&str>,
-) -> QueryResult<i64> {
-    diesel::insert_into(m::meetings)
-        .values((
-            m::database_id.eq(database_id),
-            m::odoo_id.eq(odoo_id),
-            m::ical_uid.eq(ical_uid),
-        ))
-        .returning(m::id)
-        .get_result(conn)
-        .await
-}
-
-pub async fn save(conn: &mut Connection, meeting: &Meeting) -> QueryResult<usize> {
-    diesel::update(m::meetings.find(meeting.id))
-        .set(meeting)
-        .execute(conn)
-        .await
-}
-
-pub async fn copies(conn: &mut Connection, meeting_id: i64) -> QueryResult<Vec<Copy>> {
+pub async fn copies_of_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Copy>> {
     c::copies
-        .filter(c::meeting_id.eq(meeting_id))
+        .filter(c::meeting_id.eq_any(ids))
         .select(Copy::as_select())
         .order(c::id)
         .load(conn)
         .await
 }
 
-pub async fn copy_by_graph_id(
+/// The meetings that a mailbox knows by these ids.
+pub async fn with_copies(
     conn: &mut Connection,
     account_id: i64,
-    graph_id: &str,
-) -> QueryResult<Option<Copy>> {
+    graph_ids: Vec<&str>,
+) -> QueryResult<Vec<i64>> {
     c::copies
-        .filter(c::account_id.eq(account_id).and(c::graph_id.eq(graph_id)))
-        .select(Copy::as_select())
-        .first(conn)
+        .filter(c::account_id.eq(account_id).and(c::graph_id.eq_any(graph_ids)))
+        .select(c::meeting_id)
+        .load(conn)
         .await
-        .optional()
 }
 
-/// Stores what a mailbox shows. The base of the attendee's answer stays.
-pub async fn see_copy(conn: &mut Connection, seen: &SeenCopy<'_>) -> QueryResult<Copy> {
-    diesel::insert_into(c::copies)
-        .values(seen)
-        .on_conflict((c::account_id, c::graph_id))
-        .do_update()
-        .set(seen)
-        .returning(Copy::as_select())
+/// The meetings that are one of these in Odoo, carry one of our marks, or have one of Outlook's identities.
+pub async fn with_identities(
+    conn: &mut Connection,
+    database_id: Uuid,
+    odoo_ids: Vec<i32>,
+    links: Vec<Uuid>,
+    uids: Vec<&str>,
+) -> QueryResult<Vec<i64>> {
+    let is_one = m::odoo_id
+        .eq_any(odoo_ids)
+        .or(m::ical_uid.eq_any(uids))
+        .assume_not_null()
+        .or(m::link.eq_any(links));
+    m::meetings
+        .filter(m::database_id.eq(database_id))
+        .filter(is_one)
+        .select(m::id)
+        .load(conn)
+        .await
+}
+
+/// Whether a mailbox knows a live event by this id.
+pub async fn has_live_copy(conn: &mut Connection, account_id: i64, graph_id: &str) -> QueryResult<bool> {
+    let known = c::copies.filter(c::account_id.eq(account_id).and(c::graph_id.eq(graph_id)));
+    diesel::select(exists(known.filter(c::gone.eq(false))))
         .get_result(conn)
-        .await
-}
-
-pub async fn save_copy(conn: &mut Connection, copy: &Copy) -> QueryResult<usize> {
-    diesel::update(c::copies.find(copy.id))
-        .set(copy)
-        .execute(conn)
         .await
 }
 
@@ -290,10 +272,22 @@ pub async fn linked(conn: &mut Connection, account_id: i64) -> QueryResult<i64> 
         .await
 }
 
-/// Notes that a mailbox still shows a copy, unchanged.
-pub async fn touch_copy(conn: &mut Connection, copy_id: i64, now: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::update(c::copies.find(copy_id))
+/// Notes that a mailbox still shows copies, unchanged.
+pub async fn touch_copies(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    diesel::update(c::copies.filter(c::id.eq_any(ids)))
         .set(c::seen_at.eq(now))
+        .execute(conn)
+        .await
+}
+
+pub async fn drop_copies(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    diesel::delete(c::copies.filter(c::id.eq_any(ids)))
         .execute(conn)
         .await
 }
@@ -337,27 +331,6 @@ pub async fn unconfirmed_of(
         .await
 }
 
-/// Forgets what one mailbox had of a meeting.
-pub async fn drop_copies_in(conn: &mut Connection, meeting_id: i64, account_id: i64) -> QueryResult<usize> {
-    diesel::delete(c::copies.filter(c::meeting_id.eq(meeting_id).and(c::account_id.eq(account_id))))
-        .execute(conn)
-        .await
-}
-
-/// Forgets the copies of a meeting that is made anew.
-pub async fn drop_copies(conn: &mut Connection, meeting_id: i64) -> QueryResult<usize> {
-    diesel::delete(c::copies.filter(c::meeting_id.eq(meeting_id)))
-        .execute(conn)
-        .await
-}
-
-pub async fn mark_gone(conn: &mut Connection, copy_id: i64) -> QueryResult<usize> {
-    diesel::update(c::copies.find(copy_id))
-        .set(c::gone.eq(true))
-        .execute(conn)
-        .await
-}
-
 /// Meetings that a user's connection may have something to say about: those Odoo says the user organizes, and
 /// those that have a copy in the mailbox.
 pub async fn of_account(
@@ -369,8 +342,8 @@ pub async fn of_account(
     let with_copy = c::copies
         .filter(c::account_id.eq(account_id))
         .select(c::meeting_id);
-    let organized = diesel::dsl::sql::<diesel::sql_types::Bool>("odoo_state #>> '{organizer,user_id}' = ")
-        .bind::<diesel::sql_types::Text, _>(user_id.to_string());
+    let organized = diesel::dsl::sql::<Bool>("odoo_state #>> '{organizer,user_id}' = ")
+        .bind::<Text, _>(user_id.to_string());
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(m::id.eq_any(with_copy).or(organized))
@@ -380,33 +353,29 @@ pub async fn of_account(
         .await
 }
 
-/// A meeting that Odoo knows, that the user organizes, that has no copy anywhere, and that has this title: one to
-/// match an event of the mailbox with instead of doubling it.
-pub async fn unlinked_with_title(
+/// Meetings that Odoo knows, that the user organizes, that have no copy anywhere, and one of these titles: to be matched with
+/// events of the mailbox instead of doubling them.
+pub async fn unlinked_with_titles(
     conn: &mut Connection,
     database_id: Uuid,
     user_id: i32,
-    title: &str,
-) -> QueryResult<Vec<Meeting>> {
+    titles: Vec<&str>,
+) -> QueryResult<Vec<i64>> {
+    let in_odoo = diesel::dsl::sql::<Bool>("(odoo_state ->> 'name') = ANY (")
+        .bind::<Array<Text>, _>(titles)
+        .sql(") AND odoo_state #>> '{organizer,user_id}' = ")
+        .bind::<Text, _>(user_id.to_string());
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(m::odoo_id.is_not_null())
         .filter(m::odoo_gone.eq(false))
         .filter(m::ical_uid.is_null())
-        .filter(
-            diesel::dsl::sql::<diesel::sql_types::Bool>("odoo_state ->> 'name' = ")
-                .bind::<diesel::sql_types::Text, _>(title),
-        )
-        .filter(
-            diesel::dsl::sql::<diesel::sql_types::Bool>("odoo_state #>> '{organizer,user_id}' = ")
-                .bind::<diesel::sql_types::Text, _>(user_id.to_string()),
-        )
+        .filter(in_odoo)
         .filter(not(exists(c::copies.filter(c::meeting_id.eq(m::id)))))
         .filter(not(exists(
             outlook_outbox::table.filter(outlook_outbox::meeting_id.eq(m::id)),
         )))
-        .select(Meeting::as_select())
-        .for_update()
+        .select(m::id)
         .load(conn)
         .await
 }

@@ -1,5 +1,7 @@
 //! What is still owed: writes to Outlook, and changes to Odoo.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -7,13 +9,16 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Connection;
+use super::schema::accounts;
 use super::schema::odoo_outbox::{self, dsl as o};
 use super::schema::outlook_outbox::{self, dsl as l};
 
 /// A write owed to one mailbox.
-#[derive(Clone, Debug, Queryable, Selectable)]
+#[derive(Clone, Debug, Default, Queryable, Selectable, Insertable)]
 #[diesel(table_name = outlook_outbox)]
 pub struct OutlookWrite {
+    /// 0: not stored yet.
+    #[diesel(skip_insertion)]
     pub id: i64,
     pub account_id: i64,
     pub meeting_id: i64,
@@ -24,6 +29,7 @@ pub struct OutlookWrite {
     pub odoo_state: Option<Value>,
     pub groups: Value,
     pub attempts: i32,
+    /// By default long ago: due at once.
     pub next_attempt_at: DateTime<Utc>,
     pub in_flight_since: Option<DateTime<Utc>>,
     pub error: Option<String>,
@@ -38,35 +44,26 @@ pub mod kind {
     pub const RESPOND: &str = "respond";
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = outlook_outbox)]
-pub struct NewOutlookWrite<'a> {
-    pub account_id: i64,
-    pub meeting_id: i64,
-    pub kind: &'a str,
-    pub graph_id: Option<&'a str>,
-    pub change_key: Option<&'a str>,
-    pub body: Value,
-    pub odoo_state: Option<Value>,
-    pub groups: Value,
-    pub line: Option<Value>,
-}
-
-pub async fn owe_outlook(conn: &mut Connection, write: &NewOutlookWrite<'_>) -> QueryResult<i64> {
-    diesel::insert_into(l::outlook_outbox)
-        .values(write)
-        .returning(l::id)
-        .get_result(conn)
-        .await
-}
-
-pub async fn outlook_of_meeting(conn: &mut Connection, meeting_id: i64) -> QueryResult<Vec<OutlookWrite>> {
+pub async fn outlook_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryResult<Vec<OutlookWrite>> {
     l::outlook_outbox
-        .filter(l::meeting_id.eq(meeting_id))
+        .filter(l::meeting_id.eq_any(meetings))
         .select(OutlookWrite::as_select())
         .order(l::id)
         .load(conn)
         .await
+}
+
+/// Whether the mailbox has a write that is due, but for those named.
+pub async fn is_outlook_due(
+    conn: &mut Connection,
+    account_id: i64,
+    but_for: &[i64],
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let due = l::outlook_outbox
+        .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
+        .filter(l::id.ne_all(but_for));
+    diesel::select(diesel::dsl::exists(due)).get_result(conn).await
 }
 
 /// The mailbox's writes that are due, oldest first, but for those named. Held until the transaction ends.
@@ -97,17 +94,18 @@ pub async fn next_outlook_at(conn: &mut Connection, account_id: i64) -> QueryRes
         .await
 }
 
-/// Whether the mailbox is still owed a creation: then an unknown meeting in somebody else's mailbox may be the
-/// very one.
-pub async fn creation_in_flight(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
-    diesel::select(diesel::dsl::exists(
-        l::outlook_outbox
-            .filter(l::account_id.eq(account_id))
-            .filter(l::kind.eq(kind::CREATE))
-            .filter(l::in_flight_since.is_not_null()),
-    ))
-    .get_result(conn)
-    .await
+/// The mailboxes of a database that are owed a creation that has left.
+pub async fn creations_in_flight(conn: &mut Connection, database_id: Uuid) -> QueryResult<BTreeSet<i64>> {
+    let ids: Vec<i64> = l::outlook_outbox
+        .inner_join(accounts::table.on(l::account_id.eq(accounts::id)))
+        .filter(accounts::database_id.eq(database_id))
+        .filter(l::kind.eq(kind::CREATE))
+        .filter(l::in_flight_since.is_not_null())
+        .select(l::account_id)
+        .distinct()
+        .load(conn)
+        .await?;
+    Ok(ids.into_iter().collect())
 }
 
 /// Notes that requests are about to leave. Must be committed before they do.
@@ -139,8 +137,13 @@ pub async fn postpone(
     Ok(1)
 }
 
-pub async fn settle_outlook(conn: &mut Connection, id: i64) -> QueryResult<usize> {
-    diesel::delete(l::outlook_outbox.find(id)).execute(conn).await
+pub async fn settle_outlook(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    diesel::delete(l::outlook_outbox.filter(l::id.eq_any(ids)))
+        .execute(conn)
+        .await
 }
 
 pub async fn outlook_owed(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
@@ -152,9 +155,11 @@ pub async fn outlook_owed(conn: &mut Connection, account_id: i64) -> QueryResult
 }
 
 /// A change owed to Odoo.
-#[derive(Clone, Debug, Queryable, Selectable)]
+#[derive(Clone, Debug, Default, Queryable, Selectable, Insertable)]
 #[diesel(table_name = odoo_outbox)]
 pub struct OdooDebt {
+    /// 0: not stored yet.
+    #[diesel(skip_insertion)]
     pub id: i64,
     pub database_id: Uuid,
     pub meeting_id: i64,
@@ -163,49 +168,30 @@ pub struct OdooDebt {
     pub outlook_state: Option<Value>,
     pub groups: Value,
     pub delivered_at: Option<DateTime<Utc>>,
-    pub held_for: Option<i64>,
-    pub line: Option<Value>,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = odoo_outbox)]
-pub struct NewOdooDebt {
-    pub database_id: Uuid,
-    pub meeting_id: i64,
-    pub user_id: i32,
-    pub payload: Value,
-    pub outlook_state: Option<Value>,
-    pub groups: Value,
     /// The mailbox whose removals pass the brake first.
     pub held_for: Option<i64>,
     pub line: Option<Value>,
 }
 
-pub async fn owe_odoo(conn: &mut Connection, debt: &NewOdooDebt) -> QueryResult<i64> {
-    diesel::insert_into(o::odoo_outbox)
-        .values(debt)
-        .returning(o::id)
-        .get_result(conn)
+pub async fn odoo_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryResult<Vec<OdooDebt>> {
+    o::odoo_outbox
+        .filter(o::meeting_id.eq_any(meetings))
+        .select(OdooDebt::as_select())
+        .load(conn)
         .await
 }
 
-pub async fn odoo_of_meeting(conn: &mut Connection, meeting_id: i64) -> QueryResult<Option<OdooDebt>> {
+/// The meetings of which these changes are owed to a database.
+pub async fn meetings_of_debts(
+    conn: &mut Connection,
+    database_id: Uuid,
+    ids: Vec<i64>,
+) -> QueryResult<Vec<i64>> {
     o::odoo_outbox
-        .filter(o::meeting_id.eq(meeting_id))
-        .select(OdooDebt::as_select())
-        .first(conn)
+        .filter(o::id.eq_any(ids).and(o::database_id.eq(database_id)))
+        .select(o::meeting_id)
+        .load(conn)
         .await
-        .optional()
-}
-
-pub async fn odoo_by_id(conn: &mut Connection, database_id: Uuid, id: i64) -> QueryResult<Option<OdooDebt>> {
-    o::odoo_outbox
-        .find(id)
-        .filter(o::database_id.eq(database_id))
-        .select(OdooDebt::as_select())
-        .first(conn)
-        .await
-        .optional()
 }
 
 /// How many removals wait for the end of a mailbox's sync, or for an admin.
@@ -266,6 +252,11 @@ pub async fn mark_delivered(conn: &mut Connection, ids: Vec<i64>, now: DateTime<
         .await
 }
 
-pub async fn settle_odoo(conn: &mut Connection, id: i64) -> QueryResult<usize> {
-    diesel::delete(o::odoo_outbox.find(id)).execute(conn).await
+pub async fn settle_odoo(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    diesel::delete(o::odoo_outbox.filter(o::id.eq_any(ids)))
+        .execute(conn)
+        .await
 }

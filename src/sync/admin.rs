@@ -14,8 +14,8 @@ use crate::odoo::exchange::{AccountState, OdooTime, State};
 use crate::store::accounts::{self, Account, state};
 use crate::store::databases::{self, Database, Pairing, Settings, client_secret_place, poke_key_place};
 use crate::store::journal::{self, Level, Line};
-use crate::store::meetings::Meeting;
 use crate::store::seal::{digest, random_secret};
+use crate::store::unit::Dossier;
 use crate::store::{Connection, enrollments};
 
 /// How long an enrollment code can be used.
@@ -305,37 +305,16 @@ pub(super) async fn note(
     level: Level,
     message: String,
 ) -> diesel::QueryResult<usize> {
-    let line = Line {
-        database_id: database.id,
-        odoo_user_id: user_id,
-        odoo_id: None,
-        level,
-        title: String::new(),
-        message,
-        content: None,
-    };
+    let line = Line::general(database.id, user_id, level, message);
     journal::write(conn, line).await
 }
 
-/// Sets a meeting aside that one of the two sides refused, and says so; the caller stores it.
-pub(super) async fn refused(
-    conn: &mut Connection,
-    meeting: &mut Meeting,
-    user_id: i32,
-    reason: String,
-) -> diesel::QueryResult<()> {
-    let line = Line {
-        database_id: meeting.database_id,
-        odoo_user_id: Some(user_id),
-        odoo_id: meeting.odoo_id,
-        level: Level::Error,
-        title: meeting.title(),
-        message: format!("is not synced: {reason}"),
-        content: None,
-    };
-    journal::write(conn, line).await?;
-    meeting.set_aside = Some(reason);
-    Ok(())
+/// Sets a meeting aside that one of the two sides refused, and says so.
+pub(super) fn refused(dossier: &mut Dossier, user_id: i32, reason: String) {
+    let message = format!("is not synced: {reason}");
+    let line = Line::of(&dossier.meeting, Some(user_id), Level::Error, message, None);
+    dossier.lines.push(line);
+    dossier.meeting.set_aside = Some(reason);
 }
 
 /// Odoo's own address: an http(s) origin, with an optional path.

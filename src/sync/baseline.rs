@@ -9,6 +9,7 @@ use super::people::People;
 use crate::calendar::merge::{Base, Group, take_groups};
 use crate::odoo::snapshot::Snapshot;
 use crate::store::meetings::{self, Meeting};
+use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, accounts::Account};
 
 /// Inside of what Odoo hands over when it is asked for existing events (a year back, two years ahead), with a month to spare.
@@ -20,26 +21,26 @@ const DAYS_AHEAD: i64 = 700;
 /// # Errors
 /// When Postgres fails or holds what cannot be read.
 pub async fn settle(conn: &mut Connection, people: &People, account: &Account) -> anyhow::Result<()> {
-    let of_account = (account.database_id, account.id, account.odoo_user_id);
-    for id in meetings::unconfirmed_of(conn, of_account.0, of_account.1, of_account.2).await? {
-        let mut meeting = meetings::lock(conn, id).await?;
-        let organizer = meeting.snapshot()?.and_then(|s| s.organizer).map(|o| o.user_id);
-        let organizes_here = organizer.and_then(|user| people.account_of_user(user));
+    let ids = meetings::unconfirmed_of(conn, account.database_id, account.id, account.odoo_user_id).await?;
+    let mut unit = UnitOfWork::of(conn, account.database_id, &ids).await?;
+    for id in ids {
+        let meeting = &mut unit.get(id)?.meeting;
+        let organizes_here = meeting
+            .organizer_in_odoo()
+            .and_then(|user| people.account_of_user(user));
         match organizes_here {
             Some(organizer) if organizer.id == account.id => {
-                if !was_asked_for(&meeting, people)? {
-                    continue;
+                if was_asked_for(meeting, people)? {
+                    forget_record(meeting)?;
                 }
-                forget_record(&mut meeting)?;
             }
             // That user's events are still to come.
-            Some(_) => continue,
+            Some(_) => {}
             // Nobody can be asked for it.
             None => meeting.unconfirmed = false,
         }
-        meetings::save(conn, &meeting).await?;
     }
-    Ok(())
+    unit.save(conn, people.now).await
 }
 
 /// Odoo shows a record again. What it differs in from Outlook is taken from Outlook, as a restored record is old and nobody

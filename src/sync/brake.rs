@@ -16,6 +16,7 @@ use crate::odoo::exchange::State;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
+use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, meetings, outbox};
 
 /// The keyword arguments of `res.users.removals` and, with `remove`, of `res.users.answer_removals`.
@@ -126,10 +127,10 @@ pub async fn answer(
             meetings::keep(conn, &ids).await?;
             outbox::drop_held(conn, account.id).await?;
             let people = People::load(conn, database.id, now()).await?;
-            for id in ids {
-                // Each says in its own journal that it is set aside.
-                planner::replan(conn, &people, id).await?;
-            }
+            let mut unit = UnitOfWork::of(conn, database.id, &ids).await?;
+            // Each says in its own journal that it is set aside.
+            planner::replan_all(&mut unit, &people, ids)?;
+            unit.save(conn, people.now).await?;
             "to keep them in Odoo; they are no longer synced"
         };
         accounts::release_brake(conn, account.id).await?;

@@ -16,14 +16,16 @@ use crate::calendar::event::Event;
 use crate::calendar::merge::{Group, Side, advance};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
-    Ack, AckResult, Cause, Change, ChangeKind, NumberedChange, OdooChange, Rejected, SyncAnswer, SyncRequest,
+    Ack, AckResult, Cause, Change, ChangeKind, NumberedChange, OdooChange, OdooTime, Rejected, SyncAnswer,
+    SyncRequest,
 };
 use crate::odoo::snapshot::{Snapshot, group_of_field};
-use crate::store::accounts::{self, existing};
+use crate::store::accounts::{self, Account, existing};
 use crate::store::databases::{self, Database};
 use crate::store::journal::{self, Level, Line};
-use crate::store::meetings::{self, Meeting};
-use crate::store::outbox::{NewOdooDebt, OdooDebt};
+use crate::store::meetings::Meeting;
+use crate::store::outbox::OdooDebt;
+use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, from_json, outbox};
 
 /// The most that one answer waits, whatever was asked.
@@ -211,27 +213,63 @@ async fn take(
         Fence::Open { repeated } => repeated,
     };
     let people = People::of(conn, database, now).await?;
+    let acks = read_acks(&people, &request.acks);
+    let (changes, rejected) = read_changes(&people, &request.changes);
+    let acked = changes.iter().flat_map(Change::row_ids).collect();
     let mut intake = Intake {
         people: &people,
+        unit: load(conn, database_id, &acks, &changes).await?,
         clock,
         touched: BTreeSet::new(),
         existing_of: BTreeSet::new(),
     };
-    let mut acked = Vec::new();
-    let mut rejected = Vec::new();
-    for value in &request.acks {
-        match serde_json::from_value::<Ack>(value.clone()) {
-            Ok(ack) => intake.ack(conn, ack).await?,
-            Err(error) => tracing::warn!(database.uuid = %people.database.uuid, %error, "malformed ack"),
-        }
+    for ack in acks {
+        intake.ack(ack)?;
     }
-    for value in &request.changes {
-        match serde_json::from_value::<Change>(value.clone()) {
-            Ok(change) => {
-                let ids = change.row_ids();
-                intake.change(conn, change).await?;
-                acked.extend(ids);
-            }
+    for change in changes {
+        intake.change(change)?;
+    }
+    let Intake {
+        mut unit,
+        touched,
+        existing_of,
+        ..
+    } = intake;
+    let mut effects = planner::replan_all(&mut unit, &people, touched)?;
+    unit.save(conn, now).await?;
+    let all_came = !repeated && request.changes.len() < FULL_PAGE;
+    let (want_existing, told) = ask_for_existing(conn, &people, &existing_of, repeated, all_came).await?;
+    for account in told {
+        baseline::settle(conn, &people, account).await?;
+        // What waited for that is planned by the mailbox's next run, as it may be a lot.
+        accounts::plan_anew(conn, account.id).await?;
+        effects.wake_accounts.insert(account.id);
+    }
+    Ok(Taken::Taken {
+        acked,
+        rejected,
+        want_existing,
+        effects,
+    })
+}
+
+/// Leaves out what cannot be read: Odoo delivers the change again, or asks anew.
+fn read_acks(people: &People, values: &[Value]) -> Vec<Ack> {
+    let read = |value: &Value| {
+        serde_json::from_value(value.clone())
+            .inspect_err(
+                |error| tracing::warn!(database.uuid = %people.database.uuid, %error, "malformed ack"),
+            )
+            .ok()
+    };
+    values.iter().filter_map(read).collect()
+}
+
+fn read_changes(people: &People, values: &[Value]) -> (Vec<Change>, Vec<Rejected>) {
+    let (mut changes, mut rejected) = (Vec::new(), Vec::new());
+    for value in values {
+        match serde_json::from_value(value.clone()) {
+            Ok(change) => changes.push(change),
             Err(error) => {
                 let id = value.get("id").and_then(Value::as_i64).unwrap_or_default();
                 tracing::warn!(database.uuid = %people.database.uuid, outbox.id = id, %error, "malformed change");
@@ -242,33 +280,29 @@ async fn take(
             }
         }
     }
-    let (touched, existing_of) = (intake.touched, intake.existing_of);
-    let all_came = !repeated && request.changes.len() < FULL_PAGE;
-    let (want_existing, newly_told) =
-        ask_for_existing(conn, &people, &existing_of, repeated, all_came).await?;
-    // Whose existing events are known now may have meetings that waited for that.
-    let (people, touched) = if newly_told.is_empty() {
-        (people, touched)
-    } else {
-        let mut touched = touched;
-        for (account_id, user_id) in newly_told {
-            if let Some(account) = people.account(account_id) {
-                baseline::settle(conn, &people, account).await?;
-            }
-            touched.extend(meetings::of_account(conn, database_id, account_id, user_id).await?);
-        }
-        (People::load(conn, database_id, now).await?, touched)
-    };
-    let mut effects = Effects::default();
-    for meeting_id in touched {
-        effects.merge(planner::replan(conn, &people, meeting_id).await?);
+    (changes, rejected)
+}
+
+/// Reads the meetings that an exchange is about.
+async fn load(
+    conn: &mut Connection,
+    database_id: Uuid,
+    acks: &[Ack],
+    changes: &[Change],
+) -> anyhow::Result<UnitOfWork> {
+    let mut unit = UnitOfWork::new(database_id);
+    if !acks.is_empty() {
+        let ids = acks.iter().map(|ack| ack.id).collect();
+        let ids = outbox::meetings_of_debts(conn, database_id, ids).await?;
+        unit.read(conn, &ids).await?;
     }
-    Ok(Taken::Taken {
-        acked,
-        rejected,
-        want_existing,
-        effects,
-    })
+    if !changes.is_empty() {
+        let (odoo_ids, links): (Vec<i32>, Vec<Option<Uuid>>) =
+            changes.iter().map(|c| c.kind.identity()).unzip();
+        let links = links.into_iter().flatten().collect();
+        unit.read_identities(conn, odoo_ids, links, Vec::new()).await?;
+    }
+    Ok(unit)
 }
 
 enum Fence {
@@ -294,15 +328,7 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
     let reason = "Odoo and the Outlook bridge have different histories: one of them is a copy or was restored from a \
                   backup. Nothing is synced until an administrator pairs this database again in the settings.";
     databases::quarantine(conn, database.id, reason).await?;
-    let line = Line {
-        database_id: database.id,
-        odoo_user_id: None,
-        odoo_id: None,
-        level: Level::Error,
-        title: String::new(),
-        message: reason.to_owned(),
-        content: None,
-    };
+    let line = Line::general(database.id, None, Level::Error, reason.to_owned());
     journal::write(conn, line).await?;
     tracing::error!(database.uuid = %database.uuid, "quarantined: the fencing nonces diverged");
     Ok(Fence::Closed)
@@ -310,13 +336,13 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
 
 /// Asks Odoo for the events of newly connected users, and notices when they have all come: the add-on enqueues
 /// them with the answer that asks, so the first later exchange without any of them is past the last.
-async fn ask_for_existing(
+async fn ask_for_existing<'a>(
     conn: &mut Connection,
-    people: &People,
+    people: &'a People,
     seen: &BTreeSet<i32>,
     repeated: bool,
     all_came: bool,
-) -> anyhow::Result<(Vec<i32>, Vec<(i64, i32)>)> {
+) -> anyhow::Result<(Vec<i32>, Vec<&'a Account>)> {
     let mut want = Vec::new();
     let mut told = Vec::new();
     for account in people.accounts.iter().filter(|a| a.is_connected()) {
@@ -328,7 +354,7 @@ async fn ask_for_existing(
             existing::ASKED if repeated => want.push(account.odoo_user_id),
             existing::ASKED if all_came && !seen.contains(&account.odoo_user_id) => {
                 accounts::set_existing(conn, account.id, existing::TOLD).await?;
-                told.push((account.id, account.odoo_user_id));
+                told.push(account);
             }
             _ => {}
         }
@@ -336,9 +362,10 @@ async fn ask_for_existing(
     Ok((want, told))
 }
 
-/// Stores news from Odoo; collects the meetings to plan anew.
+/// Takes news from Odoo; collects the meetings to plan anew.
 struct Intake<'a> {
     people: &'a People,
+    unit: UnitOfWork,
     /// What is to be added to Odoo's times to have Microsoft's.
     clock: TimeDelta,
     touched: BTreeSet<i64>,
@@ -346,8 +373,7 @@ struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    async fn change(&mut self, conn: &mut Connection, change: Change) -> anyhow::Result<()> {
-        let database_id = self.people.database.id;
+    fn change(&mut self, change: Change) -> anyhow::Result<()> {
         match change.kind {
             ChangeKind::Snapshot { times, record } => {
                 if change.cause == Cause::Existing
@@ -355,82 +381,76 @@ impl Intake<'_> {
                 {
                     self.existing_of.insert(organizer.user_id);
                 }
-                let id = match self.find(conn, record.id, record.link).await? {
-                    Some(id) => id,
-                    None => meetings::create(conn, database_id, Some(record.id), None).await?,
-                };
-                let mut meeting = meetings::lock(conn, id).await?;
-                if baseline::is_another_record(&meeting, &record)? {
-                    baseline::forget_record(&mut meeting)?;
-                    meetings::save(conn, &meeting).await?;
-                    self.touched.insert(id);
-                    let id = meetings::create(conn, database_id, Some(record.id), None).await?;
-                    meeting = meetings::lock(conn, id).await?;
-                }
-                let id = meeting.id;
-                // After a new pairing Odoo may be a restored one: what it has now counts.
-                if !meeting.unconfirmed && is_older(&meeting, &record)? {
-                    return Ok(());
-                }
-                let mut known = meeting.edit_times()?;
-                for (field, time) in times {
-                    if let Some(group) = group_of_field(&field) {
-                        let time = time.0 + self.clock;
-                        let latest = known.get(&group).map_or(time, |t| (*t).max(time));
-                        known.insert(group, latest);
-                    }
-                }
-                meeting.set_edit_times(&known)?;
-                if meeting.unconfirmed {
-                    baseline::confirm(&mut meeting, &record, &known, self.people)?;
-                }
-                store_snapshot(&mut meeting, &record)?;
-                // Archiving ends what an admin kept in Odoo alone.
-                meeting.kept &= record.active;
-                meetings::save(conn, &meeting).await?;
-                self.touched.insert(id);
+                self.snapshot(times, *record)
             }
             ChangeKind::Tombstone { res_id, link } => {
-                if let Some(id) = self.find(conn, res_id, link).await? {
-                    let mut meeting = meetings::lock(conn, id).await?;
+                if let Some(id) = self.find(res_id, link) {
+                    let meeting = &mut self.unit.get(id)?.meeting;
                     meeting.odoo_gone = true;
                     meeting.kept = false;
                     meeting.unconfirmed = false;
-                    meetings::save(conn, &meeting).await?;
                     self.touched.insert(id);
                 }
+                Ok(())
             }
         }
+    }
+
+    fn snapshot(&mut self, times: BTreeMap<String, OdooTime>, record: Snapshot) -> anyhow::Result<()> {
+        let mut id = match self.find(record.id, record.link) {
+            Some(id) => id,
+            None => self.unit.create(Some(record.id), None),
+        };
+        let meeting = &mut self.unit.get(id)?.meeting;
+        if baseline::is_another_record(meeting, &record)? {
+            baseline::forget_record(meeting)?;
+            self.touched.insert(id);
+            id = self.unit.create(Some(record.id), None);
+        }
+        let meeting = &mut self.unit.get(id)?.meeting;
+        // After a new pairing Odoo may be a restored one: what it has now counts.
+        if !meeting.unconfirmed && is_older(meeting, &record)? {
+            return Ok(());
+        }
+        let mut known = meeting.edit_times()?;
+        for (field, time) in times {
+            if let Some(group) = group_of_field(&field) {
+                let time = time.0 + self.clock;
+                let latest = known.get(&group).map_or(time, |t| (*t).max(time));
+                known.insert(group, latest);
+            }
+        }
+        meeting.set_edit_times(&known)?;
+        if meeting.unconfirmed {
+            baseline::confirm(meeting, &record, &known, self.people)?;
+        }
+        store_snapshot(meeting, &record)?;
+        // Archiving ends what an admin kept in Odoo alone.
+        meeting.kept &= record.active;
+        self.touched.insert(id);
         Ok(())
     }
 
-    async fn find(
-        &self,
-        conn: &mut Connection,
-        odoo_id: i32,
-        link: Option<Uuid>,
-    ) -> anyhow::Result<Option<i64>> {
-        let database_id = self.people.database.id;
-        if let Some(link) = link
-            && let Some(id) = meetings::by_link(conn, database_id, link).await?
-        {
-            return Ok(Some(id));
-        }
-        Ok(meetings::by_odoo_id(conn, database_id, odoo_id).await?)
+    fn find(&self, odoo_id: i32, link: Option<Uuid>) -> Option<i64> {
+        link.and_then(|link| self.unit.by_link(link))
+            .or_else(|| self.unit.by_odoo_id(odoo_id))
     }
 
-    async fn ack(&mut self, conn: &mut Connection, ack: Ack) -> anyhow::Result<()> {
-        let Some(debt) = outbox::odoo_by_id(conn, self.people.database.id, ack.id).await? else {
+    fn ack(&mut self, ack: Ack) -> anyhow::Result<()> {
+        let Some(dossier) = self.unit.owing(ack.id) else {
             return Ok(());
         };
-        let mut meeting = meetings::lock(conn, debt.meeting_id).await?;
-        let mut again = None;
+        let Some(debt) = dossier.debt.take() else {
+            return Ok(());
+        };
+        let meeting = &mut dossier.meeting;
         if let Some(record) = &ack.record {
-            store_snapshot(&mut meeting, record)?;
+            store_snapshot(meeting, record)?;
         }
         if ack.result == AckResult::Applied {
-            journal::tell(conn, &meeting, debt.user_id, debt.line.clone()).await?;
+            dossier.tell(debt.user_id, debt.line.clone())?;
         }
+        let meeting = &mut dossier.meeting;
         match (ack.result, &ack.record) {
             (AckResult::Applied, Some(record)) => {
                 let outlook: Option<Event> = debt
@@ -441,37 +461,29 @@ impl Intake<'_> {
                     let groups = read_groups(&debt.groups)?;
                     let base = advance(meeting.base()?, &groups, &odoo, &outlook, Side::Outlook);
                     meeting.set_base(Some(&base))?;
-                    forget_times(&mut meeting, &groups)?;
+                    forget_times(meeting, &groups)?;
                 }
             }
             (AckResult::Applied, None) => meeting.odoo_gone = true,
             // Who deletes a record leaves a tombstone, which says so. Without one nothing is deleted from Outlook.
             (AckResult::Gone, _) => {
-                if matches!(
-                    from_json(debt.payload.clone(), "change")?,
-                    OdooChange::Unlink { .. }
-                ) {
+                if is_unlink(&debt)? {
                     meeting.odoo_gone = true;
                 } else if !meeting.odoo_gone {
                     let reason = "Odoo does not have it any more, and nobody is known to have deleted it: Outlook keeps it";
-                    super::admin::refused(conn, &mut meeting, debt.user_id, reason.to_owned()).await?;
+                    super::admin::refused(dossier, debt.user_id, reason.to_owned());
                 }
             }
-            (AckResult::Stale, Some(record)) => again = unlink_of(&debt, record)?,
+            (AckResult::Stale, Some(record)) => dossier.debt = unlink_of(&debt, record, self.people.now)?,
             (AckResult::Stale, None) => {}
             (AckResult::Refused, _) => {
                 let words = ack.message.unwrap_or_else(|| "Odoo gave no reason".to_owned());
                 let reason = format!("Odoo refused it: {words}");
-                super::admin::refused(conn, &mut meeting, debt.user_id, reason).await?;
+                super::admin::refused(dossier, debt.user_id, reason);
             }
         }
+        let meeting = &dossier.meeting;
         let refused = ack.result == AckResult::Refused || ack.result == AckResult::Gone && !meeting.odoo_gone;
-        meetings::save(conn, &meeting).await?;
-        outbox::settle_odoo(conn, debt.id).await?;
-        if let Some(again) = again {
-            let id = outbox::owe_odoo(conn, &again).await?;
-            outbox::mark_delivered(conn, vec![id], self.people.now).await?;
-        }
         // What Odoo refused is tried again when either side changes it, not before.
         if !refused {
             self.touched.insert(meeting.id);
@@ -480,8 +492,13 @@ impl Intake<'_> {
     }
 }
 
+fn is_unlink(debt: &OdooDebt) -> anyhow::Result<bool> {
+    let change = from_json(debt.payload.clone(), "change")?;
+    Ok(matches!(change, OdooChange::Unlink { .. }))
+}
+
 /// A deletion that a reset asked for stands, though the record was edited meanwhile.
-fn unlink_of(debt: &OdooDebt, record: &Snapshot) -> anyhow::Result<Option<NewOdooDebt>> {
+fn unlink_of(debt: &OdooDebt, record: &Snapshot, now: DateTime<Utc>) -> anyhow::Result<Option<OdooDebt>> {
     let OdooChange::Unlink { res_id, user_id, .. } = from_json(debt.payload.clone(), "change")? else {
         return Ok(None);
     };
@@ -490,15 +507,15 @@ fn unlink_of(debt: &OdooDebt, record: &Snapshot) -> anyhow::Result<Option<NewOdo
         user_id,
         version: record.version.clone(),
     };
-    Ok(Some(NewOdooDebt {
+    Ok(Some(OdooDebt {
         database_id: debt.database_id,
         meeting_id: debt.meeting_id,
         user_id: debt.user_id,
         payload: serde_json::to_value(&change)?,
-        outlook_state: None,
         groups: debt.groups.clone(),
-        held_for: None,
+        delivered_at: Some(now),
         line: debt.line.clone(),
+        ..OdooDebt::default()
     }))
 }
 

@@ -1,6 +1,6 @@
 //! Turns what is known of one meeting into what is owed to either side.
 //!
-//! Runs inside the transaction that stored the news, under the meeting's lock. While a request for the meeting is
+//! Runs inside the transaction that stored the news, under the database's lock. While a request for the meeting is
 //! in the air (to Outlook or to Odoo) nothing is planned; its outcome brings the meeting here again. What is owed
 //! but not yet sent is thrown away and planned anew, so that quick edits become one write.
 
@@ -19,10 +19,11 @@ use crate::odoo::exchange::OdooChange;
 use crate::odoo::snapshot::{self, Snapshot, is_over};
 use crate::outlook::wire;
 use crate::store::accounts::{Account, existing};
-use crate::store::journal::{self, Done, Level, Line};
-use crate::store::meetings::{self, Copy, Meeting};
-use crate::store::outbox::{self, NewOdooDebt, NewOutlookWrite, kind};
-use crate::store::{Connection, from_json};
+use crate::store::from_json;
+use crate::store::journal::{Done, Level, Line};
+use crate::store::meetings::Copy;
+use crate::store::outbox::{OdooDebt, OutlookWrite, kind};
+use crate::store::unit::{Dossier, UnitOfWork};
 
 /// Who must be told that there is something to do.
 #[derive(Debug, Default)]
@@ -52,63 +53,73 @@ const PAST_WITH_GUESTS: &str =
 /// Plans one meeting anew.
 ///
 /// # Errors
-/// When Postgres fails or holds what cannot be read.
-pub async fn replan(conn: &mut Connection, people: &People, meeting_id: i64) -> anyhow::Result<Effects> {
-    let meeting = meetings::lock(conn, meeting_id).await?;
+/// When what is stored cannot be read.
+pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects> {
     let mut task = Task {
-        copies: meetings::copies(conn, meeting_id).await?,
-        meeting,
+        dossier,
         people,
         effects: Effects::default(),
     };
-    if task.clear_the_air(conn).await? {
-        task.decide(conn).await?;
+    if task.clear_the_air() {
+        task.decide()?;
     }
     Ok(task.effects)
 }
 
+/// Plans all meetings of a unit of work anew.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub fn replan_all(
+    unit: &mut UnitOfWork,
+    people: &People,
+    ids: impl IntoIterator<Item = i64>,
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
+    for id in ids {
+        effects.merge(replan(unit.get(id)?, people)?);
+    }
+    Ok(effects)
+}
+
 struct Task<'a> {
-    meeting: Meeting,
-    copies: Vec<Copy>,
+    dossier: &'a mut Dossier,
     people: &'a People,
     effects: Effects,
 }
 
 impl Task<'_> {
     /// Throws away what was planned and not sent; `false`: something is in the air, come back later.
-    async fn clear_the_air(&mut self, conn: &mut Connection) -> anyhow::Result<bool> {
-        let writes = outbox::outlook_of_meeting(conn, self.meeting.id).await?;
-        let debt = outbox::odoo_of_meeting(conn, self.meeting.id).await?;
-        if writes.iter().any(|w| w.in_flight_since.is_some()) {
-            return Ok(false);
+    fn clear_the_air(&mut self) -> bool {
+        if self.dossier.writes.iter().any(|w| w.in_flight_since.is_some()) {
+            return false;
         }
-        if let Some(debt) = &debt {
-            if debt.delivered_at.is_some() {
-                self.effects.poke_users.insert(debt.user_id);
-                return Ok(false);
-            }
-            outbox::settle_odoo(conn, debt.id).await?;
+        if let Some(debt) = self.dossier.debt.as_ref().filter(|d| d.delivered_at.is_some()) {
+            self.effects.poke_users.insert(debt.user_id);
+            return false;
         }
-        for write in writes {
-            outbox::settle_outlook(conn, write.id).await?;
-        }
-        Ok(true)
+        self.dossier.debt = None;
+        self.dossier.writes.clear();
+        true
     }
 
-    async fn decide(&mut self, conn: &mut Connection) -> anyhow::Result<()> {
-        let snapshot = self.meeting.snapshot()?;
-        if self.meeting.series || snapshot.as_ref().is_some_and(|s| s.recurrent) {
-            return self.set_aside(conn, SERIES, Level::Warning).await;
-        }
-        // Paired anew: Odoo has not shown yet whether it still has the record.
-        if self.meeting.unconfirmed {
+    fn decide(&mut self) -> anyhow::Result<()> {
+        let snapshot = self.dossier.meeting.snapshot()?;
+        if self.dossier.meeting.series || snapshot.as_ref().is_some_and(|s| s.recurrent) {
+            self.set_aside(SERIES, Level::Warning);
             return Ok(());
         }
-        if self.meeting.kept {
-            return self.set_aside(conn, KEPT, Level::Info).await;
+        // Paired anew: Odoo has not shown yet whether it still has the record.
+        if self.dossier.meeting.unconfirmed {
+            return Ok(());
+        }
+        if self.dossier.meeting.kept {
+            self.set_aside(KEPT, Level::Info);
+            return Ok(());
         }
         // Nothing is known of a mailbox that nobody can look into: what is to be done waits for the login.
         if self
+            .dossier
             .copies
             .iter()
             .any(|c| c.is_organizer && !c.gone && self.is_asleep(c))
@@ -118,19 +129,22 @@ impl Task<'_> {
         let odoo_event = match &snapshot {
             Some(snapshot) => match snapshot.to_event(&self.people.mailboxes) {
                 Ok(event) => Some(event),
-                Err(reason) => return self.set_aside(conn, &reason, Level::Error).await,
+                Err(reason) => {
+                    self.set_aside(&reason, Level::Error);
+                    return Ok(());
+                }
             },
             None => None,
         };
         let odoo = match (&snapshot, &odoo_event) {
-            _ if self.meeting.odoo_gone => OdooState::Gone,
+            _ if self.dossier.meeting.odoo_gone => OdooState::Gone,
             (Some(snapshot), Some(event)) if snapshot.active => OdooState::Active(event),
             (Some(_), _) => OdooState::Gone,
             (None, _) => OdooState::Missing,
         };
-        if self.meeting.ended {
+        if self.dossier.meeting.ended {
             match odoo {
-                OdooState::Active(_) => self.revive(conn).await?,
+                OdooState::Active(_) => self.revive()?,
                 _ => return Ok(()),
             }
         }
@@ -146,7 +160,8 @@ impl Task<'_> {
         if let (OdooState::Active(_), Some((copy, Rights::Write)), Some(snapshot)) = (odoo, chosen, &snapshot)
             && self.people.organizer(snapshot).map(|a| a.id) != Some(copy.account_id)
         {
-            return self.set_aside(conn, ORGANIZER_CHANGED, Level::Warning).await;
+            self.set_aside(ORGANIZER_CHANGED, Level::Warning);
+            return Ok(());
         }
         // Taken off Odoo's calendar while only a guest's mailbox has shown it: the organizer's, which is ours to write, will.
         let organizer_is_ours = |event: &Event| {
@@ -177,14 +192,15 @@ impl Task<'_> {
             _ => Permit::No,
         };
         if let Permit::SetAside(reason) = permit {
-            return self.set_aside(conn, reason, Level::Info).await;
+            self.set_aside(reason, Level::Info);
+            return Ok(());
         }
-        let base = self.meeting.base()?.map(|base| Base {
+        let base = self.dossier.meeting.base()?.map(|base| Base {
             odoo: renamed(base.odoo, &aliases),
             outlook: renamed(base.outlook, &aliases),
         });
         let times = EditTimes {
-            odoo: self.meeting.edit_times()?,
+            odoo: self.dossier.meeting.edit_times()?,
             outlook: chosen.and_then(|(copy, _)| copy.modified_at),
         };
         let situation = Situation {
@@ -200,9 +216,8 @@ impl Task<'_> {
             policy: self.people.policy(),
         };
         let mut plan = plan(&situation);
-        self.plan_answers(conn, snapshot.as_ref(), odoo, &mut plan)
-            .await?;
-        self.note(conn, &plan).await?;
+        self.plan_answers(snapshot.as_ref(), odoo, &mut plan)?;
+        self.note(&plan);
 
         let organizer = snapshot.as_ref().and_then(|s| self.people.organizer(s)).cloned();
         let write_account = chosen_account.clone().or(organizer);
@@ -217,22 +232,19 @@ impl Task<'_> {
                         mails: &mails,
                         conflicts: &plan.conflicts,
                     };
-                    self.owe_outlook(conn, account, step, odoo_event, chosen_copy.as_ref(), planned)
-                        .await?;
+                    self.owe_outlook(account, step, odoo_event, chosen_copy.as_ref(), planned)?;
                 }
             }
         }
         let owner = chosen_account.or(write_account);
         if let Some(owner) = owner {
             self.owe_odoo(
-                conn,
                 &owner,
                 &plan,
                 snapshot.as_ref(),
                 odoo_event.as_ref(),
                 outlook_event.as_ref(),
-            )
-            .await?;
+            )?;
         }
         if plan.agreed
             && let (Some(odoo), Some(outlook)) = (&odoo_event, &outlook_event)
@@ -243,27 +255,25 @@ impl Task<'_> {
             && plan.is_idle()
             && !matches!((odoo, outlook), (OdooState::Missing, OutlookState::Missing))
         {
-            self.meeting.ended = true;
+            self.dossier.meeting.ended = true;
         }
-        self.meeting.differs = !plan.differing.is_empty();
-        self.meeting.set_aside = None;
-        meetings::save(conn, &self.meeting).await?;
+        self.dossier.meeting.differs = !plan.differing.is_empty();
+        self.dossier.meeting.set_aside = None;
         Ok(())
     }
 
     /// Archived or deleted once, wanted again: where Outlook has nothing left, a new generation is made.
-    async fn revive(&mut self, conn: &mut Connection) -> anyhow::Result<()> {
-        self.meeting.ended = false;
+    fn revive(&mut self) -> anyhow::Result<()> {
+        self.dossier.meeting.ended = false;
         // A guest's mailbox may not have told yet that the meeting is cancelled.
         if self.choose_copy().is_some_and(|(c, _)| !c.gone && !c.cancelled) {
             return Ok(());
         }
-        self.meeting.generation += 1;
-        self.meeting.revived = true;
-        self.meeting.ical_uid = None;
-        self.meeting.set_base(None)?;
-        meetings::drop_copies(conn, self.meeting.id).await?;
-        self.copies.clear();
+        self.dossier.meeting.generation += 1;
+        self.dossier.meeting.revived = true;
+        self.dossier.meeting.ical_uid = None;
+        self.dossier.meeting.set_base(None)?;
+        self.dossier.copies.clear();
         Ok(())
     }
 
@@ -280,7 +290,11 @@ impl Task<'_> {
                 .account(c.account_id)
                 .is_some_and(Account::is_connected)
         };
-        let organizers = self.copies.iter().filter(|c| c.is_organizer && connected(c));
+        let organizers = self
+            .dossier
+            .copies
+            .iter()
+            .filter(|c| c.is_organizer && connected(c));
         if let Some(copy) = organizers
             .clone()
             .find(|c| !c.gone)
@@ -288,7 +302,11 @@ impl Task<'_> {
         {
             return Some((copy, Rights::Write));
         }
-        let attendees = self.copies.iter().filter(|c| !c.is_organizer && connected(c));
+        let attendees = self
+            .dossier
+            .copies
+            .iter()
+            .filter(|c| !c.is_organizer && connected(c));
         attendees
             .clone()
             .find(|c| !c.gone && !c.cancelled)
@@ -319,7 +337,7 @@ impl Task<'_> {
             return Permit::No;
         }
         let has_guests = event.guests().next().is_some();
-        let existed = !self.meeting.revived && made < account.connected_at;
+        let existed = !self.dossier.meeting.revived && made < account.connected_at;
         if existed && has_guests {
             return Permit::SetAside(EXISTED_WITH_GUESTS);
         }
@@ -335,9 +353,8 @@ impl Task<'_> {
     }
 
     /// Attendees' own answers: from their mailboxes, never through the organizer's.
-    async fn plan_answers(
+    fn plan_answers(
         &mut self,
-        conn: &mut Connection,
         snapshot: Option<&Snapshot>,
         odoo: OdooState<'_>,
         plan: &mut Plan,
@@ -345,10 +362,14 @@ impl Task<'_> {
         let (Some(snapshot), OdooState::Active(odoo_event)) = (snapshot, odoo) else {
             return Ok(());
         };
-        let asked_with = self.meeting.base()?.filter(|_| self.meeting.revived);
+        let asked_with = self
+            .dossier
+            .meeting
+            .base()?
+            .filter(|_| self.dossier.meeting.revived);
         // An answer that the organizer has been told is none of Odoo's: the guest's own copy is yet to be read.
         let organizers: BTreeMap<Address, Answer> =
-            match self.copies.iter().find(|c| c.is_organizer && !c.gone) {
+            match self.dossier.copies.iter().find(|c| c.is_organizer && !c.gone) {
                 Some(copy) => copy
                     .event()?
                     .attendees
@@ -357,7 +378,7 @@ impl Task<'_> {
                     .collect(),
                 None => BTreeMap::new(),
             };
-        let mut copies = std::mem::take(&mut self.copies);
+        let mut copies = std::mem::take(&mut self.dossier.copies);
         for index in 0..copies.len() {
             if copies[index].is_organizer {
                 continue;
@@ -385,7 +406,6 @@ impl Task<'_> {
             if in_odoo == in_outlook {
                 if base != Some(in_odoo) {
                     copy.answer_base = Some(snapshot::odoo_answer(in_odoo).to_owned());
-                    meetings::save_copy(conn, copy).await?;
                 }
                 continue;
             }
@@ -418,15 +438,13 @@ impl Task<'_> {
                 && !is_taken_back(&plan.odoo, address, in_odoo)
             {
                 let answer = snapshot::odoo_answer(in_odoo);
-                let write = NewOutlookWrite {
+                self.dossier.writes.push(OutlookWrite {
                     account_id: account.id,
-                    meeting_id: self.meeting.id,
-                    kind: kind::RESPOND,
-                    graph_id: Some(&copy.graph_id),
-                    change_key: None,
+                    meeting_id: self.dossier.meeting.id,
+                    kind: kind::RESPOND.to_owned(),
+                    graph_id: Some(copy.graph_id.clone()),
                     // With the time it is an answer to: a new one takes it back.
                     body: json!({"answer": answer, "time": copy.event()?.time}),
-                    odoo_state: None,
                     groups: json!([]),
                     line: Some(serde_json::to_value(Done {
                         message: format!(
@@ -436,18 +454,17 @@ impl Task<'_> {
                         decisions: Vec::new(),
                         content: None,
                     })?),
-                };
-                outbox::owe_outlook(conn, &write).await?;
+                    ..OutlookWrite::default()
+                });
                 self.effects.wake_accounts.insert(account.id);
             }
         }
-        self.copies = copies;
+        self.dossier.copies = copies;
         Ok(())
     }
 
-    async fn owe_outlook(
+    fn owe_outlook(
         &mut self,
-        conn: &mut Connection,
         account: &Account,
         step: &OutlookStep,
         odoo_event: &Event,
@@ -461,7 +478,7 @@ impl Task<'_> {
                 let transaction_id = self.transaction_id();
                 let extra = wire::ExtraForCreate {
                     transaction_id: &transaction_id,
-                    link: self.meeting.link,
+                    link: self.dossier.meeting.link,
                 };
                 (kind::CREATE, wire::create_body(event, extra))
             }
@@ -481,13 +498,13 @@ impl Task<'_> {
                 let Some((body, list)) = chosen.into_iter().find(|(body, _)| body != &json!({})) else {
                     // Outlook says it already, in its own words.
                     let base = advance(
-                        self.meeting.base()?,
+                        self.dossier.meeting.base()?,
                         wanted,
                         odoo_event,
                         &copy.event()?,
                         Side::Odoo,
                     );
-                    return self.meeting.set_base(Some(&base));
+                    return self.dossier.meeting.set_base(Some(&base));
                 };
                 groups = list.into_iter().collect();
                 (kind::UPDATE, body)
@@ -510,25 +527,24 @@ impl Task<'_> {
                 .filter(|_| *step == OutlookStep::Delete)
                 .map(|c| c.state.clone()),
         };
-        let write = NewOutlookWrite {
+        self.dossier.writes.push(OutlookWrite {
             account_id: account.id,
-            meeting_id: self.meeting.id,
-            kind,
-            graph_id: copy.map(|c| c.graph_id.as_str()),
-            change_key: copy.and_then(|c| c.change_key.as_deref()),
+            meeting_id: self.dossier.meeting.id,
+            kind: kind.to_owned(),
+            graph_id: copy.map(|c| c.graph_id.clone()),
+            change_key: copy.and_then(|c| c.change_key.clone()),
             body,
             odoo_state: Some(serde_json::to_value(odoo_event)?),
             groups: serde_json::to_value(&groups)?,
             line: Some(serde_json::to_value(&line)?),
-        };
-        outbox::owe_outlook(conn, &write).await?;
+            ..OutlookWrite::default()
+        });
         self.effects.wake_accounts.insert(account.id);
         Ok(())
     }
 
-    async fn owe_odoo(
+    fn owe_odoo(
         &mut self,
-        conn: &mut Connection,
         owner: &Account,
         plan: &Plan,
         snapshot: Option<&Snapshot>,
@@ -543,7 +559,7 @@ impl Task<'_> {
                 let values = snapshot::create_values(event, mailboxes);
                 let groups = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
                 let change = OdooChange::Create {
-                    link: self.meeting.link,
+                    link: self.dossier.meeting.link,
                     user_id,
                     values,
                 };
@@ -589,21 +605,22 @@ impl Task<'_> {
             decisions: decisions(&plan.conflicts, Side::Outlook, &groups),
             content: None,
         };
-        let debt = NewOdooDebt {
-            database_id: self.meeting.database_id,
-            meeting_id: self.meeting.id,
+        let debt = OdooDebt {
+            database_id: self.dossier.meeting.database_id,
+            meeting_id: self.dossier.meeting.id,
             user_id,
             payload: serde_json::to_value(&change)?,
             outlook_state: outlook_event.map(serde_json::to_value).transpose()?,
             groups: serde_json::to_value(&groups)?,
             held_for: (*step == OdooStep::Archive).then_some(owner.id),
             line: Some(serde_json::to_value(&line)?),
+            ..OdooDebt::default()
         };
         if debt.held_for.is_some() {
             // It passes the brake at the end of the mailbox's next run.
             self.effects.wake_accounts.insert(owner.id);
         }
-        outbox::owe_odoo(conn, &debt).await?;
+        self.dossier.debt = Some(debt);
         self.effects.poke_users.insert(user_id);
         Ok(())
     }
@@ -615,73 +632,54 @@ impl Task<'_> {
             .chain([Group::Attendees])
             .filter(|g| !differing.contains(g))
             .collect();
-        let base = advance(self.meeting.base()?, &settled, odoo, outlook, Side::Outlook);
-        self.meeting.set_base(Some(&base))?;
-        let mut times = self.meeting.edit_times()?;
+        let base = advance(
+            self.dossier.meeting.base()?,
+            &settled,
+            odoo,
+            outlook,
+            Side::Outlook,
+        );
+        self.dossier.meeting.set_base(Some(&base))?;
+        let mut times = self.dossier.meeting.edit_times()?;
         times.retain(|group, _| differing.contains(group));
-        self.meeting.set_edit_times(&times)
+        self.dossier.meeting.set_edit_times(&times)
     }
 
-    async fn note(&mut self, conn: &mut Connection, plan: &Plan) -> anyhow::Result<()> {
-        if !plan.differing.is_empty() && !self.meeting.differs {
+    fn note(&mut self, plan: &Plan) {
+        if !plan.differing.is_empty() && !self.dossier.meeting.differs {
             let message = format!(
                 "{} changed in Odoo, but the organizer's mailbox is not connected: Outlook keeps its own",
                 list_groups(&plan.differing)
             );
-            self.write_journal(conn, None, Level::Warning, message, None)
-                .await?;
+            self.write_journal(Level::Warning, message);
         }
-        Ok(())
     }
 
-    async fn set_aside(&mut self, conn: &mut Connection, reason: &str, level: Level) -> anyhow::Result<()> {
+    fn set_aside(&mut self, reason: &str, level: Level) {
         // A series is one record for each occurrence; only one that was synced before is worth a line.
-        let silent = reason == SERIES && self.copies.is_empty();
+        let silent = reason == SERIES && self.dossier.copies.is_empty();
         if silent {
-            self.meeting.set_aside = Some(reason.to_owned());
-        } else if self.meeting.set_aside.as_deref() != Some(reason) {
-            self.meeting.set_aside = Some(reason.to_owned());
-            self.write_journal(conn, None, level, format!("is not synced: {reason}"), None)
-                .await?;
+            self.dossier.meeting.set_aside = Some(reason.to_owned());
+        } else if self.dossier.meeting.set_aside.as_deref() != Some(reason) {
+            self.dossier.meeting.set_aside = Some(reason.to_owned());
+            self.write_journal(level, format!("is not synced: {reason}"));
         }
-        meetings::save(conn, &self.meeting).await?;
-        Ok(())
     }
 
-    /// Writes a line for a user; `None`: for whom Odoo calls the organizer.
-    async fn write_journal(
-        &self,
-        conn: &mut Connection,
-        user_id: Option<i32>,
-        level: Level,
-        message: String,
-        content: Option<Value>,
-    ) -> anyhow::Result<()> {
-        let organizer = || {
-            self.meeting
-                .snapshot()
-                .ok()
-                .flatten()
-                .and_then(|s| s.organizer)
-                .map(|o| o.user_id)
-        };
-        let line = Line {
-            database_id: self.meeting.database_id,
-            odoo_user_id: user_id.or_else(organizer),
-            odoo_id: self.meeting.odoo_id,
-            level,
-            title: self.meeting.title(),
-            message,
-            content,
-        };
-        journal::write(conn, line).await?;
-        Ok(())
+    /// Writes a line for whom Odoo calls the organizer.
+    fn write_journal(&mut self, level: Level, message: String) {
+        let user_id = self.dossier.meeting.organizer_in_odoo();
+        let line = Line::of(&self.dossier.meeting, user_id, level, message, None);
+        self.dossier.lines.push(line);
     }
 
     /// Made of link and generation, so that a repeated creation returns the first one's event
     /// (Graph: event-post-events, `transactionId`).
     fn transaction_id(&self) -> String {
-        format!("{}-{}", self.meeting.link, self.meeting.generation)
+        format!(
+            "{}-{}",
+            self.dossier.meeting.link, self.dossier.meeting.generation
+        )
     }
 }
 

@@ -19,12 +19,13 @@ use super::{Engine, now};
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event};
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
-use crate::outlook::client::Next;
+use crate::outlook::client::{DeltaPage, Next};
 use crate::outlook::wire::{self, DeltaRow, WireEvent};
 use crate::store::accounts::{self, Account};
-use crate::store::journal::Level;
-use crate::store::meetings::{self, Copy, SeenCopy};
-use crate::store::{Connection, databases, outbox};
+use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::{self, Copy};
+use crate::store::unit::UnitOfWork;
+use crate::store::{Connection, databases};
 
 /// The window is renewed when it reaches less than this share of its days ahead.
 const RENEW_AT: i64 = 2;
@@ -43,6 +44,16 @@ pub enum PullError {
     Deferred,
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
+}
+
+impl Sight {
+    fn graph_id(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) => Some(&event.id),
+            Self::Gone(id) => Some(id),
+            Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// A row with what had to be asked about it.
@@ -65,58 +76,54 @@ pub async fn pull(
     effects: &mut Effects,
 ) -> Result<(), PullError> {
     let mut resynced = false;
-    let mut link = current_link(engine, account).await?;
     let mut series = BTreeSet::new();
     let mut poked: Option<Instant> = None;
+    let (mut page, mut listing) = match current_link(engine, account).await? {
+        Some(link) => (
+            next_page(engine, token, &link).await,
+            account.listing_since.is_some(),
+        ),
+        None => (first_page(engine, account, token).await, true),
+    };
     loop {
-        let page = match &link {
-            Some(link) => engine.graph.delta_next(token, link).await,
-            None => {
-                let (start, end) = open_window(engine, account).await?;
-                engine.graph.calendar_view_delta_start(token, start, end).await
-            }
-        };
-        let page = match page {
+        let DeltaPage { rows, next } = match page {
             Ok(page) => page,
             // Graph forgets delta tokens when it likes; starting over compares with what is known and writes nothing.
-            Err(GraphError::ResyncRequired) if !resynced => {
+            Err(PullError::Graph(GraphError::ResyncRequired)) if !resynced => {
                 tracing::info!(account.id = account.id, "the delta token is gone, starting over");
                 resynced = true;
-                link = None;
+                listing = true;
+                page = first_page(engine, account, token).await;
                 continue;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
-        series.extend(page.rows.iter().filter_map(series_of));
-        let sights = look_closer(engine, account, token, page.rows).await?;
-        let (next, is_last) = match page.next {
-            Next::Page(next) => (next, false),
-            Next::Round(next) => (next, true),
-        };
-        let stored = {
-            let mut conn = engine.store.get().await?;
-            let (sights, next) = (&sights, next.as_str());
-            conn.transaction::<_, PullError, _>(async |conn| {
-                databases::serialize(conn, account.database_id).await?;
-                let effects = store_page(conn, account, sights).await?;
-                accounts::set_delta(conn, account.id, Some(next)).await?;
-                Ok(effects)
-            })
-            .await?
+        series.extend(rows.iter().filter_map(series_of));
+        let sights = look_closer(engine, account, token, rows).await?;
+        // The next page travels while this one is stored.
+        let stored = match next {
+            Next::Page(link) => {
+                let following = next_page(engine, token, &link);
+                let (stored, following) = tokio::join!(store(engine, account, &sights, &link), following);
+                page = following;
+                stored?
+            }
+            Next::Round(link) => {
+                effects.merge(store(engine, account, &sights, &link).await?);
+                // The run ends with a poke.
+                break;
+            }
         };
         let news = stored.poke_users.clone();
         effects.merge(stored);
-        if is_last {
-            // The run ends with a poke.
-            break;
-        }
         if !news.is_empty() && poked.is_none_or(|at| at.elapsed() > POKE_EVERY) {
             engine.poke(account.database_id, news);
             poked = Some(Instant::now());
         }
-        link = Some(next);
     }
-    effects.merge(ask_about_missing(engine, account, token).await?);
+    if listing {
+        effects.merge(ask_about_missing(engine, account, token).await?);
+    }
     if !account.pulled_once {
         effects.merge(finish_first_pull(engine, account, series.len()).await?);
     }
@@ -193,6 +200,40 @@ async fn current_link(engine: &Engine, account: &Account) -> Result<Option<Strin
     Ok(account.delta_link.clone().filter(|_| reaches))
 }
 
+async fn first_page(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+) -> Result<DeltaPage, PullError> {
+    let (start, end) = open_window(engine, account).await?;
+    Ok(engine.graph.calendar_view_delta_start(token, start, end).await?)
+}
+
+async fn next_page(engine: &Engine, token: &SecretString, link: &str) -> Result<DeltaPage, PullError> {
+    Ok(engine.graph.delta_next(token, link).await?)
+}
+
+/// Stores what a page shows, and where to go on from.
+async fn store(
+    engine: &Engine,
+    account: &Account,
+    sights: &[Sight],
+    next: &str,
+) -> Result<Effects, PullError> {
+    let mut conn = engine.store.get().await?;
+    if sights.is_empty() {
+        accounts::set_delta(&mut conn, account.id, Some(next)).await?;
+        return Ok(Effects::default());
+    }
+    conn.transaction::<_, PullError, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        let effects = store_page(conn, account, sights).await?;
+        accounts::set_delta(conn, account.id, Some(next)).await?;
+        Ok(effects)
+    })
+    .await
+}
+
 async fn open_window(
     engine: &Engine,
     account: &Account,
@@ -217,11 +258,11 @@ async fn look_closer(
             DeltaRow::Event(event) => sights.push(Sight::Event(event)),
             DeltaRow::Unreadable { problem, .. } => sights.push(Sight::Unreadable(problem)),
             DeltaRow::Removed { id, .. } => {
-                let known = {
+                let is_known = {
                     let mut conn = engine.store.get().await?;
-                    meetings::copy_by_graph_id(&mut conn, account.id, &id).await?
+                    meetings::has_live_copy(&mut conn, account.id, &id).await?
                 };
-                if known.is_none_or(|copy| copy.gone) {
+                if !is_known {
                     continue;
                 }
                 match engine.graph.get_event(token, &id).await? {
@@ -244,91 +285,219 @@ async fn store_page(
         .account(account.id)
         .cloned()
         .unwrap_or_else(|| account.clone());
-    let mut touched = BTreeSet::new();
+    let unit = load(conn, &account, sights).await?;
+    let mut page = Page {
+        people: &people,
+        account: &account,
+        unit,
+        touched: BTreeSet::new(),
+        lines: Vec::new(),
+    };
     for sight in sights {
-        match sight {
-            Sight::Event(event) => touched.extend(see(conn, &people, &account, event).await?),
-            Sight::Gone(graph_id) => {
-                if let Some(copy) = meetings::copy_by_graph_id(conn, account.id, graph_id).await? {
-                    meetings::mark_gone(conn, copy.id).await?;
-                    touched.insert(copy.meeting_id);
-                }
-            }
-            Sight::Unreadable(problem) => {
-                let message = format!("Outlook sent something that cannot be read: {problem}");
-                note(
-                    conn,
-                    &people.database,
-                    Some(account.odoo_user_id),
-                    Level::Error,
-                    message,
-                )
-                .await?;
-            }
-        }
+        page.take(sight)?;
     }
-    let mut effects = Effects::default();
-    for meeting_id in touched {
-        effects.merge(planner::replan(conn, &people, meeting_id).await?);
-    }
+    let Page {
+        mut unit,
+        touched,
+        lines,
+        ..
+    } = page;
+    let effects = planner::replan_all(&mut unit, &people, touched)?;
+    unit.save(conn, people.now).await?;
+    journal::write_all(conn, lines).await?;
     Ok(effects)
 }
 
-/// Stores what a mailbox shows of one event; returns the meeting that has news, if it has any.
-async fn see(
-    conn: &mut Connection,
-    people: &People,
-    account: &Account,
-    event: &WireEvent,
-) -> Result<Option<i64>, PullError> {
-    let known = meetings::copy_by_graph_id(conn, account.id, &event.id).await?;
-    if event.is_recurring() {
-        return Ok(match known {
-            Some(copy) => mark_series(conn, copy.meeting_id, true).await?,
-            None => None,
-        });
+/// Reads the meetings that a page may be about.
+async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Result<UnitOfWork, PullError> {
+    let mut unit = UnitOfWork::new(account.database_id);
+    let graph_ids = sights.iter().filter_map(Sight::graph_id).collect();
+    unit.read_copies(conn, account.id, graph_ids).await?;
+    let events = sights.iter().filter_map(|sight| match sight {
+        Sight::Event(event) if unit.copy(account.id, &event.id).is_none() => Some(event),
+        _ => None,
+    });
+    let unknown: Vec<&WireEvent> = events.map(Box::as_ref).collect();
+    if unknown.is_empty() {
+        return Ok(unit);
     }
-    if event.is_draft == Some(true) {
-        return Ok(None);
+    let links = unknown.iter().filter_map(|event| link_of(event)).collect();
+    let uids = unknown
+        .iter()
+        .filter_map(|event| event.ical_uid.as_deref())
+        .collect();
+    unit.read_identities(conn, Vec::new(), links, uids).await?;
+    let own = unknown.iter().filter(|event| event.is_organizer == Some(true));
+    let titles: Vec<&str> = own
+        .map(|event| event.subject.as_deref().unwrap_or_default())
+        .collect();
+    if titles.len() < unknown.len() {
+        unit.read_creating(conn).await?;
     }
-    // Our own write coming back, or a repeated row.
-    if let Some(copy) = &known
-        && !copy.gone
-        && (is_same_state(copy, event) || is_older(copy, event))
-    {
-        meetings::touch_copy(conn, copy.id, now()).await?;
-        return Ok(None);
+    if !titles.is_empty() {
+        unit.read_unlinked(conn, account.odoo_user_id, titles).await?;
     }
-    let state = match project(event, account) {
-        Ok(state) => state,
-        Err(reason) => {
-            let message = format!(
-                "“{}” in Outlook cannot be read: {reason}",
-                event.subject.as_deref().unwrap_or("")
-            );
-            note(
-                conn,
-                &people.database,
-                Some(account.odoo_user_id),
-                Level::Error,
-                message,
-            )
-            .await?;
+    Ok(unit)
+}
+
+/// A page, while it is taken in.
+struct Page<'a> {
+    people: &'a People,
+    account: &'a Account,
+    unit: UnitOfWork,
+    touched: BTreeSet<i64>,
+    lines: Vec<Line>,
+}
+
+impl Page<'_> {
+    fn take(&mut self, sight: &Sight) -> Result<(), PullError> {
+        match sight {
+            Sight::Event(event) => {
+                let news = self.see(event)?;
+                self.touched.extend(news);
+            }
+            Sight::Gone(graph_id) => {
+                let known = self
+                    .unit
+                    .copy(self.account.id, graph_id)
+                    .map(|copy| copy.meeting_id);
+                if let Some(id) = known {
+                    if let Some(copy) = self.unit.get(id)?.copy_mut(self.account.id, graph_id) {
+                        copy.gone = true;
+                    }
+                    self.touched.insert(id);
+                }
+            }
+            Sight::Unreadable(problem) => {
+                self.complain(format!("Outlook sent something that cannot be read: {problem}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn complain(&mut self, message: String) {
+        let user_id = Some(self.account.odoo_user_id);
+        self.lines.push(Line::general(
+            self.people.database.id,
+            user_id,
+            Level::Error,
+            message,
+        ));
+    }
+
+    /// Takes what a mailbox shows of one event; returns the meeting that has news, if it has any.
+    fn see(&mut self, event: &WireEvent) -> Result<Option<i64>, PullError> {
+        let known = self.unit.copy(self.account.id, &event.id).cloned();
+        if event.is_recurring() {
+            return match known {
+                Some(copy) => self.mark_series(copy.meeting_id, true),
+                None => Ok(None),
+            };
+        }
+        if event.is_draft == Some(true) {
             return Ok(None);
         }
-    };
-    let meeting_id = match &known {
-        Some(copy) => copy.meeting_id,
-        None => match find_meeting(conn, people, account, event, &state).await? {
-            Some(id) => id,
-            None => return Ok(None),
-        },
-    };
-    if known.is_some() {
-        mark_series(conn, meeting_id, false).await?;
+        // Our own write coming back, or a repeated row.
+        if let Some(copy) = &known
+            && !copy.gone
+            && (is_same_state(copy, event) || is_older(copy, event))
+        {
+            self.unit.touch(copy.id);
+            return Ok(None);
+        }
+        let state = match project(event, self.account) {
+            Ok(state) => state,
+            Err(reason) => {
+                let title = event.subject.as_deref().unwrap_or("");
+                self.complain(format!("“{title}” in Outlook cannot be read: {reason}"));
+                return Ok(None);
+            }
+        };
+        let meeting_id = match &known {
+            Some(copy) => copy.meeting_id,
+            None => match self.find_meeting(event, &state)? {
+                Some(id) => id,
+                None => return Ok(None),
+            },
+        };
+        if known.is_some() {
+            self.mark_series(meeting_id, false)?;
+        }
+        self.unit
+            .see_copy(copy_of(meeting_id, self.account, event, &state)?)?;
+        Ok(Some(meeting_id))
     }
-    store_copy(conn, meeting_id, account, event, &state).await?;
-    Ok(Some(meeting_id))
+
+    /// Notes that an event became a series in Outlook, or a single one again.
+    fn mark_series(&mut self, meeting_id: i64, series: bool) -> Result<Option<i64>, PullError> {
+        let meeting = &mut self.unit.get(meeting_id)?.meeting;
+        if meeting.series == series {
+            return Ok(None);
+        }
+        meeting.series = series;
+        Ok(Some(meeting_id))
+    }
+
+    /// Which meeting an unknown event is: by our own mark, by Outlook's identity, by content where the user had it in
+    /// Odoo before connecting, or a new one.
+    fn find_meeting(&mut self, event: &WireEvent, state: &Event) -> Result<Option<i64>, PullError> {
+        if let Some(id) = link_of(event).and_then(|link| self.unit.by_link(link)) {
+            let meeting = &mut self.unit.get(id)?.meeting;
+            if meeting.ical_uid.is_none() {
+                meeting.ical_uid.clone_from(&event.ical_uid);
+            }
+            // Another identity under our mark: somebody duplicated the event in Outlook. It is one of its own.
+            if meeting.ical_uid == event.ical_uid {
+                return Ok(Some(id));
+            }
+        }
+        // An id that is absent matches nothing.
+        let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
+            return Ok(None);
+        };
+        if let Some(id) = self.unit.by_ical_uid(uid) {
+            return Ok(Some(id));
+        }
+        if event.is_cancelled == Some(true) {
+            return Ok(None);
+        }
+        let is_own = event.is_organizer == Some(true);
+        if !is_own
+            && let Some(organizer) = &state.organizer
+            && let Some(organizer) = self.people.account_of_address(&organizer.address)
+            && self.unit.is_creating(organizer.id)
+        {
+            return Err(PullError::Deferred);
+        }
+        let before = self.account.ignore_before;
+        if before.is_some_and(|before| event.created_date_time.is_some_and(|created| created < before)) {
+            return Ok(None);
+        }
+        if is_own && let Some(id) = self.match_by_content(state)? {
+            self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
+            return Ok(Some(id));
+        }
+        Ok(Some(self.unit.create(None, Some(uid))))
+    }
+
+    /// An event that the user has in both calendars, never linked: same title, same time.
+    fn match_by_content(&self, state: &Event) -> anyhow::Result<Option<i64>> {
+        let nobody = std::collections::BTreeMap::new();
+        for meeting in self
+            .unit
+            .unlinked_with_title(self.account.odoo_user_id, &state.title)
+        {
+            let same_time = meeting
+                .snapshot()?
+                .filter(|s| s.active && !s.recurrent)
+                .and_then(|s| s.to_event(&nobody).ok())
+                .is_some_and(|odoo| odoo.time.same_span(&state.time));
+            if same_time {
+                return Ok(Some(meeting.id));
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn is_same_state(copy: &Copy, event: &WireEvent) -> bool {
@@ -340,22 +509,22 @@ fn is_older(copy: &Copy, event: &WireEvent) -> bool {
     matches!((event.last_modified_date_time, copy.modified_at), (Some(told), Some(known)) if told < known)
 }
 
-/// Stores a copy as Graph answered it.
+/// A copy as Graph shows it.
 ///
 /// # Errors
-/// When Postgres fails.
-pub(super) async fn store_copy(
-    conn: &mut Connection,
+/// When it cannot be written down.
+pub(super) fn copy_of(
     meeting_id: i64,
     account: &Account,
     event: &WireEvent,
     state: &Event,
-) -> anyhow::Result<()> {
-    let seen = SeenCopy {
+) -> anyhow::Result<Copy> {
+    Ok(Copy {
+        id: 0,
         meeting_id,
         account_id: account.id,
-        graph_id: &event.id,
-        change_key: event.change_key.as_deref(),
+        graph_id: event.id.clone(),
+        change_key: event.change_key.clone(),
         is_organizer: event.is_organizer.unwrap_or(false),
         state: serde_json::to_value(state)?,
         wire: serde_json::to_value(event)?,
@@ -363,10 +532,9 @@ pub(super) async fn store_copy(
         seen_at: now(),
         gone: false,
         cancelled: event.is_cancelled.unwrap_or(false),
-        answer: event.own_answer().map(odoo_answer),
-    };
-    meetings::see_copy(conn, &seen).await?;
-    Ok(())
+        answer: event.own_answer().map(|answer| odoo_answer(answer).to_owned()),
+        answer_base: None,
+    })
 }
 
 /// The domain's view of an event in this mailbox. In an attendee's mailbox the owner's own answer is the one that
@@ -389,84 +557,11 @@ pub(super) fn project(event: &WireEvent, account: &Account) -> Result<Event, Str
     Ok(state)
 }
 
-/// Which meeting an unknown event is: by our own mark, by Outlook's identity, by content where the user had it in
-/// Odoo before connecting, or a new one.
-async fn find_meeting(
-    conn: &mut Connection,
-    people: &People,
-    account: &Account,
-    event: &WireEvent,
-    state: &Event,
-) -> Result<Option<i64>, PullError> {
-    let database_id = account.database_id;
-    if let Some(link) = event
+/// The mark that we left on it.
+fn link_of(event: &WireEvent) -> Option<Uuid> {
+    event
         .link()
         .or_else(|| event.transaction_id.as_deref().and_then(link_of_transaction))
-        && let Some(id) = meetings::by_link(conn, database_id, link).await?
-    {
-        let mut meeting = meetings::lock(conn, id).await?;
-        if meeting.ical_uid.is_none() {
-            meeting.ical_uid.clone_from(&event.ical_uid);
-            meetings::save(conn, &meeting).await?;
-        }
-        // Another identity under our mark: somebody duplicated the event in Outlook. It is one of its own.
-        if meeting.ical_uid == event.ical_uid {
-            return Ok(Some(id));
-        }
-    }
-    // An id that is absent matches nothing.
-    let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
-        return Ok(None);
-    };
-    if let Some(id) = meetings::by_ical_uid(conn, database_id, uid).await? {
-        return Ok(Some(id));
-    }
-    if event.is_cancelled == Some(true) {
-        return Ok(None);
-    }
-    if event.is_organizer != Some(true)
-        && let Some(organizer) = state
-            .organizer
-            .as_ref()
-            .and_then(|o| people.account_of_address(&o.address))
-        && outbox::creation_in_flight(conn, organizer.id).await?
-    {
-        return Err(PullError::Deferred);
-    }
-    let before = account.ignore_before;
-    if before.is_some_and(|before| event.created_date_time.is_some_and(|created| created < before)) {
-        return Ok(None);
-    }
-    if event.is_organizer == Some(true)
-        && let Some(id) = match_by_content(conn, account, state, uid).await?
-    {
-        return Ok(Some(id));
-    }
-    Ok(Some(meetings::create(conn, database_id, None, Some(uid)).await?))
-}
-
-/// An event that the user has in both calendars, never linked: same title, same time.
-async fn match_by_content(
-    conn: &mut Connection,
-    account: &Account,
-    state: &Event,
-    uid: &str,
-) -> Result<Option<i64>, PullError> {
-    let candidates =
-        meetings::unlinked_with_title(conn, account.database_id, account.odoo_user_id, &state.title).await?;
-    for mut meeting in candidates {
-        let same_time = meeting
-            .snapshot()?
-            .filter(|s| s.active && !s.recurrent)
-            .and_then(|s| s.to_event(&std::collections::BTreeMap::new()).ok())
-            .is_some_and(|odoo| odoo.time.same_span(&state.time));
-        if same_time {
-            meeting.ical_uid = Some(uid.to_owned());
-            meetings::save(conn, &meeting).await?;
-            return Ok(Some(meeting.id));
-        }
-    }
-    Ok(None)
 }
 
 /// The link in `<link>-<generation>`.
@@ -474,17 +569,6 @@ fn link_of_transaction(transaction_id: &str) -> Option<Uuid> {
     let (link, generation) = transaction_id.rsplit_once('-')?;
     generation.parse::<u32>().ok()?;
     Uuid::parse_str(link).ok()
-}
-
-/// Notes that an event became a series in Outlook, or a single one again.
-async fn mark_series(conn: &mut Connection, meeting_id: i64, series: bool) -> Result<Option<i64>, PullError> {
-    let mut meeting = meetings::lock(conn, meeting_id).await?;
-    if meeting.series == series {
-        return Ok(None);
-    }
-    meeting.series = series;
-    meetings::save(conn, &meeting).await?;
-    Ok(Some(meeting_id))
 }
 
 /// The mailbox is known now: what waited for that (events that Odoo had before) is planned, some at a time, as others
@@ -499,10 +583,9 @@ async fn finish_first_pull(engine: &Engine, account: &Account, series: usize) ->
                 databases::serialize(conn, account.database_id).await?;
                 let mut people = People::load(conn, account.database_id, now()).await?;
                 people.mark_pulled(account.id);
-                let mut effects = Effects::default();
-                for id in some {
-                    effects.merge(planner::replan(conn, &people, *id).await?);
-                }
+                let mut unit = UnitOfWork::of(conn, account.database_id, some).await?;
+                let effects = planner::replan_all(&mut unit, &people, some.iter().copied())?;
+                unit.save(conn, people.now).await?;
                 Ok(effects)
             })
             .await?;
@@ -510,6 +593,11 @@ async fn finish_first_pull(engine: &Engine, account: &Account, series: usize) ->
     }
     // Last, so that a crash repeats it.
     conn.transaction::<_, PullError, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        if accounts::by_id(conn, account.id).await?.existing != account.existing {
+            // Odoo has told its events meanwhile: the next run plans with them.
+            return Ok(());
+        }
         accounts::set_pulled_once(conn, account.id).await?;
         if series > 0 {
             let database = databases::by_id(conn, account.database_id).await?;

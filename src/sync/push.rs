@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use super::exchange::forget_times;
 use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
-use super::pull::{project, store_copy};
+use super::pull::{copy_of, project};
 use super::{Engine, now};
 use crate::calendar::event::{Answer, Event, Time};
 use crate::calendar::merge::{Base, Group, Side, advance};
@@ -26,9 +26,9 @@ use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
 use crate::store::journal::{Level, Line};
-use crate::store::meetings::Meeting;
 use crate::store::outbox::{self, OutlookWrite, kind};
-use crate::store::{Connection, databases, from_json, journal, meetings};
+use crate::store::unit::{Dossier, UnitOfWork};
+use crate::store::{Connection, databases, from_json};
 
 /// Attempts after which a write that only this event has trouble with is set aside.
 const MOST_ATTEMPTS: i32 = 8;
@@ -45,6 +45,15 @@ enum Outcome {
     Gone,
     /// Done; nothing to read.
     Done,
+}
+
+impl Outcome {
+    fn event(&self) -> Option<&WireEvent> {
+        match self {
+            Self::Written(event) | Self::Read(event) => Some(event),
+            Self::Gone | Self::Done => None,
+        }
+    }
 }
 
 /// A write whose answer is not stored yet.
@@ -126,6 +135,9 @@ fn is_the_events_own(error: &GraphError) -> bool {
 async fn take_off(engine: &Engine, account: &Account, sent: &[Sent]) -> anyhow::Result<Vec<OutlookWrite>> {
     let but_for: Vec<i64> = sent.iter().map(|s| s.write.id).collect();
     let mut conn = engine.store.get().await?;
+    if !outbox::is_outlook_due(&mut conn, account.id, &but_for, now()).await? {
+        return Ok(Vec::new());
+    }
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         // The planner replaces writes under this lock.
         databases::serialize(conn, account.database_id).await?;
@@ -336,45 +348,73 @@ async fn settle_together(
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
         let people = People::load(conn, account.database_id, now()).await?;
+        let mut unit = load(conn, account, outcomes).await?;
         for (write, outcome) in outcomes {
-            effects.merge(settle_one(conn, &people, account, write, outcome).await?);
+            settle_one(&mut unit, account, write, outcome)?;
+            effects.merge(planner::replan(unit.get(write.meeting_id)?, &people)?);
         }
-        Ok(())
+        unit.save(conn, people.now).await
     })
     .await?;
     Ok(effects)
 }
 
-async fn settle_one(
+/// Reads the meetings that the outcomes are about.
+async fn load(
     conn: &mut Connection,
-    people: &People,
+    account: &Account,
+    outcomes: &[(OutlookWrite, Outcome)],
+) -> anyhow::Result<UnitOfWork> {
+    let ids: Vec<i64> = outcomes.iter().map(|(write, _)| write.meeting_id).collect();
+    let mut unit = UnitOfWork::of(conn, account.database_id, &ids).await?;
+    let made = outcomes.iter().filter_map(|(_, outcome)| outcome.event());
+    // Of what is known already nothing has to be looked up.
+    let unknown: Vec<&WireEvent> = made.filter(|e| unit.copy(account.id, &e.id).is_none()).collect();
+    if !unknown.is_empty() {
+        let graph_ids = unknown.iter().map(|event| event.id.as_str()).collect();
+        unit.read_copies(conn, account.id, graph_ids).await?;
+        let uids = unknown
+            .iter()
+            .filter_map(|event| event.ical_uid.as_deref())
+            .collect();
+        unit.read_identities(conn, Vec::new(), Vec::new(), uids).await?;
+    }
+    Ok(unit)
+}
+
+fn settle_one(
+    unit: &mut UnitOfWork,
     account: &Account,
     write: &OutlookWrite,
     outcome: &Outcome,
-) -> anyhow::Result<Effects> {
-    let mut meeting = meetings::lock(conn, write.meeting_id).await?;
-    outbox::settle_outlook(conn, write.id).await?;
+) -> anyhow::Result<()> {
+    let uid = outcome.event().and_then(|event| event.ical_uid.as_deref());
+    // Whether no other meeting of the database has this identity.
+    let is_free = uid.is_some_and(|uid| unit.by_ical_uid(uid).is_none());
+    let dossier = unit.get(write.meeting_id)?;
+    dossier.writes.retain(|w| w.id != write.id);
     let written = matches!(outcome, Outcome::Written(_));
     if took_effect(write, outcome) {
-        journal::tell(conn, &meeting, account.odoo_user_id, write.line.clone()).await?;
+        dossier.tell(account.odoo_user_id, write.line.clone())?;
     }
     match outcome {
         Outcome::Written(event) | Outcome::Read(event) => {
             let state = match project(event, account) {
                 Ok(state) => state,
                 Err(reason) => {
-                    note_set_aside(conn, account, &mut meeting, &reason).await?;
-                    return Ok(Effects::default());
+                    note_set_aside(dossier, account, &reason);
+                    return Ok(());
                 }
             };
-            if meeting.ical_uid.is_none() && is_free(conn, &meeting, event.ical_uid.as_deref()).await? {
-                meeting.ical_uid.clone_from(&event.ical_uid);
+            if dossier.meeting.ical_uid.is_none() && is_free {
+                dossier.meeting.ical_uid.clone_from(&event.ical_uid);
             }
             // What was merely read is planned from, against the base as it was; of a creation that is what was sent.
             let is_creation = write.kind == kind::CREATE;
             if let (true, Some(odoo)) = (written || is_creation, &write.odoo_state) {
                 let odoo: Event = from_json(odoo.clone(), "Odoo state")?;
                 let groups = read_groups(&write.groups)?;
+                let meeting = &mut dossier.meeting;
                 let mut base = if is_creation {
                     let sent = if written {
                         state.clone()
@@ -390,53 +430,44 @@ async fn settle_one(
                     base.outlook.video.clone_from(&base.odoo.video);
                 }
                 meeting.set_base(Some(&base))?;
-                if groups.contains(&Group::Online) && odoo.online && !state.online {
-                    note_not_online(conn, account, &meeting).await?;
-                }
                 if write.kind == kind::UPDATE {
-                    forget_times(&mut meeting, &groups)?;
+                    forget_times(meeting, &groups)?;
+                }
+                if groups.contains(&Group::Online) && odoo.online && !state.online {
+                    note_not_online(dossier, account);
                 }
             }
-            meetings::save(conn, &meeting).await?;
-            store_copy(conn, meeting.id, account, event, &state).await?;
+            unit.see_copy(copy_of(write.meeting_id, account, event, &state)?)?;
+            let dossier = unit.get(write.meeting_id)?;
             if may_be_taken_back(write, event, &state)
-                && let Some(mut copy) = meetings::copy_by_graph_id(conn, account.id, &event.id).await?
+                && let Some(copy) = dossier.copy_mut(account.id, &event.id)
             {
                 copy.answer_base = Some(odoo_answer(answer_in(write)).to_owned());
-                meetings::save_copy(conn, &copy).await?;
             }
         }
         Outcome::Gone => {
-            if let Some(id) = &write.graph_id
-                && let Some(copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
-            {
-                meetings::mark_gone(conn, copy.id).await?;
+            let graph_id = write.graph_id.as_deref().unwrap_or_default();
+            if let Some(copy) = dossier.copy_mut(account.id, graph_id) {
+                copy.gone = true;
             }
             // Whoever wants it back meanwhile wants it made anew, and not taken for deleted in Outlook. What a reset deletes
             // is no end: what comes next was chosen with it.
             if write.kind == kind::DELETE && !account.resetting {
-                meeting.ended = true;
-                meetings::save(conn, &meeting).await?;
+                dossier.meeting.ended = true;
             }
         }
         Outcome::Done => {
-            if let Some(id) = &write.graph_id
-                && let Some(mut copy) = meetings::copy_by_graph_id(conn, account.id, id).await?
-            {
-                let answer = write
-                    .body
-                    .get("answer")
-                    .and_then(|a| a.as_str())
-                    .map(str::to_owned);
+            let graph_id = write.graph_id.as_deref().unwrap_or_default();
+            if let Some(copy) = dossier.copy_mut(account.id, graph_id) {
+                let answer = write.body.get("answer").and_then(|a| a.as_str());
                 // A declined meeting leaves the calendar (Graph: event-decline).
-                copy.gone = read_answer(answer.as_deref()) == Answer::Declined;
-                copy.answer.clone_from(&answer);
-                copy.answer_base = answer;
-                meetings::save_copy(conn, &copy).await?;
+                copy.gone = read_answer(answer) == Answer::Declined;
+                copy.answer = answer.map(str::to_owned);
+                copy.answer_base.clone_from(&copy.answer);
             }
         }
     }
-    planner::replan(conn, people, write.meeting_id).await
+    Ok(())
 }
 
 /// Whether an answer of which nothing came back was to a time that is past. It may have been told, and the new time has
@@ -505,49 +536,34 @@ async fn set_aside(
     words: &str,
 ) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        let mut meeting = meetings::lock(conn, write.meeting_id).await?;
-        note_set_aside(conn, account, &mut meeting, words).await?;
-        outbox::settle_outlook(conn, write.id).await?;
-        Ok(())
+        databases::serialize(conn, account.database_id).await?;
+        let mut unit = UnitOfWork::of(conn, account.database_id, &[write.meeting_id]).await?;
+        let dossier = unit.get(write.meeting_id)?;
+        note_set_aside(dossier, account, words);
+        dossier.writes.retain(|w| w.id != write.id);
+        unit.save(conn, now()).await
     })
     .await
     .context("setting a meeting aside")
 }
 
-async fn note_not_online(
-    conn: &mut Connection,
-    account: &Account,
-    meeting: &Meeting,
-) -> diesel::QueryResult<usize> {
-    let line = Line {
-        database_id: meeting.database_id,
-        odoo_user_id: Some(account.odoo_user_id),
-        odoo_id: meeting.odoo_id,
-        level: Level::Warning,
-        title: meeting.title(),
-        message: "Outlook did not make a Teams meeting of it: this mailbox cannot hold any. The event is synced without a \
-                  link to join"
-            .to_owned(),
-        content: None,
-    };
-    journal::write(conn, line).await
+fn note_not_online(dossier: &mut Dossier, account: &Account) {
+    let message = "Outlook did not make a Teams meeting of it: this mailbox cannot hold any. The event is synced without a \
+                   link to join";
+    let user_id = Some(account.odoo_user_id);
+    let line = Line::of(
+        &dossier.meeting,
+        user_id,
+        Level::Warning,
+        message.to_owned(),
+        None,
+    );
+    dossier.lines.push(line);
 }
 
-async fn note_set_aside(
-    conn: &mut Connection,
-    account: &Account,
-    meeting: &mut Meeting,
-    words: &str,
-) -> anyhow::Result<()> {
-    super::admin::refused(
-        conn,
-        meeting,
-        account.odoo_user_id,
-        format!("Outlook refused it: {words}"),
-    )
-    .await?;
-    meetings::save(conn, meeting).await?;
-    Ok(())
+fn note_set_aside(dossier: &mut Dossier, account: &Account, words: &str) {
+    let reason = format!("Outlook refused it: {words}");
+    super::admin::refused(dossier, account.odoo_user_id, reason);
 }
 
 /// Outlook's event as a creation left it, whose answer was lost; `now` is what became of it since. A link that had no
@@ -571,14 +587,6 @@ fn base_of_creation(odoo: Event, mut outlook: Event, revived: bool) -> Base {
         }
     }
     Base { odoo, outlook }
-}
-
-/// Whether no other meeting of the database has this identity.
-async fn is_free(conn: &mut Connection, meeting: &Meeting, ical_uid: Option<&str>) -> anyhow::Result<bool> {
-    let Some(uid) = ical_uid else { return Ok(false) };
-    Ok(meetings::by_ical_uid(conn, meeting.database_id, uid)
-        .await?
-        .is_none())
 }
 
 /// How long a mailbox rests after a failure of its own.

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::admin::{self, note};
-use super::people::People;
 use super::{Engine, now};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{OdooChange, State};
@@ -16,8 +15,12 @@ use crate::store::Connection;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::Database;
 use crate::store::journal::{Done, Level};
-use crate::store::meetings::{self, Meeting};
-use crate::store::outbox::{self, NewOdooDebt, NewOutlookWrite, kind};
+use crate::store::outbox::{self, OdooDebt, OutlookWrite, kind};
+use crate::store::unit::{Dossier, UnitOfWork};
+use crate::store::{databases, meetings};
+
+/// How many meetings are held in memory at once.
+const CHUNK: usize = 200;
 
 /// The keyword arguments of `microsoft.calendar.account.reset.reset_account`; Odoo's own names.
 #[derive(Debug, Deserialize)]
@@ -90,13 +93,17 @@ async fn begin(
     account: &Account,
     request: &ResetRequest,
 ) -> anyhow::Result<bool> {
-    let people = People::of(conn, database.clone(), now()).await?;
+    databases::serialize(conn, database.id).await?;
     let ids = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
-    for id in ids {
-        let meeting = meetings::lock(conn, id).await?;
-        if owns(&meeting, account)? {
-            reset_meeting(conn, &people, account, meeting, request).await?;
+    for some in ids.chunks(CHUNK) {
+        let mut unit = UnitOfWork::of(conn, database.id, some).await?;
+        for id in some {
+            let dossier = unit.get(*id)?;
+            if dossier.meeting.organizer_in_odoo() == Some(account.odoo_user_id) {
+                reset_meeting(dossier, account, request)?;
+            }
         }
+        unit.save(conn, now()).await?;
     }
     let message = format!(
         "was reset: existing events {:?}, next sync {:?}",
@@ -124,76 +131,58 @@ async fn begin(
     Ok(waiting)
 }
 
-fn owns(meeting: &Meeting, account: &Account) -> anyhow::Result<bool> {
-    let organizer = meeting.snapshot()?.and_then(|s| s.organizer).map(|o| o.user_id);
-    Ok(organizer == Some(account.odoo_user_id))
-}
-
-async fn reset_meeting(
-    conn: &mut Connection,
-    people: &People,
-    account: &Account,
-    mut meeting: Meeting,
-    request: &ResetRequest,
-) -> anyhow::Result<()> {
+fn reset_meeting(dossier: &mut Dossier, account: &Account, request: &ResetRequest) -> anyhow::Result<()> {
     let policy = request.delete_policy;
-    for write in outbox::outlook_of_meeting(conn, meeting.id).await? {
-        if write.account_id == account.id {
-            outbox::settle_outlook(conn, write.id).await?;
-        }
-    }
-    let copy = meetings::copies(conn, meeting.id)
-        .await?
-        .into_iter()
-        .find(|c| c.account_id == account.id);
+    let Dossier {
+        meeting,
+        copies,
+        writes,
+        debt,
+        ..
+    } = dossier;
+    writes.retain(|write| write.account_id != account.id);
+    let copy = copies.iter().find(|c| c.account_id == account.id).cloned();
     let live = copy
         .as_ref()
         .filter(|c| c.is_organizer && !c.gone && !c.cancelled && !meeting.series);
     if let Some(copy) = live.filter(|_| policy.in_outlook()) {
-        let write = NewOutlookWrite {
+        writes.push(OutlookWrite {
             account_id: account.id,
             meeting_id: meeting.id,
-            kind: kind::DELETE,
-            graph_id: Some(&copy.graph_id),
-            change_key: None,
+            kind: kind::DELETE.to_owned(),
+            graph_id: Some(copy.graph_id.clone()),
             body: json!({}),
-            odoo_state: None,
             groups: json!([]),
             line: Some(serde_json::to_value(Done {
                 message: "deleted from Outlook by the reset".to_owned(),
                 decisions: Vec::new(),
                 content: Some(copy.state.clone()),
             })?),
-        };
-        outbox::owe_outlook(conn, &write).await?;
+            ..OutlookWrite::default()
+        });
     }
     let was_linked = copy.is_some();
     if let (true, true, Some(snapshot)) = (policy.in_odoo(), was_linked, meeting.snapshot()?) {
-        if let Some(debt) = outbox::odoo_of_meeting(conn, meeting.id).await? {
-            outbox::settle_odoo(conn, debt.id).await?;
-        }
         let change = OdooChange::Unlink {
             res_id: snapshot.id,
             user_id: account.odoo_user_id,
             version: snapshot.version,
         };
-        let debt = NewOdooDebt {
-            database_id: people.database.id,
+        *debt = Some(OdooDebt {
+            database_id: meeting.database_id,
             meeting_id: meeting.id,
             user_id: account.odoo_user_id,
             payload: serde_json::to_value(&change)?,
-            outlook_state: None,
             groups: json!([]),
-            held_for: None,
+            // A person's wish, which no later news plans away.
+            delivered_at: Some(now()),
             line: Some(serde_json::to_value(Done {
                 message: "deleted from Odoo by the reset".to_owned(),
                 decisions: Vec::new(),
                 content: meeting.odoo_state.clone(),
             })?),
-        };
-        // Marked as delivered: it is a person's wish, which no later news plans away.
-        let id = outbox::owe_odoo(conn, &debt).await?;
-        outbox::mark_delivered(conn, vec![id], people.now).await?;
+            ..OdooDebt::default()
+        });
     }
     // Where one side is deleted, the two are no pair any more; with "all" the other side is news again.
     if was_linked && policy != DeletePolicy::DontDelete {
@@ -210,8 +199,7 @@ async fn reset_meeting(
         }
     }
     // The next login may be another mailbox; one that is the same is matched by iCalUId.
-    meetings::drop_copies_in(conn, meeting.id, account.id).await?;
-    meetings::save(conn, &meeting).await?;
+    copies.retain(|copy| copy.account_id != account.id);
     Ok(())
 }
 

@@ -183,7 +183,7 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         .copied()
         .filter(|other| *other != id)
         .collect();
-    {
+    if !others.is_empty() {
         let mut conn = engine.store.get().await?;
         accounts::wake(&mut conn, others, now()).await?;
     }
@@ -235,7 +235,9 @@ impl From<PullError> for Trouble {
 
 async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     let mut conn = engine.store.get().await?;
-    accounts::set_reason(&mut conn, account.id, None).await?;
+    if account.reason.is_some() {
+        accounts::set_reason(&mut conn, account.id, None).await?;
+    }
     if account.resetting {
         reset::finish(&mut conn, account).await?;
     }

@@ -1,0 +1,461 @@
+//! One transaction's meetings: read together, changed in memory, written together. A page of two hundred events costs as
+//! many statements as one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::journal::{self, Line};
+use super::meetings::{self, Copy, Meeting};
+use super::outbox::{self, OdooDebt, OutlookWrite};
+use super::schema::copies::dsl as c;
+use super::schema::meetings::dsl as m;
+use super::schema::odoo_outbox::dsl as o;
+use super::schema::outlook_outbox::dsl as l;
+use super::{Connection, from_json};
+
+/// Rows in one statement: Postgres takes 65,535 values, and a meeting has about twenty.
+const ROWS: usize = 2_000;
+
+/// All that is stored of one meeting.
+#[derive(Clone, Debug)]
+pub struct Dossier {
+    pub meeting: Meeting,
+    /// Oldest first; the id of a new one is 0.
+    pub copies: Vec<Copy>,
+    /// What mailboxes are owed; the id of a new one is 0.
+    pub writes: Vec<OutlookWrite>,
+    /// What Odoo is owed; the id of a new one is 0.
+    pub debt: Option<OdooDebt>,
+    /// What is to be said in the journal.
+    pub lines: Vec<Line>,
+}
+
+impl Dossier {
+    fn new(meeting: Meeting) -> Self {
+        Self {
+            meeting,
+            copies: Vec::new(),
+            writes: Vec::new(),
+            debt: None,
+            lines: Vec::new(),
+        }
+    }
+
+    /// The meeting's copy that a mailbox knows by this id.
+    pub fn copy_mut(&mut self, account_id: i64, graph_id: &str) -> Option<&mut Copy> {
+        self.copies.iter_mut().find(|c| c.is(account_id, graph_id))
+    }
+
+    /// Says of a write that it is done.
+    ///
+    /// # Errors
+    /// When its line cannot be read.
+    pub fn tell(&mut self, user_id: i32, done: Option<serde_json::Value>) -> anyhow::Result<()> {
+        let Some(done) = done else { return Ok(()) };
+        let done: journal::Done = from_json(done, "journal line")?;
+        self.lines.extend(done.lines(&self.meeting, user_id));
+        Ok(())
+    }
+}
+
+/// The meetings of one database that a transaction works on.
+#[derive(Debug)]
+pub struct UnitOfWork {
+    database_id: Uuid,
+    dossiers: BTreeMap<i64, Dossier>,
+    /// The rows as they were read.
+    meetings: BTreeMap<i64, Meeting>,
+    copies: BTreeMap<i64, Copy>,
+    writes: BTreeSet<i64>,
+    debts: BTreeSet<i64>,
+    /// Copies that are as they were, and were seen.
+    seen: BTreeSet<i64>,
+    /// Mailboxes with a creation in the air, once asked for.
+    creating: BTreeSet<i64>,
+}
+
+impl UnitOfWork {
+    /// An empty one. The caller holds the database's lock ([`super::databases::serialize`]).
+    pub fn new(database_id: Uuid) -> Self {
+        Self {
+            database_id,
+            dossiers: BTreeMap::new(),
+            meetings: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            writes: BTreeSet::new(),
+            debts: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            creating: BTreeSet::new(),
+        }
+    }
+
+    /// One with these meetings.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn of(conn: &mut Connection, database_id: Uuid, ids: &[i64]) -> QueryResult<Self> {
+        let mut unit = Self::new(database_id);
+        unit.read(conn, ids).await?;
+        Ok(unit)
+    }
+
+    /// Reads those of the meetings that were not read yet.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn read(&mut self, conn: &mut Connection, ids: &[i64]) -> QueryResult<()> {
+        let unread: BTreeSet<i64> = ids
+            .iter()
+            .copied()
+            .filter(|id| !self.dossiers.contains_key(id))
+            .collect();
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = unread.into_iter().collect();
+        for meeting in meetings::lock_all(conn, &ids).await? {
+            self.meetings.insert(meeting.id, meeting.clone());
+            self.dossiers.insert(meeting.id, Dossier::new(meeting));
+        }
+        for copy in meetings::copies_of_all(conn, &ids).await? {
+            self.copies.insert(copy.id, copy.clone());
+            if let Some(dossier) = self.dossiers.get_mut(&copy.meeting_id) {
+                dossier.copies.push(copy);
+            }
+        }
+        for write in outbox::outlook_of_all(conn, &ids).await? {
+            self.writes.insert(write.id);
+            if let Some(dossier) = self.dossiers.get_mut(&write.meeting_id) {
+                dossier.writes.push(write);
+            }
+        }
+        for debt in outbox::odoo_of_all(conn, &ids).await? {
+            self.debts.insert(debt.id);
+            if let Some(dossier) = self.dossiers.get_mut(&debt.meeting_id) {
+                dossier.debt = Some(debt);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the meetings that have one of these copies in a mailbox.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn read_copies(
+        &mut self,
+        conn: &mut Connection,
+        account_id: i64,
+        graph_ids: Vec<&str>,
+    ) -> QueryResult<()> {
+        let ids = meetings::with_copies(conn, account_id, graph_ids).await?;
+        self.read(conn, &ids).await
+    }
+
+    /// Reads the meetings that are one of these in Odoo, carry one of our marks, or have one of Outlook's identities.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn read_identities(
+        &mut self,
+        conn: &mut Connection,
+        odoo_ids: Vec<i32>,
+        links: Vec<Uuid>,
+        uids: Vec<&str>,
+    ) -> QueryResult<()> {
+        let ids = meetings::with_identities(conn, self.database_id, odoo_ids, links, uids).await?;
+        self.read(conn, &ids).await
+    }
+
+    /// Reads the meetings that [`Self::unlinked_with_title`] is to find.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn read_unlinked(
+        &mut self,
+        conn: &mut Connection,
+        user_id: i32,
+        titles: Vec<&str>,
+    ) -> QueryResult<()> {
+        let ids = meetings::unlinked_with_titles(conn, self.database_id, user_id, titles).await?;
+        self.read(conn, &ids).await
+    }
+
+    /// Reads which mailboxes have a creation in the air, for [`Self::is_creating`].
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn read_creating(&mut self, conn: &mut Connection) -> QueryResult<()> {
+        self.creating = outbox::creations_in_flight(conn, self.database_id).await?;
+        Ok(())
+    }
+
+    /// One of the meetings.
+    ///
+    /// # Errors
+    /// When it was not read, or does not exist (any more).
+    pub fn get(&mut self, id: i64) -> anyhow::Result<&mut Dossier> {
+        self.dossiers
+            .get_mut(&id)
+            .with_context(|| format!("meeting {id} does not exist"))
+    }
+
+    /// The meeting for which Odoo is owed this change.
+    pub fn owing(&mut self, debt_id: i64) -> Option<&mut Dossier> {
+        let owes = |d: &&mut Dossier| d.debt.as_ref().is_some_and(|debt| debt.id == debt_id);
+        self.dossiers.values_mut().find(owes)
+    }
+
+    /// All of them, in the order in which they became known.
+    pub fn ids(&self) -> Vec<i64> {
+        let (new, known): (Vec<i64>, Vec<i64>) = self.dossiers.keys().partition(|id| **id < 0);
+        known.into_iter().chain(new.into_iter().rev()).collect()
+    }
+
+    /// The copy that a mailbox knows by this id.
+    pub fn copy(&self, account_id: i64, graph_id: &str) -> Option<&Copy> {
+        self.dossiers
+            .values()
+            .flat_map(|d| &d.copies)
+            .find(|c| c.is(account_id, graph_id))
+    }
+
+    fn find(&self, is_it: impl Fn(&Meeting) -> bool) -> Option<i64> {
+        let mut meetings = self.dossiers.values().map(|d| &d.meeting);
+        meetings.find(|m| is_it(m)).map(|m| m.id)
+    }
+
+    pub fn by_odoo_id(&self, odoo_id: i32) -> Option<i64> {
+        self.find(|m| m.odoo_id == Some(odoo_id))
+    }
+
+    pub fn by_link(&self, link: Uuid) -> Option<i64> {
+        self.find(|m| m.link == link)
+    }
+
+    pub fn by_ical_uid(&self, uid: &str) -> Option<i64> {
+        self.find(|m| m.ical_uid.as_deref() == Some(uid))
+    }
+
+    /// Whether the mailbox is still owed a creation that has left: an unknown meeting in somebody else's mailbox may be
+    /// the very one.
+    pub fn is_creating(&self, account_id: i64) -> bool {
+        self.creating.contains(&account_id)
+    }
+
+    /// What Odoo knows, the user organizes, and has no copy anywhere: to be matched with an event of the mailbox
+    /// instead of doubling it.
+    pub fn unlinked_with_title(&self, user_id: i32, title: &str) -> Vec<&Meeting> {
+        self.dossiers
+            .values()
+            .filter(|d| d.copies.is_empty() && d.writes.is_empty())
+            .map(|d| &d.meeting)
+            .filter(|m| m.odoo_id.is_some() && !m.odoo_gone && m.ical_uid.is_none())
+            .filter(|m| m.organizer_in_odoo() == Some(user_id) && m.name_in_odoo() == Some(title))
+            .collect()
+    }
+
+    /// A new meeting, known from Odoo (`odoo_id`), from Outlook (`ical_uid`), or both.
+    pub fn create(&mut self, odoo_id: Option<i32>, ical_uid: Option<&str>) -> i64 {
+        let id = self.dossiers.keys().next().copied().unwrap_or(0).min(0) - 1;
+        let mut meeting = Meeting::new(id, self.database_id);
+        meeting.odoo_id = odoo_id;
+        meeting.ical_uid = ical_uid.map(str::to_owned);
+        self.dossiers.insert(id, Dossier::new(meeting));
+        id
+    }
+
+    /// Stores what a mailbox shows: a copy that is known keeps its id and the base of the attendee's answer, even if it was
+    /// another meeting's.
+    ///
+    /// # Errors
+    /// When the meeting was not read.
+    pub fn see_copy(&mut self, mut seen: Copy) -> anyhow::Result<()> {
+        let known = self.copy(seen.account_id, &seen.graph_id).cloned();
+        if let Some(known) = known {
+            seen.id = known.id;
+            seen.answer_base = known.answer_base;
+            let before = self.get(known.meeting_id)?;
+            if known.meeting_id == seen.meeting_id {
+                if let Some(copy) = before.copy_mut(known.account_id, &known.graph_id) {
+                    *copy = seen;
+                }
+                return Ok(());
+            }
+            before.copies.retain(|c| !c.is(known.account_id, &known.graph_id));
+        }
+        self.get(seen.meeting_id)?.copies.push(seen);
+        Ok(())
+    }
+
+    /// Notes that a mailbox still shows a copy, unchanged.
+    pub fn touch(&mut self, copy_id: i64) {
+        self.seen.insert(copy_id);
+    }
+
+    /// Writes what has changed.
+    ///
+    /// # Errors
+    /// When Postgres fails; nothing was written then, once the transaction is rolled back.
+    pub async fn save(mut self, conn: &mut Connection, now: DateTime<Utc>) -> anyhow::Result<()> {
+        self.number(conn).await?;
+        let mut lines = Vec::new();
+        let (mut changed_meetings, mut changed_copies) = (Vec::new(), Vec::new());
+        let (mut new_writes, mut new_debts) = (Vec::new(), Vec::new());
+        for dossier in std::mem::take(&mut self.dossiers).into_values() {
+            lines.extend(dossier.lines);
+            for copy in dossier.copies {
+                match self.copies.remove(&copy.id) {
+                    Some(known) if known == copy => {}
+                    _ => changed_copies.push(copy),
+                }
+            }
+            for write in dossier.writes {
+                if !self.writes.remove(&write.id) {
+                    new_writes.push(write);
+                }
+            }
+            if let Some(debt) = dossier.debt
+                && !self.debts.remove(&debt.id)
+            {
+                new_debts.push(debt);
+            }
+            if self.meetings.get(&dossier.meeting.id) != Some(&dossier.meeting) {
+                changed_meetings.push(dossier.meeting);
+            }
+        }
+        upsert_meetings(conn, &changed_meetings).await?;
+        // What is left of these is in no dossier any more.
+        meetings::drop_copies(conn, self.copies.into_keys().collect()).await?;
+        upsert_copies(conn, &changed_copies).await?;
+        meetings::touch_copies(conn, self.seen.into_iter().collect(), now).await?;
+        outbox::settle_outlook(conn, self.writes.into_iter().collect()).await?;
+        outbox::settle_odoo(conn, self.debts.into_iter().collect()).await?;
+        for rows in new_writes.chunks(ROWS) {
+            diesel::insert_into(l::outlook_outbox)
+                .values(rows)
+                .execute(conn)
+                .await?;
+        }
+        for rows in new_debts.chunks(ROWS) {
+            diesel::insert_into(o::odoo_outbox)
+                .values(rows)
+                .execute(conn)
+                .await?;
+        }
+        journal::write_all(conn, lines).await?;
+        Ok(())
+    }
+
+    /// Gives what is new its ids.
+    async fn number(&mut self, conn: &mut Connection) -> anyhow::Result<()> {
+        let new: Vec<i64> = self.ids().into_iter().filter(|id| *id < 0).collect();
+        let ids = next_ids(conn, "meetings", new.len()).await?;
+        for (temporary, id) in new.iter().zip(ids) {
+            if let Some(mut dossier) = self.dossiers.remove(temporary) {
+                dossier.meeting.id = id;
+                self.dossiers.insert(id, dossier);
+            }
+        }
+        let new_copies = self.dossiers.values().flat_map(|d| &d.copies);
+        let count = new_copies.filter(|c| c.id == 0).count();
+        let mut ids = next_ids(conn, "copies", count).await?.into_iter();
+        for (id, dossier) in &mut self.dossiers {
+            for copy in &mut dossier.copies {
+                copy.meeting_id = *id;
+                if copy.id == 0 {
+                    copy.id = ids.next().context("too few ids")?;
+                }
+            }
+            for write in &mut dossier.writes {
+                write.meeting_id = *id;
+            }
+            if let Some(debt) = &mut dossier.debt {
+                debt.meeting_id = *id;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(QueryableByName)]
+struct NextId {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+async fn next_ids(conn: &mut Connection, table: &str, count: usize) -> anyhow::Result<Vec<i64>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<NextId> = diesel::sql_query(
+        "SELECT nextval(pg_get_serial_sequence($1, 'id')) AS id FROM generate_series(1, $2)",
+    )
+    .bind::<Text, _>(table)
+    .bind::<BigInt, _>(i64::try_from(count)?)
+    .load(conn)
+    .await?;
+    Ok(ids.into_iter().map(|row| row.id).collect())
+}
+
+async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult<()> {
+    for rows in rows.chunks(ROWS) {
+        diesel::insert_into(m::meetings)
+            .values(rows)
+            .on_conflict(m::id)
+            .do_update()
+            .set((
+                m::link.eq(excluded(m::link)),
+                m::odoo_id.eq(excluded(m::odoo_id)),
+                m::ical_uid.eq(excluded(m::ical_uid)),
+                m::generation.eq(excluded(m::generation)),
+                m::ended.eq(excluded(m::ended)),
+                m::revived.eq(excluded(m::revived)),
+                m::odoo_state.eq(excluded(m::odoo_state)),
+                m::odoo_gone.eq(excluded(m::odoo_gone)),
+                m::odoo_times.eq(excluded(m::odoo_times)),
+                m::base_odoo.eq(excluded(m::base_odoo)),
+                m::base_outlook.eq(excluded(m::base_outlook)),
+                m::series.eq(excluded(m::series)),
+                m::set_aside.eq(excluded(m::set_aside)),
+                m::differs.eq(excluded(m::differs)),
+                m::kept.eq(excluded(m::kept)),
+                m::unconfirmed.eq(excluded(m::unconfirmed)),
+            ))
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn upsert_copies(conn: &mut Connection, rows: &[Copy]) -> QueryResult<()> {
+    for rows in rows.chunks(ROWS) {
+        diesel::insert_into(c::copies)
+            .values(rows)
+            .on_conflict(c::id)
+            .do_update()
+            .set((
+                c::meeting_id.eq(excluded(c::meeting_id)),
+                c::change_key.eq(excluded(c::change_key)),
+                c::is_organizer.eq(excluded(c::is_organizer)),
+                c::state.eq(excluded(c::state)),
+                c::wire.eq(excluded(c::wire)),
+                c::modified_at.eq(excluded(c::modified_at)),
+                c::seen_at.eq(excluded(c::seen_at)),
+                c::gone.eq(excluded(c::gone)),
+                c::cancelled.eq(excluded(c::cancelled)),
+                c::answer.eq(excluded(c::answer)),
+                c::answer_base.eq(excluded(c::answer_base)),
+            ))
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
