@@ -1,11 +1,12 @@
 //! The domain, pure: values in, values out. No I/O, no async, no clock, no wire types.
 //!
 //! **Invariant:** nothing below this module names `odoo`, `outlook`, `store`, `sync` or `web`; both
-//! sides are translated to [`event::Event`] at the edges and back.
+//! sides are translated to [`event::Event`] and [`series::Series`] at the edges and back.
 
 pub mod body;
 pub mod event;
 pub mod merge;
 pub mod plan;
+pub mod recurrence;
 pub mod timezone;
 pub mod words;

@@ -1,0 +1,406 @@
+//! Rules by which events recur, and the dates they stand for.
+//!
+//! The terms are iCalendar's (RFC 5545, 3.3.10; `SKIP` is RFC 7529's); the patterns are those that Outlook can
+//! say, which are more than Odoo's. A rule speaks of *dates in the series' own zone*, at most one occurrence a
+//! day; hours and zone belong to [`super::series::Series`]. A date of the rule is a *slot*: it names an
+//! occurrence for good, wherever the occurrence is moved.
+//!
+//! The expansion is our own: no kept crate knows `SKIP`, which is how Exchange reads "day 31", and the dates of
+//! six patterns are less code than their translation to a general engine. The `rrule` crate checks it in the tests.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use chrono::{Datelike, Days as Length, Months, NaiveDate, Weekday, WeekdaySet};
+use serde::{Deserialize, Serialize};
+
+/// A set of weekdays; iCalendar's BYDAY without positions. Serialized as a list, Monday first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Weekday>", into = "Vec<Weekday>")]
+pub struct Days(WeekdaySet);
+
+impl Days {
+    pub fn one(day: Weekday) -> Self {
+        Self(WeekdaySet::single(day))
+    }
+
+    pub fn contains(self, day: Weekday) -> bool {
+        self.0.contains(day)
+    }
+
+    /// The days, Monday first.
+    pub fn iter(self) -> impl Iterator<Item = Weekday> {
+        self.0.iter(Weekday::Mon)
+    }
+
+    /// The day, if there is exactly one.
+    pub fn single(self) -> Option<Weekday> {
+        self.0.single_day()
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Weekday> for Days {
+    fn from_iter<T: IntoIterator<Item = Weekday>>(days: T) -> Self {
+        Self(days.into_iter().collect())
+    }
+}
+
+impl From<Vec<Weekday>> for Days {
+    fn from(days: Vec<Weekday>) -> Self {
+        days.into_iter().collect()
+    }
+}
+
+impl From<Days> for Vec<Weekday> {
+    fn from(days: Days) -> Self {
+        days.iter().collect()
+    }
+}
+
+/// Which of the fitting days of a month. Neither side knows a fifth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    First,
+    Second,
+    Third,
+    Fourth,
+    Last,
+}
+
+impl Position {
+    pub const ALL: [Self; 5] = [Self::First, Self::Second, Self::Third, Self::Fourth, Self::Last];
+
+    /// iCalendar's number: 1 to 4, or -1.
+    pub fn number(self) -> i8 {
+        match self {
+            Self::First => 1,
+            Self::Second => 2,
+            Self::Third => 3,
+            Self::Fourth => 4,
+            Self::Last => -1,
+        }
+    }
+}
+
+/// What becomes of a date that a month does not have (RFC 7529, 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skip {
+    /// There is no occurrence in that month: iCalendar's default, and Odoo.
+    Omit,
+    /// It is on the month's last day: Exchange (EWS, *AbsoluteMonthlyRecurrence*, *DayOfMonth*).
+    Backward,
+}
+
+/// FREQ and the BY parts. Constructed at the edges, which see to it that the numbers are possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "freq", rename_all = "snake_case")]
+pub enum Pattern {
+    Daily,
+    Weekly {
+        /// Not empty.
+        days: Days,
+        /// WKST: where weeks begin that are counted by the interval.
+        week_start: Weekday,
+    },
+    MonthlyByDate {
+        /// 1 to 31.
+        day: u32,
+        skip: Skip,
+    },
+    /// Of several days the first, second … that is one of them (BYSETPOS).
+    MonthlyByDay {
+        position: Position,
+        days: Days,
+    },
+    YearlyByDate {
+        /// 1 to 12.
+        month: u32,
+        day: u32,
+        skip: Skip,
+    },
+    YearlyByDay {
+        month: u32,
+        position: Position,
+        days: Days,
+    },
+}
+
+/// COUNT, UNTIL, or neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    Forever,
+    /// So many slots, cancelled ones included.
+    Count(NonZeroU32),
+    /// The last date, inclusive, in the series' zone.
+    Until(NaiveDate),
+}
+
+/// RRULE. With a start date it stands for dates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    pub pattern: Pattern,
+    /// Every n-th day, week, month or year.
+    pub interval: NonZeroU32,
+    pub end: End,
+}
+
+/// Why a rule cannot be said on the other side without changing a date. For the journal: "… because {}".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoFaithfulForm {
+    #[error("months without a {day}th have it on their last day in Outlook, and not at all in Odoo")]
+    ShortMonths { day: u32 },
+    #[error("Odoo has no \"first of several weekdays of a month\"")]
+    SeveralDays,
+    #[error("it counts every {interval}. week from {counted}, and Odoo from {odoo}")]
+    WeekStart {
+        interval: u32,
+        counted: Weekday,
+        odoo: Weekday,
+    },
+    #[error("Outlook cannot say an interval of {interval}; the largest is {largest}")]
+    Interval { interval: u32, largest: u32 },
+    #[error("its rule cannot be read: {0}")]
+    Unreadable(String),
+    #[error("its rule has no date")]
+    NoDate,
+}
+
+/// How many slots tell two rules apart: within these the calendar's own cycles (leap years, the 28 years of
+/// weekdays) have shown every difference that two patterns can have.
+const TELLING: usize = 500;
+
+impl Rule {
+    /// The slots of a series that starts on or after `start`, in order. `start` gives the phase of the interval:
+    /// the first week, month or year counted is the one it lies in.
+    pub fn dates(&self, start: NaiveDate) -> Dates<'_> {
+        Dates {
+            rule: self,
+            start,
+            period: 0,
+            pending: Vec::new(),
+            taken: 0,
+            dry: 0,
+        }
+    }
+
+    /// The last slot; `None` for a rule without end or without any slot.
+    pub fn last(&self, start: NaiveDate) -> Option<NaiveDate> {
+        match self.end {
+            End::Forever => None,
+            End::Count(_) | End::Until(_) => self.dates(start).last(),
+        }
+    }
+
+    /// Whether two rules, each from its own start, stand for the same dates.
+    pub fn same_dates(&self, start: NaiveDate, other: &Self, other_start: NaiveDate) -> bool {
+        let endless = |rule: &Self| rule.end == End::Forever;
+        (self, start) == (other, other_start)
+            || (endless(self) == endless(other)
+                && self
+                    .dates(start)
+                    .take(TELLING)
+                    .eq(other.dates(other_start).take(TELLING))
+                && self.last(start) == other.last(other_start))
+    }
+
+    /// The same rule with another end.
+    pub fn ending(self, end: End) -> Self {
+        Self { end, ..self }
+    }
+
+    /// The rule and start that stand for the slots on or after `from`, and no others. The phase of the interval is
+    /// kept, a count is lowered by what is cut off. `None` if nothing is left.
+    ///
+    /// Odoo expands at most 720 slots from the start, so an old series must start later there.
+    pub fn roll_to(&self, start: NaiveDate, from: NaiveDate) -> Option<(Self, NaiveDate)> {
+        let mut cut = 0;
+        let first = self.dates(start).find(|date| {
+            let before = *date < from;
+            cut += u32::from(before);
+            !before
+        })?;
+        let end = match self.end {
+            End::Count(count) => End::Count(NonZeroU32::new(count.get() - cut)?),
+            end => end,
+        };
+        Some((self.ending(end), first))
+    }
+
+    /// The rule that stands for the slots before `date`; `None` if there are none.
+    pub fn truncated(&self, start: NaiveDate, date: NaiveDate) -> Option<Self> {
+        let last = self.dates(start).take_while(|slot| *slot < date).last()?;
+        if self.last(start) == Some(last) {
+            return Some(*self);
+        }
+        Some(self.ending(End::Until(last)))
+    }
+
+    /// The n-th period's dates in order, not cut to start and end. `None` beyond the calendar.
+    fn period(&self, start: NaiveDate, n: u32) -> Option<Vec<NaiveDate>> {
+        let step = n.checked_mul(self.interval.get())?;
+        let month_of_year = |month| {
+            let year = start.year().checked_add(i32::try_from(step).ok()?)?;
+            NaiveDate::from_ymd_opt(year, month, 1)
+        };
+        let nth_month = || start.with_day(1)?.checked_add_months(Months::new(step));
+        Some(match self.pattern {
+            Pattern::Daily => vec![start.checked_add_days(Length::new(u64::from(step)))?],
+            Pattern::Weekly { days, week_start } => {
+                let back = u64::from(start.weekday().days_since(week_start));
+                let week = start
+                    .checked_sub_days(Length::new(back))?
+                    .checked_add_days(Length::new(u64::from(step) * 7))?;
+                (0..7)
+                    .filter_map(|i| week.checked_add_days(Length::new(i)))
+                    .filter(|date| days.contains(date.weekday()))
+                    .collect()
+            }
+            Pattern::MonthlyByDate { day, skip } => by_date(nth_month()?, day, skip),
+            Pattern::MonthlyByDay { position, days } => by_day(nth_month()?, position, days),
+            Pattern::YearlyByDate { month, day, skip } => by_date(month_of_year(month)?, day, skip),
+            Pattern::YearlyByDay {
+                month,
+                position,
+                days,
+            } => by_day(month_of_year(month)?, position, days),
+        })
+    }
+}
+
+fn by_date(month: NaiveDate, day: u32, skip: Skip) -> Vec<NaiveDate> {
+    let day = match skip {
+        Skip::Omit => day,
+        Skip::Backward => day.min(u32::from(month.num_days_in_month())),
+    };
+    month.with_day(day).into_iter().collect()
+}
+
+fn by_day(month: NaiveDate, position: Position, days: Days) -> Vec<NaiveDate> {
+    let mut fitting = (1..=u32::from(month.num_days_in_month()))
+        .filter_map(|day| month.with_day(day))
+        .filter(|date| days.contains(date.weekday()));
+    match position {
+        Position::First => fitting.next(),
+        Position::Second => fitting.nth(1),
+        Position::Third => fitting.nth(2),
+        Position::Fourth => fitting.nth(3),
+        Position::Last => fitting.last(),
+    }
+    .into_iter()
+    .collect()
+}
+
+/// The slots of a rule, made by [`Rule::dates`].
+#[derive(Clone, Debug)]
+pub struct Dates<'a> {
+    rule: &'a Rule,
+    start: NaiveDate,
+    period: u32,
+    /// Of the present period, last first.
+    pending: Vec<NaiveDate>,
+    taken: u32,
+    /// Periods in a row without a date.
+    dry: u32,
+}
+
+impl Iterator for Dates<'_> {
+    type Item = NaiveDate;
+
+    fn next(&mut self) -> Option<NaiveDate> {
+        // The calendar repeats after 4800 months: what has not fitted by then (30 February) never will.
+        while self.dry <= 4800 {
+            if matches!(self.rule.end, End::Count(count) if self.taken >= count.get()) {
+                return None;
+            }
+            match self.pending.pop() {
+                Some(date) if date < self.start => {}
+                Some(date) if matches!(self.rule.end, End::Until(last) if date > last) => return None,
+                Some(date) => {
+                    self.taken += 1;
+                    self.dry = 0;
+                    return Some(date);
+                }
+                None => {
+                    self.pending = self.rule.period(self.start, self.period)?;
+                    self.pending.reverse();
+                    self.period = self.period.checked_add(1)?;
+                    self.dry += 1;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// As RRULE's value (RFC 5545, with RFC 7529's `SKIP`). UNTIL is a date.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by_day = |f: &mut fmt::Formatter<'_>, position: Position, days: Days| match days.single() {
+            Some(day) => write!(f, ";BYDAY={}{}", position.number(), code(day)),
+            None => write!(f, ";BYDAY={};BYSETPOS={}", codes(days), position.number()),
+        };
+        let by_date = |f: &mut fmt::Formatter<'_>, day: u32, skip: Skip| match skip {
+            Skip::Omit => write!(f, ";BYMONTHDAY={day}"),
+            Skip::Backward => write!(f, ";BYMONTHDAY={day};SKIP=BACKWARD;RSCALE=GREGORIAN"),
+        };
+        let freq = match self.pattern {
+            Pattern::Daily => "DAILY",
+            Pattern::Weekly { .. } => "WEEKLY",
+            Pattern::MonthlyByDate { .. } | Pattern::MonthlyByDay { .. } => "MONTHLY",
+            Pattern::YearlyByDate { .. } | Pattern::YearlyByDay { .. } => "YEARLY",
+        };
+        write!(f, "FREQ={freq};INTERVAL={}", self.interval)?;
+        match self.pattern {
+            Pattern::Daily => {}
+            Pattern::Weekly { days, week_start } => {
+                write!(f, ";BYDAY={};WKST={}", codes(days), code(week_start))?;
+            }
+            Pattern::MonthlyByDate { day, skip } => by_date(f, day, skip)?,
+            Pattern::MonthlyByDay { position, days } => by_day(f, position, days)?,
+            Pattern::YearlyByDate { month, day, skip } => {
+                write!(f, ";BYMONTH={month}")?;
+                by_date(f, day, skip)?;
+            }
+            Pattern::YearlyByDay {
+                month,
+                position,
+                days,
+            } => {
+                write!(f, ";BYMONTH={month}")?;
+                by_day(f, position, days)?;
+            }
+        }
+        match self.end {
+            End::Forever => Ok(()),
+            End::Count(count) => write!(f, ";COUNT={count}"),
+            End::Until(last) => write!(f, ";UNTIL={}", last.format("%Y%m%d")),
+        }
+    }
+}
+
+/// iCalendar's name of a weekday.
+fn code(day: Weekday) -> &'static str {
+    match day {
+        Weekday::Mon => "MO",
+        Weekday::Tue => "TU",
+        Weekday::Wed => "WE",
+        Weekday::Thu => "TH",
+        Weekday::Fri => "FR",
+        Weekday::Sat => "SA",
+        Weekday::Sun => "SU",
+    }
+}
+
+fn codes(days: Days) -> String {
+    days.iter().map(code).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
