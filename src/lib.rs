@@ -21,3 +21,6 @@ pub mod outlook;
 pub mod store;
 pub mod sync;
 pub mod web;
+
+#[cfg(test)]
+mod both_sides;

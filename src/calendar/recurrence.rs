@@ -154,7 +154,9 @@ pub struct Rule {
 /// Why a rule cannot be said on the other side without changing a date. For the journal: "… because {}".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoFaithfulForm {
-    #[error("months without a {day}th have it on their last day in Outlook, and not at all in Odoo")]
+    #[error(
+        "it is on day {day}: months without one have it on their last day in Outlook, and not at all in Odoo"
+    )]
     ShortMonths { day: u32 },
     #[error("Odoo has no \"first of several weekdays of a month\"")]
     SeveralDays,
@@ -164,6 +166,8 @@ pub enum NoFaithfulForm {
         counted: Weekday,
         odoo: Weekday,
     },
+    #[error("Odoo counts weeks and months in UTC, where the first occurrence is in another one")]
+    CountedInUtc,
     #[error("Outlook cannot say an interval of {interval}; the largest is {largest}")]
     Interval { interval: u32, largest: u32 },
     #[error("its rule cannot be read: {0}")]
@@ -201,13 +205,17 @@ impl Rule {
     /// Whether two rules, each from its own start, stand for the same dates.
     pub fn same_dates(&self, start: NaiveDate, other: &Self, other_start: NaiveDate) -> bool {
         let endless = |rule: &Self| rule.end == End::Forever;
-        (self, start) == (other, other_start)
-            || (endless(self) == endless(other)
-                && self
-                    .dates(start)
-                    .take(TELLING)
-                    .eq(other.dates(other_start).take(TELLING))
-                && self.last(start) == other.last(other_start))
+        if endless(self) != endless(other) {
+            return false;
+        }
+        let alike = (self.pattern, self.interval, start) == (other.pattern, other.interval, other_start);
+        if !alike {
+            let theirs = other.dates(other_start).take(TELLING);
+            if !self.dates(start).take(TELLING).eq(theirs) {
+                return false;
+            }
+        }
+        self.end == other.end && alike || self.last(start) == other.last(other_start)
     }
 
     /// The same rule with another end.
@@ -291,7 +299,7 @@ fn by_day(month: NaiveDate, position: Position, days: Days) -> Vec<NaiveDate> {
         Position::Second => fitting.nth(1),
         Position::Third => fitting.nth(2),
         Position::Fourth => fitting.nth(3),
-        Position::Last => fitting.last(),
+        Position::Last => fitting.next_back(),
     }
     .into_iter()
     .collect()
@@ -321,6 +329,8 @@ impl Iterator for Dates<'_> {
             }
             match self.pending.pop() {
                 Some(date) if date < self.start => {}
+                // The last year that either side can write.
+                Some(date) if date.year() > 9999 => return None,
                 Some(date) if matches!(self.rule.end, End::Until(last) if date > last) => return None,
                 Some(date) => {
                     self.taken += 1;

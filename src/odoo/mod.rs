@@ -4,6 +4,8 @@
 
 pub mod error;
 pub mod exchange;
+pub mod expansion;
+pub mod recurrence;
 pub mod rpc;
 pub mod snapshot;
 

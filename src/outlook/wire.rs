@@ -9,6 +9,8 @@
 //! ([`to_event`]); and the link of an event without location is written as its location. An event with both keeps
 //! its location, and its link stays in Odoo. A link of Outlook's own (`onlineMeeting`) is never written anywhere.
 
+pub mod recurrence;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, NaiveDateTime, TimeZone, Utc};

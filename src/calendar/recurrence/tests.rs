@@ -140,7 +140,7 @@ fn skips(rule: &Rule) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn the_dates_are_those_of_an_independent_implementation((rule, start) in anchored()) {
