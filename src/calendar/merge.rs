@@ -152,7 +152,7 @@ pub fn unchanged(group: Group, a: &Event, b: &Event) -> bool {
 }
 
 /// Whether a group says the same on *both* sides, as far as Odoo can say it.
-fn agree(group: Group, odoo: &Event, outlook: &Event) -> bool {
+pub(super) fn agree(group: Group, odoo: &Event, outlook: &Event) -> bool {
     match group {
         Group::Privacy => odoo_privacy(odoo.privacy) == odoo_privacy(outlook.privacy),
         Group::ShowAs => odoo.show_as.blocks_time() == outlook.show_as.blocks_time(),
@@ -168,7 +168,7 @@ fn odoo_privacy(privacy: Privacy) -> Privacy {
     }
 }
 
-fn take(group: Group, into: &mut Event, from: &Event) {
+pub(super) fn take(group: Group, into: &mut Event, from: &Event) {
     match group {
         Group::Title => into.title.clone_from(&from.title),
         Group::Body => into.body.clone_from(&from.body),
@@ -190,7 +190,7 @@ pub fn take_groups<'a>(groups: impl IntoIterator<Item = &'a Group>, into: &mut E
     }
 }
 
-fn winner(group: Group, times: &EditTimes, policy: Policy) -> Side {
+pub(super) fn winner(group: Group, times: &EditTimes, policy: Policy) -> Side {
     match policy {
         Policy::Odoo => Side::Odoo,
         Policy::Outlook => Side::Outlook,

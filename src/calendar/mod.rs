@@ -8,5 +8,6 @@ pub mod event;
 pub mod merge;
 pub mod plan;
 pub mod recurrence;
+pub mod series;
 pub mod timezone;
 pub mod words;

@@ -1,0 +1,479 @@
+//! A recurring event as one document: a rule, what most occurrences share, and how single ones differ.
+//!
+//! An occurrence is known by its *slot*, the date on which the rule has it in the series' zone, wherever it has been
+//! moved. Neither its place in a list nor its present time says which one it is.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`self`] | the document: occurrences, normal form, splitting and joining, what Outlook lets be moved |
+//! | [`merge`] | three-way merge of two documents |
+//! | [`plan`] | what to write to either side |
+
+pub mod merge;
+pub mod plan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::ops::Range;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::event::{Address, Attendee, Event, Privacy, ShowAs, Time};
+use super::merge::{Group, take_groups, unchanged};
+use super::recurrence::{Dates, End, Rule};
+use super::timezone;
+
+/// A recurring event, as one side has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Series {
+    pub rule: Rule,
+    /// What most occurrences share. Its time is the first slot's: by it the series has its start, zone, hours and
+    /// length. An unknown zone counts as UTC.
+    pub template: Event,
+    /// By slot; never empty differences in normal form.
+    pub exceptions: BTreeMap<NaiveDate, Differences>,
+    /// Slots taken out.
+    pub cancelled: BTreeSet<NaiveDate>,
+}
+
+/// A reminder of its own, which may be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reminder {
+    /// Minutes before the start.
+    pub minutes: Option<i32>,
+}
+
+/// What one occurrence has of its own; the rest is the template's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Differences {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Where it was moved to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Privacy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub show_as: Option<ShowAs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<Reminder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
+    /// All of them, where any differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attendees: Option<BTreeMap<Address, Attendee>>,
+}
+
+impl Differences {
+    /// How `actual` differs from what its slot would be without change.
+    pub fn between(regular: &Event, actual: &Event) -> Self {
+        let differs = |group| !same(group, regular, actual);
+        Self {
+            title: differs(Group::Title).then(|| actual.title.clone()),
+            body: differs(Group::Body).then(|| actual.body.clone()),
+            location: differs(Group::Location).then(|| actual.location.clone()),
+            time: differs(Group::Time).then(|| actual.time.clone()),
+            privacy: differs(Group::Privacy).then_some(actual.privacy),
+            show_as: differs(Group::ShowAs).then_some(actual.show_as),
+            reminder: differs(Group::Reminder).then_some(Reminder {
+                minutes: actual.reminder,
+            }),
+            video: differs(Group::Video).then(|| actual.video.clone()),
+            online: differs(Group::Online).then_some(actual.online),
+            attendees: differs(Group::Attendees).then(|| actual.attendees.clone()),
+        }
+    }
+
+    /// The occurrence that differs so from `event`.
+    pub fn onto(&self, mut event: Event) -> Event {
+        let own = self.clone();
+        event.title = own.title.unwrap_or(event.title);
+        event.body = own.body.unwrap_or(event.body);
+        event.location = own.location.unwrap_or(event.location);
+        event.time = own.time.unwrap_or(event.time);
+        event.privacy = own.privacy.unwrap_or(event.privacy);
+        event.show_as = own.show_as.unwrap_or(event.show_as);
+        event.reminder = own.reminder.map_or(event.reminder, |own| own.minutes);
+        event.video = own.video.unwrap_or(event.video);
+        event.online = own.online.unwrap_or(event.online);
+        event.attendees = own.attendees.unwrap_or(event.attendees);
+        event
+    }
+
+    pub fn has(&self, group: Group) -> bool {
+        match group {
+            Group::Title => self.title.is_some(),
+            Group::Body => self.body.is_some(),
+            Group::Location => self.location.is_some(),
+            Group::Time => self.time.is_some(),
+            Group::Privacy => self.privacy.is_some(),
+            Group::ShowAs => self.show_as.is_some(),
+            Group::Reminder => self.reminder.is_some(),
+            Group::Video => self.video.is_some(),
+            Group::Online => self.online.is_some(),
+            Group::Attendees => self.attendees.is_some(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Whether a group says the same in two states of one occurrence.
+fn same(group: Group, regular: &Event, actual: &Event) -> bool {
+    unchanged(group, regular, actual) || (group == Group::Time && same_time(&regular.time, &actual.time))
+}
+
+/// Whether two times are the same by their instants or by the clock on the wall. Where a local time occurs twice,
+/// or a night is an hour shorter, the two sides read it differently: Odoo takes the one in standard time and
+/// keeps the exact length, Exchange keeps the local end.
+fn same_time(regular: &Time, actual: &Time) -> bool {
+    if regular.same_span(actual) {
+        return true;
+    }
+    let (Time::Timed { start, end, zone }, Time::Timed { start: s, end: e, .. }) = (regular, actual) else {
+        return false;
+    };
+    let tz = zone_of(zone);
+    local(*start, tz) == local(*s, tz) && (local(*end, tz) == local(*e, tz) || *end - *start == *e - *s)
+}
+
+fn zone_of(name: &str) -> Tz {
+    timezone::iana(name).unwrap_or(Tz::UTC)
+}
+
+fn local(at: DateTime<Utc>, tz: Tz) -> NaiveDateTime {
+    at.with_timezone(&tz).naive_local()
+}
+
+/// One occurrence as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    pub slot: NaiveDate,
+    pub event: Event,
+}
+
+/// Why an occurrence cannot be moved in Outlook (Graph, *event: update*: `ErrorOccurrenceCrossingBoundary`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Outlook does not let the occurrence of {slot} be on {to}: the one of {neighbour} is on {theirs}")]
+pub struct Crossing {
+    pub slot: NaiveDate,
+    pub to: NaiveDate,
+    /// The slot that is in the way.
+    pub neighbour: NaiveDate,
+    /// The date that one is on.
+    pub theirs: NaiveDate,
+}
+
+impl Series {
+    /// The zone the series is anchored in. It means nothing for whole days.
+    pub fn tz(&self) -> Tz {
+        match &self.template.time {
+            Time::Timed { zone, .. } => zone_of(zone),
+            Time::AllDay { .. } => Tz::UTC,
+        }
+    }
+
+    /// The date on which a time of this series begins.
+    pub fn date_of(&self, time: &Time) -> NaiveDate {
+        match time {
+            Time::Timed { start, .. } => local(*start, self.tz()).date(),
+            Time::AllDay { start, .. } => *start,
+        }
+    }
+
+    /// The first slot, in normal form.
+    pub fn start(&self) -> NaiveDate {
+        self.date_of(&self.template.time)
+    }
+
+    /// Every slot, cancelled ones included.
+    pub fn slots(&self) -> Dates<'_> {
+        self.rule.dates(self.start())
+    }
+
+    /// The time of an unchanged occurrence: the same local hour on every date, and the same exact length
+    /// (RFC 5545, 3.8.5.3).
+    pub fn slot_time(&self, slot: NaiveDate) -> Time {
+        let shift = slot - self.start();
+        if shift == TimeDelta::zero() {
+            return self.template.time.clone();
+        }
+        match &self.template.time {
+            Time::AllDay { start, end } => Time::AllDay {
+                start: *start + shift,
+                end: *end + shift,
+            },
+            Time::Timed { start, end, zone } => {
+                let at = timezone::to_utc(local(*start, self.tz()) + shift, self.tz());
+                Time::Timed {
+                    start: at,
+                    end: at + (*end - *start),
+                    zone: zone.clone(),
+                }
+            }
+        }
+    }
+
+    /// The occurrence of a slot had nobody changed it.
+    pub fn regular(&self, slot: NaiveDate) -> Event {
+        Event {
+            time: self.slot_time(slot),
+            ..self.template.clone()
+        }
+    }
+
+    /// The occurrence of a slot of the rule; `None` if it was taken out.
+    pub fn occurrence(&self, slot: NaiveDate) -> Option<Event> {
+        if self.cancelled.contains(&slot) {
+            return None;
+        }
+        let regular = self.regular(slot);
+        Some(match self.exceptions.get(&slot) {
+            Some(own) => own.onto(regular),
+            None => regular,
+        })
+    }
+
+    /// The occurrences that begin on a date of the window, as they are, in order of time.
+    pub fn occurrences(&self, window: Range<NaiveDate>) -> Vec<Occurrence> {
+        let moved = self.exceptions.keys().next_back().copied();
+        let mut found: Vec<_> = self
+            .slots()
+            .take_while(|slot| *slot < window.end || moved.is_some_and(|last| *slot <= last))
+            .filter_map(|slot| Some((slot, self.occurrence(slot)?)))
+            .filter(|(_, event)| window.contains(&self.date_of(&event.time)))
+            .map(|(slot, event)| Occurrence { slot, event })
+            .collect();
+        found.sort_by_key(|occurrence| (occurrence.event.time.starts_at(), occurrence.slot));
+        found
+    }
+
+    /// The normal form; `None` if no occurrence is left. Idempotent.
+    ///
+    /// * The start is the first slot.
+    /// * Only slots of the rule are changed or taken out, and what was taken out is not changed.
+    /// * A missing tail is an earlier end, not many cancellations.
+    pub fn normalised(mut self) -> Option<Self> {
+        let (rule, start) = self.rule.roll_to(self.start(), self.start())?;
+        self.template.time = self.slot_time(start);
+        self.rule = rule;
+        let mentioned = self.exceptions.keys().chain(&self.cancelled).max().copied();
+        let slots: BTreeSet<_> = self
+            .slots()
+            .take_while(|slot| mentioned.is_some_and(|last| *slot <= last))
+            .collect();
+        self.cancelled.retain(|slot| slots.contains(slot));
+        let exceptions = std::mem::take(&mut self.exceptions);
+        for (slot, own) in exceptions {
+            if slots.contains(&slot) && !self.cancelled.contains(&slot) {
+                let regular = self.regular(slot);
+                let own = Differences::between(&regular, &own.onto(regular.clone()));
+                if !own.is_empty() {
+                    self.exceptions.insert(slot, own);
+                }
+            }
+        }
+        self.cut_missing_tail()
+    }
+
+    fn cut_missing_tail(mut self) -> Option<Self> {
+        let Some(last) = self.rule.last(self.start()) else {
+            return Some(self);
+        };
+        if !self.cancelled.contains(&last) {
+            return Some(self);
+        }
+        let all: Vec<_> = self.slots().collect();
+        let kept = all.iter().rposition(|slot| !self.cancelled.contains(slot))?;
+        let last = *all.get(kept)?;
+        self.rule.end = match self.rule.end {
+            End::Count(_) => End::Count(NonZeroU32::new(u32::try_from(kept + 1).ok()?)?),
+            _ => End::Until(last),
+        };
+        self.cancelled.retain(|slot| *slot < last);
+        Some(self)
+    }
+
+    /// Whether every slot is on the same date and at the same time (in Brussels as in Paris).
+    pub fn same_schedule(&self, other: &Self) -> bool {
+        /// Years enough to tell two zones apart.
+        const TELLING: usize = 500;
+        if !self.rule.same_dates(self.start(), &other.rule, other.start()) {
+            return false;
+        }
+        if self.tz() == other.tz() {
+            return same_time(&self.template.time, &other.slot_time(self.start()));
+        }
+        self.slots()
+            .take(TELLING)
+            .all(|slot| same_time(&self.slot_time(slot), &other.slot_time(slot)))
+    }
+
+    /// The series from a date on, with phase and exceptions kept; `None` if nothing is left.
+    pub fn rolled(&self, from: NaiveDate) -> Option<Self> {
+        let (rule, start) = self.rule.roll_to(self.start(), from)?;
+        let mut rolled = self.clone();
+        rolled.template.time = self.slot_time(start);
+        rolled.rule = rule;
+        rolled.exceptions.retain(|slot, _| *slot >= start);
+        rolled.cancelled.retain(|slot| *slot >= start);
+        Some(rolled)
+    }
+
+    /// "This and following": what is before a date and what is from it on, both in normal form. Either may be
+    /// nothing.
+    pub fn split(&self, at: NaiveDate) -> (Option<Self>, Option<Self>) {
+        let head = self
+            .rule
+            .truncated(self.start(), at)
+            .map(|rule| Self { rule, ..self.clone() });
+        (
+            head.and_then(Self::normalised),
+            self.rolled(at).and_then(Self::normalised),
+        )
+    }
+
+    /// The one series that two make, if `tail` continues `head`: the same rule in phase, the same hours, the same
+    /// template. The inverse of [`Series::split`].
+    pub fn join(head: &Self, tail: &Self) -> Option<Self> {
+        let mut joined = head.clone();
+        joined.rule.end = End::Forever;
+        let before = joined.slots().take_while(|slot| *slot < tail.start()).count();
+        joined.rule.end = match tail.rule.end {
+            End::Count(n) => End::Count(n.checked_add(u32::try_from(before).ok()?)?),
+            end => end,
+        };
+        let hours = joined.rolled(tail.start())?;
+        let groups = Group::SINGLE.into_iter().chain([Group::Attendees]);
+        let alike = groups
+            .filter(|group| *group != Group::Time)
+            .all(|group| unchanged(group, &head.template, &tail.template));
+        let last = head.rule.last(head.start())?;
+        if !alike || !hours.same_schedule(tail) || last >= tail.start() {
+            return None;
+        }
+        let gap: Vec<_> = joined
+            .slots()
+            .take_while(|slot| *slot < tail.start())
+            .filter(|slot| *slot > last)
+            .collect();
+        joined.cancelled.extend(gap);
+        joined.cancelled.extend(&tail.cancelled);
+        joined.exceptions.extend(tail.exceptions.clone());
+        Some(joined)
+    }
+
+    /// Whether Outlook lets the occurrence of a slot begin on a date (in the series' zone): after the day of the
+    /// one before it and before the day of the one after it, wherever those are now. What was taken out is in
+    /// nobody's way.
+    ///
+    /// # Errors
+    /// [`Crossing`], naming the neighbour.
+    pub fn crossing(&self, slot: NaiveDate, to: NaiveDate) -> Result<(), Crossing> {
+        let stands = |slot: NaiveDate| match self.exceptions.get(&slot).and_then(|own| own.time.as_ref()) {
+            Some(moved) => self.date_of(moved),
+            None => slot,
+        };
+        let mut before = None;
+        let mut after = None;
+        for other in self.slots().filter(|other| !self.cancelled.contains(other)) {
+            if other < slot {
+                before = Some(other);
+            } else if other > slot {
+                after = Some(other);
+                break;
+            }
+        }
+        let in_the_way = before
+            .filter(|other| to <= stands(*other))
+            .or_else(|| after.filter(|other| to >= stands(*other)));
+        match in_the_way {
+            None => Ok(()),
+            Some(neighbour) => Err(Crossing {
+                slot,
+                to,
+                neighbour,
+                theirs: stands(neighbour),
+            }),
+        }
+    }
+
+    /// This document's exceptions and cancellations under another schedule. Where the two have dates in common a
+    /// slot is its date; where they have none (every Tuesday became every Wednesday) and the rule has the same
+    /// shape, the n-th slot is the n-th slot. What finds no slot is dropped.
+    pub(crate) fn rescheduled(&self, to: &Self) -> Self {
+        let mentioned: BTreeSet<NaiveDate> = self.exceptions.keys().chain(&self.cancelled).copied().collect();
+        let mut moved = Self {
+            rule: to.rule,
+            exceptions: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
+            template: self.template.clone(),
+        };
+        moved.template.time.clone_from(&to.template.time);
+        if let Some(last) = mentioned.last() {
+            let there = correspondence(self, to, *last);
+            moved.cancelled = self
+                .cancelled
+                .iter()
+                .filter_map(|slot| there.get(slot).copied())
+                .collect();
+            moved.exceptions = self
+                .exceptions
+                .iter()
+                .filter_map(|(slot, own)| Some((*there.get(slot)?, own.clone())))
+                .collect();
+        }
+        moved
+    }
+}
+
+/// Old slots up to `last` with the slots they are under the new schedule ([`Series::rescheduled`]). This is also
+/// how Odoo's records find their new slots.
+pub fn correspondence(old: &Series, new: &Series, last: NaiveDate) -> BTreeMap<NaiveDate, NaiveDate> {
+    let before: Vec<_> = old.slots().take_while(|slot| *slot <= last).collect();
+    let same_dates: BTreeSet<_> = new.slots().take_while(|slot| *slot <= last).collect();
+    if before.iter().any(|slot| same_dates.contains(slot)) || !same_shape(old, new) {
+        return before
+            .into_iter()
+            .filter(|slot| same_dates.contains(slot))
+            .map(|slot| (slot, slot))
+            .collect();
+    }
+    before.into_iter().zip(new.slots()).collect()
+}
+
+fn same_shape(old: &Series, new: &Series) -> bool {
+    use super::recurrence::Pattern::{Daily, MonthlyByDate, MonthlyByDay, Weekly, YearlyByDate, YearlyByDay};
+    let (per_period, days) = match (old.rule.pattern, new.rule.pattern) {
+        (Daily, Daily) => (true, 1),
+        (Weekly { days: a, .. }, Weekly { days: b, .. }) => (a.iter().count() == b.iter().count(), 7),
+        (MonthlyByDate { .. } | MonthlyByDay { .. }, MonthlyByDate { .. } | MonthlyByDay { .. }) => {
+            (true, 31)
+        }
+        (YearlyByDate { .. } | YearlyByDay { .. }, YearlyByDate { .. } | YearlyByDay { .. }) => (true, 366),
+        _ => (false, 0),
+    };
+    let period = TimeDelta::days(i64::from(old.rule.interval.get()) * days);
+    per_period && old.rule.interval == new.rule.interval && (old.start() - new.start()).abs() <= period
+}
+
+/// The template with another's time, so that templates can be merged as single events are.
+fn at_time_of(template: &Event, other: &Event) -> Event {
+    let mut out = template.clone();
+    take_groups([&Group::Time], &mut out, other);
+    out
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

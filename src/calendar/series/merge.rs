@@ -1,0 +1,412 @@
+//! Three-way merge of one series. What is merged as one:
+//!
+//! * the **schedule**: rule, start, hours and zone (in conflicts: [`Group::Time`] of the whole);
+//! * each property group of the **template**, as of a single event ([`crate::calendar::merge`]);
+//! * each property group of each **slot** that differs anywhere, and whether the slot is taken out.
+//!
+//! A slot's own value is a fact of its own: a new title for all and a new title for one do not collide. A slot that
+//! one side took out is out, also where the other side changed it ([`SeriesMerge::overruled`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::{Differences, Series, at_time_of, same};
+use crate::calendar::event::Event;
+use crate::calendar::merge::{
+    Base, Conflict, EditTimes, Group, Policy, Side, agree, merge as merge_events, take, winner,
+};
+use crate::calendar::words;
+
+/// The documents both sides last agreed on, each as that side had it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeriesBase {
+    pub odoo: Series,
+    pub outlook: Series,
+}
+
+/// When each side was last edited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesTimes {
+    /// Of the whole; [`Group::Time`] is the schedule's.
+    pub whole: EditTimes,
+    /// Of single slots; one that is missing here was edited with the whole.
+    pub slots: BTreeMap<NaiveDate, EditTimes>,
+}
+
+/// A group that both sides changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesConflict {
+    /// `None`: of the whole series.
+    pub slot: Option<NaiveDate>,
+    pub conflict: Conflict,
+}
+
+/// What both sides shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesMerge {
+    /// Odoo's document once it is written, before it is rolled to a window.
+    pub odoo: Series,
+    /// Outlook's document once it is written; with `continues_from` its new series.
+    pub outlook: Series,
+    /// Odoo shows only the later part of an old series, and gave that part another pattern: Outlook's series ends
+    /// before this date, and `outlook` is a new one from it on.
+    pub continues_from: Option<NaiveDate>,
+    /// Between them the two have taken out every occurrence.
+    pub over: bool,
+    pub conflicts: Vec<SeriesConflict>,
+    /// Slots that one side changed and the other took out.
+    pub overruled: BTreeSet<NaiveDate>,
+}
+
+/// Merges the present documents, both in normal form. Without a base (the two were matched, not made from each
+/// other) every difference counts as changed on both sides, and Outlook says which slots there are: a restored
+/// record in Odoo harms nobody, a cancellation in Outlook mails its guests.
+pub fn merge(
+    base: Option<&SeriesBase>,
+    odoo: &Series,
+    outlook: &Series,
+    times: &SeriesTimes,
+    policy: Policy,
+) -> SeriesMerge {
+    let mut merged = SeriesMerge {
+        odoo: odoo.clone(),
+        outlook: outlook.clone(),
+        continues_from: None,
+        over: false,
+        conflicts: Vec::new(),
+        overruled: BTreeSet::new(),
+    };
+    merge_schedules(base, times, policy, &mut merged);
+    merge_templates(base, odoo, outlook, times, policy, &mut merged);
+    merge_slots(base, odoo, outlook, times, policy, &mut merged);
+    match (
+        merged.odoo.clone().normalised(),
+        merged.outlook.clone().normalised(),
+    ) {
+        (Some(odoo), Some(outlook)) => (merged.odoo, merged.outlook) = (odoo, outlook),
+        _ => merged.over = true,
+    }
+    merged
+}
+
+/// Whether Odoo has the later part of Outlook's series, as it has where 720 occurrences do not reach the window.
+pub fn is_later_part(odoo: &Series, outlook: &Series) -> bool {
+    odoo.start() > outlook.start()
+        && outlook
+            .rolled(odoo.start())
+            .is_some_and(|rolled| rolled.same_schedule(odoo))
+}
+
+fn merge_schedules(base: Option<&SeriesBase>, times: &SeriesTimes, policy: Policy, merged: &mut SeriesMerge) {
+    let (odoo, outlook) = (merged.odoo.clone(), merged.outlook.clone());
+    if odoo.same_schedule(&outlook) {
+        return;
+    }
+    let odoo_changed = base.is_none_or(|b| !b.odoo.same_schedule(&odoo));
+    let outlook_changed = base.is_none_or(|b| !b.outlook.same_schedule(&outlook));
+    let source = match (odoo_changed, outlook_changed) {
+        (false, false) => return,
+        (true, false) => Side::Odoo,
+        (false, true) => Side::Outlook,
+        (true, true) if is_later_part(&odoo, &outlook) => return,
+        (true, true) => {
+            let kept = winner(Group::Time, &times.whole, policy);
+            let words = |series: &Series| {
+                format!(
+                    "{} from {}",
+                    series.rule,
+                    words::value(Group::Time, &series.template)
+                )
+            };
+            merged.conflicts.push(SeriesConflict {
+                slot: None,
+                conflict: Conflict {
+                    group: Group::Time,
+                    kept,
+                    odoo: words(&odoo),
+                    outlook: words(&outlook),
+                },
+            });
+            kept
+        }
+    };
+    let rolled = base.is_some_and(|b| is_later_part(&b.odoo, &b.outlook));
+    match source {
+        Side::Outlook => merged.odoo = merged.odoo.rescheduled(&outlook),
+        Side::Odoo if !rolled => merged.outlook = merged.outlook.rescheduled(&odoo),
+        Side::Odoo => {
+            let whole = extended_back(&odoo, outlook.start());
+            merged.continues_from = whole.is_none().then(|| odoo.start());
+            merged.outlook = merged.outlook.rescheduled(&whole.unwrap_or(odoo));
+        }
+    }
+}
+
+/// The series that begins at `start` and from its own start on is `part`; `None` if the rule does not reach back
+/// to it in phase.
+fn extended_back(part: &Series, start: NaiveDate) -> Option<Series> {
+    let mut whole = part.clone();
+    whole.template.time = part.slot_time(start);
+    let before = whole.slots().take_while(|slot| *slot < part.start()).count();
+    if let super::End::Count(count) = part.rule.end {
+        whole.rule.end = super::End::Count(count.checked_add(u32::try_from(before).ok()?)?);
+    }
+    let reaches = whole.slots().next() == Some(start);
+    (reaches && is_later_part(part, &whole)).then_some(whole)
+}
+
+fn merge_templates(
+    base: Option<&SeriesBase>,
+    odoo: &Series,
+    outlook: &Series,
+    times: &SeriesTimes,
+    policy: Policy,
+    merged: &mut SeriesMerge,
+) {
+    // Times are the schedule's business: here all are one.
+    let one = &outlook.template;
+    let before = base.map(|b| Base {
+        odoo: at_time_of(&b.odoo.template, one),
+        outlook: at_time_of(&b.outlook.template, one),
+    });
+    let there = at_time_of(&odoo.template, one);
+    let events = merge_events(before.as_ref(), &there, one, &times.whole, policy);
+    merged.odoo.template = at_time_of(&events.odoo, &merged.odoo.template);
+    merged.outlook.template = at_time_of(&events.outlook, &merged.outlook.template);
+    let conflicts = events.conflicts.into_iter();
+    merged
+        .conflicts
+        .extend(conflicts.map(|conflict| SeriesConflict { slot: None, conflict }));
+}
+
+/// The four documents under the merged schedule.
+struct Four {
+    odoo: Series,
+    outlook: Series,
+    base: Option<SeriesBase>,
+}
+
+fn merge_slots(
+    base: Option<&SeriesBase>,
+    odoo: &Series,
+    outlook: &Series,
+    times: &SeriesTimes,
+    policy: Policy,
+    merged: &mut SeriesMerge,
+) {
+    let schedule = merged.outlook.clone();
+    // Of what is before its start a rolled series in Odoo knows nothing.
+    let known_from = is_later_part(odoo, outlook).then(|| odoo.start());
+    let four = Four {
+        odoo: odoo.rescheduled(&schedule),
+        outlook: outlook.rescheduled(&schedule),
+        base: base.map(|b| SeriesBase {
+            odoo: b.odoo.rescheduled(&schedule),
+            outlook: b.outlook.rescheduled(&schedule),
+        }),
+    };
+    let documents = [&four.odoo, &four.outlook].into_iter();
+    let bases = four.base.iter().flat_map(|b| [&b.odoo, &b.outlook]);
+    let slots: BTreeSet<NaiveDate> = documents
+        .chain(bases)
+        .flat_map(|series| series.exceptions.keys().chain(&series.cancelled))
+        .copied()
+        .collect();
+    for series in [&mut merged.odoo, &mut merged.outlook] {
+        series.exceptions.clear();
+        series.cancelled.clear();
+    }
+    for slot in slots {
+        if known_from.is_some_and(|from| slot < from) {
+            for series in [&mut merged.odoo, &mut merged.outlook] {
+                keep(slot, &four.outlook, series);
+            }
+            continue;
+        }
+        match existence(slot, &four) {
+            Existence::Present => merge_slot(slot, &four, times, policy, merged),
+            Existence::Gone { edited } => {
+                merged.odoo.cancelled.insert(slot);
+                merged.outlook.cancelled.insert(slot);
+                if edited {
+                    merged.overruled.insert(slot);
+                }
+            }
+            Existence::Apart => {
+                keep(slot, &four.odoo, &mut merged.odoo);
+                keep(slot, &four.outlook, &mut merged.outlook);
+            }
+        }
+    }
+}
+
+fn keep(slot: NaiveDate, from: &Series, into: &mut Series) {
+    if from.cancelled.contains(&slot) {
+        into.cancelled.insert(slot);
+    }
+    if let Some(own) = from.exceptions.get(&slot) {
+        into.exceptions.insert(slot, own.clone());
+    }
+}
+
+enum Existence {
+    Present,
+    Gone {
+        /// What the slot has of its own was changed by the side that did not take it out.
+        edited: bool,
+    },
+    /// It was so when the two last agreed: one side could not follow.
+    Apart,
+}
+
+fn existence(slot: NaiveDate, four: &Four) -> Existence {
+    let gone = |series: &Series| series.cancelled.contains(&slot);
+    let (in_odoo, in_outlook) = (gone(&four.odoo), gone(&four.outlook));
+    let there = match (&four.base, in_odoo == in_outlook) {
+        (_, true) => in_odoo,
+        (None, false) => in_outlook,
+        (Some(b), false) => match (gone(&b.odoo) != in_odoo, gone(&b.outlook) != in_outlook) {
+            (false, false) => return Existence::Apart,
+            (true, false) => in_odoo,
+            // That both changed to different states is only possible where they were apart before.
+            (_, true) => in_outlook,
+        },
+    };
+    if !there {
+        return Existence::Present;
+    }
+    let edited = |now: &Series, before: Option<&Series>| match (now.occurrence(slot), before) {
+        (None, _) => false,
+        (Some(_), None) => now.exceptions.contains_key(&slot),
+        (Some(now_says), Some(before)) => {
+            let own = |series: &Series, group| series.exceptions.get(&slot).is_some_and(|own| own.has(group));
+            before.occurrence(slot).is_some_and(|before_said| {
+                Group::SINGLE.into_iter().chain([Group::Attendees]).any(|group| {
+                    (own(now, group) || own(before, group)) && !same(group, &before_said, &now_says)
+                })
+            })
+        }
+    };
+    Existence::Gone {
+        edited: edited(&four.odoo, four.base.as_ref().map(|b| &b.odoo))
+            || edited(&four.outlook, four.base.as_ref().map(|b| &b.outlook)),
+    }
+}
+
+/// A side's view of one slot.
+struct View {
+    /// What it would be without change, in the merged series.
+    regular: Event,
+    own: Differences,
+    /// What was agreed to be its own.
+    before: Option<Differences>,
+}
+
+impl View {
+    fn changed(&self, group: Group) -> bool {
+        self.before.as_ref().is_none_or(|before| {
+            let values = |own: &Differences| own.onto(self.regular.clone());
+            before.has(group) != self.own.has(group) || !same(group, &values(before), &values(&self.own))
+        })
+    }
+}
+
+fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy, merged: &mut SeriesMerge) {
+    let own = |series: &Series| series.exceptions.get(&slot).cloned().unwrap_or_default();
+    let odoo = View {
+        regular: merged.odoo.regular(slot),
+        own: own(&four.odoo),
+        before: four.base.as_ref().map(|b| own(&b.odoo)),
+    };
+    let outlook = View {
+        regular: merged.outlook.regular(slot),
+        own: own(&four.outlook),
+        before: four.base.as_ref().map(|b| own(&b.outlook)),
+    };
+    let times = times.slots.get(&slot).unwrap_or(&times.whole);
+    let mut in_odoo = odoo.own.onto(odoo.regular.clone());
+    let mut in_outlook = outlook.own.onto(outlook.regular.clone());
+    for group in Group::SINGLE {
+        if agree(group, &in_odoo, &in_outlook) || same(group, &in_outlook, &in_odoo) {
+            continue;
+        }
+        let source = match (odoo.changed(group), outlook.changed(group)) {
+            // It cannot be taken back, as in single events.
+            _ if group == Group::Online && in_outlook.online => Side::Outlook,
+            (true, false) => Side::Odoo,
+            (false, true) => Side::Outlook,
+            // Nobody touched the slot, but the rest has changed under it: what is the slot's own stands.
+            (false, false) => match (odoo.own.has(group), outlook.own.has(group)) {
+                (true, false) => Side::Odoo,
+                (false, true) => Side::Outlook,
+                _ => continue,
+            },
+            (true, true) => {
+                let kept = winner(group, times, policy);
+                merged.conflicts.push(SeriesConflict {
+                    slot: Some(slot),
+                    conflict: Conflict {
+                        group,
+                        kept,
+                        odoo: words::value(group, &in_odoo),
+                        outlook: words::value(group, &in_outlook),
+                    },
+                });
+                kept
+            }
+        };
+        match source {
+            Side::Odoo => take(group, &mut in_outlook, &in_odoo),
+            Side::Outlook => take(group, &mut in_odoo, &in_outlook),
+        }
+    }
+    merge_slot_attendees(slot, four, &mut in_odoo, &mut in_outlook);
+    for (series, view, event) in [
+        (&mut merged.odoo, &odoo, &in_odoo),
+        (&mut merged.outlook, &outlook, &in_outlook),
+    ] {
+        let own = Differences::between(&view.regular, event);
+        if !own.is_empty() {
+            series.exceptions.insert(slot, own);
+        }
+    }
+}
+
+/// Attendees one by one, from who was in each side's occurrence, template or not, before the merge.
+fn merge_slot_attendees(slot: NaiveDate, four: &Four, in_odoo: &mut Event, in_outlook: &mut Event) {
+    let series = [&four.odoo, &four.outlook].into_iter();
+    let bases = four.base.iter().flat_map(|b| [&b.odoo, &b.outlook]);
+    let own = |series: &Series| {
+        let own = series.exceptions.get(&slot);
+        own.is_some_and(|own| own.attendees.is_some())
+    };
+    if !series.chain(bases).any(own) {
+        return;
+    }
+    let with = |series: &Series| {
+        let mut event = in_outlook.clone();
+        if let Some(occurrence) = series.occurrence(slot) {
+            event.attendees = occurrence.attendees;
+        }
+        event
+    };
+    let base = four.base.as_ref().map(|b| Base {
+        odoo: with(&b.odoo),
+        outlook: with(&b.outlook),
+    });
+    let (odoo, outlook) = (with(&four.odoo), with(&four.outlook));
+    let events = merge_events(
+        base.as_ref(),
+        &odoo,
+        &outlook,
+        &EditTimes::default(),
+        Policy::Latest,
+    );
+    in_odoo.attendees = events.odoo.attendees;
+    in_outlook.attendees = events.outlook.attendees;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+use proptest::prelude::*;
+
+use super::super::super::merge::tests::{at, times};
+use super::super::tests::{Edit, edit, edited, series, tuesdays};
+use super::*;
+use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind};
+use crate::calendar::recurrence::End;
+use crate::calendar::recurrence::tests::{date, nonzero};
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    prop::collection::vec(edit(), 0..4)
+}
+
+fn whole(times: EditTimes) -> SeriesTimes {
+    SeriesTimes {
+        whole: times,
+        slots: BTreeMap::new(),
+    }
+}
+
+fn based(series: &Series) -> SeriesBase {
+    SeriesBase {
+        odoo: series.clone(),
+        outlook: series.clone(),
+    }
+}
+
+/// The slots and what each says, answers left out: those of Odoo never go to Outlook.
+fn says(series: &Series) -> BTreeMap<NaiveDate, Event> {
+    series
+        .slots()
+        .take(30)
+        .filter_map(|slot| Some((slot, series.occurrence(slot)?)))
+        .map(|(slot, mut event)| {
+            for (address, attendee) in &mut event.attendees {
+                attendee.answer = Answer::NeedsAction;
+                attendee.name = address.as_str().to_owned();
+            }
+            (slot, event)
+        })
+        .collect()
+}
+
+/// An edit in Odoo and one in Outlook that do not touch the same.
+fn apart() -> impl Strategy<Value = (Edit, Edit)> {
+    let news = |(o, l): &(Edit, Edit)| match (o, l) {
+        (Edit::Template(all, _), Edit::Slot(_, own, ..)) => own.iter().all(|group| !all.contains(group)),
+        (Edit::Template(..), Edit::Cancel(_) | Edit::Reset(_) | Edit::Hour(_) | Edit::End(_)) => true,
+        (
+            Edit::Slot(n, ..) | Edit::Cancel(n) | Edit::Reset(n),
+            Edit::Slot(m, ..) | Edit::Cancel(m) | Edit::Reset(m),
+        ) => n != m,
+        _ => false,
+    };
+    (edit(), edit()).prop_filter("edits of different things", news)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn a_written_merge_leaves_nothing_to_write(b in series(), o in edits(), l in edits(), with_base in any::<bool>(), t in times()) {
+        let (Some(odoo), Some(outlook)) = (edited(&b, &o), edited(&b, &l)) else { return Ok(()) };
+        let base = based(&b);
+        let t = whole(t);
+        let first = merge(with_base.then_some(&base), &odoo, &outlook, &t, Policy::Latest);
+        if first.over {
+            return Ok(());
+        }
+        prop_assert_eq!(says(&first.odoo), says(&first.outlook));
+        let next = SeriesBase { odoo: first.odoo.clone(), outlook: first.outlook.clone() };
+        let again = merge(Some(&next), &first.odoo, &first.outlook, &t, Policy::Latest);
+        prop_assert_eq!(&again.odoo, &first.odoo);
+        prop_assert_eq!(&again.outlook, &first.outlook);
+        prop_assert!(again.conflicts.is_empty() && again.overruled.is_empty());
+    }
+
+    #[test]
+    fn what_one_side_alone_changed_is_taken(b in series(), edits in edits(), t in times()) {
+        let Some(changed) = edited(&b, &edits) else { return Ok(()) };
+        let (base, t) = (based(&b), whole(t));
+        let from_odoo = merge(Some(&base), &changed, &b, &t, Policy::Latest);
+        prop_assert_eq!(says(&from_odoo.outlook), says(&changed));
+        prop_assert_eq!(&from_odoo.odoo, &changed);
+        prop_assert!(from_odoo.conflicts.is_empty() && from_odoo.overruled.is_empty());
+        let from_outlook = merge(Some(&base), &b, &changed, &t, Policy::Latest);
+        prop_assert_eq!(says(&from_outlook.odoo), says(&changed));
+        prop_assert_eq!(&from_outlook.outlook, &changed);
+        prop_assert!(from_outlook.conflicts.is_empty() && from_outlook.overruled.is_empty());
+    }
+
+    #[test]
+    fn swapping_the_sides_swaps_the_result(b in series(), x in edits(), y in edits(), t in times()) {
+        let (Some(x), Some(y)) = (edited(&b, &x), edited(&b, &y)) else { return Ok(()) };
+        let (base, t) = (based(&b), whole(t));
+        let straight = merge(Some(&base), &x, &y, &t, Policy::Odoo);
+        let swapped = merge(Some(&base), &y, &x, &t, Policy::Outlook);
+        prop_assert_eq!(says(&straight.outlook), says(&swapped.odoo));
+        prop_assert_eq!(says(&straight.odoo), says(&swapped.outlook));
+        prop_assert_eq!(straight.overruled, swapped.overruled);
+    }
+
+    #[test]
+    fn the_order_of_one_sided_news_does_not_matter(b in series(), (o, l) in apart(), t in times()) {
+        let (Some(odoo), Some(outlook)) = (edited(&b, std::slice::from_ref(&o)), edited(&b, std::slice::from_ref(&l))) else { return Ok(()) };
+        // Two missing tails are two ends, which are one group.
+        if !b.same_schedule(&odoo) && !b.same_schedule(&outlook) {
+            return Ok(());
+        }
+        let (base, t) = (based(&b), whole(t));
+        let together = merge(Some(&base), &odoo, &outlook, &t, Policy::Latest);
+        prop_assert!(together.conflicts.is_empty() && together.overruled.is_empty());
+        let first = merge(Some(&base), &odoo, &b, &t, Policy::Latest);
+        let mid = SeriesBase { odoo: first.odoo.clone(), outlook: first.outlook.clone() };
+        let Some(later) = edited(&first.outlook, std::slice::from_ref(&l)) else { return Ok(()) };
+        let second = merge(Some(&mid), &first.odoo, &later, &t, Policy::Latest);
+        prop_assert_eq!(says(&together.odoo), says(&second.odoo));
+        prop_assert_eq!(says(&together.outlook), says(&second.outlook));
+    }
+}
+
+fn merged(base: &Series, odoo: &Series, outlook: &Series) -> SeriesMerge {
+    merge(
+        Some(&based(base)),
+        odoo,
+        outlook,
+        &SeriesTimes::default(),
+        Policy::Latest,
+    )
+}
+
+fn titled(title: &str) -> Differences {
+    Differences {
+        title: Some(title.to_owned()),
+        ..Differences::default()
+    }
+}
+
+#[test]
+fn a_title_for_all_and_a_title_for_one_do_not_collide() {
+    let base = tuesdays(End::Forever);
+    let mut odoo = base.clone();
+    odoo.template.title = "All".into();
+    let mut outlook = base.clone();
+    outlook.exceptions.insert(date("2026-10-13"), titled("One"));
+    let merged = merged(&base, &odoo, &outlook);
+    assert!(merged.conflicts.is_empty());
+    for series in [&merged.odoo, &merged.outlook] {
+        assert_eq!(series.template.title, "All");
+        assert_eq!(series.occurrence(date("2026-10-13")).unwrap().title, "One");
+    }
+}
+
+#[test]
+fn a_slot_taken_out_overrules_its_edit() {
+    let base = tuesdays(End::Forever);
+    let mut odoo = base.clone();
+    odoo.cancelled.insert(date("2026-10-13"));
+    let mut outlook = base.clone();
+    outlook.exceptions.insert(date("2026-10-13"), titled("One"));
+    let merged = merged(&base, &odoo, &outlook);
+    assert_eq!(merged.overruled, [date("2026-10-13")].into());
+    assert!(merged.outlook.cancelled.contains(&date("2026-10-13")));
+}
+
+#[test]
+fn without_a_base_outlook_says_which_slots_there_are() {
+    let series = tuesdays(End::Forever);
+    let mut odoo = series.clone();
+    odoo.cancelled.insert(date("2026-10-13"));
+    let mut outlook = series.clone();
+    outlook.cancelled.insert(date("2026-10-20"));
+    let merged = merge(None, &odoo, &outlook, &SeriesTimes::default(), Policy::Latest);
+    assert_eq!(merged.odoo.cancelled, [date("2026-10-20")].into());
+    assert_eq!(merged.outlook.cancelled, merged.odoo.cancelled);
+}
+
+#[test]
+fn guests_of_one_occurrence_merge_one_by_one() {
+    let guest = |name: &str| {
+        let address = Address::parse(&format!("{name}@example.org")).unwrap();
+        let attendee = Attendee {
+            name: name.to_owned(),
+            answer: Answer::NeedsAction,
+            kind: AttendeeKind::Required,
+        };
+        (address, attendee)
+    };
+    let mut base = tuesdays(End::Forever);
+    base.template.attendees = [guest("ann")].into();
+    let mut odoo = base.clone();
+    odoo.template.attendees = [guest("ann"), guest("bob")].into();
+    let mut outlook = base.clone();
+    let own = Differences {
+        attendees: Some(BTreeMap::new()),
+        ..Differences::default()
+    };
+    outlook.exceptions.insert(date("2026-10-13"), own);
+    let merged = merged(&base, &odoo, &outlook);
+    for series in [&merged.odoo, &merged.outlook] {
+        let there = series.occurrence(date("2026-10-13")).unwrap().attendees;
+        let names: Vec<_> = there.keys().map(Address::as_str).collect();
+        assert_eq!(names, ["bob@example.org"]);
+        assert_eq!(series.template.attendees.len(), 2);
+    }
+}
+
+#[test]
+fn exceptions_follow_a_moved_series() {
+    let mut base = tuesdays(End::Forever);
+    base.exceptions.insert(date("2026-10-13"), titled("One"));
+    let mut odoo = base.clone();
+    odoo.exceptions.insert(date("2026-10-20"), titled("Two"));
+    let mut outlook = base.clone();
+    // In Outlook every Tuesday became every Wednesday, and Exchange dropped the exceptions.
+    outlook.template.time = base.slot_time(date("2026-10-07"));
+    outlook.rule.pattern = crate::calendar::recurrence::Pattern::Weekly {
+        days: crate::calendar::recurrence::Days::one(chrono::Weekday::Wed),
+        week_start: chrono::Weekday::Mon,
+    };
+    outlook.exceptions.clear();
+    let merged = merged(&base, &odoo, &outlook);
+    assert_eq!(
+        merged.odoo.exceptions.keys().collect::<Vec<_>>(),
+        [&date("2026-10-21")]
+    );
+    assert_eq!(merged.outlook.exceptions, merged.odoo.exceptions);
+}
+
+#[test]
+fn the_later_part_of_a_long_series_stays_a_part() {
+    let outlook = tuesdays(End::Forever);
+    let odoo = outlook.rolled(date("2027-03-02")).unwrap();
+    let base = SeriesBase {
+        odoo: odoo.clone(),
+        outlook: outlook.clone(),
+    };
+    let merge = |odoo: &Series, outlook: &Series| {
+        merge(
+            Some(&base),
+            odoo,
+            outlook,
+            &SeriesTimes::default(),
+            Policy::Latest,
+        )
+    };
+    let idle = merge(&odoo, &outlook);
+    assert_eq!((&idle.odoo, &idle.outlook), (&odoo, &outlook));
+
+    let later = edited(&odoo, &[Edit::Hour(900)]).unwrap();
+    let moved = merge(&later, &outlook);
+    assert_eq!(moved.continues_from, None);
+    assert_eq!(moved.outlook.start(), outlook.start(), "Outlook keeps its past");
+    assert!(is_later_part(&later, &moved.outlook));
+
+    let mut daily = odoo.clone();
+    daily.rule.pattern = crate::calendar::recurrence::Pattern::Daily;
+    daily.rule.interval = nonzero(2);
+    let repatterned = merge(&daily, &outlook);
+    assert_eq!(repatterned.continues_from, Some(date("2027-03-02")));
+    assert!(repatterned.outlook.same_schedule(&daily));
+}
+
+#[test]
+fn the_later_schedule_wins_and_both_are_told() {
+    let base = tuesdays(End::Forever);
+    let odoo = edited(&base, &[Edit::Hour(900)]).unwrap();
+    let outlook = edited(&base, &[Edit::End(7)]).unwrap();
+    let times = SeriesTimes {
+        whole: EditTimes {
+            odoo: [(Group::Time, at(5))].into(),
+            outlook: Some(at(4)),
+        },
+        slots: BTreeMap::new(),
+    };
+    let merged = merge(Some(&based(&base)), &odoo, &outlook, &times, Policy::Latest);
+    assert!(merged.outlook.same_schedule(&odoo));
+    let conflict = &merged.conflicts[0];
+    assert_eq!((conflict.slot, conflict.conflict.kept), (None, Side::Odoo));
+    assert!(conflict.conflict.outlook.contains("COUNT=7"), "{conflict:?}");
+}

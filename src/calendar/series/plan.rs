@@ -1,0 +1,424 @@
+//! What to write to either side of one series: the pure decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+
+use super::merge::{SeriesBase, SeriesConflict, SeriesTimes, merge};
+use super::{Crossing, Differences, Series, same};
+use crate::calendar::event::Event;
+use crate::calendar::merge::{Group, Policy};
+use crate::calendar::plan::Rights;
+
+/// What is known of one side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SeriesState<'a> {
+    /// There has never been one.
+    Missing,
+    /// In normal form.
+    Present(&'a Series),
+    /// Ended by somebody: deleted, archived, cancelled, or without any occurrence left.
+    Gone,
+}
+
+/// Everything the decision depends on; as [`crate::calendar::plan::Situation`].
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesSituation<'a> {
+    pub base: Option<&'a SeriesBase>,
+    pub odoo: SeriesState<'a>,
+    pub outlook: SeriesState<'a>,
+    pub rights: Rights,
+    pub create_in_outlook: bool,
+    pub create_in_odoo: bool,
+    pub times: &'a SeriesTimes,
+    pub policy: Policy,
+}
+
+/// How one document must change to be another one of the same side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Rule or start: dates.
+    pub rule: bool,
+    /// Hours, length or zone of every occurrence.
+    pub hours: bool,
+    /// Of the template; never [`Group::Time`].
+    pub groups: BTreeSet<Group>,
+    /// Of single occurrences; with values of the target's occurrence.
+    pub slots: BTreeMap<NaiveDate, BTreeSet<Group>>,
+    /// Slots to take out.
+    pub cancelled: BTreeSet<NaiveDate>,
+    /// Slots to bring back.
+    pub restored: BTreeSet<NaiveDate>,
+}
+
+impl Changes {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What Odoo must do. The service rolls the target to its window (`odoo::recurrence::for_window`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum OdooSeriesStep {
+    Nothing,
+    Create(Series),
+    /// One document, applied as a whole.
+    Apply {
+        changes: Changes,
+        target: Series,
+    },
+    Archive,
+}
+
+/// One request to the organizer's mailbox. In order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutlookWrite {
+    /// POST of a series without its exceptions; those follow.
+    Create(Box<Series>),
+    /// PATCH of the master, once for everything that all occurrences share.
+    Master {
+        /// Property groups; with [`Group::Time`] where hours, length, zone or start are others.
+        groups: BTreeSet<Group>,
+        /// Whether `recurrence` is in it. A changed zone needs it too.
+        recurrence: bool,
+        target: Box<Series>,
+    },
+    /// PATCH of the occurrence of a slot, of those groups in which it does not say so already.
+    Occurrence {
+        slot: NaiveDate,
+        groups: BTreeSet<Group>,
+        target: Box<Event>,
+    },
+    /// DELETE of the occurrence of a slot, if it is there.
+    Cancel { slot: NaiveDate },
+    /// DELETE of the master.
+    Delete,
+}
+
+/// What Outlook cannot be told. For the journal, and set aside; everything else is written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsayable {
+    #[error(transparent)]
+    Crossing(#[from] Crossing),
+    #[error("Outlook cannot bring back the occurrence of {0}, which was taken out of the series")]
+    Restored(NaiveDate),
+}
+
+/// The writes to Outlook.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OutlookWrites {
+    /// In order. With a changed pattern Exchange drops all exceptions (MS-OXOCAL 3.1.4.7.3.5); what it does with
+    /// them when hours change is not documented. So what follows an [`OutlookWrite::Master`] with `recurrence` is
+    /// what there is to do at most: once it is written the series is to be read again, and [`updated`] asked
+    /// what is left.
+    pub writes: Vec<OutlookWrite>,
+    pub unsayable: Vec<Unsayable>,
+}
+
+/// The decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesPlan {
+    pub odoo: OdooSeriesStep,
+    pub outlook: OutlookWrites,
+    /// Where Outlook's series ends, before the new one that [`OutlookWrite::Create`] makes takes its place.
+    pub continues_from: Option<NaiveDate>,
+    /// Both sides agree that the series is over and done with.
+    pub ended: bool,
+    /// The two sides say the same: the base may be set to them.
+    pub agreed: bool,
+    /// Odoo has changes that cannot be written to Outlook (no right to).
+    pub differing: bool,
+    pub conflicts: Vec<SeriesConflict>,
+    /// Slots that one side changed and the other took out.
+    pub overruled: BTreeSet<NaiveDate>,
+}
+
+impl SeriesPlan {
+    fn nothing() -> Self {
+        Self {
+            odoo: OdooSeriesStep::Nothing,
+            outlook: OutlookWrites::default(),
+            continues_from: None,
+            ended: false,
+            agreed: false,
+            differing: false,
+            conflicts: Vec::new(),
+            overruled: BTreeSet::new(),
+        }
+    }
+
+    /// Whether there is nothing to write on either side.
+    pub fn is_idle(&self) -> bool {
+        self.odoo == OdooSeriesStep::Nothing && self.outlook.writes.is_empty()
+    }
+}
+
+/// Decides. The laws are those of [`crate::calendar::plan::plan`].
+pub fn plan(situation: &SeriesSituation<'_>) -> SeriesPlan {
+    use SeriesState::{Gone, Missing, Present};
+    let mut plan = SeriesPlan::nothing();
+    match (situation.odoo, situation.outlook) {
+        (Present(odoo), Present(outlook)) => plan_both(situation, odoo, outlook, &mut plan),
+        (Present(odoo), Missing) => {
+            if situation.create_in_outlook {
+                plan.outlook = created(odoo);
+            }
+        }
+        (Present(_), Gone) => {
+            plan.odoo = OdooSeriesStep::Archive;
+            plan.ended = true;
+        }
+        (Missing, Present(outlook)) => {
+            if situation.create_in_odoo {
+                plan.odoo = OdooSeriesStep::Create(outlook.clone());
+            }
+        }
+        (Gone, Present(_)) => {
+            plan.ended = true;
+            if situation.rights == Rights::Write {
+                plan.outlook.writes.push(OutlookWrite::Delete);
+            }
+        }
+        (Gone | Missing, Gone | Missing) => plan.ended = true,
+    }
+    plan
+}
+
+fn plan_both(situation: &SeriesSituation<'_>, odoo: &Series, outlook: &Series, plan: &mut SeriesPlan) {
+    let merged = merge(situation.base, odoo, outlook, situation.times, situation.policy);
+    plan.conflicts = merged.conflicts;
+    plan.overruled = merged.overruled;
+    if merged.over {
+        plan.odoo = OdooSeriesStep::Archive;
+        plan.ended = true;
+        if situation.rights == Rights::Write {
+            plan.outlook.writes.push(OutlookWrite::Delete);
+        }
+        return;
+    }
+    let to_odoo = changes(odoo, &merged.odoo);
+    if !to_odoo.is_empty() {
+        plan.odoo = OdooSeriesStep::Apply {
+            changes: to_odoo,
+            target: merged.odoo,
+        };
+    }
+    let to_outlook = match merged.continues_from {
+        Some(date) => {
+            let mut writes = created(&merged.outlook);
+            if let (Some(head), _) = outlook.split(date) {
+                writes.writes.insert(0, master(BTreeSet::new(), true, &head));
+            }
+            writes
+        }
+        None => updated(outlook, &merged.outlook),
+    };
+    match situation.rights {
+        Rights::Write => {
+            plan.outlook = to_outlook;
+            plan.continues_from = merged.continues_from;
+        }
+        Rights::ReadOnly => plan.differing = !to_outlook.writes.is_empty(),
+    }
+    let moved = |base: &SeriesBase| {
+        !changes(&base.odoo, odoo).is_empty() || !changes(&base.outlook, outlook).is_empty()
+    };
+    plan.agreed = plan.is_idle() && !plan.differing && situation.base.is_none_or(moved);
+}
+
+/// How `present` must change to be `target`, both of one side and in normal form.
+///
+/// A value of the template that is written reaches every occurrence: where a slot has a value of its own in such
+/// a group, it is named in `slots`, changed or not, so that it can be written over the template's.
+pub fn changes(present: &Series, target: &Series) -> Changes {
+    let rule = !present
+        .rule
+        .same_dates(present.start(), &target.rule, target.start());
+    let mut present_rule = target.clone();
+    present_rule.rule = present.rule;
+    present_rule.template.time = target.slot_time(present.start());
+    let hours = !present_rule.same_schedule(present);
+    let groups: BTreeSet<_> = groups()
+        .filter(|group| *group != Group::Time && !same(*group, &present.template, &target.template))
+        .collect();
+    let moved = present.rescheduled(target);
+    let mentioned = |series: &Series| -> BTreeSet<NaiveDate> {
+        series
+            .exceptions
+            .keys()
+            .chain(&series.cancelled)
+            .copied()
+            .collect()
+    };
+    let mut changes = Changes {
+        rule,
+        hours,
+        groups,
+        ..Changes::default()
+    };
+    for slot in mentioned(&moved).union(&mentioned(target)).copied() {
+        let (was, shall) = (moved.cancelled.contains(&slot), target.cancelled.contains(&slot));
+        if shall {
+            if !was {
+                changes.cancelled.insert(slot);
+            }
+            continue;
+        }
+        if was {
+            changes.restored.insert(slot);
+        }
+        let own = |series: &Series, group| {
+            let own = series.exceptions.get(&slot);
+            own.is_some_and(|own| own.has(group))
+        };
+        let regular = target.regular(slot);
+        let value = |series: &Series| {
+            let own = series.exceptions.get(&slot);
+            own.map_or_else(|| regular.clone(), |own| own.onto(regular.clone()))
+        };
+        let (before, after) = (value(&moved), value(target));
+        let differ: BTreeSet<_> = groups_of(|group| {
+            let overwritten = own(target, group)
+                && (changes.groups.contains(&group) || (group == Group::Time && (rule || hours)));
+            own(&moved, group) != own(target, group) || !same(group, &before, &after) || overwritten
+        });
+        if !differ.is_empty() {
+            changes.slots.insert(slot, differ);
+        }
+    }
+    changes
+}
+
+fn groups() -> impl Iterator<Item = Group> {
+    Group::SINGLE.into_iter().chain([Group::Attendees])
+}
+
+fn groups_of(wanted: impl Fn(Group) -> bool) -> BTreeSet<Group> {
+    groups().filter(|group| wanted(*group)).collect()
+}
+
+fn master(groups: BTreeSet<Group>, recurrence: bool, target: &Series) -> OutlookWrite {
+    OutlookWrite::Master {
+        groups,
+        recurrence,
+        target: Box::new(target.clone()),
+    }
+}
+
+/// A new series in Outlook.
+pub fn created(target: &Series) -> OutlookWrites {
+    let mut bare = target.clone();
+    bare.exceptions.clear();
+    bare.cancelled.clear();
+    let mut out = OutlookWrites {
+        writes: vec![OutlookWrite::Create(Box::new(bare.clone()))],
+        unsayable: Vec::new(),
+    };
+    occurrences(bare, target, &mut out);
+    out
+}
+
+/// The writes that make `present`, as Outlook has it, `target`: at most one to the master, then those of single
+/// occurrences, each of which leaves the occurrence where Outlook's rules let it be.
+pub fn updated(present: &Series, target: &Series) -> OutlookWrites {
+    let changes = changes(present, target);
+    let mut out = OutlookWrites::default();
+    let starts_elsewhere = present.start() != target.start();
+    let mut groups: BTreeSet<_> = changes
+        .groups
+        .iter()
+        .copied()
+        // Answers come from the guests' own mailboxes alone.
+        .filter(|group| *group != Group::Attendees || !same_guests(&present.template, &target.template))
+        .collect();
+    if changes.hours || starts_elsewhere {
+        groups.insert(Group::Time);
+    }
+    let recurrence = changes.rule || groups.contains(&Group::Time);
+    if recurrence || !groups.is_empty() {
+        out.writes.push(master(groups, recurrence, target));
+    }
+    // What is left to write of single occurrences, should Exchange drop all exceptions with the pattern: those
+    // that are still there are not written again, as each is compared before it is.
+    let mut left = present.rescheduled(target);
+    left.template.clone_from(&target.template);
+    if recurrence && !only_the_end(present, target) {
+        left.exceptions.clear();
+        let kept = |slot: &NaiveDate| !target.cancelled.contains(slot);
+        left.cancelled.retain(kept);
+    }
+    occurrences(left, target, &mut out);
+    out
+}
+
+/// Whether two schedules differ in nothing but where they end.
+fn only_the_end(present: &Series, target: &Series) -> bool {
+    let mut other = present.clone();
+    other.rule.end = target.rule.end;
+    other.same_schedule(target)
+}
+
+fn same_guests(a: &Event, b: &Event) -> bool {
+    a.attendees.keys().eq(b.attendees.keys())
+}
+
+/// Appends what makes the occurrences of `present`, which has `target`'s schedule and template, those of `target`.
+fn occurrences(mut present: Series, target: &Series, out: &mut OutlookWrites) {
+    for slot in target.cancelled.difference(&present.cancelled.clone()).copied() {
+        out.writes.push(OutlookWrite::Cancel { slot });
+        present.cancelled.insert(slot);
+        present.exceptions.remove(&slot);
+    }
+    let restored = present.cancelled.difference(&target.cancelled);
+    out.unsayable.extend(restored.copied().map(Unsayable::Restored));
+    let slots: BTreeSet<_> = present
+        .exceptions
+        .keys()
+        .chain(target.exceptions.keys())
+        .copied()
+        .collect();
+    let mut todo: Vec<_> = slots
+        .into_iter()
+        .filter_map(|slot| {
+            let (before, after) = (present.occurrence(slot)?, target.occurrence(slot)?);
+            let groups = groups_of(|group| match group {
+                Group::Attendees => !same_guests(&before, &after),
+                group => !same(group, &before, &after),
+            });
+            (!groups.is_empty()).then_some((slot, groups, after))
+        })
+        .collect();
+    // One that is in another's way may itself be about to move: the rest is tried again after each that could.
+    while !todo.is_empty() {
+        let possible = todo.iter().position(|(slot, groups, event)| {
+            !groups.contains(&Group::Time) || present.crossing(*slot, present.date_of(&event.time)).is_ok()
+        });
+        let Some(index) = possible else {
+            break;
+        };
+        let (slot, groups, event) = todo.remove(index);
+        let own = Differences::between(&present.regular(slot), &event);
+        present.exceptions.insert(slot, own);
+        out.writes.push(OutlookWrite::Occurrence {
+            slot,
+            groups,
+            target: Box::new(event),
+        });
+    }
+    for (slot, mut groups, event) in todo {
+        if let Err(crossing) = present.crossing(slot, present.date_of(&event.time)) {
+            out.unsayable.push(crossing.into());
+        }
+        groups.remove(&Group::Time);
+        if !groups.is_empty() {
+            out.writes.push(OutlookWrite::Occurrence {
+                slot,
+                groups,
+                target: Box::new(event),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
