@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod expansion;
 pub mod recurrence;
 pub mod rpc;
+pub mod series;
 pub mod snapshot;
 
 pub use error::OdooError;

@@ -10,6 +10,7 @@
 //! its location, and its link stays in Odoo. A link of Outlook's own (`onlineMeeting`) is never written anywhere.
 
 pub mod recurrence;
+pub mod series;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,467 @@
+//! A series as it crosses the wire (`calendar.recurrence` with its events), and its translation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{NaiveDate, NaiveDateTime, TimeZone, Weekday};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::exchange::OdooTime;
+use super::expansion::{First, check, rule_as_expanded, standard};
+use super::recurrence::RuleFields;
+use super::snapshot::{Mailboxes, Snapshot, Values, values};
+use crate::calendar::event::{Event, Time};
+use crate::calendar::merge::Group;
+use crate::calendar::recurrence::{End, NoFaithfulForm};
+use crate::calendar::series::plan::Changes;
+use crate::calendar::series::{Differences, Series};
+use crate::calendar::timezone;
+
+/// A slot on the wire: `2026-11-22 10:00:00` (UTC), of an all-day series `2026-11-22`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Slot(pub String);
+
+/// `calendar.recurrence` as `docs/EXCHANGE.md` describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeriesSnapshot {
+    pub id: i32,
+    /// Stays the same when Odoo replaces the record.
+    pub key: String,
+    pub link: Option<Uuid>,
+    pub version: String,
+    pub active: bool,
+    pub rule: RuleFields,
+    pub tz: String,
+    /// 0 is Monday.
+    pub week_start: u8,
+    /// The first slot.
+    pub dtstart: OdooTime,
+    /// A [`Snapshot`] without what belongs to a single record; its times are the first slot's.
+    pub template: Map<String, Value>,
+    /// The slots that differ from the template shifted to them.
+    #[serde(default)]
+    pub slots: Vec<SlotSnapshot>,
+    /// Every slot that has an active record, with the record's id.
+    #[serde(default)]
+    pub records: Vec<(Slot, i32)>,
+    /// Slots of Odoo's expansion (at most 720) without an active record.
+    #[serde(default)]
+    pub missing: Vec<Slot>,
+    pub base_id: Option<i32>,
+    pub create_date: OdooTime,
+    pub write_date: OdooTime,
+}
+
+/// An occurrence that has something of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlotSnapshot {
+    pub id: i32,
+    pub slot: Slot,
+    /// Snapshot fields.
+    pub differences: Map<String, Value>,
+}
+
+/// Why a snapshot cannot be a series of the domain. For the journal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSeries {
+    #[error(transparent)]
+    Rule(#[from] NoFaithfulForm),
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+    /// No occurrence is left: to be treated as deleted.
+    #[error("it has no occurrence")]
+    Empty,
+}
+
+fn unreadable(problem: impl ToString) -> NoSeries {
+    NoSeries::Unreadable(problem.to_string())
+}
+
+impl SeriesSnapshot {
+    /// The domain's view, in normal form.
+    ///
+    /// An endless rule stays endless although Odoo has only its first 720 slots; if two or more of the last of
+    /// these are missing, somebody has ended the series there.
+    ///
+    /// # Errors
+    /// [`NoSeries`]. Above all where the rule does not say which records there are: then the single events are
+    /// to be synced instead.
+    pub fn to_series(&self, mailboxes: &Mailboxes) -> Result<Series, NoSeries> {
+        let mut template = self.event(&self.template, mailboxes)?;
+        let tz = timezone::iana(&self.tz).ok_or_else(|| unreadable(format!("no zone {}", self.tz)))?;
+        if let Time::Timed { zone, .. } = &mut template.time {
+            tz.name().clone_into(zone);
+        }
+        let allday = matches!(template.time, Time::AllDay { .. });
+        let date_of = |slot: &Slot| {
+            slot.date(tz)
+                .ok_or_else(|| unreadable(format!("no slot {}", slot.0)))
+        };
+        let start = match &template.time {
+            Time::AllDay { start, .. } => *start,
+            Time::Timed { start, .. } => start.with_timezone(&tz).date_naive(),
+        };
+        let first = first_of(&template, tz);
+        let rule = rule_as_expanded(&self.rule, first, start, self.week_start()?)?;
+        let mut series = Series {
+            rule,
+            template,
+            exceptions: BTreeMap::new(),
+            cancelled: self.missing.iter().map(date_of).collect::<Result<_, _>>()?,
+        };
+        let present: BTreeSet<NaiveDate> = self
+            .records
+            .iter()
+            .map(|(slot, _)| date_of(slot))
+            .collect::<Result<_, _>>()?;
+        end_where_odoo_does(&mut series, &present);
+        self.check_slots(&series, &present)?;
+        for own in &self.slots {
+            let slot = date_of(&own.slot)?;
+            let regular = series.regular(slot);
+            let mut fields = self.template.clone();
+            write_time(&mut fields, &regular.time);
+            fields.extend(own.differences.clone());
+            let mut actual = self.event(&fields, mailboxes)?;
+            if let (Time::Timed { zone, .. }, false) = (&mut actual.time, allday) {
+                tz.name().clone_into(zone);
+            }
+            series
+                .exceptions
+                .insert(slot, Differences::between(&regular, &actual));
+        }
+        series.normalised().ok_or(NoSeries::Empty)
+    }
+
+    /// The records must be what rule and missing slots say, or a date would change silently.
+    fn check_slots(&self, series: &Series, present: &BTreeSet<NaiveDate>) -> Result<(), NoSeries> {
+        let (Some(first), Some(last)) = (present.first(), present.last()) else {
+            return Ok(());
+        };
+        let said: BTreeSet<_> = series
+            .slots()
+            .take_while(|slot| slot <= last)
+            .filter(|slot| slot >= first && !series.cancelled.contains(slot))
+            .collect();
+        match said.symmetric_difference(present).next() {
+            None => Ok(()),
+            Some(slot) => Err(unreadable(format!(
+                "its rule and its occurrences disagree about {slot}"
+            ))),
+        }
+    }
+
+    fn event(&self, fields: &Map<String, Value>, mailboxes: &Mailboxes) -> Result<Event, NoSeries> {
+        let mut fields = fields.clone();
+        let own = json!({
+            "id": self.id, "link": null, "version": self.version, "recurrent": true,
+            "create_date": self.create_date, "write_date": self.write_date,
+        });
+        if let Value::Object(own) = own {
+            fields.extend(own);
+        }
+        // Only what kind of problem: the value itself may be somebody's data.
+        let record: Snapshot = serde_json::from_value(Value::Object(fields))
+            .map_err(|error| unreadable(format!("{:?}", error.classify())))?;
+        record.to_event(mailboxes).map_err(unreadable)
+    }
+
+    fn week_start(&self) -> Result<Weekday, NoSeries> {
+        Weekday::try_from(self.week_start)
+            .map_err(|_| unreadable(format!("no week start {}", self.week_start)))
+    }
+}
+
+/// Of an endless rule Odoo has the first slots only. Missing ones at their end are no end of the series unless
+/// there are several: who deletes the last one that Odoo shows means that one.
+fn end_where_odoo_does(series: &mut Series, present: &BTreeSet<NaiveDate>) {
+    let Some(last) = present.last().filter(|_| series.rule.end == End::Forever) else {
+        return;
+    };
+    if series.cancelled.range(*last..).count() > 1 {
+        series.rule.end = End::Until(*last);
+        series.cancelled.retain(|slot| slot <= last);
+    }
+}
+
+impl Slot {
+    /// As Odoo names the slot of a date: with its own reading of a local time that occurs twice.
+    pub fn of(series: &Series, slot: NaiveDate) -> Self {
+        Self(match series.slot_time(slot) {
+            Time::AllDay { .. } => slot.to_string(),
+            Time::Timed { start, .. } => {
+                let tz = series.tz();
+                let local = start.with_timezone(&tz).naive_local();
+                OdooTime::format(standard(local, tz))
+            }
+        })
+    }
+
+    /// The date it names in the series' zone.
+    fn date(&self, tz: Tz) -> Option<NaiveDate> {
+        if let Ok(date) = self.0.parse() {
+            return Some(date);
+        }
+        let at = NaiveDateTime::parse_from_str(&self.0, "%Y-%m-%d %H:%M:%S").ok()?;
+        Some(tz.from_utc_datetime(&at).date_naive())
+    }
+}
+
+fn write_time(fields: &mut Map<String, Value>, time: &Time) {
+    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    match time {
+        Time::Timed { start, end, .. } => {
+            set("start", json!(OdooTime::format(*start)));
+            set("stop", json!(OdooTime::format(*end)));
+        }
+        Time::AllDay { start, end } => {
+            set("start_date", json!(start));
+            set("stop_date", json!(end.pred_opt().unwrap_or(*start).max(*start)));
+        }
+    }
+}
+
+/// The rule, times and slots of an `apply_series` change: the whole shape of the series, and of the values those
+/// that are to be set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeriesShape {
+    pub rule: RuleFields,
+    pub tz: String,
+    /// The one by which `rule` is meant; 0 is Monday.
+    pub week_start: u8,
+    /// `start`/`stop` of the first slot, or `start_date`/`stop_date` (inclusive).
+    #[serde(flatten)]
+    pub first: Map<String, Value>,
+    /// For every occurrence.
+    pub values: Values,
+    /// For single ones, over those. An occurrence that has been moved is always here, with its times: one that is
+    /// not here is at its slot.
+    pub slots: Vec<SlotValues>,
+    /// All of them.
+    pub missing: Vec<Slot>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlotValues {
+    pub slot: Slot,
+    pub values: Values,
+}
+
+/// The shape that makes Odoo's series `target`, already rolled to Odoo's window. `changes` are those from the
+/// present series; `None`: there is none yet, everything is set.
+///
+/// # Errors
+/// [`NoFaithfulForm`], if Odoo would have other dates, now or when it next expands the rule itself.
+pub fn shape(
+    target: &Series,
+    changes: Option<&Changes>,
+    present: Option<&Snapshot>,
+    week_start: Weekday,
+    mailboxes: &Mailboxes,
+) -> Result<SeriesShape, NoFaithfulForm> {
+    let rule = RuleFields::from_rule(&target.rule, target.start(), week_start)?;
+    let first = first_of(&target.template, target.tz());
+    check(&rule, &target.rule, first, week_start)?;
+    let everything = || Group::SINGLE.into_iter().chain([Group::Attendees]);
+    let groups: BTreeSet<Group> = match changes {
+        Some(changes) => changes.groups.clone(),
+        None => everything().filter(|group| *group != Group::Time).collect(),
+    };
+    let values_of = |groups: &BTreeSet<Group>, event: &Event| values(groups, event, present, mailboxes);
+    let mut own: BTreeMap<NaiveDate, BTreeSet<Group>> = changes.map(|c| c.slots.clone()).unwrap_or_default();
+    for (slot, differences) in &target.exceptions {
+        let written = everything()
+            .filter(|group| differences.has(*group) && (changes.is_none() || *group == Group::Time));
+        own.entry(*slot).or_default().extend(written);
+    }
+    let slots = own.iter().filter(|(_, groups)| !groups.is_empty());
+    let slots = slots.filter_map(|(slot, groups)| {
+        Some(SlotValues {
+            slot: Slot::of(target, *slot),
+            values: values_of(groups, &target.occurrence(*slot)?),
+        })
+    });
+    let mut times = values_of(&BTreeSet::from([Group::Time]), &target.template);
+    times.remove("allday");
+    Ok(SeriesShape {
+        rule,
+        tz: target.tz().name().to_owned(),
+        week_start: u8::try_from(week_start.num_days_from_monday()).unwrap_or_default(),
+        first: times,
+        values: values_of(&groups, &target.template),
+        slots: slots.collect(),
+        missing: target
+            .cancelled
+            .iter()
+            .map(|slot| Slot::of(target, *slot))
+            .collect(),
+    })
+}
+
+fn first_of(template: &Event, zone: Tz) -> First {
+    match template.time {
+        Time::Timed { start, .. } => First::At { start, zone },
+        Time::AllDay { start, .. } => First::On { date: start, zone },
+    }
+}
+
+/// As [`super::snapshot::group_of_field`], of a series: the rule's fields are of [`Group::Time`].
+pub fn group_of_field(field: &str) -> Option<Group> {
+    const RULE: [&str; 17] = [
+        "rrule",
+        "rrule_type",
+        "interval",
+        "end_type",
+        "count",
+        "until",
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+        "month_by",
+        "day",
+        "weekday",
+        "byday",
+    ];
+    if RULE.contains(&field) || field == "event_tz" {
+        Some(Group::Time)
+    } else {
+        super::snapshot::group_of_field(field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::recurrence::tests::date;
+    use crate::calendar::series::plan::changes;
+
+    /// Weekly on Tuesdays at ten in Brussels over the end of summer time, four times.
+    fn snapshot() -> Value {
+        let record = serde_json::to_value(crate::odoo::snapshot::tests::snapshot()).unwrap();
+        let mut template = record.as_object().unwrap().clone();
+        for name in ["id", "link", "version", "recurrent", "create_date", "write_date"] {
+            template.remove(name);
+        }
+        template.insert("start".into(), json!("2026-10-13 08:00:00"));
+        template.insert("stop".into(), json!("2026-10-13 09:00:00"));
+        json!({
+            "model": "calendar.recurrence", "id": 3, "key": "k", "link": null, "version": "v", "active": true,
+            "rule": {"rrule_type": "weekly", "interval": 1, "end_type": "count", "count": 4, "until": null,
+                     "mon": false, "tue": true, "wed": false, "thu": false, "fri": false, "sat": false, "sun": false,
+                     "month_by": "date", "day": 1, "weekday": null, "byday": null},
+            "tz": "Europe/Brussels", "week_start": 0, "dtstart": "2026-10-13 08:00:00", "template": template,
+            "slots": [{"id": 12, "slot": "2026-10-27 09:00:00", "differences": {"name": "Other", "start": "2026-10-28 09:00:00", "stop": "2026-10-28 10:00:00"}}],
+            "records": [["2026-10-13 08:00:00", 10], ["2026-10-27 09:00:00", 12], ["2026-11-03 09:00:00", 13]],
+            "missing": ["2026-10-20 08:00:00"], "base_id": 10,
+            "create_date": "2026-10-01 09:00:00", "write_date": "2026-10-01 09:00:00"
+        })
+    }
+
+    fn read(value: Value) -> Result<Series, NoSeries> {
+        serde_json::from_value::<SeriesSnapshot>(value)
+            .unwrap()
+            .to_series(&Mailboxes::new())
+    }
+
+    #[test]
+    fn a_snapshot_becomes_a_series_and_goes_back() {
+        let series = read(snapshot()).unwrap();
+        assert_eq!(series.start(), date("2026-10-13"));
+        assert_eq!(series.cancelled, [date("2026-10-20")].into());
+        let own = &series.exceptions[&date("2026-10-27")];
+        assert!(own.title.as_deref() == Some("Other") && own.time.is_some() && own.body.is_none());
+        let shape = shape(&series, None, None, Weekday::Mon, &Mailboxes::new()).unwrap();
+        assert_eq!(shape.missing, [Slot("2026-10-20 08:00:00".into())]);
+        assert_eq!(shape.slots[0].slot, Slot("2026-10-27 09:00:00".into()));
+        assert_eq!(shape.slots[0].values["start"], "2026-10-28 09:00:00");
+        let sent = serde_json::to_value(&shape).unwrap();
+        assert_eq!(
+            (&sent["start"], &sent["tz"], &sent["rule"]["tue"]),
+            (
+                &json!("2026-10-13 08:00:00"),
+                &json!("Europe/Brussels"),
+                &json!(true)
+            )
+        );
+        assert!(sent["values"].get("start").is_none());
+    }
+
+    #[test]
+    fn a_moved_occurrence_is_named_with_its_times_whatever_changed() {
+        let series = read(snapshot()).unwrap();
+        let mut target = series.clone();
+        target.template.title = "All".into();
+        let changes = changes(&series, &target);
+        let shape = shape(&target, Some(&changes), None, Weekday::Mon, &Mailboxes::new()).unwrap();
+        assert_eq!(shape.values.keys().collect::<Vec<_>>(), ["name"]);
+        let own = &shape.slots[0].values;
+        assert_eq!(
+            (&own["name"], &own["start"]),
+            (&json!("Other"), &json!("2026-10-28 09:00:00"))
+        );
+    }
+
+    #[test]
+    fn records_that_the_rule_does_not_give_are_no_series() {
+        let mut odd = snapshot();
+        odd["records"][1] = json!(["2026-10-28 09:00:00", 12]);
+        assert!(matches!(read(odd), Err(NoSeries::Unreadable(_))));
+        let mut gone = snapshot();
+        gone["records"] = json!([]);
+        gone["slots"] = json!([]);
+        gone["missing"] = json!([
+            "2026-10-13 08:00:00",
+            "2026-10-20 08:00:00",
+            "2026-10-27 09:00:00",
+            "2026-11-03 09:00:00"
+        ]);
+        assert_eq!(read(gone), Err(NoSeries::Empty));
+        let mut nowhere = snapshot();
+        nowhere["tz"] = json!("Mars/Olympus");
+        assert!(read(nowhere).is_err());
+    }
+
+    #[test]
+    fn an_endless_series_ends_where_several_of_its_last_are_missing() {
+        let mut endless = snapshot();
+        endless["rule"]["end_type"] = json!("forever");
+        endless["missing"] = json!(["2026-10-20 08:00:00", "2026-11-10 09:00:00"]);
+        assert_eq!(read(endless.clone()).unwrap().rule.end, End::Forever);
+        endless["missing"] = json!([
+            "2026-10-20 08:00:00",
+            "2026-11-10 09:00:00",
+            "2026-11-17 09:00:00"
+        ]);
+        assert_eq!(read(endless).unwrap().rule.end, End::Until(date("2026-11-03")));
+    }
+
+    #[test]
+    fn whole_days_have_dates_for_slots() {
+        let mut days = snapshot();
+        days["template"]["allday"] = json!(true);
+        days["template"]["start_date"] = json!("2026-10-13");
+        days["template"]["stop_date"] = json!("2026-10-14");
+        days["slots"] = json!([{"id": 12, "slot": "2026-10-27", "differences": {"stop_date": "2026-10-27"}}]);
+        days["records"] = json!([["2026-10-13", 10], ["2026-10-27", 12], ["2026-11-03", 13]]);
+        days["missing"] = json!(["2026-10-20"]);
+        let series = read(days).unwrap();
+        let own = &series.exceptions[&date("2026-10-27")].time;
+        assert_eq!(
+            own,
+            &Some(Time::AllDay {
+                start: date("2026-10-27"),
+                end: date("2026-10-28")
+            })
+        );
+        let shape = shape(&series, None, None, Weekday::Mon, &Mailboxes::new()).unwrap();
+        assert_eq!(shape.first["stop_date"], "2026-10-14");
+        assert_eq!(shape.missing, [Slot("2026-10-20".into())]);
+    }
+}
