@@ -438,7 +438,7 @@ impl Series {
     }
 }
 
-/// Old slots up to `last` with the slots they are under the new schedule ([`Series::rescheduled`]). This is also
+/// Old slots up to `last` with the slots they are under the new schedule: the same date, or of a moved series the same place. This is also
 /// how Odoo's records find their new slots.
 pub fn correspondence(old: &Series, new: &Series, last: NaiveDate) -> BTreeMap<NaiveDate, NaiveDate> {
     let before: Vec<_> = old.slots().take_while(|slot| *slot <= last).collect();
