@@ -19,7 +19,6 @@ AFFECTS = {
     "outlook_bridge_online_meeting": ("online_meeting",),
     "alarm_ids": ("reminder_minutes",),
     "user_id": ("organizer",),
-    "recurrency": ("recurrent",),
     "recurrence_id": ("recurrent",),
 }
 
@@ -33,7 +32,6 @@ class CalendarEvent(models.Model):
         readonly=True,
         help="The address of an organizer who is no user here, and therefore among the attendees.",
     )
-    outlook_bridge_note = fields.Char(compute="_compute_outlook_bridge_note")
     outlook_bridge_archivable = fields.Boolean(
         compute="_compute_outlook_bridge_archivable",
         help="Outlook has this meeting, or will: offer to archive it, as for any synchronised event.",
@@ -47,23 +45,7 @@ class CalendarEvent(models.Model):
     # What people see
     # ------------------------------------------------------------
 
-    @api.depends("recurrency", "user_id")
-    @api.depends_context("uid")
-    def _compute_outlook_bridge_note(self):
-        self.outlook_bridge_note = False
-        recurring = self.filtered("recurrency")
-        if not recurring or not self._is_bridged():
-            return
-        accounts = self.env["outlook.bridge.account"]._of(recurring.user_id | self.env.user)
-        for event in recurring:
-            if event.user_id.id in accounts or self.env.uid in accounts:
-                event.outlook_bridge_note = self._outlook_bridge_recurring_note()
-
-    @api.model
-    def _outlook_bridge_recurring_note(self):
-        return self.env._("Recurring events are not synchronised with Outlook yet: this one stays in Odoo as it is.")
-
-    @api.depends("recurrency", "user_id")
+    @api.depends("user_id")
     def _compute_outlook_bridge_archivable(self):
         self.outlook_bridge_archivable = False
         if not self._is_bridged():
@@ -71,7 +53,7 @@ class CalendarEvent(models.Model):
         accounts = self.env["outlook.bridge.account"]._of(self.user_id)
         for event in self:
             account = accounts.get(event.user_id.id)
-            event.outlook_bridge_archivable = bool(account and account.status in CONNECTED and not event.recurrency)
+            event.outlook_bridge_archivable = bool(account and account.status in CONNECTED)
 
     @api.depends("user_id")
     @api.depends_context("uid")
@@ -93,6 +75,12 @@ class CalendarEvent(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        if not self._is_bridged():
+            return super().create(vals_list)
+        vals_list = [
+            {"outlook_bridge_slot": vals["start"], **vals} if vals.get("recurrence_id") and vals.get("start") else vals
+            for vals in vals_list
+        ]
         events = super().create(vals_list)
         outbox = self.env["outlook.bridge.outbox"]
         if events and outbox._is_collecting():
@@ -101,24 +89,43 @@ class CalendarEvent(models.Model):
 
     def write(self, vals):
         names = {name for written in vals for name in AFFECTS.get(written, ())}
-        outbox = self.env["outlook.bridge.outbox"]
-        if not names or not self or not outbox._is_collecting():
+        if not names or not self or not self._is_bridged():
             return super().write(vals)
-        before = self._outlook_bridge_values(names)
+        self._outlook_bridge_check_crossing(vals)
+        series = self.sudo().recurrence_id
+        series._outlook_bridge_ensure()
+        # Odoo takes things out of what it is given
+        given = dict(vals)
+        known = {event.id: event.recurrence_id.id for event in self.sudo()} if "recurrence_id" in given else {}
+        outbox = self.env["outlook.bridge.outbox"]
+        collecting = outbox._is_collecting()
+        before = self._outlook_bridge_values(names) if collecting else {}
         result = super().write(vals)
-        after = self.exists()._outlook_bridge_values(names)
+        if known:
+            self._outlook_bridge_change_series(known, given)
+        after = self.exists()._outlook_bridge_values(names) if collecting else {}
         for event_id, values in after.items():
             known = before.get(event_id, {})
             outbox._touch([event_id], [name for name in names if values[name] != known.get(name)])
         return result
 
     def unlink(self):
-        outbox = self.env["outlook.bridge.outbox"]
-        if not self or not outbox._is_collecting():
+        if not self or not self._is_bridged():
             return super().unlink()
-        links = {event.id: event.outlook_bridge_link for event in self.sudo()}
+        series = self.sudo().recurrence_id
+        series._outlook_bridge_ensure()
+        occurrences = self.sudo().filtered(lambda event: event.recurrence_id or event.outlook_bridge_superseded)
+        deleted = [
+            {"res_id": event.id, "link": event.outlook_bridge_link, "was": event.outlook_bridge_was or None}
+            for event in self.sudo() - occurrences
+        ]
         result = super().unlink()
-        outbox._touch_deleted(links)
+        outbox = self.env["outlook.bridge.outbox"]
+        if outbox._is_collecting():
+            outbox._touch_deleted(deleted)
+            # an occurrence is missing from its series, and no more than that
+            outbox._forget(occurrences.ids)
+            outbox._touch_series(series.exists().ids, ["slots"])
         return result
 
     def _outlook_bridge_values(self, names):
@@ -128,7 +135,7 @@ class CalendarEvent(models.Model):
             "reminder_minutes": snapshot._reminders_of,
             "organizer": lambda event: event.user_id.id,
             "online_meeting": lambda event: event.outlook_bridge_online_meeting,
-            "recurrent": lambda event: bool(event.recurrency or event.recurrence_id),
+            "recurrent": lambda event: event.recurrence_id.id,
         }
         return {
             event.id: {name: special[name](event) if name in special else event[name] for name in names}
@@ -164,7 +171,7 @@ class CalendarEvent(models.Model):
     # ------------------------------------------------------------
 
     def _skip_send_mail_status_update(self):
-        """Outlook mails for an organizer who is connected; Odoo for everyone else, for series, and reminders."""
+        """Outlook mails for an organizer who is connected; Odoo for everyone else, and reminders."""
         if self._is_bridged() and not self.env.context.get("outlook_bridge_reminder"):
             if self._outlook_bridge_is_mailed():
                 return True
@@ -175,16 +182,9 @@ class CalendarEvent(models.Model):
         self.ensure_one()
         return bool(
             self.user_id
-            and not self.recurrency
             and not self.env["outlook.bridge.state"]._get().paused
             and self.env["outlook.bridge.account"]._is_connected(self.sudo().user_id)
         )
-
-    def action_unlink_event(self, attendee_id=None, recurrence=False):
-        if self._is_bridged() and self[:1].recurrency:
-            # a series stays in Odoo: ask which of it to delete and whom to tell, as without any sync
-            self = self.with_context(outlook_bridge_not_synced=True)
-        return super().action_unlink_event(attendee_id, recurrence)
 
     # ------------------------------------------------------------
     # Description

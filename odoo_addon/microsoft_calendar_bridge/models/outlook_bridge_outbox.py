@@ -12,6 +12,12 @@ _logger = logging.getLogger(__name__)
 APPLYING = "outlook_bridge_applying"
 TOUCHED = "microsoft_calendar_bridge.touched"
 REJECTED_DAYS = 30
+# Occurrences that are handed over at once, as a series of two years takes half a second to tell.
+BATCH_OCCURRENCES = 10000
+
+
+# What a change of an occurrence's field is to its series, where that has another name.
+IN_SERIES = {"active": "slots", "recurrent": "slots"}
 
 
 class OutlookBridgeOutbox(models.Model):
@@ -19,6 +25,8 @@ class OutlookBridgeOutbox(models.Model):
 
     A row holds no state but a tombstone's: the snapshot is taken when the row is sent. Rows are written in
     the transaction of the change, never changed after its commit, and deleted by id.
+
+    A series is told as one record, named by its key, as the recurrence may be another one tomorrow.
     """
 
     _name = "outlook.bridge.outbox"
@@ -28,10 +36,12 @@ class OutlookBridgeOutbox(models.Model):
 
     res_model = fields.Char(required=True, readonly=True)
     res_id = fields.Integer(required=True, readonly=True)
+    series_key = fields.Char(readonly=True, help="Of a recurrence: what names its series.")
     kind = fields.Selection([("snapshot", "Snapshot"), ("tombstone", "Tombstone")], required=True, readonly=True)
     cause = fields.Selection([("save", "Save"), ("existing", "Existing")], required=True, readonly=True)
     acting_uid = fields.Integer(readonly=True)
     link = fields.Char(readonly=True)
+    was = fields.Json(readonly=True, help="Of a tombstone: what the record was before it became a series, or single.")
     times = fields.Json(readonly=True, help="The fields that changed, each with the time of its last change.")
     changed_at = fields.Datetime(readonly=True)
     created = fields.Boolean(readonly=True, help="The record was created in the same transaction.")
@@ -39,7 +49,7 @@ class OutlookBridgeOutbox(models.Model):
     rejected = fields.Char(readonly=True, help="Why the service could not read this row.")
 
     # One row per record and transaction, however often the transaction flushes.
-    _txid_unique = models.UniqueIndex("(txid, res_model, res_id)")
+    _txid_unique = models.UniqueIndex("(txid, res_model, COALESCE(series_key, res_id::text))")
     _res_index = models.Index("(res_model, res_id)")
 
     # ------------------------------------------------------------
@@ -50,90 +60,141 @@ class OutlookBridgeOutbox(models.Model):
     def _is_collecting(self):
         return not self.env.context.get(APPLYING) and self.env["outlook.bridge.client"]._is_paired()
 
-    def _touched(self):
+    def _touched(self, model):
+        """``{id: row}`` of a model, for recurrences that are gone ``{key: row}``."""
         data = self.env.cr.precommit.data
         if TOUCHED not in data:
             data[TOUCHED] = {}
             self.env.cr.precommit.add(self.sudo()._write_touched)
-        return data[TOUCHED]
+        return data[TOUCHED].setdefault(model, {})
+
+    def _note(self, touched, record, names, created=False):
+        now = fields.Datetime.to_string(fields.Datetime.now())
+        row = touched.setdefault(
+            record, {"kind": "snapshot", "created": created, "times": {}, "link": None, "was": None}
+        )
+        row["times"].update(dict.fromkeys(names, now))
+        row.update(acting_uid=self.env.uid, changed_at=now, created=row["created"] or created)
 
     @api.model
     def _touch(self, event_ids, names, created=False):
         """Note that ``names`` (snapshot field names) of these events changed."""
         if not event_ids or not names:
             return
-        touched = self._touched()
-        now = fields.Datetime.to_string(fields.Datetime.now())
+        touched = self._touched("event")
         for event_id in event_ids:
-            row = touched.setdefault(event_id, {"kind": "snapshot", "created": created, "times": {}, "link": None})
-            row["times"].update(dict.fromkeys(names, now))
-            row.update(acting_uid=self.env.uid, changed_at=now, created=row["created"] or created)
+            self._note(touched, event_id, names, created)
 
     @api.model
-    def _touch_deleted(self, links):
-        """Note that the events of ``{id: link}`` are gone."""
-        if not links:
+    def _touch_series(self, recurrence_ids, names, created=False):
+        """Note that ``names`` (``rule``, ``slots``, or a field that its occurrences share) of these series changed."""
+        if not recurrence_ids:
             return
-        touched = self._touched()
-        now = fields.Datetime.to_string(fields.Datetime.now())
-        for event_id, link in links.items():
-            created = touched.get(event_id, {}).get("created", False)
-            touched[event_id] = {
-                "kind": "tombstone",
-                "created": created,
-                "times": {},
-                "link": link or None,
-                "acting_uid": self.env.uid,
-                "changed_at": now,
+        touched = self._touched("series")
+        for recurrence_id in recurrence_ids:
+            self._note(touched, recurrence_id, names, created)
+
+    @api.model
+    def _touch_deleted(self, deleted):
+        """Note that these events, ``[{res_id, link, was}]``, are gone."""
+        if not deleted:
+            return
+        touched = self._touched("event")
+        for event in deleted:
+            touched[event["res_id"]] = self._tombstone(event, touched.get(event["res_id"]))
+
+    @api.model
+    def _touch_series_deleted(self, deleted):
+        """Note that these recurrences, ``[{key, res_id, link, was}]``, are gone; their series may not be."""
+        if not deleted:
+            return
+        touched, gone = self._touched("series"), self._touched("gone")
+        for series in deleted:
+            gone[series["key"]] = {
+                **self._tombstone(series, touched.pop(series["res_id"], None)),
+                "res_id": series["res_id"],
             }
+
+    def _tombstone(self, record, before):
+        return {
+            "kind": "tombstone",
+            "created": bool(before and before["created"]),
+            "times": {},
+            "link": record["link"] or None,
+            "was": record["was"],
+            "acting_uid": self.env.uid,
+            "changed_at": fields.Datetime.to_string(fields.Datetime.now()),
+        }
+
+    @api.model
+    def _forget(self, event_ids):
+        """These occurrences are gone, which is their series' news."""
+        touched = self._touched("event")
+        for event_id in event_ids:
+            touched.pop(event_id, None)
+
+    @api.model
+    def _series_became_single(self, key):
+        """The series of that key goes on as a single event, which is told instead."""
+        self._touched("gone").pop(key, None)
+        self._touched("single")[key] = True
 
     def _write_touched(self):
         touched = self.env.cr.precommit.data.pop(TOUCHED, {})
-        rows = {
-            event_id: row for event_id, row in touched.items() if not (row["kind"] == "tombstone" and row["created"])
-        }
-        if deleted := [event_id for event_id, row in rows.items() if row["kind"] == "tombstone"]:
+        rows = self._rows_of_events(touched)
+        rows.update(self._rows_of_series(touched))
+        if singles := touched.get("single"):
+            self.env.cr.execute(
+                SQL(
+                    "DELETE FROM outlook_bridge_outbox WHERE txid = txid_current()::text AND series_key = ANY(%s)",
+                    list(singles),
+                )
+            )
+        rows = {name: row for name, row in rows.items() if not (row["kind"] == "tombstone" and row["created"])}
+        if deleted := [name for name, row in rows.items() if row["kind"] == "tombstone"]:
             # created before an earlier flush of this very transaction: nobody will ever have seen it
             unseen = self.env.execute_query(
                 SQL(
                     """
                     DELETE FROM outlook_bridge_outbox
-                     WHERE txid = txid_current()::text AND res_model = 'calendar.event'
-                       AND res_id = ANY(%s) AND created
-                 RETURNING res_id
+                     WHERE txid = txid_current()::text AND created
+                       AND (res_model, COALESCE(series_key, res_id::text)) IN %s
+                 RETURNING res_model, COALESCE(series_key, res_id::text)
                     """,
-                    deleted,
+                    tuple(deleted),
                 )
             )
-            for (event_id,) in unseen:
-                del rows[event_id]
+            for name in unseen:
+                del rows[name]
         if not rows:
             return
         self.env.cr.execute(
             SQL(
                 """
                 INSERT INTO outlook_bridge_outbox AS present (
-                    res_model, res_id, kind, cause, acting_uid, link, times, changed_at, created, txid,
-                    create_uid, create_date, write_uid, write_date
+                    res_model, res_id, series_key, kind, cause, acting_uid, link, was, times, changed_at, created,
+                    txid, create_uid, create_date, write_uid, write_date
                 )
-                SELECT 'calendar.event', row.res_id, row.kind, 'save', row.acting_uid, row.link, row.times,
-                       row.changed_at, row.created, txid_current()::text,
+                SELECT row.res_model, row.res_id, row.series_key, row.kind, 'save', row.acting_uid, row.link, row.was,
+                       row.times, row.changed_at, row.created, txid_current()::text,
                        row.acting_uid, now() AT TIME ZONE 'UTC', row.acting_uid, now() AT TIME ZONE 'UTC'
                   FROM jsonb_to_recordset(%s::jsonb) AS row(
-                        res_id int, kind text, acting_uid int, link text, times jsonb, changed_at timestamp,
-                        created bool
+                        res_model text, res_id int, series_key text, kind text, acting_uid int, link text, was jsonb,
+                        times jsonb, changed_at timestamp, created bool
                   )
-                 ORDER BY row.res_id
-                    ON CONFLICT (txid, res_model, res_id) DO UPDATE
-                   SET kind = EXCLUDED.kind,
+                 ORDER BY row.res_model, row.res_id
+                    ON CONFLICT (txid, res_model, COALESCE(series_key, res_id::text)) DO UPDATE
+                   SET res_id = EXCLUDED.res_id,
+                       kind = EXCLUDED.kind,
                        cause = 'save',
                        acting_uid = EXCLUDED.acting_uid,
                        link = COALESCE(EXCLUDED.link, present.link),
+                       was = COALESCE(EXCLUDED.was, present.was),
                        times = COALESCE(present.times, '{}'::jsonb) || EXCLUDED.times,
                        changed_at = EXCLUDED.changed_at,
                        created = present.created OR EXCLUDED.created
                 """,
-                json.dumps([{"res_id": event_id, **row} for event_id, row in rows.items()]),
+                json.dumps(list(rows.values())),
             )
         )
         self.invalidate_model(flush=False)
@@ -141,36 +202,116 @@ class OutlookBridgeOutbox(models.Model):
         if cron:
             cron._trigger()
 
+    def _rows_of_events(self, touched):
+        """``{(model, id): row}`` of single events; what concerns an occurrence goes to its series in ``touched``."""
+        events = touched.get("event", {})
+        states = self.env.execute_query(
+            SQL(
+                """
+                SELECT id, recurrence_id, active, outlook_bridge_superseded FROM calendar_event
+                 WHERE id = ANY(%s) AND (recurrence_id IS NOT NULL OR outlook_bridge_superseded)
+                """,
+                list(events),
+            )
+        )
+        series = touched.setdefault("series", {})
+        for event_id, recurrence_id, active, _superseded in states:
+            if recurrence_id:
+                self._merge(series, recurrence_id, events.pop(event_id))
+            elif active:
+                # Odoo took it out of its series and left it: a single event from now on
+                self.env["calendar.event"].browse(event_id)._outlook_bridge_note({"outlook_bridge_superseded": False})
+            else:
+                del events[event_id]
+        return {
+            ("calendar.event", str(event_id)): {
+                **row,
+                "res_model": "calendar.event",
+                "res_id": event_id,
+                "series_key": None,
+            }
+            for event_id, row in events.items()
+        }
+
+    def _merge(self, series, recurrence_id, event):
+        times = {IN_SERIES.get(name, name): time for name, time in event["times"].items()}
+        row = series.setdefault(recurrence_id, {**event, "created": False, "times": {}})
+        row["times"].update(times)
+        if event["changed_at"] >= row["changed_at"]:
+            row.update(acting_uid=event["acting_uid"], changed_at=event["changed_at"])
+
+    def _rows_of_series(self, touched):
+        """``{(model, key): row}``; a recurrence that replaced another one speaks for both."""
+        rows = {}
+        for key, row in touched.get("gone", {}).items():
+            rows[key] = row
+        series = touched.get("series", {})
+        present = self.env["calendar.recurrence"].browse(series).exists()
+        present._outlook_bridge_ensure()
+        for recurrence in present:
+            rows[recurrence.outlook_bridge_key] = {**series[recurrence.id], "res_id": recurrence.id}
+        return {
+            ("calendar.recurrence", key): {**row, "res_model": "calendar.recurrence", "series_key": key}
+            for key, row in rows.items()
+        }
+
     @api.model
     def _enqueue_existing(self, user_ids):
-        """Queue these users' own events of the window, which the service asked for. Answers how many."""
-        events = self.env.execute_query(
+        """Queue these users' own events and series of the window, which the service asked for. Answers how many."""
+        window = SQL(
+            """
+            event.user_id = ANY(%s) AND event.active
+            AND event.stop > now() AT TIME ZONE 'UTC' - interval '1 year'
+            AND event.start < now() AT TIME ZONE 'UTC' + interval '2 years'
+            """,
+            list(user_ids),
+        )
+        recurrences = self.env.execute_query(
+            SQL(
+                "SELECT DISTINCT recurrence_id FROM calendar_event event WHERE recurrence_id IS NOT NULL AND %s",
+                window,
+            )
+        )
+        series = self.env["calendar.recurrence"].browse(recurrence_id for (recurrence_id,) in recurrences)
+        series._outlook_bridge_ensure()
+        self.env.flush_all()
+        queued = self.env.execute_query(
             SQL(
                 """
                 INSERT INTO outlook_bridge_outbox (
-                    res_model, res_id, kind, cause, acting_uid, link, times, changed_at, created, txid,
+                    res_model, res_id, series_key, kind, cause, acting_uid, link, times, changed_at, created, txid,
                     create_uid, create_date, write_uid, write_date
                 )
-                SELECT 'calendar.event', event.id, 'snapshot', 'existing', event.user_id, event.outlook_bridge_link,
-                       '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
+                SELECT existing.*, '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
                        1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-                  FROM calendar_event event
-                 WHERE event.user_id = ANY(%s) AND event.active
-                   AND event.stop > now() AT TIME ZONE 'UTC' - interval '1 year'
-                   AND event.start < now() AT TIME ZONE 'UTC' + interval '2 years'
-                   AND NOT EXISTS (
+                  FROM (
+                        SELECT 'calendar.event' AS res_model, event.id AS res_id, NULL AS series_key,
+                               'snapshot', 'existing', event.user_id, event.outlook_bridge_link
+                          FROM calendar_event event
+                         WHERE event.recurrence_id IS NULL AND %s
+                     UNION ALL
+                        SELECT 'calendar.recurrence', series.id, series.outlook_bridge_key,
+                               'snapshot', 'existing', base.user_id, series.outlook_bridge_link
+                          FROM calendar_recurrence series
+                          LEFT JOIN calendar_event base ON base.id = series.base_event_id
+                         WHERE series.id = ANY(%s)
+                  ) existing
+                 WHERE NOT EXISTS (
                         SELECT FROM outlook_bridge_outbox pending
-                         WHERE pending.res_model = 'calendar.event' AND pending.res_id = event.id
+                         WHERE pending.res_model = existing.res_model
+                           AND COALESCE(pending.series_key, pending.res_id::text)
+                               = COALESCE(existing.series_key, existing.res_id::text)
                            AND pending.cause = 'existing' AND pending.rejected IS NULL
                    )
-                 ORDER BY event.id
+                 ORDER BY existing.res_model, existing.res_id
                     ON CONFLICT DO NOTHING
              RETURNING res_id
                 """,
-                list(user_ids),
+                window,
+                series.ids,
             )
         )
-        return len(events)
+        return len(queued)
 
     # ------------------------------------------------------------
     # Handing over
@@ -182,11 +323,30 @@ class OutlookBridgeOutbox(models.Model):
         rows = self.env.execute_query_dict(
             SQL(
                 """
-                SELECT id, res_id, kind, cause, acting_uid, link, times, changed_at
-                  FROM outlook_bridge_outbox
-                 WHERE rejected IS NULL AND res_id IN (
-                        SELECT res_id FROM outlook_bridge_outbox WHERE rejected IS NULL
-                         GROUP BY res_id ORDER BY min(id) LIMIT %s
+                WITH present AS (
+                    -- what a row is about by now: a single event may have become a series, and a series a single event
+                    SELECT pending.*,
+                           COALESCE(pending.series_key, series.outlook_bridge_key) AS key,
+                           single.id AS single_id
+                      FROM outlook_bridge_outbox pending
+                      LEFT JOIN calendar_event event
+                             ON pending.res_model = 'calendar.event' AND event.id = pending.res_id
+                      LEFT JOIN calendar_recurrence series ON series.id = event.recurrence_id
+                      LEFT JOIN calendar_event single
+                             ON pending.series_key = single.outlook_bridge_was ->> 'key'
+                     WHERE pending.rejected IS NULL
+                ), named AS (
+                    SELECT *,
+                           CASE WHEN single_id IS NOT NULL OR key IS NULL THEN 'calendar.event'
+                                ELSE 'calendar.recurrence' END AS model,
+                           CASE WHEN single_id IS NOT NULL OR key IS NULL THEN COALESCE(single_id, res_id)::text
+                                ELSE key END AS name
+                      FROM present
+                )
+                SELECT id, res_model, res_id, kind, cause, acting_uid, link, was, times, changed_at, model, name
+                  FROM named
+                 WHERE (model, name) IN (
+                        SELECT model, name FROM named GROUP BY model, name ORDER BY min(id) LIMIT %s
                  )
                  ORDER BY id
                 """,
@@ -195,32 +355,93 @@ class OutlookBridgeOutbox(models.Model):
         )
         merged = {}
         for row in rows:
-            change = merged.setdefault(row["res_id"], {"ids": [], "times": {}, "cause": "existing", "link": None})
+            name = (row["model"], row["name"])
+            change = merged.setdefault(
+                name, {"ids": [], "times": {}, "cause": "existing", "link": None, "was": None, "res_id": None}
+            )
+            times = row["times"] or {}
+            if row["res_model"] == "calendar.event" and row["model"] == "calendar.recurrence":
+                times = {IN_SERIES.get(field, field): time for field, time in times.items()}
             change["ids"].append(row["id"])
-            change["times"].update(row["times"] or {})
+            change["times"].update(times)
             change["link"] = row["link"] or change["link"]
+            change["was"] = row["was"] or change["was"]
             if row["cause"] == "save":
                 change["cause"] = "save"
-            change.update(id=row["id"], kind=row["kind"], uid=row["acting_uid"], time=row["changed_at"])
-        snapshots = self.env["outlook.bridge.snapshot"]._build(
-            [res_id for res_id, change in merged.items() if change["kind"] == "snapshot"]
-        )
-        return [self._to_wire(res_id, change, snapshots.get(res_id)) for res_id, change in merged.items()]
+            if row["res_model"] == row["model"]:
+                change.update(res_id=row["res_id"], kind=row["kind"])
+            change.update(id=row["id"], uid=row["acting_uid"], time=row["changed_at"])
+        return self._to_wires(self._cut(merged))
 
-    def _to_wire(self, res_id, change, snapshot):
+    def _cut(self, merged):
+        """As many of the changes as one call should carry, one at least.
+
+        A batch without any existing record tells the service that it has them all: there is one while there are any.
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT series.outlook_bridge_key, count(*)
+                  FROM calendar_recurrence series JOIN calendar_event event ON event.recurrence_id = series.id
+                 WHERE series.outlook_bridge_key = ANY(%s)
+                 GROUP BY series.outlook_bridge_key
+                """,
+                [name for model, name in merged if model == "calendar.recurrence"],
+            )
+        )
+        occurrences = dict(self.env.cr.fetchall())
+        taken, weight = {}, 0
+        for (model, name), change in merged.items():
+            weight += occurrences.get(name, 1) if model == "calendar.recurrence" else 1
+            if (
+                not taken
+                or weight <= BATCH_OCCURRENCES
+                or change["cause"] == "existing"
+                and not any(one["cause"] == "existing" for one in taken.values())
+            ):
+                taken[model, name] = change
+        return taken
+
+    def _to_wires(self, merged):
+        snapshot = self.env["outlook.bridge.snapshot"]
+        events = snapshot._build(
+            [
+                int(name)
+                for (model, name), change in merged.items()
+                if model == "calendar.event" and change.get("kind", "snapshot") == "snapshot"
+            ]
+        )
+        keys = [name for model, name in merged if model == "calendar.recurrence"]
+        series = snapshot._build_series(
+            self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)])
+        )
+        by_key = {document["key"]: document for document in series.values()}
+        return [
+            self._to_wire(
+                model, name, change, by_key.get(name) if model == "calendar.recurrence" else events.get(int(name))
+            )
+            for (model, name), change in merged.items()
+        ]
+
+    def _to_wire(self, model, name, change, snapshot):
         wire = {"id": change["id"], "cause": change["cause"], "uid": change["uid"]}
         if len(change["ids"]) > 1:
             wire["ids"] = change["ids"]
         if snapshot:
             wire.update(kind="snapshot", times=change["times"], record=snapshot)
+            return wire
+        # also a record that vanished unseen, as a cascade in the database deletes it
+        wire.update(
+            kind="tombstone",
+            time=fields.Datetime.to_string(change["time"]),
+            res_id=change["res_id"],
+            link=change["link"],
+            was=change["was"],
+        )
+        if model == "calendar.recurrence":
+            wire.update(model=model, key=name)
         else:
-            # also a record that vanished unseen, as a cascade in the database deletes it
-            wire.update(
-                kind="tombstone",
-                time=fields.Datetime.to_string(change["time"]),
-                res_id=res_id,
-                link=change["link"],
-            )
+            wire.update(res_id=int(name))
         return wire
 
     @api.model

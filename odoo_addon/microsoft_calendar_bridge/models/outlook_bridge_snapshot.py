@@ -61,13 +61,23 @@ class OutlookBridgeSnapshot(models.AbstractModel):
 
     @api.model
     def _of(self, event):
+        snapshot = self._fields_of(event)
+        snapshot["version"] = self._version_of(snapshot)
+        snapshot["create_date"] = fields.Datetime.to_string(event.create_date)
+        snapshot["write_date"] = fields.Datetime.to_string(event.write_date)
+        return snapshot
+
+    @api.model
+    def _fields_of(self, event):
+        """What counts for the version."""
         organizer = event.user_id
-        snapshot = {
+        return {
             "model": "calendar.event",
             "id": event.id,
             "link": event.outlook_bridge_link or None,
             "active": event.active,
-            "recurrent": bool(event.recurrency or event.recurrence_id),
+            "was": event.outlook_bridge_was or None,
+            "recurrent": bool(event.recurrence_id),
             "name": event.name or None,
             "description": self._description_of(event),
             "location": event.location or None,
@@ -103,10 +113,6 @@ class OutlookBridgeSnapshot(models.AbstractModel):
                 for attendee in event.attendee_ids.sorted("id")
             ],
         }
-        snapshot["version"] = self._version_of(snapshot)
-        snapshot["create_date"] = fields.Datetime.to_string(event.create_date)
-        snapshot["write_date"] = fields.Datetime.to_string(event.write_date)
-        return snapshot
 
     @api.model
     def _version_of(self, snapshot):
@@ -123,7 +129,8 @@ class OutlookBridgeSnapshot(models.AbstractModel):
     @api.model
     def _tz_of(self, event):
         company = event.user_id.company_id or self.env.company
-        return event.event_tz or event.user_id.tz or company.partner_id.tz or "UTC"
+        # the event's own zone is computed once, and knows nothing of a change of its series' zone
+        return event.recurrence_id.event_tz or event.event_tz or event.user_id.tz or company.partner_id.tz or "UTC"
 
     @api.model
     def _user_of(self, partner):

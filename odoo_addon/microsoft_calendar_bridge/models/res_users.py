@@ -10,6 +10,7 @@ from odoo.exceptions import AccessError, UserError
 from .outlook_bridge_account import CONNECTED, TROUBLED
 from .outlook_bridge_client import QUICK, TIMEOUT
 from .outlook_bridge_exchange import PAGE
+from .outlook_bridge_outbox import APPLYING
 
 _logger = logging.getLogger(__name__)
 
@@ -89,6 +90,9 @@ class ResUsers(models.Model):
     def _get_microsoft_sync_status(self):
         if not self._is_bridged():
             return super()._get_microsoft_sync_status()
+        if self.env.context.get(APPLYING):
+            # stock asks at every write of every event whether it has something to do
+            return "sync_paused"
         if self.env["outlook.bridge.state"]._get().paused:
             return "sync_paused"
         return "sync_stopped" if self._outlook_bridge_status() == "stopped" else "sync_active"
@@ -111,11 +115,6 @@ class ResUsers(models.Model):
                 status = "sync_active" if self._outlook_bridge_status() in CONNECTED else "sync_stopped"
             result["microsoft_calendar"] = status
         return result
-
-    def _has_any_active_synchronization(self):
-        if self.env.context.get("outlook_bridge_not_synced"):
-            return False
-        return super()._has_any_active_synchronization()
 
     @api.model
     @api.readonly

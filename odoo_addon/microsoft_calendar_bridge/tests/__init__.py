@@ -12,6 +12,10 @@ from . import (
     test_pairing,
     test_removals,
     test_settings,
+    test_series_edit,
+    test_series_facts,
+    test_series_outbox,
+    test_series_snapshot,
     test_snapshot,
     test_users,
 )

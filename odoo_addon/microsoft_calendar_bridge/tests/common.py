@@ -295,6 +295,51 @@ class BridgeMixin:
             .with_env(self.env)
         )
 
+    def series(self, user=None, **values):
+        """Eight Mondays of March and April 2027 at ten in Brussels, over the change to summer time."""
+        weekly = {"rrule_type": "weekly", "interval": 1, "end_type": "count", "count": 8, "mon": True}
+        if "rrule_type" in values:
+            weekly = {"interval": 1}
+        event = self.event(
+            user,
+            **{
+                "start": "2027-03-01 09:00:00",
+                "event_tz": "Europe/Brussels",
+                "recurrency": True,
+                **weekly,
+                **values,
+            },
+        )
+        return event.recurrence_id
+
+    def occurrences(self, recurrence):
+        return recurrence.calendar_event_ids.sorted("start")
+
+    def save(self, event, policy="self_only", user=None, **values):
+        """What Odoo's form saves, with the answer to its question."""
+        return event.with_user(user or self.ann).write({"recurrence_update": policy, **values})
+
+    def of_key(self, key):
+        self.settle()
+        self.env.invalidate_all()
+        return self.env["calendar.recurrence"].search([("outlook_bridge_key", "=", key)])
+
+    def document(self, recurrence):
+        self.settle()
+        self.env.invalidate_all()
+        return self.env["outlook.bridge.snapshot"]._build_series(recurrence).get(recurrence.id)
+
+    def wires(self):
+        """What is handed over next."""
+        self.settle()
+        self.env.invalidate_all()
+        return self.env["outlook.bridge.outbox"]._read_batch()
+
+    def wire(self):
+        """The one thing that is handed over next."""
+        [wire] = self.wires()
+        return wire
+
     def snapshot(self, event):
         self.settle()
         self.env.invalidate_all()

@@ -51,8 +51,10 @@ class TestMail(BridgeCase, MailCase):
             event.with_user(self.ann).write({"start": self.tomorrow(11), "stop": self.tomorrow(12)})
         self.assertIn(self.guest, self._new_mails.recipient_ids)
 
-    def test_series_stays_odoos(self):
+    def test_series(self):
         self.meet(self.ann, recurrency=True, rrule_type="daily", interval=1, end_type="count", count=3)
+        self.assertFalse(self._new_mails)
+        self.meet(self.bob, recurrency=True, rrule_type="daily", interval=1, end_type="count", count=3)
         self.assertIn(self.guest, self._new_mails.recipient_ids)
 
     def test_paused(self):
@@ -80,11 +82,3 @@ class TestMail(BridgeCase, MailCase):
             wizard.action_send_mail_and_delete()
         self.assertFalse(self._new_mails)
         self.assertFalse(event.exists())
-
-    def test_delete_all_of_a_series(self):
-        event = self.meet(self.ann, recurrency=True, rrule_type="daily", interval=1, end_type="count", count=3)
-        self.assertTrue(event.with_user(self.ann).action_unlink_event(self.ann.partner_id.id, "all")["target"])
-        self.assertTrue(event.exists(), "asks first")
-        single = self.meet(self.ann)
-        single.with_user(self.ann).action_unlink_event(self.ann.partner_id.id)
-        self.assertFalse(single.exists())

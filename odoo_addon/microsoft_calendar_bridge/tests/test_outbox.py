@@ -133,16 +133,6 @@ class TestOutbox(BridgeCase):
         event.action_archive()
         self.assertEqual(set(self.rows(event).times), {"active"})
 
-    def test_series_is_told_by_its_events(self):
-        event = self.event(recurrency=True, rrule_type="daily", interval=1, end_type="count", count=3)
-        events = event.recurrence_id.calendar_event_ids
-        self.assertEqual(len(events), 3)
-        self.assertEqual(set(self.rows().mapped("res_id")), set(events.ids))
-        self.assertTrue(all(self.snapshot(one)["recurrent"] for one in events))
-        self.drop_rows()
-        event.recurrence_id.write({"count": 5})
-        self.assertTrue(set(events.ids) <= set(self.rows().mapped("res_id")))
-
     def test_push_is_triggered(self):
         push = self.env.ref("microsoft_calendar_bridge.ir_cron_push")
         triggered = []

@@ -11,6 +11,7 @@ KEYS = [
     "model",
     "id",
     "link",
+    "was",
     "active",
     "recurrent",
     "name",

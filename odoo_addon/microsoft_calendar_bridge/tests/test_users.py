@@ -248,15 +248,9 @@ class TestUsers(BridgeCase):
         stranger = self.event(user_id=self.bob.id, partner_ids=[(6, 0, self.ann.partner_id.ids)])
         self.assertEqual(stranger.user_id, self.bob)
 
-    def test_note(self):
-        event = self.event(recurrency=True, rrule_type="daily", interval=1, end_type="count", count=2)
-        self.assertIn("stays in Odoo", event.with_user(self.ann).outlook_bridge_note)
-        self.assertFalse(self.event().outlook_bridge_note)
-        strangers = self.event(user=self.bob, recurrency=True, rrule_type="daily", end_type="count", count=2)
-        self.assertFalse(strangers.with_user(self.bob).outlook_bridge_note)
-
     def test_archivable(self):
         self.assertTrue(self.event().outlook_bridge_archivable)
+        self.assertTrue(self.series().base_event_id.outlook_bridge_archivable)
         self.assertFalse(self.event(user=self.bob).outlook_bridge_archivable)
 
     def test_users_form(self):

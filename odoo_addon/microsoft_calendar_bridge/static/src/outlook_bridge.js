@@ -4,6 +4,7 @@
 import { AttendeeCalendarCommonPopover } from "@calendar/views/attendee_calendar/common/attendee_calendar_common_popover";
 import { AttendeeCalendarController } from "@calendar/views/attendee_calendar/attendee_calendar_controller";
 import { AttendeeCalendarModel } from "@calendar/views/attendee_calendar/attendee_calendar_model";
+import { CalendarFormController } from "@calendar/views/calendar_form/calendar_form_controller";
 import { onMounted, onWillUnmount, status, useState } from "@odoo/owl";
 import { patch } from "@web/core/utils/patch";
 import { useDebounced } from "@web/core/utils/timing";
@@ -95,5 +96,23 @@ patch(AttendeeCalendarCommonPopover.prototype, {
             super.isEventArchivable ||
             (this.isCurrentUserOrganizer && this.props.record.rawRecord.outlook_bridge_archivable)
         );
+    },
+});
+
+patch(CalendarFormController.prototype, {
+    /**
+     * Stock asks which events of a series to delete, and deletes what the form's own buttons say: one event, whatever
+     * was answered, and also when the question was dismissed.
+     */
+    async deleteRecord() {
+        const { resId, data } = this.model.root;
+        if (!data.recurrency || !data.outlook_bridge_archivable) {
+            return super.deleteRecord(...arguments);
+        }
+        const policy = await this.askRecurrenceUpdatePolicy();
+        if (policy) {
+            await this.orm.call("calendar.event", "action_unlink_event", [resId, data.partner_ids.resIds, policy]);
+            this.actionService.doAction("calendar.action_calendar_event", { clearBreadcrumbs: true });
+        }
     },
 });
