@@ -11,6 +11,7 @@ from . import (
     microsoft_calendar_sync,
     outlook_bridge_account,
     outlook_bridge_apply,
+    outlook_bridge_apply_series,
     outlook_bridge_client,
     outlook_bridge_exchange,
     outlook_bridge_outbox,

@@ -3,6 +3,7 @@
 
 import logging
 import uuid
+from contextlib import contextmanager
 
 from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
@@ -23,9 +24,13 @@ CONTEXT = {
     "skip_attendee_notification": True,
     "skip_contact_description": True,
     "mail_create_nolog": True,
+    # an activity that follows its meeting would move the meeting's start once more, and its end with it
+    "calendar_event_meeting_update": True,
 }
 
-OPS = ("create", "write", "archive", "unlink")
+# Occurrences in one transaction, at some milliseconds each; the rest of a page is delivered again.
+PAGE_OCCURRENCES = 3000
+OPS = ("create", "write", "archive", "unlink", "apply_series")
 PLAIN = ("name", "description", "location", "videocall_location", "privacy", "show_as", "active")
 TIMES = ("allday", "start", "stop", "start_date", "stop_date")
 WHITELIST = frozenset((*PLAIN, *TIMES, "online_meeting", "reminder_minutes", "organizer", "attendees"))
@@ -48,11 +53,20 @@ class OutlookBridgeApply(models.AbstractModel):
     def _apply_page(self, changes):
         """Apply what has no result yet. Answers ``(acks, users to tell)``; the caller commits."""
         known = self.env["outlook.bridge.result"]._waiting([change["id"] for change in changes])
-        todo = [change for change in changes if change["id"] not in known]
+        todo = self._cut([change for change in changes if change["id"] not in known])
         users = set()
         acks = self._apply_batch(todo, users) if todo else []
         self.env["outlook.bridge.result"]._record(acks)
         return acks, self.env["res.users"].sudo().browse(users).exists()
+
+    def _cut(self, changes):
+        """As many of the changes as one transaction should hold, one at least."""
+        weight = 0
+        for number, change in enumerate(changes):
+            weight += self._weight(change)
+            if number and weight > PAGE_OCCURRENCES:
+                return changes[:number]
+        return changes
 
     def _apply_batch(self, changes, users):
         """One savepoint for all; halved until whatever Odoo refuses stands alone."""
@@ -76,39 +90,62 @@ class OutlookBridgeApply(models.AbstractModel):
         else:
             _logger.warning("Change %s of the Outlook bridge failed", change["id"], exc_info=error)
             message = f"{type(error).__name__}: {error}"
-        ack = {"id": change["id"], "result": "refused", "message": message, "record": None}
-        if change.get("res_id"):
-            ack["record"] = self._snapshot(change["res_id"])
-        return ack
-
-    def _snapshot(self, event_id):
         self.env.flush_all()
-        return self.env["outlook.bridge.snapshot"]._build([event_id]).get(event_id)
+        record = self._snapshots(self._subject(change))
+        return {
+            "id": change["id"],
+            "result": "refused",
+            "message": message,
+            "record": next(iter(record.values()), None),
+        }
+
+    def _subject(self, change):
+        """What a change of one record is about, if it still exists."""
+        if self._is_of_series(change):
+            return self._series_of(change)
+        return self.env["calendar.event"].sudo().browse(change.get("res_id") or []).exists()
+
+    def _snapshots(self, records):
+        """``{record: snapshot}`` of events or of series."""
+        snapshot = self.env["outlook.bridge.snapshot"]
+        build = (
+            snapshot._build_series
+            if records._name == "calendar.recurrence"
+            else lambda some: snapshot._build(some.ids)
+        )
+        documents = build(records)
+        return {record: documents[record.id] for record in records if record.id in documents}
 
     def _apply_all(self, changes, users):
         """New events are created together, as Odoo takes long to create one; the snapshots are taken at the end."""
         created = self._create_all([change for change in changes if change.get("op") == "create"])
-        events = {}
+        subjects = {}
         acks = []
         for change in changes:
             ack = {"id": change["id"], "result": "applied", "record": None}
             owner = self._owner(change)
             if change["id"] in created:
-                event = created[change["id"]]
-                users |= self._concerned(event) | {owner.id}
+                subject = created[change["id"]]
+                users |= self._concerned(subject) | {owner.id}
+            elif self._is_of_series(change):
+                ack["result"], subject = self._apply_to_series(change, owner, users)
             else:
-                event = self._model(owner).browse(change.get("res_id")).exists()
-                ack["result"] = self._apply_one(change, event, users) if event else "gone"
-                if ack["result"] == "gone":
-                    del ack["record"]
-            if event:
-                events[change["id"]] = event.id
+                subject = self._model(owner).browse(change.get("res_id")).exists()
+                ack["result"] = self._apply_one(change, subject, users) if subject else "gone"
+            if ack["result"] == "gone":
+                del ack["record"]
+            elif subject:
+                subjects[change["id"]] = subject
             acks.append(ack)
         self.env.flush_all()
-        snapshots = self.env["outlook.bridge.snapshot"]._build(list(set(events.values())))
+        snapshots = {}
+        for name in ("calendar.event", "calendar.recurrence"):
+            ids = {subject.id for subject in subjects.values() if subject._name == name}
+            of_model = self._snapshots(self.env[name].sudo().browse(ids).exists())
+            snapshots.update({(name, record.id): document for record, document in of_model.items()})
         for ack in acks:
-            if ack["id"] in events:
-                ack["record"] = snapshots.get(events[ack["id"]])
+            if subject := subjects.get(ack["id"]):
+                ack["record"] = snapshots.get((subject._name, subject.id))
         return acks
 
     # ------------------------------------------------------------
@@ -120,7 +157,8 @@ class OutlookBridgeApply(models.AbstractModel):
         op = change.get("op")
         if op not in OPS:
             raise UserError(self.env._("Unknown operation “%(op)s”.", op=op))
-        if unknown := set(change.get("values") or {}) - WHITELIST:
+        written = [change.get("values"), *(entry.get("values") for entry in change.get("slots") or [])]
+        if unknown := {name for values in written for name in values or {}} - WHITELIST:
             raise UserError(self.env._("Fields that may not be written: %(names)s", names=", ".join(sorted(unknown))))
         users = self.env["res.users"].sudo()
         owner = users.browse(self._once(("user", change.get("user_id")), users.browse(change.get("user_id")).exists))
@@ -140,11 +178,11 @@ class OutlookBridgeApply(models.AbstractModel):
         return self.env["calendar.event"].with_user(owner).sudo().with_context(**CONTEXT, lang=owner.lang)
 
     def _apply_one(self, change, event, users):
-        present = self._snapshot(event.id)
+        present = self._snapshots(event)[event]
         if present["version"] != change.get("version"):
             return "stale"
         if present["recurrent"]:
-            raise UserError(self.env._("Recurring events are not written yet."))
+            raise UserError(self.env._("An occurrence is written with its series."))
         users |= self._concerned(event) | {event.env.uid}
         if change["op"] == "write":
             self._write(event, change.get("values") or {})
@@ -189,7 +227,7 @@ class OutlookBridgeApply(models.AbstractModel):
     def _create_values(self, model, values, owner):
         vals = {
             **self._plain(values),
-            **self._times(values),
+            **self._times(values, {}),
             **self._organizer(values.get("organizer")),
         }
         if not vals.get("name"):
@@ -214,24 +252,31 @@ class OutlookBridgeApply(models.AbstractModel):
         return vals
 
     def _write(self, event, values):
-        vals = {**self._plain(values), **self._times(values, event)}
+        """Write one event, or several that are alike in whatever ``values`` names."""
+        present = self.env["outlook.bridge.snapshot"]._of(event) if any(name in values for name in TIMES) else {}
+        vals = {**self._plain(values), **self._times(values, present)}
         if "organizer" in values:
             vals.update(self._organizer(values["organizer"]))
         if "reminder_minutes" in values:
-            vals["alarm_ids"] = self._alarm_commands(event, values["reminder_minutes"])
+            vals["alarm_ids"] = self._alarm_commands(event[:1], values["reminder_minutes"])
         if vals:
-            # Odoo resets the organizer's answer when somebody else moves the event
-            answers = {line: line.state for line in event.attendee_ids}
-            event.write(vals)
-            for line, state in answers.items():
-                if line.state != state:
-                    line.state = state
+            with self._keeping_answers(event):
+                event.write(vals)
         external = vals.get("outlook_bridge_organizer")
-        if external and external not in (email_normalize(line.email or "") for line in event.attendee_ids):
+        if external and external not in (email_normalize(line.email or "") for line in event[:1].attendee_ids):
             partner = self._partner(event, external, values["organizer"].get("name"))
             event.write({"partner_ids": [fields.Command.link(partner.id)]})
         if "attendees" in values:
             self._write_attendees(event, values["attendees"] or [])
+
+    @contextmanager
+    def _keeping_answers(self, events):
+        """Odoo resets the organizer's answer when somebody else moves the event."""
+        answers = {line: line.state for line in events.attendee_ids}
+        yield
+        for line, state in answers.items():
+            if line.state != state:
+                line.state = state
 
     # ------------------------------------------------------------
     # Values
@@ -243,11 +288,13 @@ class OutlookBridgeApply(models.AbstractModel):
             vals["outlook_bridge_online_meeting"] = bool(values["online_meeting"])
         return vals
 
-    def _times(self, values, event=None):
-        """All of when and how long, as Odoo moves the end along when it is told the start alone."""
+    def _times(self, values, present):
+        """All of when and how long, as Odoo moves the end along when it is told the start alone.
+
+        ``present`` has the times that ``values`` do not name.
+        """
         if not any(name in values for name in TIMES):
             return {}
-        present = self.env["outlook.bridge.snapshot"]._of(event) if event else {}
         times = {name: values.get(name, present.get(name)) for name in TIMES}
         if not times["allday"]:
             if not (times["start"] and times["stop"]):
@@ -344,8 +391,12 @@ class OutlookBridgeApply(models.AbstractModel):
             or partners.create({"name": name or address, "email": address})
         )
 
-    def _write_attendees(self, event, wanted_attendees):
-        """Make the guests with an address those of the list; touch only the lines that differ."""
+    def _write_attendees(self, events, wanted_attendees):
+        """Make the guests with an address those of the list; touch only the lines that differ.
+
+        Several events must have the same guests and organizer.
+        """
+        event = events[:1]
         lines, by_address = {}, {}
         for line in event.attendee_ids.sorted("id"):
             lines.setdefault(line.partner_id, email_normalize(line.email or ""))
@@ -371,13 +422,13 @@ class OutlookBridgeApply(models.AbstractModel):
         ]
         added = [partner for partner in states if partner not in lines]
         if added or removed:
-            event.write(
+            events.write(
                 {
                     "partner_ids": [fields.Command.unlink(partner.id) for partner in removed]
                     + [fields.Command.link(partner.id) for partner in added]
                 }
             )
-        for line in event.attendee_ids:
+        for line in events.attendee_ids:
             state = states.get(line.partner_id)
             if state and line.state != state:
                 line.state = state

@@ -12,6 +12,7 @@ from . import (
     test_pairing,
     test_removals,
     test_settings,
+    test_series_apply,
     test_series_edit,
     test_series_facts,
     test_series_outbox,

@@ -157,6 +157,20 @@ class TestApply(BridgeCase, MailCase):
         self.apply(self.change("write", event, allday=False, start=self.tomorrow(9), stop=self.tomorrow(11)))
         self.assertEqual((event.allday, event.start_date, str(event.stop)), (False, False, self.tomorrow(11)))
 
+    def test_write_of_time_and_length_with_an_activity(self):
+        event = self.created()
+        self.env["mail.activity"].create(
+            {
+                "calendar_event_id": event.id,
+                "user_id": self.ann.id,
+                "res_model_id": self.env["ir.model"]._get_id("res.partner"),
+                "res_id": self.guest.id,
+            }
+        )
+        self.apply(self.change("write", event, start="2027-03-01 09:00:00", stop="2027-03-01 12:00:00"))
+        self.assertEqual((str(event.start), str(event.stop)), ("2027-03-01 09:00:00", "2027-03-01 12:00:00"))
+        self.assertEqual(str(event.activity_ids.date_deadline), "2027-03-01")
+
     def test_write_attendees(self):
         voiceless = self.env["res.partner"].create({"name": "Projector"})
         event = self.created(
@@ -251,8 +265,8 @@ class TestApply(BridgeCase, MailCase):
         change["user_id"] = 0
         self.assertEqual(self.apply(change)["result"], "refused")
 
-    def test_series_is_left_alone(self):
-        event = self.event(recurrency=True, rrule_type="daily", interval=1, end_type="count", count=3)
+    def test_occurrence_is_written_with_its_series(self):
+        event = self.series().base_event_id
         self.assertEqual(self.apply(self.change("write", event, name="x"))["result"], "refused")
         self.assertEqual(event.name, "Review")
 
