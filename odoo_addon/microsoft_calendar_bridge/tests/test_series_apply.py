@@ -162,6 +162,8 @@ class TestSeriesApply(BridgeCase, MailCase):
         again = self.apply({**change, "id": 1})
         self.assertEqual((again["result"], again["record"]), ("applied", first["record"]))
         self.assertEqual(first["record"]["link"], change["link"])
+        key = str(uuid.uuid4())
+        self.assertEqual(self.applied(key=key).outlook_bridge_key, key)
 
     def test_create_without_the_first(self):
         recurrence = self.applied(missing=["2027-03-01 09:00:00", "2027-03-08 09:00:00"])
