@@ -3,6 +3,7 @@
 
 import uuid
 from contextlib import contextmanager
+from datetime import timedelta
 from unittest.mock import patch
 
 from odoo.tests import tagged
@@ -485,6 +486,39 @@ class TestSeriesApply(BridgeCase, MailCase):
         self.assertEqual(self.lives(events), lives)
         (events - events[2]).with_user(self.ann).unlink()
         self.assertFalse(self.wires(), "the rest is nobody's deletion")
+
+    # side effects
+
+    def test_nobody_is_mailed(self):
+        """Not for an organizer either who does not synchronise, and for whom Odoo mails otherwise."""
+        values = {
+            "name": "From Outlook",
+            "organizer": {"user_id": None, "email": "bob@contoso.test", "name": "Bob"},
+            "attendees": [{"email": "guest@fabrikam.test", "name": "Guest", "state": "accepted", "user_id": None}],
+        }
+        soon = {"start": self.tomorrow(9), "stop": self.tomorrow(10)}
+        rule = {"rrule_type": "daily", "interval": 1, "end_type": "count", "count": 3}
+        recurrence = self.applied(rule=rule, tz="UTC", values=values, **soon)
+        self.assertEqual(recurrence.calendar_event_ids.user_id, self.bob)
+        later = {"start": self.tomorrow(11), "stop": self.tomorrow(12)}
+        exception = {"start": self.tomorrow(13), "stop": self.tomorrow(14), "attendees": []}
+        self.applied(recurrence, slots=[{"slot": self.tomorrow(11), "values": exception}], **later)
+        self.applied(recurrence, missing=[self.tomorrow(11)])
+        # which would have been one otherwise
+        event = self.occurrences(recurrence)[1].with_user(self.bob)
+        with self.mock_mail_gateway():
+            event.write({"start": event.start.replace(hour=20), "stop": event.stop.replace(hour=21)})
+            self.settle()
+        self.assertTrue(self._new_mails)
+
+    def test_reminders_by_mail_move_along(self):
+        mail = self.env.ref("calendar.alarm_mail_1")
+        rule = {"rrule_type": "daily", "end_type": "count", "count": 3, "event_tz": "UTC"}
+        recurrence = self.series(start=self.tomorrow(9), stop=self.tomorrow(10), alarm_ids=[(6, 0, mail.ids)], **rule)
+        before = recurrence.trigger_id.call_at
+        self.assertTrue(before)
+        self.applied(recurrence, start=self.tomorrow(11), stop=self.tomorrow(12))
+        self.assertEqual(recurrence.trigger_id.call_at, before + timedelta(hours=2))
 
     # the end
 

@@ -105,7 +105,15 @@ class TestSeriesOutbox(BridgeCase):
         )
 
     def test_address_of_a_guest(self):
-        recurrence, key = self.told(partner_ids=self.guests)
+        # as always, of the years around now
+        recurrence, key = self.told(
+            partner_ids=self.guests,
+            start=self.tomorrow(9),
+            stop=self.tomorrow(10),
+            rrule_type="daily",
+            end_type="count",
+            count=3,
+        )
         self.guest.email = "guest@northwind.test"
         self.assertSeries(self.wire(), key)
         self.assertEqual(recurrence.outlook_bridge_key, key)
