@@ -3,7 +3,7 @@
 use crate::Sim;
 use crate::contract::Contract;
 use crate::error::GraphError;
-use crate::event::Prefer;
+use crate::event::{Event, Prefer};
 use crate::faults::{Fault, Switches};
 use crate::graph::Reply;
 use crate::login::Pairs;
@@ -34,7 +34,20 @@ pub fn person_cause(method: &str, path: &str) -> Cause {
     }
 }
 
-/// An event with everything there is about it, in UTC.
+/// The first occurrences of a series as they are: what a person would see in the calendar.
+fn occurrences(mailbox: &Mailbox, event: &Event) -> Vec<Value> {
+    const MOST: usize = 400;
+    let first = event.content.start.utc;
+    let days = event.in_window(first - TimeDelta::days(400), first + TimeDelta::days(5 * 366));
+    let shown = days.into_iter().take(MOST).map(|day| {
+        let view = mailbox.view(event, Some(day), false, true).json(&Prefer::default());
+        let take = |name: &str| view.get(name).cloned().unwrap_or_default();
+        json!({"date": day.to_string(), "id": take("id"), "subject": take("subject"), "start": take("start"), "end": take("end"),
+               "attendees": take("attendees")})
+    });
+    shown.collect()
+}
+
 pub fn dump(mailbox: &Mailbox, target: Target) -> Value {
     let Some(event) = mailbox.events.get(&target.key) else {
         return Value::Null;
@@ -76,6 +89,7 @@ pub fn dump(mailbox: &Mailbox, target: Target) -> Value {
             })
             .collect();
         out.insert("exceptions".into(), json!(exceptions));
+        out.insert("occurrences".into(), json!(occurrences(mailbox, event)));
     }
     out.insert("originalStart".into(), json!(view.original_start()));
     Value::Object(out)
