@@ -5,7 +5,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`self`] | the document: occurrences, normal form, splitting and joining, what Outlook lets be moved |
+//! | [`self`] | the document: occurrences, normal form, splitting, what Outlook lets be moved |
 //! | [`merge`] | three-way merge of two documents |
 //! | [`plan`] | what to write to either side |
 
@@ -320,15 +320,29 @@ impl Series {
             .all(|slot| same_time(&self.slot_time(slot), &other.slot_time(slot)))
     }
 
-    /// The series from a date on, with phase and exceptions kept; `None` if nothing is left.
+    /// The series from a date on, with phase and exceptions kept; `None` if nothing is left. Where the clock skips
+    /// the hour on that date no series can begin there: it begins one slot earlier.
     pub fn rolled(&self, from: NaiveDate) -> Option<Self> {
-        let (rule, start) = self.rule.roll_to(self.start(), from)?;
+        let (mut rule, mut start) = self.rule.roll_to(self.start(), from)?;
+        let before = self.slots().take_while(|slot| *slot < start).last();
+        if let Some(before) = before.filter(|_| self.clock_skips(start)) {
+            (rule, start) = self.rule.roll_to(self.start(), before)?;
+        }
         let mut rolled = self.clone();
         rolled.template.time = self.slot_time(start);
         rolled.rule = rule;
         rolled.exceptions.retain(|slot, _| *slot >= start);
         rolled.cancelled.retain(|slot| *slot >= start);
         Some(rolled)
+    }
+
+    /// Whether the series' hour does not exist on the date of a slot, so that it stands elsewhere there.
+    fn clock_skips(&self, slot: NaiveDate) -> bool {
+        let hour = |time: &Time| match time {
+            Time::Timed { start, .. } => Some(local(*start, self.tz()).time()),
+            Time::AllDay { .. } => None,
+        };
+        hour(&self.slot_time(slot)) != hour(&self.template.time)
     }
 
     /// "This and following": what is before a date and what is from it on, both in normal form. Either may be
@@ -338,40 +352,12 @@ impl Series {
             .rule
             .truncated(self.start(), at)
             .map(|rule| Self { rule, ..self.clone() });
-        (
-            head.and_then(Self::normalised),
-            self.rolled(at).and_then(Self::normalised),
-        )
-    }
-
-    /// The one series that two make, if `tail` continues `head`: the same rule in phase, the same hours, the same
-    /// template. The inverse of [`Series::split`].
-    pub fn join(head: &Self, tail: &Self) -> Option<Self> {
-        let mut joined = head.clone();
-        joined.rule.end = End::Forever;
-        let before = joined.slots().take_while(|slot| *slot < tail.start()).count();
-        joined.rule.end = match tail.rule.end {
-            End::Count(n) => End::Count(n.checked_add(u32::try_from(before).ok()?)?),
-            end => end,
-        };
-        let hours = joined.rolled(tail.start())?;
-        let groups = Group::SINGLE.into_iter().chain([Group::Attendees]);
-        let alike = groups
-            .filter(|group| *group != Group::Time)
-            .all(|group| unchanged(group, &head.template, &tail.template));
-        let last = head.rule.last(head.start())?;
-        if !alike || !hours.same_schedule(tail) || last >= tail.start() {
-            return None;
-        }
-        let gap: Vec<_> = joined
-            .slots()
-            .take_while(|slot| *slot < tail.start())
-            .filter(|slot| *slot > last)
-            .collect();
-        joined.cancelled.extend(gap);
-        joined.cancelled.extend(&tail.cancelled);
-        joined.exceptions.extend(tail.exceptions.clone());
-        Some(joined)
+        let tail = self.rolled(at).map(|mut tail| {
+            let earlier: Vec<_> = tail.slots().take_while(|slot| *slot < at).collect();
+            tail.cancelled.extend(earlier);
+            tail
+        });
+        (head.and_then(Self::normalised), tail.and_then(Self::normalised))
     }
 
     /// Whether Outlook lets the occurrence of a slot begin on a date (in the series' zone): after the day of the

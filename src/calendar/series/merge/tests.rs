@@ -45,7 +45,9 @@ fn says(series: &Series) -> BTreeMap<NaiveDate, Event> {
 fn apart() -> impl Strategy<Value = (Edit, Edit)> {
     let news = |(o, l): &(Edit, Edit)| match (o, l) {
         (Edit::Template(all, _), Edit::Slot(_, own, ..)) => own.iter().all(|group| !all.contains(group)),
-        (Edit::Template(..), Edit::Cancel(_) | Edit::Reset(_) | Edit::Hour(_) | Edit::End(_)) => true,
+        // Going back to the guests of all is one thing before the guests of all change, and another after it.
+        (Edit::Template(all, _), Edit::Reset(_)) => !all.contains(&Group::Attendees),
+        (Edit::Template(..), Edit::Cancel(_) | Edit::Hour(_) | Edit::End(_)) => true,
         (
             Edit::Slot(n, ..) | Edit::Cancel(n) | Edit::Reset(n),
             Edit::Slot(m, ..) | Edit::Cancel(m) | Edit::Reset(m),
