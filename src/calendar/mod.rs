@@ -4,6 +4,7 @@
 //! sides are translated to [`event::Event`] and [`series::Series`] at the edges and back.
 
 pub mod body;
+pub mod document;
 pub mod event;
 pub mod merge;
 pub mod plan;

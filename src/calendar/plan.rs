@@ -106,7 +106,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn nothing() -> Self {
+    /// Nothing to do.
+    pub fn nothing() -> Self {
         Self {
             odoo: OdooStep::Nothing,
             outlook: OutlookStep::Nothing,

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::snapshot::{Snapshot, Values};
+use super::record::{Identity, Record, SERIES_MODEL, Was};
+use super::snapshot::Values;
 
 /// The keyword arguments of `calendar.event.sync`. Changes and acks are read one by one, so that a malformed
 /// one is rejected alone.
@@ -67,22 +68,52 @@ pub enum ChangeKind {
         /// Odoo field → time of its last change, UTC.
         #[serde(default)]
         times: BTreeMap<String, OdooTime>,
-        record: Box<Snapshot>,
+        record: Record,
     },
     Tombstone {
+        #[serde(default)]
+        model: Option<String>,
         res_id: i32,
+        /// Of a series.
+        #[serde(default)]
+        key: Option<String>,
         #[serde(default)]
         link: Option<Uuid>,
+        #[serde(default)]
+        was: Option<Was>,
     },
 }
 
 impl ChangeKind {
-    /// The record it is about: its id, and our mark.
-    pub fn identity(&self) -> (i32, Option<Uuid>) {
-        match self {
-            Self::Snapshot { record, .. } => (record.id, record.link),
-            Self::Tombstone { res_id, link } => (*res_id, *link),
-        }
+    /// By what the record is known, and by what it was known before: the best first.
+    pub fn identities(&self) -> Vec<Identity> {
+        let (own, was) = match self {
+            Self::Snapshot { record, .. } => {
+                let was = match record {
+                    Record::Event(event) => &event.was,
+                    Record::Series(series) => &series.was,
+                };
+                (record.identity(), was)
+            }
+            Self::Tombstone {
+                model,
+                res_id,
+                key,
+                link,
+                was,
+            } => {
+                let is_series = model.as_deref() == Some(SERIES_MODEL);
+                let own = Identity {
+                    odoo_id: (!is_series).then_some(*res_id),
+                    key: key.clone(),
+                    link: *link,
+                };
+                (own, was)
+            }
+        };
+        std::iter::once(own)
+            .chain(was.as_ref().map(Was::identity))
+            .collect()
     }
 }
 
@@ -131,7 +162,7 @@ pub struct Ack {
     pub id: i64,
     pub result: AckResult,
     #[serde(default)]
-    pub record: Option<Box<Snapshot>>,
+    pub record: Option<Record>,
     #[serde(default)]
     pub message: Option<String>,
 }
@@ -164,15 +195,63 @@ pub enum OdooChange {
         values: Values,
     },
     Archive {
-        res_id: i32,
+        #[serde(flatten)]
+        place: Place,
         user_id: i32,
         version: String,
     },
     Unlink {
-        res_id: i32,
+        #[serde(flatten)]
+        place: Place,
         user_id: i32,
         version: String,
     },
+    /// The whole of a series as it shall be, or `rule: null`: the single event that it becomes.
+    ApplySeries(Box<ApplySeries>),
+}
+
+/// Where a change goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub res_id: i32,
+    /// [`SERIES_MODEL`] for a series; absent for an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl Place {
+    pub fn of(record: &Record) -> Self {
+        match record {
+            Record::Event(event) => Self {
+                res_id: event.id,
+                model: None,
+                key: None,
+            },
+            Record::Series(series) => Self {
+                res_id: series.id,
+                model: Some(SERIES_MODEL.to_owned()),
+                key: Some(series.key.clone()),
+            },
+        }
+    }
+}
+
+/// `apply_series` (`docs/EXCHANGE.md`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ApplySeries {
+    pub user_id: i32,
+    pub key: Option<String>,
+    pub res_id: Option<i32>,
+    pub event_id: Option<i32>,
+    pub link: Option<Uuid>,
+    pub version: Option<String>,
+    /// Rule, times, slots and values: a [`super::series::SeriesShape`], or of a single event its times and values.
+    #[serde(flatten)]
+    pub shape: Values,
+    /// Records of slots before this one stay as they are.
+    pub keep_before: Option<String>,
 }
 
 /// A change with the id to acknowledge.
@@ -242,7 +321,8 @@ mod tests {
             change.kind,
             ChangeKind::Tombstone {
                 res_id: 42,
-                link: None
+                link: None,
+                ..
             }
         ));
         assert_eq!(change.row_ids(), [18]);

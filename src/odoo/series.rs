@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::exchange::OdooTime;
 use super::expansion::{First, check, rule_as_expanded, standard};
+use super::record::Was;
 use super::recurrence::RuleFields;
 use super::snapshot::{Mailboxes, Snapshot, Values, values};
 use crate::calendar::event::{Event, Time};
@@ -51,6 +52,12 @@ pub struct SeriesSnapshot {
     #[serde(default)]
     pub missing: Vec<Slot>,
     pub base_id: Option<i32>,
+    /// The event that it was before.
+    #[serde(default)]
+    pub was: Option<Was>,
+    /// The key of the series that this one continues.
+    #[serde(default)]
+    pub split_from: Option<String>,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
 }
@@ -154,19 +161,30 @@ impl SeriesSnapshot {
         }
     }
 
+    /// What most occurrences share, as the snapshot of one event: that of the base event.
+    ///
+    /// # Errors
+    /// [`NoSeries::Unreadable`].
+    pub fn template(&self) -> Result<Snapshot, NoSeries> {
+        self.record(&self.template)
+    }
+
     fn event(&self, fields: &Map<String, Value>, mailboxes: &Mailboxes) -> Result<Event, NoSeries> {
+        self.record(fields)?.to_event(mailboxes).map_err(unreadable)
+    }
+
+    fn record(&self, fields: &Map<String, Value>) -> Result<Snapshot, NoSeries> {
         let mut fields = fields.clone();
         let own = json!({
-            "id": self.id, "link": null, "version": self.version, "recurrent": true,
-            "create_date": self.create_date, "write_date": self.write_date,
+            "id": self.base_id.unwrap_or_default(), "link": self.link, "version": self.version, "recurrent": true,
+            "create_date": self.create_date, "write_date": self.write_date, "active": self.active,
         });
         if let Value::Object(own) = own {
             fields.extend(own);
         }
         // Only what kind of problem: the value itself may be somebody's data.
-        let record: Snapshot = serde_json::from_value(Value::Object(fields))
-            .map_err(|error| unreadable(format!("{:?}", error.classify())))?;
-        record.to_event(mailboxes).map_err(unreadable)
+        serde_json::from_value(Value::Object(fields))
+            .map_err(|error| unreadable(format!("{:?}", error.classify())))
     }
 
     fn week_start(&self) -> Result<Weekday, NoSeries> {
@@ -221,6 +239,13 @@ fn write_time(fields: &mut Map<String, Value>, time: &Time) {
             set("start_date", json!(start));
             set("stop_date", json!(end.pred_opt().unwrap_or(*start).max(*start)));
         }
+    }
+}
+
+impl SeriesSnapshot {
+    /// The weekday with which Odoo's weeks begin in this series; Monday where that cannot be read.
+    pub fn first_weekday(&self) -> Weekday {
+        self.week_start().unwrap_or(Weekday::Mon)
     }
 }
 
@@ -329,7 +354,7 @@ pub fn group_of_field(field: &str) -> Option<Group> {
         "weekday",
         "byday",
     ];
-    if RULE.contains(&field) || field == "event_tz" {
+    if RULE.contains(&field) || ["event_tz", "rule", "slots"].contains(&field) {
         Some(Group::Time)
     } else {
         super::snapshot::group_of_field(field)

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::exchange::OdooTime;
+use super::record::Was;
 use crate::calendar::body;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
 use crate::calendar::merge::Group;
@@ -41,6 +42,9 @@ pub struct Snapshot {
     pub reminder_minutes: Vec<i32>,
     pub organizer: Option<Organizer>,
     pub attendees: Vec<AttendeeLine>,
+    /// The series that it was before.
+    #[serde(default)]
+    pub was: Option<Was>,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
 }

@@ -4,6 +4,7 @@
 //! lost reply means is for the caller to find out ([`GraphError::outcome_unknown`]). Every call asks for immutable
 //! ids (page *outlook-immutable-id*) and times in UTC; the zone an event was written in is in its own property.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -220,6 +221,46 @@ impl GraphClient {
             Err(GraphError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// A series in full: its master with `exceptionOccurrences` and `cancelledOccurrences`, which Graph only tells of a master
+    /// that is asked for by id, and only when they are selected (and, the former, expanded). A single event is answered
+    /// as one. `None` if it is not there.
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn get_series(&self, token: &SecretString, id: &str) -> Result<Option<WireEvent>, GraphError> {
+        let expand = format!("exceptionOccurrences,{}", expand_link());
+        let query = [("$select", SERIES_PROPERTIES), ("$expand", expand.as_str())];
+        let url = self.url(&["me", "events", id], &query)?;
+        match self.get(token, url, "/me/events/{id}").await {
+            Ok(event) => Ok(Some(event)),
+            Err(GraphError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The occurrences of a series that touch a window, exceptions included (page *event: list instances*).
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn instances(
+        &self,
+        token: &SecretString,
+        id: &str,
+        window: Range<DateTime<Utc>>,
+    ) -> Result<Vec<WireEvent>, GraphError> {
+        let format = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let (start, end) = (format(window.start), format(window.end));
+        let query = [
+            ("startDateTime", start.as_str()),
+            ("endDateTime", end.as_str()),
+            ("$select", INSTANCE_PROPERTIES),
+            ("$top", "100"),
+        ];
+        let url = self.url(&["me", "events", id, "instances"], &query)?;
+        let found: Found = self.get(token, url, "/me/events/{id}/instances").await?;
+        Ok(found.value)
     }
 
     /// The events (single ones and masters) with this iCalendar uid, normally one.
@@ -771,6 +812,21 @@ fn etag(change_key: &str) -> String {
         format!("W/\"{change_key}\"")
     }
 }
+
+/// What is read of an event, and of a master's exceptions.
+macro_rules! event_properties {
+    () => {
+        "id,iCalUId,changeKey,type,seriesMasterId,occurrenceId,originalStart,originalStartTimeZone,originalEndTimeZone,\
+         createdDateTime,lastModifiedDateTime,subject,body,start,end,isAllDay,location,attendees,organizer,isOrganizer,\
+         isCancelled,isDraft,responseStatus,responseRequested,sensitivity,showAs,isReminderOn,reminderMinutesBeforeStart,\
+         isOnlineMeeting,onlineMeeting,onlineMeetingUrl"
+    };
+}
+const INSTANCE_PROPERTIES: &str = event_properties!();
+const SERIES_PROPERTIES: &str = concat!(
+    event_properties!(),
+    ",transactionId,recurrence,cancelledOccurrences,exceptionOccurrences"
+);
 
 fn expand_link() -> String {
     format!("singleValueExtendedProperties($filter=id eq '{LINK_PROPERTY}')")

@@ -178,6 +178,9 @@ pub struct WireEvent {
     /// `occurrenceId`s of the slots taken out, on a series master and only when selected.
     #[serde(deserialize_with = "null_is_default")]
     pub cancelled_occurrences: Vec<String>,
+    /// The changed occurrences in full, on a series master and only when selected and expanded.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub exception_occurrences: Vec<WireEvent>,
     #[serde(deserialize_with = "null_is_default")]
     pub single_value_extended_properties: Vec<ExtendedProperty>,
     pub web_link: Option<String>,
@@ -198,6 +201,12 @@ impl WireEvent {
     /// properties are its master's.
     pub fn is_stub(&self) -> bool {
         self.subject.is_none() && self.body.is_none() && self.is_all_day.is_none()
+    }
+
+    /// The series that this is, or is part of.
+    pub fn series_id(&self) -> Option<&str> {
+        let master = self.series_master_id.as_deref();
+        master.or_else(|| self.is_recurring().then_some(self.id.as_str()))
     }
 
     /// Whether it is a series or part of one.

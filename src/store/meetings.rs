@@ -14,8 +14,11 @@ use super::schema::copies::{self, dsl as c};
 use super::schema::meetings::{self, dsl as m};
 use super::schema::{odoo_outbox, outlook_outbox};
 use super::{Connection, from_json};
+use crate::calendar::document::Document;
 use crate::calendar::event::Event;
 use crate::calendar::merge::{Base, Group};
+use crate::calendar::series::merge::SeriesBase;
+use crate::odoo::record::Record;
 use crate::odoo::snapshot::Snapshot;
 
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable)]
@@ -34,11 +37,12 @@ pub struct Meeting {
     pub odoo_times: Value,
     pub base_odoo: Option<Value>,
     pub base_outlook: Option<Value>,
-    pub series: bool,
     pub set_aside: Option<String>,
     pub differs: bool,
     pub kept: bool,
     pub unconfirmed: bool,
+    /// By what Odoo knows it while it is a series.
+    pub series_key: Option<String>,
 }
 
 impl Meeting {
@@ -58,48 +62,90 @@ impl Meeting {
             odoo_times: Value::Object(serde_json::Map::new()),
             base_odoo: None,
             base_outlook: None,
-            series: false,
             set_aside: None,
             differs: false,
             kept: false,
             unconfirmed: false,
+            series_key: None,
         }
+    }
+
+    /// What Odoo's event says, or all events of a series.
+    fn template_in_odoo(&self) -> Option<&Value> {
+        let state = self.odoo_state.as_ref()?;
+        Some(state.get("template").unwrap_or(state))
     }
 
     /// The user who organizes it in Odoo.
     pub fn organizer_in_odoo(&self) -> Option<i32> {
-        let id = self.odoo_state.as_ref()?.get("organizer")?.get("user_id")?;
+        let id = self.template_in_odoo()?.get("organizer")?.get("user_id")?;
         i32::try_from(id.as_i64()?).ok()
     }
 
     /// Its title in Odoo.
     pub fn name_in_odoo(&self) -> Option<&str> {
-        self.odoo_state.as_ref()?.get("name")?.as_str()
+        self.template_in_odoo()?.get("name")?.as_str()
     }
 
     /// Odoo's last snapshot, if there has been one.
     ///
     /// # Errors
     /// When the stored snapshot cannot be read.
-    pub fn snapshot(&self) -> anyhow::Result<Option<Snapshot>> {
+    pub fn record(&self) -> anyhow::Result<Option<Record>> {
         self.odoo_state
             .clone()
             .map(|value| from_json(value, "snapshot"))
             .transpose()
     }
 
-    /// The states both sides last agreed on.
+    /// Odoo's last snapshot; of a series what its events share.
+    ///
+    /// # Errors
+    /// When the stored snapshot cannot be read.
+    pub fn snapshot(&self) -> anyhow::Result<Option<Snapshot>> {
+        let template = self.record()?.map(|record| record.template());
+        template.transpose().map_err(anyhow::Error::msg)
+    }
+
+    /// The states both sides last agreed on; of a series what its events share.
     ///
     /// # Errors
     /// When a stored state cannot be read.
     pub fn base(&self) -> anyhow::Result<Option<Base>> {
-        let (Some(odoo), Some(outlook)) = (self.base_odoo.clone(), self.base_outlook.clone()) else {
+        let Some((odoo, outlook)) = self.bases()? else {
             return Ok(None);
         };
         Ok(Some(Base {
-            odoo: from_json(odoo, "base")?,
-            outlook: from_json(outlook, "base")?,
+            odoo: odoo.into_event(),
+            outlook: outlook.into_event(),
         }))
+    }
+
+    /// The same as series; an event is one with a single slot.
+    ///
+    /// # Errors
+    /// When a stored state cannot be read.
+    pub fn series_base(&self) -> anyhow::Result<Option<SeriesBase>> {
+        let Some((odoo, outlook)) = self.bases()? else {
+            return Ok(None);
+        };
+        Ok(Some(SeriesBase {
+            odoo: odoo.into_series(),
+            outlook: outlook.into_series(),
+        }))
+    }
+
+    fn bases(&self) -> anyhow::Result<Option<(Document, Document)>> {
+        let (Some(odoo), Some(outlook)) = (self.base_odoo.clone(), self.base_outlook.clone()) else {
+            return Ok(None);
+        };
+        Ok(Some((from_json(odoo, "base")?, from_json(outlook, "base")?)))
+    }
+
+    pub fn set_series_base(&mut self, base: &SeriesBase) -> anyhow::Result<()> {
+        self.base_odoo = Some(serde_json::to_value(&base.odoo)?);
+        self.base_outlook = Some(serde_json::to_value(&base.outlook)?);
+        Ok(())
     }
 
     pub fn set_base(&mut self, base: Option<&Base>) -> anyhow::Result<()> {
@@ -123,11 +169,10 @@ impl Meeting {
 
     /// The name by which a person knows it.
     pub fn title(&self) -> String {
-        self.odoo_state
-            .as_ref()
-            .and_then(|s| s.get("name"))
-            .or_else(|| self.base_outlook.as_ref().and_then(|s| s.get("title")))
-            .and_then(Value::as_str)
+        let agreed = self.base_outlook.as_ref();
+        let agreed = agreed.and_then(|base| base.get("template").unwrap_or(base).get("title"));
+        self.name_in_odoo()
+            .or_else(|| agreed.and_then(Value::as_str))
             .unwrap_or_default()
             .to_owned()
     }
@@ -170,8 +215,16 @@ impl Copy {
     ///
     /// # Errors
     /// When the stored state cannot be read.
-    pub fn event(&self) -> anyhow::Result<Event> {
+    pub fn document(&self) -> anyhow::Result<Document> {
         from_json(self.state.clone(), "Outlook state")
+    }
+
+    /// Outlook's state of the meeting in this mailbox; of a series what its occurrences share.
+    ///
+    /// # Errors
+    /// When the stored state cannot be read.
+    pub fn event(&self) -> anyhow::Result<Event> {
+        Ok(self.document()?.into_event())
     }
 }
 
@@ -208,19 +261,31 @@ pub async fn with_copies(
         .await
 }
 
-/// The meetings that are one of these in Odoo, carry one of our marks, or have one of Outlook's identities.
+/// What meetings may be known by.
+#[derive(Debug, Default)]
+pub struct Identities<'a> {
+    /// In Odoo.
+    pub odoo_ids: Vec<i32>,
+    /// Of series in Odoo.
+    pub keys: Vec<&'a str>,
+    /// Our marks.
+    pub links: Vec<Uuid>,
+    /// In Outlook.
+    pub uids: Vec<&'a str>,
+}
+
+/// The meetings that have one of these identities.
 pub async fn with_identities(
     conn: &mut Connection,
     database_id: Uuid,
-    odoo_ids: Vec<i32>,
-    links: Vec<Uuid>,
-    uids: Vec<&str>,
+    identities: &Identities<'_>,
 ) -> QueryResult<Vec<i64>> {
     let is_one = m::odoo_id
-        .eq_any(odoo_ids)
-        .or(m::ical_uid.eq_any(uids))
+        .eq_any(&identities.odoo_ids)
+        .or(m::ical_uid.eq_any(&identities.uids))
+        .or(m::series_key.eq_any(&identities.keys))
         .assume_not_null()
-        .or(m::link.eq_any(links));
+        .or(m::link.eq_any(&identities.links));
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(is_one)
@@ -342,8 +407,10 @@ pub async fn of_account(
     let with_copy = c::copies
         .filter(c::account_id.eq(account_id))
         .select(c::meeting_id);
-    let organized = diesel::dsl::sql::<Bool>("odoo_state #>> '{organizer,user_id}' = ")
-        .bind::<Text, _>(user_id.to_string());
+    let organized = diesel::dsl::sql::<Bool>(
+        "coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}' = ",
+    )
+    .bind::<Text, _>(user_id.to_string());
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(m::id.eq_any(with_copy).or(organized))
@@ -361,10 +428,11 @@ pub async fn unlinked_with_titles(
     user_id: i32,
     titles: Vec<&str>,
 ) -> QueryResult<Vec<i64>> {
-    let in_odoo = diesel::dsl::sql::<Bool>("(odoo_state ->> 'name') = ANY (")
-        .bind::<Array<Text>, _>(titles)
-        .sql(") AND odoo_state #>> '{organizer,user_id}' = ")
-        .bind::<Text, _>(user_id.to_string());
+    let in_odoo =
+        diesel::dsl::sql::<Bool>("(coalesce(odoo_state -> 'template', odoo_state) ->> 'name') = ANY (")
+            .bind::<Array<Text>, _>(titles)
+            .sql(") AND coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}' = ")
+            .bind::<Text, _>(user_id.to_string());
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(m::odoo_id.is_not_null())

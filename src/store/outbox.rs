@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -34,6 +34,10 @@ pub struct OutlookWrite {
     pub in_flight_since: Option<DateTime<Utc>>,
     pub error: Option<String>,
     pub line: Option<Value>,
+    /// Whether it is about a series; `graph_id` is the master's then.
+    pub series: bool,
+    /// The slot of the occurrence that it is about; `None`: the whole.
+    pub slot: Option<NaiveDate>,
 }
 
 /// The kinds of `outlook_outbox.kind`.

@@ -98,11 +98,11 @@ diesel::table! {
         odoo_times -> Jsonb,
         base_odoo -> Nullable<Jsonb>,
         base_outlook -> Nullable<Jsonb>,
-        series -> Bool,
         set_aside -> Nullable<Text>,
         differs -> Bool,
         kept -> Bool,
         unconfirmed -> Bool,
+        series_key -> Nullable<Text>,
     }
 }
 
@@ -141,6 +141,8 @@ diesel::table! {
         in_flight_since -> Nullable<Timestamptz>,
         error -> Nullable<Text>,
         line -> Nullable<Jsonb>,
+        series -> Bool,
+        slot -> Nullable<Date>,
     }
 }
 

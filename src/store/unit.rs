@@ -12,7 +12,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::journal::{self, Line};
-use super::meetings::{self, Copy, Meeting};
+use super::meetings::{self, Copy, Identities, Meeting};
 use super::outbox::{self, OdooDebt, OutlookWrite};
 use super::schema::copies::dsl as c;
 use super::schema::meetings::dsl as m;
@@ -159,18 +159,16 @@ impl UnitOfWork {
         self.read(conn, &ids).await
     }
 
-    /// Reads the meetings that are one of these in Odoo, carry one of our marks, or have one of Outlook's identities.
+    /// Reads the meetings that have one of these identities.
     ///
     /// # Errors
     /// When Postgres fails.
     pub async fn read_identities(
         &mut self,
         conn: &mut Connection,
-        odoo_ids: Vec<i32>,
-        links: Vec<Uuid>,
-        uids: Vec<&str>,
+        identities: &Identities<'_>,
     ) -> QueryResult<()> {
-        let ids = meetings::with_identities(conn, self.database_id, odoo_ids, links, uids).await?;
+        let ids = meetings::with_identities(conn, self.database_id, identities).await?;
         self.read(conn, &ids).await
     }
 
@@ -234,6 +232,10 @@ impl UnitOfWork {
 
     pub fn by_odoo_id(&self, odoo_id: i32) -> Option<i64> {
         self.find(|m| m.odoo_id == Some(odoo_id))
+    }
+
+    pub fn by_series_key(&self, key: &str) -> Option<i64> {
+        self.find(|m| m.series_key.as_deref() == Some(key))
     }
 
     pub fn by_link(&self, link: Uuid) -> Option<i64> {
@@ -423,11 +425,11 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::odoo_times.eq(excluded(m::odoo_times)),
                 m::base_odoo.eq(excluded(m::base_odoo)),
                 m::base_outlook.eq(excluded(m::base_outlook)),
-                m::series.eq(excluded(m::series)),
                 m::set_aside.eq(excluded(m::set_aside)),
                 m::differs.eq(excluded(m::differs)),
                 m::kept.eq(excluded(m::kept)),
                 m::unconfirmed.eq(excluded(m::unconfirmed)),
+                m::series_key.eq(excluded(m::series_key)),
             ))
             .execute(conn)
             .await?;

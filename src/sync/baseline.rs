@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::people::People;
+use crate::calendar::document::Document;
 use crate::calendar::merge::{Base, Group, take_groups};
-use crate::odoo::snapshot::Snapshot;
+use crate::calendar::series::merge::SeriesBase;
+use crate::odoo::record::Record;
 use crate::store::meetings::{self, Meeting};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, accounts::Account};
@@ -50,13 +52,23 @@ pub async fn settle(conn: &mut Connection, people: &People, account: &Account) -
 /// When what is stored cannot be read.
 pub fn confirm(
     meeting: &mut Meeting,
-    record: &Snapshot,
+    record: &Record,
     edited: &BTreeMap<Group, DateTime<Utc>>,
     people: &People,
 ) -> anyhow::Result<()> {
     meeting.unconfirmed = false;
-    let (Some(known), Ok(present)) = (meeting.base()?, record.to_event(&people.mailboxes)) else {
+    let (Some(known), Ok(Some(present))) = (meeting.base()?, record.document(&people.mailboxes)) else {
         return Ok(());
+    };
+    let present = match present {
+        Document::Event(present) => *present,
+        series => {
+            let present = series.into_series();
+            return meeting.set_series_base(&SeriesBase {
+                odoo: present.clone(),
+                outlook: present,
+            });
+        }
     };
     let mut base = Base {
         odoo: present.clone(),
@@ -71,6 +83,7 @@ pub fn confirm(
 pub fn forget_record(meeting: &mut Meeting) -> anyhow::Result<()> {
     meeting.unconfirmed = false;
     meeting.odoo_id = None;
+    meeting.series_key = None;
     meeting.odoo_state = None;
     meeting.odoo_gone = false;
     meeting.set_base(None)
@@ -81,13 +94,22 @@ fn was_asked_for(meeting: &Meeting, people: &People) -> anyhow::Result<bool> {
     let Some(base) = meeting.base()? else {
         return Ok(false);
     };
+    if meeting.series_key.is_some() {
+        return Ok(true);
+    }
     let time = base.odoo.time;
     Ok(time.ends_at() > people.now - TimeDelta::days(DAYS_BACK)
         && time.starts_at() < people.now + TimeDelta::days(DAYS_AHEAD))
 }
 
 /// Whether a snapshot is of another record than the one the meeting stands for: a restored database gives ids out again.
-pub fn is_another_record(meeting: &Meeting, record: &Snapshot) -> anyhow::Result<bool> {
-    let known = meeting.snapshot()?;
-    Ok(known.is_some_and(|known| known.id == record.id && known.create_date != record.create_date))
+pub fn is_another_record(meeting: &Meeting, record: &Record) -> anyhow::Result<bool> {
+    let Record::Event(record) = record else {
+        // A series has a name of its own.
+        return Ok(false);
+    };
+    Ok(match meeting.record()? {
+        Some(Record::Event(known)) => known.id == record.id && known.create_date != record.create_date,
+        _ => false,
+    })
 }

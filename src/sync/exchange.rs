@@ -12,18 +12,20 @@ use uuid::Uuid;
 use super::people::People;
 use super::planner::{self, Effects, read_groups};
 use super::{Engine, baseline, now};
-use crate::calendar::event::Event;
+use crate::calendar::document::Document;
 use crate::calendar::merge::{Group, Side, advance};
+use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
-    Ack, AckResult, Cause, Change, ChangeKind, NumberedChange, OdooChange, OdooTime, Rejected, SyncAnswer,
-    SyncRequest,
+    Ack, AckResult, Cause, Change, ChangeKind, NumberedChange, OdooChange, OdooTime, Place, Rejected,
+    SyncAnswer, SyncRequest,
 };
-use crate::odoo::snapshot::{Snapshot, group_of_field};
+use crate::odoo::record::{Identity, Record};
+use crate::odoo::series::group_of_field;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::databases::{self, Database};
 use crate::store::journal::{self, Level, Line};
-use crate::store::meetings::Meeting;
+use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::OdooDebt;
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, from_json, outbox};
@@ -297,12 +299,25 @@ async fn load(
         unit.read(conn, &ids).await?;
     }
     if !changes.is_empty() {
-        let (odoo_ids, links): (Vec<i32>, Vec<Option<Uuid>>) =
-            changes.iter().map(|c| c.kind.identity()).unzip();
-        let links = links.into_iter().flatten().collect();
-        unit.read_identities(conn, odoo_ids, links, Vec::new()).await?;
+        let named: Vec<Identity> = changes.iter().flat_map(|c| c.kind.identities()).collect();
+        let mut identities = Identities {
+            odoo_ids: named.iter().filter_map(|i| i.odoo_id).collect(),
+            keys: named.iter().filter_map(|i| i.key.as_deref()).collect(),
+            links: named.iter().filter_map(|i| i.link).collect(),
+            uids: Vec::new(),
+        };
+        identities.keys.extend(changes.iter().filter_map(continued));
+        unit.read_identities(conn, &identities).await?;
     }
     Ok(unit)
+}
+
+/// The series that a new one continues.
+fn continued(change: &Change) -> Option<&str> {
+    match &change.kind {
+        ChangeKind::Snapshot { record, .. } => record.series()?.split_from.as_deref(),
+        ChangeKind::Tombstone { .. } => None,
+    }
 }
 
 enum Fence {
@@ -374,17 +389,17 @@ struct Intake<'a> {
 
 impl Intake<'_> {
     fn change(&mut self, change: Change) -> anyhow::Result<()> {
+        let identities = change.kind.identities();
         match change.kind {
             ChangeKind::Snapshot { times, record } => {
-                if change.cause == Cause::Existing
-                    && let Some(organizer) = &record.organizer
-                {
+                let organizer = record.template().ok().and_then(|template| template.organizer);
+                if let (Cause::Existing, Some(organizer)) = (change.cause, organizer) {
                     self.existing_of.insert(organizer.user_id);
                 }
-                self.snapshot(times, *record)
+                self.snapshot(&identities, times, record)
             }
-            ChangeKind::Tombstone { res_id, link } => {
-                if let Some(id) = self.find(res_id, link) {
+            ChangeKind::Tombstone { .. } => {
+                if let Some(id) = self.find(&identities) {
                     let meeting = &mut self.unit.get(id)?.meeting;
                     meeting.odoo_gone = true;
                     meeting.kept = false;
@@ -396,17 +411,29 @@ impl Intake<'_> {
         }
     }
 
-    fn snapshot(&mut self, times: BTreeMap<String, OdooTime>, record: Snapshot) -> anyhow::Result<()> {
-        let mut id = match self.find(record.id, record.link) {
+    fn snapshot(
+        &mut self,
+        identities: &[Identity],
+        times: BTreeMap<String, OdooTime>,
+        mut record: Record,
+    ) -> anyhow::Result<()> {
+        let mut id = match self.find(identities) {
             Some(id) => id,
-            None => self.unit.create(Some(record.id), None),
+            None => {
+                self.begin_where_its_series_did(&mut record)?;
+                self.unit.create(None, None)
+            }
         };
         let meeting = &mut self.unit.get(id)?.meeting;
         if baseline::is_another_record(meeting, &record)? {
             baseline::forget_record(meeting)?;
             self.touched.insert(id);
-            id = self.unit.create(Some(record.id), None);
+            id = self.unit.create(None, None);
         }
+        let odoo_id = record.identity().odoo_id;
+        // One that was part of a series, and has a meeting of its own, keeps its id.
+        let is_free =
+            odoo_id.is_none_or(|odoo_id| self.unit.by_odoo_id(odoo_id).is_none_or(|other| other == id));
         let meeting = &mut self.unit.get(id)?.meeting;
         // After a new pairing Odoo may be a restored one: what it has now counts.
         if !meeting.unconfirmed && is_older(meeting, &record)? {
@@ -424,16 +451,39 @@ impl Intake<'_> {
         if meeting.unconfirmed {
             baseline::confirm(meeting, &record, &known, self.people)?;
         }
-        store_snapshot(meeting, &record)?;
+        store_record(meeting, &record, is_free)?;
         // Archiving ends what an admin kept in Odoo alone.
-        meeting.kept &= record.active;
+        meeting.kept &= record.active();
         self.touched.insert(id);
         Ok(())
     }
 
-    fn find(&self, odoo_id: i32, link: Option<Uuid>) -> Option<i64> {
-        link.and_then(|link| self.unit.by_link(link))
-            .or_else(|| self.unit.by_odoo_id(odoo_id))
+    /// What continues a series that Outlook does not have existed when that one did: nobody asked for it in Outlook.
+    fn begin_where_its_series_did(&mut self, record: &mut Record) -> anyhow::Result<()> {
+        let Record::Series(series) = record else {
+            return Ok(());
+        };
+        let before = series
+            .split_from
+            .as_deref()
+            .and_then(|key| self.unit.by_series_key(key));
+        let Some(before) = before else { return Ok(()) };
+        let before = self.unit.get(before)?;
+        if before.copies.is_empty()
+            && let Some(earlier) = before.meeting.record()?
+        {
+            series.create_date = series.create_date.min(earlier.create_date());
+        }
+        Ok(())
+    }
+
+    fn find(&self, identities: &[Identity]) -> Option<i64> {
+        identities.iter().find_map(|identity| {
+            let key = identity.key.as_deref();
+            key.and_then(|key| self.unit.by_series_key(key))
+                .or_else(|| identity.link.and_then(|link| self.unit.by_link(link)))
+                .or_else(|| identity.odoo_id.and_then(|id| self.unit.by_odoo_id(id)))
+        })
     }
 
     fn ack(&mut self, ack: Ack) -> anyhow::Result<()> {
@@ -445,7 +495,7 @@ impl Intake<'_> {
         };
         let meeting = &mut dossier.meeting;
         if let Some(record) = &ack.record {
-            store_snapshot(meeting, record)?;
+            store_record(meeting, record, true)?;
         }
         if ack.result == AckResult::Applied {
             dossier.tell(debt.user_id, debt.line.clone())?;
@@ -453,15 +503,27 @@ impl Intake<'_> {
         let meeting = &mut dossier.meeting;
         match (ack.result, &ack.record) {
             (AckResult::Applied, Some(record)) => {
-                let outlook: Option<Event> = debt
+                let outlook: Option<Document> = debt
                     .outlook_state
                     .map(|state| from_json(state, "Outlook state"))
                     .transpose()?;
-                if let (Some(outlook), Ok(odoo)) = (outlook, record.to_event(&self.people.mailboxes)) {
-                    let groups = read_groups(&debt.groups)?;
-                    let base = advance(meeting.base()?, &groups, &odoo, &outlook, Side::Outlook);
-                    meeting.set_base(Some(&base))?;
-                    forget_times(meeting, &groups)?;
+                let odoo = record.document(&self.people.mailboxes).ok().flatten();
+                match (odoo, outlook) {
+                    (Some(Document::Event(odoo)), Some(Document::Event(outlook))) => {
+                        let groups = read_groups(&debt.groups)?;
+                        let base = advance(meeting.base()?, &groups, &odoo, &outlook, Side::Outlook);
+                        meeting.set_base(Some(&base))?;
+                        forget_times(meeting, &groups)?;
+                    }
+                    // A series is applied as a whole.
+                    (Some(odoo), Some(outlook)) => {
+                        meeting.set_series_base(&SeriesBase {
+                            odoo: odoo.into_series(),
+                            outlook: outlook.into_series(),
+                        })?;
+                        meeting.set_edit_times(&BTreeMap::new())?;
+                    }
+                    _ => {}
                 }
             }
             (AckResult::Applied, None) => meeting.odoo_gone = true,
@@ -498,14 +560,14 @@ fn is_unlink(debt: &OdooDebt) -> anyhow::Result<bool> {
 }
 
 /// A deletion that a reset asked for stands, though the record was edited meanwhile.
-fn unlink_of(debt: &OdooDebt, record: &Snapshot, now: DateTime<Utc>) -> anyhow::Result<Option<OdooDebt>> {
-    let OdooChange::Unlink { res_id, user_id, .. } = from_json(debt.payload.clone(), "change")? else {
+fn unlink_of(debt: &OdooDebt, record: &Record, now: DateTime<Utc>) -> anyhow::Result<Option<OdooDebt>> {
+    let OdooChange::Unlink { user_id, .. } = from_json(debt.payload.clone(), "change")? else {
         return Ok(None);
     };
     let change = OdooChange::Unlink {
-        res_id,
+        place: Place::of(record),
         user_id,
-        version: record.version.clone(),
+        version: record.version().to_owned(),
     };
     Ok(Some(OdooDebt {
         database_id: debt.database_id,
@@ -519,15 +581,22 @@ fn unlink_of(debt: &OdooDebt, record: &Snapshot, now: DateTime<Utc>) -> anyhow::
     }))
 }
 
-/// A snapshot that left Odoo before the one we have (it was sent again, late).
-fn is_older(meeting: &Meeting, record: &Snapshot) -> anyhow::Result<bool> {
-    Ok(meeting
-        .snapshot()?
-        .is_some_and(|known| record.write_date < known.write_date))
+/// A snapshot of an event that left Odoo before the one we have (it was sent again, late). The time of a series goes back when
+/// the occurrence that was written last is deleted.
+fn is_older(meeting: &Meeting, record: &Record) -> anyhow::Result<bool> {
+    let (Some(Record::Event(known)), Record::Event(record)) = (meeting.record()?, record) else {
+        return Ok(false);
+    };
+    Ok(record.write_date < known.write_date)
 }
 
-fn store_snapshot(meeting: &mut Meeting, record: &Snapshot) -> anyhow::Result<()> {
-    meeting.odoo_id = Some(record.id);
+fn store_record(meeting: &mut Meeting, record: &Record, is_free: bool) -> anyhow::Result<()> {
+    let identity = record.identity();
+    meeting.odoo_id = identity.odoo_id.filter(|_| is_free);
+    // A series that is a single event for a while has its name again afterwards.
+    if identity.key.is_some() {
+        meeting.series_key = identity.key;
+    }
     meeting.odoo_gone = false;
     meeting.odoo_state = Some(serde_json::to_value(record)?);
     Ok(())

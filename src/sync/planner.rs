@@ -4,6 +4,8 @@
 //! in the air (to Outlook or to Odoo) nothing is planned; its outcome brings the meeting here again. What is owed
 //! but not yet sent is thrown away and planned anew, so that quick edits become one write.
 
+mod series;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -15,7 +17,8 @@ use crate::calendar::plan::{
     Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan,
 };
 use crate::calendar::words;
-use crate::odoo::exchange::OdooChange;
+use crate::odoo::exchange::{OdooChange, Place};
+use crate::odoo::record::Record;
 use crate::odoo::snapshot::{self, Snapshot, is_over};
 use crate::outlook::wire;
 use crate::store::accounts::{Account, existing};
@@ -40,8 +43,6 @@ impl Effects {
 }
 
 /// What the reader of a set-aside meeting is told, by reason.
-const SERIES: &str =
-    "Recurring events are not synchronised with Outlook yet: this one is left as it is on both sides";
 const ORGANIZER_CHANGED: &str =
     "Its organizer was changed in Odoo, and Outlook cannot hand a meeting over: each side keeps its own";
 const EXISTED_WITH_GUESTS: &str = "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone, so that nobody is \
@@ -104,11 +105,6 @@ impl Task<'_> {
     }
 
     fn decide(&mut self) -> anyhow::Result<()> {
-        let snapshot = self.dossier.meeting.snapshot()?;
-        if self.dossier.meeting.series || snapshot.as_ref().is_some_and(|s| s.recurrent) {
-            self.set_aside(SERIES, Level::Warning);
-            return Ok(());
-        }
         // Paired anew: Odoo has not shown yet whether it still has the record.
         if self.dossier.meeting.unconfirmed {
             return Ok(());
@@ -126,6 +122,11 @@ impl Task<'_> {
         {
             return Ok(());
         }
+        let record = self.dossier.meeting.record()?;
+        if self.is_series(record.as_ref())? {
+            return self.decide_series(record.as_ref());
+        }
+        let snapshot = self.dossier.meeting.snapshot()?;
         let odoo_event = match &snapshot {
             Some(snapshot) => match snapshot.to_event(&self.people.mailboxes) {
                 Ok(event) => Some(event),
@@ -260,6 +261,17 @@ impl Task<'_> {
         self.dossier.meeting.differs = !plan.differing.is_empty();
         self.dossier.meeting.set_aside = None;
         Ok(())
+    }
+
+    /// Whether one of the two sides has a series.
+    fn is_series(&self, record: Option<&Record>) -> anyhow::Result<bool> {
+        if record.is_some_and(|record| record.series().is_some()) {
+            return Ok(true);
+        }
+        match self.choose_copy() {
+            Some((copy, _)) => Ok(!copy.document()?.is_single()),
+            None => Ok(false),
+        }
     }
 
     /// Archived or deleted once, wanted again: where Outlook has nothing left, a new generation is made.
@@ -471,7 +483,7 @@ impl Task<'_> {
         copy: Option<&Copy>,
         planned: Planned<'_>,
     ) -> anyhow::Result<()> {
-        let mut groups: BTreeSet<Group> = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
+        let mut groups: BTreeSet<Group> = all_groups();
         let (kind, body) = match step {
             OutlookStep::Nothing => return Ok(()),
             OutlookStep::Create(event) => {
@@ -557,7 +569,7 @@ impl Task<'_> {
         let (change, groups, message) = match (step, snapshot) {
             (OdooStep::Create(event), _) => {
                 let values = snapshot::create_values(event, mailboxes);
-                let groups = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
+                let groups = all_groups();
                 let change = OdooChange::Create {
                     link: self.dossier.meeting.link,
                     user_id,
@@ -590,7 +602,11 @@ impl Task<'_> {
                 let message = "deleted in Outlook, and archived in Odoo".to_owned();
                 (
                     OdooChange::Archive {
-                        res_id: present.id,
+                        place: Place {
+                            res_id: present.id,
+                            model: None,
+                            key: None,
+                        },
                         user_id,
                         version,
                     },
@@ -656,11 +672,7 @@ impl Task<'_> {
     }
 
     fn set_aside(&mut self, reason: &str, level: Level) {
-        // A series is one record for each occurrence; only one that was synced before is worth a line.
-        let silent = reason == SERIES && self.dossier.copies.is_empty();
-        if silent {
-            self.dossier.meeting.set_aside = Some(reason.to_owned());
-        } else if self.dossier.meeting.set_aside.as_deref() != Some(reason) {
+        if self.dossier.meeting.set_aside.as_deref() != Some(reason) {
             self.dossier.meeting.set_aside = Some(reason.to_owned());
             self.write_journal(level, format!("is not synced: {reason}"));
         }
@@ -764,6 +776,10 @@ fn decisions(conflicts: &[Conflict], kept: Side, groups: &BTreeSet<Group>) -> Ve
             )
         })
         .collect()
+}
+
+fn all_groups() -> BTreeSet<Group> {
+    Group::SINGLE.into_iter().chain([Group::Attendees]).collect()
 }
 
 fn list_groups(groups: &BTreeSet<Group>) -> String {

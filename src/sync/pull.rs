@@ -12,18 +12,19 @@ use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::admin::note;
 use super::people::People;
 use super::planner::{self, Effects};
 use super::{Engine, now};
+use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event};
+use crate::odoo::record::Record;
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{DeltaPage, Next};
 use crate::outlook::wire::{self, DeltaRow, WireEvent};
 use crate::store::accounts::{self, Account};
 use crate::store::journal::{self, Level, Line};
-use crate::store::meetings::{self, Copy};
+use crate::store::meetings::{self, Copy, Identities};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases};
 
@@ -49,7 +50,7 @@ pub enum PullError {
 impl Sight {
     fn graph_id(&self) -> Option<&str> {
         match self {
-            Self::Event(event) => Some(&event.id),
+            Self::Event(event) | Self::Series(event) => Some(&event.id),
             Self::Gone(id) => Some(id),
             Self::Unreadable(_) => None,
         }
@@ -59,6 +60,8 @@ impl Sight {
 /// A row with what had to be asked about it.
 enum Sight {
     Event(Box<WireEvent>),
+    /// A series in full.
+    Series(Box<WireEvent>),
     /// Gone for good: a GET says so.
     Gone(String),
     /// No event as we know it, in words.
@@ -76,6 +79,7 @@ pub async fn pull(
     effects: &mut Effects,
 ) -> Result<(), PullError> {
     let mut resynced = false;
+    // Those that were looked at in this round: Graph lists each of their occurrences.
     let mut series = BTreeSet::new();
     let mut poked: Option<Instant> = None;
     let (mut page, mut listing) = match current_link(engine, account).await? {
@@ -98,8 +102,7 @@ pub async fn pull(
             }
             Err(error) => return Err(error),
         };
-        series.extend(rows.iter().filter_map(series_of));
-        let sights = look_closer(engine, account, token, rows).await?;
+        let sights = look_closer(engine, account, token, rows, &mut series).await?;
         // The next page travels while this one is stored.
         let stored = match next {
             Next::Page(link) => {
@@ -125,7 +128,7 @@ pub async fn pull(
         effects.merge(ask_about_missing(engine, account, token).await?);
     }
     if !account.pulled_once {
-        effects.merge(finish_first_pull(engine, account, series.len()).await?);
+        effects.merge(finish_first_pull(engine, account).await?);
     }
     Ok(())
 }
@@ -134,15 +137,6 @@ impl From<diesel::result::Error> for PullError {
     fn from(error: diesel::result::Error) -> Self {
         Self::Internal(error.into())
     }
-}
-
-/// The series that a row is part of.
-fn series_of(row: &DeltaRow) -> Option<String> {
-    let DeltaRow::Event(event) = row else { return None };
-    event
-        .series_master_id
-        .clone()
-        .or_else(|| event.is_recurring().then(|| event.id.clone()))
 }
 
 /// After a window was listed anew: a delta does not say what was deleted before it began. Whatever of the window was
@@ -170,12 +164,18 @@ async fn ask_about_missing(
         after = last.id;
         let mut sights = Vec::new();
         for copy in missing {
-            let time = copy.event()?.time;
-            let inside = account.window_start.is_none_or(|start| time.ends_at() > start)
-                && account.window_end.is_none_or(|end| time.starts_at() < end);
+            // A series is asked for wherever it begins: one request tells.
+            let inside = match copy.document()? {
+                Document::Event(event) => {
+                    account
+                        .window_start
+                        .is_none_or(|start| event.time.ends_at() > start)
+                        && account.window_end.is_none_or(|end| event.time.starts_at() < end)
+                }
+                _ => true,
+            };
             if inside {
-                let found = engine.graph.get_event(token, &copy.graph_id).await?;
-                sights.push(found.map_or(Sight::Gone(copy.graph_id), |event| Sight::Event(Box::new(event))));
+                sights.push(look_at(engine, token, copy.graph_id).await?);
             }
         }
         let mut conn = engine.store.get().await?;
@@ -245,16 +245,26 @@ async fn open_window(
     Ok((start, end))
 }
 
-/// Asks Outlook about what a page says is removed.
+/// Asks Outlook about what a page says is removed, and for each series that it shows something of: once a round, however many
+/// occurrences are listed.
 async fn look_closer(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
     rows: Vec<DeltaRow>,
+    series: &mut BTreeSet<String>,
 ) -> Result<Vec<Sight>, PullError> {
     let mut sights = Vec::with_capacity(rows.len());
     for row in rows {
         match row {
+            DeltaRow::Event(event) if event.is_recurring() => {
+                let Some(id) = event.series_id().map(str::to_owned) else {
+                    continue;
+                };
+                if series.insert(id.clone()) {
+                    sights.push(look_at(engine, token, id).await?);
+                }
+            }
             DeltaRow::Event(event) => sights.push(Sight::Event(event)),
             DeltaRow::Unreadable { problem, .. } => sights.push(Sight::Unreadable(problem)),
             DeltaRow::Removed { id, .. } => {
@@ -265,14 +275,20 @@ async fn look_closer(
                 if !is_known {
                     continue;
                 }
-                match engine.graph.get_event(token, &id).await? {
-                    Some(event) => sights.push(Sight::Event(Box::new(event))),
-                    None => sights.push(Sight::Gone(id)),
-                }
+                sights.push(look_at(engine, token, id).await?);
             }
         }
     }
     Ok(sights)
+}
+
+/// What is at an id now.
+async fn look_at(engine: &Engine, token: &SecretString, id: String) -> Result<Sight, PullError> {
+    Ok(match engine.graph.get_series(token, &id).await? {
+        Some(event) if event.is_recurring() => Sight::Series(Box::new(event)),
+        Some(event) => Sight::Event(Box::new(event)),
+        None => Sight::Gone(id),
+    })
 }
 
 async fn store_page(
@@ -314,19 +330,24 @@ async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Res
     let graph_ids = sights.iter().filter_map(Sight::graph_id).collect();
     unit.read_copies(conn, account.id, graph_ids).await?;
     let events = sights.iter().filter_map(|sight| match sight {
-        Sight::Event(event) if unit.copy(account.id, &event.id).is_none() => Some(event),
+        Sight::Event(event) | Sight::Series(event) if unit.copy(account.id, &event.id).is_none() => {
+            Some(event)
+        }
         _ => None,
     });
     let unknown: Vec<&WireEvent> = events.map(Box::as_ref).collect();
     if unknown.is_empty() {
         return Ok(unit);
     }
-    let links = unknown.iter().filter_map(|event| link_of(event)).collect();
-    let uids = unknown
-        .iter()
-        .filter_map(|event| event.ical_uid.as_deref())
-        .collect();
-    unit.read_identities(conn, Vec::new(), links, uids).await?;
+    let identities = Identities {
+        links: unknown.iter().filter_map(|event| link_of(event)).collect(),
+        uids: unknown
+            .iter()
+            .filter_map(|event| event.ical_uid.as_deref())
+            .collect(),
+        ..Identities::default()
+    };
+    unit.read_identities(conn, &identities).await?;
     let own = unknown.iter().filter(|event| event.is_organizer == Some(true));
     let titles: Vec<&str> = own
         .map(|event| event.subject.as_deref().unwrap_or_default())
@@ -352,7 +373,7 @@ struct Page<'a> {
 impl Page<'_> {
     fn take(&mut self, sight: &Sight) -> Result<(), PullError> {
         match sight {
-            Sight::Event(event) => {
+            Sight::Event(event) | Sight::Series(event) => {
                 let news = self.see(event)?;
                 self.touched.extend(news);
             }
@@ -388,12 +409,6 @@ impl Page<'_> {
     /// Takes what a mailbox shows of one event; returns the meeting that has news, if it has any.
     fn see(&mut self, event: &WireEvent) -> Result<Option<i64>, PullError> {
         let known = self.unit.copy(self.account.id, &event.id).cloned();
-        if event.is_recurring() {
-            return match known {
-                Some(copy) => self.mark_series(copy.meeting_id, true),
-                None => Ok(None),
-            };
-        }
         if event.is_draft == Some(true) {
             return Ok(None);
         }
@@ -420,27 +435,14 @@ impl Page<'_> {
                 None => return Ok(None),
             },
         };
-        if known.is_some() {
-            self.mark_series(meeting_id, false)?;
-        }
         self.unit
             .see_copy(copy_of(meeting_id, self.account, event, &state)?)?;
         Ok(Some(meeting_id))
     }
 
-    /// Notes that an event became a series in Outlook, or a single one again.
-    fn mark_series(&mut self, meeting_id: i64, series: bool) -> Result<Option<i64>, PullError> {
-        let meeting = &mut self.unit.get(meeting_id)?.meeting;
-        if meeting.series == series {
-            return Ok(None);
-        }
-        meeting.series = series;
-        Ok(Some(meeting_id))
-    }
-
     /// Which meeting an unknown event is: by our own mark, by Outlook's identity, by content where the user had it in
     /// Odoo before connecting, or a new one.
-    fn find_meeting(&mut self, event: &WireEvent, state: &Event) -> Result<Option<i64>, PullError> {
+    fn find_meeting(&mut self, event: &WireEvent, state: &Document) -> Result<Option<i64>, PullError> {
         if let Some(id) = link_of(event).and_then(|link| self.unit.by_link(link)) {
             let meeting = &mut self.unit.get(id)?.meeting;
             if meeting.ical_uid.is_none() {
@@ -463,7 +465,7 @@ impl Page<'_> {
         }
         let is_own = event.is_organizer == Some(true);
         if !is_own
-            && let Some(organizer) = &state.organizer
+            && let Some(organizer) = &state.template().organizer
             && let Some(organizer) = self.people.account_of_address(&organizer.address)
             && self.unit.is_creating(organizer.id)
         {
@@ -481,17 +483,15 @@ impl Page<'_> {
     }
 
     /// An event that the user has in both calendars, never linked: same title, same time.
-    fn match_by_content(&self, state: &Event) -> anyhow::Result<Option<i64>> {
+    fn match_by_content(&self, state: &Document) -> anyhow::Result<Option<i64>> {
         let nobody = std::collections::BTreeMap::new();
-        for meeting in self
-            .unit
-            .unlinked_with_title(self.account.odoo_user_id, &state.title)
-        {
+        let title = &state.template().title;
+        for meeting in self.unit.unlinked_with_title(self.account.odoo_user_id, title) {
             let same_time = meeting
-                .snapshot()?
-                .filter(|s| s.active && !s.recurrent)
-                .and_then(|s| s.to_event(&nobody).ok())
-                .is_some_and(|odoo| odoo.time.same_span(&state.time));
+                .record()?
+                .filter(Record::active)
+                .and_then(|record| record.document(&nobody).ok().flatten())
+                .is_some_and(|odoo| odoo.same_times(state));
             if same_time {
                 return Ok(Some(meeting.id));
             }
@@ -500,13 +500,18 @@ impl Page<'_> {
     }
 }
 
+/// A series is compared as a whole: its exceptions may change without its master.
 fn is_same_state(copy: &Copy, event: &WireEvent) -> bool {
+    if event.is_recurring() {
+        return serde_json::to_value(event).is_ok_and(|wire| wire == copy.wire);
+    }
     copy.change_key.is_some() && copy.change_key == event.change_key
 }
 
 /// A change that is told again, late.
 fn is_older(copy: &Copy, event: &WireEvent) -> bool {
-    matches!((event.last_modified_date_time, copy.modified_at), (Some(told), Some(known)) if told < known)
+    !event.is_recurring()
+        && matches!((event.last_modified_date_time, copy.modified_at), (Some(told), Some(known)) if told < known)
 }
 
 /// A copy as Graph shows it.
@@ -517,7 +522,7 @@ pub(super) fn copy_of(
     meeting_id: i64,
     account: &Account,
     event: &WireEvent,
-    state: &Event,
+    state: &Document,
 ) -> anyhow::Result<Copy> {
     Ok(Copy {
         id: 0,
@@ -537,13 +542,32 @@ pub(super) fn copy_of(
     })
 }
 
-/// The domain's view of an event in this mailbox. In an attendee's mailbox the owner's own answer is the one that
+/// The domain's view of an event or a series in this mailbox. In an attendee's mailbox the owner's own answer is the one that
 /// counts: Graph hides or delays it in the list of attendees.
 ///
 /// # Errors
 /// A sentence for the journal.
-pub(super) fn project(event: &WireEvent, account: &Account) -> Result<Event, String> {
-    let mut state = wire::to_event(event).map_err(|e| e.to_string())?;
+pub(super) fn project(event: &WireEvent, account: &Account) -> Result<Document, String> {
+    let mut template = wire::to_event(event).map_err(|e| e.to_string())?;
+    if !event.is_recurring() {
+        answer_for(&mut template, event, account);
+        return Ok(Document::Event(Box::new(template)));
+    }
+    let mut whole = event.clone();
+    let exceptions = std::mem::take(&mut whole.exception_occurrences);
+    Ok(match wire::series::to_series(&whole, &exceptions) {
+        Ok(mut series) => {
+            answer_for(&mut series.template, event, account);
+            Document::Series(Box::new(series))
+        }
+        Err(reason) => Document::Unsayable {
+            unsayable: reason.to_string(),
+            template: Box::new(template),
+        },
+    })
+}
+
+fn answer_for(state: &mut Event, event: &WireEvent, account: &Account) {
     if event.is_organizer != Some(true)
         && let (Some(owner), Some(answer)) = (Address::parse(&account.login), event.own_answer())
     {
@@ -554,7 +578,6 @@ pub(super) fn project(event: &WireEvent, account: &Account) -> Result<Event, Str
         });
         attendee.answer = answer;
     }
-    Ok(state)
 }
 
 /// The mark that we left on it.
@@ -573,7 +596,7 @@ fn link_of_transaction(transaction_id: &str) -> Option<Uuid> {
 
 /// The mailbox is known now: what waited for that (events that Odoo had before) is planned, some at a time, as others
 /// wait for the same lock.
-async fn finish_first_pull(engine: &Engine, account: &Account, series: usize) -> Result<Effects, PullError> {
+async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
     let mut effects = Effects::default();
     let mut conn = engine.store.get().await?;
     let ids = meetings::of_account(&mut conn, account.database_id, account.id, account.odoo_user_id).await?;
@@ -599,21 +622,6 @@ async fn finish_first_pull(engine: &Engine, account: &Account, series: usize) ->
             return Ok(());
         }
         accounts::set_pulled_once(conn, account.id).await?;
-        if series > 0 {
-            let database = databases::by_id(conn, account.database_id).await?;
-            let message = format!(
-                "{series} recurring event(s) of the Outlook calendar stay in Outlook alone: recurring events are not \
-                 synchronised yet"
-            );
-            note(
-                conn,
-                &database,
-                Some(account.odoo_user_id),
-                Level::Warning,
-                message,
-            )
-            .await?;
-        }
         Ok(())
     })
     .await?;

@@ -6,6 +6,8 @@
 //! `transactionId` makes Graph answer with the first one's event; of anything else Outlook's present state is read,
 //! and planned from.
 
+mod series;
+
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,6 +20,7 @@ use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
 use super::pull::{copy_of, project};
 use super::{Engine, now};
+use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
 use crate::calendar::merge::{Base, Group, Side, advance};
 use crate::odoo::snapshot::odoo_answer;
@@ -26,6 +29,7 @@ use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
 use crate::store::journal::{Level, Line};
+use crate::store::meetings::Identities;
 use crate::store::outbox::{self, OutlookWrite, kind};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, databases, from_json};
@@ -170,6 +174,14 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>) 
         };
         sent.push(Sent { write, result });
     }
+    let (series, fresh): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|w| w.series);
+    for write in series {
+        let result = match must_rest(&sent) {
+            Some(error) => Err(error),
+            None => series::send(engine, token, &write).await,
+        };
+        sent.push(Sent { write, result });
+    }
     let fresh = match must_rest(&sent) {
         Some(_) => fresh,
         None => look_first(engine, token, fresh, &mut sent).await,
@@ -278,6 +290,9 @@ fn answer_in(write: &OutlookWrite) -> Answer {
 
 /// Finds out what became of a write that nobody knows the end of.
 async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<Outcome, GraphError> {
+    if write.series {
+        return series::ask(engine, token, write).await;
+    }
     match write.graph_id.as_deref() {
         Some(graph_id) => look(engine, token, graph_id).await,
         None => match engine.graph.create_event(token, &write.body).await {
@@ -373,11 +388,14 @@ async fn load(
     if !unknown.is_empty() {
         let graph_ids = unknown.iter().map(|event| event.id.as_str()).collect();
         unit.read_copies(conn, account.id, graph_ids).await?;
-        let uids = unknown
-            .iter()
-            .filter_map(|event| event.ical_uid.as_deref())
-            .collect();
-        unit.read_identities(conn, Vec::new(), Vec::new(), uids).await?;
+        let identities = Identities {
+            uids: unknown
+                .iter()
+                .filter_map(|event| event.ical_uid.as_deref())
+                .collect(),
+            ..Identities::default()
+        };
+        unit.read_identities(conn, &identities).await?;
     }
     Ok(unit)
 }
@@ -411,19 +429,26 @@ fn settle_one(
             }
             // What was merely read is planned from, against the base as it was; of a creation that is what was sent.
             let is_creation = write.kind == kind::CREATE;
-            if let (true, Some(odoo)) = (written || is_creation, &write.odoo_state) {
-                let odoo: Event = from_json(odoo.clone(), "Odoo state")?;
+            let odoo: Option<Document> = match &write.odoo_state {
+                Some(odoo) if written || is_creation => Some(from_json(odoo.clone(), "Odoo state")?),
+                _ => None,
+            };
+            if let (true, Some(odoo)) = (write.series, &odoo) {
+                series::advance_base(dossier, write, odoo, &state, written)?;
+            } else if let (Some(odoo), Document::Event(state)) = (odoo, &state) {
+                let odoo = odoo.into_event();
+                let state = state.as_ref();
                 let groups = read_groups(&write.groups)?;
                 let meeting = &mut dossier.meeting;
                 let mut base = if is_creation {
                     let sent = if written {
                         state.clone()
                     } else {
-                        as_sent(&odoo, &state)
+                        as_sent(&odoo, state)
                     };
                     base_of_creation(odoo.clone(), sent, meeting.revived)
                 } else {
-                    advance(meeting.base()?, &groups, &odoo, &state, Side::Odoo)
+                    advance(meeting.base()?, &groups, &odoo, state, Side::Odoo)
                 };
                 if event.own_join_url().is_some_and(|url| url != odoo.video) {
                     // Outlook's own link is news to Odoo.
@@ -439,7 +464,7 @@ fn settle_one(
             }
             unit.see_copy(copy_of(write.meeting_id, account, event, &state)?)?;
             let dossier = unit.get(write.meeting_id)?;
-            if may_be_taken_back(write, event, &state)
+            if may_be_taken_back(write, event, state.template())
                 && let Some(copy) = dossier.copy_mut(account.id, &event.id)
             {
                 copy.answer_base = Some(odoo_answer(answer_in(write)).to_owned());
@@ -452,7 +477,7 @@ fn settle_one(
             }
             // Whoever wants it back meanwhile wants it made anew, and not taken for deleted in Outlook. What a reset deletes
             // is no end: what comes next was chosen with it.
-            if write.kind == kind::DELETE && !account.resetting {
+            if write.kind == kind::DELETE && write.slot.is_none() && !account.resetting {
                 dossier.meeting.ended = true;
             }
         }
@@ -485,7 +510,7 @@ fn may_be_taken_back(write: &OutlookWrite, event: &WireEvent, state: &Event) -> 
 fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Written(_) | Outcome::Done => true,
-        Outcome::Gone => write.kind == kind::DELETE,
+        Outcome::Gone => write.kind == kind::DELETE && write.slot.is_none(),
         Outcome::Read(event) => {
             write.in_flight_since.is_some() && write.graph_id.is_none()
                 || write.kind == kind::UPDATE

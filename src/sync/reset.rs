@@ -10,7 +10,7 @@ use serde_json::json;
 use super::admin::{self, note};
 use super::{Engine, now};
 use crate::odoo::OdooError;
-use crate::odoo::exchange::{OdooChange, State};
+use crate::odoo::exchange::{OdooChange, Place, State};
 use crate::store::Connection;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::Database;
@@ -144,7 +144,7 @@ fn reset_meeting(dossier: &mut Dossier, account: &Account, request: &ResetReques
     let copy = copies.iter().find(|c| c.account_id == account.id).cloned();
     let live = copy
         .as_ref()
-        .filter(|c| c.is_organizer && !c.gone && !c.cancelled && !meeting.series);
+        .filter(|c| c.is_organizer && !c.gone && !c.cancelled);
     if let Some(copy) = live.filter(|_| policy.in_outlook()) {
         writes.push(OutlookWrite {
             account_id: account.id,
@@ -162,11 +162,11 @@ fn reset_meeting(dossier: &mut Dossier, account: &Account, request: &ResetReques
         });
     }
     let was_linked = copy.is_some();
-    if let (true, true, Some(snapshot)) = (policy.in_odoo(), was_linked, meeting.snapshot()?) {
+    if let (true, true, Some(record)) = (policy.in_odoo(), was_linked, meeting.record()?) {
         let change = OdooChange::Unlink {
-            res_id: snapshot.id,
+            place: Place::of(&record),
             user_id: account.odoo_user_id,
-            version: snapshot.version,
+            version: record.version().to_owned(),
         };
         *debt = Some(OdooDebt {
             database_id: meeting.database_id,

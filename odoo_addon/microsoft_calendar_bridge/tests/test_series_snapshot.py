@@ -13,7 +13,17 @@ KEYS = {
 }
 TEMPLATE_KEYS = {
     *("active", "name", "description", "location", "videocall_location", "allday", "start", "stop", "start_date"),
-    *("stop_date", "tz", "privacy", "default_privacy", "show_as", "reminder_minutes", "organizer", "attendees"),
+    *(
+        "stop_date",
+        "tz",
+        "privacy",
+        "default_privacy",
+        "show_as",
+        "reminder_minutes",
+        "organizer",
+        "attendees",
+        "online_meeting",
+    ),
 }
 
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{Differences, Series, at_time_of, same};
 use crate::calendar::event::Event;
 use crate::calendar::merge::{
-    Base, Conflict, EditTimes, Group, Policy, Side, agree, merge as merge_events, take, winner,
+    Base, Conflict, EditTimes, Group, Policy, Side, agree, merge as merge_events, take, take_groups, winner,
 };
 use crate::calendar::words;
 
@@ -24,6 +24,59 @@ use crate::calendar::words;
 pub struct SeriesBase {
     pub odoo: Series,
     pub outlook: Series,
+}
+
+/// What a write to Outlook has settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// What all occurrences share; with `schedule` rule, hours and zone, too.
+    Whole { groups: BTreeSet<Group>, schedule: bool },
+    /// One occurrence: all it has of its own, or that it is taken out.
+    Slot(NaiveDate),
+}
+
+/// The base once a write has reached Outlook: of what was written, both sides' present.
+pub fn advance(base: SeriesBase, written: &Written, odoo: &Series, outlook: &Series) -> SeriesBase {
+    let mut base = base;
+    match written {
+        Written::Whole { groups, schedule } => {
+            if *schedule {
+                base.odoo = base.odoo.rescheduled(odoo);
+                base.outlook = base.outlook.rescheduled(outlook);
+                // With the pattern Exchange drops what single occurrences had of their own. Nobody wanted that: what Odoo
+                // has is to be written again.
+                let kept = |slot: &NaiveDate| outlook.exceptions.contains_key(slot);
+                for side in [&mut base.odoo, &mut base.outlook] {
+                    side.exceptions.retain(|slot, _| kept(slot));
+                    side.cancelled.retain(|slot| outlook.cancelled.contains(slot));
+                }
+            }
+            let groups: Vec<Group> = groups.iter().copied().filter(|g| *g != Group::Time).collect();
+            take_groups(&groups, &mut base.odoo.template, &odoo.template);
+            take_groups(&groups, &mut base.outlook.template, &outlook.template);
+        }
+        Written::Slot(slot) => {
+            for (side, now) in [(&mut base.odoo, odoo), (&mut base.outlook, outlook)] {
+                side.exceptions.remove(slot);
+                side.cancelled.remove(slot);
+                keep(*slot, now, side);
+            }
+        }
+    }
+    base
+}
+
+/// The base of a series that was made in Outlook, without what single occurrences have of their own: that follows.
+pub fn base_of_creation(odoo: &Series, outlook: &Series) -> SeriesBase {
+    let bare = |series: &Series| Series {
+        exceptions: BTreeMap::new(),
+        cancelled: BTreeSet::new(),
+        ..series.clone()
+    };
+    SeriesBase {
+        odoo: bare(odoo),
+        outlook: bare(outlook),
+    }
 }
 
 /// When each side was last edited.

@@ -1,0 +1,148 @@
+//! What one change of Odoo is about: an event, or a series with all of its events.
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::exchange::OdooTime;
+use super::series::{NoSeries, SeriesSnapshot};
+use super::snapshot::{Mailboxes, Snapshot};
+use crate::calendar::document::Document;
+
+/// The `model` of a series on the wire.
+pub const SERIES_MODEL: &str = "calendar.recurrence";
+
+/// A snapshot of either kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Record {
+    Event(Box<Snapshot>),
+    Series(Box<SeriesSnapshot>),
+}
+
+/// By what a record is known to the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The event's id; of a series its base event's.
+    pub odoo_id: Option<i32>,
+    /// Of a series alone.
+    pub key: Option<String>,
+    pub link: Option<Uuid>,
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        // What is stored does not say its model.
+        if value.get("rule").is_some() {
+            serde_json::from_value(value)
+                .map(Self::Series)
+                .map_err(D::Error::custom)
+        } else {
+            serde_json::from_value(value)
+                .map(Self::Event)
+                .map_err(D::Error::custom)
+        }
+    }
+}
+
+impl Record {
+    pub fn identity(&self) -> Identity {
+        match self {
+            Self::Event(event) => Identity {
+                odoo_id: Some(event.id),
+                key: None,
+                link: event.link,
+            },
+            Self::Series(series) => Identity {
+                odoo_id: series.base_id,
+                key: Some(series.key.clone()),
+                link: series.link,
+            },
+        }
+    }
+
+    pub fn version(&self) -> &str {
+        match self {
+            Self::Event(event) => &event.version,
+            Self::Series(series) => &series.version,
+        }
+    }
+
+    pub fn active(&self) -> bool {
+        match self {
+            Self::Event(event) => event.active,
+            Self::Series(series) => series.active,
+        }
+    }
+
+    pub fn create_date(&self) -> OdooTime {
+        match self {
+            Self::Event(event) => event.create_date,
+            Self::Series(series) => series.create_date,
+        }
+    }
+
+    pub fn write_date(&self) -> OdooTime {
+        match self {
+            Self::Event(event) => event.write_date,
+            Self::Series(series) => series.write_date,
+        }
+    }
+
+    /// The event, or what most occurrences of the series share, as an event of its own.
+    ///
+    /// # Errors
+    /// A sentence for the journal, if the series has no readable template.
+    pub fn template(&self) -> Result<Snapshot, String> {
+        match self {
+            Self::Event(event) => Ok(event.as_ref().clone()),
+            Self::Series(series) => series.template().map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The domain's view; `None` for a series without any occurrence.
+    ///
+    /// # Errors
+    /// A sentence for the journal.
+    pub fn document(&self, mailboxes: &Mailboxes) -> Result<Option<Document>, String> {
+        match self {
+            Self::Event(event) => Ok(Some(Document::Event(Box::new(event.to_event(mailboxes)?)))),
+            Self::Series(series) => match series.to_series(mailboxes) {
+                Ok(series) => Ok(Some(Document::Series(Box::new(series)))),
+                Err(NoSeries::Empty) => Ok(None),
+                Err(NoSeries::Rule(reason)) => Err(format!("Outlook cannot repeat it so: {reason}")),
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    }
+
+    pub fn series(&self) -> Option<&SeriesSnapshot> {
+        match self {
+            Self::Event(_) => None,
+            Self::Series(series) => Some(series),
+        }
+    }
+}
+
+/// The record that a series or an event was before, as the wire names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Was {
+    pub model: String,
+    pub id: i32,
+    #[serde(default)]
+    pub key: Option<String>,
+    #[serde(default)]
+    pub link: Option<Uuid>,
+}
+
+impl Was {
+    pub fn identity(&self) -> Identity {
+        let is_series = self.model == SERIES_MODEL;
+        Identity {
+            odoo_id: (!is_series).then_some(self.id),
+            key: self.key.clone(),
+            link: self.link,
+        }
+    }
+}

@@ -1,0 +1,717 @@
+//! Planning of series. One write to Outlook at a time: after each the series is read again, as Exchange may drop changed
+//! occurrences with a new pattern, and what is left is planned anew. Odoo is told last, of the whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{NaiveDate, TimeDelta};
+use serde_json::{Map, Value, json};
+
+use super::{
+    ORGANIZER_CHANGED, Permit, Planned, Task, all_groups, decisions, in_words, list_groups, renamed,
+};
+use crate::calendar::document::Document;
+use crate::calendar::event::{Address, Event};
+use crate::calendar::merge::{Conflict, EditTimes, Group, Side};
+use crate::calendar::plan::{Mail, OdooState, OdooStep, Plan, Rights};
+use crate::calendar::recurrence::NoFaithfulForm;
+use crate::calendar::series::merge::{SeriesBase, SeriesTimes, Written, advance};
+use crate::calendar::series::plan::{
+    OdooSeriesStep, OutlookWrite as Step, SeriesPlan, SeriesSituation, SeriesState, changes, plan,
+};
+use crate::calendar::series::{Differences, Series};
+use crate::odoo::exchange::{ApplySeries, OdooChange, Place};
+use crate::odoo::record::Record;
+use crate::odoo::recurrence::for_window;
+use crate::odoo::series::{Slot, shape};
+use crate::odoo::snapshot::{self, Snapshot};
+use crate::outlook::wire::{self, WireEvent};
+use crate::store::accounts::{Account, existing};
+use crate::store::journal::{Done, Level};
+use crate::store::meetings::Copy;
+use crate::store::outbox::{OdooDebt, OutlookWrite, kind};
+
+/// Where no mailbox says which years count.
+const DAYS_BACK: i64 = 365;
+const DAYS_AHEAD: i64 = 730;
+
+/// Both sides of a series, while it is planned.
+struct Sides<'a> {
+    record: Option<&'a Record>,
+    snapshot: Option<&'a Snapshot>,
+    odoo: Option<&'a Document>,
+    outlook: Option<&'a Document>,
+    copy: Option<&'a Copy>,
+}
+
+/// What there is to ask of Outlook.
+struct Request {
+    kind: &'static str,
+    body: Value,
+    groups: BTreeSet<Group>,
+    slot: Option<NaiveDate>,
+    message: String,
+    mails: Vec<Mail>,
+}
+
+impl Task<'_> {
+    /// As [`Task::decide`], where one of the two sides has a series.
+    pub(super) fn decide_series(&mut self, record: Option<&Record>) -> anyhow::Result<()> {
+        let snapshot = match record.map(Record::template).transpose() {
+            Ok(snapshot) => snapshot,
+            Err(reason) => {
+                self.set_aside(&reason, Level::Error);
+                return Ok(());
+            }
+        };
+        let present = record.filter(|record| record.active() && !self.dossier.meeting.odoo_gone);
+        let odoo = match present.map(|record| record.document(&self.people.mailboxes)) {
+            Some(Ok(document)) => document,
+            Some(Err(reason)) => {
+                self.set_aside(&reason, Level::Warning);
+                return Ok(());
+            }
+            None => None,
+        };
+        if self.dossier.meeting.ended {
+            if odoo.is_none() {
+                return Ok(());
+            }
+            self.revive()?;
+        }
+        let chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
+        let aliases = snapshot
+            .as_ref()
+            .map(|s| s.aliases(&self.people.mailboxes))
+            .unwrap_or_default();
+        let outlook = match &chosen {
+            Some((copy, _)) => Some(renamed_document(copy.document()?, &aliases)),
+            None => None,
+        };
+        if let Some(Document::Unsayable { unsayable, .. }) = &outlook {
+            let reason = format!("Odoo cannot repeat it as Outlook does: {unsayable}");
+            self.set_aside(&reason, Level::Warning);
+            return Ok(());
+        }
+        let rights = chosen.as_ref().map_or(Rights::Write, |(_, rights)| *rights);
+        if let (true, Some((copy, Rights::Write)), Some(snapshot)) = (odoo.is_some(), &chosen, &snapshot)
+            && self.people.organizer(snapshot).map(|a| a.id) != Some(copy.account_id)
+        {
+            self.set_aside(ORGANIZER_CHANGED, Level::Warning);
+            return Ok(());
+        }
+        let sides = Sides {
+            record,
+            snapshot: snapshot.as_ref(),
+            odoo: odoo.as_ref(),
+            outlook: outlook.as_ref(),
+            copy: chosen.as_ref().map(|(copy, _)| copy),
+        };
+        self.decide_between(&sides, rights, &aliases)
+    }
+
+    fn decide_between(
+        &mut self,
+        sides: &Sides<'_>,
+        rights: Rights,
+        aliases: &BTreeMap<Address, Address>,
+    ) -> anyhow::Result<()> {
+        let odoo = sides.odoo.cloned().map(Document::into_series);
+        let outlook = sides.outlook.cloned().map(Document::into_series);
+        let outlook_state = match (sides.copy, &outlook) {
+            (Some(copy), _) if copy.cancelled || copy.gone && rights == Rights::Write => SeriesState::Gone,
+            (Some(_), Some(series)) => SeriesState::Present(series),
+            _ => SeriesState::Missing,
+        };
+        let odoo_state = match (&odoo, sides.record) {
+            (Some(series), _) => SeriesState::Present(series),
+            (None, Some(_)) => SeriesState::Gone,
+            (None, None) if self.dossier.meeting.odoo_gone => SeriesState::Gone,
+            (None, None) => SeriesState::Missing,
+        };
+        let permit = match (&odoo, outlook_state, sides.snapshot) {
+            (Some(series), SeriesState::Missing, Some(snapshot)) => {
+                self.may_create(snapshot, &in_one(series, self.people.now.date_naive()))
+            }
+            _ => Permit::No,
+        };
+        if let Permit::SetAside(reason) = permit {
+            self.set_aside(reason, Level::Info);
+            return Ok(());
+        }
+        let account = sides
+            .copy
+            .and_then(|copy| self.people.account(copy.account_id))
+            .cloned();
+        let base = self.dossier.meeting.series_base()?.map(|base| SeriesBase {
+            odoo: renamed_series(base.odoo, aliases),
+            outlook: renamed_series(base.outlook, aliases),
+        });
+        let times = SeriesTimes {
+            whole: EditTimes {
+                odoo: self.dossier.meeting.edit_times()?,
+                outlook: sides.copy.and_then(|copy| copy.modified_at),
+            },
+            slots: BTreeMap::new(),
+        };
+        let mut plan = plan(&SeriesSituation {
+            base: base.as_ref(),
+            odoo: odoo_state,
+            outlook: outlook_state,
+            rights,
+            create_in_outlook: permit == Permit::Yes,
+            create_in_odoo: account
+                .as_ref()
+                .is_some_and(|a| a.existing == existing::TOLD && !a.resetting),
+            times: &times,
+            policy: self.people.policy(),
+        });
+        if plan.continues_from.is_some() {
+            let reason = "it began so long ago that Odoo shows only its later part, which now repeats differently: change it \
+                          in Outlook, or end it and make a new one";
+            self.set_aside(reason, Level::Warning);
+            return Ok(());
+        }
+        if let (Some(odoo), Some(snapshot)) = (&odoo, sides.snapshot) {
+            self.plan_series_answers(snapshot, odoo, &mut plan)?;
+        }
+        self.carry_out(&plan, sides, account.as_ref())?;
+        let nothing_ever = odoo_state == SeriesState::Missing && outlook_state == SeriesState::Missing;
+        if plan.ended && plan.is_idle() && !nothing_ever {
+            self.dossier.meeting.ended = true;
+        }
+        if plan.agreed
+            && let (Some(odoo), Some(outlook)) = (odoo, outlook)
+        {
+            self.dossier
+                .meeting
+                .set_series_base(&SeriesBase { odoo, outlook })?;
+            self.dossier.meeting.set_edit_times(&BTreeMap::new())?;
+        }
+        Ok(())
+    }
+
+    /// Owes what the plan asks for: to Outlook, or to Odoo once Outlook has everything.
+    fn carry_out(
+        &mut self,
+        plan: &SeriesPlan,
+        sides: &Sides<'_>,
+        account: Option<&Account>,
+    ) -> anyhow::Result<()> {
+        let organizer = sides.snapshot.and_then(|s| self.people.organizer(s)).cloned();
+        let Some(account) = account.cloned().or(organizer) else {
+            return Ok(());
+        };
+        let conflicts: Vec<Conflict> = plan.conflicts.iter().map(|c| c.conflict.clone()).collect();
+        for step in &plan.outlook.writes {
+            match self.request(step, sides)? {
+                Ok(Some(request)) => {
+                    self.ask_outlook(&account, request, sides, &conflicts)?;
+                    self.dossier.meeting.set_aside = None;
+                    return Ok(());
+                }
+                // Outlook says it already, in its own words.
+                Ok(None) => {}
+                Err(reason) => {
+                    self.set_aside(&format!("Outlook cannot repeat it so: {reason}"), Level::Warning);
+                    return Ok(());
+                }
+            }
+        }
+        let differs = plan.differing || !plan.outlook.unsayable.is_empty();
+        if differs && !self.dossier.meeting.differs {
+            let mut reasons: Vec<String> = plan.outlook.unsayable.iter().map(ToString::to_string).collect();
+            if plan.differing {
+                reasons.push("the organizer's mailbox is not connected: Outlook keeps its own".to_owned());
+            }
+            let message = format!("was changed in Odoo, but {}", reasons.join("; "));
+            self.write_journal(Level::Warning, message);
+        }
+        self.dossier.meeting.differs = differs;
+        match self.change_of_odoo(&plan.odoo, sides, &account)? {
+            Ok(None) => {}
+            Ok(Some((change, message))) => self.tell_odoo(&account, &change, message, sides, &conflicts)?,
+            Err(reason) => {
+                self.set_aside(
+                    &format!("Odoo cannot repeat it as Outlook does: {reason}"),
+                    Level::Warning,
+                );
+                return Ok(());
+            }
+        }
+        self.dossier.meeting.set_aside = None;
+        Ok(())
+    }
+
+    /// What a step asks of Outlook; nothing, where Outlook says it already.
+    fn request(
+        &mut self,
+        step: &Step,
+        sides: &Sides<'_>,
+    ) -> anyhow::Result<Result<Option<Request>, NoFaithfulForm>> {
+        let wire: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
+        let request = match step {
+            Step::Create(series) => {
+                let transaction_id = self.transaction_id();
+                let extra = wire::ExtraForCreate {
+                    transaction_id: &transaction_id,
+                    link: self.dossier.meeting.link,
+                };
+                let body = match wire::series::create_series_body(series, extra) {
+                    Ok(body) => body,
+                    Err(reason) => return Ok(Err(reason)),
+                };
+                Request {
+                    kind: kind::CREATE,
+                    body,
+                    groups: all_groups(),
+                    slot: None,
+                    message: format!("made in Outlook: {}", series.rule),
+                    mails: told(series, Mail::Invitation),
+                }
+            }
+            Step::Master {
+                groups,
+                recurrence,
+                target,
+            } => {
+                let Some(wire) = &wire else { return Ok(Ok(None)) };
+                return self.request_for_master(groups, *recurrence, target, wire, sides);
+            }
+            Step::Occurrence { slot, groups, target } => {
+                let Some(wire) = &wire else { return Ok(Ok(None)) };
+                let outlook = sides.outlook.cloned().map(Document::into_series);
+                let now = wire
+                    .exception_occurrences
+                    .iter()
+                    .find(|e| outlook.as_ref().and_then(|s| wire::series::slot_of(e, s)) == Some(*slot))
+                    .unwrap_or(wire);
+                let Some((body, groups)) =
+                    one_request(groups, |groups| wire::patch_body(groups, target, now))
+                else {
+                    self.advance_base(&Written::Slot(*slot), sides)?;
+                    return Ok(Ok(None));
+                };
+                let message = format!("{} of the {slot} changed · from Odoo", list_groups(&groups));
+                let visible = groups.iter().any(|group| group.visible_to_guests());
+                Request {
+                    kind: kind::UPDATE,
+                    body,
+                    groups,
+                    slot: Some(*slot),
+                    message,
+                    mails: guests(target, visible, Mail::Update),
+                }
+            }
+            Step::Cancel { slot } => Request {
+                kind: kind::DELETE,
+                body: json!({}),
+                groups: BTreeSet::new(),
+                slot: Some(*slot),
+                message: format!("the occurrence of {slot} was taken out in Odoo, and now in Outlook"),
+                mails: sides.outlook.map_or_else(Vec::new, |outlook| {
+                    guests(outlook.template(), true, Mail::Cancellation)
+                }),
+            },
+            Step::Delete => Request {
+                kind: kind::DELETE,
+                body: json!({}),
+                groups: BTreeSet::new(),
+                slot: None,
+                message: "deleted in Odoo, and now from Outlook".to_owned(),
+                mails: sides.outlook.map_or_else(Vec::new, |outlook| {
+                    guests(outlook.template(), true, Mail::Cancellation)
+                }),
+            },
+        };
+        Ok(Ok(Some(request)))
+    }
+
+    fn request_for_master(
+        &mut self,
+        groups: &BTreeSet<Group>,
+        recurrence: bool,
+        target: &Series,
+        wire: &WireEvent,
+        sides: &Sides<'_>,
+    ) -> anyhow::Result<Result<Option<Request>, NoFaithfulForm>> {
+        let becomes_single = sides.odoo.is_some_and(Document::is_single) && wire.is_recurring();
+        // The pattern goes with what guests can see; what they cannot see goes alone, so that it mails nobody.
+        let visible: BTreeSet<Group> = groups.iter().copied().filter(|g| g.visible_to_guests()).collect();
+        let chosen = if recurrence || !visible.is_empty() {
+            visible
+        } else {
+            groups.clone()
+        };
+        let body = if becomes_single {
+            let mut groups: Vec<Group> = chosen.iter().copied().collect();
+            if !groups.contains(&Group::Time) {
+                groups.push(Group::Time);
+            }
+            let mut body = wire::patch_body(&groups, &target.template, wire);
+            body["recurrence"] = Value::Null;
+            body
+        } else {
+            match wire::series::patch_series_body(&chosen, recurrence, target, wire) {
+                Ok(body) => body,
+                Err(reason) => return Ok(Err(reason)),
+            }
+        };
+        if body == json!({}) {
+            self.advance_base(
+                &Written::Whole {
+                    groups: chosen,
+                    schedule: recurrence,
+                },
+                sides,
+            )?;
+            return Ok(Ok(None));
+        }
+        let mut parts = Vec::new();
+        if recurrence {
+            parts.push(format!("now {}", target.rule));
+        }
+        if !chosen.is_empty() {
+            parts.push(format!("{} changed for all", list_groups(&chosen)));
+        }
+        let is_visible = recurrence || chosen.iter().any(|group| group.visible_to_guests());
+        Ok(Ok(Some(Request {
+            kind: kind::UPDATE,
+            body,
+            message: format!("{} · from Odoo", parts.join(", ")),
+            mails: guests(&target.template, is_visible, Mail::Update),
+            groups: chosen,
+            slot: None,
+        })))
+    }
+
+    /// Takes for agreed what Outlook says already.
+    fn advance_base(&mut self, written: &Written, sides: &Sides<'_>) -> anyhow::Result<()> {
+        let (Some(base), Some(odoo), Some(outlook)) =
+            (self.dossier.meeting.series_base()?, sides.odoo, sides.outlook)
+        else {
+            return Ok(());
+        };
+        let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
+        let base = advance(base, written, &odoo, &outlook);
+        self.dossier.meeting.set_series_base(&base)
+    }
+
+    fn ask_outlook(
+        &mut self,
+        account: &Account,
+        request: Request,
+        sides: &Sides<'_>,
+        conflicts: &[Conflict],
+    ) -> anyhow::Result<()> {
+        let planned = Planned {
+            mails: &request.mails,
+            conflicts,
+        };
+        let is_end = request.kind == kind::DELETE && request.slot.is_none();
+        let line = Done {
+            message: format!("{} · {}", request.message, in_words(planned.mails)),
+            decisions: decisions(planned.conflicts, Side::Odoo, &request.groups),
+            content: sides.copy.filter(|_| is_end).map(|c| c.state.clone()),
+        };
+        self.dossier.writes.push(OutlookWrite {
+            account_id: account.id,
+            meeting_id: self.dossier.meeting.id,
+            kind: request.kind.to_owned(),
+            graph_id: sides
+                .copy
+                .map(|c| c.graph_id.clone())
+                .filter(|_| request.kind != kind::CREATE),
+            change_key: sides.copy.and_then(|c| c.change_key.clone()),
+            body: request.body,
+            odoo_state: sides.odoo.map(serde_json::to_value).transpose()?,
+            groups: serde_json::to_value(&request.groups)?,
+            line: Some(serde_json::to_value(&line)?),
+            series: true,
+            slot: request.slot,
+            ..OutlookWrite::default()
+        });
+        self.effects.wake_accounts.insert(account.id);
+        Ok(())
+    }
+
+    /// What Odoo must do, with the words for it.
+    fn change_of_odoo(
+        &self,
+        step: &OdooSeriesStep,
+        sides: &Sides<'_>,
+        account: &Account,
+    ) -> anyhow::Result<Result<Option<(OdooChange, String)>, NoFaithfulForm>> {
+        let user_id = account.odoo_user_id;
+        let (changes, target) = match (step, sides.record) {
+            (OdooSeriesStep::Nothing, _) => return Ok(Ok(None)),
+            (OdooSeriesStep::Archive, Some(record)) => {
+                let change = OdooChange::Archive {
+                    place: Place::of(record),
+                    user_id,
+                    version: record.version().to_owned(),
+                };
+                return Ok(Ok(Some((
+                    change,
+                    "deleted in Outlook, and archived in Odoo".to_owned(),
+                ))));
+            }
+            (OdooSeriesStep::Archive, None) => return Ok(Ok(None)),
+            (OdooSeriesStep::Create(target), _) => (None, target),
+            (OdooSeriesStep::Apply { changes, target }, _) => (Some(changes), target),
+        };
+        let mut apply = ApplySeries {
+            user_id,
+            link: Some(self.dossier.meeting.link),
+            ..ApplySeries::default()
+        };
+        match sides.record.filter(|_| changes.is_some()) {
+            Some(Record::Series(series)) => {
+                apply.key = Some(series.key.clone());
+                apply.res_id = Some(series.id);
+                apply.version = Some(series.version.clone());
+            }
+            Some(Record::Event(event)) => {
+                apply.event_id = Some(event.id);
+                apply.version = Some(event.version.clone());
+            }
+            None => {}
+        }
+        let was_single = sides.odoo.is_some_and(Document::is_single);
+        if sides.outlook.is_some_and(Document::is_single) && !was_single {
+            apply.shape = self.single_shape(changes.map(|c| &c.groups), &target.template, sides);
+            let change = OdooChange::ApplySeries(Box::new(apply));
+            return Ok(Ok(Some((change, "no longer repeats · from Outlook".to_owned()))));
+        }
+        let Some(shown) = self.in_window(target, account) else {
+            return Ok(Ok(None));
+        };
+        let present = sides.record.and_then(Record::series);
+        if let Some(first) = present.map(|series| series.dtstart)
+            && shown.start() > target.start()
+            && shown.template.time.starts_at() > first.0
+        {
+            apply.keep_before = Some(Slot::of(&shown, shown.start()).0);
+        }
+        let week_start = present.map_or(chrono::Weekday::Mon, |series| series.first_weekday());
+        let changes = changes.filter(|_| !was_single);
+        let shape = match shape(
+            &shown,
+            changes,
+            sides.snapshot,
+            week_start,
+            &self.people.mailboxes,
+        ) {
+            Ok(shape) => shape,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if let Value::Object(mut shape) = serde_json::to_value(&shape)? {
+            if changes.is_none()
+                && let Some(Value::Object(values)) = shape.get_mut("values")
+            {
+                values.extend(organizer_of(&shown.template, &self.people.mailboxes));
+            }
+            apply.shape = shape;
+        }
+        let message = match step {
+            OdooSeriesStep::Create(_) => format!("made in Odoo from Outlook: {}", target.rule),
+            _ => format!("{} · from Outlook", changed_words(step, target)),
+        };
+        Ok(Ok(Some((OdooChange::ApplySeries(Box::new(apply)), message))))
+    }
+
+    fn single_shape(
+        &self,
+        groups: Option<&BTreeSet<Group>>,
+        target: &Event,
+        sides: &Sides<'_>,
+    ) -> Map<String, Value> {
+        let mailboxes = &self.people.mailboxes;
+        let values_of =
+            |groups: &BTreeSet<Group>| snapshot::values(groups, target, sides.snapshot, mailboxes);
+        let mut shape = values_of(&BTreeSet::from([Group::Time]));
+        shape.remove("allday");
+        let groups = groups.cloned().unwrap_or_default();
+        shape.insert("rule".to_owned(), Value::Null);
+        shape.insert("values".to_owned(), Value::Object(values_of(&groups)));
+        shape.insert("slots".to_owned(), json!([]));
+        shape.insert("missing".to_owned(), json!([]));
+        shape
+    }
+
+    /// The part that Odoo shall show: Odoo has no more than 720 occurrences. `None`: all of it is past.
+    fn in_window(&self, target: &Series, account: &Account) -> Option<Series> {
+        let now = self.people.now;
+        let from = account.window_start.unwrap_or(now - TimeDelta::days(DAYS_BACK));
+        let until = account.window_end.unwrap_or(now + TimeDelta::days(DAYS_AHEAD));
+        let (_, start) = for_window(
+            &target.rule,
+            target.start(),
+            from.date_naive(),
+            until.date_naive(),
+        )?;
+        if start == target.start() {
+            return Some(target.clone());
+        }
+        target.rolled(start)
+    }
+
+    fn tell_odoo(
+        &mut self,
+        account: &Account,
+        change: &OdooChange,
+        message: String,
+        sides: &Sides<'_>,
+        conflicts: &[Conflict],
+    ) -> anyhow::Result<()> {
+        let line = Done {
+            message: format!("{message} · no mail"),
+            decisions: decisions(conflicts, Side::Outlook, &all_groups()),
+            content: None,
+        };
+        let user_id = account.odoo_user_id;
+        let held = matches!(change, OdooChange::Archive { .. });
+        self.dossier.debt = Some(OdooDebt {
+            database_id: self.dossier.meeting.database_id,
+            meeting_id: self.dossier.meeting.id,
+            user_id,
+            payload: serde_json::to_value(change)?,
+            outlook_state: sides.outlook.map(serde_json::to_value).transpose()?,
+            groups: serde_json::to_value(all_groups())?,
+            held_for: held.then_some(account.id),
+            line: Some(serde_json::to_value(&line)?),
+            ..OdooDebt::default()
+        });
+        if held {
+            // It passes the brake at the end of the mailbox's next run.
+            self.effects.wake_accounts.insert(account.id);
+        }
+        self.effects.poke_users.insert(user_id);
+        Ok(())
+    }
+
+    /// Attendees' own answers to the whole series.
+    fn plan_series_answers(
+        &mut self,
+        snapshot: &Snapshot,
+        odoo: &Series,
+        plan: &mut SeriesPlan,
+    ) -> anyhow::Result<()> {
+        let mut answers = Plan::nothing();
+        self.plan_answers(Some(snapshot), OdooState::Active(&odoo.template), &mut answers)?;
+        let OdooStep::Write { target: answered, .. } = answers.odoo else {
+            return Ok(());
+        };
+        let mut target = match &plan.odoo {
+            OdooSeriesStep::Nothing => odoo.clone(),
+            OdooSeriesStep::Apply { target, .. } => target.clone(),
+            OdooSeriesStep::Create(_) | OdooSeriesStep::Archive => return Ok(()),
+        };
+        for (address, attendee) in &mut target.template.attendees {
+            if let Some(answered) = answered.attendees.get(address) {
+                attendee.answer = answered.answer;
+            }
+        }
+        plan.agreed = false;
+        plan.odoo = OdooSeriesStep::Apply {
+            changes: changes(odoo, &target),
+            target,
+        };
+        Ok(())
+    }
+}
+
+/// The largest request that mails nobody for what nobody sees; `None` where nothing is left to say.
+fn one_request(
+    groups: &BTreeSet<Group>,
+    body_of: impl Fn(&[Group]) -> Value,
+) -> Option<(Value, BTreeSet<Group>)> {
+    let (visible, own): (Vec<Group>, Vec<Group>) = groups.iter().partition(|g| g.visible_to_guests());
+    let chosen = [visible, own]
+        .into_iter()
+        .map(|groups| (body_of(&groups), groups))
+        .find(|(body, _)| body != &json!({}))?;
+    Some((chosen.0, chosen.1.into_iter().collect()))
+}
+
+fn changed_words(step: &OdooSeriesStep, target: &Series) -> String {
+    let OdooSeriesStep::Apply { changes, .. } = step else {
+        return String::new();
+    };
+    let mut parts = Vec::new();
+    if changes.rule || changes.hours {
+        parts.push(format!("now {}", target.rule));
+    }
+    if !changes.groups.is_empty() {
+        parts.push(format!("{} changed for all", list_groups(&changes.groups)));
+    }
+    let mut dates = |slots: Vec<NaiveDate>, what: &str| {
+        if !slots.is_empty() {
+            let dates: Vec<String> = slots.iter().take(5).map(ToString::to_string).collect();
+            let more = if slots.len() > 5 { " and others" } else { "" };
+            parts.push(format!("{}{more} {what}", dates.join(", ")));
+        }
+    };
+    dates(changes.slots.keys().copied().collect(), "changed");
+    dates(changes.cancelled.iter().copied().collect(), "taken out");
+    dates(changes.restored.iter().copied().collect(), "brought back");
+    parts.join(", ")
+}
+
+fn organizer_of(template: &Event, mailboxes: &snapshot::Mailboxes) -> Map<String, Value> {
+    let mut values = snapshot::create_values(template, mailboxes);
+    values.retain(|name, _| name == "organizer");
+    values
+}
+
+/// The series as one event, of which it is asked whether it has guests and whether it is over.
+fn in_one(series: &Series, today: NaiveDate) -> Event {
+    let mut event = series.template.clone();
+    for own in series.exceptions.values() {
+        event.attendees.extend(own.attendees.clone().unwrap_or_default());
+    }
+    let last = series
+        .rule
+        .last(series.start())
+        .unwrap_or(today + TimeDelta::days(1));
+    event.time = series.slot_time(last);
+    event
+}
+
+fn guests(event: &Event, visible: bool, mail: fn(Address) -> Mail) -> Vec<Mail> {
+    let guests = event.guests().filter(|_| visible);
+    guests.cloned().map(mail).collect()
+}
+
+fn told(series: &Series, mail: fn(Address) -> Mail) -> Vec<Mail> {
+    guests(&series.template, true, mail)
+}
+
+fn renamed_document(document: Document, aliases: &BTreeMap<Address, Address>) -> Document {
+    match document {
+        Document::Event(event) => Document::Event(Box::new(renamed(*event, aliases))),
+        Document::Series(series) => Document::Series(Box::new(renamed_series(*series, aliases))),
+        unsayable @ Document::Unsayable { .. } => unsayable,
+    }
+}
+
+fn renamed_series(mut series: Series, aliases: &BTreeMap<Address, Address>) -> Series {
+    if aliases.is_empty() {
+        return series;
+    }
+    series.template = renamed(series.template, aliases);
+    for own in series.exceptions.values_mut() {
+        let Differences {
+            attendees: Some(attendees),
+            ..
+        } = own
+        else {
+            continue;
+        };
+        for (from, to) in aliases {
+            if let Some(attendee) = attendees.remove(from) {
+                attendees.entry(to.clone()).or_insert(attendee);
+            }
+        }
+    }
+    series
+}
