@@ -11,12 +11,12 @@ from . import (
     test_outbox,
     test_pairing,
     test_removals,
-    test_settings,
     test_series_apply,
     test_series_edit,
     test_series_facts,
     test_series_outbox,
     test_series_snapshot,
+    test_settings,
     test_snapshot,
     test_users,
 )
