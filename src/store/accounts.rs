@@ -119,6 +119,11 @@ impl Account {
         self.brake_at.is_some()
     }
 
+    /// Whether what happens in the mailbox comes to be known.
+    pub fn is_read(&self) -> bool {
+        self.is_active() && !self.is_braked()
+    }
+
     /// The opened access token and when it ends, if one is stored.
     ///
     /// # Errors

@@ -494,11 +494,16 @@ impl Intake<'_> {
             return Ok(());
         };
         let meeting = &mut dossier.meeting;
+        let before = meeting.record()?;
         if let Some(record) = &ack.record {
             store_record(meeting, record, true)?;
         }
         if ack.result == AckResult::Applied {
             dossier.tell(debt.user_id, debt.line.clone())?;
+            if let Some(Ok(record)) = ack.record.as_ref().map(Record::template) {
+                let before = before.and_then(|before| before.template().ok());
+                planner::agree_on_answers(&mut dossier.copies, before.as_ref(), &record, self.people)?;
+            }
         }
         let meeting = &mut dossier.meeting;
         match (ack.result, &ack.record) {

@@ -4,11 +4,14 @@
 //! in the air (to Outlook or to Odoo) nothing is planned; its outcome brings the meeting here again. What is owed
 //! but not yet sent is thrown away and planned anew, so that quick edits become one write.
 
+mod answers;
 mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+
+pub use answers::agree as agree_on_answers;
 
 use super::people::People;
 use crate::calendar::event::{Address, Answer, Event};
@@ -217,7 +220,17 @@ impl Task<'_> {
             policy: self.people.policy(),
         };
         let mut plan = plan(&situation);
-        self.plan_answers(snapshot.as_ref(), odoo, &mut plan)?;
+        if let (Some(snapshot), OdooState::Active(event)) = (&snapshot, odoo) {
+            let planned = match &plan.odoo {
+                OdooStep::Write { target, .. } => Some(target),
+                OdooStep::Nothing => Some(event),
+                OdooStep::Create(_) | OdooStep::Archive => None,
+            };
+            if let Some(planned) = planned {
+                let answers = self.plan_answers(snapshot, planned, base.as_ref())?;
+                answers::say(&answers, &mut plan, event);
+            }
+        }
         self.note(&plan);
 
         let organizer = snapshot.as_ref().and_then(|s| self.people.organizer(s)).cloned();
@@ -362,117 +375,6 @@ impl Task<'_> {
         } else {
             Permit::Yes
         }
-    }
-
-    /// Attendees' own answers: from their mailboxes, never through the organizer's.
-    fn plan_answers(
-        &mut self,
-        snapshot: Option<&Snapshot>,
-        odoo: OdooState<'_>,
-        plan: &mut Plan,
-    ) -> anyhow::Result<()> {
-        let (Some(snapshot), OdooState::Active(odoo_event)) = (snapshot, odoo) else {
-            return Ok(());
-        };
-        let asked_with = self
-            .dossier
-            .meeting
-            .base()?
-            .filter(|_| self.dossier.meeting.revived);
-        // An answer that the organizer has been told is none of Odoo's: the guest's own copy is yet to be read.
-        let organizers: BTreeMap<Address, Answer> =
-            match self.dossier.copies.iter().find(|c| c.is_organizer && !c.gone) {
-                Some(copy) => copy
-                    .event()?
-                    .attendees
-                    .into_iter()
-                    .map(|(address, a)| (address, a.answer))
-                    .collect(),
-                None => BTreeMap::new(),
-            };
-        let mut copies = std::mem::take(&mut self.dossier.copies);
-        for index in 0..copies.len() {
-            if copies[index].is_organizer {
-                continue;
-            }
-            let (is_latest, before) = place_among_copies(&copies, &copies[index]);
-            let copy = &mut copies[index];
-            let Some(account) = self.people.account(copy.account_id).filter(|a| a.is_connected()) else {
-                continue;
-            };
-            let Some(in_odoo) = snapshot.answer_of(account.odoo_user_id) else {
-                continue;
-            };
-            let Some(address) = self.people.mailboxes.get(&account.odoo_user_id) else {
-                continue;
-            };
-            let in_outlook = if copy.gone {
-                Answer::Declined
-            } else {
-                read_answer(copy.answer.as_deref())
-            };
-            // What a revived meeting was made with was said about the earlier one.
-            let made_with = || Some(asked_with.as_ref()?.odoo.attendees.get(address)?.answer);
-            let base = copy.answer_base.clone().or(before);
-            let base = base.map(|a| read_answer(Some(&a))).or_else(made_with);
-            if in_odoo == in_outlook {
-                if base != Some(in_odoo) {
-                    copy.answer_base = Some(snapshot::odoo_answer(in_odoo).to_owned());
-                }
-                continue;
-            }
-            if !is_latest {
-                continue;
-            }
-            let outlook_changed = base.map_or(in_outlook != Answer::NeedsAction, |b| b != in_outlook);
-            // Somebody answered in Odoo while Outlook asked anew: that is the answer.
-            let answered_anew = in_outlook == Answer::NeedsAction && base.is_some_and(|b| b != in_odoo);
-            if outlook_changed && !answered_anew || in_odoo == Answer::NeedsAction {
-                let mut target = match &plan.odoo {
-                    OdooStep::Write { target, .. } => target.clone(),
-                    _ => odoo_event.clone(),
-                };
-                let Some(attendee) = target.attendees.get_mut(address) else {
-                    continue;
-                };
-                attendee.answer = in_outlook;
-                let mut groups = match &plan.odoo {
-                    OdooStep::Write { groups, .. } => groups.clone(),
-                    OdooStep::Nothing => BTreeSet::new(),
-                    OdooStep::Create(_) | OdooStep::Archive => continue,
-                };
-                groups.insert(Group::Attendees);
-                plan.odoo = OdooStep::Write { groups, target };
-                plan.agreed = false;
-            } else if !copy.gone
-                && !copy.cancelled
-                && organizers.get(address) != Some(&in_odoo)
-                && !is_taken_back(&plan.odoo, address, in_odoo)
-            {
-                let answer = snapshot::odoo_answer(in_odoo);
-                self.dossier.writes.push(OutlookWrite {
-                    account_id: account.id,
-                    meeting_id: self.dossier.meeting.id,
-                    kind: kind::RESPOND.to_owned(),
-                    graph_id: Some(copy.graph_id.clone()),
-                    // With the time it is an answer to: a new one takes it back.
-                    body: json!({"answer": answer, "time": copy.event()?.time}),
-                    groups: json!([]),
-                    line: Some(serde_json::to_value(Done {
-                        message: format!(
-                            "{address} {} in Odoo · Outlook tells the organizer",
-                            words::answer(in_odoo)
-                        ),
-                        decisions: Vec::new(),
-                        content: None,
-                    })?),
-                    ..OutlookWrite::default()
-                });
-                self.effects.wake_accounts.insert(account.id);
-            }
-        }
-        self.dossier.copies = copies;
-        Ok(())
     }
 
     fn owe_outlook(
@@ -693,27 +595,6 @@ impl Task<'_> {
             self.dossier.meeting.link, self.dossier.meeting.generation
         )
     }
-}
-
-/// Whether the organizer's mailbox has news of a guest's answer that Odoo is yet to hear: a new time, for one, asks anew.
-fn is_taken_back(step: &OdooStep, address: &Address, in_odoo: Answer) -> bool {
-    let OdooStep::Write { target, .. } = step else {
-        return false;
-    };
-    target.attendees.get(address).is_some_and(|a| a.answer != in_odoo)
-}
-
-/// Whether a guest's copy is the one that speaks for its mailbox, and the answer that was agreed on for the one before
-/// it: a copy that was declined or deleted comes back as another one when the organizer changes the meeting.
-fn place_among_copies(copies: &[Copy], copy: &Copy) -> (bool, Option<String>) {
-    let own = |c: &&Copy| !c.is_organizer && c.account_id == copy.account_id;
-    let mut latest_first = copies.iter().filter(own).rev();
-    let latest = latest_first
-        .clone()
-        .find(|c| !c.gone)
-        .or_else(|| latest_first.clone().next());
-    let before = latest_first.find_map(|c| c.answer_base.clone().filter(|_| c.id != copy.id));
-    (latest.is_some_and(|c| c.id == copy.id), before)
 }
 
 /// The event with its attendees under the addresses of their mailboxes.

@@ -7,12 +7,12 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    ORGANIZER_CHANGED, Permit, Planned, Task, all_groups, decisions, in_words, list_groups, renamed,
+    ORGANIZER_CHANGED, Permit, Planned, Task, all_groups, answers, decisions, in_words, list_groups, renamed,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Event};
-use crate::calendar::merge::{Conflict, EditTimes, Group, Side};
-use crate::calendar::plan::{Mail, OdooState, OdooStep, Plan, Rights};
+use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side};
+use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::series::merge::{SeriesBase, SeriesTimes, Written, advance};
 use crate::calendar::series::plan::{
@@ -172,7 +172,11 @@ impl Task<'_> {
             return Ok(());
         }
         if let (Some(odoo), Some(snapshot)) = (&odoo, sides.snapshot) {
-            self.plan_series_answers(snapshot, odoo, &mut plan)?;
+            let base = base.map(|base| Base {
+                odoo: base.odoo.template,
+                outlook: base.outlook.template,
+            });
+            self.plan_series_answers(snapshot, odoo, base.as_ref(), &mut plan)?;
         }
         self.carry_out(&plan, sides, account.as_ref())?;
         let nothing_ever = odoo_state == SeriesState::Missing && outlook_state == SeriesState::Missing;
@@ -594,28 +598,28 @@ impl Task<'_> {
         &mut self,
         snapshot: &Snapshot,
         odoo: &Series,
+        base: Option<&Base>,
         plan: &mut SeriesPlan,
     ) -> anyhow::Result<()> {
-        let mut answers = Plan::nothing();
-        self.plan_answers(Some(snapshot), OdooState::Active(&odoo.template), &mut answers)?;
-        let OdooStep::Write { target: answered, .. } = answers.odoo else {
-            return Ok(());
-        };
         let mut target = match &plan.odoo {
             OdooSeriesStep::Nothing => odoo.clone(),
             OdooSeriesStep::Apply { target, .. } => target.clone(),
             OdooSeriesStep::Create(_) | OdooSeriesStep::Archive => return Ok(()),
         };
-        for (address, attendee) in &mut target.template.attendees {
-            if let Some(answered) = answered.attendees.get(address) {
-                attendee.answer = answered.answer;
-            }
+        let answers = self.plan_answers(snapshot, &target.template, base)?;
+        let by_organizer = target.template.attendees.clone();
+        answers::put(&answers, &mut target.template);
+        if target.template.attendees == by_organizer {
+            return Ok(());
         }
-        plan.agreed = false;
-        plan.odoo = OdooSeriesStep::Apply {
-            changes: changes(odoo, &target),
-            target,
-        };
+        let changes = changes(odoo, &target);
+        if !changes.is_empty() {
+            plan.odoo = OdooSeriesStep::Apply { changes, target };
+            plan.agreed = false;
+        } else {
+            plan.odoo = OdooSeriesStep::Nothing;
+            plan.agreed = plan.is_idle();
+        }
         Ok(())
     }
 }

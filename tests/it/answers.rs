@@ -1,0 +1,103 @@
+//! Guests who are connected, too: what they answer on either side, and what their mailboxes show of a meeting.
+
+use serde_json::{Value, json};
+
+use super::stack::{ANN, BEN, eventually, id_of};
+use super::world::{World, kinds, odoo_time, world};
+
+async fn with_ben() -> World {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    w
+}
+
+fn answer_of_ben(record: &Value) -> String {
+    let lines = record["attendees"].as_array().expect("attendees");
+    let line = lines.iter().find(|a| a["email"] == BEN).expect("Ben");
+    line["state"].as_str().expect("a state").to_owned()
+}
+
+async fn in_outlook_ben_says(w: &World, subject: &str, response: &str) {
+    let copy = w.stack.event(BEN, subject).await.expect("Ben's copy");
+    let path = format!("mailboxes/{BEN}/events/{}/respond", id_of(&copy));
+    w.stack
+        .sim_call("POST", &path, json!({"response": response}))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_taken_off_and_invited_again_is_asked_anew() {
+    let mut w = with_ben().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
+    w.quiet().await;
+    in_outlook_ben_says(&w, "Review", "accept").await;
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "accepted");
+    w.odoo.change_guests(id, &[], &[BEN]);
+    w.quiet().await;
+    w.forget_mails().await;
+    w.odoo.change_guests(id, &[BEN], &[]);
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "needsAction");
+    assert_eq!(kinds(&w.stack.mails().await), [("invitation", BEN)]);
+    // And the same answer again is one to this invitation.
+    w.forget_mails().await;
+    w.odoo.answer(id, 8, "accepted");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_odoo_has_by_the_organizers_mailbox_is_taken_back_by_the_guests_own() {
+    let mut w = with_ben().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
+    w.odoo.sync(&w.service).await;
+    // Ben is not looked into before Odoo has his answer by Ann's mailbox, as his login has lapsed.
+    w.odoo
+        .call(&w.service, 8, "res.users", "stop", json!({"user_id": 8}))
+        .await
+        .expect("stopped");
+    eventually("Ben is invited", async || w.stack.event(BEN, "Review").await).await;
+    in_outlook_ben_says(&w, "Review", "accept").await;
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "accepted");
+    in_outlook_ben_says(&w, "Review", "tentativelyAccept").await;
+    w.forget_mails().await;
+    w.odoo
+        .call(&w.service, 8, "res.users", "restart", json!({"user_id": 8}))
+        .await
+        .expect("restarted");
+    w.worked(8).await;
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "tentative");
+    assert_eq!(w.stack.mails().await, [], "nothing is answered for him");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_guest_answers_in_odoo_to_a_deleted_invitation_is_told_when_it_comes_back() {
+    let mut w = with_ben().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
+    w.quiet().await;
+    let copy = w.stack.event(BEN, "Review").await.expect("a copy");
+    w.outlook_deletes(BEN, &copy).await;
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "declined");
+    w.odoo.answer(id, 8, "accepted");
+    w.forget_mails().await;
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "accepted");
+    assert_eq!(w.stack.mails().await, [], "there is nothing to answer");
+    w.odoo.write(id, json!({"location": "Room 2"}));
+    w.quiet().await;
+    let copy = w.stack.event(BEN, "Review").await.expect("back");
+    assert_eq!(copy["responseStatus"]["response"], "accepted");
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "accepted");
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("response", ANN), ("update", BEN)]
+    );
+}
