@@ -504,6 +504,13 @@ impl Intake<'_> {
                 let before = before.and_then(|before| before.template().ok());
                 planner::agree_on_answers(&mut dossier.copies, before.as_ref(), &record, self.people)?;
             }
+            // Archived because Outlook has it no more: nobody in Odoo wants it gone from a mailbox that is read only now.
+            if matches!(
+                from_json(debt.payload.clone(), "change")?,
+                OdooChange::Archive { .. }
+            ) {
+                dossier.meeting.ended = true;
+            }
         }
         let meeting = &mut dossier.meeting;
         match (ack.result, &ack.record) {

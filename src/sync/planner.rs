@@ -167,18 +167,9 @@ impl Task<'_> {
             self.set_aside(ORGANIZER_CHANGED, Level::Warning);
             return Ok(());
         }
-        // Taken off Odoo's calendar while only a guest's mailbox has shown it: the organizer's, which is ours to write, will.
-        let organizer_is_ours = |event: &Event| {
-            event
-                .organizer
-                .as_ref()
-                .and_then(|person| self.people.account_of_address(&person.address))
-                .is_some_and(Account::is_connected)
-        };
-        if odoo == OdooState::Gone
-            && rights == Rights::ReadOnly
-            && outlook_event.as_ref().is_some_and(organizer_is_ours)
-        {
+        let unread = self.organizer_unread(rights, outlook_event.as_ref()).cloned();
+        // Taken off Odoo's calendar: the organizer's mailbox, which is ours to write, will show it.
+        if odoo == OdooState::Gone && unread.is_some() {
             return Ok(());
         }
         let outlook = match (chosen, &outlook_event) {
@@ -252,8 +243,11 @@ impl Task<'_> {
         }
         let owner = chosen_account.or(write_account);
         if let Some(owner) = owner {
+            // That a guest is not invited any more is no end: the organizer's mailbox may have the meeting.
+            let held_for = unread.filter(Account::is_read).map_or(owner.id, |a| a.id);
             self.owe_odoo(
                 &owner,
+                held_for,
                 &plan,
                 snapshot.as_ref(),
                 odoo_event.as_ref(),
@@ -338,6 +332,17 @@ impl Task<'_> {
             .or_else(|| attendees.clone().find(|c| c.cancelled))
             .or_else(|| attendees.clone().next_back())
             .map(|copy| (copy, Rights::ReadOnly))
+    }
+
+    /// The mailbox of the organizer, where it is connected and only a guest's has shown the meeting so far.
+    fn organizer_unread(&self, rights: Rights, outlook: Option<&Event>) -> Option<&Account> {
+        let organizer = outlook
+            .filter(|_| rights == Rights::ReadOnly)?
+            .organizer
+            .as_ref()?;
+        self.people
+            .account_of_address(&organizer.address)
+            .filter(|account| account.is_connected())
     }
 
     fn outlook_state<'e>(&self, copy: &Copy, rights: Rights, event: &'e Event) -> OutlookState<'e> {
@@ -460,6 +465,7 @@ impl Task<'_> {
     fn owe_odoo(
         &mut self,
         owner: &Account,
+        held_for: i64,
         plan: &Plan,
         snapshot: Option<&Snapshot>,
         odoo_event: Option<&Event>,
@@ -530,14 +536,12 @@ impl Task<'_> {
             payload: serde_json::to_value(&change)?,
             outlook_state: outlook_event.map(serde_json::to_value).transpose()?,
             groups: serde_json::to_value(&groups)?,
-            held_for: (*step == OdooStep::Archive).then_some(owner.id),
+            held_for: (*step == OdooStep::Archive).then_some(held_for),
             line: Some(serde_json::to_value(&line)?),
             ..OdooDebt::default()
         };
-        if debt.held_for.is_some() {
-            // It passes the brake at the end of the mailbox's next run.
-            self.effects.wake_accounts.insert(owner.id);
-        }
+        // It passes the brake at the end of the mailbox's next run.
+        self.effects.wake_accounts.extend(debt.held_for);
         self.dossier.debt = Some(debt);
         self.effects.poke_users.insert(user_id);
         Ok(())

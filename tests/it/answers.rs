@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stack::{ANN, BEN, eventually, id_of};
-use super::world::{World, kinds, odoo_time, world};
+use super::world::{OUTSIDE, World, kinds, odoo_time, world};
 
 async fn with_ben() -> World {
     let mut w = world().await;
@@ -24,6 +24,55 @@ async fn in_outlook_ben_says(w: &World, subject: &str, response: &str) {
     w.stack
         .sim_call("POST", &path, json!({"response": response}))
         .await;
+}
+
+/// Nobody looks into a mailbox for a while.
+async fn unread(w: &World, mailbox: &str) {
+    let away = json!([{"mailbox": mailbox, "path": "delta", "status": 503}]);
+    w.stack.sim_call("PUT", "faults", away).await;
+}
+
+async fn read_again(w: &World) {
+    w.stack.sim_call("DELETE", "faults", Value::Null).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_taken_off_a_meeting_that_only_their_mailbox_has_shown_ends_it_for_nobody() {
+    for unlinked in [false, true] {
+        let mut w = with_ben().await;
+        if unlinked {
+            // Nor will it be looked into soon.
+            w.odoo
+                .call(&w.service, 7, "res.users", "stop", json!({"user_id": 7}))
+                .await
+                .expect("stopped");
+        } else {
+            unread(&w, ANN).await;
+        }
+        let event = w.outlook_creates(ANN, "Seen by Ben", &[BEN, OUTSIDE]).await;
+        eventually("it comes to Odoo by Ben's mailbox", async || {
+            w.odoo.sync(&w.service).await;
+            w.odoo.by_name("Seen by Ben").map(|_| ())
+        })
+        .await;
+        let only_zoe = json!({"attendees": [{"type": "required", "emailAddress": {"name": OUTSIDE, "address": OUTSIDE}}]});
+        w.outlook_edits(ANN, &event, only_zoe).await;
+        w.worked(8).await;
+        w.odoo.sync(&w.service).await;
+        w.odoo.sync(&w.service).await;
+        w.forget_mails().await;
+        if unlinked {
+            w.odoo
+                .call(&w.service, 7, "res.users", "restart", json!({"user_id": 7}))
+                .await
+                .expect("restarted");
+        } else {
+            read_again(&w).await;
+        }
+        w.quiet().await;
+        assert!(w.stack.event(ANN, "Seen by Ben").await.is_some(), "Ann's own");
+        assert_eq!(w.stack.mails().await, []);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

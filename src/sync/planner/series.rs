@@ -41,6 +41,8 @@ struct Sides<'a> {
     odoo: Option<&'a Document>,
     outlook: Option<&'a Document>,
     copy: Option<&'a Copy>,
+    /// See [`Task::organizer_unread`].
+    unread: Option<&'a Account>,
 }
 
 /// What there is to ask of Outlook.
@@ -99,12 +101,16 @@ impl Task<'_> {
             self.set_aside(ORGANIZER_CHANGED, Level::Warning);
             return Ok(());
         }
+        let unread = self
+            .organizer_unread(rights, outlook.as_ref().map(Document::template))
+            .cloned();
         let sides = Sides {
             record,
             snapshot: snapshot.as_ref(),
             odoo: odoo.as_ref(),
             outlook: outlook.as_ref(),
             copy: chosen.as_ref().map(|(copy, _)| copy),
+            unread: unread.as_ref(),
         };
         self.decide_between(&sides, rights, &aliases)
     }
@@ -128,6 +134,10 @@ impl Task<'_> {
             (None, None) if self.dossier.meeting.odoo_gone => SeriesState::Gone,
             (None, None) => SeriesState::Missing,
         };
+        // As for a single event.
+        if odoo_state == SeriesState::Gone && sides.unread.is_some() {
+            return Ok(());
+        }
         let permit = match (&odoo, outlook_state, sides.snapshot) {
             (Some(series), SeriesState::Missing, Some(snapshot)) => {
                 self.may_create(snapshot, &in_one(series, self.people.now.date_naive()))
@@ -573,7 +583,8 @@ impl Task<'_> {
             content: None,
         };
         let user_id = account.odoo_user_id;
-        let held = matches!(change, OdooChange::Archive { .. });
+        let held_for = matches!(change, OdooChange::Archive { .. })
+            .then(|| sides.unread.filter(|a| a.is_read()).unwrap_or(account).id);
         self.dossier.debt = Some(OdooDebt {
             database_id: self.dossier.meeting.database_id,
             meeting_id: self.dossier.meeting.id,
@@ -581,14 +592,12 @@ impl Task<'_> {
             payload: serde_json::to_value(change)?,
             outlook_state: sides.outlook.map(serde_json::to_value).transpose()?,
             groups: serde_json::to_value(all_groups())?,
-            held_for: held.then_some(account.id),
+            held_for,
             line: Some(serde_json::to_value(&line)?),
             ..OdooDebt::default()
         });
-        if held {
-            // It passes the brake at the end of the mailbox's next run.
-            self.effects.wake_accounts.insert(account.id);
-        }
+        // It passes the brake at the end of the mailbox's next run.
+        self.effects.wake_accounts.extend(held_for);
         self.effects.poke_users.insert(user_id);
         Ok(())
     }
