@@ -460,7 +460,15 @@ fn stands_alone(event: &Event, guest: &str, in_odoo: &str) -> bool {
         .as_ref()
         .and_then(|r| answer_in_record(r, guest));
     let unseen = event.before.live(guest).is_none();
-    event.deeds.iter().any(given) || (unseen && earlier.as_deref().unwrap_or("needsAction") == in_odoo)
+    let told = |deed: &Deed| match deed {
+        // By the organizer's mailbox.
+        Deed::Answered(_, who, answer) => *who == guest && *answer == in_odoo,
+        Deed::Unarchived | Deed::Created => in_odoo == "needsAction",
+        Deed::Joined(_, who) => *who == guest && in_odoo == "needsAction",
+        _ => false,
+    };
+    let known = earlier.as_deref().unwrap_or("needsAction") == in_odoo || event.deeds.iter().any(told);
+    event.deeds.iter().any(given) || (unseen && known)
 }
 
 /// The one answer a guest gave, where nothing else touched it: a new time, for one, asks everybody anew.
@@ -474,8 +482,10 @@ fn undisturbed_answer<'a>(event: &'a Event, guest: &str) -> Option<&'a str> {
     };
     let disturbed = event.deeds.iter().any(|deed| match deed {
         Deed::Saved(_, values) => values.contains_key(&Field::Time) || answer == "declined",
-        Deed::Joined(_, who) | Deed::Left(_, who) | Deed::Dropped(who) => *who == guest,
-        Deed::Answered(..) | Deed::Categorised(..) => false,
+        // Whatever the organizer changes brings the copy back to who has declined.
+        Deed::Joined(_, who) | Deed::Left(_, who) => *who == guest || answer == "declined",
+        Deed::Dropped(who) => *who == guest,
+        Deed::Answered(..) | Deed::Categorised(..) | Deed::Clashed => false,
         _ => true,
     });
     (!disturbed).then_some(answer)
@@ -492,9 +502,13 @@ fn clashed(event: &Event) -> Option<Field> {
             _ => None,
         })
     };
-    // A clash is told by its two deeds in a row.
-    event.deeds.windows(2).find_map(|pair| {
-        let [Deed::Saved(Side::Outlook, there), Deed::Saved(Side::Odoo, here)] = pair else {
+    event.deeds.windows(3).find_map(|deeds| {
+        let [
+            Deed::Saved(Side::Outlook, there),
+            Deed::Saved(Side::Odoo, here),
+            Deed::Clashed,
+        ] = deeds
+        else {
             return None;
         };
         let field = *there.keys().next().filter(|f| here.contains_key(f))?;
@@ -642,7 +656,15 @@ fn check_mails(
             .iter()
             .filter(|d| matches!(d, Deed::Answered(Side::Odoo, who, _) if *who == guest))
             .count();
-        at_most("response", answers);
+        // An answer given in Odoo to an invitation that its guest had deleted is told when that comes back.
+        let untold = event.before.live(guest).is_none()
+            && event
+                .before
+                .record
+                .as_ref()
+                .and_then(|record| answer_in_record(record, guest))
+                .is_some_and(|answer| !["needsAction", "declined"].contains(&answer.as_str()));
+        at_most("response", answers + usize::from(untold));
         let stayed = event.invited.contains(guest)
             && guests.contains(guest)
             && !was_ended_or_revived(event)

@@ -27,6 +27,8 @@ pub enum Deed {
     Created,
     /// The fields that got another value.
     Saved(Side, Values),
+    /// The two before it came to the same field before the sides could hear of each other.
+    Clashed,
     Joined(Side, &'static str),
     Left(Side, &'static str),
     Archived,
@@ -487,6 +489,7 @@ impl World {
         self.active_record(index)?;
         let mut deeds = self.save_in_outlook(index, &Values::from([(field, outlook.to_owned())]))?;
         deeds.extend(self.save_in_odoo(index, 7, &Values::from([(field, odoo.to_owned())]))?);
+        deeds.push(Deed::Clashed);
         Some(deeds)
     }
 
