@@ -44,6 +44,7 @@ pub struct Account {
     pub brake_removals: i32,
     pub brake_of: i32,
     pub rest_until: Option<DateTime<Utc>>,
+    pub brake_earlier: i32,
 }
 
 /// The states of `accounts.state`.
@@ -356,6 +357,7 @@ pub async fn brake(
     id: i64,
     now: DateTime<Utc>,
     removals: i64,
+    earlier: i64,
     of: i64,
 ) -> QueryResult<usize> {
     let count = |n: i64| i32::try_from(n).unwrap_or(i32::MAX);
@@ -363,6 +365,7 @@ pub async fn brake(
         .set((
             dsl::brake_at.eq(Some(now)),
             dsl::brake_removals.eq(count(removals)),
+            dsl::brake_earlier.eq(count(earlier)),
             dsl::brake_of.eq(count(of)),
         ))
         .execute(conn)

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod logins;
 pub mod meetings;
 pub mod outbox;
+pub mod removals;
 pub mod schema;
 pub mod seal;
 pub mod unit;

@@ -64,6 +64,7 @@ diesel::table! {
         brake_removals -> Integer,
         brake_of -> Integer,
         rest_until -> Nullable<Timestamptz>,
+        brake_earlier -> Integer,
     }
 }
 
@@ -162,6 +163,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    removals (account_id, meeting_id) {
+        account_id -> BigInt,
+        meeting_id -> BigInt,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     journal (id) {
         id -> BigInt,
         database_id -> Uuid,
@@ -191,6 +200,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     copies,
     outlook_outbox,
     odoo_outbox,
+    removals,
     journal,
     seal_check
 );

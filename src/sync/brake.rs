@@ -1,9 +1,11 @@
 //! The brake: many removals at once, that nobody asked for in Odoo, wait for an admin.
 //!
-//! Whatever Outlook's side would remove from Odoo is held until the mailbox's sync is over. Then it is counted: too much of it
-//! (the database's own numbers) is not believed; nothing more is fetched from that mailbox, and an admin is asked. What people
-//! save in Odoo goes on to Outlook meanwhile.
+//! Whatever Outlook's side would remove from Odoo is held until the mailbox's sync is over. Then it is counted, together with what
+//! passed within the last hour, as many removals may come in small lots: too much of it (the database's own numbers) is not
+//! believed; nothing more is fetched from that mailbox, and an admin is asked. What people save in Odoo goes on to Outlook
+//! meanwhile.
 
+use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,10 @@ use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, meetings, outbox};
+use crate::store::{Connection, meetings, outbox, removals};
+
+/// Removals within this time count together.
+const PERIOD: TimeDelta = TimeDelta::hours(1);
 
 /// The keyword arguments of `res.users.removals` and, with `remove`, of `res.users.answer_removals`.
 #[derive(Debug, Deserialize)]
@@ -41,13 +46,22 @@ pub struct Removal {
 
 /// What the brake says of a mailbox, for the admin.
 pub fn words(account: &Account) -> Option<String> {
-    account.brake_at.map(|_| {
+    account.brake_at?;
+    let (waiting, earlier, of) = (account.brake_removals, account.brake_earlier, account.brake_of);
+    let removed = if earlier == 0 {
         format!(
-            "Outlook says that {} of this user's {} events were deleted. Nothing was removed from Odoo, and nothing more is \
-             fetched from Outlook, until an administrator decides in Settings, Calendar.",
-            account.brake_removals, account.brake_of
+            "Outlook says that {waiting} of this user's {of} events were deleted. Nothing was removed from Odoo"
         )
-    })
+    } else {
+        let all = waiting.saturating_add(earlier);
+        format!(
+            "Outlook says that {all} of this user's {of} events were deleted within an hour. {earlier} of them were archived \
+             in Odoo before there were that many; the other {waiting} were not"
+        )
+    };
+    Some(format!(
+        "{removed}, and nothing more is fetched from Outlook, until an administrator decides in Settings, Calendar."
+    ))
 }
 
 /// Called when a mailbox's sync is over: lets its removals pass, or stops them all. Returns whether Odoo has news.
@@ -66,18 +80,27 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
         if account.is_braked() {
             return Ok(false);
         }
-        let removals = outbox::held_count(conn, account.id).await?;
-        let linked = meetings::linked(conn, account.id).await?;
+        let held = outbox::held_count(conn, account.id).await?;
+        removals::forget(conn, account.id, now() - PERIOD).await?;
+        let earlier = removals::passed(conn, account.id, now() - PERIOD).await?;
+        let linked = meetings::linked(conn, account.id).await? + earlier.done;
         let brake = Brake {
             over: database.brake_over.into(),
             percent: database.brake_percent.into(),
         };
-        if !brake.stops(removals, linked) {
+        if !brake.stops(held + earlier.all, linked) {
+            removals::note_held(conn, account.id, now()).await?;
             return Ok(outbox::release(conn, account.id).await? > 0);
         }
-        accounts::brake(conn, account.id, now(), removals, linked).await?;
+        accounts::brake(conn, account.id, now(), held, earlier.all, linked).await?;
         let account = accounts::by_id(conn, account.id).await?;
-        tracing::warn!(account.id = account.id, removals, linked, "the brake is on");
+        tracing::warn!(
+            account.id = account.id,
+            held,
+            earlier = earlier.all,
+            linked,
+            "the brake is on"
+        );
         let message = words(&account).unwrap_or_default();
         note(conn, &database, Some(account.odoo_user_id), Level::Error, message).await?;
         // Odoo is to show it.
@@ -134,6 +157,8 @@ pub async fn answer(
             "to keep them in Odoo; they are no longer synced"
         };
         accounts::release_brake(conn, account.id).await?;
+        // What an admin has decided on is not counted again.
+        removals::forget(conn, account.id, now()).await?;
         let message = format!(
             "{} events were deleted in Outlook: an administrator decided {verdict}",
             held.len()

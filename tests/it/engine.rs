@@ -104,7 +104,10 @@ async fn many_removals_wait_for_an_admin_who_may_agree() {
         (&json!("attention"), &json!(25))
     );
     let reason = account["reason"].as_str().unwrap();
-    assert!(reason.contains("25") && reason.contains("27"), "{reason}");
+    assert!(
+        reason.contains("28 of this user's 30 events") && reason.contains("other 25"),
+        "{reason}"
+    );
     // What people do on purpose goes on.
     w.odoo.create(
         7,
@@ -128,6 +131,30 @@ async fn many_removals_wait_for_an_admin_who_may_agree() {
     assert_eq!(active(&w), 3);
     assert_eq!(w.odoo.state["accounts"][0]["status"], "active");
     assert!(answer(&w, true).await.is_err(), "answered already");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removals_that_trickle_in_are_counted_together() {
+    let mut w = brake_world(50).await;
+    for left in [42, 34] {
+        delete_in_outlook(&w, 8).await;
+        w.quiet().await;
+        assert_eq!(active(&w), left);
+    }
+    delete_in_outlook(&w, 8).await;
+    w.quiet().await;
+    assert_eq!(active(&w), 34, "24 of 50 are too many");
+    let account = &w.odoo.state["accounts"][0];
+    assert_eq!(account["removals"], 8, "{account}");
+    let reason = account["reason"].as_str().unwrap();
+    assert!(reason.contains("24 of this user's 50 events"), "{reason}");
+    answer(&w, true).await.unwrap();
+    w.quiet().await;
+    assert_eq!(active(&w), 26);
+    // What was decided on is history.
+    delete_in_outlook(&w, 3).await;
+    w.quiet().await;
+    assert_eq!(active(&w), 23);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,2 @@
+ALTER TABLE accounts DROP COLUMN brake_earlier;
+DROP TABLE removals;
