@@ -817,7 +817,7 @@ fn etag(change_key: &str) -> String {
 macro_rules! event_properties {
     () => {
         "id,iCalUId,changeKey,type,seriesMasterId,occurrenceId,originalStart,originalStartTimeZone,originalEndTimeZone,\
-         createdDateTime,lastModifiedDateTime,subject,body,start,end,isAllDay,location,attendees,organizer,isOrganizer,\
+         createdDateTime,lastModifiedDateTime,subject,body,start,end,isAllDay,location,locations,attendees,organizer,isOrganizer,\
          isCancelled,isDraft,responseStatus,responseRequested,sensitivity,showAs,isReminderOn,reminderMinutesBeforeStart,\
          isOnlineMeeting,onlineMeeting,onlineMeetingUrl"
     };

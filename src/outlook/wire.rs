@@ -156,7 +156,11 @@ pub struct WireEvent {
     pub start: Option<DateTimeTimeZone>,
     pub end: Option<DateTimeTimeZone>,
     pub is_all_day: Option<bool>,
+    /// The first of `locations`.
     pub location: Option<Location>,
+    /// As Graph has them, to be written back.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<Value>,
     #[serde(deserialize_with = "null_is_default")]
     pub attendees: Vec<WireAttendee>,
     pub organizer: Option<Recipient>,
@@ -551,6 +555,7 @@ pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
 ///   where `event` says UTC the zone that Outlook has stays.
 /// * Attendees go as a whole, as Graph replaces the array. Who stays keeps type and name; who has no usable
 ///   address stays too.
+/// * Of several places Odoo edits the one that it shows.
 /// * What Odoo cannot tell apart is left alone: a busy event stays out of office, a normal one personal.
 /// * The Teams block of the body stays; without it the online meeting would be gone.
 /// * An online meeting is asked for, and never taken back: Graph ignores that.
@@ -573,7 +578,7 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
             Group::Location | Group::Video => {
                 let place = place_to_write(event, now.own_join_url());
                 if place.trim() != now.place() {
-                    out.insert("location".into(), json!({ "displayName": place }));
+                    write_place(&mut out, place.trim(), now);
                 }
             }
             Group::Time => write_time(&mut out, &event.time, now.zone()),
@@ -603,6 +608,38 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
         }
     }
     Value::Object(out)
+}
+
+/// `location` and `locations` are locked together, and whoever writes the first forgets the others (page *event resource type*):
+/// where there are several, all are written. What Odoo shows may be the first one's name, or all names in a row.
+fn write_place(out: &mut Map<String, Value>, place: &str, now: &WireEvent) {
+    let name_of = |location: &Value| {
+        let name = location.get("displayName").and_then(Value::as_str);
+        name.unwrap_or_default().trim().to_owned()
+    };
+    let names: Vec<String> = now.locations.iter().map(name_of).collect();
+    if names.len() < 2 {
+        out.insert("location".into(), json!({ "displayName": place }));
+        return;
+    }
+    let known = |name: &str| {
+        let found = names.iter().position(|known| known == name);
+        found.and_then(|index| now.locations.get(index)).cloned()
+    };
+    let wanted = |name: &str| known(name).unwrap_or_else(|| json!({ "displayName": name }));
+    let all_are_shown = now.place().split(';').map(str::trim).eq(names.iter());
+    let list: Vec<Value> = if all_are_shown {
+        let parts = place.split(';').map(str::trim).filter(|name| !name.is_empty());
+        parts.map(wanted).collect()
+    } else {
+        let others = now.locations.iter().zip(&names).skip(1);
+        let others = others
+            .filter(|(_, name)| *name != place)
+            .map(|(other, _)| other.clone());
+        let first = (!place.is_empty()).then(|| wanted(place));
+        first.into_iter().chain(others).collect()
+    };
+    out.insert("locations".into(), json!(list));
 }
 
 fn html_body(html: &str) -> Value {

@@ -13,6 +13,7 @@ mod convergence;
 mod doors;
 mod engine;
 mod logins;
+mod lossless;
 mod odoo;
 mod schema;
 mod stack;

@@ -332,6 +332,31 @@ fn a_video_link_is_written_as_the_location_of_an_event_without_one() {
 }
 
 #[test]
+fn of_several_places_the_one_that_odoo_shows_is_written() {
+    let room = json!({ "displayName": "Room", "locationEmailAddress": "room@contoso.com", "locationType": "conferenceRoom" });
+    let bar = json!({ "displayName": "Bar", "address": { "city": "Ghent" } });
+    let now = wire(json!({ "location": room, "locations": [room, bar] }));
+    let written = |to: &str| patch(&[Group::Location], |e| e.location = to.into(), &now);
+    assert_eq!(
+        written("Hall"),
+        json!({ "locations": [{ "displayName": "Hall" }, bar] })
+    );
+    assert_eq!(written(""), json!({ "locations": [bar] }));
+    assert_eq!(written("Bar"), json!({ "locations": [bar] }));
+    assert_eq!(written("Room"), json!({}));
+    let mut in_a_row = room.clone();
+    in_a_row["displayName"] = json!("Room; Bar");
+    let now = wire(json!({ "location": in_a_row, "locations": [room, bar] }));
+    let written = |to: &str| patch(&[Group::Location], |e| e.location = to.into(), &now);
+    assert_eq!(
+        written("Room; Hall"),
+        json!({ "locations": [room, { "displayName": "Hall" }] })
+    );
+    assert_eq!(written("Bar"), json!({ "locations": [bar] }));
+    assert_eq!(written(""), json!({ "locations": [] }));
+}
+
+#[test]
 fn the_body_is_written_around_the_teams_block() {
     let line = "_".repeat(80);
     let html = format!(

@@ -1,0 +1,100 @@
+//! What Odoo cannot say of an event in Outlook survives whatever is edited in Odoo.
+
+use serde_json::{Value, json};
+
+use super::stack::{ANN, BEN};
+use super::world::{CARLA, OUTSIDE, day, odoo_time, world};
+
+const ROOM: &str = "room@contoso.example";
+
+fn guest(address: &str, kind: &str) -> Value {
+    json!({"type": kind, "emailAddress": {"name": address, "address": address}})
+}
+
+/// What only Outlook knows of an event; of the attendees who is not required.
+fn only_outlooks(event: &Value) -> Value {
+    let mut only = json!({});
+    for key in [
+        "categories",
+        "importance",
+        "showAs",
+        "sensitivity",
+        "responseRequested",
+        "allowNewTimeProposals",
+    ] {
+        only[key] = event[key].clone();
+    }
+    let all = event["attendees"].as_array().expect("attendees").iter();
+    let kinds = all.map(|a| json!([a["emailAddress"]["address"], a["type"]]));
+    only["kinds"] = kinds.filter(|kind| kind[1] != "required").collect();
+    let places = event["locations"].as_array().expect("locations").iter();
+    only["places"] = places
+        .map(|p| json!([p["displayName"], p["address"]["city"]]))
+        .collect();
+    only
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_outlook_knows_survives_every_edit_in_odoo() {
+    let mut w = world().await;
+    let at = |time| json!({"dateTime": day(3, time), "timeZone": "Europe/Brussels"});
+    let body = json!({"subject": "Offsite", "start": at("10:00:00"), "end": at("11:00:00"),
+        "categories": ["Red category", "Trips"], "importance": "high", "showAs": "oof", "sensitivity": "personal",
+        "responseRequested": false, "allowNewTimeProposals": false,
+        "locations": [{"displayName": "Harry's Bar"}, {"displayName": "Fourth Coffee", "address": {"city": "Ghent"}}],
+        "attendees": [guest(BEN, "required"), guest(OUTSIDE, "optional"), guest(ROOM, "resource")]});
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/events"), body)
+        .await;
+    w.quiet().await;
+    let id = w.odoo.by_name("Offsite").expect("in Odoo")["id"]
+        .as_i64()
+        .expect("an id");
+    let made = w.stack.event(ANN, "Offsite").await.expect("in Outlook");
+    let mut expected = only_outlooks(&made);
+    assert_eq!(expected["places"].as_array().map(Vec::len), Some(2));
+    for values in [
+        json!({"name": "Offsite!"}),
+        json!({"description": "<p>Bring a coat</p>"}),
+        json!({"start": odoo_time(4, "09:00:00"), "stop": odoo_time(4, "10:00:00")}),
+        json!({"reminder_minutes": [30]}),
+        json!({"videocall_location": "https://odoo.example/discuss/1"}),
+        json!({"location": "Harry's New Bar"}),
+    ] {
+        if values.get("location").is_some() {
+            expected["places"][0][0] = values["location"].clone();
+        }
+        w.odoo.write(id, values.clone());
+        w.quiet().await;
+        let now = w.stack.event(ANN, "Offsite!").await.expect("in Outlook");
+        assert_eq!(only_outlooks(&now), expected, "after {values}");
+    }
+    // The guests are written as a whole.
+    w.odoo.change_guests(id, &[CARLA], &[BEN]);
+    w.quiet().await;
+    let now = w.stack.event(ANN, "Offsite!").await.expect("in Outlook");
+    assert_eq!(
+        now["attendees"].as_array().map(Vec::len),
+        Some(3),
+        "{}",
+        now["attendees"]
+    );
+    assert_eq!(only_outlooks(&now), expected, "after another guest");
+    // What Odoo can say is its to change.
+    w.odoo.write(
+        id,
+        json!({"show_as": "free", "privacy": "private", "location": null}),
+    );
+    w.quiet().await;
+    let now = w.stack.event(ANN, "Offsite!").await.expect("in Outlook");
+    assert_eq!(
+        (&now["showAs"], &now["sensitivity"]),
+        (&json!("free"), &json!("private"))
+    );
+    assert_eq!(only_outlooks(&now)["places"], json!([["Fourth Coffee", "Ghent"]]));
+    assert_eq!(
+        w.odoo.records[&id]["location"],
+        Value::Null,
+        "and stays without a place in Odoo"
+    );
+}
