@@ -25,7 +25,7 @@ use outlook_bridge::calendar::series::Series;
 use outlook_bridge::calendar::timezone;
 use outlook_bridge::odoo::expansion::{First, check, expand, rule_as_expanded};
 use outlook_bridge::odoo::recurrence::RuleFields;
-use outlook_bridge::odoo::series::Slot;
+use outlook_bridge::odoo::series::{Slot, counted_from};
 use outlook_bridge::outlook::wire::ExtraForCreate;
 use outlook_bridge::outlook::wire::recurrence;
 use outlook_bridge::outlook::wire::series::create_series_body;
@@ -128,6 +128,7 @@ fn answer(
 }
 
 fn for_odoo(series: &Series, tz: Tz, week_start: Weekday) -> Result<Value, NoFaithfulForm> {
+    let week_start = counted_from(&series.rule, week_start);
     let rule = RuleFields::from_rule(&series.rule, series.start(), week_start)?;
     let first = match series.template.time {
         Time::Timed { start, .. } => First::At { start, zone: tz },

@@ -245,6 +245,16 @@ impl Series {
         })
     }
 
+    /// Makes the occurrence of a slot of the rule this one.
+    pub fn set_occurrence(&mut self, slot: NaiveDate, event: &Event) {
+        let own = Differences::between(&self.regular(slot), event);
+        if own.is_empty() {
+            self.exceptions.remove(&slot);
+        } else {
+            self.exceptions.insert(slot, own);
+        }
+    }
+
     /// The occurrences that begin on a date of the window, as they are, in order of time.
     pub fn occurrences(&self, window: Range<NaiveDate>) -> Vec<Occurrence> {
         let moved = self.exceptions.keys().next_back().copied();

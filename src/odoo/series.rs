@@ -15,7 +15,7 @@ use super::recurrence::RuleFields;
 use super::snapshot::{Mailboxes, Snapshot, Values, values};
 use crate::calendar::event::{Event, Time};
 use crate::calendar::merge::Group;
-use crate::calendar::recurrence::{End, NoFaithfulForm};
+use crate::calendar::recurrence::{End, NoFaithfulForm, Pattern, Rule};
 use crate::calendar::series::plan::Changes;
 use crate::calendar::series::{Differences, Series};
 use crate::calendar::timezone;
@@ -275,6 +275,34 @@ pub struct SlotValues {
     pub values: Values,
 }
 
+/// Whether Odoo can repeat a series at all.
+///
+/// # Errors
+/// [`NoFaithfulForm`], with the reason why not.
+pub fn check_sayable(series: &Series) -> Result<(), NoFaithfulForm> {
+    said(series, counted_from(&series.rule, Weekday::Mon)).map(|_| ())
+}
+
+fn said(series: &Series, week_start: Weekday) -> Result<RuleFields, NoFaithfulForm> {
+    let rule = RuleFields::from_rule(&series.rule, series.start(), week_start)?;
+    check(
+        &rule,
+        &series.rule,
+        first_of(&series.template, series.tz()),
+        week_start,
+    )?;
+    Ok(rule)
+}
+
+/// The day with which Odoo's weeks shall begin: the add-on keeps one for each series. Where it matters it is the
+/// rule's own, otherwise the one that it has.
+pub fn counted_from(rule: &Rule, present: Weekday) -> Weekday {
+    match rule.pattern {
+        Pattern::Weekly { week_start, .. } if rule.interval.get() > 1 => week_start,
+        _ => present,
+    }
+}
+
 /// The shape that makes Odoo's series `target`, already rolled to Odoo's window. `changes` are those from the
 /// present series; `None`: there is none yet, everything is set.
 ///
@@ -287,9 +315,8 @@ pub fn shape(
     week_start: Weekday,
     mailboxes: &Mailboxes,
 ) -> Result<SeriesShape, NoFaithfulForm> {
-    let rule = RuleFields::from_rule(&target.rule, target.start(), week_start)?;
-    let first = first_of(&target.template, target.tz());
-    check(&rule, &target.rule, first, week_start)?;
+    let week_start = counted_from(&target.rule, week_start);
+    let rule = said(target, week_start)?;
     let everything = || Group::SINGLE.into_iter().chain([Group::Attendees]);
     let groups: BTreeSet<Group> = match changes {
         Some(changes) => changes.groups.clone(),
@@ -431,6 +458,21 @@ mod tests {
             (&own["name"], &own["start"]),
             (&json!("Other"), &json!("2026-10-28 09:00:00"))
         );
+    }
+
+    #[test]
+    fn weeks_are_counted_as_the_rule_counts_them() {
+        let mut odd = snapshot();
+        odd["rule"]["interval"] = json!(2);
+        odd["rule"]["sun"] = json!(true);
+        odd["week_start"] = json!(6);
+        for name in ["records", "slots", "missing"] {
+            odd[name] = json!([]);
+        }
+        let series = read(odd).unwrap();
+        let shape = shape(&series, None, None, Weekday::Mon, &Mailboxes::new()).unwrap();
+        assert_eq!(shape.week_start, 6);
+        check_sayable(&series).unwrap();
     }
 
     #[test]

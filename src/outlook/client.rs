@@ -258,9 +258,19 @@ impl GraphClient {
             ("$select", INSTANCE_PROPERTIES),
             ("$top", "100"),
         ];
-        let url = self.url(&["me", "events", id, "instances"], &query)?;
-        let found: Found = self.get(token, url, "/me/events/{id}/instances").await?;
-        Ok(found.value)
+        let mut url = self.url(&["me", "events", id, "instances"], &query)?;
+        let mut occurrences = Vec::new();
+        loop {
+            let found: Found = self.get(token, url, "/me/events/{id}/instances").await?;
+            occurrences.extend(found.value);
+            let Some(link) = found.next_link else {
+                return Ok(occurrences);
+            };
+            url = Url::parse(&link)
+                .ok()
+                .filter(|url| self.is_ours(url))
+                .ok_or_else(|| unreadable(&Method::GET))?;
+        }
     }
 
     /// The events (single ones and masters) with this iCalendar uid, normally one.
@@ -668,6 +678,8 @@ struct RawPage {
 struct Found {
     #[serde(default)]
     value: Vec<WireEvent>,
+    #[serde(rename = "@odata.nextLink")]
+    next_link: Option<String>,
 }
 
 #[derive(Deserialize)]

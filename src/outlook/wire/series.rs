@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::recurrence;
 use super::{ExtraForCreate, Unreadable, WireEvent, create_body, patch_body, to_event};
-use crate::calendar::event::{Event, Time};
+use crate::calendar::event::{Answer, Event, Time};
 use crate::calendar::merge::Group;
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::series::{Differences, Series};
@@ -53,6 +53,11 @@ pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Series,
     }
     for wire in exceptions {
         let slot = slot_of(wire, &series).ok_or(NoSeries::NoSlot)?;
+        if wire.is_cancelled == Some(true) {
+            // In a guest's mailbox what the organizer took out stays, marked.
+            series.cancelled.insert(slot);
+            continue;
+        }
         let mut event = to_event(wire)?;
         if let (Time::Timed { zone, .. }, Time::Timed { zone: own, .. }) =
             (&series.template.time, &mut event.time)
@@ -65,6 +70,51 @@ pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Series,
             .insert(slot, Differences::between(&regular, &event));
     }
     series.normalised().ok_or(NoSeries::Empty)
+}
+
+/// The slots that the owner of a guest's mailbox has declined: a declined occurrence leaves the calendar (Graph, *event:
+/// decline*), and then is among `cancelledOccurrences`. What the organizer takes out is shown as cancelled first. `before` is the
+/// master as it was, `known` are the slots that were declined by then. Without `before` nothing is taken for declined.
+pub fn declined(
+    master: &WireEvent,
+    before: Option<&WireEvent>,
+    known: &BTreeSet<NaiveDate>,
+) -> BTreeSet<NaiveDate> {
+    let Some(before) = before.filter(|before| before.recurrence == master.recurrence) else {
+        return BTreeSet::new();
+    };
+    let out = |id: &String| before.cancelled_occurrences.contains(id);
+    let ended = |slot: NaiveDate| {
+        before.exception_occurrences.iter().any(|exception| {
+            exception.is_cancelled == Some(true)
+                && exception.occurrence_id.as_deref().and_then(date_in) == Some(slot)
+        })
+    };
+    master
+        .cancelled_occurrences
+        .iter()
+        .filter_map(|id| Some((id, date_in(id)?)))
+        .filter(|(id, slot)| known.contains(slot) || !out(id) && !ended(*slot))
+        .map(|(_, slot)| slot)
+        .collect()
+}
+
+/// What the owner of a guest's mailbox has said to single occurrences, where that is not what they said to the whole;
+/// `declined` are not in the mailbox.
+pub fn answers_to_one(
+    master: &WireEvent,
+    series: &Series,
+    declined: &BTreeSet<NaiveDate>,
+) -> BTreeMap<NaiveDate, Answer> {
+    let exceptions = master
+        .exception_occurrences
+        .iter()
+        .filter(|e| e.is_cancelled != Some(true));
+    let said = exceptions.filter_map(|e| Some((slot_of(e, series)?, e.own_answer()?)));
+    let away = declined.iter().map(|slot| (*slot, Answer::Declined));
+    said.filter(|(_, answer)| Some(*answer) != master.own_answer())
+        .chain(away)
+        .collect()
 }
 
 /// The slot of an occurrence or exception: the date in its `occurrenceId` (`OID.{master}.{date}`), else that of
@@ -81,7 +131,8 @@ pub fn slot_of(wire: &WireEvent, series: &Series) -> Option<NaiveDate> {
     })
 }
 
-fn date_in(occurrence_id: &str) -> Option<NaiveDate> {
+/// The date in an `occurrenceId`.
+pub fn date_in(occurrence_id: &str) -> Option<NaiveDate> {
     occurrence_id.rsplit_once('.')?.1.parse().ok()
 }
 
@@ -198,6 +249,50 @@ mod tests {
         );
         let slots: Vec<_> = series.exceptions.keys().map(ToString::to_string).collect();
         assert_eq!(slots, ["2026-10-20", "2026-10-27"]);
+    }
+
+    #[test]
+    fn what_a_guest_declined_is_told_from_what_the_organizer_took_out() {
+        let mut before = master();
+        before["responseStatus"] = json!({"response": "accepted"});
+        let ended = json!({"isCancelled": true, "occurrenceId": "OID.M.2026-10-27"});
+        let unanswered = json!({"occurrenceId": "OID.M.2026-11-03", "responseStatus": {"response": "notResponded"},
+            "start": {"dateTime": "2026-11-03T10:00:00", "timeZone": "UTC"}, "end": {"dateTime": "2026-11-03T11:00:00", "timeZone": "UTC"}});
+        let exceptions = [exception(&ended), exception(&unanswered)];
+        let series = read(before.clone(), &exceptions).unwrap();
+        assert!(series.cancelled.contains(&date("2026-10-27")), "shown, but over");
+        let mut before: WireEvent = serde_json::from_value(before).unwrap();
+        before.exception_occurrences = exceptions.to_vec();
+
+        let mut now = before.clone();
+        now.exception_occurrences.remove(0);
+        now.cancelled_occurrences
+            .extend(["OID.M.2026-10-20", "OID.M.2026-10-27"].map(str::to_owned));
+        let nothing = BTreeSet::new();
+        let away = declined(&now, Some(&before), &nothing);
+        assert_eq!(away, [date("2026-10-20")].into());
+        assert_eq!(
+            declined(&now, Some(&now), &away),
+            away,
+            "it goes on being declined"
+        );
+        assert!(
+            declined(&now, None, &nothing).is_empty(),
+            "nobody knows who took it out"
+        );
+        let mut elsewhere = now.clone();
+        elsewhere.recurrence.as_mut().unwrap()["pattern"]["interval"] = json!(2);
+        assert!(
+            declined(&elsewhere, Some(&before), &away).is_empty(),
+            "the slots are others"
+        );
+
+        let said = answers_to_one(&now, &series, &away);
+        let expected = [
+            (date("2026-10-20"), Answer::Declined),
+            (date("2026-11-03"), Answer::NeedsAction),
+        ];
+        assert_eq!(said, expected.into());
     }
 
     #[test]

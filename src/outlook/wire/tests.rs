@@ -549,3 +549,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_lone_occurrence_is_told_by_its_uid() {
+    let event = |uid: &str, kind: &str| -> WireEvent {
+        serde_json::from_value(json!({"id": "E", "iCalUId": uid, "type": kind})).unwrap()
+    };
+    let of = |date: &str| {
+        format!("040000008200E00074C5B7101A82E008{date}80ED0A9E4AB5D801000000000000000010000000")
+    };
+    assert!(event(&of("07EB0308"), "singleInstance").is_lone_occurrence());
+    assert!(
+        !event(&of("07EB0308"), "occurrence").is_lone_occurrence(),
+        "it has its series beside it"
+    );
+    assert!(!event(&of("00000000"), "singleInstance").is_lone_occurrence());
+    assert!(!event("5f0c@example.org", "singleInstance").is_lone_occurrence());
+}
