@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Text};
@@ -15,7 +15,7 @@ use super::schema::meetings::{self, dsl as m};
 use super::schema::{odoo_outbox, outlook_outbox};
 use super::{Connection, from_json};
 use crate::calendar::document::Document;
-use crate::calendar::event::Event;
+use crate::calendar::event::{Answer, Event};
 use crate::calendar::merge::{Base, Group};
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::record::Record;
@@ -195,12 +195,51 @@ pub struct Copy {
     pub cancelled: bool,
     pub answer: Option<String>,
     pub answer_base: Option<String>,
+    /// See [`Copy::answers_to_one`].
+    pub slot_answers: Value,
+    pub slot_answers_base: Value,
 }
+
+/// Answers to single occurrences, by slot.
+pub type SlotAnswers = BTreeMap<NaiveDate, Answer>;
 
 impl Copy {
     /// Whether a mailbox knows it by this id.
     pub fn is(&self, account_id: i64, graph_id: &str) -> bool {
         self.account_id == account_id && self.graph_id == graph_id
+    }
+
+    /// What the owner of a guest's mailbox has said to single occurrences of a series, where that is not what they said to
+    /// the whole. A declined occurrence is not in the mailbox any more.
+    ///
+    /// # Errors
+    /// When what is stored cannot be read.
+    pub fn answers_to_one(&self) -> anyhow::Result<SlotAnswers> {
+        from_json(self.slot_answers.clone(), "answers")
+    }
+
+    /// The answers to single occurrences that both sides last agreed on, where they are not the one to the whole.
+    ///
+    /// # Errors
+    /// When what is stored cannot be read.
+    pub fn agreed_answers_to_one(&self) -> anyhow::Result<SlotAnswers> {
+        from_json(self.slot_answers_base.clone(), "answers")
+    }
+
+    /// Notes that both sides agree on an answer to a single occurrence.
+    ///
+    /// # Errors
+    /// When what is stored cannot be read.
+    pub fn agree_to_one(&mut self, slot: NaiveDate, answer: Answer) -> anyhow::Result<()> {
+        let mut agreed = self.agreed_answers_to_one()?;
+        agreed.insert(slot, answer);
+        self.slot_answers_base = serde_json::to_value(agreed)?;
+        Ok(())
+    }
+
+    /// The series of which a single event is an occurrence in Outlook.
+    pub fn series_id(&self) -> Option<&str> {
+        self.wire.get("seriesMasterId")?.as_str()
     }
 
     /// The event as Graph sent it last.
@@ -248,14 +287,18 @@ pub async fn copies_of_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Ve
         .await
 }
 
-/// The meetings that a mailbox knows by these ids.
+/// The meetings that a mailbox knows by these ids, and those that are occurrences of series with such an id.
 pub async fn with_copies(
     conn: &mut Connection,
     account_id: i64,
     graph_ids: Vec<&str>,
 ) -> QueryResult<Vec<i64>> {
+    let of_series = diesel::dsl::sql::<Bool>("wire ->> 'seriesMasterId' = ANY (")
+        .bind::<Array<Text>, _>(graph_ids.clone())
+        .sql(")");
     c::copies
-        .filter(c::account_id.eq(account_id).and(c::graph_id.eq_any(graph_ids)))
+        .filter(c::account_id.eq(account_id))
+        .filter(c::graph_id.eq_any(graph_ids).or(of_series))
         .select(c::meeting_id)
         .load(conn)
         .await
@@ -294,9 +337,12 @@ pub async fn with_identities(
         .await
 }
 
-/// Whether a mailbox knows a live event by this id.
+/// Whether a mailbox knows a live event by this id, or occurrences of a series.
 pub async fn has_live_copy(conn: &mut Connection, account_id: i64, graph_id: &str) -> QueryResult<bool> {
-    let known = c::copies.filter(c::account_id.eq(account_id).and(c::graph_id.eq(graph_id)));
+    let of_series = diesel::dsl::sql::<Bool>("wire ->> 'seriesMasterId' = ").bind::<Text, _>(graph_id);
+    let known = c::copies
+        .filter(c::account_id.eq(account_id))
+        .filter(c::graph_id.eq(graph_id).or(of_series));
     diesel::select(exists(known.filter(c::gone.eq(false))))
         .get_result(conn)
         .await

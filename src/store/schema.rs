@@ -123,6 +123,8 @@ diesel::table! {
         cancelled -> Bool,
         answer -> Nullable<Text>,
         answer_base -> Nullable<Text>,
+        slot_answers -> Jsonb,
+        slot_answers_base -> Jsonb,
     }
 }
 

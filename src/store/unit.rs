@@ -145,7 +145,7 @@ impl UnitOfWork {
         Ok(())
     }
 
-    /// Reads the meetings that have one of these copies in a mailbox.
+    /// Reads the meetings that have one of these copies in a mailbox, or are occurrences of one.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -225,6 +225,30 @@ impl UnitOfWork {
             .find(|c| c.is(account_id, graph_id))
     }
 
+    /// The copies of a series' occurrences that a mailbox has as single events, and not lost yet.
+    pub fn occurrences_of(&self, account_id: i64, series_id: &str) -> Vec<Copy> {
+        let is_of =
+            |copy: &&Copy| copy.account_id == account_id && !copy.gone && copy.series_id() == Some(series_id);
+        self.dossiers
+            .values()
+            .flat_map(|d| &d.copies)
+            .filter(is_of)
+            .cloned()
+            .collect()
+    }
+
+    /// Takes a copy from its meeting, which is over: what the mailbox shows by that name from now on is another one.
+    ///
+    /// # Errors
+    /// When the meeting was not read.
+    pub fn part_with(&mut self, copy: &Copy) -> anyhow::Result<()> {
+        let dossier = self.get(copy.meeting_id)?;
+        dossier.copies.retain(|c| c.id != copy.id);
+        dossier.meeting.ical_uid = None;
+        dossier.meeting.link = Uuid::new_v4();
+        Ok(())
+    }
+
     fn find(&self, is_it: impl Fn(&Meeting) -> bool) -> Option<i64> {
         let mut meetings = self.dossiers.values().map(|d| &d.meeting);
         meetings.find(|m| is_it(m)).map(|m| m.id)
@@ -274,7 +298,7 @@ impl UnitOfWork {
         id
     }
 
-    /// Stores what a mailbox shows: a copy that is known keeps its id and the base of the attendee's answer, even if it was
+    /// Stores what a mailbox shows: a copy that is known keeps its id and the bases of the attendee's answers, even if it was
     /// another meeting's.
     ///
     /// # Errors
@@ -284,6 +308,7 @@ impl UnitOfWork {
         if let Some(known) = known {
             seen.id = known.id;
             seen.answer_base = known.answer_base;
+            seen.slot_answers_base = known.slot_answers_base;
             let before = self.get(known.meeting_id)?;
             if known.meeting_id == seen.meeting_id {
                 if let Some(copy) = before.copy_mut(known.account_id, &known.graph_id) {
@@ -455,6 +480,8 @@ async fn upsert_copies(conn: &mut Connection, rows: &[Copy]) -> QueryResult<()> 
                 c::cancelled.eq(excluded(c::cancelled)),
                 c::answer.eq(excluded(c::answer)),
                 c::answer_base.eq(excluded(c::answer_base)),
+                c::slot_answers.eq(excluded(c::slot_answers)),
+                c::slot_answers_base.eq(excluded(c::slot_answers_base)),
             ))
             .execute(conn)
             .await?;

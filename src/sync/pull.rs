@@ -4,19 +4,23 @@
 //! `@removed` is a hint (Graph sends it for what left the window, too): Outlook is asked before anything is
 //! taken for deleted.
 
+mod apart;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use self::apart::{Apart, or_apart};
 use super::people::People;
 use super::planner::{self, Effects};
 use super::{Engine, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event};
+use crate::calendar::series::Series;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
@@ -24,7 +28,7 @@ use crate::outlook::client::{DeltaPage, Next};
 use crate::outlook::wire::{self, DeltaRow, WireEvent};
 use crate::store::accounts::{self, Account};
 use crate::store::journal::{self, Level, Line};
-use crate::store::meetings::{self, Copy, Identities};
+use crate::store::meetings::{self, Copy, Identities, SlotAnswers};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases};
 
@@ -51,8 +55,18 @@ impl Sight {
     fn graph_id(&self) -> Option<&str> {
         match self {
             Self::Event(event) | Self::Series(event) => Some(&event.id),
+            Self::Apart(apart) => Some(&apart.master.id),
             Self::Gone(id) => Some(id),
             Self::Unreadable(_) => None,
+        }
+    }
+
+    /// What may be a meeting each.
+    fn events(&self) -> &[WireEvent] {
+        match self {
+            Self::Event(event) | Self::Series(event) => std::slice::from_ref(event.as_ref()),
+            Self::Apart(apart) => &apart.occurrences,
+            Self::Gone(_) | Self::Unreadable(_) => &[],
         }
     }
 }
@@ -62,6 +76,8 @@ enum Sight {
     Event(Box<WireEvent>),
     /// A series in full.
     Series(Box<WireEvent>),
+    /// A series that Odoo cannot repeat.
+    Apart(Apart),
     /// Gone for good: a GET says so.
     Gone(String),
     /// No event as we know it, in words.
@@ -88,6 +104,11 @@ pub async fn pull(
             account.listing_since.is_some(),
         ),
         None => (first_page(engine, account, token).await, true),
+    };
+    // With its window, which may just have been opened.
+    let account = {
+        let mut conn = engine.store.get().await?;
+        &accounts::by_id(&mut conn, account.id).await?
     };
     loop {
         let DeltaPage { rows, next } = match page {
@@ -175,7 +196,7 @@ async fn ask_about_missing(
                 _ => true,
             };
             if inside {
-                sights.push(look_at(engine, token, copy.graph_id).await?);
+                sights.push(look_at(engine, &account, token, copy.graph_id).await?);
             }
         }
         let mut conn = engine.store.get().await?;
@@ -262,7 +283,7 @@ async fn look_closer(
                     continue;
                 };
                 if series.insert(id.clone()) {
-                    sights.push(look_at(engine, token, id).await?);
+                    sights.push(look_at(engine, account, token, id).await?);
                 }
             }
             DeltaRow::Event(event) => sights.push(Sight::Event(event)),
@@ -275,7 +296,7 @@ async fn look_closer(
                 if !is_known {
                     continue;
                 }
-                sights.push(look_at(engine, token, id).await?);
+                sights.push(look_at(engine, account, token, id).await?);
             }
         }
     }
@@ -283,12 +304,18 @@ async fn look_closer(
 }
 
 /// What is at an id now.
-async fn look_at(engine: &Engine, token: &SecretString, id: String) -> Result<Sight, PullError> {
-    Ok(match engine.graph.get_series(token, &id).await? {
-        Some(event) if event.is_recurring() => Sight::Series(Box::new(event)),
+async fn look_at(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    id: String,
+) -> Result<Sight, PullError> {
+    let sight = match engine.graph.get_series(token, &id).await? {
+        Some(event) if event.is_series() => Sight::Series(Box::new(event)),
         Some(event) => Sight::Event(Box::new(event)),
         None => Sight::Gone(id),
-    })
+    };
+    or_apart(engine, account, token, sight).await
 }
 
 async fn store_page(
@@ -329,13 +356,15 @@ async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Res
     let mut unit = UnitOfWork::new(account.database_id);
     let graph_ids = sights.iter().filter_map(Sight::graph_id).collect();
     unit.read_copies(conn, account.id, graph_ids).await?;
-    let events = sights.iter().filter_map(|sight| match sight {
-        Sight::Event(event) | Sight::Series(event) if unit.copy(account.id, &event.id).is_none() => {
-            Some(event)
-        }
-        _ => None,
-    });
-    let unknown: Vec<&WireEvent> = events.map(Box::as_ref).collect();
+    let unknown: Vec<&WireEvent> = sights
+        .iter()
+        .flat_map(Sight::events)
+        // One that was lost may come back as another meeting.
+        .filter(|event| {
+            unit.copy(account.id, &event.id)
+                .is_none_or(|copy| copy.gone || copy.cancelled)
+        })
+        .collect();
     if unknown.is_empty() {
         return Ok(unit);
     }
@@ -373,25 +402,35 @@ struct Page<'a> {
 impl Page<'_> {
     fn take(&mut self, sight: &Sight) -> Result<(), PullError> {
         match sight {
-            Sight::Event(event) | Sight::Series(event) => {
+            Sight::Event(event) => {
                 let news = self.see(event)?;
                 self.touched.extend(news);
             }
+            Sight::Series(event) => {
+                self.join(&event.id)?;
+                let news = self.see(event)?;
+                self.touched.extend(news);
+            }
+            Sight::Apart(apart) => self.take_apart(apart)?,
             Sight::Gone(graph_id) => {
-                let known = self
-                    .unit
-                    .copy(self.account.id, graph_id)
-                    .map(|copy| copy.meeting_id);
-                if let Some(id) = known {
-                    if let Some(copy) = self.unit.get(id)?.copy_mut(self.account.id, graph_id) {
-                        copy.gone = true;
-                    }
-                    self.touched.insert(id);
-                }
+                self.join(graph_id)?;
+                self.lose(graph_id)?;
             }
             Sight::Unreadable(problem) => {
                 self.complain(format!("Outlook sent something that cannot be read: {problem}"));
             }
+        }
+        Ok(())
+    }
+
+    /// An event of the mailbox is gone.
+    fn lose(&mut self, graph_id: &str) -> Result<(), PullError> {
+        let known = self.unit.copy(self.account.id, graph_id);
+        if let Some(id) = known.map(|copy| copy.meeting_id) {
+            if let Some(copy) = self.unit.get(id)?.copy_mut(self.account.id, graph_id) {
+                copy.gone = true;
+            }
+            self.touched.insert(id);
         }
         Ok(())
     }
@@ -420,8 +459,15 @@ impl Page<'_> {
             self.unit.touch(copy.id);
             return Ok(None);
         }
-        let state = match project(event, self.account) {
-            Ok(state) => state,
+        let known = match known {
+            Some(copy) if self.is_one_again(&copy, event)? => {
+                self.unit.part_with(&copy)?;
+                None
+            }
+            known => known,
+        };
+        let shown = match project(event, self.account, known.as_ref()) {
+            Ok(shown) => shown,
             Err(reason) => {
                 let title = event.subject.as_deref().unwrap_or("");
                 self.complain(format!("“{title}” in Outlook cannot be read: {reason}"));
@@ -430,13 +476,13 @@ impl Page<'_> {
         };
         let meeting_id = match &known {
             Some(copy) => copy.meeting_id,
-            None => match self.find_meeting(event, &state)? {
+            None => match self.find_meeting(event, &shown.document)? {
                 Some(id) => id,
                 None => return Ok(None),
             },
         };
         self.unit
-            .see_copy(copy_of(meeting_id, self.account, event, &state)?)?;
+            .see_copy(copy_of(meeting_id, self.account, event, &shown)?)?;
         Ok(Some(meeting_id))
     }
 
@@ -464,6 +510,16 @@ impl Page<'_> {
             return Ok(None);
         }
         let is_own = event.is_organizer == Some(true);
+        // The organizer's mailbox has the series, and this guest of one occurrence with it.
+        if event.is_lone_occurrence()
+            && let Some(organizer) = &state.template().organizer
+            && self
+                .people
+                .account_of_address(&organizer.address)
+                .is_some_and(Account::is_connected)
+        {
+            return Ok(None);
+        }
         if !is_own
             && let Some(organizer) = &state.template().organizer
             && let Some(organizer) = self.people.account_of_address(&organizer.address)
@@ -522,7 +578,7 @@ pub(super) fn copy_of(
     meeting_id: i64,
     account: &Account,
     event: &WireEvent,
-    state: &Document,
+    shown: &Shown,
 ) -> anyhow::Result<Copy> {
     Ok(Copy {
         id: 0,
@@ -531,7 +587,7 @@ pub(super) fn copy_of(
         graph_id: event.id.clone(),
         change_key: event.change_key.clone(),
         is_organizer: event.is_organizer.unwrap_or(false),
-        state: serde_json::to_value(state)?,
+        state: serde_json::to_value(&shown.document)?,
         wire: serde_json::to_value(event)?,
         modified_at: event.last_modified_date_time,
         seen_at: now(),
@@ -539,45 +595,103 @@ pub(super) fn copy_of(
         cancelled: event.is_cancelled.unwrap_or(false),
         answer: event.own_answer().map(|answer| odoo_answer(answer).to_owned()),
         answer_base: None,
+        slot_answers: serde_json::to_value(&shown.slot_answers)?,
+        slot_answers_base: serde_json::to_value(SlotAnswers::new())?,
     })
 }
 
-/// The domain's view of an event or a series in this mailbox. In an attendee's mailbox the owner's own answer is the one that
-/// counts: Graph hides or delays it in the list of attendees.
+/// What a mailbox shows of an event or a series.
+pub(super) struct Shown {
+    pub document: Document,
+    /// See [`Copy::answers_to_one`].
+    slot_answers: SlotAnswers,
+}
+
+/// The domain's view of an event or a series in this mailbox, which has shown it as `before`. In an attendee's mailbox the owner's
+/// own answer is the one that counts: Graph hides or delays it in the list of attendees. What the owner declined is
+/// still on.
 ///
 /// # Errors
 /// A sentence for the journal.
-pub(super) fn project(event: &WireEvent, account: &Account) -> Result<Document, String> {
-    let mut template = wire::to_event(event).map_err(|e| e.to_string())?;
-    if !event.is_recurring() {
-        answer_for(&mut template, event, account);
-        return Ok(Document::Event(Box::new(template)));
+pub(super) fn project(event: &WireEvent, account: &Account, before: Option<&Copy>) -> Result<Shown, String> {
+    let mut shown = Shown {
+        document: Document::Event(Box::new(wire::to_event(event).map_err(|e| e.to_string())?)),
+        slot_answers: SlotAnswers::new(),
+    };
+    let owner = Address::parse(&account.login).filter(|_| event.is_organizer != Some(true));
+    if !event.is_series() {
+        if let (Document::Event(single), Some(owner), Some(answer)) =
+            (&mut shown.document, &owner, event.own_answer())
+        {
+            answer_for(single, owner, answer);
+        }
+        return Ok(shown);
     }
     let mut whole = event.clone();
     let exceptions = std::mem::take(&mut whole.exception_occurrences);
-    Ok(match wire::series::to_series(&whole, &exceptions) {
+    let declined = match &owner {
+        Some(_) => declined(event, before)?,
+        None => BTreeSet::new(),
+    };
+    whole
+        .cancelled_occurrences
+        .retain(|id| !wire::series::date_in(id).is_some_and(|slot| declined.contains(&slot)));
+    match wire::series::to_series(&whole, &exceptions) {
         Ok(mut series) => {
-            answer_for(&mut series.template, event, account);
-            Document::Series(Box::new(series))
+            if let Some(owner) = &owner {
+                shown.slot_answers = wire::series::answers_to_one(event, &series, &declined);
+                let answer = event.own_answer();
+                series = answered(series, owner, answer, &shown.slot_answers);
+            }
+            shown.document = Document::Series(Box::new(series));
         }
-        Err(reason) => Document::Unsayable {
-            unsayable: reason.to_string(),
-            template: Box::new(template),
-        },
-    })
+        Err(reason) => {
+            shown.document = Document::Unsayable {
+                unsayable: reason.to_string(),
+                template: Box::new(shown.document.into_event()),
+            };
+        }
+    }
+    Ok(shown)
 }
 
-fn answer_for(state: &mut Event, event: &WireEvent, account: &Account) {
-    if event.is_organizer != Some(true)
-        && let (Some(owner), Some(answer)) = (Address::parse(&account.login), event.own_answer())
-    {
-        let attendee = state.attendees.entry(owner.clone()).or_insert_with(|| Attendee {
-            name: owner.to_string(),
-            answer: Answer::NeedsAction,
-            kind: AttendeeKind::Required,
-        });
-        attendee.answer = answer;
+fn declined(event: &WireEvent, before: Option<&Copy>) -> Result<BTreeSet<NaiveDate>, String> {
+    let Some(before) = before.filter(|copy| !copy.gone) else {
+        return Ok(BTreeSet::new());
+    };
+    let answers = before.answers_to_one().map_err(|e| e.to_string())?;
+    let known = answers
+        .into_iter()
+        .filter(|(_, answer)| *answer == Answer::Declined);
+    let known = known.map(|(slot, _)| slot).collect();
+    let before: WireEvent = before.wire_event().map_err(|e| e.to_string())?;
+    Ok(wire::series::declined(event, Some(&before), &known))
+}
+
+/// The series with its owner's answers, to the whole and to single occurrences.
+fn answered(mut series: Series, owner: &Address, whole: Option<Answer>, to_one: &SlotAnswers) -> Series {
+    if let Some(whole) = whole {
+        answer_for(&mut series.template, owner, whole);
     }
+    let own: BTreeSet<NaiveDate> = series.exceptions.keys().chain(to_one.keys()).copied().collect();
+    for slot in own {
+        let (Some(mut event), Some(answer)) = (series.occurrence(slot), to_one.get(&slot).copied().or(whole))
+        else {
+            continue;
+        };
+        answer_for(&mut event, owner, answer);
+        series.set_occurrence(slot, &event);
+    }
+    series
+}
+
+fn answer_for(state: &mut Event, owner: &Address, answer: Answer) {
+    let attendee = state.attendees.entry(owner.clone()).or_insert_with(|| Attendee {
+        name: owner.to_string(),
+        answer: Answer::NeedsAction,
+        kind: AttendeeKind::Required,
+    });
+    attendee.answer = answer;
 }
 
 /// The mark that we left on it.

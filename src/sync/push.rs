@@ -305,7 +305,7 @@ async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Res
 }
 
 async fn look(engine: &Engine, token: &SecretString, graph_id: &str) -> Result<Outcome, GraphError> {
-    let found = engine.graph.get_event(token, graph_id).await?;
+    let found = engine.graph.get_series(token, graph_id).await?;
     Ok(found.map_or(Outcome::Gone, |event| Outcome::Read(Box::new(event))))
 }
 
@@ -417,13 +417,15 @@ fn settle_one(
     }
     match outcome {
         Outcome::Written(event) | Outcome::Read(event) => {
-            let state = match project(event, account) {
-                Ok(state) => state,
+            let before = dossier.copy_mut(account.id, &event.id).map(|copy| copy.clone());
+            let shown = match project(event, account, before.as_ref()) {
+                Ok(shown) => shown,
                 Err(reason) => {
                     note_set_aside(dossier, account, &reason);
                     return Ok(());
                 }
             };
+            let state = &shown.document;
             if dossier.meeting.ical_uid.is_none() && is_free {
                 dossier.meeting.ical_uid.clone_from(&event.ical_uid);
             }
@@ -434,8 +436,8 @@ fn settle_one(
                 _ => None,
             };
             if let (true, Some(odoo)) = (write.series, &odoo) {
-                series::advance_base(dossier, write, odoo, &state, written)?;
-            } else if let (Some(odoo), Document::Event(state)) = (odoo, &state) {
+                series::advance_base(dossier, write, odoo, state, written)?;
+            } else if let (Some(odoo), Document::Event(state)) = (odoo, state) {
                 let odoo = odoo.into_event();
                 let state = state.as_ref();
                 let groups = read_groups(&write.groups)?;
@@ -462,12 +464,18 @@ fn settle_one(
                     note_not_online(dossier, account);
                 }
             }
-            unit.see_copy(copy_of(write.meeting_id, account, event, &state)?)?;
+            let state = shown.document.template();
+            unit.see_copy(copy_of(write.meeting_id, account, event, &shown)?)?;
             let dossier = unit.get(write.meeting_id)?;
-            if may_be_taken_back(write, event, state.template())
-                && let Some(copy) = dossier.copy_mut(account.id, &event.id)
-            {
-                copy.answer_base = Some(odoo_answer(answer_in(write)).to_owned());
+            let copy = dossier.copy_mut(account.id, &event.id);
+            if let (Some(copy), true) = (copy, write.kind == kind::RESPOND) {
+                match write.slot {
+                    Some(slot) if written => copy.agree_to_one(slot, answer_in(write))?,
+                    None if may_be_taken_back(write, event, state) => {
+                        copy.answer_base = Some(odoo_answer(answer_in(write)).to_owned());
+                    }
+                    _ => {}
+                }
             }
         }
         Outcome::Gone => {
@@ -489,6 +497,10 @@ fn settle_one(
                 copy.gone = read_answer(answer) == Answer::Declined;
                 copy.answer = answer.map(str::to_owned);
                 copy.answer_base.clone_from(&copy.answer);
+                // Who answers the whole answers each occurrence that is there.
+                let mut to_one = copy.answers_to_one()?;
+                to_one.retain(|_, answer| *answer == Answer::Declined);
+                copy.slot_answers = serde_json::to_value(to_one)?;
             }
         }
     }
@@ -500,8 +512,7 @@ fn settle_one(
 fn may_be_taken_back(write: &OutlookWrite, event: &WireEvent, state: &Event) -> bool {
     let answered = write.body.get("time").cloned();
     let answered = answered.and_then(|time| serde_json::from_value::<Time>(time).ok());
-    write.kind == kind::RESPOND
-        && write.in_flight_since.is_some()
+    write.in_flight_since.is_some()
         && event.own_answer() == Some(Answer::NeedsAction)
         && answered.is_some_and(|time| !time.same_span(&state.time))
 }

@@ -16,6 +16,7 @@ mod logins;
 mod lossless;
 mod odoo;
 mod schema;
+mod series;
 mod stack;
 mod syncing;
 mod world;

@@ -1,5 +1,7 @@
 //! A model of the add-on's side of the exchange: records, an outbox, versions, results waiting to be sent.
 
+mod series;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -364,6 +366,9 @@ impl Odoo {
                 id
             });
             return ack("applied", self.snapshot(id));
+        }
+        if change["op"] == "apply_series" {
+            return self.apply_series(change);
         }
         let id = change["res_id"].as_i64().expect("an id");
         let Some(present) = self.snapshot(id) else {

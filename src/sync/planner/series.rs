@@ -1,6 +1,8 @@
 //! Planning of series. One write to Outlook at a time: after each the series is read again, as Exchange may drop changed
 //! occurrences with a new pattern, and what is left is planned anew. Odoo is told last, of the whole.
 
+mod to_one;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, TimeDelta};
@@ -187,6 +189,7 @@ impl Task<'_> {
                 outlook: base.outlook.template,
             });
             self.plan_series_answers(snapshot, odoo, base.as_ref(), &mut plan)?;
+            self.plan_answers_to_one(odoo, aliases, &mut plan)?;
         }
         self.carry_out(&plan, sides, account.as_ref())?;
         let nothing_ever = odoo_state == SeriesState::Missing && outlook_state == SeriesState::Missing;

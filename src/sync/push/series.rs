@@ -4,7 +4,7 @@
 use chrono::{NaiveDate, TimeDelta};
 use secrecy::SecretString;
 
-use super::{Outcome, as_sent};
+use super::{Outcome, answer_in, as_sent};
 use crate::calendar::document::Document;
 use crate::calendar::merge::{Side, advance};
 use crate::calendar::series::Series;
@@ -34,7 +34,8 @@ pub(super) async fn send(
         return Ok(Outcome::Gone);
     };
     let is_end = write.kind == kind::DELETE && write.slot.is_none();
-    if !is_end && present.change_key != write.change_key {
+    let is_answer = write.kind == kind::RESPOND;
+    if !is_end && !is_answer && present.change_key != write.change_key {
         return Ok(Outcome::Read(Box::new(present)));
     }
     let target = match write.slot {
@@ -46,6 +47,10 @@ pub(super) async fn send(
     };
     let done = match write.kind.as_str() {
         kind::DELETE => engine.graph.delete_event(token, &target).await.map(|_| ()),
+        kind::RESPOND => {
+            let answer = answer_in(write);
+            engine.graph.respond(token, &target, answer, None, true).await
+        }
         _ => {
             let if_match = write.change_key.as_deref().filter(|_| write.slot.is_none());
             let updated = engine

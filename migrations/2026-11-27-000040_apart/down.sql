@@ -1,0 +1,1 @@
+DROP INDEX copies_series;

@@ -1,0 +1,2 @@
+ALTER TABLE copies DROP COLUMN slot_answers_base;
+ALTER TABLE copies DROP COLUMN slot_answers;

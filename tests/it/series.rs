@@ -1,0 +1,374 @@
+//! Recurring events.
+
+use serde_json::{Value, json};
+
+use super::odoo::Odoo;
+use super::stack::{ANN, BEN, Stack, id_of};
+use super::world::{CARLA, OUTSIDE, World, kinds, world};
+
+/// A meeting of Ann's on the last working day of each month, half a year long, with Ben and somebody outside.
+async fn last_working_days(stack: &Stack) -> Value {
+    let attendees: Vec<Value> = [BEN, OUTSIDE]
+        .iter()
+        .map(|a| json!({"type": "required", "emailAddress": {"address": a}}))
+        .collect();
+    let body = json!({"subject": "Closing", "start": {"dateTime": "2027-01-29T10:00:00", "timeZone": "Europe/Brussels"},
+        "end": {"dateTime": "2027-01-29T11:00:00", "timeZone": "Europe/Brussels"}, "attendees": attendees,
+        "recurrence": {"range": {"type": "numbered", "startDate": "2027-01-29", "numberOfOccurrences": 6},
+            "pattern": {"type": "relativeMonthly", "interval": 1, "index": "last",
+                "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"]}}});
+    stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/events"), body)
+        .await
+}
+
+fn starts(odoo: &Odoo, name: &str) -> Vec<String> {
+    let mut starts: Vec<String> = odoo
+        .records
+        .values()
+        .filter(|r| r["name"] == name && r["active"] == true)
+        .map(|r| r["start"].as_str().unwrap().to_owned())
+        .collect();
+    starts.sort();
+    starts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_that_odoo_cannot_repeat_is_synced_by_its_occurrences() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let odoo = Odoo::pair(&service).await;
+    let mut w = World { stack, service, odoo };
+    let master = last_working_days(&w.stack).await;
+    w.forget_mails().await;
+    for user in [7, 8] {
+        w.odoo
+            .connect(&w.stack, &w.service, user)
+            .await
+            .expect("connected");
+        w.quiet().await;
+    }
+    // Ten o'clock in Brussels, summer and winter; one record each, whosever mailbox shows it.
+    let all = [
+        "2027-01-29 09:00:00",
+        "2027-02-26 09:00:00",
+        "2027-03-31 08:00:00",
+        "2027-04-30 08:00:00",
+        "2027-05-31 08:00:00",
+        "2027-06-30 08:00:00",
+    ];
+    assert_eq!(starts(&w.odoo, "Closing"), all);
+    let journal = w
+        .odoo
+        .call(&w.service, 7, "outlook.bridge", "journal", json!({"limit": 50}))
+        .await
+        .unwrap();
+    let said = journal
+        .to_string()
+        .matches("Each occurrence is synced as an event of its own")
+        .count();
+    assert_eq!(said, 2, "once for each mailbox: {journal}");
+    assert!(w.stack.mails().await.is_empty());
+
+    // One is moved in Odoo, one deleted; one deleted in Outlook.
+    let find = |w: &World, start: &str| {
+        let found = w
+            .odoo
+            .records
+            .values()
+            .find(|r| r["name"] == "Closing" && r["start"] == start);
+        found.unwrap()["id"].as_i64().unwrap()
+    };
+    let moved = find(&w, all[1]);
+    w.odoo.write(
+        moved,
+        json!({"start": "2027-02-25 13:00:00", "stop": "2027-02-25 14:00:00"}),
+    );
+    w.quiet().await;
+    let mails = w.stack.mails().await;
+    assert_eq!(kinds(&mails), [("update", BEN), ("update", OUTSIDE)]);
+    w.forget_mails().await;
+    let away = find(&w, all[2]);
+    w.odoo.unlink(away);
+    w.quiet().await;
+    let mails = w.stack.mails().await;
+    assert_eq!(kinds(&mails), [("cancellation", BEN), ("cancellation", OUTSIDE)]);
+    let in_outlook = |event: &Value| -> Vec<String> {
+        let occurrences = event["occurrences"].as_array().unwrap();
+        occurrences
+            .iter()
+            .map(|o| o["start"]["dateTime"].as_str().unwrap()[..16].to_owned())
+            .collect()
+    };
+    let event = w.stack.event(ANN, "Closing").await.unwrap();
+    assert_eq!(
+        in_outlook(&event),
+        [
+            "2027-01-29T09:00",
+            "2027-02-25T13:00",
+            "2027-04-30T08:00",
+            "2027-05-31T08:00",
+            "2027-06-30T08:00"
+        ]
+    );
+    let last = event["occurrences"][4].clone();
+    w.outlook_deletes(ANN, &last).await;
+    w.quiet().await;
+    assert_eq!(
+        starts(&w.odoo, "Closing"),
+        ["2027-01-29 09:00:00", "2027-02-25 13:00:00", all[3], all[4]]
+    );
+
+    // Every Friday Odoo can repeat, and it is one series again.
+    w.forget_mails().await;
+    let pattern = json!({"recurrence": {"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["friday"]},
+        "range": {"type": "numbered", "startDate": "2027-01-29", "numberOfOccurrences": 4}}});
+    w.outlook_edits(ANN, &master, pattern).await;
+    w.quiet().await;
+    assert_eq!(starts(&w.odoo, "Closing"), Vec::<String>::new());
+    assert!(w.odoo.series_by_name("Closing").is_some());
+    // And back.
+    let event = w.stack.event(ANN, "Closing").await.unwrap();
+    let pattern = json!({"recurrence": {"pattern": {"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 29},
+        "range": {"type": "numbered", "startDate": "2027-01-29", "numberOfOccurrences": 3}}});
+    assert_eq!(id_of(&event), id_of(&master));
+    w.outlook_edits(ANN, &master, pattern).await;
+    w.quiet().await;
+    assert_eq!(
+        starts(&w.odoo, "Closing"),
+        [
+            "2027-01-29 09:00:00",
+            "2027-02-28 09:00:00",
+            "2027-03-29 08:00:00"
+        ]
+    );
+    assert!(w.odoo.series_by_name("Closing").is_none());
+    // The whole of it is deleted in Outlook.
+    w.outlook_deletes(ANN, &master).await;
+    w.quiet().await;
+    assert_eq!(starts(&w.odoo, "Closing"), Vec::<String>::new());
+}
+
+/// Ann's weekly meeting with Ben, who is connected too, and somebody outside; on both sides, and nobody has answered.
+async fn weekly_with_ben() -> (World, i64) {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("connected");
+    w.quiet().await;
+    let id = w
+        .odoo
+        .create_weekly(7, "Weekly", "2027-03-01 09:00:00", 6, &[BEN, OUTSIDE]);
+    w.quiet().await;
+    w.forget_mails().await;
+    (w, id)
+}
+
+async fn occurrence(w: &World, person: &str, day: &str) -> Option<Value> {
+    let event = w.stack.event(person, "Weekly").await.expect("a series");
+    let occurrences = event["occurrences"].as_array().expect("occurrences").clone();
+    occurrences.into_iter().find(|o| {
+        o["start"]["dateTime"]
+            .as_str()
+            .is_some_and(|at| at.starts_with(day))
+    })
+}
+
+/// What the organizer's Outlook says of a guest.
+async fn tallied(w: &World, day: &str, guest: &str) -> String {
+    let shown = occurrence(w, ANN, day).await.expect("an occurrence");
+    let attendees = shown["attendees"].as_array().expect("attendees");
+    let line = attendees.iter().find(|a| a["emailAddress"]["address"] == guest);
+    line.expect("a guest")["status"]["response"]
+        .as_str()
+        .expect("a response")
+        .to_owned()
+}
+
+async fn answer_in_outlook(w: &World, person: &str, event: &Value, body: Value) {
+    let path = format!("mailboxes/{person}/events/{}/respond", id_of(event));
+    w.stack.sim_call("POST", &path, body).await;
+}
+
+/// Who wrote to Ann's calendar since; nobody's answer may.
+async fn writes_to_anns_calendar(w: &World) -> Vec<Value> {
+    let requests = w
+        .stack
+        .sim_call("GET", &format!("requests?mailbox={ANN}"), Value::Null)
+        .await;
+    let writes = requests["value"].as_array().expect("requests").clone();
+    writes
+        .into_iter()
+        .filter(|r| r["method"] != "GET" && !r["path"].as_str().is_some_and(|p| p.ends_with("$batch")))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_one_occurrence_in_odoo_is_told_from_the_guests_mailbox() {
+    let (mut w, id) = weekly_with_ben().await;
+    w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    for (number, day, state, response) in [
+        (1, "2027-03-08", "accepted", "accepted"),
+        (2, "2027-03-15", "tentative", "tentativelyAccepted"),
+        (3, "2027-03-22", "declined", "declined"),
+    ] {
+        w.odoo.answer_one(id, number, 8, state);
+        w.quiet().await;
+        assert_eq!(tallied(&w, day, BEN).await, response);
+        assert_eq!(w.odoo.answer_to_one(id, number, 8), state);
+        let mails = w.stack.mails().await;
+        assert_eq!(kinds(&mails), [("response", ANN)], "{state} is told once");
+        w.forget_mails().await;
+    }
+    assert!(
+        occurrence(&w, BEN, "2027-03-22").await.is_none(),
+        "what Ben declines leaves his calendar"
+    );
+    assert!(occurrence(&w, ANN, "2027-03-22").await.is_some());
+    assert_eq!(
+        tallied(&w, "2027-03-01", BEN).await,
+        "none",
+        "the others are not answered"
+    );
+    assert_eq!(w.odoo.answer_to_one(id, 0, 8), "needsAction");
+    assert!(writes_to_anns_calendar(&w).await.is_empty());
+
+    // Another mind: what is declined is away, what is not can be answered again.
+    w.odoo.answer_one(id, 1, 8, "declined");
+    w.quiet().await;
+    assert_eq!(tallied(&w, "2027-03-08", BEN).await, "declined");
+    w.odoo.answer_one(id, 3, 8, "accepted");
+    w.quiet().await;
+    assert_eq!(
+        w.odoo.answer_to_one(id, 3, 8),
+        "accepted",
+        "what was said in Odoo stays there"
+    );
+    let mails = w.stack.mails().await;
+    assert_eq!(kinds(&mails), [("response", ANN)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_one_occurrence_in_outlook_reaches_odoo() {
+    let (mut w, id) = weekly_with_ben().await;
+    let accepted = occurrence(&w, BEN, "2027-03-08").await.unwrap();
+    answer_in_outlook(&w, BEN, &accepted, json!({"response": "accept"})).await;
+    let declined = occurrence(&w, BEN, "2027-03-15").await.unwrap();
+    answer_in_outlook(&w, BEN, &declined, json!({"response": "decline"})).await;
+    let of_ann = occurrence(&w, ANN, "2027-03-22").await.unwrap();
+    answer_in_outlook(
+        &w,
+        ANN,
+        &of_ann,
+        json!({"response": "tentativelyAccept", "as": OUTSIDE}),
+    )
+    .await;
+    w.forget_mails().await;
+    w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    w.quiet().await;
+    w.quiet().await;
+    let of_ben: Vec<_> = (0..6).map(|n| w.odoo.answer_to_one(id, n, 8)).collect();
+    assert_eq!(
+        of_ben,
+        [
+            "needsAction",
+            "accepted",
+            "declined",
+            "needsAction",
+            "needsAction",
+            "needsAction"
+        ]
+    );
+    let series = w.odoo.records[&id].to_string();
+    assert_eq!(
+        series.matches("\"tentative\"").count(),
+        1,
+        "the guest outside, by Ann's mailbox: {series}"
+    );
+    assert!(w.stack.mails().await.is_empty(), "nobody is told again");
+    assert!(writes_to_anns_calendar(&w).await.is_empty());
+
+    // All of them at once, from either side.
+    w.odoo.answer_all(id, 8, "accepted");
+    w.quiet().await;
+    for day in ["2027-03-01", "2027-03-08", "2027-03-29"] {
+        assert_eq!(tallied(&w, day, BEN).await, "accepted");
+    }
+    let mails = w.stack.mails().await;
+    assert_eq!(kinds(&mails), [("response", ANN)], "one answer to the whole");
+    let of_ben: Vec<_> = (0..6).map(|n| w.odoo.answer_to_one(id, n, 8)).collect();
+    assert_eq!(of_ben, ["accepted"; 6]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_guest_declines_of_a_series_from_outside_stays_in_odoo() {
+    let mut w = world().await;
+    // Ann is the guest; Carla, who organizes, is nobody's user here.
+    let body = json!({"subject": "Weekly", "attendees": [{"type": "required", "emailAddress": {"address": ANN}}],
+        "start": {"dateTime": "2027-03-01T10:00:00", "timeZone": "Europe/Brussels"},
+        "end": {"dateTime": "2027-03-01T11:00:00", "timeZone": "Europe/Brussels"},
+        "recurrence": {"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
+            "range": {"type": "numbered", "startDate": "2027-03-01", "numberOfOccurrences": 5}}});
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{CARLA}/events"), body)
+        .await;
+    w.quiet().await;
+    let id = w.odoo.series_by_name("Weekly").expect("it is in Odoo");
+    // The last one, so that the series could be taken for shortened.
+    for day in ["2027-03-08", "2027-03-29"] {
+        let event = occurrence(&w, ANN, day).await.unwrap();
+        answer_in_outlook(&w, ANN, &event, json!({"response": "decline"})).await;
+    }
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["records"].as_array().unwrap().len(), 5);
+    let of_ann: Vec<_> = (0..5).map(|n| w.odoo.answer_to_one(id, n, 7)).collect();
+    assert_eq!(
+        of_ann,
+        [
+            "needsAction",
+            "declined",
+            "needsAction",
+            "needsAction",
+            "declined"
+        ]
+    );
+    // And one that Carla takes out is out, though Ann's Outlook goes on showing it, as cancelled.
+    let of_carla = occurrence(&w, CARLA, "2027-03-15").await.unwrap();
+    w.outlook_deletes(CARLA, &of_carla).await;
+    w.quiet().await;
+    let missing = w.odoo.records[&id]["missing"].clone();
+    assert_eq!(missing, json!(["2027-03-15 09:00:00"]));
+    // In Odoo she says that she comes to the first.
+    w.forget_mails().await;
+    w.odoo.answer_one(id, 0, 7, "accepted");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("response", CARLA)]);
+    assert_eq!(w.odoo.answer_to_one(id, 0, 7), "accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_invited_to_one_occurrence_sees_it_once() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("connected");
+    w.quiet().await;
+    let id = w
+        .odoo
+        .create_weekly(7, "Weekly", "2027-03-01 09:00:00", 4, &[OUTSIDE]);
+    w.quiet().await;
+    let second = occurrence(&w, ANN, "2027-03-08").await.unwrap();
+    let attendees =
+        [OUTSIDE, BEN].map(|guest| json!({"type": "required", "emailAddress": {"address": guest}}));
+    let guests = json!({ "attendees": attendees });
+    w.outlook_edits(ANN, &second, guests).await;
+    w.quiet().await;
+    let in_bens = w.stack.event(BEN, "Weekly").await.expect("Ben has it");
+    assert!(in_bens["recurrence"].is_null());
+    assert!(
+        starts(&w.odoo, "Weekly").is_empty(),
+        "it is an occurrence in Odoo, and no event beside it"
+    );
+    assert_eq!(w.odoo.answer_to_one(id, 1, 8), "needsAction");
+    // His answer comes by way of the organizer's mailbox.
+    answer_in_outlook(&w, BEN, &in_bens, json!({"response": "accept"})).await;
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(w.odoo.answer_to_one(id, 1, 8), "accepted");
+}
