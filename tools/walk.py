@@ -183,6 +183,93 @@ class Person:
         for name, address in guests:
             self._add_guest(name, address)
 
+    def invite(self, name: str) -> None:
+        """Adds a known contact to the guests of the form."""
+        field = self.page.locator(".o_form_view .o_field_widget[name=partner_ids]").first
+        field.locator("input").fill(name)
+        self.page.locator(".o-autocomplete--dropdown-item", has_text=name).first.click()
+        expect(field.locator(".o_tag, .badge").filter(has_text=name)).to_be_visible()
+
+    def repeat_weekly(self, times: int) -> None:
+        """Makes the event of the form a series, on the weekday it begins on."""
+        form = self.page.locator(".o_form_view")
+        form.locator(".o_notebook .nav-link", has_text="Options").click()
+        form.locator(".o_field_widget[name=recurrency] input").click()
+        self._choose("rrule_type_ui", "Weekly")
+        self._choose("end_type", "Number of repetitions")
+        form.locator(".o_field_widget[name=count] input").fill(str(times))
+
+    def _choose(self, field: str, label: str) -> None:
+        self.page.locator(f".o_form_view .o_field_widget[name={field}] input").click()
+        self.page.locator(".o_select_menu_menu .o_select_menu_item", has_text=label).first.click()
+
+    def edit_following(self, subject: str, start: datetime, *, to: str, at: datetime, hours: float = 1) -> None:
+        """Opens an occurrence from the calendar and changes it and those after it in the form."""
+        self._popover_of(subject, start).locator(".o_cw_popover_edit").click()
+        form = self.page.locator(".o_form_view")
+        expect(form).to_be_visible()
+        form.locator(".o_field_widget[name=recurrence_update] label", has_text="This and following events").click()
+        self._fill_event(subject=to, start=at, stop=at + timedelta(hours=hours))
+        self.shot("this-and-following")
+        self.save_event()
+
+    def drag_occurrence(self, subject: str, start: datetime, to: datetime) -> None:
+        """Drags an occurrence to another day of its week, and means that one."""
+        self.show_week(start)
+        self.sees(subject)
+        event = self.event(subject).first
+        event.scroll_into_view_if_needed()
+        box = event.bounding_box()
+        column = self.page.locator(f".fc-timegrid-col[data-date='{to:%Y-%m-%d}']").bounding_box()
+        assert box
+        assert column
+        mouse = self.page.mouse
+        mouse.move(box["x"] + box["width"] / 2, box["y"] + 10)
+        mouse.down()
+        mouse.move(column["x"] + column["width"] / 2, box["y"] + 10, steps=12)
+        mouse.up()
+        self.shot("dragged")
+        self.answer_which("This event")
+
+    def delete_occurrence(self, subject: str, start: datetime) -> None:
+        """Deletes one occurrence from the calendar."""
+        self._popover_of(subject, start).locator(":is(a, button):has(.fa-trash)").click()
+        self.shot("which-to-delete")
+        self.answer_which("This event")
+
+    def delete_from_form(self, event_id: int, which: str) -> None:
+        """Deletes events of a series by the form's menu."""
+        self.open_event(event_id)
+        self.page.locator(".o_cp_action_menus button").first.click()
+        self.page.locator(".o-dropdown-item", has_text="Delete").first.click()
+        self.answer_which(which)
+
+    def answer_which(self, which: str) -> None:
+        """Answers Odoo's question which events of a series are meant."""
+        dialog = self.page.locator(".modal")
+        dialog.get_by_text(which, exact=True).click()
+        dialog.locator(".btn-primary").click()
+        expect(dialog).to_have_count(0)
+
+    def _popover_of(self, subject: str, start: datetime) -> Locator:
+        self.show_week(start)
+        self.sees(subject)
+        return self._opened(subject)
+
+    def _opened(self, subject: str) -> Locator:
+        """The popover of an event that the calendar shows."""
+        popover = self.page.locator(".o_cw_popover")
+
+        def opened() -> bool:
+            # News that arrives at this moment draws the calendar anew: a person clicks again.
+            if not popover.is_visible():
+                self.event(subject).first.click()
+            expect(popover).to_be_visible(timeout=3000)
+            return True
+
+        eventually(opened, message=f"'{subject}' opens")
+        return popover
+
     def _add_guest(self, name: str, address: str) -> None:
         field = self.page.locator(".o_form_view .o_field_widget[name=partner_ids]").first
         field.locator("input").fill(name)
@@ -226,16 +313,7 @@ class Person:
 
     def delete_event(self, subject: str) -> None:
         """Deletes an event from the calendar by its popover."""
-        popover = self.page.locator(".o_cw_popover")
-
-        def opened() -> bool:
-            # News that arrives at this moment draws the calendar anew: a person clicks again.
-            if not popover.is_visible():
-                self.event(subject).first.click()
-            expect(popover).to_be_visible(timeout=3000)
-            return True
-
-        eventually(opened, message=f"'{subject}' opens")
+        popover = self._opened(subject)
         self.shot("popover")
         # Odoo archives what is synchronised and deletes the rest; both show a bin. It may ask first.
         popover.locator(":is(a, button):has(.fa-trash)").click()
@@ -250,7 +328,9 @@ class Person:
     def open_outlook(self, mailbox: str, day: datetime) -> None:
         """Shows a mailbox from a day on."""
         self.page.goto(f"{self.stack.sim.url}/mailbox/{mailbox}/from/{day.date().isoformat()}")
-        expect(self.page.locator("#events")).to_be_visible()
+        events = self.page.locator("#events")
+        expect(events).to_be_visible()
+        events.evaluate("node => node.scrollIntoView()")
 
     def outlook_shows(self, mailbox: str, day: datetime, subject: str) -> None:
         """Waits until a mailbox shows an event."""

@@ -51,7 +51,20 @@ def schema() -> Path | None:
     return file if file.is_file() else None
 
 
+NOTES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def note(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Says something at the end of the run, whether or not it went well."""
+    notes: list[str] = []
+    pytestconfig.stash[NOTES] = notes
+    return notes.append
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter):
+    for text in terminalreporter.config.stash.get(NOTES, []):
+        terminalreporter.write_line(text)
     file = paths.schema()
     if not file.is_file():
         terminalreporter.write_line(f"contract check skipped: no schema at {file}", yellow=True)

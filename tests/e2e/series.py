@@ -64,6 +64,15 @@ def mails(site: Site, *subjects: str) -> list[tuple[str, str]]:
     return [(mail["kind"], mail["to"].lower()) for mail in sent]
 
 
+def odoo_mails(site: Site, *subjects: str) -> list[tuple]:
+    """The mails of Odoo's own about meetings of these names."""
+    return site.stack.odoo.query(
+        "SELECT message.subject FROM mail_mail JOIN mail_message message ON message.id = mail_message_id "
+        "WHERE message.subject LIKE ANY(%s)",
+        [f"%{subject}%" for subject in subjects],
+    )
+
+
 def new_series(site: Site, subject: str, *, count: int = 4, guests: tuple[str, ...] = (), **values: Any) -> list[int]:
     """Ann makes a weekly meeting in Odoo; the ids of its events."""
     client = site.client(ANN)

@@ -10,7 +10,7 @@ import random
 import subprocess
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -94,9 +94,10 @@ def site(server: postgres.Postgres, run_dir: Path) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def chance() -> random.Random:
+def chance(note: Callable[[str], None]) -> random.Random:
     seed = os.environ.get("SEED") or uuid.uuid4().hex[:8]
     print(f"SEED={seed}")
+    note(f"recurrence rules: SEED={seed}")
     return random.Random(seed)
 
 
@@ -235,7 +236,7 @@ def check_in_odoo(site: Site, answers: list[dict]) -> int:
     return len(sayable)
 
 
-def test_rules_of_odoo(site: Site, chance: random.Random):
+def test_rules_of_odoo(site: Site, chance: random.Random, note: Callable[[str], None]):
     rules = [random_odoo(chance) for _ in range(RULES)]
     rules.sort(key=lambda rule: rule["week_start"])
     expanded = site.expand(rules)
@@ -274,13 +275,18 @@ def test_rules_of_odoo(site: Site, chance: random.Random):
     origin = [answer for _rule, answer, _theirs in some if "start" in answer["graph"]]
     for before, after, question in zip(origin, service(questions), questions, strict=True):
         assert same(before["occurrences"], after["occurrences"], question["graph"]["zone"]), question
+    compared = sum(len(answer["occurrences"]) for answer in origin)
+    note(
+        f"of {RULES} random rules of Odoo {len(some)} have occurrences; {back} said to Odoo again, {shown} to Graph "
+        f"and back: {compared} occurrences compared"
+    )
 
 
 def local_time(event: dict) -> str | None:
     return None if event["isAllDay"] else event["start"]["dateTime"][11:]
 
 
-def test_rules_of_graph(site: Site, chance: random.Random):
+def test_rules_of_graph(site: Site, chance: random.Random, note: Callable[[str], None]):
     rules = [random_graph(chance) for _ in range(RULES)]
     answers = service([{"graph": rule} for rule in rules])
     reasons = Counter(answer["graph"]["reason"] for answer in answers if "reason" in answer.get("graph", {}))
@@ -295,4 +301,19 @@ def test_rules_of_graph(site: Site, chance: random.Random):
     shown = check_in_graph_sim([answer for _rule, answer in some], [rule["zone"] for rule, _answer in some])
     assert shown == len(some)
     print(Counter(answer["odoo"].get("reason", "said") for _rule, answer in some))
-    assert check_in_odoo(site, [answer for _rule, answer in some]) > len(some) * 0.5
+    in_odoo = check_in_odoo(site, [answer for _rule, answer in some])
+    assert in_odoo > len(some) * 0.5
+    # And home again, from Odoo's words.
+    said = [(rule, answer) for rule, answer in some if "rule" in answer["odoo"]]
+    home = service([{"odoo": answer["odoo"]} for _rule, answer in said])
+    for (rule, before), after in zip(said, home, strict=True):
+        # Odoo makes 720, and no more.
+        shared = min(len(before["occurrences"]), len(after["occurrences"]))
+        assert shared == len(before["occurrences"]) or shared > 720 - 31, rule
+        assert same(before["occurrences"][:shared], after["occurrences"][:shared], rule["zone"]), rule
+    assert check_in_graph_sim(home, [rule["zone"] for rule, _answer in said]) == len(said)
+    compared = sum(len(answer["occurrences"]) for _rule, answer in some)
+    note(
+        f"of {RULES} random rules of Graph {len(some)} begin at an hour that exists; {in_odoo} said to Odoo and back: "
+        f"{compared} occurrences compared"
+    )

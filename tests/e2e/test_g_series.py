@@ -1,10 +1,13 @@
 """Recurring events, both ways, on a real Odoo: what either side does to a series is seen on the other, occurrence by
 occurrence, with the mails that it should cause and no other."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tools import walk
-from tools.stack import eventually
+from tools.stack import RpcError, Stack, eventually
 
 from .series import (
     ZONE,
@@ -17,6 +20,7 @@ from .series import (
     new_outlook_series,
     new_series,
     occurrence,
+    odoo_mails,
     utc,
     weekly,
 )
@@ -52,6 +56,84 @@ def test_a_series_made_in_odoo_invites_once_and_is_edited_there(site: Site):
     assert len(site.stack.sim.events(BEN)) >= 2
 
 
+def test_a_weekly_meeting_through_the_pages(site: Site, at_browser: Callable[[Stack, str], walk.Person]):
+    """Made in Odoo's form with guests; one dragged in the calendar, one deleted there, this and following changed in
+    the form, and the rest deleted from it. Then one of Outlook's own."""
+    subject, later = walk.unique("Review"), walk.unique("Late review")
+    zoe = f"{subject.split()[-1]}@northwind.example"
+    start = walk.next_week(hour=16, day=2)
+    weeks = [start + timedelta(weeks=number) for number in range(5)]
+    ann = at_browser(site.stack, "ann")
+    ann.log_in(ANN, "ann")
+    told = 0
+
+    def sent(*, to_each: tuple[str, ...]) -> None:
+        """Outlook has mailed both guests this since, and nobody anything else."""
+        nonlocal told
+        mailed = mails(site, subject, later)
+        assert sorted(mailed[told:]) == sorted((kind, guest) for guest in (BEN, zoe) for kind in to_each)
+        told = len(mailed)
+
+    ann.new_event(subject, start, guests=[("Zoe Zander", zoe)])
+    ann.invite("Ben Baker")
+    ann.repeat_weekly(5)
+    ann.shot("weekly-form")
+    ann.save_event()
+    agree(site, subject, count=5)
+    sent(to_each=("invitation",))
+    ann.open_outlook(ANN, start)
+    ann.shot("weekly-in-outlook")
+
+    ann.drag_occurrence(subject, weeks[1], weeks[1] + timedelta(days=1))
+    eventually(lambda: len(mails(site, subject)) > told, PATIENCE, message="Outlook has heard of the move")
+    shown = agree(site, subject, count=5)
+    assert shown[1][1][:10] == f"{weeks[1] + timedelta(days=1):%Y-%m-%d}"
+    sent(to_each=("update",))
+
+    ann.delete_occurrence(subject, weeks[2])
+    agree(site, subject, count=4)
+    sent(to_each=("cancellation",))
+
+    ann.edit_following(subject, weeks[3], to=later, at=weeks[3].replace(hour=18))
+    shown = agree(site, subject, later, count=4)
+    assert [name for name, *_ in shown] == [subject, subject, later, later]
+    # The end of the old series is told for the series, and for the one that was moved (Graph: event-update).
+    sent(to_each=("update", "update", "invitation"))
+    ann.show_week(weeks[4])
+    ann.sees(later)
+    ann.shot("following-in-odoo")
+    ann.open_outlook(ANN, start)
+    ann.shot("all-of-it-in-outlook")
+
+    ann.delete_from_form(ids(site, later)[0], "All events")
+    agree(site, subject, later, count=2)
+    sent(to_each=("cancellation",))
+    ann.show_week(weeks[4])
+    ann.sees_not(later)
+    assert not odoo_mails(site, subject, later)
+
+    theirs = walk.unique("Made there")
+    new_outlook_series(site, theirs, count=3)
+    agree(site, theirs, count=3)
+    first = monday()
+    ann.show_week(first)
+    ann.sees(theirs)
+    moved = first + timedelta(days=1)
+    site.stack.sim.update_event(
+        ANN,
+        occurrence(site, theirs, 0)["id"],
+        {
+            "start": {"dateTime": f"{moved:%Y-%m-%dT15:00:00}", "timeZone": "Europe/Brussels"},
+            "end": {"dateTime": f"{moved:%Y-%m-%dT16:00:00}", "timeZone": "Europe/Brussels"},
+        },
+    )
+    agree(site, theirs, count=3)
+    ann.show_week(first)
+    column = ann.page.locator(f".fc-timegrid-col[data-date='{moved:%Y-%m-%d}'] .fc-event", has_text=theirs)
+    walk.expect(column).to_be_visible()
+    ann.shot("moved-in-outlook")
+
+
 def test_all_events_of_a_series_are_one_write(site: Site):
     subject, renamed = walk.unique("All"), walk.unique("All renamed")
     client = site.client(ANN)
@@ -63,6 +145,89 @@ def test_all_events_of_a_series_are_one_write(site: Site):
     writes = [r for r in site.stack.sim.requests(mailbox=ANN) if r["method"] in ("PATCH", "POST", "DELETE")]
     writes = [r for r in writes if not r["path"].endswith("$batch")]
     assert len(writes) == 1, writes
+
+
+def test_everything_that_is_done_to_single_occurrences(site: Site):
+    """By a colleague who does not sync, over the change of the clocks, with guests, titles and lengths of their own."""
+    subject, other, tenth = walk.unique("Long"), walk.unique("One of them"), walk.unique("The tenth")
+    dora = f"dora.{subject.split()[-1]}@contoso.example"
+    site.stack.add_user("Dora Dale", dora, dora.partition("@")[0])
+    events = new_series(site, subject, count=40, guests=(dora, CARLA))
+    shown = agree(site, subject, count=40)
+    local = {datetime.fromisoformat(f"{start}+00:00").astimezone(ZONE).strftime("%A %H:%M") for _, start, _ in shown}
+    assert local == {"Monday 10:00"}
+    told = mails(site, subject)
+    assert sorted(told) == sorted([("invitation", dora), ("invitation", CARLA)])
+
+    # A colleague who is invited moves all of it by an hour.
+    start = monday(11)
+    site.client(dora).write(
+        "calendar.event",
+        events[0],
+        start=utc(start),
+        stop=utc(start + timedelta(hours=1)),
+        recurrence_update="all_events",
+    )
+    shown = agree(site, subject, count=40)
+    assert shown[0][1] == f"{start.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    assert sorted(mails(site, subject)[2:]) == sorted([("update", dora), ("update", CARLA)])
+    events = ids(site, subject)
+
+    # One gets a title, half an hour and a guest of its own.
+    client = site.client(ANN)
+    second = start + timedelta(weeks=1)
+    client.write(
+        "calendar.event",
+        events[1],
+        name=other,
+        stop=utc(second + timedelta(minutes=90)),
+        partner_ids=[[4, site.partner(client, BEN)]],
+        recurrence_update="self_only",
+    )
+    shown = agree(site, subject, other, count=40)
+    until = (second + timedelta(minutes=90)).astimezone(UTC)
+    assert [end for name, _, end in shown if name == other] == [f"{until:%Y-%m-%dT%H:%M}"]
+    assert sorted(mails(site, other)) == sorted([("update", dora), ("update", CARLA), ("invitation", BEN)])
+    theirs = site.outlook_event(BEN, other)
+    assert not theirs.get("recurrence"), "Ben is invited to that one"
+
+    # Outlook keeps an occurrence between its neighbours: a person is told so, and an import is taken without that.
+    fifth = start + timedelta(weeks=4)
+    seventh = fifth + timedelta(weeks=2)
+    beyond = {
+        "start": utc(seventh + timedelta(hours=2)),
+        "stop": utc(seventh + timedelta(hours=3)),
+        "recurrence_update": "self_only",
+    }
+    with pytest.raises(RpcError, match="Outlook limitation"):
+        client.execute("calendar.event", "write", [events[4]], beyond)
+    client.execute("calendar.event", "write", [events[4]], beyond, context={"import_file": True})
+    client.write("calendar.event", events[9], name=tenth, recurrence_update="self_only")
+    crossed = "does not let the occurrence of"
+    eventually(
+        lambda: site.stack.server.query(
+            site.stack.bridge_database, "SELECT 1 FROM journal WHERE message LIKE %s", f"%{crossed}%"
+        ),
+        PATIENCE,
+        message="the journal says what Outlook does not allow",
+    )
+    eventually(lambda: in_outlook(site, ANN, tenth), PATIENCE, message="the rest is written")
+    assert in_outlook(site, ANN, subject, other)[4][1] == f"{fifth.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    client.write(
+        "calendar.event",
+        events[4],
+        start=utc(fifth),
+        stop=utc(fifth + timedelta(hours=1)),
+        recurrence_update="self_only",
+    )
+    agree(site, subject, other, tenth, count=40)
+
+    # Archived as a whole.
+    told = mails(site, subject, other, tenth)
+    client.execute("calendar.event", "action_mass_archive", [events[0]], "all_events")
+    agree(site, subject, other, tenth, count=0)
+    ended = [mail for mail in mails(site, subject, other, tenth)[len(told) :] if mail[1] == CARLA]
+    assert ("cancellation", CARLA) in ended
 
 
 def test_a_series_of_odoo_ends_where_it_is_deleted(site: Site):
@@ -127,6 +292,112 @@ def test_a_series_of_outlook_comes_with_what_single_occurrences_have(site: Site)
     agree(site, subject, special, count=0)
 
 
+def test_a_guest_answers_single_occurrences(site: Site):
+    """In Odoo and in Outlook: the organizer is told once, and nobody writes to the organizer's calendar."""
+    subject = walk.unique("Come along")
+    events = new_series(site, subject, guests=(BEN,))
+    agree(site, subject, count=4)
+    site.outlook_event(BEN, subject)
+
+    def in_odoo_says() -> list[str]:
+        rows = site.stack.odoo.query(
+            """
+            SELECT attendee.state FROM calendar_event event
+              JOIN calendar_attendee attendee ON attendee.event_id = event.id
+              JOIN res_partner partner ON partner.id = attendee.partner_id
+             WHERE event.active AND event.name = %s AND lower(partner.email) = %s ORDER BY event.start
+            """,
+            subject,
+            BEN,
+        )
+        return [state for (state,) in rows]
+
+    def tallied() -> list[str]:
+        """What Ann's Outlook says of Ben."""
+        shown = site.outlook_event(ANN, subject)["occurrences"]
+        return [
+            attendee["status"]["response"]
+            for one in sorted(shown, key=lambda one: one["start"]["dateTime"])
+            for attendee in one["attendees"]
+            if attendee["emailAddress"]["address"].lower() == BEN
+        ]
+
+    told = len(mails(site, subject))
+    site.stack.sim.forget_requests()
+    ben = site.client(BEN)
+    ben.execute("calendar.event", "change_attendee_status", [events[1]], "accepted", "self_only")
+    ben.execute("calendar.event", "change_attendee_status", [events[2]], "declined", "self_only")
+    answers = ["none", "accepted", "declined", "none"]
+    eventually(lambda: tallied() == answers, PATIENCE, message="the organizer's Outlook knows both answers")
+    theirs = site.outlook_event(BEN, subject)["occurrences"]
+    assert len(theirs) == 3, "what Ben declines leaves his calendar"
+
+    last = max(theirs, key=lambda one: one["start"]["dateTime"])
+    site.stack.sim.respond(BEN, last["id"], "tentativelyAccept")
+    states = ["needsAction", "accepted", "declined", "tentative"]
+    eventually(lambda: in_odoo_says() == states, PATIENCE, message="Odoo knows what was answered in Outlook")
+    agree(site, subject, count=4)
+    assert in_odoo_says() == states
+    assert sorted(mails(site, subject)[told:]) == [("response", ANN)] * 3
+    writes = [r for r in site.stack.sim.requests(mailbox=ANN) if r["method"] in ("PATCH", "POST", "DELETE")]
+    assert not [r for r in writes if not r["path"].endswith("$batch")]
+    assert not odoo_mails(site, subject)
+
+
+def test_a_year_moves_in_outlook_with_all_that_was_said(site: Site):
+    """52 of 52, over both changes of the clocks: the records, their messages, activities and attendees' lines."""
+    subject = walk.unique("All year")
+    master = new_outlook_series(site, subject, count=52, guests=(CARLA,))
+    agree(site, subject, count=52)
+    client = site.client(ANN)
+    ((model,),) = site.stack.odoo.query("SELECT id FROM ir_model WHERE model = 'res.partner'")
+    events = ids(site, subject)
+    for event in events:
+        client.execute("calendar.event", "message_post", event, body=f"About {event}")
+    activities = [
+        {
+            "summary": f"Prepare {event}",
+            "user_id": client.uid,
+            "calendar_event_id": event,
+            "res_model_id": model,
+            "res_id": site.partner(client, CARLA),
+        }
+        for event in events
+    ]
+    client.execute("mail.activity", "create", activities)
+
+    def lives() -> list[tuple]:
+        return site.stack.odoo.query(
+            """
+            SELECT id,
+                   ARRAY(SELECT id FROM mail_message WHERE model = 'calendar.event' AND res_id = event.id ORDER BY id),
+                   ARRAY(SELECT id FROM mail_activity WHERE calendar_event_id = event.id ORDER BY id),
+                   ARRAY(SELECT id FROM calendar_attendee WHERE event_id = event.id ORDER BY id)
+              FROM calendar_event event WHERE active AND name = %s ORDER BY start
+            """,
+            subject,
+        )
+
+    before = lives()
+    assert [len(activity) for _id, _messages, activity, _attendees in before] == [1] * 52
+    assert all(messages and attendees for _id, messages, _activity, attendees in before)
+    first = monday(15) + timedelta(days=1)
+    site.stack.sim.update_event(
+        ANN,
+        master,
+        {
+            "start": {"dateTime": f"{first:%Y-%m-%dT%H:%M:%S}", "timeZone": "Europe/Brussels"},
+            "end": {"dateTime": f"{first + timedelta(hours=1):%Y-%m-%dT%H:%M:%S}", "timeZone": "Europe/Brussels"},
+            "recurrence": weekly(52, "tuesday", first),
+        },
+    )
+    shown = agree(site, subject, count=52)
+    local = {datetime.fromisoformat(f"{start}+00:00").astimezone(ZONE).strftime("%A %H:%M") for _, start, _ in shown}
+    assert local == {"Tuesday 15:00"}
+    assert len({start[11:] for _, start, _ in shown}) == 2, "summer and winter"
+    assert lives() == before
+
+
 def test_a_single_event_becomes_a_series_and_back(site: Site):
     subject = walk.unique("Now and then")
     client = site.client(ANN)
@@ -151,6 +422,19 @@ def test_a_single_event_becomes_a_series_and_back(site: Site):
     master = site.outlook_event(ANN, subject)
     site.stack.sim.update_event(ANN, master["id"], {"recurrence": None})
     agree(site, subject, count=1)
+    assert ids(site, subject) == [event]
+
+    # The other way round.
+    theirs = walk.unique("Then and now")
+    single = new_outlook_series(site, theirs, recurrence=None)
+    agree(site, theirs, count=1)
+    before = ids(site, theirs)
+    site.stack.sim.update_event(ANN, single, {"recurrence": weekly(3)})
+    agree(site, theirs, count=3)
+    assert ids(site, theirs)[:1] == before
+    client.write("calendar.event", before[0], recurrency=False, recurrence_update="all_events")
+    agree(site, theirs, count=1)
+    assert site.outlook_event(ANN, theirs)["id"] == single
 
 
 def test_a_daily_series_without_end_costs_one_request(site: Site):
@@ -159,7 +443,7 @@ def test_a_daily_series_without_end_costs_one_request(site: Site):
     at = datetime.now(ZONE).replace(hour=7, minute=0, second=0, microsecond=0) - timedelta(days=3650)
     stack = site.stack
     stack.sim.forget_requests()
-    stack.sim.create_event(
+    event = stack.sim.create_event(
         ANN,
         {
             "subject": subject,
@@ -180,5 +464,5 @@ def test_a_daily_series_without_end_costs_one_request(site: Site):
         return len(rows)
 
     assert eventually(shown, PATIENCE, message="Odoo shows this year's") <= 720
-    asked = [r for r in stack.sim.requests(mailbox=ANN) if r["method"] == "GET" and "/events/" in r["path"]]
+    asked = stack.sim.requests(mailbox=ANN, method="GET", path=event["immutableId"])
     assert len(asked) == 1, asked

@@ -148,6 +148,11 @@ class Simulator:
     def delete_event(self, mailbox: str, event_id: str) -> None:
         self._ask("DELETE", f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}")
 
+    def respond(self, mailbox: str, event_id: str, response: str) -> None:
+        """A guest answers in Outlook: `accept`, `tentativelyAccept` or `decline`."""
+        path = f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}/respond"
+        self._ask("POST", path, {"response": response})
+
     def move_event(self, mailbox: str, event_id: str, calendar_id: str) -> None:
         """A person drags an event to another calendar."""
         path = f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}/move"
