@@ -290,6 +290,35 @@ fn may_sign_in(world: &World, tenant: &str, person: &Person) -> bool {
     }
 }
 
+/// An app of a single tenant is known in that one alone, and refuses the endpoints for all
+/// ("reference-error-codes", AADSTS50194, AADSTS700016).
+fn app_serves(world: &World, app: &App, tenant: &str) -> Result<(), (u32, String)> {
+    let Some(own) = &app.tenant else { return Ok(()) };
+    if matches!(tenant, "common" | "organizations" | "consumers") {
+        return Err((
+            50194,
+            format!(
+                "Application '{}'({}) is not configured as a multi-tenant application. Usage of the /common endpoint is not \
+                 supported for such apps created after '10/15/2018'. Use a tenant-specific endpoint or configure the \
+                 application to be multi-tenant.",
+                app.client_id, app.name
+            ),
+        ));
+    }
+    let is_own =
+        |t: &crate::state::Tenant| t.id == *own && (t.id == tenant || t.domain.eq_ignore_ascii_case(tenant));
+    if own == tenant || world.tenants.iter().any(is_own) {
+        return Ok(());
+    }
+    Err((
+        700_016,
+        format!(
+            "Application with identifier '{}' was not found in the directory '{tenant}'.",
+            app.client_id
+        ),
+    ))
+}
+
 /// Everything that can be wrong with an authorization request.
 fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
     if !tenant_known(world, tenant) {
@@ -313,6 +342,9 @@ fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
             &format!("Application with identifier '{client}' was not found in the directory."),
         )
     })?;
+    if let Err((number, text)) = app_serves(world, app, tenant) {
+        return Err(error_page(number, &text));
+    }
     let redirect = get(query, "redirect_uri").ok_or_else(|| missing("redirect_uri"))?;
     if !app.redirect_uris.iter().any(|u| u == redirect) {
         return Err(error_page(
@@ -791,6 +823,14 @@ fn redeem(
         ));
     }
     let app = client(world, fields, basic)?.clone();
+    if let Err((number, text)) = app_serves(world, &app, tenant) {
+        let error = if number == 50194 {
+            "invalid_request"
+        } else {
+            "unauthorized_client"
+        };
+        return Err(no(error, number, &text));
+    }
     let now = Utc::now();
     let asked = match get(fields, "scope").map(scopes) {
         None => None,

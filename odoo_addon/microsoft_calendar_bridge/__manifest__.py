@@ -20,6 +20,7 @@
         "wizard/calendar_provider_config_views.xml",
         "wizard/outlook_bridge_journal_views.xml",
         "wizard/outlook_bridge_removals_views.xml",
+        "wizard/reset_account_views.xml",
     ],
     "assets": {
         "web.assets_backend": [

@@ -5,7 +5,8 @@ use anyhow::{Context, bail};
 use super::start::Opened;
 use crate::config::Config;
 use crate::store::accounts::{self, SealedTokens};
-use crate::store::databases::{self, Settings, client_secret_place, poke_key_place};
+use crate::store::databases::{self, Settings, poke_key_place};
+use crate::store::registrations::{self, Changes, secret_place};
 use crate::store::{Connection, outbox};
 use crate::sync::{admin, now};
 
@@ -100,7 +101,12 @@ async fn check(
             &what,
             answer.map(|r| format!("{} answers (HTTP {})", database.base_url, r.status())),
         );
-        if let Some(problem) = database.quarantined.or(database.credentials_problem) {
+        let registrations = registrations::of_database(&mut conn, database.id).await?;
+        let problems = registrations
+            .into_iter()
+            .filter(|row| !row.retired)
+            .filter_map(|row| row.problem);
+        for problem in database.quarantined.into_iter().chain(problems) {
             report(&what, Err(anyhow::anyhow!(problem)));
         }
     }
@@ -201,14 +207,6 @@ pub async fn rotate_key(opened: &Opened) -> anyhow::Result<()> {
     let mut count = 0;
     for database in databases::all(&mut conn).await? {
         let settings = Settings {
-            client_secret: match database.client_secret(&opened.sealer)? {
-                Some(secret) => Some(
-                    opened
-                        .sealer
-                        .seal(&client_secret_place(&database.uuid), &secret)?,
-                ),
-                None => None,
-            },
             poke_key: Some(opened.sealer.seal(
                 &poke_key_place(&database.uuid),
                 &database.poke_key(&opened.sealer)?,
@@ -217,6 +215,17 @@ pub async fn rotate_key(opened: &Opened) -> anyhow::Result<()> {
         };
         databases::configure(&mut conn, database.id, &settings).await?;
         count += 1;
+        for row in registrations::of_database(&mut conn, database.id).await? {
+            if let Some(secret) = row.secret(&opened.sealer, &database.uuid)? {
+                let place = secret_place(&database.uuid, row.company_id);
+                let changes = Changes {
+                    client_secret: Some(opened.sealer.seal(&place, &secret)?),
+                    ..Changes::default()
+                };
+                registrations::change(&mut conn, row.id, &changes).await?;
+                count += 1;
+            }
+        }
         for account in accounts::of_database(&mut conn, database.id).await? {
             count += rotate_tokens(&mut conn, opened, &account).await?;
         }

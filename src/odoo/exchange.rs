@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -31,6 +31,17 @@ pub struct SyncRequest {
     /// Odoo's clock, against which the times of its changes are set right.
     #[serde(default)]
     pub now: Option<OdooTime>,
+    /// Users who were archived or deleted.
+    #[serde(default)]
+    pub departed: Vec<Departed>,
+}
+
+/// A user who is no more, or not for now.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Departed {
+    pub user_id: i32,
+    /// Deleted, rather than archived.
+    pub deleted: bool,
 }
 
 fn default_limit() -> u32 {
@@ -290,13 +301,29 @@ pub struct State {
     pub policy: String,
     pub brake_over: i32,
     pub brake_percent: i32,
+    /// The database's own app registration first, then those of companies.
+    pub registrations: Vec<RegistrationState>,
     pub accounts: Vec<AccountState>,
+}
+
+/// An app registration, without its secret.
+#[derive(Debug, Serialize)]
+pub struct RegistrationState {
+    /// Whose users log in with it; `None`: those of all companies without their own.
+    pub company_id: Option<i32>,
+    pub client_id: String,
+    pub has_secret: bool,
+    pub tenant: Option<String>,
+    /// `YYYY-MM-DD`, as an admin entered it.
+    pub secret_expires_on: Option<NaiveDate>,
+    /// What Microsoft holds against it, in words for an admin.
+    pub problem: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 pub struct AccountState {
     pub user_id: i32,
-    /// `active`, `stopped`, `need_auth` or `attention`.
+    /// `active`, `stopped`, `need_auth`, `attention` or `resetting`.
     pub status: &'static str,
     pub reason: Option<String>,
     pub login: Option<String>,

@@ -44,6 +44,8 @@ pub struct Account {
     pub brake_removals: i32,
     pub brake_of: i32,
     pub rest_until: Option<DateTime<Utc>>,
+    /// What the consent was given to.
+    pub registration_id: Option<i64>,
     pub brake_earlier: i32,
 }
 
@@ -215,6 +217,7 @@ pub async fn connect(
     user_id: i32,
     identity: &Identity<'_>,
     tokens: &SealedTokens,
+    registration_id: Option<i64>,
     now: DateTime<Utc>,
 ) -> QueryResult<Account> {
     let consent = (
@@ -228,6 +231,7 @@ pub async fn connect(
         dsl::reason.eq(None::<String>),
         dsl::failures.eq(0),
         dsl::next_run_at.eq(now),
+        dsl::registration_id.eq(registration_id),
         // What waited for the login is planned at the end of the next pull.
         dsl::pulled_once.eq(false),
     );
@@ -317,11 +321,36 @@ pub async fn forget_progress(
         .await
 }
 
+/// A reset has something to delete from Outlook, or is over.
 pub async fn set_resetting(conn: &mut Connection, id: i64, resetting: bool) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::resetting.eq(resetting))
         .execute(conn)
         .await
+}
+
+/// A mailbox that lost its consent during a reset has a new one.
+pub async fn resume(
+    conn: &mut Connection,
+    id: i64,
+    registration_id: Option<i64>,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set((
+            dsl::state.eq(state::ACTIVE),
+            dsl::reason.eq(None::<String>),
+            dsl::failures.eq(0),
+            dsl::next_run_at.eq(now),
+            dsl::registration_id.eq(registration_id),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// The user does not exist any more: neither does what is known of the mailbox.
+pub async fn remove(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::delete(dsl::accounts.find(id)).execute(conn).await
 }
 
 /// Stopped by the user, or restarted.

@@ -21,8 +21,6 @@ pub struct Database {
     pub series: String,
     pub key_hash: Option<Vec<u8>>,
     pub poke_key: Vec<u8>,
-    pub client_id: Option<String>,
-    pub client_secret: Option<Vec<u8>>,
     pub nonce: String,
     pub previous_nonce: Option<String>,
     pub paused: bool,
@@ -30,7 +28,6 @@ pub struct Database {
     pub policy: String,
     pub brake_over: i32,
     pub brake_percent: i32,
-    pub credentials_problem: Option<String>,
     pub created_at: DateTime<Utc>,
     pub paired_at: DateTime<Utc>,
 }
@@ -42,38 +39,18 @@ extern "SQL" {
     fn pg_advisory_xact_lock(key: BigInt);
 }
 
-/// Where each sealed column belongs.
+/// Where the sealed key belongs.
 pub fn poke_key_place(uuid: &str) -> String {
     format!("databases.poke_key:{uuid}")
 }
 
-pub fn client_secret_place(uuid: &str) -> String {
-    format!("databases.client_secret:{uuid}")
-}
-
 impl Database {
-    /// Whether users can log in: client id and secret are known.
-    pub fn is_configured(&self) -> bool {
-        self.client_id.as_deref().is_some_and(|id| !id.is_empty()) && self.client_secret.is_some()
-    }
-
     /// Where Microsoft sends a user back to; must be registered there.
     pub fn redirect_uri(&self) -> String {
         format!(
             "{}/microsoft_account/authentication",
             self.base_url.trim_end_matches('/')
         )
-    }
-
-    /// The opened client secret, if one is stored.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub fn client_secret(&self, sealer: &Sealer) -> anyhow::Result<Option<SecretString>> {
-        self.client_secret
-            .as_deref()
-            .map(|s| sealer.open(&client_secret_place(&self.uuid), s))
-            .transpose()
     }
 
     /// The opened key that pokes are signed with.
@@ -182,8 +159,6 @@ pub async fn quarantine(conn: &mut Connection, id: Uuid, reason: &str) -> QueryR
 #[derive(Default, PartialEq, AsChangeset)]
 #[diesel(table_name = databases)]
 pub struct Settings {
-    pub client_id: Option<String>,
-    pub client_secret: Option<Vec<u8>>,
     pub paused: Option<bool>,
     pub base_url: Option<String>,
     pub poke_key: Option<Vec<u8>>,
@@ -200,21 +175,6 @@ pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> 
         .set(settings)
         .execute(conn)
         .await
-}
-
-pub async fn set_credentials_problem(
-    conn: &mut Connection,
-    id: Uuid,
-    problem: Option<&str>,
-) -> QueryResult<usize> {
-    diesel::update(
-        dsl::databases
-            .find(id)
-            .filter(dsl::credentials_problem.is_distinct_from(problem)),
-    )
-    .set(dsl::credentials_problem.eq(problem))
-    .execute(conn)
-    .await
 }
 
 /// The database was paired anew: nothing is taken for granted until both sides have shown what they have. Both are

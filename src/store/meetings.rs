@@ -239,6 +239,16 @@ pub async fn lock_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Mee
         .await
 }
 
+/// Reads meetings and holds nothing: to look at, not to change.
+pub async fn read_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Meeting>> {
+    m::meetings
+        .filter(m::id.eq_any(ids))
+        .select(Meeting::as_select())
+        .order(m::id)
+        .load(conn)
+        .await
+}
+
 pub async fn copies_of_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Copy>> {
     c::copies
         .filter(c::meeting_id.eq_any(ids))

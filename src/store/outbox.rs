@@ -38,6 +38,8 @@ pub struct OutlookWrite {
     pub series: bool,
     /// The slot of the occurrence that it is about; `None`: the whole.
     pub slot: Option<NaiveDate>,
+    /// What a person asked for, and no later news plans away.
+    pub stands: bool,
 }
 
 /// The kinds of `outlook_outbox.kind`.
@@ -153,6 +155,15 @@ pub async fn settle_outlook(conn: &mut Connection, ids: Vec<i64>) -> QueryResult
 pub async fn outlook_owed(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id))
+        .count()
+        .get_result(conn)
+        .await
+}
+
+/// How many writes to the mailbox a person has asked for.
+pub async fn standing(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
+    l::outlook_outbox
+        .filter(l::account_id.eq(account_id).and(l::stands.eq(true)))
         .count()
         .get_result(conn)
         .await

@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Engine, brake, now};
+use super::registrations::{self, Entered};
+use super::{Engine, brake, now, reset};
 use crate::calendar::merge::Policy;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{AccountState, OdooTime, State};
 use crate::store::accounts::{self, Account, state};
-use crate::store::databases::{self, Database, Pairing, Settings, client_secret_place, poke_key_place};
+use crate::store::databases::{self, Database, Pairing, Settings, poke_key_place};
 use crate::store::journal::{self, Level, Line};
 use crate::store::seal::{digest, random_secret};
 use crate::store::unit::Dossier;
-use crate::store::{Connection, enrollments};
+use crate::store::{Connection, enrollments, outbox, registrations as stored, resets};
 
 /// How long an enrollment code can be used.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -44,6 +45,18 @@ pub struct SettingsRequest {
     pub client_id: Option<String>,
     #[serde(default)]
     pub client_secret: Option<SecretString>,
+    /// Whose accounts may log in: a tenant's id or domain; empty: as the service is configured.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// `YYYY-MM-DD`; empty: not known.
+    #[serde(default)]
+    pub secret_expires_on: Option<String>,
+    /// Whose app registration the four above are about: a company's own; absent: the database's.
+    #[serde(default)]
+    pub company_id: Option<i32>,
+    /// The company has none of its own any more.
+    #[serde(default)]
+    pub remove_registration: bool,
     #[serde(default)]
     pub paused: Option<bool>,
     #[serde(default)]
@@ -187,14 +200,6 @@ pub async fn set_values(
     database: &Database,
     request: SettingsRequest,
 ) -> Result<State, OdooError> {
-    let client_id = request.client_id.map(|id| id.trim().to_owned());
-    if let Some(id) = &client_id
-        && (id.len() > 200 || id.chars().any(|c| c.is_whitespace() || c.is_control()))
-    {
-        return Err(OdooError::user(
-            "Client ID: this is not an Application (client) ID. Copy it from the app registration's overview page.",
-        ));
-    }
     if let Some(policy) = request.policy.as_deref()
         && Policy::parse(policy).is_none()
     {
@@ -208,20 +213,22 @@ pub async fn set_values(
             "Removals to confirm: the number of events must not be negative, and the share is 0 to 100 percent.",
         ));
     }
-    let secret = request
-        .client_secret
-        .filter(|s| !secrecy::ExposeSecret::expose_secret(s).trim().is_empty());
-    let client_secret = secret
-        .map(|s| engine.sealer.seal(&client_secret_place(&database.uuid), &s))
-        .transpose()?;
+    if request.company_id.is_some_and(|id| id <= 0)
+        || (request.remove_registration && request.company_id.is_none())
+    {
+        return Err(OdooError::user(
+            "company_id: an app registration of a company's own needs the company it is for.",
+        ));
+    }
+    let entered = Entered {
+        client_id: request.client_id,
+        client_secret: request.client_secret,
+        tenant: request.tenant,
+        secret_expires_on: request.secret_expires_on,
+    };
+    let entered = entered.check(engine, database, request.company_id)?;
     let base_url = request.base_url.map(|url| clean_base_url(&url)).transpose()?;
-    let other_id = client_id
-        .as_ref()
-        .is_some_and(|id| Some(id) != database.client_id.as_ref());
-    let credentials_changed = client_secret.is_some() || other_id;
     let settings = Settings {
-        client_id,
-        client_secret,
         paused: request.paused,
         base_url,
         poke_key: None,
@@ -231,8 +238,11 @@ pub async fn set_values(
     };
     let mut conn = engine.store.get().await?;
     databases::configure(&mut conn, database.id, &settings).await?;
-    if credentials_changed {
-        databases::set_credentials_problem(&mut conn, database.id, None).await?;
+    match request.company_id {
+        Some(company) if request.remove_registration => {
+            registrations::remove(&mut conn, database, company).await?;
+        }
+        company => registrations::put(&mut conn, database, company, entered).await?,
     }
     if let Some(paused) = request.paused.filter(|paused| *paused != database.paused) {
         let message = if paused {
@@ -263,26 +273,53 @@ pub async fn state(conn: &mut Connection, database_id: Uuid) -> Result<State, Od
 
 async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<State> {
     let database = databases::by_id(conn, database_id).await?;
-    let accounts = accounts::of_database(conn, database_id).await?;
+    let registrations = stored::of_database(conn, database_id).await?;
+    let mut states = Vec::new();
+    for account in accounts::of_database(conn, database_id).await? {
+        let progress = match account.resetting {
+            true => {
+                let left = outbox::standing(conn, account.id).await?;
+                let reset = resets::of_account(conn, account.id).await?;
+                Some(reset::progress(
+                    left,
+                    reset.map_or(left, |reset| reset.total.into()),
+                ))
+            }
+            false => None,
+        };
+        let problem = registrations::problem_of(&registrations, &account);
+        states.push(account_state(&account, problem, progress));
+    }
     Ok(State {
-        configured: database.is_configured(),
+        configured: registrations
+            .iter()
+            .any(|row| row.company_id.is_none() && !row.retired && row.is_complete()),
         paused: database.paused,
         quarantined: database.quarantined.clone(),
         redirect_uri: database.redirect_uri(),
         policy: database.policy.clone(),
         brake_over: database.brake_over,
         brake_percent: database.brake_percent,
-        accounts: accounts.iter().map(|a| account_state(a, &database)).collect(),
+        registrations: registrations::states(&registrations),
+        accounts: states,
     })
 }
 
-fn account_state(account: &Account, database: &Database) -> AccountState {
+/// `problem`: what Microsoft holds against its app registration; `progress`: how far its reset is.
+fn account_state(account: &Account, problem: Option<&str>, progress: Option<String>) -> AccountState {
     let (status, reason) = match account.state.as_str() {
         state::STOPPED => ("stopped", None),
         state::NEED_AUTH => ("need_auth", account.reason.clone()),
+        _ if progress.is_some() => {
+            let words = [progress.as_deref(), problem.or(account.reason.as_deref())];
+            (
+                "resetting",
+                Some(words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
+            )
+        }
         _ if account.is_braked() => ("attention", brake::words(account)),
-        _ => match (&database.credentials_problem, &account.reason) {
-            (Some(problem), _) => ("attention", Some(problem.clone())),
+        _ => match (problem, &account.reason) {
+            (Some(problem), _) => ("attention", Some(problem.to_owned())),
             (None, Some(reason)) => ("attention", Some(reason.clone())),
             (None, None) => ("active", None),
         },

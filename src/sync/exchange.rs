@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::people::People;
 use super::planner::{self, Effects, read_groups};
-use super::{Engine, baseline, now};
+use super::{Engine, baseline, now, reset};
 use crate::calendar::document::Document;
 use crate::calendar::merge::{Group, Side, advance};
 use crate::calendar::series::merge::SeriesBase;
@@ -214,6 +214,9 @@ async fn take(
         Fence::Closed => return Ok(Taken::Quarantined),
         Fence::Open { repeated } => repeated,
     };
+    for departed in &request.departed {
+        reset::depart(conn, &database, *departed).await?;
+    }
     let people = People::of(conn, database, now).await?;
     let acks = read_acks(&people, &request.acks);
     let (changes, rejected) = read_changes(&people, &request.changes);

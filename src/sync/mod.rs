@@ -13,6 +13,7 @@ pub mod planner;
 pub mod poke;
 pub mod pull;
 pub mod push;
+pub mod registrations;
 pub mod reset;
 pub mod worker;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub days_ahead: i64,
     /// How many mailboxes are worked at once.
     pub workers: usize,
+    /// How long the journal, and with it what was deleted, is kept.
+    pub journal_days: i64,
 }
 
 impl Default for Settings {
@@ -46,6 +49,7 @@ impl Default for Settings {
             days_back: 365,
             days_ahead: 730,
             workers: 8,
+            journal_days: 90,
         }
     }
 }

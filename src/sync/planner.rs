@@ -95,7 +95,8 @@ struct Task<'a> {
 impl Task<'_> {
     /// Throws away what was planned and not sent; `false`: something is in the air, come back later.
     fn clear_the_air(&mut self) -> bool {
-        if self.dossier.writes.iter().any(|w| w.in_flight_since.is_some()) {
+        let writes = &self.dossier.writes;
+        if writes.iter().any(|w| w.in_flight_since.is_some() || w.stands) {
             return false;
         }
         if let Some(debt) = self.dossier.debt.as_ref().filter(|d| d.delivered_at.is_some()) {
@@ -110,6 +111,12 @@ impl Task<'_> {
     fn decide(&mut self) -> anyhow::Result<()> {
         // Paired anew: Odoo has not shown yet whether it still has the record.
         if self.dossier.meeting.unconfirmed {
+            return Ok(());
+        }
+        // What a reset under way is about is planned after it.
+        let organizer = self.dossier.meeting.organizer_in_odoo();
+        let organizer = organizer.and_then(|user| self.people.account_of_user(user));
+        if organizer.is_some_and(|account| account.resetting) {
             return Ok(());
         }
         if self.dossier.meeting.kept {

@@ -294,6 +294,12 @@ async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Res
         return series::ask(engine, token, write).await;
     }
     match write.graph_id.as_deref() {
+        // Deleted twice is deleted once: where it was, there is nothing left to cancel.
+        Some(graph_id) if write.stands => engine
+            .graph
+            .delete_event(token, graph_id)
+            .await
+            .map(|_| Outcome::Gone),
         Some(graph_id) => look(engine, token, graph_id).await,
         None => match engine.graph.create_event(token, &write.body).await {
             // The first one's event, which somebody may have edited since.
@@ -411,6 +417,15 @@ fn settle_one(
     let is_free = uid.is_some_and(|uid| unit.by_ical_uid(uid).is_none());
     let dossier = unit.get(write.meeting_id)?;
     dossier.writes.retain(|w| w.id != write.id);
+    // Graph was busy with it: it is to be deleted still.
+    if write.stands && matches!(outcome, Outcome::Read(_)) {
+        dossier.writes.push(OutlookWrite {
+            id: 0,
+            in_flight_since: None,
+            ..write.clone()
+        });
+        return Ok(());
+    }
     let written = matches!(outcome, Outcome::Written(_));
     if took_effect(write, outcome) {
         dossier.tell(account.odoo_user_id, write.line.clone())?;

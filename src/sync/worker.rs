@@ -20,7 +20,6 @@ use crate::store::{databases, journal, outbox};
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How often a run renews its lease: a few times before it would run out.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-const JOURNAL_LIFE: TimeDelta = TimeDelta::days(90);
 const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// Works mailboxes until told to stop; then lets the runs under way end.
@@ -65,7 +64,8 @@ async fn claim(engine: &Engine, free: usize) -> anyhow::Result<Vec<i64>> {
 async fn prune(engine: &Engine) {
     let pruned = async {
         let mut conn = engine.store.get().await?;
-        anyhow::Ok(journal::prune(&mut conn, now() - JOURNAL_LIFE).await?)
+        let life = TimeDelta::days(engine.settings.journal_days);
+        anyhow::Ok(journal::prune(&mut conn, now() - life).await?)
     };
     if let Err(error) = pruned.await {
         tracing::warn!(error = format!("{error:#}"), "the journal was not pruned");

@@ -100,11 +100,6 @@ fn default_lines() -> i64 {
 }
 
 #[derive(Deserialize)]
-struct FromUrl {
-    from_url: String,
-}
-
-#[derive(Deserialize)]
 struct UserId {
     user_id: i32,
 }
@@ -179,8 +174,8 @@ impl Methods {
         method!(
             module,
             "res.users.authorize_url",
-            |engine, caller, request: FromUrl| {
-                accounts::authorize_url(&engine, &caller.database, caller.uid, &request.from_url).await?
+            |engine, caller, request: accounts::AuthorizeRequest| {
+                accounts::authorize_url(&engine, &caller.database, caller.uid, &request).await?
             }
         );
         method!(
@@ -188,6 +183,13 @@ impl Methods {
             "res.users.redeem",
             |engine, caller, request: accounts::RedeemRequest| {
                 accounts::redeem(&engine, &caller.database, caller.uid, request).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.switch_mailbox",
+            |engine, caller, request: accounts::SwitchRequest| {
+                accounts::switch_mailbox(&engine, &caller.database, caller.uid, &request).await?
             }
         );
         method!(module, "res.users.stop", |engine, caller, request: UserId| {
@@ -219,6 +221,13 @@ impl Methods {
         );
         method!(
             module,
+            "microsoft.calendar.account.reset.preview",
+            |engine, caller, request: reset::preview::PreviewRequest| {
+                reset::preview::preview(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
             "calendar.event.sync",
             |engine, caller, request: crate::odoo::exchange::SyncRequest| {
                 exchange::sync(&engine, &caller.database, request).await?
@@ -227,13 +236,18 @@ impl Methods {
         Ok(Self { engine, module })
     }
 
+    /// `model.method` of all that can be called.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.module.method_names()
+    }
+
     /// Checks the key, and carries out one call.
     ///
     /// # Errors
     /// What Odoo is told.
     pub async fn call(&self, call: Call) -> Result<Value, OdooError> {
         let name = format!("{}.{}", call.model, call.method);
-        if !self.module.method_names().any(|known| known == name) {
+        if !self.names().any(|known| known == name) {
             return Err(OdooError::NotFound(name));
         }
         let mut methods = self.module.clone();

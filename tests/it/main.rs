@@ -15,6 +15,7 @@ mod engine;
 mod logins;
 mod lossless;
 mod odoo;
+mod resets;
 mod schema;
 mod stack;
 mod syncing;

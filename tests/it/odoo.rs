@@ -26,6 +26,8 @@ pub struct Odoo {
     pub actor: i64,
     /// The user who waits for the next exchange, if it is not a cron's.
     pub waiting: Option<i64>,
+    /// Users who were archived or deleted, as the next exchanges tell.
+    pub departed: Vec<Value>,
 }
 
 impl Odoo {
@@ -53,6 +55,7 @@ impl Odoo {
             state: Value::Null,
             actor: 2,
             waiting: None,
+            departed: Vec::new(),
         };
         odoo.redeem_code(service, code).await;
         let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
@@ -310,7 +313,7 @@ impl Odoo {
             })
             .collect();
         let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
-            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": Self::now()});
+            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": Self::now(), "departed": self.departed});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
     }
 
@@ -437,7 +440,13 @@ impl Stack {
             let request = unescape(between(&html, "name=\"request\" value=\"", "\""));
             let mut form = vec![("request", request.as_str())];
             form.extend(fields);
-            let action = format!("{}/common/oauth2/v2.0/{step}", self.sim.url());
+            // The page's own form: the tenant is in its address.
+            let path = unescape(between(&html, "action=\"", "\""));
+            assert!(path.ends_with(step), "{path}");
+            let action = url::Url::parse(&self.sim.url())
+                .expect("a URL")
+                .join(&path)
+                .expect("a path");
             let answer = self
                 .http
                 .post(action)

@@ -181,6 +181,14 @@ class Simulator:
         """Every session of that person ends, as an admin can have it."""
         self._ask("POST", f"people/{quote(address)}/revoke")
 
+    def expire_tokens(self, address: str) -> None:
+        """That person's access tokens end before their time."""
+        self._ask("POST", f"people/{quote(address)}/expire-tokens")
+
+    def change_app(self, client_id: str, **values: Any) -> None:
+        """Changes an app registration as its owner does in the portal: `secret`, `secret_expired` ..."""
+        self._ask("PATCH", f"apps/{client_id}", values)
+
     def set_switches(self, **switches: Any) -> None:
         self._ask("PUT", "switches", switches)
 

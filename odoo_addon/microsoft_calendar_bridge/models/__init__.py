@@ -16,6 +16,7 @@ from . import (
     outlook_bridge_exchange,
     outlook_bridge_outbox,
     outlook_bridge_pairing,
+    outlook_bridge_registration,
     outlook_bridge_result,
     outlook_bridge_snapshot,
     outlook_bridge_snapshot_series,

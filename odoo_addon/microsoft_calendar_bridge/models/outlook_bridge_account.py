@@ -4,7 +4,7 @@
 from odoo import api, fields, models
 
 CONNECTED = ("active", "attention")
-TROUBLED = ("attention", "need_auth")
+TROUBLED = ("attention", "need_auth", "resetting")
 
 STATUSES = "microsoft_calendar_bridge.statuses"
 
@@ -24,6 +24,7 @@ class OutlookBridgeAccount(models.Model):
             ("attention", "Needs attention"),
             ("stopped", "Stopped"),
             ("need_auth", "Sign-in needed"),
+            ("resetting", "Being reset"),
         ],
         required=True,
         readonly=True,
@@ -95,8 +96,10 @@ class OutlookBridgeAccount(models.Model):
         known = {account.user_id.id: account for account in self.sudo().search([])}
         users = self.env["res.users"].sudo().browse(account["user_id"] for account in accounts).exists()
         statuses = dict(self._fields["status"].selection)
+        gone = {account["user_id"] for account in accounts} - set(users._ids)
+        self.env["outlook.bridge.state"]._get()._set(deleted_users=",".join(map(str, sorted(gone))))
         for values in accounts:
-            if values["user_id"] not in users._ids:
+            if values["user_id"] in gone:
                 continue
             values = {
                 "user_id": values["user_id"],
@@ -116,6 +119,21 @@ class OutlookBridgeAccount(models.Model):
         for account in known.values():
             if account.status != "none":
                 account.write({"status": "none", "reason": False, "login": False, "last_sync": False, "removals": 0})
+
+    @api.model
+    def _departed(self):
+        """Users whom the service still knows as theirs, and who were archived or deleted: read from what is there,
+        so that none is missed however they left."""
+        archived = self.sudo().search(
+            [("user_id.active", "=", False), ("status", "in", (*CONNECTED, "stopped", "resetting"))]
+        )
+        told = self.env["outlook.bridge.state"]._get().deleted_users or ""
+        deleted = {int(user) for user in told.split(",") if user}
+        deleted -= set(self.env["res.users"].sudo().browse(deleted).exists().ids)
+        return [
+            *({"user_id": account.user_id.id, "deleted": False} for account in archived),
+            *({"user_id": user, "deleted": True} for user in sorted(deleted)),
+        ]
 
     def action_review_removals(self):
         self.ensure_one()

@@ -42,6 +42,8 @@ class OutlookBridgePairing(models.AbstractModel):
         policy=None,
         brake_over=None,
         brake_percent=None,
+        tenant=None,
+        secret_expires_on=None,
     ):
         """What an admin typed, in whichever form; ``None`` is what that form did not say.
 
@@ -56,6 +58,8 @@ class OutlookBridgePairing(models.AbstractModel):
             for name, value in (("policy", policy), ("brake_over", brake_over), ("brake_percent", brake_percent))
             if value is not None and value != known[name]
         }
+        registration = self.env["outlook.bridge.registration"]._of(self.env["res.company"])
+        changes.update(self._changed_registration(registration, tenant, secret_expires_on))
         code = (code or "").strip()
         if code:
             if not (url or client._get_url()):
@@ -87,6 +91,45 @@ class OutlookBridgePairing(models.AbstractModel):
         # handed over, or left behind by something that did not know better
         if params.get_param(PARAM_CLIENT_SECRET):
             params.set_param(PARAM_CLIENT_SECRET, False)
+
+    @api.model
+    def _changed_registration(self, known, tenant, secret_expires_on):
+        changes = {}
+        if tenant is not None and (tenant or "").strip() != (known.tenant or ""):
+            changes["tenant"] = (tenant or "").strip()
+        if secret_expires_on is not None:
+            date = fields.Date.to_string(fields.Date.to_date(secret_expires_on or False)) or ""
+            if date != (fields.Date.to_string(known.secret_expires_on) or ""):
+                changes["secret_expires_on"] = date
+        return changes
+
+    @api.model
+    def _save_company(
+        self, company, *, own=None, client_id=None, client_secret=None, tenant=None, secret_expires_on=None
+    ):
+        """What an admin typed about a company's own app registration; ``None`` is what the form did not say."""
+        if not self.env["outlook.bridge.client"]._is_paired():
+            return
+        known = self.env["outlook.bridge.registration"]._of(company)
+        if own is False or (own is None and not known):
+            if known and own is False:
+                self._forward({"company_id": company.id, "remove_registration": True})
+            return
+        changes = self._changed_registration(known, tenant, secret_expires_on)
+        if client_id is not None and (client_id or "").strip() != (known.client_id or ""):
+            changes["client_id"] = (client_id or "").strip()
+        if (client_secret or "").strip():
+            changes["client_secret"] = client_secret.strip()
+        if not (known or (changes.get("client_id") and changes.get("client_secret"))):
+            raise UserError(
+                self.env._(
+                    "Enter Client ID and Client Secret of %(company)s's own app registration, or untick that it has "
+                    "one.",
+                    company=company.name,
+                )
+            )
+        if changes:
+            self._forward({"company_id": company.id, **changes})
 
     @api.model
     def _forward(self, changes):
@@ -191,13 +234,19 @@ class OutlookBridgePairing(models.AbstractModel):
                 "paused": False,
                 "quarantined": False,
                 "redirect_uri": False,
+                "deleted_users": False,
                 "policy": POLICY,
                 "brake_over": BRAKE_OVER,
                 "brake_percent": BRAKE_PERCENT,
                 "last_error": False,
             }
         )
-        self._empty("outlook.bridge.account", "outlook.bridge.result", "outlook.bridge.outbox")
+        self._empty(
+            "outlook.bridge.account",
+            "outlook.bridge.registration",
+            "outlook.bridge.result",
+            "outlook.bridge.outbox",
+        )
         self.env["outlook.bridge.account"]._forget_statuses()
         self._unshadow()
         _redeemed.clear()

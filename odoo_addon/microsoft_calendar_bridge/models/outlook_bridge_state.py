@@ -47,6 +47,9 @@ class OutlookBridgeState(models.Model):
         default=BRAKE_PERCENT,
         help="... where they are also more than this share of the user's linked events.",
     )
+    deleted_users = fields.Char(
+        readonly=True, help="Ids of users that the service has an account of, and that are gone from here."
+    )
     last_contact = fields.Datetime(readonly=True)
     last_error = fields.Char(readonly=True)
 
@@ -76,6 +79,7 @@ class OutlookBridgeState(models.Model):
             last_contact=fields.Datetime.now(),
             last_error=False,
         )
+        self.env["outlook.bridge.registration"]._store(answer.get("registrations") or [])
         self.env["outlook.bridge.account"]._store(answer.get("accounts") or [])
 
     @api.model

@@ -64,7 +64,25 @@ class FakeService:
             "policy": "latest",
             "brake_over": 20,
             "brake_percent": 20,
+            "registrations": [
+                {
+                    "company_id": None,
+                    "client_id": "app",
+                    "has_secret": True,
+                    "tenant": None,
+                    "secret_expires_on": None,
+                    "problem": None,
+                }
+            ],
             "accounts": [],
+        }
+        self.departed = []
+        self.question = None
+        self.preview = {
+            "login": "ann@contoso.test",
+            "reachable": True,
+            "outlook": {"events": 12, "series": 3, "cancellations": 20, "people": 8, "outside": 2},
+            "odoo": {"events": 11, "series": 2},
         }
         self.received = {}
         self.acks = []
@@ -153,7 +171,23 @@ class FakeService:
             raise Refusal("odoo.exceptions.UserError", "Removals to confirm: 0 to 100 percent.")
         held = ("paused", "policy", "brake_over", "brake_percent")
         self.state.update({name: values[name] for name in held if name in values})
+        self.register(values)
         return self.do_status()
+
+    def register(self, values):
+        company = values.get("company_id")
+        others = [told for told in self.state["registrations"] if told["company_id"] != company]
+        [own] = [told for told in self.state["registrations"] if told["company_id"] == company] or [None]
+        if values.get("remove_registration"):
+            self.state["registrations"] = others
+            return
+        entered = {name: values[name] for name in ("client_id", "tenant", "secret_expires_on") if name in values}
+        if values.get("client_secret"):
+            entered = {"has_secret": True, "secret_expires_on": None, "problem": None, **entered}
+        if entered:
+            own = own or dict.fromkeys(("client_id", "tenant", "secret_expires_on", "problem"))
+            entered = {name: value or None for name, value in entered.items()}
+            self.state["registrations"] = [*others, {"company_id": company, "has_secret": False, **own, **entered}]
 
     def do_stop(self, user_id):
         return self.do_status()
@@ -162,6 +196,12 @@ class FakeService:
 
     def do_reset_account(self, user_id, delete_policy, sync_policy):
         return self.do_status()
+
+    def do_preview(self, user_id):
+        return copy.deepcopy(self.preview)
+
+    def do_switch_mailbox(self, state):
+        return {"url": "https://login.test/authorize?login_hint=ben"}
 
     def do_removals(self, user_id):
         if user_id not in self.removals:
@@ -176,13 +216,14 @@ class FakeService:
                 account.update(status="active", reason=None, removals=None)
         return self.do_status()
 
-    def do_authorize_url(self, from_url):
+    def do_authorize_url(self, from_url, company_id):
         return {"url": f"https://login.test/authorize?from={from_url}"}
 
     def do_redeem(self, state, code=None, error=None, error_description=None):
-        return {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
+        answer = {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
+        return {**answer, "question": self.question} if self.question else answer
 
-    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms, now):
+    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms, now, departed):
         pair = (nonce, next_nonce)
         if nonce == self.nonce:
             self.nonce, self.last_pair = next_nonce, pair
@@ -195,6 +236,12 @@ class FakeService:
                 "want_existing": [],
                 "state": {**self.do_status(), "quarantined": "This database was copied."},
             }
+        self.departed += departed
+        gone = {user["user_id"] for user in departed if user["deleted"]}
+        self.state["accounts"] = [told for told in self.state["accounts"] if told["user_id"] not in gone]
+        for account in self.state["accounts"]:
+            if any(user["user_id"] == account["user_id"] for user in departed):
+                account.update(status="need_auth", reason="The user was archived in Odoo.")
         acked = []
         for change in changes:
             self.received[change["id"]] = change

@@ -8,6 +8,7 @@ import { CalendarFormController } from "@calendar/views/calendar_form/calendar_f
 import { onMounted, onWillUnmount, status, useState } from "@odoo/owl";
 import { patch } from "@web/core/utils/patch";
 import { useDebounced } from "@web/core/utils/timing";
+import { user } from "@web/core/user";
 import { useService } from "@web/core/utils/hooks";
 
 const REFRESH = "microsoft_calendar_bridge/refresh";
@@ -73,6 +74,26 @@ patch(AttendeeCalendarController.prototype, {
             }
         });
         onWillUnmount(() => bus.unsubscribe(REFRESH, refresh));
+    },
+
+    async onMicrosoftSyncCalendar() {
+        await super.onMicrosoftSyncCalendar(...arguments);
+        await this.loadSyncStatus();
+    },
+
+    async onStopMicrosoftSynchronization() {
+        await super.onStopMicrosoftSynchronization(...arguments);
+        await this.loadSyncStatus();
+    },
+
+    /**
+     * Stock asks once, when the page opens: the button would go on saying what was before it was pressed.
+     */
+    async loadSyncStatus() {
+        this.model.syncStatus = await this.orm.call("res.users", "check_synchronization_status", [[user.userId]]);
+        if (status(this) === "mounted") {
+            this.render(true);
+        }
     },
 
     /**
