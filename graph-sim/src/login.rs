@@ -35,6 +35,9 @@ pub struct Logins {
     pub access: BTreeMap<String, Access>,
     /// Scopes consented to, by `client|person`.
     pub consents: BTreeMap<String, BTreeSet<String>>,
+    /// Every code and token that was given out since the start, as it was: for whoever looks where they end up.
+    #[serde(skip)]
+    pub issued: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -591,6 +594,7 @@ pub fn consent(world: &mut World, tenant: &str, fields: &Pairs) -> Screen {
 
 fn grant(world: &mut World, ask: &Ask, person: &Person) -> Screen {
     let code = format!("M.C5_BAY.2.U.{}", random(48));
+    world.logins.issued.push(code.clone());
     let now = Utc::now();
     world
         .logins
@@ -954,6 +958,7 @@ fn redeem(
         .access_token_seconds
         .unwrap_or_else(|| rand::rng().random_range(3600..=5400));
     let access = format!("EwB{}", random(300));
+    world.logins.issued.push(access.clone());
     let full = get(fields, "scope").map_or(spelling, qualified);
     let spelled: Vec<String> = effective
         .iter()
@@ -988,6 +993,7 @@ fn redeem(
     );
     if granted.iter().any(|s| s == "offline_access") {
         let refresh = format!("M.C5_BAY.0.U.-{}", random(200));
+        world.logins.issued.push(refresh.clone());
         world.logins.refresh.insert(
             hash(&refresh),
             Refresh {

@@ -275,6 +275,14 @@ impl Mailbox {
         Ok(Target { key, day })
     }
 
+    /// Resolves an id that is said to be of one of the formats.
+    pub fn find_as(&self, id: &str, immutable: bool) -> Result<Target, GraphError> {
+        if id.starts_with(IMMUTABLE) != immutable {
+            return Err(GraphError::bad("ErrorInvalidIdMalformed", "Id is malformed."));
+        }
+        self.find(id)
+    }
+
     pub fn by_ical(&self, uid: &str) -> Option<u64> {
         self.icals.get(uid).copied()
     }
