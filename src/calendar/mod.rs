@@ -10,5 +10,6 @@ pub mod merge;
 pub mod plan;
 pub mod recurrence;
 pub mod series;
+pub mod takeover;
 pub mod timezone;
 pub mod words;

@@ -117,12 +117,34 @@ impl Record {
         }
     }
 
+    pub fn stock_ids(&self) -> Option<&StockIds> {
+        match self {
+            Self::Event(event) => event.stock_ids.as_ref(),
+            Self::Series(series) => series.stock_ids.as_ref(),
+        }
+    }
+
     pub fn series(&self) -> Option<&SeriesSnapshot> {
         match self {
             Self::Event(_) => None,
             Self::Series(series) => Some(series),
         }
     }
+}
+
+/// The links of Odoo's own engine (`microsoft_calendar`), as they were when the database was paired.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockIds {
+    /// Mutable, and of whichever mailbox that engine had seen it in first.
+    #[serde(default)]
+    pub microsoft_id: Option<String>,
+    /// The iCalUId.
+    #[serde(default)]
+    pub uid: Option<String>,
+    /// The description with the block of contact details that Odoo appends, which that engine sent along; absent where
+    /// there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// The record that a series or an event was before, as the wire names it.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::exchange::OdooTime;
-use super::record::Was;
+use super::record::{StockIds, Was};
 use crate::calendar::body;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
 use crate::calendar::merge::Group;
@@ -45,6 +45,9 @@ pub struct Snapshot {
     /// The series that it was before.
     #[serde(default)]
     pub was: Option<Was>,
+    /// By what Odoo's own engine knew it before the database was paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock_ids: Option<StockIds>,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
 }

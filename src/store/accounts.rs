@@ -58,6 +58,8 @@ pub mod state {
 pub mod existing {
     pub const UNASKED: &str = "unasked";
     pub const ASKED: &str = "asked";
+    /// Told, but what Odoo's own engine had linked is still to be found.
+    pub const MOVING: &str = "moving";
     pub const TOLD: &str = "told";
 }
 
@@ -255,22 +257,47 @@ pub async fn connect(
         .await
 }
 
-/// Stores refreshed tokens. The new refresh token is stored before the access token is used.
-pub async fn store_tokens(conn: &mut Connection, id: i64, tokens: &SealedTokens) -> QueryResult<()> {
-    diesel::update(dsl::accounts.find(id))
+/// Stores refreshed tokens, before the access token is used. `renewed` is the sealed refresh token that was redeemed; `false`: another one
+/// has been stored since (the user logged in anew, or it was sealed anew), which stands.
+pub async fn store_tokens(
+    conn: &mut Connection,
+    id: i64,
+    renewed: Option<&Vec<u8>>,
+    tokens: &SealedTokens,
+) -> QueryResult<bool> {
+    let is_same = dsl::refresh_token.is_not_distinct_from(renewed);
+    let stored = diesel::update(dsl::accounts.find(id).filter(is_same))
         .set((
             dsl::access_token.eq(Some(&tokens.access)),
             dsl::access_expires_at.eq(Some(tokens.expires_at)),
+            dsl::refresh_token.eq(tokens.refresh.as_ref().or(renewed)),
         ))
         .execute(conn)
         .await?;
-    if let Some(refresh) = &tokens.refresh {
-        diesel::update(dsl::accounts.find(id))
-            .set(dsl::refresh_token.eq(Some(refresh)))
-            .execute(conn)
-            .await?;
-    }
-    Ok(())
+    Ok(stored == 1)
+}
+
+/// Reads an account and holds it until the transaction ends.
+pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Account> {
+    dsl::accounts
+        .find(id)
+        .select(Account::as_select())
+        .for_update()
+        .first(conn)
+        .await
+}
+
+/// Stores the same tokens, sealed anew.
+pub async fn reseal(
+    conn: &mut Connection,
+    id: i64,
+    access: Option<Vec<u8>>,
+    refresh: Option<Vec<u8>>,
+) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set((dsl::access_token.eq(access), dsl::refresh_token.eq(refresh)))
+        .execute(conn)
+        .await
 }
 
 /// Forgets an access token that Microsoft does not accept any more.
@@ -293,6 +320,27 @@ pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryRe
         ))
         .execute(conn)
         .await
+}
+
+/// Microsoft withdrew the consent that is in this refresh token, as it is sealed; nothing, if the user has logged in anew since.
+pub async fn lose_consent(
+    conn: &mut Connection,
+    id: i64,
+    refresh_token: Option<&Vec<u8>>,
+    reason: &str,
+) -> QueryResult<bool> {
+    let is_same = dsl::refresh_token.is_not_distinct_from(refresh_token);
+    let lost = diesel::update(dsl::accounts.find(id).filter(is_same))
+        .set((
+            dsl::state.eq(state::NEED_AUTH),
+            dsl::reason.eq(Some(reason)),
+            dsl::access_token.eq(None::<Vec<u8>>),
+            dsl::refresh_token.eq(None::<Vec<u8>>),
+            dsl::access_expires_at.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(lost == 1)
 }
 
 /// Ends a reset: the account is disconnected, and at the next login everything begins anew.
@@ -452,6 +500,10 @@ pub async fn wake(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> Q
 /// How long a lease lasts without being renewed: how long a mailbox rests after its worker's process died.
 pub const LEASE: TimeDelta = TimeDelta::seconds(20);
 
+/// How long after Odoo's last exchange its mailboxes are worked. A service that was restored from a backup remembers an old
+/// exchange: what it owed then must not be written before Odoo has shown that it knows this service.
+pub const HEARD_FOR: TimeDelta = TimeDelta::minutes(10);
+
 #[derive(QueryableByName)]
 struct Claimed {
     #[diesel(sql_type = BigInt)]
@@ -471,7 +523,7 @@ pub async fn claim_due(
              WHERE a.state = 'active' AND a.next_run_at <= $2
                AND (a.lease_until IS NULL OR a.lease_until < $2)
                AND (a.rest_until IS NULL OR a.rest_until <= $2)
-               AND NOT d.paused AND d.quarantined IS NULL AND d.key_hash IS NOT NULL
+               AND NOT d.paused AND d.quarantined IS NULL AND d.key_hash IS NOT NULL AND d.heard_at > $5
              ORDER BY a.next_run_at LIMIT $4 FOR UPDATE OF a SKIP LOCKED)
          RETURNING id",
     )
@@ -479,9 +531,36 @@ pub async fn claim_due(
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(now + LEASE)
     .bind::<BigInt, _>(limit)
+    .bind::<Timestamptz, _>(now - HEARD_FOR)
     .load(conn)
     .await?;
     Ok(claimed.into_iter().map(|c| c.id).collect())
+}
+
+/// Takes the lease on one mailbox, unless somebody has it: for what is not the mailbox's work.
+pub async fn claim(conn: &mut Connection, id: i64, owner: Uuid, now: DateTime<Utc>) -> QueryResult<bool> {
+    let free = dsl::accounts
+        .find(id)
+        .filter(dsl::lease_until.is_null().or(dsl::lease_until.lt(now)));
+    let claimed = diesel::update(free)
+        .set((
+            dsl::lease_owner.eq(Some(owner)),
+            dsl::lease_until.eq(Some(now + LEASE)),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(claimed == 1)
+}
+
+/// Ends a lease that [`claim`] took.
+pub async fn let_go(conn: &mut Connection, id: i64, owner: Uuid) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner))))
+        .set((
+            dsl::lease_owner.eq(None::<Uuid>),
+            dsl::lease_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
 }
 
 /// Keeps a lease; `false`: it was lost, and the worker must stop.

@@ -33,6 +33,8 @@ pub struct Database {
     pub credentials_problem: Option<String>,
     pub created_at: DateTime<Utc>,
     pub paired_at: DateTime<Utc>,
+    pub next_key_hash: Option<Vec<u8>>,
+    pub heard_at: DateTime<Utc>,
 }
 
 // Declared rather than written as SQL, which is prepared anew each time.
@@ -99,6 +101,8 @@ pub struct Pairing<'a> {
     pub previous_nonce: Option<String>,
     pub quarantined: Option<String>,
     pub paired_at: DateTime<Utc>,
+    pub next_key_hash: Option<Vec<u8>>,
+    pub heard_at: DateTime<Utc>,
 }
 
 pub async fn pair(conn: &mut Connection, pairing: &Pairing<'_>) -> QueryResult<Database> {
@@ -114,11 +118,30 @@ pub async fn pair(conn: &mut Connection, pairing: &Pairing<'_>) -> QueryResult<D
 
 pub async fn by_key(conn: &mut Connection, key_hash: &[u8]) -> QueryResult<Option<Database>> {
     dsl::databases
-        .filter(dsl::key_hash.eq(key_hash))
+        .filter(dsl::key_hash.eq(key_hash).or(dsl::next_key_hash.eq(key_hash)))
         .select(Database::as_select())
         .first(conn)
         .await
         .optional()
+}
+
+/// Notes a new key, which is good beside the old one until it is used.
+pub async fn offer_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id))
+        .set(dsl::next_key_hash.eq(Some(key_hash)))
+        .execute(conn)
+        .await
+}
+
+/// A new key was used: it is the only one now.
+pub async fn take_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id).filter(dsl::next_key_hash.eq(key_hash)))
+        .set((
+            dsl::key_hash.eq(dsl::next_key_hash),
+            dsl::next_key_hash.eq(None::<Vec<u8>>),
+        ))
+        .execute(conn)
+        .await
 }
 
 pub async fn by_uuid(conn: &mut Connection, uuid: &str) -> QueryResult<Option<Database>> {
@@ -164,9 +187,19 @@ pub async fn all(conn: &mut Connection) -> QueryResult<Vec<Database>> {
         .await
 }
 
-pub async fn rotate_nonce(conn: &mut Connection, id: Uuid, next: &str, previous: &str) -> QueryResult<usize> {
+pub async fn rotate_nonce(
+    conn: &mut Connection,
+    id: Uuid,
+    next: &str,
+    previous: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
-        .set((dsl::nonce.eq(next), dsl::previous_nonce.eq(Some(previous))))
+        .set((
+            dsl::nonce.eq(next),
+            dsl::previous_nonce.eq(Some(previous)),
+            dsl::heard_at.eq(now),
+        ))
         .execute(conn)
         .await
 }
@@ -218,9 +251,19 @@ pub async fn set_credentials_problem(
 }
 
 /// The database was paired anew: nothing is taken for granted until both sides have shown what they have. Both are
-/// listed again and compared; what Odoo had then and does not show is not taken for deleted.
+/// listed again and compared; what Odoo had then and does not show is not taken for deleted. What was owed to either side is
+/// planned anew: in a restored service it is of yesterday.
 pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
-    use super::schema::{accounts::dsl as a, meetings::dsl as m};
+    use super::schema::{
+        accounts::dsl as a, meetings::dsl as m, odoo_outbox::dsl as o, outlook_outbox::dsl as l,
+    };
+    let of_database = a::accounts.filter(a::database_id.eq(id)).select(a::id);
+    diesel::delete(l::outlook_outbox.filter(l::account_id.eq_any(of_database)))
+        .execute(conn)
+        .await?;
+    diesel::delete(o::odoo_outbox.filter(o::database_id.eq(id)))
+        .execute(conn)
+        .await?;
     diesel::update(
         a::accounts
             .filter(a::database_id.eq(id))
@@ -249,7 +292,10 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
 /// Forgets the key: no call is accepted any more. Accounts and links stay, for a later pairing.
 pub async fn unpair(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
-        .set(dsl::key_hash.eq(None::<Vec<u8>>))
+        .set((
+            dsl::key_hash.eq(None::<Vec<u8>>),
+            dsl::next_key_hash.eq(None::<Vec<u8>>),
+        ))
         .execute(conn)
         .await
 }

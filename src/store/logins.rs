@@ -84,3 +84,16 @@ pub async fn succeed(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
         .execute(conn)
         .await
 }
+
+/// Those that are remembered.
+pub async fn open(conn: &mut Connection) -> QueryResult<Vec<Uuid>> {
+    dsl::login_attempts.select(dsl::id).load(conn).await
+}
+
+/// Stores the same verifier, sealed anew.
+pub async fn reseal(conn: &mut Connection, id: Uuid, verifier: Vec<u8>) -> QueryResult<usize> {
+    diesel::update(dsl::login_attempts.find(id))
+        .set(dsl::verifier.eq(verifier))
+        .execute(conn)
+        .await
+}

@@ -43,6 +43,8 @@ pub struct Meeting {
     pub unconfirmed: bool,
     /// By what Odoo knows it while it is a series.
     pub series_key: Option<String>,
+    /// By what Odoo's own engine knew it: a [`super::stock::StockLink`].
+    pub stock: Option<Value>,
 }
 
 impl Meeting {
@@ -67,6 +69,7 @@ impl Meeting {
             kept: false,
             unconfirmed: false,
             series_key: None,
+            stock: None,
         }
     }
 

@@ -13,6 +13,7 @@ pub mod outbox;
 pub mod removals;
 pub mod schema;
 pub mod seal;
+pub mod stock;
 pub mod unit;
 
 use anyhow::Context;

@@ -21,6 +21,8 @@ diesel::table! {
         credentials_problem -> Nullable<Text>,
         created_at -> Timestamptz,
         paired_at -> Timestamptz,
+        next_key_hash -> Nullable<Binary>,
+        heard_at -> Timestamptz,
     }
 }
 
@@ -104,6 +106,7 @@ diesel::table! {
         kept -> Bool,
         unconfirmed -> Bool,
         series_key -> Nullable<Text>,
+        stock -> Nullable<Jsonb>,
     }
 }
 

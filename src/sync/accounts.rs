@@ -437,6 +437,13 @@ pub enum TokenError {
     Internal(#[from] anyhow::Error),
 }
 
+/// Whether the access token is good for some minutes.
+pub fn has_fresh_token(account: &Account) -> bool {
+    account
+        .access_expires_at
+        .is_some_and(|at| at > now() + RENEW_AHEAD)
+}
+
 /// An access token that is good for some minutes; renewed where needed. The caller holds the account's lease, so
 /// that one worker alone renews. A new refresh token is stored before the access token is used.
 ///
@@ -447,9 +454,7 @@ pub async fn fresh_token(
     account: &Account,
     database: &Database,
 ) -> Result<SecretString, TokenError> {
-    if account
-        .access_expires_at
-        .is_some_and(|at| at > now() + RENEW_AHEAD)
+    if has_fresh_token(account)
         && let Some(token) = account.access_token(&engine.sealer)?
     {
         return Ok(token);
@@ -478,9 +483,17 @@ pub async fn fresh_token(
                 tokens.refresh.as_ref(),
                 tokens.expires_at,
             )?;
-            store::store_tokens(&mut conn, account.id, &sealed)
+            let stored = store::store_tokens(&mut conn, account.id, account.refresh_token.as_ref(), &sealed)
                 .await
                 .map_err(anyhow::Error::from)?;
+            if !stored {
+                // What was redeemed is still good (page *refresh-tokens*); what is stored now is tried next.
+                tracing::info!(
+                    account.id = account.id,
+                    "tokens were replaced while they were renewed"
+                );
+                return Err(TokenError::Later);
+            }
             databases::set_credentials_problem(&mut conn, database.id, None)
                 .await
                 .map_err(anyhow::Error::from)?;
@@ -489,9 +502,12 @@ pub async fn fresh_token(
         Err(error @ LoginError::NeedsLogin { .. }) => {
             tracing::warn!(account.id = account.id, %error, "consent is gone");
             let reason = "Microsoft does not accept the earlier login any more: log in to Outlook again.";
-            store::disconnect(&mut conn, account.id, reason)
+            let lost = store::lose_consent(&mut conn, account.id, account.refresh_token.as_ref(), reason)
                 .await
                 .map_err(anyhow::Error::from)?;
+            if !lost {
+                return Err(TokenError::Later);
+            }
             note(
                 &mut conn,
                 database,
@@ -548,6 +564,8 @@ mod tests {
             credentials_problem: None,
             created_at: now(),
             paired_at: now(),
+            next_key_hash: None,
+            heard_at: now(),
         }
     }
 

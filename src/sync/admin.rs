@@ -124,6 +124,8 @@ pub async fn pair(
         previous_nonce: None,
         quarantined: None,
         paired_at: now,
+        next_key_hash: None,
+        heard_at: now,
     };
     let code_hash = digest(&normal_code(code));
     let paired = conn
@@ -135,6 +137,7 @@ pub async fn pair(
             let database = databases::pair(conn, &pairing).await?;
             let mut message = format!("“{}” was paired with the Outlook bridge", database.name);
             if known {
+                databases::serialize(conn, database.id).await?;
                 databases::rebaseline(conn, database.id, now).await?;
                 message
                     .push_str(" again: both sides are compared anew, and nothing is written that is equal");
@@ -157,6 +160,56 @@ pub async fn pair(
             ))
         }
     }
+}
+
+/// What Odoo gets for its key.
+#[derive(Debug, Serialize)]
+pub struct RenewAnswer {
+    pub api_key: String,
+}
+
+/// Makes a new key. The old one is good until the new one was used: whoever does not get this answer, or cannot keep it, loses nothing.
+///
+/// # Errors
+/// `Internal` when Postgres fails.
+pub async fn renew_key(engine: &Engine, database: &Database) -> Result<RenewAnswer, OdooError> {
+    let answer = RenewAnswer {
+        api_key: random_secret(),
+    };
+    let mut conn = engine.store.get().await?;
+    databases::offer_key(&mut conn, database.id, &digest(&answer.api_key)).await?;
+    let message = "has a new API key; the old one ends when this one is used".to_owned();
+    note(&mut conn, database, None, Level::Info, message).await?;
+    tracing::info!(database.uuid = %database.uuid, "a new key was made");
+    Ok(answer)
+}
+
+/// Takes a database's keys away: no call of it is accepted any more, until it is paired again.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn revoke(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
+    databases::unpair(conn, database.id).await?;
+    let message = "its API key was revoked on the Outlook bridge's side".to_owned();
+    note(conn, database, None, Level::Warning, message).await?;
+    Ok(())
+}
+
+/// Somebody called with a database's key whose own name is another one: a copy, or it was renamed. The journal of the
+/// one that was paired says so once a day.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn note_copy(conn: &mut Connection, database: &Database, name: &str) -> anyhow::Result<()> {
+    let message = format!(
+        "a database called “{name}” calls with the key of “{}”: it is a copy, or this one was renamed. It is shut out",
+        database.name
+    );
+    if !journal::said_since(conn, database.id, &message, now() - TimeDelta::days(1)).await? {
+        tracing::warn!(database.uuid = %database.uuid, copy = name, "a copy was shut out");
+        note(conn, database, None, Level::Warning, message).await?;
+    }
+    Ok(())
 }
 
 /// Forgets the database's key.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::people::People;
 use super::planner::{self, Effects, read_groups};
-use super::{Engine, baseline, now};
+use super::{Engine, baseline, moving, now};
 use crate::calendar::document::Document;
 use crate::calendar::merge::{Group, Side, advance};
 use crate::calendar::series::merge::SeriesBase;
@@ -304,7 +304,7 @@ async fn load(
             odoo_ids: named.iter().filter_map(|i| i.odoo_id).collect(),
             keys: named.iter().filter_map(|i| i.key.as_deref()).collect(),
             links: named.iter().filter_map(|i| i.link).collect(),
-            uids: Vec::new(),
+            uids: changes.iter().filter_map(moving::uid_told).collect(),
         };
         identities.keys.extend(changes.iter().filter_map(continued));
         unit.read_identities(conn, &identities).await?;
@@ -334,7 +334,7 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
         && !request.next_nonce.is_empty()
         && request.next_nonce != request.nonce
     {
-        databases::rotate_nonce(conn, database.id, &request.next_nonce, &request.nonce).await?;
+        databases::rotate_nonce(conn, database.id, &request.next_nonce, &request.nonce, now()).await?;
         return Ok(Fence::Open { repeated: false });
     }
     if Some(&request.nonce) == database.previous_nonce.as_ref() && request.next_nonce == database.nonce {
@@ -367,8 +367,10 @@ async fn ask_for_existing<'a>(
                 want.push(account.odoo_user_id);
             }
             existing::ASKED if repeated => want.push(account.odoo_user_id),
-            existing::ASKED if all_came && !seen.contains(&account.odoo_user_id) => {
-                accounts::set_existing(conn, account.id, existing::TOLD).await?;
+            // One row may be of several users: a meeting that Odoo's own engine had linked, with all of its guests.
+            existing::ASKED if all_came && seen.is_empty() => {
+                let next = moving::next_state(conn, account).await?;
+                accounts::set_existing(conn, account.id, next).await?;
                 told.push(account);
             }
             _ => {}
@@ -396,6 +398,9 @@ impl Intake<'_> {
                 if let (Cause::Existing, Some(organizer)) = (change.cause, organizer) {
                     self.existing_of.insert(organizer.user_id);
                 }
+                if change.cause == Cause::Existing {
+                    self.existing_of.extend(change.uid);
+                }
                 self.snapshot(&identities, times, record)
             }
             ChangeKind::Tombstone { .. } => {
@@ -421,7 +426,7 @@ impl Intake<'_> {
             Some(id) => id,
             None => {
                 self.begin_where_its_series_did(&mut record)?;
-                self.unit.create(None, None)
+                moving::meeting_for(&mut self.unit, &record)?
             }
         };
         let meeting = &mut self.unit.get(id)?.meeting;
@@ -439,6 +444,7 @@ impl Intake<'_> {
         if !meeting.unconfirmed && is_older(meeting, &record)? {
             return Ok(());
         }
+        let link = moving::link_told(&record, &times);
         let mut known = meeting.edit_times()?;
         for (field, time) in times {
             if let Some(group) = group_of_field(&field) {
@@ -452,6 +458,10 @@ impl Intake<'_> {
             baseline::confirm(meeting, &record, &known, self.people)?;
         }
         store_record(meeting, &record, is_free)?;
+        if let Some(link) = link {
+            moving::note(&mut self.unit, id, link)?;
+        }
+        let meeting = &mut self.unit.get(id)?.meeting;
         // Archiving ends what an admin kept in Odoo alone.
         meeting.kept &= record.active();
         self.touched.insert(id);

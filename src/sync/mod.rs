@@ -8,6 +8,7 @@ pub mod admin;
 pub mod baseline;
 pub mod brake;
 pub mod exchange;
+pub mod moving;
 pub mod people;
 pub mod planner;
 pub mod poke;

@@ -5,6 +5,7 @@
 //! but not yet sent is thrown away and planned anew, so that quick edits become one write.
 
 mod answers;
+mod moving;
 mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,6 +127,9 @@ impl Task<'_> {
             return Ok(());
         }
         let record = self.dossier.meeting.record()?;
+        if !self.take_over(record.as_ref())? {
+            return Ok(());
+        }
         if self.is_series(record.as_ref())? {
             return self.decide_series(record.as_ref());
         }

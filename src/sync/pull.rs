@@ -348,6 +348,8 @@ async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Res
         ..Identities::default()
     };
     unit.read_identities(conn, &identities).await?;
+    unit.read_stock(conn, unknown.iter().map(|event| event.id.as_str()).collect())
+        .await?;
     let own = unknown.iter().filter(|event| event.is_organizer == Some(true));
     let titles: Vec<&str> = own
         .map(|event| event.subject.as_deref().unwrap_or_default())
@@ -458,6 +460,10 @@ impl Page<'_> {
             return Ok(None);
         };
         if let Some(id) = self.unit.by_ical_uid(uid) {
+            return Ok(Some(id));
+        }
+        if let Some(id) = self.unit.by_stock_id(&event.id) {
+            self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
             return Ok(Some(id));
         }
         if event.is_cancelled == Some(true) {

@@ -11,9 +11,9 @@ use super::accounts::{TokenError, fresh_token};
 use super::planner::Effects;
 use super::pull::{PullError, pull};
 use super::push::{PushError, push, rest_after};
-use super::{Engine, brake, now, reset};
+use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
-use crate::store::accounts::{self, Account, Outcome};
+use crate::store::accounts::{self, Account, Outcome, existing};
 use crate::store::{databases, journal, outbox};
 
 /// How often due mailboxes are looked for when nobody says that there is one (another process may have).
@@ -169,7 +169,12 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         if !account.resetting {
             // While an admin is asked about removals, nothing more is fetched.
             if !account.is_braked() {
+                moving::translate(engine, &account, &token).await?;
+                let account = reload(engine, &account).await?;
                 pull(engine, &account, &token, &mut effects).await?;
+                if account.existing == existing::TOLD {
+                    moving::look_up(engine, &account, &token, &mut effects).await?;
+                }
                 push(engine, &account, &token, &mut effects).await?;
             }
             removals = brake::check(engine, &account).await?;
@@ -200,6 +205,11 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         Err(Trouble::Graph(error)) => trouble(engine, &account, error).await,
         Err(Trouble::Internal(error)) => Err(error),
     }
+}
+
+async fn reload(engine: &Engine, account: &Account) -> anyhow::Result<Account> {
+    let mut conn = engine.store.get().await?;
+    Ok(accounts::by_id(&mut conn, account.id).await?)
 }
 
 enum Trouble {

@@ -11,7 +11,7 @@ use crate::odoo::exchange::OdooTime;
 use crate::odoo::rpc::Call;
 use crate::store::databases::Database;
 use crate::store::journal;
-use crate::sync::{Engine, accounts, admin, brake, exchange, reset};
+use crate::sync::{Engine, accounts, admin, brake, exchange, moving, reset};
 
 /// Who calls: put into the call's extensions by the door, after the key was checked.
 #[derive(Clone, Debug)]
@@ -138,6 +138,18 @@ impl Methods {
         );
         method!(
             module,
+            "outlook.bridge.renew_key",
+            |engine, caller, _arguments: Nothing| { admin::renew_key(&engine, &caller.database).await? }
+        );
+        method!(
+            module,
+            "outlook.bridge.stock_links",
+            |engine, caller, request: moving::out::LinksRequest| {
+                moving::out::links(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
             "outlook.bridge.status",
             |engine, caller, _arguments: Nothing| {
                 let mut conn = engine.store.get().await?;
@@ -243,7 +255,7 @@ impl Methods {
                 code: call.key,
             });
         } else {
-            let database = self.authenticate(&call.db, &call.key).await?;
+            let database = self.authenticate(&call).await?;
             methods.extensions_mut().insert(Caller {
                 database,
                 uid: call.uid,
@@ -253,7 +265,8 @@ impl Methods {
     }
 
     /// The database behind a key, if it is the one that is named.
-    async fn authenticate(&self, db: &str, key: &str) -> Result<Database, OdooError> {
+    async fn authenticate(&self, call: &Call) -> Result<Database, OdooError> {
+        let (db, key) = (&call.db, &call.key);
         let denied = || {
             tracing::warn!(database.uuid = %db, "refused: the key does not fit the database");
             OdooError::AccessDenied(
@@ -266,11 +279,26 @@ impl Methods {
         let database = crate::store::databases::by_key(&mut conn, &hash)
             .await?
             .ok_or_else(denied)?;
-        if database.uuid == db {
-            Ok(database)
-        } else {
-            Err(denied())
+        if database.uuid != *db {
+            return Err(denied());
         }
+        if let Some(name) = call
+            .database_name
+            .as_deref()
+            .filter(|name| *name != database.name)
+        {
+            admin::note_copy(&mut conn, &database, name).await?;
+            return Err(OdooError::AccessDenied(format!(
+                "This Odoo database is called “{name}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \
+                 or was renamed. Nothing is synced from here. If this is the one that shall sync, pair it again with a new \
+                 code; else press Unpair.",
+                database.name
+            )));
+        }
+        if database.next_key_hash.as_ref() == Some(&hash) {
+            crate::store::databases::take_key(&mut conn, database.id, &hash).await?;
+        }
+        Ok(database)
     }
 }
 

@@ -161,6 +161,13 @@ impl Odoo {
         id
     }
 
+    /// Makes the record one that Odoo's own engine had linked before the pairing: nobody has edited it since.
+    pub fn link_by_stock(&mut self, id: i64, microsoft_id: &Value, uid: &Value) {
+        self.records.get_mut(&id).expect("a record")["stock_ids"] =
+            json!({"microsoft_id": microsoft_id, "uid": uid});
+        self.outbox.retain(|row| row["res_id"] != id);
+    }
+
     fn organizer(&self, user: i64) -> Value {
         json!({"user_id": user, "partner_id": user + 100, "email": self.users[&user], "name": format!("User {user}")})
     }
@@ -331,7 +338,7 @@ impl Odoo {
             let own: Vec<i64> = self
                 .records
                 .iter()
-                .filter(|(_, r)| r["organizer"]["user_id"] == user)
+                .filter(|(_, r)| r["organizer"]["user_id"] == user || is_linked_guest(r, &user))
                 .map(|(id, _)| *id)
                 .collect();
             for id in own {
@@ -421,6 +428,11 @@ impl Odoo {
         let time = Self::now();
         self.records.get_mut(&id).expect("a record")["write_date"] = json!(time);
     }
+}
+
+fn is_linked_guest(record: &Value, user: &Value) -> bool {
+    let attendees = record["attendees"].as_array();
+    !record["stock_ids"].is_null() && attendees.is_some_and(|list| list.iter().any(|a| a["user_id"] == *user))
 }
 
 impl Stack {

@@ -699,7 +699,7 @@ fn told(series: &Series, mail: fn(Address) -> Mail) -> Vec<Mail> {
     guests(&series.template, true, mail)
 }
 
-fn renamed_document(document: Document, aliases: &BTreeMap<Address, Address>) -> Document {
+pub(super) fn renamed_document(document: Document, aliases: &BTreeMap<Address, Address>) -> Document {
     match document {
         Document::Event(event) => Document::Event(Box::new(renamed(*event, aliases))),
         Document::Series(series) => Document::Series(Box::new(renamed_series(*series, aliases))),
