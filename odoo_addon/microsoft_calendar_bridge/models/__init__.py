@@ -20,6 +20,7 @@ from . import (
     outlook_bridge_snapshot,
     outlook_bridge_snapshot_series,
     outlook_bridge_state,
+    outlook_bridge_stock_links,
     res_config_settings,
     res_partner,
     res_users,

@@ -2,6 +2,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import hashlib
+import logging
 import time
 
 from odoo import api, fields, models, release
@@ -10,6 +11,8 @@ from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
 from .outlook_bridge_state import BRAKE_OVER, BRAKE_PERCENT, POLICY
+
+_logger = logging.getLogger(__name__)
 
 PARAM_CLIENT_ID = "microsoft_calendar_client_id"
 PARAM_CLIENT_SECRET = "microsoft_calendar_client_secret"
@@ -168,18 +171,45 @@ class OutlookBridgePairing(models.AbstractModel):
 
     @api.model
     def _unpair(self):
-        """Part, whether or not the service is there to hear of it. Answers whether it was."""
-        heard = True
-        if self.env["outlook.bridge.client"]._is_paired():
+        """Part, whether or not the service is there to hear of it.
+
+        Answers ``(whether it was, whether Microsoft could be asked for all that stock is to know)``.
+        """
+        client = self.env["outlook.bridge.client"]
+        heard, links, complete = True, [], True
+        if client._is_paired():
             try:
-                self.env["outlook.bridge.client"]._call("outlook.bridge", "unpair", timeout=QUICK)
+                client._call("outlook.bridge", "status", timeout=QUICK)
             except UserError as error:
                 heard = not isinstance(error, BridgeUnavailable)
-        self._forget()
-        return heard
+            # a restored database and its service know different records
+            if heard and not self.env["outlook.bridge.state"]._get().quarantined:
+                links, complete = self._collect_stock_links()
+            self._part_after_commit(client._get_url(), client._get_key())
+        self._forget(links)
+        return heard, complete
 
     @api.model
-    def _forget(self):
+    def _part_after_commit(self, url, key):
+        """The key ends once it is kept here that it did: Odoo repeats transactions."""
+        client = self.env["outlook.bridge.client"]
+
+        def part():
+            try:
+                client._call("outlook.bridge", "unpair", timeout=QUICK, url=url, key=key)
+            except Exception as error:
+                _logger.warning("The Outlook bridge does not know that this database parted: %s", error)
+
+        self.env.cr.postcommit.add(part)
+
+    @api.model
+    def _renew_key(self):
+        """Another key instead of this one, which is good until the new one was used: at the next exchange."""
+        answer = self.env["outlook.bridge.client"]._call("outlook.bridge", "renew_key")
+        self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, answer["api_key"])
+
+    @api.model
+    def _forget(self, links=()):
         self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, False)
         self.env["outlook.bridge.state"]._get().write(
             {
@@ -197,9 +227,9 @@ class OutlookBridgePairing(models.AbstractModel):
                 "last_error": False,
             }
         )
+        self._unshadow(links)
         self._empty("outlook.bridge.account", "outlook.bridge.result", "outlook.bridge.outbox")
         self.env["outlook.bridge.account"]._forget_statuses()
-        self._unshadow()
         _redeemed.clear()
 
     @api.model
@@ -208,56 +238,3 @@ class OutlookBridgePairing(models.AbstractModel):
         for model in models:
             self.env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(self.env[model]._table)))
             self.env[model].invalidate_model(flush=False)
-
-    # ------------------------------------------------------------
-    # The stock engine's links
-    # ------------------------------------------------------------
-
-    @api.model
-    def _shadow(self):
-        """Put stock's ids aside, as a filled one arms code that no hook disarms, and its tokens away."""
-        self.env.flush_all()
-        for table in (SQL.identifier("calendar_event"), SQL.identifier("calendar_recurrence")):
-            self.env.cr.execute(
-                SQL(
-                    """
-                    UPDATE %s
-                       SET outlook_bridge_stock_microsoft_id =
-                               COALESCE(microsoft_id, outlook_bridge_stock_microsoft_id),
-                           outlook_bridge_stock_uid = COALESCE(ms_universal_event_id, outlook_bridge_stock_uid),
-                           microsoft_id = NULL, ms_universal_event_id = NULL, need_sync_m = false
-                     WHERE microsoft_id IS NOT NULL OR ms_universal_event_id IS NOT NULL OR need_sync_m
-                    """,
-                    table,
-                )
-            )
-        # tokens stay in nobody's database; whoever unpairs signs in anew
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE res_users
-                   SET microsoft_calendar_token = NULL, microsoft_calendar_rtoken = NULL,
-                       microsoft_calendar_token_validity = NULL
-                 WHERE microsoft_calendar_token IS NOT NULL OR microsoft_calendar_rtoken IS NOT NULL
-                """
-            )
-        )
-        self.env.invalidate_all(flush=False)
-
-    @api.model
-    def _unshadow(self):
-        self.env.flush_all()
-        for table in (SQL.identifier("calendar_event"), SQL.identifier("calendar_recurrence")):
-            self.env.cr.execute(
-                SQL(
-                    """
-                    UPDATE %s
-                       SET microsoft_id = COALESCE(microsoft_id, outlook_bridge_stock_microsoft_id),
-                           ms_universal_event_id = COALESCE(ms_universal_event_id, outlook_bridge_stock_uid),
-                           outlook_bridge_stock_microsoft_id = NULL, outlook_bridge_stock_uid = NULL
-                     WHERE outlook_bridge_stock_microsoft_id IS NOT NULL OR outlook_bridge_stock_uid IS NOT NULL
-                    """,
-                    table,
-                )
-            )
-        self.env.invalidate_all(flush=False)

@@ -63,6 +63,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
     def _of(self, event):
         snapshot = self._fields_of(event)
         snapshot["version"] = self._version_of(snapshot)
+        snapshot["stock_ids"] = self.env["outlook.bridge.pairing"]._stock_ids_of(event, event, snapshot["description"])
         snapshot["create_date"] = fields.Datetime.to_string(event.create_date)
         snapshot["write_date"] = fields.Datetime.to_string(event.write_date)
         return snapshot

@@ -178,19 +178,39 @@ class ResConfigSettings(models.TransientModel):
     def action_outlook_bridge_removals(self):
         return self.env["outlook.bridge.removals"]._open_waiting()
 
+    def action_outlook_bridge_renew_key(self):
+        self.browse().check_access("create")
+        self.env["outlook.bridge.pairing"]._renew_key()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._("This database has a new key. The old one ends as soon as the new one is used."),
+            },
+        }
+
     def action_outlook_bridge_unpair(self):
         self.browse().check_access("create")
-        heard = self.env["outlook.bridge.pairing"]._unpair()
-        message = self.env._("Odoo is unpaired, and its own synchronisation is in charge again.")
+        heard, complete = self.env["outlook.bridge.pairing"]._unpair()
+        message = self.env._(
+            "Odoo is unpaired, and its own synchronisation is in charge again. It needs the Client Secret, and that "
+            "everybody logs in to Outlook anew."
+        )
+        if heard and not complete:
+            message += " " + self.env._(
+                "Microsoft could not be asked about some events: they are linked, but what is changed in them here "
+                "does not reach Outlook."
+            )
         if not heard:
             message += " " + self.env._("The bridge did not answer: remove this database there too.")
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success" if heard else "warning",
+                "type": "success" if heard and complete else "warning",
                 "message": message,
-                "sticky": not heard,
+                "sticky": not (heard and complete),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }

@@ -11,7 +11,11 @@ import requests
 from odoo import fields
 from odoo.tests import TransactionCase, new_test_user, tagged
 
-from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_client, outlook_bridge_pairing
+from odoo.addons.microsoft_calendar_bridge.models import (
+    outlook_bridge_client,
+    outlook_bridge_pairing,
+    outlook_bridge_stock_links,
+)
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import (
     PARAM_KEY,
     PARAM_URL,
@@ -23,6 +27,7 @@ SECRET = "s3cr3t~of~the~registration"
 CODE = "one-time-code-4711"
 KEY = "the-api-key-of-this-database"
 POKE_KEY = "the-poke-key"
+NEXT_KEY = "the-next-api-key-of-this-database"
 
 
 class Refusal(Exception):
@@ -54,6 +59,7 @@ class FakeService:
         self.want_existing = []
         self.journal = []
         self.removals = {}
+        self.stock_links = []
         self.nonce = "n0"
         self.last_pair = None
         self.state = {
@@ -120,7 +126,7 @@ class FakeService:
             if method == "pair":
                 if key != CODE:
                     raise Refusal("odoo.exceptions.AccessDenied", "This code is not valid, or no longer.")
-            elif key != KEY:
+            elif key not in (KEY, NEXT_KEY):
                 raise Refusal("odoo.exceptions.AccessDenied", "Wrong key.")
             result = getattr(self, f"do_{method}")(**kwargs)
         except Refusal as refusal:
@@ -136,6 +142,15 @@ class FakeService:
 
     def do_unpair(self):
         return True
+
+    def do_renew_key(self):
+        return {"api_key": NEXT_KEY}
+
+    def do_stock_links(self, after, limit, ask):
+        if not ask:
+            return {"links": [{**link, "microsoft_id": None} for link in self.stock_links[after:]], "next": None}
+        page = self.stock_links[after : after + 2]
+        return {"links": copy.deepcopy(page), "next": after + 2 if len(self.stock_links) > after + 2 else None}
 
     def do_status(self):
         return copy.deepcopy(self.state)
@@ -244,6 +259,7 @@ class BridgeMixin:
         self.service = FakeService()
         outlook_bridge_client._unreachable.clear()
         outlook_bridge_pairing._redeemed.clear()
+        outlook_bridge_stock_links._collected.clear()
         service = self.service
 
         def _post(client, url, payload, timeout):

@@ -9,6 +9,7 @@ from .common import BridgeCase
 
 KEYS = {
     *("model", "id", "key", "link", "was", "split_from", "version", "active", "rule", "tz", "week_start", "dtstart"),
+    "stock_ids",
     *("template", "slots", "records", "missing", "base_id", "create_date", "write_date"),
 }
 TEMPLATE_KEYS = {

@@ -32,6 +32,7 @@ KEYS = [
     "organizer",
     "attendees",
     "version",
+    "stock_ids",
     "create_date",
     "write_date",
 ]
