@@ -164,12 +164,19 @@ class Simulator:
         """Every mail that Outlook would have sent."""
         return self._ask("GET", "mails")["value"]
 
+    def forget_mails(self) -> None:
+        self._ask("DELETE", "mails")
+
     def requests(self, **only: str) -> list[dict[str, Any]]:
         """What was asked of the simulated Graph, oldest first; `mailbox`, `method` and `path` narrow it."""
         return self._ask("GET", f"requests?{urlencode(only)}")["value"]
 
     def forget_requests(self) -> None:
         self._ask("DELETE", "requests")
+
+    def secrets(self) -> list[str]:
+        """Every authorization code and token that was given out since the start."""
+        return self._ask("GET", "secrets")["value"]
 
     def violations(self) -> list[dict[str, Any]]:
         """What went over the wire against Microsoft's schema, since the first start; nothing without a schema."""
