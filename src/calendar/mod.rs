@@ -6,6 +6,7 @@
 pub mod body;
 pub mod document;
 pub mod event;
+pub mod invitations;
 pub mod merge;
 pub mod plan;
 pub mod recurrence;
