@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::record::{Identity, Record, SERIES_MODEL, Was};
 use super::snapshot::Values;
+use crate::calendar::invitations::Mailer;
 
 /// The keyword arguments of `calendar.event.sync`. Changes and acks are read one by one, so that a malformed
 /// one is rejected alone.
@@ -208,6 +209,15 @@ pub enum OdooChange {
     },
     /// The whole of a series as it shall be, or `rule: null`: the single event that it becomes.
     ApplySeries(Box<ApplySeries>),
+    /// Who tells the guests of a record from now on. It changes nothing that is synced, and so names no version.
+    Mailer {
+        #[serde(flatten)]
+        place: Place,
+        user_id: i32,
+        mailer: Mailer,
+        /// Odoo kept silent, and Outlook will never tell them: Odoo invites them now.
+        invite: bool,
+    },
 }
 
 /// Where a change goes.
@@ -290,6 +300,8 @@ pub struct State {
     pub policy: String,
     pub brake_over: i32,
     pub brake_percent: i32,
+    /// More mails than this, that nobody has just asked for, wait for a yes.
+    pub mail_budget: i32,
     pub accounts: Vec<AccountState>,
 }
 
@@ -303,6 +315,12 @@ pub struct AccountState {
     pub last_sync: Option<OdooTime>,
     /// How many removals wait for an admin's answer; `None`: nothing waits.
     pub removals: Option<i32>,
+    /// How many events with guests wait for the user's choice.
+    pub waiting: i64,
+    /// How many mails wait for somebody's yes.
+    pub mails: i32,
+    /// Whether it was reset: Outlook tells nobody about this user's events any more.
+    pub is_reset: bool,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::exchange::OdooTime;
 use super::series::{NoSeries, SeriesSnapshot};
 use super::snapshot::{Mailboxes, Snapshot};
 use crate::calendar::document::Document;
+use crate::calendar::invitations::Mailer;
 
 /// The `model` of a series on the wire.
 pub const SERIES_MODEL: &str = "calendar.recurrence";
@@ -87,6 +88,14 @@ impl Record {
         match self {
             Self::Event(event) => event.write_date,
             Self::Series(series) => series.write_date,
+        }
+    }
+
+    /// Who tells its guests, as recorded when it was saved.
+    pub fn mailer(&self) -> Option<Mailer> {
+        match self {
+            Self::Event(event) => event.mailer,
+            Self::Series(series) => series.mailer,
         }
     }
 

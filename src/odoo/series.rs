@@ -14,6 +14,7 @@ use super::record::Was;
 use super::recurrence::RuleFields;
 use super::snapshot::{Mailboxes, Snapshot, Values, values};
 use crate::calendar::event::{Event, Time};
+use crate::calendar::invitations::Mailer;
 use crate::calendar::merge::Group;
 use crate::calendar::recurrence::{End, NoFaithfulForm};
 use crate::calendar::series::plan::Changes;
@@ -58,6 +59,9 @@ pub struct SeriesSnapshot {
     /// The key of the series that this one continues.
     #[serde(default)]
     pub split_from: Option<String>,
+    /// Who tells its guests, as recorded when one of its events was saved; not part of the version.
+    #[serde(default)]
+    pub mailer: Option<Mailer>,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
 }

@@ -11,6 +11,7 @@ use super::exchange::OdooTime;
 use super::record::Was;
 use crate::calendar::body;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
+use crate::calendar::invitations::Mailer;
 use crate::calendar::merge::Group;
 
 /// `calendar.event` as `docs/EXCHANGE.md` describes it.
@@ -45,6 +46,9 @@ pub struct Snapshot {
     /// The series that it was before.
     #[serde(default)]
     pub was: Option<Was>,
+    /// Who tells its guests, as recorded when it was saved; not part of the version.
+    #[serde(default)]
+    pub mailer: Option<Mailer>,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
 }

@@ -45,6 +45,8 @@ pub struct Account {
     pub brake_of: i32,
     pub rest_until: Option<DateTime<Utc>>,
     pub brake_earlier: i32,
+    pub mails_held_at: Option<DateTime<Utc>>,
+    pub mails_held: i32,
 }
 
 /// The states of `accounts.state`.
@@ -310,6 +312,7 @@ pub async fn forget_progress(
             dsl::existing.eq(existing::UNASKED),
             dsl::ignore_before.eq(ignore_before),
             dsl::brake_at.eq(None::<DateTime<Utc>>),
+            dsl::mails_held_at.eq(None::<DateTime<Utc>>),
             dsl::tenant_id.eq(""),
             dsl::object_id.eq(""),
         ))
@@ -540,4 +543,18 @@ pub async fn release(
 pub enum Outcome {
     Done { at: DateTime<Utc> },
     Failed,
+}
+
+/// Mails that were collected wait for a person's yes since a time, or (`None`) do not.
+pub async fn hold_mails(
+    conn: &mut Connection,
+    id: i64,
+    since: Option<DateTime<Utc>>,
+    mails: i64,
+) -> QueryResult<usize> {
+    let mails = i32::try_from(mails).unwrap_or(i32::MAX);
+    diesel::update(dsl::accounts.find(id))
+        .set((dsl::mails_held_at.eq(since), dsl::mails_held.eq(mails)))
+        .execute(conn)
+        .await
 }

@@ -30,6 +30,7 @@ pub struct Database {
     pub policy: String,
     pub brake_over: i32,
     pub brake_percent: i32,
+    pub mail_budget: i32,
     pub credentials_problem: Option<String>,
     pub created_at: DateTime<Utc>,
     pub paired_at: DateTime<Utc>,
@@ -190,6 +191,7 @@ pub struct Settings {
     pub policy: Option<String>,
     pub brake_over: Option<i32>,
     pub brake_percent: Option<i32>,
+    pub mail_budget: Option<i32>,
 }
 
 pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> QueryResult<usize> {

@@ -18,6 +18,7 @@ diesel::table! {
         policy -> Text,
         brake_over -> Integer,
         brake_percent -> Integer,
+        mail_budget -> Integer,
         credentials_problem -> Nullable<Text>,
         created_at -> Timestamptz,
         paired_at -> Timestamptz,
@@ -65,6 +66,8 @@ diesel::table! {
         brake_of -> Integer,
         rest_until -> Nullable<Timestamptz>,
         brake_earlier -> Integer,
+        mails_held_at -> Nullable<Timestamptz>,
+        mails_held -> Integer,
     }
 }
 
@@ -104,6 +107,9 @@ diesel::table! {
         kept -> Bool,
         unconfirmed -> Bool,
         series_key -> Nullable<Text>,
+        guests -> Nullable<Text>,
+        collected -> Bool,
+        unsent -> Bool,
     }
 }
 
@@ -144,6 +150,8 @@ diesel::table! {
         line -> Nullable<Jsonb>,
         series -> Bool,
         slot -> Nullable<Date>,
+        mails -> Integer,
+        collected -> Bool,
     }
 }
 

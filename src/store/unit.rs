@@ -430,6 +430,9 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::kept.eq(excluded(m::kept)),
                 m::unconfirmed.eq(excluded(m::unconfirmed)),
                 m::series_key.eq(excluded(m::series_key)),
+                m::guests.eq(excluded(m::guests)),
+                m::collected.eq(excluded(m::collected)),
+                m::unsent.eq(excluded(m::unsent)),
             ))
             .execute(conn)
             .await?;

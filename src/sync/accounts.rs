@@ -545,6 +545,7 @@ mod tests {
             policy: "latest".to_owned(),
             brake_over: 20,
             brake_percent: 20,
+            mail_budget: 25,
             credentials_problem: None,
             created_at: now(),
             paired_at: now(),

@@ -1,5 +1,7 @@
 //! Pairing, settings, and what the add-on shows about a database.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
@@ -16,7 +18,7 @@ use crate::store::databases::{self, Database, Pairing, Settings, client_secret_p
 use crate::store::journal::{self, Level, Line};
 use crate::store::seal::{digest, random_secret};
 use crate::store::unit::Dossier;
-use crate::store::{Connection, enrollments};
+use crate::store::{Connection, enrollments, meetings};
 
 /// How long an enrollment code can be used.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -57,6 +59,9 @@ pub struct SettingsRequest {
     /// ... and more than this share of what is linked, in percent.
     #[serde(default)]
     pub brake_percent: Option<i32>,
+    /// More mails than this, that nobody has just asked for, wait for a yes.
+    #[serde(default)]
+    pub mail_budget: Option<i32>,
 }
 
 /// Makes a one-time code: 25 characters that are easy to tell apart, in groups of five.
@@ -208,6 +213,11 @@ pub async fn set_values(
             "Removals to confirm: the number of events must not be negative, and the share is 0 to 100 percent.",
         ));
     }
+    if bad_number(request.mail_budget, i32::MAX) {
+        return Err(OdooError::user(
+            "Mails to confirm: the number of mails must not be negative.",
+        ));
+    }
     let secret = request
         .client_secret
         .filter(|s| !secrecy::ExposeSecret::expose_secret(s).trim().is_empty());
@@ -228,6 +238,7 @@ pub async fn set_values(
         policy: request.policy,
         brake_over: request.brake_over,
         brake_percent: request.brake_percent,
+        mail_budget: request.mail_budget,
     };
     let mut conn = engine.store.get().await?;
     databases::configure(&mut conn, database.id, &settings).await?;
@@ -264,6 +275,7 @@ pub async fn state(conn: &mut Connection, database_id: Uuid) -> Result<State, Od
 async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<State> {
     let database = databases::by_id(conn, database_id).await?;
     let accounts = accounts::of_database(conn, database_id).await?;
+    let waiting = meetings::waiting(conn, database_id).await?;
     Ok(State {
         configured: database.is_configured(),
         paused: database.paused,
@@ -272,11 +284,15 @@ async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<St
         policy: database.policy.clone(),
         brake_over: database.brake_over,
         brake_percent: database.brake_percent,
-        accounts: accounts.iter().map(|a| account_state(a, &database)).collect(),
+        mail_budget: database.mail_budget,
+        accounts: accounts
+            .iter()
+            .map(|a| account_state(a, &database, &waiting))
+            .collect(),
     })
 }
 
-fn account_state(account: &Account, database: &Database) -> AccountState {
+fn account_state(account: &Account, database: &Database, waiting: &BTreeMap<i32, i64>) -> AccountState {
     let (status, reason) = match account.state.as_str() {
         state::STOPPED => ("stopped", None),
         state::NEED_AUTH => ("need_auth", account.reason.clone()),
@@ -294,6 +310,9 @@ fn account_state(account: &Account, database: &Database) -> AccountState {
         login: Some(account.login.clone()),
         last_sync: account.last_sync_at.map(OdooTime),
         removals: account.is_braked().then_some(account.brake_removals),
+        waiting: waiting.get(&account.odoo_user_id).copied().unwrap_or_default(),
+        mails: account.mails_held_at.map_or(0, |_| account.mails_held),
+        is_reset: account.is_reset(),
     }
 }
 

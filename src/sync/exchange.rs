@@ -13,6 +13,7 @@ use super::people::People;
 use super::planner::{self, Effects, read_groups};
 use super::{Engine, baseline, now};
 use crate::calendar::document::Document;
+use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::{Group, Side, advance};
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::OdooError;
@@ -396,11 +397,12 @@ impl Intake<'_> {
                 if let (Cause::Existing, Some(organizer)) = (change.cause, organizer) {
                     self.existing_of.insert(organizer.user_id);
                 }
-                self.snapshot(&identities, times, record)
+                self.snapshot(&identities, times, record, change.cause)
             }
             ChangeKind::Tombstone { .. } => {
                 if let Some(id) = self.find(&identities) {
                     let meeting = &mut self.unit.get(id)?.meeting;
+                    saved(meeting, self.people);
                     meeting.odoo_gone = true;
                     meeting.kept = false;
                     meeting.unconfirmed = false;
@@ -416,6 +418,7 @@ impl Intake<'_> {
         identities: &[Identity],
         times: BTreeMap<String, OdooTime>,
         mut record: Record,
+        cause: Cause,
     ) -> anyhow::Result<()> {
         let mut id = match self.find(identities) {
             Some(id) => id,
@@ -431,6 +434,7 @@ impl Intake<'_> {
             id = self.unit.create(None, None);
         }
         let odoo_id = record.identity().odoo_id;
+        let only_in_odoo = self.unit.get(id)?.copies.is_empty();
         // One that was part of a series, and has a meeting of its own, keeps its id.
         let is_free =
             odoo_id.is_none_or(|odoo_id| self.unit.by_odoo_id(odoo_id).is_none_or(|other| other == id));
@@ -448,10 +452,25 @@ impl Intake<'_> {
             }
         }
         meeting.set_edit_times(&known)?;
-        if meeting.unconfirmed {
+        let compared = meeting.unconfirmed;
+        if compared {
             baseline::confirm(meeting, &record, &known, self.people)?;
         }
         store_record(meeting, &record, is_free)?;
+        match cause {
+            Cause::Save => saved(meeting, self.people),
+            Cause::Existing => meeting.collected = true,
+        }
+        meeting.collected |= compared;
+        // Odoo kept silent for a guest whom somebody added after connecting: Outlook is to invite.
+        if cause == Cause::Save
+            && meeting.guests() == Guests::AsSaved
+            && record.mailer() == Some(Mailer::Outlook)
+            && only_in_odoo
+            && existed(meeting, &record, self.people)
+        {
+            meeting.set_guests(Guests::Announced);
+        }
         // Archiving ends what an admin kept in Odoo alone.
         meeting.kept &= record.active();
         self.touched.insert(id);
@@ -564,6 +583,22 @@ impl Intake<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether it was made before its organizer connected.
+fn existed(meeting: &Meeting, record: &Record, people: &People) -> bool {
+    let organizer = meeting.organizer_in_odoo();
+    let account = organizer.and_then(|user| people.account_of_user(user));
+    account.is_some_and(|account| record.create_date().0 < account.connected_at)
+}
+
+/// Somebody saved it: what comes of it is that person's wish, unless it was collected while nothing is sent.
+fn saved(meeting: &mut Meeting, people: &People) {
+    let organizer = meeting
+        .organizer_in_odoo()
+        .and_then(|user| people.account_of_user(user));
+    meeting.collected = people.database.paused || organizer.is_some_and(|account| !account.is_active());
+    meeting.unsent = false;
 }
 
 fn is_unlink(debt: &OdooDebt) -> anyhow::Result<bool> {

@@ -435,9 +435,31 @@ impl Page<'_> {
                 None => return Ok(None),
             },
         };
+        if known.is_none() {
+            self.name_left_aside(event);
+        }
         self.unit
             .see_copy(copy_of(meeting_id, self.account, event, &state)?)?;
         Ok(Some(meeting_id))
+    }
+
+    /// Says which guests Odoo is not told of, as they have no address of the internet (an Exchange X.500 address, for one).
+    fn name_left_aside(&mut self, event: &WireEvent) {
+        let guests = event.left_aside();
+        let names: Vec<&str> = guests
+            .filter_map(|guest| guest.name.as_deref().or(guest.address.as_deref()))
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let title = event.subject.as_deref().unwrap_or("");
+        let message = format!(
+            "“{title}”: {} without a mail address stay in Outlook alone, all else is synced",
+            names.join(", ")
+        );
+        let user_id = Some(self.account.odoo_user_id);
+        let line = Line::general(self.people.database.id, user_id, Level::Warning, message);
+        self.lines.push(line);
     }
 
     /// Which meeting an unknown event is: by our own mark, by Outlook's identity, by content where the user had it in

@@ -153,6 +153,8 @@ fn reset_meeting(dossier: &mut Dossier, account: &Account, request: &ResetReques
             graph_id: Some(copy.graph_id.clone()),
             body: json!({}),
             groups: json!([]),
+            mails: i32::try_from(copy.event()?.guests().count())?,
+            collected: true,
             line: Some(serde_json::to_value(Done {
                 message: "deleted from Outlook by the reset".to_owned(),
                 decisions: Vec::new(),
@@ -198,6 +200,11 @@ fn reset_meeting(dossier: &mut Dossier, account: &Account, request: &ResetReques
             meeting.ical_uid = None;
         }
     }
+    // What was chosen for its guests is over, unless both sides still have it.
+    if !was_linked || policy != DeletePolicy::DontDelete {
+        meeting.guests = None;
+    }
+    meeting.unsent = false;
     // The next login may be another mailbox; one that is the same is matched by iCalUId.
     copies.retain(|copy| copy.account_id != account.id);
     Ok(())

@@ -242,7 +242,11 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
         reset::finish(&mut conn, account).await?;
     }
     let rest = now() + engine.settings.poll_interval;
-    let owed = outbox::next_outlook_at(&mut conn, account.id).await?;
+    let holds = accounts::by_id(&mut conn, account.id)
+        .await?
+        .mails_held_at
+        .is_some();
+    let owed = outbox::next_outlook_at(&mut conn, account.id, holds).await?;
     let next_run_at = owed.map_or(rest, |at| at.min(rest));
     Ok(Ended {
         outcome: Outcome::Done { at: now() },

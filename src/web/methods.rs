@@ -11,7 +11,7 @@ use crate::odoo::exchange::OdooTime;
 use crate::odoo::rpc::Call;
 use crate::store::databases::Database;
 use crate::store::journal;
-use crate::sync::{Engine, accounts, admin, brake, exchange, reset};
+use crate::sync::{Engine, accounts, admin, brake, budget, exchange, preview, reset};
 
 /// Who calls: put into the call's extensions by the door, after the key was checked.
 #[derive(Clone, Debug)]
@@ -208,6 +208,27 @@ impl Methods {
             "res.users.answer_removals",
             |engine, caller, request: brake::AnswerRequest| {
                 brake::answer(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.preview",
+            |engine, caller, request: preview::PreviewRequest| {
+                preview::preview(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.answer_preview",
+            |engine, caller, request: preview::AnswerRequest| {
+                preview::answer(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.answer_mails",
+            |engine, caller, request: budget::AnswerRequest| {
+                budget::answer(&engine, &caller.database, &request).await?
             }
         );
         method!(

@@ -12,6 +12,7 @@ mod architecture;
 mod convergence;
 mod doors;
 mod engine;
+mod invitations;
 mod logins;
 mod lossless;
 mod odoo;

@@ -26,6 +26,10 @@ pub struct Odoo {
     pub actor: i64,
     /// The user who waits for the next exchange, if it is not a cron's.
     pub waiting: Option<i64>,
+    /// Titles of events that Odoo invited to because the service said so.
+    pub invited: Vec<String>,
+    /// Who tells the guests of what is saved, as the add-on records it.
+    pub mailer: Value,
 }
 
 impl Odoo {
@@ -53,6 +57,8 @@ impl Odoo {
             state: Value::Null,
             actor: 2,
             waiting: None,
+            invited: Vec::new(),
+            mailer: Value::Null,
         };
         odoo.redeem_code(service, code).await;
         let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
@@ -154,7 +160,7 @@ impl Odoo {
             "allday": false, "start": start, "stop": stop, "start_date": null, "stop_date": null,
             "tz": "Europe/Brussels", "privacy": null, "default_privacy": "public", "show_as": "busy",
             "reminder_minutes": [], "organizer": self.organizer(user), "attendees": attendees,
-            "create_date": time, "write_date": time,
+            "create_date": time, "write_date": time, "mailer": self.mailer,
         });
         self.records.insert(id, record);
         self.touch(id, &["name", "start", "stop", "attendee_ids"]);
@@ -255,7 +261,7 @@ impl Odoo {
     fn snapshot(&self, id: i64) -> Option<Value> {
         let mut record = self.records.get(&id)?.clone();
         let mut counted = record.clone();
-        for key in ["version", "create_date", "write_date"] {
+        for key in ["version", "mailer", "create_date", "write_date"] {
             counted.as_object_mut()?.remove(key);
         }
         record["version"] = json!(hex::encode(Sha256::digest(counted.to_string())));
@@ -366,6 +372,17 @@ impl Odoo {
             return ack("applied", self.snapshot(id));
         }
         let id = change["res_id"].as_i64().expect("an id");
+        if change["op"] == "mailer" {
+            let Some(record) = self.records.get_mut(&id) else {
+                return ack("gone", None);
+            };
+            record["mailer"] = change["mailer"].clone();
+            if change["invite"] == true {
+                let name = record["name"].as_str().unwrap_or_default().to_owned();
+                self.invited.push(name);
+            }
+            return ack("applied", self.snapshot(id));
+        }
         let Some(present) = self.snapshot(id) else {
             return ack("gone", None);
         };
