@@ -5,6 +5,7 @@ from . import (
     calendar_alarm_manager,
     calendar_attendee,
     calendar_event,
+    calendar_event_mail,
     calendar_event_online_meeting,
     calendar_event_series,
     calendar_recurrence,

@@ -9,7 +9,7 @@ from odoo.exceptions import AccessDenied, UserError
 from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
-from .outlook_bridge_state import BRAKE_OVER, BRAKE_PERCENT, POLICY
+from .outlook_bridge_state import BRAKE_OVER, BRAKE_PERCENT, MAIL_BUDGET, POLICY
 
 PARAM_CLIENT_ID = "microsoft_calendar_client_id"
 PARAM_CLIENT_SECRET = "microsoft_calendar_client_secret"
@@ -42,6 +42,7 @@ class OutlookBridgePairing(models.AbstractModel):
         policy=None,
         brake_over=None,
         brake_percent=None,
+        mail_budget=None,
     ):
         """What an admin typed, in whichever form; ``None`` is what that form did not say.
 
@@ -53,7 +54,12 @@ class OutlookBridgePairing(models.AbstractModel):
         known = self.env["outlook.bridge.state"]._get()
         changes = {
             name: value
-            for name, value in (("policy", policy), ("brake_over", brake_over), ("brake_percent", brake_percent))
+            for name, value in (
+                ("policy", policy),
+                ("brake_over", brake_over),
+                ("brake_percent", brake_percent),
+                ("mail_budget", mail_budget),
+            )
             if value is not None and value != known[name]
         }
         code = (code or "").strip()
@@ -194,6 +200,7 @@ class OutlookBridgePairing(models.AbstractModel):
                 "policy": POLICY,
                 "brake_over": BRAKE_OVER,
                 "brake_percent": BRAKE_PERCENT,
+                "mail_budget": MAIL_BUDGET,
                 "last_error": False,
             }
         )

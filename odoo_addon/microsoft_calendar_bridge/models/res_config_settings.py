@@ -16,9 +16,10 @@ TYPED = {
     "outlook_bridge_policy": "policy",
     "outlook_bridge_brake_over": "brake_over",
     "outlook_bridge_brake_percent": "brake_percent",
+    "outlook_bridge_mail_budget": "mail_budget",
 }
 # What the service holds, and the page shows as it was told last.
-HELD = ("policy", "brake_over", "brake_percent")
+HELD = ("policy", "brake_over", "brake_percent", "mail_budget")
 
 
 class ResConfigSettings(models.TransientModel):
@@ -37,6 +38,7 @@ class ResConfigSettings(models.TransientModel):
     )
     outlook_bridge_brake_over = fields.Integer("Events that may be removed without asking")
     outlook_bridge_brake_percent = fields.Integer("Share of a user's events that may be removed without asking")
+    outlook_bridge_mail_budget = fields.Integer("Mails that may be sent without asking")
     outlook_bridge_redirect_uri = fields.Char("Redirect URI", compute="_compute_outlook_bridge")
 
     @api.model
@@ -154,7 +156,7 @@ class ResConfigSettings(models.TransientModel):
             return vals
         self.browse().check_access("create")
         # what was not typed comes as False
-        empty = {"paused": False, "brake_over": 0, "brake_percent": 0}
+        empty = {"paused": False, "brake_over": 0, "brake_percent": 0, "mail_budget": 0}
         typed = {argument: value or empty.get(argument, "") for argument, value in typed.items()}
         self.env["outlook.bridge.pairing"]._save(**typed)
         vals = dict(vals)

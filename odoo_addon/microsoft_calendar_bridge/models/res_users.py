@@ -40,6 +40,12 @@ class ResUsers(models.Model):
     outlook_bridge_login = fields.Char(
         "Microsoft Account", compute="_compute_outlook_bridge", groups="base.group_system"
     )
+    outlook_bridge_waiting = fields.Integer(
+        "Events Waiting for a Choice", compute="_compute_outlook_bridge", groups="base.group_system"
+    )
+    outlook_bridge_mails = fields.Integer(
+        "Mails Waiting for a Yes", compute="_compute_outlook_bridge", groups="base.group_system"
+    )
     outlook_bridge_last_sync = fields.Datetime(
         "Last Outlook Synchronisation", compute="_compute_outlook_bridge", groups="base.group_system"
     )
@@ -63,6 +69,8 @@ class ResUsers(models.Model):
             user.outlook_bridge_status = account.status or "none"
             user.outlook_bridge_reason = account.reason
             user.outlook_bridge_login = account.login
+            user.outlook_bridge_waiting = account.waiting
+            user.outlook_bridge_mails = account.mails
             user.outlook_bridge_last_sync = account.last_sync
 
     @api.model
@@ -124,6 +132,23 @@ class ResUsers(models.Model):
             return False
         account = self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid)
         return bool(account and account.status in TROUBLED) and account.reason
+
+    @api.model
+    @api.readonly
+    def outlook_bridge_notices(self):
+        """What the calendar page tells its user: attention, and how much waits for their choice."""
+        account = (
+            self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid) if self._is_bridged() else None
+        )
+        return {
+            "reason": self.outlook_bridge_attention(),
+            "waiting": account.waiting if account else 0,
+            "mails": account.mails if account else 0,
+        }
+
+    def action_outlook_bridge_preview(self):
+        self.ensure_one()
+        return self.env["outlook.bridge.preview"]._open(self)
 
     # ------------------------------------------------------------
     # Sync

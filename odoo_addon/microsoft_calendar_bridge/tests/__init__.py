@@ -10,6 +10,7 @@ from . import (
     test_online_meeting,
     test_outbox,
     test_pairing,
+    test_preview,
     test_removals,
     test_series_apply,
     test_series_edit,

@@ -54,6 +54,7 @@ class FakeService:
         self.want_existing = []
         self.journal = []
         self.removals = {}
+        self.previews = {}
         self.nonce = "n0"
         self.last_pair = None
         self.state = {
@@ -64,6 +65,7 @@ class FakeService:
             "policy": "latest",
             "brake_over": 20,
             "brake_percent": 20,
+            "mail_budget": 25,
             "accounts": [],
         }
         self.received = {}
@@ -81,6 +83,9 @@ class FakeService:
                 "login": f"{user.login}@contoso.test",
                 "last_sync": "2026-11-22 10:00:00",
                 "removals": None,
+                "waiting": 0,
+                "mails": 0,
+                "is_reset": False,
                 **values,
             }
         )
@@ -151,7 +156,9 @@ class FakeService:
             raise Refusal("odoo.exceptions.UserError", f"Conflicts: '{values['policy']}' is none of these.")
         if not (values.get("brake_over", 0) >= 0 and 0 <= values.get("brake_percent", 0) <= 100):
             raise Refusal("odoo.exceptions.UserError", "Removals to confirm: 0 to 100 percent.")
-        held = ("paused", "policy", "brake_over", "brake_percent")
+        if values.get("mail_budget", 0) < 0:
+            raise Refusal("odoo.exceptions.UserError", "Mails to confirm: the number must not be negative.")
+        held = ("paused", "policy", "brake_over", "brake_percent", "mail_budget")
         self.state.update({name: values[name] for name in held if name in values})
         return self.do_status()
 
@@ -174,6 +181,32 @@ class FakeService:
         for account in self.state["accounts"]:
             if account["user_id"] == user_id:
                 account.update(status="active", reason=None, removals=None)
+        return self.do_status()
+
+    def do_preview(self, user_id, res_id=None, key=None):
+        if user_id not in self.previews:
+            raise Refusal("odoo.exceptions.MissingError", "This user is not connected to Outlook.")
+        told = copy.deepcopy(self.previews[user_id])
+        if res_id or key:
+            told["events"] = [event for event in told["events"] if event["res_id"] == res_id]
+        return told
+
+    def do_answer_preview(self, user_id, choice, invite, invitations, res_id=None, key=None):
+        told = self.do_preview(user_id, res_id, key)
+        if invite and told[choice]["mails"] > invitations:
+            raise Refusal("odoo.exceptions.UserError", "Look at the preview again. Nothing was sent.")
+        for account in self.state["accounts"]:
+            if account["user_id"] == user_id:
+                account.update(waiting=0)
+        return self.do_status()
+
+    def do_answer_mails(self, user_id, send, mails):
+        if not self.do_preview(user_id)["held"]:
+            raise Refusal("odoo.exceptions.MissingError", "No mails wait for an answer here.")
+        self.previews[user_id]["held"] = None
+        for account in self.state["accounts"]:
+            if account["user_id"] == user_id:
+                account.update(mails=0)
         return self.do_status()
 
     def do_authorize_url(self, from_url):

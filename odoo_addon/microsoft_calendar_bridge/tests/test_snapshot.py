@@ -32,6 +32,7 @@ KEYS = [
     "organizer",
     "attendees",
     "version",
+    "mailer",
     "create_date",
     "write_date",
 ]
