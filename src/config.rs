@@ -36,6 +36,7 @@ pub struct Config {
     pub days_back: i64,
     pub days_ahead: i64,
     pub workers: usize,
+    pub journal_days: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -102,6 +103,10 @@ impl Config {
             "days_ahead must be from 1 to 1000"
         );
         anyhow::ensure!((1..=256).contains(&self.workers), "workers must be from 1 to 256");
+        anyhow::ensure!(
+            (1..=3650).contains(&self.journal_days),
+            "journal_days must be from 1 to 3650"
+        );
         Ok(())
     }
 
@@ -111,6 +116,7 @@ impl Config {
             days_back: self.days_back,
             days_ahead: self.days_ahead,
             workers: self.workers,
+            journal_days: self.journal_days,
         }
     }
 }
@@ -131,6 +137,7 @@ const SETTINGS: &[&str] = &[
     "days_back",
     "days_ahead",
     "workers",
+    "journal_days",
 ];
 
 #[cfg(test)]

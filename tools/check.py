@@ -77,7 +77,14 @@ def steps() -> list[Step]:
         Step("clients", "the programs", programs),
         Step("clients", "other people's clients of Microsoft", [python, "-m", "pytest", "tests/clients"], contract),
         Step("e2e", "the programs", programs),
-        Step("e2e", "end to end: real Odoo, real browser", [python, "-m", "pytest", "tests/e2e"], contract),
+        Step(
+            "e2e",
+            "end to end: real Odoo, real browser",
+            [python, "-m", "pytest", "tests/e2e", "-m", "not long"],
+            contract,
+        ),
+        Step("long", "the programs", programs),
+        Step("long", "end to end: what takes long", [python, "-m", "pytest", "tests/e2e", "-m", "long"], contract),
     ]
 
 

@@ -200,6 +200,7 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
             world.requests.clear();
             Ok(Reply::empty(204))
         }
+        ("GET", ["secrets"]) => ok(json!({ "value": world.logins.issued })),
         ("GET", ["faults"]) => ok(json!({ "value": world.faults })),
         ("PUT" | "POST", ["faults"]) => {
             let value = json_body()?;

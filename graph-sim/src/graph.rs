@@ -794,13 +794,15 @@ fn translate(mailbox: &Mailbox, call: &Call) -> Answered {
     if ids.len() > 1000 {
         return Err(GraphError::request("At most 1000 ids can be translated at once."));
     }
-    let target = body.get("targetidtype").and_then(Value::as_str);
-    let immutable = target.unwrap_or_default().to_lowercase().contains("immutable");
+    let kind = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    let is_immutable = |format: &str| format.to_lowercase().contains("immutable");
+    let (source, target) = (kind("sourceidtype"), kind("targetidtype"));
+    let immutable = is_immutable(target);
     let value: Vec<Value> = ids
         .iter()
         .map(|id| {
             let id = id.as_str().unwrap_or_default();
-            let found = mailbox.find(id).and_then(|t| {
+            let found = mailbox.find_as(id, is_immutable(source)).and_then(|t| {
                 let event = mailbox.events.get(&t.key).ok_or_else(GraphError::not_found)?;
                 Ok(mailbox.id_of(event, t.day, immutable))
             });

@@ -512,6 +512,7 @@ async fn token(
         };
         sim.log(line("POST", path, reply.status, mailbox, begun));
         reply.cut = effect.cut == Some(Cut::After);
+        reply.slow_body_ms = effect.slow_body_ms;
         reply
     };
     reply

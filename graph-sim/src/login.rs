@@ -35,6 +35,9 @@ pub struct Logins {
     pub access: BTreeMap<String, Access>,
     /// Scopes consented to, by `client|person`.
     pub consents: BTreeMap<String, BTreeSet<String>>,
+    /// Every code and token that was given out since the start, as it was: for whoever looks where they end up.
+    #[serde(skip)]
+    pub issued: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -290,6 +293,35 @@ fn may_sign_in(world: &World, tenant: &str, person: &Person) -> bool {
     }
 }
 
+/// An app of a single tenant is known in that one alone, and refuses the endpoints for all
+/// ("reference-error-codes", AADSTS50194, AADSTS700016).
+fn app_serves(world: &World, app: &App, tenant: &str) -> Result<(), (u32, String)> {
+    let Some(own) = &app.tenant else { return Ok(()) };
+    if matches!(tenant, "common" | "organizations" | "consumers") {
+        return Err((
+            50194,
+            format!(
+                "Application '{}'({}) is not configured as a multi-tenant application. Usage of the /common endpoint is not \
+                 supported for such apps created after '10/15/2018'. Use a tenant-specific endpoint or configure the \
+                 application to be multi-tenant.",
+                app.client_id, app.name
+            ),
+        ));
+    }
+    let is_own =
+        |t: &crate::state::Tenant| t.id == *own && (t.id == tenant || t.domain.eq_ignore_ascii_case(tenant));
+    if own == tenant || world.tenants.iter().any(is_own) {
+        return Ok(());
+    }
+    Err((
+        700_016,
+        format!(
+            "Application with identifier '{}' was not found in the directory '{tenant}'.",
+            app.client_id
+        ),
+    ))
+}
+
 /// Everything that can be wrong with an authorization request.
 fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
     if !tenant_known(world, tenant) {
@@ -313,6 +345,9 @@ fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
             &format!("Application with identifier '{client}' was not found in the directory."),
         )
     })?;
+    if let Err((number, text)) = app_serves(world, app, tenant) {
+        return Err(error_page(number, &text));
+    }
     let redirect = get(query, "redirect_uri").ok_or_else(|| missing("redirect_uri"))?;
     if !app.redirect_uris.iter().any(|u| u == redirect) {
         return Err(error_page(
@@ -591,6 +626,7 @@ pub fn consent(world: &mut World, tenant: &str, fields: &Pairs) -> Screen {
 
 fn grant(world: &mut World, ask: &Ask, person: &Person) -> Screen {
     let code = format!("M.C5_BAY.2.U.{}", random(48));
+    world.logins.issued.push(code.clone());
     let now = Utc::now();
     world
         .logins
@@ -791,6 +827,14 @@ fn redeem(
         ));
     }
     let app = client(world, fields, basic)?.clone();
+    if let Err((number, text)) = app_serves(world, &app, tenant) {
+        let error = if number == 50194 {
+            "invalid_request"
+        } else {
+            "unauthorized_client"
+        };
+        return Err(no(error, number, &text));
+    }
     let now = Utc::now();
     let asked = match get(fields, "scope").map(scopes) {
         None => None,
@@ -954,6 +998,7 @@ fn redeem(
         .access_token_seconds
         .unwrap_or_else(|| rand::rng().random_range(3600..=5400));
     let access = format!("EwB{}", random(300));
+    world.logins.issued.push(access.clone());
     let full = get(fields, "scope").map_or(spelling, qualified);
     let spelled: Vec<String> = effective
         .iter()
@@ -988,6 +1033,7 @@ fn redeem(
     );
     if granted.iter().any(|s| s == "offline_access") {
         let refresh = format!("M.C5_BAY.0.U.-{}", random(200));
+        world.logins.issued.push(refresh.clone());
         world.logins.refresh.insert(
             hash(&refresh),
             Refresh {

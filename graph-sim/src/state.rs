@@ -37,6 +37,9 @@ pub struct App {
     pub name: String,
     #[serde(default)]
     pub admin_consent_required: bool,
+    /// The one tenant whose accounts may use it; none: an app for all.
+    #[serde(default)]
+    pub tenant: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -273,6 +276,14 @@ impl Mailbox {
             }
         }
         Ok(Target { key, day })
+    }
+
+    /// Resolves an id that is said to be of one of the formats.
+    pub fn find_as(&self, id: &str, immutable: bool) -> Result<Target, GraphError> {
+        if id.starts_with(IMMUTABLE) != immutable {
+            return Err(GraphError::bad("ErrorInvalidIdMalformed", "Id is malformed."));
+        }
+        self.find(id)
     }
 
     pub fn by_ical(&self, uid: &str) -> Option<u64> {
@@ -526,11 +537,21 @@ impl World {
         self.people.iter().find(|p| p.id == id)
     }
 
+    /// Whether the person has a mailbox: a licence that was taken away leaves what is in it, and shuts it.
+    fn is_open(&self, address: &str) -> Result<(), GraphError> {
+        match self.person(address) {
+            Some(person) if !person.mailbox => Err(no_mailbox()),
+            _ => Ok(()),
+        }
+    }
+
     pub fn mailbox(&self, address: &str) -> Result<&Mailbox, GraphError> {
+        self.is_open(address)?;
         self.mailboxes.get(&address.to_lowercase()).ok_or_else(no_mailbox)
     }
 
     pub fn mailbox_mut(&mut self, address: &str) -> Result<&mut Mailbox, GraphError> {
+        self.is_open(address)?;
         self.mailboxes
             .get_mut(&address.to_lowercase())
             .ok_or_else(no_mailbox)

@@ -19,7 +19,9 @@
         "views/res_users_views.xml",
         "wizard/calendar_provider_config_views.xml",
         "wizard/outlook_bridge_journal_views.xml",
+        "wizard/outlook_bridge_preview_views.xml",
         "wizard/outlook_bridge_removals_views.xml",
+        "wizard/reset_account_views.xml",
     ],
     "assets": {
         "web.assets_backend": [

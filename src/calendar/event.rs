@@ -27,6 +27,11 @@ impl Address {
         Some(Self(trimmed.to_lowercase()))
     }
 
+    /// The address of somebody who has none: of no domain, and equal to nobody's.
+    pub fn nowhere() -> Self {
+        Self(String::new())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

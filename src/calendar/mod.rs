@@ -6,9 +6,11 @@
 pub mod body;
 pub mod document;
 pub mod event;
+pub mod invitations;
 pub mod merge;
 pub mod plan;
 pub mod recurrence;
 pub mod series;
+pub mod takeover;
 pub mod timezone;
 pub mod words;

@@ -4,9 +4,7 @@ use anyhow::{Context, bail};
 
 use super::start::Opened;
 use crate::config::Config;
-use crate::store::accounts::{self, SealedTokens};
-use crate::store::databases::{self, Settings, client_secret_place, poke_key_place};
-use crate::store::{Connection, outbox};
+use crate::store::{accounts, databases, outbox, registrations};
 use crate::sync::{admin, now};
 
 /// Prints the code alone on standard output.
@@ -100,7 +98,12 @@ async fn check(
             &what,
             answer.map(|r| format!("{} answers (HTTP {})", database.base_url, r.status())),
         );
-        if let Some(problem) = database.quarantined.or(database.credentials_problem) {
+        let registrations = registrations::of_database(&mut conn, database.id).await?;
+        let problems = registrations
+            .into_iter()
+            .filter(|row| !row.retired)
+            .filter_map(|row| row.problem);
+        for problem in database.quarantined.into_iter().chain(problems) {
             report(&what, Err(anyhow::anyhow!(problem)));
         }
     }
@@ -130,6 +133,10 @@ pub async fn status(opened: &Opened) -> anyhow::Result<()> {
         let state = admin::state(&mut conn, database.id)
             .await
             .map_err(|e| anyhow::anyhow!("{e}"))?;
+        if now() - database.heard_at > accounts::HEARD_FOR && database.key_hash.is_some() {
+            let at = database.heard_at.format("%F %T UTC");
+            println!("  NOT HEARD FROM since {at}: its mailboxes rest until Odoo calls again");
+        }
         if let Some(reason) = &state.quarantined {
             println!("  QUARANTINED: {reason}");
         }
@@ -190,54 +197,4 @@ pub async fn sync(opened: &Opened, database: Option<&str>) -> anyhow::Result<()>
         _ => println!("{woken} mailbox(es) will be synced"),
     }
     Ok(())
-}
-
-/// Seals every secret anew with the first key. Can run beside the service, which must know both keys.
-///
-/// # Errors
-/// When a secret cannot be opened; what was sealed anew before stays so.
-pub async fn rotate_key(opened: &Opened) -> anyhow::Result<()> {
-    let mut conn = opened.store.get().await?;
-    let mut count = 0;
-    for database in databases::all(&mut conn).await? {
-        let settings = Settings {
-            client_secret: match database.client_secret(&opened.sealer)? {
-                Some(secret) => Some(
-                    opened
-                        .sealer
-                        .seal(&client_secret_place(&database.uuid), &secret)?,
-                ),
-                None => None,
-            },
-            poke_key: Some(opened.sealer.seal(
-                &poke_key_place(&database.uuid),
-                &database.poke_key(&opened.sealer)?,
-            )?),
-            ..Settings::default()
-        };
-        databases::configure(&mut conn, database.id, &settings).await?;
-        count += 1;
-        for account in accounts::of_database(&mut conn, database.id).await? {
-            count += rotate_tokens(&mut conn, opened, &account).await?;
-        }
-    }
-    opened.sealer.reseal_check(&mut conn).await?;
-    println!("{count} record(s) sealed anew: the old key can be dropped");
-    Ok(())
-}
-
-async fn rotate_tokens(
-    conn: &mut Connection,
-    opened: &Opened,
-    account: &accounts::Account,
-) -> anyhow::Result<usize> {
-    let sealer = &opened.sealer;
-    let (Some(access), Some(expires_at)) = (account.access_token(sealer)?, account.access_expires_at) else {
-        return Ok(0);
-    };
-    let refresh = account.refresh_token(sealer)?;
-    let (database, user) = (account.database_id, account.odoo_user_id);
-    let tokens = SealedTokens::seal(sealer, database, user, &access, refresh.as_ref(), expires_at)?;
-    accounts::store_tokens(conn, account.id, &tokens).await?;
-    Ok(1)
 }

@@ -1,6 +1,7 @@
 //! The commands of `outlook-bridge`.
 
 mod commands;
+mod keys;
 mod serve;
 mod start;
 
@@ -41,6 +42,11 @@ enum Command {
         #[arg(long)]
         database: Option<String>,
     },
+    /// Take an Odoo database's API key away, until it is paired again.
+    Revoke {
+        /// The database's name or uuid.
+        database: String,
+    },
     /// Seal every secret anew with the first of the given master keys.
     RotateKey,
 }
@@ -72,7 +78,8 @@ impl Command {
             Self::Enroll => commands::enroll(config, opened).await,
             Self::Status => commands::status(opened).await,
             Self::Sync { database } => commands::sync(opened, database.as_deref()).await,
-            Self::RotateKey => commands::rotate_key(opened).await,
+            Self::Revoke { database } => keys::revoke(opened, &database).await,
+            Self::RotateKey => keys::rotate_key(opened).await,
             // Opening the database has migrated it.
             Self::Migrate => {
                 println!("the schema is up to date");

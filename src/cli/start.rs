@@ -15,6 +15,24 @@ use crate::store::embedded::Embedded;
 use crate::store::seal::Sealer;
 use crate::sync::Engine;
 
+/// Checks the master key, then migrates: with a wrong key, or without the right one, nothing is changed.
+async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Sealer> {
+    let mut conn = store.get().await?;
+    let is_sealed = Sealer::is_sealed(&mut conn).await?;
+    let sealer = match &config.master_key {
+        Some(key) => Sealer::parse(key).context("setting master_key")?,
+        None => Sealer::from_file(&config.data_dir.join("master.key"), !is_sealed)?,
+    };
+    if is_sealed {
+        sealer.verify(&mut conn).await?;
+    }
+    for version in store.migrate().await? {
+        tracing::info!(migration = %version, "migrated");
+    }
+    sealer.check(&mut conn).await?;
+    Ok(sealer)
+}
+
 /// Logs go to standard error: standard output belongs to the commands' results.
 pub fn start_logs(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).with_context(|| format!("setting log: '{}'", config.log))?;
@@ -54,10 +72,6 @@ impl Opened {
                 )
             })?;
         }
-        let sealer = match &config.master_key {
-            Some(key) => Sealer::parse(key).context("setting master_key")?,
-            None => Sealer::from_file(&config.data_dir.join("master.key"))?,
-        };
         let (url, embedded) = match own {
             Some(url) => (url.expose_secret().to_owned(), None),
             None => {
@@ -66,21 +80,19 @@ impl Opened {
             }
         };
         let store = Store::new(&url, config.workers * 2 + 8)?;
-        let opened = Self {
-            store,
-            sealer: Arc::new(sealer),
-            embedded,
-        };
-        opened.prepare().await.context("preparing the database")?;
-        Ok(opened)
-    }
-
-    async fn prepare(&self) -> anyhow::Result<()> {
-        for version in self.store.migrate().await? {
-            tracing::info!(migration = %version, "migrated");
+        match prepare(config, &store).await.context("preparing the database") {
+            Ok(sealer) => Ok(Self {
+                store,
+                sealer: Arc::new(sealer),
+                embedded,
+            }),
+            Err(error) => {
+                if let Some(embedded) = &embedded {
+                    embedded.stop_if_started().await;
+                }
+                Err(error)
+            }
         }
-        let mut conn = self.store.get().await?;
-        self.sealer.check(&mut conn).await
     }
 
     /// Leaves things as they were found: a cluster that a command started is stopped again.

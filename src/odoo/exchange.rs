@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::record::{Identity, Record, SERIES_MODEL, Was};
 use super::snapshot::Values;
+use crate::calendar::invitations::Mailer;
 
 /// The keyword arguments of `calendar.event.sync`. Changes and acks are read one by one, so that a malformed
 /// one is rejected alone.
@@ -31,6 +32,17 @@ pub struct SyncRequest {
     /// Odoo's clock, against which the times of its changes are set right.
     #[serde(default)]
     pub now: Option<OdooTime>,
+    /// Users who were archived or deleted.
+    #[serde(default)]
+    pub departed: Vec<Departed>,
+}
+
+/// A user who is no more, or not for now.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Departed {
+    pub user_id: i32,
+    /// Deleted, rather than archived.
+    pub deleted: bool,
 }
 
 fn default_limit() -> u32 {
@@ -208,6 +220,15 @@ pub enum OdooChange {
     },
     /// The whole of a series as it shall be, or `rule: null`: the single event that it becomes.
     ApplySeries(Box<ApplySeries>),
+    /// Who tells the guests of a record from now on. It changes nothing that is synced, and so names no version.
+    Mailer {
+        #[serde(flatten)]
+        place: Place,
+        user_id: i32,
+        mailer: Mailer,
+        /// Odoo kept silent, and Outlook will never tell them: Odoo invites them now.
+        invite: bool,
+    },
 }
 
 /// Where a change goes.
@@ -290,19 +311,43 @@ pub struct State {
     pub policy: String,
     pub brake_over: i32,
     pub brake_percent: i32,
+    /// The database's own app registration first, then those of companies.
+    pub registrations: Vec<RegistrationState>,
+    /// More mails than this, that nobody has just asked for, wait for a yes.
+    pub mail_budget: i32,
     pub accounts: Vec<AccountState>,
+}
+
+/// An app registration, without its secret.
+#[derive(Debug, Serialize)]
+pub struct RegistrationState {
+    /// Whose users log in with it; `None`: those of all companies without their own.
+    pub company_id: Option<i32>,
+    pub client_id: String,
+    pub has_secret: bool,
+    pub tenant: Option<String>,
+    /// `YYYY-MM-DD`, as an admin entered it.
+    pub secret_expires_on: Option<NaiveDate>,
+    /// What Microsoft holds against it, in words for an admin.
+    pub problem: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 pub struct AccountState {
     pub user_id: i32,
-    /// `active`, `stopped`, `need_auth` or `attention`.
+    /// `active`, `stopped`, `need_auth`, `attention` or `resetting`.
     pub status: &'static str,
     pub reason: Option<String>,
     pub login: Option<String>,
     pub last_sync: Option<OdooTime>,
     /// How many removals wait for an admin's answer; `None`: nothing waits.
     pub removals: Option<i32>,
+    /// How many events with guests wait for the user's choice.
+    pub waiting: i64,
+    /// How many mails wait for somebody's yes.
+    pub mails: i32,
+    /// Whether it was reset: Outlook tells nobody about this user's events any more.
+    pub is_reset: bool,
 }
 
 #[cfg(test)]

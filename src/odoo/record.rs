@@ -8,6 +8,7 @@ use super::exchange::OdooTime;
 use super::series::{NoSeries, SeriesSnapshot};
 use super::snapshot::{Mailboxes, Snapshot};
 use crate::calendar::document::Document;
+use crate::calendar::invitations::Mailer;
 
 /// The `model` of a series on the wire.
 pub const SERIES_MODEL: &str = "calendar.recurrence";
@@ -90,6 +91,14 @@ impl Record {
         }
     }
 
+    /// Who tells its guests, as recorded when it was saved.
+    pub fn mailer(&self) -> Option<Mailer> {
+        match self {
+            Self::Event(event) => event.mailer,
+            Self::Series(series) => series.mailer,
+        }
+    }
+
     /// The event, or what most occurrences of the series share, as an event of its own.
     ///
     /// # Errors
@@ -117,12 +126,34 @@ impl Record {
         }
     }
 
+    pub fn stock_ids(&self) -> Option<&StockIds> {
+        match self {
+            Self::Event(event) => event.stock_ids.as_ref(),
+            Self::Series(series) => series.stock_ids.as_ref(),
+        }
+    }
+
     pub fn series(&self) -> Option<&SeriesSnapshot> {
         match self {
             Self::Event(_) => None,
             Self::Series(series) => Some(series),
         }
     }
+}
+
+/// The links of Odoo's own engine (`microsoft_calendar`), as they were when the database was paired.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockIds {
+    /// Mutable, and of whichever mailbox that engine had seen it in first.
+    #[serde(default)]
+    pub microsoft_id: Option<String>,
+    /// The iCalUId.
+    #[serde(default)]
+    pub uid: Option<String>,
+    /// The description with the block of contact details that Odoo appends, which that engine sent along; absent where
+    /// there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// The record that a series or an event was before, as the wire names it.

@@ -17,6 +17,8 @@ pub struct Call {
     pub model: String,
     pub method: String,
     pub kwargs: Map<String, Value>,
+    /// What the caller's database is called there, where it says so.
+    pub database_name: Option<String>,
 }
 
 /// What `/jsonrpc` may be asked.
@@ -132,6 +134,7 @@ fn read_execute(args: Vec<Value>) -> Result<Call, OdooError> {
         model,
         method,
         kwargs,
+        database_name: None,
     })
 }
 

@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use super::exchange::OdooTime;
 use super::expansion::{First, check, rule_as_expanded, standard};
-use super::record::Was;
+use super::record::{StockIds, Was};
 use super::recurrence::RuleFields;
 use super::snapshot::{Mailboxes, Snapshot, Values, values};
 use crate::calendar::event::{Event, Time};
+use crate::calendar::invitations::Mailer;
 use crate::calendar::merge::Group;
 use crate::calendar::recurrence::{End, NoFaithfulForm, Pattern, Rule};
 use crate::calendar::series::plan::Changes;
@@ -58,6 +59,12 @@ pub struct SeriesSnapshot {
     /// The key of the series that this one continues.
     #[serde(default)]
     pub split_from: Option<String>,
+    /// By what Odoo's own engine knew it before the database was paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock_ids: Option<StockIds>,
+    /// Who tells its guests, as recorded when one of its events was saved; not part of the version.
+    #[serde(default)]
+    pub mailer: Option<Mailer>,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
 }
@@ -219,7 +226,7 @@ impl Slot {
     }
 
     /// The date it names in the series' zone.
-    fn date(&self, tz: Tz) -> Option<NaiveDate> {
+    pub fn date(&self, tz: Tz) -> Option<NaiveDate> {
         if let Ok(date) = self.0.parse() {
             return Some(date);
         }

@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::exchange::OdooTime;
-use super::record::Was;
+use super::record::{StockIds, Was};
 use crate::calendar::body;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
+use crate::calendar::invitations::Mailer;
 use crate::calendar::merge::Group;
 
 /// `calendar.event` as `docs/EXCHANGE.md` describes it.
@@ -45,6 +46,12 @@ pub struct Snapshot {
     /// The series that it was before.
     #[serde(default)]
     pub was: Option<Was>,
+    /// By what Odoo's own engine knew it before the database was paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock_ids: Option<StockIds>,
+    /// Who tells its guests, as recorded when it was saved; not part of the version.
+    #[serde(default)]
+    pub mailer: Option<Mailer>,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
 }

@@ -25,6 +25,10 @@ use super::error::GraphError;
 use super::wire::{DeltaRow, LINK_PROPERTY, WireEvent};
 use crate::calendar::event::Answer;
 
+mod ids;
+
+pub use ids::Instance;
+
 /// Microsoft's own address.
 pub const GRAPH_URL: &str = "https://graph.microsoft.com/v1.0";
 /// How many requests Graph takes in one batch (page *json-batching*).

@@ -113,6 +113,7 @@ impl Tokens {
 pub enum Setting {
     ClientId,
     ClientSecret,
+    Tenant,
 }
 
 impl Setting {
@@ -121,6 +122,7 @@ impl Setting {
         match self {
             Self::ClientId => "Client ID",
             Self::ClientSecret => "Client Secret",
+            Self::Tenant => "Tenant ID",
         }
     }
 }
@@ -163,6 +165,13 @@ impl LoginError {
                 };
                 Self::AdminProblem { setting, message }
             }
+            // No such tenant, or an app of a single one that is asked for at all of them.
+            "invalid_request" if ["AADSTS90002", "AADSTS50194"].iter().any(|n| message.contains(n)) => {
+                Self::AdminProblem {
+                    setting: Setting::Tenant,
+                    message,
+                }
+            }
             "invalid_grant"
             | "interaction_required"
             | "login_required"
@@ -204,6 +213,16 @@ impl LoginClient {
             authority,
             tenant: tenant.to_owned(),
         }
+    }
+
+    /// The same platform for the accounts of one tenant; `None`: as configured.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: Option<&str>) -> Self {
+        let mut client = self.clone();
+        if let Some(tenant) = tenant {
+            tenant.clone_into(&mut client.tenant);
+        }
+        client
     }
 
     /// Where to send the person who is to sign in.
@@ -369,8 +388,8 @@ impl LoginClient {
         if claims.tid.is_empty() || claims.oid.is_empty() {
             return Err(refused("names nobody"));
         }
-        if claims.iss != issuer || (uuid::Uuid::parse_str(&self.tenant).is_ok() && self.tenant != claims.tid)
-        {
+        let is_of_one = uuid::Uuid::parse_str(&self.tenant).is_ok();
+        if claims.iss != issuer || (is_of_one && !self.tenant.eq_ignore_ascii_case(&claims.tid)) {
             return Err(refused("is from another tenant"));
         }
         if nonce.is_some_and(|nonce| claims.nonce.as_deref() != Some(nonce)) {

@@ -44,6 +44,10 @@ pub struct Account {
     pub brake_removals: i32,
     pub brake_of: i32,
     pub rest_until: Option<DateTime<Utc>>,
+    /// How many mails wait for a person's yes; 0: none is waited for.
+    pub mails_held: i32,
+    /// What the consent was given to.
+    pub registration_id: Option<i64>,
     pub brake_earlier: i32,
 }
 
@@ -58,6 +62,8 @@ pub mod state {
 pub mod existing {
     pub const UNASKED: &str = "unasked";
     pub const ASKED: &str = "asked";
+    /// Told, but what Odoo's own engine had linked is still to be found.
+    pub const MOVING: &str = "moving";
     pub const TOLD: &str = "told";
 }
 
@@ -118,6 +124,11 @@ impl Account {
     /// Whether an admin must say first whether many removals are meant.
     pub fn is_braked(&self) -> bool {
         self.brake_at.is_some()
+    }
+
+    /// Whether collected mails wait for a person's yes.
+    pub fn holds_mails(&self) -> bool {
+        self.mails_held > 0
     }
 
     /// Whether what happens in the mailbox comes to be known.
@@ -215,6 +226,7 @@ pub async fn connect(
     user_id: i32,
     identity: &Identity<'_>,
     tokens: &SealedTokens,
+    registration_id: Option<i64>,
     now: DateTime<Utc>,
 ) -> QueryResult<Account> {
     let consent = (
@@ -228,6 +240,7 @@ pub async fn connect(
         dsl::reason.eq(None::<String>),
         dsl::failures.eq(0),
         dsl::next_run_at.eq(now),
+        dsl::registration_id.eq(registration_id),
         // What waited for the login is planned at the end of the next pull.
         dsl::pulled_once.eq(false),
     );
@@ -255,22 +268,47 @@ pub async fn connect(
         .await
 }
 
-/// Stores refreshed tokens. The new refresh token is stored before the access token is used.
-pub async fn store_tokens(conn: &mut Connection, id: i64, tokens: &SealedTokens) -> QueryResult<()> {
-    diesel::update(dsl::accounts.find(id))
+/// Stores refreshed tokens, before the access token is used. `renewed` is the sealed refresh token that was redeemed; `false`: another one
+/// has been stored since (the user logged in anew, or it was sealed anew), which stands.
+pub async fn store_tokens(
+    conn: &mut Connection,
+    id: i64,
+    renewed: Option<&Vec<u8>>,
+    tokens: &SealedTokens,
+) -> QueryResult<bool> {
+    let is_same = dsl::refresh_token.is_not_distinct_from(renewed);
+    let stored = diesel::update(dsl::accounts.find(id).filter(is_same))
         .set((
             dsl::access_token.eq(Some(&tokens.access)),
             dsl::access_expires_at.eq(Some(tokens.expires_at)),
+            dsl::refresh_token.eq(tokens.refresh.as_ref().or(renewed)),
         ))
         .execute(conn)
         .await?;
-    if let Some(refresh) = &tokens.refresh {
-        diesel::update(dsl::accounts.find(id))
-            .set(dsl::refresh_token.eq(Some(refresh)))
-            .execute(conn)
-            .await?;
-    }
-    Ok(())
+    Ok(stored == 1)
+}
+
+/// Reads an account and holds it until the transaction ends.
+pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Account> {
+    dsl::accounts
+        .find(id)
+        .select(Account::as_select())
+        .for_update()
+        .first(conn)
+        .await
+}
+
+/// Stores the same tokens, sealed anew.
+pub async fn reseal(
+    conn: &mut Connection,
+    id: i64,
+    access: Option<Vec<u8>>,
+    refresh: Option<Vec<u8>>,
+) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set((dsl::access_token.eq(access), dsl::refresh_token.eq(refresh)))
+        .execute(conn)
+        .await
 }
 
 /// Forgets an access token that Microsoft does not accept any more.
@@ -295,6 +333,27 @@ pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryRe
         .await
 }
 
+/// Microsoft withdrew the consent that is in this refresh token, as it is sealed; nothing, if the user has logged in anew since.
+pub async fn lose_consent(
+    conn: &mut Connection,
+    id: i64,
+    refresh_token: Option<&Vec<u8>>,
+    reason: &str,
+) -> QueryResult<bool> {
+    let is_same = dsl::refresh_token.is_not_distinct_from(refresh_token);
+    let lost = diesel::update(dsl::accounts.find(id).filter(is_same))
+        .set((
+            dsl::state.eq(state::NEED_AUTH),
+            dsl::reason.eq(Some(reason)),
+            dsl::access_token.eq(None::<Vec<u8>>),
+            dsl::refresh_token.eq(None::<Vec<u8>>),
+            dsl::access_expires_at.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(lost == 1)
+}
+
 /// Ends a reset: the account is disconnected, and at the next login everything begins anew.
 pub async fn forget_progress(
     conn: &mut Connection,
@@ -310,6 +369,7 @@ pub async fn forget_progress(
             dsl::existing.eq(existing::UNASKED),
             dsl::ignore_before.eq(ignore_before),
             dsl::brake_at.eq(None::<DateTime<Utc>>),
+            dsl::mails_held.eq(0),
             dsl::tenant_id.eq(""),
             dsl::object_id.eq(""),
         ))
@@ -317,11 +377,36 @@ pub async fn forget_progress(
         .await
 }
 
+/// A reset has something to delete from Outlook, or is over.
 pub async fn set_resetting(conn: &mut Connection, id: i64, resetting: bool) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::resetting.eq(resetting))
         .execute(conn)
         .await
+}
+
+/// A mailbox that lost its consent during a reset has a new one.
+pub async fn resume(
+    conn: &mut Connection,
+    id: i64,
+    registration_id: Option<i64>,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set((
+            dsl::state.eq(state::ACTIVE),
+            dsl::reason.eq(None::<String>),
+            dsl::failures.eq(0),
+            dsl::next_run_at.eq(now),
+            dsl::registration_id.eq(registration_id),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// The user does not exist any more: neither does what is known of the mailbox.
+pub async fn remove(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::delete(dsl::accounts.find(id)).execute(conn).await
 }
 
 /// Stopped by the user, or restarted.
@@ -452,6 +537,10 @@ pub async fn wake(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> Q
 /// How long a lease lasts without being renewed: how long a mailbox rests after its worker's process died.
 pub const LEASE: TimeDelta = TimeDelta::seconds(20);
 
+/// How long after Odoo's last exchange its mailboxes are worked. A service that was restored from a backup remembers an old
+/// exchange: what it owed then must not be written before Odoo has shown that it knows this service.
+pub const HEARD_FOR: TimeDelta = TimeDelta::minutes(10);
+
 #[derive(QueryableByName)]
 struct Claimed {
     #[diesel(sql_type = BigInt)]
@@ -471,7 +560,7 @@ pub async fn claim_due(
              WHERE a.state = 'active' AND a.next_run_at <= $2
                AND (a.lease_until IS NULL OR a.lease_until < $2)
                AND (a.rest_until IS NULL OR a.rest_until <= $2)
-               AND NOT d.paused AND d.quarantined IS NULL AND d.key_hash IS NOT NULL
+               AND NOT d.paused AND d.quarantined IS NULL AND d.key_hash IS NOT NULL AND d.heard_at > $5
              ORDER BY a.next_run_at LIMIT $4 FOR UPDATE OF a SKIP LOCKED)
          RETURNING id",
     )
@@ -479,9 +568,36 @@ pub async fn claim_due(
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(now + LEASE)
     .bind::<BigInt, _>(limit)
+    .bind::<Timestamptz, _>(now - HEARD_FOR)
     .load(conn)
     .await?;
     Ok(claimed.into_iter().map(|c| c.id).collect())
+}
+
+/// Takes the lease on one mailbox, unless somebody has it: for what is not the mailbox's work.
+pub async fn claim(conn: &mut Connection, id: i64, owner: Uuid, now: DateTime<Utc>) -> QueryResult<bool> {
+    let free = dsl::accounts
+        .find(id)
+        .filter(dsl::lease_until.is_null().or(dsl::lease_until.lt(now)));
+    let claimed = diesel::update(free)
+        .set((
+            dsl::lease_owner.eq(Some(owner)),
+            dsl::lease_until.eq(Some(now + LEASE)),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(claimed == 1)
+}
+
+/// Ends a lease that [`claim`] took.
+pub async fn let_go(conn: &mut Connection, id: i64, owner: Uuid) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner))))
+        .set((
+            dsl::lease_owner.eq(None::<Uuid>),
+            dsl::lease_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
 }
 
 /// Keeps a lease; `false`: it was lost, and the worker must stop.
@@ -540,4 +656,13 @@ pub async fn release(
 pub enum Outcome {
     Done { at: DateTime<Utc> },
     Failed,
+}
+
+/// So many mails that were collected wait for a person's yes; 0: none is waited for.
+pub async fn hold_mails(conn: &mut Connection, id: i64, mails: i64) -> QueryResult<usize> {
+    let mails = i32::try_from(mails).unwrap_or(i32::MAX);
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::mails_held.eq(mails))
+        .execute(conn)
+        .await
 }

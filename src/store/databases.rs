@@ -21,8 +21,6 @@ pub struct Database {
     pub series: String,
     pub key_hash: Option<Vec<u8>>,
     pub poke_key: Vec<u8>,
-    pub client_id: Option<String>,
-    pub client_secret: Option<Vec<u8>>,
     pub nonce: String,
     pub previous_nonce: Option<String>,
     pub paused: bool,
@@ -30,9 +28,11 @@ pub struct Database {
     pub policy: String,
     pub brake_over: i32,
     pub brake_percent: i32,
-    pub credentials_problem: Option<String>,
+    pub mail_budget: i32,
     pub created_at: DateTime<Utc>,
     pub paired_at: DateTime<Utc>,
+    pub next_key_hash: Option<Vec<u8>>,
+    pub heard_at: DateTime<Utc>,
 }
 
 // Declared rather than written as SQL, which is prepared anew each time.
@@ -42,38 +42,18 @@ extern "SQL" {
     fn pg_advisory_xact_lock(key: BigInt);
 }
 
-/// Where each sealed column belongs.
+/// Where the sealed key belongs.
 pub fn poke_key_place(uuid: &str) -> String {
     format!("databases.poke_key:{uuid}")
 }
 
-pub fn client_secret_place(uuid: &str) -> String {
-    format!("databases.client_secret:{uuid}")
-}
-
 impl Database {
-    /// Whether users can log in: client id and secret are known.
-    pub fn is_configured(&self) -> bool {
-        self.client_id.as_deref().is_some_and(|id| !id.is_empty()) && self.client_secret.is_some()
-    }
-
     /// Where Microsoft sends a user back to; must be registered there.
     pub fn redirect_uri(&self) -> String {
         format!(
             "{}/microsoft_account/authentication",
             self.base_url.trim_end_matches('/')
         )
-    }
-
-    /// The opened client secret, if one is stored.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub fn client_secret(&self, sealer: &Sealer) -> anyhow::Result<Option<SecretString>> {
-        self.client_secret
-            .as_deref()
-            .map(|s| sealer.open(&client_secret_place(&self.uuid), s))
-            .transpose()
     }
 
     /// The opened key that pokes are signed with.
@@ -99,6 +79,8 @@ pub struct Pairing<'a> {
     pub previous_nonce: Option<String>,
     pub quarantined: Option<String>,
     pub paired_at: DateTime<Utc>,
+    pub next_key_hash: Option<Vec<u8>>,
+    pub heard_at: DateTime<Utc>,
 }
 
 pub async fn pair(conn: &mut Connection, pairing: &Pairing<'_>) -> QueryResult<Database> {
@@ -114,11 +96,30 @@ pub async fn pair(conn: &mut Connection, pairing: &Pairing<'_>) -> QueryResult<D
 
 pub async fn by_key(conn: &mut Connection, key_hash: &[u8]) -> QueryResult<Option<Database>> {
     dsl::databases
-        .filter(dsl::key_hash.eq(key_hash))
+        .filter(dsl::key_hash.eq(key_hash).or(dsl::next_key_hash.eq(key_hash)))
         .select(Database::as_select())
         .first(conn)
         .await
         .optional()
+}
+
+/// Notes a new key, which is good beside the old one until it is used.
+pub async fn offer_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id))
+        .set(dsl::next_key_hash.eq(Some(key_hash)))
+        .execute(conn)
+        .await
+}
+
+/// A new key was used: it is the only one now.
+pub async fn take_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id).filter(dsl::next_key_hash.eq(key_hash)))
+        .set((
+            dsl::key_hash.eq(dsl::next_key_hash),
+            dsl::next_key_hash.eq(None::<Vec<u8>>),
+        ))
+        .execute(conn)
+        .await
 }
 
 pub async fn by_uuid(conn: &mut Connection, uuid: &str) -> QueryResult<Option<Database>> {
@@ -164,9 +165,19 @@ pub async fn all(conn: &mut Connection) -> QueryResult<Vec<Database>> {
         .await
 }
 
-pub async fn rotate_nonce(conn: &mut Connection, id: Uuid, next: &str, previous: &str) -> QueryResult<usize> {
+pub async fn rotate_nonce(
+    conn: &mut Connection,
+    id: Uuid,
+    next: &str,
+    previous: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
-        .set((dsl::nonce.eq(next), dsl::previous_nonce.eq(Some(previous))))
+        .set((
+            dsl::nonce.eq(next),
+            dsl::previous_nonce.eq(Some(previous)),
+            dsl::heard_at.eq(now),
+        ))
         .execute(conn)
         .await
 }
@@ -182,14 +193,13 @@ pub async fn quarantine(conn: &mut Connection, id: Uuid, reason: &str) -> QueryR
 #[derive(Default, PartialEq, AsChangeset)]
 #[diesel(table_name = databases)]
 pub struct Settings {
-    pub client_id: Option<String>,
-    pub client_secret: Option<Vec<u8>>,
     pub paused: Option<bool>,
     pub base_url: Option<String>,
     pub poke_key: Option<Vec<u8>>,
     pub policy: Option<String>,
     pub brake_over: Option<i32>,
     pub brake_percent: Option<i32>,
+    pub mail_budget: Option<i32>,
 }
 
 pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> QueryResult<usize> {
@@ -202,25 +212,20 @@ pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> 
         .await
 }
 
-pub async fn set_credentials_problem(
-    conn: &mut Connection,
-    id: Uuid,
-    problem: Option<&str>,
-) -> QueryResult<usize> {
-    diesel::update(
-        dsl::databases
-            .find(id)
-            .filter(dsl::credentials_problem.is_distinct_from(problem)),
-    )
-    .set(dsl::credentials_problem.eq(problem))
-    .execute(conn)
-    .await
-}
-
 /// The database was paired anew: nothing is taken for granted until both sides have shown what they have. Both are
-/// listed again and compared; what Odoo had then and does not show is not taken for deleted.
+/// listed again and compared; what Odoo had then and does not show is not taken for deleted. What was owed to either side is
+/// planned anew: in a restored service it is of yesterday.
 pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
-    use super::schema::{accounts::dsl as a, meetings::dsl as m};
+    use super::schema::{
+        accounts::dsl as a, meetings::dsl as m, odoo_outbox::dsl as o, outlook_outbox::dsl as l,
+    };
+    let of_database = a::accounts.filter(a::database_id.eq(id)).select(a::id);
+    diesel::delete(l::outlook_outbox.filter(l::account_id.eq_any(of_database)))
+        .execute(conn)
+        .await?;
+    diesel::delete(o::odoo_outbox.filter(o::database_id.eq(id)))
+        .execute(conn)
+        .await?;
     diesel::update(
         a::accounts
             .filter(a::database_id.eq(id))
@@ -249,7 +254,10 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
 /// Forgets the key: no call is accepted any more. Accounts and links stay, for a later pairing.
 pub async fn unpair(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
-        .set(dsl::key_hash.eq(None::<Vec<u8>>))
+        .set((
+            dsl::key_hash.eq(None::<Vec<u8>>),
+            dsl::next_key_hash.eq(None::<Vec<u8>>),
+        ))
         .execute(conn)
         .await
 }

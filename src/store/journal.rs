@@ -128,6 +128,19 @@ pub async fn write_all(conn: &mut Connection, lines: Vec<Line>) -> QueryResult<u
         .await
 }
 
+/// Whether the journal has had this very line about the database since a time.
+pub async fn said_since(
+    conn: &mut Connection,
+    database_id: Uuid,
+    message: &str,
+    since: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let said = dsl::journal
+        .filter(dsl::database_id.eq(database_id).and(dsl::message.eq(message)))
+        .filter(dsl::at.gt(since));
+    diesel::select(diesel::dsl::exists(said)).get_result(conn).await
+}
+
 /// The newest lines of the whole database, of one user, or of one event.
 pub async fn newest(
     conn: &mut Connection,

@@ -22,6 +22,9 @@ pub struct LoginAttempt {
     pub used_at: Option<DateTime<Utc>>,
     pub code_hash: Option<Vec<u8>>,
     pub succeeded: bool,
+    pub registration_id: Option<i64>,
+    /// Somebody else than before logged in, and was asked what is meant.
+    pub other_login: Option<String>,
 }
 
 /// A new attempt. Its id is chosen by the caller, as the sealed verifier is bound to it.
@@ -36,6 +39,7 @@ pub struct NewLogin<'a> {
     pub redirect_uri: &'a str,
     pub return_url: &'a str,
     pub expires_at: DateTime<Utc>,
+    pub registration_id: i64,
 }
 
 pub fn verifier_place(id: Uuid) -> String {
@@ -81,6 +85,27 @@ pub async fn use_up(
 pub async fn succeed(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
     diesel::update(dsl::login_attempts.find(id))
         .set(dsl::succeeded.eq(true))
+        .execute(conn)
+        .await
+}
+
+/// Notes that somebody else than before has logged in.
+pub async fn set_other(conn: &mut Connection, id: Uuid, login: &str) -> QueryResult<usize> {
+    diesel::update(dsl::login_attempts.find(id))
+        .set(dsl::other_login.eq(Some(login)))
+        .execute(conn)
+        .await
+}
+
+/// Those that are remembered.
+pub async fn open(conn: &mut Connection) -> QueryResult<Vec<Uuid>> {
+    dsl::login_attempts.select(dsl::id).load(conn).await
+}
+
+/// Stores the same verifier, sealed anew.
+pub async fn reseal(conn: &mut Connection, id: Uuid, verifier: Vec<u8>) -> QueryResult<usize> {
+    diesel::update(dsl::login_attempts.find(id))
+        .set(dsl::verifier.eq(verifier))
         .execute(conn)
         .await
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use super::schema::{odoo_outbox, outlook_outbox};
 use super::{Connection, from_json};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event};
+use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::{Base, Group};
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::record::Record;
@@ -43,6 +44,14 @@ pub struct Meeting {
     pub unconfirmed: bool,
     /// By what Odoo knows it while it is a series.
     pub series_key: Option<String>,
+    /// See [`Guests`].
+    pub guests: Option<String>,
+    /// Its last change came while the organizer's mailbox was not synced, or from a comparison of both sides.
+    pub collected: bool,
+    /// A person decided that its collected change is not sent.
+    pub unsent: bool,
+    /// By what Odoo's own engine knew it: a [`super::stock::StockLink`].
+    pub stock: Option<Value>,
 }
 
 impl Meeting {
@@ -67,7 +76,20 @@ impl Meeting {
             kept: false,
             unconfirmed: false,
             series_key: None,
+            guests: None,
+            collected: false,
+            unsent: false,
+            stock: None,
         }
+    }
+
+    /// What becomes of its guests in Outlook.
+    pub fn guests(&self) -> Guests {
+        Guests::parse(self.guests.as_deref())
+    }
+
+    pub fn set_guests(&mut self, guests: Guests) {
+        self.guests = guests.name().map(str::to_owned);
     }
 
     /// What Odoo's event says, or all events of a series.
@@ -80,6 +102,11 @@ impl Meeting {
     pub fn organizer_in_odoo(&self) -> Option<i32> {
         let id = self.template_in_odoo()?.get("organizer")?.get("user_id")?;
         i32::try_from(id.as_i64()?).ok()
+    }
+
+    /// Who tells its guests, as Odoo has recorded it.
+    pub fn mailer_in_odoo(&self) -> Option<Mailer> {
+        serde_json::from_value(self.odoo_state.as_ref()?.get("mailer")?.clone()).ok()
     }
 
     /// Its title in Odoo.
@@ -274,6 +301,16 @@ pub async fn lock_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Mee
         .select(Meeting::as_select())
         .order(m::id)
         .for_update()
+        .load(conn)
+        .await
+}
+
+/// Reads meetings and holds nothing: to look at, not to change.
+pub async fn read_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Meeting>> {
+    m::meetings
+        .filter(m::id.eq_any(ids))
+        .select(Meeting::as_select())
+        .order(m::id)
         .load(conn)
         .await
 }
@@ -490,6 +527,57 @@ pub async fn unlinked_with_titles(
             outlook_outbox::table.filter(outlook_outbox::meeting_id.eq(m::id)),
         )))
         .select(m::id)
+        .load(conn)
+        .await
+}
+
+#[derive(QueryableByName)]
+struct Waiting {
+    #[diesel(sql_type = Integer)]
+    user_id: i32,
+    #[diesel(sql_type = BigInt)]
+    events: i64,
+}
+
+/// How many events with guests wait for their organizer's choice, by the organizer's id in Odoo.
+pub async fn waiting(conn: &mut Connection, database_id: Uuid) -> QueryResult<BTreeMap<i32, i64>> {
+    let rows: Vec<Waiting> = diesel::sql_query(
+        "SELECT (coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}')::integer AS user_id,
+                count(*) AS events
+           FROM meetings
+          WHERE database_id = $1 AND guests = 'waiting' AND NOT odoo_gone AND NOT ended AND NOT kept
+            AND coalesce(odoo_state ->> 'active', 'true') = 'true'
+            AND coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}' IS NOT NULL
+          GROUP BY 1",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(database_id)
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.user_id, row.events)).collect())
+}
+
+/// What a user organizes in Odoo and Outlook is not shown, or not with its guests.
+pub async fn with_guests_apart(
+    conn: &mut Connection,
+    database_id: Uuid,
+    user_id: i32,
+) -> QueryResult<Vec<Meeting>> {
+    let organized = diesel::dsl::sql::<Bool>(
+        "coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}' = ",
+    )
+    .bind::<Text, _>(user_id.to_string());
+    m::meetings
+        .filter(m::database_id.eq(database_id))
+        .filter(m::guests.eq_any(["waiting", "left_out", "withheld"]))
+        .filter(
+            m::odoo_gone
+                .eq(false)
+                .and(m::ended.eq(false))
+                .and(m::kept.eq(false)),
+        )
+        .filter(organized)
+        .select(Meeting::as_select())
+        .order(m::id)
         .load(conn)
         .await
 }

@@ -10,9 +10,12 @@ pub mod journal;
 pub mod logins;
 pub mod meetings;
 pub mod outbox;
+pub mod registrations;
 pub mod removals;
+pub mod resets;
 pub mod schema;
 pub mod seal;
+pub mod stock;
 pub mod unit;
 
 use anyhow::Context;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Connection;
+use super::accounts::Account;
 use super::schema::accounts;
 use super::schema::odoo_outbox::{self, dsl as o};
 use super::schema::outlook_outbox::{self, dsl as l};
@@ -38,6 +39,12 @@ pub struct OutlookWrite {
     pub series: bool,
     /// The slot of the occurrence that it is about; `None`: the whole.
     pub slot: Option<NaiveDate>,
+    /// How many mails Outlook sends for it.
+    pub mails: i32,
+    /// Whether it passes the mail budget first.
+    pub collected: bool,
+    /// What a person asked for, and no later news plans away.
+    pub stands: bool,
 }
 
 /// The kinds of `outlook_outbox.kind`.
@@ -57,16 +64,18 @@ pub async fn outlook_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryRes
         .await
 }
 
-/// Whether the mailbox has a write that is due, but for those named.
+/// Whether the mailbox has a write that is due, but for those named. `holds`: mails that were collected wait.
 pub async fn is_outlook_due(
     conn: &mut Connection,
     account_id: i64,
     but_for: &[i64],
     now: DateTime<Utc>,
+    holds: bool,
 ) -> QueryResult<bool> {
     let due = l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
-        .filter(l::id.ne_all(but_for));
+        .filter(l::id.ne_all(but_for))
+        .filter(may_leave(most_mails(holds)));
     diesel::select(diesel::dsl::exists(due)).get_result(conn).await
 }
 
@@ -77,10 +86,12 @@ pub async fn due_outlook(
     but_for: Vec<i64>,
     now: DateTime<Utc>,
     limit: i64,
+    holds: bool,
 ) -> QueryResult<Vec<OutlookWrite>> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
         .filter(l::id.ne_all(but_for))
+        .filter(may_leave(most_mails(holds)))
         .select(OutlookWrite::as_select())
         .order(l::id)
         .limit(limit)
@@ -89,10 +100,80 @@ pub async fn due_outlook(
         .await
 }
 
-/// When the mailbox's next write is due, if any is owed.
-pub async fn next_outlook_at(conn: &mut Connection, account_id: i64) -> QueryResult<Option<DateTime<Utc>>> {
+/// What may be sent while mails that were collected wait: what mails nobody, what a person has just saved, and what has
+/// left already.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn may_leave(most: i32) -> _ {
+    l::mails
+        .le(most)
+        .or(l::collected.eq(false))
+        .or(l::in_flight_since.is_not_null())
+}
+
+/// The most mails that a collected write may cause.
+fn most_mails(holds: bool) -> i32 {
+    if holds { 0 } else { i32::MAX }
+}
+
+/// How many mails the mailbox's collected writes cause that have not left.
+pub async fn collected_mails(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
+    let mails: Option<i64> = l::outlook_outbox
+        .filter(l::account_id.eq(account_id).and(l::collected.eq(true)))
+        .filter(l::in_flight_since.is_null())
+        .select(diesel::dsl::sum(l::mails))
+        .first(conn)
+        .await?;
+    Ok(mails.unwrap_or_default())
+}
+
+/// The mailbox's collected writes that mail somebody and have not left.
+pub async fn collected(conn: &mut Connection, account_id: i64) -> QueryResult<Vec<OutlookWrite>> {
+    l::outlook_outbox
+        .filter(l::account_id.eq(account_id).and(l::collected.eq(true)))
+        .filter(l::in_flight_since.is_null().and(l::mails.gt(0)))
+        .select(OutlookWrite::as_select())
+        .order(l::id)
+        .load(conn)
+        .await
+}
+
+/// A person has said yes to what was collected.
+pub async fn approve(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::update(l::outlook_outbox.filter(l::account_id.eq(account_id)))
+        .set(l::collected.eq(false))
+        .execute(conn)
+        .await
+}
+
+/// How many new events Odoo is owed for a user, and how many the user's mailbox is.
+pub async fn creations_owed(conn: &mut Connection, account: &Account) -> QueryResult<(i64, i64)> {
+    let to_odoo = o::odoo_outbox
+        .filter(
+            o::database_id
+                .eq(account.database_id)
+                .and(o::user_id.eq(account.odoo_user_id)),
+        )
+        .filter(o::payload.retrieve_as_text("op").eq("create"))
+        .count()
+        .get_result(conn)
+        .await?;
+    let to_outlook = l::outlook_outbox
+        .filter(l::account_id.eq(account.id).and(l::kind.eq(kind::CREATE)))
+        .count()
+        .get_result(conn)
+        .await?;
+    Ok((to_odoo, to_outlook))
+}
+
+/// When the mailbox's next write is due, if any is owed. `holds`: mails that were collected wait.
+pub async fn next_outlook_at(
+    conn: &mut Connection,
+    account_id: i64,
+    holds: bool,
+) -> QueryResult<Option<DateTime<Utc>>> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id))
+        .filter(may_leave(most_mails(holds)))
         .select(diesel::dsl::min(l::next_attempt_at))
         .first(conn)
         .await
@@ -153,6 +234,15 @@ pub async fn settle_outlook(conn: &mut Connection, ids: Vec<i64>) -> QueryResult
 pub async fn outlook_owed(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id))
+        .count()
+        .get_result(conn)
+        .await
+}
+
+/// How many writes to the mailbox a person has asked for.
+pub async fn standing(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
+    l::outlook_outbox
+        .filter(l::account_id.eq(account_id).and(l::stands.eq(true)))
         .count()
         .get_result(conn)
         .await

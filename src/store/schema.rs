@@ -9,8 +9,6 @@ diesel::table! {
         series -> Text,
         key_hash -> Nullable<Binary>,
         poke_key -> Binary,
-        client_id -> Nullable<Text>,
-        client_secret -> Nullable<Binary>,
         nonce -> Text,
         previous_nonce -> Nullable<Text>,
         paused -> Bool,
@@ -18,9 +16,34 @@ diesel::table! {
         policy -> Text,
         brake_over -> Integer,
         brake_percent -> Integer,
-        credentials_problem -> Nullable<Text>,
+        mail_budget -> Integer,
         created_at -> Timestamptz,
         paired_at -> Timestamptz,
+        next_key_hash -> Nullable<Binary>,
+        heard_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    registrations (id) {
+        id -> BigInt,
+        database_id -> Uuid,
+        company_id -> Nullable<Integer>,
+        client_id -> Text,
+        client_secret -> Nullable<Binary>,
+        tenant -> Nullable<Text>,
+        secret_expires_on -> Nullable<Date>,
+        problem -> Nullable<Text>,
+        retired -> Bool,
+    }
+}
+
+diesel::table! {
+    resets (account_id) {
+        account_id -> BigInt,
+        tenant_id -> Text,
+        object_id -> Text,
+        total -> Integer,
     }
 }
 
@@ -64,6 +87,8 @@ diesel::table! {
         brake_removals -> Integer,
         brake_of -> Integer,
         rest_until -> Nullable<Timestamptz>,
+        mails_held -> Integer,
+        registration_id -> Nullable<BigInt>,
         brake_earlier -> Integer,
     }
 }
@@ -81,6 +106,8 @@ diesel::table! {
         used_at -> Nullable<Timestamptz>,
         code_hash -> Nullable<Binary>,
         succeeded -> Bool,
+        registration_id -> Nullable<BigInt>,
+        other_login -> Nullable<Text>,
     }
 }
 
@@ -104,6 +131,10 @@ diesel::table! {
         kept -> Bool,
         unconfirmed -> Bool,
         series_key -> Nullable<Text>,
+        guests -> Nullable<Text>,
+        collected -> Bool,
+        unsent -> Bool,
+        stock -> Nullable<Jsonb>,
     }
 }
 
@@ -146,6 +177,9 @@ diesel::table! {
         line -> Nullable<Jsonb>,
         series -> Bool,
         slot -> Nullable<Date>,
+        mails -> Integer,
+        collected -> Bool,
+        stands -> Bool,
     }
 }
 
@@ -195,6 +229,8 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(
     databases,
+    registrations,
+    resets,
     enrollments,
     accounts,
     login_attempts,

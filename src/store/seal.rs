@@ -55,12 +55,19 @@ impl Sealer {
         Ok(Self { keys })
     }
 
-    /// Reads the key file, or makes one that only its owner can read.
+    /// Reads the key file. For a new database (`may_make`) one is made that only its owner can read.
     ///
     /// # Errors
     /// When the file cannot be made or read, is readable by others, or holds no key.
-    pub fn from_file(path: &Path) -> anyhow::Result<Self> {
+    pub fn from_file(path: &Path, may_make: bool) -> anyhow::Result<Self> {
         if !path.exists() {
+            if !may_make {
+                bail!(
+                    "the master key is missing: this database was sealed with one. Put the key file back to {}, or set \
+                     OUTLOOK_BRIDGE_MASTER_KEY",
+                    path.display()
+                );
+            }
             let mut bytes = [0u8; 32];
             rand::rng().fill_bytes(&mut bytes);
             let text = base64::engine::general_purpose::STANDARD.encode(bytes);
@@ -158,6 +165,33 @@ impl Sealer {
         Ok(())
     }
 
+    /// Whether a database was sealed before; one without our tables was not.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn is_sealed(conn: &mut Connection) -> anyhow::Result<bool> {
+        let table: Exists = diesel::sql_query("SELECT to_regclass('seal_check') IS NOT NULL AS exists")
+            .get_result(conn)
+            .await?;
+        if !table.exists {
+            return Ok(false);
+        }
+        Ok(seal_check::table.count().get_result::<i64>(conn).await? > 0)
+    }
+
+    /// Makes sure that this service's keys are the ones that a database was sealed with.
+    ///
+    /// # Errors
+    /// When they are not; nothing is changed.
+    pub async fn verify(&self, conn: &mut Connection) -> anyhow::Result<()> {
+        let sealed: Vec<u8> = seal_check::table.select(seal_check::sealed).first(conn).await?;
+        self.open(CHECK, &sealed).context(
+            "the master key is not the one this database was sealed with: set OUTLOOK_BRIDGE_MASTER_KEY, or put \
+             the right key file into the data directory",
+        )?;
+        Ok(())
+    }
+
     /// Makes sure that this service's keys are the ones the database was sealed with, or marks a new database.
     ///
     /// # Errors
@@ -169,13 +203,14 @@ impl Sealer {
             .on_conflict_do_nothing()
             .execute(conn)
             .await?;
-        let sealed: Vec<u8> = seal_check::table.select(seal_check::sealed).first(conn).await?;
-        self.open(CHECK, &sealed).context(
-            "the master key is not the one this database was sealed with: set OUTLOOK_BRIDGE_MASTER_KEY, or put \
-             the right key file into the data directory",
-        )?;
-        Ok(())
+        self.verify(conn).await
     }
+}
+
+#[derive(QueryableByName)]
+struct Exists {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    exists: bool,
 }
 
 impl Key {
@@ -238,14 +273,20 @@ mod tests {
     fn a_key_file_is_made_once_and_must_be_private() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("master.key");
-        let sealed = Sealer::from_file(&path)
+        assert!(Sealer::from_file(&path, false).is_err() && !path.exists());
+        let sealed = Sealer::from_file(&path, true)
             .unwrap()
             .seal("a", &SecretString::from("x"))
             .unwrap();
-        assert!(Sealer::from_file(&path).unwrap().open("a", &sealed).is_ok());
+        assert!(
+            Sealer::from_file(&path, false)
+                .unwrap()
+                .open("a", &sealed)
+                .is_ok()
+        );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(
-            Sealer::from_file(&path)
+            Sealer::from_file(&path, false)
                 .unwrap_err()
                 .to_string()
                 .contains("chmod 600")

@@ -18,7 +18,7 @@ use super::schema::copies::dsl as c;
 use super::schema::meetings::dsl as m;
 use super::schema::odoo_outbox::dsl as o;
 use super::schema::outlook_outbox::dsl as l;
-use super::{Connection, from_json};
+use super::{Connection, from_json, stock};
 
 /// Rows in one statement: Postgres takes 65,535 values, and a meeting has about twenty.
 const ROWS: usize = 2_000;
@@ -172,6 +172,15 @@ impl UnitOfWork {
         self.read(conn, &ids).await
     }
 
+    /// Reads the meetings that [`Self::by_stock_id`] is to find.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn read_stock(&mut self, conn: &mut Connection, immutable_ids: Vec<&str>) -> QueryResult<()> {
+        let ids = stock::with_immutable_ids(conn, self.database_id, immutable_ids).await?;
+        self.read(conn, &ids).await
+    }
+
     /// Reads the meetings that [`Self::unlinked_with_title`] is to find.
     ///
     /// # Errors
@@ -264,6 +273,12 @@ impl UnitOfWork {
 
     pub fn by_link(&self, link: Uuid) -> Option<i64> {
         self.find(|m| m.link == link)
+    }
+
+    /// What Odoo's own engine knew by the id that this is a translation of, and no mailbox has shown yet.
+    pub fn by_stock_id(&self, immutable_id: &str) -> Option<i64> {
+        let known = |d: &&Dossier| d.copies.is_empty() && d.meeting.is_stocks(immutable_id);
+        self.dossiers.values().find(known).map(|d| d.meeting.id)
     }
 
     pub fn by_ical_uid(&self, uid: &str) -> Option<i64> {
@@ -455,6 +470,10 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::kept.eq(excluded(m::kept)),
                 m::unconfirmed.eq(excluded(m::unconfirmed)),
                 m::series_key.eq(excluded(m::series_key)),
+                m::stock.eq(excluded(m::stock)),
+                m::guests.eq(excluded(m::guests)),
+                m::collected.eq(excluded(m::collected)),
+                m::unsent.eq(excluded(m::unsent)),
             ))
             .execute(conn)
             .await?;

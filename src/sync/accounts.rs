@@ -1,5 +1,7 @@
 //! A user's connection to Microsoft: login, tokens, stop and restart.
 
+mod switch;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
@@ -10,16 +12,21 @@ use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
+use self::switch::ask_who;
+pub use self::switch::{Question, SwitchRequest, switch_mailbox};
 use super::admin::{self, note};
-use super::{Engine, now};
+use super::registrations::{self, Opened};
+use super::{Engine, now, reset};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::State;
-use crate::outlook::login::{App, Authorize, LoginError, Tokens, random_verifier};
+use crate::outlook::login::{Authorize, LoginError, Prompt, Tokens, random_verifier};
+use crate::store::Connection;
 use crate::store::accounts::{self as store, Account, Identity, SealedTokens, state};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::logins::{self, LoginAttempt, NewLogin, verifier_place};
 use crate::store::seal::{digest, random_secret};
+use crate::store::{registrations as stored, resets};
 
 /// How long a person may take at Microsoft's login page.
 const LOGIN_LIFE: TimeDelta = TimeDelta::minutes(30);
@@ -27,6 +34,15 @@ const LOGIN_LIFE: TimeDelta = TimeDelta::minutes(30);
 const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
 /// A token is renewed this long before it ends.
 const RENEW_AHEAD: TimeDelta = TimeDelta::minutes(5);
+
+/// The keyword arguments of `res.users.authorize_url`.
+#[derive(Debug, Deserialize)]
+pub struct AuthorizeRequest {
+    pub from_url: String,
+    /// The user's company, which may have an app registration of its own.
+    #[serde(default)]
+    pub company_id: Option<i32>,
+}
 
 #[derive(Debug, Serialize)]
 pub struct AuthorizeAnswer {
@@ -50,6 +66,9 @@ pub struct RedeemAnswer {
     pub return_url: String,
     /// The account was known before: nothing begins anew.
     pub reconnected: bool,
+    /// Nothing was connected: somebody else than before has logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
 }
 
 /// The state that Microsoft carries. `d` and `s` are what Odoo's own controller looks for; `b` is the sealed id of
@@ -65,38 +84,6 @@ fn state_place(database: &Database, user_id: i32) -> String {
     format!("login state:{}:{user_id}", database.uuid)
 }
 
-/// The app registration as the admin entered it.
-struct Registration {
-    client_id: String,
-    client_secret: SecretString,
-}
-
-impl Registration {
-    fn app<'a>(&'a self, redirect_uri: &'a str) -> App<'a> {
-        App {
-            client_id: &self.client_id,
-            client_secret: &self.client_secret,
-            redirect_uri,
-        }
-    }
-}
-
-fn registration(engine: &Engine, database: &Database) -> Result<Registration, OdooError> {
-    let missing = || {
-        OdooError::user(
-            "Outlook is not configured: an administrator must enter Client ID and Client Secret in Settings, Calendar.",
-        )
-    };
-    Ok(Registration {
-        client_id: database
-            .client_id
-            .clone()
-            .filter(|id| !id.is_empty())
-            .ok_or_else(missing)?,
-        client_secret: database.client_secret(&engine.sealer)?.ok_or_else(missing)?,
-    })
-}
-
 /// Where to send a user's browser for the login.
 ///
 /// # Errors
@@ -105,11 +92,53 @@ pub async fn authorize_url(
     engine: &Engine,
     database: &Database,
     user_id: i32,
-    from_url: &str,
+    request: &AuthorizeRequest,
 ) -> Result<AuthorizeAnswer, OdooError> {
-    let registration = registration(engine, database)?;
+    if user_id <= 0 {
+        return Err(OdooError::AccessDenied(
+            "Only a user of Odoo can log in.".to_owned(),
+        ));
+    }
+    let return_url = within_odoo(database, &request.from_url)?;
+    let mut conn = engine.store.get().await?;
+    let registration = registrations::for_login(&mut conn, engine, database, request.company_id).await?;
+    // Somebody whose consent ran out is offered the account they had.
+    let hint = store::of_user(&mut conn, database.id, user_id)
+        .await?
+        .map(|a| a.login);
+    let url = begin(
+        &mut conn,
+        engine,
+        database,
+        user_id,
+        Begin {
+            registration: &registration,
+            return_url: &return_url,
+            hint: hint.as_deref(),
+            prompt: None,
+        },
+    )
+    .await?;
+    Ok(AuthorizeAnswer { url })
+}
+
+/// How a login begins.
+struct Begin<'a> {
+    registration: &'a Opened,
+    return_url: &'a str,
+    hint: Option<&'a str>,
+    prompt: Option<Prompt>,
+}
+
+/// Notes a login, and says where it goes on.
+async fn begin(
+    conn: &mut Connection,
+    engine: &Engine,
+    database: &Database,
+    user_id: i32,
+    begin: Begin<'_>,
+) -> Result<String, OdooError> {
     let redirect_uri = database.redirect_uri();
-    let return_url = within_odoo(database, from_url)?;
     let verifier = random_verifier();
     let oidc_nonce = random_secret();
     let id = Uuid::new_v4();
@@ -123,7 +152,6 @@ pub async fn authorize_url(
         s: "calendar".to_owned(),
         b: URL_SAFE_NO_PAD.encode(sealed_id),
     };
-    let mut conn = engine.store.get().await?;
     let login = NewLogin {
         id,
         database_id: database.id,
@@ -131,29 +159,27 @@ pub async fn authorize_url(
         verifier: engine.sealer.seal(&verifier_place(id), &verifier)?,
         oidc_nonce: &oidc_nonce,
         redirect_uri: &redirect_uri,
-        return_url: &return_url,
+        return_url: begin.return_url,
         expires_at: now + LOGIN_LIFE,
+        registration_id: begin.registration.row.id,
     };
-    logins::start(&mut conn, &login, now).await?;
-    // Somebody whose consent ran out is offered the account they had.
-    let hint = store::of_user(&mut conn, database.id, user_id)
-        .await?
-        .map(|a| a.login);
+    logins::start(conn, &login, now).await?;
     let state = json!(carried).to_string();
     let request = Authorize {
-        client_id: &registration.client_id,
+        client_id: &begin.registration.row.client_id,
         redirect_uri: &redirect_uri,
         state: &state,
         nonce: &oidc_nonce,
         verifier: &verifier,
-        login_hint: hint.as_deref(),
-        prompt: None,
+        login_hint: begin.hint,
+        prompt: begin.prompt,
     };
-    let url = engine
-        .login
+    let url = begin
+        .registration
+        .login(engine)
         .authorize_url(&request)
         .map_err(|e| OdooError::user(e.to_string()))?;
-    Ok(AuthorizeAnswer { url: url.to_string() })
+    Ok(url.to_string())
 }
 
 /// Ends a login: checks the state, redeems the code, stores the consent.
@@ -194,11 +220,18 @@ pub async fn redeem(
         .ok_or_else(forged)?;
     if let Some(used_at) = attempt.used_at {
         let same_code = attempt.code_hash.is_some() && attempt.code_hash == code_hash;
-        if attempt.succeeded && same_code && used_at > now() - REPEAT_LIFE {
-            return Ok(RedeemAnswer {
-                return_url: attempt.return_url,
-                reconnected: true,
-            });
+        if same_code && used_at > now() - REPEAT_LIFE {
+            if attempt.succeeded {
+                return Ok(RedeemAnswer {
+                    return_url: attempt.return_url,
+                    reconnected: true,
+                    question: None,
+                });
+            }
+            let known = store::of_user(&mut conn, database.id, user_id).await?;
+            if let (Some(known), Some(other)) = (known, attempt.other_login.clone()) {
+                return ask_who(&mut conn, engine, database, &known, attempt, other).await;
+            }
         }
         return Err(forged());
     }
@@ -247,13 +280,17 @@ async fn exchange_code(
     attempt: &LoginAttempt,
     code: &SecretString,
 ) -> Result<Tokens, OdooError> {
-    let registration = registration(engine, database)?;
+    let registration = {
+        let mut conn = engine.store.get().await?;
+        registrations::of_consent(&mut conn, engine, database, attempt.registration_id).await?
+    };
+    let registration = registration.ok_or_else(registrations::not_configured)?;
     let app = registration.app(&attempt.redirect_uri);
     let verifier = engine
         .sealer
         .open(&verifier_place(attempt.id), &attempt.verifier)?;
-    match engine
-        .login
+    match registration
+        .login(engine)
         .redeem(app, code, &verifier, &attempt.oidc_nonce, now())
         .await
     {
@@ -262,9 +299,10 @@ async fn exchange_code(
             tracing::warn!(database.uuid = %database.uuid, odoo.user = attempt.odoo_user_id, %error, "login failed");
             if let LoginError::AdminProblem { .. } = &error {
                 let mut conn = engine.store.get().await?;
-                databases::set_credentials_problem(&mut conn, database.id, Some(&error.to_string())).await?;
+                let words =
+                    registrations::note_problem(&mut conn, database, &registration.row, &error).await?;
                 return Err(OdooError::user(format!(
-                    "Microsoft does not accept the settings of this Odoo. An administrator must put it right: {error}"
+                    "Microsoft does not accept the settings of this Odoo: {words}"
                 )));
             }
             Err(OdooError::user(format!("The login did not succeed: {error}")))
@@ -295,23 +333,10 @@ async fn connect(
         .unwrap_or("somebody");
     let mut conn = engine.store.get().await?;
     let known = store::of_user(&mut conn, database.id, user_id).await?;
-    if let Some(known) = &known
-        && !known.is_reset()
-        && (known.tenant_id != identity.tid || known.object_id != identity.oid)
-    {
+    let other = store::with_identity(&mut conn, database.id, &identity.tid, &identity.oid, user_id).await?;
+    if other.as_ref().is_some_and(Account::is_connected) {
         return Err(OdooError::user(format!(
-            "You logged in as {}, but this Odoo user is connected to {}. Log in as {}, or ask an administrator for \
-             Reset Account in your user settings to change over: the two mailboxes are never mixed.",
-            username, known.login, known.login
-        )));
-    }
-    if let Some(other) =
-        store::with_identity(&mut conn, database.id, &identity.tid, &identity.oid, user_id).await?
-        && other.is_connected()
-    {
-        return Err(OdooError::user(format!(
-            "The mailbox {} is connected already, by another user of this Odoo.",
-            username
+            "The mailbox {username} is connected already, by another user of this Odoo."
         )));
     }
     let sealed = SealedTokens::seal(
@@ -327,11 +352,48 @@ async fn connect(
         object_id: &identity.oid,
         login: username,
     };
+    let earlier = match &known {
+        Some(known) => resets::of_account(&mut conn, known.id).await?,
+        None => None,
+    };
+    let is_former = earlier.is_some_and(|reset| reset.was_of(&who));
+    if let Some(known) = &known {
+        if known.resetting {
+            return resume_reset(&mut conn, engine, database, known, is_former, attempt, &sealed).await;
+        }
+        if !known.is_reset() && (known.tenant_id != identity.tid || known.object_id != identity.oid) {
+            logins::set_other(&mut conn, attempt.id, username).await?;
+            return ask_who(&mut conn, engine, database, known, attempt, username.to_owned()).await;
+        }
+    }
+    // Another mailbox than the one that was reset: that one's events are not this one's.
+    let another = known.as_ref().filter(|known| known.is_reset() && !is_former);
     let account = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            let account = store::connect(conn, database.id, user_id, &who, &sealed, now()).await?;
+            databases::serialize(conn, database.id).await?;
+            // A mailbox has one user: whoever had it once knows it no more.
+            if let Some(other) = &other {
+                reset::forget_mailbox(conn, other).await?;
+                store::forget_progress(conn, other.id, other.ignore_before).await?;
+            }
+            if let Some(known) = another {
+                reset::forget_mailbox(conn, known).await?;
+            }
+            let account = store::connect(
+                conn,
+                database.id,
+                user_id,
+                &who,
+                &sealed,
+                attempt.registration_id,
+                now(),
+            )
+            .await?;
             logins::succeed(conn, attempt.id).await?;
-            databases::set_credentials_problem(conn, database.id, None).await?;
+            if let Some(id) = attempt.registration_id {
+                stored::set_problem(conn, id, None).await?;
+            }
+            stored::drop_unused(conn, database.id).await?;
             let message = format!("connected to Outlook as {}", who.login);
             note(conn, database, Some(user_id), Level::Info, message).await?;
             Ok(account)
@@ -344,6 +406,55 @@ async fn connect(
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
         reconnected: known.is_some(),
+        question: None,
+    })
+}
+
+/// A reset still has something to delete from the mailbox: it may get a new consent for that, if it lost the old one.
+async fn resume_reset(
+    conn: &mut Connection,
+    engine: &Engine,
+    database: &Database,
+    account: &Account,
+    is_former: bool,
+    attempt: LoginAttempt,
+    tokens: &SealedTokens,
+) -> Result<RedeemAnswer, OdooError> {
+    if account.is_connected() || !is_former {
+        return Err(OdooError::user(format!(
+            "This account is being reset: events of {} are still being deleted from Outlook. {}",
+            account.login,
+            if account.is_connected() {
+                "Log in again when that is done.".to_owned()
+            } else {
+                format!(
+                    "Log in as {} once more to let it end, or ask an administrator to reset the account anew.",
+                    account.login
+                )
+            }
+        )));
+    }
+    let lost = account.refresh_token.as_ref();
+    if !store::store_tokens(conn, account.id, lost, tokens).await? {
+        return Err(OdooError::user(
+            "This account was logged in to at the same time. Press the Outlook button to see where it stands.",
+        ));
+    }
+    store::resume(conn, account.id, attempt.registration_id, now()).await?;
+    logins::succeed(conn, attempt.id).await?;
+    note(
+        conn,
+        database,
+        Some(account.odoo_user_id),
+        Level::Info,
+        "logged in again: the reset goes on".to_owned(),
+    )
+    .await?;
+    engine.work.notify_one();
+    Ok(RedeemAnswer {
+        return_url: attempt.return_url,
+        reconnected: true,
+        question: None,
     })
 }
 
@@ -405,7 +516,8 @@ async fn switch(
 ) -> Result<State, OdooError> {
     let mut conn = engine.store.get().await?;
     if let Some(account) = store::of_user(&mut conn, database.id, user_id).await? {
-        if account.state == from {
+        // A reset goes on to its end, whoever stops what.
+        if account.state == from && !account.resetting {
             store::set_state(&mut conn, account.id, to).await?;
             note(
                 &mut conn,
@@ -437,6 +549,13 @@ pub enum TokenError {
     Internal(#[from] anyhow::Error),
 }
 
+/// Whether the access token is good for some minutes.
+pub fn has_fresh_token(account: &Account) -> bool {
+    account
+        .access_expires_at
+        .is_some_and(|at| at > now() + RENEW_AHEAD)
+}
+
 /// An access token that is good for some minutes; renewed where needed. The caller holds the account's lease, so
 /// that one worker alone renews. A new refresh token is stored before the access token is used.
 ///
@@ -447,9 +566,7 @@ pub async fn fresh_token(
     account: &Account,
     database: &Database,
 ) -> Result<SecretString, TokenError> {
-    if account
-        .access_expires_at
-        .is_some_and(|at| at > now() + RENEW_AHEAD)
+    if has_fresh_token(account)
         && let Some(token) = account.access_token(&engine.sealer)?
     {
         return Ok(token);
@@ -461,10 +578,16 @@ pub async fn fresh_token(
             .map_err(anyhow::Error::from)?;
         return Err(TokenError::NeedsLogin);
     };
-    let registration = registration(engine, database).map_err(|_| TokenError::Admin)?;
+    let registration = {
+        let mut conn = engine.store.get().await?;
+        registrations::of_consent(&mut conn, engine, database, account.registration_id).await?
+    };
+    let Some(registration) = registration else {
+        return Err(TokenError::Admin);
+    };
     let redirect_uri = database.redirect_uri();
-    let renewed = engine
-        .login
+    let renewed = registration
+        .login(engine)
         .refresh(registration.app(&redirect_uri), &refresh, now())
         .await;
     let mut conn = engine.store.get().await?;
@@ -478,10 +601,18 @@ pub async fn fresh_token(
                 tokens.refresh.as_ref(),
                 tokens.expires_at,
             )?;
-            store::store_tokens(&mut conn, account.id, &sealed)
+            let stored = store::store_tokens(&mut conn, account.id, account.refresh_token.as_ref(), &sealed)
                 .await
                 .map_err(anyhow::Error::from)?;
-            databases::set_credentials_problem(&mut conn, database.id, None)
+            if !stored {
+                // What was redeemed is still good (page *refresh-tokens*); what is stored now is tried next.
+                tracing::info!(
+                    account.id = account.id,
+                    "tokens were replaced while they were renewed"
+                );
+                return Err(TokenError::Later);
+            }
+            stored::set_problem(&mut conn, registration.row.id, None)
                 .await
                 .map_err(anyhow::Error::from)?;
             Ok(tokens.access)
@@ -489,31 +620,16 @@ pub async fn fresh_token(
         Err(error @ LoginError::NeedsLogin { .. }) => {
             tracing::warn!(account.id = account.id, %error, "consent is gone");
             let reason = "Microsoft does not accept the earlier login any more: log in to Outlook again.";
-            store::disconnect(&mut conn, account.id, reason)
-                .await
-                .map_err(anyhow::Error::from)?;
-            note(
-                &mut conn,
-                database,
-                Some(account.odoo_user_id),
-                Level::Warning,
-                reason.to_owned(),
-            )
-            .await
-            .map_err(anyhow::Error::from)?;
-            Err(TokenError::NeedsLogin)
+            lose_consent(&mut conn, database, account, reason).await
+        }
+        // Nobody looks after an app that was replaced: its users go over to the present one.
+        Err(error @ LoginError::AdminProblem { .. }) if registration.row.retired => {
+            tracing::warn!(account.id = account.id, %error, "the app consented to is out of use");
+            let reason = "The app registration that Odoo uses has changed: log in to Outlook again.";
+            lose_consent(&mut conn, database, account, reason).await
         }
         Err(error @ LoginError::AdminProblem { .. }) => {
-            tracing::error!(database.uuid = %database.uuid, %error, "Microsoft does not accept the app registration");
-            let problem = error.to_string();
-            let changed = databases::set_credentials_problem(&mut conn, database.id, Some(&problem))
-                .await
-                .map_err(anyhow::Error::from)?;
-            if changed > 0 {
-                note(&mut conn, database, None, Level::Error, problem)
-                    .await
-                    .map_err(anyhow::Error::from)?;
-            }
+            registrations::note_problem(&mut conn, database, &registration.row, &error).await?;
             Err(TokenError::Admin)
         }
         Err(error) => {
@@ -521,6 +637,28 @@ pub async fn fresh_token(
             Err(TokenError::Later)
         }
     }
+}
+
+async fn lose_consent(
+    conn: &mut Connection,
+    database: &Database,
+    account: &Account,
+    reason: &str,
+) -> Result<SecretString, TokenError> {
+    let lost = async {
+        let lost = store::lose_consent(conn, account.id, account.refresh_token.as_ref(), reason).await?;
+        if lost {
+            let (user_id, words) = (Some(account.odoo_user_id), reason.to_owned());
+            note(conn, database, user_id, Level::Warning, words).await?;
+        }
+        anyhow::Ok(lost)
+    };
+    // Who has logged in anew meanwhile is served with that.
+    Err(if lost.await? {
+        TokenError::NeedsLogin
+    } else {
+        TokenError::Later
+    })
 }
 
 #[cfg(test)]
@@ -536,8 +674,6 @@ mod tests {
             series: String::new(),
             key_hash: None,
             poke_key: Vec::new(),
-            client_id: None,
-            client_secret: None,
             nonce: String::new(),
             previous_nonce: None,
             paused: false,
@@ -545,9 +681,11 @@ mod tests {
             policy: "latest".to_owned(),
             brake_over: 20,
             brake_percent: 20,
-            credentials_problem: None,
+            mail_budget: 25,
             created_at: now(),
             paired_at: now(),
+            next_key_hash: None,
+            heard_at: now(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Pairing, settings, and what the add-on shows about a database.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
@@ -7,16 +9,17 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Engine, brake, now};
+use super::registrations::{self, Entered};
+use super::{Engine, brake, now, reset};
 use crate::calendar::merge::Policy;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{AccountState, OdooTime, State};
 use crate::store::accounts::{self, Account, state};
-use crate::store::databases::{self, Database, Pairing, Settings, client_secret_place, poke_key_place};
+use crate::store::databases::{self, Database, Pairing, Settings, poke_key_place};
 use crate::store::journal::{self, Level, Line};
 use crate::store::seal::{digest, random_secret};
 use crate::store::unit::Dossier;
-use crate::store::{Connection, enrollments};
+use crate::store::{Connection, enrollments, meetings, outbox, registrations as stored, resets};
 
 /// How long an enrollment code can be used.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -44,6 +47,18 @@ pub struct SettingsRequest {
     pub client_id: Option<String>,
     #[serde(default)]
     pub client_secret: Option<SecretString>,
+    /// Whose accounts may log in: a tenant's id or domain; empty: as the service is configured.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// `YYYY-MM-DD`; empty: not known.
+    #[serde(default)]
+    pub secret_expires_on: Option<String>,
+    /// Whose app registration the four above are about: a company's own; absent: the database's.
+    #[serde(default)]
+    pub company_id: Option<i32>,
+    /// The company has none of its own any more.
+    #[serde(default)]
+    pub remove_registration: bool,
     #[serde(default)]
     pub paused: Option<bool>,
     #[serde(default)]
@@ -57,6 +72,9 @@ pub struct SettingsRequest {
     /// ... and more than this share of what is linked, in percent.
     #[serde(default)]
     pub brake_percent: Option<i32>,
+    /// More mails than this, that nobody has just asked for, wait for a yes.
+    #[serde(default)]
+    pub mail_budget: Option<i32>,
 }
 
 /// Makes a one-time code: 25 characters that are easy to tell apart, in groups of five.
@@ -124,6 +142,8 @@ pub async fn pair(
         previous_nonce: None,
         quarantined: None,
         paired_at: now,
+        next_key_hash: None,
+        heard_at: now,
     };
     let code_hash = digest(&normal_code(code));
     let paired = conn
@@ -135,6 +155,7 @@ pub async fn pair(
             let database = databases::pair(conn, &pairing).await?;
             let mut message = format!("“{}” was paired with the Outlook bridge", database.name);
             if known {
+                databases::serialize(conn, database.id).await?;
                 databases::rebaseline(conn, database.id, now).await?;
                 message
                     .push_str(" again: both sides are compared anew, and nothing is written that is equal");
@@ -157,6 +178,56 @@ pub async fn pair(
             ))
         }
     }
+}
+
+/// What Odoo gets for its key.
+#[derive(Debug, Serialize)]
+pub struct RenewAnswer {
+    pub api_key: String,
+}
+
+/// Makes a new key. The old one is good until the new one was used: whoever does not get this answer, or cannot keep it, loses nothing.
+///
+/// # Errors
+/// `Internal` when Postgres fails.
+pub async fn renew_key(engine: &Engine, database: &Database) -> Result<RenewAnswer, OdooError> {
+    let answer = RenewAnswer {
+        api_key: random_secret(),
+    };
+    let mut conn = engine.store.get().await?;
+    databases::offer_key(&mut conn, database.id, &digest(&answer.api_key)).await?;
+    let message = "has a new API key; the old one ends when this one is used".to_owned();
+    note(&mut conn, database, None, Level::Info, message).await?;
+    tracing::info!(database.uuid = %database.uuid, "a new key was made");
+    Ok(answer)
+}
+
+/// Takes a database's keys away: no call of it is accepted any more, until it is paired again.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn revoke(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
+    databases::unpair(conn, database.id).await?;
+    let message = "its API key was revoked on the Outlook bridge's side".to_owned();
+    note(conn, database, None, Level::Warning, message).await?;
+    Ok(())
+}
+
+/// Somebody called with a database's key whose own name is another one: a copy, or it was renamed. The journal of the
+/// one that was paired says so once a day.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn note_copy(conn: &mut Connection, database: &Database, name: &str) -> anyhow::Result<()> {
+    let message = format!(
+        "a database called “{name}” calls with the key of “{}”: it is a copy, or this one was renamed. It is shut out",
+        database.name
+    );
+    if !journal::said_since(conn, database.id, &message, now() - TimeDelta::days(1)).await? {
+        tracing::warn!(database.uuid = %database.uuid, copy = name, "a copy was shut out");
+        note(conn, database, None, Level::Warning, message).await?;
+    }
+    Ok(())
 }
 
 /// Forgets the database's key.
@@ -187,14 +258,6 @@ pub async fn set_values(
     database: &Database,
     request: SettingsRequest,
 ) -> Result<State, OdooError> {
-    let client_id = request.client_id.map(|id| id.trim().to_owned());
-    if let Some(id) = &client_id
-        && (id.len() > 200 || id.chars().any(|c| c.is_whitespace() || c.is_control()))
-    {
-        return Err(OdooError::user(
-            "Client ID: this is not an Application (client) ID. Copy it from the app registration's overview page.",
-        ));
-    }
     if let Some(policy) = request.policy.as_deref()
         && Policy::parse(policy).is_none()
     {
@@ -208,31 +271,42 @@ pub async fn set_values(
             "Removals to confirm: the number of events must not be negative, and the share is 0 to 100 percent.",
         ));
     }
-    let secret = request
-        .client_secret
-        .filter(|s| !secrecy::ExposeSecret::expose_secret(s).trim().is_empty());
-    let client_secret = secret
-        .map(|s| engine.sealer.seal(&client_secret_place(&database.uuid), &s))
-        .transpose()?;
+    if bad_number(request.mail_budget, i32::MAX) {
+        return Err(OdooError::user(
+            "Mails to confirm: the number of mails must not be negative.",
+        ));
+    }
+    if request.company_id.is_some_and(|id| id <= 0)
+        || (request.remove_registration && request.company_id.is_none())
+    {
+        return Err(OdooError::user(
+            "company_id: an app registration of a company's own needs the company it is for.",
+        ));
+    }
+    let entered = Entered {
+        client_id: request.client_id,
+        client_secret: request.client_secret,
+        tenant: request.tenant,
+        secret_expires_on: request.secret_expires_on,
+    };
+    let entered = entered.check(engine, database, request.company_id)?;
     let base_url = request.base_url.map(|url| clean_base_url(&url)).transpose()?;
-    let other_id = client_id
-        .as_ref()
-        .is_some_and(|id| Some(id) != database.client_id.as_ref());
-    let credentials_changed = client_secret.is_some() || other_id;
     let settings = Settings {
-        client_id,
-        client_secret,
         paused: request.paused,
         base_url,
         poke_key: None,
         policy: request.policy,
         brake_over: request.brake_over,
         brake_percent: request.brake_percent,
+        mail_budget: request.mail_budget,
     };
     let mut conn = engine.store.get().await?;
     databases::configure(&mut conn, database.id, &settings).await?;
-    if credentials_changed {
-        databases::set_credentials_problem(&mut conn, database.id, None).await?;
+    match request.company_id {
+        Some(company) if request.remove_registration => {
+            registrations::remove(&mut conn, database, company).await?;
+        }
+        company => registrations::put(&mut conn, database, company, entered).await?,
     }
     if let Some(paused) = request.paused.filter(|paused| *paused != database.paused) {
         let message = if paused {
@@ -263,26 +337,61 @@ pub async fn state(conn: &mut Connection, database_id: Uuid) -> Result<State, Od
 
 async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<State> {
     let database = databases::by_id(conn, database_id).await?;
-    let accounts = accounts::of_database(conn, database_id).await?;
+    let waiting = meetings::waiting(conn, database_id).await?;
+    let registrations = stored::of_database(conn, database_id).await?;
+    let mut states = Vec::new();
+    for account in accounts::of_database(conn, database_id).await? {
+        let progress = match account.resetting {
+            true => {
+                let left = outbox::standing(conn, account.id).await?;
+                let reset = resets::of_account(conn, account.id).await?;
+                Some(reset::progress(
+                    left,
+                    reset.map_or(left, |reset| reset.total.into()),
+                ))
+            }
+            false => None,
+        };
+        let problem = registrations::problem_of(&registrations, &account);
+        states.push(account_state(&account, problem, progress, &waiting));
+    }
     Ok(State {
-        configured: database.is_configured(),
+        configured: registrations
+            .iter()
+            .any(|row| row.company_id.is_none() && !row.retired && row.is_complete()),
         paused: database.paused,
         quarantined: database.quarantined.clone(),
         redirect_uri: database.redirect_uri(),
         policy: database.policy.clone(),
         brake_over: database.brake_over,
         brake_percent: database.brake_percent,
-        accounts: accounts.iter().map(|a| account_state(a, &database)).collect(),
+        mail_budget: database.mail_budget,
+        registrations: registrations::states(&registrations),
+        accounts: states,
     })
 }
 
-fn account_state(account: &Account, database: &Database) -> AccountState {
+/// `problem`: what Microsoft holds against its app registration; `progress`: how far its reset is.
+/// `waiting`: how many events with guests wait for each user's choice.
+fn account_state(
+    account: &Account,
+    problem: Option<&str>,
+    progress: Option<String>,
+    waiting: &BTreeMap<i32, i64>,
+) -> AccountState {
     let (status, reason) = match account.state.as_str() {
         state::STOPPED => ("stopped", None),
         state::NEED_AUTH => ("need_auth", account.reason.clone()),
+        _ if progress.is_some() => {
+            let words = [progress.as_deref(), problem.or(account.reason.as_deref())];
+            (
+                "resetting",
+                Some(words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
+            )
+        }
         _ if account.is_braked() => ("attention", brake::words(account)),
-        _ => match (&database.credentials_problem, &account.reason) {
-            (Some(problem), _) => ("attention", Some(problem.clone())),
+        _ => match (problem, &account.reason) {
+            (Some(problem), _) => ("attention", Some(problem.to_owned())),
             (None, Some(reason)) => ("attention", Some(reason.clone())),
             (None, None) => ("active", None),
         },
@@ -294,6 +403,9 @@ fn account_state(account: &Account, database: &Database) -> AccountState {
         login: Some(account.login.clone()),
         last_sync: account.last_sync_at.map(OdooTime),
         removals: account.is_braked().then_some(account.brake_removals),
+        waiting: waiting.get(&account.odoo_user_id).copied().unwrap_or_default(),
+        mails: account.mails_held,
+        is_reset: account.is_reset(),
     }
 }
 

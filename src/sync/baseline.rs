@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::people::People;
 use crate::calendar::document::Document;
+use crate::calendar::invitations::{Guests, Withheld};
 use crate::calendar::merge::{Base, Group, take_groups};
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::record::Record;
@@ -61,9 +62,18 @@ pub fn confirm(
         return Ok(());
     };
     let present = match present {
-        Document::Event(present) => *present,
+        Document::Event(mut present) => {
+            if meeting.guests() == Guests::Withheld {
+                Withheld::from_event(&mut present, Some(&known.outlook), None);
+            }
+            *present
+        }
         series => {
-            let present = series.into_series();
+            let mut present = series.into_series();
+            if meeting.guests() == Guests::Withheld {
+                let known = meeting.series_base()?;
+                Withheld::from_series(&mut present, None, known.as_ref());
+            }
             return meeting.set_series_base(&SeriesBase {
                 odoo: present.clone(),
                 outlook: present,

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::people::People;
 use super::planner::{self, Effects, read_groups};
-use super::{Engine, baseline, now};
+use super::{Engine, baseline, moving, now, reset};
 use crate::calendar::document::Document;
+use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::{Group, Side, advance};
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::OdooError;
@@ -214,6 +215,9 @@ async fn take(
         Fence::Closed => return Ok(Taken::Quarantined),
         Fence::Open { repeated } => repeated,
     };
+    for departed in &request.departed {
+        reset::depart(conn, &database, *departed).await?;
+    }
     let people = People::of(conn, database, now).await?;
     let acks = read_acks(&people, &request.acks);
     let (changes, rejected) = read_changes(&people, &request.changes);
@@ -304,7 +308,7 @@ async fn load(
             odoo_ids: named.iter().filter_map(|i| i.odoo_id).collect(),
             keys: named.iter().filter_map(|i| i.key.as_deref()).collect(),
             links: named.iter().filter_map(|i| i.link).collect(),
-            uids: Vec::new(),
+            uids: changes.iter().filter_map(moving::uid_told).collect(),
         };
         identities.keys.extend(changes.iter().filter_map(continued));
         unit.read_identities(conn, &identities).await?;
@@ -334,7 +338,7 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
         && !request.next_nonce.is_empty()
         && request.next_nonce != request.nonce
     {
-        databases::rotate_nonce(conn, database.id, &request.next_nonce, &request.nonce).await?;
+        databases::rotate_nonce(conn, database.id, &request.next_nonce, &request.nonce, now()).await?;
         return Ok(Fence::Open { repeated: false });
     }
     if Some(&request.nonce) == database.previous_nonce.as_ref() && request.next_nonce == database.nonce {
@@ -367,8 +371,10 @@ async fn ask_for_existing<'a>(
                 want.push(account.odoo_user_id);
             }
             existing::ASKED if repeated => want.push(account.odoo_user_id),
-            existing::ASKED if all_came && !seen.contains(&account.odoo_user_id) => {
-                accounts::set_existing(conn, account.id, existing::TOLD).await?;
+            // One row may be of several users: a meeting that Odoo's own engine had linked, with all of its guests.
+            existing::ASKED if all_came && seen.is_empty() => {
+                let next = moving::next_state(conn, account).await?;
+                accounts::set_existing(conn, account.id, next).await?;
                 told.push(account);
             }
             _ => {}
@@ -396,11 +402,15 @@ impl Intake<'_> {
                 if let (Cause::Existing, Some(organizer)) = (change.cause, organizer) {
                     self.existing_of.insert(organizer.user_id);
                 }
-                self.snapshot(&identities, times, record)
+                if change.cause == Cause::Existing {
+                    self.existing_of.extend(change.uid);
+                }
+                self.snapshot(&identities, times, record, change.cause)
             }
             ChangeKind::Tombstone { .. } => {
                 if let Some(id) = self.find(&identities) {
                     let meeting = &mut self.unit.get(id)?.meeting;
+                    saved(meeting, self.people);
                     meeting.odoo_gone = true;
                     meeting.kept = false;
                     meeting.unconfirmed = false;
@@ -416,12 +426,13 @@ impl Intake<'_> {
         identities: &[Identity],
         times: BTreeMap<String, OdooTime>,
         mut record: Record,
+        cause: Cause,
     ) -> anyhow::Result<()> {
         let mut id = match self.find(identities) {
             Some(id) => id,
             None => {
                 self.begin_where_its_series_did(&mut record)?;
-                self.unit.create(None, None)
+                moving::meeting_for(&mut self.unit, &record)?
             }
         };
         let meeting = &mut self.unit.get(id)?.meeting;
@@ -431,6 +442,7 @@ impl Intake<'_> {
             id = self.unit.create(None, None);
         }
         let odoo_id = record.identity().odoo_id;
+        let only_in_odoo = self.unit.get(id)?.copies.is_empty();
         // One that was part of a series, and has a meeting of its own, keeps its id.
         let is_free =
             odoo_id.is_none_or(|odoo_id| self.unit.by_odoo_id(odoo_id).is_none_or(|other| other == id));
@@ -439,6 +451,7 @@ impl Intake<'_> {
         if !meeting.unconfirmed && is_older(meeting, &record)? {
             return Ok(());
         }
+        let link = moving::link_told(&record, &times);
         let mut known = meeting.edit_times()?;
         for (field, time) in times {
             if let Some(group) = group_of_field(&field) {
@@ -448,10 +461,29 @@ impl Intake<'_> {
             }
         }
         meeting.set_edit_times(&known)?;
-        if meeting.unconfirmed {
+        let compared = meeting.unconfirmed;
+        if compared {
             baseline::confirm(meeting, &record, &known, self.people)?;
         }
         store_record(meeting, &record, is_free)?;
+        if let Some(link) = link {
+            moving::note(&mut self.unit, id, link)?;
+        }
+        let meeting = &mut self.unit.get(id)?.meeting;
+        match cause {
+            Cause::Save => saved(meeting, self.people),
+            Cause::Existing => meeting.collected = true,
+        }
+        meeting.collected |= compared;
+        // Odoo kept silent for a guest whom somebody added after connecting: Outlook is to invite.
+        if cause == Cause::Save
+            && meeting.guests() == Guests::AsSaved
+            && record.mailer() == Some(Mailer::Outlook)
+            && only_in_odoo
+            && existed(meeting, &record, self.people)
+        {
+            meeting.set_guests(Guests::Announced);
+        }
         // Archiving ends what an admin kept in Odoo alone.
         meeting.kept &= record.active();
         self.touched.insert(id);
@@ -564,6 +596,22 @@ impl Intake<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether it was made before its organizer connected.
+fn existed(meeting: &Meeting, record: &Record, people: &People) -> bool {
+    let organizer = meeting.organizer_in_odoo();
+    let account = organizer.and_then(|user| people.account_of_user(user));
+    account.is_some_and(|account| record.create_date().0 < account.connected_at)
+}
+
+/// Somebody saved it: what comes of it is that person's wish, unless it was collected while nothing is sent.
+fn saved(meeting: &mut Meeting, people: &People) {
+    let organizer = meeting
+        .organizer_in_odoo()
+        .and_then(|user| people.account_of_user(user));
+    meeting.collected = people.database.paused || organizer.is_some_and(|account| !account.is_active());
+    meeting.unsent = false;
 }
 
 fn is_unlink(debt: &OdooDebt) -> anyhow::Result<bool> {

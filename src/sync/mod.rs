@@ -7,12 +7,16 @@ pub mod accounts;
 pub mod admin;
 pub mod baseline;
 pub mod brake;
+pub mod budget;
 pub mod exchange;
+pub mod moving;
 pub mod people;
 pub mod planner;
 pub mod poke;
+pub mod preview;
 pub mod pull;
 pub mod push;
+pub mod registrations;
 pub mod reset;
 pub mod worker;
 
@@ -37,6 +41,8 @@ pub struct Settings {
     pub days_ahead: i64,
     /// How many mailboxes are worked at once.
     pub workers: usize,
+    /// How long the journal, and with it what was deleted, is kept.
+    pub journal_days: i64,
 }
 
 impl Default for Settings {
@@ -46,6 +52,7 @@ impl Default for Settings {
             days_back: 365,
             days_ahead: 730,
             workers: 8,
+            journal_days: 90,
         }
     }
 }

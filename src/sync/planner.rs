@@ -5,7 +5,11 @@
 //! but not yet sent is thrown away and planned anew, so that quick edits become one write.
 
 mod answers;
+mod guests;
+mod moving;
 mod series;
+
+pub(super) use series::in_one;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +19,7 @@ pub use answers::agree as agree_on_answers;
 
 use super::people::People;
 use crate::calendar::event::{Address, Answer, Event};
+use crate::calendar::invitations::{Guests, Withheld};
 use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, advance};
 use crate::calendar::plan::{
     Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan,
@@ -22,7 +27,7 @@ use crate::calendar::plan::{
 use crate::calendar::words;
 use crate::odoo::exchange::{OdooChange, Place};
 use crate::odoo::record::Record;
-use crate::odoo::snapshot::{self, Snapshot, is_over};
+use crate::odoo::snapshot::{self, Snapshot};
 use crate::outlook::wire;
 use crate::store::accounts::{Account, existing};
 use crate::store::from_json;
@@ -48,11 +53,7 @@ impl Effects {
 /// What the reader of a set-aside meeting is told, by reason.
 const ORGANIZER_CHANGED: &str =
     "Its organizer was changed in Odoo, and Outlook cannot hand a meeting over: each side keeps its own";
-const EXISTED_WITH_GUESTS: &str = "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone, so that nobody is \
-     invited by surprise";
 const KEPT: &str = "It was deleted in Outlook, and an administrator decided to keep it in Odoo";
-const PAST_WITH_GUESTS: &str =
-    "It is over already and has guests: it stays in Odoo alone, as Outlook would invite them to the past";
 
 /// Plans one meeting anew.
 ///
@@ -66,7 +67,22 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
     };
     if task.clear_the_air() {
         task.decide()?;
+        task.tell_who_mails()?;
     }
+    Ok(task.effects)
+}
+
+/// Tells Odoo who tells a meeting's guests, where that has changed.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub fn tell_who_mails(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects> {
+    let mut task = Task {
+        dossier,
+        people,
+        effects: Effects::default(),
+    };
+    task.tell_who_mails()?;
     Ok(task.effects)
 }
 
@@ -95,7 +111,8 @@ struct Task<'a> {
 impl Task<'_> {
     /// Throws away what was planned and not sent; `false`: something is in the air, come back later.
     fn clear_the_air(&mut self) -> bool {
-        if self.dossier.writes.iter().any(|w| w.in_flight_since.is_some()) {
+        let writes = &self.dossier.writes;
+        if writes.iter().any(|w| w.in_flight_since.is_some() || w.stands) {
             return false;
         }
         if let Some(debt) = self.dossier.debt.as_ref().filter(|d| d.delivered_at.is_some()) {
@@ -112,8 +129,18 @@ impl Task<'_> {
         if self.dossier.meeting.unconfirmed {
             return Ok(());
         }
+        // What a reset under way is about is planned after it.
+        let organizer = self.dossier.meeting.organizer_in_odoo();
+        let organizer = organizer.and_then(|user| self.people.account_of_user(user));
+        if organizer.is_some_and(|account| account.resetting) {
+            return Ok(());
+        }
         if self.dossier.meeting.kept {
             self.set_aside(KEPT, Level::Info);
+            return Ok(());
+        }
+        if self.dossier.meeting.unsent {
+            self.set_aside(guests::UNSENT, Level::Info);
             return Ok(());
         }
         // Nothing is known of a mailbox that nobody can look into: what is to be done waits for the login.
@@ -126,6 +153,9 @@ impl Task<'_> {
             return Ok(());
         }
         let record = self.dossier.meeting.record()?;
+        if !self.take_over(record.as_ref())? {
+            return Ok(());
+        }
         if self.is_series(record.as_ref())? {
             return self.decide_series(record.as_ref());
         }
@@ -152,6 +182,16 @@ impl Task<'_> {
                 _ => return Ok(()),
             }
         }
+        let permit = match (odoo, &record) {
+            (OdooState::Active(event), Some(record)) if self.choose_copy().is_none() => {
+                self.may_create(record, event)?
+            }
+            _ => Permit::No,
+        };
+        if let Permit::SetAside(reason) = permit {
+            self.set_aside(reason, Level::Info);
+            return Ok(());
+        }
         let chosen = self.choose_copy();
         let aliases = snapshot
             .as_ref()
@@ -161,6 +201,11 @@ impl Task<'_> {
             Some((copy, rights)) => (Some(renamed(copy.event()?, &aliases)), rights),
             None => (None, Rights::Write),
         };
+        if let (OdooState::Active(event), Some(outlook), Some(record)) = (odoo, &outlook_event, &record) {
+            let others = event.guests().any(|guest| !outlook.attendees.contains_key(guest));
+            self.settle_guests(record, rights, others);
+        }
+        let chosen = self.choose_copy();
         if let (OdooState::Active(_), Some((copy, Rights::Write)), Some(snapshot)) = (odoo, chosen, &snapshot)
             && self.people.organizer(snapshot).map(|a| a.id) != Some(copy.account_id)
         {
@@ -180,20 +225,21 @@ impl Task<'_> {
             .and_then(|(copy, _)| self.people.account(copy.account_id))
             .cloned();
         let chosen_copy = chosen.map(|(copy, _)| copy.clone());
-        let permit = match (odoo, outlook, &snapshot) {
-            (OdooState::Active(event), OutlookState::Missing, Some(snapshot)) => {
-                self.may_create(snapshot, event)
-            }
-            _ => Permit::No,
-        };
-        if let Permit::SetAside(reason) = permit {
-            self.set_aside(reason, Level::Info);
-            return Ok(());
-        }
         let base = self.dossier.meeting.base()?.map(|base| Base {
             odoo: renamed(base.odoo, &aliases),
             outlook: renamed(base.outlook, &aliases),
         });
+        let whole = odoo_event.as_ref();
+        let mut shown = odoo_event.clone();
+        let mut withheld = Withheld::default();
+        if let (Guests::Withheld, Some(shown)) = (self.dossier.meeting.guests(), &mut shown) {
+            withheld = Withheld::from_event(shown, outlook_event.as_ref(), base.as_ref());
+        }
+        let odoo_event = shown;
+        let odoo = match (odoo, &odoo_event) {
+            (OdooState::Active(_), Some(shown)) => OdooState::Active(shown),
+            _ => odoo,
+        };
         let times = EditTimes {
             odoo: self.dossier.meeting.edit_times()?,
             outlook: chosen.and_then(|(copy, _)| copy.modified_at),
@@ -221,6 +267,9 @@ impl Task<'_> {
                 let answers = self.plan_answers(snapshot, planned, base.as_ref())?;
                 answers::say(&answers, &mut plan, event);
             }
+        }
+        if let OdooStep::Write { target, .. } = &mut plan.odoo {
+            withheld.give_back(target);
         }
         self.note(&plan);
 
@@ -250,7 +299,7 @@ impl Task<'_> {
                 held_for,
                 &plan,
                 snapshot.as_ref(),
-                odoo_event.as_ref(),
+                whole,
                 outlook_event.as_ref(),
             )?;
         }
@@ -354,34 +403,6 @@ impl Task<'_> {
         }
     }
 
-    /// Whether a meeting that only Odoo has may be made in Outlook.
-    fn may_create(&self, snapshot: &Snapshot, event: &Event) -> Permit {
-        let Some(account) = self.people.organizer(snapshot) else {
-            return Permit::No;
-        };
-        if !account.is_connected() || account.resetting {
-            return Permit::No;
-        }
-        let made = snapshot.create_date.0;
-        if account.ignore_before.is_some_and(|before| made < before) {
-            return Permit::No;
-        }
-        let has_guests = event.guests().next().is_some();
-        let existed = !self.dossier.meeting.revived && made < account.connected_at;
-        if existed && has_guests {
-            return Permit::SetAside(EXISTED_WITH_GUESTS);
-        }
-        if has_guests && is_over(event, self.people.now) {
-            return Permit::SetAside(PAST_WITH_GUESTS);
-        }
-        // The mailbox may have it already: look first, make it afterwards.
-        if existed && !account.pulled_once {
-            Permit::No
-        } else {
-            Permit::Yes
-        }
-    }
-
     fn owe_outlook(
         &mut self,
         account: &Account,
@@ -439,9 +460,11 @@ impl Task<'_> {
             }
             _ => "deleted in Odoo, and now from Outlook".to_owned(),
         };
+        let mut decided = decisions(planned.conflicts, Side::Odoo, &groups);
+        decided.extend(self.unreachable(&groups)?);
         let line = Done {
             message: format!("{message} · {}", in_words(planned.mails)),
-            decisions: decisions(planned.conflicts, Side::Odoo, &groups),
+            decisions: decided,
             content: copy
                 .filter(|_| *step == OutlookStep::Delete)
                 .map(|c| c.state.clone()),
@@ -456,6 +479,8 @@ impl Task<'_> {
             odoo_state: Some(serde_json::to_value(odoo_event)?),
             groups: serde_json::to_value(&groups)?,
             line: Some(serde_json::to_value(&line)?),
+            mails: i32::try_from(planned.mails.len()).unwrap_or(i32::MAX),
+            collected: self.dossier.meeting.collected,
             ..OutlookWrite::default()
         });
         self.effects.wake_accounts.insert(account.id);

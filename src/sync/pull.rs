@@ -377,6 +377,8 @@ async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Res
         ..Identities::default()
     };
     unit.read_identities(conn, &identities).await?;
+    unit.read_stock(conn, unknown.iter().map(|event| event.id.as_str()).collect())
+        .await?;
     let own = unknown.iter().filter(|event| event.is_organizer == Some(true));
     let titles: Vec<&str> = own
         .map(|event| event.subject.as_deref().unwrap_or_default())
@@ -481,9 +483,31 @@ impl Page<'_> {
                 None => return Ok(None),
             },
         };
+        if known.is_none() {
+            self.name_left_aside(event);
+        }
         self.unit
             .see_copy(copy_of(meeting_id, self.account, event, &shown)?)?;
         Ok(Some(meeting_id))
+    }
+
+    /// Says which guests Odoo is not told of, as they have no address of the internet (an Exchange X.500 address, for one).
+    fn name_left_aside(&mut self, event: &WireEvent) {
+        let guests = event.left_aside();
+        let names: Vec<&str> = guests
+            .filter_map(|guest| guest.name.as_deref().or(guest.address.as_deref()))
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let title = event.subject.as_deref().unwrap_or("");
+        let message = format!(
+            "“{title}”: {} without a mail address stay in Outlook alone, all else is synced",
+            names.join(", ")
+        );
+        let user_id = Some(self.account.odoo_user_id);
+        let line = Line::general(self.people.database.id, user_id, Level::Warning, message);
+        self.lines.push(line);
     }
 
     /// Which meeting an unknown event is: by our own mark, by Outlook's identity, by content where the user had it in
@@ -504,6 +528,10 @@ impl Page<'_> {
             return Ok(None);
         };
         if let Some(id) = self.unit.by_ical_uid(uid) {
+            return Ok(Some(id));
+        }
+        if let Some(id) = self.unit.by_stock_id(&event.id) {
+            self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
             return Ok(Some(id));
         }
         if event.is_cancelled == Some(true) {

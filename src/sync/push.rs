@@ -19,7 +19,7 @@ use super::exchange::forget_times;
 use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
 use super::pull::{copy_of, project};
-use super::{Engine, now};
+use super::{Engine, budget, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
 use crate::calendar::merge::{Base, Group, Side, advance};
@@ -76,11 +76,12 @@ pub async fn push(
     token: &SecretString,
     effects: &mut Effects,
 ) -> Result<(), PushError> {
+    let holds = budget::check(engine, account).await?;
     let mut sent: Vec<Sent> = Vec::new();
     let mut trouble = None;
     loop {
         let batch = match trouble {
-            None => take_off(engine, account, &sent).await?,
+            None => take_off(engine, account, &sent, holds).await?,
             Some(_) => Vec::new(),
         };
         if batch.is_empty() && sent.is_empty() {
@@ -136,17 +137,22 @@ fn is_the_events_own(error: &GraphError) -> bool {
 
 /// Marks the next batch as in flight. Returns the writes as they were before, so that those left over from a crash
 /// can be told.
-async fn take_off(engine: &Engine, account: &Account, sent: &[Sent]) -> anyhow::Result<Vec<OutlookWrite>> {
+async fn take_off(
+    engine: &Engine,
+    account: &Account,
+    sent: &[Sent],
+    holds: bool,
+) -> anyhow::Result<Vec<OutlookWrite>> {
     let but_for: Vec<i64> = sent.iter().map(|s| s.write.id).collect();
     let mut conn = engine.store.get().await?;
-    if !outbox::is_outlook_due(&mut conn, account.id, &but_for, now()).await? {
+    if !outbox::is_outlook_due(&mut conn, account.id, &but_for, now(), holds).await? {
         return Ok(Vec::new());
     }
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         // The planner replaces writes under this lock.
         databases::serialize(conn, account.database_id).await?;
         let limit = i64::try_from(BATCH_LIMIT)?;
-        let mut batch = outbox::due_outlook(conn, account.id, but_for, now(), limit).await?;
+        let mut batch = outbox::due_outlook(conn, account.id, but_for, now(), limit, holds).await?;
         let mut bytes = 0;
         let fit = batch.iter().take_while(|write| {
             bytes += write.body.to_string().len();
@@ -294,6 +300,12 @@ async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Res
         return series::ask(engine, token, write).await;
     }
     match write.graph_id.as_deref() {
+        // Deleted twice is deleted once: where it was, there is nothing left to cancel.
+        Some(graph_id) if write.stands => engine
+            .graph
+            .delete_event(token, graph_id)
+            .await
+            .map(|_| Outcome::Gone),
         Some(graph_id) => look(engine, token, graph_id).await,
         None => match engine.graph.create_event(token, &write.body).await {
             // The first one's event, which somebody may have edited since.
@@ -411,8 +423,19 @@ fn settle_one(
     let is_free = uid.is_some_and(|uid| unit.by_ical_uid(uid).is_none());
     let dossier = unit.get(write.meeting_id)?;
     dossier.writes.retain(|w| w.id != write.id);
+    // Graph was busy with it: it is to be deleted still.
+    if write.stands && matches!(outcome, Outcome::Read(_)) {
+        dossier.writes.push(OutlookWrite {
+            id: 0,
+            in_flight_since: None,
+            ..write.clone()
+        });
+        return Ok(());
+    }
     let written = matches!(outcome, Outcome::Written(_));
     if took_effect(write, outcome) {
+        // What was collected is told; what comes next is news.
+        dossier.meeting.collected = false;
         dossier.tell(account.odoo_user_id, write.line.clone())?;
     }
     match outcome {
@@ -577,6 +600,9 @@ async fn set_aside(
         let dossier = unit.get(write.meeting_id)?;
         note_set_aside(dossier, account, words);
         dossier.writes.retain(|w| w.id != write.id);
+        // If Outlook will never tell the guests, Odoo does.
+        let people = People::load(conn, account.database_id, now()).await?;
+        planner::tell_who_mails(dossier, &people)?;
         unit.save(conn, now()).await
     })
     .await

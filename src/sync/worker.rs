@@ -11,16 +11,15 @@ use super::accounts::{TokenError, fresh_token};
 use super::planner::Effects;
 use super::pull::{PullError, pull};
 use super::push::{PushError, push, rest_after};
-use super::{Engine, brake, now, reset};
+use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
-use crate::store::accounts::{self, Account, Outcome};
+use crate::store::accounts::{self, Account, Outcome, existing};
 use crate::store::{databases, journal, outbox};
 
 /// How often due mailboxes are looked for when nobody says that there is one (another process may have).
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How often a run renews its lease: a few times before it would run out.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-const JOURNAL_LIFE: TimeDelta = TimeDelta::days(90);
 const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// Works mailboxes until told to stop; then lets the runs under way end.
@@ -65,7 +64,8 @@ async fn claim(engine: &Engine, free: usize) -> anyhow::Result<Vec<i64>> {
 async fn prune(engine: &Engine) {
     let pruned = async {
         let mut conn = engine.store.get().await?;
-        anyhow::Ok(journal::prune(&mut conn, now() - JOURNAL_LIFE).await?)
+        let life = TimeDelta::days(engine.settings.journal_days);
+        anyhow::Ok(journal::prune(&mut conn, now() - life).await?)
     };
     if let Err(error) = pruned.await {
         tracing::warn!(error = format!("{error:#}"), "the journal was not pruned");
@@ -169,7 +169,12 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         if !account.resetting {
             // While an admin is asked about removals, nothing more is fetched.
             if !account.is_braked() {
+                moving::translate(engine, &account, &token).await?;
+                let account = reload(engine, &account).await?;
                 pull(engine, &account, &token, &mut effects).await?;
+                if account.existing == existing::TOLD {
+                    moving::look_up(engine, &account, &token, &mut effects).await?;
+                }
                 push(engine, &account, &token, &mut effects).await?;
             }
             removals = brake::check(engine, &account).await?;
@@ -200,6 +205,11 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         Err(Trouble::Graph(error)) => trouble(engine, &account, error).await,
         Err(Trouble::Internal(error)) => Err(error),
     }
+}
+
+async fn reload(engine: &Engine, account: &Account) -> anyhow::Result<Account> {
+    let mut conn = engine.store.get().await?;
+    Ok(accounts::by_id(&mut conn, account.id).await?)
 }
 
 enum Trouble {
@@ -242,7 +252,8 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
         reset::finish(&mut conn, account).await?;
     }
     let rest = now() + engine.settings.poll_interval;
-    let owed = outbox::next_outlook_at(&mut conn, account.id).await?;
+    let holds = accounts::by_id(&mut conn, account.id).await?.holds_mails();
+    let owed = outbox::next_outlook_at(&mut conn, account.id, holds).await?;
     let next_run_at = owed.map_or(rest, |at| at.min(rest));
     Ok(Ended {
         outcome: Outcome::Done { at: now() },

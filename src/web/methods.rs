@@ -11,7 +11,7 @@ use crate::odoo::exchange::OdooTime;
 use crate::odoo::rpc::Call;
 use crate::store::databases::Database;
 use crate::store::journal;
-use crate::sync::{Engine, accounts, admin, brake, exchange, reset};
+use crate::sync::{Engine, accounts, admin, brake, budget, exchange, moving, preview, reset};
 
 /// Who calls: put into the call's extensions by the door, after the key was checked.
 #[derive(Clone, Debug)]
@@ -100,11 +100,6 @@ fn default_lines() -> i64 {
 }
 
 #[derive(Deserialize)]
-struct FromUrl {
-    from_url: String,
-}
-
-#[derive(Deserialize)]
 struct UserId {
     user_id: i32,
 }
@@ -134,6 +129,18 @@ impl Methods {
             |engine, caller, _arguments: Nothing| {
                 admin::unpair(&engine, &caller.database).await?;
                 true
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.renew_key",
+            |engine, caller, _arguments: Nothing| { admin::renew_key(&engine, &caller.database).await? }
+        );
+        method!(
+            module,
+            "outlook.bridge.stock_links",
+            |engine, caller, request: moving::out::LinksRequest| {
+                moving::out::links(&engine, &caller.database, &request).await?
             }
         );
         method!(
@@ -179,8 +186,8 @@ impl Methods {
         method!(
             module,
             "res.users.authorize_url",
-            |engine, caller, request: FromUrl| {
-                accounts::authorize_url(&engine, &caller.database, caller.uid, &request.from_url).await?
+            |engine, caller, request: accounts::AuthorizeRequest| {
+                accounts::authorize_url(&engine, &caller.database, caller.uid, &request).await?
             }
         );
         method!(
@@ -188,6 +195,13 @@ impl Methods {
             "res.users.redeem",
             |engine, caller, request: accounts::RedeemRequest| {
                 accounts::redeem(&engine, &caller.database, caller.uid, request).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.switch_mailbox",
+            |engine, caller, request: accounts::SwitchRequest| {
+                accounts::switch_mailbox(&engine, &caller.database, caller.uid, &request).await?
             }
         );
         method!(module, "res.users.stop", |engine, caller, request: UserId| {
@@ -212,9 +226,37 @@ impl Methods {
         );
         method!(
             module,
+            "res.users.preview",
+            |engine, caller, request: preview::PreviewRequest| {
+                preview::preview(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.answer_preview",
+            |engine, caller, request: preview::AnswerRequest| {
+                preview::answer(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
+            "res.users.answer_mails",
+            |engine, caller, request: budget::AnswerRequest| {
+                budget::answer(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
             "microsoft.calendar.account.reset.reset_account",
             |engine, caller, request: reset::ResetRequest| {
                 reset::reset_account(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
+            "microsoft.calendar.account.reset.preview",
+            |engine, caller, request: reset::preview::PreviewRequest| {
+                reset::preview::preview(&engine, &caller.database, &request).await?
             }
         );
         method!(
@@ -227,13 +269,18 @@ impl Methods {
         Ok(Self { engine, module })
     }
 
+    /// `model.method` of all that can be called.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.module.method_names()
+    }
+
     /// Checks the key, and carries out one call.
     ///
     /// # Errors
     /// What Odoo is told.
     pub async fn call(&self, call: Call) -> Result<Value, OdooError> {
         let name = format!("{}.{}", call.model, call.method);
-        if !self.module.method_names().any(|known| known == name) {
+        if !self.names().any(|known| known == name) {
             return Err(OdooError::NotFound(name));
         }
         let mut methods = self.module.clone();
@@ -243,7 +290,7 @@ impl Methods {
                 code: call.key,
             });
         } else {
-            let database = self.authenticate(&call.db, &call.key).await?;
+            let database = self.authenticate(&call).await?;
             methods.extensions_mut().insert(Caller {
                 database,
                 uid: call.uid,
@@ -253,7 +300,8 @@ impl Methods {
     }
 
     /// The database behind a key, if it is the one that is named.
-    async fn authenticate(&self, db: &str, key: &str) -> Result<Database, OdooError> {
+    async fn authenticate(&self, call: &Call) -> Result<Database, OdooError> {
+        let (db, key) = (&call.db, &call.key);
         let denied = || {
             tracing::warn!(database.uuid = %db, "refused: the key does not fit the database");
             OdooError::AccessDenied(
@@ -266,11 +314,26 @@ impl Methods {
         let database = crate::store::databases::by_key(&mut conn, &hash)
             .await?
             .ok_or_else(denied)?;
-        if database.uuid == db {
-            Ok(database)
-        } else {
-            Err(denied())
+        if database.uuid != *db {
+            return Err(denied());
         }
+        if let Some(name) = call
+            .database_name
+            .as_deref()
+            .filter(|name| *name != database.name)
+        {
+            admin::note_copy(&mut conn, &database, name).await?;
+            return Err(OdooError::AccessDenied(format!(
+                "This Odoo database is called “{name}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \
+                 or was renamed. Nothing is synced from here. If this is the one that shall sync, pair it again with a new \
+                 code; else press Unpair.",
+                database.name
+            )));
+        }
+        if database.next_key_hash.as_ref() == Some(&hash) {
+            crate::store::databases::take_key(&mut conn, database.id, &hash).await?;
+        }
+        Ok(database)
     }
 }
 

@@ -22,6 +22,14 @@ pub struct Doors {
     pub metrics: PrometheusHandle,
 }
 
+/// `model.method` of all that Odoo can call.
+///
+/// # Errors
+/// When two have the same name.
+pub fn method_names(engine: Engine) -> anyhow::Result<Vec<&'static str>> {
+    Ok(methods::Methods::new(engine)?.names().collect())
+}
+
 /// Binds and prepares the server; the caller awaits it.
 ///
 /// # Errors

@@ -41,7 +41,11 @@ impl RootSpanBuilder for RequestSpan {
 }
 
 /// Answers with HTTP 200 whatever happened, as Odoo does.
-pub async fn jsonrpc(doors: web::Data<Doors>, body: Result<web::Bytes, actix_web::Error>) -> HttpResponse {
+pub async fn jsonrpc(
+    doors: web::Data<Doors>,
+    request: HttpRequest,
+    body: Result<web::Bytes, actix_web::Error>,
+) -> HttpResponse {
     let body = match body {
         Ok(body) => body,
         Err(_) => return too_large(),
@@ -52,10 +56,20 @@ pub async fn jsonrpc(doors: web::Data<Doors>, body: Result<web::Bytes, actix_web
     };
     let result = match envelope.request {
         Ok(Request::Version) => Ok(rpc::version()),
-        Ok(Request::Execute(call)) => execute(&doors, call).await,
+        Ok(Request::Execute(mut call)) => {
+            call.database_name = database_name(&request);
+            execute(&doors, call).await
+        }
         Err(error) => Err(error),
     };
     HttpResponse::Ok().json(rpc::answer(envelope.id, result))
+}
+
+/// What the caller's database is called, percent-encoded as names may be in any script.
+fn database_name(request: &HttpRequest) -> Option<String> {
+    let header = request.headers().get("X-Odoo-Database-Name")?;
+    let (name, _) = url::form_urlencoded::parse(header.as_bytes()).next()?;
+    Some(name.into_owned())
 }
 
 fn refuse(malformed: Malformed) -> HttpResponse {
@@ -138,6 +152,7 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
         model,
         method,
         kwargs,
+        database_name: database_name(request),
     })
 }
 

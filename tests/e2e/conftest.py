@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tools import walk
-from tools.stack import Stack, paths, postgres
+from tools.stack import Stack, paths, postgres, secrets
 
 from .site import Site
 
@@ -70,9 +70,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter):
         terminalreporter.write_line(f"contract check skipped: no schema at {file}", yellow=True)
 
 
+@pytest.fixture(scope="session")
+def scanned() -> dict[str, list[str]]:
+    """By site: the secrets of its run that were found where they must not be."""
+    return {}
+
+
 @pytest.fixture(scope="module")
 def make_stack(
-    request: pytest.FixtureRequest, run_dir: Path, server: postgres.Postgres, schema: Path | None
+    request: pytest.FixtureRequest,
+    run_dir: Path,
+    server: postgres.Postgres,
+    schema: Path | None,
+    scanned: dict[str, list[str]],
 ) -> Iterator[Callable[..., Stack]]:
     """Starts whole sites; they are gone when the file is done."""
     made: list[Stack] = []
@@ -86,6 +96,9 @@ def make_stack(
     yield make
     violations = [found for stack in made for found in stack.sim.violations()]
     for stack in made:
+        # One whose simulator was stopped cannot say what its secrets were.
+        if stack.sim.running:
+            scanned[stack.run_dir.name] = secrets.scan(stack)
         stack.drop()
     assert not violations, f"against Microsoft's schema: {violations}"
 

@@ -13,7 +13,8 @@ from .site import ANN, BEN
 
 # Exchanges go on meanwhile, and each changes the nonce.
 SETTLED = {
-    "databases": "(uuid, name, base_url, key_hash, poke_key, client_id, client_secret, paused, quarantined)",
+    "databases": "(uuid, name, base_url, key_hash, next_key_hash, poke_key, paused, quarantined)",
+    "registrations": "registrations",
     "accounts": "accounts",
     "meetings": "meetings",
     "copies": "copies",

@@ -10,7 +10,7 @@ mod facts;
 mod faults;
 mod operations;
 mod oracle;
-mod service;
+pub mod service;
 mod world;
 
 use std::sync::Arc;

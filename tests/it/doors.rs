@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
-use super::stack::{Service, Stack, enroll};
+use super::stack::{ANN, BEN, Service, Stack, enroll};
 
 async fn post(service: &Service, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
     let request = reqwest::Client::new()
@@ -52,45 +52,143 @@ async fn malformed_requests_get_json_rpcs_own_errors() {
     );
 }
 
+/// What a method is about, and so who is wrong for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// The database as a whole: Odoo decides who may ask.
+    Database,
+    /// A user whom the arguments name; Odoo has checked that the caller may. The error for one who has nothing here, if any.
+    Named(Option<&'static str>),
+    /// The user who calls, and nobody else.
+    Caller,
+    /// It has no key yet; its code is tested by itself.
+    Stranger,
+}
+
+const MISSING: About = About::Named(Some("odoo.exceptions.MissingError"));
+
+/// Every method, with arguments that are good in themselves.
+fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
+    let user = json!({"user_id": 7});
+    let wizard = "microsoft.calendar.account.reset";
+    vec![
+        (
+            "outlook.bridge",
+            "pair",
+            json!({"name": "x", "base_url": "https://x.example", "series": "19.0"}),
+            About::Stranger,
+        ),
+        ("outlook.bridge", "unpair", json!({}), About::Database),
+        ("outlook.bridge", "renew_key", json!({}), About::Database),
+        ("outlook.bridge", "stock_links", json!({}), About::Database),
+        ("outlook.bridge", "status", json!({}), About::Database),
+        (
+            "outlook.bridge",
+            "journal",
+            json!({"user_id": 7}),
+            About::Database,
+        ),
+        (
+            "res.config.settings",
+            "set_values",
+            json!({"paused": true}),
+            About::Database,
+        ),
+        (
+            "res.users",
+            "authorize_url",
+            json!({"from_url": "/"}),
+            About::Caller,
+        ),
+        (
+            "res.users",
+            "redeem",
+            json!({"state": "x", "code": "y"}),
+            About::Caller,
+        ),
+        (
+            "res.users",
+            "switch_mailbox",
+            json!({"state": "x"}),
+            About::Caller,
+        ),
+        ("res.users", "stop", user.clone(), About::Named(None)),
+        ("res.users", "restart", user.clone(), About::Named(None)),
+        ("res.users", "removals", user.clone(), MISSING),
+        (
+            "res.users",
+            "answer_removals",
+            json!({"user_id": 7, "remove": true}),
+            MISSING,
+        ),
+        ("res.users", "preview", user.clone(), MISSING),
+        (
+            "res.users",
+            "answer_preview",
+            json!({"user_id": 7, "choice": "leave"}),
+            MISSING,
+        ),
+        (
+            "res.users",
+            "answer_mails",
+            json!({"user_id": 7, "send": true}),
+            MISSING,
+        ),
+        (wizard, "preview", user, MISSING),
+        (
+            wizard,
+            "reset_account",
+            json!({"user_id": 7, "delete_policy": "delete_both", "sync_policy": "all"}),
+            MISSING,
+        ),
+        (
+            "calendar.event",
+            "sync",
+            json!({"nonce": "a", "next_nonce": "b", "departed": [{"user_id": 7, "deleted": true}]}),
+            About::Database,
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_method_is_in_the_table_of_who_may_call_it() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let mut served = outlook_bridge::web::method_names(service.engine.clone()).expect("the methods");
+    served.sort_unstable();
+    let mut listed: Vec<String> = all_methods()
+        .iter()
+        .map(|(model, method, _, _)| format!("{model}.{method}"))
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(served, listed);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_right_key_of_the_right_database_opens() {
     let stack = Stack::start().await;
     let service = stack.serve().await;
     let ann = Odoo::pair(&service).await;
     let other = Odoo::pair(&service).await;
-    assert_eq!(
-        ann.call(&service, 1, "outlook.bridge", "status", json!({}))
-            .await
-            .unwrap()["configured"],
-        true
-    );
+    ann.connect(&stack, &service, 7).await.expect("Ann");
+    let before = ann
+        .call(&service, 1, "outlook.bridge", "status", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(before["configured"], true);
     for (uuid, key) in [
         (&ann.uuid, "wrong"),
         (&ann.uuid, ""),
         (&ann.uuid, other.key.as_str()),
         (&"nobody".to_owned(), ann.key.as_str()),
+        (&other.uuid, ann.key.as_str()),
     ] {
         let mut stranger = ann.clone();
         stranger.uuid.clone_from(uuid);
         stranger.key = key.to_owned();
-        for (model, method, kwargs) in [
-            ("outlook.bridge", "status", json!({})),
-            ("outlook.bridge", "journal", json!({})),
-            ("outlook.bridge", "unpair", json!({})),
-            ("res.config.settings", "set_values", json!({"paused": true})),
-            ("res.users", "authorize_url", json!({"from_url": "/"})),
-            ("res.users", "redeem", json!({"state": "x", "code": "y"})),
-            ("res.users", "stop", json!({"user_id": 7})),
-            ("res.users", "restart", json!({"user_id": 7})),
-            (
-                "microsoft.calendar.account.reset",
-                "reset_account",
-                json!({"user_id": 7, "delete_policy": "delete_both", "sync_policy": "all"}),
-            ),
-            ("calendar.event", "sync", json!({"nonce": "a", "next_nonce": "b"})),
-        ] {
+        for (model, method, kwargs, _) in all_methods() {
             let error = stranger
-                .call(&service, 1, model, method, kwargs)
+                .call(&service, 7, model, method, kwargs)
                 .await
                 .unwrap_err();
             assert_eq!(
@@ -101,12 +199,117 @@ async fn only_the_right_key_of_the_right_database_opens() {
             assert_eq!(error["data"]["debug"], "");
         }
     }
-    assert_eq!(
-        ann.call(&service, 1, "outlook.bridge", "status", json!({}))
-            .await
-            .unwrap()["paused"],
-        false
-    );
+    let after = ann
+        .call(&service, 1, "outlook.bridge", "status", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(settled(after), settled(before));
+}
+
+/// A state without what time changes.
+fn settled(mut state: Value) -> Value {
+    for account in state["accounts"].as_array_mut().expect("accounts") {
+        account["last_sync"] = Value::Null;
+    }
+    state
+}
+
+/// Another database's user of the same number, with its own right key.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_method_reaches_into_another_database() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let ann = Odoo::pair(&service).await;
+    ann.connect(&stack, &service, 7).await.expect("Ann");
+    let url = ann.authorize_url(&service, 7).await.unwrap();
+    let login = stack.sign_in(&url, ANN, "accept").await;
+    let before = ann
+        .call(&service, 1, "outlook.bridge", "status", json!({}))
+        .await
+        .unwrap();
+    for (model, method, mut kwargs, about) in all_methods() {
+        let other = Odoo::pair(&service).await;
+        if kwargs.get("state").is_some() {
+            kwargs = if method == "redeem" {
+                json!(login)
+            } else {
+                json!({"state": login["state"]})
+            };
+        }
+        let answer = other.call(&service, 7, model, method, kwargs).await;
+        match about {
+            About::Named(Some(name)) => assert_eq!(name_of(&answer.unwrap_err()), name, "{model}.{method}"),
+            About::Caller if method != "authorize_url" => {
+                assert_eq!(
+                    name_of(&answer.unwrap_err()),
+                    "odoo.exceptions.UserError",
+                    "{model}.{method}"
+                );
+            }
+            About::Stranger => assert!(answer.is_err(), "{model}.{method}"),
+            _ => {
+                let answer = answer.unwrap_or_else(|e| panic!("{model}.{method}: {e}"));
+                assert!(!answer.to_string().contains(ANN), "{model}.{method}: {answer}");
+            }
+        }
+    }
+    let after = ann
+        .call(&service, 1, "outlook.bridge", "status", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(settled(after), settled(before));
+    // The login that they tried to take is still its owner's.
+    ann.redeem(&service, 7, &login).await.expect("hers");
+}
+
+/// The right database, and somebody else's login, or nobody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_the_callers_own_is_nobody_elses() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let odoo = Odoo::pair(&service).await;
+    odoo.connect(&stack, &service, 7).await.expect("Ann");
+    let url = odoo.authorize_url(&service, 7).await.unwrap();
+    let login = stack.sign_in(&url, BEN, "accept").await;
+    let question = odoo.redeem(&service, 7, &login).await.expect("a question");
+    assert_eq!(question["question"]["actual"], BEN);
+    let own: Vec<_> = all_methods()
+        .into_iter()
+        .filter(|(_, _, _, about)| *about == About::Caller)
+        .collect();
+    assert_eq!(own.len(), 3);
+    for uid in [8, 1, 0, -7] {
+        for (model, method, kwargs, _) in &own {
+            let kwargs = match *method {
+                "redeem" => json!(login),
+                "switch_mailbox" => json!({"state": login["state"]}),
+                _ => kwargs.clone(),
+            };
+            let answer = odoo.call(&service, uid, model, method, kwargs).await;
+            match (*method, uid) {
+                // Any user may begin a login of their own; nobody may not.
+                ("authorize_url", 1..) => assert!(answer.is_ok(), "{uid}"),
+                ("authorize_url", _) => {
+                    assert_eq!(name_of(&answer.unwrap_err()), "odoo.exceptions.AccessDenied")
+                }
+                _ => {
+                    let error = answer.unwrap_err();
+                    assert_eq!(
+                        name_of(&error),
+                        "odoo.exceptions.UserError",
+                        "{method} {uid}: {error}"
+                    );
+                }
+            }
+        }
+    }
+    let state = odoo
+        .call(&service, 1, "outlook.bridge", "status", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(state["accounts"].as_array().unwrap().len(), 1);
+    assert_eq!(state["accounts"][0]["login"], ANN);
+    assert_eq!(state["accounts"][0]["status"], "active");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,12 @@ pub struct Odoo {
     pub actor: i64,
     /// The user who waits for the next exchange, if it is not a cron's.
     pub waiting: Option<i64>,
+    /// Users who were archived or deleted, as the next exchanges tell.
+    pub departed: Vec<Value>,
+    /// Titles of events that Odoo invited to because the service said so.
+    pub invited: Vec<String>,
+    /// Who tells the guests of what is saved, as the add-on records it.
+    pub mailer: Value,
 }
 
 impl Odoo {
@@ -55,6 +61,9 @@ impl Odoo {
             state: Value::Null,
             actor: 2,
             waiting: None,
+            departed: Vec::new(),
+            invited: Vec::new(),
+            mailer: Value::Null,
         };
         odoo.redeem_code(service, code).await;
         let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
@@ -156,11 +165,18 @@ impl Odoo {
             "allday": false, "start": start, "stop": stop, "start_date": null, "stop_date": null,
             "tz": "Europe/Brussels", "privacy": null, "default_privacy": "public", "show_as": "busy",
             "reminder_minutes": [], "organizer": self.organizer(user), "attendees": attendees,
-            "create_date": time, "write_date": time,
+            "create_date": time, "write_date": time, "mailer": self.mailer,
         });
         self.records.insert(id, record);
         self.touch(id, &["name", "start", "stop", "attendee_ids"]);
         id
+    }
+
+    /// Makes the record one that Odoo's own engine had linked before the pairing: nobody has edited it since.
+    pub fn link_by_stock(&mut self, id: i64, microsoft_id: &Value, uid: &Value) {
+        self.records.get_mut(&id).expect("a record")["stock_ids"] =
+            json!({"microsoft_id": microsoft_id, "uid": uid});
+        self.outbox.retain(|row| row["res_id"] != id);
     }
 
     fn organizer(&self, user: i64) -> Value {
@@ -257,7 +273,7 @@ impl Odoo {
     fn snapshot(&self, id: i64) -> Option<Value> {
         let mut record = self.records.get(&id)?.clone();
         let mut counted = record.clone();
-        for key in ["version", "create_date", "write_date"] {
+        for key in ["version", "mailer", "create_date", "write_date"] {
             counted.as_object_mut()?.remove(key);
         }
         record["version"] = json!(hex::encode(Sha256::digest(counted.to_string())));
@@ -312,7 +328,7 @@ impl Odoo {
             })
             .collect();
         let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
-            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": Self::now()});
+            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": Self::now(), "departed": self.departed});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
     }
 
@@ -333,7 +349,7 @@ impl Odoo {
             let own: Vec<i64> = self
                 .records
                 .iter()
-                .filter(|(_, r)| r["organizer"]["user_id"] == user)
+                .filter(|(_, r)| r["organizer"]["user_id"] == user || is_linked_guest(r, &user))
                 .map(|(id, _)| *id)
                 .collect();
             for id in own {
@@ -371,6 +387,17 @@ impl Odoo {
             return self.apply_series(change);
         }
         let id = change["res_id"].as_i64().expect("an id");
+        if change["op"] == "mailer" {
+            let Some(record) = self.records.get_mut(&id) else {
+                return ack("gone", None);
+            };
+            record["mailer"] = change["mailer"].clone();
+            if change["invite"] == true {
+                let name = record["name"].as_str().unwrap_or_default().to_owned();
+                self.invited.push(name);
+            }
+            return ack("applied", self.snapshot(id));
+        }
         let Some(present) = self.snapshot(id) else {
             return ack("gone", None);
         };
@@ -428,6 +455,11 @@ impl Odoo {
     }
 }
 
+fn is_linked_guest(record: &Value, user: &Value) -> bool {
+    let attendees = record["attendees"].as_array();
+    !record["stock_ids"].is_null() && attendees.is_some_and(|list| list.iter().any(|a| a["user_id"] == *user))
+}
+
 impl Stack {
     /// A person at the login page: picks the account, accepts or cancels; returns what Microsoft sends to Odoo.
     pub async fn sign_in(&self, url: &str, account: &str, decision: &str) -> BTreeMap<String, String> {
@@ -442,7 +474,13 @@ impl Stack {
             let request = unescape(between(&html, "name=\"request\" value=\"", "\""));
             let mut form = vec![("request", request.as_str())];
             form.extend(fields);
-            let action = format!("{}/common/oauth2/v2.0/{step}", self.sim.url());
+            // The page's own form: the tenant is in its address.
+            let path = unescape(between(&html, "action=\"", "\""));
+            assert!(path.ends_with(step), "{path}");
+            let action = url::Url::parse(&self.sim.url())
+                .expect("a URL")
+                .join(&path)
+                .expect("a path");
             let answer = self
                 .http
                 .post(action)

@@ -229,6 +229,15 @@ async fn an_answer_to_one_occurrence_in_odoo_is_told_from_the_guests_mailbox() {
         "the others are not answered"
     );
     assert_eq!(w.odoo.answer_to_one(id, 0, 8), "needsAction");
+    // Two at once.
+    w.odoo.answer_one(id, 4, 8, "accepted");
+    w.odoo.answer_one(id, 5, 8, "tentative");
+    w.quiet().await;
+    for (day, response) in [("2027-03-29", "accepted"), ("2027-04-05", "tentativelyAccepted")] {
+        assert_eq!(tallied(&w, day, BEN).await, response);
+    }
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN); 2]);
+    w.forget_mails().await;
     assert!(writes_to_anns_calendar(&w).await.is_empty());
 
     // Another mind: what is declined is away, what is not can be answered again.

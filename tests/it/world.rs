@@ -78,6 +78,37 @@ impl World {
         }
     }
 
+    /// Another process takes over from one that is killed in the middle of whatever it does.
+    pub async fn restart(&mut self) {
+        let next = self.stack.serve().await;
+        let mine = next.engine.process;
+        std::mem::replace(&mut self.service, next).kill().await;
+        let mut conn = self.service.engine.store.get().await.expect("Postgres");
+        // A killed process leaves its leases; some seconds later they are free.
+        diesel_async::RunQueryDsl::execute(
+            diesel::sql_query("UPDATE accounts SET lease_until = NULL WHERE lease_owner <> $1")
+                .bind::<diesel::sql_types::Uuid, _>(mine),
+            &mut conn,
+        )
+        .await
+        .expect("expired");
+    }
+
+    /// How many rows a condition finds, as the service's own database says it.
+    pub async fn count(&self, from_where: &str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            count: i64,
+        }
+        let mut conn = self.service.engine.store.get().await.expect("Postgres");
+        let query = diesel::sql_query(format!("SELECT count(*) AS count FROM {from_where}"));
+        let found: Count = diesel_async::RunQueryDsl::get_result(query, &mut conn)
+            .await
+            .expect("a count");
+        found.count
+    }
+
     pub async fn outlook_creates(&self, person: &str, subject: &str, attendees: &[&str]) -> Value {
         let attendees: Vec<Value> = attendees
             .iter()

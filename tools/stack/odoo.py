@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 
@@ -261,7 +261,11 @@ class Templates:
 class RpcError(Exception):
     """What Odoo answered instead of a result."""
 
+    # The texts of all of them, for whoever looks what they give away.
+    told: ClassVar[list[str]] = []
+
     def __init__(self, error: dict[str, Any]):
+        self.told.append(json.dumps(error))
         data = error.get("data") or {}
         self.name = data.get("name", "")
         self.debug = data.get("debug", "")

@@ -32,6 +32,7 @@ class Service:
         self._program = paths.binary("outlook-bridge", profile)
         # Simulated mailboxes may be asked often.
         self.poll_seconds = 1
+        self.master_key = data_dir / "master.key"
         self._env = environment() | {
             "OUTLOOK_BRIDGE_LISTEN": f"127.0.0.1:{port}",
             "OUTLOOK_BRIDGE_DATABASE_URL": database_url,
@@ -40,6 +41,8 @@ class Service:
             "OUTLOOK_BRIDGE_LOGIN_URL": login_url,
         }
         self._process: Process | None = None
+        # Every pairing code that was printed.
+        self.codes: list[str] = []
 
     @property
     def running(self) -> bool:
@@ -93,7 +96,8 @@ class Service:
 
     def enroll(self) -> str:
         """A fresh one-time code."""
-        return self.run("enroll").strip()
+        self.codes.append(self.run("enroll").strip())
+        return self.codes[-1]
 
     def post(self, body: bytes | str | dict | list, path: str = "/jsonrpc", **headers: str) -> requests.Response:
         """Posts a body as it is, or JSON."""

@@ -169,12 +169,19 @@ class Simulator:
         """Every mail that Outlook would have sent."""
         return self._ask("GET", "mails")["value"]
 
+    def forget_mails(self) -> None:
+        self._ask("DELETE", "mails")
+
     def requests(self, **only: str) -> list[dict[str, Any]]:
         """What was asked of the simulated Graph, oldest first; `mailbox`, `method` and `path` narrow it."""
         return self._ask("GET", f"requests?{urlencode(only)}")["value"]
 
     def forget_requests(self) -> None:
         self._ask("DELETE", "requests")
+
+    def secrets(self) -> list[str]:
+        """Every authorization code and token that was given out since the start."""
+        return self._ask("GET", "secrets")["value"]
 
     def violations(self) -> list[dict[str, Any]]:
         """What went over the wire against Microsoft's schema, since the first start; nothing without a schema."""
@@ -185,6 +192,14 @@ class Simulator:
     def revoke(self, address: str) -> None:
         """Every session of that person ends, as an admin can have it."""
         self._ask("POST", f"people/{quote(address)}/revoke")
+
+    def expire_tokens(self, address: str) -> None:
+        """That person's access tokens end before their time."""
+        self._ask("POST", f"people/{quote(address)}/expire-tokens")
+
+    def change_app(self, client_id: str, **values: Any) -> None:
+        """Changes an app registration as its owner does in the portal: `secret`, `secret_expired` ..."""
+        self._ask("PATCH", f"apps/{client_id}", values)
 
     def set_switches(self, **switches: Any) -> None:
         self._ask("PUT", "switches", switches)

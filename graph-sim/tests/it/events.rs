@@ -246,6 +246,13 @@ async fn ids_of_two_kinds() {
     let got = me.send("POST", "/me/translateExchangeIds", body).await.is(200);
     assert_eq!(got.body["value"][0]["targetId"], lasting.as_str());
     assert!(got.body["value"][1]["errorDetails"]["code"].is_string());
+    let body = json!({"inputIds": [lasting, rest], "sourceIdType": "restImmutableEntryId", "targetIdType": "restId"});
+    let got = me.send("POST", "/me/translateExchangeIds", body).await.is(200);
+    assert_eq!(got.body["value"][0]["targetId"], rest.as_str());
+    assert!(
+        got.body["value"][1]["errorDetails"]["code"].is_string(),
+        "not of that kind"
+    );
     let other = w
         .sim(
             "POST",

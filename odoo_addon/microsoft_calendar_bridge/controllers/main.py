@@ -70,7 +70,10 @@ class OutlookBridgeAuthController(MicrosoftAuth):
             if kw.get(name):
                 values[name] = kw[name]
         try:
-            return request.redirect(request.env.user._outlook_bridge_redeem(values))
+            answer = request.env.user._outlook_bridge_redeem(values)
+            if answer.get("question"):
+                return self._outlook_bridge_ask(answer["question"], kw["state"])
+            return request.redirect(answer["return_url"])
         except BridgeUnavailable as error:
             return self._outlook_bridge_page(str(error.args[0]), 503)
         except AccessDenied as error:
@@ -78,6 +81,23 @@ class OutlookBridgeAuthController(MicrosoftAuth):
             return self._outlook_bridge_page(str(error.args[0]), 403)
         except UserError as error:
             return self._outlook_bridge_page(str(error.args[0]))
+
+    @http.route("/microsoft_calendar_bridge/switch_mailbox", type="http", auth="user", methods=["POST"])
+    def outlook_bridge_switch_mailbox(self, state="", **_kw):
+        """The answer to the question of who is meant: the mailbox that has just been logged in to."""
+        if not _is_paired():
+            raise request.not_found()
+        try:
+            # to Microsoft's login page
+            return request.redirect(request.env.user._outlook_bridge_switch(state), local=False)
+        except BridgeUnavailable as error:
+            return self._outlook_bridge_page(str(error.args[0]), 503)
+        except (AccessDenied, UserError) as error:
+            return self._outlook_bridge_page(str(error.args[0]))
+
+    def _outlook_bridge_ask(self, question, state):
+        values = {"question": question, "state": state}
+        return request.render("microsoft_calendar_bridge.authentication_question", values)
 
     def _outlook_bridge_page(self, message, status=400):
         response = request.render("microsoft_calendar_bridge.authentication_error", {"message": message})

@@ -167,26 +167,6 @@ class CalendarEvent(models.Model):
             return super()._check_organizer_validation(sender_user, partner_included)
 
     # ------------------------------------------------------------
-    # Mail
-    # ------------------------------------------------------------
-
-    def _skip_send_mail_status_update(self):
-        """Outlook mails for an organizer who is connected; Odoo for everyone else, and reminders."""
-        if self._is_bridged() and not self.env.context.get("outlook_bridge_reminder"):
-            if self._outlook_bridge_is_mailed():
-                return True
-        return super()._skip_send_mail_status_update()
-
-    def _outlook_bridge_is_mailed(self):
-        """Whether Outlook tells the guests of this event."""
-        self.ensure_one()
-        return bool(
-            self.user_id
-            and not self.env["outlook.bridge.state"]._get().paused
-            and self.env["outlook.bridge.account"]._is_connected(self.sudo().user_id)
-        )
-
-    # ------------------------------------------------------------
     # Description
     # ------------------------------------------------------------
 

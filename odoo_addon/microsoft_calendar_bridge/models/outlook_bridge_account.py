@@ -4,8 +4,10 @@
 from odoo import api, fields, models
 
 CONNECTED = ("active", "attention")
-TROUBLED = ("attention", "need_auth")
+TROUBLED = ("attention", "need_auth", "resetting")
 
+# What an account says that needs nobody.
+NOTHING = {"reason": False, "removals": 0, "waiting": 0, "mails": 0, "is_reset": False}
 STATUSES = "microsoft_calendar_bridge.statuses"
 
 
@@ -24,6 +26,7 @@ class OutlookBridgeAccount(models.Model):
             ("attention", "Needs attention"),
             ("stopped", "Stopped"),
             ("need_auth", "Sign-in needed"),
+            ("resetting", "Being reset"),
         ],
         required=True,
         readonly=True,
@@ -36,6 +39,9 @@ class OutlookBridgeAccount(models.Model):
         readonly=True,
         help="How many events Outlook says were deleted, which an administrator must confirm first. 0: nothing waits.",
     )
+    waiting = fields.Integer(readonly=True, help="How many events with guests wait for the user's choice.")
+    mails = fields.Integer(readonly=True, help="How many mails wait for somebody's yes. 0: nothing waits.")
+    is_reset = fields.Boolean(readonly=True, help="Outlook tells nobody about this user's events any more.")
     restarted_at = fields.Datetime(readonly=True, help="The user pressed the Outlook button and waits.")
 
     _user_unique = models.UniqueIndex("(user_id)")
@@ -48,10 +54,13 @@ class OutlookBridgeAccount(models.Model):
     def write(self, vals):
         self._forget_statuses()
         result = super().write(vals)
-        if vals.keys() & {"status", "reason"}:
+        if vals.keys() & {"status", "reason", "waiting", "mails"}:
             # an open calendar page says why
-            self.user_id._bus_send("microsoft_calendar_bridge/refresh", {})
+            self._refresh_page()
         return result
+
+    def _refresh_page(self):
+        self.user_id._bus_send("microsoft_calendar_bridge/refresh", {})
 
     def unlink(self):
         self._forget_statuses()
@@ -83,6 +92,14 @@ class OutlookBridgeAccount(models.Model):
         return self._status_of(user) in CONNECTED
 
     @api.model
+    def _tells_guests(self, user):
+        """Whether Outlook tells whom it has invited for this user, now or when the sync goes on."""
+        if self._status_of(user) == "none":
+            return False
+        account = self._of(user).get(user.id)
+        return bool(account) and not account.is_reset
+
+    @api.model
     def _mark_restarted(self, user, status=None):
         account = self._of(user).get(user.id) or self.sudo().create({"user_id": user.id})
         account.restarted_at = fields.Datetime.now()
@@ -95,8 +112,10 @@ class OutlookBridgeAccount(models.Model):
         known = {account.user_id.id: account for account in self.sudo().search([])}
         users = self.env["res.users"].sudo().browse(account["user_id"] for account in accounts).exists()
         statuses = dict(self._fields["status"].selection)
+        gone = {account["user_id"] for account in accounts} - set(users._ids)
+        self.env["outlook.bridge.state"]._get()._set(deleted_users=",".join(map(str, sorted(gone))))
         for values in accounts:
-            if values["user_id"] not in users._ids:
+            if values["user_id"] in gone:
                 continue
             values = {
                 "user_id": values["user_id"],
@@ -105,6 +124,9 @@ class OutlookBridgeAccount(models.Model):
                 "login": values.get("login") or False,
                 "last_sync": fields.Datetime.to_datetime(values.get("last_sync") or False),
                 "removals": values.get("removals") or 0,
+                "waiting": values.get("waiting") or 0,
+                "mails": values.get("mails") or 0,
+                "is_reset": bool(values.get("is_reset")),
             }
             account = known.pop(values["user_id"], None)
             if account is None:
@@ -115,7 +137,22 @@ class OutlookBridgeAccount(models.Model):
                 account.write(changed)
         for account in known.values():
             if account.status != "none":
-                account.write({"status": "none", "reason": False, "login": False, "last_sync": False, "removals": 0})
+                account.write({"status": "none", "login": False, "last_sync": False, **NOTHING})
+
+    @api.model
+    def _departed(self):
+        """Users whom the service still knows as theirs, and who were archived or deleted: read from what is there,
+        so that none is missed however they left."""
+        archived = self.sudo().search(
+            [("user_id.active", "=", False), ("status", "in", (*CONNECTED, "stopped", "resetting"))]
+        )
+        told = self.env["outlook.bridge.state"]._get().deleted_users or ""
+        deleted = {int(user) for user in told.split(",") if user}
+        deleted -= set(self.env["res.users"].sudo().browse(deleted).exists().ids)
+        return [
+            *({"user_id": account.user_id.id, "deleted": False} for account in archived),
+            *({"user_id": user, "deleted": True} for user in sorted(deleted)),
+        ]
 
     def action_review_removals(self):
         self.ensure_one()

@@ -30,7 +30,8 @@ CONTEXT = {
 
 # Occurrences in one transaction, at some milliseconds each; the rest of a page is delivered again.
 PAGE_OCCURRENCES = 3000
-OPS = ("create", "write", "archive", "unlink", "apply_series")
+OPS = ("create", "write", "archive", "unlink", "apply_series", "mailer")
+MAILERS = ("outlook", "odoo")
 PLAIN = ("name", "description", "location", "videocall_location", "privacy", "show_as", "active")
 TIMES = ("allday", "start", "stop", "start_date", "stop_date")
 WHITELIST = frozenset((*PLAIN, *TIMES, "online_meeting", "reminder_minutes", "organizer", "attendees"))
@@ -127,6 +128,8 @@ class OutlookBridgeApply(models.AbstractModel):
             if change["id"] in created:
                 subject = created[change["id"]]
                 users |= self._concerned(subject) | {owner.id}
+            elif change["op"] == "mailer":
+                ack["result"], subject = self._apply_mailer(change)
             elif self._is_of_series(change):
                 ack["result"], subject = self._apply_to_series(change, owner, users)
             else:
@@ -193,6 +196,25 @@ class OutlookBridgeApply(models.AbstractModel):
             event.unlink()
         return "applied"
 
+    def _apply_mailer(self, change):
+        """Record who tells the guests from now on; invite them, where Outlook was to and never will."""
+        subject = self._subject(change)
+        if not subject:
+            return "gone", None
+        mailer = change.get("mailer")
+        if mailer not in MAILERS:
+            raise UserError(self.env._("Unknown sender of mails “%(mailer)s”.", mailer=mailer))
+        series = subject if subject._name == "calendar.recurrence" else self.env["calendar.recurrence"]
+        events = self._all_of(series) if series else subject
+        untold = events.filtered(lambda event: event.outlook_bridge_mailer == "outlook")
+        events._outlook_bridge_note({"outlook_bridge_mailer": mailer})
+        if change.get("invite") and mailer == "odoo" and untold:
+            first = series.base_event_id or events[:1]
+            upcoming = first.with_user(first.user_id or self.env.user).sudo().filtered("active")
+            if upcoming.start and upcoming.start > fields.Datetime.now():
+                upcoming.attendee_ids._send_invitation_emails()
+        return "applied", subject
+
     def _concerned(self, event):
         return set(event.partner_ids.user_ids.ids + event.user_id.ids)
 
@@ -230,6 +252,8 @@ class OutlookBridgeApply(models.AbstractModel):
             **self._times(values, {}),
             **self._organizer(values.get("organizer")),
         }
+        # it is from Outlook, which has told its guests
+        vals["outlook_bridge_mailer"] = "outlook"
         if not vals.get("name"):
             vals["name"] = model.env._("(No title)")
         if "reminder_minutes" in values:

@@ -40,7 +40,7 @@ class OutlookBridgeApply(models.AbstractModel):
 
     def _weight(self, change):
         """How many occurrences a change is about, at most."""
-        if not self._is_of_series(change):
+        if not self._is_of_series(change) or change["op"] == "mailer":
             return 1
         rule = change.get("rule") or {}
         count = rule.get("count") if rule.get("end_type") == "count" else None

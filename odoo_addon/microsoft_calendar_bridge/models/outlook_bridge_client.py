@@ -3,7 +3,7 @@
 
 import logging
 import time
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 
@@ -77,7 +77,9 @@ class OutlookBridgeClient(models.AbstractModel):
     @api.model
     def _post(self, url, payload, timeout):
         """The only place that touches the network."""
-        return requests.post(url, json=payload, timeout=timeout, allow_redirects=False)
+        # a copy of this database has the same uuid and key, and another name
+        headers = {"X-Odoo-Database-Name": quote(self.env.cr.dbname, safe="")}
+        return requests.post(url, json=payload, headers=headers, timeout=timeout, allow_redirects=False)
 
     @api.model
     def _call(self, model, method, *, uid=None, timeout=TIMEOUT, url=None, key=None, **kwargs):

@@ -151,6 +151,7 @@ class OutlookBridgeExchange(models.AbstractModel):
             "limit": limit,
             "wait_ms": wait_ms,
             "now": fields.Datetime.to_string(fields.Datetime.now()),
+            "departed": self.env["outlook.bridge.account"]._departed(),
         }
         # nothing is held in the database while the service thinks
         self.env.cr.commit()  # pylint: disable=invalid-commit

@@ -260,11 +260,21 @@ class OutlookBridgeOutbox(models.Model):
         """Queue these users' own events and series of the window, which the service asked for. Answers how many."""
         window = SQL(
             """
-            event.user_id = ANY(%s) AND event.active
-            AND event.stop > now() AT TIME ZONE 'UTC' - interval '1 year'
-            AND event.start < now() AT TIME ZONE 'UTC' + interval '2 years'
+            event.active AND (
+                event.user_id = ANY(%(users)s)
+                AND event.stop > now() AT TIME ZONE 'UTC' - interval '1 year'
+                AND event.start < now() AT TIME ZONE 'UTC' + interval '2 years'
+                -- what the stock engine had linked in a guest's mailbox, and a little more than will be listed
+                OR (COALESCE(event.outlook_bridge_stock_uid, event.outlook_bridge_stock_microsoft_id) IS NOT NULL
+                    AND event.stop > now() AT TIME ZONE 'UTC' - interval '13 months'
+                    AND event.start < now() AT TIME ZONE 'UTC' + interval '25 months'
+                    AND (event.user_id = ANY(%(users)s) OR EXISTS (
+                        SELECT FROM calendar_attendee guest
+                          JOIN res_users reader ON reader.partner_id = guest.partner_id
+                         WHERE guest.event_id = event.id AND reader.id = ANY(%(users)s))))
+            )
             """,
-            list(user_ids),
+            users=list(user_ids),
         )
         recurrences = self.env.execute_query(
             SQL(
@@ -286,12 +296,12 @@ class OutlookBridgeOutbox(models.Model):
                        1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
                   FROM (
                         SELECT 'calendar.event' AS res_model, event.id AS res_id, NULL AS series_key,
-                               'snapshot', 'existing', event.user_id, event.outlook_bridge_link
+                               'snapshot', 'existing', COALESCE(event.user_id, 1), event.outlook_bridge_link
                           FROM calendar_event event
                          WHERE event.recurrence_id IS NULL AND %s
                      UNION ALL
                         SELECT 'calendar.recurrence', series.id, series.outlook_bridge_key,
-                               'snapshot', 'existing', base.user_id, series.outlook_bridge_link
+                               'snapshot', 'existing', COALESCE(base.user_id, 1), series.outlook_bridge_link
                           FROM calendar_recurrence series
                           LEFT JOIN calendar_event base ON base.id = series.base_event_id
                          WHERE series.id = ANY(%s)

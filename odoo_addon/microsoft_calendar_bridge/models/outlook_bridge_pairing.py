@@ -2,6 +2,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import hashlib
+import logging
 import time
 
 from odoo import api, fields, models, release
@@ -9,7 +10,9 @@ from odoo.exceptions import AccessDenied, UserError
 from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
-from .outlook_bridge_state import BRAKE_OVER, BRAKE_PERCENT, POLICY
+from .outlook_bridge_state import BRAKE_OVER, BRAKE_PERCENT, MAIL_BUDGET, POLICY
+
+_logger = logging.getLogger(__name__)
 
 PARAM_CLIENT_ID = "microsoft_calendar_client_id"
 PARAM_CLIENT_SECRET = "microsoft_calendar_client_secret"
@@ -42,6 +45,9 @@ class OutlookBridgePairing(models.AbstractModel):
         policy=None,
         brake_over=None,
         brake_percent=None,
+        tenant=None,
+        secret_expires_on=None,
+        mail_budget=None,
     ):
         """What an admin typed, in whichever form; ``None`` is what that form did not say.
 
@@ -53,9 +59,16 @@ class OutlookBridgePairing(models.AbstractModel):
         known = self.env["outlook.bridge.state"]._get()
         changes = {
             name: value
-            for name, value in (("policy", policy), ("brake_over", brake_over), ("brake_percent", brake_percent))
+            for name, value in (
+                ("policy", policy),
+                ("brake_over", brake_over),
+                ("brake_percent", brake_percent),
+                ("mail_budget", mail_budget),
+            )
             if value is not None and value != known[name]
         }
+        registration = self.env["outlook.bridge.registration"]._of(self.env["res.company"])
+        changes.update(self._changed_registration(registration, tenant, secret_expires_on))
         code = (code or "").strip()
         if code:
             if not (url or client._get_url()):
@@ -87,6 +100,45 @@ class OutlookBridgePairing(models.AbstractModel):
         # handed over, or left behind by something that did not know better
         if params.get_param(PARAM_CLIENT_SECRET):
             params.set_param(PARAM_CLIENT_SECRET, False)
+
+    @api.model
+    def _changed_registration(self, known, tenant, secret_expires_on):
+        changes = {}
+        if tenant is not None and (tenant or "").strip() != (known.tenant or ""):
+            changes["tenant"] = (tenant or "").strip()
+        if secret_expires_on is not None:
+            date = fields.Date.to_string(fields.Date.to_date(secret_expires_on or False)) or ""
+            if date != (fields.Date.to_string(known.secret_expires_on) or ""):
+                changes["secret_expires_on"] = date
+        return changes
+
+    @api.model
+    def _save_company(
+        self, company, *, own=None, client_id=None, client_secret=None, tenant=None, secret_expires_on=None
+    ):
+        """What an admin typed about a company's own app registration; ``None`` is what the form did not say."""
+        if not self.env["outlook.bridge.client"]._is_paired():
+            return
+        known = self.env["outlook.bridge.registration"]._of(company)
+        if own is False or (own is None and not known):
+            if known and own is False:
+                self._forward({"company_id": company.id, "remove_registration": True})
+            return
+        changes = self._changed_registration(known, tenant, secret_expires_on)
+        if client_id is not None and (client_id or "").strip() != (known.client_id or ""):
+            changes["client_id"] = (client_id or "").strip()
+        if (client_secret or "").strip():
+            changes["client_secret"] = client_secret.strip()
+        if not (known or (changes.get("client_id") and changes.get("client_secret"))):
+            raise UserError(
+                self.env._(
+                    "Enter Client ID and Client Secret of %(company)s's own app registration, or untick that it has "
+                    "one.",
+                    company=company.name,
+                )
+            )
+        if changes:
+            self._forward({"company_id": company.id, **changes})
 
     @api.model
     def _forward(self, changes):
@@ -168,18 +220,45 @@ class OutlookBridgePairing(models.AbstractModel):
 
     @api.model
     def _unpair(self):
-        """Part, whether or not the service is there to hear of it. Answers whether it was."""
-        heard = True
-        if self.env["outlook.bridge.client"]._is_paired():
+        """Part, whether or not the service is there to hear of it.
+
+        Answers ``(whether it was, whether Microsoft could be asked for all that stock is to know)``.
+        """
+        client = self.env["outlook.bridge.client"]
+        heard, links, complete = True, [], True
+        if client._is_paired():
             try:
-                self.env["outlook.bridge.client"]._call("outlook.bridge", "unpair", timeout=QUICK)
+                client._call("outlook.bridge", "status", timeout=QUICK)
             except UserError as error:
                 heard = not isinstance(error, BridgeUnavailable)
-        self._forget()
-        return heard
+            # a restored database and its service know different records
+            if heard and not self.env["outlook.bridge.state"]._get().quarantined:
+                links, complete = self._collect_stock_links()
+            self._part_after_commit(client._get_url(), client._get_key())
+        self._forget(links)
+        return heard, complete
 
     @api.model
-    def _forget(self):
+    def _part_after_commit(self, url, key):
+        """The key ends once it is kept here that it did: Odoo repeats transactions."""
+        client = self.env["outlook.bridge.client"]
+
+        def part():
+            try:
+                client._call("outlook.bridge", "unpair", timeout=QUICK, url=url, key=key)
+            except Exception as error:
+                _logger.warning("The Outlook bridge does not know that this database parted: %s", error)
+
+        self.env.cr.postcommit.add(part)
+
+    @api.model
+    def _renew_key(self):
+        """Another key instead of this one, which is good until the new one was used: at the next exchange."""
+        answer = self.env["outlook.bridge.client"]._call("outlook.bridge", "renew_key")
+        self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, answer["api_key"])
+
+    @api.model
+    def _forget(self, links=()):
         self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, False)
         self.env["outlook.bridge.state"]._get().write(
             {
@@ -191,15 +270,22 @@ class OutlookBridgePairing(models.AbstractModel):
                 "paused": False,
                 "quarantined": False,
                 "redirect_uri": False,
+                "deleted_users": False,
                 "policy": POLICY,
                 "brake_over": BRAKE_OVER,
                 "brake_percent": BRAKE_PERCENT,
+                "mail_budget": MAIL_BUDGET,
                 "last_error": False,
             }
         )
-        self._empty("outlook.bridge.account", "outlook.bridge.result", "outlook.bridge.outbox")
+        self._unshadow(links)
+        self._empty(
+            "outlook.bridge.account",
+            "outlook.bridge.registration",
+            "outlook.bridge.result",
+            "outlook.bridge.outbox",
+        )
         self.env["outlook.bridge.account"]._forget_statuses()
-        self._unshadow()
         _redeemed.clear()
 
     @api.model
@@ -208,56 +294,3 @@ class OutlookBridgePairing(models.AbstractModel):
         for model in models:
             self.env.cr.execute(SQL("DELETE FROM %s", SQL.identifier(self.env[model]._table)))
             self.env[model].invalidate_model(flush=False)
-
-    # ------------------------------------------------------------
-    # The stock engine's links
-    # ------------------------------------------------------------
-
-    @api.model
-    def _shadow(self):
-        """Put stock's ids aside, as a filled one arms code that no hook disarms, and its tokens away."""
-        self.env.flush_all()
-        for table in (SQL.identifier("calendar_event"), SQL.identifier("calendar_recurrence")):
-            self.env.cr.execute(
-                SQL(
-                    """
-                    UPDATE %s
-                       SET outlook_bridge_stock_microsoft_id =
-                               COALESCE(microsoft_id, outlook_bridge_stock_microsoft_id),
-                           outlook_bridge_stock_uid = COALESCE(ms_universal_event_id, outlook_bridge_stock_uid),
-                           microsoft_id = NULL, ms_universal_event_id = NULL, need_sync_m = false
-                     WHERE microsoft_id IS NOT NULL OR ms_universal_event_id IS NOT NULL OR need_sync_m
-                    """,
-                    table,
-                )
-            )
-        # tokens stay in nobody's database; whoever unpairs signs in anew
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE res_users
-                   SET microsoft_calendar_token = NULL, microsoft_calendar_rtoken = NULL,
-                       microsoft_calendar_token_validity = NULL
-                 WHERE microsoft_calendar_token IS NOT NULL OR microsoft_calendar_rtoken IS NOT NULL
-                """
-            )
-        )
-        self.env.invalidate_all(flush=False)
-
-    @api.model
-    def _unshadow(self):
-        self.env.flush_all()
-        for table in (SQL.identifier("calendar_event"), SQL.identifier("calendar_recurrence")):
-            self.env.cr.execute(
-                SQL(
-                    """
-                    UPDATE %s
-                       SET microsoft_id = COALESCE(microsoft_id, outlook_bridge_stock_microsoft_id),
-                           ms_universal_event_id = COALESCE(ms_universal_event_id, outlook_bridge_stock_uid),
-                           outlook_bridge_stock_microsoft_id = NULL, outlook_bridge_stock_uid = NULL
-                     WHERE outlook_bridge_stock_microsoft_id IS NOT NULL OR outlook_bridge_stock_uid IS NOT NULL
-                    """,
-                    table,
-                )
-            )
-        self.env.invalidate_all(flush=False)

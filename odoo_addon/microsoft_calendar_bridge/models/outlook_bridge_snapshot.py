@@ -33,7 +33,7 @@ SNAPSHOT_FIELDS = (
     "organizer",
     "attendees",
 )
-NOT_IN_VERSION = ("version", "create_date", "write_date")
+NOT_IN_VERSION = ("version", "mailer", "create_date", "write_date")
 
 
 def _parse(description):
@@ -63,6 +63,8 @@ class OutlookBridgeSnapshot(models.AbstractModel):
     def _of(self, event):
         snapshot = self._fields_of(event)
         snapshot["version"] = self._version_of(snapshot)
+        snapshot["stock_ids"] = self.env["outlook.bridge.pairing"]._stock_ids_of(event, event, snapshot["description"])
+        snapshot["mailer"] = event.outlook_bridge_mailer or None
         snapshot["create_date"] = fields.Datetime.to_string(event.create_date)
         snapshot["write_date"] = fields.Datetime.to_string(event.write_date)
         return snapshot

@@ -75,6 +75,11 @@ class OutlookBridgeSnapshot(models.AbstractModel):
             "base_id": recurrence.base_event_id.id or None,
         }
         document["version"] = self._version_of(document)
+        base = recurrence.base_event_id or members[0]
+        document["stock_ids"] = self.env["outlook.bridge.pairing"]._stock_ids_of(
+            recurrence, base, template["description"]
+        )
+        document["mailer"] = recurrence._outlook_bridge_mailer() or None
         document["create_date"] = fields.Datetime.to_string(recurrence.create_date)
         document["write_date"] = fields.Datetime.to_string(
             max(recurrence.write_date, *everything.mapped("write_date"))

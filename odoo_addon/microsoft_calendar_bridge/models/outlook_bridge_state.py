@@ -9,6 +9,7 @@ from odoo import api, fields, models
 POLICY = "latest"
 BRAKE_OVER = 20
 BRAKE_PERCENT = 20
+MAIL_BUDGET = 25
 ROW = "microsoft_calendar_bridge.state"
 
 
@@ -47,6 +48,14 @@ class OutlookBridgeState(models.Model):
         default=BRAKE_PERCENT,
         help="... where they are also more than this share of the user's linked events.",
     )
+    deleted_users = fields.Char(
+        readonly=True, help="Ids of users that the service has an account of, and that are gone from here."
+    )
+    mail_budget = fields.Integer(
+        readonly=True,
+        default=MAIL_BUDGET,
+        help="Somebody is asked before Outlook sends more mails than this that nobody has just asked for.",
+    )
     last_contact = fields.Datetime(readonly=True)
     last_error = fields.Char(readonly=True)
 
@@ -73,9 +82,11 @@ class OutlookBridgeState(models.Model):
             policy=self._policy_of(answer),
             brake_over=answer.get("brake_over", BRAKE_OVER),
             brake_percent=answer.get("brake_percent", BRAKE_PERCENT),
+            mail_budget=answer.get("mail_budget", MAIL_BUDGET),
             last_contact=fields.Datetime.now(),
             last_error=False,
         )
+        self.env["outlook.bridge.registration"]._store(answer.get("registrations") or [])
         self.env["outlook.bridge.account"]._store(answer.get("accounts") or [])
 
     @api.model

@@ -16,9 +16,20 @@ TYPED = {
     "outlook_bridge_policy": "policy",
     "outlook_bridge_brake_over": "brake_over",
     "outlook_bridge_brake_percent": "brake_percent",
+    "outlook_bridge_tenant": "tenant",
+    "outlook_bridge_secret_expires_on": "secret_expires_on",
+    "outlook_bridge_mail_budget": "mail_budget",
+}
+# The same of a company with an app registration of its own.
+TYPED_OF_COMPANY = {
+    "outlook_bridge_company_own": "own",
+    "outlook_bridge_company_client_id": "client_id",
+    "outlook_bridge_company_client_secret": "client_secret",
+    "outlook_bridge_company_tenant": "tenant",
+    "outlook_bridge_company_secret_expires_on": "secret_expires_on",
 }
 # What the service holds, and the page shows as it was told last.
-HELD = ("policy", "brake_over", "brake_percent")
+HELD = ("policy", "brake_over", "brake_percent", "mail_budget")
 
 
 class ResConfigSettings(models.TransientModel):
@@ -37,7 +48,40 @@ class ResConfigSettings(models.TransientModel):
     )
     outlook_bridge_brake_over = fields.Integer("Events that may be removed without asking")
     outlook_bridge_brake_percent = fields.Integer("Share of a user's events that may be removed without asking")
+    outlook_bridge_mail_budget = fields.Integer("Mails that may be sent without asking")
     outlook_bridge_redirect_uri = fields.Char("Redirect URI", compute="_compute_outlook_bridge")
+
+    outlook_bridge_tenant = fields.Char(
+        "Tenant ID",
+        help="Directory (tenant) ID of an app registration that is for a single tenant. Empty: for any organization.",
+    )
+    outlook_bridge_secret_expires_on = fields.Date(
+        "Secret expires on", help="As Microsoft showed it when the secret was made. Odoo warns a month ahead."
+    )
+    outlook_bridge_expiry = fields.Char(compute="_compute_outlook_bridge_expiry")
+    outlook_bridge_ends_soon = fields.Boolean(compute="_compute_outlook_bridge_expiry")
+    outlook_bridge_company_own = fields.Boolean(
+        "This company has its own app registration",
+        help="For a company with a tenant of its own: its users log in with the app that is registered there.",
+    )
+    outlook_bridge_company_client_id = fields.Char("Client ID of the company")
+    outlook_bridge_company_client_secret = fields.Char("Client Secret of the company")
+    outlook_bridge_company_tenant = fields.Char("Tenant ID of the company")
+    outlook_bridge_company_secret_expires_on = fields.Date("Secret of the company expires on")
+    outlook_bridge_company_expiry = fields.Char(compute="_compute_outlook_bridge_expiry")
+    outlook_bridge_company_ends_soon = fields.Boolean(compute="_compute_outlook_bridge_expiry")
+
+    @api.depends_context("uid")
+    @api.depends("company_id")
+    def _compute_outlook_bridge_expiry(self):
+        registrations = self.env["outlook.bridge.registration"]
+        base = registrations._of(self.env["res.company"])
+        for settings in self:
+            own = registrations._of(settings.company_id) if settings.company_id else registrations
+            settings.outlook_bridge_expiry = bool(base) and base._describe_expiry()
+            settings.outlook_bridge_ends_soon = bool(base) and base._ends_soon()
+            settings.outlook_bridge_company_expiry = bool(own) and own._describe_expiry()
+            settings.outlook_bridge_company_ends_soon = bool(own) and own._ends_soon()
 
     @api.model
     def get_values(self):
@@ -45,6 +89,16 @@ class ResConfigSettings(models.TransientModel):
         result["outlook_bridge_url"] = self.env["outlook.bridge.client"]._get_url() or False
         state = self.env["outlook.bridge.state"]._get()
         result.update({f"outlook_bridge_{name}": state[name] for name in HELD})
+        base = self.env["outlook.bridge.registration"]._of(self.env["res.company"])
+        own = self.env["outlook.bridge.registration"]._of(self.env.company)
+        result.update(
+            outlook_bridge_tenant=base.tenant,
+            outlook_bridge_secret_expires_on=base.secret_expires_on,
+            outlook_bridge_company_own=bool(own),
+            outlook_bridge_company_client_id=own.client_id,
+            outlook_bridge_company_tenant=own.tenant,
+            outlook_bridge_company_secret_expires_on=own.secret_expires_on,
+        )
         return result
 
     @api.depends_context("uid")
@@ -88,6 +142,9 @@ class ResConfigSettings(models.TransientModel):
             )
         if not known.get("configured"):
             lines.append(self.env._("The Client ID or the Client Secret is missing."))
+        for registration in known.get("registrations") or []:
+            if registration.get("problem"):
+                lines.append(registration["problem"])
         if known.get("paused"):
             lines.append(self.env._("Synchronisation is paused."))
         accounts = known.get("accounts") or []
@@ -104,6 +161,10 @@ class ResConfigSettings(models.TransientModel):
             "paused": state.paused,
             "quarantined": state.quarantined,
             "last_contact": state.last_contact,
+            "registrations": [
+                {"problem": registration.problem}
+                for registration in self.env["outlook.bridge.registration"].sudo().search([])
+            ],
             "accounts": [
                 {
                     "status": account.status,
@@ -147,17 +208,26 @@ class ResConfigSettings(models.TransientModel):
     @api.model
     def _outlook_bridge_intercept(self, vals):
         typed = {argument: vals[name] for name, argument in TYPED.items() if name in vals}
-        if not typed:
+        of_company = {argument: vals[name] for name, argument in TYPED_OF_COMPANY.items() if name in vals}
+        if not (typed or of_company):
             return vals
         client = self.env["outlook.bridge.client"]
         if not (typed.get("code") or typed.get("url") or client._is_paired() or client._get_url()):
             return vals
         self.browse().check_access("create")
         # what was not typed comes as False
-        empty = {"paused": False, "brake_over": 0, "brake_percent": 0}
+        empty = {"paused": False, "brake_over": 0, "brake_percent": 0, "mail_budget": 0}
         typed = {argument: value or empty.get(argument, "") for argument, value in typed.items()}
-        self.env["outlook.bridge.pairing"]._save(**typed)
+        pairing = self.env["outlook.bridge.pairing"]
+        pairing._save(**typed)
+        if of_company:
+            of_company = {
+                argument: bool(value) if argument == "own" else value or "" for argument, value in of_company.items()
+            }
+            pairing._save_company(self.env.company, **of_company)
         vals = dict(vals)
+        if "outlook_bridge_company_client_secret" in vals:
+            vals["outlook_bridge_company_client_secret"] = False
         if "outlook_bridge_code" in vals:
             vals["outlook_bridge_code"] = False
         if client._is_paired() and "cal_microsoft_client_secret" in vals:
@@ -178,19 +248,39 @@ class ResConfigSettings(models.TransientModel):
     def action_outlook_bridge_removals(self):
         return self.env["outlook.bridge.removals"]._open_waiting()
 
+    def action_outlook_bridge_renew_key(self):
+        self.browse().check_access("create")
+        self.env["outlook.bridge.pairing"]._renew_key()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._("This database has a new key. The old one ends as soon as the new one is used."),
+            },
+        }
+
     def action_outlook_bridge_unpair(self):
         self.browse().check_access("create")
-        heard = self.env["outlook.bridge.pairing"]._unpair()
-        message = self.env._("Odoo is unpaired, and its own synchronisation is in charge again.")
+        heard, complete = self.env["outlook.bridge.pairing"]._unpair()
+        message = self.env._(
+            "Odoo is unpaired, and its own synchronisation is in charge again. It needs the Client Secret, and that "
+            "everybody logs in to Outlook anew."
+        )
+        if heard and not complete:
+            message += " " + self.env._(
+                "Microsoft could not be asked about some events: they are linked, but what is changed in them here "
+                "does not reach Outlook."
+            )
         if not heard:
             message += " " + self.env._("The bridge did not answer: remove this database there too.")
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success" if heard else "warning",
+                "type": "success" if heard and complete else "warning",
                 "message": message,
-                "sticky": not heard,
+                "sticky": not (heard and complete),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }

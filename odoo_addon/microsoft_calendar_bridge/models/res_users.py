@@ -40,6 +40,12 @@ class ResUsers(models.Model):
     outlook_bridge_login = fields.Char(
         "Microsoft Account", compute="_compute_outlook_bridge", groups="base.group_system"
     )
+    outlook_bridge_waiting = fields.Integer(
+        "Events Waiting for a Choice", compute="_compute_outlook_bridge", groups="base.group_system"
+    )
+    outlook_bridge_mails = fields.Integer(
+        "Mails Waiting for a Yes", compute="_compute_outlook_bridge", groups="base.group_system"
+    )
     outlook_bridge_last_sync = fields.Datetime(
         "Last Outlook Synchronisation", compute="_compute_outlook_bridge", groups="base.group_system"
     )
@@ -63,6 +69,8 @@ class ResUsers(models.Model):
             user.outlook_bridge_status = account.status or "none"
             user.outlook_bridge_reason = account.reason
             user.outlook_bridge_login = account.login
+            user.outlook_bridge_waiting = account.waiting
+            user.outlook_bridge_mails = account.mails
             user.outlook_bridge_last_sync = account.last_sync
 
     @api.model
@@ -101,13 +109,13 @@ class ResUsers(models.Model):
     def _has_setup_microsoft_credentials(self):
         if not self._is_bridged():
             return super()._has_setup_microsoft_credentials()
-        return self.env["outlook.bridge.state"]._get().configured
+        return self.env["outlook.bridge.registration"]._is_complete_for(self.env.user)
 
     def check_synchronization_status(self):
         result = super().check_synchronization_status()
         if self._is_bridged():
             state = self.env["outlook.bridge.state"]._get()
-            if not state.configured:
+            if not self.env["outlook.bridge.registration"]._is_complete_for(self.env.user):
                 status = "missing_credentials"
             elif state.paused:
                 status = "sync_paused"
@@ -119,11 +127,31 @@ class ResUsers(models.Model):
     @api.model
     @api.readonly
     def outlook_bridge_attention(self):
-        """What the calendar page warns its user of: why their own account needs them, or False."""
+        """What the calendar page warns its user of: why their own account needs them, and an administrator of what
+        ends or is refused of the app registrations. Or False."""
         if not self._is_bridged():
             return False
         account = self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid)
-        return bool(account and account.status in TROUBLED) and account.reason
+        own = account.reason if account and account.status in TROUBLED else False
+        warnings = self.env["outlook.bridge.registration"]._warnings() if self.env.user._is_system() else []
+        return "\n".join(filter(None, [own, *(words for words in warnings if words != own)])) or False
+
+    @api.model
+    @api.readonly
+    def outlook_bridge_notices(self):
+        """What the calendar page tells its user: attention, and how much waits for their choice."""
+        account = (
+            self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid) if self._is_bridged() else None
+        )
+        return {
+            "reason": self.outlook_bridge_attention(),
+            "waiting": account.waiting if account else 0,
+            "mails": account.mails if account else 0,
+        }
+
+    def action_outlook_bridge_preview(self):
+        self.ensure_one()
+        return self.env["outlook.bridge.preview"]._open(self)
 
     # ------------------------------------------------------------
     # Sync
@@ -145,7 +173,7 @@ class ResUsers(models.Model):
         self.ensure_one()
         state = self.env["outlook.bridge.state"]._get()
         account = self.env["outlook.bridge.account"]._of(self).get(self.id, self.env["outlook.bridge.account"])
-        if not state.configured:
+        if not self.env["outlook.bridge.registration"]._is_complete_for(self):
             action = self.env.ref("base_setup.action_general_configuration", raise_if_not_found=False)
             allowed = self.has_group("base.group_erp_manager") and action
             return {"status": "need_config_from_admin", "url": "", "action": action.id if allowed else ""}
@@ -159,13 +187,18 @@ class ResUsers(models.Model):
         if account.status in (False, "none", "need_auth"):
             try:
                 answer = self.env["outlook.bridge.client"]._call(
-                    "res.users", "authorize_url", uid=self.id, timeout=timeout, from_url=from_url
+                    "res.users",
+                    "authorize_url",
+                    uid=self.id,
+                    timeout=timeout,
+                    from_url=from_url,
+                    company_id=self.company_id.id,
                 )
             except UserError as error:
                 _logger.warning("No sign-in page for user %s: %s", self.id, error)
                 return {"status": "sync_stopped", "url": ""}
             return {"status": "need_auth", "url": answer["url"]}
-        if account.status == "stopped":
+        if account.status in ("stopped", "resetting"):
             return {"status": "sync_stopped", "url": ""}
         report = self.env["outlook.bridge.exchange"]._run(
             user_id=self.id, limit=PAGE, wait_ms=WAIT_MS if pressed else 0, timeout=timeout
@@ -176,9 +209,34 @@ class ResUsers(models.Model):
             return {"status": "need_refresh", "url": ""}
         # the exchange has committed elsewhere, so this transaction still sees the old rows
         for told in (report["state"] or {}).get("accounts") or []:
-            if told["user_id"] == self.id and told["status"] in ("stopped", "need_auth"):
+            if told["user_id"] == self.id and told["status"] in ("stopped", "need_auth", "resetting"):
                 return {"status": "sync_stopped", "url": ""}
         return {"status": "no_new_event_from_microsoft", "url": ""}
+
+    # ------------------------------------------------------------
+    # Those who leave: the service is told with the next exchange, and nobody waits for it
+    # ------------------------------------------------------------
+
+    def write(self, vals):
+        result = super().write(vals)
+        if vals.get("active") is False:
+            self._outlook_bridge_hurry()
+        return result
+
+    def unlink(self):
+        known = self.env["outlook.bridge.account"]._of(self)
+        result = super().unlink()
+        if known and self._is_bridged():
+            state = self.env["outlook.bridge.state"]._get()
+            ids = {*filter(None, (state.deleted_users or "").split(",")), *map(str, known)}
+            state._set(deleted_users=",".join(sorted(ids)))
+            self._outlook_bridge_hurry()
+        return result
+
+    @api.model
+    def _outlook_bridge_hurry(self):
+        if self._is_bridged():
+            self.env.ref("microsoft_calendar_bridge.ir_cron_apply").sudo()._trigger()
 
     # ------------------------------------------------------------
     # Buttons
@@ -234,14 +292,20 @@ class ResUsers(models.Model):
         self.env["outlook.bridge.state"]._get()._store(answer)
 
     def _outlook_bridge_redeem(self, values):
-        """Bring the service the code that Microsoft gave this user; answers where to go on."""
+        """Bring the service the code that Microsoft gave this user; answers where to go on, and, if somebody else
+        than before has logged in, what to ask."""
         self.ensure_one()
         answer = self.env["outlook.bridge.client"]._call("res.users", "redeem", uid=self.id, **values)
-        if "code" in values:
+        if "code" in values and not answer.get("question"):
             try:
                 self._outlook_bridge_tell("outlook.bridge", "status")
             except UserError:
                 _logger.info("Connected, but the state is not known yet")
                 self.env["outlook.bridge.account"]._mark_restarted(self, status="active")
             self.env["outlook.bridge.account"]._mark_restarted(self)
-        return answer["return_url"]
+        return answer
+
+    def _outlook_bridge_switch(self, state):
+        """Another mailbox shall take the place of the one before; answers where to log in to it."""
+        self.ensure_one()
+        return self.env["outlook.bridge.client"]._call("res.users", "switch_mailbox", uid=self.id, state=state)["url"]

@@ -11,7 +11,11 @@ import requests
 from odoo import fields
 from odoo.tests import TransactionCase, new_test_user, tagged
 
-from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_client, outlook_bridge_pairing
+from odoo.addons.microsoft_calendar_bridge.models import (
+    outlook_bridge_client,
+    outlook_bridge_pairing,
+    outlook_bridge_stock_links,
+)
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import (
     PARAM_KEY,
     PARAM_URL,
@@ -23,6 +27,9 @@ SECRET = "s3cr3t~of~the~registration"
 CODE = "one-time-code-4711"
 KEY = "the-api-key-of-this-database"
 POKE_KEY = "the-poke-key"
+NEXT_KEY = "the-next-api-key-of-this-database"
+# Methods that models of one name each have.
+HANDLERS = {("microsoft.calendar.account.reset", "preview"): "do_preview_reset"}
 
 
 class Refusal(Exception):
@@ -54,6 +61,8 @@ class FakeService:
         self.want_existing = []
         self.journal = []
         self.removals = {}
+        self.stock_links = []
+        self.previews = {}
         self.nonce = "n0"
         self.last_pair = None
         self.state = {
@@ -64,7 +73,26 @@ class FakeService:
             "policy": "latest",
             "brake_over": 20,
             "brake_percent": 20,
+            "registrations": [
+                {
+                    "company_id": None,
+                    "client_id": "app",
+                    "has_secret": True,
+                    "tenant": None,
+                    "secret_expires_on": None,
+                    "problem": None,
+                }
+            ],
+            "mail_budget": 25,
             "accounts": [],
+        }
+        self.departed = []
+        self.question = None
+        self.preview = {
+            "login": "ann@contoso.test",
+            "reachable": True,
+            "outlook": {"events": 12, "series": 3, "cancellations": 20, "people": 8, "outside": 2},
+            "odoo": {"events": 11, "series": 2},
         }
         self.received = {}
         self.acks = []
@@ -81,6 +109,9 @@ class FakeService:
                 "login": f"{user.login}@contoso.test",
                 "last_sync": "2026-11-22 10:00:00",
                 "removals": None,
+                "waiting": 0,
+                "mails": 0,
+                "is_reset": False,
                 **values,
             }
         )
@@ -120,9 +151,9 @@ class FakeService:
             if method == "pair":
                 if key != CODE:
                     raise Refusal("odoo.exceptions.AccessDenied", "This code is not valid, or no longer.")
-            elif key != KEY:
+            elif key not in (KEY, NEXT_KEY):
                 raise Refusal("odoo.exceptions.AccessDenied", "Wrong key.")
-            result = getattr(self, f"do_{method}")(**kwargs)
+            result = getattr(self, HANDLERS.get((model, method), f"do_{method}"))(**kwargs)
         except Refusal as refusal:
             data = {"name": refusal.name, "message": str(refusal), "arguments": [str(refusal)], "context": {}}
             return FakeResponse({"jsonrpc": "2.0", "id": 1, "error": {"code": 200, "message": "Odoo", "data": data}})
@@ -136,6 +167,15 @@ class FakeService:
 
     def do_unpair(self):
         return True
+
+    def do_renew_key(self):
+        return {"api_key": NEXT_KEY}
+
+    def do_stock_links(self, after, limit, ask):
+        if not ask:
+            return {"links": [{**link, "microsoft_id": None} for link in self.stock_links[after:]], "next": None}
+        page = self.stock_links[after : after + 2]
+        return {"links": copy.deepcopy(page), "next": after + 2 if len(self.stock_links) > after + 2 else None}
 
     def do_status(self):
         return copy.deepcopy(self.state)
@@ -151,17 +191,41 @@ class FakeService:
             raise Refusal("odoo.exceptions.UserError", f"Conflicts: '{values['policy']}' is none of these.")
         if not (values.get("brake_over", 0) >= 0 and 0 <= values.get("brake_percent", 0) <= 100):
             raise Refusal("odoo.exceptions.UserError", "Removals to confirm: 0 to 100 percent.")
-        held = ("paused", "policy", "brake_over", "brake_percent")
+        if values.get("mail_budget", 0) < 0:
+            raise Refusal("odoo.exceptions.UserError", "Mails to confirm: the number must not be negative.")
+        held = ("paused", "policy", "brake_over", "brake_percent", "mail_budget")
         self.state.update({name: values[name] for name in held if name in values})
+        self.register(values)
         return self.do_status()
+
+    def register(self, values):
+        company = values.get("company_id")
+        others = [told for told in self.state["registrations"] if told["company_id"] != company]
+        [own] = [told for told in self.state["registrations"] if told["company_id"] == company] or [None]
+        if values.get("remove_registration"):
+            self.state["registrations"] = others
+            return
+        entered = {name: values[name] for name in ("client_id", "tenant", "secret_expires_on") if name in values}
+        if values.get("client_secret"):
+            entered = {"has_secret": True, "secret_expires_on": None, "problem": None, **entered}
+        if entered:
+            own = own or dict.fromkeys(("client_id", "tenant", "secret_expires_on", "problem"))
+            entered = {name: value or None for name, value in entered.items()}
+            self.state["registrations"] = [*others, {"company_id": company, "has_secret": False, **own, **entered}]
 
     def do_stop(self, user_id):
         return self.do_status()
 
     do_restart = do_stop
 
-    def do_reset_account(self, user_id, delete_policy, sync_policy):
+    def do_reset_account(self, user_id, delete_policy, sync_policy, mails):
         return self.do_status()
+
+    def do_preview_reset(self, user_id):
+        return copy.deepcopy(self.preview)
+
+    def do_switch_mailbox(self, state):
+        return {"url": "https://login.test/authorize?login_hint=ben"}
 
     def do_removals(self, user_id):
         if user_id not in self.removals:
@@ -176,13 +240,40 @@ class FakeService:
                 account.update(status="active", reason=None, removals=None)
         return self.do_status()
 
-    def do_authorize_url(self, from_url):
+    def do_preview(self, user_id, res_id=None, key=None):
+        if user_id not in self.previews:
+            raise Refusal("odoo.exceptions.MissingError", "This user is not connected to Outlook.")
+        told = copy.deepcopy(self.previews[user_id])
+        if res_id or key:
+            told["events"] = [event for event in told["events"] if event["res_id"] == res_id]
+        return told
+
+    def do_answer_preview(self, user_id, choice, invite, invitations, res_id=None, key=None):
+        told = self.do_preview(user_id, res_id, key)
+        if invite and told[choice]["mails"] > invitations:
+            raise Refusal("odoo.exceptions.UserError", "Look at the preview again. Nothing was sent.")
+        for account in self.state["accounts"]:
+            if account["user_id"] == user_id:
+                account.update(waiting=0)
+        return self.do_status()
+
+    def do_answer_mails(self, user_id, send, mails):
+        if not self.do_preview(user_id)["held"]:
+            raise Refusal("odoo.exceptions.MissingError", "No mails wait for an answer here.")
+        self.previews[user_id]["held"] = None
+        for account in self.state["accounts"]:
+            if account["user_id"] == user_id:
+                account.update(mails=0)
+        return self.do_status()
+
+    def do_authorize_url(self, from_url, company_id):
         return {"url": f"https://login.test/authorize?from={from_url}"}
 
     def do_redeem(self, state, code=None, error=None, error_description=None):
-        return {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
+        answer = {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
+        return {**answer, "question": self.question} if self.question else answer
 
-    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms, now):
+    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms, now, departed):
         pair = (nonce, next_nonce)
         if nonce == self.nonce:
             self.nonce, self.last_pair = next_nonce, pair
@@ -195,6 +286,12 @@ class FakeService:
                 "want_existing": [],
                 "state": {**self.do_status(), "quarantined": "This database was copied."},
             }
+        self.departed += departed
+        gone = {user["user_id"] for user in departed if user["deleted"]}
+        self.state["accounts"] = [told for told in self.state["accounts"] if told["user_id"] not in gone]
+        for account in self.state["accounts"]:
+            if any(user["user_id"] == account["user_id"] for user in departed):
+                account.update(status="need_auth", reason="The user was archived in Odoo.")
         acked = []
         for change in changes:
             self.received[change["id"]] = change
@@ -244,6 +341,7 @@ class BridgeMixin:
         self.service = FakeService()
         outlook_bridge_client._unreachable.clear()
         outlook_bridge_pairing._redeemed.clear()
+        outlook_bridge_stock_links._collected.clear()
         service = self.service
 
         def _post(client, url, payload, timeout):

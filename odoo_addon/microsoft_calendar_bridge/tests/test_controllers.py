@@ -7,6 +7,7 @@ import json
 import time
 from unittest.mock import patch
 
+from odoo import http
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
@@ -147,6 +148,46 @@ class TestControllers(BridgeMixin, HttpCase):
 
         self.service.do_redeem = do_redeem
         self.assertNotIn("evil", self.authenticated(code="c0de").headers["Location"])
+
+    def test_somebody_else_is_asked_about(self):
+        self.service.question = {
+            "expected": "ann@contoso.test",
+            "actual": "<ben>@contoso.test",
+            "login_url": "https://login.test/authorize?prompt=select_account",
+        }
+        response = self.authenticated(code="c0de")
+        self.assertEqual(response.status_code, 200)
+        for part in (
+            "ann@contoso.test",
+            "&lt;ben&gt;@contoso.test",
+            'href="https://login.test/authorize?prompt=select_account"',
+            "/microsoft_calendar_bridge/switch_mailbox",
+        ):
+            self.assertIn(part, response.text)
+        self.assertNotIn("c0de", response.text)
+        self.env.invalidate_all()
+        self.assertFalse(self.env["outlook.bridge.account"]._of(self.ann)[self.ann.id].restarted_at)
+
+    def switch(self, **data):
+        return self.url_open("/microsoft_calendar_bridge/switch_mailbox", data=data, allow_redirects=False)
+
+    @mute_logger("odoo.http")
+    def test_switch_mailbox(self):
+        response = self.switch(state="signed")
+        self.assertEqual(response.status_code, 400, "from another site")
+        self.assertFalse(self.service.called("res.users", "switch_mailbox"))
+        token = http.Request.csrf_token(self)
+        response = self.switch(state="signed", csrf_token=token)
+        self.assertEqual(response.headers["Location"], "https://login.test/authorize?login_hint=ben")
+        [call] = self.service.called("res.users", "switch_mailbox")
+        self.assertEqual((call["uid"], call["kwargs"]), (self.ann.id, {"state": "signed"}))
+        self.service.errors["res.users", "switch_mailbox"] = Refusal("odoo.exceptions.UserError", "Too <old>.")
+        response = self.switch(state="signed", csrf_token=token)
+        self.assertEqual(response.status_code, 400)
+        self.assertIn("Too &lt;old&gt;.", response.text)
+        self.service.down = True
+        self.assertEqual(self.switch(state="signed", csrf_token=token).status_code, 503)
+        self.assertEqual(self.url_open("/microsoft_calendar_bridge/switch_mailbox").status_code, 405)
 
     def test_not_logged_in(self):
         self.authenticate(None, None)

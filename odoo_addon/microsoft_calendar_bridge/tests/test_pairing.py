@@ -1,13 +1,17 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from unittest.mock import patch
+
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
 from odoo.addons.microsoft_calendar_bridge import uninstall_hook
+from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_stock_links
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import BridgeUnavailable
 
-from .common import CODE, KEY, POKE_KEY, SECRET, URL, BridgeCase, Refusal
+from .common import CODE, KEY, NEXT_KEY, POKE_KEY, SECRET, URL, BridgeCase, Refusal
 
 
 @tagged("post_install", "-at_install")
@@ -251,6 +255,8 @@ class TestPairing(BridgeCase):
         self.assertFalse(self.is_paired())
         self.assertEqual((event.microsoft_id, event.ms_universal_event_id), ("mid", "uid"))
         self.assertFalse(event.need_sync_m)
+        self.assertFalse(self.service.called("outlook.bridge", "unpair"), "not before it is kept here")
+        self.env.cr.postcommit.run()
         self.assertEqual(len(self.service.called("outlook.bridge", "unpair")), 1)
         self.assertFalse(self.env["outlook.bridge.account"].search([]))
 
@@ -263,6 +269,104 @@ class TestPairing(BridgeCase):
         self.assertEqual(action["params"]["type"], "warning")
         self.assertFalse(self.is_paired())
         self.assertEqual(event.microsoft_id, "mid")
+
+    def test_stock_ids_are_told(self):
+        other, event = self.event(), self.stock_event()
+        self.pair(self.ann)
+        told = self.snapshot(event)
+        sent = told["stock_ids"].pop("description")
+        self.assertEqual(told["stock_ids"], {"microsoft_id": "mid", "uid": "uid"})
+        # stock sent the block of contacts, which is no part of what people wrote
+        self.assertIn("Organized by", sent)
+        self.assertIsNone(told["description"])
+        self.assertIsNone(self.snapshot(other)["stock_ids"])
+        version = told["version"]
+        event.sudo().outlook_bridge_stock_uid = "another"
+        self.assertEqual(self.snapshot(event)["version"], version, "they say nothing about the event")
+
+    def test_stock_ids_of_a_series(self):
+        series = self.series()
+        self.settle()
+        self.env.cr.execute(
+            "UPDATE calendar_recurrence SET microsoft_id = 'master', ms_universal_event_id = 'uid' WHERE id = %s",
+            [series.id],
+        )
+        self.env.invalidate_all()
+        self.pair(self.ann)
+        told = self.document(series)["stock_ids"]
+        self.assertEqual((told["microsoft_id"], told["uid"]), ("master", "uid"))
+
+    def test_linked_meetings_of_others_are_handed_over_too(self):
+        """Stock puts down what a guest's mailbox shows; the organizer may be nobody here."""
+        linked, unknown = self.stock_event(), self.event(self.bob, partner_ids=self.ann.partner_id.ids)
+        (linked + unknown).write({"partner_ids": [(4, self.ann.partner_id.id)], "user_id": False})
+        self.env.flush_all()
+        self.pair(self.ann)
+        self.service.want_existing = [self.ann.id]
+        self.exchange()
+        told = {change["record"]["id"] for change in self.service.received.values() if change["cause"] == "existing"}
+        self.assertIn(linked.id, told)
+        self.assertNotIn(unknown.id, told)
+
+    def test_what_was_made_while_paired_gets_links(self):
+        self.pair(self.ann)
+        made, gone, alone = self.event(), self.stock_event(), self.event()
+        series = self.series()
+        first = self.occurrences(series)[0]
+        self.settle()
+
+        def link(model, record, **values):
+            known = {"key": None, "microsoft_id": None, "uid": None, "master_id": None, "gone": False}
+            return {"model": model, "res_id": record.id, **known, **values}
+
+        self.service.stock_links = [
+            link("calendar.event", made, microsoft_id="AAMk1", uid="uid1"),
+            link("calendar.event", gone, gone=True),
+            link("calendar.recurrence", series, key=series.outlook_bridge_key, microsoft_id="AAMk2", uid="uid2"),
+            link("calendar.event", first, microsoft_id="AAMk3", uid="uid3", master_id="AAMk2"),
+        ]
+        self.env["outlook.bridge.pairing"]._unpair()
+        self.env.invalidate_all()
+        self.assertEqual((made.microsoft_id, made.ms_universal_event_id), ("AAMk1", "uid1"))
+        self.assertFalse(gone.microsoft_id or gone.ms_universal_event_id)
+        self.assertEqual((series.microsoft_id, series.ms_universal_event_id), ("AAMk2", "uid2"))
+        self.assertEqual((first.microsoft_id, first.microsoft_recurrence_master_id), ("AAMk3", "AAMk2"))
+        everything = made + gone + alone + first
+        self.assertFalse(any(everything.mapped("need_sync_m")) or series.need_sync_m)
+        # stock sends what has no link and was written in the last five minutes
+        just_now = fields.Datetime.subtract(fields.Datetime.now(), minutes=5)
+        self.assertLess(alone.write_date, just_now)
+        self.assertGreater(made.write_date, just_now)
+
+    def test_unpair_while_microsoft_takes_too_long(self):
+        self.pair(self.ann)
+        made = self.event()
+        self.settle()
+        self.service.stock_links = [
+            {
+                "model": "calendar.event",
+                "res_id": made.id,
+                "key": None,
+                "microsoft_id": "AAMk1",
+                "uid": "uid1",
+                "master_id": None,
+                "gone": False,
+            }
+        ]
+        with patch.object(outlook_bridge_stock_links, "ASK_SECONDS", 0):
+            self.env["outlook.bridge.pairing"]._unpair()
+        self.env.invalidate_all()
+        self.assertEqual((made.microsoft_id, made.ms_universal_event_id), (False, "uid1"))
+
+    def test_renew_key(self):
+        self.pair(self.ann)
+        settings = self.env["res.config.settings"].with_user(self.admin).create({})
+        settings.action_outlook_bridge_renew_key()
+        self.assertEqual(self.params().get_param("microsoft_calendar_bridge.key"), NEXT_KEY)
+        self.exchange()
+        self.assertEqual(self.service.calls[-1]["key"], NEXT_KEY)
+        with self.assertRaises(AccessError):
+            self.env["res.config.settings"].with_user(self.ann).action_outlook_bridge_renew_key()
 
     def test_uninstall(self):
         event = self.stock_event()

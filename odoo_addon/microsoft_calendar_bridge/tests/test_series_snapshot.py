@@ -9,7 +9,8 @@ from .common import BridgeCase
 
 KEYS = {
     *("model", "id", "key", "link", "was", "split_from", "version", "active", "rule", "tz", "week_start", "dtstart"),
-    *("template", "slots", "records", "missing", "base_id", "create_date", "write_date"),
+    "stock_ids",
+    *("template", "slots", "records", "missing", "base_id", "mailer", "create_date", "write_date"),
 }
 TEMPLATE_KEYS = {
     *("active", "name", "description", "location", "videocall_location", "allday", "start", "stop", "start_date"),

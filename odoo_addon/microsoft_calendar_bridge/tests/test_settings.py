@@ -8,7 +8,7 @@ from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import B
 
 from .common import CODE, URL, BridgeCase
 
-HELD = ("policy", "brake_over", "brake_percent")
+HELD = ("policy", "brake_over", "brake_percent", "mail_budget")
 
 
 @tagged("post_install", "-at_install")
@@ -36,66 +36,67 @@ class TestSettings(BridgeCase):
         return [call["kwargs"] for call in self.service.called("res.config.settings", "set_values")]
 
     def test_shown_as_told(self):
-        self.service.state.update(policy="outlook", brake_over=5, brake_percent=0)
+        self.service.state.update(policy="outlook", brake_over=5, brake_percent=0, mail_budget=7)
         self.pair(self.ann)
-        self.assertEqual(self.held(), ("outlook", 5, 0))
-        self.assertEqual(self.shown(), ("outlook", 5, 0))
-        self.service.state.update(policy="odoo", brake_over=0, brake_percent=100)
+        self.assertEqual(self.held(), ("outlook", 5, 0, 7))
+        self.assertEqual(self.shown(), ("outlook", 5, 0, 7))
+        self.service.state.update(policy="odoo", brake_over=0, brake_percent=100, mail_budget=0)
         self.exchange()
-        self.assertEqual(self.shown(), ("odoo", 0, 100))
+        self.assertEqual(self.shown(), ("odoo", 0, 100, 0))
         self.assertFalse(self.params().search([("key", "=like", "%brake%")]), "kept in one place")
 
     def test_forwarded_when_changed(self):
         self.pair()
         self.save(policy="odoo")
         self.assertEqual(self.told(), [{"policy": "odoo"}])
-        self.save(brake_over=0, brake_percent=35)
-        self.assertEqual(self.told()[1:], [{"brake_over": 0, "brake_percent": 35}])
-        self.assertEqual(self.held(), ("odoo", 0, 35))
+        self.save(brake_over=0, brake_percent=35, mail_budget=0)
+        self.assertEqual(self.told()[1:], [{"brake_over": 0, "brake_percent": 35, "mail_budget": 0}])
+        self.assertEqual(self.held(), ("odoo", 0, 35, 0))
         self.service.calls.clear()
         self.save(policy="odoo", brake_over=0, brake_percent=35)
         self.save()
         self.assertFalse(self.told())
-        self.assertEqual(self.shown(), ("odoo", 0, 35))
+        self.assertEqual(self.shown(), ("odoo", 0, 35, 0))
 
     def test_bad_values_change_nothing(self):
         self.pair()
         for values, words in (
             ({"policy": "outlook", "brake_percent": 101}, "0 to 100 percent"),
             ({"policy": "outlook", "brake_over": -1}, "0 to 100 percent"),
+            ({"policy": "outlook", "mail_budget": -1}, "must not be negative"),
         ):
             with self.assertRaisesRegex(UserError, words), self.env.cr.savepoint():
                 self.save(**values)
         with self.assertRaisesRegex(UserError, "Conflicts: 'both'"), self.env.cr.savepoint():
             self.env["res.config.settings"].with_user(self.admin).create({"outlook_bridge_policy": "both"})
-        self.assertEqual(self.held(), ("latest", 20, 20))
-        self.assertEqual(self.shown(), ("latest", 20, 20))
+        self.assertEqual(self.held(), ("latest", 20, 20, 25))
+        self.assertEqual(self.shown(), ("latest", 20, 20, 25))
 
     def test_outage(self):
         self.pair()
         self.service.down = True
         with self.assertRaises(BridgeUnavailable), self.env.cr.savepoint():
             self.save(policy="odoo")
-        self.assertEqual(self.shown(), ("latest", 20, 20))
+        self.assertEqual(self.shown(), ("latest", 20, 20, 25))
 
     def test_pairing_takes_over_what_the_service_holds(self):
         self.service.state.update(policy="outlook", brake_over=3, brake_percent=4)
         self.save(url=URL, code=CODE)
         self.assertFalse({*HELD} & self.told()[0].keys())
-        self.assertEqual(self.shown(), ("outlook", 3, 4))
+        self.assertEqual(self.shown(), ("outlook", 3, 4, 25))
         self.env["outlook.bridge.pairing"]._unpair()
-        self.assertEqual(self.shown(), ("latest", 20, 20))
+        self.assertEqual(self.shown(), ("latest", 20, 20, 25))
 
     def test_not_paired(self):
         settings = self.env["res.config.settings"].with_user(self.admin)
         settings.create({"outlook_bridge_policy": "odoo", "outlook_bridge_brake_over": 1}).execute()
         self.assertFalse(self.service.calls)
-        self.assertEqual(self.held(), ("latest", 20, 20))
+        self.assertEqual(self.held(), ("latest", 20, 20, 25))
 
     def test_strange_state(self):
         self.service.state["policy"] = "neither"
         self.pair()
-        self.assertEqual(self.shown(), ("latest", 20, 20))
+        self.assertEqual(self.shown(), ("latest", 20, 20, 25))
 
     def test_only_admins(self):
         self.pair()

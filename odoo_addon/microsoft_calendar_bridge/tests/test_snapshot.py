@@ -32,6 +32,8 @@ KEYS = [
     "organizer",
     "attendees",
     "version",
+    "stock_ids",
+    "mailer",
     "create_date",
     "write_date",
 ]

@@ -55,7 +55,8 @@ class TestUsers(BridgeCase):
         self.assertEqual(answer["status"], "need_auth")
         self.assertIn("login.test", answer["url"])
         [call] = self.service.calls
-        self.assertEqual((call["uid"], call["kwargs"]), (self.bob.id, {"from_url": PAGE}))
+        kwargs = {"from_url": PAGE, "company_id": self.bob.company_id.id}
+        self.assertEqual((call["uid"], call["kwargs"]), (self.bob.id, kwargs))
 
     def test_consent_withdrawn(self):
         self.account(self.ann, "need_auth")
@@ -216,7 +217,8 @@ class TestUsers(BridgeCase):
         wizard.reset_account()
         [call] = self.service.called("microsoft.calendar.account.reset", "reset_account")
         self.assertEqual(
-            call["kwargs"], {"user_id": self.ann.id, "delete_policy": "delete_both", "sync_policy": "all"}
+            call["kwargs"],
+            {"user_id": self.ann.id, "delete_policy": "delete_both", "sync_policy": "all", "mails": 20},
         )
         with self.assertRaises(AccessError):
             wizard.with_user(self.bob).reset_account()

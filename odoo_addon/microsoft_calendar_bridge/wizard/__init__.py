@@ -6,6 +6,7 @@ from . import (
     calendar_provider_config,
     outlook_bridge_event_line,
     outlook_bridge_journal,
+    outlook_bridge_preview,
     outlook_bridge_removals,
     reset_account,
 )

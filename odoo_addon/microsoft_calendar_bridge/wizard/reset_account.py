@@ -1,12 +1,112 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from odoo import models
-from odoo.exceptions import AccessError
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from ..models.outlook_bridge_client import QUICK
+
+# A reset of thousands of events is noted in one transaction of the service.
+PATIENT = (1, 60)
 
 
 class MicrosoftCalendarAccountReset(models.TransientModel):
     _inherit = "microsoft.calendar.account.reset"
+
+    outlook_bridge_preview = fields.Text(compute="_compute_outlook_bridge_preview")
+    outlook_bridge_mails = fields.Integer(
+        compute="_compute_outlook_bridge_mails",
+        store=True,
+        readonly=False,
+        help="How many cancellations were announced: more of them wait for another yes.",
+    )
+
+    @api.depends("user_id", "delete_policy", "sync_policy")
+    @api.depends_context("uid")
+    def _compute_outlook_bridge_preview(self):
+        """What is going to happen, as the service counts it. Without the service the wizard says so."""
+        is_paired = self.env["outlook.bridge.client"]._is_paired()
+        is_admin = self.env.user.has_group("base.group_system")
+        told = {}
+        for wizard in self:
+            if not (is_paired and is_admin and wizard.user_id):
+                wizard.outlook_bridge_preview = False
+                continue
+            user_id = wizard.user_id._origin.id
+            if user_id not in told:
+                told[user_id] = self._outlook_bridge_ask(user_id)
+            answer = told[user_id]
+            wizard.outlook_bridge_preview = (
+                answer if isinstance(answer, str) else "\n".join(wizard._outlook_bridge_sentences(answer))
+            )
+
+    @api.depends("user_id", "delete_policy")
+    def _compute_outlook_bridge_mails(self):
+        for wizard in self:
+            mails = 0
+            if wizard.outlook_bridge_preview and wizard.delete_policy in ("delete_microsoft", "delete_both"):
+                told = self._outlook_bridge_ask(wizard.user_id._origin.id)
+                mails = 0 if isinstance(told, str) else told["outlook"]["cancellations"]
+            wizard.outlook_bridge_mails = mails
+
+    @api.model
+    def _outlook_bridge_ask(self, user_id):
+        """The service's counts, or why there are none."""
+        try:
+            return self.env["outlook.bridge.client"]._call(self._name, "preview", timeout=QUICK, user_id=user_id)
+        except UserError as error:
+            return self.env._(
+                "What would be deleted cannot be told now: %(reason)s", reason=str(error.args[0] if error.args else "")
+            )
+
+    def _outlook_bridge_sentences(self, told):
+        self.ensure_one()
+        from_outlook = self.delete_policy in ("delete_microsoft", "delete_both")
+        from_odoo = self.delete_policy in ("delete_odoo", "delete_both")
+        if from_outlook and not told["reachable"]:
+            yield self.env._(
+                "The login of %(login)s at Microsoft is not valid any more: nothing can be deleted from Outlook "
+                "before this user has logged in again.",
+                login=told["login"],
+            )
+            return
+        if from_outlook:
+            outlook = told["outlook"]
+            yield self.env._(
+                "Deleted from Outlook (%(login)s): %(events)s events and %(series)s recurring events.",
+                login=told["login"],
+                events=outlook["events"],
+                series=outlook["series"],
+            )
+            if outlook["cancellations"]:
+                yield self.env._(
+                    "Outlook sends %(mails)s cancellations to %(people)s people, %(outside)s of them outside the "
+                    "company.",
+                    mails=outlook["cancellations"],
+                    people=outlook["people"],
+                    outside=outlook["outside"],
+                )
+            else:
+                yield self.env._("None of them has guests: nobody is mailed.")
+        if from_odoo:
+            yield self.env._(
+                "Deleted from Odoo: %(events)s events and %(series)s recurring events. Odoo mails nobody.",
+                events=told["odoo"]["events"],
+                series=told["odoo"]["series"],
+            )
+        if from_outlook or from_odoo:
+            yield self.env._("What is deleted is kept in the journal of the Outlook bridge for a while.")
+        else:
+            yield self.env._("Nothing is deleted, and nobody is mailed.")
+        if self.sync_policy == "new":
+            yield self.env._(
+                "After the next login, what exists now is left alone unless it is in both calendars still."
+            )
+        else:
+            yield self.env._(
+                "After the next login both calendars are compared: what is equal is matched, the rest is exchanged."
+            )
+        yield self.env._("%(user)s is disconnected from Outlook until then.", user=self.user_id.name)
 
     def reset_account(self):
         if not self.env["outlook.bridge.client"]._is_paired():
@@ -14,10 +114,16 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
         self.ensure_one()
         if not self.env.user.has_group("base.group_system"):
             raise AccessError(self.env._("Only an administrator can reset an account."))
+        # what was saved is settled first, and a copy of the database is found out before it deletes anything
+        self.env["outlook.bridge.exchange"]._run(limit=0, timeout=QUICK)
         self.env["res.users"]._outlook_bridge_tell(
             self._name,
             "reset_account",
+            timeout=PATIENT,
             user_id=self.user_id.id,
             delete_policy=self.delete_policy,
             sync_policy=self.sync_policy,
+            mails=self.outlook_bridge_mails,
         )
+        # the users' form behind the dialog shows how far it is
+        return {"type": "ir.actions.client", "tag": "soft_reload"}

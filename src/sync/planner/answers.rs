@@ -26,6 +26,7 @@ impl Task<'_> {
         base: Option<&Base>,
     ) -> anyhow::Result<BTreeMap<Address, Answer>> {
         let asked_anew = self.dossier.meeting.revived;
+        let was_taken_over = self.was_taken_over()?;
         let organizers = answers_in_organizers_list(&self.dossier.copies, snapshot, self.people)?;
         let mut answers = BTreeMap::new();
         let mut copies = std::mem::take(&mut self.dossier.copies);
@@ -67,7 +68,8 @@ impl Task<'_> {
                     }
                     // The organizer's mailbox told it, and nobody has answered in Odoo since.
                     (odoo == outlook && odoo == Some(in_odoo)).then_some(in_odoo)
-                });
+                })
+                .or(was_taken_over.then_some(in_odoo));
             let outlook_changed = agreed.map_or(in_outlook != Answer::NeedsAction, |a| a != in_outlook);
             // Somebody answered in Odoo while Outlook asked anew: that is the answer.
             let answered_anew = in_outlook == Answer::NeedsAction && agreed.is_some_and(|a| a != in_odoo);

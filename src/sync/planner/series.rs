@@ -13,6 +13,7 @@ use super::{
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Event};
+use crate::calendar::invitations::{Guests, Withheld, everybody};
 use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side};
 use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
@@ -45,6 +46,11 @@ struct Sides<'a> {
     copy: Option<&'a Copy>,
     /// See [`Task::organizer_unread`].
     unread: Option<&'a Account>,
+    /// Odoo's side with the guests that Outlook is not shown.
+    whole: Option<Document>,
+    withheld: Withheld,
+    /// Addresses of people whose mailbox has another one.
+    aliases: &'a BTreeMap<Address, Address>,
 }
 
 /// What there is to ask of Outlook.
@@ -106,22 +112,51 @@ impl Task<'_> {
         let unread = self
             .organizer_unread(rights, outlook.as_ref().map(Document::template))
             .cloned();
+        let permit = match (odoo.clone(), record) {
+            (Some(odoo), Some(record)) if chosen.is_none() => {
+                let event = in_one(&odoo.into_series(), self.people.now.date_naive());
+                self.may_create(record, &event)?
+            }
+            _ => Permit::No,
+        };
+        if let Permit::SetAside(reason) = permit {
+            self.set_aside(reason, Level::Info);
+            return Ok(());
+        }
+        let base = self.dossier.meeting.series_base()?.map(|base| SeriesBase {
+            odoo: renamed_series(base.odoo, &aliases),
+            outlook: renamed_series(base.outlook, &aliases),
+        });
+        if let (Some(odoo), Some(outlook), Some(record)) = (&odoo, &outlook, record) {
+            let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
+            let others = everybody(&odoo).any(|guest| !everybody(&outlook).any(|known| known == guest));
+            self.settle_guests(record, rights, others);
+        }
+        let mut shown = odoo.clone();
+        let mut withheld = Withheld::default();
+        if let (Guests::Withheld, Some(shown)) = (self.dossier.meeting.guests(), &mut shown) {
+            withheld = Withheld::from_document(shown, outlook.as_ref(), base.as_ref());
+        }
         let sides = Sides {
             record,
             snapshot: snapshot.as_ref(),
-            odoo: odoo.as_ref(),
+            odoo: shown.as_ref(),
             outlook: outlook.as_ref(),
             copy: chosen.as_ref().map(|(copy, _)| copy),
             unread: unread.as_ref(),
+            whole: odoo,
+            withheld,
+            aliases: &aliases,
         };
-        self.decide_between(&sides, rights, &aliases)
+        self.decide_between(&sides, rights, base.as_ref(), permit)
     }
 
     fn decide_between(
         &mut self,
         sides: &Sides<'_>,
         rights: Rights,
-        aliases: &BTreeMap<Address, Address>,
+        base: Option<&SeriesBase>,
+        permit: Permit,
     ) -> anyhow::Result<()> {
         let odoo = sides.odoo.cloned().map(Document::into_series);
         let outlook = sides.outlook.cloned().map(Document::into_series);
@@ -140,24 +175,10 @@ impl Task<'_> {
         if odoo_state == SeriesState::Gone && sides.unread.is_some() {
             return Ok(());
         }
-        let permit = match (&odoo, outlook_state, sides.snapshot) {
-            (Some(series), SeriesState::Missing, Some(snapshot)) => {
-                self.may_create(snapshot, &in_one(series, self.people.now.date_naive()))
-            }
-            _ => Permit::No,
-        };
-        if let Permit::SetAside(reason) = permit {
-            self.set_aside(reason, Level::Info);
-            return Ok(());
-        }
         let account = sides
             .copy
             .and_then(|copy| self.people.account(copy.account_id))
             .cloned();
-        let base = self.dossier.meeting.series_base()?.map(|base| SeriesBase {
-            odoo: renamed_series(base.odoo, aliases),
-            outlook: renamed_series(base.outlook, aliases),
-        });
         let times = SeriesTimes {
             whole: EditTimes {
                 odoo: self.dossier.meeting.edit_times()?,
@@ -166,7 +187,7 @@ impl Task<'_> {
             slots: BTreeMap::new(),
         };
         let mut plan = plan(&SeriesSituation {
-            base: base.as_ref(),
+            base,
             odoo: odoo_state,
             outlook: outlook_state,
             rights,
@@ -185,11 +206,23 @@ impl Task<'_> {
         }
         if let (Some(odoo), Some(snapshot)) = (&odoo, sides.snapshot) {
             let base = base.map(|base| Base {
-                odoo: base.odoo.template,
-                outlook: base.outlook.template,
+                odoo: base.odoo.template.clone(),
+                outlook: base.outlook.template.clone(),
             });
             self.plan_series_answers(snapshot, odoo, base.as_ref(), &mut plan)?;
-            self.plan_answers_to_one(odoo, aliases, &mut plan)?;
+            self.plan_answers_to_one(odoo, sides.aliases, &mut plan)?;
+        }
+        if let (
+            OdooSeriesStep::Apply {
+                changes: told,
+                target,
+            },
+            Some(whole),
+        ) = (&mut plan.odoo, &sides.whole)
+            && self.dossier.meeting.guests() == Guests::Withheld
+        {
+            sides.withheld.give_back_to_series(target);
+            *told = changes(&whole.clone().into_series(), target);
         }
         self.carry_out(&plan, sides, account.as_ref())?;
         let nothing_ever = odoo_state == SeriesState::Missing && outlook_state == SeriesState::Missing;
@@ -425,9 +458,11 @@ impl Task<'_> {
             conflicts,
         };
         let is_end = request.kind == kind::DELETE && request.slot.is_none();
+        let mut decided = decisions(planned.conflicts, Side::Odoo, &request.groups);
+        decided.extend(self.unreachable(&request.groups)?);
         let line = Done {
             message: format!("{} · {}", request.message, in_words(planned.mails)),
-            decisions: decisions(planned.conflicts, Side::Odoo, &request.groups),
+            decisions: decided,
             content: sides.copy.filter(|_| is_end).map(|c| c.state.clone()),
         };
         self.dossier.writes.push(OutlookWrite {
@@ -445,6 +480,8 @@ impl Task<'_> {
             line: Some(serde_json::to_value(&line)?),
             series: true,
             slot: request.slot,
+            mails: i32::try_from(planned.mails.len()).unwrap_or(i32::MAX),
+            collected: self.dossier.meeting.collected,
             ..OutlookWrite::default()
         });
         self.effects.wake_accounts.insert(account.id);
@@ -680,7 +717,7 @@ fn organizer_of(template: &Event, mailboxes: &snapshot::Mailboxes) -> Map<String
 }
 
 /// The series as one event, of which it is asked whether it has guests and whether it is over.
-fn in_one(series: &Series, today: NaiveDate) -> Event {
+pub fn in_one(series: &Series, today: NaiveDate) -> Event {
     let mut event = series.template.clone();
     for own in series.exceptions.values() {
         event.attendees.extend(own.attendees.clone().unwrap_or_default());
@@ -702,7 +739,7 @@ fn told(series: &Series, mail: fn(Address) -> Mail) -> Vec<Mail> {
     guests(&series.template, true, mail)
 }
 
-fn renamed_document(document: Document, aliases: &BTreeMap<Address, Address>) -> Document {
+pub(super) fn renamed_document(document: Document, aliases: &BTreeMap<Address, Address>) -> Document {
     match document {
         Document::Event(event) => Document::Event(Box::new(renamed(*event, aliases))),
         Document::Series(series) => Document::Series(Box::new(renamed_series(*series, aliases))),

@@ -11,6 +11,8 @@ use tokio::process::{Child, Command};
 use crate::stack::{Doors, Stack};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_outlook-bridge");
+/// The master key's bytes, in hex.
+const KEY: &str = "11";
 /// How much of the log is kept for the report of a failure.
 const LINES: usize = 4000;
 
@@ -28,12 +30,13 @@ impl Doors for Process {
     }
 }
 
-fn command(stack: &Stack) -> Command {
+/// The program with the settings of a stack, to be told what to do.
+pub fn command(stack: &Stack) -> Command {
     let mut command = Command::new(PROGRAM);
     command
         .env("OUTLOOK_BRIDGE_LISTEN", "127.0.0.1:0")
         .env("OUTLOOK_BRIDGE_DATABASE_URL", &stack.database_url)
-        .env("OUTLOOK_BRIDGE_MASTER_KEY", "11".repeat(32))
+        .env("OUTLOOK_BRIDGE_MASTER_KEY", KEY.repeat(32))
         .env("OUTLOOK_BRIDGE_GRAPH_URL", format!("{}/v1.0", stack.sim.url()))
         .env("OUTLOOK_BRIDGE_LOGIN_URL", stack.sim.url())
         .env("OUTLOOK_BRIDGE_LOG", "info,outlook_bridge=debug")
@@ -47,7 +50,13 @@ fn command(stack: &Stack) -> Command {
 impl Process {
     /// Starts the program and waits until it listens.
     pub async fn start(stack: &Stack, log: &Log) -> Self {
+        Self::start_with(stack, log, &KEY.repeat(32)).await
+    }
+
+    /// The same with other master keys.
+    pub async fn start_with(stack: &Stack, log: &Log, keys: &str) -> Self {
         let mut child = command(stack)
+            .env("OUTLOOK_BRIDGE_MASTER_KEY", keys)
             .arg("serve")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

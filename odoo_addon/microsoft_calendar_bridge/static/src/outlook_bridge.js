@@ -6,13 +6,16 @@ import { AttendeeCalendarController } from "@calendar/views/attendee_calendar/at
 import { AttendeeCalendarModel } from "@calendar/views/attendee_calendar/attendee_calendar_model";
 import { CalendarFormController } from "@calendar/views/calendar_form/calendar_form_controller";
 import { onMounted, onWillUnmount, status, useState } from "@odoo/owl";
+import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
 import { useDebounced } from "@web/core/utils/timing";
+import { user } from "@web/core/user";
 import { useService } from "@web/core/utils/hooks";
 
 const REFRESH = "microsoft_calendar_bridge/refresh";
 const REFRESH_DELAY = 300;
 const REFRESH_RETRY = 1000;
+const NOTHING = { reason: false, waiting: 0, mails: 0 };
 
 patch(AttendeeCalendarModel.prototype, {
     async load() {
@@ -47,7 +50,8 @@ patch(AttendeeCalendarModel.prototype, {
 patch(AttendeeCalendarController.prototype, {
     setup() {
         super.setup(...arguments);
-        this.outlookAttention = useState({ reason: false });
+        this.outlookAttention = useState({ ...NOTHING });
+        this.outlookAction = useService("action");
         const bus = useService("bus_service");
         let toldEarly = false;
         const refresh = useDebounced(async () => {
@@ -75,18 +79,54 @@ patch(AttendeeCalendarController.prototype, {
         onWillUnmount(() => bus.unsubscribe(REFRESH, refresh));
     },
 
+    async onMicrosoftSyncCalendar() {
+        await super.onMicrosoftSyncCalendar(...arguments);
+        await this.loadSyncStatus();
+    },
+
+    async onStopMicrosoftSynchronization() {
+        await super.onStopMicrosoftSynchronization(...arguments);
+        await this.loadSyncStatus();
+    },
+
     /**
-     * Why the user's account needs them. The page does as well without it.
+     * Stock asks once, when the page opens: the button would go on saying what was before it was pressed.
+     */
+    async loadSyncStatus() {
+        this.model.syncStatus = await this.orm.call("res.users", "check_synchronization_status", [[user.userId]]);
+        if (status(this) === "mounted") {
+            this.render(true);
+        }
+    },
+
+    /**
+     * Why the user's account needs them, and what waits for their choice. The page does as well without it.
      */
     async loadOutlookAttention() {
         try {
-            this.outlookAttention.reason = await this.orm.silent.call(
-                "res.users",
-                "outlook_bridge_attention"
+            Object.assign(
+                this.outlookAttention,
+                await this.orm.silent.call("res.users", "outlook_bridge_notices")
             );
         } catch {
-            this.outlookAttention.reason = false;
+            Object.assign(this.outlookAttention, NOTHING);
         }
+    },
+
+    get outlookWaiting() {
+        const { waiting, mails } = this.outlookAttention;
+        if (mails) {
+            return _t("%s mails of Outlook wait for your yes", mails);
+        }
+        if (waiting === 1) {
+            return _t("1 event with guests waits for your choice");
+        }
+        return waiting ? _t("%s events with guests wait for your choice", waiting) : "";
+    },
+
+    async reviewOutlookPreview() {
+        const action = await this.orm.call("res.users", "action_outlook_bridge_preview", [[user.userId]]);
+        await this.outlookAction.doAction(action, { onClose: () => this.loadOutlookAttention() });
     },
 });
 

@@ -92,12 +92,6 @@ impl Task<'_> {
     ) -> anyhow::Result<()> {
         let said = copy.answers_to_one()?;
         let known = copy.agreed_answers_to_one()?;
-        // Who is about to answer the whole has not answered the rest by that yet.
-        let answers_the_whole = self
-            .dossier
-            .writes
-            .iter()
-            .any(|w| w.account_id == account.id && w.kind == kind::RESPOND && w.slot.is_none());
         let (whole, whole_known) = (
             read_answer(copy.answer.as_deref()),
             copy.answer_base
@@ -124,7 +118,9 @@ impl Task<'_> {
                 if outlook_changed && !answered_anew || in_odoo == Answer::NeedsAction {
                     in_outlook
                 } else if guest.answer_in(target, slot) == Some(in_odoo) {
-                    if !answers_the_whole && guest.may_answer(slot, in_odoo, self.people.now) {
+                    // One answer at a time: to the whole first, as it may answer the rest, too.
+                    let is_busy = self.dossier.writes.iter().any(|w| w.account_id == account.id);
+                    if !is_busy && guest.may_answer(slot, in_odoo, self.people.now) {
                         let write = response(account, copy, guest, slot, in_odoo)?;
                         self.dossier.writes.push(write);
                         self.effects.wake_accounts.insert(account.id);

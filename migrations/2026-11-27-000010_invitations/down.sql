@@ -1,0 +1,2 @@
+DROP INDEX meetings_guests;
+ALTER TABLE meetings DROP COLUMN guests;

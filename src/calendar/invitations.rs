@@ -1,0 +1,361 @@
+//! Who tells a meeting's guests, whether Outlook is shown them at all, and who would get which mail.
+//!
+//! Graph cannot make a meeting with guests without inviting them. Guests who must not be mailed by Outlook are therefore
+//! **withheld**: its copy is without them, and so is all that is compared with it, so that nobody takes them for removed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::document::Document;
+use super::event::{Address, Attendee, Event};
+use super::merge::Base;
+use super::series::merge::SeriesBase;
+use super::series::{Differences, Series};
+
+/// Who tells the guests of an event, as it was recorded when the event was saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mailer {
+    /// Odoo kept silent: Outlook must tell them.
+    Outlook,
+    /// Odoo has told them.
+    Odoo,
+    /// It was saved so that nobody is told (an import).
+    Nobody,
+}
+
+/// What becomes of a meeting's guests in Outlook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guests {
+    /// They are invited with the meeting.
+    #[default]
+    AsSaved,
+    /// It existed with guests when its organizer connected: a person chooses.
+    Waiting,
+    /// A person chose that it stays in Odoo alone.
+    LeftOut,
+    /// A person chose, or saved it after connecting: they are invited.
+    Announced,
+    /// Outlook's copy is without them, and Odoo mails.
+    Withheld,
+}
+
+impl Guests {
+    /// `None`: as saved.
+    pub fn parse(name: Option<&str>) -> Self {
+        match name {
+            Some("waiting") => Self::Waiting,
+            Some("left_out") => Self::LeftOut,
+            Some("announced") => Self::Announced,
+            Some("withheld") => Self::Withheld,
+            _ => Self::AsSaved,
+        }
+    }
+
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::AsSaved => None,
+            Self::Waiting => Some("waiting"),
+            Self::LeftOut => Some("left_out"),
+            Self::Announced => Some("announced"),
+            Self::Withheld => Some("withheld"),
+        }
+    }
+
+    /// Whether a meeting that Outlook does not have stays in Odoo alone.
+    pub fn stays_in_odoo(self) -> bool {
+        matches!(self, Self::Waiting | Self::LeftOut)
+    }
+}
+
+/// What is known of a meeting that Odoo has and Outlook does not.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    pub has_guests: bool,
+    /// It was made before its organizer connected.
+    pub existed: bool,
+    pub over: bool,
+    pub mailer: Option<Mailer>,
+}
+
+/// What becomes of the guests of a meeting before it is made in Outlook. Nobody is invited to what is over, or twice.
+pub fn before_creation(now: Guests, facts: Facts) -> Guests {
+    if !facts.has_guests {
+        return Guests::AsSaved;
+    }
+    match now {
+        Guests::LeftOut | Guests::Withheld => now,
+        Guests::Announced if facts.over => Guests::Withheld,
+        Guests::Announced => now,
+        Guests::AsSaved | Guests::Waiting if facts.existed => Guests::Waiting,
+        _ if facts.over || matches!(facts.mailer, Some(Mailer::Odoo | Mailer::Nobody)) => Guests::Withheld,
+        _ => Guests::AsSaved,
+    }
+}
+
+/// The guests that were left out of a document, to be given back to what Odoo is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Withheld {
+    all: BTreeMap<Address, Attendee>,
+    /// Occurrences that have guests of their own.
+    slots: BTreeMap<NaiveDate, BTreeMap<Address, Attendee>>,
+}
+
+impl Withheld {
+    /// Takes the guests out of Odoo's event whom Outlook neither has nor had.
+    pub fn from_event(odoo: &mut Event, outlook: Option<&Event>, base: Option<&Base>) -> Self {
+        let known = |address: &Address| {
+            let has = |event: &Event| event.attendees.contains_key(address);
+            outlook.is_some_and(has) || base.is_some_and(|base| has(&base.outlook))
+        };
+        Self {
+            all: take_out(&mut odoo.attendees, known),
+            slots: BTreeMap::new(),
+        }
+    }
+
+    /// The same for a series.
+    pub fn from_series(odoo: &mut Series, outlook: Option<&Series>, base: Option<&SeriesBase>) -> Self {
+        let shown: BTreeSet<Address> = outlook
+            .into_iter()
+            .chain(base.map(|base| &base.outlook))
+            .flat_map(everybody)
+            .cloned()
+            .collect();
+        let known = |address: &Address| shown.contains(address);
+        let all = take_out(&mut odoo.template.attendees, known);
+        let mut slots = BTreeMap::new();
+        for (slot, own) in &mut odoo.exceptions {
+            if let Some(attendees) = &mut own.attendees {
+                slots.insert(*slot, take_out(attendees, known));
+            }
+            if own.attendees.as_ref() == Some(&odoo.template.attendees) {
+                own.attendees = None;
+            }
+        }
+        odoo.exceptions.retain(|_, own| !own.is_empty());
+        Self { all, slots }
+    }
+
+    /// The same for either. What cannot be said in the other's words is left as it is.
+    pub fn from_document(odoo: &mut Document, outlook: Option<&Document>, base: Option<&SeriesBase>) -> Self {
+        let outlook = outlook.cloned().map(Document::into_series);
+        match odoo {
+            Document::Event(event) => {
+                let base = base.map(|base| Base {
+                    odoo: base.odoo.template.clone(),
+                    outlook: base.outlook.template.clone(),
+                });
+                Self::from_event(event, outlook.as_ref().map(|o| &o.template), base.as_ref())
+            }
+            Document::Series(series) => Self::from_series(series, outlook.as_ref(), base),
+            Document::Unsayable { .. } => Self::default(),
+        }
+    }
+
+    /// Gives them back to what Odoo shall say.
+    pub fn give_back(&self, event: &mut Event) {
+        event.attendees.extend(self.all.clone());
+    }
+
+    /// The same for a series.
+    pub fn give_back_to_series(&self, series: &mut Series) {
+        for own in series.exceptions.values_mut() {
+            if let Some(attendees) = &mut own.attendees {
+                attendees.extend(self.all.clone());
+            }
+        }
+        for (slot, guests) in &self.slots {
+            if series.cancelled.contains(slot) {
+                continue;
+            }
+            let shared = series.template.attendees.clone();
+            let own: &mut Differences = series.exceptions.entry(*slot).or_default();
+            let mut attendees = own.attendees.take().unwrap_or(shared);
+            attendees.retain(|address, _| !self.all.contains_key(address));
+            attendees.extend(guests.clone());
+            own.attendees = Some(attendees);
+        }
+        series.template.attendees.extend(self.all.clone());
+    }
+}
+
+fn take_out(
+    attendees: &mut BTreeMap<Address, Attendee>,
+    known: impl Fn(&Address) -> bool,
+) -> BTreeMap<Address, Attendee> {
+    let (stay, out) = std::mem::take(attendees)
+        .into_iter()
+        .partition(|(address, _)| known(address));
+    *attendees = stay;
+    out
+}
+
+/// Everybody who is invited to any occurrence.
+pub fn everybody(series: &Series) -> impl Iterator<Item = &Address> {
+    let own = series
+        .exceptions
+        .values()
+        .filter_map(|own| own.attendees.as_ref());
+    std::iter::once(&series.template.attendees)
+        .chain(own)
+        .flat_map(BTreeMap::keys)
+}
+
+/// How many mails go to how many people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    pub events: usize,
+    pub mails: usize,
+    pub people: usize,
+    /// Whose address is of another domain than the organizer's.
+    pub outside: usize,
+}
+
+/// Counts the mails of some events, each with the addresses that are mailed for it.
+pub fn tally<'a, I>(organizer: &Address, events: impl IntoIterator<Item = I>) -> Tally
+where
+    I: IntoIterator<Item = &'a Address>,
+{
+    let mut tally = Tally::default();
+    let mut people = BTreeSet::new();
+    for event in events {
+        tally.events += 1;
+        for address in event {
+            tally.mails += 1;
+            people.insert(address);
+        }
+    }
+    tally.people = people.len();
+    tally.outside = people.iter().filter(|one| is_outside(organizer, one)).count();
+    tally
+}
+
+/// Whether somebody is of another domain than the organizer.
+pub fn is_outside(organizer: &Address, address: &Address) -> bool {
+    organizer.domain() != address.domain()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::merge::tests::{event, times};
+    use super::super::merge::{Group, Policy};
+    use super::super::plan::{OdooState, OdooStep, OutlookState, OutlookStep, Rights, Situation, plan};
+    use super::*;
+
+    fn facts(existed: bool, over: bool, mailer: Option<Mailer>) -> Facts {
+        Facts {
+            has_guests: true,
+            existed,
+            over,
+            mailer,
+        }
+    }
+
+    #[test]
+    fn nobody_is_invited_by_surprise_or_twice() {
+        use Guests::{Announced, AsSaved, LeftOut, Waiting, Withheld};
+        let (by_outlook, by_odoo, by_nobody) =
+            (Some(Mailer::Outlook), Some(Mailer::Odoo), Some(Mailer::Nobody));
+        for (now, existed, over, mailer, then) in [
+            (AsSaved, false, false, None, AsSaved),
+            (AsSaved, false, false, by_outlook, AsSaved),
+            (AsSaved, false, false, by_odoo, Withheld),
+            (AsSaved, false, false, by_nobody, Withheld),
+            (AsSaved, false, true, by_outlook, Withheld),
+            (AsSaved, true, false, None, Waiting),
+            (AsSaved, true, false, by_outlook, Waiting),
+            (AsSaved, true, true, by_odoo, Waiting),
+            (Waiting, true, false, by_odoo, Waiting),
+            (LeftOut, true, false, None, LeftOut),
+            (Announced, true, false, None, Announced),
+            (Announced, true, true, None, Withheld),
+            (Announced, false, false, by_odoo, Announced),
+            (Withheld, true, false, by_outlook, Withheld),
+        ] {
+            let at = facts(existed, over, mailer);
+            assert_eq!(before_creation(now, at), then, "{now:?} {at:?}");
+            let alone = Facts {
+                has_guests: false,
+                ..at
+            };
+            assert_eq!(before_creation(now, alone), AsSaved, "{now:?} {alone:?}");
+            assert_eq!(Guests::parse(now.name()), now);
+        }
+    }
+
+    #[test]
+    fn mails_are_counted_by_event_and_people_once() {
+        let address = |text: &str| Address::parse(text).unwrap();
+        let (ann, ben, zoe) = (
+            address("ann@a.example"),
+            address("ben@a.example"),
+            address("zoe@z.example"),
+        );
+        let tally = tally(&ann, [vec![&ben, &zoe], vec![&zoe], vec![]]);
+        let expected = Tally {
+            events: 3,
+            mails: 3,
+            people: 2,
+            outside: 1,
+        };
+        assert_eq!(tally, expected);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Outlook is never told of withheld guests, and Odoo keeps them, whatever else either side does.
+        #[test]
+        fn withheld_guests_stay_where_they_are(agreed in event(), odoo in event(), outlook in event(), t in times()) {
+            let base = Base { odoo: agreed.clone(), outlook: agreed };
+            let mut stripped = odoo.clone();
+            let withheld = Withheld::from_event(&mut stripped, Some(&outlook), Some(&base));
+            let plan = plan(&Situation {
+                base: Some(&base),
+                odoo: OdooState::Active(&stripped),
+                outlook: OutlookState::Present(&outlook),
+                rights: Rights::Write,
+                create_in_outlook: true,
+                create_in_odoo: true,
+                times: &t,
+                policy: Policy::Latest,
+            });
+            if let OutlookStep::Update { target, .. } = &plan.outlook {
+                for address in target.attendees.keys() {
+                    prop_assert!(outlook.attendees.contains_key(address));
+                }
+            }
+            if let OdooStep::Write { groups, target } = plan.odoo {
+                let mut target = target;
+                withheld.give_back(&mut target);
+                if groups.contains(&Group::Attendees) {
+                    for address in odoo.attendees.keys() {
+                        let gone = base.outlook.attendees.contains_key(address) && !outlook.attendees.contains_key(address);
+                        prop_assert!(gone || target.attendees.contains_key(address));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_given_back_to_a_series_is_what_was_taken(template in event(), own in event()) {
+            let mut series = super::super::document::alone(template);
+            let slot = series.start();
+            let differs = own.attendees != series.template.attendees;
+            if differs {
+                let own = Differences { attendees: Some(own.attendees), ..Differences::default() };
+                series.exceptions.insert(slot, own);
+            }
+            let mut stripped = series.clone();
+            let withheld = Withheld::from_series(&mut stripped, None, None);
+            prop_assert_eq!(everybody(&stripped).count(), 0);
+            withheld.give_back_to_series(&mut stripped);
+            prop_assert_eq!(stripped, series);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What both sides are taken to have agreed on where Odoo's own engine had linked them: the base for the first merge.
+//!
+//! Nobody knows what that engine last saw. Outlook's is taken where the two differ, as a write to Odoo mails nobody; only what was
+//! edited in Odoo since the pairing is a change of Odoo's.
+
+use std::collections::BTreeSet;
+
+use super::body;
+use super::event::{Answer, Event};
+use super::merge::{Base, Group, take_groups};
+use super::series::Series;
+use super::series::merge::SeriesBase;
+
+/// The base of an event. `edited` are the groups that were edited in Odoo since the pairing; `sent` is the description that
+/// Odoo's own engine sent, where it sent more than Odoo's is.
+pub fn base_of(odoo: &Event, outlook: &Event, edited: &BTreeSet<Group>, sent: Option<&str>) -> Base {
+    let mut base = Base {
+        odoo: odoo.clone(),
+        outlook: odoo.clone(),
+    };
+    take_groups(edited, &mut base.odoo, outlook);
+    take_groups(edited, &mut base.outlook, outlook);
+    if !edited.contains(&Group::Body) && sent.is_some_and(|sent| body::same_meaning(sent, &outlook.body)) {
+        base.outlook.body.clone_from(&outlook.body);
+    }
+    // That Outlook knows no answer takes back none that Odoo has.
+    for (address, attendee) in &mut base.outlook.attendees {
+        if outlook
+            .attendees
+            .get(address)
+            .is_some_and(|a| a.answer == Answer::NeedsAction)
+        {
+            attendee.answer = Answer::NeedsAction;
+        }
+    }
+    base
+}
+
+/// The same of a series. An edit of its dates or of single occurrences makes all of Odoo's a change.
+pub fn series_base_of(
+    odoo: &Series,
+    outlook: &Series,
+    edited: &BTreeSet<Group>,
+    sent: Option<&str>,
+) -> SeriesBase {
+    if edited.contains(&Group::Time) {
+        return SeriesBase {
+            odoo: outlook.clone(),
+            outlook: outlook.clone(),
+        };
+    }
+    let template = base_of(&odoo.template, &outlook.template, edited, sent);
+    let with = |template: Event| Series {
+        template,
+        ..odoo.clone()
+    };
+    SeriesBase {
+        odoo: with(template.odoo),
+        outlook: with(template.outlook),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::event::{Address, Attendee, AttendeeKind};
+    use super::super::merge::tests::{event, sample, times};
+    use super::super::merge::{EditTimes, Policy, merge, unchanged};
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn moving_in_writes_nothing_to_outlook(
+            odoo in event(),
+            outlook in event(),
+            times in times(),
+            policy in prop_oneof![Just(Policy::Latest), Just(Policy::Odoo), Just(Policy::Outlook)],
+        ) {
+            let base = base_of(&odoo, &outlook, &BTreeSet::new(), None);
+            let merged = merge(Some(&base), &odoo, &outlook, &times, policy);
+            prop_assert_eq!(merged.to_outlook, BTreeSet::new());
+        }
+
+        #[test]
+        fn what_was_edited_since_the_pairing_goes_to_outlook(odoo in event(), outlook in event()) {
+            let edited = BTreeSet::from([Group::Title]);
+            let base = base_of(&odoo, &outlook, &edited, None);
+            let merged = merge(Some(&base), &odoo, &outlook, &EditTimes::default(), Policy::Latest);
+            prop_assert_eq!(&merged.outlook.title, &odoo.title);
+            prop_assert!(unchanged(Group::Title, &merged.odoo, &odoo));
+            prop_assert!(merged.to_outlook.iter().all(|group| *group == Group::Title));
+        }
+    }
+
+    #[test]
+    fn the_contacts_that_odoo_appended_stay_in_outlook_alone() {
+        let (mut odoo, mut outlook) = (sample(), sample());
+        odoo.body = "<p>Agenda</p>".to_owned();
+        outlook.body = "<html><body><p>Agenda</p><br>Contact: Ann</body></html>".to_owned();
+        let sent = Some("<div><p>Agenda</p><br>Contact: Ann</div>");
+        let base = base_of(&odoo, &outlook, &BTreeSet::new(), sent);
+        let merged = merge(
+            Some(&base),
+            &odoo,
+            &outlook,
+            &EditTimes::default(),
+            Policy::Latest,
+        );
+        assert_eq!(
+            (merged.to_odoo, merged.to_outlook),
+            (BTreeSet::new(), BTreeSet::new())
+        );
+    }
+
+    #[test]
+    fn an_answer_that_outlook_does_not_know_stays_in_odoo() {
+        let (mut odoo, mut outlook) = (sample(), sample());
+        let guest = Address::parse("guest@fabrikam.example").expect("an address");
+        for (side, answer) in [(&mut odoo, Answer::Accepted), (&mut outlook, Answer::NeedsAction)] {
+            let attendee = Attendee {
+                name: "Guest".to_owned(),
+                answer,
+                kind: AttendeeKind::Required,
+            };
+            side.attendees.insert(guest.clone(), attendee);
+        }
+        let base = base_of(&odoo, &outlook, &BTreeSet::new(), None);
+        let merged = merge(
+            Some(&base),
+            &odoo,
+            &outlook,
+            &EditTimes::default(),
+            Policy::Latest,
+        );
+        assert_eq!(merged.to_odoo, BTreeSet::new());
+    }
+}

@@ -1,0 +1,163 @@
+//! What Odoo's own engine had linked when a database was paired, until the same is known from a mailbox; and what that
+//! engine is to be given back.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::meetings::Meeting;
+use super::schema::meetings::dsl as m;
+use super::{Connection, from_json};
+use crate::odoo::record::StockIds;
+
+/// How far a link of Odoo's own engine has been taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StockState {
+    /// No mailbox has shown the event yet.
+    #[default]
+    Waiting,
+    /// The mailbox that should have it was asked, and has not.
+    Missing,
+    /// A mailbox has it.
+    Adopted,
+}
+
+/// `meetings.stock`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockLink {
+    #[serde(flatten)]
+    pub ids: StockIds,
+    /// Translated from `microsoft_id`.
+    #[serde(default)]
+    pub immutable_id: Option<String>,
+    /// Microsoft was asked for the translation.
+    #[serde(default)]
+    pub translated: bool,
+    pub state: StockState,
+}
+
+impl Meeting {
+    /// By what Odoo's own engine knew it, if it did.
+    ///
+    /// # Errors
+    /// When what is stored cannot be read.
+    pub fn stock_link(&self) -> anyhow::Result<Option<StockLink>> {
+        self.stock
+            .clone()
+            .map(|value| from_json(value, "link of Odoo's own engine"))
+            .transpose()
+    }
+
+    pub fn set_stock_link(&mut self, link: &StockLink) -> anyhow::Result<()> {
+        self.stock = Some(serde_json::to_value(link)?);
+        Ok(())
+    }
+
+    /// Whether Odoo's own engine knew it by the id that this is a translation of.
+    pub(super) fn is_stocks(&self, immutable_id: &str) -> bool {
+        self.stock
+            .as_ref()
+            .and_then(|stock| stock.get("immutable_id")?.as_str())
+            == Some(immutable_id)
+    }
+}
+
+/// Meetings that wait for a mailbox to show them, by the translation of their id.
+pub async fn with_immutable_ids(
+    conn: &mut Connection,
+    database_id: Uuid,
+    immutable_ids: Vec<&str>,
+) -> QueryResult<Vec<i64>> {
+    let is_one = diesel::dsl::sql::<diesel::sql_types::Bool>(
+        "stock ->> 'state' <> 'adopted' AND stock ->> 'immutable_id' = ANY (",
+    )
+    .bind::<diesel::sql_types::Array<Text>, _>(immutable_ids)
+    .sql(")");
+    m::meetings
+        .filter(m::database_id.eq(database_id))
+        .filter(is_one)
+        .select(m::id)
+        .load(conn)
+        .await
+}
+
+/// A meeting that Odoo's own engine had linked.
+#[derive(Debug, QueryableByName)]
+pub struct Waiting {
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub microsoft_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub immutable_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub ical_uid: Option<String>,
+}
+
+/// What waits for a mailbox to show it, and has this user as its organizer or, where the organizer is nobody who is connected,
+/// as a guest. With `untranslated` only what Microsoft is still to translate.
+pub async fn waiting_for(
+    conn: &mut Connection,
+    database_id: Uuid,
+    user_id: i32,
+    untranslated: bool,
+) -> QueryResult<Vec<Waiting>> {
+    diesel::sql_query(
+        "SELECT m.id, m.stock ->> 'microsoft_id' AS microsoft_id, m.stock ->> 'immutable_id' AS immutable_id, m.ical_uid
+           FROM meetings m, coalesce(m.odoo_state -> 'template', m.odoo_state) AS said
+          WHERE m.database_id = $1 AND m.stock ->> 'state' <> 'adopted' -- as the index has it
+            AND m.stock ->> 'state' = 'waiting'
+            AND NOT EXISTS (SELECT FROM copies c WHERE c.meeting_id = m.id)
+            AND (NOT $3 OR m.stock ->> 'translated' = 'false' AND m.stock ->> 'microsoft_id' IS NOT NULL)
+            AND (said #>> '{organizer,user_id}' = $2::text
+                 OR said -> 'attendees' @> jsonb_build_array(jsonb_build_object('user_id', $2))
+                    AND NOT EXISTS (SELECT FROM accounts a WHERE a.database_id = m.database_id AND a.state = 'active'
+                                       AND a.odoo_user_id::text = said #>> '{organizer,user_id}'))
+          ORDER BY m.id",
+    )
+    .bind::<SqlUuid, _>(database_id)
+    .bind::<diesel::sql_types::Integer, _>(user_id)
+    .bind::<diesel::sql_types::Bool, _>(untranslated)
+    .load(conn)
+    .await
+}
+
+/// Drops meetings of which nothing is left: their copies turned out to be another one's.
+pub async fn drop_empty(conn: &mut Connection, ids: &[i64]) -> QueryResult<usize> {
+    diesel::delete(
+        m::meetings
+            .filter(m::id.eq_any(ids.to_vec()))
+            .filter(m::odoo_id.is_null().and(m::odoo_state.is_null())),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Lets go of an iCalUId that turned out to be another meeting's.
+pub async fn give_up_uid(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::update(m::meetings.find(id))
+        .set(m::ical_uid.eq(None::<String>))
+        .execute(conn)
+        .await
+}
+
+/// The next `limit` meetings after one that Odoo has, or had, a record of.
+pub async fn page_of_records(
+    conn: &mut Connection,
+    database_id: Uuid,
+    after: i64,
+    limit: i64,
+) -> QueryResult<Vec<Meeting>> {
+    m::meetings
+        .filter(m::database_id.eq(database_id))
+        .filter(m::id.gt(after))
+        .filter(m::odoo_gone.eq(false).and(m::odoo_state.is_not_null()))
+        .select(Meeting::as_select())
+        .order(m::id)
+        .limit(limit)
+        .load(conn)
+        .await
+}

@@ -1,0 +1,181 @@
+//! The mail budget: many mails at once that no person has just asked for wait for a person's yes.
+//!
+//! What people save while the organizer's mailbox is synced is their wish, and goes out whatever it mails. What was collected
+//! while it was not (stopped, paused, a login that lapsed), what comes of comparing both sides anew, and what a reset
+//! deletes beyond what its wizard announced is counted before it is sent: more than the database's number waits. What mails nobody goes on.
+
+use diesel_async::AsyncConnection;
+use serde::{Deserialize, Serialize};
+
+use super::admin::{self, note};
+use super::people::People;
+use super::{Engine, now, planner};
+use crate::calendar::invitations::Guests;
+use crate::odoo::OdooError;
+use crate::odoo::exchange::State;
+use crate::store::accounts::{self, Account};
+use crate::store::databases::{self, Database};
+use crate::store::journal::Level;
+use crate::store::outbox::{self, kind};
+use crate::store::unit::UnitOfWork;
+use crate::store::{Connection, meetings};
+
+/// The keyword arguments of `res.users.answer_mails`.
+#[derive(Debug, Deserialize)]
+pub struct AnswerRequest {
+    pub user_id: i32,
+    /// `true`: Outlook sends them; `false`: nobody is mailed, and each side keeps its own.
+    pub send: bool,
+    /// How many were announced; not more are sent.
+    #[serde(default)]
+    pub mails: Option<i32>,
+}
+
+/// Mails that wait.
+#[derive(Debug, Serialize)]
+pub struct Held {
+    pub mails: i64,
+    pub events: Vec<HeldEvent>,
+}
+
+/// An event whose change waits.
+#[derive(Debug, Serialize)]
+pub struct HeldEvent {
+    pub res_id: Option<i32>,
+    pub title: String,
+    /// `create`, `update` or `delete`.
+    pub kind: String,
+    pub mails: i32,
+}
+
+/// Counts what a mailbox is about to send. Returns whether what was collected must wait.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
+    let mut conn = engine.store.get().await?;
+    if !account.holds_mails() && outbox::collected_mails(&mut conn, account.id).await? == 0 {
+        return Ok(false);
+    }
+    let (held, is_news) = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            databases::serialize(conn, account.database_id).await?;
+            let database = databases::by_id(conn, account.database_id).await?;
+            let account = accounts::by_id(conn, account.id).await?;
+            let mails = outbox::collected_mails(conn, account.id).await?;
+            let held = account.holds_mails();
+            let holds = mails > 0 && (held || mails > i64::from(database.mail_budget));
+            let holding = if holds { mails } else { 0 };
+            if i64::from(account.mails_held) == holding {
+                return Ok((holds, false));
+            }
+            accounts::hold_mails(conn, account.id, holding).await?;
+            if holds && !held {
+                let message = format!(
+                    "{mails} mails for changes that were collected wait for a yes, as they are more than {}: nothing of it \
+                     was sent",
+                    database.mail_budget
+                );
+                tracing::warn!(account.id = account.id, mails, "over the mail budget");
+                note(conn, &database, Some(account.odoo_user_id), Level::Warning, message).await?;
+            }
+            Ok((holds, true))
+        })
+        .await?;
+    if is_news {
+        engine.poke(account.database_id, [account.odoo_user_id].into());
+    }
+    Ok(held)
+}
+
+/// What waits for a yes.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn held(conn: &mut Connection, account: &Account) -> anyhow::Result<Option<Held>> {
+    if !account.holds_mails() {
+        return Ok(None);
+    }
+    let writes = outbox::collected(conn, account.id).await?;
+    let ids: Vec<i64> = writes.iter().map(|write| write.meeting_id).collect();
+    let known = meetings::read_all(conn, &ids).await?;
+    let events = writes.iter().map(|write| {
+        let meeting = known.iter().find(|meeting| meeting.id == write.meeting_id);
+        HeldEvent {
+            res_id: meeting.and_then(|m| m.odoo_id),
+            title: meeting
+                .map(crate::store::meetings::Meeting::title)
+                .unwrap_or_default(),
+            kind: write.kind.clone(),
+            mails: write.mails,
+        }
+    });
+    Ok(Some(Held {
+        mails: writes.iter().map(|write| i64::from(write.mails)).sum(),
+        events: events.collect(),
+    }))
+}
+
+/// Carries out a person's answer.
+///
+/// # Errors
+/// `MissingError` where nothing waits; `UserError` where more would be sent than was announced.
+pub async fn answer(
+    engine: &Engine,
+    database: &Database,
+    request: &AnswerRequest,
+) -> Result<State, OdooError> {
+    let mut conn = engine.store.get().await?;
+    let missing = || OdooError::Missing("No mails wait for an answer here: it was given already.".to_owned());
+    let done = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            databases::serialize(conn, database.id).await?;
+            let account = accounts::of_user(conn, database.id, request.user_id).await?;
+            let Some(account) = account.filter(Account::holds_mails) else {
+                return Ok(Err(missing()));
+            };
+            let writes = outbox::collected(conn, account.id).await?;
+            let mails: i64 = writes.iter().map(|write| i64::from(write.mails)).sum();
+            if request.send && mails > request.mails.map_or(mails, i64::from) {
+                return Ok(Err(OdooError::user(format!(
+                    "Outlook would send {mails} mails now, more than were announced: look at them again. Nothing was sent."
+                ))));
+            }
+            let ids: Vec<i64> = writes.iter().map(|write| write.meeting_id).collect();
+            let mut unit = UnitOfWork::of(conn, database.id, &ids).await?;
+            for write in &writes {
+                let dossier = unit.get(write.meeting_id)?;
+                dossier.meeting.collected = false;
+                if request.send {
+                    continue;
+                }
+                if account.resetting {
+                    dossier.writes.retain(|other| other.id != write.id);
+                } else if write.kind == kind::CREATE {
+                    dossier.meeting.set_guests(Guests::Withheld);
+                } else {
+                    dossier.meeting.unsent = true;
+                }
+            }
+            let verdict = if request.send {
+                outbox::approve(conn, account.id).await?;
+                "to send them"
+            } else {
+                if !account.resetting {
+                    let people = People::load(conn, database.id, now()).await?;
+                    planner::replan_all(&mut unit, &people, ids)?;
+                }
+                "not to send them: each side keeps its own"
+            };
+            unit.save(conn, now()).await?;
+            accounts::hold_mails(conn, account.id, 0).await?;
+            let message = format!("{mails} mails for {} events waited: somebody decided {verdict}", writes.len());
+            note(conn, database, Some(account.odoo_user_id), Level::Warning, message).await?;
+            Ok(Ok(account.id))
+        })
+        .await?;
+    let account = done?;
+    accounts::wake(&mut conn, vec![account], now()).await?;
+    engine.work.notify_one();
+    admin::state(&mut conn, database.id).await
+}

@@ -1,0 +1,181 @@
+//! Whom Outlook may be shown, and who tells them.
+
+use std::collections::BTreeSet;
+
+use super::{ORGANIZER_CHANGED, Permit, Task};
+use crate::calendar::event::Event;
+use crate::calendar::invitations::{Facts, Guests, Mailer, before_creation};
+use crate::calendar::merge::Group;
+use crate::calendar::plan::Rights;
+use crate::odoo::exchange::{OdooChange, Place};
+use crate::odoo::record::Record;
+use crate::odoo::snapshot::is_over;
+use crate::store::journal::Done;
+use crate::store::outbox::OdooDebt;
+
+const WAITING: &str = "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone until its organizer has \
+     chosen, so that nobody is invited by surprise";
+const LEFT_OUT: &str = "It existed before its organizer connected to Outlook and has guests, and was left out: it stays in Odoo alone";
+pub(super) const UNSENT: &str = "Its changes were not sent to Outlook, as somebody decided so: each side keeps its own until it is saved in \
+     Odoo again";
+
+impl Task<'_> {
+    /// Whether a meeting that only Odoo has may be made in Outlook, and with whom.
+    pub(super) fn may_create(&mut self, record: &Record, event: &Event) -> anyhow::Result<Permit> {
+        let organizer = record.template().ok().and_then(|template| template.organizer);
+        let Some(account) = organizer.and_then(|organizer| self.people.account_of_user(organizer.user_id))
+        else {
+            return Ok(Permit::No);
+        };
+        if !account.is_connected() || account.resetting {
+            return Ok(Permit::No);
+        }
+        let made = record.create_date().0;
+        if account.ignore_before.is_some_and(|before| made < before) {
+            return Ok(Permit::No);
+        }
+        let meeting = &mut self.dossier.meeting;
+        let now = meeting.guests();
+        let existed = made < account.connected_at;
+        // What was taken from Outlook's calendar and is wanted again was announced once.
+        let is_known = meeting.revived && !now.stays_in_odoo();
+        // The mailbox may have it already: look first, make it afterwards.
+        if existed && !meeting.revived && !account.pulled_once {
+            return Ok(Permit::No);
+        }
+        let facts = Facts {
+            has_guests: event.guests().next().is_some(),
+            existed: existed && !is_known,
+            over: is_over(event, self.people.now),
+            mailer: record.mailer(),
+        };
+        let guests = before_creation(now, facts);
+        meeting.set_guests(guests);
+        match guests {
+            Guests::Waiting => return Ok(Permit::SetAside(WAITING)),
+            Guests::LeftOut => return Ok(Permit::SetAside(LEFT_OUT)),
+            Guests::AsSaved | Guests::Announced | Guests::Withheld => {}
+        }
+        Ok(Permit::Yes)
+    }
+
+    /// Both sides have it. Where an event that existed was matched, whom only Odoo has (`others`) is not invited for it.
+    pub(super) fn settle_guests(&mut self, record: &Record, rights: Rights, others: bool) {
+        let meeting = &mut self.dossier.meeting;
+        let guests = meeting.guests();
+        if !matches!(guests, Guests::AsSaved | Guests::Waiting | Guests::LeftOut) {
+            return;
+        }
+        let organizer = record.template().ok().and_then(|template| template.organizer);
+        let account = organizer.and_then(|organizer| self.people.account_of_user(organizer.user_id));
+        let existed = account.is_some_and(|account| record.create_date().0 < account.connected_at);
+        let was_matched = rights == Rights::Write
+            && meeting.base_odoo.is_none()
+            && existed
+            && record.mailer() != Some(Mailer::Outlook);
+        meeting.set_guests(if was_matched && others {
+            Guests::Withheld
+        } else {
+            Guests::AsSaved
+        });
+    }
+
+    /// What is said of guests whom Outlook cannot invite, where a write is about the guests.
+    pub(super) fn unreachable(&self, groups: &BTreeSet<Group>) -> anyhow::Result<Vec<String>> {
+        if !groups.contains(&Group::Attendees) || self.dossier.meeting.guests() == Guests::Withheld {
+            return Ok(Vec::new());
+        }
+        let snapshot = self.dossier.meeting.snapshot()?;
+        let names = snapshot
+            .iter()
+            .flat_map(|snapshot| snapshot.unreachable(&self.people.mailboxes));
+        let words = |name: &str| {
+            format!("{name} has no mail address that Outlook can use, and is a guest in Odoo alone")
+        };
+        Ok(names.map(words).collect())
+    }
+
+    /// Tells Odoo who tells the guests, where it has recorded something else.
+    pub(super) fn tell_who_mails(&mut self) -> anyhow::Result<()> {
+        let meeting = &self.dossier.meeting;
+        if self.dossier.debt.is_some() || meeting.odoo_gone || meeting.unconfirmed {
+            return Ok(());
+        }
+        let recorded = meeting.mailer_in_odoo();
+        let Some(mailer) = self.mailer().filter(|mailer| Some(*mailer) != recorded) else {
+            return Ok(());
+        };
+        // It mails already, where nothing says that Outlook does.
+        if mailer == Mailer::Odoo && recorded != Some(Mailer::Outlook) {
+            return Ok(());
+        }
+        let Some(record) = meeting.record()?.filter(Record::active) else {
+            return Ok(());
+        };
+        let Ok(template) = record.template() else {
+            return Ok(());
+        };
+        let Ok(event) = template.to_event(&self.people.mailboxes) else {
+            return Ok(());
+        };
+        if event.guests().next().is_none() {
+            return Ok(());
+        }
+        let owner = self.choose_copy().map(|(copy, _)| copy.account_id);
+        let owner = owner.and_then(|id| self.people.account(id));
+        let Some(owner) = owner.or_else(|| self.people.organizer(&template)) else {
+            return Ok(());
+        };
+        let never_told = self.dossier.copies.is_empty()
+            && meeting.base_odoo.is_none()
+            && !meeting.guests().stays_in_odoo()
+            && meeting.set_aside.is_some();
+        let invite = mailer == Mailer::Odoo && never_told && !is_over(&event, self.people.now);
+        let change = OdooChange::Mailer {
+            place: Place::of(&record),
+            user_id: owner.odoo_user_id,
+            mailer,
+            invite,
+        };
+        let line = invite.then(|| Done {
+            message: "Odoo invites the guests, as Outlook does not have it".to_owned(),
+            decisions: Vec::new(),
+            content: None,
+        });
+        if mailer == Mailer::Odoo && never_told {
+            // Should Outlook take it one day, it is without those whom Odoo has invited.
+            self.dossier.meeting.set_guests(Guests::Withheld);
+        }
+        let meeting = &self.dossier.meeting;
+        self.effects.poke_users.insert(owner.odoo_user_id);
+        self.dossier.debt = Some(OdooDebt {
+            database_id: meeting.database_id,
+            meeting_id: meeting.id,
+            user_id: owner.odoo_user_id,
+            payload: serde_json::to_value(&change)?,
+            groups: serde_json::json!([]),
+            line: line.map(serde_json::to_value).transpose()?,
+            ..OdooDebt::default()
+        });
+        Ok(())
+    }
+
+    /// Who tells the guests; `None`: whoever was to.
+    fn mailer(&self) -> Option<Mailer> {
+        let meeting = &self.dossier.meeting;
+        if meeting.set_aside.as_deref() == Some(ORGANIZER_CHANGED) {
+            return Some(Mailer::Odoo);
+        }
+        match self.choose_copy() {
+            Some((_, Rights::ReadOnly)) => Some(Mailer::Outlook),
+            Some((copy, Rights::Write)) if copy.gone || copy.cancelled => None,
+            Some(_) if meeting.guests() == Guests::Withheld => Some(Mailer::Odoo),
+            Some(_) => Some(Mailer::Outlook),
+            None if meeting.guests().stays_in_odoo() || meeting.guests() == Guests::Withheld => {
+                Some(Mailer::Odoo)
+            }
+            None if meeting.set_aside.is_some() && self.dossier.writes.is_empty() => Some(Mailer::Odoo),
+            None => None,
+        }
+    }
+}

@@ -1,0 +1,581 @@
+//! Reset Account, and who leaves: what is deleted, what stays, whom it mails, and how it goes on afterwards.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::stack::{ANN, BEN, Stack, eventually};
+use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
+
+const WIZARD: &str = "microsoft.calendar.account.reset";
+
+async fn reset(w: &World, delete: &str, sync: &str) -> Result<Value, Value> {
+    // As the wizard announced it.
+    let told = w
+        .odoo
+        .call(&w.service, 2, WIZARD, "preview", json!({"user_id": 7}))
+        .await;
+    let mails = told.map_or(Value::Null, |told| told["outlook"]["cancellations"].clone());
+    let kwargs = json!({"user_id": 7, "delete_policy": delete, "sync_policy": sync, "mails": mails});
+    w.odoo.call(&w.service, 2, WIZARD, "reset_account", kwargs).await
+}
+
+async fn preview(w: &World) -> Value {
+    w.odoo
+        .call(&w.service, 2, WIZARD, "preview", json!({"user_id": 7}))
+        .await
+        .expect("a preview")
+}
+
+/// Exchanges until the user has this status; what the status says for itself.
+async fn has_status(w: &mut World, user: i64, status: &str) -> String {
+    eventually(&format!("user {user} is {status}"), async || {
+        w.odoo.sync(&w.service).await;
+        let accounts = w.odoo.state["accounts"].as_array().cloned().unwrap_or_default();
+        let account = accounts.into_iter().find(|a| a["user_id"] == user)?;
+        (account["status"] == status).then(|| account["reason"].as_str().unwrap_or_default().to_owned())
+    })
+    .await
+}
+
+fn at(day: i64) -> (String, String) {
+    (odoo_time(day, "09:00:00"), odoo_time(day, "10:00:00"))
+}
+
+/// Which of these subjects a mailbox has.
+async fn in_outlook(stack: &Stack, person: &str, subjects: &[&'static str]) -> Vec<&'static str> {
+    let events = stack.events(person).await;
+    let live = |subject: &&&str| {
+        events
+            .iter()
+            .any(|e| e["subject"] == **subject && e["isCancelled"] != true)
+    };
+    subjects.iter().filter(live).copied().collect()
+}
+
+fn in_odoo(w: &World, subjects: &[&'static str]) -> Vec<&'static str> {
+    let there = |subject: &&&str| w.odoo.by_name(subject).is_some();
+    subjects.iter().filter(there).copied().collect()
+}
+
+const ALL: [&str; 5] = ["Alone", "Meeting", "Hers", "Only in Odoo", "Only in Outlook"];
+
+/// Ann organizes an event without and one with guests (one of them a connected user), is a guest of Ben's, and has an
+/// event on each side that was never linked.
+async fn furnished() -> World {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (start, stop) = at(2);
+    w.odoo.create(7, "Alone", &start, &stop, &[]);
+    w.odoo.create(7, "Meeting", &start, &stop, &[BEN, CARLA, OUTSIDE]);
+    w.odoo.create(8, "Hers", &start, &stop, &[ANN]);
+    w.quiet().await;
+    // Far outside of the window.
+    let far = json!({"subject": "Only in Outlook",
+        "start": {"dateTime": "2041-01-01T10:00:00", "timeZone": "UTC"},
+        "end": {"dateTime": "2041-01-01T11:00:00", "timeZone": "UTC"}});
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/events"), far)
+        .await;
+    w
+}
+
+struct Case {
+    delete: &'static str,
+    sync: &'static str,
+    odoo: &'static [&'static str],
+    ann: &'static [&'static str],
+    ben: &'static [&'static str],
+    mails: &'static [(&'static str, &'static str)],
+    /// Whether what she renames in Odoo afterwards is renamed in Outlook: the event without guests, and the meeting.
+    follows: (bool, bool),
+}
+
+const CANCELLED: &[(&str, &str)] = &[
+    ("cancellation", BEN),
+    ("cancellation", CARLA),
+    ("cancellation", OUTSIDE),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_choice_leaves_both_sides_as_the_guide_says() {
+    let everything: &[&str] = &["Alone", "Meeting", "Hers"];
+    let hers: &[&str] = &["Hers"];
+    let cases = [
+        Case {
+            delete: "dont_delete",
+            sync: "new",
+            odoo: everything,
+            ann: everything,
+            ben: &["Meeting", "Hers"],
+            mails: &[],
+            follows: (true, true),
+        },
+        Case {
+            delete: "dont_delete",
+            sync: "all",
+            odoo: everything,
+            ann: everything,
+            ben: &["Meeting", "Hers"],
+            mails: &[],
+            follows: (true, true),
+        },
+        Case {
+            delete: "delete_microsoft",
+            sync: "new",
+            odoo: everything,
+            ann: hers,
+            ben: hers,
+            mails: CANCELLED,
+            follows: (false, false),
+        },
+        Case {
+            delete: "delete_microsoft",
+            sync: "all",
+            odoo: everything,
+            ann: &["Alone", "Hers"],
+            ben: hers,
+            mails: CANCELLED,
+            follows: (true, false),
+        },
+        Case {
+            delete: "delete_odoo",
+            sync: "new",
+            odoo: hers,
+            ann: everything,
+            ben: &["Meeting", "Hers"],
+            mails: &[],
+            follows: (false, false),
+        },
+        Case {
+            delete: "delete_odoo",
+            sync: "all",
+            odoo: everything,
+            ann: everything,
+            ben: &["Meeting", "Hers"],
+            mails: &[],
+            follows: (true, true),
+        },
+        Case {
+            delete: "delete_both",
+            sync: "new",
+            odoo: hers,
+            ann: hers,
+            ben: hers,
+            mails: CANCELLED,
+            follows: (false, false),
+        },
+        Case {
+            delete: "delete_both",
+            sync: "all",
+            odoo: hers,
+            ann: hers,
+            ben: hers,
+            mails: CANCELLED,
+            follows: (false, false),
+        },
+    ];
+    for half in cases.chunks(4) {
+        futures_util::future::join_all(half.iter().map(check)).await;
+    }
+}
+
+async fn check(case: &Case) {
+    let mut w = furnished().await;
+    let name = format!("{}, {}", case.delete, case.sync);
+    w.forget_mails().await;
+    reset(&w, case.delete, case.sync).await.expect("reset");
+    let reason = has_status(&mut w, 7, "need_auth").await;
+    assert!(reason.contains("was reset"), "{name}: {reason}");
+    w.odoo
+        .connect(&w.stack, &w.service, 7)
+        .await
+        .expect("connected again");
+    w.quiet().await;
+    assert_eq!(in_odoo(&w, &ALL), case.odoo, "Odoo, {name}");
+    let mut expected = case.ann.to_vec();
+    expected.push("Only in Outlook");
+    assert_eq!(in_outlook(&w.stack, ANN, &ALL).await, expected, "Ann, {name}");
+    assert_eq!(in_outlook(&w.stack, BEN, &ALL).await, case.ben, "Ben, {name}");
+    assert_eq!(kinds(&w.stack.mails().await), case.mails, "mails, {name}");
+    // Later edits, on both sides.
+    for (subject, later, follows) in [
+        ("Alone", "Alone, later", case.follows.0),
+        ("Meeting", "Meeting, later", case.follows.1),
+    ] {
+        if let Some(id) = w.odoo.by_name(subject).and_then(|record| record["id"].as_i64()) {
+            w.odoo.write(id, json!({"name": later}));
+            w.quiet().await;
+            assert_eq!(
+                w.stack.event(ANN, later).await.is_some(),
+                follows,
+                "{subject} renamed in Odoo, {name}"
+            );
+        }
+        if let Some(event) = w.stack.event(ANN, later).await {
+            w.outlook_edits(ANN, &event, json!({"location": {"displayName": "Room 5"}}))
+                .await;
+            w.quiet().await;
+            let record = w.odoo.by_name(later).expect("in Odoo");
+            assert_eq!(record["location"], "Room 5", "{later} edited in Outlook, {name}");
+        }
+    }
+    // And a new one syncs, whatever was chosen.
+    let (start, stop) = at(4);
+    w.odoo.create(7, "New", &start, &stop, &[]);
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "New").await.is_some(), "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_new_leaves_alone_what_was_never_linked() {
+    for (sync, is_sent) in [("new", false), ("all", true)] {
+        let mut w = world().await;
+        // Made while she is stopped: neither side has told the other.
+        w.odoo
+            .call(&w.service, 7, "res.users", "stop", json!({"user_id": 7}))
+            .await
+            .expect("stopped");
+        eventually("the run under way is over", async || {
+            (w.count("accounts WHERE lease_owner IS NOT NULL").await == 0).then_some(())
+        })
+        .await;
+        let (start, stop) = at(2);
+        w.odoo.create(7, "Only in Odoo", &start, &stop, &[]);
+        w.odoo.sync(&w.service).await;
+        w.outlook_creates(ANN, "Only in Outlook", &[]).await;
+        // Both sides' creation times are whole seconds.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        reset(&w, "dont_delete", sync).await.expect("reset");
+        has_status(&mut w, 7, "need_auth").await;
+        w.odoo.connect(&w.stack, &w.service, 7).await.expect("back");
+        w.quiet().await;
+        assert_eq!(
+            w.stack.event(ANN, "Only in Odoo").await.is_some(),
+            is_sent,
+            "{sync}"
+        );
+        assert_eq!(w.odoo.by_name("Only in Outlook").is_some(), is_sent, "{sync}");
+        // Touched afterwards, they are still none of the sync's.
+        if let Some(event) = w.stack.event(ANN, "Only in Outlook").await {
+            w.outlook_edits(ANN, &event, json!({"subject": "Only in Outlook, later"}))
+                .await;
+        }
+        let id = w.odoo.by_name("Only in Odoo").unwrap()["id"].as_i64().unwrap();
+        w.odoo.write(id, json!({"name": "Only in Odoo, later"}));
+        w.quiet().await;
+        assert_eq!(
+            w.stack.event(ANN, "Only in Odoo, later").await.is_some(),
+            is_sent,
+            "{sync}"
+        );
+        assert_eq!(
+            w.odoo.by_name("Only in Outlook, later").is_some(),
+            is_sent,
+            "{sync}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_preview_counts_what_the_reset_deletes_and_mails() {
+    let mut w = furnished().await;
+    let told = preview(&w).await;
+    assert_eq!(
+        told,
+        json!({"login": ANN, "reachable": true,
+            "outlook": {"events": 2, "series": 0, "cancellations": 3, "people": 3, "outside": 1},
+            "odoo": {"events": 2, "series": 0}})
+    );
+    w.forget_mails().await;
+    let before = w.odoo.records.len();
+    reset(&w, "delete_both", "new").await.expect("reset");
+    has_status(&mut w, 7, "need_auth").await;
+    w.odoo.sync(&w.service).await;
+    assert_eq!(w.stack.mails().await.len(), 3);
+    assert_eq!(before - w.odoo.records.len(), 2);
+    // Nothing is left to delete, and nothing could be deleted from Outlook.
+    let told = preview(&w).await;
+    assert_eq!(
+        (&told["reachable"], &told["outlook"]["events"]),
+        (&json!(false), &json!(0))
+    );
+    let error = reset(&w, "delete_microsoft", "new").await.unwrap_err();
+    assert!(error.to_string().contains("log in again first"), "{error}");
+    reset(&w, "dont_delete", "all").await.expect("that can be had");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_survives_kills_and_retries_and_deletes_nothing_twice() {
+    let mut w = world().await;
+    let (start, stop) = at(2);
+    for number in 0..45 {
+        w.odoo
+            .create(7, &format!("Many {number}"), &start, &stop, &[OUTSIDE]);
+    }
+    w.quiet().await;
+    w.forget_mails().await;
+    // One answer is lost after the deletions took effect, one request before; the others are slow.
+    w.stack
+        .sim_call(
+            "PUT",
+            "faults",
+            json!([
+                {"mailbox": ANN, "method": "POST", "path": "$batch", "nth": 1, "count": 1, "cut": "after"},
+                {"mailbox": ANN, "method": "POST", "path": "$batch", "nth": 2, "count": 1, "cut": "before"},
+                {"mailbox": ANN, "method": "POST", "path": "$batch", "nth": 3, "latency_ms": 700}]),
+        )
+        .await;
+    reset(&w, "delete_microsoft", "new").await.expect("reset");
+    let reason = has_status(&mut w, 7, "resetting").await;
+    assert!(
+        reason.contains(" of 45 deletions in Outlook are left"),
+        "{reason}"
+    );
+    // Neither logging in nor stopping gets in its way.
+    let error = w.odoo.connect(&w.stack, &w.service, 7).await.unwrap_err();
+    assert!(error.to_string().contains("being reset"), "{error}");
+    w.odoo
+        .call(&w.service, 7, "res.users", "stop", json!({"user_id": 7}))
+        .await
+        .expect("no error");
+    for _ in 0..2 {
+        w.restart().await;
+        // An admin who does not trust it presses Confirm once more; somebody edits meanwhile.
+        if reset(&w, "delete_microsoft", "new").await.is_err() {
+            break;
+        }
+        let id = w.odoo.by_name("Many 44").unwrap()["id"].as_i64().unwrap();
+        w.odoo.write(id, json!({"location": "Room 7"}));
+        w.odoo.sync(&w.service).await;
+    }
+    has_status(&mut w, 7, "need_auth").await;
+    assert!(w.stack.events(ANN).await.is_empty());
+    let mails = w.stack.mails().await;
+    assert_eq!(mails.len(), 45, "{mails:?}");
+    assert_eq!(w.odoo.records.len(), 45);
+    assert_eq!(
+        w.count("journal WHERE message LIKE 'deleted from Outlook%' AND content ->> 'title' LIKE 'Many %'")
+            .await,
+        45,
+        "what was deleted can be restored"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_lost_during_a_reset_is_asked_for_and_the_reset_goes_on() {
+    let mut w = world().await;
+    let (start, stop) = at(2);
+    for number in 0..3 {
+        w.odoo.create(7, &format!("Few {number}"), &start, &stop, &[]);
+    }
+    w.quiet().await;
+    w.stack
+        .sim_call(
+            "PUT",
+            "faults",
+            json!([{"mailbox": ANN, "method": "DELETE", "count": 3, "expire_token": true}]),
+        )
+        .await;
+    w.stack
+        .sim_call("POST", &format!("people/{ANN}/revoke"), Value::Null)
+        .await;
+    reset(&w, "delete_microsoft", "new").await.expect("reset");
+    has_status(&mut w, 7, "need_auth").await;
+    assert_eq!(w.stack.events(ANN).await.len(), 3);
+    w.stack.sim_call("DELETE", "faults", Value::Null).await;
+    // Another mailbox is not asked to delete these.
+    w.odoo.users.insert(7, CARLA.to_owned());
+    let error = w.odoo.connect(&w.stack, &w.service, 7).await.unwrap_err();
+    assert!(error.to_string().contains("once more"), "{error}");
+    w.odoo.users.insert(7, ANN.to_owned());
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("Ann again");
+    eventually("the rest is deleted", async || {
+        w.stack.events(ANN).await.is_empty().then_some(())
+    })
+    .await;
+    has_status(&mut w, 7, "need_auth").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_reset_another_mailbox_begins_with_nothing_of_the_first() {
+    for sync in ["new", "all"] {
+        let mut w = furnished().await;
+        reset(&w, "dont_delete", sync).await.expect("reset");
+        has_status(&mut w, 7, "need_auth").await;
+        w.forget_mails().await;
+        let before = w.stack.events(ANN).await;
+        w.odoo.users.insert(7, CARLA.to_owned());
+        w.odoo.connect(&w.stack, &w.service, 7).await.expect("as Carla");
+        w.quiet().await;
+        assert_eq!(
+            w.stack.event(CARLA, "Alone").await.is_some(),
+            sync == "all",
+            "{sync}"
+        );
+        // What Ann's mailbox has is nobody's to write.
+        let id = w.odoo.by_name("Alone").unwrap()["id"].as_i64().unwrap();
+        w.odoo.write(id, json!({"name": "Alone, later"}));
+        w.odoo.answer(
+            w.odoo.by_name("Hers").unwrap()["id"].as_i64().unwrap(),
+            7,
+            "declined",
+        );
+        w.quiet().await;
+        assert_eq!(w.stack.events(ANN).await, before, "{sync}");
+        assert_eq!(w.stack.mails().await, [], "{sync}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_archived_is_disconnected_and_comes_back_by_logging_in() {
+    let mut w = furnished().await;
+    w.forget_mails().await;
+    let before = w.stack.events(ANN).await;
+    w.odoo.departed = vec![json!({"user_id": 7, "deleted": false})];
+    w.odoo.sync(&w.service).await;
+    w.odoo.departed.clear();
+    let reason = has_status(&mut w, 7, "need_auth").await;
+    assert!(reason.contains("archived"), "{reason}");
+    assert_eq!(
+        w.count(
+            "accounts WHERE odoo_user_id = 7 AND (access_token IS NOT NULL OR refresh_token IS NOT NULL)"
+        )
+        .await,
+        0
+    );
+    let id = w.odoo.by_name("Alone").unwrap()["id"].as_i64().unwrap();
+    w.odoo.write(id, json!({"name": "Alone, later"}));
+    w.odoo.sync(&w.service).await;
+    assert_eq!(w.stack.events(ANN).await, before);
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("back");
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Alone, later").await.is_some());
+    assert_eq!(w.stack.mails().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_deleted_is_forgotten_and_outlook_keeps_the_events() {
+    let mut w = furnished().await;
+    w.forget_mails().await;
+    let before = w.stack.events(ANN).await;
+    // Odoo's database empties the organizer of a deleted user's events, which no hook sees.
+    w.odoo.departed = vec![
+        json!({"user_id": 7, "deleted": true}),
+        json!({"user_id": 99, "deleted": true}),
+    ];
+    w.odoo.sync(&w.service).await;
+    w.odoo.departed.clear();
+    let accounts = w.odoo.state["accounts"].as_array().unwrap();
+    assert_eq!(accounts.len(), 1, "{accounts:?}");
+    assert_eq!(accounts[0]["user_id"], 8);
+    // Ben still follows what happens to the meeting in Outlook.
+    let meeting = w.stack.event(ANN, "Meeting").await.unwrap();
+    w.outlook_edits(ANN, &meeting, json!({"location": {"displayName": "Room 9"}}))
+        .await;
+    w.forget_mails().await;
+    w.quiet().await;
+    assert_eq!(w.odoo.by_name("Meeting").unwrap()["location"], "Room 9");
+    assert_eq!(w.stack.events(ANN).await.len(), before.len());
+    assert_eq!(w.stack.mails().await, []);
+    // The mailbox is free for another user.
+    w.odoo.users.insert(9, ANN.to_owned());
+    w.odoo
+        .connect(&w.stack, &w.service, 9)
+        .await
+        .expect("the successor");
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+    assert_eq!(in_odoo(&w, &ALL), ["Alone", "Meeting", "Hers"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_handed_to_another_user_is_that_users_alone() {
+    let mut w = furnished().await;
+    w.odoo.departed = vec![json!({"user_id": 7, "deleted": false})];
+    w.odoo.sync(&w.service).await;
+    w.odoo.departed.clear();
+    w.odoo.users.insert(9, ANN.to_owned());
+    w.odoo
+        .connect(&w.stack, &w.service, 9)
+        .await
+        .expect("the successor");
+    w.quiet().await;
+    assert_eq!(in_odoo(&w, &ALL), ["Alone", "Meeting", "Hers"], "no twins");
+    let error = w.odoo.connect(&w.stack, &w.service, 7).await.unwrap_err();
+    assert!(error.to_string().contains("connected already"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_mailbox_or_a_licence_the_user_is_told_and_nothing_is_lost() {
+    let mut w = world().await;
+    let (start, stop) = at(2);
+    let id = w.odoo.create(7, "Kept", &start, &stop, &[]);
+    w.quiet().await;
+    let person = format!("people/{ANN}");
+    w.stack
+        .sim_call("PATCH", &person, json!({"mailbox": false}))
+        .await;
+    let reason = has_status(&mut w, 7, "attention").await;
+    assert!(
+        reason.contains("no Outlook mailbox") && reason.contains("licence"),
+        "{reason}"
+    );
+    w.odoo.write(id, json!({"name": "Kept, later"}));
+    w.odoo.sync(&w.service).await;
+    assert!(
+        w.odoo.by_name("Kept, later").is_some(),
+        "nothing is taken for deleted"
+    );
+    w.stack.sim_call("PATCH", &person, json!({"mailbox": true})).await;
+    // It is looked for again within the hour, or as soon as somebody opens the calendar.
+    w.odoo.waiting = Some(7);
+    has_status(&mut w, 7, "active").await;
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Kept, later").await.is_some());
+    // Somebody without any logs in, and learns why nothing comes.
+    w.stack
+        .sim_call("PATCH", &format!("people/{BEN}"), json!({"mailbox": false}))
+        .await;
+    w.odoo
+        .connect(&w.stack, &w.service, 8)
+        .await
+        .expect("a login is a login");
+    let reason = has_status(&mut w, 8, "attention").await;
+    assert!(reason.contains("no Outlook mailbox"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_was_moved_has_other_ids_for_the_same_events() {
+    let mut w = furnished().await;
+    w.forget_mails().await;
+    let before: BTreeMap<i64, Value> = w.odoo.records.clone();
+    // Moved to another place, a mailbox has new ids, and its delta tokens are dead.
+    let mut state = w.stack.sim_call("GET", "state", Value::Null).await;
+    rename_ids(&mut state);
+    w.stack.sim_call("PUT", "state", state).await;
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/delta-reset"), json!({}))
+        .await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records.len(), before.len(), "no twins");
+    let id = w.odoo.by_name("Alone").unwrap()["id"].as_i64().unwrap();
+    w.odoo.write(id, json!({"name": "Alone, later"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Alone, later").await.is_some());
+    assert_eq!(w.stack.mails().await, []);
+}
+
+/// Gives every event of Ann's mailbox another id.
+fn rename_ids(state: &mut Value) {
+    let mailbox = &mut state["mailboxes"][ANN];
+    let mut text = mailbox.to_string();
+    for event in mailbox["events"].as_object().expect("events by key").values() {
+        for name in ["rest_id", "immutable_id"] {
+            let id = event[name].as_str().expect("an id");
+            let moved: String = id[id.len() - 8..].chars().rev().collect();
+            text = text.replace(id, &format!("{}{moved}", &id[..id.len() - 8]));
+        }
+    }
+    *mailbox = serde_json::from_str(&text).expect("still JSON");
+}
