@@ -6,8 +6,9 @@ VERSION=$1
 
 install_cargo_deny() {
   [ "$("$CACHE_DIR/cargo-tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $VERSION" ] && return
-  say "building cargo-deny $VERSION (once, some minutes)"
-  cargo install --quiet --locked --root "$CACHE_DIR/cargo-tools" --target-dir "$CACHE_DIR/cargo-tools/target" "cargo-deny@$VERSION"
+  say "building cargo-deny $VERSION (once, about a minute)"
+  # Without optimisation: it is built on each fresh machine, and then runs once.
+  cargo install --quiet --locked --debug --root "$CACHE_DIR/cargo-tools" --target-dir "$CACHE_DIR/cargo-tools/target" "cargo-deny@$VERSION"
   rm -rf "$CACHE_DIR/cargo-tools/target"
 }
 

@@ -26,7 +26,8 @@ def steps() -> list[Step]:
     python = sys.executable
     tools = Path(python).parent
     warnings = {"RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}
-    programs = ["cargo", "build", "--workspace", "--locked"]
+    # With the tests, whose dependencies have other features: the Rust tests have built just that.
+    programs = ["cargo", "test", "--workspace", "--locked", "--no-run", "--quiet"]
     with_postgres = [python, "tools/with_postgres.py", "--"]
     # Absolute: cargo runs the tests of each crate in its own folder.
     contract = {"GRAPH_SIM_SCHEMA": str(paths.schema())}
@@ -59,8 +60,14 @@ def steps() -> list[Step]:
             ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
             warnings,
         ),
-        Step("rust", "Rust tests", [*with_postgres, "cargo", "test", "--workspace", "--locked", "--quiet"], contract),
-        Step("sim", "the simulator", ["cargo", "build", "-p", "graph-sim", "--locked"]),
+        Step(
+            "rust",
+            "Rust tests",
+            # Most of them wait most of the time.
+            [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=6"]],
+            contract,
+        ),
+        Step("sim", "the programs", programs),
         Step("sim", "the simulator's series against dateutil", [python, "-m", "pytest", "tests/sim"]),
         Step(
             "long",

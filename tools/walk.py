@@ -76,7 +76,8 @@ class Person:
 
     def open_settings(self) -> Locator:
         """Settings > Calendar; returns the box of Outlook's settings."""
-        self.page.goto(f"{self.stack.odoo.url}/odoo/settings#calendar")
+        # Without a fragment: with one, a page that is open already would not be loaded again.
+        self.page.goto(f"{self.stack.odoo.url}/odoo/settings")
         self.page.locator(".settings_tab .tab[data-key=calendar]").click()
         box = self.page.locator("#sync_outlook_calendar_setting")
         expect(box).to_be_visible()

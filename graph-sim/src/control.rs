@@ -400,6 +400,13 @@ fn mailbox(
                 dump(world.mailbox(address)?, Target { key, day: None }),
             ))
         }
+        ("POST", ["events", id, "restore"]) => {
+            let key = world.mailbox_mut(address)?.put_back(id)?;
+            Ok(Reply::json(
+                200,
+                dump(world.mailbox(address)?, Target { key, day: None }),
+            ))
+        }
         (_, ["events", id, rest @ ..]) => {
             let target = world.mailbox(address)?.find(id)?;
             match (method, rest) {

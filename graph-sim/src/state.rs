@@ -435,6 +435,34 @@ impl Mailbox {
         Some(event)
     }
 
+    /// A person takes an event back out of Deleted Items: moved, and not copied, so it keeps its immutable id. Nobody is told.
+    pub fn put_back(&mut self, id: &str) -> Result<u64, GraphError> {
+        let found = self.log.iter().rev().find_map(|(seq, logged)| match logged {
+            Logged::Gone {
+                rest_id,
+                immutable_id,
+                last: Some(last),
+                ..
+            } if rest_id == id || immutable_id == id => Some((*seq, last.as_ref().clone())),
+            _ => None,
+        });
+        let (seq, mut event) = found
+            .filter(|(_, event)| !self.ids.contains_key(&event.immutable_id))
+            .ok_or_else(GraphError::not_found)?;
+        // The log has every event once.
+        self.log.remove(&seq);
+        let key = event.key;
+        event.rest_id = new_rest_id();
+        self.ids.insert(event.rest_id.clone(), key);
+        self.ids.insert(event.immutable_id.clone(), key);
+        self.icals.insert(event.ical_uid.clone(), key);
+        if let Some(id) = &event.transaction {
+            self.transactions.insert(id.clone(), key);
+        }
+        self.replace(event);
+        Ok(key)
+    }
+
     /// A person drags an event to another calendar: the id changes, the immutable id stays.
     pub fn relocate(&mut self, key: u64, calendar: &str) -> Result<(), GraphError> {
         if self.calendar(calendar).is_none() {

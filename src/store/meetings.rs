@@ -52,6 +52,9 @@ pub struct Meeting {
     pub unsent: bool,
     /// By what Odoo's own engine knew it: a [`super::stock::StockLink`].
     pub stock: Option<Value>,
+    /// Odoo's record is archived because Outlook had ended the meeting, and nobody has saved it since: it comes back with
+    /// Outlook's.
+    pub archived_for_outlook: bool,
 }
 
 impl Meeting {
@@ -80,6 +83,7 @@ impl Meeting {
             collected: false,
             unsent: false,
             stock: None,
+            archived_for_outlook: false,
         }
     }
 
@@ -374,6 +378,20 @@ pub async fn with_identities(
         .await
 }
 
+/// Those of these ids under which a mailbox had an event that has ended since.
+pub async fn ended_copies(
+    conn: &mut Connection,
+    account_id: i64,
+    graph_ids: Vec<&str>,
+) -> QueryResult<Vec<String>> {
+    c::copies
+        .filter(c::account_id.eq(account_id).and(c::graph_id.eq_any(graph_ids)))
+        .filter(c::gone)
+        .select(c::graph_id)
+        .load(conn)
+        .await
+}
+
 /// Whether a mailbox knows a live event by this id, or occurrences of a series.
 pub async fn has_live_copy(conn: &mut Connection, account_id: i64, graph_id: &str) -> QueryResult<bool> {
     let of_series = diesel::dsl::sql::<Bool>("wire ->> 'seriesMasterId' = ").bind::<Text, _>(graph_id);
@@ -520,6 +538,7 @@ pub async fn unlinked_with_titles(
         .filter(m::database_id.eq(database_id))
         .filter(m::odoo_id.is_not_null())
         .filter(m::odoo_gone.eq(false))
+        .filter(m::ended.eq(false))
         .filter(m::ical_uid.is_null())
         .filter(in_odoo)
         .filter(not(exists(c::copies.filter(c::meeting_id.eq(m::id)))))

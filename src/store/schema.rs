@@ -135,6 +135,7 @@ diesel::table! {
         collected -> Bool,
         unsent -> Bool,
         stock -> Nullable<Jsonb>,
+        archived_for_outlook -> Bool,
     }
 }
 

@@ -291,14 +291,14 @@ impl UnitOfWork {
         self.creating.contains(&account_id)
     }
 
-    /// What Odoo knows, the user organizes, and has no copy anywhere: to be matched with an event of the mailbox
+    /// What Odoo knows and nobody has ended, the user organizes, and has no copy anywhere: to be matched with an event of the mailbox
     /// instead of doubling it.
     pub fn unlinked_with_title(&self, user_id: i32, title: &str) -> Vec<&Meeting> {
         self.dossiers
             .values()
             .filter(|d| d.copies.is_empty() && d.writes.is_empty())
             .map(|d| &d.meeting)
-            .filter(|m| m.odoo_id.is_some() && !m.odoo_gone && m.ical_uid.is_none())
+            .filter(|m| m.odoo_id.is_some() && !m.odoo_gone && !m.ended && m.ical_uid.is_none())
             .filter(|m| m.organizer_in_odoo() == Some(user_id) && m.name_in_odoo() == Some(title))
             .collect()
     }
@@ -474,6 +474,7 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::guests.eq(excluded(m::guests)),
                 m::collected.eq(excluded(m::collected)),
                 m::unsent.eq(excluded(m::unsent)),
+                m::archived_for_outlook.eq(excluded(m::archived_for_outlook)),
             ))
             .execute(conn)
             .await?;

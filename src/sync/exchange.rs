@@ -484,6 +484,7 @@ impl Intake<'_> {
         {
             meeting.set_guests(Guests::Announced);
         }
+        meeting.archived_for_outlook = false;
         // Archiving ends what an admin kept in Odoo alone.
         meeting.kept &= record.active();
         self.touched.insert(id);
@@ -542,6 +543,7 @@ impl Intake<'_> {
                 OdooChange::Archive { .. }
             ) {
                 dossier.meeting.ended = true;
+                dossier.meeting.archived_for_outlook = true;
             }
         }
         let meeting = &mut dossier.meeting;

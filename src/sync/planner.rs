@@ -5,6 +5,7 @@
 //! but not yet sent is thrown away and planned anew, so that quick edits become one write.
 
 mod answers;
+mod endings;
 mod guests;
 mod moving;
 mod series;
@@ -156,6 +157,9 @@ impl Task<'_> {
         if !self.take_over(record.as_ref())? {
             return Ok(());
         }
+        if self.dossier.meeting.ended && !self.goes_on(record.as_ref())? {
+            return Ok(());
+        }
         if self.is_series(record.as_ref())? {
             return self.decide_series(record.as_ref());
         }
@@ -176,12 +180,6 @@ impl Task<'_> {
             (Some(_), _) => OdooState::Gone,
             (None, _) => OdooState::Missing,
         };
-        if self.dossier.meeting.ended {
-            match odoo {
-                OdooState::Active(_) => self.revive()?,
-                _ => return Ok(()),
-            }
-        }
         let permit = match (odoo, &record) {
             (OdooState::Active(event), Some(record)) if self.choose_copy().is_none() => {
                 self.may_create(record, event)?
@@ -328,21 +326,6 @@ impl Task<'_> {
             Some((copy, _)) => Ok(!copy.document()?.is_single()),
             None => Ok(false),
         }
-    }
-
-    /// Archived or deleted once, wanted again: where Outlook has nothing left, a new generation is made.
-    fn revive(&mut self) -> anyhow::Result<()> {
-        self.dossier.meeting.ended = false;
-        // A guest's mailbox may not have told yet that the meeting is cancelled.
-        if self.choose_copy().is_some_and(|(c, _)| !c.gone && !c.cancelled) {
-            return Ok(());
-        }
-        self.dossier.meeting.generation += 1;
-        self.dossier.meeting.revived = true;
-        self.dossier.meeting.ical_uid = None;
-        self.dossier.meeting.set_base(None)?;
-        self.dossier.copies.clear();
-        Ok(())
     }
 
     fn is_asleep(&self, copy: &Copy) -> bool {

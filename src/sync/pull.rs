@@ -266,7 +266,7 @@ async fn open_window(
     Ok((start, end))
 }
 
-/// Asks Outlook about what a page says is removed, and for each series that it shows something of: once a round, however many
+/// Asks Outlook about what a page says is removed, or is there again, and for each series that it shows something of: once a round, however many
 /// occurrences are listed.
 async fn look_closer(
     engine: &Engine,
@@ -276,6 +276,14 @@ async fn look_closer(
     series: &mut BTreeSet<String>,
 ) -> Result<Vec<Sight>, PullError> {
     let mut sights = Vec::with_capacity(rows.len());
+    let ended = {
+        let shown = rows.iter().filter_map(|row| match row {
+            DeltaRow::Event(event) => Some(event.id.as_str()),
+            DeltaRow::Unreadable { .. } | DeltaRow::Removed { .. } => None,
+        });
+        let mut conn = engine.store.get().await?;
+        meetings::ended_copies(&mut conn, account.id, shown.collect()).await?
+    };
     for row in rows {
         match row {
             DeltaRow::Event(event) if event.is_recurring() => {
@@ -285,6 +293,10 @@ async fn look_closer(
                 if series.insert(id.clone()) {
                     sights.push(look_at(engine, account, token, id).await?);
                 }
+            }
+            // A row may be older than the deletion; what is told late would bring back what is gone.
+            DeltaRow::Event(event) if ended.contains(&event.id) => {
+                sights.push(look_at(engine, account, token, event.id).await?);
             }
             DeltaRow::Event(event) => sights.push(Sight::Event(event)),
             DeltaRow::Unreadable { problem, .. } => sights.push(Sight::Unreadable(problem)),

@@ -130,7 +130,7 @@ def test_every_status_as_the_calendar_shows_it(make_stack, at_browser):
     walk.expect(ann.page.locator(ATTENTION)).to_contain_text("log in to Outlook again")
     ann.shot("needs-login-again")
     assert status_of(stack, BEN) == "active"
-    ann.connect_outlook(ANN)
+    log_in_as(ann, ANN)
     shows(ann, ACTIVE, "", (ATTENTION,))
     site.agrees()
 

@@ -3,13 +3,9 @@ what the tests before it have left behind; and finds what is planted, so that it
 
 from collections.abc import Callable
 
-import pytest
-
 from tools.stack import RpcError, Stack, secrets
 
 from .site import ANN, Site
-
-pytestmark = pytest.mark.long
 
 
 def test_no_site_of_this_run_gave_a_secret_away(scanned: dict[str, list[str]]):

@@ -11,6 +11,7 @@ mod answers;
 mod architecture;
 mod convergence;
 mod doors;
+mod endings;
 mod engine;
 mod invitations;
 mod keys;

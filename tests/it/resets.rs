@@ -227,6 +227,29 @@ async fn check(case: &Case) {
     assert!(w.stack.event(ANN, "New").await.is_some(), "{name}");
 }
 
+/// The mailbox is read anew before Odoo has deleted what the reset deletes: that is no match for what Outlook has.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_logs_in_at_once_gets_back_what_is_deleted_from_odoo_only_then() {
+    let mut w = furnished().await;
+    let old = w.odoo.by_name("Alone").expect("in Odoo")["id"].as_i64().unwrap();
+    w.forget_mails().await;
+    reset(&w, "delete_odoo", "all").await.expect("reset");
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("back");
+    w.worked(7).await;
+    w.quiet().await;
+    let again = w.odoo.by_name("Alone").expect("back in Odoo")["id"].as_i64();
+    assert_ne!(again, Some(old));
+    assert_eq!(
+        in_odoo(&w, &["Alone", "Meeting", "Hers"]),
+        ["Alone", "Meeting", "Hers"]
+    );
+    assert_eq!(
+        in_outlook(&w.stack, ANN, &ALL).await,
+        ["Alone", "Meeting", "Hers", "Only in Outlook"]
+    );
+    assert_eq!(kinds(&w.stack.mails().await), []);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_new_leaves_alone_what_was_never_linked() {
     for (sync, is_sent) in [("new", false), ("all", true)] {

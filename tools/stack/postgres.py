@@ -158,7 +158,7 @@ class PrivatePostgres(Postgres):
             "listen_addresses": self.host,
             "port": str(self.port),
             "unix_socket_directories": "",
-            "max_connections": "200",
+            "max_connections": "400",
             "shared_buffers": "256MB",
             "synchronous_commit": "off",
             "fsync": "on" if self.durable else "off",

@@ -19,7 +19,7 @@ use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::series::merge::{SeriesBase, SeriesTimes, Written, advance};
 use crate::calendar::series::plan::{
-    OdooSeriesStep, OutlookWrite as Step, SeriesPlan, SeriesSituation, SeriesState, changes, plan,
+    Changes, OdooSeriesStep, OutlookWrite as Step, SeriesPlan, SeriesSituation, SeriesState, changes, plan,
 };
 use crate::calendar::series::{Differences, Series};
 use crate::odoo::exchange::{ApplySeries, OdooChange, Place};
@@ -82,12 +82,6 @@ impl Task<'_> {
             }
             None => None,
         };
-        if self.dossier.meeting.ended {
-            if odoo.is_none() {
-                return Ok(());
-            }
-            self.revive()?;
-        }
         let chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
         let aliases = snapshot
             .as_ref()
@@ -571,6 +565,33 @@ impl Task<'_> {
             _ => format!("{} · from Outlook", changed_words(step, target)),
         };
         Ok(Ok(Some((OdooChange::ApplySeries(Box::new(apply)), message))))
+    }
+
+    /// An archived series, active again with the occurrences that it had.
+    pub(super) fn as_agreed(
+        &self,
+        record: &Record,
+        agreed: Series,
+        account: &Account,
+    ) -> anyhow::Result<Option<OdooChange>> {
+        let odoo = Document::Series(Box::new(agreed.clone()));
+        let sides = Sides {
+            record: Some(record),
+            snapshot: None,
+            odoo: Some(&odoo),
+            outlook: None,
+            copy: None,
+            unread: None,
+            whole: None,
+            withheld: Withheld::default(),
+            aliases: &BTreeMap::new(),
+        };
+        let step = OdooSeriesStep::Apply {
+            changes: Changes::default(),
+            target: agreed,
+        };
+        let change = self.change_of_odoo(&step, &sides, account)?;
+        Ok(change.ok().flatten().map(|(change, _)| change))
     }
 
     fn single_shape(

@@ -92,13 +92,16 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Whether a series that stood apart, and is over in Odoo therefore, is shown as a series again, or the other way round.
+    /// Whether a mailbox shows anew what was over there and in Odoo: a person took it out of Deleted Items again, or a series that
+    /// stood apart is one again. Where nobody in Odoo wanted it gone, its record comes back; else it is made in Odoo as what it is in
+    /// Outlook, new.
     pub(super) fn is_one_again(&mut self, copy: &Copy, event: &WireEvent) -> Result<bool, PullError> {
         let was_ended = copy.gone || copy.cancelled;
-        Ok(event.is_recurring()
-            && was_ended
+        let meeting = &self.unit.get(copy.meeting_id)?.meeting;
+        Ok(was_ended
             && event.is_cancelled != Some(true)
-            && self.unit.get(copy.meeting_id)?.meeting.ended)
+            && meeting.ended
+            && (meeting.odoo_gone || !meeting.archived_for_outlook))
     }
 
     /// Odoo had it as a series until now. A guest's copy that is merely gone would be an answer.

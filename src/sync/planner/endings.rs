@@ -1,0 +1,92 @@
+//! Meetings that were over, and are wanted again on one of the two sides.
+
+use serde_json::{Map, json};
+
+use super::Task;
+use crate::odoo::exchange::OdooChange;
+use crate::odoo::record::Record;
+use crate::store::journal::Done;
+use crate::store::outbox::OdooDebt;
+
+const BACK: &str = "is in Outlook again, and back in Odoo";
+
+impl Task<'_> {
+    /// What becomes of a meeting that had ended; `false`: nothing more is to be planned.
+    pub(super) fn goes_on(&mut self, record: Option<&Record>) -> anyhow::Result<bool> {
+        let Some(record) = record.filter(|_| !self.dossier.meeting.odoo_gone) else {
+            return Ok(false);
+        };
+        if !record.active() {
+            self.bring_back(record)?;
+            return Ok(false);
+        }
+        if matches!(record.document(&self.people.mailboxes), Ok(None)) {
+            return Ok(false);
+        }
+        self.revive()?;
+        Ok(true)
+    }
+
+    /// Archived or deleted once, wanted again: where Outlook has nothing left, a new generation is made.
+    fn revive(&mut self) -> anyhow::Result<()> {
+        self.dossier.meeting.ended = false;
+        // A guest's mailbox may not have told yet that the meeting is cancelled.
+        if self.choose_copy().is_some_and(|(c, _)| !c.gone && !c.cancelled) {
+            return Ok(());
+        }
+        self.dossier.meeting.generation += 1;
+        self.dossier.meeting.revived = true;
+        self.dossier.meeting.ical_uid = None;
+        self.dossier.meeting.set_base(None)?;
+        self.dossier.copies.clear();
+        Ok(())
+    }
+
+    /// Archived because Outlook had it no more, and Outlook has it again: its record comes back as it is, and is compared after that.
+    /// It has ended until then, so that its being archived is not taken for a deletion.
+    fn bring_back(&mut self, record: &Record) -> anyhow::Result<()> {
+        if !self.dossier.meeting.archived_for_outlook {
+            return Ok(());
+        }
+        let Some((copy, _)) = self
+            .choose_copy()
+            .filter(|(copy, _)| !copy.gone && !copy.cancelled)
+        else {
+            return Ok(());
+        };
+        let Some(account) = self.people.account(copy.account_id).cloned() else {
+            return Ok(());
+        };
+        let user_id = account.odoo_user_id;
+        let change = match record {
+            Record::Event(event) => Some(OdooChange::Write {
+                res_id: event.id,
+                user_id,
+                version: event.version.clone(),
+                values: Map::from_iter([("active".to_owned(), json!(true))]),
+            }),
+            // With the occurrences that both sides last had.
+            Record::Series(_) => match self.dossier.meeting.series_base()? {
+                Some(base) => self.as_agreed(record, base.odoo, &account)?,
+                None => None,
+            },
+        };
+        let Some(change) = change else { return Ok(()) };
+        let line = Done {
+            message: format!("{BACK} · no mail"),
+            decisions: Vec::new(),
+            content: None,
+        };
+        self.dossier.debt = Some(OdooDebt {
+            database_id: self.dossier.meeting.database_id,
+            meeting_id: self.dossier.meeting.id,
+            user_id,
+            payload: serde_json::to_value(&change)?,
+            groups: json!([]),
+            line: Some(serde_json::to_value(&line)?),
+            ..OdooDebt::default()
+        });
+        self.effects.poke_users.insert(user_id);
+        Ok(())
+    }
+}
