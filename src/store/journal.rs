@@ -55,6 +55,8 @@ pub struct Line {
     pub message: String,
     /// The event before it was deleted.
     pub content: Option<Value>,
+    /// By what Odoo knows the series that it is about.
+    pub series_key: Option<String>,
 }
 
 impl Line {
@@ -68,6 +70,7 @@ impl Line {
             title: String::new(),
             message,
             content: None,
+            series_key: None,
         }
     }
 
@@ -87,6 +90,7 @@ impl Line {
             title: meeting.title(),
             message,
             content,
+            series_key: meeting.series_key.clone(),
         }
     }
 }
@@ -141,12 +145,13 @@ pub async fn said_since(
     diesel::select(diesel::dsl::exists(said)).get_result(conn).await
 }
 
-/// The newest lines of the whole database, of one user, or of one event.
+/// The newest lines of the whole database, of one user, or of one event; `key`: with those of its series.
 pub async fn newest(
     conn: &mut Connection,
     database_id: Uuid,
     user_id: Option<i32>,
     odoo_id: Option<i32>,
+    key: Option<&str>,
     limit: i64,
 ) -> QueryResult<Vec<StoredLine>> {
     let mut query = dsl::journal
@@ -158,8 +163,14 @@ pub async fn newest(
     if let Some(user_id) = user_id {
         query = query.filter(dsl::odoo_user_id.eq(user_id));
     }
-    if let Some(odoo_id) = odoo_id {
-        query = query.filter(dsl::odoo_id.eq(odoo_id));
+    match (odoo_id, key) {
+        (Some(odoo_id), Some(key)) => {
+            let is_about = dsl::odoo_id.eq(Some(odoo_id)).or(dsl::series_key.eq(Some(key)));
+            query = query.filter(is_about.assume_not_null());
+        }
+        (Some(odoo_id), None) => query = query.filter(dsl::odoo_id.eq(odoo_id)),
+        (None, Some(key)) => query = query.filter(dsl::series_key.eq(key)),
+        (None, None) => {}
     }
     query.load(conn).await
 }

@@ -218,6 +218,7 @@ diesel::table! {
         title -> Text,
         message -> Text,
         content -> Nullable<Jsonb>,
+        series_key -> Nullable<Text>,
     }
 }
 

@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use super::journal::{self, Line};
 use super::meetings::{self, Copy, Identities, Meeting};
-use super::outbox::{self, OdooDebt, OutlookWrite};
+use super::outbox::{self, OdooDebt, OutlookWrite, kind};
 use super::schema::copies::dsl as c;
 use super::schema::meetings::dsl as m;
 use super::schema::odoo_outbox::dsl as o;
 use super::schema::outlook_outbox::dsl as l;
 use super::{Connection, from_json, stock};
+use crate::calendar::merge::Group;
 
 /// Rows in one statement: Postgres takes 65,535 values, and a meeting has about twenty.
 const ROWS: usize = 2_000;
@@ -51,6 +52,18 @@ impl Dossier {
     /// The meeting's copy that a mailbox knows by this id.
     pub fn copy_mut(&mut self, account_id: i64, graph_id: &str) -> Option<&mut Copy> {
         self.copies.iter_mut().find(|c| c.is(account_id, graph_id))
+    }
+
+    /// The base holds these groups now: their edit times are history. Not that of the guests, as long as an answer that was given
+    /// in Odoo is owed to Outlook: it tells that answer from one that Outlook has brought.
+    ///
+    /// # Errors
+    /// When the stored times cannot be read.
+    pub fn forget_times(&mut self, groups: &BTreeSet<Group>) -> anyhow::Result<()> {
+        let owes_answer = self.writes.iter().any(|write| write.kind == kind::RESPOND);
+        let mut times = self.meeting.edit_times()?;
+        times.retain(|group, _| !groups.contains(group) || owes_answer && *group == Group::Attendees);
+        self.meeting.set_edit_times(&times)
     }
 
     /// Says of a write that it is done.

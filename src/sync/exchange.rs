@@ -14,7 +14,7 @@ use super::planner::{self, Effects, read_groups};
 use super::{Engine, baseline, moving, now, reset};
 use crate::calendar::document::Document;
 use crate::calendar::invitations::{Guests, Mailer};
-use crate::calendar::merge::{Group, Side, advance};
+use crate::calendar::merge::{Side, advance};
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
@@ -559,7 +559,7 @@ impl Intake<'_> {
                         let groups = read_groups(&debt.groups)?;
                         let base = advance(meeting.base()?, &groups, &odoo, &outlook, Side::Outlook);
                         meeting.set_base(Some(&base))?;
-                        forget_times(meeting, &groups)?;
+                        dossier.forget_times(&groups)?;
                     }
                     // A series is applied as a whole.
                     (Some(odoo), Some(outlook)) => {
@@ -567,7 +567,7 @@ impl Intake<'_> {
                             odoo: odoo.into_series(),
                             outlook: outlook.into_series(),
                         })?;
-                        meeting.set_edit_times(&BTreeMap::new())?;
+                        dossier.forget_times(&planner::all_groups())?;
                     }
                     _ => {}
                 }
@@ -662,11 +662,4 @@ fn store_record(meeting: &mut Meeting, record: &Record, is_free: bool) -> anyhow
     meeting.odoo_gone = false;
     meeting.odoo_state = Some(serde_json::to_value(record)?);
     Ok(())
-}
-
-/// The base holds these groups now: their edit times are history.
-pub(super) fn forget_times(meeting: &mut Meeting, groups: &BTreeSet<Group>) -> anyhow::Result<()> {
-    let mut times: BTreeMap<Group, DateTime<Utc>> = meeting.edit_times()?;
-    times.retain(|group, _| !groups.contains(group));
-    meeting.set_edit_times(&times)
 }

@@ -570,9 +570,7 @@ impl Task<'_> {
             Side::Outlook,
         );
         self.dossier.meeting.set_base(Some(&base))?;
-        let mut times = self.dossier.meeting.edit_times()?;
-        times.retain(|group, _| differing.contains(group));
-        self.dossier.meeting.set_edit_times(&times)
+        self.dossier.forget_times(&settled)
     }
 
     fn note(&mut self, plan: &Plan) {
@@ -671,7 +669,7 @@ fn decisions(conflicts: &[Conflict], kept: Side, groups: &BTreeSet<Group>) -> Ve
         .collect()
 }
 
-fn all_groups() -> BTreeSet<Group> {
+pub(super) fn all_groups() -> BTreeSet<Group> {
     Group::SINGLE.into_iter().chain([Group::Attendees]).collect()
 }
 

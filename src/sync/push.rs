@@ -15,7 +15,6 @@ use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 
-use super::exchange::forget_times;
 use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
 use super::pull::{copy_of, project};
@@ -481,7 +480,7 @@ fn settle_one(
                 }
                 meeting.set_base(Some(&base))?;
                 if write.kind == kind::UPDATE {
-                    forget_times(meeting, &groups)?;
+                    dossier.forget_times(&groups)?;
                 }
                 if groups.contains(&Group::Online) && odoo.online && !state.online {
                     note_not_online(dossier, account);

@@ -7,10 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::odoo::OdooError;
-use crate::odoo::exchange::OdooTime;
 use crate::odoo::rpc::Call;
 use crate::store::databases::Database;
-use crate::store::journal;
+use crate::sync::journal::{self, JournalRequest};
 use crate::sync::{Engine, accounts, admin, brake, budget, exchange, moving, preview, reset};
 
 /// Who calls: put into the call's extensions by the door, after the key was checked.
@@ -86,20 +85,6 @@ macro_rules! method {
 struct Nothing {}
 
 #[derive(Deserialize)]
-struct JournalRequest {
-    #[serde(default)]
-    user_id: Option<i32>,
-    #[serde(default)]
-    res_id: Option<i32>,
-    #[serde(default = "default_lines")]
-    limit: i64,
-}
-
-fn default_lines() -> i64 {
-    100
-}
-
-#[derive(Deserialize)]
 struct UserId {
     user_id: i32,
 }
@@ -156,24 +141,7 @@ impl Methods {
             "outlook.bridge.journal",
             |engine, caller, request: JournalRequest| {
                 let mut conn = engine.store.get().await?;
-                let limit = request.limit.clamp(1, 1000);
-                let lines = journal::newest(
-                    &mut conn,
-                    caller.database.id,
-                    request.user_id,
-                    request.res_id,
-                    limit,
-                )
-                .await?;
-                lines
-                    .into_iter()
-                    .map(|line| {
-                        json!({
-                            "time": OdooTime(line.at), "level": line.level, "title": line.title,
-                            "user_id": line.odoo_user_id, "res_id": line.odoo_id, "message": line.message,
-                        })
-                    })
-                    .collect::<Vec<_>>()
+                journal::read(&mut conn, &caller.database, &request).await?
             }
         );
         method!(

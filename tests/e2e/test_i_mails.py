@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from tools import walk
 from tools.stack import OdooClient, Stack, eventually
 
@@ -240,6 +242,76 @@ def test_the_table(site: Site):
     room = "SELECT location FROM calendar_event WHERE id = %s"
     eventually(lambda: stack.odoo.query(room, synced["create"][1]) == [("Room 7",)], PATIENCE, message="it is in Odoo")
     assert odoo_mails(stack, code) == []
+
+
+def pause(site: Site, paused: bool) -> None:
+    admin = site.stack.odoo.admin
+    settings = admin.create("res.config.settings", cal_microsoft_sync_paused=paused)
+    admin.execute("res.config.settings", "execute", [settings])
+
+
+def lapse(site: Site) -> None:
+    site.stack.sim.revoke(ANN)
+    site.stack.sim.expire_tokens(ANN)
+    # Her mailbox is worked, which finds out.
+    site.new_event(ANN, walk.unique("Alone"))
+    status = "SELECT count(*) FROM outlook_bridge_account WHERE status = 'need_auth'"
+    eventually(lambda: site.stack.odoo.query(status) == [(1,)], PATIENCE, message="Ann must log in again")
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A way in which the organizer's sync rests for a while."""
+
+    name: str
+    begin: Callable[[Site], None]
+    end: Callable[[Site], None]
+
+
+RESTS = [
+    Rest("stopped", lambda site: set_sync(site, "stop"), lambda site: set_sync(site, "restart")),
+    Rest("paused", lambda site: pause(site, True), lambda site: pause(site, False)),
+    Rest("login lapsed", lapse, lambda site: site.stack.connect(site.client(ANN))),
+]
+
+
+@pytest.mark.parametrize("rest", RESTS, ids=lambda rest: rest.name)
+def test_while_the_sync_rests(site: Site, rest: Rest):
+    """Whom Outlook has invited, Outlook tells, once, when it goes on; whom Odoo invites meanwhile, Odoo tells."""
+    stack = site.stack
+    # A guest's answer is from the guest's own mailbox, which does not rest.
+    rows = [row for row in ROWS if row.do is not accept]
+    announced = new_events(site, ANN, 18, f"Announced, {rest.name}")
+    for code, _event in announced.values():
+        site.outlook_event(ANN, code)
+    settled(site)
+    invited = {action: each(OUTLOOK, "invitation") for action in announced}
+    assert not differences(site, announced, invited)
+
+    rest.begin(site)
+    client = site.client(ANN)
+    for row in rows:
+        row.do(site, client, announced[row.action][1])
+    code = walk.unique(f"Made, {rest.name}")
+    made = site.new_event(ANN, code, day=12, hour=19, guests=GUESTS)
+    client.write("calendar.event", made, **time_of(20))
+    stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_push")
+    told = each(ODOO, "Invitation") + MOVED
+    assert not differences(site, announced, invited), "nobody is told twice"
+    assert mails(stack, code) == sorted(told)
+
+    rest.end(site)
+    expected = invited | {row.action: each(OUTLOOK, "invitation") + row.synced for row in rows}
+
+    def as_expected() -> bool:
+        assert not differences(site, announced, expected)
+        return True
+
+    eventually(as_expected, PATIENCE, interval=1, message="Outlook has told it")
+    assert site.outlook_event(ANN, code)["attendees"] == []
+    settled(site)
+    as_expected()
+    assert mails(stack, code) == sorted(told)
 
 
 def test_send_and_delete(site: Site):

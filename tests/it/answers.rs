@@ -150,3 +150,28 @@ async fn what_a_guest_answers_in_odoo_to_a_deleted_invitation_is_told_when_it_co
         [("response", ANN), ("update", BEN)]
     );
 }
+
+/// The organizer's list keeps what a guest had answered to the copy before; the guest is asked anew, and says it again in Odoo.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_declines_again_in_odoo_what_came_back_has_declined_it_in_outlook() {
+    let mut w = with_ben().await;
+    let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
+    w.quiet().await;
+    let id = w.odoo.by_name("Review").expect("in Odoo")["id"].as_i64().unwrap();
+    in_outlook_ben_says(&w, "Review", "decline").await;
+    w.quiet().await;
+    w.outlook_edits(ANN, &event, json!({"subject": "Review!"})).await;
+    w.quiet().await;
+    let list =
+        w.stack.event(ANN, "Review!").await.expect("hers")["attendees"][0]["status"]["response"].clone();
+    assert_eq!(list, "declined", "the organizer knows the first answer");
+    assert!(w.stack.event(BEN, "Review!").await.is_some(), "asked anew");
+    w.forget_mails().await;
+    w.odoo.answer(id, 8, "declined");
+    w.quiet().await;
+    assert!(
+        w.stack.event(BEN, "Review!").await.is_none(),
+        "declined, as Outlook does it"
+    );
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
+}

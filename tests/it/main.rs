@@ -19,6 +19,7 @@ mod logins;
 mod lossless;
 mod moving;
 mod odoo;
+mod organizers;
 mod resets;
 mod schema;
 mod series;

@@ -33,8 +33,8 @@ class OutlookBridgeJournalLine(models.TransientModel):
             "outlook.bridge",
             "journal",
             user_id=user.id if user else None,
-            res_id=event.id if event else None,
             limit=LINES,
+            **self._named(event),
         )
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "microsoft_calendar_bridge.outlook_bridge_journal_action"
@@ -44,6 +44,13 @@ class OutlookBridgeJournalLine(models.TransientModel):
             action.update(name=title, display_name=title)
         action["domain"] = [("id", "in", self._fill(told).ids)]
         return action
+
+    @api.model
+    def _named(self, event):
+        """By what the service knows the event, and the series that it is of."""
+        if not event:
+            return {"res_id": None}
+        return {"res_id": event.id, "key": event.sudo().recurrence_id.outlook_bridge_key or None}
 
     @api.model
     def _fill(self, told):

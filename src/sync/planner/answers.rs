@@ -27,6 +27,7 @@ impl Task<'_> {
     ) -> anyhow::Result<BTreeMap<Address, Answer>> {
         let asked_anew = self.dossier.meeting.revived;
         let was_taken_over = self.was_taken_over()?;
+        let guests_were_edited = self.dossier.meeting.edit_times()?.contains_key(&Group::Attendees);
         let organizers = answers_in_organizers_list(&self.dossier.copies, snapshot, self.people)?;
         let mut answers = BTreeMap::new();
         let mut copies = std::mem::take(&mut self.dossier.copies);
@@ -80,8 +81,10 @@ impl Task<'_> {
             } else if is_read && (outlook_changed && !answered_anew || in_odoo == Answer::NeedsAction) {
                 in_outlook
             } else if by_organizer == in_odoo && in_odoo != Answer::NeedsAction {
-                // An answer that the organizer has been told is none of Odoo's: the guest's own copy is yet to be read.
-                if !copy.gone && organizers.get(address) != Some(&in_odoo) {
+                // An answer that the organizer has been told is none of Odoo's: the guest's own copy is yet to be read. Unless it was
+                // read as one that came back and asks anew, and the guest has said in Odoo what the organizer knew of the first.
+                let is_said_again = guests_were_edited && is_read && agreed == Some(Answer::NeedsAction);
+                if !copy.gone && (organizers.get(address) != Some(&in_odoo) || is_said_again) {
                     let write = response(account, copy, address, in_odoo)?;
                     self.dossier.writes.push(write);
                     self.effects.wake_accounts.insert(account.id);

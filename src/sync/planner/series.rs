@@ -229,7 +229,7 @@ impl Task<'_> {
             self.dossier
                 .meeting
                 .set_series_base(&SeriesBase { odoo, outlook })?;
-            self.dossier.meeting.set_edit_times(&BTreeMap::new())?;
+            self.dossier.forget_times(&all_groups())?;
         }
         Ok(())
     }

@@ -1,0 +1,3 @@
+ALTER TABLE journal
+    -- by what Odoo knows a series, whose events share its lines
+    ADD COLUMN series_key text;

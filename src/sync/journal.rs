@@ -1,0 +1,151 @@
+//! What Odoo shows of the journal, and where one event stands now.
+
+use serde::{Deserialize, Serialize};
+
+use super::now;
+use super::people::People;
+use crate::odoo::exchange::OdooTime;
+use crate::odoo::record::Record;
+use crate::store::Connection;
+use crate::store::databases::Database;
+use crate::store::journal::{self, Level};
+use crate::store::meetings::Identities;
+use crate::store::unit::{Dossier, UnitOfWork};
+
+/// The keyword arguments of `outlook.bridge.journal`. Neither a user nor an event: all of the database.
+#[derive(Debug, Deserialize)]
+pub struct JournalRequest {
+    #[serde(default)]
+    user_id: Option<i32>,
+    #[serde(default)]
+    res_id: Option<i32>,
+    /// Of the series that the event is of.
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default = "default_lines")]
+    limit: i64,
+}
+
+fn default_lines() -> i64 {
+    100
+}
+
+#[derive(Debug, Serialize)]
+pub struct JournalLine {
+    time: OdooTime,
+    level: String,
+    title: String,
+    user_id: Option<i32>,
+    res_id: Option<i32>,
+    message: String,
+}
+
+/// The newest lines first. Of an event that is not in step with Outlook the first one says why.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn read(
+    conn: &mut Connection,
+    database: &Database,
+    request: &JournalRequest,
+) -> anyhow::Result<Vec<JournalLine>> {
+    let limit = request.limit.clamp(1, 1000);
+    let key = request.key.as_deref();
+    let stored = journal::newest(conn, database.id, request.user_id, request.res_id, key, limit).await?;
+    let mut lines = Vec::with_capacity(stored.len() + 1);
+    if request.res_id.is_some() || key.is_some() {
+        lines.extend(standing(conn, database, request).await?);
+    }
+    lines.extend(stored.into_iter().map(|line| JournalLine {
+        time: OdooTime(line.at),
+        level: line.level,
+        title: line.title,
+        user_id: line.odoo_user_id,
+        res_id: line.odoo_id,
+        message: line.message,
+    }));
+    Ok(lines)
+}
+
+async fn standing(
+    conn: &mut Connection,
+    database: &Database,
+    request: &JournalRequest,
+) -> anyhow::Result<Option<JournalLine>> {
+    let people = People::load(conn, database.id, now()).await?;
+    let mut unit = UnitOfWork::new(database.id);
+    let identities = Identities {
+        odoo_ids: request.res_id.into_iter().collect(),
+        keys: request.key.as_deref().into_iter().collect(),
+        ..Identities::default()
+    };
+    unit.read_identities(conn, &identities).await?;
+    let of_series = request.key.as_deref().and_then(|key| unit.by_series_key(key));
+    let Some(id) = of_series.or_else(|| request.res_id.and_then(|id| unit.by_odoo_id(id))) else {
+        return Ok(None);
+    };
+    let dossier = unit.get(id)?;
+    let Some(message) = why_apart(dossier, &people)? else {
+        return Ok(None);
+    };
+    Ok(Some(JournalLine {
+        time: OdooTime(people.now),
+        level: Level::Info.into(),
+        title: dossier.meeting.title(),
+        user_id: dossier.meeting.organizer_in_odoo(),
+        res_id: request.res_id,
+        message: format!("Now: {message}"),
+    }))
+}
+
+/// Why an event of Odoo is not in Outlook, or is another one there; `None`: it is in step, or over.
+fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String>> {
+    let meeting = &dossier.meeting;
+    let Some(record) = meeting.record()?.filter(Record::active) else {
+        return Ok(None);
+    };
+    if meeting.odoo_gone || meeting.ended {
+        return Ok(None);
+    }
+    if let Some(reason) = &meeting.set_aside {
+        return Ok(Some(format!("it is not synced. {reason}")));
+    }
+    if meeting.differs {
+        let words = "it was changed in Odoo and is another one in Outlook, as its organizer's mailbox is not connected";
+        return Ok(Some(words.to_owned()));
+    }
+    let Ok(template) = record.template() else {
+        return Ok(None);
+    };
+    let Some(organizer) = &template.organizer else {
+        let is_shown = dossier.copies.iter().any(|copy| !copy.gone);
+        return Ok((!is_shown).then(|| "it is in Odoo alone, as nobody organizes it".to_owned()));
+    };
+    let name = organizer.name.as_deref().or(organizer.email.as_deref());
+    let name = name.unwrap_or("its organizer");
+    let account = people.organizer(&template);
+    let words = match account {
+        _ if dossier.copies.iter().any(|copy| !copy.gone) => match account {
+            Some(account) if !account.is_active() && !dossier.writes.is_empty() => {
+                format!("its changes wait for {name}, whose calendar is not synced for now")
+            }
+            Some(_) | None if !dossier.writes.is_empty() => {
+                "its changes are on their way to Outlook".to_owned()
+            }
+            Some(_) | None => return Ok(None),
+        },
+        Some(account) if account.is_connected() => {
+            let made = record.create_date().0;
+            if account.ignore_before.is_some_and(|before| made < before) {
+                format!("it is in Odoo alone, as {name} chose to sync only what is new")
+            } else if people.database.paused || !account.is_active() {
+                format!("it waits for {name}, whose calendar is not synced for now")
+            } else {
+                "it is on its way to Outlook".to_owned()
+            }
+        }
+        Some(_) => format!("it is in Odoo alone until {name} has logged in to Outlook again"),
+        None => format!("it is in Odoo alone, as its organizer, {name}, is not connected to Outlook"),
+    };
+    Ok(Some(words))
+}
