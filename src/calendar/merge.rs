@@ -190,6 +190,17 @@ pub fn take_groups<'a>(groups: impl IntoIterator<Item = &'a Group>, into: &mut E
     }
 }
 
+/// A base that a guest's copy gave, set against the organizer's: availability and reminder are each mailbox's own, so what Odoo has
+/// changed of them since meets no other change.
+pub fn by_organizer(mut base: Base, odoo: &Event, outlook: &Event) -> Base {
+    for group in [Group::ShowAs, Group::Reminder] {
+        if !unchanged(group, &base.odoo, odoo) {
+            take(group, &mut base.outlook, outlook);
+        }
+    }
+    base
+}
+
 pub(super) fn winner(group: Group, times: &EditTimes, policy: Policy) -> Side {
     match policy {
         Policy::Odoo => Side::Odoo,

@@ -55,6 +55,8 @@ pub struct Meeting {
     /// Odoo's record is archived because Outlook had ended the meeting, and nobody has saved it since: it comes back with
     /// Outlook's.
     pub archived_for_outlook: bool,
+    /// The base is of a guest's copy, whose availability and reminder are that guest's own.
+    pub base_by_guest: bool,
 }
 
 impl Meeting {
@@ -84,6 +86,7 @@ impl Meeting {
             unsent: false,
             stock: None,
             archived_for_outlook: false,
+            base_by_guest: false,
         }
     }
 

@@ -136,6 +136,7 @@ diesel::table! {
         unsent -> Bool,
         stock -> Nullable<Jsonb>,
         archived_for_outlook -> Bool,
+        base_by_guest -> Bool,
     }
 }
 

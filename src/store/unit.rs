@@ -66,6 +66,18 @@ impl Dossier {
         self.meeting.set_edit_times(&times)
     }
 
+    /// Whether Outlook's state, as it was agreed on, is one that only a guest's copy shows.
+    pub fn is_guests(&self, state: &serde_json::Value) -> bool {
+        let shown = |by_organizer: bool| {
+            let mut copies = self
+                .copies
+                .iter()
+                .filter(|copy| copy.is_organizer == by_organizer);
+            copies.any(|copy| copy.state == *state)
+        };
+        shown(false) && !shown(true)
+    }
+
     /// Says of a write that it is done.
     ///
     /// # Errors
@@ -488,6 +500,7 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::collected.eq(excluded(m::collected)),
                 m::unsent.eq(excluded(m::unsent)),
                 m::archived_for_outlook.eq(excluded(m::archived_for_outlook)),
+                m::base_by_guest.eq(excluded(m::base_by_guest)),
             ))
             .execute(conn)
             .await?;

@@ -549,6 +549,9 @@ impl Intake<'_> {
         let meeting = &mut dossier.meeting;
         match (ack.result, &ack.record) {
             (AckResult::Applied, Some(record)) => {
+                let by_guest = debt.outlook_state.as_ref().map(|state| dossier.is_guests(state));
+                let meeting = &mut dossier.meeting;
+                meeting.base_by_guest = by_guest.unwrap_or(meeting.base_by_guest);
                 let outlook: Option<Document> = debt
                     .outlook_state
                     .map(|state| from_json(state, "Outlook state"))

@@ -21,7 +21,7 @@ pub use answers::agree as agree_on_answers;
 use super::people::People;
 use crate::calendar::event::{Address, Answer, Event};
 use crate::calendar::invitations::{Guests, Withheld};
-use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, advance};
+use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, advance, by_organizer};
 use crate::calendar::plan::{
     Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan,
 };
@@ -227,6 +227,14 @@ impl Task<'_> {
             odoo: renamed(base.odoo, &aliases),
             outlook: renamed(base.outlook, &aliases),
         });
+        let base = match (base, &odoo_event, &outlook_event) {
+            (Some(base), Some(odoo), Some(outlook))
+                if rights == Rights::Write && self.dossier.meeting.base_by_guest =>
+            {
+                Some(by_organizer(base, odoo, outlook))
+            }
+            (base, ..) => base,
+        };
         let whole = odoo_event.as_ref();
         let mut shown = odoo_event.clone();
         let mut withheld = Withheld::default();
@@ -305,6 +313,7 @@ impl Task<'_> {
             && let (Some(odoo), Some(outlook)) = (&odoo_event, &outlook_event)
         {
             self.agree(odoo, outlook, &plan.differing)?;
+            self.dossier.meeting.base_by_guest = rights == Rights::ReadOnly;
         }
         if plan.ended
             && plan.is_idle()

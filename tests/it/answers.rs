@@ -175,3 +175,37 @@ async fn who_declines_again_in_odoo_what_came_back_has_declined_it_in_outlook() 
     );
     assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
 }
+
+/// Availability and reminder are each mailbox's own: what a guest's has is no change of the organizer's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_odoo_changes_of_a_meeting_known_from_a_guest_meets_no_change_of_the_organizer() {
+    let mut w = with_ben().await;
+    unread(&w, ANN).await;
+    w.outlook_creates(ANN, "Review", &[BEN]).await;
+    let id = eventually("it comes to Odoo by Ben's mailbox", async || {
+        w.odoo.sync(&w.service).await;
+        w.odoo.by_name("Review").map(|r| r["id"].as_i64().unwrap())
+    })
+    .await;
+    w.worked(8).await;
+    w.odoo.write(id, json!({"show_as": "free"}));
+    w.odoo.sync(&w.service).await;
+    w.forget_mails().await;
+    read_again(&w).await;
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Review").await.expect("hers");
+    assert_eq!(event["showAs"], "free");
+    assert_eq!(w.odoo.records[&id]["show_as"], "free");
+    assert_eq!(
+        event["reminderMinutesBeforeStart"],
+        w.odoo.records[&id]["reminder_minutes"][0]
+    );
+    assert_eq!(w.stack.mails().await, []);
+    let kwargs = json!({"res_id": id});
+    let told = w
+        .odoo
+        .call(&w.service, 2, "outlook.bridge", "journal", kwargs)
+        .await;
+    let told = told.expect("a journal").to_string();
+    assert!(!told.contains("changed on both sides"), "{told}");
+}

@@ -26,6 +26,16 @@ pub struct SeriesBase {
     pub outlook: Series,
 }
 
+/// As [`crate::calendar::merge::by_organizer`], of what all occurrences share.
+pub fn by_organizer(mut base: SeriesBase, odoo: &Event, outlook: &Event) -> SeriesBase {
+    let template = Base {
+        odoo: base.odoo.template.clone(),
+        outlook: base.outlook.template.clone(),
+    };
+    base.outlook.template = crate::calendar::merge::by_organizer(template, odoo, outlook).outlook;
+    base
+}
+
 /// What a write to Outlook has settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {

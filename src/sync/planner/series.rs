@@ -17,7 +17,7 @@ use crate::calendar::invitations::{Guests, Withheld, everybody};
 use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side};
 use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
-use crate::calendar::series::merge::{SeriesBase, SeriesTimes, Written, advance};
+use crate::calendar::series::merge::{SeriesBase, SeriesTimes, Written, advance, by_organizer};
 use crate::calendar::series::plan::{
     Changes, OdooSeriesStep, OutlookWrite as Step, SeriesPlan, SeriesSituation, SeriesState, changes, plan,
 };
@@ -121,6 +121,14 @@ impl Task<'_> {
             odoo: renamed_series(base.odoo, &aliases),
             outlook: renamed_series(base.outlook, &aliases),
         });
+        let base = match (base, &odoo, &outlook) {
+            (Some(base), Some(odoo), Some(outlook))
+                if rights == Rights::Write && self.dossier.meeting.base_by_guest =>
+            {
+                Some(by_organizer(base, odoo.template(), outlook.template()))
+            }
+            (base, ..) => base,
+        };
         if let (Some(odoo), Some(outlook), Some(record)) = (&odoo, &outlook, record) {
             let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
             let others = everybody(&odoo).any(|guest| !everybody(&outlook).any(|known| known == guest));
@@ -229,6 +237,7 @@ impl Task<'_> {
             self.dossier
                 .meeting
                 .set_series_base(&SeriesBase { odoo, outlook })?;
+            self.dossier.meeting.base_by_guest = rights == Rights::ReadOnly;
             self.dossier.forget_times(&all_groups())?;
         }
         Ok(())
