@@ -64,7 +64,7 @@ def steps() -> list[Step]:
             "rust",
             "Rust tests",
             # Most of them wait most of the time.
-            [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=6"]],
+            [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=5"]],
             contract,
         ),
         Step("sim", "the programs", programs),

@@ -160,6 +160,13 @@ pub(super) fn agree(group: Group, odoo: &Event, outlook: &Event) -> bool {
     }
 }
 
+/// Of groups that were written to Outlook, and nothing was heard of it again: those that have arrived, as Outlook says the same now. Of
+/// the attendees each is looked at for itself ([`advance`]).
+pub fn arrived(groups: &BTreeSet<Group>, odoo: &Event, outlook: &Event) -> BTreeSet<Group> {
+    let is_there = |group: &Group| *group == Group::Attendees || agree(*group, odoo, outlook);
+    groups.iter().copied().filter(is_there).collect()
+}
+
 fn odoo_privacy(privacy: Privacy) -> Privacy {
     if privacy == Privacy::Personal {
         Privacy::Normal

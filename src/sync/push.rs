@@ -21,7 +21,7 @@ use super::pull::{copy_of, project};
 use super::{Engine, budget, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
-use crate::calendar::merge::{Base, Group, Side, advance};
+use crate::calendar::merge::{Base, Group, Side, advance, arrived};
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
@@ -451,10 +451,14 @@ fn settle_one(
             if dossier.meeting.ical_uid.is_none() && is_free {
                 dossier.meeting.ical_uid.clone_from(&event.ical_uid);
             }
-            // What was merely read is planned from, against the base as it was; of a creation that is what was sent.
+            // What was merely read is planned from, against the base as it was; of a creation that is what was sent, and of what was
+            // in the air whatever has arrived.
             let is_creation = write.kind == kind::CREATE;
+            let is_lost = write.kind == kind::UPDATE && write.in_flight_since.is_some() && !written;
             let odoo: Option<Document> = match &write.odoo_state {
-                Some(odoo) if written || is_creation => Some(from_json(odoo.clone(), "Odoo state")?),
+                Some(odoo) if written || is_creation || is_lost => {
+                    Some(from_json(odoo.clone(), "Odoo state")?)
+                }
                 _ => None,
             };
             if let (true, Some(odoo)) = (write.series, &odoo) {
@@ -462,7 +466,10 @@ fn settle_one(
             } else if let (Some(odoo), Document::Event(state)) = (odoo, state) {
                 let odoo = odoo.into_event();
                 let state = state.as_ref();
-                let groups = read_groups(&write.groups)?;
+                let mut groups = read_groups(&write.groups)?;
+                if is_lost {
+                    groups = arrived(&groups, &odoo, state);
+                }
                 let meeting = &mut dossier.meeting;
                 let mut base = if is_creation {
                     let sent = if written {
@@ -479,7 +486,7 @@ fn settle_one(
                     base.outlook.video.clone_from(&base.odoo.video);
                 }
                 meeting.set_base(Some(&base))?;
-                if write.kind == kind::UPDATE {
+                if written && write.kind == kind::UPDATE {
                     dossier.forget_times(&groups)?;
                 }
                 if groups.contains(&Group::Online) && odoo.online && !state.online {

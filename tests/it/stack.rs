@@ -232,9 +232,9 @@ pub async fn enroll(service: &Service) -> String {
     admin::enroll(&mut conn).await.expect("a code")
 }
 
-/// Repeats until it holds, or fails the test after twenty seconds.
+/// Repeats until it holds, or fails the test after a minute.
 pub async fn eventually<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut check: F) -> T {
-    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(value) = check().await {
             return value;

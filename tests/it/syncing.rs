@@ -393,6 +393,61 @@ async fn edits_of_both_sides_survive_a_creation_whose_answer_is_lost() {
     );
 }
 
+/// Outlook has taken the first edit and its answer is lost; the second one puts back what was before.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_is_undone_before_its_answer_is_known_is_undone_in_outlook() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
+    let weekly = w
+        .odoo
+        .create_weekly(7, "Stand-up", &odoo_time(5, "09:00:00"), 3, &[]);
+    w.quiet().await;
+    let lost = json!([{"method": "PATCH", "path": "/me/events", "cut": "after", "count": 1},
+        {"method": "POST", "path": "$batch", "cut": "after", "nth": 2, "count": 1}]);
+    w.stack.sim_call("PUT", "faults", lost).await;
+    w.odoo.write(id, json!({"description": "<p>Agenda</p>"}));
+    w.odoo.change_guests(id, &[OUTSIDE], &[BEN]);
+    w.odoo.set_series(weekly, json!({"location": "Room 1"}));
+    w.odoo.sync(&w.service).await;
+    let room = |event: &Value| event["location"]["displayName"].clone();
+    eventually("Outlook has taken both", async || {
+        let event = w.stack.event(ANN, "Review").await?;
+        let series = w.stack.event(ANN, "Stand-up").await?;
+        let body = event["body"]["content"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("Agenda");
+        (body && room(&series) == "Room 1").then_some(())
+    })
+    .await;
+    w.odoo.write(id, json!({"description": null}));
+    w.odoo.change_guests(id, &[BEN], &[OUTSIDE]);
+    w.odoo.set_series(weekly, json!({"location": null}));
+    w.odoo.sync(&w.service).await;
+    // Later than that, and nothing of it.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let event = w.stack.event(ANN, "Review").await.expect("hers");
+    w.outlook_edits(ANN, &event, json!({"subject": "Review!"})).await;
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Review!").await.expect("renamed in Outlook");
+    assert!(
+        !event["body"]["content"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("Agenda")
+    );
+    assert_eq!(event["attendees"][0]["emailAddress"]["address"], BEN);
+    let record = &w.odoo.records[&id];
+    assert_eq!(
+        (&record["name"], &record["description"]),
+        (&json!("Review!"), &Value::Null)
+    );
+    let series = w.stack.event(ANN, "Stand-up").await.expect("the series");
+    assert_eq!(room(&series), "");
+    assert_eq!(w.odoo.records[&weekly]["template"]["location"], Value::Null);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn connecting_mails_nobody_and_matches_what_both_sides_have() {
     let stack = Stack::start().await;

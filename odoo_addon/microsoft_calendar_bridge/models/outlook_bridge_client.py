@@ -82,13 +82,13 @@ class OutlookBridgeClient(models.AbstractModel):
         return requests.post(url, json=payload, headers=headers, timeout=timeout, allow_redirects=False)
 
     @api.model
-    def _call(self, model, method, *, uid=None, timeout=TIMEOUT, url=None, key=None, **kwargs):
+    def _call(self, model, method, *, uid=None, timeout=TIMEOUT, url=None, api_key=None, **kwargs):
         """Call the service. Neither the key nor what is sent is ever logged."""
         url = url or self._get_url()
         args = [
             self.env["ir.config_parameter"].sudo().get_param("database.uuid"),
             uid or self.env.uid or SUPERUSER_ID,
-            key or self._get_key(),
+            api_key or self._get_key(),
             model,
             method,
             [],

@@ -206,7 +206,7 @@ class OutlookBridgePairing(models.AbstractModel):
                     "outlook.bridge",
                     "pair",
                     url=url,
-                    key=code,
+                    api_key=code,
                     name=self.env.cr.dbname,
                     base_url=params.get_param("web.base.url"),
                     series=release.series,
@@ -245,7 +245,7 @@ class OutlookBridgePairing(models.AbstractModel):
 
         def part():
             try:
-                client._call("outlook.bridge", "unpair", timeout=QUICK, url=url, key=key)
+                client._call("outlook.bridge", "unpair", timeout=QUICK, url=url, api_key=key)
             except Exception as error:
                 _logger.warning("The Outlook bridge does not know that this database parted: %s", error)
 

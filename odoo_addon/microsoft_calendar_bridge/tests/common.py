@@ -180,7 +180,7 @@ class FakeService:
     def do_status(self):
         return copy.deepcopy(self.state)
 
-    def do_journal(self, user_id, res_id, limit):
+    def do_journal(self, user_id, res_id, limit, key=None):
         lines = [
             line for line in self.journal if user_id in (None, line["user_id"]) and res_id in (None, line["res_id"])
         ]

@@ -67,6 +67,25 @@ class TestControllers(BridgeMixin, HttpCase):
         self.assertEqual(self.call_kw("res.users", "outlook_bridge_attention")["result"], "Your mailbox is full.")
 
     @mute_logger("odoo.http")
+    def test_somebody_elses_meeting_is_answered_and_not_edited(self):
+        """A person is told; what no person saves in a page (a cron, an import) is the service's to settle."""
+        event = self.event(name="Theirs")
+        event._outlook_bridge_note({"outlook_bridge_organizer": "boss@fabrikam.test"})
+        event.user_id = False
+        self.env.flush_all()
+        self.assertFalse(event.with_user(self.ann).user_can_edit)
+        for values in ({"name": "Mine"}, {"start": self.tomorrow(15)}, {"partner_ids": [[4, self.guest.id]]}):
+            told = self.call_kw("calendar.event", "write", event.ids, values)["error"]["data"]["message"]
+            self.assertIn("organized by boss@fabrikam.test in Outlook", told)
+        line = event.attendee_ids.filtered(lambda line: line.partner_id == self.ann.partner_id)
+        answer = self.call_kw("calendar.attendee", "do_accept", line.ids)
+        self.assertNotIn("error", answer)
+        self.env.invalidate_all()
+        self.assertEqual((event.name, line.state), ("Theirs", "accepted"))
+        event.location = "Elsewhere"
+        self.assertEqual(event.location, "Elsewhere")
+
+    @mute_logger("odoo.http")
     def test_journal(self):
         event = self.event()
         self.service.journal = [

@@ -71,9 +71,16 @@ class TestJournal(BridgeCase):
 
     def test_of_an_event(self):
         action = self.meeting.with_user(self.ann).action_outlook_bridge_journal()
-        self.assertEqual(self.asked(), {"user_id": None, "res_id": self.meeting.id, "limit": 200})
+        self.assertEqual(self.asked(), {"user_id": None, "res_id": self.meeting.id, "key": None, "limit": 200})
         self.assertEqual(self.lines(action, self.ann).mapped("res_id"), [self.meeting.id])
         self.meeting.with_user(self.admin).action_outlook_bridge_journal()
+
+    def test_of_a_series(self):
+        rule = {"recurrency": True, "rrule_type": "daily", "end_type": "count", "count": 2}
+        event = self.event(name="Daily", **rule)
+        event.recurrence_id._outlook_bridge_ensure()
+        event.with_user(self.ann).action_outlook_bridge_journal()
+        self.assertEqual(self.asked()["key"], event.recurrence_id.outlook_bridge_key)
 
     def test_nobody_reads_the_journal_of_others(self):
         self.meeting.partner_ids = [Command.link(self.bob.partner_id.id)]

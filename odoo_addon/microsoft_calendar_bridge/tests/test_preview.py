@@ -68,7 +68,7 @@ class TestPreview(BridgeCase):
         self.assertEqual(self.notices(self.ann)["waiting"], 2)
         for choice, guests, words, answer in (
             ("leave", "withhold", "2 events stay in Odoo alone. Nobody", ("leave", False, 0)),
-            ("future", "withhold", "gains 1 events.*Nobody is mailed now", ("future", False, 0)),
+            ("future", "withhold", "gains one event.*Nobody is mailed now", ("future", False, 0)),
             ("future", "invite", "sends 2 invitations to 2 people, 1 of them outside", ("future", True, 2)),
             ("all", "invite", "gains 2 events.*sends 2 inv.*1 of them are over", ("all", True, 2)),
         ):
@@ -81,6 +81,21 @@ class TestPreview(BridgeCase):
             kwargs = self.answers()[-1]
             self.assertEqual((kwargs["choice"], kwargs["invite"], kwargs["invitations"]), answer)
         self.assertEqual(self.notices(self.ann)["waiting"], 0, "the answer says so at once")
+
+    def test_words_of_one(self):
+        self.tell(self.ann, self.meetings[0])
+        wizard = self.opened()
+        self.assertEqual(wizard.message, "The event stays in Odoo alone. Nobody is mailed.")
+        wizard.write({"choice": "all", "guests": "invite"})
+        for mails, outside, words in (
+            (1, 1, "gains one event. Outlook sends one invitation, to somebody outside"),
+            (1, 0, "sends one invitation, inside your company"),
+            (4, 1, "sends 4 invitations to one person outside"),
+            (4, 0, "sends 4 invitations to one person inside"),
+        ):
+            counted = {"events": 1, "past": 0, "mails": mails, "people": 1, "outside": outside}
+            wizard.sudo().numbers = {**wizard.numbers, "all": counted}
+            self.assertIn(words, wizard.message)
 
     def test_lines(self):
         self.tell(self.ann, self.meetings, past=1)
@@ -136,6 +151,16 @@ class TestPreview(BridgeCase):
         self.service.previews[self.ann.id]["events"] = []
         with self.assertRaisesRegex(UserError, "Outlook has sent it"):
             event.with_user(self.ann).action_outlook_bridge_invite()
+
+    def test_one_series(self):
+        """By its key, which is none of the API's."""
+        rule = {"recurrency": True, "rrule_type": "daily", "end_type": "count", "count": 2}
+        event = self.event(name="Daily", start=self.tomorrow(9), **rule)
+        self.tell(self.ann, self.meetings)
+        with self.assertRaisesRegex(UserError, "Nobody waits"):
+            event.with_user(self.ann).action_outlook_bridge_invite()
+        [call] = self.service.called("res.users", "preview")
+        self.assertEqual(call["kwargs"]["key"], event.recurrence_id.outlook_bridge_key)
 
     def test_only_oneself_and_admins(self):
         self.tell(self.ann, self.meetings)

@@ -149,7 +149,7 @@ class OutlookBridgePreview(models.TransientModel):
             to_odoo, to_outlook = numbers.get("to_odoo") or 0, numbers.get("to_outlook") or 0
             preview.progress = (
                 self.env._(
-                    "On their way: %(to_odoo)s new events to Odoo, %(to_outlook)s to Outlook.",
+                    "New events on their way: %(to_odoo)s to Odoo, %(to_outlook)s to Outlook.",
                     to_odoo=to_odoo,
                     to_outlook=to_outlook,
                 )
@@ -165,12 +165,18 @@ class OutlookBridgePreview(models.TransientModel):
     def _describe(self):
         """What the choice does, in the service's numbers."""
         if self.choice == "leave":
+            if self.open_count == 1:
+                return self.env._("The event stays in Odoo alone. Nobody is mailed.")
             return self.env._("%(count)s events stay in Odoo alone. Nobody is mailed.", count=self.open_count)
         outcome = (self.numbers or {}).get(self.choice) or {}
         events, past, mails = outcome.get("events", 0), outcome.get("past", 0), outcome.get("mails", 0)
         parts = []
         if not self.event_id:
-            parts.append(self.env._("Outlook gains %(events)s events.", events=events))
+            parts.append(
+                self.env._("Outlook gains one event.")
+                if events == 1
+                else self.env._("Outlook gains %(events)s events.", events=events)
+            )
         if self.guests == "withhold":
             parts.append(
                 self.env._(
@@ -180,20 +186,32 @@ class OutlookBridgePreview(models.TransientModel):
         elif not mails:
             parts.append(self.env._("Nobody is mailed."))
         else:
-            parts.append(
-                self.env._(
-                    "Outlook sends %(mails)s invitations to %(people)s people, %(outside)s of them outside your "
-                    "company.",
-                    mails=mails,
-                    people=outcome.get("people", 0),
-                    outside=outcome.get("outside", 0),
-                )
-            )
+            parts.append(self._describe_invitations(mails, outcome.get("people", 0), outcome.get("outside", 0)))
         if past and self.guests == "invite":
             parts.append(
                 self.env._("%(past)s of them are over: they go without their guests, and nobody is mailed.", past=past)
             )
         return " ".join(parts)
+
+    def _describe_invitations(self, mails, people, outside):
+        if people != 1:
+            return self.env._(
+                "Outlook sends %(mails)s invitations to %(people)s people, %(outside)s of them outside your company.",
+                mails=mails,
+                people=people,
+                outside=outside,
+            )
+        if mails == 1:
+            return (
+                self.env._("Outlook sends one invitation, to somebody outside your company.")
+                if outside
+                else self.env._("Outlook sends one invitation, inside your company.")
+            )
+        return (
+            self.env._("Outlook sends %(mails)s invitations to one person outside your company.", mails=mails)
+            if outside
+            else self.env._("Outlook sends %(mails)s invitations to one person inside your company.", mails=mails)
+        )
 
     # ------------------------------------------------------------
     # Answering

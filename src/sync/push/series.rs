@@ -1,12 +1,15 @@
 //! Writes to a series. Each is followed by reading the whole again: no answer of Graph shows what a write to a master did to its
 //! changed occurrences.
 
+use std::collections::BTreeSet;
+
 use chrono::{NaiveDate, TimeDelta};
 use secrecy::SecretString;
 
 use super::{Outcome, answer_in, as_sent};
 use crate::calendar::document::Document;
-use crate::calendar::merge::{Side, advance};
+use crate::calendar::event::Event;
+use crate::calendar::merge::{Group, Side, advance, arrived};
 use crate::calendar::series::Series;
 use crate::calendar::series::merge::{Written, advance as advance_series, base_of_creation};
 use crate::outlook::GraphError;
@@ -133,7 +136,16 @@ async fn find_occurrence(
     Ok(instances.iter().find(is_it).map(|event| event.id.clone()))
 }
 
-/// Takes what was written for agreed.
+/// As [`arrived`], where the attendees are taken as a whole.
+fn have_arrived(groups: &BTreeSet<Group>, odoo: &Event, outlook: &Event) -> BTreeSet<Group> {
+    let mut there = arrived(groups, odoo, outlook);
+    if !odoo.attendees.keys().eq(outlook.attendees.keys()) {
+        there.remove(&Group::Attendees);
+    }
+    there
+}
+
+/// Takes what was written for agreed; what was in the air and is merely read, as far as it has arrived.
 pub(super) fn advance_base(
     dossier: &mut Dossier,
     write: &OutlookWrite,
@@ -142,8 +154,12 @@ pub(super) fn advance_base(
     written: bool,
 ) -> anyhow::Result<()> {
     let meeting = &mut dossier.meeting;
-    let groups = read_groups(&write.groups)?;
+    let mut groups = read_groups(&write.groups)?;
+    let is_lost = !written && write.kind != kind::CREATE;
     if let (Document::Event(odoo), Document::Event(outlook)) = (odoo, outlook) {
+        if is_lost {
+            groups = arrived(&groups, odoo, outlook);
+        }
         let base = advance(meeting.base()?, &groups, odoo, outlook, Side::Odoo);
         return meeting.set_base(Some(&base));
     }
@@ -164,12 +180,23 @@ pub(super) fn advance_base(
         // Matched, not made from each other: each difference goes on to count until none is left.
         return Ok(());
     };
+    let mut schedule = write.body.get("recurrence").is_some();
+    if is_lost {
+        match write.slot {
+            Some(slot) => match (odoo.occurrence(slot), outlook.occurrence(slot)) {
+                (None, None) => {}
+                (Some(sent), Some(there)) if have_arrived(&groups, &sent, &there) == groups => {}
+                _ => return Ok(()),
+            },
+            None => {
+                groups = have_arrived(&groups, &odoo.template, &outlook.template);
+                schedule &= odoo.same_schedule(&outlook);
+            }
+        }
+    }
     let what = match write.slot {
         Some(slot) => Written::Slot(slot),
-        None => Written::Whole {
-            groups,
-            schedule: write.body.get("recurrence").is_some(),
-        },
+        None => Written::Whole { groups, schedule },
     };
     meeting.set_series_base(&advance_series(base, &what, &odoo, &outlook))
 }

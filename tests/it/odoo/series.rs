@@ -103,6 +103,16 @@ impl Odoo {
         self.touch(id, &["attendee_ids"]);
     }
 
+    /// Somebody changes what all of them share.
+    pub fn set_series(&mut self, id: i64, values: Value) {
+        let names: Vec<String> = values.as_object().expect("values").keys().cloned().collect();
+        let series = self.records.get_mut(&id).expect("a series");
+        for (name, value) in values.as_object().expect("values") {
+            series["template"][name] = value.clone();
+        }
+        self.touch(id, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
     /// A user answers all of them.
     pub fn answer_all(&mut self, id: i64, user: i64, state: &str) {
         let series = self.records.get_mut(&id).expect("a series");
