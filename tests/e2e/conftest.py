@@ -18,8 +18,8 @@ BUILD = paths.PROJECT_ROOT / "build"
 
 @pytest.fixture(scope="session")
 def run_dir() -> Path:
-    """Logs of this run; they stay for whoever wants to know what happened."""
-    folder = BUILD / "e2e"
+    """Logs of this run; they stay for whoever wants to know what happened. Two runs at once have a name each."""
+    folder = BUILD / os.environ.get("E2E_RUN", "e2e")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
@@ -70,19 +70,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter):
         terminalreporter.write_line(f"contract check skipped: no schema at {file}", yellow=True)
 
 
-@pytest.fixture(scope="session")
-def scanned() -> dict[str, list[str]]:
-    """By site: the secrets of its run that were found where they must not be."""
-    return {}
-
-
 @pytest.fixture(scope="module")
 def make_stack(
     request: pytest.FixtureRequest,
     run_dir: Path,
     server: postgres.Postgres,
     schema: Path | None,
-    scanned: dict[str, list[str]],
 ) -> Iterator[Callable[..., Stack]]:
     """Starts whole sites; they are gone when the file is done."""
     made: list[Stack] = []
@@ -94,13 +87,16 @@ def make_stack(
         return stack.start()
 
     yield make
+    given_away: dict[str, list[str]] = {}
     violations = [found for stack in made for found in stack.sim.violations()]
     for stack in made:
         # One whose simulator was stopped cannot say what its secrets were.
         if stack.sim.running:
-            scanned[stack.run_dir.name] = secrets.scan(stack)
+            given_away[stack.run_dir.name] = secrets.scan(stack)
         stack.drop()
     assert not violations, f"against Microsoft's schema: {violations}"
+    found = {site: places for site, places in given_away.items() if places}
+    assert not found, f"secrets where they must not be: {found}"
 
 
 @pytest.fixture(scope="module")
