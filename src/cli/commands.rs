@@ -4,7 +4,8 @@ use anyhow::{Context, bail};
 
 use super::start::Opened;
 use crate::config::Config;
-use crate::store::{accounts, databases, outbox, registrations};
+use crate::store::databases::Database;
+use crate::store::{Connection, accounts, databases, journal, outbox, registrations};
 use crate::sync::{admin, now};
 
 /// Prints the code alone on standard output.
@@ -165,6 +166,35 @@ pub async fn status(opened: &Opened) -> anyhow::Result<()> {
                 account.odoo_user_id, account.login, account.state
             );
         }
+    }
+    Ok(())
+}
+
+/// The one database of this name or uuid.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub(super) async fn called(conn: &mut Connection, name: &str) -> anyhow::Result<Database> {
+    let mut found = databases::all(conn).await?;
+    found.retain(|database| database.uuid == name || database.name == name);
+    match found.len() {
+        0 => bail!("no paired database is called '{name}': 'outlook-bridge status' lists them"),
+        1 => found.pop().context("one database"),
+        _ => bail!("several databases are called '{name}': name the uuid that 'outlook-bridge status' shows"),
+    }
+}
+
+/// Prints what was deleted, from the journal. From Outlook: as Outlook had it; from Odoo: its last snapshot.
+///
+/// # Errors
+/// When no database is called so.
+pub async fn deleted(opened: &Opened, name: &str, user: Option<i32>) -> anyhow::Result<()> {
+    let mut conn = opened.store.get().await?;
+    let database = called(&mut conn, name).await?;
+    for line in journal::deleted(&mut conn, database.id, user).await? {
+        let line = serde_json::json!({"at": line.at, "user_id": line.odoo_user_id, "res_id": line.odoo_id,
+            "title": line.title, "message": line.message, "content": line.content});
+        println!("{line}");
     }
     Ok(())
 }

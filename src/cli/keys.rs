@@ -4,6 +4,7 @@ use anyhow::bail;
 use diesel_async::AsyncConnection;
 use uuid::Uuid;
 
+use super::commands::called;
 use super::start::Opened;
 use crate::store::Connection;
 use crate::store::accounts::{self, token_place};
@@ -22,13 +23,7 @@ const ROUNDS: usize = 5;
 /// When the database cannot be reached, or none or several are called so.
 pub async fn revoke(opened: &Opened, name: &str) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
-    let mut found = databases::all(&mut conn).await?;
-    found.retain(|database| database.uuid == name || database.name == name);
-    let database = match found.as_slice() {
-        [database] => database,
-        [] => bail!("no paired database is called '{name}': 'outlook-bridge status' lists them"),
-        _ => bail!("several databases are called '{name}': name the uuid that 'outlook-bridge status' shows"),
-    };
+    let database = &called(&mut conn, name).await?;
     if database.key_hash.is_none() {
         println!("{} has no key: it is not paired", database.name);
         return Ok(());

@@ -47,6 +47,15 @@ enum Command {
         /// The database's name or uuid.
         database: String,
     },
+    /// Print what the bridge has deleted from a database's Outlook calendars or from Odoo, with all it held: a JSON document a
+    /// line, the latest first.
+    Deleted {
+        /// The database's name or uuid.
+        database: String,
+        /// Only of the user with this id in Odoo.
+        #[arg(long)]
+        user: Option<i32>,
+    },
     /// Seal every secret anew with the first of the given master keys.
     RotateKey,
 }
@@ -79,6 +88,7 @@ impl Command {
             Self::Status => commands::status(opened).await,
             Self::Sync { database } => commands::sync(opened, database.as_deref()).await,
             Self::Revoke { database } => keys::revoke(opened, &database).await,
+            Self::Deleted { database, user } => commands::deleted(opened, &database, user).await,
             Self::RotateKey => keys::rotate_key(opened).await,
             // Opening the database has migrated it.
             Self::Migrate => {

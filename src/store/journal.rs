@@ -104,6 +104,8 @@ pub struct StoredLine {
     pub level: String,
     pub title: String,
     pub message: String,
+    /// The event before it was deleted.
+    pub content: Option<Value>,
 }
 
 impl Done {
@@ -171,6 +173,23 @@ pub async fn newest(
         (Some(odoo_id), None) => query = query.filter(dsl::odoo_id.eq(odoo_id)),
         (None, Some(key)) => query = query.filter(dsl::series_key.eq(key)),
         (None, None) => {}
+    }
+    query.load(conn).await
+}
+
+/// The lines that keep an event as it was before it was deleted, the latest first.
+pub async fn deleted(
+    conn: &mut Connection,
+    database_id: Uuid,
+    user_id: Option<i32>,
+) -> QueryResult<Vec<StoredLine>> {
+    let mut query = dsl::journal
+        .filter(dsl::database_id.eq(database_id).and(dsl::content.is_not_null()))
+        .select(StoredLine::as_select())
+        .order(dsl::id.desc())
+        .into_boxed();
+    if let Some(user_id) = user_id {
+        query = query.filter(dsl::odoo_user_id.eq(user_id));
     }
     query.load(conn).await
 }

@@ -22,7 +22,7 @@ use world::World;
 /// Run each time, besides one at random.
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// What people do in `make test`, altogether.
-const OPERATIONS: usize = 120;
+const OPERATIONS: usize = 320;
 /// What people do in one world at the most: then another world begins, with the next seed.
 const OPERATIONS_OF_A_WORLD: usize = 400;
 /// Worlds at once.

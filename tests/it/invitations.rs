@@ -93,33 +93,33 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_with_guests_wait_and_what_is_announced_is_what_is_sent() {
-    // choice, invite → in Outlook of 12 future and 8 past events, with guests, and mails
+    // choice, invite → in Outlook of 120 future and 80 past events, with guests, and mails
     let cases = [
         ("leave", false, 0, 0),
-        ("future", true, 12, 24),
-        ("future", false, 12, 0),
-        ("all", true, 20, 24),
-        ("all", false, 20, 0),
+        ("future", true, 120, 240),
+        ("future", false, 120, 0),
+        ("all", true, 200, 240),
+        ("all", false, 200, 0),
     ]
     .map(|(choice, invite, events, mails)| choice_case(choice, invite, events, mails));
     futures_util::future::join_all(cases).await;
 }
 
 async fn choice_case(choice: &str, invite: bool, events: usize, mails: usize) {
-    let mut w = connected_with(12, 8).await;
+    let mut w = connected_with(120, 80).await;
     assert_eq!(w.stack.mails().await, [], "connecting mails nobody");
     assert_eq!(w.stack.events(ANN).await.len(), 1, "what has no guests");
-    assert_eq!(w.account()["waiting"], 20);
+    assert_eq!(w.account()["waiting"], 200);
     let preview = w.preview(json!({})).await;
-    assert_eq!(preview["events"].as_array().unwrap().len(), 20);
-    assert_eq!(preview["events"][19]["over"], true);
+    assert_eq!(preview["events"].as_array().unwrap().len(), 200);
+    assert_eq!(preview["events"][199]["over"], true);
     let announced = |name: &str| {
         let told = &preview[name];
         ["events", "past", "mails", "people", "outside"].map(|n| told[n].as_i64().unwrap())
     };
-    assert_eq!(announced("future"), [12, 0, 24, 2, 1]);
-    assert_eq!(announced("all"), [20, 8, 24, 2, 1]);
-    let answer = json!({"choice": choice, "invite": invite, "invitations": if invite { 24 } else { 0 }});
+    assert_eq!(announced("future"), [120, 0, 240, 2, 1]);
+    assert_eq!(announced("all"), [200, 80, 240, 2, 1]);
+    let answer = json!({"choice": choice, "invite": invite, "invitations": if invite { 240 } else { 0 }});
     for _ in 0..2 {
         let state = w.choose(answer.clone()).await.expect("chosen");
         assert_eq!(

@@ -399,13 +399,6 @@ async fn a_company_has_an_app_registration_of_its_own() {
     stack
         .sim_call("POST", "people/fay@fabrikam.example/expire-tokens", Value::Null)
         .await;
-    stack
-        .sim_call(
-            "PATCH",
-            &format!("apps/{OTHER_APP}"),
-            json!({"secret_expired": true}),
-        )
-        .await;
     set(
         &service,
         &odoo,
@@ -413,6 +406,13 @@ async fn a_company_has_an_app_registration_of_its_own() {
     )
     .await
     .unwrap();
+    stack
+        .sim_call(
+            "PATCH",
+            &format!("apps/{OTHER_APP}"),
+            json!({"secret_expired": true}),
+        )
+        .await;
     let reason = eventually("Fay's company is told", async || {
         let account = account_of(&service, &odoo, 8).await?;
         (account["status"] == "attention").then(|| account["reason"].as_str().unwrap().to_owned())

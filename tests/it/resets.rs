@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::convergence::service::command;
 use super::stack::{ANN, BEN, Stack, eventually};
 use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
 
@@ -382,6 +383,24 @@ async fn a_reset_survives_kills_and_retries_and_deletes_nothing_twice() {
             .await,
         45,
         "what was deleted can be restored"
+    );
+    let output = command(&w.stack)
+        .args(["deleted", "odoo", "--user", "7"])
+        .output();
+    let output = output.await.expect("the program runs");
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let lines: Vec<Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON document a line"))
+        .collect();
+    assert_eq!(lines.len(), 45);
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["content"]["attendees"].get(OUTSIDE).is_some()),
+        "{}",
+        lines[0]
     );
 }
 
