@@ -221,6 +221,7 @@ def test_what_was_moved_in_syncs(stock: Stock):
 def the_stock_engine_goes_on_in_silence(stock: Stock) -> None:
     """It lists all anew, and neither writes, doubles, nor mails."""
     stack, sim = stock.stack, stock.stack.sim
+    stack.stock_in_charge = True
     known = links(stack)
     of_outlook = in_outlook(stack, ANN) | in_outlook(stack, BEN)
     lost = {event_id: link for event_id, link in known.items() if link[0] not in of_outlook or not link[1]}

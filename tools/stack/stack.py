@@ -63,6 +63,8 @@ class Stack:
             profile=profile,
         )
         self.users: dict[str, int] = {}
+        # Odoo's own engine is in charge, which keeps its secrets and tokens in Odoo's database.
+        self.stock_in_charge = False
 
     def start(self) -> "Stack":
         """Starts every part; makes the databases that are not there yet."""

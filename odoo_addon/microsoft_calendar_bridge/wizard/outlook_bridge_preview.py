@@ -189,7 +189,7 @@ class OutlookBridgePreview(models.TransientModel):
             parts.append(self._describe_invitations(mails, outcome.get("people", 0), outcome.get("outside", 0)))
         if past and self.guests == "invite":
             parts.append(
-                self.env._("%(past)s of them are over: they go without their guests, and nobody is mailed.", past=past)
+                self.env._("Over already, and so without their guests and any mail: %(past)s.", past=past)
             )
         return " ".join(parts)
 

@@ -73,7 +73,7 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
         if from_outlook:
             outlook = told["outlook"]
             yield self.env._(
-                "Deleted from Outlook (%(login)s): %(events)s events and %(series)s recurring events.",
+                "Deleted from Outlook (%(login)s): single events: %(events)s, recurring events: %(series)s.",
                 login=told["login"],
                 events=outlook["events"],
                 series=outlook["series"],
@@ -90,7 +90,7 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
                 yield self.env._("None of them has guests: nobody is mailed.")
         if from_odoo:
             yield self.env._(
-                "Deleted from Odoo: %(events)s events and %(series)s recurring events. Odoo mails nobody.",
+                "Deleted from Odoo: single events: %(events)s, recurring events: %(series)s. Odoo mails nobody.",
                 events=told["odoo"]["events"],
                 series=told["odoo"]["series"],
             )
