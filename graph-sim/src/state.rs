@@ -223,14 +223,11 @@ impl Mailbox {
         self.ids.clear();
         self.icals.clear();
         self.transactions.clear();
-        for (key, event) in &self.events {
-            self.ids.insert(event.rest_id.clone(), *key);
-            self.ids.insert(event.immutable_id.clone(), *key);
-            self.icals.insert(event.ical_uid.clone(), *key);
-            if let Some(id) = &event.transaction {
-                self.transactions.insert(id.clone(), *key);
-            }
+        let events = std::mem::take(&mut self.events);
+        for event in events.values() {
+            self.index(event);
         }
+        self.events = events;
     }
 
     pub fn primary(&self) -> &str {
@@ -371,6 +368,17 @@ impl Mailbox {
         self.next_seq
     }
 
+    /// Lets an event be found by its ids.
+    fn index(&mut self, event: &Event) {
+        let key = event.key;
+        self.ids.insert(event.rest_id.clone(), key);
+        self.ids.insert(event.immutable_id.clone(), key);
+        self.icals.insert(event.ical_uid.clone(), key);
+        if let Some(id) = &event.transaction {
+            self.transactions.insert(id.clone(), key);
+        }
+    }
+
     /// Stores a new event, giving it key, ids and its place in the log.
     pub fn insert(&mut self, mut event: Event) -> u64 {
         let key = self.next_key;
@@ -385,12 +393,7 @@ impl Mailbox {
         event.change = self.take_change();
         event.seq = self.take_seq();
         self.log.insert(event.seq, Logged::Live(key));
-        self.ids.insert(event.rest_id.clone(), key);
-        self.ids.insert(event.immutable_id.clone(), key);
-        self.icals.insert(event.ical_uid.clone(), key);
-        if let Some(id) = &event.transaction {
-            self.transactions.insert(id.clone(), key);
-        }
+        self.index(&event);
         // One create is notified as created and as updated.
         self.poke("created", &event);
         self.poke("updated", &event);
@@ -453,12 +456,7 @@ impl Mailbox {
         self.log.remove(&seq);
         let key = event.key;
         event.rest_id = new_rest_id();
-        self.ids.insert(event.rest_id.clone(), key);
-        self.ids.insert(event.immutable_id.clone(), key);
-        self.icals.insert(event.ical_uid.clone(), key);
-        if let Some(id) = &event.transaction {
-            self.transactions.insert(id.clone(), key);
-        }
+        self.index(&event);
         self.replace(event);
         Ok(key)
     }

@@ -608,4 +608,27 @@ pub(crate) mod tests {
             attendees: BTreeMap::new(),
         }
     }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_has_arrived_is_agreed_on_and_the_rest_goes_on_counting(b in event(), sent in event(), there in event()) {
+            let base = Base { odoo: b.clone(), outlook: b };
+            let groups = arrived(&Group::SINGLE.into(), &sent, &there);
+            let next = advance(Some(base.clone()), &groups, &sent, &there, Side::Odoo);
+            for group in Group::SINGLE {
+                let (odoo, outlook) = if groups.contains(&group) { (&sent, &there) } else { (&base.odoo, &base.outlook) };
+                prop_assert!(unchanged(group, &next.odoo, odoo) && unchanged(group, &next.outlook, outlook));
+            }
+        }
+
+        #[test]
+        fn what_odoo_changed_of_a_guests_copy_is_no_conflict_with_the_organizers(b in event(), guest in event(), o in event(), l in event(), t in times()) {
+            let base = by_organizer(Base { odoo: b, outlook: guest }, &o, &l);
+            let merged = merge(Some(&base), &o, &l, &t, Policy::Latest);
+            let own = |group: Group| matches!(group, Group::ShowAs | Group::Reminder);
+            prop_assert!(!merged.conflicts.iter().any(|conflict| own(conflict.group)), "{:?}", merged.conflicts);
+        }
+    }
 }

@@ -191,9 +191,9 @@ pub(super) async fn called(conn: &mut Connection, name: &str) -> anyhow::Result<
 pub async fn deleted(opened: &Opened, name: &str, user: Option<i32>) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let database = called(&mut conn, name).await?;
-    for line in journal::deleted(&mut conn, database.id, user).await? {
+    for (line, content) in journal::deleted(&mut conn, database.id, user).await? {
         let line = serde_json::json!({"at": line.at, "user_id": line.odoo_user_id, "res_id": line.odoo_id,
-            "title": line.title, "message": line.message, "content": line.content});
+            "title": line.title, "message": line.message, "content": content});
         println!("{line}");
     }
     Ok(())

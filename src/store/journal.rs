@@ -104,8 +104,6 @@ pub struct StoredLine {
     pub level: String,
     pub title: String,
     pub message: String,
-    /// The event before it was deleted.
-    pub content: Option<Value>,
 }
 
 impl Done {
@@ -177,15 +175,15 @@ pub async fn newest(
     query.load(conn).await
 }
 
-/// The lines that keep an event as it was before it was deleted, the latest first.
+/// The lines that keep an event as it was before it was deleted, each with that event, the latest first.
 pub async fn deleted(
     conn: &mut Connection,
     database_id: Uuid,
     user_id: Option<i32>,
-) -> QueryResult<Vec<StoredLine>> {
+) -> QueryResult<Vec<(StoredLine, Value)>> {
     let mut query = dsl::journal
         .filter(dsl::database_id.eq(database_id).and(dsl::content.is_not_null()))
-        .select(StoredLine::as_select())
+        .select((StoredLine::as_select(), dsl::content.assume_not_null()))
         .order(dsl::id.desc())
         .into_boxed();
     if let Some(user_id) = user_id {

@@ -266,8 +266,8 @@ async fn open_window(
     Ok((start, end))
 }
 
-/// Asks Outlook about what a page says is removed, or is there again, and for each series that it shows something of: once a round, however many
-/// occurrences are listed.
+/// Asks Outlook about what a page says is removed, or is there again, and for each series that it shows something of: once a
+/// round, however many occurrences are listed.
 async fn look_closer(
     engine: &Engine,
     account: &Account,
@@ -276,13 +276,18 @@ async fn look_closer(
     series: &mut BTreeSet<String>,
 ) -> Result<Vec<Sight>, PullError> {
     let mut sights = Vec::with_capacity(rows.len());
-    let ended = {
-        let shown = rows.iter().filter_map(|row| match row {
+    let shown: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| match row {
             DeltaRow::Event(event) => Some(event.id.as_str()),
             DeltaRow::Unreadable { .. } | DeltaRow::Removed { .. } => None,
-        });
+        })
+        .collect();
+    let ended = if shown.is_empty() {
+        Vec::new()
+    } else {
         let mut conn = engine.store.get().await?;
-        meetings::ended_copies(&mut conn, account.id, shown.collect()).await?
+        meetings::ended_copies(&mut conn, account.id, shown).await?
     };
     for row in rows {
         match row {

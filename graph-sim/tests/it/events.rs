@@ -279,6 +279,31 @@ async fn ids_of_two_kinds() {
 }
 
 #[tokio::test]
+async fn out_of_deleted_items() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let lasting = me.create(json!({"subject": "Back"})).await.is(201).id();
+    let path = format!("/me/events/{lasting}");
+    let restore = format!("/mailboxes/{ANN}/events/{lasting}/restore");
+    w.sim("POST", &restore, json!({})).await.is(404);
+    me.send("DELETE", &path, Value::Null).await.is(204);
+    me.get(&path).await.is(404);
+    w.sim("POST", &restore, json!({})).await.is(200);
+    w.sim("POST", &restore, json!({})).await.is(404);
+    let listed = w
+        .sim("GET", &format!("/mailboxes/{ANN}/events"), json!(null))
+        .await
+        .is(200);
+    let back = listed.body["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|e| e["subject"] == "Back")
+        .count();
+    assert_eq!(back, 1);
+}
+
+#[tokio::test]
 async fn extended_properties() {
     let w = world().await;
     let me = w.login(ANN).await;
