@@ -91,8 +91,11 @@ def make_stack(
     violations = [found for stack in made for found in stack.sim.violations()]
     for stack in made:
         # One whose simulator was stopped cannot say what its secrets were.
-        if stack.sim.running and not stack.stock_in_charge:
-            given_away[stack.run_dir.name] = secrets.scan(stack)
+        if stack.sim.running:
+            found = secrets.scan(stack)
+            # Odoo's own engine keeps its secrets there.
+            allowed = "in Odoo's database" if stack.stock_in_charge else None
+            given_away[stack.run_dir.name] = [place for place in found if not allowed or allowed not in place]
         stack.drop()
     assert not violations, f"against Microsoft's schema: {violations}"
     found = {site: places for site, places in given_away.items() if places}
