@@ -114,8 +114,7 @@ def test_a_lost_call_makes_no_twin(site: Site, key: str, loss: Loss):
 
         def lost() -> bool:
             # A crowded page asks again and again; so do the crons.
-            stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_push")
-            stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_apply")
+            stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_exchange")
             return len(site.proxy.lost) == 2
 
         eventually(lost, message="two calls were lost")

@@ -154,7 +154,7 @@ def stop_and_go(site: Site, ann: walk.Person, stop, what: str, name: str, go=Non
     client.write("calendar.event", ids[edited], name=f"{edited}, later")
     client.unlink("calendar.event", ids[deleted])
     # Odoo has handed everything over, and the service holds it.
-    stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_push")
+    stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_exchange")
     assert {site.outlook_event(ANN, subject)["subject"] for subject in ids} == set(ids)
     assert not writes(stack)
     if go:

@@ -295,7 +295,7 @@ def test_while_the_sync_rests(site: Site, rest: Rest):
     code = walk.unique(f"Made, {rest.name}")
     made = site.new_event(ANN, code, day=12, hour=19, guests=GUESTS)
     client.write("calendar.event", made, **time_of(20))
-    stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_push")
+    stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_exchange")
     told = each(ODOO, "Invitation") + MOVED
     assert not differences(site, announced, invited), "nobody is told twice"
     assert mails(stack, code) == sorted(told)

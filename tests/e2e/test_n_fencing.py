@@ -15,7 +15,7 @@ from tools.stack.odoo import command, environment
 from .site import ANN, BEN, PATIENCE, Site
 
 OUTSIDE = "zoe@outside.example"
-PUSH, APPLY = (f"microsoft_calendar_bridge.ir_cron_{name}" for name in ("push", "apply"))
+EXCHANGE = "microsoft_calendar_bridge.ir_cron_exchange"
 
 
 def mailboxes(stack: Stack) -> dict[str, str]:
@@ -41,7 +41,7 @@ def state(odoo: Odoo, column: str) -> Any:
 
 
 def exchange(odoo: Odoo) -> None:
-    for cron in (PUSH, APPLY):
+    for cron in (EXCHANGE, EXCHANGE):
         odoo.run_cron(cron)
 
 
@@ -241,7 +241,8 @@ def test_a_neutralised_copy_cannot_speak_for_the_original(site: Site, copies: Co
         )
     keys = odoo.query("SELECT key FROM ir_config_parameter WHERE key LIKE 'microsoft_calendar_bridge.%'")
     assert keys == []
-    assert odoo.query("SELECT nonce, next_nonce, poke_key FROM outlook_bridge_state") == [(None, None, None)]
+    assert odoo.query("SELECT nonce, next_nonce FROM outlook_bridge_fence") == [(None, None)]
+    assert odoo.query("SELECT poke_key FROM outlook_bridge_state") == [(None,)]
     crons = odoo.query(
         "SELECT c.active FROM ir_cron c JOIN ir_model_data d ON d.res_id = c.id AND d.model = 'ir.cron'"
         " WHERE d.module = 'microsoft_calendar_bridge'"

@@ -134,5 +134,5 @@ class OutlookBridgePokeController(http.Controller):
             return request.make_response("", status=400)
         if not fresh or uuid != request.env["ir.config_parameter"].sudo().get_param("database.uuid"):
             return request.make_response("", status=403)
-        request.env.ref("microsoft_calendar_bridge.ir_cron_apply").sudo()._trigger()
+        request.env["outlook.bridge.exchange"].sudo()._trigger()
         return request.make_json_response({"ok": True})

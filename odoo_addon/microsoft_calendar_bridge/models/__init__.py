@@ -2,6 +2,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import (
+    calendar_alarm,
     calendar_alarm_manager,
     calendar_attendee,
     calendar_event,
@@ -15,6 +16,7 @@ from . import (
     outlook_bridge_apply_series,
     outlook_bridge_client,
     outlook_bridge_exchange,
+    outlook_bridge_fence,
     outlook_bridge_outbox,
     outlook_bridge_pairing,
     outlook_bridge_registration,
@@ -26,4 +28,5 @@ from . import (
     res_config_settings,
     res_partner,
     res_users,
+    res_users_settings,
 )

@@ -3,7 +3,7 @@
 
 from odoo import api, models
 
-from .outlook_bridge_outbox import APPLYING
+from .outlook_bridge_outbox import applying
 
 ALARMS = "microsoft_calendar_bridge.alarms"
 
@@ -18,7 +18,7 @@ class CalendarAlarmManager(models.AbstractModel):
 
     @api.model
     def _notify_next_alarm(self, partner_ids):
-        if not self.env.context.get(APPLYING):
+        if not applying(self.env):
             return super()._notify_next_alarm(partner_ids)
         # a page of news tells each user once, at its end
         data = self.env.cr.precommit.data

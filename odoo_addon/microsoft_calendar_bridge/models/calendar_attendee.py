@@ -17,7 +17,7 @@ class CalendarAttendee(models.Model):
 
     def write(self, vals):
         names = [name for name in COUNTED if name in vals]
-        if not names or not self.env["outlook.bridge.outbox"]._is_collecting():
+        if not names or not any(self._ids) or not self.env["outlook.bridge.outbox"]._is_collecting(self.event_id):
             return super().write(vals)
         before = {attendee: [attendee[name] for name in names] for attendee in self.sudo()}
         if "event_id" in names:
@@ -34,8 +34,14 @@ class CalendarAttendee(models.Model):
 
     def _outlook_bridge_touch(self):
         outbox = self.env["outlook.bridge.outbox"]
-        if self and outbox._is_collecting():
+        if self and outbox._is_collecting(self.event_id):
             outbox._touch(self.sudo().event_id.ids, ["attendees"])
+
+    def _notify_attendees(self, mail_template, notify_author=False, force_send=False):
+        if self.env.context.get("no_mail_to_attendees") and self.env["outlook.bridge.client"]._is_paired():
+            # stock looks at each event first, whether it may be mailed, and then mails none
+            return False
+        return super()._notify_attendees(mail_template, notify_author, force_send)
 
     def _microsoft_sync_event(self, answer):
         # the answer is in the attendee's line, and goes out with it

@@ -7,6 +7,7 @@ from odoo import api, fields, models
 from odoo.tools import is_html_empty
 
 from .outlook_bridge_account import CONNECTED
+from .outlook_bridge_outbox import applying
 from .outlook_bridge_snapshot import CONTACT_CLASS, SNAPSHOT_FIELDS
 
 TIME_FIELDS = ("allday", "start", "stop", "start_date", "stop_date")
@@ -83,13 +84,30 @@ class CalendarEvent(models.Model):
         ]
         events = super().create(vals_list)
         outbox = self.env["outlook.bridge.outbox"]
-        if events and outbox._is_collecting():
+        if page := applying(self.env):
+            # the page's own say who mails; what was noted while they were made is theirs, too
+            own = [
+                event.id
+                for event, vals in zip(events, vals_list, strict=True)
+                if vals.get("outlook_bridge_mailer") == "outlook" or event.recurrence_id.id in page.series
+            ]
+            page.events.update(own)
+            outbox._forget(own)
+        if events and outbox._is_collecting(events):
             outbox._touch(events.ids, SNAPSHOT_FIELDS, created=True)
         return events
 
+    def copy(self, default=None):
+        """A copy is an event of its own, and no second occurrence of where the first one is."""
+        if self._is_bridged():
+            alone = {"recurrence_id": False, "recurrency": False, "follow_recurrence": False}
+            default = {**alone, **(default or {})}
+        return super().copy(default)
+
     def write(self, vals):
         names = {name for written in vals for name in AFFECTS.get(written, ())}
-        if not names or not self or not self._is_bridged():
+        # a form's onchange writes on records that are nowhere yet
+        if not names or not any(self._ids) or not self._is_bridged():
             return super().write(vals)
         self._outlook_bridge_check_crossing(vals)
         series = self.sudo().recurrence_id
@@ -98,12 +116,14 @@ class CalendarEvent(models.Model):
         given = dict(vals)
         known = {event.id: event.recurrence_id.id for event in self.sudo()} if "recurrence_id" in given else {}
         outbox = self.env["outlook.bridge.outbox"]
-        collecting = outbox._is_collecting()
+        collecting = outbox._is_collecting(self)
         before = self._outlook_bridge_values(names) if collecting else {}
         result = super().write(vals)
         if known:
             self._outlook_bridge_change_series(known, given)
-        after = self.exists()._outlook_bridge_values(names) if collecting else {}
+        # an edit of a series may make some of its occurrences go
+        left = self.exists() if series or known or given.get("recurrency") else self
+        after = left._outlook_bridge_values(names) if collecting else {}
         for event_id, values in after.items():
             known = before.get(event_id, {})
             outbox._touch([event_id], [name for name in names if values[name] != known.get(name)])
@@ -119,9 +139,10 @@ class CalendarEvent(models.Model):
             {"res_id": event.id, "link": event.outlook_bridge_link, "was": event.outlook_bridge_was or None}
             for event in self.sudo() - occurrences
         ]
-        result = super().unlink()
         outbox = self.env["outlook.bridge.outbox"]
-        if outbox._is_collecting():
+        collecting = outbox._is_collecting(self)
+        result = super().unlink()
+        if collecting:
             outbox._touch_deleted(deleted)
             # an occurrence is missing from its series, and no more than that
             outbox._forget(occurrences.ids)

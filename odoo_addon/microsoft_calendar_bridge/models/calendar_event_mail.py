@@ -4,7 +4,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from .outlook_bridge_outbox import APPLYING
+from .outlook_bridge_outbox import applying
 
 NEW = "outlook_bridge_new"
 GUESTS = ("partner_ids", "attendee_ids")
@@ -58,6 +58,8 @@ class CalendarEvent(models.Model):
         return events
 
     def write(self, vals):
+        if not any(self._ids):
+            return super().write(vals)
         self._outlook_bridge_check_external(vals)
         if any(name in vals for name in GUESTS) and self._is_bridged():
             # those without any guest: who invites the first one?
@@ -103,7 +105,8 @@ class CalendarEvent(models.Model):
 
     def _outlook_bridge_new_mailer(self):
         """By the organizer's sync, whoever saves it."""
-        if self.env.context.get(APPLYING):
+        page = applying(self.env)
+        if page and page.covers(self):
             return "outlook"
         if self.env.context.get("no_mail_to_attendees"):
             return "nobody"

@@ -3,7 +3,7 @@
 
 from odoo import api, fields, models
 
-from .outlook_bridge_outbox import APPLYING
+from .outlook_bridge_outbox import applying
 
 ONLINE = "outlook_bridge_online_meeting"
 
@@ -26,7 +26,7 @@ class CalendarEvent(models.Model):
         return bool(
             not link
             and not self.env.context.get("default_videocall_location")
-            and not self.env.context.get(APPLYING)
+            and not applying(self.env)
             # what Odoo says where a meeting is no meeting, as with time off
             and not self.env.context.get("calendar_no_videocall")
             and organizer.sudo().outlook_bridge_online_meeting
@@ -35,7 +35,7 @@ class CalendarEvent(models.Model):
         )
 
     def _outlook_bridge_is_linking(self):
-        return not self.env.context.get(APPLYING) and self._is_bridged()
+        return not applying(self.env) and self._is_bridged()
 
     @api.onchange("outlook_bridge_online_meeting")
     def _onchange_outlook_bridge_online_meeting(self):

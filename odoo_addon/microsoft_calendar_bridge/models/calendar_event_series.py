@@ -7,7 +7,7 @@ from odoo.http import request
 from odoo.tools.translate import code_translations
 
 from .calendar_recurrence import SERIES
-from .outlook_bridge_outbox import APPLYING
+from .outlook_bridge_outbox import applying
 
 # Stock's own words, which it has in 50 languages.
 CROSSING = (
@@ -110,7 +110,8 @@ class CalendarEvent(models.Model):
         return bool(
             request
             and request.httprequest.path.startswith("/web/dataset/")
-            and not {APPLYING, "import_file", "is_calendar_event_new"}
+            and not applying(self.env)
+            and not {"import_file", "is_calendar_event_new"}
             & {name for name, value in self.env.context.items() if value}
         )
 

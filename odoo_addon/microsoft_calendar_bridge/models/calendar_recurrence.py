@@ -12,6 +12,8 @@ from odoo import api, fields, models
 
 from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT
 
+from .outlook_bridge_outbox import applying
+
 # The identity that follows a series from one recurrence to the next: its values, while Odoo replaces the record.
 SERIES = "outlook_bridge_series"
 # How many slots to expand instead of the rule's own count.
@@ -74,6 +76,8 @@ class CalendarRecurrence(models.Model):
             if not recurrence.event_tz:
                 # what Odoo expands it in; later on, it would be the zone of whoever looks
                 recurrence.event_tz = self.env.context.get("tz") or "UTC"
+        if page := applying(self.env):
+            page.series.update(series.id for series in recurrences if series.base_event_id.id in page.events)
         outbox = self.env["outlook.bridge.outbox"]
         if outbox._is_collecting():
             carried = self.env.context.get(SERIES) or {}
@@ -148,11 +152,15 @@ class CalendarRecurrence(models.Model):
                     recurrence.outlook_bridge_first_slot = min(events.mapped("start"))
         return detached
 
+    def _outlook_bridge_note(self, vals):
+        """Write what only this module knows of, past everything that reacts to an edit."""
+        return models.BaseModel.write(self.sudo(), vals)
+
     def _outlook_bridge_ensure(self):
         """Give series of before the pairing what is kept of a series."""
         for recurrence in self.sudo():
             if not recurrence.outlook_bridge_key:
-                recurrence.write(
+                recurrence._outlook_bridge_note(
                     {"outlook_bridge_key": str(uuid.uuid4()), **recurrence._outlook_bridge_find_slots()},
                 )
 
@@ -295,7 +303,7 @@ class CalendarRecurrence(models.Model):
         # the text of the rule follows its fields
         names = (vals.keys() & self.env["calendar.event"]._get_recurrent_fields()) - {"rrule"}
         outbox = self.env["outlook.bridge.outbox"]
-        if not names or not outbox._is_collecting():
+        if not names or not any(self._ids) or not outbox._is_collecting():
             return super().write(vals)
         before = {recurrence: [recurrence[name] for name in names] for recurrence in self.sudo()}
         result = super().write(vals)

@@ -81,10 +81,15 @@ class OutlookBridgeAccount(models.Model):
         """One save asks this many times: what was found is kept, at most to the end of the transaction."""
         if not user:
             return "none"
+        return self._known_of(user)[0]
+
+    @api.model
+    def _known_of(self, user):
+        """``(status, whether it was reset)``."""
         known = self.env.cr.precommit.data.setdefault(STATUSES, {})
         if user.id not in known:
-            account = self.sudo().search_fetch([("user_id", "=", user.id)], ["status"], limit=1)
-            known[user.id] = account.status or "none"
+            account = self.sudo().search_fetch([("user_id", "=", user.id)], ["status", "is_reset"], limit=1)
+            known[user.id] = (account.status or "none", account.is_reset)
         return known[user.id]
 
     @api.model
@@ -94,10 +99,10 @@ class OutlookBridgeAccount(models.Model):
     @api.model
     def _tells_guests(self, user):
         """Whether Outlook tells whom it has invited for this user, now or when the sync goes on."""
-        if self._status_of(user) == "none":
+        if not user:
             return False
-        account = self._of(user).get(user.id)
-        return bool(account) and not account.is_reset
+        status, is_reset = self._known_of(user)
+        return status != "none" and not is_reset
 
     @api.model
     def _mark_restarted(self, user, status=None):

@@ -5,23 +5,31 @@ import logging
 import uuid
 from contextlib import contextmanager
 
+import psycopg2
+
 from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import email_normalize
 
-from .outlook_bridge_outbox import APPLYING
+from .outlook_bridge_outbox import APPLYING, Applying
 
 _logger = logging.getLogger(__name__)
 
 CONCURRENCY = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 
+# Odoo has decided that it does not want the change.
+REFUSALS = (UserError, psycopg2.IntegrityError)
+# Nothing can be said of the change: the worker's or the database's limits were reached, or a connection was lost.
+INTERRUPTIONS = (MemoryError, psycopg2.OperationalError, psycopg2.InterfaceError)
+
 CONTEXT = {
-    APPLYING: True,
     "active_test": False,
     # Outlook mails its guests itself
     "no_mail_to_attendees": True,
     "skip_attendee_notification": True,
+    # nor does any other calendar's engine make a request while this page is committed
+    "no_calendar_sync": True,
     "skip_contact_description": True,
     "mail_create_nolog": True,
     # an activity that follows its meeting would move the meeting's start once more, and its end with it
@@ -78,18 +86,27 @@ class OutlookBridgeApply(models.AbstractModel):
         except CONCURRENCY:
             raise
         except Exception as error:
+            if self._is_interrupted(error):
+                raise
             if len(changes) > 1:
                 middle = len(changes) // 2
                 return self._apply_batch(changes[:middle], users) + self._apply_batch(changes[middle:], users)
-            return [self._refusal(changes[0], error)]
+            if isinstance(error, REFUSALS):
+                return [self._refusal(changes[0], error)]
+            # a bug in somebody's override is nobody's decision: it is tried again, and the others go on
+            _logger.warning("Change %s of the Outlook bridge failed, and is left", changes[0]["id"], exc_info=error)
+            return []
         users |= concerned
         return acks
+
+    def _is_interrupted(self, error):
+        """Whether the work was stopped, and not refused: Odoo's limits are a bare ``Exception`` in whatever runs."""
+        return type(error) is Exception or isinstance(error, INTERRUPTIONS)
 
     def _refusal(self, change, error):
         if isinstance(error, UserError):
             message = str(error.args[0]) if error.args else str(error)
         else:
-            _logger.warning("Change %s of the Outlook bridge failed", change["id"], exc_info=error)
             message = f"{type(error).__name__}: {error}"
         self.env.flush_all()
         record = self._snapshots(self._subject(change))
@@ -119,6 +136,7 @@ class OutlookBridgeApply(models.AbstractModel):
 
     def _apply_all(self, changes, users):
         """New events are created together, as Odoo takes long to create one; the snapshots are taken at the end."""
+        self = self.with_context(**{APPLYING: self._page_of(changes)})
         created = self._create_all([change for change in changes if change.get("op") == "create"])
         subjects = {}
         acks = []
@@ -151,6 +169,17 @@ class OutlookBridgeApply(models.AbstractModel):
                 ack["record"] = snapshots.get((subject._name, subject.id))
         return acks
 
+    def _page_of(self, changes):
+        page = Applying()
+        for change in changes:
+            if self._is_of_series(change):
+                series = self._series_of(change)
+                page.series.update(series.ids)
+                page.events.update([*self._all_of(series).ids, change.get("event_id")])
+            else:
+                page.events.add(change.get("res_id"))
+        return page
+
     # ------------------------------------------------------------
     # One change
     # ------------------------------------------------------------
@@ -178,7 +207,8 @@ class OutlookBridgeApply(models.AbstractModel):
         return found[key]
 
     def _model(self, owner):
-        return self.env["calendar.event"].with_user(owner).sudo().with_context(**CONTEXT, lang=owner.lang)
+        events = self.env["calendar.event"].with_user(owner).sudo()
+        return events.with_context(**CONTEXT, lang=owner.lang, tz=owner.tz)
 
     def _apply_one(self, change, event, users):
         present = self._snapshots(event)[event]
@@ -404,11 +434,18 @@ class OutlookBridgeApply(models.AbstractModel):
         if not address:
             return partners
         return partners.browse(
-            self._once(("partner", address), lambda: self._find_or_make_partner(partners, address, name))
+            self._once(
+                ("partner", address, partners.env.uid), lambda: self._find_or_make_partner(partners, address, name)
+            )
         )
 
     def _find_or_make_partner(self, partners, address, name):
-        found = partners.with_context(active_test=True).search([("email_normalized", "=", address)], order="id")
+        # another company's contact would make the event unreadable to its own people
+        companies = partners.env.user.company_ids
+        found = partners.with_context(active_test=True).search(
+            [("email_normalized", "=", address), ("company_id", "in", [False, *companies.ids])], order="id"
+        )
+        found = found.sorted(lambda partner: (partner.company_id != partners.env.user.company_id, partner.id))
         return (
             found.filtered(lambda partner: any(not user.share for user in partner.user_ids))[:1]
             or found[:1]

@@ -18,9 +18,15 @@ _logger = logging.getLogger(__name__)
 # One exchange at a time per database (advisory locks are per database already).
 LOCK = 0x6F75746C6F6F6B
 MAX_TRIES = 5
+# What one call carries, and what of it one transaction applies: whoever saves one of these events waits for no more.
 PAGE = 200
-CRON_SECONDS = 60
-CRON_WAITS_FOR_LOCK = 20
+TOGETHER = 25
+# Well below a worker's limits, which other jobs use up as well.
+CRON_SECONDS = 25
+CRON_WAITS_FOR_LOCK = 5
+
+
+CRON = "microsoft_calendar_bridge.ir_cron_exchange"
 
 
 class OutlookBridgeExchange(models.AbstractModel):
@@ -34,24 +40,22 @@ class OutlookBridgeExchange(models.AbstractModel):
     # ------------------------------------------------------------
 
     @api.model
-    def _cron_push(self):
-        if not self.env["outlook.bridge.client"]._is_paired():
-            return
-        report = self._run(limit=0, only_pending=True, seconds=CRON_SECONDS, wait=CRON_WAITS_FOR_LOCK)
-        if report["outcome"] == "busy" or report["left"]:
-            self.env.ref("microsoft_calendar_bridge.ir_cron_push")._trigger()
-        if report["more"]:
-            self.env.ref("microsoft_calendar_bridge.ir_cron_apply")._trigger()
-
-    @api.model
-    def _cron_apply(self):
+    def _cron_exchange(self):
+        """The one job: what was saved goes out with the call that brings what is new."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
         report = self._run(seconds=CRON_SECONDS, wait=CRON_WAITS_FOR_LOCK)
-        if report["more"] or report["left"]:
-            self.env.ref("microsoft_calendar_bridge.ir_cron_apply")._trigger()
+        if report["outcome"] == "busy" or report["more"] or report["left"]:
+            self._trigger()
         if report["outcome"] == "done":
             self._tell_base_url()
+
+    @api.model
+    def _trigger(self):
+        """Let the job run soon, once this transaction is committed."""
+        cron_id = self.env["ir.model.data"]._xmlid_to_res_id(CRON, raise_if_not_found=False)
+        if cron_id:
+            self.env["ir.cron"].sudo().browse(cron_id)._trigger()
 
     @api.model
     def _run(
@@ -63,7 +67,6 @@ class OutlookBridgeExchange(models.AbstractModel):
         timeout=TIMEOUT,
         seconds=0,
         wait=0,
-        only_pending=False,
     ):
         """Exchange until nothing is left or ``seconds`` are over, at least once; in transactions of its own.
 
@@ -79,7 +82,7 @@ class OutlookBridgeExchange(models.AbstractModel):
                     report["outcome"] = "busy"
                     return report
                 while True:
-                    again = exchange._round(report, user_id, limit, wait_ms, timeout, only_pending)
+                    again = exchange._round(report, user_id, limit, wait_ms, timeout, deadline)
                     wait_ms = 0
                     if not again:
                         break
@@ -134,10 +137,8 @@ class OutlookBridgeExchange(models.AbstractModel):
     # One call
     # ------------------------------------------------------------
 
-    def _round(self, report, user_id, limit, wait_ms, timeout, only_pending):
+    def _round(self, report, user_id, limit, wait_ms, timeout, deadline):
         """One call and what follows from it. Answers whether there is reason for another."""
-        if only_pending and not self._has_results() and self.env["outlook.bridge.outbox"]._is_empty():
-            return False
         nonce, next_nonce = self._committing(self._prepare)
         changes = self.env["outlook.bridge.outbox"]._read_batch(PAGE)
         results = self.env["outlook.bridge.result"].search([], limit=2 * PAGE)
@@ -174,19 +175,32 @@ class OutlookBridgeExchange(models.AbstractModel):
             return False
         report["outcome"] = "done"
         page = answer.get("changes") or []
-        if page:
-            report["applied"] += self._committing(self._apply, page)
-        report["more"] = bool(answer.get("more"))
+        settled = self._apply_by_parts(page, report, deadline)
+        # of changes that cannot be applied now nothing is to be had by asking at once
+        report["more"] = bool(answer.get("more")) and bool(settled or not page)
         progress = bool(answer.get("acked") or answer.get("rejected"))
         return bool(
-            page
+            settled
             or existing
-            or (answer.get("more") and limit)
+            or (page and self._has_results())
+            or (answer.get("more") and limit and not page)
             or (progress and not self.env["outlook.bridge.outbox"]._is_empty())
         )
 
+    def _apply_by_parts(self, page, report, deadline):
+        """A part a transaction. Answers how many changes have a result: what has none is delivered again."""
+        settled = 0
+        for begin in range(0, len(page), TOGETHER):
+            if begin and time.monotonic() >= deadline:
+                report["left"] = True
+                break
+            applied, results = self._committing(self._apply, page[begin : begin + TOGETHER])
+            report["applied"] += applied
+            settled += results
+        return settled
+
     def _prepare(self):
-        return self.env["outlook.bridge.state"]._get()._prepare_nonce()
+        return self.env["outlook.bridge.fence"]._get()._prepare()
 
     def _has_results(self):
         return bool(self.env["outlook.bridge.result"].search_count([], limit=1))
@@ -200,7 +214,8 @@ class OutlookBridgeExchange(models.AbstractModel):
     def _take_answer(self, answer, changes, sent):
         """Everything the answer settles, at once. Answers how many existing events were queued."""
         state = self.env["outlook.bridge.state"]._get()
-        if not state.last_contact or state.last_error:
+        fence = self.env["outlook.bridge.fence"]._get()
+        if not fence.last_contact or state.last_error:
             _logger.info("The Outlook bridge answers")
         told = answer.get("state") or {}
         state._store(told)
@@ -215,10 +230,10 @@ class OutlookBridgeExchange(models.AbstractModel):
             [row for row in answer.get("acked") or [] if row in sendable], rejected
         )
         self.env["outlook.bridge.account"].search([("restarted_at", "!=", False)]).restarted_at = False
+        fence._heard(not told.get("quarantined"))
         if told.get("quarantined"):
             # it heard nothing, so nothing is over
             return 0
-        state._rotate_nonce()
         self.env["outlook.bridge.result"].browse(sent).unlink()
         wanted = answer.get("want_existing") or []
         return self.env["outlook.bridge.outbox"]._enqueue_existing(wanted) if wanted else 0
@@ -231,7 +246,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         for ack in acks:
             if ack["result"] == "refused":
                 _logger.warning("Odoo refused change %s of the Outlook bridge: %s", ack["id"], ack["message"])
-        return applied
+        return applied, len(acks)
 
     @api.model
     def _tell_base_url(self):

@@ -16,6 +16,30 @@ REJECTED_DAYS = 30
 BATCH_OCCURRENCES = 10000
 
 
+class Applying:
+    """The page of news that is being applied: what it is about is no news of Odoo's.
+
+    It is found in the context, and an object: nobody who calls Odoo from outside can put one there.
+    """
+
+    def __init__(self):
+        self.events = set()
+        self.series = set()
+
+    def covers(self, events):
+        """Whether all of these events are of the page."""
+        return all(
+            event.id in self.events or event.recurrence_id.id in self.series
+            for event in events.sudo().with_context(active_test=False)
+        )
+
+
+def applying(env):
+    """The page that is being applied, or None."""
+    page = env.context.get(APPLYING)
+    return page if isinstance(page, Applying) else None
+
+
 # What a change of an occurrence's field is to its series, where that has another name.
 IN_SERIES = {"active": "slots", "recurrent": "slots"}
 
@@ -57,8 +81,12 @@ class OutlookBridgeOutbox(models.Model):
     # ------------------------------------------------------------
 
     @api.model
-    def _is_collecting(self):
-        return not self.env.context.get(APPLYING) and self.env["outlook.bridge.client"]._is_paired()
+    def _is_collecting(self, events=None):
+        """Whether to look for what a change of these events does, as somebody else is told of it."""
+        if not self.env["outlook.bridge.client"]._is_paired():
+            return False
+        page = applying(self.env)
+        return not (page and events is not None and page.covers(events))
 
     def _touched(self, model):
         """``{id: row}`` of a model, for recurrences that are gone ``{key: row}``."""
@@ -78,7 +106,12 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _touch(self, event_ids, names, created=False):
-        """Note that ``names`` (snapshot field names) of these events changed."""
+        """Note that ``names`` (snapshot field names) of these events changed; those of a form are nobody's yet."""
+        event_ids = [event_id for event_id in event_ids if event_id]
+        if page := applying(self.env):
+            # what an automation writes beside the page is news like any other
+            events = self.env["calendar.event"].browse(event_ids)
+            event_ids = events.filtered(lambda event: not page.covers(event)).ids
         if not event_ids or not names:
             return
         touched = self._touched("event")
@@ -88,6 +121,12 @@ class OutlookBridgeOutbox(models.Model):
     @api.model
     def _touch_series(self, recurrence_ids, names, created=False):
         """Note that ``names`` (``rule``, ``slots``, or a field that its occurrences share) of these series changed."""
+        page = applying(self.env)
+        recurrence_ids = [
+            recurrence_id
+            for recurrence_id in recurrence_ids
+            if recurrence_id and not (page and recurrence_id in page.series)
+        ]
         if not recurrence_ids:
             return
         touched = self._touched("series")
@@ -97,6 +136,8 @@ class OutlookBridgeOutbox(models.Model):
     @api.model
     def _touch_deleted(self, deleted):
         """Note that these events, ``[{res_id, link, was}]``, are gone."""
+        if page := applying(self.env):
+            deleted = [event for event in deleted if event["res_id"] not in page.events]
         if not deleted:
             return
         touched = self._touched("event")
@@ -106,6 +147,8 @@ class OutlookBridgeOutbox(models.Model):
     @api.model
     def _touch_series_deleted(self, deleted):
         """Note that these recurrences, ``[{key, res_id, link, was}]``, are gone; their series may not be."""
+        if page := applying(self.env):
+            deleted = [series for series in deleted if series["res_id"] not in page.series]
         if not deleted:
             return
         touched, gone = self._touched("series"), self._touched("gone")
@@ -114,6 +157,22 @@ class OutlookBridgeOutbox(models.Model):
                 **self._tombstone(series, touched.pop(series["res_id"], None)),
                 "res_id": series["res_id"],
             }
+
+    @api.model
+    def _events_of_window(self, domain):
+        """The ids of the events of a domain, of the time that can still matter to anybody."""
+        now = fields.Datetime.now()
+        window = [
+            ("stop", ">", fields.Datetime.subtract(now, years=1)),
+            ("start", "<", fields.Datetime.add(now, years=2)),
+        ]
+        return (
+            self.env["calendar.event"]
+            .sudo()
+            .with_context(active_test=False)
+            ._search([*domain, *window])
+            .get_result_ids()
+        )
 
     def _tombstone(self, record, before):
         return {
@@ -198,9 +257,7 @@ class OutlookBridgeOutbox(models.Model):
             )
         )
         self.invalidate_model(flush=False)
-        cron = self.env.ref("microsoft_calendar_bridge.ir_cron_push", raise_if_not_found=False)
-        if cron:
-            cron._trigger()
+        self.env["outlook.bridge.exchange"]._trigger()
 
     def _rows_of_events(self, touched):
         """``{(model, id): row}`` of single events; what concerns an occurrence goes to its series in ``touched``."""
@@ -414,13 +471,8 @@ class OutlookBridgeOutbox(models.Model):
 
     def _to_wires(self, merged):
         snapshot = self.env["outlook.bridge.snapshot"]
-        events = snapshot._build(
-            [
-                int(name)
-                for (model, name), change in merged.items()
-                if model == "calendar.event" and change.get("kind", "snapshot") == "snapshot"
-            ]
-        )
+        # a deletion is believed when the record is gone, and not for what a row says
+        events = snapshot._build([int(name) for model, name in merged if model == "calendar.event"])
         keys = [name for model, name in merged if model == "calendar.recurrence"]
         series = snapshot._build_series(
             self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)])

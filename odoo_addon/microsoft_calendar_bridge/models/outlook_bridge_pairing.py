@@ -180,14 +180,12 @@ class OutlookBridgePairing(models.AbstractModel):
         state = self.env["outlook.bridge.state"]._get()
         state.write(
             {
-                "nonce": answer["nonce"],
-                "next_nonce": False,
                 "poke_key": answer["poke_key"],
                 "quarantined": False,
                 "last_error": False,
-                "last_contact": fields.Datetime.now(),
             }
         )
+        self.env["outlook.bridge.fence"]._get()._begin(answer["nonce"])
         # answers to another pairing's changes mean nothing to this one
         self._empty("outlook.bridge.result")
         self._shadow()
@@ -262,8 +260,6 @@ class OutlookBridgePairing(models.AbstractModel):
         self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, False)
         self.env["outlook.bridge.state"]._get().write(
             {
-                "nonce": False,
-                "next_nonce": False,
                 "poke_key": False,
                 "base_url": False,
                 "configured": False,
@@ -278,6 +274,7 @@ class OutlookBridgePairing(models.AbstractModel):
                 "last_error": False,
             }
         )
+        self.env["outlook.bridge.fence"]._get()._forget()
         self._unshadow(links)
         self._empty(
             "outlook.bridge.account",

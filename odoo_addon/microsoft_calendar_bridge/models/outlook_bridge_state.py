@@ -1,8 +1,6 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-import uuid
-
 from odoo import api, fields, models
 
 # What a service decides by until an admin says otherwise.
@@ -19,8 +17,6 @@ class OutlookBridgeState(models.Model):
     _name = "outlook.bridge.state"
     _description = "Outlook Bridge State"
 
-    nonce = fields.Char(readonly=True, groups="base.group_system")
-    next_nonce = fields.Char(readonly=True, groups="base.group_system")
     poke_key = fields.Char(readonly=True, groups="base.group_system")
     base_url = fields.Char(readonly=True)
     configured = fields.Boolean(readonly=True)
@@ -56,7 +52,6 @@ class OutlookBridgeState(models.Model):
         default=MAIL_BUDGET,
         help="Somebody is asked before Outlook sends more mails than this that nobody has just asked for.",
     )
-    last_contact = fields.Datetime(readonly=True)
     last_error = fields.Char(readonly=True)
 
     @api.model
@@ -83,7 +78,6 @@ class OutlookBridgeState(models.Model):
             brake_over=answer.get("brake_over", BRAKE_OVER),
             brake_percent=answer.get("brake_percent", BRAKE_PERCENT),
             mail_budget=answer.get("mail_budget", MAIL_BUDGET),
-            last_contact=fields.Datetime.now(),
             last_error=False,
         )
         self.env["outlook.bridge.registration"]._store(answer.get("registrations") or [])
@@ -93,12 +87,3 @@ class OutlookBridgeState(models.Model):
     def _policy_of(self, answer):
         policy = answer.get("policy")
         return policy if policy in dict(self._fields["policy"].selection) else POLICY
-
-    def _prepare_nonce(self):
-        """The pair to send: the very same again as long as no answer to it was seen."""
-        if not self.next_nonce:
-            self.next_nonce = uuid.uuid4().hex
-        return self.nonce or None, self.next_nonce
-
-    def _rotate_nonce(self):
-        self.write({"nonce": self.next_nonce, "next_nonce": False})

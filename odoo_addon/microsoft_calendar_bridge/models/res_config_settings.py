@@ -160,7 +160,7 @@ class ResConfigSettings(models.TransientModel):
             "configured": state.configured,
             "paused": state.paused,
             "quarantined": state.quarantined,
-            "last_contact": state.last_contact,
+            "last_contact": self.env["outlook.bridge.fence"]._get().last_contact,
             "registrations": [
                 {"problem": registration.problem}
                 for registration in self.env["outlook.bridge.registration"].sudo().search([])

@@ -9,13 +9,14 @@ from odoo.exceptions import AccessError, UserError
 
 from .outlook_bridge_account import CONNECTED, TROUBLED
 from .outlook_bridge_client import QUICK, TIMEOUT
-from .outlook_bridge_exchange import PAGE
-from .outlook_bridge_outbox import APPLYING
+from .outlook_bridge_outbox import applying
 
 _logger = logging.getLogger(__name__)
 
 # How long after the Outlook button was pressed somebody is taken to be waiting for news.
 WAITING = timedelta(seconds=30)
+# News that are applied while a person waits; the job takes the rest.
+OWN_PAGE = 20
 WAIT_MS = 2000
 
 
@@ -98,7 +99,7 @@ class ResUsers(models.Model):
     def _get_microsoft_sync_status(self):
         if not self._is_bridged():
             return super()._get_microsoft_sync_status()
-        if self.env.context.get(APPLYING):
+        if applying(self.env):
             # stock asks at every write of every event whether it has something to do
             return "sync_paused"
         if self.env["outlook.bridge.state"]._get().paused:
@@ -201,10 +202,10 @@ class ResUsers(models.Model):
         if account.status in ("stopped", "resetting"):
             return {"status": "sync_stopped", "url": ""}
         report = self.env["outlook.bridge.exchange"]._run(
-            user_id=self.id, limit=PAGE, wait_ms=WAIT_MS if pressed else 0, timeout=timeout
+            user_id=self.id, limit=OWN_PAGE, wait_ms=WAIT_MS if pressed else 0, timeout=timeout
         )
         if report["more"] or report["left"]:
-            self.env.ref("microsoft_calendar_bridge.ir_cron_apply").sudo()._trigger()
+            self.env["outlook.bridge.exchange"]._trigger()
         if report["applied"]:
             return {"status": "need_refresh", "url": ""}
         # the exchange has committed elsewhere, so this transaction still sees the old rows
@@ -236,7 +237,7 @@ class ResUsers(models.Model):
     @api.model
     def _outlook_bridge_hurry(self):
         if self._is_bridged():
-            self.env.ref("microsoft_calendar_bridge.ir_cron_apply").sudo()._trigger()
+            self.env["outlook.bridge.exchange"]._trigger()
 
     # ------------------------------------------------------------
     # Buttons

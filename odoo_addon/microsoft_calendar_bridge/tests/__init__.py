@@ -7,6 +7,7 @@ from . import (
     test_controllers,
     test_departures,
     test_exchange,
+    test_gestures,
     test_journal,
     test_mail,
     test_online_meeting,

@@ -21,6 +21,7 @@ METHODS = {
         **dict.fromkeys(("action_unlink_event", "copy", "create", "write", "unlink"), "orm"),
     },
     "calendar.attendee": dict.fromkeys(("create", "write", "unlink"), "orm"),
+    "calendar.alarm": dict.fromkeys(("write",), "orm"),
     "calendar.recurrence": dict.fromkeys(("create", "write", "unlink"), "orm"),
     "calendar.popover.delete.wizard": {"action_send_mail_and_delete": "orm"},
     "calendar.provider.config": dict.fromkeys(("create", "write"), "orm"),
@@ -44,6 +45,7 @@ METHODS = {
     },
     "microsoft.calendar.sync": dict.fromkeys(("create", "write"), "orm"),
     "res.partner": dict.fromkeys(("write", "unlink"), "orm"),
+    "res.users.settings": dict.fromkeys(("create", "write"), "orm"),
     "res.users": {
         "action_outlook_bridge_journal": "admin",
         "action_outlook_bridge_preview": "own",

@@ -4,6 +4,8 @@
 import uuid
 from unittest.mock import patch
 
+import psycopg2.errors
+
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -282,12 +284,27 @@ class TestApply(BridgeCase, MailCase):
         self.assertEqual(self.env["calendar.event"].search_count([("name", "=like", "Event _")]), 6)
 
     @mute_logger(APPLY)
-    def test_refused_by_a_fault(self):
+    def test_a_fault_of_the_code_is_no_refusal(self):
         event = self.created()
         broken = patch.object(self.registry["outlook.bridge.apply"], "_write", side_effect=RuntimeError("boom"))
         with broken:
+            ack = self.apply(self.change("write", event, name="x"), self.change("create"))
+        self.assertEqual((ack["id"], ack["result"]), (self.next_id, "applied"))
+
+    def test_a_limit_of_the_worker_is_no_refusal(self):
+        event = self.created()
+        for limit in (Exception("CPU time limit exceeded."), MemoryError(), psycopg2.errors.QueryCanceled()):
+            broken = patch.object(self.registry["outlook.bridge.apply"], "_write", side_effect=limit)
+            with self.subTest(limit=repr(limit)), broken, self.assertRaises(type(limit)):
+                self.apply(self.change("write", event, name="x"))
+            self.assertFalse(self.env["outlook.bridge.result"].search([("change_id", "=", 99)]))
+
+    def test_the_databases_own_no_is_a_refusal(self):
+        event = self.created()
+        unique = psycopg2.errors.UniqueViolation("twice")
+        with patch.object(self.registry["outlook.bridge.apply"], "_write", side_effect=unique):
             ack = self.apply(self.change("write", event, name="x"))
-        self.assertEqual((ack["result"], ack["message"]), ("refused", "RuntimeError: boom"))
+        self.assertEqual(ack["result"], "refused")
         self.assertEqual(ack["record"], self.snapshot(event))
 
     def test_answered_already(self):

@@ -245,7 +245,7 @@ class TestControllers(BridgeMixin, HttpCase):
     def test_poke(self):
         response = self.poke()
         self.assertEqual((response.status_code, response.json()), (200, {"ok": True}))
-        self.assertEqual(self.triggered, self.env.ref("microsoft_calendar_bridge.ir_cron_apply").ids)
+        self.assertEqual(self.triggered, self.env.ref("microsoft_calendar_bridge.ir_cron_exchange").ids)
 
     def test_bad_pokes(self):
         for expected, values in (

@@ -30,6 +30,10 @@ class TestExchange(BridgeCase):
     def state(self):
         return self.env["outlook.bridge.state"]._get()
 
+    @property
+    def fence(self):
+        return self.env["outlook.bridge.fence"]._get()
+
     def news(self, number, **values):
         return {
             "id": number,
@@ -107,11 +111,11 @@ class TestExchange(BridgeCase):
 
     def test_nonce_rotates(self):
         self.exchange()
-        first = self.state.nonce
+        first = self.fence.nonce
         self.assertEqual(first, self.service.nonce)
-        self.assertFalse(self.state.next_nonce)
+        self.assertFalse(self.fence.next_nonce)
         self.exchange()
-        self.assertNotEqual(first, self.state.nonce)
+        self.assertNotEqual(first, self.fence.nonce)
 
     @mute_logger(EXCHANGE)
     def test_lost_answer(self):
@@ -119,7 +123,7 @@ class TestExchange(BridgeCase):
         self.service.lose_answers = 1
         self.assertEqual(self.exchange()["outcome"], "down")
         self.assertTrue(self.rows(event), "nothing is deleted that was not acknowledged")
-        self.assertNotEqual(self.state.nonce, self.service.nonce)
+        self.assertNotEqual(self.fence.nonce, self.service.nonce)
         self.assertEqual(self.exchange()["outcome"], "done")
         self.assertFalse(self.rows(event))
         first, second = (call["kwargs"] for call in self.service.called("calendar.event", "sync"))
@@ -230,14 +234,14 @@ class TestExchange(BridgeCase):
         self.service.down = True
         with self.assertLogs(EXCHANGE, "WARNING") as logs:
             self.settle()
-            self.env["outlook.bridge.exchange"]._cron_push()
-            self.env["outlook.bridge.exchange"]._cron_apply()
+            self.env["outlook.bridge.exchange"]._cron_exchange()
+            self.env["outlook.bridge.exchange"]._cron_exchange()
         self.env.invalidate_all()
         self.assertEqual(len(logs.output), 1, "one outage, one line")
         self.assertIn("bridge.test", self.state.last_error)
         self.assertTrue(self.rows(event))
         self.service.down = False
-        self.env["outlook.bridge.exchange"]._cron_push()
+        self.env["outlook.bridge.exchange"]._cron_exchange()
         self.env.invalidate_all()
         self.assertFalse(self.rows(event))
         self.assertFalse(self.state.last_error)
@@ -248,21 +252,61 @@ class TestExchange(BridgeCase):
         self.assertEqual(self.exchange()["outcome"], "refused")
         self.assertEqual(self.state.last_error, "Wrong key.")
 
-    def test_push_with_nothing_to_say_calls_nobody(self):
-        self.settle()
-        self.env["outlook.bridge.exchange"]._cron_push()
-        self.assertFalse(self.service.calls)
-
-    def test_push_takes_nothing(self):
+    def test_one_job_hands_over_and_takes(self):
         self.service.pages = [[self.news(1)]]
-        self.service.more = True
-        self.event()
+        event = self.event()
         self.settle()
+        self.env["outlook.bridge.exchange"]._cron_exchange()
+        self.env.invalidate_all()
+        self.assertFalse(self.rows(event))
+        self.assertTrue(self.env["calendar.event"].search([("name", "=", "News 1")]))
+        self.assertEqual([ack["result"] for ack in self.service.acks], ["applied"])
+
+    def test_a_page_is_applied_in_small_transactions(self):
+        self.service.pages = [[self.news(number) for number in range(60)]]
+        sizes = []
+        apply = self.registry["outlook.bridge.apply"]._apply_page
+        self.patch(
+            self.registry["outlook.bridge.apply"],
+            "_apply_page",
+            lambda model, changes: sizes.append(len(changes)) or apply(model, changes),
+        )
+        self.assertEqual(self.exchange()["applied"], 60)
+        self.assertEqual(sizes, [25, 25, 10])
+        self.assertEqual(len(self.service.acks), 60)
+
+    @mute_logger("odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_apply")
+    def test_what_cannot_be_applied_now_stops_nobody_and_no_job_runs_hot(self):
+        page = [self.news(number) for number in range(3)]
+        page[1]["values"]["attendees"] = [{"email": "boom@ext.test", "name": "Boom"}]
+        self.service.pages, self.service.more = [page], True
+        found = self.registry["outlook.bridge.apply"]._partner
+
+        def _partner(model, event, email, name=None):
+            if email == "boom@ext.test":
+                raise KeyError("somebody's override")
+            return found(model, event, email, name)
+
         triggered = []
-        with patch.object(IrCron, "_trigger", lambda cron, at=None: triggered.append(cron.id)):
-            self.env["outlook.bridge.exchange"]._cron_push()
-        self.assertEqual([call["kwargs"]["limit"] for call in self.service.calls], [0])
-        self.assertIn(self.env.ref("microsoft_calendar_bridge.ir_cron_apply").id, triggered)
+        with (
+            patch.object(self.registry["outlook.bridge.apply"], "_partner", _partner),
+            patch.object(IrCron, "_trigger", lambda cron, at=None: triggered.append(cron.id)),
+        ):
+            self.env["outlook.bridge.exchange"]._cron_exchange()
+        self.env.invalidate_all()
+        self.assertEqual(sorted(ack["id"] for ack in self.service.acks), [0, 2], "and nothing is refused")
+        self.assertLess(len(self.service.called("calendar.event", "sync")), 5)
+        self.assertFalse(triggered)
+        self.exchange()
+        self.assertEqual(sorted(ack["id"] for ack in self.service.acks), [0, 1, 2], "it is delivered again")
+
+    def test_buttons_and_exchanges_write_rows_of_their_own(self):
+        self.exchange()
+        written = []
+        self.patch(self.registry["outlook.bridge.state"], "write", lambda state, vals: written.append(vals))
+        self.patch(self.registry["outlook.bridge.fence"], "write", lambda fence, vals: written.append(vals))
+        self.ann.with_user(self.ann).stop_microsoft_synchronization()
+        self.assertFalse(written, "an answer that says nothing new writes nothing")
 
     def test_one_at_a_time(self):
         with db_connect(self.env.cr.dbname).cursor() as other:
@@ -279,16 +323,15 @@ class TestExchange(BridgeCase):
         self.service.calls.clear()
         self.params().set_param("web.base.url", "http://moved.test")
         self.settle()
-        self.env["outlook.bridge.exchange"]._cron_apply()
+        self.env["outlook.bridge.exchange"]._cron_exchange()
         self.assertEqual([call["method"] for call in self.service.calls], ["sync", "set_values"])
         self.assertEqual(self.service.calls[1]["kwargs"], {"base_url": "http://moved.test"})
         self.service.calls.clear()
-        self.env["outlook.bridge.exchange"]._cron_apply()
+        self.env["outlook.bridge.exchange"]._cron_exchange()
         self.assertEqual([call["method"] for call in self.service.calls], ["sync"])
 
     def test_unpaired_crons_do_nothing(self):
         self.env["outlook.bridge.pairing"]._unpair()
         self.service.calls.clear()
-        self.env["outlook.bridge.exchange"]._cron_push()
-        self.env["outlook.bridge.exchange"]._cron_apply()
+        self.env["outlook.bridge.exchange"]._cron_exchange()
         self.assertFalse(self.service.calls)

@@ -6,6 +6,8 @@ from lxml import etree
 from odoo.exceptions import AccessError
 from odoo.tests import Form, tagged
 
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_outbox import Applying
+
 from .common import BridgeCase
 
 JOIN = "https://teams.microsoft.com/l/meetup-join/19%3ameeting"
@@ -23,7 +25,7 @@ class TestOnlineMeeting(BridgeCase):
     def online(self, **values):
         """An event that Outlook has made a Teams meeting of."""
         event = self.event(outlook_bridge_online_meeting=True, **values)
-        event.with_context(outlook_bridge_applying=True).videocall_location = JOIN
+        event.with_context(outlook_bridge_applying=Applying()).videocall_location = JOIN
         self.drop_rows()
         return event
 

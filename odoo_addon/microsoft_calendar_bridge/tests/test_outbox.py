@@ -134,7 +134,7 @@ class TestOutbox(BridgeCase):
         self.assertEqual(set(self.rows(event).times), {"active"})
 
     def test_push_is_triggered(self):
-        push = self.env.ref("microsoft_calendar_bridge.ir_cron_push")
+        push = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange")
         triggered = []
         with patch.object(IrCron, "_trigger", lambda cron, at=None: triggered.append(cron.id)):
             event = self.event()

@@ -73,7 +73,9 @@ class TestPairing(BridgeCase):
             },
         )
         state = self.env["outlook.bridge.state"]._get()
-        self.assertEqual((state.nonce, state.poke_key, state.configured), ("n0", POKE_KEY, True))
+        self.assertEqual(
+            (self.env["outlook.bridge.fence"]._get().nonce, state.poke_key, state.configured), ("n0", POKE_KEY, True)
+        )
         self.assertFalse(settings.outlook_bridge_code or settings.cal_microsoft_client_secret)
         self.assertNowhere(SECRET, CODE)
 

@@ -1,0 +1,32 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, models
+
+PRIVACY = "calendar_default_privacy"
+
+
+class ResUsersSettings(models.Model):
+    """A user's events that say nothing of their privacy have that of the user's calendar."""
+
+    _inherit = "res.users.settings"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        settings = super().create(vals_list)
+        settings.filtered(PRIVACY)._outlook_bridge_touch()
+        return settings
+
+    def write(self, vals):
+        if PRIVACY not in vals or not self.env["outlook.bridge.outbox"]._is_collecting():
+            return super().write(vals)
+        before = {settings: settings[PRIVACY] for settings in self}
+        result = super().write(vals)
+        self.filtered(lambda settings: settings[PRIVACY] != before[settings])._outlook_bridge_touch()
+        return result
+
+    def _outlook_bridge_touch(self):
+        outbox = self.env["outlook.bridge.outbox"]
+        if self and outbox._is_collecting():
+            owned = [("user_id", "in", self.sudo().user_id.ids), ("privacy", "=", False)]
+            outbox._touch(outbox._events_of_window(owned), ["privacy"])
