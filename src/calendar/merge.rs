@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Address, Answer, Attendee, AttendeeKind, Event, Privacy};
-use super::{body, words};
+use super::{body, title, words};
 
 /// The properties that are merged as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -156,6 +156,7 @@ pub(super) fn agree(group: Group, odoo: &Event, outlook: &Event) -> bool {
     match group {
         Group::Privacy => odoo_privacy(odoo.privacy) == odoo_privacy(outlook.privacy),
         Group::ShowAs => odoo.show_as.blocks_time() == outlook.show_as.blocks_time(),
+        Group::Title => odoo.title == outlook.title || title::for_outlook(&odoo.title) == outlook.title,
         _ => unchanged(group, odoo, outlook),
     }
 }
@@ -187,6 +188,31 @@ pub(super) fn take(group: Group, into: &mut Event, from: &Event) {
         Group::Video => into.video.clone_from(&from.video),
         Group::Online => into.online = from.online,
         Group::Attendees => into.attendees.clone_from(&from.attendees),
+    }
+}
+
+/// Gives Outlook's state a group of Odoo's, as Outlook can keep it.
+pub(super) fn take_to_outlook(group: Group, outlook: &mut Event, odoo: &Event) {
+    take(group, outlook, odoo);
+    if group == Group::Title {
+        outlook.title = title::for_outlook(&odoo.title).into_owned();
+    }
+}
+
+/// Of two that were matched, with nothing known of before: the side that has a value where the other has none.
+pub(super) fn only_full(group: Group, odoo: &Event, outlook: &Event) -> Option<Side> {
+    let is_empty = |event: &Event| match group {
+        Group::Title => event.title.trim().is_empty(),
+        Group::Body => body::same_meaning(&event.body, ""),
+        Group::Location => event.location.trim().is_empty(),
+        Group::Video => event.video.trim().is_empty(),
+        Group::Reminder => event.reminder.is_none(),
+        Group::Time | Group::Privacy | Group::ShowAs | Group::Online | Group::Attendees => false,
+    };
+    match (is_empty(odoo), is_empty(outlook)) {
+        (false, true) => Some(Side::Odoo),
+        (true, false) => Some(Side::Outlook),
+        _ => None,
     }
 }
 
@@ -242,6 +268,9 @@ pub fn merge(base: Option<&Base>, odoo: &Event, outlook: &Event, times: &EditTim
             (false, false) => continue,
             (true, false) => Side::Odoo,
             (false, true) => Side::Outlook,
+            (true, true) if base.is_none() && only_full(group, odoo, outlook).is_some() => {
+                only_full(group, odoo, outlook).unwrap_or(Side::Outlook)
+            }
             (true, true) => {
                 let kept = winner(group, times, policy);
                 merged.conflicts.push(Conflict {
@@ -256,7 +285,7 @@ pub fn merge(base: Option<&Base>, odoo: &Event, outlook: &Event, times: &EditTim
         match source {
             Side::Odoo => {
                 merged.to_outlook.insert(group);
-                take(group, &mut merged.outlook, odoo);
+                take_to_outlook(group, &mut merged.outlook, odoo);
             }
             Side::Outlook => {
                 merged.to_odoo.insert(group);
@@ -527,6 +556,46 @@ pub(crate) mod tests {
             let second = merge(Some(&mid), &first.odoo, &later, &t, p);
             prop_assert_eq!(together.odoo, second.odoo);
             prop_assert_eq!(together.outlook, second.outlook);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn matching_two_empties_nothing(o in event(), l in event(), t in times(), p in policy()) {
+            let merged = merge(None, &o, &l, &t, p);
+            for (group, is_full) in [
+                (Group::Body, (|e: &Event| !e.body.is_empty()) as fn(&Event) -> bool),
+                (Group::Location, |e| !e.location.is_empty()),
+                (Group::Reminder, |e| e.reminder.is_some()),
+            ] {
+                if is_full(&o) || is_full(&l) {
+                    prop_assert!(is_full(&merged.odoo) && is_full(&merged.outlook), "{group:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_title_that_outlook_cuts_is_told_once(
+            title in "[a-zäß𝄞 ]{250,300}", b in event(), l in event(), t in times(), p in policy()
+        ) {
+            let mut odoo = b.clone();
+            odoo.title = title.clone();
+            let base = Base { odoo: b.clone(), outlook: b };
+            let mut outlook = base.outlook.clone();
+            let first = merge(Some(&base), &odoo, &outlook, &t, p);
+            prop_assert!(first.outlook.title.encode_utf16().count() <= 255);
+            outlook.title.clone_from(&first.outlook.title);
+            for base in [None, Some(Base { odoo: odoo.clone(), outlook: outlook.clone() })] {
+                let again = merge(base.as_ref(), &odoo, &outlook, &t, p);
+                prop_assert!(!again.to_outlook.contains(&Group::Title) && !again.to_odoo.contains(&Group::Title));
+            }
+            // an edit in Outlook is one nevertheless
+            let base = Base { odoo: odoo.clone(), outlook: outlook.clone() };
+            outlook.title = format!("{} renamed", l.title);
+            let renamed = merge(Some(&base), &odoo, &outlook, &t, p);
+            prop_assert_eq!(&renamed.odoo.title, &outlook.title);
         }
     }
 

@@ -13,4 +13,5 @@ pub mod recurrence;
 pub mod series;
 pub mod takeover;
 pub mod timezone;
+pub mod title;
 pub mod words;

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::calendar::body;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
 use crate::calendar::merge::Group;
-use crate::calendar::timezone;
+use crate::calendar::{timezone, title};
 
 /// The extended property that carries our link uuid (page *singleValueLegacyExtendedProperty*).
 pub const LINK_PROPERTY: &str = "String {c3b1f0a2-5d3e-4a7e-9a8f-6c0d7f5f2b11} Name OutlookBridgeLink";
@@ -540,7 +540,7 @@ pub struct ExtraForCreate<'a> {
 /// The body of `POST /me/events`. Invitations go out at once to all attendees in it.
 pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
     let mut out = Map::new();
-    out.insert("subject".into(), json!(event.title));
+    out.insert("subject".into(), json!(title::for_outlook(&event.title)));
     out.insert("body".into(), html_body(&event.body));
     out.insert(
         "location".into(),
@@ -582,7 +582,7 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
     for group in groups {
         match group {
             Group::Title => {
-                out.insert("subject".into(), json!(event.title));
+                out.insert("subject".into(), json!(title::for_outlook(&event.title)));
             }
             Group::Body => {
                 let outlook = now.html();

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::{Differences, Series, at_time_of, same};
 use crate::calendar::event::Event;
 use crate::calendar::merge::{
-    Base, Conflict, EditTimes, Group, Policy, Side, agree, merge as merge_events, take, take_groups, winner,
+    Base, Conflict, EditTimes, Group, Policy, Side, agree, merge as merge_events, only_full, take,
+    take_groups, take_to_outlook, winner,
 };
 use crate::calendar::words;
 
@@ -406,6 +407,9 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy,
                 (false, true) => Side::Outlook,
                 _ => continue,
             },
+            (true, true) if four.base.is_none() && only_full(group, &in_odoo, &in_outlook).is_some() => {
+                only_full(group, &in_odoo, &in_outlook).unwrap_or(Side::Outlook)
+            }
             (true, true) => {
                 let kept = winner(group, times, policy);
                 merged.conflicts.push(SeriesConflict {
@@ -421,7 +425,7 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy,
             }
         };
         match source {
-            Side::Odoo => take(group, &mut in_outlook, &in_odoo),
+            Side::Odoo => take_to_outlook(group, &mut in_outlook, &in_odoo),
             Side::Outlook => take(group, &mut in_odoo, &in_outlook),
         }
     }
