@@ -20,6 +20,11 @@ class CalendarEvent(models.Model):
         help="Outlook makes an online meeting of it, and its link replaces Odoo's own video call.",
     )
 
+    def _init_column(self, column_name):
+        """Events of before the add-on are no online meetings: their default asks users for what is not there yet."""
+        if column_name != ONLINE:
+            super()._init_column(column_name)
+
     @api.model
     def _outlook_bridge_online_default(self, organizer, link=None):
         """Whether a new event is online because its organizer wants that of all new events."""

@@ -1,0 +1,27 @@
+"""The add-on goes and comes back while one and the same server runs."""
+
+from tools.stack import Stack
+
+from .site import ANN, Site
+
+
+def test_uninstalled_and_installed_again_in_a_running_server(make_stack):
+    stack: Stack = make_stack()
+    site = Site(stack)
+    site.set_up()
+    admin = stack.odoo.admin
+
+    def module() -> int:
+        return admin.execute("ir.module.module", "search", [["name", "=", "microsoft_calendar_bridge"]])[0]
+
+    for _ in range(2):
+        admin.execute("ir.module.module", "button_immediate_uninstall", [module()])
+        # people go on working meanwhile
+        site.new_event(ANN, "Between")
+        admin.execute("ir.module.module", "button_immediate_install", [module()])
+        assert site.client(ANN).execute("res.users", "read", [site.client(ANN).uid], ["outlook_bridge_paired"])
+    # the service knows Ann's mailbox still
+    stack.pair(site.proxy.url)
+    site.new_event(ANN, "After it came back")
+    assert site.outlook_event(ANN, "After it came back")
+    site.close()
