@@ -5,6 +5,8 @@
 
 pub mod preview;
 
+use std::collections::BTreeSet;
+
 use diesel_async::AsyncConnection;
 use serde::Deserialize;
 use serde_json::json;
@@ -137,6 +139,10 @@ pub async fn reset_account(
     if waiting {
         accounts::wake(&mut conn, vec![account.id], now()).await?;
         engine.work.notify_one();
+    }
+    // Odoo's share waits for no job's turn.
+    if outbox::odoo_owed(&mut conn, database.id).await? > 0 {
+        engine.poke(database.id, BTreeSet::from([account.odoo_user_id]));
     }
     admin::state(&mut conn, database.id).await
 }

@@ -1,8 +1,12 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from unittest.mock import patch
+
 from odoo.exceptions import AccessError
 from odoo.tests import Form, tagged
+
+from odoo.addons.base.models.ir_cron import IrCron
 
 from .common import BridgeCase, Refusal
 
@@ -82,7 +86,10 @@ class TestReset(BridgeCase):
         self.service.set_account(self.ann, "resetting", reason="412 of 3,000 deletions in Outlook are left.")
         form = self.form()
         form.delete_policy = "delete_microsoft"
-        form.save().reset_account()
+        triggered = []
+        with patch.object(IrCron, "_trigger", lambda cron, at=None: triggered.append(cron)):
+            form.save().reset_account()
+        self.assertIn(self.env.ref("microsoft_calendar_bridge.ir_cron_exchange"), triggered, "and deletions follow")
         [call] = self.service.called(WIZARD, "reset_account")
         self.assertEqual(
             call["kwargs"],

@@ -125,5 +125,7 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
             sync_policy=self.sync_policy,
             mails=self.outlook_bridge_mails,
         )
+        # what is to be deleted here waits for no other turn of the job
+        self.env["outlook.bridge.exchange"]._trigger()
         # the users' form behind the dialog shows how far it is
         return {"type": "ir.actions.client", "tag": "soft_reload"}
