@@ -1,7 +1,9 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from odoo import api, fields, models
+from markupsafe import Markup
+
+from odoo import SUPERUSER_ID, api, fields, models
 
 # An admin is warned when a secret ends within so many days.
 WARN_DAYS = 30
@@ -65,6 +67,8 @@ class OutlookBridgeRegistration(models.Model):
                 "problem": told.get("problem") or False,
             }
             registration = known.pop(company, None)
+            if values["problem"] and not (registration and registration.problem):
+                self._tell_administrators(values["problem"])
             if registration is None:
                 self.sudo().create(values)
             elif changed := {
@@ -73,6 +77,25 @@ class OutlookBridgeRegistration(models.Model):
                 registration.write(changed)
         for registration in known.values():
             registration.unlink()
+
+    @api.model
+    def _tell_administrators(self, problem):
+        """Microsoft refuses the app registration: nobody's calendar is synchronised, and only they can mend it."""
+        administrators = (
+            self.env.ref("base.group_system")
+            .sudo()
+            .all_user_ids.filtered(lambda user: user.active and not user.share and user.id != SUPERUSER_ID)
+        )
+        self.env["mail.thread"].sudo().message_notify(
+            author_id=self.env.ref("base.partner_root").id,
+            partner_ids=administrators.partner_id.ids,
+            subject=self.env._("The synchronisation with Outlook needs you"),
+            body=Markup("<p>%s</p><p>%s</p>")
+            % (
+                problem,
+                self.env._("Enter it in Settings, Calendar, Outlook Calendar. What is saved meanwhile is kept."),
+            ),
+        )
 
     def _days_left(self):
         self.ensure_one()
