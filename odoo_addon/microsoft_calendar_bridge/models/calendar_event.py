@@ -122,7 +122,7 @@ class CalendarEvent(models.Model):
         if known:
             self._outlook_bridge_change_series(known, given)
         # an edit of a series may make some of its occurrences go
-        left = self.exists() if series or known or given.get("recurrency") else self
+        left = self.exists() if collecting and (series or known or given.get("recurrency")) else self
         after = left._outlook_bridge_values(names) if collecting else {}
         for event_id, values in after.items():
             known = before.get(event_id, {})

@@ -43,7 +43,7 @@ class OutlookBridgePairing(models.AbstractModel):
                                COALESCE(microsoft_id, outlook_bridge_stock_microsoft_id),
                            outlook_bridge_stock_uid = COALESCE(ms_universal_event_id, outlook_bridge_stock_uid),
                            microsoft_id = NULL, ms_universal_event_id = NULL, need_sync_m = false
-                     WHERE microsoft_id IS NOT NULL OR ms_universal_event_id IS NOT NULL OR need_sync_m
+                     WHERE microsoft_id IS NOT NULL OR ms_universal_event_id IS NOT NULL
                     """,
                     SQL.identifier(table),
                 )
@@ -219,8 +219,10 @@ class OutlookBridgePairing(models.AbstractModel):
                     UPDATE %s
                        SET write_date = LEAST(write_date, now() AT TIME ZONE 'UTC' - %s * interval '1 minute')
                      WHERE ms_universal_event_id IS NULL
+                       AND write_date > now() AT TIME ZONE 'UTC' - %s * interval '1 minute'
                     """,
                     name,
+                    UNSENT_MINUTES,
                     UNSENT_MINUTES,
                 )
             )
@@ -232,8 +234,9 @@ class OutlookBridgePairing(models.AbstractModel):
             SQL(
                 """
                 UPDATE calendar_event event SET write_date = GREATEST(event.write_date, %s)
-                 WHERE event.ms_universal_event_id IS NOT NULL
+                 WHERE event.ms_universal_event_id IS NOT NULL AND event.write_date < %s
                 """,
+                read,
                 read,
             )
         )
@@ -243,7 +246,9 @@ class OutlookBridgePairing(models.AbstractModel):
                 UPDATE calendar_recurrence series SET write_date = GREATEST(series.write_date, %s)
                   FROM calendar_event event
                  WHERE event.id = series.base_event_id AND series.ms_universal_event_id IS NOT NULL
+                   AND series.write_date < %s
                 """,
+                read,
                 read,
             )
         )

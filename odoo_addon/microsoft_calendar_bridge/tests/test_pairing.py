@@ -6,6 +6,7 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
+from odoo.tools import SQL
 
 from odoo.addons.microsoft_calendar_bridge import uninstall_hook
 from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_stock_links
@@ -242,6 +243,23 @@ class TestPairing(BridgeCase):
         self.ann.write({"microsoft_calendar_token": "tok~en", "microsoft_calendar_rtoken": "refresh~tok"})
         self.env.invalidate_all()
         return event
+
+    def test_pairing_and_parting_rewrite_only_what_changes(self):
+        alone, linked = self.event(), self.stock_event()
+        self.env.cr.execute("UPDATE calendar_event SET need_sync_m = false WHERE id = %s", [alone.id])
+        old = "UPDATE calendar_event SET write_date = now() AT TIME ZONE 'UTC' - interval '1 day' WHERE id = %s"
+        self.env.cr.execute(old, [alone.id])
+
+        def row(event):
+            self.env.flush_all()
+            return self.env.execute_query(SQL("SELECT ctid::text FROM calendar_event WHERE id = %s", event.id))
+
+        before, before_of_linked = row(alone), row(linked)
+        self.pair(self.ann)
+        self.assertEqual(row(alone), before)
+        self.assertNotEqual(row(linked), before_of_linked)
+        self.env["outlook.bridge.pairing"]._unpair()
+        self.assertEqual(row(alone), before)
 
     def test_stock_links_are_put_aside_and_given_back(self):
         event = self.stock_event()
