@@ -94,7 +94,7 @@ class CalendarRecurrence(models.Model):
         fresh = {"outlook_bridge_key": str(uuid.uuid4()), "outlook_bridge_week_start": self._outlook_bridge_own_week()}
         carried = self.env.context.get(SERIES)
         if carried:
-            if not self.sudo().search_count([("outlook_bridge_key", "=", carried["outlook_bridge_key"])], limit=1):
+            if self._outlook_bridge_is_free(carried["outlook_bridge_key"]):
                 return carried
             # weeks must not shift under whoever splits it
             week_start = carried["outlook_bridge_week_start"] or fresh["outlook_bridge_week_start"]
@@ -108,11 +108,23 @@ class CalendarRecurrence(models.Model):
             return fresh
         link = event.outlook_bridge_link or False
         was = {"model": "calendar.event", "id": event.id, "link": link or None}
-        if event.outlook_bridge_was:
+        if event.outlook_bridge_was and self._outlook_bridge_is_free(event.outlook_bridge_was["key"]):
             # a series once, now a series again
             fresh["outlook_bridge_key"] = event.outlook_bridge_was["key"]
         event._outlook_bridge_note({"outlook_bridge_link": False, "outlook_bridge_was": False})
         return {**fresh, "outlook_bridge_link": link, "outlook_bridge_was": was}
+
+    @api.model
+    def _outlook_bridge_is_free(self, key):
+        """Whether no recurrence goes by that key. One that was archived where Odoo deletes it (``google_calendar`` does)
+        is replaced, and gives its key up.
+        """
+        holders = self.sudo().with_context(active_test=False).search([("outlook_bridge_key", "=", key)])
+        if any(holders.mapped("active")):
+            return False
+        holders._outlook_bridge_note({"outlook_bridge_key": False, "outlook_bridge_link": False})
+        holders.flush_recordset()
+        return True
 
     def _outlook_bridge_carry(self, records):
         """``records`` in a context in which a recurrence that replaces this one is known as it was."""

@@ -202,6 +202,25 @@ class TestGestures(BridgeCase):
         wire = self.wire()
         self.assertEqual((wire["kind"], wire["record"]["id"]), ("snapshot", event.id))
 
+    def test_a_series_whose_recurrence_is_archived_in_place_of_deleted(self):
+        # google_calendar does so with what it has synchronised
+        series = self.series()
+        key = series.outlook_bridge_key
+        first = self.occurrences(series)[0]
+        self.patch(
+            self.env.registry["calendar.recurrence"],
+            "unlink",
+            lambda recurrences: recurrences.write({"active": False}),
+        )
+        self.save(first, "all_events", start="2027-03-02 10:00:00", stop="2027-03-02 11:00:00", tue=True, mon=False)
+        self.settle()
+        holder = (
+            self.env["calendar.recurrence"].with_context(active_test=False).search([("outlook_bridge_key", "=", key)])
+        )
+        self.assertEqual(len(holder), 1)
+        self.assertTrue(holder.active)
+        self.assertNotEqual(holder, series)
+
     # ------------------------------------------------------------
     # Companies
     # ------------------------------------------------------------
