@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .stack import paths
+from .stack import odoo, paths
 
 CARGO_DENY_VERSION = "0.20.2"
 
@@ -115,6 +115,19 @@ def steps() -> list[Step]:
             {"CONVERGENCE_OPERATIONS": os.environ.get("CONVERGENCE_OPERATIONS", "10000")},
         ),
         Step("odoo", "the add-on in Odoo's test runner", [python, "-m", "tools.odoo_tests"]),
+        Step(
+            "odoo",
+            "Odoo's own calendar tests and tours, in a paired database",
+            [python, "-m", "tools.odoo_tests", "--paired", "--test-tags=/calendar"],
+        ),
+        Step(
+            "long",
+            "tests of what else touches events, in a paired database",
+            [
+                *[python, "-m", "tools.odoo_tests", "--paired", "--template=neighbours"],
+                f"--test-tags={','.join(f'/{module}' for module in odoo.NEIGHBOURS)}",
+            ],
+        ),
         Step("clients", "the clients' packages", ["scripts/setup.sh", "--clients"]),
         Step("clients", "the programs", programs),
         Step("clients", "other people's clients of Microsoft", [python, "-m", "pytest", "tests/clients"], contract),

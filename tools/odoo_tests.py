@@ -5,17 +5,22 @@ runs at the end, so that Odoo's own tests meet our overrides.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import uuid
 from pathlib import Path
 
 from .stack import odoo, paths, postgres
 from .stack.process import free_port
+
+# Which of Odoo's tests are left out in a paired database, and why.
+EXCEPTIONS = Path(__file__).parent / "odoo_tests_exceptions.toml"
 
 # Odoo's command line, with all tests in the suite that runs last.
 RUNNER = """
@@ -35,11 +40,23 @@ odoo.cli.main()
 """
 
 
+def exceptions(paired: bool) -> dict[str, str]:
+    """What is left out of a paired run, with the reasons in the file."""
+    if not paired:
+        return {}
+    table = tomllib.loads(EXCEPTIONS.read_text())
+    names = [test["id"] for kind in table.values() for test in kind]
+    python_path = os.pathsep.join([str(paths.PROJECT_ROOT), str(paths.odoo_python_path())])
+    return {"PAIRED_SKIP": json.dumps(names), "PYTHONPATH": python_path}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--test-tags", default=f"/{paths.ADDON},/microsoft_calendar", help="as Odoo's option of that name"
     )
+    parser.add_argument("--paired", action="store_true", help="in a paired database whose users are connected")
+    parser.add_argument("--template", default="bridge", help="the prepared database to run them in")
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="outlook-bridge-odoo-"))
     server = postgres.for_tests(work / "postgres.log")
@@ -47,17 +64,24 @@ def main() -> int:
     try:
         server.start()
         port = free_port()
-        odoo.Templates(server, work, print).instantiate("bridge", database, work / "data", f"http://127.0.0.1:{port}")
+        odoo.Templates(server, work, print).instantiate(
+            options.template, database, work / "data", f"http://127.0.0.1:{port}"
+        )
         config = odoo.write_config(work / "odoo.conf", server, work / "data", database=database, port=port)
         arguments = [
-            *(sys.executable, "-c", RUNNER, "server", "-c", config, "--test-enable", "--stop-after-init"),
+            *(sys.executable, *(["-m", "tools.odoo_tests_paired"] if options.paired else ["-c", RUNNER])),
+            *("server", "-c", config, "--test-enable", "--stop-after-init"),
             *("--max-cron-threads=0", f"--test-tags={options.test_tags}", f"--screenshots={work / 'screens'}"),
             *("--log-level=test" if os.environ.get("VERBOSE") else "--log-level=warn", "--log-handler"),
             "odoo.tests.stats:INFO,odoo.tests.result:INFO,odoo.service.server:INFO",
         ]
         ran: set[str] = set()
         with subprocess.Popen(
-            arguments, env=odoo.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            arguments,
+            env=odoo.environment() | exceptions(options.paired),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         ) as runner:
             assert runner.stdout
             for line in runner.stdout:

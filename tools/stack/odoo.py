@@ -25,6 +25,7 @@ from .process import Process, free_port
 
 ADMIN = ("admin", "admin")
 
+NEIGHBOURS = ["base_import", "calendar_sms", "crm", "google_calendar", "hr_calendar", "hr_holidays", "hr_recruitment"]
 # What each prepared database has installed on top of the one it is made from. `available` is `base` in a site whose
 # add-ons path and module list have our add-on, not installed.
 TEMPLATES: dict[str, tuple[str | None, list[str]]] = {
@@ -32,8 +33,10 @@ TEMPLATES: dict[str, tuple[str | None, list[str]]] = {
     "available": ("base", []),
     "stock": ("base", ["microsoft_calendar"]),
     "bridge": ("stock", [paths.ADDON]),
+    # What else makes, changes or shows events, or touches their people.
+    "neighbours": ("bridge", NEIGHBOURS),
 }
-WITH_ADDON = ("available", "bridge")
+WITH_ADDON = ("available", "bridge", "neighbours")
 UNUSED_SECONDS = 3 * 86_400
 # Part of every cache key: raise it when the preparation below changes.
 TEMPLATE_FORMAT = "1"
@@ -57,7 +60,7 @@ def template_key(name: str) -> str:
     parts = [TEMPLATE_FORMAT, str(odoo), (odoo / "release.py").read_text(), str((odoo / "release.py").stat().st_mtime)]
     if name == "available":
         parts.append((addon / "__manifest__.py").read_text())
-    if name == "bridge":
+    if name in ("bridge", "neighbours"):
         files = [
             file
             for file in addon.rglob("*")
