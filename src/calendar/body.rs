@@ -34,6 +34,37 @@ pub fn inner(html: &str) -> String {
     rest.to_owned()
 }
 
+/// The HTML with its links and pictures under `base`, an address without a slash at its end, where they name no server: what
+/// leads somewhere in Odoo's own pages leads nowhere in a mail.
+pub fn with_absolute_addresses(html: &str, base: &str) -> String {
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(tag) = rest.find('<') {
+        let (text, from_tag) = rest.split_at(tag);
+        let (tag, after) = from_tag.split_at(from_tag.find('>').unwrap_or(from_tag.len()));
+        out.push_str(text);
+        let mut tag = tag;
+        while let Some(at) = [" src=\"/", " href=\"/"]
+            .iter()
+            .filter_map(|name| tag.find(name).map(|at| at + name.len() - 1))
+            .min()
+        {
+            let (before, address) = tag.split_at(at);
+            out.push_str(before);
+            // Two slashes begin the name of a server.
+            if !address.starts_with("//") {
+                out.push_str(base);
+            }
+            out.push('/');
+            tag = address.get(1..).unwrap_or_default();
+        }
+        out.push_str(tag);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// The part of an Outlook body by which people join a Teams meeting, if there is one: from the line of underscores
 /// above it to the line below it, or to the end of the document.
 pub fn teams_block(html: &str) -> Option<&str> {
@@ -524,6 +555,28 @@ mod tests {
                 _ => format!("<span>{inside}</span>"),
             })
         })
+    }
+
+    #[test]
+    fn addresses_of_odoos_own_pages_lead_somewhere() {
+        let absolute = |html: &str| with_absolute_addresses(html, "https://odoo.example");
+        assert_eq!(
+            absolute(
+                r#"<p>See <a class="x" href="/odoo/crm/7?a=1">it</a> <img alt="" src="/web/image/5" href="/b"></p>"#
+            ),
+            r#"<p>See <a class="x" href="https://odoo.example/odoo/crm/7?a=1">it</a> <img alt="" src="https://odoo.example/web/image/5" href="https://odoo.example/b"></p>"#
+        );
+        for as_it_is in [
+            "",
+            r#"<p>say src="/x" and 1 < 2</p>"#,
+            r#"<a href="//cdn.example/x"><img src="https://x.example/y"><a href="mailto:a@b">"#,
+            r##"<a href="#top">"##,
+            "<p",
+        ] {
+            assert_eq!(absolute(as_it_is), as_it_is);
+        }
+        let once = absolute(r#"<img src="/web/image/5">"#);
+        assert_eq!(absolute(&once), once);
     }
 
     proptest! {

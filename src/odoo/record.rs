@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::exchange::OdooTime;
 use super::series::{NoSeries, SeriesSnapshot};
 use super::snapshot::{Mailboxes, Snapshot};
+use crate::calendar::body;
 use crate::calendar::document::Document;
 use crate::calendar::invitations::Mailer;
 
@@ -19,6 +20,31 @@ pub const SERIES_MODEL: &str = "calendar.recurrence";
 pub enum Record {
     Event(Box<Snapshot>),
     Series(Box<SeriesSnapshot>),
+}
+
+/// What Odoo hands over, with descriptions whose links and pictures lead somewhere from outside of Odoo's pages, too. From
+/// here on nothing knows of the others, so that they are no difference.
+pub fn with_absolute_addresses(mut handed_over: Value, base_url: &str) -> Value {
+    fn walk(value: &mut Value, base: &str) {
+        match value {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    match field {
+                        Value::String(html) if name == "description" => {
+                            *html = body::with_absolute_addresses(html, base);
+                        }
+                        // As the other engine has sent it.
+                        _ if name == "stock_ids" => {}
+                        field => walk(field, base),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| walk(item, base)),
+            _ => {}
+        }
+    }
+    walk(&mut handed_over, base_url.trim_end_matches('/'));
+    handed_over
 }
 
 /// By what a record is known to the service.

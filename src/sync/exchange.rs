@@ -21,7 +21,7 @@ use crate::odoo::exchange::{
     Ack, AckResult, Cause, Change, ChangeKind, NumberedChange, OdooChange, OdooTime, Place, Rejected,
     SyncAnswer, SyncRequest,
 };
-use crate::odoo::record::{Identity, Record};
+use crate::odoo::record::{Identity, Record, with_absolute_addresses};
 use crate::odoo::series::group_of_field;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::databases::{self, Database};
@@ -262,7 +262,7 @@ async fn take(
 /// Leaves out what cannot be read: Odoo delivers the change again, or asks anew.
 fn read_acks(people: &People, values: &[Value]) -> Vec<Ack> {
     let read = |value: &Value| {
-        serde_json::from_value(value.clone())
+        serde_json::from_value(with_absolute_addresses(value.clone(), &people.database.base_url))
             .inspect_err(
                 |error| tracing::warn!(database.uuid = %people.database.uuid, %error, "malformed ack"),
             )
@@ -274,7 +274,7 @@ fn read_acks(people: &People, values: &[Value]) -> Vec<Ack> {
 fn read_changes(people: &People, values: &[Value]) -> (Vec<Change>, Vec<Rejected>) {
     let (mut changes, mut rejected) = (Vec::new(), Vec::new());
     for value in values {
-        match serde_json::from_value(value.clone()) {
+        match serde_json::from_value(with_absolute_addresses(value.clone(), &people.database.base_url)) {
             Ok(change) => changes.push(change),
             Err(error) => {
                 let id = value.get("id").and_then(Value::as_i64).unwrap_or_default();
