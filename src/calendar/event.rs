@@ -27,6 +27,42 @@ impl Address {
         Some(Self(trimmed.to_lowercase()))
     }
 
+    /// The addresses in a field that people fill: `"Bob" <bob@x.org>`, several with comma, semicolon or blanks between
+    /// them. Each once, in their order; what is no address is left out.
+    pub fn parse_list(raw: &str) -> Vec<Self> {
+        let (mut parts, mut quoted, mut angled) = (vec![String::new()], false, false);
+        for char in raw.chars() {
+            match char {
+                '"' => quoted = !quoted,
+                '<' if !quoted => {
+                    // What stood before it is a name.
+                    angled = true;
+                    parts.pop();
+                    parts.push(String::new());
+                }
+                '>' if !quoted => {
+                    angled = false;
+                    parts.push(String::new());
+                }
+                ',' | ';' if !quoted && !angled => parts.push(String::new()),
+                _ if quoted => {}
+                char if char.is_whitespace() && !angled => parts.push(String::new()),
+                char => {
+                    if let Some(part) = parts.last_mut() {
+                        part.push(char);
+                    }
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for address in parts.iter().filter_map(|part| Self::parse(part)) {
+            if !found.contains(&address) {
+                found.push(address);
+            }
+        }
+        found
+    }
+
     /// The address of somebody who has none: of no domain, and equal to nobody's.
     pub fn nowhere() -> Self {
         Self(String::new())
@@ -138,12 +174,24 @@ pub enum AttendeeKind {
 }
 
 /// Somebody invited. The organizer is not among the attendees.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attendee {
     pub name: String,
     pub answer: Answer,
     pub kind: AttendeeKind,
+    /// Other addresses of the same contact in Odoo, which Outlook invites one by one. They make no difference between
+    /// two states: only Odoo knows that they are one guest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Address>,
 }
+
+impl PartialEq for Attendee {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.answer, self.kind) == (&other.name, other.answer, other.kind)
+    }
+}
+
+impl Eq for Attendee {}
 
 /// A name and an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,6 +235,31 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn everybody_in_an_address_field_is_found() {
+        let found = |raw: &str| {
+            let list = Address::parse_list(raw).into_iter();
+            list.map(|address| address.to_string()).collect::<Vec<_>>()
+        };
+        let both = ["a@ext.example", "b@ext.example"];
+        assert_eq!(found(r#""Bob Bee" <Bob@ext.example>"#), ["bob@ext.example"]);
+        assert_eq!(found(r#""Bee, Bob; jr" <bob@ext.example>"#), ["bob@ext.example"]);
+        assert_eq!(found("Bob Bee <bob@ext.example>"), ["bob@ext.example"]);
+        assert_eq!(found("  bob@ext.example \n"), ["bob@ext.example"]);
+        for list in [
+            "a@ext.example, b@ext.example",
+            "a@ext.example;b@ext.example",
+            "a@ext.example b@ext.example",
+            "A <a@ext.example>, B <b@ext.example>; a@ext.example",
+        ] {
+            assert_eq!(found(list), both, "{list}");
+        }
+        for nobody in ["", "bob", "call him", "<>", "\"", "/o=Exchange/cn=bob", "<a@b"] {
+            assert!(found(nobody).len() <= 1, "{nobody}");
+        }
+        assert_eq!(found("ask Bob, or bob@ext.example"), ["bob@ext.example"]);
+    }
 
     #[test]
     fn addresses_are_normalised_and_the_unusable_refused() {

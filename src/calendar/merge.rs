@@ -388,6 +388,7 @@ fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &
                         name: in_odoo.name.clone(),
                         answer: Answer::NeedsAction,
                         kind: AttendeeKind::Required,
+                        also: in_odoo.also.clone(),
                     };
                     merged.outlook.attendees.insert(address.clone(), invited);
                 }
@@ -474,7 +475,7 @@ pub(crate) mod tests {
                 organizer: None,
                 attendees: attendees.into_iter().map(|(name, answer)| {
                     let address = Address::parse(&format!("{name}@example.org")).unwrap();
-                    (address, Attendee { name, answer, kind: AttendeeKind::Required })
+                    (address, Attendee { name, answer, kind: AttendeeKind::Required, also: Vec::new() })
                 }).collect(),
             }
         }

@@ -124,6 +124,7 @@ mod tests {
                 name: "Guest".to_owned(),
                 answer,
                 kind: AttendeeKind::Required,
+                also: Vec::new(),
             };
             side.attendees.insert(guest.clone(), attendee);
         }

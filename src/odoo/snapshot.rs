@@ -65,6 +65,12 @@ pub struct Organizer {
     pub name: Option<String>,
 }
 
+impl Organizer {
+    fn addresses(&self) -> Vec<Address> {
+        Address::parse_list(self.email.as_deref().unwrap_or_default())
+    }
+}
+
 /// One `calendar.attendee`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttendeeLine {
@@ -130,7 +136,7 @@ impl Snapshot {
         let address = mailboxes
             .get(&organizer.user_id)
             .cloned()
-            .or_else(|| Address::parse(organizer.email.as_deref().unwrap_or_default()))?;
+            .or_else(|| organizer.addresses().into_iter().next())?;
         Some(Person {
             name: organizer.name.clone().unwrap_or_default(),
             address,
@@ -144,37 +150,60 @@ impl Snapshot {
     }
 
     fn attendees(&self, mailboxes: &Mailboxes) -> BTreeMap<Address, Attendee> {
+        // A contact with an address of the organizer's is the organizer: Outlook invites nobody to their own meeting.
+        let own = self.organizer_addresses(mailboxes);
         self.attendees
             .iter()
             .filter(|line| !self.is_organizer(line))
             .filter_map(|line| {
+                let mut addresses = line.addresses(mailboxes).into_iter();
+                let address = addresses.next().filter(|address| !own.contains(address))?;
                 let attendee = Attendee {
                     name: line.name.clone().unwrap_or_default(),
                     answer: answer(&line.state),
                     kind: AttendeeKind::Required,
+                    also: addresses.filter(|address| !own.contains(address)).collect(),
                 };
-                Some((line.address(mailboxes)?, attendee))
+                Some((address, attendee))
             })
             .collect()
     }
 
-    /// Addresses under which Odoo has people whose mailbox has another one.
+    fn organizer_addresses(&self, mailboxes: &Mailboxes) -> BTreeSet<Address> {
+        let Some(organizer) = &self.organizer else {
+            return BTreeSet::new();
+        };
+        let mailbox = mailboxes.get(&organizer.user_id).cloned();
+        mailbox.into_iter().chain(organizer.addresses()).collect()
+    }
+
+    /// Addresses under which Outlook may have people whom Odoo's snapshot has under another one: that of their mailbox,
+    /// or the first of several that a contact has.
     pub fn aliases(&self, mailboxes: &Mailboxes) -> BTreeMap<Address, Address> {
-        self.attendees
-            .iter()
-            .filter_map(|line| {
-                let mailbox = mailboxes.get(&line.user_id?)?;
-                let known = Address::parse(line.email.as_deref()?)?;
-                (known != *mailbox).then(|| (known, mailbox.clone()))
-            })
-            .collect()
+        let mut aliases = BTreeMap::new();
+        for line in &self.attendees {
+            let Some(known) = line.addresses(mailboxes).into_iter().next() else {
+                continue;
+            };
+            let others = Address::parse_list(line.email.as_deref().unwrap_or_default());
+            aliases.extend(
+                others
+                    .into_iter()
+                    .filter(|other| *other != known)
+                    .map(|other| (other, known.clone())),
+            );
+        }
+        // An address that somebody has of their own is theirs.
+        let own: BTreeSet<Address> = self.attendees(mailboxes).into_keys().collect();
+        aliases.retain(|alias, _| !own.contains(alias));
+        aliases
     }
 
     /// The names of attendees without a usable address, who cannot be invited by Outlook.
     pub fn unreachable(&self, mailboxes: &Mailboxes) -> Vec<&str> {
         self.attendees
             .iter()
-            .filter(|line| !self.is_organizer(line) && line.address(mailboxes).is_none())
+            .filter(|line| !self.is_organizer(line) && line.addresses(mailboxes).is_empty())
             .map(|line| line.name.as_deref().unwrap_or("somebody without a name"))
             .collect()
     }
@@ -189,10 +218,13 @@ impl Snapshot {
 }
 
 impl AttendeeLine {
-    fn address(&self, mailboxes: &Mailboxes) -> Option<Address> {
-        self.user_id
-            .and_then(|user| mailboxes.get(&user).cloned())
-            .or_else(|| Address::parse(self.email.as_deref().unwrap_or_default()))
+    /// By which Outlook is to invite them; the first one names them.
+    fn addresses(&self, mailboxes: &Mailboxes) -> Vec<Address> {
+        let mailbox = self.user_id.and_then(|user| mailboxes.get(&user).cloned());
+        mailbox.map_or_else(
+            || Address::parse_list(self.email.as_deref().unwrap_or_default()),
+            |mailbox| vec![mailbox],
+        )
     }
 }
 
@@ -413,6 +445,40 @@ pub(crate) mod tests {
         assert_eq!(snapshot().unreachable(&mailboxes), ["Cy"]);
         assert_eq!(snapshot().answer_of(8), Some(Answer::Tentative));
         assert_eq!(snapshot().answer_of(7), None);
+    }
+
+    #[test]
+    fn a_contact_with_the_organizers_address_is_no_guest() {
+        let mut record = snapshot();
+        let double = |email: &str| AttendeeLine {
+            id: 9,
+            partner_id: 99,
+            user_id: None,
+            email: Some(email.to_owned()),
+            name: Some("Ann again".to_owned()),
+            state: "needsAction".to_owned(),
+        };
+        record.attendees.push(double("Ann@Contoso.com"));
+        record.attendees.push(double("ann@corp.example"));
+        let mailboxes = Mailboxes::from([(7, Address::parse("ann@corp.example").unwrap())]);
+        let event = record.to_event(&mailboxes).unwrap();
+        let guests: Vec<_> = event.attendees.keys().map(Address::as_str).collect();
+        assert_eq!(guests, ["bob@contoso.com"]);
+    }
+
+    #[test]
+    fn a_contact_with_two_addresses_is_one_guest_whom_outlook_invites_twice() {
+        let mut record = snapshot();
+        record.attendees[1].user_id = None;
+        record.attendees[1].email = Some("\"Bob\" <bob@contoso.com>; bob@home.example".to_owned());
+        let event = record.to_event(&Mailboxes::new()).unwrap();
+        let [(address, bob)] = &event.attendees.iter().collect::<Vec<_>>()[..] else {
+            panic!("{:?}", event.attendees);
+        };
+        assert_eq!(address.as_str(), "bob@contoso.com");
+        assert_eq!(bob.also, [Address::parse("bob@home.example").unwrap()]);
+        let aliases = record.aliases(&Mailboxes::new());
+        assert_eq!(aliases.get(&bob.also[0]), Some(*address));
     }
 
     #[test]

@@ -12,7 +12,7 @@
 pub mod recurrence;
 pub mod series;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Days, NaiveDateTime, TimeZone, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -401,6 +401,7 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
                 Some("resource") => AttendeeKind::Resource,
                 _ => AttendeeKind::Required,
             },
+            also: Vec::new(),
         };
         attendees.entry(address).or_insert(entry);
     }
@@ -554,7 +555,7 @@ pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
         .attendees
         .iter()
         .filter(|(address, _)| event.organizer.as_ref().is_none_or(|o| o.address != **address))
-        .map(|(address, attendee)| new_attendee(address, attendee))
+        .flat_map(|(address, attendee)| new_attendees(address, attendee))
         .collect();
     out.insert("attendees".into(), json!(attendees));
     if event.online {
@@ -744,6 +745,12 @@ fn is_utc(tz: chrono_tz::Tz) -> bool {
     )
 }
 
+/// One for each address of theirs.
+fn new_attendees(address: &Address, attendee: &Attendee) -> Vec<Value> {
+    let addresses = std::iter::once(address).chain(&attendee.also);
+    addresses.map(|address| new_attendee(address, attendee)).collect()
+}
+
 fn new_attendee(address: &Address, attendee: &Attendee) -> Value {
     let kind = match attendee.kind {
         AttendeeKind::Required => "required",
@@ -764,11 +771,16 @@ fn attendees_to_write(event: &Event, now: &WireEvent) -> Value {
         .or_else(|| event.organizer.clone())
         .map(|o| o.address);
     let address_of = |a: &WireAttendee| a.email_address.address.as_deref().and_then(Address::parse);
+    let also: BTreeSet<&Address> = event.attendees.values().flat_map(|a| &a.also).collect();
     // Who is already there stays as Outlook has them; the order stays too.
     let mut out: Vec<Value> = Vec::new();
     for attendee in &now.attendees {
         let stays = match address_of(attendee) {
-            Some(address) => organizer.as_ref() == Some(&address) || event.attendees.contains_key(&address),
+            Some(address) => {
+                organizer.as_ref() == Some(&address)
+                    || event.attendees.contains_key(&address)
+                    || also.contains(&address)
+            }
             None => attendee
                 .email_address
                 .address
@@ -780,13 +792,15 @@ fn attendees_to_write(event: &Event, now: &WireEvent) -> Value {
             out.push(json!({ "type": kind, "emailAddress": attendee.email_address }));
         }
     }
-    for (address, attendee) in &event.attendees {
-        let present = now
-            .attendees
-            .iter()
-            .any(|a| address_of(a).as_ref() == Some(address));
-        if !present && organizer.as_ref() != Some(address) {
-            out.push(new_attendee(address, attendee));
+    for (first, attendee) in &event.attendees {
+        for address in std::iter::once(first).chain(&attendee.also) {
+            let present = now
+                .attendees
+                .iter()
+                .any(|a| address_of(a).as_ref() == Some(address));
+            if !present && organizer.as_ref() != Some(address) {
+                out.push(new_attendee(address, attendee));
+            }
         }
     }
     Value::Array(out)

@@ -620,8 +620,19 @@ impl Task<'_> {
 fn renamed(mut event: Event, aliases: &BTreeMap<Address, Address>) -> Event {
     for (from, to) in aliases {
         if let Some(attendee) = event.attendees.remove(from) {
-            event.attendees.entry(to.clone()).or_insert(attendee);
+            // Of somebody invited by several addresses, the one that answered speaks.
+            let known = event
+                .attendees
+                .entry(to.clone())
+                .or_insert_with(|| attendee.clone());
+            if known.answer == Answer::NeedsAction {
+                known.answer = attendee.answer;
+            }
         }
+    }
+    // The organizer, under another address of theirs.
+    if let Some(organizer) = &event.organizer {
+        event.attendees.remove(&organizer.address);
     }
     event
 }

@@ -19,7 +19,7 @@ use super::people::People;
 use super::planner::{self, Effects};
 use super::{Engine, now};
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event};
+use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person};
 use crate::calendar::series::Series;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::odoo_answer;
@@ -663,7 +663,12 @@ pub(super) fn project(event: &WireEvent, account: &Account, before: Option<&Copy
         document: Document::Event(Box::new(wire::to_event(event).map_err(|e| e.to_string())?)),
         slot_answers: SlotAnswers::new(),
     };
-    let owner = Address::parse(&account.login).filter(|_| event.is_organizer != Some(true));
+    let mailbox = Address::parse(&account.login);
+    let organizer = mailbox.clone().filter(|_| event.is_organizer == Some(true));
+    let owner = mailbox.filter(|_| event.is_organizer != Some(true));
+    if let (Document::Event(single), Some(organizer)) = (&mut shown.document, &organizer) {
+        organized_by(single, organizer);
+    }
     if !event.is_series() {
         if let (Document::Event(single), Some(owner), Some(answer)) =
             (&mut shown.document, &owner, event.own_answer())
@@ -683,6 +688,9 @@ pub(super) fn project(event: &WireEvent, account: &Account, before: Option<&Copy
         .retain(|id| !wire::series::date_in(id).is_some_and(|slot| declined.contains(&slot)));
     match wire::series::to_series(&whole, &exceptions) {
         Ok(mut series) => {
+            if let Some(organizer) = &organizer {
+                organized_by(&mut series.template, organizer);
+            }
             if let Some(owner) = &owner {
                 shown.slot_answers = wire::series::answers_to_one(event, &series, &declined);
                 let answer = event.own_answer();
@@ -698,6 +706,20 @@ pub(super) fn project(event: &WireEvent, account: &Account, before: Option<&Copy
         }
     }
     Ok(shown)
+}
+
+/// The meeting is the mailbox's own, as Graph's `isOrganizer` says: it may name its organizer by another address of the
+/// mailbox, or by none.
+fn organized_by(event: &mut Event, mailbox: &Address) {
+    let named = event.organizer.take();
+    if let Some(named) = &named {
+        event.attendees.remove(&named.address);
+    }
+    event.attendees.remove(mailbox);
+    event.organizer = Some(Person {
+        name: named.map(|person| person.name).unwrap_or_default(),
+        address: mailbox.clone(),
+    });
 }
 
 fn declined(event: &WireEvent, before: Option<&Copy>) -> Result<BTreeSet<NaiveDate>, String> {
@@ -735,6 +757,7 @@ fn answer_for(state: &mut Event, owner: &Address, answer: Answer) {
         name: owner.to_string(),
         answer: Answer::NeedsAction,
         kind: AttendeeKind::Required,
+        also: Vec::new(),
     });
     attendee.answer = answer;
 }
@@ -790,6 +813,32 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_own_meeting_is_the_mailboxs_under_whichever_address_it_names_its_organizer() {
+        let mailbox = Address::parse("ann@contoso.example").unwrap();
+        for named in [
+            serde_json::json!({ "emailAddress": { "name": "Ann", "address": "ann.archer@contoso.example" } }),
+            serde_json::json!({ "emailAddress": { "name": "Ann", "address": "" } }),
+            serde_json::Value::Null,
+        ] {
+            let event: WireEvent = serde_json::from_value(serde_json::json!({
+                "id": "E", "subject": "Own", "isOrganizer": true, "isAllDay": false, "organizer": named,
+                "start": { "dateTime": "2027-03-01T09:00:00.0000000", "timeZone": "UTC" },
+                "end": { "dateTime": "2027-03-01T10:00:00.0000000", "timeZone": "UTC" },
+                "attendees": [
+                    { "emailAddress": { "address": "ann@contoso.example" } },
+                    { "emailAddress": { "address": "zoe@northwind.example" } },
+                ],
+            }))
+            .unwrap();
+            let mut shown = wire::to_event(&event).unwrap();
+            organized_by(&mut shown, &mailbox);
+            assert_eq!(shown.organizer.as_ref().map(|o| &o.address), Some(&mailbox));
+            let guests: Vec<_> = shown.attendees.keys().map(Address::as_str).collect();
+            assert_eq!(guests, ["zoe@northwind.example"]);
+        }
+    }
 
     #[test]
     fn a_transaction_id_names_its_link() {

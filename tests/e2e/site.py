@@ -10,7 +10,7 @@ from tools.stack.proxy import Proxy
 ANN = "ann@contoso.example"
 BEN = "ben@contoso.example"
 CARLA = "carla@contoso.example"
-# After a loss the next of Odoo's crons brings what is missing; the slower one runs every other minute.
+# After a loss the next turn of Odoo's job brings what is missing: every minute, and later on a busy machine.
 PATIENCE = 200.0
 
 
@@ -172,6 +172,16 @@ class Site:
             (row,) = self.stack.server.query(self.stack.bridge_database, f"SELECT count(*) FROM {table}")
             counts[table] = row[0]
         return counts
+
+    def agrees_to_owe_nothing(self, timeout: float = PATIENCE) -> None:
+        """Waits until neither side has anything left to hand over."""
+
+        def check() -> bool:
+            owed = self.owed()
+            assert not any(owed.values()), f"still owed: {owed}"
+            return True
+
+        eventually(check, timeout, interval=0.5, message="nothing is owed")
 
     def agrees(self, timeout: float = PATIENCE) -> None:
         """Waits until both sides say the same of every user's calendar and owe each other nothing."""

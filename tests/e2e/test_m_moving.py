@@ -276,7 +276,7 @@ def test_uninstalling_gives_it_back_too(stock: Stock):
         assert not any(owed.values()), f"still owed: {owed}"
         return True
 
-    # With nothing to hand over Odoo calls every other minute, and twice it must.
+    # With nothing to hand over Odoo calls every minute, and twice it must.
     eventually(settled, 2 * PATIENCE, interval=1, message="the database has moved in again")
     assert {row[0] for row in odoo(stack)} == records
     assert stack.sim.mails() == []

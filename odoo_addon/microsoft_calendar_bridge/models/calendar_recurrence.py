@@ -116,8 +116,9 @@ class CalendarRecurrence(models.Model):
 
     @api.model
     def _outlook_bridge_is_free(self, key):
-        """Whether no recurrence goes by that key. One that was archived where Odoo deletes it (``google_calendar`` does)
-        is replaced, and gives its key up.
+        """Whether no recurrence goes by that key.
+
+        One that was archived where Odoo deletes it, as ``google_calendar`` does, is replaced, and gives its key up.
         """
         holders = self.sudo().with_context(active_test=False).search([("outlook_bridge_key", "=", key)])
         if any(holders.mapped("active")):

@@ -10,7 +10,7 @@ import psycopg2
 from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError, ValidationError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
-from odoo.tools import email_normalize
+from odoo.tools import email_normalize, email_normalize_all
 
 from .outlook_bridge_outbox import APPLYING, Applying
 
@@ -460,9 +460,10 @@ class OutlookBridgeApply(models.AbstractModel):
         event = events[:1]
         lines, by_address = {}, {}
         for line in event.attendee_ids.sorted("id"):
-            lines.setdefault(line.partner_id, email_normalize(line.email or ""))
-        for partner, address in lines.items():
-            if address:
+            # a contact's field may hold several
+            lines.setdefault(line.partner_id, email_normalize_all(line.email or ""))
+        for partner, known in lines.items():
+            for address in known:
                 by_address.setdefault(address, partner)
         states, addresses = {}, {event.outlook_bridge_organizer}
         for wanted in wanted_attendees:
@@ -478,8 +479,8 @@ class OutlookBridgeApply(models.AbstractModel):
                 addresses.add(address)
         removed = [
             partner
-            for partner, address in lines.items()
-            if address and address not in addresses and partner not in states and partner != event.user_id.partner_id
+            for partner, known in lines.items()
+            if known and addresses.isdisjoint(known) and partner not in states and partner != event.user_id.partner_id
         ]
         added = [partner for partner in states if partner not in lines]
         if added or removed:

@@ -307,6 +307,19 @@ class TestApply(BridgeCase, MailCase):
         self.assertEqual(ack["result"], "refused")
         self.assertEqual(ack["record"], self.snapshot(event))
 
+    def test_a_contact_with_several_addresses_stays_one_guest(self):
+        double = self.env["res.partner"].create({"name": "Both", "email": '"Both" <a@ext.test>; b@ext.test'})
+        event = self.event(partner_ids=[(6, 0, [self.ann.partner_id.id, double.id])])
+        before = event.partner_ids
+        for address in ("a@ext.test", "b@ext.test"):
+            attendees = [{"email": address, "name": "Both", "state": "accepted"}]
+            ack = self.apply(self.change("write", event, attendees=attendees))
+            self.assertEqual(ack["result"], "applied")
+            self.assertEqual(event.partner_ids, before)
+        self.assertEqual(event.attendee_ids.filtered(lambda line: line.partner_id == double).state, "accepted")
+        self.apply(self.change("write", event, attendees=[]))
+        self.assertNotIn(double, event.partner_ids)
+
     def test_answered_already(self):
         change = self.change("create")
         self.apply(change)

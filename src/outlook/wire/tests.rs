@@ -258,6 +258,7 @@ fn attendees_are_written_whole_and_keep_what_outlook_knows() {
                 name: name.into(),
                 answer: Answer::NeedsAction,
                 kind: AttendeeKind::Required,
+                also: Vec::new(),
             };
             e.attendees.insert(address("bob@contoso.com"), plain("Robert"));
             e.attendees.insert(address("cleo@contoso.com"), plain(""));
@@ -505,6 +506,7 @@ fn arbitrary_event() -> impl Strategy<Value = Event> {
                                 name,
                                 answer: Answer::NeedsAction,
                                 kind,
+                                also: Vec::new(),
                             },
                         )
                     })

@@ -185,6 +185,7 @@ fn guests_of_one_occurrence_merge_one_by_one() {
             name: name.to_owned(),
             answer: Answer::NeedsAction,
             kind: AttendeeKind::Required,
+            also: Vec::new(),
         };
         (address, attendee)
     };
