@@ -25,7 +25,7 @@ from .process import Process, free_port
 
 ADMIN = ("admin", "admin")
 
-NEIGHBOURS = ["base_import", "calendar_sms", "crm", "google_calendar", "hr_calendar", "hr_holidays", "hr_recruitment"]
+NEIGHBOURS = ["calendar_sms", "crm", "google_calendar", "hr_calendar", "hr_holidays", "hr_recruitment"]
 # What each prepared database has installed on top of the one it is made from. `available` is `base` in a site whose
 # add-ons path and module list have our add-on, not installed.
 TEMPLATES: dict[str, tuple[str | None, list[str]]] = {
