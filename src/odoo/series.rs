@@ -126,11 +126,16 @@ impl SeriesSnapshot {
             exceptions: BTreeMap::new(),
             cancelled: self.missing.iter().map(date_of).collect::<Result<_, _>>()?,
         };
-        let present: BTreeSet<NaiveDate> = self
-            .records
-            .iter()
-            .map(|(slot, _)| date_of(slot))
-            .collect::<Result<_, _>>()?;
+        let mut present = BTreeSet::new();
+        for (slot, id) in &self.records {
+            let slot = date_of(slot)?;
+            if !present.insert(slot) {
+                // Which of the two Outlook's occurrence is cannot be told; nothing of it may be moved by guess.
+                return Err(unreadable(format!(
+                    "two of its events stand for {slot}: take the one that is a copy (event {id} or the other) out of the series"
+                )));
+            }
+        }
         end_where_odoo_does(&mut series, &present);
         self.check_slots(&series, &present)?;
         for own in &self.slots {
@@ -500,6 +505,19 @@ mod tests {
         let mut nowhere = snapshot();
         nowhere["tz"] = json!("Mars/Olympus");
         assert!(read(nowhere).is_err());
+    }
+
+    #[test]
+    fn two_records_of_one_slot_are_no_series() {
+        let mut odd = snapshot();
+        let copy = json!([odd["records"][1][0], 99]);
+        if let Some(records) = odd["records"].as_array_mut() {
+            records.push(copy);
+        }
+        let Err(NoSeries::Unreadable(words)) = read(odd) else {
+            panic!("it was taken for a series");
+        };
+        assert!(words.contains("2026-10-27") && words.contains("99"), "{words}");
     }
 
     #[test]
