@@ -103,7 +103,11 @@ def test_the_all_day_strip_and_the_months_view(people: Site, at_browser: AtBrows
         if subject == strip:
             assert dates(people, event_id) == (True, f"{date:%Y-%m-%d}", f"{date:%Y-%m-%d}")
         if login == ANN:
-            assert people.outlook_event(ANN, subject)["start"]["dateTime"][:10] == f"{date:%Y-%m-%d}"
+            shown = people.outlook_event(ANN, subject)
+            assert shown["start"]["dateTime"][:10] == f"{date:%Y-%m-%d}"
+            assert shown["isAllDay"] == dates(people, event_id)[0]
+        else:
+            assert not any(people.stack.sim.event(mailbox, subject) for mailbox in (ANN, BEN)), "nobody's but Carla's"
     scale(person, "week")
 
 
@@ -301,7 +305,7 @@ def test_an_import(people: Site, login: str):
 
 
 def test_answers_from_the_mails_link_and_of_the_public(people: Site, at_browser: AtBrowser):
-    """Who has the link of the invitation answers with it, logged in or not."""
+    """Who has the link of the invitation answers with it, without a login."""
     subject = walk.unique("By link")
     event_id = people.new_event(ANN, subject, day=13, guests=(ZOE, CARLA))
     people.outlook_event(ANN, subject)

@@ -1,6 +1,8 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import uuid
+
 from odoo.tests import Form, new_test_user, tagged
 
 from .common import BridgeCase
@@ -74,12 +76,15 @@ class TestGestures(BridgeCase):
         self.assertEqual(copied.partner_ids, original.partner_ids)
 
     def test_a_copy_of_a_single_event_leaves_it_alone(self):
-        event = self.event(partner_ids=[(6, 0, [self.ann.partner_id.id, self.guest.id])])
-        event.outlook_bridge_link = "3c6b8a53-7a9f-4b8e-9a36-1b3a4c5d6e7f"
-        self.drop_rows()
-        copied = event.with_user(self.ann).copy()
-        self.assertFalse(copied.outlook_bridge_link)
-        self.assertEqual(self.wire()["record"]["id"], copied.id)
+        for user in (self.ann, self.bob):
+            with self.subTest(user=user.name):
+                event = self.event(user, partner_ids=[(6, 0, [user.partner_id.id, self.guest.id])])
+                event.outlook_bridge_link = str(uuid.uuid4())
+                self.drop_rows()
+                copied = event.with_user(user).copy()
+                self.assertFalse(copied.outlook_bridge_link)
+                self.assertEqual(self.wire()["record"]["id"], copied.id)
+                self.drop_rows()
 
     # ------------------------------------------------------------
     # What is saved is told
