@@ -22,8 +22,9 @@ class CalendarEvent(models.Model):
 
     def _init_column(self, column_name):
         """Events of before the add-on are no online meetings: their default asks users for what is not there yet."""
-        if column_name != ONLINE:
-            super()._init_column(column_name)
+        if column_name == ONLINE:
+            return None
+        return super()._init_column(column_name)
 
     @api.model
     def _outlook_bridge_online_default(self, organizer, link=None):
