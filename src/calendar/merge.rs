@@ -376,6 +376,7 @@ fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &
                         attendee.answer = answer;
                     }
                 }
+                merge_other_addresses(base, address, (in_odoo, in_outlook), merged);
             }
             (Some(in_odoo), None) => {
                 if base.is_some_and(|b| b.outlook.attendees.contains_key(address)) {
@@ -403,6 +404,28 @@ fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &
                 }
             }
             (None, None) => {}
+        }
+    }
+}
+
+/// Of a guest whom both sides have: who is invited by several addresses stays invited by them whatever else is written, and one
+/// that was added to the contact is owed to Outlook.
+fn merge_other_addresses(
+    base: Option<&Base>,
+    address: &Address,
+    (in_odoo, in_outlook): (&Attendee, &Attendee),
+    merged: &mut Merge,
+) {
+    let told = base.and_then(|b| b.odoo.attendees.get(address));
+    let told = told.map_or(&in_outlook.also, |attendee| &attendee.also);
+    if in_odoo.also.iter().any(|other| !told.contains(other)) {
+        merged.to_outlook.insert(Group::Attendees);
+    }
+    if let Some(attendee) = merged.outlook.attendees.get_mut(address) {
+        for other in &in_odoo.also {
+            if !attendee.also.contains(other) {
+                attendee.also.push(other.clone());
+            }
         }
     }
 }

@@ -152,21 +152,26 @@ impl Snapshot {
     fn attendees(&self, mailboxes: &Mailboxes) -> BTreeMap<Address, Attendee> {
         // A contact with an address of the organizer's is the organizer: Outlook invites nobody to their own meeting.
         let own = self.organizer_addresses(mailboxes);
-        self.attendees
-            .iter()
-            .filter(|line| !self.is_organizer(line))
+        let guests = self.attendees.iter().filter(|line| !self.is_organizer(line));
+        let mut attendees: BTreeMap<Address, Attendee> = guests
             .filter_map(|line| {
-                let mut addresses = line.addresses(mailboxes).into_iter();
-                let address = addresses.next().filter(|address| !own.contains(address))?;
-                let attendee = Attendee {
+                let addresses = line.addresses(mailboxes).into_iter();
+                let mut addresses = addresses.filter(|address| !own.contains(address));
+                let attendee = |also| Attendee {
                     name: line.name.clone().unwrap_or_default(),
                     answer: answer(&line.state),
                     kind: AttendeeKind::Required,
-                    also: addresses.filter(|address| !own.contains(address)).collect(),
+                    also,
                 };
-                Some((address, attendee))
+                Some((addresses.next()?, attendee(addresses.collect())))
             })
-            .collect()
+            .collect();
+        // An address that two contacts have is invited once.
+        let mut taken: BTreeSet<Address> = attendees.keys().cloned().collect();
+        for attendee in attendees.values_mut() {
+            attendee.also.retain(|address| taken.insert(address.clone()));
+        }
+        attendees
     }
 
     fn organizer_addresses(&self, mailboxes: &Mailboxes) -> BTreeSet<Address> {
@@ -180,18 +185,20 @@ impl Snapshot {
     /// Addresses under which Outlook may have people whom Odoo's snapshot has under another one: that of their mailbox,
     /// or the first of several that a contact has.
     pub fn aliases(&self, mailboxes: &Mailboxes) -> BTreeMap<Address, Address> {
+        let organizers = self.organizer_addresses(mailboxes);
         let mut aliases = BTreeMap::new();
         for line in &self.attendees {
-            let Some(known) = line.addresses(mailboxes).into_iter().next() else {
+            let is_theirs = |address: &Address| self.is_organizer(line) || !organizers.contains(address);
+            let Some(known) = line
+                .addresses(mailboxes)
+                .into_iter()
+                .find(|address| is_theirs(address))
+            else {
                 continue;
             };
-            let others = Address::parse_list(line.email.as_deref().unwrap_or_default());
-            aliases.extend(
-                others
-                    .into_iter()
-                    .filter(|other| *other != known)
-                    .map(|other| (other, known.clone())),
-            );
+            let others = Address::parse_list(line.email.as_deref().unwrap_or_default()).into_iter();
+            let others = others.filter(|other| *other != known && is_theirs(other));
+            aliases.extend(others.map(|other| (other, known.clone())));
         }
         // An address that somebody has of their own is theirs.
         let own: BTreeSet<Address> = self.attendees(mailboxes).into_keys().collect();
@@ -479,6 +486,41 @@ pub(crate) mod tests {
         assert_eq!(bob.also, [Address::parse("bob@home.example").unwrap()]);
         let aliases = record.aliases(&Mailboxes::new());
         assert_eq!(aliases.get(&bob.also[0]), Some(*address));
+    }
+
+    #[test]
+    fn addresses_that_contacts_share_are_invited_once_and_none_is_lost() {
+        let mut record = snapshot();
+        let line = |id: i32, email: &str| AttendeeLine {
+            id,
+            partner_id: id + 50,
+            user_id: None,
+            email: Some(email.to_owned()),
+            name: Some("Somebody".to_owned()),
+            state: "needsAction".to_owned(),
+        };
+        record.attendees = vec![
+            line(5, "a@ext.example, b@ext.example"),
+            line(6, "b@ext.example"),
+            line(7, "ann@contoso.com; c@ext.example, d@ext.example"),
+        ];
+        let event = record.to_event(&Mailboxes::new()).unwrap();
+        let all: Vec<&str> = event
+            .attendees
+            .iter()
+            .flat_map(|(address, attendee)| std::iter::once(address).chain(&attendee.also))
+            .map(Address::as_str)
+            .collect();
+        assert_eq!(
+            all,
+            ["a@ext.example", "b@ext.example", "c@ext.example", "d@ext.example"]
+        );
+        let aliases = record.aliases(&Mailboxes::new());
+        let alias: Vec<_> = aliases
+            .iter()
+            .map(|(from, to)| (from.as_str(), to.as_str()))
+            .collect();
+        assert_eq!(alias, [("d@ext.example", "c@ext.example")]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 pub use answers::agree as agree_on_answers;
 
 use super::people::People;
-use crate::calendar::event::{Address, Answer, Event};
+use crate::calendar::event::{Address, Answer, Attendee, Event};
 use crate::calendar::invitations::{Guests, Withheld};
 use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, advance, by_organizer};
 use crate::calendar::plan::{
@@ -616,25 +616,35 @@ impl Task<'_> {
     }
 }
 
-/// The event with its attendees under the addresses of their mailboxes.
+/// The event with its attendees under the addresses by which Odoo's snapshot has them.
 fn renamed(mut event: Event, aliases: &BTreeMap<Address, Address>) -> Event {
+    let organizer = event.organizer.as_ref().map(|organizer| &organizer.address);
+    rename_attendees(&mut event.attendees, aliases, organizer);
+    event
+}
+
+/// As [`renamed`]. Each keeps the address that Outlook has in `also`, so that no write takes it off; the organizer, under
+/// another address of theirs, is no attendee.
+fn rename_attendees(
+    attendees: &mut BTreeMap<Address, Attendee>,
+    aliases: &BTreeMap<Address, Address>,
+    organizer: Option<&Address>,
+) {
     for (from, to) in aliases {
-        if let Some(attendee) = event.attendees.remove(from) {
+        if let Some(attendee) = attendees.remove(from) {
+            let known = attendees.entry(to.clone()).or_insert_with(|| attendee.clone());
             // Of somebody invited by several addresses, the one that answered speaks.
-            let known = event
-                .attendees
-                .entry(to.clone())
-                .or_insert_with(|| attendee.clone());
             if known.answer == Answer::NeedsAction {
                 known.answer = attendee.answer;
             }
+            if !known.also.contains(from) {
+                known.also.push(from.clone());
+            }
         }
     }
-    // The organizer, under another address of theirs.
-    if let Some(organizer) = &event.organizer {
-        event.attendees.remove(&organizer.address);
+    if let Some(organizer) = organizer {
+        attendees.remove(organizer);
     }
-    event
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -713,5 +723,91 @@ fn in_words(mails: &[Mail]) -> String {
         "no mail".to_owned()
     } else {
         format!("Outlook sends {}", text.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::merge::{Policy, merge};
+    use crate::odoo::snapshot::tests::snapshot;
+    use crate::odoo::snapshot::{AttendeeLine, Mailboxes};
+    use crate::outlook::wire::WireEvent;
+
+    fn line(id: i32, email: &str) -> AttendeeLine {
+        AttendeeLine {
+            id,
+            partner_id: id + 50,
+            user_id: None,
+            email: Some(email.to_owned()),
+            name: None,
+            state: "needsAction".to_owned(),
+        }
+    }
+
+    /// Whom Outlook has after Odoo's guests became `after`, both sides having agreed on `before` and on whom Outlook has
+    /// now; `None` where nothing is written.
+    fn written(before: &[AttendeeLine], after: &[AttendeeLine], in_outlook: &[&str]) -> Option<Vec<String>> {
+        let record = |lines: &[AttendeeLine]| Snapshot {
+            attendees: lines.to_vec(),
+            ..snapshot()
+        };
+        let (before, after) = (record(before), record(after));
+        let guest = |address: &&str| json!({ "type": "required", "emailAddress": { "address": address } });
+        let now: WireEvent = serde_json::from_value(json!({
+            "id": "E", "subject": "Review", "isOrganizer": true, "isAllDay": false,
+            "organizer": { "emailAddress": { "address": "ann@contoso.com" } },
+            "start": { "dateTime": "2026-11-22T10:00:00", "timeZone": "UTC" },
+            "end": { "dateTime": "2026-11-22T11:00:00", "timeZone": "UTC" },
+            "attendees": in_outlook.iter().map(guest).collect::<Vec<_>>(),
+        }))
+        .unwrap();
+        let none = Mailboxes::new();
+        let shown = |record: &Snapshot| renamed(wire::to_event(&now).unwrap(), &record.aliases(&none));
+        let base = Base {
+            odoo: before.to_event(&none).unwrap(),
+            outlook: shown(&before),
+        };
+        let odoo = after.to_event(&none).unwrap();
+        let merged = merge(
+            Some(&base),
+            &odoo,
+            &shown(&after),
+            &EditTimes::default(),
+            Policy::default(),
+        );
+        if !merged.to_outlook.contains(&Group::Attendees) {
+            return None;
+        }
+        let body = wire::patch_body(&[Group::Attendees], &merged.outlook, &now);
+        let address = |guest: &Value| guest["emailAddress"]["address"].as_str().unwrap().to_owned();
+        Some(
+            body["attendees"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(address)
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn a_second_address_stays_invited_when_another_guest_is_added() {
+        let both = [line(5, "a@ext.example, b@ext.example")];
+        let in_outlook = ["a@ext.example", "b@ext.example"];
+        assert_eq!(written(&both, &both, &in_outlook), None);
+        let after = [both[0].clone(), line(6, "c@ext.example")];
+        let there = written(&both, &after, &in_outlook).unwrap();
+        assert_eq!(there, ["a@ext.example", "b@ext.example", "c@ext.example"]);
+    }
+
+    #[test]
+    fn an_address_that_is_added_to_a_contact_is_invited() {
+        let one = [line(5, "a@ext.example")];
+        let both = [line(5, "a@ext.example; b@ext.example")];
+        let there = written(&one, &both, &["a@ext.example"]).unwrap();
+        assert_eq!(there, ["a@ext.example", "b@ext.example"]);
+        // Outlook was told, whatever it has made of it.
+        assert_eq!(written(&both, &both, &["a@ext.example"]), None);
     }
 }

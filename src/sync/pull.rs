@@ -689,7 +689,7 @@ pub(super) fn project(event: &WireEvent, account: &Account, before: Option<&Copy
     match wire::series::to_series(&whole, &exceptions) {
         Ok(mut series) => {
             if let Some(organizer) = &organizer {
-                organized_by(&mut series.template, organizer);
+                series_organized_by(&mut series, organizer);
             }
             if let Some(owner) = &owner {
                 shown.slot_answers = wire::series::answers_to_one(event, &series, &declined);
@@ -720,6 +720,23 @@ fn organized_by(event: &mut Event, mailbox: &Address) {
         name: named.map(|person| person.name).unwrap_or_default(),
         address: mailbox.clone(),
     });
+}
+
+/// The same of a series, whose occurrences may have guests of their own.
+fn series_organized_by(series: &mut Series, mailbox: &Address) {
+    let named = series
+        .template
+        .organizer
+        .as_ref()
+        .map(|named| named.address.clone());
+    organized_by(&mut series.template, mailbox);
+    let own = series
+        .exceptions
+        .values_mut()
+        .filter_map(|own| own.attendees.as_mut());
+    for attendees in own {
+        attendees.retain(|address, _| address != mailbox && Some(address) != named.as_ref());
+    }
 }
 
 fn declined(event: &WireEvent, before: Option<&Copy>) -> Result<BTreeSet<NaiveDate>, String> {
@@ -838,6 +855,34 @@ mod tests {
             let guests: Vec<_> = shown.attendees.keys().map(Address::as_str).collect();
             assert_eq!(guests, ["zoe@northwind.example"]);
         }
+    }
+
+    #[test]
+    fn an_own_series_has_no_owner_among_the_guests_of_its_exceptions() {
+        let at = |h: &str, day: &str| serde_json::json!({"dateTime": format!("2027-03-{day}T{h}:00:00.0000000"), "timeZone": "UTC"});
+        let guest = |a: &str| serde_json::json!({"emailAddress": {"address": a}});
+        let organizer =
+            serde_json::json!({"emailAddress": {"name": "Ann", "address": "ann.archer@contoso.example"}});
+        let event: WireEvent = serde_json::from_value(serde_json::json!({
+            "id": "M", "type": "seriesMaster", "subject": "Own", "isOrganizer": true, "isAllDay": false, "organizer": organizer,
+            "start": at("09", "01"), "end": at("10", "01"), "originalStartTimeZone": "UTC", "originalEndTimeZone": "UTC",
+            "recurrence": {"pattern": {"type": "daily", "interval": 1, "firstDayOfWeek": "sunday"},
+                "range": {"type": "numbered", "startDate": "2027-03-01", "endDate": "0001-01-01", "numberOfOccurrences": 4, "recurrenceTimeZone": "UTC"}},
+            "attendees": [guest("ann@contoso.example"), guest("zoe@northwind.example")],
+        })).unwrap();
+        let exception: WireEvent = serde_json::from_value(serde_json::json!({
+            "id": "X", "type": "exception", "seriesMasterId": "M", "subject": "Own", "isOrganizer": true, "isAllDay": false, "organizer": organizer,
+            "occurrenceId": "OID.M.2027-03-02", "originalStart": "2027-03-02T09:00:00Z",
+            "start": at("09", "02"), "end": at("10", "02"), "originalStartTimeZone": "UTC", "originalEndTimeZone": "UTC",
+            "attendees": [guest("ann@contoso.example"), guest("zoe@northwind.example"), guest("eve@northwind.example")],
+        })).unwrap();
+        let mut series = wire::series::to_series(&event, &[exception]).unwrap();
+        series_organized_by(&mut series, &Address::parse("ann@contoso.example").unwrap());
+        let one = series
+            .occurrence(NaiveDate::from_ymd_opt(2027, 3, 2).unwrap())
+            .unwrap();
+        let guests: Vec<_> = one.attendees.keys().map(Address::as_str).collect();
+        assert_eq!(guests, ["eve@northwind.example", "zoe@northwind.example"]);
     }
 
     #[test]

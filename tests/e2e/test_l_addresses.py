@@ -47,7 +47,17 @@ def test_everybody_in_an_address_field_is_invited_by_outlook_alone(site: Site):
     attendees = {one["emailAddress"]["address"].lower() for one in site.outlook_event(ANN, subject)["attendees"]}
     assert attendees == set(wanted)
     rests(site)
-    assert site.invitations(subject) == wanted
+    # one more guest, and nobody else hears of an end
+    eve = client.create("res.partner", name="Eve", email="eve@ext.example")
+    client.write("calendar.event", event_id, partner_ids=[[4, eve]])
+    wanted = sorted([*wanted, "eve@ext.example"])
+    eventually(lambda: site.invitations(subject) == wanted, message="each is invited once, Eve too")
+    rests(site)
+    there = {one["emailAddress"]["address"].lower() for one in site.outlook_event(ANN, subject)["attendees"]}
+    assert there == set(wanted)
+    assert not [
+        mail for mail in site.stack.sim.mails() if mail["subject"] == subject and mail["kind"] == "cancellation"
+    ]
 
 
 def test_a_contact_with_the_organizers_address(site: Site):

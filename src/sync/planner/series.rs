@@ -9,7 +9,8 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    ORGANIZER_CHANGED, Permit, Planned, Task, all_groups, answers, decisions, in_words, list_groups, renamed,
+    ORGANIZER_CHANGED, Permit, Planned, Task, all_groups, answers, decisions, in_words, list_groups,
+    rename_attendees, renamed,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Event};
@@ -781,6 +782,11 @@ fn renamed_series(mut series: Series, aliases: &BTreeMap<Address, Address>) -> S
     if aliases.is_empty() {
         return series;
     }
+    let organizer = series
+        .template
+        .organizer
+        .as_ref()
+        .map(|organizer| organizer.address.clone());
     series.template = renamed(series.template, aliases);
     for own in series.exceptions.values_mut() {
         let Differences {
@@ -790,11 +796,7 @@ fn renamed_series(mut series: Series, aliases: &BTreeMap<Address, Address>) -> S
         else {
             continue;
         };
-        for (from, to) in aliases {
-            if let Some(attendee) = attendees.remove(from) {
-                attendees.entry(to.clone()).or_insert(attendee);
-            }
-        }
+        rename_attendees(attendees, aliases, organizer.as_ref());
     }
     series
 }
