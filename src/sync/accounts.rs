@@ -519,6 +519,10 @@ async fn switch(
         // A reset goes on to its end, whoever stops what.
         if account.state == from && !account.resetting {
             store::set_state(&mut conn, account.id, to).await?;
+            if to == state::ACTIVE {
+                // What waited for that is planned by the next run.
+                store::plan_anew(&mut conn, account.id).await?;
+            }
             note(
                 &mut conn,
                 database,

@@ -617,6 +617,9 @@ fn saved(meeting: &mut Meeting, people: &People) {
         .and_then(|user| people.account_of_user(user));
     meeting.collected = people.database.paused || organizer.is_some_and(|account| !account.is_active());
     meeting.unsent = false;
+    if planner::was_kept_for_its_organizer(meeting) {
+        meeting.set_aside = None;
+    }
 }
 
 fn is_unlink(debt: &OdooDebt) -> anyhow::Result<bool> {

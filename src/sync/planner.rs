@@ -8,8 +8,10 @@ mod answers;
 mod endings;
 mod guests;
 mod moving;
+mod organizer;
 mod series;
 
+pub(super) use organizer::was_kept as was_kept_for_its_organizer;
 pub(super) use series::in_one;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +38,7 @@ use crate::store::journal::{Done, Level, Line};
 use crate::store::meetings::Copy;
 use crate::store::outbox::{OdooDebt, OutlookWrite, kind};
 use crate::store::unit::{Dossier, UnitOfWork};
+use organizer::Organizer;
 
 /// Who must be told that there is something to do.
 #[derive(Debug, Default)]
@@ -51,9 +54,7 @@ impl Effects {
     }
 }
 
-/// What the reader of a set-aside meeting is told, by reason.
-const ORGANIZER_CHANGED: &str =
-    "Its organizer was changed in Odoo, and Outlook cannot hand a meeting over: each side keeps its own";
+/// What the reader of a set-aside meeting is told.
 const KEPT: &str = "It was deleted in Outlook, and an administrator decided to keep it in Odoo";
 
 /// Plans one meeting anew.
@@ -203,13 +204,17 @@ impl Task<'_> {
             let others = event.guests().any(|guest| !outlook.attendees.contains_key(guest));
             self.settle_guests(record, rights, others);
         }
-        let chosen = self.choose_copy();
-        if let (OdooState::Active(_), Some((copy, Rights::Write)), Some(snapshot)) = (odoo, chosen, &snapshot)
-            && self.people.organizer(snapshot).map(|a| a.id) != Some(copy.account_id)
-        {
-            self.set_aside(ORGANIZER_CHANGED, Level::Warning);
-            return Ok(());
+        if let (OdooState::Active(event), Some(snapshot)) = (odoo, &snapshot) {
+            let guests = outlook_event.iter().flat_map(Event::guests).cloned();
+            let mails: Vec<Mail> = guests.map(Mail::Cancellation).collect();
+            let state = serde_json::to_value(event)?;
+            match self.follow_organizer(snapshot, state, &mails, false)? {
+                Organizer::Same => {}
+                Organizer::Leaves => return Ok(()),
+                Organizer::HasLeft => return self.begin_anew(record.as_ref()),
+            }
         }
+        let chosen = self.choose_copy();
         let unread = self.organizer_unread(rights, outlook_event.as_ref()).cloned();
         // Taken off Odoo's calendar: the organizer's mailbox, which is ours to write, will show it.
         if odoo == OdooState::Gone && unread.is_some() {

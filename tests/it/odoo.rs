@@ -179,7 +179,8 @@ impl Odoo {
         self.outbox.retain(|row| row["res_id"] != id);
     }
 
-    fn organizer(&self, user: i64) -> Value {
+    /// A user, as a snapshot names its organizer.
+    pub fn organizer(&self, user: i64) -> Value {
         json!({"user_id": user, "partner_id": user + 100, "email": self.users[&user], "name": format!("User {user}")})
     }
 

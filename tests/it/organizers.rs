@@ -177,3 +177,170 @@ async fn what_somebody_outside_organizes_can_be_answered_and_is_never_written() 
     let journal = w.journal_of(json!({"res_id": id})).await;
     assert!(journal[0].contains("another one in Outlook"), "{journal:?}");
 }
+
+impl World {
+    /// Gives a meeting to another user in Odoo's form.
+    fn give(&mut self, id: i64, user: i64) {
+        let organizer = self.odoo.organizer(user);
+        if self.odoo.records[&id]["model"] == "calendar.recurrence" {
+            self.odoo.set_series(id, json!({"organizer": organizer}));
+        } else {
+            self.odoo.write(id, json!({"organizer": organizer}));
+        }
+    }
+
+    async fn connect(&mut self, user: i64) {
+        self.odoo
+            .connect(&self.stack, &self.service, user)
+            .await
+            .expect("connected");
+        self.quiet().await;
+    }
+
+    /// How many events of that subject a mailbox shows as its own, and as a guest's.
+    async fn shown(&self, person: &str, subject: &str) -> (usize, usize) {
+        let events = self.stack.events(person).await;
+        let named = events
+            .iter()
+            .filter(|e| e["subject"] == subject && e["isCancelled"] != true);
+        let (own, others): (Vec<&Value>, Vec<&Value>) = named.partition(|e| e["isOrganizer"] == true);
+        (own.len(), others.len())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_is_handed_over_to_its_new_organizer() {
+    let mut w = world().await;
+    w.connect(8).await;
+    let (start, stop) = at(2);
+    let id = w.odoo.create(7, "Handed", &start, &stop, &[BEN, OUTSIDE]);
+    w.quiet().await;
+    w.forget_mails().await;
+
+    w.give(id, 8);
+    w.quiet().await;
+    assert_eq!(w.shown(BEN, "Handed").await, (1, 0));
+    assert_eq!(w.shown(ANN, "Handed").await, (0, 1));
+    let event = w.stack.event(BEN, "Handed").await.expect("in his mailbox");
+    assert_eq!(guests_of(&event), [ANN, OUTSIDE]);
+    let mut mails = w.stack.mails().await;
+    mails.sort();
+    assert_eq!(
+        kinds(&mails),
+        [
+            ("cancellation", BEN),
+            ("cancellation", OUTSIDE),
+            ("invitation", ANN),
+            ("invitation", OUTSIDE)
+        ]
+    );
+    assert_eq!(w.odoo.records.len(), 1, "the record stays");
+    let journal = w.journal_of(json!({"res_id": id})).await;
+    assert!(
+        journal.iter().any(|line| line.contains("handed over to ben@")),
+        "{journal:?}"
+    );
+
+    // It is his from here on, and comes to rest.
+    w.forget_mails().await;
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    w.quiet().await;
+    let event = w.stack.event(BEN, "Handed").await.expect("in his mailbox");
+    assert_eq!(event["location"]["displayName"], "Room 1");
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("update", ANN), ("update", OUTSIDE)]
+    );
+
+    // And back again.
+    w.give(id, 7);
+    w.quiet().await;
+    assert_eq!(w.shown(ANN, "Handed").await, (1, 0));
+    assert_eq!(w.shown(BEN, "Handed").await, (0, 1));
+    assert_eq!(w.odoo.records.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_is_handed_over_with_its_changed_occurrences() {
+    let mut w = world().await;
+    w.connect(8).await;
+    let id = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 4, &[BEN, OUTSIDE]);
+    w.quiet().await;
+    w.odoo.set_one(id, 2, &json!({"location": "Room 2"}));
+    w.quiet().await;
+    w.forget_mails().await;
+
+    w.give(id, 8);
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(w.shown(BEN, "Weekly").await.0, 1);
+    assert_eq!(w.shown(ANN, "Weekly").await.0, 0);
+    let kept = w.odoo.records[&id]["slots"][0]["differences"]["location"].clone();
+    assert_eq!(kept, "Room 2");
+    let mails = w.stack.mails().await;
+    let to_outside: Vec<&str> = kinds(&mails)
+        .into_iter()
+        .filter(|(_, to)| *to == OUTSIDE)
+        .map(|(kind, _)| kind)
+        .collect();
+    assert_eq!(
+        to_outside,
+        ["cancellation", "invitation", "update"],
+        "the last is of the changed occurrence"
+    );
+    w.forget_mails().await;
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, [], "it has come to rest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_stays_where_it_is_while_its_new_organizer_is_not_connected() {
+    let mut w = world().await;
+    let (start, stop) = at(2);
+    let id = w.odoo.create(7, "Stays", &start, &stop, &[OUTSIDE]);
+    w.quiet().await;
+    w.forget_mails().await;
+    w.give(id, 8);
+    w.quiet().await;
+    assert_eq!(w.shown(ANN, "Stays").await, (1, 0));
+    let journal = w.journal_of(json!({"res_id": id})).await;
+    assert!(journal[0].contains("mailbox is not connected"), "{journal:?}");
+
+    // A login alone mails nobody; a save hands it over.
+    w.connect(8).await;
+    assert_eq!(w.shown(ANN, "Stays").await, (1, 0));
+    assert_eq!(w.stack.mails().await, []);
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    w.quiet().await;
+    assert_eq!(w.shown(ANN, "Stays").await.0, 0);
+    assert_eq!(w.shown(BEN, "Stays").await, (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_waits_for_a_new_organizer_who_has_stopped_syncing() {
+    let mut w = world().await;
+    w.connect(8).await;
+    let (start, stop) = at(2);
+    let id = w.odoo.create(7, "Waits", &start, &stop, &[OUTSIDE]);
+    w.quiet().await;
+    let odoo = &w.odoo;
+    odoo.call(&w.service, 8, "res.users", "stop", json!({"user_id": 8}))
+        .await
+        .expect("stopped");
+    w.forget_mails().await;
+    w.give(id, 8);
+    w.quiet().await;
+    assert_eq!(w.shown(ANN, "Waits").await, (1, 0));
+    assert_eq!(w.stack.mails().await, [], "nobody is told it is cancelled");
+
+    let odoo = &w.odoo;
+    odoo.call(&w.service, 8, "res.users", "restart", json!({"user_id": 8}))
+        .await
+        .expect("started");
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(w.shown(ANN, "Waits").await.0, 0);
+    assert_eq!(w.shown(BEN, "Waits").await, (1, 0));
+}

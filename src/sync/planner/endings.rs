@@ -27,6 +27,16 @@ impl Task<'_> {
         Ok(true)
     }
 
+    /// What has left its old organizer's mailbox is made in the new one's.
+    pub(super) fn begin_anew(&mut self, record: Option<&Record>) -> anyhow::Result<()> {
+        self.dossier.meeting.ended = true;
+        if self.goes_on(record)? {
+            self.decide()
+        } else {
+            Ok(())
+        }
+    }
+
     /// Archived or deleted once, wanted again: where Outlook has nothing left, a new generation is made.
     fn revive(&mut self) -> anyhow::Result<()> {
         self.dossier.meeting.ended = false;

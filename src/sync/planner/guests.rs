@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{ORGANIZER_CHANGED, Permit, Task};
+use super::organizer::was_kept;
+use super::{Permit, Task};
 use crate::calendar::event::Event;
 use crate::calendar::invitations::{Facts, Guests, Mailer, before_creation};
 use crate::calendar::merge::Group;
@@ -163,7 +164,7 @@ impl Task<'_> {
     /// Who tells the guests; `None`: whoever was to.
     fn mailer(&self) -> Option<Mailer> {
         let meeting = &self.dossier.meeting;
-        if meeting.set_aside.as_deref() == Some(ORGANIZER_CHANGED) {
+        if was_kept(meeting) {
             return Some(Mailer::Odoo);
         }
         match self.choose_copy() {

@@ -9,7 +9,7 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    ORGANIZER_CHANGED, Permit, Planned, Task, all_groups, answers, decisions, in_words, list_groups,
+    Organizer, Permit, Planned, Task, all_groups, answers, decisions, in_words, list_groups,
     rename_attendees, renamed,
 };
 use crate::calendar::document::Document;
@@ -98,11 +98,18 @@ impl Task<'_> {
             return Ok(());
         }
         let rights = chosen.as_ref().map_or(Rights::Write, |(_, rights)| *rights);
-        if let (true, Some((copy, Rights::Write)), Some(snapshot)) = (odoo.is_some(), &chosen, &snapshot)
-            && self.people.organizer(snapshot).map(|a| a.id) != Some(copy.account_id)
-        {
-            self.set_aside(ORGANIZER_CHANGED, Level::Warning);
-            return Ok(());
+        if let (Some(document), Some(snapshot)) = (&odoo, &snapshot) {
+            let guests = outlook
+                .iter()
+                .flat_map(|outlook| outlook.template().guests())
+                .cloned();
+            let mails: Vec<Mail> = guests.map(Mail::Cancellation).collect();
+            let state = serde_json::to_value(document)?;
+            match self.follow_organizer(snapshot, state, &mails, true)? {
+                Organizer::Same => {}
+                Organizer::Leaves => return Ok(()),
+                Organizer::HasLeft => return self.begin_anew(record),
+            }
         }
         let unread = self
             .organizer_unread(rights, outlook.as_ref().map(Document::template))

@@ -103,6 +103,20 @@ impl Odoo {
         self.touch(id, &["attendee_ids"]);
     }
 
+    /// Somebody changes one occurrence.
+    pub fn set_one(&mut self, id: i64, number: usize, values: &Value) {
+        let slot = self.slot(id, number);
+        let series = self.records.get_mut(&id).expect("a series");
+        differ(series, &slot, values);
+        let names: Vec<&str> = values
+            .as_object()
+            .expect("values")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        self.touch(id, &names);
+    }
+
     /// Somebody changes what all of them share.
     pub fn set_series(&mut self, id: i64, values: Value) {
         let names: Vec<String> = values.as_object().expect("values").keys().cloned().collect();

@@ -1,0 +1,127 @@
+//! Meetings whose organizer was changed in Odoo. Outlook cannot hand a meeting over (Graph: `organizer` cannot be written): it is
+//! cancelled in the old one's mailbox, and made in the new one's once that is done.
+
+use serde_json::{Value, json};
+
+use super::{Planned, Task, in_words};
+use crate::calendar::plan::{Mail, Rights};
+use crate::odoo::snapshot::Snapshot;
+use crate::store::journal::{Done, Level};
+use crate::store::meetings::{Copy, Meeting};
+use crate::store::outbox::{OutlookWrite, kind};
+
+/// What the reader of a set-aside meeting is told.
+const UNCONNECTED: &str = "Its organizer was changed in Odoo to somebody whose mailbox is not connected, and Outlook cannot hand a \
+     meeting over: each side keeps its own. To hand it over, let the new organizer connect to Outlook, then save it again";
+const ASLEEP: &str =
+    "Its organizer was changed in Odoo: it is handed over once the new one's synchronization runs again";
+
+/// Whether a meeting stays with its old organizer, as the new one could not take it when it was saved last.
+pub fn was_kept(meeting: &Meeting) -> bool {
+    meeting.set_aside.as_deref() == Some(UNCONNECTED)
+}
+
+/// What becomes of a meeting, as to its organizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Organizer {
+    /// It is in the mailbox of the one whom Odoo names, or in none that could be written.
+    Same,
+    /// It leaves a mailbox that has it still: that is owed now, or cannot be done.
+    Leaves,
+    /// It has left the mailbox.
+    HasLeft,
+}
+
+impl Task<'_> {
+    /// Owes the old organizer's mailbox the deletion, where `snapshot` names another one who can take the meeting over.
+    /// `odoo_state` is what the write is noted with; `mails`, whom Outlook tells.
+    pub(super) fn follow_organizer(
+        &mut self,
+        snapshot: &Snapshot,
+        odoo_state: Value,
+        mails: &[Mail],
+        series: bool,
+    ) -> anyhow::Result<Organizer> {
+        let Some((copy, Rights::Write)) = self.choose_copy() else {
+            return Ok(Organizer::Same);
+        };
+        let copy = copy.clone();
+        let successor = self.people.organizer(snapshot);
+        if successor.map(|account| account.id) == Some(copy.account_id) {
+            return Ok(Organizer::Same);
+        }
+        // Refused once, it is handed over when somebody saves it again: not for a login alone, which mails nobody.
+        let is_refused = was_kept(&self.dossier.meeting);
+        let made = self
+            .dossier
+            .meeting
+            .record()?
+            .map(|record| record.create_date().0);
+        let takes_it = |before| made.is_none_or(|made| made >= before);
+        let successor = successor.filter(|account| {
+            account.is_connected()
+                && !account.resetting
+                && !is_refused
+                && account.ignore_before.is_none_or(takes_it)
+        });
+        let Some(successor) = successor else {
+            self.set_aside(UNCONNECTED, Level::Warning);
+            return Ok(Organizer::Leaves);
+        };
+        if !successor.is_active() {
+            self.set_aside(ASLEEP, Level::Info);
+            return Ok(Organizer::Leaves);
+        }
+        if copy.gone || copy.cancelled {
+            return Ok(Organizer::HasLeft);
+        }
+        let message = format!(
+            "handed over to {}: cancelled here, and made in the new organizer's mailbox next",
+            successor.login
+        );
+        self.leave(
+            &copy,
+            odoo_state,
+            Planned {
+                mails,
+                conflicts: &[],
+            },
+            message,
+            series,
+        )?;
+        self.dossier.meeting.set_aside = None;
+        Ok(Organizer::Leaves)
+    }
+
+    fn leave(
+        &mut self,
+        copy: &Copy,
+        odoo_state: Value,
+        planned: Planned<'_>,
+        message: String,
+        series: bool,
+    ) -> anyhow::Result<()> {
+        let line = Done {
+            message: format!("{message} · {}", in_words(planned.mails)),
+            decisions: Vec::new(),
+            content: Some(copy.state.clone()),
+        };
+        self.dossier.writes.push(OutlookWrite {
+            account_id: copy.account_id,
+            meeting_id: self.dossier.meeting.id,
+            kind: kind::DELETE.to_owned(),
+            graph_id: Some(copy.graph_id.clone()),
+            change_key: copy.change_key.clone(),
+            body: json!({}),
+            odoo_state: Some(odoo_state),
+            groups: json!([]),
+            line: Some(serde_json::to_value(&line)?),
+            series,
+            mails: i32::try_from(planned.mails.len()).unwrap_or(i32::MAX),
+            collected: self.dossier.meeting.collected,
+            ..OutlookWrite::default()
+        });
+        self.effects.wake_accounts.insert(copy.account_id);
+        Ok(())
+    }
+}
