@@ -227,7 +227,7 @@ fn reading_of_own(html: &str) -> Vec<Seen> {
 }
 
 /// Where the tag that `text` begins with (behind its `<`) ends: the `>` outside quotes.
-fn tag_end(text: &str) -> usize {
+pub(super) fn tag_end(text: &str) -> usize {
     let mut quoted = false;
     for (at, c) in text.char_indices() {
         match c {
@@ -240,7 +240,7 @@ fn tag_end(text: &str) -> usize {
 }
 
 /// Resolves the entities that the serialiser writes.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace("&nbsp;", "\u{a0}")
         .replace("&lt;", "<")
         .replace("&gt;", ">")
@@ -248,7 +248,7 @@ fn plain(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-fn attribute(tag: &str, name: &str) -> Option<String> {
+pub(super) fn attribute(tag: &str, name: &str) -> Option<String> {
     let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
     let value = tag.get(start..)?;
     Some(
@@ -394,7 +394,7 @@ fn without_teams_block(html: &str) -> Cow<'_, str> {
 }
 
 /// The bytes of the block. Positions in the lowered text are those in the text, as only ASCII is lowered.
-fn teams_range(html: &str) -> Option<Range<usize>> {
+pub(super) fn teams_range(html: &str) -> Option<Range<usize>> {
     let lower = html.to_ascii_lowercase();
     let lines = underscore_lines(&lower);
     for join in join_links(&lower) {
@@ -502,7 +502,7 @@ fn closed_end(text: &str, start: usize, line_end: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -510,7 +510,7 @@ mod tests {
     const LINK: &str =
         "https://teams.microsoft.com/l/meetup-join/19%3ameeting_x%40thread.v2/0?context=%7b%7d";
 
-    fn block() -> String {
+    pub(in crate::calendar) fn block() -> String {
         let line = "_".repeat(80);
         format!(
             "<div style=\"width:100%; height:20px\"><span style=\"white-space:nowrap; opacity:.36\">{line}</span>\r\n\
@@ -521,7 +521,7 @@ mod tests {
         )
     }
 
-    fn document(inside: &str) -> String {
+    pub(in crate::calendar) fn document(inside: &str) -> String {
         format!(
             "<html><head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">\r\n\
              <meta name=\"Generator\" content=\"Microsoft Exchange Server\">\r\n<!-- converted from text -->\
@@ -535,7 +535,7 @@ mod tests {
             .replace('>', "&gt;")
     }
 
-    fn fragment() -> impl Strategy<Value = String> {
+    pub(in crate::calendar) fn fragment() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             4 => "[a-zA-Zäß0-9 <>&\"'_\u{a0}]{0,10}".prop_map(|t| escape(&t)),
             1 => Just("<br>".to_owned()),

@@ -14,4 +14,5 @@ pub mod series;
 pub mod takeover;
 pub mod timezone;
 pub mod title;
+pub mod video_line;
 pub mod words;

@@ -6,8 +6,9 @@
 //!
 //! **Where a video link goes.** Graph has no writable property for a link that is not of its own making, so:
 //! a location that is nothing but a URL *is* the video link when the event has no other, and is no location then
-//! ([`to_event`]); and the link of an event without location is written as its location. An event with both keeps
-//! its location, and its link stays in Odoo. A link of Outlook's own (`onlineMeeting`) is never written anywhere.
+//! ([`to_event`]); and the link of an event without location is written as its location. Of an event with both the link is
+//! the last line of the body ([`video_line`]), which is no text of the user's: neither side's description has it. A link of
+//! Outlook's own (`onlineMeeting`) is never written anywhere.
 
 pub mod recurrence;
 pub mod series;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use crate::calendar::body;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
 use crate::calendar::merge::Group;
-use crate::calendar::{timezone, title};
+use crate::calendar::{timezone, title, video_line};
 
 /// The extended property that carries our link uuid (page *singleValueLegacyExtendedProperty*).
 pub const LINK_PROPERTY: &str = "String {c3b1f0a2-5d3e-4a7e-9a8f-6c0d7f5f2b11} Name OutlookBridgeLink";
@@ -408,7 +409,7 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
     let (location, video) = place_and_video(wire);
     Ok(Event {
         title: wire.subject.clone().unwrap_or_default(),
-        body: wire.html(),
+        body: video_line::without(&wire.html()).into_owned(),
         location,
         time: time(wire)?,
         privacy: match wire.sensitivity.as_deref() {
@@ -457,14 +458,37 @@ fn place_and_video(wire: &WireEvent) -> (String, String) {
     match wire.own_join_url() {
         Some(join) if join == place => (String::new(), join.to_owned()),
         Some(join) => (place.to_owned(), join.to_owned()),
-        None if is_link(place) => (String::new(), place.to_owned()),
-        None => (place.to_owned(), String::new()),
+        None => match video_line::link(&wire.html()) {
+            Some(link) => (place.to_owned(), link),
+            None if is_link(place) => (String::new(), place.to_owned()),
+            None => (place.to_owned(), String::new()),
+        },
     }
 }
 
-/// The location to write, by the rule at the head of this file.
-fn place_to_write(event: &Event, own_join_url: Option<&str>) -> String {
-    if !event.location.trim().is_empty() || own_join_url == Some(event.video.as_str()) {
+/// Whether the link of the event goes into the body's last line, by the rule at the head of this file; `now` is what Outlook
+/// has. Several places are places, whichever Odoo takes away.
+fn is_for_the_line(event: &Event, now: Option<&WireEvent>) -> bool {
+    let own_join_url = now.and_then(WireEvent::own_join_url);
+    let has_others = now.is_some_and(|now| now.locations.len() > 1);
+    own_join_url.is_none()
+        && !event.online
+        && (has_others || !event.location.trim().is_empty())
+        && video_line::can_carry(event.video.trim())
+}
+
+/// That link.
+fn line_to_write(event: &Event, now: Option<&WireEvent>) -> Option<String> {
+    is_for_the_line(event, now).then(|| event.video.trim().to_owned())
+}
+
+/// The location to write, by the same rule.
+fn place_to_write(event: &Event, now: Option<&WireEvent>) -> String {
+    let own_join_url = now.and_then(WireEvent::own_join_url);
+    let is_place = !event.location.trim().is_empty()
+        || own_join_url == Some(event.video.as_str())
+        || is_for_the_line(event, now);
+    if is_place {
         event.location.clone()
     } else {
         event.video.clone()
@@ -542,7 +566,11 @@ pub struct ExtraForCreate<'a> {
 pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
     let mut out = Map::new();
     out.insert("subject".into(), json!(title::for_outlook(&event.title)));
-    out.insert("body".into(), html_body(&event.body));
+    let line = line_to_write(event, None);
+    out.insert(
+        "body".into(),
+        html_body(&video_line::with(&event.body, line.as_deref())),
+    );
     out.insert(
         "location".into(),
         json!({ "displayName": place_to_write(event, None) }),
@@ -585,17 +613,10 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
             Group::Title => {
                 out.insert("subject".into(), json!(title::for_outlook(&event.title)));
             }
-            Group::Body => {
-                let outlook = now.html();
-                if !body::same_meaning(&event.body, &outlook) {
-                    out.insert(
-                        "body".into(),
-                        html_body(&body::with_teams_block(&event.body, &outlook)),
-                    );
-                }
-            }
+            // With the place, as the link may go into either.
+            Group::Body => {}
             Group::Location | Group::Video => {
-                let place = place_to_write(event, now.own_join_url());
+                let place = place_to_write(event, Some(now));
                 if place.trim() != now.place() {
                     write_place(&mut out, place.trim(), now);
                 }
@@ -626,7 +647,38 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
             }
         }
     }
+    if let Some(body) = body_to_write(groups, event, now) {
+        out.insert("body".into(), html_body(&body));
+    }
     Value::Object(out)
+}
+
+/// The whole body, where its text or its last line is to be another one.
+fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<String> {
+    let outlook = now.html();
+    let line_now = video_line::link(&outlook);
+    let is_about_link = groups
+        .iter()
+        .any(|group| matches!(group, Group::Location | Group::Video));
+    let line = if is_about_link {
+        line_to_write(event, Some(now))
+    } else {
+        line_now.clone()
+    };
+    let text_now = video_line::without(&outlook);
+    let is_other_text = groups.contains(&Group::Body) && !body::same_meaning(&event.body, &text_now);
+    if !is_other_text && line == line_now {
+        return None;
+    }
+    let text = if is_other_text {
+        event.body.as_str()
+    } else {
+        &text_now
+    };
+    Some(body::with_teams_block(
+        &video_line::with(text, line.as_deref()),
+        &outlook,
+    ))
 }
 
 /// `location` and `locations` are locked together, and whoever writes the first forgets the others (page *event resource type*):

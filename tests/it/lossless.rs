@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stack::{ANN, BEN};
-use super::world::{CARLA, OUTSIDE, day, odoo_time, world};
+use super::world::{CARLA, OUTSIDE, World, day, odoo_time, world};
 
 const ROOM: &str = "room@contoso.example";
 
@@ -97,4 +97,53 @@ async fn what_only_outlook_knows_survives_every_edit_in_odoo() {
         Value::Null,
         "and stays without a place in Odoo"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_link_beside_a_place_is_in_the_invitation_once() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let link = "https://odoo.example/calendar/join_videocall/abc?a=1&b=2";
+    let id = w.odoo.create(7, "Both", &start, &stop, &[OUTSIDE]);
+    w.odoo.write(
+        id,
+        json!({"location": "Room 1", "videocall_location": link, "description": "<p>Agenda</p>"}),
+    );
+    w.quiet().await;
+    let body = async |w: &World| {
+        let event = w.stack.event(ANN, "Both").await.expect("in Outlook");
+        event["body"]["content"].as_str().expect("a body").to_owned()
+    };
+    let escaped = link.replace('&', "&amp;");
+    assert!(body(&w).await.contains(&escaped), "{}", body(&w).await);
+    // Edits of either side, and of the text itself.
+    let event = w.stack.event(ANN, "Both").await.expect("in Outlook");
+    w.outlook_edits(ANN, &event, json!({"location": {"displayName": "Room 2"}}))
+        .await;
+    w.quiet().await;
+    w.odoo.write(id, json!({"description": "<p>Another agenda</p>"}));
+    w.quiet().await;
+    w.odoo.write(id, json!({"location": "Room 3"}));
+    w.quiet().await;
+    let html = body(&w).await;
+    assert_eq!(html.matches("Video:").count(), 1, "{html}");
+    let record = &w.odoo.records[&id];
+    assert_eq!(
+        (&record["location"], &record["videocall_location"]),
+        (&json!("Room 3"), &json!(link))
+    );
+    assert_eq!(record["description"], "<p>Another agenda</p>");
+    w.forget_mails().await;
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, [], "it has come to rest");
+    // The line taken out in Outlook takes the link out of Odoo.
+    let event = w.stack.event(ANN, "Both").await.expect("in Outlook");
+    w.outlook_edits(
+        ANN,
+        &event,
+        json!({"body": {"contentType": "html", "content": "<p>Another agenda</p>"}}),
+    )
+    .await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["videocall_location"], Value::Null);
 }

@@ -324,7 +324,11 @@ fn a_video_link_is_written_as_the_location_of_an_event_without_one() {
         json!({ "location": { "displayName": "" } })
     );
     let room = patch(&[Group::Location], |e| e.location = "Room".into(), &now);
-    assert_eq!(room, json!({ "location": { "displayName": "Room" } }));
+    assert_eq!(room["location"], json!({ "displayName": "Room" }));
+    assert_eq!(
+        video_line::link(room["body"]["content"].as_str().unwrap()),
+        Some(link.to_owned())
+    );
     // Outlook's own link needs no place.
     let online =
         wire(json!({ "onlineMeeting": { "joinUrl": "https://teams.microsoft.com/l/meetup-join/1" } }));
@@ -516,15 +520,12 @@ fn arbitrary_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// What is created reads back as what it was made from, but for a link that has no place.
+    /// What is created reads back as what it was made from.
     #[test]
     fn created_events_read_back(event in arbitrary_event()) {
         let body = create_body(&event, ExtraForCreate { transaction_id: "t", link: Uuid::nil() });
         let back = to_event(&serde_json::from_value(body).unwrap()).unwrap();
         let mut expected = event.clone();
-        if !event.location.is_empty() {
-            expected.video.clear();
-        }
         prop_assert!(back.time.same_span(&expected.time));
         expected.time = back.time.clone();
         prop_assert_eq!(back, expected);
@@ -546,10 +547,79 @@ proptest! {
         prop_assert_eq!((&back.title, &back.location, back.reminder), (&to.title, &to.location, to.reminder));
         prop_assert_eq!(back.show_as.blocks_time(), to.show_as.blocks_time());
         prop_assert!(back.attendees.keys().eq(to.attendees.keys()));
-        if to.location.is_empty() {
-            prop_assert_eq!(&back.video, &to.video);
-        }
+        prop_assert_eq!(&back.video, &to.video);
+        prop_assert!(body::same_meaning(&back.body, &to.body), "the line does not multiply");
     }
+}
+
+#[test]
+fn the_link_beside_a_place_stays_with_each_kind_of_edit() {
+    let link = "https://odoo.example/discuss/1";
+    let created = |body: &str| {
+        let both = Event {
+            location: "Room".into(),
+            video: link.into(),
+            body: body.into(),
+            ..read(json!({}))
+        };
+        create_body(
+            &both,
+            ExtraForCreate {
+                transaction_id: "t",
+                link: Uuid::nil(),
+            },
+        )
+    };
+    let now = wire(created("<p>Agenda</p>"));
+    assert_eq!(
+        patch(
+            &[Group::Body, Group::Location, Group::Video],
+            |e| {
+                *e = to_event(&now).unwrap();
+            },
+            &now
+        ),
+        json!({}),
+        "nothing to say"
+    );
+    // Another text; another link; no place, which the link takes then.
+    let edited = patch(&[Group::Body], |e| e.body = "<p>Other</p>".into(), &now);
+    assert_eq!(edited["body"], created("<p>Other</p>")["body"]);
+    let other = patch(
+        &[Group::Video],
+        |e| {
+            e.location = "Room".into();
+            e.video = "https://other.example/".into();
+        },
+        &now,
+    );
+    let html = other["body"]["content"].as_str().unwrap();
+    assert_eq!(
+        (html.matches("Video:").count(), other.get("location")),
+        (1, None),
+        "{html}"
+    );
+    let no_place = patch(
+        &[Group::Location],
+        |e| {
+            e.location.clear();
+            e.video = link.into();
+        },
+        &now,
+    );
+    assert_eq!(no_place["location"], json!({ "displayName": link }));
+    assert_eq!(
+        no_place["body"],
+        json!({ "contentType": "html", "content": "<p>Agenda</p>" })
+    );
+    // Whoever takes the place away in Outlook leaves the line: it is the link still, and an edit of the text keeps it.
+    let mut gone = created("<p>Agenda</p>");
+    gone["location"] = json!({ "displayName": "" });
+    let now = wire(gone);
+    let event = to_event(&now).unwrap();
+    assert_eq!((event.location.as_str(), event.video.as_str()), ("", link));
+    let edited = patch(&[Group::Body], |e| e.body = "<p>Other</p>".into(), &now);
+    assert_eq!(edited["body"], created("<p>Other</p>")["body"]);
 }
 
 #[test]

@@ -1,0 +1,215 @@
+//! The line of a description that carries a video link, where Outlook has no other place for it: the last one, of the word
+//! *Video:* and the link. It is no text of the user's, and stands in Outlook's body alone.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::body::{attribute, plain, tag_end, teams_range};
+
+/// The same word in most of Odoo's languages.
+const WORD: &str = "Video:";
+/// Elements that do not begin a line.
+const INLINE: [&str; 10] = ["span", "b", "i", "u", "em", "strong", "font", "a", "small", "o:p"];
+
+/// The link of that line, if the HTML ends with one (above the block of a Teams meeting).
+pub fn link(html: &str) -> Option<String> {
+    find(html).map(|(_, link)| link)
+}
+
+/// The HTML without that line.
+pub fn without(html: &str) -> Cow<'_, str> {
+    match find(html) {
+        Some((range, _)) => Cow::Owned([&html[..range.start], &html[range.end..]].concat()),
+        None => Cow::Borrowed(html),
+    }
+}
+
+/// The HTML with that line for this link and no other.
+pub fn with(html: &str, link: Option<&str>) -> String {
+    let html = without(html);
+    let Some(link) = link else {
+        return html.into_owned();
+    };
+    let end = teams_range(&html).map(|block| block.start);
+    let end = end.or_else(|| html.to_ascii_lowercase().rfind("</body"));
+    let (before, after) = html.split_at(end.unwrap_or(html.len()));
+    let link = link
+        .replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;");
+    format!("{before}<p>{WORD} <a href=\"{link}\">{link}</a></p>{after}")
+}
+
+/// Whether a link is one that the line can carry.
+pub fn can_carry(link: &str) -> bool {
+    let is_web = ["https://", "http://"]
+        .iter()
+        .any(|scheme| link.starts_with(scheme));
+    is_web && !link.contains(|c: char| c.is_whitespace() || c == '<' || c == '>')
+}
+
+fn find(html: &str) -> Option<(Range<usize>, String)> {
+    let end = teams_range(html).map_or(html.len(), |block| block.start);
+    let text = html.get(..end)?;
+    let word = text.rfind(WORD)?;
+    if !begins_a_line(&text[..word]) {
+        return None;
+    }
+    let (link, length) = link_after(&text[word + WORD.len()..])?;
+    let range = word..word + WORD.len() + length;
+    let is_last = skip(&text[range.end..], |_| true).is_empty();
+    (is_last && can_carry(&link)).then(|| (with_its_elements(text, range), link))
+}
+
+/// Whether what comes before ends with a line's end.
+fn begins_a_line(mut before: &str) -> bool {
+    loop {
+        before = trim_end(before);
+        let Some(open) = before.strip_suffix('>').and_then(|inside| inside.rfind('<')) else {
+            return before.is_empty();
+        };
+        if !INLINE.contains(&name_of(&before[open + 1..]).as_str()) {
+            return true;
+        }
+        before = &before[..open];
+    }
+}
+
+/// The link that follows, and how many bytes it takes with all that is around it.
+fn link_after(text: &str) -> Option<(String, usize)> {
+    let rest = skip(text, |tag| {
+        name_of(tag) != "a" && INLINE.contains(&name_of(tag).as_str())
+    });
+    let taken = |rest: &str| text.len() - rest.len();
+    if let Some(tag) = rest.strip_prefix('<') {
+        if name_of(tag) != "a" {
+            return None;
+        }
+        let link = attribute(&tag[..tag_end(tag)], "href")?;
+        let close = rest.to_ascii_lowercase().find("</a>")?;
+        return Some((link, taken(&rest[close + 4..])));
+    }
+    let end = rest
+        .find(|c: char| c.is_whitespace() || c == '<' || c == '\u{a0}')
+        .unwrap_or(rest.len());
+    let link = rest[..end].trim_end_matches("&nbsp;");
+    (!link.is_empty()).then(|| (plain(link), taken(&rest[link.len()..])))
+}
+
+/// With the elements that hold nothing else.
+fn with_its_elements(text: &str, range: Range<usize>) -> Range<usize> {
+    let Range { mut start, mut end } = range;
+    loop {
+        let before = trim_end(&text[..start]);
+        let Some(open) = before.strip_suffix('>').and_then(|inside| inside.rfind('<')) else {
+            break;
+        };
+        let name = name_of(&before[open + 1..]);
+        let after = skip(&text[end..], |tag| name_of(tag.trim_start_matches('/')) == "o:p");
+        let closing = after.strip_prefix("</").filter(|tag| name_of(tag) == name);
+        let Some(closing) = closing.filter(|_| !matches!(name.as_str(), "" | "body" | "html")) else {
+            break;
+        };
+        start = open;
+        end = text.len() - closing.len() + closing.find('>').map_or(closing.len(), |at| at + 1);
+    }
+    start..end
+}
+
+/// What is left behind white space and the tags that may be passed; each is told without its `<`.
+fn skip(mut text: &str, may_pass: impl Fn(&str) -> bool) -> &str {
+    loop {
+        text = text.trim_start();
+        if let Some(rest) = text.strip_prefix("&nbsp;") {
+            text = rest;
+            continue;
+        }
+        let Some(tag) = text.strip_prefix('<').filter(|tag| may_pass(tag)) else {
+            return text;
+        };
+        text = tag.get(tag_end(tag) + 1..).unwrap_or_default();
+    }
+}
+
+fn trim_end(mut text: &str) -> &str {
+    loop {
+        let shorter = text.trim_end();
+        let shorter = shorter.strip_suffix("&nbsp;").unwrap_or(shorter);
+        if shorter.len() == text.len() {
+            return text;
+        }
+        text = shorter;
+    }
+}
+
+/// The name of the element that a tag without its `<` opens; empty for a closing one.
+fn name_of(tag: &str) -> String {
+    let name = tag
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == ':'))
+        .next();
+    name.unwrap_or_default().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::body::{
+        same_meaning,
+        tests::{block, document, fragment},
+        with_teams_block,
+    };
+    use super::*;
+
+    const LINK: &str = "https://meet.example/room?a=1&b=2";
+
+    proptest! {
+        #[test]
+        fn the_line_is_found_and_the_text_stays(html in fragment(), wrapped in any::<bool>(), teams in any::<bool>()) {
+            let html = if wrapped { document(&html) } else { html };
+            let once = with(&html, Some(LINK));
+            prop_assert_eq!(link(&once), Some(LINK.to_owned()));
+            prop_assert!(same_meaning(&without(&once), &html), "{}", without(&once));
+            prop_assert_eq!(with(&once, Some(LINK)), once.clone());
+            let other = with(&once, Some("https://other.example/"));
+            prop_assert_eq!(link(&other), Some("https://other.example/".to_owned()));
+            prop_assert!(same_meaning(&without(&other), &html));
+            if teams {
+                let meeting = with_teams_block(&once, &document(&block()));
+                prop_assert_eq!(link(&meeting), Some(LINK.to_owned()));
+            }
+        }
+
+        #[test]
+        fn nothing_panics(html in "[<>/ a-z=\"'&;!_]{0,40}(Video:)?[<>/ a-z=\"'&;:!_]{0,40}", other in "\\PC*") {
+            let _ = (link(&html), without(&html), with(&html, Some(LINK)), with(&other, Some(&html)), with(&other, None));
+        }
+    }
+
+    #[test]
+    fn as_outlook_rewrites_it() {
+        for line in [
+            "<p class=\"MsoNormal\">Video: <a href=\"https://meet.example/room?a=1&amp;b=2\"><span lang=\"EN\">the room</span></a><o:p></o:p></p>",
+            "<div>Video:&nbsp;<a href=\"https://meet.example/room?a=1&amp;b=2\" data-auth=\"NotApplicable\">x</a>&nbsp;</div><div><br></div>",
+            "Agenda<br><span style=\"color: red\">Video: https://meet.example/room?a=1&amp;b=2</span>",
+        ] {
+            assert_eq!(link(&document(line)), Some(LINK.to_owned()), "{line}");
+        }
+        let body = document("<p>Agenda</p><p>Video: <a href=\"https://meet.example/\">x</a><o:p></o:p></p>");
+        assert_eq!(without(&body), document("<p>Agenda</p>"));
+    }
+
+    #[test]
+    fn what_people_write_is_no_such_line() {
+        for html in [
+            "<p>Video: <a href=\"https://meet.example/\">here</a> at noon</p>",
+            "<p>See the Video: https://meet.example/</p>",
+            "<p>Video: https://meet.example/</p><p>More</p>",
+            "<p>Video: <a href=\"mailto:a@b.example\">a@b.example</a></p>",
+            "<p>Video:</p>",
+        ] {
+            assert_eq!(link(html), None, "{html}");
+            assert_eq!(without(html), html);
+        }
+    }
+}
