@@ -280,6 +280,12 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
             *person = serde_json::from_value(now).map_err(|e| bad(e.to_string()))?;
             ok(json!(person))
         }
+        ("PUT", ["groups", address]) => {
+            let members: Vec<String> = serde_json::from_value(json_body()?)
+                .map_err(|e| bad(format!("Not a list of addresses: {e}")))?;
+            world.groups.insert(address.to_lowercase(), members);
+            ok(json!(world.groups))
+        }
         ("POST", ["people", address, action]) => {
             let id = world
                 .person(address)

@@ -265,7 +265,8 @@ fn read(mailbox: &Mailbox, switches: &Switches, mut token: Token, prefer: &Prefe
                             .as_ref()
                             .map(|event| event.in_window(token.s, token.e))
                             .unwrap_or_default();
-                        if slots.is_empty() || which != SeriesRemoval::Occurrences {
+                        let was_single = last.as_ref().is_some_and(|event| event.was_single);
+                        if slots.is_empty() || was_single || which != SeriesRemoval::Occurrences {
                             rows.push(removed(id));
                         }
                         if which != SeriesRemoval::Master {

@@ -95,6 +95,9 @@ pub struct Event {
     /// From the earliest to the latest it ever lay; unknown of states saved before it was kept.
     #[serde(default)]
     pub reach: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// A series that was a single event once: a delta may have told it as one.
+    #[serde(default)]
+    pub was_single: bool,
 }
 
 impl Content {

@@ -55,6 +55,7 @@ pub fn run(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
         disabled: false,
         token_error: None,
         mailbox: true,
+        aliases: Vec::new(),
     });
     for line in input.lines() {
         let question: Question = serde_json::from_str(&line?)?;

@@ -747,10 +747,10 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
     }
 }
 
+/// "Get a user": a default set of properties, or those that are selected.
 fn me(person: &Person, call: &Call) -> Value {
     let (given, sur) = person.name.split_once(' ').unwrap_or((&person.name, ""));
-    json!({
-        "@odata.context": format!("{}/v1.0/$metadata#users/$entity", call.base),
+    let mut out = json!({
         "id": person.id,
         "displayName": person.name,
         "givenName": given,
@@ -762,7 +762,19 @@ fn me(person: &Person, call: &Call) -> Value {
         "mobilePhone": null,
         "jobTitle": null,
         "officeLocation": null,
-    })
+    });
+    if let (Some(selected), Some(properties)) = (query::option(&call.query, "$select"), out.as_object_mut()) {
+        let aliases = person.aliases.iter().map(|alias| format!("smtp:{alias}"));
+        let proxies: Vec<String> = std::iter::once(format!("SMTP:{}", person.address))
+            .chain(aliases)
+            .filter(|_| !person.is_personal())
+            .collect();
+        properties.insert("proxyAddresses".into(), json!(proxies));
+        let is_selected = |name: &str| selected.split(',').any(|wanted| wanted.trim() == name);
+        properties.retain(|name, _| is_selected(name));
+    }
+    out["@odata.context"] = json!(format!("{}/v1.0/$metadata#users/$entity", call.base));
+    out
 }
 
 fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answered {

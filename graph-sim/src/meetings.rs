@@ -204,6 +204,7 @@ impl World {
             deleted: BTreeSet::new(),
             extended: Vec::new(),
             reach: None,
+            was_single: false,
         };
         merge_extended(&mut event.extended, applied.extended.clone());
         if let Some(value) = applied.recurrence.as_ref().filter(|v| !v.is_null()) {
@@ -246,11 +247,20 @@ impl World {
         Ok(())
     }
 
-    /// Writes the organizer's event into a colleague's mailbox; guests from outside only get mail.
+    /// Writes the organizer's event into the mailboxes that a guest's address reaches; guests from outside only get mail.
     fn deliver(&mut self, organizer: &Person, event: &Event, guest: &str, reset: bool) {
-        if self.colleague(&organizer.tenant, guest).is_none() {
-            return;
+        for guest in self.reached(&organizer.tenant, guest) {
+            self.deliver_to(organizer, event, &guest, reset);
         }
+    }
+
+    fn deliver_to(&mut self, organizer: &Person, event: &Event, guest: &str, reset: bool) {
+        let invited_to: BTreeSet<NaiveDate> = event
+            .exceptions
+            .iter()
+            .filter(|(_, x)| self.is_invited(organizer, &x.content, guest))
+            .map(|(day, _)| *day)
+            .collect();
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };
@@ -276,14 +286,13 @@ impl World {
                     .and_then(|o| o.exceptions.get(day))
                     .map(|x| &x.content);
                 let mut x = x.clone();
-                let invited = holds(&addresses(&x.content.attendees, ""), guest);
                 x.content = attendee_content(
                     &x.content,
                     before.or(old.as_ref().map(|o| &o.content)),
                     reset,
                     guest,
                 );
-                if !invited {
+                if !invited_to.contains(day) {
                     mark_cancelled(&mut x.content);
                 }
                 x.extended = Vec::new();
@@ -332,7 +341,20 @@ impl World {
         guest: &str,
         reset: bool,
     ) {
-        if self.colleague(&organizer.tenant, guest).is_none() {
+        for guest in self.reached(&organizer.tenant, guest) {
+            self.deliver_instance_to(organizer, event, day, &guest, reset);
+        }
+    }
+
+    fn deliver_instance_to(
+        &mut self,
+        organizer: &Person,
+        event: &Event,
+        day: NaiveDate,
+        guest: &str,
+        reset: bool,
+    ) {
+        if organizer.address.eq_ignore_ascii_case(guest) {
             return;
         }
         let Ok(mailbox) = self.mailbox_mut(guest) else {
@@ -388,11 +410,21 @@ impl World {
             .collect()
     }
 
-    /// A cancellation reaches a colleague: the copy stays, marked.
+    /// Whether a colleague is invited by what the attendees are, by whichever address.
+    fn is_invited(&self, organizer: &Person, content: &Content, guest: &str) -> bool {
+        let listed = addresses(&content.attendees, "");
+        let mut reached = listed.iter().flat_map(|a| self.reached(&organizer.tenant, a));
+        holds(&listed, guest) || reached.any(|a| a.eq_ignore_ascii_case(guest))
+    }
+
+    /// A cancellation reaches colleagues: their copies stay, marked.
     fn cancel_copy(&mut self, organizer: &Person, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {
-        if self.colleague(&organizer.tenant, guest).is_none() {
-            return;
+        for guest in self.reached(&organizer.tenant, guest) {
+            self.cancel_copy_of(ical_uid, day, &guest);
         }
+    }
+
+    fn cancel_copy_of(&mut self, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };
@@ -891,6 +923,10 @@ impl World {
         response: &str,
         proposed: Option<&Value>,
     ) -> Result<(), GraphError> {
+        let person = self.person(guest);
+        let name = person.map_or_else(|| guest.to_owned(), |p| p.name.clone());
+        let aliases = person.map(|p| p.aliases.clone()).unwrap_or_default();
+        let known_as: Vec<String> = std::iter::once(guest.to_owned()).chain(aliases).collect();
         let mailbox = self.mailbox_mut(organizer)?;
         // The copy of somebody invited to one occurrence bears its date.
         let (series, of_instance) = event::series_uid(ical_uid);
@@ -906,11 +942,23 @@ impl World {
         }
         let now = mailbox.now();
         let note = |content: &mut Content| {
-            for a in content
-                .attendees
-                .iter_mut()
-                .filter(|a| a.address.eq_ignore_ascii_case(guest))
-            {
+            let is_known = |a: &Attendee| {
+                known_as
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(&a.address))
+            };
+            // Whoever answers and is not listed (a group's member, say) is from then on.
+            if !content.attendees.iter().any(is_known) {
+                content.attendees.push(Attendee {
+                    kind: "optional".into(),
+                    name: name.clone(),
+                    address: guest.to_owned(),
+                    response: "none".into(),
+                    time: None,
+                    proposed: None,
+                });
+            }
+            for a in content.attendees.iter_mut().filter(|a| is_known(a)) {
                 a.response = response.to_owned();
                 a.time = Some(now);
                 a.proposed = proposed.cloned();

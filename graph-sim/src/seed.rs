@@ -52,6 +52,8 @@ pub struct SeedPerson {
     pub personal: bool,
     #[serde(default)]
     pub mailbox: Option<bool>,
+    #[serde(default)]
+    pub aliases: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +101,7 @@ pub fn add_person(world: &mut World, given: SeedPerson) {
         disabled: false,
         token_error: None,
         mailbox: given.mailbox.unwrap_or(true),
+        aliases: given.aliases,
     });
 }
 

@@ -57,6 +57,9 @@ pub struct Person {
     /// False: signs in, yet Graph knows no mailbox.
     #[serde(default = "yes")]
     pub mailbox: bool,
+    /// Further addresses of the mailbox.
+    #[serde(default)]
+    pub aliases: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -416,6 +419,8 @@ impl Mailbox {
         event.change = self.take_change();
         event.modified = self.now();
         event.extend_reach();
+        let before = self.events.get(&event.key);
+        event.was_single |= before.is_some_and(|before| before.recurrence.is_none());
         self.log.remove(&event.seq);
         event.seq = self.take_seq();
         self.log.insert(event.seq, Logged::Live(event.key));
@@ -532,6 +537,9 @@ pub struct World {
     pub tenants: Vec<Tenant>,
     pub apps: Vec<App>,
     pub people: Vec<Person>,
+    /// Mail groups: the addresses of the members by the group's, in lower case.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Vec<String>>,
     pub mailboxes: BTreeMap<String, Mailbox>,
     pub mails: Vec<Mail>,
     pub next_mail: u64,
@@ -610,6 +618,22 @@ impl World {
     pub fn colleague(&self, tenant: &str, address: &str) -> Option<&Person> {
         self.person(address)
             .filter(|p| p.tenant == tenant && !p.is_personal() && p.mailbox)
+    }
+
+    /// The colleagues whom mail to an address reaches: the owner of a mailbox, by any of its addresses, or a group's members.
+    pub fn reached(&self, tenant: &str, address: &str) -> Vec<String> {
+        let owner = |address: &str| {
+            let has = |known: &String| known.eq_ignore_ascii_case(address);
+            let owner = self
+                .people
+                .iter()
+                .find(|p| has(&p.address) || p.aliases.iter().any(has))?;
+            self.colleague(tenant, &owner.address).map(|p| p.address.clone())
+        };
+        match self.groups.get(&address.to_lowercase()) {
+            Some(members) => members.iter().filter_map(|member| owner(member)).collect(),
+            None => owner(address).into_iter().collect(),
+        }
     }
 
     pub fn reindex(&mut self) {
