@@ -66,6 +66,8 @@ def steps() -> list[Step]:
     with_postgres = [python, "tools/with_postgres.py", "--"]
     # Absolute: cargo runs the tests of each crate in its own folder.
     contract = {"GRAPH_SIM_SCHEMA": str(paths.schema())}
+    # What fails is the change's own fault, and fails again. Other seeds are tried in what takes long.
+    seed = {"PROPTEST_RNG_SEED": os.environ.get("PROPTEST_RNG_SEED", "20261128")}
     addon_rules = paths.ADDONS_DIR / ".pylintrc"
     addon_ruff = next(
         (file for name in ("ruff.toml", ".ruff.toml") if (file := paths.ADDONS_DIR / name).exists()), None
@@ -100,10 +102,16 @@ def steps() -> list[Step]:
             "Rust tests",
             # Most of them wait most of the time.
             [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=5"]],
-            contract,
+            contract | seed,
         ),
         Step("sim", "the programs", programs),
         Step("sim", "the simulator's series against dateutil", [python, "-m", "pytest", "tests/sim"]),
+        Step(
+            "long",
+            "the properties, with other seeds",
+            ["cargo", "test", "--workspace", "--locked", "--quiet", "--lib"],
+            contract,
+        ),
         Step(
             "long",
             "convergence: 10,000 random operations among faults and kills",
