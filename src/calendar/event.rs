@@ -3,7 +3,7 @@
 //! The type is a *projection*: each side keeps more than this (Outlook's categories, Odoo's conversation),
 //! and what is not here is never written, so it survives a round trip.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -183,6 +183,13 @@ pub struct Attendee {
     /// two states: only Odoo knows that they are one guest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Address>,
+    /// Not in the list of who is invited: the guest's own mailbox shows the meeting, as it was invited by a mail group, or the
+    /// invitation was forwarded. Never written to Outlook, and no difference between two states.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlisted: bool,
+    /// Listed by one of `also`, which reaches the same mailbox: no reason to invite it by the address that is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_alias: bool,
 }
 
 impl PartialEq for Attendee {
@@ -229,6 +236,39 @@ impl Event {
         self.attendees
             .keys()
             .filter(move |address| Some(*address) != organizer)
+    }
+}
+
+/// Addresses under which Outlook may have people who are known by another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aliases {
+    /// The address by which somebody is known, by each other one.
+    pub known: BTreeMap<Address, Address>,
+    /// Which of those are mailboxes: who is invited by another address of the mailbox is invited.
+    pub mailboxes: BTreeSet<Address>,
+}
+
+impl Aliases {
+    /// Has attendees under the address by which each is known. Each keeps the one that Outlook has in `also`, so that no write
+    /// takes it off; the organizer, under another address of theirs, is no attendee.
+    pub fn rename(&self, attendees: &mut BTreeMap<Address, Attendee>, organizer: Option<&Address>) {
+        for (from, to) in &self.known {
+            let Some(mut attendee) = attendees.remove(from) else {
+                continue;
+            };
+            attendee.by_alias = self.mailboxes.contains(to);
+            let known = attendees.entry(to.clone()).or_insert_with(|| attendee.clone());
+            // Of somebody invited by several addresses, the one that answered speaks.
+            if known.answer == Answer::NeedsAction {
+                known.answer = attendee.answer;
+            }
+            if !known.also.contains(from) {
+                known.also.push(from.clone());
+            }
+        }
+        if let Some(organizer) = organizer {
+            attendees.remove(organizer);
+        }
     }
 }
 

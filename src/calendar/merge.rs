@@ -390,6 +390,8 @@ fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &
                         answer: Answer::NeedsAction,
                         kind: AttendeeKind::Required,
                         also: in_odoo.also.clone(),
+                        unlisted: false,
+                        by_alias: false,
                     };
                     merged.outlook.attendees.insert(address.clone(), invited);
                 }
@@ -498,7 +500,7 @@ pub(crate) mod tests {
                 organizer: None,
                 attendees: attendees.into_iter().map(|(name, answer)| {
                     let address = Address::parse(&format!("{name}@example.org")).unwrap();
-                    (address, Attendee { name, answer, kind: AttendeeKind::Required, also: Vec::new() })
+                    (address, Attendee { name, answer, kind: AttendeeKind::Required, also: Vec::new(), unlisted: false, by_alias: false })
                 }).collect(),
             }
         }

@@ -125,6 +125,8 @@ mod tests {
                 answer,
                 kind: AttendeeKind::Required,
                 also: Vec::new(),
+                unlisted: false,
+                by_alias: false,
             };
             side.attendees.insert(guest.clone(), attendee);
         }

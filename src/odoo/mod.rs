@@ -5,6 +5,7 @@
 pub mod error;
 pub mod exchange;
 pub mod expansion;
+pub mod mailboxes;
 pub mod record;
 pub mod recurrence;
 pub mod rpc;

@@ -5,8 +5,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::exchange::OdooTime;
+use super::mailboxes::Mailboxes;
 use super::series::{NoSeries, SeriesSnapshot};
-use super::snapshot::{Mailboxes, Snapshot};
+use super::snapshot::Snapshot;
 use crate::calendar::body;
 use crate::calendar::document::Document;
 use crate::calendar::invitations::Mailer;

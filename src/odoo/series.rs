@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::exchange::OdooTime;
 use super::expansion::{First, check, rule_as_expanded, standard};
+use super::mailboxes::Mailboxes;
 use super::record::{StockIds, Was};
 use super::recurrence::RuleFields;
-use super::snapshot::{Mailboxes, Snapshot, Values, values};
+use super::snapshot::{Snapshot, Values, values};
 use crate::calendar::event::{Event, Time};
 use crate::calendar::invitations::Mailer;
 use crate::calendar::merge::Group;

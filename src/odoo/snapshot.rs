@@ -8,9 +8,12 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::exchange::OdooTime;
+use super::mailboxes::Mailboxes;
 use super::record::{StockIds, Was};
 use crate::calendar::body;
-use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
+use crate::calendar::event::{
+    Address, Aliases, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time,
+};
 use crate::calendar::invitations::Mailer;
 use crate::calendar::merge::Group;
 
@@ -82,10 +85,6 @@ pub struct AttendeeLine {
     pub name: Option<String>,
     pub state: String,
 }
-
-/// The addresses by which connected users are known in Outlook, by Odoo user id. A person's address in Odoo may
-/// be another one; the mailbox's is the one that counts.
-pub type Mailboxes = BTreeMap<i32, Address>;
 
 /// The values of an `OdooChange`: Odoo field → value, whitelisted by the add-on.
 pub type Values = Map<String, Value>;
@@ -162,6 +161,8 @@ impl Snapshot {
                     answer: answer(&line.state),
                     kind: AttendeeKind::Required,
                     also,
+                    unlisted: false,
+                    by_alias: false,
                 };
                 Some((addresses.next()?, attendee(addresses.collect())))
             })
@@ -179,14 +180,15 @@ impl Snapshot {
             return BTreeSet::new();
         };
         let mailbox = mailboxes.get(&organizer.user_id).cloned();
-        mailbox.into_iter().chain(organizer.addresses()).collect()
+        let others = known(&organizer.addresses(), mailboxes);
+        mailbox.into_iter().chain(others).collect()
     }
 
     /// Addresses under which Outlook may have people whom Odoo's snapshot has under another one: that of their mailbox,
     /// or the first of several that a contact has.
-    pub fn aliases(&self, mailboxes: &Mailboxes) -> BTreeMap<Address, Address> {
+    pub fn aliases(&self, mailboxes: &Mailboxes) -> Aliases {
         let organizers = self.organizer_addresses(mailboxes);
-        let mut aliases = BTreeMap::new();
+        let mut aliases = mailboxes.aliases();
         for line in &self.attendees {
             let is_theirs = |address: &Address| self.is_organizer(line) || !organizers.contains(address);
             let Some(known) = line
@@ -198,11 +200,11 @@ impl Snapshot {
             };
             let others = Address::parse_list(line.email.as_deref().unwrap_or_default()).into_iter();
             let others = others.filter(|other| *other != known && is_theirs(other));
-            aliases.extend(others.map(|other| (other, known.clone())));
+            aliases.known.extend(others.map(|other| (other, known.clone())));
         }
         // An address that somebody has of their own is theirs.
         let own: BTreeSet<Address> = self.attendees(mailboxes).into_keys().collect();
-        aliases.retain(|alias, _| !own.contains(alias));
+        aliases.known.retain(|alias, _| !own.contains(alias));
         aliases
     }
 
@@ -224,13 +226,28 @@ impl Snapshot {
     }
 }
 
+/// The addresses with each mailbox under one of its own.
+fn known(addresses: &[Address], mailboxes: &Mailboxes) -> Vec<Address> {
+    let mut all = Vec::new();
+    for address in addresses {
+        let address = mailboxes.known(address);
+        if !all.contains(address) {
+            all.push(address.clone());
+        }
+    }
+    all
+}
+
 impl AttendeeLine {
     /// By which Outlook is to invite them; the first one names them.
     fn addresses(&self, mailboxes: &Mailboxes) -> Vec<Address> {
         let mailbox = self.user_id.and_then(|user| mailboxes.get(&user).cloned());
-        mailbox.map_or_else(
-            || Address::parse_list(self.email.as_deref().unwrap_or_default()),
-            |mailbox| vec![mailbox],
+        if let Some(mailbox) = mailbox {
+            return vec![mailbox];
+        }
+        known(
+            &Address::parse_list(self.email.as_deref().unwrap_or_default()),
+            mailboxes,
         )
     }
 }
@@ -328,17 +345,10 @@ pub fn create_values(target: &Event, mailboxes: &Mailboxes) -> Values {
     let groups = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
     let mut values = values(&groups, target, None, mailboxes);
     let organizer = target.organizer.as_ref().map(|person| {
-        json!({"user_id": user_of(&person.address, mailboxes), "email": person.address, "name": person.name})
+        json!({"user_id": mailboxes.user_of(&person.address), "email": person.address, "name": person.name})
     });
     values.insert("organizer".to_owned(), organizer.unwrap_or(Value::Null));
     values
-}
-
-fn user_of(address: &Address, mailboxes: &Mailboxes) -> Option<i32> {
-    mailboxes
-        .iter()
-        .find(|(_, mailbox)| *mailbox == address)
-        .map(|(user, _)| *user)
 }
 
 fn attendee_values(target: &Event, mailboxes: &Mailboxes) -> Value {
@@ -350,7 +360,7 @@ fn attendee_values(target: &Event, mailboxes: &Mailboxes) -> Value {
                 "email": address,
                 "name": attendee.name,
                 "state": odoo_answer(attendee.answer),
-                "user_id": user_of(address, mailboxes),
+                "user_id": mailboxes.user_of(address),
             })
         })
         .collect()
@@ -485,7 +495,7 @@ pub(crate) mod tests {
         assert_eq!(address.as_str(), "bob@contoso.com");
         assert_eq!(bob.also, [Address::parse("bob@home.example").unwrap()]);
         let aliases = record.aliases(&Mailboxes::new());
-        assert_eq!(aliases.get(&bob.also[0]), Some(*address));
+        assert_eq!(aliases.known.get(&bob.also[0]), Some(*address));
     }
 
     #[test]
@@ -517,6 +527,7 @@ pub(crate) mod tests {
         );
         let aliases = record.aliases(&Mailboxes::new());
         let alias: Vec<_> = aliases
+            .known
             .iter()
             .map(|(from, to)| (from.as_str(), to.as_str()))
             .collect();

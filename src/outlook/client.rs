@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::error::GraphError;
 use super::wire::{DeltaRow, LINK_PROPERTY, WireEvent};
+use crate::calendar::event::Address;
 use crate::calendar::event::Answer;
 
 mod ids;
@@ -49,6 +50,26 @@ pub struct Me {
     pub display_name: Option<String>,
     pub mail: Option<String>,
     pub user_principal_name: Option<String>,
+    /// `SMTP:` and the address that mail is sent from, `smtp:` and each other one, and addresses of other kinds.
+    #[serde(default)]
+    pub proxy_addresses: Option<Vec<String>>,
+}
+
+impl Me {
+    /// The address that mail is sent to, and the further ones of the mailbox.
+    pub fn addresses(&self) -> (Option<Address>, Vec<Address>) {
+        let proxies = || self.proxy_addresses.iter().flatten();
+        let primary = proxies().find_map(|proxy| Address::parse(proxy.strip_prefix("SMTP:")?));
+        let mail = self.mail.as_deref().and_then(Address::parse);
+        let primary = primary.or(mail.clone());
+        let others = proxies().filter_map(|proxy| Address::parse(proxy.strip_prefix("smtp:")?));
+        let name = self.user_principal_name.as_deref().and_then(Address::parse);
+        let mut all: Vec<Address> = others.chain(mail).chain(name).collect();
+        all.sort();
+        all.dedup();
+        all.retain(|address| Some(address) != primary.as_ref());
+        (primary, all)
+    }
 }
 
 /// Where a delta goes on.
@@ -167,7 +188,10 @@ impl GraphClient {
     /// # Errors
     /// See [`GraphError`]; so for all calls.
     pub async fn me(&self, token: &SecretString) -> Result<Me, GraphError> {
-        let url = self.url(&["me"], &[("$select", "id,displayName,mail,userPrincipalName")])?;
+        let url = self.url(
+            &["me"],
+            &[("$select", "id,displayName,mail,userPrincipalName,proxyAddresses")],
+        )?;
         self.get(token, url, "/me").await
     }
 

@@ -403,6 +403,8 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
                 _ => AttendeeKind::Required,
             },
             also: Vec::new(),
+            unlisted: false,
+            by_alias: false,
         };
         attendees.entry(address).or_insert(entry);
     }
@@ -643,7 +645,9 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
                 }
             }
             Group::Attendees => {
-                out.insert("attendees".into(), attendees_to_write(event, now));
+                if let Some(attendees) = attendees_to_write(event, now) {
+                    out.insert("attendees".into(), attendees);
+                }
             }
         }
     }
@@ -817,7 +821,8 @@ fn new_attendee(address: &Address, attendee: &Attendee) -> Value {
     json!({ "type": kind, "emailAddress": { "name": name, "address": address.as_str() } })
 }
 
-fn attendees_to_write(event: &Event, now: &WireEvent) -> Value {
+/// `None`: Outlook lists those already.
+fn attendees_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
     let organizer = now
         .organizer_person()
         .or_else(|| event.organizer.clone())
@@ -844,18 +849,21 @@ fn attendees_to_write(event: &Event, now: &WireEvent) -> Value {
             out.push(json!({ "type": kind, "emailAddress": attendee.email_address }));
         }
     }
-    for (first, attendee) in &event.attendees {
+    let mut is_news = out.len() < now.attendees.len();
+    let is_present = |address: &Address| {
+        let mut listed = now.attendees.iter();
+        listed.any(|a| address_of(a).as_ref() == Some(address))
+    };
+    for (first, attendee) in event.attendees.iter().filter(|(_, attendee)| !attendee.unlisted) {
+        let is_reached = attendee.by_alias && attendee.also.iter().any(is_present);
         for address in std::iter::once(first).chain(&attendee.also) {
-            let present = now
-                .attendees
-                .iter()
-                .any(|a| address_of(a).as_ref() == Some(address));
-            if !present && organizer.as_ref() != Some(address) {
+            if !is_present(address) && !is_reached && organizer.as_ref() != Some(address) {
                 out.push(new_attendee(address, attendee));
+                is_news = true;
             }
         }
     }
-    Value::Array(out)
+    is_news.then_some(Value::Array(out))
 }
 
 fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {

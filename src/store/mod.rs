@@ -3,6 +3,7 @@
 //! **Invariant:** no rule about syncing is decided here; a function here is one query or one small group of them.
 
 pub mod accounts;
+pub mod addresses;
 pub mod databases;
 pub mod embedded;
 pub mod enrollments;

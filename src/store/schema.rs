@@ -94,6 +94,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    account_addresses (account_id) {
+        account_id -> BigInt,
+        mail -> Nullable<Text>,
+        aliases -> Array<Text>,
+    }
+}
+
+diesel::joinable!(account_addresses -> accounts (account_id));
+
+diesel::table! {
     login_attempts (id) {
         id -> Uuid,
         database_id -> Uuid,
@@ -231,6 +241,7 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
+    account_addresses,
     databases,
     registrations,
     resets,

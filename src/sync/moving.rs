@@ -266,7 +266,13 @@ async fn attach(
     let ids = found.map(|event| event.id.as_str());
     unit.read_copies(conn, account.id, ids.into_iter().collect())
         .await?;
-    let shown = found.map(|event| project(event, account, unit.copy(account.id, &event.id)));
+    let shown = found.map(|event| {
+        project(
+            event,
+            &people.mailbox_of(account),
+            unit.copy(account.id, &event.id),
+        )
+    });
     if let (Some(event), Some(Ok(shown))) = (found, shown) {
         let identities = Identities {
             uids: event.ical_uid.as_deref().into_iter().collect(),

@@ -3,11 +3,13 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::calendar::event::Address;
+use crate::calendar::event::{Address, Aliases};
 use crate::calendar::merge::Policy;
-use crate::odoo::snapshot::{Mailboxes, Snapshot};
+use crate::odoo::mailboxes::Mailboxes;
+use crate::odoo::snapshot::Snapshot;
 use crate::store::Connection;
 use crate::store::accounts::{self, Account};
+use crate::store::addresses::{self, Mailbox};
 use crate::store::databases::{self, Database};
 
 /// A database with its accounts, read once for a batch of meetings.
@@ -15,6 +17,8 @@ use crate::store::databases::{self, Database};
 pub struct People {
     pub database: Database,
     pub accounts: Vec<Account>,
+    /// Their mailboxes, in the same order.
+    owned: Vec<Mailbox>,
     pub mailboxes: Mailboxes,
     pub now: DateTime<Utc>,
 }
@@ -35,14 +39,21 @@ impl People {
     /// When Postgres fails.
     pub async fn of(conn: &mut Connection, database: Database, now: DateTime<Utc>) -> anyhow::Result<Self> {
         let accounts = accounts::of_database(conn, database.id).await?;
-        let mailboxes = accounts
+        let owned = addresses::of_accounts(conn, database.id, &accounts).await?;
+        let mut mailboxes = Mailboxes::new();
+        // Who must log in again is still known by the mailbox: a lapsed consent must look like no change.
+        for (account, mailbox) in accounts
             .iter()
-            // Who must log in again is still known by the mailbox: a lapsed consent must look like no change.
-            .filter(|a| !a.is_reset())
-            .filter_map(|a| Some((a.odoo_user_id, Address::parse(&a.login)?)))
-            .collect();
+            .zip(&owned)
+            .filter(|(account, _)| !account.is_reset())
+        {
+            if let Some(address) = mailbox.address.clone() {
+                mailboxes.add(account.odoo_user_id, address, mailbox.aliases.clone());
+            }
+        }
         Ok(Self {
             database,
+            owned,
             accounts,
             mailboxes,
             now,
@@ -51,6 +62,16 @@ impl People {
 
     pub fn account(&self, id: i64) -> Option<&Account> {
         self.accounts.iter().find(|a| a.id == id)
+    }
+
+    /// The addresses of an account's mailbox.
+    pub fn mailbox_of(&self, account: &Account) -> Mailbox {
+        let known = self
+            .accounts
+            .iter()
+            .zip(&self.owned)
+            .find(|(known, _)| known.id == account.id);
+        known.map_or_else(|| Mailbox::of_login(account), |(_, mailbox)| mailbox.clone())
     }
 
     /// Plans as if this mailbox had been listed to its end, which is noted later.
@@ -66,13 +87,20 @@ impl People {
 
     /// The connected account whose mailbox has this address.
     pub fn account_of_address(&self, address: &Address) -> Option<&Account> {
-        let (user, _) = self.mailboxes.iter().find(|(_, mailbox)| *mailbox == address)?;
-        self.account_of_user(*user)
+        self.account_of_user(self.mailboxes.user_of(address)?)
     }
 
     /// The account of the user whom Odoo calls the organizer.
     pub fn organizer(&self, snapshot: &Snapshot) -> Option<&Account> {
         self.account_of_user(snapshot.organizer.as_ref()?.user_id)
+    }
+
+    /// Addresses under which Outlook may have people whom Odoo has under another one.
+    pub fn aliases(&self, snapshot: Option<&Snapshot>) -> Aliases {
+        snapshot.map_or_else(
+            || self.mailboxes.aliases(),
+            |snapshot| snapshot.aliases(&self.mailboxes),
+        )
     }
 
     pub fn policy(&self) -> Policy {

@@ -10,18 +10,19 @@ mod guests;
 mod moving;
 mod organizer;
 mod series;
+mod unlisted;
 
 pub(super) use organizer::was_kept as was_kept_for_its_organizer;
 pub(super) use series::in_one;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 pub use answers::agree as agree_on_answers;
 
 use super::people::People;
-use crate::calendar::event::{Address, Answer, Attendee, Event};
+use crate::calendar::event::{Aliases, Answer, Event};
 use crate::calendar::invitations::{Guests, Withheld};
 use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, advance, by_organizer};
 use crate::calendar::plan::{
@@ -192,12 +193,18 @@ impl Task<'_> {
             return Ok(());
         }
         let chosen = self.choose_copy();
-        let aliases = snapshot
-            .as_ref()
-            .map(|s| s.aliases(&self.people.mailboxes))
-            .unwrap_or_default();
+        let aliases = self.people.aliases(snapshot.as_ref());
+        let base = self.dossier.meeting.base()?.map(|base| Base {
+            odoo: renamed(base.odoo, &aliases),
+            outlook: renamed(base.outlook, &aliases),
+        });
+        let unlisted = self.unlisted(base.as_ref().map(|base| &base.outlook.attendees))?;
         let (outlook_event, rights) = match chosen {
-            Some((copy, rights)) => (Some(renamed(copy.event()?, &aliases)), rights),
+            Some((copy, rights)) => {
+                let mut event = renamed(copy.event()?, &aliases);
+                unlisted::add(&unlisted, &mut event);
+                (Some(event), rights)
+            }
             None => (None, Rights::Write),
         };
         if let (OdooState::Active(event), Some(outlook), Some(record)) = (odoo, &outlook_event, &record) {
@@ -228,10 +235,6 @@ impl Task<'_> {
             .and_then(|(copy, _)| self.people.account(copy.account_id))
             .cloned();
         let chosen_copy = chosen.map(|(copy, _)| copy.clone());
-        let base = self.dossier.meeting.base()?.map(|base| Base {
-            odoo: renamed(base.odoo, &aliases),
-            outlook: renamed(base.outlook, &aliases),
-        });
         let base = match (base, &odoo_event, &outlook_event) {
             (Some(base), Some(odoo), Some(outlook))
                 if rights == Rights::Write && self.dossier.meeting.base_by_guest =>
@@ -294,6 +297,7 @@ impl Task<'_> {
                     (&write_account, odoo_event.as_ref().or(outlook_event.as_ref()))
                 {
                     let planned = Planned {
+                        shown: outlook_event.as_ref(),
                         mails: &mails,
                         conflicts: &plan.conflicts,
                     };
@@ -434,13 +438,10 @@ impl Task<'_> {
                     .map(|groups| (body_of(&groups), groups));
                 let Some((body, list)) = chosen.into_iter().find(|(body, _)| body != &json!({})) else {
                     // Outlook says it already, in its own words.
-                    let base = advance(
-                        self.dossier.meeting.base()?,
-                        wanted,
-                        odoo_event,
-                        &copy.event()?,
-                        Side::Odoo,
-                    );
+                    let now = copy.event()?;
+                    let shown = planned.shown.unwrap_or(&now);
+                    let base = self.dossier.meeting.base()?;
+                    let base = advance(base, wanted, odoo_event, shown, Side::Odoo);
                     return self.dossier.meeting.set_base(Some(&base));
                 };
                 groups = list.into_iter().collect();
@@ -622,34 +623,10 @@ impl Task<'_> {
 }
 
 /// The event with its attendees under the addresses by which Odoo's snapshot has them.
-fn renamed(mut event: Event, aliases: &BTreeMap<Address, Address>) -> Event {
+fn renamed(mut event: Event, aliases: &Aliases) -> Event {
     let organizer = event.organizer.as_ref().map(|organizer| &organizer.address);
-    rename_attendees(&mut event.attendees, aliases, organizer);
+    aliases.rename(&mut event.attendees, organizer);
     event
-}
-
-/// As [`renamed`]. Each keeps the address that Outlook has in `also`, so that no write takes it off; the organizer, under
-/// another address of theirs, is no attendee.
-fn rename_attendees(
-    attendees: &mut BTreeMap<Address, Attendee>,
-    aliases: &BTreeMap<Address, Address>,
-    organizer: Option<&Address>,
-) {
-    for (from, to) in aliases {
-        if let Some(attendee) = attendees.remove(from) {
-            let known = attendees.entry(to.clone()).or_insert_with(|| attendee.clone());
-            // Of somebody invited by several addresses, the one that answered speaks.
-            if known.answer == Answer::NeedsAction {
-                known.answer = attendee.answer;
-            }
-            if !known.also.contains(from) {
-                known.also.push(from.clone());
-            }
-        }
-    }
-    if let Some(organizer) = organizer {
-        attendees.remove(organizer);
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -680,6 +657,8 @@ pub fn read_groups(value: &Value) -> anyhow::Result<BTreeSet<Group>> {
 /// What a write will say for itself in the journal.
 #[derive(Clone, Copy)]
 struct Planned<'a> {
+    /// What Outlook shows now.
+    shown: Option<&'a Event>,
     mails: &'a [Mail],
     conflicts: &'a [Conflict],
 }
@@ -735,8 +714,9 @@ fn in_words(mails: &[Mail]) -> String {
 mod tests {
     use super::*;
     use crate::calendar::merge::{Policy, merge};
+    use crate::odoo::mailboxes::Mailboxes;
+    use crate::odoo::snapshot::AttendeeLine;
     use crate::odoo::snapshot::tests::snapshot;
-    use crate::odoo::snapshot::{AttendeeLine, Mailboxes};
     use crate::outlook::wire::WireEvent;
 
     fn line(id: i32, email: &str) -> AttendeeLine {

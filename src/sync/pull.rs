@@ -6,7 +6,7 @@
 
 mod apart;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use chrono::{NaiveDate, TimeDelta};
@@ -19,14 +19,16 @@ use super::people::People;
 use super::planner::{self, Effects};
 use super::{Engine, now};
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person};
+use crate::calendar::event::{Address, Aliases, Answer, Attendee, AttendeeKind, Event, Person};
 use crate::calendar::series::Series;
+use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{DeltaPage, Next};
 use crate::outlook::wire::{self, DeltaRow, WireEvent};
 use crate::store::accounts::{self, Account};
+use crate::store::addresses::{self, Mailbox};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities, SlotAnswers};
 use crate::store::unit::UnitOfWork;
@@ -226,8 +228,25 @@ async fn first_page(
     account: &Account,
     token: &SecretString,
 ) -> Result<DeltaPage, PullError> {
+    learn_addresses(engine, account, token).await?;
     let (start, end) = open_window(engine, account).await?;
     Ok(engine.graph.calendar_view_delta_start(token, start, end).await?)
+}
+
+/// Asks by which addresses the mailbox is reached. Where Microsoft does not tell, what was known stands.
+async fn learn_addresses(engine: &Engine, account: &Account, token: &SecretString) -> Result<(), PullError> {
+    match engine.graph.me(token).await {
+        Ok(me) => {
+            let (mail, aliases) = me.addresses();
+            let mut conn = engine.store.get().await?;
+            addresses::set(&mut conn, account.id, mail.as_ref(), &aliases).await?;
+        }
+        Err(error @ (GraphError::Invalid { .. } | GraphError::Forbidden { .. } | GraphError::NotFound)) => {
+            tracing::warn!(account.id = account.id, %error, "the mailbox's addresses are not told");
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 async fn next_page(engine: &Engine, token: &SecretString, link: &str) -> Result<DeltaPage, PullError> {
@@ -485,7 +504,7 @@ impl Page<'_> {
             }
             known => known,
         };
-        let shown = match project(event, self.account, known.as_ref()) {
+        let shown = match project(event, &self.people.mailbox_of(self.account), known.as_ref()) {
             Ok(shown) => shown,
             Err(reason) => {
                 let title = event.subject.as_deref().unwrap_or("");
@@ -585,7 +604,7 @@ impl Page<'_> {
 
     /// An event that the user has in both calendars, never linked: same title, same time.
     fn match_by_content(&self, state: &Document) -> anyhow::Result<Option<i64>> {
-        let nobody = std::collections::BTreeMap::new();
+        let nobody = Mailboxes::new();
         let title = &state.template().title;
         for meeting in self.unit.unlinked_with_title(self.account.odoo_user_id, title) {
             let same_time = meeting
@@ -658,14 +677,17 @@ pub(super) struct Shown {
 ///
 /// # Errors
 /// A sentence for the journal.
-pub(super) fn project(event: &WireEvent, account: &Account, before: Option<&Copy>) -> Result<Shown, String> {
+pub(super) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy>) -> Result<Shown, String> {
     let mut shown = Shown {
         document: Document::Event(Box::new(wire::to_event(event).map_err(|e| e.to_string())?)),
         slot_answers: SlotAnswers::new(),
     };
-    let mailbox = Address::parse(&account.login);
-    let organizer = mailbox.clone().filter(|_| event.is_organizer == Some(true));
-    let owner = mailbox.filter(|_| event.is_organizer != Some(true));
+    let is_own = event.is_organizer == Some(true);
+    let organizer = mailbox.address.clone().filter(|_| is_own);
+    let owner = mailbox.address.clone().filter(|_| !is_own);
+    if let (Document::Event(single), Some(owner)) = (&mut shown.document, &owner) {
+        known_by(owner, &mailbox.aliases, &mut single.attendees);
+    }
     if let (Document::Event(single), Some(organizer)) = (&mut shown.document, &organizer) {
         organized_by(single, organizer);
     }
@@ -692,6 +714,13 @@ pub(super) fn project(event: &WireEvent, account: &Account, before: Option<&Copy
                 series_organized_by(&mut series, organizer);
             }
             if let Some(owner) = &owner {
+                let own = series
+                    .exceptions
+                    .values_mut()
+                    .filter_map(|own| own.attendees.as_mut());
+                for attendees in own.chain([&mut series.template.attendees]) {
+                    known_by(owner, &mailbox.aliases, attendees);
+                }
                 shown.slot_answers = wire::series::answers_to_one(event, &series, &declined);
                 let answer = event.own_answer();
                 series = answered(series, owner, answer, &shown.slot_answers);
@@ -769,12 +798,24 @@ fn answered(mut series: Series, owner: &Address, whole: Option<Answer>, to_one: 
     series
 }
 
+/// Who is invited by another address of the mailbox is invited.
+fn known_by(owner: &Address, aliases: &[Address], attendees: &mut BTreeMap<Address, Attendee>) {
+    let known = aliases.iter().map(|alias| (alias.clone(), owner.clone()));
+    let aliases = Aliases {
+        known: known.collect(),
+        mailboxes: BTreeSet::from([owner.clone()]),
+    };
+    aliases.rename(attendees, None);
+}
+
 fn answer_for(state: &mut Event, owner: &Address, answer: Answer) {
     let attendee = state.attendees.entry(owner.clone()).or_insert_with(|| Attendee {
         name: owner.to_string(),
         answer: Answer::NeedsAction,
         kind: AttendeeKind::Required,
         also: Vec::new(),
+        unlisted: true,
+        by_alias: false,
     });
     attendee.answer = answer;
 }

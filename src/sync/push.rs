@@ -27,6 +27,7 @@ use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
+use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::Identities;
 use crate::store::outbox::{self, OutlookWrite, kind};
@@ -374,9 +375,10 @@ async fn settle_together(
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
         let people = People::load(conn, account.database_id, now()).await?;
+        let mailbox = people.mailbox_of(account);
         let mut unit = load(conn, account, outcomes).await?;
         for (write, outcome) in outcomes {
-            settle_one(&mut unit, account, write, outcome)?;
+            settle_one(&mut unit, (account, &mailbox), write, outcome)?;
             effects.merge(planner::replan(unit.get(write.meeting_id)?, &people)?);
         }
         unit.save(conn, people.now).await
@@ -413,7 +415,7 @@ async fn load(
 
 fn settle_one(
     unit: &mut UnitOfWork,
-    account: &Account,
+    (account, mailbox): (&Account, &Mailbox),
     write: &OutlookWrite,
     outcome: &Outcome,
 ) -> anyhow::Result<()> {
@@ -440,7 +442,7 @@ fn settle_one(
     match outcome {
         Outcome::Written(event) | Outcome::Read(event) => {
             let before = dossier.copy_mut(account.id, &event.id).map(|copy| copy.clone());
-            let shown = match project(event, account, before.as_ref()) {
+            let shown = match project(event, mailbox, before.as_ref()) {
                 Ok(shown) => shown,
                 Err(reason) => {
                     note_set_aside(dossier, account, &reason);

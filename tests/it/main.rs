@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and says what it expected"
 )]
 
+mod addresses;
 mod answers;
 mod architecture;
 mod convergence;

@@ -259,6 +259,8 @@ fn attendees_are_written_whole_and_keep_what_outlook_knows() {
                 answer: Answer::NeedsAction,
                 kind: AttendeeKind::Required,
                 also: Vec::new(),
+                unlisted: false,
+                by_alias: false,
             };
             e.attendees.insert(address("bob@contoso.com"), plain("Robert"));
             e.attendees.insert(address("cleo@contoso.com"), plain(""));
@@ -511,6 +513,8 @@ fn arbitrary_event() -> impl Strategy<Value = Event> {
                                 answer: Answer::NeedsAction,
                                 kind,
                                 also: Vec::new(),
+                                unlisted: false,
+                                by_alias: false,
                             },
                         )
                     })

@@ -83,6 +83,7 @@ impl Task<'_> {
             &copy,
             odoo_state,
             Planned {
+                shown: None,
                 mails,
                 conflicts: &[],
             },

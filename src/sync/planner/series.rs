@@ -9,11 +9,11 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Organizer, Permit, Planned, Task, all_groups, answers, decisions, in_words, list_groups,
-    rename_attendees, renamed,
+    Organizer, Permit, Planned, Task, all_groups, answers, decisions, in_words, list_groups, renamed,
+    unlisted,
 };
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Event};
+use crate::calendar::event::{Address, Aliases, Event};
 use crate::calendar::invitations::{Guests, Withheld, everybody};
 use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side};
 use crate::calendar::plan::{Mail, Rights};
@@ -24,6 +24,7 @@ use crate::calendar::series::plan::{
 };
 use crate::calendar::series::{Differences, Series};
 use crate::odoo::exchange::{ApplySeries, OdooChange, Place};
+use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
 use crate::odoo::recurrence::for_window;
 use crate::odoo::series::{Slot, shape};
@@ -51,7 +52,7 @@ struct Sides<'a> {
     whole: Option<Document>,
     withheld: Withheld,
     /// Addresses of people whose mailbox has another one.
-    aliases: &'a BTreeMap<Address, Address>,
+    aliases: &'a Aliases,
 }
 
 /// What there is to ask of Outlook.
@@ -84,12 +85,18 @@ impl Task<'_> {
             None => None,
         };
         let chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
-        let aliases = snapshot
-            .as_ref()
-            .map(|s| s.aliases(&self.people.mailboxes))
-            .unwrap_or_default();
+        let aliases = self.people.aliases(snapshot.as_ref());
+        let base = self.dossier.meeting.series_base()?.map(|base| SeriesBase {
+            odoo: renamed_series(base.odoo, &aliases),
+            outlook: renamed_series(base.outlook, &aliases),
+        });
+        let unlisted = self.unlisted(base.as_ref().map(|base| &base.outlook.template.attendees))?;
         let outlook = match &chosen {
-            Some((copy, _)) => Some(renamed_document(copy.document()?, &aliases)),
+            Some((copy, _)) => {
+                let mut document = renamed_document(copy.document()?, &aliases);
+                unlisted::add_to_document(&unlisted, &mut document);
+                Some(document)
+            }
             None => None,
         };
         if let Some(Document::Unsayable { unsayable, .. }) = &outlook {
@@ -125,10 +132,6 @@ impl Task<'_> {
             self.set_aside(reason, Level::Info);
             return Ok(());
         }
-        let base = self.dossier.meeting.series_base()?.map(|base| SeriesBase {
-            odoo: renamed_series(base.odoo, &aliases),
-            outlook: renamed_series(base.outlook, &aliases),
-        });
         let base = match (base, &odoo, &outlook) {
             (Some(base), Some(odoo), Some(outlook))
                 if rights == Rights::Write && self.dossier.meeting.base_by_guest =>
@@ -465,6 +468,7 @@ impl Task<'_> {
         conflicts: &[Conflict],
     ) -> anyhow::Result<()> {
         let planned = Planned {
+            shown: None,
             mails: &request.mails,
             conflicts,
         };
@@ -601,7 +605,7 @@ impl Task<'_> {
             unread: None,
             whole: None,
             withheld: Withheld::default(),
-            aliases: &BTreeMap::new(),
+            aliases: &Aliases::default(),
         };
         let step = OdooSeriesStep::Apply {
             changes: Changes::default(),
@@ -748,7 +752,7 @@ fn changed_words(step: &OdooSeriesStep, target: &Series) -> String {
     parts.join(", ")
 }
 
-fn organizer_of(template: &Event, mailboxes: &snapshot::Mailboxes) -> Map<String, Value> {
+fn organizer_of(template: &Event, mailboxes: &Mailboxes) -> Map<String, Value> {
     let mut values = snapshot::create_values(template, mailboxes);
     values.retain(|name, _| name == "organizer");
     values
@@ -777,7 +781,7 @@ fn told(series: &Series, mail: fn(Address) -> Mail) -> Vec<Mail> {
     guests(&series.template, true, mail)
 }
 
-pub(super) fn renamed_document(document: Document, aliases: &BTreeMap<Address, Address>) -> Document {
+pub(super) fn renamed_document(document: Document, aliases: &Aliases) -> Document {
     match document {
         Document::Event(event) => Document::Event(Box::new(renamed(*event, aliases))),
         Document::Series(series) => Document::Series(Box::new(renamed_series(*series, aliases))),
@@ -785,8 +789,8 @@ pub(super) fn renamed_document(document: Document, aliases: &BTreeMap<Address, A
     }
 }
 
-fn renamed_series(mut series: Series, aliases: &BTreeMap<Address, Address>) -> Series {
-    if aliases.is_empty() {
+fn renamed_series(mut series: Series, aliases: &Aliases) -> Series {
+    if aliases.known.is_empty() {
         return series;
     }
     let organizer = series
@@ -803,7 +807,7 @@ fn renamed_series(mut series: Series, aliases: &BTreeMap<Address, Address>) -> S
         else {
             continue;
         };
-        rename_attendees(attendees, aliases, organizer.as_ref());
+        aliases.rename(attendees, organizer.as_ref());
     }
     series
 }

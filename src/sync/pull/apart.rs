@@ -9,6 +9,7 @@ use crate::calendar::document::Document;
 use crate::odoo::series::check_sayable;
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
+use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::Copy;
 use crate::sync::Engine;
@@ -47,7 +48,7 @@ pub(super) async fn or_apart(
 
 fn unsayable(master: &WireEvent, account: &Account) -> Option<String> {
     // What cannot be read at all is told in its place.
-    match project(master, account, None).ok()?.document {
+    match project(master, &Mailbox::of_login(account), None).ok()?.document {
         Document::Series(series) => check_sayable(&series).err().map(|e| e.to_string()),
         Document::Unsayable { unsayable, .. } => Some(unsayable),
         Document::Event(_) => None,

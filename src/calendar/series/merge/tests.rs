@@ -186,6 +186,8 @@ fn guests_of_one_occurrence_merge_one_by_one() {
             answer: Answer::NeedsAction,
             kind: AttendeeKind::Required,
             also: Vec::new(),
+            unlisted: false,
+            by_alias: false,
         };
         (address, attendee)
     };

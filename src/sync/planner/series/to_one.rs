@@ -1,14 +1,14 @@
 //! Guests' answers to single occurrences: as those to the whole, each from the guest's own mailbox and never through the
 //! organizer's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use serde_json::json;
 
 use super::{Task, renamed_series};
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Answer};
+use crate::calendar::event::{Address, Aliases, Answer};
 use crate::calendar::series::Series;
 use crate::calendar::series::plan::{OdooSeriesStep, SeriesPlan, changes};
 use crate::calendar::words;
@@ -34,7 +34,7 @@ impl Task<'_> {
     pub(super) fn plan_answers_to_one(
         &mut self,
         odoo: &Series,
-        aliases: &BTreeMap<Address, Address>,
+        aliases: &Aliases,
         plan: &mut SeriesPlan,
     ) -> anyhow::Result<()> {
         let mut target = match &plan.odoo {

@@ -1,0 +1,86 @@
+//! By which addresses mail reaches a mailbox.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Connection;
+use super::accounts::Account;
+use super::schema::{account_addresses as t, accounts};
+use crate::calendar::event::Address;
+
+/// As Microsoft has told them of an account.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = t)]
+struct Told {
+    account_id: i64,
+    mail: Option<String>,
+    aliases: Vec<String>,
+}
+
+/// The addresses of an account's mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// By which it is known here, and invited; `None`: nothing that the account is known by is an address.
+    pub address: Option<Address>,
+    pub aliases: Vec<Address>,
+}
+
+impl Mailbox {
+    /// As long as Microsoft has told nothing: what the person logs in by.
+    pub fn of_login(account: &Account) -> Self {
+        Self::of(account, None)
+    }
+
+    fn of(account: &Account, told: Option<&Told>) -> Self {
+        let login = Address::parse(&account.login);
+        let mail = told.and_then(|told| Address::parse(told.mail.as_deref()?));
+        let address = mail.or_else(|| login.clone());
+        let others = told.into_iter().flat_map(|told| told.aliases.iter());
+        let others = others.filter_map(|alias| Address::parse(alias)).chain(login);
+        Self {
+            aliases: others.filter(|alias| Some(alias) != address.as_ref()).collect(),
+            address,
+        }
+    }
+}
+
+/// Those of some accounts of one database, in the same order.
+pub async fn of_accounts(
+    conn: &mut Connection,
+    database_id: Uuid,
+    accounts: &[Account],
+) -> QueryResult<Vec<Mailbox>> {
+    let told: Vec<Told> = t::table
+        .inner_join(accounts::table)
+        .filter(accounts::database_id.eq(database_id))
+        .select(Told::as_select())
+        .load(conn)
+        .await?;
+    let of = |account: &Account| {
+        let told = told.iter().find(|told| told.account_id == account.id);
+        Mailbox::of(account, told.filter(|_| !account.is_reset()))
+    };
+    Ok(accounts.iter().map(of).collect())
+}
+
+/// Microsoft has told them.
+pub async fn set(
+    conn: &mut Connection,
+    account_id: i64,
+    mail: Option<&Address>,
+    aliases: &[Address],
+) -> QueryResult<usize> {
+    let told = Told {
+        account_id,
+        mail: mail.map(ToString::to_string),
+        aliases: aliases.iter().map(ToString::to_string).collect(),
+    };
+    diesel::insert_into(t::table)
+        .values(&told)
+        .on_conflict(t::account_id)
+        .do_update()
+        .set((t::mail.eq(&told.mail), t::aliases.eq(&told.aliases)))
+        .execute(conn)
+        .await
+}

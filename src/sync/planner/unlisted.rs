@@ -1,0 +1,85 @@
+//! Guests whose own mailboxes show a meeting, and whom the organizer's list does not name: members of a mail group that is
+//! invited, and those to whom the invitation was forwarded.
+
+use std::collections::BTreeMap;
+
+use super::Task;
+use crate::calendar::document::Document;
+use crate::calendar::event::{Address, Answer, Attendee, Event};
+use crate::calendar::series::Series;
+
+type Attendees = BTreeMap<Address, Attendee>;
+
+impl Task<'_> {
+    /// By their addresses, as their own mailboxes show them. `agreed` are the guests that Outlook had last: of whom no mailbox
+    /// says anything any more (they are connected no longer), nothing has changed.
+    pub(super) fn unlisted(&self, agreed: Option<&Attendees>) -> anyhow::Result<Attendees> {
+        let mut unlisted = Attendees::new();
+        let mut heard_of = Vec::new();
+        for copy in self.dossier.copies.iter().filter(|copy| !copy.is_organizer) {
+            let account = self.people.account(copy.account_id);
+            let owner = account.and_then(|account| self.people.mailboxes.get(&account.odoo_user_id));
+            let Some(owner) = owner else { continue };
+            heard_of.push(owner.clone());
+            let event = copy.event()?;
+            // Who is told that it is cancelled is invited no more.
+            if let Some(attendee) = event.attendees.get(owner).filter(|attendee| attendee.unlisted)
+                && !copy.cancelled
+            {
+                let mut attendee = attendee.clone();
+                if copy.gone {
+                    // Who deletes an invitation has declined it.
+                    attendee.answer = Answer::Declined;
+                }
+                unlisted.insert(owner.clone(), attendee);
+            }
+        }
+        let agreed = agreed.into_iter().flatten();
+        let silent = agreed.filter(|(address, attendee)| attendee.unlisted && !heard_of.contains(address));
+        unlisted.extend(silent.map(|(address, attendee)| (address.clone(), attendee.clone())));
+        Ok(unlisted)
+    }
+}
+
+/// Adds them to those whom a mailbox lists.
+pub(super) fn add(unlisted: &Attendees, event: &mut Event) {
+    let organizer = event
+        .organizer
+        .as_ref()
+        .map(|organizer| organizer.address.clone());
+    add_to(unlisted, organizer.as_ref(), &mut event.attendees);
+}
+
+/// As [`add`], to all occurrences.
+pub(super) fn add_to_document(unlisted: &Attendees, document: &mut Document) {
+    match document {
+        Document::Event(event) => add(unlisted, event),
+        Document::Series(series) => add_to_series(unlisted, series),
+        Document::Unsayable { .. } => {}
+    }
+}
+
+fn add_to_series(unlisted: &Attendees, series: &mut Series) {
+    let organizer = series
+        .template
+        .organizer
+        .as_ref()
+        .map(|organizer| organizer.address.clone());
+    let own = series
+        .exceptions
+        .values_mut()
+        .filter_map(|own| own.attendees.as_mut());
+    for attendees in own.chain([&mut series.template.attendees]) {
+        add_to(unlisted, organizer.as_ref(), attendees);
+    }
+}
+
+fn add_to(unlisted: &Attendees, organizer: Option<&Address>, attendees: &mut Attendees) {
+    for (address, attendee) in unlisted {
+        if Some(address) != organizer {
+            attendees
+                .entry(address.clone())
+                .or_insert_with(|| attendee.clone());
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! By which address somebody is invited makes no difference: a mailbox's aliases, and mail groups that they are members of.
+
+use serde_json::{Value, json};
+
+use super::stack::{ANN, BEN};
+use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
+
+const ALIAS: &str = "benjamin@contoso.example";
+const TEAM: &str = "team@contoso.example";
+
+async fn both() -> World {
+    let mut w = world().await;
+    w.stack
+        .sim_call("PATCH", &format!("people/{BEN}"), json!({"aliases": [ALIAS]}))
+        .await;
+    w.stack
+        .sim_call("PUT", &format!("groups/{TEAM}"), json!([BEN, CARLA]))
+        .await;
+    w.odoo
+        .connect(&w.stack, &w.service, 8)
+        .await
+        .expect("Ben is connected");
+    w.quiet().await;
+    w
+}
+
+impl World {
+    /// The attendees of the only record in Odoo: address, user, answer.
+    fn lines(&self) -> Vec<(String, Option<i64>, String)> {
+        assert_eq!(self.odoo.records.len(), 1, "{:?}", self.odoo.records);
+        let record = self.odoo.records.values().next().expect("a record");
+        let lines = record["attendees"].as_array().expect("attendees").iter();
+        let mut lines: Vec<_> = lines
+            .map(|line| {
+                let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+                (text("email"), line["user_id"].as_i64(), text("state"))
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    fn only_id(&self) -> i64 {
+        *self.odoo.records.keys().next().expect("a record")
+    }
+
+    async fn listed(&self, subject: &str) -> Vec<String> {
+        let event = self.stack.event(ANN, subject).await.expect("in Outlook");
+        let list = event["attendees"].as_array().expect("attendees").iter();
+        list.map(|guest| {
+            guest["emailAddress"]["address"]
+                .as_str()
+                .expect("an address")
+                .to_owned()
+        })
+        .collect()
+    }
+
+    async fn at_rest(&mut self) {
+        self.forget_mails().await;
+        self.quiet().await;
+        assert_eq!(self.stack.mails().await, [], "it has come to rest");
+        assert!(self.odoo.is_idle());
+    }
+}
+
+fn line(address: &str, user: Option<i64>, state: &str) -> (String, Option<i64>, String) {
+    (address.to_owned(), user, state.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_of_an_invited_group_has_the_meeting() {
+    let mut w = both().await;
+    w.outlook_creates(ANN, "All hands", &[TEAM]).await;
+    w.quiet().await;
+    w.quiet().await;
+    let expected = [
+        line(ANN, Some(7), "accepted"),
+        line(BEN, Some(8), "needsAction"),
+        line(TEAM, None, "needsAction"),
+    ];
+    assert_eq!(w.lines(), expected);
+
+    // He stays a member in Outlook: nobody invites him there once more.
+    let id = w.only_id();
+    w.forget_mails().await;
+    w.odoo.change_guests(id, &[OUTSIDE], &[]);
+    w.quiet().await;
+    assert_eq!(w.listed("All hands").await, [TEAM, OUTSIDE]);
+    assert_eq!(kinds(&w.stack.mails().await), [("invitation", OUTSIDE)]);
+    w.at_rest().await;
+
+    // His answer counts.
+    w.odoo.answer(id, 8, "accepted");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
+    assert!(w.lines().contains(&line(BEN, Some(8), "accepted")));
+    w.at_rest().await;
+
+    // Who is taken off in Odoo alone stays off, and Outlook is told nothing it cannot do.
+    w.odoo.change_guests(id, &[], &[BEN]);
+    w.quiet().await;
+    w.at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_of_a_group_that_odoo_invites_has_the_meeting_too() {
+    let mut w = both().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    w.odoo.create(7, "From Odoo", &start, &stop, &[TEAM]);
+    w.quiet().await;
+    w.quiet().await;
+    assert!(
+        w.lines().contains(&line(BEN, Some(8), "needsAction")),
+        "{:?}",
+        w.lines()
+    );
+    assert_eq!(w.listed("From Odoo").await, [TEAM]);
+    w.at_rest().await;
+    // He declines it in Outlook, where it leaves his calendar.
+    let his = w.stack.event(BEN, "From Odoo").await.expect("his");
+    w.outlook_deletes(BEN, &his).await;
+    w.quiet().await;
+    assert!(
+        w.lines().contains(&line(BEN, Some(8), "declined")),
+        "{:?}",
+        w.lines()
+    );
+    w.at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_of_a_group_is_its_members_series() {
+    let mut w = both().await;
+    let id = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 4, &[TEAM]);
+    w.quiet().await;
+    w.quiet().await;
+    let lines = w.odoo.records[&id]["template"]["attendees"].clone();
+    let is_there = |lines: &Value| lines.as_array().expect("lines").iter().any(|l| l["user_id"] == 8);
+    assert!(is_there(&lines), "{lines}");
+    w.at_rest().await;
+    w.odoo.answer_all(id, 8, "accepted");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
+    w.at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_invited_by_an_alias_is_that_person() {
+    let mut w = both().await;
+    w.outlook_creates(ANN, "Alias", &[ALIAS]).await;
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(
+        w.lines(),
+        [line(ANN, Some(7), "accepted"), line(BEN, Some(8), "needsAction")]
+    );
+    let id = w.only_id();
+    w.forget_mails().await;
+    w.odoo.answer(id, 8, "tentative");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
+    w.at_rest().await;
+    w.odoo.change_guests(id, &[OUTSIDE], &[]);
+    w.quiet().await;
+    assert_eq!(w.listed("Alias").await, [ALIAS, OUTSIDE]);
+    assert_eq!(kinds(&w.stack.mails().await), [("invitation", OUTSIDE)]);
+    w.at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_outside_invites_by_an_alias() {
+    let mut w = both().await;
+    w.outlook_creates(CARLA, "Theirs", &[ALIAS, ANN]).await;
+    w.quiet().await;
+    w.quiet().await;
+    let lines = w.lines();
+    assert!(lines.contains(&line(BEN, Some(8), "needsAction")), "{lines:?}");
+    assert!(!lines.iter().any(|(address, ..)| address == ALIAS), "{lines:?}");
+    let id = w.only_id();
+    w.forget_mails().await;
+    w.odoo.answer(id, 8, "accepted");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("response", CARLA)]);
+    w.at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_in_odoo_with_an_alias_is_no_endless_loop() {
+    let mut w = both().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    w.odoo.create(7, "Contact", &start, &stop, &[ALIAS, OUTSIDE]);
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(w.listed("Contact").await.len(), 2);
+    w.at_rest().await;
+    // The organizer's own.
+    w.stack
+        .sim_call(
+            "PATCH",
+            &format!("people/{ANN}"),
+            json!({"aliases": ["info@contoso.example"]}),
+        )
+        .await;
+    w.at_rest().await;
+}
