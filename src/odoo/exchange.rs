@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::record::{Identity, Record, SERIES_MODEL, Was};
+use super::series::Slot;
 use super::snapshot::Values;
 use crate::calendar::invitations::Mailer;
 
@@ -217,6 +218,14 @@ pub enum OdooChange {
         place: Place,
         user_id: i32,
         version: String,
+    },
+    /// Occurrences of a series that are events of their own from now on, told as such.
+    Detach {
+        #[serde(flatten)]
+        place: Place,
+        user_id: i32,
+        version: String,
+        apart: Vec<Slot>,
     },
     /// The whole of a series as it shall be, or `rule: null`: the single event that it becomes.
     ApplySeries(Box<ApplySeries>),

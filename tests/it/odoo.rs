@@ -408,6 +408,7 @@ impl Odoo {
         match change["op"].as_str() {
             Some("write") => self.set(id, &change["values"]),
             Some("archive") => self.set(id, &json!({"active": false})),
+            Some("detach") => self.detach(id, change["apart"].as_array().expect("slots")),
             Some("unlink") => {
                 self.records.remove(&id);
                 return ack("gone", None);

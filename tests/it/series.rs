@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::odoo::Odoo;
 use super::stack::{ANN, BEN, Stack, id_of};
-use super::world::{CARLA, OUTSIDE, World, kinds, world};
+use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
 
 /// A meeting of Ann's on the last working day of each month, half a year long, with Ben and somebody outside.
 async fn last_working_days(stack: &Stack) -> Value {
@@ -380,4 +380,41 @@ async fn who_is_invited_to_one_occurrence_sees_it_once() {
     w.quiet().await;
     w.quiet().await;
     assert_eq!(w.odoo.answer_to_one(id, 1, 8), "accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_occurrence_taken_out_of_the_archive_is_an_event_of_its_own() {
+    let mut w = world().await;
+    let id = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 4, &[OUTSIDE]);
+    w.quiet().await;
+    w.odoo.set_there(id, 1, false);
+    w.quiet().await;
+    w.forget_mails().await;
+
+    w.odoo.set_there(id, 1, true);
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["missing"].as_array().map(Vec::len), Some(1));
+    let singles: Vec<&Value> = w
+        .odoo
+        .records
+        .values()
+        .filter(|r| r["model"] == "calendar.event")
+        .collect();
+    assert_eq!(singles.len(), 1, "{singles:?}");
+    let events = w.stack.events(ANN).await;
+    let single = events
+        .iter()
+        .find(|e| e["subject"] == "Weekly" && e["type"] == "singleInstance");
+    assert!(single.is_some(), "{events:?}");
+    assert_eq!(kinds(&w.stack.mails().await), [("invitation", OUTSIDE)]);
+    w.forget_mails().await;
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, [], "it has come to rest");
+    // What is left of the series goes on as such.
+    w.odoo.set_series(id, json!({"location": "Room 1"}));
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("update", OUTSIDE)]);
 }

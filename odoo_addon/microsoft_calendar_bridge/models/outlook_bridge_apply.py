@@ -38,7 +38,7 @@ CONTEXT = {
 
 # Occurrences in one transaction, at some milliseconds each; the rest of a page is delivered again.
 PAGE_OCCURRENCES = 3000
-OPS = ("create", "write", "archive", "unlink", "apply_series", "mailer")
+OPS = ("create", "write", "archive", "unlink", "apply_series", "detach", "mailer")
 MAILERS = ("outlook", "odoo")
 PLAIN = ("name", "description", "location", "videocall_location", "privacy", "show_as", "active")
 TIMES = ("allday", "start", "stop", "start_date", "stop_date")

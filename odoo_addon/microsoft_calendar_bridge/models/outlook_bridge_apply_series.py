@@ -14,6 +14,7 @@ from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT
 
 from .calendar_recurrence import ALLDAY
 from .outlook_bridge_apply import TIMES
+from .outlook_bridge_outbox import applying
 from .outlook_bridge_snapshot_series import EVENING, RULE_FIELDS, WEEKDAYS
 
 # Odoo's frequencies with a period that holds an occurrence: what tells one period from another.
@@ -40,7 +41,7 @@ class OutlookBridgeApply(models.AbstractModel):
 
     def _weight(self, change):
         """How many occurrences a change is about, at most."""
-        if not self._is_of_series(change) or change["op"] == "mailer":
+        if not self._is_of_series(change) or change["op"] in ("mailer", "detach"):
             return 1
         rule = change.get("rule") or {}
         count = rule.get("count") if rule.get("end_type") == "count" else None
@@ -88,6 +89,9 @@ class OutlookBridgeApply(models.AbstractModel):
                 return "applied", None
             if change["op"] == "archive":
                 recurrence.calendar_event_ids.write({"active": False})
+                return "applied", recurrence
+            if change["op"] == "detach":
+                self._detach(change, recurrence)
                 return "applied", recurrence
             if not change.get("rule"):
                 return "applied", self._make_single(change, recurrence)
@@ -149,6 +153,20 @@ class OutlookBridgeApply(models.AbstractModel):
         self._write(event, {**(change.get("values") or {}), **self._times_of(change)})
         event.env.flush_all()
         return event
+
+    def _detach(self, change, recurrence):
+        """These occurrences are events of their own from now on, which is news to tell."""
+        slots = {self.env["outlook.bridge.snapshot"]._slot_from_wire(slot) for slot in change.get("apart") or []}
+        occurrences = recurrence.calendar_event_ids
+        events = occurrences.filtered(lambda event: event.outlook_bridge_slot in slots)
+        if not occurrences - events:
+            raise UserError(self.env._("No occurrence would be left of the series."))
+        if recurrence.base_event_id in events:
+            recurrence.base_event_id = (occurrences - events).sorted("outlook_bridge_slot")[:1]
+        events.write({"recurrence_id": False, "recurrency": False, "follow_recurrence": False})
+        events._outlook_bridge_note({"outlook_bridge_slot": False})
+        applying(self.env).events.difference_update(events.ids)
+        self.env["outlook.bridge.outbox"]._touch(events.ids, ["recurrent"])
 
     def _times_of(self, change):
         """When the first occurrence is, or the single event."""

@@ -534,6 +534,43 @@ class TestSeriesApply(BridgeCase, MailCase):
         change = self.change(recurrence, op="archive", model="calendar.recurrence")
         self.assertEqual(self.apply(change)["record"]["active"], False)
 
+    def detached(self, recurrence, slots):
+        self.settle()
+        self.drop_rows()
+        change = self.change(recurrence, op="detach", model="calendar.recurrence", slots=[], apart=slots)
+        with self.mock_mail_gateway():
+            [ack], _users = self.env["outlook.bridge.apply"]._apply_page([change])
+            self.env.flush_all()
+            self.settle()
+        self.assertFalse(self._new_mails, "Outlook mails its guests itself")
+        self.env.invalidate_all()
+        return ack
+
+    def test_detach(self):
+        """What Outlook cannot bring back into a series becomes an event of its own, which is told."""
+        recurrence = self.lived_in()
+        events, lives = self.occurrences(recurrence), self.lives(recurrence.calendar_event_ids)
+        ack = self.detached(recurrence, ["2027-03-01 09:00:00", "2027-03-15 09:00:00"])
+        self.assertEqual(ack["result"], "applied")
+        self.assertEqual(ack["record"]["missing"], ["2027-03-01 09:00:00", "2027-03-15 09:00:00"])
+        self.assertEqual(ack["record"]["base_id"], events[1].id)
+        self.assertEqual(self.occurrences(recurrence), events[1] + events[3:])
+        for event in events[0] + events[2]:
+            self.assertEqual((event.recurrency, event.recurrence_id.id, event.active), (False, False, True))
+        told = [wire["record"] for wire in self.wires()]
+        self.assertEqual(
+            [(record["model"], record["id"], record["recurrent"]) for record in told],
+            [("calendar.event", events[0].id, False), ("calendar.event", events[2].id, False)],
+        )
+        self.assertEqual(self.lives(events), lives)
+
+    def test_detach_leaves_something(self):
+        recurrence = self.lived_in()
+        events = self.occurrences(recurrence)
+        ack = self.detached(recurrence, [slot for slot, _id in self.document(recurrence)["records"]])
+        self.assertEqual(ack["result"], "refused")
+        self.assertEqual(self.occurrences(recurrence), events)
+
     def test_unlink(self):
         recurrence = self.lived_in()
         events = recurrence.calendar_event_ids

@@ -20,7 +20,8 @@ use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::series::merge::{SeriesBase, SeriesTimes, Written, advance, by_organizer};
 use crate::calendar::series::plan::{
-    Changes, OdooSeriesStep, OutlookWrite as Step, SeriesPlan, SeriesSituation, SeriesState, changes, plan,
+    Changes, OdooSeriesStep, OutlookWrite as Step, SeriesPlan, SeriesSituation, SeriesState, Unsayable,
+    changes, plan,
 };
 use crate::calendar::series::{Differences, Series};
 use crate::odoo::exchange::{ApplySeries, OdooChange, Place};
@@ -280,6 +281,10 @@ impl Task<'_> {
                     return Ok(());
                 }
             }
+        }
+        if let Some((change, message)) = restored_apart(plan, sides, account.odoo_user_id) {
+            self.tell_odoo(&account, &change, message, sides, &[])?;
+            return Ok(());
         }
         let differs = plan.differing || !plan.outlook.unsayable.is_empty();
         if differs && !self.dossier.meeting.differs {
@@ -667,12 +672,16 @@ impl Task<'_> {
         let user_id = account.odoo_user_id;
         let held_for = matches!(change, OdooChange::Archive { .. })
             .then(|| sides.unread.filter(|a| a.is_read()).unwrap_or(account).id);
+        // With occurrences apart nothing else is agreed on.
+        let agreed = sides
+            .outlook
+            .filter(|_| !matches!(change, OdooChange::Detach { .. }));
         self.dossier.debt = Some(OdooDebt {
             database_id: self.dossier.meeting.database_id,
             meeting_id: self.dossier.meeting.id,
             user_id,
             payload: serde_json::to_value(change)?,
-            outlook_state: sides.outlook.map(serde_json::to_value).transpose()?,
+            outlook_state: agreed.map(serde_json::to_value).transpose()?,
             groups: serde_json::to_value(all_groups())?,
             held_for,
             line: Some(serde_json::to_value(&line)?),
@@ -726,6 +735,37 @@ fn one_request(
         .map(|groups| (body_of(&groups), groups))
         .find(|(body, _)| body != &json!({}))?;
     Some((chosen.0, chosen.1.into_iter().collect()))
+}
+
+/// Outlook brings back no occurrence that was taken out of a series: in Odoo those become events of their own, which Outlook has
+/// as such then, and invites to.
+fn restored_apart(plan: &SeriesPlan, sides: &Sides<'_>, user_id: i32) -> Option<(OdooChange, String)> {
+    let record = sides.record.filter(|record| record.series().is_some())?;
+    let series = sides.odoo?.clone().into_series();
+    let restored = plan
+        .outlook
+        .unsayable
+        .iter()
+        .filter_map(|unsayable| match unsayable {
+            Unsayable::Restored(slot) => Some(*slot),
+            Unsayable::Crossing(_) => None,
+        });
+    let restored: Vec<NaiveDate> = restored.collect();
+    if restored.is_empty() {
+        return None;
+    }
+    let dates: Vec<String> = restored.iter().map(ToString::to_string).collect();
+    let message = format!(
+        "back in Odoo: {}. Outlook cannot bring back an occurrence, so it is an event of its own now, on both sides",
+        dates.join(", ")
+    );
+    let change = OdooChange::Detach {
+        place: Place::of(record),
+        user_id,
+        version: record.version().to_owned(),
+        apart: restored.into_iter().map(|slot| Slot::of(&series, slot)).collect(),
+    };
+    Some((change, message))
 }
 
 fn changed_words(step: &OdooSeriesStep, target: &Series) -> String {

@@ -127,6 +127,40 @@ impl Odoo {
         self.touch(id, &names.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
+    /// Somebody archives an occurrence, or takes it out of the archive again.
+    pub fn set_there(&mut self, id: i64, number: usize, is_there: bool) {
+        let slot = json!(self.slot(id, number));
+        let series = self.records.get_mut(&id).expect("a series");
+        let missing = series["missing"].as_array_mut().expect("missing");
+        missing.retain(|known| *known != slot);
+        if !is_there {
+            missing.push(slot);
+        }
+        lay_out(series);
+        self.touch(id, &["slots"]);
+    }
+
+    /// Occurrences become events of their own.
+    pub(super) fn detach(&mut self, id: i64, slots: &[Value]) {
+        for slot in slots {
+            let series = self.records.get_mut(&id).expect("a series");
+            series["missing"]
+                .as_array_mut()
+                .expect("missing")
+                .push(slot.clone());
+            lay_out(series);
+            let template = series["template"].clone();
+            let user = template["organizer"]["user_id"].as_i64().expect("a user");
+            let start = slot.as_str().expect("a slot").to_owned();
+            let stop = (time(&start) + TimeDelta::hours(1)).format(FORMAT).to_string();
+            let event = self.create(user, "", &start, &stop, &[]);
+            let record = self.records.get_mut(&event).expect("an event");
+            for name in ["name", "description", "location", "attendees", "mailer"] {
+                record[name] = template[name].clone();
+            }
+        }
+    }
+
     /// A user answers all of them.
     pub fn answer_all(&mut self, id: i64, user: i64, state: &str) {
         let series = self.records.get_mut(&id).expect("a series");
