@@ -32,7 +32,7 @@ pub enum Guests {
     /// They are invited with the meeting.
     #[default]
     AsSaved,
-    /// It existed with guests when its organizer connected: a person chooses.
+    /// It existed with guests when its organizer connected, or a restored Odoo has it again: a person chooses.
     Waiting,
     /// A person chose that it stays in Odoo alone.
     LeftOut,
@@ -86,10 +86,10 @@ pub fn before_creation(now: Guests, facts: Facts) -> Guests {
         return Guests::AsSaved;
     }
     match now {
-        Guests::LeftOut | Guests::Withheld => now,
+        Guests::LeftOut | Guests::Withheld | Guests::Waiting => now,
         Guests::Announced if facts.over => Guests::Withheld,
         Guests::Announced => now,
-        Guests::AsSaved | Guests::Waiting if facts.existed => Guests::Waiting,
+        Guests::AsSaved if facts.existed => Guests::Waiting,
         _ if facts.over || matches!(facts.mailer, Some(Mailer::Odoo | Mailer::Nobody)) => Guests::Withheld,
         _ => Guests::AsSaved,
     }

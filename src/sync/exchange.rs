@@ -472,7 +472,13 @@ impl Intake<'_> {
         let meeting = &mut self.unit.get(id)?.meeting;
         match cause {
             Cause::Save => saved(meeting, self.people),
-            Cause::Existing => meeting.collected = true,
+            Cause::Existing => {
+                meeting.collected = true;
+                // Nobody has saved it: a restored Odoo has again what was deleted since the backup.
+                if meeting.ended {
+                    meeting.set_guests(Guests::Waiting);
+                }
+            }
         }
         meeting.collected |= compared;
         // Odoo kept silent for a guest whom somebody added after connecting: Outlook is to invite.

@@ -277,6 +277,65 @@ async fn a_restored_odoo_gets_back_what_it_lost_and_mails_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restored_odoo_invites_nobody_to_what_had_been_deleted() {
+    let mut w = world().await;
+    let at = |hour: &str| odoo_time(4, hour);
+    let deleted = w
+        .odoo
+        .create(7, "Deleted", &at("09:00:00"), &at("10:00:00"), &[CARLA]);
+    let alone = w.odoo.create(7, "Alone", &at("12:00:00"), &at("13:00:00"), &[]);
+    let series = w.odoo.create_weekly(7, "Series", &at("15:00:00"), 4, &[CARLA]);
+    w.quiet().await;
+    let backup = w.odoo.copy();
+    for id in [deleted, alone, series] {
+        w.odoo.unlink(id);
+    }
+    w.quiet().await;
+    assert_eq!(w.stack.events(ANN).await.len(), 0);
+    w.forget_mails().await;
+
+    w.odoo = backup;
+    w.odoo.hand_over(&w.service).await.unwrap();
+    w.odoo.pair_again(&w.service).await;
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+    let subjects: Vec<Value> = w
+        .stack
+        .events(ANN)
+        .await
+        .iter()
+        .map(|e| e["subject"].clone())
+        .collect();
+    assert_eq!(subjects, ["Alone"], "what mails nobody is as Odoo has it");
+    for name in ["Deleted", "Alone", "Series"] {
+        let is_it = |r: &&Value| r["name"] == name || r["template"]["name"] == name;
+        let record = w.odoo.records.values().find(is_it).expect("in Odoo");
+        assert_eq!(record["active"], true, "{name}");
+    }
+    let journal = w
+        .odoo
+        .call(
+            &w.service,
+            2,
+            "outlook.bridge",
+            "journal",
+            json!({"res_id": deleted}),
+        )
+        .await
+        .unwrap();
+    assert!(
+        journal[0]["message"].as_str().unwrap().contains("in Odoo again"),
+        "{journal}"
+    );
+    // It is its organizer's to choose, and an edit is no choice.
+    w.odoo.write(deleted, json!({"location": "Room 1"}));
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+    assert!(w.stack.event(ANN, "Deleted").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_teams_meeting_is_made_when_asked_for_and_its_link_comes_back() {
     let mut w = world().await;
     let (start, stop) = (odoo_time(3, "09:00:00"), odoo_time(3, "10:00:00"));

@@ -242,7 +242,7 @@ impl Odoo {
     pub fn unlink(&mut self, id: i64) {
         let record = self.records.remove(&id).expect("a record");
         let row = json!({"id": self.next_row, "kind": "tombstone", "cause": "save", "uid": self.actor,
-            "time": Self::now(), "res_id": id, "link": record["link"]});
+            "time": Self::now(), "model": record["model"], "res_id": id, "key": record["key"], "link": record["link"]});
         self.next_row += 1;
         self.outbox.push(row);
     }

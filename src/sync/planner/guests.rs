@@ -16,6 +16,8 @@ use crate::store::outbox::OdooDebt;
 
 const WAITING: &str = "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone until its organizer has \
      chosen, so that nobody is invited by surprise";
+const HAS_AGAIN: &str = "It is in Odoo again, as in a restored backup, and has guests: it stays in Odoo alone until its organizer has chosen, so that \
+     nobody is invited to what had been deleted";
 const LEFT_OUT: &str = "It existed before its organizer connected to Outlook and has guests, and was left out: it stays in Odoo alone";
 pub(super) const UNSENT: &str = "Its changes were not sent to Outlook, as somebody decided so: each side keeps its own until it is saved in \
      Odoo again";
@@ -53,6 +55,7 @@ impl Task<'_> {
         let guests = before_creation(now, facts);
         meeting.set_guests(guests);
         match guests {
+            Guests::Waiting if meeting.revived => return Ok(Permit::SetAside(HAS_AGAIN)),
             Guests::Waiting => return Ok(Permit::SetAside(WAITING)),
             Guests::LeftOut => return Ok(Permit::SetAside(LEFT_OUT)),
             Guests::AsSaved | Guests::Announced | Guests::Withheld => {}
