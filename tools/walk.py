@@ -76,8 +76,7 @@ class Person:
             self._asked.add(request)
 
     def settles(self) -> None:
-        """Waits until Odoo has answered all that the page has asked (as an onchange does), and the page has shown it."""
-
+        """Waits until Odoo has answered all that the page has asked, as an onchange does, and the page shows it."""
         quiet = 0
         for _ in range(PATIENCE_MS // 100):
             self.page.wait_for_timeout(100)

@@ -301,7 +301,8 @@ def test_many_edited_and_archived_in_the_list(people: Site, at_browser: AtBrowse
 def state_of(site: Site, event_id: int, login: str) -> str:
     (row,) = site.stack.odoo.query(
         """
-        SELECT attendee.state FROM calendar_attendee attendee JOIN res_partner partner ON partner.id = attendee.partner_id
+        SELECT attendee.state
+          FROM calendar_attendee attendee JOIN res_partner partner ON partner.id = attendee.partner_id
          WHERE attendee.event_id = %s AND lower(partner.email) = %s
         """,
         event_id,
