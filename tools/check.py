@@ -13,6 +13,13 @@ from .stack import odoo, paths
 
 CARGO_DENY_VERSION = "0.20.2"
 
+# Odoo's own tests that run in a paired database, as its option --test-tags has them.
+JAVASCRIPT = "/web:WebSuite.test_unit_desktop"
+CALENDAR_TESTS = f"/calendar,/base:TestMergePartner,/mail:TestPartner,{JAVASCRIPT}[@calendar]"
+OTHER_TESTS = "/test_import_export," + ",".join(
+    f"/test_mail/tests/test_mail_activity{part}.py" for part in ("", "_mixin", "_plan")
+)
+
 
 @dataclass
 class Step:
@@ -126,7 +133,7 @@ def steps() -> list[Step]:
         Step(
             "odoo",
             "Odoo's own calendar tests and tours, in a paired database",
-            [python, "-m", "tools.odoo_tests", "--paired", "--test-tags=/calendar"],
+            [python, "-m", "tools.odoo_tests", "--paired", f"--test-tags={CALENDAR_TESTS}"],
         ),
         Step(
             "long",
@@ -135,6 +142,16 @@ def steps() -> list[Step]:
                 *[python, "-m", "tools.odoo_tests", "--paired", "--template=neighbours"],
                 f"--test-tags={','.join(f'/{module}' for module in odoo.NEIGHBOURS)}",
             ],
+        ),
+        Step(
+            "long",
+            "tests of imports and activities, in a paired database",
+            [python, "-m", "tools.odoo_tests", "--paired", "--template=testers", f"--test-tags={OTHER_TESTS}"],
+        ),
+        Step(
+            "long",
+            "JavaScript tests of calendar views, in a paired database",
+            [python, "-m", "tools.odoo_tests", "--paired", f"--test-tags={JAVASCRIPT}[@web/views/calendar]"],
         ),
         Step("clients", "the clients' packages", ["scripts/setup.sh", "--clients"]),
         Step("clients", "the programs", programs),

@@ -19,7 +19,7 @@ from pathlib import Path
 from .stack import odoo, paths, postgres
 from .stack.process import free_port
 
-# Which of Odoo's tests are left out in a paired database, and why.
+# Which of Odoo's tests are left out in a paired database, or run with nobody connected, and why.
 EXCEPTIONS = Path(__file__).parent / "odoo_tests_exceptions.toml"
 
 # Odoo's command line, with all tests in the suite that runs last.
@@ -41,13 +41,16 @@ odoo.cli.main()
 
 
 def exceptions(paired: bool) -> dict[str, str]:
-    """What is left out of a paired run, with the reasons in the file."""
+    """What is left out of a paired run, and what runs with nobody connected, with the reasons in the file."""
     if not paired:
         return {}
-    table = tomllib.loads(EXCEPTIONS.read_text())
-    names = [test["id"] for kind in table.values() for test in kind]
-    python_path = os.pathsep.join([str(paths.PROJECT_ROOT), str(paths.odoo_python_path())])
-    return {"PAIRED_SKIP": json.dumps(names), "PYTHONPATH": python_path}
+    entries = [test for kind in tomllib.loads(EXCEPTIONS.read_text()).values() for test in kind]
+    unconnected = [test["id"] for test in entries if test.get("unconnected")]
+    return {
+        "PAIRED_SKIP": json.dumps([test["id"] for test in entries if not test.get("unconnected")]),
+        "PAIRED_UNCONNECTED": json.dumps(unconnected),
+        "PYTHONPATH": os.pathsep.join([str(paths.PROJECT_ROOT), str(paths.odoo_python_path())]),
+    }
 
 
 def main() -> int:

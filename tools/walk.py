@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from .stack import Stack, eventually
@@ -55,6 +55,10 @@ class Person:
         self.context.set_default_timeout(PATIENCE_MS)
         self.page: Page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.problems.append(f"{self.page.url}: {error}"))
+        self._asked: set[Request] = set()
+        self.page.on("request", self._note_question)
+        for ended in ("requestfinished", "requestfailed"):
+            self.page.on(ended, lambda request: self._asked.discard(request))
 
     def close(self) -> None:
         self.context.close()
@@ -66,6 +70,20 @@ class Person:
         self.page.screenshot(path=self._screenshots / f"{self.name}-{self._shots:02d}-{title}.png")
 
     # Odoo
+
+    def _note_question(self, request: Request) -> None:
+        if "/web/dataset/" in request.url:
+            self._asked.add(request)
+
+    def settles(self) -> None:
+        """Waits until Odoo has answered all that the page has asked, as an onchange does, and the page shows it."""
+        quiet = 0
+        for _ in range(PATIENCE_MS // 100):
+            self.page.wait_for_timeout(100)
+            quiet = 0 if self._asked else quiet + 1
+            if quiet == 3:
+                return
+        raise AssertionError(f"Odoo has not answered {[request.url for request in self._asked]}")
 
     def log_in(self, login: str, password: str) -> None:
         self.page.goto(f"{self.stack.odoo.url}/web/login")
@@ -206,7 +224,7 @@ class Person:
 
     def edit_following(self, subject: str, start: datetime, *, to: str, at: datetime, hours: float = 1) -> None:
         """Opens an occurrence from the calendar and changes it and those after it in the form."""
-        self._popover_of(subject, start).locator(".o_cw_popover_edit").click()
+        self.popover_of(subject, start).locator(".o_cw_popover_edit").click()
         form = self.page.locator(".o_form_view")
         expect(form).to_be_visible()
         form.locator(".o_field_widget[name=recurrence_update] label", has_text="This and following events").click()
@@ -234,7 +252,7 @@ class Person:
 
     def delete_occurrence(self, subject: str, start: datetime) -> None:
         """Deletes one occurrence from the calendar."""
-        self._popover_of(subject, start).locator(":is(a, button):has(.fa-trash)").click()
+        self.popover_of(subject, start).locator(":is(a, button):has(.fa-trash)").click()
         self.shot("which-to-delete")
         self.answer_which("This event")
 
@@ -252,7 +270,8 @@ class Person:
         dialog.locator(".btn-primary").click()
         expect(dialog).to_have_count(0)
 
-    def _popover_of(self, subject: str, start: datetime) -> Locator:
+    def popover_of(self, subject: str, start: datetime) -> Locator:
+        """Goes to an event's week in the calendar and opens its popover."""
         self.show_week(start)
         self.sees(subject)
         return self._opened(subject)

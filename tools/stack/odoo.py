@@ -25,7 +25,12 @@ from .process import Process, free_port
 
 ADMIN = ("admin", "admin")
 
-NEIGHBOURS = ["calendar_sms", "crm", "google_calendar", "hr_calendar", "hr_holidays", "hr_recruitment"]
+NEIGHBOURS = [
+    *("calendar_sms", "crm", "google_calendar", "hr_calendar", "hr_holidays", "hr_homeworking_calendar"),
+    "hr_recruitment",
+]
+# Modules of Odoo that only hold tests: of imports and exports, and of activities.
+TESTERS = ["test_import_export", "test_mail"]
 # What each prepared database has installed on top of the one it is made from. `available` is `base` in a site whose
 # add-ons path and module list have our add-on, not installed.
 TEMPLATES: dict[str, tuple[str | None, list[str]]] = {
@@ -34,9 +39,10 @@ TEMPLATES: dict[str, tuple[str | None, list[str]]] = {
     "stock": ("base", ["microsoft_calendar"]),
     "bridge": ("stock", [paths.ADDON]),
     # What else makes, changes or shows events, or touches their people.
-    "neighbours": ("bridge", NEIGHBOURS),
+    "neighbours": ("bridge", [*NEIGHBOURS, "base_import"]),
+    "testers": ("bridge", TESTERS),
 }
-WITH_ADDON = ("available", "bridge", "neighbours")
+WITH_ADDON = ("available", "bridge", "neighbours", "testers")
 UNUSED_SECONDS = 3 * 86_400
 # Part of every cache key: raise it when the preparation below changes.
 TEMPLATE_FORMAT = "1"
@@ -60,13 +66,13 @@ def template_key(name: str) -> str:
     parts = [TEMPLATE_FORMAT, str(odoo), (odoo / "release.py").read_text(), str((odoo / "release.py").stat().st_mtime)]
     if name == "available":
         parts.append((addon / "__manifest__.py").read_text())
-    if name in ("bridge", "neighbours"):
+    if name in ("bridge", "neighbours", "testers"):
         files = [
             file
             for file in addon.rglob("*")
             if file.is_file() and "__pycache__" not in file.parts and "tests" not in file.relative_to(addon).parts[:1]
         ]
-        parts.append(_hash_files(files, addon))
+        parts += [_hash_files(files, addon), *TEMPLATES[name][1]]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

@@ -131,6 +131,19 @@ patch(AttendeeCalendarController.prototype, {
 });
 
 patch(AttendeeCalendarCommonPopover.prototype, {
+    /**
+     * Stock finds out what the buttons for an answer show for those who may edit. A guest of an organizer who is no
+     * user here may answer only: without this the popover would fail.
+     */
+    async onWillStart() {
+        await super.onWillStart(...arguments);
+        if (!this.selectedStatusInfo && this.displayAttendeeAnswerChoice) {
+            const states = await this.orm.call(this.props.model.resModel, "get_state_selections");
+            const own = states.find(([state]) => state === this.props.record.attendeeStatus);
+            this.selectedStatusInfo = { text: own?.[1] };
+        }
+    },
+
     get isEventArchivable() {
         return (
             super.isEventArchivable ||
