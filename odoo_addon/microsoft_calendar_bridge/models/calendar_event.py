@@ -6,6 +6,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.tools import is_html_empty
 
+from .calendar_event_series import POLICIES
 from .outlook_bridge_account import CONNECTED
 from .outlook_bridge_outbox import applying
 from .outlook_bridge_snapshot import CONTACT_CLASS, SNAPSHOT_FIELDS
@@ -121,8 +122,9 @@ class CalendarEvent(models.Model):
         result = super().write(vals)
         if known:
             self._outlook_bridge_change_series(known, given)
-        # an edit of a series may make some of its occurrences go
-        left = self.exists() if collecting and (series or known or given.get("recurrency")) else self
+        # an edit of a series, or of where it belongs, may make some of its occurrences go
+        replaces = known or "recurrency" in given or given.get("recurrence_update") in POLICIES.values()
+        left = self.exists() if collecting and replaces else self
         after = left._outlook_bridge_values(names) if collecting else {}
         for event_id, values in after.items():
             known = before.get(event_id, {})

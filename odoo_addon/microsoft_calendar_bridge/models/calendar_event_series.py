@@ -51,9 +51,10 @@ class CalendarEvent(models.Model):
 
     def _outlook_bridge_change_series(self, before, vals):
         """After a write of ``recurrence_id``, given ``{id: recurrence}`` as it was."""
-        left = self.sudo().exists().filtered(lambda event: before[event.id] and not event.recurrence_id)
+        there = self.sudo().exists()
+        left = there.filtered(lambda event: before[event.id] and not event.recurrence_id)
         left._outlook_bridge_left()
-        joined = (self.sudo().exists() - left).filtered(lambda event: event.recurrence_id.id != before[event.id])
+        joined = (there - left).filtered(lambda event: event.recurrence_id.id != before[event.id])
         for event in joined:
             slot = vals.get("outlook_bridge_slot") or event.start
             event._outlook_bridge_note({"outlook_bridge_superseded": False, "outlook_bridge_slot": slot})

@@ -85,11 +85,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
             "location": event.location or None,
             "videocall_location": event.videocall_location or None,
             "online_meeting": event.outlook_bridge_online_meeting,
-            "allday": event.allday,
-            "start": fields.Datetime.to_string(event.start) or None,
-            "stop": fields.Datetime.to_string(event.stop) or None,
-            "start_date": fields.Date.to_string(event.start_date) or None,
-            "stop_date": fields.Date.to_string(event.stop_date) or None,
+            **self._times_of(event),
             "tz": self._tz_of(event),
             "privacy": event.privacy or None,
             "default_privacy": organizer.calendar_default_privacy or "public",
@@ -114,6 +110,16 @@ class OutlookBridgeSnapshot(models.AbstractModel):
                 }
                 for attendee in event.attendee_ids.sorted("id")
             ],
+        }
+
+    @api.model
+    def _times_of(self, event):
+        return {
+            "allday": event.allday,
+            "start": fields.Datetime.to_string(event.start) or None,
+            "stop": fields.Datetime.to_string(event.stop) or None,
+            "start_date": fields.Date.to_string(event.start_date) or None,
+            "stop_date": fields.Date.to_string(event.stop_date) or None,
         }
 
     @api.model

@@ -58,7 +58,8 @@ class OutlookBridgeState(models.Model):
     def _get(self):
         data = self.env.cr.precommit.data
         if ROW not in data:
-            data[ROW] = (self.sudo().search([], limit=1, order="id") or self.sudo().create({})).id
+            found = self.sudo().search_fetch([], list(self._fields), limit=1, order="id")
+            data[ROW] = (found or self.sudo().create({})).id
         return self.sudo().browse(data[ROW])
 
     def _set(self, **values):

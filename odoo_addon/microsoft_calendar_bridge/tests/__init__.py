@@ -24,5 +24,6 @@ from . import (
     test_series_snapshot,
     test_settings,
     test_snapshot,
+    test_statements,
     test_users,
 )
