@@ -73,6 +73,7 @@ def pair(database):
         for user in env["res.users"].search([("share", "=", False)]):
             service.set_account(user)
         env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+        env["outlook.bridge.work"]._at_once()
         assert env["outlook.bridge.client"]._is_paired()
         assert env["outlook.bridge.account"].search_count([("status", "=", "active")])
 

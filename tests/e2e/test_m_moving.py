@@ -253,6 +253,13 @@ def test_unpairing_gives_the_stock_engine_back(stock: Stock):
     admin = stack.odoo.admin
     wizard = admin.create("res.config.settings")
     admin.execute("res.config.settings", "action_outlook_bridge_unpair", [wizard])
+
+    def parted() -> bool:
+        key = "SELECT value FROM ir_config_parameter WHERE key = 'microsoft_calendar_bridge.key'"
+        assert not stack.odoo.query(key), "the job is not through yet"
+        return True
+
+    eventually(parted, PATIENCE, message="Odoo has parted")
     the_stock_engine_goes_on_in_silence(stock)
     # It works, by the very links.
     ((event_id,),) = stack.odoo.query("SELECT id FROM calendar_event WHERE name = 'Made in Odoo' AND active")

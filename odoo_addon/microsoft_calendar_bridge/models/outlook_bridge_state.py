@@ -53,6 +53,9 @@ class OutlookBridgeState(models.Model):
         help="Somebody is asked before Outlook sends more mails than this that nobody has just asked for.",
     )
     last_error = fields.Char(readonly=True)
+    is_incomplete = fields.Boolean(
+        readonly=True, help="Odoo's own synchronisation did not get all links back when this database was unpaired."
+    )
 
     @api.model
     def _get(self):

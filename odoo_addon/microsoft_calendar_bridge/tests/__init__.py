@@ -26,4 +26,5 @@ from . import (
     test_snapshot,
     test_statements,
     test_users,
+    test_work,
 )

@@ -19,7 +19,7 @@ FEW, MANY = 5, 25
 
 @tagged("post_install", "-at_install")
 class TestStatements(BridgeCase):
-    """How many statements things cost, beside the same without the add-on and by the record; `make bench` has a table."""
+    """How many statements things cost, beside the same without the add-on and by the record."""
 
     def setUp(self):
         super().setUp()

@@ -55,6 +55,8 @@ def pair(env, user):
     OutlookBridgeClient._post = lambda client, url, payload, timeout: service.post(client, url, payload, timeout)
     service.set_account(user)
     env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+    if "outlook.bridge.work" in env:
+        env["outlook.bridge.work"]._at_once()
     env.cr.commit()
     return True
 
