@@ -7,12 +7,14 @@ import logging
 from odoo import api, fields, models
 from odoo.exceptions import MissingError
 from odoo.tools import SQL
+from odoo.tools.constants import GC_UNLINK_LIMIT
 
 _logger = logging.getLogger(__name__)
 
 APPLYING = "outlook_bridge_applying"
 TOUCHED = "microsoft_calendar_bridge.touched"
 REJECTED_DAYS = 30
+PROGRESS_HOURS = 1
 # Occurrences that are handed over at once, as a series of two years takes half a second to tell.
 BATCH_OCCURRENCES = 10000
 
@@ -536,6 +538,16 @@ class OutlookBridgeOutbox(models.Model):
     @api.model
     def _is_empty(self):
         return not self.sudo().search_count([("rejected", "=", False)], limit=1)
+
+    @api.autovacuum
+    def _gc_progress(self):
+        """Every save runs the job, and Odoo keeps a row of every run for a week."""
+        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange", raise_if_not_found=False)
+        limit = fields.Datetime.subtract(fields.Datetime.now(), hours=PROGRESS_HOURS)
+        domain = [("cron_id", "=", job.id), ("create_date", "<", limit)]
+        rows = self.env["ir.cron.progress"].sudo().search(domain, limit=GC_UNLINK_LIMIT) if job else self.browse()
+        rows.unlink()
+        return len(rows), len(rows) == GC_UNLINK_LIMIT
 
     @api.autovacuum
     def _gc_rejected(self):

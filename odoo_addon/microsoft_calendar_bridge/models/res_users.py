@@ -193,6 +193,10 @@ class ResUsers(models.Model):
                 )
             except UserError as error:
                 _logger.warning("No sign-in page for user %s: %s", self.id, error)
+                if pressed:
+                    # the page says nothing of its own, and the button would seem to do nothing
+                    message = {"type": "danger", "title": self.env._("Outlook"), "message": str(error.args[0])}
+                    self._bus_send("simple_notification", {**message, "sticky": True})
                 return {"status": "sync_stopped", "url": ""}
             return {"status": "need_auth", "url": answer["url"]}
         if account.status in ("stopped", "resetting"):
