@@ -131,14 +131,15 @@ class OutlookBridgeWork(models.Model):
 
     @api.model
     def _hear(self):
-        """What the service says to the step that asks it; an error, if it says nothing."""
+        """``(of what, what the service says to the step that asks it)``; an error, if it says nothing."""
         row = self._first()
+        place = (row.id, row.after)
         if row.step != "ask":
-            return None
+            return place, None
         try:
-            return self.env["outlook.bridge.pairing"]._ask_for_links(row)
+            return place, self.env["outlook.bridge.pairing"]._ask_for_links(row)
         except UserError as error:
-            return error
+            return place, error
 
     @api.model
     def _step(self, heard, max_failures=MAX_FAILURES):
@@ -146,6 +147,10 @@ class OutlookBridgeWork(models.Model):
         row = self._first()
         if not row:
             return False
+        place, heard = heard
+        if place != (row.id, row.after):
+            # somebody has begun something else meanwhile
+            return True
         if isinstance(heard, UserError):
             _logger.warning("Odoo's own synchronisation does not get all of its links back: %s", heard)
             row.failures += 1

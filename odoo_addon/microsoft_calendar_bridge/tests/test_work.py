@@ -292,6 +292,19 @@ class TestWork(BridgeCase):
         self.assertTrue(self.is_paired())
         self.assertAside(events)
 
+    def test_begun_anew_between_asking_and_writing(self):
+        events = self.linked(3)
+        self.begin_to_pair(self.ann)
+        self.work()
+        self.begin_to_part()
+        work = self.env["outlook.bridge.work"]
+        heard = work._hear()
+        self.begin_to_part()
+        self.assertTrue(work._step(heard))
+        self.assertEqual((work._first().step, work._first().after), ("ask", 0), "the page is asked for again")
+        self.work()
+        self.assertGivenBack(events)
+
     def test_service_gone_while_parting(self):
         """It is asked again for some minutes, and then Odoo parts without it and says so."""
         events = self.linked(3)
