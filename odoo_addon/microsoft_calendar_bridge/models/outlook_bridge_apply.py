@@ -168,7 +168,8 @@ class OutlookBridgeApply(models.AbstractModel):
             elif subject:
                 subjects[change["id"]] = subject
             acks.append(ack)
-        self.env["calendar.event"].sudo().browse(applying(self.env).alarmed).exists()._setup_alarms()
+        if alarmed := applying(self.env).alarmed:
+            self.env["calendar.event"].sudo().browse(alarmed).exists()._setup_alarms()
         self.env.flush_all()
         snapshots = {}
         for name in ("calendar.event", "calendar.recurrence"):

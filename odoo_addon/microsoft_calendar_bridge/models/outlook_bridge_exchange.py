@@ -44,10 +44,10 @@ class OutlookBridgeExchange(models.AbstractModel):
         """The one job: what was saved goes out with the call that brings what is new."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
-        left, exchanged = self.env["outlook.bridge.work"]._run(CRON_SECONDS)
+        left, may_exchange = self.env["outlook.bridge.work"]._run(CRON_SECONDS)
         if left:
             self._trigger()
-        if not exchanged:
+        if not may_exchange:
             return
         report = self._run(seconds=CRON_SECONDS, wait=CRON_WAITS_FOR_LOCK)
         if report["outcome"] == "busy" or report["more"] or report["left"]:

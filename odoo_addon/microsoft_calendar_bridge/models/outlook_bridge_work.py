@@ -12,6 +12,7 @@ _logger = logging.getLogger(__name__)
 # The calendar is in nobody's eyes wrong while this is not done: it has its share of each turn of the job.
 IN_PASSING = ("mark",)
 PASSING_SECONDS = 5
+LOCK_SECONDS = 5
 # How often in a row the service may not be there when it is asked; the job comes by every minute.
 MAX_FAILURES = 5
 AT_ONCE = "outlook_bridge_at_once"
@@ -93,7 +94,7 @@ class OutlookBridgeWork(models.Model):
     def _run(self, seconds):
         """Go on for a while, in transactions of its own.
 
-        Answers ``(whether something is left, whether to exchange)``.
+        Answers ``(whether to come again at once, whether to exchange)``.
         """
         if not self.sudo().search_count([], limit=1):
             return False, True
@@ -103,7 +104,7 @@ class OutlookBridgeWork(models.Model):
             exchange = api.Environment(cr, SUPERUSER_ID, {})["outlook.bridge.exchange"]
             work = exchange.env[self._name]
             # an exchange of the calendar page may still be under way
-            with exchange._lock() as locked:
+            with exchange._lock(LOCK_SECONDS) as locked:
                 again = locked
                 while again:
                     step = work._first().step
@@ -114,10 +115,12 @@ class OutlookBridgeWork(models.Model):
                     allowed = PASSING_SECONDS if step in IN_PASSING else seconds
                     again = again and time.monotonic() - began < allowed
             # asked over there: here, the time before may still be seen
-            left = bool(work._first())
-            exchanged = work.env["outlook.bridge.client"]._is_paired() and not work._holds_exchange()
+            row = work._first()
+            # a service that does not answer is asked at the job's next turn
+            left = bool(row) and not row.failures
+            may_exchange = work.env["outlook.bridge.client"]._is_paired() and not work._holds_exchange()
         self.env.invalidate_all()
-        return left, exchanged
+        return left, may_exchange
 
     @api.model
     def _at_once(self):

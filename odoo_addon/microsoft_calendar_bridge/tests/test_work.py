@@ -313,7 +313,7 @@ class TestWork(BridgeCase):
         self.begin_to_part()
         self.service.errors["outlook.bridge", "stock_links"] = Refusal("odoo.exceptions.UserError", "Not now.")
         for _attempt in range(MAX_FAILURES - 1):
-            self.assertEqual(self.work(), (True, False))
+            self.assertEqual(self.work(), (False, False), "not before the job's next turn")
             self.assertTrue(self.is_paired())
         self.work()
         self.assertFalse(self.is_paired())
