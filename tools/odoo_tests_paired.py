@@ -86,6 +86,7 @@ def pair(database):
         for user in env["res.users"].with_context(active_test=False).search([("share", "=", False)]):
             service.set_account(user)
         env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+        env["outlook.bridge.work"]._at_once()
         assert env["outlook.bridge.client"]._is_paired()
         assert env["outlook.bridge.account"].search_count([("status", "=", "active")])
 

@@ -721,3 +721,33 @@ def test_every_row_of_the_table_has_its_test():
     assert not missing, missing
     rows = [line for line in table.splitlines() if line.startswith("|") and "---" not in line][1:]
     assert all("::test_" in row for row in rows), [row for row in rows if "::test_" not in row]
+
+
+def test_news_wait_for_an_open_popover_and_are_drawn_once(people: Site, at_browser: AtBrowser):
+    person = seated(people, at_browser, ANN)
+    subject = walk.unique("Read at length")
+    outlook_id = people.new_outlook_event(ANN, subject, day=12)
+    people.odoo_event(subject)
+    person.show_week(moment(12, 10))
+    person.sees(subject)
+    person.event(subject).first.click()
+    popover = person.page.locator(".o_cw_popover")
+    walk.expect(popover).to_be_visible()
+    drawn: list[str] = []
+
+    def note(request) -> None:
+        if "calendar.event/search_read" in request.url:
+            drawn.append(request.url)
+
+    person.page.on("request", note)
+    for number in range(4):
+        renamed = f"{subject}, {number}"
+        people.stack.sim.update_event(ANN, outlook_id, {"subject": renamed})
+        people.odoo_event(renamed)
+        person.page.wait_for_timeout(1000)
+    walk.expect(popover).to_be_visible()
+    assert drawn == [], "nothing closes what a person reads"
+    popover.locator(".o_cw_popover_close").click()
+    person.sees(renamed)
+    person.page.wait_for_timeout(3000)
+    assert len(drawn) == 1, drawn

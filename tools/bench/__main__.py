@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from ..stack import paths, postgres
-from . import cases, report
+from . import cases, report, statements
 from .process_stats import machine
 from .site import ROUND_TRIP_MS, WRITE_MS, Site
 
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=50_000, help="events of the large mailbox (50000)")
     parser.add_argument("--saves", type=int, default=40, help="saves at each Odoo (40)")
     parser.add_argument("--syncs", type=int, default=120, help="syncs with nothing new (120)")
-    parser.add_argument("--only", action="append", choices=["pull", "push", "nothing", "save", "many"])
+    parser.add_argument("--only", action="append", choices=["statements", "pull", "push", "nothing", "save", "many"])
     parser.add_argument("--no-build", action="store_true", help="measure the programs as they were built last")
     options = parser.parse_args()
 
@@ -33,7 +33,8 @@ def main() -> int:
 
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
-    if not options.no_build:
+    site_needed = options.only != ["statements"]
+    if site_needed and not options.no_build:
         say("building the service and the simulator, optimised")
         build = ["cargo", "build", "--release", "--workspace", "--locked", "--bins"]
         subprocess.run(build, cwd=paths.PROJECT_ROOT, check=True)
@@ -53,18 +54,23 @@ def main() -> int:
         chosen = [name for name in steps if name in wanted]
     server = postgres.for_tests(FOLDER / "postgres.log")
     rows: list[report.Row] = []
+    counted: statements.Counted = {}
     before = machine()
     try:
         server.start()
-        site = Site(FOLDER, server, say)
-        try:
-            site.start()
-            site.slow_down()
-            for name in chosen:
-                say(name)
-                rows += steps[name](site)
-        finally:
-            site.drop()
+        if not options.only or "statements" in options.only:
+            counted = statements.count(FOLDER / "statements", server, say)
+            rows += statements.rows(counted)
+        if site_needed:
+            site = Site(FOLDER, server, say)
+            try:
+                site.start()
+                site.slow_down()
+                for name in chosen:
+                    say(name)
+                    rows += steps[name](site)
+            finally:
+                site.drop()
     finally:
         server.stop()
         about = {
@@ -75,6 +81,8 @@ def main() -> int:
         }
         report.write(FOLDER / "results.json", rows, about)
         print(f"\n{report.table(rows)}\n")
+        if counted:
+            print(f"{statements.table(counted)}\n")
         print(f"{before['cores']} cores, {before['ram_gb']} GB, load {before['load_1_min']} at the start")
         print(f"also in {(FOLDER / 'results.json').relative_to(paths.PROJECT_ROOT)}", flush=True)
     return 0

@@ -8,3 +8,4 @@ UPDATE outlook_bridge_fence SET nonce = NULL, next_nonce = NULL;
 DELETE FROM outlook_bridge_account;
 DELETE FROM outlook_bridge_outbox;
 DELETE FROM outlook_bridge_result;
+DELETE FROM outlook_bridge_work;

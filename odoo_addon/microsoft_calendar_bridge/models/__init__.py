@@ -25,6 +25,7 @@ from . import (
     outlook_bridge_snapshot_series,
     outlook_bridge_state,
     outlook_bridge_stock_links,
+    outlook_bridge_work,
     res_config_settings,
     res_partner,
     res_users,

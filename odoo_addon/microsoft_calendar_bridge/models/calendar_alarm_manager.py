@@ -3,7 +3,9 @@
 
 from odoo import api, models
 
+from .calendar_event_mail import REMINDER
 from .outlook_bridge_outbox import applying
+from .private_context import private
 
 ALARMS = "microsoft_calendar_bridge.alarms"
 
@@ -14,7 +16,7 @@ class CalendarAlarmManager(models.AbstractModel):
     @api.model
     def _send_reminder(self):
         # Outlook sends invitations, but nobody's reminders by mail
-        return super(CalendarAlarmManager, self.with_context(outlook_bridge_reminder=True))._send_reminder()
+        return super(CalendarAlarmManager, self.with_context(**private(**{REMINDER: True})))._send_reminder()
 
     @api.model
     def _notify_next_alarm(self, partner_ids):

@@ -6,9 +6,11 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.tools import is_html_empty
 
+from .calendar_event_series import POLICIES
 from .outlook_bridge_account import CONNECTED
 from .outlook_bridge_outbox import applying
-from .outlook_bridge_snapshot import CONTACT_CLASS, SNAPSHOT_FIELDS
+from .outlook_bridge_snapshot import CONTACT_CLASS, PLAIN_CONTACT, SNAPSHOT_FIELDS
+from .private_context import private_value
 
 TIME_FIELDS = ("allday", "start", "stop", "start_date", "stop_date")
 # Which fields of the snapshot a written field can change. Attendees have hooks of their own.
@@ -109,6 +111,8 @@ class CalendarEvent(models.Model):
         # a form's onchange writes on records that are nowhere yet
         if not names or not any(self._ids) or not self._is_bridged():
             return super().write(vals)
+        if "user_id" in vals:
+            self._outlook_bridge_put_aside()
         self._outlook_bridge_check_crossing(vals)
         series = self.sudo().recurrence_id
         series._outlook_bridge_ensure()
@@ -121,8 +125,9 @@ class CalendarEvent(models.Model):
         result = super().write(vals)
         if known:
             self._outlook_bridge_change_series(known, given)
-        # an edit of a series may make some of its occurrences go
-        left = self.exists() if collecting and (series or known or given.get("recurrency")) else self
+        # an edit of a series, or of where it belongs, may make some of its occurrences go
+        replaces = known or "recurrency" in given or given.get("recurrence_update") in POLICIES.values()
+        left = self.exists() if collecting and replaces else self
         after = left._outlook_bridge_values(names) if collecting else {}
         for event_id, values in after.items():
             known = before.get(event_id, {})
@@ -167,6 +172,18 @@ class CalendarEvent(models.Model):
     # Stock, disarmed
     # ------------------------------------------------------------
 
+    def _outlook_bridge_put_aside(self):
+        """Where pairing, or parting, is under way: a link would make stock archive the event and make another."""
+        for event in self.sudo().filtered("microsoft_id"):
+            event._outlook_bridge_note(
+                {
+                    "outlook_bridge_stock_microsoft_id": event.microsoft_id,
+                    "outlook_bridge_stock_uid": event.ms_universal_event_id or event.outlook_bridge_stock_uid,
+                    "microsoft_id": False,
+                    "ms_universal_event_id": False,
+                }
+            )
+
     def _check_microsoft_sync_status(self):
         # stock asks before it forbids something
         return False if self._is_bridged() else super()._check_microsoft_sync_status()
@@ -194,6 +211,6 @@ class CalendarEvent(models.Model):
     @api.model
     def _get_contact_details_description(self, organizer, partners):
         details = super()._get_contact_details_description(organizer, partners)
-        if is_html_empty(details) or self.env.context.get("outlook_bridge_plain_contact") or not self._is_bridged():
+        if is_html_empty(details) or private_value(self.env, PLAIN_CONTACT) or not self._is_bridged():
             return details
         return Markup('<div class="%s">%s</div>') % (CONTACT_CLASS, details)

@@ -5,8 +5,10 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from .outlook_bridge_outbox import applying
+from .private_context import private, private_value
 
 NEW = "outlook_bridge_new"
+REMINDER = "outlook_bridge_reminder"
 GUESTS = ("partner_ids", "attendee_ids")
 # What is the organizer's alone.
 EDITS = frozenset(
@@ -50,8 +52,8 @@ class CalendarEvent(models.Model):
             else vals
             for vals in vals_list
         ]
-        events = super(CalendarEvent, self.with_context(**{NEW: True})).create(vals_list)
-        events = events.with_context(**{NEW: self.env.context.get(NEW, False)})
+        events = super(CalendarEvent, self.with_context(**private(**{NEW: True}))).create(vals_list)
+        events = events.with_context(**{NEW: self.env.context.get(NEW)})
         for event, vals in zip(events, vals_list, strict=True):
             if not vals.get("recurrence_id"):
                 event._outlook_bridge_record_mailer()
@@ -152,7 +154,7 @@ class CalendarEvent(models.Model):
 
     def _skip_send_mail_status_update(self):
         """Outlook mails for its meetings; Odoo for all others, and reminders."""
-        if self._is_bridged() and not self.env.context.get("outlook_bridge_reminder"):
+        if self._is_bridged() and not private_value(self.env, REMINDER):
             if self._outlook_bridge_is_mailed():
                 return True
         return super()._skip_send_mail_status_update()
@@ -162,7 +164,7 @@ class CalendarEvent(models.Model):
         self.ensure_one()
         event = self.sudo()
         mailer = event._outlook_bridge_recorded_mailer()
-        if not mailer and self.env.context.get(NEW):
+        if not mailer and private_value(self.env, NEW):
             mailer = event._outlook_bridge_new_mailer()
         if mailer != "outlook":
             return False

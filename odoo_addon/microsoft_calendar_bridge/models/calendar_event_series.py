@@ -1,14 +1,19 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.http import request
 from odoo.tools.translate import code_translations
 
 from .calendar_recurrence import SERIES
 from .outlook_bridge_outbox import applying
+from .private_context import private_value, without, without_defaults
 
+# What nobody else may write.
+OWN_FIELDS = frozenset(
+    f"outlook_bridge_{name}" for name in ("link", "mailer", "organizer", "slot", "superseded", "was")
+)
 # Stock's own words, which it has in 50 languages.
 CROSSING = (
     "Outlook limitation: in a recurrence, an event cannot be moved to or before the day of the "
@@ -36,6 +41,14 @@ class CalendarEvent(models.Model):
 
     _outlook_bridge_was_index = models.Index("((outlook_bridge_was ->> 'key')) WHERE outlook_bridge_was IS NOT NULL")
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self = without_defaults(self, OWN_FIELDS)
+        return super().create([without(self, OWN_FIELDS, vals) for vals in vals_list])
+
+    def write(self, vals):
+        return super().write(without(self, OWN_FIELDS, vals))
+
     def _outlook_bridge_note(self, vals):
         """Write what only this module knows of, past everything that reacts to an edit."""
         return models.BaseModel.write(self.sudo(), vals)
@@ -51,9 +64,10 @@ class CalendarEvent(models.Model):
 
     def _outlook_bridge_change_series(self, before, vals):
         """After a write of ``recurrence_id``, given ``{id: recurrence}`` as it was."""
-        left = self.sudo().exists().filtered(lambda event: before[event.id] and not event.recurrence_id)
+        there = self.sudo().exists()
+        left = there.filtered(lambda event: before[event.id] and not event.recurrence_id)
         left._outlook_bridge_left()
-        joined = (self.sudo().exists() - left).filtered(lambda event: event.recurrence_id.id != before[event.id])
+        joined = (there - left).filtered(lambda event: event.recurrence_id.id != before[event.id])
         for event in joined:
             slot = vals.get("outlook_bridge_slot") or event.start
             event._outlook_bridge_note({"outlook_bridge_superseded": False, "outlook_bridge_slot": slot})
@@ -94,7 +108,7 @@ class CalendarEvent(models.Model):
         if not self._is_bridged() or len(self) != 1:
             return super()._break_recurrence(future)
         recurrence = self.recurrence_id
-        identity = recurrence._outlook_bridge_carry(recurrence).env.context[SERIES]
+        identity = private_value(recurrence._outlook_bridge_carry(recurrence).env, SERIES)
         recurrence_id = recurrence.id
         detached = super()._break_recurrence(future)
         if not recurrence.exists():

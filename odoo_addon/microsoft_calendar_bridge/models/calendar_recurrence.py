@@ -13,6 +13,7 @@ from odoo import api, fields, models
 from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT
 
 from .outlook_bridge_outbox import applying
+from .private_context import private, private_value, without, without_defaults
 
 # The identity that follows a series from one recurrence to the next: its values, while Odoo replaces the record.
 SERIES = "outlook_bridge_series"
@@ -28,7 +29,12 @@ IDENTITY = (
     "outlook_bridge_was",
     "outlook_bridge_split_from",
 )
+# What nobody else may write.
+OWN_FIELDS = frozenset((*IDENTITY, "outlook_bridge_first_slot"))
 ISO_MONDAY = 1
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+# How many days are tried for an occurrence that was moved: whoever saves it waits for that.
+MAX_FIRSTS = 40
 PERIOD_DAYS = {"daily": 1, "weekly": 7, "monthly": 31, "yearly": 366}
 
 
@@ -66,6 +72,8 @@ class CalendarRecurrence(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        self = without_defaults(self, OWN_FIELDS)
+        vals_list = [without(self, OWN_FIELDS, vals) for vals in vals_list]
         if not self._is_bridged():
             return super().create(vals_list)
         identities = [self._outlook_bridge_identity_for(vals) for vals in vals_list]
@@ -80,7 +88,7 @@ class CalendarRecurrence(models.Model):
             page.series.update(series.id for series in recurrences if series.base_event_id.id in page.events)
         outbox = self.env["outlook.bridge.outbox"]
         if outbox._is_collecting():
-            carried = self.env.context.get(SERIES) or {}
+            carried = private_value(self.env, SERIES) or {}
             for recurrence in recurrences:
                 is_new = recurrence.outlook_bridge_key != carried.get("outlook_bridge_key")
                 outbox._touch_series(
@@ -92,7 +100,7 @@ class CalendarRecurrence(models.Model):
     def _outlook_bridge_identity_for(self, vals):
         """What the recurrence of ``vals`` is to be known by."""
         fresh = {"outlook_bridge_key": str(uuid.uuid4()), "outlook_bridge_week_start": self._outlook_bridge_own_week()}
-        carried = self.env.context.get(SERIES)
+        carried = private_value(self.env, SERIES)
         if carried:
             if self._outlook_bridge_is_free(carried["outlook_bridge_key"]):
                 return carried
@@ -134,7 +142,7 @@ class CalendarRecurrence(models.Model):
         self.ensure_one()
         self._outlook_bridge_ensure()
         series = self.sudo()
-        return records.with_context(**{SERIES: {name: series[name] for name in IDENTITY}})
+        return records.with_context(**private(**{SERIES: {name: series[name] for name in IDENTITY}}))
 
     def _split_from(self, event, recurrence_values=None):
         if self and self._is_bridged():
@@ -209,7 +217,7 @@ class CalendarRecurrence(models.Model):
         self.ensure_one()
 
         def expand(count=None):
-            slots = self.with_context(**{COUNT: count})._get_occurrences(first)
+            slots = self.with_context(**private(**{COUNT: count}))._get_occurrences(first)
             return [slot for slot in slots if slot.date() >= first.date()]
 
         slots = expand()
@@ -221,7 +229,7 @@ class CalendarRecurrence(models.Model):
     def _outlook_bridge_counted(self):
         """The same, which knows whether it is all-day without counting each time, and with all of it archived."""
         events = self.calendar_event_ids or self.with_context(active_test=False).calendar_event_ids
-        return self.with_context(**{ALLDAY: 2 * len(events.filtered("allday")) >= len(events)})
+        return self.with_context(**private(**{ALLDAY: 2 * len(events.filtered("allday")) >= len(events)}))
 
     def _outlook_bridge_local(self, moment):
         """The series' wall clock at a UTC time; a day of a whole-day series is the same everywhere."""
@@ -273,11 +281,22 @@ class CalendarRecurrence(models.Model):
             # the first occurrence was moved: its slot is near, at the hour of the others
             reach = PERIOD_DAYS[self.rrule_type] * self.interval
             days = [events[0].start + timedelta(days=days) for days in range(-reach, reach + 1)]
-            near = sorted(days, key=lambda day: abs(day - events[0].start))
+            near = sorted(
+                days, key=lambda day: (not self._outlook_bridge_may_be_on(day, fixed[0]), abs(day - events[0].start))
+            )[:MAX_FIRSTS]
             hour = self._outlook_bridge_local(fixed[0].start).time()
             firsts = [*(self._outlook_bridge_at(day, hour) for day in near), *firsts]
             firsts = [first for first in firsts if first <= fixed[0].start]
         return product(zones, weeks, firsts)
+
+    def _outlook_bridge_may_be_on(self, day, fixed):
+        """Whether the rule can give the day of that time, as it gives that of an occurrence which nobody moved."""
+        day, fixed = self._outlook_bridge_local(day), self._outlook_bridge_local(fixed.start)
+        if self.rrule_type == "weekly":
+            return self[WEEKDAYS[day.weekday()]]
+        if self.rrule_type == "monthly":
+            return day.day == fixed.day if self.month_by == "date" else day.weekday() == fixed.weekday()
+        return self.rrule_type != "yearly" or (day.month, day.day) == (fixed.month, fixed.day)
 
     def _outlook_bridge_at(self, day, hour):
         """The UTC time of that hour in the series' zone, on the day of a UTC time there."""
@@ -301,11 +320,11 @@ class CalendarRecurrence(models.Model):
 
     def _get_rrule(self, dtstart=None):
         rule = super()._get_rrule(dtstart)
-        count = self.env.context.get(COUNT)
+        count = private_value(self.env, COUNT)
         return rule.replace(count=min(count, MAX_RECURRENT_EVENT)) if count else rule
 
     def _is_allday(self):
-        known = self.env.context.get(ALLDAY)
+        known = private_value(self.env, ALLDAY)
         return super()._is_allday() if known is None else known
 
     # ------------------------------------------------------------
@@ -313,6 +332,7 @@ class CalendarRecurrence(models.Model):
     # ------------------------------------------------------------
 
     def write(self, vals):
+        vals = without(self, OWN_FIELDS, vals)
         # the text of the rule follows its fields
         names = (vals.keys() & self.env["calendar.event"]._get_recurrent_fields()) - {"rrule"}
         outbox = self.env["outlook.bridge.outbox"]

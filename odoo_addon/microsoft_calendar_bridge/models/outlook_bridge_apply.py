@@ -12,7 +12,7 @@ from odoo.exceptions import ConcurrencyError, UserError, ValidationError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import email_normalize, email_normalize_all
 
-from .outlook_bridge_outbox import APPLYING, Applying
+from .outlook_bridge_outbox import APPLYING, Applying, applying
 
 _logger = logging.getLogger(__name__)
 
@@ -138,6 +138,7 @@ class OutlookBridgeApply(models.AbstractModel):
         """New events are created together, as Odoo takes long to create one; the snapshots are taken at the end."""
         self = self.with_context(**{APPLYING: self._page_of(changes)})
         created = self._create_all([change for change in changes if change.get("op") == "create"])
+        events = self._events_of(changes)
         subjects = {}
         acks = []
         for change in changes:
@@ -146,28 +147,45 @@ class OutlookBridgeApply(models.AbstractModel):
             if change["id"] in created:
                 subject = created[change["id"]]
                 users |= self._concerned(subject) | {owner.id}
-            elif change["op"] == "mailer":
-                ack["result"], subject = self._apply_mailer(change)
             elif self._is_of_series(change):
-                ack["result"], subject = self._apply_to_series(change, owner, users)
+                if change["op"] == "mailer":
+                    ack["result"], subject = self._apply_mailer(change, self._series_of(change))
+                else:
+                    ack["result"], subject = self._apply_to_series(change, owner, users)
             else:
-                subject = self._model(owner).browse(change.get("res_id")).exists()
-                ack["result"] = self._apply_one(change, subject, users) if subject else "gone"
+                subject = events.get(change.get("res_id"))
+                if not subject:
+                    ack["result"] = "gone"
+                elif change["op"] == "mailer":
+                    ack["result"], subject = self._apply_mailer(change, subject)
+                else:
+                    ack["result"] = self._apply_one(change, subject, owner, users)
+            if change["op"] == "unlink" or self._is_of_series(change):
+                # what it took along is not there for those that follow
+                events = self._events_of(changes)
             if ack["result"] == "gone":
                 del ack["record"]
             elif subject:
                 subjects[change["id"]] = subject
             acks.append(ack)
+        if alarmed := applying(self.env).alarmed:
+            self.env["calendar.event"].sudo().browse(alarmed).exists()._setup_alarms()
         self.env.flush_all()
         snapshots = {}
         for name in ("calendar.event", "calendar.recurrence"):
             ids = {subject.id for subject in subjects.values() if subject._name == name}
-            of_model = self._snapshots(self.env[name].sudo().browse(ids).exists())
+            of_model = self._snapshots(self.env[name].sudo().browse(ids))
             snapshots.update({(name, record.id): document for record, document in of_model.items()})
         for ack in acks:
             if subject := subjects.get(ack["id"]):
                 ack["record"] = snapshots.get((subject._name, subject.id))
         return acks
+
+    def _events_of(self, changes):
+        """``{id: event}`` of the single events that are there, which are read together."""
+        ids = {change.get("res_id") for change in changes if not self._is_of_series(change)}
+        events = self.env["calendar.event"].sudo().with_context(active_test=False).browse(filter(None, ids))
+        return {event.id: event for event in events.exists()}
 
     def _page_of(self, changes):
         page = Applying()
@@ -210,8 +228,9 @@ class OutlookBridgeApply(models.AbstractModel):
         events = self.env["calendar.event"].with_user(owner).sudo()
         return events.with_context(**CONTEXT, lang=owner.lang, tz=owner.tz)
 
-    def _apply_one(self, change, event, users):
-        present = self._snapshots(event)[event]
+    def _apply_one(self, change, event, owner, users):
+        present = self.env["outlook.bridge.snapshot"]._of(event)
+        event = event.with_env(self._model(owner).env)
         if present["version"] != change.get("version"):
             return "stale"
         if present["recurrent"]:
@@ -226,9 +245,8 @@ class OutlookBridgeApply(models.AbstractModel):
             event.unlink()
         return "applied"
 
-    def _apply_mailer(self, change):
+    def _apply_mailer(self, change, subject):
         """Record who tells the guests from now on; invite them, where Outlook was to and never will."""
-        subject = self._subject(change)
         if not subject:
             return "gone", None
         mailer = change.get("mailer")
@@ -307,12 +325,16 @@ class OutlookBridgeApply(models.AbstractModel):
 
     def _write(self, event, values):
         """Write one event, or several that are alike in whatever ``values`` names."""
-        present = self.env["outlook.bridge.snapshot"]._of(event) if any(name in values for name in TIMES) else {}
+        present = self.env["outlook.bridge.snapshot"]._times_of(event) if any(name in values for name in TIMES) else {}
         vals = {**self._plain(values), **self._times(values, present)}
         if "organizer" in values:
             vals.update(self._organizer(values["organizer"]))
         if "reminder_minutes" in values:
             vals["alarm_ids"] = self._alarm_commands(event[:1], values["reminder_minutes"])
+        # the alarms of a page are set up together, at its end; those of a series with its shape
+        event = event.with_context(dont_notify=True)
+        if (page := applying(event.env)) and not event.recurrence_id:
+            page.alarmed.update(event.ids)
         if vals:
             with self._keeping_answers(event):
                 event.write(vals)
@@ -421,11 +443,13 @@ class OutlookBridgeApply(models.AbstractModel):
         return wanted.get("state") if wanted.get("state") in STATES else "needsAction"
 
     def _partner_of(self, event, wanted):
-        if wanted.get("user_id"):
-            user = event.env["res.users"].browse(wanted["user_id"]).exists()
-            if user:
-                return user.partner_id
-        return self._partner(event, wanted.get("email"), wanted.get("name"))
+        partner = self._partner_of_user(event, wanted)
+        return partner or self._partner(event, wanted.get("email"), wanted.get("name"))
+
+    def _partner_of_user(self, event, wanted):
+        users = event.env["res.users"]
+        user_id = wanted.get("user_id")
+        return users.browse(self._once(("user", user_id), users.browse(user_id).exists) if user_id else ()).partner_id
 
     def _partner(self, event, email, name=None):
         """The partner with that address, found or made, never renamed; none for an address nobody can use."""
@@ -467,10 +491,8 @@ class OutlookBridgeApply(models.AbstractModel):
                 by_address.setdefault(address, partner)
         states, addresses = {}, {event.outlook_bridge_organizer}
         for wanted in wanted_attendees:
-            partner = event.env["res.partner"]
+            partner = self._partner_of_user(event, wanted)
             address = email_normalize(wanted.get("email") or "")
-            if wanted.get("user_id"):
-                partner = event.env["res.users"].browse(wanted["user_id"]).exists().partner_id
             if partner not in lines:
                 # a guest known here under that address stays the guest they are
                 partner = by_address.get(address) or partner or self._partner_of(event, wanted)

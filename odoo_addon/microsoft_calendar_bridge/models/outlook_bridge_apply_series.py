@@ -12,10 +12,11 @@ from odoo.exceptions import UserError, ValidationError
 
 from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT
 
-from .calendar_recurrence import ALLDAY
+from .calendar_recurrence import ALLDAY, SERIES
 from .outlook_bridge_apply import TIMES
 from .outlook_bridge_outbox import applying
 from .outlook_bridge_snapshot_series import EVENING, RULE_FIELDS, WEEKDAYS
+from .private_context import private, private_value
 
 # Odoo's frequencies with a period that holds an occurrence: what tells one period from another.
 PERIODS = {
@@ -142,7 +143,7 @@ class OutlookBridgeApply(models.AbstractModel):
             or (recurrence.base_event_id & active)
             or (active or everything).sorted("start")[:1]
         )
-        carried = recurrence._outlook_bridge_carry(recurrence).env.context["outlook_bridge_series"]
+        carried = private_value(recurrence._outlook_bridge_carry(recurrence).env, SERIES)
         recurrence_id = recurrence.id
         (active - event).write({"active": False})
         recurrence.unlink()
@@ -206,7 +207,7 @@ class OutlookBridgeApply(models.AbstractModel):
         days_before = {event: present._outlook_bridge_local(slot).date() for event, slot in before.items()}
         first_day_before = present._outlook_bridge_local(present._outlook_bridge_first() or first).date()
         recurrence.write({**self._rule(change), "outlook_bridge_first_slot": first})
-        recurrence = recurrence.with_context(**{ALLDAY: allday})
+        recurrence = recurrence.with_context(**private(**{ALLDAY: allday}))
         slots = recurrence._outlook_bridge_expand(first)
         if not slots:
             raise UserError(self.env._("The rule gives no occurrence."))

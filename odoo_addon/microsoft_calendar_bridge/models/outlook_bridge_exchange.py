@@ -44,6 +44,11 @@ class OutlookBridgeExchange(models.AbstractModel):
         """The one job: what was saved goes out with the call that brings what is new."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
+        left, may_exchange = self.env["outlook.bridge.work"]._run(CRON_SECONDS)
+        if left:
+            self._trigger()
+        if not may_exchange:
+            return
         report = self._run(seconds=CRON_SECONDS, wait=CRON_WAITS_FOR_LOCK)
         if report["outcome"] == "busy" or report["more"] or report["left"]:
             self._trigger()
@@ -78,7 +83,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         with self._own_cursor() as cr:
             exchange = api.Environment(cr, SUPERUSER_ID, {})[self._name]
             with exchange._lock(wait) as locked:
-                if not locked:
+                if not locked or exchange.env["outlook.bridge.work"]._holds_exchange():
                     report["outcome"] = "busy"
                     return report
                 while True:
@@ -141,7 +146,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         """One call and what follows from it. Answers whether there is reason for another."""
         nonce, next_nonce = self._committing(self._prepare)
         changes = self.env["outlook.bridge.outbox"]._read_batch(PAGE)
-        results = self.env["outlook.bridge.result"].search([], limit=2 * PAGE)
+        results = self.env["outlook.bridge.result"]._to_tell(2 * PAGE)
         sent = results.ids
         request = {
             "nonce": nonce,

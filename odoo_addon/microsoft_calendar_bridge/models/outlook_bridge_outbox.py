@@ -5,13 +5,16 @@ import json
 import logging
 
 from odoo import api, fields, models
+from odoo.exceptions import MissingError
 from odoo.tools import SQL
+from odoo.tools.constants import GC_UNLINK_LIMIT
 
 _logger = logging.getLogger(__name__)
 
 APPLYING = "outlook_bridge_applying"
 TOUCHED = "microsoft_calendar_bridge.touched"
 REJECTED_DAYS = 30
+PROGRESS_HOURS = 1
 # Occurrences that are handed over at once, as a series of two years takes half a second to tell.
 BATCH_OCCURRENCES = 10000
 
@@ -25,6 +28,8 @@ class Applying:
     def __init__(self):
         self.events = set()
         self.series = set()
+        # whose reminders are yet to be set up
+        self.alarmed = set()
 
     def covers(self, events):
         """Whether all of these events are of the page."""
@@ -40,6 +45,8 @@ def applying(env):
     return page if isinstance(page, Applying) else None
 
 
+# What tells whether an event is news of its own.
+STATE_FIELDS = ("recurrence_id", "active", "outlook_bridge_superseded")
 # What a change of an occurrence's field is to its series, where that has another name.
 IN_SERIES = {"active": "slots", "recurrent": "slots"}
 
@@ -262,24 +269,27 @@ class OutlookBridgeOutbox(models.Model):
     def _rows_of_events(self, touched):
         """``{(model, id): row}`` of single events; what concerns an occurrence goes to its series in ``touched``."""
         events = touched.get("event", {})
-        states = self.env.execute_query(
-            SQL(
-                """
-                SELECT id, recurrence_id, active, outlook_bridge_superseded FROM calendar_event
-                 WHERE id = ANY(%s) AND (recurrence_id IS NOT NULL OR outlook_bridge_superseded)
-                """,
-                list(events),
-            )
+        there = (
+            self.env["calendar.event"]
+            .sudo()
+            .browse(event_id for event_id, row in events.items() if row["kind"] == "snapshot")
         )
+        # as a rule nothing is read here: whoever saves an event has just had it in hand
+        there.fetch(STATE_FIELDS)
         series = touched.setdefault("series", {})
-        for event_id, recurrence_id, active, _superseded in states:
+        for event in there:
+            try:
+                recurrence_id, superseded = event.recurrence_id.id, event.outlook_bridge_superseded
+            except MissingError:
+                # gone with what the database deletes by itself
+                continue
             if recurrence_id:
-                self._merge(series, recurrence_id, events.pop(event_id))
-            elif active:
+                self._merge(series, recurrence_id, events.pop(event.id))
+            elif superseded and event.active:
                 # Odoo took it out of its series and left it: a single event from now on
-                self.env["calendar.event"].browse(event_id)._outlook_bridge_note({"outlook_bridge_superseded": False})
-            else:
-                del events[event_id]
+                event._outlook_bridge_note({"outlook_bridge_superseded": False})
+            elif superseded:
+                del events[event.id]
         return {
             ("calendar.event", str(event_id)): {
                 **row,
@@ -445,18 +455,22 @@ class OutlookBridgeOutbox(models.Model):
 
         A batch without any existing record tells the service that it has them all: there is one while there are any.
         """
-        self.env.cr.execute(
-            SQL(
-                """
-                SELECT series.outlook_bridge_key, count(*)
-                  FROM calendar_recurrence series JOIN calendar_event event ON event.recurrence_id = series.id
-                 WHERE series.outlook_bridge_key = ANY(%s)
-                 GROUP BY series.outlook_bridge_key
-                """,
-                [name for model, name in merged if model == "calendar.recurrence"],
+        keys = [name for model, name in merged if model == "calendar.recurrence"]
+        occurrences = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT series.outlook_bridge_key, count(*)
+                      FROM calendar_recurrence series JOIN calendar_event event ON event.recurrence_id = series.id
+                     WHERE series.outlook_bridge_key = ANY(%s)
+                     GROUP BY series.outlook_bridge_key
+                    """,
+                    keys,
+                )
             )
+            if keys
+            else []
         )
-        occurrences = dict(self.env.cr.fetchall())
         taken, weight = {}, 0
         for (model, name), change in merged.items():
             weight += occurrences.get(name, 1) if model == "calendar.recurrence" else 1
@@ -524,6 +538,16 @@ class OutlookBridgeOutbox(models.Model):
     @api.model
     def _is_empty(self):
         return not self.sudo().search_count([("rejected", "=", False)], limit=1)
+
+    @api.autovacuum
+    def _gc_progress(self):
+        """Every save runs the job, and Odoo keeps a row of every run for a week."""
+        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange", raise_if_not_found=False)
+        limit = fields.Datetime.subtract(fields.Datetime.now(), hours=PROGRESS_HOURS)
+        domain = [("cron_id", "=", job.id), ("create_date", "<", limit)]
+        rows = self.env["ir.cron.progress"].sudo().search(domain, limit=GC_UNLINK_LIMIT) if job else self.browse()
+        rows.unlink()
+        return len(rows), len(rows) == GC_UNLINK_LIMIT
 
     @api.autovacuum
     def _gc_rejected(self):

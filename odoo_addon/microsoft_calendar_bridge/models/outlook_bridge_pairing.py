@@ -11,6 +11,8 @@ from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
 from .outlook_bridge_state import BRAKE_OVER, BRAKE_PERCENT, MAIL_BUDGET, POLICY
+from .outlook_bridge_work import AT_ONCE
+from .private_context import private
 
 _logger = logging.getLogger(__name__)
 
@@ -183,12 +185,15 @@ class OutlookBridgePairing(models.AbstractModel):
                 "poke_key": answer["poke_key"],
                 "quarantined": False,
                 "last_error": False,
+                "is_incomplete": False,
             }
         )
         self.env["outlook.bridge.fence"]._get()._begin(answer["nonce"])
         # answers to another pairing's changes mean nothing to this one
         self._empty("outlook.bridge.result")
-        self._shadow()
+        self._put_tokens_away()
+        # most of the calendar may have to be rewritten, which is no work for whoever has pressed Save
+        self.env["outlook.bridge.work"]._begin("put_aside", "mark")
         state._store(client._call("outlook.bridge", "status"))
 
     @api.model
@@ -217,24 +222,31 @@ class OutlookBridgePairing(models.AbstractModel):
         return _redeemed[redeemed][0]
 
     @api.model
-    def _unpair(self):
-        """Part, whether or not the service is there to hear of it.
-
-        Answers ``(whether it was, whether Microsoft could be asked for all that stock is to know)``.
-        """
+    def _begin_to_part(self):
+        """Let the job part, whether or not the service is there to hear of it. Answers whether it was."""
         client = self.env["outlook.bridge.client"]
-        heard, links, complete = True, [], True
-        if client._is_paired():
-            try:
-                client._call("outlook.bridge", "status", timeout=QUICK)
-            except UserError as error:
-                heard = not isinstance(error, BridgeUnavailable)
-            # a restored database and its service know different records
-            if heard and not self.env["outlook.bridge.state"]._get().quarantined:
-                links, complete = self._collect_stock_links()
-            self._part_after_commit(client._get_url(), client._get_key())
-        self._forget(links)
-        return heard, complete
+        work = self.env["outlook.bridge.work"]
+        heard = answers = True
+        try:
+            client._call("outlook.bridge", "status", timeout=QUICK)
+        except UserError as error:
+            heard, answers = not isinstance(error, BridgeUnavailable), False
+        state = self.env["outlook.bridge.state"]._get()
+        # a restored database and its service know different records
+        ask = ["ask"] if answers and not state.quarantined else []
+        state._set(is_incomplete=not ask)
+        work._begin(*ask, "give_back_series", "give_back")
+        return heard
+
+    @api.model
+    def _unpair(self):
+        """Part here and now, as whoever uninstalls must."""
+        if not self.env["outlook.bridge.client"]._is_paired():
+            return
+        work = self.env["outlook.bridge.work"].with_context(**private(**{AT_ONCE: True}))
+        if not work._is_parting():
+            self._begin_to_part()
+        work._at_once()
 
     @api.model
     def _part_after_commit(self, url, key):
@@ -256,7 +268,7 @@ class OutlookBridgePairing(models.AbstractModel):
         self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, answer["api_key"])
 
     @api.model
-    def _forget(self, links=()):
+    def _forget(self):
         self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, False)
         self.env["outlook.bridge.state"]._get().write(
             {
@@ -275,8 +287,8 @@ class OutlookBridgePairing(models.AbstractModel):
             }
         )
         self.env["outlook.bridge.fence"]._get()._forget()
-        self._unshadow(links)
         self._empty(
+            "outlook.bridge.work",
             "outlook.bridge.account",
             "outlook.bridge.registration",
             "outlook.bridge.result",

@@ -2,6 +2,10 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
+from odoo.tools import SQL
+
+# What one call carries of results, in characters.
+TOLD_SIZE = 4_000_000
 
 
 class OutlookBridgeResult(models.Model):
@@ -23,6 +27,25 @@ class OutlookBridgeResult(models.Model):
         """The ids among these that are answered already."""
         results = self.sudo().search([("change_id", "in", [str(change_id) for change_id in change_ids])])
         return {result.payload["id"] for result in results}
+
+    @api.model
+    def _to_tell(self, limit):
+        """The oldest ones, as many as one call should carry, one at least: a series of two years is a long answer."""
+        return self.browse(
+            result_id
+            for (result_id,) in self.env.execute_query(
+                SQL(
+                    """
+                    SELECT id FROM (
+                        SELECT id, sum(length(payload::text)) OVER (ORDER BY id) - length(payload::text) AS before
+                          FROM outlook_bridge_result ORDER BY id LIMIT %s
+                    ) result WHERE before < %s ORDER BY id
+                    """,
+                    limit,
+                    TOLD_SIZE,
+                )
+            )
+        )
 
     @api.model
     def _record(self, acks):

@@ -10,8 +10,13 @@ from lxml import etree
 from odoo import api, fields, models
 from odoo.tools import html_sanitize, is_html_empty
 
+from .private_context import private
+
+PLAIN_CONTACT = "outlook_bridge_plain_contact"
 # Marks the block that Odoo appends to the description, so that it can be told from what people wrote.
 CONTACT_CLASS = "o_outlook_bridge_contact"
+# One of these is in every such block that is not marked.
+UNMARKED_SIGNS = ("mailto:", "tel:", "<strong>")
 
 # The snapshot's fields that a save can change.
 SNAPSHOT_FIELDS = (
@@ -85,11 +90,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
             "location": event.location or None,
             "videocall_location": event.videocall_location or None,
             "online_meeting": event.outlook_bridge_online_meeting,
-            "allday": event.allday,
-            "start": fields.Datetime.to_string(event.start) or None,
-            "stop": fields.Datetime.to_string(event.stop) or None,
-            "start_date": fields.Date.to_string(event.start_date) or None,
-            "stop_date": fields.Date.to_string(event.stop_date) or None,
+            **self._times_of(event),
             "tz": self._tz_of(event),
             "privacy": event.privacy or None,
             "default_privacy": organizer.calendar_default_privacy or "public",
@@ -114,6 +115,16 @@ class OutlookBridgeSnapshot(models.AbstractModel):
                 }
                 for attendee in event.attendee_ids.sorted("id")
             ],
+        }
+
+    @api.model
+    def _times_of(self, event):
+        return {
+            "allday": event.allday,
+            "start": fields.Datetime.to_string(event.start) or None,
+            "stop": fields.Datetime.to_string(event.stop) or None,
+            "start_date": fields.Date.to_string(event.start_date) or None,
+            "stop_date": fields.Date.to_string(event.stop_date) or None,
         }
 
     @api.model
@@ -152,8 +163,9 @@ class OutlookBridgeSnapshot(models.AbstractModel):
         description = str(description)
         if CONTACT_CLASS in description:
             description = self._strip_marked(description)
-        elif "mailto:" in description or "tel:" in description or "<strong>" in description:
-            description = self._strip_unmarked(event, description)
+        elif self._may_be_unmarked(description) and self.env["outlook.bridge.work"]._is_marking():
+            parts = self._split_unmarked(event, description, {})
+            description = parts[0].removesuffix("<br>").strip() if parts else description
         return None if is_html_empty(description) else description
 
     @api.model
@@ -171,24 +183,39 @@ class OutlookBridgeSnapshot(models.AbstractModel):
         return _inner(root).strip()
 
     @api.model
-    def _strip_unmarked(self, event, description):
-        """An event of before the pairing: look for the very block that Odoo would append."""
+    def _may_be_unmarked(self, description):
+        return CONTACT_CLASS not in description and any(sign in description for sign in UNMARKED_SIGNS)
+
+    @api.model
+    def _mark(self, event, blocks):
+        """The description with its block marked, if it has one of before the pairing; else None."""
+        parts = self._split_unmarked(event, str(event.description or ""), blocks)
+        return f'<div>{parts[0]}<div class="{CONTACT_CLASS}">{parts[1]}</div></div>' if parts else None
+
+    @api.model
+    def _split_unmarked(self, event, description, blocks):
+        """``(what is before it, block)`` where the description ends with the very block that Odoo would append.
+
+        :param blocks: those that were made before, as events have their people in common
+        """
+        if not self._may_be_unmarked(description):
+            return None
         root = _parse(description)
         if len(root) != 1 or root[0].tag != "div" or (root.text or "").strip():
-            return description
+            return None
         content = _inner(root[0]).strip()
         guests = event.attendee_ids.partner_id - event.user_id.partner_id
         for lang, _name in self.env["res.lang"].get_installed():
-            translated = event.with_context(lang=lang, outlook_bridge_plain_contact=True)
             for first in [self.env["res.partner"], *guests]:
-                block = translated._get_contact_details_description(event.user_id, first)
-                if is_html_empty(block):
-                    continue
-                block = self._canonical(block)
-                if content.endswith(block):
-                    content = content[: -len(block)].strip()
-                    return content.removesuffix("<br>").strip()
-        return description
+                people = (lang, event.user_id.id, first.id)
+                if people not in blocks:
+                    translated = event.with_context(lang=lang, **private(**{PLAIN_CONTACT: True}))
+                    block = translated._get_contact_details_description(event.user_id, first)
+                    blocks[people] = "" if is_html_empty(block) else self._canonical(block)
+                block = blocks[people]
+                if block and content.endswith(block):
+                    return content[: -len(block)].strip(), block
+        return None
 
     @api.model
     def _canonical(self, html):

@@ -6,9 +6,9 @@ from collections import Counter
 
 from odoo import api, fields, models
 
-from .calendar_recurrence import ALLDAY
+from .calendar_recurrence import ALLDAY, WEEKDAYS
+from .private_context import private
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RULE_FIELDS = (
     *("rrule_type", "interval", "end_type", "count", "until"),
     *WEEKDAYS,
@@ -69,7 +69,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
             "records": [[self._slot_to_wire(slots[event], allday), event.id] for event in members if event in active],
             "missing": [
                 self._slot_to_wire(slot, allday)
-                for slot in recurrence.with_context(**{ALLDAY: allday})._outlook_bridge_expand(first)
+                for slot in recurrence.with_context(**private(**{ALLDAY: allday}))._outlook_bridge_expand(first)
                 if slot not in known
             ],
             "base_id": recurrence.base_event_id.id or None,

@@ -53,12 +53,16 @@ class OutlookBridgeState(models.Model):
         help="Somebody is asked before Outlook sends more mails than this that nobody has just asked for.",
     )
     last_error = fields.Char(readonly=True)
+    is_incomplete = fields.Boolean(
+        readonly=True, help="Odoo's own synchronisation did not get all links back when this database was unpaired."
+    )
 
     @api.model
     def _get(self):
         data = self.env.cr.precommit.data
         if ROW not in data:
-            data[ROW] = (self.sudo().search([], limit=1, order="id") or self.sudo().create({})).id
+            found = self.sudo().search_fetch([], list(self._fields), limit=1, order="id")
+            data[ROW] = (found or self.sudo().create({})).id
         return self.sudo().browse(data[ROW])
 
     def _set(self, **values):

@@ -121,7 +121,7 @@ class ResConfigSettings(models.TransientModel):
             return self.env._(
                 "Not paired: Odoo's own synchronisation is in charge. To pair, run “outlook-bridge enroll” where the "
                 "bridge runs, enter its address and the code here, and save."
-            ), 0
+            ) + self._outlook_bridge_describe_parted(), 0
         url = client._get_url()
         known = self._outlook_bridge_known()
         if client._recently_down():
@@ -132,6 +132,8 @@ class ResConfigSettings(models.TransientModel):
                 lines = [self.env._("Paired. The bridge answers at %(url)s.", url=url)]
             except UserError as error:
                 lines = [str(error.args[0])]
+        if under_way := self.env["outlook.bridge.work"]._describe():
+            lines.append(under_way)
         if known.get("last_contact"):
             lines.append(self.env._("It last answered at %(time)s UTC.", time=known["last_contact"]))
         if known.get("quarantined"):
@@ -150,6 +152,15 @@ class ResConfigSettings(models.TransientModel):
         accounts = known.get("accounts") or []
         waiting = sum(bool(account.get("removals")) for account in accounts)
         return "\n".join(lines + self._outlook_bridge_describe_accounts(accounts)), waiting
+
+    @api.model
+    def _outlook_bridge_describe_parted(self):
+        if not self.env["outlook.bridge.state"]._get().is_incomplete:
+            return ""
+        return "\n" + self.env._(
+            "When it was unpaired, Microsoft or the bridge could not be asked about some events: what is changed in "
+            "them here does not reach Outlook."
+        )
 
     @api.model
     def _outlook_bridge_known(self):
@@ -262,25 +273,20 @@ class ResConfigSettings(models.TransientModel):
 
     def action_outlook_bridge_unpair(self):
         self.browse().check_access("create")
-        heard, complete = self.env["outlook.bridge.pairing"]._unpair()
+        heard = self.env["outlook.bridge.pairing"]._begin_to_part()
         message = self.env._(
-            "Odoo is unpaired, and its own synchronisation is in charge again. It needs the Client Secret, and that "
-            "everybody logs in to Outlook anew."
+            "Odoo is being unpaired: its own synchronisation gets its links back, which may take some minutes, and is "
+            "then in charge again. It needs the Client Secret, and that everybody logs in to Outlook anew."
         )
-        if heard and not complete:
-            message += " " + self.env._(
-                "Microsoft could not be asked about some events: they are linked, but what is changed in them here "
-                "does not reach Outlook."
-            )
         if not heard:
             message += " " + self.env._("The bridge did not answer: remove this database there too.")
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success" if heard and complete else "warning",
+                "type": "success" if heard else "warning",
                 "message": message,
-                "sticky": not (heard and complete),
+                "sticky": not heard,
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }

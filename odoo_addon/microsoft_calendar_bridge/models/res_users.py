@@ -9,7 +9,6 @@ from odoo.exceptions import AccessError, UserError
 
 from .outlook_bridge_account import CONNECTED, TROUBLED
 from .outlook_bridge_client import QUICK, TIMEOUT
-from .outlook_bridge_outbox import applying
 
 _logger = logging.getLogger(__name__)
 
@@ -97,14 +96,11 @@ class ResUsers(models.Model):
         return "outlook-bridge" if self and self._outlook_bridge_status() in CONNECTED else False
 
     def _get_microsoft_sync_status(self):
-        if not self._is_bridged():
-            return super()._get_microsoft_sync_status()
-        if applying(self.env):
-            # stock asks at every write of every event whether it has something to do
-            return "sync_paused"
-        if self.env["outlook.bridge.state"]._get().paused:
-            return "sync_paused"
-        return "sync_stopped" if self._outlook_bridge_status() == "stopped" else "sync_active"
+        """Stock asks at every write of every event whether its own engine has something to do, and that rests.
+
+        What people see is `check_synchronization_status`.
+        """
+        return "sync_paused" if self._is_bridged() else super()._get_microsoft_sync_status()
 
     @api.model
     def _has_setup_microsoft_credentials(self):
@@ -197,6 +193,10 @@ class ResUsers(models.Model):
                 )
             except UserError as error:
                 _logger.warning("No sign-in page for user %s: %s", self.id, error)
+                if pressed:
+                    # the page says nothing of its own, and the button would seem to do nothing
+                    message = {"type": "danger", "title": self.env._("Outlook"), "message": str(error.args[0])}
+                    self._bus_send("simple_notification", {**message, "sticky": True})
                 return {"status": "sync_stopped", "url": ""}
             return {"status": "need_auth", "url": answer["url"]}
         if account.status in ("stopped", "resetting"):

@@ -12,6 +12,7 @@ from . import (
     test_mail,
     test_online_meeting,
     test_outbox,
+    test_outside,
     test_pairing,
     test_preview,
     test_registrations,
@@ -24,5 +25,7 @@ from . import (
     test_series_snapshot,
     test_settings,
     test_snapshot,
+    test_statements,
     test_users,
+    test_work,
 )

@@ -14,7 +14,6 @@ from odoo.tests import TransactionCase, new_test_user, tagged
 from odoo.addons.microsoft_calendar_bridge.models import (
     outlook_bridge_client,
     outlook_bridge_pairing,
-    outlook_bridge_stock_links,
 )
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import (
     PARAM_KEY,
@@ -341,7 +340,6 @@ class BridgeMixin:
         self.service = FakeService()
         outlook_bridge_client._unreachable.clear()
         outlook_bridge_pairing._redeemed.clear()
-        outlook_bridge_stock_links._collected.clear()
         service = self.service
 
         def _post(client, url, payload, timeout):
@@ -356,9 +354,15 @@ class BridgeMixin:
         for user in users:
             self.service.set_account(user)
         self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+        self.env["outlook.bridge.work"]._at_once()
         self.settle()
         self.env["outlook.bridge.outbox"].search([]).unlink()
         self.service.calls.clear()
+
+    def work(self):
+        """What the job does of what pairing and parting have left to do."""
+        self.settle()
+        return self.env["outlook.bridge.work"]._run(60)
 
     def settle(self):
         """What a commit does before it commits."""

@@ -31,7 +31,10 @@ METHODS = {
         **dict.fromkeys(("create", "write", "unlink"), "orm"),
     },
     "outlook.bridge.journal.line": {"action_open_event": "own"},
-    "outlook.bridge.preview": dict.fromkeys(("action_apply", "action_send_held", "action_drop_held"), "own"),
+    "outlook.bridge.preview": {
+        **dict.fromkeys(("action_apply", "action_send_held", "action_drop_held"), "own"),
+        "write": "orm",
+    },
     "outlook.bridge.preview.line": {"action_open_event": "own"},
     "outlook.bridge.preview.held": {"action_open_event": "own"},
     "outlook.bridge.removals": {"action_remove": "admin", "action_keep": "admin"},

@@ -140,6 +140,7 @@ class TestExchange(BridgeCase):
         self.service.nonce = "fresh"
         outlook_bridge_pairing._redeemed.clear()
         self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+        self.work()
         self.assertEqual(self.exchange()["outcome"], "done")
         self.assertFalse(self.state.quarantined or self.rows(event))
 

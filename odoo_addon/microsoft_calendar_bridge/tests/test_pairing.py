@@ -246,6 +246,8 @@ class TestPairing(BridgeCase):
 
     def test_pairing_and_parting_rewrite_only_what_changes(self):
         alone, linked = self.event(), self.stock_event()
+        alone.description = False
+        self.env.flush_all()
         self.env.cr.execute("UPDATE calendar_event SET need_sync_m = false WHERE id = %s", [alone.id])
         old = "UPDATE calendar_event SET write_date = now() AT TIME ZONE 'UTC' - interval '1 day' WHERE id = %s"
         self.env.cr.execute(old, [alone.id])
@@ -268,17 +270,23 @@ class TestPairing(BridgeCase):
         self.assertNowhere("tok~en", "refresh~tok")
         # pairing again loses nothing
         self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+        self.work()
         self.settings()
         settings = self.env["res.config.settings"].with_user(self.admin).create({})
         settings.action_outlook_bridge_unpair()
-        self.env.invalidate_all()
+        self.assertTrue(self.is_paired(), "the job parts")
+        self.work()
         self.assertFalse(self.is_paired())
         self.assertEqual((event.microsoft_id, event.ms_universal_event_id), ("mid", "uid"))
         self.assertFalse(event.need_sync_m)
-        self.assertFalse(self.service.called("outlook.bridge", "unpair"), "not before it is kept here")
+        self.assertFalse(self.env["outlook.bridge.account"].search([]))
+
+    def test_the_key_ends_once_it_is_kept_that_it_did(self):
+        self.pair(self.ann)
+        self.env["outlook.bridge.pairing"]._unpair()
+        self.assertFalse(self.service.called("outlook.bridge", "unpair"))
         self.env.cr.postcommit.run()
         self.assertEqual(len(self.service.called("outlook.bridge", "unpair")), 1)
-        self.assertFalse(self.env["outlook.bridge.account"].search([]))
 
     def test_unpair_without_the_service(self):
         event = self.stock_event()
@@ -287,6 +295,7 @@ class TestPairing(BridgeCase):
         settings = self.env["res.config.settings"].with_user(self.admin).create({})
         action = settings.action_outlook_bridge_unpair()
         self.assertEqual(action["params"]["type"], "warning")
+        self.work()
         self.assertFalse(self.is_paired())
         self.assertEqual(event.microsoft_id, "mid")
 
@@ -373,7 +382,7 @@ class TestPairing(BridgeCase):
                 "gone": False,
             }
         ]
-        with patch.object(outlook_bridge_stock_links, "ASK_SECONDS", 0):
+        with patch.object(outlook_bridge_stock_links, "ASK_SECONDS_AT_ONCE", 0):
             self.env["outlook.bridge.pairing"]._unpair()
         self.env.invalidate_all()
         self.assertEqual((made.microsoft_id, made.ms_universal_event_id), (False, "uid1"))

@@ -56,6 +56,26 @@ class TestPreview(BridgeCase):
     def answers(self, method="answer_preview"):
         return [call["kwargs"] for call in self.service.called("res.users", method)]
 
+    def test_long_lists(self):
+        """A row is made of each that is listed, as the dialog opens."""
+        self.tell(self.ann, self.meetings)
+        told = self.service.previews[self.ann.id]
+        told["events"] = [{**told["events"][0], "title": f"Event {number}"} for number in range(1500)]
+        told["events"][-1]["title"] = "The next one"
+        told["events"][-1]["start"] = "2026-11-01 10:00:00"
+        told["people"] = [{**told["people"][0], "email": f"{number}@fabrikam.test"} for number in range(1200)]
+        wizard = self.opened()
+        self.assertEqual((len(wizard.line_ids), wizard.more_lines), (500, 1000))
+        self.assertEqual((len(wizard.person_ids), wizard.more_people), (500, 700))
+        self.assertIn("The next one", wizard.line_ids.mapped("title"), "the nearest are listed")
+
+    def test_what_was_announced_stays(self):
+        self.tell(self.ann, self.meetings)
+        wizard = self.opened()
+        wizard.write({"choice": "all", "numbers": {"all": {"mails": 10**6}}, "user_id": self.bob.id, "held_mails": 9})
+        self.assertEqual((wizard.choice, wizard.user_id, wizard.held_mails), ("all", self.ann, 0))
+        self.assertEqual(wizard.numbers["all"]["mails"], 4)
+
     def test_nothing_waits(self):
         self.tell(self.ann, self.meetings.browse())
         wizard = self.opened()

@@ -41,6 +41,8 @@ class TestReset(BridgeCase):
         self.assertNotIn("Outlook sends", form.outlook_bridge_preview)
         form.sync_policy = "all"
         self.assertIn("both calendars are compared", form.outlook_bridge_preview)
+        self.assertEqual(len(self.service.called(WIZARD, "preview")), 1, "asked once a request, whatever is chosen")
+        self.env.cr.precommit.clear()
         self.service.preview["outlook"].update(cancellations=0, people=0, outside=0)
         form.delete_policy = "delete_microsoft"
         self.assertIn("nobody is mailed", form.outlook_bridge_preview)
@@ -57,6 +59,7 @@ class TestReset(BridgeCase):
         form = self.form()
         form.delete_policy = "delete_both"
         self.assertIn("cannot be told now", form.outlook_bridge_preview)
+        self.env.cr.precommit.clear()
         self.service.down = False
         self.service.errors[WIZARD, "preview"] = Refusal(
             "odoo.exceptions.MissingError", "This user is not connected to Outlook: there is nothing to reset."

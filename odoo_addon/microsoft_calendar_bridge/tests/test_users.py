@@ -10,7 +10,7 @@ from odoo.tools import mute_logger
 from odoo.addons.microsoft_calendar.models.microsoft_sync import MicrosoftCalendarSync
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import BridgeUnavailable
 
-from .common import BridgeCase
+from .common import BridgeCase, Refusal
 
 USERS = "odoo.addons.microsoft_calendar_bridge.models.res_users"
 EXCHANGE = "odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_exchange"
@@ -57,6 +57,25 @@ class TestUsers(BridgeCase):
         [call] = self.service.calls
         kwargs = {"from_url": PAGE, "company_id": self.bob.company_id.id}
         self.assertEqual((call["uid"], call["kwargs"]), (self.bob.id, kwargs))
+
+    def test_no_sign_in_is_said(self):
+        """As from another address than the one Microsoft sends people back to: the button would do nothing."""
+        refusal = Refusal("odoo.exceptions.UserError", "Open Odoo at http://odoo.test and try again.")
+        self.service.errors["res.users", "authorize_url"] = refusal
+        sent = []
+
+        def send(users, kind, message, **named):
+            sent.append((users, kind, message))
+
+        with patch.object(self.registry["res.users"], "_bus_send", send):
+            self.assertEqual(self.sync_data(self.bob)["status"], "sync_stopped")
+            self.assertFalse(sent, "nobody has pressed anything")
+            self.bob.with_user(self.bob).restart_microsoft_synchronization()
+            sent.clear()
+            self.assertEqual(self.sync_data(self.bob)["status"], "sync_stopped")
+        [(users, kind, message)] = sent
+        self.assertEqual((users, kind), (self.bob, "simple_notification"))
+        self.assertIn("http://odoo.test", message["message"])
 
     def test_consent_withdrawn(self):
         self.account(self.ann, "need_auth")

@@ -4,6 +4,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+# How much of a list is put down and shown: nobody reads thousands, and each is a row that is made as the dialog opens.
+SHOWN = 500
+
 
 class OutlookBridgeEventLine(models.AbstractModel):
     """What the service tells of an event, which may be gone by now."""

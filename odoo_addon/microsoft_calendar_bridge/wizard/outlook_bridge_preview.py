@@ -4,6 +4,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .outlook_bridge_event_line import SHOWN
+
 STATES = [
     ("waiting", "Waits"),
     ("left_out", "Left out"),
@@ -49,6 +51,9 @@ class OutlookBridgePreview(models.TransientModel):
     progress = fields.Char(compute="_compute_progress")
     line_ids = fields.One2many("outlook.bridge.preview.line", "preview_id", readonly=True)
     person_ids = fields.One2many("outlook.bridge.preview.person", "preview_id", readonly=True)
+    more_lines = fields.Integer(readonly=True, help="How many are not listed.")
+    more_people = fields.Integer(readonly=True, help="How many are not listed.")
+    more_held = fields.Integer(readonly=True, help="How many are not listed.")
     held_mails = fields.Integer(readonly=True)
     held_ids = fields.One2many("outlook.bridge.preview.held", "preview_id", readonly=True)
 
@@ -68,6 +73,9 @@ class OutlookBridgePreview(models.TransientModel):
                 self.env._("Nobody waits for an invitation to this event: Outlook has sent it, or does not have it.")
             )
         held = (told.get("held") or {}) if not event else {}
+        lines = sorted(told["events"], key=lambda line: (line["over"], line["start"] or ""))
+        people = sorted(told["people"], key=lambda person: (not person["outside"], person["email"] or ""))
+        waiting = held.get("events") or []
         wizard = self.sudo().create(
             {
                 "user_id": user.id,
@@ -76,8 +84,10 @@ class OutlookBridgePreview(models.TransientModel):
                 "open_count": told["all"]["events"],
                 "choice": "all" if event else "leave",
                 "guests": "invite" if event else "withhold",
-                "line_ids": [fields.Command.create(self._line(line)) for line in told["events"]],
-                "person_ids": [fields.Command.create(person) for person in told["people"]],
+                "line_ids": [fields.Command.create(self._line(line)) for line in lines[:SHOWN]],
+                "more_lines": max(len(lines) - SHOWN, 0),
+                "person_ids": [fields.Command.create(person) for person in people[:SHOWN]],
+                "more_people": max(len(people) - SHOWN, 0),
                 "held_mails": held.get("mails") or 0,
                 "held_ids": [
                     fields.Command.create(
@@ -88,8 +98,9 @@ class OutlookBridgePreview(models.TransientModel):
                             "mails": line["mails"],
                         }
                     )
-                    for line in held.get("events") or []
+                    for line in waiting[:SHOWN]
                 ],
+                "more_held": max(len(waiting) - SHOWN, 0),
             }
         )
         name = (
@@ -107,6 +118,12 @@ class OutlookBridgePreview(models.TransientModel):
             "views": [(False, "form")],
             "target": "new",
         }
+
+    def write(self, vals):
+        """What was announced is the service's to say, and whose events they are is settled."""
+        if not self.env.su:
+            vals = {name: value for name, value in vals.items() if name in ("choice", "guests")}
+        return super().write(vals)
 
     @api.model
     def _name_of(self, event):

@@ -4,6 +4,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from .outlook_bridge_event_line import SHOWN
+
 
 class OutlookBridgeRemovals(models.TransientModel):
     """Asks an administrator whether a mailbox's many deletions are meant."""
@@ -14,7 +16,9 @@ class OutlookBridgeRemovals(models.TransientModel):
 
     user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="cascade")
     message = fields.Text(readonly=True)
+    count = fields.Integer(readonly=True)
     line_ids = fields.One2many("outlook.bridge.removals.line", "removals_id", readonly=True)
+    more_lines = fields.Integer(readonly=True, help="How many are not listed.")
 
     @api.model
     def _check_admin(self):
@@ -51,7 +55,8 @@ class OutlookBridgeRemovals(models.TransientModel):
         """What waits for an answer about this user's events."""
         self._check_admin()
         told = self.env["outlook.bridge.client"]._call("res.users", "removals", user_id=user.id)
-        events = self.env["outlook.bridge.removals.line"]._readable_events(line.get("res_id") for line in told)
+        shown = [line.get("res_id") for line in told[:SHOWN]]
+        events = self.env["outlook.bridge.removals.line"]._readable_events(shown)
         starts = {event.id: event.start for event in events}
         lines = [
             fields.Command.create(
@@ -61,9 +66,17 @@ class OutlookBridgeRemovals(models.TransientModel):
                     "start": starts.get(line.get("res_id")),
                 }
             )
-            for line in told
+            for line in told[:SHOWN]
         ]
-        wizard = self.sudo().create({"user_id": user.id, "message": self._describe(user, told), "line_ids": lines})
+        wizard = self.sudo().create(
+            {
+                "user_id": user.id,
+                "message": self._describe(user, told),
+                "count": len(told),
+                "line_ids": lines,
+                "more_lines": max(len(told) - SHOWN, 0),
+            }
+        )
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Deleted in Outlook: %(name)s", name=user.name),
@@ -97,7 +110,7 @@ class OutlookBridgeRemovals(models.TransientModel):
         self.env["res.users"]._outlook_bridge_tell(
             "res.users", "answer_removals", user_id=self.user_id.id, remove=remove
         )
-        count, name = len(self.line_ids), self.user_id.name
+        count, name = self.count, self.user_id.name
         if remove:
             message = self.env._("%(count)s events of %(name)s are being archived in Odoo.", count=count, name=name)
         else:

@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 
 from ..models.outlook_bridge_client import QUICK
 
+TOLD = "microsoft_calendar_bridge.reset_told"
 # A reset of thousands of events is noted in one transaction of the service.
 PATIENT = (1, 60)
 
@@ -27,15 +28,11 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
         """What is going to happen, as the service counts it. Without the service the wizard says so."""
         is_paired = self.env["outlook.bridge.client"]._is_paired()
         is_admin = self.env.user.has_group("base.group_system")
-        told = {}
         for wizard in self:
             if not (is_paired and is_admin and wizard.user_id):
                 wizard.outlook_bridge_preview = False
                 continue
-            user_id = wizard.user_id._origin.id
-            if user_id not in told:
-                told[user_id] = self._outlook_bridge_ask(user_id)
-            answer = told[user_id]
+            answer = self._outlook_bridge_ask(wizard.user_id._origin.id)
             wizard.outlook_bridge_preview = (
                 answer if isinstance(answer, str) else "\n".join(wizard._outlook_bridge_sentences(answer))
             )
@@ -51,13 +48,19 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
 
     @api.model
     def _outlook_bridge_ask(self, user_id):
-        """The service's counts, or why there are none."""
-        try:
-            return self.env["outlook.bridge.client"]._call(self._name, "preview", timeout=QUICK, user_id=user_id)
-        except UserError as error:
-            return self.env._(
-                "What would be deleted cannot be told now: %(reason)s", reason=str(error.args[0] if error.args else "")
-            )
+        """The service's counts, or why there are none: asked once a request, however much of the dialog says them."""
+        told = self.env.cr.precommit.data.setdefault(TOLD, {})
+        if user_id not in told:
+            try:
+                told[user_id] = self.env["outlook.bridge.client"]._call(
+                    self._name, "preview", timeout=QUICK, user_id=user_id
+                )
+            except UserError as error:
+                told[user_id] = self.env._(
+                    "What would be deleted cannot be told now: %(reason)s",
+                    reason=str(error.args[0] if error.args else ""),
+                )
+        return told[user_id]
 
     def _outlook_bridge_sentences(self, told):
         self.ensure_one()

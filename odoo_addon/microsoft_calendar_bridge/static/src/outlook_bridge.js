@@ -15,24 +15,31 @@ import { useService } from "@web/core/utils/hooks";
 const REFRESH = "microsoft_calendar_bridge/refresh";
 const REFRESH_DELAY = 300;
 const REFRESH_RETRY = 1000;
+const REFRESH_RETRIES = 600;
 const NOTHING = { reason: false, waiting: 0, mails: 0 };
 
 patch(AttendeeCalendarModel.prototype, {
     async load() {
+        this.isQuietLoad = Boolean(this.isNextLoadQuiet);
+        this.isNextLoadQuiet = false;
         this.latestLoad = super.load(...arguments);
         return this.latestLoad;
     },
 
     /**
-     * Show what was written meanwhile, without asking for a sync: with one pending, stock's model asks for none,
-     * and it looks at that as soon as it is called.
+     * Show what was written meanwhile, without asking for a sync. Stock's model asks in the course of a load, and later
+     * where another calendar's engine is asked first: so that is noted of the load, until the next one begins.
      */
     loadWithoutSync() {
-        const pending = this.microsoftPendingSync;
-        this.microsoftPendingSync = true;
-        const loading = this.load();
-        this.microsoftPendingSync = pending;
-        return loading;
+        this.isNextLoadQuiet = true;
+        return this.load();
+    },
+
+    async syncMicrosoftCalendar(silent = false) {
+        if (silent && this.isQuietLoad) {
+            return {};
+        }
+        return super.syncMicrosoftCalendar(...arguments);
     },
 
     /**
@@ -54,17 +61,31 @@ patch(AttendeeCalendarController.prototype, {
         this.outlookAction = useService("action");
         const bus = useService("bus_service");
         let toldEarly = false;
+        let waiting = false;
         const refresh = useDebounced(async () => {
             if (status(this) === "new") {
                 toldEarly = true;
                 return;
             }
             this.loadOutlookAttention();
-            // Drawing anew would close what a person has just opened.
-            while (status(this) === "mounted" && document.querySelector(".o_cw_popover, .modal")) {
-                await new Promise((resolve) => setTimeout(resolve, REFRESH_RETRY));
+            if (waiting) {
+                // What waits shows this, too.
+                return;
             }
-            await this.model.loadsEnded();
+            waiting = true;
+            try {
+                // Drawing anew would close what a person has just opened. Who leaves it open for long has moved on, and
+                // the next navigation shows them everything.
+                for (let retries = 0; document.querySelector(".o_cw_popover, .modal"); retries++) {
+                    if (status(this) !== "mounted" || retries === REFRESH_RETRIES) {
+                        return;
+                    }
+                    await new Promise((resolve) => setTimeout(resolve, REFRESH_RETRY));
+                }
+                await this.model.loadsEnded();
+            } finally {
+                waiting = false;
+            }
             if (status(this) === "mounted") {
                 await this.model.loadWithoutSync();
             }

@@ -1,0 +1,202 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import uuid
+from unittest.mock import patch
+
+from odoo import fields
+from odoo.tests import tagged
+from odoo.tools import SQL
+
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import OutlookBridgeClient
+
+from .common import BridgeCase
+
+# What a save may cost beside what it costs anyhow: the row, and the job's trigger.
+EXTRA = 3
+FEW, MANY = 5, 25
+
+
+@tagged("post_install", "-at_install")
+class TestStatements(BridgeCase):
+    """How many statements things cost, beside the same without the add-on and by the record."""
+
+    def setUp(self):
+        super().setUp()
+        self.pair(self.ann)
+
+    def counted(self, action, *arguments):
+        """With nothing in memory that a request would not have either."""
+        self.settle()
+        self.env.invalidate_all()
+        before = self.cr.sql_log_count
+        action(*arguments)
+        self.settle()
+        return self.cr.sql_log_count - before
+
+    def beside(self, action, *records):
+        """How many more than unpaired; each of ``records`` is used once."""
+        warm, alone, paired = records
+        # what a process does once is not what is counted
+        action(warm)
+        with patch.object(OutlookBridgeClient, "_is_paired", lambda client: False):
+            without = self.counted(action, alone)
+        return self.counted(action, paired) - without
+
+    def meetings(self, count):
+        guests = self.guest + self.bob.partner_id + self.ann.partner_id
+        events = self.env["calendar.event"]
+        for number in range(count):
+            start = fields.Datetime.add(fields.Datetime.now(), days=number + 1)
+            events += self.event(start=start, partner_ids=[(6, 0, guests.ids)])
+        self.drop_rows()
+        return events
+
+    # saves
+
+    def test_title(self):
+        def rename(event):
+            event.with_user(self.ann).write({"name": "Another title"})
+
+        self.assertLessEqual(self.beside(rename, *self.meetings(3)), EXTRA)
+        self.assertEqual(len(self.rows()), 2, "it was told, and not only cheap")
+
+    def test_move(self):
+        def move(event):
+            event.with_user(self.ann).write({"start": self.tomorrow(9), "stop": self.tomorrow(10)})
+
+        self.assertLessEqual(self.beside(move, *self.meetings(3)), EXTRA + 1)
+
+    def test_many_at_once(self):
+        def move_elsewhere(events):
+            events.with_user(self.ann).write({"location": "Elsewhere"})
+
+        events = self.meetings(150)
+        self.assertLessEqual(self.beside(move_elsewhere, events[:50], events[50:100], events[100:]), EXTRA)
+        self.assertEqual(len(self.rows()), 100)
+
+    def test_create(self):
+        def create(name):
+            self.event(name=name, partner_ids=[(6, 0, (self.guest + self.ann.partner_id).ids)])
+
+        self.assertLessEqual(self.beside(create, "One", "Two", "Three"), EXTRA)
+
+    def test_all_of_a_series(self):
+        def rename(recurrence):
+            self.save(self.occurrences(recurrence)[0], "all_events", name="Another title")
+
+        series = [self.series(count=20) for _ in range(3)]
+        self.drop_rows()
+        self.assertLessEqual(self.beside(rename, *series), EXTRA + 2)
+
+    def test_move_of_a_series(self):
+        """Odoo makes a new one: its occurrences are looked at together."""
+
+        def move(recurrence):
+            first = self.occurrences(recurrence)[0]
+            later = fields.Datetime.add(first.start, hours=2)
+            self.save(first, "all_events", start=later, stop=fields.Datetime.add(later, hours=1))
+
+        short = [self.series(count=10) for _ in range(3)]
+        long = [self.series(count=40) for _ in range(3)]
+        self.drop_rows()
+        extra = self.beside(move, *short)
+        self.assertLessEqual(extra, 14)
+        self.assertLessEqual(self.beside(move, *long), extra + 3)
+
+    # pages
+
+    def changes(self, events, values):
+        self.settle()
+        told = self.env["outlook.bridge.snapshot"]._build(events.ids)
+        return [
+            {
+                "id": event.id,
+                "op": "write",
+                "user_id": self.ann.id,
+                "res_id": event.id,
+                "version": told[event.id]["version"],
+                "values": values(event) if callable(values) else values,
+            }
+            for event in events
+        ]
+
+    def apply(self, changes):
+        acks, _users = self.env["outlook.bridge.apply"]._apply_page(changes)
+        self.assertEqual({ack["result"] for ack in acks}, {"applied"})
+
+    def by_the_change(self, values):
+        """How many statements one more change in a page costs, and how many a page does beside."""
+        events = self.meetings(2 * FEW + MANY)
+        self.apply(self.changes(events[:FEW], values))
+        few = self.counted(self.apply, self.changes(events[FEW : 2 * FEW], values))
+        many = self.counted(self.apply, self.changes(events[2 * FEW :], values))
+        each = (many - few) / (MANY - FEW)
+        return each, few - FEW * each
+
+    def test_page_of_titles(self):
+        each, beside = self.by_the_change({"name": "From Outlook"})
+        self.assertLessEqual(each, 1.2)
+        self.assertLess(beside, 40)
+
+    def test_page_of_moves(self):
+        each, beside = self.by_the_change(
+            lambda event: {
+                "allday": False,
+                "start": fields.Datetime.to_string(fields.Datetime.add(event.start, hours=1)),
+                "stop": fields.Datetime.to_string(fields.Datetime.add(event.stop, hours=1)),
+                "reminder_minutes": [15],
+            }
+        )
+        # Odoo's own: its write, the alarms of each, and the time of each trigger
+        self.assertLessEqual(each, 9)
+        self.assertLess(beside, 50)
+
+    def test_page_of_answers(self):
+        guests = [
+            {"email": "guest@fabrikam.test", "name": "Guest", "state": "accepted", "user_id": None},
+            {"email": "bob@contoso.test", "name": "Bob", "state": "declined", "user_id": self.bob.id},
+        ]
+        each, _beside = self.by_the_change({"attendees": guests})
+        self.assertLessEqual(each, 3)
+
+    def test_page_of_new_events(self):
+        def page(count):
+            organizer = {"user_id": self.ann.id, "email": "ann@contoso.test", "name": "Ann"}
+            guests = [
+                {"email": "guest@fabrikam.test", "name": "Guest", "state": "accepted", "user_id": None},
+                {"email": "bob@contoso.test", "name": "Bob", "state": "declined", "user_id": self.bob.id},
+            ]
+            values = {"name": "From Outlook", "allday": False, "start": self.tomorrow(9), "stop": self.tomorrow(10)}
+            return [
+                {
+                    "id": uuid.uuid4().int % 10**9,
+                    "op": "create",
+                    "user_id": self.ann.id,
+                    "link": str(uuid.uuid4()),
+                    "values": {**values, "organizer": organizer, "attendees": guests},
+                }
+                for _number in range(count)
+            ]
+
+        self.apply(page(FEW))
+        few, many = self.counted(self.apply, page(FEW)), self.counted(self.apply, page(MANY))
+        self.assertLess(many - few, FEW)
+
+    # reads
+
+    def test_reading_what_is_told(self):
+        read = self.env["outlook.bridge.outbox"]._read_batch
+        events = self.meetings(MANY)
+        events[:FEW].write({"name": "Saved"})
+        few = self.counted(read)
+        events.write({"name": "Saved again"})
+        self.assertLessEqual(self.counted(read), few + 2)
+
+    def test_meetings_of_a_contact(self):
+        """An import of contacts asks for them line by line."""
+        self.env.cr.execute("SET LOCAL enable_seqscan = off")
+        plan = self.env.execute_query(
+            SQL("EXPLAIN SELECT event_id FROM calendar_attendee WHERE partner_id = ANY(%s)", self.guest.ids)
+        )
+        self.assertIn("outlook_bridge_partner_index", str(plan))
