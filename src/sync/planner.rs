@@ -5,12 +5,13 @@
 //! but not yet sent is thrown away and planned anew, so that quick edits become one write.
 
 mod answers;
+pub mod closed;
 mod endings;
 mod guests;
 mod moving;
 mod series;
 
-pub(super) use series::in_one;
+pub(super) use series::{in_one, taken};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +55,7 @@ impl Effects {
 /// What the reader of a set-aside meeting is told, by reason.
 const ORGANIZER_CHANGED: &str =
     "Its organizer was changed in Odoo, and Outlook cannot hand a meeting over: each side keeps its own";
+const UNCONNECTED: &str = "the organizer's mailbox is not connected";
 const KEPT: &str = "It was deleted in Outlook, and an administrator decided to keep it in Odoo";
 
 /// Plans one meeting anew.
@@ -187,9 +189,13 @@ impl Task<'_> {
             _ => Permit::No,
         };
         if let Permit::SetAside(reason) = permit {
-            self.set_aside(reason, Level::Info);
+            self.set_aside(&reason, Level::Info);
             return Ok(());
         }
+        let closed = match (odoo, &record) {
+            (OdooState::Active(event), Some(record)) => closed::why_closed(record, event, self.people),
+            _ => None,
+        };
         let chosen = self.choose_copy();
         let aliases = snapshot
             .as_ref()
@@ -254,7 +260,11 @@ impl Task<'_> {
             base: base.as_ref(),
             odoo,
             outlook,
-            rights,
+            rights: if closed.is_some() {
+                Rights::ReadOnly
+            } else {
+                rights
+            },
             create_in_outlook: permit == Permit::Yes,
             create_in_odoo: chosen_account
                 .as_ref()
@@ -277,7 +287,7 @@ impl Task<'_> {
         if let OdooStep::Write { target, .. } = &mut plan.odoo {
             withheld.give_back(target);
         }
-        self.note(&plan);
+        self.note(&plan, closed.as_deref());
 
         let organizer = snapshot.as_ref().and_then(|s| self.people.organizer(s)).cloned();
         let write_account = chosen_account.clone().or(organizer);
@@ -582,11 +592,13 @@ impl Task<'_> {
         self.dossier.forget_times(&settled)
     }
 
-    fn note(&mut self, plan: &Plan) {
+    /// `closed`: why nothing is written to Outlook, where it is not for the mailbox's sake.
+    fn note(&mut self, plan: &Plan, closed: Option<&str>) {
         if !plan.differing.is_empty() && !self.dossier.meeting.differs {
             let message = format!(
-                "{} changed in Odoo, but the organizer's mailbox is not connected: Outlook keeps its own",
-                list_groups(&plan.differing)
+                "{} changed in Odoo, but {}: Outlook keeps its own",
+                list_groups(&plan.differing),
+                closed.unwrap_or(UNCONNECTED)
             );
             self.write_journal(Level::Warning, message);
         }
@@ -647,11 +659,11 @@ fn rename_attendees(
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Permit {
     Yes,
     No,
-    SetAside(&'static str),
+    SetAside(String),
 }
 
 /// Reads an answer that we stored under Odoo's name.

@@ -9,8 +9,8 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    ORGANIZER_CHANGED, Permit, Planned, Task, all_groups, answers, decisions, in_words, list_groups,
-    rename_attendees, renamed,
+    ORGANIZER_CHANGED, Permit, Planned, Task, UNCONNECTED, all_groups, answers, closed, decisions, in_words,
+    list_groups, rename_attendees, renamed,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Event};
@@ -52,6 +52,8 @@ struct Sides<'a> {
     withheld: Withheld,
     /// Addresses of people whose mailbox has another one.
     aliases: &'a BTreeMap<Address, Address>,
+    /// Why nothing is written to Outlook, where it is not for the mailbox's sake.
+    closed: Option<&'a str>,
 }
 
 /// What there is to ask of Outlook.
@@ -107,17 +109,20 @@ impl Task<'_> {
         let unread = self
             .organizer_unread(rights, outlook.as_ref().map(Document::template))
             .cloned();
-        let permit = match (odoo.clone(), record) {
-            (Some(odoo), Some(record)) if chosen.is_none() => {
-                let event = in_one(&odoo.into_series(), self.people.now.date_naive());
-                self.may_create(record, &event)?
-            }
+        let in_one = odoo
+            .clone()
+            .map(|odoo| in_one(&odoo.into_series(), self.people.now.date_naive()));
+        let permit = match (&in_one, record) {
+            (Some(event), Some(record)) if chosen.is_none() => self.may_create(record, event)?,
             _ => Permit::No,
         };
         if let Permit::SetAside(reason) = permit {
-            self.set_aside(reason, Level::Info);
+            self.set_aside(&reason, Level::Info);
             return Ok(());
         }
+        let closed = in_one
+            .zip(record)
+            .and_then(|(event, record)| closed::why_closed(record, &event, self.people));
         let base = self.dossier.meeting.series_base()?.map(|base| SeriesBase {
             odoo: renamed_series(base.odoo, &aliases),
             outlook: renamed_series(base.outlook, &aliases),
@@ -150,6 +155,7 @@ impl Task<'_> {
             whole: odoo,
             withheld,
             aliases: &aliases,
+            closed: closed.as_deref(),
         };
         self.decide_between(&sides, rights, base.as_ref(), permit)
     }
@@ -193,7 +199,10 @@ impl Task<'_> {
             base,
             odoo: odoo_state,
             outlook: outlook_state,
-            rights,
+            rights: match sides.closed {
+                Some(_) => Rights::ReadOnly,
+                None => rights,
+            },
             create_in_outlook: permit == Permit::Yes,
             create_in_odoo: account
                 .as_ref()
@@ -275,7 +284,8 @@ impl Task<'_> {
         if differs && !self.dossier.meeting.differs {
             let mut reasons: Vec<String> = plan.outlook.unsayable.iter().map(ToString::to_string).collect();
             if plan.differing {
-                reasons.push("the organizer's mailbox is not connected: Outlook keeps its own".to_owned());
+                let reason = sides.closed.unwrap_or(UNCONNECTED);
+                reasons.push(format!("{reason}: Outlook keeps its own"));
             }
             let message = format!("was changed in Odoo, but {}", reasons.join("; "));
             self.write_journal(Level::Warning, message);
@@ -595,6 +605,7 @@ impl Task<'_> {
             whole: None,
             withheld: Withheld::default(),
             aliases: &BTreeMap::new(),
+            closed: None,
         };
         let step = OdooSeriesStep::Apply {
             changes: Changes::default(),
@@ -745,6 +756,20 @@ fn organizer_of(template: &Event, mailboxes: &snapshot::Mailboxes) -> Map<String
     let mut values = snapshot::create_values(template, mailboxes);
     values.retain(|name, _| name == "organizer");
     values
+}
+
+/// The base once Odoo has taken news of a series that it may not write back: what it has changed itself stays to be written,
+/// should that be let through one day.
+pub fn taken(base: SeriesBase, before: &Series, odoo: &Series, outlook: &Series) -> SeriesBase {
+    let news = changes(before, odoo);
+    let whole = Written::Whole {
+        groups: news.groups,
+        schedule: news.rule || news.hours,
+    };
+    let slots = news.slots.into_keys().chain(news.cancelled).chain(news.restored);
+    std::iter::once(whole)
+        .chain(slots.map(Written::Slot))
+        .fold(base, |base, written| advance(base, &written, odoo, outlook))
 }
 
 /// The series as one event, of which it is asked whether it has guests and whether it is over.
