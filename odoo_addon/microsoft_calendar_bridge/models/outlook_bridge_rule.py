@@ -62,20 +62,16 @@ class OutlookBridgeRule(models.AbstractModel):
     @api.model
     def _matching(self, model, ids, organizer):
         """Which of these records the organizer's sync would be given."""
-        asked = (
-            self.env[model]
-            .with_user(organizer)
-            .sudo()
-            .with_context(
-                {
-                    ASKING: RULE,
-                    "active_test": False,
-                    "full_sync_m": False,
-                    "lang": organizer.lang,
-                    "tz": organizer.tz,
-                }
-            )
-        )
+        context = {
+            ASKING: RULE,
+            "active_test": False,
+            "full_sync_m": False,
+            "lang": organizer.lang,
+            "tz": organizer.tz,
+        }
+        # as stock's job asks, and nothing that whoever saves has set
+        # pylint: disable-next=context-overridden
+        asked = self.env[model].with_user(organizer).sudo().with_context(context)
         domain = Domain(asked._get_microsoft_sync_domain())
         return set(asked.search(domain & Domain("id", "in", list(ids)))._ids)
 
