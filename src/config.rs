@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::sync::Settings;
+use crate::sync::{LONGEST_AHEAD, LONGEST_BACK, Settings};
 
 /// The defaults, which are the documentation of the configuration file, too.
 const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -94,13 +94,12 @@ impl Config {
             "poll_seconds must be from 1 to 86400"
         );
         anyhow::ensure!(
-            (0..=800).contains(&self.days_back),
-            "days_back must be from 0 to 800"
+            (0..=LONGEST_BACK).contains(&self.days_back),
+            "days_back must be from 0 to {LONGEST_BACK}"
         );
-        // Graph refuses windows of more than 1825 days (calendar-list-calendarview).
         anyhow::ensure!(
-            (1..=1000).contains(&self.days_ahead),
-            "days_ahead must be from 1 to 1000"
+            (1..=LONGEST_AHEAD).contains(&self.days_ahead),
+            "days_ahead must be from 1 to {LONGEST_AHEAD}"
         );
         anyhow::ensure!((1..=256).contains(&self.workers), "workers must be from 1 to 256");
         anyhow::ensure!(

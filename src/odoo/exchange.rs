@@ -36,6 +36,9 @@ pub struct SyncRequest {
     /// Users who were archived or deleted.
     #[serde(default)]
     pub departed: Vec<Departed>,
+    /// Some of the existing events that were asked for cannot be told yet.
+    #[serde(default)]
+    pub existing_left: bool,
 }
 
 /// A user who is no more, or not for now.
@@ -95,6 +98,21 @@ pub enum ChangeKind {
         #[serde(default)]
         was: Option<Was>,
     },
+    /// A rule of this Odoo keeps the record out of Outlook: what it says is not told.
+    Excluded {
+        #[serde(default)]
+        times: BTreeMap<String, OdooTime>,
+        #[serde(default)]
+        model: Option<String>,
+        res_id: i32,
+        /// Of a series.
+        #[serde(default)]
+        key: Option<String>,
+        #[serde(default)]
+        link: Option<Uuid>,
+        #[serde(default)]
+        was: Option<Was>,
+    },
 }
 
 impl ChangeKind {
@@ -114,6 +132,14 @@ impl ChangeKind {
                 key,
                 link,
                 was,
+            }
+            | Self::Excluded {
+                model,
+                res_id,
+                key,
+                link,
+                was,
+                ..
             } => {
                 let is_series = model.as_deref() == Some(SERIES_MODEL);
                 let own = Identity {
@@ -324,6 +350,13 @@ pub struct State {
     pub registrations: Vec<RegistrationState>,
     /// More mails than this, that nobody has just asked for, wait for a yes.
     pub mail_budget: i32,
+    /// The window of this database's mailboxes; 0: as the service is configured.
+    pub days_back: i32,
+    pub days_ahead: i32,
+    /// What ended more days ago is not sent to Outlook; 0: no matter how long ago.
+    pub sent_back: i32,
+    /// What was created in Odoo before is not made in Outlook.
+    pub created_from: Option<OdooTime>,
     pub accounts: Vec<AccountState>,
 }
 

@@ -160,6 +160,22 @@ impl Record {
         }
     }
 
+    /// Whether a rule of this Odoo keeps it out of Outlook.
+    pub fn excluded(&self) -> bool {
+        match self {
+            Self::Event(event) => event.excluded,
+            Self::Series(series) => series.excluded,
+        }
+    }
+
+    /// Notes that a rule of this Odoo keeps it out of Outlook.
+    pub fn exclude(&mut self) {
+        match self {
+            Self::Event(event) => event.excluded = true,
+            Self::Series(series) => series.excluded = true,
+        }
+    }
+
     pub fn series(&self) -> Option<&SeriesSnapshot> {
         match self {
             Self::Event(_) => None,

@@ -55,6 +55,9 @@ pub struct Snapshot {
     /// Who tells its guests, as recorded when it was saved; not part of the version.
     #[serde(default)]
     pub mailer: Option<Mailer>,
+    /// A rule of this Odoo keeps it out of Outlook; not part of the version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excluded: bool,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
 }

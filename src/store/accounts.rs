@@ -522,6 +522,22 @@ pub async fn plan_anew(conn: &mut Connection, id: i64) -> QueryResult<usize> {
         .await
 }
 
+/// The same for all mailboxes of a database.
+pub async fn plan_all_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
+        .set(dsl::pulled_once.eq(false))
+        .execute(conn)
+        .await
+}
+
+/// Lets the next run of each of a database's mailboxes open its window anew, and list it.
+pub async fn list_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
+        .set(dsl::delta_link.eq(None::<String>))
+        .execute(conn)
+        .await
+}
+
 /// Asks for a run as soon as a worker is free.
 pub async fn wake(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::update(

@@ -33,6 +33,13 @@ pub struct Database {
     pub paired_at: DateTime<Utc>,
     pub next_key_hash: Option<Vec<u8>>,
     pub heard_at: DateTime<Utc>,
+    /// The window of this database's mailboxes; `None`: as the service is configured.
+    pub days_back: Option<i32>,
+    pub days_ahead: Option<i32>,
+    /// What ended more days ago is not sent to Outlook; `None`: no matter how long ago.
+    pub sent_back: Option<i32>,
+    /// What was created in Odoo before is not made in Outlook.
+    pub created_from: Option<DateTime<Utc>>,
 }
 
 // Declared rather than written as SQL, which is prepared anew each time.
@@ -200,6 +207,10 @@ pub struct Settings {
     pub brake_over: Option<i32>,
     pub brake_percent: Option<i32>,
     pub mail_budget: Option<i32>,
+    pub days_back: Option<Option<i32>>,
+    pub days_ahead: Option<Option<i32>>,
+    pub sent_back: Option<Option<i32>>,
+    pub created_from: Option<Option<DateTime<Utc>>>,
 }
 
 pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> QueryResult<usize> {

@@ -21,6 +21,10 @@ diesel::table! {
         paired_at -> Timestamptz,
         next_key_hash -> Nullable<Binary>,
         heard_at -> Timestamptz,
+        days_back -> Nullable<Integer>,
+        days_ahead -> Nullable<Integer>,
+        sent_back -> Nullable<Integer>,
+        created_from -> Nullable<Timestamptz>,
     }
 }
 

@@ -690,6 +690,10 @@ mod tests {
             paired_at: now(),
             next_key_hash: None,
             heard_at: now(),
+            days_back: None,
+            days_ahead: None,
+            sent_back: None,
+            created_from: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::registrations::{self, Entered};
-use super::{Engine, brake, now, reset};
+use super::{Engine, LONGEST_AHEAD, LONGEST_BACK, brake, now, reset};
 use crate::calendar::merge::Policy;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{AccountState, OdooTime, State};
@@ -23,6 +23,9 @@ use crate::store::{Connection, enrollments, meetings, outbox, registrations as s
 
 /// How long an enrollment code can be used.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
+
+/// How old events can be that are said to be too old to be sent: a century.
+const LONGEST_SENT_BACK: i32 = 36_500;
 
 /// The keyword arguments of `outlook.bridge.pair`.
 #[derive(Debug, Deserialize)]
@@ -75,6 +78,51 @@ pub struct SettingsRequest {
     /// More mails than this, that nobody has just asked for, wait for a yes.
     #[serde(default)]
     pub mail_budget: Option<i32>,
+    /// The window of the database's mailboxes; 0: as the service is configured.
+    #[serde(default)]
+    pub days_back: Option<i32>,
+    #[serde(default)]
+    pub days_ahead: Option<i32>,
+    /// What ended more days ago is not sent to Outlook; 0: no matter how long ago.
+    #[serde(default)]
+    pub sent_back: Option<i32>,
+    /// What was created in Odoo before is not made in Outlook; empty: no matter when.
+    #[serde(default)]
+    pub created_from: Option<String>,
+}
+
+impl SettingsRequest {
+    /// # Errors
+    /// `UserError` for a number or a time that cannot be one.
+    fn check_limits(&self) -> Result<(), OdooError> {
+        let bad = |n: Option<i32>, most: i64| n.is_some_and(|n| n < 0 || i64::from(n) > most);
+        if bad(self.days_back, LONGEST_BACK) || bad(self.days_ahead, LONGEST_AHEAD) {
+            return Err(OdooError::user(format!(
+                "Window: events are exchanged at most {LONGEST_BACK} days back and {LONGEST_AHEAD} days ahead; 0 is what the \
+                 Outlook bridge is configured with."
+            )));
+        }
+        if bad(self.sent_back, i64::from(LONGEST_SENT_BACK)) {
+            return Err(OdooError::user(format!(
+                "Old events: the number of days is 0 (however old) to {LONGEST_SENT_BACK}."
+            )));
+        }
+        Ok(())
+    }
+
+    fn created_from(&self) -> Result<Option<Option<DateTime<Utc>>>, OdooError> {
+        let read = |text: &str| match text.trim() {
+            "" => Ok(None),
+            text => serde_json::from_value::<OdooTime>(text.into())
+                .map(|time| Some(time.0))
+                .map_err(|_| {
+                    OdooError::user(format!(
+                        "Created since: '{text}' is not a time like 2026-11-22 10:00:00."
+                    ))
+                }),
+        };
+        self.created_from.as_deref().map(read).transpose()
+    }
 }
 
 /// Makes a one-time code: 25 characters that are easy to tell apart, in groups of five.
@@ -283,6 +331,9 @@ pub async fn set_values(
             "company_id: an app registration of a company's own needs the company it is for.",
         ));
     }
+    request.check_limits()?;
+    let created_from = request.created_from()?;
+    let limit = |days: Option<i32>| days.map(|days| Some(days).filter(|days| *days > 0));
     let entered = Entered {
         client_id: request.client_id,
         client_secret: request.client_secret,
@@ -299,9 +350,20 @@ pub async fn set_values(
         brake_over: request.brake_over,
         brake_percent: request.brake_percent,
         mail_budget: request.mail_budget,
+        days_back: limit(request.days_back),
+        days_ahead: limit(request.days_ahead),
+        sent_back: limit(request.sent_back),
+        created_from,
     };
     let mut conn = engine.store.get().await?;
     databases::configure(&mut conn, database.id, &settings).await?;
+    let changed = databases::by_id(&mut conn, database.id).await?;
+    if (changed.days_back, changed.days_ahead) != (database.days_back, database.days_ahead) {
+        accounts::list_anew(&mut conn, database.id).await?;
+    }
+    if (changed.sent_back, changed.created_from) != (database.sent_back, database.created_from) {
+        accounts::plan_all_anew(&mut conn, database.id).await?;
+    }
     match request.company_id {
         Some(company) if request.remove_registration => {
             registrations::remove(&mut conn, database, company).await?;
@@ -366,6 +428,10 @@ async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<St
         brake_over: database.brake_over,
         brake_percent: database.brake_percent,
         mail_budget: database.mail_budget,
+        days_back: database.days_back.unwrap_or_default(),
+        days_ahead: database.days_ahead.unwrap_or_default(),
+        sent_back: database.sent_back.unwrap_or_default(),
+        created_from: database.created_from.map(OdooTime),
         registrations: registrations::states(&registrations),
         accounts: states,
     })

@@ -15,7 +15,8 @@ use crate::store::meetings::{self, Meeting};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, accounts::Account};
 
-/// Inside of what Odoo hands over when it is asked for existing events (a year back, two years ahead), with a month to spare.
+/// Inside of what Odoo hands over when it is asked for existing events (a year back, two years ahead, or more), with a month to
+/// spare.
 const DAYS_BACK: i64 = 335;
 const DAYS_AHEAD: i64 = 700;
 

@@ -14,7 +14,7 @@ use super::planner::{self, Effects, read_groups};
 use super::{Engine, baseline, moving, now, reset};
 use crate::calendar::document::Document;
 use crate::calendar::invitations::{Guests, Mailer};
-use crate::calendar::merge::{Side, advance};
+use crate::calendar::merge::{Group, Side, advance};
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
@@ -243,7 +243,7 @@ async fn take(
     } = intake;
     let mut effects = planner::replan_all(&mut unit, &people, touched)?;
     unit.save(conn, now).await?;
-    let all_came = !repeated && request.changes.len() < FULL_PAGE;
+    let all_came = !repeated && !request.existing_left && request.changes.len() < FULL_PAGE;
     let (want_existing, told) = ask_for_existing(conn, &people, &existing_of, repeated, all_came).await?;
     for account in told {
         baseline::settle(conn, &people, account).await?;
@@ -320,7 +320,7 @@ async fn load(
 fn continued(change: &Change) -> Option<&str> {
     match &change.kind {
         ChangeKind::Snapshot { record, .. } => record.series()?.split_from.as_deref(),
-        ChangeKind::Tombstone { .. } => None,
+        ChangeKind::Tombstone { .. } | ChangeKind::Excluded { .. } => None,
     }
 }
 
@@ -407,6 +407,16 @@ impl Intake<'_> {
                 }
                 self.snapshot(&identities, times, record, change.cause)
             }
+            ChangeKind::Excluded { times, .. } => {
+                if change.cause == Cause::Existing {
+                    self.existing_of.extend(change.uid);
+                }
+                match self.find(&identities) {
+                    Some(id) => self.exclude(id, times),
+                    // Nobody has told of it, and nobody needs to know.
+                    None => Ok(()),
+                }
+            }
             ChangeKind::Tombstone { .. } => {
                 if let Some(id) = self.find(&identities) {
                     let meeting = &mut self.unit.get(id)?.meeting;
@@ -452,15 +462,8 @@ impl Intake<'_> {
             return Ok(());
         }
         let link = moving::link_told(&record, &times);
-        let mut known = meeting.edit_times()?;
-        for (field, time) in times {
-            if let Some(group) = group_of_field(&field) {
-                let time = time.0 + self.clock;
-                let latest = known.get(&group).map_or(time, |t| (*t).max(time));
-                known.insert(group, latest);
-            }
-        }
-        meeting.set_edit_times(&known)?;
+        let known = self.note_times(id, times)?;
+        let meeting = &mut self.unit.get(id)?.meeting;
         let compared = meeting.unconfirmed;
         if compared {
             baseline::confirm(meeting, &record, &known, self.people)?;
@@ -495,6 +498,41 @@ impl Intake<'_> {
         meeting.kept &= record.active();
         self.touched.insert(id);
         Ok(())
+    }
+
+    /// From now on a rule of Odoo keeps it out of Outlook: what was told last is what is known of it.
+    fn exclude(&mut self, id: i64, times: BTreeMap<String, OdooTime>) -> anyhow::Result<()> {
+        let meeting = &mut self.unit.get(id)?.meeting;
+        let Some(mut record) = meeting.record()? else {
+            return Ok(());
+        };
+        record.exclude();
+        meeting.odoo_state = Some(serde_json::to_value(&record)?);
+        self.note_times(id, times)?;
+        let meeting = &mut self.unit.get(id)?.meeting;
+        // It is there, and that is what was asked.
+        meeting.unconfirmed = false;
+        self.touched.insert(id);
+        Ok(())
+    }
+
+    /// Keeps when each part was edited last.
+    fn note_times(
+        &mut self,
+        id: i64,
+        times: BTreeMap<String, OdooTime>,
+    ) -> anyhow::Result<BTreeMap<Group, DateTime<Utc>>> {
+        let meeting = &mut self.unit.get(id)?.meeting;
+        let mut known = meeting.edit_times()?;
+        for (field, time) in times {
+            if let Some(group) = group_of_field(&field) {
+                let time = time.0 + self.clock;
+                let latest = known.get(&group).map_or(time, |t| (*t).max(time));
+                known.insert(group, latest);
+            }
+        }
+        meeting.set_edit_times(&known)?;
+        Ok(known)
     }
 
     /// What continues a series that Outlook does not have existed when that one did: nobody asked for it in Outlook.
@@ -540,7 +578,7 @@ impl Intake<'_> {
         if ack.result == AckResult::Applied {
             dossier.tell(debt.user_id, debt.line.clone())?;
             if let Some(Ok(record)) = ack.record.as_ref().map(Record::template) {
-                let before = before.and_then(|before| before.template().ok());
+                let before = before.as_ref().and_then(|before| before.template().ok());
                 planner::agree_on_answers(&mut dossier.copies, before.as_ref(), &record, self.people)?;
             }
             // Archived because Outlook has it no more: nobody in Odoo wants it gone from a mailbox that is read only now.
@@ -572,11 +610,18 @@ impl Intake<'_> {
                     }
                     // A series is applied as a whole.
                     (Some(odoo), Some(outlook)) => {
-                        meeting.set_series_base(&SeriesBase {
-                            odoo: odoo.into_series(),
-                            outlook: outlook.into_series(),
-                        })?;
-                        dossier.forget_times(&planner::all_groups())?;
+                        let (odoo, outlook) = (odoo.into_series(), outlook.into_series());
+                        let event = planner::in_one(&odoo, self.people.now.date_naive());
+                        let known = planner::closed::why_closed(record, &event, self.people)
+                            .and(before.and_then(|before| before.document(&self.people.mailboxes).ok()?))
+                            .zip(meeting.series_base()?);
+                        if let Some((before, base)) = known {
+                            let base = planner::taken(base, &before.into_series(), &odoo, &outlook);
+                            meeting.set_series_base(&base)?;
+                        } else {
+                            meeting.set_series_base(&SeriesBase { odoo, outlook })?;
+                            dossier.forget_times(&planner::all_groups())?;
+                        }
                     }
                     _ => {}
                 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::now;
 use super::people::People;
+use super::planner;
 use crate::odoo::exchange::OdooTime;
 use crate::odoo::record::Record;
 use crate::store::Connection;
@@ -110,6 +111,16 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String
     if let Some(reason) = &meeting.set_aside {
         return Ok(Some(format!("it is not synced. {reason}")));
     }
+    let event = record.document(&people.mailboxes).ok().flatten();
+    let event = event.map(|document| planner::in_one(&document.into_series(), people.now.date_naive()));
+    let closed = event.and_then(|event| planner::closed::why_closed(&record, &event, people));
+    if meeting.differs
+        && let Some(closed) = closed
+    {
+        return Ok(Some(format!(
+            "it was changed in Odoo and is another one in Outlook, as {closed}"
+        )));
+    }
     if meeting.differs {
         let words = "it was changed in Odoo and is another one in Outlook, as its organizer's mailbox is not connected";
         return Ok(Some(words.to_owned()));
@@ -138,6 +149,8 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String
             let made = record.create_date().0;
             if account.ignore_before.is_some_and(|before| made < before) {
                 format!("it is in Odoo alone, as {name} chose to sync only what is new")
+            } else if planner::closed::is_from_before(made, people) {
+                "it is in Odoo alone, as it was created before the date from which on events go to Outlook (in the settings)".to_owned()
             } else if people.database.paused || !account.is_active() {
                 format!("it waits for {name}, whose calendar is not synced for now")
             } else {

@@ -32,6 +32,10 @@ use crate::outlook::login::LoginClient;
 use crate::store::Store;
 use crate::store::seal::Sealer;
 
+/// The widest window, in days: Graph refuses those of more than 1825 (calendar-list-calendarview).
+pub const LONGEST_BACK: i64 = 800;
+pub const LONGEST_AHEAD: i64 = 1000;
+
 /// What can be set about syncing.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {

@@ -29,7 +29,7 @@ use crate::store::{Connection, databases};
 pub fn uid_told(change: &Change) -> Option<&str> {
     match &change.kind {
         ChangeKind::Snapshot { record, .. } => uid_of(record),
-        ChangeKind::Tombstone { .. } => None,
+        ChangeKind::Tombstone { .. } | ChangeKind::Excluded { .. } => None,
     }
 }
 

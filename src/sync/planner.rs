@@ -5,6 +5,7 @@
 //! but not yet sent is thrown away and planned anew, so that quick edits become one write.
 
 mod answers;
+pub mod closed;
 mod endings;
 mod guests;
 mod moving;
@@ -13,7 +14,7 @@ mod series;
 mod unlisted;
 
 pub(super) use organizer::was_kept as was_kept_for_its_organizer;
-pub(super) use series::in_one;
+pub(super) use series::{in_one, taken};
 
 use std::collections::BTreeSet;
 
@@ -55,7 +56,8 @@ impl Effects {
     }
 }
 
-/// What the reader of a set-aside meeting is told.
+/// What the reader of a set-aside meeting is told, by reason.
+const UNCONNECTED: &str = "the organizer's mailbox is not connected";
 const KEPT: &str = "It was deleted in Outlook, and an administrator decided to keep it in Odoo";
 
 /// Plans one meeting anew.
@@ -189,9 +191,13 @@ impl Task<'_> {
             _ => Permit::No,
         };
         if let Permit::SetAside(reason) = permit {
-            self.set_aside(reason, Level::Info);
+            self.set_aside(&reason, Level::Info);
             return Ok(());
         }
+        let closed = match (odoo, &record) {
+            (OdooState::Active(event), Some(record)) => closed::why_closed(record, event, self.people),
+            _ => None,
+        };
         let chosen = self.choose_copy();
         let aliases = self.people.aliases(snapshot.as_ref());
         let base = self.dossier.meeting.base()?.map(|base| Base {
@@ -211,7 +217,7 @@ impl Task<'_> {
             let others = event.guests().any(|guest| !outlook.attendees.contains_key(guest));
             self.settle_guests(record, rights, others);
         }
-        if let (OdooState::Active(event), Some(snapshot)) = (odoo, &snapshot) {
+        if let (OdooState::Active(event), Some(snapshot), None) = (odoo, &snapshot, &closed) {
             let guests = outlook_event.iter().flat_map(Event::guests).cloned();
             let mails: Vec<Mail> = guests.map(Mail::Cancellation).collect();
             let state = serde_json::to_value(event)?;
@@ -262,7 +268,11 @@ impl Task<'_> {
             base: base.as_ref(),
             odoo,
             outlook,
-            rights,
+            rights: if closed.is_some() {
+                Rights::ReadOnly
+            } else {
+                rights
+            },
             create_in_outlook: permit == Permit::Yes,
             create_in_odoo: chosen_account
                 .as_ref()
@@ -285,7 +295,7 @@ impl Task<'_> {
         if let OdooStep::Write { target, .. } = &mut plan.odoo {
             withheld.give_back(target);
         }
-        self.note(&plan);
+        self.note(&plan, closed.as_deref());
 
         let organizer = snapshot.as_ref().and_then(|s| self.people.organizer(s)).cloned();
         let write_account = chosen_account.clone().or(organizer);
@@ -588,11 +598,13 @@ impl Task<'_> {
         self.dossier.forget_times(&settled)
     }
 
-    fn note(&mut self, plan: &Plan) {
+    /// `closed`: why nothing is written to Outlook, where it is not for the mailbox's sake.
+    fn note(&mut self, plan: &Plan, closed: Option<&str>) {
         if !plan.differing.is_empty() && !self.dossier.meeting.differs {
             let message = format!(
-                "{} changed in Odoo, but the organizer's mailbox is not connected: Outlook keeps its own",
-                list_groups(&plan.differing)
+                "{} changed in Odoo, but {}: Outlook keeps its own",
+                list_groups(&plan.differing),
+                closed.unwrap_or(UNCONNECTED)
             );
             self.write_journal(Level::Warning, message);
         }
@@ -629,11 +641,11 @@ fn renamed(mut event: Event, aliases: &Aliases) -> Event {
     event
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Permit {
     Yes,
     No,
-    SetAside(&'static str),
+    SetAside(String),
 }
 
 /// Reads an answer that we stored under Odoo's name.

@@ -218,7 +218,8 @@ async fn ask_about_missing(
 
 /// The link to go on from; none when the window has to be opened, or moved on.
 async fn current_link(engine: &Engine, account: &Account) -> Result<Option<String>, PullError> {
-    let ahead = TimeDelta::days(engine.settings.days_ahead / RENEW_AT);
+    let (_, days_ahead) = window(engine, account).await?;
+    let ahead = TimeDelta::days(days_ahead / RENEW_AT);
     let reaches = account.window_end.is_some_and(|end| end > now() + ahead);
     Ok(account.delta_link.clone().filter(|_| reaches))
 }
@@ -274,12 +275,24 @@ async fn store(
     .await
 }
 
+/// How many days back and ahead the mailbox is read: as its database says, else as the service is configured.
+async fn window(engine: &Engine, account: &Account) -> Result<(i64, i64), PullError> {
+    let mut conn = engine.store.get().await?;
+    let database = databases::by_id(&mut conn, account.database_id).await?;
+    let days = |own: Option<i32>, common: i64| own.map_or(common, i64::from);
+    Ok((
+        days(database.days_back, engine.settings.days_back),
+        days(database.days_ahead, engine.settings.days_ahead),
+    ))
+}
+
 async fn open_window(
     engine: &Engine,
     account: &Account,
 ) -> Result<(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>), PullError> {
-    let start = now() - TimeDelta::days(engine.settings.days_back);
-    let end = now() + TimeDelta::days(engine.settings.days_ahead);
+    let (days_back, days_ahead) = window(engine, account).await?;
+    let start = now() - TimeDelta::days(days_back);
+    let end = now() + TimeDelta::days(days_ahead);
     let mut conn = engine.store.get().await?;
     accounts::open_window(&mut conn, account.id, (start, end), now()).await?;
     Ok((start, end))

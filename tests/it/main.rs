@@ -24,6 +24,7 @@ mod organizers;
 mod resets;
 mod schema;
 mod series;
+mod site_rules;
 mod stack;
 mod syncing;
 mod tokens;

@@ -34,6 +34,10 @@ pub struct Odoo {
     pub invited: Vec<String>,
     /// Who tells the guests of what is saved, as the add-on records it.
     pub mailer: Value,
+    /// Records that a rule of this Odoo keeps out of Outlook.
+    pub excluded: BTreeSet<i64>,
+    /// Whether the rule fails for some of the events that were asked for.
+    pub existing_left: bool,
 }
 
 impl Odoo {
@@ -64,6 +68,8 @@ impl Odoo {
             departed: Vec::new(),
             invited: Vec::new(),
             mailer: Value::Null,
+            excluded: BTreeSet::new(),
+            existing_left: false,
         };
         odoo.redeem_code(service, code).await;
         let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
@@ -278,6 +284,9 @@ impl Odoo {
             counted.as_object_mut()?.remove(key);
         }
         record["version"] = json!(hex::encode(Sha256::digest(counted.to_string())));
+        if self.excluded.contains(&id) {
+            record["excluded"] = json!(true);
+        }
         Some(record)
     }
 
@@ -319,6 +328,14 @@ impl Odoo {
                 if row["kind"] == "snapshot" {
                     let id = row["res_id"].as_i64().expect("an id");
                     match self.snapshot(id) {
+                        // What the service has from Outlook is told for the sake of what comes from there.
+                        Some(record) if self.excluded.contains(&id) && record["stock_ids"].is_null() => {
+                            row["kind"] = json!("excluded");
+                            if let Some(key) = record.get("key") {
+                                row["model"] = json!("calendar.recurrence");
+                                row["key"] = key.clone();
+                            }
+                        }
                         Some(record) => row["record"] = record,
                         None => {
                             row = json!({"id": row["id"], "kind": "tombstone", "cause": "save", "res_id": id})
@@ -329,7 +346,8 @@ impl Odoo {
             })
             .collect();
         let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
-            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": Self::now(), "departed": self.departed});
+            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": Self::now(), "departed": self.departed,
+            "existing_left": self.existing_left});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
     }
 

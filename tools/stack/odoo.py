@@ -109,9 +109,11 @@ def write_config(
     port: int = 0,
     addons: bool = True,
     workers: int = 0,
+    site_addons: Path | None = None,
 ) -> Path:
     """Writes Odoo's configuration file (it holds the database's password, hence not on the command line)."""
-    addons_path = str(paths.ADDONS_DIR) if addons and (paths.ADDONS_DIR / paths.ADDON).exists() else ""
+    own = [paths.ADDONS_DIR] if addons and (paths.ADDONS_DIR / paths.ADDON).exists() else []
+    addons_path = ",".join(str(folder) for folder in (*own, site_addons) if folder)
     lines = {
         "db_host": server.host,
         "db_port": server.port,
@@ -341,6 +343,7 @@ class Odoo:
         workers: int = 0,
         launcher: Path | None = None,
         extra_env: dict[str, str] | None = None,
+        site_addons: Path | None = None,
     ):
         self.server = server
         self.database = database
@@ -349,6 +352,7 @@ class Odoo:
         self.log = run_dir / "odoo.log"
         self._workers = workers
         self._launcher = launcher
+        self._site_addons = site_addons
         self._env = environment() | (extra_env or {})
         self._port = port
         self._config = run_dir / "odoo.conf"
@@ -372,6 +376,7 @@ class Odoo:
             database=self.database,
             port=self._port,
             workers=self._workers,
+            site_addons=self._site_addons,
         )
         self._process = Process(
             "Odoo",

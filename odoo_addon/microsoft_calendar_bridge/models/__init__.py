@@ -21,6 +21,8 @@ from . import (
     outlook_bridge_pairing,
     outlook_bridge_registration,
     outlook_bridge_result,
+    outlook_bridge_rule,
+    outlook_bridge_site,
     outlook_bridge_snapshot,
     outlook_bridge_snapshot_series,
     outlook_bridge_state,

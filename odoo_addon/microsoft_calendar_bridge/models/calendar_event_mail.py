@@ -114,7 +114,8 @@ class CalendarEvent(models.Model):
             return "nobody"
         account = self.env["outlook.bridge.account"]
         active = account._is_connected(self.user_id) and not self.env["outlook.bridge.state"]._get().paused
-        return "outlook" if active else "odoo"
+        # Outlook invites nobody to what it is not shown
+        return "outlook" if active and not self.env["outlook.bridge.rule"]._keeps_out(self) else "odoo"
 
     def _outlook_bridge_recorded_mailer(self):
         event = self.sudo()

@@ -3,6 +3,8 @@
 
 from odoo import api, fields, models
 
+from .outlook_bridge_rule import ASKING, RULE
+
 
 class MicrosoftCalendarSync(models.AbstractModel):
     _inherit = "microsoft.calendar.sync"
@@ -46,6 +48,12 @@ class MicrosoftCalendarSync(models.AbstractModel):
     def _sync_odoo2microsoft(self):
         if not self._is_bridged():
             return super()._sync_odoo2microsoft()
+
+    def _extend_microsoft_domain(self, domain):
+        """Stock's last step of its domain: asked for what others add to it, it says nothing of its own."""
+        if self.env.context.get(ASKING) is RULE:
+            return self.env["outlook.bridge.rule"]._neutral_domain(self._name)
+        return super()._extend_microsoft_domain(domain)
 
     def _get_synced_events(self):
         return self.browse() if self._is_bridged() else super()._get_synced_events()

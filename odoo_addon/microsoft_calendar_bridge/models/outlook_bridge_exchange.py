@@ -145,7 +145,7 @@ class OutlookBridgeExchange(models.AbstractModel):
     def _round(self, report, user_id, limit, wait_ms, timeout, deadline):
         """One call and what follows from it. Answers whether there is reason for another."""
         nonce, next_nonce = self._committing(self._prepare)
-        changes = self.env["outlook.bridge.outbox"]._read_batch(PAGE)
+        changes = self._committing(self.env["outlook.bridge.outbox"]._read_batch, PAGE)
         results = self.env["outlook.bridge.result"]._to_tell(2 * PAGE)
         sent = results.ids
         request = {
@@ -159,6 +159,8 @@ class OutlookBridgeExchange(models.AbstractModel):
             "now": fields.Datetime.to_string(fields.Datetime.now()),
             "departed": self.env["outlook.bridge.account"]._departed(),
         }
+        if self.env["outlook.bridge.outbox"]._is_deferred(("cause", "=", "existing")):
+            request["existing_left"] = True
         # nothing is held in the database while the service thinks
         self.env.cr.commit()  # pylint: disable=invalid-commit
         try:

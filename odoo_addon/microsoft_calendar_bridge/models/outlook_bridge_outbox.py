@@ -17,6 +17,8 @@ REJECTED_DAYS = 30
 PROGRESS_HOURS = 1
 # Occurrences that are handed over at once, as a series of two years takes half a second to tell.
 BATCH_OCCURRENCES = 10000
+# After how long a rule that failed is asked again.
+DEFER_MINUTES = 10
 
 
 class Applying:
@@ -78,6 +80,9 @@ class OutlookBridgeOutbox(models.Model):
     created = fields.Boolean(readonly=True, help="The record was created in the same transaction.")
     txid = fields.Char(required=True, readonly=True)
     rejected = fields.Char(readonly=True, help="Why the service could not read this row.")
+    deferred_until = fields.Datetime(
+        readonly=True, help="Until when it stays here, as another add-on's rule about it has failed."
+    )
 
     # One row per record and transaction, however often the transaction flushes.
     _txid_unique = models.UniqueIndex("(txid, res_model, COALESCE(series_key, res_id::text))")
@@ -169,9 +174,12 @@ class OutlookBridgeOutbox(models.Model):
     def _events_of_window(self, domain):
         """The ids of the events of a domain, of the time that can still matter to anybody."""
         now = fields.Datetime.now()
+        state = self.env["outlook.bridge.state"]._get()
+        back = fields.Datetime.subtract(now, days=state.days_back)
+        ahead = fields.Datetime.add(now, days=state.days_ahead)
         window = [
-            ("stop", ">", fields.Datetime.subtract(now, years=1)),
-            ("start", "<", fields.Datetime.add(now, years=2)),
+            ("stop", ">", min(back, fields.Datetime.subtract(now, years=1))),
+            ("start", "<", max(ahead, fields.Datetime.add(now, years=2))),
         ]
         return (
             self.env["calendar.event"]
@@ -325,16 +333,19 @@ class OutlookBridgeOutbox(models.Model):
     @api.model
     def _enqueue_existing(self, user_ids):
         """Queue these users' own events and series of the window, which the service asked for. Answers how many."""
+        state = self.env["outlook.bridge.state"]._get()
         window = SQL(
             """
             event.active AND (
                 event.user_id = ANY(%(users)s)
-                AND event.stop > now() AT TIME ZONE 'UTC' - interval '1 year'
-                AND event.start < now() AT TIME ZONE 'UTC' + interval '2 years'
+                AND event.stop > now() AT TIME ZONE 'UTC' - GREATEST(interval '1 year', %(back)s * interval '1 day')
+                AND event.start < now() AT TIME ZONE 'UTC' + GREATEST(interval '2 years', %(ahead)s * interval '1 day')
                 -- what the stock engine had linked in a guest's mailbox, and a little more than will be listed
                 OR (COALESCE(event.outlook_bridge_stock_uid, event.outlook_bridge_stock_microsoft_id) IS NOT NULL
-                    AND event.stop > now() AT TIME ZONE 'UTC' - interval '13 months'
-                    AND event.start < now() AT TIME ZONE 'UTC' + interval '25 months'
+                    AND event.stop > now() AT TIME ZONE 'UTC'
+                        - GREATEST(interval '13 months', (%(back)s + 31) * interval '1 day')
+                    AND event.start < now() AT TIME ZONE 'UTC'
+                        + GREATEST(interval '25 months', (%(ahead)s + 31) * interval '1 day')
                     AND (event.user_id = ANY(%(users)s) OR EXISTS (
                         SELECT FROM calendar_attendee guest
                           JOIN res_users reader ON reader.partner_id = guest.partner_id
@@ -342,6 +353,8 @@ class OutlookBridgeOutbox(models.Model):
             )
             """,
             users=list(user_ids),
+            back=state.days_back,
+            ahead=state.days_ahead,
         )
         recurrences = self.env.execute_query(
             SQL(
@@ -412,6 +425,7 @@ class OutlookBridgeOutbox(models.Model):
                       LEFT JOIN calendar_event single
                              ON pending.series_key = single.outlook_bridge_was ->> 'key'
                      WHERE pending.rejected IS NULL
+                       AND (pending.deferred_until IS NULL OR pending.deferred_until <= now() AT TIME ZONE 'UTC')
                 ), named AS (
                     SELECT *,
                            CASE WHEN single_id IS NOT NULL OR key IS NULL THEN 'calendar.event'
@@ -485,35 +499,71 @@ class OutlookBridgeOutbox(models.Model):
 
     def _to_wires(self, merged):
         snapshot = self.env["outlook.bridge.snapshot"]
+        failed_events, failed_series = {}, {}
         # a deletion is believed when the record is gone, and not for what a row says
-        events = snapshot._build([int(name) for model, name in merged if model == "calendar.event"])
+        events = snapshot._build([int(name) for model, name in merged if model == "calendar.event"], failed_events)
         keys = [name for model, name in merged if model == "calendar.recurrence"]
         series = snapshot._build_series(
-            self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)])
+            self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)]), failed_series
         )
-        by_key = {document["key"]: document for document in series.values()}
+        records = {("calendar.event", str(event_id)): document for event_id, document in events.items()}
+        records.update({("calendar.recurrence", document["key"]): document for document in series.values()})
+        failed = {("calendar.event", str(event_id)): reason for event_id, reason in failed_events.items()}
+        failed.update(
+            {
+                ("calendar.recurrence", series[series_id]["key"]): reason
+                for series_id, reason in failed_series.items()
+                if series_id in series
+            }
+        )
+        self._defer({name: reason for name, reason in failed.items() if name in merged}, merged)
         return [
-            self._to_wire(
-                model, name, change, by_key.get(name) if model == "calendar.recurrence" else events.get(int(name))
-            )
-            for (model, name), change in merged.items()
+            self._to_wire(*name, change, records.get(name))
+            for name, change in merged.items()
+            if name not in failed
         ]
+
+    def _defer(self, failed, merged):
+        """What no rule could judge is not told for now, and holds nothing else up."""
+        if failed:
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE outlook_bridge_outbox SET deferred_until = %s WHERE id = ANY(%s)",
+                    fields.Datetime.add(fields.Datetime.now(), minutes=DEFER_MINUTES),
+                    [row for name in failed for row in merged[name]["ids"]],
+                )
+            )
+            self.invalidate_model(flush=False)
+            self.env["outlook.bridge.rule"]._note_failure(next(iter(failed.values())))
+        elif self.env["outlook.bridge.state"]._get().rule_problem and not self._is_deferred():
+            self.env["outlook.bridge.state"]._get()._set(rule_problem=False)
+
+    @api.model
+    def _is_deferred(self, *domain):
+        """Whether there is something that a rule has yet to judge."""
+        waiting = [("deferred_until", ">", fields.Datetime.now()), ("rejected", "=", False), *domain]
+        return bool(self.sudo().search_count(waiting, limit=1))
 
     def _to_wire(self, model, name, change, snapshot):
         wire = {"id": change["id"], "cause": change["cause"], "uid": change["uid"]}
         if len(change["ids"]) > 1:
             wire["ids"] = change["ids"]
+        if snapshot and snapshot.get("excluded") and not (snapshot["link"] or snapshot["stock_ids"]):
+            # what a rule keeps out of Outlook, and Outlook has not brought, is not told
+            change = {**change, "res_id": snapshot["id"], "link": None, "was": snapshot["was"]}
+            if snapshot["active"]:
+                wire.update(kind="excluded", times=change["times"])
+                return self._name_record(wire, model, name, change)
+            snapshot = None
         if snapshot:
             wire.update(kind="snapshot", times=change["times"], record=snapshot)
             return wire
         # also a record that vanished unseen, as a cascade in the database deletes it
-        wire.update(
-            kind="tombstone",
-            time=fields.Datetime.to_string(change["time"]),
-            res_id=change["res_id"],
-            link=change["link"],
-            was=change["was"],
-        )
+        wire.update(kind="tombstone", time=fields.Datetime.to_string(change["time"]))
+        return self._name_record(wire, model, name, change)
+
+    def _name_record(self, wire, model, name, change):
+        wire.update(res_id=change["res_id"], link=change["link"], was=change["was"])
         if model == "calendar.recurrence":
             wire.update(model=model, key=name)
         else:
@@ -537,7 +587,9 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _is_empty(self):
-        return not self.sudo().search_count([("rejected", "=", False)], limit=1)
+        now = fields.Datetime.now()
+        ready = ["|", ("deferred_until", "=", False), ("deferred_until", "<=", now)]
+        return not self.sudo().search_count([("rejected", "=", False), *ready], limit=1)
 
     @api.autovacuum
     def _gc_progress(self):

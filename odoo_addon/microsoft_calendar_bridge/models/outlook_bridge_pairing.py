@@ -10,6 +10,7 @@ from odoo.exceptions import AccessDenied, UserError
 from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
+from .outlook_bridge_site import LIMITS
 from .outlook_bridge_state import BRAKE_OVER, BRAKE_PERCENT, MAIL_BUDGET, POLICY
 from .outlook_bridge_work import AT_ONCE
 from .private_context import private
@@ -50,6 +51,11 @@ class OutlookBridgePairing(models.AbstractModel):
         tenant=None,
         secret_expires_on=None,
         mail_budget=None,
+        days_back=None,
+        days_ahead=None,
+        sent_back=None,
+        created_from=None,
+        agreed=False,
     ):
         """What an admin typed, in whichever form; ``None`` is what that form did not say.
 
@@ -71,11 +77,23 @@ class OutlookBridgePairing(models.AbstractModel):
         }
         registration = self.env["outlook.bridge.registration"]._of(self.env["res.company"])
         changes.update(self._changed_registration(registration, tenant, secret_expires_on))
+        limits = {
+            "days_back": days_back,
+            "days_ahead": days_ahead,
+            "sent_back": sent_back,
+            "created_from": None if created_from is None else self._time_to_wire(created_from),
+        }
         code = (code or "").strip()
         if code:
             if not (url or client._get_url()):
                 raise UserError(self.env._("Enter the address of the Outlook bridge beside the pairing code."))
+            carried = {} if client._is_paired() else self._carry_over(agreed)
             self._pair(url or client._get_url(), code)
+            if carried:
+                # also what was emptied in the form: the service may remember another pairing
+                changes.update({name: carried[name] if limits[name] is None else limits[name] for name in LIMITS})
+                if tenant is None:
+                    changes["tenant"] = carried["tenant"]
             changes.update(
                 base_url=params.get_param("web.base.url"),
                 client_id=params.get_param(PARAM_CLIENT_ID) or None,
@@ -86,6 +104,7 @@ class OutlookBridgePairing(models.AbstractModel):
             self._move(url)
         if not client._is_paired():
             return
+        changes.update(self._changed_limits(limits, changes))
         if client_id is not None and (client_id or "").strip() != (params.get_param(PARAM_CLIENT_ID) or ""):
             changes["client_id"] = (client_id or "").strip()
         if (client_secret or "").strip():
@@ -102,6 +121,36 @@ class OutlookBridgePairing(models.AbstractModel):
         # handed over, or left behind by something that did not know better
         if params.get_param(PARAM_CLIENT_SECRET):
             params.set_param(PARAM_CLIENT_SECRET, False)
+
+    @api.model
+    def _time_to_wire(self, time):
+        return fields.Datetime.to_string(fields.Datetime.to_datetime(time or False)) or ""
+
+    @api.model
+    def _carry_over(self, agreed):
+        """What the site had set for stock's sync. What cannot be taken over has to be agreed to."""
+        site = self.env["outlook.bridge.site"]
+        values, left = site._read()
+        if left and not agreed:
+            raise UserError(
+                self.env._(
+                    "Some of what was set for Odoo's own synchronisation cannot be taken over. Nothing was "
+                    "paired.\n%(left)s",
+                    left="\n".join(left),
+                )
+            )
+        values["created_from"] = self._time_to_wire(values["created_from"])
+        return {**values, "tenant": values["tenant"] or None}
+
+    @api.model
+    def _changed_limits(self, typed, sent):
+        known = self.env["outlook.bridge.state"]._get()
+        present = {**{name: known[name] for name in LIMITS}, "created_from": self._time_to_wire(known.created_from)}
+        return {
+            name: value
+            for name, value in typed.items()
+            if value is not None and name not in sent and value != present[name]
+        }
 
     @api.model
     def _changed_registration(self, known, tenant, secret_expires_on):
@@ -283,6 +332,11 @@ class OutlookBridgePairing(models.AbstractModel):
                 "brake_over": BRAKE_OVER,
                 "brake_percent": BRAKE_PERCENT,
                 "mail_budget": MAIL_BUDGET,
+                "days_back": 0,
+                "days_ahead": 0,
+                "sent_back": 0,
+                "created_from": False,
+                "rule_problem": False,
                 "last_error": False,
             }
         )

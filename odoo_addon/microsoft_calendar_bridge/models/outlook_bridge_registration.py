@@ -81,6 +81,16 @@ class OutlookBridgeRegistration(models.Model):
     @api.model
     def _tell_administrators(self, problem):
         """Microsoft refuses the app registration: nobody's calendar is synchronised, and only they can mend it."""
+        self._message_administrators(
+            Markup("<p>%s</p><p>%s</p>")
+            % (
+                problem,
+                self.env._("Enter it in Settings, Calendar, Outlook Calendar. What is saved meanwhile is kept."),
+            )
+        )
+
+    @api.model
+    def _message_administrators(self, body):
         administrators = (
             self.env.ref("base.group_system")
             .sudo()
@@ -90,11 +100,7 @@ class OutlookBridgeRegistration(models.Model):
             author_id=self.env.ref("base.partner_root").id,
             partner_ids=administrators.partner_id.ids,
             subject=self.env._("The synchronisation with Outlook needs you"),
-            body=Markup("<p>%s</p><p>%s</p>")
-            % (
-                problem,
-                self.env._("Enter it in Settings, Calendar, Outlook Calendar. What is saved meanwhile is kept."),
-            ),
+            body=body,
         )
 
     def _days_left(self):

@@ -38,7 +38,7 @@ SNAPSHOT_FIELDS = (
     "organizer",
     "attendees",
 )
-NOT_IN_VERSION = ("version", "mailer", "create_date", "write_date")
+NOT_IN_VERSION = ("version", "mailer", "excluded", "create_date", "write_date")
 
 
 def _parse(description):
@@ -59,10 +59,17 @@ class OutlookBridgeSnapshot(models.AbstractModel):
     _description = "Outlook Bridge Snapshot"
 
     @api.model
-    def _build(self, event_ids):
-        """``{id: Snapshot}`` of those that exist, read in batches."""
+    def _build(self, event_ids, failed=None):
+        """``{id: Snapshot}`` of those that exist, read in batches. ``failed``: see :meth:`_kept_out_events`."""
         events = self.env["calendar.event"].sudo().with_context(active_test=False).browse(event_ids).exists()
-        return {event.id: self._of(event) for event in events}
+        snapshots = {event.id: self._of(event) for event in events}
+        self._exclude(snapshots, self.env["outlook.bridge.rule"]._kept_out_events(events, failed))
+        return snapshots
+
+    @api.model
+    def _exclude(self, snapshots, kept_out):
+        for record_id in kept_out.intersection(snapshots):
+            snapshots[record_id]["excluded"] = True
 
     @api.model
     def _of(self, event):

@@ -27,12 +27,16 @@ class OutlookBridgeSnapshot(models.AbstractModel):
     _inherit = "outlook.bridge.snapshot"
 
     @api.model
-    def _build_series(self, recurrences):
-        """``{id: series}`` of those that have an occurrence, be it an archived one."""
+    def _build_series(self, recurrences, failed=None):
+        """``{id: series}`` of those that have an occurrence, be it an archived one. ``failed``: as for events."""
         recurrences = recurrences.sudo().with_context(active_test=True).exists()
         recurrences._outlook_bridge_ensure()
         documents = {recurrence.id: self._of_series(recurrence) for recurrence in recurrences}
-        return {recurrence_id: document for recurrence_id, document in documents.items() if document}
+        documents = {recurrence_id: document for recurrence_id, document in documents.items() if document}
+        rule = self.env["outlook.bridge.rule"]
+        if rule._modules():
+            self._exclude(documents, rule._kept_out_series(recurrences, failed))
+        return documents
 
     @api.model
     def _of_series(self, recurrence):

@@ -52,6 +52,11 @@ class OutlookBridgeState(models.Model):
         default=MAIL_BUDGET,
         help="Somebody is asked before Outlook sends more mails than this that nobody has just asked for.",
     )
+    days_back = fields.Integer(readonly=True, help="How many days back events are exchanged; 0: as the service does.")
+    days_ahead = fields.Integer(readonly=True, help="How many days ahead they are; 0: as the service does.")
+    sent_back = fields.Integer(readonly=True, help="What ended more days ago is not sent to Outlook; 0: however long.")
+    created_from = fields.Datetime(readonly=True, help="What was created before is not made in Outlook.")
+    rule_problem = fields.Char(readonly=True, help="What is wrong with another add-on's rule about what is sent.")
     last_error = fields.Char(readonly=True)
     is_incomplete = fields.Boolean(
         readonly=True, help="Odoo's own synchronisation did not get all links back when this database was unpaired."
@@ -82,6 +87,10 @@ class OutlookBridgeState(models.Model):
             brake_over=answer.get("brake_over", BRAKE_OVER),
             brake_percent=answer.get("brake_percent", BRAKE_PERCENT),
             mail_budget=answer.get("mail_budget", MAIL_BUDGET),
+            days_back=answer.get("days_back", 0),
+            days_ahead=answer.get("days_ahead", 0),
+            sent_back=answer.get("sent_back", 0),
+            created_from=fields.Datetime.to_datetime(answer.get("created_from") or False),
             last_error=False,
         )
         self.env["outlook.bridge.registration"]._store(answer.get("registrations") or [])

@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 
 from .outlook_bridge_account import TROUBLED
 from .outlook_bridge_client import QUICK
+from .outlook_bridge_site import LIMITS
 
 TYPED = {
     "outlook_bridge_url": "url",
@@ -19,6 +20,11 @@ TYPED = {
     "outlook_bridge_tenant": "tenant",
     "outlook_bridge_secret_expires_on": "secret_expires_on",
     "outlook_bridge_mail_budget": "mail_budget",
+    "outlook_bridge_days_back": "days_back",
+    "outlook_bridge_days_ahead": "days_ahead",
+    "outlook_bridge_sent_back": "sent_back",
+    "outlook_bridge_created_from": "created_from",
+    "outlook_bridge_agreed": "agreed",
 }
 # The same of a company with an app registration of its own.
 TYPED_OF_COMPANY = {
@@ -50,6 +56,25 @@ class ResConfigSettings(models.TransientModel):
     outlook_bridge_brake_percent = fields.Integer("Share of a user's events that may be removed without asking")
     outlook_bridge_mail_budget = fields.Integer("Mails that may be sent without asking")
     outlook_bridge_redirect_uri = fields.Char("Redirect URI", compute="_compute_outlook_bridge")
+
+    outlook_bridge_days_back = fields.Integer(
+        "Days back", help="How long ago events may have ended to be exchanged. 0: as the bridge is configured."
+    )
+    outlook_bridge_days_ahead = fields.Integer(
+        "Days ahead", help="How far ahead events are exchanged. 0: as the bridge is configured."
+    )
+    outlook_bridge_sent_back = fields.Integer(
+        "Old events",
+        help="What ended more days ago is not sent to Outlook when it is saved in Odoo. 0: however old it is.",
+    )
+    outlook_bridge_created_from = fields.Datetime(
+        "Created since", help="What was created in Odoo before is not made in Outlook. Empty: whenever it was created."
+    )
+    outlook_bridge_taken_over = fields.Text(compute="_compute_outlook_bridge_site")
+    outlook_bridge_left_behind = fields.Text(compute="_compute_outlook_bridge_site")
+    outlook_bridge_agreed = fields.Boolean(
+        help="Pair, though some of what was set for Odoo's own synchronisation is not taken over."
+    )
 
     outlook_bridge_tenant = fields.Char(
         "Tenant ID",
@@ -83,6 +108,13 @@ class ResConfigSettings(models.TransientModel):
             settings.outlook_bridge_company_expiry = bool(own) and own._describe_expiry()
             settings.outlook_bridge_company_ends_soon = bool(own) and own._ends_soon()
 
+    @api.depends_context("uid")
+    def _compute_outlook_bridge_site(self):
+        taken, left = False, False
+        if not self.env["outlook.bridge.client"]._is_paired():
+            taken, left = self.env["outlook.bridge.site"]._describe()
+        self.outlook_bridge_taken_over, self.outlook_bridge_left_behind = taken, left
+
     @api.model
     def get_values(self):
         result = super().get_values()
@@ -99,6 +131,13 @@ class ResConfigSettings(models.TransientModel):
             outlook_bridge_company_tenant=own.tenant,
             outlook_bridge_company_secret_expires_on=own.secret_expires_on,
         )
+        if self.env["outlook.bridge.client"]._is_paired():
+            held = {name: state[name] for name in LIMITS}
+        else:
+            # what pairing proposes
+            site, _left = self.env["outlook.bridge.site"]._read()
+            held = {name: site[name] for name in (*LIMITS, "tenant")}
+        result.update({f"outlook_bridge_{name}": value for name, value in held.items()})
         return result
 
     @api.depends_context("uid")
@@ -147,6 +186,8 @@ class ResConfigSettings(models.TransientModel):
         for registration in known.get("registrations") or []:
             if registration.get("problem"):
                 lines.append(registration["problem"])
+        if problem := self.env["outlook.bridge.state"]._get().rule_problem:
+            lines.append(problem)
         if known.get("paused"):
             lines.append(self.env._("Synchronisation is paused."))
         accounts = known.get("accounts") or []
@@ -227,7 +268,11 @@ class ResConfigSettings(models.TransientModel):
             return vals
         self.browse().check_access("create")
         # what was not typed comes as False
-        empty = {"paused": False, "brake_over": 0, "brake_percent": 0, "mail_budget": 0}
+        empty = {
+            "paused": False,
+            "agreed": False,
+            **dict.fromkeys(("brake_over", "brake_percent", "mail_budget", "days_back", "days_ahead", "sent_back"), 0),
+        }
         typed = {argument: value or empty.get(argument, "") for argument, value in typed.items()}
         pairing = self.env["outlook.bridge.pairing"]
         pairing._save(**typed)

@@ -24,6 +24,8 @@ from . import (
     test_series_outbox,
     test_series_snapshot,
     test_settings,
+    test_site_rules,
+    test_site_settings,
     test_snapshot,
     test_statements,
     test_users,

@@ -83,6 +83,10 @@ class FakeService:
                 }
             ],
             "mail_budget": 25,
+            "days_back": 0,
+            "days_ahead": 0,
+            "sent_back": 0,
+            "created_from": None,
             "accounts": [],
         }
         self.departed = []
@@ -193,7 +197,10 @@ class FakeService:
         if values.get("mail_budget", 0) < 0:
             raise Refusal("odoo.exceptions.UserError", "Mails to confirm: the number must not be negative.")
         held = ("paused", "policy", "brake_over", "brake_percent", "mail_budget")
+        held = (*held, "days_back", "days_ahead", "sent_back")
         self.state.update({name: values[name] for name in held if name in values})
+        if "created_from" in values:
+            self.state["created_from"] = values["created_from"] or None
         self.register(values)
         return self.do_status()
 
@@ -272,7 +279,7 @@ class FakeService:
         answer = {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
         return {**answer, "question": self.question} if self.question else answer
 
-    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms, now, departed):
+    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms, now, departed, existing_left=False):
         pair = (nonce, next_nonce)
         if nonce == self.nonce:
             self.nonce, self.last_pair = next_nonce, pair

@@ -71,6 +71,10 @@ class TestPairing(BridgeCase):
                 "client_secret": SECRET,
                 "paused": True,
                 "base_url": "http://odoo.test",
+                "days_back": 0,
+                "days_ahead": 0,
+                "sent_back": 0,
+                "created_from": "",
             },
         )
         state = self.env["outlook.bridge.state"]._get()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::organizer::was_kept;
-use super::{Permit, Task};
+use super::{Permit, Task, closed};
 use crate::calendar::event::Event;
 use crate::calendar::invitations::{Facts, Guests, Mailer, before_creation};
 use crate::calendar::merge::Group;
@@ -37,9 +37,23 @@ impl Task<'_> {
         if account.ignore_before.is_some_and(|before| made < before) {
             return Ok(Permit::No);
         }
+        if let Some(reason) = closed::why_closed(record, event, self.people) {
+            // What the rule lets through again is asked about then.
+            if self.dossier.meeting.guests() == Guests::Waiting && !self.dossier.meeting.revived {
+                self.dossier.meeting.set_guests(Guests::AsSaved);
+            }
+            return Ok(Permit::SetAside(reason));
+        }
+        let existed = made < account.connected_at;
+        let revived = self.dossier.meeting.revived;
+        if !revived
+            && (closed::is_from_before(made, self.people)
+                || existed && closed::is_outside(event, self.people))
+        {
+            return Ok(Permit::No);
+        }
         let meeting = &mut self.dossier.meeting;
         let now = meeting.guests();
-        let existed = made < account.connected_at;
         // What was taken from Outlook's calendar and is wanted again was announced once.
         let is_known = meeting.revived && !now.stays_in_odoo();
         // The mailbox may have it already: look first, make it afterwards.
@@ -55,9 +69,9 @@ impl Task<'_> {
         let guests = before_creation(now, facts);
         meeting.set_guests(guests);
         match guests {
-            Guests::Waiting if meeting.revived => return Ok(Permit::SetAside(HAS_AGAIN)),
-            Guests::Waiting => return Ok(Permit::SetAside(WAITING)),
-            Guests::LeftOut => return Ok(Permit::SetAside(LEFT_OUT)),
+            Guests::Waiting if meeting.revived => return Ok(Permit::SetAside(HAS_AGAIN.to_owned())),
+            Guests::Waiting => return Ok(Permit::SetAside(WAITING.to_owned())),
+            Guests::LeftOut => return Ok(Permit::SetAside(LEFT_OUT.to_owned())),
             Guests::AsSaved | Guests::Announced | Guests::Withheld => {}
         }
         Ok(Permit::Yes)

@@ -9,8 +9,8 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Organizer, Permit, Planned, Task, all_groups, answers, decisions, in_words, list_groups, renamed,
-    unlisted,
+    Organizer, Permit, Planned, Task, UNCONNECTED, all_groups, answers, closed, decisions, in_words,
+    list_groups, renamed, unlisted,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Aliases, Event};
@@ -54,6 +54,8 @@ struct Sides<'a> {
     withheld: Withheld,
     /// Addresses of people whose mailbox has another one.
     aliases: &'a Aliases,
+    /// Why nothing is written to Outlook, where it is not for the mailbox's sake.
+    closed: Option<&'a str>,
 }
 
 /// What there is to ask of Outlook.
@@ -106,7 +108,24 @@ impl Task<'_> {
             return Ok(());
         }
         let rights = chosen.as_ref().map_or(Rights::Write, |(_, rights)| *rights);
-        if let (Some(document), Some(snapshot)) = (&odoo, &snapshot) {
+        let unread = self
+            .organizer_unread(rights, outlook.as_ref().map(Document::template))
+            .cloned();
+        let in_one = odoo
+            .clone()
+            .map(|odoo| in_one(&odoo.into_series(), self.people.now.date_naive()));
+        let permit = match (&in_one, record) {
+            (Some(event), Some(record)) if chosen.is_none() => self.may_create(record, event)?,
+            _ => Permit::No,
+        };
+        if let Permit::SetAside(reason) = permit {
+            self.set_aside(&reason, Level::Info);
+            return Ok(());
+        }
+        let closed = in_one
+            .zip(record)
+            .and_then(|(event, record)| closed::why_closed(record, &event, self.people));
+        if let (Some(document), Some(snapshot), None) = (&odoo, &snapshot, &closed) {
             let guests = outlook
                 .iter()
                 .flat_map(|outlook| outlook.template().guests())
@@ -118,20 +137,6 @@ impl Task<'_> {
                 Organizer::Leaves => return Ok(()),
                 Organizer::HasLeft => return self.begin_anew(record),
             }
-        }
-        let unread = self
-            .organizer_unread(rights, outlook.as_ref().map(Document::template))
-            .cloned();
-        let permit = match (odoo.clone(), record) {
-            (Some(odoo), Some(record)) if chosen.is_none() => {
-                let event = in_one(&odoo.into_series(), self.people.now.date_naive());
-                self.may_create(record, &event)?
-            }
-            _ => Permit::No,
-        };
-        if let Permit::SetAside(reason) = permit {
-            self.set_aside(reason, Level::Info);
-            return Ok(());
         }
         let base = match (base, &odoo, &outlook) {
             (Some(base), Some(odoo), Some(outlook))
@@ -161,6 +166,7 @@ impl Task<'_> {
             whole: odoo,
             withheld,
             aliases: &aliases,
+            closed: closed.as_deref(),
         };
         self.decide_between(&sides, rights, base.as_ref(), permit)
     }
@@ -204,7 +210,10 @@ impl Task<'_> {
             base,
             odoo: odoo_state,
             outlook: outlook_state,
-            rights,
+            rights: match sides.closed {
+                Some(_) => Rights::ReadOnly,
+                None => rights,
+            },
             create_in_outlook: permit == Permit::Yes,
             create_in_odoo: account
                 .as_ref()
@@ -282,7 +291,10 @@ impl Task<'_> {
                 }
             }
         }
-        if let Some((change, message)) = restored_apart(plan, sides, account.odoo_user_id) {
+        if sides.closed.is_none()
+            && !plan.differing
+            && let Some((change, message)) = restored_apart(plan, sides, account.odoo_user_id)
+        {
             self.tell_odoo(&account, &change, message, sides, &[])?;
             return Ok(());
         }
@@ -290,7 +302,8 @@ impl Task<'_> {
         if differs && !self.dossier.meeting.differs {
             let mut reasons: Vec<String> = plan.outlook.unsayable.iter().map(ToString::to_string).collect();
             if plan.differing {
-                reasons.push("the organizer's mailbox is not connected: Outlook keeps its own".to_owned());
+                let reason = sides.closed.unwrap_or(UNCONNECTED);
+                reasons.push(format!("{reason}: Outlook keeps its own"));
             }
             let message = format!("was changed in Odoo, but {}", reasons.join("; "));
             self.write_journal(Level::Warning, message);
@@ -611,6 +624,7 @@ impl Task<'_> {
             whole: None,
             withheld: Withheld::default(),
             aliases: &Aliases::default(),
+            closed: None,
         };
         let step = OdooSeriesStep::Apply {
             changes: Changes::default(),
@@ -796,6 +810,20 @@ fn organizer_of(template: &Event, mailboxes: &Mailboxes) -> Map<String, Value> {
     let mut values = snapshot::create_values(template, mailboxes);
     values.retain(|name, _| name == "organizer");
     values
+}
+
+/// The base once Odoo has taken news of a series that it may not write back: what it has changed itself stays to be written,
+/// should that be let through one day.
+pub fn taken(base: SeriesBase, before: &Series, odoo: &Series, outlook: &Series) -> SeriesBase {
+    let news = changes(before, odoo);
+    let whole = Written::Whole {
+        groups: news.groups,
+        schedule: news.rule || news.hours,
+    };
+    let slots = news.slots.into_keys().chain(news.cancelled).chain(news.restored);
+    std::iter::once(whole)
+        .chain(slots.map(Written::Slot))
+        .fold(base, |base, written| advance(base, &written, odoo, outlook))
 }
 
 /// The series as one event, of which it is asked whether it has guests and whether it is over.
