@@ -72,6 +72,14 @@ class TestRemovals(BridgeCase):
         self.assertEqual(wizard.line_ids[0].action_open_event()["res_id"], self.meetings[0].id)
         self.assertFalse(self.answers())
 
+    def test_long_list(self):
+        self.brake(self.ann, self.meetings)
+        [line, _other] = self.service.removals[self.ann.id]
+        self.service.removals[self.ann.id] = [line] * 600
+        wizard = self.opened(self.press())
+        self.assertEqual((len(wizard.line_ids), wizard.more_lines), (500, 100))
+        self.assertIn("600 events", wizard.action_remove()["params"]["message"])
+
     def test_events_that_are_gone(self):
         self.brake(self.ann, self.meetings)
         self.service.removals[self.ann.id].append({"res_id": None, "title": ""})
