@@ -530,10 +530,14 @@ pub async fn plan_all_anew(conn: &mut Connection, database_id: Uuid) -> QueryRes
         .await
 }
 
-/// Lets the next run of each of a database's mailboxes open its window anew, and list it.
+/// Lets the next run of each of a database's mailboxes open its window anew, and list it. A run that is under way may store
+/// the link of the window before; without an end that window is not gone on with.
 pub async fn list_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
     diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
-        .set(dsl::delta_link.eq(None::<String>))
+        .set((
+            dsl::delta_link.eq(None::<String>),
+            dsl::window_end.eq(None::<DateTime<Utc>>),
+        ))
         .execute(conn)
         .await
 }

@@ -101,6 +101,8 @@ class OutlookBridgeRule(models.AbstractModel):
 
         ``failed`` gets those that could not be judged, ``{id: why}``; they are kept out, too.
         """
+        if not self._overriding("calendar.event"):
+            return set()
         failed = {} if failed is None else failed
         events = events.sudo().filtered("user_id")
         by_organizer = {user: own.ids for user, own in events.grouped("user_id").items()}
