@@ -58,6 +58,8 @@ impl Effects {
 
 /// What the reader of a set-aside meeting is told, by reason.
 const UNCONNECTED: &str = "the organizer's mailbox is not connected";
+/// Bytes of a description. Graph takes requests of four million, in which it is escaped.
+const LARGEST_BODY: usize = 2_000_000;
 const KEPT: &str = "It was deleted in Outlook, and an administrator decided to keep it in Odoo";
 
 /// Plans one meeting anew.
@@ -178,6 +180,13 @@ impl Task<'_> {
             },
             None => None,
         };
+        if let Some(event) = odoo_event
+            .as_ref()
+            .filter(|event| event.body.len() > LARGEST_BODY)
+        {
+            self.set_aside(&too_large(&event.body), Level::Warning);
+            return Ok(());
+        }
         let odoo = match (&snapshot, &odoo_event) {
             _ if self.dossier.meeting.odoo_gone => OdooState::Gone,
             (Some(snapshot), Some(event)) if snapshot.active => OdooState::Active(event),
@@ -697,6 +706,16 @@ fn decisions(conflicts: &[Conflict], kept: Side, groups: &BTreeSet<Group>) -> Ve
 
 pub(super) fn all_groups() -> BTreeSet<Group> {
     Group::SINGLE.into_iter().chain([Group::Attendees]).collect()
+}
+
+/// Why a description keeps its meeting from Outlook.
+fn too_large(body: &str) -> String {
+    let tenths = body.len().div_ceil(100_000);
+    format!(
+        "Its description is too large for Outlook ({}.{} MB, and 2 MB are the most): shorten it, or attach its pictures",
+        tenths / 10,
+        tenths % 10
+    )
 }
 
 fn list_groups(groups: &BTreeSet<Group>) -> String {

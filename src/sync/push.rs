@@ -60,6 +60,9 @@ impl Outcome {
     }
 }
 
+/// Bytes of a request: Graph takes four million, and there is more in it than the writes.
+const LARGEST_REQUEST: usize = 3_000_000;
+
 /// A write whose answer is not stored yet.
 struct Sent {
     write: OutlookWrite,
@@ -200,8 +203,19 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>) 
         sent.extend(held);
         return sent;
     }
-    let items = fresh.iter().map(batch_item).collect();
-    for (write, answer) in fresh.into_iter().zip(batch(engine, token, items).await) {
+    let mut answers = Vec::with_capacity(fresh.len());
+    for part in parts(&fresh) {
+        // What could not be asked for the one cannot be for the next.
+        let rest = answers.iter().find_map(|answer| match answer {
+            Err(error) if !is_the_events_own(error) => Some(GraphError::clone(error)),
+            _ => None,
+        });
+        answers.extend(match rest {
+            Some(error) if !error.outcome_unknown() => vec![Err(error); part.len()],
+            _ => batch(engine, token, part.iter().map(batch_item).collect()).await,
+        });
+    }
+    for (write, answer) in fresh.into_iter().zip(answers) {
         let result = match (answer, write.graph_id.as_deref()) {
             (Ok(BatchReply::Event(event)), _) => Ok(Outcome::Written(event)),
             (Ok(BatchReply::Deleted(_)), _) => Ok(Outcome::Gone),
@@ -216,6 +230,24 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>) 
         sent.push(Sent { write, result });
     }
     sent
+}
+
+/// The writes in parts that one request can carry, one write at least.
+fn parts(writes: &[OutlookWrite]) -> Vec<&[OutlookWrite]> {
+    let mut parts = Vec::new();
+    let (mut start, mut size) = (0, 0);
+    for (index, write) in writes.iter().enumerate() {
+        let own = write.body.to_string().len();
+        if index > start && size + own > LARGEST_REQUEST {
+            parts.push(&writes[start..index]);
+            (start, size) = (index, 0);
+        }
+        size += own;
+    }
+    if start < writes.len() {
+        parts.push(&writes[start..]);
+    }
+    parts
 }
 
 async fn batch(

@@ -12,8 +12,9 @@ use tracing_actix_web::TracingLogger;
 
 use crate::sync::Engine;
 
-/// The largest body that is read: a page of a few hundred snapshots with long descriptions.
-pub const LARGEST_BODY: usize = 8 * 1024 * 1024;
+/// The largest body that is read. The add-on cuts what it sends at two million bytes of changes and four of results, or at one
+/// record, of eight million at most.
+pub const LARGEST_BODY: usize = 16 * 1024 * 1024;
 
 /// What every handler can reach.
 pub struct Doors {

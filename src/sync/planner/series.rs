@@ -9,8 +9,8 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Organizer, Permit, Planned, Task, UNCONNECTED, all_groups, answers, closed, decisions, in_words,
-    list_groups, renamed, unlisted,
+    LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, all_groups, answers, closed, decisions,
+    in_words, list_groups, renamed, too_large, unlisted,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Aliases, Event};
@@ -87,6 +87,14 @@ impl Task<'_> {
             }
             None => None,
         };
+        if let Some(body) = odoo
+            .as_ref()
+            .and_then(largest_body)
+            .filter(|body| body.len() > LARGEST_BODY)
+        {
+            self.set_aside(&too_large(&body), Level::Warning);
+            return Ok(());
+        }
         let chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
         let aliases = self.people.aliases(snapshot.as_ref());
         let base = self.dossier.meeting.series_base()?.map(|base| SeriesBase {
@@ -736,6 +744,13 @@ impl Task<'_> {
         }
         Ok(())
     }
+}
+
+/// The longest of its descriptions.
+fn largest_body(document: &Document) -> Option<String> {
+    let series = document.clone().into_series();
+    let own = series.exceptions.into_values().filter_map(|own| own.body);
+    own.chain([series.template.body]).max_by_key(String::len)
 }
 
 /// The largest request that mails nobody for what nobody sees; `None` where nothing is left to say.
