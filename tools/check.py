@@ -16,7 +16,7 @@ CARGO_DENY_VERSION = "0.20.2"
 # Odoo's own tests that run in a paired database, as its option --test-tags has them.
 JAVASCRIPT = "/web:WebSuite.test_unit_desktop"
 CALENDAR_TESTS = f"/calendar,/base:TestMergePartner,/mail:TestPartner,{JAVASCRIPT}[@calendar]"
-OTHER_TESTS = "/test_import_export," + ",".join(
+OTHER_TESTS = "/test_import_export,/hr_homeworking_calendar," + ",".join(
     f"/test_mail/tests/test_mail_activity{part}.py" for part in ("", "_mixin", "_plan")
 )
 
@@ -145,7 +145,7 @@ def steps() -> list[Step]:
         ),
         Step(
             "long",
-            "tests of imports and activities, in a paired database",
+            "tests of imports, activities and places of work, in a paired database",
             [python, "-m", "tools.odoo_tests", "--paired", "--template=testers", f"--test-tags={OTHER_TESTS}"],
         ),
         Step(
