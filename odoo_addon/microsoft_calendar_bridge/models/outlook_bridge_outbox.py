@@ -3,6 +3,7 @@
 
 import json
 import logging
+import math
 
 from odoo import api, fields, models
 from odoo.exceptions import MissingError
@@ -17,6 +18,9 @@ REJECTED_DAYS = 30
 PROGRESS_HOURS = 1
 # Occurrences that are handed over at once, as a series of two years takes half a second to tell.
 BATCH_OCCURRENCES = 10000
+# Bytes in one call, and of one record; the service reads sixteen million of changes and results together.
+BATCH_BYTES = 2_000_000
+RECORD_BYTES = 8_000_000
 # After how long a rule that failed is asked again.
 DEFER_MINUTES = 10
 
@@ -517,11 +521,34 @@ class OutlookBridgeOutbox(models.Model):
             }
         )
         self._defer({name: reason for name, reason in failed.items() if name in merged}, merged)
-        return [
+        return self._cut_by_size(
             self._to_wire(*name, change, records.get(name))
             for name, change in merged.items()
             if name not in failed
-        ]
+        )
+
+    def _cut_by_size(self, wires):
+        """As many as one request should carry, one at least, and as in ``_cut`` an existing one while there are any.
+
+        What no request can carry is left behind, and said.
+        """
+        taken, size, rejected = [], 0, []
+        for wire in wires:
+            own = len(json.dumps(wire, default=str))
+            if own > RECORD_BYTES:
+                message = self.env._(
+                    "It is too large to be handed over: %(size)s MB, and %(most)s are the most. Shorten its description.",
+                    size=math.ceil(own / 1_000_000),
+                    most=RECORD_BYTES // 1_000_000,
+                )
+                rejected += [{"id": row, "message": message} for row in wire.get("ids") or [wire["id"]]]
+                continue
+            is_first_existing = wire["cause"] == "existing" and not any(one["cause"] == "existing" for one in taken)
+            if not taken or size + own <= BATCH_BYTES or is_first_existing:
+                taken.append(wire)
+                size += own
+        self._acknowledge([], rejected)
+        return taken
 
     def _defer(self, failed, merged):
         """What no rule could judge is not told for now, and holds nothing else up."""

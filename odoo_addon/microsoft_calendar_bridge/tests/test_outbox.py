@@ -1,12 +1,14 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import json
 from unittest.mock import patch
 
 from odoo.tests import tagged
 
 from odoo.addons.base.models.ir_cron import IrCron
 
+from ..models import outlook_bridge_outbox as outbox_model
 from .common import BridgeCase
 
 
@@ -155,6 +157,50 @@ class TestOutbox(BridgeCase):
         self.guest.email = "guest@northwind.test"
         event.unlink()
         self.assertFalse(self.rows())
+
+    def test_batches_are_cut_by_size(self):
+        """120 events with 90 KB of pasted HTML each: no call carries more than the service reads, and all are told."""
+        pasted = "<p>%s</p>" % ("ä" * 15_000)
+        events = self.env["calendar.event"].concat(*[self.event(description=pasted) for _number in range(120)])
+        outbox = self.env["outlook.bridge.outbox"]
+        told = []
+        for _call in range(20):
+            batch = self.wires()
+            if not batch:
+                break
+            self.assertLessEqual(len(json.dumps(batch)), outbox_model.BATCH_BYTES + 1000)
+            told += [wire["record"]["id"] for wire in batch]
+            outbox._acknowledge([row for wire in batch for row in wire.get("ids") or [wire["id"]]], [])
+        self.assertEqual(sorted(told), events.ids)
+
+    def test_what_no_call_can_carry_holds_nothing_up(self):
+        self.drop_rows()
+        large = self.event(description="<p>%s</p>" % ("x" * 5000))
+        small = self.event()
+        with patch.object(outbox_model, "RECORD_BYTES", 4000), self.assertLogs(outbox_model.__name__, "WARNING"):
+            [wire] = self.wires()
+        self.assertEqual(wire["record"]["id"], small.id)
+        self.assertIn("too large", self.rows(large).rejected)
+        # Shortened, it is told: a later save has a row of its own.
+        self.drop_rows()
+        large.description = "<p>Short</p>"
+        self.assertEqual([wire["record"]["id"] for wire in self.wires()], [large.id])
+
+    def test_a_cut_batch_has_an_existing_one_while_there_are_any(self):
+        """The service takes a batch without any for the end of them."""
+        self.drop_rows()
+        old = self.event()
+        self.drop_rows()
+        self.env.flush_all()
+        new = self.event(description="<p>%s</p>" % ("x" * 3000))
+        more = self.event(description="<p>%s</p>" % ("x" * 3000))
+        self.settle()
+        self.env["outlook.bridge.outbox"]._enqueue_existing([self.ann.id])
+        with patch.object(outbox_model, "BATCH_BYTES", 4000):
+            batch = self.wires()
+        self.assertEqual([wire["cause"] for wire in batch], ["save", "existing"])
+        self.assertEqual([wire["record"]["id"] for wire in batch], [new.id, old.id])
+        self.assertTrue(more)
 
     def test_existing(self):
         mine = self.event()
