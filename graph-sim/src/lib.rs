@@ -360,6 +360,9 @@ fn screen(screen: Screen) -> HttpResponse {
     }
 }
 
+/// "The maximum request size is 4 MB" (page *outlook-large-attachments*).
+const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
+
 async fn serve(req: HttpRequest, body: web::Bytes, sim: web::Data<Arc<Sim>>) -> HttpResponse {
     let sim: &Arc<Sim> = &sim;
     let begun = Instant::now();
@@ -385,6 +388,12 @@ async fn serve(req: HttpRequest, body: web::Bytes, sim: web::Data<Arc<Sim>>) -> 
                     old.push_str(value);
                 })
                 .or_insert_with(|| value.to_owned());
+        }
+        if body.len() > LARGEST_REQUEST {
+            return HttpResponse::PayloadTooLarge().json(serde_json::json!({"error": {
+                "code": "RequestEntityTooLarge",
+                "message": "The request is too large.",
+            }}));
         }
         let call = Call::new(&method, &url, headers, body.to_vec(), &base);
         return send(graph::handle(sim, call).await);

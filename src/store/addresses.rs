@@ -52,7 +52,7 @@ pub async fn of_accounts(
     accounts: &[Account],
 ) -> QueryResult<Vec<Mailbox>> {
     let told: Vec<Told> = t::table
-        .inner_join(accounts::table)
+        .inner_join(accounts::table.on(accounts::id.eq(t::account_id)))
         .filter(accounts::database_id.eq(database_id))
         .select(Told::as_select())
         .load(conn)

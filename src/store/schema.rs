@@ -105,8 +105,6 @@ diesel::table! {
     }
 }
 
-diesel::joinable!(account_addresses -> accounts (account_id));
-
 diesel::table! {
     login_attempts (id) {
         id -> Uuid,

@@ -147,3 +147,39 @@ async fn a_video_link_beside_a_place_is_in_the_invitation_once() {
     w.quiet().await;
     assert_eq!(w.odoo.records[&id]["videocall_location"], Value::Null);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_descriptions_reach_outlook_and_what_is_too_long_holds_nothing_up() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let pasted = |size: usize| format!("<p>{}</p>", "word ".repeat(size / 5));
+    let ids: Vec<i64> = (0..6)
+        .map(|number| {
+            let id = w.odoo.create(7, &format!("Long {number}"), &start, &stop, &[]);
+            let size = if number == 2 { 2_100_000 } else { 1_200_000 };
+            w.odoo.write(id, json!({"description": pasted(size)}));
+            id
+        })
+        .collect();
+    w.quiet().await;
+    for number in 0..6 {
+        let event = w.stack.event(ANN, &format!("Long {number}")).await;
+        assert_eq!(event.is_some(), number != 2, "Long {number}");
+    }
+    let journal = w
+        .odoo
+        .call(
+            &w.service,
+            2,
+            "outlook.bridge",
+            "journal",
+            json!({"res_id": ids[2]}),
+        )
+        .await
+        .expect("a journal");
+    let said = journal[0]["message"].as_str().expect("words");
+    assert!(said.contains("too large for Outlook (2.2 MB"), "{said}");
+    w.odoo.write(ids[2], json!({"description": "<p>Short</p>"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Long 2").await.is_some());
+}

@@ -40,3 +40,15 @@ async fn the_declared_tables_are_the_migrated_ones() {
     }
     assert_eq!(declared, migrated);
 }
+
+/// Of two migrations with one number the second would never run.
+#[test]
+fn each_migration_has_a_number_of_its_own() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut numbers = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let number: String = name.split('_').next().unwrap_or_default().replace('-', "");
+        assert!(numbers.insert(number), "{name} has the number of another one");
+    }
+}
