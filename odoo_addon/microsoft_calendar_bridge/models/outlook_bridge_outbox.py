@@ -537,7 +537,7 @@ class OutlookBridgeOutbox(models.Model):
             own = len(json.dumps(wire, default=str))
             if own > RECORD_BYTES:
                 message = self.env._(
-                    "It is too large to be handed over: %(size)s MB, and %(most)s are the most. Shorten its description.",
+                    "It is too large to hand over: %(size)s MB, and %(most)s are the most. Shorten its description.",
                     size=math.ceil(own / 1_000_000),
                     most=RECORD_BYTES // 1_000_000,
                 )
