@@ -296,6 +296,37 @@ async fn a_series_is_handed_over_with_its_changed_occurrences() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_occurrence_that_is_given_away_is_the_other_ones_event() {
+    let mut w = world().await;
+    w.connect(8).await;
+    let id = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 4, &[BEN, OUTSIDE]);
+    w.quiet().await;
+    w.forget_mails().await;
+    let ben = w.odoo.organizer(8);
+    w.odoo.set_one(id, 2, &json!({"organizer": ben}));
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(
+        w.shown(BEN, "Weekly").await,
+        (1, 1),
+        "one of his own, and the series"
+    );
+    assert_eq!(w.odoo.records[&id]["missing"].as_array().map(Vec::len), Some(1));
+    let mails = w.stack.mails().await;
+    let to_outside: Vec<&str> = kinds(&mails)
+        .into_iter()
+        .filter(|(_, to)| *to == OUTSIDE)
+        .map(|(kind, _)| kind)
+        .collect();
+    assert_eq!(to_outside, ["cancellation", "invitation"]);
+    w.forget_mails().await;
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, [], "it has come to rest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_meeting_stays_where_it_is_while_its_new_organizer_is_not_connected() {
     let mut w = world().await;
     let (start, stop) = at(2);

@@ -28,7 +28,7 @@ use crate::odoo::exchange::{ApplySeries, OdooChange, Place};
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
 use crate::odoo::recurrence::for_window;
-use crate::odoo::series::{Slot, shape};
+use crate::odoo::series::{Slot, SlotSnapshot, shape};
 use crate::odoo::snapshot::{self, Snapshot};
 use crate::outlook::wire::{self, WireEvent};
 use crate::store::accounts::{Account, existing};
@@ -283,6 +283,14 @@ impl Task<'_> {
         let Some(account) = account.cloned().or(organizer) else {
             return Ok(());
         };
+        let is_its_organizers = sides.copy.is_some_and(|copy| copy.is_organizer && !copy.gone);
+        if is_its_organizers
+            && sides.closed.is_none()
+            && let Some((change, message)) = self.handed_over_apart(sides, account.odoo_user_id)
+        {
+            self.tell_odoo(&account, &change, message, sides, &[])?;
+            return Ok(());
+        }
         let conflicts: Vec<Conflict> = plan.conflicts.iter().map(|c| c.conflict.clone()).collect();
         for step in &plan.outlook.writes {
             match self.request(step, sides)? {
@@ -614,6 +622,43 @@ impl Task<'_> {
         Ok(Ok(Some((OdooChange::ApplySeries(Box::new(apply)), message))))
     }
 
+    /// A series has one organizer in Outlook: occurrences that somebody in Odoo gave to another connected user become events of
+    /// their own, which are made in that user's mailbox.
+    fn handed_over_apart(&self, sides: &Sides<'_>, user_id: i32) -> Option<(OdooChange, String)> {
+        let record = sides.record?;
+        let series = record.series()?;
+        let shared = sides.snapshot?.organizer.as_ref()?.user_id;
+        let is_given = |own: &&SlotSnapshot| {
+            let organizer = own
+                .differences
+                .get("organizer")
+                .and_then(|one| one.get("user_id"));
+            let organizer = organizer
+                .and_then(Value::as_i64)
+                .and_then(|id| i32::try_from(id).ok());
+            organizer
+                .filter(|user| *user != shared)
+                .and_then(|user| self.people.account_of_user(user))
+                .is_some_and(|account| account.is_active() && !account.resetting)
+        };
+        let given: Vec<Slot> = series
+            .slots
+            .iter()
+            .filter(is_given)
+            .map(|own| own.slot.clone())
+            .collect();
+        if given.is_empty() {
+            return None;
+        }
+        let tz = series.tz.parse().unwrap_or(chrono_tz::Tz::UTC);
+        let days: Vec<NaiveDate> = given.iter().filter_map(|slot| slot.date(tz)).collect();
+        let message = format!(
+            "given to another organizer in Odoo: {}. A series has one in Outlook, so it is an event of its own now",
+            dates(&days)
+        );
+        Some((detach(record, user_id, given), message))
+    }
+
     /// An archived series, active again with the occurrences that it had.
     pub(super) fn as_agreed(
         &self,
@@ -783,18 +828,26 @@ fn restored_apart(plan: &SeriesPlan, sides: &Sides<'_>, user_id: i32) -> Option<
     if restored.is_empty() {
         return None;
     }
-    let dates: Vec<String> = restored.iter().map(ToString::to_string).collect();
     let message = format!(
         "back in Odoo: {}. Outlook cannot bring back an occurrence, so it is an event of its own now, on both sides",
-        dates.join(", ")
+        dates(&restored)
     );
-    let change = OdooChange::Detach {
+    let slots = restored.into_iter().map(|slot| Slot::of(&series, slot));
+    Some((detach(record, user_id, slots.collect()), message))
+}
+
+fn dates(slots: &[NaiveDate]) -> String {
+    let dates: Vec<String> = slots.iter().map(ToString::to_string).collect();
+    dates.join(", ")
+}
+
+fn detach(record: &Record, user_id: i32, apart: Vec<Slot>) -> OdooChange {
+    OdooChange::Detach {
         place: Place::of(record),
         user_id,
         version: record.version().to_owned(),
-        apart: restored.into_iter().map(|slot| Slot::of(&series, slot)).collect(),
-    };
-    Some((change, message))
+        apart,
+    }
 }
 
 fn changed_words(step: &OdooSeriesStep, target: &Series) -> String {

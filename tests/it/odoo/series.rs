@@ -149,14 +149,22 @@ impl Odoo {
                 .expect("missing")
                 .push(slot.clone());
             lay_out(series);
-            let template = series["template"].clone();
-            let user = template["organizer"]["user_id"].as_i64().expect("a user");
+            let mut whole = series["template"].clone();
+            let own = series["slots"].as_array().expect("slots").iter();
+            if let Some(own) = own.clone().find(|own| own["slot"] == *slot) {
+                for (name, value) in own["differences"].as_object().expect("differences") {
+                    whole[name] = value.clone();
+                }
+            }
+            let left = own.filter(|own| own["slot"] != *slot).cloned().collect();
+            series["slots"] = Value::Array(left);
+            let user = whole["organizer"]["user_id"].as_i64().expect("a user");
             let start = slot.as_str().expect("a slot").to_owned();
             let stop = (time(&start) + TimeDelta::hours(1)).format(FORMAT).to_string();
             let event = self.create(user, "", &start, &stop, &[]);
             let record = self.records.get_mut(&event).expect("an event");
             for name in ["name", "description", "location", "attendees", "mailer"] {
-                record[name] = template[name].clone();
+                record[name] = whole[name].clone();
             }
         }
     }
