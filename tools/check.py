@@ -74,7 +74,7 @@ def steps() -> list[Step]:
     # Absolute: cargo runs the tests of each crate in its own folder.
     contract = {"GRAPH_SIM_SCHEMA": str(paths.schema())}
     # What fails is the change's own fault, and fails again. Other seeds are tried in what takes long.
-    seed = {"PROPTEST_RNG_SEED": os.environ.get("PROPTEST_RNG_SEED", "20261128")}
+    seed = {name: os.environ.get(name, "20261128") for name in ("PROPTEST_RNG_SEED", "SEED")}
     addon_rules = paths.ADDONS_DIR / ".pylintrc"
     addon_ruff = next(
         (file for name in ("ruff.toml", ".ruff.toml") if (file := paths.ADDONS_DIR / name).exists()), None
@@ -159,8 +159,8 @@ def steps() -> list[Step]:
         Step("e2e", "the programs", programs),
         # They wait most of the time: two runs at once take little longer than one.
         replace(
-            end_to_end("a to g", "test_[a-g]_*.py", contract),
-            beside=end_to_end("h to z", "test_[h-z]_*.py", contract),
+            end_to_end("a to g", "test_[a-g]_*.py", contract | seed),
+            beside=end_to_end("h to z", "test_[h-z]_*.py", contract | seed),
         ),
         Step("long", "the programs", programs),
         Step("long", "end to end: what takes long", [python, "-m", "pytest", "tests/e2e", "-m", "long"], contract),

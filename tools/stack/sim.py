@@ -189,6 +189,14 @@ class Simulator:
             return self._violations
         return self._violations + self._ask("GET", "contract")["violations"]
 
+    def change_person(self, address: str, **values: Any) -> None:
+        """Changes what the directory says of somebody: `aliases`, `name` ..."""
+        self._ask("PATCH", f"people/{quote(address)}", values)
+
+    def set_group(self, address: str, members: list[str]) -> None:
+        """A mail group, of these members."""
+        self._ask("PUT", f"groups/{quote(address)}", members)
+
     def revoke(self, address: str) -> None:
         """Every session of that person ends, as an admin can have it."""
         self._ask("POST", f"people/{quote(address)}/revoke")

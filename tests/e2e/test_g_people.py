@@ -1,0 +1,168 @@
+"""Whose meeting it is: another organizer, an alias, a mail group; and what its guests are told beside the time."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tools import walk
+from tools.stack import Stack, eventually
+
+from .site import ANN, BEN, PATIENCE, Site
+
+ALIAS = "benjamin@contoso.example"
+TEAM = "team@contoso.example"
+OUTSIDE = "zoe@outside.example"
+
+
+@pytest.fixture(scope="module")
+def site(make_stack: Callable[..., Stack]) -> Iterator[Site]:
+    """As everywhere, and Ben's mailbox has an alias, and is a member of a mail group."""
+    made = Site(make_stack())
+    made.stack.sim.change_person(BEN, aliases=[ALIAS])
+    made.stack.sim.set_group(TEAM, [BEN])
+    made.set_up()
+    yield made
+    made.close()
+
+
+def user_of(site: Site, login: str) -> int:
+    return site.client(login).execute("res.users", "search", [["login", "=", login]])[0]
+
+
+def people(site: Site, event_id: int) -> dict[str, str]:
+    """The answers of an event's attendees in Odoo, by their addresses."""
+    rows = site.stack.odoo.query(
+        """SELECT lower(partner.email), line.state FROM calendar_attendee line
+             JOIN res_partner partner ON partner.id = line.partner_id WHERE line.event_id = %s""",
+        event_id,
+    )
+    return dict(rows)
+
+
+def mails(site: Site, subject: str) -> list[tuple[str, str]]:
+    found = [mail for mail in site.stack.sim.mails() if mail["subject"] == subject]
+    return sorted((mail["kind"], mail["to"].lower()) for mail in found)
+
+
+def own(site: Site, mailbox: str, subject: str) -> list[dict]:
+    """The events of that subject that a mailbox has as its own."""
+    events = site.stack.sim.events(mailbox)
+    return [event for event in events if event["subject"] == subject and event["isOrganizer"]]
+
+
+def test_another_organizer(site: Site):
+    client = site.client(ANN)
+    subject = walk.unique("Handed over")
+    event_id = site.new_event(ANN, subject, guests=(BEN, OUTSIDE))
+    site.outlook_event(ANN, subject)
+    site.agrees()
+    site.stack.sim.forget_mails()
+    client.write("calendar.event", event_id, user_id=user_of(site, BEN))
+    eventually(lambda: own(site, BEN, subject), PATIENCE, message="it is Ben's in Outlook")
+    site.agrees()
+    assert not own(site, ANN, subject)
+    assert mails(site, subject) == [
+        ("cancellation", BEN),
+        ("cancellation", OUTSIDE),
+        ("invitation", ANN),
+        ("invitation", OUTSIDE),
+    ]
+    assert site.odoo_event(subject) == event_id, "the record stays"
+
+
+def test_another_organizer_of_a_series(site: Site):
+    client = site.client(ANN)
+    subject = walk.unique("Weekly handed over")
+    event_id = site.new_event(
+        ANN,
+        subject,
+        guests=(BEN, OUTSIDE),
+        recurrency=True,
+        rrule_type="daily",
+        interval=1,
+        end_type="count",
+        count=4,
+    )
+    eventually(lambda: own(site, ANN, subject), PATIENCE, message="the series is in Outlook")
+    site.agrees_to_owe_nothing()
+    before = client.execute("calendar.event", "search", [["name", "=", subject]])
+    client.write("calendar.event", event_id, user_id=user_of(site, BEN), recurrence_update="all_events")
+    eventually(lambda: own(site, BEN, subject), PATIENCE, message="it is Ben's in Outlook")
+    site.agrees_to_owe_nothing()
+    assert not own(site, ANN, subject)
+    assert client.execute("calendar.event", "search", [["name", "=", subject]]) == before, "the records stay"
+    told = [kind for kind, to in mails(site, subject) if to == OUTSIDE]
+    assert told == ["cancellation", "invitation", "invitation"]
+
+
+def test_an_alias(site: Site):
+    subject = walk.unique("By an alias")
+    site.new_outlook_event(ANN, subject, guests=(ALIAS,))
+    event_id = site.odoo_event(subject)
+    eventually(lambda: people(site, event_id).keys() == {ANN, BEN}, PATIENCE, message="Ben is the guest")
+    client = site.client(BEN)
+    line = client.execute("calendar.attendee", "search", [["event_id", "=", event_id], ["email", "=", BEN]])
+    client.execute("calendar.attendee", "do_accept", line)
+    eventually(lambda: ("response", ANN) in mails(site, subject), PATIENCE, message="his answer is told")
+    site.agrees_to_owe_nothing()
+    assert people(site, event_id)[BEN] == "accepted"
+
+
+def test_a_mail_group(site: Site):
+    subject = walk.unique("All hands")
+    site.new_outlook_event(ANN, subject, guests=(TEAM,))
+    event_id = site.odoo_event(subject)
+    eventually(lambda: people(site, event_id).keys() == {ANN, BEN, TEAM}, PATIENCE, message="its member has it")
+    site.agrees_to_owe_nothing()
+    seen = site.client(BEN).search_read("calendar.event", [["name", "=", subject]], ["partner_ids"])
+    assert len(seen) == 1
+    attendees = site.outlook_event(ANN, subject)["attendees"]
+    assert [guest["emailAddress"]["address"] for guest in attendees] == [TEAM], "Outlook's list is as it was"
+
+
+def test_a_place_and_odoos_own_video_call(site: Site):
+    client = site.client(ANN)
+    subject = walk.unique("Here and there")
+    event_id = site.new_event(ANN, subject, guests=(OUTSIDE,), location="Room 1", description="<p>Agenda</p>")
+    client.execute("calendar.event", "set_discuss_videocall_location", [event_id])
+    link = client.execute("calendar.event", "read", [event_id], ["videocall_location"])[0]["videocall_location"]
+    assert link
+    body = lambda: site.outlook_event(ANN, subject)["body"]["content"]  # noqa: E731
+    eventually(lambda: link in body(), PATIENCE, message="the invitation has the link")
+    client.write("calendar.event", event_id, location="Room 2")
+    client.write("calendar.event", event_id, description="<p>Another agenda</p>")
+    eventually(lambda: "Another agenda" in body(), PATIENCE, message="the edit is there")
+    site.agrees_to_owe_nothing()
+    assert body().count("Video:") == 1
+    values = client.execute("calendar.event", "read", [event_id], ["description", "videocall_location", "location"])[0]
+    assert (values["videocall_location"], values["location"]) == (link, "Room 2")
+    assert values["description"] == "<p>Another agenda</p>"
+
+
+def test_an_occurrence_archived_and_wanted_again(site: Site):
+    client = site.client(ANN)
+    subject = walk.unique("Daily")
+    site.new_event(
+        ANN,
+        subject,
+        guests=(OUTSIDE,),
+        recurrency=True,
+        rrule_type="daily",
+        interval=1,
+        end_type="count",
+        count=4,
+    )
+    eventually(lambda: own(site, ANN, subject), PATIENCE, message="the series is in Outlook")
+    site.agrees_to_owe_nothing()
+    second = sorted(client.execute("calendar.event", "search", [["name", "=", subject]], order="start"))[1]
+    client.execute("calendar.event", "action_archive", [second])
+    eventually(lambda: ("cancellation", OUTSIDE) in mails(site, subject), PATIENCE, message="it is out of Outlook")
+    site.agrees_to_owe_nothing()
+    site.stack.sim.forget_mails()
+    client.execute("calendar.event", "action_unarchive", [second])
+    eventually(lambda: mails(site, subject) == [("invitation", OUTSIDE)], PATIENCE, message="its guest is invited")
+    site.agrees_to_owe_nothing()
+    kinds = sorted(event["type"] for event in own(site, ANN, subject))
+    assert kinds == ["seriesMaster", "singleInstance"]
+    values = client.execute("calendar.event", "read", [second], ["active", "recurrency"])[0]
+    assert (values["active"], values["recurrency"]) == (True, False)
