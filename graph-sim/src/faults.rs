@@ -59,6 +59,8 @@ pub struct Switches {
     pub time_change_drops_exceptions: bool,
     /// After an attendees-only PATCH the other guests' copies learn of it too.
     pub attendee_change_reaches_all: bool,
+    /// An address that no list of attendees keeps, whoever writes it: a transport rule, say.
+    pub drops_attendee: String,
     /// Properties v1.0 returns without declaring them (`uid`, `occurrenceId`).
     pub undeclared_properties: bool,
     /// Redeeming a refresh token ends the one redeemed. Microsoft leaves it valid.
@@ -100,6 +102,7 @@ impl Default for Switches {
             pattern_change_drops_exceptions: true,
             time_change_drops_exceptions: true,
             attendee_change_reaches_all: false,
+            drops_attendee: String::new(),
             undeclared_properties: true,
             refresh_rotation_revokes: false,
             access_token_seconds: None,

@@ -128,7 +128,12 @@ impl World {
             directory: &directory,
             owner: &person.address,
         };
-        event::apply(content, body, &rules)
+        let applied = event::apply(content, body, &rules)?;
+        let dropped = &self.switches.drops_attendee;
+        content
+            .attendees
+            .retain(|a| !a.address.eq_ignore_ascii_case(dropped));
+        Ok(applied)
     }
 
     fn actor(&self, address: &str) -> Result<Person, GraphError> {

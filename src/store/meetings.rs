@@ -22,6 +22,9 @@ use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::Snapshot;
 
+/// Writes of one meeting that are remembered.
+const MOST_TOLD: usize = 2000;
+
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = meetings, treat_none_as_default_value = false)]
 pub struct Meeting {
@@ -57,6 +60,8 @@ pub struct Meeting {
     pub archived_for_outlook: bool,
     /// The base is of a guest's copy, whose availability and reminder are that guest's own.
     pub base_by_guest: bool,
+    /// How often each write was carried out since there was news, by its digest.
+    pub told: Value,
 }
 
 impl Meeting {
@@ -87,7 +92,30 @@ impl Meeting {
             stock: None,
             archived_for_outlook: false,
             base_by_guest: false,
+            told: Value::Object(serde_json::Map::new()),
         }
+    }
+
+    /// How often a write was carried out since there was news.
+    pub fn times_told(&self, digest: &str) -> u64 {
+        self.told.get(digest).and_then(Value::as_u64).unwrap_or_default()
+    }
+
+    /// A write was carried out.
+    pub fn note_told(&mut self, digest: &str) {
+        let times = self.times_told(digest) + 1;
+        if let Some(told) = self.told.as_object_mut() {
+            // No meeting needs as many; forgetting is on the safe side.
+            if told.len() >= MOST_TOLD {
+                told.clear();
+            }
+            told.insert(digest.to_owned(), times.into());
+        }
+    }
+
+    /// Somebody has changed something.
+    pub fn has_news(&mut self) {
+        self.told = Value::Object(serde_json::Map::new());
     }
 
     /// What becomes of its guests in Outlook.

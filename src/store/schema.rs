@@ -149,6 +149,7 @@ diesel::table! {
         stock -> Nullable<Jsonb>,
         archived_for_outlook -> Bool,
         base_by_guest -> Bool,
+        told -> Jsonb,
     }
 }
 

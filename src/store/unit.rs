@@ -501,6 +501,7 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::unsent.eq(excluded(m::unsent)),
                 m::archived_for_outlook.eq(excluded(m::archived_for_outlook)),
                 m::base_by_guest.eq(excluded(m::base_by_guest)),
+                m::told.eq(excluded(m::told)),
             ))
             .execute(conn)
             .await?;

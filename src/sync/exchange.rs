@@ -474,7 +474,10 @@ impl Intake<'_> {
         }
         let meeting = &mut self.unit.get(id)?.meeting;
         match cause {
-            Cause::Save => saved(meeting, self.people),
+            Cause::Save => {
+                meeting.has_news();
+                saved(meeting, self.people);
+            }
             Cause::Existing => {
                 meeting.collected = true;
                 // Nobody has saved it: a restored Odoo has again what was deleted since the backup.
@@ -576,6 +579,7 @@ impl Intake<'_> {
             store_record(meeting, record, true)?;
         }
         if ack.result == AckResult::Applied {
+            dossier.meeting.note_told(&planner::repeats::of_debt(&debt));
             dossier.tell(debt.user_id, debt.line.clone())?;
             if let Some(Ok(record)) = ack.record.as_ref().map(Record::template) {
                 let before = before.as_ref().and_then(|before| before.template().ok());

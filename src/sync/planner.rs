@@ -10,6 +10,7 @@ mod endings;
 mod guests;
 mod moving;
 mod organizer;
+pub mod repeats;
 mod series;
 mod unlisted;
 
@@ -72,8 +73,10 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
         people,
         effects: Effects::default(),
     };
+    let before = task.dossier.meeting.set_aside.clone();
     if task.clear_the_air() {
         task.decide()?;
+        task.break_repeats(before.as_deref());
         task.tell_who_mails()?;
     }
     Ok(task.effects)

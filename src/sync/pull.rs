@@ -535,8 +535,14 @@ impl Page<'_> {
         if known.is_none() {
             self.name_left_aside(event);
         }
-        self.unit
-            .see_copy(copy_of(meeting_id, self.account, event, &shown)?)?;
+        let seen = copy_of(meeting_id, self.account, event, &shown)?;
+        // What Exchange rewrites by itself is no news, however often it counts a change.
+        if known
+            .is_none_or(|known| known.gone || known.state != seen.state || known.cancelled != seen.cancelled)
+        {
+            self.unit.get(meeting_id)?.meeting.has_news();
+        }
+        self.unit.see_copy(seen)?;
         Ok(Some(meeting_id))
     }
 

@@ -466,6 +466,9 @@ fn settle_one(
         return Ok(());
     }
     let written = matches!(outcome, Outcome::Written(_));
+    if written || matches!(outcome, Outcome::Done) {
+        dossier.meeting.note_told(&planner::repeats::of_write(write));
+    }
     if took_effect(write, outcome) {
         // What was collected is told; what comes next is news.
         dossier.meeting.collected = false;

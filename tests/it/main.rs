@@ -21,6 +21,7 @@ mod lossless;
 mod moving;
 mod odoo;
 mod organizers;
+mod repeats;
 mod resets;
 mod schema;
 mod series;

@@ -34,6 +34,10 @@ pub struct Odoo {
     pub invited: Vec<String>,
     /// Who tells the guests of what is saved, as the add-on records it.
     pub mailer: Value,
+    /// An address that this Odoo gives to no event: an automation takes it off again.
+    pub drops: Option<String>,
+    /// How many changes the service has told it.
+    pub told: usize,
     /// Records that a rule of this Odoo keeps out of Outlook.
     pub excluded: BTreeSet<i64>,
     /// Whether the rule fails for some of the events that were asked for.
@@ -68,6 +72,8 @@ impl Odoo {
             departed: Vec::new(),
             invited: Vec::new(),
             mailer: Value::Null,
+            drops: None,
+            told: 0,
             excluded: BTreeSet::new(),
             existing_left: false,
         };
@@ -378,6 +384,7 @@ impl Odoo {
             }
         }
         for change in answer["changes"].as_array().expect("changes").clone() {
+            self.told += 1;
             let result = self.apply(&change);
             self.results.push(result);
         }
@@ -459,6 +466,9 @@ impl Odoo {
                         .collect();
                     for attendee in value.as_array().expect("attendees") {
                         let email = attendee["email"].as_str().expect("an address");
+                        if self.drops.as_deref() == Some(email) {
+                            continue;
+                        }
                         lines.push(self.attendee(
                             0,
                             Some(email),

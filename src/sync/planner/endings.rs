@@ -45,6 +45,7 @@ impl Task<'_> {
             return Ok(());
         }
         self.dossier.meeting.generation += 1;
+        self.dossier.meeting.has_news();
         self.dossier.meeting.revived = true;
         self.dossier.meeting.ical_uid = None;
         self.dossier.meeting.set_base(None)?;

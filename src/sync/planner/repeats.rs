@@ -1,0 +1,68 @@
+//! A breaker that knows no causes: what was carried out twice, and is owed a third time though nobody has changed anything in
+//! between, is not believed to stick. The meeting is set aside until there is news of it.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Task;
+use crate::store::journal::Level;
+use crate::store::outbox::{OdooDebt, OutlookWrite};
+
+/// So often something is carried out before it is given up.
+const ENOUGH: u64 = 2;
+const IN_OUTLOOK: &str = "Outlook was told the same twice and shows something else, though nobody has changed it: each side keeps its own until \
+     somebody does";
+const IN_ODOO: &str = "Odoo was told the same twice and shows something else, though nobody has changed it: each side keeps its own until \
+     somebody does";
+
+/// By which a write to Outlook is known again.
+pub fn of_write(write: &OutlookWrite) -> String {
+    digest(&json!([write.account_id, write.kind, write.slot, write.body]))
+}
+
+/// By which a change that Odoo is told is known again: but for the state that it was planned against.
+pub fn of_debt(debt: &OdooDebt) -> String {
+    let mut payload = debt.payload.clone();
+    if let Some(fields) = payload.as_object_mut() {
+        fields.remove("version");
+    }
+    digest(&payload)
+}
+
+fn digest(value: &Value) -> String {
+    hex::encode(&Sha256::digest(value.to_string())[..12])
+}
+
+impl Task<'_> {
+    /// Takes back what has been told often enough. `before` is why the meeting was set aside until now.
+    pub(super) fn break_repeats(&mut self, before: Option<&str>) {
+        let meeting = &self.dossier.meeting;
+        let is_repeat = |digest: String| meeting.times_told(&digest) >= ENOUGH;
+        let fresh = |write: &&OutlookWrite| !write.stands && write.in_flight_since.is_none();
+        let of_outlook = self
+            .dossier
+            .writes
+            .iter()
+            .filter(fresh)
+            .any(|w| is_repeat(of_write(w)));
+        let of_odoo = self
+            .dossier
+            .debt
+            .as_ref()
+            .is_some_and(|debt| is_repeat(of_debt(debt)));
+        let reason = match (of_outlook, of_odoo) {
+            (true, _) => IN_OUTLOOK,
+            (_, true) => IN_ODOO,
+            _ => return,
+        };
+        self.dossier
+            .writes
+            .retain(|write| write.stands || write.in_flight_since.is_some());
+        self.dossier.debt = None;
+        if before == Some(reason) {
+            self.dossier.meeting.set_aside = Some(reason.to_owned());
+        } else {
+            self.set_aside(reason, Level::Warning);
+        }
+    }
+}
