@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -179,13 +179,25 @@ pub async fn next_outlook_at(
         .await
 }
 
-/// The mailboxes of a database that are owed a creation that has left.
-pub async fn creations_in_flight(conn: &mut Connection, database_id: Uuid) -> QueryResult<BTreeSet<i64>> {
+/// How long a guest's news of an unknown meeting wait for a creation in the organizer's mailbox that may be it, and for how many
+/// attempts.
+const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(60);
+const MOST_WAITED_FOR: i32 = 3;
+
+/// The mailboxes of a database that are owed a creation that left a moment ago. Nobody waits for one whose end is not known by now,
+/// nor for a mailbox that is not worked.
+pub async fn creations_in_flight(
+    conn: &mut Connection,
+    database_id: Uuid,
+    now: DateTime<Utc>,
+) -> QueryResult<BTreeSet<i64>> {
     let ids: Vec<i64> = l::outlook_outbox
         .inner_join(accounts::table.on(l::account_id.eq(accounts::id)))
         .filter(accounts::database_id.eq(database_id))
         .filter(l::kind.eq(kind::CREATE))
-        .filter(l::in_flight_since.is_not_null())
+        .filter(accounts::state.eq(super::accounts::state::ACTIVE))
+        .filter(l::in_flight_since.gt(now - LONGEST_WAIT))
+        .filter(l::attempts.le(MOST_WAITED_FOR))
         .select(l::account_id)
         .distinct()
         .load(conn)

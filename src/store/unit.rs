@@ -224,8 +224,8 @@ impl UnitOfWork {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn read_creating(&mut self, conn: &mut Connection) -> QueryResult<()> {
-        self.creating = outbox::creations_in_flight(conn, self.database_id).await?;
+    pub async fn read_creating(&mut self, conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<()> {
+        self.creating = outbox::creations_in_flight(conn, self.database_id, now).await?;
         Ok(())
     }
 

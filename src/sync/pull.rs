@@ -433,7 +433,7 @@ async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Res
         .map(|event| event.subject.as_deref().unwrap_or_default())
         .collect();
     if titles.len() < unknown.len() {
-        unit.read_creating(conn).await?;
+        unit.read_creating(conn, now()).await?;
     }
     if !titles.is_empty() {
         unit.read_unlinked(conn, account.odoo_user_id, titles).await?;

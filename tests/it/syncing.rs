@@ -369,6 +369,27 @@ async fn unarchived_while_its_deletion_is_under_way_it_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_creation_in_a_mailbox_that_is_not_worked() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    let lost = json!([{"method": "POST", "path": "/me/events", "cut": "after", "count": 1000}]);
+    w.stack.sim_call("PUT", "faults", lost).await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    w.odoo.create(7, "In the air", &start, &stop, &[]);
+    w.odoo.sync(&w.service).await;
+    in_the_air(&w).await;
+    w.odoo
+        .call(&w.service, 7, "res.users", "stop", json!({"user_id": 7}))
+        .await
+        .expect("stopped");
+    // What else she invites Ben to may be that event for all that is known, and is told all the same.
+    w.outlook_creates(ANN, "Elsewhere", &[BEN]).await;
+    w.quiet().await;
+    assert!(w.odoo.by_name("Elsewhere").is_some(), "{:?}", w.odoo.records);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn edits_of_both_sides_survive_a_creation_whose_answer_is_lost() {
     let mut w = world().await;
     let lost = json!([{"method": "POST", "path": "/me/events", "cut": "after", "count": 1}]);
