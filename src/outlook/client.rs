@@ -22,6 +22,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::error::GraphError;
+use super::text::readable;
 use super::wire::{DeltaRow, LINK_PROPERTY, WireEvent};
 use crate::calendar::event::Address;
 use crate::calendar::event::Answer;
@@ -664,7 +665,7 @@ impl GraphClient {
             tracing::debug!("answered");
             return Ok(reply);
         }
-        let body = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+        let body = serde_json::from_str(&readable(&reply.body)).unwrap_or(Value::Null);
         let error = failure(&call.method, status.as_u16(), reply.retry_after, &body);
         tracing::debug!(code = code_of(&body), "refused");
         Err(error)
@@ -775,7 +776,7 @@ fn unreadable(method: &Method) -> GraphError {
 
 fn read<T: DeserializeOwned>(method: &Method, reply: &Reply) -> Result<T, GraphError> {
     // The error of serde_json may quote the reply; it is dropped.
-    serde_json::from_slice(&reply.body).map_err(|_| unreadable(method))
+    serde_json::from_str(&readable(&reply.body)).map_err(|_| unreadable(method))
 }
 
 fn code_of(body: &Value) -> &str {

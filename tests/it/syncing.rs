@@ -369,6 +369,26 @@ async fn unarchived_while_its_deletion_is_under_way_it_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_odd_character_spoils_itself_and_no_mailbox() {
+    let mut w = world().await;
+    w.outlook_creates(ANN, "Odd\u{0}one", &[OUTSIDE]).await;
+    w.outlook_creates(ANN, "Fine", &[]).await;
+    w.quiet().await;
+    assert!(w.odoo.by_name("Fine").is_some());
+    let odd = w
+        .odoo
+        .by_name("Odd\u{fffd}one")
+        .expect("as far as it can be told")
+        .clone();
+    w.forget_mails().await;
+    w.odoo
+        .write(odd["id"].as_i64().expect("an id"), json!({"location": "Room 1"}));
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("update", OUTSIDE)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_a_creation_in_a_mailbox_that_is_not_worked() {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
