@@ -9,16 +9,11 @@ def test_uninstalled_and_installed_again_in_a_running_server(make_stack):
     stack: Stack = make_stack()
     site = Site(stack)
     site.set_up()
-    admin = stack.odoo.admin
-
-    def module() -> int:
-        return admin.execute("ir.module.module", "search", [["name", "=", "microsoft_calendar_bridge"]])[0]
-
     for _ in range(2):
-        admin.execute("ir.module.module", "button_immediate_uninstall", [module()])
+        stack.odoo.change_module("uninstall", "microsoft_calendar_bridge")
         # people go on working meanwhile
         site.new_event(ANN, "Between")
-        admin.execute("ir.module.module", "button_immediate_install", [module()])
+        stack.odoo.change_module("install", "microsoft_calendar_bridge")
         assert site.client(ANN).execute("res.users", "read", [site.client(ANN).uid], ["outlook_bridge_paired"])
     # the service knows Ann's mailbox still
     stack.pair(site.proxy.url)

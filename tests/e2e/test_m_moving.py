@@ -293,9 +293,7 @@ def test_uninstalling_gives_it_back_too(stock: Stock):
     eventually(settled, 2 * PATIENCE, interval=1, message="the database has moved in again")
     assert {row[0] for row in odoo(stack)} == records
     assert stack.sim.mails() == []
-    admin = stack.odoo.admin
-    (module,) = admin.search_read("ir.module.module", [["name", "=", "microsoft_calendar_bridge"]], ["id"])
-    admin.execute("ir.module.module", "button_immediate_uninstall", [module["id"]])
+    stack.odoo.change_module("uninstall", "microsoft_calendar_bridge")
     ((state,),) = stack.odoo.query("SELECT state FROM ir_module_module WHERE name = 'microsoft_calendar_bridge'")
     assert state == "uninstalled"
     the_stock_engine_goes_on_in_silence(stock)

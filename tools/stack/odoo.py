@@ -21,7 +21,7 @@ import requests
 
 from . import paths
 from .postgres import Postgres, bin_dir
-from .process import Process, free_port
+from .process import Process, eventually, free_port
 
 ADMIN = ("admin", "admin")
 
@@ -479,6 +479,22 @@ class Odoo:
             # Odoo's own scheduler was faster.
             if "already executing" not in str(error):
                 raise
+
+    def change_module(self, change: str, name: str) -> None:
+        """Installs or uninstalls an add-on (`install`, `uninstall`); Odoo refuses while one of its jobs runs."""
+        admin = self.admin
+        (module,) = admin.search_read("ir.module.module", [["name", "=", name]], ["id"])
+
+        def done() -> bool:
+            try:
+                admin.execute("ir.module.module", f"button_immediate_{change}", [module["id"]])
+            except RpcError as error:
+                if "processing a scheduled action" not in str(error):
+                    raise
+                return False
+            return True
+
+        eventually(done, message=f"{name}: {change}")
 
     def log_has(self, *needles: str) -> list[str]:
         """The log's lines that hold any of these words."""
