@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Address, Answer, Attendee, AttendeeKind, Event, Privacy};
-use super::{body, title, words};
+use super::{body, title, video_line, words};
 
 /// The properties that are merged as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ pub fn unchanged(group: Group, a: &Event, b: &Event) -> bool {
         Group::Privacy => a.privacy == b.privacy,
         Group::ShowAs => a.show_as == b.show_as,
         Group::Reminder => a.reminder == b.reminder,
-        Group::Video => a.video == b.video,
+        Group::Video => video_line::same_room(&a.video, &b.video),
         Group::Online => a.online == b.online,
         Group::Attendees => a.attendees == b.attendees,
     }

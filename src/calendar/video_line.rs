@@ -8,6 +8,8 @@ use super::body::{attribute, plain, tag_end, teams_range};
 
 /// The same word in most of Odoo's languages.
 const WORD: &str = "Video:";
+/// In the link of a video call that Odoo holds itself.
+const OWN_CALL: &str = "/calendar/join_videocall/";
 /// Elements that do not begin a line.
 const INLINE: [&str; 10] = ["span", "b", "i", "u", "em", "strong", "font", "a", "small", "o:p"];
 
@@ -38,6 +40,12 @@ pub fn with(html: &str, link: Option<&str>) -> String {
         .replace('"', "&quot;")
         .replace('<', "&lt;");
     format!("{before}<p>{WORD} <a href=\"{link}\">{link}</a></p>{after}")
+}
+
+/// Whether two links of one meeting lead into the same room. Odoo gives each occurrence of a series a link of its own
+/// (`_set_discuss_videocall_location`), and all of them one room (`_create_videocall_channel`).
+pub fn same_room(a: &str, b: &str) -> bool {
+    a == b || [a, b].iter().all(|link| link.contains(OWN_CALL))
 }
 
 /// Whether a link is one that the line can carry.
@@ -184,6 +192,16 @@ mod tests {
         fn nothing_panics(html in "[<>/ a-z=\"'&;!_]{0,40}(Video:)?[<>/ a-z=\"'&;:!_]{0,40}", other in "\\PC*") {
             let _ = (link(&html), without(&html), with(&html, Some(LINK)), with(&other, Some(&html)), with(&other, None));
         }
+    }
+
+    #[test]
+    fn odoos_own_calls_of_one_meeting_are_one_room() {
+        let call = |token: &str| format!("https://odoo.example/calendar/join_videocall/{token}");
+        assert!(same_room(&call("a"), &call("b")));
+        assert!(same_room("https://meet.example/a", "https://meet.example/a"));
+        assert!(!same_room(&call("a"), "https://meet.example/a"));
+        assert!(!same_room("https://meet.example/a", "https://meet.example/b"));
+        assert!(!same_room(&call("a"), ""));
     }
 
     #[test]
