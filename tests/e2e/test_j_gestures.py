@@ -439,6 +439,8 @@ def test_dragged_in_the_month_and_stretched_in_the_strip(people: Site, at_browse
     person.show_week(day)
     person.sees(subject)
     scale(person, "month")
+    walk.expect(page.locator(".fc-dayGridMonth-view")).to_be_visible()
+    person.settles()
     person.sees(subject)
     after = day + timedelta(days=1)
     box = person.event(subject).first.bounding_box()
@@ -454,6 +456,8 @@ def test_dragged_in_the_month_and_stretched_in_the_strip(people: Site, at_browse
     no_error(person)
     person.shot("dragged-in-the-month")
     scale(person, "week")
+    walk.expect(page.locator(".fc-timegrid")).to_be_visible()
+    person.settles()
     person.sees(subject)
     event = person.event(subject).first
     event.hover()

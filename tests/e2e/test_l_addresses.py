@@ -56,7 +56,7 @@ def test_everybody_in_an_address_field_is_invited_by_outlook_alone(site: Site):
     there = {one["emailAddress"]["address"].lower() for one in site.outlook_event(ANN, subject)["attendees"]}
     assert there == set(wanted)
     assert not [
-        mail for mail in site.stack.sim.mails() if mail["subject"] == subject and mail["kind"] == "cancellation"
+        mail for mail in site.stack.sim.mails() if subject in mail["subject"] and mail["kind"] == "cancellation"
     ]
 
 
