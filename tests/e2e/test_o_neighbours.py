@@ -15,6 +15,8 @@ from tools.stack.odoo import ADMIN
 
 from .site import ANN, BEN, Site, moment
 
+pytestmark = pytest.mark.long
+
 CLEO = "cleo@contoso.example"
 AtBrowser = Callable[[Stack, str], walk.Person]
 
