@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -239,31 +240,47 @@ impl Event {
     }
 }
 
-/// Addresses under which Outlook may have people who are known by another one.
+/// The mailboxes of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Aliases {
-    /// The address by which somebody is known, by each other one.
-    pub known: BTreeMap<Address, Address>,
-    /// Which of those are mailboxes: who is invited by another address of the mailbox is invited.
+pub struct Known {
+    /// The mailbox by each of its further addresses.
+    pub aliases: BTreeMap<Address, Address>,
+    /// By which they are known.
     pub mailboxes: BTreeSet<Address>,
 }
 
+/// Addresses under which Outlook may have people who are known by another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aliases {
+    /// Of one event's contacts: the address by which somebody is known, by each other one.
+    pub own: BTreeMap<Address, Address>,
+    pub known: Arc<Known>,
+}
+
 impl Aliases {
+    fn get(&self, address: &Address) -> Option<&Address> {
+        self.own.get(address).or_else(|| self.known.aliases.get(address))
+    }
+
     /// Has attendees under the address by which each is known. Each keeps the one that Outlook has in `also`, so that no write
     /// takes it off; the organizer, under another address of theirs, is no attendee.
     pub fn rename(&self, attendees: &mut BTreeMap<Address, Attendee>, organizer: Option<&Address>) {
-        for (from, to) in &self.known {
-            let Some(mut attendee) = attendees.remove(from) else {
+        let renamed = attendees
+            .keys()
+            .filter_map(|from| Some((from.clone(), self.get(from)?.clone())));
+        for (from, to) in renamed.collect::<Vec<_>>() {
+            let Some(mut attendee) = attendees.remove(&from) else {
                 continue;
             };
-            attendee.by_alias = self.mailboxes.contains(to);
-            let known = attendees.entry(to.clone()).or_insert_with(|| attendee.clone());
+            // Who is invited by another address of the mailbox is invited.
+            attendee.by_alias = self.known.mailboxes.contains(&to);
+            let known = attendees.entry(to).or_insert_with(|| attendee.clone());
             // Of somebody invited by several addresses, the one that answered speaks.
             if known.answer == Answer::NeedsAction {
                 known.answer = attendee.answer;
             }
-            if !known.also.contains(from) {
-                known.also.push(from.clone());
+            if !known.also.contains(&from) {
+                known.also.push(from);
             }
         }
         if let Some(organizer) = organizer {

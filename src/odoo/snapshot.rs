@@ -203,11 +203,11 @@ impl Snapshot {
             };
             let others = Address::parse_list(line.email.as_deref().unwrap_or_default()).into_iter();
             let others = others.filter(|other| *other != known && is_theirs(other));
-            aliases.known.extend(others.map(|other| (other, known.clone())));
+            aliases.own.extend(others.map(|other| (other, known.clone())));
         }
         // An address that somebody has of their own is theirs.
         let own: BTreeSet<Address> = self.attendees(mailboxes).into_keys().collect();
-        aliases.known.retain(|alias, _| !own.contains(alias));
+        aliases.own.retain(|alias, _| !own.contains(alias));
         aliases
     }
 
@@ -498,7 +498,7 @@ pub(crate) mod tests {
         assert_eq!(address.as_str(), "bob@contoso.com");
         assert_eq!(bob.also, [Address::parse("bob@home.example").unwrap()]);
         let aliases = record.aliases(&Mailboxes::new());
-        assert_eq!(aliases.known.get(&bob.also[0]), Some(*address));
+        assert_eq!(aliases.own.get(&bob.also[0]), Some(*address));
     }
 
     #[test]
@@ -530,7 +530,7 @@ pub(crate) mod tests {
         );
         let aliases = record.aliases(&Mailboxes::new());
         let alias: Vec<_> = aliases
-            .known
+            .own
             .iter()
             .map(|(from, to)| (from.as_str(), to.as_str()))
             .collect();

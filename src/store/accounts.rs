@@ -360,6 +360,8 @@ pub async fn forget_progress(
     id: i64,
     ignore_before: Option<DateTime<Utc>>,
 ) -> QueryResult<usize> {
+    // The next login may be another mailbox's.
+    super::addresses::forget(conn, id).await?;
     diesel::update(dsl::accounts.find(id))
         .set((
             dsl::delta_link.eq(None::<String>),

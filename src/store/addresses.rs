@@ -1,5 +1,8 @@
 //! By which addresses mail reaches a mailbox.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -7,7 +10,7 @@ use uuid::Uuid;
 use super::Connection;
 use super::accounts::Account;
 use super::schema::{account_addresses as t, accounts};
-use crate::calendar::event::Address;
+use crate::calendar::event::{Address, Aliases, Known};
 
 /// As Microsoft has told them of an account.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -27,6 +30,21 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
+    /// For renaming whoever is invited by another address of the mailbox.
+    pub fn renaming(&self) -> Aliases {
+        let Some(address) = &self.address else {
+            return Aliases::default();
+        };
+        let aliases = self.aliases.iter().map(|alias| (alias.clone(), address.clone()));
+        Aliases {
+            own: BTreeMap::new(),
+            known: Arc::new(Known {
+                aliases: aliases.collect(),
+                mailboxes: BTreeSet::from([address.clone()]),
+            }),
+        }
+    }
+
     /// As long as Microsoft has told nothing: what the person logs in by.
     pub fn of_login(account: &Account) -> Self {
         Self::of(account, None)
@@ -83,4 +101,9 @@ pub async fn set(
         .set((t::mail.eq(&told.mail), t::aliases.eq(&told.aliases)))
         .execute(conn)
         .await
+}
+
+/// The account is another mailbox's from now on, or nobody's.
+pub async fn forget(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::delete(t::table.find(account_id)).execute(conn).await
 }

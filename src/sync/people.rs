@@ -40,17 +40,18 @@ impl People {
     pub async fn of(conn: &mut Connection, database: Database, now: DateTime<Utc>) -> anyhow::Result<Self> {
         let accounts = accounts::of_database(conn, database.id).await?;
         let owned = addresses::of_accounts(conn, database.id, &accounts).await?;
-        let mut mailboxes = Mailboxes::new();
         // Who must log in again is still known by the mailbox: a lapsed consent must look like no change.
-        for (account, mailbox) in accounts
+        let known = accounts
             .iter()
             .zip(&owned)
-            .filter(|(account, _)| !account.is_reset())
-        {
-            if let Some(address) = mailbox.address.clone() {
-                mailboxes.add(account.odoo_user_id, address, mailbox.aliases.clone());
-            }
-        }
+            .filter(|(account, _)| !account.is_reset());
+        let mailboxes = Mailboxes::of(known.filter_map(|(account, mailbox)| {
+            Some((
+                account.odoo_user_id,
+                mailbox.address.clone()?,
+                mailbox.aliases.clone(),
+            ))
+        }));
         Ok(Self {
             database,
             owned,

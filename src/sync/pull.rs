@@ -6,7 +6,7 @@
 
 mod apart;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use chrono::{NaiveDate, TimeDelta};
@@ -19,7 +19,7 @@ use super::people::People;
 use super::planner::{self, Effects};
 use super::{Engine, now};
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Aliases, Answer, Attendee, AttendeeKind, Event, Person};
+use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person};
 use crate::calendar::series::Series;
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
@@ -381,6 +381,7 @@ async fn store_page(
     let mut page = Page {
         people: &people,
         account: &account,
+        mailbox: people.mailbox_of(&account),
         unit,
         touched: BTreeSet::new(),
         lines: Vec::new(),
@@ -445,6 +446,7 @@ async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Res
 struct Page<'a> {
     people: &'a People,
     account: &'a Account,
+    mailbox: Mailbox,
     unit: UnitOfWork,
     touched: BTreeSet<i64>,
     lines: Vec<Line>,
@@ -517,7 +519,7 @@ impl Page<'_> {
             }
             known => known,
         };
-        let shown = match project(event, &self.people.mailbox_of(self.account), known.as_ref()) {
+        let shown = match project(event, &self.mailbox, known.as_ref()) {
             Ok(shown) => shown,
             Err(reason) => {
                 let title = event.subject.as_deref().unwrap_or("");
@@ -704,8 +706,9 @@ pub(super) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy
     let is_own = event.is_organizer == Some(true);
     let organizer = mailbox.address.clone().filter(|_| is_own);
     let owner = mailbox.address.clone().filter(|_| !is_own);
-    if let (Document::Event(single), Some(owner)) = (&mut shown.document, &owner) {
-        known_by(owner, &mailbox.aliases, &mut single.attendees);
+    let aliases = mailbox.renaming();
+    if let (Document::Event(single), Some(_)) = (&mut shown.document, &owner) {
+        aliases.rename(&mut single.attendees, None);
     }
     if let (Document::Event(single), Some(organizer)) = (&mut shown.document, &organizer) {
         organized_by(single, organizer);
@@ -738,7 +741,7 @@ pub(super) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy
                     .values_mut()
                     .filter_map(|own| own.attendees.as_mut());
                 for attendees in own.chain([&mut series.template.attendees]) {
-                    known_by(owner, &mailbox.aliases, attendees);
+                    aliases.rename(attendees, None);
                 }
                 shown.slot_answers = wire::series::answers_to_one(event, &series, &declined);
                 let answer = event.own_answer();
@@ -815,16 +818,6 @@ fn answered(mut series: Series, owner: &Address, whole: Option<Answer>, to_one: 
         series.set_occurrence(slot, &event);
     }
     series
-}
-
-/// Who is invited by another address of the mailbox is invited.
-fn known_by(owner: &Address, aliases: &[Address], attendees: &mut BTreeMap<Address, Attendee>) {
-    let known = aliases.iter().map(|alias| (alias.clone(), owner.clone()));
-    let aliases = Aliases {
-        known: known.collect(),
-        mailboxes: BTreeSet::from([owner.clone()]),
-    };
-    aliases.rename(attendees, None);
 }
 
 fn answer_for(state: &mut Event, owner: &Address, answer: Answer) {

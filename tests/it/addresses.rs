@@ -206,3 +206,22 @@ async fn a_contact_in_odoo_with_an_alias_is_no_endless_loop() {
         .await;
     w.at_rest().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_is_let_go_leaves_no_address() {
+    let mut w = both().await;
+    assert_eq!(w.count("account_addresses").await, 2);
+    let policies = json!({"user_id": 8, "delete_policy": "dont_delete", "sync_policy": "new"});
+    w.odoo
+        .call(
+            &w.service,
+            2,
+            "microsoft.calendar.account.reset",
+            "reset_account",
+            policies,
+        )
+        .await
+        .expect("a reset");
+    w.quiet().await;
+    assert_eq!(w.count("account_addresses").await, 1);
+}

@@ -926,9 +926,6 @@ pub(super) fn renamed_document(document: Document, aliases: &Aliases) -> Documen
 }
 
 fn renamed_series(mut series: Series, aliases: &Aliases) -> Series {
-    if aliases.known.is_empty() {
-        return series;
-    }
     let organizer = series
         .template
         .organizer
