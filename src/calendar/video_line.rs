@@ -20,9 +20,17 @@ pub fn link(html: &str) -> Option<String> {
 
 /// The HTML without that line.
 pub fn without(html: &str) -> Cow<'_, str> {
+    split(html).0
+}
+
+/// The HTML without that line, and its link.
+pub fn split(html: &str) -> (Cow<'_, str>, Option<String>) {
     match find(html) {
-        Some((range, _)) => Cow::Owned([&html[..range.start], &html[range.end..]].concat()),
-        None => Cow::Borrowed(html),
+        Some((range, link)) => {
+            let text = [&html[..range.start], &html[range.end..]].concat();
+            (Cow::Owned(text), Some(link))
+        }
+        None => (Cow::Borrowed(html), None),
     }
 }
 

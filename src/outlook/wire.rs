@@ -408,10 +408,12 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
         };
         attendees.entry(address).or_insert(entry);
     }
-    let (location, video) = place_and_video(wire);
+    let html = wire.html();
+    let (body, line) = video_line::split(&html);
+    let (location, video) = place_and_video(wire, line);
     Ok(Event {
         title: wire.subject.clone().unwrap_or_default(),
-        body: video_line::without(&wire.html()).into_owned(),
+        body: body.into_owned(),
         location,
         time: time(wire)?,
         privacy: match wire.sensitivity.as_deref() {
@@ -455,16 +457,15 @@ fn is_link(text: &str) -> bool {
         && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-fn place_and_video(wire: &WireEvent) -> (String, String) {
+/// `line` is the link that the body's last line carries.
+fn place_and_video(wire: &WireEvent, line: Option<String>) -> (String, String) {
     let place = wire.place();
-    match wire.own_join_url() {
-        Some(join) if join == place => (String::new(), join.to_owned()),
-        Some(join) => (place.to_owned(), join.to_owned()),
-        None => match video_line::link(&wire.html()) {
-            Some(link) => (place.to_owned(), link),
-            None if is_link(place) => (String::new(), place.to_owned()),
-            None => (place.to_owned(), String::new()),
-        },
+    match (wire.own_join_url(), line) {
+        (Some(join), _) if join == place => (String::new(), join.to_owned()),
+        (Some(join), _) => (place.to_owned(), join.to_owned()),
+        (None, Some(link)) => (place.to_owned(), link),
+        (None, None) if is_link(place) => (String::new(), place.to_owned()),
+        (None, None) => (place.to_owned(), String::new()),
     }
 }
 
@@ -660,7 +661,7 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
 /// The whole body, where its text or its last line is to be another one.
 fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<String> {
     let outlook = now.html();
-    let line_now = video_line::link(&outlook);
+    let (text_now, line_now) = video_line::split(&outlook);
     let is_about_link = groups
         .iter()
         .any(|group| matches!(group, Group::Location | Group::Video));
@@ -669,7 +670,6 @@ fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<Str
     } else {
         line_now.clone()
     };
-    let text_now = video_line::without(&outlook);
     let is_other_text = groups.contains(&Group::Body) && !body::same_meaning(&event.body, &text_now);
     if !is_other_text && line == line_now {
         return None;
