@@ -481,7 +481,8 @@ impl Intake<'_> {
             Cause::Existing => {
                 meeting.collected = true;
                 // Nobody has saved it: a restored Odoo has again what was deleted since the backup.
-                if meeting.ended {
+                let is_chosen = matches!(meeting.guests(), Guests::LeftOut | Guests::Withheld);
+                if meeting.ended && !is_chosen {
                     meeting.set_guests(Guests::Waiting);
                 }
             }

@@ -183,19 +183,20 @@ impl Task<'_> {
             },
             None => None,
         };
-        if let Some(event) = odoo_event
-            .as_ref()
-            .filter(|event| event.body.len() > LARGEST_BODY)
-        {
-            self.set_aside(&too_large(&event.body), Level::Warning);
-            return Ok(());
-        }
         let odoo = match (&snapshot, &odoo_event) {
             _ if self.dossier.meeting.odoo_gone => OdooState::Gone,
             (Some(snapshot), Some(event)) if snapshot.active => OdooState::Active(event),
             (Some(_), _) => OdooState::Gone,
             (None, _) => OdooState::Missing,
         };
+        // What is not wanted any more is deleted, however long it is.
+        if let OdooState::Active(event) = odoo
+            && event.body.len() > LARGEST_BODY
+        {
+            let reason = too_large(&event.body);
+            self.set_aside(&reason, Level::Warning);
+            return Ok(());
+        }
         let permit = match (odoo, &record) {
             (OdooState::Active(event), Some(record)) if self.choose_copy().is_none() => {
                 self.may_create(record, event)?

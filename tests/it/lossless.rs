@@ -182,4 +182,14 @@ async fn long_descriptions_reach_outlook_and_what_is_too_long_holds_nothing_up()
     w.odoo.write(ids[2], json!({"description": "<p>Short</p>"}));
     w.quiet().await;
     assert!(w.stack.event(ANN, "Long 2").await.is_some());
+    // Too long once more, and then not wanted: it leaves Outlook all the same.
+    w.odoo.write(ids[2], json!({"description": pasted(2_100_000)}));
+    w.quiet().await;
+    w.odoo.write(ids[2], json!({"active": false}));
+    w.odoo.write(ids[1], json!({"description": pasted(2_100_000)}));
+    w.odoo.unlink(ids[1]);
+    w.quiet().await;
+    for subject in ["Long 1", "Long 2"] {
+        assert!(w.stack.event(ANN, subject).await.is_none(), "{subject}");
+    }
 }
