@@ -25,6 +25,11 @@ def site(make_stack: Callable[..., Stack]) -> Iterator[Site]:
     made.close()
 
 
+def daily(count: int) -> dict:
+    """What makes an event a series of so many days."""
+    return {"recurrency": True, "rrule_type": "daily", "interval": 1, "end_type": "count", "count": count}
+
+
 def user_of(site: Site, login: str) -> int:
     return site.client(login).execute("res.users", "search", [["login", "=", login]])[0]
 
@@ -74,16 +79,7 @@ def test_another_organizer(site: Site):
 def test_another_organizer_of_a_series(site: Site):
     client = site.client(ANN)
     subject = walk.unique("Weekly handed over")
-    event_id = site.new_event(
-        ANN,
-        subject,
-        guests=(BEN, OUTSIDE),
-        recurrency=True,
-        rrule_type="daily",
-        interval=1,
-        end_type="count",
-        count=4,
-    )
+    event_id = site.new_event(ANN, subject, guests=(BEN, OUTSIDE), **daily(4))
     eventually(lambda: own(site, ANN, subject), PATIENCE, message="the series is in Outlook")
     site.agrees_to_owe_nothing()
     before = client.execute("calendar.event", "search", [["name", "=", subject]])
@@ -132,7 +128,10 @@ def test_a_place_and_odoos_own_video_call(site: Site):
         videocall_location=client.execute("calendar.event", "get_discuss_videocall_location"),
     )
     link = client.execute("calendar.event", "read", [event_id], ["videocall_location"])[0]["videocall_location"]
-    body = lambda: site.outlook_event(ANN, subject)["body"]["content"]  # noqa: E731
+
+    def body() -> str:
+        return site.outlook_event(ANN, subject)["body"]["content"]
+
     eventually(lambda: link in body(), PATIENCE, message="the invitation has the link")
     client.write("calendar.event", event_id, location="Room 2")
     client.write("calendar.event", event_id, description="<p>Another agenda</p>")
@@ -154,11 +153,7 @@ def test_a_series_with_odoos_own_video_call(site: Site):
         guests=(OUTSIDE,),
         location="Room 1",
         videocall_location=client.execute("calendar.event", "get_discuss_videocall_location"),
-        recurrency=True,
-        rrule_type="daily",
-        interval=1,
-        end_type="count",
-        count=6,
+        **daily(6),
     )
     eventually(lambda: own(site, ANN, subject), PATIENCE, message="the series is in Outlook")
     site.agrees_to_owe_nothing()
@@ -171,16 +166,7 @@ def test_a_series_with_odoos_own_video_call(site: Site):
 def test_an_occurrence_archived_and_wanted_again(site: Site):
     client = site.client(ANN)
     subject = walk.unique("Daily")
-    site.new_event(
-        ANN,
-        subject,
-        guests=(OUTSIDE,),
-        recurrency=True,
-        rrule_type="daily",
-        interval=1,
-        end_type="count",
-        count=4,
-    )
+    site.new_event(ANN, subject, guests=(OUTSIDE,), **daily(4))
     eventually(lambda: own(site, ANN, subject), PATIENCE, message="the series is in Outlook")
     site.agrees_to_owe_nothing()
     second = sorted(client.execute("calendar.event", "search", [["name", "=", subject]], order="start"))[1]
