@@ -542,6 +542,7 @@ class OutlookBridgeOutbox(models.Model):
                     most=RECORD_BYTES // 1_000_000,
                 )
                 rejected += [{"id": row, "message": message} for row in wire.get("ids") or [wire["id"]]]
+                self._say_on_event(wire["record"], message)
                 continue
             is_first_existing = wire["cause"] == "existing" and not any(one["cause"] == "existing" for one in taken)
             if not taken or size + own <= BATCH_BYTES or is_first_existing:
@@ -549,6 +550,13 @@ class OutlookBridgeOutbox(models.Model):
                 size += own
         self._acknowledge([], rejected)
         return taken
+
+    def _say_on_event(self, record, message):
+        """In the event's conversation, where those who wait for it look."""
+        event_id = record["base_id"] if record["model"] == "calendar.recurrence" else record["id"]
+        event = self.env["calendar.event"].sudo().browse(event_id or []).exists()
+        if event:
+            event.message_post(body=self.env._("Not synchronised with Outlook: %s", message))
 
     def _defer(self, failed, merged):
         """What no rule could judge is not told for now, and holds nothing else up."""

@@ -181,6 +181,7 @@ class TestOutbox(BridgeCase):
             [wire] = self.wires()
         self.assertEqual(wire["record"]["id"], small.id)
         self.assertIn("too large", self.rows(large).rejected)
+        self.assertIn("too large", large.message_ids[0].body, "who waits for it reads so")
         # Shortened, it is told: a later save has a row of its own.
         self.drop_rows()
         large.description = "<p>Short</p>"
