@@ -242,10 +242,13 @@ async fn learn_addresses(engine: &Engine, account: &Account, token: &SecretStrin
             let mut conn = engine.store.get().await?;
             addresses::set(&mut conn, account.id, mail.as_ref(), &aliases).await?;
         }
-        Err(error @ (GraphError::Invalid { .. } | GraphError::Forbidden { .. } | GraphError::NotFound)) => {
-            tracing::warn!(account.id = account.id, %error, "the mailbox's addresses are not told");
+        // That is the mailbox's trouble as a whole, and said so.
+        Err(
+            error @ (GraphError::Unauthorized | GraphError::Throttled { .. } | GraphError::MailboxMissing),
+        ) => {
+            return Err(error.into());
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => tracing::warn!(account.id = account.id, %error, "the mailbox's addresses are not told"),
     }
     Ok(())
 }

@@ -225,3 +225,17 @@ async fn a_mailbox_that_is_let_go_leaves_no_address() {
     w.quiet().await;
     assert_eq!(w.count("account_addresses").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_fails_keeps_nobody_from_their_calendar() {
+    let mut w = world().await;
+    let fails = json!([{"method": "GET", "path": "/me?", "status": 500, "count": 1000}]);
+    w.stack.sim_call("PUT", "faults", fails).await;
+    w.odoo
+        .connect(&w.stack, &w.service, 8)
+        .await
+        .expect("Ben is connected");
+    w.outlook_creates(BEN, "His", &[]).await;
+    w.quiet().await;
+    assert!(w.odoo.by_name("His").is_some());
+}
