@@ -137,6 +137,12 @@ pub async fn run(sim: &Arc<Sim>, call: &Call) -> Result<Reply, GraphError> {
         .buffer_unordered(if chained { 1 } else { AT_ONCE })
         .collect()
         .await;
+    if replies.iter().any(|(_, reply)| reply.cut) {
+        return Ok(Reply {
+            cut: true,
+            ..Reply::default()
+        });
+    }
     let mut responses = Vec::new();
     for (id, reply) in replies {
         let mut headers: Map<String, Value> = reply

@@ -402,16 +402,22 @@ pub async fn handle(sim: &Arc<Sim>, call: Call) -> Reply {
 }
 
 /// A request out of a batch: it has its own faults and its own line in the log, yet no slot and no connection of
-/// its own.
+/// its own. A fault that cuts its connection cuts the batch's.
 pub async fn handle_inner(sim: &Arc<Sim>, call: Call) -> Reply {
     let begun = Instant::now();
     let (who, effect) = admit(sim, &call);
     let address = who.as_ref().ok().map(|c| c.person.address.clone());
     let answered = match who {
+        Ok(_) if effect.cut == Some(Cut::Before) => Ok(Reply {
+            cut: true,
+            ..Reply::default()
+        }),
         Ok(who) => perform(sim, &call, &who, &effect).await,
         Err(error) => Err(error),
     };
-    finish(sim, &call, answered, effect.note, address.as_deref(), begun)
+    let mut reply = finish(sim, &call, answered, effect.note, address.as_deref(), begun);
+    reply.cut |= effect.cut.is_some();
+    reply
 }
 
 async fn answer(sim: &Arc<Sim>, call: &Call, who: &Caller) -> Answered {

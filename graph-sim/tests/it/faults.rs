@@ -44,6 +44,15 @@ async fn a_connection_cut_before_or_after() {
         let sent = me.request("POST", "/me/events").json(&body).send().await;
         assert!(sent.is_err(), "no answer at all, not a broken one");
         assert_eq!(w.find(ANN, cut).await.is_some(), there);
+        // The same for one that travels in a batch: the connection is the batch's.
+        let fault = json!([{"method": "POST", "path": "/me/events", "count": 1, "cut": cut}]);
+        w.sim("PUT", "/faults", fault).await.is(200);
+        let subject = format!("{cut} in a batch");
+        let step = json!({"id": "1", "method": "POST", "url": "/me/events", "headers": {"Content-Type": "application/json"},
+            "body": event(json!({"subject": subject}))});
+        let sent = me.request("POST", "/$batch").json(&json!({"requests": [step]}));
+        assert!(sent.send().await.is_err());
+        assert_eq!(w.find(ANN, &subject).await.is_some(), there);
     }
     let log = w.sim("GET", "/requests?method=POST", Value::Null).await.body;
     assert!(
