@@ -20,9 +20,12 @@ pub mod stock;
 pub mod unit;
 
 use anyhow::Context;
+use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{
+    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -35,7 +38,14 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 #[derive(Clone)]
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
+    reserved: Pool<AsyncPgConnection>,
 }
+
+/// Connections for what must not wait until others have done.
+const RESERVED: usize = 2;
+/// A transaction whose process says nothing any more (it was stopped, or its network is gone) holds the locks of its database no
+/// longer than this.
+const LONGEST_SILENCE: &str = "SET idle_in_transaction_session_timeout = '30s'";
 
 impl Store {
     /// Prepares a pool; connects only when asked for a connection.
@@ -43,15 +53,10 @@ impl Store {
     /// # Errors
     /// When the pool cannot be built.
     pub fn new(url: &str, connections: usize) -> anyhow::Result<Self> {
-        let mut config = ManagerConfig::default();
-        // A closed connection is told without a query; the default asks one each time.
-        config.recycling_method = RecyclingMethod::Fast;
-        let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);
-        let pool = Pool::builder(manager)
-            .max_size(connections)
-            .build()
-            .context("building the connection pool")?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool: pool(url, connections)?,
+            reserved: pool(url, RESERVED)?,
+        })
     }
 
     /// A connection from the pool.
@@ -60,6 +65,14 @@ impl Store {
     /// When Postgres cannot be reached.
     pub async fn get(&self) -> anyhow::Result<Object<AsyncPgConnection>> {
         self.pool.get().await.context("Postgres cannot be reached")
+    }
+
+    /// A connection that is kept for renewing leases, whatever else goes on.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached.
+    pub async fn reserved(&self) -> anyhow::Result<Object<AsyncPgConnection>> {
+        self.reserved.get().await.context("Postgres cannot be reached")
     }
 
     /// Whether Postgres answers.
@@ -87,6 +100,26 @@ impl Store {
             Ok(versions.iter().map(ToString::to_string).collect())
         })
     }
+}
+
+fn pool(url: &str, connections: usize) -> anyhow::Result<Pool<AsyncPgConnection>> {
+    let mut config = ManagerConfig::default();
+    // A closed connection is told without a query; the default asks one each time.
+    config.recycling_method = RecyclingMethod::Fast;
+    config.custom_setup = Box::new(|url| Box::pin(connect(url.to_owned())));
+    let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);
+    Pool::builder(manager)
+        .max_size(connections)
+        .build()
+        .context("building the connection pool")
+}
+
+async fn connect(url: String) -> ConnectionResult<AsyncPgConnection> {
+    let mut conn = AsyncPgConnection::establish(&url).await?;
+    conn.batch_execute(LONGEST_SILENCE)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
 }
 
 /// Reads a `jsonb` column that we wrote ourselves.
