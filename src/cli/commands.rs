@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use super::start::Opened;
 use crate::config::Config;
 use crate::store::databases::Database;
-use crate::store::{Connection, accounts, databases, journal, outbox, registrations};
+use crate::store::{Connection, accounts, databases, journal, leases, outbox, registrations};
 use crate::sync::{admin, now};
 
 /// Prints the code alone on standard output.
@@ -134,7 +134,7 @@ pub async fn status(opened: &Opened) -> anyhow::Result<()> {
         let state = admin::state(&mut conn, database.id)
             .await
             .map_err(|e| anyhow::anyhow!("{e}"))?;
-        if now() - database.heard_at > accounts::HEARD_FOR && database.key_hash.is_some() {
+        if now() - database.heard_at > leases::HEARD_FOR && database.key_hash.is_some() {
             let at = database.heard_at.format("%F %T UTC");
             println!("  NOT HEARD FROM since {at}: its mailboxes rest until Odoo calls again");
         }
@@ -217,7 +217,7 @@ pub async fn sync(opened: &Opened, database: Option<&str>) -> anyhow::Result<()>
                 .map(|a| a.id)
                 .collect();
             woken += ids.len();
-            accounts::wake(&mut conn, ids, now()).await?;
+            leases::wake(&mut conn, ids).await?;
         }
     }
     match database {

@@ -1,9 +1,7 @@
-//! Users of a database and the mailboxes behind them, and the lease under which one worker works a mailbox.
+//! Users of a database and the mailboxes behind them.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use diesel::dsl::case_when;
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -38,8 +36,6 @@ pub struct Account {
     pub last_sync_at: Option<DateTime<Utc>>,
     pub next_run_at: DateTime<Utc>,
     pub failures: i32,
-    pub lease_owner: Option<Uuid>,
-    pub lease_until: Option<DateTime<Utc>>,
     pub brake_at: Option<DateTime<Utc>>,
     pub brake_removals: i32,
     pub brake_of: i32,
@@ -49,6 +45,9 @@ pub struct Account {
     /// What the consent was given to.
     pub registration_id: Option<i64>,
     pub brake_earlier: i32,
+    /// The run that works the mailbox; in what a run has read of its own account, that run (see [`super::leases`]).
+    pub lease_id: Option<Uuid>,
+    pub lease_beats: i64,
 }
 
 /// The states of `accounts.state`.
@@ -542,142 +541,6 @@ pub async fn list_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<
         ))
         .execute(conn)
         .await
-}
-
-/// Asks for a run as soon as a worker is free.
-pub async fn wake(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::update(
-        dsl::accounts
-            .filter(dsl::id.eq_any(ids))
-            .filter(dsl::next_run_at.gt(now)),
-    )
-    .set(dsl::next_run_at.eq(now))
-    .execute(conn)
-    .await
-}
-
-/// How long a lease lasts without being renewed: how long a mailbox rests after its worker's process died.
-pub const LEASE: TimeDelta = TimeDelta::seconds(20);
-
-/// How long after Odoo's last exchange its mailboxes are worked. A service that was restored from a backup remembers an old
-/// exchange: what it owed then must not be written before Odoo has shown that it knows this service.
-pub const HEARD_FOR: TimeDelta = TimeDelta::minutes(10);
-
-#[derive(QueryableByName)]
-struct Claimed {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-}
-
-/// Takes up to `limit` mailboxes that are due and that nobody works, until `now + LEASE`.
-pub async fn claim_due(
-    conn: &mut Connection,
-    owner: Uuid,
-    now: DateTime<Utc>,
-    limit: i64,
-) -> QueryResult<Vec<i64>> {
-    let claimed: Vec<Claimed> = diesel::sql_query(
-        "UPDATE accounts SET lease_owner = $1, lease_until = $3 WHERE id IN (
-             SELECT a.id FROM accounts a JOIN databases d ON d.id = a.database_id
-             WHERE a.state = 'active' AND a.next_run_at <= $2
-               AND (a.lease_until IS NULL OR a.lease_until < $2)
-               AND (a.rest_until IS NULL OR a.rest_until <= $2)
-               AND NOT d.paused AND d.quarantined IS NULL AND d.key_hash IS NOT NULL AND d.heard_at > $5
-             ORDER BY a.next_run_at LIMIT $4 FOR UPDATE OF a SKIP LOCKED)
-         RETURNING id",
-    )
-    .bind::<SqlUuid, _>(owner)
-    .bind::<Timestamptz, _>(now)
-    .bind::<Timestamptz, _>(now + LEASE)
-    .bind::<BigInt, _>(limit)
-    .bind::<Timestamptz, _>(now - HEARD_FOR)
-    .load(conn)
-    .await?;
-    Ok(claimed.into_iter().map(|c| c.id).collect())
-}
-
-/// Takes the lease on one mailbox, unless somebody has it: for what is not the mailbox's work.
-pub async fn claim(conn: &mut Connection, id: i64, owner: Uuid, now: DateTime<Utc>) -> QueryResult<bool> {
-    let free = dsl::accounts
-        .find(id)
-        .filter(dsl::lease_until.is_null().or(dsl::lease_until.lt(now)));
-    let claimed = diesel::update(free)
-        .set((
-            dsl::lease_owner.eq(Some(owner)),
-            dsl::lease_until.eq(Some(now + LEASE)),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(claimed == 1)
-}
-
-/// Ends a lease that [`claim`] took.
-pub async fn let_go(conn: &mut Connection, id: i64, owner: Uuid) -> QueryResult<usize> {
-    diesel::update(dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner))))
-        .set((
-            dsl::lease_owner.eq(None::<Uuid>),
-            dsl::lease_until.eq(None::<DateTime<Utc>>),
-        ))
-        .execute(conn)
-        .await
-}
-
-/// Keeps a lease; `false`: it was lost, and the worker must stop.
-pub async fn renew_lease(
-    conn: &mut Connection,
-    id: i64,
-    owner: Uuid,
-    now: DateTime<Utc>,
-) -> QueryResult<bool> {
-    let kept = diesel::update(dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner))))
-        .set(dsl::lease_until.eq(Some(now + LEASE)))
-        .execute(conn)
-        .await?;
-    Ok(kept == 1)
-}
-
-/// Gives a mailbox back and says when it is due again. `started` is when this run began: a wake that came
-/// later must not be lost.
-pub async fn release(
-    conn: &mut Connection,
-    id: i64,
-    owner: Uuid,
-    started: DateTime<Utc>,
-    next_run_at: DateTime<Utc>,
-    outcome: Outcome,
-) -> QueryResult<()> {
-    let ours = dsl::accounts.find(id).filter(dsl::lease_owner.eq(Some(owner)));
-    let rest = (
-        dsl::lease_owner.eq(None::<Uuid>),
-        dsl::lease_until.eq(None::<DateTime<Utc>>),
-        dsl::next_run_at.eq(case_when(
-            dsl::next_run_at.le(started),
-            next_run_at.into_sql::<Timestamptz>(),
-        )
-        .otherwise(dsl::next_run_at)),
-    );
-    match outcome {
-        Outcome::Done { at } => {
-            diesel::update(ours)
-                .set((rest, dsl::last_sync_at.eq(Some(at)), dsl::failures.eq(0)))
-                .execute(conn)
-                .await?;
-        }
-        Outcome::Failed => {
-            diesel::update(ours)
-                .set((rest, dsl::failures.eq(dsl::failures + 1)))
-                .execute(conn)
-                .await?;
-        }
-    }
-    Ok(())
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Done { at: DateTime<Utc> },
-    Failed,
 }
 
 /// So many mails that were collected wait for a person's yes; 0: none is waited for.

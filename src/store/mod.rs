@@ -8,6 +8,7 @@ pub mod databases;
 pub mod embedded;
 pub mod enrollments;
 pub mod journal;
+pub mod leases;
 pub mod logins;
 pub mod meetings;
 pub mod outbox;

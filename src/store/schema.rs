@@ -85,8 +85,6 @@ diesel::table! {
         last_sync_at -> Nullable<Timestamptz>,
         next_run_at -> Timestamptz,
         failures -> Integer,
-        lease_owner -> Nullable<Uuid>,
-        lease_until -> Nullable<Timestamptz>,
         brake_at -> Nullable<Timestamptz>,
         brake_removals -> Integer,
         brake_of -> Integer,
@@ -94,6 +92,8 @@ diesel::table! {
         mails_held -> Integer,
         registration_id -> Nullable<BigInt>,
         brake_earlier -> Integer,
+        lease_id -> Nullable<Uuid>,
+        lease_beats -> BigInt,
     }
 }
 

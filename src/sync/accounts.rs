@@ -26,7 +26,7 @@ use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::logins::{self, LoginAttempt, NewLogin, verifier_place};
 use crate::store::seal::{digest, random_secret};
-use crate::store::{registrations as stored, resets};
+use crate::store::{leases, registrations as stored, resets};
 
 /// How long a person may take at Microsoft's login page.
 const LOGIN_LIFE: TimeDelta = TimeDelta::minutes(30);
@@ -532,7 +532,7 @@ async fn switch(
             )
             .await?;
         }
-        store::wake(&mut conn, vec![account.id], now()).await?;
+        leases::wake(&mut conn, vec![account.id]).await?;
         engine.work.notify_one();
     }
     admin::state(&mut conn, database.id).await

@@ -19,7 +19,7 @@ use crate::store::databases::{self, Database, Pairing, Settings, poke_key_place}
 use crate::store::journal::{self, Level, Line};
 use crate::store::seal::{digest, random_secret};
 use crate::store::unit::Dossier;
-use crate::store::{Connection, enrollments, meetings, outbox, registrations as stored, resets};
+use crate::store::{Connection, enrollments, leases, meetings, outbox, registrations as stored, resets};
 
 /// How long an enrollment code can be used.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -384,7 +384,7 @@ pub async fn set_values(
         .iter()
         .map(|a| a.id)
         .collect();
-    accounts::wake(&mut conn, ids, now()).await?;
+    leases::wake(&mut conn, ids).await?;
     engine.work.notify_one();
     Ok(state_of(&mut conn, database.id).await?)
 }

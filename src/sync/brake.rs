@@ -19,7 +19,7 @@ use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, meetings, outbox, removals};
+use crate::store::{Connection, leases, meetings, outbox, removals};
 
 /// Removals within this time count together.
 const PERIOD: TimeDelta = TimeDelta::hours(1);
@@ -75,6 +75,7 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
     }
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
         let database = databases::by_id(conn, account.database_id).await?;
         let account = accounts::by_id(conn, account.id).await?;
         if account.is_braked() {
@@ -174,7 +175,7 @@ pub async fn answer(
         Ok(())
     })
     .await?;
-    accounts::wake(&mut conn, vec![account.id], now()).await?;
+    leases::wake(&mut conn, vec![account.id]).await?;
     engine.work.notify_one();
     if request.remove {
         engine.poke(database.id, [request.user_id].into());

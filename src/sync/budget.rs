@@ -18,7 +18,7 @@ use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::outbox::{self, kind};
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, meetings};
+use crate::store::{Connection, leases, meetings};
 
 /// The keyword arguments of `res.users.answer_mails`.
 #[derive(Debug, Deserialize)]
@@ -60,6 +60,7 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
     let (held, is_news) = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             databases::serialize(conn, account.database_id).await?;
+            leases::hold(conn, account).await?;
             let database = databases::by_id(conn, account.database_id).await?;
             let account = accounts::by_id(conn, account.id).await?;
             let mails = outbox::collected_mails(conn, account.id).await?;
@@ -175,7 +176,7 @@ pub async fn answer(
         })
         .await?;
     let account = done?;
-    accounts::wake(&mut conn, vec![account], now()).await?;
+    leases::wake(&mut conn, vec![account]).await?;
     engine.work.notify_one();
     admin::state(&mut conn, database.id).await
 }

@@ -29,7 +29,7 @@ use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::OdooDebt;
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, from_json, outbox};
+use crate::store::{Connection, from_json, leases, outbox};
 
 /// The most that one answer waits, whatever was asked.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -185,7 +185,7 @@ impl Engine {
             ids.push(account.id);
         }
         if !ids.is_empty() {
-            accounts::wake(&mut conn, ids, now()).await?;
+            leases::wake(&mut conn, ids).await?;
             self.work.notify_one();
         }
         Ok(())

@@ -10,6 +10,7 @@ pub mod brake;
 pub mod budget;
 pub mod exchange;
 pub mod journal;
+pub mod lease;
 pub mod moving;
 pub mod people;
 pub mod planner;
@@ -25,7 +26,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
-use uuid::Uuid;
 
 use crate::outlook::client::GraphClient;
 use crate::outlook::login::LoginClient;
@@ -72,8 +72,6 @@ pub struct Engine {
     /// For pokes; follows no redirects.
     pub http: reqwest::Client,
     pub settings: Settings,
-    /// Names this process in leases.
-    pub process: Uuid,
     /// There may be a mailbox to work.
     pub work: Arc<Notify>,
     /// Ids of accounts whose run has ended.
@@ -90,7 +88,6 @@ impl Engine {
         settings: Settings,
     ) -> Self {
         let (runs, _) = broadcast::channel(256);
-        let process = Uuid::new_v4();
         Self {
             store,
             sealer,
@@ -98,7 +95,6 @@ impl Engine {
             login,
             http,
             settings,
-            process,
             work: Arc::new(Notify::new()),
             runs,
         }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::people::People;
 use super::planner::{self, Effects};
@@ -23,7 +24,7 @@ use crate::store::journal::Level;
 use crate::store::meetings::Identities;
 use crate::store::stock::{self, StockLink, StockState, Waiting};
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, databases};
+use crate::store::{Connection, databases, leases};
 
 /// The iCalUId under which Odoo's own engine knew a record.
 pub fn uid_told(change: &Change) -> Option<&str> {
@@ -110,6 +111,7 @@ pub async fn translate(engine: &Engine, account: &Account, token: &SecretString)
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
         keep_translations(conn, account, &waiting, &translated).await?;
         if account.existing == existing::MOVING {
             accounts::set_existing(conn, account.id, existing::TOLD).await?;
@@ -181,7 +183,8 @@ async fn join(conn: &mut Connection, unit: &mut UnitOfWork, id: i64, other: i64)
     Ok(true)
 }
 
-/// Asks a mailbox that was listed for what it has not shown: what lies outside of its window, and what is gone.
+/// Asks a mailbox that was listed for what it has not shown: what lies outside of its window, and what is gone. `false`:
+/// `until` has come before all was asked for.
 ///
 /// # Errors
 /// See [`PullError`].
@@ -189,34 +192,41 @@ pub async fn look_up(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    until: Instant,
     effects: &mut Effects,
-) -> Result<(), PullError> {
+) -> Result<bool, PullError> {
     let waiting = {
         let mut conn = engine.store.get().await?;
         stock::waiting_for(&mut conn, account.database_id, account.odoo_user_id, false).await?
     };
-    if waiting.is_empty() {
-        return Ok(());
-    }
     let mut missing = 0;
+    let mut asked = 0;
     for one in &waiting {
+        // At least one, so that it comes to an end.
+        if asked > 0 && Instant::now() >= until {
+            break;
+        }
+        asked += 1;
         let found = find(engine, token, one).await?;
         missing += usize::from(found.is_none());
         let mut conn = engine.store.get().await?;
         let planned = conn
             .transaction::<_, PullError, _>(async |conn| {
                 databases::serialize(conn, account.database_id).await?;
+                leases::hold(conn, account).await?;
                 attach(conn, account, one.id, found.as_ref()).await
             })
             .await?;
         effects.merge(planned);
     }
-    tracing::info!(
-        account.id = account.id,
-        asked = waiting.len(),
-        missing,
-        "asked for what Odoo's own engine had linked"
-    );
+    if asked > 0 {
+        tracing::info!(
+            account.id = account.id,
+            asked,
+            missing,
+            "asked for what Odoo's own engine had linked"
+        );
+    }
     if missing > 0 {
         let mut conn = engine.store.get().await?;
         let database = databases::by_id(&mut conn, account.database_id).await?;
@@ -227,7 +237,7 @@ pub async fn look_up(
         let user_id = Some(account.odoo_user_id);
         admin::note(&mut conn, &database, user_id, Level::Warning, message).await?;
     }
-    Ok(())
+    Ok(asked == waiting.len())
 }
 
 /// The event or series that a link means, if the mailbox has it.

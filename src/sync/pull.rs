@@ -7,11 +7,12 @@
 mod apart;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::apart::{Apart, or_apart};
@@ -32,7 +33,7 @@ use crate::store::addresses::{self, Mailbox};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities, SlotAnswers};
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, databases};
+use crate::store::{Connection, databases, leases};
 
 /// The window is renewed when it reaches less than this share of its days ahead.
 const RENEW_AT: i64 = 2;
@@ -86,7 +87,8 @@ enum Sight {
     Unreadable(String),
 }
 
-/// Follows the delta to its end, and adds what comes of it to `effects`.
+/// Follows the delta to its end, or for as long as `until` has not come, and adds what comes of it to `effects`. Returns whether
+/// it has come to the end; where it has not, the next run goes on.
 ///
 /// # Errors
 /// See [`PullError`]; everything stored until then stays.
@@ -94,8 +96,9 @@ pub async fn pull(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    until: Instant,
     effects: &mut Effects,
-) -> Result<(), PullError> {
+) -> Result<bool, PullError> {
     let mut resynced = false;
     // Those that were looked at in this round: Graph lists each of their occurrences.
     let mut series = BTreeSet::new();
@@ -110,7 +113,7 @@ pub async fn pull(
     // With its window, which may just have been opened.
     let account = {
         let mut conn = engine.store.get().await?;
-        &accounts::by_id(&mut conn, account.id).await?
+        &leases::account(&mut conn, account.id, account.lease_id).await?
     };
     loop {
         let DeltaPage { rows, next } = match page {
@@ -128,6 +131,10 @@ pub async fn pull(
         let sights = look_closer(engine, account, token, rows, &mut series).await?;
         // The next page travels while this one is stored.
         let stored = match next {
+            Next::Page(link) if Instant::now() >= until => {
+                effects.merge(store(engine, account, &sights, &link).await?);
+                return Ok(false);
+            }
             Next::Page(link) => {
                 let following = next_page(engine, token, &link);
                 let (stored, following) = tokio::join!(store(engine, account, &sights, &link), following);
@@ -147,13 +154,13 @@ pub async fn pull(
             poked = Some(Instant::now());
         }
     }
-    if listing {
-        effects.merge(ask_about_missing(engine, account, token).await?);
+    if listing && !ask_about_missing(engine, account, token, until, effects).await? {
+        return Ok(false);
     }
     if !account.pulled_once {
         effects.merge(finish_first_pull(engine, account).await?);
     }
-    Ok(())
+    Ok(true)
 }
 
 impl From<diesel::result::Error> for PullError {
@@ -163,19 +170,20 @@ impl From<diesel::result::Error> for PullError {
 }
 
 /// After a window was listed anew: a delta does not say what was deleted before it began. Whatever of the window was
-/// not shown is asked about.
+/// not shown is asked about. `false`: `until` has come, and there is more to ask about.
 async fn ask_about_missing(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
-) -> Result<Effects, PullError> {
+    until: Instant,
+    effects: &mut Effects,
+) -> Result<bool, PullError> {
     let account = {
         let mut conn = engine.store.get().await?;
-        accounts::by_id(&mut conn, account.id).await?
+        leases::account(&mut conn, account.id, account.lease_id).await?
     };
-    let mut effects = Effects::default();
     let Some(since) = account.listing_since else {
-        return Ok(effects);
+        return Ok(true);
     };
     let mut after = 0;
     loop {
@@ -206,14 +214,23 @@ async fn ask_about_missing(
         let stored = conn
             .transaction::<_, PullError, _>(async |conn| {
                 databases::serialize(conn, account.database_id).await?;
+                leases::hold(conn, account).await?;
                 store_page(conn, account, sights).await
             })
             .await?;
         effects.merge(stored);
+        if Instant::now() >= until {
+            return Ok(false);
+        }
     }
     let mut conn = engine.store.get().await?;
-    accounts::end_listing(&mut conn, account.id).await?;
-    Ok(effects)
+    conn.transaction::<_, PullError, _>(async |conn| {
+        leases::hold(conn, &account).await?;
+        accounts::end_listing(conn, account.id).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(true)
 }
 
 /// The link to go on from; none when the window has to be opened, or moved on.
@@ -265,12 +282,14 @@ async fn store(
     next: &str,
 ) -> Result<Effects, PullError> {
     let mut conn = engine.store.get().await?;
-    if sights.is_empty() {
-        accounts::set_delta(&mut conn, account.id, Some(next)).await?;
-        return Ok(Effects::default());
-    }
     conn.transaction::<_, PullError, _>(async |conn| {
+        if sights.is_empty() {
+            leases::hold(conn, account).await?;
+            accounts::set_delta(conn, account.id, Some(next)).await?;
+            return Ok(Effects::default());
+        }
         databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
         let effects = store_page(conn, account, sights).await?;
         accounts::set_delta(conn, account.id, Some(next)).await?;
         Ok(effects)
@@ -297,7 +316,12 @@ async fn open_window(
     let start = now() - TimeDelta::days(days_back);
     let end = now() + TimeDelta::days(days_ahead);
     let mut conn = engine.store.get().await?;
-    accounts::open_window(&mut conn, account.id, (start, end), now()).await?;
+    conn.transaction::<_, PullError, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        accounts::open_window(conn, account.id, (start, end), now()).await?;
+        Ok(())
+    })
+    .await?;
     Ok((start, end))
 }
 
@@ -859,6 +883,7 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
         let planned = conn
             .transaction::<_, PullError, _>(async |conn| {
                 databases::serialize(conn, account.database_id).await?;
+                leases::hold(conn, account).await?;
                 let mut people = People::load(conn, account.database_id, now()).await?;
                 people.mark_pulled(account.id);
                 let mut unit = UnitOfWork::of(conn, account.database_id, some).await?;
@@ -872,6 +897,7 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
     // Last, so that a crash repeats it.
     conn.transaction::<_, PullError, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
         if accounts::by_id(conn, account.id).await?.existing != account.existing {
             // Odoo has told its events meanwhile: the next run plans with them.
             return Ok(());

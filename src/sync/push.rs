@@ -14,6 +14,7 @@ use anyhow::Context;
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
@@ -32,7 +33,7 @@ use crate::store::journal::{Level, Line};
 use crate::store::meetings::Identities;
 use crate::store::outbox::{self, OutlookWrite, kind};
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{Connection, databases, from_json};
+use crate::store::{Connection, databases, from_json, leases};
 
 /// Attempts after which a write that only this event has trouble with is set aside.
 const MOST_ATTEMPTS: i32 = 8;
@@ -69,7 +70,7 @@ struct Sent {
     result: Result<Outcome, GraphError>,
 }
 
-/// Sends everything that is due, and adds what comes of it to `effects`.
+/// Sends everything that is due, as far as it comes before `until`, and adds what comes of it to `effects`.
 ///
 /// # Errors
 /// When the mailbox as a whole is in trouble (throttled, token, network); what is owed stays.
@@ -77,6 +78,7 @@ pub async fn push(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    until: Instant,
     effects: &mut Effects,
 ) -> Result<(), PushError> {
     let holds = budget::check(engine, account).await?;
@@ -84,8 +86,8 @@ pub async fn push(
     let mut trouble = None;
     loop {
         let batch = match trouble {
-            None => take_off(engine, account, &sent, holds).await?,
-            Some(_) => Vec::new(),
+            None if Instant::now() < until => take_off(engine, account, &sent, holds).await?,
+            _ => Vec::new(),
         };
         if batch.is_empty() && sent.is_empty() {
             return trouble.map_or(Ok(()), |error| Err(PushError::Graph(error)));
@@ -154,6 +156,7 @@ async fn take_off(
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         // The planner replaces writes under this lock.
         databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
         let limit = i64::try_from(BATCH_LIMIT)?;
         let mut batch = outbox::due_outlook(conn, account.id, but_for, now(), limit, holds).await?;
         let mut bytes = 0;
@@ -406,6 +409,7 @@ async fn settle_together(
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
         let people = People::load(conn, account.database_id, now()).await?;
         let mailbox = people.mailbox_of(account);
         let mut unit = load(conn, account, outcomes).await?;
@@ -615,7 +619,12 @@ async fn fail(
         _ => (TimeDelta::zero(), false),
     };
     let unknown = unknown || write.in_flight_since.is_some();
-    outbox::postpone(&mut conn, write.id, now() + pause, &words, !unknown).await?;
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        outbox::postpone(conn, write.id, now() + pause, &words, !unknown).await?;
+        Ok(())
+    })
+    .await?;
     if may_pass(&error) && !unknown && write.attempts + 1 >= MOST_ATTEMPTS {
         set_aside(&mut conn, account, &write, &words).await?;
     }
@@ -639,6 +648,7 @@ async fn set_aside(
 ) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
         let mut unit = UnitOfWork::of(conn, account.database_id, &[write.meeting_id]).await?;
         let dossier = unit.get(write.meeting_id)?;
         note_set_aside(dossier, account, words);

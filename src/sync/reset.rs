@@ -23,7 +23,7 @@ use crate::store::journal::{Done, Level};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{self, OdooDebt, OutlookWrite, kind};
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{databases, meetings, resets};
+use crate::store::{databases, leases, meetings, resets};
 
 /// How many meetings are held in memory at once.
 const CHUNK: usize = 200;
@@ -137,7 +137,7 @@ pub async fn reset_account(
         .transaction::<_, anyhow::Error, _>(async |conn| begin(conn, database, &account, request).await)
         .await?;
     if waiting {
-        accounts::wake(&mut conn, vec![account.id], now()).await?;
+        leases::wake(&mut conn, vec![account.id]).await?;
         engine.work.notify_one();
     }
     // Odoo's share waits for no job's turn.
@@ -338,6 +338,7 @@ fn reset_meeting(
 pub async fn finish(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
         if outbox::outlook_owed(conn, account.id).await? > 0 {
             return Ok(());
         }

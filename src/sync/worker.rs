@@ -1,64 +1,113 @@
-//! Who works which mailbox when. Each mailbox is worked by one worker at a time, in whichever process: a lease in
-//! Postgres says so.
+//! Works mailboxes. Each is worked by one worker at a time, in whichever process: a lease says so ([`leases`]).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::accounts::{TokenError, fresh_token};
+use super::lease::{self, Ended};
 use super::planner::Effects;
 use super::pull::{PullError, pull};
 use super::push::{PushError, push, rest_after};
 use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
-use crate::store::accounts::{self, Account, Outcome, existing};
+use crate::store::accounts::{self, Account, existing};
+use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
 use crate::store::{databases, journal, outbox};
 
 /// How often due mailboxes are looked for when nobody says that there is one (another process may have).
 const LOOK_AROUND: Duration = Duration::from_secs(1);
-/// How often a run renews its lease: a few times before it would run out.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a run works before others have their turn; it goes on when it is its turn again.
+const SLICE: Duration = Duration::from_secs(30);
+/// How long a run may take altogether: one that does not come to its end is a failed one.
+const LONGEST_RUN: Duration = Duration::from_secs(15 * 60);
 const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// Works mailboxes until told to stop; then lets the runs under way end.
 pub async fn work(engine: Engine, stop: CancellationToken) {
     let mut runs = JoinSet::new();
-    let mut pruned: Option<tokio::time::Instant> = None;
+    let mut pruned: Option<Instant> = None;
+    let mut others = Others::default();
     loop {
         if pruned.is_none_or(|at| at.elapsed() > PRUNE_EVERY) {
-            pruned = Some(tokio::time::Instant::now());
+            pruned = Some(Instant::now());
             prune(&engine).await;
         }
-        match claim(&engine, engine.settings.workers.saturating_sub(runs.len())).await {
-            Ok(ids) => {
-                for id in ids {
+        let claimed = async {
+            others.free_dead(&engine).await?;
+            claim(&engine, engine.settings.workers.saturating_sub(runs.len())).await
+        };
+        match claimed.await {
+            Ok((taken, leases)) => {
+                for lease in leases {
                     let engine = engine.clone();
-                    runs.spawn(async move { run(&engine, id).await });
+                    runs.spawn(async move { run(&engine, lease, taken).await });
                 }
             }
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "cannot look for work");
-                tokio::time::sleep(LOOK_AROUND).await;
+                sleep(LOOK_AROUND).await;
             }
         }
         tokio::select! {
             () = stop.cancelled() => break,
             () = engine.work.notified() => {}
             Some(_) = runs.join_next(), if !runs.is_empty() => {}
-            () = tokio::time::sleep(LOOK_AROUND) => {}
+            () = sleep(LOOK_AROUND) => {}
         }
     }
     while runs.join_next().await.is_some() {}
 }
 
-async fn claim(engine: &Engine, free: usize) -> anyhow::Result<Vec<i64>> {
+/// Takes as many mailboxes as there are free workers; with the time from before they were taken.
+async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Lease>)> {
+    let taken = Instant::now();
     let Ok(limit @ 1..) = i64::try_from(free) else {
-        return Ok(Vec::new());
+        return Ok((taken, Vec::new()));
     };
     let mut conn = engine.store.get().await?;
-    Ok(accounts::claim_due(&mut conn, engine.process, now(), limit).await?)
+    Ok((taken, leases::claim_due(&mut conn, now(), limit).await?))
+}
+
+/// The leases that stand, and since when each was seen as it is.
+#[derive(Default)]
+struct Others {
+    looked: Option<Instant>,
+    seen: HashMap<Uuid, (Standing, Instant)>,
+}
+
+impl Others {
+    /// Frees what nobody has renewed for as long as a lease is good.
+    async fn free_dead(&mut self, engine: &Engine) -> anyhow::Result<()> {
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK_AROUND) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        let mut conn = engine.store.get().await?;
+        let standing = leases::standing(&mut conn).await?;
+        // As late as they were read.
+        let read = Instant::now();
+        let before = std::mem::take(&mut self.seen);
+        for lease in standing {
+            let since = match before.get(&lease.id) {
+                Some((earlier, since)) if *earlier == lease => *since,
+                _ => read,
+            };
+            self.seen.insert(lease.id, (lease, since));
+            if since.elapsed() > LEASE && leases::free(&mut conn, lease).await? {
+                tracing::warn!(
+                    account.id = lease.account_id,
+                    "a lease was not renewed: the mailbox is free again"
+                );
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn prune(engine: &Engine) {
@@ -72,35 +121,36 @@ async fn prune(engine: &Engine) {
     }
 }
 
-/// One run of one mailbox whose lease we hold.
-#[tracing::instrument(skip_all, fields(account.id = id))]
-pub async fn run(engine: &Engine, id: i64) {
-    let started = now();
-    let worked = tokio::select! {
-        worked = work_mailbox(engine, id) => worked,
-        () = lose_lease(engine, id) => Err(anyhow::anyhow!("the lease on the mailbox was lost")),
+/// One run of one mailbox, under a lease that was taken at `taken` or later.
+#[tracing::instrument(skip_all, fields(account.id = lease.account_id))]
+pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
+    let work = tokio::time::timeout(LONGEST_RUN, work_mailbox(engine, lease));
+    let worked = match lease::under(engine, lease, taken, work).await {
+        Ended::Done(Ok(worked)) => worked,
+        Ended::Done(Err(_)) => Err(anyhow::anyhow!("the run took more than {LONGEST_RUN:?}")),
+        Ended::Panicked => Err(anyhow::anyhow!("the run panicked")),
+        Ended::Lost => Err(LeaseLost.into()),
     };
     let ended = match worked {
-        Ok(ended) => ended,
+        Ok(ended) => Some(ended),
+        Err(error) if error.is::<LeaseLost>() => {
+            tracing::warn!("the lease on the mailbox was lost");
+            None
+        }
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "a run failed");
-            Ended {
+            Some(Rest {
                 outcome: Outcome::Failed,
-                next_run_at: now() + TimeDelta::seconds(15),
-            }
+                rest: TimeDelta::seconds(15),
+            })
         }
     };
     let released = async {
+        let Some(Rest { outcome, rest }) = ended else {
+            return Ok(());
+        };
         let mut conn = engine.store.get().await?;
-        accounts::release(
-            &mut conn,
-            id,
-            engine.process,
-            started,
-            ended.next_run_at,
-            ended.outcome,
-        )
-        .await?;
+        leases::release(&mut conn, lease, rest, outcome).await?;
         anyhow::Ok(())
     };
     if let Err(error) = released.await {
@@ -109,49 +159,32 @@ pub async fn run(engine: &Engine, id: i64) {
             "the mailbox was not given back; its lease will run out"
         );
     }
-    metrics::counter!("outlook_bridge_runs_total", "ok" => (ended.outcome != Outcome::Failed).to_string())
-        .increment(1);
+    let is_ok = ended.is_some_and(|ended| ended.outcome != Outcome::Failed);
+    metrics::counter!("outlook_bridge_runs_total", "ok" => is_ok.to_string()).increment(1);
     // Nobody may be waiting.
-    let _receivers = engine.runs.send(id);
+    let _receivers = engine.runs.send(lease.account_id);
     engine.work.notify_one();
 }
 
-/// Renews the lease as long as it can be; returns when it is lost.
-async fn lose_lease(engine: &Engine, id: i64) {
-    loop {
-        tokio::time::sleep(HEARTBEAT).await;
-        let renewed = async {
-            let mut conn = engine.store.get().await?;
-            anyhow::Ok(accounts::renew_lease(&mut conn, id, engine.process, now()).await?)
-        };
-        match renewed.await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => tracing::warn!(
-                account.id = id,
-                error = format!("{error:#}"),
-                "the lease was not renewed"
-            ),
-        }
-    }
-}
-
-struct Ended {
+/// How a run ended, and how long the mailbox rests.
+#[derive(Clone, Copy)]
+struct Rest {
     outcome: Outcome,
-    next_run_at: DateTime<Utc>,
+    rest: TimeDelta,
 }
 
-async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
+async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Rest> {
+    let slice = Instant::now() + SLICE;
     let (account, database) = {
         let mut conn = engine.store.get().await?;
-        let account = accounts::by_id(&mut conn, id).await?;
+        let account = leases::account(&mut conn, lease.account_id, Some(lease.id)).await?;
         let database = databases::by_id(&mut conn, account.database_id).await?;
         (account, database)
     };
     let later = |delay: TimeDelta| {
-        Ok(Ended {
+        Ok(Rest {
             outcome: Outcome::Failed,
-            next_run_at: now() + delay,
+            rest: delay,
         })
     };
     let token = match fresh_token(engine, &account, &database).await {
@@ -163,34 +196,38 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
     };
     let mut effects = Effects::default();
     let mut removals = false;
+    let mut all = true;
     let result = async {
         // What people did in Odoo first: then the delta shows both sides' present.
-        push(engine, &account, &token, &mut effects).await?;
+        push(engine, &account, &token, slice, &mut effects).await?;
         if !account.resetting {
             // While an admin is asked about removals, nothing more is fetched.
             if !account.is_braked() {
                 moving::translate(engine, &account, &token).await?;
-                let account = reload(engine, &account).await?;
-                pull(engine, &account, &token, &mut effects).await?;
-                if account.existing == existing::TOLD {
-                    moving::look_up(engine, &account, &token, &mut effects).await?;
+                let account = {
+                    let mut conn = engine.store.get().await?;
+                    leases::account(&mut conn, lease.account_id, Some(lease.id)).await?
+                };
+                all = pull(engine, &account, &token, slice, &mut effects).await?;
+                if all && account.existing == existing::TOLD {
+                    all = moving::look_up(engine, &account, &token, slice, &mut effects).await?;
                 }
-                push(engine, &account, &token, &mut effects).await?;
+                push(engine, &account, &token, slice, &mut effects).await?;
             }
             removals = brake::check(engine, &account).await?;
         }
-        Ok::<_, Trouble>(())
+        Ok::<_, Trouble>(all)
     }
     .await;
     let others: Vec<i64> = effects
         .wake_accounts
         .iter()
         .copied()
-        .filter(|other| *other != id)
+        .filter(|other| *other != lease.account_id)
         .collect();
     if !others.is_empty() {
         let mut conn = engine.store.get().await?;
-        accounts::wake(&mut conn, others, now()).await?;
+        leases::wake(&mut conn, others).await?;
     }
     // What a run stored before it failed is news, too.
     let news = removals
@@ -200,16 +237,15 @@ async fn work_mailbox(engine: &Engine, id: i64) -> anyhow::Result<Ended> {
         engine.poke(account.database_id, effects.poke_users);
     }
     match result {
-        Ok(()) => finish(engine, &account).await,
+        Ok(true) => finish(engine, &account).await,
+        Ok(false) => Ok(Rest {
+            outcome: Outcome::Part,
+            rest: TimeDelta::zero(),
+        }),
         Err(Trouble::Deferred) => later(TimeDelta::seconds(1)),
         Err(Trouble::Graph(error)) => trouble(engine, &account, error).await,
         Err(Trouble::Internal(error)) => Err(error),
     }
-}
-
-async fn reload(engine: &Engine, account: &Account) -> anyhow::Result<Account> {
-    let mut conn = engine.store.get().await?;
-    Ok(accounts::by_id(&mut conn, account.id).await?)
 }
 
 enum Trouble {
@@ -243,7 +279,7 @@ impl From<PullError> for Trouble {
     }
 }
 
-async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
+async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Rest> {
     let mut conn = engine.store.get().await?;
     if account.reason.is_some() {
         accounts::set_reason(&mut conn, account.id, None).await?;
@@ -251,17 +287,16 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     if account.resetting {
         reset::finish(&mut conn, account).await?;
     }
-    let rest = now() + engine.settings.poll_interval;
+    let poll = engine.settings.poll_interval;
     let holds = accounts::by_id(&mut conn, account.id).await?.holds_mails();
     let owed = outbox::next_outlook_at(&mut conn, account.id, holds).await?;
-    let next_run_at = owed.map_or(rest, |at| at.min(rest));
-    Ok(Ended {
+    Ok(Rest {
         outcome: Outcome::Done { at: now() },
-        next_run_at,
+        rest: owed.map_or(poll, |at| poll.min(at - now())),
     })
 }
 
-async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyhow::Result<Ended> {
+async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyhow::Result<Rest> {
     tracing::warn!(%error, "the mailbox must wait");
     let mut conn = engine.store.get().await?;
     let rest = match &error {
@@ -284,8 +319,8 @@ async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyho
     if matches!(error, GraphError::Throttled { .. }) {
         accounts::rest(&mut conn, account.id, now() + rest).await?;
     }
-    Ok(Ended {
+    Ok(Rest {
         outcome: Outcome::Failed,
-        next_run_at: now() + rest,
+        rest,
     })
 }

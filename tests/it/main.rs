@@ -16,6 +16,7 @@ mod endings;
 mod engine;
 mod invitations;
 mod keys;
+mod leases;
 mod logins;
 mod lossless;
 mod moving;

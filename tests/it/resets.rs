@@ -261,7 +261,7 @@ async fn only_new_leaves_alone_what_was_never_linked() {
             .await
             .expect("stopped");
         eventually("the run under way is over", async || {
-            (w.count("accounts WHERE lease_owner IS NOT NULL").await == 0).then_some(())
+            (w.count("accounts WHERE lease_id IS NOT NULL").await == 0).then_some(())
         })
         .await;
         let (start, stop) = at(2);

@@ -47,6 +47,12 @@ impl Doors for Service {
 }
 
 impl Service {
+    /// Leaves the mailboxes to the test; requests are answered still.
+    pub async fn stop_working(&mut self) {
+        self.workers.abort();
+        assert!((&mut self.workers).await.is_err(), "aborted");
+    }
+
     /// Stops at once, whatever is under way: what a killed process leaves behind, short of its lease.
     pub async fn kill(self) {
         self.workers.abort();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::odoo::Odoo;
 use super::stack::{ANN, BEN, Stack, eventually, id_of};
-use super::world::{CARLA, OUTSIDE, World, day, kinds, odoo_time, world};
+use super::world::{CARLA, OUTSIDE, World, day, expire_leases, kinds, odoo_time, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_saved_in_odoo_reaches_outlook_with_its_invitations() {
@@ -617,13 +617,6 @@ async fn a_killed_service_loses_and_doubles_nothing() {
         .filter(|(kind, _)| kind == "invitation")
         .count();
     assert_eq!(invited, 1);
-}
-
-/// A killed process leaves its leases; some seconds later they are free.
-async fn expire_leases(conn: &mut diesel_async::AsyncPgConnection) {
-    diesel_async::RunQueryDsl::execute(diesel::sql_query("UPDATE accounts SET lease_until = NULL"), conn)
-        .await
-        .expect("expired");
 }
 
 #[tokio::test(flavor = "multi_thread")]

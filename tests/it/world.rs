@@ -8,6 +8,15 @@ use super::stack::{Service, Stack, eventually, id_of};
 pub const CARLA: &str = "carla@contoso.example";
 pub const OUTSIDE: &str = "zoe@outside.example";
 
+/// A killed process leaves its leases, which are freed after some seconds. Whose run is under way loses its own, and is
+/// repeated.
+pub async fn expire_leases(conn: &mut diesel_async::AsyncPgConnection) {
+    let free = "UPDATE accounts SET lease_id = NULL, next_run_at = now() WHERE lease_id IS NOT NULL";
+    diesel_async::RunQueryDsl::execute(diesel::sql_query(free), conn)
+        .await
+        .expect("expired");
+}
+
 pub struct World {
     pub stack: Stack,
     pub service: Service,
@@ -81,17 +90,9 @@ impl World {
     /// Another process takes over from one that is killed in the middle of whatever it does.
     pub async fn restart(&mut self) {
         let next = self.stack.serve().await;
-        let mine = next.engine.process;
         std::mem::replace(&mut self.service, next).kill().await;
         let mut conn = self.service.engine.store.get().await.expect("Postgres");
-        // A killed process leaves its leases; some seconds later they are free.
-        diesel_async::RunQueryDsl::execute(
-            diesel::sql_query("UPDATE accounts SET lease_until = NULL WHERE lease_owner <> $1")
-                .bind::<diesel::sql_types::Uuid, _>(mine),
-            &mut conn,
-        )
-        .await
-        .expect("expired");
+        expire_leases(&mut conn).await;
     }
 
     /// How many rows a condition finds, as the service's own database says it.

@@ -103,7 +103,7 @@ def settled(site: Site) -> None:
         server, database = site.stack.server, site.stack.bridge_database
         for table in ("outlook_outbox", "odoo_outbox"):
             assert server.query(database, f"SELECT count(*) FROM {table}") == [(0,)], table
-        due = "SELECT count(*) FROM accounts WHERE lease_owner IS NOT NULL AND lease_until > now()"
+        due = "SELECT count(*) FROM accounts WHERE lease_id IS NOT NULL"
         assert server.query(database, due) == [(0,)], "a mailbox is being worked"
         for table in ("outlook_bridge_outbox", "outlook_bridge_result"):
             assert site.stack.odoo.query(f"SELECT count(*) FROM {table}") == [(0,)], table

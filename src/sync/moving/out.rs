@@ -21,9 +21,10 @@ use crate::outlook::wire;
 use crate::store::accounts;
 use crate::store::databases::Database;
 use crate::store::meetings::{self, Copy, Meeting};
-use crate::store::stock;
+use crate::store::{leases, stock};
+use crate::sync::Engine;
 use crate::sync::accounts::{fresh_token, has_fresh_token};
-use crate::sync::{Engine, now};
+use crate::sync::lease::{self, Ended};
 
 /// The model of a single event, and of an occurrence.
 const EVENT_MODEL: &str = "calendar.event";
@@ -199,23 +200,31 @@ async fn token_of(
 ) -> anyhow::Result<Option<SecretString>> {
     let until = Instant::now() + PATIENCE;
     loop {
+        let taken = tokio::time::Instant::now();
         let (account, claimed) = {
             let mut conn = engine.store.get().await?;
             let account = accounts::by_id(&mut conn, account_id).await?;
             if account.refresh_token.is_none() {
                 return Ok(None);
             }
-            let claimed = !has_fresh_token(&account)
-                && accounts::claim(&mut conn, account_id, engine.process, now()).await?;
-            (account, claimed)
-        };
-        if claimed || has_fresh_token(&account) {
-            let token = fresh_token(engine, &account, database).await;
-            if claimed {
-                let mut conn = engine.store.get().await?;
-                accounts::let_go(&mut conn, account_id, engine.process).await?;
+            if has_fresh_token(&account) {
+                (account, None)
+            } else {
+                (account, leases::claim(&mut conn, account_id).await?)
             }
-            return Ok(token.ok());
+        };
+        if has_fresh_token(&account) {
+            return Ok(fresh_token(engine, &account, database).await.ok());
+        }
+        if let Some(lease) = claimed {
+            let renewal = fresh_token(engine, &account, database);
+            let renewed = lease::under(engine, lease, taken, renewal).await;
+            let mut conn = engine.store.get().await?;
+            leases::let_go(&mut conn, lease).await?;
+            return Ok(match renewed {
+                Ended::Done(token) => token.ok(),
+                Ended::Lost | Ended::Panicked => None,
+            });
         }
         if Instant::now() > until {
             return Ok(None);

@@ -131,7 +131,8 @@ impl World {
 
     async fn revive(&mut self) {
         // A killed process leaves its leases; they run out in some seconds, which nobody has to wait for here.
-        self.run_sql("UPDATE accounts SET lease_until = NULL").await;
+        self.run_sql("UPDATE accounts SET lease_id = NULL, next_run_at = now() WHERE lease_id IS NOT NULL")
+            .await;
         self.service = Some(Process::start(&self.stack, &self.log).await);
     }
 

@@ -1,0 +1,248 @@
+//! Who works which mailbox, and when it is due.
+//!
+//! A run takes a **lease**: an id of its own in the mailbox's row. Each transaction of the run that stores or takes work asks
+//! for it first ([`hold`]), so that one whose lease was given away changes nothing. The holder renews it by counting
+//! `lease_beats` up; who sees a count stand still for [`LEASE`] by its own steady clock frees the mailbox ([`free`]). No
+//! two clocks are compared: neither a stepped clock nor one that goes wrong gives a mailbox to two.
+//!
+//! A mailbox is due at `next_run_at`, by Postgres's clock. While it is worked it is due [never](NEVER), so that a [`wake`] that
+//! comes meanwhile is seen when it is given back.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::{IntervalDsl, case_when, now};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Connection;
+use super::accounts::Account;
+use super::schema::accounts::dsl;
+
+/// How long a lease is good for without being renewed: how long a mailbox rests after its worker's process died.
+pub const LEASE: Duration = Duration::from_secs(20);
+
+/// How long after Odoo's last exchange its mailboxes are worked. A service that was restored from a backup remembers an old
+/// exchange: what it owed then must not be written before Odoo has shown that it knows this service.
+pub const HEARD_FOR: TimeDelta = TimeDelta::minutes(10);
+
+/// What somebody waits for is worked before polls that are overdue by less than this, and after those that are by more.
+const HEAD_START_MINUTES: i32 = 5;
+
+/// When a mailbox that is being worked is due.
+const NEVER: &str = "9999-01-01 00:00:00+00";
+
+/// The lease of a run was given to another one, or ended: nothing of it may be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("another run works this mailbox now")]
+pub struct LeaseLost;
+
+/// A lease that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
+pub struct Lease {
+    #[diesel(sql_type = BigInt)]
+    pub account_id: i64,
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+}
+
+/// A lease of whichever process, as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
+pub struct Standing {
+    #[diesel(sql_type = BigInt)]
+    pub account_id: i64,
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    pub beats: i64,
+}
+
+/// Asks for a run as soon as a worker is free, before what is due for a poll only.
+pub async fn wake(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
+    let soon = now.into_sql::<Timestamptz>() - HEAD_START_MINUTES.minutes();
+    diesel::update(
+        dsl::accounts
+            .filter(dsl::id.eq_any(ids))
+            .filter(dsl::next_run_at.gt(soon)),
+    )
+    .set(dsl::next_run_at.eq(soon))
+    .execute(conn)
+    .await
+}
+
+/// Takes up to `limit` mailboxes that are due and that nobody works. The databases take turns, those first of which the fewest
+/// are worked; within one the longest due comes first.
+pub async fn claim_due(conn: &mut Connection, present: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Lease>> {
+    diesel::sql_query(
+        "WITH turns AS (
+             SELECT a.id, a.next_run_at, d.worked + row_number() OVER (PARTITION BY d.id ORDER BY a.next_run_at) AS turn
+             FROM (SELECT id, (SELECT count(*) FROM accounts l
+                               WHERE l.database_id = databases.id AND l.lease_id IS NOT NULL) AS worked
+                   FROM databases
+                   WHERE NOT paused AND quarantined IS NULL AND key_hash IS NOT NULL AND heard_at > $1) d
+             CROSS JOIN LATERAL (
+                 SELECT id, next_run_at FROM accounts
+                 WHERE database_id = d.id AND state = 'active' AND lease_id IS NULL AND next_run_at <= now()
+                   AND (rest_until IS NULL OR rest_until <= now())
+                 ORDER BY next_run_at LIMIT $2) a
+         ), chosen AS (
+             SELECT id FROM accounts
+             WHERE id IN (SELECT id FROM turns ORDER BY turn, next_run_at LIMIT $2) AND lease_id IS NULL
+             FOR UPDATE SKIP LOCKED)
+         UPDATE accounts SET lease_id = gen_random_uuid(), lease_beats = 0, next_run_at = $3::timestamptz
+         FROM chosen WHERE accounts.id = chosen.id
+         RETURNING accounts.id AS account_id, accounts.lease_id AS id",
+    )
+    .bind::<Timestamptz, _>(present - HEARD_FOR)
+    .bind::<BigInt, _>(limit)
+    .bind::<diesel::sql_types::Text, _>(NEVER)
+    .load(conn)
+    .await
+}
+
+/// Takes the lease on one mailbox, unless somebody has it: for what is not the mailbox's work. When it is due stays.
+pub async fn claim(conn: &mut Connection, account_id: i64) -> QueryResult<Option<Lease>> {
+    let id = Uuid::new_v4();
+    let claimed = diesel::update(dsl::accounts.find(account_id).filter(dsl::lease_id.is_null()))
+        .set((dsl::lease_id.eq(Some(id)), dsl::lease_beats.eq(0)))
+        .execute(conn)
+        .await?;
+    Ok((claimed == 1).then_some(Lease { account_id, id }))
+}
+
+/// Ends a lease that [`claim`] took.
+pub async fn let_go(conn: &mut Connection, lease: Lease) -> QueryResult<usize> {
+    diesel::update(
+        dsl::accounts
+            .find(lease.account_id)
+            .filter(dsl::lease_id.eq(lease.id)),
+    )
+    .set(dsl::lease_id.eq(None::<Uuid>))
+    .execute(conn)
+    .await
+}
+
+/// Keeps a lease; `false`: it was given to another run, and the holder must stop.
+pub async fn renew(conn: &mut Connection, lease: Lease) -> QueryResult<bool> {
+    let kept = diesel::update(
+        dsl::accounts
+            .find(lease.account_id)
+            .filter(dsl::lease_id.eq(lease.id)),
+    )
+    .set(dsl::lease_beats.eq(dsl::lease_beats + 1))
+    .execute(conn)
+    .await?;
+    Ok(kept == 1)
+}
+
+/// Asked at the beginning of each transaction of a run, after the database's lock was taken: nobody frees the lease before
+/// the transaction ends.
+///
+/// # Errors
+/// [`LeaseLost`] when `account`, as its run has read it, is worked by another run; Postgres's.
+pub async fn hold(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+    let Some(lease) = account.lease_id else {
+        return Err(LeaseLost.into());
+    };
+    let held: Option<i64> = dsl::accounts
+        .find(account.id)
+        .filter(dsl::lease_id.eq(lease))
+        .select(dsl::id)
+        // Lets a renewal pass, and not what `free` does.
+        .for_key_share()
+        .first(conn)
+        .await
+        .optional()?;
+    held.map(|_| ()).ok_or_else(|| LeaseLost.into())
+}
+
+/// The account as it stands, for a run that goes on with it.
+///
+/// # Errors
+/// [`LeaseLost`] when another run works it; Postgres's.
+pub async fn account(conn: &mut Connection, account_id: i64, lease: Option<Uuid>) -> anyhow::Result<Account> {
+    let account = super::accounts::by_id(conn, account_id).await?;
+    if lease.is_none() || account.lease_id != lease {
+        return Err(LeaseLost.into());
+    }
+    Ok(account)
+}
+
+/// All leases, of whichever process.
+pub async fn standing(conn: &mut Connection) -> QueryResult<Vec<Standing>> {
+    diesel::sql_query(
+        "SELECT id AS account_id, lease_id AS id, lease_beats AS beats FROM accounts WHERE lease_id IS NOT NULL",
+    )
+    .load(conn)
+    .await
+}
+
+/// Takes a lease from a holder that has not renewed it since it was seen so: the mailbox is due at once. A transaction of
+/// the holder that is under way ends first.
+pub async fn free(conn: &mut Connection, seen: Standing) -> QueryResult<bool> {
+    let freed = diesel::sql_query(
+        "UPDATE accounts SET lease_id = NULL, next_run_at = least(next_run_at, now())
+         WHERE id IN (SELECT id FROM accounts WHERE id = $1 AND lease_id = $2 AND lease_beats = $3
+                      FOR UPDATE SKIP LOCKED)",
+    )
+    .bind::<BigInt, _>(seen.account_id)
+    .bind::<SqlUuid, _>(seen.id)
+    .bind::<BigInt, _>(seen.beats)
+    .execute(conn)
+    .await?;
+    Ok(freed == 1)
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was done.
+    Done {
+        at: DateTime<Utc>,
+    },
+    /// Its time was over; there is more to do.
+    Part,
+    Failed,
+}
+
+/// Gives a mailbox back; it is due again after `rest`, or at once if somebody has woken it meanwhile.
+pub async fn release(
+    conn: &mut Connection,
+    lease: Lease,
+    rest: TimeDelta,
+    outcome: Outcome,
+) -> QueryResult<()> {
+    let ours = dsl::accounts
+        .find(lease.account_id)
+        .filter(dsl::lease_id.eq(lease.id));
+    let rest = rest.num_milliseconds().clamp(0, i64::from(i32::MAX));
+    #[expect(clippy::cast_possible_truncation, reason = "clamped")]
+    let due = now.into_sql::<Timestamptz>() + (rest as i32).milliseconds();
+    let given_back = (
+        dsl::lease_id.eq(None::<Uuid>),
+        dsl::next_run_at.eq(case_when(dsl::next_run_at.gt(due), due).otherwise(dsl::next_run_at)),
+    );
+    match outcome {
+        Outcome::Done { at } => {
+            diesel::update(ours)
+                .set((given_back, dsl::last_sync_at.eq(Some(at)), dsl::failures.eq(0)))
+                .execute(conn)
+                .await?;
+        }
+        Outcome::Part => {
+            diesel::update(ours)
+                .set((given_back, dsl::failures.eq(0)))
+                .execute(conn)
+                .await?;
+        }
+        Outcome::Failed => {
+            diesel::update(ours)
+                .set((given_back, dsl::failures.eq(dsl::failures + 1)))
+                .execute(conn)
+                .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! Leases: no mailbox is worked by two, none is forgotten, and none waits for a busy neighbour.
+
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use diesel_async::RunQueryDsl;
+use outlook_bridge::store::accounts::{self, Account};
+use outlook_bridge::store::databases;
+use outlook_bridge::store::leases::{self, Lease, LeaseLost, Outcome};
+use outlook_bridge::sync::lease::{Ended, under};
+use outlook_bridge::sync::planner::Effects;
+use outlook_bridge::sync::pull::pull;
+use outlook_bridge::sync::{Engine, accounts as logins};
+use tokio::time::Instant;
+
+use super::stack::{ANN, BEN};
+use super::world::{World, world};
+
+/// A world whose mailboxes nobody works, with what works them.
+async fn idle() -> (World, Engine) {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    let engine = w.service.engine.clone();
+    w.service.stop_working().await;
+    sql(
+        &engine,
+        "UPDATE accounts SET lease_id = NULL, next_run_at = now()",
+    )
+    .await;
+    (w, engine)
+}
+
+async fn sql(engine: &Engine, statement: &str) {
+    let mut conn = engine.store.get().await.expect("Postgres");
+    diesel::sql_query(statement)
+        .execute(&mut conn)
+        .await
+        .expect("carried out");
+}
+
+async fn claim(engine: &Engine, limit: i64) -> Vec<Lease> {
+    let mut conn = engine.store.get().await.expect("Postgres");
+    leases::claim_due(&mut conn, Utc::now(), limit)
+        .await
+        .expect("claimed")
+}
+
+async fn account_of(engine: &Engine, lease: Lease) -> Account {
+    let mut conn = engine.store.get().await.expect("Postgres");
+    accounts::by_id(&mut conn, lease.account_id)
+        .await
+        .expect("an account")
+}
+
+async fn free(engine: &Engine, lease: Lease) {
+    let mut conn = engine.store.get().await.expect("Postgres");
+    let standing = leases::standing(&mut conn).await.expect("leases");
+    let seen = standing.iter().find(|s| s.id == lease.id).expect("it stands");
+    assert!(leases::free(&mut conn, *seen).await.expect("freed"));
+}
+
+async fn release(engine: &Engine, lease: Lease) {
+    let mut conn = engine.store.get().await.expect("Postgres");
+    let outcome = Outcome::Done { at: Utc::now() };
+    leases::release(&mut conn, lease, TimeDelta::days(1), outcome)
+        .await
+        .expect("given back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wake_that_comes_during_a_run_is_not_lost() {
+    let (_w, engine) = idle().await;
+    let taken = claim(&engine, 2).await;
+    assert_eq!(taken.len(), 2);
+    assert!(claim(&engine, 2).await.is_empty(), "they are being worked");
+    {
+        let mut conn = engine.store.get().await.expect("Postgres");
+        leases::wake(&mut conn, vec![taken[0].account_id])
+            .await
+            .expect("woken");
+    }
+    assert!(claim(&engine, 2).await.is_empty(), "they are still being worked");
+    for lease in &taken {
+        release(&engine, *lease).await;
+    }
+    let again = claim(&engine, 2).await;
+    assert_eq!(
+        again.iter().map(|l| l.account_id).collect::<Vec<_>>(),
+        [taken[0].account_id]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_lease_was_given_away_stores_nothing() {
+    let (w, engine) = idle().await;
+    w.outlook_creates(ANN, "Planning", &[BEN]).await;
+    let taken = claim(&engine, 2).await;
+    let mut runs = Vec::new();
+    for lease in &taken {
+        runs.push((*lease, account_of(&engine, *lease).await));
+        free(&engine, *lease).await;
+    }
+    let next = claim(&engine, 2).await;
+    assert_eq!(next.len(), 2, "free again");
+    let before = w.count("meetings").await;
+    for (lease, account) in &runs {
+        let mut conn = engine.store.get().await.expect("Postgres");
+        assert!(!leases::renew(&mut conn, *lease).await.expect("asked"));
+        let held = leases::hold(&mut conn, account).await.expect_err("lost");
+        assert!(held.is::<LeaseLost>(), "{held:#}");
+        let database = databases::by_id(&mut conn, account.database_id)
+            .await
+            .expect("a database");
+        let token = logins::fresh_token(&engine, account, &database)
+            .await
+            .expect("a token");
+        let late = Instant::now() + Duration::from_secs(60);
+        let failed = pull(&engine, account, &token, late, &mut Effects::default()).await;
+        assert!(failed.is_err(), "it has stored a page");
+    }
+    assert_eq!(w.count("meetings").await, before);
+    // Nor does it end the lease of who has it now.
+    release(&engine, taken[0]).await;
+    assert_eq!(w.count("accounts WHERE lease_id IS NOT NULL").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_frees_a_mailbox_while_its_run_stores() {
+    let (_w, engine) = idle().await;
+    let lease = claim(&engine, 1).await[0];
+    let account = account_of(&engine, lease).await;
+    let mut storing = engine.store.get().await.expect("Postgres");
+    diesel::sql_query("BEGIN")
+        .execute(&mut storing)
+        .await
+        .expect("begun");
+    leases::hold(&mut storing, &account).await.expect("held");
+    let mut other = engine.store.get().await.expect("Postgres");
+    let seen = leases::standing(&mut other).await.expect("leases")[0];
+    assert!(!leases::free(&mut other, seen).await.expect("asked"));
+    // The heart goes on beating meanwhile, and what stood still does so no more.
+    assert!(leases::renew(&mut other, lease).await.expect("renewed"));
+    diesel::sql_query("COMMIT")
+        .execute(&mut storing)
+        .await
+        .expect("stored");
+    assert!(
+        !leases::free(&mut other, seen).await.expect("asked"),
+        "it was renewed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_under_a_lease_ends_with_it() {
+    let (_w, engine) = idle().await;
+    let leases = claim(&engine, 2).await;
+    let steps = std::cell::Cell::new(0);
+    let work = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            steps.set(steps.get() + 1);
+        }
+    };
+    // Taken so long ago that it may have been freed by now: not one step is taken.
+    let long_ago = Instant::now() - leases::LEASE;
+    let ended = under(&engine, leases[0], long_ago, work).await;
+    assert!(matches!(ended, Ended::<()>::Lost), "{ended:?}");
+    assert_eq!(steps.get(), 0);
+    // Given to another while it is worked: it ends at the next renewal.
+    free(&engine, leases[1]).await;
+    let ended = under(&engine, leases[1], Instant::now(), std::future::pending::<()>()).await;
+    assert!(matches!(ended, Ended::Lost), "{ended:?}");
+    let ended = under(&engine, leases[0], Instant::now(), async {
+        panic!("a fault of ours")
+    })
+    .await;
+    assert!(matches!(ended, Ended::<()>::Panicked), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_take_turns_and_who_waits_comes_first() {
+    let (_w, engine) = idle().await;
+    // A database with many mailboxes that are long overdue, and ours with two that are due just now.
+    sql(
+        &engine,
+        "INSERT INTO databases SELECT (jsonb_populate_record(d, jsonb_build_object('id', gen_random_uuid(), 'uuid', 'large',
+             'key_hash', '\\x00'))).* FROM databases d",
+    )
+    .await;
+    sql(
+        &engine,
+        "INSERT INTO accounts SELECT (jsonb_populate_record(a, jsonb_build_object('id', 1000 + n, 'odoo_user_id', 1000 + n,
+             'object_id', 'o' || n, 'next_run_at', now() - interval '1 minute', 'database_id',
+             (SELECT id FROM databases WHERE uuid = 'large')))).* FROM accounts a, generate_series(1, 50) n WHERE a.id = 1",
+    )
+    .await;
+    let taken = claim(&engine, 4).await;
+    let large = taken.iter().filter(|l| l.account_id > 1000).count();
+    assert_eq!((taken.len(), large), (4, 2), "each database has its share");
+    // Of one database: woken before those that were due before it for a poll.
+    let mut conn = engine.store.get().await.expect("Postgres");
+    leases::wake(&mut conn, vec![1050]).await.expect("woken");
+    assert_eq!(claim(&engine, 1).await[0].account_id, 1050);
+    // But not for ever before them.
+    sql(
+        &engine,
+        "UPDATE accounts SET next_run_at = now() - interval '10 minutes' WHERE id = 1040",
+    )
+    .await;
+    leases::wake(&mut conn, vec![1049]).await.expect("woken");
+    assert_eq!(claim(&engine, 1).await[0].account_id, 1040);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_time_is_over_is_gone_on_with_where_it_was() {
+    let (w, engine) = idle().await;
+    for number in 0..120 {
+        w.outlook_creates(ANN, &format!("Planning {number}"), &[]).await;
+    }
+    sql(
+        &engine,
+        "UPDATE accounts SET delta_link = NULL, window_end = NULL",
+    )
+    .await;
+    let lease = claim(&engine, 2).await[0];
+    let mut runs = 0;
+    loop {
+        let account = account_of(&engine, lease).await;
+        let mut conn = engine.store.get().await.expect("Postgres");
+        let database = databases::by_id(&mut conn, account.database_id)
+            .await
+            .expect("a database");
+        let token = logins::fresh_token(&engine, &account, &database)
+            .await
+            .expect("a token");
+        drop(conn);
+        // Its time is over when it begins: it does one step, and no more.
+        let over = Instant::now();
+        let before = w.count("meetings").await;
+        let all = pull(&engine, &account, &token, over, &mut Effects::default())
+            .await
+            .expect("pulled");
+        let stored = w.count("meetings").await - before;
+        assert!(stored <= 50, "{stored} in one step");
+        runs += 1;
+        assert!(runs < 20, "it comes to an end");
+        if all {
+            break;
+        }
+    }
+    assert!(runs >= 3, "{runs} runs");
+    assert_eq!(w.count("meetings").await, 120);
+}
