@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building, the demo and the tests need and the machine lacks: Debian packages, Odoo, a Python venv.
 # Safe to run again; it is quick when nothing is missing. With --clients also the clients of Microsoft 365 that
-# tests/clients needs (half a gigabyte, which the demo does without); with --no-rust, without asking for Rust.
+# tests/clients needs (half a gigabyte, which the demo does without); with --long, what `make test-long` needs; with --no-rust,
+# without asking for Rust.
 . "$(dirname "$0")/lib.sh"
 
 # Runs a command up to four times, waiting a little longer each time (mirrors have bad moments).
@@ -36,6 +37,8 @@ install_packages() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || wanted+=(postgresql)
   command -v chromium >/dev/null || wanted+=(chromium)
   find_python >/dev/null || wanted+=(python3 python3-venv)
+  # Steps the clock of a process.
+  [ -z "$with_long" ] || wanted+=(libfaketime)
   local package
   for package in "${wanted[@]}"; do
     has_package "$package" || missing+=("$package")
@@ -75,11 +78,12 @@ make_venv() {
   [ -z "$with_clients" ] || install_pinned tests/clients/requirements.txt .requirements-clients
 }
 
-with_rust=1 with_clients=
+with_rust=1 with_clients= with_long=
 for option; do
   case $option in
     --no-rust) with_rust= ;;
     --clients) with_clients=1 ;;
+    --long) with_long=1 ;;
     *) fail "unknown option: $option" ;;
   esac
 done

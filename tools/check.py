@@ -129,6 +129,16 @@ def steps() -> list[Step]:
             ],
             {"CONVERGENCE_OPERATIONS": os.environ.get("CONVERGENCE_OPERATIONS", "10000")},
         ),
+        Step("long", "what stalls need", ["scripts/setup.sh", "--long"]),
+        Step(
+            "long",
+            "stalls: a process, Postgres and a clock, with two processes under load",
+            [
+                *with_postgres,
+                *["cargo", "test", "--package", "outlook-bridge", "--test", "it", "--locked", "--"],
+                *["--ignored", "--nocapture", "stalls"],
+            ],
+        ),
         Step("odoo", "the add-on in Odoo's test runner", [python, "-m", "tools.odoo_tests"]),
         Step(
             "odoo",

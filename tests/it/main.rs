@@ -28,6 +28,7 @@ mod schema;
 mod series;
 mod site_rules;
 mod stack;
+mod stalls;
 mod syncing;
 mod tokens;
 mod world;

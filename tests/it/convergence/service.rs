@@ -1,5 +1,6 @@
 //! The real program as a process of its own, to be killed.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub type Log = Arc<Mutex<Vec<String>>>;
 pub struct Process {
     child: Child,
     url: String,
+    /// What its clock is told, where it is no true one.
+    clock: Option<PathBuf>,
 }
 
 impl Doors for Process {
@@ -55,8 +58,27 @@ impl Process {
 
     /// The same with other master keys.
     pub async fn start_with(stack: &Stack, log: &Log, keys: &str) -> Self {
-        let mut child = command(stack)
-            .env("OUTLOOK_BRIDGE_MASTER_KEY", keys)
+        let mut program = command(stack);
+        program.env("OUTLOOK_BRIDGE_MASTER_KEY", keys);
+        Self::spawn(program, log).await
+    }
+
+    /// The same with a clock that [`Self::step_clock`] steps; `library` is libfaketime.
+    pub async fn start_under_clock(stack: &Stack, log: &Log, library: &Path, clock: &Path) -> Self {
+        let mut program = command(stack);
+        program
+            .env("LD_PRELOAD", library)
+            .env("FAKETIME_TIMESTAMP_FILE", clock)
+            .env("FAKETIME_NO_CACHE", "1")
+            // What waits is not stepped: that clock is steady.
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let mut process = Self::spawn(program, log).await;
+        process.clock = Some(clock.to_owned());
+        process
+    }
+
+    async fn spawn(mut program: Command, log: &Log) -> Self {
+        let mut child = program
             .arg("serve")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -89,7 +111,23 @@ impl Process {
         Self {
             child,
             url: format!("http://{address}"),
+            clock: None,
         }
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = std::process::Command::new("kill")
+            .args([format!("-{name}"), id])
+            .status();
+        assert!(sent.expect("kill").success(), "{name}");
+    }
+
+    /// Sets its clock to the true time plus so much, e.g. `-60s`.
+    pub async fn step_clock(&self, offset: &str) {
+        let clock = self.clock.as_ref().expect("a clock of its own");
+        tokio::fs::write(clock, offset).await.expect("written");
     }
 
     /// SIGKILL; returns when the process is gone.
