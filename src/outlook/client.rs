@@ -231,9 +231,8 @@ impl GraphClient {
         match self.delta_page(token, url).await {
             Err(
                 GraphError::NotFound
-                | GraphError::Invalid {
-                    status: 400 | 404, ..
-                },
+                | GraphError::Unreachable { .. }
+                | GraphError::Invalid { status: 400, .. },
             ) => Err(GraphError::ResyncRequired),
             other => other,
         }
@@ -509,6 +508,51 @@ impl GraphClient {
         Ok(request)
     }
 
+    /// Carries out one request by itself.
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn single(&self, token: &SecretString, item: BatchItem) -> Result<BatchReply, GraphError> {
+        let event = |event| BatchReply::Event(Box::new(event));
+        match item {
+            BatchItem::Get { id } => self
+                .get_event(token, &id)
+                .await?
+                .map(event)
+                .ok_or(GraphError::NotFound),
+            BatchItem::Create { body } => self.create_event(token, &body).await.map(event),
+            BatchItem::Update { id, body, if_match } => self
+                .update_event(token, &id, &body, if_match.as_deref())
+                .await
+                .map(event),
+            BatchItem::Delete { id } => self.delete_event(token, &id).await.map(BatchReply::Deleted),
+            BatchItem::Respond {
+                id,
+                answer,
+                comment,
+                send_response,
+            } => self
+                .respond(token, &id, answer, comment.as_deref(), send_response)
+                .await
+                .map(|()| BatchReply::Answered),
+        }
+    }
+
+    /// Asks for the mailbox's own calendar, and nothing in it: whether the mailbox can be read at all.
+    ///
+    /// # Errors
+    /// What is wrong with the mailbox as a whole.
+    pub async fn reach(&self, token: &SecretString) -> Result<(), GraphError> {
+        let url = self.url(&["me", "calendar"], &[("$select", "id")])?;
+        let reached: Result<Value, GraphError> = self.get(token, url, "/me/calendar").await;
+        reached.map(|_| ()).map_err(|error| match error {
+            GraphError::NotFound => GraphError::MailboxClosed {
+                code: "ErrorItemNotFound".to_owned(),
+            },
+            other => other.of_mailbox(),
+        })
+    }
+
     async fn find(&self, token: &SecretString, filter: &str) -> Result<Vec<WireEvent>, GraphError> {
         let query = [("$filter", filter), ("$expand", &expand_link()), ("$top", "10")];
         let url = self.url(&["me", "events"], &query)?;
@@ -760,8 +804,10 @@ impl RawBatchReply {
             .as_ref()?
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
-        let seconds = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
-        Some(Duration::from_secs(seconds))
+        match value.as_u64() {
+            Some(seconds) => Some(Duration::from_secs(seconds)),
+            None => wait_of(value.as_str()?.trim(), Utc::now()),
+        }
     }
 }
 
@@ -820,7 +866,8 @@ fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &V
         }
         (401, _) => GraphError::Unauthorized,
         (403, _) => GraphError::Forbidden { code },
-        (404, _) => GraphError::NotFound,
+        (404, "ErrorItemNotFound") => GraphError::NotFound,
+        (404, _) => GraphError::Unreachable { code },
         (409 | 412, _) => GraphError::Conflict,
         (429, _) => GraphError::Throttled { retry_after },
         (408 | 500.., _) => GraphError::Transient {
@@ -836,8 +883,13 @@ fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &V
     }
 }
 
-fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+/// How long a reply asks to wait.
+pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    wait_of(headers.get(RETRY_AFTER)?.to_str().ok()?.trim(), now)
+}
+
+/// The value of a `Retry-After`: seconds, or a date.
+fn wait_of(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }

@@ -9,12 +9,22 @@ pub enum GraphError {
     /// 401: the access token is no longer taken. Refresh it; if that does not help the user must sign in again.
     #[error("Microsoft no longer accepts the sign-in")]
     Unauthorized,
-    /// 403: signed in, but not allowed (a permission was withdrawn, or a shared calendar is read-only).
+    /// 403: signed in, but not allowed. Whether that is about one event or the whole mailbox, only another call tells
+    /// ([`super::client::GraphClient::reach`]).
     #[error("Microsoft does not allow this ({code})")]
     Forbidden { code: String },
-    /// 404: no such event in this mailbox (any more).
+    /// 404 `ErrorItemNotFound`: no such event in this mailbox (any more).
     #[error("the event is not in this mailbox")]
     NotFound,
+    /// Another 404: what was asked for cannot be found now, which does not mean that it is gone.
+    #[error("Microsoft cannot find the way to this now ({code})")]
+    Unreachable { code: String },
+    /// 403 or another 404 that is about the mailbox as a whole.
+    #[error("Microsoft does not let the bridge into the mailbox ({code})")]
+    MailboxClosed { code: String },
+    /// Microsoft failed at the same write again and again, while the rest of the mailbox answered.
+    #[error("Microsoft has failed at this each time ({reason})")]
+    GaveUp { reason: String },
     /// 409 or 412: the event has changed meanwhile. Read it and merge again.
     #[error("the event was changed at the same time")]
     Conflict,
@@ -66,6 +76,35 @@ impl GraphError {
                 ..
             }
         )
+    }
+
+    /// Whether it may be about one event alone, and the others fare better.
+    pub fn may_be_about_one(&self) -> bool {
+        matches!(
+            self,
+            Self::Forbidden { .. }
+                | Self::Unreachable { .. }
+                | Self::GaveUp { .. }
+                | Self::Invalid { .. }
+                | Self::DuplicateTransaction { .. }
+        )
+    }
+
+    /// Whether what failed so may go well some day without anybody changing it.
+    pub fn may_heal(&self) -> bool {
+        matches!(
+            self,
+            Self::Forbidden { .. } | Self::Unreachable { .. } | Self::GaveUp { .. } | Self::Transient { .. }
+        )
+    }
+
+    /// The same failure, where it is known to be about the mailbox as a whole.
+    #[must_use]
+    pub fn of_mailbox(self) -> Self {
+        match self {
+            Self::Forbidden { code } | Self::Unreachable { code } => Self::MailboxClosed { code },
+            other => other,
+        }
     }
 
     /// How long Microsoft asks to wait.

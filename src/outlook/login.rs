@@ -23,6 +23,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::client::retry_after;
+
 /// Microsoft's own address.
 pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
 /// What is asked for. `offline_access` brings the refresh token, `openid` and `profile` the identity.
@@ -36,6 +38,8 @@ pub const SCOPES: [&str; 5] = [
 
 /// How far the two clocks may be apart.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+/// How long nothing is asked after a client loop was seen, as Microsoft names no time.
+const LOOP_REST: Duration = Duration::from_secs(900);
 /// Assumed where a token reply names no lifetime; Microsoft's shortest is an hour.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -152,6 +156,13 @@ impl LoginError {
     /// name them. Decided by `error`; the AADSTS number, which may change, only says which setting is meant.
     pub fn from_response(error: &str, description: Option<&str>) -> Self {
         let message = first_line(description.unwrap_or(error));
+        // Microsoft holds the app for a program that asks in a circle: the grant is good, and asking on makes it worse.
+        if message.contains("AADSTS50196") {
+            return Self::Temporary {
+                retry_after: Some(LOOP_REST),
+                message,
+            };
+        }
         match error {
             "invalid_client" | "unauthorized_client" => {
                 let id_is_meant = error == "unauthorized_client"
@@ -499,12 +510,10 @@ impl<'a> Exchange<'a> {
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
         let response = self.http.execute(request.try_into()?).await?;
-        let seconds = response.headers().get(reqwest::header::RETRY_AFTER);
-        let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         if let Ok(mut seen) = self.seen.lock() {
             *seen = Some(Seen {
                 status: response.status().as_u16(),
-                retry_after: seconds.map(Duration::from_secs),
+                retry_after: retry_after(response.headers(), Utc::now()),
             });
         }
         let mut reply = HttpResponse::new(Vec::new());
@@ -536,7 +545,13 @@ impl<'a> Exchange<'a> {
                 let description = response.error_description().map(|d| scrub(d));
                 let error = response.error().as_ref().to_owned();
                 match LoginError::from_response(&scrub(&error), description.as_deref()) {
-                    LoginError::Temporary { message, .. } => LoginError::Temporary { retry_after, message },
+                    LoginError::Temporary {
+                        retry_after: own,
+                        message,
+                    } => LoginError::Temporary {
+                        retry_after: retry_after.max(own),
+                        message,
+                    },
                     other => other,
                 }
             }

@@ -121,7 +121,7 @@ fn trouble_of(answered: &[Sent]) -> Option<GraphError> {
 /// What ends the run whatever became of the others: throttled, or a token that is not accepted.
 fn must_rest(answered: &[Sent]) -> Option<GraphError> {
     errors(answered)
-        .find(|error| !is_the_events_own(error) && !may_pass(error))
+        .find(|error| !error.may_be_about_one() && !may_pass(error))
         .cloned()
 }
 
@@ -131,13 +131,6 @@ fn errors(answered: &[Sent]) -> impl Iterator<Item = &GraphError> {
 
 fn may_pass(error: &GraphError) -> bool {
     matches!(error, GraphError::Transient { .. })
-}
-
-fn is_the_events_own(error: &GraphError) -> bool {
-    matches!(
-        error,
-        GraphError::Invalid { .. } | GraphError::Forbidden { .. } | GraphError::DuplicateTransaction { .. }
-    )
 }
 
 /// Marks the next batch as in flight. Returns the writes as they were before, so that those left over from a crash
@@ -209,10 +202,12 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>) 
     let mut answers = Vec::with_capacity(fresh.len());
     for part in parts(&fresh) {
         // What could not be asked for the one cannot be for the next.
-        let rest = answers.iter().find_map(|answer| match answer {
-            Err(error) if !is_the_events_own(error) => Some(GraphError::clone(error)),
-            _ => None,
-        });
+        let rest = answers
+            .iter()
+            .find_map(|answer: &Result<BatchReply, GraphError>| match answer {
+                Err(error) if !error.may_be_about_one() => Some(GraphError::clone(error)),
+                _ => None,
+            });
         answers.extend(match rest {
             Some(error) if !error.outcome_unknown() => vec![Err(error); part.len()],
             _ => batch(engine, token, part.iter().map(batch_item).collect()).await,
@@ -611,7 +606,7 @@ async fn fail(
     let mut conn = engine.store.get().await?;
     let words = error.to_string();
     tracing::warn!(account.id = account.id, meeting.id = write.meeting_id, kind = %write.kind, error = %words, "write failed");
-    if is_the_events_own(&error) {
+    if error.may_be_about_one() {
         return set_aside(&mut conn, account, &write, &words).await;
     }
     let (pause, unknown) = match &error {

@@ -326,6 +326,14 @@ async fn refusals_are_told_apart() {
         outcomes(error(404, "ErrorItemNotFound")).await,
         both(GraphError::NotFound)
     );
+    let unreachable = GraphError::Unreachable {
+        code: "ResourceNotFound".into(),
+    };
+    assert_eq!(
+        outcomes(error(404, "ResourceNotFound")).await,
+        both(unreachable),
+        "nothing is taken for gone that Exchange has not looked for"
+    );
     assert_eq!(
         outcomes(error(404, "MailboxNotEnabledForRESTAPI")).await,
         both(GraphError::MailboxMissing)
@@ -498,6 +506,7 @@ async fn a_batch_brings_an_outcome_for_each_write() {
             { "id": "0", "status": 201, "body": { "id": "new" } },
             { "id": "2", "status": 202, "body": null },
             { "id": "4", "status": 429, "headers": { "Retry-After": "30" }, "body": {} },
+            { "id": "6", "status": 503, "headers": { "retry-after": "Fri, 01 Jan 2100 00:00:00 GMT" } },
             { "id": "99", "status": 200 }
         ] })))
         .mount(&server)
@@ -522,6 +531,7 @@ async fn a_batch_brings_an_outcome_for_each_write() {
         delete("gone"),
         delete("busy"),
         delete("lost"),
+        delete("later"),
         respond(Answer::NeedsAction),
     ];
     let outcomes = client.batch(&token(), items).await.unwrap();
@@ -536,11 +546,16 @@ async fn a_batch_brings_an_outcome_for_each_write() {
         })
     );
     assert!(outcomes[5].as_ref().unwrap_err().outcome_unknown());
-    assert!(matches!(outcomes[6], Err(GraphError::Invalid { .. })));
+    let wait = outcomes[6].as_ref().unwrap_err().retry_after();
+    assert!(
+        wait.is_some_and(|wait| wait > Duration::from_secs(3600)),
+        "a date"
+    );
+    assert!(matches!(outcomes[7], Err(GraphError::Invalid { .. })));
 
     let sent: Value = server.received_requests().await.unwrap()[0].body_json().unwrap();
     let sent = sent["requests"].as_array().unwrap();
-    assert_eq!(sent.len(), 6);
+    assert_eq!(sent.len(), 7);
     assert_eq!(sent[1]["url"], "/me/events/p%2F1");
     assert_eq!(sent[1]["headers"]["If-Match"], "W/\"1\"");
     assert_eq!(sent[1]["headers"]["Content-Type"], "application/json");
@@ -594,4 +609,18 @@ fn nothing_tells_the_token() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = GraphClient::new(reqwest::Client::new(), GRAPH_URL.parse().unwrap());
     assert!(!format!("{client:?} {:?}", token()).contains("top-secret"));
+}
+
+#[tokio::test]
+async fn a_mailbox_that_answers_nobody_is_told_from_an_event_that_is_gone() {
+    let (server, client) = graph().await;
+    always(&server, error(403, "ErrorAccessDenied")).await;
+    let closed = |code: &str| GraphError::MailboxClosed { code: code.into() };
+    assert_eq!(client.reach(&token()).await, Err(closed("ErrorAccessDenied")));
+    server.reset().await;
+    always(&server, error(404, "ErrorItemNotFound")).await;
+    assert_eq!(client.reach(&token()).await, Err(closed("ErrorItemNotFound")));
+    server.reset().await;
+    always(&server, json_of(json!({ "id": "calendar" }))).await;
+    assert_eq!(client.reach(&token()).await, Ok(()));
 }

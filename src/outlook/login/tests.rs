@@ -322,3 +322,14 @@ fn a_redirect_may_carry_an_error() {
         LoginError::Temporary { .. }
     ));
 }
+
+#[test]
+fn a_loop_that_microsoft_sees_is_left_alone_for_a_while() {
+    for error in ["invalid_grant", "invalid_request", "invalid_client"] {
+        let seen = LoginError::from_response(error, Some("AADSTS50196: The server terminated an operation."));
+        let LoginError::Temporary { retry_after, .. } = seen else {
+            panic!("a consent was thrown away for it: {seen}");
+        };
+        assert!(retry_after >= Some(Duration::from_secs(600)));
+    }
+}
