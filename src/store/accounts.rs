@@ -239,6 +239,7 @@ pub async fn connect(
         dsl::reason.eq(None::<String>),
         dsl::failures.eq(0),
         dsl::next_run_at.eq(now),
+        dsl::rest_until.eq(None::<DateTime<Utc>>),
         dsl::registration_id.eq(registration_id),
         // What waited for the login is planned at the end of the next pull.
         dsl::pulled_once.eq(false),
@@ -361,6 +362,7 @@ pub async fn forget_progress(
 ) -> QueryResult<usize> {
     // The next login may be another mailbox's.
     super::addresses::forget(conn, id).await?;
+    super::put_aside::forget(conn, id).await?;
     diesel::update(dsl::accounts.find(id))
         .set((
             dsl::delta_link.eq(None::<String>),
@@ -399,6 +401,7 @@ pub async fn resume(
             dsl::reason.eq(None::<String>),
             dsl::failures.eq(0),
             dsl::next_run_at.eq(now),
+            dsl::rest_until.eq(None::<DateTime<Utc>>),
             dsl::registration_id.eq(registration_id),
         ))
         .execute(conn)

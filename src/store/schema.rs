@@ -222,6 +222,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    put_aside (id) {
+        id -> BigInt,
+        account_id -> BigInt,
+        graph_id -> Nullable<Text>,
+        meeting_id -> Nullable<BigInt>,
+        reason -> Nullable<Text>,
+        attempts -> Integer,
+        since -> Timestamptz,
+        next_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     journal (id) {
         id -> BigInt,
         database_id -> Uuid,
@@ -255,6 +268,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     copies,
     outlook_outbox,
     odoo_outbox,
+    put_aside,
     removals,
     journal,
     seal_check

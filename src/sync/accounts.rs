@@ -2,6 +2,8 @@
 
 mod switch;
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
@@ -547,8 +549,12 @@ pub enum TokenError {
     /// The admin must put something right; noted on the database. Nobody's consent is thrown away for it.
     #[error("the app registration's settings are not accepted")]
     Admin,
-    #[error("Microsoft's login cannot be reached now")]
-    Later,
+    /// It cannot be renewed now.
+    #[error("{words}")]
+    Later { asked: Option<Duration>, words: String },
+    /// Microsoft refuses to renew it, for a reason that names nobody who could put it right.
+    #[error("{words}")]
+    Refused { words: String },
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
 }
@@ -614,7 +620,7 @@ pub async fn fresh_token(
                     account.id = account.id,
                     "tokens were replaced while they were renewed"
                 );
-                return Err(TokenError::Later);
+                return Err(replaced());
             }
             stored::set_problem(&mut conn, registration.row.id, None)
                 .await
@@ -638,8 +644,22 @@ pub async fn fresh_token(
         }
         Err(error) => {
             tracing::warn!(account.id = account.id, %error, "renewing a token must wait");
-            Err(TokenError::Later)
+            let words = error.to_string();
+            Err(match error {
+                LoginError::Temporary { retry_after, .. } => TokenError::Later {
+                    asked: retry_after,
+                    words,
+                },
+                _ => TokenError::Refused { words },
+            })
         }
+    }
+}
+
+fn replaced() -> TokenError {
+    TokenError::Later {
+        asked: None,
+        words: "the login was replaced while it was renewed".to_owned(),
     }
 }
 
@@ -661,7 +681,7 @@ async fn lose_consent(
     Err(if lost.await? {
         TokenError::NeedsLogin
     } else {
-        TokenError::Later
+        replaced()
     })
 }
 

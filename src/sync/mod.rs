@@ -20,6 +20,7 @@ pub mod pull;
 pub mod push;
 pub mod registrations;
 pub mod reset;
+pub mod trouble;
 pub mod worker;
 
 use std::sync::Arc;

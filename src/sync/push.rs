@@ -8,8 +8,6 @@
 
 mod series;
 
-use std::time::Duration;
-
 use anyhow::Context;
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
@@ -19,6 +17,7 @@ use tokio::time::Instant;
 use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
 use super::pull::{copy_of, project};
+use super::trouble::pause;
 use super::{Engine, budget, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
@@ -113,7 +112,8 @@ fn trouble_of(answered: &[Sent]) -> Option<GraphError> {
     let failed = errors(answered).count();
     must_rest(answered).or_else(|| {
         errors(answered)
-            .find(|e| may_pass(e) && failed == answered.len())
+            .filter(|e| may_pass(e) && failed == answered.len())
+            .max_by_key(|e| e.retry_after())
             .cloned()
     })
 }
@@ -121,7 +121,8 @@ fn trouble_of(answered: &[Sent]) -> Option<GraphError> {
 /// What ends the run whatever became of the others: throttled, or a token that is not accepted.
 fn must_rest(answered: &[Sent]) -> Option<GraphError> {
     errors(answered)
-        .find(|error| !error.may_be_about_one() && !may_pass(error))
+        .filter(|error| !error.may_be_about_one() && !may_pass(error))
+        .max_by_key(|error| error.retry_after())
         .cloned()
 }
 
@@ -610,7 +611,11 @@ async fn fail(
         return set_aside(&mut conn, account, &write, &words).await;
     }
     let (pause, unknown) = match &error {
-        GraphError::Transient { outcome_unknown, .. } => (backoff(write.attempts), *outcome_unknown),
+        GraphError::Transient {
+            outcome_unknown,
+            retry_after,
+            ..
+        } => (pause(write.attempts, *retry_after), *outcome_unknown),
         _ => (TimeDelta::zero(), false),
     };
     let unknown = unknown || write.in_flight_since.is_some();
@@ -624,15 +629,6 @@ async fn fail(
         set_aside(&mut conn, account, &write, &words).await?;
     }
     Ok(())
-}
-
-/// Seconds that double with each attempt, to five minutes, with jitter.
-fn backoff(attempts: i32) -> TimeDelta {
-    let seconds = 2i64
-        .saturating_pow(u32::try_from(attempts.clamp(0, 8)).unwrap_or(0))
-        .min(300);
-    let jitter = rand::random_range(0..=500);
-    TimeDelta::seconds(seconds) + TimeDelta::milliseconds(jitter)
 }
 
 async fn set_aside(
@@ -697,15 +693,4 @@ fn base_of_creation(odoo: Event, mut outlook: Event, revived: bool) -> Base {
         }
     }
     Base { odoo, outlook }
-}
-
-/// How long a mailbox rests after a failure of its own.
-pub fn rest_after(error: &GraphError, failures: i32) -> TimeDelta {
-    match error {
-        GraphError::Throttled { retry_after } => {
-            TimeDelta::from_std(retry_after.unwrap_or(Duration::from_secs(10)))
-                .unwrap_or(TimeDelta::seconds(10))
-        }
-        _ => backoff(failures),
-    }
 }

@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::accounts::{TokenError, fresh_token};
-use super::lease::{self, Ended};
+use super::lease;
 use super::planner::Effects;
 use super::pull::{PullError, pull};
-use super::push::{PushError, push, rest_after};
+use super::push::{PushError, push};
+use super::trouble::{Rest, backoff};
 use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
 use crate::store::accounts::{self, Account, existing};
@@ -126,10 +127,10 @@ async fn prune(engine: &Engine) {
 pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
     let work = tokio::time::timeout(LONGEST_RUN, work_mailbox(engine, lease));
     let worked = match lease::under(engine, lease, taken, work).await {
-        Ended::Done(Ok(worked)) => worked,
-        Ended::Done(Err(_)) => Err(anyhow::anyhow!("the run took more than {LONGEST_RUN:?}")),
-        Ended::Panicked => Err(anyhow::anyhow!("the run panicked")),
-        Ended::Lost => Err(LeaseLost.into()),
+        lease::Ended::Done(Ok(worked)) => worked,
+        lease::Ended::Done(Err(_)) => Err(anyhow::anyhow!("the run took more than {LONGEST_RUN:?}")),
+        lease::Ended::Panicked => Err(anyhow::anyhow!("the run panicked")),
+        lease::Ended::Lost => Err(LeaseLost.into()),
     };
     let ended = match worked {
         Ok(ended) => Some(ended),
@@ -139,14 +140,11 @@ pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
         }
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "a run failed");
-            Some(Rest {
-                outcome: Outcome::Failed,
-                rest: TimeDelta::seconds(15),
-            })
+            Some(failed(engine, lease.account_id).await)
         }
     };
     let released = async {
-        let Some(Rest { outcome, rest }) = ended else {
+        let Some(Ended { outcome, rest }) = ended else {
             return Ok(());
         };
         let mut conn = engine.store.get().await?;
@@ -168,12 +166,12 @@ pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
 
 /// How a run ended, and how long the mailbox rests.
 #[derive(Clone, Copy)]
-struct Rest {
+struct Ended {
     outcome: Outcome,
     rest: TimeDelta,
 }
 
-async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Rest> {
+async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
     let slice = Instant::now() + SLICE;
     let (account, database) = {
         let mut conn = engine.store.get().await?;
@@ -181,17 +179,21 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Rest> {
         let database = databases::by_id(&mut conn, account.database_id).await?;
         (account, database)
     };
-    let later = |delay: TimeDelta| {
-        Ok(Rest {
-            outcome: Outcome::Failed,
-            rest: delay,
-        })
-    };
     let token = match fresh_token(engine, &account, &database).await {
         Ok(token) => token,
-        Err(TokenError::NeedsLogin) => return later(TimeDelta::hours(1)),
-        Err(TokenError::Admin) => return later(TimeDelta::minutes(5)),
-        Err(TokenError::Later) => return later(TimeDelta::seconds(15)),
+        Err(TokenError::NeedsLogin) => {
+            return Ok(Ended {
+                outcome: Outcome::Failed,
+                rest: TimeDelta::hours(1),
+            });
+        }
+        Err(TokenError::Admin) => return rest(engine, &account, Rest::after_settings(&account)).await,
+        Err(TokenError::Later { asked, words }) => {
+            return rest(engine, &account, Rest::after_login(&account, asked, &words)).await;
+        }
+        Err(TokenError::Refused { words }) => {
+            return rest(engine, &account, Rest::after_refusal(&account, &words)).await;
+        }
         Err(TokenError::Internal(error)) => return Err(error),
     };
     let mut effects = Effects::default();
@@ -238,11 +240,14 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Rest> {
     }
     match result {
         Ok(true) => finish(engine, &account).await,
-        Ok(false) => Ok(Rest {
+        Ok(false) => Ok(Ended {
             outcome: Outcome::Part,
             rest: TimeDelta::zero(),
         }),
-        Err(Trouble::Deferred) => later(TimeDelta::seconds(1)),
+        Err(Trouble::Deferred) => Ok(Ended {
+            outcome: Outcome::Failed,
+            rest: TimeDelta::seconds(1),
+        }),
         Err(Trouble::Graph(error)) => trouble(engine, &account, error).await,
         Err(Trouble::Internal(error)) => Err(error),
     }
@@ -279,7 +284,7 @@ impl From<PullError> for Trouble {
     }
 }
 
-async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Rest> {
+async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     let mut conn = engine.store.get().await?;
     if account.reason.is_some() {
         accounts::set_reason(&mut conn, account.id, None).await?;
@@ -290,37 +295,51 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Rest> {
     let poll = engine.settings.poll_interval;
     let holds = accounts::by_id(&mut conn, account.id).await?.holds_mails();
     let owed = outbox::next_outlook_at(&mut conn, account.id, holds).await?;
-    Ok(Rest {
+    Ok(Ended {
         outcome: Outcome::Done { at: now() },
         rest: owed.map_or(poll, |at| poll.min(at - now())),
     })
 }
 
-async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyhow::Result<Rest> {
+async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyhow::Result<Ended> {
     tracing::warn!(%error, "the mailbox must wait");
-    let mut conn = engine.store.get().await?;
-    let rest = match &error {
-        // The token was taken back before its time: the next run renews it.
-        GraphError::Unauthorized => {
-            accounts::expire_access(&mut conn, account.id).await?;
-            if account.failures > 2 {
-                TimeDelta::minutes(5)
-            } else {
-                TimeDelta::zero()
-            }
-        }
-        GraphError::MailboxMissing => {
-            let reason = "This Microsoft account has no Outlook mailbox, or its licence was removed.";
-            accounts::set_reason(&mut conn, account.id, Some(reason)).await?;
-            TimeDelta::hours(1)
-        }
-        other => rest_after(other, account.failures),
-    };
-    if matches!(error, GraphError::Throttled { .. }) {
-        accounts::rest(&mut conn, account.id, now() + rest).await?;
+    if error == GraphError::Unauthorized {
+        let mut conn = engine.store.get().await?;
+        accounts::expire_access(&mut conn, account.id).await?;
     }
-    Ok(Rest {
+    rest(engine, account, Rest::after_graph(&error, account)).await
+}
+
+/// Lets a mailbox rest after a run that failed, and its owner know.
+async fn rest(engine: &Engine, account: &Account, rest: Rest) -> anyhow::Result<Ended> {
+    let mut conn = engine.store.get().await?;
+    let until = now() + rest.wait;
+    if rest.reason.is_some() {
+        accounts::set_reason(&mut conn, account.id, rest.reason.as_deref()).await?;
+    }
+    if rest.undisturbed {
+        accounts::rest(&mut conn, account.id, until).await?;
+    }
+    Ok(Ended {
         outcome: Outcome::Failed,
-        rest,
+        rest: rest.wait,
+    })
+}
+
+/// After a run that the bridge itself has failed at; Postgres may be the cause.
+async fn failed(engine: &Engine, id: i64) -> Ended {
+    let rested = async {
+        let account = {
+            let mut conn = engine.store.get().await?;
+            accounts::by_id(&mut conn, id).await?
+        };
+        rest(engine, &account, Rest::after_own(&account)).await
+    };
+    rested.await.unwrap_or_else(|error| {
+        tracing::warn!(error = format!("{error:#}"), "the failure was not noted");
+        Ended {
+            outcome: Outcome::Failed,
+            rest: backoff(0, TimeDelta::seconds(15), TimeDelta::seconds(15)),
+        }
     })
 }

@@ -102,14 +102,9 @@ async fn create(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> 
 async fn read(engine: &Engine, token: &SecretString, id: &str) -> Result<Option<Box<WireEvent>>, GraphError> {
     match engine.graph.get_series(token, id).await {
         Ok(found) => Ok(found.map(Box::new)),
-        Err(GraphError::Throttled { retry_after }) => Err(GraphError::Transient {
-            outcome_unknown: true,
-            retry_after,
-            reason: "throttled while reading a series again".to_owned(),
-        }),
         Err(error) => Err(GraphError::Transient {
             outcome_unknown: true,
-            retry_after: None,
+            retry_after: error.retry_after(),
             reason: error.to_string(),
         }),
     }

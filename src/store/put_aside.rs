@@ -1,0 +1,193 @@
+//! What one mailbox's run could not process: put aside with its reason, and tried again.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+
+use super::Connection;
+use super::schema::meetings::{self, dsl as m};
+use super::schema::put_aside::{self, dsl};
+
+/// What is put aside.
+#[derive(Clone, Copy, Debug)]
+pub enum Item<'a> {
+    /// What the mailbox has by this id.
+    Shown(&'a str),
+    /// What was to be done about a meeting.
+    Meeting(i64),
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = put_aside)]
+struct Row<'a> {
+    account_id: i64,
+    graph_id: Option<&'a str>,
+    meeting_id: Option<i64>,
+    reason: Option<&'a str>,
+    attempts: i32,
+    since: DateTime<Utc>,
+    next_at: DateTime<Utc>,
+}
+
+/// Puts an item aside until `wait` of the attempts so far has passed; `true`: that, or the reason, is news.
+pub async fn put(
+    conn: &mut Connection,
+    account_id: i64,
+    item: Item<'_>,
+    reason: Option<&str>,
+    wait: impl Fn(i32) -> TimeDelta,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let (graph_id, meeting_id) = match item {
+        Item::Shown(id) => (Some(id), None),
+        Item::Meeting(id) => (None, Some(id)),
+    };
+    let known: Option<(Option<String>, i32)> = dsl::put_aside
+        .filter(dsl::account_id.eq(account_id))
+        .filter(dsl::graph_id.is_not_distinct_from(graph_id))
+        .filter(dsl::meeting_id.is_not_distinct_from(meeting_id))
+        .select((dsl::reason, dsl::attempts))
+        .first(conn)
+        .await
+        .optional()?;
+    let is_news = known
+        .as_ref()
+        .is_none_or(|(before, _)| before.as_deref() != reason);
+    let attempts = match known {
+        Some((_, attempts)) if !is_news => attempts.saturating_add(1),
+        _ => 0,
+    };
+    let row = Row {
+        account_id,
+        graph_id,
+        meeting_id,
+        reason,
+        attempts,
+        since: now,
+        next_at: now + wait(attempts),
+    };
+    let later = (
+        dsl::reason.eq(excluded(dsl::reason)),
+        dsl::attempts.eq(excluded(dsl::attempts)),
+        dsl::next_at.eq(excluded(dsl::next_at)),
+    );
+    let insert = diesel::insert_into(dsl::put_aside).values(row);
+    match item {
+        Item::Shown(_) => {
+            insert
+                .on_conflict((dsl::account_id, dsl::graph_id))
+                .do_update()
+                .set(later)
+                .execute(conn)
+                .await?
+        }
+        Item::Meeting(_) => {
+            insert
+                .on_conflict((dsl::account_id, dsl::meeting_id))
+                .do_update()
+                .set(later)
+                .execute(conn)
+                .await?
+        }
+    };
+    Ok(is_news)
+}
+
+/// These were read, or are gone.
+pub async fn clear_shown(conn: &mut Connection, account_id: i64, graph_ids: &[&str]) -> QueryResult<usize> {
+    if graph_ids.is_empty() {
+        return Ok(0);
+    }
+    let read = dsl::put_aside
+        .filter(dsl::account_id.eq(account_id))
+        .filter(dsl::graph_id.eq_any(graph_ids));
+    diesel::delete(read).execute(conn).await
+}
+
+/// What was to be done about these is done.
+pub async fn clear_meetings(conn: &mut Connection, account_id: i64, ids: &[i64]) -> QueryResult<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let done = dsl::put_aside
+        .filter(dsl::account_id.eq(account_id))
+        .filter(dsl::meeting_id.eq_any(ids));
+    diesel::delete(done).execute(conn).await
+}
+
+/// The next login may be another mailbox's.
+pub async fn forget(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::delete(dsl::put_aside.filter(dsl::account_id.eq(account_id)))
+        .execute(conn)
+        .await
+}
+
+/// What the mailbox shows that is to be looked at again, the longest due first.
+pub async fn due_shown(
+    conn: &mut Connection,
+    account_id: i64,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<String>> {
+    dsl::put_aside
+        .filter(dsl::account_id.eq(account_id).and(dsl::next_at.le(now)))
+        .filter(dsl::graph_id.is_not_null())
+        .select(dsl::graph_id.assume_not_null())
+        .order((dsl::next_at, dsl::id))
+        .limit(limit)
+        .load(conn)
+        .await
+}
+
+/// The meetings that are to be planned again, the longest due first, each with why the meeting is set aside, if it is.
+pub async fn due_meetings(
+    conn: &mut Connection,
+    account_id: i64,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<(i64, Option<String>)>> {
+    dsl::put_aside
+        .inner_join(meetings::table.on(dsl::meeting_id.eq(m::id.nullable())))
+        .filter(dsl::account_id.eq(account_id).and(dsl::next_at.le(now)))
+        .select((m::id, m::set_aside))
+        .order((dsl::next_at, dsl::id))
+        .limit(limit)
+        .load(conn)
+        .await
+}
+
+/// The meetings that are not to be asked about yet.
+pub async fn waiting_meetings(
+    conn: &mut Connection,
+    account_id: i64,
+    now: DateTime<Utc>,
+) -> QueryResult<BTreeSet<i64>> {
+    let ids: Vec<i64> = dsl::put_aside
+        .filter(dsl::account_id.eq(account_id).and(dsl::next_at.gt(now)))
+        .filter(dsl::meeting_id.is_not_null())
+        .select(dsl::meeting_id.assume_not_null())
+        .load(conn)
+        .await?;
+    Ok(ids.into_iter().collect())
+}
+
+/// When the next item is to be tried again, if there is any.
+pub async fn next_at(conn: &mut Connection, account_id: i64) -> QueryResult<Option<DateTime<Utc>>> {
+    dsl::put_aside
+        .filter(dsl::account_id.eq(account_id))
+        .select(diesel::dsl::min(dsl::next_at))
+        .first(conn)
+        .await
+}
+
+/// How many items have a reason to be put aside.
+pub async fn count(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
+    dsl::put_aside
+        .filter(dsl::account_id.eq(account_id).and(dsl::reason.is_not_null()))
+        .count()
+        .get_result(conn)
+        .await
+}
