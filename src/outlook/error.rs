@@ -90,6 +90,18 @@ impl GraphError {
         )
     }
 
+    /// Whether a mailbox that does not take a write for this may be read all the same.
+    pub fn may_be_read_on(&self) -> bool {
+        matches!(
+            self,
+            Self::MailboxClosed { .. }
+                | Self::Transient {
+                    retry_after: None,
+                    ..
+                }
+        )
+    }
+
     /// Whether what failed so may go well some day without anybody changing it.
     pub fn may_heal(&self) -> bool {
         matches!(

@@ -447,6 +447,14 @@ pub async fn held_for(conn: &mut Connection, account_id: i64) -> QueryResult<Vec
         .await
 }
 
+/// Says why a meeting is not synced.
+pub async fn set_aside(conn: &mut Connection, id: i64, reason: &str) -> QueryResult<usize> {
+    diesel::update(m::meetings.find(id))
+        .set(m::set_aside.eq(Some(reason)))
+        .execute(conn)
+        .await
+}
+
 /// Deleted in Outlook, and Odoo keeps them.
 pub async fn keep(conn: &mut Connection, ids: &[i64]) -> QueryResult<usize> {
     diesel::update(m::meetings.filter(m::id.eq_any(ids.to_vec())))

@@ -142,20 +142,54 @@ pub async fn due_shown(
         .await
 }
 
-/// The meetings that are to be planned again, the longest due first, each with why the meeting is set aside, if it is.
+/// A meeting that was put aside.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = meetings)]
+pub struct PutAside {
+    pub id: i64,
+    /// Why it is not synced, if that is still so.
+    pub set_aside: Option<String>,
+    stock: Option<serde_json::Value>,
+}
+
+impl PutAside {
+    /// Whether nothing is left to do. What Odoo's own engine had linked is asked for where it is moved in.
+    pub fn is_over(&self) -> bool {
+        let link = self.stock.as_ref().and_then(|stock| stock.get("state")?.as_str());
+        self.set_aside.is_none() && link != Some("waiting")
+    }
+}
+
+/// The meetings that are to be planned again, the longest due first.
 pub async fn due_meetings(
     conn: &mut Connection,
     account_id: i64,
     now: DateTime<Utc>,
     limit: i64,
-) -> QueryResult<Vec<(i64, Option<String>)>> {
+) -> QueryResult<Vec<PutAside>> {
     dsl::put_aside
         .inner_join(meetings::table.on(dsl::meeting_id.eq(m::id.nullable())))
         .filter(dsl::account_id.eq(account_id).and(dsl::next_at.le(now)))
-        .select((m::id, m::set_aside))
+        .select(PutAside::as_select())
         .order((dsl::next_at, dsl::id))
         .limit(limit)
         .load(conn)
+        .await
+}
+
+/// Lets meetings wait until a time, whatever comes of them now.
+pub async fn put_off(
+    conn: &mut Connection,
+    account_id: i64,
+    ids: &[i64],
+    until: DateTime<Utc>,
+) -> QueryResult<usize> {
+    let these = dsl::put_aside
+        .filter(dsl::account_id.eq(account_id))
+        .filter(dsl::meeting_id.eq_any(ids));
+    diesel::update(these)
+        .set(dsl::next_at.eq(until))
+        .execute(conn)
         .await
 }
 
@@ -174,10 +208,10 @@ pub async fn waiting_meetings(
     Ok(ids.into_iter().collect())
 }
 
-/// When the next item is to be tried again, if there is any.
+/// When the mailbox is next to be asked for something that it shows, if for anything.
 pub async fn next_at(conn: &mut Connection, account_id: i64) -> QueryResult<Option<DateTime<Utc>>> {
     dsl::put_aside
-        .filter(dsl::account_id.eq(account_id))
+        .filter(dsl::account_id.eq(account_id).and(dsl::graph_id.is_not_null()))
         .select(diesel::dsl::min(dsl::next_at))
         .first(conn)
         .await

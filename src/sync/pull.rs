@@ -5,8 +5,9 @@
 //! taken for deleted.
 
 mod apart;
+mod aside;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use self::apart::{Apart, or_apart};
 use super::people::People;
 use super::planner::{self, Effects};
+use super::trouble::whose;
 use super::{Engine, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person};
@@ -47,9 +49,6 @@ const POKE_EVERY: Duration = Duration::from_secs(2);
 pub enum PullError {
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// A meeting may be one whose creation is in the air: look again in a moment.
-    #[error("a creation is in flight")]
-    Deferred,
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
 }
@@ -60,7 +59,16 @@ impl Sight {
             Self::Event(event) | Self::Series(event) => Some(&event.id),
             Self::Apart(apart) => Some(&apart.master.id),
             Self::Gone(id) => Some(id),
-            Self::Unreadable(_) => None,
+            Self::Failed { id, .. } => id.as_deref(),
+        }
+    }
+
+    /// What is wrong with it, with its title where there is one.
+    fn named(&self, problem: &str) -> String {
+        let title = self.events().first().and_then(|event| event.subject.as_deref());
+        match title.filter(|title| !title.is_empty()) {
+            Some(title) => format!("“{title}”: {problem}"),
+            None => problem.to_owned(),
         }
     }
 
@@ -69,7 +77,7 @@ impl Sight {
         match self {
             Self::Event(event) | Self::Series(event) => std::slice::from_ref(event.as_ref()),
             Self::Apart(apart) => &apart.occurrences,
-            Self::Gone(_) | Self::Unreadable(_) => &[],
+            Self::Gone(_) | Self::Failed { .. } => &[],
         }
     }
 }
@@ -83,8 +91,11 @@ enum Sight {
     Apart(Apart),
     /// Gone for good: a GET says so.
     Gone(String),
-    /// No event as we know it, in words.
-    Unreadable(String),
+    /// It could not be read, in words.
+    Failed {
+        id: Option<String>,
+        reason: String,
+    },
 }
 
 /// Follows the delta to its end, or for as long as `until` has not come, and adds what comes of it to `effects`. Returns whether
@@ -132,17 +143,18 @@ pub async fn pull(
         // The next page travels while this one is stored.
         let stored = match next {
             Next::Page(link) if Instant::now() >= until => {
-                effects.merge(store(engine, account, &sights, &link).await?);
+                effects.merge(store(engine, account, &sights, Some(&link)).await?);
                 return Ok(false);
             }
             Next::Page(link) => {
                 let following = next_page(engine, token, &link);
-                let (stored, following) = tokio::join!(store(engine, account, &sights, &link), following);
+                let (stored, following) =
+                    tokio::join!(store(engine, account, &sights, Some(&link)), following);
                 page = following;
                 stored?
             }
             Next::Round(link) => {
-                effects.merge(store(engine, account, &sights, &link).await?);
+                effects.merge(store(engine, account, &sights, Some(&link)).await?);
                 // The run ends with a poke.
                 break;
             }
@@ -154,10 +166,13 @@ pub async fn pull(
             poked = Some(Instant::now());
         }
     }
+    effects.merge(aside::look_again(engine, account, token).await?);
     if listing && !ask_about_missing(engine, account, token, until, effects).await? {
         return Ok(false);
     }
-    if !account.pulled_once {
+    if account.pulled_once {
+        effects.merge(aside::plan_again(engine, account).await?);
+    } else {
         effects.merge(finish_first_pull(engine, account).await?);
     }
     Ok(true)
@@ -195,9 +210,9 @@ async fn ask_about_missing(
         after = last.id;
         let mut sights = Vec::new();
         for copy in missing {
-            // A series is asked for wherever it begins: one request tells.
-            let inside = match copy.document()? {
-                Document::Event(event) => {
+            // A series is asked for wherever it begins: one request tells. So does it of what cannot be read here.
+            let inside = match copy.document() {
+                Ok(Document::Event(event)) => {
                     account
                         .window_start
                         .is_none_or(|start| event.time.ends_at() > start)
@@ -209,16 +224,7 @@ async fn ask_about_missing(
                 sights.push(look_at(engine, &account, token, copy.graph_id).await?);
             }
         }
-        let mut conn = engine.store.get().await?;
-        let (account, sights) = (&account, &sights);
-        let stored = conn
-            .transaction::<_, PullError, _>(async |conn| {
-                databases::serialize(conn, account.database_id).await?;
-                leases::hold(conn, account).await?;
-                store_page(conn, account, sights).await
-            })
-            .await?;
-        effects.merge(stored);
+        effects.merge(store(engine, &account, &sights, None).await?);
         if Instant::now() >= until {
             return Ok(false);
         }
@@ -247,8 +253,22 @@ async fn first_page(
     token: &SecretString,
 ) -> Result<DeltaPage, PullError> {
     learn_addresses(engine, account, token).await?;
-    let (start, end) = open_window(engine, account).await?;
-    Ok(engine.graph.calendar_view_delta_start(token, start, end).await?)
+    let (days_back, days_ahead) = window(engine, account).await?;
+    let since = now();
+    let (start, end) = (
+        since - TimeDelta::days(days_back),
+        since + TimeDelta::days(days_ahead),
+    );
+    // A mailbox that cannot be listed now keeps what it has.
+    let page = engine.graph.calendar_view_delta_start(token, start, end).await?;
+    let mut conn = engine.store.get().await?;
+    conn.transaction::<_, PullError, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        accounts::open_window(conn, account.id, (start, end), since).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(page)
 }
 
 /// Asks by which addresses the mailbox is reached. Where Microsoft does not tell, what was known stands.
@@ -274,27 +294,54 @@ async fn next_page(engine: &Engine, token: &SecretString, link: &str) -> Result<
     Ok(engine.graph.delta_next(token, link).await?)
 }
 
-/// Stores what a page shows, and where to go on from.
+/// Stores what was seen, and where to go on from.
 async fn store(
     engine: &Engine,
     account: &Account,
     sights: &[Sight],
-    next: &str,
+    next: Option<&str>,
 ) -> Result<Effects, PullError> {
     let mut conn = engine.store.get().await?;
-    conn.transaction::<_, PullError, _>(async |conn| {
-        if sights.is_empty() {
+    if sights.is_empty() {
+        return conn
+            .transaction::<_, PullError, _>(async |conn| {
+                leases::hold(conn, account).await?;
+                go_on_from(conn, account, next).await?;
+                Ok(Effects::default())
+            })
+            .await;
+    }
+    let together = conn
+        .transaction::<_, PullError, _>(async |conn| {
+            databases::serialize(conn, account.database_id).await?;
             leases::hold(conn, account).await?;
-            accounts::set_delta(conn, account.id, Some(next)).await?;
-            return Ok(Effects::default());
-        }
+            let effects = store_page(conn, account, sights).await?;
+            go_on_from(conn, account, next).await?;
+            Ok(effects)
+        })
+        .await;
+    let Err(error) = together else { return together };
+    tracing::error!(
+        account.id = account.id,
+        error = format!("{error:#}"),
+        "what was seen together was not stored, storing one by one"
+    );
+    // One that cannot be stored must not keep the others from it.
+    conn.transaction::<_, PullError, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
-        let effects = store_page(conn, account, sights).await?;
-        accounts::set_delta(conn, account.id, Some(next)).await?;
+        let effects = aside::store_each(conn, account, sights).await?;
+        go_on_from(conn, account, next).await?;
         Ok(effects)
     })
     .await
+}
+
+async fn go_on_from(conn: &mut Connection, account: &Account, next: Option<&str>) -> Result<(), PullError> {
+    if let Some(next) = next {
+        accounts::set_delta(conn, account.id, Some(next)).await?;
+    }
+    Ok(())
 }
 
 /// How many days back and ahead the mailbox is read: as its database says, else as the service is configured.
@@ -306,23 +353,6 @@ async fn window(engine: &Engine, account: &Account) -> Result<(i64, i64), PullEr
         days(database.days_back, engine.settings.days_back),
         days(database.days_ahead, engine.settings.days_ahead),
     ))
-}
-
-async fn open_window(
-    engine: &Engine,
-    account: &Account,
-) -> Result<(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>), PullError> {
-    let (days_back, days_ahead) = window(engine, account).await?;
-    let start = now() - TimeDelta::days(days_back);
-    let end = now() + TimeDelta::days(days_ahead);
-    let mut conn = engine.store.get().await?;
-    conn.transaction::<_, PullError, _>(async |conn| {
-        leases::hold(conn, account).await?;
-        accounts::open_window(conn, account.id, (start, end), now()).await?;
-        Ok(())
-    })
-    .await?;
-    Ok((start, end))
 }
 
 /// Asks Outlook about what a page says is removed, or is there again, and for each series that it shows something of: once a
@@ -363,7 +393,10 @@ async fn look_closer(
                 sights.push(look_at(engine, account, token, event.id).await?);
             }
             DeltaRow::Event(event) => sights.push(Sight::Event(event)),
-            DeltaRow::Unreadable { problem, .. } => sights.push(Sight::Unreadable(problem)),
+            DeltaRow::Unreadable { id, problem } => {
+                let reason = format!("Outlook sent something that cannot be read: {problem}");
+                sights.push(Sight::Failed { id, reason });
+            }
             DeltaRow::Removed { id, .. } => {
                 let is_known = {
                     let mut conn = engine.store.get().await?;
@@ -380,18 +413,31 @@ async fn look_closer(
 }
 
 /// What is at an id now.
+///
+/// # Errors
+/// When the mailbox as a whole is in trouble. What only this id has is a sight of its own.
 async fn look_at(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
     id: String,
 ) -> Result<Sight, PullError> {
-    let sight = match engine.graph.get_series(token, &id).await? {
-        Some(event) if event.is_series() => Sight::Series(Box::new(event)),
-        Some(event) => Sight::Event(Box::new(event)),
-        None => Sight::Gone(id),
+    let found = async {
+        match engine.graph.get_series(token, &id).await? {
+            Some(event) if event.is_series() => {
+                or_apart(engine, account, token, Sight::Series(Box::new(event))).await
+            }
+            Some(event) => Ok(Sight::Event(Box::new(event))),
+            None => Ok(Sight::Gone(id.clone())),
+        }
     };
-    or_apart(engine, account, token, sight).await
+    match found.await {
+        Err(PullError::Graph(error)) => {
+            let reason = whose(engine, token, error).await?;
+            Ok(Sight::Failed { id: Some(id), reason })
+        }
+        found => found,
+    }
 }
 
 async fn store_page(
@@ -412,6 +458,7 @@ async fn store_page(
         unit,
         touched: BTreeSet::new(),
         lines: Vec::new(),
+        aside: BTreeMap::new(),
     };
     for sight in sights {
         page.take(sight)?;
@@ -420,11 +467,13 @@ async fn store_page(
         mut unit,
         touched,
         lines,
+        aside,
         ..
     } = page;
     let effects = planner::replan_all(&mut unit, &people, touched)?;
     unit.save(conn, people.now).await?;
     journal::write_all(conn, lines).await?;
+    aside::put_all(conn, &account, sights, &aside).await?;
     Ok(effects)
 }
 
@@ -477,6 +526,8 @@ struct Page<'a> {
     unit: UnitOfWork,
     touched: BTreeSet<i64>,
     lines: Vec<Line>,
+    /// What cannot be taken in now, by id, with the reason; without one it merely waits.
+    aside: BTreeMap<String, Option<String>>,
 }
 
 impl Page<'_> {
@@ -496,9 +547,11 @@ impl Page<'_> {
                 self.join(graph_id)?;
                 self.lose(graph_id)?;
             }
-            Sight::Unreadable(problem) => {
-                self.complain(format!("Outlook sent something that cannot be read: {problem}"));
+            Sight::Failed { id: Some(id), reason } => {
+                self.aside.insert(id.clone(), Some(reason.clone()));
             }
+            // Nothing to ask for again: when it changes, it is shown again.
+            Sight::Failed { id: None, reason } => self.complain(reason.clone()),
         }
         Ok(())
     }
@@ -513,6 +566,12 @@ impl Page<'_> {
             self.touched.insert(id);
         }
         Ok(())
+    }
+
+    /// What cannot be taken in now is asked for again, a series as a whole.
+    fn put_aside(&mut self, event: &WireEvent, reason: Option<String>) {
+        let id = event.series_id().unwrap_or(&event.id);
+        self.aside.insert(id.to_owned(), reason);
     }
 
     fn complain(&mut self, message: String) {
@@ -550,15 +609,19 @@ impl Page<'_> {
             Ok(shown) => shown,
             Err(reason) => {
                 let title = event.subject.as_deref().unwrap_or("");
-                self.complain(format!("“{title}” in Outlook cannot be read: {reason}"));
+                self.put_aside(event, Some(format!("“{title}”: {reason}")));
                 return Ok(None);
             }
         };
         let meeting_id = match &known {
             Some(copy) => copy.meeting_id,
             None => match self.find_meeting(event, &shown.document)? {
-                Some(id) => id,
-                None => return Ok(None),
+                Found::Meeting(id) => id,
+                Found::Nothing => return Ok(None),
+                Found::Later => {
+                    self.put_aside(event, None);
+                    return Ok(None);
+                }
             },
         };
         if known.is_none() {
@@ -596,7 +659,7 @@ impl Page<'_> {
 
     /// Which meeting an unknown event is: by our own mark, by Outlook's identity, by content where the user had it in
     /// Odoo before connecting, or a new one.
-    fn find_meeting(&mut self, event: &WireEvent, state: &Document) -> Result<Option<i64>, PullError> {
+    fn find_meeting(&mut self, event: &WireEvent, state: &Document) -> Result<Found, PullError> {
         if let Some(id) = link_of(event).and_then(|link| self.unit.by_link(link)) {
             let meeting = &mut self.unit.get(id)?.meeting;
             if meeting.ical_uid.is_none() {
@@ -604,22 +667,22 @@ impl Page<'_> {
             }
             // Another identity under our mark: somebody duplicated the event in Outlook. It is one of its own.
             if meeting.ical_uid == event.ical_uid {
-                return Ok(Some(id));
+                return Ok(Found::Meeting(id));
             }
         }
         // An id that is absent matches nothing.
         let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
-            return Ok(None);
+            return Ok(Found::Nothing);
         };
         if let Some(id) = self.unit.by_ical_uid(uid) {
-            return Ok(Some(id));
+            return Ok(Found::Meeting(id));
         }
         if let Some(id) = self.unit.by_stock_id(&event.id) {
             self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
-            return Ok(Some(id));
+            return Ok(Found::Meeting(id));
         }
         if event.is_cancelled == Some(true) {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         let is_own = event.is_organizer == Some(true);
         // The organizer's mailbox has the series, and this guest of one occurrence with it.
@@ -630,24 +693,24 @@ impl Page<'_> {
                 .account_of_address(&organizer.address)
                 .is_some_and(Account::is_connected)
         {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         if !is_own
             && let Some(organizer) = &state.template().organizer
             && let Some(organizer) = self.people.account_of_address(&organizer.address)
             && self.unit.is_creating(organizer.id)
         {
-            return Err(PullError::Deferred);
+            return Ok(Found::Later);
         }
         let before = self.account.ignore_before;
         if before.is_some_and(|before| event.created_date_time.is_some_and(|created| created < before)) {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         if is_own && let Some(id) = self.match_by_content(state)? {
             self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
-            return Ok(Some(id));
+            return Ok(Found::Meeting(id));
         }
-        Ok(Some(self.unit.create(None, Some(uid))))
+        Ok(Found::Meeting(self.unit.create(None, Some(uid))))
     }
 
     /// An event that the user has in both calendars, never linked: same title, same time.
@@ -666,6 +729,15 @@ impl Page<'_> {
         }
         Ok(None)
     }
+}
+
+/// What an event in a mailbox turns out to be.
+enum Found {
+    Meeting(i64),
+    /// None of ours to sync.
+    Nothing,
+    /// It may be the one whose creation is in the air in its organizer's mailbox: that is known in a moment.
+    Later,
 }
 
 /// A series is compared as a whole: its exceptions may change without its master.
@@ -860,7 +932,7 @@ fn answer_for(state: &mut Event, owner: &Address, answer: Answer) {
 }
 
 /// The mark that we left on it.
-fn link_of(event: &WireEvent) -> Option<Uuid> {
+pub(super) fn link_of(event: &WireEvent) -> Option<Uuid> {
     event
         .link()
         .or_else(|| event.transaction_id.as_deref().and_then(link_of_transaction))
@@ -880,19 +952,7 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
     let mut conn = engine.store.get().await?;
     let ids = meetings::of_account(&mut conn, account.database_id, account.id, account.odoo_user_id).await?;
     for some in ids.chunks(usize::try_from(CHUNK).unwrap_or(1)) {
-        let planned = conn
-            .transaction::<_, PullError, _>(async |conn| {
-                databases::serialize(conn, account.database_id).await?;
-                leases::hold(conn, account).await?;
-                let mut people = People::load(conn, account.database_id, now()).await?;
-                people.mark_pulled(account.id);
-                let mut unit = UnitOfWork::of(conn, account.database_id, some).await?;
-                let effects = planner::replan_all(&mut unit, &people, some.iter().copied())?;
-                unit.save(conn, people.now).await?;
-                Ok(effects)
-            })
-            .await?;
-        effects.merge(planned);
+        effects.merge(aside::plan_all(&mut conn, account, some).await?);
     }
     // Last, so that a crash repeats it.
     conn.transaction::<_, PullError, _>(async |conn| {

@@ -19,7 +19,7 @@ use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
-use crate::store::{databases, journal, outbox};
+use crate::store::{databases, journal, outbox, put_aside};
 
 /// How often due mailboxes are looked for when nobody says that there is one (another process may have).
 const LOOK_AROUND: Duration = Duration::from_secs(1);
@@ -201,7 +201,14 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
     let mut all = true;
     let result = async {
         // What people did in Odoo first: then the delta shows both sides' present.
-        push(engine, &account, &token, slice, &mut effects).await?;
+        let refused = match push(engine, &account, &token, slice, &mut effects).await {
+            // That it takes no writes now keeps a mailbox from nothing else.
+            Err(PushError::Graph(error)) if error.may_be_read_on() => Some(error),
+            sent => {
+                sent?;
+                None
+            }
+        };
         if !account.resetting {
             // While an admin is asked about removals, nothing more is fetched.
             if !account.is_braked() {
@@ -214,11 +221,13 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
                 if all && account.existing == existing::TOLD {
                     all = moving::look_up(engine, &account, &token, slice, &mut effects).await?;
                 }
-                push(engine, &account, &token, slice, &mut effects).await?;
+                if refused.is_none() {
+                    push(engine, &account, &token, slice, &mut effects).await?;
+                }
             }
             removals = brake::check(engine, &account).await?;
         }
-        Ok::<_, Trouble>(all)
+        refused.map_or(Ok(all), |error| Err(Trouble::Graph(error)))
     }
     .await;
     let others: Vec<i64> = effects
@@ -244,17 +253,12 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
             outcome: Outcome::Part,
             rest: TimeDelta::zero(),
         }),
-        Err(Trouble::Deferred) => Ok(Ended {
-            outcome: Outcome::Failed,
-            rest: TimeDelta::seconds(1),
-        }),
         Err(Trouble::Graph(error)) => trouble(engine, &account, error).await,
         Err(Trouble::Internal(error)) => Err(error),
     }
 }
 
 enum Trouble {
-    Deferred,
     Graph(GraphError),
     Internal(anyhow::Error),
 }
@@ -278,7 +282,6 @@ impl From<PullError> for Trouble {
     fn from(error: PullError) -> Self {
         match error {
             PullError::Graph(error) => Self::Graph(error),
-            PullError::Deferred => Self::Deferred,
             PullError::Internal(error) => Self::Internal(error),
         }
     }
@@ -295,9 +298,12 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     let poll = engine.settings.poll_interval;
     let holds = accounts::by_id(&mut conn, account.id).await?.holds_mails();
     let owed = outbox::next_outlook_at(&mut conn, account.id, holds).await?;
+    let aside = put_aside::next_at(&mut conn, account.id).await?;
+    let aside = aside.map(|at| at.max(now() + TimeDelta::seconds(1)));
+    let next = [owed, aside].into_iter().flatten().min();
     Ok(Ended {
         outcome: Outcome::Done { at: now() },
-        rest: owed.map_or(poll, |at| poll.min(at - now())),
+        rest: next.map_or(poll, |at| poll.min(at - now())),
     })
 }
 

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::{Page, PullError, Sight, project};
 use crate::calendar::document::Document;
 use crate::odoo::series::check_sayable;
+use crate::outlook::GraphError;
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
@@ -36,7 +37,11 @@ pub(super) async fn or_apart(
         return Ok(Sight::Series(master));
     };
     let occurrences = match (account.window_start, account.window_end) {
-        (Some(start), Some(end)) => engine.graph.instances(token, &master.id, start..end).await?,
+        (Some(start), Some(end)) => match engine.graph.instances(token, &master.id, start..end).await {
+            // It was deleted a moment ago.
+            Err(GraphError::NotFound) => return Ok(Sight::Gone(master.id)),
+            listed => listed?,
+        },
         _ => Vec::new(),
     };
     Ok(Sight::Apart(Apart {
