@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
-use super::pull::{copy_of, project};
+use super::pull::{copy_of, link_of, project};
 use super::trouble::pause;
 use super::{Engine, budget, now};
 use crate::calendar::document::Document;
@@ -31,11 +31,18 @@ use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::Identities;
 use crate::store::outbox::{self, OutlookWrite, kind};
+use crate::store::put_aside::{self, Item};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, databases, from_json, leases};
 
 /// Attempts after which a write that only this event has trouble with is set aside.
 const MOST_ATTEMPTS: i32 = 8;
+/// Attempts after which one is that nobody knows the end of: most of an hour.
+const MOST_UNKNOWN: i32 = 14;
+/// Failures in a row, about half a day, for which a mailbox that can be read and refuses each of several writes is believed to be in
+/// trouble itself.
+const PATIENCE: i32 = 24;
+const IN_VAIN: &str = "Microsoft fails at it each time; it is tried again once a day";
 /// Bytes of bodies in one batch; Graph takes about four megabytes.
 const BATCH_BYTES: usize = 2_000_000;
 
@@ -91,8 +98,9 @@ pub async fn push(
         if batch.is_empty() && sent.is_empty() {
             return trouble.map_or(Ok(()), |error| Err(PushError::Graph(error)));
         }
-        let (answered, stored) = tokio::join!(send(engine, token, batch), settle(engine, account, sent));
+        let (mut answered, stored) = tokio::join!(send(engine, token, batch), settle(engine, account, sent));
         effects.merge(stored?);
+        sort_out(engine, account, token, &mut answered).await;
         trouble = trouble.or_else(|| trouble_of(&answered));
         sent = answered;
     }
@@ -105,6 +113,32 @@ pub enum PushError {
     Graph(GraphError),
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
+}
+
+/// Whose fault it is where Microsoft refuses everything: the mailbox's, if it cannot be read either or refuses several at once. Then
+/// it is no event's, and nothing is set aside.
+async fn sort_out(engine: &Engine, account: &Account, token: &SecretString, answered: &mut [Sent]) {
+    let is_refused = |sent: &Sent| {
+        matches!(
+            sent.result,
+            Err(GraphError::Forbidden { .. } | GraphError::Unreachable { .. })
+        )
+    };
+    let refused = answered.iter().filter(|sent| is_refused(sent)).count();
+    if refused == 0 || answered.iter().any(|sent| sent.result.is_ok()) {
+        return;
+    }
+    let trouble = match engine.graph.reach(token).await {
+        Err(trouble) => Some(trouble),
+        Ok(()) if refused > 1 && account.failures < PATIENCE => None,
+        Ok(()) => return,
+    };
+    for sent in answered.iter_mut().filter(|sent| is_refused(sent)) {
+        if let Err(error) = &sent.result {
+            let trouble = trouble.clone().unwrap_or_else(|| error.clone().of_mailbox());
+            sent.result = Err(trouble);
+        }
+    }
 }
 
 /// The mailbox's own trouble, which is for every write in it. A failure that may pass is the mailbox's if it met all.
@@ -254,11 +288,29 @@ async fn batch(
     token: &SecretString,
     items: Vec<BatchItem>,
 ) -> Vec<Result<BatchReply, GraphError>> {
-    let count = items.len();
-    match engine.graph.batch(token, items).await {
-        Ok(answers) => answers,
-        Err(error) => vec![Err(error); count],
+    let refused = match engine.graph.batch(token, items.clone()).await {
+        Ok(answers) => return answers,
+        Err(error) => error,
+    };
+    let is_refusal =
+        refused.may_be_about_one() || matches!(refused, GraphError::NotFound | GraphError::Conflict);
+    if !is_refusal {
+        return vec![Err(refused); items.len()];
     }
+    // One of them may be why the whole was refused: each goes by itself, once.
+    tracing::warn!(error = %refused, "a batch was refused as a whole");
+    let mut answers = Vec::with_capacity(items.len());
+    for item in items {
+        let rest = answers.last().and_then(|last: &Result<BatchReply, GraphError>| {
+            let error = last.as_ref().err()?;
+            matches!(error, GraphError::Throttled { .. } | GraphError::Unauthorized).then(|| error.clone())
+        });
+        answers.push(match rest {
+            Some(error) => Err(error),
+            None => engine.graph.single(token, item).await,
+        });
+    }
+    answers
 }
 
 /// Looks at the events that are about to be changed: an update was planned against a state that may be past, and Graph is not
@@ -342,9 +394,39 @@ async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Res
             // The first one's event, which somebody may have edited since.
             Ok(event) => Ok(Outcome::Read(Box::new(event))),
             Err(GraphError::DuplicateTransaction { existing: Some(id) }) => look(engine, token, &id).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                let id = find_made(engine, token, write, error).await?;
+                look(engine, token, &id).await
+            }
         },
     }
+}
+
+/// A creation that fails again and again may have been carried out all the same: by our mark the event is found.
+///
+/// # Errors
+/// The failure, while there were few; then [`GraphError::GaveUp`], where there is no such event.
+async fn find_made(
+    engine: &Engine,
+    token: &SecretString,
+    write: &OutlookWrite,
+    failure: GraphError,
+) -> Result<String, GraphError> {
+    if !may_pass(&failure) || write.attempts < MOST_UNKNOWN {
+        return Err(failure);
+    }
+    let sent: Option<WireEvent> = serde_json::from_value(write.body.clone()).ok();
+    let found = match sent.as_ref().and_then(link_of) {
+        Some(link) => engine.graph.find_by_link(token, link).await?,
+        None => Vec::new(),
+    };
+    let transaction = sent.and_then(|event| event.transaction_id);
+    let made = found
+        .into_iter()
+        .find(|event| event.transaction_id.is_none() || event.transaction_id == transaction);
+    made.map(|event| event.id).ok_or_else(|| GraphError::GaveUp {
+        reason: failure.to_string(),
+    })
 }
 
 async fn look(engine: &Engine, token: &SecretString, graph_id: &str) -> Result<Outcome, GraphError> {
@@ -384,7 +466,7 @@ async fn settle(engine: &Engine, account: &Account, sent: Vec<Sent>) -> anyhow::
                         );
                         let mut conn = engine.store.get().await?;
                         let words = "the bridge could not store Outlook's answer; its log says why";
-                        set_aside(&mut conn, account, &outcome.0, words).await?;
+                        set_aside(&mut conn, account, &outcome.0, words, true).await?;
                     }
                 }
             }
@@ -409,14 +491,57 @@ async fn settle_together(
         let people = People::load(conn, account.database_id, now()).await?;
         let mailbox = people.mailbox_of(account);
         let mut unit = load(conn, account, outcomes).await?;
+        let mut given_up = Vec::new();
         for (write, outcome) in outcomes {
             settle_one(&mut unit, (account, &mailbox), write, outcome)?;
-            effects.merge(planner::replan(unit.get(write.meeting_id)?, &people)?);
+            let dossier = unit.get(write.meeting_id)?;
+            effects.merge(planner::replan(dossier, &people)?);
+            if is_given_up(dossier, write, outcome) {
+                note_set_aside(dossier, account, IN_VAIN);
+                effects.merge(planner::tell_who_mails(dossier, &people)?);
+                given_up.push(write.meeting_id);
+            }
         }
-        unit.save(conn, people.now).await
+        unit.save(conn, people.now).await?;
+        for meeting in given_up {
+            put_aside::put(
+                conn,
+                account.id,
+                Item::Meeting(meeting),
+                Some(IN_VAIN),
+                a_day,
+                now(),
+            )
+            .await?;
+        }
+        Ok(())
     })
     .await?;
     Ok(effects)
+}
+
+/// Whether a write whose end nobody knew is owed once more, and has been often enough. Until then it counts as the same one.
+fn is_given_up(dossier: &mut Dossier, write: &OutlookWrite, outcome: &Outcome) -> bool {
+    if write.in_flight_since.is_none() || !matches!(outcome, Outcome::Read(_)) {
+        return false;
+    }
+    let digest = planner::repeats::of_write(write);
+    let is_it = |other: &OutlookWrite| other.id == 0 && planner::repeats::of_write(other) == digest;
+    let Some(again) = dossier.writes.iter_mut().find(|other| is_it(other)) else {
+        return false;
+    };
+    if write.attempts < MOST_UNKNOWN {
+        again.attempts = write.attempts;
+        again.next_attempt_at = now() + pause(write.attempts, None);
+        return false;
+    }
+    dossier.writes.retain(|other| !is_it(other));
+    true
+}
+
+/// What was refused today is tried again tomorrow.
+fn a_day(_attempts: i32) -> TimeDelta {
+    TimeDelta::days(1)
 }
 
 /// Reads the meetings that the outcomes are about.
@@ -608,7 +733,7 @@ async fn fail(
     let words = error.to_string();
     tracing::warn!(account.id = account.id, meeting.id = write.meeting_id, kind = %write.kind, error = %words, "write failed");
     if error.may_be_about_one() {
-        return set_aside(&mut conn, account, &write, &words).await;
+        return set_aside(&mut conn, account, &write, &words, error.may_heal()).await;
     }
     let (pause, unknown) = match &error {
         GraphError::Transient {
@@ -626,7 +751,7 @@ async fn fail(
     })
     .await?;
     if may_pass(&error) && !unknown && write.attempts + 1 >= MOST_ATTEMPTS {
-        set_aside(&mut conn, account, &write, &words).await?;
+        set_aside(&mut conn, account, &write, &words, true).await?;
     }
     Ok(())
 }
@@ -636,13 +761,20 @@ async fn set_aside(
     account: &Account,
     write: &OutlookWrite,
     words: &str,
+    may_heal: bool,
 ) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
+        let item = Item::Meeting(write.meeting_id);
+        let is_news = !may_heal || put_aside::put(conn, account.id, item, Some(words), a_day, now()).await?;
         let mut unit = UnitOfWork::of(conn, account.database_id, &[write.meeting_id]).await?;
         let dossier = unit.get(write.meeting_id)?;
         note_set_aside(dossier, account, words);
+        if !is_news {
+            // Said on the first day.
+            dossier.lines.clear();
+        }
         dossier.writes.retain(|w| w.id != write.id);
         // If Outlook will never tell the guests, Odoo does.
         let people = People::load(conn, account.database_id, now()).await?;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use chrono::{NaiveDate, TimeDelta};
 use secrecy::SecretString;
 
-use super::{Outcome, answer_in, as_sent};
+use super::{Outcome, answer_in, as_sent, find_made};
 use crate::calendar::document::Document;
 use crate::calendar::event::Event;
 use crate::calendar::merge::{Group, Side, advance, arrived};
@@ -82,7 +82,10 @@ pub(super) async fn ask(
 ) -> Result<Outcome, GraphError> {
     let id = match &write.graph_id {
         Some(id) => id.clone(),
-        None => create(engine, token, write).await?,
+        None => match create(engine, token, write).await {
+            Ok(id) => id,
+            Err(error) => find_made(engine, token, write, error).await?,
+        },
     };
     Ok(read(engine, token, &id)
         .await?
