@@ -6,8 +6,9 @@
 
 pub mod out;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -15,13 +16,16 @@ use tokio::time::Instant;
 use super::people::People;
 use super::planner::{self, Effects};
 use super::pull::{PullError, copy_of, project};
+use super::trouble::{backoff, whose};
 use super::{Engine, admin, now};
 use crate::odoo::exchange::{Change, ChangeKind, OdooTime};
 use crate::odoo::record::Record;
+use crate::outlook::GraphError;
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::{self, Account, existing};
-use crate::store::journal::Level;
-use crate::store::meetings::Identities;
+use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::{self, Identities};
+use crate::store::put_aside::{self, Item};
 use crate::store::stock::{self, StockLink, StockState, Waiting};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases};
@@ -107,7 +111,15 @@ pub async fn translate(engine: &Engine, account: &Account, token: &SecretString)
         return Ok(());
     }
     let ids: Vec<&str> = waiting.iter().filter_map(|w| w.microsoft_id.as_deref()).collect();
-    let translated = engine.graph.immutable_ids(token, &ids).await?;
+    let translated = match engine.graph.immutable_ids(token, &ids).await {
+        Ok(translated) => translated,
+        // One of them may be why all were refused.
+        Err(GraphError::Invalid { .. }) => one_by_one(engine, token, &ids).await?,
+        Err(error) => {
+            let reason = whose(engine, token, error).await?;
+            return postpone(engine, account, &reason).await;
+        }
+    };
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
@@ -120,6 +132,41 @@ pub async fn translate(engine: &Engine, account: &Account, token: &SecretString)
         Ok(())
     })
     .await
+}
+
+/// What is refused has no translation: it is found by its iCalUId, or asked for.
+async fn one_by_one(
+    engine: &Engine,
+    token: &SecretString,
+    ids: &[&str],
+) -> Result<BTreeMap<String, String>, PullError> {
+    let mut translated = BTreeMap::new();
+    for id in ids {
+        match engine.graph.immutable_ids(token, &[id]).await {
+            Ok(one) => translated.extend(one),
+            Err(error) => {
+                let reason = whose(engine, token, error).await?;
+                tracing::warn!(graph.id = id, reason, "an id was not translated");
+            }
+        }
+    }
+    Ok(translated)
+}
+
+/// The mailbox is read all the same; the next run asks again. The journal says so once a day.
+async fn postpone(engine: &Engine, account: &Account, reason: &str) -> Result<(), PullError> {
+    let message = format!(
+        "What Odoo's own synchronisation had linked cannot be looked up in the mailbox now, and is tried again; until then \
+         nothing of the mailbox is made in Odoo: {reason}"
+    );
+    let mut conn = engine.store.get().await?;
+    let since = now() - TimeDelta::days(1);
+    if !journal::said_since(&mut conn, account.database_id, &message, since).await? {
+        let user_id = Some(account.odoo_user_id);
+        let line = Line::general(account.database_id, user_id, Level::Error, message);
+        journal::write(&mut conn, line).await?;
+    }
+    Ok(())
 }
 
 async fn keep_translations(
@@ -199,6 +246,13 @@ pub async fn look_up(
         let mut conn = engine.store.get().await?;
         stock::waiting_for(&mut conn, account.database_id, account.odoo_user_id, false).await?
     };
+    let not_yet = if waiting.is_empty() {
+        BTreeSet::new()
+    } else {
+        let mut conn = engine.store.get().await?;
+        put_aside::waiting_meetings(&mut conn, account.id, now()).await?
+    };
+    let waiting: Vec<&Waiting> = waiting.iter().filter(|one| !not_yet.contains(&one.id)).collect();
     let mut missing = 0;
     let mut asked = 0;
     for one in &waiting {
@@ -207,17 +261,39 @@ pub async fn look_up(
             break;
         }
         asked += 1;
-        let found = find(engine, token, one).await?;
-        missing += usize::from(found.is_none());
+        let found = match find(engine, token, one).await {
+            Ok(found) => found,
+            Err(error) => {
+                let reason = whose(engine, token, error).await?;
+                put_aside(engine, account, one.id, &reason).await?;
+                continue;
+            }
+        };
         let mut conn = engine.store.get().await?;
         let planned = conn
             .transaction::<_, PullError, _>(async |conn| {
                 databases::serialize(conn, account.database_id).await?;
                 leases::hold(conn, account).await?;
+                put_aside::clear_meetings(conn, account.id, &[one.id]).await?;
                 attach(conn, account, one.id, found.as_ref()).await
             })
-            .await?;
-        effects.merge(planned);
+            .await;
+        drop(conn);
+        match planned {
+            Ok(planned) => effects.merge(planned),
+            Err(error) => {
+                tracing::error!(meeting.id = one.id, error = format!("{error:#}"), "not stored");
+                put_aside(
+                    engine,
+                    account,
+                    one.id,
+                    "the bridge could not store it; its log says why",
+                )
+                .await?;
+                continue;
+            }
+        }
+        missing += usize::from(found.is_none());
     }
     if asked > 0 {
         tracing::info!(
@@ -240,12 +316,28 @@ pub async fn look_up(
     Ok(asked == waiting.len())
 }
 
+/// One that could not be asked for is asked for later; until then it stays in Odoo alone.
+async fn put_aside(engine: &Engine, account: &Account, id: i64, reason: &str) -> Result<(), PullError> {
+    let wait = |attempts| backoff(attempts, TimeDelta::minutes(1), TimeDelta::days(1));
+    let mut conn = engine.store.get().await?;
+    let item = Item::Meeting(id);
+    if put_aside::put(&mut conn, account.id, item, Some(reason), wait, now()).await?
+        && let Some(meeting) = meetings::read_all(&mut conn, &[id]).await?.first()
+    {
+        let message = format!("cannot be looked up in Outlook now, and is tried again: {reason}");
+        let user_id = Some(account.odoo_user_id);
+        let line = Line::of(meeting, user_id, Level::Error, message, None);
+        journal::write(&mut conn, line).await?;
+    }
+    Ok(())
+}
+
 /// The event or series that a link means, if the mailbox has it.
 async fn find(
     engine: &Engine,
     token: &SecretString,
     waiting: &Waiting,
-) -> Result<Option<WireEvent>, PullError> {
+) -> Result<Option<WireEvent>, GraphError> {
     let mut found = match &waiting.immutable_id {
         Some(id) => engine.graph.get_series(token, id).await?,
         None => None,
