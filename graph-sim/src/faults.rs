@@ -61,6 +61,8 @@ pub struct Switches {
     pub attendee_change_reaches_all: bool,
     /// An address that no list of attendees keeps, whoever writes it: a transport rule, say.
     pub drops_attendee: String,
+    /// Events with this subject are told in a shape that no schema has: a server's fault.
+    pub garbles_subject: String,
     /// Properties v1.0 returns without declaring them (`uid`, `occurrenceId`).
     pub undeclared_properties: bool,
     /// Redeeming a refresh token ends the one redeemed. Microsoft leaves it valid.
@@ -103,6 +105,7 @@ impl Default for Switches {
             time_change_drops_exceptions: true,
             attendee_change_reaches_all: false,
             drops_attendee: String::new(),
+            garbles_subject: String::new(),
             undeclared_properties: true,
             refresh_rotation_revokes: false,
             access_token_seconds: None,
@@ -271,7 +274,16 @@ impl Fault {
                 "An internal server error occurred. The operation failed.",
             ),
         };
-        let code = self.code.as_deref().unwrap_or(code);
+        let (code, message) = match self.code.as_deref() {
+            // Both have been seen while a mailbox could not be reached, or has moved.
+            Some("ResourceNotFound") => ("ResourceNotFound", "Resource could not be discovered."),
+            Some("MailboxNotEnabledForRESTAPI") => (
+                "MailboxNotEnabledForRESTAPI",
+                "REST API is not yet supported for this mailbox.",
+            ),
+            Some(other) => (other, message),
+            None => (code, message),
+        };
         let message = self.message.as_deref().unwrap_or(message);
         let mut error = GraphError::new(status, code, message);
         if status == 429 && self.shape == Some(Shape::Documented) {

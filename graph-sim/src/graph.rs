@@ -248,6 +248,10 @@ fn finish(
     if let Some(contract) = &sim.contract {
         contract.call(call, &reply);
     }
+    let garbled = sim.world().switches.garbles_subject.clone();
+    if let (false, Some(body)) = (garbled.is_empty(), &mut reply.body) {
+        garble(body, &garbled);
+    }
     sim.log(Logline {
         time: Utc::now(),
         method: call.method.clone(),
@@ -262,6 +266,19 @@ fn finish(
         fault: note,
     });
     reply
+}
+
+/// Makes nonsense of an event, or of a row of a list.
+fn garble(body: &mut Value, subject: &str) {
+    let spoil = |event: &mut Value| {
+        if event["subject"] == subject {
+            event["start"] = json!("soon");
+        }
+    };
+    match body.get_mut("value").and_then(Value::as_array_mut) {
+        Some(rows) => rows.iter_mut().for_each(spoil),
+        None => spoil(body),
+    }
 }
 
 /// Counts a request among those at work, until it is dropped.

@@ -22,6 +22,7 @@ mod lossless;
 mod moving;
 mod odoo;
 mod organizers;
+mod putting_aside;
 mod repeats;
 mod resets;
 mod schema;
