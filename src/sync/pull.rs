@@ -6,6 +6,7 @@
 
 mod apart;
 mod aside;
+mod guests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -798,6 +799,7 @@ pub(super) struct Shown {
 /// # Errors
 /// A sentence for the journal.
 pub(super) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy>) -> Result<Shown, String> {
+    let event = &*guests::with_known_addresses(event, before);
     let mut shown = Shown {
         document: Document::Event(Box::new(wire::to_event(event).map_err(|e| e.to_string())?)),
         slot_answers: SlotAnswers::new(),
