@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use super::start::Opened;
 use crate::config::Config;
 use crate::store::databases::Database;
-use crate::store::{Connection, accounts, databases, journal, leases, outbox, registrations};
+use crate::store::{Connection, accounts, databases, journal, leases, outbox, put_aside, registrations};
 use crate::sync::{admin, now};
 
 /// Prints the code alone on standard output.
@@ -107,6 +107,15 @@ async fn check(
         for problem in database.quarantined.into_iter().chain(problems) {
             report(&what, Err(anyhow::anyhow!(problem)));
         }
+        for account in accounts::of_database(&mut conn, database.id).await? {
+            if let Some(reason) = account
+                .reason
+                .filter(|_| account.state == accounts::state::ACTIVE)
+            {
+                let what = format!("{what}, mailbox {}", account.login);
+                report(&what, Err(anyhow::anyhow!(reason)));
+            }
+        }
     }
     Ok(())
 }
@@ -161,8 +170,16 @@ pub async fn status(opened: &Opened) -> anyhow::Result<()> {
                 .as_deref()
                 .map(|r| format!(" · {r}"))
                 .unwrap_or_default();
+            let aside = match put_aside::count(&mut conn, account.id).await? {
+                0 => String::new(),
+                count => format!(" · {count} event(s) put aside, see the journal"),
+            };
+            let failing = match account.failures {
+                0 => String::new(),
+                runs => format!(" · FAILING, {runs} run(s) in a row"),
+            };
             println!(
-                "  user {} · {} · {} · last synced {last} · {owed} write(s) owed to Outlook{reason}",
+                "  user {} · {} · {} · last synced {last} · {owed} write(s) owed to Outlook{aside}{failing}{reason}",
                 account.odoo_user_id, account.login, account.state
             );
         }

@@ -433,6 +433,15 @@ pub async fn set_reason(conn: &mut Connection, id: i64, reason: Option<&str>) ->
     .await
 }
 
+/// How many mailboxes that are synced have something to say about why they make no progress.
+pub async fn in_trouble(conn: &mut Connection) -> QueryResult<i64> {
+    dsl::accounts
+        .filter(dsl::state.eq(state::ACTIVE).and(dsl::reason.is_not_null()))
+        .count()
+        .get_result(conn)
+        .await
+}
+
 pub async fn set_existing(conn: &mut Connection, id: i64, to: &str) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::existing.eq(to))

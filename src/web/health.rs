@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::Doors;
+use crate::store::accounts;
 
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "live"}))
@@ -11,8 +12,14 @@ pub async fn live() -> HttpResponse {
 
 /// Says in words what is not ready.
 pub async fn ready(doors: web::Data<Doors>) -> HttpResponse {
-    match doors.engine.store.ping().await {
-        Ok(()) => HttpResponse::Ok().json(json!({"status": "ready"})),
+    let asked = async {
+        doors.engine.store.ping().await?;
+        let mut conn = doors.engine.store.get().await?;
+        anyhow::Ok(accounts::in_trouble(&mut conn).await?)
+    };
+    match asked.await {
+        // It can work, whatever Microsoft does: nobody should start it anew for that.
+        Ok(troubled) => HttpResponse::Ok().json(json!({"status": "ready", "mailboxes_in_trouble": troubled})),
         Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "not ready");
             HttpResponse::ServiceUnavailable()

@@ -180,7 +180,7 @@ async fn a_creation_in_the_air_keeps_back_one_event_of_a_colleague_and_no_other(
     w.becomes(
         "Ann rests",
         0,
-        "accounts WHERE odoo_user_id = 7 AND lease_owner IS NOT NULL",
+        "accounts WHERE odoo_user_id = 7 AND lease_id IS NOT NULL",
     )
     .await;
     w.sql("UPDATE outlook_outbox SET in_flight_since = now() + interval '1 hour', attempts = 1")
@@ -245,7 +245,7 @@ async fn a_creation_that_is_answered_with_500_and_was_made_is_found_by_its_mark(
         "outlook_outbox WHERE in_flight_since IS NOT NULL",
     )
     .await;
-    w.becomes("the run is over", 0, "accounts WHERE lease_owner IS NOT NULL")
+    w.becomes("the run is over", 0, "accounts WHERE lease_id IS NOT NULL")
         .await;
     w.sql("UPDATE outlook_outbox SET attempts = 20, next_attempt_at = now()")
         .await;
