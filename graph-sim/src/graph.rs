@@ -719,9 +719,16 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
                 .mailbox(&address)?
                 .calendar(&id)
                 .ok_or_else(GraphError::not_found)?;
+            query::allow(&call.query, &["$select", "$expand"])?;
             let mut out = world.calendar_json(found, &who.person);
             out["@odata.context"] =
                 format!("{}/v1.0/$metadata#users('me')/calendar/$entity", call.base).into();
+            if let (Some(selected), Some(properties)) =
+                (query::option(&call.query, "$select"), out.as_object_mut())
+            {
+                let is_selected = |name: &str| selected.split(',').any(|wanted| wanted.trim() == name);
+                properties.retain(|name, _| name == "id" || name.starts_with('@') || is_selected(name));
+            }
             Ok(Reply::json(200, out))
         }
         ("GET", ["events"]) => list_events(world, who, call, prefer, calendar.as_deref()),

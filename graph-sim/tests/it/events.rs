@@ -395,6 +395,9 @@ async fn calendars() {
         .is(403);
     assert_eq!(got.code(), "ErrorAccessDenied");
     let main = me.get("/me/calendar").await.is(200).body;
+    let selected = me.get("/me/calendar?$select=name").await.is(200).body;
+    assert_eq!((&selected["id"], &selected["name"]), (&main["id"], &main["name"]));
+    assert_eq!(selected["canEdit"], Value::Null);
     assert_eq!(main["isDefaultCalendar"], true);
     me.get("/me/calendars/AAMkADnothing").await.is(404);
     assert!(
