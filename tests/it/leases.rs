@@ -220,7 +220,7 @@ async fn a_run_whose_time_is_over_is_gone_on_with_where_it_was() {
     }
     sql(
         &engine,
-        "UPDATE accounts SET delta_link = NULL, window_end = NULL",
+        "UPDATE accounts SET delta_link = NULL, window_end = NULL, state = CASE odoo_user_id WHEN 7 THEN state ELSE 'stopped' END",
     )
     .await;
     let lease = claim(&engine, 2).await[0];
