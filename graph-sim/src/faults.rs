@@ -63,6 +63,8 @@ pub struct Switches {
     pub drops_attendee: String,
     /// Events with this subject are told in a shape that no schema has: a server's fault.
     pub garbles_subject: String,
+    /// An attendee's address that is another one of somebody's mailbox is answered as the mailbox's own.
+    pub resolves_aliases: bool,
     /// Properties v1.0 returns without declaring them (`uid`, `occurrenceId`).
     pub undeclared_properties: bool,
     /// Redeeming a refresh token ends the one redeemed. Microsoft leaves it valid.
@@ -106,6 +108,7 @@ impl Default for Switches {
             attendee_change_reaches_all: false,
             drops_attendee: String::new(),
             garbles_subject: String::new(),
+            resolves_aliases: false,
             undeclared_properties: true,
             refresh_rotation_revokes: false,
             access_token_seconds: None,

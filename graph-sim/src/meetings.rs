@@ -129,6 +129,13 @@ impl World {
             owner: &person.address,
         };
         let applied = event::apply(content, body, &rules)?;
+        if self.switches.resolves_aliases {
+            for attendee in &mut content.attendees {
+                if let Some(known) = self.by_alias(&person.tenant, &attendee.address) {
+                    attendee.address.clone_from(&known.address);
+                }
+            }
+        }
         let dropped = &self.switches.drops_attendee;
         content
             .attendees

@@ -620,6 +620,13 @@ impl World {
             .filter(|p| p.tenant == tenant && !p.is_personal() && p.mailbox)
     }
 
+    /// The colleague who has an address as one of several.
+    pub fn by_alias(&self, tenant: &str, address: &str) -> Option<&Person> {
+        let has =
+            |p: &&Person| p.tenant == tenant && p.aliases.iter().any(|a| a.eq_ignore_ascii_case(address));
+        self.people.iter().find(has)
+    }
+
     /// The colleagues whom mail to an address reaches: the owner of a mailbox, by any of its addresses, or a group's members.
     pub fn reached(&self, tenant: &str, address: &str) -> Vec<String> {
         let owner = |address: &str| {

@@ -191,6 +191,10 @@ pub struct Attendee {
     /// Listed by one of `also`, which reaches the same mailbox: no reason to invite it by the address that is known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_alias: bool,
+    /// Under which address Outlook shows somebody who was told under another one, or the other way round. Remembered in the
+    /// base: Outlook's list is read by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_as: Option<Address>,
 }
 
 impl PartialEq for Attendee {
@@ -255,11 +259,28 @@ pub struct Aliases {
     /// Of one event's contacts: the address by which somebody is known, by each other one.
     pub own: BTreeMap<Address, Address>,
     pub known: Arc<Known>,
+    /// Under which Outlook was seen to show somebody whom it was told of by another one.
+    pub seen: BTreeMap<Address, Address>,
 }
 
 impl Aliases {
     fn get(&self, address: &Address) -> Option<&Address> {
-        self.own.get(address).or_else(|| self.known.aliases.get(address))
+        let known = self.own.get(address).or_else(|| self.known.aliases.get(address));
+        known.or_else(|| self.seen.get(address))
+    }
+
+    /// Adds under which addresses Outlook was seen to show whom it was told of; `agreed` are its attendees as last agreed on. An
+    /// address that somebody in Odoo has (`in_odoo`) is theirs.
+    pub fn learn<'a>(
+        &mut self,
+        agreed: impl IntoIterator<Item = (&'a Address, &'a Attendee)>,
+        in_odoo: &BTreeSet<&Address>,
+    ) {
+        let shown = agreed.into_iter().filter_map(|(address, attendee)| {
+            let shown = attendee.shown_as.as_ref()?;
+            (!in_odoo.contains(shown)).then(|| (shown.clone(), address.clone()))
+        });
+        self.seen.extend(shown);
     }
 
     /// Has attendees under the address by which each is known. Each keeps the one that Outlook has in `also`, so that no write
@@ -273,8 +294,11 @@ impl Aliases {
                 continue;
             };
             // Who is invited by another address of the mailbox is invited.
-            attendee.by_alias = self.known.mailboxes.contains(&to);
+            let is_seen = self.seen.get(&from) == Some(&to);
+            attendee.by_alias = is_seen || self.known.mailboxes.contains(&to);
+            attendee.shown_as = is_seen.then(|| from.clone());
             let known = attendees.entry(to).or_insert_with(|| attendee.clone());
+            known.shown_as = known.shown_as.take().or(attendee.shown_as);
             // Of somebody invited by several addresses, the one that answered speaks.
             if known.answer == Answer::NeedsAction {
                 known.answer = attendee.answer;

@@ -195,13 +195,16 @@ fn take_out(
 
 /// Everybody who is invited to any occurrence.
 pub fn everybody(series: &Series) -> impl Iterator<Item = &Address> {
+    all_guests(series).map(|(address, _)| address)
+}
+
+/// The same with what is known of each, once for each list that they are in.
+pub fn all_guests(series: &Series) -> impl Iterator<Item = (&Address, &Attendee)> {
     let own = series
         .exceptions
         .values()
         .filter_map(|own| own.attendees.as_ref());
-    std::iter::once(&series.template.attendees)
-        .chain(own)
-        .flat_map(BTreeMap::keys)
+    std::iter::once(&series.template.attendees).chain(own).flatten()
 }
 
 /// How many mails go to how many people.
@@ -210,12 +213,26 @@ pub struct Tally {
     pub events: usize,
     pub mails: usize,
     pub people: usize,
-    /// Whose address is of another domain than the organizer's.
+    /// See [`Inside`].
     pub outside: usize,
 }
 
+/// The domains of a database's mailboxes: who has an address of another one is *outside*.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inside(BTreeSet<String>);
+
+impl Inside {
+    pub fn of<'a>(mailboxes: impl IntoIterator<Item = &'a Address>) -> Self {
+        Self(mailboxes.into_iter().map(|one| one.domain().to_owned()).collect())
+    }
+
+    pub fn is_outside(&self, address: &Address) -> bool {
+        !self.0.contains(address.domain())
+    }
+}
+
 /// Counts the mails of some events, each with the addresses that are mailed for it.
-pub fn tally<'a, I>(organizer: &Address, events: impl IntoIterator<Item = I>) -> Tally
+pub fn tally<'a, I>(inside: &Inside, events: impl IntoIterator<Item = I>) -> Tally
 where
     I: IntoIterator<Item = &'a Address>,
 {
@@ -229,13 +246,8 @@ where
         }
     }
     tally.people = people.len();
-    tally.outside = people.iter().filter(|one| is_outside(organizer, one)).count();
+    tally.outside = people.iter().filter(|one| inside.is_outside(one)).count();
     tally
-}
-
-/// Whether somebody is of another domain than the organizer.
-pub fn is_outside(organizer: &Address, address: &Address) -> bool {
-    organizer.domain() != address.domain()
 }
 
 #[cfg(test)]
@@ -296,7 +308,7 @@ mod tests {
             address("ben@a.example"),
             address("zoe@z.example"),
         );
-        let tally = tally(&ann, [vec![&ben, &zoe], vec![&zoe], vec![]]);
+        let tally = tally(&Inside::of([&ann]), [vec![&ben, &zoe], vec![&zoe], vec![]]);
         let expected = Tally {
             events: 3,
             mails: 3,

@@ -3,6 +3,10 @@
 //! The base keeps the *two* states that were last agreed on, Odoo's and Outlook's, each as that side had it.
 //! A side has changed a group when it differs from its own base, so what one side cannot show of the other
 //! (out of office, personal) or rewrites (HTML) never counts as a change.
+//!
+//! **What does not stick.** A write that succeeded is agreed on, whatever the other side has made of it: the base has what was told on
+//! the one side, and what is shown on the other. It is told again when there is news: another value where it was told from, or
+//! another one where it is shown. Of attendees that holds one by one ([`advance`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -263,9 +267,9 @@ pub fn merge(base: Option<&Base>, odoo: &Event, outlook: &Event, times: &EditTim
         let odoo_changed = base.is_none_or(|b| !unchanged(group, &b.odoo, odoo));
         let outlook_changed = base.is_none_or(|b| !unchanged(group, &b.outlook, outlook));
         let source = match (odoo_changed, outlook_changed) {
+            (false, false) => continue,
             // Graph ignores it when an online meeting is to be none (event resource type, `isOnlineMeeting`).
             _ if group == Group::Online && outlook.online => Side::Outlook,
-            (false, false) => continue,
             (true, false) => Side::Odoo,
             (false, true) => Side::Outlook,
             (true, true) if base.is_none() && only_full(group, odoo, outlook).is_some() => {
@@ -297,76 +301,200 @@ pub fn merge(base: Option<&Base>, odoo: &Event, outlook: &Event, times: &EditTim
     merged
 }
 
-/// The base after one side took over some groups: `odoo` and `outlook` are the states that now agree on them.
+/// What a write has told, for the base that comes of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Who was to be an attendee; `None`: both sides are known to say what they say.
+    pub guests: Option<BTreeSet<Address>>,
+    /// What is still to be told to the same side, by a request of its own.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left: BTreeSet<Group>,
+}
+
+impl Told {
+    /// What a side was to be.
+    pub fn of(target: &Event) -> Self {
+        let listed = target.attendees.iter().filter(|(_, attendee)| !attendee.unlisted);
+        Self {
+            guests: Some(listed.map(|(address, _)| address.clone()).collect()),
+            left: BTreeSet::new(),
+        }
+    }
+
+    /// Nobody knows whether it was told: what is shown says nothing of what was refused.
+    pub fn unknown(shown: &Event) -> Self {
+        Self {
+            guests: Some(shown.attendees.keys().cloned().collect()),
+            left: BTreeSet::new(),
+        }
+    }
+}
+
+/// The base after `written` was told some groups: `odoo` and `outlook` are the states it was told from, and that it shows now.
 ///
-/// Where there was no base yet, whatever else still differs is owed to the side that has not written yet
-/// (`owed_to`), and must go on counting as changed on the other one.
+/// Where there was no base yet, what else still differs must go on counting as changed: what is left to tell to the same side there
+/// where it is told from, the rest on the side that was written.
 pub fn advance(
     base: Option<Base>,
     groups: &BTreeSet<Group>,
-    odoo: &Event,
-    outlook: &Event,
-    owed_to: Side,
+    told: &Told,
+    (odoo, outlook): (&Event, &Event),
+    written: Side,
 ) -> Base {
-    if let Some(mut base) = base {
-        let single = groups.iter().filter(|group| **group != Group::Attendees);
-        take_groups(single.clone(), &mut base.odoo, odoo);
-        take_groups(single, &mut base.outlook, outlook);
-        if groups.contains(&Group::Attendees) {
-            advance_attendees(&mut base, odoo, outlook, owed_to);
+    let mut base = base.unwrap_or_else(|| first_base(groups, told, (odoo, outlook), written));
+    let single = groups.iter().filter(|group| **group != Group::Attendees);
+    take_groups(single.clone(), &mut base.odoo, odoo);
+    take_groups(single, &mut base.outlook, outlook);
+    if groups.contains(&Group::Attendees) {
+        match &told.guests {
+            Some(told) => advance_attendees(&mut base, told, (odoo, outlook), written),
+            None => {
+                base.odoo.attendees.clone_from(&odoo.attendees);
+                base.outlook.attendees.clone_from(&outlook.attendees);
+            }
         }
-        return base;
     }
+    base
+}
+
+fn first_base(
+    groups: &BTreeSet<Group>,
+    told: &Told,
+    (odoo, outlook): (&Event, &Event),
+    written: Side,
+) -> Base {
     let mut base = Base {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
     };
     for group in Group::SINGLE {
-        if !groups.contains(&group) && !agree(group, odoo, outlook) {
-            match owed_to {
-                Side::Outlook => take(group, &mut base.odoo, outlook),
-                Side::Odoo => take(group, &mut base.outlook, odoo),
-            }
+        if groups.contains(&group) || agree(group, odoo, outlook) {
+            continue;
+        }
+        match (written, told.left.contains(&group)) {
+            (Side::Odoo, false) | (Side::Outlook, true) => take(group, &mut base.odoo, outlook),
+            (Side::Outlook, false) | (Side::Odoo, true) => take(group, &mut base.outlook, odoo),
         }
     }
-    if !groups.contains(&Group::Attendees) {
-        base.odoo
-            .attendees
-            .retain(|address, _| outlook.attendees.contains_key(address));
-        base.outlook
-            .attendees
-            .retain(|address, _| odoo.attendees.contains_key(address));
-    }
+    // Whom only one side has is owed to the other.
+    base.odoo
+        .attendees
+        .retain(|address, _| outlook.attendees.contains_key(address));
+    base.outlook
+        .attendees
+        .retain(|address, _| odoo.attendees.contains_key(address));
     base
 }
 
-/// The base after one side took over the attendees, one by one: whom only one side has is still owed to the other, and
-/// so is an answer in Outlook where it was Outlook that was written.
-fn advance_attendees(base: &mut Base, odoo: &Event, outlook: &Event, owed_to: Side) {
-    let earlier = std::mem::take(&mut base.outlook.attendees);
-    for (address, attendee) in &earlier {
-        if odoo.attendees.contains_key(address) != outlook.attendees.contains_key(address) {
-            base.outlook.attendees.insert(address.clone(), attendee.clone());
-        }
-    }
-    base.odoo
-        .attendees
-        .retain(|address, _| odoo.attendees.contains_key(address) != outlook.attendees.contains_key(address));
-    for (address, in_outlook) in &outlook.attendees {
-        let Some(in_odoo) = odoo.attendees.get(address) else {
+/// The base after `written` was told who the attendees are, one by one. Who is shown otherwise than told is agreed on as each side has it;
+/// whom the two have otherwise, and `written` shows as told, is still owed to the other side, and so is an answer in Outlook
+/// where it was Outlook that was written.
+fn advance_attendees(
+    base: &mut Base,
+    told: &BTreeSet<Address>,
+    (odoo, outlook): (&Event, &Event),
+    written: Side,
+) {
+    let (from, shown) = match written {
+        Side::Outlook => (&odoo.attendees, &outlook.attendees),
+        Side::Odoo => (&outlook.attendees, &odoo.attendees),
+    };
+    let earlier = base.outlook.attendees.clone();
+    let had = match written {
+        Side::Outlook => earlier.clone(),
+        Side::Odoo => base.odoo.attendees.clone(),
+    };
+    let known: BTreeSet<Address> = [&base.odoo, &base.outlook, odoo, outlook]
+        .into_iter()
+        .flat_map(|event| event.attendees.keys().cloned())
+        .collect();
+    for address in &known {
+        let is_shown = shown.contains_key(address);
+        let differ = from.contains_key(address) != is_shown;
+        if differ && told.contains(address) == is_shown {
             continue;
-        };
-        let mut agreed = in_outlook.clone();
-        if owed_to == Side::Odoo && in_odoo.answer != in_outlook.answer {
+        }
+        let mut agreed = outlook.attendees.get(address).cloned();
+        if let (Some(agreed), Some(in_odoo)) = (&mut agreed, odoo.attendees.get(address))
+            && written == Side::Outlook
+            && in_odoo.answer != agreed.answer
+        {
             agreed.answer = earlier.get(address).map_or(Answer::NeedsAction, |a| a.answer);
         }
-        base.outlook.attendees.insert(address.clone(), agreed);
-        base.odoo.attendees.insert(address.clone(), in_odoo.clone());
+        put(&mut base.outlook.attendees, address, agreed);
+        put(
+            &mut base.odoo.attendees,
+            address,
+            odoo.attendees.get(address).cloned(),
+        );
     }
+    for (wanted, got) in shown_otherwise(told, from, shown, &had) {
+        let (in_odoo, in_outlook) = match written {
+            Side::Outlook => (wanted, got),
+            Side::Odoo => (got, wanted),
+        };
+        let Some(mut attendee) = outlook.attendees.get(&in_outlook).cloned() else {
+            continue;
+        };
+        base.outlook.attendees.remove(&in_outlook);
+        attendee.also.push(in_outlook.clone());
+        attendee.by_alias = true;
+        attendee.shown_as = Some(in_outlook);
+        base.outlook.attendees.insert(in_odoo, attendee);
+    }
+}
+
+fn put(attendees: &mut BTreeMap<Address, Attendee>, address: &Address, attendee: Option<Attendee>) {
+    match attendee {
+        Some(attendee) => attendees.insert(address.clone(), attendee),
+        None => attendees.remove(address),
+    };
+}
+
+/// Who was told under one address and is shown under another one: the only one who is missing is the only one whom nobody told
+/// of, and of several those of the same name.
+fn shown_otherwise(
+    told: &BTreeSet<Address>,
+    from: &BTreeMap<Address, Attendee>,
+    shown: &BTreeMap<Address, Attendee>,
+    had: &BTreeMap<Address, Attendee>,
+) -> Vec<(Address, Address)> {
+    let missing: Vec<_> = from
+        .iter()
+        .filter(|(address, _)| told.contains(*address) && !shown.contains_key(*address))
+        .collect();
+    let strangers: Vec<_> = shown
+        .iter()
+        .filter(|(address, _)| {
+            !told.contains(*address) && !from.contains_key(*address) && !had.contains_key(*address)
+        })
+        .filter(|(_, attendee)| attendee.kind != AttendeeKind::Resource && !attendee.unlisted)
+        .collect();
+    if let ([(wanted, _)], [(got, _)]) = (&missing[..], &strangers[..]) {
+        return vec![((*wanted).clone(), (*got).clone())];
+    }
+    let same_name = |a: &Attendee, b: &Attendee| {
+        let name = a.name.trim();
+        !name.is_empty() && name.to_lowercase() == b.name.trim().to_lowercase()
+    };
+    let only = |attendee: &Attendee, among: &[(&Address, &Attendee)]| {
+        let mut named = among.iter().filter(|(_, other)| same_name(attendee, other));
+        let first = named.next().map(|(address, _)| (*address).clone());
+        first.filter(|_| named.next().is_none())
+    };
+    let pairs = missing.iter().filter_map(|(wanted, attendee)| {
+        only(attendee, &missing)?;
+        Some(((*wanted).clone(), only(attendee, &strangers)?))
+    });
+    pairs.collect()
 }
 
 fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &mut Merge) {
     let everybody: BTreeSet<&Address> = odoo.attendees.keys().chain(outlook.attendees.keys()).collect();
+    let had = |address: &Address| {
+        let has = |event: &Event| event.attendees.contains_key(address);
+        base.map_or((false, false), |base| (has(&base.odoo), has(&base.outlook)))
+    };
     for address in everybody {
         match (odoo.attendees.get(address), outlook.attendees.get(address)) {
             (Some(in_odoo), Some(in_outlook)) => {
@@ -378,11 +506,14 @@ fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &
                 }
                 merge_other_addresses(base, address, (in_odoo, in_outlook), merged);
             }
-            (Some(in_odoo), None) => {
-                if base.is_some_and(|b| b.outlook.attendees.contains_key(address)) {
+            (Some(in_odoo), None) => match had(address) {
+                // Outlook was told, and does not show them.
+                (true, false) => {}
+                (true, true) => {
                     merged.to_odoo.insert(Group::Attendees);
                     merged.odoo.attendees.remove(address);
-                } else {
+                }
+                (false, _) => {
                     merged.to_outlook.insert(Group::Attendees);
                     // Nobody can answer for somebody else: Outlook starts without an answer.
                     let invited = Attendee {
@@ -392,19 +523,23 @@ fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &
                         also: in_odoo.also.clone(),
                         unlisted: false,
                         by_alias: false,
+                        shown_as: None,
                     };
                     merged.outlook.attendees.insert(address.clone(), invited);
                 }
-            }
-            (None, Some(in_outlook)) => {
-                if base.is_some_and(|b| b.odoo.attendees.contains_key(address)) {
+            },
+            (None, Some(in_outlook)) => match had(address) {
+                // Odoo was told, and does not show them.
+                (false, true) => {}
+                (true, true) => {
                     merged.to_outlook.insert(Group::Attendees);
                     merged.outlook.attendees.remove(address);
-                } else {
+                }
+                (_, false) => {
                     merged.to_odoo.insert(Group::Attendees);
                     merged.odoo.attendees.insert(address.clone(), in_outlook.clone());
                 }
-            }
+            },
             (None, None) => {}
         }
     }
@@ -500,7 +635,7 @@ pub(crate) mod tests {
                 organizer: None,
                 attendees: attendees.into_iter().map(|(name, answer)| {
                     let address = Address::parse(&format!("{name}@example.org")).unwrap();
-                    (address, Attendee { name, answer, kind: AttendeeKind::Required, also: Vec::new(), unlisted: false, by_alias: false })
+                    (address, Attendee { name, answer, kind: AttendeeKind::Required, also: Vec::new(), unlisted: false, by_alias: false, shown_as: None })
                 }).collect(),
             }
         }
@@ -684,6 +819,18 @@ pub(crate) mod tests {
         assert!(settled.to_outlook.is_empty() && settled.to_odoo.is_empty());
     }
 
+    pub(crate) fn guest(name: &str) -> Attendee {
+        Attendee {
+            name: name.to_owned(),
+            answer: Answer::NeedsAction,
+            kind: AttendeeKind::Required,
+            also: Vec::new(),
+            unlisted: false,
+            by_alias: false,
+            shown_as: None,
+        }
+    }
+
     pub(crate) fn sample() -> Event {
         Event {
             title: "Review".into(),
@@ -711,7 +858,7 @@ pub(crate) mod tests {
         fn what_has_arrived_is_agreed_on_and_the_rest_goes_on_counting(b in event(), sent in event(), there in event()) {
             let base = Base { odoo: b.clone(), outlook: b };
             let groups = arrived(&Group::SINGLE.into(), &sent, &there);
-            let next = advance(Some(base.clone()), &groups, &sent, &there, Side::Odoo);
+            let next = advance(Some(base.clone()), &groups, &Told::default(), (&sent, &there), Side::Outlook);
             for group in Group::SINGLE {
                 let (odoo, outlook) = if groups.contains(&group) { (&sent, &there) } else { (&base.odoo, &base.outlook) };
                 prop_assert!(unchanged(group, &next.odoo, odoo) && unchanged(group, &next.outlook, outlook));

@@ -10,6 +10,8 @@ pub mod invitations;
 pub mod merge;
 pub mod plan;
 pub mod recurrence;
+#[cfg(test)]
+mod rest;
 pub mod series;
 pub mod takeover;
 pub mod timezone;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::event::{Address, Event};
 use super::merge::{Base, Conflict, EditTimes, Group, Merge, Policy, merge, unchanged};
+use super::series::plan::difference;
 
 /// What is known of Odoo's side.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,6 +76,15 @@ pub enum Mail {
     Cancellation(Address),
 }
 
+impl Mail {
+    /// Whom it goes to.
+    pub fn into_address(self) -> Address {
+        match self {
+            Self::Invitation(address) | Self::Update(address) | Self::Cancellation(address) => address,
+        }
+    }
+}
+
 /// When removals that nobody asked for in Odoo are held back until a person has looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Brake {
@@ -132,26 +142,11 @@ impl Plan {
                 event.guests().cloned().map(Mail::Cancellation).collect()
             }
             (OutlookStep::Update { groups, target }, OutlookState::Present(event)) => {
-                let before: BTreeSet<_> = event.guests().collect();
-                let after: BTreeSet<_> = target.guests().collect();
-                let only_attendees = groups
+                let is_told = groups
                     .iter()
-                    .all(|g| *g == Group::Attendees || !g.visible_to_guests());
-                let stay = if only_attendees {
-                    Vec::new()
-                } else {
-                    before.intersection(&after).collect()
-                };
-                after
-                    .difference(&before)
-                    .map(|a| Mail::Invitation((*a).clone()))
-                    .chain(
-                        before
-                            .difference(&after)
-                            .map(|a| Mail::Cancellation((*a).clone())),
-                    )
-                    .chain(stay.into_iter().map(|a| Mail::Update((*a).clone())))
-                    .collect()
+                    .any(|g| *g != Group::Attendees && g.visible_to_guests());
+                let guests = |event: &Event| event.guests().cloned().collect();
+                difference(&guests(event), &guests(target), is_told)
             }
             _ => Vec::new(),
         }

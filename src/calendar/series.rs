@@ -124,6 +124,22 @@ impl Differences {
         }
     }
 
+    /// Takes over what another one has of its own of a group, which may be nothing.
+    pub fn take(&mut self, group: Group, from: &Self) {
+        match group {
+            Group::Title => self.title.clone_from(&from.title),
+            Group::Body => self.body.clone_from(&from.body),
+            Group::Location => self.location.clone_from(&from.location),
+            Group::Time => self.time.clone_from(&from.time),
+            Group::Privacy => self.privacy = from.privacy,
+            Group::ShowAs => self.show_as = from.show_as,
+            Group::Reminder => self.reminder = from.reminder,
+            Group::Video => self.video.clone_from(&from.video),
+            Group::Online => self.online = from.online,
+            Group::Attendees => self.attendees.clone_from(&from.attendees),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -127,6 +127,7 @@ mod tests {
                 also: Vec::new(),
                 unlisted: false,
                 by_alias: false,
+                shown_as: None,
             };
             side.attendees.insert(guest.clone(), attendee);
         }

@@ -1,8 +1,9 @@
 //! The shapes of `calendar.event.sync` and its neighbours (`docs/EXCHANGE.md`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::record::{Identity, Record, SERIES_MODEL, Was};
 use super::series::Slot;
 use super::snapshot::Values;
+use crate::calendar::event::Address;
 use crate::calendar::invitations::Mailer;
 
 /// The keyword arguments of `calendar.event.sync`. Changes and acks are read one by one, so that a malformed
@@ -264,6 +266,28 @@ pub enum OdooChange {
         /// Odoo kept silent, and Outlook will never tell them: Odoo invites them now.
         invite: bool,
     },
+}
+
+impl OdooChange {
+    /// Whom it names as attendees, of all or of one occurrence (by slot, in the series' zone); `None`: it is not about them.
+    pub fn guests(&self, one: Option<(NaiveDate, Tz)>) -> Option<BTreeSet<Address>> {
+        let values = match (self, one) {
+            (Self::Create { values, .. } | Self::Write { values, .. }, None) => Some(values),
+            (Self::ApplySeries(apply), None) => apply.shape.get("values")?.as_object(),
+            (Self::ApplySeries(apply), Some((slot, tz))) => {
+                let slots = apply.shape.get("slots")?.as_array()?;
+                let is_it = |own: &&Value| {
+                    let name = own.get("slot").and_then(Value::as_str);
+                    name.is_some_and(|name| Slot(name.to_owned()).date(tz) == Some(slot))
+                };
+                slots.iter().find(is_it)?.get("values")?.as_object()
+            }
+            _ => None,
+        };
+        let attendees = values?.get("attendees")?.as_array()?;
+        let address = |attendee: &Value| Address::parse(attendee.get("email")?.as_str()?);
+        Some(attendees.iter().filter_map(address).collect())
+    }
 }
 
 /// Where a change goes.

@@ -55,8 +55,8 @@ impl Mailboxes {
     /// The mailboxes by their further addresses.
     pub fn aliases(&self) -> Aliases {
         Aliases {
-            own: BTreeMap::new(),
             known: Arc::clone(&self.known),
+            ..Aliases::default()
         }
     }
 }

@@ -166,6 +166,7 @@ impl Snapshot {
                     also,
                     unlisted: false,
                     by_alias: false,
+                    shown_as: None,
                 };
                 Some((addresses.next()?, attendee(addresses.collect())))
             })
@@ -203,6 +204,15 @@ impl Snapshot {
             };
             let others = Address::parse_list(line.email.as_deref().unwrap_or_default()).into_iter();
             let others = others.filter(|other| *other != known && is_theirs(other));
+            aliases.own.extend(others.map(|other| (other, known.clone())));
+        }
+        // The organizer's other addresses are the organizer's, also where they are no guest of their own event.
+        if let Some(known) = self
+            .organizer_person(mailboxes)
+            .map(|organizer| organizer.address)
+        {
+            let organizer = self.organizer.iter().flat_map(Organizer::addresses);
+            let others = organizer.chain(organizers).filter(|other| *other != known);
             aliases.own.extend(others.map(|other| (other, known.clone())));
         }
         // An address that somebody has of their own is theirs.
@@ -482,6 +492,24 @@ pub(crate) mod tests {
         record.attendees.push(double("ann@corp.example"));
         let mailboxes = Mailboxes::from([(7, Address::parse("ann@corp.example").unwrap())]);
         let event = record.to_event(&mailboxes).unwrap();
+        let guests: Vec<_> = event.attendees.keys().map(Address::as_str).collect();
+        assert_eq!(guests, ["bob@contoso.com"]);
+    }
+
+    #[test]
+    fn an_address_of_the_organizers_that_outlook_invites_is_the_organizer() {
+        let address = |text: &str| Address::parse(text).unwrap();
+        let mut record = snapshot();
+        // Nor is the organizer's own line among the attendees.
+        record.attendees.remove(0);
+        let mailboxes = Mailboxes::of([(7, address("ann@corp.example"), vec![address("a.nn@corp.example")])]);
+        let mut event = record.to_event(&mailboxes).unwrap();
+        let guest = event.attendees.values().next().unwrap().clone();
+        for own in ["ann@contoso.com", "a.nn@corp.example", "ann@corp.example"] {
+            event.attendees.insert(address(own), guest.clone());
+        }
+        let organizer = event.organizer.as_ref().map(|organizer| &organizer.address);
+        record.aliases(&mailboxes).rename(&mut event.attendees, organizer);
         let guests: Vec<_> = event.attendees.keys().map(Address::as_str).collect();
         assert_eq!(guests, ["bob@contoso.com"]);
     }

@@ -405,6 +405,7 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
             also: Vec::new(),
             unlisted: false,
             by_alias: false,
+            shown_as: None,
         };
         attendees.entry(address).or_insert(entry);
     }

@@ -1,6 +1,6 @@
 //! By which addresses mail reaches a mailbox.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use diesel::prelude::*;
@@ -37,11 +37,11 @@ impl Mailbox {
         };
         let aliases = self.aliases.iter().map(|alias| (alias.clone(), address.clone()));
         Aliases {
-            own: BTreeMap::new(),
             known: Arc::new(Known {
                 aliases: aliases.collect(),
                 mailboxes: BTreeSet::from([address.clone()]),
             }),
+            ..Aliases::default()
         }
     }
 

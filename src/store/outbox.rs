@@ -8,11 +8,12 @@ use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Connection;
 use super::accounts::Account;
 use super::schema::accounts;
 use super::schema::odoo_outbox::{self, dsl as o};
 use super::schema::outlook_outbox::{self, dsl as l};
+use super::{Connection, from_json};
+use crate::calendar::merge::Told;
 
 /// A write owed to one mailbox.
 #[derive(Clone, Debug, Default, Queryable, Selectable, Insertable)]
@@ -45,6 +46,19 @@ pub struct OutlookWrite {
     pub collected: bool,
     /// What a person asked for, and no later news plans away.
     pub stands: bool,
+    /// See [`Told`].
+    pub told: Option<Value>,
+}
+
+impl OutlookWrite {
+    /// What it tells.
+    ///
+    /// # Errors
+    /// When the row was written by another version of the service.
+    pub fn told(&self) -> anyhow::Result<Told> {
+        let told = self.told.clone().map(|told| from_json(told, "told"));
+        Ok(told.transpose()?.unwrap_or_default())
+    }
 }
 
 /// The kinds of `outlook_outbox.kind`.

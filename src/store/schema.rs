@@ -195,6 +195,7 @@ diesel::table! {
         mails -> Integer,
         collected -> Bool,
         stands -> Bool,
+        told -> Nullable<Jsonb>,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -14,8 +14,8 @@ use super::planner::{self, Effects, read_groups};
 use super::{Engine, baseline, moving, now, reset};
 use crate::calendar::document::Document;
 use crate::calendar::invitations::{Guests, Mailer};
-use crate::calendar::merge::{Group, Side, advance};
-use crate::calendar::series::merge::SeriesBase;
+use crate::calendar::merge::{Group, Side, Told, advance};
+use crate::calendar::series::merge::advance_whole;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
     Ack, AckResult, Cause, Change, ChangeKind, NumberedChange, OdooChange, OdooTime, Place, Rejected,
@@ -595,6 +595,7 @@ impl Intake<'_> {
                 dossier.meeting.archived_for_outlook = true;
             }
         }
+        let change = from_json::<OdooChange>(debt.payload.clone(), "change")?;
         let meeting = &mut dossier.meeting;
         match (ack.result, &ack.record) {
             (AckResult::Applied, Some(record)) => {
@@ -609,7 +610,15 @@ impl Intake<'_> {
                 match (odoo, outlook) {
                     (Some(Document::Event(odoo)), Some(Document::Event(outlook))) => {
                         let groups = read_groups(&debt.groups)?;
-                        let base = advance(meeting.base()?, &groups, &odoo, &outlook, Side::Outlook);
+                        let told = Told {
+                            guests: Some(
+                                change
+                                    .guests(None)
+                                    .unwrap_or_else(|| odoo.attendees.keys().cloned().collect()),
+                            ),
+                            ..Told::default()
+                        };
+                        let base = advance(meeting.base()?, &groups, &told, (&odoo, &outlook), Side::Odoo);
                         meeting.set_base(Some(&base))?;
                         dossier.forget_times(&groups)?;
                     }
@@ -624,7 +633,10 @@ impl Intake<'_> {
                             let base = planner::taken(base, &before.into_series(), &odoo, &outlook);
                             meeting.set_series_base(&base)?;
                         } else {
-                            meeting.set_series_base(&SeriesBase { odoo, outlook })?;
+                            let tz = odoo.tz();
+                            let told = |slot: Option<NaiveDate>| change.guests(slot.map(|slot| (slot, tz)));
+                            let base = advance_whole(meeting.series_base()?, told, &odoo, &outlook);
+                            meeting.set_series_base(&base)?;
                             dossier.forget_times(&planner::all_groups())?;
                         }
                     }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::calendar::event::{Address, Aliases};
+use crate::calendar::invitations::Inside;
 use crate::calendar::merge::Policy;
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::snapshot::Snapshot;
@@ -102,6 +103,12 @@ impl People {
             || self.mailboxes.aliases(),
             |snapshot| snapshot.aliases(&self.mailboxes),
         )
+    }
+
+    /// Whose addresses are not outside.
+    pub fn inside(&self) -> Inside {
+        let of_user = |account: &Account| self.mailboxes.get(&account.odoo_user_id);
+        Inside::of(self.accounts.iter().filter_map(of_user))
     }
 
     pub fn policy(&self) -> Policy {

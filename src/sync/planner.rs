@@ -24,12 +24,14 @@ use serde_json::{Value, json};
 pub use answers::agree as agree_on_answers;
 
 use super::people::People;
+use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Answer, Event};
-use crate::calendar::invitations::{Guests, Withheld};
-use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, advance, by_organizer};
+use crate::calendar::invitations::{Guests, Withheld, all_guests, everybody};
+use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, Told, advance, by_organizer};
 use crate::calendar::plan::{
     Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan,
 };
+use crate::calendar::series::merge::SeriesBase;
 use crate::calendar::words;
 use crate::odoo::exchange::{OdooChange, Place};
 use crate::odoo::record::Record;
@@ -38,7 +40,7 @@ use crate::outlook::wire;
 use crate::store::accounts::{Account, existing};
 use crate::store::from_json;
 use crate::store::journal::{Done, Level, Line};
-use crate::store::meetings::Copy;
+use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{OdooDebt, OutlookWrite, kind};
 use crate::store::unit::{Dossier, UnitOfWork};
 use organizer::Organizer;
@@ -212,7 +214,8 @@ impl Task<'_> {
             _ => None,
         };
         let chosen = self.choose_copy();
-        let aliases = self.people.aliases(snapshot.as_ref());
+        let agreed = self.dossier.meeting.series_base()?;
+        let aliases = aliases_of(record.as_ref(), agreed.as_ref(), self.people);
         let base = self.dossier.meeting.base()?.map(|base| Base {
             odoo: renamed(base.odoo, &aliases),
             outlook: renamed(base.outlook, &aliases),
@@ -436,6 +439,7 @@ impl Task<'_> {
         planned: Planned<'_>,
     ) -> anyhow::Result<()> {
         let mut groups: BTreeSet<Group> = all_groups();
+        let mut told = None;
         let (kind, body) = match step {
             OutlookStep::Nothing => return Ok(()),
             OutlookStep::Create(event) => {
@@ -464,10 +468,20 @@ impl Task<'_> {
                     let now = copy.event()?;
                     let shown = planned.shown.unwrap_or(&now);
                     let base = self.dossier.meeting.base()?;
-                    let base = advance(base, wanted, odoo_event, shown, Side::Odoo);
+                    let base = advance(
+                        base,
+                        wanted,
+                        &Told::of(target),
+                        (odoo_event, shown),
+                        Side::Outlook,
+                    );
                     return self.dossier.meeting.set_base(Some(&base));
                 };
                 groups = list.into_iter().collect();
+                told = Some(Told {
+                    left: wanted.difference(&groups).copied().collect(),
+                    ..Told::of(target)
+                });
                 (kind::UPDATE, body)
             }
             OutlookStep::Delete => (kind::DELETE, json!({})),
@@ -502,6 +516,7 @@ impl Task<'_> {
             line: Some(serde_json::to_value(&line)?),
             mails: i32::try_from(planned.mails.len()).unwrap_or(i32::MAX),
             collected: self.dossier.meeting.collected,
+            told: told.map(serde_json::to_value).transpose()?,
             ..OutlookWrite::default()
         });
         self.effects.wake_accounts.insert(account.id);
@@ -603,9 +618,9 @@ impl Task<'_> {
         let base = advance(
             self.dossier.meeting.base()?,
             &settled,
-            odoo,
-            outlook,
-            Side::Outlook,
+            &Told::default(),
+            (odoo, outlook),
+            Side::Odoo,
         );
         self.dossier.meeting.set_base(Some(&base))?;
         self.dossier.forget_times(&settled)
@@ -645,6 +660,32 @@ impl Task<'_> {
             self.dossier.meeting.link, self.dossier.meeting.generation
         )
     }
+}
+
+/// Under which addresses Outlook may have whom Odoo knows by another one.
+fn aliases_of(record: Option<&Record>, base: Option<&SeriesBase>, people: &People) -> Aliases {
+    let snapshot = record.and_then(|record| record.template().ok());
+    let mut aliases = people.aliases(snapshot.as_ref());
+    if let Some(base) = base {
+        let odoo = record.and_then(|record| record.document(&people.mailboxes).ok()?);
+        let odoo = odoo.map(Document::into_series);
+        let in_odoo = odoo.iter().flat_map(everybody).collect();
+        aliases.learn(all_guests(&base.outlook), &in_odoo);
+    }
+    aliases
+}
+
+/// What a mailbox shows of a meeting, with its attendees under the addresses by which Odoo has them.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub fn as_known(meeting: &Meeting, shown: &Document, people: &People) -> anyhow::Result<Document> {
+    let aliases = aliases_of(
+        meeting.record()?.as_ref(),
+        meeting.series_base()?.as_ref(),
+        people,
+    );
+    Ok(series::renamed_document(shown.clone(), &aliases))
 }
 
 /// The event with its attendees under the addresses by which Odoo's snapshot has them.

@@ -14,7 +14,10 @@ use super::budget::{self, Held};
 use super::people::People;
 use super::{Engine, now, planner};
 use crate::calendar::event::{Address, Event};
-use crate::calendar::invitations::{Guests, Tally, everybody, is_outside, tally};
+use crate::calendar::invitations::{Guests, Inside, Tally, Withheld, everybody, tally};
+use crate::calendar::plan::Mail;
+use crate::calendar::series::Series;
+use crate::calendar::series::plan::{created, mails, updated};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{OdooTime, State};
 use crate::odoo::record::Record;
@@ -135,6 +138,8 @@ pub struct Mailed {
 struct Told {
     meeting: Meeting,
     guests: BTreeMap<Address, String>,
+    /// Whom Outlook mails if it is to invite: a guest of a series also for each occurrence that differs.
+    mailed: Vec<Address>,
     start: OdooTime,
     recurrent: bool,
     over: bool,
@@ -164,15 +169,15 @@ pub async fn preview(
     let account = connected(&mut conn, database, request.user_id).await?;
     let people = People::load(&mut conn, database.id, now()).await?;
     let told = apart(&mut conn, &people, &account, &request.one).await?;
-    let organizer = organizer(&people, &account);
+    let inside = people.inside();
     let (to_odoo, to_outlook) = outbox::creations_owed(&mut conn, &account).await?;
     let concerned = |one: &&Told| one.is_open() || request.one.is_named();
     let upcoming = |one: &&Told| !one.over;
     let open: Vec<&Told> = told.iter().filter(concerned).collect();
     let outcome = |events: Vec<&&Told>| {
         let mails = tally(
-            &organizer,
-            events.iter().filter(|e| !e.over).map(|e| e.guests.keys()),
+            &inside,
+            events.iter().filter(|e| !e.over).map(|e| e.mailed.iter()),
         );
         let past = events.iter().filter(|e| e.over).count();
         Outcome {
@@ -189,21 +194,22 @@ pub async fn preview(
         .iter()
         .filter(upcoming)
         .filter(|e| e.state() == Guests::Withheld);
-    let withheld = tally(&organizer, withheld.map(|e| e.guests.keys()));
+    let withheld = tally(&inside, withheld.map(|e| e.mailed.iter()));
     let mut mailed: BTreeMap<&Address, Mailed> = BTreeMap::new();
     for one in open.iter().filter(|e| !e.over) {
-        for (address, name) in &one.guests {
+        for address in &one.mailed {
+            let name = one.guests.get(address).cloned().unwrap_or_default();
             let somebody = mailed.entry(address).or_insert_with(|| Mailed {
                 email: address.clone(),
-                name: name.clone(),
-                outside: is_outside(&organizer, address),
+                name,
+                outside: inside.is_outside(address),
                 invitations: 0,
             });
             somebody.invitations += 1;
         }
     }
     let people = mailed.into_values().collect();
-    let mut events: Vec<Apart> = told.iter().map(|one| shown(one, &organizer)).collect();
+    let mut events: Vec<Apart> = told.iter().map(|one| shown(one, &inside)).collect();
     events.sort_by_key(|event| (event.over, event.start));
     Ok(Preview {
         to_odoo,
@@ -217,7 +223,7 @@ pub async fn preview(
     })
 }
 
-fn shown(one: &Told, organizer: &Address) -> Apart {
+fn shown(one: &Told, inside: &Inside) -> Apart {
     Apart {
         res_id: one.meeting.odoo_id,
         title: one.meeting.title(),
@@ -225,7 +231,7 @@ fn shown(one: &Told, organizer: &Address) -> Apart {
         recurrent: one.recurrent,
         over: one.over,
         guests: one.guests.len(),
-        outside: one.guests.keys().filter(|a| is_outside(organizer, a)).count(),
+        outside: one.guests.keys().filter(|a| inside.is_outside(a)).count(),
         state: one.state().name().unwrap_or_default(),
     }
 }
@@ -247,7 +253,7 @@ pub async fn answer(
             databases::serialize(conn, database.id).await?;
             let people = People::load(conn, database.id, now()).await?;
             let told = apart(conn, &people, &account, &request.one).await?;
-            let chosen = match decide(&told, request, &organizer(&people, &account), database) {
+            let chosen = match decide(&told, request, &people.inside(), database) {
                 Ok(chosen) => chosen,
                 Err(refusal) => return Ok(Err(refusal)),
             };
@@ -288,7 +294,7 @@ struct Chosen {
 fn decide(
     told: &[Told],
     request: &AnswerRequest,
-    organizer: &Address,
+    inside: &Inside,
     database: &Database,
 ) -> Result<Chosen, OdooError> {
     let named = request.one.is_named();
@@ -311,13 +317,13 @@ fn decide(
             continue;
         }
         if then == Guests::Announced {
-            invited.push(one.guests.keys());
+            invited.push(one.mailed.iter());
         }
         guests.insert(one.meeting.id, then);
     }
     let count = |wanted: Guests| guests.values().filter(|then| **then == wanted).count();
     let (left_out, withheld) = (count(Guests::LeftOut), count(Guests::Withheld));
-    let mails = tally(organizer, invited);
+    let mails = tally(inside, invited);
     let announced = request.invitations.unwrap_or(database.mail_budget);
     if mails.mails > usize::try_from(announced).unwrap_or_default() {
         return Err(OdooError::user(format!(
@@ -361,7 +367,9 @@ async fn apart(
             .filter(|address| is_guest(&whole, address))
             .map(|address| (address.clone(), names(address)))
             .collect();
+        let mailed = mailed(&series, meeting.guests());
         told.push(Told {
+            mailed,
             start: OdooTime(series.template.time.starts_at()),
             over: is_over(&whole, people.now),
             guests,
@@ -379,11 +387,17 @@ fn is_guest(event: &Event, address: &Address) -> bool {
         .is_none_or(|organizer| organizer.address != *address)
 }
 
-fn organizer(people: &People, account: &Account) -> Address {
-    let mailbox = people.mailboxes.get(&account.odoo_user_id).cloned();
-    mailbox
-        .or_else(|| Address::parse(&account.login))
-        .unwrap_or_else(Address::nowhere)
+/// Whom Outlook mails once it is shown a meeting with its guests.
+fn mailed(series: &Series, guests: Guests) -> Vec<Address> {
+    let (writes, present) = if guests == Guests::Withheld {
+        let mut bare = series.clone();
+        Withheld::from_series(&mut bare, None, None);
+        (updated(&bare, series), Some(bare))
+    } else {
+        (created(series), None)
+    };
+    let mails = mails(&writes.writes, present.as_ref()).into_iter().flatten();
+    mails.map(Mail::into_address).collect()
 }
 
 async fn connected(conn: &mut Connection, database: &Database, user_id: i32) -> Result<Account, OdooError> {

@@ -929,6 +929,7 @@ fn answer_for(state: &mut Event, owner: &Address, answer: Answer) {
         also: Vec::new(),
         unlisted: true,
         by_alias: false,
+        shown_as: None,
     });
     attendee.answer = answer;
 }

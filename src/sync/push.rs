@@ -21,7 +21,7 @@ use super::trouble::pause;
 use super::{Engine, budget, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
-use crate::calendar::merge::{Base, Group, Side, advance, arrived};
+use crate::calendar::merge::{Base, Group, Side, Told, advance, arrived};
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
@@ -493,7 +493,7 @@ async fn settle_together(
         let mut unit = load(conn, account, outcomes).await?;
         let mut given_up = Vec::new();
         for (write, outcome) in outcomes {
-            settle_one(&mut unit, (account, &mailbox), write, outcome)?;
+            settle_one(&mut unit, (account, &mailbox), &people, write, outcome)?;
             let dossier = unit.get(write.meeting_id)?;
             effects.merge(planner::replan(dossier, &people)?);
             if is_given_up(dossier, write, outcome) {
@@ -573,6 +573,7 @@ async fn load(
 fn settle_one(
     unit: &mut UnitOfWork,
     (account, mailbox): (&Account, &Mailbox),
+    people: &People,
     write: &OutlookWrite,
     outcome: &Outcome,
 ) -> anyhow::Result<()> {
@@ -595,8 +596,8 @@ fn settle_one(
         dossier.meeting.note_told(&planner::repeats::of_write(write));
     }
     if took_effect(write, outcome) {
-        // What was collected is told; what comes next is news.
-        dossier.meeting.collected = false;
+        // What was collected is told; what comes next is news. Of a series more may follow: its planner knows.
+        dossier.meeting.collected &= write.series;
         dossier.tell(account.odoo_user_id, write.line.clone())?;
     }
     match outcome {
@@ -609,7 +610,7 @@ fn settle_one(
                     return Ok(());
                 }
             };
-            let state = &shown.document;
+            let state = &planner::as_known(&dossier.meeting, &shown.document, people)?;
             if dossier.meeting.ical_uid.is_none() && is_free {
                 dossier.meeting.ical_uid.clone_from(&event.ical_uid);
             }
@@ -629,8 +630,10 @@ fn settle_one(
                 let odoo = odoo.into_event();
                 let state = state.as_ref();
                 let mut groups = read_groups(&write.groups)?;
+                let mut told = write.told()?;
                 if is_lost {
                     groups = arrived(&groups, &odoo, state);
+                    told = Told::unknown(state);
                 }
                 let meeting = &mut dossier.meeting;
                 let mut base = if is_creation {
@@ -641,7 +644,7 @@ fn settle_one(
                     };
                     base_of_creation(odoo.clone(), sent, meeting.revived)
                 } else {
-                    advance(meeting.base()?, &groups, &odoo, state, Side::Odoo)
+                    advance(meeting.base()?, &groups, &told, (&odoo, state), Side::Outlook)
                 };
                 if event.own_join_url().is_some_and(|url| url != odoo.video) {
                     // Outlook's own link is news to Odoo.

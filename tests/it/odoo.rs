@@ -450,7 +450,8 @@ impl Odoo {
                     let user = value["user_id"].as_i64();
                     let organizer = user.map(|u| self.organizer(u)).unwrap_or(Value::Null);
                     let record = self.records.get_mut(&id).expect("a record");
-                    if user.is_none() {
+                    // Who they are is said with it.
+                    if user.is_none() && values.get("attendees").is_none() {
                         record["attendees"] = json!([]);
                     }
                     record["organizer"] = organizer;

@@ -50,6 +50,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 time_change_drops_exceptions: flag[7],
                 attendee_change_reaches_all: flag[8],
                 drops_attendee: String::new(),
+                resolves_aliases: false,
                 undeclared_properties: flag[9],
                 requests_per_10_min: 0,
                 ..Switches::default()

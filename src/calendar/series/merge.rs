@@ -13,10 +13,10 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{Differences, Series, at_time_of, same};
-use crate::calendar::event::Event;
+use crate::calendar::event::{Address, Event};
 use crate::calendar::merge::{
-    Base, Conflict, EditTimes, Group, Policy, Side, agree, merge as merge_events, only_full, take,
-    take_groups, take_to_outlook, winner,
+    Base, Conflict, EditTimes, Group, Policy, Side, Told, advance as advance_events, agree,
+    merge as merge_events, only_full, take, take_to_outlook, winner,
 };
 use crate::calendar::words;
 
@@ -37,18 +37,29 @@ pub fn by_organizer(mut base: SeriesBase, odoo: &Event, outlook: &Event) -> Seri
     base
 }
 
-/// What a write to Outlook has settled.
+/// What a write has settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
     /// What all occurrences share; with `schedule` rule, hours and zone, too.
     Whole { groups: BTreeSet<Group>, schedule: bool },
-    /// One occurrence: all it has of its own, or that it is taken out.
-    Slot(NaiveDate),
+    /// What one occurrence has of its own of some groups.
+    Slot {
+        slot: NaiveDate,
+        groups: BTreeSet<Group>,
+    },
+    /// All that one occurrence has of its own, or that it is taken out.
+    Presence(NaiveDate),
 }
 
-/// The base once a write has reached Outlook: of what was written, both sides' present.
-pub fn advance(base: SeriesBase, written: &Written, odoo: &Series, outlook: &Series) -> SeriesBase {
-    let mut base = base;
+/// The base once a side was written: of what was told, what each side has now (as [`crate::calendar::merge::advance`]).
+pub fn advance(
+    base: Option<SeriesBase>,
+    written: &Written,
+    told: &Told,
+    (odoo, outlook): (&Series, &Series),
+    side: Side,
+) -> SeriesBase {
+    let mut base = base.unwrap_or_else(|| first_base(written, told, (odoo, outlook), side));
     match written {
         Written::Whole { groups, schedule } => {
             if *schedule {
@@ -62,11 +73,47 @@ pub fn advance(base: SeriesBase, written: &Written, odoo: &Series, outlook: &Ser
                     side.cancelled.retain(|slot| outlook.cancelled.contains(slot));
                 }
             }
-            let groups: Vec<Group> = groups.iter().copied().filter(|g| *g != Group::Time).collect();
-            take_groups(&groups, &mut base.odoo.template, &odoo.template);
-            take_groups(&groups, &mut base.outlook.template, &outlook.template);
+            let groups: BTreeSet<Group> = groups.iter().copied().filter(|g| *g != Group::Time).collect();
+            let template = advance_events(
+                Some(base_of_templates(&base)),
+                &groups,
+                told,
+                (&odoo.template, &outlook.template),
+                side,
+            );
+            base.odoo.template = at_time_of(&template.odoo, &base.odoo.template);
+            base.outlook.template = at_time_of(&template.outlook, &base.outlook.template);
         }
-        Written::Slot(slot) => {
+        Written::Slot { slot, groups } => {
+            let guests = groups.contains(&Group::Attendees);
+            let agreed = guests
+                .then(|| slot_guests(*slot, &base, told, (odoo, outlook), side))
+                .flatten();
+            let single = groups.iter().filter(|group| **group != Group::Attendees);
+            for (side, now) in [(&mut base.odoo, odoo), (&mut base.outlook, outlook)] {
+                let present = now.exceptions.get(slot).cloned().unwrap_or_default();
+                let own = side.exceptions.entry(*slot).or_default();
+                for group in single.clone() {
+                    own.take(*group, &present);
+                }
+            }
+            if let Some(agreed) = agreed {
+                for (side, event) in [(&mut base.odoo, agreed.odoo), (&mut base.outlook, agreed.outlook)] {
+                    let is_own = event.attendees != side.template.attendees;
+                    let own = side.exceptions.entry(*slot).or_default();
+                    own.attendees = is_own.then_some(event.attendees);
+                }
+            }
+            for (side, now) in [(&mut base.odoo, odoo), (&mut base.outlook, outlook)] {
+                side.exceptions.retain(|_, own| !own.is_empty());
+                side.cancelled.remove(slot);
+                if now.cancelled.contains(slot) {
+                    side.exceptions.remove(slot);
+                    side.cancelled.insert(*slot);
+                }
+            }
+        }
+        Written::Presence(slot) => {
             for (side, now) in [(&mut base.odoo, odoo), (&mut base.outlook, outlook)] {
                 side.exceptions.remove(slot);
                 side.cancelled.remove(slot);
@@ -75,6 +122,157 @@ pub fn advance(base: SeriesBase, written: &Written, odoo: &Series, outlook: &Ser
         }
     }
     base
+}
+
+fn base_of_templates(base: &SeriesBase) -> Base {
+    Base {
+        odoo: base.odoo.template.clone(),
+        outlook: base.outlook.template.clone(),
+    }
+}
+
+/// The guests of one occurrence as they are agreed on now.
+fn slot_guests(
+    slot: NaiveDate,
+    base: &SeriesBase,
+    told: &Told,
+    (odoo, outlook): (&Series, &Series),
+    side: Side,
+) -> Option<Base> {
+    let (odoo, outlook) = (odoo.occurrence(slot)?, outlook.occurrence(slot)?);
+    let before = Base {
+        odoo: base.odoo.occurrence(slot)?,
+        outlook: base.outlook.occurrence(slot)?,
+    };
+    let groups = BTreeSet::from([Group::Attendees]);
+    Some(advance_events(
+        Some(before),
+        &groups,
+        told,
+        (&odoo, &outlook),
+        side,
+    ))
+}
+
+/// Of two that were matched: what they differ in counts as changed on both sides, as each is taken for what the other was.
+fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Series, &Series), side: Side) -> SeriesBase {
+    let groups = match written {
+        Written::Whole { groups, .. } => groups.clone(),
+        Written::Slot { .. } | Written::Presence(_) => BTreeSet::new(),
+    };
+    let one = &outlook.template;
+    let there = at_time_of(&odoo.template, one);
+    let template = advance_events(None, &groups, told, (&there, one), side);
+    let mut base = SeriesBase {
+        odoo: Series {
+            template: at_time_of(&template.odoo, &outlook.template),
+            ..outlook.clone()
+        },
+        outlook: Series {
+            template: at_time_of(&template.outlook, &odoo.template),
+            ..odoo.clone()
+        },
+    };
+    let slots: BTreeSet<NaiveDate> = [odoo, outlook]
+        .into_iter()
+        .flat_map(|series| series.exceptions.keys().copied())
+        .collect();
+    for slot in slots {
+        let (Some(in_odoo), Some(in_outlook)) = (odoo.occurrence(slot), outlook.occurrence(slot)) else {
+            continue;
+        };
+        let agreed = Group::SINGLE
+            .into_iter()
+            .filter(|group| agree(*group, &in_odoo, &in_outlook));
+        for group in agreed {
+            for (side, now) in [(&mut base.odoo, odoo), (&mut base.outlook, outlook)] {
+                let present = now.exceptions.get(&slot).cloned().unwrap_or_default();
+                side.exceptions.entry(slot).or_default().take(group, &present);
+            }
+        }
+    }
+    for side in [&mut base.odoo, &mut base.outlook] {
+        side.exceptions.retain(|_, own| !own.is_empty());
+    }
+    base
+}
+
+/// The base once Odoo was told the whole. `told` says whom it was told of as attendees of all (`None`), and of single occurrences.
+pub fn advance_whole(
+    base: Option<SeriesBase>,
+    told: impl Fn(Option<NaiveDate>) -> Option<BTreeSet<Address>>,
+    odoo: &Series,
+    outlook: &Series,
+) -> SeriesBase {
+    let before = base.map_or_else(
+        || {
+            let nobody = |series: &Series| {
+                let mut series = series.clone();
+                series.template.attendees.clear();
+                series.exceptions.clear();
+                series
+            };
+            SeriesBase {
+                odoo: nobody(odoo),
+                outlook: nobody(outlook),
+            }
+        },
+        |base| base,
+    );
+    let mut after = SeriesBase {
+        odoo: odoo.clone(),
+        outlook: outlook.clone(),
+    };
+    let guests = BTreeSet::from([Group::Attendees]);
+    let advanced = |before: Base, told: Option<BTreeSet<Address>>, odoo: &Event, outlook: &Event| {
+        let told = told.map_or_else(
+            || Told::unknown(odoo),
+            |guests| Told {
+                guests: Some(guests),
+                ..Told::default()
+            },
+        );
+        advance_events(Some(before), &guests, &told, (odoo, outlook), Side::Odoo)
+    };
+    let all = advanced(
+        base_of_templates(&before),
+        told(None),
+        &odoo.template,
+        &outlook.template,
+    );
+    after.odoo.template.attendees = all.odoo.attendees;
+    after.outlook.template.attendees = all.outlook.attendees;
+    let own = |series: &Series| {
+        let own = series
+            .exceptions
+            .iter()
+            .filter(|(_, own)| own.attendees.is_some());
+        own.map(|(slot, _)| *slot).collect::<BTreeSet<_>>()
+    };
+    let before = SeriesBase {
+        odoo: before.odoo.rescheduled(odoo),
+        outlook: before.outlook.rescheduled(outlook),
+    };
+    for slot in own(odoo).union(&own(outlook)).copied() {
+        let occurrences = (odoo.occurrence(slot), outlook.occurrence(slot));
+        let agreed = (before.odoo.occurrence(slot), before.outlook.occurrence(slot));
+        let ((Some(odoo), Some(outlook)), (Some(in_odoo), Some(in_outlook))) = (occurrences, agreed) else {
+            continue;
+        };
+        let before = Base {
+            odoo: in_odoo,
+            outlook: in_outlook,
+        };
+        let one = advanced(before, told(Some(slot)), &odoo, &outlook);
+        for (side, event) in [(&mut after.odoo, one.odoo), (&mut after.outlook, one.outlook)] {
+            let is_own = event.attendees != side.template.attendees;
+            side.exceptions.entry(slot).or_default().attendees = is_own.then_some(event.attendees);
+        }
+    }
+    for side in [&mut after.odoo, &mut after.outlook] {
+        side.exceptions.retain(|_, own| !own.is_empty());
+    }
+    after
 }
 
 /// The base of a series that was made in Outlook, without what single occurrences have of their own: that follows.
@@ -271,6 +469,17 @@ fn merge_slots(
             outlook: b.outlook.rescheduled(&schedule),
         }),
     };
+    // Two patterns that stay apart have no slots in common.
+    let is_apart = !merged.odoo.same_schedule(&merged.outlook);
+    if is_apart
+        && known_from.is_none()
+        && !merged
+            .odoo
+            .rule
+            .same_dates(merged.odoo.start(), &merged.outlook.rule, merged.outlook.start())
+    {
+        return;
+    }
     let documents = [&four.odoo, &four.outlook].into_iter();
     let bases = four.base.iter().flat_map(|b| [&b.odoo, &b.outlook]);
     let slots: BTreeSet<NaiveDate> = documents
@@ -389,6 +598,19 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy,
         own: own(&four.outlook),
         before: four.base.as_ref().map(|b| own(&b.outlook)),
     };
+    let occurrences = four
+        .base
+        .as_ref()
+        .map(|b| (b.odoo.occurrence(slot), b.outlook.occurrence(slot)));
+    let agreed = |group: Group| match &occurrences {
+        Some((Some(odoo), Some(outlook))) => agree(group, odoo, outlook) || same(group, outlook, odoo),
+        _ => true,
+    };
+    let was_never_agreed = match (&odoo.before, &outlook.before) {
+        // See `first_base`.
+        (Some(in_odoo), Some(in_outlook)) => *in_odoo == outlook.own && *in_outlook == odoo.own,
+        _ => true,
+    };
     let times = times.slots.get(&slot).unwrap_or(&times.whole);
     let mut in_odoo = odoo.own.onto(odoo.regular.clone());
     let mut in_outlook = outlook.own.onto(outlook.regular.clone());
@@ -398,16 +620,23 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy,
         }
         let source = match (odoo.changed(group), outlook.changed(group)) {
             // It cannot be taken back, as in single events.
-            _ if group == Group::Online && in_outlook.online => Side::Outlook,
+            _ if group == Group::Online
+                && in_outlook.online
+                && (odoo.changed(group) || outlook.changed(group)) =>
+            {
+                Side::Outlook
+            }
             (true, false) => Side::Odoo,
             (false, true) => Side::Outlook,
+            // The two were apart when they last agreed: one of them does not keep it.
+            (false, false) if !agreed(group) => continue,
             // Nobody touched the slot, but the rest has changed under it: what is the slot's own stands.
             (false, false) => match (odoo.own.has(group), outlook.own.has(group)) {
                 (true, false) => Side::Odoo,
                 (false, true) => Side::Outlook,
                 _ => continue,
             },
-            (true, true) if four.base.is_none() && only_full(group, &in_odoo, &in_outlook).is_some() => {
+            (true, true) if was_never_agreed && only_full(group, &in_odoo, &in_outlook).is_some() => {
                 only_full(group, &in_odoo, &in_outlook).unwrap_or(Side::Outlook)
             }
             (true, true) => {

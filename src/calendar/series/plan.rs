@@ -6,9 +6,9 @@ use chrono::NaiveDate;
 
 use super::merge::{SeriesBase, SeriesConflict, SeriesTimes, merge};
 use super::{Crossing, Differences, Series, same};
-use crate::calendar::event::Event;
+use crate::calendar::event::{Address, Event};
 use crate::calendar::merge::{Group, Policy};
-use crate::calendar::plan::Rights;
+use crate::calendar::plan::{Mail, Rights};
 
 /// What is known of one side.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -349,6 +349,131 @@ pub fn updated(present: &Series, target: &Series) -> OutlookWrites {
     }
     occurrences(left, target, &mut out);
     out
+}
+
+/// The mails that Outlook sends for each of some writes, in their order; `present` is Outlook's series before them. At most: with a new
+/// pattern it may forget single changes, or keep them (page *Update event*: one message for the master, and one for each
+/// instance that was modified).
+pub fn mails(writes: &[OutlookWrite], present: Option<&Series>) -> Vec<Vec<Mail>> {
+    let mut now = present.cloned();
+    let mut all = Vec::with_capacity(writes.len());
+    for write in writes {
+        all.push(mails_of(write, now.as_ref()));
+        match (write, &mut now) {
+            (OutlookWrite::Create(series), _) => now = Some((**series).clone()),
+            (OutlookWrite::Delete, _) => now = None,
+            (
+                OutlookWrite::Master {
+                    recurrence, target, ..
+                },
+                Some(now),
+            ) => {
+                let mut next = now.rescheduled(target);
+                next.template.clone_from(&target.template);
+                if *recurrence {
+                    next.exceptions.clear();
+                }
+                *now = next;
+            }
+            (OutlookWrite::Occurrence { slot, target, .. }, Some(now)) => now.set_occurrence(*slot, target),
+            (OutlookWrite::Cancel { slot }, Some(now)) => {
+                now.exceptions.remove(slot);
+                now.cancelled.insert(*slot);
+            }
+            (_, None) => {}
+        }
+    }
+    all
+}
+
+fn mails_of(write: &OutlookWrite, now: Option<&Series>) -> Vec<Mail> {
+    let guests = |event: &Event| event.guests().cloned().collect::<BTreeSet<Address>>();
+    match (write, now) {
+        (OutlookWrite::Create(series), _) => guests(&series.template)
+            .into_iter()
+            .map(Mail::Invitation)
+            .collect(),
+        (
+            OutlookWrite::Master {
+                groups,
+                recurrence,
+                target,
+            },
+            Some(now),
+        ) => {
+            let is_told = *recurrence || is_told_to_all(groups);
+            let (before, after) = (guests(&now.template), guests(&target.template));
+            let mut mails = difference(&before, &after, is_told);
+            if is_told {
+                let staying = before.intersection(&after);
+                mails.extend(staying.flat_map(|guest| {
+                    std::iter::repeat_n(Mail::Update(guest.clone()), now.exceptions.len())
+                }));
+            }
+            // Who is invited to single occurrences alone learns what became of those.
+            if is_told || groups.contains(&Group::Attendees) {
+                mails.extend(invited_to_one(now).into_iter().map(Mail::Update));
+            }
+            mails
+        }
+        (OutlookWrite::Occurrence { slot, groups, target }, Some(now)) => {
+            let before = now
+                .occurrence(*slot)
+                .map(|event| guests(&event))
+                .unwrap_or_default();
+            difference(&before, &guests(target), is_told_to_all(groups))
+        }
+        (OutlookWrite::Cancel { slot }, Some(now)) => {
+            let event = now.occurrence(*slot);
+            let guests = event.map(|event| guests(&event)).unwrap_or_default();
+            guests.into_iter().map(Mail::Cancellation).collect()
+        }
+        (OutlookWrite::Delete, Some(now)) => {
+            let guests = guests(&now.template).into_iter().chain(invited_to_one(now));
+            guests.map(Mail::Cancellation).collect()
+        }
+        (_, None) => Vec::new(),
+    }
+}
+
+/// Whoever is invited to an occurrence and not to all, once for each.
+fn invited_to_one(series: &Series) -> Vec<Address> {
+    let organizer = series
+        .template
+        .organizer
+        .as_ref()
+        .map(|organizer| &organizer.address);
+    let own = series
+        .exceptions
+        .values()
+        .filter_map(|own| own.attendees.as_ref());
+    own.flat_map(BTreeMap::keys)
+        .filter(|guest| !series.template.attendees.contains_key(*guest) && Some(*guest) != organizer)
+        .cloned()
+        .collect()
+}
+
+/// Whether something changes that all guests see, beside who they are.
+fn is_told_to_all(groups: &BTreeSet<Group>) -> bool {
+    groups
+        .iter()
+        .any(|group| *group != Group::Attendees && group.visible_to_guests())
+}
+
+/// Who is added is invited, who is removed is told so, and the others where something changes for them.
+pub(in crate::calendar) fn difference(
+    before: &BTreeSet<Address>,
+    after: &BTreeSet<Address>,
+    is_told: bool,
+) -> Vec<Mail> {
+    let added = after.difference(before).cloned().map(Mail::Invitation);
+    let removed = before.difference(after).cloned().map(Mail::Cancellation);
+    let staying = before
+        .intersection(after)
+        .filter(|_| is_told)
+        .cloned()
+        .map(Mail::Update);
+    added.chain(removed).chain(staying).collect()
 }
 
 /// Whether two schedules differ in nothing but where they end.

@@ -49,6 +49,11 @@ fn slot_edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
+/// Some edits, most of them of single occurrences.
+pub(crate) fn edits_of_one() -> impl Strategy<Value = Vec<Edit>> {
+    prop::collection::vec(edit(), 0..3)
+}
+
 pub(crate) fn edit() -> impl Strategy<Value = Edit> {
     prop_oneof![
         3 => (groups(), event()).prop_map(|(g, e)| Edit::Template(g, Box::new(e))),

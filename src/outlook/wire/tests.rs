@@ -261,6 +261,7 @@ fn attendees_are_written_whole_and_keep_what_outlook_knows() {
                 also: Vec::new(),
                 unlisted: false,
                 by_alias: false,
+                shown_as: None,
             };
             e.attendees.insert(address("bob@contoso.com"), plain("Robert"));
             e.attendees.insert(address("cleo@contoso.com"), plain(""));
@@ -515,6 +516,7 @@ fn arbitrary_event() -> impl Strategy<Value = Event> {
                                 also: Vec::new(),
                                 unlisted: false,
                                 by_alias: false,
+                                shown_as: None,
                             },
                         )
                     })

@@ -9,19 +9,19 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, all_groups, answers, closed, decisions,
-    in_words, list_groups, renamed, too_large, unlisted,
+    LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, aliases_of, all_groups, answers, closed,
+    decisions, in_words, list_groups, renamed, too_large, unlisted,
 };
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Aliases, Event};
+use crate::calendar::event::{Aliases, Event};
 use crate::calendar::invitations::{Guests, Withheld, everybody};
-use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side};
+use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, Told};
 use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::series::merge::{SeriesBase, SeriesTimes, Written, advance, by_organizer};
 use crate::calendar::series::plan::{
     Changes, OdooSeriesStep, OutlookWrite as Step, SeriesPlan, SeriesSituation, SeriesState, Unsayable,
-    changes, plan,
+    changes, mails, plan,
 };
 use crate::calendar::series::{Differences, Series};
 use crate::odoo::exchange::{ApplySeries, OdooChange, Place};
@@ -65,7 +65,10 @@ struct Request {
     groups: BTreeSet<Group>,
     slot: Option<NaiveDate>,
     message: String,
+    /// Of this one, and with all that is to follow it.
     mails: Vec<Mail>,
+    all_mails: usize,
+    told: Option<Told>,
 }
 
 impl Task<'_> {
@@ -96,8 +99,9 @@ impl Task<'_> {
             return Ok(());
         }
         let chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
-        let aliases = self.people.aliases(snapshot.as_ref());
-        let base = self.dossier.meeting.series_base()?.map(|base| SeriesBase {
+        let base = self.dossier.meeting.series_base()?;
+        let aliases = aliases_of(record, base.as_ref(), self.people);
+        let base = base.map(|base| SeriesBase {
             odoo: renamed_series(base.odoo, &aliases),
             outlook: renamed_series(base.outlook, &aliases),
         });
@@ -292,9 +296,14 @@ impl Task<'_> {
             return Ok(());
         }
         let conflicts: Vec<Conflict> = plan.conflicts.iter().map(|c| c.conflict.clone()).collect();
-        for step in &plan.outlook.writes {
+        let shown = sides.outlook.cloned().map(Document::into_series);
+        let mails = mails(&plan.outlook.writes, shown.as_ref());
+        for (index, step) in plan.outlook.writes.iter().enumerate() {
             match self.request(step, sides)? {
-                Ok(Some(request)) => {
+                Ok(Some(mut request)) => {
+                    request.mails = mails.get(index).cloned().unwrap_or_default();
+                    // What follows it is told with it, and waits with it.
+                    request.all_mails = mails.iter().skip(index).map(Vec::len).sum();
                     self.ask_outlook(&account, request, sides, &conflicts)?;
                     self.dossier.meeting.set_aside = None;
                     return Ok(());
@@ -306,6 +315,10 @@ impl Task<'_> {
                     return Ok(());
                 }
             }
+        }
+        if sides.odoo.is_some() && sides.outlook.is_some() {
+            // All that was collected is told; what comes next is news.
+            self.dossier.meeting.collected = false;
         }
         if sides.closed.is_none()
             && !plan.differing
@@ -364,7 +377,9 @@ impl Task<'_> {
                     groups: all_groups(),
                     slot: None,
                     message: format!("made in Outlook: {}", series.rule),
-                    mails: told(series, Mail::Invitation),
+                    mails: Vec::new(),
+                    all_mails: 0,
+                    told: None,
                 }
             }
             Step::Master {
@@ -386,18 +401,23 @@ impl Task<'_> {
                 let Some((body, groups)) =
                     one_request(groups, |groups| wire::patch_body(groups, target, now))
                 else {
-                    self.advance_base(&Written::Slot(*slot), sides)?;
+                    let written = Written::Slot {
+                        slot: *slot,
+                        groups: groups.clone(),
+                    };
+                    self.advance_base(&written, &Told::of(target), sides)?;
                     return Ok(Ok(None));
                 };
                 let message = format!("{} of the {slot} changed · from Odoo", list_groups(&groups));
-                let visible = groups.iter().any(|group| group.visible_to_guests());
                 Request {
                     kind: kind::UPDATE,
                     body,
                     groups,
                     slot: Some(*slot),
                     message,
-                    mails: guests(target, visible, Mail::Update),
+                    mails: Vec::new(),
+                    all_mails: 0,
+                    told: Some(Told::of(target)),
                 }
             }
             Step::Cancel { slot } => Request {
@@ -406,9 +426,9 @@ impl Task<'_> {
                 groups: BTreeSet::new(),
                 slot: Some(*slot),
                 message: format!("the occurrence of {slot} was taken out in Odoo, and now in Outlook"),
-                mails: sides.outlook.map_or_else(Vec::new, |outlook| {
-                    guests(outlook.template(), true, Mail::Cancellation)
-                }),
+                mails: Vec::new(),
+                all_mails: 0,
+                told: None,
             },
             Step::Delete => Request {
                 kind: kind::DELETE,
@@ -416,9 +436,9 @@ impl Task<'_> {
                 groups: BTreeSet::new(),
                 slot: None,
                 message: "deleted in Odoo, and now from Outlook".to_owned(),
-                mails: sides.outlook.map_or_else(Vec::new, |outlook| {
-                    guests(outlook.template(), true, Mail::Cancellation)
-                }),
+                mails: Vec::new(),
+                all_mails: 0,
+                told: None,
             },
         };
         Ok(Ok(Some(request)))
@@ -460,6 +480,7 @@ impl Task<'_> {
                     groups: chosen,
                     schedule: recurrence,
                 },
+                &Told::of(&target.template),
                 sides,
             )?;
             return Ok(Ok(None));
@@ -471,26 +492,29 @@ impl Task<'_> {
         if !chosen.is_empty() {
             parts.push(format!("{} changed for all", list_groups(&chosen)));
         }
-        let is_visible = recurrence || chosen.iter().any(|group| group.visible_to_guests());
         Ok(Ok(Some(Request {
             kind: kind::UPDATE,
             body,
             message: format!("{} · from Odoo", parts.join(", ")),
-            mails: guests(&target.template, is_visible, Mail::Update),
+            mails: Vec::new(),
+            all_mails: 0,
+            told: Some(Told {
+                left: groups.difference(&chosen).copied().collect(),
+                ..Told::of(&target.template)
+            }),
             groups: chosen,
             slot: None,
         })))
     }
 
     /// Takes for agreed what Outlook says already.
-    fn advance_base(&mut self, written: &Written, sides: &Sides<'_>) -> anyhow::Result<()> {
-        let (Some(base), Some(odoo), Some(outlook)) =
-            (self.dossier.meeting.series_base()?, sides.odoo, sides.outlook)
-        else {
+    fn advance_base(&mut self, written: &Written, told: &Told, sides: &Sides<'_>) -> anyhow::Result<()> {
+        let (Some(odoo), Some(outlook)) = (sides.odoo, sides.outlook) else {
             return Ok(());
         };
         let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
-        let base = advance(base, written, &odoo, &outlook);
+        let base = self.dossier.meeting.series_base()?;
+        let base = advance(base, written, told, (&odoo, &outlook), Side::Outlook);
         self.dossier.meeting.set_series_base(&base)
     }
 
@@ -529,8 +553,9 @@ impl Task<'_> {
             line: Some(serde_json::to_value(&line)?),
             series: true,
             slot: request.slot,
-            mails: i32::try_from(planned.mails.len()).unwrap_or(i32::MAX),
+            mails: i32::try_from(request.all_mails).unwrap_or(i32::MAX),
             collected: self.dossier.meeting.collected,
+            told: request.told.map(serde_json::to_value).transpose()?,
             ..OutlookWrite::default()
         });
         self.effects.wake_accounts.insert(account.id);
@@ -888,10 +913,21 @@ pub fn taken(base: SeriesBase, before: &Series, odoo: &Series, outlook: &Series)
         groups: news.groups,
         schedule: news.rule || news.hours,
     };
-    let slots = news.slots.into_keys().chain(news.cancelled).chain(news.restored);
+    let slots = news.slots.into_iter();
+    let slots = slots.map(|(slot, groups)| Written::Slot { slot, groups });
+    let presence = news.cancelled.into_iter().chain(news.restored);
     std::iter::once(whole)
-        .chain(slots.map(Written::Slot))
-        .fold(base, |base, written| advance(base, &written, odoo, outlook))
+        .chain(slots)
+        .chain(presence.map(Written::Presence))
+        .fold(base, |base, written| {
+            advance(
+                Some(base),
+                &written,
+                &Told::default(),
+                (odoo, outlook),
+                Side::Odoo,
+            )
+        })
 }
 
 /// The series as one event, of which it is asked whether it has guests and whether it is over.
@@ -906,15 +942,6 @@ pub fn in_one(series: &Series, today: NaiveDate) -> Event {
         .unwrap_or(today + TimeDelta::days(1));
     event.time = series.slot_time(last);
     event
-}
-
-fn guests(event: &Event, visible: bool, mail: fn(Address) -> Mail) -> Vec<Mail> {
-    let guests = event.guests().filter(|_| visible);
-    guests.cloned().map(mail).collect()
-}
-
-fn told(series: &Series, mail: fn(Address) -> Mail) -> Vec<Mail> {
-    guests(&series.template, true, mail)
 }
 
 pub(super) fn renamed_document(document: Document, aliases: &Aliases) -> Document {

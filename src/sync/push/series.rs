@@ -1,15 +1,12 @@
 //! Writes to a series. Each is followed by reading the whole again: no answer of Graph shows what a write to a master did to its
 //! changed occurrences.
 
-use std::collections::BTreeSet;
-
 use chrono::{NaiveDate, TimeDelta};
 use secrecy::SecretString;
 
 use super::{Outcome, answer_in, as_sent, find_made};
 use crate::calendar::document::Document;
-use crate::calendar::event::Event;
-use crate::calendar::merge::{Group, Side, advance, arrived};
+use crate::calendar::merge::{Side, Told, advance, arrived};
 use crate::calendar::series::Series;
 use crate::calendar::series::merge::{Written, advance as advance_series, base_of_creation};
 use crate::outlook::GraphError;
@@ -134,15 +131,6 @@ async fn find_occurrence(
     Ok(instances.iter().find(is_it).map(|event| event.id.clone()))
 }
 
-/// As [`arrived`], where the attendees are taken as a whole.
-fn have_arrived(groups: &BTreeSet<Group>, odoo: &Event, outlook: &Event) -> BTreeSet<Group> {
-    let mut there = arrived(groups, odoo, outlook);
-    if !odoo.attendees.keys().eq(outlook.attendees.keys()) {
-        there.remove(&Group::Attendees);
-    }
-    there
-}
-
 /// Takes what was written for agreed; what was in the air and is merely read, as far as it has arrived.
 pub(super) fn advance_base(
     dossier: &mut Dossier,
@@ -154,11 +142,20 @@ pub(super) fn advance_base(
     let meeting = &mut dossier.meeting;
     let mut groups = read_groups(&write.groups)?;
     let is_lost = !written && write.kind != kind::CREATE;
+    let told = if is_lost {
+        let shown = outlook.clone().into_series();
+        let shown = write
+            .slot
+            .map_or(Some(shown.template.clone()), |slot| shown.occurrence(slot));
+        shown.as_ref().map(Told::unknown).unwrap_or_default()
+    } else {
+        write.told()?
+    };
     if let (Document::Event(odoo), Document::Event(outlook)) = (odoo, outlook) {
         if is_lost {
             groups = arrived(&groups, odoo, outlook);
         }
-        let base = advance(meeting.base()?, &groups, odoo, outlook, Side::Odoo);
+        let base = advance(meeting.base()?, &groups, &told, (odoo, outlook), Side::Outlook);
         return meeting.set_base(Some(&base));
     }
     let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
@@ -174,27 +171,26 @@ pub(super) fn advance_base(
         };
         return meeting.set_series_base(&base_of_creation(&odoo, &sent));
     }
-    let Some(base) = meeting.series_base()? else {
-        // Matched, not made from each other: each difference goes on to count until none is left.
-        return Ok(());
-    };
     let mut schedule = write.body.get("recurrence").is_some();
     if is_lost {
         match write.slot {
             Some(slot) => match (odoo.occurrence(slot), outlook.occurrence(slot)) {
                 (None, None) => {}
-                (Some(sent), Some(there)) if have_arrived(&groups, &sent, &there) == groups => {}
+                (Some(sent), Some(there)) if arrived(&groups, &sent, &there) == groups => {}
                 _ => return Ok(()),
             },
             None => {
-                groups = have_arrived(&groups, &odoo.template, &outlook.template);
+                groups = arrived(&groups, &odoo.template, &outlook.template);
                 schedule &= odoo.same_schedule(&outlook);
             }
         }
     }
     let what = match write.slot {
-        Some(slot) => Written::Slot(slot),
+        Some(slot) if write.kind == kind::UPDATE => Written::Slot { slot, groups },
+        Some(slot) => Written::Presence(slot),
         None => Written::Whole { groups, schedule },
     };
-    meeting.set_series_base(&advance_series(base, &what, &odoo, &outlook))
+    let base = meeting.series_base()?;
+    let base = advance_series(base, &what, &told, (&odoo, &outlook), Side::Outlook);
+    meeting.set_series_base(&base)
 }

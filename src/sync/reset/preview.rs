@@ -5,12 +5,16 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{CHUNK, never_connected, reach};
-use crate::calendar::event::{Address, Event};
+use crate::calendar::document::Document;
+use crate::calendar::event::Address;
+use crate::calendar::plan::Mail;
+use crate::calendar::series::plan::{OutlookWrite, mails};
 use crate::odoo::OdooError;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::Database;
 use crate::store::meetings;
-use crate::sync::Engine;
+use crate::sync::people::People;
+use crate::sync::{Engine, now};
 
 /// The keyword arguments of `microsoft.calendar.account.reset.preview`.
 #[derive(Debug, Deserialize)]
@@ -44,7 +48,7 @@ pub struct OutlookLoss {
     pub cancellations: usize,
     /// Different people who get one ...
     pub people: usize,
-    /// ... and how many of them are not at one of the domains of this database's mailboxes.
+    /// ... and how many of them are outside ([`crate::calendar::invitations::Inside`]).
     pub outside: usize,
 }
 
@@ -71,18 +75,15 @@ pub async fn preview(
     let Some(account) = accounts::of_user(&mut conn, database.id, request.user_id).await? else {
         return Err(never_connected());
     };
-    let inside: BTreeSet<String> = accounts::of_database(&mut conn, database.id)
-        .await?
-        .iter()
-        .filter_map(|account| domain(&account.login))
-        .collect();
+    let people = People::load(&mut conn, database.id, now()).await?;
+    let inside = people.inside();
     let mut told = Preview {
         login: account.login.clone(),
         reachable: account.is_connected(),
         outlook: OutlookLoss::default(),
         odoo: Loss::default(),
     };
-    let mut people = BTreeSet::new();
+    let mut mailed = BTreeSet::new();
     let ids = meetings::of_account(&mut conn, database.id, account.id, account.odoo_user_id).await?;
     for some in ids.chunks(CHUNK) {
         let mut copies = meetings::copies_of_all(&mut conn, some).await?;
@@ -99,31 +100,26 @@ pub async fn preview(
             if let Some(copy) = reach.outlook {
                 let document = copy.document()?;
                 told.outlook.loss.count(!document.is_single());
-                let guests = guests(document.template(), &account);
-                told.outlook.cancellations += guests.len();
-                people.extend(guests);
+                let cancelled = cancelled(document, &people, &account);
+                told.outlook.cancellations += cancelled.len();
+                mailed.extend(cancelled);
             }
         }
     }
-    told.outlook.people = people.len();
-    told.outlook.outside = people
-        .iter()
-        .filter(|person| domain(&person.to_string()).is_none_or(|domain| !inside.contains(&domain)))
-        .count();
+    told.outlook.people = mailed.len();
+    told.outlook.outside = mailed.iter().filter(|person| inside.is_outside(person)).count();
     Ok(told)
 }
 
-fn guests(event: &Event, account: &Account) -> BTreeSet<Address> {
-    let own = Address::parse(&account.login);
-    event
-        .guests()
-        .filter(|address| Some(*address) != own.as_ref())
-        .cloned()
+/// Whom the deletion mails; somebody invited to several single occurrences more than once.
+fn cancelled(document: Document, people: &People, account: &Account) -> Vec<Address> {
+    let own = people.mailboxes.get(&account.odoo_user_id);
+    let series = document.into_series();
+    let mails = mails(&[OutlookWrite::Delete], Some(&series))
+        .into_iter()
+        .flatten();
+    mails
+        .map(Mail::into_address)
+        .filter(|address| Some(address) != own)
         .collect()
-}
-
-/// What stands behind the `@`.
-fn domain(address: &str) -> Option<String> {
-    let (_, domain) = address.rsplit_once('@')?;
-    Some(domain.to_lowercase())
 }

@@ -199,6 +199,7 @@ fn guests_of_one_occurrence_merge_one_by_one() {
             also: Vec::new(),
             unlisted: false,
             by_alias: false,
+            shown_as: None,
         };
         (address, attendee)
     };

@@ -1,0 +1,479 @@
+//! The two come to rest, whatever either side makes of what it is told: each is told a bounded number of times, and what somebody
+//! changes afterwards is told again.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use proptest::prelude::*;
+
+use super::event::{Address, Aliases, Answer, Event};
+use super::invitations::{all_guests, everybody};
+use super::merge::tests::{event, times};
+use super::merge::{Base, EditTimes, Group, Policy, Side, Told, advance, take};
+use super::plan::{OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan};
+use super::series::merge::{
+    SeriesBase, SeriesTimes, Written, advance as advance_series, advance_whole, base_of_creation,
+};
+use super::series::plan::{
+    OdooSeriesStep, OutlookWrite, SeriesPlan, SeriesSituation, SeriesState, plan as plan_series,
+};
+use super::series::tests::{edited, edits_of_one, series};
+use super::series::{Differences, Series};
+
+/// Writes until there is rest after any news, of an event: a turn to each side carries the news, and another one what the other has
+/// added of its own accord.
+const MOST_OF_AN_EVENT: usize = 6;
+/// Of a series: the same of the whole, and for each occurrence that has something of its own.
+const MOST_OF_A_SERIES: usize = 30;
+
+/// A side that does with what it is told as it likes, and the same with the same.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    seed: u64,
+}
+
+impl Peer {
+    fn dice(self, side: Side, of: impl Hash, sides: u64) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, side == Side::Odoo, of).hash(&mut hasher);
+        hasher.finish() % sides
+    }
+
+    /// What `now` is after it was told the groups of `target`. `regular`: of an occurrence, what all share.
+    fn told(
+        self,
+        side: Side,
+        groups: &BTreeSet<Group>,
+        now: &Event,
+        target: &Event,
+        regular: Option<&Event>,
+    ) -> Event {
+        let mut shown = now.clone();
+        for group in groups {
+            if *group == Group::Attendees {
+                self.told_of_guests(side, &mut shown, target);
+                continue;
+            }
+            let value = match group {
+                Group::Title => target.title.clone(),
+                Group::Body => target.body.clone(),
+                Group::Location => target.location.clone(),
+                Group::Reminder => format!("{:?}", target.reminder),
+                _ => String::new(),
+            };
+            match (self.dice(side, (group, value), 6), group) {
+                // It refuses it.
+                (0, _) => {}
+                (1, _) if regular.is_some() => take(*group, &mut shown, regular.unwrap_or(target)),
+                (2, Group::Title) => shown.title = target.title.chars().take(1).collect(),
+                (3, Group::Title) => shown.title = format!("{}!", target.title),
+                (2, Group::Body) => shown.body = format!("<div>{}<p>scanned</p></div>", target.body),
+                (2, Group::Location) => shown.location = target.location.to_uppercase(),
+                (2, Group::Reminder) => shown.reminder = Some(15),
+                _ => take(*group, &mut shown, target),
+            }
+        }
+        // Something that nobody has told it to.
+        if self.dice(side, "adds a reminder", 4) == 0 {
+            shown.reminder = Some(7);
+        }
+        shown
+    }
+
+    fn told_of_guests(self, side: Side, shown: &mut Event, target: &Event) {
+        let before = std::mem::take(&mut shown.attendees);
+        for (address, attendee) in &target.attendees {
+            let raw = match (side, &attendee.shown_as) {
+                (Side::Outlook, Some(raw)) => raw,
+                _ => address,
+            };
+            let mut attendee = attendee.clone();
+            attendee.also.clear();
+            attendee.shown_as = None;
+            attendee.by_alias = false;
+            if let Some(known) = before.get(raw) {
+                shown.attendees.insert(raw.clone(), known.clone());
+                continue;
+            }
+            match self.dice(side, raw.as_str(), 5) {
+                0 => {}
+                1 => {
+                    let other = Address::parse(&format!("other.{raw}")).unwrap();
+                    shown.attendees.insert(other, attendee);
+                }
+                _ => {
+                    shown.attendees.insert(raw.clone(), attendee);
+                }
+            }
+        }
+        for (address, attendee) in before {
+            if self.dice(side, ("keeps", address.as_str()), 4) == 0 {
+                shown.attendees.entry(address).or_insert(attendee);
+            }
+        }
+        if self.dice(side, "adds a guest", 4) == 0 {
+            let mut guest = super::merge::tests::guest("robot");
+            guest.answer = Answer::NeedsAction;
+            let address = Address::parse("robot@example.org").unwrap();
+            shown.attendees.entry(address).or_insert(guest);
+        }
+    }
+}
+
+fn seen(base: Option<&Event>, odoo: &Event) -> Aliases {
+    let mut aliases = Aliases::default();
+    if let Some(base) = base {
+        aliases.learn(&base.attendees, &odoo.attendees.keys().collect());
+    }
+    aliases
+}
+
+fn as_seen(mut event: Event, aliases: &Aliases) -> Event {
+    aliases.rename(&mut event.attendees, None);
+    event
+}
+
+/// One event on both sides.
+struct Both {
+    odoo: Event,
+    outlook: Event,
+    base: Option<Base>,
+    peer: Peer,
+    times: EditTimes,
+    to_odoo: Vec<(BTreeSet<Group>, Event)>,
+    to_outlook: Vec<(BTreeSet<Group>, Event)>,
+}
+
+impl Both {
+    fn plan(&self) -> (Plan, Event) {
+        let aliases = seen(self.base.as_ref().map(|b| &b.outlook), &self.odoo);
+        let outlook = as_seen(self.outlook.clone(), &aliases);
+        let base = self.base.clone().map(|base| Base {
+            odoo: as_seen(base.odoo, &aliases),
+            outlook: as_seen(base.outlook, &aliases),
+        });
+        let plan = plan(&Situation {
+            base: base.as_ref(),
+            odoo: OdooState::Active(&self.odoo),
+            outlook: OutlookState::Present(&outlook),
+            rights: Rights::Write,
+            create_in_outlook: true,
+            create_in_odoo: true,
+            times: &self.times,
+            policy: Policy::Latest,
+        });
+        (plan, outlook)
+    }
+
+    /// Carries out what is planned until nothing is; how many writes that took, `None` where there is no end.
+    fn rest(&mut self, most: usize) -> Option<usize> {
+        let mut writes = 0;
+        while writes <= most {
+            let (plan, outlook) = self.plan();
+            if plan.is_idle() {
+                if plan.agreed {
+                    let all = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
+                    let now = (&self.odoo, &outlook);
+                    self.base = Some(advance(self.base.take(), &all, &Told::default(), now, Side::Odoo));
+                }
+                return Some(writes);
+            }
+            let odoo = self.odoo.clone();
+            if let OutlookStep::Update { groups, target } = &plan.outlook {
+                writes += 1;
+                self.to_outlook.push((groups.clone(), target.clone()));
+                self.outlook = self.peer.told(Side::Outlook, groups, &self.outlook, target, None);
+                let aliases = seen(self.base.as_ref().map(|b| &b.outlook), &odoo);
+                let shown = as_seen(self.outlook.clone(), &aliases);
+                let told = Told::of(target);
+                self.base = Some(advance(
+                    self.base.take(),
+                    groups,
+                    &told,
+                    (&odoo, &shown),
+                    Side::Outlook,
+                ));
+            }
+            if let OdooStep::Write { groups, target } = &plan.odoo {
+                writes += 1;
+                self.to_odoo.push((groups.clone(), target.clone()));
+                self.odoo = self.peer.told(Side::Odoo, groups, &self.odoo, target, None);
+                let told = Told::of(target);
+                let now = (&self.odoo, &outlook);
+                self.base = Some(advance(self.base.take(), groups, &told, now, Side::Odoo));
+            }
+        }
+        None
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn an_event_comes_to_rest_whatever_either_side_makes_of_it(
+        odoo in event(), outlook in event(), seed in any::<u64>(), made in any::<bool>(), t in times(), edit in event(), in_odoo in any::<bool>(),
+    ) {
+        let peer = Peer { seed };
+        let mut both = Both { odoo: odoo.clone(), outlook, base: None, peer, times: t, to_odoo: vec![], to_outlook: vec![] };
+        if made {
+            let all = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
+            let mut bare = odoo.clone();
+            bare.attendees.clear();
+            both.outlook = peer.told(Side::Outlook, &all, &bare, &odoo, None);
+            let nothing = Some(Base { odoo: bare.clone(), outlook: bare });
+            both.base = Some(advance(nothing, &all, &Told::of(&odoo), (&odoo, &both.outlook), Side::Outlook));
+        }
+        prop_assert!(both.rest(MOST_OF_AN_EVENT).is_some(), "{:?} {:?}", both.odoo, both.outlook);
+        prop_assert_eq!(both.rest(MOST_OF_AN_EVENT), Some(0));
+        // What somebody changes is told once.
+        let news = super::merge::tests::guest("newcomer");
+        let address = Address::parse("newcomer@example.org").unwrap();
+        let side = if in_odoo { &mut both.odoo } else { &mut both.outlook };
+        side.title = "news".to_owned();
+        take(Group::Time, side, &edit);
+        side.attendees.insert(address.clone(), news);
+        (both.to_odoo, both.to_outlook) = (vec![], vec![]);
+        prop_assert!(both.rest(MOST_OF_AN_EVENT).is_some());
+        prop_assert_eq!(both.rest(MOST_OF_AN_EVENT), Some(0));
+        let told = if in_odoo { &both.to_outlook } else { &both.to_odoo };
+        let titles: Vec<_> = told.iter().filter(|(groups, _)| groups.contains(&Group::Title)).collect();
+        prop_assert_eq!(titles.len(), 1);
+        prop_assert_eq!(&titles[0].1.title, "news");
+        let is_invited = |to: &Event| to.attendees.contains_key(&address);
+        prop_assert!(told.iter().any(|(groups, to)| groups.contains(&Group::Attendees) && is_invited(to)));
+    }
+}
+
+/// A series on both sides.
+struct BothSeries {
+    odoo: Series,
+    outlook: Series,
+    base: Option<SeriesBase>,
+    peer: Peer,
+    to_odoo: usize,
+    to_outlook: usize,
+    titles: Vec<String>,
+}
+
+fn series_as_seen(mut series: Series, aliases: &Aliases) -> Series {
+    series.template = as_seen(series.template, aliases);
+    for own in series
+        .exceptions
+        .values_mut()
+        .filter_map(|own| own.attendees.as_mut())
+    {
+        aliases.rename(own, None);
+    }
+    series
+}
+
+impl BothSeries {
+    fn aliases(&self) -> Aliases {
+        let mut aliases = Aliases::default();
+        if let Some(base) = &self.base {
+            aliases.learn(all_guests(&base.outlook), &everybody(&self.odoo).collect());
+        }
+        aliases
+    }
+
+    fn plan(&self) -> (SeriesPlan, Series) {
+        let aliases = self.aliases();
+        let outlook = series_as_seen(self.outlook.clone(), &aliases);
+        let base = self.base.clone().map(|base| SeriesBase {
+            odoo: series_as_seen(base.odoo, &aliases),
+            outlook: series_as_seen(base.outlook, &aliases),
+        });
+        let times = SeriesTimes::default();
+        let plan = plan_series(&SeriesSituation {
+            base: base.as_ref(),
+            odoo: SeriesState::Present(&self.odoo),
+            outlook: SeriesState::Present(&outlook),
+            rights: Rights::Write,
+            create_in_outlook: true,
+            create_in_odoo: true,
+            times: &times,
+            policy: Policy::Odoo,
+        });
+        (plan, outlook)
+    }
+
+    /// As [`Both::rest`]; `Some(None)` where one of them has ended.
+    fn rest(&mut self, most: usize) -> Option<Option<usize>> {
+        let mut writes = 0;
+        while writes <= most {
+            let (plan, outlook) = self.plan();
+            if plan.ended || plan.continues_from.is_some() {
+                return Some(None);
+            }
+            if let Some(write) = plan.outlook.writes.first() {
+                writes += 1;
+                self.to_outlook += 1;
+                self.tell_outlook(write);
+                continue;
+            }
+            let OdooSeriesStep::Apply { changes, target } = &plan.odoo else {
+                if plan.agreed {
+                    self.base = Some(SeriesBase {
+                        odoo: self.odoo.clone(),
+                        outlook,
+                    });
+                }
+                return Some(Some(writes));
+            };
+            writes += 1;
+            self.to_odoo += 1;
+            self.titles.push(target.template.title.clone());
+            let mut next = self.odoo.rescheduled(target);
+            next.template = self.peer.told(
+                Side::Odoo,
+                &changes.groups,
+                &next.template,
+                &target.template,
+                None,
+            );
+            next.cancelled.extend(&changes.cancelled);
+            next.cancelled.retain(|slot| !changes.restored.contains(slot));
+            for (slot, groups) in &changes.slots {
+                let (Some(now), Some(target)) = (next.occurrence(*slot), target.occurrence(*slot)) else {
+                    continue;
+                };
+                let shown = self
+                    .peer
+                    .told(Side::Odoo, groups, &now, &target, Some(&next.regular(*slot)));
+                next.exceptions
+                    .insert(*slot, Differences::between(&next.regular(*slot), &shown));
+            }
+            let Some(next) = next.normalised() else {
+                return Some(None);
+            };
+            self.odoo = next;
+            let told = |slot: Option<chrono::NaiveDate>| match slot {
+                None => changes
+                    .groups
+                    .contains(&Group::Attendees)
+                    .then(|| Told::of(&target.template).guests)
+                    .flatten(),
+                Some(slot) => {
+                    let groups = changes.slots.get(&slot)?;
+                    groups.contains(&Group::Attendees).then_some(())?;
+                    Told::of(&target.occurrence(slot)?).guests
+                }
+            };
+            self.base = Some(advance_whole(self.base.take(), told, &self.odoo, &outlook));
+        }
+        None
+    }
+
+    fn tell_outlook(&mut self, write: &OutlookWrite) {
+        let mut next = self.outlook.clone();
+        let (written, told) = match write {
+            OutlookWrite::Master {
+                groups,
+                recurrence,
+                target,
+            } => {
+                self.titles.push(target.template.title.clone());
+                let schedule = *recurrence;
+                if schedule && self.peer.dice(Side::Outlook, format!("{}", target.rule), 4) > 0 {
+                    let zone = self.peer.dice(Side::Outlook, "zone", 3) == 0;
+                    let mut target = (**target).clone();
+                    if let (true, super::event::Time::Timed { zone, .. }) = (zone, &mut target.template.time)
+                    {
+                        *zone = "UTC".to_owned();
+                    }
+                    next = next.rescheduled(&target);
+                    next.exceptions.clear();
+                    next.cancelled.clear();
+                }
+                let shared: BTreeSet<Group> = groups.iter().copied().filter(|g| *g != Group::Time).collect();
+                next.template =
+                    self.peer
+                        .told(Side::Outlook, &shared, &next.template, &target.template, None);
+                let told = Told::of(&target.template);
+                (
+                    Written::Whole {
+                        groups: groups.clone(),
+                        schedule,
+                    },
+                    told,
+                )
+            }
+            OutlookWrite::Occurrence { slot, groups, target } => {
+                if let Some(now) = next.occurrence(*slot) {
+                    let regular = next.regular(*slot);
+                    let shown = self
+                        .peer
+                        .told(Side::Outlook, groups, &now, target, Some(&regular));
+                    next.exceptions
+                        .insert(*slot, Differences::between(&regular, &shown));
+                }
+                let groups = groups.clone();
+                (Written::Slot { slot: *slot, groups }, Told::of(target))
+            }
+            OutlookWrite::Cancel { slot } => {
+                if self.peer.dice(Side::Outlook, slot, 3) > 0 {
+                    next.cancelled.insert(*slot);
+                    next.exceptions.remove(slot);
+                }
+                (Written::Presence(*slot), Told::default())
+            }
+            OutlookWrite::Create(_) | OutlookWrite::Delete => unreachable!("both have it"),
+        };
+        if let Some(next) = next.normalised() {
+            self.outlook = next;
+        }
+        let shown = series_as_seen(self.outlook.clone(), &self.aliases());
+        let now = (&self.odoo, &shown);
+        self.base = Some(advance_series(
+            self.base.take(),
+            &written,
+            &told,
+            now,
+            Side::Outlook,
+        ));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn a_series_comes_to_rest_whatever_either_side_makes_of_it(
+        odoo in series(), o in edits_of_one(), l in edits_of_one(), seed in any::<u64>(), kind in 0..3, in_odoo in any::<bool>(),
+    ) {
+        let Some(outlook) = edited(&odoo, &l) else { return Ok(()) };
+        let Some(odoo) = edited(&odoo, &o) else { return Ok(()) };
+        let peer = Peer { seed };
+        let mut both = BothSeries { odoo: odoo.clone(), outlook, base: None, peer, to_odoo: 0, to_outlook: 0, titles: vec![] };
+        match kind {
+            // It was matched.
+            0 => {}
+            1 => both.base = Some(SeriesBase { odoo: odoo.clone(), outlook: odoo.clone() }),
+            _ => {
+                let mut bare = odoo.clone();
+                bare.exceptions.clear();
+                bare.cancelled.clear();
+                both.outlook = bare;
+                both.base = Some(base_of_creation(&odoo, &both.outlook));
+            }
+        }
+        let Some(rest) = both.rest(MOST_OF_A_SERIES) else {
+            return Err(TestCaseError::fail(format!("no rest: {:?} {:?}", both.odoo, both.outlook)));
+        };
+        if rest.is_none() {
+            return Ok(());
+        }
+        prop_assert_eq!(both.rest(MOST_OF_A_SERIES), Some(Some(0)));
+        both.titles.clear();
+        let side = if in_odoo { &mut both.odoo } else { &mut both.outlook };
+        side.template.title = "news".to_owned();
+        let Some(rest) = both.rest(MOST_OF_A_SERIES) else {
+            return Err(TestCaseError::fail("no rest after news"));
+        };
+        prop_assert!(both.titles.iter().any(|title| title == "news"), "{:?}", both.titles);
+        if rest.is_some() {
+            prop_assert_eq!(both.rest(MOST_OF_A_SERIES), Some(Some(0)));
+        }
+    }
+}
