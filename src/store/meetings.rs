@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Text};
@@ -62,6 +62,11 @@ pub struct Meeting {
     pub base_by_guest: bool,
     /// How often each write was carried out since there was news, by its digest.
     pub told: Value,
+    /// When the hour began in which its writes are counted.
+    pub hour_began: Option<DateTime<Utc>>,
+    pub hour_writes: i32,
+    /// Whether the journal says that there were too many.
+    pub hour_noted: bool,
 }
 
 impl Meeting {
@@ -93,6 +98,9 @@ impl Meeting {
             archived_for_outlook: false,
             base_by_guest: false,
             told: Value::Object(serde_json::Map::new()),
+            hour_began: None,
+            hour_writes: 0,
+            hour_noted: false,
         }
     }
 
@@ -111,6 +119,23 @@ impl Meeting {
             }
             told.insert(digest.to_owned(), times.into());
         }
+    }
+
+    /// One side was written.
+    pub fn count_write(&mut self, now: DateTime<Utc>) {
+        if self.writes_this_hour(now).is_none() {
+            self.hour_began = Some(now);
+            self.hour_writes = 0;
+            self.hour_noted = false;
+        }
+        self.hour_writes = self.hour_writes.saturating_add(1);
+    }
+
+    /// How many writes there were within the hour that is counted, and since when; `None`: that hour is over.
+    pub fn writes_this_hour(&self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, usize)> {
+        let began = self.hour_began?;
+        let is_over = !(began..began + TimeDelta::hours(1)).contains(&now);
+        (!is_over).then(|| (began, usize::try_from(self.hour_writes).unwrap_or_default()))
     }
 
     /// Somebody has changed something.

@@ -291,6 +291,8 @@ pub struct OdooDebt {
     /// The mailbox whose removals pass the brake first.
     pub held_for: Option<i64>,
     pub line: Option<Value>,
+    /// It waits until then.
+    pub not_before: Option<DateTime<Utc>>,
 }
 
 pub async fn odoo_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryResult<Vec<OdooDebt>> {
@@ -338,6 +340,13 @@ pub async fn release(conn: &mut Connection, account_id: i64) -> QueryResult<usiz
         .await
 }
 
+/// What does not wait.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn is_time() -> _ {
+    let now = diesel::dsl::now.into_sql::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>>();
+    o::not_before.is_null().or(o::not_before.le(now))
+}
+
 /// The oldest changes owed to a database, a waiting user's first.
 pub async fn odoo_page(
     conn: &mut Connection,
@@ -348,6 +357,7 @@ pub async fn odoo_page(
     let debts = o::odoo_outbox
         .filter(o::database_id.eq(database_id))
         .filter(o::held_for.is_null())
+        .filter(is_time())
         .select(OdooDebt::as_select())
         .limit(limit);
     match first_user {
@@ -360,6 +370,7 @@ pub async fn odoo_owed(conn: &mut Connection, database_id: Uuid) -> QueryResult<
     o::odoo_outbox
         .filter(o::database_id.eq(database_id))
         .filter(o::held_for.is_null())
+        .filter(is_time())
         .count()
         .get_result(conn)
         .await

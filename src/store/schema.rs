@@ -150,6 +150,9 @@ diesel::table! {
         archived_for_outlook -> Bool,
         base_by_guest -> Bool,
         told -> Jsonb,
+        hour_began -> Nullable<Timestamptz>,
+        hour_writes -> Integer,
+        hour_noted -> Bool,
     }
 }
 
@@ -211,6 +214,7 @@ diesel::table! {
         delivered_at -> Nullable<Timestamptz>,
         held_for -> Nullable<BigInt>,
         line -> Nullable<Jsonb>,
+        not_before -> Nullable<Timestamptz>,
     }
 }
 

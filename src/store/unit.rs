@@ -502,6 +502,9 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::archived_for_outlook.eq(excluded(m::archived_for_outlook)),
                 m::base_by_guest.eq(excluded(m::base_by_guest)),
                 m::told.eq(excluded(m::told)),
+                m::hour_began.eq(excluded(m::hour_began)),
+                m::hour_writes.eq(excluded(m::hour_writes)),
+                m::hour_noted.eq(excluded(m::hour_noted)),
             ))
             .execute(conn)
             .await?;

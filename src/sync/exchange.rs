@@ -579,8 +579,12 @@ impl Intake<'_> {
         if let Some(record) = &ack.record {
             store_record(meeting, record, true)?;
         }
+        if ack.result == AckResult::Stale {
+            dossier.meeting.note_told(&planner::repeats::of_late(&debt));
+        }
         if ack.result == AckResult::Applied {
             dossier.meeting.note_told(&planner::repeats::of_debt(&debt));
+            dossier.meeting.count_write(self.people.now);
             dossier.tell(debt.user_id, debt.line.clone())?;
             if let Some(Ok(record)) = ack.record.as_ref().map(Record::template) {
                 let before = before.as_ref().and_then(|before| before.template().ok());

@@ -10,6 +10,7 @@ mod endings;
 mod guests;
 mod moving;
 mod organizer;
+mod pace;
 pub mod repeats;
 mod series;
 mod unlisted;
@@ -80,6 +81,7 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
         task.decide()?;
         task.break_repeats(before.as_deref());
         task.tell_who_mails()?;
+        task.keep_to_the_pace()?;
     }
     Ok(task.effects)
 }

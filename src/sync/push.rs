@@ -592,8 +592,14 @@ fn settle_one(
         return Ok(());
     }
     let written = matches!(outcome, Outcome::Written(_));
-    if written || matches!(outcome, Outcome::Done) {
+    // What Outlook has no place for (an occurrence that it does not show) is asked for again and again, too.
+    let came_to_nothing = write.in_flight_since.is_none()
+        && outcome
+            .event()
+            .is_some_and(|event| event.change_key == write.change_key);
+    if written || came_to_nothing || matches!(outcome, Outcome::Done) {
         dossier.meeting.note_told(&planner::repeats::of_write(write));
+        dossier.meeting.count_write(people.now);
     }
     if took_effect(write, outcome) {
         // What was collected is told; what comes next is news. Of a series more may follow: its planner knows.

@@ -36,6 +36,10 @@ pub struct Odoo {
     pub mailer: Value,
     /// An address that this Odoo gives to no event: an automation takes it off again.
     pub drops: Option<String>,
+    /// It does not keep who tells the guests.
+    pub forgets_mailer: bool,
+    /// Its records move on between any two exchanges, though nobody saves them.
+    pub moves_on: bool,
     /// How many changes the service has told it.
     pub told: usize,
     /// Records that a rule of this Odoo keeps out of Outlook.
@@ -73,6 +77,8 @@ impl Odoo {
             invited: Vec::new(),
             mailer: Value::Null,
             drops: None,
+            forgets_mailer: false,
+            moves_on: false,
             told: 0,
             excluded: BTreeSet::new(),
             existing_left: false,
@@ -417,7 +423,9 @@ impl Odoo {
             let Some(record) = self.records.get_mut(&id) else {
                 return ack("gone", None);
             };
-            record["mailer"] = change["mailer"].clone();
+            if !self.forgets_mailer {
+                record["mailer"] = change["mailer"].clone();
+            }
             if change["invite"] == true {
                 let name = record["name"].as_str().unwrap_or_default().to_owned();
                 self.invited.push(name);
@@ -427,7 +435,7 @@ impl Odoo {
         let Some(present) = self.snapshot(id) else {
             return ack("gone", None);
         };
-        if present["version"] != change["version"] {
+        if present["version"] != change["version"] || self.moves_on {
             return ack("stale", Some(present));
         }
         match change["op"].as_str() {

@@ -200,3 +200,80 @@ async fn an_occurrence_whose_own_title_outlook_does_not_keep_is_told_once() {
     );
     w.rests().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odoo_that_does_not_keep_who_mails_is_told_twice() {
+    let mut w = world().await;
+    w.odoo.forgets_mailer = true;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    w.odoo.create(7, "Forgotten", &start, &stop, &[OUTSIDE]);
+    for _ in 0..3 {
+        w.quiet().await;
+    }
+    assert!(w.odoo.told <= 2, "{}", w.odoo.told);
+    w.rests().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odoo_whose_record_always_moves_on_is_left_alone_after_a_while() {
+    let mut w = world().await;
+    w.outlook_creates(ANN, "Moving", &[OUTSIDE]).await;
+    w.quiet().await;
+    w.odoo.moves_on = true;
+    let event = w.stack.event(ANN, "Moving").await.expect("in Outlook");
+    w.outlook_edits(ANN, &event, json!({"subject": "Moved"})).await;
+    let before = w.odoo.told;
+    for _ in 0..4 {
+        w.quiet().await;
+    }
+    let told = w.odoo.told;
+    assert!(told - before <= 8, "{}", told - before);
+    w.quiet().await;
+    assert_eq!(w.odoo.told, told);
+    // Somebody saves it, and it is told again.
+    w.odoo.moves_on = false;
+    let id = *w.odoo.records.keys().next_back().expect("in Odoo");
+    w.odoo.write(id, json!({"location": "Room 3"}));
+    w.quiet().await;
+    assert!(w.odoo.by_name("Moved").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meeting_that_never_stands_still_waits_for_the_next_hour() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Busy", &start, &stop, &[]);
+    w.quiet().await;
+    {
+        let mut conn = w.service.engine.store.get().await.expect("Postgres");
+        let near = diesel::sql_query("UPDATE meetings SET hour_began = now(), hour_writes = 59");
+        diesel_async::RunQueryDsl::execute(near, &mut conn)
+            .await
+            .expect("counted");
+    }
+    let before = patches(&w).await;
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    w.quiet().await;
+    for room in ["Room 2", "Room 3"] {
+        w.odoo.write(id, json!({"location": room}));
+        w.odoo.sync(&w.service).await;
+        w.worked(7).await;
+    }
+    assert_eq!(patches(&w).await, before + 1, "the sixtieth, and no other");
+    assert_eq!(w.count("journal WHERE message LIKE '%within an hour%'").await, 1);
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+    {
+        let mut conn = w.service.engine.store.get().await.expect("Postgres");
+        for over in [
+            "UPDATE meetings SET hour_began = hour_began - interval '61 minutes'",
+            "UPDATE outlook_outbox SET next_attempt_at = now()",
+        ] {
+            diesel_async::RunQueryDsl::execute(diesel::sql_query(over), &mut conn)
+                .await
+                .expect("later");
+        }
+    }
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Busy").await.expect("in Outlook");
+    assert_eq!(event["location"]["displayName"], "Room 3");
+}

@@ -204,21 +204,18 @@ pub fn advance_whole(
     odoo: &Series,
     outlook: &Series,
 ) -> SeriesBase {
-    let before = base.map_or_else(
-        || {
-            let nobody = |series: &Series| {
-                let mut series = series.clone();
-                series.template.attendees.clear();
-                series.exceptions.clear();
-                series
-            };
-            SeriesBase {
-                odoo: nobody(odoo),
-                outlook: nobody(outlook),
-            }
-        },
-        |base| base,
-    );
+    let before = base.unwrap_or_else(|| {
+        let nobody = |series: &Series| {
+            let mut series = series.clone();
+            series.template.attendees.clear();
+            series.exceptions.clear();
+            series
+        };
+        SeriesBase {
+            odoo: nobody(odoo),
+            outlook: nobody(outlook),
+        }
+    });
     let mut after = SeriesBase {
         odoo: odoo.clone(),
         outlook: outlook.clone(),

@@ -155,6 +155,9 @@ impl Task<'_> {
             mailer,
             invite,
         };
+        if self.was_told_enough(&serde_json::to_value(&change)?) {
+            return Ok(());
+        }
         let line = invite.then(|| Done {
             message: "Odoo invites the guests, as Outlook does not have it".to_owned(),
             decisions: Vec::new(),

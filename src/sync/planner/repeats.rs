@@ -10,6 +10,8 @@ use crate::store::outbox::{OdooDebt, OutlookWrite};
 
 /// So often something is carried out before it is given up.
 const ENOUGH: u64 = 2;
+/// So often a change comes too late for Odoo's record, though nobody has saved it, before it is given up.
+const MOST_LATE: u64 = 8;
 const IN_OUTLOOK: &str = "Outlook was told the same twice and shows something else, though nobody has changed it: each side keeps its own until \
      somebody does";
 const IN_ODOO: &str = "Odoo was told the same twice and shows something else, though nobody has changed it: each side keeps its own until \
@@ -22,7 +24,16 @@ pub fn of_write(write: &OutlookWrite) -> String {
 
 /// By which a change that Odoo is told is known again: but for the state that it was planned against.
 pub fn of_debt(debt: &OdooDebt) -> String {
-    let mut payload = debt.payload.clone();
+    of_change(&debt.payload)
+}
+
+/// By which a change that came too late is known again: the record had moved on.
+pub fn of_late(debt: &OdooDebt) -> String {
+    format!("late:{}", of_debt(debt))
+}
+
+fn of_change(payload: &Value) -> String {
+    let mut payload = payload.clone();
     if let Some(fields) = payload.as_object_mut() {
         fields.remove("version");
     }
@@ -34,6 +45,11 @@ fn digest(value: &Value) -> String {
 }
 
 impl Task<'_> {
+    /// Whether Odoo was told a change so often that it is not told again before there is news.
+    pub(super) fn was_told_enough(&self, change: &Value) -> bool {
+        self.dossier.meeting.times_told(&of_change(change)) >= ENOUGH
+    }
+
     /// Takes back what has been told often enough. `before` is why the meeting was set aside until now.
     pub(super) fn break_repeats(&mut self, before: Option<&str>) {
         let meeting = &self.dossier.meeting;
@@ -45,11 +61,10 @@ impl Task<'_> {
             .iter()
             .filter(fresh)
             .any(|w| is_repeat(of_write(w)));
-        let of_odoo = self
-            .dossier
-            .debt
-            .as_ref()
-            .is_some_and(|debt| is_repeat(of_debt(debt)));
+        let of_odoo =
+            self.dossier.debt.as_ref().is_some_and(|debt| {
+                is_repeat(of_debt(debt)) || meeting.times_told(&of_late(debt)) >= MOST_LATE
+            });
         let reason = match (of_outlook, of_odoo) {
             (true, _) => IN_OUTLOOK,
             (_, true) => IN_ODOO,

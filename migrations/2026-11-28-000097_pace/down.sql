@@ -1,0 +1,5 @@
+ALTER TABLE odoo_outbox DROP COLUMN not_before;
+ALTER TABLE meetings
+    DROP COLUMN hour_noted,
+    DROP COLUMN hour_writes,
+    DROP COLUMN hour_began;

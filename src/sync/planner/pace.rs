@@ -1,0 +1,68 @@
+//! A budget of writes for one meeting and hour, whatever the reason for them: what is above it waits for the next hour, with a word,
+//! and nothing is set aside. [`super::repeats`] ends what repeats itself; this bounds what does not.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Task;
+use crate::calendar::document::Document;
+use crate::store::journal::Level;
+
+/// Writes of one meeting within an hour, to both sides together. A person does not come near it.
+const MOST_AN_HOUR: usize = 60;
+/// So many more for each occurrence that has something of its own: a changed pattern writes all of them anew.
+const MOST_AN_OCCURRENCE: usize = 3;
+
+impl Task<'_> {
+    /// Lets wait what is above the budget.
+    pub(super) fn keep_to_the_pace(&mut self) -> anyhow::Result<()> {
+        let now = self.people.now;
+        let Some((began, writes)) = self.dossier.meeting.writes_this_hour(now) else {
+            return Ok(());
+        };
+        // Only who comes near it is looked at closely.
+        if writes < MOST_AN_HOUR || writes < self.most_an_hour()? {
+            return Ok(());
+        }
+        let until = began + TimeDelta::hours(1);
+        let fresh = self.dossier.writes.iter_mut();
+        let mut waits = false;
+        for write in fresh.filter(|write| !write.stands && write.in_flight_since.is_none()) {
+            write.next_attempt_at = write.next_attempt_at.max(until);
+            waits = true;
+        }
+        if let Some(debt) = self
+            .dossier
+            .debt
+            .as_mut()
+            .filter(|debt| debt.delivered_at.is_none())
+        {
+            debt.not_before = Some(until);
+            waits = true;
+        }
+        if waits && !self.dossier.meeting.hour_noted {
+            self.dossier.meeting.hour_noted = true;
+            self.write_journal(Level::Warning, words(writes, until));
+        }
+        Ok(())
+    }
+
+    fn most_an_hour(&self) -> anyhow::Result<usize> {
+        let own = |document: Document| {
+            let series = document.into_series();
+            series.exceptions.len() + series.cancelled.len()
+        };
+        let record = self.dossier.meeting.record()?;
+        let odoo = record.and_then(|record| record.document(&self.people.mailboxes).ok().flatten());
+        let outlook = self.choose_copy().map(|(copy, _)| copy.document()).transpose()?;
+        let occurrences = odoo.map_or(0, own).max(outlook.map_or(0, own));
+        Ok(MOST_AN_HOUR + MOST_AN_OCCURRENCE * occurrences)
+    }
+}
+
+fn words(writes: usize, until: DateTime<Utc>) -> String {
+    format!(
+        "was written {writes} times within an hour, which no person does: what is left to write waits until {} UTC. If nobody \
+         changes it so often, look for a rule or another program that does",
+        until.format("%H:%M")
+    )
+}
