@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::odoo::Odoo;
 use super::stack::{ANN, BEN, Stack, eventually};
-use super::world::{OUTSIDE, World, day, kinds, odoo_time, world};
+use super::world::{CARLA, OUTSIDE, World, day, kinds, odoo_time, world};
 
 /// Ann has so many future and past events with guests, and connects.
 async fn connected_with(future: i64, past: i64) -> World {
@@ -471,4 +471,104 @@ async fn guests_without_an_address_are_named_and_all_else_syncs() {
         3,
         "the guest stays in Odoo"
     );
+}
+
+async fn answer_mails(w: &World, send: bool, mails: i64) -> Result<Value, Value> {
+    let kwargs = json!({"user_id": 7, "send": send, "mails": mails});
+    w.odoo
+        .call(&w.service, 7, "res.users", "answer_mails", kwargs)
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_waits_with_all_that_its_first_write_brings_after_it() {
+    let mut w = world().await;
+    let guests: Vec<String> = (0..10).map(|n| format!("guest{n}@contoso.example")).collect();
+    let guests: Vec<&str> = guests.iter().map(String::as_str).collect();
+    let id = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(2, "09:00:00"), 40, &guests);
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await.len(), 10);
+    w.forget_mails().await;
+    w.stop_or_restart("stop").await;
+    for number in 0..30 {
+        w.odoo.set_one(id, number, &json!({"location": "Elsewhere"}));
+    }
+    w.odoo.set_there(id, 35, false);
+    w.odoo.sync(&w.service).await;
+    w.stop_or_restart("restart").await;
+    w.held(310).await;
+    w.worked(7).await;
+    assert_eq!(w.stack.mails().await, [], "not even the first");
+    answer_mails(&w, true, 309)
+        .await
+        .expect_err("more than announced");
+    answer_mails(&w, true, 310).await.expect("a yes to all of it");
+    w.quiet().await;
+    assert_eq!(w.account()["mails"], 0, "nobody is asked again");
+    assert_eq!(w.stack.mails().await.len(), 310);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_never_mails_more_than_was_announced() {
+    let mut w = world().await;
+    {
+        let mut conn = w.service.engine.store.get().await.expect("Postgres");
+        let none = diesel::sql_query("UPDATE databases SET mail_budget = 0");
+        diesel_async::RunQueryDsl::execute(none, &mut conn)
+            .await
+            .expect("a budget");
+    }
+    let id = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(2, "09:00:00"), 12, &[CARLA, OUTSIDE]);
+    w.quiet().await;
+    let everybody = ["a@x.example", "b@x.example", CARLA, OUTSIDE];
+    let mut seed: u64 = 16;
+    let mut dice = move |sides: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap_or_default() % sides
+    };
+    let mut compared = 0;
+    for round in 0..8 {
+        w.forget_mails().await;
+        w.stop_or_restart("stop").await;
+        for edit in 0..=dice(4) {
+            let words = format!("{round} {edit}");
+            let lines: Vec<Value> = everybody[..=dice(4)]
+                .iter()
+                .map(|email| json!({"id": 1, "partner_id": 2000 + email.len(), "user_id": null, "email": email, "name": email, "state": "needsAction"}))
+                .collect();
+            match dice(6) {
+                0 => w.odoo.set_series(id, json!({"name": words})),
+                1 => w.odoo.set_series(id, json!({"attendees": lines})),
+                2 => w.odoo.set_there(id, 9 + dice(2), false),
+                3 => w.odoo.set_one(id, dice(8), &json!({"attendees": lines})),
+                _ => w.odoo.set_one(id, dice(8), &json!({"location": words})),
+            }
+        }
+        w.odoo.sync(&w.service).await;
+        w.stop_or_restart("restart").await;
+        w.worked(7).await;
+        w.odoo.sync(&w.service).await;
+        let announced = w.account()["mails"].as_i64().unwrap_or_default();
+        assert_eq!(w.stack.mails().await, [], "round {round}");
+        if announced == 0 {
+            continue;
+        }
+        answer_mails(&w, true, announced).await.expect("a yes");
+        w.quiet().await;
+        let sent = w.stack.mails().await;
+        let sent = i64::try_from(sent.len()).expect("a number");
+        assert!(
+            sent > 0 && sent <= announced,
+            "round {round}: {sent} of {announced}"
+        );
+        assert_eq!(w.account()["mails"], 0, "round {round}: nobody is asked twice");
+        compared += 1;
+    }
+    assert!(compared >= 4, "{compared}");
 }

@@ -316,7 +316,7 @@ impl Task<'_> {
                 }
             }
         }
-        if sides.odoo.is_some() && sides.outlook.is_some() {
+        if sides.odoo.is_some() && sides.outlook.is_some() && sides.closed.is_none() && !plan.differing {
             // All that was collected is told; what comes next is news.
             self.dossier.meeting.collected = false;
         }
