@@ -112,8 +112,7 @@ class Site:
             name=subject,
             start=f"{start:%Y-%m-%d %H:%M:%S}",
             stop=f"{start + timedelta(hours=1):%Y-%m-%d %H:%M:%S}",
-            partner_ids=[[6, 0, partners]],
-            **values,
+            **{"partner_ids": [[6, 0, partners]], **values},
         )
 
     def partner(self, client: OdooClient, address: str) -> int:

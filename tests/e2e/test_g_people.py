@@ -1,5 +1,6 @@
 """Whose meeting it is: another organizer, an alias, a mail group; and what its guests are told beside the time."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -54,6 +55,49 @@ def own(site: Site, mailbox: str, subject: str) -> list[dict]:
     """The events of that subject that a mailbox has as its own."""
     events = site.stack.sim.events(mailbox)
     return [event for event in events if event["subject"] == subject and event["isOrganizer"]]
+
+
+def written(site: Site) -> tuple[int, int]:
+    """How much was written: to Outlook, and to either side as the journal has it."""
+    asked = (site.stack.sim.requests(method=method) for method in ("PATCH", "POST", "DELETE"))
+    to_outlook = sum(not request["path"].endswith("$batch") for some in asked for request in some)
+    (lines,) = site.stack.server.query(site.stack.bridge_database, "SELECT count(*) FROM journal")
+    return to_outlook, lines[0]
+
+
+def is_at_rest(site: Site):
+    """Ten seconds in which nobody does anything, and nothing is written."""
+    site.agrees_to_owe_nothing()
+    before = written(site)
+    time.sleep(10)
+    assert written(site) == before
+
+
+def test_a_contact_with_the_organizers_own_address(site: Site):
+    client = site.client(ANN)
+    twin = client.create("res.partner", name="Ann again", email=ANN)
+    guests = [[6, 0, [site.partner(client, OUTSIDE), twin]]]
+    for subject, values in (("Double", {}), ("Double daily", daily(3))):
+        name = walk.unique(subject)
+        site.new_event(ANN, name, partner_ids=guests, **values)
+        listed = site.outlook_event(ANN, name)["attendees"]
+        assert [guest["emailAddress"]["address"] for guest in listed] == [OUTSIDE]
+    is_at_rest(site)
+
+
+def test_an_address_of_the_organizers_that_only_odoo_knows(site: Site):
+    client = site.client(ANN)
+    home = "ann@home.example"
+    (user,) = client.execute("res.users", "read", [user_of(site, ANN)], ["partner_id"])
+    client.write("res.partner", user["partner_id"][0], email=home)
+    try:
+        subject = walk.unique("At home")
+        site.new_outlook_event(ANN, subject, guests=(home, OUTSIDE))
+        event_id = site.odoo_event(subject)
+        eventually(lambda: OUTSIDE in people(site, event_id), PATIENCE, message="the guest is there")
+        is_at_rest(site)
+    finally:
+        client.write("res.partner", user["partner_id"][0], email=ANN)
 
 
 def test_another_organizer(site: Site):
