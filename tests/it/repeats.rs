@@ -277,3 +277,34 @@ async fn a_meeting_that_never_stands_still_waits_for_the_next_hour() {
     let event = w.stack.event(ANN, "Busy").await.expect("in Outlook");
     assert_eq!(event["location"]["displayName"], "Room 3");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_matched_series_of_which_outlook_does_not_keep_all_is_told_once() {
+    let mut w = world().await;
+    let policy = json!({"policy": "odoo"});
+    w.odoo
+        .call(&w.service, 2, "res.config.settings", "set_values", policy)
+        .await
+        .expect("Odoo's side counts");
+    w.stack
+        .sim_call("PUT", "switches", json!({"drops_attendee": CARLA}))
+        .await;
+    let series = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 4, &[OUTSIDE, CARLA]);
+    w.quiet().await;
+    {
+        // Nothing is known of what the two agreed on, as after a match.
+        let mut conn = w.service.engine.store.get().await.expect("Postgres");
+        let forget = diesel::sql_query("UPDATE meetings SET base_odoo = NULL, base_outlook = NULL");
+        diesel_async::RunQueryDsl::execute(forget, &mut conn)
+            .await
+            .expect("forgotten");
+    }
+    let before = patches(&w).await;
+    w.odoo.set_series(series, json!({"name": "Odoo's"}));
+    w.quiet().await;
+    assert_eq!(patches(&w).await, before + 1);
+    assert!(w.stack.event(ANN, "Odoo's").await.is_some());
+    w.rests().await;
+}
