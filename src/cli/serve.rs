@@ -32,7 +32,7 @@ async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (server, addresses) = web::serve(engine.clone(), metrics, &config.listen)?;
     for address in addresses {
-        tracing::info!(%address, "listening");
+        tracing::info!(%address, process = %engine.process, "listening");
     }
     engine.poke_everybody().await?;
     let stop = CancellationToken::new();

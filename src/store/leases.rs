@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::{IntervalDsl, case_when, now};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ const NEVER: &str = "9999-01-01 00:00:00+00";
 #[error("another run works this mailbox now")]
 pub struct LeaseLost;
 
-/// A lease that was taken.
+/// A lease that was taken. The first half of its id is that of its process, the other its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
 pub struct Lease {
     #[diesel(sql_type = BigInt)]
@@ -74,7 +74,12 @@ pub async fn wake(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
 
 /// Takes up to `limit` mailboxes that are due and that nobody works. The databases take turns, those first of which the fewest
 /// are worked; within one the longest due comes first.
-pub async fn claim_due(conn: &mut Connection, present: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Lease>> {
+pub async fn claim_due(
+    conn: &mut Connection,
+    process: Uuid,
+    present: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<Lease>> {
     diesel::sql_query(
         "WITH turns AS (
              SELECT a.id, a.next_run_at, d.worked + row_number() OVER (PARTITION BY d.id ORDER BY a.next_run_at) AS turn
@@ -91,20 +96,23 @@ pub async fn claim_due(conn: &mut Connection, present: DateTime<Utc>, limit: i64
              SELECT id FROM accounts
              WHERE id IN (SELECT id FROM turns ORDER BY turn, next_run_at LIMIT $2) AND lease_id IS NULL
              FOR UPDATE SKIP LOCKED)
-         UPDATE accounts SET lease_id = gen_random_uuid(), lease_beats = 0, next_run_at = $3::timestamptz
+         UPDATE accounts SET lease_id = (left($4::text, 18) || right(gen_random_uuid()::text, 18))::uuid, lease_beats = 0, next_run_at = $3::timestamptz
          FROM chosen WHERE accounts.id = chosen.id
          RETURNING accounts.id AS account_id, accounts.lease_id AS id",
     )
     .bind::<Timestamptz, _>(present - HEARD_FOR)
     .bind::<BigInt, _>(limit)
-    .bind::<diesel::sql_types::Text, _>(NEVER)
+    .bind::<Text, _>(NEVER)
+    .bind::<SqlUuid, _>(process)
     .load(conn)
     .await
 }
 
 /// Takes the lease on one mailbox, unless somebody has it: for what is not the mailbox's work. When it is due stays.
-pub async fn claim(conn: &mut Connection, account_id: i64) -> QueryResult<Option<Lease>> {
-    let id = Uuid::new_v4();
+pub async fn claim(conn: &mut Connection, process: Uuid, account_id: i64) -> QueryResult<Option<Lease>> {
+    let (of_process, _) = process.as_u64_pair();
+    let (_, own) = Uuid::new_v4().as_u64_pair();
+    let id = Uuid::from_u64_pair(of_process, own);
     let claimed = diesel::update(dsl::accounts.find(account_id).filter(dsl::lease_id.is_null()))
         .set((dsl::lease_id.eq(Some(id)), dsl::lease_beats.eq(0)))
         .execute(conn)

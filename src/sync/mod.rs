@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, broadcast};
+use uuid::Uuid;
 
 use crate::outlook::client::GraphClient;
 use crate::outlook::login::LoginClient;
@@ -73,6 +74,8 @@ pub struct Engine {
     /// For pokes; follows no redirects.
     pub http: reqwest::Client,
     pub settings: Settings,
+    /// Names this process in leases.
+    pub process: Uuid,
     /// There may be a mailbox to work.
     pub work: Arc<Notify>,
     /// Ids of accounts whose run has ended.
@@ -96,6 +99,7 @@ impl Engine {
             login,
             http,
             settings,
+            process: Uuid::new_v4(),
             work: Arc::new(Notify::new()),
             runs,
         }

@@ -72,7 +72,10 @@ async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Lea
         return Ok((taken, Vec::new()));
     };
     let mut conn = engine.store.get().await?;
-    Ok((taken, leases::claim_due(&mut conn, now(), limit).await?))
+    Ok((
+        taken,
+        leases::claim_due(&mut conn, engine.process, now(), limit).await?,
+    ))
 }
 
 /// The leases that stand, and since when each was seen as it is.

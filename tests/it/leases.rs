@@ -41,7 +41,7 @@ async fn sql(engine: &Engine, statement: &str) {
 
 async fn claim(engine: &Engine, limit: i64) -> Vec<Lease> {
     let mut conn = engine.store.get().await.expect("Postgres");
-    leases::claim_due(&mut conn, Utc::now(), limit)
+    leases::claim_due(&mut conn, engine.process, Utc::now(), limit)
         .await
         .expect("claimed")
 }

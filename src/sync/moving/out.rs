@@ -210,7 +210,10 @@ async fn token_of(
             if has_fresh_token(&account) {
                 (account, None)
             } else {
-                (account, leases::claim(&mut conn, account_id).await?)
+                (
+                    account,
+                    leases::claim(&mut conn, engine.process, account_id).await?,
+                )
             }
         };
         if has_fresh_token(&account) {

@@ -14,6 +14,8 @@ use crate::stack::{ANN, BEN};
 pub const CARLA: &str = "carla@contoso.example";
 /// Odoo's users, all of them connected to their mailboxes.
 pub const USERS: [(i64, &str); 3] = [(7, ANN), (8, BEN), (9, CARLA)];
+/// Processes of the service at once, on one Postgres.
+pub const PROCESSES: usize = 2;
 const OUTSIDERS: [&str; 2] = ["zoe@outside.example", "yan@outside.example"];
 
 /// A calendar.
@@ -100,8 +102,9 @@ pub enum Step {
     },
     Exchange(Exchange),
     Trouble(Trouble),
-    /// SIGKILL, and a new process after so many milliseconds.
+    /// SIGKILL to one of the processes, and a new one after so many milliseconds.
     Kill {
+        which: usize,
         down: u64,
     },
     Pause(u64),
@@ -151,6 +154,7 @@ impl Script {
                 steps.push(Step::Exchange(Exchange::Whole));
                 steps.push(Step::Pause(self.rng.random_range(0..120)));
                 steps.push(Step::Kill {
+                    which: self.rng.random_range(0..PROCESSES),
                     down: self.rng.random_range(0..200),
                 });
             }

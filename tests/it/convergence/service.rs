@@ -25,6 +25,8 @@ pub struct Process {
     url: String,
     /// What its clock is told, where it is no true one.
     clock: Option<PathBuf>,
+    /// Its name in leases.
+    pub id: String,
 }
 
 impl Doors for Process {
@@ -92,10 +94,10 @@ impl Process {
             let mut tell = Some(tell);
             let mut lines = BufReader::new(stderr).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                if let Some(address) = listening(&line)
+                if let Some(started) = listening(&line)
                     && let Some(tell) = tell.take()
                 {
-                    let _ = tell.send(address);
+                    let _ = tell.send(started);
                 }
                 let mut log = log.lock().expect("the log");
                 if log.len() >= LINES {
@@ -104,7 +106,7 @@ impl Process {
                 log.push(line);
             }
         });
-        let address = tokio::time::timeout(Duration::from_secs(60), told)
+        let (address, id) = tokio::time::timeout(Duration::from_secs(60), told)
             .await
             .expect("the program listens within a minute")
             .expect("the program listens");
@@ -112,6 +114,7 @@ impl Process {
             child,
             url: format!("http://{address}"),
             clock: None,
+            id,
         }
     }
 
@@ -150,9 +153,10 @@ impl Process {
     }
 }
 
-/// The address in the line that says so.
-fn listening(line: &str) -> Option<String> {
+/// The address, and the process's name in leases, in the line that says so.
+fn listening(line: &str) -> Option<(String, String)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = &line["fields"];
-    (fields["message"] == "listening").then(|| fields["address"].as_str().map(str::to_owned))?
+    let text = |name: &str| fields[name].as_str().map(str::to_owned);
+    (fields["message"] == "listening").then(|| Some((text("address")?, text("process")?)))?
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::facts::{self, Field, Values};
 use super::faults::Trouble;
-use super::operations::{Act, Answer, Exchange, Side, Step, USERS, address_of, user_of};
+use super::operations::{Act, Answer, Exchange, PROCESSES, Side, Step, USERS, address_of, user_of};
 use super::service::{Log, Process};
 use crate::odoo::Odoo;
 use crate::stack::Stack;
@@ -70,7 +70,9 @@ pub struct World {
     pub log: Log,
     pub events: Vec<Event>,
     pub store: Store,
-    service: Option<Process>,
+    /// All of them do the same work; Odoo's calls go to one after another.
+    services: Vec<Process>,
+    calls: usize,
     /// An answer that Odoo's slow worker has not applied yet.
     held: Option<Value>,
     /// Things done by people.
@@ -78,17 +80,26 @@ pub struct World {
     pub kills: usize,
 }
 
+fn next_of<'s>(services: &'s [Process], calls: &mut usize) -> &'s Process {
+    *calls += 1;
+    &services[*calls % services.len()]
+}
+
 impl World {
     /// Everybody is connected, and everything is quiet.
     pub async fn start() -> Self {
         let stack = Stack::start().await;
         let log = Log::default();
-        let service = Process::start(&stack, &log).await;
+        let mut services = Vec::new();
+        for _ in 0..PROCESSES {
+            services.push(Process::start(&stack, &log).await);
+        }
+        let service = &services[0];
         let code = service.enroll(&stack).await;
-        let mut odoo = Odoo::pair_with(&service, code).await;
+        let mut odoo = Odoo::pair_with(service, code).await;
         odoo.users = USERS.map(|(id, address)| (id, address.to_owned())).into();
         for (user, _) in USERS {
-            odoo.connect(&stack, &service, user).await.expect("connected");
+            odoo.connect(&stack, service, user).await.expect("connected");
         }
         let store = Store::new(&stack.database_url, 2).expect("a pool");
         let mut world = Self {
@@ -97,7 +108,8 @@ impl World {
             log,
             events: Vec::new(),
             store,
-            service: Some(service),
+            services,
+            calls: 0,
             held: None,
             acts: 0,
             kills: 0,
@@ -111,29 +123,27 @@ impl World {
             Step::Act { wish, act } => self.act(*wish, act),
             Step::Exchange(exchange) => self.exchange(*exchange).await,
             Step::Trouble(trouble) => self.trouble(trouble).await,
-            Step::Kill { down } => {
-                self.kill().await;
-                tokio::time::sleep(Duration::from_millis(*down)).await;
-                self.revive().await;
-            }
+            Step::Kill { which, down } => self.kill(*which, Duration::from_millis(*down)).await,
             Step::Pause(milliseconds) => tokio::time::sleep(Duration::from_millis(*milliseconds)).await,
         }
     }
 
     // -- the service and its troubles ----------------------------------------------------------------------------
 
-    async fn kill(&mut self) {
-        if let Some(service) = self.service.take() {
-            service.kill().await;
-            self.kills += 1;
-        }
-    }
-
-    async fn revive(&mut self) {
+    /// The others go on while the killed one's successor starts.
+    async fn kill(&mut self, which: usize, down: Duration) {
+        let killed = self.services.swap_remove(which % self.services.len());
+        let id = killed.id.clone();
+        killed.kill().await;
+        self.kills += 1;
+        tokio::time::sleep(down).await;
         // A killed process leaves its leases; they run out in some seconds, which nobody has to wait for here.
-        self.run_sql("UPDATE accounts SET lease_id = NULL, next_run_at = now() WHERE lease_id IS NOT NULL")
-            .await;
-        self.service = Some(Process::start(&self.stack, &self.log).await);
+        self.run_sql(&format!(
+            "UPDATE accounts SET lease_id = NULL, next_run_at = now()
+             WHERE left(lease_id::text, 18) = left('{id}', 18)"
+        ))
+        .await;
+        self.services.push(Process::start(&self.stack, &self.log).await);
     }
 
     async fn run_sql(&self, sql: &str) {
@@ -161,7 +171,7 @@ impl World {
         if let Some(answer) = self.held.take() {
             self.odoo.take(&answer);
         }
-        let service = self.service.as_ref().expect("a service");
+        let service = next_of(&self.services, &mut self.calls);
         let Ok(answer) = self.odoo.hand_over(service).await else {
             return;
         };
@@ -286,7 +296,7 @@ impl World {
 
     async fn what_moves(&self) -> String {
         let log = self.log.lock().expect("the log");
-        let tail: Vec<&str> = log.iter().rev().take(60).rev().map(String::as_str).collect();
+        let tail: Vec<&str> = log.iter().rev().take(200).rev().map(String::as_str).collect();
         tail.join("\n")
     }
 
@@ -320,7 +330,7 @@ impl World {
 
     /// The journal's lines about a record, newest first.
     pub async fn journal(&self, record: i64) -> String {
-        let service = self.service.as_ref().expect("a service");
+        let service = &self.services[0];
         let kwargs = json!({"user_id": null, "res_id": record, "limit": 100});
         let lines = self
             .odoo
