@@ -133,13 +133,16 @@ impl Odoo {
 
     /// Logs a user in at the simulator, through its pages.
     pub async fn connect(&self, stack: &Stack, service: &impl Doors, uid: i64) -> Result<Value, Value> {
+        let redeemed = self.log_in(stack, service, uid).await;
+        next_second().await;
+        redeemed
+    }
+
+    /// The same for who was connected before.
+    pub async fn log_in(&self, stack: &Stack, service: &impl Doors, uid: i64) -> Result<Value, Value> {
         let url = self.authorize_url(service, uid).await?;
         let query = stack.sign_in(&url, &self.users[&uid], "accept").await;
-        let redeemed = self.redeem(service, uid, &query).await;
-        // Odoo's times are whole seconds: what is made in the next one was not there before the connection.
-        let rest = 1000 - chrono::Utc::now().timestamp_subsec_millis() % 1000;
-        tokio::time::sleep(std::time::Duration::from_millis(rest.into())).await;
-        redeemed
+        self.redeem(service, uid, &query).await
     }
 
     pub async fn authorize_url(&self, service: &impl Doors, uid: i64) -> Result<String, Value> {
@@ -492,6 +495,12 @@ impl Odoo {
         let time = Self::now();
         self.records.get_mut(&id).expect("a record")["write_date"] = json!(time);
     }
+}
+
+/// Odoo's times are whole seconds: what is made in the next one was not there before a connection.
+pub async fn next_second() {
+    let rest = 1000 - chrono::Utc::now().timestamp_subsec_millis() % 1000;
+    tokio::time::sleep(std::time::Duration::from_millis(rest.into())).await;
 }
 
 fn is_linked_guest(record: &Value, user: &Value) -> bool {

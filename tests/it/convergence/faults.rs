@@ -1,4 +1,5 @@
-//! What goes wrong, drawn from a seed: every kind of fault the simulator has that needs nobody to log in anew.
+//! What goes wrong, drawn from a seed: every kind of fault the simulator has, and what keeps an account from being synced
+//! until somebody puts it right, which people do before the next quiet at the latest.
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -17,11 +18,23 @@ pub enum Trouble {
     ForgetDelta(&'static str),
     /// The person's access tokens end before their time.
     ExpireTokens(&'static str),
+    /// The user stops syncing, or begins again.
+    Sync { user: i64, on: bool },
+    /// An admin pauses the database, or lets it go on.
+    Paused(bool),
+    /// Microsoft takes the user's consent back, and sooner or later no token is good any more.
+    Revoke(i64),
+    /// The user logs in again, whether it is needed or not.
+    LogIn(i64),
+    /// The app's secret has expired.
+    SecretExpired,
+    /// An admin enters a new one.
+    NewSecret,
 }
 
 pub fn draw(rng: &mut StdRng) -> Trouble {
-    let person = USERS.choose(rng).expect("a user").1;
-    match rng.random_range(0..20) {
+    let (user, person) = *USERS.choose(rng).expect("a user");
+    match rng.random_range(0..26) {
         0 => Trouble::ForgetDelta(person),
         1 => Trouble::ExpireTokens(person),
         2 | 3 => Trouble::Switches(json!({
@@ -35,6 +48,15 @@ pub fn draw(rng: &mut StdRng) -> Trouble {
             "refresh_rotation_revokes": false,
             "concurrency_limit": one_of(rng, &[1, 4]),
         })),
+        4 | 5 => Trouble::Sync {
+            user,
+            on: rng.random_bool(0.4),
+        },
+        6 => Trouble::Paused(rng.random_bool(0.5)),
+        7 => Trouble::Revoke(user),
+        8 => Trouble::LogIn(user),
+        9 if rng.random_bool(0.5) => Trouble::SecretExpired,
+        9 => Trouble::NewSecret,
         _ => Trouble::Fault(fault(rng)),
     }
 }

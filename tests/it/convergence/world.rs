@@ -15,8 +15,8 @@ use super::facts::{self, Field, Values};
 use super::faults::Trouble;
 use super::operations::{Act, Answer, Exchange, PROCESSES, Side, Step, USERS, address_of, user_of};
 use super::service::{Log, Process};
-use crate::odoo::Odoo;
-use crate::stack::Stack;
+use crate::odoo::{Odoo, next_second};
+use crate::stack::{CLIENT_ID, CLIENT_SECRET, Stack};
 
 /// How long a world may take to become quiet: far longer than it ever does, so that what never ends is told.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -73,6 +73,8 @@ pub struct World {
     /// All of them do the same work; Odoo's calls go to one after another.
     services: Vec<Process>,
     calls: usize,
+    /// Whose consent is gone, whether the service knows it yet or not.
+    revoked: BTreeSet<i64>,
     /// An answer that Odoo's slow worker has not applied yet.
     held: Option<Value>,
     /// Things done by people.
@@ -99,8 +101,9 @@ impl World {
         let mut odoo = Odoo::pair_with(service, code).await;
         odoo.users = USERS.map(|(id, address)| (id, address.to_owned())).into();
         for (user, _) in USERS {
-            odoo.connect(&stack, service, user).await.expect("connected");
+            odoo.log_in(&stack, service, user).await.expect("connected");
         }
+        next_second().await;
         let store = Store::new(&stack.database_url, 2).expect("a pool");
         let mut world = Self {
             stack,
@@ -110,6 +113,7 @@ impl World {
             store,
             services,
             calls: 0,
+            revoked: BTreeSet::new(),
             held: None,
             acts: 0,
             kills: 0,
@@ -155,13 +159,88 @@ impl World {
     }
 
     async fn trouble(&mut self, trouble: &Trouble) {
+        match trouble {
+            Trouble::Sync { user, on } => {
+                let method = if *on { "restart" } else { "stop" };
+                self.ask(*user, "res.users", method, json!({"user_id": user}))
+                    .await;
+                return;
+            }
+            Trouble::Paused(paused) => return self.set(json!({"paused": paused})).await,
+            Trouble::NewSecret => return self.new_secret().await,
+            Trouble::LogIn(user) => return self.log_in(*user).await,
+            Trouble::Revoke(user) => drop(self.revoked.insert(*user)),
+            _ => {}
+        }
         let (method, path, body) = match trouble {
             Trouble::Fault(fault) => ("POST", "faults".to_owned(), fault.clone()),
             Trouble::Switches(switches) => ("PUT", "switches".to_owned(), switches.clone()),
             Trouble::ForgetDelta(person) => ("POST", format!("mailboxes/{person}/delta-reset"), json!({})),
             Trouble::ExpireTokens(person) => ("POST", format!("people/{person}/expire-tokens"), json!({})),
+            Trouble::Revoke(user) => ("POST", format!("people/{}/revoke", address_of(*user)), json!({})),
+            Trouble::SecretExpired => (
+                "PATCH",
+                format!("apps/{CLIENT_ID}"),
+                json!({"secret_expired": true}),
+            ),
+            other => unreachable!("{other:?} is done already"),
         };
         self.stack.sim_call(method, &path, body).await;
+    }
+
+    /// A call of somebody in Odoo, who tries again later if it fails.
+    async fn ask(&self, uid: i64, model: &str, method: &str, kwargs: Value) -> Option<Value> {
+        self.odoo
+            .call(&self.services[0], uid, model, method, kwargs)
+            .await
+            .ok()
+    }
+
+    async fn set(&self, values: Value) {
+        self.ask(2, "res.config.settings", "set_values", values).await;
+    }
+
+    async fn new_secret(&self) {
+        let path = format!("apps/{CLIENT_ID}");
+        self.stack
+            .sim_call("PATCH", &path, json!({"secret_expired": false}))
+            .await;
+        self.set(json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}))
+            .await;
+    }
+
+    async fn log_in(&mut self, user: i64) {
+        let redeemed = self.odoo.log_in(&self.stack, &self.services[0], user).await;
+        if redeemed.is_ok() {
+            self.revoked.remove(&user);
+        }
+    }
+
+    /// People put right what keeps anybody from being synced, and say yes to what they are asked.
+    async fn put_right(&mut self) {
+        if self.odoo.state["paused"] == true {
+            self.set(json!({"paused": false})).await;
+        }
+        for account in self.odoo.state["accounts"].as_array().expect("accounts").clone() {
+            let user = account["user_id"].as_i64().expect("a user");
+            match account["status"].as_str() {
+                Some("stopped") => {
+                    self.ask(user, "res.users", "restart", json!({"user_id": user}))
+                        .await;
+                }
+                Some("need_auth") => self.log_in(user).await,
+                _ if self.revoked.contains(&user) => self.log_in(user).await,
+                _ => {}
+            }
+            if account["mails"] != 0 {
+                let yes = json!({"user_id": user, "send": true, "mails": null});
+                self.ask(user, "res.users", "answer_mails", yes).await;
+            }
+            if !account["removals"].is_null() {
+                let yes = json!({"user_id": user, "remove": true});
+                self.ask(2, "res.users", "answer_removals", yes).await;
+            }
+        }
     }
 
     // -- the exchange --------------------------------------------------------------------------------------------
@@ -194,6 +273,7 @@ impl World {
         self.stack
             .sim_call("PUT", "switches", json!({"spurious_412_every": 0}))
             .await;
+        self.new_secret().await;
         let until = tokio::time::Instant::now() + PATIENCE;
         let mut still = 0;
         while still < 2 {
@@ -245,11 +325,12 @@ impl World {
                 let users: Vec<String> = late.iter().map(i64::to_string).collect();
                 let users = users.join(", ");
                 self.run_sql(&format!(
-                    "UPDATE accounts SET next_run_at = now() WHERE next_run_at > now() AND odoo_user_id IN ({users})"
+                    "UPDATE accounts SET next_run_at = now(), rest_until = NULL WHERE (next_run_at > now() OR rest_until > now()) AND odoo_user_id IN ({users})"
                 ))
                 .await;
                 self.odoo.waiting = Some(user);
                 self.exchange(Exchange::Whole).await;
+                self.put_right().await;
                 self.odoo.waiting = None;
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
