@@ -10,6 +10,7 @@ mod facts;
 mod faults;
 mod operations;
 mod oracle;
+mod series;
 pub mod service;
 mod world;
 
@@ -92,7 +93,7 @@ async fn run(seed: u64, operations: usize) -> String {
         }
     }
     format!(
-        "{} operations in {rounds} rounds, {} kills",
-        world.acts, world.kills
+        "{} operations ({} of series) in {rounds} rounds, {} kills",
+        world.acts, world.series_acts, world.kills
     )
 }

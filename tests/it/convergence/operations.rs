@@ -1,6 +1,4 @@
 //! What people do, drawn from a seed: the same seed gives the same script, whatever comes of it.
-//!
-//! Recurring events will be one more kind of creation here, and edits of one occurrence one more operation.
 
 use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
 use rand::rngs::StdRng;
@@ -9,6 +7,7 @@ use rand::{Rng, SeedableRng};
 
 use super::facts::{Field, Values, timed, whole_days};
 use super::faults::{self, Trouble};
+use super::series;
 use crate::stack::{ANN, BEN};
 
 pub const CARLA: &str = "carla@contoso.example";
@@ -100,6 +99,10 @@ pub enum Step {
         wish: usize,
         act: Act,
     },
+    Series {
+        wish: usize,
+        act: series::Act,
+    },
     Exchange(Exchange),
     Trouble(Trouble),
     /// SIGKILL to one of the processes, and a new one after so many milliseconds.
@@ -115,6 +118,7 @@ pub struct Script {
     rng: StdRng,
     today: NaiveDate,
     events: usize,
+    series: usize,
     texts: usize,
 }
 
@@ -124,6 +128,7 @@ impl Script {
             rng: StdRng::seed_from_u64(seed),
             today,
             events: 0,
+            series: 0,
             texts: 0,
         }
     }
@@ -175,6 +180,9 @@ impl Script {
     }
 
     fn act(&mut self) -> Step {
+        if self.rng.random_bool(0.25) {
+            return self.act_on_series();
+        }
         let side = if self.rng.random_bool(0.5) {
             Side::Odoo
         } else {
@@ -245,6 +253,22 @@ impl Script {
         };
         let wish = self.rng.random_range(from..self.events.max(1));
         Step::Act { wish, act }
+    }
+
+    fn act_on_series(&mut self) -> Step {
+        self.texts += 1;
+        let user = self.user();
+        let somebody = [self.somebody(), self.somebody(), self.somebody()];
+        let act = series::Act::draw(&mut self.rng, self.series, self.today, self.texts, user, somebody);
+        self.series += usize::from(matches!(
+            act,
+            series::Act::Create { .. } | series::Act::Split { .. }
+        ));
+        // Mostly the latest.
+        let wish = self
+            .rng
+            .random_range(self.series.saturating_sub(4)..self.series.max(1));
+        Step::Series { wish, act }
     }
 
     fn create(&mut self, side: Side) -> Act {

@@ -38,13 +38,15 @@ use super::world::{
 };
 
 /// A mail, as the simulator's log has it.
-struct Mail {
-    kind: String,
-    from: String,
-    to: String,
+pub struct Mail {
+    pub kind: String,
+    pub from: String,
+    pub to: String,
     subject: String,
+    /// Longer for an occurrence than for a whole event.
+    pub event_id: String,
     /// Caused by a request of the service, not by a person in Outlook.
-    by_service: bool,
+    pub by_service: bool,
 }
 
 /// What is wrong, in sentences.
@@ -85,6 +87,7 @@ impl World {
             event.before = now;
             event.deeds.clear();
         }
+        report.extend(self.judge_series(&mails));
         if report.is_empty() {
             Ok(())
         } else {
@@ -110,9 +113,9 @@ impl World {
         );
         let marks: BTreeSet<&str> = self.events.iter().map(|e| e.mark.as_str()).collect();
         for record in self.odoo.records.values() {
-            let name = record["name"].as_str().unwrap_or_default();
-            let mark = name.split(' ').next().unwrap_or_default();
-            if !marks.contains(mark) {
+            let name = record["name"].as_str().or(record["template"]["name"].as_str());
+            let mark = name.and_then(|name| name.split(' ').next()).unwrap_or_default();
+            if !marks.contains(mark) && !(record["rule"].is_object() && self.is_mark_of_series(mark)) {
                 wrongs.push(format!("nobody made this record: {record}"));
             }
         }
@@ -130,6 +133,7 @@ impl World {
                 from: m.from,
                 to: m.to,
                 subject: m.subject,
+                event_id: m.event_id,
                 by_service: m.cause.via == "graph",
             })
             .collect()
@@ -161,13 +165,7 @@ impl World {
             Some(record) => self.journal(id_of(record)).await,
             None => String::new(),
         };
-        let mails: Vec<String> = mails
-            .iter()
-            .map(|m| {
-                let by = if m.by_service { "service" } else { "person" };
-                format!("{} {} → {} “{}” by {by}", m.kind, m.from, m.to, m.subject)
-            })
-            .collect();
+        let mails: Vec<String> = mails.iter().map(|m| m.describe()).collect();
         format!(
             "{} of {}:\n  {}\n deeds: {:#?}\n mails: {mails:#?}\n invited before: {:?}\n before: {}\n now: {}\n journal:\n{journal}",
             event.mark,
@@ -182,7 +180,15 @@ impl World {
 }
 
 impl Mail {
-    fn is_about(&self, mark: &str) -> bool {
+    pub fn describe(&self) -> String {
+        let by = if self.by_service { "service" } else { "person" };
+        format!(
+            "{} {} → {} “{}” by {by}",
+            self.kind, self.from, self.to, self.subject
+        )
+    }
+
+    pub fn is_about(&self, mark: &str) -> bool {
         let subject = self.subject.strip_prefix("Canceled: ").unwrap_or(&self.subject);
         subject
             .strip_prefix(mark)

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::facts::{self, Field, Values};
 use super::faults::Trouble;
 use super::operations::{Act, Answer, Exchange, PROCESSES, Side, Step, USERS, address_of, user_of};
+use super::series::Series;
 use super::service::{Log, Process};
 use crate::odoo::{Odoo, next_second};
 use crate::stack::{CLIENT_ID, CLIENT_SECRET, Stack};
@@ -69,6 +70,7 @@ pub struct World {
     pub odoo: Odoo,
     pub log: Log,
     pub events: Vec<Event>,
+    pub series: Vec<Series>,
     pub store: Store,
     /// All of them do the same work; Odoo's calls go to one after another.
     services: Vec<Process>,
@@ -79,6 +81,8 @@ pub struct World {
     held: Option<Value>,
     /// Things done by people.
     pub acts: usize,
+    /// Those of them that were done to series.
+    pub series_acts: usize,
     pub kills: usize,
 }
 
@@ -110,12 +114,14 @@ impl World {
             odoo,
             log,
             events: Vec::new(),
+            series: Vec::new(),
             store,
             services,
             calls: 0,
             revoked: BTreeSet::new(),
             held: None,
             acts: 0,
+            series_acts: 0,
             kills: 0,
         };
         world.quiet().await;
@@ -125,6 +131,7 @@ impl World {
     pub async fn step(&mut self, step: &Step) {
         match step {
             Step::Act { wish, act } => self.act(*wish, act),
+            Step::Series { wish, act } => self.act_on_series(*wish, act),
             Step::Exchange(exchange) => self.exchange(*exchange).await,
             Step::Trouble(trouble) => self.trouble(trouble).await,
             Step::Kill { which, down } => self.kill(*which, Duration::from_millis(*down)).await,
@@ -765,11 +772,11 @@ fn marked(values: &Values, mark: &str) -> Values {
 }
 
 /// What a person does in Outlook, as the simulator notes it.
-fn person() -> Cause {
+pub fn person() -> Cause {
     control::person_cause("POST", "/sim/api")
 }
 
-fn attendees(addresses: &[&str]) -> Value {
+pub fn attendees(addresses: &[&str]) -> Value {
     addresses
         .iter()
         .map(|a| json!({"type": "required", "emailAddress": {"name": a, "address": a}}))
@@ -796,7 +803,7 @@ fn with_mark(microsoft: &Microsoft, address: &str, mark: &str) -> Vec<Value> {
 }
 
 /// The copy in a mailbox that is not cancelled, as the organizer or as a guest.
-fn live(microsoft: &Microsoft, address: &str, mark: &str, is_organizer: bool) -> Option<(Target, Value)> {
+pub fn live(microsoft: &Microsoft, address: &str, mark: &str, is_organizer: bool) -> Option<(Target, Value)> {
     let mut copies = with_mark(microsoft, address, mark);
     copies.retain(|c| c["isCancelled"] != true && c["isOrganizer"] == is_organizer);
     let copy = copies.pop()?;

@@ -1,6 +1,6 @@
-//! Weekly series in the model of the add-on: one record, as on the wire, with its occurrences in `slots` and `records`.
+//! Series in the model of the add-on: one record, as on the wire, with its occurrences in `slots` and `records`.
 
-use chrono::{NaiveDateTime, TimeDelta, TimeZone};
+use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::Europe::Brussels;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -9,10 +9,25 @@ use super::Odoo;
 
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// As many occurrences as Odoo makes.
+const MOST: usize = 720;
 
 impl Odoo {
     /// A weekly meeting in Brussels that begins at a UTC time and takes an hour.
     pub fn create_weekly(&mut self, user: i64, name: &str, start: &str, count: i64, guests: &[&str]) -> i64 {
+        let rule = json!({"rrule_type": "weekly", "end_type": "count", "count": count});
+        self.create_series(user, name, start, &rule, guests)
+    }
+
+    /// The same by these fields of a rule: daily, weekly or monthly, each by the date of its start.
+    pub fn create_series(
+        &mut self,
+        user: i64,
+        name: &str,
+        start: &str,
+        fields: &Value,
+        guests: &[&str],
+    ) -> i64 {
         let before = self.outbox.len();
         let stop = time(start) + TimeDelta::hours(1);
         let event = self.create(user, name, start, &stop.format(FORMAT).to_string(), guests);
@@ -29,15 +44,15 @@ impl Odoo {
         ] {
             template.as_object_mut().expect("fields").remove(name);
         }
-        let day = Brussels
-            .from_utc_datetime(&time(start))
-            .format("%a")
-            .to_string()
-            .to_lowercase();
-        let mut rule = json!({"rrule_type": "weekly", "interval": 1, "end_type": "count", "count": count, "until": null,
-            "month_by": "date", "day": 1, "weekday": null, "byday": null});
+        let first = Brussels.from_utc_datetime(&time(start));
+        let day = first.format("%a").to_string().to_lowercase();
+        let mut rule = json!({"rrule_type": "weekly", "interval": 1, "end_type": "count", "count": 1, "until": null,
+            "month_by": "date", "day": first.day(), "weekday": null, "byday": null});
         for name in DAYS {
             rule[name] = json!(name == day);
+        }
+        for (name, value) in fields.as_object().expect("fields") {
+            rule[name] = value.clone();
         }
         let id = self.new_series(template, rule, start, &Value::Null);
         self.touch(id, &["name", "start", "stop", "attendee_ids", "rule"]);
@@ -46,7 +61,7 @@ impl Odoo {
 
     fn new_series(&mut self, template: Value, rule: Value, start: &str, link: &Value) -> i64 {
         let id = self.next_id;
-        self.next_id += 100;
+        self.next_id += 1000;
         let now = Self::now();
         let mut series = json!({"model": "calendar.recurrence", "id": id, "key": Uuid::new_v4().to_string(), "link": link,
             "version": "", "was": null, "split_from": null, "active": true, "rule": rule, "tz": "Europe/Brussels",
@@ -61,6 +76,31 @@ impl Odoo {
     pub fn slot(&self, id: i64, number: usize) -> String {
         let slot = &slots(&self.records[&id])[number];
         slot.clone()
+    }
+
+    /// Each occurrence that is there, by the date of its slot in Brussels: the template's fields with its own.
+    pub fn occurrences(&self, id: i64) -> Vec<(NaiveDate, Value)> {
+        let series = &self.records[&id];
+        let template = &series["template"];
+        let length = time(template["stop"].as_str().expect("a time"))
+            - time(template["start"].as_str().expect("a time"));
+        let missing = series["missing"].as_array().expect("missing");
+        let own = series["slots"].as_array().expect("slots");
+        let there = slots(series)
+            .into_iter()
+            .filter(|slot| !missing.contains(&json!(slot)));
+        let whole = |slot: String| {
+            let mut fields = template.clone();
+            fields["start"] = json!(slot);
+            fields["stop"] = json!((time(&slot) + length).format(FORMAT).to_string());
+            if let Some(own) = own.iter().find(|own| own["slot"] == slot) {
+                for (name, value) in own["differences"].as_object().expect("differences") {
+                    fields[name] = value.clone();
+                }
+            }
+            (Brussels.from_utc_datetime(&time(&slot)).date_naive(), fields)
+        };
+        there.map(whole).collect()
     }
 
     /// What a user has answered to one occurrence.
@@ -127,6 +167,93 @@ impl Odoo {
         self.touch(id, &names.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
+    /// Somebody moves all of them by some minutes; single ones keep what they have of their own.
+    pub fn shift_series(&mut self, id: i64, minutes: i64) {
+        let later = |text: &Value| {
+            let at = time(text.as_str().expect("a time")) + TimeDelta::minutes(minutes);
+            json!(at.format(FORMAT).to_string())
+        };
+        let series = self.records.get_mut(&id).expect("a series");
+        series["dtstart"] = later(&series["dtstart"]);
+        for name in ["start", "stop"] {
+            series["template"][name] = later(&series["template"][name]);
+        }
+        for slot in series["missing"].as_array_mut().expect("missing") {
+            *slot = later(slot);
+        }
+        for own in series["slots"].as_array_mut().expect("slots") {
+            own["slot"] = later(&own["slot"]);
+        }
+        lay_out(series);
+        self.touch(id, &["start", "stop", "rule"]);
+    }
+
+    /// Somebody says anew how long it goes on.
+    pub fn end_series(&mut self, id: i64, end: &Value) {
+        let series = self.records.get_mut(&id).expect("a series");
+        for (name, value) in end.as_object().expect("fields") {
+            series["rule"][name] = value.clone();
+        }
+        forget_what_ended(series);
+        lay_out(series);
+        self.touch(id, &["rule"]);
+    }
+
+    /// “This and following”: the n-th and what comes after it go on as another series, which is told with this one.
+    pub fn split_series(&mut self, id: i64, number: usize, name: &str) -> i64 {
+        let slot = self.slot(id, number);
+        let series = self.records.get_mut(&id).expect("a series");
+        let (mut template, mut rule, key) = (
+            series["template"].clone(),
+            series["rule"].clone(),
+            series["key"].clone(),
+        );
+        series["rule"]["end_type"] = json!("count");
+        series["rule"]["count"] = json!(number);
+        forget_what_ended(series);
+        lay_out(series);
+        if rule["end_type"] == "count" {
+            let count = rule["count"].as_u64().expect("a count");
+            rule["count"] = json!(count - u64::try_from(number).expect("a number"));
+        }
+        let length = time(template["stop"].as_str().expect("a time"))
+            - time(template["start"].as_str().expect("a time"));
+        template["name"] = json!(name);
+        template["start"] = json!(slot);
+        template["stop"] = json!((time(&slot) + length).format(FORMAT).to_string());
+        let next = self.new_series(template, rule, &slot, &Value::Null);
+        self.records.get_mut(&next).expect("a series")["split_from"] = key;
+        self.touch(id, &["rule"]);
+        self.touch(next, &["name", "start", "stop", "attendee_ids", "rule"]);
+        next
+    }
+
+    /// Some guests of the whole more and some less; the others keep their answers.
+    pub fn change_guests_of_series(&mut self, id: i64, add: &[&str], remove: &[&str]) {
+        let new: Vec<Value> = add
+            .iter()
+            .map(|g| self.attendee(0, Some(g), "needsAction"))
+            .collect();
+        let series = self.records.get_mut(&id).expect("a series");
+        let change = |list: &mut Value| {
+            let list = list.as_array_mut().expect("attendees");
+            list.retain(|a| !remove.iter().any(|gone| a["email"] == **gone));
+            list.extend(new.iter().cloned());
+        };
+        change(&mut series["template"]["attendees"]);
+        let template = series["template"]["attendees"].clone();
+        for own in series["slots"].as_array_mut().expect("slots") {
+            let differences = own["differences"].as_object_mut().expect("differences");
+            if let Some(list) = differences.get_mut("attendees") {
+                change(list);
+                if *list == template {
+                    differences.remove("attendees");
+                }
+            }
+        }
+        self.touch(id, &["attendee_ids"]);
+    }
+
     /// Somebody archives an occurrence, or takes it out of the archive again.
     pub fn set_there(&mut self, id: i64, number: usize, is_there: bool) {
         let slot = json!(self.slot(id, number));
@@ -184,6 +311,18 @@ impl Odoo {
                 .remove("attendees");
         }
         self.touch(id, &["attendee_ids"]);
+    }
+
+    /// Somebody archives all of it.
+    pub fn archive_series(&mut self, id: i64) {
+        self.records.get_mut(&id).expect("a series")["active"] = json!(false);
+        self.touch(id, &["active"]);
+    }
+
+    /// The dates of all slots in Brussels, whether an occurrence is there or not.
+    pub fn dates(&self, id: i64) -> Vec<NaiveDate> {
+        let date = |slot: &String| Brussels.from_utc_datetime(&time(slot)).date_naive();
+        slots(&self.records[&id]).iter().map(date).collect()
     }
 
     /// The active series of that name.
@@ -247,6 +386,7 @@ impl Odoo {
         }
         let series = self.records.get_mut(&id).expect("a series");
         series["template"] = template;
+        find_slots_anew(series, &own);
         for (slot, differences) in own {
             differ(series, &slot, &differences);
         }
@@ -296,14 +436,66 @@ fn lay_out(series: &mut Value) {
         .collect();
 }
 
-/// The same hour in Brussels, week after week.
+/// Under another hour an occurrence's slot has another name; and who is not told where it is stands at its slot.
+fn find_slots_anew(series: &mut Value, told: &[(String, Value)]) {
+    let slots = slots(series);
+    let date = |slot: &str| Brussels.from_utc_datetime(&time(slot)).date_naive();
+    for own in series["slots"].as_array_mut().expect("slots") {
+        let day = date(own["slot"].as_str().expect("a slot"));
+        let Some(slot) = slots.iter().find(|slot| date(slot) == day) else {
+            continue;
+        };
+        own["slot"] = json!(slot);
+        if told.iter().all(|(name, _)| name != slot) {
+            let differences = own["differences"].as_object_mut().expect("differences");
+            differences.remove("start");
+            differences.remove("stop");
+        }
+    }
+    forget_what_ended(series);
+}
+
+/// Takes off what no occurrence has any more.
+fn forget_what_ended(series: &mut Value) {
+    let slots = slots(series);
+    let is_there = |slot: &Value| slot.as_str().is_some_and(|slot| slots.iter().any(|s| s == slot));
+    let missing = series["missing"].as_array_mut().expect("missing");
+    missing.retain(is_there);
+    let own = series["slots"].as_array_mut().expect("slots");
+    own.retain(|own| is_there(&own["slot"]) && own["differences"] != json!({}));
+}
+
+/// The same hour in Brussels, day after day, week after week, or on the same day of each month that has it.
 fn slots(series: &Value) -> Vec<String> {
     let start = time(series["dtstart"].as_str().expect("a start"));
     let local = Brussels.from_utc_datetime(&start).naive_local();
-    let count = series["rule"]["count"].as_i64().expect("a count");
-    let interval = series["rule"]["interval"].as_i64().expect("an interval");
-    (0..count)
-        .map(|n| local + TimeDelta::weeks(n * interval))
+    let rule = &series["rule"];
+    let interval = rule["interval"].as_u64().expect("an interval");
+    let most = match rule["end_type"].as_str() {
+        Some("count") => usize::try_from(rule["count"].as_u64().expect("a count")).expect("a size"),
+        _ => MOST,
+    };
+    let until = rule["until"].as_str().filter(|_| rule["end_type"] == "end_date");
+    let until = until.map(|day| day.parse::<NaiveDate>().expect("a day"));
+    let step = |n: u64| {
+        let n = n * interval;
+        let days = TimeDelta::days(i64::try_from(n).expect("a number"));
+        match rule["rrule_type"].as_str() {
+            Some("daily") => Some(local + days),
+            Some("weekly") => Some(local + days * 7),
+            Some("monthly") => {
+                let months = Months::new(u32::try_from(n).expect("a number"));
+                local
+                    .checked_add_months(months)
+                    .filter(|at| at.day() == local.day())
+            }
+            other => panic!("this model knows no rule {other:?}"),
+        }
+    };
+    (0..)
+        .filter_map(step)
+        .take_while(|at| until.is_none_or(|until| at.date() <= until))
+        .take(most.min(MOST))
         .map(|at| {
             Brussels
                 .from_local_datetime(&at)
