@@ -119,6 +119,8 @@ pub struct Done {
 enum What {
     Created,
     Changed,
+    /// One occurrence, which has something of its own since.
+    ChangedOne,
     Joined(&'static str),
     Left(&'static str),
     Removed,
@@ -556,12 +558,10 @@ impl World {
             }
         }
         // What the whole has got and an occurrence has of its own stays the occurrence's: Outlook may tell it once more.
-        let own = if date.is_none() {
-            self.of_their_own(index)
-        } else {
-            0
-        };
-        Some(changed(side, 1 + own, 0))
+        match date {
+            Some(_) => Some(changed_one(side)),
+            None => Some(changed(side, 1 + self.of_their_own(index), 0)),
+        }
     }
 
     /// How many occurrences differ from the others, in Outlook or in Odoo.
@@ -595,7 +595,7 @@ impl World {
                 )?;
             }
         }
-        Some(changed(side, 1, 0))
+        Some(changed_one(side))
     }
 
     /// Not the last one, or the first: those would be another end or beginning.
@@ -633,6 +633,8 @@ impl World {
         }
         let own = self.of_their_own(index);
         match side {
+            // Where Outlook keeps such an occurrence at its old hour, the service takes that for its owner's wish.
+            Side::Odoo if own > 0 => return None,
             Side::Odoo => {
                 let id = self.active_series(index)?;
                 self.odoo.shift_series(id, (utc(to) - utc(start)).num_minutes());
@@ -856,6 +858,13 @@ fn changed(side: Side, updates: usize, cancellations: usize) -> Done {
     }
 }
 
+fn changed_one(side: Side) -> Done {
+    Done {
+        what: What::ChangedOne,
+        ..changed(side, 1, 0)
+    }
+}
+
 impl Series {
     fn check_state(&self, odoo: &Option<Shape>, outlook: &Option<Shape>) -> Vec<String> {
         let mut wrongs = Vec::new();
@@ -942,6 +951,14 @@ impl Series {
             wrongs.push(format!("invited are {invited:?}, guests {guests:?}"));
         }
         let of_odoo = || self.done.iter().filter(|done| done.side == Side::Odoo);
+        // Outlook forgets single changes where all are moved there; if Odoo was touched as well, they may be told anew.
+        let forgotten: usize = match of_odoo().next() {
+            Some(_) => {
+                let of_outlook = self.done.iter().filter(|done| done.side == Side::Outlook);
+                of_outlook.map(|done| done.updates.saturating_sub(1)).sum()
+            }
+            None => 0,
+        };
         let everybody: BTreeSet<&String> = mails
             .iter()
             .map(|m| &m.to)
@@ -959,9 +976,19 @@ impl Series {
             let joined =
                 count(&|what| *what == What::Created || matches!(what, What::Joined(who) if who == guest));
             let left = count(&|what| matches!(what, What::Left(who) if who == guest));
+            // Outlook mails for the whole, and once more for each occurrence that has something of its own by then.
+            let singles = self
+                .done
+                .iter()
+                .filter(|done| done.what == What::ChangedOne)
+                .count();
+            let wholes = count(&|what| !matches!(what, What::ChangedOne | What::Created));
             let bounds = [
                 ("invitation", joined),
-                ("update", of_odoo().map(|done| done.updates).sum()),
+                (
+                    "update",
+                    forgotten + singles * wholes + of_odoo().map(|done| done.updates).sum::<usize>(),
+                ),
                 (
                     "cancellation",
                     left + of_odoo().map(|done| done.cancellations).sum::<usize>(),
@@ -978,7 +1005,7 @@ impl Series {
                 self.done.first(),
                 Some(Done {
                     side: Side::Odoo,
-                    what: What::Changed | What::Removed,
+                    what: What::Changed | What::ChangedOne | What::Removed,
                     ..
                 })
             );
