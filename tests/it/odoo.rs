@@ -95,7 +95,7 @@ impl Odoo {
         self.redeem_code(service, enroll(service).await).await;
     }
 
-    async fn redeem_code(&mut self, service: &impl Doors, code: String) {
+    pub async fn redeem_code(&mut self, service: &impl Doors, code: String) {
         self.key = code;
         let kwargs = json!({"name": "odoo", "base_url": ODOO_URL, "series": "19.0"});
         let paired = self

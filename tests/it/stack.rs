@@ -126,6 +126,29 @@ impl Stack {
         stack
     }
 
+    /// Makes one of the stack's databases, named by what is added to its name, a copy of another. Nobody may be connected to either.
+    pub async fn copy_database(&self, from: &str, to: &str) {
+        let admin_url = std::env::var("TEST_DATABASE_URL").expect("it was there at the start");
+        let name = self.database_url.rsplit('/').next().unwrap_or_default();
+        let name = name.split('?').next().unwrap_or_default();
+        let mut conn = AsyncPgConnection::establish(&admin_url)
+            .await
+            .expect("Postgres answers");
+        // Postgres may take a moment to see that a killed process is gone.
+        let leave =
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}{from}'");
+        for statement in [
+            format!("DROP DATABASE IF EXISTS {name}{to} WITH (FORCE)"),
+            leave,
+            format!("CREATE DATABASE {name}{to} TEMPLATE {name}{from}"),
+        ] {
+            diesel::sql_query(statement)
+                .execute(&mut conn)
+                .await
+                .expect("the database is copied");
+        }
+    }
+
     /// Starts a service on the stack's database.
     pub async fn serve(&self) -> Service {
         let _already = rustls::crypto::ring::default_provider().install_default();

@@ -111,6 +111,15 @@ pub enum Step {
         down: u64,
     },
     Pause(u64),
+    /// Both sides' administrators make a backup, while everything is quiet.
+    Backup,
+    /// One side is back at its last backup, if there is one, and the two are paired again.
+    Restore(Side),
+    /// An administrator resets a user's account, and the user logs in again. Nothing is deleted.
+    Reset {
+        user: i64,
+        all: bool,
+    },
 }
 
 /// The endless script of one seed.
@@ -135,6 +144,17 @@ impl Script {
 
     /// Steps until the next quiet: one act alone, or a crowd of them among troubles.
     pub fn round(&mut self) -> Vec<Step> {
+        match self.rng.random_range(0..20) {
+            0 => return vec![Step::Backup],
+            1 => return vec![Step::Restore(self.side())],
+            2 => {
+                return vec![Step::Reset {
+                    user: self.user(),
+                    all: self.rng.random_bool(0.5),
+                }];
+            }
+            _ => {}
+        }
         if self.rng.random_bool(0.3) {
             let mut steps = vec![self.act()];
             if self.rng.random_bool(0.2) {
@@ -183,11 +203,7 @@ impl Script {
         if self.rng.random_bool(0.25) {
             return self.act_on_series();
         }
-        let side = if self.rng.random_bool(0.5) {
-            Side::Odoo
-        } else {
-            Side::Outlook
-        };
+        let side = self.side();
         let dice = if self.events < 4 {
             0
         } else {
@@ -298,6 +314,10 @@ impl Script {
 
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         *from.choose(&mut self.rng).expect("something to choose from")
+    }
+
+    fn side(&mut self) -> Side {
+        self.pick(&[Side::Odoo, Side::Outlook])
     }
 
     fn user(&mut self) -> i64 {

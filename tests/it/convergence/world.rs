@@ -75,6 +75,8 @@ pub struct World {
     /// All of them do the same work; Odoo's calls go to one after another.
     services: Vec<Process>,
     calls: usize,
+    /// Odoo as it was at the last backup.
+    backup: Option<Odoo>,
     /// Whose consent is gone, whether the service knows it yet or not.
     revoked: BTreeSet<i64>,
     /// An answer that Odoo's slow worker has not applied yet.
@@ -118,6 +120,7 @@ impl World {
             store,
             services,
             calls: 0,
+            backup: None,
             revoked: BTreeSet::new(),
             held: None,
             acts: 0,
@@ -135,6 +138,9 @@ impl World {
             Step::Exchange(exchange) => self.exchange(*exchange).await,
             Step::Trouble(trouble) => self.trouble(trouble).await,
             Step::Kill { which, down } => self.kill(*which, Duration::from_millis(*down)).await,
+            Step::Backup => self.back_up().await,
+            Step::Restore(side) => self.restore(*side).await,
+            Step::Reset { user, all } => self.reset(*user, *all).await,
             Step::Pause(milliseconds) => tokio::time::sleep(Duration::from_millis(*milliseconds)).await,
         }
     }
@@ -155,6 +161,57 @@ impl World {
         ))
         .await;
         self.services.push(Process::start(&self.stack, &self.log).await);
+    }
+
+    async fn stop_all(&mut self) {
+        for service in self.services.drain(..) {
+            service.kill().await;
+        }
+        self.store = Store::new(&self.stack.database_url, 2).expect("a pool");
+    }
+
+    async fn start_all(&mut self) {
+        self.run_sql("UPDATE accounts SET lease_until = NULL").await;
+        for _ in 0..PROCESSES {
+            self.services.push(Process::start(&self.stack, &self.log).await);
+        }
+    }
+
+    async fn back_up(&mut self) {
+        self.stop_all().await;
+        self.stack.copy_database("", "_backup").await;
+        self.start_all().await;
+        self.backup = Some(self.odoo.clone());
+    }
+
+    async fn restore(&mut self, side: Side) {
+        let Some(backup) = &self.backup else { return };
+        match side {
+            Side::Odoo => self.odoo = backup.clone(),
+            Side::Outlook => {
+                self.stop_all().await;
+                self.stack.copy_database("_backup", "").await;
+                self.start_all().await;
+            }
+        }
+        // Odoo's key may be a later one, or an earlier one: the administrator pairs the two again.
+        self.held = None;
+        self.pair_again().await;
+    }
+
+    async fn pair_again(&mut self) {
+        let code = self.services[0].enroll(&self.stack).await;
+        self.odoo.redeem_code(&self.services[0], code).await;
+    }
+
+    async fn reset(&mut self, user: i64, all: bool) {
+        let sync_policy = if all { "all" } else { "new" };
+        let kwargs = json!({"user_id": user, "delete_policy": "dont_delete", "sync_policy": sync_policy, "mails": null});
+        self.ask(2, "microsoft.calendar.account.reset", "reset_account", kwargs)
+            .await
+            .expect("a reset");
+        self.log_in(user).await;
+        next_second().await;
     }
 
     async fn run_sql(&self, sql: &str) {
@@ -225,6 +282,9 @@ impl World {
 
     /// People put right what keeps anybody from being synced, and say yes to what they are asked.
     async fn put_right(&mut self) {
+        if !self.odoo.state["quarantined"].is_null() {
+            self.pair_again().await;
+        }
         if self.odoo.state["paused"] == true {
             self.set(json!({"paused": false})).await;
         }
