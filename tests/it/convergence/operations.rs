@@ -55,6 +55,10 @@ pub enum Act {
         add: Option<&'static str>,
         remove: Option<&'static str>,
     },
+    /// Another of Odoo's users organizes it from now on.
+    HandOver {
+        user: i64,
+    },
     Archive,
     Unarchive,
     Unlink,
@@ -253,6 +257,7 @@ impl Script {
                 answer: self.answer(),
             },
             92..95 => Act::DropCopy { user: self.user() },
+            95 | 96 => Act::HandOver { user: self.user() },
             _ => {
                 self.texts += 1;
                 Act::Categories {

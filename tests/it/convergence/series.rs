@@ -891,9 +891,7 @@ impl Series {
                 ));
             }
             [_, _] if self.done.iter().any(|done| done.what == What::Removed) => {
-                if odoo.is_some() {
-                    wrongs.push("it was removed".to_owned());
-                }
+                wrongs.extend(odoo.as_ref().map(|_| "it was removed".to_owned()));
             }
             [_, _] => self.check_both(odoo.as_ref(), &mut wrongs),
             _ => {}

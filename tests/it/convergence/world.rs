@@ -32,6 +32,8 @@ pub enum Deed {
     Clashed,
     Joined(Side, &'static str),
     Left(Side, &'static str),
+    /// From one organizer to another.
+    HandedOver(i64, i64),
     Archived,
     Unarchived,
     Unlinked,
@@ -77,6 +79,9 @@ pub struct World {
     calls: usize,
     /// Odoo as it was at the last backup.
     backup: Option<Odoo>,
+    is_restored: bool,
+    /// Whether somebody's account was kept from being synced since the last quiet.
+    is_disturbed: bool,
     /// Whose consent is gone, whether the service knows it yet or not.
     revoked: BTreeSet<i64>,
     /// An answer that Odoo's slow worker has not applied yet.
@@ -121,6 +126,8 @@ impl World {
             services,
             calls: 0,
             backup: None,
+            is_restored: false,
+            is_disturbed: false,
             revoked: BTreeSet::new(),
             held: None,
             acts: 0,
@@ -196,6 +203,7 @@ impl World {
         }
         // Odoo's key may be a later one, or an earlier one: the administrator pairs the two again.
         self.held = None;
+        self.is_restored = true;
         self.pair_again().await;
     }
 
@@ -223,6 +231,10 @@ impl World {
     }
 
     async fn trouble(&mut self, trouble: &Trouble) {
+        self.is_disturbed |= !matches!(
+            trouble,
+            Trouble::Fault(_) | Trouble::Switches(_) | Trouble::ForgetDelta(_)
+        );
         match trouble {
             Trouble::Sync { user, on } => {
                 let method = if *on { "restart" } else { "stop" };
@@ -356,6 +368,7 @@ impl World {
             let moved = self.fingerprint() != before || !self.odoo.is_idle() || self.owed().await > 0;
             still = if moved { 0 } else { still + 1 };
         }
+        self.is_disturbed = false;
     }
 
     /// What changes whenever either side does.
@@ -570,6 +583,7 @@ impl World {
                 remove,
             } => self.guests_in_odoo(index, *add, *remove),
             Act::Guests { add, remove, .. } => self.guests_in_outlook(index, *add, *remove),
+            Act::HandOver { user } => self.hand_over(index, *user),
             Act::Archive => self.set_active(index, false),
             Act::Unarchive => self.set_active(index, true),
             Act::Unlink => self.record(index).map(|record| {
@@ -595,14 +609,18 @@ impl World {
     /// Odoo's record of an event, archived or not.
     fn record(&self, index: usize) -> Option<Value> {
         let mark = format!("{} ", self.events[index].mark);
-        let mut found = self
+        let mut found: Vec<&Value> = self
             .odoo
             .records
             .values()
-            .filter(|r| r["name"].as_str().is_some_and(|name| name.starts_with(&mark)));
-        let record = found.next().cloned();
-        assert!(found.next().is_none(), "two records of {mark}in Odoo");
-        record
+            .filter(|r| r["name"].as_str().is_some_and(|name| name.starts_with(&mark)))
+            .collect();
+        // After a restore what had been archived at the backup may stay so, beside the record that Outlook's event has now.
+        if self.is_restored && found.len() > 1 {
+            found.retain(|r| r["active"] == true);
+        }
+        assert!(found.len() <= 1, "two records of {mark}in Odoo: {found:#?}");
+        found.pop().cloned()
     }
 
     fn active_record(&self, index: usize) -> Option<Value> {
@@ -706,6 +724,27 @@ impl World {
                 .chain(remove.map(|r| Deed::Left(Side::Outlook, r)))
                 .collect(),
         )
+    }
+
+    /// Only what was there at the last quiet, and to who is known to be connected: else the service says what it waits for, and who must
+    /// save it again.
+    fn hand_over(&mut self, index: usize, user: i64) -> Option<Vec<Deed>> {
+        let record = self.active_record(index)?;
+        let event = &self.events[index];
+        let from = event.organizer;
+        let was_there = event.before.is_active() && event.before.live(address_of(from)).is_some();
+        if user == from || !was_there || !event.deeds.is_empty() || self.is_disturbed {
+            return None;
+        }
+        let (id, address) = (id_of(&record), address_of(user));
+        let organizer = self.odoo.organizer(user);
+        self.odoo.write(id, json!({ "organizer": organizer }));
+        if answer_in_record(&record, address).is_none() {
+            self.odoo.change_guests(id, &[address], &[]);
+        }
+        self.odoo.answer(id, user, "accepted");
+        self.events[index].organizer = user;
+        Some(vec![Deed::HandedOver(from, user)])
     }
 
     fn set_active(&mut self, index: usize, active: bool) -> Option<Vec<Deed>> {
