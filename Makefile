@@ -43,7 +43,7 @@ test-sim: setup ## Only the Microsoft simulator's series against another impleme
 	@$(PYTHON) -m tools.check --only sim
 
 .PHONY: test-long
-test-long: setup ## What takes too long for test: convergence over 10,000 operations (CONVERGENCE_OPERATIONS, CONVERGENCE_SEED), more of Odoo's own tests, moves and resets end to end
+test-long: setup ## What takes too long for test: convergence over 20,000 operations (CONVERGENCE_OPERATIONS, CONVERGENCE_SEED), more of Odoo's own tests, moves and resets end to end
 	@$(PYTHON) -m tools.check --only long
 
 .PHONY: bench-sim

@@ -121,13 +121,13 @@ def steps() -> list[Step]:
         ),
         Step(
             "long",
-            "convergence: 10,000 random operations among faults and kills",
+            "convergence: 20,000 random operations among faults and kills",
             [
                 *with_postgres,
                 *["cargo", "test", "--package", "outlook-bridge", "--test", "it", "--locked", "--"],
                 *["convergence", "--nocapture"],
             ],
-            {"CONVERGENCE_OPERATIONS": os.environ.get("CONVERGENCE_OPERATIONS", "10000")},
+            {"CONVERGENCE_OPERATIONS": os.environ.get("CONVERGENCE_OPERATIONS", "20000")},
         ),
         Step("long", "what stalls need", ["scripts/setup.sh", "--long"]),
         Step(

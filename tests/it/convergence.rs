@@ -4,7 +4,7 @@
 //! The service is the real program in a process of its own; Postgres and the simulator are real; Odoo is the
 //! model in `odoo.rs`. What is done comes from a seed ([`operations`]), what must hold is in [`oracle`]. A seed that failed is
 //! run again with `CONVERGENCE_SEED=<seed>`; `CONVERGENCE_OPERATIONS` says how many things people do
-//! altogether (`make test-long`: 10,000). The service runs by its own clock, so a seed repeats what is done, and not always when.
+//! altogether (`make test-long`: 20,000). The service runs by its own clock, so a seed repeats what is done, and not always when.
 
 mod facts;
 mod faults;
@@ -23,7 +23,7 @@ use world::World;
 /// Run each time, besides one at random.
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// What people do in `make test`, altogether.
-const OPERATIONS: usize = 320;
+const OPERATIONS: usize = 600;
 /// What people do in one world at the most: then another world begins, with the next seed.
 const OPERATIONS_OF_A_WORLD: usize = 400;
 /// Worlds at once.
