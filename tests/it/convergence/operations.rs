@@ -130,16 +130,19 @@ pub enum Step {
 pub struct Script {
     rng: StdRng,
     today: NaiveDate,
+    restores: bool,
     events: usize,
     series: usize,
     texts: usize,
 }
 
 impl Script {
-    pub fn new(seed: u64, today: NaiveDate) -> Self {
+    /// `restores`: whether either side may be set back to a backup.
+    pub fn new(seed: u64, today: NaiveDate, restores: bool) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),
             today,
+            restores,
             events: 0,
             series: 0,
             texts: 0,
@@ -150,7 +153,12 @@ impl Script {
     pub fn round(&mut self) -> Vec<Step> {
         match self.rng.random_range(0..20) {
             0 => return vec![Step::Backup],
-            1 => return vec![Step::Restore(self.side())],
+            1 => {
+                let side = self.side();
+                if self.restores {
+                    return vec![Step::Restore(side)];
+                }
+            }
             2 => {
                 return vec![Step::Reset {
                     user: self.user(),
