@@ -178,7 +178,8 @@ impl World {
     }
 
     async fn start_all(&mut self) {
-        self.run_sql("UPDATE accounts SET lease_until = NULL").await;
+        self.run_sql("UPDATE accounts SET lease_id = NULL, next_run_at = now() WHERE lease_id IS NOT NULL")
+            .await;
         for _ in 0..PROCESSES {
             self.services.push(Process::start(&self.stack, &self.log).await);
         }
