@@ -1,4 +1,3 @@
-ALTER TABLE odoo_outbox DROP COLUMN not_before;
 ALTER TABLE meetings
     DROP COLUMN hour_noted,
     DROP COLUMN hour_writes,

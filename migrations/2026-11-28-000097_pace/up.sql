@@ -3,6 +3,3 @@ ALTER TABLE meetings
     ADD COLUMN hour_began timestamptz,
     ADD COLUMN hour_writes integer NOT NULL DEFAULT 0,
     ADD COLUMN hour_noted boolean NOT NULL DEFAULT false;
-ALTER TABLE odoo_outbox
-    -- told when this has come; null: at once
-    ADD COLUMN not_before timestamptz;

@@ -150,6 +150,13 @@ pub async fn status(opened: &Opened) -> anyhow::Result<()> {
         if let Some(reason) = &state.quarantined {
             println!("  QUARANTINED: {reason}");
         }
+        if let (Some(since), Some(reason)) = (database.failing_since, &database.exchange_problem) {
+            println!(
+                "  NO EXCHANGE SUCCEEDS since {} ({} failed): {reason}",
+                since.format("%F %T UTC"),
+                database.exchange_failures
+            );
+        }
         println!(
             "  {} · {} · {} change(s) owed to Odoo",
             if state.configured {

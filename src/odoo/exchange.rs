@@ -38,9 +38,12 @@ pub struct SyncRequest {
     /// Users who were archived or deleted.
     #[serde(default)]
     pub departed: Vec<Departed>,
-    /// Some of the existing events that were asked for cannot be told yet.
+    /// Users of whose events, as they were asked for, some are still to be handed over after this call.
     #[serde(default)]
-    pub existing_left: bool,
+    pub existing_left: Vec<i32>,
+    /// Odoo counts its calls since it was paired: a call that was overtaken by a later one is of yesterday.
+    #[serde(default)]
+    pub call: i64,
 }
 
 /// A user who is no more, or not for now.
@@ -66,7 +69,7 @@ pub enum Cause {
 }
 
 /// One outbox row of Odoo.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Change {
     pub id: i64,
     /// All rows that were merged into this one; empty: `id` alone.
@@ -79,7 +82,7 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ChangeKind {
     Snapshot {
@@ -118,6 +121,14 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    /// What a person calls the record, if it says so.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Snapshot { record, .. } => record.template().ok()?.name,
+            Self::Tombstone { .. } | Self::Excluded { .. } => None,
+        }
+    }
+
     /// By what the record is known, and by what it was known before: the best first.
     pub fn identities(&self) -> Vec<Identity> {
         let (own, was) = match self {
@@ -198,7 +209,7 @@ impl Serialize for OdooTime {
 }
 
 /// Odoo's answer to one [`OdooChange`].
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Ack {
     pub id: i64,
     pub result: AckResult,
@@ -357,6 +368,16 @@ pub struct SyncAnswer {
     pub more: bool,
     pub state: State,
     pub want_existing: Vec<i32>,
+    pub want_records: Vec<WantedRecord>,
+}
+
+/// A record that Odoo is to tell, or to say that it is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WantedRecord {
+    /// For whose events it is asked.
+    pub user_id: i32,
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// What the add-on caches about its database.
@@ -381,6 +402,8 @@ pub struct State {
     pub sent_back: i32,
     /// What was created in Odoo before is not made in Outlook.
     pub created_from: Option<OdooTime>,
+    /// Why nothing is exchanged with this database, in words for an admin.
+    pub problem: Option<String>,
     pub accounts: Vec<AccountState>,
 }
 

@@ -176,6 +176,14 @@ impl Record {
         }
     }
 
+    /// What it was before it became a series, or an event.
+    pub fn was(&self) -> Option<&Was> {
+        match self {
+            Self::Event(event) => event.was.as_ref(),
+            Self::Series(series) => series.was.as_ref(),
+        }
+    }
+
     pub fn series(&self) -> Option<&SeriesSnapshot> {
         match self {
             Self::Event(_) => None,

@@ -61,6 +61,8 @@ pub mod state {
 pub mod existing {
     pub const UNASKED: &str = "unasked";
     pub const ASKED: &str = "asked";
+    /// The user's own were told, and single records that others organize were asked for.
+    pub const ASKED_RECORDS: &str = "asked_records";
     /// Told, but what Odoo's own engine had linked is still to be found.
     pub const MOVING: &str = "moving";
     pub const TOLD: &str = "told";

@@ -40,6 +40,14 @@ pub struct Database {
     pub sent_back: Option<i32>,
     /// What was created in Odoo before is not made in Outlook.
     pub created_from: Option<DateTime<Utc>>,
+    /// The number of the call that was taken last, as Odoo counts them since it was paired.
+    pub last_call: i64,
+    /// Seconds to be added to Odoo's times to have ours.
+    pub clock_behind: i64,
+    /// How many exchanges in a row have failed here, since when, and why the last one did.
+    pub exchange_failures: i32,
+    pub failing_since: Option<DateTime<Utc>>,
+    pub exchange_problem: Option<String>,
 }
 
 // Declared rather than written as SQL, which is prepared anew each time.
@@ -88,6 +96,7 @@ pub struct Pairing<'a> {
     pub paired_at: DateTime<Utc>,
     pub next_key_hash: Option<Vec<u8>>,
     pub heard_at: DateTime<Utc>,
+    pub last_call: i64,
 }
 
 pub async fn pair(conn: &mut Connection, pairing: &Pairing<'_>) -> QueryResult<Database> {
@@ -186,6 +195,65 @@ pub async fn rotate_nonce(
             dsl::heard_at.eq(now),
         ))
         .execute(conn)
+        .await
+}
+
+/// Notes which call was taken, and by how many seconds Odoo's clock is behind ours.
+pub async fn note_call(
+    conn: &mut Connection,
+    id: Uuid,
+    last_call: i64,
+    clock_behind: i64,
+) -> QueryResult<usize> {
+    let noted = dsl::last_call
+        .eq(last_call)
+        .and(dsl::clock_behind.eq(clock_behind));
+    diesel::update(dsl::databases.find(id).filter(diesel::dsl::not(noted)))
+        .set((dsl::last_call.eq(last_call), dsl::clock_behind.eq(clock_behind)))
+        .execute(conn)
+        .await
+}
+
+/// An exchange has failed here; the database as it is now.
+pub async fn note_failure(
+    conn: &mut Connection,
+    id: Uuid,
+    problem: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<Database> {
+    let since = dsl::failing_since.is_null();
+    diesel::update(dsl::databases.find(id).filter(since))
+        .set(dsl::failing_since.eq(Some(now)))
+        .execute(conn)
+        .await?;
+    diesel::update(dsl::databases.find(id))
+        .set((
+            dsl::exchange_failures.eq(dsl::exchange_failures + 1),
+            dsl::exchange_problem.eq(Some(problem)),
+        ))
+        .returning(Database::as_select())
+        .get_result(conn)
+        .await
+}
+
+/// An exchange was carried out again.
+pub async fn forget_failures(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id))
+        .set((
+            dsl::exchange_failures.eq(0),
+            dsl::failing_since.eq(None::<DateTime<Utc>>),
+            dsl::exchange_problem.eq(None::<String>),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// How many databases' exchanges have failed at least so often in a row.
+pub async fn failing(conn: &mut Connection, times: i32) -> QueryResult<i64> {
+    dsl::databases
+        .filter(dsl::exchange_failures.ge(times).and(dsl::key_hash.is_not_null()))
+        .count()
+        .get_result(conn)
         .await
 }
 

@@ -11,6 +11,9 @@ use super::Connection;
 use super::meetings::Meeting;
 use super::schema::journal::{self, dsl};
 
+/// Lines in one statement: Postgres takes 65,535 values, and a line has eight.
+const ROWS: usize = 2_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     Info,
@@ -123,13 +126,18 @@ pub async fn write(conn: &mut Connection, line: Line) -> QueryResult<usize> {
 }
 
 pub async fn write_all(conn: &mut Connection, lines: Vec<Line>) -> QueryResult<usize> {
-    if lines.is_empty() {
-        return Ok(0);
+    let mut lines = lines.into_iter();
+    let mut written = 0;
+    loop {
+        let some: Vec<Line> = lines.by_ref().take(ROWS).collect();
+        if some.is_empty() {
+            return Ok(written);
+        }
+        written += diesel::insert_into(dsl::journal)
+            .values(some)
+            .execute(conn)
+            .await?;
     }
-    diesel::insert_into(dsl::journal)
-        .values(lines)
-        .execute(conn)
-        .await
 }
 
 /// Whether the journal has had this very line about the database since a time.

@@ -459,6 +459,21 @@ pub async fn has_live_copy(conn: &mut Connection, account_id: i64, graph_id: &st
         .await
 }
 
+/// Takes their names from meetings that are about to be written with other ones.
+pub async fn give_up_names(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    diesel::update(m::meetings.filter(m::id.eq_any(ids)))
+        .set((
+            m::odoo_id.eq(None::<i32>),
+            m::ical_uid.eq(None::<String>),
+            m::series_key.eq(None::<String>),
+        ))
+        .execute(conn)
+        .await
+}
+
 /// The meetings whose removal from Odoo waits for the end of a mailbox's sync, or for an admin.
 pub async fn held_for(conn: &mut Connection, account_id: i64) -> QueryResult<Vec<Meeting>> {
     let held = odoo_outbox::table

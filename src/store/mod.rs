@@ -25,14 +25,33 @@ use anyhow::Context;
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{
-    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
-};
+use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use diesel_async::AsyncPgConnection as Connection;
+
+/// Whether an error is the database's as a whole, and not of what was about to be stored.
+pub fn fails_as_a_whole(error: &anyhow::Error) -> bool {
+    use diesel::result::{DatabaseErrorKind as Kind, Error};
+    match error.downcast_ref::<Error>() {
+        Some(Error::DatabaseError(kind, _)) => matches!(
+            kind,
+            Kind::UnableToSendCommand
+                | Kind::ClosedConnection
+                | Kind::SerializationFailure
+                | Kind::ReadOnlyTransaction
+        ),
+        Some(
+            Error::BrokenTransactionManager
+            | Error::RollbackErrorOnCommit { .. }
+            | Error::AlreadyInTransaction
+            | Error::NotInTransaction,
+        ) => true,
+        _ => false,
+    }
+}
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
@@ -75,16 +94,6 @@ impl Store {
     /// When Postgres cannot be reached.
     pub async fn reserved(&self) -> anyhow::Result<Object<AsyncPgConnection>> {
         self.reserved.get().await.context("Postgres cannot be reached")
-    }
-
-    /// Whether Postgres answers.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> anyhow::Result<()> {
-        let mut conn = self.get().await?;
-        diesel::sql_query("SELECT 1").execute(&mut conn).await?;
-        Ok(())
     }
 
     /// Brings the schema up to date; returns the names of the migrations that were run.

@@ -291,6 +291,8 @@ pub struct OdooDebt {
     /// The mailbox whose removals pass the brake first.
     pub held_for: Option<i64>,
     pub line: Option<Value>,
+    /// How often its result, or itself, could not be taken.
+    pub attempts: i32,
     /// It waits until then.
     pub not_before: Option<DateTime<Utc>>,
 }
@@ -311,6 +313,19 @@ pub async fn meetings_of_debts(
 ) -> QueryResult<Vec<i64>> {
     o::odoo_outbox
         .filter(o::id.eq_any(ids).and(o::database_id.eq(database_id)))
+        .select(o::meeting_id)
+        .load(conn)
+        .await
+}
+
+/// The meetings of which a change is owed in a user's name.
+pub async fn meetings_owed_to(
+    conn: &mut Connection,
+    database_id: Uuid,
+    user_id: i32,
+) -> QueryResult<Vec<i64>> {
+    o::odoo_outbox
+        .filter(o::database_id.eq(database_id).and(o::user_id.eq(user_id)))
         .select(o::meeting_id)
         .load(conn)
         .await
@@ -364,6 +379,25 @@ pub async fn odoo_page(
         Some(user) => debts.order((o::user_id.ne(user), o::id)).load(conn).await,
         None => debts.order(o::id).load(conn).await,
     }
+}
+
+/// Delivers a change again later.
+pub async fn put_off(conn: &mut Connection, id: i64, until: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(o::odoo_outbox.find(id))
+        .set((o::not_before.eq(Some(until)), o::attempts.eq(o::attempts + 1)))
+        .execute(conn)
+        .await
+}
+
+/// How many changes can be delivered to a database now.
+pub async fn odoo_due(conn: &mut Connection, database_id: Uuid) -> QueryResult<i64> {
+    o::odoo_outbox
+        .filter(o::database_id.eq(database_id))
+        .filter(o::held_for.is_null())
+        .filter(is_time())
+        .count()
+        .get_result(conn)
+        .await
 }
 
 pub async fn odoo_owed(conn: &mut Connection, database_id: Uuid) -> QueryResult<i64> {

@@ -25,6 +25,11 @@ diesel::table! {
         days_ahead -> Nullable<Integer>,
         sent_back -> Nullable<Integer>,
         created_from -> Nullable<Timestamptz>,
+        last_call -> BigInt,
+        clock_behind -> BigInt,
+        exchange_failures -> Integer,
+        failing_since -> Nullable<Timestamptz>,
+        exchange_problem -> Nullable<Text>,
     }
 }
 
@@ -214,6 +219,7 @@ diesel::table! {
         delivered_at -> Nullable<Timestamptz>,
         held_for -> Nullable<BigInt>,
         line -> Nullable<Jsonb>,
+        attempts -> Integer,
         not_before -> Nullable<Timestamptz>,
     }
 }

@@ -398,6 +398,17 @@ impl UnitOfWork {
                 changed_meetings.push(dossier.meeting);
             }
         }
+        // What one meeting gives up another one may get, in whatever order the rows are written: it is unique.
+        let given_up = changed_meetings
+            .iter()
+            .filter_map(|meeting| {
+                self.meetings
+                    .get(&meeting.id)
+                    .filter(|known| gives_up(known, meeting))
+            })
+            .map(|known| known.id)
+            .collect();
+        meetings::give_up_names(conn, given_up).await?;
         upsert_meetings(conn, &changed_meetings).await?;
         // What is left of these is in no dossier any more.
         meetings::drop_copies(conn, self.copies.into_keys().collect()).await?;
@@ -450,6 +461,13 @@ impl UnitOfWork {
         }
         Ok(())
     }
+}
+
+/// Whether a meeting has lost a name that no two can have.
+fn gives_up(known: &Meeting, meeting: &Meeting) -> bool {
+    known.odoo_id.is_some() && known.odoo_id != meeting.odoo_id
+        || known.ical_uid.is_some() && known.ical_uid != meeting.ical_uid
+        || known.series_key.is_some() && known.series_key != meeting.series_key
 }
 
 #[derive(QueryableByName)]

@@ -335,11 +335,14 @@ async fn connect(
         .unwrap_or("somebody");
     let mut conn = engine.store.get().await?;
     let known = store::of_user(&mut conn, database.id, user_id).await?;
+    let taken = || {
+        OdooError::user(format!(
+            "The mailbox {username} is connected already, by another user of this Odoo."
+        ))
+    };
     let other = store::with_identity(&mut conn, database.id, &identity.tid, &identity.oid, user_id).await?;
     if other.as_ref().is_some_and(Account::is_connected) {
-        return Err(OdooError::user(format!(
-            "The mailbox {username} is connected already, by another user of this Odoo."
-        )));
+        return Err(taken());
     }
     let sealed = SealedTokens::seal(
         &engine.sealer,
@@ -370,9 +373,15 @@ async fn connect(
     }
     // Another mailbox than the one that was reset: that one's events are not this one's.
     let another = known.as_ref().filter(|known| known.is_reset() && !is_former);
-    let account = conn
+    let connected = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             databases::serialize(conn, database.id).await?;
+            // Two may have logged in to it at once.
+            let other =
+                store::with_identity(conn, database.id, &identity.tid, &identity.oid, user_id).await?;
+            if other.as_ref().is_some_and(Account::is_connected) {
+                return Ok(None);
+            }
             // A mailbox has one user: whoever had it once knows it no more.
             if let Some(other) = &other {
                 reset::forget_mailbox(conn, other).await?;
@@ -398,9 +407,10 @@ async fn connect(
             stored::drop_unused(conn, database.id).await?;
             let message = format!("connected to Outlook as {}", who.login);
             note(conn, database, Some(user_id), Level::Info, message).await?;
-            Ok(account)
+            Ok(Some(account))
         })
         .await?;
+    let account = connected.ok_or_else(taken)?;
     tracing::info!(database.uuid = %database.uuid, odoo.user = user_id, account.id = account.id, "connected");
     engine.work.notify_one();
     // Odoo's next exchange brings what this user had before: it need not wait for a page or a cron.
@@ -714,6 +724,11 @@ mod tests {
             days_ahead: None,
             sent_back: None,
             created_from: None,
+            last_call: 0,
+            clock_behind: 0,
+            exchange_failures: 0,
+            failing_since: None,
+            exchange_problem: None,
         }
     }
 

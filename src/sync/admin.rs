@@ -10,7 +10,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::registrations::{self, Entered};
-use super::{Engine, LONGEST_AHEAD, LONGEST_BACK, brake, now, reset};
+use super::{Engine, LONGEST_AHEAD, LONGEST_BACK, brake, health, now, reset};
 use crate::calendar::merge::Policy;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{AccountState, OdooTime, State};
@@ -192,6 +192,7 @@ pub async fn pair(
         paired_at: now,
         next_key_hash: None,
         heard_at: now,
+        last_call: 0,
     };
     let code_hash = digest(&normal_code(code));
     let paired = conn
@@ -199,11 +200,14 @@ pub async fn pair(
             if !enrollments::redeem(conn, &code_hash, now).await? {
                 return Ok(None);
             }
-            let known = databases::by_uuid(conn, pairing.uuid).await?.is_some();
+            // Locked before its row is, as in an exchange.
+            let known = databases::by_uuid(conn, pairing.uuid).await?;
+            if let Some(known) = &known {
+                databases::serialize(conn, known.id).await?;
+            }
             let database = databases::pair(conn, &pairing).await?;
             let mut message = format!("“{}” was paired with the Outlook bridge", database.name);
-            if known {
-                databases::serialize(conn, database.id).await?;
+            if known.is_some() {
                 databases::rebaseline(conn, database.id, now).await?;
                 message
                     .push_str(" again: both sides are compared anew, and nothing is written that is equal");
@@ -432,6 +436,7 @@ async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<St
         days_ahead: database.days_ahead.unwrap_or_default(),
         sent_back: database.sent_back.unwrap_or_default(),
         created_from: database.created_from.map(OdooTime),
+        problem: health::problem(&database),
         registrations: registrations::states(&registrations),
         accounts: states,
     })

@@ -1,16 +1,18 @@
 //! After a database was paired anew, one of the two may be a restored backup: both sides are listed again and compared. What
 //! Odoo had and does not show any more was lost with the backup, not deleted by anybody: it comes back from Outlook.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::exchange::is_refused;
 use super::people::People;
 use crate::calendar::document::Document;
 use crate::calendar::invitations::{Guests, Withheld};
 use crate::calendar::merge::{Base, Group, take_groups};
 use crate::calendar::series::merge::SeriesBase;
-use crate::odoo::record::Record;
+use crate::odoo::exchange::{Place, WantedRecord};
+use crate::odoo::record::{Record, Was};
 use crate::store::meetings::{self, Meeting};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, accounts::Account};
@@ -32,19 +34,45 @@ pub async fn settle(conn: &mut Connection, people: &People, account: &Account) -
         let organizes_here = meeting
             .organizer_in_odoo()
             .and_then(|user| people.account_of_user(user));
-        match organizes_here {
-            Some(organizer) if organizer.id == account.id => {
-                if was_asked_for(meeting, people)? {
-                    forget_record(meeting)?;
-                }
-            }
-            // That user's events are still to come.
-            Some(_) => {}
-            // Nobody can be asked for it.
-            None => meeting.unconfirmed = false,
+        // Another user's events are still to come, or are asked for by name.
+        let is_own = organizes_here.is_some_and(|organizer| organizer.id == account.id);
+        // What Odoo tells and cannot be taken is there.
+        if is_own && !is_refused(meeting) && was_asked_for(meeting, people)? {
+            forget_record(meeting)?;
         }
     }
     unit.save(conn, people.now).await
+}
+
+/// The records that a mailbox knows as well, nobody who is connected organizes, and Odoo has not shown again: it is asked for them
+/// by name, as none of them is among anybody's own events.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn to_ask_for(
+    conn: &mut Connection,
+    people: &People,
+    account: &Account,
+) -> anyhow::Result<Vec<WantedRecord>> {
+    let ids = meetings::unconfirmed_of(conn, account.database_id, account.id, account.odoo_user_id).await?;
+    let mut wanted = Vec::new();
+    for meeting in meetings::read_all(conn, &ids).await? {
+        let organizer = meeting
+            .organizer_in_odoo()
+            .and_then(|user| people.account_of_user(user));
+        if organizer.is_some_and(Account::is_connected) || is_refused(&meeting) {
+            continue;
+        }
+        // A record of another version is told as soon as somebody saves it.
+        let Ok(Some(record)) = meeting.record() else {
+            continue;
+        };
+        wanted.push(WantedRecord {
+            user_id: account.odoo_user_id,
+            place: Place::of(&record),
+        });
+    }
+    Ok(wanted)
 }
 
 /// Odoo shows a record again. What it differs in from Outlook is taken from Outlook, as a restored record is old and nobody
@@ -113,14 +141,58 @@ fn was_asked_for(meeting: &Meeting, people: &People) -> anyhow::Result<bool> {
         && time.starts_at() < people.now + TimeDelta::days(DAYS_AHEAD))
 }
 
-/// Whether a snapshot is of another record than the one the meeting stands for: a restored database gives ids out again.
-pub fn is_another_record(meeting: &Meeting, record: &Record) -> anyhow::Result<bool> {
-    let Record::Event(record) = record else {
-        // A series has a name of its own.
-        return Ok(false);
+/// Whether Odoo tells of another record than the one that the meeting stands for: a restored database gives ids out again.
+fn is_another_record(meeting: &Meeting, record: &Record) -> bool {
+    // What another version has stored is replaced by what is told now.
+    let Ok(Some(known)) = meeting.record() else {
+        return false;
     };
-    Ok(match meeting.record()? {
-        Some(Record::Event(known)) => known.id == record.id && known.create_date != record.create_date,
-        _ => false,
-    })
+    if let (Record::Event(known), Record::Event(record)) = (&known, record) {
+        return known.id == record.id && known.create_date != record.create_date;
+    }
+    // A series has a name of its own, and what it has in common with an event is the id of one of its events. An event becomes a
+    // series and a series an event, and says so; what has not been shown since the restore and is not named is neither.
+    let is_named = |was: Option<&Was>| match &known {
+        Record::Event(event) => was.is_some_and(|was| was.identity().odoo_id == Some(event.id)),
+        Record::Series(series) => was.is_some_and(|was| was.key.as_ref() == Some(&series.key)),
+    };
+    let is_same_series =
+        record.series().map(|series| &series.key) == known.series().map(|series| &series.key);
+    let link = record.identity().link;
+    meeting.unconfirmed && !is_same_series && !is_named(record.was()) && link != Some(meeting.link)
+}
+
+/// Gives a meeting the record that Odoo tells of it. This is the only way to one: what else had the record's id has lost its own
+/// with a restore, and is told to Odoo as news. `None`: the record is not the meeting's, which has lost its own.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub fn give_record(unit: &mut UnitOfWork, id: i64, record: &Record) -> anyhow::Result<Option<BTreeSet<i64>>> {
+    let meeting = &mut unit.get(id)?.meeting;
+    if is_another_record(meeting, record) {
+        forget_record(meeting)?;
+        return Ok(None);
+    }
+    let identity = record.identity();
+    let holder = identity.odoo_id.and_then(|odoo_id| unit.by_odoo_id(odoo_id));
+    let (mut is_free, mut robbed) = (true, BTreeSet::new());
+    if let Some(holder) = holder.filter(|holder| *holder != id) {
+        let meeting = &mut unit.get(holder)?.meeting;
+        if is_another_record(meeting, record) {
+            forget_record(meeting)?;
+            robbed.insert(holder);
+        } else {
+            // One that was part of a series, and has a meeting of its own, keeps its id.
+            is_free = false;
+        }
+    }
+    let meeting = &mut unit.get(id)?.meeting;
+    meeting.odoo_id = identity.odoo_id.filter(|_| is_free);
+    // A series that is a single event for a while has its name again afterwards.
+    if identity.key.is_some() {
+        meeting.series_key = identity.key;
+    }
+    meeting.odoo_gone = false;
+    meeting.odoo_state = Some(serde_json::to_value(record)?);
+    Ok(Some(robbed))
 }

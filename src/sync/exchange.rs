@@ -1,27 +1,29 @@
 //! `calendar.event.sync`: takes Odoo's news and acknowledgements, answers with what Odoo must change.
 
+mod parts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
-use serde_json::Value;
+pub use parts::is_refused;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::people::People;
 use super::planner::{self, Effects, read_groups};
-use super::{Engine, baseline, moving, now, reset};
+use super::{Engine, baseline, health, moving, now};
 use crate::calendar::document::Document;
 use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::{Group, Side, Told, advance};
 use crate::calendar::series::merge::advance_whole;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
-    Ack, AckResult, Cause, Change, ChangeKind, NumberedChange, OdooChange, OdooTime, Place, Rejected,
-    SyncAnswer, SyncRequest,
+    Ack, AckResult, Cause, Change, ChangeKind, OdooChange, OdooTime, Place, Rejected, SyncAnswer,
+    SyncRequest, WantedRecord,
 };
-use crate::odoo::record::{Identity, Record, with_absolute_addresses};
+use crate::odoo::record::{Identity, Record};
 use crate::odoo::series::group_of_field;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::databases::{self, Database};
@@ -33,8 +35,6 @@ use crate::store::{Connection, from_json, leases, outbox};
 
 /// The most that one answer waits, whatever was asked.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// A request with fewer changes than this has handed everything over.
-const FULL_PAGE: usize = 200;
 /// The most changes in one page.
 const LARGEST_PAGE: u32 = 500;
 
@@ -47,23 +47,38 @@ pub async fn sync(
     database: &Database,
     request: SyncRequest,
 ) -> Result<SyncAnswer, OdooError> {
+    let answered = carry_out(engine, database, request).await;
+    match &answered {
+        Ok(_) => health::note_success(engine, database).await?,
+        Err(OdooError::Internal(error)) => health::note_failure(engine, database, error).await,
+        Err(_) => {}
+    }
+    answered
+}
+
+async fn carry_out(
+    engine: &Engine,
+    database: &Database,
+    request: SyncRequest,
+) -> Result<SyncAnswer, OdooError> {
     let started = now();
     let mut runs = engine.runs.subscribe();
     let taken = {
         let mut conn = engine.store.get().await?;
         let request = &request;
-        let clock = clock_difference(engine, request, started);
-        conn.transaction(async |conn| take(conn, database.id, request, started, clock).await)
+        let clocks = Clocks::of(engine, request, started);
+        conn.transaction(async |conn| take(conn, database.id, request, started, clocks).await)
             .await?
     };
     let Taken::Taken {
         acked,
         rejected,
         want_existing,
+        want_records,
         effects,
     } = taken
     else {
-        return quarantined(engine, database).await;
+        return nothing_taken(engine, database).await;
     };
     engine.wake(&effects, request.user_id, database).await?;
     if let Some(user_id) = request.user_id.filter(|_| request.wait_ms > 0) {
@@ -81,27 +96,19 @@ pub async fn sync(
     let mut conn = engine.store.get().await?;
     let limit = i64::from(request.limit.min(LARGEST_PAGE));
     // A page is read and marked as delivered at once: what is delivered is not planned anew behind Odoo's back.
-    let page = conn
+    let changes = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             databases::serialize(conn, database.id).await?;
             if databases::by_id(conn, database.id).await?.paused {
                 return Ok(Vec::new());
             }
             let page = outbox::odoo_page(conn, database.id, request.user_id, limit).await?;
-            outbox::mark_delivered(conn, page.iter().map(|d| d.id).collect(), now()).await?;
-            Ok(page)
+            let changes = parts::readable(conn, database.id, page).await?;
+            outbox::mark_delivered(conn, changes.iter().map(|c| c.id).collect(), now()).await?;
+            Ok(changes)
         })
         .await?;
-    let changes = page
-        .into_iter()
-        .map(|debt| {
-            Ok(NumberedChange {
-                id: debt.id,
-                change: from_json::<OdooChange>(debt.payload, "change")?,
-            })
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let owed = outbox::odoo_owed(&mut conn, database.id).await?;
+    let owed = outbox::odoo_due(&mut conn, database.id).await?;
     let state = super::admin::state(&mut conn, database.id).await?;
     let more = !state.paused && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
     Ok(SyncAnswer {
@@ -111,27 +118,42 @@ pub async fn sync(
         more,
         state,
         want_existing,
+        want_records,
     })
 }
 
-/// What is to be added to Odoo's times to have Microsoft's, by both clocks against ours. A difference of a second or two is
-/// the way the request took, and how finely the clocks are told.
-fn clock_difference(engine: &Engine, request: &SyncRequest, received: DateTime<Utc>) -> TimeDelta {
-    let tell = |difference: TimeDelta| {
-        if difference.abs() > TimeDelta::seconds(2) {
-            difference
-        } else {
-            TimeDelta::zero()
-        }
-    };
-    let odoo = request
-        .now
-        .as_ref()
-        .map_or(TimeDelta::zero(), |now| received - now.0);
-    tell(odoo) + tell(engine.graph.clock_offset())
+/// What is to be added to times. A difference of a second or two is the way the request took, and how finely the clocks are told.
+#[derive(Clone, Copy)]
+struct Clocks {
+    /// To Odoo's, to have ours.
+    odoo: TimeDelta,
+    /// To ours, to have Microsoft's.
+    microsoft: TimeDelta,
 }
 
-async fn quarantined(engine: &Engine, database: &Database) -> Result<SyncAnswer, OdooError> {
+impl Clocks {
+    fn of(engine: &Engine, request: &SyncRequest, received: DateTime<Utc>) -> Self {
+        let tell = |difference: TimeDelta| {
+            if difference.abs() > TimeDelta::seconds(2) {
+                difference
+            } else {
+                TimeDelta::zero()
+            }
+        };
+        let odoo = request.now.as_ref();
+        Self {
+            odoo: tell(odoo.map_or(TimeDelta::zero(), |now| received - now.0)),
+            microsoft: tell(engine.graph.clock_offset()),
+        }
+    }
+
+    /// To Odoo's, to have Microsoft's.
+    fn between(self) -> TimeDelta {
+        self.odoo + self.microsoft
+    }
+}
+
+async fn nothing_taken(engine: &Engine, database: &Database) -> Result<SyncAnswer, OdooError> {
     let mut conn = engine.store.get().await?;
     let state = super::admin::state(&mut conn, database.id).await?;
     Ok(SyncAnswer {
@@ -141,6 +163,7 @@ async fn quarantined(engine: &Engine, database: &Database) -> Result<SyncAnswer,
         more: false,
         state,
         want_existing: Vec::new(),
+        want_records: Vec::new(),
     })
 }
 
@@ -197,9 +220,10 @@ enum Taken {
         acked: Vec<i64>,
         rejected: Vec<Rejected>,
         want_existing: Vec<i32>,
+        want_records: Vec<WantedRecord>,
         effects: Effects,
     },
-    Quarantined,
+    Nothing,
 }
 
 async fn take(
@@ -207,94 +231,42 @@ async fn take(
     database_id: Uuid,
     request: &SyncRequest,
     now: DateTime<Utc>,
-    clock: TimeDelta,
+    clocks: Clocks,
 ) -> anyhow::Result<Taken> {
     databases::serialize(conn, database_id).await?;
-    let database = databases::lock(conn, database_id).await?;
+    let mut database = databases::lock(conn, database_id).await?;
     let repeated = match fence(conn, &database, request).await? {
-        Fence::Closed => return Ok(Taken::Quarantined),
+        Fence::Closed => return Ok(Taken::Nothing),
         Fence::Open { repeated } => repeated,
     };
-    for departed in &request.departed {
-        reset::depart(conn, &database, *departed).await?;
-    }
+    database.clock_behind = clocks.odoo.num_seconds();
+    databases::note_call(conn, database_id, request.call, database.clock_behind).await?;
+    parts::depart_all(conn, &database, &request.departed).await?;
     let people = People::of(conn, database, now).await?;
-    let acks = read_acks(&people, &request.acks);
-    let (changes, rejected) = read_changes(&people, &request.changes);
-    let acked = changes.iter().flat_map(Change::row_ids).collect();
-    let mut intake = Intake {
-        people: &people,
-        unit: load(conn, database_id, &acks, &changes).await?,
-        clock,
-        touched: BTreeSet::new(),
-        existing_of: BTreeSet::new(),
-    };
-    for ack in acks {
-        intake.ack(ack)?;
-    }
-    for change in changes {
-        intake.change(change)?;
-    }
-    let Intake {
-        mut unit,
-        touched,
-        existing_of,
-        ..
-    } = intake;
-    let mut effects = planner::replan_all(&mut unit, &people, touched)?;
-    unit.save(conn, now).await?;
-    let all_came = !repeated && !request.existing_left && request.changes.len() < FULL_PAGE;
-    let (want_existing, told) = ask_for_existing(conn, &people, &existing_of, repeated, all_came).await?;
-    for account in told {
-        baseline::settle(conn, &people, account).await?;
-        // What waited for that is planned by the mailbox's next run, as it may be a lot.
-        accounts::plan_anew(conn, account.id).await?;
-        effects.wake_accounts.insert(account.id);
-    }
+    let (items, unreadable) = parts::read(&people, request);
+    let parts::Settled {
+        acked,
+        rejected,
+        mut effects,
+    } = parts::take_all(conn, &people, clocks.between(), items, unreadable).await?;
+    let asked = ask_for_existing(conn, &people, request, repeated).await?;
+    // What waited for that is planned by the mailbox's next run, as it may be a lot.
+    effects.wake_accounts.extend(asked.told);
     Ok(Taken::Taken {
         acked,
         rejected,
-        want_existing,
+        want_existing: asked.users,
+        want_records: asked.records,
         effects,
     })
-}
-
-/// Leaves out what cannot be read: Odoo delivers the change again, or asks anew.
-fn read_acks(people: &People, values: &[Value]) -> Vec<Ack> {
-    let read = |value: &Value| {
-        serde_json::from_value(with_absolute_addresses(value.clone(), &people.database.base_url))
-            .inspect_err(
-                |error| tracing::warn!(database.uuid = %people.database.uuid, %error, "malformed ack"),
-            )
-            .ok()
-    };
-    values.iter().filter_map(read).collect()
-}
-
-fn read_changes(people: &People, values: &[Value]) -> (Vec<Change>, Vec<Rejected>) {
-    let (mut changes, mut rejected) = (Vec::new(), Vec::new());
-    for value in values {
-        match serde_json::from_value(with_absolute_addresses(value.clone(), &people.database.base_url)) {
-            Ok(change) => changes.push(change),
-            Err(error) => {
-                let id = value.get("id").and_then(Value::as_i64).unwrap_or_default();
-                tracing::warn!(database.uuid = %people.database.uuid, outbox.id = id, %error, "malformed change");
-                rejected.push(Rejected {
-                    id,
-                    message: format!("malformed: {error}"),
-                });
-            }
-        }
-    }
-    (changes, rejected)
 }
 
 /// Reads the meetings that an exchange is about.
 async fn load(
     conn: &mut Connection,
     database_id: Uuid,
-    acks: &[Ack],
-    changes: &[Change],
+    acks: &[&Ack],
+    changes: &[&Change],
 ) -> anyhow::Result<UnitOfWork> {
     let mut unit = UnitOfWork::new(database_id);
     if !acks.is_empty() {
@@ -302,15 +274,25 @@ async fn load(
         let ids = outbox::meetings_of_debts(conn, database_id, ids).await?;
         unit.read(conn, &ids).await?;
     }
-    if !changes.is_empty() {
-        let named: Vec<Identity> = changes.iter().flat_map(|c| c.kind.identities()).collect();
+    // Also who else has the id of a record that Odoo has made or written.
+    let told = acks
+        .iter()
+        .filter_map(|ack| ack.record.as_ref().map(Record::identity));
+    let named: Vec<Identity> = changes
+        .iter()
+        .flat_map(|c| c.kind.identities())
+        .chain(told)
+        .collect();
+    if !named.is_empty() {
         let mut identities = Identities {
             odoo_ids: named.iter().filter_map(|i| i.odoo_id).collect(),
             keys: named.iter().filter_map(|i| i.key.as_deref()).collect(),
             links: named.iter().filter_map(|i| i.link).collect(),
-            uids: changes.iter().filter_map(moving::uid_told).collect(),
+            uids: changes.iter().filter_map(|c| moving::uid_told(c)).collect(),
         };
-        identities.keys.extend(changes.iter().filter_map(continued));
+        identities
+            .keys
+            .extend(changes.iter().filter_map(|c| continued(c)));
         unit.read_identities(conn, &identities).await?;
     }
     Ok(unit)
@@ -342,6 +324,10 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
         return Ok(Fence::Open { repeated: false });
     }
     if Some(&request.nonce) == database.previous_nonce.as_ref() && request.next_nonce == database.nonce {
+        // Odoo gave it up, and what it told has been told again since.
+        if request.call < database.last_call {
+            return Ok(Fence::Closed);
+        }
         return Ok(Fence::Open { repeated: true });
     }
     let reason = "Odoo and the Outlook bridge have different histories: one of them is a copy or was restored from a \
@@ -353,34 +339,75 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
     Ok(Fence::Closed)
 }
 
-/// Asks Odoo for the events of newly connected users, and notices when they have all come: the add-on enqueues
-/// them with the answer that asks, so the first later exchange without any of them is past the last.
-async fn ask_for_existing<'a>(
+/// What Odoo is asked to hand over.
+#[derive(Default)]
+struct Asked {
+    users: Vec<i32>,
+    records: Vec<WantedRecord>,
+    /// Accounts of which everything has come.
+    told: Vec<i64>,
+}
+
+/// Asks Odoo for the events of newly connected users, then for single records that others organize, and notices when all have
+/// come: the add-on enqueues them with the answer that asks, and says with each call of whose it has some left.
+async fn ask_for_existing(
     conn: &mut Connection,
-    people: &'a People,
-    seen: &BTreeSet<i32>,
+    people: &People,
+    request: &SyncRequest,
     repeated: bool,
-    all_came: bool,
-) -> anyhow::Result<(Vec<i32>, Vec<&'a Account>)> {
-    let mut want = Vec::new();
-    let mut told = Vec::new();
+) -> anyhow::Result<Asked> {
+    let mut asked = Asked::default();
     for account in people.accounts.iter().filter(|a| a.is_connected()) {
+        let user = account.odoo_user_id;
+        let have_come = !repeated && !request.existing_left.contains(&user);
         match account.existing.as_str() {
             existing::UNASKED => {
                 accounts::set_existing(conn, account.id, existing::ASKED).await?;
-                want.push(account.odoo_user_id);
+                asked.users.push(user);
             }
-            existing::ASKED if repeated => want.push(account.odoo_user_id),
-            // One row may be of several users: a meeting that Odoo's own engine had linked, with all of its guests.
-            existing::ASKED if all_came && seen.is_empty() => {
-                let next = moving::next_state(conn, account).await?;
-                accounts::set_existing(conn, account.id, next).await?;
-                told.push(account);
+            existing::ASKED if repeated => asked.users.push(user),
+            existing::ASKED_RECORDS if repeated => {
+                asked
+                    .records
+                    .extend(baseline::to_ask_for(conn, people, account).await?);
+            }
+            existing::ASKED if have_come => {
+                let settled = conn
+                    .transaction::<_, anyhow::Error, _>(async |conn| {
+                        baseline::settle(conn, people, account).await?;
+                        let records = baseline::to_ask_for(conn, people, account).await?;
+                        if records.is_empty() {
+                            all_have_come(conn, account).await?;
+                        } else {
+                            accounts::set_existing(conn, account.id, existing::ASKED_RECORDS).await?;
+                        }
+                        Ok(records)
+                    })
+                    .await;
+                match settled {
+                    Ok(records) if records.is_empty() => asked.told.push(account.id),
+                    Ok(records) => asked.records.extend(records),
+                    Err(error) => parts::say_once(conn, people, Some(user), UNSETTLED, error).await?,
+                }
+            }
+            existing::ASKED_RECORDS if have_come => {
+                all_have_come(conn, account).await?;
+                asked.told.push(account.id);
             }
             _ => {}
         }
     }
-    Ok((want, told))
+    Ok(asked)
+}
+
+const UNSETTLED: &str =
+    "what Odoo has told of this user's events could not be compared with Outlook; it is tried again";
+
+async fn all_have_come(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+    let next = moving::next_state(conn, account).await?;
+    accounts::set_existing(conn, account.id, next).await?;
+    accounts::plan_anew(conn, account.id).await?;
+    Ok(())
 }
 
 /// Takes news from Odoo; collects the meetings to plan anew.
@@ -390,36 +417,43 @@ struct Intake<'a> {
     /// What is to be added to Odoo's times to have Microsoft's.
     clock: TimeDelta,
     touched: BTreeSet<i64>,
-    existing_of: BTreeSet<i32>,
 }
 
-impl Intake<'_> {
-    fn change(&mut self, change: Change) -> anyhow::Result<()> {
+impl<'a> Intake<'a> {
+    fn new(people: &'a People, unit: UnitOfWork, clock: TimeDelta) -> Self {
+        Self {
+            people,
+            unit,
+            clock,
+            touched: BTreeSet::new(),
+        }
+    }
+
+    /// The meetings, and those of them that are to be planned anew.
+    fn end(self) -> (UnitOfWork, BTreeSet<i64>) {
+        (self.unit, self.touched)
+    }
+
+    fn change(&mut self, change: &Change) -> anyhow::Result<()> {
         let identities = change.kind.identities();
-        match change.kind {
+        match &change.kind {
             ChangeKind::Snapshot { times, record } => {
-                let organizer = record.template().ok().and_then(|template| template.organizer);
-                if let (Cause::Existing, Some(organizer)) = (change.cause, organizer) {
-                    self.existing_of.insert(organizer.user_id);
-                }
-                if change.cause == Cause::Existing {
-                    self.existing_of.extend(change.uid);
-                }
-                self.snapshot(&identities, times, record, change.cause)
+                self.snapshot(&identities, times, record.clone(), change.cause)
             }
-            ChangeKind::Excluded { times, .. } => {
-                if change.cause == Cause::Existing {
-                    self.existing_of.extend(change.uid);
-                }
-                match self.find(&identities) {
-                    Some(id) => self.exclude(id, times),
-                    // Nobody has told of it, and nobody needs to know.
-                    None => Ok(()),
-                }
-            }
+            ChangeKind::Excluded { times, .. } => match self.find(&identities) {
+                Some(id) => self.exclude(id, times),
+                // Nobody has told of it, and nobody needs to know.
+                None => Ok(()),
+            },
             ChangeKind::Tombstone { .. } => {
                 if let Some(id) = self.find(&identities) {
                     let meeting = &mut self.unit.get(id)?.meeting;
+                    // Odoo was asked for it and does not have it, and nobody has deleted it: it was lost with a restore.
+                    if change.cause == Cause::Existing && meeting.unconfirmed {
+                        baseline::forget_record(meeting)?;
+                        self.touched.insert(id);
+                        return Ok(());
+                    }
                     saved(meeting, self.people);
                     meeting.odoo_gone = true;
                     meeting.kept = false;
@@ -434,7 +468,7 @@ impl Intake<'_> {
     fn snapshot(
         &mut self,
         identities: &[Identity],
-        times: BTreeMap<String, OdooTime>,
+        times: &BTreeMap<String, OdooTime>,
         mut record: Record,
         cause: Cause,
     ) -> anyhow::Result<()> {
@@ -445,30 +479,27 @@ impl Intake<'_> {
                 moving::meeting_for(&mut self.unit, &record)?
             }
         };
-        let meeting = &mut self.unit.get(id)?.meeting;
-        if baseline::is_another_record(meeting, &record)? {
-            baseline::forget_record(meeting)?;
-            self.touched.insert(id);
+        if !self.give(id, &record)? {
             id = self.unit.create(None, None);
+            self.give(id, &record)?;
         }
-        let odoo_id = record.identity().odoo_id;
         let only_in_odoo = self.unit.get(id)?.copies.is_empty();
-        // One that was part of a series, and has a meeting of its own, keeps its id.
-        let is_free =
-            odoo_id.is_none_or(|odoo_id| self.unit.by_odoo_id(odoo_id).is_none_or(|other| other == id));
-        let meeting = &mut self.unit.get(id)?.meeting;
-        // After a new pairing Odoo may be a restored one: what it has now counts.
-        if !meeting.unconfirmed && is_older(meeting, &record)? {
-            return Ok(());
-        }
-        let link = moving::link_told(&record, &times);
+        let link = moving::link_told(&record, times);
         let known = self.note_times(id, times)?;
+        let dossier = self.unit.get(id)?;
+        // Its result could not be taken, and here is what it was about.
+        if dossier
+            .debt
+            .as_ref()
+            .is_some_and(|debt| debt.attempts > 0 && !is_unlink(debt).unwrap_or(false))
+        {
+            dossier.debt = None;
+        }
         let meeting = &mut self.unit.get(id)?.meeting;
         let compared = meeting.unconfirmed;
         if compared {
             baseline::confirm(meeting, &record, &known, self.people)?;
         }
-        store_record(meeting, &record, is_free)?;
         if let Some(link) = link {
             moving::note(&mut self.unit, id, link)?;
         }
@@ -504,8 +535,19 @@ impl Intake<'_> {
         Ok(())
     }
 
+    /// Gives a meeting Odoo's record; `false`: it is another one's, and the meeting's own is lost. Who loses a record is planned anew.
+    fn give(&mut self, id: i64, record: &Record) -> anyhow::Result<bool> {
+        let robbed = baseline::give_record(&mut self.unit, id, record)?;
+        let is_its = robbed.is_some();
+        if !is_its {
+            self.touched.insert(id);
+        }
+        self.touched.extend(robbed.into_iter().flatten());
+        Ok(is_its)
+    }
+
     /// From now on a rule of Odoo keeps it out of Outlook: what was told last is what is known of it.
-    fn exclude(&mut self, id: i64, times: BTreeMap<String, OdooTime>) -> anyhow::Result<()> {
+    fn exclude(&mut self, id: i64, times: &BTreeMap<String, OdooTime>) -> anyhow::Result<()> {
         let meeting = &mut self.unit.get(id)?.meeting;
         let Some(mut record) = meeting.record()? else {
             return Ok(());
@@ -524,12 +566,12 @@ impl Intake<'_> {
     fn note_times(
         &mut self,
         id: i64,
-        times: BTreeMap<String, OdooTime>,
+        times: &BTreeMap<String, OdooTime>,
     ) -> anyhow::Result<BTreeMap<Group, DateTime<Utc>>> {
         let meeting = &mut self.unit.get(id)?.meeting;
         let mut known = meeting.edit_times()?;
         for (field, time) in times {
-            if let Some(group) = group_of_field(&field) {
+            if let Some(group) = group_of_field(field) {
                 let time = time.0 + self.clock;
                 let latest = known.get(&group).map_or(time, |t| (*t).max(time));
                 known.insert(group, latest);
@@ -567,18 +609,21 @@ impl Intake<'_> {
         })
     }
 
-    fn ack(&mut self, ack: Ack) -> anyhow::Result<()> {
+    fn ack(&mut self, ack: &Ack) -> anyhow::Result<()> {
         let Some(dossier) = self.unit.owing(ack.id) else {
             return Ok(());
         };
         let Some(debt) = dossier.debt.take() else {
             return Ok(());
         };
-        let meeting = &mut dossier.meeting;
-        let before = meeting.record()?;
-        if let Some(record) = &ack.record {
-            store_record(meeting, record, true)?;
+        let id = dossier.meeting.id;
+        let before = dossier.meeting.record().ok().flatten();
+        if let Some(record) = &ack.record
+            && !self.give(id, record)?
+        {
+            return Ok(());
         }
+        let dossier = self.unit.get(id)?;
         if ack.result == AckResult::Stale {
             dossier.meeting.note_told(&planner::repeats::of_late(&debt));
         }
@@ -660,7 +705,10 @@ impl Intake<'_> {
             (AckResult::Stale, Some(record)) => dossier.debt = unlink_of(&debt, record, self.people.now)?,
             (AckResult::Stale, None) => {}
             (AckResult::Refused, _) => {
-                let words = ack.message.unwrap_or_else(|| "Odoo gave no reason".to_owned());
+                let words = ack
+                    .message
+                    .clone()
+                    .unwrap_or_else(|| "Odoo gave no reason".to_owned());
                 let reason = format!("Odoo refused it: {words}");
                 super::admin::refused(dossier, debt.user_id, reason);
             }
@@ -679,7 +727,7 @@ impl Intake<'_> {
 fn existed(meeting: &Meeting, record: &Record, people: &People) -> bool {
     let organizer = meeting.organizer_in_odoo();
     let account = organizer.and_then(|user| people.account_of_user(user));
-    account.is_some_and(|account| record.create_date().0 < account.connected_at)
+    account.is_some_and(|account| people.made_at(record) < account.connected_at)
 }
 
 /// Somebody saved it: what comes of it is that person's wish, unless it was collected while nothing is sent.
@@ -719,25 +767,4 @@ fn unlink_of(debt: &OdooDebt, record: &Record, now: DateTime<Utc>) -> anyhow::Re
         line: debt.line.clone(),
         ..OdooDebt::default()
     }))
-}
-
-/// A snapshot of an event that left Odoo before the one we have (it was sent again, late). The time of a series goes back when
-/// the occurrence that was written last is deleted.
-fn is_older(meeting: &Meeting, record: &Record) -> anyhow::Result<bool> {
-    let (Some(Record::Event(known)), Record::Event(record)) = (meeting.record()?, record) else {
-        return Ok(false);
-    };
-    Ok(record.write_date < known.write_date)
-}
-
-fn store_record(meeting: &mut Meeting, record: &Record, is_free: bool) -> anyhow::Result<()> {
-    let identity = record.identity();
-    meeting.odoo_id = identity.odoo_id.filter(|_| is_free);
-    // A series that is a single event for a while has its name again afterwards.
-    if identity.key.is_some() {
-        meeting.series_key = identity.key;
-    }
-    meeting.odoo_gone = false;
-    meeting.odoo_state = Some(serde_json::to_value(record)?);
-    Ok(())
 }

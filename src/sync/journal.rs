@@ -99,17 +99,26 @@ async fn standing(
     }))
 }
 
+fn not_synced(reason: &str) -> String {
+    format!("it is not synced. {reason}")
+}
+
 /// Why an event of Odoo is not in Outlook, or is another one there; `None`: it is in step, or over.
 fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String>> {
     let meeting = &dossier.meeting;
-    let Some(record) = meeting.record()?.filter(Record::active) else {
+    let record = match meeting.record() {
+        Ok(record) => record,
+        // Of another version; why nothing comes of it is said all the same.
+        Err(_) => return Ok(meeting.set_aside.as_ref().map(|reason| not_synced(reason))),
+    };
+    let Some(record) = record.filter(Record::active) else {
         return Ok(None);
     };
     if meeting.odoo_gone || meeting.ended {
         return Ok(None);
     }
     if let Some(reason) = &meeting.set_aside {
-        return Ok(Some(format!("it is not synced. {reason}")));
+        return Ok(Some(not_synced(reason)));
     }
     let event = record.document(&people.mailboxes).ok().flatten();
     let event = event.map(|document| planner::in_one(&document.into_series(), people.now.date_naive()));
@@ -146,7 +155,7 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String
             Some(_) | None => return Ok(None),
         },
         Some(account) if account.is_connected() => {
-            let made = record.create_date().0;
+            let made = people.made_at(&record);
             if account.ignore_before.is_some_and(|before| made < before) {
                 format!("it is in Odoo alone, as {name} chose to sync only what is new")
             } else if planner::closed::is_from_before(made, people) {

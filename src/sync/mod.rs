@@ -9,6 +9,7 @@ pub mod baseline;
 pub mod brake;
 pub mod budget;
 pub mod exchange;
+pub mod health;
 pub mod journal;
 pub mod lease;
 pub mod moving;

@@ -1,12 +1,13 @@
 //! Who is who in one database, while one of its meetings is planned.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::calendar::event::{Address, Aliases};
 use crate::calendar::invitations::Inside;
 use crate::calendar::merge::Policy;
 use crate::odoo::mailboxes::Mailboxes;
+use crate::odoo::record::Record;
 use crate::odoo::snapshot::Snapshot;
 use crate::store::Connection;
 use crate::store::accounts::{self, Account};
@@ -109,6 +110,11 @@ impl People {
     pub fn inside(&self) -> Inside {
         let of_user = |account: &Account| self.mailboxes.get(&account.odoo_user_id);
         Inside::of(self.accounts.iter().filter_map(of_user))
+    }
+
+    /// When a record was made in Odoo, by our clock.
+    pub fn made_at(&self, record: &Record) -> DateTime<Utc> {
+        record.create_date().0 + TimeDelta::seconds(self.database.clock_behind)
     }
 
     pub fn policy(&self) -> Policy {

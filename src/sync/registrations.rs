@@ -238,9 +238,8 @@ pub async fn put(
                 changes.retired = Some(false);
                 store::change(conn, known.id, &changes).await?;
             } else {
-                changes.client_secret = changes.client_secret.or(before.client_secret.clone());
+                // Another app has another secret, which is missed in words until it is entered.
                 changes.tenant = changes.tenant.or(Some(before.tenant.clone()));
-                changes.secret_expires_on = changes.secret_expires_on.or(Some(before.secret_expires_on));
                 store::add(conn, database.id, company_id, &changes).await?;
             }
         } else {

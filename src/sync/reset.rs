@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::admin::{self, note};
-use super::{Engine, now};
+use super::people::People;
+use super::{Engine, now, planner};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{Departed, OdooChange, Place, State};
 use crate::odoo::record::Record;
@@ -440,13 +441,40 @@ pub async fn depart(conn: &mut Connection, database: &Database, departed: Depart
         account.login
     );
     if departed.deleted {
+        // Nobody is left to answer for the removals that were held: what other mailboxes show of these meetings decides.
+        let held = meetings::held_for(conn, account.id).await?;
+        let owed = outbox::meetings_owed_to(conn, database.id, account.odoo_user_id).await?;
         forget_mailbox(conn, &account).await?;
         accounts::remove(conn, account.id).await?;
+        let ids: Vec<i64> = held.iter().map(|meeting| meeting.id).chain(owed).collect();
+        plan_without(conn, database, departed.user_id, &ids).await?;
     } else {
         let reason = "The user was archived in Odoo: whoever comes back logs in to Outlook again.";
         accounts::disconnect(conn, account.id, reason).await?;
     }
     note(conn, database, Some(departed.user_id), Level::Warning, message).await?;
+    Ok(())
+}
+
+/// Plans anew what was owed to Odoo in the name of a user who is not there any more.
+async fn plan_without(
+    conn: &mut Connection,
+    database: &Database,
+    user_id: i32,
+    ids: &[i64],
+) -> anyhow::Result<()> {
+    let people = People::load(conn, database.id, now()).await?;
+    for some in ids.chunks(CHUNK) {
+        let mut unit = UnitOfWork::of(conn, database.id, some).await?;
+        for id in unit.ids() {
+            let dossier = unit.get(id)?;
+            if dossier.debt.as_ref().is_some_and(|debt| debt.user_id == user_id) {
+                dossier.debt = None;
+            }
+            planner::replan(dossier, &people)?;
+        }
+        unit.save(conn, people.now).await?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::Doors;
-use crate::store::accounts;
+use crate::store::{accounts, databases};
+use crate::sync::health::SAID_AFTER;
 
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "live"}))
@@ -12,20 +13,30 @@ pub async fn live() -> HttpResponse {
 
 /// Says in words what is not ready.
 pub async fn ready(doors: web::Data<Doors>) -> HttpResponse {
-    let asked = async {
-        doors.engine.store.ping().await?;
-        let mut conn = doors.engine.store.get().await?;
-        anyhow::Ok(accounts::in_trouble(&mut conn).await?)
-    };
-    match asked.await {
-        // It can work, whatever Microsoft does: nobody should start it anew for that.
-        Ok(troubled) => HttpResponse::Ok().json(json!({"status": "ready", "mailboxes_in_trouble": troubled})),
+    // It can work, whatever Microsoft and single databases do: nobody should start it anew for that, but look.
+    match in_trouble(&doors).await {
+        Ok((0, mailboxes)) => {
+            HttpResponse::Ok().json(json!({"status": "ready", "mailboxes_in_trouble": mailboxes}))
+        }
+        Ok((failing, mailboxes)) => HttpResponse::Ok().json(json!({
+            "status": "ready",
+            "mailboxes_in_trouble": mailboxes,
+            "databases": format!("{failing} of them make no progress: 'outlook-bridge status' says why")
+        })),
         Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "not ready");
             HttpResponse::ServiceUnavailable()
                 .json(json!({"status": "not ready", "postgres": "Postgres cannot be reached"}))
         }
     }
+}
+
+/// How many databases' exchanges fail each time.
+/// How many databases and mailboxes make no progress.
+async fn in_trouble(doors: &Doors) -> anyhow::Result<(i64, i64)> {
+    let mut conn = doors.engine.store.get().await?;
+    let databases = databases::failing(&mut conn, SAID_AFTER).await?;
+    Ok((databases, accounts::in_trouble(&mut conn).await?))
 }
 
 pub async fn metrics(doors: web::Data<Doors>) -> HttpResponse {

@@ -44,8 +44,16 @@ pub struct Odoo {
     pub told: usize,
     /// Records that a rule of this Odoo keeps out of Outlook.
     pub excluded: BTreeSet<i64>,
-    /// Whether the rule fails for some of the events that were asked for.
-    pub existing_left: bool,
+    /// Users of whose events, as they were asked for, some are not handed over yet.
+    pub existing_left: Vec<i64>,
+    /// How far its clock is off.
+    pub clock: chrono::TimeDelta,
+    /// How many calls were made since the pairing.
+    calls: i64,
+    /// What is wrong with a record, in the eyes of a service that cannot take it.
+    pub broken: BTreeMap<i64, Value>,
+    /// What the service has said of what it rejected, by row.
+    pub rejected: BTreeMap<i64, String>,
 }
 
 impl Odoo {
@@ -81,7 +89,11 @@ impl Odoo {
             moves_on: false,
             told: 0,
             excluded: BTreeSet::new(),
-            existing_left: false,
+            existing_left: Vec::new(),
+            clock: chrono::TimeDelta::zero(),
+            calls: 0,
+            broken: BTreeMap::new(),
+            rejected: BTreeMap::new(),
         };
         odoo.redeem_code(service, code).await;
         let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
@@ -104,6 +116,8 @@ impl Odoo {
             .expect("paired");
         self.key = paired["api_key"].as_str().expect("a key").to_owned();
         self.nonce = paired["nonce"].as_str().expect("a nonce").to_owned();
+        self.calls = 0;
+        self.results.clear();
         self.pending_nonce = None;
     }
 
@@ -167,6 +181,12 @@ impl Odoo {
         self.clone()
     }
 
+    /// A result that the service cannot read.
+    pub fn write_malformed_result(&mut self) {
+        self.results
+            .push(json!({"id": 1, "result": "juggled", "record": null}));
+    }
+
     /// The table of waiting results is lost.
     pub fn forget_results(&mut self) {
         self.results.clear();
@@ -177,7 +197,7 @@ impl Odoo {
     pub fn create(&mut self, user: i64, name: &str, start: &str, stop: &str, guests: &[&str]) -> i64 {
         let id = self.next_id;
         self.next_id += 1;
-        let time = Self::now();
+        let time = self.now();
         let mut attendees = vec![self.attendee(user, None, "accepted")];
         attendees.extend(guests.iter().map(|g| self.attendee(0, Some(g), "needsAction")));
         let record = json!({
@@ -225,7 +245,7 @@ impl Odoo {
         for (key, value) in values.as_object().expect("values") {
             self.records.get_mut(&id).expect("a record")[key] = value.clone();
         }
-        let time = Self::now();
+        let time = self.now();
         self.records.get_mut(&id).expect("a record")["write_date"] = json!(time);
         self.touch(id, &fields.iter().map(String::as_str).collect::<Vec<_>>());
     }
@@ -263,21 +283,23 @@ impl Odoo {
     pub fn unlink(&mut self, id: i64) {
         let record = self.records.remove(&id).expect("a record");
         let row = json!({"id": self.next_row, "kind": "tombstone", "cause": "save", "uid": self.actor,
-            "time": Self::now(), "model": record["model"], "res_id": id, "key": record["key"], "link": record["link"]});
+            "time": self.now(), "model": record["model"], "res_id": id, "key": record["key"], "link": record["link"]});
         self.next_row += 1;
         self.outbox.push(row);
     }
 
     fn touch(&mut self, id: i64, fields: &[&str]) {
-        let time = Self::now();
+        let time = self.now();
         let times: Map<String, Value> = fields.iter().map(|f| ((*f).to_owned(), json!(time))).collect();
         let row = json!({"id": self.next_row, "kind": "snapshot", "cause": "save", "uid": self.actor, "times": times, "res_id": id});
         self.next_row += 1;
         self.outbox.push(row);
     }
 
-    fn now() -> String {
-        chrono::Utc::now().format("%Y-%m-%d %H:%M:%S").to_string()
+    fn now(&self) -> String {
+        (chrono::Utc::now() + self.clock)
+            .format("%Y-%m-%d %H:%M:%S")
+            .to_string()
     }
 
     pub fn by_name(&self, name: &str) -> Option<&Value> {
@@ -301,6 +323,9 @@ impl Odoo {
         record["version"] = json!(hex::encode(Sha256::digest(counted.to_string())));
         if self.excluded.contains(&id) {
             record["excluded"] = json!(true);
+        }
+        if let Some(broken) = self.broken.get(&id).and_then(Value::as_object) {
+            record.as_object_mut()?.extend(broken.clone());
         }
         Some(record)
     }
@@ -331,6 +356,7 @@ impl Odoo {
 
     /// The request alone: what Odoo sends, and what comes back.
     pub async fn hand_over(&mut self, service: &impl Doors) -> Result<Value, Value> {
+        self.calls += 1;
         let next = self
             .pending_nonce
             .get_or_insert_with(|| Uuid::new_v4().to_string())
@@ -353,7 +379,8 @@ impl Odoo {
                         }
                         Some(record) => row["record"] = record,
                         None => {
-                            row = json!({"id": row["id"], "kind": "tombstone", "cause": "save", "res_id": id})
+                            row = json!({"id": row["id"], "kind": "tombstone", "cause": row["cause"], "res_id": id,
+                                "model": row["model"], "key": row["key"]})
                         }
                     }
                 }
@@ -361,8 +388,8 @@ impl Odoo {
             })
             .collect();
         let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
-            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": Self::now(), "departed": self.departed,
-            "existing_left": self.existing_left});
+            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": self.now(), "departed": self.departed,
+            "existing_left": self.existing_left, "call": self.calls});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
     }
 
@@ -376,8 +403,14 @@ impl Odoo {
             .iter()
             .filter_map(Value::as_i64)
             .collect();
+        for rejected in answer["rejected"].as_array().expect("a list") {
+            let words = rejected["message"].as_str().expect("words").to_owned();
+            self.rejected
+                .insert(rejected["id"].as_i64().expect("an id"), words);
+        }
+        let is_settled = |row: i64| acked.contains(&row) || self.rejected.contains_key(&row);
         self.outbox
-            .retain(|row| !acked.contains(&row["id"].as_i64().expect("an id")));
+            .retain(|row| !is_settled(row["id"].as_i64().expect("an id")));
         self.results.clear();
         for user in answer["want_existing"].as_array().expect("a list").clone() {
             let own: Vec<i64> = self
@@ -391,6 +424,12 @@ impl Odoo {
                 self.next_row += 1;
                 self.outbox.push(row);
             }
+        }
+        for wanted in answer["want_records"].as_array().expect("a list") {
+            let row = json!({"id": self.next_row, "kind": "snapshot", "cause": "existing", "uid": 1, "times": {},
+                "res_id": wanted["res_id"], "model": wanted["model"], "key": wanted["key"]});
+            self.next_row += 1;
+            self.outbox.push(row);
         }
         for change in answer["changes"].as_array().expect("changes").clone() {
             self.told += 1;
@@ -492,7 +531,7 @@ impl Odoo {
                 _ => self.records.get_mut(&id).expect("a record")[key] = value.clone(),
             }
         }
-        let time = Self::now();
+        let time = self.now();
         self.records.get_mut(&id).expect("a record")["write_date"] = json!(time);
     }
 }

@@ -175,13 +175,13 @@ async fn what_the_other_engine_had_linked_is_taken_over_and_not_written_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_made_in_odoo_while_a_failing_rule_keeps_some_of_it_from_being_told() {
     let mut w = world().await;
-    w.odoo.existing_left = true;
+    w.odoo.existing_left = vec![8];
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
     w.outlook_creates(super::stack::BEN, "His", &[]).await;
     w.worked(8).await;
     w.odoo.sync(&w.service).await;
     assert!(w.odoo.by_name("His").is_none(), "Odoo may have it");
-    w.odoo.existing_left = false;
+    w.odoo.existing_left.clear();
     w.quiet().await;
     w.quiet().await;
     assert!(w.odoo.by_name("His").is_some());

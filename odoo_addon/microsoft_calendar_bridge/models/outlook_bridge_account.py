@@ -2,6 +2,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
+from odoo.tools import SQL
 
 CONNECTED = ("active", "attention")
 TROUBLED = ("attention", "need_auth", "resetting")
@@ -42,6 +43,10 @@ class OutlookBridgeAccount(models.Model):
     waiting = fields.Integer(readonly=True, help="How many events with guests wait for the user's choice.")
     mails = fields.Integer(readonly=True, help="How many mails wait for somebody's yes. 0: nothing waits.")
     is_reset = fields.Boolean(readonly=True, help="Outlook tells nobody about this user's events any more.")
+    existing_until = fields.Integer(
+        readonly=True,
+        help="The last row of the outbox with an existing event that the service asked for this user's sake.",
+    )
     restarted_at = fields.Datetime(readonly=True, help="The user pressed the Outlook button and waits.")
 
     _user_unique = models.UniqueIndex("(user_id)")
@@ -143,6 +148,12 @@ class OutlookBridgeAccount(models.Model):
         for account in known.values():
             if account.status != "none":
                 account.write({"status": "none", "login": False, "last_sync": False, **NOTHING})
+
+    @api.model
+    def _note_existing(self, user_ids):
+        """Everything that is queued now is what the service has asked for these users."""
+        [(latest,)] = self.env.execute_query(SQL("SELECT max(id) FROM outlook_bridge_outbox WHERE cause = 'existing'"))
+        self.sudo().search([("user_id", "in", user_ids)]).write({"existing_until": latest or 0})
 
     @api.model
     def _departed(self):

@@ -144,13 +144,14 @@ class OutlookBridgeExchange(models.AbstractModel):
 
     def _round(self, report, user_id, limit, wait_ms, timeout, deadline):
         """One call and what follows from it. Answers whether there is reason for another."""
-        nonce, next_nonce = self._committing(self._prepare)
+        nonce, next_nonce, call = self._committing(self._prepare)
         changes = self._committing(self.env["outlook.bridge.outbox"]._read_batch, PAGE)
         results = self.env["outlook.bridge.result"]._to_tell(2 * PAGE)
         sent = results.ids
         request = {
             "nonce": nonce,
             "next_nonce": next_nonce,
+            "call": call,
             "changes": changes,
             "acks": results.mapped("payload"),
             "user_id": user_id,
@@ -158,9 +159,10 @@ class OutlookBridgeExchange(models.AbstractModel):
             "wait_ms": wait_ms,
             "now": fields.Datetime.to_string(fields.Datetime.now()),
             "departed": self.env["outlook.bridge.account"]._departed(),
+            "existing_left": self.env["outlook.bridge.outbox"]._existing_left(
+                [row for change in changes for row in change.get("ids", [change["id"]])]
+            ),
         }
-        if self.env["outlook.bridge.outbox"]._is_deferred(("cause", "=", "existing")):
-            request["existing_left"] = True
         # nothing is held in the database while the service thinks
         self.env.cr.commit()  # pylint: disable=invalid-commit
         try:
@@ -226,24 +228,27 @@ class OutlookBridgeExchange(models.AbstractModel):
             _logger.info("The Outlook bridge answers")
         told = answer.get("state") or {}
         state._store(told)
-        rows = {change["id"]: change.get("ids", [change["id"]]) for change in changes}
-        rejected = [
-            {"id": row, "message": entry.get("message")}
-            for entry in answer.get("rejected") or []
-            for row in rows.get(entry["id"], [])
-        ]
-        sendable = {row for ids in rows.values() for row in ids}
-        self.env["outlook.bridge.outbox"]._acknowledge(
-            [row for row in answer.get("acked") or [] if row in sendable], rejected
-        )
+        outbox = self.env["outlook.bridge.outbox"]
+        sendable = {row for change in changes for row in change.get("ids", [change["id"]])}
+        outbox._acknowledge([row for row in answer.get("acked") or [] if row in sendable])
+        told_by = {change["id"]: change for change in changes}
+        for entry in answer.get("rejected") or []:
+            if entry["id"] in told_by:
+                message = entry.get("message") or self.env._("The Outlook bridge did not take it.")
+                outbox._reject(told_by[entry["id"]], message)
         self.env["outlook.bridge.account"].search([("restarted_at", "!=", False)]).restarted_at = False
         fence._heard(not told.get("quarantined"))
         if told.get("quarantined"):
             # it heard nothing, so nothing is over
             return 0
         self.env["outlook.bridge.result"].browse(sent).unlink()
-        wanted = answer.get("want_existing") or []
-        return self.env["outlook.bridge.outbox"]._enqueue_existing(wanted) if wanted else 0
+        users, records = answer.get("want_existing") or [], answer.get("want_records") or []
+        if not (users or records):
+            return 0
+        queued = outbox._enqueue_existing(users) if users else 0
+        queued += outbox._enqueue_records(records) if records else 0
+        self.env["outlook.bridge.account"]._note_existing([*users, *(record["user_id"] for record in records)])
+        return queued
 
     def _apply(self, page):
         acks, users = self.env["outlook.bridge.apply"]._apply_page(page)

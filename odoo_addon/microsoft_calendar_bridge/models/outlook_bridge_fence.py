@@ -18,6 +18,7 @@ class OutlookBridgeFence(models.Model):
 
     nonce = fields.Char(readonly=True, groups="base.group_system")
     next_nonce = fields.Char(readonly=True, groups="base.group_system")
+    calls = fields.Integer(readonly=True, help="How many calls were made since the pairing, repeated ones, too.")
     last_contact = fields.Datetime(readonly=True, help="When the service answered an exchange last.")
 
     @api.model
@@ -26,13 +27,13 @@ class OutlookBridgeFence(models.Model):
 
     def _begin(self, nonce):
         """After pairing: what the service expects to be told first."""
-        self.write({"nonce": nonce, "next_nonce": False, "last_contact": fields.Datetime.now()})
+        self.write({"nonce": nonce, "next_nonce": False, "calls": 0, "last_contact": fields.Datetime.now()})
 
     def _prepare(self):
-        """The pair to send: the very same again as long as no answer to it was seen."""
-        if not self.next_nonce:
-            self.next_nonce = uuid.uuid4().hex
-        return self.nonce or None, self.next_nonce
+        """The pair to send: the very same again as long as no answer to it was seen. And the number of this call, by
+        which the service tells the last one from an earlier one that is still on its way."""
+        self.write({"calls": self.calls + 1, "next_nonce": self.next_nonce or uuid.uuid4().hex})
+        return self.nonce or None, self.next_nonce, self.calls
 
     def _heard(self, accepted):
         """The service has answered; whether it took the pair for that of the database it knows."""

@@ -23,6 +23,9 @@ BATCH_BYTES = 2_000_000
 RECORD_BYTES = 8_000_000
 # After how long a rule that failed is asked again.
 DEFER_MINUTES = 10
+# What the service could not take is told again: after so long, then after twice as long each time, and not for ever.
+RETRY_MINUTES = 10
+RETRY_AT_MOST = 8
 
 
 class Applying:
@@ -83,7 +86,11 @@ class OutlookBridgeOutbox(models.Model):
     changed_at = fields.Datetime(readonly=True)
     created = fields.Boolean(readonly=True, help="The record was created in the same transaction.")
     txid = fields.Char(required=True, readonly=True)
-    rejected = fields.Char(readonly=True, help="Why the service could not read this row.")
+    rejected = fields.Char(readonly=True, help="Why the service did not take this row.")
+    rejections = fields.Integer(readonly=True, help="How often it did not.")
+    retry_at = fields.Datetime(
+        readonly=True, help="When a rejected row is told again. Empty: with the next change of its record."
+    )
     deferred_until = fields.Datetime(
         readonly=True, help="Until when it stays here, as another add-on's rule about it has failed."
     )
@@ -407,6 +414,48 @@ class OutlookBridgeOutbox(models.Model):
         )
         return len(queued)
 
+    @api.model
+    def _enqueue_records(self, wanted):
+        """Queue single records that the service wants to be told, or to hear that they are not there.
+
+        Answers how many.
+        """
+        records = [
+            {
+                "user_id": record["user_id"],
+                "res_model": record.get("model") or "calendar.event",
+                "res_id": record["res_id"],
+                "series_key": record.get("key") or None,
+            }
+            for record in wanted
+        ]
+        queued = self.env.execute_query(
+            SQL(
+                """
+                INSERT INTO outlook_bridge_outbox (
+                    res_model, res_id, series_key, kind, cause, acting_uid, times, changed_at, created, txid,
+                    create_uid, create_date, write_uid, write_date
+                )
+                SELECT wanted.res_model, wanted.res_id, wanted.series_key, 'snapshot', 'existing', wanted.user_id,
+                       '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
+                       1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+                  FROM jsonb_to_recordset(%s::jsonb)
+                    AS wanted(user_id int, res_model text, res_id int, series_key text)
+                 WHERE NOT EXISTS (
+                        SELECT FROM outlook_bridge_outbox pending
+                         WHERE pending.res_model = wanted.res_model
+                           AND COALESCE(pending.series_key, pending.res_id::text)
+                               = COALESCE(wanted.series_key, wanted.res_id::text)
+                           AND pending.cause = 'existing'
+                   )
+                    ON CONFLICT DO NOTHING
+             RETURNING id
+                """,
+                json.dumps(records),
+            )
+        )
+        return len(queued)
+
     # ------------------------------------------------------------
     # Handing over
     # ------------------------------------------------------------
@@ -428,8 +477,7 @@ class OutlookBridgeOutbox(models.Model):
                       LEFT JOIN calendar_recurrence series ON series.id = event.recurrence_id
                       LEFT JOIN calendar_event single
                              ON pending.series_key = single.outlook_bridge_was ->> 'key'
-                     WHERE pending.rejected IS NULL
-                       AND (pending.deferred_until IS NULL OR pending.deferred_until <= now() AT TIME ZONE 'UTC')
+                     WHERE pending.deferred_until IS NULL OR pending.deferred_until <= now() AT TIME ZONE 'UTC'
                 ), named AS (
                     SELECT *,
                            CASE WHEN single_id IS NOT NULL OR key IS NULL THEN 'calendar.event'
@@ -441,7 +489,10 @@ class OutlookBridgeOutbox(models.Model):
                 SELECT id, res_model, res_id, kind, cause, acting_uid, link, was, times, changed_at, model, name
                   FROM named
                  WHERE (model, name) IN (
-                        SELECT model, name FROM named GROUP BY model, name ORDER BY min(id) LIMIT %s
+                        -- what was rejected goes along with what is new of the same record
+                        SELECT model, name FROM named
+                         WHERE rejected IS NULL OR retry_at <= now() AT TIME ZONE 'UTC'
+                         GROUP BY model, name ORDER BY min(id) LIMIT %s
                  )
                  ORDER BY id
                 """,
@@ -469,10 +520,7 @@ class OutlookBridgeOutbox(models.Model):
         return self._to_wires(self._cut(merged))
 
     def _cut(self, merged):
-        """As many of the changes as one call should carry, one at least.
-
-        A batch without any existing record tells the service that it has them all: there is one while there are any.
-        """
+        """As many of the changes as one call should carry, one at least."""
         keys = [name for model, name in merged if model == "calendar.recurrence"]
         occurrences = dict(
             self.env.execute_query(
@@ -492,12 +540,7 @@ class OutlookBridgeOutbox(models.Model):
         taken, weight = {}, 0
         for (model, name), change in merged.items():
             weight += occurrences.get(name, 1) if model == "calendar.recurrence" else 1
-            if (
-                not taken
-                or weight <= BATCH_OCCURRENCES
-                or change["cause"] == "existing"
-                and not any(one["cause"] == "existing" for one in taken.values())
-            ):
+            if not taken or weight <= BATCH_OCCURRENCES:
                 taken[model, name] = change
         return taken
 
@@ -528,11 +571,8 @@ class OutlookBridgeOutbox(models.Model):
         )
 
     def _cut_by_size(self, wires):
-        """As many as one request should carry, one at least, and as in ``_cut`` an existing one while there are any.
-
-        What no request can carry is left behind, and said.
-        """
-        taken, size, rejected = [], 0, []
+        """As many as one request should carry, one at least. What no request can carry is left behind, and said."""
+        taken, size = [], 0
         for wire in wires:
             own = len(json.dumps(wire, default=str))
             if own > RECORD_BYTES:
@@ -541,14 +581,11 @@ class OutlookBridgeOutbox(models.Model):
                     size=math.ceil(own / 1_000_000),
                     most=RECORD_BYTES // 1_000_000,
                 )
-                rejected += [{"id": row, "message": message} for row in wire.get("ids") or [wire["id"]]]
-                self._say_on_event(wire["record"], message)
+                self._reject(wire, message, again=False)
                 continue
-            is_first_existing = wire["cause"] == "existing" and not any(one["cause"] == "existing" for one in taken)
-            if not taken or size + own <= BATCH_BYTES or is_first_existing:
+            if not taken or size + own <= BATCH_BYTES:
                 taken.append(wire)
                 size += own
-        self._acknowledge([], rejected)
         return taken
 
     def _say_on_event(self, record, message):
@@ -570,14 +607,15 @@ class OutlookBridgeOutbox(models.Model):
             )
             self.invalidate_model(flush=False)
             self.env["outlook.bridge.rule"]._note_failure(next(iter(failed.values())))
-        elif self.env["outlook.bridge.state"]._get().rule_problem and not self._is_deferred():
-            self.env["outlook.bridge.state"]._get()._set(rule_problem=False)
+            return
+        state = self.env["outlook.bridge.state"]._get()
+        if state.rule_problem and not self.sudo().search_count(self._deferred(), limit=1):
+            state._set(rule_problem=False)
 
     @api.model
-    def _is_deferred(self, *domain):
-        """Whether there is something that a rule has yet to judge."""
-        waiting = [("deferred_until", ">", fields.Datetime.now()), ("rejected", "=", False), *domain]
-        return bool(self.sudo().search_count(waiting, limit=1))
+    def _deferred(self):
+        """The domain of what a rule has yet to judge."""
+        return [("deferred_until", ">", fields.Datetime.now()), ("rejected", "=", False)]
 
     def _to_wire(self, model, name, change, snapshot):
         wire = {"id": change["id"], "cause": change["cause"], "uid": change["uid"]}
@@ -606,19 +644,53 @@ class OutlookBridgeOutbox(models.Model):
         return wire
 
     @api.model
-    def _acknowledge(self, acked, rejected):
+    def _acknowledge(self, acked):
         if acked:
             self.env.cr.execute(SQL("DELETE FROM outlook_bridge_outbox WHERE id = ANY(%s)", list(acked)))
-        for row in rejected:
-            _logger.warning("The Outlook bridge rejected outbox row %s: %s", row["id"], row.get("message"))
-            self.env.cr.execute(
-                SQL(
-                    "UPDATE outlook_bridge_outbox SET rejected = %s WHERE id = %s",
-                    row.get("message") or "rejected",
-                    row["id"],
-                )
+            self.invalidate_model(flush=False)
+
+    @api.model
+    def _reject(self, wire, message, again=True):
+        """Put a change aside that was not taken, and say so on its event, once.
+
+        ``again``: it is told later, for some time.
+        """
+        rows = self.sudo().browse(wire.get("ids") or [wire["id"]]).exists()
+        is_said = message in rows.mapped("rejected")
+        rejections = max(rows.mapped("rejections"), default=0) + 1
+        retry_at = False
+        if again and rejections <= RETRY_AT_MOST:
+            retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=RETRY_MINUTES * 2 ** (rejections - 1))
+        rows.write({"rejected": message, "rejections": rejections, "retry_at": retry_at})
+        _logger.warning("Outbox rows %s are put aside: %s", rows.ids, message)
+        if wire.get("record") and not is_said:
+            self._say_on_event(wire["record"], message)
+
+    @api.model
+    def _existing_left(self, sent):
+        """Whose events, as the service asked for them, are neither all among the ``sent`` rows nor told already."""
+        [(oldest,)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT min(id) FROM outlook_bridge_outbox
+                 WHERE cause = 'existing' AND rejected IS NULL AND id <> ALL(%s)
+                   AND (deferred_until IS NULL OR deferred_until <= %s)
+                """,
+                list(sent),
+                fields.Datetime.now(),
             )
-        self.invalidate_model(flush=False)
+        )
+        accounts = self.env["outlook.bridge.account"].sudo()
+        # rows are told in their order
+        users = accounts.search([("existing_until", ">=", oldest)]).user_id if oldest else self.env["res.users"]
+        # what a rule has yet to judge holds up those alone whom it concerns
+        for row in self.sudo().search([("cause", "=", "existing"), *self._deferred()]):
+            series = row.res_model == "calendar.recurrence"
+            record = self.env[row.res_model].sudo().browse(row.res_id).exists()
+            event = record.base_event_id if series else record
+            concerned = {row.acting_uid, *event.attendee_ids.partner_id.user_ids.ids}
+            users |= accounts.search([("existing_until", ">=", row.id), ("user_id", "in", list(concerned))]).user_id
+        return users.ids
 
     @api.model
     def _is_empty(self):

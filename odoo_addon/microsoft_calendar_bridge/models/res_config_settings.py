@@ -186,7 +186,17 @@ class ResConfigSettings(models.TransientModel):
         for registration in known.get("registrations") or []:
             if registration.get("problem"):
                 lines.append(registration["problem"])
-        if problem := self.env["outlook.bridge.state"]._get().rule_problem:
+        state = self.env["outlook.bridge.state"]._get()
+        if problem := known.get("problem") or state.last_error:
+            lines.append(self.env._("Nothing is exchanged: %(problem)s", problem=problem))
+        if rejected := self.env["outlook.bridge.outbox"].sudo().search_count([("rejected", "!=", False)]):
+            lines.append(
+                self.env._(
+                    "Changes that could not be handed over: %(count)s. The conversation of each event says why.",
+                    count=rejected,
+                )
+            )
+        if problem := state.rule_problem:
             lines.append(problem)
         if known.get("paused"):
             lines.append(self.env._("Synchronisation is paused."))

@@ -58,6 +58,9 @@ class FakeService:
         self.pages = []
         self.more = False
         self.want_existing = []
+        self.want_records = []
+        # {record id: why the service cannot take it}
+        self.rejects = {}
         self.journal = []
         self.removals = {}
         self.stock_links = []
@@ -279,7 +282,7 @@ class FakeService:
         answer = {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
         return {**answer, "question": self.question} if self.question else answer
 
-    def do_sync(self, nonce, next_nonce, changes, acks, user_id, limit, wait_ms, now, departed, existing_left=False):
+    def do_sync(self, nonce, next_nonce, call, changes, acks, user_id, limit, wait_ms, now, departed, existing_left):
         pair = (nonce, next_nonce)
         if nonce == self.nonce:
             self.nonce, self.last_pair = next_nonce, pair
@@ -290,6 +293,7 @@ class FakeService:
                 "changes": [],
                 "more": False,
                 "want_existing": [],
+                "want_records": [],
                 "state": {**self.do_status(), "quarantined": "This database was copied."},
             }
         self.departed += departed
@@ -298,9 +302,12 @@ class FakeService:
         for account in self.state["accounts"]:
             if any(user["user_id"] == account["user_id"] for user in departed):
                 account.update(status="need_auth", reason="The user was archived in Odoo.")
-        acked = []
+        acked, rejected = [], []
         for change in changes:
             self.received[change["id"]] = change
+            if message := self.rejects.get((change.get("record") or {}).get("id")):
+                rejected.append({"id": change["id"], "message": message})
+                continue
             acked += change.get("ids", [change["id"]])
         self.acks += acks
         done = {ack["id"] for ack in self.acks}
@@ -312,12 +319,14 @@ class FakeService:
                 self.pages.pop(0)
                 page = self.pages[0] if self.pages else []
         wanted, self.want_existing = self.want_existing, []
+        records, self.want_records = self.want_records, []
         return {
             "acked": acked,
-            "rejected": [],
+            "rejected": rejected,
             "changes": copy.deepcopy(page),
             "more": self.more,
             "want_existing": wanted,
+            "want_records": records,
             "state": self.do_status(),
         }
 

@@ -12,11 +12,12 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.base.models.ir_cron import IrCron
-from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_pairing
+from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_outbox, outlook_bridge_pairing
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_exchange import LOCK
 
 from .common import CODE, URL, BridgeCase, Refusal
 
+OUTBOX = "odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_outbox"
 EXCHANGE = "odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_exchange"
 
 
@@ -210,6 +211,90 @@ class TestExchange(BridgeCase):
         self.service.received.clear()
         self.exchange()
         self.assertFalse(self.service.received)
+
+    def test_what_is_rejected_is_said_and_tried_again(self):
+        event, other = self.event(), self.event()
+        rows = self.rows(event)
+        self.service.rejects[event.id] = "It is of another world."
+        with self.assertLogs(OUTBOX, "WARNING"):
+            self.exchange()
+        self.assertFalse(self.rows(other), "all else goes on")
+        self.assertEqual((rows.rejected, rows.rejections), ("It is of another world.", 1))
+        self.assertIn("of another world", event.message_ids[0].body)
+        said = len(event.message_ids)
+        self.service.received.clear()
+        self.exchange()
+        self.assertFalse(self.service.received, "it holds nothing up, and waits")
+        waits = []
+        for _attempt in range(outlook_bridge_outbox.RETRY_AT_MOST + 2):
+            if not rows.retry_at:
+                break
+            waits.append(rows.retry_at - fields.Datetime.now())
+            rows.retry_at = "2026-01-01 00:00:00"
+            with mute_logger(OUTBOX):
+                self.exchange()
+        self.assertEqual(len(waits), outlook_bridge_outbox.RETRY_AT_MOST, "not for ever")
+        self.assertGreater(waits[-1], waits[0])
+        self.assertEqual(len(event.message_ids), said, "said once")
+        # with the next change it is told at once, with all that had changed
+        self.service.rejects.clear()
+        self.settle()
+        rows.txid = "an earlier transaction"
+        event.location = "Room 1"
+        self.settle()
+        self.exchange()
+        self.assertFalse(self.rows(event))
+        times = self.service.received[max(self.service.received)]["times"]
+        self.assertTrue({"name", "location"} <= set(times), times)
+
+    def test_records_that_the_service_asks_for(self):
+        event, recurrence = self.event(user=self.bob), self.series()
+        self.settle()
+        self.drop_rows()
+        key = recurrence.outlook_bridge_key
+        self.service.set_account(self.ann)
+        self.service.want_records = [
+            {"user_id": self.ann.id, "res_id": event.id},
+            {"user_id": self.ann.id, "res_id": 1_000_000},
+            {"user_id": self.ann.id, "res_id": recurrence.id, "model": "calendar.recurrence", "key": key},
+            {"user_id": self.ann.id, "res_id": 1_000_000, "model": "calendar.recurrence", "key": "gone"},
+        ]
+        self.exchange()
+        told = list(self.service.received.values())
+        self.assertEqual({change["cause"] for change in told}, {"existing"})
+        self.assertEqual(
+            [(change["kind"], change.get("key") or change.get("res_id") or change["record"]["id"]) for change in told],
+            [("snapshot", event.id), ("tombstone", 1_000_000), ("snapshot", recurrence.id), ("tombstone", "gone")],
+        )
+
+    def test_existing_left_is_said_by_user(self):
+        for user in (self.ann, self.bob):
+            self.service.set_account(user)
+        self.exchange()
+        mine, his = self.event(), self.event(user=self.bob)
+        self.settle()
+        self.drop_rows()
+        outbox, accounts = self.env["outlook.bridge.outbox"], self.env["outlook.bridge.account"]
+        for user in (self.ann, self.bob):
+            outbox._enqueue_existing(user.ids)
+            accounts._note_existing(user.ids)
+        self.assertEqual(outbox._existing_left([]), [self.ann.id, self.bob.id])
+        self.assertEqual(outbox._existing_left(self.rows(mine).ids), self.bob.ids, "hers are through")
+        self.assertEqual(outbox._existing_left(self.rows().ids), [])
+        # a rule that fails for one of hers is none of his business
+        self.rows(mine).deferred_until = fields.Datetime.add(fields.Datetime.now(), minutes=5)
+        self.assertEqual(outbox._existing_left(self.rows(his).ids), self.ann.ids)
+
+    def test_calls_are_counted(self):
+        self.exchange()
+        self.service.lose_answers = 1
+        with mute_logger(EXCHANGE):
+            self.exchange()
+        self.exchange()
+        calls = [call["kwargs"]["call"] for call in self.service.called("calendar.event", "sync")]
+        self.assertEqual(calls, sorted(set(calls)))
+        self.fence._begin("n0")
+        self.assertEqual(self.fence.calls, 0)
 
     def test_want_existing(self):
         event = self.event()

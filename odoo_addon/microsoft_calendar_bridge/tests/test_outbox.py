@@ -170,7 +170,7 @@ class TestOutbox(BridgeCase):
                 break
             self.assertLessEqual(len(json.dumps(batch)), outbox_model.BATCH_BYTES + 1000)
             told += [wire["record"]["id"] for wire in batch]
-            outbox._acknowledge([row for wire in batch for row in wire.get("ids") or [wire["id"]]], [])
+            outbox._acknowledge([row for wire in batch for row in wire.get("ids") or [wire["id"]]])
         self.assertEqual(sorted(told), events.ids)
 
     def test_what_no_call_can_carry_holds_nothing_up(self):
@@ -186,22 +186,6 @@ class TestOutbox(BridgeCase):
         self.drop_rows()
         large.description = "<p>Short</p>"
         self.assertEqual([wire["record"]["id"] for wire in self.wires()], [large.id])
-
-    def test_a_cut_batch_has_an_existing_one_while_there_are_any(self):
-        """The service takes a batch without any for the end of them."""
-        self.drop_rows()
-        old = self.event()
-        self.drop_rows()
-        self.env.flush_all()
-        new = self.event(description="<p>%s</p>" % ("x" * 3000))
-        more = self.event(description="<p>%s</p>" % ("x" * 3000))
-        self.settle()
-        self.env["outlook.bridge.outbox"]._enqueue_existing([self.ann.id])
-        with patch.object(outbox_model, "BATCH_BYTES", 4000):
-            batch = self.wires()
-        self.assertEqual([wire["cause"] for wire in batch], ["save", "existing"])
-        self.assertEqual([wire["record"]["id"] for wire in batch], [new.id, old.id])
-        self.assertTrue(more)
 
     def test_existing(self):
         mine = self.event()

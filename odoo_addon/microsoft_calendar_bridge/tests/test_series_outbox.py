@@ -412,14 +412,6 @@ class TestSeriesOutbox(BridgeCase):
         self.assertEqual(len(self.wires()), 4)
         with patch.object(outlook_bridge_outbox, "BATCH_OCCURRENCES", 16):
             self.assertEqual(len(self.wires()), 2)
-        rows[7].cause = rows[6].cause = rows[5].cause = "save"
-        rows[4].unlink()
-        self.series()
-        self.settle()
-        self.rows().sorted("id")[-1].cause = "existing"
-        with patch.object(outlook_bridge_outbox, "BATCH_OCCURRENCES", 16):
-            wires = self.wires()
-            self.assertEqual([wire["cause"] for wire in wires], ["save", "save", "existing"])
 
     def test_unpaired_collects_nothing(self):
         recurrence, _key = self.told()

@@ -269,7 +269,7 @@ class TestSiteRules(BridgeCase):
             self.assertFalse(self.service.received)
             self.exchange()
         syncs = self.service.called("calendar.event", "sync")
-        self.assertEqual([call["kwargs"].get("existing_left") for call in syncs][-1], True)
+        self.assertEqual(syncs[-1]["kwargs"]["existing_left"], self.ann.ids)
         self.rows().deferred_until = False
         self.exchange()
-        self.assertNotIn("existing_left", self.service.called("calendar.event", "sync")[-1]["kwargs"])
+        self.assertEqual(self.service.called("calendar.event", "sync")[-1]["kwargs"]["existing_left"], [])

@@ -33,7 +33,7 @@ impl Task<'_> {
         if !account.is_connected() || account.resetting {
             return Ok(Permit::No);
         }
-        let made = record.create_date().0;
+        let made = self.people.made_at(record);
         if account.ignore_before.is_some_and(|before| made < before) {
             return Ok(Permit::No);
         }
@@ -86,7 +86,7 @@ impl Task<'_> {
         }
         let organizer = record.template().ok().and_then(|template| template.organizer);
         let account = organizer.and_then(|organizer| self.people.account_of_user(organizer.user_id));
-        let existed = account.is_some_and(|account| record.create_date().0 < account.connected_at);
+        let existed = account.is_some_and(|account| self.people.made_at(record) < account.connected_at);
         let was_matched = rights == Rights::Write
             && meeting.base_odoo.is_none()
             && existed

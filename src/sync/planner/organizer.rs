@@ -56,7 +56,7 @@ impl Task<'_> {
             .dossier
             .meeting
             .record()?
-            .map(|record| record.create_date().0);
+            .map(|record| self.people.made_at(&record));
         let takes_it = |before| made.is_none_or(|made| made >= before);
         let successor = successor.filter(|account| {
             account.is_connected()

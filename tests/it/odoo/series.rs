@@ -62,7 +62,7 @@ impl Odoo {
     fn new_series(&mut self, template: Value, rule: Value, start: &str, link: &Value) -> i64 {
         let id = self.next_id;
         self.next_id += 1000;
-        let now = Self::now();
+        let now = self.now();
         let mut series = json!({"model": "calendar.recurrence", "id": id, "key": Uuid::new_v4().to_string(), "link": link,
             "version": "", "was": null, "split_from": null, "active": true, "rule": rule, "tz": "Europe/Brussels",
             "week_start": 0, "dtstart": start, "template": template, "slots": [], "missing": [], "base_id": id + 1,

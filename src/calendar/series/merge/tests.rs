@@ -189,6 +189,30 @@ fn without_a_base_outlook_says_which_slots_there_are() {
 }
 
 #[test]
+fn without_a_base_an_empty_value_loses_to_a_full_one_whoever_wins_otherwise() {
+    let bare = tuesdays(End::Forever);
+    let mut full = bare.clone();
+    full.template.location = "Room 1".to_owned();
+    full.template.body = "<p>Agenda</p>".to_owned();
+    let own = Differences {
+        location: Some("Room 2".to_owned()),
+        ..Differences::default()
+    };
+    full.exceptions.insert(date("2026-10-13"), own);
+    for policy in [Policy::Latest, Policy::Odoo, Policy::Outlook] {
+        for (odoo, outlook) in [(&full, &bare), (&bare, &full)] {
+            let merged = merge(None, odoo, outlook, &SeriesTimes::default(), policy);
+            for series in [&merged.odoo, &merged.outlook] {
+                assert_eq!(series.template.location, "Room 1", "{policy:?}");
+                assert_eq!(series.template.body, full.template.body, "{policy:?}");
+                let moved = series.occurrence(date("2026-10-13")).unwrap();
+                assert_eq!(moved.location, "Room 2", "{policy:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn guests_of_one_occurrence_merge_one_by_one() {
     let guest = |name: &str| {
         let address = Address::parse(&format!("{name}@example.org")).unwrap();

@@ -1,0 +1,137 @@
+//! An Odoo that was restored from a backup gives its ids out again: whose meetings they stood for does not matter.
+
+use serde_json::{Value, json};
+
+use super::odoo::Odoo;
+use super::stack::ANN;
+use super::world::{CARLA, World, odoo_time, world};
+
+/// Exchanges once with the restored Odoo, which is shut out, and pairs it again.
+async fn restore(w: &mut World, backup: Odoo) {
+    w.odoo = backup;
+    let answer = w.odoo.hand_over(&w.service).await.expect("an answer");
+    assert!(answer["state"]["quarantined"].is_string());
+    w.odoo.pair_again(&w.service).await;
+}
+
+async fn settled(w: &mut World) {
+    for _ in 0..3 {
+        w.quiet().await;
+    }
+}
+
+fn id_of(w: &World, name: &str) -> i64 {
+    let record = w.odoo.by_name(name);
+    let record = record.unwrap_or_else(|| panic!("no {name} in {:#?}", w.odoo.records));
+    record["id"].as_i64().expect("an id")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_are_given_out_again_whoever_organized_what_had_them() {
+    let mut w = world().await;
+    let at = |hour: &str| odoo_time(4, hour);
+    let backup = w.odoo.copy();
+    // Lost with the restore: what somebody outside organizes, what an unconnected user does, a series, and Ann's own.
+    w.outlook_creates(CARLA, "Outside", &[ANN]).await;
+    w.quiet().await;
+    w.odoo.create(8, "Ben's", &at("11:00:00"), &at("12:00:00"), &[]);
+    w.odoo.create_weekly(7, "Weekly", &at("15:00:00"), 3, &[]);
+    w.outlook_creates(ANN, "Own", &[]).await;
+    w.odoo
+        .create(7, "Made here", &at("13:00:00"), &at("14:00:00"), &[CARLA]);
+    w.quiet().await;
+    let before = w.stack.events(ANN).await.len();
+    assert_eq!(before, 4, "all but Ben's, who is not connected");
+    w.forget_mails().await;
+
+    restore(&mut w, backup).await;
+    // The ids of what Outlook brings back are those of the others, in another order.
+    let made = w
+        .odoo
+        .create(7, "New after all", &at("16:00:00"), &at("17:00:00"), &[]);
+    settled(&mut w).await;
+    for name in ["Outside", "Own", "Made here", "New after all"] {
+        id_of(&w, name);
+    }
+    assert_eq!(id_of(&w, "New after all"), made);
+    let weekly = w
+        .odoo
+        .records
+        .values()
+        .filter(|r| r["template"]["name"] == "Weekly");
+    assert_eq!(weekly.count(), 1, "{:#?}", w.odoo.records);
+    assert_eq!(w.stack.events(ANN).await.len(), before + 1);
+    assert_eq!(w.stack.mails().await, []);
+    // And each goes on being its own.
+    let id = id_of(&w, "Own");
+    w.odoo.write(id, json!({"name": "Own, renamed"}));
+    w.odoo.write(made, json!({"location": "Room 1"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Own, renamed").await.is_some());
+    let event = w.stack.event(ANN, "New after all").await.expect("in Outlook");
+    assert_eq!(event["location"]["displayName"], "Room 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_outsiders_organize_and_odoo_kept_stays_the_same_record() {
+    let mut w = world().await;
+    let event = w.outlook_creates(CARLA, "Outside", &[ANN]).await;
+    let gone = w.outlook_creates(CARLA, "Deleted here", &[ANN]).await;
+    w.quiet().await;
+    let (id, deleted) = (id_of(&w, "Outside"), id_of(&w, "Deleted here"));
+    let backup = w.odoo.copy();
+    w.outlook_edits(CARLA, &event, json!({"subject": "Outside, renamed"}))
+        .await;
+    w.odoo.unlink(deleted);
+    w.quiet().await;
+    assert_eq!(id_of(&w, "Outside, renamed"), id);
+    drop(gone);
+
+    restore(&mut w, backup).await;
+    settled(&mut w).await;
+    assert_eq!(
+        id_of(&w, "Outside, renamed"),
+        id,
+        "the very same, as Outlook has it"
+    );
+    assert_eq!(
+        w.odoo.records.len(),
+        2,
+        "nothing is doubled: {:#?}",
+        w.odoo.records
+    );
+}
+
+/// Odoo is asked to write to a record, and has given its id to another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_about_another_record_is_not_taken_for_the_meetings() {
+    let mut w = world().await;
+    let event = w.outlook_creates(CARLA, "Outside", &[ANN]).await;
+    w.quiet().await;
+    let id = id_of(&w, "Outside");
+    w.outlook_edits(CARLA, &event, json!({"subject": "Outside, renamed"}))
+        .await;
+    w.worked(7).await;
+    // Restored in the meantime, and in use: the id is another event's.
+    let mut other = w.odoo.records.remove(&id).expect("a record");
+    other["name"] = json!("Another");
+    other["link"] = Value::Null;
+    other["create_date"] = json!(odoo_time(0, "00:00:01"));
+    other["organizer"] = w.odoo.organizer(7);
+    w.odoo.records.insert(id, other);
+    w.quiet().await;
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    settled(&mut w).await;
+    assert_eq!(id_of(&w, "Another"), id, "nobody has overwritten it");
+    assert_ne!(
+        id_of(&w, "Outside, renamed"),
+        id,
+        "and what was lost is there again"
+    );
+    let event = w
+        .stack
+        .event(ANN, "Another")
+        .await
+        .expect("it is an event of its own");
+    assert_eq!(event["location"]["displayName"], "Room 1");
+}
