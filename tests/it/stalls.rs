@@ -103,7 +103,7 @@ impl Load {
 
     async fn nobody_at_once(&self) {
         let log = self.stack.sim_call("GET", "requests", Value::Null).await;
-        let mut by_mailbox: BTreeMap<String, Vec<(DateTime<Utc>, DateTime<Utc>, String)>> = BTreeMap::new();
+        let mut by_mailbox: BTreeMap<String, Vec<Request>> = BTreeMap::new();
         for line in log["value"].as_array().expect("a log") {
             // A request out of a batch has no connection of its own, and names no client request.
             let (Some(mailbox), Some(_)) = (line["mailbox"].as_str(), line["client_request_id"].as_str())
@@ -164,6 +164,9 @@ async fn load() -> (Load, Process, Process, Log) {
     };
     (load, one, two, log)
 }
+
+/// When it began and ended, and what it was.
+type Request = (DateTime<Utc>, DateTime<Utc>, String);
 
 /// libfaketime (Debian: `libfaketime`), which steps a process's clock.
 fn library() -> PathBuf {
