@@ -1,8 +1,11 @@
 //! How the engine goes about many writes at once.
 
+use diesel_async::RunQueryDsl;
+use outlook_bridge::store::databases;
+use outlook_bridge::store::journal::{self, Level, Line};
 use serde_json::{Value, json};
 
-use super::stack::{ANN, Stack};
+use super::stack::{ANN, Stack, eventually};
 use super::world::{CARLA, World, day, kinds, odoo_time, world};
 
 async fn requests(stack: &Stack, path: &str) -> Vec<Value> {
@@ -502,4 +505,24 @@ async fn what_leaves_the_window_is_not_deleted_and_the_window_moves_on() {
     w.outlook_creates(ANN, "Later", &[]).await;
     w.quiet().await;
     assert!(w.odoo.by_name("Later").is_some(), "and goes on from there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pairing_anew_waits_for_what_is_being_stored() {
+    let w = world().await;
+    let mut conn = w.service.engine.store.get().await.unwrap();
+    let database = databases::all(&mut conn).await.unwrap().remove(0);
+    let mut odoo = w.odoo.clone();
+    let storing = async {
+        diesel::sql_query("BEGIN").execute(&mut conn).await.unwrap();
+        databases::serialize(&mut conn, database.id).await.unwrap();
+        eventually("the pairing waits", async || {
+            (w.count("pg_locks WHERE NOT granted").await > 0).then_some(())
+        })
+        .await;
+        let line = Line::general(database.id, None, Level::Info, "Stored meanwhile".to_owned());
+        journal::write(&mut conn, line).await.expect("stored");
+        diesel::sql_query("COMMIT").execute(&mut conn).await.unwrap();
+    };
+    tokio::join!(storing, odoo.pair_again(&w.service));
 }
