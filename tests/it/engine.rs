@@ -5,7 +5,7 @@ use outlook_bridge::store::databases;
 use outlook_bridge::store::journal::{self, Level, Line};
 use serde_json::{Value, json};
 
-use super::stack::{ANN, Stack, eventually};
+use super::stack::{ANN, BEN, Stack, eventually};
 use super::world::{CARLA, World, day, kinds, odoo_time, world};
 
 async fn requests(stack: &Stack, path: &str) -> Vec<Value> {
@@ -505,6 +505,47 @@ async fn what_leaves_the_window_is_not_deleted_and_the_window_moves_on() {
     w.outlook_creates(ANN, "Later", &[]).await;
     w.quiet().await;
     assert!(w.odoo.by_name("Later").is_some(), "and goes on from there");
+}
+
+/// What was made anew in Outlook since the backup is the meeting that the restored service knows as ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_service_knows_its_later_generation_again() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
+    let at = |hour: &str| odoo_time(4, hour);
+    let id = w
+        .odoo
+        .create(7, "Review", &at("09:00:00"), &at("10:00:00"), &[BEN, CARLA]);
+    w.quiet().await;
+    w.odoo.write(id, json!({"active": false}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Review").await.is_none());
+    w.back_up().await;
+    w.odoo.write(id, json!({"active": true}));
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Review").await.expect("made anew");
+    w.outlook_deletes(ANN, &event).await;
+    w.quiet().await;
+    w.odoo.write(id, json!({"active": true}));
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Review").await.expect("made anew again");
+    w.forget_mails().await;
+
+    w.restore().await;
+    w.odoo.pair_again(&w.service).await;
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(active(&w), 1, "{:#?}", w.odoo.records);
+    assert_eq!(w.odoo.records[&id]["active"], true);
+    assert_eq!(w.stack.events(ANN).await.len(), 1);
+    assert_eq!(w.stack.mails().await, []);
+    // The two are one.
+    w.outlook_edits(ANN, &event, json!({"subject": "Reviewed"})).await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["name"], "Reviewed");
+    w.odoo.write(id, json!({"name": "Reviewed twice"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Reviewed twice").await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

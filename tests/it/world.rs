@@ -95,6 +95,22 @@ impl World {
         expire_leases(&mut conn).await;
     }
 
+    /// Makes a backup of the service's database; the service goes on.
+    pub async fn back_up(&mut self) {
+        self.copy_while_stopped("", "_backup").await;
+    }
+
+    /// Sets the service's database back to the backup.
+    pub async fn restore(&mut self) {
+        self.copy_while_stopped("_backup", "").await;
+    }
+
+    async fn copy_while_stopped(&mut self, from: &str, to: &str) {
+        self.service.stop_working().await;
+        self.stack.copy_database(from, to).await;
+        self.restart().await;
+    }
+
     /// How many rows a condition finds, as the service's own database says it.
     pub async fn count(&self, from_where: &str) -> i64 {
         #[derive(diesel::QueryableByName)]

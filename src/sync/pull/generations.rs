@@ -1,0 +1,81 @@
+//! A meeting that ended is made anew in Outlook when it is wanted again. A service that was restored from a backup may not
+//! know that it did that: the event has our mark, and an identity that is new to it.
+
+use uuid::Uuid;
+
+use super::Page;
+use crate::outlook::wire::WireEvent;
+use crate::store::accounts::existing;
+
+impl Page<'_> {
+    /// Takes an event under our mark for its meeting, where it was made by a later generation than is known. A copy that
+    /// somebody made of the event in Outlook has another `transactionId`, or none.
+    ///
+    /// `false`: it is not of this meeting.
+    pub(super) fn take_later_generation(&mut self, id: i64, event: &WireEvent) -> anyhow::Result<bool> {
+        let Some((link, generation)) = event.transaction_id.as_deref().and_then(generation_of) else {
+            return Ok(false);
+        };
+        let meeting = &self.unit.get(id)?.meeting;
+        if meeting.link != link || meeting.generation >= generation {
+            return Ok(false);
+        }
+        // As far as is known it is over. Odoo, which is being asked for what it has, may say otherwise; where it has told
+        // everything, it does not have the meeting, and the event is one of its own.
+        let is_asked = matches!(
+            self.account.existing.as_str(),
+            existing::UNASKED | existing::ASKED
+        );
+        if meeting.ended && !is_asked {
+            return Ok(false);
+        }
+        // A guest's mailbox may have shown it before.
+        let mut copies = Vec::new();
+        let shown = event
+            .ical_uid
+            .as_deref()
+            .and_then(|uid| self.unit.by_ical_uid(uid));
+        if let Some(other) = shown.filter(|other| *other != id) {
+            let other = self.unit.get(other)?;
+            let is_outlooks = other.meeting.odoo_state.is_none() && other.meeting.odoo_id.is_none();
+            let is_told = other
+                .debt
+                .as_ref()
+                .is_some_and(|debt| debt.delivered_at.is_some());
+            if !is_outlooks || is_told {
+                return Ok(false);
+            }
+            other.meeting.ical_uid = None;
+            other.debt = None;
+            other.writes.clear();
+            copies = std::mem::take(&mut other.copies);
+        }
+        let dossier = self.unit.get(id)?;
+        dossier.copies = copies;
+        let meeting = &mut dossier.meeting;
+        meeting.generation = generation;
+        meeting.ical_uid.clone_from(&event.ical_uid);
+        meeting.unconfirmed |= meeting.ended;
+        meeting.ended = false;
+        Ok(true)
+    }
+}
+
+/// Link and generation in `<link>-<generation>`.
+pub(super) fn generation_of(transaction_id: &str) -> Option<(Uuid, i32)> {
+    let (link, generation) = transaction_id.rsplit_once('-')?;
+    Some((Uuid::parse_str(link).ok()?, generation.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_id_names_its_link_and_generation() {
+        let link = Uuid::new_v4();
+        assert_eq!(generation_of(&format!("{link}-3")), Some((link, 3)));
+        assert_eq!(generation_of(&link.to_string()), None);
+        assert_eq!(generation_of("somebody else's"), None);
+    }
+}
