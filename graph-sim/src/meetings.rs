@@ -713,6 +713,10 @@ impl World {
                     event.exceptions.clear();
                     event.deleted.clear();
                 }
+                // What Graph does where the hours alone are others is not documented, whether `recurrence` is named or not.
+                if was_series && moved && self.switches.time_change_drops_exceptions {
+                    event.exceptions.clear();
+                }
             }
             None if was_series && moved => {
                 if !timezone::same_zone(&event.content.start.zone, &before.content.start.zone) {

@@ -123,6 +123,38 @@ async fn exceptions_and_holes() {
     );
 }
 
+/// Whether the hours are told with `recurrence` or without it, and whatever the switch says.
+#[tokio::test]
+async fn new_hours_drop_exceptions_or_keep_them() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    for (drops, named) in [(true, true), (true, false), (false, true), (false, false)] {
+        w.switch(json!({"time_change_drops_exceptions": drops})).await;
+        let id = series(&me, json!({})).await["id"].as_str().unwrap().to_owned();
+        let one = instances(&me, &id).await[1].clone();
+        let path = format!("/me/events/{}", one["id"].as_str().unwrap());
+        me.send("PATCH", &path, json!({"subject": "Special"}))
+            .await
+            .is(200);
+        let mut hours = json!({"start": berlin("2031-03-10T11:00:00"), "end": berlin("2031-03-10T12:00:00")});
+        if named {
+            hours["recurrence"] = weekly();
+        }
+        me.send("PATCH", &format!("/me/events/{id}"), hours).await.is(200);
+        let now = &instances(&me, &id).await[1];
+        let expected = if drops {
+            ("occurrence", json!("2031-03-17T10:00:00.0000000"))
+        } else {
+            ("exception", one["start"]["dateTime"].clone())
+        };
+        assert_eq!(
+            (now["type"].as_str().unwrap(), &now["start"]["dateTime"]),
+            (expected.0, &expected.1),
+            "drops: {drops}, recurrence named: {named}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn single_and_series() {
     let w = world().await;
