@@ -13,7 +13,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{Differences, Series, at_time_of, same};
-use crate::calendar::event::{Address, Event};
+use crate::calendar::event::{Address, Event, Time};
 use crate::calendar::merge::{
     Base, Conflict, EditTimes, Group, Policy, Side, Told, advance as advance_events, agree,
     merge as merge_events, only_full, take, take_to_outlook, winner,
@@ -63,6 +63,10 @@ pub fn advance(
     match written {
         Written::Whole { groups, schedule } => {
             if *schedule {
+                let left_behind = match side {
+                    Side::Outlook => left_behind(&base.outlook, odoo, outlook),
+                    Side::Odoo => Vec::new(),
+                };
                 base.odoo = base.odoo.rescheduled(odoo);
                 base.outlook = base.outlook.rescheduled(outlook);
                 // With the pattern Exchange drops what single occurrences had of their own. Nobody wanted that: what Odoo
@@ -71,6 +75,10 @@ pub fn advance(
                 for side in [&mut base.odoo, &mut base.outlook] {
                     side.exceptions.retain(|slot, _| kept(slot));
                     side.cancelled.retain(|slot| outlook.cancelled.contains(slot));
+                    // That Odoo has no hour of its own there counts as its news: Outlook is told it, once.
+                    for (slot, time) in &left_behind {
+                        side.exceptions.entry(*slot).or_default().time = Some(time.clone());
+                    }
                 }
             }
             let groups: BTreeSet<Group> = groups.iter().copied().filter(|g| *g != Group::Time).collect();
@@ -122,6 +130,25 @@ pub fn advance(
         }
     }
     base
+}
+
+/// The occurrences that Outlook has kept where they were while the whole was moved from Odoo, with their times: what differs in them is
+/// something else, and nobody wanted them to stay.
+fn left_behind(before: &Series, odoo: &Series, outlook: &Series) -> Vec<(NaiveDate, Time)> {
+    let has_hour = |series: &Series, slot| {
+        let own = series.exceptions.get(slot);
+        own.is_some_and(|own| own.time.is_some())
+    };
+    let kept = outlook.exceptions.iter().filter(|(slot, _)| {
+        !has_hour(odoo, slot) && !has_hour(before, slot) && !odoo.cancelled.contains(slot)
+    });
+    kept.filter_map(|(slot, own)| Some((*slot, own.time.clone()?)))
+        .filter(|(slot, time)| {
+            before
+                .occurrence(*slot)
+                .is_some_and(|event| event.time.same_span(time))
+        })
+        .collect()
 }
 
 fn base_of_templates(base: &SeriesBase) -> Base {

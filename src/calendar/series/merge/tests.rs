@@ -269,6 +269,63 @@ fn exceptions_follow_a_moved_series() {
 }
 
 #[test]
+fn what_outlook_keeps_at_its_old_hour_is_owed_to_it_once() {
+    let slot = date("2026-10-13");
+    let mut before = tuesdays(End::Forever);
+    before.exceptions.insert(slot, titled("One"));
+    let odoo = edited(&before, &[Edit::Hour(900)]).unwrap();
+    let mut outlook = odoo.clone();
+    let kept = before.occurrence(slot).unwrap().time;
+    outlook.exceptions.get_mut(&slot).unwrap().time = Some(kept);
+    let moved = Written::Whole {
+        groups: [Group::Time].into(),
+        schedule: true,
+    };
+    let told = Told::default();
+    let again = |base: &SeriesBase, outlook: &Series| {
+        merge(
+            Some(base),
+            &odoo,
+            outlook,
+            &SeriesTimes::default(),
+            Policy::Latest,
+        )
+    };
+    let base = advance(
+        Some(based(&before)),
+        &moved,
+        &told,
+        (&odoo, &outlook),
+        Side::Outlook,
+    );
+    let owed = again(&base, &outlook);
+    assert_eq!((&owed.odoo, &owed.outlook), (&odoo, &odoo));
+
+    // It does not stick: the two stay apart.
+    let written = Written::Slot {
+        slot,
+        groups: [Group::Time].into(),
+    };
+    let apart = advance(Some(base), &written, &told, (&odoo, &outlook), Side::Outlook);
+    let idle = again(&apart, &outlook);
+    assert_eq!((&idle.odoo, &idle.outlook), (&odoo, &outlook));
+
+    // Moved by somebody in Outlook in the meantime, it stays where it was put.
+    let mut elsewhere = outlook.clone();
+    let evening = edited(&before, &[Edit::Hour(1140)]).unwrap();
+    elsewhere.exceptions.get_mut(&slot).unwrap().time = Some(evening.slot_time(slot));
+    let base = advance(
+        Some(based(&before)),
+        &moved,
+        &told,
+        (&odoo, &elsewhere),
+        Side::Outlook,
+    );
+    let wish = again(&base, &elsewhere);
+    assert_eq!((&wish.odoo, &wish.outlook), (&elsewhere, &elsewhere));
+}
+
+#[test]
 fn the_later_part_of_a_long_series_stays_a_part() {
     let outlook = tuesdays(End::Forever);
     let odoo = outlook.rolled(date("2027-03-02")).unwrap();
