@@ -41,6 +41,10 @@ impl Days {
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
+
+    pub fn len(self) -> u8 {
+        self.0.len()
+    }
 }
 
 impl FromIterator<Weekday> for Days {
@@ -179,6 +183,10 @@ pub enum NoFaithfulForm {
 /// How many slots tell two rules apart: within these the calendar's own cycles (leap years, the 28 years of
 /// weekdays) have shown every difference that two patterns can have.
 const TELLING: usize = 500;
+/// The calendar repeats after 4800 months: a pattern that has not had a date by then (30 February) never will.
+const LONGEST_DRY: usize = 4800;
+/// The last year that either side can write.
+const LAST_YEAR: i32 = 9999;
 
 impl Rule {
     /// The slots of a series that starts on or after `start`, in order. `start` gives the phase of the interval:
@@ -194,12 +202,118 @@ impl Rule {
         }
     }
 
-    /// The last slot; `None` for a rule without end or without any slot.
+    /// The last slot; `None` for a rule without end or without any slot. Read from the end, as there may be a million.
     pub fn last(&self, start: NaiveDate) -> Option<NaiveDate> {
         match self.end {
             End::Forever => None,
-            End::Count(_) | End::Until(_) => self.dates(start).last(),
+            End::Until(until) => self.last_in(start, until),
+            End::Count(count) => self.nth(start, count.get() - 1),
         }
+    }
+
+    /// The last slot before a date, which need not be one.
+    pub fn last_before(&self, start: NaiveDate, date: NaiveDate) -> Option<NaiveDate> {
+        let before = self.last_in(start, date.pred_opt()?)?;
+        match self.end {
+            End::Forever => Some(before),
+            End::Count(_) | End::Until(_) => Some(before.min(self.last(start)?)),
+        }
+    }
+
+    /// How many slots the pattern has before a date, whatever ends it.
+    pub fn count_before(&self, start: NaiveDate, date: NaiveDate) -> u32 {
+        if date <= start {
+            return 0;
+        }
+        let count = |dates: Vec<NaiveDate>| {
+            let inside = dates.iter().filter(|d| (start..date).contains(d)).count();
+            u32::try_from(inside).unwrap_or(u32::MAX)
+        };
+        match self.pattern {
+            Pattern::Daily => days_between(start, date).div_ceil(self.interval.get()),
+            Pattern::Weekly { days, .. } => {
+                let whole = |n| self.period(start, n).unwrap_or_default();
+                let present = self.period_of(start, date);
+                if present == 0 {
+                    return count(whole(0));
+                }
+                let between = u32::from(days.len()).saturating_mul(present - 1);
+                count(whole(0)) + between + count(whole(present))
+            }
+            // At most twelve a year.
+            _ => {
+                let endless = self.ending(End::Forever);
+                count(endless.dates(start).take_while(|slot| *slot < date).collect())
+            }
+        }
+    }
+
+    /// The n-th slot of the pattern, counted from none; the last one before the year 10000 where that comes first.
+    fn nth(&self, start: NaiveDate, n: u32) -> Option<NaiveDate> {
+        let found = match self.pattern {
+            Pattern::Daily => {
+                let days = u64::from(n) * u64::from(self.interval.get());
+                start.checked_add_days(Length::new(days))
+            }
+            Pattern::Weekly { days, .. } => {
+                let first: Vec<_> = self.period(start, 0)?;
+                let first: Vec<_> = first.into_iter().filter(|date| *date >= start).collect();
+                let a_week = usize::from(days.len());
+                let n = usize::try_from(n).ok()?;
+                match n.checked_sub(first.len()) {
+                    None => first.get(n).copied(),
+                    Some(beyond) => {
+                        let week = u32::try_from(beyond.checked_div(a_week)? + 1).ok()?;
+                        let week = self.period(start, week);
+                        week.and_then(|dates| dates.get(beyond % a_week).copied())
+                    }
+                }
+            }
+            // At most twelve a year.
+            _ => {
+                let endless = self.ending(End::Forever);
+                let n = usize::try_from(n).ok()?;
+                return endless.dates(start).take(n.saturating_add(1)).last();
+            }
+        };
+        let last = last_day()?;
+        found
+            .filter(|date| *date <= last)
+            .or_else(|| self.last_in(start, last))
+    }
+
+    /// The last slot of the pattern up to a date and that date included, whatever ends it.
+    fn last_in(&self, start: NaiveDate, until: NaiveDate) -> Option<NaiveDate> {
+        let until = until.min(last_day()?);
+        if until < start {
+            return None;
+        }
+        let last = self.period_of(start, until);
+        (0..=last).rev().take(LONGEST_DRY + 1).find_map(|n| {
+            let dates = self.period(start, n)?;
+            dates
+                .into_iter()
+                .rev()
+                .find(|date| (start..=until).contains(date))
+        })
+    }
+
+    /// The last period that begins on a date or before it.
+    fn period_of(&self, start: NaiveDate, date: NaiveDate) -> u32 {
+        let months = |date: NaiveDate| i64::from(date.year()) * 12 + i64::from(date.month0());
+        let passed = match self.pattern {
+            Pattern::Daily => days_between(start, date),
+            Pattern::Weekly { week_start, .. } => {
+                (days_between(start, date) + start.weekday().days_since(week_start)) / 7
+            }
+            Pattern::MonthlyByDate { .. } | Pattern::MonthlyByDay { .. } => {
+                u32::try_from(months(date) - months(start)).unwrap_or_default()
+            }
+            Pattern::YearlyByDate { .. } | Pattern::YearlyByDay { .. } => {
+                u32::try_from(date.year() - start.year()).unwrap_or_default()
+            }
+        };
+        passed / self.interval.get()
     }
 
     /// Whether two rules, each from its own start, stand for the same dates.
@@ -228,22 +342,28 @@ impl Rule {
     ///
     /// Odoo expands at most 720 slots from the start, so an old series must start later there.
     pub fn roll_to(&self, start: NaiveDate, from: NaiveDate) -> Option<(Self, NaiveDate)> {
-        let mut cut = 0;
-        let first = self.dates(start).find(|date| {
-            let before = *date < from;
-            cut += u32::from(before);
-            !before
-        })?;
         let end = match self.end {
-            End::Count(count) => End::Count(NonZeroU32::new(count.get() - cut)?),
+            End::Count(count) => {
+                let left = count.get().checked_sub(self.count_before(start, from))?;
+                End::Count(NonZeroU32::new(left)?)
+            }
             end => end,
         };
+        let uncounted = match end {
+            End::Count(_) => self.ending(End::Forever),
+            _ => *self,
+        };
+        let mut rest = uncounted.dates(start);
+        if from > start {
+            rest.period = self.period_of(start, from);
+        }
+        let first = rest.find(|date| *date >= from)?;
         Some((self.ending(end), first))
     }
 
     /// The rule that stands for the slots before `date`; `None` if there are none.
     pub fn truncated(&self, start: NaiveDate, date: NaiveDate) -> Option<Self> {
-        let last = self.dates(start).take_while(|slot| *slot < date).last()?;
+        let last = self.last_before(start, date)?;
         if self.last(start) == Some(last) {
             return Some(*self);
         }
@@ -282,6 +402,15 @@ impl Rule {
     }
 }
 
+fn last_day() -> Option<NaiveDate> {
+    NaiveDate::from_ymd_opt(LAST_YEAR, 12, 31)
+}
+
+/// None where `to` is not later.
+fn days_between(from: NaiveDate, to: NaiveDate) -> u32 {
+    u32::try_from((to - from).num_days()).unwrap_or_default()
+}
+
 fn by_date(month: NaiveDate, day: u32, skip: Skip) -> Vec<NaiveDate> {
     let day = match skip {
         Skip::Omit => day,
@@ -315,22 +444,20 @@ pub struct Dates<'a> {
     pending: Vec<NaiveDate>,
     taken: u32,
     /// Periods in a row without a date.
-    dry: u32,
+    dry: usize,
 }
 
 impl Iterator for Dates<'_> {
     type Item = NaiveDate;
 
     fn next(&mut self) -> Option<NaiveDate> {
-        // The calendar repeats after 4800 months: what has not fitted by then (30 February) never will.
-        while self.dry <= 4800 {
+        while self.dry <= LONGEST_DRY {
             if matches!(self.rule.end, End::Count(count) if self.taken >= count.get()) {
                 return None;
             }
             match self.pending.pop() {
                 Some(date) if date < self.start => {}
-                // The last year that either side can write.
-                Some(date) if date.year() > 9999 => return None,
+                Some(date) if date.year() > LAST_YEAR => return None,
                 Some(date) if matches!(self.rule.end, End::Until(last) if date > last) => return None,
                 Some(date) => {
                     self.taken += 1;

@@ -320,11 +320,15 @@ impl Series {
         if !self.cancelled.contains(&last) {
             return Some(self);
         }
-        let all: Vec<_> = self.slots().collect();
-        let kept = all.iter().rposition(|slot| !self.cancelled.contains(slot))?;
-        let last = *all.get(kept)?;
+        let mut last = last;
+        while self.cancelled.contains(&last) {
+            last = self.rule.last_before(self.start(), last)?;
+        }
         self.rule.end = match self.rule.end {
-            End::Count(_) => End::Count(NonZeroU32::new(u32::try_from(kept + 1).ok()?)?),
+            End::Count(_) => {
+                let before = self.rule.count_before(self.start(), last);
+                End::Count(NonZeroU32::MIN.checked_add(before)?)
+            }
             _ => End::Until(last),
         };
         self.cancelled.retain(|slot| *slot < last);
@@ -350,8 +354,9 @@ impl Series {
     /// the hour on that date no series can begin there: it begins one slot earlier.
     pub fn rolled(&self, from: NaiveDate) -> Option<Self> {
         let (mut rule, mut start) = self.rule.roll_to(self.start(), from)?;
-        let before = self.slots().take_while(|slot| *slot < start).last();
-        if let Some(before) = before.filter(|_| self.clock_skips(start)) {
+        if self.clock_skips(start)
+            && let Some(before) = self.rule.last_before(self.start(), start)
+        {
             (rule, start) = self.rule.roll_to(self.start(), before)?;
         }
         let mut rolled = self.clone();

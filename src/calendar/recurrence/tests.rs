@@ -157,6 +157,18 @@ proptest! {
     }
 
     #[test]
+    fn read_from_the_end_it_is_what_the_expansion_says((rule, start) in anchored(), later in 0i64..1500) {
+        let last = (rule.end != End::Forever).then(|| rule.dates(start).last());
+        prop_assert_eq!(rule.last(start), last.flatten(), "{}", rule);
+        let at = start + TimeDelta::days(later);
+        let before = rule.dates(start).take_while(|date| *date < at).last();
+        prop_assert_eq!(rule.last_before(start, at), before, "{}", rule);
+        let endless = rule.ending(End::Forever);
+        let before = endless.dates(start).take_while(|date| *date < at).count();
+        prop_assert_eq!(usize::try_from(rule.count_before(start, at)).unwrap(), before, "{}", rule);
+    }
+
+    #[test]
     fn rolled_forward_it_has_the_later_slots((rule, start) in anchored(), later in 0i64..1500) {
         let from = start + TimeDelta::days(later);
         let rest: Vec<_> = rule.dates(start).skip_while(|d| *d < from).take(80).collect();
@@ -230,6 +242,37 @@ fn short_months_are_left_out_or_filled() {
     };
     assert_eq!(leap(Skip::Omit), ["2024-02-29", "2028-02-29"]);
     assert_eq!(leap(Skip::Backward), ["2024-02-29", "2025-02-28"]);
+}
+
+#[test]
+fn of_a_rule_for_millennia_nothing_is_expanded() {
+    let start = date("2026-01-01");
+    // MAPI's date for "no end".
+    let never = End::Until(date("4500-08-31"));
+    let daily = rule(Pattern::Daily, 1, never);
+    let weekly = Pattern::Weekly {
+        days: Days::from(WEEK.to_vec()),
+        week_start: Weekday::Mon,
+    };
+    // Expanded, each of these calls made a million allocations: this would take an hour.
+    for n in 0..2000 {
+        let counted = End::Count(nonzero(1_000_000 + n));
+        assert_eq!(daily.last(start), Some(date("4500-08-31")));
+        assert_eq!(rule(weekly, 1, never).last(start), Some(date("4500-08-31")));
+        let last = start + TimeDelta::days(i64::from(999_999 + n));
+        assert_eq!(rule(Pattern::Daily, 1, counted).last(start), Some(last));
+        assert_eq!(rule(weekly, 1, counted).last(start), Some(last));
+        let late = date("4400-01-01") + TimeDelta::days(n.into());
+        assert_eq!(daily.roll_to(start, late), Some((daily, late)));
+        let (cut, first) = rule(weekly, 1, counted).roll_to(start, late).unwrap();
+        assert_eq!((first, cut.last(late)), (late, Some(last)));
+        assert_eq!(
+            daily.truncated(start, late).map(|rule| rule.end),
+            late.pred_opt().map(End::Until)
+        );
+    }
+    let beyond = rule(Pattern::Daily, 7, End::Count(nonzero(u32::MAX)));
+    assert_eq!(beyond.last(start).map(|date| date.year()), Some(9999));
 }
 
 #[test]
