@@ -5,24 +5,39 @@
 //! keeps the way into a Teams meeting as text in the body: written without it, the meeting is no longer online
 //! (page *event: update*). That block is no text of the user's; it stays in Outlook and is cut off elsewhere.
 
+mod bounded;
+
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use ammonia::Builder;
 
+use self::bounded::{Form, visit};
+
+/// Longer links are told apart by their digest: each word of a link carries it.
+const LONGEST_LINK: usize = 2048;
+
 /// Whether a reader would see no difference: the same words in the same lines, lists and table cells, with the same
 /// emphasis, links and images. Wrappers, white space, empty lines, the spelling of characters and tags, styles,
-/// classes and the Teams block do not count; neither does it that an address is written as a link to itself.
+/// classes and the Teams block do not count; neither does it that an address is written as a link to itself. Of very long
+/// bodies the words and pictures alone count.
 pub fn same_meaning(a: &str, b: &str) -> bool {
-    a == b || reading(a) == reading(b)
+    if a == b {
+        return true;
+    }
+    let (a, b) = (without_teams_block(a), without_teams_block(b));
+    let form = Form::to_compare(&a, &b);
+    reading_of_own(&form.apply(&a)) == reading_of_own(&form.apply(&b))
 }
 
 /// The user's own HTML out of a full document: sanitised, without wrappers and without the Teams block. Empty if
 /// there is nothing to read.
 pub fn inner(html: &str) -> String {
     let own = without_teams_block(html);
+    let own = Form::of(&own).apply(&own);
     if reading_of_own(&own).is_empty() {
         return String::new();
     }
@@ -43,16 +58,14 @@ pub fn with_absolute_addresses(html: &str, base: &str) -> String {
         let (text, from_tag) = rest.split_at(tag);
         let (tag, after) = from_tag.split_at(from_tag.find('>').unwrap_or(from_tag.len()));
         out.push_str(text);
+        visit(tag.len());
         let mut tag = tag;
-        while let Some(at) = [" src=\"/", " href=\"/"]
-            .iter()
-            .filter_map(|name| tag.find(name).map(|at| at + name.len() - 1))
-            .min()
-        {
+        while let Some(at) = tag.find("=\"/").map(|at| at + 2) {
             let (before, address) = tag.split_at(at);
             out.push_str(before);
+            let is_address = before.ends_with(" src=\"") || before.ends_with(" href=\"");
             // Two slashes begin the name of a server.
-            if !address.starts_with("//") {
+            if is_address && !address.starts_with("//") {
                 out.push_str(base);
             }
             out.push('/');
@@ -184,10 +197,6 @@ struct Reader {
     links: Vec<Option<String>>,
 }
 
-fn reading(html: &str) -> Vec<Seen> {
-    reading_of_own(&without_teams_block(html))
-}
-
 fn reading_of_own(html: &str) -> Vec<Seen> {
     // What comes out is well formed: every tag closed, attributes in double quotes, four entities in all.
     let clean = FOR_READING.clean(html).to_string();
@@ -258,6 +267,15 @@ pub(super) fn attribute(tag: &str, name: &str) -> Option<String> {
     )
 }
 
+fn shortened(link: String) -> String {
+    if link.len() <= LONGEST_LINK {
+        return link;
+    }
+    let mut digest = DefaultHasher::new();
+    link.hash(&mut digest);
+    format!("{:x}", digest.finish())
+}
+
 fn is_link_to_itself(link: &str, text: &str) -> bool {
     let bare = |address: &str| {
         let address = address.strip_prefix("mailto:").unwrap_or(address);
@@ -289,9 +307,11 @@ impl Reader {
             "i" | "em" => count(&mut self.italic),
             "u" | "ins" => count(&mut self.underlined),
             "s" | "strike" | "del" => count(&mut self.struck),
-            "a" if opens => self
-                .links
-                .push(attribute(tag, "href").filter(|link| !link.is_empty())),
+            "a" if opens => self.links.push(
+                attribute(tag, "href")
+                    .filter(|link| !link.is_empty())
+                    .map(shortened),
+            ),
             "a" => {
                 self.links.pop();
             }
@@ -396,16 +416,17 @@ fn without_teams_block(html: &str) -> Cow<'_, str> {
 /// The bytes of the block. Positions in the lowered text are those in the text, as only ASCII is lowered.
 pub(super) fn teams_range(html: &str) -> Option<Range<usize>> {
     let lower = html.to_ascii_lowercase();
+    visit(lower.len());
     let lines = underscore_lines(&lower);
+    let marker = lower.find("me-email-text");
     for join in join_links(&lower) {
-        let start = match lines.iter().rev().find(|line| line.end <= join) {
-            Some(line) => outer_start(&lower, line),
-            None => match lower[..join].find("me-email-text") {
-                Some(marker) => lower[..marker].rfind('<')?,
-                None => continue,
-            },
+        let above = lines.partition_point(|line| line.end <= join);
+        let start = match (above.checked_sub(1).and_then(|at| lines.get(at)), marker) {
+            (Some(line), _) => outer_start(&lower, line),
+            (None, Some(marker)) if marker < join => lower[..marker].rfind('<')?,
+            (None, _) => continue,
         };
-        let end = match lines.iter().find(|line| line.start > join) {
+        let end = match lines.get(above) {
             Some(line) => closed_end(&lower, start, line.end),
             None => lower[join..].find("</body").map_or(lower.len(), |at| join + at),
         };
@@ -430,16 +451,28 @@ fn underscore_lines(text: &str) -> Vec<Range<usize>> {
 /// The positions of links that join a meeting: those of any Teams host (`teams.microsoft.com`, `teams.live.com`,
 /// the hosts of government clouds), also inside Outlook's Safe Links.
 fn join_links(lower: &str) -> Vec<usize> {
-    let is_host = |at: usize| ["//", "%2f"].iter().any(|before| lower[..at].ends_with(before));
-    let is_join = |at: usize| {
-        let link = &lower[at..];
-        let link = link.split(['"', '\'', '<', '>', ' ']).next().unwrap_or_default();
-        ["meetup-join", "/meet/", "%2fmeet%2f"]
+    let mut found = Vec::new();
+    let mut start = 0;
+    for link in lower.split(['"', '\'', '<', '>', ' ']) {
+        visit(link.len());
+        // What joins stands behind the host.
+        let join = ["meetup-join", "/meet/", "%2fmeet%2f"]
             .iter()
-            .any(|word| link.contains(word))
-    };
-    let hosts = lower.match_indices("teams.").map(|(at, _)| at);
-    hosts.filter(|at| is_host(*at) && is_join(*at)).collect()
+            .filter_map(|word| link.rfind(word))
+            .max();
+        if let Some(join) = join {
+            let hosts = link.match_indices("teams.").map(|(at, _)| at);
+            let is_host = |at: &usize| ["//", "%2f"].iter().any(|before| link[..*at].ends_with(before));
+            found.extend(
+                hosts
+                    .take_while(|at| *at <= join)
+                    .filter(is_host)
+                    .map(|at| start + at),
+            );
+        }
+        start += link.len() + 1;
+    }
+    found
 }
 
 /// The start of a line of underscores together with the elements that hold nothing else.
@@ -470,7 +503,9 @@ fn outer_start(text: &str, line: &Range<usize>) -> usize {
 fn closed_end(text: &str, start: usize, line_end: usize) -> usize {
     let void = ["br", "hr", "img", "meta", "input", "wbr", "col", "link", "area"];
     let mut open: Vec<&str> = Vec::new();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
     for piece in text[start..line_end].split('<').skip(1) {
+        visit(piece.len());
         let (closes, piece) = match piece.strip_prefix('/') {
             Some(rest) => (true, rest),
             None => (false, piece),
@@ -480,10 +515,19 @@ fn closed_end(text: &str, start: usize, line_end: usize) -> usize {
             .next()
             .unwrap_or_default();
         if closes {
-            if let Some(at) = open.iter().rposition(|o| *o == name) {
-                open.truncate(at);
+            while counts.get(name).is_some_and(|count| *count > 0)
+                && let Some(last) = open.pop()
+            {
+                visit(1);
+                if let Some(count) = counts.get_mut(last) {
+                    *count -= 1;
+                }
+                if last == name {
+                    break;
+                }
             }
         } else if !name.is_empty() && !void.contains(&name) {
+            *counts.entry(name).or_default() += 1;
             open.push(name);
         }
     }
@@ -519,6 +563,11 @@ pub(super) mod tests {
              <a class=\"me-email-headline\" href=\"{LINK}\" target=\"_blank\">Click here to join the meeting</a>\r\n\
              </div>\r\n<div style=\"width:100%\"><span>{line}</span>\r\n</div>"
         )
+    }
+
+    /// What a reader sees.
+    pub(super) fn reading(html: &str) -> Vec<Seen> {
+        reading_of_own(&without_teams_block(html))
     }
 
     pub(in crate::calendar) fn document(inside: &str) -> String {
@@ -733,6 +782,102 @@ pub(super) mod tests {
             let outlook = format!("{own}{}", block());
             assert_eq!(teams_block(&outlook), Some(block().as_str()));
         }
+    }
+
+    /// Bodies that were made to take long, each about so many bytes.
+    fn traps(bytes: usize) -> Vec<String> {
+        let line = "_".repeat(80);
+        let of = |piece: &str| piece.repeat(bytes / piece.len());
+        let twice = |a: &str, b: &str| a.repeat(bytes / 2 / a.len()) + &b.repeat(bytes / 2 / b.len());
+        let many = (0..bytes / 12)
+            .map(|n| format!(" a{n:07}=\"\""))
+            .collect::<String>();
+        vec![
+            of("//teams."),
+            of("//teams.meetup-join"),
+            of("//teams.meetup-join "),
+            of(&format!("//teams.x {line}")),
+            format!("{line}//teams.meetup-join{}{line}", twice("<x>", "</y>")),
+            format!("{line}//teams.meetup-join{}{line}", twice("<div>", "</div>")),
+            of("<div>"),
+            twice("<div>", "</div>"),
+            twice("<table><tr><td>", "</td></tr></table>"),
+            of("<b id=\"1\"><i><p>x"),
+            of("<p><a href=\"x\"><b>x"),
+            of("<svg><math><ul><li>"),
+            format!("<p{many}>x</p>"),
+            format!("<a href=\"https://x.example/{}\">{}</a>", of("x"), of("w ")),
+            of("<!--"),
+            of("<style>"),
+            of("</"),
+            of("<a b='"),
+            format!("<a x{}", of(" src=\"/")),
+            format!("<a x{} href=\"/\"", of(" src=\"/")),
+            format!("{}Video: https://meet.example/", of("<span>")),
+            format!("Video: <a href=\"https://meet.example/\">x</a>{}", of("<o:p>")),
+            of("&nbsp;"),
+            of("_ "),
+        ]
+    }
+
+    #[test]
+    fn a_body_that_was_made_for_it_does_not_take_long() {
+        use super::super::video_line;
+        let bytes = 128 * 1024;
+        for trap in traps(bytes) {
+            let start = trap.get(..40).unwrap_or(&trap);
+            let visited = bounded::tests::visited(|| {
+                let _ = teams_block(&trap);
+                let _ = with_absolute_addresses(&trap, "https://odoo.example");
+                let _ = video_line::split(&trap);
+                let _ = Form::of(&trap).apply(&trap);
+            });
+            assert!(visited < 20 * trap.len(), "{start}: {visited} of {}", trap.len());
+            // What the parser is given is neither deep nor has many attributes.
+            let form = Form::of(&trap);
+            assert!(form > Form::AsItIs, "{start}");
+            let parsed = form.apply(&trap);
+            assert!(parsed.len() < 4 * trap.len(), "{start}");
+            let mut open = 0_usize;
+            for tag in parsed.split('<').skip(1) {
+                match tag.starts_with('/') {
+                    true => open = open.saturating_sub(1),
+                    false if tag.starts_with("br") || tag.starts_with("img") => {}
+                    false => open += usize::from(!tag.starts_with("lt;")),
+                }
+                assert!(open <= 200, "{start}");
+                let attributes = tag.split('>').next().unwrap_or_default().matches("=\"").count();
+                // One may have as much inside.
+                assert!(attributes <= 64, "{start}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_was_made_for_it_is_read() {
+        for trap in traps(20_000) {
+            assert!(
+                same_meaning(&trap, &document(&trap)),
+                "{}",
+                trap.get(..40).unwrap_or(&trap)
+            );
+            let _ = (inner(&trap), with_teams_block("<p>x</p>", &trap));
+        }
+    }
+
+    #[test]
+    fn of_long_bodies_the_words_and_pictures_count() {
+        let long = |last: &str| {
+            format!(
+                "<ul>{}</ul><p>{last}</p>",
+                "<li>item <b>one</b></li>".repeat(20_000)
+            )
+        };
+        let body = long("end");
+        assert!(same_meaning(&body, &document(&body)));
+        assert!(!same_meaning(&body, &long("other end")));
+        assert!(!same_meaning(&body, &long("end<img src=\"cid:1\">")));
+        assert!(inner(&document(&body)).starts_with("<ul><li>item <b>one</b></li>"));
     }
 
     #[test]
