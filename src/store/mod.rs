@@ -21,11 +21,16 @@ pub mod seal;
 pub mod stock;
 pub mod unit;
 
-use anyhow::Context;
-use diesel::{ConnectionError, ConnectionResult};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use diesel::sql_types::{BigInt, Bool};
+use diesel::{ConnectionError, ConnectionResult, QueryResult, QueryableByName};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{
+    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -54,6 +59,13 @@ pub fn fails_as_a_whole(error: &anyhow::Error) -> bool {
 }
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+/// Held by the process that migrates.
+const MIGRATING: i64 = 0x6f62_6d69_6772_6174;
+/// How long another process's migrations are waited for, and how often it is looked.
+const LONGEST_MIGRATION: Duration = Duration::from_secs(30 * 60);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How long a connection is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A pool of connections.
 #[derive(Clone)]
@@ -83,9 +95,16 @@ impl Store {
     /// A connection from the pool.
     ///
     /// # Errors
-    /// When Postgres cannot be reached.
+    /// When Postgres cannot be reached, or no connection comes free.
     pub async fn get(&self) -> anyhow::Result<Object<AsyncPgConnection>> {
-        self.pool.get().await.context("Postgres cannot be reached")
+        let Ok(got) = tokio::time::timeout(LONGEST_WAIT, self.pool.get()).await else {
+            bail!(
+                "no connection to Postgres came free in {} s: all {} are in use, or Postgres does not answer",
+                LONGEST_WAIT.as_secs(),
+                self.pool.status().max_size
+            );
+        };
+        got.context("Postgres cannot be reached")
     }
 
     /// A connection that is kept for renewing leases, whatever else goes on.
@@ -96,20 +115,32 @@ impl Store {
         self.reserved.get().await.context("Postgres cannot be reached")
     }
 
-    /// Brings the schema up to date; returns the names of the migrations that were run.
+    /// Brings the schema up to date; returns the names of the migrations that were run. One process at a time does: the others
+    /// wait, and find nothing left to do.
     ///
     /// # Errors
     /// When Postgres cannot be reached or a migration fails (which then left nothing behind).
     pub async fn migrate(&self) -> anyhow::Result<Vec<String>> {
-        let conn = self.get().await?;
+        let mut conn = self.get().await?;
+        let began = tokio::time::Instant::now();
+        // Asked for again and again rather than waited for: a waiting query would hold up an index that is built concurrently.
+        while !try_lock(&mut conn, MIGRATING).await? {
+            if began.elapsed() > LONGEST_MIGRATION {
+                bail!("another process has been migrating this database for half an hour: see its log");
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
         // The harness blocks its thread while diesel-async works on the runtime.
-        tokio::task::block_in_place(move || {
+        let (mut conn, run) = tokio::task::block_in_place(move || {
             let mut harness = AsyncMigrationHarness::new(conn);
-            let versions = harness
+            let run = harness
                 .run_pending_migrations(MIGRATIONS)
-                .map_err(|e| anyhow::anyhow!("migrating: {e}"))?;
-            Ok(versions.iter().map(ToString::to_string).collect())
-        })
+                .map(|versions| versions.iter().map(ToString::to_string).collect())
+                .map_err(|e| anyhow::anyhow!("migrating: {e}"));
+            (harness.into_inner(), run)
+        });
+        unlock(&mut conn, MIGRATING).await?;
+        run
     }
 }
 
@@ -131,6 +162,30 @@ async fn connect(url: String) -> ConnectionResult<AsyncPgConnection> {
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
+}
+
+#[derive(QueryableByName)]
+struct Locked {
+    #[diesel(sql_type = Bool)]
+    locked: bool,
+}
+
+/// Takes a lock that a connection keeps until it is given back, or the connection ends; `false`: another one has it.
+pub async fn try_lock(conn: &mut Connection, key: i64) -> QueryResult<bool> {
+    let locked: Locked = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS locked")
+        .bind::<BigInt, _>(key)
+        .get_result(conn)
+        .await?;
+    Ok(locked.locked)
+}
+
+/// Gives such a lock back.
+pub async fn unlock(conn: &mut Connection, key: i64) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_advisory_unlock($1)")
+        .bind::<BigInt, _>(key)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Reads a `jsonb` column that we wrote ourselves.

@@ -237,6 +237,8 @@ pub async fn redeem(
         }
         return Err(forged());
     }
+    // Microsoft may take its time, and others need connections.
+    drop(conn);
     let Some(code) = request.code else {
         return Err(refused_at_microsoft(&request));
     };

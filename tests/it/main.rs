@@ -14,6 +14,7 @@ mod convergence;
 mod doors;
 mod endings;
 mod engine;
+mod growth;
 mod invitations;
 mod keys;
 mod leases;

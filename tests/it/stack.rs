@@ -151,8 +151,13 @@ impl Stack {
 
     /// Starts a service on the stack's database.
     pub async fn serve(&self) -> Service {
+        self.serve_with(12).await
+    }
+
+    /// The same with so many connections to the database.
+    pub async fn serve_with(&self, connections: usize) -> Service {
         let _already = rustls::crypto::ring::default_provider().install_default();
-        let store = Store::new(&self.database_url, 12).expect("a pool");
+        let store = Store::new(&self.database_url, connections).expect("a pool");
         store.migrate().await.expect("the schema");
         let sealer = Arc::new(Sealer::parse(&SecretString::from("11".repeat(32))).expect("a key"));
         sealer
