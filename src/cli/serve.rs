@@ -36,6 +36,7 @@ async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
     }
     engine.poke_everybody().await?;
     let stop = CancellationToken::new();
+    let pruning = tokio::spawn(sync::pruning::keep_pruned(engine.clone(), stop.clone()));
     let workers = tokio::spawn(sync::worker::work(engine, stop.clone()));
     let handle = server.handle();
     let mut server = tokio::spawn(server);
@@ -48,5 +49,6 @@ async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
     stop.cancel();
     handle.stop(true).await;
     workers.await.context("the workers' task")?;
+    pruning.await.context("the pruning's task")?;
     Ok(())
 }

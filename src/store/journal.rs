@@ -199,10 +199,3 @@ pub async fn deleted(
     }
     query.load(conn).await
 }
-
-/// Drops what is older than the given time.
-pub async fn prune(conn: &mut Connection, before: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::delete(dsl::journal.filter(dsl::at.lt(before)))
-        .execute(conn)
-        .await
-}

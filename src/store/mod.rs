@@ -12,6 +12,7 @@ pub mod leases;
 pub mod logins;
 pub mod meetings;
 pub mod outbox;
+pub mod pruning;
 pub mod put_aside;
 pub mod registrations;
 pub mod removals;

@@ -158,6 +158,7 @@ diesel::table! {
         hour_began -> Nullable<Timestamptz>,
         hour_writes -> Integer,
         hour_noted -> Bool,
+        ended_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod people;
 pub mod planner;
 pub mod poke;
 pub mod preview;
+pub mod pruning;
 pub mod pull;
 pub mod push;
 pub mod registrations;

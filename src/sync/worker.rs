@@ -19,7 +19,7 @@ use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
-use crate::store::{databases, journal, outbox, put_aside};
+use crate::store::{databases, outbox, put_aside};
 
 /// How often due mailboxes are looked for when nobody says that there is one (another process may have).
 const LOOK_AROUND: Duration = Duration::from_secs(1);
@@ -27,18 +27,12 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 const SLICE: Duration = Duration::from_secs(30);
 /// How long a run may take altogether: one that does not come to its end is a failed one.
 const LONGEST_RUN: Duration = Duration::from_secs(15 * 60);
-const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// Works mailboxes until told to stop; then lets the runs under way end.
 pub async fn work(engine: Engine, stop: CancellationToken) {
     let mut runs = JoinSet::new();
-    let mut pruned: Option<Instant> = None;
     let mut others = Others::default();
     loop {
-        if pruned.is_none_or(|at| at.elapsed() > PRUNE_EVERY) {
-            pruned = Some(Instant::now());
-            prune(&engine).await;
-        }
         let claimed = async {
             others.free_dead(&engine).await?;
             claim(&engine, engine.settings.workers.saturating_sub(runs.len())).await
@@ -111,17 +105,6 @@ impl Others {
             }
         }
         Ok(())
-    }
-}
-
-async fn prune(engine: &Engine) {
-    let pruned = async {
-        let mut conn = engine.store.get().await?;
-        let life = TimeDelta::days(engine.settings.journal_days);
-        anyhow::Ok(journal::prune(&mut conn, now() - life).await?)
-    };
-    if let Err(error) = pruned.await {
-        tracing::warn!(error = format!("{error:#}"), "the journal was not pruned");
     }
 }
 

@@ -15,6 +15,7 @@ mod doors;
 mod endings;
 mod engine;
 mod growth;
+mod growth_of_stubs;
 mod invitations;
 mod keys;
 mod leases;

@@ -1,0 +1,97 @@
+//! Drops what is not needed any more, a few rows at a time: nobody waits for it.
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Timestamptz};
+use diesel_async::RunQueryDsl;
+
+use super::Connection;
+
+/// The session's lock of the process that prunes.
+const LOCK: i64 = 0x6f62_7072_756e_6531;
+
+/// What is dropped, one portion by one statement: `$1` is the time before which it may go, `$2` how many rows. Rows that somebody
+/// holds are left for the next time.
+///
+/// An ended meeting becomes a stub: by its ids, link and generation it is known again, so that it is neither made anew nor mailed. Its
+/// copies are known to be gone. What is owed for it, or is there still in a mailbox, keeps it as it is.
+const PORTIONS: &[(&str, &str)] = &[
+    (
+        "the journal",
+        "DELETE FROM journal WHERE id IN (
+             SELECT id FROM journal WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        "meetings that have ended",
+        "WITH ended AS MATERIALIZED (
+             SELECT id FROM meetings m
+             WHERE ended AND num_nonnulls(odoo_state, base_odoo, base_outlook, stock) > 0
+               AND ended_at < $1 AND NOT kept AND NOT unconfirmed
+               AND NOT EXISTS (SELECT FROM copies WHERE meeting_id = m.id AND NOT gone)
+               AND NOT EXISTS (SELECT FROM outlook_outbox WHERE meeting_id = m.id)
+               AND NOT EXISTS (SELECT FROM odoo_outbox WHERE meeting_id = m.id)
+             ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED
+         ), emptied AS (
+             UPDATE copies SET state = '{}', slot_answers = '{}', slot_answers_base = '{}',
+                 wire = jsonb_strip_nulls(jsonb_build_object('seriesMasterId', wire -> 'seriesMasterId'))
+             WHERE meeting_id IN (SELECT id FROM ended)
+         )
+         UPDATE meetings SET odoo_state = NULL, base_odoo = NULL, base_outlook = NULL, stock = NULL,
+             odoo_times = '{}', told = '{}', set_aside = NULL, archived_for_outlook = false
+         WHERE id IN (SELECT id FROM ended)",
+    ),
+    (
+        "removals",
+        "DELETE FROM removals WHERE (account_id, meeting_id) IN (
+             SELECT account_id, meeting_id FROM removals WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        "pairing codes",
+        "DELETE FROM enrollments WHERE code_hash IN (
+             SELECT code_hash FROM enrollments WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        "logins",
+        "DELETE FROM login_attempts WHERE id IN (
+             SELECT id FROM login_attempts WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    ),
+];
+
+#[derive(QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = Bool)]
+    held: bool,
+}
+
+/// Takes the lock under which one process at a time prunes; `false`: another one does. It ends with the connection, or by
+/// [`unlock`].
+pub async fn try_lock(conn: &mut Connection) -> QueryResult<bool> {
+    let query = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS held").bind::<BigInt, _>(LOCK);
+    let answer: Answer = query.get_result(conn).await?;
+    Ok(answer.held)
+}
+
+pub async fn unlock(conn: &mut Connection) -> QueryResult<bool> {
+    let query = diesel::sql_query("SELECT pg_advisory_unlock($1) AS held").bind::<BigInt, _>(LOCK);
+    let answer: Answer = query.get_result(conn).await?;
+    Ok(answer.held)
+}
+
+/// Drops up to so many rows of each kind, each kind in a transaction of its own; returns the most that there were of one kind.
+///
+/// # Errors
+/// When Postgres refuses; what was dropped before stays so.
+pub async fn step(conn: &mut Connection, before: DateTime<Utc>, rows: i64) -> anyhow::Result<usize> {
+    let mut most = 0;
+    for (what, portion) in PORTIONS {
+        let dropped = diesel::sql_query(*portion)
+            .bind::<Timestamptz, _>(before)
+            .bind::<BigInt, _>(rows)
+            .execute(conn)
+            .await
+            .with_context(|| format!("pruning {what}"))?;
+        most = most.max(dropped);
+    }
+    Ok(most)
+}

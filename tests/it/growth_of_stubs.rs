@@ -1,0 +1,107 @@
+//! What has ended long ago is forgotten, and does no harm afterwards.
+
+use diesel_async::RunQueryDsl;
+use outlook_bridge::sync::pruning;
+use serde_json::{Value, json};
+use tokio::time::{Duration, timeout};
+
+use super::stack::{ANN, id_of};
+use super::world::{OUTSIDE, World, kinds, world};
+
+const TITLE: &str = "Quartzmarker";
+
+async fn run(w: &World, statement: &str) {
+    let mut conn = w.service.engine.store.get().await.unwrap();
+    diesel::sql_query(statement).execute(&mut conn).await.unwrap();
+}
+
+/// How many rows of the service's tables say something.
+async fn rows_that_say(w: &World, word: &str) -> i64 {
+    let mut found = 0;
+    for table in [
+        "meetings",
+        "copies",
+        "outlook_outbox",
+        "odoo_outbox",
+        "journal",
+        "put_aside",
+    ] {
+        found += w.count(&format!("{table} t WHERE t::text LIKE '%{word}%'")).await;
+    }
+    found
+}
+
+/// An event that Outlook deleted, and the service has forgotten.
+async fn forgotten(w: &mut World) -> (i64, Value) {
+    let event = w.outlook_creates(ANN, TITLE, &[OUTSIDE]).await;
+    w.quiet().await;
+    let id = w.odoo.by_name(TITLE).expect("in Odoo")["id"].as_i64().unwrap();
+    w.outlook_deletes(ANN, &event).await;
+    w.quiet().await;
+    w.forget_mails().await;
+    pruning::prune(&w.service.engine).await.unwrap();
+    assert!(rows_that_say(w, TITLE).await > 0, "it ended just now");
+    run(w, "UPDATE meetings SET ended_at = ended_at - interval '91 days'").await;
+    run(w, "UPDATE journal SET at = at - interval '91 days'").await;
+    pruning::prune(&w.service.engine).await.unwrap();
+    for word in [TITLE, OUTSIDE] {
+        assert_eq!(rows_that_say(w, word).await, 0, "{word} is forgotten");
+    }
+    assert_eq!(w.count("meetings WHERE ended AND ended_at IS NOT NULL").await, 1);
+    (id, event)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stub_is_known_when_its_mailbox_is_listed_again() {
+    let mut w = world().await;
+    let (id, _) = forgotten(&mut w).await;
+    let records = w.odoo.records.len();
+    run(&w, "UPDATE accounts SET delta_link = NULL").await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records.len(), records);
+    assert_eq!(w.odoo.records[&id]["active"], false);
+    assert!(w.stack.event(ANN, TITLE).await.is_none());
+    assert_eq!(kinds(&w.stack.mails().await), []);
+    // Edited as it is, archived.
+    w.odoo.write(id, json!({"location": "Rue X"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, TITLE).await.is_none());
+    assert_eq!(kinds(&w.stack.mails().await), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stub_that_is_taken_back_in_outlook_is_in_odoo_once() {
+    let mut w = world().await;
+    let (_, event) = forgotten(&mut w).await;
+    let path = format!("mailboxes/{ANN}/events/{}/restore", id_of(&event));
+    w.stack.sim_call("POST", &path, json!({})).await;
+    w.forget_mails().await;
+    w.quiet().await;
+    w.quiet().await;
+    let active = w.odoo.records.values();
+    let active = active.filter(|r| r["name"] == TITLE && r["active"] == true);
+    assert_eq!(active.count(), 1);
+    assert!(w.stack.event(ANN, TITLE).await.is_some());
+    assert_eq!(kinds(&w.stack.mails().await), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_somebody_holds_is_left_and_nothing_waits() {
+    let mut w = world().await;
+    w.quiet().await;
+    run(&w, "DELETE FROM journal").await;
+    let old = "INSERT INTO journal (database_id, at, level, title, message)
+               SELECT id, now() - interval '91 days', 'info', '', n::text FROM databases, generate_series(1, 1201) n";
+    run(&w, old).await;
+    let mut holder = w.service.engine.store.get().await.unwrap();
+    for statement in ["BEGIN", "SELECT FROM journal WHERE message = '7' FOR UPDATE"] {
+        diesel::sql_query(statement).execute(&mut holder).await.unwrap();
+    }
+    let pruned = timeout(Duration::from_secs(20), pruning::prune(&w.service.engine)).await;
+    pruned.expect("it does not wait").unwrap();
+    let old = "journal WHERE at < now() - interval '90 days'";
+    assert_eq!(w.count(old).await, 1, "all but the one that is held");
+    diesel::sql_query("ROLLBACK").execute(&mut holder).await.unwrap();
+    pruning::prune(&w.service.engine).await.unwrap();
+    assert_eq!(w.count(old).await, 0);
+}
