@@ -3,7 +3,7 @@
 use diesel_async::RunQueryDsl;
 use outlook_bridge::sync::pruning;
 use serde_json::{Value, json};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::stack::{ANN, id_of};
 use super::world::{OUTSIDE, World, kinds, world};
@@ -104,4 +104,58 @@ async fn a_row_that_somebody_holds_is_left_and_nothing_waits() {
     diesel::sql_query("ROLLBACK").execute(&mut holder).await.unwrap();
     pruning::prune(&w.service.engine).await.unwrap();
     assert_eq!(w.count(old).await, 0);
+}
+
+/// What the content takes, without dead rows, in MB.
+async fn megabytes(w: &World) -> i64 {
+    for table in ["meetings", "copies"] {
+        run(w, &format!("VACUUM (FULL, ANALYZE) {table}")).await;
+    }
+    let size = "pg_total_relation_size('meetings') + pg_total_relation_size('copies')";
+    w.count(&format!("generate_series(1, ({size}) / 1000000)")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make test-long"]
+async fn of_100_000_ended_events_little_is_left_and_nobody_waits() {
+    let mut w = world().await;
+    let event = w.outlook_creates(ANN, TITLE, &[OUTSIDE]).await;
+    w.quiet().await;
+    w.outlook_deletes(ANN, &event).await;
+    w.quiet().await;
+    for statement in [
+        "INSERT INTO meetings SELECT (jsonb_populate_record(m, jsonb_build_object(
+             'id', nextval(pg_get_serial_sequence('meetings', 'id')), 'link', gen_random_uuid(),
+             'odoo_id', 1000000 + n, 'ical_uid', 'uid ' || n))).* FROM meetings m, generate_series(1, 99999) n",
+        "INSERT INTO copies SELECT (jsonb_populate_record(c, jsonb_build_object(
+             'id', nextval(pg_get_serial_sequence('copies', 'id')), 'meeting_id', m.id, 'graph_id', 'id ' || m.id))).*
+         FROM copies c, meetings m WHERE m.odoo_id > 1000000",
+        "UPDATE meetings SET ended_at = now() - interval '91 days'",
+    ] {
+        run(&w, statement).await;
+    }
+    let before = megabytes(&w).await;
+    let engine = w.service.engine.clone();
+    let began = Instant::now();
+    let pruning = tokio::spawn(async move { pruning::prune(&engine).await });
+    let (mut exchange, mut claim, mut rounds) = (Duration::ZERO, Duration::ZERO, 0);
+    while !pruning.is_finished() {
+        let start = Instant::now();
+        w.odoo.sync(&w.service).await;
+        exchange = exchange.max(start.elapsed());
+        let start = Instant::now();
+        w.worked(7).await;
+        claim = claim.max(start.elapsed());
+        rounds += 1;
+    }
+    pruning.await.unwrap().unwrap();
+    let took = began.elapsed();
+    let after = megabytes(&w).await;
+    println!(
+        "{before} MB before, {after} MB after, pruned in {took:?}; meanwhile {rounds} rounds, the longest \
+         exchange {exchange:?}, the longest wait for two runs of a mailbox {claim:?}"
+    );
+    assert_eq!(rows_that_say(&w, OUTSIDE).await, 0);
+    assert!(after * 2 < before, "{after} of {before} MB are left");
+    assert!(exchange < Duration::from_secs(5) && claim < Duration::from_secs(10));
 }

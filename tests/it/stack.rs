@@ -13,7 +13,7 @@ use outlook_bridge::outlook::client::GraphClient;
 use outlook_bridge::outlook::login::LoginClient;
 use outlook_bridge::store::Store;
 use outlook_bridge::store::seal::Sealer;
-use outlook_bridge::sync::{Engine, Settings, admin, worker};
+use outlook_bridge::sync::{Engine, Settings, admin, pruning, worker};
 use outlook_bridge::web;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -180,6 +180,7 @@ impl Stack {
         let handle = server.handle();
         tokio::spawn(server);
         let stop = CancellationToken::new();
+        tokio::spawn(pruning::keep_pruned(engine.clone(), stop.clone()));
         let workers = tokio::spawn(worker::work(engine.clone(), stop.clone()));
         Service {
             engine,
