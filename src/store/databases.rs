@@ -305,6 +305,19 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
     diesel::delete(o::odoo_outbox.filter(o::database_id.eq(id)))
         .execute(conn)
         .await?;
+    // What only Outlook has shown is found anew: until now nobody could tell whether it is a meeting that Odoo knows.
+    diesel::delete(
+        m::meetings.filter(m::database_id.eq(id)).filter(
+            m::odoo_id
+                .is_null()
+                .and(m::odoo_state.is_null())
+                .and(m::series_key.is_null())
+                .and(m::base_odoo.is_null())
+                .and(m::ended.eq(false)),
+        ),
+    )
+    .execute(conn)
+    .await?;
     diesel::update(
         a::accounts
             .filter(a::database_id.eq(id))

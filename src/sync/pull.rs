@@ -700,7 +700,7 @@ impl Page<'_> {
         if !is_own
             && let Some(organizer) = &state.template().organizer
             && let Some(organizer) = self.people.account_of_address(&organizer.address)
-            && self.unit.is_creating(organizer.id)
+            && (self.unit.is_creating(organizer.id) || self.is_compared(organizer))
         {
             return Ok(Found::Later);
         }
@@ -738,7 +738,8 @@ enum Found {
     Meeting(i64),
     /// None of ours to sync.
     Nothing,
-    /// It may be the one whose creation is in the air in its organizer's mailbox: that is known in a moment.
+    /// It may be the one whose creation is in the air in its organizer's mailbox, or one that this mailbox will show when it
+    /// is listed anew: that is known in a moment.
     Later,
 }
 

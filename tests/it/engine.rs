@@ -510,6 +510,15 @@ async fn what_leaves_the_window_is_not_deleted_and_the_window_moves_on() {
 /// What was made anew in Outlook since the backup is the meeting that the restored service knows as ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_service_knows_its_later_generation_again() {
+    know_again(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_service_waits_for_the_organizers_mailbox_to_know_it_again() {
+    know_again(true).await;
+}
+
+async fn know_again(guest_first: bool) {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
     let at = |hour: &str| odoo_time(4, hour);
@@ -532,7 +541,17 @@ async fn a_restored_service_knows_its_later_generation_again() {
     w.forget_mails().await;
 
     w.restore().await;
+    if guest_first {
+        let fault =
+            json!({"mailbox": ANN, "method": "GET", "path": "calendarView/delta", "count": 4, "status": 503});
+        w.stack.sim_call("POST", "faults", fault).await;
+    }
     w.odoo.pair_again(&w.service).await;
+    if guest_first {
+        w.odoo.sync(&w.service).await;
+        w.worked(8).await;
+        w.odoo.sync(&w.service).await;
+    }
     w.quiet().await;
     w.quiet().await;
     assert_eq!(active(&w), 1, "{:#?}", w.odoo.records);

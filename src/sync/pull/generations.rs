@@ -1,13 +1,26 @@
 //! A meeting that ended is made anew in Outlook when it is wanted again. A service that was restored from a backup may not
 //! know that it did that: the event has our mark, and an identity that is new to it.
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::Page;
 use crate::outlook::wire::WireEvent;
-use crate::store::accounts::existing;
+use crate::store::accounts::{Account, existing};
+
+/// How long guests' mailboxes wait for their organizer's after a new pairing; one that cannot be listed holds up nobody for longer.
+const LONGEST_COMPARED: TimeDelta = TimeDelta::minutes(10);
 
 impl Page<'_> {
+    /// Whether an organizer's mailbox is being listed anew as the database was paired anew: only there an event has our mark,
+    /// which says whether it is a meeting that is known.
+    pub(super) fn is_compared(&self, organizer: &Account) -> bool {
+        organizer.is_read()
+            && !organizer.pulled_once
+            && organizer.connected_at == self.people.database.paired_at
+            && self.people.now - organizer.connected_at < LONGEST_COMPARED
+    }
+
     /// Takes an event under our mark for its meeting, where it was made by a later generation than is known. A copy that
     /// somebody made of the event in Outlook has another `transactionId`, or none.
     ///
