@@ -44,6 +44,7 @@ pub fn draw(rng: &mut StdRng) -> Trouble {
             "delta_token_death": one_of(rng, &["gone", "goneWithLocation", "badRequest"]),
             "spurious_412_every": one_of(rng, &[0, 7, 23]),
             "duplicate_transaction_status": one_of(rng, &[400, 409]),
+            "time_change_drops_exceptions": rng.random_bool(0.5),
             "attendee_change_reaches_all": rng.random_bool(0.5),
             "refresh_rotation_revokes": false,
             "concurrency_limit": one_of(rng, &[1, 4]),

@@ -633,8 +633,6 @@ impl World {
         }
         let own = self.of_their_own(index);
         match side {
-            // Where Outlook keeps such an occurrence at its old hour, the service takes that for its owner's wish.
-            Side::Odoo if own > 0 => return None,
             Side::Odoo => {
                 let id = self.active_series(index)?;
                 self.odoo.shift_series(id, (utc(to) - utc(start)).num_minutes());
