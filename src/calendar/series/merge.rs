@@ -635,6 +635,13 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy,
         (Some(in_odoo), Some(in_outlook)) => *in_odoo == outlook.own && *in_outlook == odoo.own,
         _ => true,
     };
+    // As each side has shown it: what all share may have been filled by now.
+    let shown = four.odoo.occurrence(slot).zip(four.outlook.occurrence(slot));
+    let full = |group| {
+        shown
+            .as_ref()
+            .and_then(|(odoo, outlook)| only_full(group, odoo, outlook))
+    };
     let times = times.slots.get(&slot).unwrap_or(&times.whole);
     let mut in_odoo = odoo.own.onto(odoo.regular.clone());
     let mut in_outlook = outlook.own.onto(outlook.regular.clone());
@@ -660,8 +667,8 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy,
                 (false, true) => Side::Outlook,
                 _ => continue,
             },
-            (true, true) if was_never_agreed && only_full(group, &in_odoo, &in_outlook).is_some() => {
-                only_full(group, &in_odoo, &in_outlook).unwrap_or(Side::Outlook)
+            (true, true) if was_never_agreed && full(group).is_some() => {
+                full(group).unwrap_or(Side::Outlook)
             }
             (true, true) => {
                 let kept = winner(group, times, policy);
