@@ -570,6 +570,20 @@ pub(super) mod tests {
         reading_of_own(&without_teams_block(html))
     }
 
+    /// The same without emphasis and links.
+    pub(super) fn plainly(html: &str) -> Vec<Seen> {
+        let mut plain: Vec<Seen> = Vec::new();
+        for seen in reading(html) {
+            match (seen, plain.last_mut()) {
+                (Seen::Text(_, text), Some(Seen::Text(_, before))) => before.push_str(&text),
+                (Seen::Text(_, text), _) => plain.push(Seen::Text(Look::default(), text)),
+                (Seen::Image { src, .. }, _) => plain.push(Seen::Image { src, link: None }),
+                (seen, _) => plain.push(seen),
+            }
+        }
+        plain
+    }
+
     pub(in crate::calendar) fn document(inside: &str) -> String {
         format!(
             "<html><head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">\r\n\
