@@ -667,9 +667,7 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy,
                 (false, true) => Side::Outlook,
                 _ => continue,
             },
-            (true, true) if was_never_agreed && full(group).is_some() => {
-                full(group).unwrap_or(Side::Outlook)
-            }
+            (true, true) if was_never_agreed && full(group).is_some() => full(group).unwrap_or(Side::Outlook),
             (true, true) => {
                 let kept = winner(group, times, policy);
                 merged.conflicts.push(SeriesConflict {
