@@ -301,12 +301,16 @@ impl BothSeries {
     /// As [`Both::rest`]; `Some(None)` where one of them has ended.
     fn rest(&mut self, most: usize) -> Option<Option<usize>> {
         let mut writes = 0;
+        // Both sides are told at the same time, whichever answers first.
+        let mut odoos_turn = false;
         while writes <= most {
             let (plan, outlook) = self.plan();
             if plan.ended || plan.continues_from.is_some() {
                 return Some(None);
             }
-            if let Some(write) = plan.outlook.writes.first() {
+            let is_odoos = odoos_turn && matches!(plan.odoo, OdooSeriesStep::Apply { .. });
+            if let Some(write) = plan.outlook.writes.first().filter(|_| !is_odoos) {
+                odoos_turn = true;
                 writes += 1;
                 self.to_outlook += 1;
                 self.tell_outlook(write);
@@ -321,6 +325,7 @@ impl BothSeries {
                 }
                 return Some(Some(writes));
             };
+            odoos_turn = false;
             writes += 1;
             self.to_odoo += 1;
             self.titles.push(target.template.title.clone());
