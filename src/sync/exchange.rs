@@ -122,28 +122,38 @@ async fn carry_out(
     })
 }
 
-/// What is to be added to times. A difference of a second or two is the way the request took, and how finely the clocks are told.
+/// How finely clocks are told, and how long a request takes as a rule.
+const USUAL_WAY: TimeDelta = TimeDelta::seconds(2);
+/// How long a request of Odoo may take to come here: it gives up after ten seconds.
+const LONGEST_WAY: TimeDelta = TimeDelta::seconds(15);
+
+/// What is to be added to times. A difference that may be the way of a request is none.
 #[derive(Clone, Copy)]
 struct Clocks {
     /// To Odoo's, to have ours.
     odoo: TimeDelta,
+    /// The same, of clocks that are wrong beyond any doubt: what was made just before somebody connected must not seem to be
+    /// made after it, as its guests would be invited.
+    surely: TimeDelta,
     /// To ours, to have Microsoft's.
     microsoft: TimeDelta,
 }
 
 impl Clocks {
     fn of(engine: &Engine, request: &SyncRequest, received: DateTime<Utc>) -> Self {
-        let tell = |difference: TimeDelta| {
-            if difference.abs() > TimeDelta::seconds(2) {
+        let tell = |difference: TimeDelta, way: TimeDelta| {
+            if difference.abs() > way {
                 difference
             } else {
                 TimeDelta::zero()
             }
         };
         let odoo = request.now.as_ref();
+        let odoo = odoo.map_or(TimeDelta::zero(), |now| received - now.0);
         Self {
-            odoo: tell(odoo.map_or(TimeDelta::zero(), |now| received - now.0)),
-            microsoft: tell(engine.graph.clock_offset()),
+            odoo: tell(odoo, USUAL_WAY),
+            surely: tell(odoo, LONGEST_WAY),
+            microsoft: tell(engine.graph.clock_offset(), USUAL_WAY),
         }
     }
 
@@ -239,7 +249,7 @@ async fn take(
         Fence::Closed => return Ok(Taken::Nothing),
         Fence::Open { repeated } => repeated,
     };
-    database.clock_behind = clocks.odoo.num_seconds();
+    database.clock_behind = clocks.surely.num_seconds();
     databases::note_call(conn, database_id, request.call, database.clock_behind).await?;
     parts::depart_all(conn, &database, &request.departed).await?;
     let people = People::of(conn, database, now).await?;

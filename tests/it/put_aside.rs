@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stack::{ANN, BEN, eventually};
-use super::world::{OUTSIDE, World, odoo_time, world};
+use super::world::{OUTSIDE, World, kinds, odoo_time, world};
 
 /// What Postgres cannot store.
 const POISON: &str = "Po\u{0}ison";
@@ -227,6 +227,19 @@ async fn what_is_made_after_connecting_is_new_by_a_wrong_clock_too() {
         "nobody has to be asked"
     );
     assert_eq!(w.stack.mails().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_before_connecting_is_not_new_because_a_call_is_slow() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    w.odoo.create(8, "Known", &start, &stop, &[OUTSIDE]);
+    // What a call says of the time is as old as the call.
+    w.odoo.clock = chrono::TimeDelta::seconds(-8);
+    w.odoo.sync(&w.service).await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("connected");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
