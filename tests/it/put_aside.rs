@@ -1,5 +1,9 @@
 //! One thing of Odoo's that cannot be taken: it is put aside with its reason, and all else goes on.
 
+use std::time::Duration;
+
+use diesel_async::AsyncConnection;
+use outlook_bridge::store::databases;
 use serde_json::{Value, json};
 
 use super::stack::{ANN, BEN, eventually};
@@ -314,10 +318,21 @@ async fn a_mailbox_that_two_log_in_to_at_once_is_one_users() {
     let nine = w.odoo.authorize_url(service, 9).await.expect("a URL");
     let eight = w.stack.sign_in(&eight, account, "accept").await;
     let nine = w.stack.sign_in(&nine, account, "accept").await;
-    let (eight, nine) = tokio::join!(
+    // Both have looked for another user of the mailbox before either is connected.
+    let store = &service.engine.store;
+    let mut conn = store.get().await.expect("Postgres");
+    let id = databases::all(&mut conn).await.expect("databases")[0].id;
+    let hold = conn.transaction::<_, diesel::result::Error, _>(async |conn| {
+        databases::serialize(conn, id).await?;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Ok(())
+    });
+    let (held, eight, nine) = tokio::join!(
+        hold,
         w.odoo.redeem(service, 8, &eight),
         w.odoo.redeem(service, 9, &nine)
     );
+    held.expect("held");
     let refused = match (eight, nine) {
         (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused.to_string(),
         both => panic!("one of them: {both:?}"),
@@ -334,11 +349,14 @@ async fn a_long_journal_is_written_in_parts() {
     use outlook_bridge::store::journal::{Level, Line, write_all};
     let w = world().await;
     let mut conn = w.service.engine.store.get().await.expect("Postgres");
-    let databases = outlook_bridge::store::databases::all(&mut conn)
-        .await
-        .expect("databases");
-    let id = databases.first().expect("a database").id;
-    let lines = (0..9_000).map(|n| Line::general(id, None, Level::Info, format!("line {n}")));
+    let id = databases::all(&mut conn).await.expect("databases")[0].id;
+    // Each value counts, and nothing that is left empty does.
+    let lines = (0..9_000).map(|n| Line {
+        odoo_id: Some(n),
+        content: Some(json!({"number": n})),
+        series_key: Some("a series".to_owned()),
+        ..Line::general(id, Some(7), Level::Info, format!("line {n}"))
+    });
     let written = write_all(&mut conn, lines.collect()).await.expect("written");
     assert_eq!(written, 9_000);
 }
