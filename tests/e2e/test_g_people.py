@@ -192,7 +192,6 @@ def test_a_series_with_odoos_own_video_call(site: Site):
     assert mails(site, subject) == [("invitation", OUTSIDE)], links
 
 
-@pytest.mark.xfail(reason="an occurrence that is archived in Odoo is not taken out of Outlook: to be mended")
 def test_an_occurrence_archived_and_wanted_again(site: Site):
     client = site.client(ANN)
     subject = walk.unique("Daily")
