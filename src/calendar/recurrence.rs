@@ -172,6 +172,10 @@ pub enum NoFaithfulForm {
     },
     #[error("Odoo counts weeks and months in UTC, where the first occurrence is in another one")]
     CountedInUtc,
+    #[error(
+        "Odoo would go on at another hour than the first occurrence has, as its zone's clock changes about then"
+    )]
+    OtherHour,
     #[error("Outlook cannot say an interval of {interval}; the largest is {largest}")]
     Interval { interval: u32, largest: u32 },
     #[error("its rule cannot be read: {0}")]

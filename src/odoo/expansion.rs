@@ -114,11 +114,11 @@ pub fn rule_as_expanded(
     Ok(rule)
 }
 
-/// Whether Odoo has the rule's first slots (720 at most, and those of ten years) on their dates when it expands the
-/// fields itself, as it does whenever somebody edits the series there.
+/// Whether Odoo has the rule's first slots (720 at most, and those of ten years) on their dates, and at the hour of the first,
+/// when it expands the fields itself, as it does whenever somebody edits the series there.
 ///
 /// # Errors
-/// [`NoFaithfulForm::CountedInUtc`], if not.
+/// [`NoFaithfulForm::CountedInUtc`] and [`NoFaithfulForm::OtherHour`], if not.
 pub fn check(
     fields: &RuleFields,
     rule: &Rule,
@@ -140,6 +140,13 @@ pub fn check(
         .map(|at| date_of(*at))
         .take_while(|date| *date <= horizon)
         .all(|date| ours.next() == Some(date));
+    if let First::At { start, zone } = first {
+        let hour = start.with_timezone(&zone).time();
+        let regular = |at: &NaiveDateTime| standard(date_of(*at).and_time(hour), zone).naive_utc();
+        if same && theirs.iter().skip(1).any(|at| *at != regular(at)) {
+            return Err(NoFaithfulForm::OtherHour);
+        }
+    }
     let enough = theirs.len() + 31 >= limit || ours.next().is_none_or(|date| date > horizon);
     if same && enough && theirs.first() == Some(&first.naive()) {
         Ok(())
@@ -209,7 +216,7 @@ fn not_saving(a: DateTime<Tz>, b: DateTime<Tz>) -> DateTime<Tz> {
 mod tests {
     use super::*;
     use crate::calendar::recurrence::tests::{date, nonzero};
-    use crate::calendar::recurrence::{Days as Weekdays, Pattern};
+    use crate::calendar::recurrence::{Days as Weekdays, Pattern, Position};
 
     fn every_other_monday() -> (RuleFields, Rule) {
         let rule = Rule {
@@ -247,6 +254,29 @@ mod tests {
         let theirs = expand(&fields, night, Weekday::Mon, 2).unwrap();
         let dates: Vec<_> = theirs.iter().map(|t| t.date().to_string()).collect();
         assert_eq!(dates, ["2026-01-11", "2026-01-25"], "Sundays in UTC, a week late");
+    }
+
+    /// Its clock goes on by half an hour at that very moment. Odoo begins at the month's first in the old time.
+    #[test]
+    fn a_series_that_begins_as_the_clock_changes_goes_on_at_another_hour_in_odoo() {
+        let zone = Tz::Australia__Lord_Howe;
+        let first = |day: &str| First::At {
+            start: timezone::to_utc(format!("{day}T02:30:00").parse().unwrap(), zone),
+            zone,
+        };
+        let rule = Rule {
+            pattern: Pattern::MonthlyByDay {
+                position: Position::First,
+                days: Weekdays::one(Weekday::Sun),
+            },
+            interval: nonzero(2),
+            end: End::Forever,
+        };
+        let fields = |day| RuleFields::from_rule(&rule, date(day), Weekday::Mon).unwrap();
+        let (change, before) = ("2025-10-05", "2025-09-07");
+        let found = check(&fields(change), &rule, first(change), Weekday::Mon);
+        assert_eq!(found, Err(NoFaithfulForm::OtherHour));
+        assert_eq!(check(&fields(before), &rule, first(before), Weekday::Mon), Ok(()));
     }
 
     #[test]
