@@ -390,16 +390,6 @@ pub async fn put_off(conn: &mut Connection, id: i64, until: DateTime<Utc>) -> Qu
 }
 
 /// How many changes can be delivered to a database now.
-pub async fn odoo_due(conn: &mut Connection, database_id: Uuid) -> QueryResult<i64> {
-    o::odoo_outbox
-        .filter(o::database_id.eq(database_id))
-        .filter(o::held_for.is_null())
-        .filter(is_time())
-        .count()
-        .get_result(conn)
-        .await
-}
-
 pub async fn odoo_owed(conn: &mut Connection, database_id: Uuid) -> QueryResult<i64> {
     o::odoo_outbox
         .filter(o::database_id.eq(database_id))

@@ -108,7 +108,7 @@ async fn carry_out(
             Ok(changes)
         })
         .await?;
-    let owed = outbox::odoo_due(&mut conn, database.id).await?;
+    let owed = outbox::odoo_owed(&mut conn, database.id).await?;
     let state = super::admin::state(&mut conn, database.id).await?;
     let more = !state.paused && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
     Ok(SyncAnswer {

@@ -42,7 +42,7 @@ impl Engine {
 
     pub(super) async fn owes_odoo(&self, database_id: Uuid) -> anyhow::Result<bool> {
         let mut conn = self.store.get().await?;
-        Ok(outbox::odoo_due(&mut conn, database_id).await? > 0)
+        Ok(outbox::odoo_owed(&mut conn, database_id).await? > 0)
     }
 
     async fn send_poke(&self, database_id: Uuid, users: &BTreeSet<i32>) -> anyhow::Result<()> {
