@@ -2,14 +2,13 @@
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Timestamptz};
+use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::Connection;
 
-/// The session's lock of the process that prunes.
-const LOCK: i64 = 0x6f62_7072_756e_6531;
+/// The session's lock ([`super::try_lock`]) of the process that prunes.
+pub const LOCK: i64 = 0x6f62_7072_756e_6531;
 
 /// What is dropped, one portion by one statement: `$1` is the time before which it may go, `$2` how many rows. Rows that somebody
 /// holds are left for the next time.
@@ -57,26 +56,6 @@ const PORTIONS: &[(&str, &str)] = &[
              SELECT id FROM login_attempts WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
     ),
 ];
-
-#[derive(QueryableByName)]
-struct Answer {
-    #[diesel(sql_type = Bool)]
-    held: bool,
-}
-
-/// Takes the lock under which one process at a time prunes; `false`: another one does. It ends with the connection, or by
-/// [`unlock`].
-pub async fn try_lock(conn: &mut Connection) -> QueryResult<bool> {
-    let query = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS held").bind::<BigInt, _>(LOCK);
-    let answer: Answer = query.get_result(conn).await?;
-    Ok(answer.held)
-}
-
-pub async fn unlock(conn: &mut Connection) -> QueryResult<bool> {
-    let query = diesel::sql_query("SELECT pg_advisory_unlock($1) AS held").bind::<BigInt, _>(LOCK);
-    let answer: Answer = query.get_result(conn).await?;
-    Ok(answer.held)
-}
 
 /// Drops up to so many rows of each kind, each kind in a transaction of its own; returns the most that there were of one kind.
 ///

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, now};
-use crate::store::pruning;
+use crate::store::{pruning, try_lock, unlock};
 
 const EVERY: Duration = Duration::from_secs(6 * 3600);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5 * 60);
@@ -48,13 +48,13 @@ pub async fn keep_pruned(engine: Engine, stop: CancellationToken) {
 pub async fn prune(engine: &Engine) -> anyhow::Result<()> {
     // Taken out of the pool: where this is given up half-way, the lock ends with the connection.
     let mut conn = Object::take(engine.store.get().await?);
-    if !pruning::try_lock(&mut conn).await? {
+    if !try_lock(&mut conn, pruning::LOCK).await? {
         return Ok(());
     }
     let before = now() - TimeDelta::days(engine.settings.journal_days);
     while pruning::step(&mut conn, before, ROWS).await? > 0 {
         sleep(BREATH).await;
     }
-    pruning::unlock(&mut conn).await?;
+    unlock(&mut conn, pruning::LOCK).await?;
     Ok(())
 }
