@@ -252,8 +252,11 @@ def test_rules_of_odoo(site: Site, chance: random.Random, note: Callable[[str], 
     ]
     reasons = Counter(answer["odoo"]["reason"] for _rule, answer, _theirs in some if "reason" in answer["odoo"])
     print(reasons)
-    # What the service says of a rule that Odoo expands rightly is what Odoo has.
-    assert all("UTC" in reason for reason in reasons), reasons
+    # What the service says of a rule that Odoo expands rightly is what Odoo has; a few that begin in the night of a
+    # change of the clock are expanded at another hour.
+    at_another_hour = sum(count for reason, count in reasons.items() if "another hour" in reason)
+    assert at_another_hour < len(some) * 0.005, reasons
+    assert all("UTC" in reason or "another hour" in reason for reason in reasons), reasons
     back = check_in_odoo(site, [answer for _rule, answer, _theirs in some])
     assert back > len(some) * 0.8, "few rules are hit by Odoo's counting in UTC"
     shown = check_in_graph_sim([answer for _rule, answer, _theirs in some], [rule["tz"] for rule, _, _ in some])
