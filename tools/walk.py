@@ -236,6 +236,11 @@ class Person:
         """Drags an occurrence to another day of its week, and means that one."""
         self.show_week(start)
         self.sees(subject)
+        self.drag(subject, to)
+        self.answer_which("This event")
+
+    def drag(self, subject: str, to: datetime) -> None:
+        """Drags the event to another day of the week that is shown."""
         event = self.event(subject).first
         event.scroll_into_view_if_needed()
         box = event.bounding_box()
@@ -248,7 +253,6 @@ class Person:
         mouse.move(column["x"] + column["width"] / 2, box["y"] + 10, steps=12)
         mouse.up()
         self.shot("dragged")
-        self.answer_which("This event")
 
     def delete_occurrence(self, subject: str, start: datetime) -> None:
         """Deletes one occurrence from the calendar."""

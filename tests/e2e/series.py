@@ -99,6 +99,11 @@ def new_series(site: Site, subject: str, *, count: int = 4, guests: tuple[str, .
     return ids(site, subject)
 
 
+def daily(count: int) -> dict:
+    """What makes an event a series of so many days."""
+    return {"recurrency": True, "rrule_type": "daily", "interval": 1, "end_type": "count", "count": count}
+
+
 def ids(site: Site, *subjects: str) -> list[int]:
     rows = site.stack.odoo.query(
         "SELECT id FROM calendar_event WHERE active AND name = ANY(%s) ORDER BY start", list(subjects)

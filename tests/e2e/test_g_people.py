@@ -8,6 +8,7 @@ import pytest
 from tools import walk
 from tools.stack import Stack, eventually
 
+from .series import daily
 from .site import ANN, BEN, PATIENCE, Site
 
 ALIAS = "benjamin@contoso.example"
@@ -24,11 +25,6 @@ def site(make_stack: Callable[..., Stack]) -> Iterator[Site]:
     made.set_up()
     yield made
     made.close()
-
-
-def daily(count: int) -> dict:
-    """What makes an event a series of so many days."""
-    return {"recurrency": True, "rrule_type": "daily", "interval": 1, "end_type": "count", "count": count}
 
 
 def user_of(site: Site, login: str) -> int:

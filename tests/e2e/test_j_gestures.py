@@ -11,6 +11,7 @@ import pytest
 from tools import walk
 from tools.stack import RpcError, Stack, eventually
 
+from .series import daily, ids, in_outlook, mails
 from .site import ANN, BEN, CARLA, PATIENCE, Site, moment
 
 ZOE = "zoe@northwind.example"
@@ -706,13 +707,9 @@ def test_a_portal_user(people: Site, at_browser: AtBrowser):
     assert people.outlook_event(ANN, subject)["subject"] == subject
 
 
-@pytest.mark.parametrize("login", [ANN, CLEO])
-def test_an_activity_of_type_meeting(people: Site, at_browser: AtBrowser, login: str):
-    """Scheduled at a contact, moved in Outlook, and cancelled at the contact: the meeting and the activity are one."""
-    person = seated(people, at_browser, login)
-    page, subject = person.page, walk.unique("Activity")
-    contact = people.client(login).create("res.partner", name=walk.unique("Customer"))
-    at_contact = f"{people.stack.odoo.url}/odoo/res.partner/{contact}"
+def meeting_as_activity(person: walk.Person, at_contact: str, subject: str) -> None:
+    """Schedules an activity of type *Meeting* at the contact: an event two weeks from now, where no other test makes any."""
+    page = person.page
     page.goto(at_contact)
     page.locator(".o-mail-Chatter-activity").click()
     page.locator(".modal .o_selection_badge", has_text="Meeting").click()
@@ -720,7 +717,6 @@ def test_an_activity_of_type_meeting(people: Site, at_browser: AtBrowser, login:
     person.settles()
     page.locator(".modal .modal-footer .btn-primary:visible", has_text="Schedule").first.click()
     walk.expect(page.locator(".o_calendar_view .fc")).to_be_visible()
-    # where no other test makes events
     for _ in range(2):
         page.locator(".o_calendar_button_next").first.click()
         person.settles()
@@ -728,17 +724,33 @@ def test_an_activity_of_type_meeting(people: Site, at_browser: AtBrowser, login:
     slot.scroll_into_view_if_needed()
     slot.click(position={"x": 300, "y": 4})
     quick_create(person, subject)
+
+
+def deadlines(site: Site, event_id: int) -> list[tuple]:
+    """Of the event's activities: the record they are at, and the day."""
+    return site.stack.odoo.query(
+        "SELECT res_id, date_deadline FROM mail_activity WHERE calendar_event_id = %s AND active", event_id
+    )
+
+
+def start_of(site: Site, event_id: int) -> datetime:
+    ((start,),) = site.stack.odoo.query("SELECT start FROM calendar_event WHERE id = %s", event_id)
+    return start
+
+
+@pytest.mark.parametrize("login", [ANN, CLEO])
+def test_an_activity_of_type_meeting(people: Site, at_browser: AtBrowser, login: str):
+    """Scheduled at a contact, moved in Outlook, and cancelled at the contact: the meeting and the activity are one."""
+    person = seated(people, at_browser, login)
+    page, subject = person.page, walk.unique("Activity")
+    contact = people.client(login).create("res.partner", name=walk.unique("Customer"))
+    at_contact = f"{people.stack.odoo.url}/odoo/res.partner/{contact}"
+    meeting_as_activity(person, at_contact, subject)
     event_id = people.odoo_event(subject)
-
-    def activities() -> list[tuple]:
-        return people.stack.odoo.query(
-            "SELECT res_id, date_deadline FROM mail_activity WHERE calendar_event_id = %s", event_id
-        )
-
-    (start,) = people.stack.odoo.query("SELECT start FROM calendar_event WHERE id = %s", event_id)
-    assert activities() == [(contact, start[0].date())]
+    start = start_of(people, event_id)
+    assert deadlines(people, event_id) == [(contact, start.date())]
     if login == ANN:
-        later = start[0] + timedelta(days=1)
+        later = start + timedelta(days=1)
         people.stack.sim.update_event(
             ANN,
             people.outlook_event(ANN, subject)["id"],
@@ -748,7 +760,9 @@ def test_an_activity_of_type_meeting(people: Site, at_browser: AtBrowser, login:
             },
         )
         eventually(
-            lambda: activities() == [(contact, later.date())], PATIENCE, message="the activity follows its meeting"
+            lambda: deadlines(people, event_id) == [(contact, later.date())],
+            PATIENCE,
+            message="the activity follows its meeting",
         )
     page.goto(at_contact)
     activity = page.locator(".o-mail-Activity", has_text=subject)
@@ -760,6 +774,148 @@ def test_an_activity_of_type_meeting(people: Site, at_browser: AtBrowser, login:
     no_error(person)
     assert not people.stack.odoo.query("SELECT id FROM calendar_event WHERE id = %s AND active", event_id)
     eventually(lambda: not people.stack.sim.event(ANN, subject), message="it left Outlook")
+
+
+@pytest.mark.parametrize("login", [ANN, CLEO])
+def test_an_activity_of_type_meeting_is_rescheduled_and_done(people: Site, at_browser: AtBrowser, login: str):
+    """Its meeting is moved from the contact's page, and by the activity's own date; done, the meeting stays as it is."""
+    person = seated(people, at_browser, login)
+    page, subject = person.page, walk.unique("Rescheduled")
+    contact = people.client(login).create("res.partner", name=walk.unique("Customer"))
+    at_contact = f"{people.stack.odoo.url}/odoo/res.partner/{contact}"
+    meeting_as_activity(person, at_contact, subject)
+    event_id = people.odoo_event(subject)
+    first = start_of(people, event_id)
+
+    def in_outlook() -> str | None:
+        shown = people.stack.sim.event(ANN, subject)
+        return shown and shown["start"]["dateTime"][:16]
+
+    def moved_to(start: datetime) -> None:
+        assert start_of(people, event_id) == start
+        assert deadlines(people, event_id) == [(contact, start.date())]
+        if login == ANN:
+            eventually(lambda: in_outlook() == f"{start:%Y-%m-%dT%H:%M}", PATIENCE, message="Outlook follows")
+
+    page.goto(at_contact)
+    activity = page.locator(".o-mail-Activity", has_text=subject)
+    activity.locator("button", has_text="Reschedule").click()
+    walk.expect(person.event(subject).first).to_be_visible()
+    person.shot("reschedule")
+    # Monday's neighbour on the right, any other day's on the left
+    day = timedelta(days=1 if first.weekday() == 0 else -1)
+    # Odoo opens what is to be rescheduled
+    popover = page.locator(".o_cw_popover", has_text=subject)
+    walk.expect(popover).to_be_visible()
+    popover.locator(".o_cw_popover_close").click()
+    walk.expect(popover).to_have_count(0)
+    person.drag(subject, first + day)
+    eventually(lambda: start_of(people, event_id) == first + day, message="it was dragged")
+    no_error(person)
+    moved_to(first + day)
+
+    ((activity_id,),) = people.stack.odoo.query("SELECT id FROM mail_activity WHERE calendar_event_id = %s", event_id)
+    people.client(login).write("mail.activity", activity_id, date_deadline=f"{first:%Y-%m-%d}")
+    moved_to(first)
+
+    page.goto(at_contact)
+    activity.locator("button", has_text="Mark Done").click()
+    page.locator(".o-mail-ActivityMarkAsDone textarea").fill("They agreed")
+    page.locator(".o-mail-ActivityMarkAsDone button[aria-label=Done]").click()
+    walk.expect(activity).to_have_count(0)
+    no_error(person)
+    assert not deadlines(people, event_id)
+    assert start_of(people, event_id) == first, "the meeting stays"
+    if login == ANN:
+        assert in_outlook() == f"{first:%Y-%m-%dT%H:%M}"
+    else:
+        assert not in_outlook()
+    people.agrees_to_owe_nothing()
+
+
+@pytest.mark.parametrize("login", [ANN, CLEO])
+def test_another_organizer_in_the_form(people: Site, at_browser: AtBrowser, login: str):
+    """Given to Ben, who is connected: his in Outlook, one event on each side, and the guest hears what Outlook tells."""
+    person = seated(people, at_browser, login)
+    subject = walk.unique("Given")
+    event_id = people.new_event(login, subject, guests=(ZOE,))
+    if login == ANN:
+        people.outlook_event(ANN, subject)
+    people.agrees_to_owe_nothing()
+    people.stack.sim.forget_mails()
+    person.open_event(event_id)
+    form = person.page.locator(".o_form_view")
+    form.locator(".nav-link", has_text="Options").click()
+    organizer = form.locator(".o_field_widget[name=user_id] input")
+    organizer.fill("Ben")
+    person.page.locator(".o-autocomplete--dropdown-item", has_text="Ben").first.click()
+    person.shot("organizer")
+    person.save_event()
+    no_error(person)
+    event = people.outlook_event(BEN, subject)
+    people.agrees_to_owe_nothing()
+    assert event["isOrganizer"]
+    assert people.odoo_event(subject) == event_id, "the record stays"
+    kept = people.stack.sim.event(ANN, subject)
+    assert not (kept and kept["isOrganizer"]), "one organizer"
+    told = sorted(kind for kind, to in mails(people, subject) if to == ZOE)
+    # Odoo has invited her to Cleo's already
+    assert told == (["cancellation", "invitation"] if login == ANN else [])
+
+
+@pytest.mark.parametrize("login", [ANN, CLEO])
+def test_one_occurrence_archived_in_the_form(people: Site, at_browser: AtBrowser, login: str):
+    person = seated(people, at_browser, login)
+    subject = walk.unique("Archived one")
+    people.new_event(login, subject, **daily(4))
+    one = ids(people, subject)[1]
+
+    def occurrences() -> int:
+        return len(in_outlook(people, ANN, subject))
+
+    if login == ANN:
+        eventually(lambda: occurrences() == 4, PATIENCE, message="the series is in Outlook")
+    people.agrees_to_owe_nothing()
+    for item, left in (("Archive", 3), ("Unarchive", 4)):
+        person.open_event(one)
+        page = person.page
+        page.locator(".o_cp_action_menus button").first.click()
+        page.locator(".o-dropdown-item").get_by_text(item, exact=True).click()
+        person.settles()
+        question = page.locator(".modal .modal-footer .btn-primary")
+        if question.is_visible():
+            person.shot(f"{item}-question")
+            question.click()
+        person.settles()
+        no_error(person)
+        person.shot(item)
+        eventually(lambda left=left: len(ids(people, subject)) == left, message=f"{item} in Odoo")
+        people.agrees_to_owe_nothing()
+        if login == ANN and item == "Archive":
+            eventually(lambda: occurrences() == 3, PATIENCE, message="it is out of Outlook's series")
+
+
+@pytest.mark.parametrize("login", [ANN, CLEO])
+def test_odoos_video_call_is_added_in_the_form(people: Site, at_browser: AtBrowser, login: str):
+    person = seated(people, at_browser, login)
+    subject = walk.unique("On video")
+    event_id = people.new_event(login, subject, guests=(ZOE,), location="Room 1")
+    if login == ANN:
+        people.outlook_event(ANN, subject)
+    person.open_event(event_id)
+    person.page.locator(".o_form_view button[name=set_discuss_videocall_location]").click()
+    person.save_event()
+    no_error(person)
+    person.shot("video")
+    ((link,),) = people.stack.odoo.query("SELECT videocall_location FROM calendar_event WHERE id = %s", event_id)
+    assert link
+    if login == ANN:
+        eventually(
+            lambda: link in people.outlook_event(ANN, subject)["body"]["content"], PATIENCE, message="Outlook has the link"
+        )
+    people.agrees_to_owe_nothing()
+    ((place,),) = people.stack.odoo.query("SELECT location FROM calendar_event WHERE id = %s", event_id)
+    assert place == "Room 1"
 
 
 def test_every_row_of_the_table_has_its_test():

@@ -35,33 +35,47 @@ def without_error(person: walk.Person) -> None:
     walk.expect(person.page.locator(".o_error_dialog")).to_have_count(0)
 
 
-@pytest.mark.parametrize("login", [ANN, CLEO])
-def test_time_off(people: Site, at_browser: AtBrowser, login: str):
-    """Approved, it is an event of the day in both calendars; refused, it is in neither."""
+@pytest.fixture(scope="module")
+def employees(people: Site) -> dict[str, int]:
     admin = people.stack.odoo.admin
-    employee = admin.create("hr.employee", name=login.partition("@")[0], user_id=people.stack.users[login])
+    return {
+        login: admin.create("hr.employee", name=login.partition("@")[0], user_id=people.stack.users[login])
+        for login in (ANN, CLEO)
+    }
+
+
+@pytest.mark.parametrize("login", [ANN, CLEO])
+@pytest.mark.parametrize(("unit", "days", "week"), [("day", 1, 7), ("half_day", 1, 14), ("day", 3, 21)])
+def test_time_off(
+    people: Site, employees: dict[str, int], at_browser: AtBrowser, login: str, unit: str, days: int, week: int
+):
+    """Approved, it is an event of those days in both calendars, or of the morning; refused, it is in neither."""
+    admin = people.stack.odoo.admin
     kind = admin.create(
         "hr.leave.type",
         name=walk.unique("Rest"),
         requires_allocation=False,
         leave_validation_type="hr",
         create_calendar_meeting=True,
+        request_unit=unit,
     )
-    day = walk.next_week(day=7)
-    date = f"{day:%Y-%m-%d}"
+    # a Monday
+    day = walk.next_week(day=week)
+    date, last = (f"{day + timedelta(days=later):%Y-%m-%d}" for later in (0, days - 1))
     leave = people.client(login).create(
         "hr.leave",
-        employee_id=employee,
+        employee_id=employees[login],
         holiday_status_id=kind,
         request_date_from=date,
-        request_date_to=date,
+        request_date_to=last,
         name="Rest",
+        **({"request_date_from_period": "am", "request_date_to_period": "am"} if unit == "half_day" else {}),
     )
 
     def meetings() -> list[tuple]:
         return people.stack.odoo.query(
             """
-            SELECT event.active, event.user_id, event.name, event.start, event.stop
+            SELECT event.active, event.user_id, event.name, event.start, event.stop, event.allday
               FROM calendar_event event JOIN hr_leave ON hr_leave.meeting_id = event.id WHERE hr_leave.id = %s
             """,
             leave,
@@ -76,15 +90,18 @@ def test_time_off(people: Site, at_browser: AtBrowser, login: str):
     walk.expect(page.locator(".o_form_view button[name=action_refuse]:visible").first).to_be_visible()
     without_error(officer)
     officer.shot("approved")
-    ((active, user, subject, start, stop),) = meetings()
-    assert (active, user) == (True, people.stack.users[login])
+    ((active, user, subject, start, stop, whole_days),) = meetings()
+    assert (active, user, whole_days) == (True, people.stack.users[login], unit == "day")
     if login == ANN:
         shown = people.outlook_event(ANN, subject)
         assert not shown["attendees"]
-        assert shown["start"]["dateTime"][:10] == date
-        if not shown["isAllDay"]:
-            times = (shown["start"]["dateTime"][:16], shown["end"]["dateTime"][:16])
+        times = (shown["start"]["dateTime"][:16], shown["end"]["dateTime"][:16])
+        if whole_days:
+            after = day + timedelta(days=days)
+            assert times == (f"{date}T00:00", f"{after:%Y-%m-%d}T00:00")
+        else:
             assert times == (f"{start:%Y-%m-%dT%H:%M}", f"{stop:%Y-%m-%dT%H:%M}")
+        assert shown["isAllDay"] == whole_days
     page.locator(".o_form_view button[name=action_refuse]:visible").first.click()
     eventually(lambda: not meetings()[0][0], message="it is no event any more")
     without_error(officer)
