@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use super::start::Opened;
 use crate::config::Config;
 use crate::store::databases::Database;
-use crate::store::{Connection, accounts, databases, journal, leases, outbox, put_aside, registrations};
+use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations};
 use crate::sync::{admin, now};
 
 /// Prints the code alone on standard output.
@@ -206,21 +206,6 @@ pub(super) async fn called(conn: &mut Connection, name: &str) -> anyhow::Result<
         1 => found.pop().context("one database"),
         _ => bail!("several databases are called '{name}': name the uuid that 'outlook-bridge status' shows"),
     }
-}
-
-/// Prints what was deleted, from the journal. From Outlook: as Outlook had it; from Odoo: its last snapshot.
-///
-/// # Errors
-/// When no database is called so.
-pub async fn deleted(opened: &Opened, name: &str, user: Option<i32>) -> anyhow::Result<()> {
-    let mut conn = opened.store.get().await?;
-    let database = called(&mut conn, name).await?;
-    for (line, content) in journal::deleted(&mut conn, database.id, user).await? {
-        let line = serde_json::json!({"at": line.at, "user_id": line.odoo_user_id, "res_id": line.odoo_id,
-            "title": line.title, "message": line.message, "content": content});
-        println!("{line}");
-    }
-    Ok(())
 }
 
 /// Makes mailboxes due; a running service notices within a second.

@@ -30,8 +30,8 @@ pub async fn revoke(opened: &Opened, name: &str) -> anyhow::Result<()> {
     }
     admin::revoke(&mut conn, database).await?;
     println!(
-        "{}: its key opens nothing any more, and its mailboxes rest. Its accounts and links stay for a new pairing \
-         ('outlook-bridge enroll')",
+        "{}: its key opens nothing any more, and its users' tokens are dropped. What is linked stays linked for a new \
+         pairing ('outlook-bridge enroll'), after which everybody logs in to Outlook again",
         database.name
     );
     Ok(())

@@ -2,6 +2,7 @@
 
 mod commands;
 mod keys;
+mod records;
 mod serve;
 mod start;
 
@@ -56,6 +57,24 @@ enum Command {
         #[arg(long)]
         user: Option<i32>,
     },
+    /// Print all that is kept about a user: the account, the meetings of their mailbox and the journal's lines about them, a JSON document
+    /// a line.
+    Export {
+        /// The database's name or uuid.
+        database: String,
+        /// The user's id in Odoo.
+        #[arg(long)]
+        user: i32,
+    },
+    /// Erase all that is kept about a database that is not paired any more, or about one of its users whose mailbox is not connected.
+    /// Outlook and Odoo keep what they have.
+    Forget {
+        /// The database's name or uuid.
+        database: String,
+        /// Only the user with this id in Odoo.
+        #[arg(long)]
+        user: Option<i32>,
+    },
     /// Seal every secret anew with the first of the given master keys.
     RotateKey,
 }
@@ -88,7 +107,9 @@ impl Command {
             Self::Status => commands::status(opened).await,
             Self::Sync { database } => commands::sync(opened, database.as_deref()).await,
             Self::Revoke { database } => keys::revoke(opened, &database).await,
-            Self::Deleted { database, user } => commands::deleted(opened, &database, user).await,
+            Self::Deleted { database, user } => records::deleted(opened, &database, user).await,
+            Self::Export { database, user } => records::export(opened, &database, user).await,
+            Self::Forget { database, user } => records::forget(opened, &database, user).await,
             Self::RotateKey => keys::rotate_key(opened).await,
             // Opening the database has migrated it.
             Self::Migrate => {

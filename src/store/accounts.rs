@@ -335,6 +335,20 @@ pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryRe
         .await
 }
 
+/// Of a whole database: every user must log in again.
+pub async fn disconnect_all(conn: &mut Connection, database_id: Uuid, reason: &str) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
+        .set((
+            dsl::state.eq(state::NEED_AUTH),
+            dsl::reason.eq(Some(reason)),
+            dsl::access_token.eq(None::<Vec<u8>>),
+            dsl::refresh_token.eq(None::<Vec<u8>>),
+            dsl::access_expires_at.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
+}
+
 /// Microsoft withdrew the consent that is in this refresh token, as it is sealed; nothing, if the user has logged in anew since.
 pub async fn lose_consent(
     conn: &mut Connection,

@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod databases;
 pub mod embedded;
 pub mod enrollments;
+pub mod erasing;
 pub mod journal;
 pub mod leases;
 pub mod logins;

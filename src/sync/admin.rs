@@ -259,7 +259,7 @@ pub async fn renew_key(engine: &Engine, database: &Database) -> Result<RenewAnsw
 /// # Errors
 /// When Postgres fails.
 pub async fn revoke(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
-    databases::unpair(conn, database.id).await?;
+    part(conn, database).await?;
     let message = "its API key was revoked on the Outlook bridge's side".to_owned();
     note(conn, database, None, Level::Warning, message).await?;
     Ok(())
@@ -282,13 +282,24 @@ pub async fn note_copy(conn: &mut Connection, database: &Database, name: &str) -
     Ok(())
 }
 
-/// Forgets the database's key.
+/// Takes away the database's key, and every token that opens a mailbox for it.
+async fn part(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
+    let reason = "Odoo was unpaired from the Outlook bridge: log in to Outlook to connect the account again.";
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::unpair(conn, database.id).await?;
+        accounts::disconnect_all(conn, database.id, reason).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Forgets the database's key and its users' tokens.
 ///
 /// # Errors
 /// `Internal` when Postgres fails.
 pub async fn unpair(engine: &Engine, database: &Database) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
-    databases::unpair(&mut conn, database.id).await?;
+    part(&mut conn, database).await?;
     note(
         &mut conn,
         database,
