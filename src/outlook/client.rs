@@ -40,6 +40,8 @@ pub const PAGE_SIZE: u16 = 50;
 
 /// Longer waits that Microsoft asks for are the caller's to spend.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Microsoft asks for minutes. What is longer is a mistake of somebody on the way, and would stop a mailbox for as long.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(6 * 3600);
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERRED: &str = r#"IdType="ImmutableId", outlook.timezone="UTC""#;
 
@@ -805,7 +807,7 @@ impl RawBatchReply {
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
         match value.as_u64() {
-            Some(seconds) => Some(Duration::from_secs(seconds)),
+            Some(seconds) => Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)),
             None => wait_of(value.as_str()?.trim(), Utc::now()),
         }
     }
@@ -891,10 +893,11 @@ pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Dur
 /// The value of a `Retry-After`: seconds, or a date.
 fn wait_of(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
     }
     let until = DateTime::parse_from_rfc2822(value).ok()?.to_utc();
-    Some((until - now).to_std().unwrap_or_default())
+    let wait = until.signed_duration_since(now).to_std().unwrap_or_default();
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 /// An `If-Match` value from a change key, or from an etag as it is.

@@ -28,12 +28,12 @@ pub fn backoff(attempts: i32, shortest: TimeDelta, longest: TimeDelta) -> TimeDe
     wait + TimeDelta::milliseconds(extra)
 }
 
-/// Seconds that double with each attempt, to five minutes; as long as Microsoft asks for, where it does.
+/// Seconds that double with each attempt, to five minutes; as long as Microsoft asks for, where it does, up to six hours.
 pub fn pause(attempts: i32, asked: Option<Duration>) -> TimeDelta {
     let asked = asked
         .and_then(|asked| TimeDelta::from_std(asked).ok())
         .unwrap_or_default();
-    backoff(attempts, SECOND, MINUTE * 5).max(asked)
+    backoff(attempts, SECOND, MINUTE * 5).max(asked.min(HOUR * 6))
 }
 
 /// Whose failure it was when one item was asked for: the item's own, in words, or, as an error, the mailbox's, which is no item's
@@ -198,5 +198,10 @@ mod tests {
         assert!(pause(0, Some(Duration::from_secs(700))) >= TimeDelta::seconds(700));
         assert!(pause(3, Some(Duration::from_secs(2))) >= TimeDelta::seconds(8));
         assert!(pause(0, None) <= TimeDelta::seconds(2));
+        assert_eq!(
+            pause(0, Some(Duration::from_secs(1 << 40))),
+            HOUR * 6,
+            "within reason"
+        );
     }
 }

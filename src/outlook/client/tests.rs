@@ -436,6 +436,10 @@ fn a_wait_may_be_a_date() {
         HeaderValue::from_static("Wed, 09 Dec 2026 10:00:30 GMT"),
     );
     assert_eq!(retry_after(&headers, now), Some(Duration::from_secs(30)));
+    for unreasonable in ["18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(unreasonable));
+        assert_eq!(retry_after(&headers, now), Some(Duration::from_secs(6 * 3600)));
+    }
     headers.insert(RETRY_AFTER, HeaderValue::from_static("soon"));
     assert_eq!(retry_after(&headers, now), None);
 }
