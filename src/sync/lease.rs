@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
@@ -31,7 +31,7 @@ pub enum Ended<T> {
 /// Does something under a lease that was taken at `taken` or later.
 ///
 /// The renewals have a task and connections of their own, so that neither the work nor what others do keeps them from being
-/// made. The work is not gone on with once the lease may be freed, however long the process stood still.
+/// made. The work is not gone on with once the lease may be freed, however long the process or the machine stood still.
 pub async fn under<T>(
     engine: &Engine,
     lease: Lease,
@@ -40,10 +40,11 @@ pub async fn under<T>(
 ) -> Ended<T> {
     let (renewed, good_until) = watch::channel(taken + LEASE - MARGIN);
     let _heart = AbortOnDropHandle::new(tokio::spawn(renew(engine.clone(), lease, renewed)));
+    let begun = Clocks::now();
     let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
     let checked = poll_fn(|context| {
         // Before each step, so that a process that was stopped in between takes none.
-        if Instant::now() >= *good_until.borrow() {
+        if Instant::now() >= *good_until.borrow() || begun.stood_still() >= MARGIN {
             return Poll::Ready(Ended::Lost);
         }
         work.as_mut().poll(context).map(|done| match done {
@@ -55,6 +56,28 @@ pub async fn under<T>(
         biased;
         () = lost(good_until.clone()) => Ended::Lost,
         ended = checked => ended,
+    }
+}
+
+/// The steady clock does not count the time for which the machine was suspended; the other one does, and may be stepped besides,
+/// which ends a run for nothing and does no harm.
+struct Clocks {
+    steady: std::time::Instant,
+    wall: SystemTime,
+}
+
+impl Clocks {
+    fn now() -> Self {
+        Self {
+            steady: std::time::Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// How long the steady clock has not counted.
+    fn stood_still(&self) -> Duration {
+        let wall = self.wall.elapsed().unwrap_or_default();
+        wall.saturating_sub(self.steady.elapsed())
     }
 }
 
@@ -105,6 +128,22 @@ async fn renew(engine: Engine, lease: Lease, renewed: watch::Sender<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_suspended_machine_is_noticed() {
+        let begun = Clocks::now();
+        assert!(begun.stood_still() < MARGIN);
+        let suspended = Clocks {
+            wall: begun.wall - LEASE,
+            ..begun
+        };
+        assert!(suspended.stood_still() >= MARGIN);
+        let set_back = Clocks {
+            wall: suspended.wall + LEASE * 2,
+            ..suspended
+        };
+        assert_eq!(set_back.stood_still(), Duration::ZERO);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_lost_when_it_is_renewed_no_more() {
