@@ -1,14 +1,15 @@
 //! Users of a database and the mailboxes behind them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::Timestamptz;
 use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::Connection;
 use super::schema::accounts::{self, dsl};
 use super::seal::Sealer;
+use super::{Connection, interval};
 
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = accounts)]
@@ -240,7 +241,7 @@ pub async fn connect(
         dsl::state.eq(state::ACTIVE),
         dsl::reason.eq(None::<String>),
         dsl::failures.eq(0),
-        dsl::next_run_at.eq(now),
+        dsl::next_run_at.eq(diesel::dsl::now),
         dsl::rest_until.eq(None::<DateTime<Utc>>),
         dsl::registration_id.eq(registration_id),
         // What waited for the login is planned at the end of the next pull.
@@ -405,18 +406,13 @@ pub async fn set_resetting(conn: &mut Connection, id: i64, resetting: bool) -> Q
 }
 
 /// A mailbox that lost its consent during a reset has a new one.
-pub async fn resume(
-    conn: &mut Connection,
-    id: i64,
-    registration_id: Option<i64>,
-    now: DateTime<Utc>,
-) -> QueryResult<usize> {
+pub async fn resume(conn: &mut Connection, id: i64, registration_id: Option<i64>) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set((
             dsl::state.eq(state::ACTIVE),
             dsl::reason.eq(None::<String>),
             dsl::failures.eq(0),
-            dsl::next_run_at.eq(now),
+            dsl::next_run_at.eq(diesel::dsl::now),
             dsl::rest_until.eq(None::<DateTime<Utc>>),
             dsl::registration_id.eq(registration_id),
         ))
@@ -487,9 +483,10 @@ pub async fn brake(
 }
 
 /// Microsoft asked for a pause: whoever wakes the mailbox, it is not worked before.
-pub async fn rest(conn: &mut Connection, id: i64, until: DateTime<Utc>) -> QueryResult<usize> {
+pub async fn rest(conn: &mut Connection, id: i64, wait: TimeDelta) -> QueryResult<usize> {
+    let present = diesel::dsl::now.into_sql::<Timestamptz>();
     diesel::update(dsl::accounts.find(id))
-        .set(dsl::rest_until.eq(Some(until)))
+        .set(dsl::rest_until.eq((present + interval(wait)).nullable()))
         .execute(conn)
         .await
 }

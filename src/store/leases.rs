@@ -17,9 +17,9 @@ use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::Connection;
 use super::accounts::Account;
 use super::schema::accounts::dsl;
+use super::{Connection, interval};
 
 /// How long a lease is good for without being renewed: how long a mailbox rests after its worker's process died.
 pub const LEASE: Duration = Duration::from_secs(20);
@@ -225,9 +225,7 @@ pub async fn release(
     let ours = dsl::accounts
         .find(lease.account_id)
         .filter(dsl::lease_id.eq(lease.id));
-    let rest = rest.num_milliseconds().clamp(0, i64::from(i32::MAX));
-    #[expect(clippy::cast_possible_truncation, reason = "clamped")]
-    let due = now.into_sql::<Timestamptz>() + (rest as i32).milliseconds();
+    let due = now.into_sql::<Timestamptz>() + interval(rest);
     let given_back = (
         dsl::lease_id.eq(None::<Uuid>),
         dsl::next_run_at.eq(case_when(dsl::next_run_at.gt(due), due).otherwise(dsl::next_run_at)),

@@ -27,6 +27,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use diesel::sql_types::{BigInt, Bool};
+use chrono::TimeDelta;
+use diesel::data_types::PgInterval;
 use diesel::{ConnectionError, ConnectionResult, QueryResult, QueryableByName};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
@@ -40,6 +42,15 @@ use serde_json::Value;
 pub use diesel_async::AsyncPgConnection as Connection;
 
 /// Whether an error is the database's as a whole, and not of what was about to be stored.
+/// A wait, to be added to Postgres's own time: what is set by one process is read by another, whose clock may differ.
+pub fn interval(wait: TimeDelta) -> PgInterval {
+    let wait = wait.num_microseconds().unwrap_or(i64::MAX);
+    PgInterval::from_microseconds(wait.clamp(0, LONGEST_INTERVAL))
+}
+
+/// A year: more is a mistake, and Postgres's time has an end.
+const LONGEST_INTERVAL: i64 = 365 * 24 * 3_600_000_000;
+
 pub fn fails_as_a_whole(error: &anyhow::Error) -> bool {
     use diesel::result::{DatabaseErrorKind as Kind, Error};
     match error.downcast_ref::<Error>() {

@@ -454,7 +454,7 @@ async fn resume_reset(
             "This account was logged in to at the same time. Press the Outlook button to see where it stands.",
         ));
     }
-    store::resume(conn, account.id, attempt.registration_id, now()).await?;
+    store::resume(conn, account.id, attempt.registration_id).await?;
     logins::succeed(conn, attempt.id).await?;
     note(
         conn,

@@ -305,12 +305,11 @@ async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyho
 /// Lets a mailbox rest after a run that failed, and its owner know.
 async fn rest(engine: &Engine, account: &Account, rest: Rest) -> anyhow::Result<Ended> {
     let mut conn = engine.store.get().await?;
-    let until = now() + rest.wait;
     if rest.reason.is_some() {
         accounts::set_reason(&mut conn, account.id, rest.reason.as_deref()).await?;
     }
     if rest.undisturbed {
-        accounts::rest(&mut conn, account.id, until).await?;
+        accounts::rest(&mut conn, account.id, rest.wait).await?;
     }
     Ok(Ended {
         outcome: Outcome::Failed,
