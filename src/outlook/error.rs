@@ -90,6 +90,14 @@ impl GraphError {
         )
     }
 
+    /// Whether it is about the mailbox as a whole, whatever was asked for.
+    pub fn is_of_mailbox(&self) -> bool {
+        matches!(
+            self,
+            Self::Unauthorized | Self::Throttled { .. } | Self::MailboxClosed { .. } | Self::MailboxMissing
+        )
+    }
+
     /// Whether a mailbox that does not take a write for this may be read all the same.
     pub fn may_be_read_on(&self) -> bool {
         matches!(

@@ -380,6 +380,7 @@ pub async fn forget_progress(
     // The next login may be another mailbox's.
     super::addresses::forget(conn, id).await?;
     super::put_aside::forget(conn, id).await?;
+    super::troubles::forget(conn, id).await?;
     diesel::update(dsl::accounts.find(id))
         .set((
             dsl::delta_link.eq(None::<String>),

@@ -21,14 +21,15 @@ pub mod resets;
 pub mod schema;
 pub mod seal;
 pub mod stock;
+pub mod troubles;
 pub mod unit;
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use diesel::sql_types::{BigInt, Bool};
 use chrono::TimeDelta;
 use diesel::data_types::PgInterval;
+use diesel::sql_types::{BigInt, Bool};
 use diesel::{ConnectionError, ConnectionResult, QueryResult, QueryableByName};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
@@ -41,7 +42,6 @@ use serde_json::Value;
 
 pub use diesel_async::AsyncPgConnection as Connection;
 
-/// Whether an error is the database's as a whole, and not of what was about to be stored.
 /// A wait, to be added to Postgres's own time: what is set by one process is read by another, whose clock may differ.
 pub fn interval(wait: TimeDelta) -> PgInterval {
     let wait = wait.num_microseconds().unwrap_or(i64::MAX);
@@ -51,6 +51,7 @@ pub fn interval(wait: TimeDelta) -> PgInterval {
 /// A year: more is a mistake, and Postgres's time has an end.
 const LONGEST_INTERVAL: i64 = 365 * 24 * 3_600_000_000;
 
+/// Whether an error is the database's as a whole, and not of what was about to be stored.
 pub fn fails_as_a_whole(error: &anyhow::Error) -> bool {
     use diesel::result::{DatabaseErrorKind as Kind, Error};
     match error.downcast_ref::<Error>() {

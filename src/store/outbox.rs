@@ -212,6 +212,7 @@ pub async fn creations_in_flight(
         .filter(accounts::state.eq(super::accounts::state::ACTIVE))
         .filter(l::in_flight_since.gt(now - LONGEST_WAIT))
         .filter(l::attempts.le(MOST_WAITED_FOR))
+        .filter(accounts::failures.le(MOST_WAITED_FOR))
         .select(l::account_id)
         .distinct()
         .load(conn)
@@ -227,25 +228,48 @@ pub async fn take_off(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) 
         .await
 }
 
+/// How an attempt failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    /// How long the next one waits.
+    pub wait: TimeDelta,
+    /// Whether it is known what became of the request: nothing.
+    pub landed: bool,
+    /// How many have failed by now.
+    pub attempts: i32,
+}
+
 /// The request did not take effect (or may safely be repeated): try again later.
 pub async fn postpone(
     conn: &mut Connection,
     id: i64,
-    next_attempt_at: DateTime<Utc>,
     error: &str,
-    landed: bool,
+    failure: &Failure,
+    now: DateTime<Utc>,
 ) -> QueryResult<usize> {
-    diesel::update(l::outlook_outbox.find(id))
-        .set((l::next_attempt_at.eq(next_attempt_at), l::error.eq(Some(error))))
+    let failed = diesel::update(l::outlook_outbox.find(id)).set((
+        l::next_attempt_at.eq(now + failure.wait),
+        l::error.eq(Some(error)),
+        l::attempts.eq(failure.attempts),
+        // Set to what it is, unless it has landed.
+        l::in_flight_since.eq(diesel::dsl::case_when(
+            failure.landed.into_sql::<diesel::sql_types::Bool>(),
+            None::<DateTime<Utc>>.into_sql::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>>(),
+        )
+        .otherwise(l::in_flight_since)),
+    ));
+    failed.execute(conn).await
+}
+
+/// A write that [`take_off`] took, and that has not left, as it was before.
+pub async fn give_back(conn: &mut Connection, before: &OutlookWrite) -> QueryResult<usize> {
+    diesel::update(l::outlook_outbox.find(before.id))
+        .set((
+            l::in_flight_since.eq(before.in_flight_since),
+            l::attempts.eq(before.attempts),
+        ))
         .execute(conn)
-        .await?;
-    if landed {
-        diesel::update(l::outlook_outbox.find(id))
-            .set(l::in_flight_since.eq(None::<DateTime<Utc>>))
-            .execute(conn)
-            .await?;
-    }
-    Ok(1)
+        .await
 }
 
 pub async fn settle_outlook(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {

@@ -111,6 +111,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    troubles (account_id) {
+        account_id -> BigInt,
+        refused_since -> Nullable<Timestamptz>,
+        addresses_failed -> Integer,
+        ask_addresses_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     login_attempts (id) {
         id -> Uuid,
         database_id -> Uuid,
@@ -270,6 +279,7 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(
     account_addresses,
+    troubles,
     databases,
     registrations,
     resets,

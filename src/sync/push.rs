@@ -33,15 +33,12 @@ use crate::store::meetings::Identities;
 use crate::store::outbox::{self, OutlookWrite, kind};
 use crate::store::put_aside::{self, Item};
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{Connection, databases, from_json, leases};
+use crate::store::{Connection, databases, from_json, leases, troubles};
 
-/// Attempts after which a write that only this event has trouble with is set aside.
-const MOST_ATTEMPTS: i32 = 8;
-/// Attempts after which one is that nobody knows the end of: most of an hour.
-const MOST_UNKNOWN: i32 = 14;
-/// Failures in a row, about half a day, for which a mailbox that can be read and refuses each of several writes is believed to be in
-/// trouble itself.
-const PATIENCE: i32 = 24;
+/// Attempts, over most of an hour, after which a write that only this event has trouble with is set aside.
+const MOST_ATTEMPTS: i32 = 14;
+/// How long a mailbox that can be read and refuses each of several writes is believed to be in trouble itself.
+const PATIENCE: TimeDelta = TimeDelta::hours(12);
 const IN_VAIN: &str = "Microsoft fails at it each time; it is tried again once a day";
 /// Bytes of bodies in one batch; Graph takes about four megabytes.
 const BATCH_BYTES: usize = 2_000_000;
@@ -67,13 +64,42 @@ impl Outcome {
     }
 }
 
-/// Bytes of a request: Graph takes four million, and there is more in it than the writes.
-const LARGEST_REQUEST: usize = 3_000_000;
-
 /// A write whose answer is not stored yet.
 struct Sent {
     write: OutlookWrite,
     result: Result<Outcome, GraphError>,
+}
+
+impl Sent {
+    fn new(write: OutlookWrite, result: Result<Outcome, GraphError>) -> Self {
+        let result = result.map_err(|error| match error {
+            // Of the mailbox this says nothing, and of the event nothing that cannot be otherwise in a moment.
+            GraphError::NotFound | GraphError::Conflict | GraphError::ResyncRequired => {
+                GraphError::Transient {
+                    outcome_unknown: false,
+                    retry_after: None,
+                    reason: format!("a write was refused: {error}"),
+                }
+            }
+            error => error,
+        });
+        Self { write, result }
+    }
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Answered {
+    sent: Vec<Sent>,
+    /// What there was no time for, or what would have met the same trouble: as it was before it was taken.
+    unsent: Vec<OutlookWrite>,
+}
+
+impl Answered {
+    /// Whether nothing more of the batch is sent.
+    fn is_over(&self, until: Instant) -> bool {
+        must_rest(&self.sent).is_some() || !self.sent.is_empty() && Instant::now() >= until
+    }
 }
 
 /// Sends everything that is due, as far as it comes before `until`, and adds what comes of it to `effects`.
@@ -98,11 +124,16 @@ pub async fn push(
         if batch.is_empty() && sent.is_empty() {
             return trouble.map_or(Ok(()), |error| Err(PushError::Graph(error)));
         }
-        let (mut answered, stored) = tokio::join!(send(engine, token, batch), settle(engine, account, sent));
+        let (answered, stored) = tokio::join!(
+            send(engine, token, batch, until),
+            settle(engine, account, sent, trouble.is_some())
+        );
         effects.merge(stored?);
-        sort_out(engine, account, token, &mut answered).await;
-        trouble = trouble.or_else(|| trouble_of(&answered));
-        sent = answered;
+        give_back(engine, account, &answered.unsent).await?;
+        sent = answered.sent;
+        if trouble.is_none() {
+            trouble = sort_out(engine, account, token, &mut sent).await?;
+        }
     }
 }
 
@@ -115,47 +146,56 @@ pub enum PushError {
     Internal(#[from] anyhow::Error),
 }
 
-/// Whose fault it is where Microsoft refuses everything: the mailbox's, if it cannot be read either or refuses several at once. Then
-/// it is no event's, and nothing is set aside.
-async fn sort_out(engine: &Engine, account: &Account, token: &SecretString, answered: &mut [Sent]) {
-    let is_refused = |sent: &Sent| {
-        matches!(
-            sent.result,
-            Err(GraphError::Forbidden { .. } | GraphError::Unreachable { .. })
-        )
+/// The mailbox's own trouble, which is for every write in it. Where Microsoft fails at or refuses everything it is the mailbox's, if
+/// that cannot be read either or refuses several at once. Then it is no event's: nothing is set aside for it, nor counted.
+async fn sort_out(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    answered: &mut [Sent],
+) -> anyhow::Result<Option<GraphError>> {
+    if let Some(error) = must_rest(answered) {
+        return Ok(Some(error));
+    }
+    let is_refusal = |error: &GraphError| {
+        may_pass(error)
+            || matches!(
+                error,
+                GraphError::Forbidden { .. } | GraphError::Unreachable { .. }
+            )
     };
-    let refused = answered.iter().filter(|sent| is_refused(sent)).count();
+    let refused = errors(answered).filter(|error| is_refusal(error)).count();
     if refused == 0 || answered.iter().any(|sent| sent.result.is_ok()) {
-        return;
+        return Ok(None);
     }
-    let trouble = match engine.graph.reach(token).await {
+    let closed = match engine.graph.reach(token).await {
         Err(trouble) => Some(trouble),
-        Ok(()) if refused > 1 && account.failures < PATIENCE => None,
-        Ok(()) => return,
+        Ok(()) if refused == 1 || !is_believed(engine, account).await? => return Ok(None),
+        Ok(()) => None,
     };
-    for sent in answered.iter_mut().filter(|sent| is_refused(sent)) {
-        if let Err(error) = &sent.result {
-            let trouble = trouble.clone().unwrap_or_else(|| error.clone().of_mailbox());
-            sent.result = Err(trouble);
-        }
+    for sent in answered.iter_mut() {
+        sent.result = match std::mem::replace(&mut sent.result, Ok(Outcome::Done)) {
+            Err(error) if is_refusal(&error) && !may_pass(&error) => {
+                Err(closed.clone().unwrap_or_else(|| error.of_mailbox()))
+            }
+            result => result,
+        };
     }
+    let longest = || errors(answered).max_by_key(|error| error.retry_after()).cloned();
+    Ok(closed.or_else(longest))
 }
 
-/// The mailbox's own trouble, which is for every write in it. A failure that may pass is the mailbox's if it met all.
-fn trouble_of(answered: &[Sent]) -> Option<GraphError> {
-    let failed = errors(answered).count();
-    must_rest(answered).or_else(|| {
-        errors(answered)
-            .filter(|e| may_pass(e) && failed == answered.len())
-            .max_by_key(|e| e.retry_after())
-            .cloned()
-    })
+/// Whether several writes that are refused at once are still taken for the mailbox's trouble.
+async fn is_believed(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
+    let mut conn = engine.store.get().await?;
+    let since = troubles::note_refused(&mut conn, account.id, now()).await?;
+    Ok(since > now() - PATIENCE)
 }
 
 /// What ends the run whatever became of the others: throttled, or a token that is not accepted.
 fn must_rest(answered: &[Sent]) -> Option<GraphError> {
     errors(answered)
-        .filter(|error| !error.may_be_about_one() && !may_pass(error))
+        .filter(|error| error.is_of_mailbox())
         .max_by_key(|error| error.retry_after())
         .cloned()
 }
@@ -203,51 +243,33 @@ async fn take_off(
 }
 
 /// Sends a batch: what is fresh together, what is unsettled by asking, one by one (Graph runs four requests of a
-/// mailbox at a time, and a batch may be four already).
-async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>) -> Vec<Sent> {
+/// mailbox at a time, and a batch may be four already). After `until` at most one request of these leaves.
+async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, until: Instant) -> Answered {
+    let mut answered = Answered::default();
     let (unsettled, fresh): (Vec<_>, Vec<_>) = writes.into_iter().partition(|w| w.in_flight_since.is_some());
-    let mut sent = Vec::with_capacity(unsettled.len() + fresh.len());
-    for write in unsettled {
-        let result = match must_rest(&sent) {
-            Some(error) => Err(error),
-            None => ask(engine, token, &write).await,
-        };
-        sent.push(Sent { write, result });
-    }
     let (series, fresh): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|w| w.series);
-    for write in series {
-        let result = match must_rest(&sent) {
-            Some(error) => Err(error),
-            None => series::send(engine, token, &write).await,
+    for write in unsettled.into_iter().chain(series) {
+        if answered.is_over(until) {
+            answered.unsent.push(write);
+            continue;
+        }
+        let result = if write.in_flight_since.is_some() {
+            ask(engine, token, &write).await
+        } else {
+            series::send(engine, token, &write).await
         };
-        sent.push(Sent { write, result });
+        answered.sent.push(Sent::new(write, result));
     }
-    let fresh = match must_rest(&sent) {
-        Some(_) => fresh,
-        None => look_first(engine, token, fresh, &mut sent).await,
-    };
-    if let Some(error) = must_rest(&sent) {
-        let held = fresh.into_iter().map(|write| Sent {
-            write,
-            result: Err(error.clone()),
-        });
-        sent.extend(held);
-        return sent;
+    if answered.is_over(until) {
+        answered.unsent.extend(fresh);
+        return answered;
     }
-    let mut answers = Vec::with_capacity(fresh.len());
-    for part in parts(&fresh) {
-        // What could not be asked for the one cannot be for the next.
-        let rest = answers
-            .iter()
-            .find_map(|answer: &Result<BatchReply, GraphError>| match answer {
-                Err(error) if !error.may_be_about_one() => Some(GraphError::clone(error)),
-                _ => None,
-            });
-        answers.extend(match rest {
-            Some(error) if !error.outcome_unknown() => vec![Err(error); part.len()],
-            _ => batch(engine, token, part.iter().map(batch_item).collect()).await,
-        });
+    let fresh = look_first(engine, token, fresh, &mut answered.sent).await;
+    if answered.is_over(until) {
+        answered.unsent.extend(fresh);
+        return answered;
     }
+    let answers = batch(engine, token, fresh.iter().map(batch_item).collect()).await;
     for (write, answer) in fresh.into_iter().zip(answers) {
         let result = match (answer, write.graph_id.as_deref()) {
             (Ok(BatchReply::Event(event)), _) => Ok(Outcome::Written(event)),
@@ -260,27 +282,25 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>) 
             (Err(GraphError::Conflict), Some(id)) => look(engine, token, id).await,
             (Err(error), _) => Err(error),
         };
-        sent.push(Sent { write, result });
+        answered.sent.push(Sent::new(write, result));
     }
-    sent
+    answered
 }
 
-/// The writes in parts that one request can carry, one write at least.
-fn parts(writes: &[OutlookWrite]) -> Vec<&[OutlookWrite]> {
-    let mut parts = Vec::new();
-    let (mut start, mut size) = (0, 0);
-    for (index, write) in writes.iter().enumerate() {
-        let own = write.body.to_string().len();
-        if index > start && size + own > LARGEST_REQUEST {
-            parts.push(&writes[start..index]);
-            (start, size) = (index, 0);
+/// Gives writes back that were taken and have not left: nobody need ask what became of them, and it was no attempt.
+async fn give_back(engine: &Engine, account: &Account, unsent: &[OutlookWrite]) -> anyhow::Result<()> {
+    if unsent.is_empty() {
+        return Ok(());
+    }
+    let mut conn = engine.store.get().await?;
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        for write in unsent {
+            outbox::give_back(conn, write).await?;
         }
-        size += own;
-    }
-    if start < writes.len() {
-        parts.push(&writes[start..]);
-    }
-    parts
+        Ok(())
+    })
+    .await
 }
 
 async fn batch(
@@ -292,9 +312,7 @@ async fn batch(
         Ok(answers) => return answers,
         Err(error) => error,
     };
-    let is_refusal =
-        refused.may_be_about_one() || matches!(refused, GraphError::NotFound | GraphError::Conflict);
-    if !is_refusal {
+    if refused.is_of_mailbox() || may_pass(&refused) {
         return vec![Err(refused); items.len()];
     }
     // One of them may be why the whole was refused: each goes by itself, once.
@@ -303,7 +321,7 @@ async fn batch(
     for item in items {
         let rest = answers.last().and_then(|last: &Result<BatchReply, GraphError>| {
             let error = last.as_ref().err()?;
-            matches!(error, GraphError::Throttled { .. } | GraphError::Unauthorized).then(|| error.clone())
+            error.is_of_mailbox().then(|| error.clone())
         });
         answers.push(match rest {
             Some(error) => Err(error),
@@ -339,14 +357,9 @@ async fn look_first(
             }
             Ok(BatchReply::Event(event)) => Ok(Outcome::Read(event)),
             Ok(_) | Err(GraphError::NotFound) => Ok(Outcome::Gone),
-            Err(GraphError::Conflict) => Err(GraphError::Transient {
-                outcome_unknown: false,
-                retry_after: None,
-                reason: "conflict on a read".to_owned(),
-            }),
             Err(error) => Err(error),
         };
-        sent.push(Sent { write, result });
+        sent.push(Sent::new(write, result));
     }
     go_on
 }
@@ -412,7 +425,7 @@ async fn find_made(
     write: &OutlookWrite,
     failure: GraphError,
 ) -> Result<String, GraphError> {
-    if !may_pass(&failure) || write.attempts < MOST_UNKNOWN {
+    if !may_pass(&failure) || write.attempts < MOST_ATTEMPTS {
         return Err(failure);
     }
     let sent: Option<WireEvent> = serde_json::from_value(write.body.clone()).ok();
@@ -434,8 +447,13 @@ async fn look(engine: &Engine, token: &SecretString, graph_id: &str) -> Result<O
     Ok(found.map_or(Outcome::Gone, |event| Outcome::Read(Box::new(event))))
 }
 
-/// Stores the outcomes, and plans what is left to do.
-async fn settle(engine: &Engine, account: &Account, sent: Vec<Sent>) -> anyhow::Result<Effects> {
+/// Stores the outcomes, and plans what is left to do. `in_trouble`: the mailbox is, as a whole.
+async fn settle(
+    engine: &Engine,
+    account: &Account,
+    sent: Vec<Sent>,
+    in_trouble: bool,
+) -> anyhow::Result<Effects> {
     let mut effects = Effects::default();
     if sent.is_empty() {
         return Ok(effects);
@@ -444,8 +462,12 @@ async fn settle(engine: &Engine, account: &Account, sent: Vec<Sent>) -> anyhow::
     for Sent { write, result } in sent {
         match result {
             Ok(outcome) => outcomes.push((write, outcome)),
-            Err(error) => fail(engine, account, write, error).await?,
+            Err(error) => fail(engine, account, write, error, in_trouble).await?,
         }
+    }
+    if !outcomes.is_empty() {
+        let mut conn = engine.store.get().await?;
+        troubles::end_refusal(&mut conn, account.id).await?;
     }
     match settle_together(engine, account, &outcomes).await {
         Ok(together) => effects.merge(together),
@@ -530,7 +552,7 @@ fn is_given_up(dossier: &mut Dossier, write: &OutlookWrite, outcome: &Outcome) -
     let Some(again) = dossier.writes.iter_mut().find(|other| is_it(other)) else {
         return false;
     };
-    if write.attempts < MOST_UNKNOWN {
+    if write.attempts < MOST_ATTEMPTS {
         again.attempts = write.attempts;
         again.next_attempt_at = now() + pause(write.attempts, None);
         return false;
@@ -731,40 +753,53 @@ fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
     }
 }
 
-/// Sorts out a failure: the event's own sets the event aside, after the mailbox's the write waits.
+/// Sorts out a failure: the event's own sets the event aside, after the mailbox's (`in_trouble`) the write waits for it.
 async fn fail(
     engine: &Engine,
     account: &Account,
     write: OutlookWrite,
     error: GraphError,
+    in_trouble: bool,
 ) -> anyhow::Result<()> {
     let mut conn = engine.store.get().await?;
-    let words = error.to_string();
+    let words = words_of(&error);
     tracing::warn!(account.id = account.id, meeting.id = write.meeting_id, kind = %write.kind, error = %words, "write failed");
     if error.may_be_about_one() {
         return set_aside(&mut conn, account, &write, &words, error.may_heal()).await;
     }
-    let (pause, unknown) = match &error {
-        GraphError::Transient {
-            outcome_unknown,
-            retry_after,
-            ..
-        } => (pause(write.attempts, *retry_after), *outcome_unknown),
-        _ => (TimeDelta::zero(), false),
+    let is_own = may_pass(&error) && !in_trouble;
+    let unknown = error.outcome_unknown() || write.in_flight_since.is_some();
+    let failure = outbox::Failure {
+        // The mailbox rests as long as it must.
+        wait: if is_own {
+            pause(write.attempts, error.retry_after())
+        } else {
+            TimeDelta::zero()
+        },
+        landed: !unknown,
+        attempts: write.attempts + i32::from(is_own),
     };
-    let unknown = unknown || write.in_flight_since.is_some();
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         leases::hold(conn, account).await?;
-        outbox::postpone(conn, write.id, now() + pause, &words, !unknown).await?;
+        outbox::postpone(conn, write.id, &words, &failure, now()).await?;
         Ok(())
     })
     .await?;
-    if may_pass(&error) && !unknown && write.attempts + 1 >= MOST_ATTEMPTS {
+    if is_own && !unknown && write.attempts + 1 >= MOST_ATTEMPTS {
         set_aside(&mut conn, account, &write, &words, true).await?;
     }
     Ok(())
 }
 
+/// What is said of a write that failed.
+fn words_of(error: &GraphError) -> String {
+    match error {
+        GraphError::Transient { .. } | GraphError::GaveUp { .. } => error.to_string(),
+        refusal => format!("Outlook refused it: {refusal}"),
+    }
+}
+
+/// Sets a meeting aside; `words` are a sentence.
 async fn set_aside(
     conn: &mut Connection,
     account: &Account,
@@ -775,8 +810,14 @@ async fn set_aside(
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
-        let item = Item::Meeting(write.meeting_id);
-        let is_news = !may_heal || put_aside::put(conn, account.id, item, Some(words), a_day, now()).await?;
+        let is_news = if may_heal {
+            let item = Item::Meeting(write.meeting_id);
+            put_aside::put(conn, account.id, item, Some(words), a_day, now()).await?
+        } else {
+            // What was refused otherwise before is not tried each day for that.
+            put_aside::clear_meetings(conn, account.id, &[write.meeting_id]).await?;
+            true
+        };
         let mut unit = UnitOfWork::of(conn, account.database_id, &[write.meeting_id]).await?;
         let dossier = unit.get(write.meeting_id)?;
         note_set_aside(dossier, account, words);
@@ -787,7 +828,14 @@ async fn set_aside(
         dossier.writes.retain(|w| w.id != write.id);
         // If Outlook will never tell the guests, Odoo does.
         let people = People::load(conn, account.database_id, now()).await?;
-        planner::tell_who_mails(dossier, &people)?;
+        if let Err(error) = planner::tell_who_mails(dossier, &people) {
+            // It may be why the write failed, and keeps the mailbox from nothing.
+            tracing::error!(
+                meeting.id = write.meeting_id,
+                error = format!("{error:#}"),
+                "Odoo is not told who tells the guests"
+            );
+        }
         unit.save(conn, now()).await
     })
     .await
@@ -809,8 +857,7 @@ fn note_not_online(dossier: &mut Dossier, account: &Account) {
 }
 
 fn note_set_aside(dossier: &mut Dossier, account: &Account, words: &str) {
-    let reason = format!("Outlook refused it: {words}");
-    super::admin::refused(dossier, account.odoo_user_id, reason);
+    super::admin::refused(dossier, account.odoo_user_id, words.to_owned());
 }
 
 /// Outlook's event as a creation left it, whose answer was lost; `now` is what became of it since. A link that had no

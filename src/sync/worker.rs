@@ -19,7 +19,7 @@ use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
-use crate::store::{databases, outbox, put_aside};
+use crate::store::{databases, outbox, put_aside, troubles};
 
 /// How often due mailboxes are looked for when nobody says that there is one (another process may have).
 const LOOK_AROUND: Duration = Duration::from_secs(1);
@@ -284,6 +284,9 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     let poll = engine.settings.poll_interval;
     let holds = accounts::by_id(&mut conn, account.id).await?.holds_mails();
     let owed = outbox::next_outlook_at(&mut conn, account.id, holds).await?;
+    if owed.is_none() {
+        troubles::end_refusal(&mut conn, account.id).await?;
+    }
     let aside = put_aside::next_at(&mut conn, account.id).await?;
     let aside = aside.map(|at| at.max(now() + TimeDelta::seconds(1)));
     let next = [owed, aside].into_iter().flatten().min();

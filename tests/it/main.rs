@@ -24,6 +24,7 @@ mod lossless;
 mod moving;
 mod odoo;
 mod organizers;
+mod outages;
 mod put_aside;
 mod putting_aside;
 mod repeats;

@@ -8,18 +8,18 @@ use super::world::{OUTSIDE, World, day, odoo_time, world};
 const GOOD: usize = 200;
 
 impl World {
-    async fn sql(&self, statement: &str) {
+    pub async fn sql(&self, statement: &str) {
         let mut conn = self.service.engine.store.get().await.expect("Postgres");
         diesel_async::RunQueryDsl::execute(diesel::sql_query(statement), &mut conn)
             .await
             .expect("done");
     }
 
-    async fn faults(&self, faults: Value) {
+    pub async fn faults(&self, faults: Value) {
         self.stack.sim_call("PUT", "faults", faults).await;
     }
 
-    async fn heal(&self) {
+    pub async fn heal(&self) {
         self.stack.sim_call("DELETE", "faults", Value::Null).await;
         self.stack
             .sim_call("PATCH", "switches", json!({"garbles_subject": ""}))
@@ -30,14 +30,14 @@ impl World {
             .await;
     }
 
-    async fn becomes(&self, what: &str, count: i64, from_where: &str) {
+    pub async fn becomes(&self, what: &str, count: i64, from_where: &str) {
         eventually(what, async || {
             (self.count(from_where).await == count).then_some(())
         })
         .await;
     }
 
-    async fn outlook_repeats(&self, subject: &str) -> Value {
+    pub async fn outlook_repeats(&self, subject: &str) -> Value {
         let body = json!({"subject": subject,
             "start": {"dateTime": day(4, "10:00:00"), "timeZone": "Europe/Brussels"},
             "end": {"dateTime": day(4, "11:00:00"), "timeZone": "Europe/Brussels"},
@@ -48,14 +48,14 @@ impl World {
             .await
     }
 
-    fn save_three(&mut self) {
+    pub fn save_three(&mut self) {
         for name in ["One", "Two", "Three"] {
             let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
             self.odoo.create(7, name, &start, &stop, &[OUTSIDE]);
         }
     }
 
-    async fn has_three_in_outlook(&mut self) {
+    pub async fn has_three_in_outlook(&mut self) {
         self.quiet().await;
         for name in ["One", "Two", "Three"] {
             assert!(self.stack.event(ANN, name).await.is_some(), "{name}");
@@ -71,7 +71,7 @@ impl World {
 }
 
 /// A fault of one event alone, by its id in a path.
-fn of_event(event: &Value, mut fault: Value) -> Value {
+pub fn of_event(event: &Value, mut fault: Value) -> Value {
     let id = event["immutableId"].as_str().expect("an id");
     let id = id.replace(|c: char| !c.is_ascii_alphanumeric(), "*");
     fault["path"] = json!(format!("/me/events/{id}?"));

@@ -156,6 +156,12 @@ impl Stack {
 
     /// The same with so many connections to the database.
     pub async fn serve_with(&self, connections: usize) -> Service {
+        let poll_interval = TimeDelta::milliseconds(300);
+        self.serve_by(&self.sim.url(), connections, poll_interval).await
+    }
+
+    /// The same that reaches Graph by another address, and polls at another interval.
+    pub async fn serve_by(&self, graph: &str, connections: usize, poll_interval: TimeDelta) -> Service {
         let _already = rustls::crypto::ring::default_provider().install_default();
         let store = Store::new(&self.database_url, connections).expect("a pool");
         store.migrate().await.expect("the schema");
@@ -165,13 +171,10 @@ impl Stack {
             .await
             .expect("the key fits");
         let http = outlook::http_client().expect("an HTTP client");
-        let graph = GraphClient::new(
-            http.clone(),
-            format!("{}/v1.0", self.sim.url()).parse().expect("a URL"),
-        );
+        let graph = GraphClient::new(http.clone(), format!("{graph}/v1.0").parse().expect("a URL"));
         let login = LoginClient::new(http.clone(), self.sim.url().parse().expect("a URL"), "common");
         let settings = Settings {
-            poll_interval: TimeDelta::milliseconds(300),
+            poll_interval,
             ..Settings::default()
         };
         let engine = Engine::new(store, sealer, graph, login, http, settings);

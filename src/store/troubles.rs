@@ -1,0 +1,108 @@
+//! What the runs of a mailbox remember of what has failed.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Timestamptz};
+use diesel_async::RunQueryDsl;
+
+use super::schema::account_addresses as told;
+use super::schema::troubles::{self, dsl};
+use super::{Connection, interval};
+
+/// The mailbox can be read and refuses several writes at once; since when it does.
+pub async fn note_refused(
+    conn: &mut Connection,
+    account_id: i64,
+    now: DateTime<Utc>,
+) -> QueryResult<DateTime<Utc>> {
+    let since: Option<DateTime<Utc>> = diesel::insert_into(dsl::troubles)
+        .values((dsl::account_id.eq(account_id), dsl::refused_since.eq(Some(now))))
+        .on_conflict(dsl::account_id)
+        .do_update()
+        .set(
+            dsl::refused_since.eq(diesel::dsl::case_when(
+                troubles::refused_since.is_null(),
+                Some(now).into_sql::<Nullable<Timestamptz>>(),
+            )
+            .otherwise(troubles::refused_since)),
+        )
+        .returning(dsl::refused_since)
+        .get_result(conn)
+        .await?;
+    Ok(since.unwrap_or(now))
+}
+
+/// It takes them again, or nothing is to be written any more.
+pub async fn end_refusal(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::update(
+        dsl::troubles
+            .find(account_id)
+            .filter(dsl::refused_since.is_not_null()),
+    )
+    .set(dsl::refused_since.eq(None::<DateTime<Utc>>))
+    .execute(conn)
+    .await
+}
+
+/// Whether Microsoft is to be asked by which addresses the mailbox is reached: it never told them, or failed to when it was asked
+/// last, some time ago.
+pub async fn are_addresses_due(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
+    let later = dsl::troubles
+        .find(account_id)
+        .filter(dsl::ask_addresses_at.is_not_null())
+        .select(dsl::ask_addresses_at.assume_not_null().le(diesel::dsl::now));
+    if let Some(is_due) = later.first(conn).await.optional()? {
+        return Ok(is_due);
+    }
+    let known = told::table.filter(told::account_id.eq(account_id));
+    diesel::select(diesel::dsl::not(diesel::dsl::exists(known)))
+        .get_result(conn)
+        .await
+}
+
+/// Microsoft did not tell the addresses; they are asked for again after `wait` of the failures so far.
+pub async fn addresses_failed(
+    conn: &mut Connection,
+    account_id: i64,
+    wait: impl Fn(i32) -> TimeDelta,
+) -> QueryResult<usize> {
+    let failed: Option<i32> = dsl::troubles
+        .find(account_id)
+        .select(dsl::addresses_failed)
+        .first(conn)
+        .await
+        .optional()?;
+    let failed = failed.unwrap_or(0);
+    let present = diesel::dsl::now.into_sql::<Timestamptz>();
+    let later = (
+        dsl::addresses_failed.eq(failed.saturating_add(1)),
+        dsl::ask_addresses_at.eq((present + interval(wait(failed))).nullable()),
+    );
+    diesel::insert_into(dsl::troubles)
+        .values((dsl::account_id.eq(account_id), later))
+        .on_conflict(dsl::account_id)
+        .do_update()
+        .set(later)
+        .execute(conn)
+        .await
+}
+
+/// Microsoft has told the addresses.
+pub async fn addresses_told(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::update(
+        dsl::troubles
+            .find(account_id)
+            .filter(dsl::ask_addresses_at.is_not_null()),
+    )
+    .set((
+        dsl::addresses_failed.eq(0),
+        dsl::ask_addresses_at.eq(None::<DateTime<Utc>>),
+    ))
+    .execute(conn)
+    .await
+}
+
+/// The next login may be another mailbox's.
+pub async fn forget(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::delete(dsl::troubles.find(account_id)).execute(conn).await
+}

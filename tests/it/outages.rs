@@ -1,0 +1,217 @@
+//! Microsoft fails for a while, or refuses something again and again: nothing is given up for it that could be done later, and
+//! nothing else waits.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::odoo::Odoo;
+use super::stack::{ANN, Stack};
+use super::world::{OUTSIDE, World, odoo_time, world};
+
+/// A way to the simulator. While it is shut nothing listens at its address.
+struct Way {
+    address: SocketAddr,
+    to: String,
+    open: Option<JoinHandle<()>>,
+}
+
+impl Way {
+    async fn to(url: &str) -> Self {
+        let to = url.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let open = Some(tokio::spawn(forward(listener, to.clone())));
+        Self { address, to, open }
+    }
+
+    async fn shut(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.abort();
+            assert!(open.await.is_err(), "aborted");
+        }
+    }
+
+    async fn open(&mut self) {
+        let listener = TcpListener::bind(self.address).await.expect("the same port");
+        self.open = Some(tokio::spawn(forward(listener, self.to.clone())));
+    }
+}
+
+async fn forward(listener: TcpListener, to: String) {
+    let mut connections = JoinSet::new();
+    while let Ok((mut from, _)) = listener.accept().await {
+        let to = to.clone();
+        connections.spawn(async move {
+            let mut onward = TcpStream::connect(to).await.expect("the simulator");
+            let _bytes = tokio::io::copy_bidirectional(&mut from, &mut onward).await;
+        });
+    }
+}
+
+async fn by_a_way() -> (World, Way) {
+    let stack = Stack::start().await;
+    let way = Way::to(&stack.sim.url()).await;
+    let graph = format!("http://{}", way.address);
+    let service = stack.serve_by(&graph, 12, TimeDelta::milliseconds(300)).await;
+    let odoo = Odoo::pair(&service).await;
+    let mut w = World { stack, service, odoo };
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("Ann");
+    w.quiet().await;
+    (w, way)
+}
+
+impl World {
+    /// Lets a mailbox be worked, and each write be tried, at once.
+    async fn hurry(&self) {
+        self.sql("UPDATE outlook_outbox SET next_attempt_at = now()")
+            .await;
+        self.sql("UPDATE accounts SET next_run_at = now(), rest_until = NULL")
+            .await;
+    }
+
+    fn save(&mut self, name: &str) -> i64 {
+        let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+        self.odoo.create(7, name, &start, &stop, &[OUTSIDE])
+    }
+
+    /// Exchanges until it is in Odoo.
+    async fn arrives(&mut self, name: &str) {
+        for _ in 0..40 {
+            self.odoo.sync(&self.service).await;
+            if self.odoo.by_name(name).is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        panic!("{name} never came to Odoo");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_gives_nothing_up_however_often_it_is_tried() {
+    let (mut w, mut way) = by_a_way().await;
+    way.shut().await;
+    w.save_three();
+    w.odoo.sync(&w.service).await;
+    for attempt in 1..=15 {
+        w.hurry().await;
+        let failed = format!("accounts WHERE failures >= {attempt} AND lease_id IS NULL");
+        w.becomes("it has failed once more", 1, &failed).await;
+    }
+    w.odoo.sync(&w.service).await;
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+    assert_eq!(
+        w.count("odoo_outbox").await,
+        0,
+        "Odoo is not told to invite anybody"
+    );
+    assert_eq!(
+        w.count("outlook_outbox WHERE attempts > 1").await,
+        0,
+        "none of them counts"
+    );
+    way.open().await;
+    w.hurry().await;
+    w.has_three_in_outlook().await;
+    assert_eq!(w.count("journal WHERE message LIKE '%Odoo invites%'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_refused_in_any_words_stops_neither_direction() {
+    let mut w = world().await;
+    for (status, code) in [
+        (404, "ErrorItemNotFound"),
+        (409, "ErrorFolderExists"),
+        (412, "ErrorIrresolvableConflict"),
+        (410, "ErrorGone"),
+    ] {
+        w.faults(
+            json!([{"mailbox": ANN, "method": "POST", "path": "/me/events", "status": status, "code": code}]),
+        )
+        .await;
+        w.save(&format!("Refused with {status}"));
+        w.odoo.sync(&w.service).await;
+        let from_outlook = format!("While it is {status}");
+        w.outlook_creates(ANN, &from_outlook, &[]).await;
+        w.arrives(&from_outlook).await;
+        assert_eq!(
+            w.count("accounts WHERE failures > 0").await,
+            0,
+            "{status}: no failure of the mailbox"
+        );
+        w.stack.sim_call("DELETE", "faults", Value::Null).await;
+        w.hurry().await;
+        w.quiet().await;
+        assert!(
+            w.stack
+                .event(ANN, &format!("Refused with {status}"))
+                .await
+                .is_some(),
+            "{status}: it is tried again"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_takes_no_writes_is_not_lost_patience_with_for_being_woken_often() {
+    let mut w = world().await;
+    w.faults(json!([{"mailbox": ANN, "method": "POST", "path": "/me/events", "status": 403}]))
+        .await;
+    w.save_three();
+    w.odoo.sync(&w.service).await;
+    w.becomes(
+        "it has failed",
+        1,
+        "accounts WHERE failures > 0 AND lease_id IS NULL",
+    )
+    .await;
+    w.sql("UPDATE accounts SET failures = 40").await;
+    w.hurry().await;
+    w.becomes(
+        "it has failed again",
+        1,
+        "accounts WHERE failures > 40 AND lease_id IS NULL",
+    )
+    .await;
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+    // Half a day later it is the events' fault after all.
+    w.sql("UPDATE troubles SET refused_since = now() - interval '13 hours'")
+        .await;
+    w.hurry().await;
+    w.becomes("they are set aside", 3, "meetings WHERE set_aside IS NOT NULL")
+        .await;
+    w.becomes(
+        "the mailbox is well",
+        0,
+        "troubles t JOIN accounts a ON a.id = t.account_id WHERE t.refused_since IS NOT NULL OR a.failures > 0",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_even_be_set_aside_properly_stops_nothing() {
+    let mut w = world().await;
+    w.faults(json!([{"mailbox": ANN, "method": "POST", "path": "/me/events", "status": 403}]))
+        .await;
+    w.sql("UPDATE accounts SET rest_until = now() + interval '1 hour'")
+        .await;
+    w.save("Of another version");
+    w.odoo.sync(&w.service).await;
+    w.becomes("it is owed", 1, "outlook_outbox").await;
+    w.sql(r#"UPDATE meetings SET odoo_state = '{"of": 2030, "mailer": "outlook"}'"#)
+        .await;
+    w.outlook_creates(ANN, "From Outlook", &[]).await;
+    w.sql("UPDATE accounts SET rest_until = NULL").await;
+    w.becomes(
+        "it is set aside",
+        1,
+        "meetings WHERE set_aside LIKE '%ErrorAccessDenied%'",
+    )
+    .await;
+    w.arrives("From Outlook").await;
+}
