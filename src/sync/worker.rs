@@ -211,7 +211,10 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
                     push(engine, &account, &token, slice, &mut effects).await?;
                 }
             }
-            removals = brake::check(engine, &account).await?;
+            // What is counted is what the whole sync would remove.
+            if all {
+                news.removals = brake::check(engine, &account).await?;
+            }
         }
         refused.map_or(Ok(all), |error| Err(Trouble::Graph(error)))
     }
@@ -282,12 +285,18 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
         reset::finish(&mut conn, account).await?;
     }
     let poll = engine.settings.poll_interval;
-    let holds = accounts::by_id(&mut conn, account.id).await?.holds_mails();
+    let present = accounts::by_id(&mut conn, account.id).await?;
+    let holds = present.holds_mails();
     let owed = outbox::next_outlook_at(&mut conn, account.id, holds).await?;
     if owed.is_none() {
         troubles::end_refusal(&mut conn, account.id).await?;
     }
-    let aside = put_aside::next_at(&mut conn, account.id).await?;
+    // While an admin is asked, nothing is looked at.
+    let aside = if present.is_braked() {
+        None
+    } else {
+        put_aside::next_at(&mut conn, account.id).await?
+    };
     let aside = aside.map(|at| at.max(now() + TimeDelta::seconds(1)));
     let next = [owed, aside].into_iter().flatten().min();
     Ok(Ended {

@@ -194,6 +194,33 @@ async fn a_mailbox_that_takes_no_writes_is_not_lost_patience_with_for_being_woke
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_with_the_brake_on_is_not_worked_for_what_is_put_aside() {
+    let stack = Stack::start().await;
+    let service = stack.serve_by(&stack.sim.url(), 12, TimeDelta::hours(1)).await;
+    let odoo = Odoo::pair(&service).await;
+    let mut w = World { stack, service, odoo };
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("Ann");
+    w.odoo.sync(&w.service).await;
+    w.becomes(
+        "it is listed",
+        1,
+        "accounts WHERE pulled_once AND lease_id IS NULL",
+    )
+    .await;
+    w.sql("UPDATE accounts SET brake_at = now(), next_run_at = now()")
+        .await;
+    w.sql("INSERT INTO put_aside (account_id, graph_id, reason, attempts, since, next_at) SELECT id, 'x', 'closed', 0, now(), now() FROM accounts")
+        .await;
+    let mut runs = w.service.engine.runs.subscribe();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let mut count = 0;
+    while runs.try_recv().is_ok() {
+        count += 1;
+    }
+    assert!(count <= 2, "{count} runs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_even_be_set_aside_properly_stops_nothing() {
     let mut w = world().await;
     w.faults(json!([{"mailbox": ANN, "method": "POST", "path": "/me/events", "status": 403}]))
