@@ -434,16 +434,27 @@ pub async fn set_state(conn: &mut Connection, id: i64, to: &str) -> QueryResult<
         .await
 }
 
-/// A sentence shown to the user, while the account stays connected; `None`: all is well.
-pub async fn set_reason(conn: &mut Connection, id: i64, reason: Option<&str>) -> QueryResult<usize> {
+/// A sentence of a run, shown to the user while the account stays connected; `None`: all is well. Whoever has disconnected it
+/// meanwhile, or works it now, has said why.
+pub async fn set_reason(conn: &mut Connection, run: &Account, reason: Option<&str>) -> QueryResult<usize> {
     diesel::update(
         dsl::accounts
-            .find(id)
+            .find(run.id)
+            .filter(dsl::state.eq(state::ACTIVE))
+            .filter(dsl::lease_id.is_not_distinct_from(run.lease_id))
             .filter(dsl::reason.is_distinct_from(reason)),
     )
     .set(dsl::reason.eq(reason))
     .execute(conn)
     .await
+}
+
+/// Nothing is to be said of the mailbox.
+pub async fn clear_reason(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::reason.eq(None::<String>))
+        .execute(conn)
+        .await
 }
 
 /// How many mailboxes that are synced have something to say about why they make no progress.

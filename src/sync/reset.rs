@@ -219,7 +219,7 @@ async fn begin(
         accounts::set_resetting(conn, account.id, true).await?;
         resets::set_total(conn, account.id, owed).await?;
         accounts::set_state(conn, account.id, accounts::state::ACTIVE).await?;
-        accounts::set_reason(conn, account.id, None).await?;
+        accounts::clear_reason(conn, account.id).await?;
     } else {
         disconnect(conn, account).await?;
     }

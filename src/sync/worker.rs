@@ -279,7 +279,7 @@ impl From<PullError> for Trouble {
 async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     let mut conn = engine.store.get().await?;
     if account.reason.is_some() {
-        accounts::set_reason(&mut conn, account.id, None).await?;
+        accounts::set_reason(&mut conn, account, None).await?;
     }
     if account.resetting {
         reset::finish(&mut conn, account).await?;
@@ -318,7 +318,7 @@ async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyho
 async fn rest(engine: &Engine, account: &Account, rest: Rest) -> anyhow::Result<Ended> {
     let mut conn = engine.store.get().await?;
     if rest.reason.is_some() {
-        accounts::set_reason(&mut conn, account.id, rest.reason.as_deref()).await?;
+        accounts::set_reason(&mut conn, account, rest.reason.as_deref()).await?;
     }
     if rest.undisturbed {
         accounts::rest(&mut conn, account.id, rest.wait).await?;

@@ -242,3 +242,25 @@ async fn what_cannot_even_be_set_aside_properly_stops_nothing() {
     .await;
     w.arrives("From Outlook").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_run_says_nothing_over_the_reason_of_a_disconnection() {
+    let w = world().await;
+    w.sql("UPDATE accounts SET reason = 'An old one'").await;
+    w.faults(json!([{"mailbox": ANN, "path": "/delta", "latency_ms": 3000}]))
+        .await;
+    w.becomes(
+        "a run is under way",
+        1,
+        "accounts WHERE lease_id IS NOT NULL AND reason IS NOT NULL",
+    )
+    .await;
+    w.sql("UPDATE accounts SET state = 'need_auth', reason = 'Somebody has reset it'")
+        .await;
+    w.becomes("the run is over", 0, "accounts WHERE lease_id IS NOT NULL")
+        .await;
+    assert_eq!(
+        w.count("accounts WHERE reason = 'Somebody has reset it'").await,
+        1
+    );
+}
