@@ -24,11 +24,15 @@ use crate::outlook::GraphError;
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::journal::{self, Level, Line};
+use crate::store::leases::LeaseLost;
 use crate::store::meetings::{self, Identities};
 use crate::store::put_aside::{self, Item};
 use crate::store::stock::{self, StockLink, StockState, Waiting};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases};
+
+/// Refusals of ids, besides those that lead to one of them, after which it is none of them that all are refused for.
+const MOST_REFUSALS: u32 = 8;
 
 /// The iCalUId under which Odoo's own engine knew a record.
 pub fn uid_told(change: &Change) -> Option<&str> {
@@ -98,59 +102,101 @@ pub async fn next_state(conn: &mut Connection, account: &Account) -> anyhow::Res
 }
 
 /// Translates the ids that Odoo's own engine gave to what has no copy yet. Nothing is made in Odoo before that is done: it may be
-/// one of these.
+/// one of these. What is refused together is halved until the one that is refused stands alone, and each part is stored. `false`:
+/// `until` has come before all was asked for.
 ///
 /// # Errors
 /// See [`PullError`].
-pub async fn translate(engine: &Engine, account: &Account, token: &SecretString) -> Result<(), PullError> {
-    let waiting = {
+pub async fn translate(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    until: Instant,
+) -> Result<bool, PullError> {
+    let mut waiting = {
         let mut conn = engine.store.get().await?;
         stock::waiting_for(&mut conn, account.database_id, account.odoo_user_id, true).await?
     };
     if waiting.is_empty() && account.existing != existing::MOVING {
-        return Ok(());
+        return Ok(true);
     }
-    let ids: Vec<&str> = waiting.iter().filter_map(|w| w.microsoft_id.as_deref()).collect();
-    let translated = match engine.graph.immutable_ids(token, &ids).await {
-        Ok(translated) => translated,
-        // One of them may be why all were refused.
-        Err(GraphError::Invalid { .. }) => one_by_one(engine, token, &ids).await?,
-        Err(error) => {
-            let reason = whose(engine, token, error).await?;
-            return postpone(engine, account, &reason).await;
+    if !waiting.is_empty() {
+        let mut conn = engine.store.get().await?;
+        let not_yet = put_aside::waiting_meetings(&mut conn, account.id, now()).await?;
+        waiting.retain(|one| !not_yet.contains(&one.id));
+    }
+    let most_refusals = MOST_REFUSALS + 2 * waiting.len().checked_ilog2().unwrap_or(0);
+    let (mut settled, mut refusals) = (0, 0);
+    let mut parts = vec![waiting];
+    while let Some(mut part) = parts.pop() {
+        if part.is_empty() {
+            continue;
         }
-    };
+        // At least one part, so that it comes to an end.
+        if settled > 0 && Instant::now() >= until {
+            return Ok(false);
+        }
+        let ids: Vec<&str> = part.iter().filter_map(|w| w.microsoft_id.as_deref()).collect();
+        let (reason, is_of_id) = match engine.graph.immutable_ids(token, &ids).await {
+            Ok(translated) => {
+                keep(engine, account, &part, &translated).await?;
+                settled += 1;
+                continue;
+            }
+            Err(error @ GraphError::Invalid { .. }) => (error.to_string(), true),
+            Err(error) => (whose(engine, token, error).await?, false),
+        };
+        refusals += 1;
+        if settled == 0 && refusals > most_refusals {
+            // It is not for one of them.
+            postpone(engine, account, &reason).await?;
+            return Ok(true);
+        }
+        match part.as_slice() {
+            // It is found by its iCalUId, or asked for.
+            [one] if is_of_id => {
+                tracing::warn!(meeting.id = one.id, reason, "an id was not translated");
+                keep(engine, account, &part, &BTreeMap::new()).await?;
+                settled += 1;
+            }
+            [one] => {
+                put_aside(engine, account, one.id, &reason).await?;
+                settled += 1;
+            }
+            _ => {
+                let second = part.split_off(part.len() / 2);
+                parts.push(second);
+                parts.push(part);
+            }
+        }
+    }
+    if account.existing == existing::MOVING {
+        let mut conn = engine.store.get().await?;
+        conn.transaction::<_, PullError, _>(async |conn| {
+            leases::hold(conn, account).await?;
+            accounts::set_existing(conn, account.id, existing::TOLD).await?;
+            accounts::plan_anew(conn, account.id).await?;
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(true)
+}
+
+/// Stores what a part of the ids is translated to.
+async fn keep(
+    engine: &Engine,
+    account: &Account,
+    part: &[Waiting],
+    translated: &BTreeMap<String, String>,
+) -> Result<(), PullError> {
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
-        keep_translations(conn, account, &waiting, &translated).await?;
-        if account.existing == existing::MOVING {
-            accounts::set_existing(conn, account.id, existing::TOLD).await?;
-            accounts::plan_anew(conn, account.id).await?;
-        }
-        Ok(())
+        keep_translations(conn, account, part, translated).await
     })
     .await
-}
-
-/// What is refused has no translation: it is found by its iCalUId, or asked for.
-async fn one_by_one(
-    engine: &Engine,
-    token: &SecretString,
-    ids: &[&str],
-) -> Result<BTreeMap<String, String>, PullError> {
-    let mut translated = BTreeMap::new();
-    for id in ids {
-        match engine.graph.immutable_ids(token, &[id]).await {
-            Ok(one) => translated.extend(one),
-            Err(error) => {
-                let reason = whose(engine, token, error).await?;
-                tracing::warn!(graph.id = id, reason, "an id was not translated");
-            }
-        }
-    }
-    Ok(translated)
 }
 
 /// The mailbox is read all the same; the next run asks again. The journal says so once a day.
@@ -281,6 +327,7 @@ pub async fn look_up(
         drop(conn);
         match planned {
             Ok(planned) => effects.merge(planned),
+            Err(PullError::Internal(error)) if error.is::<LeaseLost>() => return Err(error.into()),
             Err(error) => {
                 tracing::error!(meeting.id = one.id, error = format!("{error:#}"), "not stored");
                 put_aside(
@@ -320,16 +367,20 @@ pub async fn look_up(
 async fn put_aside(engine: &Engine, account: &Account, id: i64, reason: &str) -> Result<(), PullError> {
     let wait = |attempts| backoff(attempts, TimeDelta::minutes(1), TimeDelta::days(1));
     let mut conn = engine.store.get().await?;
-    let item = Item::Meeting(id);
-    if put_aside::put(&mut conn, account.id, item, Some(reason), wait, now()).await?
-        && let Some(meeting) = meetings::read_all(&mut conn, &[id]).await?.first()
-    {
-        let message = format!("cannot be looked up in Outlook now, and is tried again: {reason}");
-        let user_id = Some(account.odoo_user_id);
-        let line = Line::of(meeting, user_id, Level::Error, message, None);
-        journal::write(&mut conn, line).await?;
-    }
-    Ok(())
+    conn.transaction::<_, PullError, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        let item = Item::Meeting(id);
+        if put_aside::put(conn, account.id, item, Some(reason), wait, now()).await?
+            && let Some(meeting) = meetings::read_all(conn, &[id]).await?.first()
+        {
+            let message = format!("cannot be looked up in Outlook now, and is tried again: {reason}");
+            let user_id = Some(account.odoo_user_id);
+            let line = Line::of(meeting, user_id, Level::Error, message, None);
+            journal::write(conn, line).await?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// The event or series that a link means, if the mailbox has it.

@@ -198,12 +198,14 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
         if !account.resetting {
             // While an admin is asked about removals, nothing more is fetched.
             if !account.is_braked() {
-                moving::translate(engine, &account, &token).await?;
+                all = moving::translate(engine, &account, &token, slice).await?;
                 let account = {
                     let mut conn = engine.store.get().await?;
                     leases::account(&mut conn, lease.account_id, Some(lease.id)).await?
                 };
-                all = pull(engine, &account, &token, slice, &mut effects).await?;
+                if all {
+                    all = pull(engine, &account, &token, slice, &mut effects).await?;
+                }
                 if all && account.existing == existing::TOLD {
                     all = moving::look_up(engine, &account, &token, slice, &mut effects).await?;
                 }

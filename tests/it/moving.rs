@@ -97,6 +97,28 @@ async fn links_are_taken_over_whatever_titles_and_times_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_id_that_all_are_refused_for_is_found_by_halving() {
+    let mut world = before().await;
+    let mut ids = Vec::new();
+    for n in 0..8 {
+        let (id, event) = linked(&mut world, &format!("Linked {n}"), &[]).await;
+        world.odoo.link_by_stock(id, &event["id"], &Value::Null);
+        ids.push(id);
+    }
+    // All eight, the first four, the first two, and the first one.
+    let refused = json!([{"mailbox": ANN, "path": "translateExchangeIds", "count": 4, "status": 400, "code": "ErrorInvalidIdMalformed"}]);
+    world.stack.sim_call("PUT", "faults", refused).await;
+    connect(&mut world, 7).await;
+    for (n, id) in ids.iter().enumerate().skip(1) {
+        let title = format!("Linked {n}");
+        assert_eq!(world.odoo.by_name(&title).expect("Outlook's title")["id"], *id);
+    }
+    let path = "requests?path=translateExchangeIds";
+    let requests = world.stack.sim_call("GET", path, Value::Null).await;
+    assert_eq!(requests["value"].as_array().map(Vec::len), Some(7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_mailbox_has_not_stays_in_odoo_alone() {
     let mut world = before().await;
     let (gone, event) = linked(&mut world, "Gone", &[OUTSIDE]).await;
