@@ -111,7 +111,8 @@ impl Others {
 /// One run of one mailbox, under a lease that was taken at `taken` or later.
 #[tracing::instrument(skip_all, fields(account.id = lease.account_id))]
 pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
-    let work = tokio::time::timeout(LONGEST_RUN, work_mailbox(engine, lease));
+    let mut news = News::default();
+    let work = tokio::time::timeout(LONGEST_RUN, work_mailbox(engine, lease, &mut news));
     let worked = match lease::under(engine, lease, taken, work).await {
         lease::Ended::Done(Ok(worked)) => worked,
         lease::Ended::Done(Err(_)) => Err(anyhow::anyhow!("the run took more than {LONGEST_RUN:?}")),
@@ -129,6 +130,10 @@ pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
             Some(failed(engine, lease.account_id).await)
         }
     };
+    let is_ok = ended.is_some_and(|ended| ended.outcome != Outcome::Failed);
+    if let Err(error) = news.tell(engine, lease, is_ok).await {
+        tracing::error!(error = format!("{error:#}"), "what the run stored is not told on");
+    }
     let released = async {
         let Some(Ended { outcome, rest }) = ended else {
             return Ok(());
@@ -143,7 +148,6 @@ pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
             "the mailbox was not given back; its lease will run out"
         );
     }
-    let is_ok = ended.is_some_and(|ended| ended.outcome != Outcome::Failed);
     metrics::counter!("outlook_bridge_runs_total", "ok" => is_ok.to_string()).increment(1);
     // Nobody may be waiting.
     let _receivers = engine.runs.send(lease.account_id);
@@ -157,7 +161,41 @@ struct Ended {
     rest: TimeDelta,
 }
 
-async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
+/// What a run has stored that concerns others. It outlives a run that is dropped or panics.
+#[derive(Default)]
+struct News {
+    database_id: Option<Uuid>,
+    effects: Effects,
+    removals: bool,
+}
+
+impl News {
+    /// Wakes the other mailboxes that have something to do now, and Odoo.
+    async fn tell(self, engine: &Engine, lease: Lease, is_ok: bool) -> anyhow::Result<()> {
+        let Some(database_id) = self.database_id else {
+            return Ok(());
+        };
+        let Effects {
+            wake_accounts,
+            poke_users,
+        } = self.effects;
+        let others: Vec<i64> = wake_accounts
+            .into_iter()
+            .filter(|other| *other != lease.account_id)
+            .collect();
+        if !others.is_empty() {
+            let mut conn = engine.store.get().await?;
+            leases::wake(&mut conn, others).await?;
+        }
+        // What a run stored before it failed is news, too.
+        if self.removals || !poke_users.is_empty() || (!is_ok && engine.owes_odoo(database_id).await?) {
+            engine.poke(database_id, poke_users);
+        }
+        Ok(())
+    }
+}
+
+async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow::Result<Ended> {
     let slice = Instant::now() + SLICE;
     let (account, database) = {
         let mut conn = engine.store.get().await?;
@@ -165,6 +203,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
         let database = databases::by_id(&mut conn, account.database_id).await?;
         (account, database)
     };
+    news.database_id = Some(database.id);
     let token = match fresh_token(engine, &account, &database).await {
         Ok(token) => token,
         Err(TokenError::NeedsLogin) => {
@@ -182,12 +221,10 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
         }
         Err(TokenError::Internal(error)) => return Err(error),
     };
-    let mut effects = Effects::default();
-    let mut removals = false;
     let mut all = true;
     let result = async {
         // What people did in Odoo first: then the delta shows both sides' present.
-        let refused = match push(engine, &account, &token, slice, &mut effects).await {
+        let refused = match push(engine, &account, &token, slice, &mut news.effects).await {
             // That it takes no writes now keeps a mailbox from nothing else.
             Err(PushError::Graph(error)) if error.may_be_read_on() => Some(error),
             sent => {
@@ -204,13 +241,13 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
                     leases::account(&mut conn, lease.account_id, Some(lease.id)).await?
                 };
                 if all {
-                    all = pull(engine, &account, &token, slice, &mut effects).await?;
+                    all = pull(engine, &account, &token, slice, &mut news.effects).await?;
                 }
                 if all && account.existing == existing::TOLD {
-                    all = moving::look_up(engine, &account, &token, slice, &mut effects).await?;
+                    all = moving::look_up(engine, &account, &token, slice, &mut news.effects).await?;
                 }
                 if refused.is_none() {
-                    push(engine, &account, &token, slice, &mut effects).await?;
+                    push(engine, &account, &token, slice, &mut news.effects).await?;
                 }
             }
             // What is counted is what the whole sync would remove.
@@ -221,23 +258,6 @@ async fn work_mailbox(engine: &Engine, lease: Lease) -> anyhow::Result<Ended> {
         refused.map_or(Ok(all), |error| Err(Trouble::Graph(error)))
     }
     .await;
-    let others: Vec<i64> = effects
-        .wake_accounts
-        .iter()
-        .copied()
-        .filter(|other| *other != lease.account_id)
-        .collect();
-    if !others.is_empty() {
-        let mut conn = engine.store.get().await?;
-        leases::wake(&mut conn, others).await?;
-    }
-    // What a run stored before it failed is news, too.
-    let news = removals
-        || !effects.poke_users.is_empty()
-        || (result.is_err() && engine.owes_odoo(account.database_id).await?);
-    if news {
-        engine.poke(account.database_id, effects.poke_users);
-    }
     match result {
         Ok(true) => finish(engine, &account).await,
         Ok(false) => Ok(Ended {
