@@ -11,6 +11,14 @@ use super::Connection;
 use super::schema::meetings::{self, dsl as m};
 use super::schema::put_aside::{self, dsl};
 
+/// The reason of what there was no time for: nothing is wrong with it.
+pub const NO_TIME: &str = "there was no time to look at it yet";
+
+/// Whether it says that something is wrong; without one an item merely waits.
+pub fn is_complaint(reason: Option<&str>) -> bool {
+    reason.is_some_and(|reason| reason != NO_TIME)
+}
+
 /// What is put aside.
 #[derive(Clone, Copy, Debug)]
 pub enum Item<'a> {
@@ -32,7 +40,16 @@ struct Row<'a> {
     next_at: DateTime<Utc>,
 }
 
-/// Puts an item aside until `wait` of the attempts so far has passed; `true`: that, or the reason, is news.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = put_aside)]
+struct Known {
+    reason: Option<String>,
+    attempts: i32,
+    since: DateTime<Utc>,
+}
+
+/// Puts an item aside until `wait` of the attempts so far has passed; `true`: it is news that there is a reason, or, from the second day
+/// on, which one it is. Reasons may take turns (a timeout, an error of Microsoft's): the wait grows all the same.
 pub async fn put(
     conn: &mut Connection,
     account_id: i64,
@@ -45,21 +62,20 @@ pub async fn put(
         Item::Shown(id) => (Some(id), None),
         Item::Meeting(id) => (None, Some(id)),
     };
-    let known: Option<(Option<String>, i32)> = dsl::put_aside
+    let known: Option<Known> = dsl::put_aside
         .filter(dsl::account_id.eq(account_id))
         .filter(dsl::graph_id.is_not_distinct_from(graph_id))
         .filter(dsl::meeting_id.is_not_distinct_from(meeting_id))
-        .select((dsl::reason, dsl::attempts))
+        .select(Known::as_select())
         .first(conn)
         .await
-        .optional()?;
+        .optional()?
+        // What merely waited has failed for the first time, and the other way round.
+        .filter(|known: &Known| is_complaint(known.reason.as_deref()) == is_complaint(reason));
     let is_news = known
         .as_ref()
-        .is_none_or(|(before, _)| before.as_deref() != reason);
-    let attempts = match known {
-        Some((_, attempts)) if !is_news => attempts.saturating_add(1),
-        _ => 0,
-    };
+        .is_none_or(|known| known.reason.as_deref() != reason && known.since <= now - TimeDelta::days(1));
+    let attempts = known.map_or(0, |known| known.attempts.saturating_add(1));
     let row = Row {
         account_id,
         graph_id,

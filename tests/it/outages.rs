@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use outlook_bridge::store::{accounts, databases, put_aside};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -263,4 +264,34 @@ async fn the_end_of_a_run_says_nothing_over_the_reason_of_a_disconnection() {
         w.count("accounts WHERE reason = 'Somebody has reset it'").await,
         1
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reasons_that_take_turns_wait_longer_each_time_and_are_said_once() {
+    let mut w = world().await;
+    w.service.stop_working().await;
+    let mut conn = w.service.engine.store.get().await.expect("Postgres");
+    let database = databases::all(&mut conn).await.expect("databases")[0].id;
+    let account = accounts::of_database(&mut conn, database)
+        .await
+        .expect("accounts")[0]
+        .id;
+    let mut said = 0;
+    let now = chrono::Utc::now();
+    for reason in ["timeout", "500", "timeout", "500"] {
+        let item = put_aside::Item::Shown("x");
+        let wait = |attempts| TimeDelta::minutes(1) * attempts;
+        let is_news = put_aside::put(&mut conn, account, item, Some(reason), wait, now).await;
+        said += i32::from(is_news.expect("stored"));
+    }
+    assert_eq!(said, 1);
+    assert_eq!(
+        w.count("put_aside WHERE attempts = 3 AND next_at >= since + interval '3 minutes'")
+            .await,
+        1
+    );
+    let (item, tomorrow) = (put_aside::Item::Shown("x"), now + TimeDelta::hours(25));
+    let wait = |_| TimeDelta::zero();
+    let is_news = put_aside::put(&mut conn, account, item, Some("timeout"), wait, tomorrow).await;
+    assert!(is_news.expect("stored"), "once a day it is");
 }
