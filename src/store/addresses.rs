@@ -13,7 +13,7 @@ use super::schema::{account_addresses as t, accounts};
 use crate::calendar::event::{Address, Aliases, Known};
 
 /// As Microsoft has told them of an account.
-#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = t)]
 struct Told {
     account_id: i64,
@@ -82,25 +82,32 @@ pub async fn of_accounts(
     Ok(accounts.iter().map(of).collect())
 }
 
-/// Microsoft has told them.
+/// Microsoft has told them; whether that is news.
 pub async fn set(
     conn: &mut Connection,
     account_id: i64,
     mail: Option<&Address>,
     aliases: &[Address],
-) -> QueryResult<usize> {
+) -> QueryResult<bool> {
     let told = Told {
         account_id,
         mail: mail.map(ToString::to_string),
         aliases: aliases.iter().map(ToString::to_string).collect(),
     };
+    let before: Option<Told> = t::table
+        .find(account_id)
+        .select(Told::as_select())
+        .first(conn)
+        .await
+        .optional()?;
     diesel::insert_into(t::table)
         .values(&told)
         .on_conflict(t::account_id)
         .do_update()
         .set((t::mail.eq(&told.mail), t::aliases.eq(&told.aliases)))
         .execute(conn)
-        .await
+        .await?;
+    Ok(before.as_ref() != Some(&told))
 }
 
 /// The account is another mailbox's from now on, or nobody's.

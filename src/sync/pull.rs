@@ -21,7 +21,7 @@ use uuid::Uuid;
 use self::apart::{Apart, or_apart};
 use super::people::People;
 use super::planner::{self, Effects};
-use super::trouble::whose;
+use super::trouble::{backoff, whose};
 use super::{Engine, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person};
@@ -37,7 +37,7 @@ use crate::store::addresses::{self, Mailbox};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities, SlotAnswers};
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, databases, leases};
+use crate::store::{Connection, databases, leases, troubles};
 
 /// The window is renewed when it reaches less than this share of its days ahead.
 const RENEW_AT: i64 = 2;
@@ -114,9 +114,13 @@ pub async fn pull(
 ) -> Result<bool, PullError> {
     let mut resynced = false;
     // Those that were looked at in this round: Graph lists each of their occurrences.
+    let link = current_link(engine, account).await?;
+    if link.is_none() || are_addresses_due(engine, account).await? {
+        learn_addresses(engine, account, token).await?;
+    }
     let mut series = BTreeSet::new();
     let mut poked: Option<Instant> = None;
-    let (mut page, mut listing) = match current_link(engine, account).await? {
+    let (mut page, mut listing) = match link {
         Some(link) => (
             next_page(engine, token, &link).await,
             account.listing_since.is_some(),
@@ -254,7 +258,6 @@ async fn first_page(
     account: &Account,
     token: &SecretString,
 ) -> Result<DeltaPage, PullError> {
-    learn_addresses(engine, account, token).await?;
     let (days_back, days_ahead) = window(engine, account).await?;
     let since = now();
     let (start, end) = (
@@ -273,23 +276,41 @@ async fn first_page(
     Ok(page)
 }
 
-/// Asks by which addresses the mailbox is reached. Where Microsoft does not tell, what was known stands.
+async fn are_addresses_due(engine: &Engine, account: &Account) -> Result<bool, PullError> {
+    let mut conn = engine.store.get().await?;
+    Ok(troubles::are_addresses_due(&mut conn, account.id).await?)
+}
+
+/// Asks by which addresses the mailbox is reached. Where Microsoft does not tell, what was known stands, and it is asked again later.
 async fn learn_addresses(engine: &Engine, account: &Account, token: &SecretString) -> Result<(), PullError> {
-    match engine.graph.me(token).await {
+    let told = engine.graph.me(token).await;
+    let mut conn = engine.store.get().await?;
+    match told {
         Ok(me) => {
             let (mail, aliases) = me.addresses();
-            let mut conn = engine.store.get().await?;
-            addresses::set(&mut conn, account.id, mail.as_ref(), &aliases).await?;
+            conn.transaction::<_, PullError, _>(async |conn| {
+                leases::hold(conn, account).await?;
+                let is_news = addresses::set(conn, account.id, mail.as_ref(), &aliases).await?;
+                troubles::addresses_told(conn, account.id).await?;
+                if is_news {
+                    // What was planned by other addresses.
+                    accounts::plan_anew(conn, account.id).await?;
+                }
+                Ok(())
+            })
+            .await
         }
         // That is the mailbox's trouble as a whole, and said so.
         Err(
             error @ (GraphError::Unauthorized | GraphError::Throttled { .. } | GraphError::MailboxMissing),
-        ) => {
-            return Err(error.into());
+        ) => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(account.id = account.id, %error, "the mailbox's addresses are not told");
+            let wait = |failed| backoff(failed, TimeDelta::seconds(10), TimeDelta::hours(6));
+            troubles::addresses_failed(&mut conn, account.id, wait).await?;
+            Ok(())
         }
-        Err(error) => tracing::warn!(account.id = account.id, %error, "the mailbox's addresses are not told"),
     }
-    Ok(())
 }
 
 async fn next_page(engine: &Engine, token: &SecretString, link: &str) -> Result<DeltaPage, PullError> {

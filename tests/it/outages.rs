@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::odoo::Odoo;
-use super::stack::{ANN, Stack};
+use super::stack::{ANN, BEN, Stack};
 use super::world::{OUTSIDE, World, odoo_time, world};
 
 /// A way to the simulator. While it is shut nothing listens at its address.
@@ -192,6 +192,34 @@ async fn a_mailbox_that_takes_no_writes_is_not_lost_patience_with_for_being_woke
         "troubles t JOIN accounts a ON a.id = t.account_id WHERE t.refused_since IS NOT NULL OR a.failures > 0",
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_that_were_not_told_once_are_asked_for_again() {
+    let mut w = world().await;
+    let alias = "benjamin@contoso.example";
+    w.stack
+        .sim_call("PATCH", &format!("people/{BEN}"), json!({"aliases": [alias]}))
+        .await;
+    w.faults(json!([{"mailbox": BEN, "path": "/me?", "status": 403}]))
+        .await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
+    w.quiet().await;
+    let known = format!("account_addresses WHERE '{alias}' = ANY (aliases)");
+    assert_eq!(w.count(&known).await, 0);
+    w.stack.sim_call("DELETE", "faults", Value::Null).await;
+    w.becomes("they are known", 1, &known).await;
+    w.quiet().await;
+    w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    w.quiet().await;
+    let log = w.stack.sim_call("GET", "requests", Value::Null).await;
+    let asked = log["value"].as_array().expect("a log").iter();
+    let asked = asked.filter(|line| {
+        line["path"]
+            .as_str()
+            .is_some_and(|path| path.starts_with("/v1.0/me?") || path == "/v1.0/me")
+    });
+    assert_eq!(asked.count(), 0, "once they are known nobody asks again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
