@@ -224,6 +224,29 @@ pub async fn waiting_meetings(
     Ok(ids.into_iter().collect())
 }
 
+/// What the mailbox has that is not to be asked about yet, by id.
+pub async fn waiting_shown(
+    conn: &mut Connection,
+    account_id: i64,
+    now: DateTime<Utc>,
+) -> QueryResult<BTreeSet<String>> {
+    let ids: Vec<String> = dsl::put_aside
+        .filter(dsl::account_id.eq(account_id).and(dsl::next_at.gt(now)))
+        .filter(dsl::graph_id.is_not_null())
+        .select(dsl::graph_id.assume_not_null())
+        .load(conn)
+        .await?;
+    Ok(ids.into_iter().collect())
+}
+
+/// Whether the mailbox has something that there was no time for.
+pub async fn is_some_unseen(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
+    let unseen = dsl::put_aside
+        .filter(dsl::account_id.eq(account_id))
+        .filter(dsl::graph_id.is_not_null().and(dsl::reason.eq(NO_TIME)));
+    diesel::select(diesel::dsl::exists(unseen)).get_result(conn).await
+}
+
 /// When the mailbox is next to be asked for something that it shows, if for anything.
 pub async fn next_at(conn: &mut Connection, account_id: i64) -> QueryResult<Option<DateTime<Utc>>> {
     dsl::put_aside
@@ -236,7 +259,7 @@ pub async fn next_at(conn: &mut Connection, account_id: i64) -> QueryResult<Opti
 /// How many items have a reason to be put aside.
 pub async fn count(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     dsl::put_aside
-        .filter(dsl::account_id.eq(account_id).and(dsl::reason.is_not_null()))
+        .filter(dsl::account_id.eq(account_id).and(dsl::reason.ne(NO_TIME)))
         .count()
         .get_result(conn)
         .await

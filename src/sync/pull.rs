@@ -37,7 +37,7 @@ use crate::store::addresses::{self, Mailbox};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities, SlotAnswers};
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, databases, leases, troubles};
+use crate::store::{Connection, databases, leases, put_aside, troubles};
 
 /// The window is renewed when it reaches less than this share of its days ahead.
 const RENEW_AT: i64 = 2;
@@ -60,7 +60,7 @@ impl Sight {
         match self {
             Self::Event(event) | Self::Series(event) => Some(&event.id),
             Self::Apart(apart) => Some(&apart.master.id),
-            Self::Gone(id) => Some(id),
+            Self::Gone(id) | Self::Later(id) => Some(id),
             Self::Failed { id, .. } => id.as_deref(),
         }
     }
@@ -79,7 +79,7 @@ impl Sight {
         match self {
             Self::Event(event) | Self::Series(event) => std::slice::from_ref(event.as_ref()),
             Self::Apart(apart) => &apart.occurrences,
-            Self::Gone(_) | Self::Failed { .. } => &[],
+            Self::Gone(_) | Self::Later(_) | Self::Failed { .. } => &[],
         }
     }
 }
@@ -93,6 +93,8 @@ enum Sight {
     Apart(Apart),
     /// Gone for good: a GET says so.
     Gone(String),
+    /// There was no time left to look at it.
+    Later(String),
     /// It could not be read, in words.
     Failed {
         id: Option<String>,
@@ -112,12 +114,12 @@ pub async fn pull(
     until: Instant,
     effects: &mut Effects,
 ) -> Result<bool, PullError> {
-    let mut resynced = false;
-    // Those that were looked at in this round: Graph lists each of their occurrences.
     let link = current_link(engine, account).await?;
     if link.is_none() || are_addresses_due(engine, account).await? {
         learn_addresses(engine, account, token).await?;
     }
+    let mut resynced = false;
+    // Those that were looked at in this round: Graph lists each of their occurrences.
     let mut series = BTreeSet::new();
     let mut poked: Option<Instant> = None;
     let (mut page, mut listing) = match link {
@@ -145,7 +147,7 @@ pub async fn pull(
             }
             Err(error) => return Err(error),
         };
-        let sights = look_closer(engine, account, token, rows, &mut series).await?;
+        let sights = look_closer(engine, account, token, rows, &mut series, until).await?;
         // The next page travels while this one is stored.
         let stored = match next {
             Next::Page(link) if Instant::now() >= until => {
@@ -172,7 +174,11 @@ pub async fn pull(
             poked = Some(Instant::now());
         }
     }
-    effects.merge(aside::look_again(engine, account, token).await?);
+    effects.merge(aside::look_again(engine, account, token, until).await?);
+    if !account.pulled_once && aside::is_some_unseen(engine, account).await? {
+        // What is planned for the first time is planned from all that there is.
+        return Ok(false);
+    }
     if listing && !ask_about_missing(engine, account, token, until, effects).await? {
         return Ok(false);
     }
@@ -212,10 +218,19 @@ async fn ask_about_missing(
             let mut conn = engine.store.get().await?;
             meetings::unseen_since(&mut conn, account.id, since, after, CHUNK).await?
         };
+        let aside = {
+            let mut conn = engine.store.get().await?;
+            put_aside::waiting_shown(&mut conn, account.id, now()).await?
+        };
         let Some(last) = missing.last() else { break };
         after = last.id;
         let mut sights = Vec::new();
+        let mut is_late = false;
         for copy in missing {
+            // It is asked for when it is its turn: what could not be looked at before is not all that is ever looked at.
+            if aside.contains(&copy.graph_id) {
+                continue;
+            }
             // A series is asked for wherever it begins: one request tells. So does it of what cannot be read here.
             let inside = match copy.document() {
                 Ok(Document::Event(event)) => {
@@ -228,10 +243,15 @@ async fn ask_about_missing(
             };
             if inside {
                 sights.push(look_at(engine, &account, token, copy.graph_id).await?);
+                // What was looked at is not asked about in the next run.
+                is_late = Instant::now() >= until;
+                if is_late {
+                    break;
+                }
             }
         }
         effects.merge(store(engine, &account, &sights, None).await?);
-        if Instant::now() >= until {
+        if is_late || Instant::now() >= until {
             return Ok(false);
         }
     }
@@ -379,15 +399,26 @@ async fn window(engine: &Engine, account: &Account) -> Result<(i64, i64), PullEr
 }
 
 /// Asks Outlook about what a page says is removed, or is there again, and for each series that it shows something of: once a
-/// round, however many occurrences are listed.
+/// round, however many occurrences are listed. Where that fails and `until` has come, the rest of the page is left for later: each
+/// may take as long to fail.
 async fn look_closer(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
     rows: Vec<DeltaRow>,
     series: &mut BTreeSet<String>,
+    until: Instant,
 ) -> Result<Vec<Sight>, PullError> {
     let mut sights = Vec::with_capacity(rows.len());
+    let mut is_slow = false;
+    let mut look = async |id: String| {
+        if is_slow {
+            return Ok(Sight::Later(id));
+        }
+        let sight = look_at(engine, account, token, id).await;
+        is_slow = matches!(sight, Ok(Sight::Failed { .. })) && Instant::now() >= until;
+        sight
+    };
     let shown: Vec<&str> = rows
         .iter()
         .filter_map(|row| match row {
@@ -408,12 +439,12 @@ async fn look_closer(
                     continue;
                 };
                 if series.insert(id.clone()) {
-                    sights.push(look_at(engine, account, token, id).await?);
+                    sights.push(look(id).await?);
                 }
             }
             // A row may be older than the deletion; what is told late would bring back what is gone.
             DeltaRow::Event(event) if ended.contains(&event.id) => {
-                sights.push(look_at(engine, account, token, event.id).await?);
+                sights.push(look(event.id).await?);
             }
             DeltaRow::Event(event) => sights.push(Sight::Event(event)),
             DeltaRow::Unreadable { id, problem } => {
@@ -421,21 +452,22 @@ async fn look_closer(
                 sights.push(Sight::Failed { id, reason });
             }
             DeltaRow::Removed { id, .. } => {
-                let is_known = {
-                    let mut conn = engine.store.get().await?;
-                    meetings::has_live_copy(&mut conn, account.id, &id).await?
-                };
-                if !is_known {
+                if !has_copy(engine, account, &id).await? {
                     continue;
                 }
-                sights.push(look_at(engine, account, token, id).await?);
+                sights.push(look(id).await?);
             }
         }
     }
     Ok(sights)
 }
 
-/// What is at an id now.
+async fn has_copy(engine: &Engine, account: &Account, id: &str) -> Result<bool, PullError> {
+    let mut conn = engine.store.get().await?;
+    Ok(meetings::has_live_copy(&mut conn, account.id, id).await?)
+}
+
+/// What is at an id now; where that is an occurrence, its series, unless that stands apart.
 ///
 /// # Errors
 /// When the mailbox as a whole is in trouble. What only this id has is a sight of its own.
@@ -450,7 +482,15 @@ async fn look_at(
             Some(event) if event.is_series() => {
                 or_apart(engine, account, token, Sight::Series(Box::new(event))).await
             }
-            Some(event) => Ok(Sight::Event(Box::new(event))),
+            Some(event) => match event.series_master_id.as_deref() {
+                Some(master) if !has_copy(engine, account, &id).await? => {
+                    let master = engine.graph.get_series(token, master).await?;
+                    let master =
+                        master.map_or_else(|| Sight::Gone(id.clone()), |m| Sight::Series(Box::new(m)));
+                    or_apart(engine, account, token, master).await
+                }
+                _ => Ok(Sight::Event(Box::new(event))),
+            },
             None => Ok(Sight::Gone(id.clone())),
         }
     };
@@ -569,6 +609,10 @@ impl Page<'_> {
             Sight::Gone(graph_id) => {
                 self.join(graph_id)?;
                 self.lose(graph_id)?;
+            }
+            Sight::Later(id) => {
+                let reason = Some(put_aside::NO_TIME.to_owned());
+                self.aside.insert(id.clone(), reason);
             }
             Sight::Failed { id: Some(id), reason } => {
                 self.aside.insert(id.clone(), Some(reason.clone()));

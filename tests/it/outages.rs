@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::odoo::Odoo;
+use super::putting_aside::of_event;
 use super::stack::{ANN, BEN, Stack};
 use super::world::{OUTSIDE, World, odoo_time, world};
 
@@ -223,6 +224,41 @@ async fn addresses_that_were_not_told_once_are_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_aside_is_not_asked_for_with_what_is_missing() {
+    let mut w = world().await;
+    let mut events = Vec::new();
+    for name in ["One", "Two"] {
+        events.push(w.outlook_creates(ANN, name, &[]).await);
+    }
+    w.quiet().await;
+    // Neither is shown any more, and one cannot be looked at either.
+    let closed = of_event(&events[0], json!({"status": 403}));
+    w.faults(json!([closed])).await;
+    let list = "UPDATE accounts SET delta_link = NULL";
+    w.stack
+        .sim_call("PATCH", "switches", json!({"garbles_subject": "One"}))
+        .await;
+    w.outlook_edits(ANN, &events[0], json!({"location": {"displayName": "Room 1"}}))
+        .await;
+    w.becomes("it is put aside", 1, "put_aside WHERE reason IS NOT NULL")
+        .await;
+    w.sql("UPDATE put_aside SET next_at = now() + interval '1 day'")
+        .await;
+    w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    w.sql(list).await;
+    w.quiet().await;
+    let log = w.stack.sim_call("GET", "requests", Value::Null).await;
+    let id = events[0]["immutableId"].as_str().expect("an id");
+    let asked = log["value"].as_array().expect("a log").iter();
+    let asked = asked.filter(|line| {
+        line["path"]
+            .as_str()
+            .is_some_and(|path| path.contains(id.trim_end_matches('=')))
+    });
+    assert_eq!(asked.count(), 0, "it is asked for when it is due");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_with_the_brake_on_is_not_worked_for_what_is_put_aside() {
     let stack = Stack::start().await;
     let service = stack.serve_by(&stack.sim.url(), 12, TimeDelta::hours(1)).await;
@@ -247,6 +283,34 @@ async fn a_mailbox_with_the_brake_on_is_not_worked_for_what_is_put_aside() {
         count += 1;
     }
     assert!(count <= 2, "{count} runs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exception_that_cannot_be_read_for_a_while_is_no_second_event() {
+    let mut w = world().await;
+    w.stack
+        .sim_call("PATCH", "switches", json!({"delta_full_exceptions": true}))
+        .await;
+    w.outlook_repeats("Stand-up").await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records.len(), 1);
+    w.stack
+        .sim_call("PATCH", "switches", json!({"garbles_subject": "Garbled"}))
+        .await;
+    let series = w.stack.event(ANN, "Stand-up").await.expect("a series");
+    let second = series["occurrences"][1].clone();
+    w.outlook_edits(ANN, &second, json!({"subject": "Garbled"})).await;
+    w.becomes(
+        "it is put aside",
+        1,
+        "put_aside WHERE reason LIKE '%cannot be read%'",
+    )
+    .await;
+    w.heal().await;
+    w.becomes("it was looked at", 0, "put_aside").await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records.len(), 1, "{:?}", w.odoo.records);
+    assert_eq!(w.count("meetings").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

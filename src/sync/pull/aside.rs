@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::{PullError, Sight, look_at, store, store_page};
 use crate::store::accounts::Account;
@@ -54,10 +55,16 @@ async fn put(
     id: &str,
     reason: Option<&str>,
 ) -> Result<(), PullError> {
-    let waits = if reason.is_some() { wait } else { wait_a_moment };
+    let is_complaint = put_aside::is_complaint(reason);
+    let waits = if is_complaint { wait } else { wait_a_moment };
     let is_news = put_aside::put(conn, account.id, Item::Shown(id), reason, waits, now()).await?;
-    if let (true, Some(reason)) = (is_news, reason) {
-        tracing::warn!(account.id = account.id, graph.id = id, reason, "put aside");
+    if let (true, Some(reason)) = (is_news && is_complaint, reason) {
+        // What it is called is for the journal alone.
+        tracing::warn!(
+            account.id = account.id,
+            graph.id = id,
+            "put aside; the journal says why"
+        );
         let message = format!("An event in Outlook cannot be read now, and is tried again: {reason}");
         let (database, user) = (account.database_id, Some(account.odoo_user_id));
         journal::write(conn, Line::general(database, user, Level::Error, message)).await?;
@@ -95,21 +102,44 @@ pub(super) async fn store_each(
     Ok(effects)
 }
 
-/// Asks again for what is due.
+/// Asks again for what is due. Where that fails and `until` has come, the rest waits for the next run: each may take as long to fail.
 pub(super) async fn look_again(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    until: Instant,
 ) -> Result<Effects, PullError> {
     let due = {
         let mut conn = engine.store.get().await?;
         put_aside::due_shown(&mut conn, account.id, now(), SOME).await?
     };
     let mut sights = Vec::with_capacity(due.len());
+    // Occurrences, whose series was looked at in their stead.
+    let mut stood_for = Vec::new();
     for id in due {
-        sights.push(look_at(engine, account, token, id).await?);
+        let sight = look_at(engine, account, token, id.clone()).await?;
+        let is_slow = matches!(sight, Sight::Failed { .. }) && Instant::now() >= until;
+        if sight.graph_id() != Some(&id) {
+            stood_for.push(id);
+        }
+        sights.push(sight);
+        if is_slow {
+            break;
+        }
     }
-    store(engine, account, &sights, None).await
+    let effects = store(engine, account, &sights, None).await?;
+    if !stood_for.is_empty() {
+        let mut conn = engine.store.get().await?;
+        let ids: Vec<&str> = stood_for.iter().map(String::as_str).collect();
+        put_aside::clear_shown(&mut conn, account.id, &ids).await?;
+    }
+    Ok(effects)
+}
+
+/// Whether the mailbox has shown something that there was no time to look at.
+pub(super) async fn is_some_unseen(engine: &Engine, account: &Account) -> Result<bool, PullError> {
+    let mut conn = engine.store.get().await?;
+    Ok(put_aside::is_some_unseen(&mut conn, account.id).await?)
 }
 
 /// Plans again what was put aside for a while: what only Microsoft refused, or the bridge could not read.
