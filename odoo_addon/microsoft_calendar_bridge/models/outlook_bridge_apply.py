@@ -8,15 +8,12 @@ from contextlib import contextmanager
 import psycopg2
 
 from odoo import api, fields, models
-from odoo.exceptions import ConcurrencyError, UserError, ValidationError
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import email_normalize, email_normalize_all
 
-from .outlook_bridge_outbox import APPLYING, Applying, applying
+from .outlook_bridge_outbox import APPLYING, CONCURRENCY, Applying, applying
 
 _logger = logging.getLogger(__name__)
-
-CONCURRENCY = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 
 # Odoo has decided that it does not want the change.
 REFUSALS = (UserError, psycopg2.IntegrityError)

@@ -10,8 +10,8 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from .outlook_bridge_apply import CONCURRENCY
 from .outlook_bridge_client import TIMEOUT, BridgeUnavailable
+from .outlook_bridge_outbox import CONCURRENCY
 
 _logger = logging.getLogger(__name__)
 

@@ -6,11 +6,15 @@ import logging
 import math
 
 from odoo import api, fields, models
-from odoo.exceptions import MissingError
+from odoo.exceptions import ConcurrencyError, MissingError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
 from odoo.tools.constants import GC_UNLINK_LIMIT
 
 _logger = logging.getLogger(__name__)
+
+# Who collides with another transaction begins anew.
+CONCURRENCY = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 
 APPLYING = "outlook_bridge_applying"
 TOUCHED = "microsoft_calendar_bridge.touched"
@@ -589,11 +593,18 @@ class OutlookBridgeOutbox(models.Model):
         return taken
 
     def _say_on_event(self, record, message):
-        """In the event's conversation, where those who wait for it look."""
+        """In the event's conversation, where those who wait for it look. If that fails, nothing else does."""
         event_id = record["base_id"] if record["model"] == "calendar.recurrence" else record["id"]
         event = self.env["calendar.event"].sudo().browse(event_id or []).exists()
-        if event:
-            event.message_post(body=self.env._("Not synchronised with Outlook: %s", message))
+        if not event:
+            return
+        try:
+            with self.env.cr.savepoint():
+                event.message_post(body=self.env._("Not synchronised with Outlook: %s", message))
+        except CONCURRENCY:
+            raise
+        except Exception:
+            _logger.exception("Nothing could be said in the conversation of %s", event)
 
     def _defer(self, failed, merged):
         """What no rule could judge is not told for now, and holds nothing else up."""

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from .outlook_bridge_apply import CONCURRENCY
+from .outlook_bridge_outbox import CONCURRENCY
 
 _logger = logging.getLogger(__name__)
 
