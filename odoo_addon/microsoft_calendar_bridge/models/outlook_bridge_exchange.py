@@ -162,6 +162,7 @@ class OutlookBridgeExchange(models.AbstractModel):
             "existing_left": self.env["outlook.bridge.outbox"]._existing_left(
                 [row for change in changes for row in change.get("ids", [change["id"]])]
             ),
+            "untold": self.env["outlook.bridge.outbox"]._untold(),
         }
         # nothing is held in the database while the service thinks
         self.env.cr.commit()  # pylint: disable=invalid-commit

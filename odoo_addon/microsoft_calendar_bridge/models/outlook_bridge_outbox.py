@@ -25,6 +25,8 @@ BATCH_OCCURRENCES = 10000
 # Bytes in one call, and of one record; the service reads sixteen million of changes and results together.
 BATCH_BYTES = 2_000_000
 RECORD_BYTES = 8_000_000
+# Records in one call that are there and cannot be handed over.
+UNTOLD_AT_MOST = 1000
 # After how long a rule that failed is asked again.
 DEFER_MINUTES = 10
 # What the service could not take is told again: after so long, then after twice as long each time, and not for ever.
@@ -450,7 +452,7 @@ class OutlookBridgeOutbox(models.Model):
                          WHERE pending.res_model = wanted.res_model
                            AND COALESCE(pending.series_key, pending.res_id::text)
                                = COALESCE(wanted.series_key, wanted.res_id::text)
-                           AND pending.cause = 'existing'
+                           AND pending.cause = 'existing' AND pending.rejected IS NULL
                    )
                     ON CONFLICT DO NOTHING
              RETURNING id
@@ -710,6 +712,34 @@ class OutlookBridgeOutbox(models.Model):
         return not self.sudo().search_count([("rejected", "=", False), *ready], limit=1)
 
     @api.autovacuum
+    @api.model
+    def _untold(self):
+        """What the service asked for, is there, and was put aside: so that it is not taken for lost."""
+        rows = self.sudo().search([("cause", "=", "existing"), ("rejected", "!=", False)], limit=UNTOLD_AT_MOST)
+        return [
+            {
+                "model": row.res_model,
+                "res_id": row.res_id,
+                "key": row.series_key or None,
+                "message": row.rejected,
+            }
+            for row in rows
+        ]
+
+    @api.model
+    def _count_rejected(self):
+        """``(how many records were put aside, why the last one was)``, or None."""
+        [(count, last)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT count(DISTINCT (res_model, COALESCE(series_key, res_id::text))),
+                       (array_agg(rejected ORDER BY id DESC))[1]
+                  FROM outlook_bridge_outbox WHERE rejected IS NOT NULL
+                """
+            )
+        )
+        return (count, last) if count else None
+
     def _gc_progress(self):
         """Every save runs the job, and Odoo keeps a row of every run for a week."""
         job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange", raise_if_not_found=False)

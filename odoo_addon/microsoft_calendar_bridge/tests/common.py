@@ -282,7 +282,9 @@ class FakeService:
         answer = {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
         return {**answer, "question": self.question} if self.question else answer
 
-    def do_sync(self, nonce, next_nonce, call, changes, acks, user_id, limit, wait_ms, now, departed, existing_left):
+    def do_sync(
+        self, nonce, next_nonce, call, changes, acks, user_id, limit, wait_ms, now, departed, existing_left, untold
+    ):
         pair = (nonce, next_nonce)
         if nonce == self.nonce:
             self.nonce, self.last_pair = next_nonce, pair
