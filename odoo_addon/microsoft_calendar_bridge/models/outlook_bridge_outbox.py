@@ -626,9 +626,9 @@ class OutlookBridgeOutbox(models.Model):
             state._set(rule_problem=False)
 
     @api.model
-    def _deferred(self):
+    def _deferred(self, now=None):
         """The domain of what a rule has yet to judge."""
-        return [("deferred_until", ">", fields.Datetime.now()), ("rejected", "=", False)]
+        return [("deferred_until", ">", now or fields.Datetime.now()), ("rejected", "=", False)]
 
     def _to_wire(self, model, name, change, snapshot):
         wire = {"id": change["id"], "cause": change["cause"], "uid": change["uid"]}
@@ -687,6 +687,8 @@ class OutlookBridgeOutbox(models.Model):
                 """
                 SELECT min(id) FROM outlook_bridge_outbox
                  WHERE cause = 'existing' AND rejected IS NULL AND id <> ALL(%s)
+        # of one time, as a row is either among those that wait or not
+        now = fields.Datetime.now()
                    AND (deferred_until IS NULL OR deferred_until <= %s)
                 """,
                 list(sent),
@@ -697,7 +699,7 @@ class OutlookBridgeOutbox(models.Model):
         # rows are told in their order
         users = accounts.search([("existing_until", ">=", oldest)]).user_id if oldest else self.env["res.users"]
         # what a rule has yet to judge holds up those alone whom it concerns
-        for row in self.sudo().search([("cause", "=", "existing"), *self._deferred()]):
+        for row in self.sudo().search([("cause", "=", "existing"), *self._deferred(now)]):
             series = row.res_model == "calendar.recurrence"
             record = self.env[row.res_model].sudo().browse(row.res_id).exists()
             event = record.base_event_id if series else record
@@ -705,13 +707,6 @@ class OutlookBridgeOutbox(models.Model):
             users |= accounts.search([("existing_until", ">=", row.id), ("user_id", "in", list(concerned))]).user_id
         return users.ids
 
-    @api.model
-    def _is_empty(self):
-        now = fields.Datetime.now()
-        ready = ["|", ("deferred_until", "=", False), ("deferred_until", "<=", now)]
-        return not self.sudo().search_count([("rejected", "=", False), *ready], limit=1)
-
-    @api.autovacuum
     @api.model
     def _untold(self):
         """What the service asked for, is there, and was put aside: so that it is not taken for lost."""
@@ -745,6 +740,13 @@ class OutlookBridgeOutbox(models.Model):
         job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange", raise_if_not_found=False)
         limit = fields.Datetime.subtract(fields.Datetime.now(), hours=PROGRESS_HOURS)
         domain = [("cron_id", "=", job.id), ("create_date", "<", limit)]
+    @api.model
+    def _is_empty(self):
+        now = fields.Datetime.now()
+        ready = ["|", ("deferred_until", "=", False), ("deferred_until", "<=", now)]
+        return not self.sudo().search_count([("rejected", "=", False), *ready], limit=1)
+
+    @api.autovacuum
         rows = self.env["ir.cron.progress"].sudo().search(domain, limit=GC_UNLINK_LIMIT) if job else self.browse()
         rows.unlink()
         return len(rows), len(rows) == GC_UNLINK_LIMIT
