@@ -29,9 +29,11 @@ RECORD_BYTES = 8_000_000
 UNTOLD_AT_MOST = 1000
 # After how long a rule that failed is asked again.
 DEFER_MINUTES = 10
-# What the service could not take is told again: after so long, then after twice as long each time, and not for ever.
+# What the service could not take is told again: after so long, then after twice as long each time, then once a day.
 RETRY_MINUTES = 10
-RETRY_AT_MOST = 8
+RETRY_MINUTES_AT_MOST = 24 * 60
+# The first time it may pass by itself, so nobody is bothered with it.
+SAID_FROM = 2
 
 
 class Applying:
@@ -70,7 +72,8 @@ class OutlookBridgeOutbox(models.Model):
     """What was saved in Odoo and not yet acknowledged by the service.
 
     A row holds no state but a tombstone's: the snapshot is taken when the row is sent. Rows are written in
-    the transaction of the change, never changed after its commit, and deleted by id.
+    the transaction of the change and deleted by id. After its commit nothing of a row is changed but whether, why and
+    until when it is put aside.
 
     A series is told as one record, named by its key, as the recurrence may be another one tomorrow.
     """
@@ -571,9 +574,7 @@ class OutlookBridgeOutbox(models.Model):
         )
         self._defer({name: reason for name, reason in failed.items() if name in merged}, merged)
         return self._cut_by_size(
-            self._to_wire(*name, change, records.get(name))
-            for name, change in merged.items()
-            if name not in failed
+            self._to_wire(*name, change, records.get(name)) for name, change in merged.items() if name not in failed
         )
 
     def _cut_by_size(self, wires):
@@ -666,33 +667,37 @@ class OutlookBridgeOutbox(models.Model):
     def _reject(self, wire, message, again=True):
         """Put a change aside that was not taken, and say so on its event, once.
 
-        ``again``: it is told later, for some time.
+        ``again``: it is told later.
         """
         rows = self.sudo().browse(wire.get("ids") or [wire["id"]]).exists()
-        is_said = message in rows.mapped("rejected")
-        rejections = max(rows.mapped("rejections"), default=0) + 1
+        # what was saved since is another change, which begins anew
+        is_new = any(not row.rejections for row in rows)
+        rejections = 1 if is_new else max(rows.mapped("rejections"), default=0) + 1
+        is_said = any(row.rejected == message and (not row.retry_at or row.rejections >= SAID_FROM) for row in rows)
         retry_at = False
-        if again and rejections <= RETRY_AT_MOST:
-            retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=RETRY_MINUTES * 2 ** (rejections - 1))
+        if again:
+            # the exponent is bounded, as it is tried for as long as it takes
+            minutes = min(RETRY_MINUTES * 2 ** min(rejections - 1, 10), RETRY_MINUTES_AT_MOST)
+            retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=minutes)
         rows.write({"rejected": message, "rejections": rejections, "retry_at": retry_at})
         _logger.warning("Outbox rows %s are put aside: %s", rows.ids, message)
-        if wire.get("record") and not is_said:
+        if wire.get("record") and not is_said and (not again or rejections >= SAID_FROM):
             self._say_on_event(wire["record"], message)
 
     @api.model
     def _existing_left(self, sent):
         """Whose events, as the service asked for them, are neither all among the ``sent`` rows nor told already."""
+        # of one time, as a row is either among those that wait or not
+        now = fields.Datetime.now()
         [(oldest,)] = self.env.execute_query(
             SQL(
                 """
                 SELECT min(id) FROM outlook_bridge_outbox
                  WHERE cause = 'existing' AND rejected IS NULL AND id <> ALL(%s)
-        # of one time, as a row is either among those that wait or not
-        now = fields.Datetime.now()
                    AND (deferred_until IS NULL OR deferred_until <= %s)
                 """,
                 list(sent),
-                fields.Datetime.now(),
+                now,
             )
         )
         accounts = self.env["outlook.bridge.account"].sudo()
@@ -735,11 +740,6 @@ class OutlookBridgeOutbox(models.Model):
         )
         return (count, last) if count else None
 
-    def _gc_progress(self):
-        """Every save runs the job, and Odoo keeps a row of every run for a week."""
-        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange", raise_if_not_found=False)
-        limit = fields.Datetime.subtract(fields.Datetime.now(), hours=PROGRESS_HOURS)
-        domain = [("cron_id", "=", job.id), ("create_date", "<", limit)]
     @api.model
     def _is_empty(self):
         now = fields.Datetime.now()
@@ -747,11 +747,17 @@ class OutlookBridgeOutbox(models.Model):
         return not self.sudo().search_count([("rejected", "=", False), *ready], limit=1)
 
     @api.autovacuum
+    def _gc_progress(self):
+        """Every save runs the job, and Odoo keeps a row of every run for a week."""
+        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange", raise_if_not_found=False)
+        limit = fields.Datetime.subtract(fields.Datetime.now(), hours=PROGRESS_HOURS)
+        domain = [("cron_id", "=", job.id), ("create_date", "<", limit)]
         rows = self.env["ir.cron.progress"].sudo().search(domain, limit=GC_UNLINK_LIMIT) if job else self.browse()
         rows.unlink()
         return len(rows), len(rows) == GC_UNLINK_LIMIT
 
     @api.autovacuum
     def _gc_rejected(self):
+        """What is not told again by itself is forgotten after a while: whoever saves it tells all of it."""
         limit = fields.Datetime.subtract(fields.Datetime.now(), days=REJECTED_DAYS)
-        self.sudo().search([("rejected", "!=", False), ("create_date", "<", limit)]).unlink()
+        self.sudo().search([("rejected", "!=", False), ("retry_at", "=", False), ("create_date", "<", limit)]).unlink()
