@@ -187,13 +187,18 @@ class ResConfigSettings(models.TransientModel):
             if registration.get("problem"):
                 lines.append(registration["problem"])
         state = self.env["outlook.bridge.state"]._get()
-        if problem := known.get("problem") or state.last_error:
-            lines.append(self.env._("Nothing is exchanged: %(problem)s", problem=problem))
-        if rejected := self.env["outlook.bridge.outbox"].sudo().search_count([("rejected", "!=", False)]):
+        if problem := known.get("problem"):
+            lines.append(problem)
+        elif state.last_error:
+            lines.append(self.env._("Nothing is exchanged: %(problem)s", problem=state.last_error))
+        if rejected := self.env["outlook.bridge.outbox"]._count_rejected():
+            count, last = rejected
             lines.append(
                 self.env._(
-                    "Changes that could not be handed over: %(count)s. The conversation of each event says why.",
-                    count=rejected,
+                    "Events that could not be handed over: %(count)s. The conversation of each says why; of the last "
+                    "one it is: %(reason)s",
+                    count=count,
+                    reason=last,
                 )
             )
         if problem := state.rule_problem:
