@@ -357,6 +357,36 @@ pub fn advance(
     base
 }
 
+/// The base of an event that was made in Outlook: `outlook` is what it shows of what it was told. Its guests are looked at one by one,
+/// as after any other write.
+pub fn base_of_creation(odoo: &Event, outlook: &Event) -> Base {
+    let mut base = Base {
+        odoo: odoo.clone(),
+        outlook: outlook.clone(),
+    };
+    base.odoo.attendees.clear();
+    base.outlook.attendees.clear();
+    let told = Told::of(odoo).guests.unwrap_or_default();
+    advance_attendees(&mut base, &told, (odoo, outlook), Side::Outlook);
+    base
+}
+
+/// What Outlook was sent, where nothing but its present state is known: nobody had answered then. Whom it shows under another address
+/// was shown so from the beginning.
+pub fn guests_as_sent(odoo: &Event, now: &Event) -> BTreeMap<Address, Attendee> {
+    let told = Told::of(odoo).guests.unwrap_or_default();
+    let mut sent = odoo.attendees.clone();
+    for attendee in sent.values_mut() {
+        attendee.answer = Answer::NeedsAction;
+    }
+    for (in_odoo, in_outlook) in shown_otherwise(&told, &odoo.attendees, &now.attendees, &BTreeMap::new()) {
+        if let Some(attendee) = sent.remove(&in_odoo) {
+            sent.insert(in_outlook, attendee);
+        }
+    }
+    sent
+}
+
 fn first_base(
     groups: &BTreeSet<Group>,
     told: &Told,

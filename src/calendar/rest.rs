@@ -9,10 +9,11 @@ use proptest::prelude::*;
 use super::event::{Address, Aliases, Answer, Event};
 use super::invitations::{all_guests, everybody};
 use super::merge::tests::{event, times};
-use super::merge::{Base, EditTimes, Group, Policy, Side, Told, advance, take};
+use super::merge::{Base, EditTimes, Group, Policy, Side, Told, advance, base_of_creation, take};
 use super::plan::{OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan};
 use super::series::merge::{
-    SeriesBase, SeriesTimes, Written, advance as advance_series, advance_whole, base_of_creation,
+    SeriesBase, SeriesTimes, Written, advance as advance_series, advance_whole,
+    base_of_creation as base_of_new_series,
 };
 use super::series::plan::{
     OdooSeriesStep, OutlookWrite, SeriesPlan, SeriesSituation, SeriesState, plan as plan_series,
@@ -221,8 +222,7 @@ proptest! {
             let mut bare = odoo.clone();
             bare.attendees.clear();
             both.outlook = peer.told(Side::Outlook, &all, &bare, &odoo, None);
-            let nothing = Some(Base { odoo: bare.clone(), outlook: bare });
-            both.base = Some(advance(nothing, &all, &Told::of(&odoo), (&odoo, &both.outlook), Side::Outlook));
+            both.base = Some(base_of_creation(&odoo, &both.outlook));
         }
         prop_assert!(both.rest(MOST_OF_AN_EVENT).is_some(), "{:?} {:?}", both.odoo, both.outlook);
         prop_assert_eq!(both.rest(MOST_OF_AN_EVENT), Some(0));
@@ -459,8 +459,12 @@ proptest! {
                 let mut bare = odoo.clone();
                 bare.exceptions.clear();
                 bare.cancelled.clear();
+                let all = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
+                let template = bare.template.clone();
+                bare.template.attendees.clear();
+                bare.template = peer.told(Side::Outlook, &all, &bare.template, &template, None);
                 both.outlook = bare;
-                both.base = Some(base_of_creation(&odoo, &both.outlook));
+                both.base = Some(base_of_new_series(&odoo, &both.outlook));
             }
         }
         let Some(rest) = both.rest(MOST_OF_A_SERIES) else {

@@ -21,7 +21,7 @@ use super::trouble::pause;
 use super::{Engine, budget, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
-use crate::calendar::merge::{Base, Group, Side, Told, advance, arrived};
+use crate::calendar::merge::{Base, Group, Side, Told, advance, arrived, base_of_creation, guests_as_sent};
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
@@ -670,7 +670,11 @@ fn settle_one(
                     } else {
                         as_sent(&odoo, state)
                     };
-                    base_of_creation(odoo.clone(), sent, meeting.revived)
+                    let mut base = base_of_creation(&odoo, &sent);
+                    if meeting.revived {
+                        take_answers_back(&mut base);
+                    }
+                    base
                 } else {
                     advance(meeting.base()?, &groups, &told, (&odoo, state), Side::Outlook)
                 };
@@ -866,19 +870,15 @@ fn as_sent(odoo: &Event, now: &Event) -> Event {
     let mut sent = odoo.clone();
     sent.video.clone_from(&now.video);
     sent.online = now.online;
-    for attendee in sent.attendees.values_mut() {
-        attendee.answer = Answer::NeedsAction;
-    }
+    sent.attendees = guests_as_sent(odoo, now);
     sent
 }
 
-/// The base of an event that was made in Outlook. Whom a revived meeting invites anew has not answered yet: what they
-/// said to the earlier one counts as taken back.
-fn base_of_creation(odoo: Event, mut outlook: Event, revived: bool) -> Base {
-    for (address, attendee) in outlook.attendees.iter_mut().filter(|_| revived) {
-        if let Some(earlier) = odoo.attendees.get(address) {
+/// Whom a revived meeting invites anew has not answered yet: what they said to the earlier one counts as taken back.
+fn take_answers_back(base: &mut Base) {
+    for (address, attendee) in &mut base.outlook.attendees {
+        if let Some(earlier) = base.odoo.attendees.get(address) {
             attendee.answer = earlier.answer;
         }
     }
-    Base { odoo, outlook }
 }

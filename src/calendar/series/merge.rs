@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{Differences, Series, at_time_of, same};
 use crate::calendar::event::{Address, Event, Time};
 use crate::calendar::merge::{
-    Base, Conflict, EditTimes, Group, Policy, Side, Told, advance as advance_events, agree,
+    self, Base, Conflict, EditTimes, Group, Policy, Side, Told, advance as advance_events, agree,
     merge as merge_events, only_full, take, take_to_outlook, winner,
 };
 use crate::calendar::words;
@@ -33,7 +33,7 @@ pub fn by_organizer(mut base: SeriesBase, odoo: &Event, outlook: &Event) -> Seri
         odoo: base.odoo.template.clone(),
         outlook: base.outlook.template.clone(),
     };
-    base.outlook.template = crate::calendar::merge::by_organizer(template, odoo, outlook).outlook;
+    base.outlook.template = merge::by_organizer(template, odoo, outlook).outlook;
     base
 }
 
@@ -307,8 +307,14 @@ pub fn base_of_creation(odoo: &Series, outlook: &Series) -> SeriesBase {
         ..series.clone()
     };
     SeriesBase {
-        odoo: bare(odoo),
-        outlook: bare(outlook),
+        odoo: Series {
+            template: template.odoo,
+            ..bare(odoo)
+        },
+        outlook: Series {
+            template: template.outlook,
+            ..bare(outlook)
+        },
     }
 }
 
