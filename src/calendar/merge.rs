@@ -418,7 +418,7 @@ fn first_base(
 
 /// The base after `written` was told who the attendees are, one by one. Who is shown otherwise than told is agreed on as each side has it;
 /// whom the two have otherwise, and `written` shows as told, is still owed to the other side, and so is an answer in Outlook
-/// where it was Outlook that was written.
+/// where it was Outlook that was written. Whom `written` shows of its own accord, and did not have before, is news to the other side.
 fn advance_attendees(
     base: &mut Base,
     told: &BTreeSet<Address>,
@@ -438,10 +438,17 @@ fn advance_attendees(
         .into_iter()
         .flat_map(|event| event.attendees.keys().cloned())
         .collect();
+    let renamed = shown_otherwise(told, from, shown, &had);
+    let missing = from
+        .keys()
+        .filter(|address| told.contains(*address) && !shown.contains_key(*address));
+    // Somebody nobody has told of may be one of those who are missing: then it is nobody new.
+    let are_all_found = missing.count() == renamed.len();
     for address in &known {
         let is_shown = shown.contains_key(address);
         let differ = from.contains_key(address) != is_shown;
-        if differ && told.contains(address) == is_shown {
+        let is_newcomer = is_shown && are_all_found && !had.contains_key(address);
+        if differ && (told.contains(address) == is_shown || is_newcomer) {
             continue;
         }
         let mut agreed = outlook.attendees.get(address).cloned();
@@ -458,7 +465,7 @@ fn advance_attendees(
             odoo.attendees.get(address).cloned(),
         );
     }
-    for (wanted, got) in shown_otherwise(told, from, shown, &had) {
+    for (wanted, got) in renamed {
         let (in_odoo, in_outlook) = match written {
             Side::Outlook => (wanted, got),
             Side::Odoo => (got, wanted),
