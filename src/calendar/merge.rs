@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Address, Answer, Attendee, AttendeeKind, Event, Privacy};
-use super::{body, title, video_line, words};
+use super::{body, title, words};
 
 /// The properties that are merged as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -149,7 +149,7 @@ pub fn unchanged(group: Group, a: &Event, b: &Event) -> bool {
         Group::Privacy => a.privacy == b.privacy,
         Group::ShowAs => a.show_as == b.show_as,
         Group::Reminder => a.reminder == b.reminder,
-        Group::Video => video_line::same_room(&a.video, &b.video),
+        Group::Video => a.video == b.video,
         Group::Online => a.online == b.online,
         Group::Attendees => a.attendees == b.attendees,
     }
@@ -806,6 +806,114 @@ pub(crate) mod tests {
         outlook.privacy = Privacy::Personal;
         let merged = merge(None, &odoo, &outlook, &EditTimes::default(), Policy::Latest);
         assert!(merged.to_odoo.is_empty() && merged.to_outlook.is_empty());
+    }
+
+    fn with_guests(guests: &[&str]) -> Event {
+        let address = |name: &&str| Address::parse(&format!("{name}@example.org")).unwrap();
+        Event {
+            attendees: guests.iter().map(|name| (address(name), guest(name))).collect(),
+            ..sample()
+        }
+    }
+
+    #[test]
+    fn a_guest_who_came_while_another_was_told_is_news_to_the_other_side() {
+        let groups = BTreeSet::from([Group::Attendees]);
+        let (times, policy) = (EditTimes::default(), Policy::Latest);
+        let before = with_guests(&["x"]);
+        let base = Base {
+            odoo: before.clone(),
+            outlook: before,
+        };
+        let (odoo, told, outlook) = (
+            with_guests(&["x", "y"]),
+            with_guests(&["x", "y"]),
+            with_guests(&["x", "y", "z"]),
+        );
+        let base = advance(
+            Some(base),
+            &groups,
+            &Told::of(&told),
+            (&odoo, &outlook),
+            Side::Outlook,
+        );
+        let next = merge(Some(&base), &odoo, &outlook, &times, policy);
+        assert_eq!(next.odoo.attendees, outlook.attendees);
+        assert!(next.to_outlook.is_empty());
+        // An Odoo that does not keep them is told once.
+        let base = advance(
+            Some(base),
+            &groups,
+            &Told::of(&next.odoo),
+            (&odoo, &outlook),
+            Side::Odoo,
+        );
+        assert!(
+            merge(Some(&base), &odoo, &outlook, &times, policy)
+                .to_odoo
+                .is_empty()
+        );
+        // Who may be one of those who were told, under another name and address, is not told to Odoo as another guest.
+        let outlook = with_guests(&["x", "v", "w"]);
+        let before = with_guests(&["x"]);
+        let base = Base {
+            odoo: before.clone(),
+            outlook: before,
+        };
+        let odoo = with_guests(&["x", "y", "z"]);
+        let base = advance(
+            Some(base),
+            &groups,
+            &Told::of(&odoo),
+            (&odoo, &outlook),
+            Side::Outlook,
+        );
+        let next = merge(Some(&base), &odoo, &outlook, &times, policy);
+        assert!(next.to_odoo.is_empty() && next.to_outlook.is_empty());
+    }
+
+    #[test]
+    fn a_guest_shown_under_another_address_is_known_from_the_creation_on() {
+        let odoo = with_guests(&["x", "y"]);
+        let outlook = with_guests(&["x", "other"]);
+        let address = |name: &str| Address::parse(&format!("{name}@example.org")).unwrap();
+        let base = base_of_creation(&odoo, &outlook);
+        assert_eq!(
+            base.outlook.attendees[&address("y")].shown_as,
+            Some(address("other"))
+        );
+        assert!(base.odoo.attendees.keys().eq(odoo.attendees.keys()));
+        // So it is when nothing but the present state is known.
+        let mut now = outlook;
+        now.attendees.get_mut(&address("other")).unwrap().answer = Answer::Accepted;
+        let sent = Event {
+            attendees: guests_as_sent(&odoo, &now),
+            ..odoo.clone()
+        };
+        let base = base_of_creation(&odoo, &sent);
+        assert_eq!(
+            base.outlook.attendees[&address("y")].shown_as,
+            Some(address("other"))
+        );
+        assert_eq!(base.outlook.attendees[&address("y")].answer, Answer::NeedsAction);
+    }
+
+    #[test]
+    fn a_changed_call_of_odoos_is_told() {
+        let call = |server: &str, token: &str| Event {
+            video: format!("https://{server}/calendar/join_videocall/{token}"),
+            ..sample()
+        };
+        let before = call("odoo.example", "a");
+        let base = Base {
+            odoo: before.clone(),
+            outlook: before.clone(),
+        };
+        for odoo in [call("odoo.example", "b"), call("moved.example", "a")] {
+            let next = merge(Some(&base), &odoo, &before, &EditTimes::default(), Policy::Latest);
+            assert_eq!(next.to_outlook, BTreeSet::from([Group::Video]));
+            assert_eq!(next.outlook.video, odoo.video);
+        }
     }
 
     #[test]

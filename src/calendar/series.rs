@@ -24,6 +24,7 @@ use super::event::{Address, Attendee, Event, Privacy, ShowAs, Time};
 use super::merge::{Group, take_groups, unchanged};
 use super::recurrence::{Dates, End, Rule};
 use super::timezone;
+use super::video_line::same_room;
 
 /// A recurring event, as one side has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,9 +146,22 @@ impl Differences {
     }
 }
 
-/// Whether a group says the same in two states of one occurrence.
+/// Whether a group says the same in two states of one occurrence, or of what all occurrences share.
 fn same(group: Group, regular: &Event, actual: &Event) -> bool {
-    unchanged(group, regular, actual) || (group == Group::Time && same_time(&regular.time, &actual.time))
+    unchanged(group, regular, actual)
+        || match group {
+            Group::Time => same_time(&regular.time, &actual.time),
+            Group::Video => same_room(&regular.video, &actual.video),
+            _ => false,
+        }
+}
+
+/// `event` with the link of `other`, where both lead into the same room: the one that stands for all occurrences may be any of theirs.
+fn in_room_of(mut event: Event, other: &Event) -> Event {
+    if same_room(&event.video, &other.video) {
+        event.video.clone_from(&other.video);
+    }
+    event
 }
 
 /// Whether two times are the same by their instants or by the clock on the wall. Where a local time occurs twice,

@@ -50,10 +50,11 @@ pub fn with(html: &str, link: Option<&str>) -> String {
     format!("{before}<p>{WORD} <a href=\"{link}\">{link}</a></p>{after}")
 }
 
-/// Whether two links of one meeting lead into the same room. Odoo gives each occurrence of a series a link of its own
+/// Whether two links of one series lead into the same room. Odoo gives each occurrence of a series a link of its own
 /// (`_set_discuss_videocall_location`), and all of them one room (`_create_videocall_channel`).
 pub fn same_room(a: &str, b: &str) -> bool {
-    a == b || [a, b].iter().all(|link| link.contains(OWN_CALL))
+    let server = |link| str::split_once(link, OWN_CALL).map(|(server, _)| server);
+    a == b || server(a).is_some() && server(a) == server(b)
 }
 
 /// Whether a link is one that the line can carry.
@@ -210,6 +211,10 @@ mod tests {
         assert!(!same_room(&call("a"), "https://meet.example/a"));
         assert!(!same_room("https://meet.example/a", "https://meet.example/b"));
         assert!(!same_room(&call("a"), ""));
+        assert!(!same_room(
+            &call("a"),
+            "https://moved.example/calendar/join_videocall/a"
+        ));
     }
 
     #[test]

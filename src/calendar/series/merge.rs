@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::{Differences, Series, at_time_of, same};
+use super::plan::changes;
+use super::{Differences, Series, at_time_of, in_room_of, same};
 use crate::calendar::event::{Address, Event, Time};
 use crate::calendar::merge::{
     self, Base, Conflict, EditTimes, Group, Policy, Side, Told, advance as advance_events, agree,
@@ -460,13 +461,15 @@ fn merge_templates(
     // Times are the schedule's business: here all are one.
     let one = &outlook.template;
     let before = base.map(|b| Base {
-        odoo: at_time_of(&b.odoo.template, one),
-        outlook: at_time_of(&b.outlook.template, one),
+        odoo: in_room_of(at_time_of(&b.odoo.template, one), &there),
+        outlook: in_room_of(at_time_of(&b.outlook.template, one), one),
     });
+    let there = in_room_of(at_time_of(&odoo.template, one), one);
     let there = at_time_of(&odoo.template, one);
     let events = merge_events(before.as_ref(), &there, one, &times.whole, policy);
-    merged.odoo.template = at_time_of(&events.odoo, &merged.odoo.template);
-    merged.outlook.template = at_time_of(&events.outlook, &merged.outlook.template);
+    // Each side keeps its own link into a room that both have.
+    merged.odoo.template = at_time_of(&in_room_of(events.odoo, &odoo.template), &merged.odoo.template);
+    merged.outlook.template = at_time_of(&in_room_of(events.outlook, one), &merged.outlook.template);
     let conflicts = events.conflicts.into_iter();
     merged
         .conflicts
