@@ -307,6 +307,7 @@ pub fn base_of_creation(odoo: &Series, outlook: &Series) -> SeriesBase {
         cancelled: BTreeSet::new(),
         ..series.clone()
     };
+    let template = merge::base_of_creation(&odoo.template, &outlook.template);
     SeriesBase {
         odoo: Series {
             template: template.odoo,
@@ -351,6 +352,8 @@ pub struct SeriesMerge {
     pub conflicts: Vec<SeriesConflict>,
     /// Slots that one side changed and the other took out.
     pub overruled: BTreeSet<NaiveDate>,
+    /// Slots that one side changed, and that the other does not have: its pattern is another one.
+    pub apart: BTreeSet<NaiveDate>,
 }
 
 /// Merges the present documents, both in normal form. Without a base (the two were matched, not made from each
@@ -370,6 +373,7 @@ pub fn merge(
         over: false,
         conflicts: Vec::new(),
         overruled: BTreeSet::new(),
+        apart: BTreeSet::new(),
     };
     merge_schedules(base, times, policy, &mut merged);
     merge_templates(base, odoo, outlook, times, policy, &mut merged);
@@ -460,12 +464,11 @@ fn merge_templates(
 ) {
     // Times are the schedule's business: here all are one.
     let one = &outlook.template;
+    let there = in_room_of(at_time_of(&odoo.template, one), one);
     let before = base.map(|b| Base {
         odoo: in_room_of(at_time_of(&b.odoo.template, one), &there),
         outlook: in_room_of(at_time_of(&b.outlook.template, one), one),
     });
-    let there = in_room_of(at_time_of(&odoo.template, one), one);
-    let there = at_time_of(&odoo.template, one);
     let events = merge_events(before.as_ref(), &there, one, &times.whole, policy);
     // Each side keeps its own link into a room that both have.
     merged.odoo.template = at_time_of(&in_room_of(events.odoo, &odoo.template), &merged.odoo.template);
@@ -511,6 +514,12 @@ fn merge_slots(
             .rule
             .same_dates(merged.odoo.start(), &merged.outlook.rule, merged.outlook.start())
     {
+        if let Some(base) = base {
+            let edited = [(&base.odoo, odoo), (&base.outlook, outlook)].into_iter();
+            merged.apart = edited
+                .flat_map(|(before, now)| edited_slots(before, now))
+                .collect();
+        }
         return;
     }
     let documents = [&four.odoo, &four.outlook].into_iter();
@@ -546,6 +555,19 @@ fn merge_slots(
             }
         }
     }
+}
+
+/// The slots of which a side says something else than before.
+fn edited_slots(before: &Series, now: &Series) -> BTreeSet<NaiveDate> {
+    let shared = Series {
+        template: now.template.clone(),
+        ..before.clone()
+    };
+    let changes = changes(&shared, now);
+    let mut slots = changes.cancelled;
+    slots.extend(changes.restored);
+    slots.extend(changes.slots.into_keys());
+    slots
 }
 
 fn keep(slot: NaiveDate, from: &Series, into: &mut Series) {

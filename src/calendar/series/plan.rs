@@ -131,6 +131,8 @@ pub struct SeriesPlan {
     pub conflicts: Vec<SeriesConflict>,
     /// Slots that one side changed and the other took out.
     pub overruled: BTreeSet<NaiveDate>,
+    /// Slots that one side changed, and that the other does not have: its pattern is another one.
+    pub apart: BTreeSet<NaiveDate>,
 }
 
 impl SeriesPlan {
@@ -144,6 +146,7 @@ impl SeriesPlan {
             differing: false,
             conflicts: Vec::new(),
             overruled: BTreeSet::new(),
+            apart: BTreeSet::new(),
         }
     }
 
@@ -188,6 +191,7 @@ fn plan_both(situation: &SeriesSituation<'_>, odoo: &Series, outlook: &Series, p
     let merged = merge(situation.base, odoo, outlook, situation.times, situation.policy);
     plan.conflicts = merged.conflicts;
     plan.overruled = merged.overruled;
+    plan.apart = merged.apart;
     if merged.over {
         plan.odoo = OdooSeriesStep::Archive;
         plan.ended = true;
@@ -223,7 +227,8 @@ fn plan_both(situation: &SeriesSituation<'_>, odoo: &Series, outlook: &Series, p
     let moved = |base: &SeriesBase| {
         !changes(&base.odoo, odoo).is_empty() || !changes(&base.outlook, outlook).is_empty()
     };
-    plan.agreed = plan.is_idle() && !plan.differing && situation.base.is_none_or(moved);
+    let is_all_told = !plan.differing && plan.apart.is_empty();
+    plan.agreed = plan.is_idle() && is_all_told && situation.base.is_none_or(moved);
 }
 
 /// How `present` must change to be `target`, both of one side and in normal form.

@@ -327,8 +327,16 @@ impl Task<'_> {
             self.tell_odoo(&account, &change, message, sides, &[])?;
             return Ok(());
         }
-        let differs = plan.differing || !plan.outlook.unsayable.is_empty();
-        if differs && !self.dossier.meeting.differs {
+        if !plan.apart.is_empty() && !self.dossier.meeting.differs {
+            let message = format!(
+                "single occurrences were changed ({}), but Odoo and Outlook repeat this series differently: each side keeps its own",
+                dates(&plan.apart.iter().copied().collect::<Vec<_>>())
+            );
+            self.write_journal(Level::Warning, message);
+        }
+        let untold = plan.differing || !plan.outlook.unsayable.is_empty();
+        let differs = untold || !plan.apart.is_empty();
+        if untold && !self.dossier.meeting.differs {
             let mut reasons: Vec<String> = plan.outlook.unsayable.iter().map(ToString::to_string).collect();
             if plan.differing {
                 let reason = sides.closed.unwrap_or(UNCONNECTED);

@@ -377,3 +377,68 @@ fn the_later_schedule_wins_and_both_are_told() {
     assert_eq!((conflict.slot, conflict.conflict.kept), (None, Side::Odoo));
     assert!(conflict.conflict.outlook.contains("COUNT=7"), "{conflict:?}");
 }
+
+fn call(server: &str, token: &str) -> String {
+    format!("https://{server}/calendar/join_videocall/{token}")
+}
+
+#[test]
+fn another_link_into_the_same_room_is_no_news_of_a_series_and_another_server_is() {
+    let mut series = tuesdays(End::Forever);
+    series.template.video = call("odoo.example", "a");
+    let base = based(&series);
+    let mut odoo = series.clone();
+    // The first occurrence is gone, and the next one speaks for all.
+    odoo.template.video = call("odoo.example", "b");
+    let merged = merge(
+        Some(&base),
+        &odoo,
+        &series,
+        &whole(EditTimes::default()),
+        Policy::Latest,
+    );
+    assert_eq!((&merged.odoo, &merged.outlook), (&odoo, &series));
+    odoo.template.video = call("moved.example", "a");
+    let merged = merge(
+        Some(&base),
+        &odoo,
+        &series,
+        &whole(EditTimes::default()),
+        Policy::Latest,
+    );
+    assert_eq!(merged.outlook.template.video, odoo.template.video);
+}
+
+#[test]
+fn a_single_occurrence_of_patterns_that_stand_apart_is_not_passed_over() {
+    let outlook = tuesdays(End::Forever);
+    let mut odoo = outlook.clone();
+    odoo.rule.interval = nonzero(2);
+    let base = SeriesBase {
+        odoo: odoo.clone(),
+        outlook: outlook.clone(),
+    };
+    let times = whole(EditTimes::default());
+    assert_eq!(
+        merge(Some(&base), &odoo, &outlook, &times, Policy::Latest).apart,
+        BTreeSet::new()
+    );
+    let (slot, other) = (date("2026-10-20"), date("2026-10-27"));
+    let own = Differences {
+        title: Some("Odoo's own".into()),
+        ..Differences::default()
+    };
+    odoo.exceptions.insert(slot, own);
+    let mut cancelled = outlook.clone();
+    cancelled.cancelled.insert(other);
+    let merged = merge(Some(&base), &odoo, &cancelled, &times, Policy::Latest);
+    assert_eq!(merged.apart, BTreeSet::from([slot, other]));
+    // A new title for all is no edit of those that have their own.
+    let base = SeriesBase {
+        odoo: odoo.clone(),
+        outlook,
+    };
+    odoo.template.title = "Another".into();
+    let merged = merge(Some(&base), &odoo, &base.outlook, &times, Policy::Latest);
+    assert_eq!(merged.apart, BTreeSet::new());
+}

@@ -335,3 +335,20 @@ fn deletion_travels_both_ways() {
     let gone_here = plan(&situation(Some(&base), SeriesState::Gone, there, &times));
     assert_eq!(gone_here.outlook.writes, [OutlookWrite::Delete]);
 }
+
+#[test]
+fn what_only_one_side_has_a_place_for_is_not_agreed_on() {
+    let outlook = tuesdays(End::Forever);
+    let mut odoo = outlook.clone();
+    odoo.rule.interval = crate::calendar::recurrence::tests::nonzero(2);
+    let base = SeriesBase {
+        odoo: odoo.clone(),
+        outlook: outlook.clone(),
+    };
+    odoo.cancelled.insert(date("2026-10-20"));
+    let times = SeriesTimes::default();
+    let (o, l) = (SeriesState::Present(&odoo), SeriesState::Present(&outlook));
+    let plan = plan(&situation(Some(&base), o, l, &times));
+    assert!(plan.is_idle() && !plan.agreed);
+    assert_eq!(plan.apart.len(), 1);
+}
