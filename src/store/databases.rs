@@ -299,6 +299,12 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
         accounts::dsl as a, meetings::dsl as m, odoo_outbox::dsl as o, outlook_outbox::dsl as l,
     };
     let of_database = a::accounts.filter(a::database_id.eq(id)).select(a::id);
+    // Odoo may have made a record of what it was told, and its result was lost with the pairing: it shows it by its link.
+    let maybe_in_odoo: Vec<i64> = o::odoo_outbox
+        .filter(o::database_id.eq(id).and(o::delivered_at.is_not_null()))
+        .select(o::meeting_id)
+        .load(conn)
+        .await?;
     diesel::delete(l::outlook_outbox.filter(l::account_id.eq_any(of_database)))
         .execute(conn)
         .await?;
@@ -308,8 +314,9 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
     // What only Outlook has shown is found anew: until now nobody could tell whether it is a meeting that Odoo knows.
     diesel::delete(
         m::meetings.filter(m::database_id.eq(id)).filter(
-            m::odoo_id
-                .is_null()
+            m::id
+                .ne_all(maybe_in_odoo)
+                .and(m::odoo_id.is_null())
                 .and(m::odoo_state.is_null())
                 .and(m::series_key.is_null())
                 .and(m::base_odoo.is_null())
