@@ -8,7 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::exchange::is_refused;
 use super::people::People;
 use crate::calendar::document::Document;
-use crate::calendar::invitations::{Guests, Withheld};
+use crate::calendar::event::{Address, Attendee};
+use crate::calendar::invitations::{Guests, Withheld, all_guests};
 use crate::calendar::merge::{Base, Group, take_groups};
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::exchange::{Place, WantedRecord};
@@ -99,23 +100,45 @@ pub fn confirm(
         }
         series => {
             let mut present = series.into_series();
+            let known = meeting.series_base()?;
             if meeting.guests() == Guests::Withheld {
-                let known = meeting.series_base()?;
                 Withheld::from_series(&mut present, None, known.as_ref());
             }
-            return meeting.set_series_base(&SeriesBase {
+            let mut base = SeriesBase {
                 odoo: present.clone(),
                 outlook: present,
-            });
+            };
+            if let Some(known) = &known {
+                let shown = all_guests(&known.outlook).collect();
+                let own = base.outlook.exceptions.values_mut();
+                let lists = own.filter_map(|own| own.attendees.as_mut());
+                lists
+                    .chain([&mut base.outlook.template.attendees])
+                    .for_each(|guests| keep_addresses(guests, &shown));
+            }
+            return meeting.set_series_base(&base);
         }
     };
     let mut base = Base {
         odoo: present.clone(),
         outlook: present,
     };
+    let shown = known.outlook.attendees.iter().collect();
+    keep_addresses(&mut base.outlook.attendees, &shown);
     take_groups(edited.keys(), &mut base.odoo, &known.odoo);
     take_groups(edited.keys(), &mut base.outlook, &known.outlook);
     meeting.set_base(Some(&base))
+}
+
+/// Under which address Outlook shows a guest is no news of either side, and only the base knows it.
+fn keep_addresses(guests: &mut BTreeMap<Address, Attendee>, shown: &BTreeMap<&Address, &Attendee>) {
+    for (address, guest) in guests {
+        if let Some(known) = shown.get(address) {
+            guest.also.clone_from(&known.also);
+            guest.by_alias = known.by_alias;
+            guest.shown_as.clone_from(&known.shown_as);
+        }
+    }
 }
 
 /// Odoo has no record of the meeting (any more): Outlook's event is news to it.
