@@ -49,7 +49,7 @@ pub async fn sync(
 ) -> Result<SyncAnswer, OdooError> {
     let answered = carry_out(engine, database, request).await;
     match &answered {
-        Ok(_) => health::note_success(engine, database).await?,
+        Ok(_) => health::note_success(engine, database).await,
         Err(OdooError::Internal(error)) => health::note_failure(engine, database, error).await,
         Err(_) => {}
     }

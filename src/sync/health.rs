@@ -40,19 +40,21 @@ pub async fn note_failure(engine: &Engine, database: &Database, error: &anyhow::
     }
 }
 
-/// An exchange was carried out.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn note_success(engine: &Engine, database: &Database) -> anyhow::Result<()> {
+/// An exchange was carried out, and is committed: that it cannot be noted is no failure of it.
+pub async fn note_success(engine: &Engine, database: &Database) {
     if database.exchange_failures == 0 {
-        return Ok(());
+        return;
     }
-    let mut conn = engine.store.get().await?;
-    databases::forget_failures(&mut conn, database.id).await?;
-    if problem(database).is_some() {
-        let words = "exchanges succeed again".to_owned();
-        journal::write(&mut conn, Line::general(database.id, None, Level::Info, words)).await?;
+    let noted = async {
+        let mut conn = engine.store.get().await?;
+        databases::forget_failures(&mut conn, database.id).await?;
+        if problem(database).is_some() {
+            let words = "exchanges succeed again".to_owned();
+            journal::write(&mut conn, Line::general(database.id, None, Level::Info, words)).await?;
+        }
+        anyhow::Ok(())
+    };
+    if let Err(error) = noted.await {
+        tracing::warn!(database.uuid = %database.uuid, error = format!("{error:#}"), "a success was not noted");
     }
-    Ok(())
 }
