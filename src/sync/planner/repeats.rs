@@ -16,6 +16,8 @@ const IN_OUTLOOK: &str = "Outlook was told the same twice and shows something el
      somebody does";
 const IN_ODOO: &str = "Odoo was told the same twice and shows something else, though nobody has changed it: each side keeps its own until \
      somebody does";
+const TOO_LATE: &str = "Whatever Odoo was told of it came too late, as its record was another one by then, though nobody has saved it: each side keeps \
+     its own until somebody does";
 
 /// By which a write to Outlook is known again.
 pub fn of_write(write: &OutlookWrite) -> String {
@@ -61,14 +63,17 @@ impl Task<'_> {
             .iter()
             .filter(fresh)
             .any(|w| is_repeat(of_write(w)));
-        let of_odoo =
-            self.dossier.debt.as_ref().is_some_and(|debt| {
-                is_repeat(of_debt(debt)) || meeting.times_told(&of_late(debt)) >= MOST_LATE
-            });
-        let reason = match (of_outlook, of_odoo) {
-            (true, _) => IN_OUTLOOK,
-            (_, true) => IN_ODOO,
-            _ => return,
+        let debt = self.dossier.debt.as_ref();
+        let of_odoo = debt.is_some_and(|debt| is_repeat(of_debt(debt)));
+        let is_late = debt.is_some_and(|debt| meeting.times_told(&of_late(debt)) >= MOST_LATE);
+        let reason = if of_outlook {
+            IN_OUTLOOK
+        } else if of_odoo {
+            IN_ODOO
+        } else if is_late {
+            TOO_LATE
+        } else {
+            return;
         };
         self.dossier
             .writes
