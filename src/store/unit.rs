@@ -409,8 +409,6 @@ impl UnitOfWork {
             .map(|known| known.id)
             .collect();
         meetings::give_up_names(conn, given_up).await?;
-        // Identities are unique: who gives one up comes before who takes it over.
-        changed_meetings.sort_by_key(|meeting| takes_identity(self.meetings.get(&meeting.id), meeting));
         upsert_meetings(conn, &changed_meetings).await?;
         // What is left of these is in no dossier any more.
         meetings::drop_copies(conn, self.copies.into_keys().collect()).await?;
@@ -470,16 +468,6 @@ fn gives_up(known: &Meeting, meeting: &Meeting) -> bool {
     known.odoo_id.is_some() && known.odoo_id != meeting.odoo_id
         || known.ical_uid.is_some() && known.ical_uid != meeting.ical_uid
         || known.series_key.is_some() && known.series_key != meeting.series_key
-}
-
-/// Whether a meeting has an identity that its row does not have.
-fn takes_identity(row: Option<&Meeting>, meeting: &Meeting) -> bool {
-    row.is_none_or(|row| {
-        row.link != meeting.link
-            || meeting.odoo_id.is_some() && row.odoo_id != meeting.odoo_id
-            || meeting.ical_uid.is_some() && row.ical_uid != meeting.ical_uid
-            || meeting.series_key.is_some() && row.series_key != meeting.series_key
-    })
 }
 
 #[derive(QueryableByName)]
