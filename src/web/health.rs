@@ -31,7 +31,6 @@ pub async fn ready(doors: web::Data<Doors>) -> HttpResponse {
     }
 }
 
-/// How many databases' exchanges fail each time.
 /// How many databases and mailboxes make no progress.
 async fn in_trouble(doors: &Doors) -> anyhow::Result<(i64, i64)> {
     let mut conn = doors.engine.store.get().await?;
