@@ -38,12 +38,24 @@ pub struct SyncRequest {
     /// Users who were archived or deleted.
     #[serde(default)]
     pub departed: Vec<Departed>,
-    /// Users of whose events, as they were asked for, some are still to be handed over after this call.
-    #[serde(default)]
+    /// Users of whose events, as they were asked for, some are still to be handed over after this call. An add-on that does not say it
+    /// is of another version: what it has left would be taken for lost.
     pub existing_left: Vec<i32>,
+    /// Records that Odoo was asked for, has, and cannot hand over.
+    #[serde(default)]
+    pub untold: Vec<Untold>,
     /// Odoo counts its calls since it was paired: a call that was overtaken by a later one is of yesterday.
     #[serde(default)]
     pub call: i64,
+}
+
+/// A record that is there and was put aside in Odoo, so that nothing else is told of it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Untold {
+    #[serde(flatten)]
+    pub place: Place,
+    /// Why, in words for a person.
+    pub message: String,
 }
 
 /// A user who is no more, or not for now.
@@ -170,6 +182,26 @@ impl ChangeKind {
 }
 
 impl Change {
+    /// By what a change that cannot be read is about, as far as it says so.
+    pub fn identities_in(unread: &Value) -> Vec<Identity> {
+        let record = unread.get("record").unwrap_or(unread);
+        let text = |name: &str| record.get(name).and_then(Value::as_str);
+        let is_series = text("model") == Some(SERIES_MODEL);
+        let number = |name: &str| record.get(name).and_then(Value::as_i64);
+        let id = if is_series {
+            number("base_id")
+        } else {
+            number("id")
+                .filter(|_| record != unread)
+                .or_else(|| number("res_id"))
+        };
+        vec![Identity {
+            odoo_id: id.and_then(|id| i32::try_from(id).ok()),
+            key: text("key").filter(|_| is_series).map(str::to_owned),
+            link: text("link").and_then(|link| Uuid::parse_str(link).ok()),
+        }]
+    }
+
     /// The ids to acknowledge.
     pub fn row_ids(&self) -> Vec<i64> {
         if self.ids.is_empty() {
@@ -313,6 +345,16 @@ pub struct Place {
 }
 
 impl Place {
+    /// Of an event alone `res_id` is what the service knows it by.
+    pub fn identity(&self) -> Identity {
+        let is_series = self.model.as_deref() == Some(SERIES_MODEL);
+        Identity {
+            odoo_id: (!is_series).then_some(self.res_id),
+            key: self.key.clone().filter(|_| is_series),
+            link: None,
+        }
+    }
+
     pub fn of(record: &Record) -> Self {
         match record {
             Record::Event(event) => Self {

@@ -259,6 +259,7 @@ async fn take(
         rejected,
         mut effects,
     } = parts::take_all(conn, &people, clocks.between(), items, unreadable).await?;
+    parts::note_untold(conn, &people, &request.untold).await?;
     let asked = ask_for_existing(conn, &people, request, repeated).await?;
     // What waited for that is planned by the mailbox's next run, as it may be a lot.
     effects.wake_accounts.extend(asked.told);

@@ -52,6 +52,10 @@ pub struct Odoo {
     calls: i64,
     /// What is wrong with a record, in the eyes of a service that cannot take it.
     pub broken: BTreeMap<i64, Value>,
+    /// Records that no call can carry.
+    pub too_large: BTreeSet<i64>,
+    /// Which of them the service has asked for.
+    untold: BTreeMap<i64, Value>,
     /// What the service has said of what it rejected, by row.
     pub rejected: BTreeMap<i64, String>,
 }
@@ -93,6 +97,8 @@ impl Odoo {
             clock: chrono::TimeDelta::zero(),
             calls: 0,
             broken: BTreeMap::new(),
+            too_large: BTreeSet::new(),
+            untold: BTreeMap::new(),
             rejected: BTreeMap::new(),
         };
         odoo.redeem_code(service, code).await;
@@ -361,6 +367,16 @@ impl Odoo {
             .pending_nonce
             .get_or_insert_with(|| Uuid::new_v4().to_string())
             .clone();
+        for row in std::mem::take(&mut self.outbox) {
+            let id = row["res_id"].as_i64().expect("an id");
+            match self.records.get(&id).filter(|_| self.too_large.contains(&id)) {
+                Some(record) => {
+                    let about = json!({"res_id": id, "model": record["model"], "key": record["key"], "message": "It is too large."});
+                    self.untold.insert(id, about);
+                }
+                None => self.outbox.push(row),
+            }
+        }
         let changes: Vec<Value> = self
             .outbox
             .iter()
@@ -389,7 +405,8 @@ impl Odoo {
             .collect();
         let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
             "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": self.now(), "departed": self.departed,
-            "existing_left": self.existing_left, "call": self.calls});
+            "existing_left": self.existing_left, "call": self.calls,
+            "untold": self.untold.values().collect::<Vec<_>>()});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
     }
 

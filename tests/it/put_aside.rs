@@ -48,7 +48,11 @@ async fn one_change_that_cannot_be_taken_holds_nothing_up() {
     assert_eq!(w.stack.events(ANN).await.len(), 9, "all but the two");
     assert_eq!(w.odoo.rejected.len(), 2, "{:?}", w.odoo.rejected);
     let words = w.odoo.rejected.values().next().expect("words");
-    assert!(words.contains("cannot take it over"), "{words}");
+    assert!(words.contains("could not take over the last change"), "{words}");
+    assert!(
+        !words.contains("0x00"),
+        "these are no words for a person: {words}"
+    );
     let said = journal(&w, json!({"res_id": known})).await;
     assert!(
         said.contains("Now: it is not synced. What Odoo has told of it last"),
@@ -359,4 +363,62 @@ async fn a_long_journal_is_written_in_parts() {
     });
     let written = write_all(&mut conn, lines.collect()).await.expect("written");
     assert_eq!(written, 9_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_once_is_tried_at_once_again() {
+    let mut w = world().await;
+    let id = create(&mut w, "Review");
+    w.quiet().await;
+    // As a collision with another transaction would.
+    sql(&w, "CREATE SEQUENCE collisions").await;
+    sql(
+        &w,
+        "CREATE FUNCTION collide() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('collisions') = 1 THEN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END IF;
+            RETURN NEW; END $$",
+    )
+    .await;
+    sql(
+        &w,
+        "CREATE TRIGGER collide BEFORE UPDATE ON meetings FOR EACH ROW EXECUTE FUNCTION collide()",
+    )
+    .await;
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    w.odoo.sync(&w.service).await;
+    assert_eq!(w.odoo.rejected.len(), 0, "{:?}", w.odoo.rejected);
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Review").await.expect("in Outlook");
+    assert_eq!(event["location"]["displayName"], "Room 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_that_is_committed_succeeds_though_that_cannot_be_noted() {
+    let mut w = world().await;
+    sql(
+        &w,
+        "UPDATE databases SET exchange_failures = 1, failing_since = now()",
+    )
+    .await;
+    sql(
+        &w,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE EXCEPTION 'no space left'; END $$",
+    )
+    .await;
+    sql(
+        &w,
+        "CREATE TRIGGER refuse BEFORE UPDATE OF failing_since ON databases FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    .await;
+    w.odoo.hand_over(&w.service).await.expect("an answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odoo_that_does_not_say_whose_events_are_left_is_refused() {
+    let w = world().await;
+    let kwargs = json!({"nonce": "a", "next_nonce": "b"});
+    let refused = w.odoo.call(&w.service, 1, "calendar.event", "sync", kwargs).await;
+    let words = refused.expect_err("it is of another version").to_string();
+    assert!(words.contains("existing_left"), "{words}");
 }

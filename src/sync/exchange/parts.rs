@@ -6,11 +6,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Intake, load};
-use crate::odoo::exchange::{Ack, Change, Departed, NumberedChange, OdooChange, Rejected, SyncRequest};
-use crate::odoo::record::with_absolute_addresses;
+use crate::odoo::exchange::{
+    Ack, Change, Departed, NumberedChange, OdooChange, Rejected, SyncRequest, Untold,
+};
+use crate::odoo::record::{Identity, with_absolute_addresses};
 use crate::store::databases::Database;
 use crate::store::journal::{self, Level, Line};
-use crate::store::meetings::Meeting;
+use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::{self, OdooDebt};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, fails_as_a_whole, from_json};
@@ -20,6 +22,9 @@ use crate::sync::{admin, now, reset};
 
 /// What a meeting is set aside with whose last news could not be taken.
 const REFUSED: &str = "What Odoo has told of it last cannot be taken over";
+/// What Odoo says of it in the event's conversation. The reason is in the log and in the journal, as it is in words of the service.
+const NOT_TAKEN: &str = "The Outlook bridge could not take over the last change of this event. It is tried again by itself; saving the event once \
+     more does so at once. Why it failed is in the bridge's journal.";
 /// How often a change is delivered whose result cannot be taken, the first time after a minute, then after twice as long each time.
 const MOST_ATTEMPTS: i32 = 10;
 
@@ -42,7 +47,42 @@ pub enum Item {
 #[derive(Debug, Default)]
 pub struct Unreadable {
     acks: Vec<(i64, anyhow::Error)>,
-    changes: Vec<Rejected>,
+    changes: Vec<(About, anyhow::Error)>,
+}
+
+/// What a change that is not taken is about.
+#[derive(Debug, Default)]
+struct About {
+    row: i64,
+    user_id: Option<i32>,
+    identities: Vec<Identity>,
+    title: String,
+}
+
+impl About {
+    fn unread(change: &Value) -> Self {
+        let user = change.get("uid").and_then(Value::as_i64);
+        let title = change.pointer("/record/name").and_then(Value::as_str);
+        Self {
+            row: id_of(change),
+            user_id: user.and_then(|user| i32::try_from(user).ok()),
+            identities: Change::identities_in(change),
+            title: title.unwrap_or_default().to_owned(),
+        }
+    }
+
+    fn read(change: &Change) -> Self {
+        Self {
+            row: change.id,
+            user_id: change.uid,
+            identities: change.kind.identities(),
+            title: change.kind.name().unwrap_or_default(),
+        }
+    }
+}
+
+fn id_of(value: &Value) -> i64 {
+    value.get("id").and_then(Value::as_i64).unwrap_or_default()
 }
 
 /// What has become of everything that was told.
@@ -57,7 +97,6 @@ pub struct Settled {
 pub fn read(people: &People, request: &SyncRequest) -> (Vec<Item>, Unreadable) {
     let (mut items, mut unreadable) = (Vec::new(), Unreadable::default());
     let absolute = |value: &Value| with_absolute_addresses(value.clone(), &people.database.base_url);
-    let id_of = |value: &Value| value.get("id").and_then(Value::as_i64).unwrap_or_default();
     for value in &request.acks {
         match serde_json::from_value(absolute(value)) {
             Ok(ack) => items.push(Item::Ack(ack)),
@@ -67,10 +106,10 @@ pub fn read(people: &People, request: &SyncRequest) -> (Vec<Item>, Unreadable) {
     for value in &request.changes {
         match serde_json::from_value(absolute(value)) {
             Ok(change) => items.push(Item::Change(Box::new(change))),
-            Err(error) => unreadable.changes.push(Rejected {
-                id: id_of(value),
-                message: format!("malformed: {error}"),
-            }),
+            Err(error) => {
+                let error = anyhow::Error::from(error).context("it cannot be read");
+                unreadable.changes.push((About::unread(value), error));
+            }
         }
     }
     (items, unreadable)
@@ -94,9 +133,11 @@ pub async fn take_all(
         if part.is_empty() {
             continue;
         }
-        let taken = conn
-            .transaction(async |conn| take_part(conn, people, clock, &part).await)
-            .await;
+        let mut taken = try_part(conn, people, clock, &part).await;
+        // What failed may have been a collision with somebody else.
+        if part.len() == 1 && taken.is_err() {
+            taken = try_part(conn, people, clock, &part).await;
+        }
         match taken {
             Ok(effects) => {
                 is_any_taken = true;
@@ -121,17 +162,16 @@ pub async fn take_all(
     for (id, error) in unreadable.acks {
         put_off(conn, people, id, &error).await?;
     }
-    settled.rejected = unreadable.changes;
+    let mut rejected = unreadable.changes;
     for (item, error) in failed {
         match item {
             Item::Ack(ack) => put_off(conn, people, ack.id, &error).await?,
-            Item::Change(change) => settled
-                .rejected
-                .push(reject(conn, people, &change, &error).await?),
+            Item::Change(change) => rejected.push((About::read(&change), error)),
         }
     }
-    for rejected in &settled.rejected {
-        tracing::warn!(database.uuid = %people.database.uuid, outbox.id = rejected.id, error = rejected.message, "a change was rejected");
+    for (about, error) in rejected {
+        tracing::warn!(database.uuid = %people.database.uuid, outbox.id = about.row, error = format!("{error:#}"), "a change was rejected");
+        settled.rejected.push(reject(conn, people, about, &error).await?);
     }
     Ok(settled)
 }
@@ -143,6 +183,16 @@ impl Item {
             Self::Change(change) => change.row_ids(),
         }
     }
+}
+
+async fn try_part(
+    conn: &mut Connection,
+    people: &People,
+    clock: TimeDelta,
+    part: &[Item],
+) -> anyhow::Result<Effects> {
+    conn.transaction(async |conn| take_part(conn, people, clock, part).await)
+        .await
 }
 
 async fn take_part(
@@ -172,49 +222,91 @@ async fn take_part(
     Ok(effects)
 }
 
-/// Says of a change that it was not taken, to Odoo and in the event's journal.
+/// Says of a change that it was not taken: why, in the event's journal; that it is so, to Odoo.
 async fn reject(
     conn: &mut Connection,
     people: &People,
-    change: &Change,
+    about: About,
     error: &anyhow::Error,
 ) -> anyhow::Result<Rejected> {
     let reason = storable(&format!("{REFUSED}: {error:#}"));
-    let said = conn
-        .transaction::<_, anyhow::Error, _>(async |conn| {
-            let unit = load(conn, people.database.id, &[], &[change]).await?;
-            let mut intake = Intake::new(people, unit, TimeDelta::zero());
-            let known = intake.find(&change.kind.identities());
-            if let Some(id) = known {
-                let dossier = intake.unit.get(id)?;
-                if dossier.meeting.set_aside.as_ref() != Some(&reason) {
-                    let user = dossier
-                        .meeting
-                        .organizer_in_odoo()
-                        .or(change.uid)
-                        .unwrap_or_default();
-                    admin::refused(dossier, user, reason.clone());
-                }
-            }
-            intake.unit.save(conn, people.now).await?;
-            Ok(known.is_some())
-        })
-        .await;
+    let said = set_aside(conn, people, (&about.identities, about.user_id), &reason, |_| {
+        true
+    })
+    .await;
     if !matches!(said, Ok(true)) {
         let message = format!("could not be taken over from Odoo; it is tried again: {error:#}");
-        let about = change.kind.identities().into_iter().next().unwrap_or_default();
+        let name = about.identities.into_iter().next().unwrap_or_default();
         let line = Line {
-            odoo_id: about.odoo_id,
-            series_key: about.key.map(|key| storable(&key)),
-            title: change.kind.name().map(|name| storable(&name)).unwrap_or_default(),
-            ..Line::general(people.database.id, change.uid, Level::Error, storable(&message))
+            odoo_id: name.odoo_id,
+            series_key: name.key.map(|key| storable(&key)),
+            title: storable(&about.title),
+            ..Line::general(
+                people.database.id,
+                about.user_id,
+                Level::Error,
+                storable(&message),
+            )
         };
         journal::write(conn, line).await?;
     }
     Ok(Rejected {
-        id: change.id,
-        message: format!("The Outlook bridge cannot take it over: {error:#}"),
+        id: about.row,
+        message: NOT_TAKEN.to_owned(),
     })
+}
+
+/// Sets the meeting aside that is known by one of these, if it `is_meant`; whether there is one.
+async fn set_aside(
+    conn: &mut Connection,
+    people: &People,
+    (identities, user_id): (&[Identity], Option<i32>),
+    reason: &str,
+    is_meant: fn(&Meeting) -> bool,
+) -> anyhow::Result<bool> {
+    conn.transaction(async |conn| {
+        let mut unit = UnitOfWork::new(people.database.id);
+        let named = Identities {
+            odoo_ids: identities.iter().filter_map(|i| i.odoo_id).collect(),
+            keys: identities.iter().filter_map(|i| i.key.as_deref()).collect(),
+            links: identities.iter().filter_map(|i| i.link).collect(),
+            ..Identities::default()
+        };
+        unit.read_identities(conn, &named).await?;
+        let intake = Intake::new(people, unit, TimeDelta::zero());
+        let known = intake.find(identities);
+        let mut unit = intake.unit;
+        if let Some(id) = known {
+            let dossier = unit.get(id)?;
+            if is_meant(&dossier.meeting) && dossier.meeting.set_aside.as_deref() != Some(reason) {
+                let user = dossier.meeting.organizer_in_odoo().or(user_id);
+                admin::refused(dossier, user.unwrap_or_default(), reason.to_owned());
+            }
+        }
+        unit.save(conn, people.now).await?;
+        Ok(known.is_some())
+    })
+    .await
+}
+
+/// Odoo has these records and cannot hand them over: they are not taken for lost.
+///
+/// # Errors
+/// When Postgres fails as a whole.
+pub async fn note_untold(conn: &mut Connection, people: &People, untold: &[Untold]) -> anyhow::Result<()> {
+    for one in untold {
+        let reason = storable(&format!("{REFUSED}: {}", one.message));
+        let about = [one.place.identity()];
+        let is_asked_for: fn(&Meeting) -> bool = |meeting| meeting.unconfirmed;
+        match set_aside(conn, people, (&about, None), &reason, is_asked_for).await {
+            Err(error) if fails_as_a_whole(&error) => return Err(error),
+            Err(error) => {
+                tracing::error!(database.uuid = %people.database.uuid, error = format!("{error:#}"), "what Odoo cannot tell was not noted");
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// A text that Postgres takes, whatever is in it.
