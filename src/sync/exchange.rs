@@ -251,7 +251,7 @@ async fn take(
     };
     database.clock_behind = clocks.surely.num_seconds();
     databases::note_call(conn, database_id, request.call, database.clock_behind).await?;
-    parts::depart_all(conn, &database, &request.departed).await?;
+    let departures = parts::depart_all(conn, &database, &request.departed).await?;
     let people = People::of(conn, database, now).await?;
     let (items, unreadable) = parts::read(&people, request);
     let parts::Settled {
@@ -259,6 +259,7 @@ async fn take(
         rejected,
         mut effects,
     } = parts::take_all(conn, &people, clocks.between(), items, unreadable).await?;
+    effects.merge(departures);
     parts::note_untold(conn, &people, &request.untold).await?;
     let asked = ask_for_existing(conn, &people, request, repeated).await?;
     // What waited for that is planned by the mailbox's next run, as it may be a lot.

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::admin::{self, note};
 use super::people::People;
+use super::planner::Effects;
 use super::{Engine, now, planner};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{Departed, OdooChange, Place, State};
@@ -424,12 +425,17 @@ async fn disconnect(conn: &mut Connection, account: &Account) -> anyhow::Result<
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn depart(conn: &mut Connection, database: &Database, departed: Departed) -> anyhow::Result<()> {
+pub async fn depart(
+    conn: &mut Connection,
+    database: &Database,
+    departed: Departed,
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
     let Some(account) = accounts::of_user(conn, database.id, departed.user_id).await? else {
-        return Ok(());
+        return Ok(effects);
     };
     if !departed.deleted && account.state == accounts::state::NEED_AUTH && account.refresh_token.is_none() {
-        return Ok(());
+        return Ok(effects);
     }
     let (what, then) = if departed.deleted {
         ("deleted", "the account is forgotten")
@@ -447,13 +453,13 @@ pub async fn depart(conn: &mut Connection, database: &Database, departed: Depart
         forget_mailbox(conn, &account).await?;
         accounts::remove(conn, account.id).await?;
         let ids: Vec<i64> = held.iter().map(|meeting| meeting.id).chain(owed).collect();
-        plan_without(conn, database, departed.user_id, &ids).await?;
+        effects = plan_without(conn, database, departed.user_id, &ids).await?;
     } else {
         let reason = "The user was archived in Odoo: whoever comes back logs in to Outlook again.";
         accounts::disconnect(conn, account.id, reason).await?;
     }
     note(conn, database, Some(departed.user_id), Level::Warning, message).await?;
-    Ok(())
+    Ok(effects)
 }
 
 /// Plans anew what was owed to Odoo in the name of a user who is not there any more.
@@ -462,7 +468,8 @@ async fn plan_without(
     database: &Database,
     user_id: i32,
     ids: &[i64],
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
     let people = People::load(conn, database.id, now()).await?;
     for some in ids.chunks(CHUNK) {
         let mut unit = UnitOfWork::of(conn, database.id, some).await?;
@@ -471,11 +478,11 @@ async fn plan_without(
             if dossier.debt.as_ref().is_some_and(|debt| debt.user_id == user_id) {
                 dossier.debt = None;
             }
-            planner::replan(dossier, &people)?;
+            effects.merge(planner::replan(dossier, &people)?);
         }
         unit.save(conn, people.now).await?;
     }
-    Ok(())
+    Ok(effects)
 }
 
 /// How far a reset has come, in words.

@@ -437,7 +437,8 @@ pub async fn depart_all(
     conn: &mut Connection,
     database: &Database,
     departed: &[Departed],
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
     for one in departed {
         let parted = conn
             .transaction(async |conn| reset::depart(conn, database, *one).await)
@@ -447,8 +448,8 @@ pub async fn depart_all(
             Err(error) => {
                 tracing::error!(database.uuid = %database.uuid, user.id = one.user_id, error = format!("{error:#}"), "a departed user's account stays");
             }
-            Ok(()) => {}
+            Ok(planned) => effects.merge(planned),
         }
     }
-    Ok(())
+    Ok(effects)
 }
