@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stack::{ANN, BEN};
+use super::stack::{ANN, BEN, id_of};
 use super::world::{CARLA, OUTSIDE, World, odoo_time, world};
 
 async fn requests(w: &World, methods: &[&str]) -> usize {
@@ -137,7 +137,8 @@ async fn an_address_that_exchange_resolves_to_another_one_is_one_guest() {
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
     let made = w.odoo.create(7, "Made", &start, &stop, &[ALIAS]);
     let edited = w.odoo.create(7, "Edited", &start, &stop, &[OUTSIDE]);
-    w.odoo
+    let weekly = w
+        .odoo
         .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 4, &[ALIAS]);
     w.quiet().await;
     w.odoo.change_guests(edited, &[ALIAS], &[]);
@@ -157,10 +158,55 @@ async fn an_address_that_exchange_resolves_to_another_one_is_one_guest() {
         );
     }
     w.rests().await;
-    // Whom Odoo takes off is taken off, under whatever address.
-    w.odoo.change_guests(edited, &[], &[ALIAS]);
+    // What that guest answers is the answer of whom Odoo knows.
+    for title in ["Made", "Weekly", "Edited"] {
+        let copy = w.stack.event(BEN, title).await.expect("an invitation");
+        let path = format!("mailboxes/{BEN}/events/{}/respond", id_of(&copy));
+        w.stack
+            .sim_call("POST", &path, json!({"response": "accept"}))
+            .await;
+    }
     w.quiet().await;
-    assert_eq!(w.invited_in_outlook("Edited").await, [OUTSIDE]);
+    let template = |id: i64| {
+        if id == weekly {
+            "/template/attendees"
+        } else {
+            "/attendees"
+        }
+    };
+    for id in [made, weekly, edited] {
+        let lines = w.odoo.records[&id].pointer(template(id)).expect("guests");
+        let lines = lines.as_array().expect("guests");
+        let states = lines.iter().filter(|line| line["email"] == ALIAS);
+        let states: Vec<&Value> = states.map(|line| &line["state"]).collect();
+        assert_eq!(states, ["accepted"], "{lines:?}");
+    }
+    w.rests().await;
+    // So it is after a new pairing, which compares the two.
+    w.odoo.pair_again(&w.service).await;
+    for _ in 0..3 {
+        w.quiet().await;
+    }
+    for id in [made, weekly, edited] {
+        let lines = w.odoo.records[&id].pointer(template(id)).expect("guests");
+        let lines = lines.as_array().expect("guests");
+        assert!(lines.iter().any(|line| line["email"] == ALIAS), "{lines:?}");
+        assert!(lines.iter().all(|line| line["email"] != BEN), "{lines:?}");
+    }
+    // Whom Odoo takes off is taken off, under whatever address.
+    for id in [made, edited] {
+        w.odoo.change_guests(id, &[], &[ALIAS]);
+    }
+    let mut guests = w.odoo.records[&weekly]["template"]["attendees"].clone();
+    guests
+        .as_array_mut()
+        .expect("guests")
+        .retain(|line| line["email"] != ALIAS);
+    w.odoo.set_series(weekly, json!({"attendees": guests}));
+    w.quiet().await;
+    for (title, guests) in [("Made", &[][..]), ("Weekly", &[]), ("Edited", &[OUTSIDE])] {
+        assert_eq!(w.invited_in_outlook(title).await, guests, "{title}");
+    }
     w.rests().await;
 }
 
@@ -230,6 +276,8 @@ async fn an_odoo_whose_record_always_moves_on_is_left_alone_after_a_while() {
     assert!(told - before <= 8, "{}", told - before);
     w.quiet().await;
     assert_eq!(w.odoo.told, told);
+    let late = "meetings WHERE set_aside LIKE '%came too late%'";
+    assert_eq!(w.count(late).await, 1, "and why is true");
     // Somebody saves it, and it is told again.
     w.odoo.moves_on = false;
     let id = *w.odoo.records.keys().next_back().expect("in Odoo");

@@ -135,3 +135,54 @@ async fn a_result_about_another_record_is_not_taken_for_the_meetings() {
         .expect("it is an event of its own");
     assert_eq!(event["location"]["displayName"], "Room 1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_odoo_has_just_made_is_not_made_twice_by_a_new_pairing() {
+    let mut w = world().await;
+    w.outlook_creates(ANN, "Made", &[CARLA]).await;
+    w.worked(7).await;
+    w.odoo.exchange(&w.service).await.expect("an answer");
+    let id = id_of(&w, "Made");
+    // Its result has not been told.
+    w.odoo.pair_again(&w.service).await;
+    settled(&mut w).await;
+    assert_eq!(id_of(&w, "Made"), id, "and no other one");
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Made").await.expect("in Outlook");
+    assert_eq!(event["location"]["displayName"], "Room 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_odoo_has_and_cannot_tell_is_not_taken_for_lost() {
+    let mut w = world().await;
+    let at = |hour: &str| odoo_time(4, hour);
+    let malformed = w
+        .odoo
+        .create(7, "Malformed", &at("09:00:00"), &at("10:00:00"), &[]);
+    let large = w.odoo.create(7, "Large", &at("11:00:00"), &at("12:00:00"), &[]);
+    let weekly = w.odoo.create_weekly(7, "Weekly", &at("15:00:00"), 3, &[]);
+    let series = w.odoo.create_weekly(7, "Large series", &at("17:00:00"), 3, &[]);
+    w.quiet().await;
+    let before = w.stack.events(ANN).await.len();
+    let records = w.odoo.records.len();
+    w.odoo.broken.insert(malformed, json!({"start": 5}));
+    w.odoo.broken.insert(weekly, json!({"rule": 5}));
+    w.odoo.too_large.extend([large, series]);
+    w.odoo.pair_again(&w.service).await;
+    settled(&mut w).await;
+    assert_eq!(w.odoo.records.len(), records, "{:#?}", w.odoo.records);
+    assert_eq!(w.stack.events(ANN).await.len(), before);
+    // Once it can be told, it is the same as ever.
+    w.odoo.broken.clear();
+    w.odoo.too_large.clear();
+    for id in [malformed, large] {
+        w.odoo.write(id, json!({"location": "Room 1"}));
+    }
+    settled(&mut w).await;
+    for name in ["Malformed", "Large"] {
+        let event = w.stack.event(ANN, name).await.expect("in Outlook");
+        assert_eq!(event["location"]["displayName"], "Room 1", "{name}");
+    }
+    assert_eq!(w.odoo.records.len(), records);
+}
