@@ -433,7 +433,7 @@ impl Odoo {
             let own: Vec<i64> = self
                 .records
                 .iter()
-                .filter(|(_, r)| r["organizer"]["user_id"] == user || is_linked_guest(r, &user))
+                .filter(|(_, r)| organizes(r, &user) || is_linked_guest(r, &user))
                 .map(|(id, _)| *id)
                 .collect();
             for id in own {
@@ -557,6 +557,13 @@ impl Odoo {
 pub async fn next_second() {
     let rest = 1000 - chrono::Utc::now().timestamp_subsec_millis() % 1000;
     tokio::time::sleep(std::time::Duration::from_millis(rest.into())).await;
+}
+
+/// Whether an event, or a series, is this user's.
+fn organizes(record: &Value, user: &Value) -> bool {
+    [&record["organizer"], &record["template"]["organizer"]]
+        .iter()
+        .any(|organizer| organizer["user_id"] == *user)
 }
 
 fn is_linked_guest(record: &Value, user: &Value) -> bool {
