@@ -1,10 +1,11 @@
 //! A private Postgres under the data directory, run from the machine's own binaries, for installations that
 //! name no database. It listens on a Unix socket in a directory of its own, and on nothing else.
 
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use nix::unistd::{Gid, Uid, User, chown};
@@ -15,6 +16,9 @@ const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 /// What is run; all from one folder, so that their versions fit.
 const PROGRAMS: [&str; 4] = ["initdb", "pg_ctl", "postgres", "createdb"];
 const DATABASE: &str = "outlook_bridge";
+/// How long a cluster may take to stop (`pg_ctl` waits as long), and how often it is looked.
+const LONGEST_STOP: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A running private cluster; stopped by [`Embedded::stop`].
 pub struct Embedded {
@@ -23,6 +27,8 @@ pub struct Embedded {
     run_as: Option<(Uid, Gid)>,
     /// Whether it was not running before.
     started: bool,
+    /// Locked by each process that uses the cluster, and alone by the one that stops it.
+    users: File,
     /// What to connect to.
     pub url: String,
 }
@@ -48,11 +54,14 @@ impl Embedded {
             make_private_dir(dir, run_as)?;
         }
         let data = home.join("data");
+        let users = open_users(&home.join("users.lock"))?;
+        share(&users).await?;
         let cluster = Self {
             bin,
             data,
             run_as,
             started: false,
+            users,
             url: String::new(),
         };
         if !cluster.data.join("PG_VERSION").exists() {
@@ -78,8 +87,20 @@ impl Embedded {
         }
     }
 
-    /// Stops the cluster, letting transactions end.
+    /// Stops the cluster, letting transactions end; not where another process uses it: the last one stops it.
     pub async fn stop(&self) {
+        if let Err(error) = self.users.try_lock() {
+            if let TryLockError::Error(error) = error {
+                tracing::warn!(%error, "whether another process uses the embedded Postgres cannot be told: it goes on");
+            } else {
+                tracing::info!("another process uses the embedded Postgres: it goes on");
+            }
+            // From now on the other one is the last.
+            if let Err(error) = self.users.unlock() {
+                tracing::warn!(%error, "the embedded Postgres is stopped by nobody");
+            }
+            return;
+        }
         let stopped = self
             .command("pg_ctl")
             .args(["stop", "-m", "fast", "-w", "-D"])
@@ -88,6 +109,10 @@ impl Embedded {
             .await;
         if !matches!(stopped, Ok(status) if status.success()) {
             tracing::warn!("the embedded Postgres did not stop cleanly");
+        }
+        // Who starts it again need not wait until this process ends.
+        if let Err(error) = self.users.unlock() {
+            tracing::warn!(%error, "the lock of the embedded Postgres is kept");
         }
     }
 
@@ -169,6 +194,32 @@ impl Embedded {
             bail!("createdb failed: {}", words.trim());
         }
         Ok(())
+    }
+}
+
+fn open_users(path: &Path) -> anyhow::Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("opening {}", path.display()))
+}
+
+/// Counts among those who use the cluster. Who stops it just now is waited for.
+async fn share(users: &File) -> anyhow::Result<()> {
+    let until = Instant::now() + LONGEST_STOP;
+    loop {
+        match users.try_lock_shared() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error).context("locking the embedded Postgres"),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(TryLockError::WouldBlock) => bail!(
+                "another process has been stopping the embedded Postgres for {} s; start again when it has",
+                LONGEST_STOP.as_secs()
+            ),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod answers;
 mod architecture;
 mod convergence;
 mod doors;
+mod embedded;
 mod endings;
 mod engine;
 mod growth;
