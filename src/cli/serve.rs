@@ -34,6 +34,7 @@ async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
     for address in addresses {
         tracing::info!(%address, process = %engine.process, "listening");
     }
+    engine.graph.learn_clock().await;
     engine.poke_everybody().await?;
     let stop = CancellationToken::new();
     let pruning = tokio::spawn(sync::pruning::keep_pruned(engine.clone(), stop.clone()));

@@ -42,6 +42,10 @@ pub const PAGE_SIZE: u16 = 50;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Microsoft asks for minutes. What is longer is a mistake of somebody on the way, and would stop a mailbox for as long.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(6 * 3600);
+/// The most pages of one list: an occurrence each day for decades.
+const MOST_PAGES: usize = 100;
+/// How long Microsoft's time is waited for.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERRED: &str = r#"IdType="ImmutableId", outlook.timezone="UTC""#;
 
@@ -186,6 +190,24 @@ impl GraphClient {
         TimeDelta::milliseconds(self.offset.load(Ordering::Relaxed))
     }
 
+    /// Asks for nothing but Microsoft's time, so that [`Self::clock_offset`] is known before the first call of a mailbox. Without a token
+    /// the answer is a refusal, which has a `Date` like any other.
+    pub async fn learn_clock(&self) {
+        match self
+            .http
+            .get(self.base.clone())
+            .timeout(LONGEST_LOOK)
+            .send()
+            .await
+        {
+            Ok(answer) => self.note_clock(answer.headers()),
+            Err(error) => {
+                let error = error.without_url();
+                tracing::warn!(%error, "Microsoft's time is not known yet: until it is, the two clocks are taken for equal");
+            }
+        }
+    }
+
     /// Who the token belongs to.
     ///
     /// # Errors
@@ -290,7 +312,7 @@ impl GraphClient {
         ];
         let mut url = self.url(&["me", "events", id, "instances"], &query)?;
         let mut occurrences = Vec::new();
-        loop {
+        for _ in 0..MOST_PAGES {
             let found: Found = self.get(token, url, "/me/events/{id}/instances").await?;
             occurrences.extend(found.value);
             let Some(link) = found.next_link else {
@@ -301,6 +323,7 @@ impl GraphClient {
                 .filter(|url| self.is_ours(url))
                 .ok_or_else(|| unreadable(&Method::GET))?;
         }
+        Err(endless())
     }
 
     /// The events (single ones and masters) with this iCalendar uid, normally one.
@@ -814,6 +837,15 @@ impl RawBatchReply {
 }
 
 /// A 2xx that says nothing readable: of a write it is not known what came of it.
+/// A list has more pages than anything can have.
+fn endless() -> GraphError {
+    GraphError::Transient {
+        outcome_unknown: false,
+        retry_after: None,
+        reason: format!("a list of more than {MOST_PAGES} pages"),
+    }
+}
+
 fn unreadable(method: &Method) -> GraphError {
     GraphError::Transient {
         outcome_unknown: *method != Method::GET,

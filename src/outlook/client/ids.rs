@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use super::{Call, GraphClient};
+use super::{Call, GraphClient, MOST_PAGES, endless};
 use crate::outlook::GraphError;
 use crate::outlook::wire::WireEvent;
 
@@ -121,7 +121,7 @@ impl GraphClient {
         ];
         let mut url = self.url(&["me", "events", id, "instances"], &query)?;
         let mut instances = Vec::new();
-        loop {
+        for _ in 0..MOST_PAGES {
             let call = Call {
                 prefer: MUTABLE.to_owned(),
                 ..Call::new(Method::GET, url, "/me/events/{id}/instances")
@@ -135,5 +135,6 @@ impl GraphClient {
                 None => return Ok(instances),
             }
         }
+        Err(endless())
     }
 }

@@ -579,6 +579,39 @@ async fn a_batch_brings_an_outcome_for_each_write() {
 }
 
 #[tokio::test]
+async fn a_list_that_never_ends_is_given_up() {
+    let (server, client) = graph().await;
+    let again = json!({ "value": [{ "id": "o" }], "@odata.nextLink": format!("{}/v1.0/me/events/x/instances", server.uri()) });
+    always(&server, json_of(again)).await;
+    let window = || Utc::now()..Utc::now() + TimeDelta::days(1);
+    let given_up = Some("a list of more than 100 pages".to_owned());
+    let reason = |error| match error {
+        GraphError::Transient { reason, .. } => Some(reason),
+        _ => None,
+    };
+    let listed = client.instances(&token(), "x", window()).await;
+    assert_eq!(listed.map_err(reason).err(), Some(given_up.clone()));
+    let listed = client.mutable_instances(&token(), "x", window()).await;
+    assert_eq!(listed.map_err(reason).err(), Some(given_up));
+    assert_eq!(server.received_requests().await.unwrap().len(), 200);
+}
+
+#[tokio::test]
+async fn microsofts_clock_is_known_before_anybody_logs_in() {
+    let (server, client) = graph().await;
+    let ahead = (Utc::now() + TimeDelta::minutes(10)).to_rfc2822();
+    always(
+        &server,
+        error(401, "InvalidAuthenticationToken").insert_header("date", ahead.as_str()),
+    )
+    .await;
+    client.learn_clock().await;
+    assert!(client.clock_offset() > TimeDelta::minutes(9));
+    let sent = server.received_requests().await.unwrap();
+    assert!(sent.len() == 1 && !sent[0].headers.contains_key("authorization"));
+}
+
+#[tokio::test]
 async fn microsofts_clock_is_known_after_a_reply() {
     let (server, client) = graph().await;
     assert_eq!(client.clock_offset(), TimeDelta::zero());
