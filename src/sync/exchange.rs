@@ -8,7 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 pub use parts::is_refused;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use uuid::Uuid;
 
 use super::people::People;
@@ -36,6 +37,10 @@ use crate::store::{Connection, from_json, leases, outbox};
 /// The most that one answer waits, whatever was asked.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// The most changes in one page.
+/// How often it is looked whether another process has worked a mailbox that somebody waits for.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// The most records of long past meetings that are asked for at once.
+const MOST_RECORDS: i64 = 200;
 const LARGEST_PAGE: u32 = 500;
 
 /// Carries out one exchange.
@@ -194,9 +199,25 @@ async fn wait_for_run(
     else {
         return Ok(());
     };
-    while let Ok(Ok(finished)) = timeout_at(until, runs.recv()).await {
-        if finished == account.id {
-            break;
+    // Another process may work the mailbox: nobody hears that here.
+    let mut look = tokio::time::interval(LOOK_AGAIN);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look.tick().await;
+    while Instant::now() < until {
+        tokio::select! {
+            () = sleep_until(until) => break,
+            run = runs.recv() => match run {
+                Ok(finished) if finished == account.id => break,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            },
+            _ = look.tick() => {
+                let mut conn = engine.store.get().await?;
+                let now = accounts::by_id(&mut conn, account.id).await?;
+                if now.last_sync_at.is_some_and(|at| at >= started) {
+                    break;
+                }
+            }
         }
     }
     Ok(())

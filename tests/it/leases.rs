@@ -252,3 +252,67 @@ async fn a_run_whose_time_is_over_is_gone_on_with_where_it_was() {
     assert!(runs >= 3, "{runs} runs");
     assert_eq!(w.count("meetings").await, 120);
 }
+
+/// A mailbox with 10,000 events is listed, and another one's event is in Odoo meanwhile, though there is a single worker.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make test-long"]
+async fn ten_thousand_events_keep_nobody_waiting() {
+    let (mut w, engine) = idle().await;
+    let many = serde_json::json!({"count": 10_000, "days": 300});
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/bulk"), many)
+        .await;
+    // As slow as Microsoft is.
+    let slow = serde_json::json!([{"path": "calendarView", "latency_ms": 300}]);
+    w.stack.sim_call("PUT", "faults", slow).await;
+    sql(
+        &engine,
+        "UPDATE accounts SET delta_link = NULL, window_end = NULL, pulled_once = odoo_user_id <> 7,
+             next_run_at = CASE odoo_user_id WHEN 7 THEN now() ELSE now() + interval '5 seconds' END",
+    )
+    .await;
+    let mut one = engine.clone();
+    one.settings.workers = 1;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let working = tokio::spawn(outlook_bridge::sync::worker::work(one, stop.clone()));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    w.outlook_creates(BEN, "In a hurry", &[]).await;
+    let asked = Instant::now();
+    let mut longest_exchange = Duration::ZERO;
+    while w.odoo.by_name("In a hurry").is_none() {
+        let start = Instant::now();
+        w.odoo.exchange(&w.service).await.expect("an exchange");
+        longest_exchange = longest_exchange.max(start.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(75),
+            "it waits for the others"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let waited = asked.elapsed();
+    let read = w.count("meetings").await;
+    println!("waited {waited:?} while {read} events were read; the longest exchange {longest_exchange:?}");
+    assert!(read < 10_000, "the large mailbox is not done");
+    assert!(longest_exchange < Duration::from_secs(10), "Odoo gives up then");
+    stop.cancel();
+    working.await.expect("no panic");
+}
+
+/// A person waits for their mailbox, and another process works it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_hears_of_a_run_of_another_process() {
+    let mut w = world().await;
+    w.quiet().await;
+    let other = w.stack.serve().await;
+    w.service.stop_working().await;
+    (w.odoo.waiting, w.odoo.wait_ms) = (Some(7), 2000);
+    w.outlook_creates(ANN, "Just now", &[]).await;
+    let mut longest = Duration::ZERO;
+    for _ in 0..3 {
+        let start = Instant::now();
+        w.odoo.exchange(&w.service).await.expect("an exchange");
+        longest = longest.max(start.elapsed());
+    }
+    assert!(longest < Duration::from_millis(1700), "{longest:?}");
+    other.kill().await;
+}

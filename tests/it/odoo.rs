@@ -28,6 +28,8 @@ pub struct Odoo {
     pub actor: i64,
     /// The user who waits for the next exchange, if it is not a cron's.
     pub waiting: Option<i64>,
+    /// How long that user waits for the mailbox.
+    pub wait_ms: u64,
     /// Users who were archived or deleted, as the next exchanges tell.
     pub departed: Vec<Value>,
     /// Titles of events that Odoo invited to because the service said so.
@@ -85,6 +87,7 @@ impl Odoo {
             state: Value::Null,
             actor: 2,
             waiting: None,
+            wait_ms: 0,
             departed: Vec::new(),
             invited: Vec::new(),
             mailer: Value::Null,
@@ -404,7 +407,7 @@ impl Odoo {
             })
             .collect();
         let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
-            "user_id": self.waiting, "limit": 50, "wait_ms": 0, "now": self.now(), "departed": self.departed,
+            "user_id": self.waiting, "limit": 50, "wait_ms": self.wait_ms, "now": self.now(), "departed": self.departed,
             "existing_left": self.existing_left, "call": self.calls,
             "untold": self.untold.values().collect::<Vec<_>>()});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
