@@ -509,6 +509,16 @@ pub async fn linked(conn: &mut Connection, account_id: i64) -> QueryResult<i64> 
         .filter(c::account_id.eq(account_id))
         .select(c::meeting_id);
     m::meetings
+/// Those of the meetings that are set aside for a reason that begins so.
+pub async fn set_aside_for(conn: &mut Connection, ids: &[i64], reason: &str) -> QueryResult<Vec<i64>> {
+    m::meetings
+        .filter(m::id.eq_any(ids.to_vec()))
+        .filter(m::set_aside.like(format!("{reason}%")))
+        .select(m::id)
+        .load(conn)
+        .await
+}
+
         .filter(m::id.eq_any(in_mailbox))
         .filter(m::odoo_id.is_not_null().and(m::odoo_gone.eq(false)))
         .filter(m::ended.eq(false).and(m::base_odoo.is_not_null()))

@@ -21,6 +21,8 @@ use crate::store::seal::{digest, random_secret};
 use crate::store::unit::Dossier;
 use crate::store::{Connection, enrollments, leases, meetings, outbox, registrations as stored, resets};
 
+/// What a meeting is set aside with whose change Odoo has refused.
+pub(super) const REFUSED: &str = "Odoo refused it";
 /// How long an enrollment code can be used.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
 

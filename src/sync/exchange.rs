@@ -742,7 +742,7 @@ impl<'a> Intake<'a> {
                     .message
                     .clone()
                     .unwrap_or_else(|| "Odoo gave no reason".to_owned());
-                let reason = format!("Odoo refused it: {words}");
+                let reason = format!("{}: {words}", super::admin::REFUSED);
                 super::admin::refused(dossier, debt.user_id, reason);
             }
         }

@@ -450,9 +450,17 @@ pub async fn depart(
         // Nobody is left to answer for the removals that were held: what other mailboxes show of these meetings decides.
         let held = meetings::held_for(conn, account.id).await?;
         let owed = outbox::meetings_owed_to(conn, database.id, account.odoo_user_id).await?;
+        // Odoo has refused what was delivered in the name of a user who was deleted just before.
+        let known = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
+        let refused = meetings::set_aside_for(conn, &known, admin::REFUSED).await?;
         forget_mailbox(conn, &account).await?;
         accounts::remove(conn, account.id).await?;
-        let ids: Vec<i64> = held.iter().map(|meeting| meeting.id).chain(owed).collect();
+        let ids: Vec<i64> = held
+            .iter()
+            .map(|meeting| meeting.id)
+            .chain(owed)
+            .chain(refused)
+            .collect();
         effects = plan_without(conn, database, departed.user_id, &ids).await?;
     } else {
         let reason = "The user was archived in Odoo: whoever comes back logs in to Outlook again.";

@@ -20,7 +20,7 @@ pub struct Odoo {
     next_id: i64,
     outbox: Vec<Value>,
     next_row: i64,
-    results: Vec<Value>,
+    pub results: Vec<Value>,
     /// Odoo user → address.
     pub users: BTreeMap<i64, String>,
     pub state: Value,

@@ -275,6 +275,43 @@ async fn what_is_owed_in_the_name_of_who_is_deleted_is_owed_in_anothers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_just_before_it_is_told_who_is_deleted_is_owed_in_anothers_name() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
+    w.quiet().await;
+    let meeting = w.outlook_creates(ANN, "Meeting", &[BEN]).await;
+    w.quiet().await;
+    w.outlook_edits(ANN, &meeting, json!({"location": {"displayName": "Room 9"}}))
+        .await;
+    eventually("it is owed in Ann's name", async || {
+        (w.count("odoo_outbox WHERE user_id = 7").await == 1).then_some(())
+    })
+    .await;
+    // It is delivered, and refused, before Odoo tells who is not there any more.
+    let answer = w.odoo.hand_over(&w.service).await.expect("an exchange");
+    w.odoo.take(&answer);
+    for result in &mut w.odoo.results {
+        *result = json!({"id": result["id"], "result": "refused", "message": "There is no user 7"});
+    }
+    let id = w.odoo.by_name("Meeting").expect("in Odoo")["id"]
+        .as_i64()
+        .unwrap();
+    w.odoo.records.get_mut(&id).expect("it")["location"] = serde_json::Value::Null;
+    let answer = w.odoo.hand_over(&w.service).await.expect("an exchange");
+    w.odoo.take(&answer);
+    assert_eq!(
+        w.count("meetings WHERE set_aside LIKE 'Odoo refused it%'").await,
+        1
+    );
+    w.odoo.departed = vec![json!({"user_id": 7, "deleted": true})];
+    w.odoo.sync(&w.service).await;
+    w.odoo.departed.clear();
+    w.quiet().await;
+    assert_eq!(w.odoo.by_name("Meeting").expect("in Odoo")["location"], "Room 9");
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn removals_held_for_who_is_deleted_are_decided_by_the_other_mailboxes() {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
