@@ -239,3 +239,46 @@ async fn a_directory_that_fails_keeps_nobody_from_their_calendar() {
     w.quiet().await;
     assert!(w.odoo.by_name("His").is_some());
 }
+
+/// Many log in by a name that is no address of their mailbox: a user principal name, a phone number. Microsoft is asked by which
+/// addresses the mailbox is reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_logs_in_by_another_name_is_known_by_the_mailboxs_address() {
+    for login in ["b1234@contoso.onmicrosoft.example", "+32 470 12 34 56"] {
+        let mut w = both().await;
+        for statement in [
+            "DELETE FROM account_addresses".to_owned(),
+            format!("UPDATE accounts SET login = '{login}', delta_link = NULL WHERE odoo_user_id = 8"),
+        ] {
+            let mut conn = w.service.engine.store.get().await.expect("Postgres");
+            diesel_async::RunQueryDsl::execute(diesel::sql_query(statement), &mut conn)
+                .await
+                .expect("set");
+        }
+        w.quiet().await;
+        w.outlook_creates(ANN, "Invited", &[BEN]).await;
+        w.quiet().await;
+        w.quiet().await;
+        // No phantom beside him.
+        let expected = [line(ANN, Some(7), "accepted"), line(BEN, Some(8), "needsAction")];
+        assert_eq!(w.lines(), expected, "{login}");
+        let his = w.stack.event(BEN, "Invited").await.expect("his");
+        let path = format!("mailboxes/{BEN}/events/{}/respond", super::stack::id_of(&his));
+        w.stack
+            .sim_call("POST", &path, json!({"response": "accept"}))
+            .await;
+        w.quiet().await;
+        assert!(
+            w.lines().contains(&line(BEN, Some(8), "accepted")),
+            "{login}: {:?}",
+            w.lines()
+        );
+        // And whom Odoo invites is invited at the mailbox's address.
+        let id = w.only_id();
+        w.odoo.unlink(id);
+        let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+        w.odoo.create(7, "From Odoo", &start, &stop, &[BEN]);
+        w.quiet().await;
+        assert_eq!(w.listed("From Odoo").await, [BEN]);
+    }
+}
