@@ -193,6 +193,11 @@ async fn nobody_is_worked_by_two_whatever_stands_still() {
     load.work(&[&one, &two], Duration::from_secs(30)).await;
     postgres("CONT");
     load.work(&[&one, &two], Duration::from_secs(15)).await;
+    println!("Postgres is stopped, and started again after 30 s");
+    let stopped = Stopped::stop().await;
+    load.work(&[&one, &two], Duration::from_secs(30)).await;
+    let _started = stopped.start().await;
+    load.work(&[&one, &two], Duration::from_secs(15)).await;
     for step in ["+60s", "-60s", "+0s"] {
         println!("one clock is stepped to {step}");
         two.step_clock(step).await;
@@ -202,10 +207,16 @@ async fn nobody_is_worked_by_two_whatever_stands_still() {
     println!("{} meetings", load.events.len());
 }
 
-/// Sends a signal to all processes of the tests' own Postgres.
-fn postgres(signal: &str) {
+fn address() -> (String, u16) {
     let url = std::env::var("TEST_DATABASE_URL").expect("a throw-away Postgres");
-    let port = url::Url::parse(&url).expect("a URL").port().expect("a port");
+    let url = url::Url::parse(&url).expect("a URL");
+    let host = url.host_str().expect("a host").to_owned();
+    (host, url.port().expect("a port"))
+}
+
+/// The main process of the tests' own Postgres.
+fn main_process() -> String {
+    let (_, port) = address();
     let pattern = format!("postgres .*port={port}");
     let main = std::process::Command::new("pgrep")
         .args(["-o", "-f", &pattern])
@@ -213,6 +224,64 @@ fn postgres(signal: &str) {
         .expect("pgrep");
     let main = String::from_utf8_lossy(&main.stdout).trim().to_owned();
     assert!(!main.is_empty(), "no Postgres at port {port}");
+    main
+}
+
+/// The tests' own Postgres, while it is down.
+struct Stopped {
+    command: Vec<String>,
+    user: (u32, u32),
+}
+
+impl Stopped {
+    /// As an administrator stops it: sessions are ended, and nothing is lost.
+    async fn stop() -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let main = main_process();
+        let line = std::fs::read(format!("/proc/{main}/cmdline")).expect("its command");
+        let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        let command = words.map(|word| String::from_utf8_lossy(word).into_owned());
+        let command: Vec<String> = command.collect();
+        let owner = std::fs::metadata(format!("/proc/{main}")).expect("its owner");
+        let sent = std::process::Command::new("kill").args(["-INT", &main]).status();
+        assert!(sent.expect("kill").success());
+        until_it(false).await;
+        Self {
+            command,
+            user: (owner.uid(), owner.gid()),
+        }
+    }
+
+    async fn start(self) -> std::process::Child {
+        use std::os::unix::process::CommandExt;
+        let started = std::process::Command::new(&self.command[0])
+            .args(&self.command[1..])
+            .uid(self.user.0)
+            .gid(self.user.1)
+            .current_dir("/")
+            .process_group(0)
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("Postgres is started");
+        until_it(true).await;
+        started
+    }
+}
+
+/// Waits until Postgres takes connections, or does not any more.
+async fn until_it(answers: bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while tokio::net::TcpStream::connect(address()).await.is_ok() != answers {
+        assert!(Instant::now() < until, "Postgres answers: {}", !answers);
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Sends a signal to all processes of the tests' own Postgres.
+fn postgres(signal: &str) {
+    let main = main_process();
     for (program, of) in [("pkill", &["-P", &main][..]), ("kill", &[&main])] {
         let sent = std::process::Command::new(program)
             .arg(format!("-{signal}"))
