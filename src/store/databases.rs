@@ -350,10 +350,11 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
     Ok(())
 }
 
-/// Forgets the key: no call is accepted any more. Accounts and links stay, for a later pairing.
-pub async fn unpair(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
+/// Forgets the key: no call is accepted any more. Accounts and links stay for a while, for a later pairing.
+pub async fn unpair(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
         .set((
+            dsl::unpaired_at.eq(Some(now)),
             dsl::key_hash.eq(None::<Vec<u8>>),
             dsl::next_key_hash.eq(None::<Vec<u8>>),
         ))

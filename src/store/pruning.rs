@@ -46,6 +46,34 @@ const PORTIONS: &[(&str, &str)] = &[
              SELECT account_id, meeting_id FROM removals WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
     ),
     (
+        "events of databases that were unpaired",
+        "DELETE FROM meetings WHERE id IN (
+             SELECT m.id FROM meetings m JOIN databases d ON d.id = m.database_id
+             WHERE d.key_hash IS NULL AND d.unpaired_at < $1 LIMIT $2 FOR UPDATE OF m SKIP LOCKED)",
+    ),
+    (
+        "the journal of databases that were unpaired",
+        "DELETE FROM journal WHERE id IN (
+             SELECT j.id FROM journal j JOIN databases d ON d.id = j.database_id
+             WHERE d.key_hash IS NULL AND d.unpaired_at < $1 LIMIT $2 FOR UPDATE OF j SKIP LOCKED)",
+    ),
+    (
+        "databases that were unpaired",
+        "DELETE FROM databases WHERE id IN (
+             SELECT id FROM databases d WHERE key_hash IS NULL AND unpaired_at < $1
+               AND NOT EXISTS (SELECT FROM meetings WHERE database_id = d.id)
+               AND NOT EXISTS (SELECT FROM journal WHERE database_id = d.id)
+             LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    ),
+    // A mailbox that is listed anew shows it again.
+    (
+        "what was put aside of mailboxes that nobody logs in to",
+        "DELETE FROM put_aside WHERE id IN (
+             SELECT p.id FROM put_aside p JOIN accounts a ON a.id = p.account_id
+             WHERE p.graph_id IS NOT NULL AND p.next_at < $1 AND a.state <> 'active' AND a.delta_link IS NULL
+             LIMIT $2 FOR UPDATE OF p SKIP LOCKED)",
+    ),
+    (
         "pairing codes",
         "DELETE FROM enrollments WHERE code_hash IN (
              SELECT code_hash FROM enrollments WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",

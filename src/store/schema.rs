@@ -30,6 +30,7 @@ diesel::table! {
         exchange_failures -> Integer,
         failing_since -> Nullable<Timestamptz>,
         exchange_problem -> Nullable<Text>,
+        unpaired_at -> Nullable<Timestamptz>,
     }
 }
 

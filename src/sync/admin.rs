@@ -288,7 +288,7 @@ pub async fn note_copy(conn: &mut Connection, database: &Database, name: &str) -
 async fn part(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
     let reason = "Odoo was unpaired from the Outlook bridge: log in to Outlook to connect the account again.";
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        databases::unpair(conn, database.id).await?;
+        databases::unpair(conn, database.id, now()).await?;
         accounts::disconnect_all(conn, database.id, reason).await?;
         Ok(())
     })

@@ -106,6 +106,52 @@ async fn a_row_that_somebody_holds_is_left_and_nothing_waits() {
     assert_eq!(w.count(old).await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_database_that_was_unpaired_nothing_is_left_after_a_while() {
+    let mut w = world().await;
+    w.outlook_creates(ANN, TITLE, &[OUTSIDE]).await;
+    w.quiet().await;
+    let unpaired = w.odoo.call(&w.service, 2, "outlook.bridge", "unpair", json!({}));
+    unpaired.await.expect("unpaired");
+    pruning::prune(&w.service.engine).await.unwrap();
+    assert!(rows_that_say(&w, TITLE).await > 0, "it may be paired again");
+    run(
+        &w,
+        "UPDATE databases SET unpaired_at = unpaired_at - interval '91 days'",
+    )
+    .await;
+    pruning::prune(&w.service.engine).await.unwrap();
+    for table in [
+        "databases",
+        "accounts",
+        "meetings",
+        "copies",
+        "journal",
+        "account_addresses",
+    ] {
+        assert_eq!(w.count(table).await, 0, "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_put_aside_of_a_mailbox_that_nobody_logs_in_to_is_forgotten() {
+    let mut w = world().await;
+    w.quiet().await;
+    w.service.stop_working().await;
+    for statement in [
+        "INSERT INTO put_aside (account_id, graph_id, reason, attempts, since, next_at)
+         SELECT id, 'event', 'why', 3, now() - interval '99 days', now() - interval '91 days' FROM accounts",
+        "UPDATE accounts SET delta_link = NULL",
+    ] {
+        run(&w, statement).await;
+    }
+    pruning::prune(&w.service.engine).await.unwrap();
+    assert_eq!(w.count("put_aside").await, 1, "it is tried again");
+    run(&w, "UPDATE accounts SET state = 'need_auth'").await;
+    pruning::prune(&w.service.engine).await.unwrap();
+    assert_eq!(w.count("put_aside").await, 0);
+}
+
 /// What the content takes, without dead rows, in MB.
 async fn megabytes(w: &World) -> i64 {
     for table in ["meetings", "copies"] {
