@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::Value;
 
-use super::event::Event;
+use super::event::{Event, Privacy, ShowAs};
 use super::recurrence::{End, Pattern, Rule};
 use super::series::Series;
 
@@ -70,6 +70,33 @@ impl Document {
             (Self::Event(a), Self::Event(b)) => a.time.same_span(&b.time),
             (Self::Series(a), Self::Series(b)) => a.same_schedule(b),
             _ => false,
+        }
+    }
+
+    /// When it takes place, and nothing else of it.
+    pub fn times_alone(&self) -> Self {
+        let alone = |event: &Event| Event {
+            title: String::new(),
+            body: String::new(),
+            location: String::new(),
+            time: event.time.clone(),
+            privacy: Privacy::Normal,
+            show_as: ShowAs::Busy,
+            reminder: None,
+            video: String::new(),
+            online: false,
+            organizer: None,
+            attendees: BTreeMap::new(),
+        };
+        match self {
+            Self::Series(series) => Self::Series(Box::new(Series {
+                rule: series.rule,
+                template: alone(&series.template),
+                exceptions: BTreeMap::new(),
+                cancelled: BTreeSet::new(),
+            })),
+            Self::Event(event) => Self::Event(Box::new(alone(event))),
+            Self::Unsayable { template, .. } => Self::Event(Box::new(alone(template))),
         }
     }
 

@@ -67,6 +67,10 @@ pub struct Meeting {
     pub hour_writes: i32,
     /// Whether the journal says that there were too many.
     pub hour_noted: bool,
+    /// It is long past, and only this is known of it: a [`super::stubs::Stub`].
+    pub stub: Option<Value>,
+    /// Odoo is to be asked for the record of a stub.
+    pub unread: bool,
 }
 
 impl Meeting {
@@ -101,6 +105,8 @@ impl Meeting {
             hour_began: None,
             hour_writes: 0,
             hour_noted: false,
+            stub: None,
+            unread: false,
         }
     }
 
@@ -160,7 +166,11 @@ impl Meeting {
 
     /// The user who organizes it in Odoo.
     pub fn organizer_in_odoo(&self) -> Option<i32> {
-        let id = self.template_in_odoo()?.get("organizer")?.get("user_id")?;
+        let organizer = match (&self.odoo_state, &self.stub) {
+            (None, Some(stub)) => stub.get("organizer"),
+            _ => self.template_in_odoo()?.get("organizer")?.get("user_id"),
+        };
+        let id = organizer?;
         i32::try_from(id.as_i64()?).ok()
     }
 
@@ -285,6 +295,10 @@ pub struct Copy {
     /// See [`Copy::answers_to_one`].
     pub slot_answers: Value,
     pub slot_answers_base: Value,
+    /// The digest of the event, of which only the times are known any more.
+    pub stub: Option<String>,
+    /// The mailbox is to be asked for it.
+    pub unread: bool,
 }
 
 /// Answers to single occurrences, by slot.
@@ -495,6 +509,16 @@ pub async fn set_aside(conn: &mut Connection, id: i64, reason: &str) -> QueryRes
         .await
 }
 
+/// Those of the meetings that are set aside for a reason that begins so.
+pub async fn set_aside_for(conn: &mut Connection, ids: &[i64], reason: &str) -> QueryResult<Vec<i64>> {
+    m::meetings
+        .filter(m::id.eq_any(ids.to_vec()))
+        .filter(m::set_aside.like(format!("{reason}%")))
+        .select(m::id)
+        .load(conn)
+        .await
+}
+
 /// Deleted in Outlook, and Odoo keeps them.
 pub async fn keep(conn: &mut Connection, ids: &[i64]) -> QueryResult<usize> {
     diesel::update(m::meetings.filter(m::id.eq_any(ids.to_vec())))
@@ -509,19 +533,10 @@ pub async fn linked(conn: &mut Connection, account_id: i64) -> QueryResult<i64> 
         .filter(c::account_id.eq(account_id))
         .select(c::meeting_id);
     m::meetings
-/// Those of the meetings that are set aside for a reason that begins so.
-pub async fn set_aside_for(conn: &mut Connection, ids: &[i64], reason: &str) -> QueryResult<Vec<i64>> {
-    m::meetings
-        .filter(m::id.eq_any(ids.to_vec()))
-        .filter(m::set_aside.like(format!("{reason}%")))
-        .select(m::id)
-        .load(conn)
-        .await
-}
-
         .filter(m::id.eq_any(in_mailbox))
         .filter(m::odoo_id.is_not_null().and(m::odoo_gone.eq(false)))
-        .filter(m::ended.eq(false).and(m::base_odoo.is_not_null()))
+        .filter(m::ended.eq(false))
+        .filter(m::base_odoo.is_not_null().or(m::stub.is_not_null()))
         .count()
         .get_result(conn)
         .await
@@ -600,6 +615,8 @@ pub async fn of_account(
     let organized = diesel::dsl::sql::<Bool>(
         "coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}' = ",
     )
+    .bind::<Text, _>(user_id.to_string())
+    .sql(" OR stub ->> 'organizer' = ")
     .bind::<Text, _>(user_id.to_string());
     m::meetings
         .filter(m::database_id.eq(database_id))

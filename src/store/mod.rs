@@ -21,6 +21,7 @@ pub mod resets;
 pub mod schema;
 pub mod seal;
 pub mod stock;
+pub mod stubs;
 pub mod troubles;
 pub mod unit;
 

@@ -169,6 +169,9 @@ diesel::table! {
         hour_writes -> Integer,
         hour_noted -> Bool,
         ended_at -> Nullable<Timestamptz>,
+        stub -> Nullable<Jsonb>,
+        unread -> Bool,
+        look_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -190,6 +193,8 @@ diesel::table! {
         answer_base -> Nullable<Text>,
         slot_answers -> Jsonb,
         slot_answers_base -> Jsonb,
+        stub -> Nullable<Text>,
+        unread -> Bool,
     }
 }
 

@@ -523,6 +523,8 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::hour_began.eq(excluded(m::hour_began)),
                 m::hour_writes.eq(excluded(m::hour_writes)),
                 m::hour_noted.eq(excluded(m::hour_noted)),
+                m::stub.eq(excluded(m::stub)),
+                m::unread.eq(excluded(m::unread)),
             ))
             .execute(conn)
             .await?;
@@ -550,6 +552,8 @@ async fn upsert_copies(conn: &mut Connection, rows: &[Copy]) -> QueryResult<()> 
                 c::answer_base.eq(excluded(c::answer_base)),
                 c::slot_answers.eq(excluded(c::slot_answers)),
                 c::slot_answers_base.eq(excluded(c::slot_answers_base)),
+                c::stub.eq(excluded(c::stub)),
+                c::unread.eq(excluded(c::unread)),
             ))
             .execute(conn)
             .await?;

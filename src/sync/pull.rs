@@ -15,6 +15,7 @@ use std::time::Duration;
 use chrono::{NaiveDate, TimeDelta};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -36,6 +37,7 @@ use crate::store::accounts::{self, Account};
 use crate::store::addresses::{self, Mailbox};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities, SlotAnswers};
+use crate::store::stubs;
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases, put_aside, troubles};
 
@@ -43,6 +45,8 @@ use crate::store::{Connection, databases, leases, put_aside, troubles};
 const RENEW_AT: i64 = 2;
 /// How many meetings are worked on in one transaction, where there may be any number.
 const CHUNK: i64 = 200;
+/// How many forgotten events are asked for before they are stored.
+const AT_ONCE: i64 = 20;
 /// While many pages are read, Odoo takes what there is; it is told this often.
 const POKE_EVERY: Duration = Duration::from_secs(2);
 
@@ -175,6 +179,9 @@ pub async fn pull(
         }
     }
     effects.merge(aside::look_again(engine, account, token, until).await?);
+    if !read_anew(engine, account, token, until, effects).await? {
+        return Ok(false);
+    }
     if !account.pulled_once && aside::is_some_unseen(engine, account).await? {
         // What is planned for the first time is planned from all that there is.
         return Ok(false);
@@ -193,6 +200,36 @@ pub async fn pull(
 impl From<diesel::result::Error> for PullError {
     fn from(error: diesel::result::Error) -> Self {
         Self::Internal(error.into())
+    }
+}
+
+/// Asks for what was forgotten as it was long past, and is needed again. `false`: `until` has come, and there is more to ask for.
+async fn read_anew(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    until: Instant,
+    effects: &mut Effects,
+) -> Result<bool, PullError> {
+    let mut asked = BTreeSet::new();
+    loop {
+        let mut unread = {
+            let mut conn = engine.store.get().await?;
+            stubs::unread_copies(&mut conn, account.id, AT_ONCE).await?
+        };
+        // Whatever the mailbox answers, it is asked once a run.
+        unread.retain(|id| asked.insert(id.clone()));
+        if unread.is_empty() {
+            return Ok(true);
+        }
+        let mut sights = Vec::with_capacity(unread.len());
+        for id in unread {
+            sights.push(look_at(engine, account, token, id).await?);
+        }
+        effects.merge(store(engine, account, &sights, None).await?);
+        if Instant::now() >= until {
+            return Ok(false);
+        }
     }
 }
 
@@ -629,6 +666,7 @@ impl Page<'_> {
         if let Some(id) = known.map(|copy| copy.meeting_id) {
             if let Some(copy) = self.unit.get(id)?.copy_mut(self.account.id, graph_id) {
                 copy.gone = true;
+                copy.unread = false;
             }
             self.touched.insert(id);
         }
@@ -657,9 +695,9 @@ impl Page<'_> {
         if event.is_draft == Some(true) {
             return Ok(None);
         }
-        // Our own write coming back, or a repeated row.
+        // Our own write coming back, or a repeated row. What is to be read anew is read.
         if let Some(copy) = &known
-            && !copy.gone
+            && !(copy.gone || copy.unread)
             && (is_same_state(copy, event) || is_older(copy, event))
         {
             self.unit.touch(copy.id);
@@ -672,7 +710,8 @@ impl Page<'_> {
             }
             known => known,
         };
-        let shown = match project(event, &self.mailbox, known.as_ref()) {
+        let before = known.as_ref().filter(|copy| copy.stub.is_none());
+        let shown = match project(event, &self.mailbox, before) {
             Ok(shown) => shown,
             Err(reason) => {
                 let title = event.subject.as_deref().unwrap_or("");
@@ -696,9 +735,12 @@ impl Page<'_> {
         }
         let seen = copy_of(meeting_id, self.account, event, &shown)?;
         // What Exchange rewrites by itself is no news, however often it counts a change.
-        if known
-            .is_none_or(|known| known.gone || known.state != seen.state || known.cancelled != seen.cancelled)
-        {
+        if known.is_none_or(|known| {
+            known.gone
+                || known.stub.is_some()
+                || known.state != seen.state
+                || known.cancelled != seen.cancelled
+        }) {
             self.unit.get(meeting_id)?.meeting.has_news();
         }
         self.unit.see_copy(seen)?;
@@ -811,7 +853,11 @@ enum Found {
 /// A series is compared as a whole: its exceptions may change without its master.
 fn is_same_state(copy: &Copy, event: &WireEvent) -> bool {
     if event.is_recurring() {
-        return serde_json::to_value(event).is_ok_and(|wire| wire == copy.wire);
+        let wire = serde_json::to_value(event);
+        return wire.is_ok_and(|wire| match &copy.stub {
+            Some(digest) => stubs::digest(&wire) == *digest,
+            None => wire == copy.wire,
+        });
     }
     copy.change_key.is_some() && copy.change_key == event.change_key
 }
@@ -849,7 +895,23 @@ pub(super) fn copy_of(
         answer_base: None,
         slot_answers: serde_json::to_value(&shown.slot_answers)?,
         slot_answers_base: serde_json::to_value(SlotAnswers::new())?,
+        stub: None,
+        unread: false,
     })
+}
+
+/// Whether a copy is what its mailbox shows, and nothing of what was known before.
+pub(super) fn is_shown_so(copy: &Copy, people: &People, account: &Account) -> bool {
+    let Ok(event) = copy.wire_event::<WireEvent>() else {
+        return false;
+    };
+    let Ok(shown) = project(&event, &people.mailbox_of(account), None) else {
+        return false;
+    };
+    let says_nothing = |answers: &Value| answers.as_object().is_some_and(Map::is_empty);
+    serde_json::to_value(&shown.document).is_ok_and(|state| state == copy.state)
+        && says_nothing(&copy.slot_answers)
+        && says_nothing(&copy.slot_answers_base)
 }
 
 /// What a mailbox shows of an event or a series.

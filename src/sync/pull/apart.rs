@@ -123,6 +123,7 @@ impl Page<'_> {
         {
             copy.gone = copy.is_organizer;
             copy.cancelled = !copy.is_organizer;
+            copy.unread = false;
         }
         self.touched.insert(known.meeting_id);
         Ok(())
