@@ -14,8 +14,9 @@ use crate::calendar::merge::{Base, Group, take_groups};
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::exchange::{Place, WantedRecord};
 use crate::odoo::record::{Record, Was};
-use crate::store::meetings::{self, Meeting};
-use crate::store::unit::UnitOfWork;
+use crate::store::meetings::{self, Copy, Meeting};
+use crate::store::stubs::Stub;
+use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, accounts::Account};
 
 /// Inside of what Odoo hands over when it is asked for existing events (a year back, two years ahead, or more), with a month to
@@ -31,14 +32,14 @@ pub async fn settle(conn: &mut Connection, people: &People, account: &Account) -
     let ids = meetings::unconfirmed_of(conn, account.database_id, account.id, account.odoo_user_id).await?;
     let mut unit = UnitOfWork::of(conn, account.database_id, &ids).await?;
     for id in ids {
-        let meeting = &mut unit.get(id)?.meeting;
+        let Dossier { meeting, copies, .. } = unit.get(id)?;
         let organizes_here = meeting
             .organizer_in_odoo()
             .and_then(|user| people.account_of_user(user));
         // Another user's events are still to come, or are asked for by name.
         let is_own = organizes_here.is_some_and(|organizer| organizer.id == account.id);
         // What Odoo tells and cannot be taken is there.
-        if is_own && !is_refused(meeting) && was_asked_for(meeting, people)? {
+        if is_own && !is_refused(meeting) && was_asked_for(meeting, copies, people)? {
             forget_record(meeting)?;
         }
     }
@@ -148,24 +149,29 @@ pub fn forget_record(meeting: &mut Meeting) -> anyhow::Result<()> {
     meeting.series_key = None;
     meeting.odoo_state = None;
     meeting.odoo_gone = false;
+    meeting.unread = false;
     meeting.set_base(None)
 }
 
 /// Whether the meeting is one of those that Odoo hands over: active, and of these years.
-fn was_asked_for(meeting: &Meeting, people: &People) -> anyhow::Result<bool> {
-    let Some(base) = meeting.base()? else {
-        return Ok(false);
+fn was_asked_for(meeting: &Meeting, copies: &[Copy], people: &People) -> anyhow::Result<bool> {
+    let time = match (meeting.base()?, meeting.stub.as_ref().and(copies.first())) {
+        (Some(base), _) => base.odoo.time,
+        (None, Some(copy)) => copy.event()?.time,
+        (None, None) => return Ok(false),
     };
     if meeting.series_key.is_some() {
         return Ok(true);
     }
-    let time = base.odoo.time;
     Ok(time.ends_at() > people.now - TimeDelta::days(DAYS_BACK)
         && time.starts_at() < people.now + TimeDelta::days(DAYS_AHEAD))
 }
 
 /// Whether Odoo tells of another record than the one that the meeting stands for: a restored database gives ids out again.
 fn is_another_record(meeting: &Meeting, record: &Record) -> bool {
+    if let (None, Ok(Some(stub))) = (&meeting.odoo_state, meeting.stub()) {
+        return is_another_than(&stub, meeting, record);
+    }
     // What another version has stored is replaced by what is told now.
     let Ok(Some(known)) = meeting.record() else {
         return false;
@@ -183,6 +189,20 @@ fn is_another_record(meeting: &Meeting, record: &Record) -> bool {
         record.series().map(|series| &series.key) == known.series().map(|series| &series.key);
     let link = record.identity().link;
     meeting.unconfirmed && !is_same_series && !is_named(record.was()) && link != Some(meeting.link)
+}
+
+/// The same of a meeting of which only a stub is known.
+fn is_another_than(stub: &Stub, meeting: &Meeting, record: &Record) -> bool {
+    if stub.place.key.is_none() && record.series().is_none() {
+        return Some(stub.place.res_id) == record.identity().odoo_id
+            && stub.create_date != record.create_date();
+    }
+    let is_named = record.was().is_some_and(|was| match &stub.place.key {
+        Some(_) => was.key == stub.place.key,
+        None => was.identity().odoo_id == Some(stub.place.res_id),
+    });
+    let is_same_series = record.series().map(|series| &series.key) == stub.place.key.as_ref();
+    meeting.unconfirmed && !is_same_series && !is_named && record.identity().link != Some(meeting.link)
 }
 
 /// Gives a meeting the record that Odoo tells of it. This is the only way to one: what else had the record's id has lost its own
@@ -216,6 +236,7 @@ pub fn give_record(unit: &mut UnitOfWork, id: i64, record: &Record) -> anyhow::R
         meeting.series_key = identity.key;
     }
     meeting.odoo_gone = false;
+    meeting.unread = false;
     meeting.odoo_state = Some(serde_json::to_value(record)?);
     Ok(Some(robbed))
 }

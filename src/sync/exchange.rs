@@ -31,16 +31,17 @@ use crate::store::databases::{self, Database};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::OdooDebt;
-use crate::store::unit::UnitOfWork;
+use crate::store::stubs::{self, Stub};
+use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json, leases, outbox};
 
 /// The most that one answer waits, whatever was asked.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// The most changes in one page.
 /// How often it is looked whether another process has worked a mailbox that somebody waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// The most records of long past meetings that are asked for at once.
 const MOST_RECORDS: i64 = 200;
+/// The most changes in one page.
 const LARGEST_PAGE: u32 = 500;
 
 /// Carries out one exchange.
@@ -283,13 +284,15 @@ async fn take(
     effects.merge(departures);
     parts::note_untold(conn, &people, &request.untold).await?;
     let asked = ask_for_existing(conn, &people, request, repeated).await?;
+    let mut wanted = asked.records;
+    wanted.extend(stubs_to_ask_for(conn, database_id, request, repeated).await?);
     // What waited for that is planned by the mailbox's next run, as it may be a lot.
     effects.wake_accounts.extend(asked.told);
     Ok(Taken::Taken {
         acked,
         rejected,
         want_existing: asked.users,
-        want_records: asked.records,
+        want_records: wanted,
         effects,
     })
 }
@@ -433,6 +436,24 @@ async fn ask_for_existing(
     Ok(asked)
 }
 
+/// The records of what is long past and has news in Outlook.
+async fn stubs_to_ask_for(
+    conn: &mut Connection,
+    database_id: Uuid,
+    request: &SyncRequest,
+    repeated: bool,
+) -> anyhow::Result<Vec<WantedRecord>> {
+    let mut wanted = Vec::new();
+    for (user_id, stub) in stubs::unread_records(conn, database_id, MOST_RECORDS).await? {
+        // What was asked for with an earlier answer is on its way.
+        if repeated || !request.existing_left.contains(&user_id) {
+            let Stub { place, .. } = from_json(stub, "stub")?;
+            wanted.push(WantedRecord { user_id, place });
+        }
+    }
+    Ok(wanted)
+}
+
 const UNSETTLED: &str =
     "what Odoo has told of this user's events could not be compared with Outlook; it is tried again";
 
@@ -489,6 +510,7 @@ impl<'a> Intake<'a> {
                     }
                     saved(meeting, self.people);
                     meeting.odoo_gone = true;
+                    meeting.unread = false;
                     meeting.kept = false;
                     meeting.unconfirmed = false;
                     self.touched.insert(id);
@@ -506,6 +528,10 @@ impl<'a> Intake<'a> {
         cause: Cause,
     ) -> anyhow::Result<()> {
         let mut id = match self.find(identities) {
+            Some(id) if self.is_as_it_was(id, &record, times, cause)? => {
+                self.unit.get(id)?.meeting.unconfirmed = false;
+                return Ok(());
+            }
             Some(id) => id,
             None => {
                 self.begin_where_its_series_did(&mut record)?;
@@ -566,6 +592,28 @@ impl<'a> Intake<'a> {
         meeting.kept &= record.active();
         self.touched.insert(id);
         Ok(())
+    }
+
+    /// Whether a meeting is long past, and nobody has changed its record since it was forgotten.
+    fn is_as_it_was(
+        &mut self,
+        id: i64,
+        record: &Record,
+        times: &BTreeMap<String, OdooTime>,
+        cause: Cause,
+    ) -> anyhow::Result<bool> {
+        let Dossier { meeting, copies, .. } = self.unit.get(id)?;
+        if meeting.odoo_state.is_some() || meeting.unread || meeting.odoo_gone {
+            return Ok(false);
+        }
+        Ok(meeting.stub()?.is_some_and(|stub| {
+            stub.version == record.version()
+                && stub.create_date == record.create_date()
+                && stub.place == Place::of(record)
+                && cause == Cause::Existing
+                && times.is_empty()
+                && !copies.is_empty()
+        }))
     }
 
     /// Gives a meeting Odoo's record; `false`: it is another one's, and the meeting's own is lost. Who loses a record is planned anew.

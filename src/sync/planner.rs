@@ -13,6 +13,7 @@ mod organizer;
 mod pace;
 pub mod repeats;
 mod series;
+pub mod stubs;
 mod unlisted;
 
 pub(super) use organizer::was_kept as was_kept_for_its_organizer;
@@ -167,6 +168,9 @@ impl Task<'_> {
             return Ok(());
         }
         let record = self.dossier.meeting.record()?;
+        if !self.is_read(record.as_ref())? {
+            return Ok(());
+        }
         if !self.take_over(record.as_ref())? {
             return Ok(());
         }

@@ -15,6 +15,8 @@ use super::admin::{self, note};
 use super::people::People;
 use super::planner::Effects;
 use super::{Engine, now, planner};
+use crate::calendar::document::Document;
+use crate::calendar::series::plan::{self, mails};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{Departed, OdooChange, Place, State};
 use crate::odoo::record::Record;
@@ -24,6 +26,7 @@ use crate::store::databases::Database;
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{self, OdooDebt, OutlookWrite, kind};
+use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{databases, leases, meetings, resets};
 
@@ -90,8 +93,28 @@ impl SyncPolicy {
 struct Reach<'c> {
     /// The live event in the user's mailbox, which is theirs to delete.
     outlook: Option<&'c Copy>,
-    /// Odoo's record, linked with the mailbox.
-    odoo: Option<Record>,
+    /// Odoo's record, linked with the mailbox, and its version.
+    odoo: Option<(Place, String)>,
+    /// What was forgotten of it, as it is long past.
+    stub: Option<Stub>,
+}
+
+impl Reach<'_> {
+    /// How many cancellations the deletion in Outlook sends.
+    fn mails(&self, copy: &Copy) -> anyhow::Result<usize> {
+        Ok(match &self.stub {
+            Some(stub) => stub.mails,
+            None => copy.event()?.guests().count(),
+        })
+    }
+}
+
+/// How many people the deletion of an event mails; who is invited to several single occurrences counts more than once.
+pub fn cancellations(document: Document) -> usize {
+    mails(&[plan::OutlookWrite::Delete], Some(&document.into_series()))
+        .iter()
+        .map(Vec::len)
+        .sum()
 }
 
 /// `None`: nothing of it, as the user does not organize it or the mailbox does not know it, or it is over already.
@@ -101,10 +124,17 @@ fn reach<'c>(meeting: &Meeting, copies: &'c [Copy], account: &Account) -> anyhow
     if !is_organizers || meeting.ended || meeting.kept || own().next().is_none() {
         return Ok(None);
     }
-    let record = meeting.record()?.filter(Record::active);
+    let record = meeting.record()?;
+    let stub = meeting.stub()?.filter(|_| record.is_none());
+    let of_record = record
+        .filter(Record::active)
+        .map(|record| (Place::of(&record), record.version().to_owned()));
+    let of_stub = || Some((stub.as_ref()?.place.clone(), stub.as_ref()?.version.clone()));
+    let odoo = of_record.or_else(of_stub);
     Ok(Some(Reach {
         outlook: own().find(|copy| copy.is_organizer && !copy.gone && !copy.cancelled),
-        odoo: record.filter(|_| !meeting.odoo_gone),
+        odoo: odoo.filter(|_| !meeting.odoo_gone),
+        stub,
     }))
 }
 
@@ -246,7 +276,8 @@ fn reset_meeting(
     writes.retain(|write| write.account_id != account.id || (write.stands && policy.in_outlook()));
     let reach = reach(meeting, copies, account)?;
     let was_linked = reach.is_some();
-    if let Some(copy) = reach.as_ref().and_then(|reach| reach.outlook)
+    if let Some(reach) = &reach
+        && let Some(copy) = reach.outlook
         && policy.in_outlook()
     {
         writes.push(OutlookWrite {
@@ -256,7 +287,7 @@ fn reset_meeting(
             graph_id: Some(copy.graph_id.clone()),
             body: json!({}),
             groups: json!([]),
-            mails: i32::try_from(copy.event()?.guests().count())?,
+            mails: i32::try_from(reach.mails(copy)?)?,
             collected: true,
             line: Some(serde_json::to_value(Done {
                 message: "deleted from Outlook by the reset".to_owned(),
@@ -267,13 +298,13 @@ fn reset_meeting(
             ..OutlookWrite::default()
         });
     }
-    if let Some(record) = reach.and_then(|reach| reach.odoo)
+    if let Some((place, version)) = reach.and_then(|reach| reach.odoo)
         && policy.in_odoo()
     {
         let change = OdooChange::Unlink {
-            place: Place::of(&record),
+            place,
             user_id: account.odoo_user_id,
-            version: record.version().to_owned(),
+            version,
         };
         *debt = Some(OdooDebt {
             database_id: meeting.database_id,

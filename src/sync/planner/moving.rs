@@ -9,7 +9,7 @@ use crate::calendar::merge::Group;
 use crate::calendar::takeover;
 use crate::odoo::record::Record;
 use crate::store::journal::Level;
-use crate::store::stock::{StockLink, StockState};
+use crate::store::stock::StockState;
 
 const NOT_IN_MAILBOX: &str = "Odoo's own synchronisation had linked it with an event that is not in the mailbox any more: it stays in Odoo \
      alone, so that nobody is invited anew";
@@ -40,7 +40,7 @@ impl Task<'_> {
         }
         if let Some(record) = present
             && self.dossier.meeting.base_odoo.is_none()
-            && !self.take_over_base(record, &link)?
+            && !self.take_over_base(record, link.ids.description.as_deref())?
         {
             // One of the two cannot be read, which is said where it is read.
             return Ok(true);
@@ -50,8 +50,9 @@ impl Task<'_> {
         Ok(true)
     }
 
-    /// `false`: it cannot be done.
-    fn take_over_base(&mut self, record: &Record, link: &StockLink) -> anyhow::Result<bool> {
+    /// Sets the base that nobody knows, for the first merge of what both sides have; `sent`: see [`takeover::base_of`]. `false`: it cannot be
+    /// done.
+    pub(super) fn take_over_base(&mut self, record: &Record, sent: Option<&str>) -> anyhow::Result<bool> {
         let Some((copy, _)) = self.choose_copy() else {
             return Ok(false);
         };
@@ -64,7 +65,6 @@ impl Task<'_> {
         };
         let outlook = renamed_document(outlook, &snapshot.aliases(&self.people.mailboxes));
         let edited: BTreeSet<Group> = self.dossier.meeting.edit_times()?.into_keys().collect();
-        let sent = link.ids.description.as_deref();
         let meeting = &mut self.dossier.meeting;
         match (odoo, outlook) {
             (_, Document::Unsayable { .. }) => return Ok(false),

@@ -94,10 +94,14 @@ pub async fn preview(
             let Some(reach) = reach(&meeting, &of_meeting, &account)? else {
                 continue;
             };
-            if let Some(record) = reach.odoo {
-                told.odoo.count(record.series().is_some());
+            if let Some((place, _)) = &reach.odoo {
+                told.odoo.count(place.key.is_some());
             }
-            if let Some(copy) = reach.outlook {
+            if let (Some(copy), Some(stub)) = (reach.outlook, &reach.stub) {
+                told.outlook.loss.count(!copy.document()?.is_single());
+                // Whom it mails is not known any more.
+                told.outlook.cancellations += stub.mails;
+            } else if let Some(copy) = reach.outlook {
                 let document = copy.document()?;
                 told.outlook.loss.count(!document.is_single());
                 let cancelled = cancelled(document, &people, &account);
