@@ -154,7 +154,8 @@ pub async fn page_of_records(
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(m::id.gt(after))
-        .filter(m::odoo_gone.eq(false).and(m::odoo_state.is_not_null()))
+        .filter(m::odoo_gone.eq(false))
+        .filter(m::odoo_state.is_not_null().or(m::stub.is_not_null()))
         .select(Meeting::as_select())
         .order(m::id)
         .limit(limit)

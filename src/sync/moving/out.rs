@@ -14,13 +14,15 @@ use tokio::time::Instant;
 
 use crate::calendar::document::Document;
 use crate::odoo::OdooError;
-use crate::odoo::record::{Record, SERIES_MODEL};
-use crate::odoo::series::SeriesSnapshot;
+use crate::odoo::exchange::Place;
+use crate::odoo::record::SERIES_MODEL;
+use crate::odoo::series::Slot;
 use crate::outlook::client::Instance;
 use crate::outlook::wire;
 use crate::store::accounts;
 use crate::store::databases::Database;
 use crate::store::meetings::{self, Copy, Meeting};
+use crate::store::stubs::Stub;
 use crate::store::{leases, stock};
 use crate::sync::Engine;
 use crate::sync::accounts::{fresh_token, has_fresh_token};
@@ -178,10 +180,10 @@ impl Asked {
             }
         }
         for (meeting, copy) in copies {
-            let Some(Record::Series(series)) = meeting.record()? else {
+            let Some(Named { records, place }) = Named::of(meeting)? else {
                 continue;
             };
-            if let Some(span) = span_of(&series) {
+            if let Some(span) = span_of(&records).filter(|_| place.key.is_some()) {
                 let graph = &engine.graph;
                 let found = graph.mutable_instances(&token, &copy.graph_id, span).await?;
                 self.instances.insert(copy.id, found);
@@ -237,24 +239,20 @@ async fn token_of(
 }
 
 /// From the first to the last occurrence that Odoo has.
-fn span_of(series: &SeriesSnapshot) -> Option<Range<DateTime<Utc>>> {
+fn span_of(records: &[(Slot, i32)]) -> Option<Range<DateTime<Utc>>> {
     let day = |text: &str| text.get(..10)?.parse::<NaiveDate>().ok();
-    let days: Vec<NaiveDate> = series
-        .records
-        .iter()
-        .filter_map(|(slot, _)| day(&slot.0))
-        .collect();
+    let days: Vec<NaiveDate> = records.iter().filter_map(|(slot, _)| day(&slot.0)).collect();
     let at = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
     let moved = TimeDelta::days(MOVED_DAYS);
     Some(at(*days.iter().min()?) - moved..at(*days.iter().max()?) + moved)
 }
 
 fn links_of(meeting: &Meeting, copy: Option<&Copy>, asked: &Asked) -> anyhow::Result<Vec<Link>> {
-    let Some(record) = meeting.record()? else {
+    let Some(record) = Named::of(meeting)? else {
         return Ok(Vec::new());
     };
     if meeting.ended || meeting.kept {
-        return Ok(all_gone(&record));
+        return Ok(record.all_gone());
     }
     // What no mailbox has shown keeps what Odoo's own engine knew of it.
     let Some(copy) = copy else {
@@ -268,13 +266,13 @@ fn links_of(meeting: &Meeting, copy: Option<&Copy>, asked: &Asked) -> anyhow::Re
         uid: uid.clone(),
         ..Link::to(model, res_id)
     };
-    let series = match record {
-        Record::Event(event) => return Ok(vec![whole(EVENT_MODEL, event.id)]),
-        Record::Series(series) => series,
-    };
+    let Named { place, records } = record;
+    if place.key.is_none() {
+        return Ok(vec![whole(EVENT_MODEL, place.res_id)]);
+    }
     let mut links = vec![Link {
-        key: Some(series.key.clone()),
-        ..whole(SERIES_MODEL, series.id)
+        key: place.key,
+        ..whole(SERIES_MODEL, place.res_id)
     }];
     let (Some(instances), Document::Series(outlook)) = (asked.instances.get(&copy.id), copy.document()?)
     else {
@@ -285,7 +283,7 @@ fn links_of(meeting: &Meeting, copy: Option<&Copy>, asked: &Asked) -> anyhow::Re
         .filter_map(|one| Some((wire::series::slot_of(one, &outlook)?, one)))
         .collect();
     let tz = outlook.tz();
-    for (slot, id) in &series.records {
+    for (slot, id) in &records {
         if let Some(one) = slot.date(tz).and_then(|day| by_slot.get(&day)) {
             links.push(Link {
                 microsoft_id: Some(one.id.clone()),
@@ -298,20 +296,40 @@ fn links_of(meeting: &Meeting, copy: Option<&Copy>, asked: &Asked) -> anyhow::Re
     Ok(links)
 }
 
-fn all_gone(record: &Record) -> Vec<Link> {
-    let gone = |model, res_id| Link {
-        gone: true,
-        ..Link::to(model, res_id)
-    };
-    match record {
-        Record::Event(event) => vec![gone(EVENT_MODEL, event.id)],
-        Record::Series(series) => {
-            let own = Link {
-                key: Some(series.key.clone()),
-                ..gone(SERIES_MODEL, series.id)
-            };
-            let events = series.records.iter().map(|(_, id)| gone(EVENT_MODEL, *id));
-            std::iter::once(own).chain(events).collect()
-        }
+/// What Odoo calls a record.
+struct Named {
+    place: Place,
+    /// The events of a series.
+    records: Vec<(Slot, i32)>,
+}
+
+impl Named {
+    /// `None`: Odoo has told of none.
+    fn of(meeting: &Meeting) -> anyhow::Result<Option<Self>> {
+        Ok(match (meeting.record()?, meeting.stub()?) {
+            (Some(record), _) => Some(Self {
+                place: Place::of(&record),
+                records: record.series().map(|s| s.records.clone()).unwrap_or_default(),
+            }),
+            (None, Some(Stub { place, records, .. })) => Some(Self { place, records }),
+            (None, None) => None,
+        })
+    }
+
+    fn all_gone(self) -> Vec<Link> {
+        let model = match self.place.key {
+            Some(_) => SERIES_MODEL,
+            None => EVENT_MODEL,
+        };
+        let gone = |model, res_id| Link {
+            gone: true,
+            ..Link::to(model, res_id)
+        };
+        let own = Link {
+            key: self.place.key.clone(),
+            ..gone(model, self.place.res_id)
+        };
+        let events = self.records.iter().map(|(_, id)| gone(EVENT_MODEL, *id));
+        std::iter::once(own).chain(events).collect()
     }
 }
