@@ -17,7 +17,7 @@ pub struct Odoo {
     nonce: String,
     pending_nonce: Option<String>,
     pub records: BTreeMap<i64, Value>,
-    next_id: i64,
+    pub next_id: i64,
     outbox: Vec<Value>,
     next_row: i64,
     pub results: Vec<Value>,
