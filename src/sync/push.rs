@@ -248,7 +248,7 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
     let mut answered = Answered::default();
     let (unsettled, fresh): (Vec<_>, Vec<_>) = writes.into_iter().partition(|w| w.in_flight_since.is_some());
     let (series, fresh): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|w| w.series);
-    for write in unsettled.into_iter().chain(series) {
+    for mut write in unsettled.into_iter().chain(series) {
         if answered.is_over(until) {
             answered.unsent.push(write);
             continue;
@@ -256,7 +256,7 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
         let result = if write.in_flight_since.is_some() {
             ask(engine, token, &write).await
         } else {
-            series::send(engine, token, &write).await
+            series::send(engine, token, &mut write).await
         };
         answered.sent.push(Sent::new(write, result));
     }

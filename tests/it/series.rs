@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
-use super::stack::{ANN, BEN, Stack, id_of};
+use super::stack::{ANN, BEN, Stack, eventually, id_of};
 use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
 
 /// A meeting of Ann's on the last working day of each month, half a year long, with Ben and somebody outside.
@@ -417,4 +417,54 @@ async fn an_occurrence_taken_out_of_the_archive_is_an_event_of_its_own() {
     w.odoo.set_series(id, json!({"location": "Room 1"}));
     w.quiet().await;
     assert_eq!(kinds(&w.stack.mails().await), [("update", OUTSIDE)]);
+}
+
+/// Waits until Microsoft has carried out a request that does not read.
+async fn written(w: &World, method: &str) {
+    eventually("it is written", async || {
+        let requests = w.stack.sim_call("GET", "requests", Value::Null).await;
+        let done =
+            |r: &Value| r["method"] == method && r["path"].as_str().is_some_and(|p| p.contains("/me/events"));
+        requests["value"].as_array()?.iter().any(done).then_some(())
+    })
+    .await;
+}
+
+/// After a write the series is read again. What somebody changes in between is not what Outlook made of the write.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_between_a_write_and_its_reading_again_is_news() {
+    let mut w = world().await;
+    let slow = |nth: i32| json!([{"mailbox": ANN, "method": "GET", "path": "/me/events/", "nth": nth, "count": 1, "latency_ms": 1500}]);
+    for (number, method) in ["POST", "PATCH"].into_iter().enumerate() {
+        w.stack.sim_call("DELETE", "requests", Value::Null).await;
+        // A change is read before it is sent, too.
+        w.stack
+            .sim_call("PUT", "faults", slow(1 + i32::try_from(number).unwrap()))
+            .await;
+        let in_odoo = format!("Odoo's {method}");
+        match method {
+            "POST" => drop(
+                w.odoo
+                    .create_weekly(7, &in_odoo, &odoo_time(4, "09:00:00"), 4, &[]),
+            ),
+            _ => {
+                let id = w.odoo.series_by_name("Outlook's POST").expect("in Odoo");
+                w.odoo.set_series(id, json!({"name": in_odoo}));
+            }
+        }
+        w.odoo.exchange(&w.service).await.expect("an exchange");
+        written(&w, method).await;
+        let event = w.stack.event(ANN, &in_odoo).await.expect("in Outlook");
+        let in_outlook = format!("Outlook's {method}");
+        w.outlook_edits(ANN, &event, json!({"subject": in_outlook})).await;
+        w.quiet().await;
+        w.quiet().await;
+        assert!(
+            w.odoo.series_by_name(&in_outlook).is_some(),
+            "{:#?}",
+            w.odoo.records
+        );
+        assert!(w.stack.event(ANN, &in_outlook).await.is_some());
+        assert_eq!(w.odoo.records.len(), 1);
+    }
 }

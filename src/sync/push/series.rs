@@ -10,25 +10,24 @@ use crate::calendar::merge::{Side, Told, advance, arrived};
 use crate::calendar::series::Series;
 use crate::calendar::series::merge::{Written, advance as advance_series, base_of_creation};
 use crate::outlook::GraphError;
-use crate::outlook::wire::WireEvent;
 use crate::outlook::wire::series::{slot_of, to_series};
+use crate::outlook::wire::{WireEvent, to_event};
 use crate::store::outbox::{OutlookWrite, kind};
 use crate::store::unit::Dossier;
-use crate::sync::Engine;
 use crate::sync::planner::read_groups;
+use crate::sync::{Engine, now};
 
 /// Carries a write out that has never left before.
 pub(super) async fn send(
     engine: &Engine,
     token: &SecretString,
-    write: &OutlookWrite,
+    write: &mut OutlookWrite,
 ) -> Result<Outcome, GraphError> {
-    let Some(id) = write.graph_id.as_deref() else {
+    let Some(id) = write.graph_id.clone() else {
         let made = create(engine, token, write).await?;
-        return Ok(read(engine, token, &made)
-            .await?
-            .map_or(Outcome::Gone, Outcome::Written));
+        return read_back(engine, token, write, (&made.id, made.answer.as_deref())).await;
     };
+    let id = id.as_str();
     // It was planned against a state that may be past, and what single occurrences are called has to be asked anyway.
     let Some(present) = engine.graph.get_series(token, id).await? else {
         return Ok(Outcome::Gone);
@@ -46,10 +45,11 @@ pub(super) async fn send(
         },
     };
     let done = match write.kind.as_str() {
-        kind::DELETE => engine.graph.delete_event(token, &target).await.map(|_| ()),
+        kind::DELETE => engine.graph.delete_event(token, &target).await.map(|_| None),
         kind::RESPOND => {
             let answer = answer_in(write);
-            engine.graph.respond(token, &target, answer, None, true).await
+            let answered = engine.graph.respond(token, &target, answer, None, true).await;
+            answered.map(|()| None)
         }
         _ => {
             let if_match = write.change_key.as_deref().filter(|_| write.slot.is_none());
@@ -57,18 +57,56 @@ pub(super) async fn send(
                 .graph
                 .update_event(token, &target, &write.body, if_match)
                 .await;
-            updated.map(|_| ())
+            updated.map(Some)
         }
     };
-    match done {
-        Ok(()) if is_end => return Ok(Outcome::Gone),
-        Ok(()) => {}
+    let answer = match done {
+        Ok(_) if is_end => return Ok(Outcome::Gone),
+        Ok(answer) => answer,
         Err(GraphError::Conflict | GraphError::NotFound) => return ask(engine, token, write).await,
         Err(error) => return Err(error),
+    };
+    read_back(engine, token, write, (id, answer.as_ref())).await
+}
+
+/// Reads a series after a write to it, which was answered with `answer`. What somebody has changed in between is news, and not
+/// what Outlook has made of the write: then it counts as one whose answer never came.
+async fn read_back(
+    engine: &Engine,
+    token: &SecretString,
+    write: &mut OutlookWrite,
+    (id, answer): (&str, Option<&WireEvent>),
+) -> Result<Outcome, GraphError> {
+    let Some(present) = read(engine, token, id).await? else {
+        return Ok(Outcome::Gone);
+    };
+    if answer.is_some_and(|answer| is_overtaken(answer, &present)) {
+        write.in_flight_since = Some(now());
+        return Ok(Outcome::Read(present));
     }
-    Ok(read(engine, token, id)
-        .await?
-        .map_or(Outcome::Gone, Outcome::Written))
+    Ok(Outcome::Written(present))
+}
+
+/// Whether what a write was answered with is not what is there: the series itself, or one of its occurrences.
+fn is_overtaken(answer: &WireEvent, present: &WireEvent) -> bool {
+    let now = if answer.id == present.id {
+        Some(present)
+    } else {
+        let mut exceptions = present.exception_occurrences.iter();
+        exceptions.find(|event| event.id == answer.id)
+    };
+    let Some(now) = now else { return false };
+    if answer.change_key == now.change_key {
+        return false;
+    }
+    // The same change may be counted twice.
+    match (to_series(answer, &[]), to_series(now, &[])) {
+        (Ok(answer), Ok(now)) => answer != now,
+        _ => match (to_event(answer), to_event(now)) {
+            (Ok(answer), Ok(now)) => answer != now,
+            _ => false,
+        },
+    }
 }
 
 /// Finds out what became of a write that nobody knows the end of.
@@ -80,7 +118,7 @@ pub(super) async fn ask(
     let id = match &write.graph_id {
         Some(id) => id.clone(),
         None => match create(engine, token, write).await {
-            Ok(id) => id,
+            Ok(made) => made.id,
             Err(error) => find_made(engine, token, write, error).await?,
         },
     };
@@ -89,11 +127,20 @@ pub(super) async fn ask(
         .map_or(Outcome::Gone, Outcome::Read))
 }
 
+/// A series that was made, with the answer that says so.
+struct Made {
+    id: String,
+    answer: Option<Box<WireEvent>>,
+}
+
 /// Makes a series, or finds the one that was made with the same `transactionId`.
-async fn create(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<String, GraphError> {
+async fn create(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<Made, GraphError> {
     match engine.graph.create_event(token, &write.body).await {
-        Ok(event) => Ok(event.id),
-        Err(GraphError::DuplicateTransaction { existing: Some(id) }) => Ok(id),
+        Ok(event) => Ok(Made {
+            id: event.id.clone(),
+            answer: Some(Box::new(event)),
+        }),
+        Err(GraphError::DuplicateTransaction { existing: Some(id) }) => Ok(Made { id, answer: None }),
         Err(error) => Err(error),
     }
 }
