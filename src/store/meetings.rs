@@ -656,6 +656,31 @@ pub async fn unlinked_with_titles(
         .await
 }
 
+/// Meetings with one of these titles that only Outlook has shown, in their organizer's mailbox: the other way round.
+pub async fn only_shown_with_titles(
+    conn: &mut Connection,
+    database_id: Uuid,
+    titles: Vec<&str>,
+) -> QueryResult<Vec<i64>> {
+    let in_outlook =
+        diesel::dsl::sql::<Bool>("(coalesce(copies.state -> 'template', copies.state) ->> 'title') = ANY (")
+            .bind::<Array<Text>, _>(titles)
+            .sql(")");
+    let shown = c::copies
+        .filter(c::meeting_id.eq(m::id))
+        .filter(c::is_organizer.eq(true).and(c::gone.eq(false)))
+        .filter(in_outlook);
+    m::meetings
+        .filter(m::database_id.eq(database_id))
+        .filter(m::odoo_id.is_null().and(m::series_key.is_null()))
+        .filter(m::ended.eq(false))
+        .filter(exists(shown))
+        .select(m::id)
+        .order(m::id)
+        .load(conn)
+        .await
+}
+
 #[derive(QueryableByName)]
 struct Waiting {
     #[diesel(sql_type = Integer)]

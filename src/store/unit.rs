@@ -49,6 +49,18 @@ impl Dossier {
         }
     }
 
+    /// Whether only Outlook has it, and Odoo was told nothing of it.
+    pub fn is_only_shown(&self) -> bool {
+        let meeting = &self.meeting;
+        let is_told = self.debt.as_ref().is_some_and(|debt| debt.delivered_at.is_some());
+        meeting.odoo_id.is_none()
+            && meeting.odoo_state.is_none()
+            && meeting.series_key.is_none()
+            && meeting.base_odoo.is_none()
+            && !meeting.ended
+            && !is_told
+    }
+
     /// The meeting's copy that a mailbox knows by this id.
     pub fn copy_mut(&mut self, account_id: i64, graph_id: &str) -> Option<&mut Copy> {
         self.copies.iter_mut().find(|c| c.is(account_id, graph_id))
@@ -281,6 +293,10 @@ impl UnitOfWork {
         dossier.meeting.ical_uid = None;
         dossier.meeting.link = Uuid::new_v4();
         Ok(())
+    }
+
+    pub fn find_dossier(&self, is_it: impl Fn(&Dossier) -> bool) -> Option<i64> {
+        self.dossiers.values().find(|d| is_it(d)).map(|d| d.meeting.id)
     }
 
     fn find(&self, is_it: impl Fn(&Meeting) -> bool) -> Option<i64> {

@@ -1,6 +1,7 @@
 //! `calendar.event.sync`: takes Odoo's news and acknowledgements, answers with what Odoo must change.
 
 mod parts;
+mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -300,10 +301,11 @@ async fn take(
 /// Reads the meetings that an exchange is about.
 async fn load(
     conn: &mut Connection,
-    database_id: Uuid,
+    people: &People,
     acks: &[&Ack],
     changes: &[&Change],
 ) -> anyhow::Result<UnitOfWork> {
+    let database_id = people.database.id;
     let mut unit = UnitOfWork::new(database_id);
     if !acks.is_empty() {
         let ids = acks.iter().map(|ack| ack.id).collect();
@@ -331,7 +333,23 @@ async fn load(
             .extend(changes.iter().filter_map(|c| continued(c)));
         unit.read_identities(conn, &identities).await?;
     }
+    let unknown: Vec<&Change> = changes
+        .iter()
+        .copied()
+        .filter(|change| find(&unit, &change.kind.identities()).is_none())
+        .collect();
+    shown::read(conn, people, &mut unit, &unknown).await?;
     Ok(unit)
+}
+
+/// The meeting that Odoo means.
+fn find(unit: &UnitOfWork, identities: &[Identity]) -> Option<i64> {
+    identities.iter().find_map(|identity| {
+        let key = identity.key.as_deref();
+        key.and_then(|key| unit.by_series_key(key))
+            .or_else(|| identity.link.and_then(|link| unit.by_link(link)))
+            .or_else(|| identity.odoo_id.and_then(|id| unit.by_odoo_id(id)))
+    })
 }
 
 /// The series that a new one continues.
@@ -527,7 +545,10 @@ impl<'a> Intake<'a> {
         mut record: Record,
         cause: Cause,
     ) -> anyhow::Result<()> {
-        let mut id = match self.find(identities) {
+        let known = self
+            .find(identities)
+            .or_else(|| self.shown_already(&record, cause));
+        let mut id = match known {
             Some(id) if self.is_as_it_was(id, &record, times, cause)? => {
                 self.unit.get(id)?.meeting.unconfirmed = false;
                 return Ok(());
@@ -682,12 +703,7 @@ impl<'a> Intake<'a> {
     }
 
     fn find(&self, identities: &[Identity]) -> Option<i64> {
-        identities.iter().find_map(|identity| {
-            let key = identity.key.as_deref();
-            key.and_then(|key| self.unit.by_series_key(key))
-                .or_else(|| identity.link.and_then(|link| self.unit.by_link(link)))
-                .or_else(|| identity.odoo_id.and_then(|id| self.unit.by_odoo_id(id)))
-        })
+        find(&self.unit, identities)
     }
 
     fn ack(&mut self, ack: &Ack) -> anyhow::Result<()> {

@@ -24,6 +24,8 @@ pub struct Odoo {
     /// Odoo user → address.
     pub users: BTreeMap<i64, String>,
     pub state: Value,
+    /// What people have written in a contact's field for its address, by that address: a name with it, or a second address.
+    pub contacts: BTreeMap<String, String>,
     /// The user who saves.
     pub actor: i64,
     /// The user who waits for the next exchange, if it is not a cron's.
@@ -85,6 +87,7 @@ impl Odoo {
                 (8, super::stack::BEN.to_owned()),
             ]),
             state: Value::Null,
+            contacts: BTreeMap::new(),
             actor: 2,
             waiting: None,
             wait_ms: 0,
@@ -246,7 +249,30 @@ impl Odoo {
             || 1000 + i64::from(email.bytes().map(u16::from).sum::<u16>()),
             |u| u + 100,
         );
-        json!({"id": partner, "partner_id": partner, "user_id": user, "email": email, "name": email, "state": state})
+        let written = self.contacts.get(&email).unwrap_or(&email);
+        json!({"id": partner, "partner_id": partner, "user_id": user, "email": written, "name": email, "state": state})
+    }
+
+    /// Whether a line is of the contact with this address.
+    fn is_of(&self, line: &Value, address: &str) -> bool {
+        line["email"] == address
+            || self
+                .contacts
+                .get(address)
+                .is_some_and(|written| line["email"] == **written)
+    }
+
+    /// Somebody adds a contact with the organizer's own address: another partner than the organizer's.
+    pub fn add_namesake(&mut self, id: i64, address: &str) {
+        let mut attendees = self.records[&id]["attendees"].clone();
+        let list = attendees.as_array_mut().expect("attendees");
+        let partner = 5000;
+        list.retain(|line| line["partner_id"] != partner);
+        list.push(
+            json!({"id": partner, "partner_id": partner, "user_id": null, "email": address, "name": address,
+            "state": "needsAction"}),
+        );
+        self.write(id, json!({"attendees": attendees}));
     }
 
     pub fn write(&mut self, id: i64, values: Value) {
@@ -274,7 +300,7 @@ impl Odoo {
             .as_array()
             .expect("attendees")
             .clone();
-        attendees.retain(|a| !remove.iter().any(|gone| a["email"] == **gone));
+        attendees.retain(|a| !remove.iter().any(|gone| self.is_of(a, gone)));
         attendees.extend(add.iter().map(|g| self.attendee(0, Some(g), "needsAction")));
         self.write(id, json!({"attendees": attendees}));
     }
@@ -436,7 +462,8 @@ impl Odoo {
             let own: Vec<i64> = self
                 .records
                 .iter()
-                .filter(|(_, r)| organizes(r, &user) || is_linked_guest(r, &user))
+                .filter(|(_, r)| r["active"] == true)
+                .filter(|(_, r)| organizer_of(r)["user_id"] == user || is_linked_guest(r, &user))
                 .map(|(id, _)| *id)
                 .collect();
             for id in own {
@@ -562,11 +589,11 @@ pub async fn next_second() {
     tokio::time::sleep(std::time::Duration::from_millis(rest.into())).await;
 }
 
-/// Whether an event, or a series, is this user's.
-fn organizes(record: &Value, user: &Value) -> bool {
-    [&record["organizer"], &record["template"]["organizer"]]
-        .iter()
-        .any(|organizer| organizer["user_id"] == *user)
+/// Of an event, or of a series.
+fn organizer_of(record: &Value) -> &Value {
+    record
+        .get("organizer")
+        .unwrap_or(&record["template"]["organizer"])
 }
 
 fn is_linked_guest(record: &Value, user: &Value) -> bool {

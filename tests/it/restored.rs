@@ -102,6 +102,38 @@ async fn what_outsiders_organize_and_odoo_kept_stays_the_same_record() {
     );
 }
 
+/// What was made since the service's backup, on either side, is unknown to it; Outlook is listed before Odoo tells what it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_service_makes_no_twin_of_what_outlook_shows_before_odoo() {
+    let mut w = world().await;
+    w.back_up().await;
+    let at = |hour: &str| odoo_time(4, hour);
+    w.odoo
+        .create(7, "Made in Odoo", &at("13:00:00"), &at("14:00:00"), &[CARLA]);
+    w.odoo.create_weekly(7, "Weekly", &at("15:00:00"), 3, &[]);
+    w.outlook_creates(ANN, "Made in Outlook", &[CARLA]).await;
+    w.quiet().await;
+    let (in_odoo, in_outlook) = (w.odoo.records.len(), w.stack.events(ANN).await.len());
+    assert_eq!((in_odoo, in_outlook), (3, 3));
+    w.forget_mails().await;
+
+    w.restore().await;
+    w.odoo.pair_again(&w.service).await;
+    w.worked(7).await;
+    settled(&mut w).await;
+    assert_eq!(w.odoo.records.len(), in_odoo, "{:#?}", w.odoo.records);
+    assert_eq!(w.stack.events(ANN).await.len(), in_outlook);
+    assert_eq!(w.stack.mails().await, []);
+    // Each is the same meeting on both sides.
+    for name in ["Made in Odoo", "Made in Outlook"] {
+        let id = id_of(&w, name);
+        w.odoo.write(id, json!({"location": "Room 1"}));
+        w.quiet().await;
+        let event = w.stack.event(ANN, name).await.expect("in Outlook");
+        assert_eq!(event["location"]["displayName"], "Room 1");
+    }
+}
+
 /// Odoo is asked to write to a record, and has given its id to another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_about_another_record_is_not_taken_for_the_meetings() {

@@ -208,7 +208,7 @@ async fn take_part(
             Item::Change(change) => changes.push(&**change),
         }
     }
-    let unit = load(conn, people.database.id, &acks, &changes).await?;
+    let unit = load(conn, people, &acks, &changes).await?;
     let mut intake = Intake::new(people, unit, clock);
     for ack in acks {
         intake.ack(ack)?;
