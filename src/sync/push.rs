@@ -279,12 +279,39 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
                 look(engine, token, &id).await
             }
             (Err(GraphError::NotFound), Some(_)) => Ok(Outcome::Gone),
-            (Err(GraphError::Conflict), Some(id)) => look(engine, token, id).await,
+            (Err(GraphError::Conflict), Some(id)) => {
+                let found = look(engine, token, id).await;
+                match found {
+                    Ok(found) if is_unchanged(&write, &found) => once_more(engine, token, &write, id).await,
+                    found => found,
+                }
+            }
             (Err(error), _) => Err(error),
         };
         answered.sent.push(Sent::new(write, result));
     }
     answered
+}
+
+/// Whether Graph has refused a change for one that it does not show: the event is what it was when the change was planned.
+fn is_unchanged(write: &OutlookWrite, found: &Outcome) -> bool {
+    let is_as_planned =
+        |event: &WireEvent| event.change_key.is_some() && event.change_key == write.change_key;
+    write.kind == kind::UPDATE && found.event().is_some_and(is_as_planned)
+}
+
+/// Sends such a change again, without the condition that it was refused for.
+async fn once_more(
+    engine: &Engine,
+    token: &SecretString,
+    write: &OutlookWrite,
+    id: &str,
+) -> Result<Outcome, GraphError> {
+    match engine.graph.update_event(token, id, &write.body, None).await {
+        Ok(event) => Ok(Outcome::Written(Box::new(event))),
+        Err(GraphError::Conflict | GraphError::NotFound) => look(engine, token, id).await,
+        Err(error) => Err(error),
+    }
 }
 
 /// Gives writes back that were taken and have not left: nobody need ask what became of them, and it was no attempt.

@@ -586,3 +586,31 @@ async fn pairing_anew_waits_for_what_is_being_stored() {
     };
     tokio::join!(storing, odoo.pair_again(&w.service));
 }
+
+/// Microsoft's server says now and then that an event has changed which has not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_for_a_change_that_nobody_made_is_not_taken_for_an_answer() {
+    let mut w = world().await;
+    let id = w.odoo.create(
+        7,
+        "Single",
+        &odoo_time(3, "09:00:00"),
+        &odoo_time(3, "10:00:00"),
+        &[],
+    );
+    let series = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(4, "09:00:00"), 3, &[]);
+    w.quiet().await;
+    let refused =
+        json!([{"mailbox": ANN, "method": "PATCH", "path": "/me/events/", "count": 3, "status": 412}]);
+    w.stack.sim_call("PUT", "faults", refused.clone()).await;
+    w.odoo.write(id, json!({"name": "Single, renamed"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Single, renamed").await.is_some());
+    w.stack.sim_call("PUT", "faults", refused).await;
+    w.odoo.set_series(series, json!({"name": "Weekly, renamed"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Weekly, renamed").await.is_some());
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+}

@@ -4,7 +4,7 @@
 use chrono::{NaiveDate, TimeDelta};
 use secrecy::SecretString;
 
-use super::{Outcome, answer_in, as_sent, find_made};
+use super::{Outcome, answer_in, as_sent, find_made, is_unchanged};
 use crate::calendar::document::Document;
 use crate::calendar::merge::{Side, Told, advance, arrived};
 use crate::calendar::series::Series;
@@ -63,7 +63,18 @@ pub(super) async fn send(
     let answer = match done {
         Ok(_) if is_end => return Ok(Outcome::Gone),
         Ok(answer) => answer,
-        Err(GraphError::Conflict | GraphError::NotFound) => return ask(engine, token, write).await,
+        Err(GraphError::Conflict) => {
+            let found = ask(engine, token, write).await?;
+            if !is_unchanged(write, &found) {
+                return Ok(found);
+            }
+            match engine.graph.update_event(token, &target, &write.body, None).await {
+                Ok(answer) => Some(answer),
+                Err(GraphError::Conflict | GraphError::NotFound) => return ask(engine, token, write).await,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(GraphError::NotFound) => return ask(engine, token, write).await,
         Err(error) => return Err(error),
     };
     read_back(engine, token, write, (id, answer.as_ref())).await
