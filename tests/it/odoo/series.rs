@@ -234,10 +234,15 @@ impl Odoo {
             .iter()
             .map(|g| self.attendee(0, Some(g), "needsAction"))
             .collect();
+        let gone: Vec<String> = remove
+            .iter()
+            .flat_map(|address| [Some((*address).to_owned()), self.contacts.get(*address).cloned()])
+            .flatten()
+            .collect();
         let series = self.records.get_mut(&id).expect("a series");
         let change = |list: &mut Value| {
             let list = list.as_array_mut().expect("attendees");
-            list.retain(|a| !remove.iter().any(|gone| a["email"] == **gone));
+            list.retain(|a| !gone.iter().any(|gone| a["email"] == **gone));
             list.extend(new.iter().cloned());
         };
         change(&mut series["template"]["attendees"]);
@@ -372,16 +377,16 @@ impl Odoo {
         let mut own = Vec::new();
         for special in change["slots"].as_array().expect("slots") {
             let whole = self.with_values(template.clone(), &special["values"]);
-            let differences: Map<String, Value> = special["values"]
+            // What is told and is as of all is nothing of its own any more.
+            let told: Map<String, Value> = special["values"]
                 .as_object()
                 .expect("values")
                 .keys()
-                .filter(|name| whole[*name] != template[*name])
                 .map(|name| (name.clone(), whole[name].clone()))
                 .collect();
             own.push((
                 special["slot"].as_str().expect("a slot").to_owned(),
-                Value::Object(differences),
+                Value::Object(told),
             ));
         }
         let series = self.records.get_mut(&id).expect("a series");
@@ -446,7 +451,8 @@ fn find_slots_anew(series: &mut Value, told: &[(String, Value)]) {
             continue;
         };
         own["slot"] = json!(slot);
-        if told.iter().all(|(name, _)| name != slot) {
+        let has_time = |(name, values): &(String, Value)| name == slot && values.get("start").is_some();
+        if !told.iter().any(has_time) {
             let differences = own["differences"].as_object_mut().expect("differences");
             differences.remove("start");
             differences.remove("stop");
