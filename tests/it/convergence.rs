@@ -4,7 +4,7 @@
 //! The service is the real program in a process of its own; Postgres and the simulator are real; Odoo is the
 //! model in `odoo.rs`. What is done comes from a seed ([`operations`]), what must hold is in [`oracle`]. A seed that failed is
 //! run again with `CONVERGENCE_SEED=<seed>`; `CONVERGENCE_OPERATIONS` says how many things people do
-//! altogether (`make test-long`: 20,000); with `CONVERGENCE_RESTORES=1` backups are restored, too. The service runs by its own clock, so a seed repeats what is done, and not always when.
+//! altogether (`make test-long`: 20,000). The service runs by its own clock, so a seed repeats what is done, and not always when.
 
 mod facts;
 mod faults;
@@ -14,11 +14,13 @@ mod series;
 pub mod service;
 mod world;
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
 
-use operations::Script;
+use operations::{Script, Step};
+use service::Log;
 use tokio::sync::Semaphore;
-use world::World;
+use world::{Peer, World};
 
 /// Run each time, besides one at random.
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -72,31 +74,68 @@ async fn random_edits_faults_and_kills_converge() {
     );
 }
 
+/// What is known of a world, for who looks into its failure: whatever panics in it leaves this.
+struct Report {
+    seed: u64,
+    operations: usize,
+    rounds: usize,
+    acts: usize,
+    steps: Vec<Step>,
+    log: Option<Log>,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        println!(
+            "CONVERGENCE_OPERATIONS={} CONVERGENCE_SEED={} failed in round {} after {} operations\nsteps: {:#?}",
+            self.operations, self.seed, self.rounds, self.acts, self.steps
+        );
+        let Some(log) = &self.log else { return };
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("convergence-{}.log", self.seed));
+        let lines = log.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
+        if std::fs::write(&path, lines).is_ok() {
+            println!("convergence: the service's log is in {}", path.display());
+        }
+    }
+}
+
 /// One world until people have done so many things; panics with what is wrong.
 async fn run(seed: u64, operations: usize) -> String {
     let today = chrono::Utc::now().date_naive();
-    // Not each time yet: what was made between a backup and its restore may be there twice afterwards.
-    let restores = std::env::var_os("CONVERGENCE_RESTORES").is_some();
-    let mut script = Script::new(seed, today, restores);
-    let mut world = World::start().await;
-    let mut rounds = 0;
+    let mut script = Script::new(seed, today);
+    let mut report = Report {
+        seed,
+        operations,
+        rounds: 0,
+        acts: 0,
+        steps: Vec::new(),
+        log: None,
+    };
+    let began = std::time::Instant::now();
+    let mut world = World::start(Peer::of(seed)).await;
+    report.log = Some(Arc::clone(&world.log));
     while world.acts < operations {
-        rounds += 1;
-        let steps = script.round();
-        for step in &steps {
+        report.rounds += 1;
+        report.steps = script.round();
+        for step in &report.steps {
             world.step(step).await;
         }
+        report.acts = world.acts;
         world.quiet().await;
         if let Err(wrong) = world.judge().await {
-            world.keep_log(seed);
-            panic!(
-                "CONVERGENCE_OPERATIONS={operations} CONVERGENCE_SEED={seed} failed in round {rounds} after {} operations:\n{wrong}\nsteps: {steps:#?}",
-                world.acts
-            );
+            panic!("{wrong}");
         }
     }
     format!(
-        "{} operations ({} of series) in {rounds} rounds, {} kills",
-        world.acts, world.series_acts, world.kills
+        "{} operations ({} of series) in {} rounds, {} kills, {} restores, {:?}",
+        world.acts,
+        world.series_acts,
+        report.rounds,
+        world.kills,
+        world.restores,
+        began.elapsed()
     )
 }

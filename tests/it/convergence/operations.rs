@@ -16,6 +16,14 @@ pub const USERS: [(i64, &str); 3] = [(7, ANN), (8, BEN), (9, CARLA)];
 /// Processes of the service at once, on one Postgres.
 pub const PROCESSES: usize = 2;
 const OUTSIDERS: [&str; 2] = ["zoe@outside.example", "yan@outside.example"];
+/// Whom one of the sides may drop again, whoever invites them: whether they are guests is nobody's promise.
+pub const DROPPED: &str = "wes@outside.example";
+/// How Odoo's contacts have their addresses, where that is not the address alone.
+pub const CONTACTS: [(&str, &str); 3] = [
+    ("zoe@outside.example", "\"Zoe, of Outside\" <Zoe@Outside.example>"),
+    ("yan@outside.example", " Yan@Outside.Example;"),
+    (CARLA, "Carla <carla@contoso.example>"),
+];
 
 /// A calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,10 +127,12 @@ pub enum Step {
     Backup,
     /// One side is back at its last backup, if there is one, and the two are paired again.
     Restore(Side),
-    /// An administrator resets a user's account, and the user logs in again. Nothing is deleted.
+    /// An administrator resets a user's account, and the user logs in again. Where `delete` is wished, what the user organizes is
+    /// deleted from both sides.
     Reset {
         user: i64,
         all: bool,
+        delete: bool,
     },
 }
 
@@ -130,19 +140,16 @@ pub enum Step {
 pub struct Script {
     rng: StdRng,
     today: NaiveDate,
-    restores: bool,
     events: usize,
     series: usize,
     texts: usize,
 }
 
 impl Script {
-    /// `restores`: whether either side may be set back to a backup.
-    pub fn new(seed: u64, today: NaiveDate, restores: bool) -> Self {
+    pub fn new(seed: u64, today: NaiveDate) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),
             today,
-            restores,
             events: 0,
             series: 0,
             texts: 0,
@@ -153,16 +160,12 @@ impl Script {
     pub fn round(&mut self) -> Vec<Step> {
         match self.rng.random_range(0..20) {
             0 => return vec![Step::Backup],
-            1 => {
-                let side = self.side();
-                if self.restores {
-                    return vec![Step::Restore(side)];
-                }
-            }
+            1 => return vec![Step::Restore(self.side())],
             2 => {
                 return vec![Step::Reset {
                     user: self.user(),
                     all: self.rng.random_bool(0.5),
+                    delete: self.rng.random_bool(0.3),
                 }];
             }
             _ => {}
@@ -243,7 +246,7 @@ impl Script {
                 }
             }
             52..66 => {
-                let (add, remove) = (self.somebody(), self.somebody());
+                let (add, remove) = (self.anybody(), self.anybody());
                 let which = self.rng.random_range(0..5);
                 Act::Guests {
                     side,
@@ -304,7 +307,7 @@ impl Script {
         self.events += 1;
         let user = self.user();
         let mut guests: Vec<&str> = (0..self.rng.random_range(0..=3))
-            .map(|_| self.somebody())
+            .map(|_| self.anybody())
             .filter(|guest| *guest != address_of(user))
             .collect();
         guests.sort_unstable();
@@ -339,6 +342,14 @@ impl Script {
 
     fn somebody(&mut self) -> &'static str {
         self.pick(&[ANN, BEN, CARLA, OUTSIDERS[0], OUTSIDERS[1]])
+    }
+
+    fn anybody(&mut self) -> &'static str {
+        if self.rng.random_bool(0.1) {
+            DROPPED
+        } else {
+            self.somebody()
+        }
     }
 
     fn answer(&mut self) -> Answer {

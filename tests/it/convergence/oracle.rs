@@ -22,6 +22,8 @@
 //!   if such a change has prevailed and the guest was there before and after it;
 //! * an organizer gets at most one answer for each answer given in Odoo, and at least one if it has prevailed.
 //!
+//! Of a guest whom one of the sides drops ([`DROPPED`]) nothing is judged; that the sides come to rest all the same is.
+//!
 //! For a round of a single act the bounds meet: the mails are exactly those that the act calls for. Where several saves
 //! reach the service at once they may become one write, hence the range; a save that changes nothing mails nobody,
 //! nor does syncing by itself.
@@ -31,10 +33,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::facts::{self, Field};
-use super::operations::{Side, address_of};
+use super::operations::{DROPPED, Side, address_of};
 use super::world::{
-    Deed, Event, Sight, World, answer_in_record, answer_of, guests_of_copy, guests_of_record, has_mailbox,
-    id_of,
+    Deed, Event, Sight, World, answer_in_record, answer_of, answers_in_record, guests_of_copy,
+    guests_of_record, has_mailbox, id_of,
 };
 
 /// A mail, as the simulator's log has it.
@@ -132,6 +134,7 @@ impl World {
         let mails = std::mem::take(&mut microsoft.mails);
         mails
             .into_iter()
+            .filter(|m| m.to != DROPPED && m.from != DROPPED)
             .map(|m| Mail {
                 kind: m.kind,
                 from: m.from,
@@ -457,6 +460,11 @@ fn check_answers(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
         let remembered = list
             .iter()
             .any(|a| a["emailAddress"]["address"] == *guest && answer_of(&a["status"]) == "declined");
+        // A restored service does not know that there was a copy, and what its owner said: the organizer's list is all there is.
+        let is_restored = event.deeds.iter().any(|d| matches!(d, Deed::Restored));
+        let may_stand = may_stand || is_restored && has_mailbox(&guest) && now.live(&guest).is_none();
+        // Somebody by two contacts: the answer of either.
+        let may_stand = may_stand || answers_in_record(record, &guest) > 1;
         let may_stand = may_stand || in_odoo == "declined" && in_outlook == "needsAction" && remembered;
         if in_odoo != in_outlook && !may_stand {
             wrongs.push(format!(

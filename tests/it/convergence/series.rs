@@ -842,6 +842,15 @@ impl World {
         report
     }
 
+    /// See [`World::restore`]: what was archived since the backup, or was deleted in Outlook.
+    pub fn end_series_again(&mut self) {
+        for index in 0..self.series.len() {
+            if let (None, Some(id)) = (&self.series[index].before, self.active_series(index)) {
+                self.odoo.archive_series(id);
+            }
+        }
+    }
+
     pub fn is_mark_of_series(&self, mark: &str) -> bool {
         self.series.iter().any(|series| series.mark == mark)
     }
@@ -864,6 +873,20 @@ fn changed_one(side: Side) -> Done {
 }
 
 impl Series {
+    /// A reset deletes it from both sides.
+    pub fn note_deletion(&mut self) {
+        if self.before.is_none() {
+            return;
+        }
+        self.done.push(Done {
+            side: Side::Odoo,
+            what: What::Removed,
+            updates: 0,
+            cancellations: 1,
+        });
+        self.meant.insert(Side::Odoo, None);
+    }
+
     fn check_state(&self, odoo: &Option<Shape>, outlook: &Option<Shape>) -> Vec<String> {
         let mut wrongs = Vec::new();
         if odoo != outlook {

@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 
 use super::facts::{self, Field, Values};
 use super::faults::Trouble;
-use super::operations::{Act, Answer, Exchange, PROCESSES, Side, Step, USERS, address_of, user_of};
+use super::operations::{
+    Act, Answer, CONTACTS, DROPPED, Exchange, PROCESSES, Side, Step, USERS, address_of, user_of,
+};
 use super::series::Series;
 use super::service::{Log, Process};
 use crate::odoo::{Odoo, next_second};
@@ -42,6 +44,27 @@ pub enum Deed {
     Dropped(&'static str),
     /// The copy with this graph id got this category.
     Categorised(String, String),
+    /// Something about guests of whom nothing is judged.
+    OtherGuests,
+    /// One side is back at its backup.
+    Restored,
+}
+
+/// Which side drops [`DROPPED`] from whatever it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    Keeps,
+    Drops(Side),
+}
+
+impl Peer {
+    pub fn of(seed: u64) -> Self {
+        match seed % 3 {
+            0 => Self::Keeps,
+            1 => Self::Drops(Side::Outlook),
+            _ => Self::Drops(Side::Odoo),
+        }
+    }
 }
 
 /// Everything there is of one event at one time.
@@ -86,11 +109,14 @@ pub struct World {
     revoked: BTreeSet<i64>,
     /// An answer that Odoo's slow worker has not applied yet.
     held: Option<Value>,
+    /// Who chose to sync only what is new, and how many events there were then: what ends of those is not made anew in their mailbox.
+    only_new: BTreeMap<i64, usize>,
     /// Things done by people.
     pub acts: usize,
     /// Those of them that were done to series.
     pub series_acts: usize,
     pub kills: usize,
+    pub restores: usize,
 }
 
 fn next_of<'s>(services: &'s [Process], calls: &mut usize) -> &'s Process {
@@ -100,7 +126,7 @@ fn next_of<'s>(services: &'s [Process], calls: &mut usize) -> &'s Process {
 
 impl World {
     /// Everybody is connected, and everything is quiet.
-    pub async fn start() -> Self {
+    pub async fn start(peer: Peer) -> Self {
         let stack = Stack::start().await;
         let log = Log::default();
         let mut services = Vec::new();
@@ -111,6 +137,17 @@ impl World {
         let code = service.enroll(&stack).await;
         let mut odoo = Odoo::pair_with(service, code).await;
         odoo.users = USERS.map(|(id, address)| (id, address.to_owned())).into();
+        odoo.contacts = CONTACTS
+            .map(|(address, written)| (address.to_owned(), written.to_owned()))
+            .into();
+        match peer {
+            Peer::Keeps => {}
+            Peer::Drops(Side::Odoo) => odoo.drops = Some(DROPPED.to_owned()),
+            Peer::Drops(Side::Outlook) => {
+                let drops = json!({"drops_attendee": DROPPED});
+                drop(stack.sim_call("PUT", "switches", drops).await);
+            }
+        }
         for (user, _) in USERS {
             odoo.log_in(&stack, service, user).await.expect("connected");
         }
@@ -130,9 +167,11 @@ impl World {
             is_disturbed: false,
             revoked: BTreeSet::new(),
             held: None,
+            only_new: BTreeMap::new(),
             acts: 0,
             series_acts: 0,
             kills: 0,
+            restores: 0,
         };
         world.quiet().await;
         world
@@ -147,7 +186,7 @@ impl World {
             Step::Kill { which, down } => self.kill(*which, Duration::from_millis(*down)).await,
             Step::Backup => self.back_up().await,
             Step::Restore(side) => self.restore(*side).await,
-            Step::Reset { user, all } => self.reset(*user, *all).await,
+            Step::Reset { user, all, delete } => self.reset(*user, *all, *delete).await,
             Step::Pause(milliseconds) => tokio::time::sleep(Duration::from_millis(*milliseconds)).await,
         }
     }
@@ -194,8 +233,12 @@ impl World {
 
     async fn restore(&mut self, side: Side) {
         let Some(backup) = &self.backup else { return };
+        self.restores += 1;
         match side {
-            Side::Odoo => self.odoo = backup.clone(),
+            Side::Odoo => {
+                self.odoo = backup.clone();
+                self.end_again();
+            }
             Side::Outlook => {
                 self.stop_all().await;
                 self.stack.copy_database("_backup", "").await;
@@ -205,7 +248,27 @@ impl World {
         // Odoo's key may be a later one, or an earlier one: the administrator pairs the two again.
         self.held = None;
         self.is_restored = true;
+        for event in &mut self.events {
+            event.deeds.push(Deed::Restored);
+        }
         self.pair_again().await;
+    }
+
+    /// What has ended since the backup is in Odoo again. People end it once more, as the service does nothing about it.
+    fn end_again(&mut self) {
+        for index in 0..self.events.len() {
+            let before = &self.events[index].before;
+            let (is_over, is_gone) = (!before.is_active(), before.record.is_none());
+            let Some(record) = self.active_record(index).filter(|_| is_over) else {
+                continue;
+            };
+            if is_gone {
+                self.odoo.unlink(id_of(&record));
+            } else {
+                self.odoo.write(id_of(&record), json!({"active": false}));
+            }
+        }
+        self.end_series_again();
     }
 
     async fn pair_again(&mut self) {
@@ -213,14 +276,34 @@ impl World {
         self.odoo.redeem_code(&self.services[0], code).await;
     }
 
-    async fn reset(&mut self, user: i64, all: bool) {
+    async fn reset(&mut self, user: i64, all: bool, delete: bool) {
         let sync_policy = if all { "all" } else { "new" };
-        let kwargs = json!({"user_id": user, "delete_policy": "dont_delete", "sync_policy": sync_policy, "mails": null});
+        let delete_policy = if delete { "delete_both" } else { "dont_delete" };
+        let kwargs = json!({"user_id": user, "delete_policy": delete_policy, "sync_policy": sync_policy, "mails": null});
         self.ask(2, "microsoft.calendar.account.reset", "reset_account", kwargs)
             .await
             .expect("a reset");
-        self.log_in(user).await;
+        if !all {
+            self.only_new.insert(user, self.events.len());
+        }
+        if delete {
+            // The user logs in again when that is done.
+            self.note_deletion(user);
+        } else {
+            self.log_in(user).await;
+        }
         next_second().await;
+    }
+
+    /// What a user organizes is deleted from both sides.
+    fn note_deletion(&mut self, user: i64) {
+        let own = |event: &&mut Event| event.organizer == user && event.before.is_active();
+        for event in self.events.iter_mut().filter(own) {
+            event.deeds.extend([Deed::DeletedInOutlook, Deed::Unlinked]);
+        }
+        for series in self.series.iter_mut().filter(|series| series.organizer == user) {
+            series.note_deletion();
+        }
     }
 
     async fn run_sql(&self, sql: &str) {
@@ -481,15 +564,6 @@ impl World {
         rows.into_iter().map(|row| row.text).collect()
     }
 
-    /// Leaves the service's log in the build folder for who looks into a failure.
-    pub fn keep_log(&self, seed: u64) {
-        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("convergence-{seed}.log"));
-        let lines = self.log.lock().expect("the log").join("\n");
-        if std::fs::write(&path, lines).is_ok() {
-            println!("convergence: the service's log is in {}", path.display());
-        }
-    }
-
     /// The journal's lines about a record, newest first.
     pub async fn journal(&self, record: i64) -> String {
         let service = &self.services[0];
@@ -556,7 +630,7 @@ impl World {
             }
         }
         let mut deeds = vec![Deed::Created];
-        deeds.extend(guests.iter().map(|g| Deed::Joined(side, g)));
+        deeds.extend(guests.iter().map(|g| joined(side, g)));
         self.events.push(Event {
             mark,
             organizer: user,
@@ -678,8 +752,12 @@ impl World {
         remove: Option<&'static str>,
     ) -> Option<Vec<Deed>> {
         let record = self.active_record(index)?;
-        let there = guests_of_record(&record, self.organizers(index));
+        let there = everybody_of_record(&record);
         let organizer = self.organizers(index);
+        if add == Some(organizer) {
+            self.odoo.add_namesake(id_of(&record), organizer);
+            return Some(vec![Deed::OtherGuests]);
+        }
         let add = add.filter(|a| !there.contains(*a) && *a != organizer);
         let remove = remove.filter(|r| there.contains(*r));
         if add.is_none() && remove.is_none() {
@@ -687,13 +765,8 @@ impl World {
         }
         self.odoo
             .change_guests(id_of(&record), add.as_slice(), remove.as_slice());
-        let joined = add.map(|a| Deed::Joined(Side::Odoo, a));
-        Some(
-            joined
-                .into_iter()
-                .chain(remove.map(|r| Deed::Left(Side::Odoo, r)))
-                .collect(),
-        )
+        let deeds = add.map(|a| joined(Side::Odoo, a)).into_iter();
+        Some(deeds.chain(remove.map(|r| left(Side::Odoo, r))).collect())
     }
 
     fn guests_in_outlook(
@@ -705,7 +778,7 @@ impl World {
         let address = self.organizers(index);
         let mut microsoft = self.stack.sim.sim.world();
         let (target, shown) = live(&microsoft, address, &self.events[index].mark, true)?;
-        let there = guests_of_copy(&shown, address);
+        let there = everybody_of_copy(&shown);
         let add = add.filter(|a| !there.contains(*a) && *a != address);
         let remove = remove.filter(|r| there.contains(*r));
         if add.is_none() && remove.is_none() {
@@ -718,13 +791,8 @@ impl World {
         microsoft
             .patch(address, target, &body, None, &person())
             .expect("a change");
-        let joined = add.map(|a| Deed::Joined(Side::Outlook, a));
-        Some(
-            joined
-                .into_iter()
-                .chain(remove.map(|r| Deed::Left(Side::Outlook, r)))
-                .collect(),
-        )
+        let deeds = add.map(|a| joined(Side::Outlook, a)).into_iter();
+        Some(deeds.chain(remove.map(|r| left(Side::Outlook, r))).collect())
     }
 
     /// Only what was there at the last quiet, and to who is known to be connected: else the service says what it waits for, and who must
@@ -734,7 +802,8 @@ impl World {
         let event = &self.events[index];
         let from = event.organizer;
         let was_there = event.before.is_active() && event.before.live(address_of(from)).is_some();
-        if user == from || !was_there || !event.deeds.is_empty() || self.is_disturbed {
+        let is_old = self.only_new.get(&user).is_some_and(|old| index < *old);
+        if user == from || !was_there || !event.deeds.is_empty() || self.is_disturbed || is_old {
             return None;
         }
         let (id, address) = (id_of(&record), address_of(user));
@@ -749,6 +818,10 @@ impl World {
     }
 
     fn set_active(&mut self, index: usize, active: bool) -> Option<Vec<Deed>> {
+        let organizer = self.events[index].organizer;
+        if active && self.only_new.get(&organizer).is_some_and(|old| index < *old) {
+            return None;
+        }
         let record = self.record(index).filter(|r| r["active"] != active)?;
         self.odoo.write(id_of(&record), json!({"active": active}));
         Some(vec![if active { Deed::Unarchived } else { Deed::Archived }])
@@ -920,23 +993,65 @@ pub fn id_of(record: &Value) -> i64 {
     record["id"].as_i64().expect("an id")
 }
 
-pub fn guests_of_record(record: &Value, organizer: &str) -> BTreeSet<String> {
+fn joined(side: Side, who: &'static str) -> Deed {
+    match who {
+        DROPPED => Deed::OtherGuests,
+        who => Deed::Joined(side, who),
+    }
+}
+
+fn left(side: Side, who: &'static str) -> Deed {
+    match who {
+        DROPPED => Deed::OtherGuests,
+        who => Deed::Left(side, who),
+    }
+}
+
+/// The address of a line in Odoo, whatever else its contact has written there.
+fn address_in(line: &Value) -> Option<&str> {
+    let written = line["email"].as_str()?;
+    let known = CONTACTS.iter().find(|(_, known)| *known == written);
+    Some(known.map_or(written, |(address, _)| *address))
+}
+
+fn everybody_of_record(record: &Value) -> BTreeSet<String> {
     let lines = record["attendees"].as_array().expect("attendees");
-    let all = lines.iter().filter_map(|a| a["email"].as_str());
-    all.filter(|a| *a != organizer).map(str::to_owned).collect()
+    lines.iter().filter_map(address_in).map(str::to_owned).collect()
+}
+
+fn everybody_of_copy(copy: &Value) -> BTreeSet<String> {
+    let list = copy["attendees"].as_array().expect("attendees");
+    let all = list.iter().filter_map(|a| a["emailAddress"]["address"].as_str());
+    all.map(str::to_owned).collect()
+}
+
+/// The guests of whom something is judged.
+pub fn guests_of_record(record: &Value, organizer: &str) -> BTreeSet<String> {
+    let mut all = everybody_of_record(record);
+    all.retain(|a| a != organizer && a != DROPPED);
+    all
 }
 
 pub fn guests_of_copy(copy: &Value, organizer: &str) -> BTreeSet<String> {
-    let list = copy["attendees"].as_array().expect("attendees");
-    let all = list.iter().filter_map(|a| a["emailAddress"]["address"].as_str());
-    all.filter(|a| *a != organizer).map(str::to_owned).collect()
+    let mut all = everybody_of_copy(copy);
+    all.retain(|a| a != organizer && a != DROPPED);
+    all
 }
 
 /// Odoo's word for a guest's answer, if the record has the guest.
 pub fn answer_in_record(record: &Value, address: &str) -> Option<String> {
     let lines = record["attendees"].as_array().expect("attendees");
-    let line = lines.iter().find(|a| a["email"] == address)?;
+    let line = lines.iter().find(|line| address_in(line) == Some(address))?;
     line["state"].as_str().map(str::to_owned)
+}
+
+/// How many of its contacts answer for an address.
+pub fn answers_in_record(record: &Value, address: &str) -> usize {
+    let lines = record["attendees"].as_array().expect("attendees");
+    lines
+        .iter()
+        .filter(|line| address_in(line) == Some(address))
+        .count()
 }
 
 /// Odoo's word for Graph's.
