@@ -18,6 +18,7 @@ from . import (
     outlook_bridge_exchange,
     outlook_bridge_fence,
     outlook_bridge_outbox,
+    outlook_bridge_own,
     outlook_bridge_pairing,
     outlook_bridge_registration,
     outlook_bridge_result,

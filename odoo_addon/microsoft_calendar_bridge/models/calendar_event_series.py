@@ -8,12 +8,8 @@ from odoo.tools.translate import code_translations
 
 from .calendar_recurrence import SERIES
 from .outlook_bridge_outbox import applying
-from .private_context import private_value, without, without_defaults
+from .private_context import private_value
 
-# What nobody else may write.
-OWN_FIELDS = frozenset(
-    f"outlook_bridge_{name}" for name in ("link", "mailer", "organizer", "slot", "superseded", "was")
-)
 # Stock's own words, which it has in 50 languages.
 CROSSING = (
     "Outlook limitation: in a recurrence, an event cannot be moved to or before the day of the "
@@ -40,14 +36,6 @@ class CalendarEvent(models.Model):
     outlook_bridge_was = fields.Json(copy=False, readonly=True, help="The series that this single event was.")
 
     _outlook_bridge_was_index = models.Index("((outlook_bridge_was ->> 'key')) WHERE outlook_bridge_was IS NOT NULL")
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        self = without_defaults(self, OWN_FIELDS)
-        return super().create([without(self, OWN_FIELDS, vals) for vals in vals_list])
-
-    def write(self, vals):
-        return super().write(without(self, OWN_FIELDS, vals))
 
     def _outlook_bridge_note(self, vals):
         """Write what only this module knows of, past everything that reacts to an edit."""

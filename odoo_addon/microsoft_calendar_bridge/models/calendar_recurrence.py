@@ -13,7 +13,7 @@ from odoo import api, fields, models
 from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT
 
 from .outlook_bridge_outbox import applying
-from .private_context import private, private_value, without, without_defaults
+from .private_context import private, private_value
 
 # The identity that follows a series from one recurrence to the next: its values, while Odoo replaces the record.
 SERIES = "outlook_bridge_series"
@@ -29,8 +29,6 @@ IDENTITY = (
     "outlook_bridge_was",
     "outlook_bridge_split_from",
 )
-# What nobody else may write.
-OWN_FIELDS = frozenset((*IDENTITY, "outlook_bridge_first_slot"))
 ISO_MONDAY = 1
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # How many days are tried for an occurrence that was moved: whoever saves it waits for that.
@@ -72,8 +70,6 @@ class CalendarRecurrence(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        self = without_defaults(self, OWN_FIELDS)
-        vals_list = [without(self, OWN_FIELDS, vals) for vals in vals_list]
         if not self._is_bridged():
             return super().create(vals_list)
         identities = [self._outlook_bridge_identity_for(vals) for vals in vals_list]
@@ -170,7 +166,7 @@ class CalendarRecurrence(models.Model):
                 for event in events.filtered(lambda event: event.outlook_bridge_slot != event.start):
                     event._outlook_bridge_note({"outlook_bridge_slot": event.start})
                 if events:
-                    recurrence.outlook_bridge_first_slot = min(events.mapped("start"))
+                    recurrence._outlook_bridge_note({"outlook_bridge_first_slot": min(events.mapped("start"))})
         return detached
 
     def _outlook_bridge_note(self, vals):
@@ -332,7 +328,6 @@ class CalendarRecurrence(models.Model):
     # ------------------------------------------------------------
 
     def write(self, vals):
-        vals = without(self, OWN_FIELDS, vals)
         # the text of the rule follows its fields
         names = (vals.keys() & self.env["calendar.event"]._get_recurrent_fields()) - {"rrule"}
         outbox = self.env["outlook.bridge.outbox"]

@@ -12,6 +12,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import email_normalize, email_normalize_all
 
 from .outlook_bridge_outbox import APPLYING, CONCURRENCY, Applying, applying
+from .outlook_bridge_own import as_own
 
 _logger = logging.getLogger(__name__)
 
@@ -223,7 +224,7 @@ class OutlookBridgeApply(models.AbstractModel):
 
     def _model(self, owner):
         events = self.env["calendar.event"].with_user(owner).sudo()
-        return events.with_context(**CONTEXT, lang=owner.lang, tz=owner.tz)
+        return as_own(events.with_context(**CONTEXT, lang=owner.lang, tz=owner.tz))
 
     def _apply_one(self, change, event, owner, users):
         present = self.env["outlook.bridge.snapshot"]._of(event)

@@ -22,23 +22,3 @@ def private_value(env, name):
     """What this module has put there, or None."""
     found = env.context.get(name)
     return found.value if isinstance(found, Private) else None
-
-
-def without_defaults(records, names):
-    """The records in a context that gives fields of these names no default."""
-    defaults = {f"default_{name}" for name in names}
-    context = records.env.context
-    if defaults.isdisjoint(context):
-        return records
-    kept = {name: value for name, value in context.items() if name not in defaults}
-    return records.with_context(kept)  # pylint: disable=context-overridden
-
-
-def without(records, names, vals):
-    """The values without the fields of these names, but for the superuser, as whom this module writes them.
-
-    Over RPC a field can be written however it is shown.
-    """
-    if records.env.su or vals.keys().isdisjoint(names):
-        return vals
-    return {name: value for name, value in vals.items() if name not in names}

@@ -90,7 +90,7 @@ class TestExchange(BridgeCase):
 
     def test_tombstone(self):
         event = self.event()
-        event.outlook_bridge_link = "3c6b8a53-7a9f-4b8e-9a36-1b3a4c5d6e7f"
+        event._outlook_bridge_note({"outlook_bridge_link": "3c6b8a53-7a9f-4b8e-9a36-1b3a4c5d6e7f"})
         self.drop_rows()
         event_id = event.id
         event.unlink()

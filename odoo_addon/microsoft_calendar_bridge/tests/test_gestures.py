@@ -79,7 +79,7 @@ class TestGestures(BridgeCase):
         for user in (self.ann, self.bob):
             with self.subTest(user=user.name):
                 event = self.event(user, partner_ids=[(6, 0, [user.partner_id.id, self.guest.id])])
-                event.outlook_bridge_link = str(uuid.uuid4())
+                event._outlook_bridge_note({"outlook_bridge_link": str(uuid.uuid4())})
                 self.drop_rows()
                 copied = event.with_user(user).copy()
                 self.assertFalse(copied.outlook_bridge_link)

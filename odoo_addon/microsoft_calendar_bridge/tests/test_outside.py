@@ -1,13 +1,17 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import contextlib
+from datetime import datetime
 from unittest.mock import patch
 
+from odoo import fields
+from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
-from odoo.addons.microsoft_calendar_bridge.models import calendar_event_series, calendar_recurrence
 from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_result as result
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_outbox import APPLYING
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_own import is_own
 
 from .common import BridgeCase
 
@@ -26,6 +30,8 @@ KEYS = {
     "outlook_bridge_allday": True,
     "outlook_bridge_plain_contact": True,
     "outlook_bridge_at_once": True,
+    "outlook_bridge_asking": True,
+    "outlook_bridge_own": True,
 }
 
 
@@ -79,36 +85,136 @@ class TestOutside(BridgeCase):
         event._outlook_bridge_note({"outlook_bridge_mailer": False})
         self.assertFalse(self.from_outside(event)._outlook_bridge_is_mailed())
 
-    def own_values(self, names, records):
-        values = {"char": "mine", "boolean": True, "json": {"key": "mine"}, "datetime": "2026-01-01 00:00:00"}
+    # fields: all of them, as one that is added tomorrow is written over RPC, too
+
+    def own_fields(self, model):
+        """``{name: a value that is another one}`` of what is stored and this module's alone."""
+        values = {"char": "mine", "boolean": True, "json": {"key": "mine"}, "datetime": datetime(2026, 1, 1)}
         values.update(selection="nobody", integer=3)
-        return {name: values[records._fields[name].type] for name in names}
+        return {
+            name: values[field.type] for name, field in self.env[model]._fields.items() if field.store and is_own(name)
+        }
 
-    def test_fields_of_events(self):
-        names = calendar_event_series.OWN_FIELDS
-        mine = self.own_values(names, self.env["calendar.event"])
-        event = self.event()
-        before = event.read(names)
-        event.with_user(self.ann).write({"name": "Renamed", **mine})
-        self.assertEqual(event.name, "Renamed")
-        self.assertEqual(event.read(names), before)
-        calendar = self.env["calendar.event"].with_user(self.ann)
+    def test_every_field_of_ours_is_known(self):
+        """Whatever this module adds to somebody else's model is its own, a person's setting, or computed."""
+        theirs = {
+            "calendar.event": {"outlook_bridge_online_meeting"},
+            # the user's own preference, as Odoo guards users
+            "res.users": {"outlook_bridge_online_meeting"},
+        }
+        for name, model in self.registry.items():
+            # wizards of the settings are an administrator's
+            if name.startswith("outlook.bridge.") or model._abstract or model._transient:
+                continue
+            for field in model._fields.values():
+                if not field.name.startswith("outlook_bridge_") or field.name in theirs.get(name, ()):
+                    continue
+                self.assertFalse(field.inverse, field)
+                if field.store:
+                    self.assertTrue(is_own(field.name), field)
+                    self.assertIn("outlook.bridge.own", model._inherit_module, field)
+                    self.assertFalse(field.copy, field)
+
+    def callers(self):
+        """Everybody but this module: a plain user, an administrator, and code that passes on what it is given."""
+        return self.ann, self.env.ref("base.user_admin"), self.env.ref("base.user_root")
+
+    def values_of(self, record, names):
+        self.env.flush_all()
+        record.invalidate_recordset()
+        return record.sudo().read(sorted(names))[0]
+
+    def attempt(self, call, *args):
+        """Whether it is refused or does nothing is the same."""
+        with contextlib.suppress(AccessError), self.cr.savepoint():
+            return call(*args)
+
+    def test_writing(self):
+        event, series = self.event(partner_ids=[(4, self.guest.id)]), self.series()
+        for record in (event, series, event.attendee_ids[:1]):
+            mine = self.own_fields(record._name)
+            before = self.values_of(record, mine)
+            for caller in self.callers():
+                for name, value in mine.items():
+                    self.attempt(record.with_user(caller).write, {name: value})
+                    self.attempt(record.with_user(caller).sudo().write, {name: value})
+                    self.attempt(setattr, record.with_user(caller), name, value)
+                    if record._name == "calendar.event":
+                        self.attempt(record.with_user(caller).load, [".id", name], [[str(record.id), str(value)]])
+                        command = [fields.Command.update(record.id, {name: value})]
+                        self.attempt(self.ann.partner_id.with_user(caller).write, {"meeting_ids": command})
+            self.assertEqual(self.values_of(record, mine), before, record)
+
+    def test_creating(self):
+        mine = self.own_fields("calendar.event")
         values = {"name": "New", "start": self.tomorrow(9), "stop": self.tomorrow(10)}
-        expected = calendar.create(values).read(names)[0]
-        defaults = {f"default_{name}": value for name, value in mine.items()}
-        for made in (
-            calendar.create({**values, **mine}),
-            calendar.with_context(**defaults).create(values),
-            calendar.with_context(**defaults).sudo().create(values),
-        ):
-            self.assertEqual({**made.read(names)[0], "id": 0}, {**expected, "id": 0})
+        for caller in self.callers():
+            calendar = self.env["calendar.event"].with_user(caller)
+            for name, value in mine.items():
+                with_default = calendar.with_context(**{f"default_{name}": value})
+                ways = [
+                    lambda calendar=calendar, name=name, value=value: calendar.create({**values, name: value}),
+                    lambda calendar=with_default: calendar.create(values),
+                    lambda calendar=with_default: calendar.sudo().create(values),
+                    lambda calendar=calendar, name=name, value=value: calendar.create(values).copy({name: value}),
+                    lambda calendar=calendar, name=name, value=value: calendar.browse(
+                        calendar.load([*values, name], [[str(given) for given in (*values.values(), value)]])["ids"]
+                    ),
+                ]
+                for way in ways:
+                    made = self.attempt(way)
+                    if made:
+                        self.assertNotIn(self.values_of(made, [name])[name], (value, "mine"), name)
 
-    def test_fields_of_series(self):
-        names = calendar_recurrence.OWN_FIELDS
-        series = self.series()
-        before = series.read(names)
-        series.with_user(self.ann).write(self.own_values(names, series))
-        self.assertEqual(series.read(names), before)
+    def test_defaults_that_a_user_has_stored(self):
+        values = {"name": "New", "start": self.tomorrow(9), "stop": self.tomorrow(10)}
+        calendar = self.env["calendar.event"].with_user(self.ann)
+        before = self.values_of(calendar.create(values), self.own_fields("calendar.event"))
+        for name, value in self.own_fields("calendar.event").items():
+            self.env["ir.default"].sudo().set("calendar.event", name, value, user_id=self.ann.id)
+        after = self.values_of(calendar.create(values), before)
+        self.assertEqual({**after, "id": 0}, {**before, "id": 0})
+
+    def test_making_a_series(self):
+        mine = self.own_fields("calendar.recurrence")
+        rule = {"rrule_type": "daily", "interval": 1, "end_type": "count", "count": 2, "event_tz": "UTC"}
+        for caller in self.callers():
+            recurrences = self.env["calendar.recurrence"].with_user(caller)
+            for name, value in mine.items():
+                for made in (
+                    self.attempt(recurrences.create, {**rule, "base_event_id": self.event().id, name: value}),
+                    self.attempt(
+                        recurrences.with_context(**{f"default_{name}": value}).create,
+                        {**rule, "base_event_id": self.event().id},
+                    ),
+                ):
+                    if made and name != "outlook_bridge_week_start":
+                        self.assertNotIn(value, made.sudo().read([name])[0].values())
+
+    def test_another_engines_link_is_no_way_in(self):
+        """Who writes stock's link of a private meeting into an event of their own is not given that meeting."""
+        self.event(user=self.bob, privacy="private")
+        mine = self.event()
+        mine.with_user(self.ann).write({"microsoft_id": "AAMk-bobs", "ms_universal_event_id": "0400-bobs"})
+        mine.with_user(self.ann).write({"user_id": self.bob.id})
+        self.assertFalse(self.env["outlook.bridge.snapshot"]._build(mine.ids)[mine.id]["stock_ids"])
+
+    # what this module does itself goes on
+
+    def test_copies_and_series_of_a_user(self):
+        calendar = self.env["calendar.event"].with_user(self.ann)
+        weekly = {"recurrency": True, "rrule_type": "weekly", "interval": 1, "end_type": "count", "count": 4}
+        values = {"name": "Mine", "start": "2027-03-01 09:00:00", "stop": "2027-03-01 10:00:00", "mon": True}
+        event = calendar.create({**values, **weekly})
+        series = event.recurrence_id.sudo()
+        self.assertEqual(
+            series.calendar_event_ids.mapped("outlook_bridge_slot"), series.calendar_event_ids.mapped("start")
+        )
+        third = series.calendar_event_ids.sorted("start")[2].with_user(self.ann)
+        third.write({"name": "Later", "recurrence_update": "future_events"})
+        self.assertEqual(third.recurrence_id.sudo().outlook_bridge_split_from, series.outlook_bridge_key)
+        copied = event.copy()
+        self.assertFalse(copied.sudo().outlook_bridge_slot)
 
     # what else is bounded
 

@@ -314,7 +314,7 @@ class TestPairing(BridgeCase):
         self.assertIsNone(told["description"])
         self.assertIsNone(self.snapshot(other)["stock_ids"])
         version = told["version"]
-        event.sudo().outlook_bridge_stock_uid = "another"
+        event._outlook_bridge_note({"outlook_bridge_stock_uid": "another"})
         self.assertEqual(self.snapshot(event)["version"], version, "they say nothing about the event")
 
     def test_stock_ids_of_a_series(self):

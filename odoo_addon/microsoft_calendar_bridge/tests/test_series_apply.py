@@ -451,7 +451,8 @@ class TestSeriesApply(BridgeCase, MailCase):
     def test_single_becomes_series(self):
         event = self.event(partner_ids=self.guests, start="2027-03-01 09:00:00")
         event.message_post(body="About it")
-        link = event.outlook_bridge_link = str(uuid.uuid4())
+        link = str(uuid.uuid4())
+        event._outlook_bridge_note({"outlook_bridge_link": link})
         lives = self.lives(event)
         recurrence = self.applied(
             event_id=event.id,

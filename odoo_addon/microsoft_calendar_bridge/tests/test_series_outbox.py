@@ -226,7 +226,7 @@ class TestSeriesOutbox(BridgeCase):
 
     def test_move_all(self):
         recurrence, key = self.told(partner_ids=self.guests)
-        recurrence.outlook_bridge_link = LINK
+        recurrence._outlook_bridge_note({"outlook_bridge_link": LINK})
         events = self.occurrences(recurrence)
         self.save(events[2], "all_events", start="2027-03-16 10:00:00", stop="2027-03-16 11:30:00")
         document = self.assertSeries(self.wire(), key)
@@ -272,7 +272,7 @@ class TestSeriesOutbox(BridgeCase):
 
     def test_delete_all(self):
         recurrence, key = self.told()
-        recurrence.outlook_bridge_link = LINK
+        recurrence._outlook_bridge_note({"outlook_bridge_link": LINK})
         recurrence.base_event_id.with_user(self.ann).action_mass_deletion("all_events")
         wire = self.wire()
         self.assertSeriesGone(wire, key, LINK)
@@ -291,7 +291,7 @@ class TestSeriesOutbox(BridgeCase):
 
     def test_single_becomes_series(self):
         event = self.event(start="2027-03-01 09:00:00")
-        event.outlook_bridge_link = LINK
+        event._outlook_bridge_note({"outlook_bridge_link": LINK})
         self.settle()
         # also with what was not handed over yet
         self.env["outlook.bridge.outbox"].search([]).txid = "an earlier transaction"
@@ -316,7 +316,7 @@ class TestSeriesOutbox(BridgeCase):
 
     def test_series_becomes_single(self):
         recurrence, key = self.told()
-        recurrence.outlook_bridge_link = LINK
+        recurrence._outlook_bridge_note({"outlook_bridge_link": LINK})
         base = recurrence.base_event_id
         # with something not handed over yet
         self.save(base, name="Renamed")

@@ -133,7 +133,7 @@ class TestSiteRules(BridgeCase):
         self.pair(self.ann)
         linked, of_stock = self.event(privacy="private"), self.event(privacy="private")
         linked._outlook_bridge_note({"outlook_bridge_link": "d9428888-122b-11e1-b85c-61cd3cbb3210"})
-        of_stock.sudo().outlook_bridge_stock_uid = "uid"
+        of_stock._outlook_bridge_note({"outlook_bridge_stock_uid": "uid"})
         version = self.snapshot(linked)["version"]
         with self.not_private():
             for wire in self.wires():
