@@ -90,6 +90,9 @@ pub struct Change {
     pub cause: Cause,
     #[serde(default)]
     pub uid: Option<i32>,
+    /// What the record says that it was before is no record of its own any more, as Odoo's tables tell.
+    #[serde(default)]
+    pub was_gone: bool,
     #[serde(flatten)]
     pub kind: ChangeKind,
 }
@@ -141,42 +144,43 @@ impl ChangeKind {
         }
     }
 
-    /// By what the record is known, and by what it was known before: the best first.
-    pub fn identities(&self) -> Vec<Identity> {
-        let (own, was) = match self {
-            Self::Snapshot { record, .. } => {
-                let was = match record {
-                    Record::Event(event) => &event.was,
-                    Record::Series(series) => &series.was,
-                };
-                (record.identity(), was)
-            }
+    /// By what the record is known.
+    pub fn identity(&self) -> Identity {
+        match self {
+            Self::Snapshot { record, .. } => record.identity(),
             Self::Tombstone {
                 model,
                 res_id,
                 key,
                 link,
-                was,
+                ..
             }
             | Self::Excluded {
                 model,
                 res_id,
                 key,
                 link,
-                was,
                 ..
-            } => {
-                let is_series = model.as_deref() == Some(SERIES_MODEL);
-                let own = Identity {
-                    odoo_id: (!is_series).then_some(*res_id),
-                    key: key.clone(),
-                    link: *link,
-                };
-                (own, was)
-            }
-        };
-        std::iter::once(own)
-            .chain(was.as_ref().map(Was::identity))
+            } => Identity {
+                odoo_id: (model.as_deref() != Some(SERIES_MODEL)).then_some(*res_id),
+                key: key.clone(),
+                link: *link,
+            },
+        }
+    }
+
+    /// What it says that it was before.
+    pub fn was(&self) -> Option<&Was> {
+        match self {
+            Self::Snapshot { record, .. } => record.was(),
+            Self::Tombstone { was, .. } | Self::Excluded { was, .. } => was.as_ref(),
+        }
+    }
+
+    /// By what the record is known, and by what it was known before: the best first.
+    pub fn identities(&self) -> Vec<Identity> {
+        std::iter::once(self.identity())
+            .chain(self.was().map(Was::identity))
             .collect()
     }
 }

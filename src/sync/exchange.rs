@@ -2,6 +2,7 @@
 
 mod parts;
 mod shown;
+mod was;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -507,18 +508,18 @@ impl<'a> Intake<'a> {
     }
 
     fn change(&mut self, change: &Change) -> anyhow::Result<()> {
-        let identities = change.kind.identities();
+        let known = self.find(change)?;
         match &change.kind {
             ChangeKind::Snapshot { times, record } => {
-                self.snapshot(&identities, times, record.clone(), change.cause)
+                self.snapshot(known, times, record.clone(), change.cause)
             }
-            ChangeKind::Excluded { times, .. } => match self.find(&identities) {
+            ChangeKind::Excluded { times, .. } => match known {
                 Some(id) => self.exclude(id, times),
                 // Nobody has told of it, and nobody needs to know.
                 None => Ok(()),
             },
             ChangeKind::Tombstone { .. } => {
-                if let Some(id) = self.find(&identities) {
+                if let Some(id) = known {
                     let meeting = &mut self.unit.get(id)?.meeting;
                     // Odoo was asked for it and does not have it, and nobody has deleted it: it was lost with a restore.
                     if change.cause == Cause::Existing && meeting.unconfirmed {
@@ -540,14 +541,12 @@ impl<'a> Intake<'a> {
 
     fn snapshot(
         &mut self,
-        identities: &[Identity],
+        known: Option<i64>,
         times: &BTreeMap<String, OdooTime>,
         mut record: Record,
         cause: Cause,
     ) -> anyhow::Result<()> {
-        let known = self
-            .find(identities)
-            .or_else(|| self.shown_already(&record, cause));
+        let known = known.or_else(|| self.shown_already(&record, cause));
         let mut id = match known {
             Some(id) if self.is_as_it_was(id, &record, times, cause)? => {
                 self.unit.get(id)?.meeting.unconfirmed = false;
@@ -702,8 +701,27 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    fn find(&self, identities: &[Identity]) -> Option<i64> {
-        find(&self.unit, identities)
+    /// The meeting that a change is about.
+    ///
+    /// # Errors
+    /// When it names as what it was before a record that is still there, or another organizer's.
+    fn find(&mut self, change: &Change) -> anyhow::Result<Option<i64>> {
+        if let Some(id) = self.by_identity(&change.kind.identity()) {
+            return Ok(Some(id));
+        }
+        let Some(was) = change.kind.was() else {
+            return Ok(None);
+        };
+        let Some(id) = self.by_identity(&was.identity()) else {
+            return Ok(None);
+        };
+        let meeting = &self.unit.get(id)?.meeting;
+        was::allows(meeting, was, change)?;
+        Ok(Some(id))
+    }
+
+    fn by_identity(&self, identity: &Identity) -> Option<i64> {
+        find(&self.unit, std::slice::from_ref(identity))
     }
 
     fn ack(&mut self, ack: &Ack) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ mod engine;
 mod growth;
 mod growth_of_past;
 mod growth_of_stubs;
+mod impersonation;
 mod invitations;
 mod keys;
 mod leases;

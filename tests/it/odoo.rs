@@ -62,6 +62,8 @@ pub struct Odoo {
     untold: BTreeMap<i64, Value>,
     /// What the service has said of what it rejected, by row.
     pub rejected: BTreeMap<i64, String>,
+    /// Records of which it says that what they were is no record of its own any more.
+    pub was_gone: BTreeSet<i64>,
 }
 
 impl Odoo {
@@ -106,6 +108,7 @@ impl Odoo {
             too_large: BTreeSet::new(),
             untold: BTreeMap::new(),
             rejected: BTreeMap::new(),
+            was_gone: BTreeSet::new(),
         };
         odoo.redeem_code(service, code).await;
         let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
@@ -318,7 +321,8 @@ impl Odoo {
     pub fn unlink(&mut self, id: i64) {
         let record = self.records.remove(&id).expect("a record");
         let row = json!({"id": self.next_row, "kind": "tombstone", "cause": "save", "uid": self.actor,
-            "time": self.now(), "model": record["model"], "res_id": id, "key": record["key"], "link": record["link"]});
+            "time": self.now(), "model": record["model"], "res_id": id, "key": record["key"], "link": record["link"],
+            "was": record["was"]});
         self.next_row += 1;
         self.outbox.push(row);
     }
@@ -413,6 +417,7 @@ impl Odoo {
                 let mut row = row.clone();
                 if row["kind"] == "snapshot" {
                     let id = row["res_id"].as_i64().expect("an id");
+                    row["was_gone"] = json!(self.was_gone.contains(&id));
                     match self.snapshot(id) {
                         // What the service has from Outlook is told for the sake of what comes from there.
                         Some(record) if self.excluded.contains(&id) && record["stock_ids"].is_null() => {

@@ -635,6 +635,10 @@ class OutlookBridgeOutbox(models.Model):
         wire = {"id": change["id"], "cause": change["cause"], "uid": change["uid"]}
         if len(change["ids"]) > 1:
             wire["ids"] = change["ids"]
+        if not snapshot and change["was"] and not self.env["outlook.bridge.snapshot"]._is_over(change["was"]):
+            change = {**change, "was": None}
+        if (snapshot or change)["was"]:
+            wire["was_gone"] = True
         if snapshot and snapshot.get("excluded") and not (snapshot["link"] or snapshot["stock_ids"]):
             # what a rule keeps out of Outlook, and Outlook has not brought, is not told
             change = {**change, "res_id": snapshot["id"], "link": None, "was": snapshot["was"]}

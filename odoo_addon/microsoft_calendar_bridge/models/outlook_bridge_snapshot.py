@@ -90,7 +90,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
             "id": event.id,
             "link": event.outlook_bridge_link or None,
             "active": event.active,
-            "was": event.outlook_bridge_was or None,
+            "was": self._was_of(event),
             "recurrent": bool(event.recurrence_id),
             "name": event.name or None,
             "description": self._description_of(event),
@@ -123,6 +123,21 @@ class OutlookBridgeSnapshot(models.AbstractModel):
                 for attendee in event.attendee_ids.sorted("id")
             ],
         }
+
+    @api.model
+    def _was_of(self, record):
+        """What it was before, as far as that is no record of its own any more."""
+        was = record.outlook_bridge_was
+        return was if was and self._is_over(was, record) else None
+
+    @api.model
+    def _is_over(self, was, record=None):
+        """Whether a record is none of its own any more, by what is in the tables; ``record``: what says that it was it."""
+        records = self.env[was["model"]].sudo().with_context(active_test=False)
+        if was["model"] == "calendar.recurrence":
+            return not records.search_count([("outlook_bridge_key", "=", was["key"]), ("active", "=", True)], limit=1)
+        event = records.browse(was["id"]).exists()
+        return not event or bool(record and event.recurrence_id == record)
 
     @api.model
     def _times_of(self, event):

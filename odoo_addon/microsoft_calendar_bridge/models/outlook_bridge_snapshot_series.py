@@ -57,7 +57,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
             "id": recurrence.id,
             "key": recurrence.outlook_bridge_key,
             "link": recurrence.outlook_bridge_link or None,
-            "was": recurrence.outlook_bridge_was or None,
+            "was": self._was_of(recurrence),
             "split_from": recurrence.outlook_bridge_split_from or None,
             "active": bool(active),
             "rule": self._rule_of(recurrence),

@@ -5,7 +5,7 @@ use diesel_async::AsyncConnection;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Intake, load};
+use super::{Intake, find, load};
 use crate::odoo::exchange::{
     Ack, Change, Departed, NumberedChange, OdooChange, Rejected, SyncRequest, Untold,
 };
@@ -75,7 +75,8 @@ impl About {
         Self {
             row: change.id,
             user_id: change.uid,
-            identities: change.kind.identities(),
+            // What it only claims to have been is not its own.
+            identities: vec![change.kind.identity()],
             title: change.kind.name().unwrap_or_default(),
         }
     }
@@ -273,9 +274,7 @@ async fn set_aside(
             ..Identities::default()
         };
         unit.read_identities(conn, &named).await?;
-        let intake = Intake::new(people, unit, TimeDelta::zero());
-        let known = intake.find(identities);
-        let mut unit = intake.unit;
+        let known = find(&unit, identities);
         if let Some(id) = known {
             let dossier = unit.get(id)?;
             if is_meant(&dossier.meeting) && dossier.meeting.set_aside.as_deref() != Some(reason) {
