@@ -13,7 +13,7 @@ use super::expansion::{First, check, rule_as_expanded, standard};
 use super::mailboxes::Mailboxes;
 use super::record::{StockIds, Was};
 use super::recurrence::RuleFields;
-use super::snapshot::{Snapshot, Values, values};
+use super::snapshot::{AnsweredBy, AttendeeLine, Snapshot, Values, values};
 use crate::calendar::event::{Event, Time};
 use crate::calendar::invitations::Mailer;
 use crate::calendar::merge::Group;
@@ -71,6 +71,19 @@ pub struct SeriesSnapshot {
     pub excluded: bool,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
+}
+
+impl SeriesSnapshot {
+    /// Who set a user's answer to one occurrence, where that is nobody who may answer for that user.
+    pub fn answered_by_another(&self, slot: NaiveDate, tz: Tz, user_id: i32) -> Option<AnsweredBy> {
+        let own = self.slots.iter().find(|own| own.slot.date(tz) == Some(slot));
+        let lines = own
+            .and_then(|own| own.differences.get("attendees"))
+            .or_else(|| self.template.get("attendees"))?;
+        let lines: Vec<AttendeeLine> = serde_json::from_value(lines.clone()).ok()?;
+        let line = lines.iter().find(|line| line.user_id == Some(user_id))?;
+        line.answered_by_another().cloned()
+    }
 }
 
 /// An occurrence that has something of its own.

@@ -87,6 +87,22 @@ pub struct AttendeeLine {
     pub email: Option<String>,
     pub name: Option<String>,
     pub state: String,
+    /// Who set the answer; absent: Outlook, or it was set before the add-on told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<AnsweredBy>,
+}
+
+/// Who set a guest's answer in Odoo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnsweredBy {
+    pub uid: i32,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub is_admin: bool,
+    /// Nobody who is logged in: the guest's own link.
+    #[serde(default)]
+    pub by_link: bool,
 }
 
 /// The values of an `OdooChange`: Odoo field → value, whitelisted by the add-on.
@@ -236,6 +252,20 @@ impl Snapshot {
             .iter()
             .find(|line| line.user_id == Some(user_id) && !self.is_organizer(line))
             .map(|line| answer(&line.state))
+    }
+
+    /// Who set a user's answer, where that is nobody who may answer for that user.
+    pub fn answered_by_another(&self, user_id: i32) -> Option<&AnsweredBy> {
+        let line = self.attendees.iter().find(|line| line.user_id == Some(user_id))?;
+        line.answered_by_another()
+    }
+}
+
+impl AttendeeLine {
+    /// Who set the answer, where that is nobody who may answer for the guest.
+    pub fn answered_by_another(&self) -> Option<&AnsweredBy> {
+        let by = self.answered_by.as_ref()?;
+        (!by.is_admin && !by.by_link && Some(by.uid) != self.user_id).then_some(by)
     }
 }
 
@@ -487,6 +517,7 @@ pub(crate) mod tests {
             email: Some(email.to_owned()),
             name: Some("Ann again".to_owned()),
             state: "needsAction".to_owned(),
+            answered_by: None,
         };
         record.attendees.push(double("Ann@Contoso.com"));
         record.attendees.push(double("ann@corp.example"));
@@ -539,6 +570,7 @@ pub(crate) mod tests {
             email: Some(email.to_owned()),
             name: Some("Somebody".to_owned()),
             state: "needsAction".to_owned(),
+            answered_by: None,
         };
         record.attendees = vec![
             line(5, "a@ext.example, b@ext.example"),

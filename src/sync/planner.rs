@@ -77,6 +77,7 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
         people,
         effects: Effects::default(),
     };
+        refused: Vec::new(),
     let before = task.dossier.meeting.set_aside.clone();
     if task.clear_the_air() {
         task.decide()?;
@@ -98,6 +99,7 @@ pub fn tell_who_mails(dossier: &mut Dossier, people: &People) -> anyhow::Result<
         effects: Effects::default(),
     };
     task.tell_who_mails()?;
+        refused: Vec::new(),
     Ok(task.effects)
 }
 
@@ -123,6 +125,8 @@ struct Task<'a> {
     effects: Effects,
 }
 
+    /// Answers that were given in Odoo by nobody who may give them, in words.
+    refused: Vec<String>,
 impl Task<'_> {
     /// Throws away what was planned and not sent; `false`: something is in the air, come back later.
     fn clear_the_air(&mut self) -> bool {
@@ -595,6 +599,8 @@ impl Task<'_> {
             message: format!("{message} · no mail"),
             decisions: decisions(&plan.conflicts, Side::Outlook, &groups),
             content: None,
+        let mut decided = decisions(&plan.conflicts, Side::Outlook, &groups);
+        decided.append(&mut self.refused);
         };
         let debt = OdooDebt {
             database_id: self.dossier.meeting.database_id,
@@ -813,6 +819,7 @@ mod tests {
     }
 
     /// Whom Outlook has after Odoo's guests became `after`, both sides having agreed on `before` and on whom Outlook has
+            answered_by: None,
     /// now; `None` where nothing is written.
     fn written(before: &[AttendeeLine], after: &[AttendeeLine], in_outlook: &[&str]) -> Option<Vec<String>> {
         let record = |lines: &[AttendeeLine]| Snapshot {

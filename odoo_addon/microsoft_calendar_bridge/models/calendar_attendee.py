@@ -1,7 +1,9 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from odoo import api, models
+from odoo import api, fields, models
+
+from .outlook_bridge_outbox import applying
 
 COUNTED = ("state", "partner_id", "email", "event_id")
 
@@ -12,13 +14,18 @@ class CalendarAttendee(models.Model):
     # whose meetings are these: asked whenever a contact is renamed, and at every line of an import of contacts
     _outlook_bridge_partner_index = models.Index("(partner_id)")
 
+    outlook_bridge_answered_by = fields.Json(
+        copy=False, readonly=True, help="Who set the answer, where that was not Outlook."
+    )
+
     @api.model_create_multi
     def create(self, vals_list):
-        attendees = super().create(vals_list)
+        attendees = super().create([self._outlook_bridge_with_author(vals) for vals in vals_list])
         attendees._outlook_bridge_touch()
         return attendees
 
     def write(self, vals):
+        vals = self._outlook_bridge_with_author(vals)
         names = [name for name in COUNTED if name in vals]
         if not names or not any(self._ids) or not self.env["outlook.bridge.outbox"]._is_collecting(self.event_id):
             return super().write(vals)
@@ -34,6 +41,21 @@ class CalendarAttendee(models.Model):
     def unlink(self):
         self._outlook_bridge_touch()
         return super().unlink()
+
+    @api.model
+    def _outlook_bridge_with_author(self, vals):
+        """The values with who sets the answer: others may write it in Odoo, and the service asks who it was."""
+        if "state" not in vals or not self.env["outlook.bridge.client"]._is_paired():
+            return vals
+        user = self.env.user
+        author = {
+            "uid": user.id,
+            "name": user.sudo().name,
+            "is_admin": user._is_system(),
+            # nobody who is logged in can write it but by the link of an invitation
+            "by_link": user._is_public(),
+        }
+        return {**vals, "outlook_bridge_answered_by": False if applying(self.env) else author}
 
     def _outlook_bridge_touch(self):
         outbox = self.env["outlook.bridge.outbox"]

@@ -119,6 +119,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
                     "email": attendee.email or None,
                     "name": attendee.partner_id.name or None,
                     "state": attendee.state or "needsAction",
+                    "answered_by": attendee.outlook_bridge_answered_by or None,
                 }
                 for attendee in event.attendee_ids.sorted("id")
             ],
@@ -132,7 +133,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
 
     @api.model
     def _is_over(self, was, record=None):
-        """Whether a record is none of its own any more, by what is in the tables; ``record``: what says that it was it."""
+        """Whether a record is none of its own any more, by what is in the tables; ``record`` says that it was that one."""
         records = self.env[was["model"]].sudo().with_context(active_test=False)
         if was["model"] == "calendar.recurrence":
             return not records.search_count([("outlook_bridge_key", "=", was["key"]), ("active", "=", True)], limit=1)

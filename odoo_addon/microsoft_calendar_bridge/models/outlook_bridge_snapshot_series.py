@@ -140,7 +140,9 @@ class OutlookBridgeSnapshot(models.AbstractModel):
         if name == "attendees":
             # each occurrence has lines of its own
             value = sorted(
-                json.dumps({field: said for field, said in line.items() if field != "id"}, sort_keys=True)
+                json.dumps(
+                    {field: line[field] for field in line if field not in ("id", "answered_by")}, sort_keys=True
+                )
                 for line in value
             )
         return json.dumps(value, sort_keys=True)

@@ -9,7 +9,7 @@ use crate::calendar::event::{Address, Answer, Event};
 use crate::calendar::merge::{Base, Group};
 use crate::calendar::plan::{OdooStep, Plan};
 use crate::calendar::words;
-use crate::odoo::snapshot::{Snapshot, odoo_answer};
+use crate::odoo::snapshot::{AnsweredBy, Snapshot, odoo_answer};
 use crate::store::accounts::Account;
 use crate::store::journal::Done;
 use crate::store::meetings::Copy;
@@ -80,6 +80,12 @@ impl Task<'_> {
                 in_odoo
             } else if is_read && (outlook_changed && !answered_anew || in_odoo == Answer::NeedsAction) {
                 in_outlook
+            } else if let Some(by) = snapshot.answered_by_another(account.odoo_user_id) {
+                if !is_read {
+                    continue;
+                }
+                self.refused.push(refusal(address, in_odoo, in_outlook, by));
+                in_outlook
             } else if by_organizer == in_odoo && in_odoo != Answer::NeedsAction {
                 // An answer that the organizer has been told is none of Odoo's: the guest's own copy is yet to be read. Unless it was
                 // read as one that came back and asks anew, and the guest has said in Odoo what the organizer knew of the first.
@@ -102,6 +108,16 @@ impl Task<'_> {
         self.dossier.copies = copies;
         Ok(answers)
     }
+}
+
+/// Why an answer that was given in Odoo is not sent.
+pub(super) fn refusal(address: &Address, in_odoo: Answer, in_outlook: Answer, by: &AnsweredBy) -> String {
+    let who = by.name.clone().unwrap_or_else(|| format!("the user {}", by.uid));
+    format!(
+        "{who} set in Odoo that {address} {}, and may not answer for them: nothing was sent, and Outlook’s answer counts ({})",
+        words::answer(in_odoo),
+        odoo_answer(in_outlook)
+    )
 }
 
 fn response(

@@ -245,7 +245,8 @@ impl Task<'_> {
                 outlook: base.outlook.template.clone(),
             });
             self.plan_series_answers(snapshot, odoo, base.as_ref(), &mut plan)?;
-            self.plan_answers_to_one(odoo, sides.aliases, &mut plan)?;
+            let record = sides.record.and_then(Record::series);
+            self.plan_answers_to_one(odoo, record, sides.aliases, &mut plan)?;
         }
         if let (
             OdooSeriesStep::Apply {
@@ -767,6 +768,8 @@ impl Task<'_> {
         let line = Done {
             message: format!("{message} · no mail"),
             decisions: decisions(conflicts, Side::Outlook, &all_groups()),
+        let mut decided = decisions(conflicts, Side::Outlook, &all_groups());
+        decided.append(&mut self.refused);
             content: None,
         };
         let user_id = account.odoo_user_id;

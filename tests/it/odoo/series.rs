@@ -115,7 +115,7 @@ impl Odoo {
             .to_owned()
     }
 
-    fn attendees_of(&self, id: i64, number: usize) -> Vec<Value> {
+    pub fn attendees_of(&self, id: i64, number: usize) -> Vec<Value> {
         let series = &self.records[&id];
         let slot = self.slot(id, number);
         let own = series["slots"]

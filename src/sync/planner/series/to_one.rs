@@ -12,17 +12,21 @@ use crate::calendar::event::{Address, Aliases, Answer};
 use crate::calendar::series::Series;
 use crate::calendar::series::plan::{OdooSeriesStep, SeriesPlan, changes};
 use crate::calendar::words;
-use crate::odoo::snapshot::{is_over, odoo_answer};
+use crate::odoo::series::SeriesSnapshot;
+use crate::odoo::snapshot::{AnsweredBy, is_over, odoo_answer};
 use crate::store::accounts::Account;
 use crate::store::journal::Done;
 use crate::store::meetings::{Copy, SlotAnswers};
 use crate::store::outbox::{OutlookWrite, kind};
+use crate::sync::planner::answers::refusal;
 use crate::sync::planner::read_answer;
 
 /// Both sides, while the answers of one guest are looked at.
 struct Guest<'a> {
     address: &'a Address,
     odoo: &'a Series,
+    /// As Odoo told it.
+    record: Option<&'a SeriesSnapshot>,
     /// In the guest's own mailbox.
     mailbox: Series,
     /// In the organizer's, where that is here.
@@ -34,6 +38,7 @@ impl Task<'_> {
     pub(super) fn plan_answers_to_one(
         &mut self,
         odoo: &Series,
+        record: Option<&SeriesSnapshot>,
         aliases: &Aliases,
         plan: &mut SeriesPlan,
     ) -> anyhow::Result<()> {
@@ -64,6 +69,7 @@ impl Task<'_> {
             let guest = Guest {
                 address,
                 odoo,
+                record,
                 mailbox: *mailbox,
                 organizers: organizers.as_ref(),
             };
@@ -117,6 +123,13 @@ impl Task<'_> {
                 agreed.extend(known.get(&slot).map(|answer| (slot, *answer)));
                 if outlook_changed && !answered_anew || in_odoo == Answer::NeedsAction {
                     in_outlook
+                } else if let Some(by) = guest.answered_by_another(slot, account.odoo_user_id) {
+                    if !account.is_read() {
+                        continue;
+                    }
+                    let words = refusal(guest.address, in_odoo, in_outlook, &by);
+                    self.refused.push(format!("{words} (occurrence of {slot})"));
+                    in_outlook
                 } else if guest.answer_in(target, slot) == Some(in_odoo) {
                     // One answer at a time: to the whole first, as it may answer the rest, too.
                     let is_busy = self.dossier.writes.iter().any(|w| w.account_id == account.id);
@@ -168,6 +181,10 @@ impl Guest<'_> {
     fn answer_in(&self, series: &Series, slot: NaiveDate) -> Option<Answer> {
         let occurrence = series.occurrence(slot)?;
         occurrence.attendees.get(self.address).map(|a| a.answer)
+    }
+
+    fn answered_by_another(&self, slot: NaiveDate, user_id: i32) -> Option<AnsweredBy> {
+        self.record?.answered_by_another(slot, self.odoo.tz(), user_id)
     }
 
     /// Whether the mailbox can be told: an occurrence that was declined is not there any more, one that is over needs no
