@@ -93,8 +93,22 @@ pub struct Change {
     /// What the record says that it was before is no record of its own any more, as Odoo's tables tell.
     #[serde(default)]
     pub was_gone: bool,
+    /// Everybody who saved it since it was told last.
+    #[serde(default)]
+    pub actors: Vec<Actor>,
     #[serde(flatten)]
     pub kind: ChangeKind,
+}
+
+/// Who saved a record in Odoo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    pub uid: i32,
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Of the settings.
+    #[serde(default)]
+    pub is_admin: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -441,6 +455,10 @@ pub struct State {
     pub registrations: Vec<RegistrationState>,
     /// More mails than this, that nobody has just asked for, wait for a yes.
     pub mail_budget: i32,
+    /// More people outside than this wait for the organizer's yes to what others saved.
+    pub others_outside: i32,
+    /// A mailbox sends as many mails an hour without asking.
+    pub mails_an_hour: i32,
     /// The window of this database's mailboxes; 0: as the service is configured.
     pub days_back: i32,
     pub days_ahead: i32,

@@ -48,6 +48,10 @@ pub struct Database {
     pub exchange_failures: i32,
     pub failing_since: Option<DateTime<Utc>>,
     pub exchange_problem: Option<String>,
+    /// More people outside than this are mailed for what others than the organizer saved, once the organizer said yes.
+    pub others_outside: i32,
+    /// A mailbox sends as many mails an hour without asking.
+    pub mails_an_hour: i32,
 }
 
 // Declared rather than written as SQL, which is prepared anew each time.
@@ -275,6 +279,8 @@ pub struct Settings {
     pub brake_over: Option<i32>,
     pub brake_percent: Option<i32>,
     pub mail_budget: Option<i32>,
+    pub others_outside: Option<i32>,
+    pub mails_an_hour: Option<i32>,
     pub days_back: Option<Option<i32>>,
     pub days_ahead: Option<Option<i32>>,
     pub sent_back: Option<Option<i32>>,

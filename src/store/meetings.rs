@@ -19,11 +19,14 @@ use crate::calendar::event::{Answer, Event};
 use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::{Base, Group};
 use crate::calendar::series::merge::SeriesBase;
+use crate::odoo::exchange::Actor;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::Snapshot;
 
 /// Writes of one meeting that are remembered.
 const MOST_TOLD: usize = 2000;
+/// People who are remembered to have saved a meeting.
+const MOST_SAVERS: usize = 20;
 
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = meetings, treat_none_as_default_value = false)]
@@ -71,6 +74,8 @@ pub struct Meeting {
     pub stub: Option<Value>,
     /// Odoo is to be asked for the record of a stub.
     pub unread: bool,
+    /// Who saved in Odoo what Outlook was not told yet.
+    pub saved_by: Value,
 }
 
 impl Meeting {
@@ -107,7 +112,36 @@ impl Meeting {
             hour_noted: false,
             stub: None,
             unread: false,
+            saved_by: Value::Array(Vec::new()),
         }
+    }
+
+    /// Who saved in Odoo what Outlook was not told yet.
+    ///
+    /// # Errors
+    /// When another version of the service has stored it.
+    pub fn savers(&self) -> anyhow::Result<Vec<Actor>> {
+        from_json(self.saved_by.clone(), "savers")
+    }
+
+    /// These saved it, too.
+    ///
+    /// # Errors
+    /// When another version of the service has stored who did before.
+    pub fn add_savers(&mut self, actors: &[Actor]) -> anyhow::Result<()> {
+        let mut savers = self.savers()?;
+        for actor in actors {
+            if savers.len() < MOST_SAVERS && !savers.iter().any(|saver| saver.uid == actor.uid) {
+                savers.push(actor.clone());
+            }
+        }
+        self.saved_by = serde_json::to_value(savers)?;
+        Ok(())
+    }
+
+    /// What they saved is told, or was decided about.
+    pub fn forget_savers(&mut self) {
+        self.saved_by = Value::Array(Vec::new());
     }
 
     /// How often a write was carried out since there was news.

@@ -11,6 +11,7 @@ pub mod erasing;
 pub mod journal;
 pub mod leases;
 pub mod logins;
+pub mod mail_hours;
 pub mod meetings;
 pub mod outbox;
 pub mod pruning;

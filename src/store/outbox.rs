@@ -48,6 +48,8 @@ pub struct OutlookWrite {
     pub stands: bool,
     /// See [`Told`].
     pub told: Option<Value>,
+    /// Why it waits for a yes however few its mails are: one of [`asks`].
+    pub asks: Option<String>,
 }
 
 impl OutlookWrite {
@@ -59,6 +61,14 @@ impl OutlookWrite {
         let told = self.told.clone().map(|told| from_json(told, "told"));
         Ok(told.transpose()?.unwrap_or_default())
     }
+}
+
+/// Why a write waits for a yes, beside the mail budget.
+pub mod asks {
+    /// Others than the organizer saved what mails many people outside.
+    pub const OTHERS: &str = "others";
+    /// The mailbox has sent as many mails within the hour as it may.
+    pub const HOUR: &str = "hour";
 }
 
 /// The kinds of `outlook_outbox.kind`.
@@ -154,7 +164,15 @@ pub async fn collected(conn: &mut Connection, account_id: i64) -> QueryResult<Ve
 /// A person has said yes to what was collected.
 pub async fn approve(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::update(l::outlook_outbox.filter(l::account_id.eq(account_id)))
-        .set(l::collected.eq(false))
+        .set((l::collected.eq(false), l::asks.eq(None::<String>)))
+        .execute(conn)
+        .await
+}
+
+/// These wait for a yes, as the mailbox has sent enough for this hour.
+pub async fn hold_back(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
+    diesel::update(l::outlook_outbox.filter(l::id.eq_any(ids)))
+        .set((l::collected.eq(true), l::asks.eq(Some(asks::HOUR))))
         .execute(conn)
         .await
 }

@@ -31,6 +31,8 @@ diesel::table! {
         failing_since -> Nullable<Timestamptz>,
         exchange_problem -> Nullable<Text>,
         unpaired_at -> Nullable<Timestamptz>,
+        others_outside -> Integer,
+        mails_an_hour -> Integer,
     }
 }
 
@@ -104,6 +106,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    mail_hours (account_id) {
+        account_id -> BigInt,
+        began -> Timestamptz,
+        mails -> Integer,
+    }
+}
+
+diesel::table! {
     account_addresses (account_id) {
         account_id -> BigInt,
         mail -> Nullable<Text>,
@@ -172,6 +182,7 @@ diesel::table! {
         stub -> Nullable<Jsonb>,
         unread -> Bool,
         look_at -> Nullable<Timestamptz>,
+        saved_by -> Jsonb,
     }
 }
 
@@ -220,6 +231,7 @@ diesel::table! {
         collected -> Bool,
         stands -> Bool,
         told -> Nullable<Jsonb>,
+        asks -> Nullable<Text>,
     }
 }
 

@@ -541,6 +541,7 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::hour_noted.eq(excluded(m::hour_noted)),
                 m::stub.eq(excluded(m::stub)),
                 m::unread.eq(excluded(m::unread)),
+                m::saved_by.eq(excluded(m::saved_by)),
             ))
             .execute(conn)
             .await?;

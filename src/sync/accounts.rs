@@ -731,6 +731,8 @@ mod tests {
             exchange_failures: 0,
             failing_since: None,
             exchange_problem: None,
+            others_outside: 5,
+            mails_an_hour: 200,
         }
     }
 

@@ -80,6 +80,12 @@ pub struct SettingsRequest {
     /// More mails than this, that nobody has just asked for, wait for a yes.
     #[serde(default)]
     pub mail_budget: Option<i32>,
+    /// More people outside than this wait for the organizer's yes to what others saved.
+    #[serde(default)]
+    pub others_outside: Option<i32>,
+    /// A mailbox sends as many mails an hour without asking.
+    #[serde(default)]
+    pub mails_an_hour: Option<i32>,
     /// The window of the database's mailboxes; 0: as the service is configured.
     #[serde(default)]
     pub days_back: Option<i32>,
@@ -336,9 +342,10 @@ pub async fn set_values(
             "Removals to confirm: the number of events must not be negative, and the share is 0 to 100 percent.",
         ));
     }
-    if bad_number(request.mail_budget, i32::MAX) {
+    let numbers = [request.mail_budget, request.others_outside, request.mails_an_hour];
+    if numbers.into_iter().any(|number| bad_number(number, i32::MAX)) {
         return Err(OdooError::user(
-            "Mails to confirm: the number of mails must not be negative.",
+            "Mails to confirm: the numbers must not be negative.",
         ));
     }
     if request.company_id.is_some_and(|id| id <= 0)
@@ -367,6 +374,8 @@ pub async fn set_values(
         brake_over: request.brake_over,
         brake_percent: request.brake_percent,
         mail_budget: request.mail_budget,
+        others_outside: request.others_outside,
+        mails_an_hour: request.mails_an_hour,
         days_back: limit(request.days_back),
         days_ahead: limit(request.days_ahead),
         sent_back: limit(request.sent_back),
@@ -445,6 +454,8 @@ async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<St
         brake_over: database.brake_over,
         brake_percent: database.brake_percent,
         mail_budget: database.mail_budget,
+        others_outside: database.others_outside,
+        mails_an_hour: database.mails_an_hour,
         days_back: database.days_back.unwrap_or_default(),
         days_ahead: database.days_ahead.unwrap_or_default(),
         sent_back: database.sent_back.unwrap_or_default(),

@@ -1,8 +1,11 @@
 //! The mail budget: many mails at once that no person has just asked for wait for a person's yes.
 //!
-//! What people save while the organizer's mailbox is synced is their wish, and goes out whatever it mails. What was collected
+//! What an organizer or an administrator saves while the organizer's mailbox is synced is a wish, and goes out. What was collected
 //! while it was not (stopped, paused, a login that lapsed), what comes of comparing both sides anew, and what a reset
-//! deletes beyond what its wizard announced is counted before it is sent: more than the database's number waits. What mails nobody goes on.
+//! deletes beyond what its wizard announced is counted before it is sent: more than the database's number waits. So does what others
+//! saved that mails many people outside, and, whoever saves, what a mailbox would mail beyond a number an hour. What mails nobody goes on.
+
+use std::collections::BTreeSet;
 
 use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
@@ -16,9 +19,9 @@ use crate::odoo::exchange::State;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
-use crate::store::outbox::{self, kind};
+use crate::store::outbox::{self, OutlookWrite, asks, kind};
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, leases, meetings};
+use crate::store::{Connection, leases, mail_hours, meetings};
 
 /// The keyword arguments of `res.users.answer_mails`.
 #[derive(Debug, Deserialize)]
@@ -46,6 +49,8 @@ pub struct HeldEvent {
     /// `create`, `update` or `delete`.
     pub kind: String,
     pub mails: i32,
+    /// Who saved it, where that is known.
+    pub saved_by: Vec<String>,
 }
 
 /// Counts what a mailbox is about to send. Returns whether what was collected must wait.
@@ -65,18 +70,17 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
             let account = accounts::by_id(conn, account.id).await?;
             let mails = outbox::collected_mails(conn, account.id).await?;
             let held = account.holds_mails();
-            let holds = mails > 0 && (held || mails > i64::from(database.mail_budget));
+            let collected = outbox::collected(conn, account.id).await?;
+            let why = why(conn, &database, &collected).await?;
+            let holds = mails > 0 && (held || why.is_some() || mails > i64::from(database.mail_budget));
             let holding = if holds { mails } else { 0 };
             if i64::from(account.mails_held) == holding {
                 return Ok((holds, false));
             }
             accounts::hold_mails(conn, account.id, holding).await?;
             if holds && !held {
-                let message = format!(
-                    "{mails} mails for changes that were collected wait for a yes, as they are more than {}: nothing of it \
-                     was sent",
-                    database.mail_budget
-                );
+                let why = why.unwrap_or_else(|| format!("they are more than {}", database.mail_budget));
+                let message = format!("{mails} mails for changes that were collected wait for a yes, as {why}: nothing of it was sent");
                 tracing::warn!(account.id = account.id, mails, "over the mail budget");
                 note(conn, &database, Some(account.odoo_user_id), Level::Warning, message).await?;
             }
@@ -87,6 +91,73 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
         engine.poke(account.database_id, [account.odoo_user_id].into());
     }
     Ok(held)
+}
+
+/// Why some of these wait for a yes, however few their mails are.
+async fn why(
+    conn: &mut Connection,
+    database: &Database,
+    writes: &[OutlookWrite],
+) -> anyhow::Result<Option<String>> {
+    let asking = |why: &str| -> Vec<i64> {
+        let asking = writes.iter().filter(|write| write.asks.as_deref() == Some(why));
+        asking.map(|write| write.meeting_id).collect()
+    };
+    let of_others = asking(asks::OTHERS);
+    if !of_others.is_empty() {
+        let mut names = BTreeSet::new();
+        for meeting in meetings::read_all(conn, &of_others).await? {
+            names.extend(meeting.savers()?.iter().map(planner::savers::name_of));
+        }
+        let names: Vec<String> = names.into_iter().collect();
+        return Ok(Some(format!(
+            "some go to more than {} people outside for what was saved by {}",
+            database.others_outside,
+            names.join(", ")
+        )));
+    }
+    let words = format!(
+        "this mailbox would send more than {} within an hour",
+        database.mails_an_hour
+    );
+    Ok((!asking(asks::HOUR).is_empty()).then_some(words))
+}
+
+/// Those that the mailbox may send within this hour; the others wait for a yes. A repeated attempt mails nobody twice.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn within_the_hour(
+    conn: &mut Connection,
+    account: &Account,
+    batch: Vec<OutlookWrite>,
+) -> anyhow::Result<Vec<OutlookWrite>> {
+    let is_new =
+        |write: &OutlookWrite| write.mails > 0 && write.attempts == 0 && write.in_flight_since.is_none();
+    if !batch.iter().any(is_new) {
+        return Ok(batch);
+    }
+    let most = databases::by_id(conn, account.database_id).await?.mails_an_hour;
+    let before = mail_hours::within(conn, account.id, now()).await?;
+    let (mut sent, mut may_leave, mut must_wait) = (before, Vec::new(), Vec::new());
+    for write in batch {
+        let then = sent + i64::from(write.mails);
+        if !is_new(&write) {
+            may_leave.push(write);
+        } else if then > i64::from(most) {
+            must_wait.push(write.id);
+        } else {
+            sent = then;
+            may_leave.push(write);
+        }
+    }
+    if sent > before {
+        mail_hours::count(conn, account.id, sent - before, now()).await?;
+    }
+    if !must_wait.is_empty() {
+        outbox::hold_back(conn, must_wait).await?;
+    }
+    Ok(may_leave)
 }
 
 /// What waits for a yes.
@@ -109,6 +180,12 @@ pub async fn held(conn: &mut Connection, account: &Account) -> anyhow::Result<Op
                 .unwrap_or_default(),
             kind: write.kind.clone(),
             mails: write.mails,
+            saved_by: meeting
+                .and_then(|m| m.savers().ok())
+                .unwrap_or_default()
+                .iter()
+                .map(planner::savers::name_of)
+                .collect(),
         }
     });
     Ok(Some(Held {
@@ -147,6 +224,7 @@ pub async fn answer(
             for write in &writes {
                 let dossier = unit.get(write.meeting_id)?;
                 dossier.meeting.collected = false;
+                dossier.meeting.forget_savers();
                 if request.send {
                     continue;
                 }
@@ -160,6 +238,7 @@ pub async fn answer(
             }
             let verdict = if request.send {
                 outbox::approve(conn, account.id).await?;
+                mail_hours::count(conn, account.id, -mails, now()).await?;
                 "to send them"
             } else {
                 if !account.resetting {

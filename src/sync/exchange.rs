@@ -23,7 +23,7 @@ use crate::calendar::merge::{Group, Side, Told, advance};
 use crate::calendar::series::merge::advance_whole;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
-    Ack, AckResult, Cause, Change, ChangeKind, OdooChange, OdooTime, Place, Rejected, SyncAnswer,
+    Ack, AckResult, Actor, Cause, Change, ChangeKind, OdooChange, OdooTime, Place, Rejected, SyncAnswer,
     SyncRequest, WantedRecord,
 };
 use crate::odoo::record::{Identity, Record};
@@ -510,9 +510,7 @@ impl<'a> Intake<'a> {
     fn change(&mut self, change: &Change) -> anyhow::Result<()> {
         let known = self.find(change)?;
         match &change.kind {
-            ChangeKind::Snapshot { times, record } => {
-                self.snapshot(known, times, record.clone(), change.cause)
-            }
+            ChangeKind::Snapshot { times, record } => self.snapshot(known, times, record.clone(), change),
             ChangeKind::Excluded { times, .. } => match known {
                 Some(id) => self.exclude(id, times),
                 // Nobody has told of it, and nobody needs to know.
@@ -527,7 +525,7 @@ impl<'a> Intake<'a> {
                         self.touched.insert(id);
                         return Ok(());
                     }
-                    saved(meeting, self.people);
+                    saved(meeting, self.people, &change.actors)?;
                     meeting.odoo_gone = true;
                     meeting.unread = false;
                     meeting.kept = false;
@@ -544,8 +542,9 @@ impl<'a> Intake<'a> {
         known: Option<i64>,
         times: &BTreeMap<String, OdooTime>,
         mut record: Record,
-        cause: Cause,
+        change: &Change,
     ) -> anyhow::Result<()> {
+        let cause = change.cause;
         let known = known.or_else(|| self.shown_already(&record, cause));
         let mut id = match known {
             Some(id) if self.is_as_it_was(id, &record, times, cause)? => {
@@ -586,7 +585,7 @@ impl<'a> Intake<'a> {
         match cause {
             Cause::Save => {
                 meeting.has_news();
-                saved(meeting, self.people);
+                saved(meeting, self.people, &change.actors)?;
             }
             Cause::Existing => {
                 meeting.collected = true;
@@ -846,7 +845,7 @@ fn existed(meeting: &Meeting, record: &Record, people: &People) -> bool {
 }
 
 /// Somebody saved it: what comes of it is that person's wish, unless it was collected while nothing is sent.
-fn saved(meeting: &mut Meeting, people: &People) {
+fn saved(meeting: &mut Meeting, people: &People, actors: &[Actor]) -> anyhow::Result<()> {
     let organizer = meeting
         .organizer_in_odoo()
         .and_then(|user| people.account_of_user(user));
@@ -855,6 +854,7 @@ fn saved(meeting: &mut Meeting, people: &People) {
     if planner::was_kept_for_its_organizer(meeting) {
         meeting.set_aside = None;
     }
+    meeting.add_savers(actors)
 }
 
 fn is_unlink(debt: &OdooDebt) -> anyhow::Result<bool> {

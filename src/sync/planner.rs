@@ -12,6 +12,7 @@ mod moving;
 mod organizer;
 mod pace;
 pub mod repeats;
+pub mod savers;
 mod series;
 pub mod stubs;
 mod unlisted;
@@ -76,14 +77,15 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
         dossier,
         people,
         effects: Effects::default(),
-    };
         refused: Vec::new(),
+    };
     let before = task.dossier.meeting.set_aside.clone();
     if task.clear_the_air() {
         task.decide()?;
         task.break_repeats(before.as_deref());
         task.tell_who_mails()?;
         task.keep_to_the_pace()?;
+        task.forget_savers();
     }
     Ok(task.effects)
 }
@@ -97,9 +99,9 @@ pub fn tell_who_mails(dossier: &mut Dossier, people: &People) -> anyhow::Result<
         dossier,
         people,
         effects: Effects::default(),
+        refused: Vec::new(),
     };
     task.tell_who_mails()?;
-        refused: Vec::new(),
     Ok(task.effects)
 }
 
@@ -123,10 +125,10 @@ struct Task<'a> {
     dossier: &'a mut Dossier,
     people: &'a People,
     effects: Effects,
-}
-
     /// Answers that were given in Odoo by nobody who may give them, in words.
     refused: Vec<String>,
+}
+
 impl Task<'_> {
     /// Throws away what was planned and not sent; `false`: something is in the air, come back later.
     fn clear_the_air(&mut self) -> bool {
@@ -507,8 +509,9 @@ impl Task<'_> {
         };
         let mut decided = decisions(planned.conflicts, Side::Odoo, &groups);
         decided.extend(self.unreachable(&groups)?);
+        let waits = self.waits(account.odoo_user_id, planned.mails)?;
         let line = Done {
-            message: format!("{message} · {}", in_words(planned.mails)),
+            message: format!("{message} · {}{}", in_words(planned.mails), waits.whose),
             decisions: decided,
             content: copy
                 .filter(|_| *step == OutlookStep::Delete)
@@ -525,7 +528,8 @@ impl Task<'_> {
             groups: serde_json::to_value(&groups)?,
             line: Some(serde_json::to_value(&line)?),
             mails: i32::try_from(planned.mails.len()).unwrap_or(i32::MAX),
-            collected: self.dossier.meeting.collected,
+            collected: waits.collected,
+            asks: waits.asks,
             told: told.map(serde_json::to_value).transpose()?,
             ..OutlookWrite::default()
         });
@@ -595,12 +599,12 @@ impl Task<'_> {
             }
             _ => return Ok(()),
         };
-        let line = Done {
-            message: format!("{message} · no mail"),
-            decisions: decisions(&plan.conflicts, Side::Outlook, &groups),
-            content: None,
         let mut decided = decisions(&plan.conflicts, Side::Outlook, &groups);
         decided.append(&mut self.refused);
+        let line = Done {
+            message: format!("{message} · no mail"),
+            decisions: decided,
+            content: None,
         };
         let debt = OdooDebt {
             database_id: self.dossier.meeting.database_id,
@@ -815,11 +819,11 @@ mod tests {
             email: Some(email.to_owned()),
             name: None,
             state: "needsAction".to_owned(),
+            answered_by: None,
         }
     }
 
     /// Whom Outlook has after Odoo's guests became `after`, both sides having agreed on `before` and on whom Outlook has
-            answered_by: None,
     /// now; `None` where nothing is written.
     fn written(before: &[AttendeeLine], after: &[AttendeeLine], in_outlook: &[&str]) -> Option<Vec<String>> {
         let record = |lines: &[AttendeeLine]| Snapshot {

@@ -27,7 +27,7 @@ use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::meetings::Meeting;
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, meetings, outbox};
+use crate::store::{Connection, mail_hours, meetings, outbox};
 
 /// The keyword arguments of `res.users.preview`.
 #[derive(Debug, Deserialize)]
@@ -263,10 +263,13 @@ pub async fn answer(
                 let meeting = &mut unit.get(*id)?.meeting;
                 meeting.set_guests(*guests);
                 meeting.collected = false;
+                meeting.forget_savers();
                 meeting.unsent = false;
             }
             let effects = planner::replan_all(&mut unit, &people, ids)?;
             unit.save(conn, people.now).await?;
+            // A person has just said yes to them.
+            mail_hours::count(conn, account.id, -chosen.mails, people.now).await?;
             if !chosen.guests.is_empty() {
                 let user = Some(account.odoo_user_id);
                 note(conn, database, user, Level::Info, chosen.words).await?;
@@ -289,6 +292,7 @@ pub async fn answer(
 struct Chosen {
     guests: BTreeMap<i64, Guests>,
     words: String,
+    mails: i64,
 }
 
 fn decide(
@@ -336,7 +340,11 @@ fn decide(
          Outlook without their guests, {left_out} left out",
         mails.events, mails.mails, mails.people, mails.outside
     );
-    Ok(Chosen { guests, words })
+    Ok(Chosen {
+        guests,
+        words,
+        mails: i64::try_from(mails.mails).unwrap_or(i64::MAX),
+    })
 }
 
 /// What is kept apart for a user, with its guests.

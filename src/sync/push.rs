@@ -234,6 +234,7 @@ async fn take_off(
         });
         let fit = fit.count().max(1);
         batch.truncate(fit);
+        let batch = budget::within_the_hour(conn, account, batch).await?;
         if !batch.is_empty() {
             outbox::take_off(conn, batch.iter().map(|w| w.id).collect(), now()).await?;
         }
@@ -652,7 +653,13 @@ fn settle_one(
     }
     if took_effect(write, outcome) {
         // What was collected is told; what comes next is news. Of a series more may follow: its planner knows.
-        dossier.meeting.collected &= write.series;
+        // An answer of a guest's is not what was collected.
+        if write.kind != kind::RESPOND {
+            dossier.meeting.collected &= write.series;
+            if !write.series {
+                dossier.meeting.forget_savers();
+            }
+        }
         dossier.tell(account.odoo_user_id, write.line.clone())?;
     }
     match outcome {

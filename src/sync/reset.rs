@@ -28,7 +28,7 @@ use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{self, OdooDebt, OutlookWrite, kind};
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{databases, leases, meetings, resets};
+use crate::store::{databases, leases, mail_hours, meetings, resets};
 
 /// How many meetings are held in memory at once.
 const CHUNK: usize = 200;
@@ -226,6 +226,7 @@ async fn begin(
     let mails = outbox::collected_mails(conn, account.id).await?;
     if request.mails.is_some_and(|announced| mails <= announced.into()) {
         outbox::approve(conn, account.id).await?;
+        mail_hours::count(conn, account.id, -mails, now()).await?;
     }
     let message = format!(
         "was reset: existing events {}, next synchronisation {}",

@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
-use super::stack::ANN;
-use super::world::{OUTSIDE, odoo_time, world};
+use serde_json::Value;
+
+use super::stack::{ANN, BEN};
+use super::world::{OUTSIDE, World, odoo_time, world};
 
 const EVE: &str = "eve@evil.example";
 
@@ -88,4 +90,239 @@ async fn a_record_is_what_another_was_once_that_one_is_gone_and_of_the_same_orga
         words.len() == 1 && words[0].contains("another organizer"),
         "{words:?}"
     );
+}
+
+async fn journal(w: &World, id: i64) -> Vec<String> {
+    let kwargs = json!({"user_id": 7, "res_id": id, "key": w.odoo.records[&id]["key"], "limit": 50});
+    let lines = w
+        .odoo
+        .call(&w.service, 7, "outlook.bridge", "journal", kwargs)
+        .await;
+    let lines = lines.expect("the journal");
+    let lines = lines.as_array().expect("lines").iter();
+    lines
+        .map(|line| line["message"].as_str().expect("words").to_owned())
+        .collect()
+}
+
+fn by(uid: i64, is_admin: bool, by_link: bool) -> Value {
+    json!({"uid": uid, "name": "Eve", "is_admin": is_admin, "by_link": by_link})
+}
+
+/// Somebody sets Ben's answer in Odoo.
+fn answer_for_ben(w: &mut World, id: i64, state: &str, by: &Value) {
+    let mut attendees = w.odoo.records[&id]["attendees"].clone();
+    for line in attendees.as_array_mut().expect("attendees") {
+        if line["user_id"] == 8 {
+            line["state"] = json!(state);
+            line["answered_by"] = by.clone();
+        }
+    }
+    w.odoo.write(id, json!({"attendees": attendees}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_answers_from_a_colleagues_mailbox() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (start, stop) = (odoo_time(3, "09:00:00"), odoo_time(3, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN, OUTSIDE]);
+    w.quiet().await;
+    w.forget_mails().await;
+    let status = async |w: &World| {
+        let copy = w.stack.event(BEN, "Review").await.expect("in Ben's calendar");
+        copy["responseStatus"]["response"].as_str().map(str::to_owned)
+    };
+
+    answer_for_ben(&mut w, id, "declined", &by(9, false, false));
+    w.quiet().await;
+    assert_eq!(status(&w).await.as_deref(), Some("notResponded"));
+    assert_eq!(w.stack.mails().await, []);
+    assert_eq!(w.odoo.records[&id]["attendees"][1]["state"], "needsAction");
+    let lines = journal(&w, id).await;
+    let said: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("may not answer for them"))
+        .collect();
+    assert!(
+        said.len() == 1 && said[0].contains("Eve set in Odoo that"),
+        "{lines:?}"
+    );
+
+    // Ben himself, who opened the link of his invitation, and an administrator.
+    for (state, by, said) in [
+        ("tentative", by(8, false, false), "tentativelyAccepted"),
+        ("accepted", by(4, false, true), "accepted"),
+        ("tentative", by(2, true, false), "tentativelyAccepted"),
+    ] {
+        answer_for_ben(&mut w, id, state, &by);
+        w.quiet().await;
+        assert_eq!(status(&w).await.as_deref(), Some(said));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_to_one_occurrence() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let start = odoo_time(3, "09:00:00");
+    let id = w.odoo.create_weekly(7, "Weekly", &start, 4, &[BEN]);
+    w.quiet().await;
+    w.forget_mails().await;
+    for (uid, answered) in [(9, "needsAction"), (8, "tentative")] {
+        let mut attendees = w.odoo.attendees_of(id, 2);
+        for line in &mut attendees {
+            if line["user_id"] == 8 {
+                line["state"] = json!("tentative");
+                line["answered_by"] = by(uid, false, false);
+            }
+        }
+        w.odoo.set_one(id, 2, &json!({"attendees": attendees}));
+        w.quiet().await;
+        let lines = journal(&w, id).await;
+        assert_eq!(w.stack.mails().await.is_empty(), uid == 9, "{lines:?}");
+        assert_eq!(w.odoo.answer_to_one(id, 2, 8), answered, "{lines:?}");
+    }
+    let lines = journal(&w, id).await;
+    assert!(
+        lines.iter().any(|line| line.contains("may not answer for them")),
+        "{lines:?}"
+    );
+}
+
+fn saver(uid: i64, name: &str, is_admin: bool) -> Value {
+    json!({"uid": uid, "name": name, "is_admin": is_admin})
+}
+
+fn outside(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("guest{n}@outside.example")).collect()
+}
+
+/// A meeting of Ann's with so many guests from outside.
+async fn meeting(w: &mut World, name: &str, guests: usize) -> i64 {
+    let guests = outside(guests);
+    let guests: Vec<&str> = guests.iter().map(String::as_str).collect();
+    let id = w.odoo.create(
+        7,
+        name,
+        &odoo_time(3, "09:00:00"),
+        &odoo_time(3, "10:00:00"),
+        &guests,
+    );
+    settled(w).await;
+    id
+}
+
+/// What may leave has left.
+async fn settled(w: &mut World) {
+    for _ in 0..2 {
+        w.odoo.sync(&w.service).await;
+        w.worked(7).await;
+    }
+    w.odoo.sync(&w.service).await;
+}
+
+async fn waiting(w: &World) -> Value {
+    let state = w
+        .odoo
+        .call(&w.service, 2, "outlook.bridge", "status", json!({}))
+        .await;
+    state.expect("a state")["accounts"][0]["mails"].clone()
+}
+
+async fn answer(w: &mut World, send: bool) {
+    let kwargs = json!({"user_id": 7, "send": send});
+    let answered = w
+        .odoo
+        .call(&w.service, 7, "res.users", "answer_mails", kwargs)
+        .await;
+    answered.expect("answered");
+    settled(w).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_colleague_saves_for_many_people_outside_waits_for_the_organizer() {
+    let mut w = world().await;
+    // Few are nobody's concern, nor is what the organizer or an administrator saves.
+    w.odoo.savers = vec![saver(9, "Eve", false)];
+    let few = meeting(&mut w, "Few", 5).await;
+    assert_eq!(w.stack.mails().await.len(), 5);
+    assert!(
+        journal(&w, few)
+            .await
+            .iter()
+            .any(|line| line.ends_with("saved by Eve"))
+    );
+    for own in [saver(7, "Ann", false), saver(2, "Admin", true)] {
+        w.forget_mails().await;
+        w.odoo.savers = vec![own];
+        meeting(&mut w, "Own", 8).await;
+        assert_eq!(w.stack.mails().await.len(), 8);
+        assert_eq!(waiting(&w).await, 0);
+    }
+
+    w.forget_mails().await;
+    w.odoo.savers = vec![saver(9, "Eve", false)];
+    let many = meeting(&mut w, "Many", 6).await;
+    assert_eq!(waiting(&w).await, 6);
+    // Nor does it leave because somebody else saves it, too, before it was told or afterwards.
+    w.odoo.savers.push(saver(7, "Ann", false));
+    w.odoo.write(many, json!({"location": "Room 3"}));
+    settled(&mut w).await;
+    w.odoo.savers = vec![saver(7, "Ann", false)];
+    w.odoo.write(many, json!({"location": "Room 4"}));
+    settled(&mut w).await;
+    assert_eq!(w.stack.mails().await, []);
+    let kwargs = json!({"user_id": 7});
+    let preview = w
+        .odoo
+        .call(&w.service, 7, "res.users", "preview", kwargs)
+        .await
+        .expect("told");
+    assert_eq!(preview["held"]["events"][0]["saved_by"], json!(["Eve", "Ann"]));
+
+    answer(&mut w, true).await;
+    assert_eq!(w.stack.mails().await.len(), 6);
+    assert_eq!(waiting(&w).await, 0);
+
+    // Cancelling is mailing, too; and what the organizer does not want mails nobody.
+    w.forget_mails().await;
+    w.odoo.savers = vec![saver(9, "Eve", false)];
+    w.odoo.unlink(many);
+    settled(&mut w).await;
+    assert_eq!(waiting(&w).await, 6);
+    answer(&mut w, false).await;
+    assert_eq!(w.stack.mails().await, []);
+    assert!(w.stack.event(ANN, "Many").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_sends_so_many_mails_an_hour_without_asking() {
+    let mut w = world().await;
+    let kwargs = json!({"mails_an_hour": 12});
+    let set = w
+        .odoo
+        .call(&w.service, 2, "res.config.settings", "set_values", kwargs)
+        .await;
+    assert_eq!(set.expect("set")["mails_an_hour"], 12);
+    // Visitors of the website, who are nobody in particular, one booking after the other.
+    w.odoo.savers = vec![saver(4, "Public user", false)];
+    for number in 0..4 {
+        meeting(&mut w, &format!("Booking {number}"), 3).await;
+    }
+    assert_eq!(w.stack.mails().await.len(), 12);
+    assert_eq!(waiting(&w).await, 0);
+    // Nor does the organizer send any more.
+    w.odoo.savers = vec![saver(7, "Ann", false)];
+    meeting(&mut w, "One too many", 3).await;
+    meeting(&mut w, "Another", 2).await;
+    assert_eq!(w.stack.mails().await.len(), 12);
+    assert_eq!(waiting(&w).await, 5);
+    // What mails nobody goes on, and a yes is one to these alone.
+    meeting(&mut w, "Alone", 0).await;
+    assert!(w.stack.event(ANN, "Alone").await.is_some());
+    answer(&mut w, true).await;
+    assert_eq!(w.stack.mails().await.len(), 17);
+    meeting(&mut w, "And again", 1).await;
+    assert_eq!(waiting(&w).await, 1);
 }

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ConcurrencyError, MissingError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
@@ -134,7 +134,13 @@ class OutlookBridgeOutbox(models.Model):
             record, {"kind": "snapshot", "created": created, "times": {}, "link": None, "was": None}
         )
         row["times"].update(dict.fromkeys(names, now))
-        row.update(acting_uid=self.env.uid, changed_at=now, created=row["created"] or created)
+        row.update(acting_uid=self._actor(row), changed_at=now, created=row["created"] or created)
+
+    @api.model
+    def _actor(self, before):
+        """Who acts: what Odoo does as its superuser it does because somebody else has done something."""
+        known = before and before.get("acting_uid")
+        return known if known and self.env.uid == SUPERUSER_ID else self.env.uid
 
     @api.model
     def _touch(self, event_ids, names, created=False):
@@ -216,7 +222,7 @@ class OutlookBridgeOutbox(models.Model):
             "times": {},
             "link": record["link"] or None,
             "was": record["was"],
-            "acting_uid": self.env.uid,
+            "acting_uid": self._actor(before),
             "changed_at": fields.Datetime.to_string(fields.Datetime.now()),
         }
 
@@ -281,7 +287,8 @@ class OutlookBridgeOutbox(models.Model):
                    SET res_id = EXCLUDED.res_id,
                        kind = EXCLUDED.kind,
                        cause = 'save',
-                       acting_uid = EXCLUDED.acting_uid,
+                       acting_uid = CASE WHEN EXCLUDED.acting_uid = %s THEN present.acting_uid
+                                         ELSE EXCLUDED.acting_uid END,
                        link = COALESCE(EXCLUDED.link, present.link),
                        was = COALESCE(EXCLUDED.was, present.was),
                        times = COALESCE(present.times, '{}'::jsonb) || EXCLUDED.times,
@@ -289,6 +296,7 @@ class OutlookBridgeOutbox(models.Model):
                        created = present.created OR EXCLUDED.created
                 """,
                 json.dumps(list(rows.values())),
+                SUPERUSER_ID,
             )
         )
         self.invalidate_model(flush=False)
@@ -333,7 +341,8 @@ class OutlookBridgeOutbox(models.Model):
         row = series.setdefault(recurrence_id, {**event, "created": False, "times": {}})
         row["times"].update(times)
         if event["changed_at"] >= row["changed_at"]:
-            row.update(acting_uid=event["acting_uid"], changed_at=event["changed_at"])
+            actor = event["acting_uid"] if event["acting_uid"] != SUPERUSER_ID else row["acting_uid"]
+            row.update(acting_uid=actor, changed_at=event["changed_at"])
 
     def _rows_of_series(self, touched):
         """``{(model, key): row}``; a recurrence that replaced another one speaks for both."""
@@ -512,7 +521,8 @@ class OutlookBridgeOutbox(models.Model):
         for row in rows:
             name = (row["model"], row["name"])
             change = merged.setdefault(
-                name, {"ids": [], "times": {}, "cause": "existing", "link": None, "was": None, "res_id": None}
+                name,
+                {"ids": [], "actors": [], "times": {}, "cause": "existing", "link": None, "was": None, "res_id": None},
             )
             times = row["times"] or {}
             if row["res_model"] == "calendar.event" and row["model"] == "calendar.recurrence":
@@ -523,6 +533,7 @@ class OutlookBridgeOutbox(models.Model):
             change["was"] = row["was"] or change["was"]
             if row["cause"] == "save":
                 change["cause"] = "save"
+                change["actors"].append(row["acting_uid"])
             if row["res_model"] == row["model"]:
                 change.update(res_id=row["res_id"], kind=row["kind"])
             change.update(id=row["id"], uid=row["acting_uid"], time=row["changed_at"])
@@ -572,10 +583,27 @@ class OutlookBridgeOutbox(models.Model):
                 if series_id in series
             }
         )
+        actors = self._actors({uid for change in merged.values() for uid in change["actors"]})
         self._defer({name: reason for name, reason in failed.items() if name in merged}, merged)
         return self._cut_by_size(
-            self._to_wire(*name, change, records.get(name)) for name, change in merged.items() if name not in failed
+            self._to_wire(
+                *name,
+                {**change, "actors": [actors[uid] for uid in dict.fromkeys(change["actors"])]},
+                records.get(name),
+            )
+            for name, change in merged.items()
+            if name not in failed
         )
+
+    @api.model
+    def _actors(self, user_ids):
+        """``{id: who it is}`` of those who saved."""
+        users = self.env["res.users"].sudo().with_context(active_test=False).browse(user_ids).exists()
+        known = {
+            user.id: {"uid": user.id, "name": user.name, "is_admin": user.has_group("base.group_system")}
+            for user in users
+        }
+        return {uid: known.get(uid, {"uid": uid, "name": None, "is_admin": False}) for uid in user_ids}
 
     def _cut_by_size(self, wires):
         """As many as one request should carry, one at least. What no request can carry is left behind, and said."""
@@ -632,7 +660,7 @@ class OutlookBridgeOutbox(models.Model):
         return [("deferred_until", ">", now or fields.Datetime.now()), ("rejected", "=", False)]
 
     def _to_wire(self, model, name, change, snapshot):
-        wire = {"id": change["id"], "cause": change["cause"], "uid": change["uid"]}
+        wire = {"id": change["id"], "cause": change["cause"], "uid": change["uid"], "actors": change["actors"]}
         if len(change["ids"]) > 1:
             wire["ids"] = change["ids"]
         if not snapshot and change["was"] and not self.env["outlook.bridge.snapshot"]._is_over(change["was"]):

@@ -11,7 +11,14 @@ from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
 from .outlook_bridge_site import LIMITS
-from .outlook_bridge_state import BRAKE_OVER, BRAKE_PERCENT, MAIL_BUDGET, POLICY
+from .outlook_bridge_state import (
+    BRAKE_OVER,
+    BRAKE_PERCENT,
+    MAIL_BUDGET,
+    MAILS_AN_HOUR,
+    OTHERS_OUTSIDE,
+    POLICY,
+)
 from .outlook_bridge_work import AT_ONCE
 from .private_context import private
 
@@ -51,6 +58,8 @@ class OutlookBridgePairing(models.AbstractModel):
         tenant=None,
         secret_expires_on=None,
         mail_budget=None,
+        others_outside=None,
+        mails_an_hour=None,
         days_back=None,
         days_ahead=None,
         sent_back=None,
@@ -72,6 +81,8 @@ class OutlookBridgePairing(models.AbstractModel):
                 ("brake_over", brake_over),
                 ("brake_percent", brake_percent),
                 ("mail_budget", mail_budget),
+                ("others_outside", others_outside),
+                ("mails_an_hour", mails_an_hour),
             )
             if value is not None and value != known[name]
         }
@@ -332,6 +343,8 @@ class OutlookBridgePairing(models.AbstractModel):
                 "brake_over": BRAKE_OVER,
                 "brake_percent": BRAKE_PERCENT,
                 "mail_budget": MAIL_BUDGET,
+                "others_outside": OTHERS_OUTSIDE,
+                "mails_an_hour": MAILS_AN_HOUR,
                 "days_back": 0,
                 "days_ahead": 0,
                 "sent_back": 0,

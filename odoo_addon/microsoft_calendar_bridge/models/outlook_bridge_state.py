@@ -8,6 +8,8 @@ POLICY = "latest"
 BRAKE_OVER = 20
 BRAKE_PERCENT = 20
 MAIL_BUDGET = 25
+OTHERS_OUTSIDE = 5
+MAILS_AN_HOUR = 200
 ROW = "microsoft_calendar_bridge.state"
 
 
@@ -52,6 +54,14 @@ class OutlookBridgeState(models.Model):
         default=MAIL_BUDGET,
         help="Somebody is asked before Outlook sends more mails than this that nobody has just asked for.",
     )
+    others_outside = fields.Integer(
+        readonly=True,
+        default=OTHERS_OUTSIDE,
+        help="The organizer is asked before Outlook mails more people outside than this for what others saved.",
+    )
+    mails_an_hour = fields.Integer(
+        readonly=True, default=MAILS_AN_HOUR, help="A mailbox sends as many mails an hour without asking."
+    )
     days_back = fields.Integer(readonly=True, help="How many days back events are exchanged; 0: as the service does.")
     days_ahead = fields.Integer(readonly=True, help="How many days ahead they are; 0: as the service does.")
     sent_back = fields.Integer(readonly=True, help="What ended more days ago is not sent to Outlook; 0: however long.")
@@ -87,6 +97,8 @@ class OutlookBridgeState(models.Model):
             brake_over=answer.get("brake_over", BRAKE_OVER),
             brake_percent=answer.get("brake_percent", BRAKE_PERCENT),
             mail_budget=answer.get("mail_budget", MAIL_BUDGET),
+            others_outside=answer.get("others_outside", OTHERS_OUTSIDE),
+            mails_an_hour=answer.get("mails_an_hour", MAILS_AN_HOUR),
             days_back=answer.get("days_back", 0),
             days_ahead=answer.get("days_ahead", 0),
             sent_back=answer.get("sent_back", 0),

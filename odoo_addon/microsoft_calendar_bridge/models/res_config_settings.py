@@ -20,6 +20,8 @@ TYPED = {
     "outlook_bridge_tenant": "tenant",
     "outlook_bridge_secret_expires_on": "secret_expires_on",
     "outlook_bridge_mail_budget": "mail_budget",
+    "outlook_bridge_others_outside": "others_outside",
+    "outlook_bridge_mails_an_hour": "mails_an_hour",
     "outlook_bridge_days_back": "days_back",
     "outlook_bridge_days_ahead": "days_ahead",
     "outlook_bridge_sent_back": "sent_back",
@@ -35,7 +37,8 @@ TYPED_OF_COMPANY = {
     "outlook_bridge_company_secret_expires_on": "secret_expires_on",
 }
 # What the service holds, and the page shows as it was told last.
-HELD = ("policy", "brake_over", "brake_percent", "mail_budget")
+NUMBERS = ("brake_over", "brake_percent", "mail_budget", "others_outside", "mails_an_hour")
+HELD = ("policy", *NUMBERS)
 
 
 class ResConfigSettings(models.TransientModel):
@@ -55,6 +58,8 @@ class ResConfigSettings(models.TransientModel):
     outlook_bridge_brake_over = fields.Integer("Events that may be removed without asking")
     outlook_bridge_brake_percent = fields.Integer("Share of a user's events that may be removed without asking")
     outlook_bridge_mail_budget = fields.Integer("Mails that may be sent without asking")
+    outlook_bridge_others_outside = fields.Integer("People outside whom others may have mailed without asking")
+    outlook_bridge_mails_an_hour = fields.Integer("Mails that a mailbox may send within an hour without asking")
     outlook_bridge_redirect_uri = fields.Char("Redirect URI", compute="_compute_outlook_bridge")
 
     outlook_bridge_days_back = fields.Integer(
@@ -286,7 +291,7 @@ class ResConfigSettings(models.TransientModel):
         empty = {
             "paused": False,
             "agreed": False,
-            **dict.fromkeys(("brake_over", "brake_percent", "mail_budget", "days_back", "days_ahead", "sent_back"), 0),
+            **dict.fromkeys((*NUMBERS, "days_back", "days_ahead", "sent_back"), 0),
         }
         typed = {argument: value or empty.get(argument, "") for argument, value in typed.items()}
         pairing = self.env["outlook.bridge.pairing"]

@@ -96,6 +96,7 @@ class OutlookBridgePreview(models.TransientModel):
                             "res_id": line.get("res_id") or False,
                             "kind": line["kind"],
                             "mails": line["mails"],
+                            "saved_by": ", ".join(line.get("saved_by") or []),
                         }
                     )
                     for line in waiting[:SHOWN]
@@ -205,9 +206,7 @@ class OutlookBridgePreview(models.TransientModel):
         else:
             parts.append(self._describe_invitations(mails, outcome.get("people", 0), outcome.get("outside", 0)))
         if past and self.guests == "invite":
-            parts.append(
-                self.env._("Over already, and so without their guests and any mail: %(past)s.", past=past)
-            )
+            parts.append(self.env._("Over already, and so without their guests and any mail: %(past)s.", past=past))
         return " ".join(parts)
 
     def _describe_invitations(self, mails, people, outside):
@@ -319,3 +318,4 @@ class OutlookBridgePreviewHeld(models.TransientModel):
     preview_id = fields.Many2one("outlook.bridge.preview", required=True, readonly=True, ondelete="cascade")
     kind = fields.Selection(KINDS, "Change", readonly=True)
     mails = fields.Integer(readonly=True)
+    saved_by = fields.Char(readonly=True)

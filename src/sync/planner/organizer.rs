@@ -102,8 +102,13 @@ impl Task<'_> {
         message: String,
         series: bool,
     ) -> anyhow::Result<()> {
+        let user = self
+            .people
+            .account(copy.account_id)
+            .map(|account| account.odoo_user_id);
+        let waits = self.waits(user.unwrap_or_default(), planned.mails)?;
         let line = Done {
-            message: format!("{message} · {}", in_words(planned.mails)),
+            message: format!("{message} · {}{}", in_words(planned.mails), waits.whose),
             decisions: Vec::new(),
             content: Some(copy.state.clone()),
         };
@@ -119,7 +124,8 @@ impl Task<'_> {
             line: Some(serde_json::to_value(&line)?),
             series,
             mails: i32::try_from(planned.mails.len()).unwrap_or(i32::MAX),
-            collected: self.dossier.meeting.collected,
+            collected: waits.collected,
+            asks: waits.asks,
             ..OutlookWrite::default()
         });
         self.effects.wake_accounts.insert(copy.account_id);

@@ -67,7 +67,7 @@ struct Request {
     message: String,
     /// Of this one, and with all that is to follow it.
     mails: Vec<Mail>,
-    all_mails: usize,
+    all_mails: Vec<Mail>,
     told: Option<Told>,
 }
 
@@ -304,7 +304,7 @@ impl Task<'_> {
                 Ok(Some(mut request)) => {
                     request.mails = mails.get(index).cloned().unwrap_or_default();
                     // What follows it is told with it, and waits with it.
-                    request.all_mails = mails.iter().skip(index).map(Vec::len).sum();
+                    request.all_mails = mails.iter().skip(index).flatten().cloned().collect();
                     self.ask_outlook(&account, request, sides, &conflicts)?;
                     self.dossier.meeting.set_aside = None;
                     return Ok(());
@@ -320,6 +320,7 @@ impl Task<'_> {
         if sides.odoo.is_some() && sides.outlook.is_some() && sides.closed.is_none() && !plan.differing {
             // All that was collected is told; what comes next is news.
             self.dossier.meeting.collected = false;
+            self.dossier.meeting.forget_savers();
         }
         if sides.closed.is_none()
             && !plan.differing
@@ -387,7 +388,7 @@ impl Task<'_> {
                     slot: None,
                     message: format!("made in Outlook: {}", series.rule),
                     mails: Vec::new(),
-                    all_mails: 0,
+                    all_mails: Vec::new(),
                     told: None,
                 }
             }
@@ -425,7 +426,7 @@ impl Task<'_> {
                     slot: Some(*slot),
                     message,
                     mails: Vec::new(),
-                    all_mails: 0,
+                    all_mails: Vec::new(),
                     told: Some(Told::of(target)),
                 }
             }
@@ -436,7 +437,7 @@ impl Task<'_> {
                 slot: Some(*slot),
                 message: format!("the occurrence of {slot} was taken out in Odoo, and now in Outlook"),
                 mails: Vec::new(),
-                all_mails: 0,
+                all_mails: Vec::new(),
                 told: None,
             },
             Step::Delete => Request {
@@ -446,7 +447,7 @@ impl Task<'_> {
                 slot: None,
                 message: "deleted in Odoo, and now from Outlook".to_owned(),
                 mails: Vec::new(),
-                all_mails: 0,
+                all_mails: Vec::new(),
                 told: None,
             },
         };
@@ -506,7 +507,7 @@ impl Task<'_> {
             body,
             message: format!("{} · from Odoo", parts.join(", ")),
             mails: Vec::new(),
-            all_mails: 0,
+            all_mails: Vec::new(),
             told: Some(Told {
                 left: groups.difference(&chosen).copied().collect(),
                 ..Told::of(&target.template)
@@ -542,8 +543,9 @@ impl Task<'_> {
         let is_end = request.kind == kind::DELETE && request.slot.is_none();
         let mut decided = decisions(planned.conflicts, Side::Odoo, &request.groups);
         decided.extend(self.unreachable(&request.groups)?);
+        let waits = self.waits(account.odoo_user_id, &request.all_mails)?;
         let line = Done {
-            message: format!("{} · {}", request.message, in_words(planned.mails)),
+            message: format!("{} · {}{}", request.message, in_words(planned.mails), waits.whose),
             decisions: decided,
             content: sides.copy.filter(|_| is_end).map(|c| c.state.clone()),
         };
@@ -562,8 +564,9 @@ impl Task<'_> {
             line: Some(serde_json::to_value(&line)?),
             series: true,
             slot: request.slot,
-            mails: i32::try_from(request.all_mails).unwrap_or(i32::MAX),
-            collected: self.dossier.meeting.collected,
+            mails: i32::try_from(request.all_mails.len()).unwrap_or(i32::MAX),
+            collected: waits.collected,
+            asks: waits.asks,
             told: request.told.map(serde_json::to_value).transpose()?,
             ..OutlookWrite::default()
         });
@@ -765,11 +768,11 @@ impl Task<'_> {
         sides: &Sides<'_>,
         conflicts: &[Conflict],
     ) -> anyhow::Result<()> {
-        let line = Done {
-            message: format!("{message} · no mail"),
-            decisions: decisions(conflicts, Side::Outlook, &all_groups()),
         let mut decided = decisions(conflicts, Side::Outlook, &all_groups());
         decided.append(&mut self.refused);
+        let line = Done {
+            message: format!("{message} · no mail"),
+            decisions: decided,
             content: None,
         };
         let user_id = account.odoo_user_id;
