@@ -10,7 +10,7 @@ import time
 from werkzeug.urls import url_encode
 
 from odoo import http
-from odoo.exceptions import AccessDenied, UserError
+from odoo.exceptions import AccessDenied, AccessError, UserError
 from odoo.http import request
 
 from odoo.addons.microsoft_account.controllers.main import MicrosoftAuth
@@ -76,7 +76,7 @@ class OutlookBridgeAuthController(MicrosoftAuth):
             return request.redirect(answer["return_url"])
         except BridgeUnavailable as error:
             return self._outlook_bridge_page(str(error.args[0]), 503)
-        except AccessDenied as error:
+        except (AccessDenied, AccessError) as error:
             _logger.warning("Sign-in of user %s: %s", request.env.uid, error)
             return self._outlook_bridge_page(str(error.args[0]), 403)
         except UserError as error:
@@ -92,7 +92,7 @@ class OutlookBridgeAuthController(MicrosoftAuth):
             return request.redirect(request.env.user._outlook_bridge_switch(state), local=False)
         except BridgeUnavailable as error:
             return self._outlook_bridge_page(str(error.args[0]), 503)
-        except (AccessDenied, UserError) as error:
+        except (AccessDenied, AccessError, UserError) as error:
             return self._outlook_bridge_page(str(error.args[0]))
 
     def _outlook_bridge_ask(self, question, state):

@@ -157,10 +157,13 @@ class OutlookBridgeAccount(models.Model):
 
     @api.model
     def _departed(self):
-        """Users whom the service still knows as theirs, and who were archived or deleted: read from what is there,
-        so that none is missed however they left."""
+        """Users whom the service still knows as theirs, and who were archived or deleted, or are internal no more:
+        read from what is there, so that none is missed however they left."""
         archived = self.sudo().search(
-            [("user_id.active", "=", False), ("status", "in", (*CONNECTED, "stopped", "resetting"))]
+            [
+                *("|", ("user_id.active", "=", False), ("user_id.share", "=", True)),
+                ("status", "in", (*CONNECTED, "stopped", "resetting")),
+            ]
         )
         told = self.env["outlook.bridge.state"]._get().deleted_users or ""
         deleted = {int(user) for user in told.split(",") if user}

@@ -212,6 +212,10 @@ class OutlookBridgeApply(models.AbstractModel):
         owner = users.browse(self._once(("user", change.get("user_id")), users.browse(change.get("user_id")).exists))
         if not owner:
             raise UserError(self.env._("There is no user %(user_id)s.", user_id=change.get("user_id")))
+        if not owner._is_internal():
+            raise UserError(
+                self.env._("%(name)s is no internal user, whose calendar is not synchronised.", name=owner.name)
+            )
         return owner
 
     def _once(self, key, find):

@@ -109,6 +109,8 @@ class ResUsers(models.Model):
         return self.env["outlook.bridge.registration"]._is_complete_for(self.env.user)
 
     def check_synchronization_status(self):
+        if self._is_bridged():
+            self._outlook_bridge_check_own()
         result = super().check_synchronization_status()
         if self._is_bridged():
             state = self.env["outlook.bridge.state"]._get()
@@ -168,6 +170,8 @@ class ResUsers(models.Model):
     def _outlook_bridge_sync_data(self, from_url):
         """The calendar page's answer, at every navigation: from here, and one exchange nobody waits long for."""
         self.ensure_one()
+        if not self._is_internal():
+            return {"status": "sync_stopped", "url": ""}
         state = self.env["outlook.bridge.state"]._get()
         account = self.env["outlook.bridge.account"]._of(self).get(self.id, self.env["outlook.bridge.account"])
         if not self.env["outlook.bridge.registration"]._is_complete_for(self):
@@ -250,6 +254,11 @@ class ResUsers(models.Model):
                 self.env._("Only they themselves or an administrator can change this user's synchronisation.")
             )
 
+    def _outlook_bridge_check_internal(self):
+        """Those from outside have no calendar here that could be synchronised."""
+        if not self._is_internal():
+            raise AccessError(self.env._("Only internal users can synchronise their calendar with Outlook."))
+
     def _outlook_bridge_check_admin(self):
         if not (self.env.su or self.env.user.has_group("base.group_system")):
             raise AccessError(self.env._("Only an administrator can pause or resume the synchronisation for all."))
@@ -264,6 +273,7 @@ class ResUsers(models.Model):
         if not self._is_bridged():
             return super().restart_microsoft_synchronization()
         self._outlook_bridge_check_own()
+        self._outlook_bridge_check_internal()
         if self._outlook_bridge_status() in (*CONNECTED, "stopped"):
             self._outlook_bridge_tell("res.users", "restart", user_id=self.id)
         else:
@@ -296,6 +306,7 @@ class ResUsers(models.Model):
         """Bring the service the code that Microsoft gave this user; answers where to go on, and, if somebody else
         than before has logged in, what to ask."""
         self.ensure_one()
+        self._outlook_bridge_check_internal()
         answer = self.env["outlook.bridge.client"]._call("res.users", "redeem", uid=self.id, **values)
         if "code" in values and not answer.get("question"):
             try:
@@ -309,4 +320,5 @@ class ResUsers(models.Model):
     def _outlook_bridge_switch(self, state):
         """Another mailbox shall take the place of the one before; answers where to log in to it."""
         self.ensure_one()
+        self._outlook_bridge_check_internal()
         return self.env["outlook.bridge.client"]._call("res.users", "switch_mailbox", uid=self.id, state=state)["url"]

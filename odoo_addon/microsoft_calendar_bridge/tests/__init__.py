@@ -8,6 +8,7 @@ from . import (
     test_departures,
     test_exchange,
     test_gestures,
+    test_in_anothers_name,
     test_journal,
     test_mail,
     test_online_meeting,
