@@ -164,6 +164,40 @@ async fn every_method_is_in_the_table_of_who_may_call_it() {
     assert_eq!(served, listed);
 }
 
+/// The table of the documents; see there.
+#[test]
+fn the_documents_have_the_table() {
+    const BEGIN: &str = "<!-- service: generated -->\n";
+    const END: &str = "\n<!-- service: end -->";
+    let mut lines = vec![
+        "## Methods of the service".to_owned(),
+        String::new(),
+        "| model | method | who, with the database's own key and under its name |".to_owned(),
+        "|---|---|---|".to_owned(),
+    ];
+    let mut methods = all_methods();
+    methods.sort_by_key(|(model, method, ..)| (*model, *method));
+    for (model, method, _, about) in methods {
+        let who = match about {
+            About::Database => "this database: the add-on asks who may",
+            About::Named(_) => "this database, about a user that it names: the add-on asks who may",
+            About::Caller => "the calling user of this database, about themselves",
+            About::Stranger => "who has a code, in place of the key",
+        };
+        lines.push(format!("| `{model}` | `{method}` | {who} |"));
+    }
+    let table = lines.join("\n");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ACCESS.md");
+    let document = std::fs::read_to_string(path).expect("the document");
+    let (before, rest) = document.split_once(BEGIN).expect("a beginning");
+    let (written, after) = rest.split_once(END).expect("an end");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).expect("written");
+        return;
+    }
+    assert_eq!(written, table, "run it with UPDATE_DOCS=1");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_right_key_of_the_right_database_opens() {
     let stack = Stack::start().await;

@@ -3,10 +3,14 @@
 
 import inspect
 import json
+import os
+from pathlib import Path
 
 from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
+
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_own import is_own
 
 from .common import BridgeMixin
 
@@ -18,11 +22,11 @@ METHODS = {
     "calendar.event": {
         "action_outlook_bridge_invite": "own",
         "action_outlook_bridge_journal": "own",
-        **dict.fromkeys(("action_unlink_event", "copy", "create", "write", "unlink"), "orm"),
+        **dict.fromkeys(("action_unlink_event", "copy", "create", "default_get", "write", "unlink"), "orm"),
     },
-    "calendar.attendee": dict.fromkeys(("create", "write", "unlink"), "orm"),
+    "calendar.attendee": dict.fromkeys(("create", "default_get", "write", "unlink"), "orm"),
     "calendar.alarm": dict.fromkeys(("write",), "orm"),
-    "calendar.recurrence": dict.fromkeys(("create", "write", "unlink"), "orm"),
+    "calendar.recurrence": dict.fromkeys(("create", "default_get", "write", "unlink"), "orm"),
     "calendar.popover.delete.wizard": {"action_send_mail_and_delete": "orm"},
     "calendar.provider.config": dict.fromkeys(("create", "write"), "orm"),
     "microsoft.calendar.account.reset": {"reset_account": "admin"},
@@ -44,7 +48,8 @@ METHODS = {
         "action_outlook_bridge_removals": "admin",
         "action_outlook_bridge_renew_key": "admin",
         "action_outlook_bridge_unpair": "admin",
-        **dict.fromkeys(("create", "write", "get_values", "set_values"), "orm"),
+        "get_values": "admin",
+        **dict.fromkeys(("create", "write", "set_values"), "orm"),
     },
     "microsoft.calendar.sync": dict.fromkeys(("create", "write"), "orm"),
     "res.partner": dict.fromkeys(("write", "unlink"), "orm"),
@@ -62,6 +67,23 @@ METHODS = {
         **dict.fromkeys(("write", "unlink"), "orm"),
     },
 }
+# The models of "orm" methods that Odoo lets others than internal users change, as their own.
+OF_ODOO = {("bridge_portal", "res.users.settings")}
+WHO = {
+    "all": "each internal user, about themselves",
+    "own": "the user whose it is, and administrators of the settings",
+    "admin": "administrators of the settings",
+    "orm": "as Odoo's access rules say; what is the add-on's alone is left out of what is written",
+    "user": "who is logged in; portal users are turned away",
+    "public": "anybody: it is signed, or asks for a login",
+}
+# Fields of ours that people may write, and who.
+WRITABLE = {
+    "calendar.event": {"outlook_bridge_online_meeting": "orm"},
+    "microsoft.calendar.account.reset": {"outlook_bridge_mails": "admin"},
+    "outlook.bridge.preview": {"choice": "own", "guests": "own"},
+    "res.users": {"outlook_bridge_online_meeting": "own"},
+}
 ROUTES = {
     "/microsoft_calendar/sync_data": "user",
     "/microsoft_account/authentication": "public",
@@ -78,6 +100,14 @@ class TestAccess(BridgeMixin, HttpCase):
     def setUp(self):
         super().setUp()
         self.portal = new_test_user(self.env, "bridge_portal", groups="base.group_portal")
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        new_test_user(
+            self.env,
+            "bridge_elsewhere",
+            groups="base.group_user",
+            company_id=company.id,
+            company_ids=[(6, 0, company.ids)],
+        )
         self.pair(self.ann, self.bob)
         self.service.brake(self.bob, self.event(user=self.bob))
         self.env["outlook.bridge.account"]._store(self.service.state["accounts"])
@@ -100,6 +130,8 @@ class TestAccess(BridgeMixin, HttpCase):
         found = self.ours()
         # what a model inherits from an abstract one of ours counts for the model
         found.pop("outlook.bridge.event.line", None)
+        # its methods are those of the models that it is in
+        found.pop("outlook.bridge.own", None)
         self.assertEqual(found, {model: set(methods) for model, methods in METHODS.items()})
 
     def test_every_route_is_in_the_table(self):
@@ -114,6 +146,91 @@ class TestAccess(BridgeMixin, HttpCase):
             ):
                 found[rule.rule] = endpoint.routing["auth"]
         self.assertEqual(found, ROUTES)
+
+    def fields_of_ours(self):
+        """``{model: {who may write it: names}}`` of the fields that this add-on adds; who may is None for nobody."""
+        found = {}
+        for name, model in self.registry.items():
+            for field in model._fields.values():
+                if "microsoft_calendar_bridge" not in field._modules or field.name.startswith("x_test"):
+                    continue
+                if name == "res.config.settings":
+                    who = "admin"
+                elif field.name in WRITABLE.get(name, {}):
+                    who = WRITABLE[name][field.name]
+                else:
+                    self.assert_is_ours_alone(name, field)
+                    who = "nobody"
+                found.setdefault(name, {}).setdefault(who, []).append(field.name)
+        return found
+
+    def assert_is_ours_alone(self, name, field):
+        """It is computed, or the model is nobody's to write, or it is left out of what is written."""
+        model = self.registry[name]
+        if model._abstract or not (field.store or field.inverse) or is_own(field.name):
+            return
+        if name == "outlook.bridge.preview":
+            return
+        granted = (
+            self.env["ir.model.access"]
+            .sudo()
+            .search(
+                [("model_id.model", "=", name), "|", "|"]
+                + [(f"perm_{mode}", "=", True) for mode in ("write", "create", "unlink")]
+            )
+        )
+        self.assertFalse(granted, f"{field} is not classified")
+
+    def test_every_field_is_classified(self):
+        self.assertIn("calendar.attendee", self.fields_of_ours())
+
+    def document(self):
+        lines = ["## Methods of Odoo's models", "", "| model | method | who |", "|---|---|---|"]
+        for model, methods in sorted(METHODS.items()):
+            lines += [f"| `{model}` | `{method}` | {WHO[who]} |" for method, who in sorted(methods.items())]
+        lines += ["", "## Routes of Odoo", "", "| route | who |", "|---|---|"]
+        lines += [f"| `{route}` | {WHO[who]} |" for route, who in sorted(ROUTES.items())]
+        lines += [
+            "",
+            "## Fields of the add-on",
+            "",
+            "| model | who may write them from outside | fields |",
+            "|---|---|---|",
+        ]
+        for model, by_who in sorted(self.fields_of_ours().items()):
+            for who, names in sorted(by_who.items()):
+                said = ", ".join(f"`{name}`" for name in sorted(names))
+                lines.append(f"| `{model}` | {WHO.get(who, who)} | {said} |")
+        return "\n".join(lines)
+
+    def test_the_table_in_the_documents(self):
+        path = Path(__file__).parents[3] / "docs" / "ACCESS.md"
+        if not path.exists():
+            self.skipTest("the add-on is installed without its documents")
+        begin, end = "<!-- odoo: generated -->\n", "\n<!-- odoo: end -->"
+        before, _begin, rest = path.read_text().partition(begin)
+        written, _end, after = rest.partition(end)
+        if os.environ.get("UPDATE_DOCS"):
+            path.write_text(before + begin + self.document() + end + after)
+            return
+        self.assertEqual(written, self.document(), "run it with UPDATE_DOCS=1")
+
+    def test_who_is_no_internal_user_changes_nothing(self):
+        ways = {
+            "create": "create",
+            "copy": "create",
+            "write": "write",
+            "unlink": "unlink",
+            "action_unlink_event": "unlink",
+        }
+        for user in (self.portal, self.env.ref("base.public_user")):
+            for model, methods in METHODS.items():
+                if self.registry[model]._abstract or (user.login, model) in OF_ODOO:
+                    continue
+                for way in {ways[method] for method, who in methods.items() if who == "orm" and method in ways}:
+                    self.assertFalse(self.env[model].with_user(user).has_access(way), f"{user.login} {way} {model}")
+            self.assertFalse(self.env["res.users"].with_user(user).outlook_bridge_attention())
+            self.assertFalse(any(self.env["res.users"].with_user(user).outlook_bridge_notices().values()))
 
     def call(self, model, method, ids):
         response = self.url_open(
@@ -170,13 +287,16 @@ class TestAccess(BridgeMixin, HttpCase):
         records = self.records()
         self.env.flush_all()
         self.service.calls.clear()
-        for login in ("bridge_ann", "bridge_portal", None):
+        for login in ("bridge_ann", "bridge_elsewhere", "bridge_portal", None):
             self.authenticate(login, login)
             for model, methods in METHODS.items():
                 for method, who in methods.items():
                     if who not in ("own", "admin"):
                         continue
                     answer = self.call(model, method, records[model])
+                    if method == "get_values":
+                        self.assertNotIn("outlook_bridge_url", json.dumps(answer))
+                        continue
                     self.assertIn("error", answer, f"{login} may call {model}.{method}")
         told = [call for call in self.service.calls if call["method"] != "sync"]
         self.assertFalse(told, "the service heard nothing of it")
