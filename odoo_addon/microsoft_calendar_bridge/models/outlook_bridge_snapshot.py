@@ -133,7 +133,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
 
     @api.model
     def _is_over(self, was, record=None):
-        """Whether a record is none of its own any more, by what is in the tables; ``record`` says that it was that one."""
+        """Whether a record is none of its own any more, by what is in the tables; ``record`` says that it was it."""
         records = self.env[was["model"]].sudo().with_context(active_test=False)
         if was["model"] == "calendar.recurrence":
             return not records.search_count([("outlook_bridge_key", "=", was["key"]), ("active", "=", True)], limit=1)
