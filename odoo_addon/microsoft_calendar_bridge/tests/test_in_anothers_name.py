@@ -24,7 +24,7 @@ class TestInAnothersName(BridgeCase):
         return self.event_of_ann.attendee_ids.filtered(lambda line: line.partner_id == self.bob.partner_id)
 
     def told(self):
-        self.env.flush_all()
+        self.settle()
         return self.env["outlook.bridge.outbox"]._read_batch()
 
     def told_of_bob(self):
