@@ -157,5 +157,6 @@ class TestFromOutside(BridgeMixin, HttpCase):
         for user in (self.bob, self.portal):
             with self.assertRaises(AccessError):
                 self.ann.with_user(user).check_synchronization_status()
+        self.assertTrue(self.ann.with_user(self.bob)._has_any_active_synchronization(), "Odoo itself has to know")
         status = self.ann.with_user(self.ann).check_synchronization_status()
         self.assertEqual(status["microsoft_calendar"], "sync_active")
