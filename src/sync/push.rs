@@ -298,7 +298,7 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
 fn is_unchanged(write: &OutlookWrite, found: &Outcome) -> bool {
     let is_as_planned =
         |event: &WireEvent| event.change_key.is_some() && event.change_key == write.change_key;
-    write.kind == kind::UPDATE && found.event().is_some_and(is_as_planned)
+    write.kind != kind::RESPOND && found.event().is_some_and(is_as_planned)
 }
 
 /// Sends such a change again, without the condition that it was refused for.
@@ -308,8 +308,15 @@ async fn once_more(
     write: &OutlookWrite,
     id: &str,
 ) -> Result<Outcome, GraphError> {
-    match engine.graph.update_event(token, id, &write.body, None).await {
-        Ok(event) => Ok(Outcome::Written(Box::new(event))),
+    let sent = match write.kind.as_str() {
+        kind::DELETE => engine.graph.delete_event(token, id).await.map(|_| Outcome::Gone),
+        _ => {
+            let updated = engine.graph.update_event(token, id, &write.body, None).await;
+            updated.map(|event| Outcome::Written(Box::new(event)))
+        }
+    };
+    match sent {
+        Ok(outcome) => Ok(outcome),
         Err(GraphError::Conflict | GraphError::NotFound) => look(engine, token, id).await,
         Err(error) => Err(error),
     }

@@ -612,5 +612,11 @@ async fn a_refusal_for_a_change_that_nobody_made_is_not_taken_for_an_answer() {
     w.odoo.set_series(series, json!({"name": "Weekly, renamed"}));
     w.quiet().await;
     assert!(w.stack.event(ANN, "Weekly, renamed").await.is_some());
+    let refused =
+        json!([{"mailbox": ANN, "method": "DELETE", "path": "/me/events/", "count": 3, "status": 412}]);
+    w.stack.sim_call("PUT", "faults", refused).await;
+    w.odoo.unlink(id);
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Single, renamed").await.is_none());
     assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
 }

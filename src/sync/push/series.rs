@@ -68,8 +68,15 @@ pub(super) async fn send(
             if !is_unchanged(write, &found) {
                 return Ok(found);
             }
-            match engine.graph.update_event(token, &target, &write.body, None).await {
-                Ok(answer) => Some(answer),
+            let again = if write.kind == kind::DELETE {
+                engine.graph.delete_event(token, &target).await.map(|_| None)
+            } else {
+                let updated = engine.graph.update_event(token, &target, &write.body, None).await;
+                updated.map(Some)
+            };
+            match again {
+                Ok(_) if is_end => return Ok(Outcome::Gone),
+                Ok(answer) => answer,
                 Err(GraphError::Conflict | GraphError::NotFound) => return ask(engine, token, write).await,
                 Err(error) => return Err(error),
             }
