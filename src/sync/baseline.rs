@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::exchange::is_refused;
 use super::people::People;
@@ -142,9 +143,11 @@ fn keep_addresses(guests: &mut BTreeMap<Address, Attendee>, shown: &BTreeMap<&Ad
     }
 }
 
-/// Odoo has no record of the meeting (any more): Outlook's event is news to it.
+/// Odoo has no record of the meeting (any more): Outlook's event is news to it. One that it has archived under the meeting's mark is
+/// another one, which a creation under that mark would be taken for.
 pub fn forget_record(meeting: &mut Meeting) -> anyhow::Result<()> {
     meeting.unconfirmed = false;
+    meeting.link = Uuid::new_v4();
     meeting.odoo_id = None;
     meeting.series_key = None;
     meeting.odoo_state = None;

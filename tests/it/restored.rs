@@ -134,6 +134,27 @@ async fn a_restored_service_makes_no_twin_of_what_outlook_shows_before_odoo() {
     }
 }
 
+/// It was archived at the backup, and is in use again: nobody has archived it since.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_archived_at_the_backup_is_not_deleted_from_outlook() {
+    let mut w = world().await;
+    w.outlook_creates(ANN, "Meeting", &[CARLA]).await;
+    w.quiet().await;
+    let id = id_of(&w, "Meeting");
+    w.odoo.write(id, json!({"active": false}));
+    w.quiet().await;
+    let backup = w.odoo.copy();
+    w.odoo.write(id, json!({"active": true}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Meeting").await.is_some(), "made anew");
+    w.forget_mails().await;
+    restore(&mut w, backup).await;
+    settled(&mut w).await;
+    assert_eq!(w.stack.mails().await, []);
+    assert!(w.stack.event(ANN, "Meeting").await.is_some());
+    assert_ne!(id_of(&w, "Meeting"), id, "beside the one that is archived");
+}
+
 /// Odoo is asked to write to a record, and has given its id to another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_about_another_record_is_not_taken_for_the_meetings() {
