@@ -102,7 +102,7 @@ pub struct World {
     calls: usize,
     /// Odoo as it was at the last backup.
     backup: Option<Odoo>,
-    is_restored: bool,
+    pub is_restored: bool,
     /// Whether somebody's account was kept from being synced since the last quiet.
     is_disturbed: bool,
     /// Whose consent is gone, whether the service knows it yet or not.
@@ -796,12 +796,15 @@ impl World {
     }
 
     /// Only what was there at the last quiet, and to who is known to be connected: else the service says what it waits for, and who must
-    /// save it again.
+    /// save it again. Not after a backup: an Odoo that is restored has the former organizer, which the service takes for another hand-over.
     fn hand_over(&mut self, index: usize, user: i64) -> Option<Vec<Deed>> {
         let record = self.active_record(index)?;
         let event = &self.events[index];
         let from = event.organizer;
         let was_there = event.before.is_active() && event.before.live(address_of(from)).is_some();
+        if self.backup.is_some() {
+            return None;
+        }
         let is_old = self.only_new.get(&user).is_some_and(|old| index < *old);
         if user == from || !was_there || !event.deeds.is_empty() || self.is_disturbed || is_old {
             return None;
