@@ -124,8 +124,8 @@ def steps() -> list[Step]:
             "convergence: 20,000 random operations among faults and kills",
             [
                 *with_postgres,
-                *["cargo", "test", "--profile", "soak", "--package", "outlook-bridge", "--test", "it", "--locked", "--"],
-                *["convergence", "--nocapture"],
+                *["cargo", "test", "--profile", "soak", "--package", "outlook-bridge", "--test", "it", "--locked"],
+                *["--", "convergence", "--nocapture"],
             ],
             {"CONVERGENCE_OPERATIONS": os.environ.get("CONVERGENCE_OPERATIONS", "20000")},
         ),
