@@ -130,6 +130,7 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             hour_noted: !was.hour_noted,
             stub: Some(json!({"is": "other"})),
             unread: !was.unread,
+            saved_by: json!({"is": "other"}),
         };
         let was = dossier.copies[0].clone();
         dossier.copies[0] = Copy {
