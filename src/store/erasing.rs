@@ -20,7 +20,12 @@ const OWN: &str = "m.database_id = $1
          OR coalesce(m.odoo_state -> 'template', m.odoo_state) #>> '{organizer,user_id}' = $2::text)";
 
 /// Erases what the statement chooses, [`ROWS`] at a time, each in a transaction of its own; returns how much that was.
-async fn erase(conn: &mut Connection, statement: &str, database_id: Uuid, user_id: i32) -> QueryResult<usize> {
+async fn erase(
+    conn: &mut Connection,
+    statement: &str,
+    database_id: Uuid,
+    user_id: i32,
+) -> QueryResult<usize> {
     let mut all = 0;
     loop {
         let erased = diesel::sql_query(statement)

@@ -15,6 +15,7 @@ mod doors;
 mod embedded;
 mod endings;
 mod engine;
+mod erasing;
 mod growth;
 mod growth_of_past;
 mod growth_of_stubs;

@@ -1,0 +1,195 @@
+//! What is kept of people is handed out, and erased for good.
+
+use serde_json::{Value, json};
+
+use super::convergence::service::command;
+use super::stack::{ANN, BEN, eventually};
+use super::world::{World, odoo_time, world};
+
+async fn run(w: &World, arguments: &[&str]) -> Result<String, String> {
+    let output = command(&w.stack)
+        .args(arguments)
+        .output()
+        .await
+        .expect("the program runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    if output.status.success() {
+        Ok(text(output.stdout))
+    } else {
+        Err(text(output.stderr))
+    }
+}
+
+async fn export(w: &World, user: &str) -> Vec<Value> {
+    run(w, &["export", "odoo", "--user", user])
+        .await
+        .expect("what is kept")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON document a line"))
+        .collect()
+}
+
+/// Ann has an event of her own and one with Ben, Ben one of his own.
+async fn two_people() -> World {
+    let mut w = world().await;
+    for (user, name, guests) in [
+        (7, "Ann alone", vec![]),
+        (7, "Ann and Ben", vec![BEN]),
+        (8, "Ben alone", vec![]),
+    ] {
+        w.odoo.create(
+            user,
+            name,
+            &odoo_time(3, "09:00:00"),
+            &odoo_time(3, "10:00:00"),
+            &guests,
+        );
+    }
+    w.quiet().await;
+    w
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_told_all_that_is_kept_and_no_secret() {
+    let w = two_people().await;
+    let documents = export(&w, "7").await;
+    let of = |kind: &str| -> Vec<&Value> {
+        let found = documents.iter().filter(|document| document["kind"] == kind);
+        found.map(|document| &document["content"]).collect()
+    };
+    assert_eq!(of("account").len(), 1);
+    assert_eq!(
+        (&of("account")[0]["login"], &of("account")[0]["has_tokens"]),
+        (&json!(ANN), &json!(true))
+    );
+    let mut titles: Vec<&str> = of("meeting")
+        .iter()
+        .filter_map(|m| m["odoo_state"]["name"].as_str())
+        .collect();
+    titles.sort_unstable();
+    assert_eq!(titles, ["Ann alone", "Ann and Ben"]);
+    assert!(
+        of("meeting").iter().all(|m| m["copy"]["graph_id"].is_string()),
+        "with what her mailbox shows"
+    );
+    assert!(!of("journal").is_empty());
+    let text = serde_json::to_string(&documents).expect("text");
+    assert!(!text.contains("\"refresh_token\"") && !text.contains("\"access_token\""));
+    assert!(export(&w, "99").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_forgotten_alone_and_only_when_nothing_would_be_read_again() {
+    let mut w = two_people().await;
+    let refused = run(&w, &["forget", "odoo", "--user", "7"])
+        .await
+        .expect_err("connected");
+    assert!(
+        refused.contains("Reset Account") && refused.contains(ANN),
+        "{refused}"
+    );
+    assert_eq!(w.count("accounts").await, 2, "nothing was erased");
+    let kwargs = json!({"user_id": 7, "delete_policy": "dont_delete", "sync_policy": "new", "mails": 0});
+    w.odoo
+        .call(
+            &w.service,
+            2,
+            "microsoft.calendar.account.reset",
+            "reset_account",
+            kwargs,
+        )
+        .await
+        .expect("a state");
+    eventually("she is disconnected", async || {
+        (w.count("accounts WHERE odoo_user_id = 7 AND state = 'need_auth'")
+            .await
+            == 1)
+            .then_some(())
+    })
+    .await;
+    let mailed = w.stack.mails().await;
+    let said = run(&w, &["forget", "odoo", "--user", "7"])
+        .await
+        .expect("forgotten");
+    assert!(said.contains("1 account(s)"), "{said}");
+    assert!(export(&w, "7").await.is_empty(), "nothing is left");
+    assert_eq!(
+        w.count("meetings WHERE odoo_state ->> 'name' = 'Ann alone'")
+            .await,
+        0
+    );
+    assert_eq!(
+        w.count("meetings WHERE odoo_state ->> 'name' = 'Ann and Ben'")
+            .await,
+        1,
+        "Ben's, too"
+    );
+    assert_eq!(w.count("accounts").await, 1);
+    // A second time it finds nothing, and the others go on.
+    assert!(run(&w, &["forget", "odoo", "--user", "7"]).await.is_ok());
+    w.odoo.create(
+        8,
+        "Ben goes on",
+        &odoo_time(4, "09:00:00"),
+        &odoo_time(4, "10:00:00"),
+        &[],
+    );
+    w.quiet().await;
+    assert!(w.stack.event(BEN, "Ben goes on").await.is_some());
+    // Outlook and Odoo keep theirs, nobody is mailed; who logs in again has each event once.
+    assert!(w.stack.event(ANN, "Ann alone").await.is_some() && w.odoo.by_name("Ann alone").is_some());
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("connected");
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, mailed);
+    for name in ["Ann alone", "Ann and Ben"] {
+        let shown = w
+            .stack
+            .events(ANN)
+            .await
+            .into_iter()
+            .filter(|event| event["subject"] == name)
+            .count();
+        let kept = w
+            .odoo
+            .records
+            .values()
+            .filter(|record| record["name"] == name)
+            .count();
+        assert_eq!((shown, kept), (1, 1), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_forgotten_when_it_is_not_paired_any_more() {
+    let w = two_people().await;
+    let refused = run(&w, &["forget", "odoo"]).await.expect_err("paired");
+    assert!(refused.contains("revoke"), "{refused}");
+    assert_eq!(w.count("databases").await, 1, "nothing was erased");
+    w.odoo
+        .call(&w.service, 2, "outlook.bridge", "unpair", json!({}))
+        .await
+        .expect("parted");
+    assert_eq!(
+        w.count("accounts WHERE num_nonnulls(access_token, refresh_token) > 0")
+            .await,
+        0,
+        "no token outlives the pairing"
+    );
+    let said = run(&w, &["forget", "odoo"]).await.expect("forgotten");
+    assert!(said.contains("2 account(s)"), "{said}");
+    for table in [
+        "databases",
+        "accounts",
+        "meetings",
+        "copies",
+        "journal",
+        "registrations",
+        "login_attempts",
+    ] {
+        assert_eq!(w.count(table).await, 0, "{table}");
+    }
+    assert!(
+        w.stack.event(ANN, "Ann alone").await.is_some(),
+        "Outlook keeps what it has"
+    );
+}
