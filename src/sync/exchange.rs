@@ -557,6 +557,7 @@ impl<'a> Intake<'a> {
                 moving::meeting_for(&mut self.unit, &record)?
             }
         };
+        let organized_by = self.unit.get(id)?.meeting.organizer_in_odoo();
         if !self.give(id, &record)? {
             id = self.unit.create(None, None);
             self.give(id, &record)?;
@@ -580,6 +581,11 @@ impl<'a> Intake<'a> {
         }
         if let Some(link) = link {
             moving::note(&mut self.unit, id, link)?;
+        }
+        let dossier = self.unit.get(id)?;
+        let is_restored = compared && cause == Cause::Existing && organized_by.is_some();
+        if is_restored && organized_by != dossier.meeting.organizer_in_odoo() {
+            planner::keep_restored(dossier);
         }
         let meeting = &mut self.unit.get(id)?.meeting;
         match cause {
@@ -851,7 +857,7 @@ fn saved(meeting: &mut Meeting, people: &People, actors: &[Actor]) -> anyhow::Re
         .and_then(|user| people.account_of_user(user));
     meeting.collected = people.database.paused || organizer.is_some_and(|account| !account.is_active());
     meeting.unsent = false;
-    if planner::was_kept_for_its_organizer(meeting) {
+    if planner::waits_for_a_save(meeting) {
         meeting.set_aside = None;
     }
     meeting.add_savers(actors)

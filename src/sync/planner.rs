@@ -17,7 +17,7 @@ mod series;
 pub mod stubs;
 mod unlisted;
 
-pub(super) use organizer::was_kept as was_kept_for_its_organizer;
+pub(super) use organizer::{keep_restored, waits_for_a_save};
 pub(super) use series::{in_one, taken};
 
 use std::collections::BTreeSet;

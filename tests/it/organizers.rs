@@ -260,6 +260,45 @@ async fn a_meeting_is_handed_over_to_its_new_organizer() {
     assert_eq!(w.odoo.records.len(), 1);
 }
 
+/// A restored Odoo has the former organizer, whom nobody has saved: nobody is told of it, until somebody saves it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odoo_restored_to_before_a_hand_over_hands_nothing_over() {
+    let mut w = world().await;
+    w.connect(8).await;
+    let (start, stop) = at(2);
+    let id = w.odoo.create(7, "Handed", &start, &stop, &[BEN, OUTSIDE]);
+    w.quiet().await;
+    let backup = w.odoo.copy();
+    w.give(id, 8);
+    w.quiet().await;
+    assert_eq!(w.shown(BEN, "Handed").await, (1, 0));
+    w.forget_mails().await;
+
+    w.odoo = backup;
+    w.odoo.hand_over(&w.service).await.expect("an answer");
+    w.odoo.pair_again(&w.service).await;
+    for _ in 0..3 {
+        w.quiet().await;
+    }
+    assert_eq!(w.stack.mails().await, Vec::new());
+    assert_eq!(w.shown(BEN, "Handed").await, (1, 0), "it stays his");
+    assert_eq!(w.odoo.records.len(), 1);
+    let journal = w.journal_of(json!({"res_id": id})).await;
+    assert!(
+        journal.iter().any(|line| line.contains("Odoo was restored")),
+        "{journal:?}"
+    );
+
+    w.give(id, 7);
+    w.quiet().await;
+    assert_eq!(
+        w.shown(ANN, "Handed").await,
+        (1, 0),
+        "hers, as somebody has said so"
+    );
+    assert_eq!(w.shown(BEN, "Handed").await.0, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_series_is_handed_over_with_its_changed_occurrences() {
     let mut w = world().await;

@@ -6,19 +6,40 @@ use serde_json::{Value, json};
 use super::{Planned, Task, in_words};
 use crate::calendar::plan::{Mail, Rights};
 use crate::odoo::snapshot::Snapshot;
-use crate::store::journal::{Done, Level};
+use crate::store::journal::{Done, Level, Line};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{OutlookWrite, kind};
+use crate::store::unit::Dossier;
 
 /// What the reader of a set-aside meeting is told.
 const UNCONNECTED: &str = "Its organizer was changed in Odoo to somebody whose mailbox is not connected, and Outlook cannot hand a \
      meeting over: each side keeps its own. To hand it over, let the new organizer connect to Outlook, then save it again";
+const RESTORED: &str = "Odoo was restored to a time before this meeting was given to another organizer, in whose mailbox it is: each \
+     side keeps its own. Save the organizer whom it is to have in Odoo once more";
 const ASLEEP: &str =
     "Its organizer was changed in Odoo: it is handed over once the new one's synchronization runs again";
 
 /// Whether a meeting stays with its old organizer, as the new one could not take it when it was saved last.
 pub fn was_kept(meeting: &Meeting) -> bool {
     meeting.set_aside.as_deref() == Some(UNCONNECTED)
+}
+
+/// Whether it is handed over no earlier than somebody saves it.
+pub fn waits_for_a_save(meeting: &Meeting) -> bool {
+    was_kept(meeting) || meeting.set_aside.as_deref() == Some(RESTORED)
+}
+
+/// A restored Odoo names another organizer than it did, and nobody has saved that: no meeting is cancelled and made anew for it.
+pub fn keep_restored(dossier: &mut Dossier) {
+    let meeting = &mut dossier.meeting;
+    if meeting.set_aside.as_deref() != Some(RESTORED) {
+        meeting.set_aside = Some(RESTORED.to_owned());
+        let message = format!("is not synced: {RESTORED}");
+        let user = meeting.organizer_in_odoo();
+        dossier
+            .lines
+            .push(Line::of(meeting, user, Level::Warning, message, None));
+    }
 }
 
 /// What becomes of a meeting, as to its organizer.
@@ -51,7 +72,7 @@ impl Task<'_> {
             return Ok(Organizer::Same);
         }
         // Refused once, it is handed over when somebody saves it again: not for a login alone, which mails nobody.
-        let is_refused = was_kept(&self.dossier.meeting);
+        let is_refused = waits_for_a_save(&self.dossier.meeting);
         let made = self
             .dossier
             .meeting
@@ -65,7 +86,8 @@ impl Task<'_> {
                 && account.ignore_before.is_none_or(takes_it)
         });
         let Some(successor) = successor else {
-            self.set_aside(UNCONNECTED, Level::Warning);
+            let is_restored = self.dossier.meeting.set_aside.as_deref() == Some(RESTORED);
+            self.set_aside(if is_restored { RESTORED } else { UNCONNECTED }, Level::Warning);
             return Ok(Organizer::Leaves);
         };
         if !successor.is_active() {
