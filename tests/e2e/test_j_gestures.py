@@ -708,7 +708,7 @@ def test_a_portal_user(people: Site, at_browser: AtBrowser):
 
 
 def meeting_as_activity(person: walk.Person, at_contact: str, subject: str) -> None:
-    """Schedules an activity of type *Meeting* at the contact: an event two weeks from now, where no other test makes any."""
+    """Schedules an activity of type *Meeting* at the contact, two weeks from now, where no other test makes any."""
     page = person.page
     page.goto(at_contact)
     page.locator(".o-mail-Chatter-activity").click()
@@ -778,7 +778,7 @@ def test_an_activity_of_type_meeting(people: Site, at_browser: AtBrowser, login:
 
 @pytest.mark.parametrize("login", [ANN, CLEO])
 def test_an_activity_of_type_meeting_is_rescheduled_and_done(people: Site, at_browser: AtBrowser, login: str):
-    """Its meeting is moved from the contact's page, and by the activity's own date; done, the meeting stays as it is."""
+    """Its meeting is moved from the contact's page, and by the activity's own date; done, the meeting stays."""
     person = seated(people, at_browser, login)
     page, subject = person.page, walk.unique("Rescheduled")
     contact = people.client(login).create("res.partner", name=walk.unique("Customer"))
@@ -835,7 +835,7 @@ def test_an_activity_of_type_meeting_is_rescheduled_and_done(people: Site, at_br
 
 @pytest.mark.parametrize("login", [ANN, CLEO])
 def test_another_organizer_in_the_form(people: Site, at_browser: AtBrowser, login: str):
-    """Given to Ben, who is connected: his in Outlook, one event on each side, and the guest hears what Outlook tells."""
+    """Given to Ben, who is connected: his in Outlook, one event on each side, and the guest hears of it."""
     person = seated(people, at_browser, login)
     subject = walk.unique("Given")
     event_id = people.new_event(login, subject, guests=(ZOE,))
@@ -911,7 +911,9 @@ def test_odoos_video_call_is_added_in_the_form(people: Site, at_browser: AtBrows
     assert link
     if login == ANN:
         eventually(
-            lambda: link in people.outlook_event(ANN, subject)["body"]["content"], PATIENCE, message="Outlook has the link"
+            lambda: link in people.outlook_event(ANN, subject)["body"]["content"],
+            PATIENCE,
+            message="Outlook has it",
         )
     people.agrees_to_owe_nothing()
     ((place,),) = people.stack.odoo.query("SELECT location FROM calendar_event WHERE id = %s", event_id)
