@@ -144,7 +144,7 @@ fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
         (
             "calendar.event",
             "sync",
-            json!({"nonce": "a", "next_nonce": "b", "departed": [{"user_id": 7, "deleted": true}]}),
+            json!({"nonce": "a", "next_nonce": "b", "existing_left": [], "departed": [{"user_id": 7, "deleted": true}]}),
             About::Database,
         ),
     ]
