@@ -32,6 +32,7 @@ async fn export(w: &World, user: &str) -> Vec<Value> {
 /// Ann has an event of her own and one with Ben, Ben one of his own.
 async fn two_people() -> World {
     let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben, too");
     for (user, name, guests) in [
         (7, "Ann alone", vec![]),
         (7, "Ann and Ben", vec![BEN]),
