@@ -6,20 +6,49 @@ use super::start::Opened;
 use crate::config::Config;
 use crate::store::databases::Database;
 use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations};
-use crate::sync::{admin, now};
+use crate::sync::admin::{self, pairing};
+use crate::sync::now;
 
 /// Prints the code alone on standard output.
 ///
 /// # Errors
-/// When the database cannot be reached.
-pub async fn enroll(config: &Config, opened: &Opened) -> anyhow::Result<()> {
+/// When the database cannot be reached, or none or several are called so.
+pub async fn enroll(config: &Config, opened: &Opened, again: Option<&str>) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
-    println!("{}", admin::enroll(&mut conn).await?);
-    eprintln!(
-        "Enter this code and the service's address (http://{}) in Odoo: Settings, Calendar, Outlook Calendar. It is \
-         good for an hour and for one database.",
-        config.listen
-    );
+    let known = match again {
+        Some(name) => Some(called(&mut conn, name).await?),
+        None => None,
+    };
+    println!("{}", pairing::enroll(&mut conn, known.as_ref()).await?);
+    match known {
+        Some(database) => {
+            let mailboxes = accounts::of_database(&mut conn, database.id).await?.len();
+            eprintln!(
+                "This re-pairs {} ({}, {}), {mailboxes} mailbox(es): whoever enters the code gets their calendars. Enter it in that \
+                 Odoo, in Settings, Calendar, Outlook Calendar. It is good for an hour, and for this database alone.",
+                database.name, database.base_url, database.uuid
+            );
+        }
+        None => eprintln!(
+            "Enter this code and the service's address (http://{}) in Odoo: Settings, Calendar, Outlook Calendar. It is \
+             good for an hour and for one new database; one that is known needs its key as well, or 'enroll --again'.",
+            config.listen
+        ),
+    }
+    Ok(())
+}
+
+/// Confirms that a database which was paired again from elsewhere is the same one.
+///
+/// # Errors
+/// When the database cannot be reached, or none or several are called so.
+pub async fn confirm(opened: &Opened, name: &str) -> anyhow::Result<()> {
+    let mut conn = opened.store.get().await?;
+    let database = called(&mut conn, name).await?;
+    match pairing::confirm(&mut conn, &database).await? {
+        Some(moved) => println!("{}: confirmed that {moved}. It is synced again", database.name),
+        None => println!("{}: there is nothing to confirm", database.name),
+    }
     Ok(())
 }
 
@@ -104,7 +133,7 @@ async fn check(
             .into_iter()
             .filter(|row| !row.retired)
             .filter_map(|row| row.problem);
-        for problem in database.quarantined.into_iter().chain(problems) {
+        for problem in database.shut_out().into_iter().chain(problems) {
             report(&what, Err(anyhow::anyhow!(problem)));
         }
         for account in accounts::of_database(&mut conn, database.id).await? {
@@ -148,7 +177,7 @@ pub async fn status(opened: &Opened) -> anyhow::Result<()> {
             println!("  NOT HEARD FROM since {at}: its mailboxes rest until Odoo calls again");
         }
         if let Some(reason) = &state.quarantined {
-            println!("  QUARANTINED: {reason}");
+            println!("  NOTHING IS EXCHANGED: {reason}");
         }
         if let (Some(since), Some(reason)) = (database.failing_since, &database.exchange_problem) {
             println!(

@@ -30,7 +30,18 @@ enum Command {
     /// Run the service.
     Serve,
     /// Print a one-time code that pairs an Odoo database; good for an hour.
-    Enroll,
+    Enroll {
+        /// The name or uuid of a database that is known already: the code pairs it again, and is good for nothing else. Needed
+        /// where Odoo has lost its key or has an old one (unpaired, revoked, restored).
+        #[arg(long)]
+        again: Option<String>,
+    },
+    /// Confirm that a database which was paired again from another address or under another name is the same one. Until then
+    /// nothing of it is exchanged.
+    Confirm {
+        /// The database's name or uuid.
+        database: String,
+    },
     /// Bring the database's schema up to date (serve does this, too).
     Migrate,
     /// Check the settings, the database, the key and the way to Microsoft.
@@ -103,7 +114,8 @@ impl Command {
     /// Runs a command that works on the database alone.
     async fn run(self, config: &Config, opened: &Opened) -> anyhow::Result<()> {
         match self {
-            Self::Enroll => commands::enroll(config, opened).await,
+            Self::Enroll { again } => commands::enroll(config, opened, again.as_deref()).await,
+            Self::Confirm { database } => commands::confirm(opened, &database).await,
             Self::Status => commands::status(opened).await,
             Self::Sync { database } => commands::sync(opened, database.as_deref()).await,
             Self::Revoke { database } => keys::revoke(opened, &database).await,

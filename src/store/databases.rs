@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::Connection;
@@ -52,6 +53,8 @@ pub struct Database {
     pub others_outside: i32,
     /// A mailbox sends as many mails an hour without asking.
     pub mails_an_hour: i32,
+    /// What changed when it was paired again, until somebody confirms it on the command line.
+    pub moved: Option<String>,
 }
 
 // Declared rather than written as SQL, which is prepared anew each time.
@@ -73,6 +76,30 @@ impl Database {
             "{}/microsoft_account/authentication",
             self.base_url.trim_end_matches('/')
         )
+    }
+
+    /// Whether this is the hash of its key, or of the one that takes its place as soon as it is used.
+    pub fn has_key(&self, key_hash: Option<&[u8]>) -> bool {
+        let Some(key_hash) = key_hash else {
+            return false;
+        };
+        [&self.key_hash, &self.next_key_hash]
+            .into_iter()
+            .flatten()
+            .any(|hash| hash.ct_eq(key_hash).into())
+    }
+
+    /// Why nothing is exchanged, and what ends it.
+    pub fn shut_out(&self) -> Option<String> {
+        if let Some(reason) = &self.quarantined {
+            return Some(reason.clone());
+        }
+        let moved = self.moved.as_ref()?;
+        Some(format!(
+            "This database was paired again, and {moved}. Nothing is exchanged until whoever runs the Outlook bridge confirms \
+             that it is the same one: outlook-bridge confirm {}",
+            self.uuid
+        ))
     }
 
     /// The opened key that pokes are signed with.
@@ -111,6 +138,14 @@ pub async fn pair(conn: &mut Connection, pairing: &Pairing<'_>) -> QueryResult<D
         .set(pairing)
         .returning(Database::as_select())
         .get_result(conn)
+        .await
+}
+
+/// Notes what changed when it was paired again; `None`: it is confirmed.
+pub async fn note_moved(conn: &mut Connection, id: Uuid, moved: Option<&str>) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id))
+        .set(dsl::moved.eq(moved))
+        .execute(conn)
         .await
 }
 

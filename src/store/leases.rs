@@ -86,7 +86,7 @@ pub async fn claim_due(
              FROM (SELECT id, (SELECT count(*) FROM accounts l
                                WHERE l.database_id = databases.id AND l.lease_id IS NOT NULL) AS worked
                    FROM databases
-                   WHERE NOT paused AND quarantined IS NULL AND key_hash IS NOT NULL AND heard_at > $1) d
+                   WHERE NOT paused AND quarantined IS NULL AND moved IS NULL AND key_hash IS NOT NULL AND heard_at > $1) d
              CROSS JOIN LATERAL (
                  SELECT id, next_run_at FROM accounts
                  WHERE database_id = d.id AND state = 'active' AND lease_id IS NULL AND next_run_at <= now()

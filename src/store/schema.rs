@@ -33,6 +33,7 @@ diesel::table! {
         unpaired_at -> Nullable<Timestamptz>,
         others_outside -> Integer,
         mails_an_hour -> Integer,
+        moved -> Nullable<Text>,
     }
 }
 
@@ -65,6 +66,7 @@ diesel::table! {
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
         used_at -> Nullable<Timestamptz>,
+        database_id -> Nullable<Uuid>,
     }
 }
 

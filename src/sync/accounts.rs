@@ -733,6 +733,7 @@ mod tests {
             exchange_problem: None,
             others_outside: 5,
             mails_an_hour: 200,
+            moved: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Pairing, settings, and what the add-on shows about a database.
 
+pub mod pairing;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,35 +17,17 @@ use crate::calendar::merge::Policy;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{AccountState, OdooTime, State};
 use crate::store::accounts::{self, Account, state};
-use crate::store::databases::{self, Database, Pairing, Settings, poke_key_place};
+use crate::store::databases::{self, Database, Settings};
 use crate::store::journal::{self, Level, Line};
 use crate::store::seal::{digest, random_secret};
 use crate::store::unit::Dossier;
-use crate::store::{Connection, enrollments, leases, meetings, outbox, registrations as stored, resets};
+use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets};
 
 /// What a meeting is set aside with whose change Odoo has refused.
 pub(super) const REFUSED: &str = "Odoo refused it";
-/// How long an enrollment code can be used.
-pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
 
 /// How old events can be that are said to be too old to be sent: a century.
 const LONGEST_SENT_BACK: i32 = 36_500;
-
-/// The keyword arguments of `outlook.bridge.pair`.
-#[derive(Debug, Deserialize)]
-pub struct PairRequest {
-    pub name: String,
-    pub base_url: String,
-    pub series: String,
-}
-
-/// What Odoo gets for a code.
-#[derive(Debug, Serialize)]
-pub struct PairAnswer {
-    pub api_key: String,
-    pub poke_key: String,
-    pub nonce: String,
-}
 
 /// The keyword arguments of `res.config.settings.set_values`.
 #[derive(Debug, Default, Deserialize)]
@@ -130,113 +114,6 @@ impl SettingsRequest {
                 }),
         };
         self.created_from.as_deref().map(read).transpose()
-    }
-}
-
-/// Makes a one-time code: 25 characters that are easy to tell apart, in groups of five.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn enroll(conn: &mut Connection) -> anyhow::Result<String> {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-    let mut bytes = [0u8; 25];
-    rand::RngCore::fill_bytes(&mut rand::rng(), &mut bytes);
-    let symbols: Vec<char> = bytes
-        .iter()
-        .map(|b| char::from(ALPHABET[usize::from(b % 32)]))
-        .collect();
-    let code = symbols
-        .chunks(5)
-        .map(|chunk| chunk.iter().collect::<String>())
-        .collect::<Vec<_>>()
-        .join("-");
-    enrollments::add(conn, &digest(&normal_code(&code)), now() + ENROLLMENT_LIFE).await?;
-    Ok(code)
-}
-
-fn normal_code(code: &str) -> String {
-    code.chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .to_ascii_uppercase()
-}
-
-/// Pairs an Odoo database. A database that was paired before keeps its accounts and links, gets new keys, and
-/// leaves its quarantine.
-///
-/// # Errors
-/// `AccessDenied` for a code that is wrong, used or too old; `UserError` for an address that is none.
-pub async fn pair(
-    engine: &Engine,
-    uuid: &str,
-    code: &str,
-    request: PairRequest,
-) -> Result<PairAnswer, OdooError> {
-    let base_url = clean_base_url(&request.base_url)?;
-    if uuid.is_empty() || uuid.len() > 100 {
-        return Err(OdooError::user("the database's uuid is missing"));
-    }
-    let answer = PairAnswer {
-        api_key: random_secret(),
-        poke_key: random_secret(),
-        nonce: random_secret(),
-    };
-    let poke_key = engine.sealer.seal(
-        &poke_key_place(uuid),
-        &SecretString::from(answer.poke_key.clone()),
-    )?;
-    let mut conn = engine.store.get().await?;
-    let now = now();
-    let pairing = Pairing {
-        uuid,
-        name: &request.name,
-        base_url: &base_url,
-        series: &request.series,
-        key_hash: Some(digest(&answer.api_key)),
-        poke_key,
-        nonce: &answer.nonce,
-        previous_nonce: None,
-        quarantined: None,
-        paired_at: now,
-        next_key_hash: None,
-        heard_at: now,
-        last_call: 0,
-    };
-    let code_hash = digest(&normal_code(code));
-    let paired = conn
-        .transaction::<_, anyhow::Error, _>(async |conn| {
-            if !enrollments::redeem(conn, &code_hash, now).await? {
-                return Ok(None);
-            }
-            // Locked before its row is, as in an exchange.
-            let known = databases::by_uuid(conn, pairing.uuid).await?;
-            if let Some(known) = &known {
-                databases::serialize(conn, known.id).await?;
-            }
-            let database = databases::pair(conn, &pairing).await?;
-            let mut message = format!("“{}” was paired with the Outlook bridge", database.name);
-            if known.is_some() {
-                databases::rebaseline(conn, database.id, now).await?;
-                message
-                    .push_str(" again: both sides are compared anew, and nothing is written that is equal");
-            }
-            note(conn, &database, None, Level::Info, message).await?;
-            Ok(Some(database))
-        })
-        .await?;
-    match paired {
-        Some(database) => {
-            tracing::info!(database.uuid = %database.uuid, "paired");
-            Ok(answer)
-        }
-        None => {
-            tracing::warn!(database.uuid = %uuid, "pairing refused: wrong, used or expired code");
-            Err(OdooError::AccessDenied(
-                "The pairing code is wrong, was used before, or is older than an hour. Get a new one with \
-                 'outlook-bridge enroll'."
-                    .to_owned(),
-            ))
-        }
     }
 }
 
@@ -448,7 +325,7 @@ async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<St
             .iter()
             .any(|row| row.company_id.is_none() && !row.retired && row.is_complete()),
         paused: database.paused,
-        quarantined: database.quarantined.clone(),
+        quarantined: database.shut_out(),
         redirect_uri: database.redirect_uri(),
         policy: database.policy.clone(),
         brake_over: database.brake_over,
@@ -557,10 +434,5 @@ mod tests {
         ] {
             assert!(clean_base_url(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn codes_are_read_as_people_type_them() {
-        assert_eq!(normal_code(" abcde-fgh23 "), "ABCDEFGH23");
     }
 }

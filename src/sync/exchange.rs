@@ -368,7 +368,7 @@ enum Fence {
 
 /// Lets through who knows the nonce, or repeats the very pair that was accepted last (`docs/EXCHANGE.md`, Fencing).
 async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest) -> anyhow::Result<Fence> {
-    if database.quarantined.is_some() {
+    if database.shut_out().is_some() {
         return Ok(Fence::Closed);
     }
     if request.nonce == database.nonce

@@ -29,6 +29,15 @@ struct Stranger {
 /// `outlook.bridge.pair`, the one method that is called without an API key.
 const PAIR: &str = "outlook.bridge.pair";
 
+/// What can be called of a database whose move is not confirmed yet: nothing that shows or changes a calendar.
+const WHILE_MOVED: &[&str] = &[
+    "outlook.bridge.status",
+    "outlook.bridge.renew_key",
+    "outlook.bridge.unpair",
+    "res.config.settings.set_values",
+    "calendar.event.sync",
+];
+
 /// The dispatcher.
 #[derive(Clone)]
 pub struct Methods {
@@ -102,7 +111,8 @@ impl Methods {
                     .get::<Stranger>()
                     .ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))?;
                 let answer =
-                    admin::pair(&engine, &stranger.uuid, &stranger.code, arguments(&params)?).await?;
+                    admin::pairing::pair(&engine, &stranger.uuid, &stranger.code, arguments(&params)?)
+                        .await?;
                 serde_json::to_value(answer).map_err(|e| OdooError::Internal(e.into()))
             }
             .await;
@@ -258,7 +268,7 @@ impl Methods {
                 code: call.key,
             });
         } else {
-            let database = self.authenticate(&call).await?;
+            let database = self.authenticate(&call, &name).await?;
             methods.extensions_mut().insert(Caller {
                 database,
                 uid: call.uid,
@@ -268,7 +278,7 @@ impl Methods {
     }
 
     /// The database behind a key, if it is the one that is named.
-    async fn authenticate(&self, call: &Call) -> Result<Database, OdooError> {
+    async fn authenticate(&self, call: &Call, name: &str) -> Result<Database, OdooError> {
         let (db, key) = (&call.db, &call.key);
         let denied = || {
             tracing::warn!(database.uuid = %db, "refused: the key does not fit the database");
@@ -285,18 +295,21 @@ impl Methods {
         if database.uuid != *db {
             return Err(denied());
         }
-        if let Some(name) = call
+        if let Some(called) = call
             .database_name
             .as_deref()
-            .filter(|name| *name != database.name)
+            .filter(|called| *called != database.name)
         {
-            admin::note_copy(&mut conn, &database, name).await?;
+            admin::note_copy(&mut conn, &database, called).await?;
             return Err(OdooError::AccessDenied(format!(
-                "This Odoo database is called “{name}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \
+                "This Odoo database is called “{called}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \
                  or was renamed. Nothing is synced from here. If this is the one that shall sync, pair it again with a new \
                  code; else press Unpair.",
                 database.name
             )));
+        }
+        if database.moved.is_some() && !WHILE_MOVED.contains(&name) {
+            return Err(OdooError::user(database.shut_out().unwrap_or_default()));
         }
         if database.next_key_hash.as_ref() == Some(&hash) {
             crate::store::databases::take_key(&mut conn, database.id, &hash).await?;

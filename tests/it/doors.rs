@@ -408,6 +408,8 @@ async fn a_code_pairs_one_database_once() {
     let stack = Stack::start().await;
     let service = stack.serve().await;
     let mut odoo = Odoo::pair(&service).await;
+    // a plain code is for a database that is not known yet
+    odoo.uuid = "another".to_owned();
     let kwargs = json!({"name": "odoo", "base_url": "https://odoo.example.com", "series": "19.0"});
     for code in ["AAAAA-BBBBB-CCCCC-DDDDD-EEEEE", ""] {
         odoo.key = code.to_owned();

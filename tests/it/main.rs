@@ -29,6 +29,7 @@ mod moving;
 mod odoo;
 mod organizers;
 mod outages;
+mod pairing;
 mod put_aside;
 mod putting_aside;
 mod repeats;

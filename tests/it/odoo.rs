@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::stack::{CLIENT_ID, CLIENT_SECRET, Doors, ODOO_URL, Service, Stack, enroll};
+use super::stack::{CLIENT_ID, CLIENT_SECRET, Doors, ODOO_URL, Service, Stack, enroll, enroll_again};
 
 #[derive(Clone)]
 pub struct Odoo {
@@ -124,7 +124,8 @@ impl Odoo {
     }
 
     pub async fn pair_again(&mut self, service: &Service) {
-        self.redeem_code(service, enroll(service).await).await;
+        let code = enroll_again(service, &self.uuid).await;
+        self.redeem_code(service, code).await;
     }
 
     pub async fn redeem_code(&mut self, service: &impl Doors, code: String) {
@@ -134,6 +135,11 @@ impl Odoo {
             .call(service, 2, "outlook.bridge", "pair", kwargs)
             .await
             .expect("paired");
+        self.take_pairing(&paired);
+    }
+
+    /// Keeps what it got for a code.
+    pub fn take_pairing(&mut self, paired: &Value) {
         self.key = paired["api_key"].as_str().expect("a key").to_owned();
         self.nonce = paired["nonce"].as_str().expect("a nonce").to_owned();
         self.calls = 0;

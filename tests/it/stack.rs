@@ -11,9 +11,10 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use outlook_bridge::outlook;
 use outlook_bridge::outlook::client::GraphClient;
 use outlook_bridge::outlook::login::LoginClient;
-use outlook_bridge::store::Store;
 use outlook_bridge::store::seal::Sealer;
-use outlook_bridge::sync::{Engine, Settings, admin, pruning, worker};
+use outlook_bridge::store::{Store, databases};
+use outlook_bridge::sync::admin::pairing;
+use outlook_bridge::sync::{Engine, Settings, pruning, worker};
 use outlook_bridge::web;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -267,7 +268,17 @@ fn with_database(url: &str, name: &str) -> String {
 /// An enrollment code, as the command prints it.
 pub async fn enroll(service: &Service) -> String {
     let mut conn = service.engine.store.get().await.expect("a connection");
-    admin::enroll(&mut conn).await.expect("a code")
+    pairing::enroll(&mut conn, None).await.expect("a code")
+}
+
+/// The same with `--again`.
+pub async fn enroll_again(service: &Service, uuid: &str) -> String {
+    let mut conn = service.engine.store.get().await.expect("a connection");
+    let database = databases::by_uuid(&mut conn, uuid)
+        .await
+        .expect("Postgres")
+        .expect("known");
+    pairing::enroll(&mut conn, Some(&database)).await.expect("a code")
 }
 
 /// Repeats until it holds, or fails the test after a minute.

@@ -94,9 +94,9 @@ class Service:
             raise RuntimeError(f"outlook-bridge {' '.join(arguments)} failed:\n{done.stderr}")
         return done.stdout
 
-    def enroll(self) -> str:
-        """A fresh one-time code."""
-        self.codes.append(self.run("enroll").strip())
+    def enroll(self, again: str | None = None) -> str:
+        """A fresh one-time code, for a new database or for one that is known by this name."""
+        self.codes.append(self.run("enroll", *(["--again", again] if again else [])).strip())
         return self.codes[-1]
 
     def post(self, body: bytes | str | dict | list, path: str = "/jsonrpc", **headers: str) -> requests.Response:

@@ -133,13 +133,18 @@ class Stack:
         wizard = admin.create(
             "res.config.settings",
             outlook_bridge_url=address or self.service.url,
-            outlook_bridge_code=self.service.enroll(),
+            outlook_bridge_code=self.service.enroll(self.odoo.database if self._is_known() else None),
             cal_microsoft_client_id=CLIENT_ID,
             cal_microsoft_client_secret=CLIENT_SECRET,
             # where Odoo's own engine logs in at the simulator, which is named as left behind
             outlook_bridge_agreed=True,
         )
         admin.execute("res.config.settings", "execute", [wizard])
+
+    def _is_known(self) -> bool:
+        """Whether the service has had this Odoo before, with or without the key that it has now."""
+        rows = self.server.query(self.bridge_database, f"SELECT 1 FROM databases WHERE name = '{self.odoo.database}'")
+        return bool(rows)
 
     def paired_address(self) -> str | None:
         """The service's address as Odoo knows it."""

@@ -184,11 +184,7 @@ class ResConfigSettings(models.TransientModel):
         if known.get("last_contact"):
             lines.append(self.env._("It last answered at %(time)s UTC.", time=known["last_contact"]))
         if known.get("quarantined"):
-            lines.append(
-                self.env._(
-                    "Stopped to protect your calendars: %(reason)s Pair again to go on.", reason=known["quarantined"]
-                )
-            )
+            lines.append(self.env._("Stopped to protect your calendars: %(reason)s", reason=known["quarantined"]))
         if not known.get("configured"):
             lines.append(self.env._("The Client ID or the Client Secret is missing."))
         for registration in known.get("registrations") or []:

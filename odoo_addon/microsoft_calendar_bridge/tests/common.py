@@ -67,6 +67,8 @@ class FakeService:
         self.previews = {}
         self.nonce = "n0"
         self.last_pair = None
+        # it has had this database before
+        self.is_known = False
         self.state = {
             "configured": True,
             "paused": False,
@@ -168,7 +170,9 @@ class FakeService:
             raise requests.ReadTimeout("lost")
         return FakeResponse({"jsonrpc": "2.0", "id": 1, "result": result})
 
-    def do_pair(self, name, base_url, series):
+    def do_pair(self, name, base_url, series, present_key=None):
+        if self.is_known and present_key not in (KEY, NEXT_KEY):
+            raise Refusal("odoo.exceptions.AccessDenied", "Make a code with enroll --again.")
         return {"api_key": KEY, "poke_key": POKE_KEY, "nonce": self.nonce}
 
     def do_unpair(self):

@@ -164,6 +164,29 @@ class TestPairing(BridgeCase):
         self.assertEqual(len(self.service.called("outlook.bridge", "pair")), 1)
         self.assertTrue(self.is_paired())
 
+    def test_pairing_again_shows_the_present_key(self):
+        self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
+        [first] = self.service.called("outlook.bridge", "pair")
+        self.assertNotIn("present_key", first["kwargs"], "there is none yet")
+        self.env.cr.postcommit.run()
+        self.service.is_known = True
+        self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
+        [_first, again] = self.service.called("outlook.bridge", "pair")
+        self.assertEqual((again["key"], again["kwargs"]["present_key"]), (CODE, KEY))
+        # a key that was lost: the words say how to go on, and what is paired stays paired
+        self.env.cr.postcommit.run()
+        self.params().set_param("microsoft_calendar_bridge.key", "of-a-backup")
+        with self.assertRaisesRegex(UserError, "enroll --again"), self.env.cr.savepoint():
+            self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
+
+    def test_another_service_is_not_told_the_key(self):
+        self.pair()
+        self.env.cr.postcommit.run()
+        self.params().set_param("microsoft_calendar_bridge.url", "http://before.test")
+        self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
+        [pair] = self.service.called("outlook.bridge", "pair")
+        self.assertNotIn("present_key", pair["kwargs"])
+
     def test_stock_credentials_are_handed_over(self):
         self.params().set_param("microsoft_calendar_client_id", "stock-id")
         self.params().set_param("microsoft_calendar_client_secret", SECRET)

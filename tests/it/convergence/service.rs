@@ -140,7 +140,20 @@ impl Process {
 
     /// `outlook-bridge enroll`: a code to pair with.
     pub async fn enroll(&self, stack: &Stack) -> String {
-        let output = command(stack).arg("enroll").output().await.expect("the program");
+        self.code(stack, &["enroll"]).await
+    }
+
+    /// The same for a database that is known.
+    pub async fn enroll_again(&self, stack: &Stack, uuid: &str) -> String {
+        self.code(stack, &["enroll", "--again", uuid]).await
+    }
+
+    async fn code(&self, stack: &Stack, arguments: &[&str]) -> String {
+        let output = command(stack)
+            .args(arguments)
+            .output()
+            .await
+            .expect("the program");
         assert!(
             output.status.success(),
             "{}",

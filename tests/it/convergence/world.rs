@@ -272,7 +272,7 @@ impl World {
     }
 
     async fn pair_again(&mut self) {
-        let code = self.services[0].enroll(&self.stack).await;
+        let code = self.services[0].enroll_again(&self.stack, &self.odoo.uuid).await;
         self.odoo.redeem_code(&self.services[0], code).await;
     }
 

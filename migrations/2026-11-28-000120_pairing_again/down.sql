@@ -1,0 +1,2 @@
+ALTER TABLE databases DROP COLUMN moved;
+ALTER TABLE enrollments DROP COLUMN database_id;
