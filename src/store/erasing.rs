@@ -17,28 +17,37 @@ const OWN: &str = "m.database_id = $1
     AND NOT EXISTS (SELECT FROM copies JOIN accounts a ON a.id = copies.account_id
                     WHERE copies.meeting_id = m.id AND a.odoo_user_id <> $2)
     AND (EXISTS (SELECT FROM copies WHERE copies.meeting_id = m.id)
-         OR coalesce(m.odoo_state -> 'template', m.odoo_state) #>> '{organizer,user_id}' = $2::text)";
+         OR coalesce(coalesce(m.odoo_state -> 'template', m.odoo_state) #>> '{organizer,user_id}', m.stub ->> 'organizer')
+            = $2::text)";
 
-/// Erases what the statement chooses, [`ROWS`] at a time, each in a transaction of its own; returns how much that was.
+/// Erases [`ROWS`] at a time, each in a transaction of its own, until there is nothing more; returns how much that was.
+async fn until_none(mut some: impl AsyncFnMut() -> QueryResult<usize>) -> QueryResult<usize> {
+    let mut all = 0;
+    loop {
+        let erased = some().await?;
+        all += erased;
+        if erased == 0 {
+            return Ok(all);
+        }
+    }
+}
+
+/// Erases what the statement chooses of a user: `$1` and `$2` as in [`OWN`], `$3` how many at once.
 async fn erase(
     conn: &mut Connection,
     statement: &str,
     database_id: Uuid,
     user_id: i32,
 ) -> QueryResult<usize> {
-    let mut all = 0;
-    loop {
-        let erased = diesel::sql_query(statement)
+    until_none(async || {
+        diesel::sql_query(statement)
             .bind::<SqlUuid, _>(database_id)
             .bind::<Integer, _>(user_id)
             .bind::<BigInt, _>(ROWS)
             .execute(conn)
-            .await?;
-        all += erased;
-        if erased == 0 {
-            return Ok(all);
-        }
-    }
+            .await
+    })
+    .await
 }
 
 /// What was erased.
@@ -115,10 +124,16 @@ pub async fn database(conn: &mut Connection, id: Uuid) -> QueryResult<Erased> {
         ("accounts", &mut erased.accounts),
     ] {
         let statement = format!(
-            "DELETE FROM {table} WHERE id IN (
-                 SELECT id FROM {table} WHERE database_id = $1 AND $2 = 0 ORDER BY id LIMIT $3)"
+            "DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE database_id = $1 ORDER BY id LIMIT $2)"
         );
-        *count = erase(conn, &statement, id, 0).await?;
+        *count = until_none(async || {
+            diesel::sql_query(&statement)
+                .bind::<SqlUuid, _>(id)
+                .bind::<BigInt, _>(ROWS)
+                .execute(conn)
+                .await
+        })
+        .await?;
     }
     // Its app registrations and logins go with it.
     diesel::delete(super::schema::databases::table.find(id))

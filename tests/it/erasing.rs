@@ -194,3 +194,22 @@ async fn a_database_is_forgotten_when_it_is_not_paired_any_more() {
         "Outlook keeps what it has"
     );
 }
+
+/// Of it only a stub is left, which still names its organizer.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_long_past_is_forgotten_with_its_organizer() {
+    let mut w = two_people().await;
+    w.odoo.departed = vec![json!({"user_id": 7, "deleted": true})];
+    w.odoo.sync(&w.service).await;
+    w.odoo.departed.clear();
+    super::growth_of_past::forget(&w).await;
+    let stubs = "meetings WHERE odoo_state IS NULL AND stub ->> 'organizer' = '7'";
+    let hers = format!("{stubs} AND NOT EXISTS (SELECT FROM copies WHERE meeting_id = meetings.id)");
+    assert_eq!(w.count(&hers).await, 1, "her own, in no mailbox any more");
+    assert!(!export(&w, "7").await.is_empty());
+    run(&w, &["forget", "odoo", "--user", "7"])
+        .await
+        .expect("forgotten");
+    assert!(export(&w, "7").await.is_empty());
+    assert_eq!(w.count(stubs).await, 1, "the one that is Ben's, too");
+}

@@ -1,34 +1,14 @@
 //! What is long past is forgotten but for its ids, and whatever becomes of it afterwards is as if it had not been.
 
-use diesel_async::RunQueryDsl;
 use outlook_bridge::sync::{Engine, pruning};
 use serde_json::{Value, json};
 
+use super::growth_of_stubs::{rows_that_say, run};
 use super::stack::{ANN, BEN, id_of};
 use super::world::{OUTSIDE, World, day, kinds, odoo_time, world};
 
 const TITLE: &str = "Quartzmarker";
 const PLACE: &str = "Feldsparroom";
-
-async fn run(w: &World, statement: &str) {
-    let mut conn = w.service.engine.store.get().await.unwrap();
-    diesel::sql_query(statement).execute(&mut conn).await.unwrap();
-}
-
-async fn rows_that_say(w: &World, word: &str) -> i64 {
-    let mut found = 0;
-    for table in [
-        "meetings",
-        "copies",
-        "outlook_outbox",
-        "odoo_outbox",
-        "journal",
-        "put_aside",
-    ] {
-        found += w.count(&format!("{table} t WHERE t::text LIKE '%{word}%'")).await;
-    }
-    found
-}
 
 /// The service as it would be some weeks later: what is within the next weeks is long past.
 fn later(w: &World) -> Engine {
@@ -37,7 +17,7 @@ fn later(w: &World) -> Engine {
     engine
 }
 
-async fn forget(w: &World) {
+pub async fn forget(w: &World) {
     run(w, "UPDATE meetings SET look_at = NULL").await;
     // Another one may be pruning just now, as a service does when it starts.
     super::stack::eventually("all was looked at", async || {

@@ -10,13 +10,13 @@ use super::world::{OUTSIDE, World, kinds, world};
 
 const TITLE: &str = "Quartzmarker";
 
-async fn run(w: &World, statement: &str) {
+pub async fn run(w: &World, statement: &str) {
     let mut conn = w.service.engine.store.get().await.unwrap();
     diesel::sql_query(statement).execute(&mut conn).await.unwrap();
 }
 
 /// How many rows of the service's tables say something.
-async fn rows_that_say(w: &World, word: &str) -> i64 {
+pub async fn rows_that_say(w: &World, word: &str) -> i64 {
     let mut found = 0;
     for table in [
         "meetings",
