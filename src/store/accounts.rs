@@ -322,16 +322,33 @@ pub async fn expire_access(conn: &mut Connection, id: i64) -> QueryResult<usize>
         .await
 }
 
+/// Of an account whose user must log in again: no token is kept.
+#[derive(AsChangeset)]
+#[diesel(table_name = accounts, treat_none_as_null = true)]
+struct LoggedOut<'a> {
+    state: &'a str,
+    reason: Option<&'a str>,
+    access_token: Option<Vec<u8>>,
+    refresh_token: Option<Vec<u8>>,
+    access_expires_at: Option<DateTime<Utc>>,
+}
+
+impl<'a> LoggedOut<'a> {
+    fn because(reason: &'a str) -> Self {
+        Self {
+            state: state::NEED_AUTH,
+            reason: Some(reason),
+            access_token: None,
+            refresh_token: None,
+            access_expires_at: None,
+        }
+    }
+}
+
 /// Microsoft withdrew the consent, or an admin reset the account: the user must log in again.
 pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
-        .set((
-            dsl::state.eq(state::NEED_AUTH),
-            dsl::reason.eq(Some(reason)),
-            dsl::access_token.eq(None::<Vec<u8>>),
-            dsl::refresh_token.eq(None::<Vec<u8>>),
-            dsl::access_expires_at.eq(None::<DateTime<Utc>>),
-        ))
+        .set(LoggedOut::because(reason))
         .execute(conn)
         .await
 }
@@ -339,13 +356,7 @@ pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryRe
 /// Of a whole database: every user must log in again.
 pub async fn disconnect_all(conn: &mut Connection, database_id: Uuid, reason: &str) -> QueryResult<usize> {
     diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
-        .set((
-            dsl::state.eq(state::NEED_AUTH),
-            dsl::reason.eq(Some(reason)),
-            dsl::access_token.eq(None::<Vec<u8>>),
-            dsl::refresh_token.eq(None::<Vec<u8>>),
-            dsl::access_expires_at.eq(None::<DateTime<Utc>>),
-        ))
+        .set(LoggedOut::because(reason))
         .execute(conn)
         .await
 }
@@ -359,13 +370,7 @@ pub async fn lose_consent(
 ) -> QueryResult<bool> {
     let is_same = dsl::refresh_token.is_not_distinct_from(refresh_token);
     let lost = diesel::update(dsl::accounts.find(id).filter(is_same))
-        .set((
-            dsl::state.eq(state::NEED_AUTH),
-            dsl::reason.eq(Some(reason)),
-            dsl::access_token.eq(None::<Vec<u8>>),
-            dsl::refresh_token.eq(None::<Vec<u8>>),
-            dsl::access_expires_at.eq(None::<DateTime<Utc>>),
-        ))
+        .set(LoggedOut::because(reason))
         .execute(conn)
         .await?;
     Ok(lost == 1)
