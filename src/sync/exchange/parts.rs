@@ -257,6 +257,15 @@ async fn reject(
     })
 }
 
+fn identities_of(identities: &[Identity]) -> Identities<'_> {
+    Identities {
+        odoo_ids: identities.iter().filter_map(|i| i.odoo_id).collect(),
+        keys: identities.iter().filter_map(|i| i.key.as_deref()).collect(),
+        links: identities.iter().filter_map(|i| i.link).collect(),
+        ..Identities::default()
+    }
+}
+
 /// Sets the meeting aside that is known by one of these, if it `is_meant`; whether there is one.
 async fn set_aside(
     conn: &mut Connection,
@@ -267,13 +276,7 @@ async fn set_aside(
 ) -> anyhow::Result<bool> {
     conn.transaction(async |conn| {
         let mut unit = UnitOfWork::new(people.database.id);
-        let named = Identities {
-            odoo_ids: identities.iter().filter_map(|i| i.odoo_id).collect(),
-            keys: identities.iter().filter_map(|i| i.key.as_deref()).collect(),
-            links: identities.iter().filter_map(|i| i.link).collect(),
-            ..Identities::default()
-        };
-        unit.read_identities(conn, &named).await?;
+        unit.read_identities(conn, &identities_of(identities)).await?;
         let known = find(&unit, identities);
         if let Some(id) = known {
             let dossier = unit.get(id)?;
@@ -293,7 +296,20 @@ async fn set_aside(
 /// # Errors
 /// When Postgres fails as a whole.
 pub async fn note_untold(conn: &mut Connection, people: &People, untold: &[Untold]) -> anyhow::Result<()> {
-    for one in untold {
+    // They are told with each call; what is still asked for is little, and mostly nothing.
+    let mut unit = UnitOfWork::new(people.database.id);
+    let identities: Vec<Identity> = untold.iter().map(|one| one.place.identity()).collect();
+    let named = identities_of(&identities);
+    unit.read_identities(conn, &named).await?;
+    let mut asked = Vec::new();
+    for (one, identity) in untold.iter().zip(&identities) {
+        if let Some(id) = find(&unit, std::slice::from_ref(identity))
+            && unit.get(id)?.meeting.unconfirmed
+        {
+            asked.push(one);
+        }
+    }
+    for one in asked {
         let reason = storable(&format!("{REFUSED}: {}", one.message));
         let about = [one.place.identity()];
         let is_asked_for: fn(&Meeting) -> bool = |meeting| meeting.unconfirmed;
