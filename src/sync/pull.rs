@@ -249,15 +249,15 @@ async fn ask_about_missing(
     let Some(since) = account.listing_since else {
         return Ok(true);
     };
+    let aside = {
+        let mut conn = engine.store.get().await?;
+        put_aside::waiting_shown(&mut conn, account.id, now()).await?
+    };
     let mut after = 0;
     loop {
         let missing = {
             let mut conn = engine.store.get().await?;
             meetings::unseen_since(&mut conn, account.id, since, after, CHUNK).await?
-        };
-        let aside = {
-            let mut conn = engine.store.get().await?;
-            put_aside::waiting_shown(&mut conn, account.id, now()).await?
         };
         let Some(last) = missing.last() else { break };
         after = last.id;
