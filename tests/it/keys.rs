@@ -244,7 +244,8 @@ async fn a_copy_is_refused_by_its_name_at_every_method() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_master_key_is_changed_while_the_service_runs() {
     let stack = Stack::start().await;
-    // A token is renewed at every run, so that the rotation meets renewals.
+    // A token is renewed at every run, so that the rotation meets renewals. As Microsoft revokes the former one, a process
+    // that is killed amid a renewal would need a new login, which is not what this test is about: it stops in peace.
     stack
         .sim_call(
             "PATCH",
@@ -257,7 +258,7 @@ async fn the_master_key_is_changed_while_the_service_runs() {
     let first = Process::start(&stack, &log).await;
     let odoo = Odoo::pair_with(&first, first.enroll(&stack).await).await;
     odoo.connect(&stack, &first, 7).await.expect("connected");
-    first.kill().await;
+    first.stop().await;
     let service = Process::start_with(&stack, &log, &both).await;
     for _ in 0..3 {
         for user in [7, 7] {
@@ -271,7 +272,7 @@ async fn the_master_key_is_changed_while_the_service_runs() {
     }
     let old = run(&stack, &OLD.repeat(32), &["status"]).await;
     assert!(!old.status.success(), "the old key opens nothing any more");
-    service.kill().await;
+    service.stop().await;
     let service = Process::start_with(&stack, &log, &NEW.repeat(32)).await;
     let since = chrono::Utc::now();
     eventually("Ann syncs with the new key alone, without a login", async || {

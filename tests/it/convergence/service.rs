@@ -138,6 +138,14 @@ impl Process {
         self.child.kill().await.expect("killed");
     }
 
+    /// SIGTERM; returns when the process has ended what it had begun, and is gone.
+    pub async fn stop(mut self) {
+        self.signal("TERM");
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let status = ended.expect("it stops within a minute").expect("a status");
+        assert!(status.success(), "{status}");
+    }
+
     /// `outlook-bridge enroll`: a code to pair with.
     pub async fn enroll(&self, stack: &Stack) -> String {
         self.code(stack, &["enroll"]).await
