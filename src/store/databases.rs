@@ -372,7 +372,9 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
             .filter(a::object_id.ne("")),
     )
     .set((
+        // A run that is under way may store the link of the window before: without an end that window is not gone on with.
         a::delta_link.eq(None::<String>),
+        a::window_end.eq(None::<DateTime<Utc>>),
         a::pulled_once.eq(false),
         a::existing.eq(super::accounts::existing::UNASKED),
         a::connected_at.eq(now),
@@ -383,9 +385,11 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
     diesel::update(
         m::meetings
             .filter(m::database_id.eq(id))
-            .filter(m::odoo_id.is_not_null().and(m::ended.eq(false))),
+            .filter(m::odoo_id.is_not_null().or(m::odoo_state.is_not_null()))
+            .filter(m::ended.eq(false)),
     )
-    .set(m::unconfirmed.eq(true))
+    // What was edited when is told again by whoever has not been heard: what was heard of is of the time before.
+    .set((m::unconfirmed.eq(true), m::odoo_times.eq(serde_json::json!({}))))
     .execute(conn)
     .await?;
     Ok(())

@@ -183,7 +183,8 @@ fn is_another_record(meeting: &Meeting, record: &Record) -> bool {
         return known.id == record.id && known.create_date != record.create_date;
     }
     // A series has a name of its own, and what it has in common with an event is the id of one of its events. An event becomes a
-    // series and a series an event, and says so; what has not been shown since the restore and is not named is neither.
+    // series and a series an event, and says so; what has not been shown since the restore, or had ended before it, and is not
+    // named is neither.
     let is_named = |was: Option<&Was>| match &known {
         Record::Event(event) => was.is_some_and(|was| was.identity().odoo_id == Some(event.id)),
         Record::Series(series) => was.is_some_and(|was| was.key.as_ref() == Some(&series.key)),
@@ -191,7 +192,8 @@ fn is_another_record(meeting: &Meeting, record: &Record) -> bool {
     let is_same_series =
         record.series().map(|series| &series.key) == known.series().map(|series| &series.key);
     let link = record.identity().link;
-    meeting.unconfirmed && !is_same_series && !is_named(record.was()) && link != Some(meeting.link)
+    let may_be_lost = meeting.unconfirmed || meeting.ended;
+    may_be_lost && !is_same_series && !is_named(record.was()) && link != Some(meeting.link)
 }
 
 /// The same of a meeting of which only a stub is known.

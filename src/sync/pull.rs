@@ -1083,8 +1083,9 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
     conn.transaction::<_, PullError, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
-        if accounts::by_id(conn, account.id).await?.existing != account.existing {
-            // Odoo has told its events meanwhile: the next run plans with them.
+        let present = accounts::by_id(conn, account.id).await?;
+        if present.existing != account.existing || present.window_end != account.window_end {
+            // Odoo has told its events meanwhile, or the mailbox is to be listed anew: the next run plans with that.
             return Ok(());
         }
         accounts::set_pulled_once(conn, account.id).await?;

@@ -1,5 +1,6 @@
 //! An Odoo that was restored from a backup gives its ids out again: whose meetings they stood for does not matter.
 
+use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
@@ -18,6 +19,12 @@ async fn settled(w: &mut World) {
     for _ in 0..3 {
         w.quiet().await;
     }
+}
+
+async fn sql(w: &World, statement: &str) {
+    let mut conn = w.service.engine.store.get().await.expect("Postgres");
+    let done = diesel::sql_query(statement).execute(&mut conn).await;
+    done.expect("carried out");
 }
 
 fn id_of(w: &World, name: &str) -> i64 {
@@ -132,6 +139,62 @@ async fn a_restored_service_makes_no_twin_of_what_outlook_shows_before_odoo() {
         let event = w.stack.event(ANN, name).await.expect("in Outlook");
         assert_eq!(event["location"]["displayName"], "Room 1");
     }
+}
+
+/// A run that is under way when the two are paired again stores its link afterwards: the window is listed anew all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_under_way_at_the_new_pairing_hides_nothing() {
+    let mut w = world().await;
+    w.back_up().await;
+    let at = |hour: &str| odoo_time(4, hour);
+    w.odoo
+        .create(7, "With a guest", &at("13:00:00"), &at("14:00:00"), &[CARLA]);
+    w.odoo.create(7, "Alone", &at("15:00:00"), &at("16:00:00"), &[]);
+    w.quiet().await;
+    w.forget_mails().await;
+
+    w.restore().await;
+    // The restored service reads what came since, before it knows that it is restored.
+    w.worked(7).await;
+    w.service.stop_working().await;
+    sql(
+        &w,
+        "CREATE TABLE kept AS SELECT id AS account, delta_link AS link FROM accounts",
+    )
+    .await;
+    w.odoo.pair_again(&w.service).await;
+    sql(
+        &w,
+        "UPDATE accounts SET delta_link = link FROM kept WHERE id = account",
+    )
+    .await;
+    w.restart().await;
+    settled(&mut w).await;
+    assert_eq!(w.stack.events(ANN).await.len(), 2, "nothing is made twice");
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+    assert_eq!(w.stack.mails().await, []);
+}
+
+/// When somebody had edited what is of the time before the restore, and makes no edit of what is old.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_before_the_restore_is_none_of_the_restored_record() {
+    let mut w = world().await;
+    let event = w.outlook_creates(ANN, "Meeting", &[CARLA]).await;
+    w.quiet().await;
+    let backup = w.odoo.copy();
+    let place = json!({"location": {"displayName": "Room 2"}});
+    w.outlook_edits(ANN, &event, place).await;
+    w.quiet().await;
+    w.forget_mails().await;
+    sql(
+        &w,
+        "UPDATE meetings SET odoo_times = jsonb_build_object('location', now())",
+    )
+    .await;
+    restore(&mut w, backup).await;
+    settled(&mut w).await;
+    assert_eq!(w.odoo.by_name("Meeting").expect("there")["location"], "Room 2");
+    assert_eq!(w.stack.mails().await, []);
 }
 
 /// It was archived at the backup, and is in use again: nobody has archived it since.
