@@ -795,9 +795,12 @@ impl<'a> Intake<'a> {
                     (Some(odoo), Some(outlook)) => {
                         let (odoo, outlook) = (odoo.into_series(), outlook.into_series());
                         let event = planner::in_one(&odoo, self.people.now.date_naive());
-                        let known = planner::closed::why_closed(record, &event, self.people)
-                            .and(before.and_then(|before| before.document(&self.people.mailboxes).ok()?))
-                            .zip(meeting.series_base()?);
+                        // What Odoo has that was not written stays to be written.
+                        let is_owed = meeting.differs
+                            || planner::closed::why_closed(record, &event, self.people).is_some();
+                        let before =
+                            before.and_then(|before| before.document(&self.people.mailboxes).ok()?);
+                        let known = before.filter(|_| is_owed).zip(meeting.series_base()?);
                         if let Some((before, base)) = known {
                             let base = planner::taken(base, &before.into_series(), &odoo, &outlook);
                             meeting.set_series_base(&base)?;

@@ -307,6 +307,50 @@ async fn an_answer_to_one_occurrence_in_outlook_reaches_odoo() {
     assert_eq!(of_ben, ["accepted"; 6]);
 }
 
+/// What Odoo takes from Outlook meanwhile does not make it forget what it has to tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_in_odoo_before_the_organizers_mailbox_is_read_is_written_then() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("connected");
+    w.quiet().await;
+    w.odoo
+        .call(&w.service, 8, "res.users", "stop", json!({"user_id": 8}))
+        .await
+        .expect("stopped");
+    let body = json!({"subject": "Weekly", "attendees": [{"type": "required", "emailAddress": {"address": ANN}}],
+        "start": {"dateTime": "2027-03-01T10:00:00", "timeZone": "Europe/Brussels"},
+        "end": {"dateTime": "2027-03-01T11:00:00", "timeZone": "Europe/Brussels"},
+        "recurrence": {"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
+            "range": {"type": "numbered", "startDate": "2027-03-01", "numberOfOccurrences": 5}}});
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{BEN}/events"), body)
+        .await;
+    w.quiet().await;
+    let id = w.odoo.series_by_name("Weekly").expect("it is in Odoo");
+    w.odoo.set_one(id, 1, &json!({"name": "Own in Odoo"}));
+    w.quiet().await;
+    let third = occurrence(&w, BEN, "2027-03-15").await.unwrap();
+    w.outlook_edits(BEN, &third, json!({"subject": "Own in Outlook"}))
+        .await;
+    w.quiet().await;
+    let names = |w: &World| -> Vec<String> {
+        let all = w.odoo.occurrences(id).into_iter();
+        all.map(|(_, fields)| fields["name"].as_str().expect("a name").to_owned())
+            .collect()
+    };
+    let expected = ["Weekly", "Own in Odoo", "Own in Outlook", "Weekly", "Weekly"];
+    assert_eq!(names(&w), expected);
+    w.odoo
+        .call(&w.service, 8, "res.users", "restart", json!({"user_id": 8}))
+        .await
+        .expect("goes on");
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(names(&w), expected);
+    let second = occurrence(&w, BEN, "2027-03-08").await.unwrap();
+    assert_eq!(second["subject"], "Own in Odoo");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_guest_declines_of_a_series_from_outside_stays_in_odoo() {
     let mut w = world().await;
