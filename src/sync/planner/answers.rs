@@ -90,7 +90,9 @@ impl Task<'_> {
                 // An answer that the organizer has been told is none of Odoo's: the guest's own copy is yet to be read. Unless it was
                 // read as one that came back and asks anew, and the guest has said in Odoo what the organizer knew of the first.
                 let is_said_again = guests_were_edited && is_read && agreed == Some(Answer::NeedsAction);
-                if !copy.gone && (organizers.get(address) != Some(&in_odoo) || is_said_again) {
+                // A mailbox that is not read now may have been asked anew since.
+                let is_news = agreed != Some(in_odoo);
+                if !copy.gone && is_news && (organizers.get(address) != Some(&in_odoo) || is_said_again) {
                     let write = response(account, copy, address, in_odoo)?;
                     self.dossier.writes.push(write);
                     self.effects.wake_accounts.insert(account.id);
