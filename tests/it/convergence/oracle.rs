@@ -63,6 +63,7 @@ impl World {
         let mut report = self.judge_as_a_whole().await;
         let mails = self.take_mails();
         for index in 0..self.events.len() {
+            self.note_leftovers(index);
             let now = self.sight(index);
             let event = &self.events[index];
             let mine: Vec<&Mail> = mails.iter().filter(|m| m.is_about(&event.mark)).collect();
@@ -86,10 +87,14 @@ impl World {
             let event = &mut self.events[index];
             event.invited = invited;
             event.categories = categories;
+            event.forgotten &= !now.is_active();
             event.before = now;
             event.deeds.clear();
         }
-        report.extend(self.judge_series(&mails));
+        for (mark, wrong) in self.judge_series(&mails) {
+            let known = self.known(&mark).await.join("\n  ");
+            report.push(format!("{wrong}\n the service has:\n  {known}"));
+        }
         if report.is_empty() {
             Ok(())
         } else {
@@ -173,8 +178,9 @@ impl World {
             None => String::new(),
         };
         let mails: Vec<String> = mails.iter().map(|m| m.describe()).collect();
+        let known = self.known(&event.mark).await.join("\n  ");
         format!(
-            "{} of {}:\n  {}\n deeds: {:#?}\n mails: {mails:#?}\n invited before: {:?}\n before: {}\n now: {}\n journal:\n{journal}",
+            "{} of {}:\n  {}\n deeds: {:#?}\n mails: {mails:#?}\n invited before: {:?}\n before: {}\n now: {}\n the service has:\n  {known}\n journal:\n{journal}",
             event.mark,
             address_of(event.organizer),
             wrongs.join("\n  "),
@@ -490,7 +496,13 @@ fn stands_alone(event: &Event, guest: &str, in_odoo: &str) -> bool {
         .record
         .as_ref()
         .and_then(|r| answer_in_record(r, guest));
-    let unseen = event.before.live(guest).is_none();
+    // One that was invited anew, and went before the mailbox was read, was never seen.
+    let is_asked_anew = |deed: &Deed| match deed {
+        Deed::Unarchived | Deed::HandedOver(..) => true,
+        Deed::Joined(_, who) => *who == guest,
+        _ => false,
+    };
+    let unseen = event.before.live(guest).is_none() || event.deeds.iter().any(is_asked_anew);
     let told = |deed: &Deed| match deed {
         // By the organizer's mailbox.
         Deed::Answered(_, who, answer) => *who == guest && *answer == in_odoo,
@@ -715,6 +727,8 @@ fn check_mails(
                 .as_ref()
                 .and_then(|record| answer_in_record(record, guest))
                 .is_some_and(|answer| !["needsAction", "declined"].contains(&answer.as_str()));
+        // What had ended when the service was restored is new to it, with the answers that Odoo has.
+        let untold = untold || event.forgotten && event.deeds.iter().any(|d| matches!(d, Deed::Unarchived));
         at_most("response", answers + usize::from(untold));
         let stayed = event.invited.contains(guest)
             && guests.contains(guest)

@@ -809,7 +809,7 @@ impl World {
     }
 
     /// Judges all series since the last quiet, and takes the present for the next beginning.
-    pub fn judge_series(&mut self, mails: &[Mail]) -> Vec<String> {
+    pub fn judge_series(&mut self, mails: &[Mail]) -> Vec<(String, String)> {
         let mut report = Vec::new();
         for index in 0..self.series.len() {
             let now = (self.shape(index, Side::Odoo), self.shape(index, Side::Outlook));
@@ -824,18 +824,23 @@ impl World {
             let invited = series.check_mails(&mine, &guests, &mut wrongs);
             if !wrongs.is_empty() {
                 let mails: Vec<String> = mine.iter().map(|m| m.describe()).collect();
-                let record = self.record_of_series(index);
-                report.push(format!(
-                    "{series:#?}:\n  {}\n mails: {mails:#?}\n now: {now:#?}\n record: {}",
-                    wrongs.join("\n  "),
-                    record
-                        .map(|r| {
-                            let mut r = r.clone();
-                            r["records"] = Value::Null;
-                            r
-                        })
-                        .unwrap_or_default()
-                ));
+                let said: Vec<String> = series
+                    .meant
+                    .iter()
+                    .map(|(side, shape)| format!("{side:?} {}", brief(shape.as_ref())))
+                    .collect();
+                let now = [(Side::Odoo, &now.0), (Side::Outlook, &now.1)];
+                let text = [
+                    format!("{} of {}:", series.mark, address_of(series.organizer)),
+                    format!("  {}", wrongs.join("\n  ")),
+                    format!(" done: {:?}", series.done),
+                    format!(" meant:\n {}", said.join("\n ")),
+                    format!(" mails: {mails:#?}"),
+                    format!(" before: {}", brief(series.before.as_ref())),
+                    now.map(|(side, shape)| format!(" {side:?} now: {}", brief(shape.as_ref())))
+                        .join("\n"),
+                ];
+                report.push((series.mark.clone(), text.join("\n")));
             }
             let series = &mut self.series[index];
             series.invited = invited;
@@ -858,6 +863,33 @@ impl World {
     pub fn is_mark_of_series(&self, mark: &str) -> bool {
         self.series.iter().any(|series| series.mark == mark)
     }
+}
+
+impl Shape {
+    /// What most of the occurrences say.
+    fn of_most(&self) -> Option<&Occurrence> {
+        let like = |one: &&Occurrence| {
+            let others = self.occurrences.values();
+            others
+                .filter(|o| (&o.title, &o.place) == (&one.title, &one.place))
+                .count()
+        };
+        self.occurrences.values().max_by_key(like)
+    }
+}
+
+/// A line for each occurrence.
+fn brief(shape: Option<&Shape>) -> String {
+    let Some(shape) = shape else {
+        return "nothing".to_owned();
+    };
+    let lines = shape.occurrences.iter().map(|(slot, o)| {
+        format!(
+            "\n   {slot}: {} to {} “{}” at “{}”",
+            o.start, o.end, o.title, o.place
+        )
+    });
+    format!("{:?}{}", shape.guests, lines.collect::<String>())
 }
 
 fn changed(side: Side, updates: usize, cancellations: usize) -> Done {
@@ -935,8 +967,11 @@ impl Series {
                 .iter()
                 .filter_map(|shape| shape.occurrences.get(date))
                 .collect();
-            let title = said.iter().any(|other| other.title == one.title);
-            let place = said.iter().any(|other| other.place == one.place);
+            // What has lost its own to one side is as all are on the other.
+            let of_all = known.iter().filter_map(|shape| shape.of_most());
+            let said_or_lost = || said.iter().copied().chain(of_all.clone());
+            let title = said_or_lost().any(|other| other.title == one.title);
+            let place = said_or_lost().any(|other| other.place == one.place);
             // Where one side had no such occurrence yet, the other may have changed it meanwhile.
             if said.len() == known.len() && !(title && place) {
                 wrongs.push(format!("nobody said {one:?} of {date}"));
@@ -999,7 +1034,8 @@ impl Series {
             let joined =
                 count(&|what| *what == What::Created || matches!(what, What::Joined(who) if who == guest));
             let left = count(&|what| matches!(what, What::Left(who) if who == guest));
-            // Outlook mails for the whole, and once more for each occurrence that has something of its own by then.
+            // Outlook mails for the whole, and once more for each occurrence that has something of its own by then; which
+            // may have to be told anew.
             let singles = self
                 .done
                 .iter()
@@ -1010,7 +1046,7 @@ impl Series {
                 ("invitation", joined),
                 (
                     "update",
-                    forgotten + singles * wholes + of_odoo().map(|done| done.updates).sum::<usize>(),
+                    forgotten + 2 * singles * wholes + of_odoo().map(|done| done.updates).sum::<usize>(),
                 ),
                 (
                     "cancellation",

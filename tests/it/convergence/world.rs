@@ -88,6 +88,10 @@ pub struct Event {
     pub invited: BTreeSet<String>,
     /// Of this event's and its copies' last known categories, by graph id.
     pub categories: BTreeMap<String, String>,
+    /// Records that had been archived when Odoo was restored, and stay so beside the one that Outlook's event has since.
+    leftovers: BTreeSet<i64>,
+    /// It had ended when the service was restored, which knows nothing of it.
+    pub forgotten: bool,
 }
 
 pub struct World {
@@ -238,6 +242,9 @@ impl World {
         self.restores += 1;
         match side {
             Side::Odoo => {
+                for event in &mut self.events {
+                    event.leftovers.clear();
+                }
                 self.odoo = backup.clone();
                 self.end_again();
             }
@@ -252,6 +259,7 @@ impl World {
         self.is_restored = true;
         for event in &mut self.events {
             event.deeds.push(Deed::Restored);
+            event.forgotten = side == Side::Outlook && !event.before.is_active();
         }
         self.pair_again().await;
     }
@@ -393,7 +401,11 @@ impl World {
                     self.ask(user, "res.users", "restart", json!({"user_id": user}))
                         .await;
                 }
-                Some("need_auth") => self.log_in(user).await,
+                Some("need_auth") => {
+                    self.log_in(user).await;
+                    // Odoo counts in seconds: what is made in the same one seems to have been there before.
+                    next_second().await;
+                }
                 _ if self.revoked.contains(&user) => self.log_in(user).await,
                 _ => {}
             }
@@ -550,16 +562,44 @@ impl World {
     /// Meetings that are set aside, or where Outlook could not be told what Odoo has: none, as every organizer is
     /// connected and nothing that people do here is refused.
     pub async fn troubled(&self) -> Vec<String> {
+        self.meetings("set_aside IS NOT NULL OR differs").await
+    }
+
+    /// What the service knows of an event or a series.
+    pub async fn known(&self, mark: &str) -> Vec<String> {
+        let names = "coalesce(odoo_state ->> 'name', odoo_state #>> '{template,name}', '')";
+        let of_copy = "coalesce(c.state ->> 'title', c.state #>> '{template,title}', '')";
+        let like = format!("LIKE '{mark} %'");
+        self.meetings(&format!(
+            "{names} {like} OR EXISTS (SELECT FROM copies c WHERE c.meeting_id = meetings.id
+             AND ({of_copy} {like} OR {of_copy} LIKE 'Canceled: {mark} %'))"
+        ))
+        .await
+    }
+
+    async fn meetings(&self, condition: &str) -> Vec<String> {
         #[derive(diesel::QueryableByName)]
         struct Row {
             #[diesel(sql_type = diesel::sql_types::Text)]
             text: String,
         }
         let mut conn = self.store.get().await.expect("Postgres");
-        let rows: Vec<Row> = diesel::sql_query(
-            "SELECT concat(odoo_state ->> 'name', ': ', set_aside, ' ', differs) AS text FROM meetings
-             WHERE set_aside IS NOT NULL OR differs",
-        )
+        let rows: Vec<Row> = diesel::sql_query(format!(
+            "SELECT concat(id, ' ', coalesce(odoo_state ->> 'name', odoo_state #>> '{{template,name}}'), ': ', set_aside,
+               CASE WHEN differs THEN ' differs' END, CASE WHEN odoo_gone THEN ' gone' END,
+               CASE WHEN ended THEN ' ended' END, CASE WHEN revived THEN ' revived' END,
+               CASE WHEN unconfirmed THEN ' unconfirmed' END, CASE WHEN base_odoo IS NULL THEN ' without base' END,
+               ' guests ', guests, ' record ', odoo_id, ' ', series_key, ' copies ',
+               (SELECT string_agg(concat(c.account_id, ' ', c.state ->> 'title', c.state #>> '{{template,title}}',
+                 CASE WHEN c.is_organizer THEN ' own' END, CASE WHEN c.gone THEN ' gone' END,
+                 CASE WHEN c.cancelled THEN ' cancelled' END, ' answer ', c.answer, ' of ', c.answer_base), ', ')
+                 FROM copies c WHERE c.meeting_id = meetings.id),
+               ' accounts ', (SELECT string_agg(concat(a.odoo_user_id, ' ', a.state, ' ', a.existing), ', ') FROM accounts a),
+               ' owed ', (SELECT count(*) FROM odoo_outbox o WHERE o.meeting_id = meetings.id),
+               (SELECT string_agg(concat(E'\\n    ', to_char(j.at, 'HH24:MI:SS.MS '), j.message), '' ORDER BY j.id)
+                 FROM journal j WHERE j.series_key = meetings.series_key)) AS text
+             FROM meetings WHERE {condition}"
+        ))
         .load(&mut conn)
         .await
         .expect("meetings");
@@ -640,6 +680,8 @@ impl World {
             before: Sight::default(),
             invited: BTreeSet::new(),
             categories: BTreeMap::new(),
+            leftovers: BTreeSet::new(),
+            forgotten: false,
         });
     }
 
@@ -691,13 +733,26 @@ impl World {
             .records
             .values()
             .filter(|r| r["name"].as_str().is_some_and(|name| name.starts_with(&mark)))
+            .filter(|r| !self.events[index].leftovers.contains(&id_of(r)))
             .collect();
-        // After a restore what had been archived at the backup may stay so, beside the record that Outlook's event has now.
         if self.is_restored && found.len() > 1 {
             found.retain(|r| r["active"] == true);
         }
         assert!(found.len() <= 1, "two records of {mark}in Odoo: {found:#?}");
         found.pop().cloned()
+    }
+
+    /// After a restore what had been archived at the backup may stay so, beside the record that Outlook's event has now.
+    pub fn note_leftovers(&mut self, index: usize) {
+        let Some(record) = self.active_record(index).filter(|_| self.is_restored) else {
+            return;
+        };
+        let mark = format!("{} ", self.events[index].mark);
+        let others = self.odoo.records.values().filter(|r| {
+            r["name"].as_str().is_some_and(|name| name.starts_with(&mark)) && r["active"] == false
+        });
+        let ids: Vec<i64> = others.map(id_of).filter(|id| *id != id_of(&record)).collect();
+        self.events[index].leftovers.extend(ids);
     }
 
     fn active_record(&self, index: usize) -> Option<Value> {
