@@ -1,5 +1,6 @@
 //! Settings of the process: defaults < configuration file < `OUTLOOK_BRIDGE_*` environment < command line.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,6 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::sync::{LONGEST_AHEAD, LONGEST_BACK, Settings};
+use crate::web::tls::Files;
 
 /// The defaults, which are the documentation of the configuration file, too.
 const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -20,6 +22,11 @@ pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub listen: String,
+    #[serde(default)]
+    tls_cert: Option<PathBuf>,
+    #[serde(default)]
+    tls_key: Option<PathBuf>,
+    allow_plain_http: bool,
     #[serde(default)]
     pub database_url: Option<SecretString>,
     pub data_dir: PathBuf,
@@ -70,6 +77,11 @@ impl Config {
                             .parse()
                             .with_context(|| format!("{variable} must be a whole number"))?,
                     ),
+                    Some(toml::Value::Boolean(_)) => toml::Value::Boolean(
+                        value
+                            .parse()
+                            .with_context(|| format!("{variable} must be true or false"))?,
+                    ),
                     _ => toml::Value::String(value),
                 };
                 table.insert((*name).to_owned(), value);
@@ -88,7 +100,13 @@ impl Config {
                 matches!(url.scheme(), "http" | "https"),
                 "{name} must be an http(s) URL"
             );
+            // The client secret and everybody's tokens go there.
+            anyhow::ensure!(
+                url.scheme() == "https" || leads_to_this_machine(&url),
+                "{name} must be an https URL"
+            );
         }
+        self.validate_tls()?;
         anyhow::ensure!(
             (1..=86_400).contains(&self.poll_seconds),
             "poll_seconds must be from 1 to 86400"
@@ -109,6 +127,33 @@ impl Config {
         Ok(())
     }
 
+    fn validate_tls(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.tls_cert.is_some() == self.tls_key.is_some(),
+            "tls_cert and tls_key belong together: set both of them, or neither"
+        );
+        anyhow::ensure!(
+            self.tls_cert.is_some() || is_loopback(&self.listen) || self.allow_plain_http,
+            "listen: beyond this machine, keys and calendars would cross the network unencrypted. Set tls_cert and tls_key; or, \
+             where a proxy before the service or a private network encrypts, allow_plain_http = true"
+        );
+        Ok(())
+    }
+
+    /// Where the service is reached on its own machine.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.listen)
+    }
+
+    /// What the service shows where it speaks HTTPS.
+    pub fn tls_files(&self) -> Option<Files> {
+        Some(Files {
+            cert: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+        })
+    }
+
     pub fn sync_settings(&self) -> Settings {
         Settings {
             poll_interval: TimeDelta::seconds(self.poll_seconds),
@@ -120,9 +165,29 @@ impl Config {
     }
 }
 
+/// Whether an address to listen on is reached from this machine alone.
+fn is_loopback(listen: &str) -> bool {
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Whether a URL leads to this machine, by an address or name that cannot be another's.
+fn leads_to_this_machine(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// Every setting; each has an environment variable of its name.
 const SETTINGS: &[&str] = &[
     "listen",
+    "tls_cert",
+    "tls_key",
+    "allow_plain_http",
     "database_url",
     "data_dir",
     "master_key",
@@ -182,6 +247,35 @@ mod tests {
             let error = load(file, environment.as_slice()).unwrap_err();
             assert!(format!("{error:#}").contains(name), "{error:#}");
         }
+    }
+
+    #[test]
+    fn nothing_leaves_the_machine_unencrypted_unless_that_is_said() {
+        for (file, name) in [
+            ("listen = '0.0.0.0:8470'", "allow_plain_http"),
+            ("listen = '[::]:8470'", "allow_plain_http"),
+            ("listen = '10.0.0.1:8470'", "tls_cert"),
+            ("listen = 'bridge.example:8470'", "tls_cert"),
+            ("tls_cert = '/x'", "tls_key"),
+            ("graph_url = 'http://graph.example'", "graph_url"),
+            ("login_url = 'http://127.0.0.1.evil.example'", "login_url"),
+        ] {
+            let error = load(file, &[]).unwrap_err();
+            assert!(format!("{error:#}").contains(name), "{file}: {error:#}");
+        }
+        for file in [
+            "graph_url = 'http://127.0.0.1:9/v1.0'",
+            "login_url = 'http://localhost:9'",
+            "listen = '[::1]:8470'",
+            "listen = '0.0.0.0:8470'\nallow_plain_http = true",
+            "listen = '0.0.0.0:8470'\ntls_cert = '/x'\ntls_key = '/y'",
+        ] {
+            assert!(load(file, &[]).is_ok(), "{file}");
+        }
+        let all = ("OUTLOOK_BRIDGE_LISTEN", "0.0.0.0:8470");
+        assert!(load("", &[all, ("OUTLOOK_BRIDGE_ALLOW_PLAIN_HTTP", "true")]).is_ok());
+        let error = load("", &[all, ("OUTLOOK_BRIDGE_ALLOW_PLAIN_HTTP", "yes")]).unwrap_err();
+        assert!(format!("{error:#}").contains("true or false"), "{error:#}");
     }
 
     #[test]

@@ -30,9 +30,9 @@ pub async fn enroll(config: &Config, opened: &Opened, again: Option<&str>) -> an
             );
         }
         None => eprintln!(
-            "Enter this code and the service's address (http://{}) in Odoo: Settings, Calendar, Outlook Calendar. It is \
+            "Enter this code and the service's address ({}) in Odoo: Settings, Calendar, Outlook Calendar. It is \
              good for an hour and for one new database; one that is known needs its key as well, or 'enroll --again'.",
-            config.listen
+            config.url()
         ),
     }
     Ok(())

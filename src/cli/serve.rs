@@ -1,5 +1,7 @@
 //! `outlook-bridge serve`.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -7,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::start::{Opened, start_logs};
 use crate::config::Config;
+use crate::web::tls::Certificate;
 use crate::{sync, web};
 
 /// Runs until SIGTERM or SIGINT, then lets requests and runs end.
@@ -15,22 +18,24 @@ use crate::{sync, web};
 /// When something needed at the start is missing; says what to do.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     start_logs(&config)?;
+    // What cannot be read is told before anything is begun.
+    let certificate = config.tls_files().map(Certificate::read).transpose()?;
     let opened = Opened::open(&config).await?;
-    let served = run(&config, &opened).await;
+    let served = run(&config, &opened, certificate).await;
     if let Some(embedded) = &opened.embedded {
         embedded.stop().await;
     }
     served
 }
 
-async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
+async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certificate>>) -> anyhow::Result<()> {
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .context("preparing metrics")?;
     let engine = opened.engine(config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (server, addresses) = web::serve(engine.clone(), metrics, &config.listen)?;
+    let (server, addresses) = web::serve(engine.clone(), metrics, &config.listen, certificate.as_ref())?;
     for address in addresses {
         tracing::info!(%address, process = %engine.process, "listening");
     }
@@ -38,6 +43,9 @@ async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
     engine.poke_everybody().await?;
     let stop = CancellationToken::new();
     let pruning = tokio::spawn(sync::pruning::keep_pruned(engine.clone(), stop.clone()));
+    if let Some(certificate) = certificate {
+        tokio::spawn(certificate.keep_fresh(stop.clone()));
+    }
     let workers = tokio::spawn(sync::worker::work(engine, stop.clone()));
     let handle = server.handle();
     let mut server = tokio::spawn(server);

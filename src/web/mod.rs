@@ -3,6 +3,9 @@
 mod health;
 mod methods;
 mod rpc;
+pub mod tls;
+
+use std::sync::Arc;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
@@ -31,7 +34,7 @@ pub fn method_names(engine: Engine) -> anyhow::Result<Vec<&'static str>> {
     Ok(methods::Methods::new(engine)?.names().collect())
 }
 
-/// Binds and prepares the server; the caller awaits it.
+/// Binds and prepares the server; the caller awaits it. With a certificate it speaks HTTPS alone.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -39,6 +42,7 @@ pub fn serve(
     engine: Engine,
     metrics: PrometheusHandle,
     listen: &str,
+    certificate: Option<&Arc<tls::Certificate>>,
 ) -> anyhow::Result<(Server, Vec<std::net::SocketAddr>)> {
     let doors = web::Data::new(Doors {
         methods: methods::Methods::new(engine.clone())?,
@@ -53,9 +57,12 @@ pub fn serve(
     })
     .workers(2)
     .disable_signals()
-    .shutdown_timeout(10)
-    .bind(listen)
-    .with_context(|| format!("listening on {listen} (setting 'listen')"))?;
+    .shutdown_timeout(10);
+    let server = match certificate {
+        Some(certificate) => server.bind_rustls_0_23(listen, certificate.server_config()?),
+        None => server.bind(listen),
+    };
+    let server = server.with_context(|| format!("listening on {listen} (setting 'listen')"))?;
     let addresses = server.addrs();
     Ok((server.run(), addresses))
 }

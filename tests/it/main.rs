@@ -41,5 +41,6 @@ mod site_rules;
 mod stack;
 mod stalls;
 mod syncing;
+mod tls;
 mod tokens;
 mod world;

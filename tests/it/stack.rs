@@ -180,7 +180,7 @@ impl Stack {
         };
         let engine = Engine::new(store, sealer, graph, login, http, settings);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let (server, addresses) = web::serve(engine.clone(), metrics, "127.0.0.1:0").expect("a port");
+        let (server, addresses) = web::serve(engine.clone(), metrics, "127.0.0.1:0", None).expect("a port");
         let handle = server.handle();
         tokio::spawn(server);
         let stop = CancellationToken::new();

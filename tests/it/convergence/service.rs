@@ -79,7 +79,8 @@ impl Process {
         process
     }
 
-    async fn spawn(mut program: Command, log: &Log) -> Self {
+    /// The same with settings of its own.
+    pub async fn spawn(mut program: Command, log: &Log) -> Self {
         let mut child = program
             .arg("serve")
             .stdin(Stdio::null())
