@@ -23,6 +23,7 @@ pub mod schema;
 pub mod seal;
 pub mod stock;
 pub mod stubs;
+pub mod target;
 pub mod troubles;
 pub mod unit;
 
@@ -35,12 +36,12 @@ use diesel::sql_types::{BigInt, Bool};
 use diesel::{ConnectionError, ConnectionResult, QueryResult, QueryableByName};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{
-    AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection,
-};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use target::Target;
 
 pub use diesel_async::AsyncPgConnection as Connection;
 
@@ -100,11 +101,12 @@ impl Store {
     /// Prepares a pool; connects only when asked for a connection.
     ///
     /// # Errors
-    /// When the pool cannot be built.
+    /// When the URL cannot be used.
     pub fn new(url: &str, connections: usize) -> anyhow::Result<Self> {
+        let target = Target::parse(url).context("setting database_url")?;
         Ok(Self {
-            pool: pool(url, connections)?,
-            reserved: pool(url, RESERVED)?,
+            pool: pool(&target, connections)?,
+            reserved: pool(&target, RESERVED)?,
         })
     }
 
@@ -160,20 +162,22 @@ impl Store {
     }
 }
 
-fn pool(url: &str, connections: usize) -> anyhow::Result<Pool<AsyncPgConnection>> {
+fn pool(target: &Target, connections: usize) -> anyhow::Result<Pool<AsyncPgConnection>> {
     let mut config = ManagerConfig::default();
     // A closed connection is told without a query; the default asks one each time.
     config.recycling_method = RecyclingMethod::Fast;
-    config.custom_setup = Box::new(|url| Box::pin(connect(url.to_owned())));
-    let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, config);
+    let target = target.clone();
+    config.custom_setup = Box::new(move |_| Box::pin(connect(target.clone())));
+    // The URL is the target's, and nobody else's.
+    let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config("", config);
     Pool::builder(manager)
         .max_size(connections)
         .build()
         .context("building the connection pool")
 }
 
-async fn connect(url: String) -> ConnectionResult<AsyncPgConnection> {
-    let mut conn = AsyncPgConnection::establish(&url).await?;
+async fn connect(target: Target) -> ConnectionResult<AsyncPgConnection> {
+    let mut conn = target.connect().await?;
     conn.batch_execute(LONGEST_SILENCE)
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;

@@ -1,8 +1,13 @@
-//! What crosses a network is encrypted: the door's own certificate.
+//! What crosses a network is encrypted: the door's own certificate, and that of Postgres.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Duration;
+
+use diesel::sql_types::{Bool, Text};
+use diesel_async::RunQueryDsl;
+use outlook_bridge::store::Store;
 
 use outlook_bridge::outlook;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
@@ -124,4 +129,154 @@ async fn a_service_that_would_be_overheard_does_not_start_and_says_why() {
     std::fs::copy(other.path().join("tls.key"), folder.path().join("tls.key")).unwrap();
     let words = refused(with_tls(&stack, folder.path())).await;
     assert!(words.contains("cannot be used together"), "{words}");
+}
+
+#[derive(diesel::QueryableByName)]
+struct Setting {
+    #[diesel(sql_type = Text)]
+    setting: String,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Encrypted {
+    #[diesel(sql_type = Bool)]
+    ssl: bool,
+}
+
+/// A Postgres of its own that shows a certificate; stops with this value.
+struct Server {
+    _child: tokio::process::Child,
+    port: u16,
+}
+
+impl Server {
+    /// From the programs that the tests' Postgres was made by, and as the user it runs as.
+    async fn start(folder: &Path) -> Self {
+        let admin_url = std::env::var("TEST_DATABASE_URL").expect("a throw-away Postgres");
+        let mut conn = Store::new(&admin_url, 1).unwrap().get().await.unwrap();
+        let asked = "SELECT setting FROM pg_config WHERE name = 'BINDIR' UNION ALL SELECT current_setting('data_directory')";
+        let settings: Vec<Setting> = diesel::sql_query(asked).load(&mut conn).await.unwrap();
+        let [programs, running] = settings.as_slice() else {
+            panic!("two settings")
+        };
+        let owner = std::fs::metadata(&running.setting).expect("a Postgres on this machine");
+        let program = |name: &str| {
+            let mut program = tokio::process::Command::new(Path::new(&programs.setting).join(name));
+            program.current_dir("/").stdout(Stdio::null()).kill_on_drop(true);
+            program.uid(owner.uid()).gid(owner.gid());
+            program
+        };
+        for path in [folder, &folder.join("tls.pem"), &folder.join("tls.key")] {
+            chown(path, Some(owner.uid()), Some(owner.gid())).unwrap();
+        }
+        std::fs::set_permissions(folder.join("tls.key"), PermissionsExt::from_mode(0o600)).unwrap();
+        let data = folder.join("data");
+        let mut initdb = program("initdb");
+        initdb
+            .args(["-A", "trust", "-U", "bridge", "--no-sync", "-D"])
+            .arg(&data);
+        assert!(initdb.status().await.unwrap().success());
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let mut server = program("postgres");
+        server.arg("-D").arg(&data).stderr(Stdio::null());
+        for setting in [
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", folder.join("tls.pem").display()),
+            format!("ssl_key_file={}", folder.join("tls.key").display()),
+            "unix_socket_directories=".to_owned(),
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("port={port}"),
+        ] {
+            server.args(["-c", &setting]);
+        }
+        let server = Self {
+            _child: server.spawn().unwrap(),
+            port,
+        };
+        eventually("Postgres answers", async || {
+            server.is_encrypted("127.0.0.1", "").await.ok()
+        })
+        .await;
+        server
+    }
+
+    /// Whether a connection is encrypted, or why there is none.
+    async fn is_encrypted(&self, host: &str, query: &str) -> Result<bool, String> {
+        let url = format!("postgres://bridge@{host}:{}/postgres?{query}", self.port);
+        let mut conn = Store::new(&url, 1)
+            .unwrap()
+            .get()
+            .await
+            .map_err(|error| format!("{error:#}"))?;
+        let asked = diesel::sql_query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+        let encrypted: Encrypted = asked.get_result(&mut conn).await.unwrap();
+        Ok(encrypted.ssl)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_to_postgres_is_as_safe_as_its_url_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other) = (Authority::new(), Authority::new());
+    own.certify("localhost", folder.path());
+    let server = Server::start(folder.path()).await;
+    let roots = tempfile::tempdir().unwrap();
+    let root = |name: &str, authority: &Authority| {
+        let file = roots.path().join(name);
+        std::fs::write(&file, authority.pem()).unwrap();
+        format!("sslrootcert={}", file.display())
+    };
+    let (own, other) = (root("own.pem", &own), root("other.pem", &other));
+    for (host, query) in [
+        ("127.0.0.1", String::new()),
+        ("127.0.0.1", "sslmode=require".to_owned()),
+        ("127.0.0.1", format!("sslmode=require&{own}")),
+        ("127.0.0.1", format!("sslmode=verify-ca&{own}")),
+        (
+            "localhost",
+            format!("{own}&sslmode=verify-full&connect_timeout=5"),
+        ),
+        ("localhost", own.clone()),
+    ] {
+        assert_eq!(
+            server.is_encrypted(host, &query).await,
+            Ok(true),
+            "{host} {query}"
+        );
+    }
+    assert_eq!(
+        server.is_encrypted("127.0.0.1", "sslmode=disable").await,
+        Ok(false)
+    );
+    for (host, query, reason) in [
+        ("localhost", "sslmode=verify-full".to_owned(), "UnknownIssuer"),
+        (
+            "localhost",
+            format!("sslmode=verify-full&{other}"),
+            "BadSignature",
+        ),
+        ("localhost", format!("sslmode=require&{other}"), "BadSignature"),
+        (
+            "127.0.0.1",
+            format!("sslmode=verify-full&{own}"),
+            "not valid for name",
+        ),
+        ("127.0.0.1", own.clone(), "sslmode"),
+    ] {
+        let error = server.is_encrypted(host, &query).await.unwrap_err();
+        assert!(error.contains(reason), "{host} {query}: {error}");
+    }
+    // One that has no certificate at all.
+    let plain = std::env::var("TEST_DATABASE_URL").unwrap();
+    let error = Store::new(&format!("{plain}?sslmode=require"), 1)
+        .unwrap()
+        .get()
+        .await
+        .err()
+        .unwrap();
+    assert!(format!("{error:#}").contains("does not support TLS"), "{error:#}");
 }

@@ -218,6 +218,11 @@ class ExternalPostgres(Postgres):
             unquote(parts.password or ""),
             unquote(parts.path.lstrip("/")) or "postgres",
         )
+        # Tests hold nothing that a network might not see.
+        self._query = parts.query or "sslmode=prefer"
+
+    def url(self, database: str) -> str:
+        return f"{super().url(database)}?{self._query}"
 
 
 def for_tests(log: Path) -> Postgres:
