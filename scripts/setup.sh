@@ -56,6 +56,13 @@ install_packages() {
     -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${missing[@]}" >/dev/null
 }
 
+# Whom the service's private Postgres runs as where the service runs as root, as the tests may.
+make_user() {
+  [ "$(id -u)" = 0 ] && ! getent passwd outlook-bridge >/dev/null || return 0
+  say "making the system user outlook-bridge"
+  useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin outlook-bridge
+}
+
 # Brings the venv to a list of pinned packages, unless the stamp says that it has them.
 install_pinned() {
   local requirements=$PROJECT_ROOT/$1 stamp=$VENV_DIR/$2
@@ -89,5 +96,6 @@ for option; do
 done
 [ -z "$with_rust" ] || command -v cargo >/dev/null || fail "a Rust toolchain is needed: https://rustup.rs"
 with_cache_lock install_packages
+with_cache_lock make_user
 retry "$(dirname "$0")/fetch-odoo.sh"
 with_cache_lock make_venv

@@ -1,20 +1,23 @@
 //! A private Postgres under the data directory, run from the machine's own binaries, for installations that
 //! name no database. It listens on a Unix socket in a directory of its own, and on nothing else.
 
+mod places;
+mod programs;
+
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use nix::unistd::{Gid, Uid, User, chown};
+use diesel_async::RunQueryDsl;
+use nix::unistd::{Uid, User};
 use tokio::process::Command;
 
-/// The unprivileged user that Postgres runs as when the service runs as root, as Postgres refuses to be root.
-const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
-/// What is run; all from one folder, so that their versions fit.
-const PROGRAMS: [&str; 4] = ["initdb", "pg_ctl", "postgres", "createdb"];
+use super::target::Target;
+use places::{Owner, Places};
+use programs::Programs;
+
 const DATABASE: &str = "outlook_bridge";
 /// How long a cluster may take to stop (`pg_ctl` waits as long), and how often it is looked.
 const LONGEST_STOP: Duration = Duration::from_secs(60);
@@ -22,9 +25,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A running private cluster; stopped by [`Embedded::stop`].
 pub struct Embedded {
-    bin: PathBuf,
-    data: PathBuf,
-    run_as: Option<(Uid, Gid)>,
+    programs: Programs,
+    places: Places,
     /// Whether it was not running before.
     started: bool,
     /// Locked by each process that uses the cluster, and alone by the one that stops it.
@@ -34,50 +36,107 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Creates the cluster if there is none, and starts it if it does not run.
+    /// Creates the cluster if there is none, and starts it if it does not run. Only the user that the service runs as is let in.
     ///
     /// # Errors
     /// When no Postgres is installed (the text names the package) or it does not start (the text names its log).
     pub async fn start(data_dir: &Path) -> anyhow::Result<Self> {
-        let bin = find_binaries().context(
-            "no Postgres was found on this machine: install the package 'postgresql', or set \
-             OUTLOOK_BRIDGE_DATABASE_URL to a database of your own",
-        )?;
-        let run_as = if Uid::effective().is_root() {
-            Some(unprivileged_user()?)
-        } else {
-            None
-        };
-        let home = data_dir.join("postgres");
-        let sockets = socket_dir(&home);
-        for dir in [&home, &sockets] {
-            make_private_dir(dir, run_as)?;
-        }
-        let data = home.join("data");
-        let users = open_users(&home.join("users.lock"))?;
+        let places = Places::prepare(data_dir)?;
+        let users = places.open("users.lock")?;
         share(&users).await?;
-        let cluster = Self {
-            bin,
-            data,
-            run_as,
+        let mut cluster = Self {
+            programs: Programs::find(&places.data).await?,
             started: false,
             users,
-            url: String::new(),
+            url: url(&places, DATABASE),
+            places,
         };
-        if !cluster.data.join("PG_VERSION").exists() {
+        let arguments = cluster.access()?;
+        cluster.close_what_was_open(&arguments).await?;
+        if !cluster.places.data.join("PG_VERSION").exists() {
             cluster.init().await?;
         }
-        let started = cluster.launch(&home.join("postgres.log"), &sockets).await?;
-        let host = percent_encode(&sockets);
-        if let Err(error) = cluster.create_database(&sockets).await {
+        cluster.started = cluster.launch(&arguments).await?;
+        if let Err(error) = cluster.create_database().await {
             cluster.stop().await;
-            return Err(error);
+            return Err(error).context("making the database of the private Postgres");
         }
-        Ok(Self {
-            started,
-            url: format!("postgres://outlook_bridge@{host}/{DATABASE}"),
-            ..cluster
-        })
+        Ok(cluster)
+    }
+
+    /// Writes down who is let in, and answers what Postgres is started with.
+    fn access(&self) -> anyhow::Result<String> {
+        let me = User::from_uid(Uid::effective())
+            .context("looking users up")?
+            .with_context(|| {
+                format!(
+                    "Postgres knows who connects by the name of the system's user, and user {} has none",
+                    Uid::effective()
+                )
+            })?;
+        let rules = self.places.write(
+            "pg_hba.conf",
+            &format!(
+                "# Written by outlook-bridge at each start.\nlocal all {DATABASE} peer map={DATABASE}\n"
+            ),
+        )?;
+        let users = self.places.write(
+            "pg_ident.conf",
+            &format!(
+                "# Written by outlook-bridge at each start.\n{DATABASE} \"{}\" {DATABASE}\n",
+                me.name
+            ),
+        )?;
+        Ok(format!(
+            "-c listen_addresses='' -c unix_socket_directories='{}' -c hba_file='{}' -c ident_file='{}'",
+            self.places.sockets.display(),
+            rules.display(),
+            users.display()
+        ))
+    }
+
+    /// Stops and takes over a cluster that runs with other rules, or as another user: an earlier version let everybody in who
+    /// could reach the socket.
+    async fn close_what_was_open(&self, arguments: &str) -> anyhow::Result<()> {
+        let former = self.places.former_owner()?;
+        let running = self.is_running(former).await;
+        if running && (former.is_some() || !self.has_rules(arguments)) {
+            if let Err(TryLockError::WouldBlock) = self.users.try_lock() {
+                bail!(
+                    "the private Postgres runs with other rules about who is let in, and another process is using it (an earlier \
+                     version of the service?): stop that one first"
+                );
+            }
+            tracing::info!("the private Postgres is started anew, with its own rules about who is let in");
+            self.halt(former).await?;
+        }
+        self.places.make_data()?;
+        share(&self.users).await
+    }
+
+    /// Whether the running cluster was started with these arguments.
+    fn has_rules(&self, arguments: &str) -> bool {
+        let started = std::fs::read_to_string(self.places.data.join("postmaster.opts")).unwrap_or_default();
+        let plain = |text: &str| text.replace(['"', '\''], "");
+        plain(&started).contains(&plain(arguments))
+    }
+
+    async fn is_running(&self, owner: Option<Owner>) -> bool {
+        let mut status = self.command_as("pg_ctl", owner.or(self.places.run_as));
+        status
+            .arg("status")
+            .arg("-D")
+            .arg(&self.places.data)
+            .stderr(Stdio::null());
+        status.status().await.is_ok_and(|s| s.success())
+    }
+
+    /// Stops the server, letting transactions end.
+    async fn halt(&self, owner: Option<Owner>) -> anyhow::Result<()> {
+        let mut stop = self.command_as("pg_ctl", owner.or(self.places.run_as));
+        stop.args(["stop", "-m", "fast", "-w", "-D"])
+            .arg(&self.places.data);
+        run(stop, "pg_ctl stop").await
     }
 
     /// Stops the cluster if this process started it: for commands beside a running service.
@@ -101,14 +160,11 @@ impl Embedded {
             }
             return;
         }
-        let stopped = self
-            .command("pg_ctl")
-            .args(["stop", "-m", "fast", "-w", "-D"])
-            .arg(&self.data)
-            .status()
-            .await;
-        if !matches!(stopped, Ok(status) if status.success()) {
-            tracing::warn!("the embedded Postgres did not stop cleanly");
+        if let Err(error) = self.halt(None).await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the embedded Postgres did not stop cleanly"
+            );
         }
         // Who starts it again need not wait until this process ends.
         if let Err(error) = self.users.unlock() {
@@ -117,94 +173,85 @@ impl Embedded {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.bin.join(program));
+        self.command_as(program, self.places.run_as)
+    }
+
+    /// The service's environment, which may hold the master key, is no child's: any process of the same user can read it there.
+    fn command_as(&self, program: &str, owner: Option<Owner>) -> Command {
+        let mut command = Command::new(self.programs.folder.join(program));
         command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LANG", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .current_dir("/");
-        if let Some((uid, gid)) = self.run_as {
+        if let Some((uid, gid)) = owner {
             command.uid(uid.as_raw()).gid(gid.as_raw());
         }
         command
     }
 
     async fn init(&self) -> anyhow::Result<()> {
-        tracing::info!(path = %self.data.display(), "creating the embedded Postgres cluster");
+        tracing::info!(path = %self.places.data.display(), "creating the embedded Postgres cluster");
         let mut initdb = self.command("initdb");
         initdb
-            .args([
-                "-U",
-                "outlook_bridge",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "-D",
-            ])
-            .arg(&self.data);
+            .args(["-U", DATABASE, "--auth-local=peer", "--auth-host=reject"])
+            .args(["-E", "UTF8", "--locale=C", "-D"])
+            .arg(&self.places.data);
         run(initdb, "initdb").await
     }
 
     /// Starts the server; `false`: it runs already.
-    async fn launch(&self, log: &Path, sockets: &Path) -> anyhow::Result<bool> {
-        let mut status = self.command("pg_ctl");
-        status
-            .arg("status")
-            .arg("-D")
-            .arg(&self.data)
-            .stderr(Stdio::null());
-        if status.status().await.is_ok_and(|s| s.success()) {
+    async fn launch(&self, arguments: &str) -> anyhow::Result<bool> {
+        if self.is_running(None).await {
             return Ok(false);
         }
-        let options = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{}'",
-            sockets.display()
-        );
         let mut start = self.command("pg_ctl");
         // Postgres must outlive a Ctrl-C in our terminal: we stop it ourselves, after our last transaction.
         start
             .process_group(0)
-            .args(["start", "-w", "-t", "60", "-o", &options, "-l"])
-            .arg(log)
+            .args(["start", "-w", "-t", "60", "-o", arguments, "-l"])
+            .arg(&self.places.log)
             .arg("-D")
-            .arg(&self.data);
+            .arg(&self.places.data);
         start.stderr(Stdio::null());
         let started = tokio::time::timeout(Duration::from_secs(90), start.status()).await;
         if !matches!(started, Ok(Ok(status)) if status.success()) {
             bail!(
                 "the embedded Postgres did not start; its log is {}",
-                log.display()
+                self.places.log.display()
             );
         }
         Ok(true)
     }
 
-    async fn create_database(&self, sockets: &Path) -> anyhow::Result<()> {
-        let mut create = self.command("createdb");
-        create
-            .env("LC_ALL", "C")
-            .args(["-U", "outlook_bridge", "-h"])
-            .arg(sockets)
-            .arg(DATABASE);
-        let output = create.output().await.context("running createdb")?;
-        let words = String::from_utf8_lossy(&output.stderr);
-        if !output.status.success() && !words.contains("already exists") {
-            bail!("createdb failed: {}", words.trim());
+    async fn create_database(&self) -> anyhow::Result<()> {
+        let mut conn = Target::parse(&url(&self.places, "postgres"))?.connect().await?;
+        let exists = async |conn: &mut super::Connection| {
+            diesel::sql_query(format!("SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"))
+                .execute(conn)
+                .await
+        };
+        if exists(&mut conn).await? > 0 {
+            return Ok(());
         }
-        Ok(())
+        let created = diesel::sql_query(format!("CREATE DATABASE {DATABASE}"))
+            .execute(&mut conn)
+            .await;
+        match created {
+            // Another process was faster.
+            Err(_) if exists(&mut conn).await? > 0 => Ok(()),
+            created => Ok(created.map(|_| ())?),
+        }
     }
 }
 
-fn open_users(path: &Path) -> anyhow::Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("opening {}", path.display()))
+/// Where a database of the cluster is.
+fn url(places: &Places, database: &str) -> String {
+    let host = percent_encode(&places.sockets);
+    format!("postgres://{DATABASE}@{host}/{database}")
 }
 
 /// Counts among those who use the cluster. Who stops it just now is waited for.
@@ -233,77 +280,6 @@ async fn run(mut command: Command, name: &str) -> anyhow::Result<()> {
             "{name} failed: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         );
-    }
-    Ok(())
-}
-
-/// Looks for `initdb` on the PATH, then where Debian and Fedora keep it, newest version first.
-fn find_binaries() -> Option<PathBuf> {
-    let on_path = std::env::var_os("PATH")
-        .into_iter()
-        .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
-    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path().join("bin"))
-        .collect();
-    versions.sort_by_key(|path| {
-        let name = path
-            .parent()
-            .and_then(Path::file_name)
-            .map(|n| n.to_string_lossy().into_owned());
-        std::cmp::Reverse(name.and_then(|n| n.parse::<u32>().ok()).unwrap_or(0))
-    });
-    on_path
-        .chain(versions)
-        .chain([PathBuf::from("/usr/pgsql/bin")])
-        // A folder may hold links to some of them alone.
-        .find(|dir| PROGRAMS.iter().all(|program| dir.join(program).is_file()))
-}
-
-fn unprivileged_user() -> anyhow::Result<(Uid, Gid)> {
-    UNPRIVILEGED
-        .iter()
-        .find_map(|name| User::from_name(name).ok().flatten())
-        .map(|user| (user.uid, user.gid))
-        .context("Postgres refuses to run as root, and there is no user 'postgres' to run it as")
-}
-
-/// A Unix socket's path may have about 107 characters: a long data directory gets its sockets under /tmp.
-fn socket_dir(home: &Path) -> PathBuf {
-    let near = home.join("run");
-    if near.as_os_str().len() < 80 {
-        return near;
-    }
-    let digest = super::seal::digest(&home.to_string_lossy());
-    std::env::temp_dir().join(format!(
-        "outlook-bridge-{}",
-        hex::encode(digest.get(..8).unwrap_or_default())
-    ))
-}
-
-fn make_private_dir(dir: &Path, owner: Option<(Uid, Gid)>) -> anyhow::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("creating {}", dir.display()))?;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
-    if let Some((uid, gid)) = owner {
-        chown(dir, Some(uid), Some(gid))
-            .with_context(|| format!("giving {} to the user of Postgres", dir.display()))?;
-        for parent in dir.ancestors().skip(1).take_while(|p| p.parent().is_some()) {
-            let metadata = std::fs::metadata(parent)?;
-            let own = std::os::unix::fs::MetadataExt::uid(&metadata) == uid.as_raw();
-            if !own && metadata.permissions().mode() & 0o001 == 0 {
-                bail!(
-                    "Postgres runs as another user than root and may not enter {}: choose a data directory that \
-                     others may pass through, or set OUTLOOK_BRIDGE_DATABASE_URL",
-                    parent.display()
-                );
-            }
-        }
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod logins;
 pub mod mail_hours;
 pub mod meetings;
 pub mod outbox;
+pub mod owner;
 pub mod pruning;
 pub mod put_aside;
 pub mod registrations;

@@ -16,8 +16,8 @@ use rand::RngCore;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::Connection;
 use super::schema::seal_check;
+use super::{Connection, owner};
 
 const VERSION: u8 = 1;
 const KEY_ID: usize = 8;
@@ -80,14 +80,19 @@ impl Sealer {
             std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes())?;
             file.sync_all()?;
         }
-        let mode = std::fs::metadata(path)?.permissions().mode() & 0o077;
-        if mode != 0 {
+        let reading = || format!("reading {}", path.display());
+        let mut file = std::fs::File::open(path).with_context(reading)?;
+        let metadata = file.metadata().with_context(reading)?;
+        // Whoever else it belongs to knows it, and may put another one in its place.
+        owner::check_of(path, &metadata)?;
+        if metadata.permissions().mode() & 0o077 != 0 {
             bail!(
                 "the key file {} is open to others: run 'chmod 600' on it",
                 path.display()
             );
         }
-        let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut file, &mut text).with_context(reading)?;
         Self::parse(&SecretString::from(text.trim().to_owned()))
             .with_context(|| format!("in {}", path.display()))
     }
@@ -291,6 +296,19 @@ mod tests {
                 .to_string()
                 .contains("chmod 600")
         );
+    }
+
+    #[test]
+    fn a_key_file_of_another_user_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.key");
+        Sealer::from_file(&path, true).unwrap();
+        // Nobody else can give a file away.
+        if nix::unistd::Uid::effective().is_root() {
+            std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+            let error = Sealer::from_file(&path, false).unwrap_err().to_string();
+            assert!(error.contains("belongs to the user"), "{error}");
+        }
     }
 
     #[test]

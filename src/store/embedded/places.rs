@@ -1,0 +1,235 @@
+//! Whose the files of the private Postgres are, where the service runs as root and Postgres as another user.
+//!
+//! **Invariant:** root touches nothing by a path that the user of Postgres could lead elsewhere: `postgres/` is the service's own,
+//! and only what lies below is that user's.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use nix::fcntl::OFlag;
+use nix::unistd::{Gid, Uid, User};
+
+use crate::store::{owner, seal};
+
+/// Whom Postgres runs as when the service runs as root, as Postgres refuses to be root. Nobody else's: whoever runs as that user
+/// owns the database.
+const OWN_USER: &str = "outlook-bridge";
+/// A Unix socket's path may have about 107 characters.
+const LONGEST_NEAR: usize = 80;
+
+/// A user and its group.
+pub type Owner = (Uid, Gid);
+
+/// Where everything of a private Postgres is.
+pub struct Places {
+    /// The service's own.
+    pub home: PathBuf,
+    pub data: PathBuf,
+    pub sockets: PathBuf,
+    pub log: PathBuf,
+    /// Whom Postgres runs as; `None`: as the service.
+    pub run_as: Option<Owner>,
+}
+
+impl Places {
+    /// Makes what is not there.
+    ///
+    /// # Errors
+    /// When something is another user's or cannot be made; says what to do.
+    pub fn prepare(data_dir: &Path) -> anyhow::Result<Self> {
+        let is_root = Uid::effective().is_root();
+        let run_as = if is_root { Some(own_user()?) } else { None };
+        let plain = |c: char| !c.is_control() && !"'\"`$\\,".contains(c);
+        ensure!(
+            data_dir.to_string_lossy().chars().all(plain),
+            "the data directory's name has a character that Postgres cannot be told: {}",
+            data_dir.display()
+        );
+        owner::check(data_dir)?;
+        let data_dir = &std::path::absolute(data_dir)?;
+        let home = data_dir.join("postgres");
+        let service = is_root.then(|| (Uid::effective(), Gid::effective()));
+        make_dir(&home, if is_root { 0o711 } else { 0o700 }, service)?;
+        if let Some((uid, _)) = run_as {
+            check_way(&home, uid)?;
+        }
+        let places = Self {
+            data: home.join("data"),
+            sockets: sockets(&home)?,
+            log: home.join("postgres.log"),
+            home,
+            run_as,
+        };
+        make_dir(&places.sockets, 0o700, run_as)?;
+        let log = places.open("postgres.log")?;
+        if let Some((uid, gid)) = run_as {
+            std::os::unix::fs::fchown(&log, Some(uid.as_raw()), Some(gid.as_raw()))
+                .with_context(|| format!("giving {} to the user of Postgres", places.log.display()))?;
+        }
+        Ok(places)
+    }
+
+    /// Opens a file beside the cluster; a link is not followed.
+    pub fn open(&self, name: &str) -> anyhow::Result<File> {
+        let path = self.home.join(name);
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(&path)
+            .with_context(|| format!("opening {}", path.display()))
+    }
+
+    /// Writes a file of settings, which Postgres may read and not write; one that says the same is left alone.
+    pub fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        let path = self.home.join(name);
+        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        if is_file
+            && owner::check(&path).is_ok()
+            && std::fs::read_to_string(&path).is_ok_and(|old| old == text)
+        {
+            return Ok(path);
+        }
+        let writing = || format!("writing {}", path.display());
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(writing),
+            _ => {}
+        }
+        let mut file = File::options()
+            .create_new(true)
+            .write(true)
+            .mode(0o644)
+            .open(&path)
+            .with_context(writing)?;
+        file.write_all(text.as_bytes()).with_context(writing)?;
+        Ok(path)
+    }
+
+    /// Whose a cluster is that an earlier version made, which ran Postgres as another user.
+    pub fn former_owner(&self) -> anyhow::Result<Option<Owner>> {
+        let Some((uid, _)) = self.run_as else {
+            return Ok(None);
+        };
+        match std::fs::symlink_metadata(&self.data) {
+            Ok(metadata) if metadata.is_dir() && metadata.uid() != uid.as_raw() => Ok(Some((
+                Uid::from_raw(metadata.uid()),
+                Gid::from_raw(metadata.gid()),
+            ))),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("looking at {}", self.data.display())),
+        }
+    }
+
+    /// Makes the folder of the cluster, or gives the cluster to the user that Postgres runs as. It must not run.
+    pub fn make_data(&self) -> anyhow::Result<()> {
+        let former = self.former_owner()?;
+        make_dir(&self.data, 0o700, self.run_as)?;
+        if let (Some(_), Some(owner)) = (former, self.run_as) {
+            let giving = || format!("giving {} to the user of Postgres", self.data.display());
+            give(&self.data, owner).with_context(giving)?;
+            // What the former owner's Postgres left there cannot be read by another user's.
+            for entry in std::fs::read_dir(&self.sockets).with_context(giving)? {
+                std::fs::remove_file(entry.with_context(giving)?.path()).with_context(giving)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives a folder away with all that is in it. The folder first: from then on its former owner cannot enter.
+fn give(path: &Path, (uid, gid): Owner) -> std::io::Result<()> {
+    lchown(path, Some(uid.as_raw()), Some(gid.as_raw()))?;
+    if std::fs::symlink_metadata(path)?.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            give(&entry?.path(), (uid, gid))?;
+        }
+    }
+    Ok(())
+}
+
+fn own_user() -> anyhow::Result<Owner> {
+    let user = User::from_name(OWN_USER)
+        .context("looking users up")?
+        .with_context(|| {
+            format!(
+                "Postgres refuses to run as root, and a user that others run as, too, would open the database to them: run the \
+                 service as a user of its own (docs/ADMIN.md has a unit for systemd), or make the user '{OWN_USER}' for Postgres: \
+                 useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {OWN_USER}"
+            )
+        })?;
+    Ok((user.uid, user.gid))
+}
+
+/// Makes a folder, or makes it what it shall be; a link is not followed.
+fn make_dir(dir: &Path, mode: u32, owner: Option<Owner>) -> anyhow::Result<()> {
+    let making = || format!("making {}", dir.display());
+    match std::fs::DirBuilder::new().mode(mode).create(dir) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).with_context(making),
+        _ => {}
+    }
+    ensure!(
+        std::fs::symlink_metadata(dir).with_context(making)?.is_dir(),
+        "{} is no folder; if it is a link, let data_dir lead to where the data shall be instead",
+        dir.display()
+    );
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(mode)).with_context(making)?;
+    if let Some((uid, gid)) = owner {
+        chown(dir, Some(uid.as_raw()), Some(gid.as_raw())).with_context(making)?;
+    }
+    Ok(())
+}
+
+/// Postgres must be able to enter.
+fn check_way(home: &Path, uid: Uid) -> anyhow::Result<()> {
+    for parent in home.ancestors().skip(1) {
+        let metadata = std::fs::metadata(parent)?;
+        if metadata.uid() != uid.as_raw() && metadata.permissions().mode() & 0o001 == 0 {
+            bail!(
+                "Postgres runs as the user {OWN_USER}, who may not enter {}: choose a data directory that others may pass through, \
+                 run the service as a user of its own, or set OUTLOOK_BRIDGE_DATABASE_URL",
+                parent.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The sockets are beside the data; where that path is too long, in a folder that is made for such things and is nobody else's.
+fn sockets(home: &Path) -> anyhow::Result<PathBuf> {
+    let near = home.join("run");
+    if near.as_os_str().len() < LONGEST_NEAR {
+        return Ok(near);
+    }
+    let digest = seal::digest(&home.to_string_lossy());
+    let name = format!(
+        "outlook-bridge-{}",
+        hex::encode(digest.get(..8).unwrap_or_default())
+    );
+    let own = |dir: &PathBuf| {
+        std::fs::symlink_metadata(dir)
+            .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == Uid::effective().as_raw())
+    };
+    // Root's XDG_RUNTIME_DIR is closed to the user of Postgres; systemd makes the first of the others where it is asked to.
+    let parents = if Uid::effective().is_root() {
+        vec![PathBuf::from("/run")]
+    } else {
+        let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        std::iter::once(PathBuf::from("/run/outlook-bridge"))
+            .chain(of_user)
+            .collect()
+    };
+    let mut parents = parents.into_iter();
+    let parent = parents.find(|dir| dir.is_absolute() && own(dir)).with_context(|| {
+        format!(
+            "{} is too long for a Unix socket: choose a shorter data directory, or set XDG_RUNTIME_DIR to a folder of yours",
+            near.display()
+        )
+    })?;
+    Ok(parent.join(name))
+}

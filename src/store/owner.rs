@@ -1,0 +1,33 @@
+//! Whose a file is.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use nix::unistd::{Uid, User};
+
+/// A file or folder must be this user's, or root's: anybody else could change what is in it.
+///
+/// # Errors
+/// When it is not; names the user.
+pub fn check(path: &Path) -> anyhow::Result<()> {
+    let metadata = std::fs::metadata(path).with_context(|| format!("looking at {}", path.display()))?;
+    check_of(path, &metadata)
+}
+
+/// The same of what was opened.
+pub fn check_of(path: &Path, metadata: &std::fs::Metadata) -> anyhow::Result<()> {
+    let owner = Uid::from_raw(metadata.uid());
+    if owner == Uid::effective() || owner.is_root() {
+        return Ok(());
+    }
+    let name = User::from_uid(owner)
+        .ok()
+        .flatten()
+        .map_or_else(|| owner.to_string(), |user| user.name);
+    bail!(
+        "{} belongs to the user {name}: run this as {name} ('sudo -u {name} outlook-bridge …'), or give it to the user that the \
+         service runs as ('chown')",
+        path.display()
+    )
+}
