@@ -1,6 +1,7 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import ipaddress
 import logging
 import time
 from urllib.parse import quote, urlsplit
@@ -9,11 +10,13 @@ import requests
 
 from odoo import SUPERUSER_ID, api, models
 from odoo.exceptions import AccessDenied, MissingError, UserError
+from odoo.tools import str2bool
 
 _logger = logging.getLogger(__name__)
 
 PARAM_URL = "microsoft_calendar_bridge.url"
 PARAM_KEY = "microsoft_calendar_bridge.key"
+PARAM_PLAIN = "microsoft_calendar_bridge.allow_plain_http"
 
 # (connect, read) in seconds
 TIMEOUT = (1, 10)
@@ -72,7 +75,32 @@ class OutlookBridgeClient(models.AbstractModel):
                     url=url,
                 )
             )
+        if self._is_overheard(url):
+            raise UserError(self._overheard_words(url))
         return url
+
+    @api.model
+    def _is_overheard(self, url):
+        """Whether what is sent to this address would cross a network in clear, and nobody has said that it may."""
+        parsed = urlsplit(url)
+        try:
+            local = ipaddress.ip_address(parsed.hostname).is_loopback
+        except ValueError:
+            local = parsed.hostname == "localhost"
+        if parsed.scheme == "https" or local:
+            return False
+        return not str2bool(self.env["ir.config_parameter"].sudo().get_param(PARAM_PLAIN) or "", default=False)
+
+    @api.model
+    def _overheard_words(self, url):
+        return self.env._(
+            "Nothing is sent to %(url)s: the key and everybody's calendar would cross the network unencrypted. Give "
+            "the Outlook bridge a certificate (its settings tls_cert and tls_key), or put a proxy that has one before "
+            "it, and enter its https:// address. Where something else encrypts the way there, set the system "
+            "parameter %(parameter)s to True.",
+            url=url,
+            parameter=PARAM_PLAIN,
+        )
 
     @api.model
     def _post(self, url, payload, timeout):
@@ -85,6 +113,9 @@ class OutlookBridgeClient(models.AbstractModel):
     def _call(self, model, method, *, uid=None, timeout=TIMEOUT, url=None, api_key=None, **kwargs):
         """Call the service. Neither the key nor what is sent is ever logged."""
         url = url or self._get_url()
+        # the address may have been stored before it was refused, or by other means than the settings
+        if self._is_overheard(url):
+            raise BridgeUnavailable(self._overheard_words(url))
         args = [
             self.env["ir.config_parameter"].sudo().get_param("database.uuid"),
             uid or self.env.uid or SUPERUSER_ID,

@@ -21,7 +21,7 @@ from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import (
     OutlookBridgeClient,
 )
 
-URL = "http://bridge.test:8470"
+URL = "https://bridge.test:8470"
 SECRET = "s3cr3t~of~the~registration"
 CODE = "one-time-code-4711"
 KEY = "the-api-key-of-this-database"

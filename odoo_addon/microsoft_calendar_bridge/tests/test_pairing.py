@@ -153,6 +153,28 @@ class TestPairing(BridgeCase):
             self.settings(outlook_bridge_code=CODE)
         self.assertFalse(self.service.calls)
 
+    def test_nothing_crosses_a_network_in_clear(self):
+        plain = "http://bridge.test:8470"
+        for url in (plain, "http://10.0.0.1:8470", "http://localhost.bridge.test", "http://127.0.0.1.bridge.test"):
+            with self.assertRaisesRegex(UserError, "tls_cert", msg=url):
+                self.settings(outlook_bridge_url=url, outlook_bridge_code=CODE)
+            self.registry.clear_all_caches()
+        self.assertFalse(self.service.calls)
+        client = self.env["outlook.bridge.client"]
+        for url in ("http://127.0.0.1:8470", "http://[::1]:8470", "http://localhost:8470", URL):
+            self.assertEqual(client._clean_url(url), url)
+        # an address that was stored before, or past the settings
+        self.pair()
+        self.params().set_param("microsoft_calendar_bridge.url", plain)
+        with self.assertRaisesRegex(BridgeUnavailable, "allow_plain_http"):
+            client._call("outlook.bridge", "status")
+        self.assertIn("tls_cert", self.env["res.config.settings"].create({}).outlook_bridge_status)
+        self.assertFalse(self.service.calls)
+        self.params().set_param("microsoft_calendar_bridge.allow_plain_http", "True")
+        self.assertEqual(client._clean_url(plain), plain)
+        with self.assertRaisesRegex(AssertionError, f"{plain}/jsonrpc"):  # by the stand-in, which is elsewhere
+            client._call("outlook.bridge", "status")
+
     def test_code_is_redeemed_once_although_odoo_repeats_itself(self):
         self.service.errors[("res.config.settings", "set_values")] = Refusal("odoo.exceptions.UserError", "No.")
         with self.assertRaises(UserError), self.env.cr.savepoint():
