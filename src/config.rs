@@ -70,7 +70,11 @@ impl Config {
         }
         for name in SETTINGS {
             let variable = format!("OUTLOOK_BRIDGE_{}", name.to_uppercase());
-            if let Some(value) = environment(&variable).filter(|value| !value.is_empty()) {
+            let value = match environment(&variable).filter(|value| !value.is_empty()) {
+                None if CREDENTIALS.contains(name) => credential(name, &environment)?,
+                value => value,
+            };
+            if let Some(value) = value {
                 let value = match table.get(*name) {
                     Some(toml::Value::Integer(_)) => toml::Value::Integer(
                         value
@@ -165,6 +169,20 @@ impl Config {
     }
 }
 
+/// What systemd hands over with `LoadCredential=`, to this process alone.
+fn credential(name: &str, environment: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<String>> {
+    let Some(folder) = environment("CREDENTIALS_DIRECTORY") else {
+        return Ok(None);
+    };
+    let file = Path::new(&folder).join(name);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("reading the credential {}", file.display()))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
 /// Whether an address to listen on is reached from this machine alone.
 fn is_loopback(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
@@ -203,6 +221,9 @@ const SETTINGS: &[&str] = &[
     "workers",
     "journal_days",
 ];
+
+/// The settings that may come as a credential.
+const CREDENTIALS: &[&str] = &["database_url", "master_key"];
 
 #[cfg(test)]
 mod tests {
@@ -276,6 +297,22 @@ mod tests {
         assert!(load("", &[all, ("OUTLOOK_BRIDGE_ALLOW_PLAIN_HTTP", "true")]).is_ok());
         let error = load("", &[all, ("OUTLOOK_BRIDGE_ALLOW_PLAIN_HTTP", "yes")]).unwrap_err();
         assert!(format!("{error:#}").contains("true or false"), "{error:#}");
+    }
+
+    #[test]
+    fn a_credential_is_read_where_systemd_hands_one_over() {
+        use secrecy::ExposeSecret;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("master_key"), "of-systemd\n").unwrap();
+        let folder = ("CREDENTIALS_DIRECTORY", dir.path().to_str().unwrap());
+        let key = |environment: &[(&str, &str)]| {
+            let config = load("master_key = 'of-the-file'", environment).unwrap();
+            assert!(config.database_url.is_none());
+            config.master_key.unwrap().expose_secret().to_owned()
+        };
+        assert_eq!(key(&[]), "of-the-file");
+        assert_eq!(key(&[folder]), "of-systemd");
+        assert_eq!(key(&[folder, ("OUTLOOK_BRIDGE_MASTER_KEY", "own")]), "own");
     }
 
     #[test]
