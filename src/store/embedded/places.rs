@@ -106,6 +106,9 @@ impl Places {
             .mode(0o644)
             .open(&path)
             .with_context(writing)?;
+        // Whatever the process's umask: Postgres may be another user.
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))
+            .with_context(writing)?;
         file.write_all(text.as_bytes()).with_context(writing)?;
         Ok(path)
     }
