@@ -8,6 +8,7 @@ use crate::store::databases::Database;
 use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations};
 use crate::sync::admin::{self, pairing};
 use crate::sync::now;
+use crate::web::tls::Certificate;
 
 /// Prints the code alone on standard output.
 ///
@@ -73,6 +74,10 @@ pub async fn doctor(config: &Config) -> anyhow::Result<()> {
             config.data_dir.display()
         )),
     );
+    if let Some(files) = config.tls_files() {
+        let shown = files.cert.display().to_string();
+        report("certificate", Certificate::read(files).map(|_| shown));
+    }
     match Opened::open(config).await {
         Ok(opened) => {
             let checked = check(config, &opened, &mut report).await;

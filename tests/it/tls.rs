@@ -129,6 +129,9 @@ async fn a_service_that_would_be_overheard_does_not_start_and_says_why() {
     std::fs::copy(other.path().join("tls.key"), folder.path().join("tls.key")).unwrap();
     let words = refused(with_tls(&stack, folder.path())).await;
     assert!(words.contains("cannot be used together"), "{words}");
+    let told = with_tls(&stack, folder.path()).arg("doctor").output().await;
+    let told = String::from_utf8(told.unwrap().stdout).unwrap();
+    assert!(told.contains("PROBLEM certificate"), "{told}");
 }
 
 #[derive(diesel::QueryableByName)]
