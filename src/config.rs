@@ -58,7 +58,7 @@ impl Config {
                 .with_context(|| format!("reading the configuration file {}", file.display()))?;
             let own: toml::Table = text
                 .parse()
-                .with_context(|| format!("in the configuration file {}", file.display()))?;
+                .map_err(|error| without_values(file, &text, &error))?;
             table.extend(own);
         }
         for name in SETTINGS {
@@ -75,6 +75,11 @@ impl Config {
                 table.insert((*name).to_owned(), value);
             }
         }
+        // Looked at first: the error about the whole quotes what it is about.
+        for name in SECRETS {
+            let is_text = table.get(*name).is_none_or(toml::Value::is_str);
+            anyhow::ensure!(is_text, "{name} must be text, in quotation marks");
+        }
         let config: Self = table.try_into().context("in the configuration")?;
         config.validate()?;
         Ok(config)
@@ -82,8 +87,7 @@ impl Config {
 
     fn validate(&self) -> anyhow::Result<()> {
         for (name, value) in [("graph_url", &self.graph_url), ("login_url", &self.login_url)] {
-            let url =
-                url::Url::parse(value).with_context(|| format!("{name} must be a URL, not '{value}'"))?;
+            let url = url::Url::parse(value).with_context(|| format!("{name} must be a URL"))?;
             anyhow::ensure!(
                 matches!(url.scheme(), "http" | "https"),
                 "{name} must be an http(s) URL"
@@ -119,6 +123,20 @@ impl Config {
         }
     }
 }
+
+/// Where a file cannot be read, and not what is there: it may be a secret.
+fn without_values(file: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or_default();
+    anyhow::anyhow!(
+        "the configuration file {} is not TOML in line {}",
+        file.display(),
+        before.matches('\n').count() + 1
+    )
+}
+
+/// What no error may quote.
+const SECRETS: &[&str] = &["database_url", "master_key"];
 
 /// Every setting; each has an environment variable of its name.
 const SETTINGS: &[&str] = &[
@@ -182,6 +200,22 @@ mod tests {
             let error = load(file, environment.as_slice()).unwrap_err();
             assert!(format!("{error:#}").contains(name), "{error:#}");
         }
+    }
+
+    #[test]
+    fn no_error_quotes_a_value() {
+        for file in [
+            "poll_seconds = 5\nmaster_key = \"hush-hush",
+            "master_key = hush-hush",
+            "master_key = [\"hush-hush\"]",
+            "database_url = { hush-hush = 1 }",
+            "graph_url = \"hush-hush\"",
+        ] {
+            let error = format!("{:?}", load(file, &[]).unwrap_err());
+            assert!(!error.contains("hush"), "{error}");
+        }
+        let error = load("days_back = 1\nmaster_key = \"x", &[]).unwrap_err();
+        assert!(format!("{error:#}").contains("line 2"), "{error:#}");
     }
 
     #[test]

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, LogFormat};
 use crate::outlook;
@@ -36,17 +40,24 @@ async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Sealer> {
 /// Logs go to standard error: standard output belongs to the commands' results.
 pub fn start_logs(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).with_context(|| format!("setting log: '{}'", config.log))?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false);
+    let logs = tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(is_fit_for_logs));
     match config.log_format {
         LogFormat::Text => logs
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .with(lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())))
             .init(),
-        LogFormat::Json => logs.json().init(),
+        LogFormat::Json => logs.with(lines.json()).init(),
     }
     Ok(())
+}
+
+/// What libraries say below `info` may be whatever they carry: keys, tokens, calendars. It is in no log, whatever is set.
+fn is_fit_for_logs(line: &Metadata<'_>) -> bool {
+    *line.level() <= Level::INFO || line.target().starts_with(env!("CARGO_CRATE_NAME"))
 }
 
 /// A database to work with; the embedded one is started where none is named.
