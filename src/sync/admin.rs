@@ -118,7 +118,7 @@ impl SettingsRequest {
 }
 
 /// What Odoo gets for its key.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct RenewAnswer {
     pub api_key: String,
 }

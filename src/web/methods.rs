@@ -2,6 +2,7 @@
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use jsonrpsee::{Extensions, RpcModule};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -23,7 +24,7 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 struct Stranger {
     uuid: String,
-    code: String,
+    code: SecretString,
 }
 
 /// `outlook.bridge.pair`, the one method that is called without an API key.
@@ -110,9 +111,8 @@ impl Methods {
                 let stranger = extensions
                     .get::<Stranger>()
                     .ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))?;
-                let answer =
-                    admin::pairing::pair(&engine, &stranger.uuid, &stranger.code, arguments(&params)?)
-                        .await?;
+                let code = stranger.code.expose_secret();
+                let answer = admin::pairing::pair(&engine, &stranger.uuid, code, arguments(&params)?).await?;
                 serde_json::to_value(answer).map_err(|e| OdooError::Internal(e.into()))
             }
             .await;
@@ -279,7 +279,7 @@ impl Methods {
 
     /// The database behind a key, if it is the one that is named.
     async fn authenticate(&self, call: &Call, name: &str) -> Result<Database, OdooError> {
-        let (db, key) = (&call.db, &call.key);
+        let db = &call.db;
         let denied = || {
             tracing::warn!(database.uuid = %db, "refused: the key does not fit the database");
             OdooError::AccessDenied(
@@ -288,7 +288,7 @@ impl Methods {
             )
         };
         let mut conn = self.engine.store.get().await?;
-        let hash = crate::store::seal::digest(key);
+        let hash = crate::store::seal::digest(call.key.expose_secret());
         let database = crate::store::databases::by_key(&mut conn, &hash)
             .await?
             .ok_or_else(denied)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 use tracing::Span;
@@ -128,7 +129,7 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
             let (scheme, key) = value.split_once(' ')?;
             scheme
                 .eq_ignore_ascii_case("bearer")
-                .then(|| key.trim().to_owned())
+                .then(|| SecretString::from(key.trim()))
         })
         .ok_or_else(|| OdooError::AccessDenied("a bearer key is needed".to_owned()))?;
     let db =
