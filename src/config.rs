@@ -1,13 +1,16 @@
 //! Settings of the process: defaults < configuration file < `OUTLOOK_BRIDGE_*` environment < command line.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use chrono::TimeDelta;
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::sync::{LONGEST_AHEAD, LONGEST_BACK, Settings};
+use crate::web::Door;
 
 /// The defaults, which are the documentation of the configuration file, too.
 const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -20,6 +23,7 @@ pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub listen: String,
+    trusted_proxies: String,
     #[serde(default)]
     pub database_url: Option<SecretString>,
     pub data_dir: PathBuf,
@@ -93,6 +97,7 @@ impl Config {
                 "{name} must be an http(s) URL"
             );
         }
+        networks("trusted_proxies", &self.trusted_proxies)?;
         anyhow::ensure!(
             (1..=86_400).contains(&self.poll_seconds),
             "poll_seconds must be from 1 to 86400"
@@ -113,6 +118,17 @@ impl Config {
         Ok(())
     }
 
+    /// Where is listened, and whose word counts for who calls.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong.
+    pub fn door(&self) -> anyhow::Result<Door> {
+        Ok(Door {
+            listen: self.listen.clone(),
+            trusted_proxies: networks("trusted_proxies", &self.trusted_proxies)?,
+        })
+    }
+
     pub fn sync_settings(&self) -> Settings {
         Settings {
             poll_interval: TimeDelta::seconds(self.poll_seconds),
@@ -122,6 +138,19 @@ impl Config {
             journal_days: self.journal_days,
         }
     }
+}
+
+/// Networks, or single addresses, separated by commas.
+fn networks(name: &str, text: &str) -> anyhow::Result<Vec<IpNet>> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words
+        .map(|word| {
+            let address = word.parse::<IpAddr>().map(IpNet::from);
+            address
+                .or_else(|_| word.parse())
+                .with_context(|| format!("{name} must be networks like 10.0.0.0/8, separated by commas"))
+        })
+        .collect()
 }
 
 /// Where a file cannot be read, and not what is there: it may be a secret.
@@ -141,6 +170,7 @@ const SECRETS: &[&str] = &["database_url", "master_key"];
 /// Every setting; each has an environment variable of its name.
 const SETTINGS: &[&str] = &[
     "listen",
+    "trusted_proxies",
     "database_url",
     "data_dir",
     "master_key",
@@ -210,6 +240,7 @@ mod tests {
             "master_key = [\"hush-hush\"]",
             "database_url = { hush-hush = 1 }",
             "graph_url = \"hush-hush\"",
+            "trusted_proxies = \"hush-hush\"",
         ] {
             let error = format!("{:?}", load(file, &[]).unwrap_err());
             assert!(!error.contains("hush"), "{error}");

@@ -30,7 +30,7 @@ async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
     let engine = opened.engine(config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (server, addresses) = web::serve(engine.clone(), metrics, &config.listen)?;
+    let (server, addresses) = web::serve(engine.clone(), metrics, &config.door()?)?;
     for address in addresses {
         tracing::info!(%address, process = %engine.process, "listening");
     }

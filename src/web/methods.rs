@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::caller::cut;
 use crate::odoo::OdooError;
 use crate::odoo::rpc::Call;
 use crate::store::databases::Database;
@@ -259,7 +260,7 @@ impl Methods {
     pub async fn call(&self, call: Call) -> Result<Value, OdooError> {
         let name = format!("{}.{}", call.model, call.method);
         if !self.names().any(|known| known == name) {
-            return Err(OdooError::NotFound(name));
+            return Err(OdooError::NotFound(cut(&name).to_owned()));
         }
         let mut methods = self.module.clone();
         if name == PAIR {
@@ -281,7 +282,10 @@ impl Methods {
     async fn authenticate(&self, call: &Call, name: &str) -> Result<Database, OdooError> {
         let db = &call.db;
         let denied = || {
-            tracing::warn!(database.uuid = %db, "refused: the key does not fit the database");
+            tracing::warn!(
+                database.uuid = cut(db),
+                "refused: the key does not fit the database"
+            );
             OdooError::AccessDenied(
                 "The Outlook bridge does not know this database or its key. Pair it again in Settings, Calendar."
                     .to_owned(),
@@ -300,6 +304,7 @@ impl Methods {
             .as_deref()
             .filter(|called| *called != database.name)
         {
+            let called = cut(called);
             admin::note_copy(&mut conn, &database, called).await?;
             return Err(OdooError::AccessDenied(format!(
                 "This Odoo database is called “{called}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \

@@ -1,5 +1,6 @@
 //! The doors: HTTP in, the engine behind. Nothing is decided here but who may come in.
 
+mod caller;
 mod health;
 mod methods;
 mod rpc;
@@ -7,6 +8,7 @@ mod rpc;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_actix_web::TracingLogger;
 
@@ -21,6 +23,16 @@ pub struct Doors {
     pub engine: Engine,
     pub methods: methods::Methods,
     pub metrics: PrometheusHandle,
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Where is listened, and to whom.
+#[derive(Clone, Debug, Default)]
+pub struct Door {
+    /// Where Odoo calls.
+    pub listen: String,
+    /// Whose word counts for where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `model.method` of all that Odoo can call.
@@ -38,12 +50,13 @@ pub fn method_names(engine: Engine) -> anyhow::Result<Vec<&'static str>> {
 pub fn serve(
     engine: Engine,
     metrics: PrometheusHandle,
-    listen: &str,
+    door: &Door,
 ) -> anyhow::Result<(Server, Vec<std::net::SocketAddr>)> {
     let doors = web::Data::new(Doors {
         methods: methods::Methods::new(engine.clone())?,
         engine,
         metrics,
+        trusted_proxies: door.trusted_proxies.clone(),
     });
     let server = HttpServer::new(move || {
         App::new()
@@ -54,8 +67,8 @@ pub fn serve(
     .workers(2)
     .disable_signals()
     .shutdown_timeout(10)
-    .bind(listen)
-    .with_context(|| format!("listening on {listen} (setting 'listen')"))?;
+    .bind(&door.listen)
+    .with_context(|| format!("listening on {} (setting 'listen')", door.listen))?;
     let addresses = server.addrs();
     Ok((server.run(), addresses))
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tracing::Span;
 use tracing_actix_web::RootSpanBuilder;
 
+use super::caller::{self, cut};
 use super::{Doors, LARGEST_BODY};
 use crate::odoo::OdooError;
 use crate::odoo::rpc::{self, Call, Malformed, Request};
@@ -18,15 +19,20 @@ use crate::odoo::rpc::{self, Call, Malformed, Request};
 /// No call waits for Microsoft longer than a login's code exchange does.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
 
-/// One span for each request: what was asked and what came of it; never addresses' queries, keys or bodies.
+/// One span for each request: who asked what, and what came of it; never queries, keys or bodies.
 pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
+        let from = request
+            .app_data::<web::Data<Doors>>()
+            .map(|doors| caller::address(request.request(), &doors.trusted_proxies));
+        // A caller's words are recorded as text, which is escaped; what is displayed is not.
         tracing::info_span!(
             "request",
-            http.method = %request.method(),
-            http.path = %request.path(),
+            client.address = from.map(tracing::field::display),
+            http.method = cut(request.method().as_str()),
+            http.path = cut(request.path()),
             http.status = tracing::field::Empty,
             rpc.method = tracing::field::Empty,
         )
@@ -159,19 +165,20 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
 
 async fn execute(doors: &Doors, call: Call) -> Result<Value, OdooError> {
     let name = format!("{}.{}", call.model, call.method);
-    Span::current().record("rpc.method", name.as_str());
+    Span::current().record("rpc.method", cut(&name));
     let result = match timeout(LONGEST_CALL, doors.methods.call(call)).await {
         Ok(result) => result,
         Err(_) => Err(OdooError::Internal(anyhow::anyhow!(
-            "{name} took longer than {LONGEST_CALL:?}"
+            "{} took longer than {LONGEST_CALL:?}",
+            cut(&name)
         ))),
     };
     let outcome = result.as_ref().map_or_else(OdooError::exception_name, |_| "ok");
     metrics::counter!("outlook_bridge_calls_total", "outcome" => outcome).increment(1);
     if let Err(error) = &result {
         // The words are for the caller, and may name people.
-        tracing::info!(rpc.method = %name, outcome, "call refused");
-        tracing::debug!(%error, "why");
+        tracing::info!(rpc.method = cut(&name), outcome, "call refused");
+        tracing::debug!(error = cut(&error.to_string()), "why");
     }
     result
 }

@@ -15,7 +15,7 @@ use outlook_bridge::store::seal::Sealer;
 use outlook_bridge::store::{Store, databases};
 use outlook_bridge::sync::admin::pairing;
 use outlook_bridge::sync::{Engine, Settings, pruning, worker};
-use outlook_bridge::web;
+use outlook_bridge::web::{self, Door};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 pub const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
 pub const CLIENT_SECRET: &str = "demo~client-secret~for~graph-sim";
 pub const ODOO_URL: &str = "http://odoo.test:8069";
+/// The one address whose X-Forwarded-For the service believes: whoever binds to it sends from it.
+pub const TRUSTED_PROXY: &str = "127.0.0.3/32";
 pub const ANN: &str = "ann@contoso.example";
 pub const BEN: &str = "ben@contoso.example";
 
@@ -180,7 +182,11 @@ impl Stack {
         };
         let engine = Engine::new(store, sealer, graph, login, http, settings);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let (server, addresses) = web::serve(engine.clone(), metrics, "127.0.0.1:0").expect("a port");
+        let door = Door {
+            listen: "127.0.0.1:0".to_owned(),
+            trusted_proxies: vec![TRUSTED_PROXY.parse().expect("a network")],
+        };
+        let (server, addresses) = web::serve(engine.clone(), metrics, &door).expect("a port");
         let handle = server.handle();
         tokio::spawn(server);
         let stop = CancellationToken::new();
