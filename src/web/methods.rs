@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use super::caller::cut;
 use crate::odoo::OdooError;
 use crate::odoo::rpc::Call;
-use crate::store::databases::Database;
+use crate::store::databases::{self, Database};
+use crate::store::seal::digest;
 use crate::sync::journal::{self, JournalRequest};
 use crate::sync::{Engine, accounts, admin, brake, budget, exchange, moving, preview, reset};
 
@@ -253,73 +254,85 @@ impl Methods {
         self.module.method_names()
     }
 
-    /// Checks the key, and carries out one call.
+    /// # Errors
+    /// `NotFound` for a method that there is not.
+    pub fn exists(&self, name: &str) -> Result<(), OdooError> {
+        if self.names().any(|known| known == name) {
+            Ok(())
+        } else {
+            Err(OdooError::NotFound(cut(name).to_owned()))
+        }
+    }
+
+    /// Whether the caller has a code instead of a key.
+    pub fn needs_no_key(&self, name: &str) -> bool {
+        name == PAIR
+    }
+
+    /// Carries out a call that brings a code.
     ///
     /// # Errors
     /// What Odoo is told.
-    pub async fn call(&self, call: Call) -> Result<Value, OdooError> {
-        let name = format!("{}.{}", call.model, call.method);
-        if !self.names().any(|known| known == name) {
-            return Err(OdooError::NotFound(cut(&name).to_owned()));
+    pub async fn pair(&self, call: Call) -> Result<Value, OdooError> {
+        let mut methods = self.module.clone();
+        methods.extensions_mut().insert(Stranger {
+            uuid: call.db,
+            code: call.key,
+        });
+        dispatch(&methods, PAIR, call.kwargs).await
+    }
+
+    /// Carries out a call of the database whose key it brought.
+    ///
+    /// # Errors
+    /// What Odoo is told.
+    pub async fn call(&self, database: Database, call: Call, name: &str) -> Result<Value, OdooError> {
+        self.check_copy(&database, call.database_name.as_deref()).await?;
+        if database.moved.is_some() && !WHILE_MOVED.contains(&name) {
+            return Err(OdooError::user(database.shut_out().unwrap_or_default()));
+        }
+        let hash = digest(call.key.expose_secret());
+        if database.next_key_hash.as_ref() == Some(&hash) {
+            let mut conn = self.engine.store.get().await?;
+            databases::take_key(&mut conn, database.id, &hash).await?;
         }
         let mut methods = self.module.clone();
-        if name == PAIR {
-            methods.extensions_mut().insert(Stranger {
-                uuid: call.db,
-                code: call.key,
-            });
-        } else {
-            let database = self.authenticate(&call, &name).await?;
-            methods.extensions_mut().insert(Caller {
-                database,
-                uid: call.uid,
-            });
-        }
-        dispatch(&methods, &name, call.kwargs).await
+        methods.extensions_mut().insert(Caller {
+            database,
+            uid: call.uid,
+        });
+        dispatch(&methods, name, call.kwargs).await
     }
 
     /// The database behind a key, if it is the one that is named.
-    async fn authenticate(&self, call: &Call, name: &str) -> Result<Database, OdooError> {
-        let db = &call.db;
-        let denied = || {
-            tracing::warn!(
-                database.uuid = cut(db),
-                "refused: the key does not fit the database"
-            );
+    ///
+    /// # Errors
+    /// `AccessDenied` if it is not.
+    pub async fn open(&self, uuid: &str, key_hash: &[u8]) -> Result<Database, OdooError> {
+        let mut conn = self.engine.store.get().await?;
+        let database = databases::by_key(&mut conn, key_hash).await?;
+        database.filter(|found| found.uuid == uuid).ok_or_else(|| {
             OdooError::AccessDenied(
                 "The Outlook bridge does not know this database or its key. Pair it again in Settings, Calendar."
                     .to_owned(),
             )
+        })
+    }
+
+    /// A copy has the key of the original, and another name.
+    async fn check_copy(&self, database: &Database, called: Option<&str>) -> Result<(), OdooError> {
+        let Some(called) = called.filter(|called| *called != database.name) else {
+            return Ok(());
         };
         let mut conn = self.engine.store.get().await?;
-        let hash = crate::store::seal::digest(call.key.expose_secret());
-        let database = crate::store::databases::by_key(&mut conn, &hash)
-            .await?
-            .ok_or_else(denied)?;
-        if database.uuid != *db {
-            return Err(denied());
-        }
-        if let Some(called) = call
-            .database_name
-            .as_deref()
-            .filter(|called| *called != database.name)
-        {
-            let called = cut(called);
-            admin::note_copy(&mut conn, &database, called).await?;
-            return Err(OdooError::AccessDenied(format!(
-                "This Odoo database is called “{called}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \
-                 or was renamed. Nothing is synced from here. If this is the one that shall sync, pair it again with a new \
-                 code; else press Unpair.",
-                database.name
-            )));
-        }
-        if database.moved.is_some() && !WHILE_MOVED.contains(&name) {
-            return Err(OdooError::user(database.shut_out().unwrap_or_default()));
-        }
-        if database.next_key_hash.as_ref() == Some(&hash) {
-            crate::store::databases::take_key(&mut conn, database.id, &hash).await?;
-        }
-        Ok(database)
+        admin::note_copy(&mut conn, database, cut(called)).await?;
+        Err(OdooError::AccessDenied(format!(
+            "This Odoo database is called “{}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \
+             or was renamed. Nothing is synced from here. If this is the one that shall sync, pair it again with a new \
+             code; else press Unpair.",
+            cut(called),
+            database.name
+        )))
     }
 }
 

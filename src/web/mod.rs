@@ -5,7 +5,11 @@ mod health;
 mod methods;
 mod rpc;
 
+use std::time::Duration;
+
 use actix_web::dev::Server;
+use actix_web::http::KeepAlive;
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use ipnet::IpNet;
@@ -16,7 +20,17 @@ use crate::sync::Engine;
 
 /// The largest body that is read. The add-on cuts what it sends at two million bytes of changes and four of results, or at one
 /// record, of eight million at most.
-pub const LARGEST_BODY: usize = 16 * 1024 * 1024;
+const LARGEST_BODY: usize = 16 * 1024 * 1024;
+
+/// The same before a key is known: pairing needs no more.
+const LARGEST_STRANGERS_BODY: usize = 64 * 1024;
+/// The threads that serve calls, and the most connections of each: below the 1024 files that a process may usually open.
+const THREADS: usize = 2;
+const CONNECTIONS: usize = 384;
+/// How long the headers may take to come.
+const HEADERS_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a body that was refused is still thrown away: who is sending reads no answer.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What every handler can reach.
 pub struct Doors {
@@ -60,11 +74,17 @@ pub fn serve(
     });
     let server = HttpServer::new(move || {
         App::new()
+            .wrap(from_fn(rpc::only_with_a_length))
             .wrap(TracingLogger::<rpc::RequestSpan>::new())
             .app_data(web::Data::clone(&doors))
             .configure(routes)
     })
-    .workers(2)
+    .workers(THREADS)
+    .max_connections(CONNECTIONS)
+    .client_request_timeout(HEADERS_PATIENCE)
+    .client_disconnect_timeout(LINGER)
+    // The patience is for a connection's first headers; Odoo makes one for each call.
+    .keep_alive(KeepAlive::Disabled)
     .disable_signals()
     .shutdown_timeout(10)
     .bind(&door.listen)
@@ -77,15 +97,10 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
             web::resource("/jsonrpc")
-                .app_data(web::PayloadConfig::new(LARGEST_BODY))
                 .route(web::post().to(rpc::jsonrpc))
                 .default_service(web::to(rpc::only_post)),
         )
-        .service(
-            web::resource("/json/2/{model}/{method}")
-                .app_data(web::PayloadConfig::new(LARGEST_BODY))
-                .route(web::post().to(rpc::json2)),
-        )
+        .service(web::resource("/json/2/{model}/{method}").route(web::post().to(rpc::json2)))
         .route("/health/live", web::get().to(health::live))
         .route("/health/ready", web::get().to(health::ready))
         .route("/metrics", web::get().to(health::metrics));

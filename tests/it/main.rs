@@ -16,6 +16,7 @@ mod embedded;
 mod endings;
 mod engine;
 mod erasing;
+mod front_door;
 mod growth;
 mod growth_of_past;
 mod growth_of_stubs;

@@ -123,5 +123,6 @@ class Service:
                     "method": "execute_kw",
                     "args": [database, uid, key, model, method, list(args), kwargs],
                 },
-            }
+            },
+            **({} if method == "pair" else {"Authorization": f"Bearer {key}", "X-Odoo-Database": database}),
         )
