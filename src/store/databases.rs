@@ -177,6 +177,16 @@ pub async fn take_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> Query
         .await
 }
 
+/// The hashes of all keys that are good.
+pub async fn key_hashes(conn: &mut Connection) -> QueryResult<Vec<Vec<u8>>> {
+    let found: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> = dsl::databases
+        .select((dsl::key_hash, dsl::next_key_hash))
+        .load(conn)
+        .await?;
+    let hashes = found.into_iter().flat_map(|(present, next)| [present, next]);
+    Ok(hashes.flatten().collect())
+}
+
 pub async fn by_uuid(conn: &mut Connection, uuid: &str) -> QueryResult<Option<Database>> {
     dsl::databases
         .filter(dsl::uuid.eq(uuid))

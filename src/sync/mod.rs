@@ -22,6 +22,7 @@ pub mod pull;
 pub mod push;
 pub mod registrations;
 pub mod reset;
+pub mod tenants;
 pub mod trouble;
 pub mod worker;
 

@@ -304,6 +304,15 @@ impl Methods {
         dispatch(&methods, name, call.kwargs).await
     }
 
+    /// The hashes of all keys that are good.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn known_keys(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        let mut conn = self.engine.store.get().await?;
+        Ok(databases::key_hashes(&mut conn).await?)
+    }
+
     /// The database behind a key, if it is the one that is named.
     ///
     /// # Errors

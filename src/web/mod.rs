@@ -2,6 +2,7 @@
 
 mod caller;
 mod health;
+mod limits;
 mod methods;
 mod rpc;
 
@@ -37,6 +38,7 @@ pub struct Doors {
     pub engine: Engine,
     pub methods: methods::Methods,
     pub metrics: PrometheusHandle,
+    pub limits: limits::Limits,
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -70,6 +72,7 @@ pub fn serve(
         methods: methods::Methods::new(engine.clone())?,
         engine,
         metrics,
+        limits: limits::Limits::new(),
         trusted_proxies: door.trusted_proxies.clone(),
     });
     let server = HttpServer::new(move || {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
@@ -21,11 +21,13 @@ use tracing::Span;
 use tracing_actix_web::RootSpanBuilder;
 
 use super::caller::{self, cut};
+use super::limits::{Held, Place};
 use super::{Doors, LARGEST_BODY, LARGEST_STRANGERS_BODY};
 use crate::odoo::OdooError;
 use crate::odoo::rpc::{self, Call, Malformed, Request};
 use crate::store::databases::Database;
 use crate::store::seal::digest;
+use crate::sync::tenants;
 
 /// No call waits for Microsoft longer than a login's code exchange does.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
@@ -102,17 +104,26 @@ impl MessageBody for Unread {
 /// Why a request is answered before it was understood.
 #[derive(Debug)]
 enum Turned {
+    /// Without a key that is known.
+    Held(Held),
+    /// With one.
+    Busy,
+    NoKey,
+    NoDatabase,
     Encoded,
     TooLarge(usize),
     TooSlow,
     Broken,
-    /// By what is asked for itself.
+    /// The key does not fit.
     Refused(OdooError),
 }
 
 impl Turned {
     fn status(&self) -> StatusCode {
         match self {
+            Self::Held(_) | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoKey => StatusCode::UNAUTHORIZED,
+            Self::NoDatabase => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -123,6 +134,16 @@ impl Turned {
 
     fn into_error(self) -> OdooError {
         match self {
+            Self::Held(Held::For(seconds)) => OdooError::AccessDenied(format!(
+                "The Outlook bridge has been called too often, or with too many wrong keys, from where Odoo is. It listens again \
+                 in {seconds} s."
+            )),
+            Self::Held(Held::Crowded) => OdooError::AccessDenied(
+                "The Outlook bridge is being called by too many at once. Try again.".to_owned(),
+            ),
+            Self::Busy => tenants::busy(),
+            Self::NoKey => OdooError::AccessDenied("a bearer key is needed".to_owned()),
+            Self::NoDatabase => OdooError::user("the header X-Odoo-Database is needed"),
             Self::Encoded => OdooError::user("the request's body must not be compressed"),
             Self::TooLarge(most) if most < LARGEST_BODY => OdooError::user(format!(
                 "the request is larger than {} KiB, and its headers bring no key that is known",
@@ -137,20 +158,34 @@ impl Turned {
         }
     }
 
-    /// Says so in the log and the numbers.
-    fn note(&self, from: IpAddr) {
+    /// Says so in the log and the numbers, as far as that has an end.
+    fn note(&self, doors: &Doors, from: IpAddr) {
         metrics::counter!("outlook_bridge_turned_away_total", "status" => self.status().as_str().to_owned())
             .increment(1);
         match self {
             // Said where it was found out.
             Self::Refused(_) => {}
-            other => tracing::warn!(client.address = %from, reason = ?other, "turned away"),
+            other => {
+                if let Some(times) = doors.limits.turned_away(caller::source(from)) {
+                    tracing::warn!(client.address = %from, times, reason = ?other, "turned away");
+                }
+            }
         }
     }
 
-    fn answer(self, from: IpAddr, status: StatusCode, body: impl FnOnce(OdooError) -> Value) -> HttpResponse {
-        self.note(from);
-        HttpResponse::build(status).json(body(self.into_error()))
+    fn answer(
+        self,
+        doors: &Doors,
+        from: IpAddr,
+        status: StatusCode,
+        body: impl FnOnce(OdooError) -> Value,
+    ) -> HttpResponse {
+        self.note(doors, from);
+        let mut response = HttpResponse::build(status);
+        if let Self::Held(Held::For(seconds)) = &self {
+            response.insert_header((RETRY_AFTER, *seconds));
+        }
+        response.json(body(self.into_error()))
     }
 }
 
@@ -163,6 +198,7 @@ struct Visitor {
     from: IpAddr,
     /// Whose key the headers bring, and the key's hash.
     database: Option<(Database, Vec<u8>)>,
+    _place: Option<Place>,
 }
 
 impl Visitor {
@@ -174,22 +210,36 @@ impl Visitor {
         }
         let length = length(request);
         let Some(key) = bearer(request) else {
+            let source = caller::source(from);
+            doors.limits.stranger(source, false).map_err(Turned::Held)?;
             if length.is_some_and(|length| length > LARGEST_STRANGERS_BODY as u64) {
                 return Err(Turned::TooLarge(LARGEST_STRANGERS_BODY));
             }
-            return Ok(Self { from, database: None });
+            let place = doors.limits.read(source).map_err(Turned::Held)?;
+            return Ok(Self {
+                from,
+                database: None,
+                _place: Some(place),
+            });
         };
         let hash = digest(key.expose_secret());
-        let uuid = header(request, "X-Odoo-Database")
-            .ok_or_else(|| Turned::Refused(OdooError::user("the header X-Odoo-Database is needed")))?;
+        let uuid = header(request, "X-Odoo-Database").ok_or(Turned::NoDatabase)?;
+        if is_known(doors, &hash).await {
+            let bytes = length.unwrap_or_default();
+            doors.limits.caller(&hash, bytes).map_err(|_| Turned::Busy)?;
+        } else {
+            let source = caller::source(from);
+            doors.limits.stranger(source, true).map_err(Turned::Held)?;
+        }
         let database = doors.methods.open(&uuid, &hash).await;
-        let database = said(from, &uuid, database).map_err(Turned::Refused)?;
+        let database = said(doors, from, &uuid, hash.clone(), database).map_err(Turned::Refused)?;
         if length.is_some_and(|length| length > LARGEST_BODY as u64) {
             return Err(Turned::TooLarge(LARGEST_BODY));
         }
         Ok(Self {
             from,
             database: Some((database, hash)),
+            _place: None,
         })
     }
 
@@ -222,14 +272,43 @@ impl Visitor {
         {
             return Ok(database.clone());
         }
-        said(self.from, &call.db, doors.methods.open(&call.db, &hash).await)
+        if self.database.is_none() && is_known(doors, &hash).await {
+            doors
+                .limits
+                .caller(&hash, 0)
+                .map_err(|_| Turned::Busy.into_error())?;
+        }
+        let database = doors.methods.open(&call.db, &hash).await;
+        said(doors, self.from, &call.db, hash, database)
     }
 }
 
-/// Says where a key or code was not good.
-fn said<T>(from: IpAddr, uuid: &str, opened: Result<T, OdooError>) -> Result<T, OdooError> {
+/// Whether a key was good when it was looked up last. It is looked up for each call all the same.
+async fn is_known(doors: &Doors, hash: &[u8]) -> bool {
+    if !doors.limits.knows(hash) && doors.limits.is_look_due() {
+        match doors.methods.known_keys().await {
+            Ok(keys) => doors.limits.learn_all(keys),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the keys were not looked up"),
+        }
+    }
+    doors.limits.knows(hash)
+}
+
+/// Notes whether a key or code was good, and says where it was not.
+fn said<T>(
+    doors: &Doors,
+    from: IpAddr,
+    uuid: &str,
+    hash: Vec<u8>,
+    opened: Result<T, OdooError>,
+) -> Result<T, OdooError> {
     if let Err(OdooError::AccessDenied(reason)) = &opened {
-        tracing::warn!(client.address = %from, database.uuid = cut(uuid), reason = cut(reason), "refused");
+        let source = caller::source(from);
+        let is_new = doors.limits.wrong(source, &hash);
+        let times = doors.limits.turned_away(source);
+        if is_new || times.is_some() {
+            tracing::warn!(client.address = %from, database.uuid = cut(uuid), times, reason = cut(reason), "refused");
+        }
     }
     opened
 }
@@ -281,7 +360,7 @@ pub async fn jsonrpc(doors: web::Data<Doors>, request: HttpRequest, payload: web
                 _ => turned.status(),
             };
             let body = |error| rpc::answer(Value::Null, Err(error));
-            return turned.answer(from, status, body);
+            return turned.answer(&doors, from, status, body);
         }
     };
     let envelope = match rpc::read(&body) {
@@ -321,15 +400,13 @@ pub async fn json2(
     let from = caller::address(&request, &doors.trusted_proxies);
     let visited = match bearer(&request) {
         Some(_) => visit(&doors, &request, from, payload).await,
-        None => Err(Turned::Refused(OdooError::AccessDenied(
-            "a bearer key is needed".to_owned(),
-        ))),
+        None => Err(Turned::NoKey),
     };
     let (visitor, body) = match visited {
         Ok(visited) => visited,
         Err(turned) => {
             let status = turned.status();
-            return turned.answer(from, status, |error| error.data());
+            return turned.answer(&doors, from, status, |error| error.data());
         }
     };
     let (model, method) = path.into_inner();
@@ -394,9 +471,18 @@ async fn carry_out(doors: &Doors, visitor: &Visitor, call: Call, name: &str) -> 
     doors.methods.exists(name)?;
     if doors.methods.needs_no_key(name) {
         let uuid = call.db.clone();
+        let code = digest(call.key.expose_secret());
         let paired = doors.methods.pair(call).await;
-        return said(visitor.from, &uuid, paired);
+        return said(doors, visitor.from, &uuid, code, paired).inspect(|answer| learn(doors, answer));
     }
     let database = visitor.database(doors, &call).await?;
-    doors.methods.call(database, call, name).await
+    let answer = doors.methods.call(database, call, name).await;
+    answer.inspect(|answer| learn(doors, answer))
+}
+
+/// A key that was just made is as good as one that was used: whoever has it must not wait behind strangers.
+fn learn(doors: &Doors, answer: &Value) {
+    if let Some(key) = answer.get("api_key").and_then(Value::as_str) {
+        doors.limits.learn(digest(key));
+    }
 }

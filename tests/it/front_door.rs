@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::convergence::service::command;
 use super::odoo::Odoo;
-use super::stack::{Service, Stack};
+use super::stack::{Service, Stack, enroll, eventually};
 use super::world::world;
 
 /// A client whose requests come from this address of the machine.
@@ -25,6 +25,24 @@ fn from(address: &str) -> reqwest::Client {
 fn body(odoo: &Odoo, key: &str, model: &str, method: &str, kwargs: &Value) -> Value {
     json!({"jsonrpc": "2.0", "method": "call", "id": 1, "params": {"service": "object", "method": "execute_kw",
         "args": [odoo.uuid, 1, key, model, method, [], kwargs]}})
+}
+
+async fn status(
+    client: &reqwest::Client,
+    service: &Service,
+    odoo: &Odoo,
+    key: &str,
+    through: &[&str],
+) -> u16 {
+    let mut request = client
+        .post(format!("{}/json/2/outlook.bridge/status", service.url))
+        .header("X-Odoo-Database", &odoo.uuid)
+        .bearer_auth(key)
+        .body("{}");
+    for address in through {
+        request = request.header("X-Forwarded-For", *address);
+    }
+    request.send().await.expect("an answer").status().as_u16()
 }
 
 /// Sends what there is of a request, and waits for the first line of an answer.
@@ -119,6 +137,129 @@ async fn a_large_body_is_read_of_those_alone_whose_key_is_known() {
         .expect("an answer");
     let answer: Value = answer.json().await.expect("JSON");
     assert!(answer["result"].is_object(), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_keys_shut_their_address_out_and_nobody_who_has_a_good_one() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let odoo = Odoo::pair(&service).await;
+    let (here, elsewhere) = (from("127.0.0.1"), from("127.0.0.2"));
+    let mut last = 0;
+    for n in 0..60 {
+        last = status(&here, &service, &odoo, &format!("wrong{n}"), &[]).await;
+    }
+    assert_eq!(last, 429);
+    for _ in 0..60 {
+        assert_eq!(status(&here, &service, &odoo, &odoo.key, &[]).await, 200);
+    }
+    assert_eq!(
+        status(&elsewhere, &service, &odoo, "wrong", &[]).await,
+        401,
+        "another address"
+    );
+    // Codes are no way around it.
+    let code = enroll(&service).await;
+    let kwargs = json!({"name": "new", "base_url": "https://new.example", "series": "19.0"});
+    let mut new = odoo.clone();
+    new.uuid = "new".to_owned();
+    let pair = async |client: &reqwest::Client| {
+        let request = client.post(format!("{}/jsonrpc", service.url));
+        let call = body(&new, &code, "outlook.bridge", "pair", &kwargs);
+        request.json(&call).send().await.expect("an answer")
+    };
+    let refused = pair(&here).await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+    let words: Value = refused.json().await.expect("JSON");
+    assert_eq!(words["error"]["data"]["name"], "odoo.exceptions.AccessDenied");
+    let paired: Value = pair(&elsewhere).await.json().await.expect("JSON");
+    // The key that was just made is known, wherever it is used.
+    let key = paired["result"]["api_key"].as_str().expect("a key");
+    assert_eq!(status(&here, &service, &new, key, &[]).await, 200);
+}
+
+/// Its key was taken away, and it goes on calling until somebody pairs it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_odoo_whose_key_was_taken_away_can_be_paired_from_where_it_is() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let odoo = Odoo::pair(&service).await;
+    let mut answers = Vec::new();
+    for _ in 0..100 {
+        answers.push(status(&from("127.0.0.1"), &service, &odoo, "taken-away", &[]).await);
+    }
+    assert!(
+        answers.contains(&401) && answers.contains(&429),
+        "it is slowed down: {answers:?}"
+    );
+    let mut again = odoo.clone();
+    again.pair_again(&service).await;
+    assert_eq!(
+        status(&from("127.0.0.1"), &service, &again, &again.key, &[]).await,
+        200
+    );
+}
+
+/// Another process has made the key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_another_process_has_made_is_not_held_up_by_strangers() {
+    let stack = Stack::start().await;
+    let (service, other) = (stack.serve().await, stack.serve().await);
+    let odoo = Odoo::pair(&other).await;
+    let here = from("127.0.0.1");
+    let mut last = 0;
+    for n in 0..60 {
+        last = status(&here, &service, &odoo, &format!("wrong{n}"), &[]).await;
+    }
+    assert_eq!(last, 429);
+    eventually("the keys are looked up again", async || {
+        (status(&here, &service, &odoo, &odoo.key, &[]).await == 200).then_some(())
+    })
+    .await;
+    let renewed = odoo
+        .call(&other, 1, "outlook.bridge", "renew_key", json!({}))
+        .await;
+    let key = renewed.expect("a key")["api_key"]
+        .as_str()
+        .expect("text")
+        .to_owned();
+    let before = Instant::now();
+    eventually("so is the next one", async || {
+        (status(&here, &service, &odoo, &key, &[]).await == 200).then_some(())
+    })
+    .await;
+    assert!(before.elapsed() < Duration::from_secs(7), "and soon");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarded_address_counts_if_a_trusted_proxy_names_it() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let odoo = Odoo::pair(&service).await;
+    let (anybody, proxy) = (from("127.0.0.2"), from("127.0.0.3"));
+    for client in [&anybody, &proxy] {
+        for n in 0..20 {
+            status(client, &service, &odoo, &format!("wrong{n}"), &["198.51.100.1"]).await;
+        }
+    }
+    assert_eq!(
+        status(&proxy, &service, &odoo, "wrong", &["198.51.100.1"]).await,
+        429
+    );
+    assert_eq!(
+        status(&proxy, &service, &odoo, "wrong", &["198.51.100.2"]).await,
+        401
+    );
+    assert_eq!(
+        status(&proxy, &service, &odoo, "wrong", &["198.51.100.2, 198.51.100.1"]).await,
+        429
+    );
+    assert_eq!(
+        status(&anybody, &service, &odoo, "wrong", &["198.51.100.2"]).await,
+        429,
+        "it makes that up"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
