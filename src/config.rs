@@ -23,6 +23,7 @@ pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub listen: String,
+    admin_listen: String,
     trusted_proxies: String,
     #[serde(default)]
     pub database_url: Option<SecretString>,
@@ -125,6 +126,7 @@ impl Config {
     pub fn door(&self) -> anyhow::Result<Door> {
         Ok(Door {
             listen: self.listen.clone(),
+            admin_listen: (self.admin_listen != OFF).then(|| self.admin_listen.clone()),
             trusted_proxies: networks("trusted_proxies", &self.trusted_proxies)?,
         })
     }
@@ -164,12 +166,16 @@ fn without_values(file: &Path, text: &str, error: &toml::de::Error) -> anyhow::E
     )
 }
 
+/// What is set where nothing shall be listened on.
+const OFF: &str = "off";
+
 /// What no error may quote.
 const SECRETS: &[&str] = &["database_url", "master_key"];
 
 /// Every setting; each has an environment variable of its name.
 const SETTINGS: &[&str] = &[
     "listen",
+    "admin_listen",
     "trusted_proxies",
     "database_url",
     "data_dir",

@@ -32,9 +32,10 @@ pub const BEN: &str = "ben@contoso.example";
 pub struct Service {
     pub engine: Engine,
     pub url: String,
+    pub admin_url: String,
     stop: CancellationToken,
     workers: tokio::task::JoinHandle<()>,
-    server: actix_web::dev::ServerHandle,
+    servers: Vec<actix_web::dev::ServerHandle>,
 }
 
 /// A service that answers at its doors, in this process or in one of its own.
@@ -60,7 +61,9 @@ impl Service {
     pub async fn kill(self) {
         self.workers.abort();
         self.stop.cancel();
-        self.server.stop(false).await;
+        for server in &self.servers {
+            server.stop(false).await;
+        }
     }
 }
 
@@ -184,20 +187,24 @@ impl Stack {
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let door = Door {
             listen: "127.0.0.1:0".to_owned(),
+            admin_listen: Some("127.0.0.1:0".to_owned()),
             trusted_proxies: vec![TRUSTED_PROXY.parse().expect("a network")],
         };
-        let (server, addresses) = web::serve(engine.clone(), metrics, &door).expect("a port");
-        let handle = server.handle();
-        tokio::spawn(server);
+        let serving = web::serve(engine.clone(), metrics, &door).expect("a port");
+        let servers = serving.handles();
+        let url = format!("http://{}", serving.addresses[0]);
+        let admin_url = format!("http://{}", serving.admin_addresses[0]);
+        tokio::spawn(serving.run());
         let stop = CancellationToken::new();
         tokio::spawn(pruning::keep_pruned(engine.clone(), stop.clone()));
         let workers = tokio::spawn(worker::work(engine.clone(), stop.clone()));
         Service {
             engine,
-            url: format!("http://{}", addresses[0]),
+            url,
+            admin_url,
             stop,
             workers,
-            server: handle,
+            servers,
         }
     }
 
