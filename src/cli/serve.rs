@@ -41,6 +41,7 @@ async fn run(config: &Config, opened: &Opened) -> anyhow::Result<()> {
     engine.graph.learn_clock().await;
     engine.poke_everybody().await?;
     let stop = CancellationToken::new();
+    let engine = engine.of_the_workers();
     let pruning = tokio::spawn(sync::pruning::keep_pruned(engine.clone(), stop.clone()));
     let workers = tokio::spawn(sync::worker::work(engine, stop.clone()));
     let handles = serving.handles();

@@ -109,6 +109,17 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The same for the workers, who have connections of their own.
+    #[must_use]
+    pub fn of_the_workers(&self) -> Self {
+        Self {
+            store: self.store.of_the_workers(),
+            ..self.clone()
+        }
+    }
+}
+
 /// The present, to the microsecond, as Postgres keeps it.
 pub fn now() -> DateTime<Utc> {
     let now = Utc::now();

@@ -40,7 +40,7 @@ pub async fn ready(seen: web::Data<Seen>) -> HttpResponse {
 
 /// How many databases and mailboxes make no progress.
 async fn in_trouble(seen: &Seen) -> anyhow::Result<(i64, i64)> {
-    let mut conn = seen.engine.store.get().await?;
+    let mut conn = seen.engine.store.at_the_door().await?;
     let databases = databases::failing(&mut conn, SAID_AFTER).await?;
     Ok((databases, accounts::in_trouble(&mut conn).await?))
 }

@@ -293,7 +293,7 @@ impl Methods {
         }
         let hash = digest(call.key.expose_secret());
         if database.next_key_hash.as_ref() == Some(&hash) {
-            let mut conn = self.engine.store.get().await?;
+            let mut conn = self.engine.store.at_the_door().await?;
             databases::take_key(&mut conn, database.id, &hash).await?;
         }
         let mut methods = self.module.clone();
@@ -309,7 +309,7 @@ impl Methods {
     /// # Errors
     /// When Postgres fails.
     pub async fn known_keys(&self) -> anyhow::Result<Vec<Vec<u8>>> {
-        let mut conn = self.engine.store.get().await?;
+        let mut conn = self.engine.store.at_the_door().await?;
         Ok(databases::key_hashes(&mut conn).await?)
     }
 
@@ -318,7 +318,7 @@ impl Methods {
     /// # Errors
     /// `AccessDenied` if it is not.
     pub async fn open(&self, uuid: &str, key_hash: &[u8]) -> Result<Database, OdooError> {
-        let mut conn = self.engine.store.get().await?;
+        let mut conn = self.engine.store.at_the_door().await?;
         let database = databases::by_key(&mut conn, key_hash).await?;
         database.filter(|found| found.uuid == uuid).ok_or_else(|| {
             OdooError::AccessDenied(
@@ -333,7 +333,7 @@ impl Methods {
         let Some(called) = called.filter(|called| *called != database.name) else {
             return Ok(());
         };
-        let mut conn = self.engine.store.get().await?;
+        let mut conn = self.engine.store.at_the_door().await?;
         admin::note_copy(&mut conn, database, cut(called)).await?;
         Err(OdooError::AccessDenied(format!(
             "This Odoo database is called “{}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \

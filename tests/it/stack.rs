@@ -196,8 +196,9 @@ impl Stack {
         let admin_url = format!("http://{}", serving.admin_addresses[0]);
         tokio::spawn(serving.run());
         let stop = CancellationToken::new();
-        tokio::spawn(pruning::keep_pruned(engine.clone(), stop.clone()));
-        let workers = tokio::spawn(worker::work(engine.clone(), stop.clone()));
+        let working = engine.of_the_workers();
+        tokio::spawn(pruning::keep_pruned(working.clone(), stop.clone()));
+        let workers = tokio::spawn(worker::work(working, stop.clone()));
         Service {
             engine,
             url,
