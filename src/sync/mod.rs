@@ -29,6 +29,7 @@ pub mod worker;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tenants::Tenants;
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
@@ -76,6 +77,8 @@ pub struct Engine {
     pub login: LoginClient,
     /// For pokes; follows no redirects.
     pub http: reqwest::Client,
+    /// Whose calls are worked.
+    pub tenants: Tenants,
     pub settings: Settings,
     /// Names this process in leases.
     pub process: Uuid,
@@ -101,6 +104,7 @@ impl Engine {
             graph,
             login,
             http,
+            tenants: Tenants::default(),
             settings,
             process: Uuid::new_v4(),
             work: Arc::new(Notify::new()),

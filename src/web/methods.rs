@@ -13,6 +13,7 @@ use crate::odoo::rpc::Call;
 use crate::store::databases::{self, Database};
 use crate::store::seal::digest;
 use crate::sync::journal::{self, JournalRequest};
+use crate::sync::tenants::{Kind, Turn};
 use crate::sync::{Engine, accounts, admin, brake, budget, exchange, moving, preview, reset};
 
 /// Who calls: put into the call's extensions by the door, after the key was checked.
@@ -31,6 +32,8 @@ struct Stranger {
 
 /// `outlook.bridge.pair`, the one method that is called without an API key.
 const PAIR: &str = "outlook.bridge.pair";
+/// The one that does the most.
+const EXCHANGE: &str = "calendar.event.sync";
 
 /// What can be called of a database whose move is not confirmed yet: nothing that shows or changes a calendar.
 const WHILE_MOVED: &[&str] = &[
@@ -296,12 +299,25 @@ impl Methods {
             let mut conn = self.engine.store.at_the_door().await?;
             databases::take_key(&mut conn, database.id, &hash).await?;
         }
+        let kind = match name {
+            EXCHANGE => Kind::Exchange,
+            _ => Kind::Other,
+        };
+        let _turn = self.engine.tenants.enter(database.id, kind).await?;
         let mut methods = self.module.clone();
         methods.extensions_mut().insert(Caller {
             database,
             uid: call.uid,
         });
         dispatch(&methods, name, call.kwargs).await
+    }
+
+    /// Waits until this database may send a large body.
+    ///
+    /// # Errors
+    /// `UserError` when its turn does not come.
+    pub async fn enter_with_much(&self, database: &Database) -> Result<Turn, OdooError> {
+        self.engine.tenants.enter(database.id, Kind::Large).await
     }
 
     /// The hashes of all keys that are good.

@@ -27,7 +27,7 @@ use crate::odoo::OdooError;
 use crate::odoo::rpc::{self, Call, Malformed, Request};
 use crate::store::databases::Database;
 use crate::store::seal::digest;
-use crate::sync::tenants;
+use crate::sync::tenants::{self, Turn};
 
 /// No call waits for Microsoft longer than a login's code exchange does.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
@@ -199,6 +199,7 @@ struct Visitor {
     /// Whose key the headers bring, and the key's hash.
     database: Option<(Database, Vec<u8>)>,
     _place: Option<Place>,
+    _turn: Option<Turn>,
 }
 
 impl Visitor {
@@ -220,6 +221,7 @@ impl Visitor {
                 from,
                 database: None,
                 _place: Some(place),
+                _turn: None,
             });
         };
         let hash = digest(key.expose_secret());
@@ -236,10 +238,18 @@ impl Visitor {
         if length.is_some_and(|length| length > LARGEST_BODY as u64) {
             return Err(Turned::TooLarge(LARGEST_BODY));
         }
+        let turn = match length {
+            Some(length) if length > LARGEST_STRANGERS_BODY as u64 => {
+                let entered = doors.methods.enter_with_much(&database).await;
+                Some(entered.map_err(|_| Turned::Busy)?)
+            }
+            _ => None,
+        };
         Ok(Self {
             from,
             database: Some((database, hash)),
             _place: None,
+            _turn: turn,
         })
     }
 
