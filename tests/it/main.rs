@@ -42,5 +42,6 @@ mod site_rules;
 mod stack;
 mod stalls;
 mod syncing;
+mod tenants;
 mod tokens;
 mod world;
