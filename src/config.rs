@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::sync::odoo_client::THIS_MACHINE;
 use crate::sync::{LONGEST_AHEAD, LONGEST_BACK, Settings};
 use crate::web::Door;
 
@@ -25,6 +26,7 @@ pub struct Config {
     pub listen: String,
     admin_listen: String,
     trusted_proxies: String,
+    allow_odoo_on: String,
     #[serde(default)]
     pub database_url: Option<SecretString>,
     pub data_dir: PathBuf,
@@ -99,6 +101,7 @@ impl Config {
             );
         }
         networks("trusted_proxies", &self.trusted_proxies)?;
+        networks("allow_odoo_on", &self.allow_odoo_on)?;
         anyhow::ensure!(
             (1..=86_400).contains(&self.poll_seconds),
             "poll_seconds must be from 1 to 86400"
@@ -131,6 +134,18 @@ impl Config {
         })
     }
 
+    /// The networks in which an Odoo may be though they are no public ones.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong.
+    pub fn odoo_networks(&self) -> anyhow::Result<Vec<IpNet>> {
+        let mut allowed = networks("allow_odoo_on", &self.allow_odoo_on)?;
+        if is_loopback(&self.listen) {
+            allowed.extend(THIS_MACHINE.iter().filter_map(|net| net.parse::<IpNet>().ok()));
+        }
+        Ok(allowed)
+    }
+
     pub fn sync_settings(&self) -> Settings {
         Settings {
             poll_interval: TimeDelta::seconds(self.poll_seconds),
@@ -140,6 +155,13 @@ impl Config {
             journal_days: self.journal_days,
         }
     }
+}
+
+/// Whether an address to listen on is reached from this machine alone.
+fn is_loopback(listen: &str) -> bool {
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Networks, or single addresses, separated by commas.
@@ -177,6 +199,7 @@ const SETTINGS: &[&str] = &[
     "listen",
     "admin_listen",
     "trusted_proxies",
+    "allow_odoo_on",
     "database_url",
     "data_dir",
     "master_key",
@@ -247,12 +270,29 @@ mod tests {
             "database_url = { hush-hush = 1 }",
             "graph_url = \"hush-hush\"",
             "trusted_proxies = \"hush-hush\"",
+            "allow_odoo_on = \"hush-hush\"",
         ] {
             let error = format!("{:?}", load(file, &[]).unwrap_err());
             assert!(!error.contains("hush"), "{error}");
         }
         let error = load("days_back = 1\nmaster_key = \"x", &[]).unwrap_err();
         assert!(format!("{error:#}").contains("line 2"), "{error:#}");
+    }
+
+    #[test]
+    fn an_odoo_on_this_machine_is_called_if_nobody_else_can_call() {
+        let nets = |file: &str| load(file, &[]).unwrap().odoo_networks().unwrap();
+        let has = |nets: Vec<IpNet>, address: &str| {
+            nets.iter()
+                .any(|n| n.contains(&address.parse::<IpAddr>().unwrap()))
+        };
+        assert!(has(nets(""), "127.0.0.1"));
+        assert!(has(nets("listen = '[::1]:8470'"), "127.0.0.1"));
+        assert!(!has(nets("listen = '0.0.0.0:8470'"), "127.0.0.1"));
+        let named = nets("listen = '0.0.0.0:8470'\nallow_odoo_on = '10.0.0.0/8, 127.0.0.1'");
+        assert!(
+            has(named.clone(), "10.1.1.1") && has(named.clone(), "127.0.0.1") && !has(named, "127.0.0.2")
+        );
     }
 
     #[test]

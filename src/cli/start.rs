@@ -22,6 +22,7 @@ use crate::store::Store;
 use crate::store::embedded::Embedded;
 use crate::store::seal::Sealer;
 use crate::sync::Engine;
+use crate::sync::odoo_client::OdooClient;
 
 /// Checks the master key, then migrates: with a wrong key, or without the right one, nothing is changed.
 async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Sealer> {
@@ -164,6 +165,7 @@ impl Opened {
             graph,
             login,
             http,
+            OdooClient::new(config.odoo_networks()?)?,
             config.sync_settings(),
         ))
     }

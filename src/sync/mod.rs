@@ -13,6 +13,7 @@ pub mod health;
 pub mod journal;
 pub mod lease;
 pub mod moving;
+pub mod odoo_client;
 pub mod people;
 pub mod planner;
 pub mod poke;
@@ -29,6 +30,7 @@ pub mod worker;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use odoo_client::OdooClient;
 use tenants::Tenants;
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
@@ -75,8 +77,10 @@ pub struct Engine {
     pub sealer: Arc<Sealer>,
     pub graph: GraphClient,
     pub login: LoginClient,
-    /// For pokes; follows no redirects.
+    /// For Microsoft; follows no redirects.
     pub http: reqwest::Client,
+    /// For Odoo, whose address its administrators choose.
+    pub odoo: OdooClient,
     /// Whose calls are worked.
     pub tenants: Tenants,
     pub settings: Settings,
@@ -95,6 +99,7 @@ impl Engine {
         graph: GraphClient,
         login: LoginClient,
         http: reqwest::Client,
+        odoo: OdooClient,
         settings: Settings,
     ) -> Self {
         let (runs, _) = broadcast::channel(256);
@@ -104,6 +109,7 @@ impl Engine {
             graph,
             login,
             http,
+            odoo,
             tenants: Tenants::default(),
             settings,
             process: Uuid::new_v4(),

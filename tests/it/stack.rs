@@ -14,6 +14,7 @@ use outlook_bridge::outlook::login::LoginClient;
 use outlook_bridge::store::seal::Sealer;
 use outlook_bridge::store::{Store, databases};
 use outlook_bridge::sync::admin::pairing;
+use outlook_bridge::sync::odoo_client::OdooClient;
 use outlook_bridge::sync::{Engine, Settings, pruning, worker};
 use outlook_bridge::web::{self, Door};
 use secrecy::SecretString;
@@ -183,7 +184,8 @@ impl Stack {
             poll_interval,
             ..Settings::default()
         };
-        let engine = Engine::new(store, sealer, graph, login, http, settings);
+        let odoo = OdooClient::new(vec!["127.0.0.0/8".parse().expect("a network")]).expect("a client");
+        let engine = Engine::new(store, sealer, graph, login, http, odoo, settings);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let door = Door {
             listen: "127.0.0.1:0".to_owned(),

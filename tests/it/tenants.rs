@@ -2,9 +2,11 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use outlook_bridge::store::databases;
+use outlook_bridge::sync::odoo_client::{OdooClient, THIS_MACHINE};
 
 use super::odoo::Odoo;
 use super::stack::Stack;
@@ -59,4 +61,57 @@ async fn whoever_floods_the_service_waits_for_nobody_but_itself() {
     let mut conn = service.engine.store.get().await.expect("a connection");
     let database = databases::by_id(&mut conn, id).await.unwrap();
     assert_eq!(database.exchange_failures, 0, "that was no failure");
+}
+
+/// Odoo's administrators choose where the service calls.
+#[tokio::test(flavor = "multi_thread")]
+async fn odoos_address_leads_to_no_inner_service() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let odoo = Odoo::pair(&service).await;
+    for bad in [
+        "http://127.0.0.1:2375/containers/web/stop?t=0",
+        "http://127.0.0.1:2375/containers/web/stop#",
+        "http://:secret@odoo.example.com",
+        "http://user@odoo.example.com",
+    ] {
+        let kwargs = json!({"base_url": bad});
+        let error = odoo
+            .call(&service, 1, "res.config.settings", "set_values", kwargs)
+            .await
+            .unwrap_err();
+        assert_eq!(error["data"]["name"], "odoo.exceptions.UserError", "{bad}");
+    }
+    // By address, in whatever spelling, and by a name that leads there when it is connected to.
+    let inner = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = inner.local_addr().expect("an address").port();
+    let closed = OdooClient::new(Vec::new()).expect("a client");
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f.1",
+        "[::ffff:127.0.0.1]",
+        "0",
+    ] {
+        let error = closed
+            .look(&format!("http://{host}:{port}/web/health"))
+            .await
+            .expect_err(host);
+        assert!(
+            format!("{error:#?}").contains("allow_odoo_on"),
+            "{host}: {error:#?}"
+        );
+    }
+    let came = tokio::time::timeout(std::time::Duration::from_millis(300), inner.accept()).await;
+    assert!(came.is_err(), "somebody has connected");
+    let open =
+        OdooClient::new(THIS_MACHINE.iter().map(|net| net.parse().unwrap()).collect()).expect("a client");
+    let allowed = format!("http://localhost:{port}/");
+    let (answer, came) = tokio::join!(
+        tokio::time::timeout(std::time::Duration::from_secs(1), open.look(&allowed)),
+        tokio::time::timeout(std::time::Duration::from_secs(5), inner.accept())
+    );
+    drop(answer);
+    assert!(came.is_ok(), "where it is allowed it is called");
 }
