@@ -191,7 +191,8 @@ pub async fn take_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> Query
 
 /// The hashes of all keys that are good.
 pub async fn key_hashes(conn: &mut Connection) -> QueryResult<Vec<Vec<u8>>> {
-    let found: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> = dsl::databases
+    type Hash = Option<Vec<u8>>;
+    let found: Vec<(Hash, Hash)> = dsl::databases
         .select((dsl::key_hash, dsl::next_key_hash))
         .load(conn)
         .await?;
