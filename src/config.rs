@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use chrono::TimeDelta;
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::sync::odoo_client::THIS_MACHINE;
 use crate::sync::{LONGEST_AHEAD, LONGEST_BACK, Settings};
+use crate::web::Door;
 use crate::web::tls::Files;
 
 /// The defaults, which are the documentation of the configuration file, too.
@@ -22,6 +25,9 @@ pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub listen: String,
+    admin_listen: String,
+    trusted_proxies: String,
+    allow_odoo_on: String,
     #[serde(default)]
     tls_cert: Option<PathBuf>,
     #[serde(default)]
@@ -65,7 +71,7 @@ impl Config {
                 .with_context(|| format!("reading the configuration file {}", file.display()))?;
             let own: toml::Table = text
                 .parse()
-                .with_context(|| format!("in the configuration file {}", file.display()))?;
+                .map_err(|error| without_values(file, &text, &error))?;
             table.extend(own);
         }
         for name in SETTINGS {
@@ -91,6 +97,11 @@ impl Config {
                 table.insert((*name).to_owned(), value);
             }
         }
+        // Looked at first: the error about the whole quotes what it is about.
+        for name in SECRETS {
+            let is_text = table.get(*name).is_none_or(toml::Value::is_str);
+            anyhow::ensure!(is_text, "{name} must be text, in quotation marks");
+        }
         let config: Self = table.try_into().context("in the configuration")?;
         config.validate()?;
         Ok(config)
@@ -98,8 +109,7 @@ impl Config {
 
     fn validate(&self) -> anyhow::Result<()> {
         for (name, value) in [("graph_url", &self.graph_url), ("login_url", &self.login_url)] {
-            let url =
-                url::Url::parse(value).with_context(|| format!("{name} must be a URL, not '{value}'"))?;
+            let url = url::Url::parse(value).with_context(|| format!("{name} must be a URL"))?;
             anyhow::ensure!(
                 matches!(url.scheme(), "http" | "https"),
                 "{name} must be an http(s) URL"
@@ -111,6 +121,8 @@ impl Config {
             );
         }
         self.validate_tls()?;
+        networks("trusted_proxies", &self.trusted_proxies)?;
+        networks("allow_odoo_on", &self.allow_odoo_on)?;
         anyhow::ensure!(
             (1..=86_400).contains(&self.poll_seconds),
             "poll_seconds must be from 1 to 86400"
@@ -158,6 +170,30 @@ impl Config {
         })
     }
 
+    /// Where is listened, and whose word counts for who calls.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong.
+    pub fn door(&self) -> anyhow::Result<Door> {
+        Ok(Door {
+            listen: self.listen.clone(),
+            admin_listen: (self.admin_listen != OFF).then(|| self.admin_listen.clone()),
+            trusted_proxies: networks("trusted_proxies", &self.trusted_proxies)?,
+        })
+    }
+
+    /// The networks in which an Odoo may be though they are no public ones.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong.
+    pub fn odoo_networks(&self) -> anyhow::Result<Vec<IpNet>> {
+        let mut allowed = networks("allow_odoo_on", &self.allow_odoo_on)?;
+        if is_loopback(&self.listen) {
+            allowed.extend(THIS_MACHINE.iter().filter_map(|net| net.parse::<IpNet>().ok()));
+        }
+        Ok(allowed)
+    }
+
     pub fn sync_settings(&self) -> Settings {
         Settings {
             poll_interval: TimeDelta::seconds(self.poll_seconds),
@@ -200,12 +236,45 @@ fn leads_to_this_machine(url: &url::Url) -> bool {
     }
 }
 
+/// Networks, or single addresses, separated by commas.
+fn networks(name: &str, text: &str) -> anyhow::Result<Vec<IpNet>> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words
+        .map(|word| {
+            let address = word.parse::<IpAddr>().map(IpNet::from);
+            address
+                .or_else(|_| word.parse())
+                .with_context(|| format!("{name} must be networks like 10.0.0.0/8, separated by commas"))
+        })
+        .collect()
+}
+
+/// Where a file cannot be read, and not what is there: it may be a secret.
+fn without_values(file: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or_default();
+    anyhow::anyhow!(
+        "the configuration file {} is not TOML in line {}",
+        file.display(),
+        before.matches('\n').count() + 1
+    )
+}
+
+/// What is set where nothing shall be listened on.
+const OFF: &str = "off";
+
+/// What no error may quote.
+const SECRETS: &[&str] = &["database_url", "master_key"];
+
 /// Every setting; each has an environment variable of its name.
 const SETTINGS: &[&str] = &[
     "listen",
     "tls_cert",
     "tls_key",
     "allow_plain_http",
+    "admin_listen",
+    "trusted_proxies",
+    "allow_odoo_on",
     "database_url",
     "data_dir",
     "master_key",
@@ -313,6 +382,41 @@ mod tests {
         assert_eq!(key(&[]), "of-the-file");
         assert_eq!(key(&[folder]), "of-systemd");
         assert_eq!(key(&[folder, ("OUTLOOK_BRIDGE_MASTER_KEY", "own")]), "own");
+    }
+
+    #[test]
+    fn no_error_quotes_a_value() {
+        for file in [
+            "poll_seconds = 5\nmaster_key = \"hush-hush",
+            "master_key = hush-hush",
+            "master_key = [\"hush-hush\"]",
+            "database_url = { hush-hush = 1 }",
+            "graph_url = \"hush-hush\"",
+            "trusted_proxies = \"hush-hush\"",
+            "allow_odoo_on = \"hush-hush\"",
+        ] {
+            let error = format!("{:?}", load(file, &[]).unwrap_err());
+            assert!(!error.contains("hush"), "{error}");
+        }
+        let error = load("days_back = 1\nmaster_key = \"x", &[]).unwrap_err();
+        assert!(format!("{error:#}").contains("line 2"), "{error:#}");
+    }
+
+    #[test]
+    fn an_odoo_on_this_machine_is_called_if_nobody_else_can_call() {
+        let nets = |file: &str| load(file, &[]).unwrap().odoo_networks().unwrap();
+        let has = |nets: Vec<IpNet>, address: &str| {
+            nets.iter()
+                .any(|n| n.contains(&address.parse::<IpAddr>().unwrap()))
+        };
+        assert!(has(nets(""), "127.0.0.1"));
+        assert!(has(nets("listen = '[::1]:8470'"), "127.0.0.1"));
+        let beyond = "listen = '0.0.0.0:8470'\nallow_plain_http = true";
+        assert!(!has(nets(beyond), "127.0.0.1"));
+        let named = nets(&format!("{beyond}\nallow_odoo_on = '10.0.0.0/8, 127.0.0.1'"));
+        assert!(
+            has(named.clone(), "10.1.1.1") && has(named.clone(), "127.0.0.1") && !has(named, "127.0.0.2")
+        );
     }
 
     #[test]

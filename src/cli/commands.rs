@@ -124,9 +124,8 @@ async fn check(
         let what = format!("Odoo “{}”", database.name);
         let url = format!("{}/web/health", database.base_url);
         let answer = engine
-            .http
-            .get(&url)
-            .send()
+            .odoo
+            .look(&url)
             .await
             .context(format!("{} cannot be reached", database.base_url));
         report(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use futures_util::future::join_all;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -35,20 +36,24 @@ async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certifica
     let engine = opened.engine(config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (server, addresses) = web::serve(engine.clone(), metrics, &config.listen, certificate.as_ref())?;
-    for address in addresses {
+    let serving = web::serve(engine.clone(), metrics, &config.door()?, certificate.as_ref())?;
+    for address in &serving.addresses {
         tracing::info!(%address, process = %engine.process, "listening");
+    }
+    for address in &serving.admin_addresses {
+        tracing::info!(admin.address = %address, "listening for health and metrics");
     }
     engine.graph.learn_clock().await;
     engine.poke_everybody().await?;
     let stop = CancellationToken::new();
+    let engine = engine.of_the_workers();
     let pruning = tokio::spawn(sync::pruning::keep_pruned(engine.clone(), stop.clone()));
     if let Some(certificate) = certificate {
         tokio::spawn(certificate.keep_fresh(stop.clone()));
     }
     let workers = tokio::spawn(sync::worker::work(engine, stop.clone()));
-    let handle = server.handle();
-    let mut server = tokio::spawn(server);
+    let handles = serving.handles();
+    let mut server = tokio::spawn(serving.run());
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -56,7 +61,7 @@ async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certifica
     }
     tracing::info!("stopping");
     stop.cancel();
-    handle.stop(true).await;
+    join_all(handles.iter().map(|handle| handle.stop(true))).await;
     workers.await.context("the workers' task")?;
     pruning.await.context("the pruning's task")?;
     Ok(())

@@ -1,10 +1,18 @@
 //! What the commands share: logs, the database, the key.
 
+use std::fmt::{self, Debug, Write};
 use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
+use tracing::field::Field;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, LogFormat};
 use crate::outlook;
@@ -14,6 +22,7 @@ use crate::store::Store;
 use crate::store::embedded::Embedded;
 use crate::store::seal::Sealer;
 use crate::sync::Engine;
+use crate::sync::odoo_client::OdooClient;
 
 /// Checks the master key, then migrates: with a wrong key, or without the right one, nothing is changed.
 async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Sealer> {
@@ -36,17 +45,48 @@ async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Sealer> {
 /// Logs go to standard error: standard output belongs to the commands' results.
 pub fn start_logs(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).with_context(|| format!("setting log: '{}'", config.log))?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false);
+    let logs = tracing_subscriber::registry()
+        .with(filter)
+        .with(filter_fn(is_fit_for_logs));
     match config.log_format {
         LogFormat::Text => logs
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .with(
+                lines
+                    .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+                    .fmt_fields(debug_fn(write_field).delimited(" ")),
+            )
             .init(),
-        LogFormat::Json => logs.json().init(),
+        LogFormat::Json => logs.with(lines.json()).init(),
     }
     Ok(())
+}
+
+/// Writes one field of a line, which stays one line whoever's words are in it.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    if field.name() != "message" {
+        write!(writer, "{}=", field.name())?;
+    }
+    write!(Escaped(writer), "{value:?}")
+}
+
+/// Escapes line breaks and whatever else a terminal or a reader of logs would obey.
+struct Escaped<'a, W>(&'a mut W);
+
+impl<W: Write> Write for Escaped<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| match c {
+            c if c.is_control() => write!(self.0, "{}", c.escape_default()),
+            c => self.0.write_char(c),
+        })
+    }
+}
+
+/// What libraries say below `info` may be whatever they carry: keys, tokens, calendars. It is in no log, whatever is set.
+fn is_fit_for_logs(line: &Metadata<'_>) -> bool {
+    *line.level() <= Level::INFO || line.target().starts_with(env!("CARGO_CRATE_NAME"))
 }
 
 /// A database to work with; the embedded one is started where none is named.
@@ -125,7 +165,20 @@ impl Opened {
             graph,
             login,
             http,
+            OdooClient::new(config.odoo_networks()?)?,
             config.sync_settings(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_one_line() {
+        let mut text = String::new();
+        write!(Escaped(&mut text), "a\nINFO forged\u{1b}[2J é").unwrap();
+        assert_eq!(text, "a\\nINFO forged\\u{1b}[2J é");
     }
 }

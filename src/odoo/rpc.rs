@@ -1,19 +1,20 @@
 //! The envelope of Odoo's `/jsonrpc`: `service`, `method` and positional `args` around one call of a model's method.
 
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::OdooError;
 
 /// One call of `model.method`, whichever door it came through.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Call {
     /// Odoo's `database.uuid`.
     pub db: String,
     /// The Odoo user on whose behalf the call is made.
     pub uid: i32,
     /// The API key, or for `outlook.bridge.pair` the one-time code.
-    pub key: String,
+    pub key: SecretString,
     pub model: String,
     pub method: String,
     pub kwargs: Map<String, Value>,
@@ -22,7 +23,7 @@ pub struct Call {
 }
 
 /// What `/jsonrpc` may be asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Request {
     /// `common.version`, which needs no key.
     Version,
@@ -110,7 +111,7 @@ fn read_execute(args: Vec<Value>) -> Result<Call, OdooError> {
         .and_then(|v| v.as_i64())
         .and_then(|v| i32::try_from(v).ok())
         .ok_or_else(shape)?;
-    let key = text(&mut args)?;
+    let key = SecretString::from(text(&mut args)?);
     let model = text(&mut args)?;
     let method = text(&mut args)?;
     match args.next() {

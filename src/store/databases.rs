@@ -1,9 +1,13 @@
 //! Odoo databases that were paired with this service.
 
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind;
+use diesel::result::Error::DatabaseError;
 use diesel::sql_types::{BigInt, Text};
-use diesel_async::RunQueryDsl;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -11,6 +15,14 @@ use uuid::Uuid;
 use super::Connection;
 use super::schema::databases::{self, dsl};
 use super::seal::Sealer;
+
+/// How long a call waits for the lock of its database.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
+
+/// The lock of a database did not come free.
+#[derive(Debug, thiserror::Error)]
+#[error("other work on this database is under way")]
+pub struct Busy;
 
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = databases)]
@@ -177,6 +189,17 @@ pub async fn take_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> Query
         .await
 }
 
+/// The hashes of all keys that are good.
+pub async fn key_hashes(conn: &mut Connection) -> QueryResult<Vec<Vec<u8>>> {
+    type Hash = Option<Vec<u8>>;
+    let found: Vec<(Hash, Hash)> = dsl::databases
+        .select((dsl::key_hash, dsl::next_key_hash))
+        .load(conn)
+        .await?;
+    let hashes = found.into_iter().flat_map(|(present, next)| [present, next]);
+    Ok(hashes.flatten().collect())
+}
+
 pub async fn by_uuid(conn: &mut Connection, uuid: &str) -> QueryResult<Option<Database>> {
     dsl::databases
         .filter(dsl::uuid.eq(uuid))
@@ -202,6 +225,29 @@ pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
         .for_update()
         .first(conn)
         .await
+}
+
+/// [`serialize`] for a call, which does not wait with its connection for as long as the database's mailboxes may take.
+///
+/// # Errors
+/// [`Busy`] after [`LONGEST_WAIT`].
+pub async fn serialize_soon(conn: &mut Connection, id: Uuid) -> anyhow::Result<()> {
+    conn.batch_execute(&format!(
+        "SET LOCAL lock_timeout = '{}ms'",
+        LONGEST_WAIT.as_millis()
+    ))
+    .await?;
+    let began = Instant::now();
+    match serialize(conn, id).await {
+        Ok(_) => {}
+        // Postgres' words for a lock that did not come free are in the language of its server.
+        Err(DatabaseError(DatabaseErrorKind::Unknown, _)) if began.elapsed() >= LONGEST_WAIT => {
+            return Err(Busy.into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    conn.batch_execute("SET LOCAL lock_timeout = 0").await?;
+    Ok(())
 }
 
 /// Lets one transaction at a time plan the meetings of a database: two mailboxes may bring the same new meeting,

@@ -73,25 +73,33 @@ pub async fn wake(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
 }
 
 /// Takes up to `limit` mailboxes that are due and that nobody works. The databases take turns, those first of which the fewest
-/// are worked; within one the longest due comes first.
+/// are worked; within one the longest due comes first. Where there are several, none has more than `share` of this process's workers:
+/// whoever comes next need not wait for a run's end.
 pub async fn claim_due(
     conn: &mut Connection,
     process: Uuid,
     present: DateTime<Utc>,
     limit: i64,
+    share: i64,
 ) -> QueryResult<Vec<Lease>> {
     diesel::sql_query(
-        "WITH turns AS (
-             SELECT a.id, a.next_run_at, d.worked + row_number() OVER (PARTITION BY d.id ORDER BY a.next_run_at) AS turn
-             FROM (SELECT id, (SELECT count(*) FROM accounts l
-                               WHERE l.database_id = databases.id AND l.lease_id IS NOT NULL) AS worked
-                   FROM databases
-                   WHERE NOT paused AND quarantined IS NULL AND moved IS NULL AND key_hash IS NOT NULL AND heard_at > $1) d
+        "WITH heard AS (
+             SELECT id, worked.by_all, worked.by_this
+             FROM databases
              CROSS JOIN LATERAL (
-                 SELECT id, next_run_at FROM accounts
+                 SELECT count(*) AS by_all,
+                        count(*) FILTER (WHERE left(lease_id::text, 18) = left($4::text, 18)) AS by_this
+                 FROM accounts WHERE database_id = databases.id AND lease_id IS NOT NULL) worked
+             WHERE NOT paused AND quarantined IS NULL AND moved IS NULL AND key_hash IS NOT NULL AND heard_at > $1
+         ), turns AS (
+             SELECT a.id, a.next_run_at, d.by_all + a.nth AS turn
+             FROM heard d
+             CROSS JOIN LATERAL (
+                 SELECT id, next_run_at, row_number() OVER (ORDER BY next_run_at) AS nth FROM accounts
                  WHERE database_id = d.id AND state = 'active' AND lease_id IS NULL AND next_run_at <= now()
                    AND (rest_until IS NULL OR rest_until <= now())
                  ORDER BY next_run_at LIMIT $2) a
+             WHERE d.by_this + a.nth <= $5 OR (SELECT count(*) FROM heard) = 1
          ), chosen AS (
              SELECT id FROM accounts
              WHERE id IN (SELECT id FROM turns ORDER BY turn, next_run_at LIMIT $2) AND lease_id IS NULL
@@ -104,6 +112,7 @@ pub async fn claim_due(
     .bind::<BigInt, _>(limit)
     .bind::<Text, _>(NEVER)
     .bind::<SqlUuid, _>(process)
+    .bind::<BigInt, _>(share)
     .load(conn)
     .await
 }

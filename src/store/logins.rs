@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Connection;
 use super::schema::login_attempts::{self, dsl};
 
-#[derive(Clone, Debug, Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = login_attempts)]
 pub struct LoginAttempt {
     pub id: Uuid,

@@ -85,28 +85,35 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How long a connection is waited for.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// A pool of connections.
+/// Pools of connections, of which none waits for another.
 #[derive(Clone)]
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
+    workers: Pool<AsyncPgConnection>,
+    door: Pool<AsyncPgConnection>,
     reserved: Pool<AsyncPgConnection>,
 }
 
 /// Connections for what must not wait until others have done.
 const RESERVED: usize = 2;
+/// Connections that keys are looked up with, and health, whatever the databases' calls are waiting for.
+const AT_THE_DOOR: usize = 4;
 /// A transaction whose process says nothing any more (it was stopped, or its network is gone) holds the locks of its database no
 /// longer than this.
 const LONGEST_SILENCE: &str = "SET idle_in_transaction_session_timeout = '30s'";
 
 impl Store {
-    /// Prepares a pool; connects only when asked for a connection.
+    /// Prepares the pools, of so many connections for calls and as many for the workers; connects only when asked for a
+    /// connection.
     ///
     /// # Errors
-    /// When the URL cannot be used.
+    /// When the URL cannot be used, or a pool cannot be built.
     pub fn new(url: &str, connections: usize) -> anyhow::Result<Self> {
         let target = Target::parse(url).context("setting database_url")?;
         Ok(Self {
             pool: pool(&target, connections)?,
+            workers: pool(&target, connections)?,
+            door: pool(&target, AT_THE_DOOR)?,
             reserved: pool(&target, RESERVED)?,
         })
     }
@@ -116,22 +123,32 @@ impl Store {
     /// # Errors
     /// When Postgres cannot be reached, or no connection comes free.
     pub async fn get(&self) -> anyhow::Result<Object<AsyncPgConnection>> {
-        let Ok(got) = tokio::time::timeout(LONGEST_WAIT, self.pool.get()).await else {
-            bail!(
-                "no connection to Postgres came free in {} s: all {} are in use, or Postgres does not answer",
-                LONGEST_WAIT.as_secs(),
-                self.pool.status().max_size
-            );
-        };
-        got.context("Postgres cannot be reached")
+        take(&self.pool).await
+    }
+
+    /// The same store, whose connections are the workers': calls, however many, leave them alone.
+    #[must_use]
+    pub fn of_the_workers(&self) -> Self {
+        Self {
+            pool: self.workers.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// A connection for a look at a key, or at whether all is well.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached, or no connection comes free.
+    pub async fn at_the_door(&self) -> anyhow::Result<Object<AsyncPgConnection>> {
+        take(&self.door).await
     }
 
     /// A connection that is kept for renewing leases, whatever else goes on.
     ///
     /// # Errors
-    /// When Postgres cannot be reached.
+    /// When Postgres cannot be reached, or no connection comes free.
     pub async fn reserved(&self) -> anyhow::Result<Object<AsyncPgConnection>> {
-        self.reserved.get().await.context("Postgres cannot be reached")
+        take(&self.reserved).await
     }
 
     /// Brings the schema up to date; returns the names of the migrations that were run. One process at a time does: the others
@@ -161,6 +178,17 @@ impl Store {
         unlock(&mut conn, MIGRATING).await?;
         run
     }
+}
+
+async fn take(pool: &Pool<AsyncPgConnection>) -> anyhow::Result<Object<AsyncPgConnection>> {
+    let Ok(got) = tokio::time::timeout(LONGEST_WAIT, pool.get()).await else {
+        bail!(
+            "no connection to Postgres came free in {} s: all {} are in use, or Postgres does not answer",
+            LONGEST_WAIT.as_secs(),
+            pool.status().max_size
+        );
+    };
+    got.context("Postgres cannot be reached")
 }
 
 fn pool(target: &Target, connections: usize) -> anyhow::Result<Pool<AsyncPgConnection>> {

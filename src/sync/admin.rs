@@ -118,7 +118,7 @@ impl SettingsRequest {
 }
 
 /// What Odoo gets for its key.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct RenewAnswer {
     pub api_key: String,
 }
@@ -405,11 +405,15 @@ pub(super) fn refused(dossier: &mut Dossier, user_id: i32, reason: String) {
 fn clean_base_url(text: &str) -> Result<String, OdooError> {
     let bad = || {
         OdooError::user(format!(
-            "web.base.url: '{text}' is not an address like https://odoo.example.com"
+            "web.base.url: '{text}' is not an address like https://odoo.example.com, without user, password, ? and #"
         ))
     };
     let url = Url::parse(text.trim()).map_err(|_| bad())?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !url.username().is_empty() {
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !is_plain {
         return Err(bad());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
@@ -431,6 +435,9 @@ mod tests {
             "ftp://x",
             "javascript:alert(1)",
             "https://user@x",
+            "https://:password@x",
+            "http://127.0.0.1:2375/containers/web/stop?t=0",
+            "http://127.0.0.1:2375/containers/web/stop#",
         ] {
             assert!(clean_base_url(bad).is_err(), "{bad}");
         }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::people::People;
 use super::planner::{self, Effects, read_groups};
-use super::{Engine, baseline, health, moving, now};
+use super::{Engine, baseline, health, moving, now, tenants};
 use crate::calendar::document::Document;
 use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::{Group, Side, Told, advance};
@@ -55,7 +55,12 @@ pub async fn sync(
     database: &Database,
     request: SyncRequest,
 ) -> Result<SyncAnswer, OdooError> {
-    let answered = carry_out(engine, database, request).await;
+    let answered = carry_out(engine, database, request)
+        .await
+        .map_err(|error| match error {
+            OdooError::Internal(cause) if cause.is::<databases::Busy>() => tenants::busy(),
+            error => error,
+        });
     match &answered {
         Ok(_) => health::note_success(engine, database).await,
         Err(OdooError::Internal(error)) => health::note_failure(engine, database, error).await,
@@ -106,7 +111,7 @@ async fn carry_out(
     // A page is read and marked as delivered at once: what is delivered is not planned anew behind Odoo's back.
     let changes = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            databases::serialize(conn, database.id).await?;
+            databases::serialize_soon(conn, database.id).await?;
             if databases::by_id(conn, database.id).await?.paused {
                 return Ok(Vec::new());
             }
@@ -267,7 +272,7 @@ async fn take(
     now: DateTime<Utc>,
     clocks: Clocks,
 ) -> anyhow::Result<Taken> {
-    databases::serialize(conn, database_id).await?;
+    databases::serialize_soon(conn, database_id).await?;
     let mut database = databases::lock(conn, database_id).await?;
     let repeated = match fence(conn, &database, request).await? {
         Fence::Closed => return Ok(Taken::Nothing),

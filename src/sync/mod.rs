@@ -13,6 +13,7 @@ pub mod health;
 pub mod journal;
 pub mod lease;
 pub mod moving;
+pub mod odoo_client;
 pub mod people;
 pub mod planner;
 pub mod poke;
@@ -22,12 +23,15 @@ pub mod pull;
 pub mod push;
 pub mod registrations;
 pub mod reset;
+pub mod tenants;
 pub mod trouble;
 pub mod worker;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use odoo_client::OdooClient;
+use tenants::Tenants;
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
@@ -73,8 +77,12 @@ pub struct Engine {
     pub sealer: Arc<Sealer>,
     pub graph: GraphClient,
     pub login: LoginClient,
-    /// For pokes; follows no redirects.
+    /// For Microsoft; follows no redirects.
     pub http: reqwest::Client,
+    /// For Odoo, whose address its administrators choose.
+    pub odoo: OdooClient,
+    /// Whose calls are worked.
+    pub tenants: Tenants,
     pub settings: Settings,
     /// Names this process in leases.
     pub process: Uuid,
@@ -91,6 +99,7 @@ impl Engine {
         graph: GraphClient,
         login: LoginClient,
         http: reqwest::Client,
+        odoo: OdooClient,
         settings: Settings,
     ) -> Self {
         let (runs, _) = broadcast::channel(256);
@@ -100,10 +109,23 @@ impl Engine {
             graph,
             login,
             http,
+            odoo,
+            tenants: Tenants::default(),
             settings,
             process: Uuid::new_v4(),
             work: Arc::new(Notify::new()),
             runs,
+        }
+    }
+}
+
+impl Engine {
+    /// The same for the workers, who have connections of their own.
+    #[must_use]
+    pub fn of_the_workers(&self) -> Self {
+        Self {
+            store: self.store.of_the_workers(),
+            ..self.clone()
         }
     }
 }

@@ -55,8 +55,8 @@ impl Engine {
         let mut mac = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes())?;
         mac.update(body.as_bytes());
         let signature = hex::encode(mac.finalize().into_bytes());
-        self.http
-            .post(format!("{}/microsoft_calendar_bridge/poke", database.base_url))
+        self.odoo
+            .post(&format!("{}/microsoft_calendar_bridge/poke", database.base_url))?
             .header("Content-Type", "application/json")
             .header("X-Odoo-Database", &database.name)
             .header("X-Bridge-Signature", signature)

@@ -68,8 +68,21 @@ async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Lea
     let mut conn = engine.store.get().await?;
     Ok((
         taken,
-        leases::claim_due(&mut conn, engine.process, now(), limit).await?,
+        leases::claim_due(
+            &mut conn,
+            engine.process,
+            now(),
+            limit,
+            share(engine.settings.workers),
+        )
+        .await?,
     ))
+}
+
+/// How many of the workers one database may have where there are others: all but a quarter.
+fn share(workers: usize) -> i64 {
+    let kept = (workers / 4).max(1);
+    i64::try_from(workers.saturating_sub(kept).max(1)).unwrap_or(i64::MAX)
 }
 
 /// The leases that stand, and since when each was seen as it is.

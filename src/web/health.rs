@@ -1,20 +1,27 @@
 //! Whether the process lives, whether it can work, and its numbers.
 
 use actix_web::{HttpResponse, web};
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-use super::Doors;
 use crate::store::{accounts, databases};
+use crate::sync::Engine;
 use crate::sync::health::SAID_AFTER;
+
+/// What can be seen from outside.
+pub struct Seen {
+    pub engine: Engine,
+    pub metrics: PrometheusHandle,
+}
 
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "live"}))
 }
 
 /// Says in words what is not ready.
-pub async fn ready(doors: web::Data<Doors>) -> HttpResponse {
+pub async fn ready(seen: web::Data<Seen>) -> HttpResponse {
     // It can work, whatever Microsoft and single databases do: nobody should start it anew for that, but look.
-    match in_trouble(&doors).await {
+    match in_trouble(&seen).await {
         Ok((0, mailboxes)) => {
             HttpResponse::Ok().json(json!({"status": "ready", "mailboxes_in_trouble": mailboxes}))
         }
@@ -32,14 +39,14 @@ pub async fn ready(doors: web::Data<Doors>) -> HttpResponse {
 }
 
 /// How many databases and mailboxes make no progress.
-async fn in_trouble(doors: &Doors) -> anyhow::Result<(i64, i64)> {
-    let mut conn = doors.engine.store.get().await?;
+async fn in_trouble(seen: &Seen) -> anyhow::Result<(i64, i64)> {
+    let mut conn = seen.engine.store.at_the_door().await?;
     let databases = databases::failing(&mut conn, SAID_AFTER).await?;
     Ok((databases, accounts::in_trouble(&mut conn).await?))
 }
 
-pub async fn metrics(doors: web::Data<Doors>) -> HttpResponse {
+pub async fn metrics(seen: web::Data<Seen>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4")
-        .body(doors.metrics.render())
+        .body(seen.metrics.render())
 }

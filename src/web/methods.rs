@@ -2,14 +2,18 @@
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use jsonrpsee::{Extensions, RpcModule};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::caller::cut;
 use crate::odoo::OdooError;
 use crate::odoo::rpc::Call;
-use crate::store::databases::Database;
+use crate::store::databases::{self, Database};
+use crate::store::seal::digest;
 use crate::sync::journal::{self, JournalRequest};
+use crate::sync::tenants::{Kind, Turn};
 use crate::sync::{Engine, accounts, admin, brake, budget, exchange, moving, preview, reset};
 
 /// Who calls: put into the call's extensions by the door, after the key was checked.
@@ -23,11 +27,13 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 struct Stranger {
     uuid: String,
-    code: String,
+    code: SecretString,
 }
 
 /// `outlook.bridge.pair`, the one method that is called without an API key.
 const PAIR: &str = "outlook.bridge.pair";
+/// The one that does the most.
+const EXCHANGE: &str = "calendar.event.sync";
 
 /// What can be called of a database whose move is not confirmed yet: nothing that shows or changes a calendar.
 const WHILE_MOVED: &[&str] = &[
@@ -110,9 +116,8 @@ impl Methods {
                 let stranger = extensions
                     .get::<Stranger>()
                     .ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))?;
-                let answer =
-                    admin::pairing::pair(&engine, &stranger.uuid, &stranger.code, arguments(&params)?)
-                        .await?;
+                let code = stranger.code.expose_secret();
+                let answer = admin::pairing::pair(&engine, &stranger.uuid, code, arguments(&params)?).await?;
                 serde_json::to_value(answer).map_err(|e| OdooError::Internal(e.into()))
             }
             .await;
@@ -252,69 +257,107 @@ impl Methods {
         self.module.method_names()
     }
 
-    /// Checks the key, and carries out one call.
+    /// # Errors
+    /// `NotFound` for a method that there is not.
+    pub fn exists(&self, name: &str) -> Result<(), OdooError> {
+        if self.names().any(|known| known == name) {
+            Ok(())
+        } else {
+            Err(OdooError::NotFound(cut(name).to_owned()))
+        }
+    }
+
+    /// Whether the caller has a code instead of a key.
+    pub fn needs_no_key(&self, name: &str) -> bool {
+        name == PAIR
+    }
+
+    /// Carries out a call that brings a code.
     ///
     /// # Errors
     /// What Odoo is told.
-    pub async fn call(&self, call: Call) -> Result<Value, OdooError> {
-        let name = format!("{}.{}", call.model, call.method);
-        if !self.names().any(|known| known == name) {
-            return Err(OdooError::NotFound(name));
-        }
+    pub async fn pair(&self, call: Call) -> Result<Value, OdooError> {
         let mut methods = self.module.clone();
-        if name == PAIR {
-            methods.extensions_mut().insert(Stranger {
-                uuid: call.db,
-                code: call.key,
-            });
-        } else {
-            let database = self.authenticate(&call, &name).await?;
-            methods.extensions_mut().insert(Caller {
-                database,
-                uid: call.uid,
-            });
+        methods.extensions_mut().insert(Stranger {
+            uuid: call.db,
+            code: call.key,
+        });
+        dispatch(&methods, PAIR, call.kwargs).await
+    }
+
+    /// Carries out a call of the database whose key it brought.
+    ///
+    /// # Errors
+    /// What Odoo is told.
+    pub async fn call(&self, database: Database, call: Call, name: &str) -> Result<Value, OdooError> {
+        self.check_copy(&database, call.database_name.as_deref()).await?;
+        if database.moved.is_some() && !WHILE_MOVED.contains(&name) {
+            return Err(OdooError::user(database.shut_out().unwrap_or_default()));
         }
-        dispatch(&methods, &name, call.kwargs).await
+        let hash = digest(call.key.expose_secret());
+        if database.next_key_hash.as_ref() == Some(&hash) {
+            let mut conn = self.engine.store.at_the_door().await?;
+            databases::take_key(&mut conn, database.id, &hash).await?;
+        }
+        let kind = match name {
+            EXCHANGE => Kind::Exchange,
+            _ => Kind::Other,
+        };
+        let _turn = self.engine.tenants.enter(database.id, kind).await?;
+        let mut methods = self.module.clone();
+        methods.extensions_mut().insert(Caller {
+            database,
+            uid: call.uid,
+        });
+        dispatch(&methods, name, call.kwargs).await
+    }
+
+    /// Waits until this database may send a large body.
+    ///
+    /// # Errors
+    /// `UserError` when its turn does not come.
+    pub async fn enter_with_much(&self, database: &Database) -> Result<Turn, OdooError> {
+        self.engine.tenants.enter(database.id, Kind::Large).await
+    }
+
+    /// The hashes of all keys that are good.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn known_keys(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        let mut conn = self.engine.store.at_the_door().await?;
+        Ok(databases::key_hashes(&mut conn).await?)
     }
 
     /// The database behind a key, if it is the one that is named.
-    async fn authenticate(&self, call: &Call, name: &str) -> Result<Database, OdooError> {
-        let (db, key) = (&call.db, &call.key);
-        let denied = || {
-            tracing::warn!(database.uuid = %db, "refused: the key does not fit the database");
+    ///
+    /// # Errors
+    /// `AccessDenied` if it is not.
+    pub async fn open(&self, uuid: &str, key_hash: &[u8]) -> Result<Database, OdooError> {
+        let mut conn = self.engine.store.at_the_door().await?;
+        let database = databases::by_key(&mut conn, key_hash).await?;
+        database.filter(|found| found.uuid == uuid).ok_or_else(|| {
             OdooError::AccessDenied(
                 "The Outlook bridge does not know this database or its key. Pair it again in Settings, Calendar."
                     .to_owned(),
             )
+        })
+    }
+
+    /// A copy has the key of the original, and another name.
+    async fn check_copy(&self, database: &Database, called: Option<&str>) -> Result<(), OdooError> {
+        let Some(called) = called.filter(|called| *called != database.name) else {
+            return Ok(());
         };
-        let mut conn = self.engine.store.get().await?;
-        let hash = crate::store::seal::digest(key);
-        let database = crate::store::databases::by_key(&mut conn, &hash)
-            .await?
-            .ok_or_else(denied)?;
-        if database.uuid != *db {
-            return Err(denied());
-        }
-        if let Some(called) = call
-            .database_name
-            .as_deref()
-            .filter(|called| *called != database.name)
-        {
-            admin::note_copy(&mut conn, &database, called).await?;
-            return Err(OdooError::AccessDenied(format!(
-                "This Odoo database is called “{called}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \
-                 or was renamed. Nothing is synced from here. If this is the one that shall sync, pair it again with a new \
-                 code; else press Unpair.",
-                database.name
-            )));
-        }
-        if database.moved.is_some() && !WHILE_MOVED.contains(&name) {
-            return Err(OdooError::user(database.shut_out().unwrap_or_default()));
-        }
-        if database.next_key_hash.as_ref() == Some(&hash) {
-            crate::store::databases::take_key(&mut conn, database.id, &hash).await?;
-        }
-        Ok(database)
+        let mut conn = self.engine.store.at_the_door().await?;
+        admin::note_copy(&mut conn, database, cut(called)).await?;
+        Err(OdooError::AccessDenied(format!(
+            "This Odoo database is called “{}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \
+             or was renamed. Nothing is synced from here. If this is the one that shall sync, pair it again with a new \
+             code; else press Unpair.",
+            cut(called),
+            database.name
+        )))
     }
 }
 

@@ -481,8 +481,16 @@ async fn health_says_what_is_not_ready() {
         ("/health/ready", "ready"),
         ("/metrics", ""),
     ] {
-        let answer = reqwest::get(format!("{}{path}", service.url)).await.unwrap();
+        let answer = reqwest::get(format!("{}{path}", service.admin_url))
+            .await
+            .unwrap();
         assert!(answer.status().is_success());
+        let elsewhere = reqwest::get(format!("{}{path}", service.url)).await.unwrap();
+        assert_eq!(
+            elsewhere.status(),
+            404,
+            "where Odoo calls there is nothing of the kind"
+        );
         assert!(answer.text().await.unwrap().contains(word));
     }
 }

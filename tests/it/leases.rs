@@ -13,6 +13,7 @@ use outlook_bridge::sync::pull::pull;
 use outlook_bridge::sync::{Engine, accounts as logins};
 use tokio::time::Instant;
 
+use super::odoo::Odoo;
 use super::stack::{ANN, BEN};
 use super::world::{World, world};
 
@@ -40,8 +41,12 @@ async fn sql(engine: &Engine, statement: &str) {
 }
 
 async fn claim(engine: &Engine, limit: i64) -> Vec<Lease> {
+    claim_share(engine, limit, i64::MAX).await
+}
+
+async fn claim_share(engine: &Engine, limit: i64, share: i64) -> Vec<Lease> {
     let mut conn = engine.store.get().await.expect("Postgres");
-    leases::claim_due(&mut conn, engine.process, Utc::now(), limit)
+    leases::claim_due(&mut conn, engine.process, Utc::now(), limit, share)
         .await
         .expect("claimed")
 }
@@ -89,6 +94,21 @@ async fn a_wake_that_comes_during_a_run_is_not_lost() {
         again.iter().map(|l| l.account_id).collect::<Vec<_>>(),
         [taken[0].account_id]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_database_leaves_workers_to_the_others() {
+    let (w, engine) = idle().await;
+    assert_eq!(claim_share(&engine, 2, 1).await.len(), 2, "there are no others");
+    sql(
+        &engine,
+        "UPDATE accounts SET lease_id = NULL, next_run_at = now()",
+    )
+    .await;
+    Odoo::pair(&w.service).await;
+    assert_eq!(claim_share(&engine, 2, 1).await.len(), 1);
+    assert!(claim_share(&engine, 1, 1).await.is_empty(), "it has its share");
+    assert_eq!(claim_share(&engine, 1, 2).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -158,8 +158,13 @@ impl Odoo {
         let body = json!({"jsonrpc": "2.0", "method": "call", "id": 1, "params": {
             "service": "object", "method": "execute_kw",
             "args": [self.uuid, uid, self.key, model, method, [], kwargs]}});
-        let response = reqwest::Client::new()
-            .post(format!("{}/jsonrpc", service.url()))
+        let mut request = reqwest::Client::new().post(format!("{}/jsonrpc", service.url()));
+        if method != "pair" {
+            request = request
+                .header("Authorization", format!("Bearer {}", self.key))
+                .header("X-Odoo-Database", &self.uuid);
+        }
+        let response = request
             .json(&body)
             .send()
             .await

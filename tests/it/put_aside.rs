@@ -161,7 +161,7 @@ async fn a_database_that_makes_no_progress_says_so() {
     let state = state.await.expect("a state");
     let problem = state["problem"].as_str().expect("a problem");
     assert!(problem.contains("fails each time (3 times)"), "{problem}");
-    let ready = reqwest::get(format!("{}/health/ready", w.service.url))
+    let ready = reqwest::get(format!("{}/health/ready", w.service.admin_url))
         .await
         .expect("an answer");
     let ready = ready.text().await.expect("text");

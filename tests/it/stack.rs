@@ -14,8 +14,9 @@ use outlook_bridge::outlook::login::LoginClient;
 use outlook_bridge::store::seal::Sealer;
 use outlook_bridge::store::{Store, databases};
 use outlook_bridge::sync::admin::pairing;
+use outlook_bridge::sync::odoo_client::OdooClient;
 use outlook_bridge::sync::{Engine, Settings, pruning, worker};
-use outlook_bridge::web;
+use outlook_bridge::web::{self, Door};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 pub const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
 pub const CLIENT_SECRET: &str = "demo~client-secret~for~graph-sim";
 pub const ODOO_URL: &str = "http://odoo.test:8069";
+/// The one address whose X-Forwarded-For the service believes: whoever binds to it sends from it.
+pub const TRUSTED_PROXY: &str = "127.0.0.3/32";
 pub const ANN: &str = "ann@contoso.example";
 pub const BEN: &str = "ben@contoso.example";
 
@@ -30,9 +33,10 @@ pub const BEN: &str = "ben@contoso.example";
 pub struct Service {
     pub engine: Engine,
     pub url: String,
+    pub admin_url: String,
     stop: CancellationToken,
     workers: tokio::task::JoinHandle<()>,
-    server: actix_web::dev::ServerHandle,
+    servers: Vec<actix_web::dev::ServerHandle>,
 }
 
 /// A service that answers at its doors, in this process or in one of its own.
@@ -58,7 +62,9 @@ impl Service {
     pub async fn kill(self) {
         self.workers.abort();
         self.stop.cancel();
-        self.server.stop(false).await;
+        for server in &self.servers {
+            server.stop(false).await;
+        }
     }
 }
 
@@ -178,20 +184,30 @@ impl Stack {
             poll_interval,
             ..Settings::default()
         };
-        let engine = Engine::new(store, sealer, graph, login, http, settings);
+        let odoo = OdooClient::new(vec!["127.0.0.0/8".parse().expect("a network")]).expect("a client");
+        let engine = Engine::new(store, sealer, graph, login, http, odoo, settings);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let (server, addresses) = web::serve(engine.clone(), metrics, "127.0.0.1:0", None).expect("a port");
-        let handle = server.handle();
-        tokio::spawn(server);
+        let door = Door {
+            listen: "127.0.0.1:0".to_owned(),
+            admin_listen: Some("127.0.0.1:0".to_owned()),
+            trusted_proxies: vec![TRUSTED_PROXY.parse().expect("a network")],
+        };
+        let serving = web::serve(engine.clone(), metrics, &door, None).expect("a port");
+        let servers = serving.handles();
+        let url = format!("http://{}", serving.addresses[0]);
+        let admin_url = format!("http://{}", serving.admin_addresses[0]);
+        tokio::spawn(serving.run());
         let stop = CancellationToken::new();
-        tokio::spawn(pruning::keep_pruned(engine.clone(), stop.clone()));
-        let workers = tokio::spawn(worker::work(engine.clone(), stop.clone()));
+        let working = engine.of_the_workers();
+        tokio::spawn(pruning::keep_pruned(working.clone(), stop.clone()));
+        let workers = tokio::spawn(worker::work(working, stop.clone()));
         Service {
             engine,
-            url: format!("http://{}", addresses[0]),
+            url,
+            admin_url,
             stop,
             workers,
-            server: handle,
+            servers,
         }
     }
 

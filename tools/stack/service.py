@@ -20,6 +20,7 @@ class Service:
         self,
         *,
         port: int,
+        admin_port: int,
         database_url: str,
         data_dir: Path,
         run_dir: Path,
@@ -28,6 +29,7 @@ class Service:
         profile: str = "debug",
     ):
         self.url = f"http://127.0.0.1:{port}"
+        self.admin_url = f"http://127.0.0.1:{admin_port}"
         self.log = run_dir / "outlook-bridge.log"
         self._program = paths.binary("outlook-bridge", profile)
         # Simulated mailboxes may be asked often.
@@ -35,6 +37,7 @@ class Service:
         self.master_key = data_dir / "master.key"
         self._env = environment() | {
             "OUTLOOK_BRIDGE_LISTEN": f"127.0.0.1:{port}",
+            "OUTLOOK_BRIDGE_ADMIN_LISTEN": f"127.0.0.1:{admin_port}",
             "OUTLOOK_BRIDGE_DATABASE_URL": database_url,
             "OUTLOOK_BRIDGE_DATA_DIR": str(data_dir),
             "OUTLOOK_BRIDGE_GRAPH_URL": graph_url,
@@ -62,13 +65,13 @@ class Service:
 
     def ready(self) -> bool:
         try:
-            return requests.get(f"{self.url}/health/ready", timeout=5).ok
+            return requests.get(f"{self.admin_url}/health/ready", timeout=5).ok
         except requests.RequestException:
             return False
 
     def metric(self, name: str) -> int:
         """A counter of `/metrics`, over all of its labels."""
-        lines = requests.get(f"{self.url}/metrics", timeout=10).text.splitlines()
+        lines = requests.get(f"{self.admin_url}/metrics", timeout=10).text.splitlines()
         return sum(int(float(line.rpartition(" ")[2])) for line in lines if re.match(rf"{name}\b", line))
 
     def stop(self) -> None:
@@ -123,5 +126,6 @@ class Service:
                     "method": "execute_kw",
                     "args": [database, uid, key, model, method, list(args), kwargs],
                 },
-            }
+            },
+            **({} if method == "pair" else {"Authorization": f"Bearer {key}", "X-Odoo-Database": database}),
         )

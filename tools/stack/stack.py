@@ -55,6 +55,7 @@ class Stack:
         self.bridge_database = f"{name}_bridge"
         self.service = Service(
             port=service_port,
+            admin_port=free_port(),
             database_url=server.url(self.bridge_database),
             data_dir=state_dir / "outlook-bridge",
             run_dir=run_dir,

@@ -103,6 +103,12 @@ pub async fn pair(
             "the database's uuid is missing, or its name is too long",
         ));
     }
+    // It is in lines of the log and on the operator's screen.
+    if uuid.chars().chain(request.name.chars()).any(char::is_control) {
+        return Err(OdooError::user(
+            "the database's uuid or name has a character that cannot be shown",
+        ));
+    }
     let answer = PairAnswer {
         api_key: random_secret(),
         poke_key: random_secret(),

@@ -40,6 +40,7 @@ pub fn command(stack: &Stack) -> Command {
     let mut command = Command::new(PROGRAM);
     command
         .env("OUTLOOK_BRIDGE_LISTEN", "127.0.0.1:0")
+        .env("OUTLOOK_BRIDGE_ADMIN_LISTEN", "127.0.0.1:0")
         .env("OUTLOOK_BRIDGE_DATABASE_URL", &stack.database_url)
         .env("OUTLOOK_BRIDGE_MASTER_KEY", KEY.repeat(32))
         .env("OUTLOOK_BRIDGE_GRAPH_URL", format!("{}/v1.0", stack.sim.url()))
