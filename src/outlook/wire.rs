@@ -265,7 +265,7 @@ impl WireEvent {
             .into_iter()
             .flatten()
             .map(str::trim)
-            .find(|u| !u.is_empty())
+            .find(|link| is_link(link))
     }
 
     /// The attendees that cannot be told apart by a mail address, whom [`to_event`] leaves out.

@@ -644,3 +644,23 @@ fn a_lone_occurrence_is_told_by_its_uid() {
     assert!(!event(&of("00000000"), "singleInstance").is_lone_occurrence());
     assert!(!event("5f0c@example.org", "singleInstance").is_lone_occurrence());
 }
+
+#[test]
+fn only_a_web_address_is_a_way_into_a_meeting() {
+    let join = |url: &str| wire(json!({ "onlineMeeting": { "joinUrl": url } }));
+    assert_eq!(
+        join(" https://teams.example/1 ").own_join_url(),
+        Some("https://teams.example/1")
+    );
+    for other in [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "/web/session/logout",
+        "x y",
+    ] {
+        let event = join(other);
+        assert_eq!(event.own_join_url(), None, "{other}");
+        assert_eq!(to_event(&event).unwrap().video, "");
+    }
+}
