@@ -292,6 +292,12 @@ impl WireEvent {
         }
     }
 
+    /// The descriptions that it shows, those of exceptions included, as they are compared.
+    pub fn descriptions(&self) -> impl Iterator<Item = String> {
+        let all = std::iter::once(self).chain(&self.exception_occurrences);
+        all.map(|event| video_line::without(&event.html()).into_owned())
+    }
+
     fn place(&self) -> &str {
         self.location
             .as_ref()
@@ -671,7 +677,10 @@ fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<Str
     } else {
         line_now.clone()
     };
-    let is_other_text = groups.contains(&Group::Body) && !body::same_meaning(&event.body, &text_now);
+    // Of what is longer Odoo has not seen the rest.
+    let is_known = text_now.len() <= body::LONGEST;
+    let is_other_text =
+        is_known && groups.contains(&Group::Body) && !body::same_meaning(&event.body, &text_now);
     if !is_other_text && line == line_now {
         return None;
     }

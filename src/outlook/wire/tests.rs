@@ -664,3 +664,13 @@ fn only_a_web_address_is_a_way_into_a_meeting() {
         assert_eq!(to_event(&event).unwrap().video, "");
     }
 }
+
+#[test]
+fn a_description_of_which_odoo_has_seen_the_beginning_stays() {
+    let long = "<p>some words</p>".repeat(body::LONGEST / 17 + 1);
+    let now = wire(json!({ "body": { "contentType": "html", "content": long } }));
+    assert_eq!(
+        patch(&[Group::Body], |event| event.body = "<p>short</p>".into(), &now),
+        json!({})
+    );
+}
