@@ -7,6 +7,7 @@
 
 mod bounded;
 mod memo;
+mod pictures;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -14,7 +15,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use ammonia::Builder;
+use ammonia::{Builder, UrlRelative};
 
 pub use self::bounded::is_large;
 use self::bounded::{Form, visit};
@@ -48,6 +49,21 @@ pub fn inner(html: &str) -> String {
         return memo::inside(html, || inner_of_own(html, form_of(html)));
     }
     inner_of_own(html, Form::AsItIs)
+}
+
+/// The same as Odoo shows it, whose address is `base`: without pictures that ask a server for something, each of which is a link.
+pub fn for_odoo(html: &str, base: &str) -> String {
+    pictures::with_links(&inner(html), |src| pictures::is_odoos_own(src, base))
+}
+
+/// What Odoo has, with the pictures that it shows as links.
+pub fn from_odoo(html: &str) -> Cow<'_, str> {
+    pictures::with_pictures(html)
+}
+
+/// What is to be written to Outlook, with the pictures that Outlook has as it has them.
+pub fn with_pictures_of<'a>(html: &'a str, outlook_now: &str) -> Cow<'a, str> {
+    pictures::as_in(html, outlook_now)
 }
 
 /// Finds out what there is to know of a body, if it is large: a look at it then takes no time, as long as it is remembered.
@@ -155,11 +171,20 @@ pub fn from_text(text: &str) -> String {
     escaped.lines().collect::<Vec<_>>().join("<br>")
 }
 
+/// Text as it stands in an attribute or between tags.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
 static FOR_READING: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
     builder
         .add_clean_content_tags(["title"])
         .add_url_schemes(["cid", "data"])
+        .url_relative(UrlRelative::Deny)
         .link_rel(None)
         .rm_generic_attributes(["lang", "title"])
         .attribute_filter(|tag, name, value| match (tag, name) {
@@ -175,6 +200,7 @@ static FOR_PEOPLE: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
         .add_clean_content_tags(["title"])
         .add_url_schemes(["cid", "data"])
+        .url_relative(UrlRelative::Deny)
         .link_rel(None)
         .rm_generic_attributes(["lang"])
         .add_generic_attributes(["style"])
@@ -641,12 +667,6 @@ pub(super) mod tests {
              <meta name=\"Generator\" content=\"Microsoft Exchange Server\">\r\n<!-- converted from text -->\
              <style><!-- .EmailQuote {{ margin-left: 1pt }} --></style></head>\r\n<body>\r\n{inside}\r\n</body>\r\n</html>\r\n"
         )
-    }
-
-    fn escape(text: &str) -> String {
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
     }
 
     pub(in crate::calendar) fn fragment() -> impl Strategy<Value = String> {

@@ -39,7 +39,7 @@ pub fn descriptions(handed_over: &Value, base_url: &str) -> Vec<String> {
     each_description(
         &mut with_absolute_addresses(handed_over.clone(), base_url),
         &mut |html| {
-            found.push(std::mem::take(html));
+            found.push(body::from_odoo(html).into_owned());
         },
     );
     found

@@ -689,10 +689,8 @@ fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<Str
     } else {
         &text_now
     };
-    Some(body::with_teams_block(
-        &video_line::with(text, line.as_deref()),
-        &outlook,
-    ))
+    let written = body::with_teams_block(&video_line::with(text, line.as_deref()), &outlook);
+    Some(body::with_pictures_of(&written, &outlook).into_owned())
 }
 
 /// `location` and `locations` are locked together, and whoever writes the first forgets the others (page *event resource type*):

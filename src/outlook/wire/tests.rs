@@ -666,6 +666,17 @@ fn only_a_web_address_is_a_way_into_a_meeting() {
 }
 
 #[test]
+fn an_edit_in_odoo_keeps_outlooks_pictures() {
+    let picture = r#"<img width="30" src="https://x.example/p.gif"> <img src="cid:1">"#;
+    let now = wire(json!({ "body": { "contentType": "html", "content": format!("<p>Old {picture}</p>") } }));
+    let shown = body::for_odoo(&to_event(&now).unwrap().body, "");
+    assert!(shown.contains("[image: ") && shown.contains("cid:1"), "{shown}");
+    let edited = body::from_odoo(&shown.replace("Old", "New")).into_owned();
+    let patch = patch(&[Group::Body], |event| event.body = edited, &now);
+    assert_eq!(patch["body"]["content"], format!("<p>New {picture}</p>"));
+}
+
+#[test]
 fn a_description_of_which_odoo_has_seen_the_beginning_stays() {
     let long = "<p>some words</p>".repeat(body::LONGEST / 17 + 1);
     let now = wire(json!({ "body": { "contentType": "html", "content": long } }));
