@@ -31,7 +31,7 @@ test: setup ## Run every check and every test
 	@$(PYTHON) -m tools.check
 
 .PHONY: lint
-lint: setup ## Only the checks that run nothing: formatting, clippy, licences, the add-on's rules
+lint: setup ## Only the checks that run nothing: formatting, clippy, licences, advisories, the add-on's rules
 	@$(PYTHON) -m tools.check --only lint
 
 .PHONY: test-rust
@@ -45,6 +45,10 @@ test-sim: setup ## Only the Microsoft simulator's series against another impleme
 .PHONY: test-long
 test-long: setup ## What takes too long for test: convergence over 20,000 operations (CONVERGENCE_OPERATIONS, CONVERGENCE_SEED), more of Odoo's own tests, moves and resets end to end
 	@$(PYTHON) -m tools.check --only long
+
+.PHONY: release
+release: ## Make a release in build/release: the service with its dependencies' list, the add-on, SBOM, checksums
+	@scripts/release.sh 0.7.7 0.5.9
 
 .PHONY: bench-sim
 bench-sim: setup ## How long a delta page takes in a mailbox of 10,000 events of the Microsoft simulator

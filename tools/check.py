@@ -100,6 +100,11 @@ def steps() -> list[Step]:
         Step("lint", "licences, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
         Step(
             "lint",
+            "advisories (cargo-deny)",
+            ["scripts/cargo-deny.sh", CARGO_DENY_VERSION, "--advisories"],
+        ),
+        Step(
+            "lint",
             "lints (clippy)",
             ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
             warnings,

@@ -6,6 +6,8 @@
 //! (page *event: update*). That block is no text of the user's; it stays in Outlook and is cut off elsewhere.
 
 mod bounded;
+mod memo;
+mod pictures;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -13,31 +15,86 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use ammonia::Builder;
+use ammonia::{Builder, UrlRelative};
 
+pub use self::bounded::is_large;
 use self::bounded::{Form, visit};
 
+/// Of longer bodies the beginning is read, and Odoo is shown no more of them. Graph takes none that is as long.
+pub const LONGEST: usize = 2560 * 1024;
+/// What stands in Odoo behind the beginning of a longer one.
+const GOES_ON: &str = "<p>[This description goes on in Outlook.]</p>";
 /// Longer links are told apart by their digest: each word of a link carries it.
 const LONGEST_LINK: usize = 2048;
 
 /// Whether a reader would see no difference: the same words in the same lines, lists and table cells, with the same
 /// emphasis, links and images. Wrappers, white space, empty lines, the spelling of characters and tags, styles,
 /// classes and the Teams block do not count; neither does it that an address is written as a link to itself. Of very long
-/// bodies the words and pictures alone count.
+/// bodies the words and pictures alone count, and of those beyond [`LONGEST`] the beginning.
 pub fn same_meaning(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
-    let (a, b) = (without_teams_block(a), without_teams_block(b));
-    let form = Form::to_compare(&a, &b);
-    reading_of_own(&form.apply(&a)) == reading_of_own(&form.apply(&b))
+    if !is_large(a) && !is_large(b) {
+        return reading_of_own(&without_teams_block(a)) == reading_of_own(&without_teams_block(b));
+    }
+    let form = Form::to_compare((a, form_of(a)), (b, form_of(b)));
+    meaning(a, form) == meaning(b, form)
 }
 
 /// The user's own HTML out of a full document: sanitised, without wrappers and without the Teams block. Empty if
 /// there is nothing to read.
 pub fn inner(html: &str) -> String {
-    let own = without_teams_block(html);
-    let own = Form::of(&own).apply(&own);
+    if is_large(html) {
+        return memo::inside(html, || inner_of_own(html, form_of(html)));
+    }
+    inner_of_own(html, Form::AsItIs)
+}
+
+/// The same as Odoo shows it, whose address is `base`: without pictures that ask a server for something, each of which is a link.
+pub fn for_odoo(html: &str, base: &str) -> String {
+    pictures::with_links(&inner(html), |src| pictures::is_odoos_own(src, base))
+}
+
+/// What Odoo has, with the pictures that it shows as links.
+pub fn from_odoo(html: &str) -> Cow<'_, str> {
+    pictures::with_pictures(html)
+}
+
+/// What is to be written to Outlook, with the pictures that Outlook has as it has them.
+pub fn with_pictures_of<'a>(html: &'a str, outlook_now: &str) -> Cow<'a, str> {
+    pictures::as_in(html, outlook_now)
+}
+
+/// Finds out what there is to know of a body, if it is large: a look at it then takes no time, as long as it is remembered.
+pub fn prepare(html: &str) {
+    if is_large(html) {
+        meaning(html, form_of(html));
+        inner(html);
+    }
+}
+
+fn form_of(html: &str) -> Form {
+    if is_large(html) {
+        memo::form(html, || Form::of(&own(html)))
+    } else {
+        Form::AsItIs
+    }
+}
+
+/// A digest of what a reader sees.
+fn meaning(html: &str, form: Form) -> memo::Digest {
+    let read = || memo::digest_of(&reading_of_own(&form.apply(&own(html))));
+    if is_large(html) {
+        memo::meaning(html, form, read)
+    } else {
+        read()
+    }
+}
+
+fn inner_of_own(html: &str, form: Form) -> String {
+    let own = own(html);
+    let own = form.apply(&own);
     if reading_of_own(&own).is_empty() {
         return String::new();
     }
@@ -47,6 +104,16 @@ pub fn inner(html: &str) -> String {
         rest = shorter.trim_end();
     }
     rest.to_owned()
+}
+
+/// What is the user's, as far as it is read.
+fn own(html: &str) -> Cow<'_, str> {
+    let own = without_teams_block(html);
+    if own.len() <= LONGEST {
+        return own;
+    }
+    let beginning = &own[..own.floor_char_boundary(LONGEST)];
+    Cow::Owned([beginning, GOES_ON].concat())
 }
 
 /// The HTML with its links and pictures under `base`, an address without a slash at its end, where they name no server: what
@@ -104,11 +171,20 @@ pub fn from_text(text: &str) -> String {
     escaped.lines().collect::<Vec<_>>().join("<br>")
 }
 
+/// Text as it stands in an attribute or between tags.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
 static FOR_READING: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
     builder
         .add_clean_content_tags(["title"])
         .add_url_schemes(["cid", "data"])
+        .url_relative(UrlRelative::Deny)
         .link_rel(None)
         .rm_generic_attributes(["lang", "title"])
         .attribute_filter(|tag, name, value| match (tag, name) {
@@ -124,6 +200,7 @@ static FOR_PEOPLE: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
         .add_clean_content_tags(["title"])
         .add_url_schemes(["cid", "data"])
+        .url_relative(UrlRelative::Deny)
         .link_rel(None)
         .rm_generic_attributes(["lang"])
         .add_generic_attributes(["style"])
@@ -158,7 +235,7 @@ fn starts_with_data(value: &str) -> bool {
 
 // ---- what a reader sees --------------------------------------------------------------------------------------
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Look {
     bold: bool,
     italic: bool,
@@ -168,7 +245,7 @@ struct Look {
     link: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Seen {
     Text(Look, String),
     Image { src: String, link: Option<String> },
@@ -592,12 +669,6 @@ pub(super) mod tests {
         )
     }
 
-    fn escape(text: &str) -> String {
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-    }
-
     pub(in crate::calendar) fn fragment() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             4 => "[a-zA-Zäß0-9 <>&\"'_\u{a0}]{0,10}".prop_map(|t| escape(&t)),
@@ -892,6 +963,32 @@ pub(super) mod tests {
         assert!(!same_meaning(&body, &long("other end")));
         assert!(!same_meaning(&body, &long("end<img src=\"cid:1\">")));
         assert!(inner(&document(&body)).starts_with("<ul><li>item <b>one</b></li>"));
+    }
+
+    #[test]
+    fn what_was_looked_at_once_is_known() {
+        for trap in traps(24 * 1024) {
+            let document = document(&trap);
+            prepare(&trap);
+            prepare(&document);
+            let visited = bounded::tests::visited(|| {
+                let _ = (same_meaning(&trap, &document), inner(&trap), inner(&document));
+            });
+            assert_eq!(visited, 0, "{}", trap.get(..40).unwrap_or(&trap));
+        }
+    }
+
+    #[test]
+    fn of_the_longest_the_beginning_is_read() {
+        let long = "<p>some words</p>".repeat(LONGEST / 17 + 5000);
+        let shown = inner(&document(&long));
+        assert!(
+            shown.ends_with(GOES_ON) && shown.len() < LONGEST + 100,
+            "{}",
+            shown.len()
+        );
+        assert!(same_meaning(&long, &[&long, "<p>more</p>"].concat()));
+        assert!(!same_meaning(&long, &["<p>more</p>", &long].concat()));
     }
 
     #[test]

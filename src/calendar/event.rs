@@ -55,13 +55,9 @@ impl Address {
                 }
             }
         }
-        let mut found = Vec::new();
-        for address in parts.iter().filter_map(|part| Self::parse(part)) {
-            if !found.contains(&address) {
-                found.push(address);
-            }
-        }
-        found
+        let mut seen = BTreeSet::new();
+        let found = parts.iter().filter_map(|part| Self::parse(part));
+        found.filter(|address| seen.insert(address.clone())).collect()
     }
 
     /// The address of somebody who has none: of no domain, and equal to nobody's.

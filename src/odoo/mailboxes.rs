@@ -13,6 +13,8 @@ pub struct Mailboxes {
     users: BTreeMap<Address, i32>,
     /// Shared with whatever is compared under it: a database may have thousands.
     known: Arc<Known>,
+    /// See [`Mailboxes::odoo`].
+    odoo: String,
 }
 
 impl Mailboxes {
@@ -36,6 +38,17 @@ impl Mailboxes {
         known.aliases.retain(|alias, _| !known.mailboxes.contains(alias));
         mailboxes.known = Arc::new(known);
         mailboxes
+    }
+
+    /// With the address of the Odoo that has the users.
+    pub fn at(mut self, odoo: &str) -> Self {
+        odoo.clone_into(&mut self.odoo);
+        self
+    }
+
+    /// Odoo's address; empty where it is not known.
+    pub fn odoo(&self) -> &str {
+        &self.odoo
     }
 
     pub fn get(&self, user: &i32) -> Option<&Address> {

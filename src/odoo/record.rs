@@ -26,26 +26,40 @@ pub enum Record {
 /// What Odoo hands over, with descriptions whose links and pictures lead somewhere from outside of Odoo's pages, too. From
 /// here on nothing knows of the others, so that they are no difference.
 pub fn with_absolute_addresses(mut handed_over: Value, base_url: &str) -> Value {
-    fn walk(value: &mut Value, base: &str) {
-        match value {
-            Value::Object(fields) => {
-                for (name, field) in fields {
-                    match field {
-                        Value::String(html) if name == "description" => {
-                            *html = body::with_absolute_addresses(html, base);
-                        }
-                        // As the other engine has sent it.
-                        _ if name == "stock_ids" => {}
-                        field => walk(field, base),
-                    }
+    let base = base_url.trim_end_matches('/');
+    each_description(&mut handed_over, &mut |html| {
+        *html = body::with_absolute_addresses(html, base);
+    });
+    handed_over
+}
+
+/// The descriptions in what Odoo hands over, as they are compared.
+pub fn descriptions(handed_over: &Value, base_url: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    each_description(
+        &mut with_absolute_addresses(handed_over.clone(), base_url),
+        &mut |html| {
+            found.push(body::from_odoo(html).into_owned());
+        },
+    );
+    found
+}
+
+fn each_description(value: &mut Value, do_it: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(html) if name == "description" => do_it(html),
+                    // As the other engine has sent it.
+                    _ if name == "stock_ids" => {}
+                    field => each_description(field, do_it),
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| walk(item, base)),
-            _ => {}
         }
+        Value::Array(items) => items.iter_mut().for_each(|item| each_description(item, do_it)),
+        _ => {}
     }
-    walk(&mut handed_over, base_url.trim_end_matches('/'));
-    handed_over
 }
 
 /// By what a record is known to the service.

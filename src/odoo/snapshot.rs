@@ -116,7 +116,7 @@ impl Snapshot {
     pub fn to_event(&self, mailboxes: &Mailboxes) -> Result<Event, String> {
         Ok(Event {
             title: self.name.clone().unwrap_or_default(),
-            body: self.description.clone().unwrap_or_default(),
+            body: body::from_odoo(self.description.as_deref().unwrap_or_default()).into_owned(),
             location: self.location.clone().unwrap_or_default(),
             time: self.time()?,
             privacy: privacy(self.privacy.as_deref().or(self.default_privacy.as_deref())),
@@ -335,7 +335,8 @@ pub fn values(
                 );
             }
             Group::Body => {
-                set("description", text_or_null(&body::inner(&target.body)));
+                let html = body::for_odoo(&target.body, mailboxes.odoo());
+                set("description", text_or_null(&html));
             }
             Group::Location => {
                 set("location", text_or_null(&target.location));

@@ -14,7 +14,7 @@
 pub mod client;
 pub mod error;
 pub mod login;
-mod text;
+pub mod text;
 pub mod wire;
 
 use std::time::Duration;

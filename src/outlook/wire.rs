@@ -265,7 +265,7 @@ impl WireEvent {
             .into_iter()
             .flatten()
             .map(str::trim)
-            .find(|u| !u.is_empty())
+            .find(|link| is_link(link))
     }
 
     /// The attendees that cannot be told apart by a mail address, whom [`to_event`] leaves out.
@@ -290,6 +290,12 @@ impl WireEvent {
         } else {
             content
         }
+    }
+
+    /// The descriptions that it shows, those of exceptions included, as they are compared.
+    pub fn descriptions(&self) -> impl Iterator<Item = String> {
+        let all = std::iter::once(self).chain(&self.exception_occurrences);
+        all.map(|event| video_line::without(&event.html()).into_owned())
     }
 
     fn place(&self) -> &str {
@@ -671,7 +677,10 @@ fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<Str
     } else {
         line_now.clone()
     };
-    let is_other_text = groups.contains(&Group::Body) && !body::same_meaning(&event.body, &text_now);
+    // Of what is longer Odoo has not seen the rest.
+    let is_known = text_now.len() <= body::LONGEST;
+    let is_other_text =
+        is_known && groups.contains(&Group::Body) && !body::same_meaning(&event.body, &text_now);
     if !is_other_text && line == line_now {
         return None;
     }
@@ -680,10 +689,8 @@ fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<Str
     } else {
         &text_now
     };
-    Some(body::with_teams_block(
-        &video_line::with(text, line.as_deref()),
-        &outlook,
-    ))
+    let written = body::with_teams_block(&video_line::with(text, line.as_deref()), &outlook);
+    Some(body::with_pictures_of(&written, &outlook).into_owned())
 }
 
 /// `location` and `locations` are locked together, and whoever writes the first forgets the others (page *event resource type*):

@@ -5,18 +5,20 @@ mod shown;
 mod was;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 pub use parts::is_refused;
+use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use uuid::Uuid;
 
 use super::people::People;
 use super::planner::{self, Effects, read_groups};
-use super::{Engine, baseline, health, moving, now, tenants};
+use super::{Engine, baseline, bodies, health, moving, now, tenants};
 use crate::calendar::document::Document;
 use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::{Group, Side, Told, advance};
@@ -26,7 +28,7 @@ use crate::odoo::exchange::{
     Ack, AckResult, Actor, Cause, Change, ChangeKind, OdooChange, OdooTime, Place, Rejected, SyncAnswer,
     SyncRequest, WantedRecord,
 };
-use crate::odoo::record::{Identity, Record};
+use crate::odoo::record::{Identity, Record, descriptions};
 use crate::odoo::series::group_of_field;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::databases::{self, Database};
@@ -76,6 +78,7 @@ async fn carry_out(
 ) -> Result<SyncAnswer, OdooError> {
     let started = now();
     let mut runs = engine.runs.subscribe();
+    look_at_descriptions(database, &request).await;
     let taken = {
         let mut conn = engine.store.get().await?;
         let request = &request;
@@ -133,6 +136,15 @@ async fn carry_out(
         want_existing,
         want_records,
     })
+}
+
+/// Looks at what Odoo tells before anything waits for it. What is not done in time is looked at where it is needed.
+async fn look_at_descriptions(database: &Database, request: &SyncRequest) {
+    let told: Vec<Value> = request.changes.iter().chain(&request.acks).cloned().collect();
+    if !told.is_empty() {
+        let base_url = database.base_url.clone();
+        bodies::look_at(&Arc::new(told), move |told| descriptions(told, &base_url)).await;
+    }
 }
 
 /// How finely clocks are told, and how long a request takes as a rule.

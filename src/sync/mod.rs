@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod admin;
 pub mod baseline;
+mod bodies;
 pub mod brake;
 pub mod budget;
 pub mod exchange;

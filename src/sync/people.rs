@@ -53,7 +53,8 @@ impl People {
                 mailbox.address.clone()?,
                 mailbox.aliases.clone(),
             ))
-        }));
+        }))
+        .at(&database.base_url);
         Ok(Self {
             database,
             owned,

@@ -10,6 +10,7 @@ mod generations;
 mod guests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
@@ -23,7 +24,7 @@ use self::apart::{Apart, or_apart};
 use super::people::People;
 use super::planner::{self, Effects};
 use super::trouble::{backoff, whose};
-use super::{Engine, now};
+use super::{Engine, bodies, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person};
 use crate::calendar::series::Series;
@@ -69,6 +70,16 @@ impl Sight {
         }
     }
 
+    /// The descriptions that are to be read.
+    fn descriptions(&self) -> Vec<String> {
+        let master = match self {
+            Self::Apart(apart) => Some(apart.master.as_ref()),
+            _ => None,
+        };
+        let shown = self.events().iter().chain(master);
+        shown.flat_map(WireEvent::descriptions).collect()
+    }
+
     /// What is wrong with it, with its title where there is one.
     fn named(&self, problem: &str) -> String {
         let title = self.events().first().and_then(|event| event.subject.as_deref());
@@ -89,6 +100,7 @@ impl Sight {
 }
 
 /// A row with what had to be asked about it.
+#[derive(Clone)]
 enum Sight {
     Event(Box<WireEvent>),
     /// A series in full.
@@ -155,18 +167,18 @@ pub async fn pull(
         // The next page travels while this one is stored.
         let stored = match next {
             Next::Page(link) if Instant::now() >= until => {
-                effects.merge(store(engine, account, &sights, Some(&link)).await?);
+                effects.merge(store(engine, account, sights, Some(&link)).await?);
                 return Ok(false);
             }
             Next::Page(link) => {
                 let following = next_page(engine, token, &link);
                 let (stored, following) =
-                    tokio::join!(store(engine, account, &sights, Some(&link)), following);
+                    tokio::join!(store(engine, account, sights, Some(&link)), following);
                 page = following;
                 stored?
             }
             Next::Round(link) => {
-                effects.merge(store(engine, account, &sights, Some(&link)).await?);
+                effects.merge(store(engine, account, sights, Some(&link)).await?);
                 // The run ends with a poke.
                 break;
             }
@@ -226,7 +238,7 @@ async fn read_anew(
         for id in unread {
             sights.push(look_at(engine, account, token, id).await?);
         }
-        effects.merge(store(engine, account, &sights, None).await?);
+        effects.merge(store(engine, account, sights, None).await?);
         if Instant::now() >= until {
             return Ok(false);
         }
@@ -287,7 +299,7 @@ async fn ask_about_missing(
                 }
             }
         }
-        effects.merge(store(engine, &account, &sights, None).await?);
+        effects.merge(store(engine, &account, sights, None).await?);
         if is_late || Instant::now() >= until {
             return Ok(false);
         }
@@ -378,9 +390,10 @@ async fn next_page(engine: &Engine, token: &SecretString, link: &str) -> Result<
 async fn store(
     engine: &Engine,
     account: &Account,
-    sights: &[Sight],
+    sights: Vec<Sight>,
     next: Option<&str>,
 ) -> Result<Effects, PullError> {
+    let sights = &*looked_at(sights).await;
     let mut conn = engine.store.get().await?;
     if sights.is_empty() {
         return conn
@@ -415,6 +428,23 @@ async fn store(
         Ok(effects)
     })
     .await
+}
+
+/// Looks at the descriptions before anything waits for it. What is not done in time is put aside: it is asked for again.
+async fn looked_at(sights: Vec<Sight>) -> Arc<Vec<Sight>> {
+    let sights = Arc::new(sights);
+    let done = bodies::look_at(&sights, Sight::descriptions).await;
+    if done == sights.len() {
+        return sights;
+    }
+    let late = |(place, sight): (usize, &Sight)| match (sight, sight.graph_id()) {
+        (Sight::Event(_) | Sight::Series(_) | Sight::Apart(_), Some(id)) if place >= done => Sight::Failed {
+            id: Some(id.to_owned()),
+            reason: sight.named("its description takes too long to read"),
+        },
+        _ => sight.clone(),
+    };
+    Arc::new(sights.iter().enumerate().map(late).collect())
 }
 
 async fn go_on_from(conn: &mut Connection, account: &Account, next: Option<&str>) -> Result<(), PullError> {

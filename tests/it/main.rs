@@ -11,6 +11,7 @@ mod addresses;
 mod answers;
 mod architecture;
 mod convergence;
+mod descriptions;
 mod doors;
 mod embedded;
 mod endings;

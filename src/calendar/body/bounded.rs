@@ -35,7 +35,7 @@ const HEADINGS: [&str; 6] = ["h1", "h2", "h3", "h4", "h5", "h6"];
 static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| Builder::default().clone_tags());
 
 /// How a body is read. The later ones cost less and see less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Form {
     AsItIs,
     WellNested,
@@ -45,7 +45,7 @@ pub(super) enum Form {
 impl Form {
     /// The form that a body can be parsed in.
     pub(super) fn of(html: &str) -> Self {
-        if html.len() <= SMALL && tag_count(html) <= FEW_TAGS {
+        if !is_large(html) {
             Self::AsItIs
         } else if well_nested(html).is_some() {
             Self::WellNested
@@ -54,12 +54,12 @@ impl Form {
         }
     }
 
-    /// The form in which two bodies are compared.
-    pub(super) fn to_compare(a: &str, b: &str) -> Self {
+    /// The form in which two bodies are compared, each given with its own.
+    pub(super) fn to_compare((a, form_a): (&str, Self), (b, form_b): (&str, Self)) -> Self {
         if a.len().max(b.len()) > LONGEST_COMPARED {
             return Self::Words;
         }
-        Self::of(a).max(Self::of(b))
+        form_a.max(form_b)
     }
 
     pub(super) fn apply(self, html: &str) -> Cow<'_, str> {
@@ -69,6 +69,11 @@ impl Form {
             Self::Words => Cow::Owned(words(html)),
         }
     }
+}
+
+/// Whether it may take a while to look at.
+pub fn is_large(html: &str) -> bool {
+    html.len() > SMALL || tag_count(html) > FEW_TAGS
 }
 
 fn tag_count(html: &str) -> usize {

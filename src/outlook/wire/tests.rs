@@ -644,3 +644,44 @@ fn a_lone_occurrence_is_told_by_its_uid() {
     assert!(!event(&of("00000000"), "singleInstance").is_lone_occurrence());
     assert!(!event("5f0c@example.org", "singleInstance").is_lone_occurrence());
 }
+
+#[test]
+fn only_a_web_address_is_a_way_into_a_meeting() {
+    let join = |url: &str| wire(json!({ "onlineMeeting": { "joinUrl": url } }));
+    assert_eq!(
+        join(" https://teams.example/1 ").own_join_url(),
+        Some("https://teams.example/1")
+    );
+    for other in [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "/web/session/logout",
+        "x y",
+    ] {
+        let event = join(other);
+        assert_eq!(event.own_join_url(), None, "{other}");
+        assert_eq!(to_event(&event).unwrap().video, "");
+    }
+}
+
+#[test]
+fn an_edit_in_odoo_keeps_outlooks_pictures() {
+    let picture = r#"<img width="30" src="https://x.example/p.gif"> <img src="cid:1">"#;
+    let now = wire(json!({ "body": { "contentType": "html", "content": format!("<p>Old {picture}</p>") } }));
+    let shown = body::for_odoo(&to_event(&now).unwrap().body, "");
+    assert!(shown.contains("[image: ") && shown.contains("cid:1"), "{shown}");
+    let edited = body::from_odoo(&shown.replace("Old", "New")).into_owned();
+    let patch = patch(&[Group::Body], |event| event.body = edited, &now);
+    assert_eq!(patch["body"]["content"], format!("<p>New {picture}</p>"));
+}
+
+#[test]
+fn a_description_of_which_odoo_has_seen_the_beginning_stays() {
+    let long = "<p>some words</p>".repeat(body::LONGEST / 17 + 1);
+    let now = wire(json!({ "body": { "contentType": "html", "content": long } }));
+    assert_eq!(
+        patch(&[Group::Body], |event| event.body = "<p>short</p>".into(), &now),
+        json!({})
+    );
+}

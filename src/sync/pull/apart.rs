@@ -16,6 +16,7 @@ use crate::store::meetings::Copy;
 use crate::sync::Engine;
 
 /// Such a series.
+#[derive(Clone)]
 pub(super) struct Apart {
     pub master: Box<WireEvent>,
     /// Why Odoo cannot repeat it. A sentence.

@@ -127,7 +127,7 @@ pub(super) async fn look_again(
             break;
         }
     }
-    let effects = store(engine, account, &sights, None).await?;
+    let effects = store(engine, account, sights, None).await?;
     if !stood_for.is_empty() {
         let mut conn = engine.store.get().await?;
         let ids: Vec<&str> = stood_for.iter().map(String::as_str).collect();

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Makes a release in build/release: the service with the list of its dependencies inside (cargo-auditable), the add-on, an SBOM
+# (CycloneDX) and checksums. The same sources make the same files.
+. "$(dirname "$0")/cargo-tool.sh"
+
+cargo_tool cargo-auditable "$1"
+cargo_tool cargo-cyclonedx "$2"
+cd "$PROJECT_ROOT"
+[ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed: a release is made of what is committed"
+
+NAME=outlook-bridge-$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+OUT=$PROJECT_ROOT/build/release
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+rm -rf "$OUT"
+mkdir -p "$OUT"
+
+say "building $NAME"
+RUSTFLAGS="--remap-path-prefix=$PROJECT_ROOT=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
+  cargo auditable build --release --locked --package outlook-bridge --bin outlook-bridge --target-dir build/target
+install -m 755 build/target/release/outlook-bridge "$OUT/outlook-bridge"
+
+say "listing what is in it"
+cargo cyclonedx --format json --spec-version 1.5 --override-filename outlook-bridge.cdx --manifest-path Cargo.toml >/dev/null
+mv outlook-bridge.cdx.json "$OUT/$NAME.cdx.json"
+rm -f graph-sim/outlook-bridge.cdx.json
+
+archive() { # archive FILE TREE PATH...
+  git archive --format=tar --prefix="$NAME/" "$2" "${@:3}" | gzip --no-name >"$OUT/$1"
+}
+archive "$NAME-addon.tar.gz" HEAD odoo_addon
+archive "$NAME-source.tar.gz" HEAD
+
+(cd "$OUT" && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)
+say "made in $OUT; to sign the sums: gpg --detach-sign --armor $OUT/SHA256SUMS"

@@ -1,0 +1,87 @@
+//! What large bodies were found to be, so that it is found out once for each version of one: a merge compares the same ones again
+//! and again. The functions stay what they are; only the time is spent before, where nobody waits ([`super::prepare`]).
+
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, LazyLock};
+
+use quick_cache::sync::Cache;
+use quick_cache::{UnitWeighter, Weighter};
+use sha2::{Digest as _, Sha256};
+
+use super::bounded::Form;
+
+pub(super) type Digest = [u8; 32];
+
+/// How many bodies are remembered, which takes a few megabytes.
+const BODIES: usize = 20_000;
+/// How many bytes of sanitised HTML.
+const BYTES: u64 = 32 * 1024 * 1024;
+
+static FORMS: LazyLock<Cache<Digest, Form>> = LazyLock::new(|| Cache::new(BODIES));
+static MEANINGS: LazyLock<Cache<(Digest, Form), Digest>> = LazyLock::new(|| Cache::new(BODIES));
+static INSIDES: LazyLock<Cache<Digest, Arc<str>, Length>> =
+    LazyLock::new(|| Cache::with_weighter(1000, BYTES, Length));
+
+#[derive(Clone)]
+struct Length;
+
+impl Weighter<Digest, Arc<str>> for Length {
+    fn weight(&self, _: &Digest, html: &Arc<str>) -> u64 {
+        html.len() as u64 + 64
+    }
+}
+
+pub(super) fn form(html: &str, find: impl FnOnce() -> Form) -> Form {
+    remembered(&FORMS, key_of(html), find)
+}
+
+pub(super) fn meaning(html: &str, form: Form, find: impl FnOnce() -> Digest) -> Digest {
+    remembered(&MEANINGS, (key_of(html), form), find)
+}
+
+pub(super) fn inside(html: &str, find: impl FnOnce() -> String) -> String {
+    let key = key_of(html);
+    if let Some(known) = INSIDES.get(&key) {
+        return known.as_ref().to_owned();
+    }
+    let found = find();
+    INSIDES.insert(key, found.as_str().into());
+    found
+}
+
+fn remembered<K: Hash + Eq, V: Copy>(
+    cache: &Cache<K, V, UnitWeighter>,
+    key: K,
+    find: impl FnOnce() -> V,
+) -> V {
+    if let Some(known) = cache.get(&key) {
+        return known;
+    }
+    let found = find();
+    cache.insert(key, found);
+    found
+}
+
+fn key_of(html: &str) -> Digest {
+    Sha256::digest(html).into()
+}
+
+/// A digest that nobody can make two values of.
+pub(super) fn digest_of(value: &impl Hash) -> Digest {
+    let mut hasher = Sha(Sha256::new());
+    value.hash(&mut hasher);
+    hasher.0.finalize().into()
+}
+
+struct Sha(Sha256);
+
+impl Hasher for Sha {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Too short to tell two bodies apart: the whole digest is taken.
+    fn finish(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,263 @@
+//! Pictures of other servers. Whoever shows one asks that server for it: it learns who looks, and when; and an address on Odoo's own
+//! server is called with the reader's session. So Odoo gets a link in place of each, `[image: what it is]`, and whoever wants to see it
+//! follows it. Outlook's body keeps its pictures: a link of this kind is read as the picture that it stands for.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::{attribute, bounded::visit, escape, plain};
+
+const OPENS: &str = "[image: ";
+const LONGEST_LABEL: usize = 60;
+
+/// Sanitised HTML with a link in place of each picture that is fetched from a server, but for those that may stay.
+pub(super) fn with_links(clean: &str, stays: impl Fn(&str) -> bool) -> String {
+    let mut out = String::with_capacity(clean.len());
+    // The link that is open; links are not nested.
+    let mut link: Option<String> = None;
+    for (text, tag) in pieces(clean) {
+        out.push_str(text);
+        let inside = tag.trim_start_matches('<').trim_end_matches('>');
+        match inside.split(' ').next().unwrap_or_default() {
+            "a" => link = attribute(inside, "href").filter(|link| !link.is_empty()),
+            "/a" => link = None,
+            "img" => {
+                if let Some(src) = attribute(inside, "src").filter(|src| is_on_a_server(src))
+                    && !stays(&src)
+                {
+                    let label = label(&src, attribute(inside, "alt").as_deref());
+                    push_link(&mut out, &src, link.as_deref(), &label);
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        out.push_str(tag);
+    }
+    out
+}
+
+fn push_link(out: &mut String, src: &str, inside_of: Option<&str>, label: &str) {
+    let (src, label) = (escape(src), escape(label));
+    match inside_of.map(escape) {
+        None => out.push_str(&format!("<a href=\"{src}\">{OPENS}{label}]</a>")),
+        Some(link) => out.push_str(&format!(
+            "</a><a href=\"{src}\" title=\"{link}\">{OPENS}{label}]</a><a href=\"{link}\">"
+        )),
+    }
+}
+
+/// HTML of Odoo with the pictures that its links stand for.
+pub(super) fn with_pictures(html: &str) -> Cow<'_, str> {
+    if !html.contains(OPENS) {
+        return Cow::Borrowed(html);
+    }
+    let mut out = String::with_capacity(html.len());
+    let mut pieces = pieces(html).peekable();
+    while let Some((text, tag)) = pieces.next() {
+        out.push_str(text);
+        let picture = pieces.peek().and_then(|(label, end)| {
+            let label = label.strip_prefix(OPENS)?.strip_suffix(']')?;
+            (tag.starts_with("<a ") && *end == "</a>").then(|| picture(tag, label))?
+        });
+        match picture {
+            Some(picture) => {
+                out.push_str(&picture);
+                pieces.next();
+            }
+            None => out.push_str(tag),
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn picture(tag: &str, label: &str) -> Option<String> {
+    let src = attribute(tag.trim_end_matches('>'), "href").filter(|src| is_on_a_server(src))?;
+    let link = attribute(tag.trim_end_matches('>'), "title").filter(|link| is_on_a_server(link));
+    let alt = plain(label);
+    let alt = if alt == self::label(&src, None) { "" } else { &alt };
+    let picture = format!("<img src=\"{}\" alt=\"{}\">", escape(&src), escape(alt));
+    Some(match link {
+        Some(link) => format!("<a href=\"{}\">{picture}</a>", escape(&link)),
+        None => picture,
+    })
+}
+
+/// HTML with the pictures that Outlook has, too, as it has them: with their sizes.
+pub(super) fn as_in<'a>(html: &'a str, outlook: &str) -> Cow<'a, str> {
+    if !html.contains("<img ") {
+        return Cow::Borrowed(html);
+    }
+    let source = |tag: &str| {
+        tag.starts_with("<img ")
+            .then(|| attribute(tag.trim_end_matches('>'), "src"))?
+    };
+    let mut known = HashMap::new();
+    for (_, tag) in pieces(outlook) {
+        if let Some(src) = source(tag) {
+            known.entry(src).or_insert(tag);
+        }
+    }
+    let mut out = String::with_capacity(html.len());
+    for (text, tag) in pieces(html) {
+        out.push_str(text);
+        out.push_str(
+            source(tag)
+                .and_then(|src| known.get(&src).copied())
+                .unwrap_or(tag),
+        );
+    }
+    Cow::Owned(out)
+}
+
+/// Whether an address is that of a picture that Odoo keeps itself, at `base`: nothing happens where it is looked at.
+pub(super) fn is_odoos_own(src: &str, base: &str) -> bool {
+    let base = base.trim_end_matches('/');
+    let Some(path) = src.strip_prefix(base).filter(|_| !base.is_empty()) else {
+        return false;
+    };
+    let path = path
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    // Nothing that a browser, a proxy or Odoo may take for another path.
+    let is_plain = ["..", "%2e", "%2f", "%5c", "\\", "//"]
+        .iter()
+        .all(|odd| !path.contains(odd));
+    is_plain && path.starts_with("/web/image/")
+}
+
+fn is_on_a_server(address: &str) -> bool {
+    let address = address.trim_start();
+    ["https://", "http://"].iter().any(|scheme| {
+        address
+            .get(..scheme.len())
+            .is_some_and(|s| s.eq_ignore_ascii_case(scheme))
+    })
+}
+
+/// What a picture is called: its own words, or the beginning of its address.
+fn label(src: &str, alt: Option<&str>) -> String {
+    let words = alt
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let words = if words.is_empty() { src } else { &words };
+    let label: String = words
+        .chars()
+        .filter(|c| !matches!(c, '[' | ']'))
+        .take(LONGEST_LABEL)
+        .collect();
+    label.trim().to_owned()
+}
+
+/// Each tag with the text before it; the last one is empty.
+fn pieces(html: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = Some(html);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        let Some(start) = all.find('<') else {
+            rest = None;
+            return Some((all, ""));
+        };
+        let (text, from_tag) = all.split_at(start);
+        let length = from_tag[1..].find(['<', '>']).map_or(from_tag.len(), |end| {
+            end + 1 + usize::from(from_tag[end + 1..].starts_with('>'))
+        });
+        let (tag, after) = from_tag.split_at(length);
+        visit(start + length);
+        rest = Some(after);
+        Some((text, tag))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{for_odoo, from_odoo, same_meaning, with_pictures_of};
+
+    const BASE: &str = "https://odoo.example/";
+
+    #[test]
+    fn pictures_of_others_are_links_in_odoo_and_pictures_in_outlook() {
+        for (outlook, odoo) in [
+            (
+                r#"<p>a<img src="https://x.example/p.gif?a=1&amp;b=2">b</p>"#,
+                r#"<p>a<a href="https://x.example/p.gif?a=1&amp;b=2">[image: https://x.example/p.gif?a=1&amp;b=2]</a>b</p>"#,
+            ),
+            (
+                r#"<img src="HTTP://x.example/p.gif" alt="Our &lt;b&gt; [logo]">"#,
+                r#"<a href="HTTP://x.example/p.gif">[image: Our &lt;b&gt; logo]</a>"#,
+            ),
+            (
+                r#"<a href="https://x.example/">to <img src="https://x.example/p.gif" alt="x"></a>"#,
+                r#"<a href="https://x.example/">to </a><a href="https://x.example/p.gif" title="https://x.example/">[image: x]</a><a href="https://x.example/"></a>"#,
+            ),
+            // What no server is asked for.
+            (
+                r#"<img src="cid:1"><img src="data:image/png;base64,AA==">"#,
+                r#"<img src="cid:1"><img src="data:image/png;base64,AA==">"#,
+            ),
+            // Odoo's own.
+            (
+                r#"<img src="https://odoo.example/web/image/5-a/x%20y.png?access_token=t">"#,
+                r#"<img src="https://odoo.example/web/image/5-a/x%20y.png?access_token=t">"#,
+            ),
+        ] {
+            assert_eq!(for_odoo(outlook, BASE), odoo);
+            assert!(same_meaning(&from_odoo(odoo), outlook), "{}", from_odoo(odoo));
+        }
+    }
+
+    #[test]
+    fn no_picture_acts_on_odoos_server() {
+        for address in [
+            "https://odoo.example/web/session/logout",
+            "https://odoo.example/web/image/../session/logout",
+            "https://odoo.example/web/image/%2e%2E/session/logout",
+            "https://odoo.example/web/image/..%2fsession/logout",
+            "https://odoo.example/web/image/\\..\\session/logout",
+            "https://odoo.example.evil.example/web/image/1",
+        ] {
+            let shown = for_odoo(&format!("<img src=\"{address}\">x"), BASE);
+            assert!(!shown.contains("<img"), "{shown}");
+        }
+        for relative in [
+            "/web/session/logout",
+            "//odoo.example/web/session/logout",
+            "x.png",
+            "?x",
+        ] {
+            let shown = for_odoo(
+                &format!("<img src=\"{relative}\"><a href=\"{relative}\">x</a>"),
+                BASE,
+            );
+            assert_eq!(shown, "<img><a>x</a>", "{relative}");
+        }
+    }
+
+    #[test]
+    fn what_people_write_themselves_stays() {
+        for own in [
+            "[image: x]",
+            "<b>[image: x]</b>",
+            r#"<a href="https://x.example">[image: x] and more</a>"#,
+            r#"<a href="mailto:a@b.example">[image: x]</a>"#,
+            r#"<a class="x">[image: x]</a>"#,
+            "<a [image: x",
+        ] {
+            assert_eq!(from_odoo(own), own);
+        }
+    }
+
+    #[test]
+    fn a_picture_keeps_its_size_where_something_else_is_edited() {
+        let outlook = r#"<p>a<img width="30" id="i" src="https://x.example/p.gif"></p>"#;
+        let edited = for_odoo(outlook, BASE).replace(">a<", ">b<");
+        assert_eq!(
+            with_pictures_of(&from_odoo(&edited), outlook),
+            r#"<p>b<img width="30" id="i" src="https://x.example/p.gif"></p>"#
+        );
+    }
+}

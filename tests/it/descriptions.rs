@@ -1,0 +1,82 @@
+//! Descriptions that somebody outside has made to do harm.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::stack::ANN;
+use super::world::{World, world};
+
+async fn invited(w: &World, subject: &str, html: &str) {
+    let event = w.outlook_creates(ANN, subject, &[]).await;
+    let body = json!({"contentType": "html", "content": html});
+    w.outlook_edits(ANN, &event, json!({ "body": body })).await;
+}
+
+fn description(w: &World, subject: &str) -> Option<String> {
+    let mut records = w.odoo.records.values();
+    let record = records.find(|record| record["name"] == subject)?;
+    Some(record["description"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn descriptions_that_were_made_for_it_stall_nothing() {
+    let mut w = world().await;
+    let bytes = 200 * 1024;
+    let traps = [
+        "//teams.".repeat(bytes / 8),
+        "<div>".repeat(30_000),
+        "<b id=\"1\"><i><p>x".repeat(bytes / 18),
+        format!("<p>{}</p>", "word ".repeat(600_000)),
+    ];
+    for (number, trap) in traps.iter().enumerate() {
+        invited(&w, &format!("Trap {number}"), trap).await;
+    }
+    invited(&w, "Ordinary", "<p>Agenda</p>").await;
+    let began = Instant::now();
+    w.quiet().await;
+    // Of a program without optimisation, beside others; it was minutes.
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert_eq!(description(&w, "Ordinary").as_deref(), Some("<p>Agenda</p>"));
+    for number in 0..traps.len() {
+        let shown = description(&w, &format!("Trap {number}")).expect("in Odoo");
+        assert!(shown.len() < 3 * 1024 * 1024, "{number}: {}", shown.len());
+    }
+    let longest = description(&w, "Trap 3").expect("in Odoo");
+    assert!(longest.ends_with("[This description goes on in Outlook.]</p>"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_of_others_come_as_links_and_go_back_as_pictures() {
+    let mut w = world().await;
+    let picture = r#"<img width="3" src="https://tracker.example/seen.gif">"#;
+    let html = format!("<p>Hello {picture}<img src=\"/web/session/logout\"></p>");
+    invited(&w, "Pictures", &html).await;
+    w.quiet().await;
+    let shown = description(&w, "Pictures").expect("in Odoo");
+    assert!(
+        !shown.contains("logout") && !shown.contains("<img width"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("[image: https://tracker.example/seen.gif]"),
+        "{shown}"
+    );
+    let mut records = w.odoo.records.iter();
+    let found = records.find(|(_, record)| record["name"] == "Pictures");
+    let id = *found.expect("in Odoo").0;
+    let before = w.stack.event(ANN, "Pictures").await.expect("in Outlook");
+    w.odoo.write(id, json!({"location": "Room 7"}));
+    w.quiet().await;
+    let event: Value = w.stack.event(ANN, "Pictures").await.expect("in Outlook");
+    assert_eq!(event["body"], before["body"], "as it was");
+    w.odoo
+        .write(id, json!({"description": shown.replace("Hello", "Good day")}));
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Pictures").await.expect("in Outlook");
+    let written = event["body"]["content"].as_str().expect("a body");
+    assert!(
+        written.contains("Good day") && written.contains(picture),
+        "{written}"
+    );
+}
