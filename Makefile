@@ -43,8 +43,12 @@ test-sim: setup ## Only the Microsoft simulator's series against another impleme
 	@$(PYTHON) -m tools.check --only sim
 
 .PHONY: test-long
-test-long: setup ## What takes too long for test: convergence over 20,000 operations (CONVERGENCE_OPERATIONS, CONVERGENCE_SEED), more of Odoo's own tests, moves and resets end to end
+test-long: setup ## What takes too long for test: convergence over 20,000 operations (CONVERGENCE_OPERATIONS, CONVERGENCE_SEED), hours of fuzzing (FUZZ_SECONDS each), more of Odoo's own tests, moves and resets end to end
 	@$(PYTHON) -m tools.check --only long
+
+.PHONY: fuzz
+fuzz: setup ## Only the fuzzing, 25 seconds a target (SECONDS_EACH)
+	@$(PYTHON) -m tools.fuzz $(or $(SECONDS_EACH),25)
 
 .PHONY: release
 release: ## Make a release in build/release: the service with its dependencies' list, the add-on, SBOM, checksums

@@ -82,6 +82,7 @@ def steps() -> list[Step]:
     with_addon_ruff = [f"--config={addon_ruff}"] if addon_ruff else []
     return [
         Step("lint", "formatting (rustfmt)", ["cargo", "fmt", "--all", "--check"]),
+        Step("lint", "formatting (rustfmt, fuzzing)", ["cargo", "fmt", "--manifest-path=fuzz/Cargo.toml", "--check"]),
         Step("lint", "Python style (ruff)", [str(tools / "ruff"), "check", "tools", "tests"]),
         Step("lint", "Python formatting (ruff)", [str(tools / "ruff"), "format", "--check", "tools", "tests"]),
         Step(
@@ -116,6 +117,7 @@ def steps() -> list[Step]:
             [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=5"]],
             contract | seed,
         ),
+        Step("long", "fuzzing, an hour a target", [python, "-m", "tools.fuzz", os.environ.get("FUZZ_SECONDS", "3600")]),
         Step("sim", "the programs", programs),
         Step("sim", "the simulator's series against dateutil", [python, "-m", "pytest", "tests/sim"]),
         Step(

@@ -113,6 +113,11 @@ fn own(html: &str) -> Cow<'_, str> {
         return own;
     }
     let beginning = &own[..own.floor_char_boundary(LONGEST)];
+    // Not within a tag, which would swallow what follows.
+    let open = beginning
+        .rfind('<')
+        .filter(|open| !beginning[*open..].contains('>'));
+    let beginning = &beginning[..open.unwrap_or(beginning.len())];
     Cow::Owned([beginning, GOES_ON].concat())
 }
 
