@@ -66,10 +66,10 @@ async fn the_door_speaks_https_alone_and_shows_what_its_files_hold() {
     first.certify("127.0.0.1", folder.path());
     let log = Log::default();
     let process = Process::spawn(with_tls(&stack, folder.path()), &log).await;
-    let plain = format!("{}/health/live", process.url());
+    let plain = format!("{}/nothing", process.url());
     let url = plain.replacen("http", "https", 1);
     let answer = first.client().get(&url).send().await.unwrap();
-    assert!(answer.status().is_success(), "{answer:?}");
+    assert_eq!(answer.status(), 404, "{answer:?}");
     assert!(
         second.client().get(&url).send().await.is_err(),
         "whom it does not show"
