@@ -36,7 +36,11 @@ async fn descriptions_that_were_made_for_it_stall_nothing() {
     let began = Instant::now();
     w.quiet().await;
     // Of a program without optimisation, beside others; it was minutes.
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(180),
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(description(&w, "Ordinary").as_deref(), Some("<p>Agenda</p>"));
     for number in 0..traps.len() {
         let shown = description(&w, &format!("Trap {number}")).expect("in Odoo");
