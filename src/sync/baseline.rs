@@ -192,8 +192,12 @@ fn is_another_record(meeting: &Meeting, record: &Record) -> bool {
     let is_same_series =
         record.series().map(|series| &series.key) == known.series().map(|series| &series.key);
     let link = record.identity().link;
-    let may_be_lost = meeting.unconfirmed || meeting.ended;
-    may_be_lost && !is_same_series && !is_named(record.was()) && link != Some(meeting.link)
+    may_be_lost(meeting) && !is_same_series && !is_named(record.was()) && link != Some(meeting.link)
+}
+
+/// Whether Odoo may have given the ids of its record to another one.
+fn may_be_lost(meeting: &Meeting) -> bool {
+    meeting.unconfirmed || meeting.ended
 }
 
 /// The same of a meeting of which only a stub is known.
@@ -207,7 +211,7 @@ fn is_another_than(stub: &Stub, meeting: &Meeting, record: &Record) -> bool {
         None => was.identity().odoo_id == Some(stub.place.res_id),
     });
     let is_same_series = record.series().map(|series| &series.key) == stub.place.key.as_ref();
-    meeting.unconfirmed && !is_same_series && !is_named && record.identity().link != Some(meeting.link)
+    may_be_lost(meeting) && !is_same_series && !is_named && record.identity().link != Some(meeting.link)
 }
 
 /// Gives a meeting the record that Odoo tells of it. This is the only way to one: what else had the record's id has lost its own

@@ -1,7 +1,7 @@
 //! How much anybody may ask before a key is known, and how much with one. Whoever has a key that was good is never held up by
 //! what others do from the same address.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,8 +48,8 @@ struct Failing {
     times: u32,
     last: Instant,
     until: Instant,
-    /// The calls that were turned away.
-    away: u64,
+    /// How many calls were turned away, by the status of the answer.
+    away: BTreeMap<u16, u64>,
 }
 
 impl Failing {
@@ -59,7 +59,7 @@ impl Failing {
             times: 0,
             last: now,
             until: now,
-            away: 0,
+            away: BTreeMap::new(),
         }
     }
 }
@@ -225,11 +225,13 @@ impl Limits {
         .unwrap_or_default()
     }
 
-    /// Whether a line is due about a call that was turned away, and about how many: at the first, and then at every power of two.
-    pub fn turned_away(&self, from: IpAddr) -> Option<u64> {
+    /// Whether a line is due about a call that was turned away with a status, and about how many: at the first, and then at every
+    /// power of two.
+    pub fn turned_away(&self, from: IpAddr, status: u16) -> Option<u64> {
         self.with_failing(from, Instant::now(), |failing| {
-            failing.away += 1;
-            failing.away.is_power_of_two().then_some(failing.away)
+            let times = failing.away.entry(status).or_default();
+            *times += 1;
+            times.is_power_of_two().then_some(*times)
         })?
     }
 
@@ -313,6 +315,14 @@ mod tests {
         );
         limits.wrong(ONE, &[1]);
         assert!(!limits.knows(&[1]), "it is good no more");
+    }
+
+    #[test]
+    fn what_is_turned_away_for_one_reason_hides_no_other() {
+        let limits = Limits::new();
+        let told: Vec<_> = (0..5).map(|_| limits.turned_away(ONE, 401)).collect();
+        assert_eq!(told, [Some(1), Some(2), None, Some(4), None]);
+        assert_eq!(limits.turned_away(ONE, 413), Some(1));
     }
 
     #[test]

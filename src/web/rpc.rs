@@ -166,7 +166,10 @@ impl Turned {
             // Said where it was found out.
             Self::Refused(_) => {}
             other => {
-                if let Some(times) = doors.limits.turned_away(caller::source(from)) {
+                if let Some(times) = doors
+                    .limits
+                    .turned_away(caller::source(from), self.status().as_u16())
+                {
                     tracing::warn!(client.address = %from, times, reason = ?other, "turned away");
                 }
             }
@@ -312,10 +315,10 @@ fn said<T>(
     hash: Vec<u8>,
     opened: Result<T, OdooError>,
 ) -> Result<T, OdooError> {
-    if let Err(OdooError::AccessDenied(reason)) = &opened {
+    if let Err(error @ OdooError::AccessDenied(reason)) = &opened {
         let source = caller::source(from);
         let is_new = doors.limits.wrong(source, &hash);
-        let times = doors.limits.turned_away(source);
+        let times = doors.limits.turned_away(source, error.http_status());
         if is_new || times.is_some() {
             tracing::warn!(client.address = %from, database.uuid = cut(uuid), times, reason = cut(reason), "refused");
         }

@@ -288,7 +288,7 @@ def test_refusals_are_logged_without_secrets(stack: Stack):
     """All of the above left its mark in the service's log, and no secret did."""
     log = stack.service.log.read_text()
     _, key = credentials(stack)
-    for word in ("not a JSON-RPC request", "AccessDenied"):
+    for word in ("not a JSON-RPC request", "AccessDenied", "reason=TooLarge"):
         assert word in log, f"the log does not mention: {word}"
     for secret in (CLIENT_SECRET, quote(CLIENT_SECRET), "wrong~secret", key):
         assert secret not in log

@@ -307,6 +307,20 @@ async fn an_answer_to_one_occurrence_in_outlook_reaches_odoo() {
     assert_eq!(of_ben, ["accepted"; 6]);
 }
 
+/// Somebody makes a series in Outlook, with Ann as the guest; its id in Odoo.
+async fn weekly_of(w: &mut World, organizer: &str) -> i64 {
+    let body = json!({"subject": "Weekly", "attendees": [{"type": "required", "emailAddress": {"address": ANN}}],
+        "start": {"dateTime": "2027-03-01T10:00:00", "timeZone": "Europe/Brussels"},
+        "end": {"dateTime": "2027-03-01T11:00:00", "timeZone": "Europe/Brussels"},
+        "recurrence": {"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
+            "range": {"type": "numbered", "startDate": "2027-03-01", "numberOfOccurrences": 5}}});
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{organizer}/events"), body)
+        .await;
+    w.quiet().await;
+    w.odoo.series_by_name("Weekly").expect("it is in Odoo")
+}
+
 /// What Odoo takes from Outlook meanwhile does not make it forget what it has to tell.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_changed_in_odoo_before_the_organizers_mailbox_is_read_is_written_then() {
@@ -317,16 +331,7 @@ async fn what_is_changed_in_odoo_before_the_organizers_mailbox_is_read_is_writte
         .call(&w.service, 8, "res.users", "stop", json!({"user_id": 8}))
         .await
         .expect("stopped");
-    let body = json!({"subject": "Weekly", "attendees": [{"type": "required", "emailAddress": {"address": ANN}}],
-        "start": {"dateTime": "2027-03-01T10:00:00", "timeZone": "Europe/Brussels"},
-        "end": {"dateTime": "2027-03-01T11:00:00", "timeZone": "Europe/Brussels"},
-        "recurrence": {"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
-            "range": {"type": "numbered", "startDate": "2027-03-01", "numberOfOccurrences": 5}}});
-    w.stack
-        .sim_call("POST", &format!("mailboxes/{BEN}/events"), body)
-        .await;
-    w.quiet().await;
-    let id = w.odoo.series_by_name("Weekly").expect("it is in Odoo");
+    let id = weekly_of(&mut w, BEN).await;
     w.odoo.set_one(id, 1, &json!({"name": "Own in Odoo"}));
     w.quiet().await;
     let third = occurrence(&w, BEN, "2027-03-15").await.unwrap();
@@ -355,16 +360,7 @@ async fn what_is_changed_in_odoo_before_the_organizers_mailbox_is_read_is_writte
 async fn what_a_guest_declines_of_a_series_from_outside_stays_in_odoo() {
     let mut w = world().await;
     // Ann is the guest; Carla, who organizes, is nobody's user here.
-    let body = json!({"subject": "Weekly", "attendees": [{"type": "required", "emailAddress": {"address": ANN}}],
-        "start": {"dateTime": "2027-03-01T10:00:00", "timeZone": "Europe/Brussels"},
-        "end": {"dateTime": "2027-03-01T11:00:00", "timeZone": "Europe/Brussels"},
-        "recurrence": {"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
-            "range": {"type": "numbered", "startDate": "2027-03-01", "numberOfOccurrences": 5}}});
-    w.stack
-        .sim_call("POST", &format!("mailboxes/{CARLA}/events"), body)
-        .await;
-    w.quiet().await;
-    let id = w.odoo.series_by_name("Weekly").expect("it is in Odoo");
+    let id = weekly_of(&mut w, CARLA).await;
     // The last one, so that the series could be taken for shortened.
     for day in ["2027-03-08", "2027-03-29"] {
         let event = occurrence(&w, ANN, day).await.unwrap();
