@@ -240,6 +240,8 @@ class OutlookBridgePairing(models.AbstractModel):
         params.set_param(PARAM_URL, url)
         params.set_param(PARAM_KEY, answer["api_key"])
         state = self.env["outlook.bridge.state"]._get()
+        # a job may have written it: meet the conflict here, as Odoo logs the values of a query that fails
+        self.env.cr.execute(SQL("SELECT id FROM outlook_bridge_state WHERE id = %s FOR UPDATE", state.id))
         state.write(
             {
                 "poke_key": answer["poke_key"],
