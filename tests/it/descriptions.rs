@@ -35,19 +35,18 @@ async fn descriptions_that_were_made_for_it_stall_nothing() {
     invited(&w, "Ordinary", "<p>Agenda</p>").await;
     let began = Instant::now();
     w.quiet().await;
-    // Of a program without optimisation, beside others; it was minutes.
-    assert!(
-        began.elapsed() < Duration::from_secs(180),
-        "{:?}",
-        began.elapsed()
-    );
     assert_eq!(description(&w, "Ordinary").as_deref(), Some("<p>Agenda</p>"));
+    // A slow machine puts the last of them aside for a while, and reads it then.
+    let goes_on = "[This description goes on in Outlook.]</p>";
+    while !description(&w, "Trap 3").is_some_and(|longest| longest.ends_with(goes_on)) {
+        // It was minutes for each.
+        assert!(began.elapsed() < Duration::from_secs(180), "not in three minutes");
+        w.quiet().await;
+    }
     for number in 0..traps.len() {
         let shown = description(&w, &format!("Trap {number}")).expect("in Odoo");
         assert!(shown.len() < 3 * 1024 * 1024, "{number}: {}", shown.len());
     }
-    let longest = description(&w, "Trap 3").expect("in Odoo");
-    assert!(longest.ends_with("[This description goes on in Outlook.]</p>"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
