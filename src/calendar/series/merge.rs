@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use super::plan::changes;
-use super::{Differences, Series, at_time_of, in_room_of, same};
+use super::{Differences, Series, at_time_of, correspondence, in_room_of, same};
 use crate::calendar::event::{Address, Event, Time};
 use crate::calendar::merge::{
     self, Base, Conflict, EditTimes, Group, Policy, Side, Told, advance as advance_events, agree,
@@ -486,6 +486,41 @@ struct Four {
     base: Option<SeriesBase>,
 }
 
+impl Four {
+    fn under(schedule: &Series, base: Option<&SeriesBase>, odoo: &Series, outlook: &Series) -> Self {
+        let base = base.map(|b| SeriesBase {
+            odoo: b.odoo.rescheduled(schedule),
+            outlook: b.outlook.rescheduled(schedule),
+        });
+        Self {
+            odoo: with_unsaid(odoo, schedule, base.as_ref().map(|b| &b.odoo)),
+            outlook: with_unsaid(outlook, schedule, base.as_ref().map(|b| &b.outlook)),
+            base,
+        }
+    }
+}
+
+/// A side under the merged schedule. Where its own one has no such slot (it ends earlier) the side says nothing of it: that stays as
+/// `before`, and is nothing that the side has brought back.
+fn with_unsaid(side: &Series, schedule: &Series, before: Option<&Series>) -> Series {
+    let mut under = side.rescheduled(schedule);
+    let Some(before) = before else { return under };
+    let mentioned = before.exceptions.keys().chain(&before.cancelled);
+    if let Some(last) = mentioned.clone().max().copied()
+        && !side.same_schedule(schedule)
+    {
+        // A slot has another date, by a period at most, where the pattern has moved.
+        let period = TimeDelta::try_days(366 * i64::from(schedule.rule.interval.get()));
+        let until = period.and_then(|period| last.checked_add_signed(period));
+        let said = correspondence(side, schedule, until.unwrap_or(last));
+        let said: BTreeSet<NaiveDate> = said.into_values().collect();
+        for slot in mentioned.filter(|slot| !said.contains(slot)) {
+            keep(*slot, before, &mut under);
+        }
+    }
+    under
+}
+
 fn merge_slots(
     base: Option<&SeriesBase>,
     odoo: &Series,
@@ -497,14 +532,7 @@ fn merge_slots(
     let schedule = merged.outlook.clone();
     // Of what is before its start a rolled series in Odoo knows nothing.
     let known_from = is_later_part(odoo, outlook).then(|| odoo.start());
-    let four = Four {
-        odoo: odoo.rescheduled(&schedule),
-        outlook: outlook.rescheduled(&schedule),
-        base: base.map(|b| SeriesBase {
-            odoo: b.odoo.rescheduled(&schedule),
-            outlook: b.outlook.rescheduled(&schedule),
-        }),
-    };
+    let four = Four::under(&schedule, base, odoo, outlook);
     // Two patterns that stay apart have no slots in common.
     let is_apart = !merged.odoo.same_schedule(&merged.outlook);
     if is_apart

@@ -442,3 +442,41 @@ fn a_single_occurrence_of_patterns_that_stand_apart_is_not_passed_over() {
     let merged = merge(Some(&base), &odoo, &base.outlook, &times, Policy::Latest);
     assert_eq!(merged.apart, BTreeSet::new());
 }
+
+#[test]
+fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
+    let mut series = tuesdays(End::Forever);
+    let (out, changed) = (date("2026-10-20"), date("2026-10-27"));
+    series.cancelled.insert(out);
+    let own = Differences {
+        title: Some("Its own".into()),
+        ..Differences::default()
+    };
+    series.exceptions.insert(changed, own);
+    let base = SeriesBase {
+        odoo: series.clone(),
+        outlook: series.clone(),
+    };
+    let mut ends = series.clone();
+    ends.rule.end = End::Count(nonzero(1));
+    let ends = ends.normalised().expect("one is left");
+    assert!(ends.cancelled.is_empty() && ends.exceptions.is_empty());
+    let mut moved = series.clone();
+    moved.template.time = Time::Timed {
+        start: "2026-10-06T09:00:00Z".parse().unwrap(),
+        end: "2026-10-06T10:00:00Z".parse().unwrap(),
+        zone: "Europe/Brussels".into(),
+    };
+    for (odoo, outlook, wins) in [(&ends, &moved, Side::Outlook), (&moved, &ends, Side::Odoo)] {
+        let policy = match wins {
+            Side::Odoo => Policy::Odoo,
+            Side::Outlook => Policy::Outlook,
+        };
+        let merged = merge(Some(&base), odoo, outlook, &whole(EditTimes::default()), policy);
+        for side in [&merged.odoo, &merged.outlook] {
+            assert!(side.same_schedule(&moved), "{}", side.rule);
+            assert_eq!(side.cancelled, series.cancelled);
+            assert_eq!(side.exceptions, series.exceptions);
+        }
+    }
+}
