@@ -76,7 +76,7 @@ pub fn advance(
                 for side in [&mut base.odoo, &mut base.outlook] {
                     side.exceptions.retain(|slot, _| kept(slot));
                     side.cancelled.retain(|slot| outlook.cancelled.contains(slot));
-                    // That Odoo has no hour of its own there counts as its news: Outlook is told it, once.
+                    // Which hour Odoo has there, its own or that of all, counts as its news: Outlook is told it, once.
                     for (slot, time) in &left_behind {
                         side.exceptions.entry(*slot).or_default().time = Some(time.clone());
                     }
@@ -140,9 +140,10 @@ fn left_behind(before: &Series, odoo: &Series, outlook: &Series) -> Vec<(NaiveDa
         let own = series.exceptions.get(slot);
         own.is_some_and(|own| own.time.is_some())
     };
-    let kept = outlook.exceptions.iter().filter(|(slot, _)| {
-        !has_hour(odoo, slot) && !has_hour(before, slot) && !odoo.cancelled.contains(slot)
-    });
+    let kept = outlook
+        .exceptions
+        .iter()
+        .filter(|(slot, _)| !has_hour(before, slot) && !odoo.cancelled.contains(slot));
     kept.filter_map(|(slot, own)| Some((*slot, own.time.clone()?)))
         .filter(|(slot, time)| {
             before

@@ -88,6 +88,15 @@ impl World {
             event.invited = invited;
             event.categories = categories;
             event.forgotten &= !now.is_active();
+            for deed in &event.deeds {
+                if let Deed::Answered(side, who, answer) = deed {
+                    event.declined_untold.remove(*who);
+                    if *side == Side::Odoo && *answer == "declined" {
+                        event.declined_untold.insert((*who).to_owned());
+                    }
+                }
+            }
+            event.declined_untold.retain(|who| now.live(who).is_none());
             event.before = now;
             event.deeds.clear();
         }
@@ -726,7 +735,11 @@ fn check_mails(
                 .record
                 .as_ref()
                 .and_then(|record| answer_in_record(record, guest))
-                .is_some_and(|answer| !["needsAction", "declined"].contains(&answer.as_str()));
+                .is_some_and(|answer| match answer.as_str() {
+                    "needsAction" => false,
+                    "declined" => event.declined_untold.contains(guest),
+                    _ => true,
+                });
         // What had ended when the service was restored is new to it, with the answers that Odoo has.
         let untold = untold || event.forgotten && event.deeds.iter().any(|d| matches!(d, Deed::Unarchived));
         at_most("response", answers + usize::from(untold));

@@ -92,6 +92,8 @@ pub struct Event {
     leftovers: BTreeSet<i64>,
     /// It had ended when the service was restored, which knows nothing of it.
     pub forgotten: bool,
+    /// The guests who declined in Odoo while their own mailbox showed nothing of it, so that nobody was told.
+    pub declined_untold: BTreeSet<String>,
 }
 
 pub struct World {
@@ -682,6 +684,7 @@ impl World {
             categories: BTreeMap::new(),
             leftovers: BTreeSet::new(),
             forgotten: false,
+            declined_untold: BTreeSet::new(),
         });
     }
 

@@ -301,6 +301,22 @@ fn what_outlook_keeps_at_its_old_hour_is_owed_to_it_once() {
     let owed = again(&base, &outlook);
     assert_eq!((&owed.odoo, &owed.outlook), (&odoo, &odoo));
 
+    // One that was moved in Odoo meanwhile goes where it was put there.
+    let mut one_moved = odoo.clone();
+    let morning = edited(&before, &[Edit::Hour(480)]).unwrap().slot_time(slot);
+    one_moved.exceptions.get_mut(&slot).unwrap().time = Some(morning);
+    let both = (&one_moved, &outlook);
+    let after = advance(Some(based(&before)), &moved, &told, both, Side::Outlook);
+    let owed_one = merge(
+        Some(&after),
+        &one_moved,
+        &outlook,
+        &SeriesTimes::default(),
+        Policy::Outlook,
+    );
+    assert_eq!(owed_one.conflicts, []);
+    assert_eq!((&owed_one.odoo, &owed_one.outlook), (&one_moved, &one_moved));
+
     // It does not stick: the two stay apart.
     let written = Written::Slot {
         slot,
