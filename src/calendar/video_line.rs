@@ -41,7 +41,11 @@ pub fn with(html: &str, link: Option<&str>) -> String {
         return html.into_owned();
     };
     let end = teams_range(&html).map(|block| block.start);
-    let end = end.or_else(|| html.to_ascii_lowercase().rfind("</body"));
+    // Where a text follows the document's end, the line is behind that, too: it is the last one.
+    let end = end.or_else(|| {
+        let close = html.to_ascii_lowercase().rfind("</body");
+        close.filter(|close| skip(&html[*close..], |_| true).is_empty())
+    });
     let (before, after) = html.split_at(end.unwrap_or(html.len()));
     let link = link
         .replace('&', "&amp;")
@@ -228,6 +232,8 @@ mod tests {
         }
         let body = document("<p>Agenda</p><p>Video: <a href=\"https://meet.example/\">x</a><o:p></o:p></p>");
         assert_eq!(without(&body), document("<p>Agenda</p>"));
+        let with_footer = [&document("<p>Agenda</p>"), "Footer of a gateway"].concat();
+        assert_eq!(link(&with(&with_footer, Some(LINK))), Some(LINK.to_owned()));
     }
 
     #[test]
