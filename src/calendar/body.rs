@@ -11,8 +11,9 @@ mod pictures;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
@@ -24,8 +25,6 @@ use self::bounded::{Form, visit};
 pub const LONGEST: usize = 2560 * 1024;
 /// What stands in Odoo behind the beginning of a longer one.
 const GOES_ON: &str = "<p>[This description goes on in Outlook.]</p>";
-/// Longer links are told apart by their digest: each word of a link carries it.
-const LONGEST_LINK: usize = 2048;
 
 /// Whether a reader would see no difference: the same words in the same lines, lists and table cells, with the same
 /// emphasis, links and images. Wrappers, white space, empty lines, the spelling of characters and tags, styles,
@@ -46,9 +45,11 @@ pub fn same_meaning(a: &str, b: &str) -> bool {
 /// there is nothing to read.
 pub fn inner(html: &str) -> String {
     if is_large(html) {
-        return memo::inside(html, || inner_of_own(html, form_of(html)));
+        return memo::inside(html, || all_of(html));
     }
-    inner_of_own(html, Form::AsItIs)
+    let clean = FOR_PEOPLE.clean(&own(html)).to_string();
+    let seen = read(&clean);
+    inside(clean, &seen)
 }
 
 /// The same as Odoo shows it, whose address is `base`: without pictures that ask a server for something, each of which is a link.
@@ -69,14 +70,14 @@ pub fn with_pictures_of<'a>(html: &'a str, outlook_now: &str) -> Cow<'a, str> {
 /// Finds out what there is to know of a body, if it is large: a look at it then takes no time, as long as it is remembered.
 pub fn prepare(html: &str) {
     if is_large(html) {
-        meaning(html, form_of(html));
+        meaning(html, Form::to_compare_with_itself(html, form_of(html)));
         inner(html);
     }
 }
 
 fn form_of(html: &str) -> Form {
     if is_large(html) {
-        memo::form(html, || Form::of(&own(html)))
+        memo::form(html, || all_of(html))
     } else {
         Form::AsItIs
     }
@@ -92,16 +93,30 @@ fn meaning(html: &str, form: Form) -> memo::Digest {
     }
 }
 
-fn inner_of_own(html: &str, form: Form) -> String {
+/// All that there is to know of a body, which costs little more than any part of it.
+fn all_of(html: &str) -> memo::Known {
     let own = own(html);
-    let own = form.apply(&own);
-    if reading_of_own(&own).is_empty() {
+    let (form, own) = Form::with_own(&own);
+    let clean = FOR_PEOPLE.clean(&own).to_string();
+    let seen = read(&clean);
+    memo::Known {
+        form,
+        meaning: memo::digest_of(&seen),
+        inside: inside(clean, &seen),
+    }
+}
+
+/// Of sanitised HTML what is handed out.
+fn inside(clean: String, seen: &[Seen]) -> String {
+    if seen.is_empty() {
         return String::new();
     }
-    let clean = FOR_PEOPLE.clean(&own).to_string();
     let mut rest = clean.trim();
     while let Some(shorter) = rest.strip_suffix("<br>") {
         rest = shorter.trim_end();
+    }
+    if rest.len() == clean.len() {
+        return clean;
     }
     rest.to_owned()
 }
@@ -184,22 +199,7 @@ fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-static FOR_READING: LazyLock<Builder<'static>> = LazyLock::new(|| {
-    let mut builder = Builder::default();
-    builder
-        .add_clean_content_tags(["title"])
-        .add_url_schemes(["cid", "data"])
-        .url_relative(UrlRelative::Deny)
-        .link_rel(None)
-        .rm_generic_attributes(["lang", "title"])
-        .attribute_filter(|tag, name, value| match (tag, name) {
-            ("img", "src") if value.starts_with("data:image/") => Some(Cow::Borrowed(value)),
-            (_, "href" | "src" | "cite") if starts_with_data(value) => None,
-            _ => Some(Cow::Borrowed(value)),
-        });
-    builder
-});
-
+/// What reaches a reader, who sees nothing of styles and titles.
 static FOR_PEOPLE: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
     builder
@@ -247,13 +247,38 @@ struct Look {
     underlined: bool,
     struck: bool,
     heading: u8,
-    link: Option<String>,
+    link: Option<Rc<Link>>,
+}
+
+/// Each word of a link carries its address, which may be long and is read once.
+#[derive(Debug, PartialEq, Eq)]
+struct Link {
+    address: String,
+    /// As it may be written between the tags.
+    bare: String,
+    digest: memo::Digest,
+}
+
+impl Link {
+    fn to(address: String) -> Rc<Self> {
+        Rc::new(Self {
+            bare: bare(&address),
+            digest: memo::digest_of(&address),
+            address,
+        })
+    }
+}
+
+impl Hash for Link {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.digest);
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Seen {
     Text(Look, String),
-    Image { src: String, link: Option<String> },
+    Image { src: String, link: Option<Rc<Link>> },
     Space,
     Line,
     Item,
@@ -276,12 +301,15 @@ struct Reader {
     underlined: usize,
     struck: usize,
     headings: Vec<u8>,
-    links: Vec<Option<String>>,
+    links: Vec<Option<Rc<Link>>>,
 }
 
 fn reading_of_own(html: &str) -> Vec<Seen> {
-    // What comes out is well formed: every tag closed, attributes in double quotes, four entities in all.
-    let clean = FOR_READING.clean(html).to_string();
+    read(&FOR_PEOPLE.clean(html).to_string())
+}
+
+/// Reads what was sanitised, which is well formed: every tag closed, attributes in double quotes, four entities in all.
+fn read(clean: &str) -> Vec<Seen> {
     let mut reader = Reader {
         seen: Vec::new(),
         gap: Gap::Nothing,
@@ -292,7 +320,7 @@ fn reading_of_own(html: &str) -> Vec<Seen> {
         headings: Vec::new(),
         links: Vec::new(),
     };
-    let mut rest = clean.as_str();
+    let mut rest = clean;
     while !rest.is_empty() {
         if let Some(tag) = rest.strip_prefix('<') {
             let end = tag_end(tag);
@@ -306,10 +334,7 @@ fn reading_of_own(html: &str) -> Vec<Seen> {
     }
     for seen in &mut reader.seen {
         if let Seen::Text(look, text) = seen
-            && look
-                .link
-                .as_deref()
-                .is_some_and(|link| is_link_to_itself(link, text))
+            && look.link.as_ref().is_some_and(|link| link.bare == bare(text))
         {
             look.link = None;
         }
@@ -332,6 +357,9 @@ pub(super) fn tag_end(text: &str) -> usize {
 
 /// Resolves the entities that the serialiser writes.
 pub(super) fn plain(text: &str) -> String {
+    if !text.contains('&') {
+        return text.to_owned();
+    }
     text.replace("&nbsp;", "\u{a0}")
         .replace("&lt;", "<")
         .replace("&gt;", ">")
@@ -349,25 +377,13 @@ pub(super) fn attribute(tag: &str, name: &str) -> Option<String> {
     )
 }
 
-fn shortened(link: String) -> String {
-    if link.len() <= LONGEST_LINK {
-        return link;
-    }
-    let mut digest = DefaultHasher::new();
-    link.hash(&mut digest);
-    format!("{:x}", digest.finish())
-}
-
-fn is_link_to_itself(link: &str, text: &str) -> bool {
-    let bare = |address: &str| {
-        let address = address.strip_prefix("mailto:").unwrap_or(address);
-        let address = address
-            .strip_prefix("https://")
-            .or_else(|| address.strip_prefix("http://"))
-            .unwrap_or(address);
-        address.trim_end_matches('/').to_lowercase()
-    };
-    bare(link) == bare(text)
+fn bare(address: &str) -> String {
+    let address = address.strip_prefix("mailto:").unwrap_or(address);
+    let address = address
+        .strip_prefix("https://")
+        .or_else(|| address.strip_prefix("http://"))
+        .unwrap_or(address);
+    address.trim_end_matches('/').to_lowercase()
 }
 
 impl Reader {
@@ -392,7 +408,7 @@ impl Reader {
             "a" if opens => self.links.push(
                 attribute(tag, "href")
                     .filter(|link| !link.is_empty())
-                    .map(shortened),
+                    .map(Link::to),
             ),
             "a" => {
                 self.links.pop();
@@ -920,13 +936,12 @@ pub(super) mod tests {
                 let _ = teams_block(&trap);
                 let _ = with_absolute_addresses(&trap, "https://odoo.example");
                 let _ = video_line::split(&trap);
-                let _ = Form::of(&trap).apply(&trap);
+                let _ = Form::with_own(&trap);
             });
             assert!(visited < 20 * trap.len(), "{start}: {visited} of {}", trap.len());
             // What the parser is given is neither deep nor has many attributes.
-            let form = Form::of(&trap);
+            let (form, parsed) = Form::with_own(&trap);
             assert!(form > Form::AsItIs, "{start}");
-            let parsed = form.apply(&trap);
             assert!(parsed.len() < 4 * trap.len(), "{start}");
             let mut open = 0_usize;
             for tag in parsed.split('<').skip(1) {
@@ -972,7 +987,8 @@ pub(super) mod tests {
 
     #[test]
     fn what_was_looked_at_once_is_known() {
-        for trap in traps(24 * 1024) {
+        let longer = "<p>some words</p>".repeat(bounded::LONGEST_COMPARED / 17 + 1);
+        for trap in traps(24 * 1024).into_iter().chain([longer]) {
             let document = document(&trap);
             prepare(&trap);
             prepare(&document);

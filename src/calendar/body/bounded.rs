@@ -14,7 +14,7 @@ use ammonia::Builder;
 const SMALL: usize = 16 * 1024;
 const FEW_TAGS: usize = 1000;
 /// Bodies longer than this are compared by their words and pictures.
-const LONGEST_COMPARED: usize = 256 * 1024;
+pub(super) const LONGEST_COMPARED: usize = 256 * 1024;
 /// Elements open at once.
 const DEEPEST: usize = 200;
 /// Elements open at once of those that a parser opens again where they were not closed.
@@ -33,6 +33,16 @@ const HEADINGS: [&str; 6] = ["h1", "h2", "h3", "h4", "h5", "h6"];
 
 /// What a reader is shown of.
 static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| Builder::default().clone_tags());
+const LONGEST_NAME: usize = 16;
+
+/// The element of a name, if it is one that a reader is shown.
+fn known(name: &str) -> Option<&'static str> {
+    let mut lower = [0; LONGEST_NAME];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name.as_bytes());
+    lower.make_ascii_lowercase();
+    KNOWN.get(std::str::from_utf8(lower).ok()?).copied()
+}
 
 /// How a body is read. The later ones cost less and see less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,14 +53,14 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The form that a body can be parsed in.
-    pub(super) fn of(html: &str) -> Self {
+    /// The form that a body can be parsed in, and the body in it.
+    pub(super) fn with_own(html: &str) -> (Self, Cow<'_, str>) {
         if !is_large(html) {
-            Self::AsItIs
-        } else if well_nested(html).is_some() {
-            Self::WellNested
+            (Self::AsItIs, Cow::Borrowed(html))
+        } else if let Some(nested) = well_nested(html) {
+            (Self::WellNested, Cow::Owned(nested))
         } else {
-            Self::Words
+            (Self::Words, Cow::Owned(words(html)))
         }
     }
 
@@ -60,6 +70,11 @@ impl Form {
             return Self::Words;
         }
         form_a.max(form_b)
+    }
+
+    /// The form in which a body is compared with most others.
+    pub(super) fn to_compare_with_itself(html: &str, form: Self) -> Self {
+        Self::to_compare((html, form), (html, form))
     }
 
     pub(super) fn apply(self, html: &str) -> Cow<'_, str> {
@@ -84,8 +99,8 @@ fn tag_count(html: &str) -> usize {
 enum Piece<'a> {
     /// As written, entities included.
     Text(&'a str),
-    Start(String, Vec<(&'a str, &'a str)>),
-    End(String),
+    Start(&'a str, Vec<(&'a str, &'a str)>),
+    End(&'a str),
 }
 
 /// Reads HTML from its start to its end, each byte once.
@@ -135,10 +150,10 @@ impl<'a> Pieces<'a> {
     }
 
     /// A tag, behind its `<` and, at the end of an element, its `/`.
-    fn tag(&mut self) -> (String, Vec<(&'a str, &'a str)>) {
+    fn tag(&mut self) -> (&'a str, Vec<(&'a str, &'a str)>) {
         let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>');
         let length = self.rest.find(ends).unwrap_or(self.rest.len());
-        let name = self.take(length).to_ascii_lowercase();
+        let name = self.take(length);
         let mut attributes = Vec::new();
         loop {
             let blank = |c: char| c.is_ascii_whitespace() || c == '/';
@@ -202,7 +217,10 @@ impl<'a> Iterator for Pieces<'a> {
             if first.is_ascii_alphabetic() {
                 self.take(1);
                 let (name, attributes) = self.tag();
-                if let Some(unseen) = UNSEEN.into_iter().find(|unseen| *unseen == name) {
+                if let Some(unseen) = UNSEEN
+                    .into_iter()
+                    .find(|unseen| name.eq_ignore_ascii_case(unseen))
+                {
                     self.skip_content(unseen);
                     continue;
                 }
@@ -237,9 +255,11 @@ fn words(html: &str) -> String {
     for piece in Pieces::of(html) {
         match piece {
             Piece::Text(text) => push_text(&mut out, text),
-            Piece::Start(name, attributes) if name == "img" => push_tag(&mut out, &name, &attributes),
+            Piece::Start(name, attributes) if known(name) == Some("img") => {
+                push_tag(&mut out, "img", &attributes)
+            }
             Piece::Start(name, _) | Piece::End(name) => {
-                if !FORMATS.contains(&name.as_str()) && name != "span" {
+                if !known(name).is_some_and(|name| FORMATS.contains(&name) || name == "span") {
                     out.push(' ');
                 }
             }
@@ -254,12 +274,21 @@ fn well_nested(html: &str) -> Option<String> {
         out: String::with_capacity(html.len()),
         open: Vec::new(),
         counts: HashMap::new(),
+        formats: 0,
     };
     for piece in Pieces::of(html) {
         match piece {
             Piece::Text(text) => push_text(&mut writer.out, text),
-            Piece::Start(name, attributes) => writer.start(name, &attributes)?,
-            Piece::End(name) => writer.end(&name),
+            Piece::Start(name, attributes) => {
+                if let Some(name) = known(name) {
+                    writer.start(name, &attributes)?;
+                }
+            }
+            Piece::End(name) => {
+                if let Some(name) = known(name) {
+                    writer.end(name);
+                }
+            }
         }
     }
     while writer.close_last() {}
@@ -268,32 +297,30 @@ fn well_nested(html: &str) -> Option<String> {
 
 struct Writer {
     out: String,
-    open: Vec<String>,
+    open: Vec<&'static str>,
     /// How many of a name are open.
-    counts: HashMap<String, usize>,
+    counts: HashMap<&'static str, usize>,
+    /// How many of [`FORMATS`] are.
+    formats: usize,
 }
 
 impl Writer {
-    fn start(&mut self, name: String, attributes: &[(&str, &str)]) -> Option<()> {
-        if !KNOWN.contains(name.as_str()) {
+    fn start(&mut self, name: &'static str, attributes: &[(&str, &str)]) -> Option<()> {
+        self.close_implied(name);
+        if VOID.contains(&name) {
+            push_tag(&mut self.out, name, attributes);
             return Some(());
         }
-        self.close_implied(&name);
-        if VOID.contains(&name.as_str()) {
-            push_tag(&mut self.out, &name, attributes);
+        let is_format = FORMATS.contains(&name);
+        if is_format && self.formats >= MOST_FORMATS {
             return Some(());
-        }
-        if FORMATS.contains(&name.as_str()) {
-            let formats = FORMATS.iter().map(|format| self.is_open(format));
-            if formats.sum::<usize>() >= MOST_FORMATS {
-                return Some(());
-            }
         }
         if self.open.len() >= DEEPEST {
             return None;
         }
-        push_tag(&mut self.out, &name, attributes);
-        *self.counts.entry(name.clone()).or_default() += 1;
+        push_tag(&mut self.out, name, attributes);
+        *self.counts.entry(name).or_default() += 1;
+        self.formats += usize::from(is_format);
         self.open.push(name);
         Some(())
     }
@@ -305,11 +332,11 @@ impl Writer {
         } else {
             CELLS
         };
-        let mut inside = self.open.iter().rev().map(String::as_str);
+        let mut inside = self.open.iter().rev().copied();
         let is_found =
             self.is_open(name) > 0 && inside.find(|open| *open == name || kept.contains(open)) == Some(name);
         if is_found {
-            while self.open.last().is_some_and(|last| last != name) {
+            while self.open.last().is_some_and(|last| *last != name) {
                 self.close_last();
             }
             self.close_last();
@@ -347,14 +374,10 @@ impl Writer {
         if ended.iter().all(|name| self.is_open(name) == 0) {
             return;
         }
-        let name_of = |open: &String, names: &[&str]| names.contains(&open.as_str());
-        let innermost = self
-            .open
-            .iter()
-            .rev()
-            .find(|open| name_of(open, ended) || name_of(open, within));
-        if let Some(innermost) = innermost.filter(|open| name_of(open, ended)).cloned() {
-            self.end(&innermost);
+        let mut inside = self.open.iter().rev().copied();
+        let innermost = inside.find(|open| ended.contains(open) || within.contains(open));
+        if let Some(innermost) = innermost.filter(|open| ended.contains(open)) {
+            self.end(innermost);
         }
     }
 
@@ -362,11 +385,12 @@ impl Writer {
         let Some(name) = self.open.pop() else {
             return false;
         };
-        if let Some(count) = self.counts.get_mut(&name) {
+        if let Some(count) = self.counts.get_mut(name) {
             *count = count.saturating_sub(1);
         }
+        self.formats -= usize::from(FORMATS.contains(&name));
         self.out.push_str("</");
-        self.out.push_str(&name);
+        self.out.push_str(name);
         self.out.push('>');
         true
     }

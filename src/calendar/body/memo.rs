@@ -4,8 +4,8 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use quick_cache::{UnitWeighter, Weighter};
 use sha2::{Digest as _, Sha256};
 
 use super::bounded::Form;
@@ -31,35 +31,42 @@ impl Weighter<Digest, Arc<str>> for Length {
     }
 }
 
-pub(super) fn form(html: &str, find: impl FnOnce() -> Form) -> Form {
-    remembered(&FORMS, key_of(html), find)
+/// All that there is to know of a body.
+pub(super) struct Known {
+    pub(super) form: Form,
+    /// In its own form.
+    pub(super) meaning: Digest,
+    pub(super) inside: String,
+}
+
+pub(super) fn form(html: &str, find: impl FnOnce() -> Known) -> Form {
+    let key = key_of(html);
+    FORMS.get(&key).unwrap_or_else(|| remembered(key, find()).form)
 }
 
 pub(super) fn meaning(html: &str, form: Form, find: impl FnOnce() -> Digest) -> Digest {
-    remembered(&MEANINGS, (key_of(html), form), find)
-}
-
-pub(super) fn inside(html: &str, find: impl FnOnce() -> String) -> String {
-    let key = key_of(html);
-    if let Some(known) = INSIDES.get(&key) {
-        return known.as_ref().to_owned();
-    }
-    let found = find();
-    INSIDES.insert(key, found.as_str().into());
-    found
-}
-
-fn remembered<K: Hash + Eq, V: Copy>(
-    cache: &Cache<K, V, UnitWeighter>,
-    key: K,
-    find: impl FnOnce() -> V,
-) -> V {
-    if let Some(known) = cache.get(&key) {
+    let key = (key_of(html), form);
+    if let Some(known) = MEANINGS.get(&key) {
         return known;
     }
     let found = find();
-    cache.insert(key, found);
+    MEANINGS.insert(key, found);
     found
+}
+
+pub(super) fn inside(html: &str, find: impl FnOnce() -> Known) -> String {
+    let key = key_of(html);
+    match INSIDES.get(&key) {
+        Some(known) => known.as_ref().to_owned(),
+        None => remembered(key, find()).inside,
+    }
+}
+
+fn remembered(key: Digest, known: Known) -> Known {
+    FORMS.insert(key, known.form);
+    MEANINGS.insert((key, known.form), known.meaning);
+    INSIDES.insert(key, known.inside.as_str().into());
+    known
 }
 
 fn key_of(html: &str) -> Digest {
