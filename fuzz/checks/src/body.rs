@@ -12,10 +12,17 @@ pub fn check(data: &[u8]) {
         text.split_once('\0').unwrap_or((&text, ""))
     };
 
+    // All that is found out of a body, which is remembered.
+    in_time("everything", || body::prepare(a));
     let inner = in_time("inner", || body::inner(a));
     assert_safe(&inner);
     let again = body::inner(&inner);
     assert_safe(&again);
+
+    let shown = in_time("for_odoo", || body::for_odoo(a, "https://odoo.example"));
+    assert_safe(&shown);
+    assert!(!shown.contains("<img src=\"http") || shown.contains("https://odoo.example/web/image/"));
+    in_time("from_odoo", || body::from_odoo(&shown).into_owned());
 
     let same = in_time("same_meaning", || body::same_meaning(a, b));
     assert_eq!(same, body::same_meaning(b, a), "whichever comes first");

@@ -70,22 +70,21 @@ pub mod timed {
     }
 }
 
-/// The case, or the case many times over: what is quadratic shows in what is long, and a fuzzer mostly makes what is short. The
-/// first byte says which; a `#` is another number each time.
+/// The case, or the case many times over: what is quadratic shows in what is long, and chance mostly makes what is short. The
+/// first byte says which; a `#` is another number each time, and what stands before a `|` is there once.
 fn maybe_repeated(data: &[u8]) -> (String, bool) {
     let Some((first, rest)) = data.split_first() else {
         return (String::new(), false);
     };
     let rest = rest.get(..LARGEST.min(rest.len())).unwrap_or_default();
-    let text = String::from_utf8_lossy(rest).into_owned();
-    if *first == b'*' && !text.is_empty() && text.len() < LARGEST {
-        let times = 0..LARGEST / (text.len() + 4);
-        let many = times
-            .map(|number| text.replace('#', &number.to_string()))
-            .collect();
-        return (many, true);
+    let text = String::from_utf8_lossy(rest);
+    let (once, many) = text.split_once('|').unwrap_or(("", &text));
+    if *first == b'*' && !many.is_empty() && text.len() < LARGEST {
+        let times = 0..(LARGEST - once.len()) / (many.len() + 4);
+        let many = times.map(|number| many.replace('#', &number.to_string()));
+        return (std::iter::once(once.to_owned()).chain(many).collect(), true);
     }
-    (text, false)
+    (text.into_owned(), false)
 }
 
 /// Panics unless HTML is safe to show on a page: no scripts, no handlers, no address that is not a whole one.
