@@ -1,5 +1,8 @@
 """Fuzzing: `python -m tools.fuzz SECONDS [TARGET…]` builds and runs the targets of `fuzz/`, two at once.
 
+Before that the same checks run in a release build, with the seeds and some thousand cases of seeded chance, and no look
+may take longer than 100 ms.
+
 What a target finds is kept in `fuzz/artifacts`; give the file to the target's program to see it again.
 """
 
@@ -49,12 +52,23 @@ def run(target: str, seconds: int, kept: Path) -> tuple[bool, str]:
     return False, f"{target}: a finding after {count} cases\n{ended.stderr[-4000:]}"
 
 
+def timed() -> bool:
+    """Whether all checks hold in time, in a release build."""
+    print("the checks in a release build, no look longer than 100 ms:", flush=True)
+    command = ["cargo", "test", "--release", "--locked", "--quiet", "--package", "fuzz-checks", "--features", "timed"]
+    command += ["--test", "cases", "--", "--nocapture", "--test-threads=1"]
+    env = {"FUZZ_CASES": "2000"} | os.environ
+    return subprocess.run(command, cwd=paths.PROJECT_ROOT, env=env, check=False).returncode == 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seconds", type=int)
     parser.add_argument("targets", nargs="*", default=sorted(path.name for path in (FOLDER / "corpus").iterdir()))
     parser.add_argument("--keep", type=Path, help="a folder for the cases that reach something new")
     arguments = parser.parse_args()
+    if not timed():
+        return 1
     subprocess.run([str(paths.PROJECT_ROOT / "scripts" / "cargo-fuzz.sh"), CARGO_FUZZ_VERSION], check=True)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         kept = arguments.keep or Path(folder)
