@@ -146,6 +146,7 @@ def steps() -> list[Step]:
                 *["--ignored", "--nocapture", "--test-threads=1", "stalls", "growth_of_stubs"],
             ],
         ),
+        Step("odoo", "the add-on's translations", [python, "-m", "tools.translations", "--check"]),
         Step("odoo", "the add-on in Odoo's test runner", [python, "-m", "tools.odoo_tests"]),
         Step(
             "odoo",
