@@ -2,7 +2,9 @@
 
 `python tools/with_postgres.py -- python -m tools.bench.door` runs the service (`--profile release` or `debug`, built
 before) and asks for the `status` of one paired database ten times a second: first with nothing else going on, then
-under each attack. Prints the times and the service's memory.
+under each attack, whose attackers are processes of their own (`--nice 19`: they take only what nobody else wants of
+the processors, as attackers on another machine). Prints the times, the service's memory, and how much of a processor
+the service and the attackers take.
 """
 
 import argparse
@@ -10,7 +12,9 @@ import asyncio
 import contextlib
 import gzip
 import json
+import multiprocessing
 import os
+import signal
 import statistics
 import tempfile
 import time
@@ -21,7 +25,7 @@ from pathlib import Path
 from tools.stack.process import free_port
 from tools.stack.service import Service
 
-from .process_stats import machine, memory_mb
+from .process_stats import cpu_seconds, machine, memory_mb
 
 HOST = "127.0.0.1"
 # Strangers come from another address than the databases.
@@ -155,46 +159,77 @@ async def loud(databases: list[Database]) -> None:
     await asyncio.gather(*(one(databases[0], at) for at in range(40)))
 
 
-async def measured(quiet: Database, service: Service, attack: Callable[[], Awaitable[None]] | None) -> dict[str, float]:
-    task = asyncio.ensure_future(attack()) if attack else None
-    await asyncio.sleep(2)
+def attack(attackers: Callable[[], Awaitable[None]], nice: int) -> None:
+    """The life of an attacking process."""
+
+    async def until_terminated() -> None:
+        task = asyncio.ensure_future(attackers())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    os.nice(nice)
+    asyncio.run(until_terminated())
+
+
+async def measured(
+    quiet: Database, service: Service, attacks: list[Callable[[], Awaitable[None]]], nice: int
+) -> dict[str, float]:
+    start = multiprocessing.get_context("fork").Process
+    attackers = [start(target=attack, args=(one, nice), daemon=True) for one in attacks]
+    for process in attackers:
+        process.start()
+    # Bombs have to be made first.
+    await asyncio.sleep(5 if attackers else 1)
     times, highest = [], 0.0
-    until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
+    pids = [process.pid for process in attackers if process.pid]
+    began, used, used_by_attackers = time.monotonic(), cpu_seconds(service.pid), sum(map(cpu_seconds, pids))
+    while time.monotonic() < began + SECONDS:
         times.append(await quiet.status())
         highest = max(highest, memory_mb(service.pid)["VmRSS"])
         await asyncio.sleep(0.1)
-    if task:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    took = time.monotonic() - began
+    used = cpu_seconds(service.pid) - used
+    used_by_attackers = sum(map(cpu_seconds, pids)) - used_by_attackers
+    for process in attackers:
+        process.terminate()
+        process.join()
     cuts = statistics.quantiles(times, n=100)
-    return {"p50_ms": 1000 * cuts[49], "p99_ms": 1000 * cuts[98], "rss_mb": highest, "calls": len(times)}
+    return {
+        "p50_ms": 1000 * cuts[49],
+        "p99_ms": 1000 * cuts[98],
+        "highest_ms": 1000 * max(times),
+        "rss_mb": highest,
+        "calls": len(times),
+        "service_cpu_percent": 100 * used / took,
+        "attackers_cpu_percent": 100 * used_by_attackers / took,
+    }
 
 
-async def run(service: Service, port: int) -> dict[str, dict[str, float]]:
+async def run(service: Service, port: int, nice: int) -> None:
     quiet, noisy = Database(port), Database(port)
     await quiet.pair(service.enroll())
     await noisy.pair(service.enroll())
-    attacks: dict[str, Callable[[], Awaitable[None]] | None] = {
-        "nothing": None,
-        "300 slow connections": lambda: slow_connections(port),
-        "gzip bombs": lambda: bombs(port),
-        "1,000 bad keys a second": lambda: bad_keys(port),
-        "all three": lambda: asyncio.gather(slow_connections(port), bombs(port), bad_keys(port)),
-        "40 exchanges of another database": lambda: loud([noisy]),
+    slow, bomb, wrong = (lambda: slow_connections(port)), (lambda: bombs(port)), (lambda: bad_keys(port))
+    attacks: dict[str, list[Callable[[], Awaitable[None]]]] = {
+        "nothing": [],
+        "300 slow connections": [slow],
+        "gzip bombs": [bomb],
+        "1,000 bad keys a second": [wrong],
+        "all three": [slow, bomb, wrong],
+        "40 exchanges of another database": [lambda: loud([noisy])],
+        "nothing again": [],
     }
-    results = {}
-    for name, attack in attacks.items():
-        results[name] = await measured(quiet, service, attack)
-        line = ", ".join(f"{what} {value:.1f}" for what, value in results[name].items())
-        print(f"{name}: {line}", flush=True)
+    for name, attackers in attacks.items():
+        result = await measured(quiet, service, attackers, nice)
+        print(f"{name}: " + ", ".join(f"{what} {value:.1f}" for what, value in result.items()), flush=True)
         await asyncio.sleep(6)
-    return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="release", choices=("release", "debug"))
+    parser.add_argument("--nice", type=int, default=0, help="how nice the attackers are")
     options = parser.parse_args()
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="outlook-bridge-") as folder:
@@ -211,7 +246,7 @@ def main() -> None:
         )
         service.start()
         try:
-            asyncio.run(run(service, port))
+            asyncio.run(run(service, port, options.nice))
         finally:
             service.stop()
 
