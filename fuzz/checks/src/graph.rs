@@ -30,6 +30,8 @@ fn checked(data: &[u8]) {
         return;
     };
     let printed = serde_json::to_string(&row).unwrap_or_default();
+    // An escaped backslash may stand before what looks like one.
+    let printed = printed.replace("\\\\", "");
     assert!(!printed.contains("\\u0000"), "Postgres refuses a NUL");
     let DeltaRow::Event(wire) = DeltaRow::read(row) else {
         return;
