@@ -22,7 +22,9 @@ install -m 755 build/target/release/outlook-bridge "$OUT/outlook-bridge"
 
 say "listing what is in it"
 cargo cyclonedx --format json --spec-version 1.5 --override-filename outlook-bridge.cdx --manifest-path Cargo.toml >/dev/null
-mv outlook-bridge.cdx.json "$OUT/$NAME.cdx.json"
+# Not where it was built.
+sed "s|file://$PROJECT_ROOT|file://|g" outlook-bridge.cdx.json >"$OUT/$NAME.cdx.json"
+rm -f outlook-bridge.cdx.json
 # It writes one for each member of the workspace.
 rm -f graph-sim/outlook-bridge.cdx.json fuzz/checks/outlook-bridge.cdx.json
 
