@@ -400,7 +400,12 @@ fn mailbox(
             let calendar = body
                 .remove("calendar")
                 .and_then(|v| v.as_str().map(str::to_owned));
+            let organizer = body.remove("invited_by").map(serde_json::from_value).transpose();
+            let organizer = organizer.map_err(|e| bad(e.to_string()))?;
             let (key, _) = world.create(address, calendar.as_deref(), &body, cause)?;
+            if let Some(organizer) = organizer {
+                seed::invited_by(world, address, key, organizer)?;
+            }
             Ok(Reply::json(
                 201,
                 dump(world.mailbox(address)?, Target { key, day: None }),

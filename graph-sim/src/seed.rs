@@ -185,18 +185,8 @@ fn build(seed: Seed) -> Result<World, SeedError> {
             }
         }
         let (key, _) = world.create(&mailbox, None, &event, &cause).map_err(wrong)?;
-        if let Some(outsider) = organizer {
-            let place = world.mailbox_mut(&mailbox).map_err(wrong)?;
-            if let Some(mut copy) = place.events.get(&key).cloned() {
-                copy.organizer = outsider;
-                copy.is_organizer = false;
-                copy.content.response = "notResponded".into();
-                copy.content.show_as = "tentative".into();
-                for a in &mut copy.content.attendees {
-                    a.response = "none".into();
-                }
-                place.replace(copy);
-            }
+        if let Some(organizer) = organizer {
+            invited_by(&mut world, &mailbox, key, organizer).map_err(wrong)?;
             continue;
         }
         let uid = world
@@ -315,6 +305,30 @@ pub fn demo() -> Result<World, SeedError> {
         ],
     });
     build(serde_json::from_value(seed)?)
+}
+
+/// Makes of a person's own event an invitation, by whoever it says: what Outlook does with an invitation that came by mail.
+///
+/// # Errors
+/// When there is no such mailbox.
+pub fn invited_by(
+    world: &mut World,
+    mailbox: &str,
+    key: u64,
+    organizer: (String, String),
+) -> Result<(), GraphError> {
+    let place = world.mailbox_mut(mailbox)?;
+    if let Some(mut copy) = place.events.get(&key).cloned() {
+        copy.organizer = organizer;
+        copy.is_organizer = false;
+        copy.content.response = "notResponded".into();
+        copy.content.show_as = "tentative".into();
+        for guest in &mut copy.content.attendees {
+            guest.response = "none".into();
+        }
+        place.replace(copy);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
