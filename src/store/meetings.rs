@@ -144,6 +144,14 @@ impl Meeting {
         self.saved_by = Value::Array(Vec::new());
     }
 
+    /// Whether Odoo names another organizer than this user, in whose mailbox the meeting is, so that it is to be made in that one's.
+    pub fn goes_to_another_than(&self, user: i32) -> bool {
+        !self.odoo_gone
+            && self
+                .organizer_in_odoo()
+                .is_some_and(|organizer| organizer != user)
+    }
+
     /// How often a write was carried out since there was news.
     pub fn times_told(&self, digest: &str) -> u64 {
         self.told.get(digest).and_then(Value::as_u64).unwrap_or_default()

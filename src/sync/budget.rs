@@ -15,7 +15,7 @@ use super::people::People;
 use super::{Engine, now, planner};
 use crate::calendar::invitations::Guests;
 use crate::odoo::OdooError;
-use crate::odoo::exchange::State;
+use crate::odoo::exchange::{Actor, State};
 use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
@@ -212,6 +212,7 @@ pub async fn answer(
             let Some(account) = account.filter(Account::holds_mails) else {
                 return Ok(Err(missing()));
             };
+            let asked = Actor { uid: account.odoo_user_id, name: Some(account.login.clone()), is_admin: false };
             let writes = outbox::collected(conn, account.id).await?;
             let mails: i64 = writes.iter().map(|write| i64::from(write.mails)).sum();
             if request.send && mails > request.mails.map_or(mails, i64::from) {
@@ -226,6 +227,10 @@ pub async fn answer(
                 dossier.meeting.collected = false;
                 dossier.meeting.forget_savers();
                 if request.send {
+                    // It was asked of one mailbox: what is made in another one's mails in that one's name.
+                    if dossier.meeting.goes_to_another_than(account.odoo_user_id) {
+                        dossier.meeting.add_savers(std::slice::from_ref(&asked))?;
+                    }
                     continue;
                 }
                 if account.resetting {

@@ -663,7 +663,10 @@ fn settle_one(
         // An answer of a guest's is not what was collected.
         if write.kind != kind::RESPOND {
             dossier.meeting.collected &= write.series;
-            if !write.series {
+            // What leaves a mailbox for another one's is not all that they saved.
+            let is_handed_over =
+                write.kind == kind::DELETE && dossier.meeting.goes_to_another_than(account.odoo_user_id);
+            if !write.series && !is_handed_over {
                 dossier.meeting.forget_savers();
             }
         }

@@ -1,11 +1,11 @@
 //! Whoever saves in Odoo does not act in another's name: the attacks that were shown, and what must go on.
 
-use serde_json::json;
+use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::stack::{ANN, BEN};
-use super::world::{OUTSIDE, World, odoo_time, world};
+use super::world::{OUTSIDE, World, day, odoo_time, world};
 
 const EVE: &str = "eve@evil.example";
 
@@ -328,4 +328,106 @@ async fn a_mailbox_sends_so_many_mails_an_hour_without_asking() {
     assert_eq!(w.stack.mails().await.len(), 17);
     meeting(&mut w, "And again", 1).await;
     assert_eq!(waiting(&w).await, 1);
+}
+
+/// An invitation in Ben's mailbox that says it was Ann's, of which her own knows nothing.
+async fn forged(w: &World, subject: &str, guests: usize) -> Value {
+    let guests: Vec<Value> = outside(guests)
+        .iter()
+        .map(|guest| json!({"type": "required", "emailAddress": {"name": guest, "address": guest}}))
+        .collect();
+    let body = json!({"subject": subject, "attendees": guests, "invited_by": ["Ann", ANN],
+        "start": {"dateTime": day(3, "10:00:00"), "timeZone": "UTC"},
+        "end": {"dateTime": day(3, "11:00:00"), "timeZone": "UTC"}});
+    let event = w
+        .stack
+        .sim_call("POST", &format!("mailboxes/{BEN}/events"), body)
+        .await;
+    w.forget_mails().await;
+    event
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_colleagues_mailbox_alone_shows_as_somebodys_is_not_made_in_that_ones() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    forged(&w, "Forged", 3).await;
+    w.quiet().await;
+    let record = w.odoo.by_name("Forged").expect("Ben's invitation is in Odoo");
+    let id = record["id"].as_i64().expect("an id");
+    assert_eq!(record["organizer"]["user_id"], 7);
+    assert_eq!(w.stack.mails().await, []);
+    // Ben is deleted in Odoo: nobody's mailbox shows it any more, and somebody saves it.
+    w.odoo.departed = vec![json!({"user_id": 8, "deleted": true})];
+    w.quiet().await;
+    w.odoo.departed.clear();
+    w.odoo.write(id, json!({"location": "Room 8"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Forged").await.is_none());
+    assert_eq!(w.stack.mails().await, []);
+    let lines = journal(&w, id).await;
+    assert!(
+        lines.iter().any(|line| line.contains("has never shown it")),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hands_a_meeting_to_a_colleague_mails_nobody_in_that_ones_name() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    let guests = outside(8);
+    let guests: Vec<&str> = guests.iter().map(String::as_str).collect();
+    let kinds = async |w: &World| -> BTreeSet<String> {
+        let mails = w.stack.mails().await;
+        mails.into_iter().map(|(kind, _)| kind).collect()
+    };
+    let (start, stop) = (odoo_time(3, "09:00:00"), odoo_time(3, "10:00:00"));
+    w.odoo.savers = vec![saver(8, "Ben", false)];
+    let id = w.odoo.create(8, "Offer", &start, &stop, &guests);
+    w.quiet().await;
+    assert!(w.stack.event(BEN, "Offer").await.is_some(), "his own");
+    w.forget_mails().await;
+
+    // From his mailbox it goes, as he wishes. In hers it is made if she does.
+    let ann = w.odoo.organizer(7);
+    w.odoo.write(id, json!({ "organizer": ann }));
+    let left = async |w: &mut World, user: i32, person: &str| {
+        for _ in 0..2 {
+            w.odoo.sync(&w.service).await;
+            w.worked(user).await;
+        }
+        w.odoo.sync(&w.service).await;
+        assert!(w.stack.event(person, "Offer").await.is_none());
+    };
+    left(&mut w, 8, BEN).await;
+    settled(&mut w).await;
+    assert_eq!(kinds(&w).await, BTreeSet::from(["cancellation".to_owned()]));
+    assert!(w.stack.event(ANN, "Offer").await.is_none());
+    assert_eq!(waiting(&w).await, 9);
+    w.forget_mails().await;
+    answer(&mut w, true).await;
+    assert!(w.stack.event(ANN, "Offer").await.is_some());
+    assert_eq!(kinds(&w).await, BTreeSet::from(["invitation".to_owned()]));
+
+    // Somebody else hands hers on: she is asked about the cancellations, and Ben about the invitations.
+    w.forget_mails().await;
+    w.odoo.savers = vec![saver(9, "Eve", false)];
+    let ben = w.odoo.organizer(8);
+    w.odoo.write(id, json!({ "organizer": ben }));
+    settled(&mut w).await;
+    assert_eq!(waiting(&w).await, 9);
+    answer(&mut w, true).await;
+    left(&mut w, 7, ANN).await;
+    w.odoo.sync(&w.service).await;
+    w.worked(8).await;
+    assert_eq!(kinds(&w).await, BTreeSet::from(["cancellation".to_owned()]));
+    assert!(w.stack.event(BEN, "Offer").await.is_none());
+    assert_eq!(
+        w.count("accounts WHERE odoo_user_id = 8 AND mails_held = 9")
+            .await,
+        1
+    );
 }

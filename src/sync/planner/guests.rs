@@ -22,6 +22,9 @@ const LEFT_OUT: &str = "It existed before its organizer connected to Outlook and
 pub(super) const UNSENT: &str = "Its changes were not sent to Outlook, as somebody decided so: each side keeps its own until it is saved in \
      Odoo again";
 
+const NOT_ITS_ORGANIZERS: &str = "It came to Odoo by an invitation in somebody else's mailbox, and the mailbox of whom that named as its organizer has never \
+     shown it: it stays in Odoo alone. To have it in Outlook, duplicate it in Odoo";
+
 impl Task<'_> {
     /// Whether a meeting that only Odoo has may be made in Outlook, and with whom.
     pub(super) fn may_create(&mut self, record: &Record, event: &Event) -> anyhow::Result<Permit> {
@@ -52,6 +55,9 @@ impl Task<'_> {
         {
             return Ok(Permit::No);
         }
+        if !existed && self.was_others_alone() {
+            return Ok(Permit::SetAside(NOT_ITS_ORGANIZERS.to_owned()));
+        }
         let meeting = &mut self.dossier.meeting;
         let now = meeting.guests();
         // What was taken from Outlook's calendar and is wanted again was announced once.
@@ -75,6 +81,13 @@ impl Task<'_> {
             Guests::AsSaved | Guests::Announced | Guests::Withheld => {}
         }
         Ok(Permit::Yes)
+    }
+
+    /// Whether it came from a guest's mailbox, and its organizer's, though connected, has never shown it. Whose meeting it is was then
+    /// that guest's word, or that of whoever sent the invitation.
+    fn was_others_alone(&self) -> bool {
+        let meeting = &self.dossier.meeting;
+        meeting.base_by_guest && meeting.base_outlook.is_some()
     }
 
     /// Both sides have it. Where an event that existed was matched, whom only Odoo has (`others`) is not invited for it.
