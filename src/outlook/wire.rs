@@ -665,6 +665,22 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
     Value::Object(out)
 }
 
+fn is_other_text(groups: &[Group], event: &Event, text_now: &str) -> bool {
+    groups.contains(&Group::Body) && !body::same_meaning(&event.body, text_now)
+}
+
+/// Of what is longer Odoo has not seen the rest.
+fn is_seen_whole(text: &str) -> bool {
+    text.len() <= body::LONGEST
+}
+
+/// Whether the groups are about a text that is not written, as Odoo was shown the beginning of Outlook's alone.
+pub fn keeps_its_text(groups: &[Group], event: &Event, now: &WireEvent) -> bool {
+    let outlook = now.html();
+    let (text_now, _) = video_line::split(&outlook);
+    is_other_text(groups, event, &text_now) && !is_seen_whole(&text_now)
+}
+
 /// The whole body, where its text or its last line is to be another one.
 fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<String> {
     let outlook = now.html();
@@ -677,10 +693,7 @@ fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<Str
     } else {
         line_now.clone()
     };
-    // Of what is longer Odoo has not seen the rest.
-    let is_known = text_now.len() <= body::LONGEST;
-    let is_other_text =
-        is_known && groups.contains(&Group::Body) && !body::same_meaning(&event.body, &text_now);
+    let is_other_text = is_other_text(groups, event, &text_now) && is_seen_whole(&text_now);
     if !is_other_text && line == line_now {
         return None;
     }

@@ -66,6 +66,9 @@ impl Effects {
 const UNCONNECTED: &str = "the organizer's mailbox is not connected";
 /// Bytes of a description. Graph takes requests of four million, in which it is escaped.
 const LARGEST_BODY: usize = 2_000_000;
+/// What is said where Odoo's description is not written, as Outlook's is longer than what Odoo is shown.
+const KEEPS_TEXT: &str = "the description was changed in Odoo, which has only the beginning of Outlook's: that stays as it is, and is edited in \
+     Outlook alone";
 const KEPT: &str = "It was deleted in Outlook, and an administrator decided to keep it in Odoo";
 
 /// Plans one meeting anew.
@@ -452,6 +455,7 @@ impl Task<'_> {
     ) -> anyhow::Result<()> {
         let mut groups: BTreeSet<Group> = all_groups();
         let mut told = None;
+        let mut keeps_text = false;
         let (kind, body) = match step {
             OutlookStep::Nothing => return Ok(()),
             OutlookStep::Create(event) => {
@@ -471,12 +475,16 @@ impl Task<'_> {
                 // What guests cannot see goes alone, so that the request mails nobody; it follows the rest.
                 let (visible, own): (Vec<Group>, Vec<Group>) =
                     wanted.iter().partition(|group| group.visible_to_guests());
+                keeps_text = wire::keeps_its_text(&visible, target, &now);
                 let body_of = |groups: &[Group]| wire::patch_body(groups, target, &now);
                 let chosen = [visible, own]
                     .into_iter()
                     .map(|groups| (body_of(&groups), groups));
                 let Some((body, list)) = chosen.into_iter().find(|(body, _)| body != &json!({})) else {
-                    // Outlook says it already, in its own words.
+                    if keeps_text {
+                        self.write_journal(Level::Warning, KEEPS_TEXT.to_owned());
+                    }
+                    // Outlook says the rest already, in its own words.
                     let now = copy.event()?;
                     let shown = planned.shown.unwrap_or(&now);
                     let base = self.dossier.meeting.base()?;
@@ -509,6 +517,9 @@ impl Task<'_> {
         };
         let mut decided = decisions(planned.conflicts, Side::Odoo, &groups);
         decided.extend(self.unreachable(&groups)?);
+        if keeps_text && groups.contains(&Group::Body) {
+            decided.push(KEEPS_TEXT.to_owned());
+        }
         let waits = self.waits(account.odoo_user_id, planned.mails)?;
         let line = Done {
             message: format!("{message} · {}{}", in_words(planned.mails), waits.whose),

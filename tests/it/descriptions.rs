@@ -57,10 +57,7 @@ async fn pictures_of_others_come_as_links_and_go_back_as_pictures() {
     invited(&w, "Pictures", &html).await;
     w.quiet().await;
     let shown = description(&w, "Pictures").expect("in Odoo");
-    assert!(
-        !shown.contains("logout") && !shown.contains("<img"),
-        "{shown}"
-    );
+    assert!(!shown.contains("logout") && !shown.contains("<img"), "{shown}");
     assert!(
         shown.contains("[image: https://tracker.example/seen.gif]"),
         "{shown}"
@@ -82,4 +79,46 @@ async fn pictures_of_others_come_as_links_and_go_back_as_pictures() {
         written.contains("Good day") && written.contains(picture),
         "{written}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_what_odoo_has_the_beginning_of_is_not_dropped_in_silence() {
+    let mut w = world().await;
+    let long = format!("<p>{}</p>", "word ".repeat(600_000));
+    invited(&w, "Minutes", &long).await;
+    w.quiet().await;
+    let find = |w: &World| {
+        let mut records = w.odoo.records.iter();
+        let found = records.find(|(_, record)| record["name"] == "Minutes");
+        found.map(|(id, _)| *id)
+    };
+    while find(&w).is_none() {
+        w.quiet().await;
+    }
+    let id = find(&w).expect("in Odoo");
+    let before = w.stack.event(ANN, "Minutes").await.expect("in Outlook");
+    for (times, values) in [
+        json!({"description": "<p>Shorter</p>"}),
+        json!({"description": "<p>Shorter still</p>", "location": "Room 7"}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        w.odoo.write(id, values);
+        w.quiet().await;
+        w.quiet().await;
+        let kwargs = json!({"user_id": 7, "res_id": id, "key": null, "limit": 50});
+        let lines = w.odoo.call(&w.service, 7, "outlook.bridge", "journal", kwargs);
+        let lines = lines.await.expect("the journal").to_string();
+        let said = lines.matches("is edited in Outlook alone").count();
+        assert_eq!(
+            said,
+            times + 1,
+            "{}",
+            lines.chars().take(3000).collect::<String>()
+        );
+    }
+    let after = w.stack.event(ANN, "Minutes").await.expect("in Outlook");
+    assert_eq!(after["body"], before["body"]);
+    assert_eq!(after["location"]["displayName"], "Room 7");
 }

@@ -9,8 +9,8 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, aliases_of, all_groups, answers, closed,
-    decisions, in_words, list_groups, renamed, too_large, unlisted,
+    KEEPS_TEXT, LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, aliases_of, all_groups, answers,
+    closed, decisions, in_words, list_groups, renamed, too_large, unlisted,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Event};
@@ -408,9 +408,12 @@ impl Task<'_> {
                     .iter()
                     .find(|e| outlook.as_ref().and_then(|s| wire::series::slot_of(e, s)) == Some(*slot))
                     .unwrap_or(wire);
+                let all: Vec<Group> = groups.iter().copied().collect();
+                let keeps_text = wire::keeps_its_text(&all, target, now);
                 let Some((body, groups)) =
                     one_request(groups, |groups| wire::patch_body(groups, target, now))
                 else {
+                    self.say_that_text_stays(keeps_text);
                     let written = Written::Slot {
                         slot: *slot,
                         groups: groups.clone(),
@@ -418,7 +421,11 @@ impl Task<'_> {
                     self.advance_base(&written, &Told::of(target), sides)?;
                     return Ok(Ok(None));
                 };
-                let message = format!("{} of the {slot} changed · from Odoo", list_groups(&groups));
+                let message = format!(
+                    "{} of the {slot} changed · from Odoo{}",
+                    list_groups(&groups),
+                    and_that_text_stays(keeps_text && groups.contains(&Group::Body))
+                );
                 Request {
                     kind: kind::UPDATE,
                     body,
@@ -484,7 +491,10 @@ impl Task<'_> {
                 Err(reason) => return Ok(Err(reason)),
             }
         };
+        let all: Vec<Group> = chosen.iter().copied().collect();
+        let keeps_text = wire::keeps_its_text(&all, &target.template, wire);
         if body == json!({}) {
+            self.say_that_text_stays(keeps_text);
             self.advance_base(
                 &Written::Whole {
                     groups: chosen,
@@ -505,7 +515,11 @@ impl Task<'_> {
         Ok(Ok(Some(Request {
             kind: kind::UPDATE,
             body,
-            message: format!("{} · from Odoo", parts.join(", ")),
+            message: format!(
+                "{} · from Odoo{}",
+                parts.join(", "),
+                and_that_text_stays(keeps_text)
+            ),
             mails: Vec::new(),
             all_mails: Vec::new(),
             told: Some(Told {
@@ -515,6 +529,12 @@ impl Task<'_> {
             groups: chosen,
             slot: None,
         })))
+    }
+
+    fn say_that_text_stays(&mut self, keeps_text: bool) {
+        if keeps_text {
+            self.write_journal(Level::Warning, KEEPS_TEXT.to_owned());
+        }
     }
 
     /// Takes for agreed what Outlook says already.
@@ -835,6 +855,15 @@ fn largest_body(document: &Document) -> Option<String> {
     let series = document.clone().into_series();
     let own = series.exceptions.into_values().filter_map(|own| own.body);
     own.chain([series.template.body]).max_by_key(String::len)
+}
+
+/// That a text stays as it is, behind what else is told.
+fn and_that_text_stays(keeps_text: bool) -> String {
+    if keeps_text {
+        format!(" · {KEEPS_TEXT}")
+    } else {
+        String::new()
+    }
 }
 
 /// The largest request that mails nobody for what nobody sees; `None` where nothing is left to say.
