@@ -110,8 +110,27 @@ class OutlookBridgeAccount(models.Model):
         return status != "none" and not is_reset
 
     @api.model
+    def _make(self, user_id):
+        """The row of a user who has none. The job and the page after a sign-in may both make it: the later one meets
+        that as a conflict of transactions, which Odoo tries anew, and not as a rule that was broken."""
+        self._forget_statuses()
+        [(account,)] = self.env.execute_query(
+            SQL(
+                """
+                INSERT INTO outlook_bridge_account (user_id, status, create_uid, create_date, write_uid, write_date)
+                VALUES (%(user)s, 'none', %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC')
+                ON CONFLICT (user_id) DO UPDATE SET write_date = EXCLUDED.write_date
+                RETURNING id
+                """,
+                user=user_id,
+                uid=self.env.uid,
+            )
+        )
+        return self.sudo().browse(account)
+
+    @api.model
     def _mark_restarted(self, user, status=None):
-        account = self._of(user).get(user.id) or self.sudo().create({"user_id": user.id})
+        account = self._of(user).get(user.id) or self._make(user.id)
         account.restarted_at = fields.Datetime.now()
         if status:
             account.status = status
@@ -140,8 +159,8 @@ class OutlookBridgeAccount(models.Model):
             }
             account = known.pop(values["user_id"], None)
             if account is None:
-                self.sudo().create(values)
-            elif changed := {
+                account = self._make(values["user_id"])
+            if changed := {
                 name: value for name, value in values.items() if name != "user_id" and account[name] != value
             }:
                 account.write(changed)

@@ -3,7 +3,10 @@
 
 from unittest.mock import patch
 
+import psycopg2.errors
+
 from odoo.exceptions import AccessError, UserError
+from odoo.sql_db import db_connect
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -285,3 +288,28 @@ class TestUsers(BridgeCase):
             self.ann.with_user(self.bob).read(["outlook_bridge_login"])
         arch = self.env["res.users"].with_user(self.admin).get_view(self.env.ref("base.view_users_form").id)["arch"]
         self.assertIn("outlook_bridge_login", arch)
+
+    def test_the_job_and_a_sign_in_make_a_row_at_once(self):
+        admin = self.env.ref("base.user_admin")
+        accounts = self.env["outlook.bridge.account"]
+        self.assertNotIn(admin.id, accounts._of(admin))
+        with db_connect(self.env.cr.dbname).cursor() as job:
+            job.execute(
+                "INSERT INTO outlook_bridge_account (user_id, status) VALUES (%s, 'active') RETURNING id", [admin.id]
+            )
+            [(made,)] = job.fetchall()
+            job.commit()
+            try:
+                # Odoo tries the request anew, where an IntegrityError ends it
+                with (
+                    self.assertRaises(psycopg2.errors.SerializationFailure),
+                    mute_logger("odoo.sql_db"),
+                    self.env.cr.savepoint(flush=False),
+                ):
+                    accounts._mark_restarted(admin)
+            finally:
+                job.execute("DELETE FROM outlook_bridge_account WHERE id = %s", [made])
+                job.commit()
+        self.service.set_account(admin, "active")
+        accounts._store(self.service.state["accounts"])
+        self.assertEqual(accounts._of(admin)[admin.id].status, "active")
