@@ -4,9 +4,11 @@
 import inspect
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
+from odoo.service.model import call_kw
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
@@ -84,6 +86,12 @@ WRITABLE = {
     "outlook.bridge.preview": {"choice": "own", "guests": "own"},
     "res.users": {"outlook_bridge_online_meeting": "own"},
 }
+# Odoo shows each internal user all recurrences; neither field opens anything.
+OPEN_TO_READ = {
+    (login, "calendar.recurrence", name)
+    for login in ("bridge_ann", "bridge_elsewhere")
+    for name in ("outlook_bridge_key", "outlook_bridge_first_slot", "outlook_bridge_week_start")
+}
 ROUTES = {
     "/microsoft_calendar/sync_data": "user",
     "/microsoft_account/authentication": "public",
@@ -101,7 +109,7 @@ class TestAccess(BridgeMixin, HttpCase):
         super().setUp()
         self.portal = new_test_user(self.env, "bridge_portal", groups="base.group_portal")
         company = self.env["res.company"].create({"name": "Elsewhere"})
-        new_test_user(
+        self.elsewhere = new_test_user(
             self.env,
             "bridge_elsewhere",
             groups="base.group_user",
@@ -309,10 +317,102 @@ class TestAccess(BridgeMixin, HttpCase):
         self.assertFalse(self.env["res.users"].with_user(self.ann).outlook_bridge_attention(), "Bob's is Bob's")
         self.assertTrue(self.env["res.users"].with_user(self.bob).outlook_bridge_attention())
 
-    def test_nobody_at_the_routes(self):
-        self.authenticate(None, None)
-        response = self.url_open(
-            "/microsoft_calendar_bridge/switch_mailbox", data={"state": "x"}, allow_redirects=False
+    def test_every_route_for_the_wrong_user_and_nobody(self):
+        """A state that was made for Bob, and a poke that nobody has signed."""
+        state = json.dumps({"b": "bobs"})
+        calls = {
+            "/microsoft_calendar/sync_data": {"json": {"params": {"model": "calendar.event", "fromurl": ""}}},
+            f"/microsoft_account/authentication?state={state}&code=c": {},
+            "/microsoft_calendar_bridge/switch_mailbox": {"data": {"state": state}},
+            "/microsoft_calendar_bridge/poke": {"data": json.dumps({"uuid": "x", "time": 0})},
+        }
+        self.assertEqual({route.partition("?")[0] for route in calls}, set(ROUTES))
+        for login in ("bridge_portal", None):
+            self.authenticate(login, login)
+            for route, call in calls.items():
+                response = self.url_open(route, allow_redirects=False, **call)
+                if "sync_data" in route:
+                    # its answers are in JSON, errors too
+                    answer = response.json()
+                    refused = "error" in answer or answer["result"] == {"status": "sync_stopped", "url": ""}
+                else:
+                    refused = response.status_code in (303, 400, 403)
+                self.assertTrue(refused, f"{login} at {route}: {response.status_code} {response.text[:200]}")
+        told = {call["method"] for call in self.service.calls}
+        self.assertFalse(told & {"authorize_url", "redeem", "switch_mailbox", "restart", "sync"}, told)
+
+    # every field, tried
+
+    def records_of_ours(self):
+        """``{model: Bob's record, or the database's}`` of every model that has a field of ours."""
+        found = {model: self.env[model].browse(ids) for model, ids in self.records().items() if ids}
+        meeting = found["calendar.event"]
+        meeting.attendee_ids.outlook_bridge_answered_by = {"uid": self.bob.id}
+        series = self.series(user=self.bob, privacy="private")
+        state = self.env["outlook.bridge.state"]._get()
+        found.update(
+            {
+                "calendar.attendee": meeting.attendee_ids[:1],
+                "calendar.recurrence": series,
+                "calendar.provider.config": self.env["calendar.provider.config"].create({}),
+                "outlook.bridge.fence": self.env["outlook.bridge.fence"].search([], limit=1),
+                "outlook.bridge.outbox": self.env["outlook.bridge.outbox"].search([], limit=1),
+                "outlook.bridge.preview.person": self.env["outlook.bridge.preview.person"].create(
+                    {"preview_id": found["outlook.bridge.preview"].id, "name": "Zoe", "email": "zoe@outside.example"}
+                ),
+                "outlook.bridge.registration": self.env["outlook.bridge.registration"].create(
+                    {"company_id": self.env.company.id, "client_id": "an app"}
+                ),
+                "outlook.bridge.result": self.env["outlook.bridge.result"].create(
+                    {"change_id": "1", "payload": {"id": 1}}
+                ),
+                "outlook.bridge.state": state,
+                "outlook.bridge.work": self.env["outlook.bridge.work"].create({"step": "put_aside"}),
+                "res.config.settings": self.env["res.config.settings"].create({}),
+            }
         )
-        self.assertIn(response.status_code, (303, 400, 403))
-        self.assertFalse(self.service.called("res.users", "switch_mailbox"))
+        return found
+
+    def another_value(self, record, field):
+        value = {"char": "forged", "text": "forged", "integer": 7, "boolean": True, "json": {"forged": True}}
+        value.update(datetime="2026-01-01 00:00:00", date="2026-01-01", many2one=1, one2many=[], many2many=[])
+        if field.type == "selection":
+            others = [key for key in field.get_values(self.env) if key != record[field.name]]
+            return others[0]
+        if field.type == "boolean":
+            return not record[field.name]
+        return value[field.type]
+
+    def attempt(self, user, record, method, argument):
+        """As over RPC; None where it is refused."""
+        with suppress(UserError), self.env.cr.savepoint():
+            return call_kw(self.env[record._name].with_user(user), method, [record.ids, argument], {})
+
+    def test_every_field_as_the_wrong_user(self):
+        records = self.records_of_ours()
+        tried = {
+            model: [name for names in by_who.values() for name in names]
+            for model, by_who in self.fields_of_ours().items()
+            if not self.registry[model]._abstract
+        }
+        self.assertFalse(tried.keys() - records.keys(), "each has a record to try it with")
+        before = {
+            model: {name: records[model].sudo()[name] for name in names if self.registry[model]._fields[name].store}
+            for model, names in tried.items()
+        }
+        seen = set()
+        for user in (self.ann, self.elsewhere, self.portal, self.env.ref("base.public_user")):
+            for model, names in tried.items():
+                record = records[model]
+                for name in names:
+                    value = self.another_value(record, self.registry[model]._fields[name])
+                    self.attempt(user, record, "write", {name: value})
+                    told = self.attempt(user, record, "read", [name]) or []
+                    if any(line[name] for line in told if not isinstance(line[name], bool)):
+                        seen.add((user.login, model, name))
+        self.env.invalidate_all()
+        after = {
+            model: {name: records[model].sudo()[name] for name in values} for model, values in before.items()
+        }
+        self.assertEqual(after, before)
+        self.assertFalse(seen - OPEN_TO_READ)
