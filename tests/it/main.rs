@@ -17,6 +17,7 @@ mod embedded;
 mod endings;
 mod engine;
 mod erasing;
+mod findings;
 mod front_door;
 mod growth;
 mod growth_of_past;
