@@ -69,7 +69,9 @@ pub fn advance(
                     Side::Odoo => Vec::new(),
                 };
                 base.odoo = base.odoo.rescheduled(odoo);
-                base.outlook = base.outlook.rescheduled(outlook);
+                // Odoo is yet to be told an end that is Outlook's.
+                let is_cut = side == Side::Outlook && only_ends_earlier(outlook, odoo);
+                base.outlook = base.outlook.rescheduled(if is_cut { odoo } else { outlook });
                 // With the pattern Exchange drops what single occurrences had of their own. Nobody wanted that: what Odoo
                 // has is to be written again.
                 let kept = |slot: &NaiveDate| outlook.exceptions.contains_key(slot);
@@ -131,6 +133,14 @@ pub fn advance(
         }
     }
     base
+}
+
+/// Whether `one` is `other` without its last occurrences: a tail that was taken out is an earlier end ([`Series::normalised`]).
+fn only_ends_earlier(one: &Series, other: &Series) -> bool {
+    let mut cut = other.clone();
+    cut.rule.end = one.rule.end;
+    let last = |series: &Series| series.rule.last(series.start()).unwrap_or(NaiveDate::MAX);
+    last(one) < last(other) && cut.same_schedule(one)
 }
 
 /// The occurrences that Outlook has kept where they were while the whole was moved from Odoo, with their times: what differs in them is

@@ -635,7 +635,8 @@ impl World {
         if to == start {
             return None;
         }
-        let own = self.of_their_own(index);
+        // Where Outlook keeps those at their old hour, each is told once with the whole, and once more when it follows.
+        let own = 2 * self.of_their_own(index);
         match side {
             Side::Odoo => {
                 let id = self.active_series(index)?;
