@@ -2,7 +2,11 @@
 //! `check` of one case. The fuzzing calls them (`make fuzz`), and so do the tests, with the seeds and what chance makes of them.
 //!
 //! A failed assertion is a finding.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a panic is how a finding is told"
+)]
 
 pub mod addresses;
 pub mod body;

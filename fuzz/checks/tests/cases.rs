@@ -1,6 +1,9 @@
 //! Every check with the seeds of its corpus, and with what seeded chance makes of them: so many cases, in whatever time. `SEED` tries
 //! others, `FUZZ_CASES` more.
-#![allow(clippy::unwrap_used)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, whose folder has the files or is broken"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
