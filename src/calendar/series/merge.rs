@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use super::plan::changes;
+use super::plan::{changes, only_the_end};
 use super::{Differences, Series, at_time_of, correspondence, in_room_of, same};
 use crate::calendar::event::{Address, Event, Time};
 use crate::calendar::merge::{
@@ -137,10 +137,8 @@ pub fn advance(
 
 /// Whether `one` is `other` without its last occurrences: a tail that was taken out is an earlier end ([`Series::normalised`]).
 fn only_ends_earlier(one: &Series, other: &Series) -> bool {
-    let mut cut = other.clone();
-    cut.rule.end = one.rule.end;
     let last = |series: &Series| series.rule.last(series.start()).unwrap_or(NaiveDate::MAX);
-    last(one) < last(other) && cut.same_schedule(one)
+    last(one) < last(other) && only_the_end(other, one)
 }
 
 /// The occurrences that Outlook has kept where they were while the whole was moved from Odoo, with their times: what differs in them is
@@ -520,8 +518,9 @@ fn with_unsaid(side: &Series, schedule: &Series, before: Option<&Series>) -> Ser
     if let Some(last) = mentioned.clone().max().copied()
         && !side.same_schedule(schedule)
     {
-        // A slot has another date, by a period at most, where the pattern has moved.
-        let period = TimeDelta::try_days(366 * i64::from(schedule.rule.interval.get()));
+        // A slot has another date, by a period at most, where the pattern has moved; the two intervals are one then.
+        let interval = side.rule.interval.min(schedule.rule.interval);
+        let period = TimeDelta::try_days(366 * i64::from(interval.get()));
         let until = period.and_then(|period| last.checked_add_signed(period));
         let said = correspondence(side, schedule, until.unwrap_or(last));
         let said: BTreeSet<NaiveDate> = said.into_values().collect();

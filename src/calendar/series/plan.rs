@@ -482,7 +482,7 @@ pub(in crate::calendar) fn difference(
 }
 
 /// Whether two schedules differ in nothing but where they end.
-fn only_the_end(present: &Series, target: &Series) -> bool {
+pub(super) fn only_the_end(present: &Series, target: &Series) -> bool {
     let mut other = present.clone();
     other.rule.end = target.rule.end;
     other.same_schedule(target)

@@ -498,27 +498,24 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
 }
 
 #[test]
-fn a_last_occurrence_that_outlook_takes_out_while_odoo_ends_the_series_goes_from_both() {
+fn a_last_occurrence_that_one_side_takes_out_while_the_other_ends_the_series_goes_from_both() {
     let before = tuesdays(End::Forever);
-    let mut odoo = before.clone();
-    odoo.rule.end = End::Count(nonzero(3));
-    let mut outlook = before.clone();
-    outlook.cancelled.insert(date("2026-10-20"));
+    let mut ends = before.clone();
+    ends.rule.end = End::Count(nonzero(3));
+    let mut lacks_one = before.clone();
+    lacks_one.cancelled.insert(date("2026-10-20"));
     let times = whole(EditTimes::default());
-    let merged = merge(Some(&based(&before)), &odoo, &outlook, &times, Policy::Latest);
-    assert_eq!(merged.outlook.rule.end, End::Count(nonzero(2)));
     let written = Written::Whole {
         groups: BTreeSet::new(),
         schedule: true,
     };
-    let shown = (&odoo, &merged.outlook);
-    let base = advance(
-        Some(based(&before)),
-        &written,
-        &Told::default(),
-        shown,
-        Side::Outlook,
-    );
-    let after = merge(Some(&base), shown.0, shown.1, &times, Policy::Latest);
-    assert_eq!((&after.odoo, &after.outlook), (shown.1, shown.1));
+    for (odoo, outlook) in [(&ends, &lacks_one), (&lacks_one, &ends)] {
+        let merged = merge(Some(&based(&before)), odoo, outlook, &times, Policy::Latest);
+        assert_eq!(merged.outlook.rule.end, End::Count(nonzero(2)));
+        let shown = (odoo, &merged.outlook);
+        let before = Some(based(&before));
+        let base = advance(before, &written, &Told::default(), shown, Side::Outlook);
+        let after = merge(Some(&base), shown.0, shown.1, &times, Policy::Latest);
+        assert_eq!((&after.odoo, &after.outlook), (shown.1, shown.1));
+    }
 }
