@@ -1,8 +1,7 @@
 //! Descriptions are looked at before anything is locked for them, and where nothing else waits: what is found out is remembered
 //! (`calendar/body/memo.rs`), so that a transaction compares what is known.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -11,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::calendar::body;
 
-/// How long the descriptions of one page may take, with the wait for a turn. The largest takes a few hundredths of a second.
+/// How long the descriptions of one page may take, with the waits for a turn. The largest takes a few hundredths of a second.
 const LONGEST: Duration = Duration::from_secs(10);
 /// So many are looked at at once: the processors are for everybody.
 static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
@@ -19,51 +18,51 @@ static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
     Semaphore::new((processors / 2).max(1))
 });
 
-/// Looks at the descriptions of each of some items, one item after the other; returns how many of them were done in time.
-pub(super) async fn look_at<T, D>(items: &Arc<Vec<T>>, of: impl Fn(&T) -> D + Send + 'static) -> usize
+/// Looks at the descriptions of each of some items; returns for each whether it was done in time. Only items with large ones take
+/// turns, one item at a turn: ordinary ones wait for nobody, and the pages of others come between two of ours.
+pub(super) async fn look_at<T, D>(items: &[T], of: impl Fn(&T) -> D) -> Vec<bool>
 where
-    T: Send + Sync + 'static,
     D: IntoIterator<Item = String>,
 {
-    look_within(LONGEST, items, of).await
+    look_within(LONGEST, items, |item| {
+        let mut large = of(item)
+            .into_iter()
+            .filter(|html| body::is_large(html))
+            .peekable();
+        large.peek()?;
+        let large: Vec<String> = large.collect();
+        Some(move || large.iter().for_each(|html| body::prepare(html)))
+    })
+    .await
 }
 
-async fn look_within<T, D>(
-    longest: Duration,
-    items: &Arc<Vec<T>>,
-    of: impl Fn(&T) -> D + Send + 'static,
-) -> usize
+/// Does the work of each item that has some.
+async fn look_within<T, W>(longest: Duration, items: &[T], work_of: impl Fn(&T) -> Option<W>) -> Vec<bool>
 where
-    T: Send + Sync + 'static,
-    D: IntoIterator<Item = String>,
+    W: FnOnce() + Send + 'static,
 {
-    if items.is_empty() {
-        return 0;
-    }
-    let done = Arc::new(AtomicUsize::new(0));
-    let work = async {
-        // Nobody closes it.
-        let turn = TURNS.acquire().await.ok();
-        let (items, is_done) = (Arc::clone(items), Arc::clone(&done));
-        let looking = spawn_blocking(move || {
-            let _turn = turn;
-            for item in items.iter() {
-                of(item).into_iter().for_each(|html| body::prepare(&html));
-                is_done.fetch_add(1, Ordering::Relaxed);
-                // Nobody waits any more.
-                if Arc::strong_count(&is_done) == 1 {
-                    return;
-                }
+    let mut done: Vec<bool> = items.iter().map(|item| work_of(item).is_none()).collect();
+    let all = async {
+        let waiting = items.iter().zip(&mut done).filter(|(_, done)| !**done);
+        for (item, done) in waiting {
+            let Some(work) = work_of(item) else { continue };
+            // Nobody closes it.
+            let turn = TURNS.acquire().await.ok();
+            // Who gives up waiting gives up no turn: it lasts as long as the work.
+            let looking = spawn_blocking(move || {
+                let _turn = turn;
+                work();
+            });
+            match looking.await {
+                Ok(()) => *done = true,
+                Err(error) => tracing::error!(%error, "a description could not be looked at"),
             }
-        });
-        if let Err(error) = looking.await {
-            tracing::error!(%error, "a description could not be looked at");
         }
     };
-    if timeout(longest, work).await.is_err() {
+    if timeout(longest, all).await.is_err() {
         tracing::warn!("descriptions took too long to look at, or had to wait for others");
     }
-    done.load(Ordering::Relaxed)
+    done
 }
 
 #[cfg(test)]
@@ -74,13 +73,21 @@ mod tests {
 
     #[tokio::test]
     async fn what_takes_too_long_holds_nobody_up() {
-        let items = Arc::new(vec![0, 0, 300, 0]);
-        let of = |wait: &u64| {
-            sleep(Duration::from_millis(*wait));
-            [String::new()]
-        };
-        assert_eq!(look_within(Duration::from_millis(100), &items, of).await, 2);
+        let work_of = |wait: &Option<u64>| wait.map(|wait| move || sleep(Duration::from_millis(wait)));
+        let items = [Some(0), None, Some(600), Some(0), None];
+        let soon = Duration::from_millis(200);
+        assert_eq!(
+            look_within(soon, &items, work_of).await,
+            [true, true, false, false, true]
+        );
+        // What is ordinary waits for none of the large ones that are still looked at.
+        let no_time = Duration::ZERO;
+        assert_eq!(
+            look_within(no_time, &[None, Some(50), None], work_of).await,
+            [true, false, true]
+        );
         // Whoever comes then has a turn again.
-        assert_eq!(look_within(Duration::from_secs(20), &items, of).await, 4);
+        let long = Duration::from_secs(20);
+        assert_eq!(look_within(long, &items, work_of).await, [true; 5]);
     }
 }

@@ -5,7 +5,6 @@ mod shown;
 mod was;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -140,11 +139,8 @@ async fn carry_out(
 
 /// Looks at what Odoo tells before anything waits for it. What is not done in time is looked at where it is needed.
 async fn look_at_descriptions(database: &Database, request: &SyncRequest) {
-    let told: Vec<Value> = request.changes.iter().chain(&request.acks).cloned().collect();
-    if !told.is_empty() {
-        let base_url = database.base_url.clone();
-        bodies::look_at(&Arc::new(told), move |told| descriptions(told, &base_url)).await;
-    }
+    let told: Vec<&Value> = request.changes.iter().chain(&request.acks).collect();
+    bodies::look_at(&told, |told| descriptions(told, &database.base_url)).await;
 }
 
 /// How finely clocks are told, and how long a request takes as a rule.

@@ -10,7 +10,6 @@ mod generations;
 mod guests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
@@ -393,7 +392,7 @@ async fn store(
     sights: Vec<Sight>,
     next: Option<&str>,
 ) -> Result<Effects, PullError> {
-    let sights = &*looked_at(sights).await;
+    let sights = &looked_at(sights).await;
     let mut conn = engine.store.get().await?;
     if sights.is_empty() {
         return conn
@@ -431,20 +430,16 @@ async fn store(
 }
 
 /// Looks at the descriptions before anything waits for it. What is not done in time is put aside: it is asked for again.
-async fn looked_at(sights: Vec<Sight>) -> Arc<Vec<Sight>> {
-    let sights = Arc::new(sights);
+async fn looked_at(sights: Vec<Sight>) -> Vec<Sight> {
     let done = bodies::look_at(&sights, Sight::descriptions).await;
-    if done == sights.len() {
-        return sights;
-    }
-    let late = |(place, sight): (usize, &Sight)| match (sight, sight.graph_id()) {
-        (Sight::Event(_) | Sight::Series(_) | Sight::Apart(_), Some(id)) if place >= done => Sight::Failed {
+    let late = |(sight, is_done): (Sight, bool)| match (&sight, sight.graph_id()) {
+        (Sight::Event(_) | Sight::Series(_) | Sight::Apart(_), Some(id)) if !is_done => Sight::Failed {
             id: Some(id.to_owned()),
             reason: sight.named("its description takes too long to read"),
         },
-        _ => sight.clone(),
+        _ => sight,
     };
-    Arc::new(sights.iter().enumerate().map(late).collect())
+    sights.into_iter().zip(done).map(late).collect()
 }
 
 async fn go_on_from(conn: &mut Connection, account: &Account, next: Option<&str>) -> Result<(), PullError> {
