@@ -4,7 +4,7 @@ use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
-use super::stack::ANN;
+use super::stack::{ANN, BEN, eventually};
 use super::world::{CARLA, World, odoo_time, world};
 
 /// Exchanges once with the restored Odoo, which is shut out, and pairs it again.
@@ -139,6 +139,43 @@ async fn a_restored_service_makes_no_twin_of_what_outlook_shows_before_odoo() {
         let event = w.stack.event(ANN, name).await.expect("in Outlook");
         assert_eq!(event["location"]["displayName"], "Room 1");
     }
+}
+
+/// The same where a guest's mailbox is read first, as the organizer has to sign in again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_service_waits_for_an_organizer_who_has_to_sign_in_again() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
+    w.quiet().await;
+    w.back_up().await;
+    w.odoo.create(
+        7,
+        "Review",
+        &odoo_time(4, "09:00:00"),
+        &odoo_time(4, "10:00:00"),
+        &[BEN],
+    );
+    w.odoo.hand_over(&w.service).await.expect("taken");
+    // Odoo does not hear that it is in Outlook.
+    eventually("in Outlook", async || w.stack.event(BEN, "Review").await).await;
+    w.forget_mails().await;
+
+    w.restore().await;
+    sql(
+        &w,
+        "UPDATE accounts SET state = 'need_auth', refresh_token = NULL, access_token = NULL WHERE odoo_user_id = 7",
+    )
+    .await;
+    w.odoo.pair_again(&w.service).await;
+    for _ in 0..2 {
+        w.odoo.sync(&w.service).await;
+        w.worked(8).await;
+    }
+    w.odoo.connect(&w.stack, &w.service, 7).await.expect("Ann");
+    settled(&mut w).await;
+    assert_eq!(w.odoo.records.len(), 1, "{:#?}", w.odoo.records);
+    assert_eq!(w.stack.events(ANN).await.len(), 1);
+    assert_eq!(w.stack.mails().await, []);
 }
 
 /// A run that is under way when the two are paired again stores its link afterwards: the window is listed anew all the same.

@@ -6,16 +6,17 @@ use uuid::Uuid;
 
 use super::Page;
 use crate::outlook::wire::WireEvent;
-use crate::store::accounts::{Account, existing};
+use crate::store::accounts::{Account, existing, state};
 
 /// How long guests' mailboxes wait for their organizer's after a new pairing; one that cannot be listed holds up nobody for longer.
 const LONGEST_COMPARED: TimeDelta = TimeDelta::minutes(10);
 
 impl Page<'_> {
-    /// Whether an organizer's mailbox is being listed anew as the database was paired anew: only there an event has our mark,
-    /// which says whether it is a meeting that is known.
+    /// Whether an organizer's mailbox is being listed anew as the database was paired anew, or will be when the organizer has signed
+    /// in again: only there an event has our mark, which says whether it is a meeting that is known.
     pub(super) fn is_compared(&self, organizer: &Account) -> bool {
-        organizer.is_read()
+        let is_read_soon = organizer.is_read() || organizer.state == state::NEED_AUTH;
+        is_read_soon
             && !organizer.pulled_once
             && organizer.connected_at == self.people.database.paired_at
             && self.people.now - organizer.connected_at < LONGEST_COMPARED
