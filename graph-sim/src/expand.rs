@@ -55,6 +55,7 @@ pub fn run(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
         disabled: false,
         token_error: None,
         mailbox: true,
+        admin: false,
         aliases: Vec::new(),
     });
     for line in input.lines() {

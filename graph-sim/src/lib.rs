@@ -430,6 +430,17 @@ async fn serve(req: HttpRequest, body: web::Bytes, sim: web::Data<Arc<Sim>>) -> 
             log_login(sim, &method, &path, &shown, begun);
             screen(shown)
         }
+        ("GET", [tenant, "v2.0", "adminconsent"]) => {
+            let shown = login::admin_consents::page(&sim.world(), tenant, req.query_string());
+            log_login(sim, &method, &path, &shown, begun);
+            screen(shown)
+        }
+        ("POST", [tenant, "v2.0", "adminconsent"]) => {
+            let shown = login::admin_consents::decide(&mut sim.world(), tenant, &form());
+            sim.changed();
+            log_login(sim, &method, &path, &shown, begun);
+            screen(shown)
+        }
         ("POST", [tenant, "oauth2", "v2.0", "token"]) => {
             let basic = req
                 .headers()

@@ -1,6 +1,8 @@
 //! The Microsoft identity platform's v2.0 endpoint: sign-in page, consent, tokens.
 //! Rules: "v2-oauth2-auth-code-flow", "reference-error-codes", "refresh-tokens", "id-token-claims-reference".
 
+pub mod admin_consents;
+
 use crate::event::escape;
 use crate::state::{App, CONSUMERS, Person, World, random};
 use base64::Engine;
@@ -35,6 +37,9 @@ pub struct Logins {
     pub access: BTreeMap<String, Access>,
     /// Scopes consented to, by `client|person`.
     pub consents: BTreeMap<String, BTreeSet<String>>,
+    /// Scopes that an administrator consented to for a whole tenant, by `client|tenant`.
+    #[serde(default)]
+    pub admin_consents: BTreeMap<String, BTreeSet<String>>,
     /// Every code and token that was given out since the start, as it was: for whoever looks where they end up.
     #[serde(skip)]
     pub issued: Vec<String>,
@@ -322,8 +327,8 @@ fn app_serves(world: &World, app: &App, tenant: &str) -> Result<(), (u32, String
     ))
 }
 
-/// Everything that can be wrong with an authorization request.
-fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
+/// What is wrong with any request that names an app and where to send the answer.
+fn examine_app(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
     if !tenant_known(world, tenant) {
         return Err(error_page(
             90002,
@@ -357,7 +362,7 @@ fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
             ),
         ));
     }
-    let mut ask = Ask {
+    Ok(Ask {
         client: client.to_owned(),
         redirect: redirect.to_owned(),
         scopes: Vec::new(),
@@ -368,7 +373,12 @@ fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
         nonce: get(query, "nonce").map(str::to_owned),
         mode: get(query, "response_mode").unwrap_or("query").to_owned(),
         challenge: None,
-    };
+    })
+}
+
+/// Everything that can be wrong with an authorization request.
+fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
+    let mut ask = examine_app(world, tenant, query)?;
     let invalid = |ask: &Ask, number: u32, text: &str| refuse(ask, "invalid_request", number, text);
     if !["query", "fragment", "form_post"].contains(&ask.mode.as_str()) {
         let mode = std::mem::replace(&mut ask.mode, "query".into());
@@ -536,17 +546,18 @@ pub fn select(world: &mut World, tenant: &str, fields: &Pairs) -> Screen {
     let Some(app) = app else {
         return error_page(700_016, "Application was not found in the directory.");
     };
-    if app.admin_consent_required {
-        return error_page(
-            90094,
-            &format!(
-                "The grant requires admin permission. '{}' needs permission that only an admin can grant.",
-                app.name
-            ),
-        );
+    let by_admin = world
+        .logins
+        .admin_consents
+        .get(&admin_consents::key(&ask.client, &person.tenant));
+    let is_settled = |granted: Option<&BTreeSet<String>>| {
+        granted.is_some_and(|granted| ask.scopes.iter().all(|scope| granted.contains(scope)))
+    };
+    let for_all = is_settled(by_admin);
+    if app.admin_consent_required && !for_all && !person.admin {
+        return admin_consents::need_approval(&ask, &app);
     }
-    let granted = world.logins.consents.get(&consent_key(&ask, &person));
-    let settled = granted.is_some_and(|g| ask.scopes.iter().all(|s| g.contains(s)));
+    let settled = for_all || is_settled(world.logins.consents.get(&consent_key(&ask, &person)));
     if settled && ask.prompt.as_deref() != Some("consent") {
         return grant(world, &ask, &person);
     }
@@ -675,6 +686,10 @@ fn no(error: &str, number: u32, text: &str) -> Refusal {
     if error == "interaction_required" {
         body["suberror"] = "basic_action".into();
     }
+    // So seen live, with "invalid_grant" (AuthJanitor#87, oauth2-microsoft#31).
+    if number == 65001 {
+        body["suberror"] = "consent_required".into();
+    }
     Refusal {
         status: if error == "invalid_client" { 401 } else { 400 },
         body,
@@ -764,12 +779,16 @@ fn person_ok(person: &Person) -> Result<(), Refusal> {
             "Access has been blocked by Conditional Access policies.",
         ),
         65001 => (
-            "consent_required",
+            "invalid_grant",
             "The user or administrator has not consented to use the application.",
         ),
         50173 => (
             "invalid_grant",
             "The provided grant has expired due to it being revoked.",
+        ),
+        50196 => (
+            "invalid_grant",
+            "The server terminated an operation because it encountered a client request loop. Please contact your app vendor.",
         ),
         70043 => (
             "invalid_grant",

@@ -53,6 +53,8 @@ pub struct SeedPerson {
     #[serde(default)]
     pub mailbox: Option<bool>,
     #[serde(default)]
+    admin: bool,
+    #[serde(default)]
     pub aliases: Vec<String>,
 }
 
@@ -101,6 +103,7 @@ pub fn add_person(world: &mut World, given: SeedPerson) {
         disabled: false,
         token_error: None,
         mailbox: given.mailbox.unwrap_or(true),
+        admin: given.admin,
         aliases: given.aliases,
     });
 }

@@ -57,6 +57,9 @@ pub struct Person {
     /// False: signs in, yet Graph knows no mailbox.
     #[serde(default = "yes")]
     pub mailbox: bool,
+    /// May consent for everybody in the tenant.
+    #[serde(default)]
+    pub admin: bool,
     /// Further addresses of the mailbox.
     #[serde(default)]
     pub aliases: Vec<String>,

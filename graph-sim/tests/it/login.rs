@@ -112,6 +112,65 @@ async fn chooser_consent_and_memory() {
     assert!(text.contains("AADSTS50057"));
 }
 
+fn target(answer: &reqwest::Response) -> url::Url {
+    url::Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn an_administrator_consents_for_everybody_in_the_tenant() {
+    let w = world().await;
+    let app = format!("/apps/{CLIENT}");
+    w.sim("PATCH", &app, json!({"admin_consent_required": true}))
+        .await
+        .is(200);
+    let signing_in = w.authorize_query(&[]);
+    let ann = [("request", signing_in.as_str()), ("account", ANN)];
+    let refused = w.step("select", &ann).await;
+    assert_eq!(refused.status(), 400);
+    let text = refused.text().await.unwrap();
+    assert!(
+        text.contains("AADSTS90094") && text.contains("error=access_denied"),
+        "{text}"
+    );
+
+    let request = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([
+            ("client_id", CLIENT),
+            ("scope", "openid email offline_access https://graph.microsoft.com/Calendars.ReadWrite https://graph.microsoft.com/User.Read profile"),
+            ("redirect_uri", REDIRECT),
+            ("state", "st@te"),
+        ])
+        .finish();
+    let url = |tenant: &str| w.url(&format!("/{tenant}/v2.0/adminconsent"));
+    let page = async |tenant: &str| {
+        let answer = w.http.get(format!("{}?{request}", url(tenant))).send().await;
+        answer.unwrap().text().await.unwrap()
+    };
+    assert!(page("common").await.contains("AADSTS900971"));
+    assert!(!page("organizations").await.contains(ANN), "no administrator");
+    w.sim("PATCH", &format!("/people/{BEN}"), json!({"admin": true}))
+        .await
+        .is(200);
+    assert!(page("organizations").await.contains(BEN));
+    let decide = async |account: &str| {
+        let fields = [("request", request.as_str()), ("account", account)];
+        let answer = w.http.post(url("organizations")).form(&fields).send().await;
+        answer.unwrap()
+    };
+    assert_eq!(decide(ANN).await.status(), 400, "is no administrator");
+    let to = target(&decide("").await);
+    assert!(to.query().unwrap().contains("AADSTS65004"), "{to}");
+    let to = target(&decide(BEN).await);
+    let query = to.query().unwrap();
+    assert!(
+        query.contains("admin_consent=True") && query.contains("tenant=") && query.contains("state=st%40te"),
+        "{to}"
+    );
+    // Nobody in the tenant is asked any more.
+    let to = target(&w.step("select", &ann).await);
+    assert!(to.query().unwrap().contains("code="), "{to}");
+}
+
 #[tokio::test]
 async fn tokens_and_their_claims() {
     let w = world().await;
@@ -281,7 +340,12 @@ async fn refreshing() {
     assert_ne!(second.body["refresh_token"], first["refresh_token"]);
     w.token(&redeem).await.is(200);
     let more = [redeem[0], redeem[1], ("scope", "Contacts.Read")];
-    assert_eq!(w.token(&more).await.body["error_codes"], json!([65001]));
+    let refused = w.token(&more).await.body;
+    assert_eq!(refused["error_codes"], json!([65001]));
+    assert_eq!(
+        (&refused["error"], &refused["suberror"]),
+        (&json!("invalid_grant"), &json!("consent_required"))
+    );
     assert_eq!(
         w.token(&[redeem[0], ("refresh_token", "no")]).await.body["error_codes"],
         json!([70000])
