@@ -3,6 +3,8 @@
 //!
 //! No secret is in any `Debug`, `Display` or URL made here, but for the code that Microsoft itself puts into one.
 
+pub mod words;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -265,6 +267,35 @@ impl LoginClient {
         Ok(url.url().0)
     }
 
+    /// Where an administrator of the tenant consents for everybody in it (page *v2-admin-consent*). The answer comes to the redirect
+    /// address: `admin_consent=True` and `tenant`, or `error` and `error_description`, with the `state`.
+    ///
+    /// # Errors
+    /// [`LoginError::Refused`] if the authority is no address.
+    pub fn admin_consent_url(
+        &self,
+        client_id: &str,
+        redirect_uri: &str,
+        state: &str,
+    ) -> Result<Url, LoginError> {
+        // Only an organisation has an administrator: the page does not take `common`.
+        let tenant = match self.tenant.as_str() {
+            "common" | "consumers" => "organizations",
+            tenant => tenant,
+        };
+        let mut url = self.page(&[tenant, "v2.0", "adminconsent"])?;
+        let scopes = SCOPES.map(|scope| match scope {
+            "openid" | "profile" | "offline_access" => scope.to_owned(),
+            of_graph => format!("https://graph.microsoft.com/{of_graph}"),
+        });
+        url.query_pairs_mut()
+            .append_pair("client_id", client_id)
+            .append_pair("scope", &scopes.join(" "))
+            .append_pair("redirect_uri", redirect_uri)
+            .append_pair("state", state);
+        Ok(url)
+    }
+
     /// Redeems the code of a sign-in. It lives ten minutes and can be redeemed once.
     ///
     /// # Errors
@@ -326,6 +357,11 @@ impl LoginClient {
     }
 
     fn endpoint(&self, name: &str) -> Result<Url, LoginError> {
+        self.page(&[self.tenant.as_str(), "oauth2", "v2.0", name])
+    }
+
+    /// A page of the authority, whose path begins with the tenant.
+    fn page(&self, path: &[&str]) -> Result<Url, LoginError> {
         let refused = || LoginError::Refused {
             error: "invalid_authority".to_owned(),
             message: "the address of Microsoft's sign-in is not valid".to_owned(),
@@ -337,7 +373,7 @@ impl LoginClient {
         url.path_segments_mut()
             .map_err(|()| refused())?
             .pop_if_empty()
-            .extend([self.tenant.as_str(), "oauth2", "v2.0", name]);
+            .extend(path);
         Ok(url)
     }
 

@@ -21,7 +21,7 @@ use super::registrations::{self, Opened};
 use super::{Engine, now, reset};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::State;
-use crate::outlook::login::{Authorize, LoginError, Prompt, Tokens, random_verifier};
+use crate::outlook::login::{Authorize, LoginError, Prompt, Tokens, random_verifier, words};
 use crate::store::Connection;
 use crate::store::accounts::{self as store, Account, Identity, SealedTokens, state};
 use crate::store::databases::{self, Database};
@@ -44,6 +44,9 @@ pub struct AuthorizeRequest {
     /// The user's company, which may have an app registration of its own.
     #[serde(default)]
     pub company_id: Option<i32>,
+    /// Not to log in: for an administrator of Microsoft 365, who is to consent for everybody in the organisation.
+    #[serde(default)]
+    pub for_everybody: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,11 +64,17 @@ pub struct RedeemRequest {
     pub error: Option<String>,
     #[serde(default)]
     pub error_description: Option<String>,
+    /// `True` where an administrator has consented for everybody.
+    #[serde(default)]
+    pub admin_consent: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 pub struct RedeemAnswer {
     pub return_url: String,
+    /// What was done, where it was no login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The account was known before: nothing begins anew.
     pub reconnected: bool,
     /// Nothing was connected: somebody else than before has logged in.
@@ -74,13 +83,16 @@ pub struct RedeemAnswer {
 }
 
 /// The state that Microsoft carries. `d` and `s` are what Odoo's own controller looks for; `b` is the sealed id of
-/// the login attempt, bound to the database and the user.
+/// the login attempt, or of the attempt to consent for everybody ([`FOR_EVERYBODY`]), bound to the database and the user.
 #[derive(Serialize, Deserialize)]
 struct CarriedState {
     d: String,
     s: String,
     b: String,
 }
+
+/// Before the id of an attempt that is no login.
+const FOR_EVERYBODY: &str = "everybody:";
 
 fn state_place(database: &Database, user_id: i32) -> String {
     format!("login state:{}:{user_id}", database.uuid)
@@ -118,6 +130,7 @@ pub async fn authorize_url(
             return_url: &return_url,
             hint: hint.as_deref(),
             prompt: None,
+            for_everybody: request.for_everybody,
         },
     )
     .await?;
@@ -130,6 +143,7 @@ struct Begin<'a> {
     return_url: &'a str,
     hint: Option<&'a str>,
     prompt: Option<Prompt>,
+    for_everybody: bool,
 }
 
 /// Notes a login, and says where it goes on.
@@ -145,9 +159,10 @@ async fn begin(
     let oidc_nonce = random_secret();
     let id = Uuid::new_v4();
     let now = now();
+    let kind = if begin.for_everybody { FOR_EVERYBODY } else { "" };
     let sealed_id = engine.sealer.seal(
         &state_place(database, user_id),
-        &SecretString::from(id.to_string()),
+        &SecretString::from(format!("{kind}{id}")),
     )?;
     let carried = CarriedState {
         d: database.name.clone(),
@@ -167,8 +182,14 @@ async fn begin(
     };
     logins::start(conn, &login, now).await?;
     let state = json!(carried).to_string();
+    let client_id = &begin.registration.row.client_id;
+    let login = begin.registration.login(engine);
+    if begin.for_everybody {
+        let url = login.admin_consent_url(client_id, &redirect_uri, &state);
+        return Ok(url.map_err(|e| OdooError::user(e.to_string()))?.to_string());
+    }
     let request = Authorize {
-        client_id: &begin.registration.row.client_id,
+        client_id,
         redirect_uri: &redirect_uri,
         state: &state,
         nonce: &oidc_nonce,
@@ -176,9 +197,7 @@ async fn begin(
         login_hint: begin.hint,
         prompt: begin.prompt,
     };
-    let url = begin
-        .registration
-        .login(engine)
+    let url = login
         .authorize_url(&request)
         .map_err(|e| OdooError::user(e.to_string()))?;
     Ok(url.to_string())
@@ -201,7 +220,8 @@ pub async fn redeem(
              to start anew.",
         )
     };
-    let attempt_id = read_state(engine, database, user_id, &request.state).ok_or_else(forged)?;
+    let carried = read_state(engine, database, user_id, &request.state).ok_or_else(forged)?;
+    let attempt_id = carried.id;
     let code_hash = request.code.as_ref().map(|code| digest(code.expose_secret()));
     let mut conn = engine.store.get().await?;
     let attempt = {
@@ -220,12 +240,16 @@ pub async fn redeem(
     let attempt = attempt
         .filter(|a| a.database_id == database.id && a.odoo_user_id == user_id && a.expires_at > now())
         .ok_or_else(forged)?;
+    if carried.is_for_everybody {
+        return consented_for_everybody(&mut conn, database, user_id, attempt, &request).await;
+    }
     if let Some(used_at) = attempt.used_at {
         let same_code = attempt.code_hash.is_some() && attempt.code_hash == code_hash;
         if same_code && used_at > now() - REPEAT_LIFE {
             if attempt.succeeded {
                 return Ok(RedeemAnswer {
                     return_url: attempt.return_url,
+                    message: None,
                     reconnected: true,
                     question: None,
                 });
@@ -246,36 +270,87 @@ pub async fn redeem(
     connect(engine, database, user_id, attempt, tokens).await
 }
 
-fn read_state(engine: &Engine, database: &Database, user_id: i32, text: &str) -> Option<Uuid> {
+/// Ends an attempt to consent for everybody. Microsoft's word comes by the browser and proves nothing; nothing depends on it, as each
+/// user's login shows what is granted.
+async fn consented_for_everybody(
+    conn: &mut Connection,
+    database: &Database,
+    user_id: i32,
+    attempt: LoginAttempt,
+    request: &RedeemRequest,
+) -> Result<RedeemAnswer, OdooError> {
+    let is_granted = request
+        .admin_consent
+        .as_deref()
+        .is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    if request.error.is_some() || !is_granted {
+        let words = "Nothing was allowed for everybody, and everything is as it was.";
+        let said = request
+            .error_description
+            .as_deref()
+            .and_then(|text| text.lines().next());
+        return Err(OdooError::user(match said {
+            Some(said) => format!("{words} Microsoft says: {said}"),
+            None => words.to_owned(),
+        }));
+    }
+    if attempt.used_at.is_none() {
+        let message =
+            "An administrator of Microsoft 365 has allowed this Odoo for everybody in the organisation"
+                .to_owned();
+        note(conn, database, Some(user_id), Level::Info, message).await?;
+    }
+    Ok(RedeemAnswer {
+        return_url: attempt.return_url,
+        message: Some(
+            "Everybody in your organisation may now connect their Outlook calendar to this Odoo, and is no longer asked to allow it. \
+             Each person still logs in once, with the Outlook button in their calendar."
+                .to_owned(),
+        ),
+        reconnected: false,
+        question: None,
+    })
+}
+
+/// What a state that is ours says.
+struct ReadState {
+    id: Uuid,
+    is_for_everybody: bool,
+}
+
+fn read_state(engine: &Engine, database: &Database, user_id: i32, text: &str) -> Option<ReadState> {
     let carried: CarriedState = serde_json::from_str(text).ok()?;
     let sealed = URL_SAFE_NO_PAD.decode(carried.b).ok()?;
     let id = engine
         .sealer
         .open(&state_place(database, user_id), &sealed)
         .ok()?;
-    Uuid::parse_str(id.expose_secret()).ok()
+    let id = id.expose_secret();
+    let everybodys = id.strip_prefix(FOR_EVERYBODY);
+    Some(ReadState {
+        id: Uuid::parse_str(everybodys.unwrap_or(id)).ok()?,
+        is_for_everybody: everybodys.is_some(),
+    })
 }
 
 fn refused_at_microsoft(request: &RedeemRequest) -> OdooError {
-    match request.error.as_deref() {
-        Some("access_denied") => OdooError::user(
-            "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to try again.",
-        ),
-        Some(error) => {
-            // Microsoft's description has trace ids behind its first line.
-            let words = request
-                .error_description
-                .as_deref()
-                .unwrap_or(error)
-                .lines()
-                .next()
-                .unwrap_or(error);
-            OdooError::user(format!("Microsoft refused the login: {words}"))
-        }
-        None => OdooError::user(
+    let Some(error) = request.error.as_deref() else {
+        return OdooError::user(
             "Microsoft sent neither a code nor an error. Press the Outlook button to try again.",
-        ),
-    }
+        );
+    };
+    // Microsoft's description has trace ids behind its first line.
+    let described = request.error_description.as_deref();
+    let said = described.and_then(|text| text.lines().next()).unwrap_or(error);
+    OdooError::user(match (words::for_user(said), error) {
+        (Some(words), _) => words,
+        (None, "access_denied") => {
+            "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to \
+                                    try again."
+                .to_owned()
+        }
+        (None, _) => format!("Microsoft refused the login: {said}"),
+    })
 }
 
 async fn exchange_code(
@@ -309,7 +384,15 @@ async fn exchange_code(
                     "Microsoft does not accept the settings of this Odoo: {words}"
                 )));
             }
-            Err(OdooError::user(format!("The login did not succeed: {error}")))
+            let words = match &error {
+                LoginError::NeedsLogin { message } | LoginError::Refused { message, .. } => {
+                    words::for_user(message)
+                }
+                LoginError::AdminProblem { .. } | LoginError::Temporary { .. } => None,
+            };
+            Err(OdooError::user(
+                words.unwrap_or_else(|| format!("The login did not succeed: {error}")),
+            ))
         }
     }
 }
@@ -419,6 +502,7 @@ async fn connect(
     engine.poke(database.id, std::collections::BTreeSet::from([user_id]));
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
+        message: None,
         reconnected: known.is_some(),
         question: None,
     })
@@ -467,6 +551,7 @@ async fn resume_reset(
     engine.work.notify_one();
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
+        message: None,
         reconnected: true,
         question: None,
     })
@@ -641,7 +726,10 @@ pub async fn fresh_token(
         }
         Err(error @ LoginError::NeedsLogin { .. }) => {
             tracing::warn!(account.id = account.id, %error, "consent is gone");
-            let reason = "Microsoft does not accept the earlier login any more: log in to Outlook again.";
+            let known = words::for_user(&error.to_string());
+            let reason = known
+                .as_deref()
+                .unwrap_or("Microsoft does not accept the earlier login any more: log in to Outlook again.");
             lose_consent(&mut conn, database, account, reason).await
         }
         // Nobody looks after an app that was replaced: its users go over to the present one.

@@ -574,3 +574,121 @@ async fn a_withdrawn_consent_asks_its_user_alone() {
     odoo.connect(&stack, &service, 7).await.expect("and can");
     assert_eq!(account_of(&service, &odoo, 7).await.unwrap()["status"], "active");
 }
+
+/// What the page that needs an administrator's approval sends back to Odoo.
+async fn go_back(stack: &Stack, url: &str, account: &str) -> BTreeMap<String, String> {
+    let request = url::Url::parse(url)
+        .unwrap()
+        .query()
+        .unwrap_or_default()
+        .to_owned();
+    let page = url.replace("/authorize?", "/select?");
+    let answer = stack
+        .http
+        .post(page)
+        .form(&[("request", request.as_str()), ("account", account)])
+        .send()
+        .await
+        .unwrap();
+    let html = answer.text().await.unwrap();
+    let back = html
+        .split("id=\"back\" href=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .unwrap_or_else(|| panic!("no way back: {html}"));
+    let back = url::Url::parse(&back.replace("&amp;", "&")).unwrap();
+    back.query_pairs().into_owned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_of_microsoft_365_allows_odoo_for_everybody() {
+    let (stack, service, odoo) = start().await;
+    let app = format!("apps/{CLIENT_ID}");
+    stack
+        .sim_call("PATCH", &app, json!({"admin_consent_required": true}))
+        .await;
+    stack
+        .sim_call("PATCH", &format!("people/{BEN}"), json!({"admin": true}))
+        .await;
+    let url = odoo.authorize_url(&service, 7).await.unwrap();
+    let back = go_back(&stack, &url, ANN).await;
+    let refused = odoo.redeem(&service, 7, &back).await.unwrap_err();
+    assert!(words(&refused).contains("Grant for everybody"), "{refused}");
+
+    let kwargs = json!({"from_url": "/odoo/settings", "for_everybody": true});
+    let ask = async || {
+        let answer = odoo
+            .call(&service, 2, "res.users", "authorize_url", kwargs.clone())
+            .await;
+        answer.expect("a page")["url"].as_str().expect("a URL").to_owned()
+    };
+    let decide = async |url: &str, account: &str| -> BTreeMap<String, String> {
+        let page = url::Url::parse(url).unwrap();
+        let request = page.query().unwrap().to_owned();
+        let answer = stack
+            .http
+            .post(url.split('?').next().unwrap())
+            .form(&[("request", request.as_str()), ("account", account)])
+            .send()
+            .await
+            .unwrap();
+        let to = url::Url::parse(answer.headers()["Location"].to_str().unwrap()).unwrap();
+        to.query_pairs().into_owned().collect()
+    };
+    let cancelled = decide(&ask().await, "").await;
+    let refused = odoo.redeem(&service, 2, &cancelled).await.unwrap_err();
+    assert!(words(&refused).contains("Nothing was allowed"), "{refused}");
+
+    let granted = decide(&ask().await, BEN).await;
+    // Nobody else's word counts, nor does it for a login.
+    assert!(odoo.redeem(&service, 7, &granted).await.is_err());
+    let answer = odoo.redeem(&service, 2, &granted).await.expect("heard");
+    assert!(
+        answer["message"]
+            .as_str()
+            .unwrap()
+            .contains("Everybody in your organisation"),
+        "{answer}"
+    );
+    assert!(
+        account_of(&service, &odoo, 2).await.is_none(),
+        "nobody is connected by it"
+    );
+    // Nobody is asked for permission any more.
+    let redeemed = odoo.log_in(&stack, &service, 7).await;
+    assert!(redeemed.is_ok(), "{redeemed:?}");
+    assert_eq!(account_of(&service, &odoo, 7).await.unwrap()["status"], "active");
+}
+
+/// Each of Microsoft's reasons ends in words for whom it is about, and nobody else is held up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_a_login_is_told_in_words_that_say_who_can_help() {
+    let (stack, service, odoo) = start().await;
+    stack
+        .sim_call("PATCH", "switches", json!({"access_token_seconds": 60}))
+        .await;
+    odoo.connect(&stack, &service, 7).await.unwrap();
+    odoo.connect(&stack, &service, 8).await.unwrap();
+    for (number, reason) in [
+        (65001, "Grant for everybody"),
+        (50076, "another proof of who you are"),
+        (53003, "Conditional Access"),
+        (50173, "has ended"),
+    ] {
+        let person = format!("people/{ANN}");
+        stack
+            .sim_call("PATCH", &person, json!({"token_error": number}))
+            .await;
+        eventually("Ann must log in again", async || {
+            (account_of(&service, &odoo, 7).await?["status"] == "need_auth").then_some(())
+        })
+        .await;
+        let account = account_of(&service, &odoo, 7).await.unwrap();
+        assert!(account.to_string().contains(reason), "{number}: {account}");
+        stack
+            .sim_call("PATCH", &person, json!({"token_error": null}))
+            .await;
+        odoo.log_in(&stack, &service, 7).await.expect("logs in again");
+    }
+    assert_eq!(account_of(&service, &odoo, 8).await.unwrap()["status"], "active");
+}

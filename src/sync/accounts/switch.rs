@@ -53,12 +53,14 @@ pub(super) async fn ask_who(
             hint: Some(&known.login),
             // Without it Microsoft would take whoever is logged in there.
             prompt: Some(Prompt::SelectAccount),
+            for_everybody: false,
         },
     )
     .await?;
     tracing::warn!(database.uuid = %database.uuid, odoo.user = known.odoo_user_id, "another person has logged in");
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
+        message: None,
         reconnected: false,
         question: Some(Question {
             expected: known.login.clone(),
@@ -85,7 +87,9 @@ pub async fn switch_mailbox(
              start anew.",
         )
     };
-    let attempt_id = read_state(engine, database, user_id, &request.state).ok_or_else(too_old)?;
+    let attempt_id = read_state(engine, database, user_id, &request.state)
+        .ok_or_else(too_old)?
+        .id;
     let mut conn = engine.store.get().await?;
     let attempt = conn
         .transaction::<_, anyhow::Error, _>(async |conn| Ok(logins::lock(conn, attempt_id).await?))
@@ -110,6 +114,7 @@ pub async fn switch_mailbox(
             return_url: &attempt.return_url,
             hint: Some(&actual),
             prompt: None,
+            for_everybody: false,
         },
     )
     .await?;

@@ -1,0 +1,72 @@
+//! What a person reads where Microsoft does not let somebody in: what happened, and who can do something about it. Told apart by the
+//! AADSTS number (page *reference-error-codes*); where it is none of these, Microsoft's own words stand.
+
+/// Where an administrator of the Microsoft 365 organisation has to consent, and how that is asked for.
+const ASK_ADMINISTRATOR: &str = "An administrator of your organisation's Microsoft 365 has to allow Odoo for everybody: in Odoo's settings, under Outlook \
+     Calendar, \"Grant for everybody…\" leads there.";
+
+/// Words for the user who was refused; `None`: Microsoft's own.
+pub fn for_user(message: &str) -> Option<String> {
+    let words = match number(message)? {
+        65001 => format!(
+            "Microsoft has no consent any more for Odoo to use this calendar. Log in to Outlook again and accept. {ASK_ADMINISTRATOR}"
+        ),
+        90093..=90095 | 900_941 | 650_056 => format!(
+            "Your organisation does not let its people allow apps themselves. {ASK_ADMINISTRATOR} Then log in again."
+        ),
+        65004 => format!(
+            "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to try again. If Microsoft \
+             asked for an administrator's approval: {ASK_ADMINISTRATOR}"
+        ),
+        50072 | 50074 | 50076 | 50079 | 50158 => {
+            "Your organisation asks for another proof of who you are (such as multi-factor authentication): log in to Outlook again."
+                .to_owned()
+        }
+        53000..=53011 => {
+            "Your organisation's rules for signing in (Conditional Access) do not let Odoo into your mailbox. Log in to Outlook again; \
+             if it is refused there, ask whoever administers Microsoft 365."
+                .to_owned()
+        }
+        50057 => {
+            "Your Microsoft account is disabled. Ask whoever administers Microsoft 365, then log in to Outlook again.".to_owned()
+        }
+        50173 | 50132 | 70043 | 700_082 | 700_084 => {
+            "Your login at Microsoft has ended (a changed password, a policy, or a long pause): log in to Outlook again.".to_owned()
+        }
+        50105 => {
+            "Your organisation lets only chosen people use this app, and you are none of them yet. Ask whoever administers Microsoft \
+             365 to assign you to it, then log in to Outlook again."
+                .to_owned()
+        }
+        _ => return None,
+    };
+    Some(words)
+}
+
+/// The number in `AADSTS65001: …`.
+fn number(message: &str) -> Option<u32> {
+    let (_, rest) = message.split_once("AADSTS")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest.get(..end)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_can_do_something_is_named() {
+        let words = |message: &str| for_user(message).unwrap_or_default();
+        for admins in [65001, 65004, 90094, 90095] {
+            assert!(
+                words(&format!("AADSTS{admins}: x")).contains("Grant for everybody"),
+                "{admins}"
+            );
+        }
+        assert!(words("AADSTS50076: Due to a configuration change").contains("log in to Outlook again"));
+        assert!(words("AADSTS53003: Access has been blocked").contains("Conditional Access"));
+        assert_eq!(for_user("AADSTS99999999999999: x"), None);
+        assert_eq!(for_user("AADSTS: x"), None);
+        assert_eq!(for_user("The network is down"), None);
+    }
+}
