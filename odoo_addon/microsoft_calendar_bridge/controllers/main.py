@@ -66,13 +66,16 @@ class OutlookBridgeAuthController(MicrosoftAuth):
             here = f"/microsoft_account/authentication?{query}"
             return request.redirect(f"/web/login?{url_encode({'redirect': here})}")
         values = {"state": kw["state"]}
-        for name in ("code", "error", "error_description"):
+        for name in ("code", "error", "error_description", "admin_consent"):
             if kw.get(name):
                 values[name] = kw[name]
         try:
             answer = request.env.user._outlook_bridge_redeem(values)
             if answer.get("question"):
                 return self._outlook_bridge_ask(answer["question"], kw["state"])
+            if answer.get("message"):
+                values = {"message": answer["message"], "return_url": answer["return_url"]}
+                return request.render("microsoft_calendar_bridge.authentication_done", values)
             return request.redirect(answer["return_url"])
         except BridgeUnavailable as error:
             return self._outlook_bridge_page(str(error.args[0]), 503)

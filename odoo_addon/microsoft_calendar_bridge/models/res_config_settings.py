@@ -323,6 +323,18 @@ class ResConfigSettings(models.TransientModel):
     def action_outlook_bridge_removals(self):
         return self.env["outlook.bridge.removals"]._open_waiting()
 
+    def action_outlook_bridge_grant(self):
+        self.browse().check_access("create")
+        answer = self.env["outlook.bridge.client"]._call(
+            "res.users",
+            "authorize_url",
+            uid=self.env.uid,
+            from_url="/odoo/settings",
+            company_id=self.env.company.id,
+            for_everybody=True,
+        )
+        return {"type": "ir.actions.act_url", "url": answer["url"], "target": "self"}
+
     def action_outlook_bridge_renew_key(self):
         self.browse().check_access("create")
         self.env["outlook.bridge.pairing"]._renew_key()

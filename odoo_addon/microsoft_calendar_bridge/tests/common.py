@@ -279,10 +279,13 @@ class FakeService:
                 account.update(mails=0)
         return self.do_status()
 
-    def do_authorize_url(self, from_url, company_id):
-        return {"url": f"https://login.test/authorize?from={from_url}"}
+    def do_authorize_url(self, from_url, company_id, for_everybody=False):
+        page = "adminconsent" if for_everybody else "authorize"
+        return {"url": f"https://login.test/{page}?from={from_url}"}
 
-    def do_redeem(self, state, code=None, error=None, error_description=None):
+    def do_redeem(self, state, code=None, error=None, error_description=None, admin_consent=None):
+        if admin_consent:
+            return {"return_url": "/odoo/settings", "reconnected": False, "message": "Everybody may connect."}
         answer = {"return_url": "/odoo/calendar?from=outlook", "reconnected": False}
         return {**answer, "question": self.question} if self.question else answer
 

@@ -46,6 +46,7 @@ METHODS = {
     "outlook.bridge.removals": {"action_remove": "admin", "action_keep": "admin"},
     "outlook.bridge.removals.line": {"action_open_event": "admin"},
     "res.config.settings": {
+        "action_outlook_bridge_grant": "admin",
         "action_outlook_bridge_journal": "admin",
         "action_outlook_bridge_removals": "admin",
         "action_outlook_bridge_renew_key": "admin",

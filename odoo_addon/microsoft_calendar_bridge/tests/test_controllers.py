@@ -135,6 +135,15 @@ class TestControllers(BridgeMixin, HttpCase):
         self.env.invalidate_all()
         self.assertEqual(self.bob._outlook_bridge_status(), "active")
 
+    def test_granted_for_everybody(self):
+        response = self.authenticated(admin_consent="True", tenant="t", scope="x")
+        self.assertEqual(response.status_code, 200)
+        self.assertIn("Everybody may connect.", response.text)
+        self.assertIn('href="/odoo/settings"', response.text)
+        [call] = self.service.called("res.users", "redeem")
+        self.assertEqual(call["kwargs"].keys(), {"state", "admin_consent"})
+        self.assertFalse(self.service.called("outlook.bridge", "status"), "nobody is connected by it")
+
     def test_cancelled(self):
         self.authenticated(error="access_denied", error_description="The user said no")
         [call] = self.service.called("res.users", "redeem")

@@ -53,6 +53,12 @@ class TestRegistrations(BridgeCase):
         self.exchange()
         return date
 
+    def test_an_administrator_of_microsoft_grants_for_everybody(self):
+        action = self.settings().create({}).action_outlook_bridge_grant()
+        self.assertEqual(action["url"], "https://login.test/adminconsent?from=/odoo/settings")
+        [call] = self.service.called("res.users", "authorize_url")
+        self.assertEqual((call["uid"], call["kwargs"]["company_id"]), (self.admin.id, self.env.company.id))
+
     def test_tenant_and_date_of_the_database(self):
         self.save(outlook_bridge_tenant=TENANT, outlook_bridge_secret_expires_on="2027-05-01")
         self.assertEqual(self.told(), [{"tenant": TENANT, "secret_expires_on": "2027-05-01"}])
