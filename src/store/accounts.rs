@@ -508,6 +508,18 @@ pub async fn rest(conn: &mut Connection, id: i64, wait: TimeDelta) -> QueryResul
         .await
 }
 
+/// Microsoft asked an app for a pause: none of its mailboxes is worked before, and then they come one after the other.
+pub async fn rest_app(conn: &mut Connection, client_id: &str, wait: TimeDelta) -> QueryResult<usize> {
+    diesel::sql_query(
+        "UPDATE accounts SET rest_until = greatest(rest_until, now() + $2 * (1 + random() / 4)) \
+         WHERE registration_id IN (SELECT id FROM registrations WHERE client_id = $1)",
+    )
+    .bind::<diesel::sql_types::Text, _>(client_id)
+    .bind::<diesel::sql_types::Interval, _>(interval(wait))
+    .execute(conn)
+    .await
+}
+
 /// An admin has answered.
 pub async fn release_brake(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))

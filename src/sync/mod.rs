@@ -25,6 +25,7 @@ pub mod push;
 pub mod registrations;
 pub mod reset;
 pub mod tenants;
+pub mod throttling;
 pub mod trouble;
 pub mod worker;
 
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use odoo_client::OdooClient;
 use tenants::Tenants;
+use throttling::Throttling;
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
@@ -84,6 +86,7 @@ pub struct Engine {
     pub odoo: OdooClient,
     /// Whose calls are worked.
     pub tenants: Tenants,
+    pub throttling: Throttling,
     pub settings: Settings,
     /// Names this process in leases.
     pub process: Uuid,
@@ -112,6 +115,7 @@ impl Engine {
             http,
             odoo,
             tenants: Tenants::default(),
+            throttling: Throttling::default(),
             settings,
             process: Uuid::new_v4(),
             work: Arc::new(Notify::new()),

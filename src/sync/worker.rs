@@ -19,7 +19,7 @@ use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
-use crate::store::{databases, outbox, put_aside, troubles};
+use crate::store::{Connection, databases, outbox, put_aside, registrations, troubles};
 
 /// How often due mailboxes are looked for when nobody says that there is one (another process may have).
 const LOOK_AROUND: Duration = Duration::from_secs(1);
@@ -346,7 +346,39 @@ async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyho
         let mut conn = engine.store.get().await?;
         accounts::expire_access(&mut conn, account.id).await?;
     }
-    rest(engine, account, Rest::after_graph(&error, account)).await
+    let rest_of_it = Rest::after_graph(&error, account);
+    if matches!(error, GraphError::Throttled { .. })
+        && let Some(registration) = account.registration_id
+    {
+        let mut conn = engine.store.get().await?;
+        rest_app(engine, &mut conn, registration, account.id, rest_of_it.wait).await?;
+    }
+    rest(engine, account, rest_of_it).await
+}
+
+/// Lets all mailboxes of an app rest, where it is the app that was told to slow down.
+async fn rest_app(
+    engine: &Engine,
+    conn: &mut Connection,
+    registration: i64,
+    account: i64,
+    wait: TimeDelta,
+) -> anyhow::Result<()> {
+    let Some(app) = registrations::by_id(conn, registration).await? else {
+        return Ok(());
+    };
+    if engine
+        .throttling
+        .note(&app.client_id, account, Instant::now().into_std())
+    {
+        let resting = accounts::rest_app(conn, &app.client_id, wait).await?;
+        tracing::warn!(
+            client_id = app.client_id,
+            resting,
+            "Microsoft asks the app to slow down: all its mailboxes rest"
+        );
+    }
+    Ok(())
 }
 
 /// Lets a mailbox rest after a run that failed, and its owner know.

@@ -12,8 +12,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::odoo::Odoo;
 use super::putting_aside::of_event;
-use super::stack::{ANN, BEN, Stack};
-use super::world::{OUTSIDE, World, odoo_time, world};
+use super::stack::{ANN, BEN, Stack, eventually};
+use super::world::{CARLA, OUTSIDE, World, odoo_time, world};
 
 /// A way to the simulator. While it is shut nothing listens at its address.
 struct Way {
@@ -386,4 +386,33 @@ async fn reasons_that_take_turns_wait_longer_each_time_and_are_said_once() {
     let wait = |_| TimeDelta::zero();
     let is_news = put_aside::put(&mut conn, account, item, Some("timeout"), wait, tomorrow).await;
     assert!(is_news.expect("stored"), "once a day it is");
+}
+
+/// Three mailboxes are told to slow down at once: it is the app, and none of its mailboxes is worked for as long as the last was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_is_throttled_rests_as_a_whole() {
+    let mut w = world().await;
+    w.odoo.users.insert(9, CARLA.to_owned());
+    for user in [8, 9] {
+        w.odoo
+            .connect(&w.stack, &w.service, user)
+            .await
+            .expect("connected");
+    }
+    w.quiet().await;
+    let throttled = |mailbox: &str, seconds: i32| json!([{"mailbox": mailbox, "path": "calendarView/delta", "count": 1, "status": 429, "retry_after": seconds}]);
+    let rests = async |count: i64, interval: &str| {
+        let resting = format!("accounts WHERE rest_until > now() + interval '{interval}'");
+        eventually("they rest", async || {
+            (w.count(&resting).await == count).then_some(())
+        })
+        .await;
+    };
+    w.stack.sim_call("PUT", "faults", throttled(ANN, 60)).await;
+    rests(1, "20 seconds").await;
+    w.stack.sim_call("PUT", "faults", throttled(BEN, 60)).await;
+    rests(2, "20 seconds").await;
+    w.worked(9).await;
+    w.stack.sim_call("PUT", "faults", throttled(CARLA, 600)).await;
+    rests(3, "9 minutes").await;
 }
