@@ -73,10 +73,14 @@ pub struct Switches {
     pub access_token_seconds: Option<i64>,
     pub refresh_token_seconds: i64,
     pub code_seconds: i64,
-    /// Requests at once per mailbox; 0 is unlimited.
+    /// Requests at once per app and mailbox (page *throttling-limits*, Outlook); 0 is unlimited.
     pub concurrency_limit: usize,
-    /// Requests in ten minutes per mailbox; 0 is unlimited.
+    /// Requests at once per app, whatever their mailboxes: the page says "per app ID"; 0 is unlimited.
+    pub app_concurrency_limit: usize,
+    /// Requests in ten minutes per app and mailbox; 0 is unlimited.
     pub requests_per_10_min: u64,
+    /// Requests in ten minutes per app and tenant; 0 is unlimited.
+    pub tenant_requests_per_10_min: u64,
     /// Bytes of POST, PATCH and PUT bodies in five minutes per app and mailbox; 0 is unlimited.
     pub upload_bytes_per_5_min: u64,
     /// Notification URLs may be plain http.
@@ -115,7 +119,9 @@ impl Default for Switches {
             refresh_token_seconds: 90 * 86_400,
             code_seconds: 600,
             concurrency_limit: 4,
+            app_concurrency_limit: 0,
             requests_per_10_min: 10_000,
+            tenant_requests_per_10_min: 0,
             // "150 megabytes (MB) upload (PATCH, POST, PUT) in a 5-minute period" (throttling limits page).
             upload_bytes_per_5_min: 150_000_000,
             http_notifications: true,

@@ -84,6 +84,10 @@ pub fn segments(path: &str) -> Vec<String> {
 }
 
 impl Call {
+    fn is_batch(&self) -> bool {
+        self.segments.len() == 1 && self.segments[0].eq_ignore_ascii_case("$batch")
+    }
+
     pub fn new(method: &str, url: &str, headers: HashMap<String, String>, body: Vec<u8>, base: &str) -> Self {
         let (path, text) = url.split_once('?').unwrap_or((url, ""));
         let path = path.strip_prefix("/v1.0").unwrap_or(path);
@@ -180,6 +184,13 @@ struct Caller {
     person: Person,
     scopes: Vec<String>,
     client: String,
+}
+
+impl Caller {
+    /// Whom limits are counted for: the app and the mailbox.
+    fn and_mailbox(&self) -> String {
+        format!("{}|{}", self.client, self.person.address.to_lowercase())
+    }
 }
 
 fn caller(world: &World, call: &Call) -> Result<Caller, GraphError> {
@@ -284,14 +295,16 @@ fn garble(body: &mut Value, subject: &str) {
 /// Counts a request among those at work, until it is dropped.
 struct Slot {
     sim: Arc<Sim>,
-    address: String,
+    keys: [String; 2],
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut world = self.sim.world();
-        if let Some(n) = world.in_flight.get_mut(&self.address) {
-            *n = n.saturating_sub(1);
+        for key in &self.keys {
+            if let Some(n) = world.in_flight.get_mut(key) {
+                *n = n.saturating_sub(1);
+            }
         }
     }
 }
@@ -314,43 +327,65 @@ fn tally(
     (most > 0 && window.1 > most).then(|| (seconds - (now - window.0)).max(1).to_string())
 }
 
-fn enter(sim: &Arc<Sim>, caller: &Caller, call: &Call) -> Result<Slot, GraphError> {
-    let address = caller.person.address.to_lowercase();
-    let caller_and_mailbox = format!("{}|{address}", caller.client);
-    let mut world = sim.world();
-    let (limit, most, upload) = (
-        world.switches.concurrency_limit,
-        world.switches.requests_per_10_min,
-        world.switches.upload_bytes_per_5_min,
-    );
-    let throttled = |message: &str, wait: &str| {
-        let mut error = GraphError::new(429, "ApplicationThrottled", message);
-        error.headers.push(("Retry-After".into(), wait.into()));
-        error
-    };
-    // The limit is per app and mailbox; throttled requests count as well.
+fn throttled(message: &str, wait: &str) -> GraphError {
+    let mut error = GraphError::new(429, "ApplicationThrottled", message);
+    error.headers.push(("Retry-After".into(), wait.into()));
+    error
+}
+
+/// Counts a request, be it one of a batch ("Each request in the batch is evaluated against the throttling limits", page *json-batching*);
+/// throttled ones count as well.
+fn count(world: &mut World, caller: &Caller, call: &Call) -> Result<(), GraphError> {
+    const TEN_MINUTES: i64 = 600;
     let now = Utc::now().timestamp();
-    if let Some(wait) = tally(&mut world.counted, &caller_and_mailbox, now, 600, 1, most) {
-        return Err(throttled("Application is over its Request limit.", &wait));
+    let of_mailbox = caller.and_mailbox();
+    let of_tenant = format!("{}||{}", caller.client, caller.person.tenant);
+    let limits = [
+        (of_mailbox.as_str(), world.switches.requests_per_10_min),
+        (of_tenant.as_str(), world.switches.tenant_requests_per_10_min),
+    ];
+    for (key, most) in limits {
+        if let Some(wait) = tally(&mut world.counted, key, now, TEN_MINUTES, 1, most) {
+            return Err(throttled("Application is over its Request limit.", &wait));
+        }
     }
     if matches!(call.method.as_str(), "POST" | "PATCH" | "PUT") {
         let bytes = u64::try_from(call.body.len()).unwrap_or(u64::MAX);
-        if let Some(wait) = tally(&mut world.uploaded, &caller_and_mailbox, now, 300, bytes, upload) {
+        let most = world.switches.upload_bytes_per_5_min;
+        if let Some(wait) = tally(&mut world.uploaded, &of_mailbox, now, 300, bytes, most) {
             return Err(throttled("Application is over its Upload limit.", &wait));
         }
     }
-    let running = world.in_flight.entry(address.clone()).or_insert(0);
-    if limit > 0 && *running >= limit {
-        return Err(throttled(
-            "Application is over its MailboxConcurrency limit.",
-            "1",
-        ));
+    Ok(())
+}
+
+fn enter(sim: &Arc<Sim>, caller: &Caller, call: &Call) -> Result<Slot, GraphError> {
+    let mut world = sim.world();
+    // A batch is none of them itself: its requests are.
+    if !call.is_batch() {
+        count(&mut world, caller, call)?;
     }
-    *running += 1;
+    let limits = [
+        (caller.and_mailbox(), world.switches.concurrency_limit),
+        (caller.client.clone(), world.switches.app_concurrency_limit),
+    ];
+    for (key, limit) in &limits {
+        let running = world.in_flight.get(key).copied().unwrap_or(0);
+        if *limit > 0 && running >= *limit {
+            return Err(throttled(
+                "Application is over its MailboxConcurrency limit.",
+                "1",
+            ));
+        }
+    }
+    let keys = limits.map(|(key, _)| key);
+    for key in &keys {
+        *world.in_flight.entry(key.clone()).or_insert(0) += 1;
+    }
     drop(world);
     Ok(Slot {
         sim: sim.clone(),
-        address,
+        keys,
     })
 }
 
@@ -379,8 +414,7 @@ async fn perform(sim: &Arc<Sim>, call: &Call, who: &Caller, effect: &Effect) -> 
     {
         return Err(error.clone());
     }
-    let batch = call.segments.len() == 1 && call.segments[0].eq_ignore_ascii_case("$batch");
-    let answered = if batch {
+    let answered = if call.is_batch() {
         // Boxed, for a batch performs requests in its turn.
         let run: Pin<Box<dyn Future<Output = Answered>>> = Box::pin(batch::run(sim, call));
         run.await
@@ -429,7 +463,13 @@ pub async fn handle_inner(sim: &Arc<Sim>, call: Call) -> Reply {
             cut: true,
             ..Reply::default()
         }),
-        Ok(who) => perform(sim, &call, &who, &effect).await,
+        Ok(who) => {
+            let counted = count(&mut sim.world(), &who, &call);
+            match counted {
+                Ok(()) => perform(sim, &call, &who, &effect).await,
+                Err(error) => Err(error),
+            }
+        }
         Err(error) => Err(error),
     };
     let mut reply = finish(sim, &call, answered, effect.note, address.as_deref(), begun);

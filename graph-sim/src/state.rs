@@ -552,10 +552,10 @@ pub struct World {
     pub subscriptions: Vec<Subscription>,
     #[serde(skip)]
     pub requests: VecDeque<Logline>,
-    /// Requests at work per mailbox.
+    /// Requests at work, per app and mailbox, and per app.
     #[serde(skip)]
     pub in_flight: HashMap<String, usize>,
-    /// Start of the ten-minute window and requests counted in it, per mailbox.
+    /// Start of the ten-minute window and requests counted in it, per app and mailbox or tenant.
     #[serde(skip)]
     pub counted: HashMap<String, (i64, u64)>,
     /// Start of the five-minute window and bytes written in it, per app and mailbox.

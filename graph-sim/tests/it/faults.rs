@@ -104,6 +104,48 @@ async fn latency_and_four_at_a_time() {
 }
 
 #[tokio::test]
+async fn each_request_of_a_batch_is_counted_and_refused_for_itself() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    w.switch(json!({"requests_per_10_min": 3})).await;
+    let requests: Vec<Value> = (1..=5)
+        .map(|id| json!({"id": id.to_string(), "method": "GET", "url": "/me/calendar"}))
+        .collect();
+    let got = me
+        .send("POST", "/$batch", json!({"requests": requests}))
+        .await
+        .is(200);
+    let responses = got.body["responses"].as_array().unwrap();
+    let refused: Vec<&Value> = responses.iter().filter(|r| r["status"] == 429).collect();
+    assert_eq!(refused.len(), 2, "{responses:#?}");
+    assert!(
+        refused.iter().all(|r| r["headers"]["Retry-After"].is_string()),
+        "{refused:#?}"
+    );
+}
+
+#[tokio::test]
+async fn an_app_and_a_tenant_have_limits_of_their_own() {
+    let w = world().await;
+    let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+    w.switch(json!({"tenant_requests_per_10_min": 2})).await;
+    ann.get("/me/calendar").await.is(200);
+    ben.get("/me/calendar").await.is(200);
+    ben.get("/me/calendar").await.is(429);
+    w.switch(json!({"tenant_requests_per_10_min": 0, "app_concurrency_limit": 1}))
+        .await;
+    w.sim("PUT", "/faults", json!([{"mailbox": ANN, "latency_ms": 500}]))
+        .await
+        .is(200);
+    let (slow, refused) = tokio::join!(ann.get("/me/calendar"), async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        ben.get("/me/calendar").await
+    });
+    slow.is(200);
+    refused.is(429);
+}
+
+#[tokio::test]
 async fn slow_bodies_and_spurious_412() {
     let w = world().await;
     let me = w.login(ANN).await;
