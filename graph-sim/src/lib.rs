@@ -7,13 +7,14 @@
 //! | `event`, `property`, `recurrence`, `timezone` | the event resource |
 //! | `meetings` | what a write does to copies and mails |
 //! | `state`, `seed` | the world, saved and loaded |
-//! | `faults` | switches and injected faults |
+//! | `faults`, `climate` | switches, whole sets of them, and injected faults |
 //! | `control`, `page` | the simulator's own API and web page |
 //! | `contract` | requests and answers, held against Microsoft's schema |
 //! | `tls` | a second door, of HTTPS |
 //! | `ctl`, `expand` | on the command line: the control API, the occurrences of a series |
 
 pub mod batch;
+pub mod climate;
 pub mod contract;
 pub mod control;
 pub mod ctl;
@@ -110,6 +111,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     pub redirect_uris: Vec<String>,
     pub delta_page_size: Option<usize>,
+    /// The switches to begin with; `None`: those of the state or the seed.
+    pub climate: Option<climate::Climate>,
     /// Microsoft's schema (CSDL); with it, every request and answer is checked against it, which takes time.
     pub schema: Option<PathBuf>,
     /// Serve the same on a second address, over HTTPS.
@@ -125,6 +128,7 @@ impl Default for Options {
             state: None,
             redirect_uris: Vec::new(),
             delta_page_size: None,
+            climate: None,
             schema: None,
             tls: None,
             workers: 2,
@@ -201,6 +205,9 @@ fn world(options: &Options) -> Result<World, StartError> {
                 app.redirect_uris.push(uri.clone());
             }
         }
+    }
+    if let Some(climate) = options.climate {
+        world.switches = climate.switches();
     }
     if let Some(size) = options.delta_page_size {
         world.switches.delta_page_size = size.max(1);

@@ -1,4 +1,5 @@
 use clap::{Parser, Subcommand};
+use graph_sim::climate::Climate;
 use graph_sim::ctl::{self, Ctl};
 use graph_sim::tls::Tls;
 use graph_sim::{Options, expand, start};
@@ -28,6 +29,9 @@ struct Arguments {
     /// Rows of a delta page where the client asks for no size.
     #[arg(long)]
     delta_page_size: Option<usize>,
+    /// How Microsoft behaves where that is uncertain: `documented`, `reported` (as without it), or `mixed:<seed>`.
+    #[arg(long, env = "GRAPH_SIM_CLIMATE")]
+    climate: Option<Climate>,
     /// Check requests and answers against Microsoft's schema (CSDL) in this file; see /sim/api/contract.
     #[arg(long, env = "GRAPH_SIM_SCHEMA")]
     schema: Option<PathBuf>,
@@ -94,6 +98,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         state: arguments.state,
         redirect_uris: arguments.redirect_uris,
         delta_page_size: arguments.delta_page_size,
+        climate: arguments.climate,
         schema: arguments.schema,
         tls,
         workers: 2,

@@ -3,7 +3,7 @@
 //!
 //! The service is the real program in a process of its own; Postgres and the simulator are real; Odoo is the
 //! model in `odoo.rs`. What is done comes from a seed ([`operations`]), what must hold is in [`oracle`]. A seed that failed is
-//! run again with `CONVERGENCE_SEED=<seed>`; `CONVERGENCE_OPERATIONS` says how many things people do
+//! run again with `CONVERGENCE_SEED=<seed>`; it decides the climate as well (`CONVERGENCE_CLIMATE`: graph-sim's `--climate`); `CONVERGENCE_OPERATIONS` says how many things people do
 //! altogether (`make test-long`: 20,000). The service runs by its own clock, so a seed repeats what is done, and not always when.
 
 mod facts;
@@ -17,6 +17,7 @@ mod world;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
+use graph_sim::climate::Climate;
 use operations::{Script, Step};
 use service::Log;
 use tokio::sync::Semaphore;
@@ -103,6 +104,18 @@ impl Drop for Report {
 }
 
 /// One world until people have done so many things; panics with what is wrong.
+/// How Microsoft behaves in the world of a seed, unless `CONVERGENCE_CLIMATE` says it for all of them.
+fn climate_of(seed: u64) -> Climate {
+    match std::env::var("CONVERGENCE_CLIMATE") {
+        Ok(climate) => climate.parse().unwrap_or_else(|error| panic!("{error}")),
+        Err(_) => match seed % 3 {
+            0 => Climate::Mixed(seed),
+            1 => Climate::Documented,
+            _ => Climate::Reported,
+        },
+    }
+}
+
 async fn run(seed: u64, operations: usize) -> String {
     let today = chrono::Utc::now().date_naive();
     let mut script = Script::new(seed, today);
@@ -115,7 +128,7 @@ async fn run(seed: u64, operations: usize) -> String {
         log: None,
     };
     let began = std::time::Instant::now();
-    let mut world = World::start(Peer::of(seed)).await;
+    let mut world = World::start(Peer::of(seed), climate_of(seed)).await;
     report.log = Some(Arc::clone(&world.log));
     while world.acts < operations {
         report.rounds += 1;

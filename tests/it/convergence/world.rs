@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use diesel_async::RunQueryDsl;
+use graph_sim::climate::Climate;
 use graph_sim::control;
 use graph_sim::meetings;
 use graph_sim::state::{Cause, Target, World as Microsoft};
@@ -132,8 +133,9 @@ fn next_of<'s>(services: &'s [Process], calls: &mut usize) -> &'s Process {
 
 impl World {
     /// Everybody is connected, and everything is quiet.
-    pub async fn start(peer: Peer) -> Self {
+    pub async fn start(peer: Peer, climate: Climate) -> Self {
         let stack = Stack::start().await;
+        stack.sim.sim.world().switches = climate.switches();
         let log = Log::default();
         let mut services = Vec::new();
         for _ in 0..PROCESSES {

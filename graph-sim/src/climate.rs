@@ -1,0 +1,146 @@
+//! Whole sets of switches: what is uncertain about Microsoft, taken one way or the other, so that no client that is tested here
+//! depends on a single guess.
+
+use crate::faults::{Masters, SeriesRemoval, Switches, TokenDeath};
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Climate {
+    /// As Microsoft's pages say, and where they say nothing, the kinder way.
+    Documented,
+    /// As people report the live service, and where nobody does, the harsher way: what the simulator begins with.
+    #[default]
+    Reported,
+    /// Each choice by lot; the same seed, the same choices.
+    Mixed(u64),
+}
+
+impl Climate {
+    pub fn switches(self) -> Switches {
+        match self {
+            Self::Documented => documented(),
+            Self::Reported => Switches::default(),
+            Self::Mixed(seed) => mixed(&mut rand::rngs::StdRng::seed_from_u64(seed)),
+        }
+    }
+}
+
+impl fmt::Display for Climate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Documented => f.write_str("documented"),
+            Self::Reported => f.write_str("reported"),
+            Self::Mixed(seed) => write!(f, "mixed:{seed}"),
+        }
+    }
+}
+
+impl FromStr for Climate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is no climate: documented, reported, or mixed:<seed>");
+        match text.split_once(':') {
+            None if text == "documented" => Ok(Self::Documented),
+            None if text == "reported" => Ok(Self::Reported),
+            Some(("mixed", seed)) => seed.parse().map(Self::Mixed).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+fn documented() -> Switches {
+    Switches {
+        delta_masters: Masters::Never,
+        delta_full_exceptions: true,
+        delta_removed_for_occurrences: false,
+        delta_series_removal: SeriesRemoval::Master,
+        delta_removed_out_of_window: true,
+        delta_empty_pages: false,
+        delta_repeats: false,
+        delta_shuffle: false,
+        delta_token_death: TokenDeath::GoneWithLocation,
+        if_match_enforced: true,
+        duplicate_transaction_status: 409,
+        pattern_change_drops_exceptions: true,
+        time_change_drops_exceptions: false,
+        attendee_change_reaches_all: false,
+        notification_duplicates: false,
+        notification_reorder: false,
+        ..Switches::default()
+    }
+}
+
+fn mixed(lot: &mut impl Rng) -> Switches {
+    fn one_of<T: Copy>(lot: &mut impl Rng, choices: &[T]) -> T {
+        *choices.choose(lot).expect("several choices")
+    }
+    let mut switches = Switches::default();
+    switches.delta_masters = one_of(lot, &[Masters::Never, Masters::Initial, Masters::Always]);
+    switches.delta_series_removal = one_of(
+        lot,
+        &[
+            SeriesRemoval::Master,
+            SeriesRemoval::Occurrences,
+            SeriesRemoval::Both,
+        ],
+    );
+    switches.delta_token_death = one_of(
+        lot,
+        &[
+            TokenDeath::Gone,
+            TokenDeath::GoneWithLocation,
+            TokenDeath::BadRequest,
+        ],
+    );
+    switches.duplicate_transaction_status = one_of(lot, &[400, 409]);
+    switches.delta_page_size = one_of(lot, &[10, 50]);
+    for choice in [
+        &mut switches.delta_full_exceptions,
+        &mut switches.delta_removed_for_occurrences,
+        &mut switches.delta_removed_out_of_window,
+        &mut switches.delta_empty_pages,
+        &mut switches.delta_repeats,
+        &mut switches.delta_shuffle,
+        &mut switches.if_match_enforced,
+        &mut switches.pattern_change_drops_exceptions,
+        &mut switches.time_change_drops_exceptions,
+        &mut switches.attendee_change_reaches_all,
+        &mut switches.undeclared_properties,
+        &mut switches.notification_duplicates,
+        &mut switches.notification_reorder,
+    ] {
+        *choice = lot.random_bool(0.5);
+    }
+    switches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_climate_is_named_and_made_by_its_name() {
+        for climate in [Climate::Documented, Climate::Reported, Climate::Mixed(7)] {
+            assert_eq!(climate.to_string().parse(), Ok(climate));
+        }
+        for wrong in ["", "mixed", "mixed:", "mixed:x", "documented:1", "Reported"] {
+            assert!(wrong.parse::<Climate>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_choices_and_another_makes_others() {
+        let told = |seed| serde_json::json!(Climate::Mixed(seed).switches());
+        assert_eq!(told(1), told(1));
+        assert!((2..10).any(|seed| told(seed) != told(1)));
+        assert_ne!(
+            serde_json::json!(Climate::Documented.switches()),
+            serde_json::json!(Climate::Reported.switches())
+        );
+    }
+}
