@@ -63,6 +63,7 @@ class Simulator:
         schema: Path | None = None,
         tls: Tls | None = None,
         profile: str = "debug",
+        climate: str | None = None,
     ):
         self.url = f"http://{host}:{port}"
         self.log = run_dir / "graph-sim.log"
@@ -76,6 +77,8 @@ class Simulator:
         if schema:
             self._arguments += ["--schema", str(schema)]
         self._checks = schema is not None
+        if climate:
+            self._arguments += ["--climate", climate]
         if tls:
             self._arguments += ["--tls-listen", f"127.0.0.1:{tls.port}"]
             self._arguments += ["--tls-cert", str(tls.certificate), "--tls-key", str(tls.key)]

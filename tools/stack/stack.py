@@ -37,6 +37,7 @@ class Stack:
         keep_sim: bool = True,
         redirect_uris: tuple[str, ...] = (),
         odoo_options: dict[str, Any] | None = None,
+        climate: str | None = None,
         report: Callable[[str], None] = _silent,
     ):
         name = name or f"ob_{uuid.uuid4().hex[:10]}"
@@ -51,7 +52,7 @@ class Stack:
         # Saving the state of a large mailbox after every change takes longer than the changes.
         sim_state = state_dir / "graph-sim.json" if keep_sim else None
         uris = [self.odoo.redirect_uri, *redirect_uris]
-        self.sim = Simulator(sim_port, run_dir, sim_state, uris, seed, host, schema, profile=profile)
+        self.sim = Simulator(sim_port, run_dir, sim_state, uris, seed, host, schema, profile=profile, climate=climate)
         self.bridge_database = f"{name}_bridge"
         self.service = Service(
             port=service_port,
