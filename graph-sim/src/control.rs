@@ -280,6 +280,16 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
             *person = serde_json::from_value(now).map_err(|e| bad(e.to_string()))?;
             ok(json!(person))
         }
+        ("POST", ["people", address, "rename"]) => {
+            let to = object()?["address"].as_str().unwrap_or_default().to_owned();
+            if !to.contains('@') {
+                return Err(bad("The new address is wanted: {\"address\": …}.".to_owned()));
+            }
+            let person = world
+                .rename(address, &to)
+                .ok_or_else(|| bad(format!("Nobody has {address}, or somebody else has {to}.")))?;
+            ok(json!(person))
+        }
         ("PUT", ["groups", address]) => {
             let members: Vec<String> = serde_json::from_value(json_body()?)
                 .map_err(|e| bad(format!("Not a list of addresses: {e}")))?;

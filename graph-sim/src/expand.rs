@@ -57,6 +57,7 @@ pub fn run(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
         mailbox: true,
         admin: false,
         aliases: Vec::new(),
+        upn: None,
     });
     for line in input.lines() {
         let question: Question = serde_json::from_str(&line?)?;

@@ -112,7 +112,7 @@ impl Default for Switches {
             attendee_change_reaches_all: false,
             drops_attendee: String::new(),
             garbles_subject: String::new(),
-            resolves_aliases: false,
+            resolves_aliases: true,
             undeclared_properties: true,
             refresh_rotation_revokes: false,
             access_token_seconds: None,

@@ -505,7 +505,7 @@ pub fn authorize(world: &World, tenant: &str, request: &str) -> Screen {
     let hinted = |p: &Person| {
         ask.hint
             .as_deref()
-            .is_some_and(|h| h.eq_ignore_ascii_case(&p.address))
+            .is_some_and(|h| h.eq_ignore_ascii_case(p.sign_in_name()))
     };
     people.sort_by_key(|p| !hinted(p));
     let accounts: String = people
@@ -515,7 +515,7 @@ pub fn authorize(world: &World, tenant: &str, request: &str) -> Screen {
             format!(
                 "<small>{}</small><button class=\"{class}\" name=\"account\" value=\"{a}\">{a}</button>",
                 escape(&p.name),
-                a = escape(&p.address)
+                a = escape(p.sign_in_name())
             )
         })
         .collect();
@@ -573,7 +573,7 @@ pub fn select(world: &mut World, tenant: &str, fields: &Pairs) -> Screen {
         } else {
             &app.name
         }),
-        escape(&person.address),
+        escape(person.sign_in_name()),
         form(
             tenant,
             "consent",
@@ -582,7 +582,7 @@ pub fn select(world: &mut World, tenant: &str, fields: &Pairs) -> Screen {
                 "<input type=\"hidden\" name=\"account\" value=\"{}\"><div class=\"row\">\
 <button id=\"cancel\" name=\"decision\" value=\"cancel\">Cancel</button>\
 <button id=\"accept\" class=\"primary\" name=\"decision\" value=\"accept\">Accept</button></div>",
-                escape(&person.address)
+                escape(person.sign_in_name())
             )
         )
     );
@@ -590,7 +590,7 @@ pub fn select(world: &mut World, tenant: &str, fields: &Pairs) -> Screen {
 }
 
 fn eligible(world: &World, tenant: &str, account: &str) -> Result<Person, Screen> {
-    let person = world.person(account).cloned().ok_or_else(|| {
+    let person = world.signing_in(account).cloned().ok_or_else(|| {
         error_page(
             50034,
             &format!("The user account {account} does not exist in the directory."),
@@ -1115,7 +1115,7 @@ fn id_token(
     if has("profile") {
         claims["oid"] = person.id.clone().into();
         claims["name"] = person.name.clone().into();
-        claims["preferred_username"] = person.address.clone().into();
+        claims["preferred_username"] = person.sign_in_name().into();
     }
     if has("email") {
         claims["email"] = person.address.clone().into();

@@ -56,6 +56,8 @@ pub struct SeedPerson {
     admin: bool,
     #[serde(default)]
     pub aliases: Vec<String>,
+    #[serde(default)]
+    pub upn: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +107,7 @@ pub fn add_person(world: &mut World, given: SeedPerson) {
         mailbox: given.mailbox.unwrap_or(true),
         admin: given.admin,
         aliases: given.aliases,
+        upn: given.upn,
     });
 }
 

@@ -63,6 +63,10 @@ pub struct Person {
     /// Further addresses of the mailbox.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// What the person signs in with (`userPrincipalName`, `preferred_username`), which may be no address of theirs: mail to it
+    /// reaches nobody. Without it the address.
+    #[serde(default)]
+    pub upn: Option<String>,
 }
 
 fn yes() -> bool {
@@ -70,6 +74,11 @@ fn yes() -> bool {
 }
 
 impl Person {
+    /// "mutable … not a valid email address" (page *id-token-claims-reference*).
+    pub fn sign_in_name(&self) -> &str {
+        self.upn.as_deref().unwrap_or(&self.address)
+    }
+
     pub fn is_personal(&self) -> bool {
         self.tenant == CONSUMERS
     }
@@ -568,6 +577,67 @@ impl World {
         self.people
             .iter()
             .find(|p| p.address.eq_ignore_ascii_case(address))
+    }
+
+    /// Who signs in by a name: the sign-in name, or the address where that is none.
+    pub fn signing_in(&self, name: &str) -> Option<&Person> {
+        let by_name = |p: &&Person| p.sign_in_name().eq_ignore_ascii_case(name);
+        self.people.iter().find(by_name).or_else(|| self.person(name))
+    }
+
+    /// A mailbox gets another primary address, and keeps the earlier one as an alias. What people of the tenant have of it in their
+    /// calendars is shown under the new one: addresses of the directory are looked up when they are read.
+    pub fn rename(&mut self, address: &str, to: &str) -> Option<Person> {
+        if self.person(to).is_some()
+            || self
+                .by_any_address(to)
+                .is_some_and(|p| !p.address.eq_ignore_ascii_case(address))
+        {
+            return None;
+        }
+        let person = self
+            .people
+            .iter_mut()
+            .find(|p| p.address.eq_ignore_ascii_case(address))?;
+        let before = std::mem::replace(&mut person.address, to.to_owned());
+        person.aliases.retain(|alias| !alias.eq_ignore_ascii_case(to));
+        person.aliases.push(before.clone());
+        let person = person.clone();
+        if let Some(mut mailbox) = self.mailboxes.remove(&before.to_lowercase()) {
+            to.clone_into(&mut mailbox.address);
+            self.mailboxes.insert(to.to_lowercase(), mailbox);
+        }
+        let is_it = |known: &str| known.eq_ignore_ascii_case(&before);
+        for (owner, mailbox) in &mut self.mailboxes {
+            let of_tenant = self
+                .people
+                .iter()
+                .any(|p| p.tenant == person.tenant && p.address.eq_ignore_ascii_case(owner));
+            if !of_tenant {
+                continue;
+            }
+            for calendar in &mut mailbox.calendars {
+                if is_it(&calendar.owner.1) {
+                    to.clone_into(&mut calendar.owner.1);
+                }
+            }
+            for event in mailbox.events.values_mut() {
+                if is_it(&event.organizer.1) {
+                    to.clone_into(&mut event.organizer.1);
+                }
+                for attendee in event.content.attendees.iter_mut().filter(|a| is_it(&a.address)) {
+                    to.clone_into(&mut attendee.address);
+                }
+            }
+        }
+        Some(person)
+    }
+
+    fn by_any_address(&self, address: &str) -> Option<&Person> {
+        let has = |known: &str| known.eq_ignore_ascii_case(address);
+        self.people
+            .iter()
+            .find(|p| has(&p.address) || p.aliases.iter().any(|alias| has(alias)))
     }
 
     pub fn person_by_id(&self, id: &str) -> Option<&Person> {

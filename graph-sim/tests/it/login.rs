@@ -473,3 +473,67 @@ async fn the_clouds_names_are_told() {
             .contains(&group["preferred_network"])
     );
 }
+
+#[tokio::test]
+async fn a_sign_in_name_is_no_address() {
+    let w = world().await;
+    let name = "a.smith@contoso.onmicrosoft.example";
+    w.sim(
+        "PATCH",
+        &format!("/people/{ANN}"),
+        json!({"upn": name, "aliases": ["ann.smith@contoso.example"]}),
+    )
+    .await
+    .is(200);
+    let tokens = w.tokens(name).await;
+    let claims = tokens["id_token"].as_str().unwrap().split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    assert_eq!(claims["preferred_username"], name);
+    let me = w.login(name).await;
+    let who = me
+        .get("/me?$select=mail,userPrincipalName,proxyAddresses")
+        .await
+        .is(200)
+        .body;
+    assert_eq!(
+        (&who["mail"], &who["userPrincipalName"]),
+        (&json!(ANN), &json!(name))
+    );
+    // Mail to the name reaches nobody; to an alias it does, and the guest is shown under the primary address.
+    let ben = w.login(BEN).await;
+    let guests =
+        |address: &str| json!({"attendees": [{"emailAddress": {"address": address}, "type": "required"}]});
+    ben.create(guests(name)).await.is(201);
+    assert!(w.find(ANN, "Event").await.is_none());
+    let made = ben.create(guests("ann.smith@contoso.example")).await.is(201).body;
+    assert_eq!(made["attendees"][0]["emailAddress"]["address"], ANN);
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_renamed_keeps_what_it_has() {
+    let w = world().await;
+    let ben = w.login(BEN).await;
+    let guests = json!({"attendees": [{"emailAddress": {"address": ANN}, "type": "required"}]});
+    let event = ben.create(guests).await.is(201).body;
+    let to = "ann.jones@contoso.example";
+    w.sim("POST", &format!("/people/{ANN}/rename"), json!({"address": BEN}))
+        .await
+        .is(400);
+    w.sim("POST", &format!("/people/{ANN}/rename"), json!({"address": to}))
+        .await
+        .is(200);
+    let path = format!("/me/events/{}", event["id"].as_str().unwrap());
+    let shown = ben.get(&path).await.is(200).body;
+    assert_eq!(shown["attendees"][0]["emailAddress"]["address"], to);
+    let ann = w.login(to).await;
+    let who = ann.get("/me?$select=mail,proxyAddresses").await.is(200).body;
+    assert_eq!(who["mail"], to);
+    assert!(
+        who["proxyAddresses"]
+            .as_array()
+            .unwrap()
+            .contains(&json!(format!("smtp:{ANN}")))
+    );
+    let calendar = ann.get("/me/calendar").await.is(200).body;
+    assert_eq!(calendar["owner"]["address"], to);
+}
