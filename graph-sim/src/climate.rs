@@ -2,7 +2,6 @@
 //! depends on a single guess.
 
 use crate::faults::{Masters, SeriesRemoval, Switches, TokenDeath};
-use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -76,29 +75,28 @@ fn documented() -> Switches {
 }
 
 fn mixed(lot: &mut impl Rng) -> Switches {
-    fn one_of<T: Copy>(lot: &mut impl Rng, choices: &[T]) -> T {
-        *choices.choose(lot).expect("several choices")
-    }
-    let mut switches = Switches::default();
-    switches.delta_masters = one_of(lot, &[Masters::Never, Masters::Initial, Masters::Always]);
-    switches.delta_series_removal = one_of(
-        lot,
-        &[
-            SeriesRemoval::Master,
-            SeriesRemoval::Occurrences,
-            SeriesRemoval::Both,
-        ],
-    );
-    switches.delta_token_death = one_of(
-        lot,
-        &[
-            TokenDeath::Gone,
-            TokenDeath::GoneWithLocation,
-            TokenDeath::BadRequest,
-        ],
-    );
-    switches.duplicate_transaction_status = one_of(lot, &[400, 409]);
-    switches.delta_page_size = one_of(lot, &[10, 50]);
+    let mut switches = Switches {
+        delta_masters: one_of(lot, [Masters::Never, Masters::Initial, Masters::Always]),
+        delta_series_removal: one_of(
+            lot,
+            [
+                SeriesRemoval::Master,
+                SeriesRemoval::Occurrences,
+                SeriesRemoval::Both,
+            ],
+        ),
+        delta_token_death: one_of(
+            lot,
+            [
+                TokenDeath::Gone,
+                TokenDeath::GoneWithLocation,
+                TokenDeath::BadRequest,
+            ],
+        ),
+        duplicate_transaction_status: one_of(lot, [400, 409]),
+        delta_page_size: one_of(lot, [10, 50]),
+        ..Switches::default()
+    };
     for choice in [
         &mut switches.delta_full_exceptions,
         &mut switches.delta_removed_for_occurrences,
@@ -110,6 +108,7 @@ fn mixed(lot: &mut impl Rng) -> Switches {
         &mut switches.pattern_change_drops_exceptions,
         &mut switches.time_change_drops_exceptions,
         &mut switches.attendee_change_reaches_all,
+        &mut switches.resolves_aliases,
         &mut switches.undeclared_properties,
         &mut switches.notification_duplicates,
         &mut switches.notification_reorder,
@@ -117,6 +116,10 @@ fn mixed(lot: &mut impl Rng) -> Switches {
         *choice = lot.random_bool(0.5);
     }
     switches
+}
+
+fn one_of<T: Copy, const N: usize>(lot: &mut impl Rng, choices: [T; N]) -> T {
+    choices[lot.random_range(0..N)]
 }
 
 #[cfg(test)]

@@ -220,6 +220,25 @@ impl GraphClient {
         self.get(token, url, "/me").await
     }
 
+    /// The address of the mailbox that the user's own calendar is in.
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn calendar_owner(&self, token: &SecretString) -> Result<Option<Address>, GraphError> {
+        #[derive(Deserialize)]
+        struct Calendar {
+            owner: Option<WireAddress>,
+        }
+        #[derive(Deserialize)]
+        struct WireAddress {
+            address: Option<String>,
+        }
+        let url = self.url(&["me", "calendar"], &[("$select", "id,owner")])?;
+        let calendar: Calendar = self.get(token, url, "/me/calendar").await?;
+        let address = calendar.owner.and_then(|owner| owner.address);
+        Ok(address.as_deref().and_then(Address::parse))
+    }
+
     /// The first page of a delta over the user's own calendar (page *event: delta*). The window is frozen in the
     /// links that follow; widen it by a day for events that last whole days.
     ///

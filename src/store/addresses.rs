@@ -104,7 +104,11 @@ pub async fn set(
         .values(&told)
         .on_conflict(t::account_id)
         .do_update()
-        .set((t::mail.eq(&told.mail), t::aliases.eq(&told.aliases)))
+        .set((
+            t::mail.eq(&told.mail),
+            t::aliases.eq(&told.aliases),
+            t::told_at.eq(diesel::dsl::now),
+        ))
         .execute(conn)
         .await?;
     Ok(before.as_ref() != Some(&told))

@@ -120,6 +120,7 @@ diesel::table! {
         account_id -> BigInt,
         mail -> Nullable<Text>,
         aliases -> Array<Text>,
+        told_at -> Timestamptz,
     }
 }
 

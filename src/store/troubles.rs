@@ -44,8 +44,8 @@ pub async fn end_refusal(conn: &mut Connection, account_id: i64) -> QueryResult<
     .await
 }
 
-/// Whether Microsoft is to be asked by which addresses the mailbox is reached: it never told them, or failed to when it was asked
-/// last, some time ago.
+/// Whether Microsoft is to be asked by which addresses the mailbox is reached: it has not told them for a day, as a mailbox may be
+/// renamed, or failed to when it was asked last, some time ago.
 pub async fn are_addresses_due(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
     let later = dsl::troubles
         .find(account_id)
@@ -54,7 +54,8 @@ pub async fn are_addresses_due(conn: &mut Connection, account_id: i64) -> QueryR
     if let Some(is_due) = later.first(conn).await.optional()? {
         return Ok(is_due);
     }
-    let known = told::table.filter(told::account_id.eq(account_id));
+    let yesterday = diesel::dsl::now.into_sql::<Timestamptz>() - interval(TimeDelta::days(1));
+    let known = told::table.filter(told::account_id.eq(account_id).and(told::told_at.gt(yesterday)));
     diesel::select(diesel::dsl::not(diesel::dsl::exists(known)))
         .get_result(conn)
         .await

@@ -18,7 +18,7 @@ use self::switch::ask_who;
 pub use self::switch::{Question, SwitchRequest, switch_mailbox};
 use super::admin::{self, note};
 use super::registrations::{self, Opened};
-use super::{Engine, now, reset};
+use super::{Engine, addresses, now, reset};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::State;
 use crate::outlook::login::{Authorize, LoginError, Prompt, Tokens, random_verifier, words};
@@ -418,6 +418,7 @@ async fn connect(
         .as_deref()
         .or(identity.name.as_deref())
         .unwrap_or("somebody");
+    let addresses = addresses::ask_at_login(engine, &tokens.access).await;
     let mut conn = engine.store.get().await?;
     let known = store::of_user(&mut conn, database.id, user_id).await?;
     let taken = || {
@@ -485,6 +486,9 @@ async fn connect(
                 now(),
             )
             .await?;
+            if let Some(addresses) = &addresses {
+                addresses.store(conn, account.id).await?;
+            }
             logins::succeed(conn, attempt.id).await?;
             if let Some(id) = attempt.registration_id {
                 stored::set_problem(conn, id, None).await?;

@@ -4,6 +4,7 @@
 //! decides in the same transaction what is owed to either side. Requests are made outside of transactions.
 
 pub mod accounts;
+mod addresses;
 pub mod admin;
 pub mod baseline;
 mod bodies;

@@ -34,7 +34,7 @@ use crate::outlook::GraphError;
 use crate::outlook::client::{DeltaPage, Next};
 use crate::outlook::wire::{self, DeltaRow, WireEvent};
 use crate::store::accounts::{self, Account};
-use crate::store::addresses::{self, Mailbox};
+use crate::store::addresses::Mailbox;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities, SlotAnswers};
 use crate::store::stubs;
@@ -351,14 +351,13 @@ async fn are_addresses_due(engine: &Engine, account: &Account) -> Result<bool, P
 
 /// Asks by which addresses the mailbox is reached. Where Microsoft does not tell, what was known stands, and it is asked again later.
 async fn learn_addresses(engine: &Engine, account: &Account, token: &SecretString) -> Result<(), PullError> {
-    let told = engine.graph.me(token).await;
+    let told = super::addresses::ask(engine, token).await;
     let mut conn = engine.store.get().await?;
     match told {
-        Ok(me) => {
-            let (mail, aliases) = me.addresses();
+        Ok(told) => {
             conn.transaction::<_, PullError, _>(async |conn| {
                 leases::hold(conn, account).await?;
-                let is_news = addresses::set(conn, account.id, mail.as_ref(), &aliases).await?;
+                let is_news = told.store(conn, account.id).await?;
                 troubles::addresses_told(conn, account.id).await?;
                 if is_news {
                     // What was planned by other addresses.

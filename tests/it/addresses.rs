@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::odoo::next_second;
 use super::stack::{ANN, BEN};
 use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
 
@@ -150,6 +151,9 @@ async fn a_series_of_a_group_is_its_members_series() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_invited_by_an_alias_is_that_person() {
     let mut w = both().await;
+    w.stack
+        .sim_call("PATCH", "switches", json!({"resolves_aliases": false}))
+        .await;
     w.outlook_creates(ANN, "Alias", &[ALIAS]).await;
     w.quiet().await;
     w.quiet().await;
@@ -281,4 +285,125 @@ async fn who_logs_in_by_another_name_is_known_by_the_mailboxs_address() {
         w.quiet().await;
         assert_eq!(w.listed("From Odoo").await, [BEN]);
     }
+}
+
+/// A sign-in name that is no address, of somebody whom Odoo knows by a third one: known from the login on, and nothing is ever
+/// addressed to the name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_name_that_is_no_address_is_written_nowhere() {
+    const NAME: &str = "b1234@contoso.onmicrosoft.example";
+    const IN_ODOO: &str = "ben.alias@contoso.example";
+    let mut w = world().await;
+    w.stack
+        .sim_call(
+            "PATCH",
+            &format!("people/{BEN}"),
+            json!({"upn": NAME, "aliases": [IN_ODOO]}),
+        )
+        .await;
+    w.odoo.users.insert(8, IN_ODOO.to_owned());
+    let url = w.odoo.authorize_url(&w.service, 8).await.expect("a page");
+    let query = w.stack.sign_in(&url, NAME, "accept").await;
+    w.odoo.redeem(&w.service, 8, &query).await.expect("connected");
+    assert_eq!(
+        w.count(&format!("account_addresses WHERE mail = '{BEN}'")).await,
+        1,
+        "at once"
+    );
+    next_second().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "From Odoo", &start, &stop, &[IN_ODOO]);
+    w.quiet().await;
+    assert_eq!(w.listed("From Odoo").await, [BEN]);
+    let his = w.stack.event(BEN, "From Odoo").await.expect("invited");
+    let path = format!("mailboxes/{BEN}/events/{}/respond", super::stack::id_of(&his));
+    w.stack
+        .sim_call("POST", &path, json!({"response": "accept"}))
+        .await;
+    w.quiet().await;
+    let state = |w: &World| {
+        let attendees = w.odoo.records[&id]["attendees"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let his = attendees
+            .iter()
+            .find(|a| a["user_id"] == 8)
+            .map(|a| a["state"].clone());
+        (attendees.len(), his)
+    };
+    assert_eq!(
+        state(&w),
+        (2, Some(json!("accepted"))),
+        "{:#}",
+        w.odoo.records[&id]["attendees"]
+    );
+    // His own meetings are his, and whoever he invites is not asked twice.
+    let own = w.odoo.create(8, "His own", &start, &stop, &[CARLA]);
+    w.quiet().await;
+    assert!(w.stack.event(BEN, "His own").await.is_some());
+    w.forget_mails().await;
+    w.odoo.write(own, json!({"location": "Room 1"}));
+    w.odoo.write(id, json!({"name": "From Odoo, renamed"}));
+    w.quiet().await;
+    let asked = w.stack.sim_call("GET", "mails", Value::Null).await;
+    assert!(!asked.to_string().contains("onmicrosoft"), "{asked}");
+    assert_eq!(w.listed("From Odoo, renamed").await, [BEN]);
+    assert_eq!(state(&w), (2, Some(json!("accepted"))));
+    w.at_rest().await;
+}
+
+/// An administrator gives somebody another address: the day after the service knows, and nobody is invited anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_is_renamed_is_the_same_persons() {
+    const TO: &str = "ben.jones@contoso.example";
+    let mut w = both().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Planning", &start, &stop, &[BEN]);
+    w.quiet().await;
+    w.forget_mails().await;
+    w.stack
+        .sim_call("POST", &format!("people/{BEN}/rename"), json!({"address": TO}))
+        .await;
+    let mut conn = w.service.engine.store.get().await.expect("Postgres");
+    let later = "UPDATE account_addresses SET told_at = now() - interval '25 hours'";
+    diesel_async::RunQueryDsl::execute(diesel::sql_query(later), &mut conn)
+        .await
+        .expect("a day later");
+    drop(conn);
+    w.quiet().await;
+    assert_eq!(
+        w.count(&format!("account_addresses WHERE mail = '{TO}'")).await,
+        1
+    );
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    w.quiet().await;
+    assert_eq!(w.listed("Planning").await, [TO]);
+    assert_eq!(w.lines().len(), 2, "{:?}", w.lines());
+    let mails = w.stack.mails().await;
+    assert_eq!(mails, [("update".to_owned(), TO.to_owned())]);
+    w.at_rest().await;
+}
+
+/// Of an account that was made with an address elsewhere the directory tells that one; mail reaches another, which its calendar names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_personal_account_is_known_by_its_mailboxs_address() {
+    const PERSONAL: &str = "outlook_1A2B3C@outlook.example";
+    let mut w = world().await;
+    let person = json!({"address": PERSONAL, "name": "Ben", "personal": true, "upn": "ben@gmail.example"});
+    w.stack.sim_call("POST", "people", person).await;
+    w.odoo.users.insert(8, "ben@gmail.example".to_owned());
+    let url = w.odoo.authorize_url(&w.service, 8).await.expect("a page");
+    let query = w.stack.sign_in(&url, "ben@gmail.example", "accept").await;
+    w.odoo.redeem(&w.service, 8, &query).await.expect("connected");
+    next_second().await;
+    let known =
+        "account_addresses WHERE mail = 'outlook_1a2b3c@outlook.example' AND aliases = '{ben@gmail.example}'";
+    assert_eq!(w.count(known).await, 1);
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(8, "His own", &start, &stop, &[CARLA]);
+    w.quiet().await;
+    assert!(w.stack.event(PERSONAL, "His own").await.is_some());
+    w.at_rest().await;
+    assert_eq!(w.odoo.records[&id]["attendees"].as_array().map(Vec::len), Some(2));
 }

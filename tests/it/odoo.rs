@@ -589,11 +589,15 @@ impl Odoo {
                         if self.drops.as_deref() == Some(email) {
                             continue;
                         }
-                        lines.push(self.attendee(
-                            0,
-                            Some(email),
-                            attendee["state"].as_str().expect("a state"),
-                        ));
+                        let state = attendee["state"].as_str().expect("a state");
+                        // As the add-on does it: the user, where the service names one.
+                        let user = attendee["user_id"]
+                            .as_i64()
+                            .filter(|user| self.users.contains_key(user));
+                        lines.push(match user {
+                            Some(user) => self.attendee(user, None, state),
+                            None => self.attendee(0, Some(email), state),
+                        });
                     }
                     self.records.get_mut(&id).expect("a record")["attendees"] = json!(lines);
                 }

@@ -1,0 +1,1 @@
+ALTER TABLE account_addresses DROP COLUMN told_at;
