@@ -433,7 +433,15 @@ fn mailbox(
             match (method, rest) {
                 ("GET", []) => Ok(Reply::json(200, dump(world.mailbox(address)?, target))),
                 ("PATCH", []) => {
+                    let when = |world: &World| {
+                        let mailbox = world.mailbox(address).ok()?;
+                        mailbox.events.get(&target.key).map(|e| e.content.start.clone())
+                    };
+                    let before = when(world);
                     world.patch(address, target, &object()?, None, cause)?;
+                    if world.switches.drag_changes_id && target.day.is_none() && when(world) != before {
+                        world.mailbox_mut(address)?.renew_ids(target.key)?;
+                    }
                     Ok(Reply::json(200, dump(world.mailbox(address)?, target)))
                 }
                 ("DELETE", []) => {

@@ -62,6 +62,10 @@ impl GraphError {
         )
     }
 
+    pub fn cannot_delete() -> Self {
+        Self::new(403, "ErrorCannotDeleteObject", "The object cannot be deleted.")
+    }
+
     pub fn access_denied() -> Self {
         Self::new(
             403,

@@ -51,6 +51,12 @@ pub struct Switches {
     pub delta_token_death: TokenDeath,
     /// Page size without `Prefer: odata.maxpagesize`.
     pub delta_page_size: usize,
+    /// What was deleted lies in Deleted Items: its immutable id, which survives a change of folder (page *outlook-immutable-id*), is still
+    /// answered, no calendar shows it, and a second DELETE is 403 `ErrorCannotDeleteObject` (msgraph-sdk-dotnet#3047 of messages).
+    /// Otherwise 404.
+    pub deleted_answers: bool,
+    /// Who moves an event in Outlook changes its ids, as Outlook for Windows does on a drag (microsoft-graph-docs-contrib#1208).
+    pub drag_changes_id: bool,
     pub if_match_enforced: bool,
     /// Every n-th GET answers 412 as has been seen on the live service; 0 is never.
     pub spurious_412_every: u64,
@@ -104,6 +110,8 @@ impl Default for Switches {
             delta_shuffle: true,
             delta_token_death: TokenDeath::Gone,
             delta_page_size: 50,
+            deleted_answers: true,
+            drag_changes_id: false,
             if_match_enforced: true,
             spurious_412_every: 0,
             duplicate_transaction_status: 400,

@@ -763,12 +763,7 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
             let mut out = world.calendar_json(found, &who.person);
             out["@odata.context"] =
                 format!("{}/v1.0/$metadata#users('me')/calendar/$entity", call.base).into();
-            if let (Some(selected), Some(properties)) =
-                (query::option(&call.query, "$select"), out.as_object_mut())
-            {
-                let is_selected = |name: &str| selected.split(',').any(|wanted| wanted.trim() == name);
-                properties.retain(|name, _| name == "id" || name.starts_with('@') || is_selected(name));
-            }
+            keep_selected(&mut out, call);
             Ok(Reply::json(200, out))
         }
         ("GET", ["events"]) => list_events(world, who, call, prefer, calendar.as_deref()),
@@ -800,7 +795,13 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
             Ok(reply)
         }
         (_, ["events", _, ..]) => {
-            let target = world.mailbox(&address)?.find(exact[1])?;
+            let target = world.mailbox(&address)?.find_anywhere(exact[1])?;
+            if world.mailbox(&address)?.deleted.contains_key(&target.key) {
+                if !world.switches.deleted_answers || calendar.is_some() {
+                    return Err(GraphError::not_found());
+                }
+                return on_deleted(world, &address, call, prefer, target, &tail[2..]);
+            }
             if let Some(id) = &calendar {
                 let inside = world
                     .mailbox(&address)?
@@ -847,6 +848,16 @@ fn me(person: &Person, call: &Call) -> Value {
     out
 }
 
+/// What was selected of a calendar; its id always comes.
+fn keep_selected(calendar: &mut Value, call: &Call) {
+    if let (Some(selected), Some(properties)) =
+        (query::option(&call.query, "$select"), calendar.as_object_mut())
+    {
+        let is_selected = |name: &str| selected.split(',').any(|wanted| wanted.trim() == name);
+        properties.retain(|name, _| name == "id" || name.starts_with('@') || is_selected(name));
+    }
+}
+
 fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answered {
     query::allow(
         &call.query,
@@ -858,6 +869,7 @@ fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answere
         .iter()
         .map(|c| {
             let mut out = world.calendar_json(c, &who.person);
+            keep_selected(&mut out, call);
             out["@odata.id"] = format!("{}/v1.0/users('{owner}')/calendars('{}')", call.base, c.id).into();
             out
         })
@@ -920,10 +932,7 @@ fn one(world: &World, address: &str, target: Target, call: &Call, prefer: &Prefe
     let mailbox = world.mailbox(address)?;
     let select = query::select(&call.query)?;
     let expand = query::expand(&call.query)?;
-    let event = mailbox
-        .events
-        .get(&target.key)
-        .ok_or_else(GraphError::not_found)?;
+    let event = mailbox.held(target.key).ok_or_else(GraphError::not_found)?;
     let shown = mailbox.view(
         event,
         target.day,
@@ -1301,9 +1310,38 @@ fn on_event(
         ("POST", ["permanentdelete"]) => {
             call.action(&property::NO_PARAMETERS)?;
             world.delete(&address, target, None, "", &cause)?;
+            world.mailbox_mut(&address)?.deleted.remove(&target.key);
             Ok(Reply::empty(204))
         }
         _ => Err(no_route(call)),
+    }
+}
+
+/// What lies in Deleted Items can be read and edited, by its id alone.
+fn on_deleted(
+    world: &mut World,
+    address: &str,
+    call: &Call,
+    prefer: &Prefer,
+    target: Target,
+    tail: &[&str],
+) -> Answered {
+    match (call.method.as_str(), tail) {
+        ("GET", []) => {
+            query::allow(&call.query, &["$select", "$expand"])?;
+            one(world, address, target, call, prefer)
+        }
+        ("PATCH", []) => {
+            world.patch_deleted(address, target, &call.object()?, call.header("if-match"))?;
+            one(world, address, target, call, prefer)
+        }
+        ("DELETE", []) => Err(GraphError::cannot_delete()),
+        ("POST", ["permanentdelete"]) => {
+            call.action(&property::NO_PARAMETERS)?;
+            world.mailbox_mut(address)?.deleted.remove(&target.key);
+            Ok(Reply::empty(204))
+        }
+        _ => Err(GraphError::not_found()),
     }
 }
 

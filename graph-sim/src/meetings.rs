@@ -642,6 +642,25 @@ impl World {
         Ok(())
     }
 
+    /// An edit of what lies in Deleted Items: it is taken, and nobody sees anything of it.
+    pub fn patch_deleted(
+        &mut self,
+        address: &str,
+        target: Target,
+        body: &Map<String, Value>,
+        if_match: Option<&str>,
+    ) -> Result<(), GraphError> {
+        let person = self.actor(address)?;
+        self.check_match(address, target, if_match)?;
+        let held = self.mailbox(address)?.deleted.get(&target.key).cloned();
+        let mut event = held.ok_or_else(GraphError::not_found)?;
+        let mut content = event.content.clone();
+        self.apply(&mut content, body, &person, false)?;
+        event.content = content;
+        self.mailbox_mut(address)?.replace_deleted(event);
+        Ok(())
+    }
+
     /// Those invited to single occurrences learn what became of these when the series was changed.
     fn tell_instance_guests(
         &mut self,

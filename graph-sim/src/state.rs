@@ -123,6 +123,9 @@ pub struct Mailbox {
     pub salt: u64,
     pub calendars: Vec<Calendar>,
     pub events: BTreeMap<u64, Event>,
+    /// Deleted Items.
+    #[serde(default)]
+    pub deleted: BTreeMap<u64, Event>,
     /// Every event once, at its latest change: a delta round reads a range of it.
     pub log: BTreeMap<u64, Logged>,
     pub next_key: u64,
@@ -207,6 +210,7 @@ impl Mailbox {
                 calendar("Birthdays", false, false),
             ],
             events: BTreeMap::new(),
+            deleted: BTreeMap::new(),
             log: BTreeMap::new(),
             next_key: 1,
             next_seq: 1,
@@ -256,8 +260,23 @@ impl Mailbox {
         self.calendars.iter().find(|c| c.id == id)
     }
 
-    /// Resolves an id of either format; ids are case-sensitive.
+    /// An event of a calendar.
     pub fn find(&self, id: &str) -> Result<Target, GraphError> {
+        let found = self.find_anywhere(id)?;
+        if self.events.contains_key(&found.key) {
+            Ok(found)
+        } else {
+            Err(GraphError::not_found())
+        }
+    }
+
+    /// An event of a calendar, or of Deleted Items.
+    pub fn held(&self, key: u64) -> Option<&Event> {
+        self.events.get(&key).or_else(|| self.deleted.get(&key))
+    }
+
+    /// Resolves an id of either format, of what is in Deleted Items as well; ids are case-sensitive.
+    pub fn find_anywhere(&self, id: &str) -> Result<Target, GraphError> {
         let malformed = || GraphError::bad("ErrorInvalidIdMalformed", "Id is malformed.");
         let base = if id.starts_with(REST) {
             REST_LENGTH
@@ -280,9 +299,18 @@ impl Mailbox {
                 Some(NaiveDate::from_num_days_from_ce_opt(number).ok_or_else(malformed)?)
             }
         };
-        let key = *self.ids.get(head).ok_or_else(GraphError::not_found)?;
+        let key = match self.ids.get(head) {
+            Some(key) => *key,
+            // The other id went with the folder.
+            None => self
+                .deleted
+                .values()
+                .find(|event| event.immutable_id == head)
+                .map(|event| event.key)
+                .ok_or_else(GraphError::not_found)?,
+        };
         if let Some(day) = day {
-            let event = self.events.get(&key).ok_or_else(GraphError::not_found)?;
+            let event = self.held(key).ok_or_else(GraphError::not_found)?;
             if event.recurrence.is_none() || !event.has_occurrence(day) {
                 return Err(GraphError::not_found());
             }
@@ -315,7 +343,7 @@ impl Mailbox {
     }
 
     pub fn etag(&self, target: Target) -> Option<String> {
-        let event = self.events.get(&target.key)?;
+        let event = self.held(target.key)?;
         let change = target
             .day
             .and_then(|d| event.exceptions.get(&d))
@@ -452,7 +480,30 @@ impl Mailbox {
         let seq = self.take_seq();
         self.log.insert(seq, gone(&event));
         self.poke("deleted", &event);
+        self.deleted.insert(key, event.clone());
         Some(event)
+    }
+
+    /// A change of what lies in Deleted Items: no calendar shows it, and nobody is told.
+    pub fn replace_deleted(&mut self, mut event: Event) {
+        event.change = self.take_change();
+        event.modified = self.now();
+        self.deleted.insert(event.key, event);
+    }
+
+    /// An event goes on under other ids.
+    pub fn renew_ids(&mut self, key: u64) -> Result<(), GraphError> {
+        let mut event = self.events.get(&key).cloned().ok_or_else(GraphError::not_found)?;
+        let seq = self.take_seq();
+        self.log.insert(seq, gone(&event));
+        self.poke("deleted", &event);
+        self.ids.remove(&event.rest_id);
+        self.ids.remove(&event.immutable_id);
+        event.rest_id = new_rest_id();
+        event.immutable_id = new_immutable_id();
+        self.index(&event);
+        self.replace(event);
+        Ok(())
     }
 
     /// A person takes an event back out of Deleted Items: moved, and not copied, so it keeps its immutable id. Nobody is told.
@@ -472,6 +523,7 @@ impl Mailbox {
         // The log has every event once.
         self.log.remove(&seq);
         let key = event.key;
+        self.deleted.remove(&key);
         event.rest_id = new_rest_id();
         self.index(&event);
         self.replace(event);

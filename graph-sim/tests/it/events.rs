@@ -65,6 +65,7 @@ async fn a_life() {
     me.send("DELETE", &format!("/me/events/{id}"), Value::Null)
         .await
         .is(204);
+    w.switch(json!({"deleted_answers": false})).await;
     let gone = me
         .send("DELETE", &format!("/me/events/{id}"), Value::Null)
         .await
@@ -287,6 +288,7 @@ async fn out_of_deleted_items() {
     let restore = format!("/mailboxes/{ANN}/events/{lasting}/restore");
     w.sim("POST", &restore, json!({})).await.is(404);
     me.send("DELETE", &path, Value::Null).await.is(204);
+    w.switch(json!({"deleted_answers": false})).await;
     me.get(&path).await.is(404);
     w.sim("POST", &restore, json!({})).await.is(200);
     w.sim("POST", &restore, json!({})).await.is(404);
@@ -537,4 +539,48 @@ async fn other_peoples_mailboxes() {
         (&made["isOnlineMeeting"], &made["onlineMeeting"]),
         (&json!(false), &Value::Null)
     );
+}
+
+#[tokio::test]
+async fn what_is_deleted_still_answers() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let made = me.create(json!({"subject": "Over"})).await.is(201);
+    let uid = made.body["iCalUId"].as_str().unwrap();
+    let mutable = format!("/me/events/{}", made.id());
+    let lasting = me.get_with(&mutable, "IdType=\"ImmutableId\"").await.is(200).id();
+    let path = format!("/me/events/{lasting}");
+    me.send("DELETE", &mutable, Value::Null).await.is(204);
+    me.get(&mutable).await.is(404);
+    assert_eq!(me.get(&path).await.is(200).body["iCalUId"], uid);
+    let listed = me
+        .get(&format!("/me/events?$filter=iCalUId eq '{uid}'"))
+        .await
+        .is(200);
+    assert_eq!(listed.body["value"], json!([]));
+    let changed = me.send("PATCH", &path, json!({"subject": "Under"})).await.is(200);
+    assert_ne!(changed.body["changeKey"], made.body["changeKey"]);
+    assert!(w.find(ANN, "Under").await.is_none());
+    let again = me.send("DELETE", &path, Value::Null).await.is(403);
+    assert_eq!(again.code(), "ErrorCannotDeleteObject");
+    me.send("POST", &format!("{path}/permanentDelete"), json!({}))
+        .await
+        .is(204);
+    assert_eq!(me.get(&path).await.is(404).code(), "ErrorItemNotFound");
+}
+
+#[tokio::test]
+async fn who_drags_an_event_may_change_its_ids() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    w.switch(json!({"drag_changes_id": true})).await;
+    let made = me.create(json!({"subject": "Dragged"})).await.is(201);
+    let path = format!("/mailboxes/{ANN}/events/{}", made.id());
+    w.sim("PATCH", &path, json!({"subject": "Named"})).await.is(200);
+    me.get(&format!("/me/events/{}", made.id())).await.is(200);
+    let time = json!({"start": at("2031-03-11T09:00:00"), "end": at("2031-03-11T10:00:00")});
+    w.sim("PATCH", &path, time).await.is(200);
+    me.get(&format!("/me/events/{}", made.id())).await.is(404);
+    let moved = w.find(ANN, "Named").await.unwrap();
+    assert_eq!(moved["iCalUId"], made.body["iCalUId"]);
 }

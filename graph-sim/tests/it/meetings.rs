@@ -149,6 +149,7 @@ async fn answers() {
     assert_eq!(seen["start"]["dateTime"], "2031-03-11T09:00:00.0000000");
 
     w.forget_mails().await;
+    w.switch(json!({"deleted_answers": false})).await;
     ben.send("POST", &format!("{his}/decline"), json!({}))
         .await
         .is(202);
