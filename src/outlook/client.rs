@@ -108,6 +108,8 @@ pub enum Deleted {
 pub enum BatchItem {
     /// See [`GraphClient::get_event`].
     Get { id: String },
+    /// See [`GraphClient::find_by_ical_uid`]: in one calendar, else the user's own.
+    Find { calendar: Option<String>, uid: String },
     /// See [`GraphClient::create_event`].
     Create { body: Value },
     /// See [`GraphClient::update_event`].
@@ -132,6 +134,8 @@ pub enum BatchItem {
 pub enum BatchReply {
     /// The event as it is, after [`BatchItem::Create`] or [`BatchItem::Update`].
     Event(Box<WireEvent>),
+    /// Of [`BatchItem::Find`].
+    Events(Vec<WireEvent>),
     Deleted(Deleted),
     Answered,
 }
@@ -354,7 +358,19 @@ impl GraphClient {
         token: &SecretString,
         uid: &str,
     ) -> Result<Vec<WireEvent>, GraphError> {
-        self.find(token, &format!("iCalUId eq '{}'", quoted(uid))).await
+        self.find(token, &uid_filter(uid)).await
+    }
+
+    /// The ids of the mailbox's calendars, but for the user's own (page *user: list calendars*).
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn other_calendars(&self, token: &SecretString) -> Result<Vec<String>, GraphError> {
+        let query = [("$select", "id,isDefaultCalendar"), ("$top", "100")];
+        let url = self.url(&["me", "calendars"], &query)?;
+        let found: Calendars = self.get(token, url, "/me/calendars").await?;
+        let others = found.value.into_iter().filter(|one| !one.is_default_calendar);
+        Ok(others.map(|calendar| calendar.id).collect())
     }
 
     /// The events that carry our link uuid, normally one (page *singleValueLegacyExtendedProperty: get*).
@@ -505,10 +521,20 @@ impl GraphClient {
     fn batch_request(&self, index: usize, item: &BatchItem) -> Result<Value, GraphError> {
         let mut query = Vec::new();
         let expand = expand_link();
+        let filter;
         let (method, path, body, if_match) = match item {
             BatchItem::Get { id } => {
                 query.push(("$expand", expand.as_str()));
                 ("GET", vec!["me", "events", id], None, None)
+            }
+            BatchItem::Find { calendar, uid } => {
+                filter = uid_filter(uid);
+                query.extend([("$filter", filter.as_str()), ("$expand", &expand), ("$top", "10")]);
+                let path = match calendar {
+                    Some(calendar) => vec!["me", "calendars", calendar, "events"],
+                    None => vec!["me", "events"],
+                };
+                ("GET", path, None, None)
             }
             BatchItem::Create { body } => ("POST", vec!["me", "events"], Some(body.clone()), None),
             BatchItem::Update { id, body, if_match } => (
@@ -564,6 +590,10 @@ impl GraphClient {
                 .await?
                 .map(event)
                 .ok_or(GraphError::NotFound),
+            BatchItem::Find { calendar, uid } => self
+                .find_in(token, calendar.as_deref(), &uid_filter(&uid))
+                .await
+                .map(BatchReply::Events),
             BatchItem::Create { body } => self.create_event(token, &body).await.map(event),
             BatchItem::Update { id, body, if_match } => self
                 .update_event(token, &id, &body, if_match.as_deref())
@@ -598,8 +628,20 @@ impl GraphClient {
     }
 
     async fn find(&self, token: &SecretString, filter: &str) -> Result<Vec<WireEvent>, GraphError> {
+        self.find_in(token, None, filter).await
+    }
+
+    async fn find_in(
+        &self,
+        token: &SecretString,
+        calendar: Option<&str>,
+        filter: &str,
+    ) -> Result<Vec<WireEvent>, GraphError> {
         let query = [("$filter", filter), ("$expand", &expand_link()), ("$top", "10")];
-        let url = self.url(&["me", "events"], &query)?;
+        let url = match calendar {
+            Some(calendar) => self.url(&["me", "calendars", calendar, "events"], &query)?,
+            None => self.url(&["me", "events"], &query)?,
+        };
         let found: Found = self.get(token, url, "/me/events").await?;
         Ok(found.value)
     }
@@ -800,6 +842,20 @@ struct Found {
 }
 
 #[derive(Deserialize)]
+struct Calendars {
+    #[serde(default)]
+    value: Vec<Calendar>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Calendar {
+    id: String,
+    #[serde(default)]
+    is_default_calendar: bool,
+}
+
+#[derive(Deserialize)]
 struct BatchReplies {
     #[serde(default)]
     responses: Vec<RawBatchReply>,
@@ -819,7 +875,7 @@ struct RawBatchReply {
 impl RawBatchReply {
     fn outcome(self, item: &BatchItem) -> Result<BatchReply, GraphError> {
         let (method, is_delete) = match item {
-            BatchItem::Get { .. } => (Method::GET, false),
+            BatchItem::Get { .. } | BatchItem::Find { .. } => (Method::GET, false),
             BatchItem::Delete { .. } => (Method::DELETE, true),
             BatchItem::Update { .. } => (Method::PATCH, false),
             BatchItem::Create { .. } | BatchItem::Respond { .. } => (Method::POST, false),
@@ -834,6 +890,9 @@ impl RawBatchReply {
         match item {
             BatchItem::Delete { .. } => Ok(BatchReply::Deleted(Deleted::Done)),
             BatchItem::Respond { .. } => Ok(BatchReply::Answered),
+            BatchItem::Find { .. } => serde_json::from_value(self.body)
+                .map(|found: Found| BatchReply::Events(found.value))
+                .map_err(|_| unreadable(&method)),
             BatchItem::Get { .. } | BatchItem::Create { .. } | BatchItem::Update { .. } => {
                 serde_json::from_value(self.body)
                     .map(|event| BatchReply::Event(Box::new(event)))
@@ -918,6 +977,8 @@ fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &V
             GraphError::ResyncRequired
         }
         (401, _) => GraphError::Unauthorized,
+        // It lies in Deleted Items, or deeper: no calendar has it.
+        (403, "ErrorCannotDeleteObject") if *method == Method::DELETE => GraphError::NotFound,
         (403, _) => GraphError::Forbidden { code },
         (404, "ErrorItemNotFound") => GraphError::NotFound,
         (404, _) => GraphError::Unreachable { code },
@@ -977,6 +1038,10 @@ const SERIES_PROPERTIES: &str = concat!(
 
 fn expand_link() -> String {
     format!("singleValueExtendedProperties($filter=id eq '{LINK_PROPERTY}')")
+}
+
+fn uid_filter(uid: &str) -> String {
+    format!("iCalUId eq '{}'", quoted(uid))
 }
 
 /// The inside of an OData string literal.

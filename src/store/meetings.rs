@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
@@ -502,6 +502,26 @@ pub async fn ended_copies(
         .select(c::graph_id)
         .load(conn)
         .await
+}
+
+/// The `iCalUId`s that these events of a mailbox were last shown with, where they are known, by their ids.
+pub async fn uids_of(
+    conn: &mut Connection,
+    account_id: i64,
+    graph_ids: Vec<&str>,
+) -> QueryResult<BTreeMap<String, String>> {
+    let shown = diesel::dsl::sql::<Nullable<Text>>("wire ->> 'iCalUId'");
+    let known = c::copies
+        .inner_join(m::meetings.on(m::id.eq(c::meeting_id)))
+        .filter(c::account_id.eq(account_id).and(c::graph_id.eq_any(graph_ids)))
+        .select((c::graph_id, shown, m::ical_uid))
+        .load::<(String, Option<String>, Option<String>)>(conn)
+        .await?;
+    let known = known.into_iter().filter_map(|(id, shown, common)| {
+        let shown = shown.filter(|uid| !uid.is_empty());
+        Some((id, shown.or(common)?))
+    });
+    Ok(known.collect())
 }
 
 /// Whether a mailbox knows a live event by this id, or occurrences of a series.

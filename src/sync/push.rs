@@ -275,7 +275,7 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
         let result = match (answer, write.graph_id.as_deref()) {
             (Ok(BatchReply::Event(event)), _) => Ok(Outcome::Written(event)),
             (Ok(BatchReply::Deleted(_)), _) => Ok(Outcome::Gone),
-            (Ok(BatchReply::Answered), _) => Ok(Outcome::Done),
+            (Ok(BatchReply::Answered | BatchReply::Events(_)), _) => Ok(Outcome::Done),
             (Err(GraphError::DuplicateTransaction { existing: Some(id) }), _) => {
                 look(engine, token, &id).await
             }
