@@ -25,6 +25,7 @@ pub mod pull;
 pub mod push;
 pub mod registrations;
 pub mod reset;
+mod shown;
 pub mod tenants;
 pub mod throttling;
 pub mod trouble;

@@ -17,7 +17,7 @@ use super::people::People;
 use super::planner::{self, Effects};
 use super::pull::{PullError, copy_of, project};
 use super::trouble::{backoff, whose};
-use super::{Engine, admin, now};
+use super::{Engine, admin, now, shown};
 use crate::odoo::exchange::{Change, ChangeKind, OdooTime};
 use crate::odoo::record::Record;
 use crate::outlook::GraphError;
@@ -390,7 +390,10 @@ async fn find(
     waiting: &Waiting,
 ) -> Result<Option<WireEvent>, GraphError> {
     let mut found = match &waiting.immutable_id {
-        Some(id) => engine.graph.get_series(token, id).await?,
+        Some(id) => shown::look(engine, token, id, waiting.ical_uid.as_deref())
+            .await?
+            .event()
+            .map(|event| *event),
         None => None,
     };
     if found.is_none()

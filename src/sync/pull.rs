@@ -2,7 +2,7 @@
 //!
 //! A page's rows and the link to go on from are stored in one transaction, so a crash repeats a page and loses none.
 //! `@removed` is a hint (Graph sends it for what left the window, too): Outlook is asked before anything is
-//! taken for deleted.
+//! taken for deleted, and what no calendar lists is, whatever is answered to its id (see [`super::shown`]).
 
 mod apart;
 mod aside;
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use self::apart::{Apart, or_apart};
 use super::people::People;
 use super::planner::{self, Effects};
+use super::shown::{self, Seen};
 use super::trouble::{backoff, whose};
 use super::{Engine, bodies, now};
 use crate::calendar::document::Document;
@@ -106,7 +107,7 @@ enum Sight {
     Series(Box<WireEvent>),
     /// A series that Odoo cannot repeat.
     Apart(Apart),
-    /// Gone for good: a GET says so.
+    /// Gone: no calendar shows it.
     Gone(String),
     /// There was no time left to look at it.
     Later(String),
@@ -235,7 +236,7 @@ async fn read_anew(
         }
         let mut sights = Vec::with_capacity(unread.len());
         for id in unread {
-            sights.push(look_at(engine, account, token, id).await?);
+            sights.extend(look_at(engine, account, token, id).await?);
         }
         effects.merge(store(engine, account, sights, None).await?);
         if Instant::now() >= until {
@@ -290,7 +291,7 @@ async fn ask_about_missing(
                 _ => true,
             };
             if inside {
-                sights.push(look_at(engine, &account, token, copy.graph_id).await?);
+                sights.extend(look_at(engine, &account, token, copy.graph_id).await?);
                 // What was looked at is not asked about in the next run.
                 is_late = Instant::now() >= until;
                 if is_late {
@@ -472,13 +473,20 @@ async fn look_closer(
 ) -> Result<Vec<Sight>, PullError> {
     let mut sights = Vec::with_capacity(rows.len());
     let mut is_slow = false;
-    let mut look = async |id: String| {
+    let mut look = async |id: String, is_shown: bool| {
         if is_slow {
-            return Ok(Sight::Later(id));
+            return Ok(vec![Sight::Later(id)]);
         }
-        let sight = look_at(engine, account, token, id).await;
-        is_slow = matches!(sight, Ok(Sight::Failed { .. })) && Instant::now() >= until;
-        sight
+        let seen = if is_shown {
+            read_whole(engine, account, token, id)
+                .await
+                .map(|whole| vec![whole])
+        } else {
+            look_at(engine, account, token, id).await
+        };
+        let has_failed = |seen: &Vec<Sight>| seen.iter().any(|one| matches!(one, Sight::Failed { .. }));
+        is_slow = seen.as_ref().is_ok_and(has_failed) && Instant::now() >= until;
+        seen
     };
     let shown: Vec<&str> = rows
         .iter()
@@ -500,12 +508,12 @@ async fn look_closer(
                     continue;
                 };
                 if series.insert(id.clone()) {
-                    sights.push(look(id).await?);
+                    sights.extend(look(id, true).await?);
                 }
             }
             // A row may be older than the deletion; what is told late would bring back what is gone.
             DeltaRow::Event(event) if ended.contains(&event.id) => {
-                sights.push(look(event.id).await?);
+                sights.extend(look(event.id, false).await?);
             }
             DeltaRow::Event(event) => sights.push(Sight::Event(event)),
             DeltaRow::Unreadable { id, problem } => {
@@ -516,7 +524,7 @@ async fn look_closer(
                 if !has_copy(engine, account, &id).await? {
                     continue;
                 }
-                sights.push(look(id).await?);
+                sights.extend(look(id, false).await?);
             }
         }
     }
@@ -528,7 +536,7 @@ async fn has_copy(engine: &Engine, account: &Account, id: &str) -> Result<bool, 
     Ok(meetings::has_live_copy(&mut conn, account.id, id).await?)
 }
 
-/// What is at an id now; where that is an occurrence, its series, unless that stands apart.
+/// What a calendar shows at an id now, and under which id; where that is an occurrence, its series, unless that stands apart.
 ///
 /// # Errors
 /// When the mailbox as a whole is in trouble. What only this id has is a sight of its own.
@@ -537,21 +545,44 @@ async fn look_at(
     account: &Account,
     token: &SecretString,
     id: String,
+) -> Result<Vec<Sight>, PullError> {
+    let uid = {
+        let mut conn = engine.store.get().await?;
+        meetings::uids_of(&mut conn, account.id, vec![&id])
+            .await?
+            .remove(&id)
+    };
+    let found = async {
+        match shown::look(engine, token, &id, uid.as_deref()).await? {
+            Seen::There(event) => Ok(vec![seen_as(engine, account, token, &id, event).await?]),
+            Seen::Moved(event) => {
+                let other = event.id.clone();
+                let seen = seen_as(engine, account, token, &other, event).await?;
+                // In this order: so it is never nowhere.
+                Ok(vec![seen, Sight::Gone(id.clone())])
+            }
+            Seen::Gone => Ok(vec![Sight::Gone(id.clone())]),
+        }
+    };
+    match found.await {
+        Err(PullError::Graph(error)) => {
+            let reason = whose(engine, token, error).await?;
+            Ok(vec![Sight::Failed { id: Some(id), reason }])
+        }
+        found => found,
+    }
+}
+
+/// A series that the calendar shows something of.
+async fn read_whole(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    id: String,
 ) -> Result<Sight, PullError> {
     let found = async {
         match engine.graph.get_series(token, &id).await? {
-            Some(event) if event.is_series() => {
-                or_apart(engine, account, token, Sight::Series(Box::new(event))).await
-            }
-            Some(event) => match event.series_master_id.as_deref() {
-                Some(master) if !has_copy(engine, account, &id).await? => {
-                    let master = engine.graph.get_series(token, master).await?;
-                    let master =
-                        master.map_or_else(|| Sight::Gone(id.clone()), |m| Sight::Series(Box::new(m)));
-                    or_apart(engine, account, token, master).await
-                }
-                _ => Ok(Sight::Event(Box::new(event))),
-            },
+            Some(event) => seen_as(engine, account, token, &id, Box::new(event)).await,
             None => Ok(Sight::Gone(id.clone())),
         }
     };
@@ -561,6 +592,27 @@ async fn look_at(
             Ok(Sight::Failed { id: Some(id), reason })
         }
         found => found,
+    }
+}
+
+/// What an event that is there is for us.
+async fn seen_as(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    id: &str,
+    event: Box<WireEvent>,
+) -> Result<Sight, PullError> {
+    if event.is_series() {
+        return or_apart(engine, account, token, Sight::Series(event)).await;
+    }
+    match event.series_master_id.as_deref() {
+        Some(master) if !has_copy(engine, account, id).await? => {
+            let master = engine.graph.get_series(token, master).await?;
+            let master = master.map_or_else(|| Sight::Gone(id.to_owned()), |m| Sight::Series(Box::new(m)));
+            or_apart(engine, account, token, master).await
+        }
+        _ => Ok(Sight::Event(event)),
     }
 }
 

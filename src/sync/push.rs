@@ -8,6 +8,8 @@
 
 mod series;
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
@@ -17,6 +19,7 @@ use tokio::time::Instant;
 use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
 use super::pull::{copy_of, link_of, project};
+use super::shown::{self, Seen};
 use super::trouble::pause;
 use super::{Engine, budget, now};
 use crate::calendar::document::Document;
@@ -29,7 +32,7 @@ use crate::outlook::wire::WireEvent;
 use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
-use crate::store::meetings::Identities;
+use crate::store::meetings::{self, Identities};
 use crate::store::outbox::{self, OutlookWrite, kind};
 use crate::store::put_aside::{self, Item};
 use crate::store::unit::{Dossier, UnitOfWork};
@@ -277,11 +280,11 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
             (Ok(BatchReply::Deleted(_)), _) => Ok(Outcome::Gone),
             (Ok(BatchReply::Answered | BatchReply::Events(_)), _) => Ok(Outcome::Done),
             (Err(GraphError::DuplicateTransaction { existing: Some(id) }), _) => {
-                look(engine, token, &id).await
+                look(engine, token, &write, &id).await
             }
             (Err(GraphError::NotFound), Some(_)) => Ok(Outcome::Gone),
             (Err(GraphError::Conflict), Some(id)) => {
-                let found = look(engine, token, id).await;
+                let found = look(engine, token, &write, id).await;
                 match found {
                     Ok(found) if is_unchanged(&write, &found) => once_more(engine, token, &write, id).await,
                     found => found,
@@ -317,7 +320,7 @@ async fn once_more(
     };
     match sent {
         Ok(outcome) => Ok(outcome),
-        Err(GraphError::Conflict | GraphError::NotFound) => look(engine, token, id).await,
+        Err(GraphError::Conflict | GraphError::NotFound) => look(engine, token, write, id).await,
         Err(error) => Err(error),
     }
 }
@@ -378,25 +381,58 @@ async fn look_first(
     let (updates, mut go_on): (Vec<_>, Vec<_>) = fresh
         .into_iter()
         .partition(|w| w.kind == kind::UPDATE && w.graph_id.is_some());
+    let Some(account_id) = updates.first().map(|write| write.account_id) else {
+        return go_on;
+    };
+    let ids = updates.iter().filter_map(|write| write.graph_id.as_deref());
+    let uids = uids_of(engine, account_id, ids.collect()).await;
     let items = updates
         .iter()
         .filter_map(|write| write.graph_id.clone())
-        .map(|id| BatchItem::Get { id })
+        .map(|id| match uids.get(&id) {
+            Some(uid) => BatchItem::Find {
+                calendar: None,
+                uid: uid.clone(),
+            },
+            None => BatchItem::Get { id },
+        })
         .collect();
     let answers = batch(engine, token, items).await;
     for (write, answer) in updates.into_iter().zip(answers) {
+        let id = write.graph_id.clone().unwrap_or_default();
         let result = match answer {
-            Ok(BatchReply::Event(event)) if event.change_key == write.change_key => {
-                go_on.push(write);
-                continue;
-            }
             Ok(BatchReply::Event(event)) => Ok(Outcome::Read(event)),
+            Ok(BatchReply::Events(listed)) => match listed.into_iter().find(|event| event.id == id) {
+                Some(event) => Ok(Outcome::Read(Box::new(event))),
+                None => look(engine, token, &write, &id).await,
+            },
             Ok(_) | Err(GraphError::NotFound) => Ok(Outcome::Gone),
             Err(error) => Err(error),
         };
-        sent.push(Sent::new(write, result));
+        match result {
+            Ok(Outcome::Read(event)) if event.id == id && event.change_key == write.change_key => {
+                go_on.push(write);
+            }
+            result => sent.push(Sent::new(write, result)),
+        }
     }
     go_on
+}
+
+/// The `iCalUId`s of events, as far as they are known. Where they cannot be read, an event is asked for by its id alone.
+async fn uids_of(engine: &Engine, account_id: i64, ids: Vec<&str>) -> BTreeMap<String, String> {
+    let read = async {
+        let mut conn = engine.store.get().await?;
+        anyhow::Ok(meetings::uids_of(&mut conn, account_id, ids).await?)
+    };
+    read.await.unwrap_or_else(|error| {
+        tracing::warn!(
+            account.id = account_id,
+            error = format!("{error:#}"),
+            "what events are called is not read"
+        );
+        BTreeMap::new()
+    })
 }
 
 fn batch_item(write: &OutlookWrite) -> BatchItem {
@@ -437,14 +473,16 @@ async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Res
             .delete_event(token, graph_id)
             .await
             .map(|_| Outcome::Gone),
-        Some(graph_id) => look(engine, token, graph_id).await,
+        Some(graph_id) => look(engine, token, write, graph_id).await,
         None => match engine.graph.create_event(token, &write.body).await {
             // The first one's event, which somebody may have edited since.
             Ok(event) => Ok(Outcome::Read(Box::new(event))),
-            Err(GraphError::DuplicateTransaction { existing: Some(id) }) => look(engine, token, &id).await,
+            Err(GraphError::DuplicateTransaction { existing: Some(id) }) => {
+                look(engine, token, write, &id).await
+            }
             Err(error) => {
                 let id = find_made(engine, token, write, error).await?;
-                look(engine, token, &id).await
+                look(engine, token, write, &id).await
             }
         },
     }
@@ -477,9 +515,16 @@ async fn find_made(
     })
 }
 
-async fn look(engine: &Engine, token: &SecretString, graph_id: &str) -> Result<Outcome, GraphError> {
-    let found = engine.graph.get_series(token, graph_id).await?;
-    Ok(found.map_or(Outcome::Gone, |event| Outcome::Read(Box::new(event))))
+/// What a calendar shows of an event, maybe under another id.
+async fn look(
+    engine: &Engine,
+    token: &SecretString,
+    write: &OutlookWrite,
+    id: &str,
+) -> Result<Outcome, GraphError> {
+    let uid = uids_of(engine, write.account_id, vec![id]).await.remove(id);
+    let seen: Seen = shown::look(engine, token, id, uid.as_deref()).await?;
+    Ok(seen.event().map_or(Outcome::Gone, Outcome::Read))
 }
 
 /// Stores the outcomes, and plans what is left to do. `in_trouble`: the mailbox is, as a whole.
@@ -735,6 +780,11 @@ fn settle_one(
                 }
             }
             let state = shown.document.template();
+            // It goes on under another id.
+            let earlier = write.graph_id.as_deref().filter(|id| *id != event.id);
+            if let Some(copy) = earlier.and_then(|id| dossier.copy_mut(account.id, id)) {
+                copy.gone = true;
+            }
             unit.see_copy(copy_of(write.meeting_id, account, event, &shown)?)?;
             let dossier = unit.get(write.meeting_id)?;
             let copy = dossier.copy_mut(account.id, &event.id);

@@ -19,6 +19,7 @@ mod engine;
 mod erasing;
 mod findings;
 mod front_door;
+mod gone;
 mod growth;
 mod growth_of_past;
 mod growth_of_stubs;

@@ -117,12 +117,13 @@ pub(super) async fn look_again(
     // Occurrences, whose series was looked at in their stead.
     let mut stood_for = Vec::new();
     for id in due {
-        let sight = look_at(engine, account, token, id.clone()).await?;
-        let is_slow = matches!(sight, Sight::Failed { .. }) && Instant::now() >= until;
-        if sight.graph_id() != Some(&id) {
+        let seen = look_at(engine, account, token, id.clone()).await?;
+        let has_failed = seen.iter().any(|one| matches!(one, Sight::Failed { .. }));
+        let is_slow = has_failed && Instant::now() >= until;
+        if !seen.iter().any(|one| one.graph_id() == Some(&id)) {
             stood_for.push(id);
         }
-        sights.push(sight);
+        sights.extend(seen);
         if is_slow {
             break;
         }

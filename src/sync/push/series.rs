@@ -15,7 +15,7 @@ use crate::outlook::wire::{WireEvent, to_event};
 use crate::store::outbox::{OutlookWrite, kind};
 use crate::store::unit::Dossier;
 use crate::sync::planner::read_groups;
-use crate::sync::{Engine, now};
+use crate::sync::{Engine, now, shown};
 
 /// Carries a write out that has never left before.
 pub(super) async fn send(
@@ -34,6 +34,10 @@ pub(super) async fn send(
     };
     let is_end = write.kind == kind::DELETE && write.slot.is_none();
     let is_answer = write.kind == kind::RESPOND;
+    // What was deleted takes an edit as well, and nobody sees it.
+    if !is_end && !is_answer && !shown::is_shown(engine, token, &present).await? {
+        return Ok(Outcome::Gone);
+    }
     if !is_end && !is_answer && present.change_key != write.change_key {
         return Ok(Outcome::Read(Box::new(present)));
     }
