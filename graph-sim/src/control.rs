@@ -486,11 +486,19 @@ fn mailbox(
                     world.cancel(address, target, comment, cause)?;
                     Ok(Reply::empty(202))
                 }
+                ("POST", ["called-off"]) => {
+                    let copy = world.mailbox(address)?.events.get(&target.key).cloned();
+                    let copy = copy.filter(|copy| !copy.is_organizer);
+                    let copy = copy.ok_or_else(|| bad("It is the organizer's: cancel it."))?;
+                    world.cancel_copy_of(&copy.ical_uid, target.day, address);
+                    Ok(Reply::empty(202))
+                }
                 ("POST", ["move"]) => {
                     let body = object()?;
                     let calendar = body.get("calendar").and_then(Value::as_str).unwrap_or_default();
+                    let untold = world.switches.delta_moved_back_untold;
                     let place = world.mailbox_mut(address)?;
-                    place.relocate(target.key, calendar)?;
+                    place.relocate(target.key, calendar, untold)?;
                     Ok(Reply::json(200, dump(world.mailbox(address)?, target)))
                 }
                 _ => Err(missing("such path in the control API")),

@@ -39,6 +39,9 @@ struct Token {
     n: u32,
     /// A row to tell again.
     r: Option<u64>,
+    /// Log position where the round began.
+    #[serde(default)]
+    b: u64,
 }
 
 const MARK: &str = "R0usmci39O";
@@ -153,6 +156,7 @@ pub fn page(
                 p: 0,
                 n: 0,
                 r: None,
+                b: mailbox.next_seq,
             }
         }
         (Some(text), _) | (None, Some(text)) => {
@@ -165,6 +169,10 @@ pub fn page(
             token
         }
     };
+    let longest = i64::from(switches.delta_longest_days);
+    if longest > 0 && token.e - token.s > TimeDelta::days(longest) {
+        return Err(GraphError::new(504, "UnknownError", ""));
+    }
     let token = if token.d {
         begin(token, mailbox, switches)
     } else {
@@ -206,6 +214,7 @@ fn begin(mut token: Token, mailbox: &Mailbox, switches: &Switches) -> Token {
     {
         token.p = seq - 1;
     }
+    token.b = token.p;
     token.u = mailbox.next_seq;
     token
 }
@@ -273,7 +282,9 @@ fn read(mailbox: &Mailbox, switches: &Switches, mut token: Token, prefer: &Prefe
                             rows.extend(slots.iter().map(|day| removed(&slot_id(id, *day))));
                         }
                     }
-                    Logged::Live(key) => {
+                    // The same immutable id: that it left is what is told.
+                    Logged::Returned { left, .. } if prefer.immutable && *left > token.b => {}
+                    Logged::Live(key) | Logged::Returned { key, .. } => {
                         if let Some(event) = mailbox.events.get(key).filter(|e| e.calendar == token.c) {
                             tell(mailbox, switches, &token, prefer, event, &mut rows);
                             last_single = Some(*key);

@@ -29,10 +29,23 @@ pub enum SeriesRemoval {
     Both,
 }
 
+/// What becomes of a guest's copy of a meeting that is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CancelledCopies {
+    /// It stays, with `isCancelled`.
+    Marked,
+    /// It leaves the calendar for Deleted Items (`RemoveCanceledMeetings` of Set-CalendarProcessing, "remove from calendar").
+    Deleted,
+    /// It leaves no trace, as with clients that delete for good.
+    Purged,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Switches {
-    /// Series masters among the rows of a delta.
+    /// Series masters among the rows of a delta. Live reports have them (StackOverflow 55641502, compass-calendar#3244), the page *Get delta
+    /// of events* does not.
     pub delta_masters: Masters,
     /// Exceptions as full rows; otherwise stubs as occurrences are.
     pub delta_full_exceptions: bool,
@@ -49,6 +62,11 @@ pub struct Switches {
     /// Rows of a page in no order.
     pub delta_shuffle: bool,
     pub delta_token_death: TokenDeath,
+    /// An event that was moved to another calendar and back is told as `@removed` alone, until it changes
+    /// (microsoft-graph-docs-contrib#72).
+    pub delta_moved_back_untold: bool,
+    /// A delta over a longer window than these days answers 504 for ever (microsoft-graph-docs#6499); 0 is never.
+    pub delta_longest_days: u32,
     /// Page size without `Prefer: odata.maxpagesize`.
     pub delta_page_size: usize,
     /// What was deleted lies in Deleted Items: its immutable id, which survives a change of folder (page *outlook-immutable-id*), is still
@@ -67,6 +85,17 @@ pub struct Switches {
     pub attendee_change_reaches_all: bool,
     /// An address that no list of attendees keeps, whoever writes it: a transport rule, say.
     pub drops_attendee: String,
+    /// Events with this subject have an empty `iCalUId` (msteams-docs#8878).
+    pub blanks_uid: String,
+    /// `/instances` leaves the exceptions of a series out (microsoft-graph-docs-contrib#540; could not be repeated in microsoft-graph-docs#4294).
+    pub instances_omit_exceptions: bool,
+    pub cancelled_copies: CancelledCopies,
+    /// What its owner declined stays in the calendar (`PreserveDeclinedMeetings` of Set-MailboxCalendarConfiguration).
+    pub declined_kept: bool,
+    /// A guest's copy lists its organizer first, and shows the others' answers as they were when it was sent (a v1.0 body seen in 2023).
+    pub guests_see_answers: bool,
+    /// Somewhat after it was made, the change key of an event turns by itself (compass-calendar#3665, #3675).
+    pub change_key_turns: bool,
     /// Events with this subject are told in a shape that no schema has: a server's fault.
     pub garbles_subject: String,
     /// An attendee's address that is another one of somebody's mailbox is answered as the mailbox's own.
@@ -100,7 +129,7 @@ pub struct Switches {
 impl Default for Switches {
     fn default() -> Self {
         Self {
-            delta_masters: Masters::Never,
+            delta_masters: Masters::Always,
             delta_full_exceptions: false,
             delta_removed_for_occurrences: false,
             delta_series_removal: SeriesRemoval::Master,
@@ -109,6 +138,8 @@ impl Default for Switches {
             delta_repeats: true,
             delta_shuffle: true,
             delta_token_death: TokenDeath::Gone,
+            delta_moved_back_untold: true,
+            delta_longest_days: 0,
             delta_page_size: 50,
             deleted_answers: true,
             drag_changes_id: false,
@@ -119,6 +150,12 @@ impl Default for Switches {
             time_change_drops_exceptions: true,
             attendee_change_reaches_all: false,
             drops_attendee: String::new(),
+            blanks_uid: String::new(),
+            instances_omit_exceptions: false,
+            cancelled_copies: CancelledCopies::Marked,
+            declined_kept: false,
+            guests_see_answers: false,
+            change_key_turns: false,
             garbles_subject: String::new(),
             resolves_aliases: true,
             undeclared_properties: true,

@@ -259,9 +259,15 @@ fn finish(
     if let Some(contract) = &sim.contract {
         contract.call(call, &reply);
     }
-    let garbled = sim.world().switches.garbles_subject.clone();
-    if let (false, Some(body)) = (garbled.is_empty(), &mut reply.body) {
-        garble(body, &garbled);
+    let (garbled, blanked) = {
+        let world = sim.world();
+        let switches = &world.switches;
+        (switches.garbles_subject.clone(), switches.blanks_uid.clone())
+    };
+    for (subject, property, nonsense) in [(garbled, "start", "soon"), (blanked, "iCalUId", "")] {
+        if let (false, Some(body)) = (subject.is_empty(), &mut reply.body) {
+            spoil(body, &subject, property, nonsense);
+        }
     }
     sim.log(Logline {
         time: Utc::now(),
@@ -280,10 +286,10 @@ fn finish(
 }
 
 /// Makes nonsense of an event, or of a row of a list.
-fn garble(body: &mut Value, subject: &str) {
+fn spoil(body: &mut Value, subject: &str, property: &str, nonsense: &str) {
     let spoil = |event: &mut Value| {
         if event["subject"] == subject {
-            event["start"] = json!("soon");
+            event[property] = json!(nonsense);
         }
     };
     match body.get_mut("value").and_then(Value::as_array_mut) {
@@ -741,6 +747,7 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
         _ => (0, None),
     };
     let (used, calendar) = rest;
+    world.mailbox_mut(&address)?.turn();
     if let Some(id) = &calendar {
         if !id.starts_with("AAMk") {
             return Err(GraphError::bad("ErrorInvalidIdMalformed", "Id is malformed."));
@@ -984,11 +991,8 @@ fn one(world: &World, address: &str, target: Target, call: &Call, prefer: &Prefe
                     cut_down(full, select.as_deref())
                 })
                 .collect(),
-            "exceptionOccurrences" => {
-                return Err(GraphError::request(
-                    "exceptionOccurrences must be both selected and expanded.",
-                ));
-            }
+            // Expanded and not selected, it is just missing (microsoft-graph-docs-contrib#4571).
+            "exceptionOccurrences" => continue,
             "calendar" => mailbox
                 .calendar(&event.calendar)
                 .and_then(|c| Some(world.calendar_json(c, world.person(address)?)))
@@ -1176,7 +1180,11 @@ fn view(
             continue;
         }
         if event.recurrence.is_some() {
+            let omits = series.is_some() && world.switches.instances_omit_exceptions;
             for day in event.in_window(from, to) {
+                if omits && event.exceptions.contains_key(&day) {
+                    continue;
+                }
                 found.push((
                     event.occurrence(day).start.utc,
                     Target {

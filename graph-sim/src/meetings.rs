@@ -3,10 +3,11 @@
 
 use crate::error::GraphError;
 use crate::event::{self, Applied, Attendee, Content, Event, Exception, Moment, Rules};
+use crate::faults::CancelledCopies;
 use crate::recurrence::Recurrence;
-use crate::state::{Cause, Person, Stamp, TEAMS, Target, World, slot_id};
+use crate::state::{Cause, Mailbox, Person, Stamp, TEAMS, Target, World, slot_id};
 use crate::timezone;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,12 +78,32 @@ fn holds(list: &[String], address: &str) -> bool {
 }
 
 /// The attendee's side of a meeting: the organizer's content, with what is the attendee's own kept.
-fn attendee_content(organizer: &Content, old: Option<&Content>, reset: bool, own: &str) -> Content {
-    let mut c = organizer.clone();
+/// With `organizer` it lists the organizer, and shows the others' answers.
+fn attendee_content(
+    organizers: &Content,
+    old: Option<&Content>,
+    reset: bool,
+    own: &str,
+    organizer: Option<&Person>,
+) -> Content {
+    let mut c = organizers.clone();
     for a in &mut c.attendees {
-        a.response = "none".into();
         a.time = None;
         a.proposed = None;
+        if organizer.is_none() || a.address.eq_ignore_ascii_case(own) {
+            a.response = "none".into();
+        }
+    }
+    if let Some(organizer) = organizer {
+        let row = Attendee {
+            kind: "required".into(),
+            name: organizer.name.clone(),
+            address: organizer.address.clone(),
+            response: "none".into(),
+            time: None,
+            proposed: None,
+        };
+        c.attendees.insert(0, row);
     }
     if c.hide_attendees {
         c.attendees.retain(|a| a.address.eq_ignore_ascii_case(own));
@@ -224,6 +245,10 @@ impl World {
         }
         let guests = addresses(&event.content.attendees, &person.address);
         let key = self.mailbox_mut(address)?.insert(event);
+        if self.switches.change_key_turns {
+            let at = Utc::now() + TimeDelta::seconds(1);
+            self.mailbox_mut(address)?.turning.push((at, key));
+        }
         self.invite(&person, key, &guests, "invitation", cause)?;
         Ok((key, false))
     }
@@ -273,6 +298,7 @@ impl World {
             .filter(|(_, x)| self.is_invited(organizer, &x.content, guest))
             .map(|(day, _)| *day)
             .collect();
+        let sees = self.switches.guests_see_answers;
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };
@@ -288,7 +314,14 @@ impl World {
                 || o.recurrence != event.recurrence
         });
         let reset = reset || moved;
-        let content = attendee_content(&event.content, old.as_ref().map(|o| &o.content), reset, guest);
+        let listed = sees.then_some(organizer);
+        let content = attendee_content(
+            &event.content,
+            old.as_ref().map(|o| &o.content),
+            reset,
+            guest,
+            listed,
+        );
         let exceptions = event
             .exceptions
             .iter()
@@ -303,6 +336,7 @@ impl World {
                     before.or(old.as_ref().map(|o| &o.content)),
                     reset,
                     guest,
+                    listed,
                 );
                 if !invited_to.contains(day) {
                     mark_cancelled(&mut x.content);
@@ -369,6 +403,7 @@ impl World {
         if organizer.address.eq_ignore_ascii_case(guest) {
             return;
         }
+        let sees = self.switches.guests_see_answers;
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };
@@ -382,7 +417,9 @@ impl World {
         let moved = old
             .as_ref()
             .is_some_and(|o| o.content.start.utc != theirs.start.utc || o.content.end.utc != theirs.end.utc);
-        let content = attendee_content(&theirs, old.as_ref().map(|o| &o.content), reset || moved, guest);
+        let before = old.as_ref().map(|o| &o.content);
+        let listed = sees.then_some(organizer);
+        let content = attendee_content(&theirs, before, reset || moved, guest, listed);
         match old {
             Some(mut copy) => {
                 copy.content = content;
@@ -436,7 +473,8 @@ impl World {
         }
     }
 
-    fn cancel_copy_of(&mut self, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {
+    pub fn cancel_copy_of(&mut self, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {
+        let how = self.switches.cancelled_copies;
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };
@@ -448,7 +486,7 @@ impl World {
             .cloned()
         {
             mark_cancelled(&mut single.content);
-            mailbox.replace(single);
+            put_cancelled(mailbox, single, how);
             return;
         }
         let Some(mut copy) = of(ical_uid).filter(|e| !e.is_organizer).cloned() else {
@@ -460,6 +498,12 @@ impl World {
                 copy.exceptions
                     .values_mut()
                     .for_each(|x| mark_cancelled(&mut x.content));
+                put_cancelled(mailbox, copy, how);
+                return;
+            }
+            Some(day) if how != CancelledCopies::Marked => {
+                copy.exceptions.remove(&day);
+                copy.deleted.insert(day);
             }
             Some(day) => {
                 if !copy.has_occurrence(day) {
@@ -888,13 +932,14 @@ impl World {
             ));
         }
         let now = self.mailbox(address)?.now();
+        let kept = self.switches.declined_kept;
         let response = answer.response();
         content.response = response.into();
         content.response_time = Some(now);
-        content.show_as = if answer == Answer::Tentative {
-            "tentative"
-        } else {
-            "busy"
+        content.show_as = match answer {
+            Answer::Tentative => "tentative",
+            Answer::Accept => "busy",
+            Answer::Decline => "free",
         }
         .into();
         let subject = content.clone();
@@ -906,10 +951,10 @@ impl World {
         let mailbox = self.mailbox_mut(address)?;
         match (answer, target.day) {
             // A declined meeting goes to Deleted Items.
-            (Answer::Decline, None) => {
+            (Answer::Decline, None) if !kept => {
                 mailbox.remove(target.key);
             }
-            (Answer::Decline, Some(day)) => {
+            (Answer::Decline, Some(day)) if !kept => {
                 event.exceptions.remove(&day);
                 event.deleted.insert(day);
                 mailbox.replace(event);
@@ -1100,6 +1145,18 @@ impl World {
         }
         mailbox.replace(event);
         Ok(())
+    }
+}
+
+/// A guest's copy of what was cancelled.
+fn put_cancelled(mailbox: &mut Mailbox, copy: Event, how: CancelledCopies) {
+    let key = copy.key;
+    mailbox.replace(copy);
+    if how != CancelledCopies::Marked {
+        mailbox.remove(key);
+    }
+    if how == CancelledCopies::Purged {
+        mailbox.deleted.remove(&key);
     }
 }
 

@@ -98,6 +98,11 @@ pub struct Calendar {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Logged {
     Live(u64),
+    /// Back in the calendar that it had left at the other position, under the immutable id it always had.
+    Returned {
+        key: u64,
+        left: u64,
+    },
     Gone {
         rest_id: String,
         immutable_id: String,
@@ -146,6 +151,9 @@ pub struct Mailbox {
     icals: HashMap<String, u64>,
     #[serde(skip)]
     transactions: HashMap<String, u64>,
+    /// Events whose change keys turn by themselves, and when.
+    #[serde(skip)]
+    pub turning: Vec<(DateTime<Utc>, u64)>,
     #[serde(skip)]
     pub pokes: Vec<Poke>,
 }
@@ -221,6 +229,7 @@ impl Mailbox {
             ids: HashMap::new(),
             icals: HashMap::new(),
             transactions: HashMap::new(),
+            turning: Vec::new(),
             pokes: Vec::new(),
         }
     }
@@ -530,8 +539,28 @@ impl Mailbox {
         Ok(key)
     }
 
-    /// A person drags an event to another calendar: the id changes, the immutable id stays.
-    pub fn relocate(&mut self, key: u64, calendar: &str) -> Result<(), GraphError> {
+    /// Gives those a new change key whose time has come; nothing else of them changes.
+    pub fn turn(&mut self) {
+        let now = Utc::now();
+        let (due, later) = std::mem::take(&mut self.turning)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
+        self.turning = later;
+        let due: Vec<(DateTime<Utc>, u64)> = due;
+        for (_, key) in due {
+            if let Some(event) = self.events.get(&key).cloned() {
+                let modified = event.modified;
+                self.replace(event);
+                if let Some(event) = self.events.get_mut(&key) {
+                    event.modified = modified;
+                }
+            }
+        }
+    }
+
+    /// A person drags an event to another calendar: the id changes, the immutable id stays. One that comes back to the person's own
+    /// may be `untold` by a delta.
+    pub fn relocate(&mut self, key: u64, calendar: &str, untold: bool) -> Result<(), GraphError> {
         if self.calendar(calendar).is_none() {
             return Err(GraphError::not_found());
         }
@@ -541,9 +570,24 @@ impl Mailbox {
         self.poke("deleted", &event);
         self.ids.remove(&event.rest_id);
         event.rest_id = new_rest_id();
+        let is_elsewhere = event.calendar != calendar;
         event.calendar = calendar.to_owned();
+        let immutable_id = event.immutable_id.clone();
         self.ids.insert(event.rest_id.clone(), key);
         self.replace(event);
+        let left = self.log.iter().rev().find_map(|(seq, logged)| match logged {
+            Logged::Gone {
+                immutable_id: id,
+                calendar: left,
+                ..
+            } if *id == immutable_id && left == calendar => Some(*seq),
+            _ => None,
+        });
+        if let (true, Some(left)) = (untold && is_elsewhere && calendar == self.primary(), left) {
+            let at = self.events.get(&key).map(|event| event.seq);
+            self.log
+                .extend(at.map(|seq| (seq, Logged::Returned { key, left })));
+        }
         Ok(())
     }
 }

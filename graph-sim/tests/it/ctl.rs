@@ -83,16 +83,16 @@ async fn faults_switches_and_the_state() {
         .await
         .unwrap();
     assert_eq!(log["value"][0]["status"], 503);
-    let set = ctl(&w, &["switch", "delta_masters=always", "delta_page_size=7"])
+    let set = ctl(&w, &["switch", "delta_masters=never", "delta_page_size=7"])
         .await
         .unwrap();
     assert_eq!(
         (&set["delta_masters"], &set["delta_page_size"]),
-        (&json!("always"), &json!(7))
+        (&json!("never"), &json!(7))
     );
     assert_eq!(
         ctl(&w, &["switch", "--defaults"]).await.unwrap()["delta_masters"],
-        "never"
+        "always"
     );
     assert!(ctl(&w, &["switch", "nonsense=1"]).await.is_err());
 

@@ -93,6 +93,7 @@ async fn a_series_comes_as_stubs() {
     let recurrence = json!({"pattern": {"type": "daily", "interval": 1},
         "range": {"type": "numbered", "startDate": "2031-03-10", "numberOfOccurrences": 5}});
     let id = me.create(json!({"recurrence": recurrence})).await.is(201).id();
+    w.switch(json!({"delta_masters": "never"})).await;
     let (rows, link) = me.round(WINDOW, "").await;
     let mine: Vec<&Value> = rows
         .iter()
@@ -103,10 +104,7 @@ async fn a_series_comes_as_stubs() {
         mine.iter()
             .all(|r| r.get("subject").is_none() && r["type"] == "occurrence")
     );
-    assert!(
-        !rows.iter().any(|r| r["id"] == id.as_str()),
-        "no master by default"
-    );
+    assert!(!rows.iter().any(|r| r["id"] == id.as_str()), "no master");
     let victim = mine[2]["id"].as_str().unwrap();
     me.send("DELETE", &format!("/me/events/{victim}"), Value::Null)
         .await
@@ -235,4 +233,70 @@ async fn ten_thousand_events_in_pages_of_fifty() {
     let (rows, _) = me.round(WINDOW, "odata.maxpagesize=50").await;
     let ids: std::collections::BTreeSet<&str> = rows.iter().filter_map(|r| r["id"].as_str()).collect();
     assert_eq!((rows.len(), ids.len()), (10_000, 10_000));
+}
+
+#[tokio::test]
+async fn what_was_moved_away_and_back_is_removed_until_it_changes() {
+    let w = world().await;
+    w.calm().await;
+    let me = w.login(ANN).await;
+    let other = w
+        .sim(
+            "POST",
+            &format!("/mailboxes/{ANN}/calendars"),
+            json!({"name": "Other"}),
+        )
+        .await
+        .is(201)
+        .id();
+    let rest = me.create(json!({"subject": "There and back"})).await.is(201).id();
+    let lasting = "IdType=\"ImmutableId\"";
+    let id = me
+        .get_with(&format!("/me/events/{rest}"), lasting)
+        .await
+        .is(200)
+        .id();
+    let (_, link) = me.round(WINDOW, lasting).await;
+    let own = me.get("/me/calendar").await.is(200).id();
+    for calendar in [&other, &own] {
+        let path = format!("/mailboxes/{ANN}/events/{id}/move");
+        w.sim("POST", &path, json!({"calendar": calendar})).await.is(200);
+    }
+    let (rows, link) = me.round(&link, lasting).await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert!(rows[0]["id"] == id.as_str() && rows[0].get("@removed").is_some());
+    me.get_with(&format!("/me/calendar/events/{id}"), lasting)
+        .await
+        .is(200);
+    me.send("PATCH", &format!("/me/events/{id}"), json!({"subject": "Back"}))
+        .await
+        .is(200);
+    let (rows, _) = me.round(&link, lasting).await;
+    assert!(
+        rows.iter()
+            .any(|row| row["subject"] == "Back" && row["id"] == id.as_str())
+    );
+}
+
+#[tokio::test]
+async fn a_series_is_never_split() {
+    let w = world().await;
+    w.calm().await;
+    let me = w.login(ANN).await;
+    let recurrence = json!({"pattern": {"type": "daily", "interval": 1},
+        "range": {"type": "numbered", "startDate": "2031-03-10", "numberOfOccurrences": 5}});
+    me.create(json!({"recurrence": recurrence})).await.is(201);
+    let page = me.get_with(WINDOW, "odata.maxpagesize=1").await.is(200);
+    let rows = page.body["value"].as_array().unwrap();
+    assert_eq!(rows.len(), 6, "the master and all that is in the window");
+}
+
+#[tokio::test]
+async fn a_window_that_is_too_long_for_it() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    w.switch(json!({"delta_longest_days": 3})).await;
+    assert_eq!(me.get(WINDOW).await.is(504).code(), "UnknownError");
+    let short = "/me/calendarView/delta?startDateTime=2031-03-01T00:00:00Z&endDateTime=2031-03-04T00:00:00Z";
+    me.get(short).await.is(200);
 }

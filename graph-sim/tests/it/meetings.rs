@@ -283,3 +283,78 @@ async fn a_guest_of_one_occurrence() {
     );
     assert_eq!(ben.get(&his).await.is(200).body["isCancelled"], true);
 }
+
+#[tokio::test]
+async fn what_becomes_of_a_guests_copy_of_a_cancelled_meeting() {
+    for (how, status) in [("marked", 200), ("deleted", 200), ("purged", 404)] {
+        let w = world().await;
+        w.switch(json!({"cancelled_copies": how})).await;
+        let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+        let made = ann
+            .create(json!({"subject": "Off", "attendees": guests(&[BEN])}))
+            .await
+            .is(201);
+        let copy = w.find(BEN, "Off").await.unwrap();
+        let rest = format!("/me/events/{}", copy["id"].as_str().unwrap());
+        let lasting = ben.get_with(&rest, "IdType=\"ImmutableId\"").await.is(200).id();
+        ann.send("DELETE", &format!("/me/events/{}", made.id()), Value::Null)
+            .await
+            .is(204);
+        let there = w.find(BEN, "Canceled: Off").await.is_some();
+        assert_eq!(there, how == "marked");
+        let got = ben.get(&format!("/me/events/{lasting}")).await.is(status);
+        if status == 200 {
+            assert_eq!(got.body["isCancelled"], true, "{how}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_declined_may_stay() {
+    let w = world().await;
+    w.switch(json!({"declined_kept": true})).await;
+    let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+    ann.create(json!({"subject": "Kept", "attendees": guests(&[BEN])}))
+        .await
+        .is(201);
+    let copy = w.find(BEN, "Kept").await.unwrap();
+    let path = format!("/me/events/{}", copy["id"].as_str().unwrap());
+    ben.send("POST", &format!("{path}/decline"), json!({}))
+        .await
+        .is(202);
+    let kept = ben.get(&path).await.is(200).body;
+    assert_eq!(kept["responseStatus"]["response"], "declined");
+    assert_eq!(kept["showAs"], "free");
+}
+
+#[tokio::test]
+async fn a_guest_may_see_the_organizer_and_the_others_answers() {
+    let w = world().await;
+    w.switch(json!({"guests_see_answers": true})).await;
+    let ann = w.login(ANN).await;
+    let made = ann
+        .create(json!({"subject": "Seen", "attendees": guests(&[BEN, CARLA])}))
+        .await
+        .is(201);
+    let hers = w.find(CARLA, "Seen").await.unwrap();
+    let path = format!(
+        "/mailboxes/{CARLA}/events/{}/respond",
+        hers["id"].as_str().unwrap()
+    );
+    w.sim("POST", &path, json!({"response": "accept"})).await.is(202);
+    let place = json!({"location": {"displayName": "There"}});
+    ann.send("PATCH", &format!("/me/events/{}", made.id()), place)
+        .await
+        .is(200);
+    let seen = w.find(BEN, "Seen").await.unwrap();
+    let rows: Vec<(&str, &str)> = seen["attendees"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| {
+            let text = |path: &str| a.pointer(path).and_then(Value::as_str).unwrap();
+            (text("/emailAddress/address"), text("/status/response"))
+        })
+        .collect();
+    assert_eq!(rows, [(ANN, "none"), (BEN, "none"), (CARLA, "accepted")]);
+}
