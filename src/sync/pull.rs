@@ -61,11 +61,18 @@ pub enum PullError {
 }
 
 impl Sight {
+    fn gone(id: String) -> Self {
+        Self::Gone {
+            id,
+            called_off: false,
+        }
+    }
+
     fn graph_id(&self) -> Option<&str> {
         match self {
             Self::Event(event) | Self::Series(event) => Some(&event.id),
             Self::Apart(apart) => Some(&apart.master.id),
-            Self::Gone(id) | Self::Later(id) => Some(id),
+            Self::Gone { id, .. } | Self::Later(id) => Some(id),
             Self::Failed { id, .. } => id.as_deref(),
         }
     }
@@ -94,7 +101,7 @@ impl Sight {
         match self {
             Self::Event(event) | Self::Series(event) => std::slice::from_ref(event.as_ref()),
             Self::Apart(apart) => &apart.occurrences,
-            Self::Gone(_) | Self::Later(_) | Self::Failed { .. } => &[],
+            Self::Gone { .. } | Self::Later(_) | Self::Failed { .. } => &[],
         }
     }
 }
@@ -107,8 +114,11 @@ enum Sight {
     Series(Box<WireEvent>),
     /// A series that Odoo cannot repeat.
     Apart(Apart),
-    /// Gone: no calendar shows it.
-    Gone(String),
+    /// Gone: no calendar shows it. It was cancelled by its organizer, where Deleted Items have it so.
+    Gone {
+        id: String,
+        called_off: bool,
+    },
     /// There was no time left to look at it.
     Later(String),
     /// It could not be read, in words.
@@ -559,9 +569,12 @@ async fn look_at(
                 let other = event.id.clone();
                 let seen = seen_as(engine, account, token, &other, event).await?;
                 // In this order: so it is never nowhere.
-                Ok(vec![seen, Sight::Gone(id.clone())])
+                Ok(vec![seen, Sight::gone(id.clone())])
             }
-            Seen::Gone => Ok(vec![Sight::Gone(id.clone())]),
+            Seen::Gone(last) => Ok(vec![Sight::Gone {
+                id: id.clone(),
+                called_off: last.is_some_and(|event| event.is_cancelled == Some(true)),
+            }]),
         }
     };
     match found.await {
@@ -583,7 +596,7 @@ async fn read_whole(
     let found = async {
         match engine.graph.get_series(token, &id).await? {
             Some(event) => seen_as(engine, account, token, &id, Box::new(event)).await,
-            None => Ok(Sight::Gone(id.clone())),
+            None => Ok(Sight::gone(id.clone())),
         }
     };
     match found.await {
@@ -609,7 +622,7 @@ async fn seen_as(
     match event.series_master_id.as_deref() {
         Some(master) if !has_copy(engine, account, id).await? => {
             let master = engine.graph.get_series(token, master).await?;
-            let master = master.map_or_else(|| Sight::Gone(id.to_owned()), |m| Sight::Series(Box::new(m)));
+            let master = master.map_or_else(|| Sight::gone(id.to_owned()), |m| Sight::Series(Box::new(m)));
             or_apart(engine, account, token, master).await
         }
         _ => Ok(Sight::Event(event)),
@@ -719,9 +732,12 @@ impl Page<'_> {
                 self.touched.extend(news);
             }
             Sight::Apart(apart) => self.take_apart(apart)?,
-            Sight::Gone(graph_id) => {
-                self.join(graph_id)?;
-                self.lose(graph_id)?;
+            Sight::Gone { id, called_off } => {
+                self.join(id)?;
+                if !called_off {
+                    self.say_vanished(id)?;
+                }
+                self.lose(id, *called_off)?;
             }
             Sight::Later(id) => {
                 let reason = Some(put_aside::NO_TIME.to_owned());
@@ -736,12 +752,37 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// A meeting of somebody who is not here leaves a guest's calendar both when the guest deletes it and, in some, when its organizer
+    /// cancels it. Where nothing tells the two apart it counts as declined, which harms neither.
+    fn say_vanished(&mut self, graph_id: &str) -> Result<(), PullError> {
+        let known = self.unit.copy(self.account.id, graph_id);
+        let Some(copy) = known.filter(|copy| !copy.is_organizer && !copy.gone && !copy.cancelled) else {
+            return Ok(());
+        };
+        let event = copy.event()?;
+        let is_outside = event
+            .organizer
+            .is_none_or(|organizer| self.people.account_of_address(&organizer.address).is_none());
+        if is_outside && copy.answer.as_deref() != Some(odoo_answer(Answer::Declined)) {
+            let message = format!(
+                "“{}” has left the calendar in Outlook, which does not say why: it counts as declined, and stays in Odoo. If its \
+                 organizer has cancelled it, archive it in Odoo",
+                event.title
+            );
+            let (database, user) = (self.people.database.id, Some(self.account.odoo_user_id));
+            self.lines
+                .push(Line::general(database, user, Level::Info, message));
+        }
+        Ok(())
+    }
+
     /// An event of the mailbox is gone.
-    fn lose(&mut self, graph_id: &str) -> Result<(), PullError> {
+    fn lose(&mut self, graph_id: &str, called_off: bool) -> Result<(), PullError> {
         let known = self.unit.copy(self.account.id, graph_id);
         if let Some(id) = known.map(|copy| copy.meeting_id) {
             if let Some(copy) = self.unit.get(id)?.copy_mut(self.account.id, graph_id) {
                 copy.gone = true;
+                copy.cancelled |= called_off;
                 copy.unread = false;
             }
             self.touched.insert(id);
@@ -857,6 +898,12 @@ impl Page<'_> {
         }
         // An id that is absent matches nothing.
         let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
+            let title = event.subject.as_deref().unwrap_or("");
+            let reason = format!(
+                "“{title}”: Outlook gives it no iCalUId, by which the same meeting is known in all mailboxes. If it stays so, copy \
+                 the event in Outlook and delete this one"
+            );
+            self.put_aside(event, Some(reason));
             return Ok(Found::Nothing);
         };
         if let Some(id) = self.unit.by_ical_uid(uid) {

@@ -15,15 +15,15 @@ pub(super) enum Seen {
     There(Box<WireEvent>),
     /// It goes on under another id.
     Moved(Box<WireEvent>),
-    /// No calendar shows it.
-    Gone,
+    /// No calendar shows it. As it was when it left, where Deleted Items tell.
+    Gone(Option<Box<WireEvent>>),
 }
 
 impl Seen {
     pub(super) fn event(self) -> Option<Box<WireEvent>> {
         match self {
             Self::There(event) | Self::Moved(event) => Some(event),
-            Self::Gone => None,
+            Self::Gone(_) => None,
         }
     }
 }
@@ -42,14 +42,14 @@ pub(super) async fn look(
         return Ok(seen);
     }
     let Some(event) = engine.graph.get_series(token, id).await? else {
-        return Ok(Seen::Gone);
+        return Ok(Seen::Gone(None));
     };
     // Lists have single events and series, and no occurrences.
     if let Some(master) = event.series_master_id.as_deref() {
         let master = engine.graph.get_series(token, master).await?;
         return match master {
             Some(master) if is_shown(engine, token, &master).await? => Ok(Seen::There(Box::new(event))),
-            _ => Ok(Seen::Gone),
+            _ => Ok(Seen::Gone(Some(Box::new(event)))),
         };
     }
     let now = event.ical_uid.as_deref().filter(|now| !now.is_empty());
@@ -63,10 +63,11 @@ pub(super) async fn look(
         // It cannot be looked for.
         None => true,
     };
+    let event = Box::new(event);
     Ok(if is_there {
-        Seen::There(Box::new(event))
+        Seen::There(event)
     } else {
-        Seen::Gone
+        Seen::Gone(Some(event))
     })
 }
 
@@ -103,7 +104,7 @@ async fn listed(
         match engine.graph.get_series(token, &event.id).await? {
             Some(whole) => whole,
             // It was deleted a moment ago.
-            None => return Ok(Some(Seen::Gone)),
+            None => return Ok(Some(Seen::Gone(None))),
         }
     } else {
         event

@@ -1,6 +1,8 @@
 //! Series that Odoo has no rule for: each occurrence in the mailbox's window is synced as a single event of its own. Graph
 //! gives it an id and, the same in every mailbox, an `iCalUId`.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
@@ -8,7 +10,7 @@ use super::{Page, PullError, Sight, project};
 use crate::calendar::document::Document;
 use crate::odoo::series::check_sayable;
 use crate::outlook::GraphError;
-use crate::outlook::wire::WireEvent;
+use crate::outlook::wire::{self, WireEvent};
 use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
@@ -40,8 +42,13 @@ pub(super) async fn or_apart(
     let occurrences = match (account.window_start, account.window_end) {
         (Some(start), Some(end)) => match engine.graph.instances(token, &master.id, start..end).await {
             // It was deleted a moment ago.
-            Err(GraphError::NotFound) => return Ok(Sight::Gone(master.id)),
-            listed => listed?,
+            Err(GraphError::NotFound) => return Ok(Sight::gone(master.id)),
+            listed => {
+                let mut listed = listed?;
+                let left_out = left_out(&master, &listed, start..end);
+                listed.extend(left_out);
+                listed
+            }
         },
         _ => Vec::new(),
     };
@@ -50,6 +57,21 @@ pub(super) async fn or_apart(
         reason,
         occurrences,
     }))
+}
+
+/// The exceptions in a window that a list of a series' occurrences has left out, as Graph has been seen to
+/// (microsoft-graph-docs-contrib#540).
+fn left_out(master: &WireEvent, listed: &[WireEvent], window: Range<DateTime<Utc>>) -> Vec<WireEvent> {
+    let is_listed = |exception: &WireEvent| listed.iter().any(|other| other.id == exception.id);
+    let is_inside = |exception: &WireEvent| {
+        wire::to_event(exception)
+            .is_ok_and(|event| event.time.ends_at() > window.start && event.time.starts_at() < window.end)
+    };
+    let exceptions = master.exception_occurrences.iter();
+    exceptions
+        .filter(|exception| !is_listed(exception) && is_inside(exception))
+        .cloned()
+        .collect()
 }
 
 fn unsayable(master: &WireEvent, account: &Account) -> Option<String> {
@@ -75,7 +97,7 @@ impl Page<'_> {
         for copy in &known {
             let is_listed = apart.occurrences.iter().any(|o| o.id == copy.graph_id);
             if !is_listed && is_inside(copy, self.account)? {
-                self.lose(&copy.graph_id)?;
+                self.lose(&copy.graph_id, false)?;
             }
         }
         if known.is_empty() && is_news {
@@ -94,7 +116,7 @@ impl Page<'_> {
     /// A series that stood apart is one again: its single events go.
     pub(super) fn join(&mut self, master_id: &str) -> Result<(), PullError> {
         for copy in self.unit.occurrences_of(self.account.id, master_id) {
-            self.lose(&copy.graph_id)?;
+            self.lose(&copy.graph_id, false)?;
         }
         Ok(())
     }
