@@ -28,7 +28,8 @@ use crate::calendar::merge::{Base, Group, Side, Told, advance, arrived, base_of_
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
-use crate::outlook::wire::WireEvent;
+use crate::outlook::wire::series::to_series;
+use crate::outlook::wire::{WireEvent, to_event};
 use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
@@ -847,6 +848,36 @@ fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
                 || write.kind == kind::UPDATE
                     && write.in_flight_since.is_some()
                     && event.change_key != write.change_key
+                    && has_arrived(write, event)
+        }
+    }
+}
+
+/// Whether an event says what a change was to tell it. A change key turns by itself, too.
+fn has_arrived(write: &OutlookWrite, event: &WireEvent) -> bool {
+    let sent = write.odoo_state.clone();
+    let sent = sent.and_then(|sent| from_json::<Document>(sent, "Odoo state").ok());
+    let (Some(sent), Ok(groups)) = (sent, read_groups(&write.groups)) else {
+        return false;
+    };
+    let has = |odoo: &Event, outlook: &Event| arrived(&groups, odoo, outlook) == groups;
+    match sent {
+        Document::Event(odoo) => to_event(event).is_ok_and(|outlook| has(&odoo, &outlook)),
+        sent => {
+            let Ok(outlook) = to_series(event, &event.exception_occurrences) else {
+                return false;
+            };
+            let odoo = sent.into_series();
+            match write.slot {
+                Some(slot) => match (odoo.occurrence(slot), outlook.occurrence(slot)) {
+                    (Some(odoo), Some(outlook)) => has(&odoo, &outlook),
+                    (odoo, outlook) => odoo.is_none() == outlook.is_none(),
+                },
+                None => {
+                    let schedule = write.body.get("recurrence").is_some();
+                    has(&odoo.template, &outlook.template) && (!schedule || odoo.same_schedule(&outlook))
+                }
+            }
         }
     }
 }
