@@ -130,6 +130,8 @@ diesel::table! {
         refused_since -> Nullable<Timestamptz>,
         addresses_failed -> Integer,
         ask_addresses_at -> Nullable<Timestamptz>,
+        halvings -> Integer,
+        halved_at -> Nullable<Timestamptz>,
     }
 }
 

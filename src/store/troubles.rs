@@ -103,6 +103,34 @@ pub async fn addresses_told(conn: &mut Connection, account_id: i64) -> QueryResu
     .await
 }
 
+/// How often the window that is read of the mailbox was halved, and when that changed last.
+pub async fn halvings(conn: &mut Connection, account_id: i64) -> QueryResult<(i32, Option<DateTime<Utc>>)> {
+    let known = dsl::troubles
+        .find(account_id)
+        .select((dsl::halvings, dsl::halved_at))
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(known.unwrap_or_default())
+}
+
+/// The window is halved so often from now on.
+pub async fn set_halvings(
+    conn: &mut Connection,
+    account_id: i64,
+    halvings: i32,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    let set = (dsl::halvings.eq(halvings), dsl::halved_at.eq(Some(now)));
+    diesel::insert_into(dsl::troubles)
+        .values((dsl::account_id.eq(account_id), set))
+        .on_conflict(dsl::account_id)
+        .do_update()
+        .set(set)
+        .execute(conn)
+        .await
+}
+
 /// The next login may be another mailbox's.
 pub async fn forget(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::delete(dsl::troubles.find(account_id)).execute(conn).await

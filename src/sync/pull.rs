@@ -8,6 +8,7 @@ mod apart;
 mod aside;
 mod generations;
 mod guests;
+mod narrowing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -140,7 +141,11 @@ pub async fn pull(
     until: Instant,
     effects: &mut Effects,
 ) -> Result<bool, PullError> {
-    let link = current_link(engine, account).await?;
+    let link = if narrowing::is_widened(engine, account).await? {
+        None
+    } else {
+        current_link(engine, account).await?
+    };
     if link.is_none() || are_addresses_due(engine, account).await? {
         learn_addresses(engine, account, token).await?;
     }
@@ -171,7 +176,10 @@ pub async fn pull(
                 page = first_page(engine, account, token).await;
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                narrowing::narrow(engine, account, token, &error).await?;
+                return Err(error);
+            }
         };
         let sights = look_closer(engine, account, token, rows, &mut series, until).await?;
         // The next page travels while this one is stored.
@@ -463,7 +471,8 @@ async fn go_on_from(conn: &mut Connection, account: &Account, next: Option<&str>
 async fn window(engine: &Engine, account: &Account) -> Result<(i64, i64), PullError> {
     let mut conn = engine.store.get().await?;
     let database = databases::by_id(&mut conn, account.database_id).await?;
-    let days = |own: Option<i32>, common: i64| own.map_or(common, i64::from);
+    let (halvings, _) = troubles::halvings(&mut conn, account.id).await?;
+    let days = |own: Option<i32>, common: i64| narrowing::narrowed(own.map_or(common, i64::from), halvings);
     Ok((
         days(database.days_back, engine.settings.days_back),
         days(database.days_ahead, engine.settings.days_ahead),

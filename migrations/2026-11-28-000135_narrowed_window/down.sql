@@ -1,0 +1,1 @@
+ALTER TABLE troubles DROP COLUMN halvings, DROP COLUMN halved_at;
