@@ -131,3 +131,299 @@ async fn an_edit_of_what_was_just_deleted_does_not_count_as_written() {
     let is_in_outlook = w.stack.event(ANN, "Edited late").await.is_some();
     assert_eq!(is_active(&w.odoo, "Edited late"), is_in_outlook);
 }
+
+async fn journal(w: &World) -> String {
+    let journal = w
+        .odoo
+        .call(&w.service, 2, "outlook.bridge", "journal", json!({"limit": 100}));
+    journal.await.expect("a journal").to_string()
+}
+
+/// Zoe, who is not here, invites Ben.
+async fn zoe_invites_ben(w: &World, subject: &str) -> Value {
+    let invited = json!({"invited_by": ["Zoe", OUTSIDE],
+        "attendees": [{"type": "required", "emailAddress": {"address": BEN}}]});
+    outlook_makes(w, BEN, subject, invited).await
+}
+
+fn answer_of_ben(w: &World, name: &str) -> String {
+    let record = w.odoo.records.values().find(|record| record["name"] == name);
+    let guests = record.expect("in Odoo")["attendees"].as_array().expect("guests");
+    let ben = guests.iter().find(|guest| guest["user_id"] == 8).expect("Ben");
+    ben["state"].as_str().expect("an answer").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_meeting_that_leaves_a_guests_calendar_is_no_decline() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (known, unknown) = (
+        zoe_invites_ben(&w, "Known").await,
+        zoe_invites_ben(&w, "Unknown").await,
+    );
+    let own = w.outlook_creates(ANN, "Ann's", &[BEN]).await;
+    w.quiet().await;
+    for (copy, how) in [(&known, "deleted"), (&unknown, "purged")] {
+        switch(&w, json!({"cancelled_copies": how})).await;
+        let path = format!("mailboxes/{BEN}/events/{}/called-off", id_of(copy));
+        w.stack.sim_call("POST", &path, json!({})).await;
+    }
+    w.outlook_deletes(ANN, &own).await;
+    w.forget_mails().await;
+    w.quiet().await;
+    // Deleted Items say that it was cancelled.
+    assert!(!is_active(&w.odoo, "Known"));
+    assert_ne!(answer_of_ben(&w, "Known"), "declined");
+    // Nothing says it: that is told, and the event kept.
+    assert!(is_active(&w.odoo, "Unknown"));
+    assert_eq!(answer_of_ben(&w, "Unknown"), "declined");
+    let journal = journal(&w).await;
+    assert!(
+        journal.contains("“Unknown” has left the calendar in Outlook, which does not say why"),
+        "{journal}"
+    );
+    assert!(!journal.contains("“Known” has left"), "{journal}");
+    assert!(!is_active(&w.odoo, "Ann's"));
+    assert_eq!(w.stack.mails().await, [], "nobody answers for Ben");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_declined_and_stays_in_the_calendar_is_declined() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    switch(&w, json!({"declined_kept": true})).await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Kept", &start, &stop, &[BEN]);
+    w.quiet().await;
+    // In Odoo, and then in Outlook.
+    w.odoo.answer(id, 8, "declined");
+    w.quiet().await;
+    let copy = w.stack.event(BEN, "Kept").await.expect("kept");
+    assert_eq!(copy["responseStatus"]["response"], "declined");
+    assert_eq!(answer_of_ben(&w, "Kept"), "declined");
+    let respond = format!("mailboxes/{BEN}/events/{}/respond", id_of(&copy));
+    for (response, state) in [("accept", "accepted"), ("decline", "declined")] {
+        w.stack
+            .sim_call("POST", &respond, json!({"response": response}))
+            .await;
+        w.quiet().await;
+        assert_eq!(answer_of_ben(&w, "Kept"), state);
+    }
+    w.forget_mails().await;
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+    assert!(is_active(&w.odoo, "Kept"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_answered_counts_by_their_own_mailboxes_and_the_organizers() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    switch(&w, json!({"guests_see_answers": true})).await;
+    let event = w.outlook_creates(ANN, "Seen", &[BEN, OUTSIDE]).await;
+    w.quiet().await;
+    let answer = |answer: &str| json!({"response": answer, "as": OUTSIDE});
+    let path = format!("mailboxes/{ANN}/events/{}/respond", id_of(&event));
+    w.stack.sim_call("POST", &path, answer("accept")).await;
+    // With this Ben's copy learns of it, and of nothing after it.
+    w.outlook_edits(ANN, &event, json!({"location": {"displayName": "There"}}))
+        .await;
+    w.stack.sim_call("POST", &path, answer("decline")).await;
+    w.forget_mails().await;
+    w.quiet().await;
+    let copy = w.stack.event(BEN, "Seen").await.expect("a copy");
+    assert_eq!(copy["attendees"][2]["status"]["response"], "accepted", "stale");
+    let record = w.odoo.by_name("Seen").expect("in Odoo");
+    let guests = record["attendees"].as_array().expect("guests");
+    let outside = guests
+        .iter()
+        .find(|guest| guest["email"] == OUTSIDE)
+        .expect("Zoe");
+    assert_eq!(outside["state"], "declined");
+    assert_eq!(guests.len(), 3, "the organizer is listed once: {guests:?}");
+    assert_eq!(w.stack.mails().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exceptions_that_a_list_leaves_out_are_not_gone() {
+    let mut w = world().await;
+    let recurrence = json!({"range": {"type": "numbered", "startDate": "2027-01-29", "numberOfOccurrences": 4},
+        "pattern": {"type": "relativeMonthly", "interval": 1, "index": "last",
+            "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"]}});
+    let at = |time: &str| json!({"dateTime": format!("2027-01-29T{time}"), "timeZone": "Europe/Brussels"});
+    let times = json!({"start": at("10:00:00"), "end": at("11:00:00"), "recurrence": recurrence});
+    let master = outlook_makes(&w, ANN, "Closing", times).await;
+    w.quiet().await;
+    let active = |w: &World| {
+        let records = w.odoo.records.values();
+        let mut names: Vec<String> = records
+            .filter(|record| record["active"] == true)
+            .filter_map(|record| record["name"].as_str().map(str::to_owned))
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(active(&w).len(), 4);
+    switch(&w, json!({"instances_omit_exceptions": true})).await;
+    let second = json!({"id": master["occurrences"][1]["id"]});
+    w.outlook_edits(ANN, &second, json!({"subject": "Closing early"}))
+        .await;
+    w.quiet().await;
+    assert_eq!(active(&w), ["Closing", "Closing", "Closing", "Closing early"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_without_an_icaluid_is_spoken_of() {
+    let mut w = world().await;
+    switch(&w, json!({"blanks_uid": "Nameless"})).await;
+    outlook_makes(&w, ANN, "Nameless", json!({})).await;
+    w.quiet().await;
+    assert!(w.odoo.by_name("Nameless").is_none());
+    let said = journal(&w).await;
+    assert!(said.contains("Outlook gives it no iCalUId"), "{said}");
+    // One that was known before is known on, and one that has its own in the end is synced.
+    switch(&w, json!({"blanks_uid": "Known"})).await;
+    let known = outlook_makes(&w, ANN, "Named", json!({})).await;
+    w.quiet().await;
+    w.outlook_edits(ANN, &known, json!({"subject": "Known"})).await;
+    w.outlook_edits(
+        ANN,
+        &w.stack.event(ANN, "Nameless").await.expect("there"),
+        json!({"subject": "Nameless no more"}),
+    )
+    .await;
+    w.quiet().await;
+    assert!(is_active(&w.odoo, "Known"));
+    assert!(is_active(&w.odoo, "Nameless no more"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_moved_away_and_back_is_still_there() {
+    let mut w = world().await;
+    let event = outlook_makes(&w, ANN, "There and back", json!({})).await;
+    w.quiet().await;
+    let calendars = format!("mailboxes/{ANN}/calendars");
+    let other = w
+        .stack
+        .sim_call("POST", &calendars, json!({"name": "Other"}))
+        .await;
+    let mailboxes = w.stack.sim_call("GET", "mailboxes", Value::Null).await;
+    let ann = mailboxes["value"]
+        .as_array()
+        .expect("people")
+        .iter()
+        .find(|p| p["address"] == ANN);
+    let own = ann.expect("Ann")["calendars"][0]["id"].clone();
+    let mut event = event;
+    for calendar in [other["id"].clone(), own] {
+        let path = format!("mailboxes/{ANN}/events/{}/move", id_of(&event));
+        event = w
+            .stack
+            .sim_call("POST", &path, json!({"calendar": calendar}))
+            .await;
+    }
+    w.quiet().await;
+    assert!(is_active(&w.odoo, "There and back"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_key_that_turns_by_itself_is_no_edit() {
+    let mut w = world().await;
+    switch(&w, json!({"change_key_turns": true})).await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Turning", &start, &stop, &[OUTSIDE]);
+    w.quiet().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    // Before the new key is known.
+    w.odoo.write(id, json!({"name": "Turned"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Turned").await.is_some());
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("invitation", OUTSIDE), ("update", OUTSIDE)]
+    );
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_never_arrived_is_not_told_as_done() {
+    let mut w = world().await;
+    switch(&w, json!({"change_key_turns": true})).await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Sent", &start, &stop, &[]);
+    w.quiet().await;
+    // The request is lost on its way, and the key turns meanwhile.
+    let lost =
+        json!({"method": "PATCH", "path": "/me/events", "count": 1, "status": 504, "latency_ms": 1500});
+    w.stack.sim_call("PUT", "faults", lost).await;
+    w.odoo.write(id, json!({"name": "Lost"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Lost").await.is_some(), "sent again");
+    let kwargs = json!({"user_id": 7, "res_id": id, "key": w.odoo.records[&id]["key"], "limit": 50});
+    let lines = w
+        .odoo
+        .call(&w.service, 7, "outlook.bridge", "journal", kwargs)
+        .await;
+    let said = lines.expect("the journal").to_string();
+    let told = said.matches("title is now").count();
+    assert_eq!(told, 1, "once, when it was so: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_microsoft_does_not_answer_is_narrowed_and_widened_again() {
+    let mut w = world().await;
+    switch(&w, json!({"delta_longest_days": 300})).await;
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/delta-reset"), json!({}))
+        .await;
+    outlook_makes(&w, ANN, "Near", json!({})).await;
+    super::stack::eventually("it is read all the same", async || {
+        let mut conn = w.service.engine.store.get().await.ok()?;
+        let hurry = "UPDATE accounts SET next_run_at = now(), rest_until = NULL WHERE lease_id IS NULL";
+        diesel_async::RunQueryDsl::execute(diesel::sql_query(hurry), &mut conn)
+            .await
+            .ok()?;
+        w.odoo.sync(&w.service).await;
+        w.odoo.by_name("Near").map(|_| ())
+    })
+    .await;
+    assert!(w.count("troubles WHERE halvings > 0").await == 1);
+    let said = journal(&w).await;
+    assert!(said.contains("fails at listing the calendar"), "{said}");
+    // A day later the whole is tried again.
+    switch(&w, json!({"delta_longest_days": 0})).await;
+    let narrowed = "troubles WHERE halvings > 0";
+    for _ in 0..5 {
+        let mut conn = w.service.engine.store.get().await.expect("Postgres");
+        let later = "UPDATE troubles SET halved_at = halved_at - interval '2 days'";
+        diesel_async::RunQueryDsl::execute(diesel::sql_query(later), &mut conn)
+            .await
+            .expect("later");
+        drop(conn);
+        w.quiet().await;
+        if w.count(narrowed).await == 0 {
+            break;
+        }
+    }
+    assert_eq!(w.count(narrowed).await, 0);
+    assert!(is_active(&w.odoo, "Near"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_both_sides_deleted_at_once_is_done() {
+    let mut w = world().await;
+    let single = outlook_makes(&w, ANN, "Twice", json!({})).await;
+    let series = outlook_makes(&w, ANN, "Twice daily", json!({"recurrence": daily()})).await;
+    w.quiet().await;
+    let id = w.odoo.by_name("Twice").expect("in Odoo")["id"].as_i64().unwrap();
+    let daily = w.odoo.series_by_name("Twice daily").expect("in Odoo");
+    for event in [&single, &series] {
+        w.outlook_deletes(ANN, event).await;
+    }
+    for record in [id, daily] {
+        w.odoo.unlink(record);
+    }
+    w.quiet().await;
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+    assert_eq!(w.count("outlook_outbox").await, 0);
+}

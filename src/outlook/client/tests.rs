@@ -277,6 +277,16 @@ async fn what_is_gone_is_deleted() {
 }
 
 #[tokio::test]
+async fn what_lies_in_deleted_items_is_deleted() {
+    let (server, client) = graph().await;
+    always(&server, error(403, "ErrorCannotDeleteObject")).await;
+    assert_eq!(client.delete_event(&token(), "x").await, Ok(Deleted::Gone));
+    // Of an edit it would say something else.
+    let edited = client.update_event(&token(), "x", &json!({}), None).await;
+    assert!(matches!(edited, Err(GraphError::Forbidden { .. })), "{edited:?}");
+}
+
+#[tokio::test]
 async fn answers_go_to_their_action() {
     let (server, client) = graph().await;
     for (action, body) in [
