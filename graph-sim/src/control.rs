@@ -413,6 +413,7 @@ fn mailbox(
             let organizer = body.remove("invited_by").map(serde_json::from_value).transpose();
             let organizer = organizer.map_err(|e| bad(e.to_string()))?;
             let (key, _) = world.create(address, calendar.as_deref(), &body, cause)?;
+            world.forget_zone_name(address, key)?;
             if let Some(organizer) = organizer {
                 seed::invited_by(world, address, key, organizer)?;
             }

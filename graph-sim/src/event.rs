@@ -95,6 +95,9 @@ pub struct Event {
     /// From the earliest to the latest it ever lay; unknown of states saved before it was kept.
     #[serde(default)]
     pub reach: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// What its zone is called where that is no zone's name; the rules are those of `content` and `recurrence`.
+    #[serde(default)]
+    pub nameless: Option<String>,
     /// A series that was a single event once: a delta may have told it as one.
     #[serde(default)]
     pub was_single: bool,
@@ -986,8 +989,8 @@ impl View<'_> {
         put("changeKey", self.change_key.clone().into());
         put("categories", json!(c.categories));
         put("transactionId", json!(e.transaction));
-        put("originalStartTimeZone", c.start.zone.clone().into());
-        put("originalEndTimeZone", c.end.zone.clone().into());
+        put("originalStartTimeZone", self.zone_name(&c.start.zone).into());
+        put("originalEndTimeZone", self.zone_name(&c.end.zone).into());
         put("iCalUId", self.ical_uid().into());
         put("reminderMinutesBeforeStart", c.reminder_minutes.into());
         put("isReminderOn", c.reminder_on.into());
@@ -1026,7 +1029,7 @@ impl View<'_> {
         put(
             "recurrence",
             match (&e.recurrence, self.day) {
-                (Some(r), None) => r.json(&e.content.start.zone),
+                (Some(r), None) => r.json(self.zone_name(&e.content.start.zone), e.nameless.is_some()),
                 _ => Value::Null,
             },
         );
@@ -1041,6 +1044,20 @@ impl View<'_> {
             put("occurrenceId", json!(self.occurrence_id()));
         }
         out
+    }
+
+    /// What the zone of a start or an end is called.
+    fn zone_name<'z>(&'z self, zone: &'z str) -> &'z str {
+        let own_time = |day| {
+            self.event
+                .exceptions
+                .get(&day)
+                .is_some_and(|x| x.own.contains("start"))
+        };
+        match &self.event.nameless {
+            Some(name) if !self.day.is_some_and(own_time) => name.trim(),
+            _ => zone,
+        }
     }
 
     pub fn occurrence_id(&self) -> Option<String> {

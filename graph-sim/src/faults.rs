@@ -100,6 +100,9 @@ pub struct Switches {
     pub garbles_subject: String,
     /// An attendee's address that is another one of somebody's mailbox is answered as the mailbox's own.
     pub resolves_aliases: bool,
+    /// What the zone of an event that people make in Outlook itself is called: `tzone://Microsoft/Custom`, `Customized Time Zone` or nothing
+    /// but a space, as phones and old Outlooks write it (page *event resource type*; OutlookGoogleCalendarSync#2148). Empty: by its name.
+    pub names_no_zone: String,
     /// Properties v1.0 returns without declaring them (`uid`, `occurrenceId`).
     pub undeclared_properties: bool,
     /// Redeeming a refresh token ends the one redeemed. Microsoft leaves it valid.
@@ -158,6 +161,8 @@ impl Default for Switches {
             change_key_turns: false,
             garbles_subject: String::new(),
             resolves_aliases: true,
+            resolves_aliases: false,
+            names_no_zone: String::new(),
             undeclared_properties: true,
             refresh_rotation_revokes: false,
             access_token_seconds: None,

@@ -640,7 +640,10 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
         }
         return Ok(Reply::json(200, me(&who.person, call)));
     }
-    if get || tail.first() == Some(&"translateexchangeids") {
+    if tail == ["mailboxsettings"] {
+        // "Get user mailbox settings", permissions.
+        needs(who, &["MailboxSettings.Read", "MailboxSettings.ReadWrite"])?;
+    } else if get || tail.first() == Some(&"translateexchangeids") {
         needs(who, &["Calendars.Read", "Calendars.ReadWrite"])?;
     } else {
         needs(who, &["Calendars.ReadWrite"])?;

@@ -237,6 +237,7 @@ impl World {
             deleted: BTreeSet::new(),
             extended: Vec::new(),
             reach: None,
+            nameless: None,
             was_single: false,
         };
         merge_extended(&mut event.extended, applied.extended.clone());
@@ -251,6 +252,26 @@ impl World {
         }
         self.invite(&person, key, &guests, "invitation", cause)?;
         Ok((key, false))
+    }
+
+    /// A person's phone has made the event and drawn its zone's rules by itself, where `names_no_zone` says so.
+    pub fn forget_zone_name(&mut self, address: &str, key: u64) -> Result<(), GraphError> {
+        let name = self.switches.names_no_zone.clone();
+        if name.is_empty() {
+            return Ok(());
+        }
+        let uid = self
+            .mailbox(address)?
+            .events
+            .get(&key)
+            .map(|event| event.ical_uid.clone());
+        let uid = uid.ok_or_else(GraphError::not_found)?;
+        for mailbox in self.mailboxes.values_mut() {
+            if let Some(event) = mailbox.by_ical(&uid).and_then(|key| mailbox.events.get_mut(&key)) {
+                event.nameless = Some(name.clone());
+            }
+        }
+        Ok(())
     }
 
     /// Mails `guests` about the event as it is now and brings their copies up to date.
@@ -352,6 +373,7 @@ impl World {
                 copy.recurrence.clone_from(&event.recurrence);
                 copy.exceptions = exceptions;
                 copy.deleted.clone_from(&event.deleted);
+                copy.nameless.clone_from(&event.nameless);
                 copy.organizer.clone_from(&event.organizer);
                 mailbox.replace(copy);
             }
@@ -597,6 +619,9 @@ impl World {
             }
             None => {
                 event.content = content;
+                if applied.touched.contains("start") {
+                    event.nameless = None;
+                }
                 merge_extended(&mut event.extended, applied.extended.clone());
                 self.patch_series(&mut event, &before, &applied, moved)?;
                 if moved || event.recurrence != before.recurrence {
@@ -1221,6 +1246,10 @@ fn set_recurrence(event: &mut Event, value: &Value, moved: bool) -> Result<(), G
     let kept = event.recurrence.as_ref().and_then(|r| r.clock).filter(|_| !moved);
     let clock = kept.unwrap_or_else(|| event.clock(tz));
     let rule = Recurrence::parse(value, day, clock)?;
+    // A zone without a name is none that could be named.
+    if !rule.zone.is_empty() && event.nameless.is_some() {
+        return Err(failed());
+    }
     if !rule.zone.is_empty() && !timezone::same_zone(&rule.zone, &event.content.start.zone) {
         return Err(failed());
     }

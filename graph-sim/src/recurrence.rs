@@ -271,7 +271,8 @@ impl Recurrence {
         Ok(this)
     }
 
-    pub fn json(&self, default_zone: &str) -> Value {
+    /// `nameless`: the zone is told as `default_zone`, whatever was written.
+    pub fn json(&self, default_zone: &str, nameless: bool) -> Value {
         let index = serde_json::to_value(self.index).unwrap_or(Value::Null);
         let kind = serde_json::to_value(self.kind).unwrap_or(Value::Null);
         let mut pattern = json!({
@@ -285,7 +286,7 @@ impl Recurrence {
         if !self.days.is_empty() {
             pattern["daysOfWeek"] = self.days.iter().map(|d| day_name(*d)).collect();
         }
-        let zone = if self.zone.is_empty() {
+        let zone = if self.zone.is_empty() || nameless {
             default_zone
         } else {
             &self.zone

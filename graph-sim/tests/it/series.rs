@@ -277,3 +277,67 @@ async fn a_first_occurrence_in_the_hour_that_is_skipped() {
         ["2031-03-30T01:30:00.0000000", "2031-04-06T00:30:00.0000000"]
     );
 }
+
+#[tokio::test]
+async fn a_zone_without_a_name_keeps_its_rules_until_a_start_is_written() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    for name in ["tzone://Microsoft/Custom", " "] {
+        w.switch(json!({"names_no_zone": name})).await;
+        let body = json!({"start": berlin("2031-03-10T09:00:00"), "end": berlin("2031-03-10T10:00:00"), "recurrence": weekly()});
+        let made = w
+            .sim("POST", &format!("/mailboxes/{ANN}/events"), body)
+            .await
+            .is(201)
+            .body;
+        let id = made["id"].as_str().unwrap();
+        let told = me.get(&format!("/me/events/{id}")).await.is(200).body;
+        assert_eq!(told["originalStartTimeZone"], name.trim());
+        assert_eq!(told["originalEndTimeZone"], name.trim());
+        assert_eq!(told["recurrence"]["range"]["recurrenceTimeZone"], name.trim());
+        let hours = |all: &[Value]| -> Vec<String> {
+            all.iter()
+                .map(|e| e["start"]["dateTime"].as_str().unwrap()[11..16].to_owned())
+                .collect()
+        };
+        let all = instances(&me, id).await;
+        assert_eq!(
+            hours(&all),
+            ["08:00", "08:00", "08:00", "07:00", "07:00", "07:00"]
+        );
+        assert_eq!(all[0]["originalStartTimeZone"], name.trim());
+        let path = format!("/me/events/{id}");
+        let mut named = weekly();
+        named["range"]["recurrenceTimeZone"] = json!("W. Europe Standard Time");
+        let got = me
+            .send("PATCH", &path, json!({"recurrence": named}))
+            .await
+            .is(400);
+        assert_eq!(got.code(), "ErrorPropertyValidationFailure");
+        let written = json!({"start": berlin("2031-03-10T11:00:00"), "end": berlin("2031-03-10T12:00:00"), "recurrence": weekly()});
+        let told = me.send("PATCH", &path, written).await.is(200).body;
+        assert_eq!(told["originalStartTimeZone"], "W. Europe Standard Time");
+        assert_eq!(hours(&instances(&me, id).await)[3], "09:00");
+    }
+}
+
+#[tokio::test]
+async fn a_mailboxs_settings_have_a_permission_of_their_own() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let got = me.get("/me/mailboxSettings").await.is(403);
+    assert_eq!(got.code(), "ErrorAccessDenied");
+    let scope = format!("{SCOPE} MailboxSettings.Read");
+    let code = w.code_with(ANN, &[("scope", &scope)]).await;
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("code_verifier", VERIFIER),
+    ];
+    let token = w.token(&fields).await.is(200).body["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let got = Me { world: &w, token }.get("/me/mailboxSettings").await.is(200);
+    assert_eq!(got.body["timeZone"], "Romance Standard Time");
+}
