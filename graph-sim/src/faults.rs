@@ -79,8 +79,17 @@ pub struct Switches {
     /// Every n-th GET answers 412 as has been seen on the live service; 0 is never.
     pub spurious_412_every: u64,
     pub duplicate_transaction_status: u16,
+    /// What a master's PATCH does to its exceptions and deleted slots. A new pattern drops both (MS-OXOCAL 3.1.4.7.3.5); whether Graph
+    /// does so, and what a change of hours, length or zone does, nobody says.
     pub pattern_change_drops_exceptions: bool,
     pub time_change_drops_exceptions: bool,
+    /// The same of a PATCH that says nothing new but where the series ends.
+    pub end_change_drops_exceptions: bool,
+    /// What drops exceptions brings deleted slots back.
+    pub rewrites_bring_deleted_back: bool,
+    /// Beside the mails about the whole one for each exception that is not over: a cancellation where it is dropped, where its guest is
+    /// removed from the series and where the series is deleted (MS-OXOCAL 3.1.4.7.3.5, 3.1.4.9.1).
+    pub mails_each_exception: bool,
     /// After an attendees-only PATCH the other guests' copies learn of it too.
     pub attendee_change_reaches_all: bool,
     /// An address that no list of attendees keeps, whoever writes it: a transport rule, say.
@@ -151,6 +160,9 @@ impl Default for Switches {
             duplicate_transaction_status: 400,
             pattern_change_drops_exceptions: true,
             time_change_drops_exceptions: true,
+            end_change_drops_exceptions: false,
+            rewrites_bring_deleted_back: true,
+            mails_each_exception: true,
             attendee_change_reaches_all: false,
             drops_attendee: String::new(),
             blanks_uid: String::new(),

@@ -706,6 +706,9 @@ impl World {
             }
         }
         if target.day.is_none() {
+            self.cancel_exceptions(&person, &before, &removed, |_| true, cause)?;
+            let is_dropped = |day| !event.exceptions.contains_key(&day);
+            self.cancel_exceptions(&person, &before, &staying, is_dropped, cause)?;
             self.tell_instance_guests(&person, &before, &event, shared, cause)?;
         }
         Ok(())
@@ -797,13 +800,13 @@ impl World {
                     _ => false,
                 };
                 // MS-OXOCAL 3.1.4.7.3.5: a changed pattern removes all exceptions.
-                if !kept && self.switches.pattern_change_drops_exceptions {
-                    event.exceptions.clear();
-                    event.deleted.clear();
-                }
-                // What Graph does where the hours alone are others is not documented, whether `recurrence` is named or not.
-                if was_series && moved && self.switches.time_change_drops_exceptions {
-                    event.exceptions.clear();
+                let rewritten = !kept && self.switches.pattern_change_drops_exceptions
+                    || was_series && moved && self.switches.time_change_drops_exceptions
+                    || was_series
+                        && self.switches.end_change_drops_exceptions
+                        && before.recurrence != event.recurrence;
+                if rewritten {
+                    self.drop_exceptions(event);
                 }
             }
             None if was_series && moved => {
@@ -832,7 +835,7 @@ impl World {
                     event.deleted.clear();
                 }
                 if self.switches.time_change_drops_exceptions {
-                    event.exceptions.clear();
+                    self.drop_exceptions(event);
                 }
             }
             None => {}
@@ -840,6 +843,49 @@ impl World {
         if let Some(rule) = event.recurrence.clone() {
             event.exceptions.retain(|day, _| rule.contains(*day));
             event.deleted.retain(|day| rule.contains(*day));
+        }
+        Ok(())
+    }
+
+    fn drop_exceptions(&self, event: &mut Event) {
+        event.exceptions.clear();
+        if self.switches.rewrites_bring_deleted_back {
+            event.deleted.clear();
+        }
+    }
+
+    /// Cancels exceptions of a series that are still to come, to `guests` of theirs.
+    fn cancel_exceptions(
+        &mut self,
+        person: &Person,
+        series: &Event,
+        guests: &[String],
+        gone: impl Fn(NaiveDate) -> bool,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
+        if !self.switches.mails_each_exception {
+            return Ok(());
+        }
+        let now = self.mailbox(&person.address)?.now();
+        for (day, x) in &series.exceptions {
+            if x.content.start.utc <= now || !gone(*day) {
+                continue;
+            }
+            let id = self.mailbox(&person.address)?.id_of(series, Some(*day), false);
+            for guest in addresses(&x.content.attendees, &person.address) {
+                if holds(guests, &guest) {
+                    self.mail(
+                        "cancellation",
+                        &person.address,
+                        &guest,
+                        &x.content,
+                        "",
+                        &series.ical_uid,
+                        &id,
+                        cause,
+                    );
+                }
+            }
         }
         Ok(())
     }
@@ -885,6 +931,8 @@ impl World {
                 self.cancel_copy(&person, &event.ical_uid, target.day, &guest);
             }
             if target.day.is_none() {
+                let guests = addresses(&content.attendees, &person.address);
+                self.cancel_exceptions(&person, &event, &guests, |_| true, cause)?;
                 for (day, guest) in Self::instance_guests(&event, &person.address) {
                     self.mail(
                         "cancellation",

@@ -48,6 +48,7 @@ fn settings() -> impl Strategy<Value = Settings> {
                 delta_shuffle: flag[5],
                 pattern_change_drops_exceptions: flag[6],
                 time_change_drops_exceptions: flag[7],
+                rewrites_bring_deleted_back: flag[6] ^ flag[7],
                 attendee_change_reaches_all: flag[8],
                 drops_attendee: String::new(),
                 resolves_aliases: false,

@@ -157,6 +157,100 @@ async fn new_hours_drop_exceptions_or_keep_them() {
     }
 }
 
+/// MS-OXOCAL 3.1.4.7.3.5: who was told of an exception is told what became of it, and what is dropped is dropped with the holes.
+#[tokio::test]
+async fn each_exception_is_mailed_about_and_holes_close() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let guests = |all: &[&str]| -> Value {
+        all.iter()
+            .map(|a| json!({"emailAddress": {"address": a}, "type": "required"}))
+            .collect()
+    };
+    let hours = json!({"start": berlin("2031-03-10T11:00:00"), "end": berlin("2031-03-10T12:00:00"), "recurrence": weekly()});
+    let mut sooner = weekly();
+    sooner["range"]["numberOfOccurrences"] = json!(5);
+    let end = json!({"recurrence": sooner});
+    let fewer = json!({"attendees": guests(&[CARLA])});
+    let (told, update) = (("cancellation", BEN), ("update", BEN));
+    let (carla, also) = (("cancellation", CARLA), ("update", CARLA));
+    for (change, switches, mails, slots) in [
+        (&hours, json!({}), vec![told, carla, update, also], 6),
+        (
+            &hours,
+            json!({"rewrites_bring_deleted_back": false}),
+            vec![told, carla, update, also],
+            5,
+        ),
+        (
+            &hours,
+            json!({"mails_each_exception": false}),
+            vec![update, also],
+            6,
+        ),
+        (
+            &hours,
+            json!({"time_change_drops_exceptions": false}),
+            vec![update, update, also, also],
+            5,
+        ),
+        (&end, json!({}), vec![update, update, also, also], 4),
+        (
+            &end,
+            json!({"end_change_drops_exceptions": true}),
+            vec![told, carla, update, also],
+            5,
+        ),
+        (&fewer, json!({}), vec![told, told], 5),
+    ] {
+        w.sim("DELETE", "/switches", Value::Null).await;
+        w.switch(switches.clone()).await;
+        let id = series(&me, json!({"attendees": guests(&[BEN, CARLA])})).await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let all = instances(&me, &id).await;
+        let one = |n: usize| format!("/me/events/{}", all[n]["id"].as_str().unwrap());
+        me.send("PATCH", &one(1), json!({"subject": "Special"}))
+            .await
+            .is(200);
+        me.send("DELETE", &one(3), Value::Null).await.is(204);
+        w.forget_mails().await;
+        me.send("PATCH", &format!("/me/events/{id}"), change.clone())
+            .await
+            .is(200);
+        let sent = w.mails().await;
+        let mut kinds: Vec<(&str, &str)> = sent
+            .iter()
+            .map(|(kind, to, _)| (kind.as_str(), to.as_str()))
+            .collect();
+        kinds.sort_unstable();
+        let mut mails = mails;
+        mails.sort_unstable();
+        assert_eq!(kinds, mails, "{change} {switches}");
+        assert_eq!(instances(&me, &id).await.len(), slots, "{change} {switches}");
+    }
+    // The whole, and then what is still to come of single occurrences.
+    w.sim("DELETE", "/switches", Value::Null).await;
+    let id = series(&me, json!({"attendees": guests(&[BEN])})).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let one = instances(&me, &id).await[1]["id"].as_str().unwrap().to_owned();
+    me.send(
+        "PATCH",
+        &format!("/me/events/{one}"),
+        json!({"subject": "Special"}),
+    )
+    .await
+    .is(200);
+    w.forget_mails().await;
+    me.send("DELETE", &format!("/me/events/{id}"), Value::Null)
+        .await
+        .is(204);
+    assert_eq!(w.mails().await.len(), 2);
+}
+
 #[tokio::test]
 async fn single_and_series() {
     let w = world().await;
