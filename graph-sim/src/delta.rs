@@ -338,6 +338,7 @@ fn tell(
 ) {
     let full = |day| {
         let view = mailbox.view(event, day, prefer.immutable, switches.undeclared_properties);
+        let view = view.dated(switches);
         let mut row = view.json(prefer);
         row.insert("@odata.type".into(), "#microsoft.graph.event".into());
         Value::Object(row)

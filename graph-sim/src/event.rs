@@ -2,6 +2,7 @@
 //! Rules: Graph's event resource page, "Create event" and "Update event".
 
 use crate::error::GraphError;
+use crate::faults::Switches;
 use crate::property;
 use crate::recurrence::{Clock, Range, Recurrence};
 use crate::timezone;
@@ -923,6 +924,45 @@ pub struct View<'a> {
     pub master_id: Option<String>,
     pub change_key: String,
     pub undeclared: bool,
+    pub dates: Dates,
+}
+
+/// How the day of an occurrence is told; see the switches of these names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dates {
+    pub occurrence_dates_in_utc: bool,
+    pub all_day_original_start_local: bool,
+}
+
+impl Dates {
+    pub fn of(switches: &Switches) -> Self {
+        Self {
+            occurrence_dates_in_utc: switches.occurrence_dates_in_utc,
+            all_day_original_start_local: switches.all_day_original_start_local,
+        }
+    }
+
+    /// The instant of the slot on `day`.
+    fn original_start(self, event: &Event, day: NaiveDate) -> DateTime<Utc> {
+        let slot = event.slot(day).0;
+        if !(self.all_day_original_start_local && event.content.all_day) {
+            return slot;
+        }
+        let named = event.recurrence.as_ref().map(|r| r.zone.as_str());
+        let name = named.filter(|zone| !zone.is_empty());
+        let tz = timezone::resolve(name.unwrap_or(&event.content.start.zone)).unwrap_or(Tz::UTC);
+        timezone::to_utc(tz, day.and_time(NaiveTime::MIN))
+    }
+
+    /// What `occurrenceId` and `cancelledOccurrences` call the slot on `day`.
+    pub fn occurrence_id(self, event: &Event, master_id: &str, day: NaiveDate) -> String {
+        let date = if self.occurrence_dates_in_utc {
+            self.original_start(event, day).date_naive()
+        } else {
+            day
+        };
+        format!("OID.{master_id}.{date}")
+    }
 }
 
 impl View<'_> {
@@ -1046,6 +1086,12 @@ impl View<'_> {
         out
     }
 
+    #[must_use]
+    pub fn dated(mut self, switches: &Switches) -> Self {
+        self.dates = Dates::of(switches);
+        self
+    }
+
     /// What the zone of a start or an end is called.
     fn zone_name<'z>(&'z self, zone: &'z str) -> &'z str {
         let own_time = |day| {
@@ -1061,13 +1107,16 @@ impl View<'_> {
     }
 
     pub fn occurrence_id(&self) -> Option<String> {
-        Some(format!("OID.{}.{}", self.master_id.as_ref()?, self.day?))
+        Some(
+            self.dates
+                .occurrence_id(self.event, self.master_id.as_ref()?, self.day?),
+        )
     }
 
     /// The slot's instant; Graph returns it only when selected.
     pub fn original_start(&self) -> Option<String> {
-        self.day
-            .map(|d| self.event.slot(d).0.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+        let start = self.dates.original_start(self.event, self.day?);
+        Some(start.format("%Y-%m-%dT%H:%M:%SZ").to_string())
     }
 
     /// GlobalObjectId: bytes 16 to 19 hold the date of an instance.

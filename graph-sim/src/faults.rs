@@ -109,6 +109,11 @@ pub struct Switches {
     pub garbles_subject: String,
     /// An attendee's address that is another one of somebody's mailbox is answered as the mailbox's own.
     pub resolves_aliases: bool,
+    /// The date inside `occurrenceId` and `cancelledOccurrences` is that of the slot's instant in UTC, and not in the series' zone. The samples
+    /// of Microsoft's pages do not tell.
+    pub occurrence_dates_in_utc: bool,
+    /// `originalStart` of a whole day is midnight in the series' zone (microsoft-graph-docs#2804), and not in UTC.
+    pub all_day_original_start_local: bool,
     /// What the zone of an event that people make in Outlook itself is called: `tzone://Microsoft/Custom`, `Customized Time Zone` or nothing
     /// but a space, as phones and old Outlooks write it (page *event resource type*; OutlookGoogleCalendarSync#2148). Empty: by its name.
     pub names_no_zone: String,
@@ -174,6 +179,8 @@ impl Default for Switches {
             garbles_subject: String::new(),
             resolves_aliases: true,
             resolves_aliases: false,
+            occurrence_dates_in_utc: false,
+            all_day_original_start_local: true,
             names_no_zone: String::new(),
             undeclared_properties: true,
             refresh_rotation_revokes: false,

@@ -949,6 +949,7 @@ fn one(world: &World, address: &str, target: Target, call: &Call, prefer: &Prefe
         prefer.immutable,
         world.switches.undeclared_properties,
     );
+    let shown = shown.dated(&world.switches);
     let mut full = shown.json(prefer);
     let selected = |name: &str| select.as_ref().is_some_and(|s| s.iter().any(|n| n == name));
     // These come only when asked for by name.
@@ -959,7 +960,7 @@ fn one(world: &World, address: &str, target: Target, call: &Call, prefer: &Prefe
         let ids: Vec<String> = event
             .deleted
             .iter()
-            .map(|day| format!("OID.{}.{day}", shown.id))
+            .map(|day| shown.dates.occurrence_id(event, &shown.id, *day))
             .collect();
         full.insert("cancelledOccurrences".into(), json!(ids));
     }
@@ -989,6 +990,7 @@ fn one(world: &World, address: &str, target: Target, call: &Call, prefer: &Prefe
                 .keys()
                 .map(|day| {
                     let x = mailbox.view(event, Some(*day), prefer.immutable, true);
+                    let x = x.dated(&world.switches);
                     let mut full = x.json(prefer);
                     full.insert("originalStart".into(), json!(x.original_start()));
                     cut_down(full, select.as_deref())
@@ -1068,6 +1070,7 @@ fn collection(
                 prefer.immutable,
                 world.switches.undeclared_properties,
             );
+            let shown = shown.dated(&world.switches);
             let mut full = shown.json(prefer);
             if select
                 .as_ref()

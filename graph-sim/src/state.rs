@@ -1,7 +1,7 @@
 //! The whole simulated world: tenants, people, apps, mailboxes, mails. It can be saved and loaded.
 
 use crate::error::GraphError;
-use crate::event::{Content, Event, Prefer, View};
+use crate::event::{Content, Dates, Event, Prefer, View};
 use crate::faults::{Fault, Switches};
 use crate::login::Logins;
 use crate::subscriptions::Subscription;
@@ -387,15 +387,8 @@ impl Mailbox {
             master_id: day.map(|_| self.id_of(event, None, immutable)),
             change_key: self.change_key(change),
             undeclared,
+            dates: Dates::default(),
         }
-    }
-
-    pub fn show(&self, target: Target, prefer: &Prefer, undeclared: bool) -> Option<Map<String, Value>> {
-        let event = self.events.get(&target.key)?;
-        Some(
-            self.view(event, target.day, prefer.immutable, undeclared)
-                .json(prefer),
-        )
     }
 
     /// The time by the clock of this mailbox's server.

@@ -435,3 +435,90 @@ async fn a_mailboxs_settings_have_a_permission_of_their_own() {
     let got = Me { world: &w, token }.get("/me/mailboxSettings").await.is(200);
     assert_eq!(got.body["timeZone"], "Romance Standard Time");
 }
+
+#[tokio::test]
+async fn the_dates_inside_ids_are_the_zones_or_utcs() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let days = json!({"pattern": {"type": "daily", "interval": 1},
+        "range": {"type": "numbered", "startDate": "2031-03-10", "numberOfOccurrences": 4}});
+    let select = "originalStart,occurrenceId,cancelledOccurrences,exceptionOccurrences,subject";
+    for (zone, from, to, all_day, in_utc, date, start) in [
+        (
+            "Eastern Standard Time",
+            "2031-03-10T20:00:00",
+            "2031-03-10T21:00:00",
+            false,
+            "2031-03-12",
+            "2031-03-11",
+            "2031-03-12T00:00:00Z",
+        ),
+        (
+            "Tokyo Standard Time",
+            "2031-03-10T07:00:00",
+            "2031-03-10T08:00:00",
+            false,
+            "2031-03-10",
+            "2031-03-11",
+            "2031-03-10T22:00:00Z",
+        ),
+        (
+            "W. Europe Standard Time",
+            "2031-03-10T00:00:00",
+            "2031-03-11T00:00:00",
+            true,
+            "2031-03-10",
+            "2031-03-11",
+            "2031-03-10T23:00:00Z",
+        ),
+        (
+            "Eastern Standard Time",
+            "2031-03-10T00:00:00",
+            "2031-03-11T00:00:00",
+            true,
+            "2031-03-11",
+            "2031-03-11",
+            "2031-03-11T04:00:00Z",
+        ),
+    ] {
+        for utc in [false, true] {
+            w.switch(json!({"occurrence_dates_in_utc": utc})).await;
+            let at = |time: &str| json!({"dateTime": time, "timeZone": zone});
+            let body = json!({"start": at(from), "end": at(to), "isAllDay": all_day, "recurrence": days});
+            let id = me.create(body).await.is(201).id();
+            let all = instances(&me, &id).await;
+            let one = |n: usize| format!("/me/events/{}", all[n]["id"].as_str().unwrap());
+            me.send("PATCH", &one(1), json!({"subject": "Special"}))
+                .await
+                .is(200);
+            me.send("DELETE", &one(2), Value::Null).await.is(204);
+            let path = format!("/me/events/{id}?$select={select}&$expand=exceptionOccurrences");
+            let master = me.get(&path).await.is(200).body;
+            let named = |day: &str| json!(format!("OID.{id}.{day}"));
+            let exception = &master["exceptionOccurrences"][0];
+            assert_eq!(
+                exception["occurrenceId"],
+                named(if utc { in_utc } else { date }),
+                "{zone} {utc}"
+            );
+            assert_eq!(exception["originalStart"], start, "{zone}");
+            let next: chrono::NaiveDate = if utc { in_utc } else { date }.parse().unwrap();
+            let next = next.succ_opt().unwrap().to_string();
+            assert_eq!(
+                master["cancelledOccurrences"],
+                json!([named(&next)]),
+                "{zone} {utc}"
+            );
+        }
+    }
+    w.switch(json!({"all_day_original_start_local": false})).await;
+    let at = |time: &str| json!({"dateTime": time, "timeZone": "W. Europe Standard Time"});
+    let body = json!({"start": at("2031-03-10T00:00:00"), "end": at("2031-03-11T00:00:00"), "isAllDay": true, "recurrence": days});
+    let id = me.create(body).await.is(201).id();
+    let one = instances(&me, &id).await[1]["id"].as_str().unwrap().to_owned();
+    let got = me
+        .get(&format!("/me/events/{one}?$select=originalStart"))
+        .await
+        .is(200);
+    assert_eq!(got.body["originalStart"], "2031-03-11T00:00:00Z");
+}
