@@ -572,6 +572,7 @@ pub struct Rules<'a> {
     pub teams: bool,
     pub directory: &'a dyn Fn(&str) -> Option<String>,
     pub owner: &'a str,
+    pub cut_long_texts: bool,
 }
 
 /// What a body held, beside what it changed in the content.
@@ -648,6 +649,37 @@ fn attendees(value: &Value, old: &[Attendee], rules: &Rules) -> Result<Vec<Atten
     Ok(out)
 }
 
+/// Exchange keeps so many characters of a subject, and of a place's name.
+const MOST_CHARACTERS: usize = 255;
+
+impl Rules<'_> {
+    /// What is kept of a text.
+    fn kept(&self, text: &str) -> Result<String, GraphError> {
+        if text.chars().count() <= MOST_CHARACTERS {
+            return Ok(text.to_owned());
+        }
+        if !self.cut_long_texts {
+            return Err(GraphError::bad(
+                "ErrorPropertyValidationFailure",
+                "At least one property failed validation. A text is too long.",
+            ));
+        }
+        let kept: String = text.chars().take(MOST_CHARACTERS - 1).collect();
+        Ok(format!("{kept}…"))
+    }
+}
+
+/// A place with what is kept of its name.
+fn named(place: Option<Value>, rules: &Rules) -> Result<Option<Value>, GraphError> {
+    let Some(mut place) = place else {
+        return Ok(None);
+    };
+    if let Some(name) = place.get("displayName").and_then(Value::as_str) {
+        place["displayName"] = json!(rules.kept(name)?);
+    }
+    Ok(Some(place))
+}
+
 /// Validates a body and writes it into `content`. Nothing is written when it fails: the caller hands in a
 /// copy.
 pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> Result<Applied, GraphError> {
@@ -666,14 +698,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
         match name.as_str() {
             "subject" => {
                 let subject = string(value, name)?;
-                if subject.chars().count() > 255 {
-                    // Exchange keeps 255 characters of a subject.
-                    return Err(GraphError::bad(
-                        "ErrorPropertyValidationFailure",
-                        "The subject is too long.",
-                    ));
-                }
-                content.subject = subject.to_owned();
+                content.subject = rules.kept(subject)?;
             }
             "body" => {
                 if value.is_null() {
@@ -707,7 +732,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
             "isAllDay" => all_day = Some(boolean(value, name)?),
             "location" => {
                 if !map.contains_key("locations") {
-                    content.locations = location(value)?.into_iter().collect();
+                    content.locations = named(location(value)?, rules)?.into_iter().collect();
                 } else {
                     location(value)?;
                 }
@@ -718,7 +743,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
                     .ok_or_else(|| GraphError::mistyped(name, "Collection(graph.location)"))?;
                 let mut places = Vec::new();
                 for place in list {
-                    places.extend(location(place)?);
+                    places.extend(named(location(place)?, rules)?);
                 }
                 content.locations = places;
             }
@@ -747,7 +772,8 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
             "reminderMinutesBeforeStart" => {
                 let minutes = value.as_i64().and_then(|n| i32::try_from(n).ok());
                 let minutes = minutes.ok_or_else(|| GraphError::mistyped(name, "Edm.Int32"))?;
-                if minutes < 0 {
+                // MS-OXWSCORE, `ReminderMinutesBeforeStart`: five years at most.
+                if !(0..=2_629_800).contains(&minutes) {
                     return Err(GraphError::bad(
                         "ErrorPropertyValidationFailure",
                         "At least one property failed validation.",
@@ -1183,6 +1209,7 @@ mod tests {
             teams: work,
             directory: &|_| None,
             owner: "ann@contoso.example",
+            cut_long_texts: false,
         };
         apply(&mut c, body.as_object().unwrap(), &rules).map(|_| c)
     }
@@ -1263,6 +1290,7 @@ mod tests {
             teams: true,
             directory: &|_| None,
             owner: "",
+            cut_long_texts: false,
         };
         let plain = json!({"body": {"contentType": "html", "content": "gone"}});
         apply(&mut c, plain.as_object().unwrap(), &rules).unwrap();

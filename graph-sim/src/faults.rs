@@ -109,6 +109,12 @@ pub struct Switches {
     pub garbles_subject: String,
     /// An attendee's address that is another one of somebody's mailbox is answered as the mailbox's own.
     pub resolves_aliases: bool,
+    /// A subject or a place's name beyond 255 characters is cut, with an ellipsis (nylas-exchangelib#68), and not refused.
+    pub long_texts_are_cut: bool,
+    /// Start and end of a series are kept in whole minutes (MS-OXOCAL 2.2.1.44.5).
+    pub series_in_whole_minutes: bool,
+    /// Another first day of the week alone is a new pattern.
+    pub first_day_is_pattern: bool,
     /// The date inside `occurrenceId` and `cancelledOccurrences` is that of the slot's instant in UTC, and not in the series' zone. The samples
     /// of Microsoft's pages do not tell.
     pub occurrence_dates_in_utc: bool,
@@ -179,6 +185,9 @@ impl Default for Switches {
             garbles_subject: String::new(),
             resolves_aliases: true,
             resolves_aliases: false,
+            long_texts_are_cut: true,
+            series_in_whole_minutes: true,
+            first_day_is_pattern: true,
             occurrence_dates_in_utc: false,
             all_day_original_start_local: true,
             names_no_zone: String::new(),

@@ -4,10 +4,10 @@
 use crate::error::GraphError;
 use crate::event::{self, Applied, Attendee, Content, Event, Exception, Moment, Rules};
 use crate::faults::CancelledCopies;
-use crate::recurrence::Recurrence;
+use crate::recurrence::{Clock, Recurrence};
 use crate::state::{Cause, Mailbox, Person, Stamp, TEAMS, Target, World, slot_id};
 use crate::timezone;
-use chrono::{NaiveDate, TimeDelta, Utc};
+use chrono::{NaiveDate, TimeDelta, Timelike, Utc};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,6 +148,7 @@ impl World {
             teams: self.providers(person).iter().any(|p| p == TEAMS),
             directory: &directory,
             owner: &person.address,
+            cut_long_texts: self.switches.long_texts_are_cut,
         };
         let applied = event::apply(content, body, &rules)?;
         if self.switches.resolves_aliases {
@@ -243,6 +244,7 @@ impl World {
         merge_extended(&mut event.extended, applied.extended.clone());
         if let Some(value) = applied.recurrence.as_ref().filter(|v| !v.is_null()) {
             set_recurrence(&mut event, value, false)?;
+            self.settle_hours(&mut event)?;
         }
         let guests = addresses(&event.content.attendees, &person.address);
         let key = self.mailbox_mut(address)?.insert(event);
@@ -605,6 +607,9 @@ impl World {
                         "An occurrence cannot have a recurrence of its own.",
                     ));
                 }
+                if moved && self.switches.series_in_whole_minutes {
+                    whole_minutes(&mut content);
+                }
                 if moved {
                     keeps_between_neighbours(&event, day, &content)?;
                 }
@@ -796,7 +801,7 @@ impl World {
             Some(value) => {
                 set_recurrence(event, value, moved)?;
                 let kept = match (&before.recurrence, &event.recurrence) {
-                    (Some(a), Some(b)) => a.same_pattern(b),
+                    (Some(a), Some(b)) => a.same_pattern(b, self.switches.first_day_is_pattern),
                     _ => false,
                 };
                 // MS-OXOCAL 3.1.4.7.3.5: a changed pattern removes all exceptions.
@@ -840,9 +845,44 @@ impl World {
             }
             None => {}
         }
+        if moved || applied.recurrence.is_some() {
+            self.settle_hours(event)?;
+        }
         if let Some(rule) = event.recurrence.clone() {
             event.exceptions.retain(|day, _| rule.contains(*day));
             event.deleted.retain(|day| rule.contains(*day));
+        }
+        Ok(())
+    }
+
+    /// A series has whole minutes, and no occurrence that lasts into the next.
+    fn settle_hours(&self, event: &mut Event) -> Result<(), GraphError> {
+        let Some(clock) = event.recurrence.as_ref().map(|rule| rule.clock) else {
+            return Ok(());
+        };
+        if self.switches.series_in_whole_minutes {
+            whole_minutes(&mut event.content);
+            let clock = clock.map(|clock| Clock {
+                start: clock.start.with_second(0).unwrap_or(clock.start),
+                seconds: clock.seconds - clock.seconds.rem_euclid(60),
+            });
+            if let Some(rule) = event.recurrence.as_mut() {
+                rule.clock = clock;
+            }
+        }
+        let length = event.content.end.utc - event.content.start.utc;
+        let dates: Vec<NaiveDate> = event
+            .recurrence
+            .iter()
+            .flat_map(|rule| rule.dates(None).take(60))
+            .collect();
+        // EWS, ResponseCode.
+        let is_too_long = |pair: &[NaiveDate]| matches!(pair, [a, b] if length > *b - *a);
+        if dates.windows(2).any(is_too_long) {
+            return Err(GraphError::bad(
+                "ErrorOccurrenceTimeSpanTooBig",
+                "The time span of an occurrence is longer than the time between occurrences.",
+            ));
         }
         Ok(())
     }
@@ -1230,6 +1270,13 @@ fn put_cancelled(mailbox: &mut Mailbox, copy: Event, how: CancelledCopies) {
     }
     if how == CancelledCopies::Purged {
         mailbox.deleted.remove(&key);
+    }
+}
+
+/// Cuts the seconds off.
+fn whole_minutes(content: &mut Content) {
+    for moment in [&mut content.start, &mut content.end] {
+        moment.utc = moment.utc.with_second(0).unwrap_or(moment.utc);
     }
 }
 

@@ -206,6 +206,13 @@ impl Filter {
                     return Err(bad());
                 };
                 known_path(path).ok_or_else(bad)?;
+                if path.starts_with("organizer/") {
+                    // Seen on the live service (microsoft-graph-docs#426).
+                    return Err(GraphError::bad(
+                        "UnsupportedEntityExpression",
+                        "The query filter contains one or more invalid nodes.",
+                    ));
+                }
                 let op = op.to_ascii_lowercase();
                 if !["eq", "ne", "lt", "le", "gt", "ge"].contains(&op.as_str()) {
                     return Err(bad());
@@ -459,6 +466,8 @@ mod tests {
         );
         assert_eq!(Filter::parse(&text).unwrap().0.len(), 2);
         assert!(Filter::parse("nonsense eq 1").is_err());
+        let organizer = Filter::parse("organizer/emailAddress/address eq 'ann@contoso.example'").unwrap_err();
+        assert_eq!(organizer.code, "UnsupportedEntityExpression");
         assert!(Filter::parse("subject eq 'a' or subject eq 'b'").is_err());
         assert_eq!(Filter::parse("iCalUId eq '04'").unwrap().ical_uid(), Some("04"));
     }

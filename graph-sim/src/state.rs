@@ -1,14 +1,14 @@
 //! The whole simulated world: tenants, people, apps, mailboxes, mails. It can be saved and loaded.
 
 use crate::error::GraphError;
-use crate::event::{Content, Dates, Event, Prefer, View};
+use crate::event::{Content, Dates, Event, View};
 use crate::faults::{Fault, Switches};
 use crate::login::Logins;
 use crate::subscriptions::Subscription;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

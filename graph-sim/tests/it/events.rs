@@ -584,3 +584,32 @@ async fn who_drags_an_event_may_change_its_ids() {
     let moved = w.find(ANN, "Named").await.unwrap();
     assert_eq!(moved["iCalUId"], made.body["iCalUId"]);
 }
+
+#[tokio::test]
+async fn long_texts_are_cut_or_refused_and_reminders_have_a_range() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let long = "a".repeat(300);
+    let body = json!({"subject": long, "location": {"displayName": long}});
+    let made = me.create(body.clone()).await.is(201).body;
+    let cut = format!("{}…", "a".repeat(254));
+    assert_eq!(
+        (&made["subject"], &made["location"]["displayName"]),
+        (&json!(cut), &json!(cut))
+    );
+    w.switch(json!({"long_texts_are_cut": false})).await;
+    for part in [
+        json!({"subject": long}),
+        json!({"location": {"displayName": long}}),
+    ] {
+        assert_eq!(
+            me.create(part).await.is(400).code(),
+            "ErrorPropertyValidationFailure"
+        );
+    }
+    for (minutes, status) in [(2_629_800, 201), (2_629_801, 400), (0, 201), (-1, 400)] {
+        me.create(json!({"reminderMinutesBeforeStart": minutes}))
+            .await
+            .is(status);
+    }
+}

@@ -522,3 +522,58 @@ async fn the_dates_inside_ids_are_the_zones_or_utcs() {
         .is(200);
     assert_eq!(got.body["originalStart"], "2031-03-11T00:00:00Z");
 }
+
+#[tokio::test]
+async fn a_series_has_whole_minutes_and_does_not_last_into_the_next() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let odd = json!({"start": berlin("2031-03-10T09:00:40"), "end": berlin("2031-03-10T10:00:50"), "recurrence": weekly()});
+    let made = me.create(odd.clone()).await.is(201);
+    let hours =
+        |event: &Value| ["start", "end"].map(|at| event[at]["dateTime"].as_str().unwrap()[11..19].to_owned());
+    assert_eq!(hours(&made.body), ["08:00:00", "09:00:00"]);
+    let one = instances(&me, &made.id()).await[3].clone();
+    assert_eq!(hours(&one), ["07:00:00", "08:00:00"]);
+    let path = format!("/me/events/{}", one["id"].as_str().unwrap());
+    let later = json!({"start": berlin("2031-03-31T09:30:20"), "end": berlin("2031-03-31T10:30:20")});
+    let moved = me.send("PATCH", &path, later).await.is(200);
+    assert_eq!(hours(&moved.body), ["07:30:00", "08:30:00"]);
+    w.switch(json!({"series_in_whole_minutes": false})).await;
+    let made = me.create(odd).await.is(201);
+    assert_eq!(hours(&made.body), ["08:00:40", "09:00:50"]);
+
+    let long = json!({"start": berlin("2031-03-10T09:00:00"), "end": berlin("2031-03-18T09:00:00"), "recurrence": weekly()});
+    let got = me.create(long).await.is(400);
+    assert_eq!(got.code(), "ErrorOccurrenceTimeSpanTooBig");
+    let end = json!({"end": berlin("2031-03-18T09:00:00")});
+    let got = me
+        .send("PATCH", &format!("/me/events/{}", made.id()), end)
+        .await
+        .is(400);
+    assert_eq!(got.code(), "ErrorOccurrenceTimeSpanTooBig");
+}
+
+#[tokio::test]
+async fn the_first_day_of_the_week_alone_is_a_new_pattern_or_not() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    for is_pattern in [true, false] {
+        w.switch(json!({"first_day_is_pattern": is_pattern})).await;
+        let id = series(&me, json!({})).await["id"].as_str().unwrap().to_owned();
+        let one = instances(&me, &id).await[1]["id"].as_str().unwrap().to_owned();
+        me.send(
+            "PATCH",
+            &format!("/me/events/{one}"),
+            json!({"subject": "Special"}),
+        )
+        .await
+        .is(200);
+        let mut other = weekly();
+        other["pattern"]["firstDayOfWeek"] = json!("monday");
+        me.send("PATCH", &format!("/me/events/{id}"), json!({"recurrence": other}))
+            .await
+            .is(200);
+        let is_kept = instances(&me, &id).await[1]["type"] == "exception";
+        assert_eq!(is_kept, !is_pattern);
+    }
+}
