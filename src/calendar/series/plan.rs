@@ -357,8 +357,8 @@ pub fn updated(present: &Series, target: &Series) -> OutlookWrites {
 }
 
 /// The mails that Outlook sends for each of some writes, in their order; `present` is Outlook's series before them. At most: with a new
-/// pattern it may forget single changes, or keep them (page *Update event*: one message for the master, and one for each
-/// instance that was modified).
+/// pattern it may forget single changes and what was taken out, or keep them (page *Update event*: one message for the master, and one
+/// for each instance that was modified; MS-OXOCAL 3.1.4.7.3.5 and 3.1.4.9: a cancellation for each that is gone with it).
 pub fn mails(writes: &[OutlookWrite], present: Option<&Series>) -> Vec<Vec<Mail>> {
     let mut now = present.cloned();
     let mut all = Vec::with_capacity(writes.len());
@@ -377,6 +377,9 @@ pub fn mails(writes: &[OutlookWrite], present: Option<&Series>) -> Vec<Vec<Mail>
                 next.template.clone_from(&target.template);
                 if *recurrence {
                     next.exceptions.clear();
+                }
+                if *recurrence && !only_the_end(now, target) {
+                    next.cancelled.clear();
                 }
                 *now = next;
             }
@@ -409,15 +412,18 @@ fn mails_of(write: &OutlookWrite, now: Option<&Series>) -> Vec<Mail> {
             let is_told = *recurrence || is_told_to_all(groups);
             let (before, after) = (guests(&now.template), guests(&target.template));
             let mut mails = difference(&before, &after, is_told);
-            if is_told {
-                let staying = before.intersection(&after);
-                mails.extend(staying.flat_map(|guest| {
-                    std::iter::repeat_n(Mail::Update(guest.clone()), now.exceptions.len())
-                }));
-            }
-            // Who is invited to single occurrences alone learns what became of those.
-            if is_told || groups.contains(&Group::Attendees) {
-                mails.extend(invited_to_one(now).into_iter().map(Mail::Update));
+            let are_others = groups.contains(&Group::Attendees);
+            // Of a single change its guests learn, and whoever is invited to it alone.
+            for told in exceptions_guests(now) {
+                let staying = before.intersection(&after).cloned();
+                let told: BTreeSet<Address> = if is_told {
+                    told.into_iter().chain(staying).collect()
+                } else if are_others {
+                    told.into_iter().filter(|guest| !after.contains(guest)).collect()
+                } else {
+                    BTreeSet::new()
+                };
+                mails.extend(told.into_iter().map(Mail::Update));
             }
             mails
         }
@@ -434,28 +440,21 @@ fn mails_of(write: &OutlookWrite, now: Option<&Series>) -> Vec<Mail> {
             guests.into_iter().map(Mail::Cancellation).collect()
         }
         (OutlookWrite::Delete, Some(now)) => {
-            let guests = guests(&now.template).into_iter().chain(invited_to_one(now));
+            let of_one = exceptions_guests(now).flatten();
+            let guests = guests(&now.template).into_iter().chain(of_one);
             guests.map(Mail::Cancellation).collect()
         }
         (_, None) => Vec::new(),
     }
 }
 
-/// Whoever is invited to an occurrence and not to all, once for each.
-fn invited_to_one(series: &Series) -> Vec<Address> {
-    let organizer = series
-        .template
-        .organizer
-        .as_ref()
-        .map(|organizer| &organizer.address);
-    let own = series
+/// The guests of each occurrence that has something of its own.
+fn exceptions_guests(series: &Series) -> impl Iterator<Item = BTreeSet<Address>> {
+    let occurrences = series
         .exceptions
-        .values()
-        .filter_map(|own| own.attendees.as_ref());
-    own.flat_map(BTreeMap::keys)
-        .filter(|guest| !series.template.attendees.contains_key(*guest) && Some(*guest) != organizer)
-        .cloned()
-        .collect()
+        .keys()
+        .filter_map(|slot| series.occurrence(*slot));
+    occurrences.map(|event| event.guests().cloned().collect())
 }
 
 /// Whether something changes that all guests see, beside who they are.

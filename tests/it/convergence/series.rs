@@ -569,7 +569,7 @@ impl World {
     }
 
     /// How many occurrences differ from the others, in Outlook or in Odoo.
-    fn of_their_own(&self, index: usize) -> usize {
+    pub fn of_their_own(&self, index: usize) -> usize {
         let series = &self.series[index];
         let microsoft = self.stack.sim.sim.world();
         let shown = live(&microsoft, address_of(series.organizer), &series.mark, true);
@@ -687,6 +687,7 @@ impl World {
         if add.is_none() && remove.is_none() {
             return Vec::new();
         }
+        let own = self.of_their_own(index);
         match side {
             Side::Odoo => {
                 let id = self.active_series(index).expect("it is there");
@@ -708,16 +709,16 @@ impl World {
                 }
             }
         }
-        let of = |what| Done {
+        let of = |what, cancellations| Done {
             side,
             what,
             updates: 0,
-            cancellations: 0,
+            cancellations,
         };
-        let joined = add.map(|a| of(What::Joined(a)));
+        let joined = add.map(|a| of(What::Joined(a), 0));
         joined
             .into_iter()
-            .chain(remove.map(|r| of(What::Left(r))))
+            .chain(remove.map(|r| of(What::Left(r), own)))
             .collect()
     }
 
@@ -784,6 +785,7 @@ impl World {
     }
 
     fn remove_series(&mut self, index: usize, side: Side) -> Option<Done> {
+        let own = self.of_their_own(index);
         match side {
             Side::Odoo => {
                 let id = self.active_series(index)?;
@@ -805,7 +807,7 @@ impl World {
             side,
             what: What::Removed,
             updates: 0,
-            cancellations: 1,
+            cancellations: 1 + own,
         })
     }
 
@@ -910,8 +912,8 @@ fn changed_one(side: Side) -> Done {
 }
 
 impl Series {
-    /// A reset deletes it from both sides.
-    pub fn note_deletion(&mut self) {
+    /// A reset deletes it from both sides; so many occurrences have something of their own.
+    pub fn note_deletion(&mut self, own: usize) {
         if self.before.is_none() {
             return;
         }
@@ -919,7 +921,7 @@ impl Series {
             side: Side::Odoo,
             what: What::Removed,
             updates: 0,
-            cancellations: 1,
+            cancellations: 1 + own,
         });
         self.meant.insert(Side::Odoo, None);
     }
@@ -994,10 +996,15 @@ impl Series {
     ) -> BTreeSet<String> {
         let organizer = address_of(self.organizer);
         let mut invited = self.invited.clone();
+        let mut ever = invited.clone();
         for mail in mails {
             let in_turn = match mail.kind.as_str() {
-                "invitation" => invited.insert(mail.to.clone()),
-                "cancellation" if mail.event_id.len() > WHOLE => invited.contains(&mail.to),
+                "invitation" => {
+                    ever.insert(mail.to.clone());
+                    invited.insert(mail.to.clone())
+                }
+                // Those of single occurrences follow the one of the whole.
+                "cancellation" if mail.event_id.len() > WHOLE => ever.contains(&mail.to),
                 "cancellation" => invited.remove(&mail.to),
                 "update" => invited.contains(&mail.to),
                 _ => mail.to == organizer,
@@ -1043,16 +1050,15 @@ impl Series {
                 .filter(|done| done.what == What::ChangedOne)
                 .count();
             let wholes = count(&|what| !matches!(what, What::ChangedOne | What::Created));
+            let updates =
+                forgotten + 2 * singles * wholes + of_odoo().map(|done| done.updates).sum::<usize>();
+            // What is forgotten with the whole is cancelled, and told anew.
+            let dropped = updates.saturating_sub(wholes);
+            let cancellations = of_odoo().map(|done| done.cancellations).sum::<usize>();
             let bounds = [
                 ("invitation", joined),
-                (
-                    "update",
-                    forgotten + 2 * singles * wholes + of_odoo().map(|done| done.updates).sum::<usize>(),
-                ),
-                (
-                    "cancellation",
-                    left + of_odoo().map(|done| done.cancellations).sum::<usize>(),
-                ),
+                ("update", updates),
+                ("cancellation", left + dropped + cancellations),
             ];
             for (kind, most) in bounds {
                 if sent(kind) > most {

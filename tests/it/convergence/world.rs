@@ -317,8 +317,11 @@ impl World {
         for event in self.events.iter_mut().filter(own) {
             event.deeds.extend([Deed::DeletedInOutlook, Deed::Unlinked]);
         }
-        for series in self.series.iter_mut().filter(|series| series.organizer == user) {
-            series.note_deletion();
+        for index in 0..self.series.len() {
+            if self.series[index].organizer == user {
+                let own = self.of_their_own(index);
+                self.series[index].note_deletion(own);
+            }
         }
     }
 
