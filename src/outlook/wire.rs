@@ -306,7 +306,14 @@ impl WireEvent {
             .trim()
     }
 
-    /// The zone the event was written in, by its IANA name. UTC where Graph names none that has fixed rules.
+    /// The zone the event was written in; `None` where Graph names none that has fixed rules (page *event resource type*).
+    pub fn named_zone(&self) -> Option<chrono_tz::Tz> {
+        [&self.original_start_time_zone, &self.original_end_time_zone]
+            .into_iter()
+            .find_map(|name| timezone::iana(name.as_deref()?))
+    }
+
+    /// That of its start, else the one that this is told in. It anchors, and does not shift: two instants are these in any zone.
     fn zone(&self) -> chrono_tz::Tz {
         let named = |name: Option<&str>| name.and_then(timezone::iana);
         named(self.original_start_time_zone.as_deref())

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{NaiveDate, TimeZone};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 
 use super::recurrence;
-use super::{ExtraForCreate, Unreadable, WireEvent, create_body, patch_body, to_event};
+use super::{EventKind, ExtraForCreate, Unreadable, WireEvent, create_body, patch_body, to_event};
 use crate::calendar::event::{Answer, Event, Time};
 use crate::calendar::merge::Group;
 use crate::calendar::recurrence::NoFaithfulForm;
@@ -22,6 +23,9 @@ pub enum NoSeries {
     Event(#[from] Unreadable),
     #[error("it cannot be told which occurrence was changed or taken out")]
     NoSlot,
+    /// Somebody's phone has drawn its rules, and Graph does not tell them (page *event resource type*).
+    #[error("its time zone has no name, and none that its mailbox uses has its hours")]
+    NoZone,
     /// To be treated as deleted.
     #[error("it has no occurrence")]
     Empty,
@@ -36,8 +40,8 @@ pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Series,
     let missing = || NoFaithfulForm::Unreadable("it has no recurrence".to_owned());
     let recurrence = recurrence::read(master.recurrence.as_ref().ok_or_else(missing)?)?;
     let mut template = to_event(master)?;
-    let named = recurrence.zone.as_deref().and_then(timezone::iana);
-    if let (Time::Timed { zone, .. }, Some(tz)) = (&mut template.time, named) {
+    if let Time::Timed { zone, .. } = &mut template.time {
+        let tz = zone_of(master, recurrence.zone.as_deref()).ok_or(NoSeries::NoZone)?;
         tz.name().clone_into(zone);
     }
     let mut series = Series {
@@ -72,6 +76,54 @@ pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Series,
     series.normalised().ok_or(NoSeries::Empty)
 }
 
+/// The zone that a series repeats in; `named` is its `recurrenceTimeZone`, which is empty in a guest's copy: there it is that of its
+/// start.
+fn zone_of(master: &WireEvent, named: Option<&str>) -> Option<Tz> {
+    match named {
+        Some(name) => timezone::iana(name),
+        None => master.named_zone(),
+    }
+}
+
+/// Whether it is a series whose hours nobody can tell after the next clock change.
+pub fn is_nameless(master: &WireEvent) -> bool {
+    let recurrence = || recurrence::read(master.recurrence.as_ref()?).ok();
+    master.is_all_day != Some(true)
+        && recurrence().is_some_and(|r| zone_of(master, r.zone.as_deref()).is_none())
+}
+
+/// Says which zone is meant.
+pub fn name_zone(master: &mut WireEvent, tz: Tz) {
+    if let Some(range) = master.recurrence.as_mut().and_then(|r| r.get_mut("range")) {
+        range["recurrenceTimeZone"] = json!(tz.name());
+    }
+}
+
+/// The zone that a series was said to repeat in.
+pub fn zone_said(master: &WireEvent) -> Option<Tz> {
+    let recurrence = recurrence::read(master.recurrence.as_ref()?).ok()?;
+    zone_of(master, recurrence.zone.as_deref())
+}
+
+/// Whether the occurrences, as Microsoft lists them, have the hours that the series has in a zone. Changed ones say nothing.
+pub fn has_hours_in(master: &WireEvent, tz: Tz, occurrences: &[WireEvent]) -> bool {
+    let mut named = master.clone();
+    name_zone(&mut named, tz);
+    let Ok(series) = to_series(&named, &[]) else {
+        return false;
+    };
+    let regular = occurrences
+        .iter()
+        .filter(|event| event.kind == Some(EventKind::Occurrence));
+    let mut times = regular
+        .filter_map(|event| to_event(event).ok())
+        .map(|event| event.time);
+    times.all(|time| {
+        let slot = time.starts_at().with_timezone(&tz).date_naive();
+        series.slot_time(slot).same_span(&time)
+    })
+}
+
 /// The slots that the owner of a guest's mailbox has declined: a declined occurrence leaves the calendar (Graph, *event:
 /// decline*), and then is among `cancelledOccurrences`. What the organizer takes out is shown as cancelled first. `before` is the
 /// master as it was, `known` are the slots that were declined by then. Without `before` nothing is taken for declined.
@@ -84,11 +136,16 @@ pub fn declined(
         return BTreeSet::new();
     };
     let out = |id: &String| before.cancelled_occurrences.contains(id);
+    let shown = without_holes(before);
+    let slot_then = |exception: &WireEvent| match &shown {
+        Some(series) => slot_of(exception, series),
+        None => exception.occurrence_id.as_deref().and_then(date_in),
+    };
     let ended = |slot: NaiveDate| {
-        before.exception_occurrences.iter().any(|exception| {
-            exception.is_cancelled == Some(true)
-                && exception.occurrence_id.as_deref().and_then(date_in) == Some(slot)
-        })
+        before
+            .exception_occurrences
+            .iter()
+            .any(|exception| exception.is_cancelled == Some(true) && slot_then(exception) == Some(slot))
     };
     master
         .cancelled_occurrences
@@ -117,18 +174,118 @@ pub fn answers_to_one(
         .collect()
 }
 
-/// The slot of an occurrence or exception: the date in its `occurrenceId` (`OID.{master}.{date}`), else that of
-/// `originalStart` in the series' zone.
+/// The slot of an occurrence or exception: that of its `originalStart`, where the date in its `occurrenceId` (`OID.{master}.{date}`) is
+/// the same one, in the series' zone or in UTC; else that date.
 pub fn slot_of(wire: &WireEvent, series: &Series) -> Option<NaiveDate> {
-    wire.occurrence_id.as_deref().and_then(date_in).or_else(|| {
-        let start = wire.original_start?;
-        let tz = match &series.template.time {
-            Time::Timed { .. } => series.tz(),
-            // Midnight where the event was made.
-            Time::AllDay { .. } => wire.zone(),
+    let told = wire.occurrence_id.as_deref().and_then(date_in);
+    let begun = wire.original_start.map(|start| match &series.template.time {
+        Time::Timed { .. } => start.with_timezone(&series.tz()).date_naive(),
+        Time::AllDay { .. } => day_of(start, wire.zone()),
+    });
+    match (begun, told) {
+        (Some(slot), Some(date)) if slot != date && utc_date(series, wire.zone(), slot) != date => Some(date),
+        (slot, date) => slot.or(date),
+    }
+}
+
+/// The day that begins at an instant: at midnight of its zone (microsoft-graph-docs#2804), or of UTC; in a zone of which the name is
+/// not known the nearest one.
+fn day_of(start: DateTime<Utc>, tz: Tz) -> NaiveDate {
+    let there = start.with_timezone(&tz).naive_local();
+    if there.time() == NaiveTime::MIN {
+        return there.date();
+    }
+    (start + TimeDelta::hours(12)).date_naive()
+}
+
+/// The date in UTC on which the occurrence of a slot begins; a whole day begins at midnight in `tz`.
+fn utc_date(series: &Series, tz: Tz, slot: NaiveDate) -> NaiveDate {
+    match series.slot_time(slot) {
+        Time::Timed { start, .. } => start.date_naive(),
+        Time::AllDay { start, .. } => timezone::to_utc(start.and_time(NaiveTime::MIN), tz).date_naive(),
+    }
+}
+
+/// What the dates of what was taken out of a series are, as Microsoft does not say it: dates in its zone, or in UTC. They are others
+/// for evenings in America and mornings in Asia.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dates {
+    /// The same ones either way, or it shows that they are in the zone.
+    InZone,
+    /// It shows that they are in UTC.
+    InUtc,
+    /// Only the occurrences about this date can tell.
+    Unclear(NaiveDate),
+}
+
+/// Tells the two apart by what the master and its exceptions show, and by occurrences of it as they are listed.
+pub fn dates_of(master: &WireEvent, occurrences: &[WireEvent]) -> Dates {
+    let Some(bare) = without_holes(master).filter(|_| !master.cancelled_occurrences.is_empty()) else {
+        return Dates::InZone;
+    };
+    let tz = zone_said(master).unwrap_or(Tz::UTC);
+    let in_utc = |date: NaiveDate| slot_in_utc(&bare, tz, date);
+    let mut unclear = None;
+    let taken_out = master.cancelled_occurrences.iter().filter_map(|id| date_in(id));
+    for date in taken_out.filter(|date| in_utc(*date) != Some(*date)) {
+        unclear = unclear.or(Some(date));
+        let is_slot = |slot: NaiveDate| {
+            let next = slot.succ_opt();
+            next.and_then(|next| bare.rule.last_before(bare.start(), next)) == Some(slot)
         };
-        Some(tz.from_utc_datetime(&start.naive_utc()).date_naive())
-    })
+        let is_listed = |slot: NaiveDate| {
+            occurrences
+                .iter()
+                .any(|event| slot_of(event, &bare) == Some(slot))
+        };
+        let may_be = |slot: NaiveDate| is_slot(slot) && !is_listed(slot);
+        match (may_be(date), in_utc(date).is_some_and(may_be)) {
+            (true, false) => return Dates::InZone,
+            (false, true) => return Dates::InUtc,
+            _ => {}
+        }
+    }
+    let Some(unclear) = unclear else {
+        return Dates::InZone;
+    };
+    for event in master.exception_occurrences.iter().chain(occurrences) {
+        let told = event.occurrence_id.as_deref().and_then(date_in);
+        if let (Some(slot), Some(date), Some(_)) = (slot_of(event, &bare), told, event.original_start)
+            && utc_date(&bare, tz, slot) != slot
+        {
+            return if date == slot { Dates::InZone } else { Dates::InUtc };
+        }
+    }
+    Dates::Unclear(unclear)
+}
+
+/// Puts the series' own dates into the ids of what was taken out.
+pub fn date_in_zone(master: &mut WireEvent) {
+    let Some(bare) = without_holes(master) else {
+        return;
+    };
+    let tz = zone_said(master).unwrap_or(Tz::UTC);
+    for id in &mut master.cancelled_occurrences {
+        let slot = date_in(id).and_then(|date| slot_in_utc(&bare, tz, date));
+        if let (Some(slot), Some((head, _))) = (slot, id.rsplit_once('.')) {
+            *id = format!("{head}.{slot}");
+        }
+    }
+}
+
+/// The series as if nothing had been taken out.
+fn without_holes(master: &WireEvent) -> Option<Series> {
+    let mut bare = master.clone();
+    bare.cancelled_occurrences.clear();
+    to_series(&bare, &[]).ok()
+}
+
+/// The date of the slot that begins on a date in UTC.
+fn slot_in_utc(series: &Series, tz: Tz, date: NaiveDate) -> Option<NaiveDate> {
+    [Some(date), date.pred_opt(), date.succ_opt()]
+        .into_iter()
+        .flatten()
+        .find(|slot| utc_date(series, tz, *slot) == date)
 }
 
 /// The date in an `occurrenceId`.
@@ -293,6 +450,146 @@ mod tests {
             (date("2026-11-03"), Answer::NeedsAction),
         ];
         assert_eq!(said, expected.into());
+    }
+
+    /// A daily series of six whose third and fifth occurrence were taken out and whose second was renamed, as Graph tells it: in the zone, or
+    /// in UTC.
+    fn daily(zone: &str, start: &str, all_day: bool, utc: bool) -> WireEvent {
+        let tz = timezone::iana(zone).unwrap();
+        let begin: chrono::NaiveDateTime = start.parse().unwrap();
+        let at = |n: i64| timezone::to_utc(begin + TimeDelta::days(n), tz);
+        let told = |n: i64| {
+            let at = if all_day {
+                (begin + TimeDelta::days(n)).and_utc()
+            } else {
+                at(n)
+            };
+            json!({"dateTime": at.naive_utc().format("%Y-%m-%dT%H:%M:%S").to_string(), "timeZone": "UTC"})
+        };
+        let id = |n: i64| {
+            let date = if utc {
+                at(n).date_naive()
+            } else {
+                (begin + TimeDelta::days(n)).date()
+            };
+            format!("OID.M.{date}")
+        };
+        let event = |kind: &str, n: i64, length: i64| {
+            json!({"id": kind, "type": kind, "subject": "Daily", "isAllDay": all_day, "showAs": "busy", "start": told(n), "end": told(n + length),
+                "originalStartTimeZone": zone, "originalEndTimeZone": zone, "occurrenceId": id(n), "originalStart": at(n).to_rfc3339()})
+        };
+        let length = i64::from(all_day);
+        let mut exception = event("exception", 1, length);
+        exception["subject"] = json!("Other");
+        let mut master = event("seriesMaster", 0, length);
+        master["recurrence"] = json!({"pattern": {"type": "daily", "interval": 1},
+            "range": {"type": "numbered", "startDate": begin.date(), "numberOfOccurrences": 6, "recurrenceTimeZone": zone}});
+        master["cancelledOccurrences"] = json!([id(2), id(4)]);
+        master["exceptionOccurrences"] = json!([exception]);
+        serde_json::from_value(master).unwrap()
+    }
+
+    #[test]
+    fn slots_are_the_same_whichever_dates_the_ids_have() {
+        // The clocks change in these days.
+        for (zone, start, all_day) in [
+            ("America/New_York", "2027-03-12T19:30:00", false),
+            ("America/Los_Angeles", "2027-03-12T20:00:00", false),
+            ("Asia/Tokyo", "2027-03-12T07:00:00", false),
+            ("Europe/Brussels", "2027-03-25T00:30:00", false),
+            ("Europe/Brussels", "2027-03-25T12:00:00", false),
+            ("Pacific/Auckland", "2027-04-01T00:00:00", true),
+            ("Europe/Brussels", "2027-03-25T00:00:00", true),
+            ("America/New_York", "2027-03-12T00:00:00", true),
+        ] {
+            let begin: NaiveDate = start[..10].parse().unwrap();
+            let day = |n: u64| begin + chrono::Days::new(n);
+            let expected = |series: &Series| {
+                series.start() == begin
+                    && series.cancelled == [day(2), day(4)].into()
+                    && series.exceptions.keys().copied().eq([day(1)])
+            };
+            for utc in [false, true] {
+                for is_asked in [false, true] {
+                    let mut master = daily(zone, start, all_day, utc);
+                    let about = format!("{zone} {start} {utc} {is_asked}");
+                    let mut listed = Vec::new();
+                    if is_asked {
+                        // Nothing changed tells, but the neighbours are listed.
+                        let whole = daily(zone, start, all_day, utc);
+                        listed = [0, 1, 3, 5].map(|n| occurrence(&whole, n)).to_vec();
+                        master.exception_occurrences.clear();
+                    }
+                    match dates_of(&master, &listed) {
+                        Dates::InUtc => date_in_zone(&mut master),
+                        Dates::InZone => {}
+                        Dates::Unclear(_) => panic!("unclear: {about}"),
+                    }
+                    master.exception_occurrences = daily(zone, start, all_day, utc).exception_occurrences;
+                    let exceptions = master.exception_occurrences.clone();
+                    let series = to_series(&master, &exceptions).unwrap();
+                    assert!(expected(&series), "{about}: {series:?}");
+                }
+            }
+        }
+    }
+
+    /// One as it is listed.
+    fn occurrence(master: &WireEvent, n: i64) -> WireEvent {
+        let mut one = master.clone();
+        one.kind = Some(EventKind::Occurrence);
+        let later = |at: DateTime<Utc>| {
+            let tz = zone_said(master).unwrap();
+            timezone::to_utc(at.with_timezone(&tz).naive_local() + TimeDelta::days(n), tz)
+        };
+        let start = later(master.original_start.unwrap());
+        let is_utc = master.occurrence_id.as_deref().and_then(date_in)
+            == master.original_start.map(|at| at.date_naive());
+        let tz = zone_said(master).unwrap();
+        let date = if is_utc {
+            start.date_naive()
+        } else {
+            start.with_timezone(&tz).date_naive()
+        };
+        one.original_start = Some(start);
+        one.occurrence_id = Some(format!("OID.M.{date}"));
+        one
+    }
+
+    #[test]
+    fn a_zone_without_a_name_is_the_one_that_has_the_hours() {
+        for name in ["tzone://Microsoft/Custom", "Customized Time Zone", ""] {
+            let mut master = daily("America/New_York", "2027-03-12T19:30:00", false, false);
+            let listed: Vec<WireEvent> = [0, 1, 3, 5]
+                .map(|n| {
+                    let mut one = occurrence(&master, n);
+                    let told = |at: DateTime<Utc>| json!({"dateTime": at.naive_utc().format("%Y-%m-%dT%H:%M:%S").to_string(), "timeZone": "UTC"});
+                    let at = one.original_start.unwrap();
+                    one.start = serde_json::from_value(told(at)).unwrap();
+                    one.end = serde_json::from_value(told(at)).unwrap();
+                    one
+                })
+                .into();
+            assert!(!is_nameless(&master));
+            master.original_start_time_zone = Some(name.to_owned());
+            master.original_end_time_zone = Some(name.to_owned());
+            master.recurrence.as_mut().unwrap()["range"]["recurrenceTimeZone"] = json!(name);
+            assert!(is_nameless(&master));
+            assert_eq!(
+                to_series(&master, &[]),
+                Err(NoSeries::NoZone),
+                "never UTC silently"
+            );
+            let fits = |zone: &str| has_hours_in(&master, timezone::iana(zone).unwrap(), &listed);
+            assert!(fits("America/New_York") && fits("America/Toronto"));
+            assert!(!fits("America/Panama") && !fits("Europe/Brussels") && !fits("UTC"));
+            name_zone(&mut master, chrono_tz::Tz::America__New_York);
+            assert_eq!(zone_said(&master), Some(chrono_tz::Tz::America__New_York));
+            assert_eq!(
+                to_series(&master, &[]).unwrap().tz(),
+                chrono_tz::Tz::America__New_York
+            );
+        }
     }
 
     #[test]
