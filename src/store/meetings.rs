@@ -535,6 +535,17 @@ pub async fn has_live_copy(conn: &mut Connection, account_id: i64, graph_id: &st
         .await
 }
 
+/// What a mailbox has last shown at an id.
+pub async fn wire_of(conn: &mut Connection, account_id: i64, graph_id: &str) -> QueryResult<Option<Value>> {
+    c::copies
+        .filter(c::account_id.eq(account_id))
+        .filter(c::graph_id.eq(graph_id))
+        .select(c::wire)
+        .first(conn)
+        .await
+        .optional()
+}
+
 /// Takes their names from meetings that are about to be written with other ones.
 pub async fn give_up_names(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
     if ids.is_empty() {

@@ -29,6 +29,7 @@ mod shown;
 pub mod tenants;
 pub mod throttling;
 pub mod trouble;
+mod unsaid;
 pub mod worker;
 
 use std::sync::Arc;

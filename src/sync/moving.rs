@@ -17,7 +17,7 @@ use super::people::People;
 use super::planner::{self, Effects};
 use super::pull::{PullError, copy_of, project};
 use super::trouble::{backoff, whose};
-use super::{Engine, admin, now, shown};
+use super::{Engine, admin, now, shown, unsaid};
 use crate::odoo::exchange::{Change, ChangeKind, OdooTime};
 use crate::odoo::record::Record;
 use crate::outlook::GraphError;
@@ -307,9 +307,17 @@ pub async fn look_up(
             break;
         }
         asked += 1;
-        let found = match find(engine, token, one).await {
+        let found = async {
+            let mut found = find(engine, token, one).await?;
+            if let Some(event) = &mut found {
+                unsaid::complete(engine, account, token, event).await?;
+            }
+            Ok(found)
+        };
+        let found = match found.await {
             Ok(found) => found,
-            Err(error) => {
+            Err(PullError::Internal(error)) => return Err(error.into()),
+            Err(PullError::Graph(error)) => {
                 let reason = whose(engine, token, error).await?;
                 put_aside(engine, account, one.id, &reason).await?;
                 continue;

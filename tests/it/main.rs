@@ -49,3 +49,4 @@ mod tenants;
 mod tls;
 mod tokens;
 mod world;
+mod zones;

@@ -16,6 +16,7 @@ use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::Copy;
 use crate::sync::Engine;
+use crate::sync::unsaid;
 
 /// Such a series.
 #[derive(Clone)]
@@ -33,9 +34,10 @@ pub(super) async fn or_apart(
     token: &SecretString,
     sight: Sight,
 ) -> Result<Sight, PullError> {
-    let Sight::Series(master) = sight else {
+    let Sight::Series(mut master) = sight else {
         return Ok(sight);
     };
+    unsaid::complete(engine, account, token, &mut master).await?;
     let Some(reason) = unsayable(&master, account) else {
         return Ok(Sight::Series(master));
     };

@@ -14,8 +14,9 @@ use crate::outlook::wire::series::{slot_of, to_series};
 use crate::outlook::wire::{WireEvent, to_event};
 use crate::store::outbox::{OutlookWrite, kind};
 use crate::store::unit::Dossier;
+
 use crate::sync::planner::read_groups;
-use crate::sync::{Engine, now, shown};
+use crate::sync::{Engine, now, shown, unsaid};
 
 /// Carries a write out that has never left before.
 pub(super) async fn send(
@@ -29,9 +30,10 @@ pub(super) async fn send(
     };
     let id = id.as_str();
     // It was planned against a state that may be past, and what single occurrences are called has to be asked anyway.
-    let Some(present) = engine.graph.get_series(token, id).await? else {
+    let Some(mut present) = engine.graph.get_series(token, id).await? else {
         return Ok(Outcome::Gone);
     };
+    unsaid::recall(engine, write.account_id, token, &mut present).await?;
     let is_end = write.kind == kind::DELETE && write.slot.is_none();
     let is_answer = write.kind == kind::RESPOND;
     // What was deleted takes an edit as well, and nobody sees it.
@@ -99,7 +101,7 @@ async fn read_back(
     write: &mut OutlookWrite,
     (id, answer): (&str, Option<&WireEvent>),
 ) -> Result<Outcome, GraphError> {
-    let Some(present) = read(engine, token, id).await? else {
+    let Some(present) = read(engine, token, write.account_id, id).await? else {
         return Ok(Outcome::Gone);
     };
     if answer.is_some_and(|answer| is_overtaken(answer, &present)) {
@@ -144,7 +146,7 @@ pub(super) async fn ask(
             Err(error) => find_made(engine, token, write, error).await?,
         },
     };
-    Ok(read(engine, token, &id)
+    Ok(read(engine, token, write.account_id, &id)
         .await?
         .map_or(Outcome::Gone, Outcome::Read))
 }
@@ -168,10 +170,22 @@ async fn create(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> 
 }
 
 /// The series as it is. If it cannot be read, nobody knows what became of the write before.
-async fn read(engine: &Engine, token: &SecretString, id: &str) -> Result<Option<Box<WireEvent>>, GraphError> {
-    match engine.graph.get_series(token, id).await {
-        Ok(found) => Ok(found.map(Box::new)),
-        Err(error) => Err(GraphError::Transient {
+async fn read(
+    engine: &Engine,
+    token: &SecretString,
+    account_id: i64,
+    id: &str,
+) -> Result<Option<Box<WireEvent>>, GraphError> {
+    let found = async {
+        let mut found = engine.graph.get_series(token, id).await?;
+        if let Some(event) = &mut found {
+            unsaid::recall(engine, account_id, token, event).await?;
+        }
+        Ok(found.map(Box::new))
+    };
+    match found.await {
+        Ok(found) => Ok(found),
+        Err::<_, GraphError>(error) => Err(GraphError::Transient {
             outcome_unknown: true,
             retry_after: error.retry_after(),
             reason: error.to_string(),
