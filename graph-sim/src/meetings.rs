@@ -711,9 +711,12 @@ impl World {
             }
         }
         if target.day.is_none() {
-            self.cancel_exceptions(&person, &before, &removed, |_| true, cause)?;
-            let is_dropped = |day| !event.exceptions.contains_key(&day);
-            self.cancel_exceptions(&person, &before, &staying, is_dropped, cause)?;
+            // Whoever is a guest of one still is told of that one alone.
+            let is_over = |day: NaiveDate, guest: &str| {
+                let left = event.exceptions.get(&day);
+                !left.is_some_and(|x| holds(&addresses(&x.content.attendees, ""), guest))
+            };
+            self.cancel_exceptions(&person, &before, &was, is_over, cause)?;
             self.tell_instance_guests(&person, &before, &event, shared, cause)?;
         }
         Ok(())
@@ -900,7 +903,7 @@ impl World {
         person: &Person,
         series: &Event,
         guests: &[String],
-        gone: impl Fn(NaiveDate) -> bool,
+        is_over: impl Fn(NaiveDate, &str) -> bool,
         cause: &Cause,
     ) -> Result<(), GraphError> {
         if !self.switches.mails_each_exception {
@@ -908,12 +911,12 @@ impl World {
         }
         let now = self.mailbox(&person.address)?.now();
         for (day, x) in &series.exceptions {
-            if x.content.start.utc <= now || !gone(*day) {
+            if x.content.start.utc <= now {
                 continue;
             }
             let id = self.mailbox(&person.address)?.id_of(series, Some(*day), false);
             for guest in addresses(&x.content.attendees, &person.address) {
-                if holds(guests, &guest) {
+                if holds(guests, &guest) && is_over(*day, &guest) {
                     self.mail(
                         "cancellation",
                         &person.address,
@@ -972,7 +975,7 @@ impl World {
             }
             if target.day.is_none() {
                 let guests = addresses(&content.attendees, &person.address);
-                self.cancel_exceptions(&person, &event, &guests, |_| true, cause)?;
+                self.cancel_exceptions(&person, &event, &guests, |_, _| true, cause)?;
                 for (day, guest) in Self::instance_guests(&event, &person.address) {
                     self.mail(
                         "cancellation",
