@@ -1,11 +1,11 @@
-//! A meeting's title, as Outlook keeps it.
+//! A meeting's title or place, as Outlook keeps it.
 
 use std::borrow::Cow;
 
-/// How many UTF-16 code units of a subject Exchange keeps (MAPI's `PidTagSubject` is cut there).
+/// How many UTF-16 code units of a subject Exchange keeps (MAPI's `PidTagSubject` is cut there), and of a place (MS-OXOCAL 2.2.1.4).
 const MOST: usize = 255;
 
-/// The title to write to Outlook: cut with an ellipsis where it is too long for Exchange, which would cut it anywhere.
+/// The text to write to Outlook: cut with an ellipsis where it is too long for Exchange, which would cut it anywhere.
 /// Odoo keeps the whole.
 pub fn for_outlook(title: &str) -> Cow<'_, str> {
     if title.encode_utf16().count() <= MOST {

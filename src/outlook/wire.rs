@@ -506,7 +506,7 @@ fn place_to_write(event: &Event, now: Option<&WireEvent>) -> String {
         || own_join_url == Some(event.video.as_str())
         || is_for_the_line(event, now);
     if is_place {
-        event.location.clone()
+        title::for_outlook(&event.location).into_owned()
     } else {
         event.video.clone()
     }
@@ -769,10 +769,14 @@ fn free_busy(show_as: ShowAs) -> &'static str {
     }
 }
 
+/// Five years, in minutes (MS-OXWSCORE, `ReminderMinutesBeforeStart`).
+const LONGEST_REMINDER: i32 = 2_629_800;
+
 fn write_reminder(out: &mut Map<String, Value>, reminder: Option<i32>) {
     out.insert("isReminderOn".into(), json!(reminder.is_some()));
     if let Some(minutes) = reminder {
-        out.insert("reminderMinutesBeforeStart".into(), json!(minutes.max(0)));
+        let minutes = minutes.clamp(0, LONGEST_REMINDER);
+        out.insert("reminderMinutesBeforeStart".into(), json!(minutes));
     }
 }
 

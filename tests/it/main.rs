@@ -30,6 +30,7 @@ mod leases;
 mod logins;
 mod lossless;
 mod moving;
+mod odd_values;
 mod odoo;
 mod organizers;
 mod outages;
