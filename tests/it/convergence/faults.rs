@@ -45,6 +45,8 @@ pub fn draw(rng: &mut StdRng) -> Trouble {
             "spurious_412_every": one_of(rng, &[0, 7, 23]),
             "duplicate_transaction_status": one_of(rng, &[400, 409]),
             "time_change_drops_exceptions": rng.random_bool(0.5),
+            "rewrites_bring_deleted_back": rng.random_bool(0.5),
+            "mails_each_exception": rng.random_bool(0.5),
             "attendee_change_reaches_all": rng.random_bool(0.5),
             "refresh_rotation_revokes": false,
             "concurrency_limit": one_of(rng, &[1, 4]),
