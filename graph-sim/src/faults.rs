@@ -184,7 +184,6 @@ impl Default for Switches {
             change_key_turns: false,
             garbles_subject: String::new(),
             resolves_aliases: true,
-            resolves_aliases: false,
             long_texts_are_cut: true,
             series_in_whole_minutes: true,
             first_day_is_pattern: true,
