@@ -143,6 +143,7 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
     }
     let mut world = sim.world();
     let world = &mut *world;
+    world.hand_out();
     match (method, path) {
         ("GET", ["health"]) => ok(json!({"ok": true})),
         ("GET", ["mailboxes"]) => {

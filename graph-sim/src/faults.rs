@@ -98,6 +98,11 @@ pub struct Switches {
     pub blanks_uid: String,
     /// `/instances` leaves the exceptions of a series out (microsoft-graph-docs-contrib#540; could not be repeated in microsoft-graph-docs#4294).
     pub instances_omit_exceptions: bool,
+    /// How long an invitation, an update or a cancellation takes to a guest's calendar.
+    pub delivery_seconds: u32,
+    /// Invitations enter guests' calendars before they are answered (`AddNewRequestsTentatively` of Set-CalendarProcessing; of senders from
+    /// outside, an option of Outlook on the web).
+    pub automatic_entries: bool,
     pub cancelled_copies: CancelledCopies,
     /// What its owner declined stays in the calendar (`PreserveDeclinedMeetings` of Set-MailboxCalendarConfiguration).
     pub declined_kept: bool,
@@ -178,6 +183,8 @@ impl Default for Switches {
             drops_attendee: String::new(),
             blanks_uid: String::new(),
             instances_omit_exceptions: false,
+            delivery_seconds: 0,
+            automatic_entries: true,
             cancelled_copies: CancelledCopies::Marked,
             declined_kept: false,
             guests_see_answers: false,

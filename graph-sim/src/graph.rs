@@ -750,6 +750,7 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
         _ => (0, None),
     };
     let (used, calendar) = rest;
+    world.hand_out();
     world.mailbox_mut(&address)?.turn();
     if let Some(id) = &calendar {
         if !id.starts_with("AAMk") {

@@ -5,7 +5,7 @@ use crate::error::GraphError;
 use crate::event::{self, Applied, Attendee, Content, Event, Exception, Moment, Rules};
 use crate::faults::CancelledCopies;
 use crate::recurrence::{Clock, Recurrence};
-use crate::state::{Cause, Mailbox, Person, Stamp, TEAMS, Target, World, slot_id};
+use crate::state::{Cause, Delivery, Mailbox, Person, Stamp, TEAMS, Target, World, slot_id};
 use crate::timezone;
 use chrono::{NaiveDate, TimeDelta, Timelike, Utc};
 use serde_json::{Map, Value, json};
@@ -309,8 +309,63 @@ impl World {
 
     /// Writes the organizer's event into the mailboxes that a guest's address reaches; guests from outside only get mail.
     fn deliver(&mut self, organizer: &Person, event: &Event, guest: &str, reset: bool) {
-        for guest in self.reached(&organizer.tenant, guest) {
-            self.deliver_to(organizer, event, &guest, reset);
+        self.dispatch(Delivery::Copy {
+            organizer: organizer.clone(),
+            event: Box::new(event.clone()),
+            guest: guest.to_owned(),
+            reset,
+        });
+    }
+
+    fn dispatch(&mut self, delivery: Delivery) {
+        let arrival = Utc::now() + TimeDelta::seconds(i64::from(self.switches.delivery_seconds));
+        self.under_way.push_back((arrival, delivery));
+        self.hand_out();
+    }
+
+    /// Lets arrive whatever has been under way for long enough.
+    pub fn hand_out(&mut self) {
+        while self.under_way.front().is_some_and(|(at, _)| *at <= Utc::now()) {
+            let Some((_, delivery)) = self.under_way.pop_front() else {
+                return;
+            };
+            self.hand_over(delivery);
+        }
+    }
+
+    fn hand_over(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Copy {
+                organizer,
+                event,
+                guest,
+                reset,
+            } => {
+                for guest in self.reached(&organizer.tenant, &guest) {
+                    self.deliver_to(&organizer, &event, &guest, reset);
+                }
+            }
+            Delivery::Instance {
+                organizer,
+                event,
+                day,
+                guest,
+                reset,
+            } => {
+                for guest in self.reached(&organizer.tenant, &guest) {
+                    self.deliver_instance_to(&organizer, &event, day, &guest, reset);
+                }
+            }
+            Delivery::Cancellation {
+                organizer,
+                ical_uid,
+                day,
+                guest,
+            } => {
+                for guest in self.reached(&organizer.tenant, &guest) {
+                    self.cancel_copy_of(&ical_uid, day, &guest);
+                }
+            }
         }
     }
 
@@ -322,6 +377,7 @@ impl World {
             .map(|(day, _)| *day)
             .collect();
         let sees = self.switches.guests_see_answers;
+        let enters = self.switches.automatic_entries;
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };
@@ -379,6 +435,7 @@ impl World {
                 copy.organizer.clone_from(&event.organizer);
                 mailbox.replace(copy);
             }
+            None if !enters => {}
             None => {
                 // Whoever is invited to all has no occurrences apart.
                 for day in event.exceptions.keys() {
@@ -411,9 +468,13 @@ impl World {
         guest: &str,
         reset: bool,
     ) {
-        for guest in self.reached(&organizer.tenant, guest) {
-            self.deliver_instance_to(organizer, event, day, &guest, reset);
-        }
+        self.dispatch(Delivery::Instance {
+            organizer: organizer.clone(),
+            event: Box::new(event.clone()),
+            day,
+            guest: guest.to_owned(),
+            reset,
+        });
     }
 
     fn deliver_instance_to(
@@ -428,6 +489,7 @@ impl World {
             return;
         }
         let sees = self.switches.guests_see_answers;
+        let enters = self.switches.automatic_entries;
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };
@@ -449,6 +511,7 @@ impl World {
                 copy.content = content;
                 mailbox.replace(copy);
             }
+            None if !enters => {}
             None => {
                 let calendar = mailbox.primary().to_owned();
                 mailbox.insert(Event {
@@ -492,9 +555,12 @@ impl World {
 
     /// A cancellation reaches colleagues: their copies stay, marked.
     fn cancel_copy(&mut self, organizer: &Person, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {
-        for guest in self.reached(&organizer.tenant, guest) {
-            self.cancel_copy_of(ical_uid, day, &guest);
-        }
+        self.dispatch(Delivery::Cancellation {
+            organizer: organizer.clone(),
+            ical_uid: ical_uid.to_owned(),
+            day,
+            guest: guest.to_owned(),
+        });
     }
 
     pub fn cancel_copy_of(&mut self, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {

@@ -594,6 +594,32 @@ fn gone(event: &Event) -> Logged {
     }
 }
 
+/// What is on its way to a guest's calendar.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Delivery {
+    /// The organizer's event as it was sent.
+    Copy {
+        organizer: Person,
+        event: Box<Event>,
+        guest: String,
+        reset: bool,
+    },
+    /// One occurrence, to whom is not invited to the series.
+    Instance {
+        organizer: Person,
+        event: Box<Event>,
+        day: NaiveDate,
+        guest: String,
+        reset: bool,
+    },
+    Cancellation {
+        organizer: Person,
+        ical_uid: String,
+        day: Option<NaiveDate>,
+        guest: String,
+    },
+}
+
 /// Which request made something happen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cause {
@@ -648,6 +674,9 @@ pub struct World {
     pub switches: Switches,
     pub faults: Vec<Fault>,
     pub subscriptions: Vec<Subscription>,
+    /// With the time of arrival, in the order they were sent.
+    #[serde(default)]
+    pub under_way: VecDeque<(DateTime<Utc>, Delivery)>,
     #[serde(skip)]
     pub requests: VecDeque<Logline>,
     /// Requests at work, per app and mailbox, and per app.

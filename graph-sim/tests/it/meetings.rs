@@ -358,3 +358,30 @@ async fn a_guest_may_see_the_organizer_and_the_others_answers() {
         .collect();
     assert_eq!(rows, [(ANN, "none"), (BEN, "none"), (CARLA, "accepted")]);
 }
+
+#[tokio::test]
+async fn a_copy_comes_later_or_never() {
+    let w = world().await;
+    let ann = w.login(ANN).await;
+    w.switch(json!({"delivery_seconds": 1})).await;
+    let made = ann
+        .create(json!({"subject": "Late", "attendees": guests(&[BEN])}))
+        .await
+        .is(201);
+    assert_eq!(w.mails().await, [mail("invitation", BEN, "Late")]);
+    assert!(w.find(BEN, "Late").await.is_none());
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert!(w.find(BEN, "Late").await.is_some());
+    ann.send("DELETE", &format!("/me/events/{}", made.id()), Value::Null)
+        .await
+        .is(204);
+    assert!(w.find(BEN, "Late").await.is_some());
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert!(w.find(BEN, "Canceled: Late").await.is_some());
+    w.switch(json!({"delivery_seconds": 0, "automatic_entries": false}))
+        .await;
+    ann.create(json!({"subject": "Never", "attendees": guests(&[BEN])}))
+        .await
+        .is(201);
+    assert!(w.find(BEN, "Never").await.is_none());
+}
