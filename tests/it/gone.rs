@@ -348,15 +348,24 @@ async fn a_change_key_that_turns_by_itself_is_no_edit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_never_arrived_is_not_told_as_done() {
     let mut w = world().await;
-    switch(&w, json!({"change_key_turns": true})).await;
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
     let id = w.odoo.create(7, "Sent", &start, &stop, &[]);
     w.quiet().await;
-    // The request is lost on its way, and the key turns meanwhile.
+    let event = w.stack.event(ANN, "Sent").await.expect("in Outlook");
+    // The request is lost on its way, and the key turns meanwhile, by what Odoo has no word for.
     let lost =
-        json!({"method": "PATCH", "path": "/me/events", "count": 1, "status": 504, "latency_ms": 1500});
+        json!({"method": "PATCH", "path": "/me/events", "count": 1, "status": 504, "latency_ms": 2500});
     w.stack.sim_call("PUT", "faults", lost).await;
     w.odoo.write(id, json!({"name": "Lost"}));
+    w.odoo.sync(&w.service).await;
+    super::stack::eventually("it is on its way", async || {
+        let flying = "outlook_outbox WHERE in_flight_since IS NOT NULL";
+        (w.count(flying).await > 0).then_some(())
+    })
+    .await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    w.outlook_edits(ANN, &event, json!({"categories": ["Red category"]}))
+        .await;
     w.quiet().await;
     assert!(w.stack.event(ANN, "Lost").await.is_some(), "sent again");
     let kwargs = json!({"user_id": 7, "res_id": id, "key": w.odoo.records[&id]["key"], "limit": 50});
@@ -426,4 +435,55 @@ async fn what_both_sides_deleted_at_once_is_done() {
     w.quiet().await;
     assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
     assert_eq!(w.count("outlook_outbox").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guests_copy_that_comes_later_is_the_same_meeting() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    switch(&w, json!({"delivery_seconds": 4})).await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Late", &start, &stop, &[BEN]);
+    w.quiet().await;
+    assert!(w.stack.event(BEN, "Late").await.is_none(), "not yet");
+    // Ben answers in Odoo before his calendar has it.
+    w.odoo.answer(id, 8, "accepted");
+    w.quiet().await;
+    super::stack::eventually("it arrives", async || w.stack.event(BEN, "Late").await).await;
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records.len(), 1, "no twin");
+    assert_eq!(answer_of_ben(&w, "Late"), "accepted");
+    let copy = w.stack.event(BEN, "Late").await.expect("a copy");
+    assert_eq!(copy["responseStatus"]["response"], "accepted");
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("invitation", BEN), ("response", ANN)]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_whose_calendar_never_has_it_keeps_nothing_busy() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    switch(&w, json!({"automatic_entries": false})).await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Never", &start, &stop, &[BEN]);
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Never").await.expect("in Ann's");
+    // By mail, as a guest from outside answers.
+    let path = format!("mailboxes/{ANN}/events/{}/respond", id_of(&event));
+    let accepted = json!({"response": "accept", "as": BEN});
+    w.stack.sim_call("POST", &path, accepted).await;
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w, "Never"), "accepted");
+    w.odoo.write(id, json!({"location": "There"}));
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("invitation", BEN), ("update", BEN)]
+    );
+    assert_eq!(answer_of_ben(&w, "Never"), "accepted");
+    assert_eq!(w.odoo.records.len(), 1);
 }
