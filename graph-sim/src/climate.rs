@@ -1,7 +1,7 @@
 //! Whole sets of switches: what is uncertain about Microsoft, taken one way or the other, so that no client that is tested here
 //! depends on a single guess.
 
-use crate::faults::{Masters, SeriesRemoval, Switches, TokenDeath};
+use crate::faults::{CancelledCopies, Masters, SeriesRemoval, Switches, TokenDeath};
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -63,10 +63,15 @@ fn documented() -> Switches {
         delta_repeats: false,
         delta_shuffle: false,
         delta_token_death: TokenDeath::GoneWithLocation,
+        delta_moved_back_untold: false,
+        deleted_answers: false,
         if_match_enforced: true,
         duplicate_transaction_status: 409,
         pattern_change_drops_exceptions: true,
         time_change_drops_exceptions: false,
+        rewrites_bring_deleted_back: false,
+        first_day_is_pattern: false,
+        long_texts_are_cut: false,
         attendee_change_reaches_all: false,
         notification_duplicates: false,
         notification_reorder: false,
@@ -94,6 +99,7 @@ fn mixed(lot: &mut impl Rng) -> Switches {
             ],
         ),
         duplicate_transaction_status: one_of(lot, [400, 409]),
+        cancelled_copies: one_of(lot, [CancelledCopies::Marked, CancelledCopies::Deleted]),
         delta_page_size: one_of(lot, [10, 50]),
         ..Switches::default()
     };
@@ -104,9 +110,20 @@ fn mixed(lot: &mut impl Rng) -> Switches {
         &mut switches.delta_empty_pages,
         &mut switches.delta_repeats,
         &mut switches.delta_shuffle,
+        &mut switches.delta_moved_back_untold,
+        &mut switches.deleted_answers,
         &mut switches.if_match_enforced,
         &mut switches.pattern_change_drops_exceptions,
         &mut switches.time_change_drops_exceptions,
+        &mut switches.rewrites_bring_deleted_back,
+        &mut switches.first_day_is_pattern,
+        &mut switches.series_in_whole_minutes,
+        &mut switches.long_texts_are_cut,
+        &mut switches.all_day_original_start_local,
+        &mut switches.occurrence_dates_in_utc,
+        &mut switches.declined_kept,
+        &mut switches.guests_see_answers,
+        &mut switches.change_key_turns,
         &mut switches.attendee_change_reaches_all,
         &mut switches.resolves_aliases,
         &mut switches.undeclared_properties,
