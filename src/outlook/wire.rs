@@ -401,6 +401,7 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
     let mut attendees = BTreeMap::new();
     for attendee in &wire.attendees {
         let mailbox = &attendee.email_address;
+        let newest = newest_row(attendee, wire);
         let Some(address) = mailbox.address.as_deref().and_then(Address::parse) else {
             continue;
         };
@@ -409,7 +410,7 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
         }
         let entry = Attendee {
             name: mailbox.name.clone().unwrap_or_default(),
-            answer: answer(attendee.status.as_ref().and_then(|s| s.response.as_deref())),
+            answer: answer(newest.status.as_ref().and_then(|s| s.response.as_deref())),
             kind: match attendee.kind.as_deref() {
                 Some("optional") => AttendeeKind::Optional,
                 Some("resource") => AttendeeKind::Resource,
@@ -444,6 +445,39 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
         organizer,
         attendees,
     })
+}
+
+/// An Exchange X.500 path in the place of an address.
+fn is_path(attendee: &WireAttendee) -> bool {
+    let address = attendee.email_address.address.as_deref();
+    address.is_some_and(|address| address.trim_start().to_lowercase().starts_with("/o="))
+}
+
+fn name_of(attendee: &WireAttendee) -> Option<String> {
+    let name = attendee.email_address.name.as_deref()?.trim().to_lowercase();
+    (!name.is_empty()).then_some(name)
+}
+
+/// Exchange has been seen to list a guest twice: by the address with the old answer, and by an X.500 path with the new one
+/// (microsoft-graph-docs#13898). Both have the guest's name; where several bear it, nobody can tell whose row it is.
+fn rows_of_same<'a>(
+    attendee: &'a WireAttendee,
+    wire: &'a WireEvent,
+) -> impl Iterator<Item = &'a WireAttendee> {
+    let name = name_of(attendee);
+    let named = move |other: &&WireAttendee| name.is_some() && name_of(other) == name;
+    let by_address = wire.attendees.iter().filter(|other| !is_path(other));
+    let is_one = by_address.filter(&named).count() == 1;
+    wire.attendees
+        .iter()
+        .filter(move |other| is_one && is_path(other) != is_path(attendee) && named(other))
+}
+
+/// The row with the guest's newest answer.
+fn newest_row<'a>(attendee: &'a WireAttendee, wire: &'a WireEvent) -> &'a WireAttendee {
+    let time = |row: &WireAttendee| row.status.as_ref().and_then(|status| status.time);
+    let others = rows_of_same(attendee, wire).filter(|row| time(row) > time(attendee));
+    others.max_by_key(|row| time(row)).unwrap_or(attendee)
 }
 
 fn answer(response: Option<&str>) -> Answer {
@@ -863,6 +897,7 @@ fn attendees_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
     let also: BTreeSet<&Address> = event.attendees.values().flat_map(|a| &a.also).collect();
     // Who is already there stays as Outlook has them; the order stays too.
     let mut out: Vec<Value> = Vec::new();
+    let mut doubles = 0;
     for attendee in &now.attendees {
         let stays = match address_of(attendee) {
             Some(address) => {
@@ -876,12 +911,17 @@ fn attendees_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
                 .as_deref()
                 .is_some_and(|a| !a.trim().is_empty()),
         };
+        // A second row of the same guest, which Graph may refuse.
+        if is_path(attendee) && rows_of_same(attendee, now).next().is_some() {
+            doubles += 1;
+            continue;
+        }
         if stays {
             let kind = attendee.kind.as_deref().unwrap_or("required");
             out.push(json!({ "type": kind, "emailAddress": attendee.email_address }));
         }
     }
-    let mut is_news = out.len() < now.attendees.len();
+    let mut is_news = out.len() + doubles < now.attendees.len();
     let is_present = |address: &Address| {
         let mut listed = now.attendees.iter();
         listed.any(|a| address_of(a).as_ref() == Some(address))

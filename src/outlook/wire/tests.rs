@@ -685,3 +685,66 @@ fn a_description_of_which_odoo_has_seen_the_beginning_stays() {
         json!({})
     );
 }
+
+#[test]
+fn a_guest_who_is_listed_twice_is_one_person_with_the_newer_answer() {
+    const PATH: &str = "/o=ExchangeLabs/ou=Exchange Administrative Group/cn=Recipients/cn=1a2b-bob";
+    let row = |name: &str, to: &str, response: &str, time: &str| {
+        json!({ "type": "required", "status": { "response": response, "time": time },
+                "emailAddress": { "name": name, "address": to } })
+    };
+    let (old, new, never) = (
+        "2027-01-01T10:00:00Z",
+        "2027-01-02T10:00:00Z",
+        "0001-01-01T00:00:00Z",
+    );
+    let bob = |response, time| row("Bob", "bob@contoso.com", response, time);
+    let by_path = |response, time| row("bob ", PATH, response, time);
+    for (rows, expected) in [
+        (
+            json!([bob("none", never), by_path("accepted", old)]),
+            Answer::Accepted,
+        ),
+        (
+            json!([by_path("declined", new), bob("accepted", old)]),
+            Answer::Declined,
+        ),
+        (
+            json!([bob("accepted", new), by_path("declined", old)]),
+            Answer::Accepted,
+        ),
+        // Two of that name: nobody can tell whose it is.
+        (
+            json!([
+                bob("none", never),
+                row("Bob", "bob@fabrikam.com", "none", never),
+                by_path("accepted", new)
+            ]),
+            Answer::NeedsAction,
+        ),
+    ] {
+        let event = read(json!({ "attendees": rows }));
+        assert_eq!(
+            event.attendees[&address("bob@contoso.com")].answer,
+            expected,
+            "{rows}"
+        );
+    }
+    let now = wire(json!({ "attendees": [bob("none", never), by_path("accepted", old)] }));
+    assert_eq!(
+        patch(&[Group::Attendees], |_| {}, &now),
+        json!({}),
+        "that is no news"
+    );
+    let with_cleo = |e: &mut Event| {
+        let mut cleo = e.attendees[&address("bob@contoso.com")].clone();
+        cleo.name = "Cleo".into();
+        e.attendees.insert(address("cleo@contoso.com"), cleo);
+    };
+    let written = patch(&[Group::Attendees], with_cleo, &now).to_string();
+    assert!(
+        written.contains("cleo@contoso.com") && written.contains("bob@contoso.com"),
+        "{written}"
+    );
+    assert!(!written.contains("/o="), "{written}");
+}
