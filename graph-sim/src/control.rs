@@ -468,6 +468,11 @@ fn mailbox(
                             Answer::Tentative => "tentativelyAccepted",
                             Answer::Decline => "declined",
                         };
+                        // Exchange has been seen to list the answer in a row of its own, by an X.500 path (microsoft-graph-docs#13898).
+                        if let Some(path) = text("path") {
+                            world.list_by_path(address, target.key, guest, path, response)?;
+                            return Ok(Reply::empty(202));
+                        }
                         world.track(
                             address,
                             &uid.unwrap_or_default(),

@@ -722,7 +722,17 @@ impl World {
         let was = addresses(&old.attendees, &person.address);
         let are = addresses(&now.attendees, &person.address);
         let added: Vec<String> = are.iter().filter(|a| !holds(&was, a)).cloned().collect();
-        let removed: Vec<String> = was.iter().filter(|a| !holds(&are, a)).cloned().collect();
+        // A path is no second person: who stays listed by an address is not taken off with it.
+        let stays = |path: &str| {
+            let mut rows = old.attendees.iter();
+            let name = rows.find(|a| a.address == path).map(|a| &a.name);
+            path.starts_with("/o=") && now.attendees.iter().any(|a| Some(&a.name) == name)
+        };
+        let removed: Vec<String> = was
+            .iter()
+            .filter(|a| !holds(&are, a) && !stays(a))
+            .cloned()
+            .collect();
         let staying: Vec<String> = are.iter().filter(|a| holds(&was, a)).cloned().collect();
         let shared = applied
             .touched
@@ -1237,6 +1247,37 @@ impl World {
                 event.exceptions.values_mut().for_each(|x| note(&mut x.content));
             }
         }
+        mailbox.replace(event);
+        Ok(())
+    }
+
+    /// The organizer's copy lists a guest a second time, by an X.500 path and with the answer; the first row keeps the old one.
+    pub fn list_by_path(
+        &mut self,
+        organizer: &str,
+        key: u64,
+        guest: &str,
+        path: &str,
+        response: &str,
+    ) -> Result<(), GraphError> {
+        let mailbox = self.mailbox_mut(organizer)?;
+        let now = mailbox.now();
+        let mut event = mailbox
+            .events
+            .get(&key)
+            .cloned()
+            .ok_or_else(GraphError::not_found)?;
+        let list = &mut event.content.attendees;
+        let mut row = list
+            .iter()
+            .find(|a| a.address.eq_ignore_ascii_case(guest))
+            .cloned()
+            .ok_or_else(GraphError::not_found)?;
+        path.clone_into(&mut row.address);
+        response.clone_into(&mut row.response);
+        row.time = Some(now);
+        list.retain(|a| a.address != path);
+        list.push(row);
         mailbox.replace(event);
         Ok(())
     }
