@@ -407,3 +407,32 @@ async fn a_personal_account_is_known_by_its_mailboxs_address() {
     w.at_rest().await;
     assert_eq!(w.odoo.records[&id]["attendees"].as_array().map(Vec::len), Some(2));
 }
+
+/// Exchange has been seen to list an answer in a second row, by an X.500 path: one guest, with the newer answer, whom no write
+/// sends back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_who_is_listed_by_a_path_as_well_is_one_person() {
+    const PATH: &str = "/o=ExchangeLabs/ou=Exchange Administrative Group/cn=Recipients/cn=1a2b-zoe";
+    let mut w = both().await;
+    let event = w.outlook_creates(ANN, "Twice", &[OUTSIDE]).await;
+    w.quiet().await;
+    let answer = json!({"response": "accept", "as": OUTSIDE, "path": PATH});
+    let respond = format!("mailboxes/{ANN}/events/{}/respond", super::stack::id_of(&event));
+    w.stack.sim_call("POST", &respond, answer).await;
+    w.quiet().await;
+    let own = line(ANN, Some(7), "accepted");
+    assert_eq!(w.lines(), [own, line(OUTSIDE, None, "accepted")]);
+    w.at_rest().await;
+    assert_eq!(
+        w.listed("Twice").await,
+        [OUTSIDE, PATH],
+        "nothing was written for it"
+    );
+
+    let id = w.only_id();
+    w.odoo.change_guests(id, &[CARLA], &[]);
+    w.quiet().await;
+    assert_eq!(w.listed("Twice").await, [OUTSIDE, CARLA]);
+    assert_eq!(kinds(&w.stack.mails().await), [("invitation", CARLA)]);
+    w.at_rest().await;
+}
