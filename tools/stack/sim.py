@@ -248,13 +248,13 @@ class Simulator:
             raise RuntimeError(f"the login page answered {page.status_code}: {page.text[:500]}")
         return page.headers["location"]
 
-    def sign_in(self, client: OdooClient) -> None:
-        """A user of Odoo presses Outlook, signs in with the mailbox of that address and accepts."""
-        self.log_in(client)
+    def sign_in(self, client: OdooClient, account: str | None = None) -> None:
+        """A user of Odoo presses Outlook, signs in with the mailbox of that address, or as `account`, and accepts."""
+        self.log_in(client, account)
         # The page that the browser lands on asks for news at once.
         client.route("/microsoft_calendar/sync_data", model="calendar.event", fromurl=f"{client.url}/odoo/calendar")
 
-    def log_in(self, client: OdooClient) -> None:
+    def log_in(self, client: OdooClient, account: str | None = None) -> None:
         """The same, up to where the browser lands on Odoo's page."""
         client.execute("res.users", "restart_microsoft_synchronization", [client.uid])
         answer = client.route(
@@ -262,7 +262,7 @@ class Simulator:
         )
         if answer["status"] != "need_auth":
             raise RuntimeError(f"Odoo did not ask for a login: {answer}")
-        back = self.consent(answer["url"], client.login)
+        back = self.consent(answer["url"], account or client.login)
         landed = client.session().get(back, timeout=60, allow_redirects=False)
         if not landed.is_redirect:
             raise RuntimeError(f"Odoo answered the login with {landed.status_code}: {landed.text[:2000]}")
