@@ -326,8 +326,8 @@ async fn a_series_is_handed_over_with_its_changed_occurrences() {
         .collect();
     assert_eq!(
         to_outside,
-        ["cancellation", "invitation", "update"],
-        "the last is of the changed occurrence"
+        ["cancellation", "cancellation", "invitation", "update"],
+        "the changed occurrence is cancelled for itself, and the last is of it"
     );
     w.forget_mails().await;
     w.quiet().await;
