@@ -949,7 +949,10 @@ impl World {
                 rule.clock = clock;
             }
         }
-        let length = event.content.end.utc - event.content.start.utc;
+        // On the clock: a day is a day, however many hours the first one has.
+        let instants = event.content.end.utc - event.content.start.utc;
+        let clock = event.recurrence.as_ref().and_then(|rule| rule.clock);
+        let length = clock.map_or(instants, Clock::length);
         let dates: Vec<NaiveDate> = event
             .recurrence
             .iter()

@@ -4,6 +4,7 @@ The seed is new in each run and printed with what differs; `SERIES_SEED=n` asks 
 `SERIES_COUNT=n` more of them.
 """
 
+import itertools
 import json
 import os
 import random
@@ -180,8 +181,11 @@ def expand(questions: list[Series]) -> list[dict]:
 
 
 def expected(series: Series) -> dict:
-    if next(iter(series.rule()), None) is None:
+    first = list(itertools.islice(series.rule(), 60))
+    if not first:
         return {"error": "ErrorInvalidRecurrenceRange"}
+    if any(series.length > later.date() - earlier.date() for earlier, later in itertools.pairwise(first)):
+        return {"error": "ErrorOccurrenceTimeSpanTooBig"}
     return {"occurrences": [tuple(f"{at:%Y-%m-%dT%H:%M:%S}" for at in pair) for pair in series.occurrences()]}
 
 
