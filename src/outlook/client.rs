@@ -946,7 +946,6 @@ impl RawBatchReply {
     }
 }
 
-/// A 2xx that says nothing readable: of a write it is not known what came of it.
 /// A list has more pages than anything can have.
 fn endless() -> GraphError {
     GraphError::Transient {
@@ -956,6 +955,7 @@ fn endless() -> GraphError {
     }
 }
 
+/// A 2xx that says nothing readable: of a write it is not known what came of it.
 fn unreadable(method: &Method) -> GraphError {
     GraphError::Transient {
         outcome_unknown: *method != Method::GET,
