@@ -4,6 +4,7 @@
 //! lost reply means is for the caller to find out ([`GraphError::outcome_unknown`]). Every call asks for immutable
 //! ids (page *outlook-immutable-id*) and times in UTC; the zone an event was written in is in its own property.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -334,20 +335,23 @@ impl GraphClient {
             ("$select", INSTANCE_PROPERTIES),
             ("$top", "100"),
         ];
-        let mut url = self.url(&["me", "events", id, "instances"], &query)?;
-        let mut occurrences = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let found: Found = self.get(token, url, "/me/events/{id}/instances").await?;
-            occurrences.extend(found.value);
-            let Some(link) = found.next_link else {
-                return Ok(occurrences);
-            };
-            url = Url::parse(&link)
-                .ok()
-                .filter(|url| self.is_ours(url))
-                .ok_or_else(|| unreadable(&Method::GET))?;
-        }
-        Err(endless())
+        let url = self.url(&["me", "events", id, "instances"], &query)?;
+        self.whole_list(token, url, "/me/events/{id}/instances").await
+    }
+
+    /// The ids of the series in the user's own calendar.
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn series_ids(&self, token: &SecretString) -> Result<BTreeSet<String>, GraphError> {
+        let query = [
+            ("$filter", "type eq 'seriesMaster'"),
+            ("$select", "id"),
+            ("$top", "200"),
+        ];
+        let url = self.url(&["me", "calendar", "events"], &query)?;
+        let listed = self.whole_list(token, url, "/me/calendar/events").await?;
+        Ok(listed.into_iter().map(|master| master.id).collect())
     }
 
     /// The events (single ones and masters) with this iCalendar uid, normally one.
@@ -657,6 +661,28 @@ impl GraphClient {
             },
             other => other.of_mailbox(),
         })
+    }
+
+    /// Follows a list to its end.
+    async fn whole_list(
+        &self,
+        token: &SecretString,
+        mut url: Url,
+        route: &'static str,
+    ) -> Result<Vec<WireEvent>, GraphError> {
+        let mut events = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let found: Found = self.get(token, url, route).await?;
+            events.extend(found.value);
+            let Some(link) = found.next_link else {
+                return Ok(events);
+            };
+            url = Url::parse(&link)
+                .ok()
+                .filter(|url| self.is_ours(url))
+                .ok_or_else(|| unreadable(&Method::GET))?;
+        }
+        Err(endless())
     }
 
     async fn find(&self, token: &SecretString, filter: &str) -> Result<Vec<WireEvent>, GraphError> {

@@ -1,6 +1,6 @@
 //! Meetings, and their copies in mailboxes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::dsl::{exists, not};
@@ -533,6 +533,47 @@ pub async fn has_live_copy(conn: &mut Connection, account_id: i64, graph_id: &st
     diesel::select(exists(known.filter(c::gone.eq(false))))
         .get_result(conn)
         .await
+}
+
+/// Which of these ids were ever shown by a mailbox: ids of events, and of series of which it shows occurrences.
+pub async fn known_ids(
+    conn: &mut Connection,
+    account_id: i64,
+    graph_ids: Vec<&str>,
+) -> QueryResult<BTreeSet<String>> {
+    let series_id = diesel::dsl::sql::<Nullable<Text>>("wire ->> 'seriesMasterId'");
+    let of_series = diesel::dsl::sql::<Bool>("wire ->> 'seriesMasterId' = ANY (")
+        .bind::<Array<Text>, _>(graph_ids.clone())
+        .sql(")");
+    let known = c::copies
+        .filter(c::account_id.eq(account_id))
+        .filter(c::graph_id.eq_any(graph_ids).or(of_series))
+        .select((c::graph_id, series_id))
+        .load::<(String, Option<String>)>(conn)
+        .await?;
+    Ok(known
+        .into_iter()
+        .flat_map(|(id, series)| std::iter::once(id).chain(series))
+        .collect())
+}
+
+/// The ids of the series that a mailbox shows, those that are synced occurrence by occurrence included. Series that are over and
+/// of which only the times are kept are left out.
+pub async fn series_ids(conn: &mut Connection, account_id: i64) -> QueryResult<BTreeSet<String>> {
+    let series_id = diesel::dsl::sql::<Nullable<Text>>(
+        "CASE WHEN wire ->> 'type' = 'seriesMaster' THEN graph_id ELSE wire ->> 'seriesMasterId' END",
+    );
+    let is_of_series = diesel::dsl::sql::<Bool>(
+        "(wire ->> 'type' = 'seriesMaster' OR wire ->> 'seriesMasterId' IS NOT NULL)",
+    );
+    let known = c::copies
+        .filter(c::account_id.eq(account_id).and(c::gone.eq(false)))
+        .filter(c::stub.is_null())
+        .filter(is_of_series)
+        .select(series_id)
+        .load::<Option<String>>(conn)
+        .await?;
+    Ok(known.into_iter().flatten().collect())
 }
 
 /// What a mailbox has last shown at an id.

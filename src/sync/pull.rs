@@ -514,6 +514,13 @@ async fn look_closer(
             DeltaRow::Unreadable { .. } | DeltaRow::Removed { .. } => None,
         })
         .collect();
+    let removed: Vec<String> = rows
+        .iter()
+        .filter_map(|row| match row {
+            DeltaRow::Removed { id, .. } => Some(id.clone()),
+            DeltaRow::Event(_) | DeltaRow::Unreadable { .. } => None,
+        })
+        .collect();
     let ended = if shown.is_empty() {
         Vec::new()
     } else {
@@ -540,14 +547,47 @@ async fn look_closer(
                 sights.push(Sight::Failed { id, reason });
             }
             DeltaRow::Removed { id, .. } => {
-                if !has_copy(engine, account, &id).await? {
-                    continue;
+                if has_copy(engine, account, &id).await? {
+                    sights.extend(look(id, false).await?);
                 }
-                sights.extend(look(id, false).await?);
             }
         }
     }
+    for id in series_gone_unnamed(engine, account, token, &removed).await? {
+        sights.extend(look(id, false).await?);
+    }
     Ok(sights)
+}
+
+/// The series that the calendar has no more, where a page says that unknown ids are removed: these may be ids of their occurrences,
+/// which lead to no series once they are gone, and nothing says that a series that is deleted is named as well.
+async fn series_gone_unnamed(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    removed: &[String],
+) -> Result<BTreeSet<String>, PullError> {
+    if removed.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut series = {
+        let mut conn = engine.store.get().await?;
+        let ids = removed.iter().map(String::as_str).collect();
+        let known = meetings::known_ids(&mut conn, account.id, ids).await?;
+        if removed.iter().all(|id| known.contains(id)) {
+            return Ok(BTreeSet::new());
+        }
+        meetings::series_ids(&mut conn, account.id).await?
+    };
+    if !series.is_empty() {
+        let listed = match engine.graph.series_ids(token).await {
+            // Each is asked about then.
+            Err(GraphError::Invalid { .. }) => BTreeSet::new(),
+            listed => listed?,
+        };
+        series.retain(|id| !listed.contains(id) && !removed.contains(id));
+    }
+    Ok(series)
 }
 
 async fn has_copy(engine: &Engine, account: &Account, id: &str) -> Result<bool, PullError> {

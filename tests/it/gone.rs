@@ -59,6 +59,46 @@ async fn what_was_deleted_is_gone_though_its_id_answers() {
     }
 }
 
+/// Microsoft's pages do not say which ids a delta names when a series is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_series_is_gone_whichever_ids_the_delta_names() {
+    let last_workday = json!({"recurrence": {
+        "range": {"type": "numbered", "startDate": "2027-01-29", "numberOfOccurrences": 4},
+        "pattern": {"type": "relativeMonthly", "interval": 1, "index": "last",
+            "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"]}},
+        "start": {"dateTime": "2027-01-29T10:00:00", "timeZone": "UTC"},
+        "end": {"dateTime": "2027-01-29T11:00:00", "timeZone": "UTC"}});
+    let cases = [
+        ("never", "occurrences", true),
+        ("never", "occurrences", false),
+        ("never", "both", true),
+        ("never", "both", false),
+        ("always", "occurrences", false),
+    ];
+    for (masters, named, answers) in cases {
+        // A world for each: whoever deletes much at once is asked.
+        let mut w = world().await;
+        let case = format!("masters {masters}, removed {named}, deleted answers {answers}");
+        let switches =
+            json!({"delta_masters": masters, "delta_series_removal": named, "deleted_answers": answers});
+        switch(&w, switches).await;
+        let series = outlook_makes(&w, ANN, "Series", json!({"recurrence": daily()})).await;
+        outlook_makes(&w, ANN, "Stays", json!({"recurrence": daily()})).await;
+        let apart = outlook_makes(&w, ANN, "Last workday", last_workday.clone()).await;
+        w.quiet().await;
+        for name in ["Series", "Stays", "Last workday"] {
+            assert!(is_active(&w.odoo, name), "{name}, {case}");
+        }
+        w.outlook_deletes(ANN, &series).await;
+        w.outlook_deletes(ANN, &apart).await;
+        w.quiet().await;
+        for name in ["Series", "Last workday"] {
+            assert!(!is_active(&w.odoo, name), "{name}, {case}");
+        }
+        assert!(is_active(&w.odoo, "Stays"), "{case}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_lies_in_another_calendar_is_not_gone() {
     let mut w = world().await;
