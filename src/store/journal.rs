@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Connection;
+use super::databases::Database;
 use super::meetings::Meeting;
 use super::schema::journal::{self, dsl};
 
@@ -119,6 +120,17 @@ impl Done {
             .chain([line(Level::Info, self.message, self.content)])
             .collect()
     }
+}
+
+/// Writes a line about the database or one of its users.
+pub async fn note(
+    conn: &mut Connection,
+    database: &Database,
+    user_id: Option<i32>,
+    level: Level,
+    message: String,
+) -> QueryResult<usize> {
+    write(conn, Line::general(database.id, user_id, level, message)).await
 }
 
 pub async fn write(conn: &mut Connection, line: Line) -> QueryResult<usize> {

@@ -16,16 +16,15 @@ use uuid::Uuid;
 
 use self::switch::ask_who;
 pub use self::switch::{Question, SwitchRequest, switch_mailbox};
-use super::admin::{self, note};
 use super::registrations::{self, Opened};
 use super::{Engine, addresses, now, reset};
 use crate::odoo::OdooError;
-use crate::odoo::exchange::State;
 use crate::outlook::login::{Authorize, LoginError, Prompt, Tokens, random_verifier, words};
 use crate::store::Connection;
 use crate::store::accounts::{self as store, Account, Identity, SealedTokens, state};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
+use crate::store::journal::note;
 use crate::store::logins::{self, LoginAttempt, NewLogin, verifier_place};
 use crate::store::seal::{digest, random_secret};
 use crate::store::{leases, registrations as stored, resets};
@@ -581,7 +580,7 @@ fn within_odoo(database: &Database, from_url: &str) -> Result<String, OdooError>
 ///
 /// # Errors
 /// `Internal` when Postgres fails.
-pub async fn stop(engine: &Engine, database: &Database, user_id: i32) -> Result<State, OdooError> {
+pub async fn stop(engine: &Engine, database: &Database, user_id: i32) -> Result<(), OdooError> {
     switch(
         engine,
         database,
@@ -597,7 +596,7 @@ pub async fn stop(engine: &Engine, database: &Database, user_id: i32) -> Result<
 ///
 /// # Errors
 /// `Internal` when Postgres fails.
-pub async fn restart(engine: &Engine, database: &Database, user_id: i32) -> Result<State, OdooError> {
+pub async fn restart(engine: &Engine, database: &Database, user_id: i32) -> Result<(), OdooError> {
     switch(
         engine,
         database,
@@ -616,7 +615,7 @@ async fn switch(
     from: &str,
     to: &str,
     message: &str,
-) -> Result<State, OdooError> {
+) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     if let Some(account) = store::of_user(&mut conn, database.id, user_id).await? {
         // A reset goes on to its end, whoever stops what.
@@ -638,7 +637,7 @@ async fn switch(
         leases::wake(&mut conn, vec![account.id]).await?;
         engine.work.notify_one();
     }
-    admin::state(&mut conn, database.id).await
+    Ok(())
 }
 
 /// Why a mailbox cannot be worked now.

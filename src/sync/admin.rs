@@ -18,13 +18,9 @@ use crate::odoo::OdooError;
 use crate::odoo::exchange::{AccountState, OdooTime, State};
 use crate::store::accounts::{self, Account, state};
 use crate::store::databases::{self, Database, Settings};
-use crate::store::journal::{self, Level, Line};
+use crate::store::journal::{self, Level, note};
 use crate::store::seal::{digest, random_secret};
-use crate::store::unit::Dossier;
 use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets};
-
-/// What a meeting is set aside with whose change Odoo has refused.
-pub(super) const REFUSED: &str = "Odoo refused it";
 
 /// How old events can be that are said to be too old to be sent: a century.
 const LONGEST_SENT_BACK: i32 = 36_500;
@@ -205,7 +201,7 @@ pub async fn set_values(
     engine: &Engine,
     database: &Database,
     request: SettingsRequest,
-) -> Result<State, OdooError> {
+) -> Result<(), OdooError> {
     if let Some(policy) = request.policy.as_deref()
         && Policy::parse(policy).is_none()
     {
@@ -289,18 +285,14 @@ pub async fn set_values(
         .collect();
     leases::wake(&mut conn, ids).await?;
     engine.work.notify_one();
-    Ok(state_of(&mut conn, database.id).await?)
+    Ok(())
 }
 
 /// What the add-on caches.
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn state(conn: &mut Connection, database_id: Uuid) -> Result<State, OdooError> {
-    Ok(state_of(conn, database_id).await?)
-}
-
-async fn state_of(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<State> {
+pub async fn state(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<State> {
     let database = databases::by_id(conn, database_id).await?;
     let waiting = meetings::waiting(conn, database_id).await?;
     let registrations = stored::of_database(conn, database_id).await?;
@@ -379,26 +371,6 @@ fn account_state(
         mails: account.mails_held,
         is_reset: account.is_reset(),
     }
-}
-
-/// Writes a line about the database or one of its users.
-pub(super) async fn note(
-    conn: &mut Connection,
-    database: &Database,
-    user_id: Option<i32>,
-    level: Level,
-    message: String,
-) -> diesel::QueryResult<usize> {
-    let line = Line::general(database.id, user_id, level, message);
-    journal::write(conn, line).await
-}
-
-/// Sets a meeting aside that one of the two sides refused, and says so.
-pub(super) fn refused(dossier: &mut Dossier, user_id: i32, reason: String) {
-    let message = format!("is not synced: {reason}");
-    let line = Line::of(&dossier.meeting, Some(user_id), Level::Error, message, None);
-    dossier.lines.push(line);
-    dossier.meeting.set_aside = Some(reason);
 }
 
 /// Odoo's own address: an http(s) origin, with an optional path.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::exchange::is_refused;
 use super::people::People;
+use super::planner::refusals::is_not_taken_over;
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Attendee};
 use crate::calendar::invitations::{Guests, Withheld, all_guests};
@@ -40,7 +40,7 @@ pub async fn settle(conn: &mut Connection, people: &People, account: &Account) -
         // Another user's events are still to come, or are asked for by name.
         let is_own = organizes_here.is_some_and(|organizer| organizer.id == account.id);
         // What Odoo tells and cannot be taken is there.
-        if is_own && !is_refused(meeting) && was_asked_for(meeting, copies, people)? {
+        if is_own && !is_not_taken_over(meeting) && was_asked_for(meeting, copies, people)? {
             forget_record(meeting)?;
         }
     }
@@ -63,7 +63,7 @@ pub async fn to_ask_for(
         let organizer = meeting
             .organizer_in_odoo()
             .and_then(|user| people.account_of_user(user));
-        if organizer.is_some_and(Account::is_connected) || is_refused(&meeting) {
+        if organizer.is_some_and(Account::is_connected) || is_not_taken_over(&meeting) {
             continue;
         }
         // A record of another version is told as soon as somebody saves it.

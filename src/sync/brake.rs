@@ -9,15 +9,14 @@ use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
 
-use super::admin::{self, note};
 use super::people::People;
 use super::{Engine, now, planner};
 use crate::calendar::plan::Brake;
 use crate::odoo::OdooError;
-use crate::odoo::exchange::State;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
+use crate::store::journal::note;
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, leases, meetings, outbox, removals};
 
@@ -133,11 +132,7 @@ pub async fn removals(
 ///
 /// # Errors
 /// As [`removals`].
-pub async fn answer(
-    engine: &Engine,
-    database: &Database,
-    request: &AnswerRequest,
-) -> Result<State, OdooError> {
+pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     let account = braked(&mut conn, database, request.user_id).await?;
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
@@ -180,7 +175,7 @@ pub async fn answer(
     if request.remove {
         engine.poke(database.id, [request.user_id].into());
     }
-    admin::state(&mut conn, database.id).await
+    Ok(())
 }
 
 async fn braked(conn: &mut Connection, database: &Database, user_id: i32) -> Result<Account, OdooError> {

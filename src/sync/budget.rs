@@ -10,15 +10,15 @@ use std::collections::BTreeSet;
 use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
 
-use super::admin::{self, note};
 use super::people::People;
 use super::{Engine, now, planner};
 use crate::calendar::invitations::Guests;
 use crate::odoo::OdooError;
-use crate::odoo::exchange::{Actor, State};
+use crate::odoo::exchange::Actor;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
+use crate::store::journal::note;
 use crate::store::outbox::{self, OutlookWrite, asks, kind};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, leases, mail_hours, meetings};
@@ -198,11 +198,7 @@ pub async fn held(conn: &mut Connection, account: &Account) -> anyhow::Result<Op
 ///
 /// # Errors
 /// `MissingError` where nothing waits; `UserError` where more would be sent than was announced.
-pub async fn answer(
-    engine: &Engine,
-    database: &Database,
-    request: &AnswerRequest,
-) -> Result<State, OdooError> {
+pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     let missing = || OdooError::Missing("No mails wait for an answer here: it was given already.".to_owned());
     let done = conn
@@ -262,5 +258,5 @@ pub async fn answer(
     let account = done?;
     leases::wake(&mut conn, vec![account]).await?;
     engine.work.notify_one();
-    admin::state(&mut conn, database.id).await
+    Ok(())
 }

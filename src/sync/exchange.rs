@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
-pub use parts::is_refused;
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
@@ -37,6 +36,7 @@ use crate::store::outbox::OdooDebt;
 use crate::store::stubs::{self, Stub};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json, leases, outbox};
+use crate::sync::planner::refusals;
 
 /// The most that one answer waits, whatever was asked.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -835,7 +835,7 @@ impl<'a> Intake<'a> {
                     meeting.odoo_gone = true;
                 } else if !meeting.odoo_gone {
                     let reason = "Odoo does not have it any more, and nobody is known to have deleted it: Outlook keeps it";
-                    super::admin::refused(dossier, debt.user_id, reason.to_owned());
+                    refusals::set_aside(dossier, debt.user_id, reason.to_owned());
                 }
             }
             (AckResult::Stale, Some(record)) => dossier.debt = unlink_of(&debt, record, self.people.now)?,
@@ -845,8 +845,8 @@ impl<'a> Intake<'a> {
                     .message
                     .clone()
                     .unwrap_or_else(|| "Odoo gave no reason".to_owned());
-                let reason = format!("{}: {words}", super::admin::REFUSED);
-                super::admin::refused(dossier, debt.user_id, reason);
+                let reason = format!("{}: {words}", refusals::REFUSED_BY_ODOO);
+                refusals::set_aside(dossier, debt.user_id, reason);
             }
         }
         let meeting = &dossier.meeting;

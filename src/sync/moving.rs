@@ -17,7 +17,7 @@ use super::people::People;
 use super::planner::{self, Effects};
 use super::pull::{PullError, copy_of, project};
 use super::trouble::{backoff, whose};
-use super::{Engine, admin, now, shown, unsaid};
+use super::{Engine, now, shown, unsaid};
 use crate::odoo::exchange::{Change, ChangeKind, OdooTime};
 use crate::odoo::record::Record;
 use crate::outlook::GraphError;
@@ -366,7 +366,7 @@ pub async fn look_up(
              Odoo alone"
         );
         let user_id = Some(account.odoo_user_id);
-        admin::note(&mut conn, &database, user_id, Level::Warning, message).await?;
+        journal::note(&mut conn, &database, user_id, Level::Warning, message).await?;
     }
     Ok(asked == waiting.len())
 }

@@ -11,6 +11,7 @@ mod guests;
 mod moving;
 mod organizer;
 mod pace;
+pub mod refusals;
 pub mod repeats;
 pub mod savers;
 mod series;

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
 
-use super::admin::{self, note};
 use super::budget::{self, Held};
 use super::people::People;
 use super::{Engine, now, planner};
@@ -19,12 +18,13 @@ use crate::calendar::plan::Mail;
 use crate::calendar::series::Series;
 use crate::calendar::series::plan::{created, mails, updated};
 use crate::odoo::OdooError;
-use crate::odoo::exchange::{OdooTime, State};
+use crate::odoo::exchange::OdooTime;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::is_over;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
+use crate::store::journal::note;
 use crate::store::meetings::Meeting;
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, mail_hours, meetings, outbox};
@@ -241,11 +241,7 @@ fn shown(one: &Told, inside: &Inside) -> Apart {
 /// # Errors
 /// `MissingError` for a user who never connected, or an event that is not among those that wait; `UserError` where more
 /// would be sent than was announced.
-pub async fn answer(
-    engine: &Engine,
-    database: &Database,
-    request: &AnswerRequest,
-) -> Result<State, OdooError> {
+pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     let account = connected(&mut conn, database, request.user_id).await?;
     let done = conn
@@ -284,8 +280,7 @@ pub async fn answer(
     if !poke.is_empty() {
         engine.poke(database.id, poke);
     }
-    let mut conn = engine.store.get().await?;
-    admin::state(&mut conn, database.id).await
+    Ok(())
 }
 
 /// What becomes of which meeting, and the words for it.

@@ -986,7 +986,7 @@ fn note_not_online(dossier: &mut Dossier, account: &Account) {
 }
 
 fn note_set_aside(dossier: &mut Dossier, account: &Account, words: &str) {
-    super::admin::refused(dossier, account.odoo_user_id, words.to_owned());
+    super::planner::refusals::set_aside(dossier, account.odoo_user_id, words.to_owned());
 }
 
 /// Outlook's event as a creation left it, whose answer was lost; `now` is what became of it since. A link that had no

@@ -8,7 +8,6 @@ use diesel_async::AsyncConnection;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Engine;
-use super::admin::note;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::RegistrationState;
 use crate::outlook::login::{App, LoginClient, LoginError};
@@ -16,6 +15,7 @@ use crate::store::Connection;
 use crate::store::accounts::Account;
 use crate::store::databases::Database;
 use crate::store::journal::Level;
+use crate::store::journal::note;
 use crate::store::registrations::{self as store, Changes, Registration, secret_place};
 
 /// A registration with its secret opened.

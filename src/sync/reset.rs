@@ -11,18 +11,16 @@ use diesel_async::AsyncConnection;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::admin::{self, note};
 use super::people::People;
 use super::planner::Effects;
 use super::{Engine, now, planner};
-use crate::calendar::document::Document;
-use crate::calendar::series::plan::{self, mails};
 use crate::odoo::OdooError;
-use crate::odoo::exchange::{Departed, OdooChange, Place, State};
+use crate::odoo::exchange::{Departed, OdooChange, Place};
 use crate::odoo::record::Record;
 use crate::store::Connection;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::Database;
+use crate::store::journal::note;
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{self, OdooDebt, OutlookWrite, kind};
@@ -109,14 +107,6 @@ impl Reach<'_> {
     }
 }
 
-/// How many people the deletion of an event mails; who is invited to several single occurrences counts more than once.
-pub fn cancellations(document: Document) -> usize {
-    mails(&[plan::OutlookWrite::Delete], Some(&document.into_series()))
-        .iter()
-        .map(Vec::len)
-        .sum()
-}
-
 /// `None`: nothing of it, as the user does not organize it or the mailbox does not know it, or it is over already.
 fn reach<'c>(meeting: &Meeting, copies: &'c [Copy], account: &Account) -> anyhow::Result<Option<Reach<'c>>> {
     let own = || copies.iter().filter(|copy| copy.account_id == account.id);
@@ -148,7 +138,7 @@ pub async fn reset_account(
     engine: &Engine,
     database: &Database,
     request: &ResetRequest,
-) -> Result<State, OdooError> {
+) -> Result<(), OdooError> {
     if database.quarantined.is_some() {
         return Err(OdooError::user(
             "This database is shut out, as it may be a copy: nothing is deleted for it. Pair it again first, in Settings, \
@@ -176,7 +166,7 @@ pub async fn reset_account(
     if outbox::odoo_owed(&mut conn, database.id).await? > 0 {
         engine.poke(database.id, BTreeSet::from([account.odoo_user_id]));
     }
-    admin::state(&mut conn, database.id).await
+    Ok(())
 }
 
 fn never_connected() -> OdooError {
@@ -484,7 +474,7 @@ pub async fn depart(
         let owed = outbox::meetings_owed_to(conn, database.id, account.odoo_user_id).await?;
         // Odoo has refused what was delivered in the name of a user who was deleted just before.
         let known = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
-        let refused = meetings::set_aside_for(conn, &known, admin::REFUSED).await?;
+        let refused = meetings::set_aside_for(conn, &known, planner::refusals::REFUSED_BY_ODOO).await?;
         forget_mailbox(conn, &account).await?;
         accounts::remove(conn, account.id).await?;
         let ids: Vec<i64> = held

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::caller::cut;
 use crate::odoo::OdooError;
+use crate::odoo::exchange::State;
 use crate::odoo::rpc::Call;
 use crate::store::databases::{self, Database};
 use crate::store::seal::digest;
@@ -96,6 +97,21 @@ macro_rules! method {
     };
 }
 
+/// The same for what answers with the database's state as it is afterwards.
+macro_rules! method_with_state {
+    ($module:ident, $name:literal, |$engine:ident, $caller:ident, $arguments:ident: $type:ty| $body:expr) => {
+        method!($module, $name, |$engine, $caller, $arguments: $type| {
+            $body;
+            state(&$engine, $caller).await?
+        });
+    };
+}
+
+async fn state(engine: &Engine, caller: &Caller) -> Result<State, OdooError> {
+    let mut conn = engine.store.get().await?;
+    Ok(admin::state(&mut conn, caller.database.id).await?)
+}
+
 #[derive(Deserialize)]
 struct Nothing {}
 
@@ -146,10 +162,7 @@ impl Methods {
         method!(
             module,
             "outlook.bridge.status",
-            |engine, caller, _arguments: Nothing| {
-                let mut conn = engine.store.get().await?;
-                admin::state(&mut conn, caller.database.id).await?
-            }
+            |engine, caller, _arguments: Nothing| { state(&engine, caller).await? }
         );
         method!(
             module,
@@ -159,7 +172,7 @@ impl Methods {
                 journal::read(&mut conn, &caller.database, &request).await?
             }
         );
-        method!(
+        method_with_state!(
             module,
             "res.config.settings.set_values",
             |engine, caller, request: admin::SettingsRequest| {
@@ -180,17 +193,17 @@ impl Methods {
                 accounts::redeem(&engine, &caller.database, caller.uid, request).await?
             }
         );
-        method!(
+        method_with_state!(
             module,
             "res.users.switch_mailbox",
             |engine, caller, request: accounts::SwitchRequest| {
                 accounts::switch_mailbox(&engine, &caller.database, caller.uid, &request).await?
             }
         );
-        method!(module, "res.users.stop", |engine, caller, request: UserId| {
+        method_with_state!(module, "res.users.stop", |engine, caller, request: UserId| {
             accounts::stop(&engine, &caller.database, request.user_id).await?
         });
-        method!(module, "res.users.restart", |engine, caller, request: UserId| {
+        method_with_state!(module, "res.users.restart", |engine, caller, request: UserId| {
             accounts::restart(&engine, &caller.database, request.user_id).await?
         });
         method!(
@@ -200,7 +213,7 @@ impl Methods {
                 brake::removals(&engine, &caller.database, &request).await?
             }
         );
-        method!(
+        method_with_state!(
             module,
             "res.users.answer_removals",
             |engine, caller, request: brake::AnswerRequest| {
@@ -214,21 +227,21 @@ impl Methods {
                 preview::preview(&engine, &caller.database, &request).await?
             }
         );
-        method!(
+        method_with_state!(
             module,
             "res.users.answer_preview",
             |engine, caller, request: preview::AnswerRequest| {
                 preview::answer(&engine, &caller.database, &request).await?
             }
         );
-        method!(
+        method_with_state!(
             module,
             "res.users.answer_mails",
             |engine, caller, request: budget::AnswerRequest| {
                 budget::answer(&engine, &caller.database, &request).await?
             }
         );
-        method!(
+        method_with_state!(
             module,
             "microsoft.calendar.account.reset.reset_account",
             |engine, caller, request: reset::ResetRequest| {

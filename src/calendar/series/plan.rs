@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 
 use super::merge::{SeriesBase, SeriesConflict, SeriesTimes, merge};
 use super::{Crossing, Differences, Series, same};
+use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Event};
 use crate::calendar::merge::{Group, Policy};
 use crate::calendar::plan::{Mail, Rights};
@@ -392,6 +393,14 @@ pub fn mails(writes: &[OutlookWrite], present: Option<&Series>) -> Vec<Vec<Mail>
         }
     }
     all
+}
+
+/// How many people the deletion of a meeting mails; who is invited to several single occurrences counts more than once.
+pub fn cancellations(document: Document) -> usize {
+    mails(&[OutlookWrite::Delete], Some(&document.into_series()))
+        .iter()
+        .map(Vec::len)
+        .sum()
 }
 
 fn mails_of(write: &OutlookWrite, now: Option<&Series>) -> Vec<Mail> {

@@ -5,11 +5,12 @@ use diesel_async::AsyncConnection;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::{clean_base_url, note};
+use super::clean_base_url;
 use crate::odoo::OdooError;
 use crate::store::databases::{self, Database, Pairing, poke_key_place};
 use crate::store::enrollments::{self, Purpose};
 use crate::store::journal::Level;
+use crate::store::journal::note;
 use crate::store::seal::{digest, random_secret};
 use crate::store::{Connection, accounts, leases};
 use crate::sync::{Engine, now};

@@ -17,24 +17,15 @@ use crate::store::outbox::{self, OdooDebt};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, fails_as_a_whole, from_json};
 use crate::sync::people::People;
+use crate::sync::planner::refusals::{self, NOT_TAKEN_OVER};
 use crate::sync::planner::{self, Effects};
-use crate::sync::{admin, now, reset};
+use crate::sync::{now, reset};
 
-/// What a meeting is set aside with whose last news could not be taken.
-const REFUSED: &str = "What Odoo has told of it last cannot be taken over";
 /// What Odoo says of it in the event's conversation. The reason is in the log and in the journal, as it is in words of the service.
 const NOT_TAKEN: &str = "The Outlook bridge could not take over the last change of this event. It is tried again by itself; saving the event once \
      more does so at once. Why it failed is in the bridge's journal.";
 /// How often a change is delivered whose result cannot be taken, the first time after a minute, then after twice as long each time.
 const MOST_ATTEMPTS: i32 = 10;
-
-/// Whether the last news of a meeting could not be taken.
-pub fn is_refused(meeting: &Meeting) -> bool {
-    meeting
-        .set_aside
-        .as_ref()
-        .is_some_and(|reason| reason.starts_with(REFUSED))
-}
 
 /// One thing that Odoo tells.
 #[derive(Debug)]
@@ -230,7 +221,7 @@ async fn reject(
     about: About,
     error: &anyhow::Error,
 ) -> anyhow::Result<Rejected> {
-    let reason = storable(&format!("{REFUSED}: {error:#}"));
+    let reason = storable(&format!("{NOT_TAKEN_OVER}: {error:#}"));
     let said = set_aside(conn, people, (&about.identities, about.user_id), &reason, |_| {
         true
     })
@@ -282,7 +273,7 @@ async fn set_aside(
             let dossier = unit.get(id)?;
             if is_meant(&dossier.meeting) && dossier.meeting.set_aside.as_deref() != Some(reason) {
                 let user = dossier.meeting.organizer_in_odoo().or(user_id);
-                admin::refused(dossier, user.unwrap_or_default(), reason.to_owned());
+                refusals::set_aside(dossier, user.unwrap_or_default(), reason.to_owned());
             }
         }
         unit.save(conn, people.now).await?;
@@ -310,7 +301,7 @@ pub async fn note_untold(conn: &mut Connection, people: &People, untold: &[Untol
         }
     }
     for one in asked {
-        let reason = storable(&format!("{REFUSED}: {}", one.message));
+        let reason = storable(&format!("{NOT_TAKEN_OVER}: {}", one.message));
         let about = [one.place.identity()];
         let is_asked_for: fn(&Meeting) -> bool = |meeting| meeting.unconfirmed;
         match set_aside(conn, people, (&about, None), &reason, is_asked_for).await {
@@ -367,9 +358,9 @@ async fn put_off(
             let Some(debt) = dossier.debt.clone() else {
                 return Ok(());
             };
-            let reason = storable(&format!("{REFUSED}: {error:#}"));
+            let reason = storable(&format!("{NOT_TAKEN_OVER}: {error:#}"));
             if dossier.meeting.set_aside.as_ref() != Some(&reason) {
-                admin::refused(dossier, debt.user_id, reason);
+                refusals::set_aside(dossier, debt.user_id, reason);
             }
             let gives_up = debt.attempts >= MOST_ATTEMPTS;
             if gives_up {

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Rights, Task, in_one, replan};
 use crate::calendar::document::Document;
+use crate::calendar::series::plan::cancellations;
 use crate::odoo::record::Record;
 use crate::store::meetings::Copy;
 use crate::store::stubs::Stub;
@@ -114,7 +115,7 @@ pub fn stub_of(dossier: &Dossier, people: &People, before: DateTime<Utc>) -> any
     let cancelled = dossier.copies.iter().filter(|copy| copy.is_organizer);
     let mut mails = 0;
     for copy in cancelled {
-        mails = mails.max(super::super::reset::cancellations(copy.document()?));
+        mails = mails.max(cancellations(copy.document()?));
     }
     let stub = Stub::of(&record, meeting.organizer_in_odoo(), mails);
     if connected == 0 {
