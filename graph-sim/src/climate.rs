@@ -73,6 +73,7 @@ fn documented() -> Switches {
         first_day_is_pattern: false,
         long_texts_are_cut: false,
         attendee_change_reaches_all: false,
+        drops_unused_pictures: false,
         notification_duplicates: false,
         notification_reorder: false,
         ..Switches::default()
@@ -121,6 +122,8 @@ fn mixed(lot: &mut impl Rng) -> Switches {
         &mut switches.long_texts_are_cut,
         &mut switches.all_day_original_start_local,
         &mut switches.occurrence_dates_in_utc,
+        &mut switches.drops_unused_pictures,
+        &mut switches.pictures_look_like_files,
         &mut switches.declined_kept,
         &mut switches.guests_see_answers,
         &mut switches.change_key_turns,

@@ -1,6 +1,7 @@
 //! The event resource: what is stored, what may be written, how it reads back.
 //! Rules: Graph's event resource page, "Create event" and "Update event".
 
+use crate::attachments::{self, Attachment};
 use crate::error::GraphError;
 use crate::faults::Switches;
 use crate::property;
@@ -57,6 +58,9 @@ pub struct Content {
     pub cancelled: bool,
     pub response: String,
     pub response_time: Option<DateTime<Utc>>,
+    /// Of its own also what no guest was sent yet; empty in states saved before it was kept.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
 }
 
 /// One changed occurrence of a series. `own` names the properties it no longer takes from its master.
@@ -129,6 +133,7 @@ impl Content {
             cancelled: false,
             response: "organizer".into(),
             response_time: None,
+            attachments: Vec::new(),
         }
     }
 
@@ -1060,7 +1065,7 @@ impl View<'_> {
         put("iCalUId", self.ical_uid().into());
         put("reminderMinutesBeforeStart", c.reminder_minutes.into());
         put("isReminderOn", c.reminder_on.into());
-        put("hasAttachments", false.into());
+        put("hasAttachments", attachments::has_files(&c).into());
         put("subject", c.subject.clone().into());
         put("bodyPreview", preview.into());
         put("importance", c.importance.clone().into());

@@ -125,6 +125,11 @@ pub struct Switches {
     pub occurrence_dates_in_utc: bool,
     /// `originalStart` of a whole day is midnight in the series' zone (microsoft-graph-docs#2804), and not in UTC.
     pub all_day_original_start_local: bool,
+    /// A PATCH of the body ends the attachments that are pictures inside it and that it does not show any more. Nobody says; Outlook itself
+    /// sends a body with the pictures it shows.
+    pub drops_unused_pictures: bool,
+    /// Pictures inside a body are told with `isInline` false (microsoft-graph-docs#2095 of messages, msgraph-sdk-dotnet#349 of event messages).
+    pub pictures_look_like_files: bool,
     /// What the zone of an event that people make in Outlook itself is called: `tzone://Microsoft/Custom`, `Customized Time Zone` or nothing
     /// but a space, as phones and old Outlooks write it (page *event resource type*; OutlookGoogleCalendarSync#2148). Empty: by its name.
     pub names_no_zone: String,
@@ -196,6 +201,8 @@ impl Default for Switches {
             first_day_is_pattern: true,
             occurrence_dates_in_utc: false,
             all_day_original_start_local: true,
+            drops_unused_pictures: true,
+            pictures_look_like_files: false,
             names_no_zone: String::new(),
             undeclared_properties: true,
             refresh_rotation_revokes: false,

@@ -1,6 +1,7 @@
 //! Microsoft Graph v1.0: what `/me`, the calendars and the events answer.
 
 use crate::Sim;
+use crate::attachments;
 use crate::batch;
 use crate::delta;
 use crate::error::GraphError;
@@ -61,7 +62,7 @@ impl Reply {
     }
 }
 
-type Answered = Result<Reply, GraphError>;
+pub(crate) type Answered = Result<Reply, GraphError>;
 
 /// Path segments after the version, decoded; `events('id')` becomes two of them.
 pub fn segments(path: &str) -> Vec<String> {
@@ -123,7 +124,7 @@ impl Call {
         }
     }
 
-    fn object(&self) -> Result<Map<String, Value>, GraphError> {
+    pub fn object(&self) -> Result<Map<String, Value>, GraphError> {
         let json = self
             .header("content-type")
             .is_some_and(|t| t.to_ascii_lowercase().contains("json"));
@@ -807,6 +808,14 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
         }
         (_, ["events", _, ..]) => {
             let target = world.mailbox(&address)?.find_anywhere(exact[1])?;
+            if tail.get(2) == Some(&"attachments") && tail.len() <= 4 {
+                let is_deleted = world.mailbox(&address)?.deleted.contains_key(&target.key);
+                if is_deleted && (!get || !world.switches.deleted_answers) {
+                    return Err(GraphError::not_found());
+                }
+                let id = exact.get(3).copied();
+                return attachments::serve(world, &address, call, prefer.immutable, target, id);
+            }
             if world.mailbox(&address)?.deleted.contains_key(&target.key) {
                 if !world.switches.deleted_answers || calendar.is_some() {
                     return Err(GraphError::not_found());
@@ -1003,7 +1012,8 @@ fn one(world: &World, address: &str, target: Target, call: &Call, prefer: &Prefe
                 .calendar(&event.calendar)
                 .and_then(|c| Some(world.calendar_json(c, world.person(address)?)))
                 .unwrap_or(Value::Null),
-            "attachments" | "extensions" => json!([]),
+            "attachments" => json!(world.attachments(address, target, prefer.immutable)?),
+            "extensions" => json!([]),
             _ => return Err(GraphError::request(format!("'{name}' cannot be expanded here."))),
         };
         out.insert(name.clone(), value);
@@ -1262,7 +1272,7 @@ fn on_event(
                 .ok_or_else(GraphError::not_found)?;
             Ok(Reply::json(200, world.calendar_json(calendar, &who.person)))
         }
-        ("GET", ["attachments" | "extensions"]) => Ok(Reply::json(200, json!({"value": []}))),
+        ("GET", ["extensions"]) => Ok(Reply::json(200, json!({"value": []}))),
         ("POST", [action @ ("accept" | "tentativelyaccept" | "decline")]) => {
             let answer = Answer::parse(action).ok_or_else(|| no_route(call))?;
             let body = call.action(if answer == Answer::Accept {

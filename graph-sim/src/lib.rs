@@ -13,6 +13,7 @@
 //! | `tls` | a second door, of HTTPS |
 //! | `ctl`, `expand` | on the command line: the control API, the occurrences of a series |
 
+pub mod attachments;
 pub mod batch;
 pub mod climate;
 pub mod contract;

@@ -1,6 +1,7 @@
 //! What a write does: to the writer's calendar, to the other copies of the meeting, and to the mail log.
 //! Rules: "Create event", "Update event", "Delete event", "event: cancel/accept/decline/forward".
 
+use crate::attachments;
 use crate::error::GraphError;
 use crate::event::{self, Applied, Attendee, Content, Event, Exception, Moment, Rules};
 use crate::faults::CancelledCopies;
@@ -626,7 +627,7 @@ impl World {
         }
     }
 
-    fn writable(&self, address: &str, target: Target) -> Result<Event, GraphError> {
+    pub(crate) fn writable(&self, address: &str, target: Target) -> Result<Event, GraphError> {
         let mailbox = self.mailbox(address)?;
         let event = mailbox
             .events
@@ -656,7 +657,18 @@ impl World {
             None => event.content.clone(),
         };
         let old = content.clone();
-        let applied = self.apply(&mut content, body, &person, false)?;
+        let mut applied = self.apply(&mut content, body, &person, false)?;
+        if applied.touched.contains("body") {
+            if self.switches.drops_unused_pictures {
+                attachments::drop_unused(&mut content);
+            }
+            // A body of an occurrence's own has its own pictures.
+            if content.attachments != old.attachments
+                || target.day.is_some() && content.attachments.iter().any(|one| one.inline)
+            {
+                applied.touched.insert(attachments::OWN.to_owned());
+            }
+        }
         if applied.transaction.is_some() && applied.transaction != event.transaction {
             return Err(GraphError::request(
                 "The transactionId can only be set when an event is created.",
@@ -1404,7 +1416,7 @@ fn forget_answers(content: &mut Content) {
     }
 }
 
-fn exception(event: &mut Event, day: NaiveDate, stamp: Stamp) -> &mut Exception {
+pub(crate) fn exception(event: &mut Event, day: NaiveDate, stamp: Stamp) -> &mut Exception {
     let content = event.occurrence(day);
     let x = event.exceptions.entry(day).or_insert_with(|| Exception {
         content,
@@ -1437,6 +1449,7 @@ fn inherit(x: &mut Exception, master: &Content, touched: &BTreeSet<String>) {
             "responseRequested" => c.response_requested = master.response_requested,
             "allowNewTimeProposals" => c.allow_proposals = master.allow_proposals,
             "hideAttendees" => c.hide_attendees = master.hide_attendees,
+            attachments::OWN => c.attachments.clone_from(&master.attachments),
             _ => {}
         }
     }

@@ -397,6 +397,22 @@ pub static EVENT: Type = Type {
     ],
 };
 
+/// With what it inherits from `attachment`.
+pub static FILE_ATTACHMENT: Type = Type::new(
+    "fileAttachment",
+    &[
+        p("id", STRING).never_null().read_only(),
+        p("contentType", STRING),
+        p("isInline", BOOLEAN).never_null(),
+        p("lastModifiedDateTime", INSTANT).read_only(),
+        p("name", STRING),
+        p("size", INT32).never_null().read_only(),
+        p("contentBytes", Kind::Primitive("Edm.Binary")),
+        p("contentId", STRING),
+        p("contentLocation", STRING),
+    ],
+);
+
 pub static SINGLE_VALUE: Type = Type::new(
     "singleValueLegacyExtendedProperty",
     &[p("id", STRING).never_null(), p("value", STRING)],
