@@ -72,6 +72,13 @@ pub fn dump(mailbox: &Mailbox, target: Target) -> Value {
         .map(|(id, value)| json!({"id": id, "value": value}))
         .collect();
     out.insert("singleValueExtendedProperties".into(), json!(extended));
+    let attached: Vec<Value> = view
+        .content()
+        .attachments
+        .iter()
+        .map(|one| json!({"key": one.key, "name": one.name, "size": one.size, "isInline": one.inline, "contentId": one.content_id}))
+        .collect();
+    out.insert("attachments".into(), json!(attached));
     if target.day.is_none() && event.recurrence.is_some() {
         let cancelled: Vec<String> = event.deleted.iter().map(ToString::to_string).collect();
         out.insert("cancelledDates".into(), json!(cancelled));
@@ -492,6 +499,17 @@ fn mailbox(
                     let comment = body.get("comment").and_then(Value::as_str).unwrap_or_default();
                     world.cancel(address, target, comment, cause)?;
                     Ok(Reply::empty(202))
+                }
+                // Whoever attaches something in Outlook sends an update with it.
+                ("POST", ["attachments"]) => {
+                    world.attach(address, target, &object()?)?;
+                    world.send_again(address, target, cause)?;
+                    Ok(Reply::json(201, dump(world.mailbox(address)?, target)))
+                }
+                ("DELETE", ["attachments", key]) => {
+                    world.detach(address, target, key)?;
+                    world.send_again(address, target, cause)?;
+                    Ok(Reply::empty(204))
                 }
                 ("POST", ["called-off"]) => {
                     let copy = world.mailbox(address)?.events.get(&target.key).cloned();

@@ -1,5 +1,7 @@
 //! `graph-sim ctl`: the control API of a running simulator on the command line.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Parser, Subcommand};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Map, Value, json};
@@ -87,6 +89,13 @@ enum Act {
         id: String,
         #[arg(long)]
         comment: Option<String>,
+    },
+    /// Attach a file, or with `--content-id` a picture that the body shows as `cid:…`, and send an update.
+    Attach {
+        id: String,
+        file: PathBuf,
+        #[arg(long)]
+        content_id: Option<String>,
     },
     /// Into the calendar of that id.
     Move {
@@ -245,6 +254,20 @@ impl Api {
             Act::Cancel { id, comment } => {
                 let body = json!({ "comment": comment });
                 self.write(Method::POST, &on(&id, &["cancel"]), &body).await
+            }
+            Act::Attach { id, file, content_id } => {
+                let bytes = std::fs::read(&file).map_err(|source| CtlError::File {
+                    file: file.clone(),
+                    source,
+                })?;
+                let body = json!({
+                    "@odata.type": "#microsoft.graph.fileAttachment",
+                    "name": file.file_name().unwrap_or_default().to_string_lossy(),
+                    "contentBytes": STANDARD.encode(bytes),
+                    "isInline": content_id.is_some(),
+                    "contentId": content_id,
+                });
+                self.write(Method::POST, &on(&id, &["attachments"]), &body).await
             }
             Act::Move { id, calendar } => {
                 let body = json!({ "calendar": calendar });
