@@ -10,6 +10,7 @@
 mod addresses;
 mod answers;
 mod architecture;
+mod attachments;
 mod convergence;
 mod descriptions;
 mod doors;

@@ -1,6 +1,9 @@
 //! Pictures of other servers. Whoever shows one asks that server for it: it learns who looks, and when; and an address on Odoo's own
 //! server is called with the reader's session. So Odoo gets a link in place of each, `[image: what it is]`, and whoever wants to see it
 //! follows it. Outlook's body keeps its pictures: a link of this kind is read as the picture that it stands for.
+//!
+//! A picture that is attached to the event (`cid:`) is in Outlook alone, and no browser can show it: in Odoo the same words stand for
+//! it, in a `span` whose title says which one it is. Who takes the words away takes the picture away.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -26,9 +29,13 @@ pub(super) fn with_links(clean: &str, stays: impl Fn(&str) -> bool) -> String {
                 let Some(src) = attribute(inside, "src").filter(|src| !src.is_empty()) else {
                     continue;
                 };
+                let label = || label(&src, attribute(inside, "alt").as_deref());
+                if attached(&src).is_some() {
+                    push_words(&mut out, &src, &label());
+                    continue;
+                }
                 if is_on_a_server(&src) && !stays(&src) {
-                    let label = label(&src, attribute(inside, "alt").as_deref());
-                    push_link(&mut out, &src, link.as_deref(), &label);
+                    push_link(&mut out, &src, link.as_deref(), &label());
                     continue;
                 }
             }
@@ -49,7 +56,12 @@ fn push_link(out: &mut String, src: &str, inside_of: Option<&str>, label: &str) 
     }
 }
 
-/// HTML of Odoo with the pictures that its links stand for.
+fn push_words(out: &mut String, src: &str, label: &str) {
+    let (src, label) = (escape(src), escape(label));
+    out.push_str(&format!("<span title=\"{src}\">{OPENS}{label}]</span>"));
+}
+
+/// HTML of Odoo with the pictures that its links and words stand for.
 pub(super) fn with_pictures(html: &str) -> Cow<'_, str> {
     if !html.contains(OPENS) {
         return Cow::Borrowed(html);
@@ -60,7 +72,11 @@ pub(super) fn with_pictures(html: &str) -> Cow<'_, str> {
         out.push_str(text);
         let picture = pieces.peek().and_then(|(label, end)| {
             let label = label.strip_prefix(OPENS)?.strip_suffix(']')?;
-            (tag.starts_with("<a ") && *end == "</a>").then(|| picture(tag, label))?
+            match *end {
+                "</a>" if tag.starts_with("<a ") => picture(tag, label),
+                "</span>" if tag.starts_with("<span ") => attached_picture(tag, label),
+                _ => None,
+            }
         });
         match picture {
             Some(picture) => {
@@ -73,12 +89,21 @@ pub(super) fn with_pictures(html: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+fn attached_picture(tag: &str, label: &str) -> Option<String> {
+    let src = attribute(tag.trim_end_matches('>'), "title").filter(|src| attached(src).is_some())?;
+    Some(image(&src, label))
+}
+
+fn image(src: &str, label: &str) -> String {
+    let alt = plain(label);
+    let alt = if alt == self::label(src, None) { "" } else { &alt };
+    format!("<img src=\"{}\" alt=\"{}\">", escape(src), escape(alt))
+}
+
 fn picture(tag: &str, label: &str) -> Option<String> {
     let src = attribute(tag.trim_end_matches('>'), "href").filter(|src| is_on_a_server(src))?;
     let link = attribute(tag.trim_end_matches('>'), "title").filter(|link| is_on_a_server(link));
-    let alt = plain(label);
-    let alt = if alt == self::label(&src, None) { "" } else { &alt };
-    let picture = format!("<img src=\"{}\" alt=\"{}\">", escape(&src), escape(alt));
+    let picture = image(&src, label);
     Some(match link {
         Some(link) => format!("<a href=\"{}\">{picture}</a>", escape(&link)),
         None => picture,
@@ -139,14 +164,25 @@ fn is_on_a_server(address: &str) -> bool {
     })
 }
 
-/// What a picture is called: its own words, or the beginning of its address.
+/// The `contentId` of a picture that is attached to the event.
+fn attached(src: &str) -> Option<&str> {
+    let (scheme, id) = src.split_at_checked("cid:".len())?;
+    (scheme.eq_ignore_ascii_case("cid:") && !id.is_empty()).then_some(id)
+}
+
+/// What a picture is called: its own words, or the beginning of its address. Of one that is attached Outlook makes that of its name, an `@`
+/// and numbers.
 fn label(src: &str, alt: Option<&str>) -> String {
     let words = alt
         .unwrap_or_default()
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
-    let words = if words.is_empty() { src } else { &words };
+    let address = || match attached(src) {
+        Some(id) => id.split('@').next().filter(|name| !name.is_empty()).unwrap_or(id),
+        None => src,
+    };
+    let words = if words.is_empty() { address() } else { &words };
     let label: String = words
         .chars()
         .filter(|c| !matches!(c, '[' | ']'))
@@ -198,8 +234,17 @@ mod tests {
             ),
             // What no server is asked for.
             (
-                r#"<img src="cid:1"><img src="data:image/png;base64,AA==">"#,
-                r#"<img src="cid:1"><img src="data:image/png;base64,AA==">"#,
+                r#"<img src="data:image/png;base64,AA==">"#,
+                r#"<img src="data:image/png;base64,AA==">"#,
+            ),
+            // What is attached.
+            (
+                r#"<p>a<img width="9" src="cid:image001.png@01DA.5"><img src="CID:x" alt="Our [logo]"></p>"#,
+                r#"<p>a<span title="cid:image001.png@01DA.5">[image: image001.png]</span><span title="CID:x">[image: Our logo]</span></p>"#,
+            ),
+            (
+                r#"<a href="https://x.example/"><img src="cid:1"></a>"#,
+                r#"<a href="https://x.example/"><span title="cid:1">[image: 1]</span></a>"#,
             ),
             // Odoo's own.
             (
@@ -250,6 +295,10 @@ mod tests {
             r#"<a href="https://x.example">[image: x] and more</a>"#,
             r#"<a href="mailto:a@b.example">[image: x]</a>"#,
             r#"<a class="x">[image: x]</a>"#,
+            r#"<span title="x">[image: x]</span>"#,
+            r#"<span title="cid:">[image: x]</span>"#,
+            r#"<span title="cid:x">[image: x] and more</span>"#,
+            r#"<span>[image: x]</span>"#,
             "<a [image: x",
         ] {
             assert_eq!(from_odoo(own), own);
@@ -258,11 +307,13 @@ mod tests {
 
     #[test]
     fn a_picture_keeps_its_size_where_something_else_is_edited() {
-        let outlook = r#"<p>a<img width="30" id="i" src="https://x.example/p.gif"></p>"#;
-        let edited = for_odoo(outlook, BASE).replace(">a<", ">b<");
-        assert_eq!(
-            with_pictures_of(&from_odoo(&edited), outlook),
-            r#"<p>b<img width="30" id="i" src="https://x.example/p.gif"></p>"#
-        );
+        for src in ["https://x.example/p.gif", "cid:image001.png@01DA"] {
+            let outlook = format!(r#"<p>a<img width="30" id="i" src="{src}"></p>"#);
+            let edited = for_odoo(&outlook, BASE).replace(">a<", ">b<");
+            assert_eq!(
+                with_pictures_of(&from_odoo(&edited), &outlook),
+                format!(r#"<p>b<img width="30" id="i" src="{src}"></p>"#)
+            );
+        }
     }
 }

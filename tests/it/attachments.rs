@@ -1,0 +1,92 @@
+//! What is attached to an event in Outlook: files, and the pictures inside its body. Odoo has a field for neither.
+
+use serde_json::{Value, json};
+
+use super::stack::{ANN, id_of};
+use super::world::{OUTSIDE, World, odoo_time, world};
+
+impl World {
+    async fn attaches(&self, person: &str, event: &Value, name: &str, content_id: Option<&str>) {
+        let file = json!({"@odata.type": "#microsoft.graph.fileAttachment", "name": name, "contentBytes": "aGVsbG8=",
+                          "isInline": content_id.is_some(), "contentId": content_id});
+        let path = format!("mailboxes/{person}/events/{}/attachments", id_of(event));
+        self.stack.sim_call("POST", &path, file).await;
+    }
+
+    /// The names of what is attached in Outlook.
+    async fn attached(&self, person: &str, subject: &str) -> Vec<String> {
+        let event = self.stack.event(person, subject).await.expect("in Outlook");
+        let all = event["attachments"].as_array().expect("attachments").iter();
+        all.map(|one| one["name"].as_str().expect("a name").to_owned())
+            .collect()
+    }
+
+    fn id_in_odoo(&self, name: &str) -> i64 {
+        let record = self.odoo.by_name(name);
+        record.expect("in Odoo")["id"].as_i64().expect("an id")
+    }
+}
+
+fn html(inside: &str) -> Value {
+    json!({"body": {"contentType": "html", "content": inside}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attached_picture_survives_every_edit_in_odoo() {
+    let mut w = world().await;
+    let picture = r#"<img width="30" src="cid:logo.png@example">"#;
+    let event = w.outlook_creates(ANN, "Picture", &[OUTSIDE]).await;
+    w.outlook_edits(ANN, &event, html(&format!("<p>Hello {picture}</p>")))
+        .await;
+    w.attaches(ANN, &event, "logo.png", Some("logo.png@example"))
+        .await;
+    w.quiet().await;
+    let id = w.id_in_odoo("Picture");
+    let description = |w: &World| {
+        w.odoo.records[&id]["description"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let shown = description(&w);
+    // No browser can show it; a person reads what it is.
+    assert!(
+        shown.contains("[image: logo.png]") && !shown.contains("<img"),
+        "{shown}"
+    );
+
+    let (start, stop) = (odoo_time(6, "09:00:00"), odoo_time(6, "10:00:00"));
+    for values in [
+        json!({"name": "Logo"}),
+        json!({"start": start, "stop": stop}),
+        json!({"description": shown.replace("Hello", "Good day")}),
+        json!({"videocall_location": "https://meet.example/1", "location": "Room 7"}),
+    ] {
+        w.odoo.write(id, values.clone());
+        w.quiet().await;
+        assert_eq!(w.attached(ANN, "Logo").await, ["logo.png"], "{values}");
+        let now = w.stack.event(ANN, "Logo").await.expect("in Outlook");
+        let body = now["body"]["content"].as_str().expect("a body");
+        assert!(body.contains(picture), "{values}: {body}");
+    }
+    w.odoo.set_guests(id, &[]);
+    w.quiet().await;
+    assert_eq!(w.attached(ANN, "Logo").await, ["logo.png"]);
+    assert_eq!(
+        description(&w),
+        shown.replace("Hello", "Good day"),
+        "nothing comes back"
+    );
+
+    // Who takes the words away takes the picture away.
+    w.odoo.write(id, json!({"description": "<p>Good day</p>"}));
+    w.quiet().await;
+    let now = w.stack.event(ANN, "Logo").await.expect("in Outlook");
+    assert!(
+        !now["body"]["content"].to_string().contains("cid:"),
+        "{}",
+        now["body"]
+    );
+    assert_eq!(w.attached(ANN, "Logo").await, [""; 0]);
+    assert_eq!(description(&w), "<p>Good day</p>");
+}
