@@ -188,6 +188,9 @@ pub struct WireEvent {
     pub exception_occurrences: Vec<WireEvent>,
     #[serde(deserialize_with = "null_is_default")]
     pub single_value_extended_properties: Vec<ExtendedProperty>,
+    /// Of files; pictures inside the body do not count.
+    pub has_attachments: Option<bool>,
+    /// Where Outlook on the web shows it to the mailbox's own user.
     pub web_link: Option<String>,
 }
 
@@ -256,6 +259,12 @@ impl WireEvent {
             name: mailbox.name.clone().unwrap_or_default(),
             address,
         })
+    }
+
+    /// Whether files are attached to it, or to an occurrence of it.
+    pub fn has_files(&self) -> bool {
+        let all = std::iter::once(self).chain(&self.exception_occurrences);
+        all.into_iter().any(|event| event.has_attachments == Some(true))
     }
 
     /// The join link of a meeting that Outlook itself holds online.

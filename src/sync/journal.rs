@@ -7,6 +7,7 @@ use super::people::People;
 use super::planner;
 use crate::odoo::exchange::OdooTime;
 use crate::odoo::record::Record;
+use crate::outlook::wire::WireEvent;
 use crate::store::Connection;
 use crate::store::databases::Database;
 use crate::store::journal::{self, Level};
@@ -41,7 +42,8 @@ pub struct JournalLine {
     message: String,
 }
 
-/// The newest lines first. Of an event that is not in step with Outlook the first one says why.
+/// The newest lines first. Of an event that is not in step with Outlook the first one says why, and of one that has attachments there
+/// one says so: they are in no field of Odoo's.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -72,7 +74,7 @@ async fn standing(
     conn: &mut Connection,
     database: &Database,
     request: &JournalRequest,
-) -> anyhow::Result<Option<JournalLine>> {
+) -> anyhow::Result<Vec<JournalLine>> {
     let people = People::load(conn, database.id, now()).await?;
     let mut unit = UnitOfWork::new(database.id);
     let identities = Identities {
@@ -83,20 +85,36 @@ async fn standing(
     unit.read_identities(conn, &identities).await?;
     let of_series = request.key.as_deref().and_then(|key| unit.by_series_key(key));
     let Some(id) = of_series.or_else(|| request.res_id.and_then(|id| unit.by_odoo_id(id))) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
     let dossier = unit.get(id)?;
-    let Some(message) = why_apart(dossier, &people)? else {
-        return Ok(None);
-    };
-    Ok(Some(JournalLine {
+    let messages = [why_apart(dossier, &people)?, about_attachments(dossier)];
+    let line = |message| JournalLine {
         time: OdooTime(people.now),
         level: Level::Info.into(),
         title: dossier.meeting.title(),
         user_id: dossier.meeting.organizer_in_odoo(),
         res_id: request.res_id,
         message: format!("Now: {message}"),
-    }))
+    };
+    Ok(messages.into_iter().flatten().map(line).collect())
+}
+
+/// That files are attached to it in Outlook, and where its organizer (else somebody whose mailbox has it) sees them.
+fn about_attachments(dossier: &Dossier) -> Option<String> {
+    let mut copies: Vec<_> = dossier.copies.iter().filter(|copy| !copy.gone).collect();
+    copies.sort_by_key(|copy| !copy.is_organizer);
+    // What another version of the service has stored says nothing.
+    let mut shown = copies
+        .into_iter()
+        .filter_map(|copy| copy.wire_event::<WireEvent>().ok());
+    let event = shown.find(WireEvent::has_files)?;
+    let link = event.web_link.as_deref().map(str::trim);
+    let link = link.filter(|link| link.starts_with("https://") && !link.contains(char::is_whitespace));
+    Some(match link {
+        Some(link) => format!("it has attachments in Outlook, which are seen there alone: {link}"),
+        None => "it has attachments in Outlook, which are seen there alone".to_owned(),
+    })
 }
 
 fn not_synced(reason: &str) -> String {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stack::{ANN, id_of};
-use super::world::{OUTSIDE, World, odoo_time, world};
+use super::world::{OUTSIDE, World, kinds, odoo_time, world};
 
 impl World {
     async fn attaches(&self, person: &str, event: &Value, name: &str, content_id: Option<&str>) {
@@ -25,10 +25,84 @@ impl World {
         let record = self.odoo.by_name(name);
         record.expect("in Odoo")["id"].as_i64().expect("an id")
     }
+
+    /// The line about attachments in what Odoo shows of the journal.
+    async fn line(&self, event: Value) -> Option<String> {
+        let told = self
+            .odoo
+            .call(&self.service, 2, "outlook.bridge", "journal", event);
+        let told = told.await.expect("a journal");
+        let mut lines = told.as_array().expect("lines").iter();
+        let line = lines.find(|line| line["message"].to_string().contains("has attachments in Outlook"))?;
+        Some(line["message"].as_str().expect("words").to_owned())
+    }
 }
 
 fn html(inside: &str) -> Value {
     json!({"body": {"contentType": "html", "content": inside}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attachments_are_told_as_long_as_there_are_some_and_are_no_change() {
+    let mut w = world().await;
+    let event = w.outlook_creates(ANN, "Papers", &[OUTSIDE]).await;
+    w.quiet().await;
+    let id = w.id_in_odoo("Papers");
+    assert_eq!(w.line(json!({"res_id": id})).await, None);
+    w.attaches(ANN, &event, "logo.png", Some("logo@example")).await;
+    w.quiet().await;
+    assert_eq!(w.line(json!({"res_id": id})).await, None, "a picture is none");
+
+    let before = w.odoo.records[&id].clone();
+    w.attaches(ANN, &event, "menu.txt", None).await;
+    w.forget_mails().await;
+    w.quiet().await;
+    let line = w.line(json!({"res_id": id})).await.expect("a line");
+    assert!(
+        line.starts_with("Now: ") && line.contains("https://outlook."),
+        "{line}"
+    );
+    assert_eq!(w.odoo.records[&id], before, "nothing is written to Odoo");
+
+    // Neither do they travel back: what Odoo edits leaves them where they are.
+    w.odoo.write(
+        id,
+        json!({"name": "Papers", "location": "Room 7", "description": "<p>Read them</p>"}),
+    );
+    w.quiet().await;
+    let now = w.stack.event(ANN, "Papers").await.expect("in Outlook");
+    assert_eq!(now["location"]["displayName"], "Room 7");
+    let body = now["body"]["content"].as_str().expect("a body");
+    assert!(
+        body.contains("Read them") && !body.contains("attachments"),
+        "{body}"
+    );
+    assert_eq!(kinds(&w.stack.mails().await), [("update", OUTSIDE)]);
+    assert!(w.attached(ANN, "Papers").await.contains(&"menu.txt".to_owned()));
+
+    for one in now["attachments"].as_array().expect("attachments") {
+        let key = one["key"].as_str().expect("a key");
+        let path = format!("mailboxes/{ANN}/events/{}/attachments/{key}", id_of(&now));
+        w.stack.sim_call("DELETE", &path, Value::Null).await;
+    }
+    w.quiet().await;
+    assert_eq!(w.line(json!({"res_id": id})).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_series_they_are_told_in_each_of_its_events() {
+    let mut w = world().await;
+    let id = w
+        .odoo
+        .create_weekly(7, "Stand-up", &odoo_time(5, "09:00:00"), 4, &[]);
+    w.quiet().await;
+    let key = w.odoo.records[&id]["key"].clone();
+    let asked = json!({"res_id": 4711, "key": key});
+    assert_eq!(w.line(asked.clone()).await, None);
+    let series = w.stack.event(ANN, "Stand-up").await.expect("in Outlook");
+    w.attaches(ANN, &series, "menu.txt", None).await;
+    w.quiet().await;
+    assert!(w.line(asked).await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
