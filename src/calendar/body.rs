@@ -62,7 +62,13 @@ pub fn from_odoo(html: &str) -> Cow<'_, str> {
     pictures::with_pictures(html)
 }
 
-/// What is to be written to Outlook, with the pictures that Outlook has as it has them.
+/// Whether it has pictures that are attached to an event in Outlook.
+pub fn has_attached_pictures(html: &str) -> bool {
+    pictures::has_attached(html)
+}
+
+/// What is to be written to Outlook, with the pictures that Outlook has as it has them, and words in place of those that were attached
+/// to another event.
 pub fn with_pictures_of<'a>(html: &'a str, outlook_now: &str) -> Cow<'a, str> {
     pictures::as_in(html, outlook_now)
 }

@@ -627,9 +627,11 @@ pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
     let mut out = Map::new();
     out.insert("subject".into(), json!(title::for_outlook(&event.title)));
     let line = line_to_write(event, None);
+    // Nothing is attached to it yet.
+    let text = body::with_pictures_of(&event.body, "");
     out.insert(
         "body".into(),
-        html_body(&video_line::with(&event.body, line.as_deref())),
+        html_body(&video_line::with(&text, line.as_deref())),
     );
     out.insert(
         "location".into(),

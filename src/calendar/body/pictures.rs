@@ -6,6 +6,7 @@
 //! it, in a `span` whose title says which one it is. Who takes the words away takes the picture away.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::{attribute, bounded::visit, escape, plain};
@@ -110,31 +111,54 @@ fn picture(tag: &str, label: &str) -> Option<String> {
     })
 }
 
-/// HTML with the pictures that Outlook has, too, as it has them: with their sizes.
+/// HTML with the pictures that Outlook has, too, as it has them: with their sizes. What is attached to another event alone, or to none
+/// any more, nobody could see: words say what it was.
 pub(super) fn as_in<'a>(html: &'a str, outlook: &str) -> Cow<'a, str> {
     if !html.contains("<img ") {
         return Cow::Borrowed(html);
     }
-    let source = |tag: &str| {
-        tag.starts_with("<img ")
-            .then(|| attribute(tag.trim_end_matches('>'), "src"))?
-    };
     let mut known = HashMap::new();
     for (_, tag) in pieces(outlook) {
         if let Some(src) = source(tag) {
             known.entry(src).or_insert(tag);
         }
     }
+    let lowered = OnceCell::new();
+    // However Outlook spells it.
+    let is_there = |src: &str| {
+        let lowered = lowered.get_or_init(|| [outlook, &super::inner(outlook)].concat().to_ascii_lowercase());
+        let src = src.to_ascii_lowercase();
+        lowered.contains(&src) || lowered.contains(&escape(&src))
+    };
     let mut out = String::with_capacity(html.len());
     for (text, tag) in pieces(html) {
         out.push_str(text);
-        out.push_str(
-            source(tag)
-                .and_then(|src| known.get(&src).copied())
-                .unwrap_or(tag),
-        );
+        match source(tag) {
+            None => out.push_str(tag),
+            Some(src) => match known.get(&src) {
+                Some(as_it_is) => out.push_str(as_it_is),
+                None if attached(&src).is_some() && !is_there(&src) => {
+                    let alt = attribute(tag.trim_end_matches('>'), "alt");
+                    let label = escape(&label(&src, alt.as_deref()));
+                    out.push_str(&format!("{OPENS}{label}]"));
+                }
+                None => out.push_str(tag),
+            },
+        }
     }
     Cow::Owned(out)
+}
+
+/// Whether a picture in it is attached to an event.
+pub(super) fn has_attached(html: &str) -> bool {
+    let mut sources = pieces(html).filter_map(|(_, tag)| source(tag));
+    sources.any(|src| attached(&src).is_some())
+}
+
+/// The address of a picture.
+fn source(tag: &str) -> Option<String> {
+    tag.starts_with("<img ")
+        .then(|| attribute(tag.trim_end_matches('>'), "src"))?
 }
 
 /// Whether an address is that of a picture that Odoo keeps itself, at `base`: nothing happens where it is looked at.
@@ -213,7 +237,7 @@ fn pieces(html: &str) -> impl Iterator<Item = (&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{for_odoo, from_odoo, same_meaning, with_pictures_of};
+    use super::super::{for_odoo, from_odoo, has_attached_pictures, same_meaning, with_pictures_of};
 
     const BASE: &str = "https://odoo.example/";
 
@@ -255,6 +279,23 @@ mod tests {
             assert_eq!(for_odoo(outlook, BASE), odoo);
             assert!(same_meaning(&from_odoo(odoo), outlook), "{}", from_odoo(odoo));
         }
+    }
+
+    #[test]
+    fn a_picture_that_is_not_attached_any_more_is_told_in_words() {
+        let html = r#"<p>a<img src="cid:logo.png@1" alt=""><img src="https://x.example/p.gif"></p>"#;
+        assert_eq!(
+            with_pictures_of(html, "<p>b</p>"),
+            r#"<p>a[image: logo.png]<img src="https://x.example/p.gif"></p>"#
+        );
+        for there in [
+            "<IMG SRC='cid:LOGO.png@1'>",
+            "<img alt=x src=cid:logo.png@1>",
+            r#"<img src="cid:logo.png&#64;1">"#,
+        ] {
+            assert_eq!(with_pictures_of(html, there), html, "{there}");
+        }
+        assert!(has_attached_pictures(html) && !has_attached_pictures("<p>cid:x</p>"));
     }
 
     #[test]
