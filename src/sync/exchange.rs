@@ -28,6 +28,7 @@ use crate::odoo::exchange::{
 };
 use crate::odoo::record::{Identity, Record, descriptions};
 use crate::odoo::series::group_of_field;
+use crate::outlook::wire::WireEvent;
 use crate::store::accounts::{self, Account, existing};
 use crate::store::databases::{self, Database};
 use crate::store::journal::{self, Level, Line};
@@ -363,6 +364,15 @@ fn find(unit: &UnitOfWork, identities: &[Identity]) -> Option<i64> {
         key.and_then(|key| unit.by_series_key(key))
             .or_else(|| identity.link.and_then(|link| unit.by_link(link)))
             .or_else(|| identity.odoo_id.and_then(|id| unit.by_odoo_id(id)))
+    })
+}
+
+/// Whether Outlook has files attached to it, which no new event of Outlook's takes over.
+fn has_files(dossier: &Dossier) -> bool {
+    let mut copies = dossier.copies.iter().filter(|copy| !copy.gone);
+    copies.any(|copy| {
+        copy.wire_event::<WireEvent>()
+            .is_ok_and(|event| event.has_files())
     })
 }
 
@@ -710,7 +720,16 @@ impl<'a> Intake<'a> {
             .as_deref()
             .and_then(|key| self.unit.by_series_key(key));
         let Some(before) = before else { return Ok(()) };
+        let is_new = self.unit.by_series_key(&series.key).is_none();
         let before = self.unit.get(before)?;
+        if is_new && has_files(before) {
+            let message =
+                "goes on as a series of its own in Outlook, to which its attachments are not attached"
+                    .to_owned();
+            let user = before.meeting.organizer_in_odoo();
+            let line = Line::of(&before.meeting, user, Level::Warning, message, None);
+            before.lines.push(line);
+        }
         if before.copies.is_empty()
             && let Some(earlier) = before.meeting.record()?
         {

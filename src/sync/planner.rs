@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 pub use answers::agree as agree_on_answers;
 
 use super::people::People;
+use crate::calendar::body;
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Answer, Event};
 use crate::calendar::invitations::{Guests, Withheld, all_guests, everybody};
@@ -508,7 +509,13 @@ impl Task<'_> {
             OutlookStep::Delete => (kind::DELETE, json!({})),
         };
         let message = match step {
-            OutlookStep::Create(event) => format!("made in Outlook, {}", words::time(&event.time)),
+            OutlookStep::Create(event) => {
+                format!(
+                    "made in Outlook, {}{}",
+                    words::time(&event.time),
+                    about_pictures(event)
+                )
+            }
             OutlookStep::Update { target, .. } => {
                 let before = copy.map(Copy::event).transpose()?;
                 let before = before.as_ref().unwrap_or(odoo_event);
@@ -687,6 +694,15 @@ impl Task<'_> {
             "{}-{}",
             self.dossier.meeting.link, self.dossier.meeting.generation
         )
+    }
+}
+
+/// A picture that is attached to one event in Outlook is not made in another.
+fn about_pictures(event: &Event) -> &'static str {
+    if body::has_attached_pictures(&event.body) {
+        " · words stand for the pictures, which are attached to an earlier event in Outlook"
+    } else {
+        ""
     }
 }
 

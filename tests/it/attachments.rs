@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stack::{ANN, id_of};
+use super::stack::{ANN, BEN, id_of};
 use super::world::{OUTSIDE, World, kinds, odoo_time, world};
 
 impl World {
@@ -28,12 +28,16 @@ impl World {
 
     /// The line about attachments in what Odoo shows of the journal.
     async fn line(&self, event: Value) -> Option<String> {
+        self.line_with(event, "has attachments in Outlook").await
+    }
+
+    async fn line_with(&self, event: Value, words: &str) -> Option<String> {
         let told = self
             .odoo
             .call(&self.service, 2, "outlook.bridge", "journal", event);
         let told = told.await.expect("a journal");
         let mut lines = told.as_array().expect("lines").iter();
-        let line = lines.find(|line| line["message"].to_string().contains("has attachments in Outlook"))?;
+        let line = lines.find(|line| line["message"].to_string().contains(words))?;
         Some(line["message"].as_str().expect("words").to_owned())
     }
 }
@@ -163,4 +167,76 @@ async fn an_attached_picture_survives_every_edit_in_odoo() {
     );
     assert_eq!(w.attached(ANN, "Logo").await, [""; 0]);
     assert_eq!(description(&w), "<p>Good day</p>");
+}
+
+const PICTURE: &str = r#"<p>Hello <img width="30" src="cid:logo.png@example"></p>"#;
+
+/// Outlook's body of an event that was made without what was attached to an earlier one.
+fn in_words(event: &Value) {
+    let body = event["body"]["content"].as_str().expect("a body");
+    assert!(
+        body.contains("Hello [image: logo.png]") && !body.contains("cid:"),
+        "{body}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_handed_over_says_what_it_leaves_behind() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let event = w.outlook_creates(ANN, "Handed", &[BEN]).await;
+    w.outlook_edits(ANN, &event, html(PICTURE)).await;
+    w.attaches(ANN, &event, "logo.png", Some("logo.png@example"))
+        .await;
+    w.attaches(ANN, &event, "menu.txt", None).await;
+    w.quiet().await;
+    let id = w.id_in_odoo("Handed");
+    let shown = w.odoo.records[&id]["description"].clone();
+    let organizer = w.odoo.organizer(8);
+    w.odoo.write(id, json!({"organizer": organizer}));
+    w.quiet().await;
+    in_words(&w.stack.event(BEN, "Handed").await.expect("in his mailbox"));
+    for words in ["without its attachments", "words stand for the pictures"] {
+        assert!(
+            w.line_with(json!({"res_id": id}), words).await.is_some(),
+            "{words}"
+        );
+    }
+    // It comes to rest, and an edit does not bring the dead picture to Outlook.
+    assert_eq!(w.odoo.records[&id]["description"], shown);
+    let edited = shown
+        .as_str()
+        .expect("a description")
+        .replace("Hello", "Oh, Hello");
+    w.odoo.write(id, json!({"description": edited}));
+    w.quiet().await;
+    let event = w.stack.event(BEN, "Handed").await.expect("in his mailbox");
+    in_words(&event);
+    assert!(event["body"]["content"].to_string().contains("Oh,"), "{event}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_that_is_split_says_that_its_attachments_stay() {
+    let mut w = world().await;
+    let start = odoo_time(5, "09:00:00");
+    let id = w.odoo.create_weekly(7, "Stand-up", &start, 4, &[]);
+    w.quiet().await;
+    let series = w.stack.event(ANN, "Stand-up").await.expect("in Outlook");
+    w.outlook_edits(ANN, &series, html(PICTURE)).await;
+    w.attaches(ANN, &series, "logo.png", Some("logo.png@example"))
+        .await;
+    w.attaches(ANN, &series, "menu.txt", None).await;
+    w.quiet().await;
+    let key = w.odoo.records[&id]["key"].clone();
+    w.odoo.split_series(id, 2, "Later");
+    w.quiet().await;
+    in_words(&w.stack.event(ANN, "Later").await.expect("in Outlook"));
+    let asked = json!({"res_id": 4711, "key": key});
+    let line = w
+        .line_with(asked, "to which its attachments are not attached")
+        .await;
+    assert!(line.is_some());
+    assert_eq!(w.attached(ANN, "Stand-up").await, ["logo.png", "menu.txt"]);
+    let body = w.stack.event(ANN, "Stand-up").await.expect("in Outlook")["body"].to_string();
+    assert!(body.contains("cid:logo.png@example"), "{body}");
 }

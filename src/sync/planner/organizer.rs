@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Planned, Task, in_words};
 use crate::calendar::plan::{Mail, Rights};
 use crate::odoo::snapshot::Snapshot;
+use crate::outlook::wire::WireEvent;
 use crate::store::journal::{Done, Level, Line};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{OutlookWrite, kind};
@@ -97,10 +98,16 @@ impl Task<'_> {
         if copy.gone || copy.cancelled {
             return Ok(Organizer::HasLeft);
         }
-        let message = format!(
+        let mut message = format!(
             "handed over to {}: cancelled here, and made in the new organizer's mailbox next",
             successor.login
         );
+        if copy
+            .wire_event::<WireEvent>()
+            .is_ok_and(|event| event.has_files())
+        {
+            message += ", without its attachments, which are in Deleted Items here";
+        }
         self.leave(
             &copy,
             odoo_state,

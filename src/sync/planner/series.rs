@@ -9,8 +9,8 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    KEEPS_TEXT, LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, aliases_of, all_groups, answers,
-    closed, decisions, in_words, list_groups, renamed, too_large, unlisted,
+    KEEPS_TEXT, LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, about_pictures, aliases_of,
+    all_groups, answers, closed, decisions, in_words, list_groups, renamed, too_large, unlisted,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Event};
@@ -386,7 +386,11 @@ impl Task<'_> {
                     body,
                     groups: all_groups(),
                     slot: None,
-                    message: format!("made in Outlook: {}", series.rule),
+                    message: format!(
+                        "made in Outlook: {}{}",
+                        series.rule,
+                        about_pictures(&series.template)
+                    ),
                     mails: Vec::new(),
                     all_mails: Vec::new(),
                     told: None,
