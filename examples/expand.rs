@@ -108,7 +108,7 @@ fn answer(
     tz: Tz,
     week_start: Weekday,
 ) -> anyhow::Result<Value> {
-    let Some(series) = series(rule, start, time, tz).normalised() else {
+    let Some(series) = series(rule, start, time, tz).normalized() else {
         return Ok(json!({ "occurrences": [] }));
     };
     let occurrences: Vec<_> = series

@@ -689,7 +689,7 @@ impl World {
                     whole_minutes(&mut content);
                 }
                 if moved {
-                    keeps_between_neighbours(&event, day, &content)?;
+                    keeps_between_neighbors(&event, day, &content)?;
                 }
                 let stamp = self.mailbox_mut(address)?.stamp();
                 let x = exception(&mut event, day, stamp);
@@ -1483,7 +1483,7 @@ fn set_recurrence(event: &mut Event, value: &Value, moved: bool) -> Result<(), G
 }
 
 /// "Modified occurrence is crossing or overlapping adjacent occurrence" ("Update event" page).
-fn keeps_between_neighbours(event: &Event, day: NaiveDate, content: &Content) -> Result<(), GraphError> {
+fn keeps_between_neighbors(event: &Event, day: NaiveDate, content: &Content) -> Result<(), GraphError> {
     let Some(rule) = &event.recurrence else {
         return Ok(());
     };

@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_normalised_and_the_unusable_refused() {
+    fn addresses_are_normalized_and_the_unusable_refused() {
         assert_eq!(
             Address::parse(" Bob@Contoso.COM ").unwrap().as_str(),
             "bob@contoso.com"

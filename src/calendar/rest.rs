@@ -349,7 +349,7 @@ impl BothSeries {
                 next.exceptions
                     .insert(*slot, Differences::between(&next.regular(*slot), &shown));
             }
-            let Some(next) = next.normalised() else {
+            let Some(next) = next.normalized() else {
                 return Some(None);
             };
             self.odoo = next;
@@ -425,7 +425,7 @@ impl BothSeries {
             }
             OutlookWrite::Create(_) | OutlookWrite::Delete => unreachable!("both have it"),
         };
-        if let Some(next) = next.normalised() {
+        if let Some(next) = next.normalized() {
             self.outlook = next;
         }
         let shown = series_as_seen(self.outlook.clone(), &self.aliases());

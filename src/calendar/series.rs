@@ -195,12 +195,12 @@ pub struct Occurrence {
 
 /// Why an occurrence cannot be moved in Outlook (Graph, *event: update*: `ErrorOccurrenceCrossingBoundary`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Outlook does not let the occurrence of {slot} be on {to}: the one of {neighbour} is on {theirs}")]
+#[error("Outlook does not let the occurrence of {slot} be on {to}: the one of {neighbor} is on {theirs}")]
 pub struct Crossing {
     pub slot: NaiveDate,
     pub to: NaiveDate,
     /// The slot that is in the way.
-    pub neighbour: NaiveDate,
+    pub neighbor: NaiveDate,
     /// The date that one is on.
     pub theirs: NaiveDate,
 }
@@ -304,7 +304,7 @@ impl Series {
     /// * The start is the first slot.
     /// * Only slots of the rule are changed or taken out, and what was taken out is not changed.
     /// * A missing tail is an earlier end, not many cancellations.
-    pub fn normalised(mut self) -> Option<Self> {
+    pub fn normalized(mut self) -> Option<Self> {
         let (rule, start) = self.rule.roll_to(self.start(), self.start())?;
         self.template.time = self.slot_time(start);
         self.rule = rule;
@@ -402,7 +402,7 @@ impl Series {
             tail.cancelled.extend(earlier);
             tail
         });
-        (head.and_then(Self::normalised), tail.and_then(Self::normalised))
+        (head.and_then(Self::normalized), tail.and_then(Self::normalized))
     }
 
     /// Whether Outlook lets the occurrence of a slot begin on a date (in the series' zone): after the day of the
@@ -410,7 +410,7 @@ impl Series {
     /// nobody's way.
     ///
     /// # Errors
-    /// [`Crossing`], naming the neighbour.
+    /// [`Crossing`], naming the neighbor.
     pub fn crossing(&self, slot: NaiveDate, to: NaiveDate) -> Result<(), Crossing> {
         let stands = |slot: NaiveDate| match self.exceptions.get(&slot).and_then(|own| own.time.as_ref()) {
             Some(moved) => self.date_of(moved),
@@ -431,11 +431,11 @@ impl Series {
             .or_else(|| after.filter(|other| to >= stands(*other)));
         match in_the_way {
             None => Ok(()),
-            Some(neighbour) => Err(Crossing {
+            Some(neighbor) => Err(Crossing {
                 slot,
                 to,
-                neighbour,
-                theirs: stands(neighbour),
+                neighbor,
+                theirs: stands(neighbor),
             }),
         }
     }

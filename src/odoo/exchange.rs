@@ -1,4 +1,4 @@
-//! The shapes of `calendar.event.sync` and its neighbours (`docs/EXCHANGE.md`).
+//! The shapes of `calendar.event.sync` and its neighbors (`docs/EXCHANGE.md`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -169,7 +169,7 @@ impl SeriesSnapshot {
                 .exceptions
                 .insert(slot, Differences::between(&regular, &actual));
         }
-        series.normalised().ok_or(NoSeries::Empty)
+        series.normalized().ok_or(NoSeries::Empty)
     }
 
     /// The records must be what rule and missing slots say, or a date would change silently.

@@ -20,7 +20,7 @@ use crate::outlook::wire::series::{
 use crate::store::accounts::Account;
 use crate::store::meetings;
 
-/// How far around a date occurrences are looked at: what was taken out and its neighbours.
+/// How far around a date occurrences are looked at: what was taken out and its neighbors.
 const ABOUT: TimeDelta = TimeDelta::days(35);
 
 /// Puts into a series what it does not say, by asking Outlook.

@@ -1,4 +1,4 @@
-//! Leases: no mailbox is worked by two, none is forgotten, and none waits for a busy neighbour.
+//! Leases: no mailbox is worked by two, none is forgotten, and none waits for a busy neighbor.
 
 use std::time::Duration;
 

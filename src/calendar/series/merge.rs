@@ -135,7 +135,7 @@ pub fn advance(
     base
 }
 
-/// Whether `one` is `other` without its last occurrences: a tail that was taken out is an earlier end ([`Series::normalised`]).
+/// Whether `one` is `other` without its last occurrences: a tail that was taken out is an earlier end ([`Series::normalized`]).
 fn only_ends_earlier(one: &Series, other: &Series) -> bool {
     let last = |series: &Series| series.rule.last(series.start()).unwrap_or(NaiveDate::MAX);
     last(one) < last(other) && only_the_end(other, one)
@@ -388,8 +388,8 @@ pub fn merge(
     merge_templates(base, odoo, outlook, times, policy, &mut merged);
     merge_slots(base, odoo, outlook, times, policy, &mut merged);
     match (
-        merged.odoo.clone().normalised(),
-        merged.outlook.clone().normalised(),
+        merged.odoo.clone().normalized(),
+        merged.outlook.clone().normalized(),
     ) {
         (Some(odoo), Some(outlook)) => (merged.odoo, merged.outlook) = (odoo, outlook),
         _ => merged.over = true,

@@ -112,7 +112,7 @@ pub(crate) fn edited(series: &Series, edits: &[Edit]) -> Option<Series> {
                 series.rule = *rule;
             }
         }
-        series = series.normalised()?;
+        series = series.normalized()?;
     }
     Some(series)
 }
@@ -191,11 +191,11 @@ proptest! {
         }
         // What is no slot is neither changed nor taken out.
         raw.cancelled.insert(series.start() - TimeDelta::days(1));
-        match raw.clone().normalised() {
+        match raw.clone().normalized() {
             None => prop_assert!(raw.occurrences(window(&raw)).is_empty()),
             Some(normal) => {
                 prop_assert_eq!(raw.occurrences(window(&raw)), normal.occurrences(window(&raw)));
-                prop_assert_eq!(normal.clone().normalised(), Some(normal.clone()));
+                prop_assert_eq!(normal.clone().normalized(), Some(normal.clone()));
                 let last = normal.rule.last(normal.start());
                 prop_assert!(last.is_none_or(|last| !normal.cancelled.contains(&last)));
             }
@@ -247,12 +247,12 @@ fn the_local_hour_holds_over_the_end_of_summer_time() {
 fn a_missing_tail_is_an_earlier_end() {
     let mut series = tuesdays(End::Count(nonzero(5)));
     series.cancelled = ["2026-10-13", "2026-10-27", "2026-11-03"].map(date).into();
-    let normal = series.normalised().unwrap();
+    let normal = series.normalized().unwrap();
     assert_eq!(normal.rule.end, End::Count(nonzero(3)));
     assert_eq!(normal.cancelled, [date("2026-10-13")].into());
     let mut gone = tuesdays(End::Until(date("2026-10-13")));
     gone.cancelled = ["2026-10-06", "2026-10-13"].map(date).into();
-    assert_eq!(gone.normalised(), None);
+    assert_eq!(gone.normalized(), None);
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_moved_occurrence_is_seen_where_it_is() {
 }
 
 #[test]
-fn no_occurrence_crosses_its_neighbours_day() {
+fn no_occurrence_crosses_its_neighbors_day() {
     let mut series = tuesdays(End::Forever);
     let slot = date("2026-10-13");
     for (to, allowed) in [
@@ -284,7 +284,7 @@ fn no_occurrence_crosses_its_neighbours_day() {
         assert_eq!(series.crossing(slot, date(to)).is_ok(), allowed, "{to}");
     }
     let problem = series.crossing(slot, date("2026-10-21")).unwrap_err();
-    assert_eq!(problem.neighbour, date("2026-10-20"));
+    assert_eq!(problem.neighbor, date("2026-10-20"));
     series.cancelled.insert(date("2026-10-20"));
     assert!(series.crossing(slot, date("2026-10-21")).is_ok());
     let time = Some(series.slot_time(date("2026-10-09")));

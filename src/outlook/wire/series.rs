@@ -73,7 +73,7 @@ pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Series,
             .exceptions
             .insert(slot, Differences::between(&regular, &event));
     }
-    series.normalised().ok_or(NoSeries::Empty)
+    series.normalized().ok_or(NoSeries::Empty)
 }
 
 /// The zone that a series repeats in; `named` is its `recurrenceTimeZone`, which is empty in a guest's copy: there it is that of its
@@ -515,7 +515,7 @@ mod tests {
                     let about = format!("{zone} {start} {utc} {is_asked}");
                     let mut listed = Vec::new();
                     if is_asked {
-                        // Nothing changed tells, but the neighbours are listed.
+                        // Nothing changed tells, but the neighbors are listed.
                         let whole = daily(zone, start, all_day, utc);
                         listed = [0, 1, 3, 5].map(|n| occurrence(&whole, n)).to_vec();
                         master.exception_occurrences.clear();

@@ -537,7 +537,7 @@ fn undisturbed_answer<'a>(event: &'a Event, guest: &str) -> Option<&'a str> {
         // Whatever the organizer changes brings the copy back to who has declined.
         Deed::Joined(_, who) | Deed::Left(_, who) => *who == guest || answer == "declined",
         Deed::Dropped(who) => *who == guest,
-        Deed::Answered(..) | Deed::Categorised(..) | Deed::Clashed => false,
+        Deed::Answered(..) | Deed::Categorized(..) | Deed::Clashed => false,
         _ => true,
     });
     (!disturbed).then_some(answer)
@@ -582,7 +582,7 @@ fn clashed(event: &Event) -> Option<Field> {
 fn check_categories(event: &Event, now: &Sight, wrongs: &mut Wrongs) -> BTreeMap<String, String> {
     let mut categories = event.categories.clone();
     for deed in &event.deeds {
-        if let Deed::Categorised(id, category) = deed {
+        if let Deed::Categorized(id, category) = deed {
             categories.insert(id.clone(), category.clone());
         }
     }

@@ -44,7 +44,7 @@ pub enum Deed {
     Answered(Side, &'static str, Answer),
     Dropped(&'static str),
     /// The copy with this graph id got this category.
-    Categorised(String, String),
+    Categorized(String, String),
     /// Something about guests of whom nothing is judged.
     OtherGuests,
     /// One side is back at its backup.
@@ -728,7 +728,7 @@ impl World {
             Act::Answer { user, answer, .. } => self.answer_in_outlook(index, *user, answer),
             Act::AnswerByMail { address, answer } => self.answer_by_mail(index, address, answer),
             Act::DropCopy { user } => self.drop_copy(index, *user),
-            Act::Categories { user, category } => self.categorise(index, *user, category),
+            Act::Categories { user, category } => self.categorize(index, *user, category),
         };
         let done = deeds.is_some();
         self.events[index].deeds.extend(deeds.into_iter().flatten());
@@ -964,7 +964,7 @@ impl World {
         Some(vec![Deed::Dropped(address)])
     }
 
-    fn categorise(&mut self, index: usize, user: i64, category: &str) -> Option<Vec<Deed>> {
+    fn categorize(&mut self, index: usize, user: i64, category: &str) -> Option<Vec<Deed>> {
         let address = address_of(user);
         let is_organizer = user == self.events[index].organizer;
         let mut microsoft = self.stack.sim.sim.world();
@@ -974,7 +974,7 @@ impl World {
             .patch(address, target, &body, None, &person())
             .expect("a change");
         let id = shown["id"].as_str().expect("an id").to_owned();
-        Some(vec![Deed::Categorised(id, category.to_owned())])
+        Some(vec![Deed::Categorized(id, category.to_owned())])
     }
 
     /// Everything there is of an event now.

@@ -475,7 +475,7 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
     };
     let mut ends = series.clone();
     ends.rule.end = End::Count(nonzero(1));
-    let ends = ends.normalised().expect("one is left");
+    let ends = ends.normalized().expect("one is left");
     assert!(ends.cancelled.is_empty() && ends.exceptions.is_empty());
     let mut moved = series.clone();
     moved.template.time = Time::Timed {

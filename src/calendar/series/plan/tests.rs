@@ -61,7 +61,7 @@ fn carried_out(present: Option<&Series>, writes: &[OutlookWrite], exchange: Exch
                         next.exceptions.clear();
                         next.cancelled.clear();
                     }
-                    *series = next.normalised().unwrap();
+                    *series = next.normalized().unwrap();
                     // The document in the write is the one to reach.
                     let rest = updated(series, target);
                     return carried_out(Some(series), &rest.writes, exchange);
@@ -84,7 +84,7 @@ fn carried_out(present: Option<&Series>, writes: &[OutlookWrite], exchange: Exch
             }
         }
     }
-    now.and_then(Series::normalised).unwrap()
+    now.and_then(Series::normalized).unwrap()
 }
 
 /// Without what Outlook is never told: the guests' answers.
@@ -102,7 +102,7 @@ fn unanswered(mut series: Series) -> Series {
             attendee.name.clear();
         }
     }
-    series.normalised().unwrap()
+    series.normalized().unwrap()
 }
 
 proptest! {
@@ -279,7 +279,7 @@ fn what_outlook_does_not_allow_is_set_aside_and_the_rest_written() {
 }
 
 #[test]
-fn neighbours_that_move_together_move_in_an_order_that_is_allowed() {
+fn neighbors_that_move_together_move_in_an_order_that_is_allowed() {
     let base = tuesdays(End::Forever);
     let mut odoo = base.clone();
     for (slot, to) in [("2026-10-13", "2026-10-21"), ("2026-10-20", "2026-10-22")] {
