@@ -823,7 +823,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
         }
     }
     times(content, start, end, all_day, rules, &mut applied)?;
-    // One-way: once initialised, later values change nothing.
+    // One-way: once initialized, later values change nothing.
     let teams = provider
         .as_deref()
         .is_none_or(|p| p == "teamsForBusiness" || p == "unknown");

@@ -1,4 +1,4 @@
-//! Switches (where Microsoft's behaviour is uncertain, the harsher is the default) and injected faults.
+//! Switches (where Microsoft's behavior is uncertain, the harsher is the default) and injected faults.
 
 use crate::error::GraphError;
 use rand::{Rng, SeedableRng};

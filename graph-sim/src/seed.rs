@@ -238,7 +238,7 @@ fn build(seed: Seed) -> Result<World, SeedError> {
 pub const DEMO_CLIENT: &str = "11111111-2222-3333-4444-555555555555";
 pub const DEMO_SECRET: &str = "demo~client-secret~for~graph-sim";
 
-/// The organisation contoso.example in an ordinary week.
+/// The organization contoso.example in an ordinary week.
 pub fn demo() -> Result<World, SeedError> {
     let guest = |address: &str, name: &str, kind: &str| json!({"type": kind, "emailAddress": {"address": address, "name": name}});
     let ann = "ann@contoso.example";

@@ -762,7 +762,7 @@ impl World {
         self.people.iter().find(|p| p.id == id)
     }
 
-    /// Whether the person has a mailbox: a licence that was taken away leaves what is in it, and shuts it.
+    /// Whether the person has a mailbox: a license that was taken away leaves what is in it, and shuts it.
     fn is_open(&self, address: &str) -> Result<(), GraphError> {
         match self.person(address) {
             Some(person) if !person.mailbox => Err(no_mailbox()),
@@ -805,7 +805,7 @@ impl World {
         }
     }
 
-    /// The person behind an address, if they are of the same organisation.
+    /// The person behind an address, if they are of the same organization.
     pub fn colleague(&self, tenant: &str, address: &str) -> Option<&Person> {
         self.person(address)
             .filter(|p| p.tenant == tenant && !p.is_personal() && p.mailbox)

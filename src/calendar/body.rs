@@ -1,7 +1,7 @@
 //! The description of an event, as HTML.
 //!
 //! Both sides rewrite what they are given: Outlook returns a whole document with Exchange's own wrappers, Odoo
-//! sanitises. So bodies are never compared as strings but by what a reader sees ([`same_meaning`]). And Outlook
+//! sanitizes. So bodies are never compared as strings but by what a reader sees ([`same_meaning`]). And Outlook
 //! keeps the way into a Teams meeting as text in the body: written without it, the meeting is no longer online
 //! (page *event: update*). That block is no text of the user's; it stays in Outlook and is cut off elsewhere.
 
@@ -41,7 +41,7 @@ pub fn same_meaning(a: &str, b: &str) -> bool {
     meaning(a, form) == meaning(b, form)
 }
 
-/// The user's own HTML out of a full document: sanitised, without wrappers and without the Teams block. Empty if
+/// The user's own HTML out of a full document: sanitized, without wrappers and without the Teams block. Empty if
 /// there is nothing to read.
 pub fn inner(html: &str) -> String {
     if is_large(html) {
@@ -112,7 +112,7 @@ fn all_of(html: &str) -> memo::Known {
     }
 }
 
-/// Of sanitised HTML what is handed out.
+/// Of sanitized HTML what is handed out.
 fn inside(clean: String, seen: &[Seen]) -> String {
     if seen.is_empty() {
         return String::new();
@@ -183,7 +183,7 @@ pub fn with_teams_block(user_html: &str, outlook_now: &str) -> String {
     match teams_block(outlook_now) {
         None => user_html.to_owned(),
         Some(_) if same_meaning(user_html, outlook_now) => outlook_now.to_owned(),
-        // Sanitised, so that nothing left open by the user's HTML swallows the block.
+        // Sanitized, so that nothing left open by the user's HTML swallows the block.
         Some(block) => format!("{}<br>\n{block}", inner(user_html)),
     }
 }
@@ -314,7 +314,7 @@ fn reading_of_own(html: &str) -> Vec<Seen> {
     read(&FOR_PEOPLE.clean(html).to_string())
 }
 
-/// Reads what was sanitised, which is well formed: every tag closed, attributes in double quotes, four entities in all.
+/// Reads what was sanitized, which is well formed: every tag closed, attributes in double quotes, four entities in all.
 fn read(clean: &str) -> Vec<Seen> {
     let mut reader = Reader {
         seen: Vec::new(),

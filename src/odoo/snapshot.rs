@@ -105,7 +105,7 @@ pub struct AnsweredBy {
     pub by_link: bool,
 }
 
-/// The values of an `OdooChange`: Odoo field → value, whitelisted by the add-on.
+/// The values of an `OdooChange`: Odoo field → value, of the fields that the add-on allows.
 pub type Values = Map<String, Value>;
 
 impl Snapshot {

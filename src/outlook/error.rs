@@ -56,7 +56,7 @@ pub enum GraphError {
         code: String,
         message: String,
     },
-    /// The account has no mailbox that Graph can reach (no Exchange Online licence, or a mailbox on premises).
+    /// The account has no mailbox that Graph can reach (no Exchange Online license, or a mailbox on premises).
     #[error("the account has no Outlook mailbox")]
     MailboxMissing,
 }

@@ -278,7 +278,7 @@ impl LoginClient {
         redirect_uri: &str,
         state: &str,
     ) -> Result<Url, LoginError> {
-        // Only an organisation has an administrator: the page does not take `common`.
+        // Only an organization has an administrator: the page does not take `common`.
         let tenant = match self.tenant.as_str() {
             "common" | "consumers" => "organizations",
             tenant => tenant,

@@ -43,7 +43,7 @@ pub struct AuthorizeRequest {
     /// The user's company, which may have an app registration of its own.
     #[serde(default)]
     pub company_id: Option<i32>,
-    /// Not to log in: for an administrator of Microsoft 365, who is to consent for everybody in the organisation.
+    /// Not to log in: for an administrator of Microsoft 365, who is to consent for everybody in the organization.
     #[serde(default)]
     pub for_everybody: bool,
 }
@@ -295,14 +295,14 @@ async fn consented_for_everybody(
     }
     if attempt.used_at.is_none() {
         let message =
-            "An administrator of Microsoft 365 has allowed this Odoo for everybody in the organisation"
+            "An administrator of Microsoft 365 has allowed this Odoo for everybody in the organization"
                 .to_owned();
         note(conn, database, Some(user_id), Level::Info, message).await?;
     }
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
         message: Some(
-            "Everybody in your organisation may now connect their Outlook calendar to this Odoo, and is no longer asked to allow it. \
+            "Everybody in your organization may now connect their Outlook calendar to this Odoo, and is no longer asked to allow it. \
              Each person still logs in once, with the Outlook button in their calendar."
                 .to_owned(),
         ),

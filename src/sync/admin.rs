@@ -271,9 +271,9 @@ pub async fn set_values(
     }
     if let Some(paused) = request.paused.filter(|paused| *paused != database.paused) {
         let message = if paused {
-            "synchronisation was paused"
+            "synchronization was paused"
         } else {
-            "synchronisation goes on"
+            "synchronization goes on"
         };
         note(&mut conn, database, None, Level::Info, message.to_owned()).await?;
     }

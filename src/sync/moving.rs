@@ -202,7 +202,7 @@ async fn keep(
 /// The mailbox is read all the same; the next run asks again. The journal says so once a day.
 async fn postpone(engine: &Engine, account: &Account, reason: &str) -> Result<(), PullError> {
     let message = format!(
-        "What Odoo's own synchronisation had linked cannot be looked up in the mailbox now, and is tried again; until then \
+        "What Odoo's own synchronization had linked cannot be looked up in the mailbox now, and is tried again; until then \
          nothing of the mailbox is made in Odoo: {reason}"
     );
     let mut conn = engine.store.get().await?;
@@ -362,7 +362,7 @@ pub async fn look_up(
         let mut conn = engine.store.get().await?;
         let database = databases::by_id(&mut conn, account.database_id).await?;
         let message = format!(
-            "{missing} event(s) that Odoo's own synchronisation had linked are not in the mailbox any more: they stay in \
+            "{missing} event(s) that Odoo's own synchronization had linked are not in the mailbox any more: they stay in \
              Odoo alone"
         );
         let user_id = Some(account.odoo_user_id);

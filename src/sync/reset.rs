@@ -219,7 +219,7 @@ async fn begin(
         mail_hours::count(conn, account.id, -mails, now()).await?;
     }
     let message = format!(
-        "was reset: existing events {}, next synchronisation {}",
+        "was reset: existing events {}, next synchronization {}",
         request.delete_policy.label(),
         request.sync_policy.label()
     );

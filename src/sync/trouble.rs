@@ -94,7 +94,7 @@ impl Rest {
             },
             GraphError::MailboxMissing => known(
                 backoff(failures, MINUTE * 15, HOUR),
-                "This Microsoft account has no Outlook mailbox, or its licence was removed.",
+                "This Microsoft account has no Outlook mailbox, or its license was removed.",
             ),
             GraphError::MailboxClosed { code }
             | GraphError::Forbidden { code }
@@ -102,7 +102,7 @@ impl Rest {
                 backoff(failures, SECOND * 5, HOUR),
                 &format!(
                     "Microsoft does not let the bridge into this mailbox now ({code}). What was edited is kept, and goes on \
-                     by itself once it does. If it lasts, an administrator must look at the user's Exchange Online licence, \
+                     by itself once it does. If it lasts, an administrator must look at the user's Exchange Online license, \
                      and at the policies on which apps may reach mailboxes."
                 ),
             ),

@@ -647,7 +647,7 @@ async fn an_administrator_of_microsoft_365_allows_odoo_for_everybody() {
         answer["message"]
             .as_str()
             .unwrap()
-            .contains("Everybody in your organisation"),
+            .contains("Everybody in your organization"),
         "{answer}"
     );
     assert!(

@@ -549,7 +549,7 @@ async fn a_mailbox_handed_to_another_user_is_that_users_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_mailbox_or_a_licence_the_user_is_told_and_nothing_is_lost() {
+async fn without_a_mailbox_or_a_license_the_user_is_told_and_nothing_is_lost() {
     let mut w = world().await;
     let (start, stop) = at(2);
     let id = w.odoo.create(7, "Kept", &start, &stop, &[]);
@@ -560,7 +560,7 @@ async fn without_a_mailbox_or_a_licence_the_user_is_told_and_nothing_is_lost() {
         .await;
     let reason = has_status(&mut w, 7, "attention").await;
     assert!(
-        reason.contains("no Outlook mailbox") && reason.contains("licence"),
+        reason.contains("no Outlook mailbox") && reason.contains("license"),
         "{reason}"
     );
     w.odoo.write(id, json!({"name": "Kept, later"}));

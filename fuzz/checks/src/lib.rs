@@ -15,7 +15,7 @@ pub mod exchange;
 pub mod graph;
 pub mod rules;
 
-/// The largest case. Without optimisation one of full length takes seconds.
+/// The largest case. Without optimization one of full length takes seconds.
 pub const LARGEST: usize = if cfg!(feature = "timed") {
     256 * 1024
 } else {
@@ -124,7 +124,7 @@ fn assert_safe(html: &str) {
     }
 }
 
-/// The start tags of serialised HTML, whose attributes all have double quotes.
+/// The start tags of serialized HTML, whose attributes all have double quotes.
 fn tags(html: &str) -> impl Iterator<Item = (&str, Vec<(&str, &str)>)> {
     let mut rest = html;
     std::iter::from_fn(move || {

@@ -204,7 +204,7 @@ fn operation(node: Node<'_, '_>) -> Result<Option<Operation>, CsdlError> {
 
 impl Schema {
     /// # Errors
-    /// [`CsdlError`] for what is no CSDL; elements that are not modelled (annotations, containers) are passed over.
+    /// [`CsdlError`] for what is no CSDL; elements that are not modeled (annotations, containers) are passed over.
     pub fn parse(xml: &str) -> Result<Self, CsdlError> {
         let document = roxmltree::Document::parse(xml)?;
         let mut schema = Self::default();

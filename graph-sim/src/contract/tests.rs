@@ -6,12 +6,12 @@ use std::collections::HashMap;
 
 const XML: &str = r#"<?xml version="1.0"?>
 <Schema xmlns="http://docs.oasis-open.org/odata/ns/edm" Namespace="microsoft.graph">
-  <EnumType Name="colour"><Member Name="red" Value="0"/><Member Name="darkBlue" Value="1"/></EnumType>
+  <EnumType Name="color"><Member Name="red" Value="0"/><Member Name="darkBlue" Value="1"/></EnumType>
   <EnumType Name="rights" IsFlags="true"><Member Name="read" Value="1"/><Member Name="write" Value="2"/></EnumType>
   <EntityType Name="entity" Abstract="true"><Property Name="id" Type="Edm.String" Nullable="false"/></EntityType>
   <EntityType Name="event" BaseType="graph.entity" OpenType="true">
     <Property Name="subject" Type="Edm.String"/>
-    <Property Name="colour" Type="graph.colour"/>
+    <Property Name="color" Type="graph.color"/>
     <Property Name="rights" Type="graph.rights"/>
     <Property Name="count" Type="Edm.Int32" Nullable="false"/>
     <Property Name="small" Type="Edm.Int16"/>
@@ -43,7 +43,7 @@ const XML: &str = r#"<?xml version="1.0"?>
   </ComplexType>
   <Action Name="poke" IsBound="true">
     <Parameter Name="bindingParameter" Type="graph.entity"/>
-    <Parameter Name="How" Type="graph.colour" Nullable="false"/>
+    <Parameter Name="How" Type="graph.color" Nullable="false"/>
     <Parameter Name="Comment" Type="Edm.String"/>
   </Action>
   <Function Name="delta" IsBound="true">
@@ -114,7 +114,7 @@ fn every_type_has_right_and_wrong_values() {
             vec![json!(1), json!({})],
         ),
         (
-            "colour",
+            "color",
             vec![json!("red"), json!(null)],
             vec![json!("green"), json!(0), json!("")],
         ),
@@ -210,8 +210,8 @@ fn every_type_has_right_and_wrong_values() {
 fn an_answer_is_complete_and_spelled_as_declared() {
     assert_eq!(both(json!({"flag": "True"})), (vec![], vec!["/flag".into()]));
     assert_eq!(
-        both(json!({"colour": "DarkBlue"})),
-        (vec![], vec!["/colour".into()])
+        both(json!({"color": "DarkBlue"})),
+        (vec![], vec!["/color".into()])
     );
     assert_eq!(both(json!({"at": {"name": "y"}})), (vec![], vec!["/at/x".into()]));
     let found = exchange("GET", "/me/events/1", json!(null), 200, json!({"id": "1"}));

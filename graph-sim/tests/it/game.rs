@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Three colleagues, somebody of another organisation, and a personal account.
+/// Three colleagues, somebody of another organization, and a personal account.
 pub const PEOPLE: [&str; 5] = [
     "ann@contoso.example",
     "ben@contoso.example",

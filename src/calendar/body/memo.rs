@@ -14,7 +14,7 @@ pub(super) type Digest = [u8; 32];
 
 /// How many bodies are remembered, which takes a few megabytes.
 const BODIES: usize = 20_000;
-/// How many bytes of sanitised HTML.
+/// How many bytes of sanitized HTML.
 const BYTES: u64 = 32 * 1024 * 1024;
 
 static FORMS: LazyLock<Cache<Digest, Form>> = LazyLock::new(|| Cache::new(BODIES));

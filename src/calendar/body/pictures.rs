@@ -14,7 +14,7 @@ use super::{attribute, bounded::visit, escape, plain};
 const OPENS: &str = "[image: ";
 const LONGEST_LABEL: usize = 60;
 
-/// Sanitised HTML with a link in place of each picture that is fetched from a server, but for those that may stay.
+/// Sanitized HTML with a link in place of each picture that is fetched from a server, but for those that may stay.
 pub(super) fn with_links(clean: &str, stays: impl Fn(&str) -> bool) -> String {
     let mut out = String::with_capacity(clean.len());
     // The link that is open; links are not nested.

@@ -1,8 +1,8 @@
 //! What a person reads where Microsoft does not let somebody in: what happened, and who can do something about it. Told apart by the
 //! AADSTS number (page *reference-error-codes*); where it is none of these, Microsoft's own words stand.
 
-/// Where an administrator of the Microsoft 365 organisation has to consent, and how that is asked for.
-const ASK_ADMINISTRATOR: &str = "An administrator of your organisation's Microsoft 365 has to allow Odoo for everybody: in Odoo's settings, under Outlook \
+/// Where an administrator of the Microsoft 365 organization has to consent, and how that is asked for.
+const ASK_ADMINISTRATOR: &str = "An administrator of your organization's Microsoft 365 has to allow Odoo for everybody: in Odoo's settings, under Outlook \
      Calendar, \"Grant for everybody…\" leads there.";
 
 /// Words for the user who was refused; `None`: Microsoft's own.
@@ -12,18 +12,18 @@ pub fn for_user(message: &str) -> Option<String> {
             "Microsoft has no consent any more for Odoo to use this calendar. Log in to Outlook again and accept. {ASK_ADMINISTRATOR}"
         ),
         90093..=90095 | 900_941 | 650_056 => format!(
-            "Your organisation does not let its people allow apps themselves. {ASK_ADMINISTRATOR} Then log in again."
+            "Your organization does not let its people allow apps themselves. {ASK_ADMINISTRATOR} Then log in again."
         ),
         65004 => format!(
             "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to try again. If Microsoft \
              asked for an administrator's approval: {ASK_ADMINISTRATOR}"
         ),
         50072 | 50074 | 50076 | 50079 | 50158 => {
-            "Your organisation asks for another proof of who you are (such as multi-factor authentication): log in to Outlook again."
+            "Your organization asks for another proof of who you are (such as multi-factor authentication): log in to Outlook again."
                 .to_owned()
         }
         53000..=53011 => {
-            "Your organisation's rules for signing in (Conditional Access) do not let Odoo into your mailbox. Log in to Outlook again; \
+            "Your organization's rules for signing in (Conditional Access) do not let Odoo into your mailbox. Log in to Outlook again; \
              if it is refused there, ask whoever administers Microsoft 365."
                 .to_owned()
         }
@@ -34,7 +34,7 @@ pub fn for_user(message: &str) -> Option<String> {
             "Your login at Microsoft has ended (a changed password, a policy, or a long pause): log in to Outlook again.".to_owned()
         }
         50105 => {
-            "Your organisation lets only chosen people use this app, and you are none of them yet. Ask whoever administers Microsoft \
+            "Your organization lets only chosen people use this app, and you are none of them yet. Ask whoever administers Microsoft \
              365 to assign you to it, then log in to Outlook again."
                 .to_owned()
         }

@@ -11,7 +11,7 @@ use crate::odoo::record::Record;
 use crate::store::journal::Level;
 use crate::store::stock::StockState;
 
-const NOT_IN_MAILBOX: &str = "Odoo's own synchronisation had linked it with an event that is not in the mailbox any more: it stays in Odoo \
+const NOT_IN_MAILBOX: &str = "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo \
      alone, so that nobody is invited anew";
 
 impl Task<'_> {
