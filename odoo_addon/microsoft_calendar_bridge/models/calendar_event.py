@@ -37,7 +37,7 @@ class CalendarEvent(models.Model):
     )
     outlook_bridge_archivable = fields.Boolean(
         compute="_compute_outlook_bridge_archivable",
-        help="Outlook has this meeting, or will: offer to archive it, as for any synchronised event.",
+        help="Outlook has this meeting, or will: offer to archive it, as for any synchronized event.",
     )
 
     outlook_bridge_has_journal = fields.Boolean(compute="_compute_outlook_bridge_has_journal")

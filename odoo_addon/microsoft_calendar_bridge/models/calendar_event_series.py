@@ -118,7 +118,7 @@ class CalendarEvent(models.Model):
         )
 
     def _outlook_bridge_check_crossing(self, vals):
-        """Refuse a person what Outlook would refuse: an occurrence may not reach its neighbours' days.
+        """Refuse a person what Outlook would refuse: an occurrence may not reach its neighbors' days.
 
         Graph answers such a PATCH with ``ErrorOccurrenceCrossingBoundary``. Stock compares UTC days, lets an
         occurrence onto the day of the following one, stops those who do not sync, and fails on a datetime.

@@ -254,7 +254,7 @@ class CalendarRecurrence(models.Model):
         for event in self.with_context(active_test=False).calendar_event_ids.sorted("start"):
             slot = event.start
             if event in events and event not in fixed and slot not in slots and free:
-                # moved, but never past a neighbour
+                # moved, but never past a neighbor
                 slot = min(free, key=lambda free_slot: abs(free_slot - event.start))
             if slot in free:
                 free.remove(slot)

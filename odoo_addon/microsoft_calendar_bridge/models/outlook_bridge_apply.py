@@ -40,7 +40,7 @@ OPS = ("create", "write", "archive", "unlink", "apply_series", "detach", "mailer
 MAILERS = ("outlook", "odoo")
 PLAIN = ("name", "description", "location", "videocall_location", "privacy", "show_as", "active")
 TIMES = ("allday", "start", "stop", "start_date", "stop_date")
-WHITELIST = frozenset((*PLAIN, *TIMES, "online_meeting", "reminder_minutes", "organizer", "attendees"))
+ALLOWLIST = frozenset((*PLAIN, *TIMES, "online_meeting", "reminder_minutes", "organizer", "attendees"))
 STATES = ("needsAction", "accepted", "declined", "tentative")
 
 FOUND = "microsoft_calendar_bridge.found"
@@ -206,7 +206,7 @@ class OutlookBridgeApply(models.AbstractModel):
         if op not in OPS:
             raise UserError(self.env._("Unknown operation “%(op)s”.", op=op))
         written = [change.get("values"), *(entry.get("values") for entry in change.get("slots") or [])]
-        if unknown := {name for values in written for name in values or {}} - WHITELIST:
+        if unknown := {name for values in written for name in values or {}} - ALLOWLIST:
             raise UserError(self.env._("Fields that may not be written: %(names)s", names=", ".join(sorted(unknown))))
         users = self.env["res.users"].sudo()
         owner = users.browse(self._once(("user", change.get("user_id")), users.browse(change.get("user_id")).exists))
@@ -214,7 +214,7 @@ class OutlookBridgeApply(models.AbstractModel):
             raise UserError(self.env._("There is no user %(user_id)s.", user_id=change.get("user_id")))
         if not owner._is_internal():
             raise UserError(
-                self.env._("%(name)s is no internal user, whose calendar is not synchronised.", name=owner.name)
+                self.env._("%(name)s is no internal user, whose calendar is not synchronized.", name=owner.name)
             )
         return owner
 

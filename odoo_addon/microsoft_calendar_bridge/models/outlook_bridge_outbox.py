@@ -631,7 +631,7 @@ class OutlookBridgeOutbox(models.Model):
             return
         try:
             with self.env.cr.savepoint():
-                event.message_post(body=self.env._("Not synchronised with Outlook: %s", message))
+                event.message_post(body=self.env._("Not synchronized with Outlook: %s", message))
         except CONCURRENCY:
             raise
         except Exception:

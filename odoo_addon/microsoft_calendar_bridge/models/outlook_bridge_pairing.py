@@ -145,7 +145,7 @@ class OutlookBridgePairing(models.AbstractModel):
         if left and not agreed:
             raise UserError(
                 self.env._(
-                    "Some of what was set for Odoo's own synchronisation cannot be taken over. Nothing was "
+                    "Some of what was set for Odoo's own synchronization cannot be taken over. Nothing was "
                     "paired.\n%(left)s",
                     left="\n".join(left),
                 )

@@ -80,7 +80,7 @@ class OutlookBridgeRegistration(models.Model):
 
     @api.model
     def _tell_administrators(self, problem):
-        """Microsoft refuses the app registration: nobody's calendar is synchronised, and only they can mend it."""
+        """Microsoft refuses the app registration: nobody's calendar is synchronized, and only they can mend it."""
         self._message_administrators(
             Markup("<p>%s</p><p>%s</p>")
             % (
@@ -99,7 +99,7 @@ class OutlookBridgeRegistration(models.Model):
         self.env["mail.thread"].sudo().message_notify(
             author_id=self.env.ref("base.partner_root").id,
             partner_ids=administrators.partner_id.ids,
-            subject=self.env._("The synchronisation with Outlook needs you"),
+            subject=self.env._("The synchronization with Outlook needs you"),
             body=body,
         )
 

@@ -156,7 +156,7 @@ class OutlookBridgeRule(models.AbstractModel):
         """Say in the settings, and to the administrators once, that a rule fails."""
         words = self.env._(
             "The rule of %(modules)s about what goes to Outlook fails (%(reason)s). What it should judge waits in "
-            "Odoo and is tried again every few minutes; everything else is synchronised.",
+            "Odoo and is tried again every few minutes; everything else is synchronized.",
             modules=", ".join(self._modules()),
             reason=reason,
         )

@@ -38,7 +38,7 @@ class OutlookBridgeSite(models.AbstractModel):
     """What a site has set for stock's sync, in the service's words. It is read, and never written."""
 
     _name = "outlook.bridge.site"
-    _description = "Outlook Bridge Settings of Odoo's Own Synchronisation"
+    _description = "Outlook Bridge Settings of Odoo's Own Synchronization"
 
     @api.model
     def _read(self):
@@ -156,7 +156,7 @@ class OutlookBridgeSite(models.AbstractModel):
         for module, methods in sorted(changed.items()):
             left.append(
                 self.env._(
-                    "The add-on “%(module)s” changes how Odoo's own synchronisation works (%(methods)s). The bridge "
+                    "The add-on “%(module)s” changes how Odoo's own synchronization works (%(methods)s). The bridge "
                     "does not ask it.",
                     module=module,
                     methods=", ".join(sorted(methods)),

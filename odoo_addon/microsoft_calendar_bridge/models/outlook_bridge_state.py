@@ -69,7 +69,7 @@ class OutlookBridgeState(models.Model):
     rule_problem = fields.Char(readonly=True, help="What is wrong with another add-on's rule about what is sent.")
     last_error = fields.Char(readonly=True)
     is_incomplete = fields.Boolean(
-        readonly=True, help="Odoo's own synchronisation did not get all links back when this database was unpaired."
+        readonly=True, help="Odoo's own synchronization did not get all links back when this database was unpaired."
     )
 
     @api.model

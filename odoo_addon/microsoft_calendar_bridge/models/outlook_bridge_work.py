@@ -74,13 +74,13 @@ class OutlookBridgeWork(models.Model):
         """What is under way, in words; or False."""
         if self._is_parting():
             return self.env._(
-                "Being unpaired: Odoo's own synchronisation gets its links back, %(left)s events are left. Nothing is "
+                "Being unpaired: Odoo's own synchronization gets its links back, %(left)s events are left. Nothing is "
                 "exchanged any more.",
                 left=self.env["outlook.bridge.pairing"]._left_to_give_back(),
             )
         if self._holds_exchange():
             return self.env._(
-                "Being paired: %(left)s events that Odoo's own synchronisation has linked are yet to be taken over. "
+                "Being paired: %(left)s events that Odoo's own synchronization has linked are yet to be taken over. "
                 "Nothing is exchanged before that.",
                 left=self.env["outlook.bridge.pairing"]._left_to_put_aside(),
             )
@@ -155,7 +155,7 @@ class OutlookBridgeWork(models.Model):
             # somebody has begun something else meanwhile
             return True
         if isinstance(heard, UserError):
-            _logger.warning("Odoo's own synchronisation does not get all of its links back: %s", heard)
+            _logger.warning("Odoo's own synchronization does not get all of its links back: %s", heard)
             row.failures += 1
             if row.failures < max_failures:
                 return False

@@ -78,7 +78,7 @@ class ResConfigSettings(models.TransientModel):
     outlook_bridge_taken_over = fields.Text(compute="_compute_outlook_bridge_site")
     outlook_bridge_left_behind = fields.Text(compute="_compute_outlook_bridge_site")
     outlook_bridge_agreed = fields.Boolean(
-        help="Pair, though some of what was set for Odoo's own synchronisation is not taken over."
+        help="Pair, though some of what was set for Odoo's own synchronization is not taken over."
     )
 
     outlook_bridge_tenant = fields.Char(
@@ -166,7 +166,7 @@ class ResConfigSettings(models.TransientModel):
         client = self.env["outlook.bridge.client"]
         if not client._is_paired():
             return self.env._(
-                "Not paired: Odoo's own synchronisation is in charge. To pair, run “outlook-bridge enroll” where the "
+                "Not paired: Odoo's own synchronization is in charge. To pair, run “outlook-bridge enroll” where the "
                 "bridge runs, enter its address and the code here, and save."
             ) + self._outlook_bridge_describe_parted(), 0
         url = client._get_url()
@@ -208,7 +208,7 @@ class ResConfigSettings(models.TransientModel):
         if problem := state.rule_problem:
             lines.append(problem)
         if known.get("paused"):
-            lines.append(self.env._("Synchronisation is paused."))
+            lines.append(self.env._("Synchronization is paused."))
         accounts = known.get("accounts") or []
         waiting = sum(bool(account.get("removals")) for account in accounts)
         return "\n".join(lines + self._outlook_bridge_describe_accounts(accounts)), waiting
@@ -351,7 +351,7 @@ class ResConfigSettings(models.TransientModel):
         self.browse().check_access("create")
         heard = self.env["outlook.bridge.pairing"]._begin_to_part()
         message = self.env._(
-            "Odoo is being unpaired: its own synchronisation gets its links back, which may take some minutes, and is "
+            "Odoo is being unpaired: its own synchronization gets its links back, which may take some minutes, and is "
             "then in charge again. It needs the Client Secret, and that everybody logs in to Outlook anew."
         )
         if not heard:

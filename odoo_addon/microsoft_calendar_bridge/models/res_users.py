@@ -47,7 +47,7 @@ class ResUsers(models.Model):
         "Mails Waiting for a Yes", compute="_compute_outlook_bridge", groups="base.group_system"
     )
     outlook_bridge_last_sync = fields.Datetime(
-        "Last Outlook Synchronisation", compute="_compute_outlook_bridge", groups="base.group_system"
+        "Last Outlook Synchronization", compute="_compute_outlook_bridge", groups="base.group_system"
     )
 
     @property
@@ -257,17 +257,17 @@ class ResUsers(models.Model):
         self.ensure_one()
         if self != self.env.user and not (self.env.su or self.env.user.has_group("base.group_system")):
             raise AccessError(
-                self.env._("Only they themselves or an administrator can change this user's synchronisation.")
+                self.env._("Only they themselves or an administrator can change this user's synchronization.")
             )
 
     def _outlook_bridge_check_internal(self):
-        """Those from outside have no calendar here that could be synchronised."""
+        """Those from outside have no calendar here that could be synchronized."""
         if not self._is_internal():
-            raise AccessError(self.env._("Only internal users can synchronise their calendar with Outlook."))
+            raise AccessError(self.env._("Only internal users can synchronize their calendar with Outlook."))
 
     def _outlook_bridge_check_admin(self):
         if not (self.env.su or self.env.user.has_group("base.group_system")):
-            raise AccessError(self.env._("Only an administrator can pause or resume the synchronisation for all."))
+            raise AccessError(self.env._("Only an administrator can pause or resume the synchronization for all."))
 
     def stop_microsoft_synchronization(self):
         if not self._is_bridged():

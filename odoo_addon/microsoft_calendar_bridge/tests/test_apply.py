@@ -254,7 +254,7 @@ class TestApply(BridgeCase, MailCase):
         event.unlink()
         self.assertEqual(self.apply(change), {"id": change["id"], "result": "gone"})
 
-    def test_only_the_whitelist(self):
+    def test_only_the_allowlist(self):
         event = self.created()
         for name in ("user_id", "notes", "microsoft_id", "res_model", "create_uid"):
             ack = self.apply(self.change("write", event, **{name: 1}))

@@ -208,7 +208,7 @@ class TestGestures(BridgeCase):
         self.assertEqual((wire["kind"], wire["record"]["id"]), ("snapshot", event.id))
 
     def test_a_series_whose_recurrence_is_archived_in_place_of_deleted(self):
-        # google_calendar does so with what it has synchronised
+        # google_calendar does so with what it has synchronized
         series = self.series()
         key = series.outlook_bridge_key
         first = self.occurrences(series)[0]

@@ -491,7 +491,7 @@ class TestSeriesApply(BridgeCase, MailCase):
     # side effects
 
     def test_nobody_is_mailed(self):
-        """Not for an organizer either who does not synchronise, and for whom Odoo mails otherwise."""
+        """Not for an organizer either who does not synchronize, and for whom Odoo mails otherwise."""
         values = {
             "name": "From Outlook",
             "organizer": {"user_id": None, "email": "bob@contoso.test", "name": "Bob"},

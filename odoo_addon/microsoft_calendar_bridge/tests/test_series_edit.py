@@ -43,7 +43,7 @@ class TestSeriesEdit(BridgeCase, MailCase):
     def test_by_a_colleague(self):
         self.editable(self.bob)
 
-    def test_by_a_synchronised_guest(self):
+    def test_by_a_synchronized_guest(self):
         self.service.set_account(self.bob)
         self.exchange()
         self.editable(self.bob)
@@ -69,7 +69,7 @@ class TestSeriesEdit(BridgeCase, MailCase):
             events[2].with_user(self.ann).action_unlink_event(self.ann.partner_id.id, policy)
             self.assertEqual(len(events.exists()), left, policy)
 
-    def test_delete_of_who_does_not_synchronise(self):
+    def test_delete_of_who_does_not_synchronize(self):
         events = self.series(user=self.bob, partner_ids=self.guests).calendar_event_ids.sorted("start")
         action = events[2].with_user(self.bob).action_unlink_event(self.bob.partner_id.id, "all")
         self.assertEqual(action["res_model"], "calendar.popover.delete.wizard")
@@ -141,7 +141,7 @@ class TestSeriesCrossing(BridgeMixin, HttpCase):
         self.assertIsNone(self.move(second, "2027-03-02 20:00:00", "2027-03-02 21:00:00"), "2 March there, as before")
         self.assertEqual(self.move(second, "2027-03-03 15:00:00", "2027-03-03 16:00:00"), CROSSING, "3 March there")
 
-    def test_neighbours_are_where_they_are_now(self):
+    def test_neighbors_are_where_they_are_now(self):
         events = self.occurrences(self.series())
         self.assertIsNone(self.move(events[1], "2027-03-12 09:00:00", "2027-03-12 10:00:00"))
         self.assertEqual(self.move(events[2], "2027-03-12 12:00:00", "2027-03-12 13:00:00"), CROSSING)
@@ -163,7 +163,7 @@ class TestSeriesCrossing(BridgeMixin, HttpCase):
         own = self.occurrences(self.series())
         others = self.occurrences(self.series(user=self.bob, partner_ids=[(4, self.ann.partner_id.id)]))
         moved = {"start": "2027-03-22 09:00:00", "stop": "2027-03-22 10:00:00"}
-        self.assertIsNone(self.move(others[2], **moved), "its organizer does not synchronise")
+        self.assertIsNone(self.move(others[2], **moved), "its organizer does not synchronize")
         self.assertIsNone(self.move(own[2], context={"import_file": True}, **moved), "nobody waits for an import")
         single = self.event()
         self.env.flush_all()

@@ -106,7 +106,7 @@ class TestSiteSettings(BridgeCase):
             ({"microsoft_calendar.sync.range_days": "730"}, "730 days back and 1460 days ahead"),
             ({"microsoft_calendar.sync.lower_bound_range": "-7"}, "lower_bound_range is “-7”"),
             ({"microsoft_calendar.sync.first_synchronization_date": "soon"}, "is “soon”"),
-            ({"microsoft_calendar.sync.colour": "red"}, "microsoft_calendar.sync.colour means nothing"),
+            ({"microsoft_calendar.sync.color": "red"}, "microsoft_calendar.sync.color means nothing"),
             ({"microsoft_account.auth_endpoint": "https://login.example/contoso/authorize"}, "login.example"),
             (
                 {

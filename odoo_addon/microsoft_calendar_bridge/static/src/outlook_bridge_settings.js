@@ -8,7 +8,7 @@ import { SettingsFormController } from "@web/webclient/settings_form_view/settin
 
 patch(SettingsFormController.prototype, {
     /**
-     * Ask before a pairing that leaves something behind of what was set for Odoo's own synchronisation.
+     * Ask before a pairing that leaves something behind of what was set for Odoo's own synchronization.
      */
     async beforeExecuteActionButton(clickParams) {
         const record = this.model.root;
@@ -20,7 +20,7 @@ patch(SettingsFormController.prototype, {
                     {
                         title: _t("Pair nevertheless?"),
                         body: _t(
-                            "Some of what was set for Odoo's own synchronisation cannot be taken over:\n\n%s",
+                            "Some of what was set for Odoo's own synchronization cannot be taken over:\n\n%s",
                             left
                         ),
                         confirmLabel: _t("Pair nevertheless"),
