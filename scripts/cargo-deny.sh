@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the licences, bans and sources of the Rust dependencies; with --advisories, whether any of them is known to be
+# Checks the licenses, bans and sources of the Rust dependencies; with --advisories, whether any of them is known to be
 # vulnerable. The database of advisories is at GitHub: where it cannot be had, and none was had before, that is said aloud.
 . "$(dirname "$0")/cargo-tool.sh"
 

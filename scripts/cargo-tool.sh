@@ -13,7 +13,7 @@ cargo_tool() {
 install_cargo_tool() {
   grep -qs "^\"$1 $2 " "$CARGO_TOOLS/.crates.toml" && return
   say "building $1 $2 (once, about a minute)"
-  # Without optimisation: it is built on each fresh machine, and then runs once.
+  # Without optimization: it is built on each fresh machine, and then runs once.
   cargo install --quiet --locked --debug --root "$CARGO_TOOLS" --target-dir "$CARGO_TOOLS/target" "$1@$2"
   rm -rf "$CARGO_TOOLS/target"
 }

@@ -98,7 +98,7 @@ def steps() -> list[Step]:
             {"PYTHONPATH": str(paths.odoo_python_path())},
             paths.ADDONS_DIR,
         ),
-        Step("lint", "licences, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
+        Step("lint", "licenses, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
         Step(
             "lint",
             "advisories (cargo-deny)",
@@ -157,8 +157,8 @@ def steps() -> list[Step]:
             "long",
             "tests of what else touches events, in a paired database",
             [
-                *[python, "-m", "tools.odoo_tests", "--paired", "--template=neighbours"],
-                f"--test-tags={','.join(f'/{module}' for module in odoo.NEIGHBOURS)}",
+                *[python, "-m", "tools.odoo_tests", "--paired", "--template=neighbors"],
+                f"--test-tags={','.join(f'/{module}' for module in odoo.NEIGHBORS)}",
             ],
         ),
         Step(

@@ -339,7 +339,7 @@ class Person:
         """Deletes an event from the calendar by its popover."""
         popover = self._opened(subject)
         self.shot("popover")
-        # Odoo archives what is synchronised and deletes the rest; both show a bin. It may ask first.
+        # Odoo archives what is synchronized and deletes the rest; both show a bin. It may ask first.
         popover.locator(":is(a, button):has(.fa-trash)").click()
         question = self.page.locator(".modal .modal-footer :is(.btn-primary, .btn-danger)").first
         eventually(lambda: question.is_visible() or not self.event(subject).count(), message=f"'{subject}' goes")

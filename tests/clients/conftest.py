@@ -29,7 +29,7 @@ BEN = "ben@contoso.example"
 CARLA = "carla@contoso.example"
 STRANGER = "guest@elsewhere.example"
 
-# An organisation whose calendars are empty.
+# An organization whose calendars are empty.
 SEED = {
     "tenants": [{"id": "aaaaaaaa-0000-4000-8000-00000000c0de", "domain": "contoso.example", "name": "Contoso"}],
     "apps": [

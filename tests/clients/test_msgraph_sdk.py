@@ -232,7 +232,7 @@ async def test_weekly_series_across_daylight_saving(microsoft: Microsoft):
     assert whole.cancelled_occurrences == [f"OID.{made.id}.2027-03-29"]
     assert [event.subject for event in whole.exception_occurrences] == ["Stand-up, late"]
 
-    # Onto a neighbour's day an occurrence cannot go.
+    # Onto a neighbor's day an occurrence cannot go.
     with pytest.raises(ODataError) as crossing:
         await graph.me.events.by_event_id(found[5].id).patch(
             Event(start=at("2027-03-31T09:30:00"), end=at("2027-03-31T09:45:00"))
@@ -424,7 +424,7 @@ async def test_delta(microsoft: Microsoft):
 async def test_refusals(microsoft: Microsoft):
     graph = microsoft.graph(ANN)
     for body, code in [
-        (meeting("x", additional_data={"colour": "red"}), "RequestBodyRead"),
+        (meeting("x", additional_data={"color": "red"}), "RequestBodyRead"),
         (meeting("x", additional_data={"isReminderOn": "perhaps"}), "RequestBodyRead"),
         (meeting("x", is_all_day=True), "ErrorInvalidRequest"),
         (Event(subject="x", start=at("2027-03-02T09:00:00", "Mars/Olympus")), "TimeZoneNotSupportedException"),
@@ -439,7 +439,7 @@ async def test_refusals(microsoft: Microsoft):
         assert refused.value.error.message and refused.value.error.inner_error.request_id
     events = graph.me.events
     with pytest.raises(ODataError) as refused:
-        await events.get(asking(events, select=["colour"]))
+        await events.get(asking(events, select=["color"]))
     assert refused.value.response_status_code == 400
     with pytest.raises(ODataError) as refused:
         await graph.users.by_user_id(BEN).calendar.get()

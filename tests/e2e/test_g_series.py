@@ -191,7 +191,7 @@ def test_everything_that_is_done_to_single_occurrences(site: Site):
     theirs = site.outlook_event(BEN, other)
     assert not theirs.get("recurrence"), "Ben is invited to that one"
 
-    # Outlook keeps an occurrence between its neighbours: a person is told so, and an import is taken without that.
+    # Outlook keeps an occurrence between its neighbors: a person is told so, and an import is taken without that.
     fifth = start + timedelta(weeks=4)
     seventh = fifth + timedelta(weeks=2)
     beyond = {

@@ -802,7 +802,7 @@ def test_an_activity_of_type_meeting_is_rescheduled_and_done(people: Site, at_br
     activity.locator("button", has_text="Reschedule").click()
     walk.expect(person.event(subject).first).to_be_visible()
     person.shot("reschedule")
-    # Monday's neighbour on the right, any other day's on the left
+    # Monday's neighbor on the right, any other day's on the left
     day = timedelta(days=1 if first.weekday() == 0 else -1)
     # Odoo opens what is to be rescheduled
     popover = page.locator(".o_cw_popover", has_text=subject)

@@ -1,4 +1,4 @@
-"""Copies, restored backups and neutralised databases: nothing is written to anybody's mailbox, nobody is mailed, the
+"""Copies, restored backups and neutralized databases: nothing is written to anybody's mailbox, nobody is mailed, the
 administrator is told, and pairing anew settles everything in silence."""
 
 import subprocess
@@ -222,7 +222,7 @@ def test_a_restored_service_sends_nothing_that_it_owed_then(site: Site):
     site.odoo_event(later)
 
 
-def test_a_neutralised_copy_cannot_speak_for_the_original(site: Site, copies: Copies):
+def test_a_neutralized_copy_cannot_speak_for_the_original(site: Site, copies: Copies):
     stack = site.stack
     copy = copies.of_odoo("neutral")
     folder = stack.run_dir / "neutral"

@@ -22,7 +22,7 @@ class CalendarEvent(models.Model):
 """
 SITE = {
     "microsoft_calendar.sync.range_days": "180",
-    "microsoft_calendar.sync.colour": "red",
+    "microsoft_calendar.sync.color": "red",
 }
 
 
@@ -50,7 +50,7 @@ def test_what_a_site_had_set_is_taken_over_and_private_events_stay_apart(make_st
     words = box.inner_text()
     assert "180 days back and 360 days ahead" in words
     assert "The rule of site_filter" in words
-    assert "microsoft_calendar.sync.colour means nothing" in words
+    assert "microsoft_calendar.sync.color means nothing" in words
     page.shot("before-pairing")
     for field, value in {
         "outlook_bridge_url": site.proxy.url,
@@ -61,7 +61,7 @@ def test_what_a_site_had_set_is_taken_over_and_private_events_stay_apart(make_st
         page.setting(box, field).fill(value)
     page.save_settings(reloads=False)
     question = page.page.locator(".modal")
-    walk.expect(question).to_contain_text("microsoft_calendar.sync.colour")
+    walk.expect(question).to_contain_text("microsoft_calendar.sync.color")
     page.shot("question")
     question.locator(".btn-secondary").click()
     walk.expect(question).to_have_count(0)

@@ -1,4 +1,4 @@
-"""An organisation lets nobody allow apps themselves: what people read, and what the administrator does about it."""
+"""An organization lets nobody allow apps themselves: what people read, and what the administrator does about it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def test_an_administrator_grants_for_everybody(stack: Stack, at_browser: Callabl
     admin.shot("cancelled")
     admin.open_settings().get_by_role("button", name="Grant for everybody…").click()
     admin.page.locator(f"button[name=account][value='{CARLA}']").click()
-    walk.expect(admin.page.locator(".o_outlook_bridge_message")).to_contain_text("Everybody in your organisation")
+    walk.expect(admin.page.locator(".o_outlook_bridge_message")).to_contain_text("Everybody in your organization")
     admin.shot("granted")
     admin.page.get_by_text("Back to Odoo").click()
     walk.expect(admin.page.locator(".settings_tab").first).to_be_visible()

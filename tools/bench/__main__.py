@@ -35,7 +35,7 @@ def main() -> int:
         signal.signal(name, signal.default_int_handler)
     site_needed = options.only != ["statements"]
     if site_needed and not options.no_build:
-        say("building the service and the simulator, optimised")
+        say("building the service and the simulator, optimized")
         build = ["cargo", "build", "--release", "--workspace", "--locked", "--bins"]
         subprocess.run(build, cwd=paths.PROJECT_ROOT, check=True)
     shutil.rmtree(FOLDER, ignore_errors=True)

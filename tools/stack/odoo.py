@@ -25,7 +25,7 @@ from .process import Process, eventually, free_port
 
 ADMIN = ("admin", "admin")
 
-NEIGHBOURS = ["calendar_sms", "crm", "google_calendar", "hr_calendar", "hr_holidays", "hr_recruitment"]
+NEIGHBORS = ["calendar_sms", "crm", "google_calendar", "hr_calendar", "hr_holidays", "hr_recruitment"]
 # Modules of Odoo that only hold tests: of imports and exports, and of activities. With one that shows where people
 # work in the calendar: beside `hr_holidays` it would change how many statements that one's tests count.
 TESTERS = ["test_import_export", "test_mail", "hr_homeworking_calendar"]
@@ -37,10 +37,10 @@ TEMPLATES: dict[str, tuple[str | None, list[str]]] = {
     "stock": ("base", ["microsoft_calendar"]),
     "bridge": ("stock", [paths.ADDON]),
     # What else makes, changes or shows events, or touches their people.
-    "neighbours": ("bridge", [*NEIGHBOURS, "base_import"]),
+    "neighbors": ("bridge", [*NEIGHBORS, "base_import"]),
     "testers": ("bridge", TESTERS),
 }
-WITH_ADDON = ("available", "bridge", "neighbours", "testers")
+WITH_ADDON = ("available", "bridge", "neighbors", "testers")
 UNUSED_SECONDS = 3 * 86_400
 # Part of every cache key: raise it when the preparation below changes.
 TEMPLATE_FORMAT = "1"
@@ -64,7 +64,7 @@ def template_key(name: str) -> str:
     parts = [TEMPLATE_FORMAT, str(odoo), (odoo / "release.py").read_text(), str((odoo / "release.py").stat().st_mtime)]
     if name == "available":
         parts.append((addon / "__manifest__.py").read_text())
-    if name in ("bridge", "neighbours", "testers"):
+    if name in ("bridge", "neighbors", "testers"):
         files = [
             file
             for file in addon.rglob("*")

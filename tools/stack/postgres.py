@@ -125,7 +125,7 @@ class PrivatePostgres(Postgres):
         # Named once more, since a change of user clears what the parent set.
         return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--pdeathsig=INT"]
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         # Left behind by a run that was interrupted while making the cluster.
         for child in self.data_dir.iterdir():
@@ -153,7 +153,7 @@ class PrivatePostgres(Postgres):
 
     def start(self) -> None:
         if not (self.data_dir / "harness-password").exists():
-            self._initialise()
+            self._initialize()
         settings = {
             "listen_addresses": self.host,
             "port": str(self.port),

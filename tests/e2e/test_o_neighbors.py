@@ -23,7 +23,7 @@ AtBrowser = Callable[[Stack, str], walk.Person]
 
 @pytest.fixture(scope="module")
 def people(make_stack: Callable[..., Stack]) -> Iterator[Site]:
-    site = Site(make_stack(template="neighbours"))
+    site = Site(make_stack(template="neighbors"))
     site.set_up()
     site.stack.add_user("Cleo Cole", CLEO, "cleo")
     yield site
