@@ -31,7 +31,7 @@ test: setup ## Run every check and every test
 	@$(PYTHON) -m tools.check
 
 .PHONY: lint
-lint: setup ## Only the checks that run nothing: formatting, clippy, licenses, advisories, the add-on's rules
+lint: setup ## Only the checks that run nothing: formatting, spelling, clippy, licenses, advisories, the add-on's rules
 	@$(PYTHON) -m tools.check --only lint
 
 .PHONY: test-rust

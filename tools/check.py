@@ -83,6 +83,7 @@ def steps() -> list[Step]:
     return [
         Step("lint", "formatting (rustfmt)", ["cargo", "fmt", "--all", "--check"]),
         Step("lint", "formatting (rustfmt, fuzzing)", ["cargo", "fmt", "--manifest-path=fuzz/Cargo.toml", "--check"]),
+        Step("lint", "spelling and terms (typos)", [str(tools / "typos")]),
         Step("lint", "Python style (ruff)", [str(tools / "ruff"), "check", "tools", "tests"]),
         Step("lint", "Python formatting (ruff)", [str(tools / "ruff"), "format", "--check", "tools", "tests"]),
         Step(
