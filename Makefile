@@ -31,8 +31,8 @@ test: setup ## Run every check and every test
 	@$(PYTHON) -m tools.check
 
 .PHONY: lint
-lint: setup ## Only the checks that run nothing: formatting, spelling, clippy, licenses, advisories, the add-on's rules
-	@$(PYTHON) -m tools.check --only lint
+lint: setup ## Only the checks that run nothing: formatting, spelling, clippy, licenses, advisories, the add-on's rules (STEP=ruff: only those of that name)
+	@$(PYTHON) -m tools.check --only lint $(if $(STEP),--step "$(STEP)")
 
 .PHONY: test-rust
 test-rust: setup ## Only the Rust tests

@@ -198,9 +198,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     groups = ["lint", "rust", "long", "sim", "odoo", "clients", "e2e"]
     parser.add_argument("--only", choices=groups, help="only this group of steps")
-    only = parser.parse_args().only
+    parser.add_argument("--step", default="", help="of these, only the steps whose name has this text")
+    options = parser.parse_args()
+    only = options.only
     # The long run only when asked for.
     chosen = [step for step in steps() if (step.group == only if only else step.group != "long")]
+    chosen = [step for step in chosen if options.step in step.name]
+    if not chosen:
+        parser.error(f"no step of this name: {options.step}")
     if any("GRAPH_SIM_SCHEMA" in step.env for step in chosen):
         print(contract_line(), flush=True)
     started = time.monotonic()
