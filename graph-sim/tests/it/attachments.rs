@@ -99,7 +99,7 @@ async fn what_cannot_be_attached() {
             "RequestBodyRead",
         ),
         (
-            json!({"@odata.type": FILE, "name": "a", "contentBytes": "AA==", "colour": 1}),
+            json!({"@odata.type": FILE, "name": "a", "contentBytes": "AA==", "color": 1}),
             "RequestBodyRead",
         ),
         (
