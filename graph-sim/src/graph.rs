@@ -884,9 +884,13 @@ fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answere
         &["$top", "$skip", "$select", "$count", "$filter", "$orderby"],
     )?;
     let list: &[Calendar] = &world.mailbox(&who.person.address)?.calendars;
+    let top = query::number(&call.query, "$top", 1, 1000)?.unwrap_or(10);
+    let skip = query::number(&call.query, "$skip", 0, usize::MAX)?.unwrap_or(0);
     let owner = format!("{}@{}", who.person.id, who.person.tenant);
     let value: Vec<Value> = list
         .iter()
+        .skip(skip)
+        .take(top)
         .map(|c| {
             let mut out = world.calendar_json(c, &who.person);
             keep_selected(&mut out, call);
@@ -895,10 +899,11 @@ fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answere
         })
         .collect();
     let context = format!("{}/v1.0/$metadata#{context}", call.base);
-    Ok(Reply::json(
-        200,
-        json!({"@odata.context": context, "value": value}),
-    ))
+    let mut body = json!({"@odata.context": context, "value": value});
+    if list.len() > skip.saturating_add(top) {
+        body["@odata.nextLink"] = next_link(call, skip + top).into();
+    }
+    Ok(Reply::json(200, body))
 }
 
 fn translate(mailbox: &Mailbox, call: &Call) -> Answered {

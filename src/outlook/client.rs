@@ -372,10 +372,18 @@ impl GraphClient {
     /// See [`GraphError`].
     pub async fn other_calendars(&self, token: &SecretString) -> Result<Vec<String>, GraphError> {
         let query = [("$select", "id,isDefaultCalendar"), ("$top", "100")];
-        let url = self.url(&["me", "calendars"], &query)?;
-        let found: Calendars = self.get(token, url, "/me/calendars").await?;
-        let others = found.value.into_iter().filter(|one| !one.is_default_calendar);
-        Ok(others.map(|calendar| calendar.id).collect())
+        let mut url = self.url(&["me", "calendars"], &query)?;
+        let mut ids = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let found: Calendars = self.get(token, url, "/me/calendars").await?;
+            let others = found.value.into_iter().filter(|one| !one.is_default_calendar);
+            ids.extend(others.map(|calendar| calendar.id));
+            let Some(link) = found.next_link else {
+                return Ok(ids);
+            };
+            url = self.next_of(&link)?;
+        }
+        Err(endless())
     }
 
     /// The events that carry our link uuid, normally one (page *singleValueLegacyExtendedProperty: get*).
@@ -546,6 +554,7 @@ impl GraphClient {
                 outcome_unknown: true,
                 retry_after: None,
                 reason: "no reply in the batch".into(),
+                status: None,
             })
         };
         Ok(outcomes
@@ -677,10 +686,7 @@ impl GraphClient {
             let Some(link) = found.next_link else {
                 return Ok(events);
             };
-            url = Url::parse(&link)
-                .ok()
-                .filter(|url| self.is_ours(url))
-                .ok_or_else(|| unreadable(&Method::GET))?;
+            url = self.next_of(&link)?;
         }
         Err(endless())
     }
@@ -721,6 +727,12 @@ impl GraphClient {
             rows: page.value.into_iter().map(DeltaRow::read).collect(),
             next,
         })
+    }
+
+    /// Where a list goes on.
+    fn next_of(&self, link: &str) -> Result<Url, GraphError> {
+        let url = Url::parse(link).ok().filter(|url| self.is_ours(url));
+        url.ok_or_else(|| unreadable(&Method::GET))
     }
 
     fn is_ours(&self, url: &Url) -> bool {
@@ -782,11 +794,7 @@ impl GraphClient {
                 .and_then(|reply| read(&call.method, &reply))
             {
                 // Graph has been seen to answer plain reads so; nothing was changed that could conflict.
-                Err(GraphError::Conflict) => Err(GraphError::Transient {
-                    outcome_unknown: false,
-                    retry_after: None,
-                    reason: "conflict on a read".into(),
-                }),
+                Err(GraphError::Conflict) => Err(GraphError::passing("conflict on a read")),
                 other => other,
             }
         };
@@ -836,6 +844,7 @@ impl GraphClient {
                 outcome_unknown: call.method != Method::GET && !error.is_connect() && !error.is_builder(),
                 retry_after: None,
                 reason: reason.to_owned(),
+                status: None,
             }
         };
         let response = request.send().await.map_err(lost)?;
@@ -903,6 +912,8 @@ struct Found {
 struct Calendars {
     #[serde(default)]
     value: Vec<Calendar>,
+    #[serde(rename = "@odata.nextLink")]
+    next_link: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -974,11 +985,7 @@ impl RawBatchReply {
 
 /// A list has more pages than anything can have.
 fn endless() -> GraphError {
-    GraphError::Transient {
-        outcome_unknown: false,
-        retry_after: None,
-        reason: format!("a list of more than {MOST_PAGES} pages"),
-    }
+    GraphError::passing(format!("a list of more than {MOST_PAGES} pages"))
 }
 
 /// A 2xx that says nothing readable: of a write it is not known what came of it.
@@ -987,6 +994,7 @@ fn unreadable(method: &Method) -> GraphError {
         outcome_unknown: *method != Method::GET,
         retry_after: None,
         reason: "unreadable reply".to_owned(),
+        status: None,
     }
 }
 
@@ -1046,6 +1054,7 @@ fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &V
             outcome_unknown: *method != Method::GET,
             retry_after,
             reason: format!("{status} {code}").trim_end().to_owned(),
+            status: Some(status),
         },
         _ => GraphError::Invalid {
             status,

@@ -48,6 +48,8 @@ pub enum GraphError {
         retry_after: Option<Duration>,
         /// `connect`, `timeout`, `network`, `unreadable reply`, or the status and Graph's code.
         reason: String,
+        /// What Microsoft answered with, where it is Microsoft that failed.
+        status: Option<u16>,
     },
     /// Refused for good: another 4xx. Repeating it unchanged is no use.
     #[error("Microsoft refused this ({status} {code})")]
@@ -124,6 +126,16 @@ impl GraphError {
         match self {
             Self::Forbidden { code } | Self::Unreachable { code } => Self::MailboxClosed { code },
             other => other,
+        }
+    }
+
+    /// A failure that says nothing of Microsoft's state, and after which nothing was carried out.
+    pub fn passing(reason: impl Into<String>) -> Self {
+        Self::Transient {
+            outcome_unknown: false,
+            retry_after: None,
+            reason: reason.into(),
+            status: None,
         }
     }
 

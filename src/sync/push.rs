@@ -79,11 +79,7 @@ impl Sent {
         let result = result.map_err(|error| match error {
             // Of the mailbox this says nothing, and of the event nothing that cannot be otherwise in a moment.
             GraphError::NotFound | GraphError::Conflict | GraphError::ResyncRequired => {
-                GraphError::Transient {
-                    outcome_unknown: false,
-                    retry_after: None,
-                    reason: format!("a write was refused: {error}"),
-                }
+                GraphError::passing(format!("a write was refused: {error}"))
             }
             error => error,
         });

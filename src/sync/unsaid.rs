@@ -99,11 +99,8 @@ async fn find_zone(
 
 async fn recall_zone(engine: &Engine, account_id: i64, master: &mut WireEvent) -> Result<(), GraphError> {
     let known = as_shown_before(engine, account_id, &master.id).await;
-    let known = known.map_err(|error| GraphError::Transient {
-        outcome_unknown: false,
-        retry_after: None,
-        reason: format!("the zone of the series is not known: {error:#}"),
-    })?;
+    let known = known
+        .map_err(|error| GraphError::passing(format!("the zone of the series is not known: {error:#}")))?;
     if let Some(tz) = known.as_ref().and_then(zone_said) {
         name_zone(master, tz);
     }

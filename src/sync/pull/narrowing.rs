@@ -31,11 +31,11 @@ pub(super) async fn narrow(
     token: &SecretString,
     error: &PullError,
 ) -> Result<(), PullError> {
-    let PullError::Graph(GraphError::Transient { reason, .. }) = error else {
+    let PullError::Graph(GraphError::Transient { reason, status, .. }) = error else {
         return Ok(());
     };
     // What never reached Microsoft says nothing of the window.
-    let is_microsofts = reason.starts_with("50");
+    let is_microsofts = status.is_some_and(|status| status >= 500);
     if !is_microsofts || account.failures + 1 < MANY || engine.graph.reach(token).await.is_err() {
         return Ok(());
     }

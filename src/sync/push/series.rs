@@ -189,6 +189,7 @@ async fn read(
             outcome_unknown: true,
             retry_after: error.retry_after(),
             reason: error.to_string(),
+            status: None,
         }),
     }
 }
