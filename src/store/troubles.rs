@@ -6,6 +6,7 @@ use diesel::sql_types::{Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::schema::account_addresses as told;
+use super::schema::accounts;
 use super::schema::troubles::{self, dsl};
 use super::{Connection, interval};
 
@@ -44,21 +45,38 @@ pub async fn end_refusal(conn: &mut Connection, account_id: i64) -> QueryResult<
     .await
 }
 
-/// Whether Microsoft is to be asked by which addresses the mailbox is reached: it has not told them for a day, as a mailbox may be
-/// renamed, or failed to when it was asked last, some time ago.
-pub async fn are_addresses_due(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
-    let later = dsl::troubles
+/// What is known before a mailbox is read: how often its window was halved, when that changed last, and whether Microsoft is to be asked
+/// by which addresses the mailbox is reached: it has not told them for a day, as a mailbox may be renamed, or failed to when it was asked
+/// last, some time ago.
+pub async fn before_reading(
+    conn: &mut Connection,
+    account_id: i64,
+) -> QueryResult<(i32, Option<DateTime<Utc>>, bool)> {
+    type Row = (
+        DateTime<Utc>,
+        Option<i32>,
+        Option<DateTime<Utc>>,
+        Option<DateTime<Utc>>,
+        Option<DateTime<Utc>>,
+    );
+    let (present, halvings, halved_at, ask_at, told_at): Row = accounts::table
         .find(account_id)
-        .filter(dsl::ask_addresses_at.is_not_null())
-        .select(dsl::ask_addresses_at.assume_not_null().le(diesel::dsl::now));
-    if let Some(is_due) = later.first(conn).await.optional()? {
-        return Ok(is_due);
-    }
-    let yesterday = diesel::dsl::now.into_sql::<Timestamptz>() - interval(TimeDelta::days(1));
-    let known = told::table.filter(told::account_id.eq(account_id).and(told::told_at.gt(yesterday)));
-    diesel::select(diesel::dsl::not(diesel::dsl::exists(known)))
-        .get_result(conn)
-        .await
+        .left_join(troubles::table.on(troubles::account_id.eq(accounts::id)))
+        .left_join(told::table.on(told::account_id.eq(accounts::id)))
+        .select((
+            diesel::dsl::now.into_sql::<Timestamptz>(),
+            troubles::halvings.nullable(),
+            troubles::halved_at.nullable(),
+            troubles::ask_addresses_at.nullable(),
+            told::told_at.nullable(),
+        ))
+        .first(conn)
+        .await?;
+    let is_due = match ask_at {
+        Some(at) => at <= present,
+        None => told_at.is_none_or(|at| at <= present - TimeDelta::days(1)),
+    };
+    Ok((halvings.unwrap_or_default(), halved_at, is_due))
 }
 
 /// Microsoft did not tell the addresses; they are asked for again after `wait` of the failures so far.
@@ -101,17 +119,6 @@ pub async fn addresses_told(conn: &mut Connection, account_id: i64) -> QueryResu
     ))
     .execute(conn)
     .await
-}
-
-/// How often the window that is read of the mailbox was halved, and when that changed last.
-pub async fn halvings(conn: &mut Connection, account_id: i64) -> QueryResult<(i32, Option<DateTime<Utc>>)> {
-    let known = dsl::troubles
-        .find(account_id)
-        .select((dsl::halvings, dsl::halved_at))
-        .first(conn)
-        .await
-        .optional()?;
-    Ok(known.unwrap_or_default())
 }
 
 /// The window is halved so often from now on.

@@ -141,12 +141,18 @@ pub async fn pull(
     until: Instant,
     effects: &mut Effects,
 ) -> Result<bool, PullError> {
-    let link = if narrowing::is_widened(engine, account).await? {
-        None
-    } else {
-        current_link(engine, account).await?
+    let (mut halvings, halved_at, are_addresses_due) = {
+        let mut conn = engine.store.get().await?;
+        troubles::before_reading(&mut conn, account.id).await?
     };
-    if link.is_none() || are_addresses_due(engine, account).await? {
+    let link = match narrowing::widen(engine, account, halvings, halved_at).await? {
+        Some(fewer) => {
+            halvings = fewer;
+            None
+        }
+        None => current_link(engine, account, halvings).await?,
+    };
+    if link.is_none() || are_addresses_due {
         learn_addresses(engine, account, token).await?;
     }
     let mut resynced = false;
@@ -158,7 +164,7 @@ pub async fn pull(
             next_page(engine, token, &link).await,
             account.listing_since.is_some(),
         ),
-        None => (first_page(engine, account, token).await, true),
+        None => (first_page(engine, account, token, halvings).await, true),
     };
     // With its window, which may just have been opened.
     let account = {
@@ -173,11 +179,11 @@ pub async fn pull(
                 tracing::info!(account.id = account.id, "the delta token is gone, starting over");
                 resynced = true;
                 listing = true;
-                page = first_page(engine, account, token).await;
+                page = first_page(engine, account, token, halvings).await;
                 continue;
             }
             Err(error) => {
-                narrowing::narrow(engine, account, token, &error).await?;
+                narrowing::narrow(engine, account, token, halvings, &error).await?;
                 return Err(error);
             }
         };
@@ -253,8 +259,10 @@ async fn read_anew(
             return Ok(true);
         }
         let mut sights = Vec::with_capacity(unread.len());
+        let uids = uids_of(engine, account, &unread).await?;
         for id in unread {
-            sights.extend(look_at(engine, account, token, id).await?);
+            let uid = uids.get(&id).map(String::as_str);
+            sights.extend(look_at(engine, account, token, id.clone(), uid).await?);
         }
         effects.merge(store(engine, account, sights, None).await?);
         if Instant::now() >= until {
@@ -293,6 +301,8 @@ async fn ask_about_missing(
         after = last.id;
         let mut sights = Vec::new();
         let mut is_late = false;
+        let ids: Vec<&str> = missing.iter().map(|copy| copy.graph_id.as_str()).collect();
+        let uids = uids_of(engine, &account, &ids).await?;
         for copy in missing {
             // It is asked for when it is its turn: what could not be looked at before is not all that is ever looked at.
             if aside.contains(&copy.graph_id) {
@@ -309,7 +319,8 @@ async fn ask_about_missing(
                 _ => true,
             };
             if inside {
-                sights.extend(look_at(engine, &account, token, copy.graph_id).await?);
+                let uid = uids.get(&copy.graph_id).map(String::as_str);
+                sights.extend(look_at(engine, &account, token, copy.graph_id, uid).await?);
                 // What was looked at is not asked about in the next run.
                 is_late = Instant::now() >= until;
                 if is_late {
@@ -333,8 +344,12 @@ async fn ask_about_missing(
 }
 
 /// The link to go on from; none when the window has to be opened, or moved on.
-async fn current_link(engine: &Engine, account: &Account) -> Result<Option<String>, PullError> {
-    let (_, days_ahead) = window(engine, account).await?;
+async fn current_link(
+    engine: &Engine,
+    account: &Account,
+    halvings: i32,
+) -> Result<Option<String>, PullError> {
+    let (_, days_ahead) = window(engine, account, halvings).await?;
     let ahead = TimeDelta::days(days_ahead / RENEW_AT);
     let reaches = account.window_end.is_some_and(|end| end > now() + ahead);
     Ok(account.delta_link.clone().filter(|_| reaches))
@@ -344,8 +359,9 @@ async fn first_page(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    halvings: i32,
 ) -> Result<DeltaPage, PullError> {
-    let (days_back, days_ahead) = window(engine, account).await?;
+    let (days_back, days_ahead) = window(engine, account, halvings).await?;
     let since = now();
     let (start, end) = (
         since - TimeDelta::days(days_back),
@@ -361,11 +377,6 @@ async fn first_page(
     })
     .await?;
     Ok(page)
-}
-
-async fn are_addresses_due(engine: &Engine, account: &Account) -> Result<bool, PullError> {
-    let mut conn = engine.store.get().await?;
-    Ok(troubles::are_addresses_due(&mut conn, account.id).await?)
 }
 
 /// Asks by which addresses the mailbox is reached. Where Microsoft does not tell, what was known stands, and it is asked again later.
@@ -467,11 +478,10 @@ async fn go_on_from(conn: &mut Connection, account: &Account, next: Option<&str>
     Ok(())
 }
 
-/// How many days back and ahead the mailbox is read: as its database says, else as the service is configured.
-async fn window(engine: &Engine, account: &Account) -> Result<(i64, i64), PullError> {
+/// How many days back and ahead the mailbox is read: as its database says, else as the service is configured, halved so often.
+async fn window(engine: &Engine, account: &Account, halvings: i32) -> Result<(i64, i64), PullError> {
     let mut conn = engine.store.get().await?;
     let database = databases::by_id(&mut conn, account.database_id).await?;
-    let (halvings, _) = troubles::halvings(&mut conn, account.id).await?;
     let days = |own: Option<i32>, common: i64| narrowing::narrowed(own.map_or(common, i64::from), halvings);
     Ok((
         days(database.days_back, engine.settings.days_back),
@@ -492,6 +502,12 @@ async fn look_closer(
 ) -> Result<Vec<Sight>, PullError> {
     let mut sights = Vec::with_capacity(rows.len());
     let mut is_slow = false;
+    let asked = rows.iter().filter_map(|row| match row {
+        DeltaRow::Event(event) => Some(event.id.as_str()),
+        DeltaRow::Removed { id, .. } => Some(id.as_str()),
+        DeltaRow::Unreadable { .. } => None,
+    });
+    let uids = uids_of(engine, account, &asked.collect::<Vec<_>>()).await?;
     let mut look = async |id: String, is_shown: bool| {
         if is_slow {
             return Ok(vec![Sight::Later(id)]);
@@ -501,7 +517,8 @@ async fn look_closer(
                 .await
                 .map(|whole| vec![whole])
         } else {
-            look_at(engine, account, token, id).await
+            let uid = uids.get(&id).map(String::as_str);
+            look_at(engine, account, token, id.clone(), uid).await
         };
         let has_failed = |seen: &Vec<Sight>| seen.iter().any(|one| matches!(one, Sight::Failed { .. }));
         is_slow = seen.as_ref().is_ok_and(has_failed) && Instant::now() >= until;
@@ -595,7 +612,22 @@ async fn has_copy(engine: &Engine, account: &Account, id: &str) -> Result<bool, 
     Ok(meetings::has_live_copy(&mut conn, account.id, id).await?)
 }
 
-/// What a calendar shows at an id now, and under which id; where that is an occurrence, its series, unless that stands apart.
+/// The `iCalUId`s that these were shown with last, as far as they are known.
+async fn uids_of(
+    engine: &Engine,
+    account: &Account,
+    ids: &[impl AsRef<str>],
+) -> Result<BTreeMap<String, String>, PullError> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut conn = engine.store.get().await?;
+    let ids = ids.iter().map(AsRef::as_ref).collect();
+    Ok(meetings::uids_of(&mut conn, account.id, ids).await?)
+}
+
+/// What a calendar shows at an id now, and under which id; where that is an occurrence, its series, unless that stands apart. `uid` is
+/// its `iCalUId` as last known.
 ///
 /// # Errors
 /// When the mailbox as a whole is in trouble. What only this id has is a sight of its own.
@@ -604,15 +636,10 @@ async fn look_at(
     account: &Account,
     token: &SecretString,
     id: String,
+    uid: Option<&str>,
 ) -> Result<Vec<Sight>, PullError> {
-    let uid = {
-        let mut conn = engine.store.get().await?;
-        meetings::uids_of(&mut conn, account.id, vec![&id])
-            .await?
-            .remove(&id)
-    };
     let found = async {
-        match shown::look(engine, token, &id, uid.as_deref()).await? {
+        match shown::look(engine, token, &id, uid).await? {
             Seen::There(event) => Ok(vec![seen_as(engine, account, token, &id, event).await?]),
             Seen::Moved(event) => {
                 let other = event.id.clone();

@@ -7,7 +7,7 @@ use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::{PullError, Sight, look_at, store, store_page};
+use super::{PullError, Sight, look_at, store, store_page, uids_of};
 use crate::store::accounts::Account;
 use crate::store::journal::{self, Level, Line};
 use crate::store::put_aside::{self, Item};
@@ -116,8 +116,10 @@ pub(super) async fn look_again(
     let mut sights = Vec::with_capacity(due.len());
     // Occurrences, whose series was looked at in their stead.
     let mut stood_for = Vec::new();
+    let uids = uids_of(engine, account, &due).await?;
     for id in due {
-        let seen = look_at(engine, account, token, id.clone()).await?;
+        let uid = uids.get(&id).map(String::as_str);
+        let seen = look_at(engine, account, token, id.clone(), uid).await?;
         let has_failed = seen.iter().any(|one| matches!(one, Sight::Failed { .. }));
         let is_slow = has_failed && Instant::now() >= until;
         if !seen.iter().any(|one| one.graph_id() == Some(&id)) {

@@ -1,7 +1,7 @@
 //! A calendar that Microsoft does not list, over and over, while the mailbox answers else: its window is too large for Microsoft
 //! (microsoft-graph-docs#6499, with series that never end). A smaller one is read, and the whole tried again later.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 
@@ -29,6 +29,7 @@ pub(super) async fn narrow(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    halvings: i32,
     error: &PullError,
 ) -> Result<(), PullError> {
     let PullError::Graph(GraphError::Transient { reason, status, .. }) = error else {
@@ -39,24 +40,27 @@ pub(super) async fn narrow(
     if !is_microsofts || account.failures + 1 < MANY || engine.graph.reach(token).await.is_err() {
         return Ok(());
     }
-    let mut conn = engine.store.get().await?;
-    let (halvings, _) = troubles::halvings(&mut conn, account.id).await?;
     if halvings < MOST_HALVINGS {
+        let mut conn = engine.store.get().await?;
         set(engine, &mut conn, account, halvings + 1, Some(reason)).await?;
     }
     Ok(())
 }
 
-/// Whether a larger window is tried from now on, as the smaller one has been read for a while.
-pub(super) async fn is_widened(engine: &Engine, account: &Account) -> Result<bool, PullError> {
-    let mut conn = engine.store.get().await?;
-    let (halvings, since) = troubles::halvings(&mut conn, account.id).await?;
+/// How often the window is halved from now on, where a larger one is tried, as the smaller one has been read for a while.
+pub(super) async fn widen(
+    engine: &Engine,
+    account: &Account,
+    halvings: i32,
+    since: Option<DateTime<Utc>>,
+) -> Result<Option<i32>, PullError> {
     let is_due = since.is_some_and(|since| since < now() - REST);
     if halvings == 0 || !is_due || account.failures > 0 || account.listing_since.is_some() {
-        return Ok(false);
+        return Ok(None);
     }
+    let mut conn = engine.store.get().await?;
     set(engine, &mut conn, account, halvings - 1, None).await?;
-    Ok(true)
+    Ok(Some(halvings - 1))
 }
 
 async fn set(
@@ -74,7 +78,7 @@ async fn set(
         Ok(())
     })
     .await?;
-    let (back, ahead) = window(engine, account).await?;
+    let (back, ahead) = window(engine, account, halvings).await?;
     tracing::warn!(
         account.id = account.id,
         back,
