@@ -72,6 +72,8 @@ fn documented() -> Switches {
         rewrites_bring_deleted_back: false,
         first_day_is_pattern: false,
         long_texts_are_cut: false,
+        full_mailbox_status: 507,
+        full_mailbox_refuses_delta: false,
         attendee_change_reaches_all: false,
         drops_unused_pictures: false,
         notification_duplicates: false,
@@ -100,8 +102,10 @@ fn mixed(lot: &mut impl Rng) -> Switches {
             ],
         ),
         duplicate_transaction_status: one_of(lot, [400, 409]),
+        full_mailbox_status: one_of(lot, [403, 507]),
         cancelled_copies: one_of(lot, [CancelledCopies::Marked, CancelledCopies::Deleted]),
         delta_page_size: one_of(lot, [10, 50]),
+        app_concurrency_limit: one_of(lot, [0, 4]),
         ..Switches::default()
     };
     for choice in [
@@ -127,6 +131,7 @@ fn mixed(lot: &mut impl Rng) -> Switches {
         &mut switches.declined_kept,
         &mut switches.guests_see_answers,
         &mut switches.change_key_turns,
+        &mut switches.full_mailbox_refuses_delta,
         &mut switches.attendee_change_reaches_all,
         &mut switches.resolves_aliases,
         &mut switches.undeclared_properties,

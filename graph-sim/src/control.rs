@@ -560,12 +560,17 @@ fn mailbox(
                         place.clock_skew_seconds = serde_json::from_value(value).map_err(wrong)?;
                     }
                     "providers" => place.providers = serde_json::from_value(value).map_err(wrong)?,
+                    "sending_refused" => {
+                        place.sending_refused = serde_json::from_value(value).map_err(wrong)?;
+                    }
+                    "full" => place.full = serde_json::from_value(value).map_err(wrong)?,
                     _ => return Err(bad(format!("'{name}' of a mailbox cannot be changed."))),
                 }
             }
             Ok(Reply::json(
                 200,
-                json!({"clock_skew_seconds": place.clock_skew_seconds, "providers": place.providers}),
+                json!({"clock_skew_seconds": place.clock_skew_seconds, "providers": place.providers,
+                       "sending_refused": place.sending_refused, "full": place.full}),
             ))
         }
         ("POST", ["bulk"]) => bulk(world, address, &object()?, cause),

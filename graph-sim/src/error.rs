@@ -1,7 +1,9 @@
 //! Graph's error answers.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{status} {code}: {message}")]
@@ -72,6 +74,25 @@ impl GraphError {
             "ErrorAccessDenied",
             "Access is denied. Check credentials and try again.",
         )
+    }
+
+    /// A claims challenge (page *claims-challenge*), in words that Graph has been seen to use.
+    pub fn challenged(claims: &Map<String, Value>) -> Self {
+        let mut error = Self::new(
+            401,
+            "InvalidAuthenticationToken",
+            "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
+             TokenCreatedWithOutdatedPolicies",
+        );
+        let page = "https://login.microsoftonline.com/common/oauth2/authorize";
+        let claims = STANDARD.encode(json!(claims).to_string());
+        error.headers.push((
+            "WWW-Authenticate".into(),
+            format!(
+                "Bearer realm=\"\", authorization_uri=\"{page}\", error=\"insufficient_claims\", claims=\"{claims}\""
+            ),
+        ));
+        error
     }
 
     pub fn zone(name: &str) -> Self {

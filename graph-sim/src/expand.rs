@@ -53,6 +53,7 @@ pub fn run(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
         tenant: "expand".into(),
         timezone: "UTC".into(),
         disabled: false,
+        challenge: None,
         token_error: None,
         mailbox: true,
         admin: false,

@@ -3,7 +3,7 @@
 use crate::error::GraphError;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -151,6 +151,11 @@ pub struct Switches {
     pub tenant_requests_per_10_min: u64,
     /// Bytes of POST, PATCH and PUT bodies in five minutes per app and mailbox; 0 is unlimited.
     pub upload_bytes_per_5_min: u64,
+    /// The status that a full mailbox refuses with, `ErrorQuotaExceeded`: 403 as backup tools have met it (alcionai/corso), or 507 (page
+    /// *errors*: "the maximum storage quota has been reached").
+    pub full_mailbox_status: u16,
+    /// A full mailbox has no room for the state of a delta, either (alcionai/corso).
+    pub full_mailbox_refuses_delta: bool,
     /// Notification URLs may be plain http.
     pub http_notifications: bool,
     pub notification_duplicates: bool,
@@ -215,6 +220,8 @@ impl Default for Switches {
             tenant_requests_per_10_min: 0,
             // "150 megabytes (MB) upload (PATCH, POST, PUT) in a 5-minute period" (throttling limits page).
             upload_bytes_per_5_min: 150_000_000,
+            full_mailbox_status: 403,
+            full_mailbox_refuses_delta: true,
             http_notifications: true,
             notification_duplicates: true,
             notification_reorder: true,
@@ -267,6 +274,8 @@ pub struct Fault {
     pub retry_after: Option<u64>,
     pub shape: Option<Shape>,
     pub cut: Option<Cut>,
+    /// Answered in the request's stead with a claims challenge for these, whatever the token proves.
+    pub challenge: Option<Map<String, Value>>,
     /// `status` is answered although the request took effect, as a gateway does that lost patience.
     pub took_effect: bool,
     /// The access token of the request expires with it.
@@ -335,6 +344,9 @@ impl Fault {
     }
 
     fn error(&self) -> Option<GraphError> {
+        if let Some(claims) = &self.challenge {
+            return Some(GraphError::challenged(claims));
+        }
         let status = self.status?;
         let (code, message) = match (status, self.shape.unwrap_or(Shape::Application)) {
             (429, Shape::Application) => (

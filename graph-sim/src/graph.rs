@@ -7,6 +7,7 @@ use crate::delta;
 use crate::error::GraphError;
 use crate::event::{self, Prefer};
 use crate::faults::{self, Cut, Effect};
+use crate::limits;
 use crate::meetings::Answer;
 use crate::property;
 use crate::query::{self, Query};
@@ -216,6 +217,11 @@ fn caller(world: &World, call: &Call) -> Result<Caller, GraphError> {
         .ok_or_else(|| refuse("The identity of the calling user could not be established."))?;
     if person.disabled {
         return Err(refuse("The user account is disabled."));
+    }
+    if let Some(challenge) = &person.challenge
+        && access.claims.as_ref() != Some(&challenge.claims)
+    {
+        return Err(GraphError::challenged(&challenge.claims));
     }
     Ok(Caller {
         person: person.clone(),
@@ -494,7 +500,10 @@ async fn answer(sim: &Arc<Sim>, call: &Call, who: &Caller) -> Answered {
         subscription(sim, call, who, &prefer).await?
     } else {
         let mut world = sim.world();
-        dispatch(&mut world, call, who, &prefer)?
+        let request = (call.method.as_str(), call.url.as_str());
+        limits::within(&mut world, &who.person.address, request, |world| {
+            dispatch(world, call, who, &prefer)
+        })?
     };
     if call.method != "GET" {
         sim.changed();

@@ -26,6 +26,7 @@ pub mod event;
 pub mod expand;
 pub mod faults;
 pub mod graph;
+pub mod limits;
 pub mod login;
 pub mod meetings;
 pub mod page;

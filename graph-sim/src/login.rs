@@ -57,6 +57,8 @@ pub struct Code {
     nonce: Option<String>,
     expires: DateTime<Utc>,
     used: bool,
+    #[serde(default)]
+    claims: Claims,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,6 +70,8 @@ pub struct Refresh {
     qualified: bool,
     pub expires: DateTime<Utc>,
     pub revoked: bool,
+    #[serde(default)]
+    claims: Claims,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,7 +80,21 @@ pub struct Access {
     pub person: String,
     pub scopes: Vec<String>,
     pub expires: DateTime<Utc>,
+    /// What it was asked to prove.
+    #[serde(default)]
+    pub claims: Claims,
 }
+
+/// The parameter `claims`, an object (OpenID Connect Core, 5.5).
+pub type Claims = Option<serde_json::Map<String, Value>>;
+
+/// `Err`: it is no object.
+fn claims(fields: &Pairs) -> Result<Claims, ()> {
+    let read = |text: &str| serde_json::from_str(text).map_err(|_| ());
+    get(fields, "claims").map(read).transpose()
+}
+
+const BAD_CLAIMS: &str = "The 'claims' parameter is empty or not valid.";
 
 fn hash(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes()))
@@ -150,6 +168,7 @@ struct Ask {
     nonce: Option<String>,
     mode: String,
     challenge: Option<(String, String)>,
+    claims: Claims,
 }
 
 const OIDC: &[&str] = &["openid", "profile", "email", "offline_access"];
@@ -373,6 +392,7 @@ fn examine_app(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen
         nonce: get(query, "nonce").map(str::to_owned),
         mode: get(query, "response_mode").unwrap_or("query").to_owned(),
         challenge: None,
+        claims: None,
     })
 }
 
@@ -457,6 +477,10 @@ fn examine(world: &World, tenant: &str, query: &Pairs) -> Result<Ask, Screen> {
             "Proof Key for Code Exchange needs a code_challenge.",
         ));
     }
+    ask.claims = match claims(query) {
+        Ok(claims) => claims,
+        Err(()) => return Err(invalid(&ask, 90100, BAD_CLAIMS)),
+    };
     Ok(ask)
 }
 
@@ -655,6 +679,7 @@ fn grant(world: &mut World, ask: &Ask, person: &Person) -> Screen {
             nonce: ask.nonce.clone(),
             expires: now + TimeDelta::seconds(world.switches.code_seconds),
             used: false,
+            claims: ask.claims.clone(),
         },
     );
     answer(ask, &[("code", &code)])
@@ -875,7 +900,8 @@ fn redeem(
             &format!("The request body must contain the following parameter: '{name}'."),
         )
     };
-    let (person, granted, spelling, nonce, old) = if grant == "authorization_code" {
+    let claims = claims(fields).map_err(|()| no("invalid_request", 90100, BAD_CLAIMS))?;
+    let (person, granted, spelling, nonce, old, proven) = if grant == "authorization_code" {
         let text = get(fields, "code").ok_or_else(|| missing("code"))?;
         let redirect = get(fields, "redirect_uri").ok_or_else(|| missing("redirect_uri"))?;
         let code = world.logins.codes.get_mut(&hash(text)).ok_or_else(|| {
@@ -935,6 +961,7 @@ fn redeem(
             code.qualified,
             code.nonce.clone(),
             None,
+            code.claims.clone(),
         )
     } else {
         let text = get(fields, "refresh_token").ok_or_else(|| missing("refresh_token"))?;
@@ -972,6 +999,7 @@ fn redeem(
             token.qualified,
             None,
             Some(key),
+            token.claims.clone(),
         )
     };
     let person = world.person_by_id(&person).cloned().ok_or_else(|| {
@@ -983,6 +1011,18 @@ fn redeem(
     })?;
     *address = Some(person.address.clone());
     person_ok(&person)?;
+    if let (Some(challenge), Some(_)) = (&person.challenge, &claims)
+        && challenge.interactive
+        && proven.as_ref() != Some(&challenge.claims)
+    {
+        return Err(no(
+            "interaction_required",
+            50076,
+            "Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication.",
+        ));
+    }
+    // What a session has proven, its later tokens prove as well.
+    let claims = claims.or(proven);
     if !may_sign_in(world, tenant, &person) {
         return Err(no(
             "invalid_grant",
@@ -1048,6 +1088,7 @@ fn redeem(
             person: person.id.clone(),
             scopes: effective,
             expires: now + TimeDelta::seconds(life),
+            claims: claims.clone(),
         },
     );
     if granted.iter().any(|s| s == "offline_access") {
@@ -1062,6 +1103,7 @@ fn redeem(
                 qualified: spelling,
                 expires: now + TimeDelta::seconds(world.switches.refresh_token_seconds),
                 revoked: false,
+                claims,
             },
         );
         body["refresh_token"] = refresh.into();

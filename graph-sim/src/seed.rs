@@ -103,6 +103,7 @@ pub fn add_person(world: &mut World, given: SeedPerson) {
         tenant,
         timezone: given.timezone.unwrap_or_else(|| "UTC".into()),
         disabled: false,
+        challenge: None,
         token_error: None,
         mailbox: given.mailbox.unwrap_or(true),
         admin: given.admin,

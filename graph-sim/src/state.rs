@@ -54,6 +54,9 @@ pub struct Person {
     /// An AADSTS number every redemption of this person's tokens fails with (50076, 53003, 50173 ...).
     #[serde(default)]
     pub token_error: Option<u32>,
+    /// What Graph wants of this person's access tokens, else it answers 401 with a claims challenge.
+    #[serde(default)]
+    pub challenge: Option<Challenge>,
     /// False: signs in, yet Graph knows no mailbox.
     #[serde(default = "yes")]
     pub mailbox: bool,
@@ -67,6 +70,17 @@ pub struct Person {
     /// reaches nobody. Without it the address.
     #[serde(default)]
     pub upn: Option<String>,
+}
+
+/// What a claims challenge asks for (page *claims-challenge*).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Challenge {
+    /// As it comes back in the parameter `claims`.
+    pub claims: serde_json::Map<String, Value>,
+    /// Conditional Access wants the person: a refresh token does not bring it.
+    #[serde(default)]
+    pub interactive: bool,
 }
 
 fn yes() -> bool {
@@ -145,6 +159,12 @@ pub struct Mailbox {
     /// ones.
     #[serde(default)]
     pub providers: Option<Vec<String>>,
+    /// The code that whatever mails somebody is refused with; empty: it is sent.
+    #[serde(default)]
+    pub sending_refused: String,
+    /// Over its quota: nothing can be added, and nobody be mailed.
+    #[serde(default)]
+    pub full: bool,
     #[serde(skip)]
     ids: HashMap<String, u64>,
     #[serde(skip)]
@@ -226,6 +246,8 @@ impl Mailbox {
             generation: 1,
             clock_skew_seconds: 0,
             providers: None,
+            sending_refused: String::new(),
+            full: false,
             ids: HashMap::new(),
             icals: HashMap::new(),
             transactions: HashMap::new(),

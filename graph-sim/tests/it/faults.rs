@@ -310,3 +310,70 @@ async fn four_of_a_batch_run_at_once() {
     }
     assert_eq!(overtook(chain).await, 0);
 }
+
+#[tokio::test]
+async fn a_mailbox_that_may_send_nothing_takes_what_mails_nobody() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let meeting = json!({"attendees": guests(&[BEN])});
+    let held = me.create(meeting.clone()).await.is(201).id();
+    for (code, status) in [
+        ("ErrorMessageSubmissionBlocked", 403),
+        ("ErrorExceededMessageLimit", 429),
+    ] {
+        w.sim(
+            "PATCH",
+            &format!("/mailboxes/{ANN}"),
+            json!({"sending_refused": code}),
+        )
+        .await;
+        let mails = w.mails().await.len();
+        assert_eq!(me.create(meeting.clone()).await.is(status).code(), code);
+        let path = format!("/me/events/{held}");
+        let moved = json!({"subject": "Renamed"});
+        assert_eq!(me.send("PATCH", &path, moved).await.is(status).code(), code);
+        me.send("PATCH", &path, json!({"showAs": "free"})).await.is(200);
+        me.create(json!({})).await.is(201);
+        assert_eq!(
+            me.send("DELETE", &path, Value::Null).await.is(status).code(),
+            code
+        );
+        let shown = me.get(&path).await.is(200).body;
+        assert_ne!(shown["subject"], "Renamed", "nothing of it has happened");
+        assert_eq!(w.mails().await.len(), mails);
+    }
+    w.sim(
+        "PATCH",
+        &format!("/mailboxes/{ANN}"),
+        json!({"sending_refused": ""}),
+    )
+    .await;
+    me.create(meeting).await.is(201);
+}
+
+#[tokio::test]
+async fn a_full_mailbox_takes_what_needs_no_room() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let own = me.create(json!({})).await.is(201).id();
+    let path = format!("/me/events/{own}");
+    let delta = "/me/calendarView/delta?startDateTime=2031-03-01T00:00:00Z&endDateTime=2031-03-20T00:00:00Z";
+    w.sim("PATCH", &format!("/mailboxes/{ANN}"), json!({"full": true}))
+        .await;
+    for status in [403, 507] {
+        w.sim(
+            "PUT",
+            "/switches",
+            json!({"full_mailbox_status": status, "full_mailbox_refuses_delta": status == 403}),
+        )
+        .await;
+        assert_eq!(me.create(json!({})).await.is(status).code(), "ErrorQuotaExceeded");
+        let guest = json!({"attendees": guests(&[BEN])});
+        me.send("PATCH", &path, guest).await.is(status);
+        me.send("PATCH", &path, json!({"subject": "Shorter"}))
+            .await
+            .is(200);
+        me.get(delta).await.is(if status == 403 { 403 } else { 200 });
+    }
+    me.send("DELETE", &path, Value::Null).await.is(204);
+}

@@ -537,3 +537,66 @@ async fn a_mailbox_that_is_renamed_keeps_what_it_has() {
     let calendar = ann.get("/me/calendar").await.is(200).body;
     assert_eq!(calendar["owner"]["address"], to);
 }
+
+#[tokio::test]
+async fn a_claims_challenge_is_met_by_a_token_that_was_asked_for_with_its_claims() {
+    let w = world().await;
+    let first = w.tokens(ANN).await;
+    let as_ann = |token: &Value| Me {
+        world: &w,
+        token: token["access_token"].as_str().unwrap().to_owned(),
+    };
+    let wanted = json!({"access_token": {"nbf": {"essential": true, "value": "1800000000"}}});
+    let claims = wanted.to_string();
+    let challenge = |interactive: bool| json!({"challenge": {"claims": &wanted, "interactive": interactive}});
+    let person = format!("/people/{ANN}");
+    w.sim("PATCH", &person, challenge(false)).await.is(200);
+    let got = as_ann(&first).get("/me/events").await.is(401);
+    assert_eq!(got.code(), "InvalidAuthenticationToken");
+    let header = got.headers["www-authenticate"].to_str().unwrap();
+    let (_, sent) = header
+        .split_once("error=\"insufficient_claims\", claims=\"")
+        .unwrap();
+    let sent = base64::engine::general_purpose::STANDARD
+        .decode(sent.trim_end_matches('"'))
+        .unwrap();
+    assert_eq!(String::from_utf8(sent).unwrap(), claims);
+
+    let refresh = first["refresh_token"].as_str().unwrap();
+    let redeem = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+    let without = w.token(&redeem).await.is(200).body;
+    as_ann(&without).get("/me/events").await.is(401);
+    w.token(&[redeem[0], redeem[1], ("claims", "no object")])
+        .await
+        .is(400);
+    let with = w
+        .token(&[redeem[0], redeem[1], ("claims", &claims)])
+        .await
+        .is(200)
+        .body;
+    as_ann(&with).get("/me/events").await.is(200);
+    let later = with["refresh_token"].as_str().unwrap();
+    let later = w.token(&[redeem[0], ("refresh_token", later)]).await.is(200).body;
+    as_ann(&later).get("/me/events").await.is(200);
+
+    w.sim("PATCH", &person, challenge(true)).await.is(200);
+    let asked = w
+        .token(&[redeem[0], redeem[1], ("claims", &claims)])
+        .await
+        .is(400);
+    assert_eq!(asked.body["error"], "interaction_required");
+    assert_eq!(asked.body["error_codes"], json!([50076]));
+    let code = w.code_with(ANN, &[("claims", &claims)]).await;
+    let signed_in = w
+        .token(&[
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("code_verifier", VERIFIER),
+        ])
+        .await
+        .is(200)
+        .body;
+    as_ann(&signed_in).get("/me/events").await.is(200);
+    w.sim("PATCH", &person, json!({"challenge": null})).await.is(200);
+    as_ann(&first).get("/me/events").await.is(200);
+}
