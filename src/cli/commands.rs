@@ -5,9 +5,10 @@ use anyhow::{Context, bail};
 use super::start::Opened;
 use crate::config::Config;
 use crate::store::databases::Database;
-use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations};
+use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations, troubles};
 use crate::sync::admin::{self, pairing};
 use crate::sync::now;
+use crate::sync::trouble::standing_words;
 use crate::web::tls::Certificate;
 
 /// Prints the code alone on standard output.
@@ -205,9 +206,12 @@ pub async fn status(opened: &Opened) -> anyhow::Result<()> {
             let last = account
                 .last_sync_at
                 .map_or_else(|| "never".to_owned(), |at| at.format("%F %T UTC").to_string());
+            let known = troubles::of(&mut conn, account.id).await?;
+            let standing = standing_words(&known, &account);
             let reason = account
                 .reason
-                .as_deref()
+                .clone()
+                .or(standing)
                 .map(|r| format!(" · {r}"))
                 .unwrap_or_default();
             let aside = match put_aside::count(&mut conn, account.id).await? {

@@ -23,7 +23,7 @@ use tracing::Instrument;
 use url::Url;
 use uuid::Uuid;
 
-use super::error::GraphError;
+use super::error::{GraphError, Limit};
 use super::text::readable;
 use super::wire::{DeltaRow, LINK_PROPERTY, WireEvent};
 use crate::calendar::event::Address;
@@ -1026,6 +1026,13 @@ fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &V
     ];
     if no_mailbox.contains(&code.as_str()) {
         return GraphError::MailboxMissing;
+    }
+    if let Some(limit) = Limit::of(status, &code) {
+        return GraphError::Limited {
+            limit,
+            code,
+            retry_after,
+        };
     }
     match (status, code.as_str()) {
         (400 | 409, "ErrorDuplicateTransactionId") => {

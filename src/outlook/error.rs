@@ -40,6 +40,13 @@ pub enum GraphError {
         /// `None`: Microsoft named no time; back off exponentially.
         retry_after: Option<Duration>,
     },
+    /// The mailbox has met a limit of its own, and its calendar takes what does not. The call has not been carried out.
+    #[error("{limit} ({code})")]
+    Limited {
+        limit: Limit,
+        code: String,
+        retry_after: Option<Duration>,
+    },
     /// The network, a timeout, or a failure of Microsoft's own (5xx).
     #[error("Microsoft could not be reached or failed ({reason})")]
     Transient {
@@ -61,6 +68,43 @@ pub enum GraphError {
     /// The account has no mailbox that Graph can reach (no Exchange Online license, or a mailbox on premises).
     #[error("the account has no Outlook mailbox")]
     MailboxMissing,
+}
+
+/// What a mailbox may not do for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Send mail: too many messages or recipients, or an account under suspicion.
+    Sending,
+    /// Grow: it is full.
+    Room,
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sending => "Microsoft lets this mailbox send no mail now",
+            Self::Room => "the mailbox is full",
+        })
+    }
+}
+
+impl Limit {
+    /// The limit that a refusal is about, by its code: reports differ in the status. Exchange's codes for accounts that may not send begin
+    /// as here, some go on (`…ShowTierUpgrade`); 507 is a full store (page *errors*).
+    pub fn of(status: u16, code: &str) -> Option<Self> {
+        const SENDING: [&str; 6] = [
+            "ErrorMessageSubmissionBlocked",
+            "ErrorExceededMessageLimit",
+            "ErrorExceededHourlyMessageLimit",
+            "ErrorExceededMaxRecipientLimit",
+            "ErrorSubmissionQuotaExceeded",
+            "ErrorAccountSuspend",
+        ];
+        if SENDING.iter().any(|known| code.starts_with(known)) {
+            return Some(Self::Sending);
+        }
+        (status == 507 || code == "ErrorQuotaExceeded").then_some(Self::Room)
+    }
 }
 
 impl GraphError {
@@ -142,7 +186,9 @@ impl GraphError {
     /// How long Microsoft asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { retry_after } | Self::Transient { retry_after, .. } => *retry_after,
+            Self::Throttled { retry_after }
+            | Self::Transient { retry_after, .. }
+            | Self::Limited { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

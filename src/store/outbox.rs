@@ -88,18 +88,46 @@ pub async fn outlook_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryRes
         .await
 }
 
-/// Whether the mailbox has a write that is due, but for those named. `holds`: mails that were collected wait.
+/// What of a mailbox's writes stays behind for now, besides what is not due.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waits {
+    /// Mails that were collected, for a person's yes.
+    pub collected: bool,
+    /// Whatever mails somebody.
+    pub mails: bool,
+    /// What is to be made.
+    pub creations: bool,
+}
+
+impl Waits {
+    /// The most mails that a write may cause; that a collected one may.
+    fn most_mails(self) -> (i32, i32) {
+        let most = |waits| if waits { 0 } else { i32::MAX };
+        (most(self.mails), most(self.mails || self.collected))
+    }
+
+    /// The kinds that wait. An answer is a mail, which is not counted.
+    fn kinds(self) -> Vec<&'static str> {
+        let answers = self.mails.then_some(kind::RESPOND);
+        answers
+            .into_iter()
+            .chain(self.creations.then_some(kind::CREATE))
+            .collect()
+    }
+}
+
+/// Whether the mailbox has a write that is due, but for those named.
 pub async fn is_outlook_due(
     conn: &mut Connection,
     account_id: i64,
     but_for: &[i64],
     now: DateTime<Utc>,
-    holds: bool,
+    waits: Waits,
 ) -> QueryResult<bool> {
     let due = l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
         .filter(l::id.ne_all(but_for))
-        .filter(may_leave(most_mails(holds)));
+        .filter(may_leave(waits.most_mails(), waits.kinds()));
     diesel::select(diesel::dsl::exists(due)).get_result(conn).await
 }
 
@@ -110,12 +138,12 @@ pub async fn due_outlook(
     but_for: Vec<i64>,
     now: DateTime<Utc>,
     limit: i64,
-    holds: bool,
+    waits: Waits,
 ) -> QueryResult<Vec<OutlookWrite>> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
         .filter(l::id.ne_all(but_for))
-        .filter(may_leave(most_mails(holds)))
+        .filter(may_leave(waits.most_mails(), waits.kinds()))
         .select(OutlookWrite::as_select())
         .order(l::id)
         .limit(limit)
@@ -124,19 +152,14 @@ pub async fn due_outlook(
         .await
 }
 
-/// What may be sent while mails that were collected wait: what mails nobody, what a person has just saved, and what has
-/// left already.
+/// What may be sent while others wait: what mails few enough, what a person has just saved, and what has left already.
 #[diesel::dsl::auto_type(no_type_alias)]
-fn may_leave(most: i32) -> _ {
-    l::mails
-        .le(most)
-        .or(l::collected.eq(false))
-        .or(l::in_flight_since.is_not_null())
-}
-
-/// The most mails that a collected write may cause.
-fn most_mails(holds: bool) -> i32 {
-    if holds { 0 } else { i32::MAX }
+fn may_leave(most: (i32, i32), but_for: Vec<&'static str>) -> _ {
+    let (of_all, of_collected): (i32, i32) = most;
+    l::in_flight_since.is_not_null().or(l::mails
+        .le(of_all)
+        .and(l::kind.ne_all(but_for))
+        .and(l::mails.le(of_collected).or(l::collected.eq(false))))
 }
 
 /// How many mails the mailbox's collected writes cause that have not left.
@@ -197,15 +220,15 @@ pub async fn creations_owed(conn: &mut Connection, account: &Account) -> QueryRe
     Ok((to_odoo, to_outlook))
 }
 
-/// When the mailbox's next write is due, if any is owed. `holds`: mails that were collected wait.
+/// When the mailbox's next write is due, if any is owed that does not wait.
 pub async fn next_outlook_at(
     conn: &mut Connection,
     account_id: i64,
-    holds: bool,
+    waits: Waits,
 ) -> QueryResult<Option<DateTime<Utc>>> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id))
-        .filter(may_leave(most_mails(holds)))
+        .filter(may_leave(waits.most_mails(), waits.kinds()))
         .select(diesel::dsl::min(l::next_attempt_at))
         .first(conn)
         .await

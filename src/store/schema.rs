@@ -132,6 +132,9 @@ diesel::table! {
         ask_addresses_at -> Nullable<Timestamptz>,
         halvings -> Integer,
         halved_at -> Nullable<Timestamptz>,
+        limited_by -> Nullable<Text>,
+        limited_times -> Integer,
+        limited_until -> Nullable<Timestamptz>,
     }
 }
 

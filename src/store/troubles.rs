@@ -1,14 +1,87 @@
 //! What the runs of a mailbox remember of what has failed.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
+use uuid::Uuid;
 
 use super::schema::account_addresses as told;
 use super::schema::accounts;
 use super::schema::troubles::{self, dsl};
 use super::{Connection, interval};
+
+/// What is known of a mailbox's troubles.
+#[derive(Clone, Debug, Default, Queryable, Selectable)]
+#[diesel(table_name = troubles)]
+pub struct Troubles {
+    pub halvings: i32,
+    /// The code by which Microsoft refuses what mails somebody, or what needs room.
+    pub limited_by: Option<String>,
+    /// How often it has, with longer and longer waits between, and when that is tried again.
+    pub limited_times: i32,
+    pub limited_until: Option<DateTime<Utc>>,
+}
+
+pub async fn of(conn: &mut Connection, account_id: i64) -> QueryResult<Troubles> {
+    let known = dsl::troubles
+        .find(account_id)
+        .select(Troubles::as_select())
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(known.unwrap_or_default())
+}
+
+/// Those of a database's mailboxes that have any.
+pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResult<BTreeMap<i64, Troubles>> {
+    let known: Vec<(i64, Troubles)> = dsl::troubles
+        .inner_join(accounts::table.on(troubles::account_id.eq(accounts::id)))
+        .filter(accounts::database_id.eq(database_id))
+        .select((dsl::account_id, Troubles::as_select()))
+        .load(conn)
+        .await?;
+    Ok(known.into_iter().collect())
+}
+
+/// Microsoft has refused something for a limit of the mailbox's own; it is tried again at `until`.
+pub async fn note_limit(
+    conn: &mut Connection,
+    account_id: i64,
+    code: &str,
+    times: i32,
+    until: DateTime<Utc>,
+) -> QueryResult<usize> {
+    let set = (
+        dsl::limited_by.eq(Some(code)),
+        dsl::limited_times.eq(times),
+        dsl::limited_until.eq(Some(until)),
+    );
+    diesel::insert_into(dsl::troubles)
+        .values((dsl::account_id.eq(account_id), set))
+        .on_conflict(dsl::account_id)
+        .do_update()
+        .set(set)
+        .execute(conn)
+        .await
+}
+
+/// Microsoft has taken such a thing, or there is none any more.
+pub async fn end_limit(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    let limited = dsl::troubles
+        .find(account_id)
+        .filter(dsl::limited_by.is_not_null());
+    diesel::update(limited)
+        .set((
+            dsl::limited_by.eq(None::<String>),
+            dsl::limited_times.eq(0),
+            dsl::limited_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
+}
 
 /// The mailbox can be read and refuses several writes at once; since when it does.
 pub async fn note_refused(

@@ -12,7 +12,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::registrations::{self, Entered};
-use super::{Engine, LONGEST_AHEAD, LONGEST_BACK, brake, health, now, reset};
+use super::{Engine, LONGEST_AHEAD, LONGEST_BACK, brake, health, now, reset, trouble};
 use crate::calendar::merge::Policy;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{AccountState, OdooTime, State};
@@ -20,7 +20,7 @@ use crate::store::accounts::{self, Account, state};
 use crate::store::databases::{self, Database, Settings};
 use crate::store::journal::{self, Level, note};
 use crate::store::seal::{digest, random_secret};
-use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets};
+use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets, troubles};
 
 /// How old events can be that are said to be too old to be sent: a century.
 const LONGEST_SENT_BACK: i32 = 36_500;
@@ -296,6 +296,7 @@ pub async fn state(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<S
     let database = databases::by_id(conn, database_id).await?;
     let waiting = meetings::waiting(conn, database_id).await?;
     let registrations = stored::of_database(conn, database_id).await?;
+    let troubles = troubles::of_database(conn, database_id).await?;
     let mut states = Vec::new();
     for account in accounts::of_database(conn, database_id).await? {
         let progress = match account.resetting {
@@ -310,7 +311,9 @@ pub async fn state(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<S
             false => None,
         };
         let problem = registrations::problem_of(&registrations, &account);
-        states.push(account_state(&account, problem, progress, &waiting));
+        let known = troubles.get(&account.id);
+        let standing = known.and_then(|known| trouble::standing_words(known, &account));
+        states.push(account_state(&account, problem, progress, standing, &waiting));
     }
     Ok(State {
         configured: registrations
@@ -336,11 +339,12 @@ pub async fn state(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<S
 }
 
 /// `problem`: what Microsoft holds against its app registration; `progress`: how far its reset is.
-/// `waiting`: how many events with guests wait for each user's choice.
+/// `standing`: what lasts, though its runs succeed; `waiting`: how many events with guests wait for each user's choice.
 fn account_state(
     account: &Account,
     problem: Option<&str>,
     progress: Option<String>,
+    standing: Option<String>,
     waiting: &BTreeMap<i32, i64>,
 ) -> AccountState {
     let (status, reason) = match account.state.as_str() {
@@ -354,10 +358,13 @@ fn account_state(
             )
         }
         _ if account.is_braked() => ("attention", brake::words(account)),
-        _ => match (problem, &account.reason) {
-            (Some(problem), _) => ("attention", Some(problem.to_owned())),
-            (None, Some(reason)) => ("attention", Some(reason.clone())),
-            (None, None) => ("active", None),
+        _ => match problem
+            .or(account.reason.as_deref())
+            .map(str::to_owned)
+            .or(standing)
+        {
+            Some(words) => ("attention", Some(words)),
+            None => ("active", None),
         },
     };
     AccountState {

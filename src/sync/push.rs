@@ -9,6 +9,7 @@
 mod series;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context;
 use chrono::TimeDelta;
@@ -20,7 +21,7 @@ use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
 use super::pull::{copy_of, link_of, project};
 use super::shown::{self, Seen};
-use super::trouble::pause;
+use super::trouble::{limit_words, limited, pause, waits};
 use super::{Engine, budget, now};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
@@ -32,7 +33,7 @@ use crate::outlook::wire::series::to_series;
 use crate::outlook::wire::{WireEvent, to_event};
 use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
-use crate::store::journal::{Level, Line};
+use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Identities};
 use crate::store::outbox::{self, OutlookWrite, kind};
 use crate::store::put_aside::{self, Item};
@@ -218,7 +219,8 @@ async fn take_off(
 ) -> anyhow::Result<Vec<OutlookWrite>> {
     let but_for: Vec<i64> = sent.iter().map(|s| s.write.id).collect();
     let mut conn = engine.store.get().await?;
-    if !outbox::is_outlook_due(&mut conn, account.id, &but_for, now(), holds).await? {
+    let waits = waits(&troubles::of(&mut conn, account.id).await?, holds);
+    if !outbox::is_outlook_due(&mut conn, account.id, &but_for, now(), waits).await? {
         return Ok(Vec::new());
     }
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
@@ -226,7 +228,7 @@ async fn take_off(
         databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         let limit = i64::try_from(BATCH_LIMIT)?;
-        let mut batch = outbox::due_outlook(conn, account.id, but_for, now(), limit, holds).await?;
+        let mut batch = outbox::due_outlook(conn, account.id, but_for, now(), limit, waits).await?;
         let mut bytes = 0;
         let fit = batch.iter().take_while(|write| {
             bytes += write.body.to_string().len();
@@ -545,6 +547,9 @@ async fn settle(
     if !outcomes.is_empty() {
         let mut conn = engine.store.get().await?;
         troubles::end_refusal(&mut conn, account.id).await?;
+        if outcomes.iter().any(has_mailed) {
+            troubles::end_limit(&mut conn, account.id).await?;
+        }
     }
     match settle_together(engine, account, &outcomes).await {
         Ok(together) => effects.merge(together),
@@ -572,6 +577,13 @@ async fn settle(
         }
     }
     Ok(effects)
+}
+
+/// Whether Microsoft has just carried out what mails somebody.
+fn has_mailed((write, outcome): &(OutlookWrite, Outcome)) -> bool {
+    let is_done = matches!(outcome, Outcome::Written(_) | Outcome::Done)
+        || matches!(outcome, Outcome::Gone) && write.kind == kind::DELETE;
+    is_done && write.in_flight_since.is_none() && (write.mails > 0 || write.kind == kind::RESPOND)
 }
 
 async fn settle_together(
@@ -889,6 +901,20 @@ async fn fail(
     let mut conn = engine.store.get().await?;
     let words = words_of(&error);
     tracing::warn!(account.id = account.id, meeting.id = write.meeting_id, kind = %write.kind, error = %words, "write failed");
+    if let GraphError::Limited {
+        limit,
+        code,
+        retry_after,
+    } = &error
+    {
+        let words = limit_words(*limit, code);
+        let is_news =
+            wait_for_limit(&mut conn, account, &write, (code.as_str(), &words), *retry_after).await?;
+        if is_news {
+            engine.poke(account.database_id, [account.odoo_user_id].into());
+        }
+        return Ok(());
+    }
     if error.may_be_about_one() {
         return set_aside(&mut conn, account, &write, &words, error.may_heal()).await;
     }
@@ -914,6 +940,44 @@ async fn fail(
         set_aside(&mut conn, account, &write, &words, true).await?;
     }
     Ok(())
+}
+
+/// Lets a write wait that the mailbox has met a limit of its own with, as long as whatever else would meet it: it counts as no failure,
+/// and nothing is set aside for it. Returns whether the limit is news.
+async fn wait_for_limit(
+    conn: &mut Connection,
+    account: &Account,
+    write: &OutlookWrite,
+    (code, words): (&str, &str),
+    asked: Option<Duration>,
+) -> anyhow::Result<bool> {
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        let known = troubles::of(conn, account.id).await?;
+        let until = match known.limited_until.filter(|until| *until > now()) {
+            Some(until) => until,
+            None => {
+                let until = now() + limited(known.limited_times, asked);
+                troubles::note_limit(conn, account.id, code, known.limited_times + 1, until).await?;
+                until
+            }
+        };
+        if known.limited_by.is_none() {
+            let (database, user) = (account.database_id, Some(account.odoo_user_id));
+            let line = Line::general(database, user, Level::Warning, words.to_owned());
+            journal::write(conn, line).await?;
+        }
+        let failure = outbox::Failure {
+            wait: until - now(),
+            landed: write.in_flight_since.is_none(),
+            // Its mails are counted once.
+            attempts: write.attempts.max(1),
+        };
+        outbox::postpone(conn, write.id, words, &failure, now()).await?;
+        Ok(known.limited_by.is_none())
+    })
+    .await
+    .context("noting a limit of the mailbox")
 }
 
 /// What is said of a write that failed.

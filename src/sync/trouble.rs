@@ -7,7 +7,10 @@ use secrecy::SecretString;
 
 use super::{Engine, now};
 use crate::outlook::GraphError;
+use crate::outlook::error::Limit;
 use crate::store::accounts::Account;
+use crate::store::outbox::Waits;
+use crate::store::troubles::Troubles;
 
 /// Failures in a row after which a mailbox says why, however soon it may be over ...
 pub const MANY: i32 = 3;
@@ -36,6 +39,60 @@ pub fn pause(attempts: i32, asked: Option<Duration>) -> TimeDelta {
     backoff(attempts, SECOND, MINUTE * 5).max(asked.min(HOUR * 6))
 }
 
+/// How long a limit of a mailbox's own is taken for unchanged: it is one of hours or days, and somebody may lift it before.
+pub fn limited(times: i32, asked: Option<Duration>) -> TimeDelta {
+    let asked = asked.and_then(|asked| TimeDelta::from_std(asked).ok());
+    backoff(times, MINUTE * 5, HOUR * 6).max(asked.unwrap_or_default().min(HOUR * 6))
+}
+
+/// What the owner of a mailbox is told that has met such a limit.
+pub fn limit_words(limit: Limit, code: &str) -> String {
+    let then =
+        "Nothing is lost: what waits is tried again by itself, at growing intervals of up to six hours";
+    match limit {
+        Limit::Sending => format!(
+            "Microsoft lets this mailbox send no mail now ({code}): changes that guests are told of wait, all else goes on. {then}. Look \
+             into the inbox in Outlook on the web for what Microsoft asks you to do. If there is nothing, ask whoever administers \
+             Microsoft 365 whether the mailbox is restricted from sending, or has reached a sending limit."
+        ),
+        Limit::Room => format!(
+            "This mailbox is full ({code}): new events and changes that guests are told of wait. {then}. Empty Deleted Items and Junk \
+             Email in Outlook, or ask whoever administers Microsoft 365 for more room."
+        ),
+    }
+}
+
+/// Which limit a code was noted for.
+fn limit_of(code: &str) -> Limit {
+    Limit::of(507, code).unwrap_or(Limit::Room)
+}
+
+/// What of a mailbox's writes stays behind for now. `holds`: mails that were collected wait for a yes.
+pub fn waits(known: &Troubles, holds: bool) -> Waits {
+    let is_standing = known.limited_until.is_some_and(|until| until > now());
+    let limit = known.limited_by.as_deref().filter(|_| is_standing).map(limit_of);
+    Waits {
+        collected: holds,
+        mails: limit.is_some(),
+        creations: limit == Some(Limit::Room),
+    }
+}
+
+/// What the owner is told as long as it lasts, though all else goes on.
+pub fn standing_words(known: &Troubles, account: &Account) -> Option<String> {
+    if let Some(code) = &known.limited_by {
+        return Some(limit_words(limit_of(code), code));
+    }
+    let window = account.window_start.zip(account.window_end);
+    let (start, end) = window.filter(|_| known.halvings > 0)?;
+    Some(format!(
+        "Microsoft fails at listing all of this calendar: it is read from {} to {}, and changes in Outlook beyond that do not come to \
+         Odoo. More is tried once a day; fewer series without an end help.",
+        start.date_naive(),
+        end.date_naive()
+    ))
+}
+
 /// Whose failure it was when one item was asked for: the item's own, in words, or, as an error, the mailbox's, which is no item's
 /// fault. Where the failure itself does not say it, the mailbox is asked for something else.
 ///
@@ -43,9 +100,10 @@ pub fn pause(attempts: i32, asked: Option<Duration>) -> TimeDelta {
 /// The mailbox's trouble.
 pub async fn whose(engine: &Engine, token: &SecretString, error: GraphError) -> Result<String, GraphError> {
     match error {
-        GraphError::Unauthorized | GraphError::Throttled { .. } | GraphError::MailboxClosed { .. } => {
-            Err(error)
-        }
+        GraphError::Unauthorized
+        | GraphError::Throttled { .. }
+        | GraphError::MailboxClosed { .. }
+        | GraphError::Limited { .. } => Err(error),
         GraphError::Invalid { .. } | GraphError::DuplicateTransaction { .. } | GraphError::GaveUp { .. } => {
             Ok(error.to_string())
         }
@@ -105,6 +163,14 @@ impl Rest {
                      by itself once it does. If it lasts, an administrator must look at the user's Exchange Online license, \
                      and at the policies on which apps may reach mailboxes."
                 ),
+            ),
+            GraphError::Limited {
+                limit,
+                code,
+                retry_after,
+            } => known(
+                limited(failures, *retry_after),
+                &limit_words(*limit, code),
             ),
             GraphError::Throttled { retry_after } | GraphError::Transient { retry_after, .. } => Self {
                 wait: pause(failures, *retry_after),

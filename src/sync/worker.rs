@@ -14,7 +14,7 @@ use super::lease;
 use super::planner::Effects;
 use super::pull::{PullError, pull};
 use super::push::{PushError, push};
-use super::trouble::{Rest, backoff};
+use super::trouble::{Rest, backoff, waits};
 use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
 use crate::store::accounts::{self, Account, existing};
@@ -322,7 +322,13 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     let poll = engine.settings.poll_interval;
     let present = accounts::by_id(&mut conn, account.id).await?;
     let holds = present.holds_mails();
-    let owed = outbox::next_outlook_at(&mut conn, account.id, holds).await?;
+    let known = troubles::of(&mut conn, account.id).await?;
+    let owed = outbox::next_outlook_at(&mut conn, account.id, waits(&known, holds)).await?;
+    if known.limited_by.is_some() && outbox::outlook_owed(&mut conn, account.id).await? == 0 {
+        // Nothing is left that could meet it.
+        troubles::end_limit(&mut conn, account.id).await?;
+    }
+    let limited = known.limited_until.filter(|until| *until > now());
     if owed.is_none() {
         troubles::end_refusal(&mut conn, account.id).await?;
     }
@@ -333,7 +339,7 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
         put_aside::next_at(&mut conn, account.id).await?
     };
     let aside = aside.map(|at| at.max(now() + TimeDelta::seconds(1)));
-    let next = [owed, aside].into_iter().flatten().min();
+    let next = [owed, aside, limited].into_iter().flatten().min();
     Ok(Ended {
         outcome: Outcome::Done { at: now() },
         rest: next.map_or(poll, |at| poll.min(at - now())),

@@ -28,6 +28,7 @@ mod impersonation;
 mod invitations;
 mod keys;
 mod leases;
+mod limits;
 mod logins;
 mod lossless;
 mod moving;

@@ -1,0 +1,1 @@
+ALTER TABLE troubles DROP COLUMN limited_by, DROP COLUMN limited_times, DROP COLUMN limited_until;

@@ -1,0 +1,146 @@
+//! A mailbox that may send no mail, or is full: what can go on goes on, nothing that waits is lost, and people read what to do.
+
+use serde_json::{Value, json};
+
+use super::stack::{ANN, eventually};
+use super::world::{OUTSIDE, World, kinds, odoo_time, world};
+
+async fn mailbox(w: &World, change: Value) {
+    w.stack
+        .sim_call("PATCH", &format!("mailboxes/{ANN}"), change)
+        .await;
+}
+
+async fn switch(w: &World, switches: Value) {
+    w.stack.sim_call("PUT", "switches", switches).await;
+}
+
+fn save(w: &mut World, name: &str, guests: &[&str]) -> i64 {
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    w.odoo.create(7, name, &start, &stop, guests)
+}
+
+/// What Ann sees of her account.
+async fn account(w: &World) -> Value {
+    let call = w.odoo.call(&w.service, 1, "outlook.bridge", "status", json!({}));
+    let state = call.await.expect("a state");
+    let accounts = state["accounts"].as_array().expect("accounts").clone();
+    accounts
+        .into_iter()
+        .find(|account| account["user_id"] == 7)
+        .expect("Ann's")
+}
+
+async fn refusals(w: &World) -> usize {
+    let log = w.stack.sim_call("GET", "requests", Value::Null).await;
+    let lines = log["value"].as_array().expect("a log");
+    let refused = |line: &&Value| line["method"] != "GET" && line["status"].as_u64() >= Some(400);
+    lines.iter().filter(refused).count()
+}
+
+async fn later(w: &World) {
+    w.sql("UPDATE troubles SET limited_until = now() - interval '1 second'")
+        .await;
+    w.sql("UPDATE outlook_outbox SET next_attempt_at = now()").await;
+    w.sql("UPDATE accounts SET next_run_at = now(), rest_until = NULL")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_send_nothing_keeps_syncing_what_mails_nobody() {
+    let mut w = world().await;
+    for code in ["ErrorMessageSubmissionBlocked", "ErrorExceededMessageLimit"] {
+        mailbox(&w, json!({"sending_refused": code})).await;
+        w.stack.sim_call("DELETE", "requests", Value::Null).await;
+        w.forget_mails().await;
+        let (meeting, alone) = (format!("Meeting, {code}"), format!("Alone, {code}"));
+        save(&mut w, &meeting, &[OUTSIDE]);
+        w.odoo.sync(&w.service).await;
+        w.becomes("it is noted", 1, "troubles WHERE limited_by IS NOT NULL")
+            .await;
+        save(&mut w, &alone, &[]);
+        w.odoo.sync(&w.service).await;
+        eventually("what mails nobody goes on", async || {
+            w.stack.event(ANN, &alone).await
+        })
+        .await;
+        let from_outlook = format!("From Outlook, {code}");
+        w.outlook_creates(ANN, &from_outlook, &[]).await;
+        for _ in 0..3 {
+            w.worked(7).await;
+            w.odoo.sync(&w.service).await;
+        }
+        assert!(w.odoo.by_name(&from_outlook).is_some(), "and is read");
+        assert_eq!(refusals(&w).await, 1, "asked once");
+        let seen = account(&w).await;
+        let words = seen["reason"].as_str().expect("words").to_owned();
+        assert_eq!(seen["status"], "attention");
+        assert!(
+            words.contains(code) && words.contains("Nothing is lost") && words.contains("inbox"),
+            "{words}"
+        );
+        assert!(!words.contains("  "), "{words}");
+        // Another one waits without being tried.
+        save(&mut w, &format!("Second, {code}"), &[OUTSIDE]);
+        w.odoo.sync(&w.service).await;
+        w.worked(7).await;
+        assert_eq!(refusals(&w).await, 1, "not before its time");
+        assert_eq!(w.count("accounts WHERE failures > 0").await, 0);
+        assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+        let said = "journal WHERE message LIKE '%Odoo invites%'";
+        assert_eq!(w.count(said).await, 0, "Odoo does not invite in its stead");
+        later(&w).await;
+        w.becomes("the wait grows", 1, "troubles WHERE limited_times = 2")
+            .await;
+        mailbox(&w, json!({"sending_refused": ""})).await;
+        later(&w).await;
+        w.quiet().await;
+        assert!(w.stack.event(ANN, &meeting).await.is_some());
+        assert_eq!(
+            kinds(&w.stack.mails().await),
+            [("invitation", OUTSIDE), ("invitation", OUTSIDE)],
+            "each once"
+        );
+        assert_eq!(w.count("troubles WHERE limited_by IS NOT NULL").await, 0);
+        assert_eq!(account(&w).await["status"], "active");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_mailbox_waits_for_room() {
+    let mut w = world().await;
+    for (status, reads) in [(403, false), (507, true)] {
+        switch(
+            &w,
+            json!({"full_mailbox_status": status, "full_mailbox_refuses_delta": !reads}),
+        )
+        .await;
+        let old = save(&mut w, &format!("Old {status}"), &[]);
+        w.quiet().await;
+        mailbox(&w, json!({"full": true})).await;
+        let name = format!("New {status}");
+        save(&mut w, &name, &[]);
+        w.odoo.write(old, json!({"location": "There"}));
+        w.odoo.sync(&w.service).await;
+        w.becomes("it is noted", 1, "troubles WHERE limited_by IS NOT NULL")
+            .await;
+        eventually("what needs no room goes on", async || {
+            let old = w.stack.event(ANN, &format!("Old {status}")).await?;
+            (old["location"]["displayName"] == "There").then_some(())
+        })
+        .await;
+        eventually("Ann reads what to do", async || {
+            let seen = account(&w).await;
+            let words = seen["reason"].as_str()?;
+            (words.contains("is full") && words.contains("Deleted Items")).then_some(())
+        })
+        .await;
+        assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+        mailbox(&w, json!({"full": false})).await;
+        later(&w).await;
+        eventually("it is made", async || w.stack.event(ANN, &name).await).await;
+        later(&w).await;
+        w.quiet().await;
+        assert_eq!(account(&w).await["status"], "active");
+    }
+}
