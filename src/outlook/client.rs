@@ -14,7 +14,7 @@ use backon::{ExponentialBuilder, Retryable};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +29,7 @@ use super::wire::{DeltaRow, LINK_PROPERTY, WireEvent};
 use crate::calendar::event::Address;
 use crate::calendar::event::Answer;
 
+mod challenge;
 mod ids;
 
 pub use ids::Instance;
@@ -856,6 +857,10 @@ impl GraphClient {
         }
         self.note_clock(headers);
         let retry_after = retry_after(headers, Utc::now());
+        let claims = headers
+            .get_all(WWW_AUTHENTICATE)
+            .iter()
+            .find_map(|header| challenge::claims_in(header.to_str().ok()?));
         let body = response.bytes().await.map_err(lost)?.to_vec();
         let reply = Reply { retry_after, body };
         if status.is_success() {
@@ -863,7 +868,10 @@ impl GraphClient {
             return Ok(reply);
         }
         let body = serde_json::from_str(&readable(&reply.body)).unwrap_or(Value::Null);
-        let error = failure(&call.method, status.as_u16(), reply.retry_after, &body);
+        let error = match claims {
+            Some(claims) if status.as_u16() == 401 => GraphError::Challenged { claims },
+            _ => failure(&call.method, status.as_u16(), reply.retry_after, &body),
+        };
         tracing::debug!(code = code_of(&body), "refused");
         Err(error)
     }
@@ -950,7 +958,11 @@ impl RawBatchReply {
             BatchItem::Create { .. } | BatchItem::Respond { .. } => (Method::POST, false),
         };
         if !(200..300).contains(&self.status) {
-            let error = failure(&method, self.status, self.retry_after(), &self.body);
+            let claims = self.header("www-authenticate").and_then(Value::as_str);
+            let error = match claims.and_then(challenge::claims_in) {
+                Some(claims) if self.status == 401 => GraphError::Challenged { claims },
+                _ => failure(&method, self.status, self.retry_after(), &self.body),
+            };
             return match error {
                 GraphError::NotFound if is_delete => Ok(BatchReply::Deleted(Deleted::Gone)),
                 error => Err(error),
@@ -970,12 +982,15 @@ impl RawBatchReply {
         }
     }
 
+    fn header(&self, name: &str) -> Option<&Value> {
+        let mut headers = self.headers.as_ref()?.iter();
+        headers
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
     fn retry_after(&self) -> Option<Duration> {
-        let (_, value) = self
-            .headers
-            .as_ref()?
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+        let value = self.header("retry-after")?;
         match value.as_u64() {
             Some(seconds) => Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)),
             None => wait_of(value.as_str()?.trim(), Utc::now()),

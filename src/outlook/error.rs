@@ -9,6 +9,9 @@ pub enum GraphError {
     /// 401: the access token is no longer taken. Refresh it; if that does not help the user must sign in again.
     #[error("Microsoft no longer accepts the sign-in")]
     Unauthorized,
+    /// 401 with a claims challenge: the next token has to prove what `claims` says, a JSON object.
+    #[error("Microsoft wants the sign-in to prove more")]
+    Challenged { claims: String },
     /// 403: signed in, but not allowed. Whether that is about one event or the whole mailbox, only another call tells
     /// ([`super::client::GraphClient::reach`]).
     #[error("Microsoft does not allow this ({code})")]
@@ -140,7 +143,11 @@ impl GraphError {
     pub fn is_of_mailbox(&self) -> bool {
         matches!(
             self,
-            Self::Unauthorized | Self::Throttled { .. } | Self::MailboxClosed { .. } | Self::MailboxMissing
+            Self::Unauthorized
+                | Self::Challenged { .. }
+                | Self::Throttled { .. }
+                | Self::MailboxClosed { .. }
+                | Self::MailboxMissing
         )
     }
 

@@ -67,6 +67,8 @@ pub struct Authorize<'a> {
     pub verifier: &'a SecretString,
     /// Fills in the name to sign in with.
     pub login_hint: Option<&'a str>,
+    /// What the tokens have to prove (page *claims-challenge*): a JSON object.
+    pub claims: Option<&'a str>,
     pub prompt: Option<Prompt>,
 }
 
@@ -256,6 +258,9 @@ impl LoginClient {
         if let Some(hint) = request.login_hint {
             url = url.add_extra_param("login_hint", hint);
         }
+        if let Some(claims) = request.claims {
+            url = url.add_extra_param("claims", claims);
+        }
         if let Some(prompt) = request.prompt {
             let prompt = match prompt {
                 Prompt::SelectAccount => "select_account",
@@ -325,7 +330,8 @@ impl LoginClient {
         self.tokens(app.client_id, Some(nonce), now, &reply)
     }
 
-    /// New tokens for a refresh token. The old one is dropped once the new one is stored.
+    /// New tokens for a refresh token, which prove what `claims` says where Graph has asked for it. The old one is dropped once the new
+    /// one is stored.
     ///
     /// # Errors
     /// See [`LoginError`].
@@ -333,15 +339,19 @@ impl LoginClient {
         &self,
         app: App<'_>,
         refresh: &SecretString,
+        claims: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Tokens, LoginError> {
         let client = self.client(app.client_id)?.set_client_secret(secret_of(app));
         let exchange = Exchange::new(&self.http);
-        let reply = client
-            .exchange_refresh_token(&RefreshToken::new(refresh.expose_secret().to_owned()))
-            .add_scopes(SCOPES.map(|scope| Scope::new(scope.to_owned())))
-            .request_async(&exchange)
-            .await;
+        let refresh_token = RefreshToken::new(refresh.expose_secret().to_owned());
+        let mut request = client
+            .exchange_refresh_token(&refresh_token)
+            .add_scopes(SCOPES.map(|scope| Scope::new(scope.to_owned())));
+        if let Some(claims) = claims {
+            request = request.add_extra_param("claims", claims);
+        }
+        let reply = request.request_async(&exchange).await;
         let secrets = [refresh, app.client_secret];
         let reply = reply.map_err(|error| exchange.failure(error, &secrets))?;
         self.tokens(app.client_id, None, now, &reply)

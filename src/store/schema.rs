@@ -135,6 +135,8 @@ diesel::table! {
         limited_by -> Nullable<Text>,
         limited_times -> Integer,
         limited_until -> Nullable<Timestamptz>,
+        claims -> Nullable<Text>,
+        claims_met -> Bool,
     }
 }
 

@@ -23,6 +23,10 @@ pub struct Troubles {
     /// How often it has, with longer and longer waits between, and when that is tried again.
     pub limited_times: i32,
     pub limited_until: Option<DateTime<Utc>>,
+    /// What Microsoft wants the access token to prove: a JSON object.
+    pub claims: Option<String>,
+    /// Whether the present token was given out for that.
+    pub claims_met: bool,
 }
 
 pub async fn of(conn: &mut Connection, account_id: i64) -> QueryResult<Troubles> {
@@ -44,6 +48,36 @@ pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResul
         .load(conn)
         .await?;
     Ok(known.into_iter().collect())
+}
+
+/// Microsoft wants a token that proves more.
+pub async fn note_claims(conn: &mut Connection, account_id: i64, claims: &str) -> QueryResult<usize> {
+    let set = (dsl::claims.eq(Some(claims)), dsl::claims_met.eq(false));
+    diesel::insert_into(dsl::troubles)
+        .values((dsl::account_id.eq(account_id), set))
+        .on_conflict(dsl::account_id)
+        .do_update()
+        .set(set)
+        .execute(conn)
+        .await
+}
+
+/// The present token was given out for what was wanted.
+pub async fn meet_claims(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    let wanted = dsl::troubles.find(account_id).filter(dsl::claims.is_not_null());
+    diesel::update(wanted)
+        .set(dsl::claims_met.eq(true))
+        .execute(conn)
+        .await
+}
+
+/// Microsoft takes the token.
+pub async fn end_claims(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    let wanted = dsl::troubles.find(account_id).filter(dsl::claims.is_not_null());
+    diesel::update(wanted)
+        .set((dsl::claims.eq(None::<String>), dsl::claims_met.eq(false)))
+        .execute(conn)
+        .await
 }
 
 /// Microsoft has refused something for a limit of the mailbox's own; it is tried again at `until`.

@@ -27,12 +27,16 @@ use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::logins::{self, LoginAttempt, NewLogin, verifier_place};
 use crate::store::seal::{digest, random_secret};
-use crate::store::{leases, registrations as stored, resets};
+use crate::store::{leases, registrations as stored, resets, troubles};
 
 /// How long a person may take at Microsoft's login page.
 const LOGIN_LIFE: TimeDelta = TimeDelta::minutes(30);
 /// How long a redeemed code gets the same answer again.
 const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
+/// What a user is told whose login has to prove more than it can without them.
+const PROVE_AGAIN: &str = "Your organisation's rules for signing in have changed, or you have moved to another place, and Microsoft wants to see \
+     you: log in to Outlook again. If it asks for that again and again, ask whoever administers Microsoft 365 to look at the Conditional \
+     Access policies.";
 /// A token is renewed this long before it ends.
 const RENEW_AHEAD: TimeDelta = TimeDelta::minutes(5);
 
@@ -116,9 +120,12 @@ pub async fn authorize_url(
     let mut conn = engine.store.get().await?;
     let registration = registrations::for_login(&mut conn, engine, database, request.company_id).await?;
     // Somebody whose consent ran out is offered the account they had.
-    let hint = store::of_user(&mut conn, database.id, user_id)
-        .await?
-        .map(|a| a.login);
+    let known = store::of_user(&mut conn, database.id, user_id).await?;
+    let claims = match &known {
+        Some(account) => troubles::of(&mut conn, account.id).await?.claims,
+        None => None,
+    };
+    let hint = known.map(|account| account.login);
     let url = begin(
         &mut conn,
         engine,
@@ -128,6 +135,7 @@ pub async fn authorize_url(
             registration: &registration,
             return_url: &return_url,
             hint: hint.as_deref(),
+            claims: claims.as_deref(),
             prompt: None,
             for_everybody: request.for_everybody,
         },
@@ -141,6 +149,8 @@ struct Begin<'a> {
     registration: &'a Opened,
     return_url: &'a str,
     hint: Option<&'a str>,
+    /// What Microsoft wanted the user's login to prove, when it refused it.
+    claims: Option<&'a str>,
     prompt: Option<Prompt>,
     for_everybody: bool,
 }
@@ -194,6 +204,7 @@ async fn begin(
         nonce: &oidc_nonce,
         verifier: &verifier,
         login_hint: begin.hint,
+        claims: begin.claims,
         prompt: begin.prompt,
     };
     let url = login
@@ -488,6 +499,8 @@ async fn connect(
             if let Some(addresses) = &addresses {
                 addresses.store(conn, account.id).await?;
             }
+            // The login was asked for with them.
+            troubles::meet_claims(conn, account.id).await?;
             logins::succeed(conn, attempt.id).await?;
             if let Some(id) = attempt.registration_id {
                 stored::set_problem(conn, id, None).await?;
@@ -542,6 +555,7 @@ async fn resume_reset(
         ));
     }
     store::resume(conn, account.id, attempt.registration_id).await?;
+    troubles::meet_claims(conn, account.id).await?;
     logins::succeed(conn, attempt.id).await?;
     note(
         conn,
@@ -696,9 +710,15 @@ pub async fn fresh_token(
         return Err(TokenError::Admin);
     };
     let redirect_uri = database.redirect_uri();
+    let claims = {
+        let mut conn = engine.store.get().await?;
+        let known = troubles::of(&mut conn, account.id).await;
+        known.map_err(anyhow::Error::from)?.claims
+    };
+    let app = registration.app(&redirect_uri);
     let renewed = registration
         .login(engine)
-        .refresh(registration.app(&redirect_uri), &refresh, now())
+        .refresh(app, &refresh, claims.as_deref(), now())
         .await;
     let mut conn = engine.store.get().await?;
     match renewed {
@@ -721,6 +741,11 @@ pub async fn fresh_token(
                     "tokens were replaced while they were renewed"
                 );
                 return Err(replaced());
+            }
+            if claims.is_some() {
+                troubles::meet_claims(&mut conn, account.id)
+                    .await
+                    .map_err(anyhow::Error::from)?;
             }
             stored::set_problem(&mut conn, registration.row.id, None)
                 .await
@@ -756,6 +781,37 @@ pub async fn fresh_token(
                 _ => TokenError::Refused { words },
             })
         }
+    }
+}
+
+/// Takes a claims challenge: the login is renewed with it once, by the next run. Where Microsoft is not content with that, the user logs in
+/// again, with the same claims.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn challenged(
+    engine: &Engine,
+    account: &Account,
+    database: &Database,
+    claims: &str,
+) -> anyhow::Result<()> {
+    let mut conn = engine.store.get().await?;
+    let known = troubles::of(&mut conn, account.id).await?;
+    if !known.claims_met {
+        troubles::note_claims(&mut conn, account.id, claims).await?;
+        store::expire_access(&mut conn, account.id).await?;
+        return Ok(());
+    }
+    tracing::warn!(
+        account.id = account.id,
+        "Microsoft wants more than a renewed login proves"
+    );
+    troubles::note_claims(&mut conn, account.id, claims).await?;
+    // With the token as it is now: the run may have renewed it.
+    let present = store::by_id(&mut conn, account.id).await?;
+    match lose_consent(&mut conn, database, &present, PROVE_AGAIN).await {
+        Err(TokenError::Internal(error)) => Err(error),
+        _ => Ok(()),
     }
 }
 

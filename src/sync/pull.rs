@@ -399,7 +399,10 @@ async fn learn_addresses(engine: &Engine, account: &Account, token: &SecretStrin
         }
         // That is the mailbox's trouble as a whole, and said so.
         Err(
-            error @ (GraphError::Unauthorized | GraphError::Throttled { .. } | GraphError::MailboxMissing),
+            error @ (GraphError::Unauthorized
+            | GraphError::Challenged { .. }
+            | GraphError::Throttled { .. }
+            | GraphError::MailboxMissing),
         ) => Err(error.into()),
         Err(error) => {
             tracing::warn!(account.id = account.id, %error, "the mailbox's addresses are not told");

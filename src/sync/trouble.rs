@@ -101,6 +101,7 @@ pub fn standing_words(known: &Troubles, account: &Account) -> Option<String> {
 pub async fn whose(engine: &Engine, token: &SecretString, error: GraphError) -> Result<String, GraphError> {
     match error {
         GraphError::Unauthorized
+        | GraphError::Challenged { .. }
         | GraphError::Throttled { .. }
         | GraphError::MailboxClosed { .. }
         | GraphError::Limited { .. } => Err(error),
@@ -133,6 +134,15 @@ impl Rest {
         match error {
             // The token was taken back before its time: the next run renews it.
             GraphError::Unauthorized if failures < MANY => Self {
+                wait: match failures {
+                    0 => TimeDelta::zero(),
+                    _ => pause(failures, None),
+                },
+                undisturbed: false,
+                reason: None,
+            },
+            // What it asks for is noted: the next run renews the login with it.
+            GraphError::Challenged { .. } => Self {
                 wait: match failures {
                     0 => TimeDelta::zero(),
                     _ => pause(failures, None),

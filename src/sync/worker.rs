@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::accounts::{TokenError, fresh_token};
+use super::accounts::{TokenError, challenged, fresh_token};
 use super::lease;
 use super::planner::Effects;
 use super::pull::{PullError, pull};
@@ -18,6 +18,7 @@ use super::trouble::{Rest, backoff, waits};
 use super::{Engine, brake, moving, now, reset};
 use crate::outlook::GraphError;
 use crate::store::accounts::{self, Account, existing};
+use crate::store::databases::Database;
 use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
 use crate::store::{Connection, databases, outbox, put_aside, registrations, troubles};
 
@@ -277,7 +278,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
             outcome: Outcome::Part,
             rest: TimeDelta::zero(),
         }),
-        Err(Trouble::Graph(error)) => trouble(engine, &account, error).await,
+        Err(Trouble::Graph(error)) => trouble(engine, &account, &database, error).await,
         Err(Trouble::Internal(error)) => Err(error),
     }
 }
@@ -328,6 +329,9 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
         // Nothing is left that could meet it.
         troubles::end_limit(&mut conn, account.id).await?;
     }
+    if known.claims.is_some() {
+        troubles::end_claims(&mut conn, account.id).await?;
+    }
     let limited = known.limited_until.filter(|until| *until > now());
     if owed.is_none() {
         troubles::end_refusal(&mut conn, account.id).await?;
@@ -346,8 +350,16 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     })
 }
 
-async fn trouble(engine: &Engine, account: &Account, error: GraphError) -> anyhow::Result<Ended> {
+async fn trouble(
+    engine: &Engine,
+    account: &Account,
+    database: &Database,
+    error: GraphError,
+) -> anyhow::Result<Ended> {
     tracing::warn!(%error, "the mailbox must wait");
+    if let GraphError::Challenged { claims } = &error {
+        challenged(engine, account, database, claims).await?;
+    }
     if error == GraphError::Unauthorized {
         let mut conn = engine.store.get().await?;
         accounts::expire_access(&mut conn, account.id).await?;

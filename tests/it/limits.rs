@@ -1,8 +1,9 @@
-//! A mailbox that may send no mail, or is full: what can go on goes on, nothing that waits is lost, and people read what to do.
+//! A mailbox that may send no mail, or is full, and a login that has to prove more: what can go on goes on, what waits is lost by
+//! nobody, and people read what to do.
 
 use serde_json::{Value, json};
 
-use super::stack::{ANN, eventually};
+use super::stack::{ANN, CLIENT_ID, eventually};
 use super::world::{OUTSIDE, World, kinds, odoo_time, world};
 
 async fn mailbox(w: &World, change: Value) {
@@ -13,6 +14,10 @@ async fn mailbox(w: &World, change: Value) {
 
 async fn switch(w: &World, switches: Value) {
     w.stack.sim_call("PUT", "switches", switches).await;
+}
+
+async fn person(w: &World, change: Value) {
+    w.stack.sim_call("PATCH", &format!("people/{ANN}"), change).await;
 }
 
 fn save(w: &mut World, name: &str, guests: &[&str]) -> i64 {
@@ -143,4 +148,82 @@ async fn a_full_mailbox_waits_for_room() {
         w.quiet().await;
         assert_eq!(account(&w).await["status"], "active");
     }
+}
+
+fn wanted() -> Value {
+    json!({"access_token": {"nbf": {"essential": true, "value": "1800000000"}}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claims_challenge_is_met_by_renewing_the_login_once() {
+    let mut w = world().await;
+    w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    person(&w, json!({"challenge": {"claims": wanted()}})).await;
+    w.outlook_creates(ANN, "After the challenge", &[]).await;
+    w.quiet().await;
+    assert!(w.odoo.by_name("After the challenge").is_some());
+    let log = w.stack.sim_call("GET", "requests", Value::Null).await;
+    let lines = log["value"].as_array().expect("a log");
+    let tokens = lines
+        .iter()
+        .filter(|l| l["path"].as_str().is_some_and(|path| path.contains("/token")));
+    assert_eq!(tokens.count(), 1);
+    assert_eq!(
+        lines.iter().filter(|line| line["status"] == 401).count(),
+        1,
+        "refused once"
+    );
+    assert_eq!(account(&w).await["status"], "active");
+    assert_eq!(w.count("troubles WHERE claims IS NOT NULL").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_that_wants_the_person_asks_for_a_login_with_its_claims() {
+    let mut w = world().await;
+    let challenge = json!({"challenge": {"claims": wanted(), "interactive": true}});
+    person(&w, challenge).await;
+    eventually("Ann is asked", async || {
+        (account(&w).await["status"] == "need_auth").then_some(())
+    })
+    .await;
+    let words = account(&w).await["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(words.contains("log in to Outlook again"), "{words}");
+    let url = w.odoo.authorize_url(&w.service, 7).await.expect("a page");
+    assert!(
+        url.contains("claims=%7B%22access_token%22") && url.contains(CLIENT_ID),
+        "{url}"
+    );
+    let query = w.stack.sign_in(&url, ANN, "accept").await;
+    w.odoo.redeem(&w.service, 7, &query).await.expect("logged in");
+    w.outlook_creates(ANN, "Proven", &[]).await;
+    w.quiet().await;
+    assert!(w.odoo.by_name("Proven").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_that_no_token_meets_ends_with_the_person_and_in_no_loop() {
+    let w = world().await;
+    w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    // The login takes the claims, and the calendar wants others each time.
+    let fault = json!([{"mailbox": ANN, "path": "/v1.0/me/", "challenge": wanted()}]);
+    w.stack.sim_call("PUT", "faults", fault).await;
+    eventually("Ann is asked", async || {
+        (account(&w).await["status"] == "need_auth").then_some(())
+    })
+    .await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let log = w.stack.sim_call("GET", "requests", Value::Null).await;
+    let lines = log["value"].as_array().expect("a log");
+    let tokens = lines
+        .iter()
+        .filter(|l| l["path"].as_str().is_some_and(|path| path.contains("/token")));
+    assert_eq!(tokens.count(), 1, "renewed once");
+    let words = account(&w).await["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(words.contains("Conditional Access"), "{words}");
 }

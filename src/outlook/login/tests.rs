@@ -80,7 +80,9 @@ async fn refresh(client: &LoginClient) -> Result<Tokens, LoginError> {
         client_secret: &secret("top-secret-client"),
         redirect_uri: "",
     };
-    client.refresh(app, &secret("top-secret-refresh"), now()).await
+    client
+        .refresh(app, &secret("top-secret-refresh"), None, now())
+        .await
 }
 
 #[tokio::test]
@@ -95,6 +97,7 @@ async fn people_are_sent_to_sign_in_with_a_challenge() {
         nonce: "n-1",
         verifier: &verifier,
         login_hint: Some("ann@contoso.com"),
+        claims: None,
         prompt: Some(Prompt::SelectAccount),
     };
     let url = client.authorize_url(&request).unwrap();

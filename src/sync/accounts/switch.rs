@@ -51,6 +51,7 @@ pub(super) async fn ask_who(
             registration: &registration,
             return_url: &attempt.return_url,
             hint: Some(&known.login),
+            claims: None,
             // Without it Microsoft would take whoever is logged in there.
             prompt: Some(Prompt::SelectAccount),
             for_everybody: false,
@@ -113,6 +114,7 @@ pub async fn switch_mailbox(
             registration: &registration,
             return_url: &attempt.return_url,
             hint: Some(&actual),
+            claims: None,
             prompt: None,
             for_everybody: false,
         },

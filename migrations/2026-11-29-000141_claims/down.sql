@@ -1,0 +1,1 @@
+ALTER TABLE troubles DROP COLUMN claims, DROP COLUMN claims_met;
