@@ -1,7 +1,7 @@
 //! Whole sets of switches: what is uncertain about Microsoft, taken one way or the other, so that no client that is tested here
 //! depends on a single guess.
 
-use crate::faults::{CancelledCopies, Masters, SeriesRemoval, Switches, TokenDeath};
+use crate::faults::{CancelledCopies, LongPatterns, Masters, SeriesRemoval, Switches, TokenDeath};
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -72,6 +72,17 @@ fn documented() -> Switches {
         rewrites_bring_deleted_back: false,
         first_day_is_pattern: false,
         long_texts_are_cut: false,
+        windows_rewrites_bodies: false,
+        transaction_change_refused: false,
+        cancelled_takes_answers: true,
+        all_day_wants_times: false,
+        instances_of_single_refused: false,
+        intervals_to_99: false,
+        long_patterns: LongPatterns::AsWritten,
+        untyped_body_status: 400,
+        subscription_minutes: 10_080,
+        client_state_told: true,
+        reauthorize_status: 200,
         full_mailbox_status: 507,
         full_mailbox_refuses_delta: false,
         attendee_change_reaches_all: false,
@@ -102,6 +113,13 @@ fn mixed(lot: &mut impl Rng) -> Switches {
             ],
         ),
         duplicate_transaction_status: one_of(lot, [400, 409]),
+        long_patterns: one_of(
+            lot,
+            [LongPatterns::AsWritten, LongPatterns::Months, LongPatterns::Years],
+        ),
+        untyped_body_status: one_of(lot, [400, 415]),
+        subscription_minutes: one_of(lot, [4230, 10_080]),
+        reauthorize_status: one_of(lot, [200, 204]),
         full_mailbox_status: one_of(lot, [403, 507]),
         cancelled_copies: one_of(lot, [CancelledCopies::Marked, CancelledCopies::Deleted]),
         delta_page_size: one_of(lot, [10, 50]),
@@ -131,6 +149,14 @@ fn mixed(lot: &mut impl Rng) -> Switches {
         &mut switches.declined_kept,
         &mut switches.guests_see_answers,
         &mut switches.change_key_turns,
+        &mut switches.last_occurrence_ends_series,
+        &mut switches.transaction_change_refused,
+        &mut switches.cancelled_takes_answers,
+        &mut switches.all_day_wants_times,
+        &mut switches.instances_of_single_refused,
+        &mut switches.intervals_to_99,
+        &mut switches.client_state_told,
+        &mut switches.windows_rewrites_bodies,
         &mut switches.full_mailbox_refuses_delta,
         &mut switches.attendee_change_reaches_all,
         &mut switches.resolves_aliases,

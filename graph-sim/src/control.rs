@@ -7,10 +7,11 @@ use crate::event::{Event, Prefer};
 use crate::faults::{Fault, Switches};
 use crate::graph::Reply;
 use crate::login::Pairs;
-use crate::meetings::Answer;
+use crate::meetings::{self, Answer};
 use crate::seed::{self, SeedPerson};
 use crate::state::{App, Cause, Mailbox, Target, World};
 use crate::subscriptions;
+use crate::windows;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -447,7 +448,11 @@ fn mailbox(
                         mailbox.events.get(&target.key).map(|e| e.content.start.clone())
                     };
                     let before = when(world);
-                    world.patch(address, target, &object()?, None, cause)?;
+                    let mut changes = object()?;
+                    if world.switches.windows_rewrites_bodies {
+                        through_windows(world, address, target, &mut changes);
+                    }
+                    world.patch(address, target, &changes, None, cause)?;
                     if world.switches.drag_changes_id && target.day.is_none() && when(world) != before {
                         world.mailbox_mut(address)?.renew_ids(target.key)?;
                     }
@@ -575,6 +580,26 @@ fn mailbox(
         }
         ("POST", ["bulk"]) => bulk(world, address, &object()?, cause),
         _ => Err(missing("such path in the control API")),
+    }
+}
+
+/// Whoever edits what others see of an event sends its description through Outlook for Windows.
+fn through_windows(world: &World, address: &str, target: Target, changes: &mut Map<String, Value>) {
+    let is_seen = |name: &String| !meetings::OWNER_ONLY.contains(&name.as_str()) && name != "attendees";
+    let event = world
+        .mailbox(address)
+        .ok()
+        .and_then(|m| m.events.get(&target.key));
+    let Some(event) = event.filter(|event| event.is_organizer && target.day.is_none()) else {
+        return;
+    };
+    if changes.contains_key("body") || !changes.keys().any(is_seen) {
+        return;
+    }
+    let before = &event.content.body;
+    let after = windows::rewritten(before);
+    if after != *before {
+        changes.insert("body".into(), json!({"contentType": "html", "content": after}));
     }
 }
 

@@ -578,6 +578,8 @@ pub struct Rules<'a> {
     pub directory: &'a dyn Fn(&str) -> Option<String>,
     pub owner: &'a str,
     pub cut_long_texts: bool,
+    /// Does `isAllDay` want both times beside it, though it says what is so already?
+    pub all_day_wants_times: bool,
 }
 
 /// What a body held, beside what it changed in the content.
@@ -847,7 +849,8 @@ fn times(
     rules: &Rules,
     applied: &mut Applied,
 ) -> Result<(), GraphError> {
-    if rules.create || all_day.is_some() {
+    let flips = all_day.is_some_and(|turns| rules.all_day_wants_times || turns != content.all_day);
+    if rules.create || flips {
         for (missing, name) in [(start.is_none(), "Start"), (end.is_none(), "End")] {
             if missing {
                 return Err(GraphError::request(format!("Missing parameters: Event.{name}")));
@@ -1215,6 +1218,7 @@ mod tests {
             directory: &|_| None,
             owner: "ann@contoso.example",
             cut_long_texts: false,
+            all_day_wants_times: true,
         };
         apply(&mut c, body.as_object().unwrap(), &rules).map(|_| c)
     }
@@ -1296,6 +1300,7 @@ mod tests {
             directory: &|_| None,
             owner: "",
             cut_long_texts: false,
+            all_day_wants_times: true,
         };
         let plain = json!({"body": {"contentType": "html", "content": "gone"}});
         apply(&mut c, plain.as_object().unwrap(), &rules).unwrap();

@@ -41,6 +41,17 @@ pub enum CancelledCopies {
     Purged,
 }
 
+/// How a year's pattern is kept that skips years: Exchange counts it in months (MS-OXOCAL 2.2.1.44.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LongPatterns {
+    AsWritten,
+    /// Every two years comes back as every 24 months.
+    Months,
+    /// Every 24 months comes back as every two years.
+    Years,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Switches {
@@ -156,12 +167,43 @@ pub struct Switches {
     pub full_mailbox_status: u16,
     /// A full mailbox has no room for the state of a delta, either (alcionai/corso).
     pub full_mailbox_refuses_delta: bool,
+    /// A series goes with its last occurrence; otherwise a master without occurrences stays.
+    pub last_occurrence_ends_series: bool,
+    /// A PATCH with another `transactionId` is refused; otherwise it is overlooked.
+    pub transaction_change_refused: bool,
+    /// A cancelled meeting can be answered; otherwise 400.
+    pub cancelled_takes_answers: bool,
+    /// `isAllDay` in a PATCH wants both times beside it; otherwise only where it changes.
+    pub all_day_wants_times: bool,
+    /// `/instances` of a single event is 400; otherwise an empty list.
+    pub instances_of_single_refused: bool,
+    /// A weekly or monthly interval beyond 99 is refused (EWS schema, *Recurrence*; Graph's pages name no limit).
+    pub intervals_to_99: bool,
+    pub long_patterns: LongPatterns,
+    /// A body without Content-Type: 415, or 400.
+    pub untyped_body_status: u16,
+    /// How long a subscription to events lasts at most: 4,230 minutes on older pages, 10,080 on newer ones.
+    pub subscription_minutes: i64,
+    /// Reading a subscription tells its `clientState`.
+    pub client_state_told: bool,
+    /// What `reauthorize` answers: 204, as an action that returns nothing does, or 200.
+    pub reauthorize_status: u16,
+    /// Who edits an event in Outlook sends its description through Outlook for Windows, which makes paragraphs of lists
+    /// (microsoft-graph-docs#5507).
+    pub windows_rewrites_bodies: bool,
     /// Notification URLs may be plain http.
     pub http_notifications: bool,
     pub notification_duplicates: bool,
     pub notification_reorder: bool,
     /// Every n-th notification is lost; 0 is never.
     pub notification_loss_every: u64,
+}
+
+impl Switches {
+    /// Which intervals of series are taken, and how the long ones are kept.
+    pub fn intervals(&self) -> (bool, LongPatterns) {
+        (self.intervals_to_99, self.long_patterns)
+    }
 }
 
 impl Default for Switches {
@@ -222,6 +264,18 @@ impl Default for Switches {
             upload_bytes_per_5_min: 150_000_000,
             full_mailbox_status: 403,
             full_mailbox_refuses_delta: true,
+            last_occurrence_ends_series: false,
+            transaction_change_refused: true,
+            cancelled_takes_answers: false,
+            all_day_wants_times: true,
+            instances_of_single_refused: true,
+            intervals_to_99: true,
+            long_patterns: LongPatterns::Months,
+            untyped_body_status: 415,
+            subscription_minutes: 4230,
+            client_state_told: false,
+            reauthorize_status: 204,
+            windows_rewrites_bodies: true,
             http_notifications: true,
             notification_duplicates: true,
             notification_reorder: true,
@@ -473,6 +527,46 @@ mod tests {
             ..Fault::default()
         };
         assert!(wrong.check().is_err());
+    }
+
+    #[test]
+    fn the_readme_names_every_switch_and_no_other() {
+        let readme = include_str!("../README.md");
+        let switches = json!(Switches::default());
+        let names: Vec<&String> = switches.as_object().unwrap().keys().collect();
+        let named = |name: &str, part: &str| part.contains(&format!("`{name}`"));
+        let (_, rest) = readme.split_once("\n## Switches\n").unwrap();
+        let (table, rest) = rest.split_once("\n## ").unwrap();
+        for name in &names {
+            assert!(named(name, table), "the table of switches lacks {name}");
+        }
+        let first_cells = table.lines().filter(|line| line.starts_with("| `"));
+        let cells = first_cells.filter_map(|line| line.split('|').nth(1));
+        for told in cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+            assert!(
+                names.iter().any(|name| *name == told),
+                "no switch is called {told}"
+            );
+        }
+        // What is a guess about Microsoft stands among the choices as well; a name may be spelled with what it shares with others.
+        let (_, choices) = rest
+            .split_once("Choices where the documents are silent\n")
+            .unwrap();
+        let (choices, _) = choices.split_once("\n## ").unwrap();
+        let of_tests = [
+            "delta_page_size",
+            "spurious_412_every",
+            "drops_attendee",
+            "blanks_uid",
+            "garbles_subject",
+            "code_seconds",
+            "access_token_seconds",
+            "refresh_token_seconds",
+            "http_notifications",
+        ];
+        for name in names.iter().filter(|name| !of_tests.contains(&name.as_str())) {
+            assert!(named(name, choices), "the choices lack {name}");
+        }
     }
 
     #[test]

@@ -501,8 +501,15 @@ async fn answer(sim: &Arc<Sim>, call: &Call, who: &Caller) -> Answered {
     } else {
         let mut world = sim.world();
         let request = (call.method.as_str(), call.url.as_str());
-        limits::within(&mut world, &who.person.address, request, |world| {
+        let untyped = world.switches.untyped_body_status;
+        let done = limits::within(&mut world, &who.person.address, request, |world| {
             dispatch(world, call, who, &prefer)
+        });
+        done.map_err(|mut error| {
+            if error.status == 415 {
+                error.status = untyped;
+            }
+            error
         })?
     };
     if call.method != "GET" {
@@ -535,7 +542,7 @@ async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, prefer: &Prefer
                 .subscriptions
                 .iter()
                 .filter(|s| mine(s))
-                .map(subscriptions::Subscription::json)
+                .map(|s| subscriptions::as_read(s.json(), &world.switches))
                 .collect();
             Ok(Reply::json(200, json!({ "value": value })))
         }
@@ -543,7 +550,7 @@ async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, prefer: &Prefer
             let world = sim.world();
             let found = world.subscriptions.iter().find(|s| s.id == *id && mine(s));
             found
-                .map(|s| Reply::json(200, s.json()))
+                .map(|s| Reply::json(200, subscriptions::as_read(s.json(), &world.switches)))
                 .ok_or_else(subscriptions::unknown)
         }
         ("PATCH", [id]) => Ok(Reply::json(
@@ -554,7 +561,7 @@ async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, prefer: &Prefer
             let world = sim.world();
             let found = world.subscriptions.iter().any(|s| s.id == *id && mine(s));
             if found {
-                Ok(Reply::empty(200))
+                Ok(Reply::empty(world.switches.reauthorize_status))
             } else {
                 Err(subscriptions::unknown())
             }
@@ -1269,6 +1276,10 @@ fn on_event(
         ("GET", ["instances"]) => {
             let event = world.mailbox(&address)?.events.get(&target.key);
             if target.day.is_some() || event.is_none_or(|e| e.recurrence.is_none()) {
+                if !world.switches.instances_of_single_refused {
+                    let context = format!("{}/v1.0/$metadata#Collection(event)", call.base);
+                    return Ok(Reply::json(200, json!({"@odata.context": context, "value": []})));
+                }
                 return Err(GraphError::request(
                     "Your request can't be completed. The event is not a series master.",
                 ));

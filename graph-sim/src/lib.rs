@@ -38,6 +38,7 @@ pub mod state;
 pub mod subscriptions;
 pub mod timezone;
 pub mod tls;
+mod windows;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServerHandle;

@@ -4,7 +4,7 @@
 use crate::attachments;
 use crate::error::GraphError;
 use crate::event::{self, Applied, Attendee, Content, Event, Exception, Moment, Rules};
-use crate::faults::CancelledCopies;
+use crate::faults::{CancelledCopies, LongPatterns};
 use crate::recurrence::{Clock, Recurrence};
 use crate::state::{Cause, Delivery, Mailbox, Person, Stamp, TEAMS, Target, World, slot_id};
 use crate::timezone;
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A change of these is nobody else's business: no mail.
-const OWNER_ONLY: &[&str] = &[
+pub const OWNER_ONLY: &[&str] = &[
     "categories",
     "isReminderOn",
     "reminderMinutesBeforeStart",
@@ -150,6 +150,7 @@ impl World {
             directory: &directory,
             owner: &person.address,
             cut_long_texts: self.switches.long_texts_are_cut,
+            all_day_wants_times: self.switches.all_day_wants_times,
         };
         let applied = event::apply(content, body, &rules)?;
         if self.switches.resolves_aliases {
@@ -244,7 +245,7 @@ impl World {
         };
         merge_extended(&mut event.extended, applied.extended.clone());
         if let Some(value) = applied.recurrence.as_ref().filter(|v| !v.is_null()) {
-            set_recurrence(&mut event, value, false)?;
+            set_recurrence(&mut event, value, false, self.switches.intervals())?;
             self.settle_hours(&mut event)?;
         }
         let guests = addresses(&event.content.attendees, &person.address);
@@ -669,7 +670,8 @@ impl World {
                 applied.touched.insert(attachments::OWN.to_owned());
             }
         }
-        if applied.transaction.is_some() && applied.transaction != event.transaction {
+        let is_other = applied.transaction.is_some() && applied.transaction != event.transaction;
+        if is_other && self.switches.transaction_change_refused {
             return Err(GraphError::request(
                 "The transactionId can only be set when an event is created.",
             ));
@@ -890,7 +892,7 @@ impl World {
                 event.deleted.clear();
             }
             Some(value) => {
-                set_recurrence(event, value, moved)?;
+                set_recurrence(event, value, moved, self.switches.intervals())?;
                 let kept = match (&before.recurrence, &event.recurrence) {
                     (Some(a), Some(b)) => a.same_pattern(b, self.switches.first_day_is_pattern),
                     _ => false,
@@ -1039,6 +1041,7 @@ impl World {
             .day
             .map_or_else(|| event.content.clone(), |d| event.occurrence(d));
         let rest_id = self.mailbox(address)?.id_of(&event, target.day, false);
+        let ends = self.switches.last_occurrence_ends_series;
         let mailbox = self.mailbox_mut(address)?;
         match target.day {
             None => {
@@ -1047,7 +1050,18 @@ impl World {
             Some(day) => {
                 event.exceptions.remove(&day);
                 event.deleted.insert(day);
-                mailbox.replace(event.clone());
+                let rule = event.recurrence.as_ref();
+                let gone = &event.deleted;
+                // Of a series without an end the first that is left tells.
+                let is_last = rule.is_some_and(|rule| {
+                    let mut days = rule.dates(None).take(gone.len() + 1);
+                    days.all(|day| gone.contains(&day))
+                });
+                if is_last && ends {
+                    mailbox.remove(target.key);
+                } else {
+                    mailbox.replace(event.clone());
+                }
             }
         }
         if event.is_organizer {
@@ -1122,7 +1136,7 @@ impl World {
                 "Your request can't be completed. You can't respond to this meeting because you're the meeting organizer.",
             ));
         }
-        if content.cancelled {
+        if content.cancelled && !self.switches.cancelled_takes_answers {
             return Err(GraphError::request(
                 "Your request can't be completed. You can't respond to this meeting because it's been cancelled.",
             ));
@@ -1456,7 +1470,12 @@ fn inherit(x: &mut Exception, master: &Content, touched: &BTreeSet<String>) {
 }
 
 /// Gives an event its recurrence; the first occurrence moves forward to the first day that fits.
-fn set_recurrence(event: &mut Event, value: &Value, moved: bool) -> Result<(), GraphError> {
+fn set_recurrence(
+    event: &mut Event,
+    value: &Value,
+    moved: bool,
+    (to_99, long): (bool, LongPatterns),
+) -> Result<(), GraphError> {
     // The date counts in the event's own zone.
     let tz = if event.content.all_day {
         chrono_tz::Tz::UTC
@@ -1466,7 +1485,7 @@ fn set_recurrence(event: &mut Event, value: &Value, moved: bool) -> Result<(), G
     let day = timezone::to_local(tz, event.content.start.utc).date();
     let kept = event.recurrence.as_ref().and_then(|r| r.clock).filter(|_| !moved);
     let clock = kept.unwrap_or_else(|| event.clock(tz));
-    let rule = Recurrence::parse(value, day, clock)?;
+    let rule = Recurrence::parse(value, day, clock)?.within(to_99)?.kept(long);
     // A zone without a name is none that could be named.
     if !rule.zone.is_empty() && event.nameless.is_some() {
         return Err(failed());

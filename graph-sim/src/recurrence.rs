@@ -2,6 +2,7 @@
 //! Rules: Graph's recurrencePattern and recurrenceRange resource pages.
 
 use crate::error::GraphError;
+use crate::faults::LongPatterns;
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Weekday};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -134,6 +135,44 @@ fn date(map: &Map<String, Value>, key: &str) -> Result<Option<NaiveDate>, GraphE
 }
 
 impl Recurrence {
+    /// Refuses what Exchange has no room for.
+    pub fn within(self, to_99: bool) -> Result<Self, GraphError> {
+        let is_limited = matches!(
+            self.kind,
+            Kind::Weekly | Kind::AbsoluteMonthly | Kind::RelativeMonthly
+        );
+        if to_99 && is_limited && self.interval > 99 {
+            return Err(bad("The recurrence pattern's interval must be between 1 and 99."));
+        }
+        Ok(self)
+    }
+
+    /// The same dates in the pattern that they are kept in.
+    pub fn kept(mut self, long: LongPatterns) -> Self {
+        let (kind, interval) = match (long, self.kind) {
+            (LongPatterns::Months, Kind::AbsoluteYearly) if self.interval > 1 => {
+                (Kind::AbsoluteMonthly, self.interval * 12)
+            }
+            (LongPatterns::Months, Kind::RelativeYearly) if self.interval > 1 => {
+                (Kind::RelativeMonthly, self.interval * 12)
+            }
+            (LongPatterns::Years, Kind::AbsoluteMonthly) if self.interval.is_multiple_of(12) => {
+                (Kind::AbsoluteYearly, self.interval / 12)
+            }
+            (LongPatterns::Years, Kind::RelativeMonthly) if self.interval.is_multiple_of(12) => {
+                (Kind::RelativeYearly, self.interval / 12)
+            }
+            _ => return self,
+        };
+        self.month = match kind {
+            Kind::AbsoluteYearly | Kind::RelativeYearly => self.start.month(),
+            _ => 0,
+        };
+        self.kind = kind;
+        self.interval = interval;
+        self
+    }
+
     /// Reads `recurrence` of an event whose start, in its own zone, falls on `event_date`.
     pub fn parse(value: &Value, event_date: NaiveDate, clock: Clock) -> Result<Self, GraphError> {
         let map = object(value, "recurrence")?;

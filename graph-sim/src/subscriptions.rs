@@ -3,6 +3,7 @@
 
 use crate::Sim;
 use crate::error::GraphError;
+use crate::faults::Switches;
 use crate::property;
 use crate::state::{Person, random};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -30,7 +31,6 @@ pub struct Subscription {
     pub sent: u64,
 }
 
-const LONGEST: i64 = 4230;
 const SHORTEST: i64 = 45;
 
 impl Subscription {
@@ -59,7 +59,7 @@ fn readable(body: &Map<String, Value>) -> Result<(), GraphError> {
     property::check(&property::SUBSCRIPTION, body).map_err(|e| invalid(e.message))
 }
 
-fn expiry(value: Option<&Value>) -> Result<DateTime<Utc>, GraphError> {
+fn expiry(value: Option<&Value>, longest: i64) -> Result<DateTime<Utc>, GraphError> {
     let text = value
         .and_then(Value::as_str)
         .ok_or_else(|| invalid("expirationDateTime is required."))?;
@@ -70,9 +70,9 @@ fn expiry(value: Option<&Value>) -> Result<DateTime<Utc>, GraphError> {
     if given <= now {
         return Err(invalid("Subscription expiration must be in the future."));
     }
-    if given > now + TimeDelta::minutes(LONGEST) {
+    if given > now + TimeDelta::minutes(longest) {
         return Err(invalid(format!(
-            "Subscription expiration can only be {LONGEST} minutes in the future."
+            "Subscription expiration can only be {longest} minutes in the future."
         )));
     }
     Ok(given.max(now + TimeDelta::minutes(SHORTEST)))
@@ -166,7 +166,8 @@ pub async fn create(
     if client_state.as_ref().is_some_and(|c| c.chars().count() > 128) {
         return Err(invalid("clientState must not exceed 128 characters."));
     }
-    let expires = expiry(body.get("expirationDateTime"))?;
+    let longest = sim.world().switches.subscription_minutes;
+    let expires = expiry(body.get("expirationDateTime"), longest)?;
     let http = sim.world().switches.http_notifications;
     let address = |name: &str| -> Result<Option<String>, GraphError> {
         let Some(url) = text(name) else {
@@ -207,15 +208,27 @@ pub async fn create(
 
 pub fn renew(sim: &Sim, person: &Person, id: &str, body: &Map<String, Value>) -> Result<Value, GraphError> {
     readable(body)?;
-    let expires = expiry(body.get("expirationDateTime"))?;
     let mut world = sim.world();
+    let expires = expiry(
+        body.get("expirationDateTime"),
+        world.switches.subscription_minutes,
+    )?;
     let found = world
         .subscriptions
         .iter_mut()
         .find(|s| s.id == id && s.person == person.id && s.expires > Utc::now())
         .ok_or_else(unknown)?;
     found.expires = expires;
-    Ok(found.json())
+    let told = found.json();
+    Ok(as_read(told, &world.switches))
+}
+
+/// A subscription as it is read after it was made.
+pub fn as_read(mut told: Value, switches: &Switches) -> Value {
+    if !switches.client_state_told {
+        told["clientState"] = Value::Null;
+    }
+    told
 }
 
 pub fn unknown() -> GraphError {

@@ -283,6 +283,23 @@ async fn notifications() {
         .is(201);
     assert_eq!(made.body["applicationId"], CLIENT);
     let path = format!("/subscriptions/{}", made.id());
+    for (told, status, minutes) in [(false, 204, 4230), (true, 200, 10_080)] {
+        w.switch(
+            json!({"client_state_told": told, "reauthorize_status": status, "subscription_minutes": minutes}),
+        )
+        .await;
+        let shown = me.get(&path).await.is(200).body;
+        let state = if told { json!("secret") } else { Value::Null };
+        assert_eq!(shown["clientState"], state);
+        me.send("POST", &format!("{path}/reauthorize"), Value::Null)
+            .await
+            .is(status);
+        let within = |minutes| (chrono::Utc::now() + chrono::TimeDelta::minutes(minutes)).to_rfc3339();
+        let last = json!({"expirationDateTime": within(minutes - 1)});
+        me.send("PATCH", &path, last).await.is(200);
+        let beyond = json!({"expirationDateTime": within(minutes + 1)});
+        me.send("PATCH", &path, beyond).await.is(400);
+    }
     me.create(json!({})).await.is(201);
     for _ in 0..100 {
         if !kept.lock().unwrap().is_empty() {

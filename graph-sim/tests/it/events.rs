@@ -399,6 +399,8 @@ async fn calendars() {
         }
     }
     let list = me.get("/me/calendars").await.is(200);
+    assert_eq!(seen.len(), list.body["value"].as_array().unwrap().len());
+    assert!(seen.len() > 1, "one a page");
     let calendars = list.body["value"].as_array().unwrap();
     let fixed = calendars.iter().find(|c| c["canEdit"] == false).unwrap()["id"]
         .as_str()
@@ -624,4 +626,32 @@ async fn long_texts_are_cut_or_refused_and_reminders_have_a_range() {
             .await
             .is(status);
     }
+}
+
+#[tokio::test]
+async fn the_choices_of_single_events() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let id = me.create(json!({"transactionId": "first"})).await.is(201).id();
+    let path = format!("/me/events/{id}");
+    let window = "startDateTime=2031-01-01T00:00:00Z&endDateTime=2031-12-31T00:00:00Z";
+    for (is_strict, status, untyped) in [(true, 400, 415), (false, 200, 400)] {
+        w.switch(
+            json!({"transaction_change_refused": is_strict, "all_day_wants_times": is_strict,
+            "instances_of_single_refused": is_strict, "untyped_body_status": untyped}),
+        )
+        .await;
+        me.send("PATCH", &path, json!({"transactionId": "second"}))
+            .await
+            .is(status);
+        me.send("PATCH", &path, json!({"isAllDay": false}))
+            .await
+            .is(status);
+        me.send("PATCH", &path, json!({"isAllDay": true})).await.is(400);
+        me.get(&format!("{path}/instances?{window}")).await.is(status);
+        let text = me.request("POST", "/me/events").body("{}").send().await.unwrap();
+        assert_eq!(text.status(), untyped);
+    }
+    let shown = me.get(&path).await.is(200).body;
+    assert_eq!(shown["transactionId"], "first");
 }

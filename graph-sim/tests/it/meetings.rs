@@ -385,3 +385,46 @@ async fn a_copy_comes_later_or_never() {
         .is(201);
     assert!(w.find(BEN, "Never").await.is_none());
 }
+
+#[tokio::test]
+async fn a_cancelled_meeting_can_be_answered_or_not() {
+    let w = world().await;
+    let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+    let id = ann
+        .create(json!({"subject": "Off", "attendees": guests(&[BEN])}))
+        .await
+        .is(201)
+        .id();
+    ann.send("POST", &format!("/me/events/{id}/cancel"), json!({}))
+        .await
+        .is(202);
+    let copy = w.find(BEN, "Canceled: Off").await.expect("marked");
+    let accept = format!("/me/events/{}/accept", copy["id"].as_str().unwrap());
+    for (takes, status) in [(false, 400), (true, 202)] {
+        w.switch(json!({"cancelled_takes_answers": takes})).await;
+        ben.send("POST", &accept, json!({"sendResponse": false}))
+            .await
+            .is(status);
+    }
+}
+
+#[tokio::test]
+async fn outlook_for_windows_takes_lists_apart() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let body = json!({"contentType": "html", "content": "<ul><li><em>a</em></li></ul>"});
+    for rewrites in [true, false] {
+        w.switch(json!({"windows_rewrites_bodies": rewrites})).await;
+        let id = me.create(json!({"body": &body})).await.is(201).id();
+        let edit = format!("/mailboxes/{ANN}/events/{id}");
+        w.sim("PATCH", &edit, json!({"showAs": "free"})).await.is(200);
+        let content = async || {
+            let shown = me.get(&format!("/me/events/{id}")).await.is(200).body;
+            shown["body"]["content"].as_str().unwrap().to_owned()
+        };
+        assert!(content().await.contains("<li>"), "nobody else sees that");
+        w.sim("PATCH", &edit, json!({"subject": "Edited"})).await.is(200);
+        assert_eq!(content().await.contains("MsoListParagraph"), rewrites);
+        assert_eq!(content().await.contains("<li>"), !rewrites);
+    }
+}

@@ -577,3 +577,62 @@ async fn the_first_day_of_the_week_alone_is_a_new_pattern_or_not() {
         assert_eq!(is_kept, !is_pattern);
     }
 }
+
+#[tokio::test]
+async fn what_is_kept_of_long_intervals_and_of_series_without_occurrences() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let series = |kind: &str, interval: u32| {
+        json!({"recurrence": {
+            "pattern": {"type": kind, "interval": interval, "dayOfMonth": 10, "month": 3, "daysOfWeek": ["monday"]},
+            "range": {"type": "numbered", "startDate": "2031-03-10", "numberOfOccurrences": 2}}})
+    };
+    for (kept, kind, interval, shown) in [
+        ("months", "absoluteYearly", 2, ("absoluteMonthly", 24)),
+        ("years", "absoluteMonthly", 24, ("absoluteYearly", 2)),
+        ("asWritten", "absoluteYearly", 2, ("absoluteYearly", 2)),
+        ("months", "absoluteYearly", 1, ("absoluteYearly", 1)),
+        ("years", "absoluteMonthly", 7, ("absoluteMonthly", 7)),
+    ] {
+        w.switch(json!({"long_patterns": kept})).await;
+        let made = me.create(series(kind, interval)).await.is(201).body;
+        let pattern = &made["recurrence"]["pattern"];
+        assert_eq!(
+            (
+                pattern["type"].as_str().unwrap(),
+                pattern["interval"].as_i64().unwrap()
+            ),
+            shown
+        );
+        let id = made["id"].as_str().unwrap();
+        let window = "startDateTime=2031-01-01T00:00:00Z&endDateTime=2035-12-31T00:00:00Z";
+        let listed = me
+            .get(&format!("/me/events/{id}/instances?{window}"))
+            .await
+            .is(200)
+            .body;
+        assert_eq!(listed["value"].as_array().unwrap().len(), 2, "the same dates");
+    }
+    for (to_99, status) in [(true, 400), (false, 201)] {
+        w.switch(json!({"intervals_to_99": to_99})).await;
+        me.create(series("weekly", 100)).await.is(status);
+        me.create(series("absoluteMonthly", 100)).await.is(status);
+        me.create(series("weekly", 99)).await.is(201);
+    }
+    for (ends, status) in [(false, 200), (true, 404)] {
+        w.switch(json!({"last_occurrence_ends_series": ends, "deleted_answers": false}))
+            .await;
+        let id = me.create(series("daily", 1)).await.is(201).id();
+        let window = "startDateTime=2031-01-01T00:00:00Z&endDateTime=2031-12-31T00:00:00Z";
+        let listed = me
+            .get(&format!("/me/events/{id}/instances?{window}"))
+            .await
+            .is(200)
+            .body;
+        for one in listed["value"].as_array().unwrap() {
+            let path = format!("/me/events/{}", one["id"].as_str().unwrap());
+            me.send("DELETE", &path, Value::Null).await.is(204);
+        }
+        me.get(&format!("/me/events/{id}")).await.is(status);
+    }
+}
