@@ -8,6 +8,7 @@
 mod bounded;
 mod memo;
 mod pictures;
+mod windows;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -35,7 +36,7 @@ pub fn same_meaning(a: &str, b: &str) -> bool {
         return true;
     }
     if !is_large(a) && !is_large(b) {
-        return reading_of_own(&without_teams_block(a)) == reading_of_own(&without_teams_block(b));
+        return reading_of_own(&own(a)) == reading_of_own(&own(b));
     }
     let form = Form::to_compare((a, form_of(a)), (b, form_of(b)));
     meaning(a, form) == meaning(b, form)
@@ -129,7 +130,10 @@ fn inside(clean: String, seen: &[Seen]) -> String {
 
 /// What is the user's, as far as it is read.
 fn own(html: &str) -> Cow<'_, str> {
-    let own = without_teams_block(html);
+    let own = match without_teams_block(html) {
+        Cow::Borrowed(own) => windows::with_lists(own),
+        Cow::Owned(own) => Cow::Owned(windows::with_lists(&own).into_owned()),
+    };
     if own.len() <= LONGEST {
         return own;
     }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::stack::{ANN, CLIENT_ID, eventually};
+use super::stack::{ANN, CLIENT_ID, eventually, id_of};
 use super::world::{OUTSIDE, World, kinds, odoo_time, world};
 
 async fn mailbox(w: &World, change: Value) {
@@ -226,4 +226,104 @@ async fn a_challenge_that_no_token_meets_ends_with_the_person_and_in_no_loop() {
         .unwrap_or_default()
         .to_owned();
     assert!(words.contains("Conditional Access"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_whose_last_occurrence_goes_is_over_in_odoo() {
+    for ends in [false, true] {
+        let mut w = world().await;
+        switch(&w, json!({"last_occurrence_ends_series": ends})).await;
+        let recurrence = json!({"pattern": {"type": "daily", "interval": 1},
+            "range": {"type": "numbered", "startDate": super::world::day(3, ""), "numberOfOccurrences": 2}});
+        let body = json!({"subject": "Short", "recurrence": with_date(recurrence),
+            "start": {"dateTime": super::world::day(3, "10:00:00"), "timeZone": "Europe/Brussels"},
+            "end": {"dateTime": super::world::day(3, "11:00:00"), "timeZone": "Europe/Brussels"}});
+        let made = w
+            .stack
+            .sim_call("POST", &format!("mailboxes/{ANN}/events"), body)
+            .await;
+        w.quiet().await;
+        assert!(w.odoo.series_by_name("Short").is_some(), "in Odoo");
+        let path = format!("mailboxes/{ANN}/events/{}", id_of(&made));
+        let whole = w.stack.sim_call("GET", &path, Value::Null).await;
+        for one in whole["occurrences"].as_array().expect("occurrences") {
+            let path = format!("mailboxes/{ANN}/events/{}", id_of(one));
+            w.stack.sim_call("DELETE", &path, Value::Null).await;
+        }
+        w.quiet().await;
+        w.quiet().await;
+        let left = w.odoo.records.values().filter(|record| record["active"] != false);
+        assert_eq!(left.count(), 0, "ends: {ends}, {:?}", w.odoo.records);
+        assert_eq!(w.count("outlook_outbox").await, 0);
+    }
+}
+
+/// The range begins on the day itself.
+fn with_date(mut recurrence: Value) -> Value {
+    let start = recurrence["range"]["startDate"].as_str().unwrap_or_default();
+    let start = start.trim_end_matches('T').to_owned();
+    recurrence["range"]["startDate"] = json!(start);
+    recurrence
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_outlook_for_windows_takes_apart_stays_odoos() {
+    let mut w = world().await;
+    let id = save(&mut w, "Listed", &[]);
+    let text = "<p>Take <em>these</em>:</p><ul><li><strong>bread</strong></li><li>salt</li></ul>";
+    w.odoo.write(id, json!({"description": text}));
+    w.quiet().await;
+    let before = w.odoo.records[&id]["description"].clone();
+    let event = w.stack.event(ANN, "Listed").await.expect("in Outlook");
+    w.outlook_edits(ANN, &event, json!({"location": {"displayName": "There"}}))
+        .await;
+    w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    w.quiet().await;
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Listed").await.expect("in Outlook");
+    let body = event["body"]["content"].as_str().unwrap_or_default().to_owned();
+    assert!(body.contains("MsoListParagraph"), "rewritten: {body}");
+    assert_eq!(w.odoo.records[&id]["location"], "There");
+    assert_eq!(w.odoo.records[&id]["description"], before);
+    let log = w.stack.sim_call("GET", "requests", Value::Null).await;
+    let lines = log["value"].as_array().expect("a log");
+    assert!(lines.iter().all(|line| line["method"] != "PATCH"), "no ping-pong");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn years_that_outlook_counts_in_months_are_the_same_series() {
+    for (kept, rrule_type, interval) in [("months", "yearly", 2), ("years", "monthly", 24)] {
+        let mut w = world().await;
+        switch(&w, json!({"long_patterns": kept})).await;
+        let start = odoo_time(2, "09:00:00");
+        let rule = json!({"rrule_type": rrule_type, "interval": interval, "end_type": "count", "count": 3});
+        let id = w.odoo.create_series(7, "Seldom", &start, &rule, &[OUTSIDE]);
+        w.quiet().await;
+        let event = w.stack.event(ANN, "Seldom").await.expect("in Outlook");
+        let other = if kept == "months" {
+            ("absoluteMonthly", 24)
+        } else {
+            ("absoluteYearly", 2)
+        };
+        let pattern = &event["recurrence"]["pattern"];
+        assert_eq!(
+            (pattern["type"].as_str(), pattern["interval"].as_i64()),
+            (Some(other.0), Some(other.1))
+        );
+        w.stack.sim_call("DELETE", "requests", Value::Null).await;
+        w.outlook_edits(ANN, &event, json!({"location": {"displayName": "There"}}))
+            .await;
+        w.quiet().await;
+        w.quiet().await;
+        let series = &w.odoo.records[&id];
+        assert_eq!(series["template"]["location"], "There");
+        assert_eq!(
+            series["rule"]["rrule_type"], rrule_type,
+            "as it was saved in Odoo"
+        );
+        assert_eq!(series["rule"]["interval"], interval);
+        let log = w.stack.sim_call("GET", "requests", Value::Null).await;
+        let lines = log["value"].as_array().expect("a log");
+        assert!(lines.iter().all(|line| line["method"] != "PATCH"), "no ping-pong");
+    }
 }

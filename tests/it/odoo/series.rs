@@ -471,7 +471,7 @@ fn forget_what_ended(series: &mut Value) {
     own.retain(|own| is_there(&own["slot"]) && own["differences"] != json!({}));
 }
 
-/// The same hour in Brussels, day after day, week after week, or on the same day of each month that has it.
+/// The same hour in Brussels, day after day, week after week, or on the same day of each month or year that has it.
 fn slots(series: &Value) -> Vec<String> {
     let start = time(series["dtstart"].as_str().expect("a start"));
     let local = Brussels.from_utc_datetime(&start).naive_local();
@@ -489,8 +489,9 @@ fn slots(series: &Value) -> Vec<String> {
         match rule["rrule_type"].as_str() {
             Some("daily") => Some(local + days),
             Some("weekly") => Some(local + days * 7),
-            Some("monthly") => {
-                let months = Months::new(u32::try_from(n).expect("a number"));
+            Some(kind @ ("monthly" | "yearly")) => {
+                let months = if kind == "yearly" { n * 12 } else { n };
+                let months = Months::new(u32::try_from(months).expect("a number"));
                 local
                     .checked_add_months(months)
                     .filter(|at| at.day() == local.day())
