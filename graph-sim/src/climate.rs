@@ -147,6 +147,7 @@ fn mixed(lot: &mut impl Rng) -> Switches {
         &mut switches.drops_unused_pictures,
         &mut switches.pictures_look_like_files,
         &mut switches.declined_kept,
+        &mut switches.forwards_are_told,
         &mut switches.guests_see_answers,
         &mut switches.change_key_turns,
         &mut switches.last_occurrence_ends_series,

@@ -3,7 +3,7 @@
 use crate::Sim;
 use crate::contract::Contract;
 use crate::error::GraphError;
-use crate::event::{Event, Prefer};
+use crate::event::{self, Event, Prefer};
 use crate::faults::{Fault, Switches};
 use crate::graph::Reply;
 use crate::login::Pairs;
@@ -482,7 +482,8 @@ fn mailbox(
                         };
                         // Exchange has been seen to list the answer in a row of its own, by an X.500 path (microsoft-graph-docs#13898).
                         if let Some(path) = text("path") {
-                            world.list_by_path(address, target.key, guest, path, response)?;
+                            let instead = body.get("instead").and_then(Value::as_bool).unwrap_or(false);
+                            world.list_by_path(address, target.key, (guest, path), response, instead)?;
                             return Ok(Reply::empty(202));
                         }
                         world.track(
@@ -496,7 +497,19 @@ fn mailbox(
                         return Ok(Reply::empty(202));
                     }
                     let send = body.get("sendResponse").and_then(Value::as_bool).unwrap_or(true);
-                    world.respond(address, target, answer, text("comment"), send, None, cause)?;
+                    let proposed = body.get("proposedNewTime").filter(|time| !time.is_null());
+                    proposed.map_or(Ok(()), event::check_slot)?;
+                    world.respond(address, target, answer, text("comment"), send, proposed, cause)?;
+                    Ok(Reply::empty(202))
+                }
+                ("POST", ["forward"]) => {
+                    let body = object()?;
+                    let to = body.get("to").and_then(Value::as_array).into_iter().flatten();
+                    let to: Vec<_> = to
+                        .filter_map(|to| Some((String::new(), to.as_str()?.to_owned())))
+                        .collect();
+                    let comment = body.get("comment").and_then(Value::as_str).unwrap_or_default();
+                    world.forward(address, target, &to, comment, cause)?;
                     Ok(Reply::empty(202))
                 }
                 ("POST", ["cancel"]) => {

@@ -114,6 +114,8 @@ pub struct Switches {
     /// Invitations enter guests' calendars before they are answered (`AddNewRequestsTentatively` of Set-CalendarProcessing; of senders from
     /// outside, an option of Outlook on the web).
     pub automatic_entries: bool,
+    /// The organizer's list names at once to whom the meeting was forwarded; else once they answer.
+    pub forwards_are_told: bool,
     pub cancelled_copies: CancelledCopies,
     /// What its owner declined stays in the calendar (`PreserveDeclinedMeetings` of Set-MailboxCalendarConfiguration).
     pub declined_kept: bool,
@@ -237,6 +239,7 @@ impl Default for Switches {
             instances_omit_exceptions: false,
             delivery_seconds: 0,
             automatic_entries: true,
+            forwards_are_told: true,
             cancelled_copies: CancelledCopies::Marked,
             declined_kept: false,
             guests_see_answers: false,

@@ -152,19 +152,35 @@ impl World {
             cut_long_texts: self.switches.long_texts_are_cut,
             all_day_wants_times: self.switches.all_day_wants_times,
         };
+        let before = content.attendees.clone();
         let applied = event::apply(content, body, &rules)?;
         if self.switches.resolves_aliases {
-            for attendee in &mut content.attendees {
-                if let Some(known) = self.by_alias(&person.tenant, &attendee.address) {
-                    attendee.address.clone_from(&known.address);
-                }
-            }
+            self.resolve(&person.tenant, &before, &mut content.attendees);
         }
         let dropped = &self.switches.drops_attendee;
         content
             .attendees
             .retain(|a| !a.address.eq_ignore_ascii_case(dropped));
         Ok(applied)
+    }
+
+    /// Names each guest by the mailbox's own address, once; who was listed so before stays as they were.
+    fn resolve(&self, tenant: &str, before: &[Attendee], attendees: &mut Vec<Attendee>) {
+        for attendee in attendees.iter_mut() {
+            let Some(known) = self.by_alias(tenant, &attendee.address) else {
+                continue;
+            };
+            let is_known = |a: &&Attendee| a.address.eq_ignore_ascii_case(&known.address);
+            match before.iter().find(is_known) {
+                Some(row) => {
+                    let kind = std::mem::take(&mut attendee.kind);
+                    *attendee = Attendee { kind, ..row.clone() };
+                }
+                None => attendee.address.clone_from(&known.address),
+            }
+        }
+        let mut listed = BTreeSet::new();
+        attendees.retain(|a| listed.insert(a.address.to_lowercase()));
     }
 
     fn actor(&self, address: &str) -> Result<Person, GraphError> {
@@ -1280,14 +1296,15 @@ impl World {
         Ok(())
     }
 
-    /// The organizer's copy lists a guest a second time, by an X.500 path and with the answer; the first row keeps the old one.
+    /// The organizer's copy lists a guest a second time, by an X.500 path and with the answer, where the first row keeps the old one;
+    /// or by the path instead.
     pub fn list_by_path(
         &mut self,
         organizer: &str,
         key: u64,
-        guest: &str,
-        path: &str,
+        (guest, path): (&str, &str),
         response: &str,
+        instead: bool,
     ) -> Result<(), GraphError> {
         let mailbox = self.mailbox_mut(organizer)?;
         let now = mailbox.now();
@@ -1305,7 +1322,7 @@ impl World {
         path.clone_into(&mut row.address);
         response.clone_into(&mut row.response);
         row.time = Some(now);
-        list.retain(|a| a.address != path);
+        list.retain(|a| a.address != path && !(instead && a.address.eq_ignore_ascii_case(guest)));
         list.push(row);
         mailbox.replace(event);
         Ok(())
@@ -1344,6 +1361,7 @@ impl World {
         let organizer = self.actor(&event.organizer.1)?;
         let (series, of_instance) = event::series_uid(&event.ical_uid);
         let day = target.day.or(of_instance);
+        let told = self.switches.forwards_are_told;
         let mailbox = self.mailbox_mut(&organizer.address)?;
         let Some(mut master) = mailbox
             .by_ical(&series)
@@ -1374,7 +1392,12 @@ impl World {
                 });
             }
         }
-        mailbox.replace(master.clone());
+        if told {
+            mailbox.replace(master.clone());
+        } else if let Some(own) = master.exceptions.is_empty().then_some(&mut master.content) {
+            // Their own copies are as silent about them; of a series each occurrence is still theirs.
+            own.attendees.retain(|a| holds(&all, &a.address));
+        }
         for (_, to) in recipients {
             match day {
                 Some(day) if !holds(&all, to) => self.deliver_instance(&organizer, &master, day, to, true),

@@ -765,8 +765,11 @@ impl World {
                 if is_it(&event.organizer.1) {
                     to.clone_into(&mut event.organizer.1);
                 }
-                for attendee in event.content.attendees.iter_mut().filter(|a| is_it(&a.address)) {
-                    to.clone_into(&mut attendee.address);
+                let exceptions = event.exceptions.values_mut().map(|x| &mut x.content);
+                for content in exceptions.chain([&mut event.content]) {
+                    for attendee in content.attendees.iter_mut().filter(|a| is_it(&a.address)) {
+                        to.clone_into(&mut attendee.address);
+                    }
                 }
             }
         }

@@ -600,3 +600,64 @@ async fn a_claims_challenge_is_met_by_a_token_that_was_asked_for_with_its_claims
     w.sim("PATCH", &person, json!({"challenge": null})).await.is(200);
     as_ann(&first).get("/me/events").await.is(200);
 }
+
+#[tokio::test]
+async fn a_mailbox_that_is_renamed_is_renamed_in_exceptions_too() {
+    let w = world().await;
+    let ben = w.login(BEN).await;
+    let daily = json!({"pattern": {"type": "daily", "interval": 1},
+        "range": {"type": "numbered", "startDate": "2031-03-10", "numberOfOccurrences": 3}});
+    let made = ben
+        .create(json!({"recurrence": daily, "attendees": guests(&[ANN])}))
+        .await
+        .is(201);
+    let instances = format!(
+        "/me/events/{}/instances?startDateTime=2031-03-01&endDateTime=2031-04-01",
+        made.id()
+    );
+    let listed = ben.get(&instances).await.is(200).body;
+    let second = format!("/me/events/{}", listed["value"][1]["id"].as_str().unwrap());
+    ben.send(
+        "PATCH",
+        &second,
+        json!({"attendees": guests(&[ANN, "x@out.example"])}),
+    )
+    .await
+    .is(200);
+    let to = "ann.jones@contoso.example";
+    w.sim("POST", &format!("/people/{ANN}/rename"), json!({"address": to}))
+        .await
+        .is(200);
+    let shown = ben.get(&second).await.is(200).body;
+    assert_eq!(shown["attendees"][0]["emailAddress"]["address"], to);
+}
+
+#[tokio::test]
+async fn a_guest_by_alias_and_by_address_is_listed_once() {
+    const ALIAS: &str = "ann.smith@contoso.example";
+    let w = world().await;
+    w.sim("PATCH", &format!("/people/{ANN}"), json!({"aliases": [ALIAS]}))
+        .await
+        .is(200);
+    let ben = w.login(BEN).await;
+    let made = ben
+        .create(json!({"subject": "Twice", "attendees": guests(&[ALIAS, ANN])}))
+        .await
+        .is(201);
+    assert_eq!(made.body["attendees"].as_array().map(Vec::len), Some(1));
+    assert_eq!(w.mails().await.len(), 1);
+    let hers = w.find(ANN, "Twice").await.unwrap();
+    let answer = format!("/me/events/{}/accept", hers["id"].as_str().unwrap());
+    let ann = w.login(ANN).await;
+    ann.send("POST", &answer, json!({})).await.is(202);
+    w.forget_mails().await;
+    // Who is written by an alias stays, with the answer.
+    let path = format!("/me/events/{}", made.id());
+    let patched = ben
+        .send("PATCH", &path, json!({"attendees": guests(&[ALIAS])}))
+        .await
+        .is(200);
+    assert_eq!(patched.body["attendees"][0]["emailAddress"]["address"], ANN);
+    assert_eq!(patched.body["attendees"][0]["status"]["response"], "accepted");
+    assert_eq!(w.mails().await, []);
+}
