@@ -309,6 +309,9 @@ pub struct Told {
     /// What is still to be told to the same side, by a request of its own.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub left: BTreeSet<Group>,
+    /// An answer that Outlook shows no more went with the row that it stood in, and was not taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers_stay: bool,
 }
 
 impl Told {
@@ -317,7 +320,7 @@ impl Told {
         let listed = target.attendees.iter().filter(|(_, attendee)| !attendee.unlisted);
         Self {
             guests: Some(listed.map(|(address, _)| address.clone()).collect()),
-            left: BTreeSet::new(),
+            ..Self::default()
         }
     }
 
@@ -325,7 +328,7 @@ impl Told {
     pub fn unknown(shown: &Event) -> Self {
         Self {
             guests: Some(shown.attendees.keys().cloned().collect()),
-            left: BTreeSet::new(),
+            ..Self::default()
         }
     }
 }
@@ -347,7 +350,13 @@ pub fn advance(
     take_groups(single, &mut base.outlook, outlook);
     if groups.contains(&Group::Attendees) {
         match &told.guests {
-            Some(told) => advance_attendees(&mut base, told, (odoo, outlook), written),
+            Some(guests) => {
+                let earlier = base.outlook.attendees.clone();
+                advance_attendees(&mut base, guests, (odoo, outlook), written);
+                if told.answers_stay {
+                    forget_lost_answers(&mut base.outlook.attendees, &earlier, &outlook.attendees);
+                }
+            }
             None => {
                 base.odoo.attendees.clone_from(&odoo.attendees);
                 base.outlook.attendees.clone_from(&outlook.attendees);
@@ -478,6 +487,22 @@ fn advance_attendees(
         attendee.by_alias = true;
         attendee.shown_as = Some(in_outlook);
         base.outlook.attendees.insert(in_odoo, attendee);
+    }
+}
+
+/// Agrees to what Outlook shows of those whose answers went with their rows: Odoo keeps them.
+fn forget_lost_answers(
+    agreed: &mut BTreeMap<Address, Attendee>,
+    earlier: &BTreeMap<Address, Attendee>,
+    shown: &BTreeMap<Address, Attendee>,
+) {
+    for (address, attendee) in agreed {
+        let is_lost = shown
+            .get(address)
+            .is_some_and(|now| now.answer == Answer::NeedsAction);
+        if is_lost && earlier.contains_key(address) {
+            attendee.answer = Answer::NeedsAction;
+        }
     }
 }
 

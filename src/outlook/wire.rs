@@ -898,8 +898,29 @@ fn new_attendee(address: &Address, attendee: &Attendee) -> Value {
     json!({ "type": kind, "emailAddress": { "name": name, "address": address.as_str() } })
 }
 
-/// `None`: Outlook lists those already.
+/// Whether a write of these groups replaces rows of X.500 paths: the answers in them go with them.
+pub fn loses_answers(groups: &[Group], now: &WireEvent) -> bool {
+    groups.contains(&Group::Attendees) && !groups.contains(&Group::Time) && now.attendees.iter().any(is_path)
+}
+
+/// Whether the guests are to be others and cannot be written: somebody is listed by an X.500 path alone, which Graph gives out and
+/// may not take, and a list without the path would call off a person whom nobody has removed.
+pub fn keeps_its_guests(groups: &[Group], event: &Event, now: &WireEvent) -> bool {
+    groups.contains(&Group::Attendees) && has_lone_path(now) && rows_to_write(event, now).is_some()
+}
+
+fn has_lone_path(now: &WireEvent) -> bool {
+    let mut paths = now.attendees.iter().filter(|attendee| is_path(attendee));
+    paths.any(|path| rows_of_same(path, now).next().is_none())
+}
+
+/// `None`: Outlook lists those already, or nobody can be written.
 fn attendees_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
+    rows_to_write(event, now).filter(|_| !has_lone_path(now))
+}
+
+/// `None`: Outlook lists those already.
+fn rows_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
     let organizer = now
         .organizer_person()
         .or_else(|| event.organizer.clone())

@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 pub use answers::agree as agree_on_answers;
 
 use super::people::People;
+use super::pull::as_listed;
 use crate::calendar::body;
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Answer, Event};
@@ -71,6 +72,9 @@ const LARGEST_BODY: usize = 2_000_000;
 /// What is said where Odoo's description is not written, as Outlook's is longer than what Odoo is shown.
 const KEEPS_TEXT: &str = "the description was changed in Odoo, which has only the beginning of Outlook's: that stays as it is, and is edited in \
      Outlook alone";
+/// What is said where guests are not written, as Outlook lists somebody by an internal path of Exchange.
+const KEEPS_GUESTS: &str = "the guests were changed in Odoo, but Outlook names one of them by an internal path of Exchange and no address, and may \
+     not take that back: its list stays as it is, and is edited in Outlook alone";
 const KEPT: &str = "It was deleted in Outlook, and an administrator decided to keep it in Odoo";
 
 /// Plans one meeting anew.
@@ -457,7 +461,7 @@ impl Task<'_> {
     ) -> anyhow::Result<()> {
         let mut groups: BTreeSet<Group> = all_groups();
         let mut told = None;
-        let mut keeps_text = false;
+        let mut staying = Vec::new();
         let (kind, body) = match step {
             OutlookStep::Nothing => return Ok(()),
             OutlookStep::Create(event) => {
@@ -473,19 +477,17 @@ impl Task<'_> {
                 target,
             } => {
                 let Some(copy) = copy else { return Ok(()) };
-                let now: wire::WireEvent = copy.wire_event()?;
+                let now = as_listed(copy)?;
                 // What guests cannot see goes alone, so that the request mails nobody; it follows the rest.
                 let (visible, own): (Vec<Group>, Vec<Group>) =
                     wanted.iter().partition(|group| group.visible_to_guests());
-                keeps_text = wire::keeps_its_text(&visible, target, &now);
+                staying = what_stays(&visible, target, &now);
                 let body_of = |groups: &[Group]| wire::patch_body(groups, target, &now);
                 let chosen = [visible, own]
                     .into_iter()
                     .map(|groups| (body_of(&groups), groups));
                 let Some((body, list)) = chosen.into_iter().find(|(body, _)| body != &json!({})) else {
-                    if keeps_text {
-                        self.write_journal(Level::Warning, KEEPS_TEXT.to_owned());
-                    }
+                    self.say_what_stays(&staying);
                     // Outlook says the rest already, in its own words.
                     let now = copy.event()?;
                     let shown = planned.shown.unwrap_or(&now);
@@ -499,8 +501,10 @@ impl Task<'_> {
                     );
                     return self.dossier.meeting.set_base(Some(&base));
                 };
+                let answers_stay = wire::loses_answers(&list, &copy.wire_event()?);
                 groups = list.into_iter().collect();
                 told = Some(Told {
+                    answers_stay,
                     left: wanted.difference(&groups).copied().collect(),
                     ..Told::of(target)
                 });
@@ -525,9 +529,8 @@ impl Task<'_> {
         };
         let mut decided = decisions(planned.conflicts, Side::Odoo, &groups);
         decided.extend(self.unreachable(&groups)?);
-        if keeps_text && groups.contains(&Group::Body) {
-            decided.push(KEEPS_TEXT.to_owned());
-        }
+        let staying = staying.iter().filter(|(group, _)| groups.contains(group));
+        decided.extend(staying.map(|(_, words)| (*words).to_owned()));
         let waits = self.waits(account.odoo_user_id, planned.mails)?;
         let line = Done {
             message: format!("{message} · {}{}", in_words(planned.mails), waits.whose),
@@ -680,6 +683,12 @@ impl Task<'_> {
         }
     }
 
+    fn say_what_stays(&mut self, staying: &[(Group, &str)]) {
+        for (_, words) in staying {
+            self.write_journal(Level::Warning, (*words).to_owned());
+        }
+    }
+
     /// Writes a line for whom Odoo calls the organizer.
     fn write_journal(&mut self, level: Level, message: String) {
         let user_id = self.dossier.meeting.organizer_in_odoo();
@@ -744,6 +753,13 @@ enum Permit {
     Yes,
     No,
     SetAside(String),
+}
+
+/// What of Outlook's event `now` stays as it is though it is to be changed, and why.
+fn what_stays(groups: &[Group], event: &Event, now: &wire::WireEvent) -> Vec<(Group, &'static str)> {
+    let text = wire::keeps_its_text(groups, event, now).then_some((Group::Body, KEEPS_TEXT));
+    let guests = wire::keeps_its_guests(groups, event, now).then_some((Group::Attendees, KEEPS_GUESTS));
+    text.into_iter().chain(guests).collect()
 }
 
 /// Reads an answer that we stored under Odoo's name.

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::apart::{Apart, or_apart};
+pub(super) use self::guests::as_listed;
 use super::people::People;
 use super::planner::{self, Effects};
 use super::shown::{self, Seen};

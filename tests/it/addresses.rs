@@ -412,7 +412,7 @@ async fn a_personal_account_is_known_by_its_mailboxs_address() {
 /// sends back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_who_is_listed_by_a_path_as_well_is_one_person() {
-    const PATH: &str = "/o=ExchangeLabs/ou=Exchange Administrative Group/cn=Recipients/cn=1a2b-zoe";
+    const PATH: &str = ZOES_PATH;
     let mut w = both().await;
     let event = w.outlook_creates(ANN, "Twice", &[OUTSIDE]).await;
     w.quiet().await;
@@ -434,5 +434,72 @@ async fn a_guest_who_is_listed_by_a_path_as_well_is_one_person() {
     w.quiet().await;
     assert_eq!(w.listed("Twice").await, [OUTSIDE, CARLA]);
     assert_eq!(kinds(&w.stack.mails().await), [("invitation", CARLA)]);
+    w.at_rest().await;
+    let answered = line(OUTSIDE, None, "accepted");
+    assert!(
+        w.lines().contains(&answered),
+        "it went with the row: {:?}",
+        w.lines()
+    );
+}
+
+const ZOES_PATH: &str = "/o=ExchangeLabs/ou=Exchange Administrative Group/cn=Recipients/cn=1a2b-zoe";
+
+/// The guest has answered, and Exchange names her by a path from then on.
+async fn becomes_a_path(w: &World, event: &Value) {
+    let answer = json!({"response": "accept", "as": OUTSIDE, "path": ZOES_PATH, "instead": true});
+    let respond = format!("mailboxes/{ANN}/events/{}/respond", super::stack::id_of(event));
+    w.stack.sim_call("POST", &respond, answer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_whose_address_became_a_path_is_written_by_the_address() {
+    let mut w = both().await;
+    let event = w.outlook_creates(ANN, "Path", &[OUTSIDE]).await;
+    w.quiet().await;
+    becomes_a_path(&w, &event).await;
+    w.quiet().await;
+    let expected = [line(ANN, Some(7), "accepted"), line(OUTSIDE, None, "accepted")];
+    assert_eq!(w.lines(), expected);
+    let id = w.only_id();
+    w.odoo.change_guests(id, &[CARLA], &[]);
+    w.quiet().await;
+    assert_eq!(w.listed("Path").await, [OUTSIDE, CARLA]);
+    assert!(w.lines().contains(&expected[1]), "{:?}", w.lines());
+    w.at_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_nobody_knows_keeps_the_list_and_nothing_else() {
+    let mut w = both().await;
+    let event = w.outlook_creates(ANN, "Path", &[OUTSIDE]).await;
+    becomes_a_path(&w, &event).await;
+    w.quiet().await;
+    assert_eq!(w.lines(), [line(ANN, Some(7), "accepted")]);
+    let id = w.only_id();
+    w.odoo.change_guests(id, &[CARLA], &[]);
+    w.odoo.write(id, json!({"name": "Renamed"}));
+    w.quiet().await;
+    assert_eq!(w.listed("Renamed").await, [ZOES_PATH], "nobody is called off");
+    assert!(w.lines().contains(&line(CARLA, None, "needsAction")));
+    let journal = w
+        .odoo
+        .call(
+            &w.service,
+            7,
+            "outlook.bridge",
+            "journal",
+            json!({"user_id": 7, "res_id": id, "key": null, "limit": 50}),
+        )
+        .await
+        .expect("a journal")
+        .to_string();
+    assert!(journal.contains("internal path of Exchange"), "{journal}");
+    w.at_rest().await;
+    // What else is changed goes on.
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Renamed").await.expect("in Outlook");
+    assert_eq!(event["location"]["displayName"], "Room 1");
     w.at_rest().await;
 }

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     KEEPS_TEXT, LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, about_pictures, aliases_of,
-    all_groups, answers, closed, decisions, in_words, list_groups, renamed, too_large, unlisted,
+    all_groups, answers, as_listed, closed, decisions, in_words, list_groups, renamed, too_large, unlisted,
+    what_stays,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Event};
@@ -369,7 +370,7 @@ impl Task<'_> {
         step: &Step,
         sides: &Sides<'_>,
     ) -> anyhow::Result<Result<Option<Request>, NoFaithfulForm>> {
-        let wire: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
+        let wire: Option<WireEvent> = sides.copy.map(as_listed).transpose()?;
         let request = match step {
             Step::Create(series) => {
                 let transaction_id = self.transaction_id();
@@ -413,11 +414,11 @@ impl Task<'_> {
                     .find(|e| outlook.as_ref().and_then(|s| wire::series::slot_of(e, s)) == Some(*slot))
                     .unwrap_or(wire);
                 let all: Vec<Group> = groups.iter().copied().collect();
-                let keeps_text = wire::keeps_its_text(&all, target, now);
+                let staying = what_stays(&all, target, now);
                 let Some((body, groups)) =
                     one_request(groups, |groups| wire::patch_body(groups, target, now))
                 else {
-                    self.say_that_text_stays(keeps_text);
+                    self.say_what_stays(&staying);
                     let written = Written::Slot {
                         slot: *slot,
                         groups: groups.clone(),
@@ -428,7 +429,7 @@ impl Task<'_> {
                 let message = format!(
                     "{} of the {slot} changed · from Odoo{}",
                     list_groups(&groups),
-                    and_that_text_stays(keeps_text && groups.contains(&Group::Body))
+                    and_what_stays(&staying, &groups)
                 );
                 Request {
                     kind: kind::UPDATE,
@@ -473,6 +474,7 @@ impl Task<'_> {
         wire: &WireEvent,
         sides: &Sides<'_>,
     ) -> anyhow::Result<Result<Option<Request>, NoFaithfulForm>> {
+        let as_shown: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
         let becomes_single = sides.odoo.is_some_and(Document::is_single) && wire.is_recurring();
         // The pattern goes with what guests can see; what they cannot see goes alone, so that it mails nobody.
         let visible: BTreeSet<Group> = groups.iter().copied().filter(|g| g.visible_to_guests()).collect();
@@ -496,9 +498,9 @@ impl Task<'_> {
             }
         };
         let all: Vec<Group> = chosen.iter().copied().collect();
-        let keeps_text = wire::keeps_its_text(&all, &target.template, wire);
+        let staying = what_stays(&all, &target.template, wire);
         if body == json!({}) {
-            self.say_that_text_stays(keeps_text);
+            self.say_what_stays(&staying);
             self.advance_base(
                 &Written::Whole {
                     groups: chosen,
@@ -522,23 +524,18 @@ impl Task<'_> {
             message: format!(
                 "{} · from Odoo{}",
                 parts.join(", "),
-                and_that_text_stays(keeps_text)
+                and_what_stays(&staying, &chosen)
             ),
             mails: Vec::new(),
             all_mails: Vec::new(),
             told: Some(Told {
+                answers_stay: !recurrence && as_shown.is_some_and(|now| wire::loses_answers(&all, &now)),
                 left: groups.difference(&chosen).copied().collect(),
                 ..Told::of(&target.template)
             }),
             groups: chosen,
             slot: None,
         })))
-    }
-
-    fn say_that_text_stays(&mut self, keeps_text: bool) {
-        if keeps_text {
-            self.write_journal(Level::Warning, KEEPS_TEXT.to_owned());
-        }
     }
 
     /// Takes for agreed what Outlook says already.
@@ -861,13 +858,10 @@ fn largest_body(document: &Document) -> Option<String> {
     own.chain([series.template.body]).max_by_key(String::len)
 }
 
-/// That a text stays as it is, behind what else is told.
-fn and_that_text_stays(keeps_text: bool) -> String {
-    if keeps_text {
-        format!(" · {KEEPS_TEXT}")
-    } else {
-        String::new()
-    }
+/// What stays as it is, behind what else is told.
+fn and_what_stays(staying: &[(Group, &str)], groups: &BTreeSet<Group>) -> String {
+    let told = staying.iter().filter(|(group, _)| groups.contains(group));
+    told.map(|(_, words)| format!(" · {words}")).collect()
 }
 
 /// The largest request that mails nobody for what nobody sees; `None` where nothing is left to say.

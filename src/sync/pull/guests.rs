@@ -39,6 +39,15 @@ pub(super) fn with_known_addresses<'a>(event: &'a WireEvent, before: Option<&Cop
     Cow::Owned(restored)
 }
 
+/// What Outlook lists of a copy, with the addresses that its guests had.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub(in crate::sync) fn as_listed(copy: &Copy) -> anyhow::Result<WireEvent> {
+    let event = copy.wire_event()?;
+    Ok(with_known_addresses(&event, Some(copy)).into_owned())
+}
+
 fn restore(event: &mut WireEvent, known: &Guests) {
     let address = |guest: &WireAttendee| guest.email_address.address.as_deref().and_then(Address::parse);
     let organizer = event
