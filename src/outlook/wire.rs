@@ -107,6 +107,17 @@ pub struct WireAttendee {
     pub email_address: EmailAddress,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ResponseStatus>,
+    /// When they would rather meet; read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposed_new_time: Option<TimeSlot>,
+}
+
+/// Graph's `timeSlot`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TimeSlot {
+    pub start: Option<DateTimeTimeZone>,
+    pub end: Option<DateTimeTimeZone>,
 }
 
 /// Graph's `onlineMeetingInfo`.
@@ -283,6 +294,17 @@ impl WireEvent {
             .iter()
             .map(|attendee| &attendee.email_address)
             .filter(|mailbox| mailbox.address.as_deref().and_then(Address::parse).is_none())
+    }
+
+    /// Who proposes which other time. What cannot be read is none.
+    pub fn proposals(&self) -> impl Iterator<Item = (&EmailAddress, Time)> {
+        self.attendees.iter().filter_map(|attendee| {
+            let proposed = attendee.proposed_new_time.as_ref()?;
+            let start = instant(proposed.start.as_ref(), "proposed").ok()?;
+            let end = instant(proposed.end.as_ref(), "proposed").ok()?;
+            let zone = self.zone().name().to_owned();
+            Some((&attendee.email_address, Time::Timed { start, end, zone }))
+        })
     }
 
     fn html(&self) -> String {

@@ -930,6 +930,7 @@ impl Page<'_> {
         if known.is_none() {
             self.name_left_aside(event);
         }
+        self.tell_proposals(event, before);
         let seen = copy_of(meeting_id, self.account, event, &shown)?;
         // What Exchange rewrites by itself is no news, however often it counts a change.
         if known.is_none_or(|known| {
@@ -942,6 +943,16 @@ impl Page<'_> {
         }
         self.unit.see_copy(seen)?;
         Ok(Some(meeting_id))
+    }
+
+    /// Says who proposes another time, which Odoo has no place for.
+    fn tell_proposals(&mut self, event: &WireEvent, before: Option<&Copy>) {
+        let before = before.and_then(|copy| copy.wire_event::<WireEvent>().ok());
+        let user_id = Some(self.account.odoo_user_id);
+        for words in guests::new_proposals(event, before.as_ref()) {
+            let line = Line::general(self.people.database.id, user_id, Level::Info, words);
+            self.lines.push(line);
+        }
     }
 
     /// Says which guests Odoo is not told of, as they have no address of the internet (an Exchange X.500 address, for one).

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind};
+use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Time};
+use crate::calendar::words;
 use crate::outlook::wire::series::date_in;
 use crate::outlook::wire::{EmailAddress, ResponseStatus, WireAttendee, WireEvent};
 use crate::store::meetings::Copy;
@@ -118,7 +119,44 @@ fn as_shown(address: &Address, guest: &Attendee) -> WireAttendee {
             response: Some(response.to_owned()),
             time: None,
         }),
+        proposed_new_time: None,
     }
+}
+
+/// What guests of the organizer's event propose, as the journal tells it; of what was proposed `before` nothing.
+pub(super) fn new_proposals(event: &WireEvent, before: Option<&WireEvent>) -> Vec<String> {
+    if event.is_organizer != Some(true) {
+        return Vec::new();
+    }
+    let told = |event: &WireEvent| -> Vec<String> {
+        let each = std::iter::once(event).chain(&event.exception_occurrences);
+        each.flat_map(|event| {
+            event
+                .proposals()
+                .map(|(who, time)| in_words(event, who, &time))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+    };
+    let known: BTreeSet<String> = before.map(told).unwrap_or_default().into_iter().collect();
+    let mut news: Vec<String> = told(event)
+        .into_iter()
+        .filter(|line| !known.contains(line))
+        .collect();
+    // Of a series it is told at each of its changed occurrences.
+    news.sort();
+    news.dedup();
+    news
+}
+
+fn in_words(event: &WireEvent, who: &EmailAddress, time: &Time) -> String {
+    let title = event.subject.as_deref().unwrap_or("");
+    let name = who.name.as_deref().or(who.address.as_deref());
+    format!(
+        "“{title}”: {} proposes another time, {}: to take it, move the meeting",
+        name.unwrap_or("a guest"),
+        words::time(time)
+    )
 }
 
 #[cfg(test)]
