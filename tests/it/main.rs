@@ -24,6 +24,7 @@ mod gone;
 mod growth;
 mod growth_of_past;
 mod growth_of_stubs;
+mod guest_copies;
 mod impersonation;
 mod invitations;
 mod keys;

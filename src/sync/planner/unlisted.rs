@@ -1,5 +1,5 @@
 //! Guests whose own mailboxes show a meeting, and whom the organizer's list does not name: members of a mail group that is
-//! invited, and those to whom the invitation was forwarded.
+//! invited, and those to whom the invitation was forwarded. So are those of a meeting from outside whose guests are hidden from each other.
 
 use std::collections::BTreeMap;
 
@@ -16,17 +16,26 @@ impl Task<'_> {
     pub(super) fn unlisted(&self, agreed: Option<&Attendees>) -> anyhow::Result<Attendees> {
         let mut unlisted = Attendees::new();
         let mut heard_of = Vec::new();
+        let nobody_organizes = !self.dossier.copies.iter().any(|copy| copy.is_organizer);
         for copy in self.dossier.copies.iter().filter(|copy| !copy.is_organizer) {
             let account = self.people.account(copy.account_id);
             let owner = account.and_then(|account| self.people.mailboxes.get(&account.odoo_user_id));
             let Some(owner) = owner else { continue };
             heard_of.push(owner.clone());
             let event = copy.event()?;
+            // Where guests are hidden from each other each copy lists its owner alone, and says nothing of the others.
+            let is_alone = nobody_organizes && event.attendees.len() == 1;
             // Who is told that it is cancelled is invited no more.
-            if let Some(attendee) = event.attendees.get(owner).filter(|attendee| attendee.unlisted)
+            if let Some(attendee) = event
+                .attendees
+                .get(owner)
+                .filter(|attendee| attendee.unlisted || is_alone)
                 && !copy.cancelled
             {
-                let mut attendee = attendee.clone();
+                let mut attendee = Attendee {
+                    unlisted: true,
+                    ..attendee.clone()
+                };
                 if copy.gone {
                     // Who deletes an invitation has declined it.
                     attendee.answer = Answer::Declined;
