@@ -23,7 +23,8 @@ impl Mailboxes {
         Self::default()
     }
 
-    /// Those of users, each with its further addresses. An address that is another one's mailbox is no alias.
+    /// Those of users, each with its further addresses. An address that is another one's mailbox is no alias. Whoever comes
+    /// later has what two claim: it was given to them, and the other one is yet to be told.
     pub fn of(all: impl IntoIterator<Item = (i32, Address, Vec<Address>)>) -> Self {
         let mut mailboxes = Self::new();
         let mut known = Known::default();
@@ -31,7 +32,7 @@ impl Mailboxes {
             for alias in aliases {
                 known.aliases.insert(alias, mailbox.clone());
             }
-            mailboxes.users.entry(mailbox.clone()).or_insert(user);
+            mailboxes.users.insert(mailbox.clone(), user);
             known.mailboxes.insert(mailbox.clone());
             mailboxes.of_users.insert(user, mailbox);
         }
@@ -99,6 +100,10 @@ mod tests {
         assert_eq!(mailboxes.user_of(&address("ann@x.org")), Some(7));
         assert_eq!(mailboxes.user_of(&address("info@x.org")), Some(8));
         assert_eq!(mailboxes.user_of(&address("zoe@x.org")), None);
+        let claimed = |user| (user, address("new@x.org"), vec![address("sales@x.org")]);
+        let mailboxes = Mailboxes::of([claimed(8), claimed(7)]);
+        assert_eq!(mailboxes.user_of(&address("new@x.org")), Some(7));
+        assert_eq!(mailboxes.user_of(&address("sales@x.org")), Some(7));
         assert_eq!(mailboxes.known(&address("zoe@x.org")), &address("zoe@x.org"));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -27,6 +28,8 @@ pub struct Mailbox {
     /// By which it is known here, and invited; `None`: nothing that the account is known by is an address.
     pub address: Option<Address>,
     pub aliases: Vec<Address>,
+    /// When Microsoft told them.
+    pub told_at: Option<DateTime<Utc>>,
 }
 
 impl Mailbox {
@@ -50,7 +53,9 @@ impl Mailbox {
         Self::of(account, None)
     }
 
-    fn of(account: &Account, told: Option<&Told>) -> Self {
+    fn of(account: &Account, told: Option<&(Told, DateTime<Utc>)>) -> Self {
+        let told_at = told.map(|(_, at)| *at);
+        let told = told.map(|(told, _)| told);
         let login = Address::parse(&account.login);
         let mail = told.and_then(|told| Address::parse(told.mail.as_deref()?));
         let address = mail.or_else(|| login.clone());
@@ -59,6 +64,7 @@ impl Mailbox {
         Self {
             aliases: others.filter(|alias| Some(alias) != address.as_ref()).collect(),
             address,
+            told_at,
         }
     }
 }
@@ -69,14 +75,14 @@ pub async fn of_accounts(
     database_id: Uuid,
     accounts: &[Account],
 ) -> QueryResult<Vec<Mailbox>> {
-    let told: Vec<Told> = t::table
+    let told: Vec<(Told, DateTime<Utc>)> = t::table
         .inner_join(accounts::table.on(accounts::id.eq(t::account_id)))
         .filter(accounts::database_id.eq(database_id))
-        .select(Told::as_select())
+        .select((Told::as_select(), t::told_at))
         .load(conn)
         .await?;
     let of = |account: &Account| {
-        let told = told.iter().find(|told| told.account_id == account.id);
+        let told = told.iter().find(|(told, _)| told.account_id == account.id);
         Mailbox::of(account, told.filter(|_| !account.is_reset()))
     };
     Ok(accounts.iter().map(of).collect())

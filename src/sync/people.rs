@@ -43,11 +43,10 @@ impl People {
         let accounts = accounts::of_database(conn, database.id).await?;
         let owned = addresses::of_accounts(conn, database.id, &accounts).await?;
         // Who must log in again is still known by the mailbox: a lapsed consent must look like no change.
-        let known = accounts
-            .iter()
-            .zip(&owned)
-            .filter(|(account, _)| !account.is_reset());
-        let mailboxes = Mailboxes::of(known.filter_map(|(account, mailbox)| {
+        let known = accounts.iter().zip(&owned);
+        let mut known: Vec<_> = known.filter(|(account, _)| !account.is_reset()).collect();
+        known.sort_by_key(|(_, mailbox)| mailbox.told_at);
+        let mailboxes = Mailboxes::of(known.into_iter().filter_map(|(account, mailbox)| {
             Some((
                 account.odoo_user_id,
                 mailbox.address.clone()?,

@@ -503,3 +503,35 @@ async fn a_path_that_nobody_knows_keeps_the_list_and_nothing_else() {
     assert_eq!(event["location"]["displayName"], "Room 1");
     w.at_rest().await;
 }
+
+/// An alias goes from one colleague to another, and of the first one's mailbox nothing was asked since.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_two_claim_is_whose_was_told_last() {
+    let mut w = both().await;
+    w.stack
+        .sim_call("PUT", "switches", json!({"resolves_aliases": false}))
+        .await;
+    for (person, aliases) in [(BEN, json!([])), (ANN, json!([ALIAS]))] {
+        w.stack
+            .sim_call("PATCH", &format!("people/{person}"), json!({"aliases": aliases}))
+            .await;
+    }
+    let mut conn = w.service.engine.store.get().await.expect("Postgres");
+    let later =
+        format!("UPDATE account_addresses SET told_at = now() - interval '25 hours' WHERE mail = '{ANN}'");
+    diesel_async::RunQueryDsl::execute(diesel::sql_query(later), &mut conn)
+        .await
+        .expect("a day later");
+    drop(conn);
+    w.quiet().await;
+    let claims = format!("account_addresses WHERE aliases @> '{{{ALIAS}}}'");
+    assert_eq!(w.count(&claims).await, 2);
+    w.outlook_creates(BEN, "His", &[ALIAS]).await;
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(
+        w.lines(),
+        [line(ANN, Some(7), "needsAction"), line(BEN, Some(8), "accepted")]
+    );
+    w.at_rest().await;
+}

@@ -9,9 +9,8 @@ use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
 use super::{
-    KEEPS_TEXT, LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, about_pictures, aliases_of,
-    all_groups, answers, as_listed, closed, decisions, in_words, list_groups, renamed, too_large, unlisted,
-    what_stays,
+    LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, about_pictures, aliases_of, all_groups,
+    answers, as_listed, closed, decisions, in_words, list_groups, renamed, too_large, unlisted, what_stays,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Event};
