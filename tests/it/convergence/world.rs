@@ -20,7 +20,7 @@ use super::operations::{
 use super::series::Series;
 use super::service::{Log, Process};
 use crate::odoo::{Odoo, next_second};
-use crate::stack::{CLIENT_ID, CLIENT_SECRET, Stack};
+use crate::stack::{BEN, CLIENT_ID, CLIENT_SECRET, Stack};
 
 /// How long a world may take to become quiet: far longer than it ever does, so that what never ends is told.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -156,6 +156,9 @@ impl World {
                 drop(stack.sim_call("PUT", "switches", drops).await);
             }
         }
+        // Who signs in by a name that is no address of the mailbox.
+        let upn = json!({"upn": "b1234@contoso.onmicrosoft.example"});
+        stack.sim_call("PATCH", &format!("people/{BEN}"), upn).await;
         for (user, _) in USERS {
             odoo.log_in(&stack, service, user).await.expect("connected");
         }
