@@ -15,6 +15,7 @@ pub mod health;
 pub mod journal;
 pub mod lease;
 pub mod moving;
+mod observation;
 pub mod odoo_client;
 pub mod people;
 pub mod planner;

@@ -13,9 +13,10 @@ use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
+use super::observation::{copy_of, project};
 use super::people::People;
 use super::planner::{self, Effects};
-use super::pull::{PullError, copy_of, project};
+use super::pull::PullError;
 use super::trouble::{backoff, whose};
 use super::{Engine, now, shown, unsaid};
 use crate::odoo::exchange::{Change, ChangeKind, OdooTime};

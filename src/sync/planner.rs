@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 
 pub use answers::agree as agree_on_answers;
 
+use super::observation::as_listed;
 use super::people::People;
-use super::pull::as_listed;
 use crate::calendar::body;
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Answer, Event};

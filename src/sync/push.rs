@@ -17,9 +17,10 @@ use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
+use super::observation::{copy_of, project};
 use super::people::People;
 use super::planner::{self, Effects, read_answer, read_groups};
-use super::pull::{copy_of, link_of, project};
+use super::pull::link_of;
 use super::shown::{self, Seen};
 use super::trouble::{limit_words, limited, pause, waits};
 use super::{Engine, budget, now};

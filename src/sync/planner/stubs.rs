@@ -10,8 +10,8 @@ use crate::odoo::record::Record;
 use crate::store::meetings::Copy;
 use crate::store::stubs::Stub;
 use crate::store::unit::Dossier;
+use crate::sync::observation::is_shown_so;
 use crate::sync::people::People;
-use crate::sync::pull::is_shown_so;
 
 impl Task<'_> {
     /// Whether all is known of it. Who is to be asked for it is noted.

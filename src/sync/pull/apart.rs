@@ -6,7 +6,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use super::{Page, PullError, Sight, project};
+use super::{Page, PullError, Sight};
 use crate::calendar::document::Document;
 use crate::odoo::series::check_sayable;
 use crate::outlook::GraphError;
@@ -16,6 +16,7 @@ use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::Copy;
 use crate::sync::Engine;
+use crate::sync::observation::project;
 use crate::sync::unsaid;
 
 /// Such a series.

@@ -14,7 +14,10 @@ type Guests = BTreeMap<Address, Attendee>;
 
 /// The event with the addresses that its guests had: Graph has been seen to show an Exchange X.500 path in the place of a guest's
 /// address once the guest has answered (microsoft-graph-docs#13898). Nobody is taken for removed while such a path may be theirs.
-pub(super) fn with_known_addresses<'a>(event: &'a WireEvent, before: Option<&Copy>) -> Cow<'a, WireEvent> {
+pub(in crate::sync) fn with_known_addresses<'a>(
+    event: &'a WireEvent,
+    before: Option<&Copy>,
+) -> Cow<'a, WireEvent> {
     let exceptions = || event.exception_occurrences.iter();
     let is_lacking = std::iter::once(event)
         .chain(exceptions())
@@ -124,7 +127,7 @@ fn as_shown(address: &Address, guest: &Attendee) -> WireAttendee {
 }
 
 /// What guests of the organizer's event propose, as the journal tells it; of what was proposed `before` nothing.
-pub(super) fn new_proposals(event: &WireEvent, before: Option<&WireEvent>) -> Vec<String> {
+pub(in crate::sync) fn new_proposals(event: &WireEvent, before: Option<&WireEvent>) -> Vec<String> {
     if event.is_organizer != Some(true) {
         return Vec::new();
     }
