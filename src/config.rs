@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::sync::odoo_client::THIS_MACHINE;
-use crate::sync::{LONGEST_AHEAD, LONGEST_BACK, Settings};
+use crate::engine::odoo_client::THIS_MACHINE;
+use crate::engine::{LONGEST_AHEAD, LONGEST_BACK, Settings};
 use crate::web::Door;
 use crate::web::tls::Files;
 

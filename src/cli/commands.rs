@@ -3,12 +3,12 @@
 use anyhow::{Context, bail};
 
 use super::start::Opened;
+use crate::admin::{self, pairing};
 use crate::config::Config;
+use crate::engine::now;
+use crate::mailbox::trouble::standing_words;
 use crate::store::databases::Database;
 use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations, troubles};
-use crate::sync::admin::{self, pairing};
-use crate::sync::now;
-use crate::sync::trouble::standing_words;
 use crate::web::tls::Certificate;
 
 /// Prints the code alone on standard output.

@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use super::commands::called;
 use super::start::Opened;
+use crate::admin;
 use crate::store::Connection;
 use crate::store::accounts::{self, token_place};
 use crate::store::databases::{self, Database, Settings, poke_key_place};
 use crate::store::logins::{self, verifier_place};
 use crate::store::registrations::{self, Changes, secret_place};
 use crate::store::seal::Sealer;
-use crate::sync::admin;
 
 /// How often what a running service has sealed meanwhile is looked for.
 const ROUNDS: usize = 5;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::start::{Opened, start_logs};
 use crate::config::Config;
 use crate::web::tls::Certificate;
-use crate::{sync, web};
+use crate::{web, worker};
 
 /// Runs until SIGTERM or SIGINT, then lets requests and runs end.
 ///
@@ -47,11 +47,11 @@ async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certifica
     engine.poke_everybody().await?;
     let stop = CancellationToken::new();
     let engine = engine.of_the_workers();
-    let pruning = tokio::spawn(sync::pruning::keep_pruned(engine.clone(), stop.clone()));
+    let pruning = tokio::spawn(worker::pruning::keep_pruned(engine.clone(), stop.clone()));
     if let Some(certificate) = certificate {
         tokio::spawn(certificate.keep_fresh(stop.clone()));
     }
-    let workers = tokio::spawn(sync::worker::work(engine, stop.clone()));
+    let workers = tokio::spawn(worker::work(engine, stop.clone()));
     let handles = serving.handles();
     let mut server = tokio::spawn(serving.run());
     tokio::select! {

@@ -15,14 +15,14 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, LogFormat};
+use crate::engine::Engine;
+use crate::engine::odoo_client::OdooClient;
 use crate::outlook;
 use crate::outlook::client::GraphClient;
 use crate::outlook::login::LoginClient;
 use crate::store::Store;
 use crate::store::embedded::Embedded;
 use crate::store::seal::Sealer;
-use crate::sync::Engine;
-use crate::sync::odoo_client::OdooClient;
 
 /// Checks the master key, then migrates: with a wrong key, or without the right one, nothing is changed.
 async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Sealer> {

@@ -4,9 +4,9 @@ use actix_web::{HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
+use crate::engine::Engine;
+use crate::engine::health::SAID_AFTER;
 use crate::store::{accounts, databases};
-use crate::sync::Engine;
-use crate::sync::health::SAID_AFTER;
 
 /// What can be seen from outside.
 pub struct Seen {

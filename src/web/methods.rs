@@ -8,14 +8,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::caller::cut;
+use crate::admin::journal::{self, JournalRequest};
+use crate::auth::accounts;
+use crate::engine::Engine;
+use crate::engine::tenants::{Kind, Turn};
+use crate::guards::{brake, budget, preview};
+use crate::migration::moving;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::State;
 use crate::odoo::rpc::Call;
 use crate::store::databases::{self, Database};
 use crate::store::seal::digest;
-use crate::sync::journal::{self, JournalRequest};
-use crate::sync::tenants::{Kind, Turn};
-use crate::sync::{Engine, accounts, admin, brake, budget, exchange, moving, preview, reset};
+use crate::{admin, exchange, reset};
 
 /// Who calls: put into the call's extensions by the door, after the key was checked.
 #[derive(Clone, Debug)]

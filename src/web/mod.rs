@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_actix_web::TracingLogger;
 
-use crate::sync::Engine;
+use crate::engine::Engine;
 
 /// The largest body that is read. The add-on cuts what it sends at two million bytes of changes and four of results, or at one
 /// record, of eight million at most.

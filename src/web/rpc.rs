@@ -23,11 +23,11 @@ use tracing_actix_web::RootSpanBuilder;
 use super::caller::{self, cut};
 use super::limits::{Held, Place};
 use super::{Doors, LARGEST_BODY, LARGEST_STRANGERS_BODY};
+use crate::engine::tenants::{self, Turn};
 use crate::odoo::OdooError;
 use crate::odoo::rpc::{self, Call, Malformed, Request};
 use crate::store::databases::Database;
 use crate::store::seal::digest;
-use crate::sync::tenants::{self, Turn};
 
 /// No call waits for Microsoft longer than a login's code exchange does.
 const LONGEST_CALL: Duration = Duration::from_secs(60);

@@ -1,6 +1,7 @@
 //! What is long past is forgotten but for its ids, and whatever becomes of it afterwards is as if it had not been.
 
-use outlook_bridge::sync::{Engine, pruning};
+use outlook_bridge::engine::Engine;
+use outlook_bridge::worker::pruning;
 use serde_json::{Value, json};
 
 use super::growth_of_stubs::{rows_that_say, run};

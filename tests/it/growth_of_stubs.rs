@@ -1,7 +1,7 @@
 //! What has ended long ago is forgotten, and does no harm afterwards.
 
 use diesel_async::RunQueryDsl;
-use outlook_bridge::sync::pruning;
+use outlook_bridge::worker::pruning;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, timeout};
 

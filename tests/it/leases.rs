@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use diesel_async::RunQueryDsl;
+use outlook_bridge::auth::accounts as logins;
+use outlook_bridge::engine::Engine;
+use outlook_bridge::engine::lease::{Ended, under};
+use outlook_bridge::mailbox::pull::pull;
+use outlook_bridge::planning::planner::Effects;
 use outlook_bridge::store::accounts::{self, Account};
 use outlook_bridge::store::databases;
 use outlook_bridge::store::leases::{self, Lease, LeaseLost, Outcome};
-use outlook_bridge::sync::lease::{Ended, under};
-use outlook_bridge::sync::planner::Effects;
-use outlook_bridge::sync::pull::pull;
-use outlook_bridge::sync::{Engine, accounts as logins};
 use tokio::time::Instant;
 
 use super::odoo::Odoo;
@@ -294,7 +295,7 @@ async fn ten_thousand_events_keep_nobody_waiting() {
     let mut one = engine.clone();
     one.settings.workers = 1;
     let stop = tokio_util::sync::CancellationToken::new();
-    let working = tokio::spawn(outlook_bridge::sync::worker::work(one, stop.clone()));
+    let working = tokio::spawn(outlook_bridge::worker::work(one, stop.clone()));
     tokio::time::sleep(Duration::from_secs(3)).await;
     w.outlook_creates(BEN, "In a hurry", &[]).await;
     let asked = Instant::now();

@@ -5,8 +5,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use outlook_bridge::engine::odoo_client::{OdooClient, THIS_MACHINE};
 use outlook_bridge::store::databases;
-use outlook_bridge::sync::odoo_client::{OdooClient, THIS_MACHINE};
 
 use super::odoo::Odoo;
 use super::stack::Stack;

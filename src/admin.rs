@@ -1,0 +1,428 @@
+//! Pairing, settings, and what the add-on shows about a database.
+
+pub mod journal;
+pub mod pairing;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::AsyncConnection;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+use crate::auth::registrations::{self, Entered};
+use crate::calendar::merge::Policy;
+use crate::engine::{Engine, LONGEST_AHEAD, LONGEST_BACK, health, now};
+use crate::guards::brake;
+use crate::mailbox::trouble;
+use crate::odoo::OdooError;
+use crate::odoo::exchange::{AccountState, OdooTime, State};
+use crate::reset;
+use crate::store::accounts::{self, Account, state};
+use crate::store::databases::{self, Database, Settings};
+use crate::store::journal::{Level, note, said_since};
+use crate::store::seal::{digest, random_secret};
+use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets, troubles};
+
+/// How old events can be that are said to be too old to be sent: a century.
+const LONGEST_SENT_BACK: i32 = 36_500;
+
+/// The keyword arguments of `res.config.settings.set_values`.
+#[derive(Debug, Default, Deserialize)]
+pub struct SettingsRequest {
+    #[serde(default)]
+    pub client_id: Option<String>,
+    #[serde(default)]
+    pub client_secret: Option<SecretString>,
+    /// Whose accounts may log in: a tenant's id or domain; empty: as the service is configured.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// `YYYY-MM-DD`; empty: not known.
+    #[serde(default)]
+    pub secret_expires_on: Option<String>,
+    /// Whose app registration the four above are about: a company's own; absent: the database's.
+    #[serde(default)]
+    pub company_id: Option<i32>,
+    /// The company has none of its own any more.
+    #[serde(default)]
+    pub remove_registration: bool,
+    #[serde(default)]
+    pub paused: Option<bool>,
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Who wins where both sides changed the same: `latest`, `outlook` or `odoo`.
+    #[serde(default)]
+    pub policy: Option<String>,
+    /// The brake: more removals at once than this ...
+    #[serde(default)]
+    pub brake_over: Option<i32>,
+    /// ... and more than this share of what is linked, in percent.
+    #[serde(default)]
+    pub brake_percent: Option<i32>,
+    /// More mails than this, that nobody has just asked for, wait for a yes.
+    #[serde(default)]
+    pub mail_budget: Option<i32>,
+    /// More people outside than this wait for the organizer's yes to what others saved.
+    #[serde(default)]
+    pub others_outside: Option<i32>,
+    /// A mailbox sends as many mails an hour without asking.
+    #[serde(default)]
+    pub mails_an_hour: Option<i32>,
+    /// The window of the database's mailboxes; 0: as the service is configured.
+    #[serde(default)]
+    pub days_back: Option<i32>,
+    #[serde(default)]
+    pub days_ahead: Option<i32>,
+    /// What ended more days ago is not sent to Outlook; 0: no matter how long ago.
+    #[serde(default)]
+    pub sent_back: Option<i32>,
+    /// What was created in Odoo before is not made in Outlook; empty: no matter when.
+    #[serde(default)]
+    pub created_from: Option<String>,
+}
+
+impl SettingsRequest {
+    /// # Errors
+    /// `UserError` for a number or a time that cannot be one.
+    fn check_limits(&self) -> Result<(), OdooError> {
+        let bad = |n: Option<i32>, most: i64| n.is_some_and(|n| n < 0 || i64::from(n) > most);
+        if bad(self.days_back, LONGEST_BACK) || bad(self.days_ahead, LONGEST_AHEAD) {
+            return Err(OdooError::user(format!(
+                "Window: events are exchanged at most {LONGEST_BACK} days back and {LONGEST_AHEAD} days ahead; 0 is what the \
+                 Outlook bridge is configured with."
+            )));
+        }
+        if bad(self.sent_back, i64::from(LONGEST_SENT_BACK)) {
+            return Err(OdooError::user(format!(
+                "Old events: the number of days is 0 (however old) to {LONGEST_SENT_BACK}."
+            )));
+        }
+        Ok(())
+    }
+
+    fn created_from(&self) -> Result<Option<Option<DateTime<Utc>>>, OdooError> {
+        let read = |text: &str| match text.trim() {
+            "" => Ok(None),
+            text => serde_json::from_value::<OdooTime>(text.into())
+                .map(|time| Some(time.0))
+                .map_err(|_| {
+                    OdooError::user(format!(
+                        "Created since: '{text}' is not a time like 2026-11-22 10:00:00."
+                    ))
+                }),
+        };
+        self.created_from.as_deref().map(read).transpose()
+    }
+}
+
+/// What Odoo gets for its key.
+#[derive(Serialize)]
+pub struct RenewAnswer {
+    pub api_key: String,
+}
+
+/// Makes a new key. The old one is good until the new one was used: whoever does not get this answer, or cannot keep it, loses nothing.
+///
+/// # Errors
+/// `Internal` when Postgres fails.
+pub async fn renew_key(engine: &Engine, database: &Database) -> Result<RenewAnswer, OdooError> {
+    let answer = RenewAnswer {
+        api_key: random_secret(),
+    };
+    let mut conn = engine.store.get().await?;
+    databases::offer_key(&mut conn, database.id, &digest(&answer.api_key)).await?;
+    let message = "has a new API key; the old one ends when this one is used".to_owned();
+    note(&mut conn, database, None, Level::Info, message).await?;
+    tracing::info!(database.uuid = %database.uuid, "a new key was made");
+    Ok(answer)
+}
+
+/// Takes a database's keys away: no call of it is accepted any more, until it is paired again.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn revoke(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
+    part(conn, database).await?;
+    let message = "its API key was revoked on the Outlook bridge's side".to_owned();
+    note(conn, database, None, Level::Warning, message).await?;
+    Ok(())
+}
+
+/// Somebody called with a database's key whose own name is another one: a copy, or it was renamed. The journal of the
+/// one that was paired says so once a day.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn note_copy(conn: &mut Connection, database: &Database, name: &str) -> anyhow::Result<()> {
+    let message = format!(
+        "a database called “{name}” calls with the key of “{}”: it is a copy, or this one was renamed. It is shut out",
+        database.name
+    );
+    if !said_since(conn, database.id, &message, now() - TimeDelta::days(1)).await? {
+        tracing::warn!(database.uuid = %database.uuid, copy = name, "a copy was shut out");
+        note(conn, database, None, Level::Warning, message).await?;
+    }
+    Ok(())
+}
+
+/// Takes away the database's key, and every token that opens a mailbox for it.
+async fn part(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
+    let reason = "Odoo was unpaired from the Outlook bridge: log in to Outlook to connect the account again.";
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::unpair(conn, database.id, now()).await?;
+        accounts::disconnect_all(conn, database.id, reason).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Forgets the database's key and its users' tokens.
+///
+/// # Errors
+/// `Internal` when Postgres fails.
+pub async fn unpair(engine: &Engine, database: &Database) -> Result<(), OdooError> {
+    let mut conn = engine.store.get().await?;
+    part(&mut conn, database).await?;
+    note(
+        &mut conn,
+        database,
+        None,
+        Level::Info,
+        "was unpaired from the Outlook bridge".to_owned(),
+    )
+    .await?;
+    tracing::info!(database.uuid = %database.uuid, "unpaired");
+    Ok(())
+}
+
+/// Takes over what an admin saved in Odoo's settings.
+///
+/// # Errors
+/// `UserError` for a client id or address that cannot be one.
+pub async fn set_values(
+    engine: &Engine,
+    database: &Database,
+    request: SettingsRequest,
+) -> Result<(), OdooError> {
+    if let Some(policy) = request.policy.as_deref()
+        && Policy::parse(policy).is_none()
+    {
+        return Err(OdooError::user(format!(
+            "Conflicts: '{policy}' is none of latest, outlook and odoo."
+        )));
+    }
+    let bad_number = |n: Option<i32>, most: i32| n.is_some_and(|n| n < 0 || n > most);
+    if bad_number(request.brake_over, i32::MAX) || bad_number(request.brake_percent, 100) {
+        return Err(OdooError::user(
+            "Removals to confirm: the number of events must not be negative, and the share is 0 to 100 percent.",
+        ));
+    }
+    let numbers = [request.mail_budget, request.others_outside, request.mails_an_hour];
+    if numbers.into_iter().any(|number| bad_number(number, i32::MAX)) {
+        return Err(OdooError::user(
+            "Mails to confirm: the numbers must not be negative.",
+        ));
+    }
+    if request.company_id.is_some_and(|id| id <= 0)
+        || (request.remove_registration && request.company_id.is_none())
+    {
+        return Err(OdooError::user(
+            "company_id: an app registration of a company's own needs the company it is for.",
+        ));
+    }
+    request.check_limits()?;
+    let created_from = request.created_from()?;
+    let limit = |days: Option<i32>| days.map(|days| Some(days).filter(|days| *days > 0));
+    let entered = Entered {
+        client_id: request.client_id,
+        client_secret: request.client_secret,
+        tenant: request.tenant,
+        secret_expires_on: request.secret_expires_on,
+    };
+    let entered = entered.check(engine, database, request.company_id)?;
+    let base_url = request.base_url.map(|url| clean_base_url(&url)).transpose()?;
+    let settings = Settings {
+        paused: request.paused,
+        base_url,
+        poke_key: None,
+        policy: request.policy,
+        brake_over: request.brake_over,
+        brake_percent: request.brake_percent,
+        mail_budget: request.mail_budget,
+        others_outside: request.others_outside,
+        mails_an_hour: request.mails_an_hour,
+        days_back: limit(request.days_back),
+        days_ahead: limit(request.days_ahead),
+        sent_back: limit(request.sent_back),
+        created_from,
+    };
+    let mut conn = engine.store.get().await?;
+    databases::configure(&mut conn, database.id, &settings).await?;
+    let changed = databases::by_id(&mut conn, database.id).await?;
+    if (changed.days_back, changed.days_ahead) != (database.days_back, database.days_ahead) {
+        accounts::list_anew(&mut conn, database.id).await?;
+    }
+    if (changed.sent_back, changed.created_from) != (database.sent_back, database.created_from) {
+        accounts::plan_all_anew(&mut conn, database.id).await?;
+    }
+    match request.company_id {
+        Some(company) if request.remove_registration => {
+            registrations::remove(&mut conn, database, company).await?;
+        }
+        company => registrations::put(&mut conn, database, company, entered).await?,
+    }
+    if let Some(paused) = request.paused.filter(|paused| *paused != database.paused) {
+        let message = if paused {
+            "synchronization was paused"
+        } else {
+            "synchronization goes on"
+        };
+        note(&mut conn, database, None, Level::Info, message.to_owned()).await?;
+    }
+    // New credentials or the end of a pause: every mailbox has something to catch up with.
+    let ids: Vec<i64> = accounts::of_database(&mut conn, database.id)
+        .await?
+        .iter()
+        .map(|a| a.id)
+        .collect();
+    leases::wake(&mut conn, ids).await?;
+    engine.work.notify_one();
+    Ok(())
+}
+
+/// What the add-on caches.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn state(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<State> {
+    let database = databases::by_id(conn, database_id).await?;
+    let waiting = meetings::waiting(conn, database_id).await?;
+    let registrations = stored::of_database(conn, database_id).await?;
+    let troubles = troubles::of_database(conn, database_id).await?;
+    let mut states = Vec::new();
+    for account in accounts::of_database(conn, database_id).await? {
+        let progress = match account.resetting {
+            true => {
+                let left = outbox::standing(conn, account.id).await?;
+                let reset = resets::of_account(conn, account.id).await?;
+                Some(reset::progress(
+                    left,
+                    reset.map_or(left, |reset| reset.total.into()),
+                ))
+            }
+            false => None,
+        };
+        let problem = registrations::problem_of(&registrations, &account);
+        let known = troubles.get(&account.id);
+        let standing = known.and_then(|known| trouble::standing_words(known, &account));
+        states.push(account_state(&account, problem, progress, standing, &waiting));
+    }
+    Ok(State {
+        configured: registrations
+            .iter()
+            .any(|row| row.company_id.is_none() && !row.retired && row.is_complete()),
+        paused: database.paused,
+        quarantined: database.shut_out(),
+        redirect_uri: database.redirect_uri(),
+        policy: database.policy.clone(),
+        brake_over: database.brake_over,
+        brake_percent: database.brake_percent,
+        mail_budget: database.mail_budget,
+        others_outside: database.others_outside,
+        mails_an_hour: database.mails_an_hour,
+        days_back: database.days_back.unwrap_or_default(),
+        days_ahead: database.days_ahead.unwrap_or_default(),
+        sent_back: database.sent_back.unwrap_or_default(),
+        created_from: database.created_from.map(OdooTime),
+        problem: health::problem(&database),
+        registrations: registrations::states(&registrations),
+        accounts: states,
+    })
+}
+
+/// `problem`: what Microsoft holds against its app registration; `progress`: how far its reset is.
+/// `standing`: what lasts, though its runs succeed; `waiting`: how many events with guests wait for each user's choice.
+fn account_state(
+    account: &Account,
+    problem: Option<&str>,
+    progress: Option<String>,
+    standing: Option<String>,
+    waiting: &BTreeMap<i32, i64>,
+) -> AccountState {
+    let (status, reason) = match account.state.as_str() {
+        state::STOPPED => ("stopped", None),
+        state::NEED_AUTH => ("need_auth", account.reason.clone()),
+        _ if progress.is_some() => {
+            let words = [progress.as_deref(), problem.or(account.reason.as_deref())];
+            (
+                "resetting",
+                Some(words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
+            )
+        }
+        _ if account.is_braked() => ("attention", brake::words(account)),
+        _ => match problem
+            .or(account.reason.as_deref())
+            .map(str::to_owned)
+            .or(standing)
+        {
+            Some(words) => ("attention", Some(words)),
+            None => ("active", None),
+        },
+    };
+    AccountState {
+        user_id: account.odoo_user_id,
+        status,
+        reason,
+        login: Some(account.login.clone()),
+        last_sync: account.last_sync_at.map(OdooTime),
+        removals: account.is_braked().then_some(account.brake_removals),
+        waiting: waiting.get(&account.odoo_user_id).copied().unwrap_or_default(),
+        mails: account.mails_held,
+        is_reset: account.is_reset(),
+    }
+}
+
+/// Odoo's own address: an http(s) origin, with an optional path.
+fn clean_base_url(text: &str) -> Result<String, OdooError> {
+    let bad = || {
+        OdooError::user(format!(
+            "web.base.url: '{text}' is not an address like https://odoo.example.com, without user, password, ? and #"
+        ))
+    };
+    let url = Url::parse(text.trim()).map_err(|_| bad())?;
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !is_plain {
+        return Err(bad());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_are_http_origins() {
+        assert_eq!(
+            clean_base_url(" https://odoo.example.com/ ").unwrap(),
+            "https://odoo.example.com"
+        );
+        for bad in [
+            "",
+            "odoo.example.com",
+            "ftp://x",
+            "javascript:alert(1)",
+            "https://user@x",
+            "https://:password@x",
+            "http://127.0.0.1:2375/containers/web/stop?t=0",
+            "http://127.0.0.1:2375/containers/web/stop#",
+        ] {
+            assert!(clean_base_url(bad).is_err(), "{bad}");
+        }
+    }
+}

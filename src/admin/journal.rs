@@ -1,0 +1,191 @@
+//! What Odoo shows of the journal, and where one event stands now.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::now;
+use crate::odoo::exchange::OdooTime;
+use crate::odoo::record::Record;
+use crate::outlook::wire::WireEvent;
+use crate::planning::people::People;
+use crate::planning::planner;
+use crate::store::Connection;
+use crate::store::databases::Database;
+use crate::store::journal::{self, Level};
+use crate::store::meetings::Identities;
+use crate::store::unit::{Dossier, UnitOfWork};
+
+/// The keyword arguments of `outlook.bridge.journal`. Neither a user nor an event: all of the database.
+#[derive(Debug, Deserialize)]
+pub struct JournalRequest {
+    #[serde(default)]
+    user_id: Option<i32>,
+    #[serde(default)]
+    res_id: Option<i32>,
+    /// Of the series that the event is of.
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default = "default_lines")]
+    limit: i64,
+}
+
+fn default_lines() -> i64 {
+    100
+}
+
+#[derive(Debug, Serialize)]
+pub struct JournalLine {
+    time: OdooTime,
+    level: String,
+    title: String,
+    user_id: Option<i32>,
+    res_id: Option<i32>,
+    message: String,
+}
+
+/// The newest lines first. Of an event that is not in step with Outlook the first one says why, and of one that has attachments there
+/// one says so: they are in no field of Odoo's.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn read(
+    conn: &mut Connection,
+    database: &Database,
+    request: &JournalRequest,
+) -> anyhow::Result<Vec<JournalLine>> {
+    let limit = request.limit.clamp(1, 1000);
+    let key = request.key.as_deref();
+    let stored = journal::newest(conn, database.id, request.user_id, request.res_id, key, limit).await?;
+    let mut lines = Vec::with_capacity(stored.len() + 1);
+    if request.res_id.is_some() || key.is_some() {
+        lines.extend(standing(conn, database, request).await?);
+    }
+    lines.extend(stored.into_iter().map(|line| JournalLine {
+        time: OdooTime(line.at),
+        level: line.level,
+        title: line.title,
+        user_id: line.odoo_user_id,
+        res_id: line.odoo_id,
+        message: line.message,
+    }));
+    Ok(lines)
+}
+
+async fn standing(
+    conn: &mut Connection,
+    database: &Database,
+    request: &JournalRequest,
+) -> anyhow::Result<Vec<JournalLine>> {
+    let people = People::load(conn, database.id, now()).await?;
+    let mut unit = UnitOfWork::new(database.id);
+    let identities = Identities {
+        odoo_ids: request.res_id.into_iter().collect(),
+        keys: request.key.as_deref().into_iter().collect(),
+        ..Identities::default()
+    };
+    unit.read_identities(conn, &identities).await?;
+    let of_series = request.key.as_deref().and_then(|key| unit.by_series_key(key));
+    let Some(id) = of_series.or_else(|| request.res_id.and_then(|id| unit.by_odoo_id(id))) else {
+        return Ok(Vec::new());
+    };
+    let dossier = unit.get(id)?;
+    let messages = [why_apart(dossier, &people)?, about_attachments(dossier)];
+    let line = |message| JournalLine {
+        time: OdooTime(people.now),
+        level: Level::Info.into(),
+        title: dossier.meeting.title(),
+        user_id: dossier.meeting.organizer_in_odoo(),
+        res_id: request.res_id,
+        message: format!("Now: {message}"),
+    };
+    Ok(messages.into_iter().flatten().map(line).collect())
+}
+
+/// That files are attached to it in Outlook, and where its organizer (else somebody whose mailbox has it) sees them.
+fn about_attachments(dossier: &Dossier) -> Option<String> {
+    let mut copies: Vec<_> = dossier.copies.iter().filter(|copy| !copy.gone).collect();
+    copies.sort_by_key(|copy| !copy.is_organizer);
+    // What another version of the service has stored says nothing.
+    let mut shown = copies
+        .into_iter()
+        .filter_map(|copy| copy.wire_event::<WireEvent>().ok());
+    let event = shown.find(WireEvent::has_files)?;
+    let link = event.web_link.as_deref().map(str::trim);
+    let link = link.filter(|link| link.starts_with("https://") && !link.contains(char::is_whitespace));
+    Some(match link {
+        Some(link) => format!("it has attachments in Outlook, which are seen there alone: {link}"),
+        None => "it has attachments in Outlook, which are seen there alone".to_owned(),
+    })
+}
+
+fn not_synced(reason: &str) -> String {
+    format!("it is not synced. {reason}")
+}
+
+/// Why an event of Odoo is not in Outlook, or is another one there; `None`: it is in step, or over.
+fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String>> {
+    let meeting = &dossier.meeting;
+    let record = match meeting.record() {
+        Ok(record) => record,
+        // Of another version; why nothing comes of it is said all the same.
+        Err(_) => return Ok(meeting.set_aside.as_ref().map(|reason| not_synced(reason))),
+    };
+    let Some(record) = record.filter(Record::active) else {
+        return Ok(None);
+    };
+    if meeting.odoo_gone || meeting.ended {
+        return Ok(None);
+    }
+    if let Some(reason) = &meeting.set_aside {
+        return Ok(Some(not_synced(reason)));
+    }
+    let event = record.document(&people.mailboxes).ok().flatten();
+    let event = event.map(|document| planner::in_one(&document.into_series(), people.now.date_naive()));
+    let closed = event.and_then(|event| planner::closed::why_closed(&record, &event, people));
+    if meeting.differs
+        && let Some(closed) = closed
+    {
+        return Ok(Some(format!(
+            "it was changed in Odoo and is another one in Outlook, as {closed}"
+        )));
+    }
+    if meeting.differs {
+        let words = "it was changed in Odoo and is another one in Outlook, as its organizer's mailbox is not connected";
+        return Ok(Some(words.to_owned()));
+    }
+    let Ok(template) = record.template() else {
+        return Ok(None);
+    };
+    let Some(organizer) = &template.organizer else {
+        let is_shown = dossier.copies.iter().any(|copy| !copy.gone);
+        return Ok((!is_shown).then(|| "it is in Odoo alone, as nobody organizes it".to_owned()));
+    };
+    let name = organizer.name.as_deref().or(organizer.email.as_deref());
+    let name = name.unwrap_or("its organizer");
+    let account = people.organizer(&template);
+    let words = match account {
+        _ if dossier.copies.iter().any(|copy| !copy.gone) => match account {
+            Some(account) if !account.is_active() && !dossier.writes.is_empty() => {
+                format!("its changes wait for {name}, whose calendar is not synced for now")
+            }
+            Some(_) | None if !dossier.writes.is_empty() => {
+                "its changes are on their way to Outlook".to_owned()
+            }
+            Some(_) | None => return Ok(None),
+        },
+        Some(account) if account.is_connected() => {
+            let made = people.made_at(&record);
+            if account.ignore_before.is_some_and(|before| made < before) {
+                format!("it is in Odoo alone, as {name} chose to sync only what is new")
+            } else if planner::closed::is_from_before(made, people) {
+                "it is in Odoo alone, as it was created before the date from which on events go to Outlook (in the settings)".to_owned()
+            } else if people.database.paused || !account.is_active() {
+                format!("it waits for {name}, whose calendar is not synced for now")
+            } else {
+                "it is on its way to Outlook".to_owned()
+            }
+        }
+        Some(_) => format!("it is in Odoo alone until {name} has logged in to Outlook again"),
+        None => format!("it is in Odoo alone, as its organizer, {name}, is not connected to Outlook"),
+    };
+    Ok(Some(words))
+}

@@ -1,0 +1,267 @@
+//! One-time codes, and what they are good for: a new database, or a known one whose key or operator vouches for it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::AsyncConnection;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::clean_base_url;
+use crate::engine::{Engine, now};
+use crate::odoo::OdooError;
+use crate::store::databases::{self, Database, Pairing, poke_key_place};
+use crate::store::enrollments::{self, Purpose};
+use crate::store::journal::Level;
+use crate::store::journal::note;
+use crate::store::seal::{digest, random_secret};
+use crate::store::{Connection, accounts, leases};
+
+/// How long an enrollment code can be used.
+pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
+/// The longest uuid, name and series that is kept.
+const LONGEST_NAME: usize = 100;
+
+/// The keyword arguments of `outlook.bridge.pair`.
+#[derive(Debug, Deserialize)]
+pub struct PairRequest {
+    pub name: String,
+    pub base_url: String,
+    pub series: String,
+    /// The key that this database has now: it shows that a known database is the same one.
+    #[serde(default)]
+    pub present_key: Option<SecretString>,
+}
+
+/// What Odoo gets for a code.
+#[derive(Serialize)]
+pub struct PairAnswer {
+    pub api_key: String,
+    pub poke_key: String,
+    pub nonce: String,
+}
+
+/// Makes a one-time code: 25 characters that are easy to tell apart, in groups of five. It makes a new database, or pairs the
+/// one again that is named, and is good for nothing else.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn enroll(conn: &mut Connection, again: Option<&Database>) -> anyhow::Result<String> {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let mut bytes = [0u8; 25];
+    rand::RngCore::fill_bytes(&mut rand::rng(), &mut bytes);
+    let symbols: Vec<char> = bytes
+        .iter()
+        .map(|b| char::from(ALPHABET[usize::from(b % 32)]))
+        .collect();
+    let code = symbols
+        .chunks(5)
+        .map(|chunk| chunk.iter().collect::<String>())
+        .collect::<Vec<_>>()
+        .join("-");
+    let purpose = Purpose {
+        database_id: again.map(|database| database.id),
+    };
+    let ends = now() + ENROLLMENT_LIFE;
+    enrollments::add(conn, &digest(&normal_code(&code)), ends, purpose).await?;
+    Ok(code)
+}
+
+fn normal_code(code: &str) -> String {
+    code.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_ascii_uppercase()
+}
+
+/// What a code came to.
+enum Outcome {
+    Paired {
+        moved: bool,
+    },
+    /// No code, or none any more.
+    NoCode,
+    /// A good code, and not for this database. It is not used up.
+    NotForIt,
+}
+
+/// Pairs an Odoo database. One that is known keeps its accounts and links, gets new keys, and leaves its quarantine: for that,
+/// its present key must come with the code, or the code must have been made for it.
+///
+/// # Errors
+/// `AccessDenied` for a code that is wrong, used, too old, or not for this database; `UserError` for an address that is none.
+pub async fn pair(
+    engine: &Engine,
+    uuid: &str,
+    code: &str,
+    request: PairRequest,
+) -> Result<PairAnswer, OdooError> {
+    let base_url = clean_base_url(&request.base_url)?;
+    if uuid.is_empty()
+        || [uuid, &request.name, &request.series]
+            .iter()
+            .any(|text| text.len() > LONGEST_NAME)
+    {
+        return Err(OdooError::user(
+            "the database's uuid is missing, or its name is too long",
+        ));
+    }
+    // It is in lines of the log and on the operator's screen.
+    if uuid.chars().chain(request.name.chars()).any(char::is_control) {
+        return Err(OdooError::user(
+            "the database's uuid or name has a character that cannot be shown",
+        ));
+    }
+    let answer = PairAnswer {
+        api_key: random_secret(),
+        poke_key: random_secret(),
+        nonce: random_secret(),
+    };
+    let poke_key = engine.sealer.seal(
+        &poke_key_place(uuid),
+        &SecretString::from(answer.poke_key.clone()),
+    )?;
+    let now = now();
+    let pairing = Pairing {
+        uuid,
+        name: &request.name,
+        base_url: &base_url,
+        series: &request.series,
+        key_hash: Some(digest(&answer.api_key)),
+        poke_key,
+        nonce: &answer.nonce,
+        previous_nonce: None,
+        quarantined: None,
+        paired_at: now,
+        next_key_hash: None,
+        heard_at: now,
+        last_call: 0,
+    };
+    let code_hash = digest(&normal_code(code));
+    let present_key = request.present_key.map(|key| digest(key.expose_secret()));
+    let mut conn = engine.store.get().await?;
+    let outcome = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            redeem(conn, &code_hash, present_key.as_deref(), &pairing, now).await
+        })
+        .await?;
+    match outcome {
+        Outcome::Paired { moved } => {
+            tracing::info!(database.uuid = ?uuid, moved, "paired");
+            Ok(answer)
+        }
+        Outcome::NoCode => {
+            tracing::warn!(database.uuid = ?uuid, "refused: a pairing code that is wrong, used or too old");
+            Err(OdooError::AccessDenied(
+                "The pairing code is wrong, was used before, or is older than an hour. Get a new one with \
+             'outlook-bridge enroll'."
+                    .to_owned(),
+            ))
+        }
+        Outcome::NotForIt => {
+            tracing::warn!(database.uuid = ?uuid, "refused: a pairing code that is not for this database");
+            Err(OdooError::AccessDenied(format!(
+                "This pairing code is not for this database. The Outlook bridge may know the database already, and the key that \
+             Odoo has for it does not show that it is the same one: it was unpaired, restored or copied, or its key was revoked. \
+             Whoever runs the bridge makes a code for it with 'outlook-bridge enroll --again {}'. Nothing was changed, and the \
+             code is not used up.",
+                uuid.escape_debug()
+            )))
+        }
+    }
+}
+
+async fn redeem(
+    conn: &mut Connection,
+    code_hash: &[u8],
+    present_key: Option<&[u8]>,
+    pairing: &Pairing<'_>,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Outcome> {
+    let Some(purpose) = enrollments::lock(conn, code_hash, now).await? else {
+        return Ok(Outcome::NoCode);
+    };
+    let known = databases::by_uuid(conn, pairing.uuid).await?;
+    let may = match (&known, purpose.database_id) {
+        (None, None) => true,
+        (Some(known), Some(id)) => known.id == id,
+        (Some(known), None) => known.has_key(present_key),
+        (None, Some(_)) => false,
+    };
+    if !may {
+        return Ok(Outcome::NotForIt);
+    }
+    enrollments::use_up(conn, code_hash, now).await?;
+    // Locked before its row is, as in an exchange.
+    if let Some(known) = &known {
+        databases::serialize(conn, known.id).await?;
+    }
+    let database = databases::pair(conn, pairing).await?;
+    let mut message = format!("“{}” was paired with the Outlook bridge", database.name);
+    let mut level = Level::Info;
+    let moved = known.as_ref().and_then(|known| differences(known, &database));
+    if known.is_some() {
+        databases::rebaseline(conn, database.id, now).await?;
+        message.push_str(" again: both sides are compared anew, and nothing is written that is equal");
+    }
+    if let Some(moved) = &moved {
+        databases::note_moved(conn, database.id, Some(moved)).await?;
+        message.push_str(&format!(
+            ". As {moved}, nothing is exchanged before it is confirmed where the bridge runs: outlook-bridge confirm {}",
+            database.uuid
+        ));
+        level = Level::Warning;
+    }
+    note(conn, &database, None, level, message).await?;
+    Ok(Outcome::Paired {
+        moved: moved.is_some(),
+    })
+}
+
+/// What is not as it was, of that by which one tells an Odoo.
+fn differences(before: &Database, after: &Database) -> Option<String> {
+    let mut found = Vec::new();
+    if before.base_url != after.base_url {
+        found.push(format!(
+            "its address is {} (before: {})",
+            after.base_url, before.base_url
+        ));
+    }
+    if before.name != after.name {
+        found.push(format!(
+            "its name is “{}” (before: “{}”)",
+            after.name, before.name
+        ));
+    }
+    (!found.is_empty()).then(|| found.join(" and "))
+}
+
+/// The operator confirms that a database which was paired again from elsewhere is the same one; what that was, if anything.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn confirm(conn: &mut Connection, database: &Database) -> anyhow::Result<Option<String>> {
+    let Some(moved) = database.moved.clone() else {
+        return Ok(None);
+    };
+    databases::note_moved(conn, database.id, None).await?;
+    note(
+        conn,
+        database,
+        None,
+        Level::Info,
+        format!("it was confirmed where the bridge runs that {moved}"),
+    )
+    .await?;
+    let accounts = accounts::of_database(conn, database.id).await?;
+    leases::wake(conn, accounts.iter().map(|account| account.id).collect()).await?;
+    Ok(Some(moved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normal_code;
+
+    #[test]
+    fn codes_are_read_as_people_type_them() {
+        assert_eq!(normal_code(" abcde-fgh23 "), "ABCDEFGH23");
+    }
+}

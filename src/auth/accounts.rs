@@ -1,0 +1,910 @@
+//! A user's connection to Microsoft: login, tokens, stop and restart.
+
+mod switch;
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
+use diesel_async::AsyncConnection;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use url::Url;
+use uuid::Uuid;
+
+use self::switch::ask_who;
+pub use self::switch::{Question, SwitchRequest, switch_mailbox};
+use crate::auth::addresses;
+use crate::auth::registrations::{self, Opened};
+use crate::engine::{Engine, now};
+use crate::odoo::OdooError;
+use crate::outlook::login::{Authorize, LoginError, Prompt, Tokens, random_verifier, words};
+use crate::reset;
+use crate::store::Connection;
+use crate::store::accounts::{self as store, Account, Identity, SealedTokens, state};
+use crate::store::databases::{self, Database};
+use crate::store::journal::Level;
+use crate::store::journal::note;
+use crate::store::logins::{self, LoginAttempt, NewLogin, verifier_place};
+use crate::store::seal::{digest, random_secret};
+use crate::store::{leases, registrations as stored, resets, troubles};
+
+/// How long a person may take at Microsoft's login page.
+const LOGIN_LIFE: TimeDelta = TimeDelta::minutes(30);
+/// How long a redeemed code gets the same answer again.
+const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
+/// What a user is told whose login has to prove more than it can without them.
+const PROVE_AGAIN: &str = "Your organisation's rules for signing in have changed, or you have moved to another place, and Microsoft wants to see \
+     you: log in to Outlook again. If it asks for that again and again, ask whoever administers Microsoft 365 to look at the Conditional \
+     Access policies.";
+/// A token is renewed this long before it ends.
+const RENEW_AHEAD: TimeDelta = TimeDelta::minutes(5);
+
+/// The keyword arguments of `res.users.authorize_url`.
+#[derive(Debug, Deserialize)]
+pub struct AuthorizeRequest {
+    pub from_url: String,
+    /// The user's company, which may have an app registration of its own.
+    #[serde(default)]
+    pub company_id: Option<i32>,
+    /// Not to log in: for an administrator of Microsoft 365, who is to consent for everybody in the organization.
+    #[serde(default)]
+    pub for_everybody: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub struct AuthorizeAnswer {
+    pub url: String,
+}
+
+/// The keyword arguments of `res.users.redeem`, as Microsoft sent them to Odoo.
+#[derive(Debug, Deserialize)]
+pub struct RedeemRequest {
+    pub state: String,
+    #[serde(default)]
+    pub code: Option<SecretString>,
+    #[serde(default)]
+    pub error: Option<String>,
+    #[serde(default)]
+    pub error_description: Option<String>,
+    /// `True` where an administrator has consented for everybody.
+    #[serde(default)]
+    pub admin_consent: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct RedeemAnswer {
+    pub return_url: String,
+    /// What was done, where it was no login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The account was known before: nothing begins anew.
+    pub reconnected: bool,
+    /// Nothing was connected: somebody else than before has logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
+}
+
+/// The state that Microsoft carries. `d` and `s` are what Odoo's own controller looks for; `b` is the sealed id of
+/// the login attempt, or of the attempt to consent for everybody ([`FOR_EVERYBODY`]), bound to the database and the user.
+#[derive(Serialize, Deserialize)]
+struct CarriedState {
+    d: String,
+    s: String,
+    b: String,
+}
+
+/// Before the id of an attempt that is no login.
+const FOR_EVERYBODY: &str = "everybody:";
+
+fn state_place(database: &Database, user_id: i32) -> String {
+    format!("login state:{}:{user_id}", database.uuid)
+}
+
+/// Where to send a user's browser for the login.
+///
+/// # Errors
+/// `UserError` where the database is not configured, or the page to come back to is not Odoo's.
+pub async fn authorize_url(
+    engine: &Engine,
+    database: &Database,
+    user_id: i32,
+    request: &AuthorizeRequest,
+) -> Result<AuthorizeAnswer, OdooError> {
+    if user_id <= 0 {
+        return Err(OdooError::AccessDenied(
+            "Only a user of Odoo can log in.".to_owned(),
+        ));
+    }
+    let return_url = within_odoo(database, &request.from_url)?;
+    let mut conn = engine.store.get().await?;
+    let registration = registrations::for_login(&mut conn, engine, database, request.company_id).await?;
+    // Somebody whose consent ran out is offered the account they had.
+    let known = store::of_user(&mut conn, database.id, user_id).await?;
+    let claims = match &known {
+        Some(account) => troubles::of(&mut conn, account.id).await?.claims,
+        None => None,
+    };
+    let hint = known.map(|account| account.login);
+    let url = begin(
+        &mut conn,
+        engine,
+        database,
+        user_id,
+        Begin {
+            registration: &registration,
+            return_url: &return_url,
+            hint: hint.as_deref(),
+            claims: claims.as_deref(),
+            prompt: None,
+            for_everybody: request.for_everybody,
+        },
+    )
+    .await?;
+    Ok(AuthorizeAnswer { url })
+}
+
+/// How a login begins.
+struct Begin<'a> {
+    registration: &'a Opened,
+    return_url: &'a str,
+    hint: Option<&'a str>,
+    /// What Microsoft wanted the user's login to prove, when it refused it.
+    claims: Option<&'a str>,
+    prompt: Option<Prompt>,
+    for_everybody: bool,
+}
+
+/// Notes a login, and says where it goes on.
+async fn begin(
+    conn: &mut Connection,
+    engine: &Engine,
+    database: &Database,
+    user_id: i32,
+    begin: Begin<'_>,
+) -> Result<String, OdooError> {
+    let redirect_uri = database.redirect_uri();
+    let verifier = random_verifier();
+    let oidc_nonce = random_secret();
+    let id = Uuid::new_v4();
+    let now = now();
+    let kind = if begin.for_everybody { FOR_EVERYBODY } else { "" };
+    let sealed_id = engine.sealer.seal(
+        &state_place(database, user_id),
+        &SecretString::from(format!("{kind}{id}")),
+    )?;
+    let carried = CarriedState {
+        d: database.name.clone(),
+        s: "calendar".to_owned(),
+        b: URL_SAFE_NO_PAD.encode(sealed_id),
+    };
+    let login = NewLogin {
+        id,
+        database_id: database.id,
+        odoo_user_id: user_id,
+        verifier: engine.sealer.seal(&verifier_place(id), &verifier)?,
+        oidc_nonce: &oidc_nonce,
+        redirect_uri: &redirect_uri,
+        return_url: begin.return_url,
+        expires_at: now + LOGIN_LIFE,
+        registration_id: begin.registration.row.id,
+    };
+    logins::start(conn, &login, now).await?;
+    let state = json!(carried).to_string();
+    let client_id = &begin.registration.row.client_id;
+    let login = begin.registration.login(engine);
+    if begin.for_everybody {
+        let url = login.admin_consent_url(client_id, &redirect_uri, &state);
+        return Ok(url.map_err(|e| OdooError::user(e.to_string()))?.to_string());
+    }
+    let request = Authorize {
+        client_id,
+        redirect_uri: &redirect_uri,
+        state: &state,
+        nonce: &oidc_nonce,
+        verifier: &verifier,
+        login_hint: begin.hint,
+        claims: begin.claims,
+        prompt: begin.prompt,
+    };
+    let url = login
+        .authorize_url(&request)
+        .map_err(|e| OdooError::user(e.to_string()))?;
+    Ok(url.to_string())
+}
+
+/// Ends a login: checks the state, redeems the code, stores the consent.
+///
+/// # Errors
+/// `UserError` with words for the person; nothing was changed then, but that a state can be used once only.
+pub async fn redeem(
+    engine: &Engine,
+    database: &Database,
+    user_id: i32,
+    request: RedeemRequest,
+) -> Result<RedeemAnswer, OdooError> {
+    let forged = || {
+        tracing::warn!(database.uuid = %database.uuid, odoo.user = user_id, "login refused: state is not ours");
+        OdooError::user(
+            "This login was not started by you in this Odoo, or is too old. Press the Outlook button in the calendar \
+             to start anew.",
+        )
+    };
+    let carried = read_state(engine, database, user_id, &request.state).ok_or_else(forged)?;
+    let attempt_id = carried.id;
+    let code_hash = request.code.as_ref().map(|code| digest(code.expose_secret()));
+    let mut conn = engine.store.get().await?;
+    let attempt = {
+        let code_hash = code_hash.clone();
+        conn.transaction::<_, anyhow::Error, _>(async |conn| {
+            let Some(attempt) = logins::lock(conn, attempt_id).await? else {
+                return Ok(None);
+            };
+            if attempt.used_at.is_none() {
+                logins::use_up(conn, attempt.id, code_hash, now()).await?;
+            }
+            Ok(Some(attempt))
+        })
+        .await?
+    };
+    let attempt = attempt
+        .filter(|a| a.database_id == database.id && a.odoo_user_id == user_id && a.expires_at > now())
+        .ok_or_else(forged)?;
+    if carried.is_for_everybody {
+        return consented_for_everybody(&mut conn, database, user_id, attempt, &request).await;
+    }
+    if let Some(used_at) = attempt.used_at {
+        let same_code = attempt.code_hash.is_some() && attempt.code_hash == code_hash;
+        if same_code && used_at > now() - REPEAT_LIFE {
+            if attempt.succeeded {
+                return Ok(RedeemAnswer {
+                    return_url: attempt.return_url,
+                    message: None,
+                    reconnected: true,
+                    question: None,
+                });
+            }
+            let known = store::of_user(&mut conn, database.id, user_id).await?;
+            if let (Some(known), Some(other)) = (known, attempt.other_login.clone()) {
+                return ask_who(&mut conn, engine, database, &known, attempt, other).await;
+            }
+        }
+        return Err(forged());
+    }
+    // Microsoft may take its time, and others need connections.
+    drop(conn);
+    let Some(code) = request.code else {
+        return Err(refused_at_microsoft(&request));
+    };
+    let tokens = exchange_code(engine, database, &attempt, &code).await?;
+    connect(engine, database, user_id, attempt, tokens).await
+}
+
+/// Ends an attempt to consent for everybody. Microsoft's word comes by the browser and proves nothing; nothing depends on it, as each
+/// user's login shows what is granted.
+async fn consented_for_everybody(
+    conn: &mut Connection,
+    database: &Database,
+    user_id: i32,
+    attempt: LoginAttempt,
+    request: &RedeemRequest,
+) -> Result<RedeemAnswer, OdooError> {
+    let is_granted = request
+        .admin_consent
+        .as_deref()
+        .is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    if request.error.is_some() || !is_granted {
+        let words = "Nothing was allowed for everybody, and everything is as it was.";
+        let said = request
+            .error_description
+            .as_deref()
+            .and_then(|text| text.lines().next());
+        return Err(OdooError::user(match said {
+            Some(said) => format!("{words} Microsoft says: {said}"),
+            None => words.to_owned(),
+        }));
+    }
+    if attempt.used_at.is_none() {
+        let message =
+            "An administrator of Microsoft 365 has allowed this Odoo for everybody in the organization"
+                .to_owned();
+        note(conn, database, Some(user_id), Level::Info, message).await?;
+    }
+    Ok(RedeemAnswer {
+        return_url: attempt.return_url,
+        message: Some(
+            "Everybody in your organization may now connect their Outlook calendar to this Odoo, and is no longer asked to allow it. \
+             Each person still logs in once, with the Outlook button in their calendar."
+                .to_owned(),
+        ),
+        reconnected: false,
+        question: None,
+    })
+}
+
+/// What a state that is ours says.
+struct ReadState {
+    id: Uuid,
+    is_for_everybody: bool,
+}
+
+fn read_state(engine: &Engine, database: &Database, user_id: i32, text: &str) -> Option<ReadState> {
+    let carried: CarriedState = serde_json::from_str(text).ok()?;
+    let sealed = URL_SAFE_NO_PAD.decode(carried.b).ok()?;
+    let id = engine
+        .sealer
+        .open(&state_place(database, user_id), &sealed)
+        .ok()?;
+    let id = id.expose_secret();
+    let everybodys = id.strip_prefix(FOR_EVERYBODY);
+    Some(ReadState {
+        id: Uuid::parse_str(everybodys.unwrap_or(id)).ok()?,
+        is_for_everybody: everybodys.is_some(),
+    })
+}
+
+fn refused_at_microsoft(request: &RedeemRequest) -> OdooError {
+    let Some(error) = request.error.as_deref() else {
+        return OdooError::user(
+            "Microsoft sent neither a code nor an error. Press the Outlook button to try again.",
+        );
+    };
+    // Microsoft's description has trace ids behind its first line.
+    let described = request.error_description.as_deref();
+    let said = described.and_then(|text| text.lines().next()).unwrap_or(error);
+    OdooError::user(match (words::for_user(said), error) {
+        (Some(words), _) => words,
+        (None, "access_denied") => {
+            "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to \
+                                    try again."
+                .to_owned()
+        }
+        (None, _) => format!("Microsoft refused the login: {said}"),
+    })
+}
+
+async fn exchange_code(
+    engine: &Engine,
+    database: &Database,
+    attempt: &LoginAttempt,
+    code: &SecretString,
+) -> Result<Tokens, OdooError> {
+    let registration = {
+        let mut conn = engine.store.get().await?;
+        registrations::of_consent(&mut conn, engine, database, attempt.registration_id).await?
+    };
+    let registration = registration.ok_or_else(registrations::not_configured)?;
+    let app = registration.app(&attempt.redirect_uri);
+    let verifier = engine
+        .sealer
+        .open(&verifier_place(attempt.id), &attempt.verifier)?;
+    match registration
+        .login(engine)
+        .redeem(app, code, &verifier, &attempt.oidc_nonce, now())
+        .await
+    {
+        Ok(tokens) => Ok(tokens),
+        Err(error) => {
+            tracing::warn!(database.uuid = %database.uuid, odoo.user = attempt.odoo_user_id, %error, "login failed");
+            if let LoginError::AdminProblem { .. } = &error {
+                let mut conn = engine.store.get().await?;
+                let words =
+                    registrations::note_problem(&mut conn, database, &registration.row, &error).await?;
+                return Err(OdooError::user(format!(
+                    "Microsoft does not accept the settings of this Odoo: {words}"
+                )));
+            }
+            let words = match &error {
+                LoginError::NeedsLogin { message } | LoginError::Refused { message, .. } => {
+                    words::for_user(message)
+                }
+                LoginError::AdminProblem { .. } | LoginError::Temporary { .. } => None,
+            };
+            Err(OdooError::user(
+                words.unwrap_or_else(|| format!("The login did not succeed: {error}")),
+            ))
+        }
+    }
+}
+
+async fn connect(
+    engine: &Engine,
+    database: &Database,
+    user_id: i32,
+    attempt: LoginAttempt,
+    tokens: Tokens,
+) -> Result<RedeemAnswer, OdooError> {
+    let identity = tokens.identity.as_ref().ok_or_else(|| {
+        OdooError::user("Microsoft did not say who logged in. Press the Outlook button to try again.")
+    })?;
+    if tokens.refresh.is_none() || !tokens.can_sync() {
+        return Err(OdooError::user(
+            "Microsoft gave no lasting permission for the calendar (offline_access, Calendars.ReadWrite). An administrator \
+             must check the app registration's API permissions.",
+        ));
+    }
+    let username = identity
+        .username
+        .as_deref()
+        .or(identity.name.as_deref())
+        .unwrap_or("somebody");
+    let addresses = addresses::ask_at_login(engine, &tokens.access).await;
+    let mut conn = engine.store.get().await?;
+    let known = store::of_user(&mut conn, database.id, user_id).await?;
+    let taken = || {
+        OdooError::user(format!(
+            "The mailbox {username} is connected already, by another user of this Odoo."
+        ))
+    };
+    let other = store::with_identity(&mut conn, database.id, &identity.tid, &identity.oid, user_id).await?;
+    if other.as_ref().is_some_and(Account::is_connected) {
+        return Err(taken());
+    }
+    let sealed = SealedTokens::seal(
+        &engine.sealer,
+        database.id,
+        user_id,
+        &tokens.access,
+        tokens.refresh.as_ref(),
+        tokens.expires_at,
+    )?;
+    let who = Identity {
+        tenant_id: &identity.tid,
+        object_id: &identity.oid,
+        login: username,
+    };
+    let earlier = match &known {
+        Some(known) => resets::of_account(&mut conn, known.id).await?,
+        None => None,
+    };
+    let is_former = earlier.is_some_and(|reset| reset.was_of(&who));
+    if let Some(known) = &known {
+        if known.resetting {
+            return resume_reset(&mut conn, engine, database, known, is_former, attempt, &sealed).await;
+        }
+        if !known.is_reset() && (known.tenant_id != identity.tid || known.object_id != identity.oid) {
+            logins::set_other(&mut conn, attempt.id, username).await?;
+            return ask_who(&mut conn, engine, database, known, attempt, username.to_owned()).await;
+        }
+    }
+    // Another mailbox than the one that was reset: that one's events are not this one's.
+    let another = known.as_ref().filter(|known| known.is_reset() && !is_former);
+    let connected = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            databases::serialize(conn, database.id).await?;
+            // Two may have logged in to it at once.
+            let other =
+                store::with_identity(conn, database.id, &identity.tid, &identity.oid, user_id).await?;
+            if other.as_ref().is_some_and(Account::is_connected) {
+                return Ok(None);
+            }
+            // A mailbox has one user: whoever had it once knows it no more.
+            if let Some(other) = &other {
+                reset::forget_mailbox(conn, other).await?;
+                store::forget_progress(conn, other.id, other.ignore_before).await?;
+            }
+            if let Some(known) = another {
+                reset::forget_mailbox(conn, known).await?;
+            }
+            let account = store::connect(
+                conn,
+                database.id,
+                user_id,
+                &who,
+                &sealed,
+                attempt.registration_id,
+                now(),
+            )
+            .await?;
+            if let Some(addresses) = &addresses {
+                addresses.store(conn, account.id).await?;
+            }
+            // The login was asked for with them.
+            troubles::meet_claims(conn, account.id).await?;
+            logins::succeed(conn, attempt.id).await?;
+            if let Some(id) = attempt.registration_id {
+                stored::set_problem(conn, id, None).await?;
+            }
+            stored::drop_unused(conn, database.id).await?;
+            let message = format!("connected to Outlook as {}", who.login);
+            note(conn, database, Some(user_id), Level::Info, message).await?;
+            Ok(Some(account))
+        })
+        .await?;
+    let account = connected.ok_or_else(taken)?;
+    tracing::info!(database.uuid = %database.uuid, odoo.user = user_id, account.id = account.id, "connected");
+    engine.work.notify_one();
+    // Odoo's next exchange brings what this user had before: it need not wait for a page or a cron.
+    engine.poke(database.id, std::collections::BTreeSet::from([user_id]));
+    Ok(RedeemAnswer {
+        return_url: attempt.return_url,
+        message: None,
+        reconnected: known.is_some(),
+        question: None,
+    })
+}
+
+/// A reset still has something to delete from the mailbox: it may get a new consent for that, if it lost the old one.
+async fn resume_reset(
+    conn: &mut Connection,
+    engine: &Engine,
+    database: &Database,
+    account: &Account,
+    is_former: bool,
+    attempt: LoginAttempt,
+    tokens: &SealedTokens,
+) -> Result<RedeemAnswer, OdooError> {
+    if account.is_connected() || !is_former {
+        return Err(OdooError::user(format!(
+            "This account is being reset: events of {} are still being deleted from Outlook. {}",
+            account.login,
+            if account.is_connected() {
+                "Log in again when that is done.".to_owned()
+            } else {
+                format!(
+                    "Log in as {} once more to let it end, or ask an administrator to reset the account anew.",
+                    account.login
+                )
+            }
+        )));
+    }
+    let lost = account.refresh_token.as_ref();
+    if !store::store_tokens(conn, account.id, lost, tokens).await? {
+        return Err(OdooError::user(
+            "This account was logged in to at the same time. Press the Outlook button to see where it stands.",
+        ));
+    }
+    store::resume(conn, account.id, attempt.registration_id).await?;
+    troubles::meet_claims(conn, account.id).await?;
+    logins::succeed(conn, attempt.id).await?;
+    note(
+        conn,
+        database,
+        Some(account.odoo_user_id),
+        Level::Info,
+        "logged in again: the reset goes on".to_owned(),
+    )
+    .await?;
+    engine.work.notify_one();
+    Ok(RedeemAnswer {
+        return_url: attempt.return_url,
+        message: None,
+        reconnected: true,
+        question: None,
+    })
+}
+
+/// Only pages of this very Odoo may be returned to.
+fn within_odoo(database: &Database, from_url: &str) -> Result<String, OdooError> {
+    let bad = || {
+        OdooError::user(format!(
+            "from_url: a login can only return to a page of {}",
+            database.base_url
+        ))
+    };
+    let base = Url::parse(&database.base_url).map_err(|_| bad())?;
+    let url = base.join(from_url).map_err(|_| bad())?;
+    if url.origin() != base.origin() || !url.username().is_empty() || url.password().is_some() {
+        return Err(bad());
+    }
+    Ok(url.to_string())
+}
+
+/// The user stops syncing; what changes meanwhile is collected.
+///
+/// # Errors
+/// `Internal` when Postgres fails.
+pub async fn stop(engine: &Engine, database: &Database, user_id: i32) -> Result<(), OdooError> {
+    switch(
+        engine,
+        database,
+        user_id,
+        state::ACTIVE,
+        state::STOPPED,
+        "stopped syncing",
+    )
+    .await
+}
+
+/// The user syncs again.
+///
+/// # Errors
+/// `Internal` when Postgres fails.
+pub async fn restart(engine: &Engine, database: &Database, user_id: i32) -> Result<(), OdooError> {
+    switch(
+        engine,
+        database,
+        user_id,
+        state::STOPPED,
+        state::ACTIVE,
+        "syncs again",
+    )
+    .await
+}
+
+async fn switch(
+    engine: &Engine,
+    database: &Database,
+    user_id: i32,
+    from: &str,
+    to: &str,
+    message: &str,
+) -> Result<(), OdooError> {
+    let mut conn = engine.store.get().await?;
+    if let Some(account) = store::of_user(&mut conn, database.id, user_id).await? {
+        // A reset goes on to its end, whoever stops what.
+        if account.state == from && !account.resetting {
+            store::set_state(&mut conn, account.id, to).await?;
+            if to == state::ACTIVE {
+                // What waited for that is planned by the next run.
+                store::plan_anew(&mut conn, account.id).await?;
+            }
+            note(
+                &mut conn,
+                database,
+                Some(user_id),
+                Level::Info,
+                message.to_owned(),
+            )
+            .await?;
+        }
+        leases::wake(&mut conn, vec![account.id]).await?;
+        engine.work.notify_one();
+    }
+    Ok(())
+}
+
+/// Why a mailbox cannot be worked now.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The user must log in again; noted on the account.
+    #[error("the user must log in again")]
+    NeedsLogin,
+    /// The admin must put something right; noted on the database. Nobody's consent is thrown away for it.
+    #[error("the app registration's settings are not accepted")]
+    Admin,
+    /// It cannot be renewed now.
+    #[error("{words}")]
+    Later { asked: Option<Duration>, words: String },
+    /// Microsoft refuses to renew it, for a reason that names nobody who could put it right.
+    #[error("{words}")]
+    Refused { words: String },
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}
+
+/// Whether the access token is good for some minutes.
+pub fn has_fresh_token(account: &Account) -> bool {
+    account
+        .access_expires_at
+        .is_some_and(|at| at > now() + RENEW_AHEAD)
+}
+
+/// An access token that is good for some minutes; renewed where needed. The caller holds the account's lease, so
+/// that one worker alone renews. A new refresh token is stored before the access token is used.
+///
+/// # Errors
+/// See [`TokenError`].
+pub async fn fresh_token(
+    engine: &Engine,
+    account: &Account,
+    database: &Database,
+) -> Result<SecretString, TokenError> {
+    if has_fresh_token(account)
+        && let Some(token) = account.access_token(&engine.sealer)?
+    {
+        return Ok(token);
+    }
+    let Some(refresh) = account.refresh_token(&engine.sealer)? else {
+        let mut conn = engine.store.get().await?;
+        store::disconnect(&mut conn, account.id, "Log in to Outlook again.")
+            .await
+            .map_err(anyhow::Error::from)?;
+        return Err(TokenError::NeedsLogin);
+    };
+    let registration = {
+        let mut conn = engine.store.get().await?;
+        registrations::of_consent(&mut conn, engine, database, account.registration_id).await?
+    };
+    let Some(registration) = registration else {
+        return Err(TokenError::Admin);
+    };
+    let redirect_uri = database.redirect_uri();
+    let claims = {
+        let mut conn = engine.store.get().await?;
+        let known = troubles::of(&mut conn, account.id).await;
+        known.map_err(anyhow::Error::from)?.claims
+    };
+    let app = registration.app(&redirect_uri);
+    let renewed = registration
+        .login(engine)
+        .refresh(app, &refresh, claims.as_deref(), now())
+        .await;
+    let mut conn = engine.store.get().await?;
+    match renewed {
+        Ok(tokens) => {
+            let sealed = SealedTokens::seal(
+                &engine.sealer,
+                account.database_id,
+                account.odoo_user_id,
+                &tokens.access,
+                tokens.refresh.as_ref(),
+                tokens.expires_at,
+            )?;
+            let stored = store::store_tokens(&mut conn, account.id, account.refresh_token.as_ref(), &sealed)
+                .await
+                .map_err(anyhow::Error::from)?;
+            if !stored {
+                // What was redeemed is still good (page *refresh-tokens*); what is stored now is tried next.
+                tracing::info!(
+                    account.id = account.id,
+                    "tokens were replaced while they were renewed"
+                );
+                return Err(replaced());
+            }
+            if claims.is_some() {
+                troubles::meet_claims(&mut conn, account.id)
+                    .await
+                    .map_err(anyhow::Error::from)?;
+            }
+            stored::set_problem(&mut conn, registration.row.id, None)
+                .await
+                .map_err(anyhow::Error::from)?;
+            Ok(tokens.access)
+        }
+        Err(error @ LoginError::NeedsLogin { .. }) => {
+            tracing::warn!(account.id = account.id, %error, "consent is gone");
+            let known = words::for_user(&error.to_string());
+            let reason = known
+                .as_deref()
+                .unwrap_or("Microsoft does not accept the earlier login any more: log in to Outlook again.");
+            lose_consent(&mut conn, database, account, reason).await
+        }
+        // Nobody looks after an app that was replaced: its users go over to the present one.
+        Err(error @ LoginError::AdminProblem { .. }) if registration.row.retired => {
+            tracing::warn!(account.id = account.id, %error, "the app consented to is out of use");
+            let reason = "The app registration that Odoo uses has changed: log in to Outlook again.";
+            lose_consent(&mut conn, database, account, reason).await
+        }
+        Err(error @ LoginError::AdminProblem { .. }) => {
+            registrations::note_problem(&mut conn, database, &registration.row, &error).await?;
+            Err(TokenError::Admin)
+        }
+        Err(error) => {
+            tracing::warn!(account.id = account.id, %error, "renewing a token must wait");
+            let words = error.to_string();
+            Err(match error {
+                LoginError::Temporary { retry_after, .. } => TokenError::Later {
+                    asked: retry_after,
+                    words,
+                },
+                _ => TokenError::Refused { words },
+            })
+        }
+    }
+}
+
+/// Takes a claims challenge: the login is renewed with it once, by the next run. Where Microsoft is not content with that, the user logs in
+/// again, with the same claims.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn challenged(
+    engine: &Engine,
+    account: &Account,
+    database: &Database,
+    claims: &str,
+) -> anyhow::Result<()> {
+    let mut conn = engine.store.get().await?;
+    let known = troubles::of(&mut conn, account.id).await?;
+    if !known.claims_met {
+        troubles::note_claims(&mut conn, account.id, claims).await?;
+        store::expire_access(&mut conn, account.id).await?;
+        return Ok(());
+    }
+    tracing::warn!(
+        account.id = account.id,
+        "Microsoft wants more than a renewed login proves"
+    );
+    troubles::note_claims(&mut conn, account.id, claims).await?;
+    // With the token as it is now: the run may have renewed it.
+    let present = store::by_id(&mut conn, account.id).await?;
+    match lose_consent(&mut conn, database, &present, PROVE_AGAIN).await {
+        Err(TokenError::Internal(error)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn replaced() -> TokenError {
+    TokenError::Later {
+        asked: None,
+        words: "the login was replaced while it was renewed".to_owned(),
+    }
+}
+
+async fn lose_consent(
+    conn: &mut Connection,
+    database: &Database,
+    account: &Account,
+    reason: &str,
+) -> Result<SecretString, TokenError> {
+    let lost = async {
+        let lost = store::lose_consent(conn, account.id, account.refresh_token.as_ref(), reason).await?;
+        if lost {
+            let (user_id, words) = (Some(account.odoo_user_id), reason.to_owned());
+            note(conn, database, user_id, Level::Warning, words).await?;
+        }
+        anyhow::Ok(lost)
+    };
+    // Who has logged in anew meanwhile is served with that.
+    Err(if lost.await? {
+        TokenError::NeedsLogin
+    } else {
+        replaced()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(base_url: &str) -> Database {
+        Database {
+            id: Uuid::nil(),
+            uuid: String::new(),
+            name: String::new(),
+            base_url: base_url.to_owned(),
+            series: String::new(),
+            key_hash: None,
+            poke_key: Vec::new(),
+            nonce: String::new(),
+            previous_nonce: None,
+            paused: false,
+            quarantined: None,
+            policy: "latest".to_owned(),
+            brake_over: 20,
+            brake_percent: 20,
+            mail_budget: 25,
+            created_at: now(),
+            paired_at: now(),
+            next_key_hash: None,
+            heard_at: now(),
+            days_back: None,
+            days_ahead: None,
+            sent_back: None,
+            created_from: None,
+            last_call: 0,
+            clock_behind: 0,
+            exchange_failures: 0,
+            failing_since: None,
+            exchange_problem: None,
+            others_outside: 5,
+            mails_an_hour: 200,
+            moved: None,
+        }
+    }
+
+    #[test]
+    fn a_login_returns_to_odoo_alone() {
+        let odoo = database("https://odoo.example.com");
+        let back = within_odoo(&odoo, "https://odoo.example.com/odoo/calendar?x=1").unwrap();
+        assert_eq!(back, "https://odoo.example.com/odoo/calendar?x=1");
+        assert_eq!(
+            within_odoo(&odoo, "/odoo").unwrap(),
+            "https://odoo.example.com/odoo"
+        );
+        for bad in [
+            "https://evil.example.com/",
+            "//evil.example.com/",
+            "http://odoo.example.com/",
+            "https://odoo.example.com:444/",
+            "https://odoo.example.com@evil.example.com/",
+            "javascript:alert(1)",
+            "https://odoo.example.com.evil.example.com/",
+        ] {
+            assert!(within_odoo(&odoo, bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The app registrations of a database and of its companies: which one a login goes by, and what an admin enters.
+//!
+//! A consent is given to one app: its tokens are renewed with that one, whatever is entered afterwards. So an app that
+//! another one replaces stays, retired, until those who consented to it have logged in again.
+
+use chrono::NaiveDate;
+use diesel_async::AsyncConnection;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::engine::Engine;
+use crate::odoo::OdooError;
+use crate::odoo::exchange::RegistrationState;
+use crate::outlook::login::{App, LoginClient, LoginError};
+use crate::store::Connection;
+use crate::store::accounts::Account;
+use crate::store::databases::Database;
+use crate::store::journal::Level;
+use crate::store::journal::note;
+use crate::store::registrations::{self as store, Changes, Registration, secret_place};
+
+/// A registration with its secret opened.
+pub struct Opened {
+    pub row: Registration,
+    secret: SecretString,
+}
+
+impl Opened {
+    fn open(engine: &Engine, database: &Database, row: Registration) -> anyhow::Result<Option<Self>> {
+        let secret = row.secret(&engine.sealer, &database.uuid)?;
+        Ok(secret
+            .filter(|_| !row.client_id.is_empty())
+            .map(|secret| Self { row, secret }))
+    }
+
+    pub fn app<'a>(&'a self, redirect_uri: &'a str) -> App<'a> {
+        App {
+            client_id: &self.row.client_id,
+            client_secret: &self.secret,
+            redirect_uri,
+        }
+    }
+
+    /// Microsoft's login for those who may use this registration.
+    pub fn login(&self, engine: &Engine) -> LoginClient {
+        engine.login.of_tenant(self.row.tenant.as_deref())
+    }
+}
+
+/// What a user of this company logs in with: the company's own registration, else the database's.
+///
+/// # Errors
+/// `UserError` where it is not complete.
+pub async fn for_login(
+    conn: &mut Connection,
+    engine: &Engine,
+    database: &Database,
+    company_id: Option<i32>,
+) -> Result<Opened, OdooError> {
+    let present = present(conn, database, company_id).await?;
+    let present = match (present, company_id) {
+        (None, Some(_)) => self::present(conn, database, None).await?,
+        (present, _) => present,
+    };
+    let opened = match present {
+        Some(row) => Opened::open(engine, database, row)?,
+        None => None,
+    };
+    opened.ok_or_else(not_configured)
+}
+
+/// What an account's tokens are renewed with, or a login that was begun is ended with.
+///
+/// # Errors
+/// When the store fails.
+pub async fn of_consent(
+    conn: &mut Connection,
+    engine: &Engine,
+    database: &Database,
+    registration_id: Option<i64>,
+) -> anyhow::Result<Option<Opened>> {
+    let row = match registration_id {
+        Some(id) => store::by_id(conn, id).await?,
+        None => None,
+    };
+    match row {
+        Some(row) => Opened::open(engine, database, row),
+        // Somebody has removed it since: the database's own may still be the same app.
+        None => match present(conn, database, None).await? {
+            Some(row) => Opened::open(engine, database, row),
+            None => Ok(None),
+        },
+    }
+}
+
+pub fn not_configured() -> OdooError {
+    OdooError::user(
+        "Outlook is not configured: an administrator must enter Client ID and Client Secret in Settings, Calendar.",
+    )
+}
+
+async fn present(
+    conn: &mut Connection,
+    database: &Database,
+    company_id: Option<i32>,
+) -> anyhow::Result<Option<Registration>> {
+    let all = store::of_database(conn, database.id).await?;
+    Ok(all
+        .into_iter()
+        .find(|row| !row.retired && row.company_id == company_id))
+}
+
+/// What an admin entered. Absent: unchanged.
+#[derive(Debug, Default)]
+pub struct Entered {
+    pub client_id: Option<String>,
+    pub client_secret: Option<SecretString>,
+    /// Empty: the app is for every tenant.
+    pub tenant: Option<String>,
+    /// `YYYY-MM-DD`; empty: not known.
+    pub secret_expires_on: Option<String>,
+}
+
+/// The same, checked and sealed.
+pub struct Checked(Changes);
+
+impl Entered {
+    /// Checks what can be checked without asking Microsoft.
+    ///
+    /// # Errors
+    /// `UserError` that names the setting.
+    pub fn check(
+        self,
+        engine: &Engine,
+        database: &Database,
+        company_id: Option<i32>,
+    ) -> Result<Checked, OdooError> {
+        let client_id = self.client_id.map(|id| id.trim().to_owned());
+        if let Some(id) = &client_id
+            && (id.len() > 200 || id.chars().any(|c| c.is_whitespace() || c.is_control()))
+        {
+            return Err(OdooError::user(
+                "Client ID: this is not an Application (client) ID. Copy it from the app registration's overview page.",
+            ));
+        }
+        let tenant = self.tenant.map(|tenant| tenant.trim().to_owned());
+        if let Some(tenant) = &tenant
+            && !tenant.is_empty()
+            && !is_tenant(tenant)
+        {
+            return Err(OdooError::user(format!(
+                "Tenant ID: '{tenant}' is neither a Directory (tenant) ID nor a domain. Copy it from the app registration's \
+                 overview page, or leave it empty for an app that any organization can use."
+            )));
+        }
+        let secret_expires_on = self
+            .secret_expires_on
+            .map(|date| match date.trim() {
+                "" => Ok(None),
+                date => date.parse::<NaiveDate>().map(Some).map_err(|_| {
+                    OdooError::user(format!(
+                        "Secret expires on: '{date}' is not a date like 2027-11-22."
+                    ))
+                }),
+            })
+            .transpose()?;
+        let secret = self
+            .client_secret
+            .filter(|secret| !secret.expose_secret().trim().is_empty());
+        let client_secret = secret
+            .map(|secret| {
+                engine
+                    .sealer
+                    .seal(&secret_place(&database.uuid, company_id), &secret)
+            })
+            .transpose()?;
+        Ok(Checked(Changes {
+            client_id,
+            // The date of the secret before says nothing about this one.
+            secret_expires_on: secret_expires_on.or(client_secret.as_ref().map(|_| None)),
+            client_secret,
+            tenant: tenant.map(|tenant| Some(tenant).filter(|tenant| !tenant.is_empty())),
+            ..Changes::default()
+        }))
+    }
+}
+
+/// A tenant's id, one of its domains, or Microsoft's name for some of all tenants.
+fn is_tenant(text: &str) -> bool {
+    let is_host = text.len() <= 253
+        && text.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        });
+    uuid::Uuid::parse_str(text).is_ok()
+        || matches!(text, "common" | "organizations" | "consumers")
+        || (is_host && text.contains('.'))
+}
+
+/// Stores what an admin entered for the database or for one of its companies.
+///
+/// # Errors
+/// When the store fails.
+pub async fn put(
+    conn: &mut Connection,
+    database: &Database,
+    company_id: Option<i32>,
+    Checked(mut changes): Checked,
+) -> anyhow::Result<()> {
+    if changes == Changes::default() {
+        return Ok(());
+    }
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        let all = store::of_database(conn, database.id).await?;
+        let own = |row: &&Registration| row.company_id == company_id;
+        let Some(before) = all.iter().filter(own).find(|row| !row.retired) else {
+            store::add(conn, database.id, company_id, &changes).await?;
+            return Ok(());
+        };
+        let other_app = changes.client_id.clone().filter(|id| *id != before.client_id);
+        if other_app.is_some() || changes.client_secret.is_some() || changes.tenant.is_some() {
+            changes.problem = Some(None);
+        }
+        let Some(client_id) = other_app.filter(|id| !id.is_empty()) else {
+            store::change(conn, before.id, &changes).await?;
+            return Ok(());
+        };
+        if store::is_used(conn, before.id).await? {
+            let retired = Changes {
+                retired: Some(true),
+                ..Changes::default()
+            };
+            store::change(conn, before.id, &retired).await?;
+            let known = all.iter().filter(own).find(|row| row.client_id == client_id);
+            if let Some(known) = known {
+                changes.retired = Some(false);
+                store::change(conn, known.id, &changes).await?;
+            } else {
+                // Another app has another secret, which is missed in words until it is entered.
+                changes.tenant = changes.tenant.or(Some(before.tenant.clone()));
+                store::add(conn, database.id, company_id, &changes).await?;
+            }
+        } else {
+            store::change(conn, before.id, &changes).await?;
+        }
+        store::drop_unused(conn, database.id).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// The company's users log in with the database's registration from now on; who consented to the company's own keeps it
+/// until then.
+///
+/// # Errors
+/// When the store fails.
+pub async fn remove(conn: &mut Connection, database: &Database, company_id: i32) -> anyhow::Result<()> {
+    let Some(row) = present(conn, database, Some(company_id)).await? else {
+        return Ok(());
+    };
+    let retired = Changes {
+        retired: Some(true),
+        ..Changes::default()
+    };
+    store::change(conn, row.id, &retired).await?;
+    store::drop_unused(conn, database.id).await?;
+    Ok(())
+}
+
+/// Microsoft does not accept what an admin entered: noted on the registration, once in the journal, and in words for
+/// whoever it concerns.
+///
+/// # Errors
+/// When the store fails.
+pub async fn note_problem(
+    conn: &mut Connection,
+    database: &Database,
+    row: &Registration,
+    error: &LoginError,
+) -> anyhow::Result<String> {
+    let whose = match row.company_id {
+        None => "",
+        Some(_) => " It is this company's own app registration.",
+    };
+    let expiry = row
+        .secret_expires_on
+        .map(|date| format!(" The secret was entered as expiring on {date}."))
+        .unwrap_or_default();
+    let words = format!(
+        "{error}{whose}{expiry} An administrator puts it right in Settings, Calendar, Outlook Calendar; nobody has to log in \
+         again for it."
+    );
+    tracing::error!(database.uuid = %database.uuid, registration.id = row.id, %error, "Microsoft does not accept the app registration");
+    if store::set_problem(conn, row.id, Some(&words)).await? > 0 {
+        note(conn, database, None, Level::Error, words.clone()).await?;
+    }
+    Ok(words)
+}
+
+/// What the add-on shows of them.
+pub fn states(rows: &[Registration]) -> Vec<RegistrationState> {
+    rows.iter()
+        .filter(|row| !row.retired)
+        .map(|row| RegistrationState {
+            company_id: row.company_id,
+            client_id: row.client_id.clone(),
+            has_secret: row.client_secret.is_some(),
+            tenant: row.tenant.clone(),
+            secret_expires_on: row.secret_expires_on,
+            problem: row.problem.clone(),
+        })
+        .collect()
+}
+
+/// What Microsoft holds against the registration that an account's consent was given to.
+pub fn problem_of<'a>(rows: &'a [Registration], account: &Account) -> Option<&'a str> {
+    let row = match account.registration_id {
+        Some(id) => rows.iter().find(|row| row.id == id),
+        None => rows.iter().find(|row| row.company_id.is_none() && !row.retired),
+    };
+    row?.problem.as_deref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenants_are_ids_and_domains() {
+        for good in [
+            "6babcaad-604b-40ac-a9d7-9fd97c0b779f",
+            "6BABCAAD-604B-40AC-A9D7-9FD97C0B779F",
+            "contoso.onmicrosoft.com",
+            "organizations",
+        ] {
+            assert!(is_tenant(good), "{good}");
+        }
+        for bad in [
+            "contoso",
+            "..",
+            "a/b.c",
+            "https://login.example/",
+            "two words.com",
+            "-x.com",
+            "6babcaad",
+            "a.b?c=d",
+        ] {
+            assert!(!is_tenant(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A database that makes no progress says so: in the settings, in the journal, to `outlook-bridge status` and at the doors.
+
+use crate::engine::{Engine, now};
+use crate::store::databases::{self, Database};
+use crate::store::journal::{self, Level, Line};
+
+/// So many exchanges in a row fail before it is said: Postgres may have been away for a moment.
+pub const SAID_AFTER: i32 = 3;
+
+/// Why nothing is exchanged with a database, in words for an admin.
+pub fn problem(database: &Database) -> Option<String> {
+    let since = database.failing_since?;
+    if database.exchange_failures < SAID_AFTER {
+        return None;
+    }
+    Some(format!(
+        "Nothing has been exchanged with this Odoo since {} UTC: the Outlook bridge fails each time ({} times). What is saved \
+         in Odoo is kept. Its log says why, and so does 'outlook-bridge status' where it runs.",
+        since.format("%F %T"),
+        database.exchange_failures
+    ))
+}
+
+/// Notes that an exchange has failed in the service. Where Postgres is the reason, there is nothing to note it in.
+pub async fn note_failure(engine: &Engine, database: &Database, error: &anyhow::Error) {
+    let noted = async {
+        let mut conn = engine.store.get().await?;
+        let database = databases::note_failure(&mut conn, database.id, &format!("{error:#}"), now()).await?;
+        if database.exchange_failures == SAID_AFTER
+            && let Some(words) = problem(&database)
+        {
+            tracing::error!(database.uuid = %database.uuid, error = format!("{error:#}"), "every exchange fails");
+            let line = Line::general(database.id, None, Level::Error, words);
+            journal::write(&mut conn, line).await?;
+        }
+        anyhow::Ok(())
+    };
+    if let Err(error) = noted.await {
+        tracing::warn!(database.uuid = %database.uuid, error = format!("{error:#}"), "a failure was not noted");
+    }
+}
+
+/// An exchange was carried out, and is committed: that it cannot be noted is no failure of it.
+pub async fn note_success(engine: &Engine, database: &Database) {
+    if database.exchange_failures == 0 {
+        return;
+    }
+    let noted = async {
+        let mut conn = engine.store.get().await?;
+        databases::forget_failures(&mut conn, database.id).await?;
+        if problem(database).is_some() {
+            let words = "exchanges succeed again".to_owned();
+            journal::write(&mut conn, Line::general(database.id, None, Level::Info, words)).await?;
+        }
+        anyhow::Ok(())
+    };
+    if let Err(error) = noted.await {
+        tracing::warn!(database.uuid = %database.uuid, error = format!("{error:#}"), "a success was not noted");
+    }
+}

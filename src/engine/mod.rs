@@ -1,0 +1,120 @@
+//! What every part of a sync needs: the connections to Postgres, Microsoft and Odoo, the settings, the clock.
+
+pub mod health;
+pub mod lease;
+pub mod odoo_client;
+pub mod poke;
+pub mod tenants;
+pub mod throttling;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use odoo_client::OdooClient;
+use tenants::Tenants;
+use throttling::Throttling;
+use tokio::sync::{Notify, broadcast};
+use uuid::Uuid;
+
+use crate::outlook::client::GraphClient;
+use crate::outlook::login::LoginClient;
+use crate::store::Store;
+use crate::store::seal::Sealer;
+
+/// The widest window, in days: Graph refuses those of more than 1825 (calendar-list-calendarview).
+pub const LONGEST_BACK: i64 = 800;
+pub const LONGEST_AHEAD: i64 = 1000;
+
+/// What can be set about syncing.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a mailbox rests between two polls.
+    pub poll_interval: TimeDelta,
+    /// How far back and ahead of now events are exchanged.
+    pub days_back: i64,
+    pub days_ahead: i64,
+    /// How many mailboxes are worked at once.
+    pub workers: usize,
+    /// How long the journal, and with it what was deleted, is kept.
+    pub journal_days: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            poll_interval: TimeDelta::seconds(60),
+            days_back: 365,
+            days_ahead: 730,
+            workers: 8,
+            journal_days: 90,
+        }
+    }
+}
+
+/// Everything a sync needs; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub store: Store,
+    pub sealer: Arc<Sealer>,
+    pub graph: GraphClient,
+    pub login: LoginClient,
+    /// For Microsoft; follows no redirects.
+    pub http: reqwest::Client,
+    /// For Odoo, whose address its administrators choose.
+    pub odoo: OdooClient,
+    /// Whose calls are worked.
+    pub tenants: Tenants,
+    pub throttling: Throttling,
+    pub settings: Settings,
+    /// Names this process in leases.
+    pub process: Uuid,
+    /// There may be a mailbox to work.
+    pub work: Arc<Notify>,
+    /// Ids of accounts whose run has ended.
+    pub runs: broadcast::Sender<i64>,
+}
+
+impl Engine {
+    pub fn new(
+        store: Store,
+        sealer: Arc<Sealer>,
+        graph: GraphClient,
+        login: LoginClient,
+        http: reqwest::Client,
+        odoo: OdooClient,
+        settings: Settings,
+    ) -> Self {
+        let (runs, _) = broadcast::channel(256);
+        Self {
+            store,
+            sealer,
+            graph,
+            login,
+            http,
+            odoo,
+            tenants: Tenants::default(),
+            throttling: Throttling::default(),
+            settings,
+            process: Uuid::new_v4(),
+            work: Arc::new(Notify::new()),
+            runs,
+        }
+    }
+}
+
+impl Engine {
+    /// The same for the workers, who have connections of their own.
+    #[must_use]
+    pub fn of_the_workers(&self) -> Self {
+        Self {
+            store: self.store.of_the_workers(),
+            ..self.clone()
+        }
+    }
+}
+
+/// The present, to the microsecond, as Postgres keeps it.
+pub fn now() -> DateTime<Utc> {
+    let now = Utc::now();
+    DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+}

@@ -1,0 +1,928 @@
+//! `calendar.event.sync`: takes Odoo's news and acknowledgements, answers with what Odoo must change.
+
+mod parts;
+mod shown;
+mod was;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use diesel_async::AsyncConnection;
+use serde_json::Value;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
+use uuid::Uuid;
+
+use crate::calendar::document::Document;
+use crate::calendar::invitations::{Guests, Mailer};
+use crate::calendar::merge::{Group, Side, Told, advance};
+use crate::calendar::series::merge::advance_whole;
+use crate::engine::{Engine, health, now, tenants};
+use crate::mailbox::bodies;
+use crate::migration::{baseline, moving};
+use crate::odoo::OdooError;
+use crate::odoo::exchange::{
+    Ack, AckResult, Actor, Cause, Change, ChangeKind, OdooChange, OdooTime, Place, Rejected, SyncAnswer,
+    SyncRequest, WantedRecord,
+};
+use crate::odoo::record::{Identity, Record, descriptions};
+use crate::odoo::series::group_of_field;
+use crate::outlook::wire::WireEvent;
+use crate::planning::people::People;
+use crate::planning::planner::refusals;
+use crate::planning::planner::{self, Effects, read_groups};
+use crate::store::accounts::{self, Account, existing};
+use crate::store::databases::{self, Database};
+use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::{Identities, Meeting};
+use crate::store::outbox::OdooDebt;
+use crate::store::stubs::{self, Stub};
+use crate::store::unit::{Dossier, UnitOfWork};
+use crate::store::{Connection, from_json, leases, outbox};
+
+/// The most that one answer waits, whatever was asked.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How often it is looked whether another process has worked a mailbox that somebody waits for.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// The most records of long past meetings that are asked for at once.
+const MOST_RECORDS: i64 = 200;
+/// The most changes in one page.
+const LARGEST_PAGE: u32 = 500;
+
+/// Carries out one exchange.
+///
+/// # Errors
+/// `Internal` when Postgres fails: nothing was taken then, and Odoo sends it again.
+pub async fn sync(
+    engine: &Engine,
+    database: &Database,
+    request: SyncRequest,
+) -> Result<SyncAnswer, OdooError> {
+    let answered = carry_out(engine, database, request)
+        .await
+        .map_err(|error| match error {
+            OdooError::Internal(cause) if cause.is::<databases::Busy>() => tenants::busy(),
+            error => error,
+        });
+    match &answered {
+        Ok(_) => health::note_success(engine, database).await,
+        Err(OdooError::Internal(error)) => health::note_failure(engine, database, error).await,
+        Err(_) => {}
+    }
+    answered
+}
+
+async fn carry_out(
+    engine: &Engine,
+    database: &Database,
+    request: SyncRequest,
+) -> Result<SyncAnswer, OdooError> {
+    let started = now();
+    let mut runs = engine.runs.subscribe();
+    look_at_descriptions(database, &request).await;
+    let taken = {
+        let mut conn = engine.store.get().await?;
+        let request = &request;
+        let clocks = Clocks::of(engine, request, started);
+        conn.transaction(async |conn| take(conn, database.id, request, started, clocks).await)
+            .await?
+    };
+    let Taken::Taken {
+        acked,
+        rejected,
+        want_existing,
+        want_records,
+        effects,
+    } = taken
+    else {
+        return nothing_taken(engine, database).await;
+    };
+    engine.wake(&effects, request.user_id, database).await?;
+    if let Some(user_id) = request.user_id.filter(|_| request.wait_ms > 0) {
+        let longest = Duration::from_millis(request.wait_ms).min(LONGEST_WAIT);
+        wait_for_run(
+            engine,
+            database,
+            user_id,
+            started,
+            Instant::now() + longest,
+            &mut runs,
+        )
+        .await?;
+    }
+    let mut conn = engine.store.get().await?;
+    let limit = i64::from(request.limit.min(LARGEST_PAGE));
+    // A page is read and marked as delivered at once: what is delivered is not planned anew behind Odoo's back.
+    let changes = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            databases::serialize_soon(conn, database.id).await?;
+            if databases::by_id(conn, database.id).await?.paused {
+                return Ok(Vec::new());
+            }
+            let page = outbox::odoo_page(conn, database.id, request.user_id, limit).await?;
+            let changes = parts::readable(conn, database.id, page).await?;
+            outbox::mark_delivered(conn, changes.iter().map(|c| c.id).collect(), now()).await?;
+            Ok(changes)
+        })
+        .await?;
+    let owed = outbox::odoo_owed(&mut conn, database.id).await?;
+    let state = crate::admin::state(&mut conn, database.id).await?;
+    let more = !state.paused && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    Ok(SyncAnswer {
+        acked,
+        rejected,
+        changes,
+        more,
+        state,
+        want_existing,
+        want_records,
+    })
+}
+
+/// Looks at what Odoo tells before anything waits for it. What is not done in time is looked at where it is needed.
+async fn look_at_descriptions(database: &Database, request: &SyncRequest) {
+    let told: Vec<&Value> = request.changes.iter().chain(&request.acks).collect();
+    bodies::look_at(&told, |told| descriptions(told, &database.base_url)).await;
+}
+
+/// How finely clocks are told, and how long a request takes as a rule.
+const USUAL_WAY: TimeDelta = TimeDelta::seconds(2);
+/// How long a request of Odoo may take to come here: it gives up after ten seconds.
+const LONGEST_WAY: TimeDelta = TimeDelta::seconds(15);
+
+/// What is to be added to times. A difference that may be the way of a request is none.
+#[derive(Clone, Copy)]
+struct Clocks {
+    /// To Odoo's, to have ours.
+    odoo: TimeDelta,
+    /// The same, of clocks that are wrong beyond any doubt: what was made just before somebody connected must not seem to be
+    /// made after it, as its guests would be invited.
+    surely: TimeDelta,
+    /// To ours, to have Microsoft's.
+    microsoft: TimeDelta,
+}
+
+impl Clocks {
+    fn of(engine: &Engine, request: &SyncRequest, received: DateTime<Utc>) -> Self {
+        let tell = |difference: TimeDelta, way: TimeDelta| {
+            if difference.abs() > way {
+                difference
+            } else {
+                TimeDelta::zero()
+            }
+        };
+        let odoo = request.now.as_ref();
+        let odoo = odoo.map_or(TimeDelta::zero(), |now| received - now.0);
+        Self {
+            odoo: tell(odoo, USUAL_WAY),
+            surely: tell(odoo, LONGEST_WAY),
+            microsoft: tell(engine.graph.clock_offset(), USUAL_WAY),
+        }
+    }
+
+    /// To Odoo's, to have Microsoft's.
+    fn between(self) -> TimeDelta {
+        self.odoo + self.microsoft
+    }
+}
+
+async fn nothing_taken(engine: &Engine, database: &Database) -> Result<SyncAnswer, OdooError> {
+    let mut conn = engine.store.get().await?;
+    let state = crate::admin::state(&mut conn, database.id).await?;
+    Ok(SyncAnswer {
+        acked: Vec::new(),
+        rejected: Vec::new(),
+        changes: Vec::new(),
+        more: false,
+        state,
+        want_existing: Vec::new(),
+        want_records: Vec::new(),
+    })
+}
+
+/// Waits until the user's mailbox was worked once since `started`, or the time is over.
+async fn wait_for_run(
+    engine: &Engine,
+    database: &Database,
+    user_id: i32,
+    started: DateTime<Utc>,
+    until: Instant,
+    runs: &mut tokio::sync::broadcast::Receiver<i64>,
+) -> Result<(), OdooError> {
+    let account = {
+        let mut conn = engine.store.get().await?;
+        accounts::of_user(&mut conn, database.id, user_id).await?
+    };
+    let Some(account) = account.filter(|a| a.is_active() && a.last_sync_at.is_none_or(|at| at < started))
+    else {
+        return Ok(());
+    };
+    // Another process may work the mailbox: nobody hears that here.
+    let mut look = tokio::time::interval(LOOK_AGAIN);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look.tick().await;
+    while Instant::now() < until {
+        tokio::select! {
+            () = sleep_until(until) => break,
+            run = runs.recv() => match run {
+                Ok(finished) if finished == account.id => break,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            },
+            _ = look.tick() => {
+                let mut conn = engine.store.get().await?;
+                let now = accounts::by_id(&mut conn, account.id).await?;
+                if now.last_sync_at.is_some_and(|at| at >= started) {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// Makes mailboxes due that have something to send, and the one that a person waits for.
+    pub(crate) async fn wake(
+        &self,
+        effects: &Effects,
+        waiting: Option<i32>,
+        database: &Database,
+    ) -> Result<(), OdooError> {
+        let mut ids: Vec<i64> = effects.wake_accounts.iter().copied().collect();
+        let mut conn = self.store.get().await?;
+        if let Some(user_id) = waiting
+            && let Some(account) = accounts::of_user(&mut conn, database.id, user_id).await?
+        {
+            ids.push(account.id);
+        }
+        if !ids.is_empty() {
+            leases::wake(&mut conn, ids).await?;
+            self.work.notify_one();
+        }
+        Ok(())
+    }
+}
+
+enum Taken {
+    Taken {
+        acked: Vec<i64>,
+        rejected: Vec<Rejected>,
+        want_existing: Vec<i32>,
+        want_records: Vec<WantedRecord>,
+        effects: Effects,
+    },
+    Nothing,
+}
+
+async fn take(
+    conn: &mut Connection,
+    database_id: Uuid,
+    request: &SyncRequest,
+    now: DateTime<Utc>,
+    clocks: Clocks,
+) -> anyhow::Result<Taken> {
+    databases::serialize_soon(conn, database_id).await?;
+    let mut database = databases::lock(conn, database_id).await?;
+    let repeated = match fence(conn, &database, request).await? {
+        Fence::Closed => return Ok(Taken::Nothing),
+        Fence::Open { repeated } => repeated,
+    };
+    database.clock_behind = clocks.surely.num_seconds();
+    databases::note_call(conn, database_id, request.call, database.clock_behind).await?;
+    let departures = parts::depart_all(conn, &database, &request.departed).await?;
+    let people = People::of(conn, database, now).await?;
+    let (items, unreadable) = parts::read(&people, request);
+    let parts::Settled {
+        acked,
+        rejected,
+        mut effects,
+    } = parts::take_all(conn, &people, clocks.between(), items, unreadable).await?;
+    effects.merge(departures);
+    parts::note_untold(conn, &people, &request.untold).await?;
+    let asked = ask_for_existing(conn, &people, request, repeated).await?;
+    let mut wanted = asked.records;
+    wanted.extend(stubs_to_ask_for(conn, database_id, request, repeated).await?);
+    // What waited for that is planned by the mailbox's next run, as it may be a lot.
+    effects.wake_accounts.extend(asked.told);
+    Ok(Taken::Taken {
+        acked,
+        rejected,
+        want_existing: asked.users,
+        want_records: wanted,
+        effects,
+    })
+}
+
+/// Reads the meetings that an exchange is about.
+async fn load(
+    conn: &mut Connection,
+    people: &People,
+    acks: &[&Ack],
+    changes: &[&Change],
+) -> anyhow::Result<UnitOfWork> {
+    let database_id = people.database.id;
+    let mut unit = UnitOfWork::new(database_id);
+    if !acks.is_empty() {
+        let ids = acks.iter().map(|ack| ack.id).collect();
+        let ids = outbox::meetings_of_debts(conn, database_id, ids).await?;
+        unit.read(conn, &ids).await?;
+    }
+    // Also who else has the id of a record that Odoo has made or written.
+    let told = acks
+        .iter()
+        .filter_map(|ack| ack.record.as_ref().map(Record::identity));
+    let named: Vec<Identity> = changes
+        .iter()
+        .flat_map(|c| c.kind.identities())
+        .chain(told)
+        .collect();
+    if !named.is_empty() {
+        let mut identities = Identities {
+            odoo_ids: named.iter().filter_map(|i| i.odoo_id).collect(),
+            keys: named.iter().filter_map(|i| i.key.as_deref()).collect(),
+            links: named.iter().filter_map(|i| i.link).collect(),
+            uids: changes.iter().filter_map(|c| moving::uid_told(c)).collect(),
+        };
+        identities
+            .keys
+            .extend(changes.iter().filter_map(|c| continued(c)));
+        unit.read_identities(conn, &identities).await?;
+    }
+    let unknown: Vec<&Change> = changes
+        .iter()
+        .copied()
+        .filter(|change| find(&unit, &change.kind.identities()).is_none())
+        .collect();
+    shown::read(conn, people, &mut unit, &unknown).await?;
+    Ok(unit)
+}
+
+/// The meeting that Odoo means.
+fn find(unit: &UnitOfWork, identities: &[Identity]) -> Option<i64> {
+    identities.iter().find_map(|identity| {
+        let key = identity.key.as_deref();
+        key.and_then(|key| unit.by_series_key(key))
+            .or_else(|| identity.link.and_then(|link| unit.by_link(link)))
+            .or_else(|| identity.odoo_id.and_then(|id| unit.by_odoo_id(id)))
+    })
+}
+
+/// Whether Outlook has files attached to it, which no new event of Outlook's takes over.
+fn has_files(dossier: &Dossier) -> bool {
+    let mut copies = dossier.copies.iter().filter(|copy| !copy.gone);
+    copies.any(|copy| {
+        copy.wire_event::<WireEvent>()
+            .is_ok_and(|event| event.has_files())
+    })
+}
+
+/// The series that a new one continues.
+fn continued(change: &Change) -> Option<&str> {
+    match &change.kind {
+        ChangeKind::Snapshot { record, .. } => record.series()?.split_from.as_deref(),
+        ChangeKind::Tombstone { .. } | ChangeKind::Excluded { .. } => None,
+    }
+}
+
+enum Fence {
+    Open { repeated: bool },
+    Closed,
+}
+
+/// Lets through who knows the nonce, or repeats the very pair that was accepted last (`docs/EXCHANGE.md`, Fencing).
+async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest) -> anyhow::Result<Fence> {
+    if database.shut_out().is_some() {
+        return Ok(Fence::Closed);
+    }
+    if request.nonce == database.nonce
+        && !request.next_nonce.is_empty()
+        && request.next_nonce != request.nonce
+    {
+        databases::rotate_nonce(conn, database.id, &request.next_nonce, &request.nonce, now()).await?;
+        return Ok(Fence::Open { repeated: false });
+    }
+    if Some(&request.nonce) == database.previous_nonce.as_ref() && request.next_nonce == database.nonce {
+        // Odoo gave it up, and what it told has been told again since.
+        if request.call < database.last_call {
+            return Ok(Fence::Closed);
+        }
+        return Ok(Fence::Open { repeated: true });
+    }
+    let reason = "Odoo and the Outlook bridge have different histories: one of them is a copy or was restored from a \
+                  backup. Nothing is synced until an administrator pairs this database again in the settings.";
+    databases::quarantine(conn, database.id, reason).await?;
+    let line = Line::general(database.id, None, Level::Error, reason.to_owned());
+    journal::write(conn, line).await?;
+    tracing::error!(database.uuid = %database.uuid, "quarantined: the fencing nonces diverged");
+    Ok(Fence::Closed)
+}
+
+/// What Odoo is asked to hand over.
+#[derive(Default)]
+struct Asked {
+    users: Vec<i32>,
+    records: Vec<WantedRecord>,
+    /// Accounts of which everything has come.
+    told: Vec<i64>,
+}
+
+/// Asks Odoo for the events of newly connected users, then for single records that others organize, and notices when all have
+/// come: the add-on enqueues them with the answer that asks, and says with each call of whose it has some left.
+async fn ask_for_existing(
+    conn: &mut Connection,
+    people: &People,
+    request: &SyncRequest,
+    repeated: bool,
+) -> anyhow::Result<Asked> {
+    let mut asked = Asked::default();
+    for account in people.accounts.iter().filter(|a| a.is_connected()) {
+        let user = account.odoo_user_id;
+        let have_come = !repeated && !request.existing_left.contains(&user);
+        match account.existing.as_str() {
+            existing::UNASKED => {
+                accounts::set_existing(conn, account.id, existing::ASKED).await?;
+                asked.users.push(user);
+            }
+            existing::ASKED if repeated => asked.users.push(user),
+            existing::ASKED_RECORDS if repeated => {
+                asked
+                    .records
+                    .extend(baseline::to_ask_for(conn, people, account).await?);
+            }
+            existing::ASKED if have_come => {
+                let settled = conn
+                    .transaction::<_, anyhow::Error, _>(async |conn| {
+                        baseline::settle(conn, people, account).await?;
+                        let records = baseline::to_ask_for(conn, people, account).await?;
+                        if records.is_empty() {
+                            all_have_come(conn, account).await?;
+                        } else {
+                            accounts::set_existing(conn, account.id, existing::ASKED_RECORDS).await?;
+                        }
+                        Ok(records)
+                    })
+                    .await;
+                match settled {
+                    Ok(records) if records.is_empty() => asked.told.push(account.id),
+                    Ok(records) => asked.records.extend(records),
+                    Err(error) => parts::say_once(conn, people, Some(user), UNSETTLED, error).await?,
+                }
+            }
+            existing::ASKED_RECORDS if have_come => {
+                all_have_come(conn, account).await?;
+                asked.told.push(account.id);
+            }
+            _ => {}
+        }
+    }
+    Ok(asked)
+}
+
+/// The records of what is long past and has news in Outlook.
+async fn stubs_to_ask_for(
+    conn: &mut Connection,
+    database_id: Uuid,
+    request: &SyncRequest,
+    repeated: bool,
+) -> anyhow::Result<Vec<WantedRecord>> {
+    let mut wanted = Vec::new();
+    for (user_id, stub) in stubs::unread_records(conn, database_id, MOST_RECORDS).await? {
+        // What was asked for with an earlier answer is on its way.
+        if repeated || !request.existing_left.contains(&user_id) {
+            let Stub { place, .. } = from_json(stub, "stub")?;
+            wanted.push(WantedRecord { user_id, place });
+        }
+    }
+    Ok(wanted)
+}
+
+const UNSETTLED: &str =
+    "what Odoo has told of this user's events could not be compared with Outlook; it is tried again";
+
+async fn all_have_come(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+    let next = moving::next_state(conn, account).await?;
+    accounts::set_existing(conn, account.id, next).await?;
+    accounts::plan_anew(conn, account.id).await?;
+    Ok(())
+}
+
+/// Takes news from Odoo; collects the meetings to plan anew.
+struct Intake<'a> {
+    people: &'a People,
+    unit: UnitOfWork,
+    /// What is to be added to Odoo's times to have Microsoft's.
+    clock: TimeDelta,
+    touched: BTreeSet<i64>,
+}
+
+impl<'a> Intake<'a> {
+    fn new(people: &'a People, unit: UnitOfWork, clock: TimeDelta) -> Self {
+        Self {
+            people,
+            unit,
+            clock,
+            touched: BTreeSet::new(),
+        }
+    }
+
+    /// The meetings, and those of them that are to be planned anew.
+    fn end(self) -> (UnitOfWork, BTreeSet<i64>) {
+        (self.unit, self.touched)
+    }
+
+    fn change(&mut self, change: &Change) -> anyhow::Result<()> {
+        let known = self.find(change)?;
+        match &change.kind {
+            ChangeKind::Snapshot { times, record } => self.snapshot(known, times, record.clone(), change),
+            ChangeKind::Excluded { times, .. } => match known {
+                Some(id) => self.exclude(id, times),
+                // Nobody has told of it, and nobody needs to know.
+                None => Ok(()),
+            },
+            ChangeKind::Tombstone { .. } => {
+                if let Some(id) = known {
+                    let meeting = &mut self.unit.get(id)?.meeting;
+                    // Odoo was asked for it and does not have it, and nobody has deleted it: it was lost with a restore.
+                    if change.cause == Cause::Existing && meeting.unconfirmed {
+                        baseline::forget_record(meeting)?;
+                        self.touched.insert(id);
+                        return Ok(());
+                    }
+                    saved(meeting, self.people, &change.actors)?;
+                    meeting.odoo_gone = true;
+                    meeting.unread = false;
+                    meeting.kept = false;
+                    meeting.unconfirmed = false;
+                    self.touched.insert(id);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn snapshot(
+        &mut self,
+        known: Option<i64>,
+        times: &BTreeMap<String, OdooTime>,
+        mut record: Record,
+        change: &Change,
+    ) -> anyhow::Result<()> {
+        let cause = change.cause;
+        let known = known.or_else(|| self.shown_already(&record, cause));
+        let mut id = match known {
+            Some(id) if self.is_as_it_was(id, &record, times, cause)? => {
+                self.unit.get(id)?.meeting.unconfirmed = false;
+                return Ok(());
+            }
+            Some(id) => id,
+            None => {
+                self.begin_where_its_series_did(&mut record)?;
+                moving::meeting_for(&mut self.unit, &record)?
+            }
+        };
+        let organized_by = self.unit.get(id)?.meeting.organizer_in_odoo();
+        if !self.give(id, &record)? {
+            id = self.unit.create(None, None);
+            self.give(id, &record)?;
+        }
+        let only_in_odoo = self.unit.get(id)?.copies.is_empty();
+        let link = moving::link_told(&record, times);
+        let known = self.note_times(id, times)?;
+        let dossier = self.unit.get(id)?;
+        // Its result could not be taken, and here is what it was about.
+        if dossier
+            .debt
+            .as_ref()
+            .is_some_and(|debt| debt.attempts > 0 && !is_unlink(debt).unwrap_or(false))
+        {
+            dossier.debt = None;
+        }
+        let meeting = &mut self.unit.get(id)?.meeting;
+        let compared = meeting.unconfirmed;
+        if compared {
+            baseline::confirm(meeting, &record, &known, self.people)?;
+        }
+        if let Some(link) = link {
+            moving::note(&mut self.unit, id, link)?;
+        }
+        let dossier = self.unit.get(id)?;
+        let is_restored = compared && cause == Cause::Existing && organized_by.is_some();
+        if is_restored && organized_by != dossier.meeting.organizer_in_odoo() {
+            planner::keep_restored(dossier);
+        }
+        let meeting = &mut self.unit.get(id)?.meeting;
+        match cause {
+            Cause::Save => {
+                meeting.has_news();
+                saved(meeting, self.people, &change.actors)?;
+            }
+            Cause::Existing => {
+                meeting.collected = true;
+                // Nobody has saved it: a restored Odoo has again what was deleted since the backup.
+                let is_chosen = matches!(meeting.guests(), Guests::LeftOut | Guests::Withheld);
+                if meeting.ended && !is_chosen {
+                    meeting.set_guests(Guests::Waiting);
+                }
+            }
+        }
+        meeting.collected |= compared;
+        // Odoo kept silent for a guest whom somebody added after connecting: Outlook is to invite.
+        if cause == Cause::Save
+            && meeting.guests() == Guests::AsSaved
+            && record.mailer() == Some(Mailer::Outlook)
+            && only_in_odoo
+            && existed(meeting, &record, self.people)
+        {
+            meeting.set_guests(Guests::Announced);
+        }
+        meeting.archived_for_outlook = false;
+        // Archiving ends what an admin kept in Odoo alone.
+        meeting.kept &= record.active();
+        self.touched.insert(id);
+        Ok(())
+    }
+
+    /// Whether a meeting is long past, and nobody has changed its record since it was forgotten.
+    fn is_as_it_was(
+        &mut self,
+        id: i64,
+        record: &Record,
+        times: &BTreeMap<String, OdooTime>,
+        cause: Cause,
+    ) -> anyhow::Result<bool> {
+        let Dossier { meeting, copies, .. } = self.unit.get(id)?;
+        if meeting.odoo_state.is_some() || meeting.unread || meeting.odoo_gone {
+            return Ok(false);
+        }
+        Ok(meeting.stub()?.is_some_and(|stub| {
+            stub.version == record.version()
+                && stub.create_date == record.create_date()
+                && stub.place == Place::of(record)
+                && cause == Cause::Existing
+                && times.is_empty()
+                && !copies.is_empty()
+        }))
+    }
+
+    /// Gives a meeting Odoo's record; `false`: it is another one's, and the meeting's own is lost. Who loses a record is planned anew.
+    fn give(&mut self, id: i64, record: &Record) -> anyhow::Result<bool> {
+        let robbed = baseline::give_record(&mut self.unit, id, record)?;
+        let is_its = robbed.is_some();
+        if !is_its {
+            self.touched.insert(id);
+        }
+        self.touched.extend(robbed.into_iter().flatten());
+        Ok(is_its)
+    }
+
+    /// From now on a rule of Odoo keeps it out of Outlook: what was told last is what is known of it.
+    fn exclude(&mut self, id: i64, times: &BTreeMap<String, OdooTime>) -> anyhow::Result<()> {
+        let meeting = &mut self.unit.get(id)?.meeting;
+        let Some(mut record) = meeting.record()? else {
+            return Ok(());
+        };
+        record.exclude();
+        meeting.odoo_state = Some(serde_json::to_value(&record)?);
+        self.note_times(id, times)?;
+        let meeting = &mut self.unit.get(id)?.meeting;
+        // It is there, and that is what was asked.
+        meeting.unconfirmed = false;
+        self.touched.insert(id);
+        Ok(())
+    }
+
+    /// Keeps when each part was edited last.
+    fn note_times(
+        &mut self,
+        id: i64,
+        times: &BTreeMap<String, OdooTime>,
+    ) -> anyhow::Result<BTreeMap<Group, DateTime<Utc>>> {
+        let meeting = &mut self.unit.get(id)?.meeting;
+        let mut known = meeting.edit_times()?;
+        for (field, time) in times {
+            if let Some(group) = group_of_field(field) {
+                let time = time.0 + self.clock;
+                let latest = known.get(&group).map_or(time, |t| (*t).max(time));
+                known.insert(group, latest);
+            }
+        }
+        meeting.set_edit_times(&known)?;
+        Ok(known)
+    }
+
+    /// What continues a series that Outlook does not have existed when that one did: nobody asked for it in Outlook.
+    fn begin_where_its_series_did(&mut self, record: &mut Record) -> anyhow::Result<()> {
+        let Record::Series(series) = record else {
+            return Ok(());
+        };
+        let before = series
+            .split_from
+            .as_deref()
+            .and_then(|key| self.unit.by_series_key(key));
+        let Some(before) = before else { return Ok(()) };
+        let is_new = self.unit.by_series_key(&series.key).is_none();
+        let before = self.unit.get(before)?;
+        if is_new && has_files(before) {
+            let message =
+                "goes on as a series of its own in Outlook, to which its attachments are not attached"
+                    .to_owned();
+            let user = before.meeting.organizer_in_odoo();
+            let line = Line::of(&before.meeting, user, Level::Warning, message, None);
+            before.lines.push(line);
+        }
+        if before.copies.is_empty()
+            && let Some(earlier) = before.meeting.record()?
+        {
+            series.create_date = series.create_date.min(earlier.create_date());
+        }
+        Ok(())
+    }
+
+    /// The meeting that a change is about.
+    ///
+    /// # Errors
+    /// When it names as what it was before a record that is still there, or another organizer's.
+    fn find(&mut self, change: &Change) -> anyhow::Result<Option<i64>> {
+        if let Some(id) = self.by_identity(&change.kind.identity()) {
+            return Ok(Some(id));
+        }
+        let Some(was) = change.kind.was() else {
+            return Ok(None);
+        };
+        let Some(id) = self.by_identity(&was.identity()) else {
+            return Ok(None);
+        };
+        let meeting = &self.unit.get(id)?.meeting;
+        was::allows(meeting, was, change)?;
+        Ok(Some(id))
+    }
+
+    fn by_identity(&self, identity: &Identity) -> Option<i64> {
+        find(&self.unit, std::slice::from_ref(identity))
+    }
+
+    fn ack(&mut self, ack: &Ack) -> anyhow::Result<()> {
+        let Some(dossier) = self.unit.owing(ack.id) else {
+            return Ok(());
+        };
+        let Some(debt) = dossier.debt.take() else {
+            return Ok(());
+        };
+        let id = dossier.meeting.id;
+        let before = dossier.meeting.record().ok().flatten();
+        if let Some(record) = &ack.record
+            && !self.give(id, record)?
+        {
+            return Ok(());
+        }
+        let dossier = self.unit.get(id)?;
+        if ack.result == AckResult::Stale {
+            dossier.meeting.note_told(&planner::repeats::of_late(&debt));
+        }
+        if ack.result == AckResult::Applied {
+            dossier.meeting.note_told(&planner::repeats::of_debt(&debt));
+            dossier.meeting.count_write(self.people.now);
+            dossier.tell(debt.user_id, debt.line.clone())?;
+            if let Some(Ok(record)) = ack.record.as_ref().map(Record::template) {
+                let before = before.as_ref().and_then(|before| before.template().ok());
+                planner::agree_on_answers(&mut dossier.copies, before.as_ref(), &record, self.people)?;
+            }
+            // Archived because Outlook has it no more: nobody in Odoo wants it gone from a mailbox that is read only now.
+            if matches!(
+                from_json(debt.payload.clone(), "change")?,
+                OdooChange::Archive { .. }
+            ) {
+                dossier.meeting.ended = true;
+                dossier.meeting.archived_for_outlook = true;
+            }
+        }
+        let change = from_json::<OdooChange>(debt.payload.clone(), "change")?;
+        let meeting = &mut dossier.meeting;
+        match (ack.result, &ack.record) {
+            (AckResult::Applied, Some(record)) => {
+                let by_guest = debt.outlook_state.as_ref().map(|state| dossier.is_guests(state));
+                let meeting = &mut dossier.meeting;
+                meeting.base_by_guest = by_guest.unwrap_or(meeting.base_by_guest);
+                let outlook: Option<Document> = debt
+                    .outlook_state
+                    .map(|state| from_json(state, "Outlook state"))
+                    .transpose()?;
+                let odoo = record.document(&self.people.mailboxes).ok().flatten();
+                match (odoo, outlook) {
+                    (Some(Document::Event(odoo)), Some(Document::Event(outlook))) => {
+                        let groups = read_groups(&debt.groups)?;
+                        let told = Told {
+                            guests: Some(
+                                change
+                                    .guests(None)
+                                    .unwrap_or_else(|| odoo.attendees.keys().cloned().collect()),
+                            ),
+                            ..Told::default()
+                        };
+                        let base = advance(meeting.base()?, &groups, &told, (&odoo, &outlook), Side::Odoo);
+                        meeting.set_base(Some(&base))?;
+                        dossier.forget_times(&groups)?;
+                    }
+                    // A series is applied as a whole.
+                    (Some(odoo), Some(outlook)) => {
+                        let (odoo, outlook) = (odoo.into_series(), outlook.into_series());
+                        let event = planner::in_one(&odoo, self.people.now.date_naive());
+                        // What Odoo has that was not written stays to be written.
+                        let is_owed = meeting.differs
+                            || planner::closed::why_closed(record, &event, self.people).is_some();
+                        let before =
+                            before.and_then(|before| before.document(&self.people.mailboxes).ok()?);
+                        let known = before.filter(|_| is_owed).zip(meeting.series_base()?);
+                        if let Some((before, base)) = known {
+                            let base = planner::taken(base, &before.into_series(), &odoo, &outlook);
+                            meeting.set_series_base(&base)?;
+                        } else {
+                            let tz = odoo.tz();
+                            let told = |slot: Option<NaiveDate>| change.guests(slot.map(|slot| (slot, tz)));
+                            let base = advance_whole(meeting.series_base()?, told, &odoo, &outlook);
+                            meeting.set_series_base(&base)?;
+                            dossier.forget_times(&planner::all_groups())?;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            (AckResult::Applied, None) => meeting.odoo_gone = true,
+            // Who deletes a record leaves a tombstone, which says so. Without one nothing is deleted from Outlook.
+            (AckResult::Gone, _) => {
+                if is_unlink(&debt)? {
+                    meeting.odoo_gone = true;
+                } else if !meeting.odoo_gone {
+                    let reason = "Odoo does not have it any more, and nobody is known to have deleted it: Outlook keeps it";
+                    refusals::set_aside(dossier, debt.user_id, reason.to_owned());
+                }
+            }
+            (AckResult::Stale, Some(record)) => dossier.debt = unlink_of(&debt, record, self.people.now)?,
+            (AckResult::Stale, None) => {}
+            (AckResult::Refused, _) => {
+                let words = ack
+                    .message
+                    .clone()
+                    .unwrap_or_else(|| "Odoo gave no reason".to_owned());
+                let reason = format!("{}: {words}", refusals::REFUSED_BY_ODOO);
+                refusals::set_aside(dossier, debt.user_id, reason);
+            }
+        }
+        let meeting = &dossier.meeting;
+        let refused = ack.result == AckResult::Refused || ack.result == AckResult::Gone && !meeting.odoo_gone;
+        // What Odoo refused is tried again when either side changes it, not before.
+        if !refused {
+            self.touched.insert(meeting.id);
+        }
+        Ok(())
+    }
+}
+
+/// Whether it was made before its organizer connected.
+fn existed(meeting: &Meeting, record: &Record, people: &People) -> bool {
+    let organizer = meeting.organizer_in_odoo();
+    let account = organizer.and_then(|user| people.account_of_user(user));
+    account.is_some_and(|account| people.made_at(record) < account.connected_at)
+}
+
+/// Somebody saved it: what comes of it is that person's wish, unless it was collected while nothing is sent.
+fn saved(meeting: &mut Meeting, people: &People, actors: &[Actor]) -> anyhow::Result<()> {
+    let organizer = meeting
+        .organizer_in_odoo()
+        .and_then(|user| people.account_of_user(user));
+    meeting.collected = people.database.paused || organizer.is_some_and(|account| !account.is_active());
+    meeting.unsent = false;
+    if planner::waits_for_a_save(meeting) {
+        meeting.set_aside = None;
+    }
+    meeting.add_savers(actors)
+}
+
+fn is_unlink(debt: &OdooDebt) -> anyhow::Result<bool> {
+    let change = from_json(debt.payload.clone(), "change")?;
+    Ok(matches!(change, OdooChange::Unlink { .. }))
+}
+
+/// A deletion that a reset asked for stands, though the record was edited meanwhile.
+fn unlink_of(debt: &OdooDebt, record: &Record, now: DateTime<Utc>) -> anyhow::Result<Option<OdooDebt>> {
+    let OdooChange::Unlink { user_id, .. } = from_json(debt.payload.clone(), "change")? else {
+        return Ok(None);
+    };
+    let change = OdooChange::Unlink {
+        place: Place::of(record),
+        user_id,
+        version: record.version().to_owned(),
+    };
+    Ok(Some(OdooDebt {
+        database_id: debt.database_id,
+        meeting_id: debt.meeting_id,
+        user_id: debt.user_id,
+        payload: serde_json::to_value(&change)?,
+        groups: debt.groups.clone(),
+        delivered_at: Some(now),
+        line: debt.line.clone(),
+        ..OdooDebt::default()
+    }))
+}

@@ -1,0 +1,462 @@
+//! What of an exchange cannot be taken is put aside by itself, with its reason, and is tried again: all else goes on.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::AsyncConnection;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Intake, find, load};
+use crate::engine::now;
+use crate::odoo::exchange::{
+    Ack, Change, Departed, NumberedChange, OdooChange, Rejected, SyncRequest, Untold,
+};
+use crate::odoo::record::{Identity, with_absolute_addresses};
+use crate::planning::people::People;
+use crate::planning::planner::refusals::{self, NOT_TAKEN_OVER};
+use crate::planning::planner::{self, Effects};
+use crate::reset;
+use crate::store::databases::Database;
+use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::{Identities, Meeting};
+use crate::store::outbox::{self, OdooDebt};
+use crate::store::unit::UnitOfWork;
+use crate::store::{Connection, fails_as_a_whole, from_json};
+
+/// What Odoo says of it in the event's conversation. The reason is in the log and in the journal, as it is in words of the service.
+const NOT_TAKEN: &str = "The Outlook bridge could not take over the last change of this event. It is tried again by itself; saving the event once \
+     more does so at once. Why it failed is in the bridge's journal.";
+/// How often a change is delivered whose result cannot be taken, the first time after a minute, then after twice as long each time.
+const MOST_ATTEMPTS: i32 = 10;
+
+/// One thing that Odoo tells.
+#[derive(Debug)]
+pub enum Item {
+    Ack(Ack),
+    Change(Box<Change>),
+}
+
+/// What cannot even be read.
+#[derive(Debug, Default)]
+pub struct Unreadable {
+    acks: Vec<(i64, anyhow::Error)>,
+    changes: Vec<(About, anyhow::Error)>,
+}
+
+/// What a change that is not taken is about.
+#[derive(Debug, Default)]
+struct About {
+    row: i64,
+    user_id: Option<i32>,
+    identities: Vec<Identity>,
+    title: String,
+}
+
+impl About {
+    fn unread(change: &Value) -> Self {
+        let user = change.get("uid").and_then(Value::as_i64);
+        let title = change.pointer("/record/name").and_then(Value::as_str);
+        Self {
+            row: id_of(change),
+            user_id: user.and_then(|user| i32::try_from(user).ok()),
+            identities: Change::identities_in(change),
+            title: title.unwrap_or_default().to_owned(),
+        }
+    }
+
+    fn read(change: &Change) -> Self {
+        Self {
+            row: change.id,
+            user_id: change.uid,
+            // What it only claims to have been is not its own.
+            identities: vec![change.kind.identity()],
+            title: change.kind.name().unwrap_or_default(),
+        }
+    }
+}
+
+fn id_of(value: &Value) -> i64 {
+    value.get("id").and_then(Value::as_i64).unwrap_or_default()
+}
+
+/// What has become of everything that was told.
+#[derive(Default)]
+pub struct Settled {
+    pub acked: Vec<i64>,
+    pub rejected: Vec<Rejected>,
+    pub effects: Effects,
+}
+
+/// Reads what Odoo tells, results first.
+pub fn read(people: &People, request: &SyncRequest) -> (Vec<Item>, Unreadable) {
+    let (mut items, mut unreadable) = (Vec::new(), Unreadable::default());
+    let absolute = |value: &Value| with_absolute_addresses(value.clone(), &people.database.base_url);
+    for value in &request.acks {
+        match serde_json::from_value(absolute(value)) {
+            Ok(ack) => items.push(Item::Ack(ack)),
+            Err(error) => unreadable.acks.push((id_of(value), error.into())),
+        }
+    }
+    for value in &request.changes {
+        match serde_json::from_value(absolute(value)) {
+            Ok(change) => items.push(Item::Change(Box::new(change))),
+            Err(error) => {
+                let error = anyhow::Error::from(error).context("it cannot be read");
+                unreadable.changes.push((About::unread(value), error));
+            }
+        }
+    }
+    (items, unreadable)
+}
+
+/// Takes all of it at once; what fails is halved until the one that fails stands alone.
+///
+/// # Errors
+/// When Postgres fails as a whole, or nothing at all can be stored.
+pub async fn take_all(
+    conn: &mut Connection,
+    people: &People,
+    clock: TimeDelta,
+    items: Vec<Item>,
+    unreadable: Unreadable,
+) -> anyhow::Result<Settled> {
+    let mut settled = Settled::default();
+    let (mut failed, mut is_any_taken) = (Vec::new(), false);
+    let mut parts = vec![items];
+    while let Some(mut part) = parts.pop() {
+        if part.is_empty() {
+            continue;
+        }
+        let mut taken = try_part(conn, people, clock, &part).await;
+        // What failed may have been a collision with somebody else.
+        if part.len() == 1 && taken.is_err() {
+            taken = try_part(conn, people, clock, &part).await;
+        }
+        match taken {
+            Ok(effects) => {
+                is_any_taken = true;
+                settled.effects.merge(effects);
+                settled.acked.extend(part.iter().flat_map(Item::row_ids));
+            }
+            Err(error) if fails_as_a_whole(&error) => return Err(error),
+            Err(error) if part.len() == 1 => failed.extend(part.pop().map(|item| (item, error))),
+            Err(_) => {
+                let second = part.split_off(part.len() / 2);
+                parts.push(second);
+                parts.push(part);
+            }
+        }
+    }
+    // Where nothing can be stored it is not for what is told.
+    let is_stores = |error: &anyhow::Error| error.is::<diesel::result::Error>();
+    if failed.len() > 1 && !is_any_taken && failed.iter().all(|(_, error)| is_stores(error)) {
+        let (_, error) = failed.swap_remove(0);
+        return Err(error);
+    }
+    for (id, error) in unreadable.acks {
+        put_off(conn, people, id, &error).await?;
+    }
+    let mut rejected = unreadable.changes;
+    for (item, error) in failed {
+        match item {
+            Item::Ack(ack) => put_off(conn, people, ack.id, &error).await?,
+            Item::Change(change) => rejected.push((About::read(&change), error)),
+        }
+    }
+    for (about, error) in rejected {
+        tracing::warn!(database.uuid = %people.database.uuid, outbox.id = about.row, error = format!("{error:#}"), "a change was rejected");
+        settled.rejected.push(reject(conn, people, about, &error).await?);
+    }
+    Ok(settled)
+}
+
+impl Item {
+    fn row_ids(&self) -> Vec<i64> {
+        match self {
+            Self::Ack(_) => Vec::new(),
+            Self::Change(change) => change.row_ids(),
+        }
+    }
+}
+
+async fn try_part(
+    conn: &mut Connection,
+    people: &People,
+    clock: TimeDelta,
+    part: &[Item],
+) -> anyhow::Result<Effects> {
+    conn.transaction(async |conn| take_part(conn, people, clock, part).await)
+        .await
+}
+
+async fn take_part(
+    conn: &mut Connection,
+    people: &People,
+    clock: TimeDelta,
+    part: &[Item],
+) -> anyhow::Result<Effects> {
+    let (mut acks, mut changes) = (Vec::new(), Vec::new());
+    for item in part {
+        match item {
+            Item::Ack(ack) => acks.push(ack),
+            Item::Change(change) => changes.push(&**change),
+        }
+    }
+    let unit = load(conn, people, &acks, &changes).await?;
+    let mut intake = Intake::new(people, unit, clock);
+    for ack in acks {
+        intake.ack(ack)?;
+    }
+    for change in changes {
+        intake.change(change)?;
+    }
+    let (mut unit, touched) = intake.end();
+    let effects = planner::replan_all(&mut unit, people, touched)?;
+    unit.save(conn, people.now).await?;
+    Ok(effects)
+}
+
+/// Says of a change that it was not taken: why, in the event's journal; that it is so, to Odoo.
+async fn reject(
+    conn: &mut Connection,
+    people: &People,
+    about: About,
+    error: &anyhow::Error,
+) -> anyhow::Result<Rejected> {
+    let reason = storable(&format!("{NOT_TAKEN_OVER}: {error:#}"));
+    let said = set_aside(conn, people, (&about.identities, about.user_id), &reason, |_| {
+        true
+    })
+    .await;
+    if !matches!(said, Ok(true)) {
+        let message = format!("could not be taken over from Odoo; it is tried again: {error:#}");
+        let name = about.identities.into_iter().next().unwrap_or_default();
+        let line = Line {
+            odoo_id: name.odoo_id,
+            series_key: name.key.map(|key| storable(&key)),
+            title: storable(&about.title),
+            ..Line::general(
+                people.database.id,
+                about.user_id,
+                Level::Error,
+                storable(&message),
+            )
+        };
+        journal::write(conn, line).await?;
+    }
+    Ok(Rejected {
+        id: about.row,
+        message: NOT_TAKEN.to_owned(),
+    })
+}
+
+fn identities_of(identities: &[Identity]) -> Identities<'_> {
+    Identities {
+        odoo_ids: identities.iter().filter_map(|i| i.odoo_id).collect(),
+        keys: identities.iter().filter_map(|i| i.key.as_deref()).collect(),
+        links: identities.iter().filter_map(|i| i.link).collect(),
+        ..Identities::default()
+    }
+}
+
+/// Sets the meeting aside that is known by one of these, if it `is_meant`; whether there is one.
+async fn set_aside(
+    conn: &mut Connection,
+    people: &People,
+    (identities, user_id): (&[Identity], Option<i32>),
+    reason: &str,
+    is_meant: fn(&Meeting) -> bool,
+) -> anyhow::Result<bool> {
+    conn.transaction(async |conn| {
+        let mut unit = UnitOfWork::new(people.database.id);
+        unit.read_identities(conn, &identities_of(identities)).await?;
+        let known = find(&unit, identities);
+        if let Some(id) = known {
+            let dossier = unit.get(id)?;
+            if is_meant(&dossier.meeting) && dossier.meeting.set_aside.as_deref() != Some(reason) {
+                let user = dossier.meeting.organizer_in_odoo().or(user_id);
+                refusals::set_aside(dossier, user.unwrap_or_default(), reason.to_owned());
+            }
+        }
+        unit.save(conn, people.now).await?;
+        Ok(known.is_some())
+    })
+    .await
+}
+
+/// Odoo has these records and cannot hand them over: they are not taken for lost.
+///
+/// # Errors
+/// When Postgres fails as a whole.
+pub async fn note_untold(conn: &mut Connection, people: &People, untold: &[Untold]) -> anyhow::Result<()> {
+    // They are told with each call; what is still asked for is little, and mostly nothing.
+    let mut unit = UnitOfWork::new(people.database.id);
+    let identities: Vec<Identity> = untold.iter().map(|one| one.place.identity()).collect();
+    let named = identities_of(&identities);
+    unit.read_identities(conn, &named).await?;
+    let mut asked = Vec::new();
+    for (one, identity) in untold.iter().zip(&identities) {
+        if let Some(id) = find(&unit, std::slice::from_ref(identity))
+            && unit.get(id)?.meeting.unconfirmed
+        {
+            asked.push(one);
+        }
+    }
+    for one in asked {
+        let reason = storable(&format!("{NOT_TAKEN_OVER}: {}", one.message));
+        let about = [one.place.identity()];
+        let is_asked_for: fn(&Meeting) -> bool = |meeting| meeting.unconfirmed;
+        match set_aside(conn, people, (&about, None), &reason, is_asked_for).await {
+            Err(error) if fails_as_a_whole(&error) => return Err(error),
+            Err(error) => {
+                tracing::error!(database.uuid = %people.database.uuid, error = format!("{error:#}"), "what Odoo cannot tell was not noted");
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// A text that Postgres takes, whatever is in it.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// A line about the database or one of its users, once a day.
+pub async fn say_once(
+    conn: &mut Connection,
+    people: &People,
+    user_id: Option<i32>,
+    what: &str,
+    error: anyhow::Error,
+) -> anyhow::Result<()> {
+    if fails_as_a_whole(&error) {
+        return Err(error);
+    }
+    tracing::error!(database.uuid = %people.database.uuid, error = format!("{error:#}"), "{what}");
+    let message = format!("{what}: {error:#}");
+    let id = people.database.id;
+    if !journal::said_since(conn, id, &message, people.now - TimeDelta::days(1)).await? {
+        journal::write(conn, Line::general(id, user_id, Level::Error, message)).await?;
+    }
+    Ok(())
+}
+
+/// The result of a change could not be taken: it is delivered again later, for a new one, and not for ever.
+async fn put_off(
+    conn: &mut Connection,
+    people: &People,
+    debt_id: i64,
+    error: &anyhow::Error,
+) -> anyhow::Result<()> {
+    tracing::warn!(database.uuid = %people.database.uuid, debt.id = debt_id, error = format!("{error:#}"), "a result was not taken");
+    let noted = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            let ids = outbox::meetings_of_debts(conn, people.database.id, vec![debt_id]).await?;
+            let mut unit = UnitOfWork::of(conn, people.database.id, &ids).await?;
+            let Some(dossier) = unit.owing(debt_id) else {
+                return Ok(());
+            };
+            let Some(debt) = dossier.debt.clone() else {
+                return Ok(());
+            };
+            let reason = storable(&format!("{NOT_TAKEN_OVER}: {error:#}"));
+            if dossier.meeting.set_aside.as_ref() != Some(&reason) {
+                refusals::set_aside(dossier, debt.user_id, reason);
+            }
+            let gives_up = debt.attempts >= MOST_ATTEMPTS;
+            if gives_up {
+                dossier.debt = None;
+            }
+            unit.save(conn, people.now).await?;
+            if !gives_up {
+                outbox::put_off(conn, debt_id, next_attempt(&debt, people.now)).await?;
+            }
+            Ok(())
+        })
+        .await;
+    match noted {
+        Err(error) if fails_as_a_whole(&error) => Err(error),
+        Err(error) => {
+            tracing::error!(
+                debt.id = debt_id,
+                error = format!("{error:#}"),
+                "a result that was not taken was not noted"
+            );
+            // So that it is not asked for again at once.
+            outbox::put_off(conn, debt_id, people.now + TimeDelta::hours(1)).await?;
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn next_attempt(debt: &OdooDebt, now: DateTime<Utc>) -> DateTime<Utc> {
+    now + TimeDelta::minutes(1 << debt.attempts.clamp(0, MOST_ATTEMPTS))
+}
+
+/// What of a page this version can read. What another one has written is planned anew, as this one does.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn readable(
+    conn: &mut Connection,
+    database_id: Uuid,
+    page: Vec<OdooDebt>,
+) -> anyhow::Result<Vec<NumberedChange>> {
+    let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
+    for debt in page {
+        match from_json::<OdooChange>(debt.payload.clone(), "change") {
+            Ok(change) => changes.push(NumberedChange { id: debt.id, change }),
+            Err(error) => unreadable.push((debt, error)),
+        }
+    }
+    if unreadable.is_empty() {
+        return Ok(changes);
+    }
+    let people = People::load(conn, database_id, now()).await?;
+    for (debt, error) in unreadable {
+        let planned = conn
+            .transaction::<_, anyhow::Error, _>(async |conn| {
+                let mut unit = UnitOfWork::of(conn, database_id, &[debt.meeting_id]).await?;
+                unit.get(debt.meeting_id)?.debt = None;
+                planner::replan_all(&mut unit, &people, [debt.meeting_id])?;
+                unit.save(conn, people.now).await
+            })
+            .await;
+        match planned {
+            Ok(()) => tracing::info!(
+                debt.id = debt.id,
+                error = format!("{error:#}"),
+                "a change was planned anew"
+            ),
+            Err(again) if fails_as_a_whole(&again) => return Err(again),
+            Err(_) => put_off(conn, &people, debt.id, &error).await?,
+        }
+    }
+    Ok(changes)
+}
+
+/// Parts with users who are no more. What fails is told again with the next call.
+///
+/// # Errors
+/// When Postgres fails as a whole.
+pub async fn depart_all(
+    conn: &mut Connection,
+    database: &Database,
+    departed: &[Departed],
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
+    for one in departed {
+        let parted = conn
+            .transaction(async |conn| reset::depart(conn, database, *one).await)
+            .await;
+        match parted {
+            Err(error) if fails_as_a_whole(&error) => return Err(error),
+            Err(error) => {
+                tracing::error!(database.uuid = %database.uuid, user.id = one.user_id, error = format!("{error:#}"), "a departed user's account stays");
+            }
+            Ok(planned) => effects.merge(planned),
+        }
+    }
+    Ok(effects)
+}

@@ -1,0 +1,76 @@
+//! A record that is told for the first time may be an event that Outlook has shown already: whichever of the two sides is read first,
+//! as after a new pairing, they are one meeting. When Odoo's side is first, the pull finds it (`sync/pull.rs`, `match_by_content`).
+
+use std::collections::BTreeSet;
+
+use super::Intake;
+use crate::calendar::document::Document;
+use crate::odoo::exchange::{Cause, Change, ChangeKind};
+use crate::odoo::mailboxes::Mailboxes;
+use crate::odoo::record::Record;
+use crate::planning::people::People;
+use crate::store::unit::{Dossier, UnitOfWork};
+use crate::store::{Connection, meetings};
+
+/// Reads the meetings that only Outlook has shown, and that what Odoo tells of may be.
+///
+/// # Errors
+/// When Postgres fails.
+pub(super) async fn read(
+    conn: &mut Connection,
+    people: &People,
+    unit: &mut UnitOfWork,
+    changes: &[&Change],
+) -> anyhow::Result<()> {
+    let records = changes.iter().filter_map(|change| match &change.kind {
+        ChangeKind::Snapshot { record, .. } if may_be_shown(people, record, change.cause) => Some(record),
+        _ => None,
+    });
+    let titles: BTreeSet<String> = records
+        .filter_map(|record| record.template().ok()?.name)
+        .collect();
+    if !titles.is_empty() {
+        let titles = titles.iter().map(String::as_str).collect();
+        let ids = meetings::only_shown_with_titles(conn, people.database.id, titles).await?;
+        unit.read(conn, &ids).await?;
+    }
+    Ok(())
+}
+
+/// Whether the record was made before its organizer's mailbox was read.
+fn may_be_shown(people: &People, record: &Record, cause: Cause) -> bool {
+    let organizer = record.template().ok().and_then(|template| template.organizer);
+    let account = organizer.and_then(|organizer| people.account_of_user(organizer.user_id));
+    record.active()
+        && account
+            .is_some_and(|account| cause == Cause::Existing || people.made_at(record) < account.connected_at)
+}
+
+impl Intake<'_> {
+    /// The meeting that only Outlook has shown, in the organizer's own mailbox, with the same title at the same time.
+    pub(super) fn shown_already(&self, record: &Record, cause: Cause) -> Option<i64> {
+        if !may_be_shown(self.people, record, cause) {
+            return None;
+        }
+        let organizer = record.template().ok()?.organizer?.user_id;
+        let account = self.people.account_of_user(organizer)?.id;
+        let told = record.document(&Mailboxes::new()).ok()??;
+        let is_it = |dossier: &Dossier| {
+            dossier.is_only_shown()
+                && dossier
+                    .copies
+                    .iter()
+                    .filter(|copy| copy.account_id == account && copy.is_organizer)
+                    .filter(|copy| !copy.gone && !copy.cancelled)
+                    .filter_map(|copy| copy.document().ok())
+                    .any(|shown| is_same(&told, &shown))
+        };
+        self.unit.find_dossier(is_it)
+    }
+}
+
+fn is_same(told: &Document, shown: &Document) -> bool {
+    !told.template().title.is_empty()
+        && told.template().title == shown.template().title
+        && told.same_times(shown)
+}

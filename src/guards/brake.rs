@@ -1,0 +1,192 @@
+//! The brake: many removals at once, that nobody asked for in Odoo, wait for an admin.
+//!
+//! Whatever Outlook's side would remove from Odoo is held until the mailbox's sync is over. Then it is counted, together with what
+//! passed within the last hour, as many removals may come in small lots: too much of it (the database's own numbers) is not
+//! believed; nothing more is fetched from that mailbox, and an admin is asked. What people save in Odoo goes on to Outlook
+//! meanwhile.
+
+use chrono::TimeDelta;
+use diesel_async::AsyncConnection;
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::plan::Brake;
+use crate::engine::{Engine, now};
+use crate::odoo::OdooError;
+use crate::planning::people::People;
+use crate::planning::planner;
+use crate::store::accounts::{self, Account};
+use crate::store::databases::{self, Database};
+use crate::store::journal::Level;
+use crate::store::journal::note;
+use crate::store::unit::UnitOfWork;
+use crate::store::{Connection, leases, meetings, outbox, removals};
+
+/// Removals within this time count together.
+const PERIOD: TimeDelta = TimeDelta::hours(1);
+
+/// The keyword arguments of `res.users.removals` and, with `remove`, of `res.users.answer_removals`.
+#[derive(Debug, Deserialize)]
+pub struct RemovalsRequest {
+    pub user_id: i32,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct AnswerRequest {
+    pub user_id: i32,
+    /// `true`: remove them from Odoo, too; `false`: Odoo keeps them, and they are no longer synced.
+    pub remove: bool,
+}
+
+/// An event that would be removed from Odoo.
+#[derive(Debug, Serialize)]
+pub struct Removal {
+    pub res_id: Option<i32>,
+    pub title: String,
+}
+
+/// What the brake says of a mailbox, for the admin.
+pub fn words(account: &Account) -> Option<String> {
+    account.brake_at?;
+    let (waiting, earlier, of) = (account.brake_removals, account.brake_earlier, account.brake_of);
+    let removed = if earlier == 0 {
+        format!(
+            "Outlook says that {waiting} of this user's {of} events were deleted. Nothing was removed from Odoo"
+        )
+    } else {
+        let all = waiting.saturating_add(earlier);
+        format!(
+            "Outlook says that {all} of this user's {of} events were deleted within an hour. {earlier} of them were archived \
+             in Odoo before there were that many; the other {waiting} were not"
+        )
+    };
+    Some(format!(
+        "{removed}, and nothing more is fetched from Outlook, until an administrator decides in Settings, Calendar."
+    ))
+}
+
+/// Called when a mailbox's sync is over: lets its removals pass, or stops them all. Returns whether Odoo has news.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
+    let mut conn = engine.store.get().await?;
+    if outbox::held_count(&mut conn, account.id).await? == 0 {
+        return Ok(false);
+    }
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
+        let database = databases::by_id(conn, account.database_id).await?;
+        let account = accounts::by_id(conn, account.id).await?;
+        if account.is_braked() {
+            return Ok(false);
+        }
+        let held = outbox::held_count(conn, account.id).await?;
+        removals::forget(conn, account.id, now() - PERIOD).await?;
+        let earlier = removals::passed(conn, account.id, now() - PERIOD).await?;
+        let linked = meetings::linked(conn, account.id).await? + earlier.done;
+        let brake = Brake {
+            over: database.brake_over.into(),
+            percent: database.brake_percent.into(),
+        };
+        if !brake.stops(held + earlier.all, linked) {
+            removals::note_held(conn, account.id, now()).await?;
+            return Ok(outbox::release(conn, account.id).await? > 0);
+        }
+        accounts::brake(conn, account.id, now(), held, earlier.all, linked).await?;
+        let account = accounts::by_id(conn, account.id).await?;
+        tracing::warn!(
+            account.id = account.id,
+            held,
+            earlier = earlier.all,
+            linked,
+            "the brake is on"
+        );
+        let message = words(&account).unwrap_or_default();
+        note(conn, &database, Some(account.odoo_user_id), Level::Error, message).await?;
+        // Odoo is to show it.
+        Ok(true)
+    })
+    .await
+}
+
+/// What waits for an admin's answer.
+///
+/// # Errors
+/// `MissingError` for a user who never connected; `Internal` when Postgres fails.
+pub async fn removals(
+    engine: &Engine,
+    database: &Database,
+    request: &RemovalsRequest,
+) -> Result<Vec<Removal>, OdooError> {
+    let mut conn = engine.store.get().await?;
+    let account = braked(&mut conn, database, request.user_id).await?;
+    let held = meetings::held_for(&mut conn, account.id).await?;
+    let removals = held.iter().map(|meeting| Removal {
+        res_id: meeting.odoo_id,
+        title: meeting.title(),
+    });
+    Ok(removals.collect())
+}
+
+/// Carries out an admin's answer.
+///
+/// # Errors
+/// As [`removals`].
+pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
+    let mut conn = engine.store.get().await?;
+    let account = braked(&mut conn, database, request.user_id).await?;
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::serialize(conn, database.id).await?;
+        let held = meetings::held_for(conn, account.id).await?;
+        let verdict = if request.remove {
+            outbox::release(conn, account.id).await?;
+            "to remove them from Odoo, too"
+        } else {
+            let ids: Vec<i64> = held.iter().map(|meeting| meeting.id).collect();
+            meetings::keep(conn, &ids).await?;
+            outbox::drop_held(conn, account.id).await?;
+            let people = People::load(conn, database.id, now()).await?;
+            let mut unit = UnitOfWork::of(conn, database.id, &ids).await?;
+            // Each says in its own journal that it is set aside.
+            planner::replan_all(&mut unit, &people, ids)?;
+            unit.save(conn, people.now).await?;
+            "to keep them in Odoo; they are no longer synced"
+        };
+        accounts::release_brake(conn, account.id).await?;
+        // What an admin has decided on is not counted again.
+        removals::forget(conn, account.id, now()).await?;
+        let message = format!(
+            "{} events were deleted in Outlook: an administrator decided {verdict}",
+            held.len()
+        );
+        note(
+            conn,
+            database,
+            Some(account.odoo_user_id),
+            Level::Warning,
+            message,
+        )
+        .await?;
+        Ok(())
+    })
+    .await?;
+    leases::wake(&mut conn, vec![account.id]).await?;
+    engine.work.notify_one();
+    if request.remove {
+        engine.poke(database.id, [request.user_id].into());
+    }
+    Ok(())
+}
+
+async fn braked(conn: &mut Connection, database: &Database, user_id: i32) -> Result<Account, OdooError> {
+    accounts::of_user(conn, database.id, user_id)
+        .await?
+        .filter(Account::is_braked)
+        .ok_or_else(|| {
+            OdooError::Missing(
+                "Nothing waits for an answer here: it was given already, or this user is not connected to Outlook."
+                    .to_owned(),
+            )
+        })
+}

@@ -1,0 +1,263 @@
+//! The mail budget: many mails at once that no person has just asked for wait for a person's yes.
+//!
+//! What an organizer or an administrator saves while the organizer's mailbox is synced is a wish, and goes out. What was collected
+//! while it was not (stopped, paused, a login that lapsed), what comes of comparing both sides anew, and what a reset
+//! deletes beyond what its wizard announced is counted before it is sent: more than the database's number waits. So does what others
+//! saved that mails many people outside, and, whoever saves, what a mailbox would mail beyond a number an hour. What mails nobody goes on.
+
+use std::collections::BTreeSet;
+
+use diesel_async::AsyncConnection;
+use serde::{Deserialize, Serialize};
+
+use crate::calendar::invitations::Guests;
+use crate::engine::{Engine, now};
+use crate::odoo::OdooError;
+use crate::odoo::exchange::Actor;
+use crate::planning::people::People;
+use crate::planning::planner;
+use crate::store::accounts::{self, Account};
+use crate::store::databases::{self, Database};
+use crate::store::journal::Level;
+use crate::store::journal::note;
+use crate::store::outbox::{self, OutlookWrite, asks, kind};
+use crate::store::unit::UnitOfWork;
+use crate::store::{Connection, leases, mail_hours, meetings};
+
+/// The keyword arguments of `res.users.answer_mails`.
+#[derive(Debug, Deserialize)]
+pub struct AnswerRequest {
+    pub user_id: i32,
+    /// `true`: Outlook sends them; `false`: nobody is mailed, and each side keeps its own.
+    pub send: bool,
+    /// How many were announced; not more are sent.
+    #[serde(default)]
+    pub mails: Option<i32>,
+}
+
+/// Mails that wait.
+#[derive(Debug, Serialize)]
+pub struct Held {
+    pub mails: i64,
+    pub events: Vec<HeldEvent>,
+}
+
+/// An event whose change waits.
+#[derive(Debug, Serialize)]
+pub struct HeldEvent {
+    pub res_id: Option<i32>,
+    pub title: String,
+    /// `create`, `update` or `delete`.
+    pub kind: String,
+    pub mails: i32,
+    /// Who saved it, where that is known.
+    pub saved_by: Vec<String>,
+}
+
+/// Counts what a mailbox is about to send. Returns whether what was collected must wait.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
+    let mut conn = engine.store.get().await?;
+    if !account.holds_mails() && outbox::collected_mails(&mut conn, account.id).await? == 0 {
+        return Ok(false);
+    }
+    let (held, is_news) = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            databases::serialize(conn, account.database_id).await?;
+            leases::hold(conn, account).await?;
+            let database = databases::by_id(conn, account.database_id).await?;
+            let account = accounts::by_id(conn, account.id).await?;
+            let mails = outbox::collected_mails(conn, account.id).await?;
+            let held = account.holds_mails();
+            let collected = outbox::collected(conn, account.id).await?;
+            let why = why(conn, &database, &collected).await?;
+            let holds = mails > 0 && (held || why.is_some() || mails > i64::from(database.mail_budget));
+            let holding = if holds { mails } else { 0 };
+            if i64::from(account.mails_held) == holding {
+                return Ok((holds, false));
+            }
+            accounts::hold_mails(conn, account.id, holding).await?;
+            if holds && !held {
+                let why = why.unwrap_or_else(|| format!("they are more than {}", database.mail_budget));
+                let message = format!("{mails} mails for changes that were collected wait for a yes, as {why}: nothing of it was sent");
+                tracing::warn!(account.id = account.id, mails, "over the mail budget");
+                note(conn, &database, Some(account.odoo_user_id), Level::Warning, message).await?;
+            }
+            Ok((holds, true))
+        })
+        .await?;
+    if is_news {
+        engine.poke(account.database_id, [account.odoo_user_id].into());
+    }
+    Ok(held)
+}
+
+/// Why some of these wait for a yes, however few their mails are.
+async fn why(
+    conn: &mut Connection,
+    database: &Database,
+    writes: &[OutlookWrite],
+) -> anyhow::Result<Option<String>> {
+    let asking = |why: &str| -> Vec<i64> {
+        let asking = writes.iter().filter(|write| write.asks.as_deref() == Some(why));
+        asking.map(|write| write.meeting_id).collect()
+    };
+    let of_others = asking(asks::OTHERS);
+    if !of_others.is_empty() {
+        let mut names = BTreeSet::new();
+        for meeting in meetings::read_all(conn, &of_others).await? {
+            names.extend(meeting.savers()?.iter().map(planner::savers::name_of));
+        }
+        let names: Vec<String> = names.into_iter().collect();
+        return Ok(Some(format!(
+            "some go to more than {} people outside for what was saved by {}",
+            database.others_outside,
+            names.join(", ")
+        )));
+    }
+    let words = format!(
+        "this mailbox would send more than {} within an hour",
+        database.mails_an_hour
+    );
+    Ok((!asking(asks::HOUR).is_empty()).then_some(words))
+}
+
+/// Those that the mailbox may send within this hour; the others wait for a yes. A repeated attempt mails nobody twice.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn within_the_hour(
+    conn: &mut Connection,
+    account: &Account,
+    batch: Vec<OutlookWrite>,
+) -> anyhow::Result<Vec<OutlookWrite>> {
+    let is_new =
+        |write: &OutlookWrite| write.mails > 0 && write.attempts == 0 && write.in_flight_since.is_none();
+    if !batch.iter().any(is_new) {
+        return Ok(batch);
+    }
+    let most = databases::by_id(conn, account.database_id).await?.mails_an_hour;
+    let before = mail_hours::within(conn, account.id, now()).await?;
+    let (mut sent, mut may_leave, mut must_wait) = (before, Vec::new(), Vec::new());
+    for write in batch {
+        let then = sent + i64::from(write.mails);
+        if !is_new(&write) {
+            may_leave.push(write);
+        } else if then > i64::from(most) {
+            must_wait.push(write.id);
+        } else {
+            sent = then;
+            may_leave.push(write);
+        }
+    }
+    if sent > before {
+        mail_hours::count(conn, account.id, sent - before, now()).await?;
+    }
+    if !must_wait.is_empty() {
+        outbox::hold_back(conn, must_wait).await?;
+    }
+    Ok(may_leave)
+}
+
+/// What waits for a yes.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn held(conn: &mut Connection, account: &Account) -> anyhow::Result<Option<Held>> {
+    if !account.holds_mails() {
+        return Ok(None);
+    }
+    let writes = outbox::collected(conn, account.id).await?;
+    let ids: Vec<i64> = writes.iter().map(|write| write.meeting_id).collect();
+    let known = meetings::read_all(conn, &ids).await?;
+    let events = writes.iter().map(|write| {
+        let meeting = known.iter().find(|meeting| meeting.id == write.meeting_id);
+        HeldEvent {
+            res_id: meeting.and_then(|m| m.odoo_id),
+            title: meeting
+                .map(crate::store::meetings::Meeting::title)
+                .unwrap_or_default(),
+            kind: write.kind.clone(),
+            mails: write.mails,
+            saved_by: meeting
+                .and_then(|m| m.savers().ok())
+                .unwrap_or_default()
+                .iter()
+                .map(planner::savers::name_of)
+                .collect(),
+        }
+    });
+    Ok(Some(Held {
+        mails: writes.iter().map(|write| i64::from(write.mails)).sum(),
+        events: events.collect(),
+    }))
+}
+
+/// Carries out a person's answer.
+///
+/// # Errors
+/// `MissingError` where nothing waits; `UserError` where more would be sent than was announced.
+pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
+    let mut conn = engine.store.get().await?;
+    let missing = || OdooError::Missing("No mails wait for an answer here: it was given already.".to_owned());
+    let done = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            databases::serialize(conn, database.id).await?;
+            let account = accounts::of_user(conn, database.id, request.user_id).await?;
+            let Some(account) = account.filter(Account::holds_mails) else {
+                return Ok(Err(missing()));
+            };
+            let asked = Actor { uid: account.odoo_user_id, name: Some(account.login.clone()), is_admin: false };
+            let writes = outbox::collected(conn, account.id).await?;
+            let mails: i64 = writes.iter().map(|write| i64::from(write.mails)).sum();
+            if request.send && mails > request.mails.map_or(mails, i64::from) {
+                return Ok(Err(OdooError::user(format!(
+                    "Outlook would send {mails} mails now, more than were announced: look at them again. Nothing was sent."
+                ))));
+            }
+            let ids: Vec<i64> = writes.iter().map(|write| write.meeting_id).collect();
+            let mut unit = UnitOfWork::of(conn, database.id, &ids).await?;
+            for write in &writes {
+                let dossier = unit.get(write.meeting_id)?;
+                dossier.meeting.collected = false;
+                dossier.meeting.forget_savers();
+                if request.send {
+                    // It was asked of one mailbox: what is made in another one's mails in that one's name.
+                    if dossier.meeting.goes_to_another_than(account.odoo_user_id) {
+                        dossier.meeting.add_savers(std::slice::from_ref(&asked))?;
+                    }
+                    continue;
+                }
+                if account.resetting {
+                    dossier.writes.retain(|other| other.id != write.id);
+                } else if write.kind == kind::CREATE {
+                    dossier.meeting.set_guests(Guests::Withheld);
+                } else {
+                    dossier.meeting.unsent = true;
+                }
+            }
+            let verdict = if request.send {
+                outbox::approve(conn, account.id).await?;
+                mail_hours::count(conn, account.id, -mails, now()).await?;
+                "to send them"
+            } else {
+                if !account.resetting {
+                    let people = People::load(conn, database.id, now()).await?;
+                    planner::replan_all(&mut unit, &people, ids)?;
+                }
+                "not to send them: each side keeps its own"
+            };
+            unit.save(conn, now()).await?;
+            accounts::hold_mails(conn, account.id, 0).await?;
+            let message = format!("{mails} mails for {} events waited: somebody decided {verdict}", writes.len());
+            note(conn, database, Some(account.odoo_user_id), Level::Warning, message).await?;
+            Ok(Ok(account.id))
+        })
+        .await?;
+    let account = done?;
+    leases::wake(&mut conn, vec![account]).await?;
+    engine.work.notify_one();
+    Ok(())
+}

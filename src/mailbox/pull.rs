@@ -1,0 +1,1113 @@
+//! From Outlook: follows a mailbox's delta and stores what it shows.
+//!
+//! A page's rows and the link to go on from are stored in one transaction, so a crash repeats a page and loses none.
+//! `@removed` is a hint (Graph sends it for what left the window, too): Outlook is asked before anything is
+//! taken for deleted, and what no calendar lists is, whatever is answered to its id (see [`crate::mailbox::shown`]).
+
+mod apart;
+mod aside;
+mod generations;
+mod narrowing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use diesel_async::AsyncConnection;
+use secrecy::SecretString;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use self::apart::{Apart, or_apart};
+use crate::calendar::document::Document;
+use crate::calendar::event::Answer;
+use crate::engine::{Engine, now};
+use crate::mailbox::bodies;
+use crate::mailbox::shown::{self, Seen};
+use crate::mailbox::trouble::{backoff, whose};
+use crate::odoo::mailboxes::Mailboxes;
+use crate::odoo::record::Record;
+use crate::odoo::snapshot::odoo_answer;
+use crate::outlook::GraphError;
+use crate::outlook::client::{DeltaPage, Next};
+use crate::outlook::wire::{DeltaRow, WireEvent};
+use crate::planning::observation::{copy_of, new_proposals, project};
+use crate::planning::people::People;
+use crate::planning::planner::{self, Effects};
+use crate::store::accounts::{self, Account};
+use crate::store::addresses::Mailbox;
+use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::{self, Copy, Identities};
+use crate::store::stubs;
+use crate::store::unit::UnitOfWork;
+use crate::store::{Connection, databases, leases, put_aside, troubles};
+
+/// The window is renewed when it reaches less than this share of its days ahead.
+const RENEW_AT: i64 = 2;
+/// How many meetings are worked on in one transaction, where there may be any number.
+const CHUNK: i64 = 200;
+/// How many forgotten events are asked for before they are stored.
+const AT_ONCE: i64 = 20;
+/// While many pages are read, Odoo takes what there is; it is told this often.
+const POKE_EVERY: Duration = Duration::from_secs(2);
+
+/// Why a pull ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}
+
+impl Sight {
+    fn gone(id: String) -> Self {
+        Self::Gone {
+            id,
+            called_off: false,
+        }
+    }
+
+    fn graph_id(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) | Self::Series(event) => Some(&event.id),
+            Self::Apart(apart) => Some(&apart.master.id),
+            Self::Gone { id, .. } | Self::Later(id) => Some(id),
+            Self::Failed { id, .. } => id.as_deref(),
+        }
+    }
+
+    /// The descriptions that are to be read.
+    fn descriptions(&self) -> Vec<String> {
+        let master = match self {
+            Self::Apart(apart) => Some(apart.master.as_ref()),
+            _ => None,
+        };
+        let shown = self.events().iter().chain(master);
+        shown.flat_map(WireEvent::descriptions).collect()
+    }
+
+    /// What is wrong with it, with its title where there is one.
+    fn named(&self, problem: &str) -> String {
+        let title = self.events().first().and_then(|event| event.subject.as_deref());
+        match title.filter(|title| !title.is_empty()) {
+            Some(title) => format!("“{title}”: {problem}"),
+            None => problem.to_owned(),
+        }
+    }
+
+    /// What may be a meeting each.
+    fn events(&self) -> &[WireEvent] {
+        match self {
+            Self::Event(event) | Self::Series(event) => std::slice::from_ref(event.as_ref()),
+            Self::Apart(apart) => &apart.occurrences,
+            Self::Gone { .. } | Self::Later(_) | Self::Failed { .. } => &[],
+        }
+    }
+}
+
+/// A row with what had to be asked about it.
+#[derive(Clone)]
+enum Sight {
+    Event(Box<WireEvent>),
+    /// A series in full.
+    Series(Box<WireEvent>),
+    /// A series that Odoo cannot repeat.
+    Apart(Apart),
+    /// Gone: no calendar shows it. It was cancelled by its organizer, where Deleted Items have it so.
+    Gone {
+        id: String,
+        called_off: bool,
+    },
+    /// There was no time left to look at it.
+    Later(String),
+    /// It could not be read, in words.
+    Failed {
+        id: Option<String>,
+        reason: String,
+    },
+}
+
+/// Follows the delta to its end, or for as long as `until` has not come, and adds what comes of it to `effects`. Returns whether
+/// it has come to the end; where it has not, the next run goes on.
+///
+/// # Errors
+/// See [`PullError`]; everything stored until then stays.
+pub async fn pull(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    until: Instant,
+    effects: &mut Effects,
+) -> Result<bool, PullError> {
+    let (mut halvings, halved_at, are_addresses_due) = {
+        let mut conn = engine.store.get().await?;
+        troubles::before_reading(&mut conn, account.id).await?
+    };
+    let link = match narrowing::widen(engine, account, halvings, halved_at).await? {
+        Some(fewer) => {
+            halvings = fewer;
+            None
+        }
+        None => current_link(engine, account, halvings).await?,
+    };
+    if link.is_none() || are_addresses_due {
+        learn_addresses(engine, account, token).await?;
+    }
+    let mut resynced = false;
+    // Those that were looked at in this round: Graph lists each of their occurrences.
+    let mut series = BTreeSet::new();
+    let mut poked: Option<Instant> = None;
+    let (mut page, mut listing) = match link {
+        Some(link) => (
+            next_page(engine, token, &link).await,
+            account.listing_since.is_some(),
+        ),
+        None => (first_page(engine, account, token, halvings).await, true),
+    };
+    // With its window, which may just have been opened.
+    let account = {
+        let mut conn = engine.store.get().await?;
+        &leases::account(&mut conn, account.id, account.lease_id).await?
+    };
+    loop {
+        let DeltaPage { rows, next } = match page {
+            Ok(page) => page,
+            // Graph forgets delta tokens when it likes; starting over compares with what is known and writes nothing.
+            Err(PullError::Graph(GraphError::ResyncRequired)) if !resynced => {
+                tracing::info!(account.id = account.id, "the delta token is gone, starting over");
+                resynced = true;
+                listing = true;
+                page = first_page(engine, account, token, halvings).await;
+                continue;
+            }
+            Err(error) => {
+                narrowing::narrow(engine, account, token, halvings, &error).await?;
+                return Err(error);
+            }
+        };
+        let sights = look_closer(engine, account, token, rows, &mut series, until).await?;
+        // The next page travels while this one is stored.
+        let stored = match next {
+            Next::Page(link) if Instant::now() >= until => {
+                effects.merge(store(engine, account, sights, Some(&link)).await?);
+                return Ok(false);
+            }
+            Next::Page(link) => {
+                let following = next_page(engine, token, &link);
+                let (stored, following) =
+                    tokio::join!(store(engine, account, sights, Some(&link)), following);
+                page = following;
+                stored?
+            }
+            Next::Round(link) => {
+                effects.merge(store(engine, account, sights, Some(&link)).await?);
+                // The run ends with a poke.
+                break;
+            }
+        };
+        let news = stored.poke_users.clone();
+        effects.merge(stored);
+        if !news.is_empty() && poked.is_none_or(|at| at.elapsed() > POKE_EVERY) {
+            engine.poke(account.database_id, news);
+            poked = Some(Instant::now());
+        }
+    }
+    effects.merge(aside::look_again(engine, account, token, until).await?);
+    if !read_anew(engine, account, token, until, effects).await? {
+        return Ok(false);
+    }
+    if !account.pulled_once && aside::is_some_unseen(engine, account).await? {
+        // What is planned for the first time is planned from all that there is.
+        return Ok(false);
+    }
+    if listing && !ask_about_missing(engine, account, token, until, effects).await? {
+        return Ok(false);
+    }
+    if account.pulled_once {
+        effects.merge(aside::plan_again(engine, account).await?);
+    } else {
+        effects.merge(finish_first_pull(engine, account).await?);
+    }
+    Ok(true)
+}
+
+impl From<diesel::result::Error> for PullError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// Asks for what was forgotten as it was long past, and is needed again. `false`: `until` has come, and there is more to ask for.
+async fn read_anew(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    until: Instant,
+    effects: &mut Effects,
+) -> Result<bool, PullError> {
+    let mut asked = BTreeSet::new();
+    loop {
+        let mut unread = {
+            let mut conn = engine.store.get().await?;
+            stubs::unread_copies(&mut conn, account.id, AT_ONCE).await?
+        };
+        // Whatever the mailbox answers, it is asked once a run.
+        unread.retain(|id| asked.insert(id.clone()));
+        if unread.is_empty() {
+            return Ok(true);
+        }
+        let mut sights = Vec::with_capacity(unread.len());
+        let uids = uids_of(engine, account, &unread).await?;
+        for id in unread {
+            let uid = uids.get(&id).map(String::as_str);
+            sights.extend(look_at(engine, account, token, id.clone(), uid).await?);
+        }
+        effects.merge(store(engine, account, sights, None).await?);
+        if Instant::now() >= until {
+            return Ok(false);
+        }
+    }
+}
+
+/// After a window was listed anew: a delta does not say what was deleted before it began. Whatever of the window was
+/// not shown is asked about. `false`: `until` has come, and there is more to ask about.
+async fn ask_about_missing(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    until: Instant,
+    effects: &mut Effects,
+) -> Result<bool, PullError> {
+    let account = {
+        let mut conn = engine.store.get().await?;
+        leases::account(&mut conn, account.id, account.lease_id).await?
+    };
+    let Some(since) = account.listing_since else {
+        return Ok(true);
+    };
+    let aside = {
+        let mut conn = engine.store.get().await?;
+        put_aside::waiting_shown(&mut conn, account.id, now()).await?
+    };
+    let mut after = 0;
+    loop {
+        let missing = {
+            let mut conn = engine.store.get().await?;
+            meetings::unseen_since(&mut conn, account.id, since, after, CHUNK).await?
+        };
+        let Some(last) = missing.last() else { break };
+        after = last.id;
+        let mut sights = Vec::new();
+        let mut is_late = false;
+        let ids: Vec<&str> = missing.iter().map(|copy| copy.graph_id.as_str()).collect();
+        let uids = uids_of(engine, &account, &ids).await?;
+        for copy in missing {
+            // It is asked for when it is its turn: what could not be looked at before is not all that is ever looked at.
+            if aside.contains(&copy.graph_id) {
+                continue;
+            }
+            // A series is asked for wherever it begins: one request tells. So does it of what cannot be read here.
+            let inside = match copy.document() {
+                Ok(Document::Event(event)) => {
+                    account
+                        .window_start
+                        .is_none_or(|start| event.time.ends_at() > start)
+                        && account.window_end.is_none_or(|end| event.time.starts_at() < end)
+                }
+                _ => true,
+            };
+            if inside {
+                let uid = uids.get(&copy.graph_id).map(String::as_str);
+                sights.extend(look_at(engine, &account, token, copy.graph_id, uid).await?);
+                // What was looked at is not asked about in the next run.
+                is_late = Instant::now() >= until;
+                if is_late {
+                    break;
+                }
+            }
+        }
+        effects.merge(store(engine, &account, sights, None).await?);
+        if is_late || Instant::now() >= until {
+            return Ok(false);
+        }
+    }
+    let mut conn = engine.store.get().await?;
+    conn.transaction::<_, PullError, _>(async |conn| {
+        leases::hold(conn, &account).await?;
+        accounts::end_listing(conn, account.id).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(true)
+}
+
+/// The link to go on from; none when the window has to be opened, or moved on.
+async fn current_link(
+    engine: &Engine,
+    account: &Account,
+    halvings: i32,
+) -> Result<Option<String>, PullError> {
+    let (_, days_ahead) = window(engine, account, halvings).await?;
+    let ahead = TimeDelta::days(days_ahead / RENEW_AT);
+    let reaches = account.window_end.is_some_and(|end| end > now() + ahead);
+    Ok(account.delta_link.clone().filter(|_| reaches))
+}
+
+async fn first_page(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    halvings: i32,
+) -> Result<DeltaPage, PullError> {
+    let (days_back, days_ahead) = window(engine, account, halvings).await?;
+    let since = now();
+    let (start, end) = (
+        since - TimeDelta::days(days_back),
+        since + TimeDelta::days(days_ahead),
+    );
+    // A mailbox that cannot be listed now keeps what it has.
+    let page = engine.graph.calendar_view_delta_start(token, start, end).await?;
+    let mut conn = engine.store.get().await?;
+    conn.transaction::<_, PullError, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        accounts::open_window(conn, account.id, (start, end), since).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(page)
+}
+
+/// Asks by which addresses the mailbox is reached. Where Microsoft does not tell, what was known stands, and it is asked again later.
+async fn learn_addresses(engine: &Engine, account: &Account, token: &SecretString) -> Result<(), PullError> {
+    let told = crate::auth::addresses::ask(engine, token).await;
+    let mut conn = engine.store.get().await?;
+    match told {
+        Ok(told) => {
+            conn.transaction::<_, PullError, _>(async |conn| {
+                leases::hold(conn, account).await?;
+                let is_news = told.store(conn, account.id).await?;
+                troubles::addresses_told(conn, account.id).await?;
+                if is_news {
+                    // What was planned by other addresses.
+                    accounts::plan_anew(conn, account.id).await?;
+                }
+                Ok(())
+            })
+            .await
+        }
+        // That is the mailbox's trouble as a whole, and said so.
+        Err(
+            error @ (GraphError::Unauthorized
+            | GraphError::Challenged { .. }
+            | GraphError::Throttled { .. }
+            | GraphError::MailboxMissing),
+        ) => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(account.id = account.id, %error, "the mailbox's addresses are not told");
+            let wait = |failed| backoff(failed, TimeDelta::seconds(10), TimeDelta::hours(6));
+            troubles::addresses_failed(&mut conn, account.id, wait).await?;
+            Ok(())
+        }
+    }
+}
+
+async fn next_page(engine: &Engine, token: &SecretString, link: &str) -> Result<DeltaPage, PullError> {
+    Ok(engine.graph.delta_next(token, link).await?)
+}
+
+/// Stores what was seen, and where to go on from.
+async fn store(
+    engine: &Engine,
+    account: &Account,
+    sights: Vec<Sight>,
+    next: Option<&str>,
+) -> Result<Effects, PullError> {
+    let sights = &looked_at(sights).await;
+    let mut conn = engine.store.get().await?;
+    if sights.is_empty() {
+        return conn
+            .transaction::<_, PullError, _>(async |conn| {
+                leases::hold(conn, account).await?;
+                go_on_from(conn, account, next).await?;
+                Ok(Effects::default())
+            })
+            .await;
+    }
+    let together = conn
+        .transaction::<_, PullError, _>(async |conn| {
+            databases::serialize(conn, account.database_id).await?;
+            leases::hold(conn, account).await?;
+            let effects = store_page(conn, account, sights).await?;
+            go_on_from(conn, account, next).await?;
+            Ok(effects)
+        })
+        .await;
+    let Err(error) = together else { return together };
+    tracing::error!(
+        account.id = account.id,
+        error = format!("{error:#}"),
+        "what was seen together was not stored, storing one by one"
+    );
+    // One that cannot be stored must not keep the others from it.
+    conn.transaction::<_, PullError, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
+        let effects = aside::store_each(conn, account, sights).await?;
+        go_on_from(conn, account, next).await?;
+        Ok(effects)
+    })
+    .await
+}
+
+/// Looks at the descriptions before anything waits for it. What is not done in time is put aside: it is asked for again.
+async fn looked_at(sights: Vec<Sight>) -> Vec<Sight> {
+    let done = bodies::look_at(&sights, Sight::descriptions).await;
+    let late = |(sight, is_done): (Sight, bool)| match (&sight, sight.graph_id()) {
+        (Sight::Event(_) | Sight::Series(_) | Sight::Apart(_), Some(id)) if !is_done => Sight::Failed {
+            id: Some(id.to_owned()),
+            reason: sight.named("its description takes too long to read"),
+        },
+        _ => sight,
+    };
+    sights.into_iter().zip(done).map(late).collect()
+}
+
+async fn go_on_from(conn: &mut Connection, account: &Account, next: Option<&str>) -> Result<(), PullError> {
+    if let Some(next) = next {
+        accounts::set_delta(conn, account.id, Some(next)).await?;
+    }
+    Ok(())
+}
+
+/// How many days back and ahead the mailbox is read: as its database says, else as the service is configured, halved so often.
+async fn window(engine: &Engine, account: &Account, halvings: i32) -> Result<(i64, i64), PullError> {
+    let mut conn = engine.store.get().await?;
+    let database = databases::by_id(&mut conn, account.database_id).await?;
+    let days = |own: Option<i32>, common: i64| narrowing::narrowed(own.map_or(common, i64::from), halvings);
+    Ok((
+        days(database.days_back, engine.settings.days_back),
+        days(database.days_ahead, engine.settings.days_ahead),
+    ))
+}
+
+/// Asks Outlook about what a page says is removed, or is there again, and for each series that it shows something of: once a
+/// round, however many occurrences are listed. Where that fails and `until` has come, the rest of the page is left for later: each
+/// may take as long to fail.
+async fn look_closer(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    rows: Vec<DeltaRow>,
+    series: &mut BTreeSet<String>,
+    until: Instant,
+) -> Result<Vec<Sight>, PullError> {
+    let mut sights = Vec::with_capacity(rows.len());
+    let mut is_slow = false;
+    let asked = rows.iter().filter_map(|row| match row {
+        DeltaRow::Event(event) => Some(event.id.as_str()),
+        DeltaRow::Removed { id, .. } => Some(id.as_str()),
+        DeltaRow::Unreadable { .. } => None,
+    });
+    let uids = uids_of(engine, account, &asked.collect::<Vec<_>>()).await?;
+    let mut look = async |id: String, is_shown: bool| {
+        if is_slow {
+            return Ok(vec![Sight::Later(id)]);
+        }
+        let seen = if is_shown {
+            read_whole(engine, account, token, id)
+                .await
+                .map(|whole| vec![whole])
+        } else {
+            let uid = uids.get(&id).map(String::as_str);
+            look_at(engine, account, token, id.clone(), uid).await
+        };
+        let has_failed = |seen: &Vec<Sight>| seen.iter().any(|one| matches!(one, Sight::Failed { .. }));
+        is_slow = seen.as_ref().is_ok_and(has_failed) && Instant::now() >= until;
+        seen
+    };
+    let shown: Vec<&str> = rows
+        .iter()
+        .filter_map(|row| match row {
+            DeltaRow::Event(event) => Some(event.id.as_str()),
+            DeltaRow::Unreadable { .. } | DeltaRow::Removed { .. } => None,
+        })
+        .collect();
+    let removed: Vec<String> = rows
+        .iter()
+        .filter_map(|row| match row {
+            DeltaRow::Removed { id, .. } => Some(id.clone()),
+            DeltaRow::Event(_) | DeltaRow::Unreadable { .. } => None,
+        })
+        .collect();
+    let ended = if shown.is_empty() {
+        Vec::new()
+    } else {
+        let mut conn = engine.store.get().await?;
+        meetings::ended_copies(&mut conn, account.id, shown).await?
+    };
+    for row in rows {
+        match row {
+            DeltaRow::Event(event) if event.is_recurring() => {
+                let Some(id) = event.series_id().map(str::to_owned) else {
+                    continue;
+                };
+                if series.insert(id.clone()) {
+                    sights.extend(look(id, true).await?);
+                }
+            }
+            // A row may be older than the deletion; what is told late would bring back what is gone.
+            DeltaRow::Event(event) if ended.contains(&event.id) => {
+                sights.extend(look(event.id, false).await?);
+            }
+            DeltaRow::Event(event) => sights.push(Sight::Event(event)),
+            DeltaRow::Unreadable { id, problem } => {
+                let reason = format!("Outlook sent something that cannot be read: {problem}");
+                sights.push(Sight::Failed { id, reason });
+            }
+            DeltaRow::Removed { id, .. } => {
+                if has_copy(engine, account, &id).await? {
+                    sights.extend(look(id, false).await?);
+                }
+            }
+        }
+    }
+    for id in series_gone_unnamed(engine, account, token, &removed).await? {
+        sights.extend(look(id, false).await?);
+    }
+    Ok(sights)
+}
+
+/// The series that the calendar has no more, where a page says that unknown ids are removed: these may be ids of their occurrences,
+/// which lead to no series once they are gone, and nothing says that a series that is deleted is named as well.
+async fn series_gone_unnamed(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    removed: &[String],
+) -> Result<BTreeSet<String>, PullError> {
+    if removed.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut series = {
+        let mut conn = engine.store.get().await?;
+        let ids = removed.iter().map(String::as_str).collect();
+        let known = meetings::known_ids(&mut conn, account.id, ids).await?;
+        if removed.iter().all(|id| known.contains(id)) {
+            return Ok(BTreeSet::new());
+        }
+        meetings::series_ids(&mut conn, account.id).await?
+    };
+    if !series.is_empty() {
+        let listed = match engine.graph.series_ids(token).await {
+            // Each is asked about then.
+            Err(GraphError::Invalid { .. }) => BTreeSet::new(),
+            listed => listed?,
+        };
+        series.retain(|id| !listed.contains(id) && !removed.contains(id));
+    }
+    Ok(series)
+}
+
+async fn has_copy(engine: &Engine, account: &Account, id: &str) -> Result<bool, PullError> {
+    let mut conn = engine.store.get().await?;
+    Ok(meetings::has_live_copy(&mut conn, account.id, id).await?)
+}
+
+/// The `iCalUId`s that these were shown with last, as far as they are known.
+async fn uids_of(
+    engine: &Engine,
+    account: &Account,
+    ids: &[impl AsRef<str>],
+) -> Result<BTreeMap<String, String>, PullError> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut conn = engine.store.get().await?;
+    let ids = ids.iter().map(AsRef::as_ref).collect();
+    Ok(meetings::uids_of(&mut conn, account.id, ids).await?)
+}
+
+/// What a calendar shows at an id now, and under which id; where that is an occurrence, its series, unless that stands apart. `uid` is
+/// its `iCalUId` as last known.
+///
+/// # Errors
+/// When the mailbox as a whole is in trouble. What only this id has is a sight of its own.
+async fn look_at(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    id: String,
+    uid: Option<&str>,
+) -> Result<Vec<Sight>, PullError> {
+    let found = async {
+        match shown::look(engine, token, &id, uid).await? {
+            Seen::There(event) => Ok(vec![seen_as(engine, account, token, &id, event).await?]),
+            Seen::Moved(event) => {
+                let other = event.id.clone();
+                let seen = seen_as(engine, account, token, &other, event).await?;
+                // In this order: so it is never nowhere.
+                Ok(vec![seen, Sight::gone(id.clone())])
+            }
+            Seen::Gone(last) => Ok(vec![Sight::Gone {
+                id: id.clone(),
+                called_off: last.is_some_and(|event| event.is_cancelled == Some(true)),
+            }]),
+        }
+    };
+    match found.await {
+        Err(PullError::Graph(error)) => {
+            let reason = whose(engine, token, error).await?;
+            Ok(vec![Sight::Failed { id: Some(id), reason }])
+        }
+        found => found,
+    }
+}
+
+/// A series that the calendar shows something of.
+async fn read_whole(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    id: String,
+) -> Result<Sight, PullError> {
+    let found = async {
+        match engine.graph.get_series(token, &id).await? {
+            Some(event) => seen_as(engine, account, token, &id, Box::new(event)).await,
+            None => Ok(Sight::gone(id.clone())),
+        }
+    };
+    match found.await {
+        Err(PullError::Graph(error)) => {
+            let reason = whose(engine, token, error).await?;
+            Ok(Sight::Failed { id: Some(id), reason })
+        }
+        found => found,
+    }
+}
+
+/// What an event that is there is for us.
+async fn seen_as(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    id: &str,
+    event: Box<WireEvent>,
+) -> Result<Sight, PullError> {
+    if event.is_series() {
+        return or_apart(engine, account, token, Sight::Series(event)).await;
+    }
+    match event.series_master_id.as_deref() {
+        Some(master) if !has_copy(engine, account, id).await? => {
+            let master = engine.graph.get_series(token, master).await?;
+            let master = master.map_or_else(|| Sight::gone(id.to_owned()), |m| Sight::Series(Box::new(m)));
+            or_apart(engine, account, token, master).await
+        }
+        _ => Ok(Sight::Event(event)),
+    }
+}
+
+async fn store_page(
+    conn: &mut Connection,
+    account: &Account,
+    sights: &[Sight],
+) -> Result<Effects, PullError> {
+    let people = People::load(conn, account.database_id, now()).await?;
+    let account = people
+        .account(account.id)
+        .cloned()
+        .unwrap_or_else(|| account.clone());
+    let unit = load(conn, &account, sights).await?;
+    let mut page = Page {
+        people: &people,
+        account: &account,
+        mailbox: people.mailbox_of(&account),
+        unit,
+        touched: BTreeSet::new(),
+        lines: Vec::new(),
+        aside: BTreeMap::new(),
+    };
+    for sight in sights {
+        page.take(sight)?;
+    }
+    let Page {
+        mut unit,
+        touched,
+        lines,
+        aside,
+        ..
+    } = page;
+    let effects = planner::replan_all(&mut unit, &people, touched)?;
+    unit.save(conn, people.now).await?;
+    journal::write_all(conn, lines).await?;
+    aside::put_all(conn, &account, sights, &aside).await?;
+    Ok(effects)
+}
+
+/// Reads the meetings that a page may be about.
+async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Result<UnitOfWork, PullError> {
+    let mut unit = UnitOfWork::new(account.database_id);
+    let graph_ids = sights.iter().filter_map(Sight::graph_id).collect();
+    unit.read_copies(conn, account.id, graph_ids).await?;
+    let unknown: Vec<&WireEvent> = sights
+        .iter()
+        .flat_map(Sight::events)
+        // One that was lost may come back as another meeting.
+        .filter(|event| {
+            unit.copy(account.id, &event.id)
+                .is_none_or(|copy| copy.gone || copy.cancelled)
+        })
+        .collect();
+    if unknown.is_empty() {
+        return Ok(unit);
+    }
+    let identities = Identities {
+        links: unknown.iter().filter_map(|event| link_of(event)).collect(),
+        uids: unknown
+            .iter()
+            .filter_map(|event| event.ical_uid.as_deref())
+            .collect(),
+        ..Identities::default()
+    };
+    unit.read_identities(conn, &identities).await?;
+    unit.read_stock(conn, unknown.iter().map(|event| event.id.as_str()).collect())
+        .await?;
+    let own = unknown.iter().filter(|event| event.is_organizer == Some(true));
+    let titles: Vec<&str> = own
+        .map(|event| event.subject.as_deref().unwrap_or_default())
+        .collect();
+    if titles.len() < unknown.len() {
+        unit.read_creating(conn, now()).await?;
+    }
+    if !titles.is_empty() {
+        unit.read_unlinked(conn, account.odoo_user_id, titles).await?;
+    }
+    Ok(unit)
+}
+
+/// A page, while it is taken in.
+struct Page<'a> {
+    people: &'a People,
+    account: &'a Account,
+    mailbox: Mailbox,
+    unit: UnitOfWork,
+    touched: BTreeSet<i64>,
+    lines: Vec<Line>,
+    /// What cannot be taken in now, by id, with the reason; without one it merely waits.
+    aside: BTreeMap<String, Option<String>>,
+}
+
+impl Page<'_> {
+    fn take(&mut self, sight: &Sight) -> Result<(), PullError> {
+        match sight {
+            Sight::Event(event) => {
+                let news = self.see(event)?;
+                self.touched.extend(news);
+            }
+            Sight::Series(event) => {
+                self.join(&event.id)?;
+                let news = self.see(event)?;
+                self.touched.extend(news);
+            }
+            Sight::Apart(apart) => self.take_apart(apart)?,
+            Sight::Gone { id, called_off } => {
+                self.join(id)?;
+                if !called_off {
+                    self.say_vanished(id)?;
+                }
+                self.lose(id, *called_off)?;
+            }
+            Sight::Later(id) => {
+                let reason = Some(put_aside::NO_TIME.to_owned());
+                self.aside.insert(id.clone(), reason);
+            }
+            Sight::Failed { id: Some(id), reason } => {
+                self.aside.insert(id.clone(), Some(reason.clone()));
+            }
+            // Nothing to ask for again: when it changes, it is shown again.
+            Sight::Failed { id: None, reason } => self.complain(reason.clone()),
+        }
+        Ok(())
+    }
+
+    /// A meeting of somebody who is not here leaves a guest's calendar both when the guest deletes it and, in some, when its organizer
+    /// cancels it. Where nothing tells the two apart it counts as declined, which harms neither.
+    fn say_vanished(&mut self, graph_id: &str) -> Result<(), PullError> {
+        let known = self.unit.copy(self.account.id, graph_id);
+        let Some(copy) = known.filter(|copy| !copy.is_organizer && !copy.gone && !copy.cancelled) else {
+            return Ok(());
+        };
+        let event = copy.event()?;
+        let is_outside = event
+            .organizer
+            .is_none_or(|organizer| self.people.account_of_address(&organizer.address).is_none());
+        if is_outside && copy.answer.as_deref() != Some(odoo_answer(Answer::Declined)) {
+            let message = format!(
+                "“{}” has left the calendar in Outlook, which does not say why: it counts as declined, and stays in Odoo. If its \
+                 organizer has cancelled it, archive it in Odoo",
+                event.title
+            );
+            let (database, user) = (self.people.database.id, Some(self.account.odoo_user_id));
+            self.lines
+                .push(Line::general(database, user, Level::Info, message));
+        }
+        Ok(())
+    }
+
+    /// An event of the mailbox is gone.
+    fn lose(&mut self, graph_id: &str, called_off: bool) -> Result<(), PullError> {
+        let known = self.unit.copy(self.account.id, graph_id);
+        if let Some(id) = known.map(|copy| copy.meeting_id) {
+            if let Some(copy) = self.unit.get(id)?.copy_mut(self.account.id, graph_id) {
+                copy.gone = true;
+                copy.cancelled |= called_off;
+                copy.unread = false;
+            }
+            self.touched.insert(id);
+        }
+        Ok(())
+    }
+
+    /// What cannot be taken in now is asked for again, a series as a whole.
+    fn put_aside(&mut self, event: &WireEvent, reason: Option<String>) {
+        let id = event.series_id().unwrap_or(&event.id);
+        self.aside.insert(id.to_owned(), reason);
+    }
+
+    fn complain(&mut self, message: String) {
+        let user_id = Some(self.account.odoo_user_id);
+        self.lines.push(Line::general(
+            self.people.database.id,
+            user_id,
+            Level::Error,
+            message,
+        ));
+    }
+
+    /// Takes what a mailbox shows of one event; returns the meeting that has news, if it has any.
+    fn see(&mut self, event: &WireEvent) -> Result<Option<i64>, PullError> {
+        let known = self.unit.copy(self.account.id, &event.id).cloned();
+        if event.is_draft == Some(true) {
+            return Ok(None);
+        }
+        // Our own write coming back, or a repeated row. What is to be read anew is read.
+        if let Some(copy) = &known
+            && !(copy.gone || copy.unread)
+            && (is_same_state(copy, event) || is_older(copy, event))
+        {
+            self.unit.touch(copy.id);
+            return Ok(None);
+        }
+        let known = match known {
+            Some(copy) if self.is_one_again(&copy, event)? => {
+                self.unit.part_with(&copy)?;
+                None
+            }
+            known => known,
+        };
+        let before = known.as_ref().filter(|copy| copy.stub.is_none());
+        let shown = match project(event, &self.mailbox, before) {
+            Ok(shown) => shown,
+            Err(reason) => {
+                let title = event.subject.as_deref().unwrap_or("");
+                self.put_aside(event, Some(format!("“{title}”: {reason}")));
+                return Ok(None);
+            }
+        };
+        let meeting_id = match &known {
+            Some(copy) => copy.meeting_id,
+            None => match self.find_meeting(event, &shown.document)? {
+                Found::Meeting(id) => id,
+                Found::Nothing => return Ok(None),
+                Found::Later => {
+                    self.put_aside(event, None);
+                    return Ok(None);
+                }
+            },
+        };
+        if known.is_none() {
+            self.name_left_aside(event);
+        }
+        self.tell_proposals(event, before);
+        let seen = copy_of(meeting_id, self.account, event, &shown)?;
+        // What Exchange rewrites by itself is no news, however often it counts a change.
+        if known.is_none_or(|known| {
+            known.gone
+                || known.stub.is_some()
+                || known.state != seen.state
+                || known.cancelled != seen.cancelled
+        }) {
+            self.unit.get(meeting_id)?.meeting.has_news();
+        }
+        self.unit.see_copy(seen)?;
+        Ok(Some(meeting_id))
+    }
+
+    /// Says who proposes another time, which Odoo has no place for.
+    fn tell_proposals(&mut self, event: &WireEvent, before: Option<&Copy>) {
+        let before = before.and_then(|copy| copy.wire_event::<WireEvent>().ok());
+        let user_id = Some(self.account.odoo_user_id);
+        for words in new_proposals(event, before.as_ref()) {
+            let line = Line::general(self.people.database.id, user_id, Level::Info, words);
+            self.lines.push(line);
+        }
+    }
+
+    /// Says which guests Odoo is not told of, as they have no address of the internet (an Exchange X.500 address, for one).
+    fn name_left_aside(&mut self, event: &WireEvent) {
+        let guests = event.left_aside();
+        let names: Vec<&str> = guests
+            .filter_map(|guest| guest.name.as_deref().or(guest.address.as_deref()))
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let title = event.subject.as_deref().unwrap_or("");
+        let message = format!(
+            "“{title}”: {} without a mail address stay in Outlook alone, all else is synced",
+            names.join(", ")
+        );
+        let user_id = Some(self.account.odoo_user_id);
+        let line = Line::general(self.people.database.id, user_id, Level::Warning, message);
+        self.lines.push(line);
+    }
+
+    /// Which meeting an unknown event is: by our own mark, by Outlook's identity, by content where the user had it in
+    /// Odoo before connecting, or a new one.
+    fn find_meeting(&mut self, event: &WireEvent, state: &Document) -> Result<Found, PullError> {
+        if let Some(id) = link_of(event).and_then(|link| self.unit.by_link(link)) {
+            let meeting = &mut self.unit.get(id)?.meeting;
+            if meeting.ical_uid.is_none() {
+                meeting.ical_uid.clone_from(&event.ical_uid);
+            }
+            // Another identity under our mark: somebody duplicated the event in Outlook. It is one of its own.
+            if meeting.ical_uid == event.ical_uid || self.take_later_generation(id, event)? {
+                return Ok(Found::Meeting(id));
+            }
+        }
+        // An id that is absent matches nothing.
+        let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
+            let title = event.subject.as_deref().unwrap_or("");
+            let reason = format!(
+                "“{title}”: Outlook gives it no iCalUId, by which the same meeting is known in all mailboxes. If it stays so, copy \
+                 the event in Outlook and delete this one"
+            );
+            self.put_aside(event, Some(reason));
+            return Ok(Found::Nothing);
+        };
+        if let Some(id) = self.unit.by_ical_uid(uid) {
+            return Ok(Found::Meeting(id));
+        }
+        if let Some(id) = self.unit.by_stock_id(&event.id) {
+            self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
+            return Ok(Found::Meeting(id));
+        }
+        if event.is_cancelled == Some(true) {
+            return Ok(Found::Nothing);
+        }
+        let is_own = event.is_organizer == Some(true);
+        // The organizer's mailbox has the series, and this guest of one occurrence with it.
+        if event.is_lone_occurrence()
+            && let Some(organizer) = &state.template().organizer
+            && self
+                .people
+                .account_of_address(&organizer.address)
+                .is_some_and(Account::is_connected)
+        {
+            return Ok(Found::Nothing);
+        }
+        if !is_own
+            && let Some(organizer) = &state.template().organizer
+            && let Some(organizer) = self.people.account_of_address(&organizer.address)
+            && (self.unit.is_creating(organizer.id) || self.is_compared(organizer))
+        {
+            return Ok(Found::Later);
+        }
+        let before = self.account.ignore_before;
+        if before.is_some_and(|before| event.created_date_time.is_some_and(|created| created < before)) {
+            return Ok(Found::Nothing);
+        }
+        if is_own && let Some(id) = self.match_by_content(state)? {
+            self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
+            return Ok(Found::Meeting(id));
+        }
+        Ok(Found::Meeting(self.unit.create(None, Some(uid))))
+    }
+
+    /// An event that the user has in both calendars, never linked: same title, same time.
+    fn match_by_content(&self, state: &Document) -> anyhow::Result<Option<i64>> {
+        let nobody = Mailboxes::new();
+        let title = &state.template().title;
+        for meeting in self.unit.unlinked_with_title(self.account.odoo_user_id, title) {
+            let same_time = meeting
+                .record()?
+                .filter(Record::active)
+                .and_then(|record| record.document(&nobody).ok().flatten())
+                .is_some_and(|odoo| odoo.same_times(state));
+            if same_time {
+                return Ok(Some(meeting.id));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What an event in a mailbox turns out to be.
+enum Found {
+    Meeting(i64),
+    /// None of ours to sync.
+    Nothing,
+    /// It may be the one whose creation is in the air in its organizer's mailbox, or one that this mailbox will show when it
+    /// is listed anew: that is known in a moment.
+    Later,
+}
+
+/// A series is compared as a whole: its exceptions may change without its master.
+fn is_same_state(copy: &Copy, event: &WireEvent) -> bool {
+    if event.is_recurring() {
+        let wire = serde_json::to_value(event);
+        return wire.is_ok_and(|wire| match &copy.stub {
+            Some(digest) => stubs::digest(&wire) == *digest,
+            None => wire == copy.wire,
+        });
+    }
+    copy.change_key.is_some() && copy.change_key == event.change_key
+}
+
+/// A change that is told again, late.
+fn is_older(copy: &Copy, event: &WireEvent) -> bool {
+    !event.is_recurring()
+        && matches!((event.last_modified_date_time, copy.modified_at), (Some(told), Some(known)) if told < known)
+}
+
+/// The mark that we left on it.
+pub(crate) fn link_of(event: &WireEvent) -> Option<Uuid> {
+    event
+        .link()
+        .or_else(|| Some(generations::generation_of(event.transaction_id.as_deref()?)?.0))
+}
+
+/// The mailbox is known now: what waited for that (events that Odoo had before) is planned, some at a time, as others
+/// wait for the same lock.
+async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
+    let mut effects = Effects::default();
+    let mut conn = engine.store.get().await?;
+    let ids = meetings::of_account(&mut conn, account.database_id, account.id, account.odoo_user_id).await?;
+    for some in ids.chunks(usize::try_from(CHUNK).unwrap_or(1)) {
+        effects.merge(aside::plan_all(&mut conn, account, some).await?);
+    }
+    // Last, so that a crash repeats it.
+    conn.transaction::<_, PullError, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
+        let present = accounts::by_id(conn, account.id).await?;
+        if present.existing != account.existing || present.window_end != account.window_end {
+            // Odoo has told its events meanwhile, or the mailbox is to be listed anew: the next run plans with that.
+            return Ok(());
+        }
+        accounts::set_pulled_once(conn, account.id).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(effects)
+}

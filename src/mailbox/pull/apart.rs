@@ -1,0 +1,167 @@
+//! Series that Odoo has no rule for: each occurrence in the mailbox's window is synced as a single event of its own. Graph
+//! gives it an id and, the same in every mailbox, an `iCalUId`.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+
+use super::{Page, PullError, Sight};
+use crate::calendar::document::Document;
+use crate::engine::Engine;
+use crate::mailbox::unsaid;
+use crate::odoo::series::check_sayable;
+use crate::outlook::GraphError;
+use crate::outlook::wire::{self, WireEvent};
+use crate::planning::observation::project;
+use crate::store::accounts::Account;
+use crate::store::addresses::Mailbox;
+use crate::store::journal::{Level, Line};
+use crate::store::meetings::Copy;
+
+/// Such a series.
+#[derive(Clone)]
+pub(super) struct Apart {
+    pub master: Box<WireEvent>,
+    /// Why Odoo cannot repeat it. A sentence.
+    reason: String,
+    pub occurrences: Vec<WireEvent>,
+}
+
+/// The series, or, where Odoo cannot repeat it, its occurrences: one request more.
+pub(super) async fn or_apart(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    sight: Sight,
+) -> Result<Sight, PullError> {
+    let Sight::Series(mut master) = sight else {
+        return Ok(sight);
+    };
+    unsaid::complete(engine, account, token, &mut master).await?;
+    let Some(reason) = unsayable(&master, account) else {
+        return Ok(Sight::Series(master));
+    };
+    let occurrences = match (account.window_start, account.window_end) {
+        (Some(start), Some(end)) => match engine.graph.instances(token, &master.id, start..end).await {
+            // It was deleted a moment ago.
+            Err(GraphError::NotFound) => return Ok(Sight::gone(master.id)),
+            listed => {
+                let mut listed = listed?;
+                let left_out = left_out(&master, &listed, start..end);
+                listed.extend(left_out);
+                listed
+            }
+        },
+        _ => Vec::new(),
+    };
+    Ok(Sight::Apart(Apart {
+        master,
+        reason,
+        occurrences,
+    }))
+}
+
+/// The exceptions in a window that a list of a series' occurrences has left out, as Graph has been seen to
+/// (microsoft-graph-docs-contrib#540).
+fn left_out(master: &WireEvent, listed: &[WireEvent], window: Range<DateTime<Utc>>) -> Vec<WireEvent> {
+    let is_listed = |exception: &WireEvent| listed.iter().any(|other| other.id == exception.id);
+    let is_inside = |exception: &WireEvent| {
+        wire::to_event(exception)
+            .is_ok_and(|event| event.time.ends_at() > window.start && event.time.starts_at() < window.end)
+    };
+    let exceptions = master.exception_occurrences.iter();
+    exceptions
+        .filter(|exception| !is_listed(exception) && is_inside(exception))
+        .cloned()
+        .collect()
+}
+
+fn unsayable(master: &WireEvent, account: &Account) -> Option<String> {
+    // What cannot be read at all is told in its place.
+    match project(master, &Mailbox::of_login(account), None).ok()?.document {
+        Document::Series(series) => check_sayable(&series).err().map(|e| e.to_string()),
+        Document::Unsayable { unsayable, .. } => Some(unsayable),
+        Document::Event(_) => None,
+    }
+}
+
+impl Page<'_> {
+    /// Takes occurrences for single events. Those that are not there any more were taken out of the series.
+    pub(super) fn take_apart(&mut self, apart: &Apart) -> Result<(), PullError> {
+        self.end_series(&apart.master.id)?;
+        let known = self.unit.occurrences_of(self.account.id, &apart.master.id);
+        let mut is_news = false;
+        for occurrence in &apart.occurrences {
+            let meeting = self.see(occurrence)?;
+            is_news |= meeting.is_some();
+            self.touched.extend(meeting);
+        }
+        for copy in &known {
+            let is_listed = apart.occurrences.iter().any(|o| o.id == copy.graph_id);
+            if !is_listed && is_inside(copy, self.account)? {
+                self.lose(&copy.graph_id, false)?;
+            }
+        }
+        if known.is_empty() && is_news {
+            let title = apart.master.subject.as_deref().unwrap_or_default();
+            let message = format!(
+                "“{title}”: Odoo cannot repeat it as Outlook does: {}. Each occurrence is synced as an event of its own",
+                apart.reason
+            );
+            let (database, user) = (self.people.database.id, Some(self.account.odoo_user_id));
+            self.lines
+                .push(Line::general(database, user, Level::Warning, message));
+        }
+        Ok(())
+    }
+
+    /// A series that stood apart is one again: its single events go.
+    pub(super) fn join(&mut self, master_id: &str) -> Result<(), PullError> {
+        for copy in self.unit.occurrences_of(self.account.id, master_id) {
+            self.lose(&copy.graph_id, false)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a mailbox shows anew what was over there and in Odoo: a person took it out of Deleted Items again, or a series that
+    /// stood apart is one again. Where nobody in Odoo wanted it gone, its record comes back; else it is made in Odoo as what it is in
+    /// Outlook, new.
+    pub(super) fn is_one_again(&mut self, copy: &Copy, event: &WireEvent) -> Result<bool, PullError> {
+        let was_ended = copy.gone || copy.cancelled;
+        let meeting = &self.unit.get(copy.meeting_id)?.meeting;
+        Ok(was_ended
+            && event.is_cancelled != Some(true)
+            && meeting.ended
+            && (meeting.odoo_gone || !meeting.archived_for_outlook))
+    }
+
+    /// Odoo had it as a series until now. A guest's copy that is merely gone would be an answer.
+    fn end_series(&mut self, master_id: &str) -> Result<(), PullError> {
+        let known = self.unit.copy(self.account.id, master_id).cloned();
+        let Some(known) = known.filter(|copy| !copy.gone && !copy.cancelled) else {
+            return Ok(());
+        };
+        if let Some(copy) = self
+            .unit
+            .get(known.meeting_id)?
+            .copy_mut(self.account.id, master_id)
+        {
+            copy.gone = copy.is_organizer;
+            copy.cancelled = !copy.is_organizer;
+            copy.unread = false;
+        }
+        self.touched.insert(known.meeting_id);
+        Ok(())
+    }
+}
+
+/// Whether a listing of the mailbox's window would have shown it.
+fn is_inside(copy: &Copy, account: &Account) -> anyhow::Result<bool> {
+    let time = copy.event()?.time;
+    let touches = |start: DateTime<Utc>, end: DateTime<Utc>| time.ends_at() > start && time.starts_at() < end;
+    Ok(match (account.window_start, account.window_end) {
+        (Some(start), Some(end)) => touches(start, end),
+        _ => false,
+    })
+}

@@ -1,0 +1,227 @@
+//! What a mailbox shows and cannot be processed now: put aside, and asked for again.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use diesel_async::AsyncConnection;
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use super::{PullError, Sight, look_at, store, store_page, uids_of};
+use crate::engine::{Engine, now};
+use crate::mailbox::trouble::backoff;
+use crate::planning::people::People;
+use crate::planning::planner::{self, Effects};
+use crate::store::accounts::Account;
+use crate::store::journal::{self, Level, Line};
+use crate::store::put_aside::{self, Item};
+use crate::store::unit::UnitOfWork;
+use crate::store::{Connection, databases, leases, meetings};
+
+/// How many items are looked at again in one run.
+const SOME: i64 = 20;
+const NOT_STORED: &str = "the bridge could not store it; its log says why";
+const NOT_PLANNED: &str = "the bridge cannot read what it has stored of this event; its log says why";
+
+/// How long an item waits that cannot be read.
+fn wait(attempts: i32) -> TimeDelta {
+    backoff(attempts, TimeDelta::minutes(1), TimeDelta::days(1))
+}
+
+/// How long one waits for somebody else's creation, which ends within a minute.
+fn wait_a_moment(attempts: i32) -> TimeDelta {
+    backoff(attempts, TimeDelta::seconds(1), TimeDelta::seconds(15))
+}
+
+/// Puts aside what could not be taken in, and forgets what could.
+pub(super) async fn put_all(
+    conn: &mut Connection,
+    account: &Account,
+    sights: &[Sight],
+    aside: &BTreeMap<String, Option<String>>,
+) -> Result<(), PullError> {
+    let read = sights.iter().filter_map(Sight::graph_id);
+    let read: Vec<&str> = read.filter(|id| !aside.contains_key(*id)).collect();
+    put_aside::clear_shown(conn, account.id, &read).await?;
+    for (id, reason) in aside {
+        put(conn, account, id, reason.as_deref()).await?;
+    }
+    Ok(())
+}
+
+async fn put(
+    conn: &mut Connection,
+    account: &Account,
+    id: &str,
+    reason: Option<&str>,
+) -> Result<(), PullError> {
+    let is_complaint = put_aside::is_complaint(reason);
+    let waits = if is_complaint { wait } else { wait_a_moment };
+    let is_news = put_aside::put(conn, account.id, Item::Shown(id), reason, waits, now()).await?;
+    if let (true, Some(reason)) = (is_news && is_complaint, reason) {
+        // What it is called is for the journal alone.
+        tracing::warn!(
+            account.id = account.id,
+            graph.id = id,
+            "put aside; the journal says why"
+        );
+        let message = format!("An event in Outlook cannot be read now, and is tried again: {reason}");
+        let (database, user) = (account.database_id, Some(account.odoo_user_id));
+        journal::write(conn, Line::general(database, user, Level::Error, message)).await?;
+    }
+    Ok(())
+}
+
+/// Stores each by itself, and puts aside what cannot be. The caller holds the database's lock, in a transaction.
+pub(super) async fn store_each(
+    conn: &mut Connection,
+    account: &Account,
+    sights: &[Sight],
+) -> Result<Effects, PullError> {
+    let mut effects = Effects::default();
+    for sight in sights {
+        let stored = conn
+            .transaction::<_, PullError, _>(async |conn| {
+                store_page(conn, account, std::slice::from_ref(sight)).await
+            })
+            .await;
+        match (stored, sight.graph_id()) {
+            (Ok(stored), _) => effects.merge(stored),
+            (Err(error), Some(id)) => {
+                tracing::error!(
+                    account.id = account.id,
+                    graph.id = id,
+                    error = format!("{error:#}"),
+                    "not stored"
+                );
+                put(conn, account, id, Some(&sight.named(NOT_STORED))).await?;
+            }
+            (Err(error), None) => return Err(error),
+        }
+    }
+    Ok(effects)
+}
+
+/// Asks again for what is due. Where that fails and `until` has come, the rest waits for the next run: each may take as long to fail.
+pub(super) async fn look_again(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    until: Instant,
+) -> Result<Effects, PullError> {
+    let due = {
+        let mut conn = engine.store.get().await?;
+        put_aside::due_shown(&mut conn, account.id, now(), SOME).await?
+    };
+    let mut sights = Vec::with_capacity(due.len());
+    // Occurrences, whose series was looked at in their stead.
+    let mut stood_for = Vec::new();
+    let uids = uids_of(engine, account, &due).await?;
+    for id in due {
+        let uid = uids.get(&id).map(String::as_str);
+        let seen = look_at(engine, account, token, id.clone(), uid).await?;
+        let has_failed = seen.iter().any(|one| matches!(one, Sight::Failed { .. }));
+        let is_slow = has_failed && Instant::now() >= until;
+        if !seen.iter().any(|one| one.graph_id() == Some(&id)) {
+            stood_for.push(id);
+        }
+        sights.extend(seen);
+        if is_slow {
+            break;
+        }
+    }
+    let effects = store(engine, account, sights, None).await?;
+    if !stood_for.is_empty() {
+        let mut conn = engine.store.get().await?;
+        let ids: Vec<&str> = stood_for.iter().map(String::as_str).collect();
+        put_aside::clear_shown(&mut conn, account.id, &ids).await?;
+    }
+    Ok(effects)
+}
+
+/// Whether the mailbox has shown something that there was no time to look at.
+pub(super) async fn is_some_unseen(engine: &Engine, account: &Account) -> Result<bool, PullError> {
+    let mut conn = engine.store.get().await?;
+    Ok(put_aside::is_some_unseen(&mut conn, account.id).await?)
+}
+
+/// Plans again what was put aside for a while: what only Microsoft refused, or the bridge could not read.
+pub(super) async fn plan_again(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
+    let mut conn = engine.store.get().await?;
+    let due = put_aside::due_meetings(&mut conn, account.id, now(), SOME).await?;
+    // Synced since, or wanted by nobody any more.
+    let over: Vec<i64> = due.iter().filter(|m| m.is_over()).map(|m| m.id).collect();
+    put_aside::clear_meetings(&mut conn, account.id, &over).await?;
+    let again: Vec<i64> = due
+        .iter()
+        .filter(|m| m.set_aside.is_some())
+        .map(|m| m.id)
+        .collect();
+    if again.is_empty() {
+        return Ok(Effects::default());
+    }
+    put_aside::put_off(&mut conn, account.id, &again, now() + TimeDelta::days(1)).await?;
+    plan_all(&mut conn, account, &again).await
+}
+
+/// Plans meetings anew for a mailbox that is known now. One that cannot be planned is put aside.
+pub(super) async fn plan_all(
+    conn: &mut Connection,
+    account: &Account,
+    ids: &[i64],
+) -> Result<Effects, PullError> {
+    let together = conn
+        .transaction::<_, PullError, _>(async |conn| {
+            databases::serialize(conn, account.database_id).await?;
+            leases::hold(conn, account).await?;
+            plan(conn, account, ids).await
+        })
+        .await;
+    let Err(error) = together else { return together };
+    tracing::error!(
+        account.id = account.id,
+        error = format!("{error:#}"),
+        "planning one by one"
+    );
+    conn.transaction::<_, PullError, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
+        let mut effects = Effects::default();
+        for id in ids {
+            let planned = conn
+                .transaction::<_, PullError, _>(async |conn| plan(conn, account, &[*id]).await)
+                .await;
+            match planned {
+                Ok(planned) => effects.merge(planned),
+                Err(error) => {
+                    tracing::error!(meeting.id = id, error = format!("{error:#}"), "not planned");
+                    give_up_planning(conn, account, *id).await?;
+                }
+            }
+        }
+        Ok(effects)
+    })
+    .await
+}
+
+async fn plan(conn: &mut Connection, account: &Account, ids: &[i64]) -> Result<Effects, PullError> {
+    let mut people = People::load(conn, account.database_id, now()).await?;
+    people.mark_pulled(account.id);
+    let mut unit = UnitOfWork::of(conn, account.database_id, ids).await?;
+    let effects = planner::replan_all(&mut unit, &people, ids.iter().copied())?;
+    unit.save(conn, people.now).await?;
+    Ok(effects)
+}
+
+async fn give_up_planning(conn: &mut Connection, account: &Account, id: i64) -> Result<(), PullError> {
+    let item = Item::Meeting(id);
+    if put_aside::put(conn, account.id, item, Some(NOT_PLANNED), wait, now()).await?
+        && let Some(meeting) = meetings::read_all(conn, &[id]).await?.first()
+    {
+        meetings::set_aside(conn, id, NOT_PLANNED).await?;
+        let message = format!("is not synced: {NOT_PLANNED}");
+        let user = Some(account.odoo_user_id);
+        journal::write(conn, Line::of(meeting, user, Level::Error, message, None)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! A calendar that Microsoft does not list, over and over, while the mailbox answers else: its window is too large for Microsoft
+//! (microsoft-graph-docs#6499, with series that never end). A smaller one is read, and the whole tried again later.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::AsyncConnection;
+use secrecy::SecretString;
+
+use super::{PullError, window};
+use crate::engine::{Engine, now};
+use crate::outlook::GraphError;
+use crate::store::accounts::Account;
+use crate::store::journal::{self, Level, Line};
+use crate::store::{Connection, accounts, leases, troubles};
+
+/// A window of five years is one of two months then.
+const MOST_HALVINGS: i32 = 5;
+const FEWEST_DAYS: i64 = 7;
+/// Failures in a row, some minutes, after which it is the window's.
+const MANY: i32 = 8;
+/// How long a smaller window is read before a larger one is tried.
+const REST: TimeDelta = TimeDelta::days(1);
+
+pub(super) fn narrowed(days: i64, halvings: i32) -> i64 {
+    (days >> halvings.clamp(0, MOST_HALVINGS)).max(days.min(FEWEST_DAYS))
+}
+
+/// Lets the next run read half as much, where the listing has failed at Microsoft many times in a row and nothing else does.
+pub(super) async fn narrow(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    halvings: i32,
+    error: &PullError,
+) -> Result<(), PullError> {
+    let PullError::Graph(GraphError::Transient { reason, status, .. }) = error else {
+        return Ok(());
+    };
+    // What never reached Microsoft says nothing of the window.
+    let is_microsofts = status.is_some_and(|status| status >= 500);
+    if !is_microsofts || account.failures + 1 < MANY || engine.graph.reach(token).await.is_err() {
+        return Ok(());
+    }
+    if halvings < MOST_HALVINGS {
+        let mut conn = engine.store.get().await?;
+        set(engine, &mut conn, account, halvings + 1, Some(reason)).await?;
+    }
+    Ok(())
+}
+
+/// How often the window is halved from now on, where a larger one is tried, as the smaller one has been read for a while.
+pub(super) async fn widen(
+    engine: &Engine,
+    account: &Account,
+    halvings: i32,
+    since: Option<DateTime<Utc>>,
+) -> Result<Option<i32>, PullError> {
+    let is_due = since.is_some_and(|since| since < now() - REST);
+    if halvings == 0 || !is_due || account.failures > 0 || account.listing_since.is_some() {
+        return Ok(None);
+    }
+    let mut conn = engine.store.get().await?;
+    set(engine, &mut conn, account, halvings - 1, None).await?;
+    Ok(Some(halvings - 1))
+}
+
+async fn set(
+    engine: &Engine,
+    conn: &mut Connection,
+    account: &Account,
+    halvings: i32,
+    reason: Option<&str>,
+) -> Result<(), PullError> {
+    conn.transaction::<_, PullError, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        troubles::set_halvings(conn, account.id, halvings, now()).await?;
+        // The links that follow have the window of the first one.
+        accounts::set_delta(conn, account.id, None).await?;
+        Ok(())
+    })
+    .await?;
+    let (back, ahead) = window(engine, account, halvings).await?;
+    tracing::warn!(
+        account.id = account.id,
+        back,
+        ahead,
+        reason,
+        "the window that is read is another one"
+    );
+    let message = match reason {
+        Some(reason) => format!(
+            "Microsoft fails at listing the calendar in Outlook ({reason}): from now on it is read from {back} days back to {ahead} \
+             days ahead, and changes in Outlook beyond that do not come to Odoo. More is tried once a day; fewer series without \
+             an end help"
+        ),
+        None => format!(
+            "More of the calendar in Outlook is tried again: from {back} days back to {ahead} days ahead"
+        ),
+    };
+    let (database, user) = (account.database_id, Some(account.odoo_user_id));
+    journal::write(conn, Line::general(database, user, Level::Warning, message)).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_never_less_than_a_week_nor_more_than_it_was() {
+        assert_eq!(narrowed(730, 0), 730);
+        assert_eq!(narrowed(730, 1), 365);
+        assert_eq!(narrowed(730, 5), 22);
+        assert_eq!(narrowed(730, 99), 22);
+        assert_eq!(narrowed(30, 5), 7);
+        assert_eq!(narrowed(3, 5), 3);
+    }
+}

@@ -1,0 +1,1071 @@
+//! To Outlook: sends what is owed to one mailbox, each write exactly once in effect.
+//!
+//! Writes travel in batches of twenty (page *json-batching*), one batch at a time for a mailbox; while one travels, the answers
+//! to the one before are stored. A write is marked as in flight before it leaves. One that is still marked when a run
+//! begins (the process died, or no answer came) is settled by asking: a creation is repeated unchanged, as its
+//! `transactionId` makes Graph answer with the first one's event; of anything else Outlook's present state is read,
+//! and planned from.
+
+mod series;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::TimeDelta;
+use diesel_async::AsyncConnection;
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use crate::calendar::document::Document;
+use crate::calendar::event::{Answer, Event, Time};
+use crate::calendar::merge::{Base, Group, Side, Told, advance, arrived, base_of_creation, guests_as_sent};
+use crate::engine::{Engine, now};
+use crate::guards::budget;
+use crate::mailbox::pull::link_of;
+use crate::mailbox::shown::{self, Seen};
+use crate::mailbox::trouble::{limit_words, limited, pause, waits};
+use crate::odoo::snapshot::odoo_answer;
+use crate::outlook::GraphError;
+use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
+use crate::outlook::wire::series::to_series;
+use crate::outlook::wire::{WireEvent, to_event};
+use crate::planning::observation::{copy_of, project};
+use crate::planning::people::People;
+use crate::planning::planner::{self, Effects, read_answer, read_groups};
+use crate::store::accounts::Account;
+use crate::store::addresses::Mailbox;
+use crate::store::journal::{self, Level, Line};
+use crate::store::meetings::{self, Identities};
+use crate::store::outbox::{self, OutlookWrite, kind};
+use crate::store::put_aside::{self, Item};
+use crate::store::unit::{Dossier, UnitOfWork};
+use crate::store::{Connection, databases, from_json, leases, troubles};
+
+/// Attempts, over most of an hour, after which a write that only this event has trouble with is set aside.
+const MOST_ATTEMPTS: i32 = 14;
+/// How long a mailbox that can be read and refuses each of several writes is believed to be in trouble itself.
+const PATIENCE: TimeDelta = TimeDelta::hours(12);
+const IN_VAIN: &str = "Microsoft fails at it each time; it is tried again once a day";
+/// Bytes of bodies in one batch; Graph takes about four megabytes.
+const BATCH_BYTES: usize = 2_000_000;
+
+/// What became of a request.
+enum Outcome {
+    /// Graph carried the write out and answered with the event as it is now.
+    Written(Box<WireEvent>),
+    /// Nothing is known of the write; this is the event as it is now, to be planned from.
+    Read(Box<WireEvent>),
+    /// The event does not exist (any more).
+    Gone,
+    /// Done; nothing to read.
+    Done,
+}
+
+impl Outcome {
+    fn event(&self) -> Option<&WireEvent> {
+        match self {
+            Self::Written(event) | Self::Read(event) => Some(event),
+            Self::Gone | Self::Done => None,
+        }
+    }
+}
+
+/// A write whose answer is not stored yet.
+struct Sent {
+    write: OutlookWrite,
+    result: Result<Outcome, GraphError>,
+}
+
+impl Sent {
+    fn new(write: OutlookWrite, result: Result<Outcome, GraphError>) -> Self {
+        let result = result.map_err(|error| match error {
+            // Of the mailbox this says nothing, and of the event nothing that cannot be otherwise in a moment.
+            GraphError::NotFound | GraphError::Conflict | GraphError::ResyncRequired => {
+                GraphError::passing(format!("a write was refused: {error}"))
+            }
+            error => error,
+        });
+        Self { write, result }
+    }
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Answered {
+    sent: Vec<Sent>,
+    /// What there was no time for, or what would have met the same trouble: as it was before it was taken.
+    unsent: Vec<OutlookWrite>,
+}
+
+impl Answered {
+    /// Whether nothing more of the batch is sent.
+    fn is_over(&self, until: Instant) -> bool {
+        must_rest(&self.sent).is_some() || !self.sent.is_empty() && Instant::now() >= until
+    }
+}
+
+/// Sends everything that is due, as far as it comes before `until`, and adds what comes of it to `effects`.
+///
+/// # Errors
+/// When the mailbox as a whole is in trouble (throttled, token, network); what is owed stays.
+pub async fn push(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    until: Instant,
+    effects: &mut Effects,
+) -> Result<(), PushError> {
+    let holds = budget::check(engine, account).await?;
+    let mut sent: Vec<Sent> = Vec::new();
+    let mut trouble = None;
+    loop {
+        let batch = match trouble {
+            None if Instant::now() < until => take_off(engine, account, &sent, holds).await?,
+            _ => Vec::new(),
+        };
+        if batch.is_empty() && sent.is_empty() {
+            return trouble.map_or(Ok(()), |error| Err(PushError::Graph(error)));
+        }
+        let (answered, stored) = tokio::join!(
+            send(engine, token, batch, until),
+            settle(engine, account, sent, trouble.is_some())
+        );
+        effects.merge(stored?);
+        give_back(engine, account, &answered.unsent).await?;
+        sent = answered.sent;
+        if trouble.is_none() {
+            trouble = sort_out(engine, account, token, &mut sent).await?;
+        }
+    }
+}
+
+/// Why a push ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    #[error(transparent)]
+    Graph(GraphError),
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}
+
+/// The mailbox's own trouble, which is for every write in it. Where Microsoft fails at or refuses everything it is the mailbox's, if
+/// that cannot be read either or refuses several at once. Then it is no event's: nothing is set aside for it, nor counted.
+async fn sort_out(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    answered: &mut [Sent],
+) -> anyhow::Result<Option<GraphError>> {
+    if let Some(error) = must_rest(answered) {
+        return Ok(Some(error));
+    }
+    let is_refusal = |error: &GraphError| {
+        may_pass(error)
+            || matches!(
+                error,
+                GraphError::Forbidden { .. } | GraphError::Unreachable { .. }
+            )
+    };
+    let refused = errors(answered).filter(|error| is_refusal(error)).count();
+    if refused == 0 || answered.iter().any(|sent| sent.result.is_ok()) {
+        return Ok(None);
+    }
+    let closed = match engine.graph.reach(token).await {
+        Err(trouble) => Some(trouble),
+        Ok(()) if refused == 1 || !is_believed(engine, account).await? => return Ok(None),
+        Ok(()) => None,
+    };
+    for sent in answered.iter_mut() {
+        sent.result = match std::mem::replace(&mut sent.result, Ok(Outcome::Done)) {
+            Err(error) if is_refusal(&error) && !may_pass(&error) => {
+                Err(closed.clone().unwrap_or_else(|| error.of_mailbox()))
+            }
+            result => result,
+        };
+    }
+    let longest = || errors(answered).max_by_key(|error| error.retry_after()).cloned();
+    Ok(closed.or_else(longest))
+}
+
+/// Whether several writes that are refused at once are still taken for the mailbox's trouble.
+async fn is_believed(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
+    let mut conn = engine.store.get().await?;
+    let since = troubles::note_refused(&mut conn, account.id, now()).await?;
+    Ok(since > now() - PATIENCE)
+}
+
+/// What ends the run whatever became of the others: throttled, or a token that is not accepted.
+fn must_rest(answered: &[Sent]) -> Option<GraphError> {
+    errors(answered)
+        .filter(|error| error.is_of_mailbox())
+        .max_by_key(|error| error.retry_after())
+        .cloned()
+}
+
+fn errors(answered: &[Sent]) -> impl Iterator<Item = &GraphError> {
+    answered.iter().filter_map(|sent| sent.result.as_ref().err())
+}
+
+fn may_pass(error: &GraphError) -> bool {
+    matches!(error, GraphError::Transient { .. })
+}
+
+/// Marks the next batch as in flight. Returns the writes as they were before, so that those left over from a crash
+/// can be told.
+async fn take_off(
+    engine: &Engine,
+    account: &Account,
+    sent: &[Sent],
+    holds: bool,
+) -> anyhow::Result<Vec<OutlookWrite>> {
+    let but_for: Vec<i64> = sent.iter().map(|s| s.write.id).collect();
+    let mut conn = engine.store.get().await?;
+    let waits = waits(&troubles::of(&mut conn, account.id).await?, holds);
+    if !outbox::is_outlook_due(&mut conn, account.id, &but_for, now(), waits).await? {
+        return Ok(Vec::new());
+    }
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        // The planner replaces writes under this lock.
+        databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
+        let limit = i64::try_from(BATCH_LIMIT)?;
+        let mut batch = outbox::due_outlook(conn, account.id, but_for, now(), limit, waits).await?;
+        let mut bytes = 0;
+        let fit = batch.iter().take_while(|write| {
+            bytes += write.body.to_string().len();
+            bytes <= BATCH_BYTES
+        });
+        let fit = fit.count().max(1);
+        batch.truncate(fit);
+        let batch = budget::within_the_hour(conn, account, batch).await?;
+        if !batch.is_empty() {
+            outbox::take_off(conn, batch.iter().map(|w| w.id).collect(), now()).await?;
+        }
+        Ok(batch)
+    })
+    .await
+}
+
+/// Sends a batch: what is fresh together, what is unsettled by asking, one by one (Graph runs four requests of a
+/// mailbox at a time, and a batch may be four already). After `until` at most one request of these leaves.
+async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, until: Instant) -> Answered {
+    let mut answered = Answered::default();
+    let (unsettled, fresh): (Vec<_>, Vec<_>) = writes.into_iter().partition(|w| w.in_flight_since.is_some());
+    let (series, fresh): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|w| w.series);
+    for mut write in unsettled.into_iter().chain(series) {
+        if answered.is_over(until) {
+            answered.unsent.push(write);
+            continue;
+        }
+        let result = if write.in_flight_since.is_some() {
+            ask(engine, token, &write).await
+        } else {
+            series::send(engine, token, &mut write).await
+        };
+        answered.sent.push(Sent::new(write, result));
+    }
+    if answered.is_over(until) {
+        answered.unsent.extend(fresh);
+        return answered;
+    }
+    let fresh = look_first(engine, token, fresh, &mut answered.sent).await;
+    if answered.is_over(until) {
+        answered.unsent.extend(fresh);
+        return answered;
+    }
+    let answers = batch(engine, token, fresh.iter().map(batch_item).collect()).await;
+    for (write, answer) in fresh.into_iter().zip(answers) {
+        let result = match (answer, write.graph_id.as_deref()) {
+            (Ok(BatchReply::Event(event)), _) => Ok(Outcome::Written(event)),
+            (Ok(BatchReply::Deleted(_)), _) => Ok(Outcome::Gone),
+            (Ok(BatchReply::Answered | BatchReply::Events(_)), _) => Ok(Outcome::Done),
+            (Err(GraphError::DuplicateTransaction { existing: Some(id) }), _) => {
+                look(engine, token, &write, &id).await
+            }
+            (Err(GraphError::NotFound), Some(_)) => Ok(Outcome::Gone),
+            (Err(GraphError::Conflict), Some(id)) => {
+                let found = look(engine, token, &write, id).await;
+                match found {
+                    Ok(found) if is_unchanged(&write, &found) => once_more(engine, token, &write, id).await,
+                    found => found,
+                }
+            }
+            (Err(error), _) => Err(error),
+        };
+        answered.sent.push(Sent::new(write, result));
+    }
+    answered
+}
+
+/// Whether Graph has refused a change for one that it does not show: the event is what it was when the change was planned.
+fn is_unchanged(write: &OutlookWrite, found: &Outcome) -> bool {
+    let is_as_planned =
+        |event: &WireEvent| event.change_key.is_some() && event.change_key == write.change_key;
+    write.kind != kind::RESPOND && found.event().is_some_and(is_as_planned)
+}
+
+/// Sends such a change again, without the condition that it was refused for.
+async fn once_more(
+    engine: &Engine,
+    token: &SecretString,
+    write: &OutlookWrite,
+    id: &str,
+) -> Result<Outcome, GraphError> {
+    let sent = match write.kind.as_str() {
+        kind::DELETE => engine.graph.delete_event(token, id).await.map(|_| Outcome::Gone),
+        _ => {
+            let updated = engine.graph.update_event(token, id, &write.body, None).await;
+            updated.map(|event| Outcome::Written(Box::new(event)))
+        }
+    };
+    match sent {
+        Ok(outcome) => Ok(outcome),
+        Err(GraphError::Conflict | GraphError::NotFound) => look(engine, token, write, id).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives writes back that were taken and have not left: nobody need ask what became of them, and it was no attempt.
+async fn give_back(engine: &Engine, account: &Account, unsent: &[OutlookWrite]) -> anyhow::Result<()> {
+    if unsent.is_empty() {
+        return Ok(());
+    }
+    let mut conn = engine.store.get().await?;
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        for write in unsent {
+            outbox::give_back(conn, write).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn batch(
+    engine: &Engine,
+    token: &SecretString,
+    items: Vec<BatchItem>,
+) -> Vec<Result<BatchReply, GraphError>> {
+    let refused = match engine.graph.batch(token, items.clone()).await {
+        Ok(answers) => return answers,
+        Err(error) => error,
+    };
+    if refused.is_of_mailbox() || may_pass(&refused) {
+        return vec![Err(refused); items.len()];
+    }
+    // One of them may be why the whole was refused: each goes by itself, once.
+    tracing::warn!(error = %refused, "a batch was refused as a whole");
+    let mut answers = Vec::with_capacity(items.len());
+    for item in items {
+        let rest = answers.last().and_then(|last: &Result<BatchReply, GraphError>| {
+            let error = last.as_ref().err()?;
+            error.is_of_mailbox().then(|| error.clone())
+        });
+        answers.push(match rest {
+            Some(error) => Err(error),
+            None => engine.graph.single(token, item).await,
+        });
+    }
+    answers
+}
+
+/// Looks at the events that are about to be changed: an update was planned against a state that may be past, and Graph is not
+/// documented to refuse it for that (`If-Match` is sent all the same, for what happens in between). Those that have
+/// changed are planned anew from what they are; the others go on.
+async fn look_first(
+    engine: &Engine,
+    token: &SecretString,
+    fresh: Vec<OutlookWrite>,
+    sent: &mut Vec<Sent>,
+) -> Vec<OutlookWrite> {
+    let (updates, mut go_on): (Vec<_>, Vec<_>) = fresh
+        .into_iter()
+        .partition(|w| w.kind == kind::UPDATE && w.graph_id.is_some());
+    let Some(account_id) = updates.first().map(|write| write.account_id) else {
+        return go_on;
+    };
+    let ids = updates.iter().filter_map(|write| write.graph_id.as_deref());
+    let uids = uids_of(engine, account_id, ids.collect()).await;
+    let items = updates
+        .iter()
+        .filter_map(|write| write.graph_id.clone())
+        .map(|id| match uids.get(&id) {
+            Some(uid) => BatchItem::Find {
+                calendar: None,
+                uid: uid.clone(),
+            },
+            None => BatchItem::Get { id },
+        })
+        .collect();
+    let answers = batch(engine, token, items).await;
+    for (write, answer) in updates.into_iter().zip(answers) {
+        let id = write.graph_id.clone().unwrap_or_default();
+        let result = match answer {
+            Ok(BatchReply::Event(event)) => Ok(Outcome::Read(event)),
+            Ok(BatchReply::Events(listed)) => match listed.into_iter().find(|event| event.id == id) {
+                Some(event) => Ok(Outcome::Read(Box::new(event))),
+                None => look(engine, token, &write, &id).await,
+            },
+            Ok(_) | Err(GraphError::NotFound) => Ok(Outcome::Gone),
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(Outcome::Read(event)) if event.id == id && event.change_key == write.change_key => {
+                go_on.push(write);
+            }
+            result => sent.push(Sent::new(write, result)),
+        }
+    }
+    go_on
+}
+
+/// The `iCalUId`s of events, as far as they are known. Where they cannot be read, an event is asked for by its id alone.
+async fn uids_of(engine: &Engine, account_id: i64, ids: Vec<&str>) -> BTreeMap<String, String> {
+    let read = async {
+        let mut conn = engine.store.get().await?;
+        anyhow::Ok(meetings::uids_of(&mut conn, account_id, ids).await?)
+    };
+    read.await.unwrap_or_else(|error| {
+        tracing::warn!(
+            account.id = account_id,
+            error = format!("{error:#}"),
+            "what events are called is not read"
+        );
+        BTreeMap::new()
+    })
+}
+
+fn batch_item(write: &OutlookWrite) -> BatchItem {
+    let Some(id) = write.graph_id.clone() else {
+        return BatchItem::Create {
+            body: write.body.clone(),
+        };
+    };
+    match write.kind.as_str() {
+        kind::UPDATE => BatchItem::Update {
+            id,
+            body: write.body.clone(),
+            if_match: write.change_key.clone(),
+        },
+        kind::DELETE => BatchItem::Delete { id },
+        _ => BatchItem::Respond {
+            id,
+            answer: answer_in(write),
+            comment: None,
+            send_response: true,
+        },
+    }
+}
+
+fn answer_in(write: &OutlookWrite) -> Answer {
+    read_answer(write.body.get("answer").and_then(|a| a.as_str()))
+}
+
+/// Finds out what became of a write that nobody knows the end of.
+async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<Outcome, GraphError> {
+    if write.series {
+        return series::ask(engine, token, write).await;
+    }
+    match write.graph_id.as_deref() {
+        // Deleted twice is deleted once: where it was, there is nothing left to cancel.
+        Some(graph_id) if write.stands => engine
+            .graph
+            .delete_event(token, graph_id)
+            .await
+            .map(|_| Outcome::Gone),
+        Some(graph_id) => look(engine, token, write, graph_id).await,
+        None => match engine.graph.create_event(token, &write.body).await {
+            // The first one's event, which somebody may have edited since.
+            Ok(event) => Ok(Outcome::Read(Box::new(event))),
+            Err(GraphError::DuplicateTransaction { existing: Some(id) }) => {
+                look(engine, token, write, &id).await
+            }
+            Err(error) => {
+                let id = find_made(engine, token, write, error).await?;
+                look(engine, token, write, &id).await
+            }
+        },
+    }
+}
+
+/// A creation that fails again and again may have been carried out all the same: by our mark the event is found.
+///
+/// # Errors
+/// The failure, while there were few; then [`GraphError::GaveUp`], where there is no such event.
+async fn find_made(
+    engine: &Engine,
+    token: &SecretString,
+    write: &OutlookWrite,
+    failure: GraphError,
+) -> Result<String, GraphError> {
+    if !may_pass(&failure) || write.attempts < MOST_ATTEMPTS {
+        return Err(failure);
+    }
+    let sent: Option<WireEvent> = serde_json::from_value(write.body.clone()).ok();
+    let found = match sent.as_ref().and_then(link_of) {
+        Some(link) => engine.graph.find_by_link(token, link).await?,
+        None => Vec::new(),
+    };
+    let transaction = sent.and_then(|event| event.transaction_id);
+    let made = found
+        .into_iter()
+        .find(|event| event.transaction_id.is_none() || event.transaction_id == transaction);
+    made.map(|event| event.id).ok_or_else(|| GraphError::GaveUp {
+        reason: failure.to_string(),
+    })
+}
+
+/// What a calendar shows of an event, maybe under another id.
+async fn look(
+    engine: &Engine,
+    token: &SecretString,
+    write: &OutlookWrite,
+    id: &str,
+) -> Result<Outcome, GraphError> {
+    let uid = uids_of(engine, write.account_id, vec![id]).await.remove(id);
+    let seen: Seen = shown::look(engine, token, id, uid.as_deref()).await?;
+    Ok(seen.event().map_or(Outcome::Gone, Outcome::Read))
+}
+
+/// Stores the outcomes, and plans what is left to do. `in_trouble`: the mailbox is, as a whole.
+async fn settle(
+    engine: &Engine,
+    account: &Account,
+    sent: Vec<Sent>,
+    in_trouble: bool,
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
+    if sent.is_empty() {
+        return Ok(effects);
+    }
+    let mut outcomes = Vec::with_capacity(sent.len());
+    for Sent { write, result } in sent {
+        match result {
+            Ok(outcome) => outcomes.push((write, outcome)),
+            Err(error) => fail(engine, account, write, error, in_trouble).await?,
+        }
+    }
+    if !outcomes.is_empty() {
+        let mut conn = engine.store.get().await?;
+        troubles::end_refusal(&mut conn, account.id).await?;
+        if outcomes.iter().any(has_mailed) {
+            troubles::end_limit(&mut conn, account.id).await?;
+        }
+    }
+    match settle_together(engine, account, &outcomes).await {
+        Ok(together) => effects.merge(together),
+        // One that cannot be stored must not keep the others from it.
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "a batch was not stored, storing one by one"
+            );
+            for outcome in &outcomes {
+                match settle_together(engine, account, std::slice::from_ref(outcome)).await {
+                    Ok(one) => effects.merge(one),
+                    Err(error) => {
+                        tracing::error!(
+                            meeting.id = outcome.0.meeting_id,
+                            error = format!("{error:#}"),
+                            "not stored"
+                        );
+                        let mut conn = engine.store.get().await?;
+                        let words = "the bridge could not store Outlook's answer; its log says why";
+                        set_aside(&mut conn, account, &outcome.0, words, true).await?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(effects)
+}
+
+/// Whether Microsoft has just carried out what mails somebody.
+fn has_mailed((write, outcome): &(OutlookWrite, Outcome)) -> bool {
+    let is_done = matches!(outcome, Outcome::Written(_) | Outcome::Done)
+        || matches!(outcome, Outcome::Gone) && write.kind == kind::DELETE;
+    is_done && write.in_flight_since.is_none() && (write.mails > 0 || write.kind == kind::RESPOND)
+}
+
+async fn settle_together(
+    engine: &Engine,
+    account: &Account,
+    outcomes: &[(OutlookWrite, Outcome)],
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
+    if outcomes.is_empty() {
+        return Ok(effects);
+    }
+    let mut conn = engine.store.get().await?;
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
+        let people = People::load(conn, account.database_id, now()).await?;
+        let mailbox = people.mailbox_of(account);
+        let mut unit = load(conn, account, outcomes).await?;
+        let mut given_up = Vec::new();
+        for (write, outcome) in outcomes {
+            settle_one(&mut unit, (account, &mailbox), &people, write, outcome)?;
+            let dossier = unit.get(write.meeting_id)?;
+            effects.merge(planner::replan(dossier, &people)?);
+            if is_given_up(dossier, write, outcome) {
+                note_set_aside(dossier, account, IN_VAIN);
+                effects.merge(planner::tell_who_mails(dossier, &people)?);
+                given_up.push(write.meeting_id);
+            }
+        }
+        unit.save(conn, people.now).await?;
+        for meeting in given_up {
+            put_aside::put(
+                conn,
+                account.id,
+                Item::Meeting(meeting),
+                Some(IN_VAIN),
+                a_day,
+                now(),
+            )
+            .await?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(effects)
+}
+
+/// Whether a write whose end nobody knew is owed once more, and has been often enough. Until then it counts as the same one.
+fn is_given_up(dossier: &mut Dossier, write: &OutlookWrite, outcome: &Outcome) -> bool {
+    if write.in_flight_since.is_none() || !matches!(outcome, Outcome::Read(_)) {
+        return false;
+    }
+    let digest = planner::repeats::of_write(write);
+    let is_it = |other: &OutlookWrite| other.id == 0 && planner::repeats::of_write(other) == digest;
+    let Some(again) = dossier.writes.iter_mut().find(|other| is_it(other)) else {
+        return false;
+    };
+    if write.attempts < MOST_ATTEMPTS {
+        again.attempts = write.attempts;
+        again.next_attempt_at = now() + pause(write.attempts, None);
+        return false;
+    }
+    dossier.writes.retain(|other| !is_it(other));
+    true
+}
+
+/// What was refused today is tried again tomorrow.
+fn a_day(_attempts: i32) -> TimeDelta {
+    TimeDelta::days(1)
+}
+
+/// Reads the meetings that the outcomes are about.
+async fn load(
+    conn: &mut Connection,
+    account: &Account,
+    outcomes: &[(OutlookWrite, Outcome)],
+) -> anyhow::Result<UnitOfWork> {
+    let ids: Vec<i64> = outcomes.iter().map(|(write, _)| write.meeting_id).collect();
+    let mut unit = UnitOfWork::of(conn, account.database_id, &ids).await?;
+    let made = outcomes.iter().filter_map(|(_, outcome)| outcome.event());
+    // Of what is known already nothing has to be looked up.
+    let unknown: Vec<&WireEvent> = made.filter(|e| unit.copy(account.id, &e.id).is_none()).collect();
+    if !unknown.is_empty() {
+        let graph_ids = unknown.iter().map(|event| event.id.as_str()).collect();
+        unit.read_copies(conn, account.id, graph_ids).await?;
+        let identities = Identities {
+            uids: unknown
+                .iter()
+                .filter_map(|event| event.ical_uid.as_deref())
+                .collect(),
+            ..Identities::default()
+        };
+        unit.read_identities(conn, &identities).await?;
+    }
+    Ok(unit)
+}
+
+fn settle_one(
+    unit: &mut UnitOfWork,
+    (account, mailbox): (&Account, &Mailbox),
+    people: &People,
+    write: &OutlookWrite,
+    outcome: &Outcome,
+) -> anyhow::Result<()> {
+    let uid = outcome.event().and_then(|event| event.ical_uid.as_deref());
+    // Whether no other meeting of the database has this identity.
+    let is_free = uid.is_some_and(|uid| unit.by_ical_uid(uid).is_none());
+    let dossier = unit.get(write.meeting_id)?;
+    dossier.writes.retain(|w| w.id != write.id);
+    // Graph was busy with it: it is to be deleted still.
+    if write.stands && matches!(outcome, Outcome::Read(_)) {
+        dossier.writes.push(OutlookWrite {
+            id: 0,
+            in_flight_since: None,
+            ..write.clone()
+        });
+        return Ok(());
+    }
+    let written = matches!(outcome, Outcome::Written(_));
+    // What Outlook has no place for (an occurrence that it does not show) is asked for again and again, too.
+    let came_to_nothing = write.in_flight_since.is_none()
+        && outcome
+            .event()
+            .is_some_and(|event| event.change_key == write.change_key);
+    if written || came_to_nothing || matches!(outcome, Outcome::Done) {
+        dossier.meeting.note_told(&planner::repeats::of_write(write));
+        dossier.meeting.count_write(people.now);
+    }
+    if took_effect(write, outcome) {
+        // What was collected is told; what comes next is news. Of a series more may follow: its planner knows.
+        // An answer of a guest's is not what was collected.
+        if write.kind != kind::RESPOND {
+            dossier.meeting.collected &= write.series;
+            // What leaves a mailbox for another one's is not all that they saved.
+            let is_handed_over =
+                write.kind == kind::DELETE && dossier.meeting.goes_to_another_than(account.odoo_user_id);
+            if !write.series && !is_handed_over {
+                dossier.meeting.forget_savers();
+            }
+        }
+        dossier.tell(account.odoo_user_id, write.line.clone())?;
+    }
+    match outcome {
+        Outcome::Written(event) | Outcome::Read(event) => {
+            let before = dossier.copy_mut(account.id, &event.id).map(|copy| copy.clone());
+            let shown = match project(event, mailbox, before.as_ref()) {
+                Ok(shown) => shown,
+                Err(reason) => {
+                    note_set_aside(dossier, account, &reason);
+                    return Ok(());
+                }
+            };
+            let state = &planner::as_known(&dossier.meeting, &shown.document, people)?;
+            if dossier.meeting.ical_uid.is_none() && is_free {
+                dossier.meeting.ical_uid.clone_from(&event.ical_uid);
+            }
+            // What was merely read is planned from, against the base as it was; of a creation that is what was sent, and of what was
+            // in the air whatever has arrived.
+            let is_creation = write.kind == kind::CREATE;
+            let is_lost = write.kind == kind::UPDATE && write.in_flight_since.is_some() && !written;
+            let odoo: Option<Document> = match &write.odoo_state {
+                Some(odoo) if written || is_creation || is_lost => {
+                    Some(from_json(odoo.clone(), "Odoo state")?)
+                }
+                _ => None,
+            };
+            if let (true, Some(odoo)) = (write.series, &odoo) {
+                series::advance_base(dossier, write, odoo, state, written)?;
+            } else if let (Some(odoo), Document::Event(state)) = (odoo, state) {
+                let odoo = odoo.into_event();
+                let state = state.as_ref();
+                let mut groups = read_groups(&write.groups)?;
+                let mut told = write.told()?;
+                if is_lost {
+                    groups = arrived(&groups, &odoo, state);
+                    told = Told::unknown(state);
+                }
+                let meeting = &mut dossier.meeting;
+                let mut base = if is_creation {
+                    let sent = if written {
+                        state.clone()
+                    } else {
+                        as_sent(&odoo, state)
+                    };
+                    let mut base = base_of_creation(&odoo, &sent);
+                    if meeting.revived {
+                        take_answers_back(&mut base);
+                    }
+                    base
+                } else {
+                    advance(meeting.base()?, &groups, &told, (&odoo, state), Side::Outlook)
+                };
+                if event.own_join_url().is_some_and(|url| url != odoo.video) {
+                    // Outlook's own link is news to Odoo.
+                    base.outlook.video.clone_from(&base.odoo.video);
+                }
+                meeting.set_base(Some(&base))?;
+                if written && write.kind == kind::UPDATE {
+                    dossier.forget_times(&groups)?;
+                }
+                if groups.contains(&Group::Online) && odoo.online && !state.online {
+                    note_not_online(dossier, account);
+                }
+            }
+            let state = shown.document.template();
+            // It goes on under another id.
+            let earlier = write.graph_id.as_deref().filter(|id| *id != event.id);
+            if let Some(copy) = earlier.and_then(|id| dossier.copy_mut(account.id, id)) {
+                copy.gone = true;
+            }
+            unit.see_copy(copy_of(write.meeting_id, account, event, &shown)?)?;
+            let dossier = unit.get(write.meeting_id)?;
+            let copy = dossier.copy_mut(account.id, &event.id);
+            if let (Some(copy), true) = (copy, write.kind == kind::RESPOND) {
+                match write.slot {
+                    Some(slot) if written => copy.agree_to_one(slot, answer_in(write))?,
+                    None if may_be_taken_back(write, event, state) => {
+                        copy.answer_base = Some(odoo_answer(answer_in(write)).to_owned());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Outcome::Gone => {
+            let graph_id = write.graph_id.as_deref().unwrap_or_default();
+            if let Some(copy) = dossier.copy_mut(account.id, graph_id) {
+                copy.gone = true;
+            }
+            // Whoever wants it back meanwhile wants it made anew, and not taken for deleted in Outlook. What a reset deletes
+            // is no end: what comes next was chosen with it.
+            if write.kind == kind::DELETE && write.slot.is_none() && !account.resetting {
+                dossier.meeting.ended = true;
+            }
+        }
+        Outcome::Done => {
+            let graph_id = write.graph_id.as_deref().unwrap_or_default();
+            if let Some(copy) = dossier.copy_mut(account.id, graph_id) {
+                let answer = write.body.get("answer").and_then(|a| a.as_str());
+                // A declined meeting leaves the calendar (Graph: event-decline).
+                copy.gone = read_answer(answer) == Answer::Declined;
+                copy.answer = answer.map(str::to_owned);
+                copy.answer_base.clone_from(&copy.answer);
+                // Who answers the whole answers each occurrence that is there.
+                let mut to_one = copy.answers_to_one()?;
+                to_one.retain(|_, answer| *answer == Answer::Declined);
+                copy.slot_answers = serde_json::to_value(to_one)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether an answer of which nothing came back was to a time that is past. It may have been told, and the new time has
+/// taken it back then: it is not told twice, and Odoo learns that its guest is asked anew.
+fn may_be_taken_back(write: &OutlookWrite, event: &WireEvent, state: &Event) -> bool {
+    let answered = write.body.get("time").cloned();
+    let answered = answered.and_then(|time| serde_json::from_value::<Time>(time).ok());
+    write.in_flight_since.is_some()
+        && event.own_answer() == Some(Answer::NeedsAction)
+        && answered.is_some_and(|time| !time.same_span(&state.time))
+}
+
+/// Whether the write is known, or after an interruption must be taken, to have been carried out.
+fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Written(_) | Outcome::Done => true,
+        Outcome::Gone => write.kind == kind::DELETE && write.slot.is_none(),
+        Outcome::Read(event) => {
+            write.in_flight_since.is_some() && write.graph_id.is_none()
+                || write.kind == kind::UPDATE
+                    && write.in_flight_since.is_some()
+                    && event.change_key != write.change_key
+                    && has_arrived(write, event)
+        }
+    }
+}
+
+/// Whether an event says what a change was to tell it. A change key turns by itself, too.
+fn has_arrived(write: &OutlookWrite, event: &WireEvent) -> bool {
+    let sent = write.odoo_state.clone();
+    let sent = sent.and_then(|sent| from_json::<Document>(sent, "Odoo state").ok());
+    let (Some(sent), Ok(groups)) = (sent, read_groups(&write.groups)) else {
+        return false;
+    };
+    let has = |odoo: &Event, outlook: &Event| arrived(&groups, odoo, outlook) == groups;
+    match sent {
+        Document::Event(odoo) => to_event(event).is_ok_and(|outlook| has(&odoo, &outlook)),
+        sent => {
+            let Ok(outlook) = to_series(event, &event.exception_occurrences) else {
+                return false;
+            };
+            let odoo = sent.into_series();
+            match write.slot {
+                Some(slot) => match (odoo.occurrence(slot), outlook.occurrence(slot)) {
+                    (Some(odoo), Some(outlook)) => has(&odoo, &outlook),
+                    (odoo, outlook) => odoo.is_none() == outlook.is_none(),
+                },
+                None => {
+                    let schedule = write.body.get("recurrence").is_some();
+                    has(&odoo.template, &outlook.template) && (!schedule || odoo.same_schedule(&outlook))
+                }
+            }
+        }
+    }
+}
+
+/// Sorts out a failure: the event's own sets the event aside, after the mailbox's (`in_trouble`) the write waits for it.
+async fn fail(
+    engine: &Engine,
+    account: &Account,
+    write: OutlookWrite,
+    error: GraphError,
+    in_trouble: bool,
+) -> anyhow::Result<()> {
+    let mut conn = engine.store.get().await?;
+    let words = words_of(&error);
+    tracing::warn!(account.id = account.id, meeting.id = write.meeting_id, kind = %write.kind, error = %words, "write failed");
+    if let GraphError::Limited {
+        limit,
+        code,
+        retry_after,
+    } = &error
+    {
+        let words = limit_words(*limit, code);
+        let is_news =
+            wait_for_limit(&mut conn, account, &write, (code.as_str(), &words), *retry_after).await?;
+        if is_news {
+            engine.poke(account.database_id, [account.odoo_user_id].into());
+        }
+        return Ok(());
+    }
+    if error.may_be_about_one() {
+        return set_aside(&mut conn, account, &write, &words, error.may_heal()).await;
+    }
+    let is_own = may_pass(&error) && !in_trouble;
+    let unknown = error.outcome_unknown() || write.in_flight_since.is_some();
+    let failure = outbox::Failure {
+        // The mailbox rests as long as it must.
+        wait: if is_own {
+            pause(write.attempts, error.retry_after())
+        } else {
+            TimeDelta::zero()
+        },
+        landed: !unknown,
+        attempts: write.attempts + i32::from(is_own),
+    };
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        outbox::postpone(conn, write.id, &words, &failure, now()).await?;
+        Ok(())
+    })
+    .await?;
+    if is_own && !unknown && write.attempts + 1 >= MOST_ATTEMPTS {
+        set_aside(&mut conn, account, &write, &words, true).await?;
+    }
+    Ok(())
+}
+
+/// Lets a write wait that the mailbox has met a limit of its own with, as long as whatever else would meet it: it counts as no failure,
+/// and nothing is set aside for it. Returns whether the limit is news.
+async fn wait_for_limit(
+    conn: &mut Connection,
+    account: &Account,
+    write: &OutlookWrite,
+    (code, words): (&str, &str),
+    asked: Option<Duration>,
+) -> anyhow::Result<bool> {
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        leases::hold(conn, account).await?;
+        let known = troubles::of(conn, account.id).await?;
+        let until = match known.limited_until.filter(|until| *until > now()) {
+            Some(until) => until,
+            None => {
+                let until = now() + limited(known.limited_times, asked);
+                troubles::note_limit(conn, account.id, code, known.limited_times + 1, until).await?;
+                until
+            }
+        };
+        if known.limited_by.is_none() {
+            let (database, user) = (account.database_id, Some(account.odoo_user_id));
+            let line = Line::general(database, user, Level::Warning, words.to_owned());
+            journal::write(conn, line).await?;
+        }
+        let failure = outbox::Failure {
+            wait: until - now(),
+            landed: write.in_flight_since.is_none(),
+            // Its mails are counted once.
+            attempts: write.attempts.max(1),
+        };
+        outbox::postpone(conn, write.id, words, &failure, now()).await?;
+        Ok(known.limited_by.is_none())
+    })
+    .await
+    .context("noting a limit of the mailbox")
+}
+
+/// What is said of a write that failed.
+fn words_of(error: &GraphError) -> String {
+    match error {
+        GraphError::Transient { .. } | GraphError::GaveUp { .. } => error.to_string(),
+        refusal => format!("Outlook refused it: {refusal}"),
+    }
+}
+
+/// Sets a meeting aside; `words` are a sentence.
+async fn set_aside(
+    conn: &mut Connection,
+    account: &Account,
+    write: &OutlookWrite,
+    words: &str,
+    may_heal: bool,
+) -> anyhow::Result<()> {
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
+        let is_news = if may_heal {
+            let item = Item::Meeting(write.meeting_id);
+            put_aside::put(conn, account.id, item, Some(words), a_day, now()).await?
+        } else {
+            // What was refused otherwise before is not tried each day for that.
+            put_aside::clear_meetings(conn, account.id, &[write.meeting_id]).await?;
+            true
+        };
+        let mut unit = UnitOfWork::of(conn, account.database_id, &[write.meeting_id]).await?;
+        let dossier = unit.get(write.meeting_id)?;
+        note_set_aside(dossier, account, words);
+        if !is_news {
+            // Said on the first day.
+            dossier.lines.clear();
+        }
+        dossier.writes.retain(|w| w.id != write.id);
+        // If Outlook will never tell the guests, Odoo does.
+        let people = People::load(conn, account.database_id, now()).await?;
+        if let Err(error) = planner::tell_who_mails(dossier, &people) {
+            // It may be why the write failed, and keeps the mailbox from nothing.
+            tracing::error!(
+                meeting.id = write.meeting_id,
+                error = format!("{error:#}"),
+                "Odoo is not told who tells the guests"
+            );
+        }
+        unit.save(conn, now()).await
+    })
+    .await
+    .context("setting a meeting aside")
+}
+
+fn note_not_online(dossier: &mut Dossier, account: &Account) {
+    let message = "Outlook did not make a Teams meeting of it: this mailbox cannot hold any. The event is synced without a \
+                   link to join";
+    let user_id = Some(account.odoo_user_id);
+    let line = Line::of(
+        &dossier.meeting,
+        user_id,
+        Level::Warning,
+        message.to_owned(),
+        None,
+    );
+    dossier.lines.push(line);
+}
+
+fn note_set_aside(dossier: &mut Dossier, account: &Account, words: &str) {
+    crate::planning::planner::refusals::set_aside(dossier, account.odoo_user_id, words.to_owned());
+}
+
+/// Outlook's event as a creation left it, whose answer was lost; `now` is what became of it since. A link that had no
+/// room in Outlook is none of its words, and only Outlook says whether it is held online.
+fn as_sent(odoo: &Event, now: &Event) -> Event {
+    let mut sent = odoo.clone();
+    sent.video.clone_from(&now.video);
+    sent.online = now.online;
+    sent.attendees = guests_as_sent(odoo, now);
+    sent
+}
+
+/// Whom a revived meeting invites anew has not answered yet: what they said to the earlier one counts as taken back.
+fn take_answers_back(base: &mut Base) {
+    for (address, attendee) in &mut base.outlook.attendees {
+        if let Some(earlier) = base.odoo.attendees.get(address) {
+            attendee.answer = earlier.answer;
+        }
+    }
+}

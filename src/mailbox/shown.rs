@@ -1,0 +1,146 @@
+//! Whether a mailbox shows an event. An immutable id outlives a change of folder (page *outlook-immutable-id*): what was deleted lies in
+//! Deleted Items, and its id may be answered as before; and a client may give an event another id. So the answer to an id tells what an
+//! event is, and a calendar's list by `iCalUId` whether it is there, and as what.
+
+use secrecy::SecretString;
+
+use crate::engine::Engine;
+use crate::outlook::GraphError;
+use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
+use crate::outlook::wire::WireEvent;
+
+/// What a mailbox has at an id.
+pub(crate) enum Seen {
+    /// It is in a calendar. A series is in full.
+    There(Box<WireEvent>),
+    /// It goes on under another id.
+    Moved(Box<WireEvent>),
+    /// No calendar shows it. As it was when it left, where Deleted Items tell.
+    Gone(Option<Box<WireEvent>>),
+}
+
+impl Seen {
+    pub(crate) fn event(self) -> Option<Box<WireEvent>> {
+        match self {
+            Self::There(event) | Self::Moved(event) => Some(event),
+            Self::Gone(_) => None,
+        }
+    }
+}
+
+/// Looks for an event; `uid` is its `iCalUId` as last known. Of most it takes one request.
+pub(crate) async fn look(
+    engine: &Engine,
+    token: &SecretString,
+    id: &str,
+    uid: Option<&str>,
+) -> Result<Seen, GraphError> {
+    let uid = uid.filter(|uid| !uid.is_empty());
+    if let Some(uid) = uid
+        && let Some(seen) = listed(engine, token, id, uid).await?
+    {
+        return Ok(seen);
+    }
+    let Some(event) = engine.graph.get_series(token, id).await? else {
+        return Ok(Seen::Gone(None));
+    };
+    // Lists have single events and series, and no occurrences.
+    if let Some(master) = event.series_master_id.as_deref() {
+        let master = engine.graph.get_series(token, master).await?;
+        return match master {
+            Some(master) if is_shown(engine, token, &master).await? => Ok(Seen::There(Box::new(event))),
+            _ => Ok(Seen::Gone(Some(Box::new(event)))),
+        };
+    }
+    let now = event.ical_uid.as_deref().filter(|now| !now.is_empty());
+    if let Some(now) = now.filter(|now| Some(*now) != uid)
+        && let Some(seen) = listed(engine, token, id, now).await?
+    {
+        return Ok(seen);
+    }
+    let is_there = match now {
+        Some(uid) => is_elsewhere(engine, token, id, uid).await?,
+        // It cannot be looked for.
+        None => true,
+    };
+    let event = Box::new(event);
+    Ok(if is_there {
+        Seen::There(event)
+    } else {
+        Seen::Gone(Some(event))
+    })
+}
+
+/// Whether a single event or series, just read by its id, is in a calendar.
+pub(crate) async fn is_shown(
+    engine: &Engine,
+    token: &SecretString,
+    event: &WireEvent,
+) -> Result<bool, GraphError> {
+    let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
+        return Ok(true);
+    };
+    let listed = engine.graph.find_by_ical_uid(token, uid).await?;
+    if listed.iter().any(|other| other.id == event.id) {
+        return Ok(true);
+    }
+    is_elsewhere(engine, token, &event.id, uid).await
+}
+
+/// What the user's own calendar lists.
+async fn listed(
+    engine: &Engine,
+    token: &SecretString,
+    id: &str,
+    uid: &str,
+) -> Result<Option<Seen>, GraphError> {
+    let mut listed = engine.graph.find_by_ical_uid(token, uid).await?;
+    let same = listed.iter().position(|event| event.id == id);
+    let Some(event) = same.map(|at| listed.swap_remove(at)).or_else(|| listed.pop()) else {
+        return Ok(None);
+    };
+    let is_same = event.id == id;
+    let event = if event.is_series() {
+        match engine.graph.get_series(token, &event.id).await? {
+            Some(whole) => whole,
+            // It was deleted a moment ago.
+            None => return Ok(Some(Seen::Gone(None))),
+        }
+    } else {
+        event
+    };
+    let event = Box::new(event);
+    Ok(Some(if is_same {
+        Seen::There(event)
+    } else {
+        Seen::Moved(event)
+    }))
+}
+
+/// Whether another calendar of the mailbox has it: a person put it there, and did not delete it.
+async fn is_elsewhere(
+    engine: &Engine,
+    token: &SecretString,
+    id: &str,
+    uid: &str,
+) -> Result<bool, GraphError> {
+    let others = engine.graph.other_calendars(token).await?;
+    for some in others.chunks(BATCH_LIMIT) {
+        let items = some.iter().map(|calendar| BatchItem::Find {
+            calendar: Some(calendar.clone()),
+            uid: uid.to_owned(),
+        });
+        for found in engine.graph.batch(token, items.collect()).await? {
+            match found {
+                Ok(BatchReply::Events(events)) if events.iter().any(|event| event.id == id) => {
+                    return Ok(true);
+                }
+                Ok(_) => {}
+                // Somebody else's, who does not show it any more, for one.
+                Err(error) if error.may_be_about_one() || matches!(error, GraphError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,283 @@
+//! What failed: whether it is one item's or the mailbox's, how long to wait before the next attempt, and what a person is told.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
+
+use crate::engine::{Engine, now};
+use crate::outlook::GraphError;
+use crate::outlook::error::Limit;
+use crate::store::accounts::Account;
+use crate::store::outbox::Waits;
+use crate::store::troubles::Troubles;
+
+/// Failures in a row after which a mailbox says why, however soon it may be over ...
+pub const MANY: i32 = 3;
+/// ... if it has made no progress for this long.
+const LONG: TimeDelta = TimeDelta::minutes(5);
+const SECOND: TimeDelta = TimeDelta::seconds(1);
+const MINUTE: TimeDelta = TimeDelta::minutes(1);
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
+/// A wait that doubles with each attempt, from the shortest to the longest, and up to a quarter more, so that those who failed
+/// together do not come again together.
+pub fn backoff(attempts: i32, shortest: TimeDelta, longest: TimeDelta) -> TimeDelta {
+    let times = 2i32.saturating_pow(u32::try_from(attempts.clamp(0, 30)).unwrap_or(0));
+    let wait = shortest
+        .checked_mul(times)
+        .map_or(longest, |wait| wait.min(longest));
+    let extra = rand::random_range(0..=wait.num_milliseconds().max(0) / 4);
+    wait + TimeDelta::milliseconds(extra)
+}
+
+/// Seconds that double with each attempt, to five minutes; as long as Microsoft asks for, where it does, up to six hours.
+pub fn pause(attempts: i32, asked: Option<Duration>) -> TimeDelta {
+    let asked = asked
+        .and_then(|asked| TimeDelta::from_std(asked).ok())
+        .unwrap_or_default();
+    backoff(attempts, SECOND, MINUTE * 5).max(asked.min(HOUR * 6))
+}
+
+/// How long a limit of a mailbox's own is taken for unchanged: it is one of hours or days, and somebody may lift it before.
+pub fn limited(times: i32, asked: Option<Duration>) -> TimeDelta {
+    let asked = asked.and_then(|asked| TimeDelta::from_std(asked).ok());
+    backoff(times, MINUTE * 5, HOUR * 6).max(asked.unwrap_or_default().min(HOUR * 6))
+}
+
+/// What the owner of a mailbox is told that has met such a limit.
+pub fn limit_words(limit: Limit, code: &str) -> String {
+    let then =
+        "Nothing is lost: what waits is tried again by itself, at growing intervals of up to six hours";
+    match limit {
+        Limit::Sending => format!(
+            "Microsoft lets this mailbox send no mail now ({code}): changes that guests are told of wait, all else goes on. {then}. Look \
+             into the inbox in Outlook on the web for what Microsoft asks you to do. If there is nothing, ask whoever administers \
+             Microsoft 365 whether the mailbox is restricted from sending, or has reached a sending limit."
+        ),
+        Limit::Room => format!(
+            "This mailbox is full ({code}): new events and changes that guests are told of wait. {then}. Empty Deleted Items and Junk \
+             Email in Outlook, or ask whoever administers Microsoft 365 for more room."
+        ),
+    }
+}
+
+/// Which limit a code was noted for.
+fn limit_of(code: &str) -> Limit {
+    Limit::of(507, code).unwrap_or(Limit::Room)
+}
+
+/// What of a mailbox's writes stays behind for now. `holds`: mails that were collected wait for a yes.
+pub fn waits(known: &Troubles, holds: bool) -> Waits {
+    let is_standing = known.limited_until.is_some_and(|until| until > now());
+    let limit = known.limited_by.as_deref().filter(|_| is_standing).map(limit_of);
+    Waits {
+        collected: holds,
+        mails: limit.is_some(),
+        creations: limit == Some(Limit::Room),
+    }
+}
+
+/// What the owner is told as long as it lasts, though all else goes on.
+pub fn standing_words(known: &Troubles, account: &Account) -> Option<String> {
+    if let Some(code) = &known.limited_by {
+        return Some(limit_words(limit_of(code), code));
+    }
+    let window = account.window_start.zip(account.window_end);
+    let (start, end) = window.filter(|_| known.halvings > 0)?;
+    Some(format!(
+        "Microsoft fails at listing all of this calendar: it is read from {} to {}, and changes in Outlook beyond that do not come to \
+         Odoo. More is tried once a day; fewer series without an end help.",
+        start.date_naive(),
+        end.date_naive()
+    ))
+}
+
+/// Whose failure it was when one item was asked for: the item's own, in words, or, as an error, the mailbox's, which is no item's
+/// fault. Where the failure itself does not say it, the mailbox is asked for something else.
+///
+/// # Errors
+/// The mailbox's trouble.
+pub async fn whose(engine: &Engine, token: &SecretString, error: GraphError) -> Result<String, GraphError> {
+    match error {
+        GraphError::Unauthorized
+        | GraphError::Challenged { .. }
+        | GraphError::Throttled { .. }
+        | GraphError::MailboxClosed { .. }
+        | GraphError::Limited { .. } => Err(error),
+        GraphError::Invalid { .. } | GraphError::DuplicateTransaction { .. } | GraphError::GaveUp { .. } => {
+            Ok(error.to_string())
+        }
+        error => engine.graph.reach(token).await.map(|()| error.to_string()),
+    }
+}
+
+/// How a mailbox rests after a run that failed.
+#[derive(Debug)]
+pub struct Rest {
+    pub wait: TimeDelta,
+    /// Nobody wakes it before: Microsoft has asked for it, or asking on makes it worse.
+    pub undisturbed: bool,
+    /// What its owner is told.
+    pub reason: Option<String>,
+}
+
+impl Rest {
+    /// After a failure of the mailbox's own.
+    pub fn after_graph(error: &GraphError, account: &Account) -> Self {
+        let failures = account.failures;
+        let known = |wait, words: &str| Self {
+            wait,
+            undisturbed: false,
+            reason: Some(words.to_owned()),
+        };
+        match error {
+            // The token was taken back before its time: the next run renews it.
+            GraphError::Unauthorized if failures < MANY => Self {
+                wait: match failures {
+                    0 => TimeDelta::zero(),
+                    _ => pause(failures, None),
+                },
+                undisturbed: false,
+                reason: None,
+            },
+            // What it asks for is noted: the next run renews the login with it.
+            GraphError::Challenged { .. } => Self {
+                wait: match failures {
+                    0 => TimeDelta::zero(),
+                    _ => pause(failures, None),
+                },
+                undisturbed: false,
+                reason: None,
+            },
+            GraphError::Unauthorized => Self {
+                // Each attempt renews the login first.
+                undisturbed: true,
+                ..known(
+                    backoff(failures - MANY, MINUTE, HOUR),
+                    "Microsoft refuses the calendar though the login is good: log in to Outlook again. If that does not \
+                     help, an administrator must look in Entra whether the user is blocked, or a Conditional Access policy \
+                     is in the way.",
+                )
+            },
+            GraphError::MailboxMissing => known(
+                backoff(failures, MINUTE * 15, HOUR),
+                "This Microsoft account has no Outlook mailbox, or its license was removed.",
+            ),
+            GraphError::MailboxClosed { code }
+            | GraphError::Forbidden { code }
+            | GraphError::Unreachable { code } => known(
+                backoff(failures, SECOND * 5, HOUR),
+                &format!(
+                    "Microsoft does not let the bridge into this mailbox now ({code}). What was edited is kept, and goes on \
+                     by itself once it does. If it lasts, an administrator must look at the user's Exchange Online license, \
+                     and at the policies on which apps may reach mailboxes."
+                ),
+            ),
+            GraphError::Limited {
+                limit,
+                code,
+                retry_after,
+            } => known(
+                limited(failures, *retry_after),
+                &limit_words(*limit, code),
+            ),
+            GraphError::Throttled { retry_after } | GraphError::Transient { retry_after, .. } => Self {
+                wait: pause(failures, *retry_after),
+                undisturbed: retry_after.is_some() || matches!(error, GraphError::Throttled { .. }),
+                reason: is_lasting(account).then(|| {
+                    format!("{error}. It is tried again by itself; an administrator must look only if it lasts.")
+                }),
+            },
+            other => Self {
+                wait: backoff(failures, SECOND * 5, HOUR),
+                undisturbed: false,
+                reason: is_lasting(account).then(|| {
+                    format!("The calendar cannot be read: {other}. An administrator must look into the bridge's log.")
+                }),
+            },
+        }
+    }
+
+    /// After a failure of the bridge's own, whose details are for the log.
+    pub fn after_own(account: &Account) -> Self {
+        Self {
+            wait: backoff(account.failures, SECOND * 5, MINUTE * 15),
+            undisturbed: false,
+            reason: is_lasting(account).then(|| {
+                format!(
+                    "The bridge fails at this mailbox. It tries again by itself; an administrator must look into its log \
+                     (account {}).",
+                    account.id
+                )
+            }),
+        }
+    }
+
+    /// While the app registration's settings are not accepted, which the database says.
+    pub fn after_settings(account: &Account) -> Self {
+        Self {
+            wait: backoff(account.failures, MINUTE * 5, HOUR),
+            undisturbed: false,
+            reason: None,
+        }
+    }
+
+    /// After a login that could not be renewed now.
+    pub fn after_login(account: &Account, asked: Option<Duration>, words: &str) -> Self {
+        Self {
+            wait: pause(account.failures, asked),
+            undisturbed: asked.is_some(),
+            reason: is_lasting(account).then(|| {
+                format!("{words}. It is tried again by itself; an administrator must look only if it lasts.")
+            }),
+        }
+    }
+
+    /// After a login that Microsoft refuses to renew, for a reason that the protocol does not know.
+    pub fn after_refusal(account: &Account, words: &str) -> Self {
+        Self {
+            wait: backoff(account.failures, MINUTE * 5, HOUR),
+            undisturbed: true,
+            reason: Some(format!(
+                "{words}. Log in to Outlook again; if that does not help, an administrator must look at the app registration."
+            )),
+        }
+    }
+}
+
+/// Whether a mailbox has failed for some time. `account` is as it was before the last failure.
+fn is_lasting(account: &Account) -> bool {
+    let stands = |last: DateTime<Utc>| last < now() - LONG;
+    account.failures + 1 >= MANY && account.last_sync_at.is_none_or(stands)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_doubles_to_its_end_and_no_two_are_alike() {
+        for attempts in [0, 1, 5, 8, 30, i32::MAX] {
+            let least = (1i64 << attempts.min(8)).min(100);
+            let wait = backoff(attempts, SECOND, SECOND * 100);
+            let least = TimeDelta::seconds(least);
+            assert!(wait >= least && wait <= least + least / 4, "{attempts}: {wait}");
+        }
+        let several: std::collections::BTreeSet<TimeDelta> =
+            (0..20).map(|_| backoff(9, MINUTE, HOUR)).collect();
+        assert!(several.len() > 10);
+    }
+
+    #[test]
+    fn microsofts_wait_is_the_least() {
+        assert!(pause(0, Some(Duration::from_secs(700))) >= TimeDelta::seconds(700));
+        assert!(pause(3, Some(Duration::from_secs(2))) >= TimeDelta::seconds(8));
+        assert!(pause(0, None) <= TimeDelta::seconds(2));
+        assert_eq!(
+            pause(0, Some(Duration::from_secs(1 << 40))),
+            HOUR * 6,
+            "within reason"
+        );
+    }
+}

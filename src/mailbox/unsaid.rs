@@ -1,0 +1,114 @@
+//! What a series does not say of itself, and its occurrences tell.
+//!
+//! Its time zone may have no name (`tzone://Microsoft/Custom`, `Customized Time Zone`, or nothing), as phones and old Outlooks make them.
+//! Graph does not tell the rules, but it does list the occurrences: of the zones that the mailbox uses the first in which the series has
+//! the hours of these is meant. The permission to read the mailbox's settings is not asked for.
+//!
+//! The dates of what was taken out may be those of its zone, or of UTC. Where these differ and nothing else tells, it is seen by which
+//! occurrences are listed.
+
+use chrono::{NaiveTime, TimeDelta};
+use secrecy::SecretString;
+
+use crate::engine::Engine;
+use crate::mailbox::pull::PullError;
+use crate::outlook::GraphError;
+use crate::outlook::wire::WireEvent;
+use crate::outlook::wire::series::{
+    Dates, date_in_zone, dates_of, has_hours_in, is_nameless, name_zone, zone_said,
+};
+use crate::store::accounts::Account;
+use crate::store::meetings;
+
+/// How far around a date occurrences are looked at: what was taken out and its neighbors.
+const ABOUT: TimeDelta = TimeDelta::days(35);
+
+/// Puts into a series what it does not say, by asking Outlook.
+pub(crate) async fn complete(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    master: &mut WireEvent,
+) -> Result<(), PullError> {
+    if is_nameless(master) {
+        find_zone(engine, account, token, master).await?;
+    }
+    Ok(tell_dates(engine, token, master).await?)
+}
+
+/// The same on the way to a write, by what was found out before.
+pub(crate) async fn recall(
+    engine: &Engine,
+    account_id: i64,
+    token: &SecretString,
+    master: &mut WireEvent,
+) -> Result<(), GraphError> {
+    if is_nameless(master) {
+        recall_zone(engine, account_id, master).await?;
+    }
+    tell_dates(engine, token, master).await
+}
+
+async fn tell_dates(engine: &Engine, token: &SecretString, master: &mut WireEvent) -> Result<(), GraphError> {
+    let mut dates = dates_of(master, &[]);
+    if let Dates::Unclear(date) = dates {
+        let at = date.and_time(NaiveTime::MIN).and_utc();
+        let window = at - ABOUT..at + ABOUT;
+        let listed = match engine.graph.instances(token, &master.id, window).await {
+            // It was deleted a moment ago.
+            Err(GraphError::NotFound) => return Ok(()),
+            listed => listed?,
+        };
+        dates = dates_of(master, &listed);
+    }
+    if dates == Dates::InUtc {
+        date_in_zone(master);
+    }
+    Ok(())
+}
+
+/// Where no zone can be told the series stays as it is, and is none for Odoo.
+async fn find_zone(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+    master: &mut WireEvent,
+) -> Result<(), PullError> {
+    let occurrences = match (account.window_start, account.window_end) {
+        (Some(start), Some(end)) => match engine.graph.instances(token, &master.id, start..end).await {
+            // It was deleted a moment ago.
+            Err(GraphError::NotFound) => return Ok(()),
+            listed => listed?,
+        },
+        _ => Vec::new(),
+    };
+    let fits = |tz: &chrono_tz::Tz| has_hours_in(master, *tz, &occurrences);
+    let known = as_shown_before(engine, account.id, &master.id).await?;
+    let known = known.as_ref().and_then(zone_said);
+    // That of its start is not always the one it repeats in.
+    let mut zone = known.into_iter().chain(master.named_zone()).find(&fits);
+    if zone.is_none() {
+        zone = engine.graph.zones(token).await?.into_iter().find(fits);
+    }
+    match zone {
+        Some(tz) => name_zone(master, tz),
+        None => tracing::warn!(account.id = account.id, "the zone of a series cannot be told"),
+    }
+    Ok(())
+}
+
+async fn recall_zone(engine: &Engine, account_id: i64, master: &mut WireEvent) -> Result<(), GraphError> {
+    let known = as_shown_before(engine, account_id, &master.id).await;
+    let known = known
+        .map_err(|error| GraphError::passing(format!("the zone of the series is not known: {error:#}")))?;
+    if let Some(tz) = known.as_ref().and_then(zone_said) {
+        name_zone(master, tz);
+    }
+    Ok(())
+}
+
+async fn as_shown_before(engine: &Engine, account_id: i64, id: &str) -> anyhow::Result<Option<WireEvent>> {
+    let mut conn = engine.store.get().await?;
+    let wire = meetings::wire_of(&mut conn, account_id, id).await?;
+    Ok(wire.and_then(|wire| serde_json::from_value(wire).ok()))
+}

@@ -1,0 +1,6 @@
+//! What is owed to either side. Every change of a meeting is stored under its database's lock, and [`planner`] decides in the same
+//! transaction. No request to anybody is made here.
+
+pub mod observation;
+pub mod people;
+pub mod planner;

@@ -1,0 +1,88 @@
+//! Planning of what Odoo's own engine had linked: see `migration::moving`.
+
+use std::collections::BTreeSet;
+
+use super::Task;
+use super::series::renamed_document;
+use crate::calendar::document::Document;
+use crate::calendar::merge::Group;
+use crate::calendar::takeover;
+use crate::odoo::record::Record;
+use crate::store::journal::Level;
+use crate::store::stock::StockState;
+
+const NOT_IN_MAILBOX: &str = "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo \
+     alone, so that nobody is invited anew";
+
+impl Task<'_> {
+    /// Takes over what Odoo's own engine had linked, once a mailbox has shown it; `false`: there is nothing to plan.
+    pub(super) fn take_over(&mut self, record: Option<&Record>) -> anyhow::Result<bool> {
+        let Some(mut link) = self.dossier.meeting.stock_link()? else {
+            return Ok(true);
+        };
+        if link.state == StockState::Adopted {
+            return Ok(true);
+        }
+        let present = record.filter(|record| record.active() && !self.dossier.meeting.odoo_gone);
+        if self.choose_copy().is_none() {
+            // Until a mailbox was asked, nobody knows what it has.
+            if link.state == StockState::Waiting
+                && let Some(user) = self.dossier.meeting.organizer_in_odoo()
+                && let Some(account) = self.people.account_of_user(user)
+            {
+                self.effects.wake_accounts.insert(account.id);
+            }
+            let is_over = link.state == StockState::Missing && present.is_none();
+            if link.state == StockState::Missing && present.is_some() {
+                self.set_aside(NOT_IN_MAILBOX, Level::Info);
+            }
+            return Ok(is_over);
+        }
+        if let Some(record) = present
+            && self.dossier.meeting.base_odoo.is_none()
+            && !self.take_over_base(record, link.ids.description.as_deref())?
+        {
+            // One of the two cannot be read, which is said where it is read.
+            return Ok(true);
+        }
+        link.state = StockState::Adopted;
+        self.dossier.meeting.set_stock_link(&link)?;
+        Ok(true)
+    }
+
+    /// Sets the base that nobody knows, for the first merge of what both sides have; `sent`: see [`takeover::base_of`]. `false`: it cannot be
+    /// done.
+    pub(super) fn take_over_base(&mut self, record: &Record, sent: Option<&str>) -> anyhow::Result<bool> {
+        let Some((copy, _)) = self.choose_copy() else {
+            return Ok(false);
+        };
+        let outlook = copy.document()?;
+        let Ok(snapshot) = record.template() else {
+            return Ok(false);
+        };
+        let Ok(Some(odoo)) = record.document(&self.people.mailboxes) else {
+            return Ok(false);
+        };
+        let outlook = renamed_document(outlook, &snapshot.aliases(&self.people.mailboxes));
+        let edited: BTreeSet<Group> = self.dossier.meeting.edit_times()?.into_keys().collect();
+        let meeting = &mut self.dossier.meeting;
+        match (odoo, outlook) {
+            (_, Document::Unsayable { .. }) => return Ok(false),
+            (Document::Event(odoo), Document::Event(outlook)) => {
+                meeting.set_base(Some(&takeover::base_of(&odoo, &outlook, &edited, sent)))?;
+            }
+            (odoo, outlook) => {
+                let (odoo, outlook) = (odoo.into_series(), outlook.into_series());
+                meeting.set_series_base(&takeover::series_base_of(&odoo, &outlook, &edited, sent))?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether it was taken over, and nobody has answered in Odoo since: what Odoo's own engine had put down as an answer is
+    /// none that a person gave.
+    pub(super) fn was_taken_over(&self) -> anyhow::Result<bool> {
+        let meeting = &self.dossier.meeting;
+        Ok(meeting.stock.is_some() && !meeting.edit_times()?.contains_key(&Group::Attendees))
+    }
+}

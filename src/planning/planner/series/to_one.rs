@@ -1,0 +1,233 @@
+//! Guests' answers to single occurrences: as those to the whole, each from the guest's own mailbox and never through the
+//! organizer's.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use serde_json::json;
+
+use super::{Task, renamed_series};
+use crate::calendar::document::Document;
+use crate::calendar::event::{Address, Aliases, Answer};
+use crate::calendar::series::Series;
+use crate::calendar::series::plan::{OdooSeriesStep, SeriesPlan, changes};
+use crate::calendar::words;
+use crate::odoo::series::SeriesSnapshot;
+use crate::odoo::snapshot::{AnsweredBy, is_over, odoo_answer};
+use crate::planning::planner::answers::refusal;
+use crate::planning::planner::read_answer;
+use crate::store::accounts::Account;
+use crate::store::journal::Done;
+use crate::store::meetings::{Copy, SlotAnswers};
+use crate::store::outbox::{OutlookWrite, kind};
+
+/// Both sides, while the answers of one guest are looked at.
+struct Guest<'a> {
+    address: &'a Address,
+    odoo: &'a Series,
+    /// As Odoo told it.
+    record: Option<&'a SeriesSnapshot>,
+    /// In the guest's own mailbox.
+    mailbox: Series,
+    /// In the organizer's, where that is here.
+    organizers: Option<&'a Series>,
+}
+
+impl Task<'_> {
+    /// Adds to the plan what Odoo shall say of single occurrences, and owes Outlook what was answered in Odoo.
+    pub(super) fn plan_answers_to_one(
+        &mut self,
+        odoo: &Series,
+        record: Option<&SeriesSnapshot>,
+        aliases: &Aliases,
+        plan: &mut SeriesPlan,
+    ) -> anyhow::Result<()> {
+        let mut target = match &plan.odoo {
+            OdooSeriesStep::Nothing => odoo.clone(),
+            OdooSeriesStep::Apply { target, .. } => target.clone(),
+            OdooSeriesStep::Create(_) | OdooSeriesStep::Archive => return Ok(()),
+        };
+        let organizers = self.dossier.copies.iter().find(|c| c.is_organizer && !c.gone);
+        let organizers = match organizers.map(Copy::document).transpose()? {
+            Some(Document::Series(series)) => Some(renamed_series(*series, aliases)),
+            _ => None,
+        };
+        let mut copies = std::mem::take(&mut self.dossier.copies);
+        let people = self.people;
+        for copy in copies
+            .iter_mut()
+            .filter(|c| !c.is_organizer && !c.gone && !c.cancelled)
+        {
+            let Some(account) = people.account(copy.account_id).filter(|a| a.is_connected()) else {
+                continue;
+            };
+            let (Some(address), Document::Series(mailbox)) =
+                (people.mailboxes.get(&account.odoo_user_id), copy.document()?)
+            else {
+                continue;
+            };
+            let guest = Guest {
+                address,
+                odoo,
+                record,
+                mailbox: *mailbox,
+                organizers: organizers.as_ref(),
+            };
+            self.plan_answers_of(account, copy, &guest, &mut target)?;
+        }
+        self.dossier.copies = copies;
+        let changes = changes(odoo, &target);
+        if changes.is_empty() {
+            if plan.odoo != OdooSeriesStep::Nothing {
+                plan.odoo = OdooSeriesStep::Nothing;
+                plan.agreed = plan.is_idle();
+            }
+        } else {
+            plan.odoo = OdooSeriesStep::Apply { changes, target };
+            plan.agreed = false;
+        }
+        Ok(())
+    }
+
+    fn plan_answers_of(
+        &mut self,
+        account: &Account,
+        copy: &mut Copy,
+        guest: &Guest<'_>,
+        target: &mut Series,
+    ) -> anyhow::Result<()> {
+        let said = copy.answers_to_one()?;
+        let known = copy.agreed_answers_to_one()?;
+        let (whole, whole_known) = (
+            read_answer(copy.answer.as_deref()),
+            copy.answer_base
+                .as_deref()
+                .map(|answer| read_answer(Some(answer))),
+        );
+        let mut agreed = SlotAnswers::new();
+        for slot in guest.slots(said.keys().chain(known.keys()).copied().collect()) {
+            let Some(in_odoo) = guest.answer_in(guest.odoo, slot) else {
+                continue;
+            };
+            let in_outlook = said.get(&slot).copied().unwrap_or(whole);
+            let before = known.get(&slot).copied().or(whole_known);
+            let outlook_changed = before.map_or(in_outlook != Answer::NeedsAction, |b| b != in_outlook);
+            // As with the whole: somebody answered in Odoo while Outlook asked anew.
+            let answered_anew = in_outlook == Answer::NeedsAction && before.is_some_and(|b| b != in_odoo);
+            let stands = if in_odoo == in_outlook {
+                if whole_known != Some(in_odoo) {
+                    agreed.insert(slot, in_odoo);
+                }
+                in_odoo
+            } else {
+                agreed.extend(known.get(&slot).map(|answer| (slot, *answer)));
+                if outlook_changed && !answered_anew || in_odoo == Answer::NeedsAction {
+                    in_outlook
+                } else if let Some(by) = guest.answered_by_another(slot, account.odoo_user_id) {
+                    if !account.is_read() {
+                        continue;
+                    }
+                    let words = refusal(guest.address, in_odoo, in_outlook, &by);
+                    self.refused.push(format!("{words} (occurrence of {slot})"));
+                    in_outlook
+                } else if guest.answer_in(target, slot) == Some(in_odoo) {
+                    // One answer at a time: to the whole first, as it may answer the rest, too.
+                    let is_busy = self.dossier.writes.iter().any(|w| w.account_id == account.id);
+                    if !is_busy && guest.may_answer(slot, in_odoo, self.people.now) {
+                        let write = response(account, copy, guest, slot, in_odoo)?;
+                        self.dossier.writes.push(write);
+                        self.effects.wake_accounts.insert(account.id);
+                    }
+                    in_odoo
+                } else {
+                    // The organizer's mailbox has news that Odoo is yet to hear.
+                    continue;
+                }
+            };
+            // A mailbox that is read knows its owner's answer better than the organizer's does.
+            if (account.is_read() || stands != in_odoo)
+                && let Some(mut event) = target.occurrence(slot)
+                && let Some(attendee) = event.attendees.get_mut(guest.address)
+            {
+                attendee.answer = stands;
+                target.set_occurrence(slot, &event);
+            }
+        }
+        if agreed != known {
+            copy.slot_answers_base = serde_json::to_value(agreed)?;
+        }
+        Ok(())
+    }
+}
+
+impl Guest<'_> {
+    /// The slots of the rule at which anybody says something apart.
+    fn slots(&self, said: BTreeSet<NaiveDate>) -> BTreeSet<NaiveDate> {
+        let whole = self.odoo.template.attendees.get(self.address).map(|a| a.answer);
+        let apart = self.odoo.exceptions.iter().filter(|(_, own)| {
+            let attendees = own.attendees.as_ref();
+            attendees.is_some_and(|all| all.get(self.address).map(|a| a.answer) != whole)
+        });
+        let mut mentioned = said;
+        mentioned.extend(apart.map(|(slot, _)| *slot));
+        let last = mentioned.last().copied();
+        let slots = self
+            .odoo
+            .slots()
+            .take_while(|slot| last.is_some_and(|last| *slot <= last));
+        slots.filter(|slot| mentioned.contains(slot)).collect()
+    }
+
+    fn answer_in(&self, series: &Series, slot: NaiveDate) -> Option<Answer> {
+        let occurrence = series.occurrence(slot)?;
+        occurrence.attendees.get(self.address).map(|a| a.answer)
+    }
+
+    fn answered_by_another(&self, slot: NaiveDate, user_id: i32) -> Option<AnsweredBy> {
+        self.record?.answered_by_another(slot, self.odoo.tz(), user_id)
+    }
+
+    /// Whether the mailbox can be told: an occurrence that was declined is not there any more, one that is over needs no
+    /// answer, and what the organizer knows already is only yet to be read here.
+    fn may_answer(&self, slot: NaiveDate, answer: Answer, now: chrono::DateTime<chrono::Utc>) -> bool {
+        let there = self.mailbox.occurrence(slot);
+        let is_there = there.is_some_and(|event| {
+            let own = event.attendees.get(self.address).map(|a| a.answer);
+            own != Some(Answer::Declined) && !is_over(&event, now)
+        });
+        let is_known = self
+            .organizers
+            .is_some_and(|series| self.answer_in(series, slot) == Some(answer));
+        is_there && !is_known
+    }
+}
+
+fn response(
+    account: &Account,
+    copy: &Copy,
+    guest: &Guest<'_>,
+    slot: NaiveDate,
+    answer: Answer,
+) -> anyhow::Result<OutlookWrite> {
+    let message = format!(
+        "{} {} in Odoo, to the occurrence of {slot} · Outlook tells the organizer",
+        guest.address,
+        words::answer(answer)
+    );
+    Ok(OutlookWrite {
+        account_id: account.id,
+        meeting_id: copy.meeting_id,
+        kind: kind::RESPOND.to_owned(),
+        graph_id: Some(copy.graph_id.clone()),
+        body: json!({ "answer": odoo_answer(answer) }),
+        groups: json!([]),
+        line: Some(serde_json::to_value(Done {
+            message,
+            decisions: Vec::new(),
+            content: None,
+        })?),
+        series: true,
+        slot: Some(slot),
+        ..OutlookWrite::default()
+    })
+}

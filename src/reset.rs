@@ -1,0 +1,551 @@
+//! Reset Account: an account back to its beginning, with a choice for its events and for the next sync.
+//!
+//! Deletions go through the outboxes like everything else, so that a reset of thousands of events works in the
+//! background and survives a crash. Only events that the user organizes are touched.
+
+pub mod preview;
+
+use std::collections::BTreeSet;
+
+use diesel_async::AsyncConnection;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::engine::{Engine, now};
+use crate::odoo::OdooError;
+use crate::odoo::exchange::{Departed, OdooChange, Place};
+use crate::odoo::record::Record;
+use crate::planning::people::People;
+use crate::planning::planner;
+use crate::planning::planner::Effects;
+use crate::store::Connection;
+use crate::store::accounts::{self, Account};
+use crate::store::databases::Database;
+use crate::store::journal::note;
+use crate::store::journal::{Done, Level};
+use crate::store::meetings::{Copy, Meeting};
+use crate::store::outbox::{self, OdooDebt, OutlookWrite, kind};
+use crate::store::stubs::Stub;
+use crate::store::unit::{Dossier, UnitOfWork};
+use crate::store::{databases, leases, mail_hours, meetings, resets};
+
+/// How many meetings are held in memory at once.
+const CHUNK: usize = 200;
+
+/// The keyword arguments of `microsoft.calendar.account.reset.reset_account`; Odoo's own names.
+#[derive(Debug, Deserialize)]
+pub struct ResetRequest {
+    pub user_id: i32,
+    pub delete_policy: DeletePolicy,
+    pub sync_policy: SyncPolicy,
+    /// How many cancellations were announced to who confirmed it: that many need no other yes (see `budget`).
+    #[serde(default)]
+    pub mails: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeletePolicy {
+    DontDelete,
+    DeleteMicrosoft,
+    DeleteOdoo,
+    DeleteBoth,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncPolicy {
+    New,
+    All,
+}
+
+impl DeletePolicy {
+    fn in_outlook(self) -> bool {
+        matches!(self, Self::DeleteMicrosoft | Self::DeleteBoth)
+    }
+
+    fn in_odoo(self) -> bool {
+        matches!(self, Self::DeleteOdoo | Self::DeleteBoth)
+    }
+
+    /// As Odoo's wizard calls it.
+    fn label(self) -> &'static str {
+        match self {
+            Self::DontDelete => "left untouched",
+            Self::DeleteMicrosoft => "deleted from Outlook",
+            Self::DeleteOdoo => "deleted from Odoo",
+            Self::DeleteBoth => "deleted from both",
+        }
+    }
+}
+
+impl SyncPolicy {
+    fn label(self) -> &'static str {
+        match self {
+            Self::New => "only new events",
+            Self::All => "all existing events",
+        }
+    }
+}
+
+/// What a reset may touch of a meeting.
+struct Reach<'c> {
+    /// The live event in the user's mailbox, which is theirs to delete.
+    outlook: Option<&'c Copy>,
+    /// Odoo's record, linked with the mailbox, and its version.
+    odoo: Option<(Place, String)>,
+    /// What was forgotten of it, as it is long past.
+    stub: Option<Stub>,
+}
+
+impl Reach<'_> {
+    /// How many cancellations the deletion in Outlook sends.
+    fn mails(&self, copy: &Copy) -> anyhow::Result<usize> {
+        Ok(match &self.stub {
+            Some(stub) => stub.mails,
+            None => copy.event()?.guests().count(),
+        })
+    }
+}
+
+/// `None`: nothing of it, as the user does not organize it or the mailbox does not know it, or it is over already.
+fn reach<'c>(meeting: &Meeting, copies: &'c [Copy], account: &Account) -> anyhow::Result<Option<Reach<'c>>> {
+    let own = || copies.iter().filter(|copy| copy.account_id == account.id);
+    let is_organizers = meeting.organizer_in_odoo() == Some(account.odoo_user_id);
+    if !is_organizers || meeting.ended || meeting.kept || own().next().is_none() {
+        return Ok(None);
+    }
+    let record = meeting.record()?;
+    let stub = meeting.stub()?.filter(|_| record.is_none());
+    let of_record = record
+        .filter(Record::active)
+        .map(|record| (Place::of(&record), record.version().to_owned()));
+    let of_stub = || Some((stub.as_ref()?.place.clone(), stub.as_ref()?.version.clone()));
+    let odoo = of_record.or_else(of_stub);
+    Ok(Some(Reach {
+        outlook: own().find(|copy| copy.is_organizer && !copy.gone && !copy.cancelled),
+        odoo: odoo.filter(|_| !meeting.odoo_gone),
+        stub,
+    }))
+}
+
+/// Starts a reset. The account is disconnected at once, or when the last deletion has reached Outlook. Asked for again while
+/// that goes on, it goes on.
+///
+/// # Errors
+/// `MissingError` for a user who never connected; `UserError` where the mailbox cannot be reached for what is to be deleted;
+/// `Internal` when Postgres fails.
+pub async fn reset_account(
+    engine: &Engine,
+    database: &Database,
+    request: &ResetRequest,
+) -> Result<(), OdooError> {
+    if database.quarantined.is_some() {
+        return Err(OdooError::user(
+            "This database is shut out, as it may be a copy: nothing is deleted for it. Pair it again first, in Settings, \
+             Calendar.",
+        ));
+    }
+    let mut conn = engine.store.get().await?;
+    let Some(account) = accounts::of_user(&mut conn, database.id, request.user_id).await? else {
+        return Err(never_connected());
+    };
+    if request.delete_policy.in_outlook() && !account.is_connected() {
+        return Err(OdooError::user(
+            "This user's login at Microsoft is not valid any more, so nothing can be deleted from Outlook. Let the \
+             user log in again first, or choose to leave the events in Outlook.",
+        ));
+    }
+    let waiting = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| begin(conn, database, &account, request).await)
+        .await?;
+    if waiting {
+        leases::wake(&mut conn, vec![account.id]).await?;
+        engine.work.notify_one();
+    }
+    // Odoo's share waits for no job's turn.
+    if outbox::odoo_owed(&mut conn, database.id).await? > 0 {
+        engine.poke(database.id, BTreeSet::from([account.odoo_user_id]));
+    }
+    Ok(())
+}
+
+fn never_connected() -> OdooError {
+    OdooError::Missing("This user is not connected to Outlook: there is nothing to reset.".to_owned())
+}
+
+/// Lets go of a mailbox, as a reset does that leaves all events untouched and goes on with new ones alone.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn let_go(conn: &mut Connection, database: &Database, account: &Account) -> anyhow::Result<()> {
+    let request = ResetRequest {
+        user_id: account.odoo_user_id,
+        delete_policy: DeletePolicy::DontDelete,
+        sync_policy: SyncPolicy::New,
+        mails: None,
+    };
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        begin(conn, database, account, &request).await?;
+        Ok(())
+    })
+    .await
+}
+
+async fn begin(
+    conn: &mut Connection,
+    database: &Database,
+    account: &Account,
+    request: &ResetRequest,
+) -> anyhow::Result<bool> {
+    databases::serialize(conn, database.id).await?;
+    let ids = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
+    for some in ids.chunks(CHUNK) {
+        let mut unit = UnitOfWork::of(conn, database.id, some).await?;
+        for id in some {
+            let dossier = unit.get(*id)?;
+            if dossier.meeting.organizer_in_odoo() != Some(account.odoo_user_id) {
+                continue;
+            }
+            if let Some((ical_uid, copies)) = reset_meeting(dossier, account, request)? {
+                let successor = unit.create(None, ical_uid.as_deref());
+                unit.get(successor)?.copies = copies;
+            }
+        }
+        unit.save(conn, now()).await?;
+    }
+    let mails = outbox::collected_mails(conn, account.id).await?;
+    if request.mails.is_some_and(|announced| mails <= announced.into()) {
+        outbox::approve(conn, account.id).await?;
+        mail_hours::count(conn, account.id, -mails, now()).await?;
+    }
+    let message = format!(
+        "was reset: existing events {}, next synchronization {}",
+        request.delete_policy.label(),
+        request.sync_policy.label()
+    );
+    note(
+        conn,
+        database,
+        Some(account.odoo_user_id),
+        Level::Warning,
+        message,
+    )
+    .await?;
+    // Removals that waited for an answer are past: nothing is removed but what was chosen.
+    outbox::drop_held(conn, account.id).await?;
+    let ignore_before = (request.sync_policy == SyncPolicy::New).then(now);
+    resets::begin(conn, account).await?;
+    accounts::forget_progress(conn, account.id, ignore_before).await?;
+    let owed = outbox::standing(conn, account.id).await?;
+    if owed > 0 {
+        accounts::set_resetting(conn, account.id, true).await?;
+        resets::set_total(conn, account.id, owed).await?;
+        accounts::set_state(conn, account.id, accounts::state::ACTIVE).await?;
+        accounts::clear_reason(conn, account.id).await?;
+    } else {
+        disconnect(conn, account).await?;
+    }
+    Ok(owed > 0)
+}
+
+/// Carries out the choice for one meeting that the user organizes. What comes back is a meeting to go on with in its place:
+/// Outlook's identity, and what other mailboxes know of it.
+fn reset_meeting(
+    dossier: &mut Dossier,
+    account: &Account,
+    request: &ResetRequest,
+) -> anyhow::Result<Option<(Option<String>, Vec<Copy>)>> {
+    let policy = request.delete_policy;
+    let Dossier {
+        meeting,
+        copies,
+        writes,
+        debt,
+        ..
+    } = dossier;
+    // A reset that is asked for again has these to delete still.
+    writes.retain(|write| write.account_id != account.id || (write.stands && policy.in_outlook()));
+    let reach = reach(meeting, copies, account)?;
+    let was_linked = reach.is_some();
+    if let Some(reach) = &reach
+        && let Some(copy) = reach.outlook
+        && policy.in_outlook()
+    {
+        writes.push(OutlookWrite {
+            account_id: account.id,
+            meeting_id: meeting.id,
+            kind: kind::DELETE.to_owned(),
+            graph_id: Some(copy.graph_id.clone()),
+            body: json!({}),
+            groups: json!([]),
+            mails: i32::try_from(reach.mails(copy)?)?,
+            collected: true,
+            line: Some(serde_json::to_value(Done {
+                message: "deleted from Outlook by the reset".to_owned(),
+                decisions: Vec::new(),
+                content: Some(copy.state.clone()),
+            })?),
+            stands: true,
+            ..OutlookWrite::default()
+        });
+    }
+    if let Some((place, version)) = reach.and_then(|reach| reach.odoo)
+        && policy.in_odoo()
+    {
+        let change = OdooChange::Unlink {
+            place,
+            user_id: account.odoo_user_id,
+            version,
+        };
+        *debt = Some(OdooDebt {
+            database_id: meeting.database_id,
+            meeting_id: meeting.id,
+            user_id: account.odoo_user_id,
+            payload: serde_json::to_value(&change)?,
+            groups: json!([]),
+            // A person's wish, which no later news plans away.
+            delivered_at: Some(now()),
+            line: Some(serde_json::to_value(Done {
+                message: "deleted from Odoo by the reset".to_owned(),
+                decisions: Vec::new(),
+                content: meeting.odoo_state.clone(),
+            })?),
+            ..OdooDebt::default()
+        });
+    }
+    // The next login may be another mailbox; one that is the same is matched by iCalUId.
+    copies.retain(|copy| copy.account_id != account.id);
+    meeting.unsent = false;
+    // What was chosen for its guests is over, unless both sides still have it.
+    if !was_linked || policy != DeletePolicy::DontDelete {
+        meeting.guests = None;
+    }
+    if !was_linked {
+        return Ok(None);
+    }
+    // Where one side is deleted, the two are no pair any more; with "all" the other side is news again.
+    let mut successor = None;
+    match policy {
+        DeletePolicy::DontDelete => return Ok(None),
+        DeletePolicy::DeleteMicrosoft => {
+            // What guests' mailboxes show of the cancellation must not reach Odoo's event.
+            meeting.kept = request.sync_policy == SyncPolicy::New;
+            meeting.generation += 1;
+            meeting.ical_uid = None;
+        }
+        DeletePolicy::DeleteOdoo => {
+            meeting.ended = true;
+            if request.sync_policy == SyncPolicy::All {
+                // Outlook's event shall come to Odoo anew, and carries the old link.
+                meeting.link = uuid::Uuid::new_v4();
+                let ical_uid = meeting.ical_uid.take();
+                if !copies.is_empty() {
+                    successor = Some((ical_uid, std::mem::take(copies)));
+                }
+            }
+        }
+        DeletePolicy::DeleteBoth => {
+            meeting.ended = true;
+            meeting.generation += 1;
+            meeting.ical_uid = None;
+        }
+    }
+    meeting.revived = false;
+    meeting.set_base(None)?;
+    Ok(successor)
+}
+
+/// Called when a run has sent what was owed: the reset is over.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn finish(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+    conn.transaction::<_, anyhow::Error, _>(async |conn| {
+        databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
+        if outbox::outlook_owed(conn, account.id).await? > 0 {
+            return Ok(());
+        }
+        forget_cancelled(conn, account).await?;
+        disconnect(conn, account).await
+    })
+    .await
+}
+
+/// What other mailboxes know of the events that were deleted is past. What stays in Odoo may be made in Outlook anew.
+async fn forget_cancelled(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+    let user = account.odoo_user_id;
+    each_meeting(conn, account, |dossier| {
+        let meeting = &mut dossier.meeting;
+        if meeting.organizer_in_odoo() != Some(user) || meeting.ended || meeting.kept {
+            return Ok(());
+        }
+        // What was in the air when the reset began has shown it once more.
+        let was_shown = dossier
+            .copies
+            .iter()
+            .any(|c| c.account_id == account.id && c.gone);
+        if was_shown || (meeting.base_odoo.is_none() && meeting.ical_uid.is_none()) {
+            meeting.ical_uid = None;
+            meeting.set_base(None)?;
+            dossier.copies.clear();
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Forgets what a mailbox has shown, as another one takes its place: its events are not taken for the other's.
+///
+/// # Errors
+/// When Postgres fails. The caller holds the database's lock.
+pub async fn forget_mailbox(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+    let user = account.odoo_user_id;
+    each_meeting(conn, account, |dossier| {
+        dossier.copies.retain(|copy| copy.account_id != account.id);
+        dossier.writes.retain(|write| write.account_id != account.id);
+        let meeting = &mut dossier.meeting;
+        if dossier.copies.is_empty() && meeting.organizer_in_odoo() == Some(user) {
+            meeting.generation += 1;
+            meeting.ical_uid = None;
+            meeting.set_base(None)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn each_meeting(
+    conn: &mut Connection,
+    account: &Account,
+    change: impl Fn(&mut Dossier) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let ids = meetings::of_account(conn, account.database_id, account.id, account.odoo_user_id).await?;
+    for some in ids.chunks(CHUNK) {
+        let mut unit = UnitOfWork::of(conn, account.database_id, some).await?;
+        for id in some {
+            change(unit.get(*id)?)?;
+        }
+        unit.save(conn, now()).await?;
+    }
+    Ok(())
+}
+
+async fn disconnect(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+    accounts::set_resetting(conn, account.id, false).await?;
+    accounts::disconnect(
+        conn,
+        account.id,
+        "The account was reset: log in to Outlook to connect it again.",
+    )
+    .await?;
+    Ok(())
+}
+
+/// Odoo's user was archived or deleted: the tokens are dropped, and what Outlook has stays as it is. Who comes back logs in
+/// again; of who is deleted nothing is known any more.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn depart(
+    conn: &mut Connection,
+    database: &Database,
+    departed: Departed,
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
+    let Some(account) = accounts::of_user(conn, database.id, departed.user_id).await? else {
+        return Ok(effects);
+    };
+    if !departed.deleted && account.state == accounts::state::NEED_AUTH && account.refresh_token.is_none() {
+        return Ok(effects);
+    }
+    let (what, then) = if departed.deleted {
+        ("deleted", "the account is forgotten")
+    } else {
+        ("archived", "the account is disconnected")
+    };
+    let message = format!(
+        "the user was {what} in Odoo: {then}, and the events of {} stay in Outlook as they are",
+        account.login
+    );
+    if departed.deleted {
+        // Nobody is left to answer for the removals that were held: what other mailboxes show of these meetings decides.
+        let held = meetings::held_for(conn, account.id).await?;
+        let owed = outbox::meetings_owed_to(conn, database.id, account.odoo_user_id).await?;
+        // Odoo has refused what was delivered in the name of a user who was deleted just before.
+        let known = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
+        let refused = meetings::set_aside_for(conn, &known, planner::refusals::REFUSED_BY_ODOO).await?;
+        forget_mailbox(conn, &account).await?;
+        accounts::remove(conn, account.id).await?;
+        let ids: Vec<i64> = held
+            .iter()
+            .map(|meeting| meeting.id)
+            .chain(owed)
+            .chain(refused)
+            .collect();
+        effects = plan_without(conn, database, departed.user_id, &ids).await?;
+    } else {
+        let reason = "The user was archived in Odoo: whoever comes back logs in to Outlook again.";
+        accounts::disconnect(conn, account.id, reason).await?;
+    }
+    note(conn, database, Some(departed.user_id), Level::Warning, message).await?;
+    Ok(effects)
+}
+
+/// Plans anew what was owed to Odoo in the name of a user who is not there any more.
+async fn plan_without(
+    conn: &mut Connection,
+    database: &Database,
+    user_id: i32,
+    ids: &[i64],
+) -> anyhow::Result<Effects> {
+    let mut effects = Effects::default();
+    let people = People::load(conn, database.id, now()).await?;
+    for some in ids.chunks(CHUNK) {
+        let mut unit = UnitOfWork::of(conn, database.id, some).await?;
+        for id in unit.ids() {
+            let dossier = unit.get(id)?;
+            if dossier.debt.as_ref().is_some_and(|debt| debt.user_id == user_id) {
+                dossier.debt = None;
+            }
+            effects.merge(planner::replan(dossier, &people)?);
+        }
+        unit.save(conn, people.now).await?;
+    }
+    Ok(effects)
+}
+
+/// How far a reset has come, in words.
+pub fn progress(left: i64, total: i64) -> String {
+    format!(
+        "The account is being reset: {} of {} deletions in Outlook are left.",
+        grouped(left),
+        grouped(total.max(left))
+    )
+}
+
+/// `3000` as `3,000`.
+fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in [(0, "0"), (412, "412"), (3000, "3,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

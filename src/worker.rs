@@ -1,0 +1,438 @@
+//! Works mailboxes. Each is worked by one worker at a time, in whichever process: a lease says so ([`leases`]).
+
+pub mod pruning;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::auth::accounts::{TokenError, challenged, fresh_token};
+use crate::engine::lease;
+use crate::engine::{Engine, now};
+use crate::guards::brake;
+use crate::mailbox::pull::{PullError, pull};
+use crate::mailbox::push::{PushError, push};
+use crate::mailbox::trouble::{Rest, backoff, waits};
+use crate::migration::moving;
+use crate::outlook::GraphError;
+use crate::planning::planner::Effects;
+use crate::reset;
+use crate::store::accounts::{self, Account, existing};
+use crate::store::databases::Database;
+use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
+use crate::store::{Connection, databases, outbox, put_aside, registrations, troubles};
+
+/// How often due mailboxes are looked for when nobody says that there is one (another process may have).
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// How long a run works before others have their turn; it goes on when it is its turn again.
+const SLICE: Duration = Duration::from_secs(30);
+/// How long a run may take altogether: one that does not come to its end is a failed one.
+const LONGEST_RUN: Duration = Duration::from_secs(15 * 60);
+
+/// Works mailboxes until told to stop; then lets the runs under way end.
+pub async fn work(engine: Engine, stop: CancellationToken) {
+    let mut runs = JoinSet::new();
+    let mut others = Others::default();
+    loop {
+        let claimed = async {
+            others.free_dead(&engine).await?;
+            claim(&engine, engine.settings.workers.saturating_sub(runs.len())).await
+        };
+        match claimed.await {
+            Ok((taken, leases)) => {
+                for lease in leases {
+                    let engine = engine.clone();
+                    runs.spawn(async move { run(&engine, lease, taken).await });
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "cannot look for work");
+                sleep(LOOK_AROUND).await;
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = engine.work.notified() => {}
+            Some(_) = runs.join_next(), if !runs.is_empty() => {}
+            () = sleep(LOOK_AROUND) => {}
+        }
+    }
+    while runs.join_next().await.is_some() {}
+}
+
+/// Takes as many mailboxes as there are free workers; with the time from before they were taken.
+async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Lease>)> {
+    let taken = Instant::now();
+    let Ok(limit @ 1..) = i64::try_from(free) else {
+        return Ok((taken, Vec::new()));
+    };
+    let mut conn = engine.store.get().await?;
+    Ok((
+        taken,
+        leases::claim_due(
+            &mut conn,
+            engine.process,
+            now(),
+            limit,
+            share(engine.settings.workers),
+        )
+        .await?,
+    ))
+}
+
+/// How many of the workers one database may have where there are others: all but a quarter.
+fn share(workers: usize) -> i64 {
+    let kept = (workers / 4).max(1);
+    i64::try_from(workers.saturating_sub(kept).max(1)).unwrap_or(i64::MAX)
+}
+
+/// The leases that stand, and since when each was seen as it is.
+#[derive(Default)]
+struct Others {
+    looked: Option<Instant>,
+    seen: HashMap<Uuid, (Standing, Instant)>,
+}
+
+impl Others {
+    /// Frees what nobody has renewed for as long as a lease is good.
+    async fn free_dead(&mut self, engine: &Engine) -> anyhow::Result<()> {
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK_AROUND) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        let mut conn = engine.store.get().await?;
+        let standing = leases::standing(&mut conn).await?;
+        // As late as they were read.
+        let read = Instant::now();
+        let before = std::mem::take(&mut self.seen);
+        for lease in standing {
+            let since = match before.get(&lease.id) {
+                Some((earlier, since)) if *earlier == lease => *since,
+                _ => read,
+            };
+            self.seen.insert(lease.id, (lease, since));
+            if since.elapsed() > LEASE && leases::free(&mut conn, lease).await? {
+                tracing::warn!(
+                    account.id = lease.account_id,
+                    "a lease was not renewed: the mailbox is free again"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One run of one mailbox, under a lease that was taken at `taken` or later.
+#[tracing::instrument(skip_all, fields(account.id = lease.account_id))]
+pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
+    let mut news = News::default();
+    let work = tokio::time::timeout(LONGEST_RUN, work_mailbox(engine, lease, &mut news));
+    let worked = match lease::under(engine, lease, taken, work).await {
+        lease::Ended::Done(Ok(worked)) => worked,
+        lease::Ended::Done(Err(_)) => Err(anyhow::anyhow!("the run took more than {LONGEST_RUN:?}")),
+        lease::Ended::Panicked => Err(anyhow::anyhow!("the run panicked")),
+        lease::Ended::Lost => Err(LeaseLost.into()),
+    };
+    let ended = match worked {
+        Ok(ended) => Some(ended),
+        Err(error) if error.is::<LeaseLost>() => {
+            tracing::warn!("the lease on the mailbox was lost");
+            None
+        }
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "a run failed");
+            Some(failed(engine, lease.account_id).await)
+        }
+    };
+    let is_ok = ended.is_some_and(|ended| ended.outcome != Outcome::Failed);
+    if let Err(error) = news.tell(engine, lease, is_ok).await {
+        tracing::error!(error = format!("{error:#}"), "what the run stored is not told on");
+    }
+    let released = async {
+        let Some(Ended { outcome, rest }) = ended else {
+            return Ok(());
+        };
+        let mut conn = engine.store.get().await?;
+        leases::release(&mut conn, lease, rest, outcome).await?;
+        anyhow::Ok(())
+    };
+    if let Err(error) = released.await {
+        tracing::error!(
+            error = format!("{error:#}"),
+            "the mailbox was not given back; its lease will run out"
+        );
+    }
+    metrics::counter!("outlook_bridge_runs_total", "ok" => is_ok.to_string()).increment(1);
+    // Nobody may be waiting.
+    let _receivers = engine.runs.send(lease.account_id);
+    engine.work.notify_one();
+}
+
+/// How a run ended, and how long the mailbox rests.
+#[derive(Clone, Copy)]
+struct Ended {
+    outcome: Outcome,
+    rest: TimeDelta,
+}
+
+/// What a run has stored that concerns others. It outlives a run that is dropped or panics.
+#[derive(Default)]
+struct News {
+    database_id: Option<Uuid>,
+    effects: Effects,
+    removals: bool,
+}
+
+impl News {
+    /// Wakes the other mailboxes that have something to do now, and Odoo.
+    async fn tell(self, engine: &Engine, lease: Lease, is_ok: bool) -> anyhow::Result<()> {
+        let Some(database_id) = self.database_id else {
+            return Ok(());
+        };
+        let Effects {
+            wake_accounts,
+            poke_users,
+        } = self.effects;
+        let others: Vec<i64> = wake_accounts
+            .into_iter()
+            .filter(|other| *other != lease.account_id)
+            .collect();
+        if !others.is_empty() {
+            let mut conn = engine.store.get().await?;
+            leases::wake(&mut conn, others).await?;
+        }
+        // What a run stored before it failed is news, too.
+        if self.removals || !poke_users.is_empty() || (!is_ok && engine.owes_odoo(database_id).await?) {
+            engine.poke(database_id, poke_users);
+        }
+        Ok(())
+    }
+}
+
+async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow::Result<Ended> {
+    let slice = Instant::now() + SLICE;
+    let (account, database) = {
+        let mut conn = engine.store.get().await?;
+        let account = leases::account(&mut conn, lease.account_id, Some(lease.id)).await?;
+        let database = databases::by_id(&mut conn, account.database_id).await?;
+        (account, database)
+    };
+    news.database_id = Some(database.id);
+    let token = match fresh_token(engine, &account, &database).await {
+        Ok(token) => token,
+        Err(TokenError::NeedsLogin) => {
+            return Ok(Ended {
+                outcome: Outcome::Failed,
+                rest: TimeDelta::hours(1),
+            });
+        }
+        Err(TokenError::Admin) => return rest(engine, &account, Rest::after_settings(&account)).await,
+        Err(TokenError::Later { asked, words }) => {
+            return rest(engine, &account, Rest::after_login(&account, asked, &words)).await;
+        }
+        Err(TokenError::Refused { words }) => {
+            return rest(engine, &account, Rest::after_refusal(&account, &words)).await;
+        }
+        Err(TokenError::Internal(error)) => return Err(error),
+    };
+    let mut all = true;
+    let result = async {
+        // What people did in Odoo first: then the delta shows both sides' present.
+        let refused = match push(engine, &account, &token, slice, &mut news.effects).await {
+            // That it takes no writes now keeps a mailbox from nothing else.
+            Err(PushError::Graph(error)) if error.may_be_read_on() => Some(error),
+            sent => {
+                sent?;
+                None
+            }
+        };
+        if !account.resetting {
+            // While an admin is asked about removals, nothing more is fetched.
+            if !account.is_braked() {
+                all = moving::translate(engine, &account, &token, slice).await?;
+                let account = {
+                    let mut conn = engine.store.get().await?;
+                    leases::account(&mut conn, lease.account_id, Some(lease.id)).await?
+                };
+                if all {
+                    all = pull(engine, &account, &token, slice, &mut news.effects).await?;
+                }
+                if all && account.existing == existing::TOLD {
+                    all = moving::look_up(engine, &account, &token, slice, &mut news.effects).await?;
+                }
+                if refused.is_none() {
+                    push(engine, &account, &token, slice, &mut news.effects).await?;
+                }
+            }
+            // What is counted is what the whole sync would remove.
+            if all {
+                news.removals = brake::check(engine, &account).await?;
+            }
+        }
+        refused.map_or(Ok(all), |error| Err(Trouble::Graph(error)))
+    }
+    .await;
+    match result {
+        Ok(true) => finish(engine, &account).await,
+        Ok(false) => Ok(Ended {
+            outcome: Outcome::Part,
+            rest: TimeDelta::zero(),
+        }),
+        Err(Trouble::Graph(error)) => trouble(engine, &account, &database, error).await,
+        Err(Trouble::Internal(error)) => Err(error),
+    }
+}
+
+enum Trouble {
+    Graph(GraphError),
+    Internal(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Trouble {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Internal(error)
+    }
+}
+
+impl From<PushError> for Trouble {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Graph(error) => Self::Graph(error),
+            PushError::Internal(error) => Self::Internal(error),
+        }
+    }
+}
+
+impl From<PullError> for Trouble {
+    fn from(error: PullError) -> Self {
+        match error {
+            PullError::Graph(error) => Self::Graph(error),
+            PullError::Internal(error) => Self::Internal(error),
+        }
+    }
+}
+
+async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
+    let mut conn = engine.store.get().await?;
+    if account.reason.is_some() {
+        accounts::set_reason(&mut conn, account, None).await?;
+    }
+    if account.resetting {
+        reset::finish(&mut conn, account).await?;
+    }
+    let poll = engine.settings.poll_interval;
+    let present = accounts::by_id(&mut conn, account.id).await?;
+    let holds = present.holds_mails();
+    let known = troubles::of(&mut conn, account.id).await?;
+    let owed = outbox::next_outlook_at(&mut conn, account.id, waits(&known, holds)).await?;
+    if known.limited_by.is_some() && outbox::outlook_owed(&mut conn, account.id).await? == 0 {
+        // Nothing is left that could meet it.
+        troubles::end_limit(&mut conn, account.id).await?;
+    }
+    if known.claims.is_some() {
+        troubles::end_claims(&mut conn, account.id).await?;
+    }
+    let limited = known.limited_until.filter(|until| *until > now());
+    if owed.is_none() {
+        troubles::end_refusal(&mut conn, account.id).await?;
+    }
+    // While an admin is asked, nothing is looked at.
+    let aside = if present.is_braked() {
+        None
+    } else {
+        put_aside::next_at(&mut conn, account.id).await?
+    };
+    let aside = aside.map(|at| at.max(now() + TimeDelta::seconds(1)));
+    let next = [owed, aside, limited].into_iter().flatten().min();
+    Ok(Ended {
+        outcome: Outcome::Done { at: now() },
+        rest: next.map_or(poll, |at| poll.min(at - now())),
+    })
+}
+
+async fn trouble(
+    engine: &Engine,
+    account: &Account,
+    database: &Database,
+    error: GraphError,
+) -> anyhow::Result<Ended> {
+    tracing::warn!(%error, "the mailbox must wait");
+    if let GraphError::Challenged { claims } = &error {
+        challenged(engine, account, database, claims).await?;
+    }
+    if error == GraphError::Unauthorized {
+        let mut conn = engine.store.get().await?;
+        accounts::expire_access(&mut conn, account.id).await?;
+    }
+    let rest_of_it = Rest::after_graph(&error, account);
+    if matches!(error, GraphError::Throttled { .. })
+        && let Some(registration) = account.registration_id
+    {
+        let mut conn = engine.store.get().await?;
+        rest_app(engine, &mut conn, registration, account.id, rest_of_it.wait).await?;
+    }
+    rest(engine, account, rest_of_it).await
+}
+
+/// Lets all mailboxes of an app rest, where it is the app that was told to slow down.
+async fn rest_app(
+    engine: &Engine,
+    conn: &mut Connection,
+    registration: i64,
+    account: i64,
+    wait: TimeDelta,
+) -> anyhow::Result<()> {
+    let Some(app) = registrations::by_id(conn, registration).await? else {
+        return Ok(());
+    };
+    if engine
+        .throttling
+        .note(&app.client_id, account, Instant::now().into_std())
+    {
+        let resting = accounts::rest_app(conn, &app.client_id, wait).await?;
+        tracing::warn!(
+            client_id = app.client_id,
+            resting,
+            "Microsoft asks the app to slow down: all its mailboxes rest"
+        );
+    }
+    Ok(())
+}
+
+/// Lets a mailbox rest after a run that failed, and its owner know.
+async fn rest(engine: &Engine, account: &Account, rest: Rest) -> anyhow::Result<Ended> {
+    let mut conn = engine.store.get().await?;
+    if rest.reason.is_some() {
+        accounts::set_reason(&mut conn, account, rest.reason.as_deref()).await?;
+    }
+    if rest.undisturbed {
+        accounts::rest(&mut conn, account.id, rest.wait).await?;
+    }
+    Ok(Ended {
+        outcome: Outcome::Failed,
+        rest: rest.wait,
+    })
+}
+
+/// After a run that the bridge itself has failed at; Postgres may be the cause.
+async fn failed(engine: &Engine, id: i64) -> Ended {
+    let rested = async {
+        let account = {
+            let mut conn = engine.store.get().await?;
+            accounts::by_id(&mut conn, id).await?
+        };
+        rest(engine, &account, Rest::after_own(&account)).await
+    };
+    rested.await.unwrap_or_else(|error| {
+        tracing::warn!(error = format!("{error:#}"), "the failure was not noted");
+        Ended {
+            outcome: Outcome::Failed,
+            rest: backoff(0, TimeDelta::seconds(15), TimeDelta::seconds(15)),
+        }
+    })
+}

@@ -1,0 +1,134 @@
+//! Forgets what is older than the journal is kept, beside the work.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::AsyncConnection;
+use diesel_async::pooled_connection::deadpool::Object;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::engine::{Engine, now};
+use crate::planning::people::People;
+use crate::planning::planner::stubs::{over_at, stub_of};
+use crate::store::unit::{Dossier, UnitOfWork};
+use crate::store::{Connection, databases, pruning, stubs, try_lock, unlock};
+
+const EVERY: Duration = Duration::from_secs(6 * 3600);
+const AFTER_TROUBLE: Duration = Duration::from_secs(5 * 60);
+/// Rows of a kind in a transaction: a fraction of a second.
+const ROWS: i64 = 500;
+/// Meetings that are looked at in a transaction, which holds their database's lock.
+const MEETINGS: i64 = 50;
+/// When to look again at what is not over yet, at the latest, and at what is and cannot be forgotten yet.
+const LATEST_LOOK: TimeDelta = TimeDelta::days(365);
+const LOOK_AGAIN: TimeDelta = TimeDelta::days(30);
+/// Between two transactions others have their turn.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// Prunes now and then until told to stop.
+pub async fn keep_pruned(engine: Engine, stop: CancellationToken) {
+    loop {
+        let pruned = tokio::select! {
+            () = stop.cancelled() => return,
+            pruned = prune(&engine) => pruned,
+        };
+        let rest = match pruned {
+            Ok(()) => EVERY,
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "what is old was not pruned; it is tried again in {AFTER_TROUBLE:?}"
+                );
+                AFTER_TROUBLE
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(rest) => {}
+        }
+    }
+}
+
+/// Prunes all there is, in small transactions; nothing, while another process does.
+///
+/// # Errors
+/// When Postgres cannot be reached or refuses.
+pub async fn prune(engine: &Engine) -> anyhow::Result<()> {
+    // Taken out of the pool: where this is given up half-way, the lock ends with the connection.
+    let mut conn = Object::take(engine.store.get().await?);
+    if !try_lock(&mut conn, pruning::LOCK).await? {
+        return Ok(());
+    }
+    let before = now() - TimeDelta::days(engine.settings.journal_days);
+    while pruning::step(&mut conn, before, ROWS).await? > 0 {
+        sleep(BREATH).await;
+    }
+    while forget_past(&mut conn, before).await? {
+        sleep(BREATH).await;
+    }
+    unlock(&mut conn, pruning::LOCK).await?;
+    Ok(())
+}
+
+/// Makes stubs of some of the meetings that are over since before a time; `false`: there are no more.
+async fn forget_past(conn: &mut Connection, before: DateTime<Utc>) -> anyhow::Result<bool> {
+    let mut by_database: BTreeMap<Uuid, Vec<i64>> = BTreeMap::new();
+    for (database_id, id) in stubs::to_look_at(conn, now(), MEETINGS).await? {
+        by_database.entry(database_id).or_default().push(id);
+    }
+    let are_there_more = !by_database.is_empty();
+    for (database_id, ids) in by_database {
+        conn.transaction::<_, anyhow::Error, _>(async |conn| {
+            databases::serialize(conn, database_id).await?;
+            let people = People::load(conn, database_id, now()).await?;
+            let mut unit = UnitOfWork::of(conn, database_id, &ids).await?;
+            let mut looks = Vec::new();
+            for id in ids {
+                let dossier = unit.get(id)?;
+                let next = match forget_one(dossier, &people, before) {
+                    Ok(next) => next,
+                    Err(error) => {
+                        let error = format!("{error:#}");
+                        tracing::warn!(meeting.id = id, error, "whether it is long past cannot be told");
+                        people.now + LOOK_AGAIN
+                    }
+                };
+                looks.push((id, next));
+            }
+            unit.save(conn, people.now).await?;
+            for (id, next) in looks {
+                stubs::look_at(conn, id, next).await?;
+            }
+            Ok(())
+        })
+        .await
+        .context("forgetting what is long past")?;
+    }
+    Ok(are_there_more)
+}
+
+/// Makes a stub of a meeting that is long past; returns when to look at it again.
+fn forget_one(
+    dossier: &mut Dossier,
+    people: &People,
+    before: DateTime<Utc>,
+) -> anyhow::Result<DateTime<Utc>> {
+    let latest = people.now + LATEST_LOOK;
+    let Some(over) = over_at(dossier, people)? else {
+        return Ok(latest);
+    };
+    if over >= before {
+        return Ok(latest.min(people.now + (over - before) + TimeDelta::hours(1)));
+    }
+    if let Some(stub) = stub_of(dossier, people, before)? {
+        dossier.meeting.forget_content(&stub)?;
+        for copy in &mut dossier.copies {
+            copy.forget_content()?;
+        }
+    }
+    Ok(people.now + LOOK_AGAIN)
+}
