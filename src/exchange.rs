@@ -15,8 +15,9 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use uuid::Uuid;
 
 use crate::calendar::document::Document;
+use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{Guests, Mailer};
-use crate::calendar::merge::{Group, Side, Told, advance};
+use crate::calendar::merge::{Told, advance};
 use crate::calendar::series::merge::advance_whole;
 use crate::engine::{Engine, health, now, tenants};
 use crate::mailbox::bodies;

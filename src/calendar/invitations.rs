@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::document::Document;
 use super::event::{Address, Attendee, Event};
-use super::merge::Base;
 use super::series::merge::SeriesBase;
 use super::series::{Differences, Series};
+use crate::calendar::merge::Base;
 
 /// Who tells the guests of an event, as it was recorded when the event was saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -254,10 +254,11 @@ where
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::merge::tests::{event, times};
-    use super::super::merge::{Group, Policy};
     use super::super::plan::{OdooState, OdooStep, OutlookState, OutlookStep, Rights, Situation, plan};
     use super::*;
+    use crate::calendar::field::Group;
+    use crate::calendar::merge::Policy;
+    use crate::calendar::merge::tests::{event, times};
 
     fn facts(existed: bool, over: bool, mailer: Option<Mailer>) -> Facts {
         Facts {

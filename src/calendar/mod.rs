@@ -1,11 +1,12 @@
 //! The domain, pure: values in, values out. No I/O, no async, no clock, no wire types.
 //!
-//! **Invariant:** nothing below this module names `odoo`, `outlook`, `store`, `sync` or `web`; both
+//! **Invariant:** nothing in this module names another room of the service; both
 //! sides are translated to [`event::Event`] and [`series::Series`] at the edges and back.
 
 pub mod body;
 pub mod document;
 pub mod event;
+pub mod field;
 pub mod invitations;
 pub mod merge;
 pub mod plan;

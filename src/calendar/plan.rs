@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::event::{Address, Event};
-use super::merge::{Base, Conflict, EditTimes, Group, Merge, Policy, merge, unchanged};
 use super::series::plan::difference;
+use crate::calendar::field::{Group, unchanged};
+use crate::calendar::merge::{Base, Conflict, EditTimes, Merge, Policy, merge};
 
 /// What is known of Odoo's side.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -227,8 +228,8 @@ fn plan_both(situation: &Situation<'_>, odoo: &Event, outlook: &Event, merged: M
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::merge::tests::{event, sample, times};
     use super::*;
+    use crate::calendar::merge::tests::{event, sample, times};
 
     fn situation<'a>(
         base: Option<&'a Base>,
@@ -260,8 +261,8 @@ mod tests {
             let odoo = match &first.odoo { OdooStep::Write { target, .. } => target.clone(), _ => o.clone() };
             let outlook = match &first.outlook { OutlookStep::Update { target, .. } => target.clone(), _ => l.clone() };
             let mut next = Base { odoo: odoo.clone(), outlook: outlook.clone() };
-            super::super::merge::take_groups(&first.differing, &mut next.odoo, &base.odoo);
-            super::super::merge::take_groups(&first.differing, &mut next.outlook, &base.outlook);
+            crate::calendar::field::take_groups(&first.differing, &mut next.odoo, &base.odoo);
+            crate::calendar::field::take_groups(&first.differing, &mut next.outlook, &base.outlook);
             let mut again = situation(Some(&next), OdooState::Active(&odoo), OutlookState::Present(&outlook), &t);
             again.rights = s.rights;
             let second = plan(&again);

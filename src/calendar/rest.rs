@@ -8,8 +8,6 @@ use proptest::prelude::*;
 
 use super::event::{Address, Aliases, Answer, Event};
 use super::invitations::{all_guests, everybody};
-use super::merge::tests::{event, times};
-use super::merge::{Base, EditTimes, Group, Policy, Side, Told, advance, base_of_creation, take};
 use super::plan::{OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan};
 use super::series::merge::{
     SeriesBase, SeriesTimes, Written, advance as advance_series, advance_whole,
@@ -20,6 +18,9 @@ use super::series::plan::{
 };
 use super::series::tests::{edited, edits_of_one, series};
 use super::series::{Differences, Series};
+use crate::calendar::field::{Group, Side, take};
+use crate::calendar::merge::tests::{event, times};
+use crate::calendar::merge::{Base, EditTimes, Policy, Told, advance, base_of_creation};
 
 /// Writes until there is rest after any news, of an event: a turn to each side carries the news, and another one what the other has
 /// added of its own accord.

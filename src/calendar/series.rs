@@ -21,10 +21,10 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Address, Attendee, Event, Privacy, ShowAs, Time};
-use super::merge::{Group, take_groups, unchanged};
 use super::recurrence::{Dates, End, Rule};
 use super::timezone;
 use super::video_line::same_room;
+use crate::calendar::field::{Group, take_groups, unchanged};
 
 /// A recurring event, as one side has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

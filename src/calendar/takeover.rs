@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use super::body;
 use super::event::{Answer, Event};
-use super::merge::{Base, Group, take_groups};
 use super::series::Series;
 use super::series::merge::SeriesBase;
+use crate::calendar::field::{Group, take_groups};
+use crate::calendar::merge::Base;
 
 /// The base of an event. `edited` are the groups that were edited in Odoo since the pairing; `sent` is the description that
 /// Odoo's own engine sent, where it sent more than Odoo's is.
@@ -65,9 +66,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::event::{Address, Attendee, AttendeeKind};
-    use super::super::merge::tests::{event, sample, times};
-    use super::super::merge::{EditTimes, Policy, merge, unchanged};
     use super::*;
+    use crate::calendar::field::unchanged;
+    use crate::calendar::merge::tests::{event, sample, times};
+    use crate::calendar::merge::{EditTimes, Policy, merge};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]

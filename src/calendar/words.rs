@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use super::event::{Address, Answer, Event, Privacy, ShowAs, Time};
-use super::merge::Group;
+use crate::calendar::field::Group;
 
 /// What a change of `groups` to `target` means, as `moved to Tue 24 Nov 2026, 14:00 to 15:00 (Europe/Brussels), title is
 /// now “Review”`. `before` is the state that is changed.
@@ -165,8 +165,8 @@ pub fn value(group: Group, event: &Event) -> String {
 mod tests {
     use chrono::NaiveDate;
 
-    use super::super::merge::tests::sample;
     use super::*;
+    use crate::calendar::merge::tests::sample;
 
     #[test]
     fn a_move_is_told_in_the_events_own_zone() {

@@ -19,7 +19,8 @@ use tokio::time::Instant;
 
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
-use crate::calendar::merge::{Base, Group, Side, Told, advance, arrived, base_of_creation, guests_as_sent};
+use crate::calendar::field::{Group, Side};
+use crate::calendar::merge::{Base, Told, advance, arrived, base_of_creation, guests_as_sent};
 use crate::engine::{Engine, now};
 use crate::guards::budget;
 use crate::mailbox::pull::link_of;

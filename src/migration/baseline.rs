@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Attendee};
+use crate::calendar::field::{Group, take_groups};
 use crate::calendar::invitations::{Guests, Withheld, all_guests};
-use crate::calendar::merge::{Base, Group, take_groups};
+use crate::calendar::merge::Base;
 use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::exchange::{Place, WantedRecord};
 use crate::odoo::record::{Record, Was};

@@ -14,8 +14,8 @@ use crate::calendar::body;
 use crate::calendar::event::{
     Address, Aliases, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time,
 };
+use crate::calendar::field::Group;
 use crate::calendar::invitations::Mailer;
-use crate::calendar::merge::Group;
 
 /// `calendar.event` as `docs/EXCHANGE.md` describes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

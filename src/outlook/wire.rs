@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::calendar::body;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
-use crate::calendar::merge::Group;
+use crate::calendar::field::Group;
 use crate::calendar::{timezone, title, video_line};
 
 /// The extended property that carries our link uuid (page *singleValueLegacyExtendedProperty*).

@@ -30,8 +30,9 @@ pub use answers::agree as agree_on_answers;
 use crate::calendar::body;
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Answer, Event};
+use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{Guests, Withheld, all_guests, everybody};
-use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, Told, advance, by_organizer};
+use crate::calendar::merge::{Base, Conflict, EditTimes, Told, advance, by_organizer};
 use crate::calendar::plan::{
     Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan,
 };

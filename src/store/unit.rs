@@ -19,7 +19,7 @@ use super::schema::meetings::dsl as m;
 use super::schema::odoo_outbox::dsl as o;
 use super::schema::outlook_outbox::dsl as l;
 use super::{Connection, from_json, stock};
-use crate::calendar::merge::Group;
+use crate::calendar::field::Group;
 
 /// Rows in one statement: Postgres takes 65,535 values, and a meeting has about twenty.
 const ROWS: usize = 2_000;

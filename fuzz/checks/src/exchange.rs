@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use outlook_bridge::calendar::document::Document;
 use outlook_bridge::calendar::event::Address;
-use outlook_bridge::calendar::merge::Group;
+use outlook_bridge::calendar::field::Group;
 use outlook_bridge::odoo::exchange::{Ack, Change, ChangeKind, OdooTime, SyncRequest};
 use outlook_bridge::odoo::mailboxes::Mailboxes;
 use outlook_bridge::odoo::record::{Record, with_absolute_addresses};

@@ -2,7 +2,7 @@
 
 use outlook_bridge::calendar::document::Document;
 use outlook_bridge::calendar::event::Event;
-use outlook_bridge::calendar::merge::Group;
+use outlook_bridge::calendar::field::Group;
 use outlook_bridge::outlook::text::readable;
 use outlook_bridge::outlook::wire::series::to_series;
 use outlook_bridge::outlook::wire::{DeltaRow, ExtraForCreate, WireEvent, create_body, patch_body, to_event};

@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::plan::{changes, only_the_end};
 use super::{Differences, Series, at_time_of, correspondence, in_room_of, same};
 use crate::calendar::event::{Address, Event, Time};
+use crate::calendar::field::{Group, Side, agree, take, take_to_outlook};
 use crate::calendar::merge::{
-    self, Base, Conflict, EditTimes, Group, Policy, Side, Told, advance as advance_events, agree,
-    merge as merge_events, only_full, take, take_to_outlook, winner,
+    self, Base, Conflict, EditTimes, Policy, Told, advance as advance_events, merge as merge_events,
+    only_full, winner,
 };
 use crate::calendar::words;
 

@@ -8,7 +8,8 @@ use super::merge::{SeriesBase, SeriesConflict, SeriesTimes, merge};
 use super::{Crossing, Differences, Series, same};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Event};
-use crate::calendar::merge::{Group, Policy};
+use crate::calendar::field::Group;
+use crate::calendar::merge::Policy;
 use crate::calendar::plan::{Mail, Rights};
 
 /// What is known of one side.

@@ -6,7 +6,8 @@ use secrecy::SecretString;
 
 use super::{Outcome, answer_in, as_sent, find_made, is_unchanged};
 use crate::calendar::document::Document;
-use crate::calendar::merge::{Side, Told, advance, arrived};
+use crate::calendar::field::Side;
+use crate::calendar::merge::{Told, advance, arrived};
 use crate::calendar::series::Series;
 use crate::calendar::series::merge::{Written, advance as advance_series, base_of_creation};
 use crate::outlook::GraphError;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::recurrence;
 use super::{EventKind, ExtraForCreate, Unreadable, WireEvent, create_body, patch_body, to_event};
 use crate::calendar::event::{Answer, Event, Time};
-use crate::calendar::merge::Group;
+use crate::calendar::field::Group;
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::series::{Differences, Series};
 use crate::calendar::timezone;

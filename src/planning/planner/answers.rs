@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{Task, read_answer, renamed};
 use crate::calendar::event::{Address, Answer, Event};
-use crate::calendar::merge::{Base, Group};
+use crate::calendar::field::Group;
+use crate::calendar::merge::Base;
 use crate::calendar::plan::{OdooStep, Plan};
 use crate::calendar::words;
 use crate::odoo::snapshot::{AnsweredBy, Snapshot, odoo_answer};

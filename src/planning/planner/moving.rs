@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Task;
 use super::series::renamed_document;
 use crate::calendar::document::Document;
-use crate::calendar::merge::Group;
+use crate::calendar::field::Group;
 use crate::calendar::takeover;
 use crate::odoo::record::Record;
 use crate::store::journal::Level;

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Event};
+use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{Guests, Withheld, everybody};
-use crate::calendar::merge::{Base, Conflict, EditTimes, Group, Side, Told};
+use crate::calendar::merge::{Base, Conflict, EditTimes, Told};
 use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::series::merge::{SeriesBase, SeriesTimes, Written, advance, by_organizer};

@@ -4,7 +4,7 @@ use super::super::super::merge::tests::times;
 use super::super::tests::{Edit, edit, edited, series, tuesdays};
 use super::*;
 use crate::calendar::event::Answer;
-use crate::calendar::merge::take_groups;
+use crate::calendar::field::take_groups;
 use crate::calendar::recurrence::End;
 use crate::calendar::recurrence::tests::date;
 
