@@ -287,7 +287,8 @@ pub fn changes(present: &Series, target: &Series) -> Changes {
         let differ: BTreeSet<_> = groups_of(|group| {
             let overwritten = own(target, group)
                 && (changes.groups.contains(&group) || (group == Group::Time && (rule || hours)));
-            own(&moved, group) != own(target, group) || !same(group, &before, &after) || overwritten
+            // What comes back may have kept whatever it was when it was taken out.
+            was || own(&moved, group) != own(target, group) || !same(group, &before, &after) || overwritten
         });
         if !differ.is_empty() {
             changes.slots.insert(slot, differ);

@@ -934,7 +934,11 @@ fn changed_words(step: &OdooSeriesStep, target: &Series) -> String {
             parts.push(format!("{}{more} {what}", dates.join(", ")));
         }
     };
-    dates(changes.slots.keys().copied().collect(), "changed");
+    let changed = changes
+        .slots
+        .keys()
+        .filter(|slot| !changes.restored.contains(slot));
+    dates(changed.copied().collect(), "changed");
     dates(changes.cancelled.iter().copied().collect(), "taken out");
     dates(changes.restored.iter().copied().collect(), "brought back");
     parts.join(", ")

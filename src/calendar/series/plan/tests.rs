@@ -352,3 +352,14 @@ fn what_only_one_side_has_a_place_for_is_not_agreed_on() {
     assert!(plan.is_idle() && !plan.agreed);
     assert_eq!(plan.apart.len(), 1);
 }
+
+#[test]
+fn what_comes_back_is_written_whole_whatever_it_was() {
+    let target = tuesdays(End::Count(std::num::NonZeroU32::new(4).unwrap()));
+    let slot = target.start() + chrono::TimeDelta::days(7);
+    let mut present = target.clone();
+    present.cancelled.insert(slot);
+    let changes = changes(&present, &target);
+    assert_eq!(changes.restored, BTreeSet::from([slot]));
+    assert_eq!(changes.slots[&slot], groups().collect());
+}
