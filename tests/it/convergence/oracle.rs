@@ -678,7 +678,11 @@ fn check_mails(
             "invitation" => invited.insert(to.clone()),
             "cancellation" => invited.remove(to),
             "update" => invited.contains(to),
-            _ => (to == organizer || handed_over_by(event, to)) && invited.contains(&mail.from),
+            // An answer may cross the cancellation: whoever gave it in Odoo had not heard of that yet.
+            _ => {
+                let may_answer = invited.contains(&mail.from) || event.invited.contains(&mail.from);
+                (to == organizer || handed_over_by(event, to)) && may_answer
+            }
         };
         if !in_turn {
             wrongs.push(format!("{kind} to {to} out of turn"));
