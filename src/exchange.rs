@@ -24,11 +24,13 @@ use crate::mailbox::bodies;
 use crate::migration::{baseline, moving};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
-    Ack, AckResult, Actor, Cause, Change, ChangeKind, OdooChange, OdooTime, Place, Rejected, SyncAnswer,
-    SyncRequest, WantedRecord,
+    Ack, AckResult, Actor, Cause, Change, ChangeKind, OdooChange, Place, Rejected, SyncAnswer, SyncRequest,
+    WantedRecord,
 };
-use crate::odoo::record::{Identity, Record, descriptions};
+use crate::odoo::identity::Identity;
+use crate::odoo::record::{Record, descriptions};
 use crate::odoo::series::group_of_field;
+use crate::odoo::time::OdooTime;
 use crate::outlook::wire::WireEvent;
 use crate::planning::people::People;
 use crate::planning::planner::refusals;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::now;
-use crate::odoo::exchange::OdooTime;
 use crate::odoo::record::Record;
+use crate::odoo::time::OdooTime;
 use crate::outlook::wire::WireEvent;
 use crate::planning::people::People;
 use crate::planning::planner;

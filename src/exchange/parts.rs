@@ -10,7 +10,8 @@ use crate::engine::now;
 use crate::odoo::exchange::{
     Ack, Change, Departed, NumberedChange, OdooChange, Rejected, SyncRequest, Untold,
 };
-use crate::odoo::record::{Identity, with_absolute_addresses};
+use crate::odoo::identity::Identity;
+use crate::odoo::record::with_absolute_addresses;
 use crate::planning::people::People;
 use crate::planning::planner::refusals::{self, NOT_TAKEN_OVER};
 use crate::planning::planner::{self, Effects};

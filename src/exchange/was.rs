@@ -4,7 +4,8 @@
 use anyhow::bail;
 
 use crate::odoo::exchange::{Change, ChangeKind};
-use crate::odoo::record::{Record, Was};
+use crate::odoo::identity::Was;
+use crate::odoo::record::Record;
 use crate::store::meetings::Meeting;
 
 /// Whether the meeting of what a record was before is now that record's.

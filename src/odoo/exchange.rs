@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::record::{Identity, Record, SERIES_MODEL, Was};
+use super::identity::{Identity, SERIES_MODEL, Was};
+use super::record::Record;
 use super::series::Slot;
 use super::snapshot::Values;
+use super::time::OdooTime;
 use crate::calendar::event::Address;
 use crate::calendar::invitations::Mailer;
 
@@ -227,34 +229,6 @@ impl Change {
         } else {
             self.ids.clone()
         }
-    }
-}
-
-/// A time in Odoo's format, `YYYY-MM-DD HH:MM:SS`, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OdooTime(pub DateTime<Utc>);
-
-const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
-
-impl OdooTime {
-    pub fn format(time: DateTime<Utc>) -> String {
-        time.format(FORMAT).to_string()
-    }
-}
-
-impl<'de> Deserialize<'de> for OdooTime {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let whole = text.split('.').next().unwrap_or_default();
-        NaiveDateTime::parse_from_str(whole, FORMAT)
-            .map(|naive| Self(naive.and_utc()))
-            .map_err(|_| serde::de::Error::custom(format!("'{text}' is not a time like 2026-11-22 10:00:00")))
-    }
-}
-
-impl Serialize for OdooTime {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Self::format(self.0))
     }
 }
 

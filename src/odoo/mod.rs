@@ -5,11 +5,13 @@
 pub mod error;
 pub mod exchange;
 pub mod expansion;
+pub mod identity;
 pub mod mailboxes;
 pub mod record;
 pub mod recurrence;
 pub mod rpc;
 pub mod series;
 pub mod snapshot;
+pub mod time;
 
 pub use error::OdooError;

@@ -2,18 +2,15 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::Value;
-use uuid::Uuid;
 
-use super::exchange::OdooTime;
+use super::identity::{Identity, StockIds, Was};
 use super::mailboxes::Mailboxes;
 use super::series::{NoSeries, SeriesSnapshot};
 use super::snapshot::Snapshot;
+use super::time::OdooTime;
 use crate::calendar::body;
 use crate::calendar::document::Document;
 use crate::calendar::invitations::Mailer;
-
-/// The `model` of a series on the wire.
-pub const SERIES_MODEL: &str = "calendar.recurrence";
 
 /// A snapshot of either kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -60,16 +57,6 @@ fn each_description(value: &mut Value, do_it: &mut impl FnMut(&mut String)) {
         Value::Array(items) => items.iter_mut().for_each(|item| each_description(item, do_it)),
         _ => {}
     }
-}
-
-/// By what a record is known to the service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The event's id; of a series its base event's.
-    pub odoo_id: Option<i32>,
-    /// Of a series alone.
-    pub key: Option<String>,
-    pub link: Option<Uuid>,
 }
 
 impl<'de> Deserialize<'de> for Record {
@@ -202,43 +189,6 @@ impl Record {
         match self {
             Self::Event(_) => None,
             Self::Series(series) => Some(series),
-        }
-    }
-}
-
-/// The links of Odoo's own engine (`microsoft_calendar`), as they were when the database was paired.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StockIds {
-    /// Mutable, and of whichever mailbox that engine had seen it in first.
-    #[serde(default)]
-    pub microsoft_id: Option<String>,
-    /// The iCalUId.
-    #[serde(default)]
-    pub uid: Option<String>,
-    /// The description with the block of contact details that Odoo appends, which that engine sent along; absent where
-    /// there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-}
-
-/// The record that a series or an event was before, as the wire names it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Was {
-    pub model: String,
-    pub id: i32,
-    #[serde(default)]
-    pub key: Option<String>,
-    #[serde(default)]
-    pub link: Option<Uuid>,
-}
-
-impl Was {
-    pub fn identity(&self) -> Identity {
-        let is_series = self.model == SERIES_MODEL;
-        Identity {
-            odoo_id: (!is_series).then_some(self.id),
-            key: self.key.clone(),
-            link: self.link,
         }
     }
 }

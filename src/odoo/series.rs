@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::exchange::OdooTime;
 use super::expansion::{First, check, rule_as_expanded, standard};
+use super::identity::{StockIds, Was};
 use super::mailboxes::Mailboxes;
-use super::record::{StockIds, Was};
 use super::recurrence::RuleFields;
 use super::snapshot::{AnsweredBy, AttendeeLine, Snapshot, Values, values};
+use super::time::OdooTime;
 use crate::calendar::event::{Event, Time};
 use crate::calendar::field::Group;
 use crate::calendar::invitations::Mailer;

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::exchange::OdooTime;
+use super::identity::{StockIds, Was};
 use super::mailboxes::Mailboxes;
-use super::record::{StockIds, Was};
+use super::time::OdooTime;
 use crate::calendar::body;
 use crate::calendar::event::{
     Address, Aliases, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::meetings::Meeting;
 use super::schema::meetings::dsl as m;
 use super::{Connection, from_json};
-use crate::odoo::record::StockIds;
+use crate::odoo::identity::StockIds;
 
 /// How far a link of Odoo's own engine has been taken over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,9 +16,10 @@ use super::schema::{accounts, copies, put_aside};
 use super::stock::StockState;
 use super::{Connection, from_json};
 use crate::calendar::document::Document;
-use crate::odoo::exchange::{OdooTime, Place};
+use crate::odoo::exchange::Place;
 use crate::odoo::record::Record;
 use crate::odoo::series::Slot;
+use crate::odoo::time::OdooTime;
 
 /// `meetings.stub`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use outlook_bridge::calendar::document::Document;
 use outlook_bridge::calendar::event::Address;
 use outlook_bridge::calendar::field::Group;
-use outlook_bridge::odoo::exchange::{Ack, Change, ChangeKind, OdooTime, SyncRequest};
+use outlook_bridge::odoo::exchange::{Ack, Change, ChangeKind, SyncRequest};
 use outlook_bridge::odoo::mailboxes::Mailboxes;
 use outlook_bridge::odoo::record::{Record, with_absolute_addresses};
 use outlook_bridge::odoo::snapshot::{create_values, values};
+use outlook_bridge::odoo::time::OdooTime;
 use serde_json::Value;
 
 use crate::{assert_safe, in_time};

@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::engine::lease::{self, Ended};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::Place;
-use crate::odoo::record::SERIES_MODEL;
+use crate::odoo::identity::SERIES_MODEL;
 use crate::odoo::series::Slot;
 use crate::outlook::client::Instance;
 use crate::outlook::wire;
