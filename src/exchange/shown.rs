@@ -1,5 +1,5 @@
 //! A record that is told for the first time may be an event that Outlook has shown already: whichever of the two sides is read first,
-//! as after a new pairing, they are one meeting. When Odoo's side is first, the pull finds it (`sync/pull.rs`, `match_by_content`).
+//! as after a new pairing, they are one meeting. When Odoo's side is first, the pull finds it (`mailbox/pull.rs`, `match_by_content`).
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! What is kept of a meeting that is long past: by what each side knows it, and nothing that it says. When there is news of it, it is
-//! read anew from both sides (`sync/planner/stubs.rs`).
+//! read anew from both sides (`planning/planner/stubs.rs`).
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
