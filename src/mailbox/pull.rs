@@ -23,6 +23,7 @@ use crate::calendar::document::Document;
 use crate::calendar::event::Answer;
 use crate::engine::{Engine, now};
 use crate::mailbox::bodies;
+use crate::mailbox::error::PullError;
 use crate::mailbox::shown::{self, Seen};
 use crate::mailbox::trouble::{backoff, whose};
 use crate::odoo::mailboxes::Mailboxes;
@@ -50,15 +51,6 @@ const CHUNK: i64 = 200;
 const AT_ONCE: i64 = 20;
 /// While many pages are read, Odoo takes what there is; it is told this often.
 const POKE_EVERY: Duration = Duration::from_secs(2);
-
-/// Why a pull ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum PullError {
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    #[error(transparent)]
-    Internal(#[from] anyhow::Error),
-}
 
 impl Sight {
     fn gone(id: String) -> Self {
@@ -230,12 +222,6 @@ pub async fn pull(
         effects.merge(finish_first_pull(engine, account).await?);
     }
     Ok(true)
-}
-
-impl From<diesel::result::Error> for PullError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Internal(error.into())
-    }
 }
 
 /// Asks for what was forgotten as it was long past, and is needed again. `false`: `until` has come, and there is more to ask for.

@@ -11,7 +11,7 @@ use chrono::{NaiveTime, TimeDelta};
 use secrecy::SecretString;
 
 use crate::engine::Engine;
-use crate::mailbox::pull::PullError;
+use crate::mailbox::error::PullError;
 use crate::outlook::GraphError;
 use crate::outlook::wire::WireEvent;
 use crate::outlook::wire::series::{

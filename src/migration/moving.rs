@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::engine::{Engine, now};
-use crate::mailbox::pull::PullError;
+use crate::mailbox::error::PullError;
 use crate::mailbox::trouble::{backoff, whose};
 use crate::mailbox::{shown, unsaid};
 use crate::odoo::exchange::{Change, ChangeKind};

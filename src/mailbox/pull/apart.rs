@@ -6,9 +6,10 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use super::{Page, PullError, Sight};
+use super::{Page, Sight};
 use crate::calendar::document::Document;
 use crate::engine::Engine;
+use crate::mailbox::error::PullError;
 use crate::mailbox::unsaid;
 use crate::odoo::series::check_sayable;
 use crate::outlook::GraphError;

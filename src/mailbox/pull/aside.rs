@@ -7,8 +7,9 @@ use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::{PullError, Sight, look_at, store, store_page, uids_of};
+use super::{Sight, look_at, store, store_page, uids_of};
 use crate::engine::{Engine, now};
+use crate::mailbox::error::PullError;
 use crate::mailbox::trouble::backoff;
 use crate::planning::people::People;
 use crate::planning::planner::{self, Effects};

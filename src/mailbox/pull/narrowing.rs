@@ -5,8 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 
-use super::{PullError, window};
+use super::window;
 use crate::engine::{Engine, now};
+use crate::mailbox::error::PullError;
 use crate::outlook::GraphError;
 use crate::store::accounts::Account;
 use crate::store::journal::{self, Level, Line};
