@@ -58,6 +58,7 @@ pub fn run(input: impl BufRead, mut output: impl Write) -> io::Result<()> {
         mailbox: true,
         admin: false,
         aliases: Vec::new(),
+        room: None,
         upn: None,
     });
     for line in input.lines() {

@@ -6,6 +6,7 @@
 //! | `graph`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
 //! | `event`, `property`, `recurrence`, `timezone` | the event resource |
 //! | `meetings` | what a write does to copies and mails |
+//! | `rooms` | mailboxes that answer by themselves |
 //! | `state`, `seed` | the world, saved and loaded |
 //! | `faults`, `climate` | switches, whole sets of them, and injected faults |
 //! | `control`, `page` | the simulator's own API and web page |
@@ -33,6 +34,7 @@ pub mod page;
 pub mod property;
 pub mod query;
 pub mod recurrence;
+pub mod rooms;
 pub mod seed;
 pub mod state;
 pub mod subscriptions;

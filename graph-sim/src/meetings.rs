@@ -360,7 +360,10 @@ impl World {
                 reset,
             } => {
                 for guest in self.reached(&organizer.tenant, &guest) {
+                    let event = self.as_kept_by(&guest, &event);
+                    let old = self.copy_of_room(&guest, &event.ical_uid);
                     self.deliver_to(&organizer, &event, &guest, reset);
+                    self.answer_for_room(&guest, &event.ical_uid, old.as_ref());
                 }
             }
             Delivery::Instance {
@@ -371,7 +374,9 @@ impl World {
                 reset,
             } => {
                 for guest in self.reached(&organizer.tenant, &guest) {
+                    let event = self.as_kept_by(&guest, &event);
                     self.deliver_instance_to(&organizer, &event, day, &guest, reset);
+                    self.answer_for_room(&guest, &event::instance_uid(&event.ical_uid, day), None);
                 }
             }
             Delivery::Cancellation {
@@ -395,7 +400,7 @@ impl World {
             .map(|(day, _)| *day)
             .collect();
         let sees = self.switches.guests_see_answers;
-        let enters = self.switches.automatic_entries;
+        let enters = self.switches.automatic_entries || self.is_room(guest);
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };
@@ -507,7 +512,7 @@ impl World {
             return;
         }
         let sees = self.switches.guests_see_answers;
-        let enters = self.switches.automatic_entries;
+        let enters = self.switches.automatic_entries || self.is_room(guest);
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;
         };

@@ -5,6 +5,7 @@
 
 use crate::error::GraphError;
 use crate::meetings::Answer;
+use crate::rooms::Room;
 use crate::state::{App, CONSUMERS, Cause, Person, Target, Tenant, World};
 use crate::timezone;
 use chrono::{Datelike, Days, NaiveDate, NaiveTime, Utc};
@@ -58,6 +59,8 @@ pub struct SeedPerson {
     pub aliases: Vec<String>,
     #[serde(default)]
     pub upn: Option<String>,
+    #[serde(default)]
+    pub room: Option<Room>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +112,7 @@ pub fn add_person(world: &mut World, given: SeedPerson) {
         admin: given.admin,
         aliases: given.aliases,
         upn: given.upn,
+        room: given.room,
     });
 }
 

@@ -4,6 +4,7 @@ use crate::error::GraphError;
 use crate::event::{Content, Dates, Event, View};
 use crate::faults::{Fault, Switches};
 use crate::login::Logins;
+use crate::rooms::Room;
 use crate::subscriptions::Subscription;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use rand::RngCore;
@@ -70,6 +71,9 @@ pub struct Person {
     /// reaches nobody. Without it the address.
     #[serde(default)]
     pub upn: Option<String>,
+    /// A room or a resource, whose mailbox answers by itself.
+    #[serde(default)]
+    pub room: Option<Room>,
 }
 
 /// What a claims challenge asks for (page *claims-challenge*).

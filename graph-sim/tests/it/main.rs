@@ -17,4 +17,5 @@ mod game;
 mod invariants;
 mod login;
 mod meetings;
+mod rooms;
 mod series;
