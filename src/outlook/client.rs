@@ -1116,7 +1116,7 @@ macro_rules! event_properties {
         "id,iCalUId,changeKey,type,seriesMasterId,occurrenceId,originalStart,originalStartTimeZone,originalEndTimeZone,\
          createdDateTime,lastModifiedDateTime,subject,body,start,end,isAllDay,location,locations,attendees,organizer,isOrganizer,\
          isCancelled,isDraft,responseStatus,responseRequested,sensitivity,showAs,isReminderOn,reminderMinutesBeforeStart,\
-         isOnlineMeeting,onlineMeeting,onlineMeetingUrl,hasAttachments,webLink"
+         isOnlineMeeting,onlineMeeting,onlineMeetingUrl,hasAttachments,hideAttendees,webLink"
     };
 }
 const INSTANCE_PROPERTIES: &str = event_properties!();

@@ -175,6 +175,8 @@ pub struct WireEvent {
     pub locations: Vec<Value>,
     #[serde(deserialize_with = "null_is_default")]
     pub attendees: Vec<WireAttendee>,
+    /// The guests are hidden from each other: each one's copy lists that one alone.
+    pub hide_attendees: Option<bool>,
     pub organizer: Option<Recipient>,
     pub is_organizer: Option<bool>,
     pub is_cancelled: Option<bool>,
@@ -294,6 +296,11 @@ impl WireEvent {
             .iter()
             .map(|attendee| &attendee.email_address)
             .filter(|mailbox| mailbox.address.as_deref().and_then(Address::parse).is_none())
+    }
+
+    /// Whether the mailbox sees only itself among the guests.
+    pub fn hides_guests(&self) -> bool {
+        self.hide_attendees == Some(true) && self.is_organizer != Some(true)
     }
 
     /// Who proposes which other time. What cannot be read is none.

@@ -204,3 +204,34 @@ async fn a_forwarded_meeting_is_one_meeting_whatever_the_organizer_is_told() {
     assert!(!answers.contains("declined"), "{answers}");
     at_rest(&mut w).await;
 }
+
+/// Whoever organizes a meeting that nobody in Odoo does hides its guests once they are known.
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_who_are_hidden_later_stay_invited() {
+    for more in [json!({}), json!({"recurrence": weekly()})] {
+        let mut w = both().await;
+        let mut theirs = more;
+        theirs["attendees"] = guests(&[ANN, BEN, OUTSIDE]);
+        let event = outlook_makes(&w, CARLA, "Theirs", theirs).await;
+        let path = format!("mailboxes/{CARLA}/events/{}/respond", id_of(&event));
+        let answer = json!({"response": "accept", "as": OUTSIDE});
+        w.stack.sim_call("POST", &path, answer).await;
+        w.quiet().await;
+        let everybody = [ANN, BEN, OUTSIDE];
+        assert_eq!(invited(&w, "Theirs"), everybody);
+        let hidden = json!({"hideAttendees": true, "location": {"displayName": "Room 1"}});
+        w.outlook_edits(CARLA, &event, hidden).await;
+        w.quiet().await;
+        w.quiet().await;
+        assert_eq!(listed(&w, ANN, "Theirs").await, [ANN]);
+        assert_eq!(invited(&w, "Theirs"), everybody);
+        at_rest(&mut w).await;
+
+        // Who is taken off is known to be so when they are shown again.
+        let shown = json!({"hideAttendees": false, "attendees": guests(&[ANN, BEN])});
+        w.outlook_edits(CARLA, &event, shown).await;
+        w.quiet().await;
+        assert_eq!(invited(&w, "Theirs"), [ANN, BEN]);
+        at_rest(&mut w).await;
+    }
+}

@@ -1,4 +1,4 @@
-//! Guests whose address Graph has replaced.
+//! Guests whose address Graph has replaced, or whom it does not show any more.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +13,13 @@ use crate::store::meetings::Copy;
 type Guests = BTreeMap<Address, Attendee>;
 
 /// The event with the addresses that its guests had: Graph has been seen to show an Exchange X.500 path in the place of a guest's
-/// address once the guest has answered (microsoft-graph-docs#13898). Nobody is taken for removed while such a path may be theirs.
+/// address once the guest has answered (microsoft-graph-docs#13898). Nobody is taken for removed while such a path may be theirs, nor
+/// for being hidden from the mailbox's owner.
 pub(crate) fn with_known_addresses<'a>(event: &'a WireEvent, before: Option<&Copy>) -> Cow<'a, WireEvent> {
     let exceptions = || event.exception_occurrences.iter();
     let is_lacking = std::iter::once(event)
         .chain(exceptions())
-        .any(|e| e.left_aside().next().is_some());
+        .any(|e| e.hides_guests() || e.left_aside().next().is_some());
     // What cannot be read of before is no help, and found out where it counts.
     let Some(known) = before
         .filter(|_| is_lacking)
@@ -57,7 +58,7 @@ fn restore(event: &mut WireEvent, known: &Guests) {
         .and_then(|o| o.email_address.name.clone());
     let mut listed: BTreeSet<Address> = event.attendees.iter().filter_map(address).collect();
     listed.extend(event.organizer_person().map(|person| person.address));
-    let mut nameless = false;
+    let mut nameless = event.hides_guests();
     for guest in event
         .attendees
         .iter_mut()
