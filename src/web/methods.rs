@@ -197,7 +197,7 @@ impl Methods {
                 accounts::redeem(&engine, &caller.database, caller.uid, request).await?
             }
         );
-        method_with_state!(
+        method!(
             module,
             "res.users.switch_mailbox",
             |engine, caller, request: accounts::SwitchRequest| {
