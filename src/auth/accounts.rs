@@ -36,7 +36,7 @@ const LOGIN_LIFE: TimeDelta = TimeDelta::minutes(30);
 /// How long a redeemed code gets the same answer again.
 const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
 /// What a user is told whose login has to prove more than it can without them.
-const PROVE_AGAIN: &str = "Your organisation's rules for signing in have changed, or you have moved to another place, and Microsoft wants to see \
+const PROVE_AGAIN: &str = "Your organization's rules for signing in have changed, or you have moved to another place, and Microsoft wants to see \
      you: log in to Outlook again. If it asks for that again and again, ask whoever administers Microsoft 365 to look at the Conditional \
      Access policies.";
 /// A token is renewed this long before it ends.
