@@ -353,12 +353,16 @@ async fn load(
             .extend(changes.iter().filter_map(|c| continued(c)));
         unit.read_identities(conn, &identities).await?;
     }
-    let unknown: Vec<&Change> = changes
+    let is_sure = |id: i64| {
+        let is_its = |dossier: &Dossier| dossier.meeting.id == id && !baseline::may_be_lost(&dossier.meeting);
+        unit.find_dossier(is_its).is_some()
+    };
+    let may_be_new: Vec<&Change> = changes
         .iter()
         .copied()
-        .filter(|change| find(&unit, &change.kind.identities()).is_none())
+        .filter(|change| !find(&unit, &change.kind.identities()).is_some_and(is_sure))
         .collect();
-    shown::read(conn, people, &mut unit, &unknown).await?;
+    shown::read(conn, people, &mut unit, &may_be_new).await?;
     Ok(unit)
 }
 
@@ -573,7 +577,10 @@ impl<'a> Intake<'a> {
         change: &Change,
     ) -> anyhow::Result<()> {
         let cause = change.cause;
-        let known = known.or_else(|| self.shown_already(&record, cause));
+        let known = match known {
+            Some(id) => Some(id),
+            None => self.shown_already(&record, cause)?,
+        };
         let mut id = match known {
             Some(id) if self.is_as_it_was(id, &record, times, cause)? => {
                 self.unit.get(id)?.meeting.unconfirmed = false;
@@ -587,7 +594,10 @@ impl<'a> Intake<'a> {
         };
         let organized_by = self.unit.get(id)?.meeting.organizer_in_odoo();
         if !self.give(id, &record)? {
-            id = self.unit.create(None, None);
+            id = match self.shown_already(&record, cause)? {
+                Some(shown) => shown,
+                None => self.unit.create(None, None),
+            };
             self.give(id, &record)?;
         }
         let only_in_odoo = self.unit.get(id)?.copies.is_empty();

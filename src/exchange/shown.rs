@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Intake;
 use crate::calendar::document::Document;
+use crate::migration::baseline;
 use crate::odoo::exchange::{Cause, Change, ChangeKind};
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
@@ -47,8 +48,20 @@ fn may_be_shown(people: &People, record: &Record, cause: Cause) -> bool {
 }
 
 impl Intake<'_> {
-    /// The meeting that only Outlook has shown, in the organizer's own mailbox, with the same title at the same time.
-    pub(super) fn shown_already(&self, record: &Record, cause: Cause) -> Option<i64> {
+    /// The meeting that only Outlook has shown, in the organizer's own mailbox, with the same title at the same time. A record
+    /// that it had before a restore is forgotten.
+    pub(super) fn shown_already(&mut self, record: &Record, cause: Cause) -> anyhow::Result<Option<i64>> {
+        let Some(id) = self.same_as_shown(record, cause) else {
+            return Ok(None);
+        };
+        let dossier = self.unit.get(id)?;
+        if !dossier.is_only_shown() {
+            baseline::forget_record(&mut dossier.meeting)?;
+        }
+        Ok(Some(id))
+    }
+
+    fn same_as_shown(&self, record: &Record, cause: Cause) -> Option<i64> {
         if !may_be_shown(self.people, record, cause) {
             return None;
         }
@@ -56,7 +69,7 @@ impl Intake<'_> {
         let account = self.people.account_of_user(organizer)?.id;
         let told = record.document(&Mailboxes::new()).ok()??;
         let is_it = |dossier: &Dossier| {
-            dossier.is_only_shown()
+            (dossier.is_only_shown() || is_resumed(dossier))
                 && dossier
                     .copies
                     .iter()
@@ -67,6 +80,18 @@ impl Intake<'_> {
         };
         self.unit.find_dossier(is_it)
     }
+}
+
+/// Whether Outlook has it again, and the record that it had was over when the service was backed up: as the service knows no more,
+/// Odoo may have it by another record since.
+fn is_resumed(dossier: &Dossier) -> bool {
+    let meeting = &dossier.meeting;
+    let is_over = || {
+        meeting
+            .record()
+            .is_ok_and(|record| record.is_none_or(|record| !record.active()))
+    };
+    meeting.unconfirmed && !meeting.ended && (meeting.odoo_gone || is_over())
 }
 
 fn is_same(told: &Document, shown: &Document) -> bool {

@@ -967,7 +967,7 @@ impl Page<'_> {
                 meeting.ical_uid.clone_from(&event.ical_uid);
             }
             // Another identity under our mark: somebody duplicated the event in Outlook. It is one of its own.
-            if meeting.ical_uid == event.ical_uid || self.take_later_generation(id, event)? {
+            if meeting.ical_uid == event.ical_uid || self.take_later_generation(id, event, state)? {
                 return Ok(Found::Meeting(id));
             }
         }

@@ -198,7 +198,7 @@ fn is_another_record(meeting: &Meeting, record: &Record) -> bool {
 }
 
 /// Whether Odoo may have given the ids of its record to another one.
-fn may_be_lost(meeting: &Meeting) -> bool {
+pub fn may_be_lost(meeting: &Meeting) -> bool {
     meeting.unconfirmed || meeting.ended
 }
 

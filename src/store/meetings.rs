@@ -771,7 +771,8 @@ pub async fn unlinked_with_titles(
         .await
 }
 
-/// Meetings with one of these titles that only Outlook has shown, in their organizer's mailbox: the other way round.
+/// Meetings with one of these titles that only Outlook has shown, in their organizer's mailbox: the other way round. Also those of
+/// which Odoo has not confirmed the record since the two were paired anew.
 pub async fn only_shown_with_titles(
     conn: &mut Connection,
     database_id: Uuid,
@@ -787,7 +788,12 @@ pub async fn only_shown_with_titles(
         .filter(in_outlook);
     m::meetings
         .filter(m::database_id.eq(database_id))
-        .filter(m::odoo_id.is_null().and(m::series_key.is_null()))
+        .filter(
+            m::odoo_id
+                .is_null()
+                .and(m::series_key.is_null())
+                .or(m::unconfirmed.eq(true)),
+        )
         .filter(m::ended.eq(false))
         .filter(exists(shown))
         .select(m::id)

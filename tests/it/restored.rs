@@ -178,6 +178,64 @@ async fn a_restored_service_waits_for_an_organizer_who_has_to_sign_in_again() {
     assert_eq!(w.stack.mails().await, []);
 }
 
+/// What had ended at the service's backup was made anew in Outlook since, and Odoo, restored as well, has it by another record.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_both_restores_know_by_other_names_is_one_meeting() {
+    for (outlook_first, same_id) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut w = world().await;
+        let mut odoo = w.odoo.copy();
+        let id = w.odoo.create(
+            7,
+            "Review",
+            &odoo_time(4, "09:00:00"),
+            &odoo_time(4, "10:00:00"),
+            &[CARLA],
+        );
+        w.quiet().await;
+        w.odoo.write(id, json!({"active": false}));
+        w.quiet().await;
+        w.back_up().await;
+        w.odoo.write(id, json!({"active": true}));
+        w.quiet().await;
+        if !same_id {
+            odoo.create(
+                8,
+                "Ben's",
+                &odoo_time(5, "09:00:00"),
+                &odoo_time(5, "10:00:00"),
+                &[],
+            );
+        }
+        restore(&mut w, odoo).await;
+        settled(&mut w).await;
+        let made = id_of(&w, "Review");
+        assert_eq!(made == id, same_id, "Odoo gives its ids out again");
+        w.forget_mails().await;
+
+        w.restore().await;
+        w.odoo.pair_again(&w.service).await;
+        if outlook_first {
+            w.worked(7).await;
+        }
+        settled(&mut w).await;
+        let named = |r: &&Value| r["name"] == "Review";
+        assert_eq!(
+            w.odoo.records.values().filter(named).count(),
+            1,
+            "{:#?}",
+            w.odoo.records
+        );
+        assert_eq!(id_of(&w, "Review"), made);
+        let events = w.stack.events(ANN).await;
+        assert_eq!(events.iter().filter(|e| e["subject"] == "Review").count(), 1);
+        assert_eq!(w.stack.mails().await, []);
+        w.odoo.write(made, json!({"location": "Room 1"}));
+        w.quiet().await;
+        let event = w.stack.event(ANN, "Review").await.expect("in Outlook");
+        assert_eq!(event["location"]["displayName"], "Room 1");
+    }
+}
+
 /// A run that is under way when the two are paired again stores its link afterwards: the window is listed anew all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_under_way_at_the_new_pairing_hides_nothing() {

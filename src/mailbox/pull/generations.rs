@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::Page;
+use crate::calendar::document::Document;
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::{Account, existing, state};
 
@@ -26,7 +27,12 @@ impl Page<'_> {
     /// somebody made of the event in Outlook has another `transactionId`, or none.
     ///
     /// `false`: it is not of this meeting.
-    pub(super) fn take_later_generation(&mut self, id: i64, event: &WireEvent) -> anyhow::Result<bool> {
+    pub(super) fn take_later_generation(
+        &mut self,
+        id: i64,
+        event: &WireEvent,
+        state: &Document,
+    ) -> anyhow::Result<bool> {
         let Some((link, generation)) = event.transaction_id.as_deref().and_then(generation_of) else {
             return Ok(false);
         };
@@ -41,6 +47,11 @@ impl Page<'_> {
             existing::UNASKED | existing::ASKED
         );
         if meeting.ended && !is_asked {
+            return Ok(false);
+        }
+        // Or it has told of it already, by a record that is new to the service.
+        let is_told = event.is_organizer == Some(true) && self.match_by_content(state)?.is_some();
+        if self.unit.get(id)?.meeting.ended && is_told {
             return Ok(false);
         }
         // A guest's mailbox may have shown it before.
