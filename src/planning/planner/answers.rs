@@ -89,8 +89,10 @@ impl Task<'_> {
                 in_outlook
             } else if by_organizer == in_odoo && in_odoo != Answer::NeedsAction {
                 // An answer that the organizer has been told is none of Odoo's: the guest's own copy is yet to be read. Unless it was
-                // read as one that came back and asks anew, and the guest has said in Odoo what the organizer knew of the first.
-                let is_said_again = guests_were_edited && is_read && agreed == Some(Answer::NeedsAction);
+                // read as one that came back and asks anew, and the guest has said in Odoo what the organizer knew of the first,
+                // also after deleting that one.
+                let was_before = matches!(agreed, Some(Answer::NeedsAction | Answer::Declined));
+                let is_said_again = guests_were_edited && is_read && was_before;
                 // A mailbox that is not read now may have been asked anew since.
                 let is_news = agreed != Some(in_odoo);
                 if !copy.gone && is_news && (organizers.get(address) != Some(&in_odoo) || is_said_again) {

@@ -471,18 +471,19 @@ fn check_answers(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
         };
         let may_stand =
             has_mailbox(&guest) && now.live(&guest).is_none() && stands_alone(event, &guest, &in_odoo);
-        // Who has declined and is told of a change has a copy again, with no answer. Where that mailbox was not read meanwhile, the
-        // organizer's list, which remembers, is what Odoo has heard.
+        // Who has declined, or deleted the invitation after an answer, and is told of a change has a copy again, with no answer. Where
+        // that mailbox was not read meanwhile, the organizer's list, which remembers, is what Odoo has heard.
         let list = copy["attendees"].as_array().expect("attendees");
         let remembered = list
             .iter()
-            .any(|a| a["emailAddress"]["address"] == *guest && answer_of(&a["status"]) == "declined");
+            .any(|a| a["emailAddress"]["address"] == *guest && answer_of(&a["status"]) == in_odoo);
+        let left = in_odoo == "declined" || event.before.live(&guest).is_none();
         // A restored service does not know that there was a copy, and what its owner said: the organizer's list is all there is.
         let is_restored = event.deeds.iter().any(|d| matches!(d, Deed::Restored));
         let may_stand = may_stand || is_restored && has_mailbox(&guest) && now.live(&guest).is_none();
         // Somebody by two contacts: the answer of either.
         let may_stand = may_stand || answers_in_record(record, &guest) > 1;
-        let may_stand = may_stand || in_odoo == "declined" && in_outlook == "needsAction" && remembered;
+        let may_stand = may_stand || left && in_outlook == "needsAction" && remembered;
         if in_odoo != in_outlook && !may_stand {
             wrongs.push(format!(
                 "{guest} has answered {in_odoo} in Odoo, {in_outlook} in Outlook"
@@ -515,7 +516,7 @@ fn stands_alone(event: &Event, guest: &str, in_odoo: &str) -> bool {
     let told = |deed: &Deed| match deed {
         // By the organizer's mailbox.
         Deed::Answered(_, who, answer) => *who == guest && *answer == in_odoo,
-        Deed::Unarchived | Deed::Created => in_odoo == "needsAction",
+        Deed::Unarchived | Deed::Created | Deed::HandedOver(..) => in_odoo == "needsAction",
         Deed::Joined(_, who) => *who == guest && in_odoo == "needsAction",
         _ => false,
     };
