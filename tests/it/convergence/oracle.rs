@@ -438,7 +438,7 @@ fn check_guests(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
             lossy,
         );
         let is = guests.contains(guest);
-        if !may.is_empty() && !may.contains(&is) {
+        if !may.is_empty() && !may.contains(&is) && !(is && has_crossed(event, guest)) {
             wrongs.push(format!("{guest} is a guest: {is}"));
         }
         let gone = |copies: &Sight| copies.live(guest).is_none();
@@ -481,6 +481,9 @@ fn check_answers(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
         // A restored service does not know that there was a copy, and what its owner said: the organizer's list is all there is.
         let is_restored = event.deeds.iter().any(|d| matches!(d, Deed::Restored));
         let may_stand = may_stand || is_restored && has_mailbox(&guest) && now.live(&guest).is_none();
+        // Nor what had ended at its backup: it is made in Outlook as anything that Odoo had before, with the answers that Odoo has.
+        let is_revived = event.forgotten && event.deeds.iter().any(|d| matches!(d, Deed::Unarchived));
+        let may_stand = may_stand || is_revived && in_outlook == "needsAction";
         // Somebody by two contacts: the answer of either.
         let may_stand = may_stand || answers_in_record(record, &guest) > 1;
         let may_stand = may_stand || left && in_outlook == "needsAction" && remembered;
@@ -495,6 +498,14 @@ fn check_answers(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
             wrongs.push(format!("{guest} answered {answer}, and Odoo says {in_odoo}"));
         }
     }
+}
+
+/// Whether a guest answered in Odoo, and was taken from Outlook's list in the same time.
+fn has_crossed(event: &Event, guest: &str) -> bool {
+    let deeds = &event.deeds;
+    let has_answered = |d: &Deed| matches!(d, Deed::Answered(Side::Odoo, who, _) if *who == guest);
+    let has_left = |d: &Deed| matches!(d, Deed::Left(Side::Outlook, who) if *who == guest);
+    deeds.iter().any(has_answered) && deeds.iter().any(has_left)
 }
 
 /// Whether an answer in Odoo may differ from a copy's being gone: the guest gave it there after deleting the copy; or the
@@ -672,6 +683,10 @@ fn check_mails(
     wrongs: &mut Wrongs,
 ) -> BTreeSet<String> {
     let organizer = address_of(event.organizer);
+    let guests = match now.live(organizer) {
+        Some(copy) if alive => guests_of_copy(copy, organizer),
+        _ => BTreeSet::new(),
+    };
     let mut invited = event.invited.clone();
     for mail in mails {
         let (kind, to) = (mail.kind.as_str(), &mail.to);
@@ -679,9 +694,13 @@ fn check_mails(
             "invitation" => invited.insert(to.clone()),
             "cancellation" => invited.remove(to),
             "update" => invited.contains(to),
-            // An answer may cross the cancellation: whoever gave it in Odoo had not heard of that yet.
+            // An answer may cross the cancellation: whoever gave it in Odoo had not heard of that yet. Who answers without being
+            // listed is listed by that.
             _ => {
                 let may_answer = invited.contains(&mail.from) || event.invited.contains(&mail.from);
+                if may_answer && has_crossed(event, &mail.from) {
+                    invited.extend(guests.get(&mail.from).cloned());
+                }
                 (to == organizer || handed_over_by(event, to)) && may_answer
             }
         };
@@ -689,10 +708,6 @@ fn check_mails(
             wrongs.push(format!("{kind} to {to} out of turn"));
         }
     }
-    let guests = match now.live(organizer) {
-        Some(copy) if alive => guests_of_copy(copy, organizer),
-        _ => BTreeSet::new(),
-    };
     if invited != guests {
         wrongs.push(format!("invited are {invited:?}, guests {guests:?}"));
     }
@@ -747,7 +762,11 @@ fn check_mails(
                 });
         // What had ended when the service was restored is new to it, with the answers that Odoo has.
         let untold = untold || event.forgotten && event.deeds.iter().any(|d| matches!(d, Deed::Unarchived));
-        at_most("response", answers + usize::from(untold));
+        // A change by the organizer brings the copy of who has just declined back, asking anew: what is said in Odoo is told again.
+        let declined = |d: &Deed| matches!(d, Deed::Answered(Side::Odoo, who, "declined") if *who == guest);
+        let brings_back = |d: &Deed| matches!(d, Deed::Saved(_, values) if visible(values));
+        let again = event.deeds.iter().any(declined) && event.deeds.iter().any(brings_back);
+        at_most("response", answers + usize::from(untold) + usize::from(again));
         let stayed = event.invited.contains(guest)
             && guests.contains(guest)
             && !was_ended_or_revived(event)
