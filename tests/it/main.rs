@@ -13,6 +13,7 @@ mod architecture;
 mod attachments;
 mod convergence;
 mod descriptions;
+mod documents;
 mod doors;
 mod embedded;
 mod endings;
