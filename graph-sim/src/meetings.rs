@@ -659,6 +659,9 @@ impl World {
         if mailbox.calendar(&event.calendar).is_some_and(|c| !c.can_edit) {
             return Err(GraphError::access_denied());
         }
+        if target.day.is_some_and(|day| event.deleted.contains(&day)) {
+            return Err(GraphError::not_found());
+        }
         Ok(event)
     }
 

@@ -448,7 +448,8 @@ fn check_guests(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
             _ => false,
         });
         let was_there = !before.contains(guest) || !gone(&event.before);
-        if is && has_mailbox(guest) && was_there && !left_on_their_own && gone(now) {
+        let has_a_copy = !gone(now) || left_on_their_own || has_crossed(event, guest);
+        if is && has_mailbox(guest) && was_there && !has_a_copy {
             wrongs.push(format!("{guest} has no copy"));
         }
     }

@@ -574,10 +574,12 @@ impl World {
         let microsoft = self.stack.sim.sim.world();
         let shown = live(&microsoft, address_of(series.organizer), &series.mark, true);
         let there = shown.map_or(0, |(_, shown)| shown["exceptions"].as_array().map_or(0, Vec::len));
-        let here = self
+        // What is taken out is something of their own as well: a new pattern may bring it back, and it is cancelled once more.
+        let count = |r: &Value, name: &str| r[name].as_array().map_or(0, Vec::len);
+        let (here, out) = self
             .record_of_series(index)
-            .map_or(0, |r| r["slots"].as_array().map_or(0, Vec::len));
-        there.max(here)
+            .map_or((0, 0), |r| (count(&r, "slots"), count(&r, "missing")));
+        there.max(here) + out
     }
 
     fn move_one(&mut self, index: usize, side: Side, number: usize, hour: u32) -> Option<Done> {

@@ -512,6 +512,8 @@ impl World {
                     "UPDATE outlook_outbox SET next_attempt_at = now() WHERE next_attempt_at > now()",
                 )
                 .await;
+                self.run_sql("UPDATE put_aside SET next_at = now() WHERE next_at > now()")
+                    .await;
                 let users: Vec<String> = late.iter().map(i64::to_string).collect();
                 let users = users.join(", ");
                 self.run_sql(&format!(
