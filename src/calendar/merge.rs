@@ -255,14 +255,22 @@ pub fn base_of_creation(odoo: &Event, outlook: &Event) -> Base {
 }
 
 /// What Outlook was sent, where nothing but its present state is known: nobody had answered then. Whom it shows under another address
-/// was shown so from the beginning.
-pub fn guests_as_sent(odoo: &Event, now: &Event) -> BTreeMap<Address, Attendee> {
+/// was shown so from the beginning. Not so one of whom all addresses are known (`is_known`), and another one: who is missing
+/// was taken off the list since, and who is there was invited.
+pub fn guests_as_sent(
+    odoo: &Event,
+    now: &Event,
+    is_known: impl Fn(&Address) -> bool,
+) -> BTreeMap<Address, Attendee> {
     let told = Told::of(odoo).guests.unwrap_or_default();
     let mut sent = odoo.attendees.clone();
     for attendee in sent.values_mut() {
         attendee.answer = Answer::NeedsAction;
     }
     for (in_odoo, in_outlook) in shown_otherwise(&told, &odoo.attendees, &now.attendees, &BTreeMap::new()) {
+        if is_known(&in_odoo) || is_known(&in_outlook) {
+            continue;
+        }
         if let Some(attendee) = sent.remove(&in_odoo) {
             sent.insert(in_outlook, attendee);
         }
@@ -786,7 +794,7 @@ pub(crate) mod tests {
         let mut now = outlook;
         now.attendees.get_mut(&address("other")).unwrap().answer = Answer::Accepted;
         let sent = Event {
-            attendees: guests_as_sent(&odoo, &now),
+            attendees: guests_as_sent(&odoo, &now, |_| false),
             ..odoo.clone()
         };
         let base = base_of_creation(&odoo, &sent);
@@ -795,6 +803,9 @@ pub(crate) mod tests {
             Some(address("other"))
         );
         assert_eq!(base.outlook.attendees[&address("y")].answer, Answer::NeedsAction);
+        // But a user's mailbox is shown under the addresses that are known.
+        let sent = guests_as_sent(&odoo, &now, |guest| *guest == address("y"));
+        assert!(sent.keys().eq(odoo.attendees.keys()));
     }
 
     #[test]

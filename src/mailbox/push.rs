@@ -754,7 +754,7 @@ fn settle_one(
                 _ => None,
             };
             if let (true, Some(odoo)) = (write.series, &odoo) {
-                series::advance_base(dossier, write, odoo, state, written)?;
+                series::advance_base(dossier, write, (odoo, state), written, people)?;
             } else if let (Some(odoo), Document::Event(state)) = (odoo, state) {
                 let odoo = odoo.into_event();
                 let state = state.as_ref();
@@ -769,7 +769,7 @@ fn settle_one(
                     let sent = if written {
                         state.clone()
                     } else {
-                        as_sent(&odoo, state)
+                        as_sent(&odoo, state, people)
                     };
                     let mut base = base_of_creation(&odoo, &sent);
                     if meeting.revived {
@@ -1054,11 +1054,11 @@ fn note_set_aside(dossier: &mut Dossier, account: &Account, words: &str) {
 
 /// Outlook's event as a creation left it, whose answer was lost; `now` is what became of it since. A link that had no
 /// room in Outlook is none of its words, and only Outlook says whether it is held online.
-fn as_sent(odoo: &Event, now: &Event) -> Event {
+fn as_sent(odoo: &Event, now: &Event, people: &People) -> Event {
     let mut sent = odoo.clone();
     sent.video.clone_from(&now.video);
     sent.online = now.online;
-    sent.attendees = guests_as_sent(odoo, now);
+    sent.attendees = guests_as_sent(odoo, now, |guest| people.account_of_address(guest).is_some());
     sent
 }
 

@@ -1,5 +1,7 @@
 //! Single events, both ways.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
@@ -866,4 +868,38 @@ async fn what_only_a_guests_mailbox_has_shown_is_deleted_by_its_organizer_later(
     w.quiet().await;
     assert!(w.stack.event(ANN, "Seen by Ben").await.is_none());
     assert_eq!(kinds(&w.stack.mails().await), [("cancellation", BEN)]);
+}
+
+/// The answer to a creation is lost, and in Outlook one guest is exchanged for another before it is asked for again: that is an
+/// edit, and not another address of the same guest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_exchanged_before_a_creation_is_known_is_exchanged_in_odoo() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
+    w.quiet().await;
+    let lost = json!([{"method": "POST", "path": "/me/events", "cut": "after", "count": 1},
+        {"method": "POST", "path": "$batch", "cut": "after", "count": 1}]);
+    w.stack.sim_call("PUT", "faults", lost).await;
+    let (start, stop) = (odoo_time(4, "09:00:00"), odoo_time(4, "10:00:00"));
+    let single = w.odoo.create(7, "Single", &start, &stop, &[BEN, OUTSIDE]);
+    let weekly = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 3, &[BEN, OUTSIDE]);
+    w.odoo.sync(&w.service).await;
+    for title in ["Single", "Weekly"] {
+        let event = eventually("in Outlook", async || w.stack.event(ANN, title).await).await;
+        let attendees = [CARLA, OUTSIDE].map(|address| json!({"emailAddress": {"address": address}}));
+        w.outlook_edits(ANN, &event, json!({"attendees": attendees}))
+            .await;
+    }
+    w.quiet().await;
+    let guests = |lines: &Value| -> BTreeSet<String> {
+        let lines = lines.as_array().expect("attendees").iter();
+        let all = lines.map(|line| line["email"].as_str().expect("an address").to_owned());
+        all.filter(|address| address != ANN).collect()
+    };
+    let wanted: BTreeSet<String> = [CARLA, OUTSIDE].map(str::to_owned).into();
+    assert_eq!(guests(&w.odoo.records[&single]["attendees"]), wanted);
+    assert_eq!(guests(&w.odoo.records[&weekly]["template"]["attendees"]), wanted);
+    assert_eq!(w.stack.events(ANN).await.len(), 2);
 }

@@ -18,6 +18,7 @@ use crate::store::unit::Dossier;
 
 use crate::engine::{Engine, now};
 use crate::mailbox::{shown, unsaid};
+use crate::planning::people::People;
 use crate::planning::planner::read_groups;
 
 /// Carries a write out that has never left before.
@@ -106,11 +107,19 @@ async fn read_back(
     let Some(present) = read(engine, token, write.account_id, id).await? else {
         return Ok(Outcome::Gone);
     };
-    if answer.is_some_and(|answer| is_overtaken(answer, &present)) {
+    if answer.is_some_and(|answer| is_overtaken(answer, &present)) || is_there_again(write, &present) {
         write.in_flight_since = Some(now());
         return Ok(Outcome::Read(present));
     }
     Ok(Outcome::Written(present))
+}
+
+/// Whether an occurrence that was just taken out is shown: somebody has edited it meanwhile.
+fn is_there_again(write: &OutlookWrite, present: &WireEvent) -> bool {
+    let Some(slot) = write.slot.filter(|_| write.kind == kind::DELETE) else {
+        return false;
+    };
+    to_series(present, &present.exception_occurrences).is_ok_and(|series| series.occurrence(slot).is_some())
 }
 
 /// Whether what a write was answered with is not what is there: the series itself, or one of its occurrences.
@@ -221,9 +230,9 @@ async fn find_occurrence(
 pub(super) fn advance_base(
     dossier: &mut Dossier,
     write: &OutlookWrite,
-    odoo: &Document,
-    outlook: &Document,
+    (odoo, outlook): (&Document, &Document),
     written: bool,
+    people: &People,
 ) -> anyhow::Result<()> {
     let meeting = &mut dossier.meeting;
     let mut groups = read_groups(&write.groups)?;
@@ -249,7 +258,7 @@ pub(super) fn advance_base(
         let sent = if written {
             outlook
         } else {
-            let template = as_sent(&odoo.template, &outlook.template);
+            let template = as_sent(&odoo.template, &outlook.template, people);
             Series {
                 template,
                 ..odoo.clone()
@@ -279,4 +288,33 @@ pub(super) fn advance_base(
     let base = meeting.series_base()?;
     let base = advance_series(base, &what, &told, (&odoo, &outlook), Side::Outlook);
     meeting.set_series_base(&base)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_occurrence_that_was_taken_out_and_is_shown_was_edited_by_somebody() {
+        let date = |day: &str| day.parse::<NaiveDate>().unwrap();
+        let write = OutlookWrite {
+            kind: kind::DELETE.to_owned(),
+            slot: Some(date("2027-01-11")),
+            ..OutlookWrite::default()
+        };
+        let shown = |cancelled: &[&str]| -> WireEvent {
+            serde_json::from_value(json!({
+                "id": "series", "type": "seriesMaster", "subject": "Weekly", "cancelledOccurrences": cancelled,
+                "start": {"dateTime": "2027-01-04T09:00:00", "timeZone": "UTC"},
+                "end": {"dateTime": "2027-01-04T10:00:00", "timeZone": "UTC"},
+                "originalStartTimeZone": "UTC", "originalEndTimeZone": "UTC",
+                "recurrence": {"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"], "firstDayOfWeek": "monday"},
+                    "range": {"type": "numbered", "startDate": "2027-01-04", "numberOfOccurrences": 3, "recurrenceTimeZone": "UTC"}}}))
+            .unwrap()
+        };
+        assert!(is_there_again(&write, &shown(&[])));
+        assert!(!is_there_again(&write, &shown(&["OID.series.2027-01-11"])));
+    }
 }
