@@ -259,6 +259,12 @@ impl Snapshot {
         let line = self.attendees.iter().find(|line| line.user_id == Some(user_id))?;
         line.answered_by_another()
     }
+
+    /// Whether a user's present answer was given in Odoo, by somebody who may give it: one that Outlook brings forgets who gave it.
+    pub fn is_answered_in_odoo(&self, user_id: i32) -> bool {
+        let line = self.attendees.iter().find(|line| line.user_id == Some(user_id));
+        line.is_some_and(|line| line.answered_by.is_some() && line.answered_by_another().is_none())
+    }
 }
 
 impl AttendeeLine {

@@ -209,3 +209,35 @@ async fn what_odoo_changes_of_a_meeting_known_from_a_guest_meets_no_change_of_th
     let told = told.expect("a journal").to_string();
     assert!(!told.contains("changed on both sides"), "{told}");
 }
+
+/// Who says in Odoo, while the mailbox cannot be read, what the organizer knew of an earlier invitation says it to the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_given_again_while_nobody_is_logged_in_is_sent_afterwards() {
+    let mut w = with_ben().await;
+    let (start, stop) = (odoo_time(4, "09:00:00"), odoo_time(4, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
+    w.quiet().await;
+    w.odoo.answer(id, 8, "declined");
+    w.quiet().await;
+    w.odoo.write(id, json!({"location": "Room 1"}));
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "needsAction", "asked anew");
+    w.forget_mails().await;
+
+    let mut conn = w.service.engine.store.get().await.expect("Postgres");
+    let lapsed = "UPDATE accounts SET state = 'need_auth', refresh_token = NULL, access_token = NULL WHERE odoo_user_id = 8";
+    diesel_async::RunQueryDsl::execute(diesel::sql_query(lapsed), &mut conn)
+        .await
+        .expect("lapsed");
+    drop(conn);
+    w.odoo.answer(id, 8, "declined");
+    for _ in 0..2 {
+        w.odoo.sync(&w.service).await;
+        w.worked(7).await;
+    }
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "declined");
+    let mails = w.stack.mails().await;
+    assert_eq!(kinds(&mails), [("response", ANN)]);
+}

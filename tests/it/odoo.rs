@@ -329,6 +329,7 @@ impl Odoo {
         for line in attendees.as_array_mut().expect("attendees") {
             if line["user_id"] == user {
                 line["state"] = json!(state);
+                line["answered_by"] = json!({"uid": user, "is_admin": false, "by_link": false});
             }
         }
         self.write(id, json!({"attendees": attendees}));
@@ -599,7 +600,19 @@ impl Odoo {
                             None => self.attendee(0, Some(email), state),
                         });
                     }
-                    self.records.get_mut(&id).expect("a record")["attendees"] = json!(lines);
+                    // Who is written no other answer keeps who gave it.
+                    let record = self.records.get_mut(&id).expect("a record");
+                    for before in record["attendees"].as_array().into_iter().flatten() {
+                        let is_same =
+                            |line: &Value| line["id"] == before["id"] && line["state"] == before["state"];
+                        if let (Some(line), Some(by)) = (
+                            lines.iter_mut().find(|line| is_same(line)),
+                            before.get("answered_by"),
+                        ) {
+                            line["answered_by"] = by.clone();
+                        }
+                    }
+                    record["attendees"] = json!(lines);
                 }
                 _ => self.records.get_mut(&id).expect("a record")[key] = value.clone(),
             }

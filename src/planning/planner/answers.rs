@@ -92,7 +92,8 @@ impl Task<'_> {
                 // read as one that came back and asks anew, and the guest has said in Odoo what the organizer knew of the first,
                 // also after deleting that one.
                 let was_before = matches!(agreed, Some(Answer::NeedsAction | Answer::Declined));
-                let is_said_again = guests_were_edited && is_read && was_before;
+                let is_said_again = was_before
+                    && (snapshot.is_answered_in_odoo(account.odoo_user_id) || guests_were_edited && is_read);
                 // A mailbox that is not read now may have been asked anew since.
                 let is_news = agreed != Some(in_odoo);
                 if !copy.gone && is_news && (organizers.get(address) != Some(&in_odoo) || is_said_again) {
