@@ -399,6 +399,7 @@ async fn a_cancelled_meeting_can_be_answered_or_not() {
         .await
         .is(202);
     let copy = w.find(BEN, "Canceled: Off").await.expect("marked");
+    assert_eq!(copy["isReminderOn"], true);
     let accept = format!("/me/events/{}/accept", copy["id"].as_str().unwrap());
     for (takes, status) in [(false, 400), (true, 202)] {
         w.switch(json!({"cancelled_takes_answers": takes})).await;
