@@ -43,6 +43,7 @@ mod putting_aside;
 mod repeats;
 mod resets;
 mod restored;
+mod rooms;
 mod schema;
 mod series;
 mod site_rules;
