@@ -483,7 +483,7 @@ fn mailbox(
                         // Exchange has been seen to list the answer in a row of its own, by an X.500 path (microsoft-graph-docs#13898).
                         if let Some(path) = text("path") {
                             let instead = body.get("instead").and_then(Value::as_bool).unwrap_or(false);
-                            world.list_by_path(address, target.key, (guest, path), response, instead)?;
+                            world.list_by_path(address, target, (guest, path), response, instead)?;
                             return Ok(Reply::empty(202));
                         }
                         world.track(
