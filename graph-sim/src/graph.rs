@@ -122,6 +122,7 @@ impl Call {
             method: self.method.clone(),
             path: quiet(&self.url),
             via: "graph".into(),
+            by: None,
         }
     }
 
