@@ -12,6 +12,7 @@ mod answers;
 mod architecture;
 mod attachments;
 mod convergence;
+mod delegates;
 mod descriptions;
 mod doors;
 mod embedded;
