@@ -26,6 +26,7 @@ fn world(count: i64) -> World {
         method: "POST".into(),
         path: String::new(),
         via: "graph".into(),
+        by: None,
     };
     let first = chrono::NaiveDate::from_ymd_opt(2031, 3, 2).unwrap();
     for i in 0..count {

@@ -2,6 +2,7 @@
 
 use crate::Sim;
 use crate::contract::Contract;
+use crate::delegates::{Deed, Role};
 use crate::error::GraphError;
 use crate::event::{self, Event, Prefer};
 use crate::faults::{Fault, Switches};
@@ -14,6 +15,7 @@ use crate::subscriptions;
 use crate::windows;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 type Answered = Result<Reply, GraphError>;
@@ -32,6 +34,7 @@ pub fn person_cause(method: &str, path: &str) -> Cause {
         method: method.to_owned(),
         path: path.to_owned(),
         via: "outlook".into(),
+        by: None,
     }
 }
 
@@ -172,7 +175,16 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
                 .collect();
             ok(json!({ "value": list }))
         }
-        (_, ["mailboxes", address, rest @ ..]) => mailbox(world, method, address, rest, &object, &cause),
+        (_, ["mailboxes", address, rest @ ..]) => {
+            let mut cause = cause;
+            if let Some(by) = given("by") {
+                let person = world.person(by).cloned().ok_or_else(|| missing("such person"))?;
+                let (deed, target) = deed(world, method, address, rest)?;
+                world.let_in(&person, address, deed, target)?;
+                cause.by = Some(person.address);
+            }
+            mailbox(world, method, address, rest, &object, &cause)
+        }
         ("GET", ["mails"]) => {
             let list: Vec<Value> = world
                 .mails
@@ -395,6 +407,24 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
     }
 }
 
+/// What somebody else is about to do in a calendar.
+fn deed(
+    world: &World,
+    method: &str,
+    owner: &str,
+    path: &[&str],
+) -> Result<(Deed, Option<Target>), GraphError> {
+    let find = |id: &str| world.mailbox(owner)?.find(id).map(Some);
+    match (method, path) {
+        ("GET", ["events"]) => Ok((Deed::Read, None)),
+        ("GET", ["events", id]) => Ok((Deed::Read, find(id)?)),
+        ("POST", ["events"]) => Ok((Deed::Write, None)),
+        ("POST", ["events", id, "respond"]) => Ok((Deed::Respond, find(id)?)),
+        (_, ["events", id, ..]) if path != ["events", id, "restore"] => Ok((Deed::Write, find(id)?)),
+        _ => Err(bad("Only the owner does that: leave out 'by'.")),
+    }
+}
+
 fn mailbox(
     world: &mut World,
     method: &str,
@@ -483,7 +513,7 @@ fn mailbox(
                         // Exchange has been seen to list the answer in a row of its own, by an X.500 path (microsoft-graph-docs#13898).
                         if let Some(path) = text("path") {
                             let instead = body.get("instead").and_then(Value::as_bool).unwrap_or(false);
-                            world.list_by_path(address, target.key, (guest, path), response, instead)?;
+                            world.list_by_path(address, target, (guest, path), response, instead)?;
                             return Ok(Reply::empty(202));
                         }
                         world.track(
@@ -582,13 +612,22 @@ fn mailbox(
                         place.sending_refused = serde_json::from_value(value).map_err(wrong)?;
                     }
                     "full" => place.full = serde_json::from_value(value).map_err(wrong)?,
+                    "permissions" => {
+                        let given: BTreeMap<String, Role> = serde_json::from_value(value).map_err(wrong)?;
+                        let all = given.into_iter();
+                        place.permissions = all.map(|(who, role)| (who.to_lowercase(), role)).collect();
+                    }
+                    "meeting_messages" => {
+                        place.meeting_messages = serde_json::from_value(value).map_err(wrong)?;
+                    }
                     _ => return Err(bad(format!("'{name}' of a mailbox cannot be changed."))),
                 }
             }
             Ok(Reply::json(
                 200,
                 json!({"clock_skew_seconds": place.clock_skew_seconds, "providers": place.providers,
-                       "sending_refused": place.sending_refused, "full": place.full}),
+                       "sending_refused": place.sending_refused, "full": place.full,
+                       "permissions": place.permissions, "meeting_messages": place.meeting_messages}),
             ))
         }
         ("POST", ["bulk"]) => bulk(world, address, &object()?, cause),

@@ -1,8 +1,11 @@
 //! Microsoft Graph v1.0: what `/me`, the calendars and the events answer.
 
+mod shared;
+
 use crate::Sim;
 use crate::attachments;
 use crate::batch;
+use crate::delegates::Role;
 use crate::delta;
 use crate::error::GraphError;
 use crate::event::{self, Prefer};
@@ -35,6 +38,8 @@ pub struct Call {
     /// Scheme and host the client used, for links.
     pub base: String,
     pub request_id: String,
+    /// Who calls, where it is about somebody else's calendar.
+    pub by: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +107,7 @@ impl Call {
             body,
             base: base.to_owned(),
             request_id: uuid::Uuid::new_v4().to_string(),
+            by: None,
         }
     }
 
@@ -122,6 +128,7 @@ impl Call {
             method: self.method.clone(),
             path: quiet(&self.url),
             via: "graph".into(),
+            by: self.by.clone(),
         }
     }
 
@@ -607,6 +614,7 @@ fn needs(who: &Caller, any: &[&str]) -> Result<(), GraphError> {
 }
 
 fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> Answered {
+    world.hand_out();
     let lower: Vec<String> = call.segments.iter().map(|s| s.to_ascii_lowercase()).collect();
     let skip = match lower.first().map(String::as_str) {
         Some("me") => 1,
@@ -618,24 +626,29 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
                 // As `@odata.id` names a person.
                 || asked.split_once('@') == Some((id, tenant));
             if !own {
-                // Nobody shares a calendar by this way here.
                 let other = world.person(asked).or_else(|| world.person_by_id(asked));
-                return Err(match other {
-                    None => GraphError::new(
+                let owner = other.cloned().ok_or_else(|| {
+                    GraphError::new(
                         404,
                         "ErrorInvalidUser",
                         format!("The requested user '{asked}' is invalid."),
-                    ),
-                    Some(other) => match world.mailbox(&other.address) {
-                        Err(no_mailbox) => no_mailbox,
-                        Ok(_) => GraphError::access_denied(),
-                    },
-                });
+                    )
+                })?;
+                return shared::serve(world, call, who, prefer, &owner, &call.segments[2..]);
             }
             2
         }
         _ => return Err(no_route(call)),
     };
+    if let Some((owner, rest)) = shared::among_own(world, &who.person, &call.segments[skip..]) {
+        return shared::serve(world, call, who, prefer, &owner, &rest);
+    }
+    serve(world, call, who, prefer, skip)
+}
+
+/// Answers what is asked of a mailbox; `skip` segments of the path name it.
+fn serve(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer, skip: usize) -> Answered {
+    let lower: Vec<String> = call.segments.iter().map(|s| s.to_ascii_lowercase()).collect();
     let address = who.person.address.clone();
     let get = call.method == "GET";
     let tail: Vec<&str> = lower[skip..]
@@ -767,7 +780,6 @@ fn dispatch(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer) -> An
         _ => (0, None),
     };
     let (used, calendar) = rest;
-    world.hand_out();
     world.mailbox_mut(&address)?.turn();
     if let Some(id) = &calendar {
         if !id.starts_with("AAMk") {
@@ -899,7 +911,12 @@ fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answere
         &call.query,
         &["$top", "$skip", "$select", "$count", "$filter", "$orderby"],
     )?;
-    let list: &[Calendar] = &world.mailbox(&who.person.address)?.calendars;
+    let own = &world.mailbox(&who.person.address)?.calendars;
+    let list: Vec<(Calendar, Option<Role>)> = own
+        .iter()
+        .map(|calendar| (calendar.clone(), None))
+        .chain(shared::with(world, &who.person))
+        .collect();
     let top = query::number(&call.query, "$top", 1, 1000)?.unwrap_or(10);
     let skip = query::number(&call.query, "$skip", 0, usize::MAX)?.unwrap_or(0);
     let owner = format!("{}@{}", who.person.id, who.person.tenant);
@@ -907,8 +924,11 @@ fn calendars(world: &World, who: &Caller, call: &Call, context: &str) -> Answere
         .iter()
         .skip(skip)
         .take(top)
-        .map(|c| {
+        .map(|(c, role)| {
             let mut out = world.calendar_json(c, &who.person);
+            if let Some(role) = role {
+                out["canViewPrivateItems"] = role.sees_private().into();
+            }
             keep_selected(&mut out, call);
             out["@odata.id"] = format!("{}/v1.0/users('{owner}')/calendars('{}')", call.base, c.id).into();
             out

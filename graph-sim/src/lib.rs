@@ -20,6 +20,7 @@ pub mod climate;
 pub mod contract;
 pub mod control;
 pub mod ctl;
+pub mod delegates;
 pub mod delta;
 mod edm;
 pub mod error;

@@ -1305,11 +1305,11 @@ impl World {
     }
 
     /// The organizer's copy lists a guest a second time, by an X.500 path and with the answer, where the first row keeps the old one;
-    /// or by the path instead.
+    /// or by the path instead. Of a series it is in all that is not an exception's own, of an occurrence there alone.
     pub fn list_by_path(
         &mut self,
         organizer: &str,
-        key: u64,
+        target: Target,
         (guest, path): (&str, &str),
         response: &str,
         instead: bool,
@@ -1318,10 +1318,18 @@ impl World {
         let now = mailbox.now();
         let mut event = mailbox
             .events
-            .get(&key)
+            .get(&target.key)
             .cloned()
             .ok_or_else(GraphError::not_found)?;
-        let list = &mut event.content.attendees;
+        let list = match target.day {
+            Some(day) => {
+                let stamp = mailbox.stamp();
+                let x = exception(&mut event, day, stamp);
+                x.own.insert("attendees".into());
+                &mut x.content.attendees
+            }
+            None => &mut event.content.attendees,
+        };
         let mut row = list
             .iter()
             .find(|a| a.address.eq_ignore_ascii_case(guest))

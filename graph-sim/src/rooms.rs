@@ -89,6 +89,7 @@ impl World {
                 method: "POST".into(),
                 path: "/resource-booking-attendant".into(),
                 via: "outlook".into(),
+                by: None,
             };
             if let Err(error) = self.respond(room, target, answer, None, true, None, &cause) {
                 tracing::warn!(room, ?error, "a room could not answer");

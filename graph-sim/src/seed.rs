@@ -164,6 +164,7 @@ fn build(seed: Seed) -> Result<World, SeedError> {
         method: "SEED".into(),
         path: String::new(),
         via: "outlook".into(),
+        by: None,
     };
     for given in seed.events {
         let SeedEvent {

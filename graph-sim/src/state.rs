@@ -1,5 +1,6 @@
 //! The whole simulated world: tenants, people, apps, mailboxes, mails. It can be saved and loaded.
 
+use crate::delegates::{MeetingMessages, Role};
 use crate::error::GraphError;
 use crate::event::{Content, Dates, Event, View};
 use crate::faults::{Fault, Switches};
@@ -169,6 +170,11 @@ pub struct Mailbox {
     /// Over its quota: nothing can be added, and nobody be mailed.
     #[serde(default)]
     pub full: bool,
+    /// Who may see or change the primary calendar, by their addresses in lower case.
+    #[serde(default)]
+    pub permissions: BTreeMap<String, Role>,
+    #[serde(default)]
+    pub meeting_messages: MeetingMessages,
     #[serde(skip)]
     ids: HashMap<String, u64>,
     #[serde(skip)]
@@ -252,6 +258,8 @@ impl Mailbox {
             providers: None,
             sending_refused: String::new(),
             full: false,
+            permissions: BTreeMap::new(),
+            meeting_messages: MeetingMessages::default(),
             ids: HashMap::new(),
             icals: HashMap::new(),
             transactions: HashMap::new(),
@@ -654,6 +662,9 @@ pub struct Cause {
     pub path: String,
     /// `graph`, or `outlook` for a person's own doing through the control API or the page.
     pub via: String,
+    /// Who did it in somebody else's calendar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -662,6 +673,9 @@ pub struct Mail {
     pub time: DateTime<Utc>,
     pub kind: String,
     pub from: String,
+    /// Who sent it on behalf of `from`, or `from` itself.
+    #[serde(default)]
+    pub sender: String,
     pub to: String,
     pub subject: String,
     pub comment: String,
@@ -759,6 +773,9 @@ impl World {
                 .any(|p| p.tenant == person.tenant && p.address.eq_ignore_ascii_case(owner));
             if !of_tenant {
                 continue;
+            }
+            if let Some(role) = mailbox.permissions.remove(&before.to_lowercase()) {
+                mailbox.permissions.insert(to.to_lowercase(), role);
             }
             for calendar in &mut mailbox.calendars {
                 if is_it(&calendar.owner.1) {
@@ -881,23 +898,26 @@ impl World {
         event_id: &str,
         cause: &Cause,
     ) {
-        self.next_mail += 1;
         let subject = match kind {
             "cancellation" => format!("Canceled: {}", content.subject),
             _ => content.subject.clone(),
         };
-        self.mails.push(Mail {
-            id: self.next_mail,
-            time: Utc::now(),
-            kind: kind.to_owned(),
-            from: from.to_owned(),
-            to: to.to_owned(),
-            subject,
-            comment: comment.to_owned(),
-            ical_uid: ical_uid.to_owned(),
-            event_id: event_id.to_owned(),
-            cause: cause.clone(),
-        });
+        for to in self.messages_reach(to) {
+            self.next_mail += 1;
+            self.mails.push(Mail {
+                id: self.next_mail,
+                time: Utc::now(),
+                kind: kind.to_owned(),
+                from: from.to_owned(),
+                sender: cause.by.as_deref().unwrap_or(from).to_owned(),
+                to,
+                subject: subject.clone(),
+                comment: comment.to_owned(),
+                ical_uid: ical_uid.to_owned(),
+                event_id: event_id.to_owned(),
+                cause: cause.clone(),
+            });
+        }
     }
 
     /// The online meetings the person's calendars offer, the default first.

@@ -292,11 +292,32 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
                     found => found,
                 }
             }
+            (Err(error), Some(id)) if write.kind == kind::RESPOND && error.may_be_about_one() => {
+                unless_called_off(engine, token, &write, id, error).await
+            }
             (Err(error), _) => Err(error),
         };
         answered.sent.push(Sent::new(write, result));
     }
     answered
+}
+
+/// Finds out whether an answer was refused for a meeting that its organizer has cancelled since: then it is planned from that.
+///
+/// # Errors
+/// The refusal, where the meeting stands, or the trouble of looking.
+async fn unless_called_off(
+    engine: &Engine,
+    token: &SecretString,
+    write: &OutlookWrite,
+    id: &str,
+    refusal: GraphError,
+) -> Result<Outcome, GraphError> {
+    let found = look(engine, token, write, id).await?;
+    let stands = found
+        .event()
+        .is_some_and(|event| event.is_cancelled != Some(true));
+    if stands { Err(refusal) } else { Ok(found) }
 }
 
 /// Whether Graph has refused a change for one that it does not show: the event is what it was when the change was planned.

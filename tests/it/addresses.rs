@@ -469,6 +469,48 @@ async fn a_guest_whose_address_became_a_path_is_written_by_the_address() {
     w.at_rest().await;
 }
 
+/// A write of one occurrence replaces its list of guests, whoever stands in it by a path: for all, or for this occurrence alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_of_one_occurrence_keeps_the_answer_of_a_guest_listed_by_a_path() {
+    for (of_all, instead) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut w = both().await;
+        let start = odoo_time(5, "09:00:00");
+        let id = w.odoo.create_weekly(7, "Weekly", &start, 3, &[OUTSIDE]);
+        w.quiet().await;
+        let series = w.stack.event(ANN, "Weekly").await.expect("in Outlook");
+        let second = series["occurrences"][1].clone();
+        let answer = json!({"response": "accept", "as": OUTSIDE, "path": ZOES_PATH, "instead": instead});
+        let which = if of_all { &series } else { &second };
+        let respond = format!("mailboxes/{ANN}/events/{}/respond", super::stack::id_of(which));
+        w.stack.sim_call("POST", &respond, answer).await;
+        w.quiet().await;
+        let answers = |w: &World| {
+            [0, 1, 2].map(|number| {
+                let lines = w.odoo.attendees_of(id, number);
+                let hers = lines.iter().find(|line| line["email"] == OUTSIDE);
+                hers.map(|line| line["state"].as_str().unwrap_or_default().to_owned())
+            })
+        };
+        let others = if of_all { "accepted" } else { "needsAction" };
+        let expected = [others, "accepted", others].map(|answer| Some(answer.to_owned()));
+        assert_eq!(answers(&w), expected, "{of_all} {instead}: read");
+        w.at_rest().await;
+
+        w.odoo.invite_to_one(id, 1, CARLA);
+        w.quiet().await;
+        let series = w.stack.event(ANN, "Weekly").await.expect("in Outlook");
+        let list = series["occurrences"][1]["attendees"].as_array().expect("guests");
+        let listed: Vec<&Value> = list
+            .iter()
+            .map(|guest| &guest["emailAddress"]["address"])
+            .collect();
+        assert_eq!(listed, [OUTSIDE, CARLA], "{of_all} {instead}");
+        assert_eq!(answers(&w), expected, "{of_all} {instead}: it went with the row");
+        w.at_rest().await;
+        assert_eq!(answers(&w), expected, "{of_all} {instead}: at rest");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_nobody_knows_keeps_the_list_and_nothing_else() {
     let mut w = both().await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stack::{ANN, BEN, eventually, id_of};
-use super::world::{OUTSIDE, World, kinds, odoo_time, world};
+use super::world::{CARLA, OUTSIDE, World, day, kinds, odoo_time, world};
 
 async fn with_ben() -> World {
     let mut w = world().await;
@@ -240,4 +240,90 @@ async fn an_answer_that_is_given_again_while_nobody_is_logged_in_is_sent_afterwa
     assert_eq!(answer_of_ben(&w.odoo.records[&id]), "declined");
     let mails = w.stack.mails().await;
     assert_eq!(kinds(&mails), [("response", ANN)]);
+}
+
+/// The organizer calls a meeting off, and a guest answers in Odoo before the guest's mailbox has told so: Outlook takes no answer to it,
+/// or takes one, and either way it ends in Odoo and nothing else does.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_odoo_that_crosses_a_cancellation_holds_nothing_up() {
+    for (which, is_taken) in [
+        ("single", false),
+        ("series", false),
+        ("occurrence", false),
+        ("series", true),
+        ("occurrence", true),
+    ] {
+        let about = format!("{which} {is_taken}");
+        let mut w = with_ben().await;
+        let switches = json!({"cancelled_takes_answers": is_taken});
+        w.stack.sim_call("PUT", "switches", switches).await;
+        let mut body = json!({"subject": "Off",
+            "attendees": [{"type": "required", "emailAddress": {"name": BEN, "address": BEN}}],
+            "start": {"dateTime": day(2, "10:00:00"), "timeZone": "UTC"},
+            "end": {"dateTime": day(2, "11:00:00"), "timeZone": "UTC"}});
+        if which != "single" {
+            body["recurrence"] = json!({"pattern": {"type": "daily", "interval": 1},
+                "range": {"type": "numbered", "startDate": &day(2, "")[..10], "numberOfOccurrences": 4}});
+        }
+        let path = format!("mailboxes/{CARLA}/events");
+        let event = w.stack.sim_call("POST", &path, body).await;
+        w.quiet().await;
+        let id = match w.odoo.series_by_name("Off") {
+            Some(id) => id,
+            None => w.odoo.by_name("Off").expect("in Odoo")["id"]
+                .as_i64()
+                .expect("an id"),
+        };
+        unread(&w, BEN).await;
+        let (off, answered) = match which {
+            "occurrence" => (&event["occurrences"][1], Some(1)),
+            _ => (&event, None),
+        };
+        w.outlook_deletes(CARLA, off).await;
+        w.forget_mails().await;
+        match (which, answered) {
+            (_, Some(number)) => w.odoo.answer_one(id, number, 8, "accepted"),
+            ("series", _) => w.odoo.answer_all(id, 8, "accepted"),
+            _ => w.odoo.answer(id, 8, "accepted"),
+        }
+        w.odoo.sync(&w.service).await;
+        eventually("the answer was tried", async || {
+            let owed = w.count("outlook_outbox").await;
+            (owed == 0).then_some(())
+        })
+        .await;
+        read_again(&w).await;
+        w.quiet().await;
+
+        if which == "occurrence" {
+            let dates = w.odoo.occurrences(id).len();
+            assert_eq!(dates, 3, "{about}: that one is taken out");
+            assert_eq!(w.odoo.records[&id]["active"], true, "{about}");
+        } else {
+            assert_eq!(w.odoo.records[&id]["active"], false, "{about}");
+        }
+        assert_eq!(
+            w.count("meetings WHERE set_aside IS NOT NULL").await,
+            0,
+            "{about}"
+        );
+        let kwargs = json!({"user_id": 8, "res_id": null, "key": null, "limit": 50});
+        let journal = w
+            .odoo
+            .call(&w.service, 8, "outlook.bridge", "journal", kwargs)
+            .await;
+        let journal = journal.expect("a journal").to_string();
+        assert!(!journal.contains("refused"), "{about}: {journal}");
+        w.forget_mails().await;
+        w.quiet().await;
+        assert_eq!(w.stack.mails().await, [], "{about}: it has come to rest");
+        assert!(w.odoo.is_idle(), "{about}");
+
+        // What is left of it is synced as before.
+        if which == "occurrence" {
+            w.outlook_edits(CARLA, &event, json!({"subject": "On"})).await;
+            w.quiet().await;
+            assert_eq!(w.odoo.series_by_name("On"), Some(id), "{about}");
+        }
+    }
 }

@@ -160,6 +160,58 @@ async fn a_proposal_of_another_time_is_told_once_and_survives_an_edit() {
     at_rest(&mut w).await;
 }
 
+/// To the whole of a series, or to one occurrence of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_of_another_time_for_a_series_is_told_once_too() {
+    for to_one in [false, true] {
+        let mut w = both().await;
+        let more = json!({"attendees": guests(&[BEN, OUTSIDE]), "recurrence": weekly()});
+        let event = outlook_makes(&w, ANN, "When", more).await;
+        let second = event["occurrences"][1].clone();
+        w.outlook_edits(ANN, &second, json!({"subject": "When exactly"}))
+            .await;
+        w.quiet().await;
+        let his = w.stack.event(BEN, "When").await.expect("his");
+        let asked = if to_one { &his["occurrences"][1] } else { &his };
+        let at = |time| json!({"dateTime": day(3, time), "timeZone": "UTC"});
+        let answer = json!({"response": "tentativelyAccept",
+            "proposedNewTime": {"start": at("15:00:00"), "end": at("16:00:00")}});
+        let path = format!("mailboxes/{BEN}/events/{}/respond", id_of(asked));
+        w.stack.sim_call("POST", &path, answer).await;
+        w.quiet().await;
+        let id = w.odoo.series_by_name("When").expect("in Odoo");
+        assert_eq!(w.odoo.answer_to_one(id, 1, 8), "tentative");
+        let others = if to_one { "needsAction" } else { "tentative" };
+        assert_eq!(w.odoo.answer_to_one(id, 2, 8), others);
+
+        // An edit in Odoo, of the whole and of the occurrence, leaves it to the organizer.
+        w.odoo.set_series(id, json!({"location": "Room 1"}));
+        w.odoo.invite_to_one(id, 1, CARLA);
+        w.quiet().await;
+        let event = w.stack.event(ANN, "When").await.expect("hers");
+        let proposes = |event: &Value| {
+            let list = event["attendees"].as_array().expect("guests");
+            list.iter().any(|guest| guest.get("proposedNewTime").is_some())
+        };
+        assert_eq!(proposes(&event), !to_one, "{event:#}");
+        assert!(proposes(&event["exceptions"][0]), "{event:#}");
+        let kwargs = json!({"user_id": 7, "res_id": null, "key": null, "limit": 50});
+        let journal = w
+            .odoo
+            .call(&w.service, 7, "outlook.bridge", "journal", kwargs)
+            .await;
+        let journal = journal.expect("a journal").to_string();
+        assert_eq!(journal.matches("proposes another time").count(), 1, "{journal}");
+        let whose = if to_one {
+            "“When exactly”: "
+        } else {
+            "“When”: "
+        };
+        assert!(journal.contains(whose) && journal.contains("15:00"), "{journal}");
+        at_rest(&mut w).await;
+    }
+}
+
 /// A colleague forwards the invitation: whoever it reaches has the meeting, and the organizer's list is silent about them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forwarded_meeting_is_one_meeting_whatever_the_organizer_is_told() {

@@ -9,6 +9,7 @@ mod common;
 mod contract;
 mod control;
 mod ctl;
+mod delegates;
 mod delta;
 mod events;
 mod faults;

@@ -399,12 +399,69 @@ async fn a_cancelled_meeting_can_be_answered_or_not() {
         .await
         .is(202);
     let copy = w.find(BEN, "Canceled: Off").await.expect("marked");
+    assert_eq!(copy["isReminderOn"], true);
     let accept = format!("/me/events/{}/accept", copy["id"].as_str().unwrap());
     for (takes, status) in [(false, 400), (true, 202)] {
         w.switch(json!({"cancelled_takes_answers": takes})).await;
         ben.send("POST", &accept, json!({"sendResponse": false}))
             .await
             .is(status);
+    }
+}
+
+/// The organizer's series of five days with Ben, and his copy of it.
+async fn daily(w: &World, ann: &Me<'_>) -> (String, Value) {
+    let recurrence = json!({"pattern": {"type": "daily", "interval": 1},
+        "range": {"type": "numbered", "startDate": "2031-03-10", "numberOfOccurrences": 5}});
+    let body = json!({"subject": "Daily", "attendees": guests(&[BEN]), "recurrence": recurrence});
+    let id = ann.create(body).await.is(201).id();
+    (id, w.find(BEN, "Daily").await.expect("his"))
+}
+
+#[tokio::test]
+async fn a_cancelled_series_or_occurrence_can_be_answered_or_not() {
+    for of_all in [true, false] {
+        let w = world().await;
+        let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+        let (id, copy) = daily(&w, &ann).await;
+        let hers = w.find(ANN, "Daily").await.unwrap();
+        let second = hers["occurrences"][1]["id"].as_str().unwrap();
+        let off = if of_all { &id } else { second };
+        ann.send("POST", &format!("/me/events/{off}/cancel"), json!({}))
+            .await
+            .is(202);
+        let accept = |event: &Value| format!("/me/events/{}/accept", event["id"].as_str().unwrap());
+        let days = &copy["occurrences"];
+        for (takes, status) in [(false, 400), (true, 202)] {
+            w.switch(json!({"cancelled_takes_answers": takes})).await;
+            let silent = || json!({"sendResponse": false});
+            ben.send("POST", &accept(&days[1]), silent()).await.is(status);
+            for stands in [&days[2], &copy] {
+                let status = if of_all { status } else { 202 };
+                ben.send("POST", &accept(stands), silent()).await.is(status);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_time_is_proposed_for_a_series_or_one_occurrence() {
+    for of_all in [true, false] {
+        let w = world().await;
+        let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+        let (_, copy) = daily(&w, &ann).await;
+        let target = if of_all { &copy } else { &copy["occurrences"][1] };
+        let slot = json!({"start": at("2031-03-11T15:00:00"), "end": at("2031-03-11T16:00:00")});
+        let path = format!("/me/events/{}/decline", target["id"].as_str().unwrap());
+        ben.send("POST", &path, json!({"proposedNewTime": slot}))
+            .await
+            .is(202);
+        let hers = w.find(ANN, "Daily").await.unwrap();
+        let proposes = |event: &Value| event["attendees"][0].get("proposedNewTime").is_some();
+        let days = hers["occurrences"].as_array().unwrap();
+        let seen: Vec<bool> = std::iter::once(&hers).chain(days).map(proposes).collect();
+        let one = [false, false, true, false, false, false];
+        assert_eq!(seen, if of_all { [true; 6] } else { one });
     }
 }
 

@@ -53,6 +53,9 @@ pub(super) async fn send(
             None => return Ok(Outcome::Read(Box::new(present))),
         },
     };
+    if is_answer && is_called_off(&present, &target) {
+        return Ok(Outcome::Read(Box::new(present)));
+    }
     let done = match write.kind.as_str() {
         kind::DELETE => engine.graph.delete_event(token, &target).await.map(|_| None),
         kind::RESPOND => {
@@ -94,6 +97,14 @@ pub(super) async fn send(
         Err(error) => return Err(error),
     };
     read_back(engine, token, write, (id, answer.as_ref())).await
+}
+
+/// Whether the organizer has cancelled a series, or the occurrence with this id: nobody waits for an answer, and Graph may refuse one.
+fn is_called_off(series: &WireEvent, id: &str) -> bool {
+    let exceptions = series.exception_occurrences.iter();
+    std::iter::once(series)
+        .chain(exceptions.filter(|event| event.id == id))
+        .any(|event| event.is_cancelled == Some(true))
 }
 
 /// Reads a series after a write to it, which was answered with `answer`. What somebody has changed in between is news, and not

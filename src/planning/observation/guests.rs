@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Time};
+use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind};
 use crate::calendar::words;
 use crate::outlook::wire::series::date_in;
 use crate::outlook::wire::{EmailAddress, ResponseStatus, WireAttendee, WireEvent};
@@ -129,35 +129,34 @@ pub(crate) fn new_proposals(event: &WireEvent, before: Option<&WireEvent>) -> Ve
     if event.is_organizer != Some(true) {
         return Vec::new();
     }
-    let told = |event: &WireEvent| -> Vec<String> {
-        let each = std::iter::once(event).chain(&event.exception_occurrences);
-        each.flat_map(|event| {
-            event
-                .proposals()
-                .map(|(who, time)| in_words(event, who, &time))
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    let mut news = proposals_in(event);
+    if let Some(before) = before {
+        let known = proposals_in(before);
+        news.retain(|what, _| !known.contains_key(what));
+    }
+    let line = |(what, title): (String, Option<String>)| {
+        let title = title.unwrap_or_default();
+        format!("“{title}”: {what}: to take it, move the meeting")
     };
-    let known: BTreeSet<String> = before.map(told).unwrap_or_default().into_iter().collect();
-    let mut news: Vec<String> = told(event)
-        .into_iter()
-        .filter(|line| !known.contains(line))
-        .collect();
-    // Of a series it is told at each of its changed occurrences.
-    news.sort();
-    news.dedup();
-    news
+    news.into_iter().map(line).collect()
 }
 
-fn in_words(event: &WireEvent, who: &EmailAddress, time: &Time) -> String {
-    let title = event.subject.as_deref().unwrap_or("");
-    let name = who.name.as_deref().or(who.address.as_deref());
-    format!(
-        "“{title}”: {} proposes another time, {}: to take it, move the meeting",
-        name.unwrap_or("a guest"),
-        words::time(time)
-    )
+/// Lists who proposes which other time, each with the title of the event that it is for: of a series each of its changed
+/// occurrences has what was proposed for the whole as well.
+fn proposals_in(event: &WireEvent) -> BTreeMap<String, Option<String>> {
+    let mut all = BTreeMap::new();
+    for event in std::iter::once(event).chain(&event.exception_occurrences) {
+        for (who, time) in event.proposals() {
+            let name = who.name.as_deref().or(who.address.as_deref());
+            let what = format!(
+                "{} proposes another time, {}",
+                name.unwrap_or("a guest"),
+                words::time(&time)
+            );
+            all.entry(what).or_insert_with(|| event.subject.clone());
+        }
+    }
+    all
 }
 
 #[cfg(test)]

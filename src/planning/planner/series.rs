@@ -408,11 +408,7 @@ impl Task<'_> {
             Step::Occurrence { slot, groups, target } => {
                 let Some(wire) = &wire else { return Ok(Ok(None)) };
                 let outlook = sides.outlook.cloned().map(Document::into_series);
-                let now = wire
-                    .exception_occurrences
-                    .iter()
-                    .find(|e| outlook.as_ref().and_then(|s| wire::series::slot_of(e, s)) == Some(*slot))
-                    .unwrap_or(wire);
+                let now = occurrence_of(wire, *slot, outlook.as_ref());
                 let all: Vec<Group> = groups.iter().copied().collect();
                 let staying = what_stays(&all, target, now);
                 let Some((body, groups)) =
@@ -431,15 +427,23 @@ impl Task<'_> {
                     list_groups(&groups),
                     and_what_stays(&staying, &groups)
                 );
+                let list: Vec<Group> = groups.iter().copied().collect();
+                let as_shown: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
+                let loses = |whole: &WireEvent| {
+                    wire::loses_answers(&list, occurrence_of(whole, *slot, outlook.as_ref()))
+                };
                 Request {
                     kind: kind::UPDATE,
                     body,
+                    told: Some(Told {
+                        answers_stay: as_shown.as_ref().is_some_and(loses),
+                        ..Told::of(target)
+                    }),
                     groups,
                     slot: Some(*slot),
                     message,
                     mails: Vec::new(),
                     all_mails: Vec::new(),
-                    told: Some(Told::of(target)),
                 }
             }
             Step::Cancel { slot } => Request {
@@ -849,6 +853,12 @@ impl Task<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the occurrence of a slot as Outlook has it: what it has of its own, else what all share.
+fn occurrence_of<'a>(whole: &'a WireEvent, slot: NaiveDate, series: Option<&Series>) -> &'a WireEvent {
+    let is_it = |own: &&WireEvent| series.and_then(|s| wire::series::slot_of(own, s)) == Some(slot);
+    whole.exception_occurrences.iter().find(is_it).unwrap_or(whole)
 }
 
 /// The longest of its descriptions.

@@ -143,6 +143,13 @@ impl Odoo {
         self.touch(id, &["attendee_ids"]);
     }
 
+    /// Somebody invites a guest to one occurrence.
+    pub fn invite_to_one(&mut self, id: i64, number: usize, guest: &str) {
+        let mut attendees = self.attendees_of(id, number);
+        attendees.push(self.attendee(0, Some(guest), "needsAction"));
+        self.set_one(id, number, &json!({"attendees": attendees}));
+    }
+
     /// Somebody changes one occurrence.
     pub fn set_one(&mut self, id: i64, number: usize, values: &Value) {
         let slot = self.slot(id, number);
