@@ -182,6 +182,12 @@ def steps() -> list[Step]:
             beside=end_to_end("i to z", "test_[i-z]_*.py", contract | seed),
         ),
         Step("long", "the programs", programs),
+        Step(
+            "long",
+            "end to end: many random rules",
+            [python, "-m", "pytest", "tests/e2e/test_f_recurrence.py"],
+            contract | {"RULES": os.environ.get("RULES", "5000")},
+        ),
         Step("long", "end to end: what takes long", [python, "-m", "pytest", "tests/e2e", "-m", "long"], contract),
     ]
 
