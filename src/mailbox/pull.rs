@@ -37,6 +37,7 @@ use crate::planning::people::People;
 use crate::planning::planner::{self, Effects};
 use crate::store::accounts::{self, Account};
 use crate::store::addresses::Mailbox;
+use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities};
 use crate::store::stubs;
@@ -422,9 +423,9 @@ async fn store(
     }
     let together = conn
         .transaction::<_, PullError, _>(async |conn| {
-            databases::serialize(conn, account.database_id).await?;
+            let lock = databases::serialize(conn, account.database_id).await?;
             leases::hold(conn, account).await?;
-            let effects = store_page(conn, account, sights).await?;
+            let effects = store_page(conn, &lock, account, sights).await?;
             go_on_from(conn, account, next).await?;
             Ok(effects)
         })
@@ -437,9 +438,9 @@ async fn store(
     );
     // One that cannot be stored must not keep the others from it.
     conn.transaction::<_, PullError, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
-        let effects = aside::store_each(conn, account, sights).await?;
+        let effects = aside::store_each(conn, &lock, account, sights).await?;
         go_on_from(conn, account, next).await?;
         Ok(effects)
     })
@@ -695,6 +696,7 @@ async fn seen_as(
 
 async fn store_page(
     conn: &mut Connection,
+    lock: &PlanningLock,
     account: &Account,
     sights: &[Sight],
 ) -> Result<Effects, PullError> {
@@ -703,7 +705,7 @@ async fn store_page(
         .account(account.id)
         .cloned()
         .unwrap_or_else(|| account.clone());
-    let unit = load(conn, &account, sights).await?;
+    let unit = load(conn, lock, &account, sights).await?;
     let mut page = Page {
         people: &people,
         account: &account,
@@ -731,8 +733,13 @@ async fn store_page(
 }
 
 /// Reads the meetings that a page may be about.
-async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Result<UnitOfWork, PullError> {
-    let mut unit = UnitOfWork::new(account.database_id);
+async fn load(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    account: &Account,
+    sights: &[Sight],
+) -> Result<UnitOfWork, PullError> {
+    let mut unit = UnitOfWork::new(lock);
     let graph_ids = sights.iter().filter_map(Sight::graph_id).collect();
     unit.read_copies(conn, account.id, graph_ids).await?;
     let unknown: Vec<&WireEvent> = sights

@@ -36,6 +36,7 @@ use crate::planning::people::People;
 use crate::planning::planner::{self, Effects, read_answer, read_groups};
 use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
+use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Identities};
 use crate::store::outbox::{self, OutlookWrite, kind};
@@ -600,11 +601,11 @@ async fn settle_together(
     }
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         let people = People::load(conn, account.database_id, now()).await?;
         let mailbox = people.mailbox_of(account);
-        let mut unit = load(conn, account, outcomes).await?;
+        let mut unit = load(conn, &lock, account, outcomes).await?;
         let mut given_up = Vec::new();
         for (write, outcome) in outcomes {
             settle_one(&mut unit, (account, &mailbox), &people, write, outcome)?;
@@ -661,11 +662,12 @@ fn a_day(_attempts: i32) -> TimeDelta {
 /// Reads the meetings that the outcomes are about.
 async fn load(
     conn: &mut Connection,
+    lock: &PlanningLock,
     account: &Account,
     outcomes: &[(OutlookWrite, Outcome)],
 ) -> anyhow::Result<UnitOfWork> {
     let ids: Vec<i64> = outcomes.iter().map(|(write, _)| write.meeting_id).collect();
-    let mut unit = UnitOfWork::of(conn, account.database_id, &ids).await?;
+    let mut unit = UnitOfWork::of(conn, lock, &ids).await?;
     let made = outcomes.iter().filter_map(|(_, outcome)| outcome.event());
     // Of what is known already nothing has to be looked up.
     let unknown: Vec<&WireEvent> = made.filter(|e| unit.copy(account.id, &e.id).is_none()).collect();
@@ -1000,7 +1002,7 @@ async fn set_aside(
     may_heal: bool,
 ) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         let is_news = if may_heal {
             let item = Item::Meeting(write.meeting_id);
@@ -1010,7 +1012,7 @@ async fn set_aside(
             put_aside::clear_meetings(conn, account.id, &[write.meeting_id]).await?;
             true
         };
-        let mut unit = UnitOfWork::of(conn, account.database_id, &[write.meeting_id]).await?;
+        let mut unit = UnitOfWork::of(conn, &lock, &[write.meeting_id]).await?;
         let dossier = unit.get(write.meeting_id)?;
         note_set_aside(dossier, account, words);
         if !is_news {

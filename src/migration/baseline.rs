@@ -17,6 +17,7 @@ use crate::odoo::identity::Was;
 use crate::odoo::record::Record;
 use crate::planning::people::People;
 use crate::planning::planner::refusals::is_not_taken_over;
+use crate::store::databases::PlanningLock;
 use crate::store::meetings::{self, Copy, Meeting};
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
@@ -31,9 +32,14 @@ const DAYS_AHEAD: i64 = 700;
 ///
 /// # Errors
 /// When Postgres fails or holds what cannot be read.
-pub async fn settle(conn: &mut Connection, people: &People, account: &Account) -> anyhow::Result<()> {
+pub async fn settle(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    people: &People,
+    account: &Account,
+) -> anyhow::Result<()> {
     let ids = meetings::unconfirmed_of(conn, account.database_id, account.id, account.odoo_user_id).await?;
-    let mut unit = UnitOfWork::of(conn, account.database_id, &ids).await?;
+    let mut unit = UnitOfWork::of(conn, lock, &ids).await?;
     for id in ids {
         let Dossier { meeting, copies, .. } = unit.get(id)?;
         let organizes_here = meeting

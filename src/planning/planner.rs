@@ -45,11 +45,12 @@ use crate::outlook::wire;
 use crate::planning::observation::as_listed;
 use crate::planning::people::People;
 use crate::store::accounts::{Account, existing};
-use crate::store::from_json;
+use crate::store::databases::PlanningLock;
 use crate::store::journal::{Done, Level, Line};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{OdooDebt, OutlookWrite, kind};
 use crate::store::unit::{Dossier, UnitOfWork};
+use crate::store::{Connection, from_json};
 use organizer::Organizer;
 
 /// Who must be told that there is something to do.
@@ -113,6 +114,24 @@ pub fn tell_who_mails(dossier: &mut Dossier, people: &People) -> anyhow::Result<
     };
     task.tell_who_mails()?;
     Ok(task.effects)
+}
+
+/// Changes meetings, plans them again and stores all of it, in the transaction that holds the lock.
+///
+/// # Errors
+/// When Postgres fails, when what is stored cannot be read, and what `change` fails with.
+pub async fn plan_meetings(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    people: &People,
+    ids: &[i64],
+    change: impl FnOnce(&mut UnitOfWork) -> anyhow::Result<()>,
+) -> anyhow::Result<Effects> {
+    let mut unit = UnitOfWork::of(conn, lock, ids).await?;
+    change(&mut unit)?;
+    let effects = replan_all(&mut unit, people, ids.iter().copied())?;
+    unit.save(conn, people.now).await?;
+    Ok(effects)
 }
 
 /// Plans all meetings of a unit of work anew.
