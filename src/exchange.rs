@@ -816,7 +816,8 @@ impl<'a> Intake<'a> {
                     .transpose()?;
                 let odoo = record.document(&self.people.mailboxes).ok().flatten();
                 match (odoo, outlook) {
-                    (Some(Document::Event(odoo)), Some(Document::Event(outlook))) => {
+                    (Some(odoo), Some(outlook)) if odoo.is_single() && outlook.is_single() => {
+                        let (odoo, outlook) = (odoo.template, outlook.template);
                         let groups = read_groups(&debt.groups)?;
                         let told = Told {
                             guests: Some(
@@ -832,7 +833,6 @@ impl<'a> Intake<'a> {
                     }
                     // A series is applied as a whole.
                     (Some(odoo), Some(outlook)) => {
-                        let (odoo, outlook) = (odoo.into_series(), outlook.into_series());
                         let event = planner::in_one(&odoo, self.people.now.date_naive());
                         // What Odoo has that was not written stays to be written.
                         let is_owed = meeting.differs
@@ -841,7 +841,7 @@ impl<'a> Intake<'a> {
                             before.and_then(|before| before.document(&self.people.mailboxes).ok()?);
                         let known = before.filter(|_| is_owed).zip(meeting.series_base()?);
                         if let Some((before, base)) = known {
-                            let base = planner::taken(base, &before.into_series(), &odoo, &outlook);
+                            let base = planner::taken(base, &before, &odoo, &outlook);
                             meeting.set_series_base(&base)?;
                         } else {
                             let tz = odoo.tz();

@@ -143,7 +143,7 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String
         return Ok(Some(not_synced(reason)));
     }
     let event = record.document(&people.mailboxes).ok().flatten();
-    let event = event.map(|document| planner::in_one(&document.into_series(), people.now.date_naive()));
+    let event = event.map(|document| planner::in_one(&document, people.now.date_naive()));
     let closed = event.and_then(|event| planner::closed::why_closed(&record, &event, people));
     if meeting.differs
         && let Some(closed) = closed

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::document::Document;
 use super::event::{Address, Attendee, Event};
 use super::series::merge::SeriesBase;
-use super::series::{Differences, Series};
+use super::series::{Differences, Recurrence, Series};
 use crate::calendar::merge::Base;
 
 /// Who tells the guests of an event, as it was recorded when the event was saved.
@@ -141,17 +141,16 @@ impl Withheld {
 
     /// The same for either. What cannot be said in the other's words is left as it is.
     pub fn from_document(odoo: &mut Document, outlook: Option<&Document>, base: Option<&SeriesBase>) -> Self {
-        let outlook = outlook.cloned().map(Document::into_series);
-        match odoo {
-            Document::Event(event) => {
+        match &odoo.recurrence {
+            Recurrence::Once => {
                 let base = base.map(|base| Base {
                     odoo: base.odoo.template.clone(),
                     outlook: base.outlook.template.clone(),
                 });
-                Self::from_event(event, outlook.as_ref().map(|o| &o.template), base.as_ref())
+                Self::from_event(&mut odoo.template, outlook.map(|o| &o.template), base.as_ref())
             }
-            Document::Series(series) => Self::from_series(series, outlook.as_ref(), base),
-            Document::Unsayable { .. } => Self::default(),
+            Recurrence::Rule(_) => Self::from_series(odoo, outlook, base),
+            Recurrence::Unsayable(_) => Self::default(),
         }
     }
 
@@ -357,7 +356,7 @@ mod tests {
 
         #[test]
         fn what_is_given_back_to_a_series_is_what_was_taken(template in event(), own in event()) {
-            let mut series = super::super::document::alone(template);
+            let mut series = Series::single(template);
             let slot = series.start();
             let differs = own.attendees != series.template.attendees;
             if differs {

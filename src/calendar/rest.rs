@@ -381,7 +381,7 @@ impl BothSeries {
             } => {
                 self.titles.push(target.template.title.clone());
                 let schedule = *recurrence;
-                if schedule && self.peer.dice(Side::Outlook, format!("{}", target.rule), 4) > 0 {
+                if schedule && self.peer.dice(Side::Outlook, format!("{}", target.rule()), 4) > 0 {
                     let zone = self.peer.dice(Side::Outlook, "zone", 3) == 0;
                     let mut target = (**target).clone();
                     if let (true, super::event::Time::Timed { zone, .. }) = (zone, &mut target.template.time)

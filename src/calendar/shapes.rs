@@ -1,23 +1,38 @@
 //! An event and the series of one occurrence that says the same are one meeting: they are merged, planned and counted alike.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use proptest::prelude::*;
 
-use super::document::alone;
 use super::event::Event;
 use super::plan::{Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan};
-use super::series::Series;
+use super::recurrence::{End, Pattern, Rule};
 use super::series::merge::{SeriesBase, SeriesTimes, merge as merge_series};
 use super::series::plan::{
     OdooSeriesStep, OutlookWrite, SeriesPlan, SeriesSituation, SeriesState, mails, plan as plan_series,
 };
+use super::series::{Recurrence, Series};
 use crate::calendar::field::{Group, Side, unchanged};
 use crate::calendar::merge::tests::{event, times};
 use crate::calendar::merge::{Base, EditTimes, Policy, merge};
 
 fn policy() -> impl Strategy<Value = Policy> {
     prop_oneof![Just(Policy::Latest), Just(Policy::Odoo), Just(Policy::Outlook)]
+}
+
+/// The series of one occurrence that an event is.
+fn alone(event: Event) -> Series {
+    Series {
+        recurrence: Recurrence::Rule(Rule {
+            pattern: Pattern::Daily,
+            interval: NonZeroU32::MIN,
+            end: End::Count(NonZeroU32::MIN),
+        }),
+        template: event,
+        exceptions: BTreeMap::new(),
+        cancelled: BTreeSet::new(),
+    }
 }
 
 /// What is known of a side: nothing, that it has ended, or what it has.

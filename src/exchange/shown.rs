@@ -70,7 +70,5 @@ impl Intake<'_> {
 }
 
 fn is_same(told: &Document, shown: &Document) -> bool {
-    !told.template().title.is_empty()
-        && told.template().title == shown.template().title
-        && told.same_times(shown)
+    !told.template.title.is_empty() && told.template.title == shown.template.title && told.same_times(shown)
 }

@@ -357,11 +357,10 @@ async fn apart(
             continue;
         };
         // What cannot be read is set aside with its own reason.
-        let Ok(Some(document)) = record.document(&people.mailboxes) else {
+        let Ok(Some(series)) = record.document(&people.mailboxes) else {
             continue;
         };
         let recurrent = record.series().is_some();
-        let series = document.into_series();
         let names = |address: &Address| {
             let known = series.template.attendees.get(address);
             known.map(|a| a.name.clone()).unwrap_or_default()

@@ -757,9 +757,9 @@ fn settle_one(
             };
             if let (true, Some(odoo)) = (write.series, &odoo) {
                 series::advance_base(dossier, write, odoo, state, written)?;
-            } else if let (Some(odoo), Document::Event(state)) = (odoo, state) {
-                let odoo = odoo.into_event();
-                let state = state.as_ref();
+            } else if let Some(odoo) = odoo.filter(|_| state.is_single()) {
+                let odoo = odoo.template;
+                let state = &state.template;
                 let mut groups = read_groups(&write.groups)?;
                 let mut told = write.told()?;
                 if is_lost {
@@ -793,7 +793,7 @@ fn settle_one(
                     note_not_online(dossier, account);
                 }
             }
-            let state = shown.document.template();
+            let state = &shown.document.template;
             // It goes on under another id.
             let earlier = write.graph_id.as_deref().filter(|id| *id != event.id);
             if let Some(copy) = earlier.and_then(|id| dossier.copy_mut(account.id, id)) {
@@ -870,27 +870,24 @@ fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
 fn has_arrived(write: &OutlookWrite, event: &WireEvent) -> bool {
     let sent = write.odoo_state.clone();
     let sent = sent.and_then(|sent| from_json::<Document>(sent, "Odoo state").ok());
-    let (Some(sent), Ok(groups)) = (sent, read_groups(&write.groups)) else {
+    let (Some(odoo), Ok(groups)) = (sent, read_groups(&write.groups)) else {
         return false;
     };
     let has = |odoo: &Event, outlook: &Event| arrived(&groups, odoo, outlook) == groups;
-    match sent {
-        Document::Event(odoo) => to_event(event).is_ok_and(|outlook| has(&odoo, &outlook)),
-        sent => {
-            let Ok(outlook) = to_series(event, &event.exception_occurrences) else {
-                return false;
-            };
-            let odoo = sent.into_series();
-            match write.slot {
-                Some(slot) => match (odoo.occurrence(slot), outlook.occurrence(slot)) {
-                    (Some(odoo), Some(outlook)) => has(&odoo, &outlook),
-                    (odoo, outlook) => odoo.is_none() == outlook.is_none(),
-                },
-                None => {
-                    let schedule = write.body.get("recurrence").is_some();
-                    has(&odoo.template, &outlook.template) && (!schedule || odoo.same_schedule(&outlook))
-                }
-            }
+    if odoo.is_single() {
+        return to_event(event).is_ok_and(|outlook| has(&odoo.template, &outlook));
+    }
+    let Ok(outlook) = to_series(event, &event.exception_occurrences) else {
+        return false;
+    };
+    match write.slot {
+        Some(slot) => match (odoo.occurrence(slot), outlook.occurrence(slot)) {
+            (Some(odoo), Some(outlook)) => has(&odoo, &outlook),
+            (odoo, outlook) => odoo.is_none() == outlook.is_none(),
+        },
+        None => {
+            let schedule = write.body.get("recurrence").is_some();
+            has(&odoo.template, &outlook.template) && (!schedule || odoo.same_schedule(&outlook))
         }
     }
 }

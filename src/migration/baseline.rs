@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Attendee};
 use crate::calendar::field::{Group, take_groups};
 use crate::calendar::invitations::{Guests, Withheld, all_guests};
@@ -98,37 +97,32 @@ pub fn confirm(
     people: &People,
 ) -> anyhow::Result<()> {
     meeting.unconfirmed = false;
-    let (Some(known), Ok(Some(present))) = (meeting.base()?, record.document(&people.mailboxes)) else {
+    let (Some(known), Ok(Some(mut present))) = (meeting.base()?, record.document(&people.mailboxes)) else {
         return Ok(());
     };
-    let present = match present {
-        Document::Event(mut present) => {
-            if meeting.guests() == Guests::Withheld {
-                Withheld::from_event(&mut present, Some(&known.outlook), None);
-            }
-            *present
+    if !present.is_single() {
+        let known = meeting.series_base()?;
+        if meeting.guests() == Guests::Withheld {
+            Withheld::from_series(&mut present, None, known.as_ref());
         }
-        series => {
-            let mut present = series.into_series();
-            let known = meeting.series_base()?;
-            if meeting.guests() == Guests::Withheld {
-                Withheld::from_series(&mut present, None, known.as_ref());
-            }
-            let mut base = SeriesBase {
-                odoo: present.clone(),
-                outlook: present,
-            };
-            if let Some(known) = &known {
-                let shown = all_guests(&known.outlook).collect();
-                let own = base.outlook.exceptions.values_mut();
-                let lists = own.filter_map(|own| own.attendees.as_mut());
-                lists
-                    .chain([&mut base.outlook.template.attendees])
-                    .for_each(|guests| keep_addresses(guests, &shown));
-            }
-            return meeting.set_series_base(&base);
+        let mut base = SeriesBase {
+            odoo: present.clone(),
+            outlook: present,
+        };
+        if let Some(known) = &known {
+            let shown = all_guests(&known.outlook).collect();
+            let own = base.outlook.exceptions.values_mut();
+            let lists = own.filter_map(|own| own.attendees.as_mut());
+            lists
+                .chain([&mut base.outlook.template.attendees])
+                .for_each(|guests| keep_addresses(guests, &shown));
         }
-    };
+        return meeting.set_series_base(&base);
+    }
+    let mut present = present.template;
+    if meeting.guests() == Guests::Withheld {
+        Withheld::from_event(&mut present, Some(&known.outlook), None);
+    }
     let mut base = Base {
         odoo: present.clone(),
         outlook: present,

@@ -741,7 +741,6 @@ fn aliases_of(record: Option<&Record>, base: Option<&SeriesBase>, people: &Peopl
     let mut aliases = people.aliases(snapshot.as_ref());
     if let Some(base) = base {
         let odoo = record.and_then(|record| record.document(&people.mailboxes).ok()?);
-        let odoo = odoo.map(Document::into_series);
         let in_odoo = odoo.iter().flat_map(everybody).collect();
         aliases.learn(all_guests(&base.outlook), &in_odoo);
     }

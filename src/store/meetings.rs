@@ -256,8 +256,8 @@ impl Meeting {
             return Ok(None);
         };
         Ok(Some(Base {
-            odoo: odoo.into_event(),
-            outlook: outlook.into_event(),
+            odoo: odoo.template,
+            outlook: outlook.template,
         }))
     }
 
@@ -266,13 +266,7 @@ impl Meeting {
     /// # Errors
     /// When a stored state cannot be read.
     pub fn series_base(&self) -> anyhow::Result<Option<SeriesBase>> {
-        let Some((odoo, outlook)) = self.bases()? else {
-            return Ok(None);
-        };
-        Ok(Some(SeriesBase {
-            odoo: odoo.into_series(),
-            outlook: outlook.into_series(),
-        }))
+        Ok(self.bases()?.map(|(odoo, outlook)| SeriesBase { odoo, outlook }))
     }
 
     fn bases(&self) -> anyhow::Result<Option<(Document, Document)>> {
@@ -289,8 +283,9 @@ impl Meeting {
     }
 
     pub fn set_base(&mut self, base: Option<&Base>) -> anyhow::Result<()> {
-        self.base_odoo = base.map(|b| serde_json::to_value(&b.odoo)).transpose()?;
-        self.base_outlook = base.map(|b| serde_json::to_value(&b.outlook)).transpose()?;
+        let said = |event: &Event| serde_json::to_value(Document::single(event.clone()));
+        self.base_odoo = base.map(|b| said(&b.odoo)).transpose()?;
+        self.base_outlook = base.map(|b| said(&b.outlook)).transpose()?;
         Ok(())
     }
 
@@ -310,7 +305,7 @@ impl Meeting {
     /// The name by which a person knows it.
     pub fn title(&self) -> String {
         let agreed = self.base_outlook.as_ref();
-        let agreed = agreed.and_then(|base| base.get("template").unwrap_or(base).get("title"));
+        let agreed = agreed.and_then(|base| base.get("template")?.get("title"));
         self.name_in_odoo()
             .or_else(|| agreed.and_then(Value::as_str))
             .unwrap_or_default()
@@ -407,7 +402,7 @@ impl Copy {
     /// # Errors
     /// When the stored state cannot be read.
     pub fn event(&self) -> anyhow::Result<Event> {
-        Ok(self.document()?.into_event())
+        Ok(self.document()?.template)
     }
 }
 

@@ -138,7 +138,7 @@ pub fn advance(
 
 /// Whether `one` is `other` without its last occurrences: a tail that was taken out is an earlier end ([`Series::normalized`]).
 fn only_ends_earlier(one: &Series, other: &Series) -> bool {
-    let last = |series: &Series| series.rule.last(series.start()).unwrap_or(NaiveDate::MAX);
+    let last = |series: &Series| series.rule().last(series.start()).unwrap_or(NaiveDate::MAX);
     last(one) < last(other) && only_the_end(other, one)
 }
 
@@ -423,7 +423,7 @@ fn merge_schedules(base: Option<&SeriesBase>, times: &SeriesTimes, policy: Polic
             let words = |series: &Series| {
                 format!(
                     "{} from {}",
-                    series.rule,
+                    series.rule(),
                     words::value(Group::Time, &series.template)
                 )
             };
@@ -457,8 +457,8 @@ fn extended_back(part: &Series, start: NaiveDate) -> Option<Series> {
     let mut whole = part.clone();
     whole.template.time = part.slot_time(start);
     let before = whole.slots().take_while(|slot| *slot < part.start()).count();
-    if let super::End::Count(count) = part.rule.end {
-        whole.rule.end = super::End::Count(count.checked_add(u32::try_from(before).ok()?)?);
+    if let super::End::Count(count) = part.rule().end {
+        whole.set_end(super::End::Count(count.checked_add(u32::try_from(before).ok()?)?));
     }
     let reaches = whole.slots().next() == Some(start);
     (reaches && is_later_part(part, &whole)).then_some(whole)
@@ -520,7 +520,7 @@ fn with_unsaid(side: &Series, schedule: &Series, before: Option<&Series>) -> Ser
         && !side.same_schedule(schedule)
     {
         // A slot has another date, by a period at most, where the pattern has moved; the two intervals are one then.
-        let interval = side.rule.interval.min(schedule.rule.interval);
+        let interval = side.rule().interval.min(schedule.rule().interval);
         let period = TimeDelta::try_days(366 * i64::from(interval.get()));
         let until = period.and_then(|period| last.checked_add_signed(period));
         let said = correspondence(side, schedule, until.unwrap_or(last));
@@ -550,8 +550,8 @@ fn merge_slots(
         && known_from.is_none()
         && !merged
             .odoo
-            .rule
-            .same_dates(merged.odoo.start(), &merged.outlook.rule, merged.outlook.start())
+            .rule()
+            .same_dates(merged.odoo.start(), merged.outlook.rule(), merged.outlook.start())
     {
         if let Some(base) = base {
             let edited = [(&base.odoo, odoo), (&base.outlook, outlook)].into_iter();

@@ -239,10 +239,10 @@ fn plan_both(situation: &SeriesSituation<'_>, odoo: &Series, outlook: &Series, p
 /// a group, it is named in `slots`, changed or not, so that it can be written over the template's.
 pub fn changes(present: &Series, target: &Series) -> Changes {
     let rule = !present
-        .rule
-        .same_dates(present.start(), &target.rule, target.start());
+        .rule()
+        .same_dates(present.start(), target.rule(), target.start());
     let mut present_rule = target.clone();
-    present_rule.rule = present.rule;
+    present_rule.recurrence.clone_from(&present.recurrence);
     present_rule.template.time = target.slot_time(present.start());
     let hours = !present_rule.same_schedule(present);
     let groups: BTreeSet<_> = groups()
@@ -399,7 +399,7 @@ pub fn mails(writes: &[OutlookWrite], present: Option<&Series>) -> Vec<Vec<Mail>
 
 /// How many people the deletion of a meeting mails; who is invited to several single occurrences counts more than once.
 pub fn cancellations(document: Document) -> usize {
-    mails(&[OutlookWrite::Delete], Some(&document.into_series()))
+    mails(&[OutlookWrite::Delete], Some(&document))
         .iter()
         .map(Vec::len)
         .sum()
@@ -494,7 +494,7 @@ pub(in crate::calendar) fn difference(
 /// Whether two schedules differ in nothing but where they end.
 pub(super) fn only_the_end(present: &Series, target: &Series) -> bool {
     let mut other = present.clone();
-    other.rule.end = target.rule.end;
+    other.set_end(target.rule().end);
     other.same_schedule(target)
 }
 

@@ -229,25 +229,24 @@ pub(super) fn advance_base(
     let mut groups = read_groups(&write.groups)?;
     let is_lost = !written && write.kind != kind::CREATE;
     let told = if is_lost {
-        let shown = outlook.clone().into_series();
         let shown = write
             .slot
-            .map_or(Some(shown.template.clone()), |slot| shown.occurrence(slot));
+            .map_or(Some(outlook.template.clone()), |slot| outlook.occurrence(slot));
         shown.as_ref().map(Told::unknown).unwrap_or_default()
     } else {
         write.told()?
     };
-    if let (Document::Event(odoo), Document::Event(outlook)) = (odoo, outlook) {
+    if odoo.is_single() && outlook.is_single() {
+        let (odoo, outlook) = (&odoo.template, &outlook.template);
         if is_lost {
             groups = arrived(&groups, odoo, outlook);
         }
         let base = advance(meeting.base()?, &groups, &told, (odoo, outlook), Side::Outlook);
         return meeting.set_base(Some(&base));
     }
-    let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
     if write.kind == kind::CREATE {
         let sent = if written {
-            outlook
+            outlook.clone()
         } else {
             let template = as_sent(&odoo.template, &outlook.template);
             Series {
@@ -255,7 +254,7 @@ pub(super) fn advance_base(
                 ..odoo.clone()
             }
         };
-        return meeting.set_series_base(&base_of_creation(&odoo, &sent));
+        return meeting.set_series_base(&base_of_creation(odoo, &sent));
     }
     let mut schedule = write.body.get("recurrence").is_some();
     if is_lost {
@@ -267,7 +266,7 @@ pub(super) fn advance_base(
             },
             None => {
                 groups = arrived(&groups, &odoo.template, &outlook.template);
-                schedule &= odoo.same_schedule(&outlook);
+                schedule &= odoo.same_schedule(outlook);
             }
         }
     }
@@ -277,6 +276,6 @@ pub(super) fn advance_base(
         None => Written::Whole { groups, schedule },
     };
     let base = meeting.series_base()?;
-    let base = advance_series(base, &what, &told, (&odoo, &outlook), Side::Outlook);
+    let base = advance_series(base, &what, &told, (odoo, outlook), Side::Outlook);
     meeting.set_series_base(&base)
 }

@@ -115,18 +115,18 @@ impl Task<'_> {
             }
             None => None,
         };
-        if let Some(Document::Unsayable { unsayable, .. }) = &outlook {
+        if let Some(unsayable) = outlook.as_ref().and_then(Document::why_unsayable) {
             let reason = format!("Odoo cannot repeat it as Outlook does: {unsayable}");
             self.set_aside(&reason, Level::Warning);
             return Ok(());
         }
         let rights = chosen.as_ref().map_or(Rights::Write, |(_, rights)| *rights);
         let unread = self
-            .organizer_unread(rights, outlook.as_ref().map(Document::template))
+            .organizer_unread(rights, outlook.as_ref().map(|outlook| &outlook.template))
             .cloned();
         let in_one = odoo
-            .clone()
-            .map(|odoo| in_one(&odoo.into_series(), self.people.now.date_naive()));
+            .as_ref()
+            .map(|odoo| in_one(odoo, self.people.now.date_naive()));
         let permit = match (&in_one, record) {
             (Some(event), Some(record)) if chosen.is_none() => self.may_create(record, event)?,
             _ => Permit::No,
@@ -141,7 +141,7 @@ impl Task<'_> {
         if let (Some(document), Some(snapshot), None) = (&odoo, &snapshot, &closed) {
             let guests = outlook
                 .iter()
-                .flat_map(|outlook| outlook.template().guests())
+                .flat_map(|outlook| outlook.template.guests())
                 .cloned();
             let mails: Vec<Mail> = guests.map(Mail::Cancellation).collect();
             let state = serde_json::to_value(document)?;
@@ -155,13 +155,12 @@ impl Task<'_> {
             (Some(base), Some(odoo), Some(outlook))
                 if rights == Rights::Write && self.dossier.meeting.base_by_guest =>
             {
-                Some(by_organizer(base, odoo.template(), outlook.template()))
+                Some(by_organizer(base, &odoo.template, &outlook.template))
             }
             (base, ..) => base,
         };
         if let (Some(odoo), Some(outlook), Some(record)) = (&odoo, &outlook, record) {
-            let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
-            let others = everybody(&odoo).any(|guest| !everybody(&outlook).any(|known| known == guest));
+            let others = everybody(odoo).any(|guest| !everybody(outlook).any(|known| known == guest));
             self.settle_guests(record, rights, others);
         }
         let mut shown = odoo.clone();
@@ -191,8 +190,8 @@ impl Task<'_> {
         base: Option<&SeriesBase>,
         permit: Permit,
     ) -> anyhow::Result<()> {
-        let odoo = sides.odoo.cloned().map(Document::into_series);
-        let outlook = sides.outlook.cloned().map(Document::into_series);
+        let odoo = sides.odoo.cloned();
+        let outlook = sides.outlook.cloned();
         let outlook_state = match (sides.copy, &outlook) {
             (Some(copy), _) if copy.cancelled || copy.gone && rights == Rights::Write => SeriesState::Gone,
             (Some(_), Some(series)) => SeriesState::Present(series),
@@ -259,7 +258,7 @@ impl Task<'_> {
             && self.dossier.meeting.guests() == Guests::Withheld
         {
             sides.withheld.give_back_to_series(target);
-            *told = changes(&whole.clone().into_series(), target);
+            *told = changes(whole, target);
         }
         self.carry_out(&plan, sides, account.as_ref())?;
         let nothing_ever = odoo_state == SeriesState::Missing && outlook_state == SeriesState::Missing;
@@ -298,8 +297,7 @@ impl Task<'_> {
             return Ok(());
         }
         let conflicts: Vec<Conflict> = plan.conflicts.iter().map(|c| c.conflict.clone()).collect();
-        let shown = sides.outlook.cloned().map(Document::into_series);
-        let mails = mails(&plan.outlook.writes, shown.as_ref());
+        let mails = mails(&plan.outlook.writes, sides.outlook);
         for (index, step) in plan.outlook.writes.iter().enumerate() {
             match self.request(step, sides)? {
                 Ok(Some(mut request)) => {
@@ -389,7 +387,7 @@ impl Task<'_> {
                     slot: None,
                     message: format!(
                         "made in Outlook: {}{}",
-                        series.rule,
+                        series.rule(),
                         about_pictures(&series.template)
                     ),
                     mails: Vec::new(),
@@ -407,11 +405,10 @@ impl Task<'_> {
             }
             Step::Occurrence { slot, groups, target } => {
                 let Some(wire) = &wire else { return Ok(Ok(None)) };
-                let outlook = sides.outlook.cloned().map(Document::into_series);
                 let now = wire
                     .exception_occurrences
                     .iter()
-                    .find(|e| outlook.as_ref().and_then(|s| wire::series::slot_of(e, s)) == Some(*slot))
+                    .find(|e| sides.outlook.and_then(|s| wire::series::slot_of(e, s)) == Some(*slot))
                     .unwrap_or(wire);
                 let all: Vec<Group> = groups.iter().copied().collect();
                 let staying = what_stays(&all, target, now);
@@ -513,7 +510,7 @@ impl Task<'_> {
         }
         let mut parts = Vec::new();
         if recurrence {
-            parts.push(format!("now {}", target.rule));
+            parts.push(format!("now {}", target.rule()));
         }
         if !chosen.is_empty() {
             parts.push(format!("{} changed for all", list_groups(&chosen)));
@@ -543,9 +540,8 @@ impl Task<'_> {
         let (Some(odoo), Some(outlook)) = (sides.odoo, sides.outlook) else {
             return Ok(());
         };
-        let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
         let base = self.dossier.meeting.series_base()?;
-        let base = advance(base, written, told, (&odoo, &outlook), Side::Outlook);
+        let base = advance(base, written, told, (odoo, outlook), Side::Outlook);
         self.dossier.meeting.set_series_base(&base)
     }
 
@@ -674,7 +670,7 @@ impl Task<'_> {
             apply.shape = shape;
         }
         let message = match step {
-            OdooSeriesStep::Create(_) => format!("made in Odoo from Outlook: {}", target.rule),
+            OdooSeriesStep::Create(_) => format!("made in Odoo from Outlook: {}", target.rule()),
             _ => format!("{} · from Outlook", changed_words(step, target)),
         };
         Ok(Ok(Some((OdooChange::ApplySeries(Box::new(apply)), message))))
@@ -724,7 +720,7 @@ impl Task<'_> {
         agreed: Series,
         account: &Account,
     ) -> anyhow::Result<Option<OdooChange>> {
-        let odoo = Document::Series(Box::new(agreed.clone()));
+        let odoo = agreed.clone();
         let sides = Sides {
             record: Some(record),
             snapshot: None,
@@ -770,7 +766,7 @@ impl Task<'_> {
         let from = account.window_start.unwrap_or(now - TimeDelta::days(DAYS_BACK));
         let until = account.window_end.unwrap_or(now + TimeDelta::days(DAYS_AHEAD));
         let (_, start) = for_window(
-            &target.rule,
+            target.rule(),
             target.start(),
             from.date_naive(),
             until.date_naive(),
@@ -853,9 +849,9 @@ impl Task<'_> {
 
 /// The longest of its descriptions.
 fn largest_body(document: &Document) -> Option<String> {
-    let series = document.clone().into_series();
-    let own = series.exceptions.into_values().filter_map(|own| own.body);
-    own.chain([series.template.body]).max_by_key(String::len)
+    let own = document.exceptions.values().filter_map(|own| own.body.clone());
+    own.chain([document.template.body.clone()])
+        .max_by_key(String::len)
 }
 
 /// What stays as it is, behind what else is told.
@@ -881,7 +877,7 @@ fn one_request(
 /// as such then, and invites to.
 fn restored_apart(plan: &SeriesPlan, sides: &Sides<'_>, user_id: i32) -> Option<(OdooChange, String)> {
     let record = sides.record.filter(|record| record.series().is_some())?;
-    let series = sides.odoo?.clone().into_series();
+    let series = sides.odoo?;
     let restored = plan
         .outlook
         .unsayable
@@ -898,7 +894,7 @@ fn restored_apart(plan: &SeriesPlan, sides: &Sides<'_>, user_id: i32) -> Option<
         "back in Odoo: {}. Outlook cannot bring back an occurrence, so it is an event of its own now, on both sides",
         dates(&restored)
     );
-    let slots = restored.into_iter().map(|slot| Slot::of(&series, slot));
+    let slots = restored.into_iter().map(|slot| Slot::of(series, slot));
     Some((detach(record, user_id, slots.collect()), message))
 }
 
@@ -922,7 +918,7 @@ fn changed_words(step: &OdooSeriesStep, target: &Series) -> String {
     };
     let mut parts = Vec::new();
     if changes.rule || changes.hours {
-        parts.push(format!("now {}", target.rule));
+        parts.push(format!("now {}", target.rule()));
     }
     if !changes.groups.is_empty() {
         parts.push(format!("{} changed for all", list_groups(&changes.groups)));
@@ -982,7 +978,7 @@ pub fn in_one(series: &Series, today: NaiveDate) -> Event {
         event.attendees.extend(own.attendees.clone().unwrap_or_default());
     }
     let last = series
-        .rule
+        .rule()
         .last(series.start())
         .unwrap_or(today + TimeDelta::days(1));
     event.time = series.slot_time(last);
@@ -990,10 +986,9 @@ pub fn in_one(series: &Series, today: NaiveDate) -> Event {
 }
 
 pub(super) fn renamed_document(document: Document, aliases: &Aliases) -> Document {
-    match document {
-        Document::Event(event) => Document::Event(Box::new(renamed(*event, aliases))),
-        Document::Series(series) => Document::Series(Box::new(renamed_series(*series, aliases))),
-        unsayable @ Document::Unsayable { .. } => unsayable,
+    match document.why_unsayable() {
+        Some(_) => document,
+        None => renamed_series(document, aliases),
     }
 }
 

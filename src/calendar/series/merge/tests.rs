@@ -4,8 +4,8 @@ use super::super::super::merge::tests::{at, times};
 use super::super::tests::{Edit, edit, edited, series, tuesdays};
 use super::*;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind};
-use crate::calendar::recurrence::End;
 use crate::calendar::recurrence::tests::{date, nonzero};
+use crate::calendar::recurrence::{End, Rule};
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     prop::collection::vec(edit(), 0..4)
@@ -255,10 +255,13 @@ fn exceptions_follow_a_moved_series() {
     let mut outlook = base.clone();
     // In Outlook every Tuesday became every Wednesday, and Exchange dropped the exceptions.
     outlook.template.time = base.slot_time(date("2026-10-07"));
-    outlook.rule.pattern = crate::calendar::recurrence::Pattern::Weekly {
-        days: crate::calendar::recurrence::Days::one(chrono::Weekday::Wed),
-        week_start: chrono::Weekday::Mon,
-    };
+    outlook.set_rule(Rule {
+        pattern: crate::calendar::recurrence::Pattern::Weekly {
+            days: crate::calendar::recurrence::Days::one(chrono::Weekday::Wed),
+            week_start: chrono::Weekday::Mon,
+        },
+        ..*outlook.rule()
+    });
     outlook.exceptions.clear();
     let merged = merged(&base, &odoo, &outlook);
     assert_eq!(
@@ -368,8 +371,14 @@ fn the_later_part_of_a_long_series_stays_a_part() {
     assert!(is_later_part(&later, &moved.outlook));
 
     let mut daily = odoo.clone();
-    daily.rule.pattern = crate::calendar::recurrence::Pattern::Daily;
-    daily.rule.interval = nonzero(2);
+    daily.set_rule(Rule {
+        pattern: crate::calendar::recurrence::Pattern::Daily,
+        ..*daily.rule()
+    });
+    daily.set_rule(Rule {
+        interval: nonzero(2),
+        ..*daily.rule()
+    });
     let repatterned = merge(&daily, &outlook);
     assert_eq!(repatterned.continues_from, Some(date("2027-03-02")));
     assert!(repatterned.outlook.same_schedule(&daily));
@@ -429,7 +438,10 @@ fn another_link_into_the_same_room_is_no_news_of_a_series_and_another_server_is(
 fn a_single_occurrence_of_patterns_that_stand_apart_is_not_passed_over() {
     let outlook = tuesdays(End::Forever);
     let mut odoo = outlook.clone();
-    odoo.rule.interval = nonzero(2);
+    odoo.set_rule(Rule {
+        interval: nonzero(2),
+        ..*odoo.rule()
+    });
     let base = SeriesBase {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
@@ -474,7 +486,7 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
         outlook: series.clone(),
     };
     let mut ends = series.clone();
-    ends.rule.end = End::Count(nonzero(1));
+    ends.set_end(End::Count(nonzero(1)));
     let ends = ends.normalized().expect("one is left");
     assert!(ends.cancelled.is_empty() && ends.exceptions.is_empty());
     let mut moved = series.clone();
@@ -490,7 +502,7 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
         };
         let merged = merge(Some(&base), odoo, outlook, &whole(EditTimes::default()), policy);
         for side in [&merged.odoo, &merged.outlook] {
-            assert!(side.same_schedule(&moved), "{}", side.rule);
+            assert!(side.same_schedule(&moved), "{}", side.rule());
             assert_eq!(side.cancelled, series.cancelled);
             assert_eq!(side.exceptions, series.exceptions);
         }
@@ -501,7 +513,7 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
 fn a_last_occurrence_that_one_side_takes_out_while_the_other_ends_the_series_goes_from_both() {
     let before = tuesdays(End::Forever);
     let mut ends = before.clone();
-    ends.rule.end = End::Count(nonzero(3));
+    ends.set_end(End::Count(nonzero(3)));
     let mut lacks_one = before.clone();
     lacks_one.cancelled.insert(date("2026-10-20"));
     let times = whole(EditTimes::default());
@@ -511,7 +523,7 @@ fn a_last_occurrence_that_one_side_takes_out_while_the_other_ends_the_series_goe
     };
     for (odoo, outlook) in [(&ends, &lacks_one), (&lacks_one, &ends)] {
         let merged = merge(Some(&based(&before)), odoo, outlook, &times, Policy::Latest);
-        assert_eq!(merged.outlook.rule.end, End::Count(nonzero(2)));
+        assert_eq!(merged.outlook.rule().end, End::Count(nonzero(2)));
         let shown = (odoo, &merged.outlook);
         let before = Some(based(&before));
         let base = advance(before, &written, &Told::default(), shown, Side::Outlook);

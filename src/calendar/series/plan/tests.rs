@@ -5,8 +5,8 @@ use super::super::tests::{Edit, edit, edited, series, tuesdays};
 use super::*;
 use crate::calendar::event::Answer;
 use crate::calendar::field::take_groups;
-use crate::calendar::recurrence::End;
 use crate::calendar::recurrence::tests::date;
+use crate::calendar::recurrence::{End, Rule};
 
 fn situation<'a>(
     base: Option<&'a SeriesBase>,
@@ -210,7 +210,7 @@ fn a_truncation_is_its_recurrence_alone() {
         panic!("{plan:?}")
     };
     assert!(groups.is_empty() && *recurrence);
-    assert_eq!(target.rule.end, End::Until(date("2026-11-03")));
+    assert_eq!(target.rule().end, End::Until(date("2026-11-03")));
     let times = SeriesTimes::default();
     let tail = tail.unwrap();
     let following = situation(None, SeriesState::Present(&tail), SeriesState::Missing, &times);
@@ -251,7 +251,10 @@ fn exceptions_that_survive_a_new_pattern_are_written_again() {
     };
     base.exceptions.insert(date("2026-10-20"), own);
     let mut odoo = base.clone();
-    odoo.rule.interval = std::num::NonZeroU32::new(2).unwrap();
+    odoo.set_rule(Rule {
+        interval: std::num::NonZeroU32::new(2).unwrap(),
+        ..*odoo.rule()
+    });
     let writes = planned(&base, &odoo, &base).outlook.writes;
     assert!(matches!(writes[0], OutlookWrite::Master { .. }));
     assert!(matches!(&writes[1], OutlookWrite::Occurrence { slot, .. } if *slot == date("2026-10-20")));
@@ -340,7 +343,10 @@ fn deletion_travels_both_ways() {
 fn what_only_one_side_has_a_place_for_is_not_agreed_on() {
     let outlook = tuesdays(End::Forever);
     let mut odoo = outlook.clone();
-    odoo.rule.interval = crate::calendar::recurrence::tests::nonzero(2);
+    odoo.set_rule(Rule {
+        interval: std::num::NonZeroU32::new(2).unwrap(),
+        ..*odoo.rule()
+    });
     let base = SeriesBase {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
