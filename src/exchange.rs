@@ -17,8 +17,8 @@ use uuid::Uuid;
 use crate::calendar::document::Document;
 use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{Guests, Mailer};
-use crate::calendar::merge::{Told, advance};
-use crate::calendar::series::merge::advance_whole;
+use crate::calendar::merge::Told;
+use crate::calendar::series::merge::{Written, advance, advance_whole};
 use crate::engine::{Engine, health, now, tenants};
 use crate::mailbox::bodies;
 use crate::migration::{baseline, moving};
@@ -817,17 +817,20 @@ impl<'a> Intake<'a> {
                 let odoo = record.document(&self.people.mailboxes).ok().flatten();
                 match (odoo, outlook) {
                     (Some(odoo), Some(outlook)) if odoo.is_single() && outlook.is_single() => {
-                        let (odoo, outlook) = (odoo.template, outlook.template);
                         let groups = read_groups(&debt.groups)?;
                         let told = Told {
                             guests: Some(
                                 change
                                     .guests(None)
-                                    .unwrap_or_else(|| odoo.attendees.keys().cloned().collect()),
+                                    .unwrap_or_else(|| odoo.template.attendees.keys().cloned().collect()),
                             ),
                             ..Told::default()
                         };
-                        let base = advance(meeting.base()?, &groups, &told, (&odoo, &outlook), Side::Odoo);
+                        let written = Written::Whole {
+                            groups: groups.clone(),
+                            schedule: false,
+                        };
+                        let base = advance(meeting.base()?, &written, &told, (&odoo, &outlook), Side::Odoo);
                         meeting.set_base(Some(&base))?;
                         dossier.forget_times(&groups)?;
                     }
@@ -839,15 +842,15 @@ impl<'a> Intake<'a> {
                             || planner::closed::why_closed(record, &event, self.people).is_some();
                         let before =
                             before.and_then(|before| before.document(&self.people.mailboxes).ok()?);
-                        let known = before.filter(|_| is_owed).zip(meeting.series_base()?);
+                        let known = before.filter(|_| is_owed).zip(meeting.base()?);
                         if let Some((before, base)) = known {
                             let base = planner::taken(base, &before, &odoo, &outlook);
-                            meeting.set_series_base(&base)?;
+                            meeting.set_base(Some(&base))?;
                         } else {
                             let tz = odoo.tz();
                             let told = |slot: Option<NaiveDate>| change.guests(slot.map(|slot| (slot, tz)));
-                            let base = advance_whole(meeting.series_base()?, told, &odoo, &outlook);
-                            meeting.set_series_base(&base)?;
+                            let base = advance_whole(meeting.base()?, told, &odoo, &outlook);
+                            meeting.set_base(Some(&base))?;
                             dossier.forget_times(&planner::all_groups())?;
                         }
                     }

@@ -1,5 +1,5 @@
-//! A meeting as one document: what its occurrences share, by which rule there are more than one (RFC 5545, 3.6.1), and how single
-//! ones differ.
+//! A meeting as one document: what its occurrences share, by which rule there are more than one (RFC
+//! 5545, 3.6.1), and how single ones differ.
 //!
 //! An occurrence is known by its *slot*, the date on which the rule has it in the series' zone, wherever it has been
 //! moved. Neither its place in a list nor its present time says which one it is.

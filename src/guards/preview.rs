@@ -394,7 +394,7 @@ fn is_guest(event: &Event, address: &Address) -> bool {
 fn mailed(series: &Series, guests: Guests) -> Vec<Address> {
     let (writes, present) = if guests == Guests::Withheld {
         let mut bare = series.clone();
-        Withheld::from_series(&mut bare, None, None);
+        Withheld::take(&mut bare, None, None);
         (updated(&bare, series), Some(bare))
     } else {
         (created(series), None)

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
-use crate::calendar::field::{Group, Side};
-use crate::calendar::merge::{Base, Told, advance, arrived, base_of_creation, guests_as_sent};
+use crate::calendar::field::Group;
+use crate::calendar::merge::{arrived, guests_as_sent};
 use crate::engine::{Engine, now};
 use crate::guards::budget;
 use crate::mailbox::pull::link_of;
@@ -755,41 +755,11 @@ fn settle_one(
                 }
                 _ => None,
             };
-            if let (true, Some(odoo)) = (write.series, &odoo) {
-                series::advance_base(dossier, write, odoo, state, written)?;
-            } else if let Some(odoo) = odoo.filter(|_| state.is_single()) {
-                let odoo = odoo.template;
-                let state = &state.template;
-                let mut groups = read_groups(&write.groups)?;
-                let mut told = write.told()?;
-                if is_lost {
-                    groups = arrived(&groups, &odoo, state);
-                    told = Told::unknown(state);
-                }
-                let meeting = &mut dossier.meeting;
-                let mut base = if is_creation {
-                    let sent = if written {
-                        state.clone()
-                    } else {
-                        as_sent(&odoo, state)
-                    };
-                    let mut base = base_of_creation(&odoo, &sent);
-                    if meeting.revived {
-                        take_answers_back(&mut base);
-                    }
-                    base
-                } else {
-                    advance(meeting.base()?, &groups, &told, (&odoo, state), Side::Outlook)
-                };
-                if event.own_join_url().is_some_and(|url| url != odoo.video) {
-                    // Outlook's own link is news to Odoo.
-                    base.outlook.video.clone_from(&base.odoo.video);
-                }
-                meeting.set_base(Some(&base))?;
-                if written && write.kind == kind::UPDATE {
-                    dossier.forget_times(&groups)?;
-                }
-                if groups.contains(&Group::Online) && odoo.online && !state.online {
+            // An event that repeats meanwhile is compared as it is.
+            if let Some(odoo) = odoo.filter(|_| write.series || state.is_single()) {
+                series::advance_base(dossier, write, (&odoo, state), event, written)?;
+                let is_asked = write.slot.is_none() && read_groups(&write.groups)?.contains(&Group::Online);
+                if is_asked && odoo.template.online && !state.template.online {
                     note_not_online(dossier, account);
                 }
             }
@@ -1059,13 +1029,4 @@ fn as_sent(odoo: &Event, now: &Event) -> Event {
     sent.online = now.online;
     sent.attendees = guests_as_sent(odoo, now);
     sent
-}
-
-/// Whom a revived meeting invites anew has not answered yet: what they said to the earlier one counts as taken back.
-fn take_answers_back(base: &mut Base) {
-    for (address, attendee) in &mut base.outlook.attendees {
-        if let Some(earlier) = base.odoo.attendees.get(address) {
-            attendee.answer = earlier.answer;
-        }
-    }
 }

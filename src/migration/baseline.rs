@@ -10,7 +10,6 @@ use crate::calendar::event::{Address, Attendee};
 use crate::calendar::field::{Group, take_groups};
 use crate::calendar::invitations::{Guests, Withheld, all_guests};
 use crate::calendar::merge::Base;
-use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::exchange::{Place, WantedRecord};
 use crate::odoo::identity::Was;
 use crate::odoo::record::Record;
@@ -100,37 +99,23 @@ pub fn confirm(
     let (Some(known), Ok(Some(mut present))) = (meeting.base()?, record.document(&people.mailboxes)) else {
         return Ok(());
     };
-    if !present.is_single() {
-        let known = meeting.series_base()?;
-        if meeting.guests() == Guests::Withheld {
-            Withheld::from_series(&mut present, None, known.as_ref());
-        }
-        let mut base = SeriesBase {
-            odoo: present.clone(),
-            outlook: present,
-        };
-        if let Some(known) = &known {
-            let shown = all_guests(&known.outlook).collect();
-            let own = base.outlook.exceptions.values_mut();
-            let lists = own.filter_map(|own| own.attendees.as_mut());
-            lists
-                .chain([&mut base.outlook.template.attendees])
-                .for_each(|guests| keep_addresses(guests, &shown));
-        }
-        return meeting.set_series_base(&base);
-    }
-    let mut present = present.template;
     if meeting.guests() == Guests::Withheld {
-        Withheld::from_event(&mut present, Some(&known.outlook), None);
+        Withheld::take(&mut present, None, Some(&known));
     }
     let mut base = Base {
         odoo: present.clone(),
         outlook: present,
     };
-    let shown = known.outlook.attendees.iter().collect();
-    keep_addresses(&mut base.outlook.attendees, &shown);
-    take_groups(edited.keys(), &mut base.odoo, &known.odoo);
-    take_groups(edited.keys(), &mut base.outlook, &known.outlook);
+    let shown = all_guests(&known.outlook).collect();
+    let own = base.outlook.exceptions.values_mut();
+    let lists = own.filter_map(|own| own.attendees.as_mut());
+    lists
+        .chain([&mut base.outlook.template.attendees])
+        .for_each(|guests| keep_addresses(guests, &shown));
+    if base.odoo.is_single() {
+        take_groups(edited.keys(), &mut base.odoo.template, &known.odoo.template);
+        take_groups(edited.keys(), &mut base.outlook.template, &known.outlook.template);
+    }
     meeting.set_base(Some(&base))
 }
 
@@ -161,7 +146,7 @@ pub fn forget_record(meeting: &mut Meeting) -> anyhow::Result<()> {
 /// Whether the meeting is one of those that Odoo hands over: active, and of these years.
 fn was_asked_for(meeting: &Meeting, copies: &[Copy], people: &People) -> anyhow::Result<bool> {
     let time = match (meeting.base()?, meeting.stub.as_ref().and(copies.first())) {
-        (Some(base), _) => base.odoo.time,
+        (Some(base), _) => base.odoo.template.time,
         (None, Some(copy)) => copy.event()?.time,
         (None, None) => return Ok(false),
     };

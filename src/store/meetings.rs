@@ -19,7 +19,6 @@ use crate::calendar::event::{Answer, Event};
 use crate::calendar::field::Group;
 use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::Base;
-use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::exchange::Actor;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::Snapshot;
@@ -247,45 +246,23 @@ impl Meeting {
         template.transpose().map_err(anyhow::Error::msg)
     }
 
-    /// The states both sides last agreed on; of a series what its events share.
+    /// What both sides last agreed on.
     ///
     /// # Errors
     /// When a stored state cannot be read.
     pub fn base(&self) -> anyhow::Result<Option<Base>> {
-        let Some((odoo, outlook)) = self.bases()? else {
-            return Ok(None);
-        };
-        Ok(Some(Base {
-            odoo: odoo.template,
-            outlook: outlook.template,
-        }))
-    }
-
-    /// The same as series; an event is one with a single slot.
-    ///
-    /// # Errors
-    /// When a stored state cannot be read.
-    pub fn series_base(&self) -> anyhow::Result<Option<SeriesBase>> {
-        Ok(self.bases()?.map(|(odoo, outlook)| SeriesBase { odoo, outlook }))
-    }
-
-    fn bases(&self) -> anyhow::Result<Option<(Document, Document)>> {
         let (Some(odoo), Some(outlook)) = (self.base_odoo.clone(), self.base_outlook.clone()) else {
             return Ok(None);
         };
-        Ok(Some((from_json(odoo, "base")?, from_json(outlook, "base")?)))
-    }
-
-    pub fn set_series_base(&mut self, base: &SeriesBase) -> anyhow::Result<()> {
-        self.base_odoo = Some(serde_json::to_value(&base.odoo)?);
-        self.base_outlook = Some(serde_json::to_value(&base.outlook)?);
-        Ok(())
+        Ok(Some(Base {
+            odoo: from_json(odoo, "base")?,
+            outlook: from_json(outlook, "base")?,
+        }))
     }
 
     pub fn set_base(&mut self, base: Option<&Base>) -> anyhow::Result<()> {
-        let said = |event: &Event| serde_json::to_value(Document::single(event.clone()));
-        self.base_odoo = base.map(|b| said(&b.odoo)).transpose()?;
-        self.base_outlook = base.map(|b| said(&b.outlook)).transpose()?;
+        self.base_odoo = base.map(|b| serde_json::to_value(&b.odoo)).transpose()?;
+        self.base_outlook = base.map(|b| serde_json::to_value(&b.outlook)).transpose()?;
         Ok(())
     }
 

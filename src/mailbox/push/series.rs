@@ -7,9 +7,8 @@ use secrecy::SecretString;
 use super::{Outcome, answer_in, as_sent, find_made, is_unchanged};
 use crate::calendar::document::Document;
 use crate::calendar::field::Side;
-use crate::calendar::merge::{Told, advance, arrived};
-use crate::calendar::series::Series;
-use crate::calendar::series::merge::{Written, advance as advance_series, base_of_creation};
+use crate::calendar::merge::{Base, Told, arrived};
+use crate::calendar::series::merge::{Written, advance, base_of_creation};
 use crate::outlook::GraphError;
 use crate::outlook::wire::series::{slot_of, to_series};
 use crate::outlook::wire::{WireEvent, to_event};
@@ -217,12 +216,13 @@ async fn find_occurrence(
     Ok(instances.iter().find(is_it).map(|event| event.id.clone()))
 }
 
-/// Takes what was written for agreed; what was in the air and is merely read, as far as it has arrived.
+/// Takes what was written for agreed; what was in the air and is merely read, as far as it has
+/// arrived. `outlook` is what `event` shows.
 pub(super) fn advance_base(
     dossier: &mut Dossier,
     write: &OutlookWrite,
-    odoo: &Document,
-    outlook: &Document,
+    (odoo, outlook): (&Document, &Document),
+    event: &WireEvent,
     written: bool,
 ) -> anyhow::Result<()> {
     let meeting = &mut dossier.meeting;
@@ -236,26 +236,6 @@ pub(super) fn advance_base(
     } else {
         write.told()?
     };
-    if odoo.is_single() && outlook.is_single() {
-        let (odoo, outlook) = (&odoo.template, &outlook.template);
-        if is_lost {
-            groups = arrived(&groups, odoo, outlook);
-        }
-        let base = advance(meeting.base()?, &groups, &told, (odoo, outlook), Side::Outlook);
-        return meeting.set_base(Some(&base));
-    }
-    if write.kind == kind::CREATE {
-        let sent = if written {
-            outlook.clone()
-        } else {
-            let template = as_sent(&odoo.template, &outlook.template);
-            Series {
-                template,
-                ..odoo.clone()
-            }
-        };
-        return meeting.set_series_base(&base_of_creation(odoo, &sent));
-    }
     let mut schedule = write.body.get("recurrence").is_some();
     if is_lost {
         match write.slot {
@@ -270,12 +250,47 @@ pub(super) fn advance_base(
             }
         }
     }
-    let what = match write.slot {
-        Some(slot) if write.kind == kind::UPDATE => Written::Slot { slot, groups },
-        Some(slot) => Written::Presence(slot),
-        None => Written::Whole { groups, schedule },
+    let mut base = if write.kind == kind::CREATE {
+        let mut sent = if written { outlook.clone() } else { odoo.clone() };
+        if !written {
+            sent.template = as_sent(&odoo.template, &outlook.template);
+        }
+        let mut base = base_of_creation(odoo, &sent);
+        if meeting.revived {
+            take_answers_back(&mut base);
+        }
+        base
+    } else {
+        let what = match write.slot {
+            Some(slot) if write.kind == kind::UPDATE => Written::Slot {
+                slot,
+                groups: groups.clone(),
+            },
+            Some(slot) => Written::Presence(slot),
+            None => Written::Whole {
+                groups: groups.clone(),
+                schedule,
+            },
+        };
+        advance(meeting.base()?, &what, &told, (odoo, outlook), Side::Outlook)
     };
-    let base = meeting.series_base()?;
-    let base = advance_series(base, &what, &told, (odoo, outlook), Side::Outlook);
-    meeting.set_series_base(&base)
+    if write.slot.is_none() && event.own_join_url().is_some_and(|url| url != odoo.template.video) {
+        // Outlook's own link is news to Odoo.
+        base.outlook.template.video.clone_from(&base.odoo.template.video);
+    }
+    meeting.set_base(Some(&base))?;
+    // Of a series the times are forgotten once all of it is agreed on.
+    if written && write.kind == kind::UPDATE && !write.series {
+        dossier.forget_times(&groups)?;
+    }
+    Ok(())
+}
+
+/// Whom a revived meeting invites anew has not answered yet: what they said to the earlier one counts as taken back.
+fn take_answers_back(base: &mut Base) {
+    for (address, attendee) in &mut base.outlook.template.attendees {
+        if let Some(earlier) = base.odoo.template.attendees.get(address) {
+            attendee.answer = earlier.answer;
+        }
+    }
 }

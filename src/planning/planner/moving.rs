@@ -68,12 +68,7 @@ impl Task<'_> {
         if outlook.why_unsayable().is_some() {
             return Ok(false);
         }
-        if odoo.is_single() && outlook.is_single() {
-            let base = takeover::base_of(&odoo.template, &outlook.template, &edited, sent);
-            meeting.set_base(Some(&base))?;
-        } else {
-            meeting.set_series_base(&takeover::series_base_of(&odoo, &outlook, &edited, sent))?;
-        }
+        meeting.set_base(Some(&takeover::base_of(&odoo, &outlook, &edited, sent)))?;
         Ok(true)
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Task;
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Answer, Attendee, Event};
+use crate::calendar::event::{Address, Answer, Attendee};
 
 type Attendees = BTreeMap<Address, Attendee>;
 
@@ -49,17 +49,8 @@ impl Task<'_> {
     }
 }
 
-/// Adds them to those whom a mailbox lists.
-pub(super) fn add(unlisted: &Attendees, event: &mut Event) {
-    let organizer = event
-        .organizer
-        .as_ref()
-        .map(|organizer| organizer.address.clone());
-    add_to(unlisted, organizer.as_ref(), &mut event.attendees);
-}
-
-/// As [`add`], to all occurrences.
-pub(super) fn add_to_document(unlisted: &Attendees, document: &mut Document) {
+/// Adds them to those whom a mailbox lists, of all occurrences.
+pub(super) fn add(unlisted: &Attendees, document: &mut Document) {
     let organizer = document
         .template
         .organizer

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Task, renamed_series};
 use crate::calendar::event::{Address, Aliases, Answer};
-use crate::calendar::series::plan::{OdooSeriesStep, SeriesPlan, changes};
+use crate::calendar::series::plan::{OdooStep, Plan, changes};
 use crate::calendar::series::{Recurrence, Series};
 use crate::calendar::words;
 use crate::odoo::series::SeriesSnapshot;
@@ -39,12 +39,12 @@ impl Task<'_> {
         odoo: &Series,
         record: Option<&SeriesSnapshot>,
         aliases: &Aliases,
-        plan: &mut SeriesPlan,
+        plan: &mut Plan,
     ) -> anyhow::Result<()> {
         let mut target = match &plan.odoo {
-            OdooSeriesStep::Nothing => odoo.clone(),
-            OdooSeriesStep::Apply { target, .. } => target.clone(),
-            OdooSeriesStep::Create(_) | OdooSeriesStep::Archive => return Ok(()),
+            OdooStep::Nothing => odoo.clone(),
+            OdooStep::Apply { target, .. } => target.clone(),
+            OdooStep::Create(_) | OdooStep::Archive => return Ok(()),
         };
         let organizers = self.dossier.copies.iter().find(|c| c.is_organizer && !c.gone);
         let organizers = organizers.map(Copy::document).transpose()?;
@@ -78,12 +78,12 @@ impl Task<'_> {
         self.dossier.copies = copies;
         let changes = changes(odoo, &target);
         if changes.is_empty() {
-            if plan.odoo != OdooSeriesStep::Nothing {
-                plan.odoo = OdooSeriesStep::Nothing;
+            if plan.odoo != OdooStep::Nothing {
+                plan.odoo = OdooStep::Nothing;
                 plan.agreed = plan.is_idle();
             }
         } else {
-            plan.odoo = OdooSeriesStep::Apply { changes, target };
+            plan.odoo = OdooStep::Apply { changes, target };
             plan.agreed = false;
         }
         Ok(())
