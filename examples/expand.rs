@@ -21,7 +21,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Weekday};
 use chrono_tz::Tz;
 use outlook_bridge::calendar::event::{Event, Privacy, ShowAs, Time};
 use outlook_bridge::calendar::recurrence::{NoFaithfulForm, Rule};
-use outlook_bridge::calendar::series::Series;
+use outlook_bridge::calendar::series::{Recurrence, Series};
 use outlook_bridge::calendar::timezone;
 use outlook_bridge::odoo::expansion::{First, check, expand, rule_as_expanded};
 use outlook_bridge::odoo::recurrence::RuleFields;
@@ -128,8 +128,8 @@ fn answer(
 }
 
 fn for_odoo(series: &Series, tz: Tz, week_start: Weekday) -> Result<Value, NoFaithfulForm> {
-    let week_start = counted_from(&series.rule, week_start);
-    let rule = RuleFields::from_rule(&series.rule, series.start(), week_start)?;
+    let week_start = counted_from(series.rule(), week_start);
+    let rule = RuleFields::from_rule(series.rule(), series.start(), week_start)?;
     let first = match series.template.time {
         Time::Timed { start, .. } => First::At { start, zone: tz },
         Time::AllDay { start, .. } => First::On {
@@ -137,7 +137,7 @@ fn for_odoo(series: &Series, tz: Tz, week_start: Weekday) -> Result<Value, NoFai
             zone: tz,
         },
     };
-    check(&rule, &series.rule, first, week_start)?;
+    check(&rule, series.rule(), first, week_start)?;
     Ok(json!({
         "rule": rule, "tz": tz.name(), "week_start": week_start.num_days_from_monday(),
         "start": Slot::of(series, series.start()),
@@ -184,7 +184,7 @@ fn series(rule: Rule, start: NaiveDate, time: Option<NaiveTime>, tz: Tz) -> Seri
         }
     };
     Series {
-        rule,
+        recurrence: Recurrence::Rule(rule),
         template: Event {
             title: "Series".to_owned(),
             body: String::new(),

@@ -17,8 +17,8 @@ use uuid::Uuid;
 use crate::calendar::document::Document;
 use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{Guests, Mailer};
-use crate::calendar::merge::{Told, advance};
-use crate::calendar::series::merge::advance_whole;
+use crate::calendar::merge::Told;
+use crate::calendar::series::merge::{Written, advance, advance_whole};
 use crate::engine::{Engine, health, now, tenants};
 use crate::mailbox::bodies;
 use crate::migration::{baseline, moving};
@@ -36,7 +36,7 @@ use crate::planning::people::People;
 use crate::planning::planner::refusals;
 use crate::planning::planner::{self, Effects, read_groups};
 use crate::store::accounts::{self, Account, existing};
-use crate::store::databases::{self, Database};
+use crate::store::databases::{self, Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::OdooDebt;
@@ -119,12 +119,12 @@ async fn carry_out(
     // A page is read and marked as delivered at once: what is delivered is not planned anew behind Odoo's back.
     let changes = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            databases::serialize_soon(conn, database.id).await?;
+            let lock = databases::serialize_soon(conn, database.id).await?;
             if databases::by_id(conn, database.id).await?.paused {
                 return Ok(Vec::new());
             }
             let page = outbox::odoo_page(conn, database.id, request.user_id, limit).await?;
-            let changes = parts::readable(conn, database.id, page).await?;
+            let changes = parts::readable(conn, &lock, page).await?;
             outbox::mark_delivered(conn, changes.iter().map(|c| c.id).collect(), now()).await?;
             Ok(changes)
         })
@@ -286,7 +286,7 @@ async fn take(
     now: DateTime<Utc>,
     clocks: Clocks,
 ) -> anyhow::Result<Taken> {
-    databases::serialize_soon(conn, database_id).await?;
+    let lock = databases::serialize_soon(conn, database_id).await?;
     let mut database = databases::lock(conn, database_id).await?;
     let repeated = match fence(conn, &database, request).await? {
         Fence::Closed => return Ok(Taken::Nothing),
@@ -294,17 +294,17 @@ async fn take(
     };
     database.clock_behind = clocks.surely.num_seconds();
     databases::note_call(conn, database_id, request.call, database.clock_behind).await?;
-    let departures = parts::depart_all(conn, &database, &request.departed).await?;
+    let departures = parts::depart_all(conn, &lock, &database, &request.departed).await?;
     let people = People::of(conn, database, now).await?;
     let (items, unreadable) = parts::read(&people, request);
     let parts::Settled {
         acked,
         rejected,
         mut effects,
-    } = parts::take_all(conn, &people, clocks.between(), items, unreadable).await?;
+    } = parts::take_all(conn, &lock, &people, clocks.between(), items, unreadable).await?;
     effects.merge(departures);
-    parts::note_untold(conn, &people, &request.untold).await?;
-    let asked = ask_for_existing(conn, &people, request, repeated).await?;
+    parts::note_untold(conn, &lock, &people, &request.untold).await?;
+    let asked = ask_for_existing(conn, &lock, &people, request, repeated).await?;
     let mut wanted = asked.records;
     wanted.extend(stubs_to_ask_for(conn, database_id, request, repeated).await?);
     // What waited for that is planned by the mailbox's next run, as it may be a lot.
@@ -321,12 +321,13 @@ async fn take(
 /// Reads the meetings that an exchange is about.
 async fn load(
     conn: &mut Connection,
+    lock: &PlanningLock,
     people: &People,
     acks: &[&Ack],
     changes: &[&Change],
 ) -> anyhow::Result<UnitOfWork> {
     let database_id = people.database.id;
-    let mut unit = UnitOfWork::new(database_id);
+    let mut unit = UnitOfWork::new(lock);
     if !acks.is_empty() {
         let ids = acks.iter().map(|ack| ack.id).collect();
         let ids = outbox::meetings_of_debts(conn, database_id, ids).await?;
@@ -439,6 +440,7 @@ struct Asked {
 /// come: the add-on enqueues them with the answer that asks, and says with each call of whose it has some left.
 async fn ask_for_existing(
     conn: &mut Connection,
+    lock: &PlanningLock,
     people: &People,
     request: &SyncRequest,
     repeated: bool,
@@ -461,7 +463,7 @@ async fn ask_for_existing(
             existing::ASKED if have_come => {
                 let settled = conn
                     .transaction::<_, anyhow::Error, _>(async |conn| {
-                        baseline::settle(conn, people, account).await?;
+                        baseline::settle(conn, lock, people, account).await?;
                         let records = baseline::to_ask_for(conn, people, account).await?;
                         if records.is_empty() {
                             all_have_come(conn, account).await?;
@@ -824,38 +826,41 @@ impl<'a> Intake<'a> {
                     .transpose()?;
                 let odoo = record.document(&self.people.mailboxes).ok().flatten();
                 match (odoo, outlook) {
-                    (Some(Document::Event(odoo)), Some(Document::Event(outlook))) => {
+                    (Some(odoo), Some(outlook)) if odoo.is_single() && outlook.is_single() => {
                         let groups = read_groups(&debt.groups)?;
                         let told = Told {
                             guests: Some(
                                 change
                                     .guests(None)
-                                    .unwrap_or_else(|| odoo.attendees.keys().cloned().collect()),
+                                    .unwrap_or_else(|| odoo.template.attendees.keys().cloned().collect()),
                             ),
                             ..Told::default()
                         };
-                        let base = advance(meeting.base()?, &groups, &told, (&odoo, &outlook), Side::Odoo);
+                        let written = Written::Whole {
+                            groups: groups.clone(),
+                            schedule: false,
+                        };
+                        let base = advance(meeting.base()?, &written, &told, (&odoo, &outlook), Side::Odoo);
                         meeting.set_base(Some(&base))?;
                         dossier.forget_times(&groups)?;
                     }
                     // A series is applied as a whole.
                     (Some(odoo), Some(outlook)) => {
-                        let (odoo, outlook) = (odoo.into_series(), outlook.into_series());
                         let event = planner::in_one(&odoo, self.people.now.date_naive());
                         // What Odoo has that was not written stays to be written.
                         let is_owed = meeting.differs
                             || planner::closed::why_closed(record, &event, self.people).is_some();
                         let before =
                             before.and_then(|before| before.document(&self.people.mailboxes).ok()?);
-                        let known = before.filter(|_| is_owed).zip(meeting.series_base()?);
+                        let known = before.filter(|_| is_owed).zip(meeting.base()?);
                         if let Some((before, base)) = known {
-                            let base = planner::taken(base, &before.into_series(), &odoo, &outlook);
-                            meeting.set_series_base(&base)?;
+                            let base = planner::taken(base, &before, &odoo, &outlook);
+                            meeting.set_base(Some(&base))?;
                         } else {
                             let tz = odoo.tz();
                             let told = |slot: Option<NaiveDate>| change.guests(slot.map(|slot| (slot, tz)));
-                            let base = advance_whole(meeting.series_base()?, told, &odoo, &outlook);
-                            meeting.set_series_base(&base)?;
+                            let base = advance_whole(meeting.base()?, told, &odoo, &outlook);
+                            meeting.set_base(Some(&base))?;
                             dossier.forget_times(&planner::all_groups())?;
                         }
                     }

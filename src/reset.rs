@@ -20,7 +20,7 @@ use crate::planning::planner;
 use crate::planning::planner::Effects;
 use crate::store::Connection;
 use crate::store::accounts::{self, Account};
-use crate::store::databases::Database;
+use crate::store::databases::{Database, PlanningLock};
 use crate::store::journal::note;
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::{Copy, Meeting};
@@ -198,10 +198,10 @@ async fn begin(
     account: &Account,
     request: &ResetRequest,
 ) -> anyhow::Result<bool> {
-    databases::serialize(conn, database.id).await?;
+    let lock = databases::serialize(conn, database.id).await?;
     let ids = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
     for some in ids.chunks(CHUNK) {
-        let mut unit = UnitOfWork::of(conn, database.id, some).await?;
+        let mut unit = UnitOfWork::of(conn, &lock, some).await?;
         for id in some {
             let dossier = unit.get(*id)?;
             if dossier.meeting.organizer_in_odoo() != Some(account.odoo_user_id) {
@@ -362,21 +362,25 @@ fn reset_meeting(
 /// When Postgres fails.
 pub async fn finish(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         if outbox::outlook_owed(conn, account.id).await? > 0 {
             return Ok(());
         }
-        forget_cancelled(conn, account).await?;
+        forget_cancelled(conn, &lock, account).await?;
         disconnect(conn, account).await
     })
     .await
 }
 
 /// What other mailboxes know of the events that were deleted is past. What stays in Odoo may be made in Outlook anew.
-async fn forget_cancelled(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+async fn forget_cancelled(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    account: &Account,
+) -> anyhow::Result<()> {
     let user = account.odoo_user_id;
-    each_meeting(conn, account, |dossier| {
+    each_meeting(conn, lock, account, |dossier| {
         let meeting = &mut dossier.meeting;
         if meeting.organizer_in_odoo() != Some(user) || meeting.ended || meeting.kept {
             return Ok(());
@@ -400,9 +404,13 @@ async fn forget_cancelled(conn: &mut Connection, account: &Account) -> anyhow::R
 ///
 /// # Errors
 /// When Postgres fails. The caller holds the database's lock.
-pub async fn forget_mailbox(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+pub async fn forget_mailbox(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    account: &Account,
+) -> anyhow::Result<()> {
     let user = account.odoo_user_id;
-    each_meeting(conn, account, |dossier| {
+    each_meeting(conn, lock, account, |dossier| {
         dossier.copies.retain(|copy| copy.account_id != account.id);
         dossier.writes.retain(|write| write.account_id != account.id);
         let meeting = &mut dossier.meeting;
@@ -418,12 +426,13 @@ pub async fn forget_mailbox(conn: &mut Connection, account: &Account) -> anyhow:
 
 async fn each_meeting(
     conn: &mut Connection,
+    lock: &PlanningLock,
     account: &Account,
     change: impl Fn(&mut Dossier) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let ids = meetings::of_account(conn, account.database_id, account.id, account.odoo_user_id).await?;
     for some in ids.chunks(CHUNK) {
-        let mut unit = UnitOfWork::of(conn, account.database_id, some).await?;
+        let mut unit = UnitOfWork::of(conn, lock, some).await?;
         for id in some {
             change(unit.get(*id)?)?;
         }
@@ -450,6 +459,7 @@ async fn disconnect(conn: &mut Connection, account: &Account) -> anyhow::Result<
 /// When Postgres fails.
 pub async fn depart(
     conn: &mut Connection,
+    lock: &PlanningLock,
     database: &Database,
     departed: Departed,
 ) -> anyhow::Result<Effects> {
@@ -476,7 +486,7 @@ pub async fn depart(
         // Odoo has refused what was delivered in the name of a user who was deleted just before.
         let known = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
         let refused = meetings::set_aside_for(conn, &known, planner::refusals::REFUSED_BY_ODOO).await?;
-        forget_mailbox(conn, &account).await?;
+        forget_mailbox(conn, lock, &account).await?;
         accounts::remove(conn, account.id).await?;
         let ids: Vec<i64> = held
             .iter()
@@ -484,7 +494,7 @@ pub async fn depart(
             .chain(owed)
             .chain(refused)
             .collect();
-        effects = plan_without(conn, database, departed.user_id, &ids).await?;
+        effects = plan_without(conn, lock, departed.user_id, &ids).await?;
     } else {
         let reason = "The user was archived in Odoo: whoever comes back logs in to Outlook again.";
         accounts::disconnect(conn, account.id, reason).await?;
@@ -496,14 +506,14 @@ pub async fn depart(
 /// Plans anew what was owed to Odoo in the name of a user who is not there any more.
 async fn plan_without(
     conn: &mut Connection,
-    database: &Database,
+    lock: &PlanningLock,
     user_id: i32,
     ids: &[i64],
 ) -> anyhow::Result<Effects> {
     let mut effects = Effects::default();
-    let people = People::load(conn, database.id, now()).await?;
+    let people = People::load(conn, lock.database_id(), now()).await?;
     for some in ids.chunks(CHUNK) {
-        let mut unit = UnitOfWork::of(conn, database.id, some).await?;
+        let mut unit = UnitOfWork::of(conn, lock, some).await?;
         for id in unit.ids() {
             let dossier = unit.get(id)?;
             if dossier.debt.as_ref().is_some_and(|debt| debt.user_id == user_id) {

@@ -76,18 +76,22 @@ async fn standing(
     request: &JournalRequest,
 ) -> anyhow::Result<Vec<JournalLine>> {
     let people = People::load(conn, database.id, now()).await?;
-    let mut unit = UnitOfWork::new(database.id);
     let identities = Identities {
         odoo_ids: request.res_id.into_iter().collect(),
         keys: request.key.as_deref().into_iter().collect(),
         ..Identities::default()
     };
-    unit.read_identities(conn, &identities).await?;
-    let of_series = request.key.as_deref().and_then(|key| unit.by_series_key(key));
-    let Some(id) = of_series.or_else(|| request.res_id.and_then(|id| unit.by_odoo_id(id))) else {
+    let known = UnitOfWork::look_at(conn, database.id, &identities).await?;
+    let is_series = |one: &&Dossier| request.key.is_some() && one.meeting.series_key == request.key;
+    let is_record = |one: &&Dossier| request.res_id.is_some() && one.meeting.odoo_id == request.res_id;
+    let mut both = known
+        .iter()
+        .find(is_series)
+        .into_iter()
+        .chain(known.iter().find(is_record));
+    let Some(dossier) = both.next() else {
         return Ok(Vec::new());
     };
-    let dossier = unit.get(id)?;
     let messages = [why_apart(dossier, &people)?, about_attachments(dossier)];
     let line = |message| JournalLine {
         time: OdooTime(people.now),
@@ -139,7 +143,7 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String
         return Ok(Some(not_synced(reason)));
     }
     let event = record.document(&people.mailboxes).ok().flatten();
-    let event = event.map(|document| planner::in_one(&document.into_series(), people.now.date_naive()));
+    let event = event.map(|document| planner::in_one(&document, people.now.date_naive()));
     let closed = event.and_then(|event| planner::closed::why_closed(&record, &event, people));
     if meeting.differs
         && let Some(closed) = closed

@@ -473,7 +473,7 @@ async fn connect(
     let another = known.as_ref().filter(|known| known.is_reset() && !is_former);
     let connected = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            databases::serialize(conn, database.id).await?;
+            let lock = databases::serialize(conn, database.id).await?;
             // Two may have logged in to it at once.
             let other =
                 store::with_identity(conn, database.id, &identity.tid, &identity.oid, user_id).await?;
@@ -482,11 +482,11 @@ async fn connect(
             }
             // A mailbox has one user: whoever had it once knows it no more.
             if let Some(other) = &other {
-                reset::forget_mailbox(conn, other).await?;
+                reset::forget_mailbox(conn, &lock, other).await?;
                 store::forget_progress(conn, other.id, other.ignore_before).await?;
             }
             if let Some(known) = another {
-                reset::forget_mailbox(conn, known).await?;
+                reset::forget_mailbox(conn, &lock, known).await?;
             }
             let account = store::connect(
                 conn,

@@ -9,9 +9,8 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::document::Document;
-use super::event::{Address, Attendee, Event};
-use super::series::merge::SeriesBase;
-use super::series::{Differences, Series};
+use super::event::{Address, Attendee};
+use super::series::Differences;
 use crate::calendar::merge::Base;
 
 /// Who tells the guests of an event, as it was recorded when the event was saved.
@@ -104,20 +103,8 @@ pub struct Withheld {
 }
 
 impl Withheld {
-    /// Takes the guests out of Odoo's event whom Outlook neither has nor had.
-    pub fn from_event(odoo: &mut Event, outlook: Option<&Event>, base: Option<&Base>) -> Self {
-        let known = |address: &Address| {
-            let has = |event: &Event| event.attendees.contains_key(address);
-            outlook.is_some_and(has) || base.is_some_and(|base| has(&base.outlook))
-        };
-        Self {
-            all: take_out(&mut odoo.attendees, known),
-            slots: BTreeMap::new(),
-        }
-    }
-
-    /// The same for a series.
-    pub fn from_series(odoo: &mut Series, outlook: Option<&Series>, base: Option<&SeriesBase>) -> Self {
+    /// Takes the guests out of Odoo's document whom Outlook neither has nor had.
+    pub fn take(odoo: &mut Document, outlook: Option<&Document>, base: Option<&Base>) -> Self {
         let shown: BTreeSet<Address> = outlook
             .into_iter()
             .chain(base.map(|base| &base.outlook))
@@ -139,29 +126,8 @@ impl Withheld {
         Self { all, slots }
     }
 
-    /// The same for either. What cannot be said in the other's words is left as it is.
-    pub fn from_document(odoo: &mut Document, outlook: Option<&Document>, base: Option<&SeriesBase>) -> Self {
-        let outlook = outlook.cloned().map(Document::into_series);
-        match odoo {
-            Document::Event(event) => {
-                let base = base.map(|base| Base {
-                    odoo: base.odoo.template.clone(),
-                    outlook: base.outlook.template.clone(),
-                });
-                Self::from_event(event, outlook.as_ref().map(|o| &o.template), base.as_ref())
-            }
-            Document::Series(series) => Self::from_series(series, outlook.as_ref(), base),
-            Document::Unsayable { .. } => Self::default(),
-        }
-    }
-
     /// Gives them back to what Odoo shall say.
-    pub fn give_back(&self, event: &mut Event) {
-        event.attendees.extend(self.all.clone());
-    }
-
-    /// The same for a series.
-    pub fn give_back_to_series(&self, series: &mut Series) {
+    pub fn give_back(&self, series: &mut Document) {
         for own in series.exceptions.values_mut() {
             if let Some(attendees) = &mut own.attendees {
                 attendees.extend(self.all.clone());
@@ -194,12 +160,12 @@ fn take_out(
 }
 
 /// Everybody who is invited to any occurrence.
-pub fn everybody(series: &Series) -> impl Iterator<Item = &Address> {
+pub fn everybody(series: &Document) -> impl Iterator<Item = &Address> {
     all_guests(series).map(|(address, _)| address)
 }
 
 /// The same with what is known of each, once for each list that they are in.
-pub fn all_guests(series: &Series) -> impl Iterator<Item = (&Address, &Attendee)> {
+pub fn all_guests(series: &Document) -> impl Iterator<Item = (&Address, &Attendee)> {
     let own = series
         .exceptions
         .values()
@@ -254,7 +220,8 @@ where
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::plan::{OdooState, OdooStep, OutlookState, OutlookStep, Rights, Situation, plan};
+    use super::super::plan::Rights;
+    use super::super::series::plan::{OdooStep, OutlookWrite, Situation, State, plan};
     use super::*;
     use crate::calendar::field::Group;
     use crate::calendar::merge::Policy;
@@ -325,31 +292,32 @@ mod tests {
         /// Outlook is never told of withheld guests, and Odoo keeps them, whatever else either side does.
         #[test]
         fn withheld_guests_stay_where_they_are(agreed in event(), odoo in event(), outlook in event(), t in times()) {
+            let [agreed, odoo, outlook] = [agreed, odoo, outlook].map(Document::single);
             let base = Base { odoo: agreed.clone(), outlook: agreed };
             let mut stripped = odoo.clone();
-            let withheld = Withheld::from_event(&mut stripped, Some(&outlook), Some(&base));
+            let withheld = Withheld::take(&mut stripped, Some(&outlook), Some(&base));
             let plan = plan(&Situation {
                 base: Some(&base),
-                odoo: OdooState::Active(&stripped),
-                outlook: OutlookState::Present(&outlook),
+                odoo: State::Present(&stripped),
+                outlook: State::Present(&outlook),
                 rights: Rights::Write,
                 create_in_outlook: true,
                 create_in_odoo: true,
                 times: &t,
                 policy: Policy::Latest,
             });
-            if let OutlookStep::Update { target, .. } = &plan.outlook {
-                for address in target.attendees.keys() {
-                    prop_assert!(outlook.attendees.contains_key(address));
+            if let Some(OutlookWrite::Master { target, .. }) = plan.outlook.writes.first() {
+                for address in target.template.attendees.keys() {
+                    prop_assert!(outlook.template.attendees.contains_key(address));
                 }
             }
-            if let OdooStep::Write { groups, target } = plan.odoo {
+            if let OdooStep::Apply { changes, target } = plan.odoo {
                 let mut target = target;
                 withheld.give_back(&mut target);
-                if groups.contains(&Group::Attendees) {
-                    for address in odoo.attendees.keys() {
-                        let gone = base.outlook.attendees.contains_key(address) && !outlook.attendees.contains_key(address);
-                        prop_assert!(gone || target.attendees.contains_key(address));
+                if changes.groups.contains(&Group::Attendees) {
+                    for address in odoo.template.attendees.keys() {
+                        let gone = base.outlook.template.attendees.contains_key(address) && !outlook.template.attendees.contains_key(address);
+                        prop_assert!(gone || target.template.attendees.contains_key(address));
                     }
                 }
             }
@@ -357,7 +325,7 @@ mod tests {
 
         #[test]
         fn what_is_given_back_to_a_series_is_what_was_taken(template in event(), own in event()) {
-            let mut series = super::super::document::alone(template);
+            let mut series = Document::single(template);
             let slot = series.start();
             let differs = own.attendees != series.template.attendees;
             if differs {
@@ -365,9 +333,9 @@ mod tests {
                 series.exceptions.insert(slot, own);
             }
             let mut stripped = series.clone();
-            let withheld = Withheld::from_series(&mut stripped, None, None);
+            let withheld = Withheld::take(&mut stripped, None, None);
             prop_assert_eq!(everybody(&stripped).count(), 0);
-            withheld.give_back_to_series(&mut stripped);
+            withheld.give_back(&mut stripped);
             prop_assert_eq!(stripped, series);
         }
     }

@@ -1,4 +1,5 @@
-//! Three-way merge of one event: which side's value of which property group stands.
+//! Three-way merge of one event, or of what all occurrences of a series share: which side's value
+//! of which property group stands.
 //!
 //! The base keeps the *two* states that were last agreed on, Odoo's and Outlook's, each as that side had it.
 //! A side has changed a group when it differs from its own base, so what one side cannot show of the other
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::document::Document;
 use super::event::{Address, Answer, Attendee, AttendeeKind, Event};
 use super::{body, words};
 use crate::calendar::field::{Group, Side, agree, take, take_groups, take_to_outlook, unchanged};
@@ -40,11 +42,21 @@ impl Policy {
     }
 }
 
-/// The states both sides last agreed on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Base {
-    pub odoo: Event,
-    pub outlook: Event,
+/// What both sides last agreed on, each as that side had it: a whole document, or its master alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base<T = Document> {
+    pub odoo: T,
+    pub outlook: T,
+}
+
+impl Base {
+    /// What all occurrences share.
+    pub fn masters(&self) -> Base<Event> {
+        Base {
+            odoo: self.odoo.template.clone(),
+            outlook: self.outlook.template.clone(),
+        }
+    }
 }
 
 /// When each side was last edited.
@@ -103,7 +115,7 @@ pub(super) fn only_full(group: Group, odoo: &Event, outlook: &Event) -> Option<S
 
 /// A base that a guest's copy gave, set against the organizer's: availability and reminder are each mailbox's own, so what Odoo has
 /// changed of them since meets no other change.
-pub fn by_organizer(mut base: Base, odoo: &Event, outlook: &Event) -> Base {
+pub fn by_organizer(mut base: Base<Event>, odoo: &Event, outlook: &Event) -> Base<Event> {
     for group in [Group::ShowAs, Group::Reminder] {
         if !unchanged(group, &base.odoo, odoo) {
             take(group, &mut base.outlook, outlook);
@@ -126,7 +138,13 @@ pub(super) fn winner(group: Group, times: &EditTimes, policy: Policy) -> Side {
 
 /// Merges the two present states. Without a base (the two were matched, not made from each other) every
 /// difference counts as changed on both sides, and attendees are united.
-pub fn merge(base: Option<&Base>, odoo: &Event, outlook: &Event, times: &EditTimes, policy: Policy) -> Merge {
+pub fn merge(
+    base: Option<&Base<Event>>,
+    odoo: &Event,
+    outlook: &Event,
+    times: &EditTimes,
+    policy: Policy,
+) -> Merge {
     let mut merged = Merge {
         to_odoo: BTreeSet::new(),
         to_outlook: BTreeSet::new(),
@@ -212,12 +230,12 @@ impl Told {
 /// Where there was no base yet, what else still differs must go on counting as changed: what is left to tell to the same side there
 /// where it is told from, the rest on the side that was written.
 pub fn advance(
-    base: Option<Base>,
+    base: Option<Base<Event>>,
     groups: &BTreeSet<Group>,
     told: &Told,
     (odoo, outlook): (&Event, &Event),
     written: Side,
-) -> Base {
+) -> Base<Event> {
     let mut base = base.unwrap_or_else(|| first_base(groups, told, (odoo, outlook), written));
     let single = groups.iter().filter(|group| **group != Group::Attendees);
     take_groups(single.clone(), &mut base.odoo, odoo);
@@ -242,7 +260,7 @@ pub fn advance(
 
 /// The base of an event that was made in Outlook: `outlook` is what it shows of what it was told. Its guests are looked at one by one,
 /// as after any other write.
-pub fn base_of_creation(odoo: &Event, outlook: &Event) -> Base {
+pub fn base_of_creation(odoo: &Event, outlook: &Event) -> Base<Event> {
     let mut base = Base {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
@@ -283,7 +301,7 @@ fn first_base(
     told: &Told,
     (odoo, outlook): (&Event, &Event),
     written: Side,
-) -> Base {
+) -> Base<Event> {
     let mut base = Base {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
@@ -311,7 +329,7 @@ fn first_base(
 /// whom the two have otherwise, and `written` shows as told, is still owed to the other side, and so is an answer in Outlook
 /// where it was Outlook that was written. Whom `written` shows of its own accord, and did not have before, is news to the other side.
 fn advance_attendees(
-    base: &mut Base,
+    base: &mut Base<Event>,
     told: &BTreeSet<Address>,
     (odoo, outlook): (&Event, &Event),
     written: Side,
@@ -433,7 +451,7 @@ fn shown_otherwise(
     pairs.collect()
 }
 
-fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &mut Merge) {
+fn merge_attendees(base: Option<&Base<Event>>, odoo: &Event, outlook: &Event, merged: &mut Merge) {
     let everybody: BTreeSet<&Address> = odoo.attendees.keys().chain(outlook.attendees.keys()).collect();
     let had = |address: &Address| {
         let has = |event: &Event| event.attendees.contains_key(address);
@@ -492,7 +510,7 @@ fn merge_attendees(base: Option<&Base>, odoo: &Event, outlook: &Event, merged: &
 /// Of a guest whom both sides have: who is invited by several addresses stays invited by them whatever else is written, and one
 /// that was added to the contact is owed to Outlook.
 fn merge_other_addresses(
-    base: Option<&Base>,
+    base: Option<&Base<Event>>,
     address: &Address,
     (in_odoo, in_outlook): (&Attendee, &Attendee),
     merged: &mut Merge,
@@ -514,7 +532,7 @@ fn merge_other_addresses(
 /// The answer Odoo must take from Outlook, if any. Answers flow to Outlook only from the attendee's own
 /// mailbox, never through the organizer's copy.
 fn answer_for_odoo(
-    base: Option<&Base>,
+    base: Option<&Base<Event>>,
     address: &Address,
     odoo: &Attendee,
     outlook: &Attendee,

@@ -14,6 +14,8 @@ pub mod recurrence;
 #[cfg(test)]
 mod rest;
 pub mod series;
+#[cfg(test)]
+mod shapes;
 pub mod takeover;
 pub mod timezone;
 pub mod title;

@@ -6,16 +6,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use proptest::prelude::*;
 
+use super::document::Document;
 use super::event::{Address, Aliases, Answer, Event};
 use super::invitations::{all_guests, everybody};
-use super::plan::{OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan};
+use super::plan::Rights;
 use super::series::merge::{
-    SeriesBase, SeriesTimes, Written, advance as advance_series, advance_whole,
-    base_of_creation as base_of_new_series,
+    Written, advance as advance_series, advance_whole, base_of_creation as base_of_new_series,
 };
-use super::series::plan::{
-    OdooSeriesStep, OutlookWrite, SeriesPlan, SeriesSituation, SeriesState, plan as plan_series,
-};
+use super::series::plan::{OdooStep, OutlookWrite, Plan, Situation, State, plan};
 use super::series::tests::{edited, edits_of_one, series};
 use super::series::{Differences, Series};
 use crate::calendar::field::{Group, Side, take};
@@ -139,7 +137,7 @@ fn as_seen(mut event: Event, aliases: &Aliases) -> Event {
 struct Both {
     odoo: Event,
     outlook: Event,
-    base: Option<Base>,
+    base: Option<Base<Event>>,
     peer: Peer,
     times: EditTimes,
     to_odoo: Vec<(BTreeSet<Group>, Event)>,
@@ -151,13 +149,15 @@ impl Both {
         let aliases = seen(self.base.as_ref().map(|b| &b.outlook), &self.odoo);
         let outlook = as_seen(self.outlook.clone(), &aliases);
         let base = self.base.clone().map(|base| Base {
-            odoo: as_seen(base.odoo, &aliases),
-            outlook: as_seen(base.outlook, &aliases),
+            odoo: Document::single(as_seen(base.odoo, &aliases)),
+            outlook: Document::single(as_seen(base.outlook, &aliases)),
         });
+        let odoo = Document::single(self.odoo.clone());
+        let shown = Document::single(outlook.clone());
         let plan = plan(&Situation {
             base: base.as_ref(),
-            odoo: OdooState::Active(&self.odoo),
-            outlook: OutlookState::Present(&outlook),
+            odoo: State::Present(&odoo),
+            outlook: State::Present(&shown),
             rights: Rights::Write,
             create_in_outlook: true,
             create_in_odoo: true,
@@ -181,7 +181,8 @@ impl Both {
                 return Some(writes);
             }
             let odoo = self.odoo.clone();
-            if let OutlookStep::Update { groups, target } = &plan.outlook {
+            if let Some(OutlookWrite::Master { groups, target, .. }) = plan.outlook.writes.first() {
+                let target = &target.template;
                 writes += 1;
                 self.to_outlook.push((groups.clone(), target.clone()));
                 self.outlook = self.peer.told(Side::Outlook, groups, &self.outlook, target, None);
@@ -196,7 +197,8 @@ impl Both {
                     Side::Outlook,
                 ));
             }
-            if let OdooStep::Write { groups, target } = &plan.odoo {
+            if let OdooStep::Apply { changes, target } = &plan.odoo {
+                let (groups, target) = (&changes.groups, &target.template);
                 writes += 1;
                 self.to_odoo.push((groups.clone(), target.clone()));
                 self.odoo = self.peer.told(Side::Odoo, groups, &self.odoo, target, None);
@@ -250,7 +252,7 @@ proptest! {
 struct BothSeries {
     odoo: Series,
     outlook: Series,
-    base: Option<SeriesBase>,
+    base: Option<Base>,
     peer: Peer,
     to_odoo: usize,
     to_outlook: usize,
@@ -278,18 +280,18 @@ impl BothSeries {
         aliases
     }
 
-    fn plan(&self) -> (SeriesPlan, Series) {
+    fn plan(&self) -> (Plan, Series) {
         let aliases = self.aliases();
         let outlook = series_as_seen(self.outlook.clone(), &aliases);
-        let base = self.base.clone().map(|base| SeriesBase {
+        let base = self.base.clone().map(|base| Base {
             odoo: series_as_seen(base.odoo, &aliases),
             outlook: series_as_seen(base.outlook, &aliases),
         });
-        let times = SeriesTimes::default();
-        let plan = plan_series(&SeriesSituation {
+        let times = EditTimes::default();
+        let plan = plan(&Situation {
             base: base.as_ref(),
-            odoo: SeriesState::Present(&self.odoo),
-            outlook: SeriesState::Present(&outlook),
+            odoo: State::Present(&self.odoo),
+            outlook: State::Present(&outlook),
             rights: Rights::Write,
             create_in_outlook: true,
             create_in_odoo: true,
@@ -309,7 +311,7 @@ impl BothSeries {
             if plan.ended || plan.continues_from.is_some() {
                 return Some(None);
             }
-            let is_odoos = odoos_turn && matches!(plan.odoo, OdooSeriesStep::Apply { .. });
+            let is_odoos = odoos_turn && matches!(plan.odoo, OdooStep::Apply { .. });
             if let Some(write) = plan.outlook.writes.first().filter(|_| !is_odoos) {
                 odoos_turn = true;
                 writes += 1;
@@ -317,9 +319,9 @@ impl BothSeries {
                 self.tell_outlook(write);
                 continue;
             }
-            let OdooSeriesStep::Apply { changes, target } = &plan.odoo else {
+            let OdooStep::Apply { changes, target } = &plan.odoo else {
                 if plan.agreed {
-                    self.base = Some(SeriesBase {
+                    self.base = Some(Base {
                         odoo: self.odoo.clone(),
                         outlook,
                     });
@@ -381,7 +383,7 @@ impl BothSeries {
             } => {
                 self.titles.push(target.template.title.clone());
                 let schedule = *recurrence;
-                if schedule && self.peer.dice(Side::Outlook, format!("{}", target.rule), 4) > 0 {
+                if schedule && self.peer.dice(Side::Outlook, format!("{}", target.rule()), 4) > 0 {
                     let zone = self.peer.dice(Side::Outlook, "zone", 3) == 0;
                     let mut target = (**target).clone();
                     if let (true, super::event::Time::Timed { zone, .. }) = (zone, &mut target.template.time)
@@ -455,7 +457,7 @@ proptest! {
         match kind {
             // It was matched.
             0 => {}
-            1 => both.base = Some(SeriesBase { odoo: odoo.clone(), outlook: odoo.clone() }),
+            1 => both.base = Some(Base { odoo: odoo.clone(), outlook: odoo.clone() }),
             _ => {
                 let mut bare = odoo.clone();
                 bare.exceptions.clear();

@@ -1,4 +1,5 @@
-//! A recurring event as one document: a rule, what most occurrences share, and how single ones differ.
+//! A meeting as one document: what its occurrences share, by which rule there are more than one (RFC
+//! 5545, 3.6.1), and how single ones differ.
 //!
 //! An occurrence is known by its *slot*, the date on which the rule has it in the series' zone, wherever it has been
 //! moved. Neither its place in a list nor its present time says which one it is.
@@ -21,15 +22,33 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Address, Attendee, Event, Privacy, ShowAs, Time};
-use super::recurrence::{Dates, End, Rule};
+use super::recurrence::{Dates, End, Pattern, Rule};
 use super::timezone;
 use super::video_line::same_room;
 use crate::calendar::field::{Group, take_groups, unchanged};
 
-/// A recurring event, as one side has it.
+/// The rule of what takes place once.
+const ONCE: Rule = Rule {
+    pattern: Pattern::Daily,
+    interval: NonZeroU32::MIN,
+    end: End::Count(NonZeroU32::MIN),
+};
+
+/// How a meeting repeats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recurrence {
+    /// It takes place once.
+    Once,
+    Rule(Rule),
+    /// One side has a rule that the other has no form for; a sentence says why.
+    Unsayable(String),
+}
+
+/// A meeting, as one side has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {
-    pub rule: Rule,
+    pub recurrence: Recurrence,
     /// What most occurrences share. Its time is the first slot's: by it the series has its start, zone, hours and
     /// length. An unknown zone counts as UTC.
     pub template: Event,
@@ -206,6 +225,26 @@ pub struct Crossing {
 }
 
 impl Series {
+    /// The rule; of what takes place once, that of one occurrence.
+    pub fn rule(&self) -> &Rule {
+        match &self.recurrence {
+            Recurrence::Rule(rule) => rule,
+            Recurrence::Once | Recurrence::Unsayable(_) => &ONCE,
+        }
+    }
+
+    /// Lets it repeat by another rule, if it repeats.
+    pub fn set_rule(&mut self, rule: Rule) {
+        if let Recurrence::Rule(own) = &mut self.recurrence {
+            *own = rule;
+        }
+    }
+
+    /// Lets it end otherwise, if it repeats.
+    pub fn set_end(&mut self, end: End) {
+        self.set_rule(Rule { end, ..*self.rule() });
+    }
+
     /// The zone the series is anchored in. It means nothing for whole days.
     pub fn tz(&self) -> Tz {
         match &self.template.time {
@@ -229,7 +268,7 @@ impl Series {
 
     /// Every slot, cancelled ones included.
     pub fn slots(&self) -> Dates<'_> {
-        self.rule.dates(self.start())
+        self.rule().dates(self.start())
     }
 
     /// The time of an unchanged occurrence: the same local hour on every date, and the same exact length
@@ -305,9 +344,9 @@ impl Series {
     /// * Only slots of the rule are changed or taken out, and what was taken out is not changed.
     /// * A missing tail is an earlier end, not many cancellations.
     pub fn normalized(mut self) -> Option<Self> {
-        let (rule, start) = self.rule.roll_to(self.start(), self.start())?;
+        let (rule, start) = self.rule().roll_to(self.start(), self.start())?;
         self.template.time = self.slot_time(start);
-        self.rule = rule;
+        self.set_rule(rule);
         let mentioned = self.exceptions.keys().chain(&self.cancelled).max().copied();
         let slots: BTreeSet<_> = self
             .slots()
@@ -328,7 +367,7 @@ impl Series {
     }
 
     fn cut_missing_tail(mut self) -> Option<Self> {
-        let Some(last) = self.rule.last(self.start()) else {
+        let Some(last) = self.rule().last(self.start()) else {
             return Some(self);
         };
         if !self.cancelled.contains(&last) {
@@ -336,15 +375,15 @@ impl Series {
         }
         let mut last = last;
         while self.cancelled.contains(&last) {
-            last = self.rule.last_before(self.start(), last)?;
+            last = self.rule().last_before(self.start(), last)?;
         }
-        self.rule.end = match self.rule.end {
+        self.set_end(match self.rule().end {
             End::Count(_) => {
-                let before = self.rule.count_before(self.start(), last);
+                let before = self.rule().count_before(self.start(), last);
                 End::Count(NonZeroU32::MIN.checked_add(before)?)
             }
             _ => End::Until(last),
-        };
+        });
         self.cancelled.retain(|slot| *slot < last);
         Some(self)
     }
@@ -353,7 +392,7 @@ impl Series {
     pub fn same_schedule(&self, other: &Self) -> bool {
         /// Years enough to tell two zones apart.
         const TELLING: usize = 500;
-        if !self.rule.same_dates(self.start(), &other.rule, other.start()) {
+        if !self.rule().same_dates(self.start(), other.rule(), other.start()) {
             return false;
         }
         if self.tz() == other.tz() {
@@ -367,15 +406,15 @@ impl Series {
     /// The series from a date on, with phase and exceptions kept; `None` if nothing is left. Where the clock skips
     /// the hour on that date no series can begin there: it begins one slot earlier.
     pub fn rolled(&self, from: NaiveDate) -> Option<Self> {
-        let (mut rule, mut start) = self.rule.roll_to(self.start(), from)?;
+        let (mut rule, mut start) = self.rule().roll_to(self.start(), from)?;
         if self.clock_skips(start)
-            && let Some(before) = self.rule.last_before(self.start(), start)
+            && let Some(before) = self.rule().last_before(self.start(), start)
         {
-            (rule, start) = self.rule.roll_to(self.start(), before)?;
+            (rule, start) = self.rule().roll_to(self.start(), before)?;
         }
         let mut rolled = self.clone();
         rolled.template.time = self.slot_time(start);
-        rolled.rule = rule;
+        rolled.set_rule(rule);
         rolled.exceptions.retain(|slot, _| *slot >= start);
         rolled.cancelled.retain(|slot| *slot >= start);
         Some(rolled)
@@ -393,10 +432,11 @@ impl Series {
     /// "This and following": what is before a date and what is from it on, both in normal form. Either may be
     /// nothing.
     pub fn split(&self, at: NaiveDate) -> (Option<Self>, Option<Self>) {
-        let head = self
-            .rule
-            .truncated(self.start(), at)
-            .map(|rule| Self { rule, ..self.clone() });
+        let head = self.rule().truncated(self.start(), at).map(|rule| {
+            let mut head = self.clone();
+            head.set_rule(rule);
+            head
+        });
         let tail = self.rolled(at).map(|mut tail| {
             let earlier: Vec<_> = tail.slots().take_while(|slot| *slot < at).collect();
             tail.cancelled.extend(earlier);
@@ -446,7 +486,7 @@ impl Series {
     pub(crate) fn rescheduled(&self, to: &Self) -> Self {
         let mentioned: BTreeSet<NaiveDate> = self.exceptions.keys().chain(&self.cancelled).copied().collect();
         let mut moved = Self {
-            rule: to.rule,
+            recurrence: to.recurrence.clone(),
             exceptions: BTreeMap::new(),
             cancelled: BTreeSet::new(),
             template: self.template.clone(),
@@ -485,8 +525,8 @@ pub fn correspondence(old: &Series, new: &Series, last: NaiveDate) -> BTreeMap<N
 }
 
 fn same_shape(old: &Series, new: &Series) -> bool {
-    use super::recurrence::Pattern::{Daily, MonthlyByDate, MonthlyByDay, Weekly, YearlyByDate, YearlyByDay};
-    let (per_period, days) = match (old.rule.pattern, new.rule.pattern) {
+    use Pattern::{Daily, MonthlyByDate, MonthlyByDay, Weekly, YearlyByDate, YearlyByDay};
+    let (per_period, days) = match (old.rule().pattern, new.rule().pattern) {
         (Daily, Daily) => (true, 1),
         (Weekly { days: a, .. }, Weekly { days: b, .. }) => (a.iter().count() == b.iter().count(), 7),
         (MonthlyByDate { .. } | MonthlyByDay { .. }, MonthlyByDate { .. } | MonthlyByDay { .. }) => {
@@ -495,8 +535,8 @@ fn same_shape(old: &Series, new: &Series) -> bool {
         (YearlyByDate { .. } | YearlyByDay { .. }, YearlyByDate { .. } | YearlyByDay { .. }) => (true, 366),
         _ => (false, 0),
     };
-    let period = TimeDelta::days(i64::from(old.rule.interval.get()) * days);
-    per_period && old.rule.interval == new.rule.interval && (old.start() - new.start()).abs() <= period
+    let period = TimeDelta::days(i64::from(old.rule().interval.get()) * days);
+    per_period && old.rule().interval == new.rule().interval && (old.start() - new.start()).abs() <= period
 }
 
 /// The template with another's time, so that templates can be merged as single events are.

@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 use super::body;
 use super::event::{Answer, Event};
 use super::series::Series;
-use super::series::merge::SeriesBase;
 use crate::calendar::field::{Group, take_groups};
 use crate::calendar::merge::Base;
 
-/// The base of an event. `edited` are the groups that were edited in Odoo since the pairing; `sent` is the description that
+/// The base of two masters. `edited` are the groups that were edited in Odoo since the pairing; `sent` is the description that
 /// Odoo's own engine sent, where it sent more than Odoo's is.
-pub fn base_of(odoo: &Event, outlook: &Event, edited: &BTreeSet<Group>, sent: Option<&str>) -> Base {
+fn masters_of(odoo: &Event, outlook: &Event, edited: &BTreeSet<Group>, sent: Option<&str>) -> Base<Event> {
     let mut base = Base {
         odoo: odoo.clone(),
         outlook: odoo.clone(),
@@ -37,25 +36,21 @@ pub fn base_of(odoo: &Event, outlook: &Event, edited: &BTreeSet<Group>, sent: Op
     base
 }
 
-/// The same of a series. An edit of its dates or of single occurrences makes all of Odoo's a change.
-pub fn series_base_of(
-    odoo: &Series,
-    outlook: &Series,
-    edited: &BTreeSet<Group>,
-    sent: Option<&str>,
-) -> SeriesBase {
-    if edited.contains(&Group::Time) {
-        return SeriesBase {
+/// The base of two documents, as [`masters_of`]. An edit of a series' dates or of single occurrences makes all of Odoo's a change.
+pub fn base_of(odoo: &Series, outlook: &Series, edited: &BTreeSet<Group>, sent: Option<&str>) -> Base {
+    let is_single = odoo.is_single() && outlook.is_single();
+    if edited.contains(&Group::Time) && !is_single {
+        return Base {
             odoo: outlook.clone(),
             outlook: outlook.clone(),
         };
     }
-    let template = base_of(&odoo.template, &outlook.template, edited, sent);
+    let template = masters_of(&odoo.template, &outlook.template, edited, sent);
     let with = |template: Event| Series {
         template,
         ..odoo.clone()
     };
-    SeriesBase {
+    Base {
         odoo: with(template.odoo),
         outlook: with(template.outlook),
     }
@@ -81,7 +76,7 @@ mod tests {
             times in times(),
             policy in prop_oneof![Just(Policy::Latest), Just(Policy::Odoo), Just(Policy::Outlook)],
         ) {
-            let base = base_of(&odoo, &outlook, &BTreeSet::new(), None);
+            let base = masters_of(&odoo, &outlook, &BTreeSet::new(), None);
             let merged = merge(Some(&base), &odoo, &outlook, &times, policy);
             prop_assert_eq!(merged.to_outlook, BTreeSet::new());
         }
@@ -89,7 +84,7 @@ mod tests {
         #[test]
         fn what_was_edited_since_the_pairing_goes_to_outlook(odoo in event(), outlook in event()) {
             let edited = BTreeSet::from([Group::Title]);
-            let base = base_of(&odoo, &outlook, &edited, None);
+            let base = masters_of(&odoo, &outlook, &edited, None);
             let merged = merge(Some(&base), &odoo, &outlook, &EditTimes::default(), Policy::Latest);
             prop_assert_eq!(&merged.outlook.title, &odoo.title);
             prop_assert!(unchanged(Group::Title, &merged.odoo, &odoo));
@@ -103,7 +98,7 @@ mod tests {
         odoo.body = "<p>Agenda</p>".to_owned();
         outlook.body = "<html><body><p>Agenda</p><br>Contact: Ann</body></html>".to_owned();
         let sent = Some("<div><p>Agenda</p><br>Contact: Ann</div>");
-        let base = base_of(&odoo, &outlook, &BTreeSet::new(), sent);
+        let base = masters_of(&odoo, &outlook, &BTreeSet::new(), sent);
         let merged = merge(
             Some(&base),
             &odoo,
@@ -133,7 +128,7 @@ mod tests {
             };
             side.attendees.insert(guest.clone(), attendee);
         }
-        let base = base_of(&odoo, &outlook, &BTreeSet::new(), None);
+        let base = masters_of(&odoo, &outlook, &BTreeSet::new(), None);
         let merged = merge(
             Some(&base),
             &odoo,

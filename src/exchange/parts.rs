@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::{Intake, find, load};
 use crate::engine::now;
@@ -16,7 +15,7 @@ use crate::planning::people::People;
 use crate::planning::planner::refusals::{self, NOT_TAKEN_OVER};
 use crate::planning::planner::{self, Effects};
 use crate::reset;
-use crate::store::databases::Database;
+use crate::store::databases::{Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::{self, OdooDebt};
@@ -115,6 +114,7 @@ pub fn read(people: &People, request: &SyncRequest) -> (Vec<Item>, Unreadable) {
 /// When Postgres fails as a whole, or nothing at all can be stored.
 pub async fn take_all(
     conn: &mut Connection,
+    lock: &PlanningLock,
     people: &People,
     clock: TimeDelta,
     items: Vec<Item>,
@@ -127,10 +127,10 @@ pub async fn take_all(
         if part.is_empty() {
             continue;
         }
-        let mut taken = try_part(conn, people, clock, &part).await;
+        let mut taken = try_part(conn, lock, people, clock, &part).await;
         // What failed may have been a collision with somebody else.
         if part.len() == 1 && taken.is_err() {
-            taken = try_part(conn, people, clock, &part).await;
+            taken = try_part(conn, lock, people, clock, &part).await;
         }
         match taken {
             Ok(effects) => {
@@ -154,18 +154,20 @@ pub async fn take_all(
         return Err(error);
     }
     for (id, error) in unreadable.acks {
-        put_off(conn, people, id, &error).await?;
+        put_off(conn, lock, people, id, &error).await?;
     }
     let mut rejected = unreadable.changes;
     for (item, error) in failed {
         match item {
-            Item::Ack(ack) => put_off(conn, people, ack.id, &error).await?,
+            Item::Ack(ack) => put_off(conn, lock, people, ack.id, &error).await?,
             Item::Change(change) => rejected.push((About::read(&change), error)),
         }
     }
     for (about, error) in rejected {
         tracing::warn!(database.uuid = %people.database.uuid, outbox.id = about.row, error = format!("{error:#}"), "a change was rejected");
-        settled.rejected.push(reject(conn, people, about, &error).await?);
+        settled
+            .rejected
+            .push(reject(conn, lock, people, about, &error).await?);
     }
     Ok(settled)
 }
@@ -181,16 +183,18 @@ impl Item {
 
 async fn try_part(
     conn: &mut Connection,
+    lock: &PlanningLock,
     people: &People,
     clock: TimeDelta,
     part: &[Item],
 ) -> anyhow::Result<Effects> {
-    conn.transaction(async |conn| take_part(conn, people, clock, part).await)
+    conn.transaction(async |conn| take_part(conn, lock, people, clock, part).await)
         .await
 }
 
 async fn take_part(
     conn: &mut Connection,
+    lock: &PlanningLock,
     people: &People,
     clock: TimeDelta,
     part: &[Item],
@@ -202,7 +206,7 @@ async fn take_part(
             Item::Change(change) => changes.push(&**change),
         }
     }
-    let unit = load(conn, people, &acks, &changes).await?;
+    let unit = load(conn, lock, people, &acks, &changes).await?;
     let mut intake = Intake::new(people, unit, clock);
     for ack in acks {
         intake.ack(ack)?;
@@ -219,14 +223,20 @@ async fn take_part(
 /// Says of a change that it was not taken: why, in the event's journal; that it is so, to Odoo.
 async fn reject(
     conn: &mut Connection,
+    lock: &PlanningLock,
     people: &People,
     about: About,
     error: &anyhow::Error,
 ) -> anyhow::Result<Rejected> {
     let reason = storable(&format!("{NOT_TAKEN_OVER}: {error:#}"));
-    let said = set_aside(conn, people, (&about.identities, about.user_id), &reason, |_| {
-        true
-    })
+    let said = set_aside(
+        conn,
+        lock,
+        people,
+        (&about.identities, about.user_id),
+        &reason,
+        |_| true,
+    )
     .await;
     if !matches!(said, Ok(true)) {
         let message = format!("could not be taken over from Odoo; it is tried again: {error:#}");
@@ -262,13 +272,14 @@ fn identities_of(identities: &[Identity]) -> Identities<'_> {
 /// Sets the meeting aside that is known by one of these, if it `is_meant`; whether there is one.
 async fn set_aside(
     conn: &mut Connection,
+    lock: &PlanningLock,
     people: &People,
     (identities, user_id): (&[Identity], Option<i32>),
     reason: &str,
     is_meant: fn(&Meeting) -> bool,
 ) -> anyhow::Result<bool> {
     conn.transaction(async |conn| {
-        let mut unit = UnitOfWork::new(people.database.id);
+        let mut unit = UnitOfWork::new(lock);
         unit.read_identities(conn, &identities_of(identities)).await?;
         let known = find(&unit, identities);
         if let Some(id) = known {
@@ -288,9 +299,14 @@ async fn set_aside(
 ///
 /// # Errors
 /// When Postgres fails as a whole.
-pub async fn note_untold(conn: &mut Connection, people: &People, untold: &[Untold]) -> anyhow::Result<()> {
+pub async fn note_untold(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    people: &People,
+    untold: &[Untold],
+) -> anyhow::Result<()> {
     // They are told with each call; what is still asked for is little, and mostly nothing.
-    let mut unit = UnitOfWork::new(people.database.id);
+    let mut unit = UnitOfWork::new(lock);
     let identities: Vec<Identity> = untold.iter().map(|one| one.place.identity()).collect();
     let named = identities_of(&identities);
     unit.read_identities(conn, &named).await?;
@@ -306,7 +322,7 @@ pub async fn note_untold(conn: &mut Connection, people: &People, untold: &[Untol
         let reason = storable(&format!("{NOT_TAKEN_OVER}: {}", one.message));
         let about = [one.place.identity()];
         let is_asked_for: fn(&Meeting) -> bool = |meeting| meeting.unconfirmed;
-        match set_aside(conn, people, (&about, None), &reason, is_asked_for).await {
+        match set_aside(conn, lock, people, (&about, None), &reason, is_asked_for).await {
             Err(error) if fails_as_a_whole(&error) => return Err(error),
             Err(error) => {
                 tracing::error!(database.uuid = %people.database.uuid, error = format!("{error:#}"), "what Odoo cannot tell was not noted");
@@ -345,6 +361,7 @@ pub async fn say_once(
 /// The result of a change could not be taken: it is delivered again later, for a new one, and not for ever.
 async fn put_off(
     conn: &mut Connection,
+    lock: &PlanningLock,
     people: &People,
     debt_id: i64,
     error: &anyhow::Error,
@@ -353,7 +370,7 @@ async fn put_off(
     let noted = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             let ids = outbox::meetings_of_debts(conn, people.database.id, vec![debt_id]).await?;
-            let mut unit = UnitOfWork::of(conn, people.database.id, &ids).await?;
+            let mut unit = UnitOfWork::of(conn, lock, &ids).await?;
             let Some(dossier) = unit.owing(debt_id) else {
                 return Ok(());
             };
@@ -401,7 +418,7 @@ fn next_attempt(debt: &OdooDebt, now: DateTime<Utc>) -> DateTime<Utc> {
 /// When Postgres fails.
 pub async fn readable(
     conn: &mut Connection,
-    database_id: Uuid,
+    lock: &PlanningLock,
     page: Vec<OdooDebt>,
 ) -> anyhow::Result<Vec<NumberedChange>> {
     let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
@@ -414,24 +431,26 @@ pub async fn readable(
     if unreadable.is_empty() {
         return Ok(changes);
     }
-    let people = People::load(conn, database_id, now()).await?;
+    let people = People::load(conn, lock.database_id(), now()).await?;
     for (debt, error) in unreadable {
         let planned = conn
             .transaction::<_, anyhow::Error, _>(async |conn| {
-                let mut unit = UnitOfWork::of(conn, database_id, &[debt.meeting_id]).await?;
-                unit.get(debt.meeting_id)?.debt = None;
-                planner::replan_all(&mut unit, &people, [debt.meeting_id])?;
-                unit.save(conn, people.now).await
+                let id = debt.meeting_id;
+                planner::plan_meetings(conn, lock, &people, &[id], |unit| {
+                    unit.get(id)?.debt = None;
+                    Ok(())
+                })
+                .await
             })
             .await;
         match planned {
-            Ok(()) => tracing::info!(
+            Ok(_) => tracing::info!(
                 debt.id = debt.id,
                 error = format!("{error:#}"),
                 "a change was planned anew"
             ),
             Err(again) if fails_as_a_whole(&again) => return Err(again),
-            Err(_) => put_off(conn, &people, debt.id, &error).await?,
+            Err(_) => put_off(conn, lock, &people, debt.id, &error).await?,
         }
     }
     Ok(changes)
@@ -443,13 +462,14 @@ pub async fn readable(
 /// When Postgres fails as a whole.
 pub async fn depart_all(
     conn: &mut Connection,
+    lock: &PlanningLock,
     database: &Database,
     departed: &[Departed],
 ) -> anyhow::Result<Effects> {
     let mut effects = Effects::default();
     for one in departed {
         let parted = conn
-            .transaction(async |conn| reset::depart(conn, database, *one).await)
+            .transaction(async |conn| reset::depart(conn, lock, database, *one).await)
             .await;
         match parted {
             Err(error) if fails_as_a_whole(&error) => return Err(error),

@@ -95,7 +95,5 @@ fn is_resumed(dossier: &Dossier) -> bool {
 }
 
 fn is_same(told: &Document, shown: &Document) -> bool {
-    !told.template().title.is_empty()
-        && told.template().title == shown.template().title
-        && told.same_times(shown)
+    !told.template.title.is_empty() && told.template.title == shown.template.title && told.same_times(shown)
 }

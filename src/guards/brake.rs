@@ -18,7 +18,6 @@ use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
-use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, leases, meetings, outbox, removals};
 
 /// Removals within this time count together.
@@ -137,7 +136,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
     let mut conn = engine.store.get().await?;
     let account = braked(&mut conn, database, request.user_id).await?;
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        databases::serialize(conn, database.id).await?;
+        let lock = databases::serialize(conn, database.id).await?;
         let held = meetings::held_for(conn, account.id).await?;
         let verdict = if request.remove {
             outbox::release(conn, account.id).await?;
@@ -147,10 +146,8 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
             meetings::keep(conn, &ids).await?;
             outbox::drop_held(conn, account.id).await?;
             let people = People::load(conn, database.id, now()).await?;
-            let mut unit = UnitOfWork::of(conn, database.id, &ids).await?;
             // Each says in its own journal that it is set aside.
-            planner::replan_all(&mut unit, &people, ids)?;
-            unit.save(conn, people.now).await?;
+            planner::plan_meetings(conn, &lock, &people, &ids, |_| Ok(())).await?;
             "to keep them in Odoo; they are no longer synced"
         };
         accounts::release_brake(conn, account.id).await?;

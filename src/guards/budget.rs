@@ -204,7 +204,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
     let missing = || OdooError::Missing("No mails wait for an answer here: it was given already.".to_owned());
     let done = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            databases::serialize(conn, database.id).await?;
+            let lock = databases::serialize(conn, database.id).await?;
             let account = accounts::of_user(conn, database.id, request.user_id).await?;
             let Some(account) = account.filter(Account::holds_mails) else {
                 return Ok(Err(missing()));
@@ -218,7 +218,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 ))));
             }
             let ids: Vec<i64> = writes.iter().map(|write| write.meeting_id).collect();
-            let mut unit = UnitOfWork::of(conn, database.id, &ids).await?;
+            let mut unit = UnitOfWork::of(conn, &lock, &ids).await?;
             for write in &writes {
                 let dossier = unit.get(write.meeting_id)?;
                 dossier.meeting.collected = false;

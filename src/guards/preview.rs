@@ -27,7 +27,6 @@ use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::meetings::Meeting;
-use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, mail_hours, meetings, outbox};
 
 /// The keyword arguments of `res.users.preview`.
@@ -247,7 +246,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
     let account = connected(&mut conn, database, request.user_id).await?;
     let done = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            databases::serialize(conn, database.id).await?;
+            let lock = databases::serialize(conn, database.id).await?;
             let people = People::load(conn, database.id, now()).await?;
             let told = apart(conn, &people, &account, &request.one).await?;
             let chosen = match decide(&told, request, &people.inside(), database) {
@@ -255,16 +254,17 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 Err(refusal) => return Ok(Err(refusal)),
             };
             let ids: Vec<i64> = chosen.guests.keys().copied().collect();
-            let mut unit = UnitOfWork::of(conn, database.id, &ids).await?;
-            for (id, guests) in &chosen.guests {
-                let meeting = &mut unit.get(*id)?.meeting;
-                meeting.set_guests(*guests);
-                meeting.collected = false;
-                meeting.forget_savers();
-                meeting.unsent = false;
-            }
-            let effects = planner::replan_all(&mut unit, &people, ids)?;
-            unit.save(conn, people.now).await?;
+            let effects = planner::plan_meetings(conn, &lock, &people, &ids, |unit| {
+                for (id, guests) in &chosen.guests {
+                    let meeting = &mut unit.get(*id)?.meeting;
+                    meeting.set_guests(*guests);
+                    meeting.collected = false;
+                    meeting.forget_savers();
+                    meeting.unsent = false;
+                }
+                Ok(())
+            })
+            .await?;
             // A person has just said yes to them.
             mail_hours::count(conn, account.id, -chosen.mails, people.now).await?;
             if !chosen.guests.is_empty() {
@@ -357,11 +357,10 @@ async fn apart(
             continue;
         };
         // What cannot be read is set aside with its own reason.
-        let Ok(Some(document)) = record.document(&people.mailboxes) else {
+        let Ok(Some(series)) = record.document(&people.mailboxes) else {
             continue;
         };
         let recurrent = record.series().is_some();
-        let series = document.into_series();
         let names = |address: &Address| {
             let known = series.template.attendees.get(address);
             known.map(|a| a.name.clone()).unwrap_or_default()
@@ -395,7 +394,7 @@ fn is_guest(event: &Event, address: &Address) -> bool {
 fn mailed(series: &Series, guests: Guests) -> Vec<Address> {
     let (writes, present) = if guests == Guests::Withheld {
         let mut bare = series.clone();
-        Withheld::from_series(&mut bare, None, None);
+        Withheld::take(&mut bare, None, None);
         (updated(&bare, series), Some(bare))
     } else {
         (created(series), None)

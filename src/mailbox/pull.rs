@@ -37,6 +37,7 @@ use crate::planning::people::People;
 use crate::planning::planner::{self, Effects};
 use crate::store::accounts::{self, Account};
 use crate::store::addresses::Mailbox;
+use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities};
 use crate::store::stubs;
@@ -295,11 +296,10 @@ async fn ask_about_missing(
             }
             // A series is asked for wherever it begins: one request tells. So does it of what cannot be read here.
             let inside = match copy.document() {
-                Ok(Document::Event(event)) => {
-                    account
-                        .window_start
-                        .is_none_or(|start| event.time.ends_at() > start)
-                        && account.window_end.is_none_or(|end| event.time.starts_at() < end)
+                Ok(document) if document.is_single() => {
+                    let time = &document.template.time;
+                    account.window_start.is_none_or(|start| time.ends_at() > start)
+                        && account.window_end.is_none_or(|end| time.starts_at() < end)
                 }
                 _ => true,
             };
@@ -422,9 +422,9 @@ async fn store(
     }
     let together = conn
         .transaction::<_, PullError, _>(async |conn| {
-            databases::serialize(conn, account.database_id).await?;
+            let lock = databases::serialize(conn, account.database_id).await?;
             leases::hold(conn, account).await?;
-            let effects = store_page(conn, account, sights).await?;
+            let effects = store_page(conn, &lock, account, sights).await?;
             go_on_from(conn, account, next).await?;
             Ok(effects)
         })
@@ -437,9 +437,9 @@ async fn store(
     );
     // One that cannot be stored must not keep the others from it.
     conn.transaction::<_, PullError, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
-        let effects = aside::store_each(conn, account, sights).await?;
+        let effects = aside::store_each(conn, &lock, account, sights).await?;
         go_on_from(conn, account, next).await?;
         Ok(effects)
     })
@@ -695,6 +695,7 @@ async fn seen_as(
 
 async fn store_page(
     conn: &mut Connection,
+    lock: &PlanningLock,
     account: &Account,
     sights: &[Sight],
 ) -> Result<Effects, PullError> {
@@ -703,7 +704,7 @@ async fn store_page(
         .account(account.id)
         .cloned()
         .unwrap_or_else(|| account.clone());
-    let unit = load(conn, &account, sights).await?;
+    let unit = load(conn, lock, &account, sights).await?;
     let mut page = Page {
         people: &people,
         account: &account,
@@ -731,8 +732,13 @@ async fn store_page(
 }
 
 /// Reads the meetings that a page may be about.
-async fn load(conn: &mut Connection, account: &Account, sights: &[Sight]) -> Result<UnitOfWork, PullError> {
-    let mut unit = UnitOfWork::new(account.database_id);
+async fn load(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    account: &Account,
+    sights: &[Sight],
+) -> Result<UnitOfWork, PullError> {
+    let mut unit = UnitOfWork::new(lock);
     let graph_ids = sights.iter().filter_map(Sight::graph_id).collect();
     unit.read_copies(conn, account.id, graph_ids).await?;
     let unknown: Vec<&WireEvent> = sights
@@ -994,7 +1000,7 @@ impl Page<'_> {
         let is_own = event.is_organizer == Some(true);
         // The organizer's mailbox has the series, and this guest of one occurrence with it.
         if event.is_lone_occurrence()
-            && let Some(organizer) = &state.template().organizer
+            && let Some(organizer) = &state.template.organizer
             && self
                 .people
                 .account_of_address(&organizer.address)
@@ -1003,7 +1009,7 @@ impl Page<'_> {
             return Ok(Found::Nothing);
         }
         if !is_own
-            && let Some(organizer) = &state.template().organizer
+            && let Some(organizer) = &state.template.organizer
             && let Some(organizer) = self.people.account_of_address(&organizer.address)
             && (self.unit.is_creating(organizer.id) || self.is_compared(organizer))
         {
@@ -1023,7 +1029,7 @@ impl Page<'_> {
     /// An event that the user has in both calendars, never linked: same title, same time.
     fn match_by_content(&self, state: &Document) -> anyhow::Result<Option<i64>> {
         let nobody = Mailboxes::new();
-        let title = &state.template().title;
+        let title = &state.template.title;
         for meeting in self.unit.unlinked_with_title(self.account.odoo_user_id, title) {
             let same_time = meeting
                 .record()?

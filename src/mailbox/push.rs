@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
-use crate::calendar::field::{Group, Side};
-use crate::calendar::merge::{Base, Told, advance, arrived, base_of_creation, guests_as_sent};
+use crate::calendar::field::Group;
+use crate::calendar::merge::{arrived, guests_as_sent};
 use crate::engine::{Engine, now};
 use crate::guards::budget;
 use crate::mailbox::pull::link_of;
@@ -36,6 +36,7 @@ use crate::planning::people::People;
 use crate::planning::planner::{self, Effects, read_answer, read_groups};
 use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
+use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Identities};
 use crate::store::outbox::{self, OutlookWrite, kind};
@@ -621,11 +622,11 @@ async fn settle_together(
     }
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         let people = People::load(conn, account.database_id, now()).await?;
         let mailbox = people.mailbox_of(account);
-        let mut unit = load(conn, account, outcomes).await?;
+        let mut unit = load(conn, &lock, account, outcomes).await?;
         let mut given_up = Vec::new();
         for (write, outcome) in outcomes {
             settle_one(&mut unit, (account, &mailbox), &people, write, outcome)?;
@@ -682,11 +683,12 @@ fn a_day(_attempts: i32) -> TimeDelta {
 /// Reads the meetings that the outcomes are about.
 async fn load(
     conn: &mut Connection,
+    lock: &PlanningLock,
     account: &Account,
     outcomes: &[(OutlookWrite, Outcome)],
 ) -> anyhow::Result<UnitOfWork> {
     let ids: Vec<i64> = outcomes.iter().map(|(write, _)| write.meeting_id).collect();
-    let mut unit = UnitOfWork::of(conn, account.database_id, &ids).await?;
+    let mut unit = UnitOfWork::of(conn, lock, &ids).await?;
     let made = outcomes.iter().filter_map(|(_, outcome)| outcome.event());
     // Of what is known already nothing has to be looked up.
     let unknown: Vec<&WireEvent> = made.filter(|e| unit.copy(account.id, &e.id).is_none()).collect();
@@ -774,45 +776,15 @@ fn settle_one(
                 }
                 _ => None,
             };
-            if let (true, Some(odoo)) = (write.series, &odoo) {
-                series::advance_base(dossier, write, (odoo, state), written, people)?;
-            } else if let (Some(odoo), Document::Event(state)) = (odoo, state) {
-                let odoo = odoo.into_event();
-                let state = state.as_ref();
-                let mut groups = read_groups(&write.groups)?;
-                let mut told = write.told()?;
-                if is_lost {
-                    groups = arrived(&groups, &odoo, state);
-                    told = Told::unknown(state);
-                }
-                let meeting = &mut dossier.meeting;
-                let mut base = if is_creation {
-                    let sent = if written {
-                        state.clone()
-                    } else {
-                        as_sent(&odoo, state, people)
-                    };
-                    let mut base = base_of_creation(&odoo, &sent);
-                    if meeting.revived {
-                        take_answers_back(&mut base);
-                    }
-                    base
-                } else {
-                    advance(meeting.base()?, &groups, &told, (&odoo, state), Side::Outlook)
-                };
-                if event.own_join_url().is_some_and(|url| url != odoo.video) {
-                    // Outlook's own link is news to Odoo.
-                    base.outlook.video.clone_from(&base.odoo.video);
-                }
-                meeting.set_base(Some(&base))?;
-                if written && write.kind == kind::UPDATE {
-                    dossier.forget_times(&groups)?;
-                }
-                if groups.contains(&Group::Online) && odoo.online && !state.online {
+            // An event that repeats meanwhile is compared as it is.
+            if let Some(odoo) = odoo.filter(|_| write.series || state.is_single()) {
+                series::advance_base(dossier, write, (&odoo, state, event), written, people)?;
+                let is_asked = write.slot.is_none() && read_groups(&write.groups)?.contains(&Group::Online);
+                if is_asked && odoo.template.online && !state.template.online {
                     note_not_online(dossier, account);
                 }
             }
-            let state = shown.document.template();
+            let state = &shown.document.template;
             // It goes on under another id.
             let earlier = write.graph_id.as_deref().filter(|id| *id != event.id);
             if let Some(copy) = earlier.and_then(|id| dossier.copy_mut(account.id, id)) {
@@ -889,27 +861,24 @@ fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
 fn has_arrived(write: &OutlookWrite, event: &WireEvent) -> bool {
     let sent = write.odoo_state.clone();
     let sent = sent.and_then(|sent| from_json::<Document>(sent, "Odoo state").ok());
-    let (Some(sent), Ok(groups)) = (sent, read_groups(&write.groups)) else {
+    let (Some(odoo), Ok(groups)) = (sent, read_groups(&write.groups)) else {
         return false;
     };
     let has = |odoo: &Event, outlook: &Event| arrived(&groups, odoo, outlook) == groups;
-    match sent {
-        Document::Event(odoo) => to_event(event).is_ok_and(|outlook| has(&odoo, &outlook)),
-        sent => {
-            let Ok(outlook) = to_series(event, &event.exception_occurrences) else {
-                return false;
-            };
-            let odoo = sent.into_series();
-            match write.slot {
-                Some(slot) => match (odoo.occurrence(slot), outlook.occurrence(slot)) {
-                    (Some(odoo), Some(outlook)) => has(&odoo, &outlook),
-                    (odoo, outlook) => odoo.is_none() == outlook.is_none(),
-                },
-                None => {
-                    let schedule = write.body.get("recurrence").is_some();
-                    has(&odoo.template, &outlook.template) && (!schedule || odoo.same_schedule(&outlook))
-                }
-            }
+    if odoo.is_single() {
+        return to_event(event).is_ok_and(|outlook| has(&odoo.template, &outlook));
+    }
+    let Ok(outlook) = to_series(event, &event.exception_occurrences) else {
+        return false;
+    };
+    match write.slot {
+        Some(slot) => match (odoo.occurrence(slot), outlook.occurrence(slot)) {
+            (Some(odoo), Some(outlook)) => has(&odoo, &outlook),
+            (odoo, outlook) => odoo.is_none() == outlook.is_none(),
+        },
+        None => {
+            let schedule = write.body.get("recurrence").is_some();
+            has(&odoo.template, &outlook.template) && (!schedule || odoo.same_schedule(&outlook))
         }
     }
 }
@@ -1021,7 +990,7 @@ async fn set_aside(
     may_heal: bool,
 ) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         let is_news = if may_heal {
             let item = Item::Meeting(write.meeting_id);
@@ -1031,7 +1000,7 @@ async fn set_aside(
             put_aside::clear_meetings(conn, account.id, &[write.meeting_id]).await?;
             true
         };
-        let mut unit = UnitOfWork::of(conn, account.database_id, &[write.meeting_id]).await?;
+        let mut unit = UnitOfWork::of(conn, &lock, &[write.meeting_id]).await?;
         let dossier = unit.get(write.meeting_id)?;
         note_set_aside(dossier, account, words);
         if !is_news {
@@ -1081,13 +1050,4 @@ fn as_sent(odoo: &Event, now: &Event, people: &People) -> Event {
     sent.online = now.online;
     sent.attendees = guests_as_sent(odoo, now, |guest| people.account_of_address(guest).is_some());
     sent
-}
-
-/// Whom a revived meeting invites anew has not answered yet: what they said to the earlier one counts as taken back.
-fn take_answers_back(base: &mut Base) {
-    for (address, attendee) in &mut base.outlook.attendees {
-        if let Some(earlier) = base.odoo.attendees.get(address) {
-            attendee.answer = earlier.answer;
-        }
-    }
 }

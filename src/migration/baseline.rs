@@ -6,17 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Attendee};
 use crate::calendar::field::{Group, take_groups};
 use crate::calendar::invitations::{Guests, Withheld, all_guests};
 use crate::calendar::merge::Base;
-use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::exchange::{Place, WantedRecord};
 use crate::odoo::identity::Was;
 use crate::odoo::record::Record;
 use crate::planning::people::People;
 use crate::planning::planner::refusals::is_not_taken_over;
+use crate::store::databases::PlanningLock;
 use crate::store::meetings::{self, Copy, Meeting};
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
@@ -31,9 +30,14 @@ const DAYS_AHEAD: i64 = 700;
 ///
 /// # Errors
 /// When Postgres fails or holds what cannot be read.
-pub async fn settle(conn: &mut Connection, people: &People, account: &Account) -> anyhow::Result<()> {
+pub async fn settle(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    people: &People,
+    account: &Account,
+) -> anyhow::Result<()> {
     let ids = meetings::unconfirmed_of(conn, account.database_id, account.id, account.odoo_user_id).await?;
-    let mut unit = UnitOfWork::of(conn, account.database_id, &ids).await?;
+    let mut unit = UnitOfWork::of(conn, lock, &ids).await?;
     for id in ids {
         let Dossier { meeting, copies, .. } = unit.get(id)?;
         let organizes_here = meeting
@@ -92,45 +96,26 @@ pub fn confirm(
     people: &People,
 ) -> anyhow::Result<()> {
     meeting.unconfirmed = false;
-    let (Some(known), Ok(Some(present))) = (meeting.base()?, record.document(&people.mailboxes)) else {
+    let (Some(known), Ok(Some(mut present))) = (meeting.base()?, record.document(&people.mailboxes)) else {
         return Ok(());
     };
-    let present = match present {
-        Document::Event(mut present) => {
-            if meeting.guests() == Guests::Withheld {
-                Withheld::from_event(&mut present, Some(&known.outlook), None);
-            }
-            *present
-        }
-        series => {
-            let mut present = series.into_series();
-            let known = meeting.series_base()?;
-            if meeting.guests() == Guests::Withheld {
-                Withheld::from_series(&mut present, None, known.as_ref());
-            }
-            let mut base = SeriesBase {
-                odoo: present.clone(),
-                outlook: present,
-            };
-            if let Some(known) = &known {
-                let shown = all_guests(&known.outlook).collect();
-                let own = base.outlook.exceptions.values_mut();
-                let lists = own.filter_map(|own| own.attendees.as_mut());
-                lists
-                    .chain([&mut base.outlook.template.attendees])
-                    .for_each(|guests| keep_addresses(guests, &shown));
-            }
-            return meeting.set_series_base(&base);
-        }
-    };
+    if meeting.guests() == Guests::Withheld {
+        Withheld::take(&mut present, None, Some(&known));
+    }
     let mut base = Base {
         odoo: present.clone(),
         outlook: present,
     };
-    let shown = known.outlook.attendees.iter().collect();
-    keep_addresses(&mut base.outlook.attendees, &shown);
-    take_groups(edited.keys(), &mut base.odoo, &known.odoo);
-    take_groups(edited.keys(), &mut base.outlook, &known.outlook);
+    let shown = all_guests(&known.outlook).collect();
+    let own = base.outlook.exceptions.values_mut();
+    let lists = own.filter_map(|own| own.attendees.as_mut());
+    lists
+        .chain([&mut base.outlook.template.attendees])
+        .for_each(|guests| keep_addresses(guests, &shown));
+    if base.odoo.is_single() {
+        take_groups(edited.keys(), &mut base.odoo.template, &known.odoo.template);
+        take_groups(edited.keys(), &mut base.outlook.template, &known.outlook.template);
+    }
     meeting.set_base(Some(&base))
 }
 
@@ -161,7 +146,7 @@ pub fn forget_record(meeting: &mut Meeting) -> anyhow::Result<()> {
 /// Whether the meeting is one of those that Odoo hands over: active, and of these years.
 fn was_asked_for(meeting: &Meeting, copies: &[Copy], people: &People) -> anyhow::Result<bool> {
     let time = match (meeting.base()?, meeting.stub.as_ref().and(copies.first())) {
-        (Some(base), _) => base.odoo.time,
+        (Some(base), _) => base.odoo.template.time,
         (None, Some(copy)) => copy.event()?.time,
         (None, None) => return Ok(false),
     };

@@ -26,6 +26,7 @@ use crate::planning::observation::{copy_of, project};
 use crate::planning::people::People;
 use crate::planning::planner::{self, Effects};
 use crate::store::accounts::{self, Account, existing};
+use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::leases::LeaseLost;
 use crate::store::meetings::{self, Identities};
@@ -195,9 +196,9 @@ async fn keep(
 ) -> Result<(), PullError> {
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
-        keep_translations(conn, account, part, translated).await
+        keep_translations(conn, &lock, account, part, translated).await
     })
     .await
 }
@@ -220,12 +221,13 @@ async fn postpone(engine: &Engine, account: &Account, reason: &str) -> Result<()
 
 async fn keep_translations(
     conn: &mut Connection,
+    lock: &PlanningLock,
     account: &Account,
     waiting: &[Waiting],
     translated: &BTreeMap<String, String>,
 ) -> Result<(), PullError> {
     let ids: Vec<i64> = waiting.iter().map(|w| w.id).collect();
-    let mut unit = UnitOfWork::of(conn, account.database_id, &ids).await?;
+    let mut unit = UnitOfWork::of(conn, lock, &ids).await?;
     unit.read_copies(
         conn,
         account.id,
@@ -329,10 +331,10 @@ pub async fn look_up(
         let mut conn = engine.store.get().await?;
         let planned = conn
             .transaction::<_, PullError, _>(async |conn| {
-                databases::serialize(conn, account.database_id).await?;
+                let lock = databases::serialize(conn, account.database_id).await?;
                 leases::hold(conn, account).await?;
                 put_aside::clear_meetings(conn, account.id, &[one.id]).await?;
-                attach(conn, account, one.id, found.as_ref()).await
+                attach(conn, &lock, account, one.id, found.as_ref()).await
             })
             .await;
         drop(conn);
@@ -423,12 +425,13 @@ async fn find(
 /// Stores what the mailbox answered about a link.
 async fn attach(
     conn: &mut Connection,
+    lock: &PlanningLock,
     account: &Account,
     id: i64,
     found: Option<&WireEvent>,
 ) -> Result<Effects, PullError> {
     let people = People::load(conn, account.database_id, now()).await?;
-    let mut unit = UnitOfWork::of(conn, account.database_id, &[id]).await?;
+    let mut unit = UnitOfWork::of(conn, lock, &[id]).await?;
     let mut emptied = None;
     let ids = found.map(|event| event.id.as_str());
     unit.read_copies(conn, account.id, ids.into_iter().collect())

@@ -144,9 +144,9 @@ impl Record {
     /// A sentence for the journal.
     pub fn document(&self, mailboxes: &Mailboxes) -> Result<Option<Document>, String> {
         match self {
-            Self::Event(event) => Ok(Some(Document::Event(Box::new(event.to_event(mailboxes)?)))),
+            Self::Event(event) => Ok(Some(Document::single(event.to_event(mailboxes)?))),
             Self::Series(series) => match series.to_series(mailboxes) {
-                Ok(series) => Ok(Some(Document::Series(Box::new(series)))),
+                Ok(series) => Ok(Some(series)),
                 Err(NoSeries::Empty) => Ok(None),
                 Err(NoSeries::Rule(reason)) => Err(format!("Outlook cannot repeat it so: {reason}")),
                 Err(error) => Err(error.to_string()),

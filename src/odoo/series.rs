@@ -19,7 +19,7 @@ use crate::calendar::field::Group;
 use crate::calendar::invitations::Mailer;
 use crate::calendar::recurrence::{End, NoFaithfulForm, Pattern, Rule};
 use crate::calendar::series::plan::Changes;
-use crate::calendar::series::{Differences, Series};
+use crate::calendar::series::{Differences, Recurrence, Series};
 use crate::calendar::timezone;
 
 /// A slot on the wire: `2026-11-22 10:00:00` (UTC), of an all-day series `2026-11-22`.
@@ -138,7 +138,7 @@ impl SeriesSnapshot {
         let first = first_of(&template, tz);
         let rule = rule_as_expanded(&self.rule, first, start, self.week_start()?)?;
         let mut series = Series {
-            rule,
+            recurrence: Recurrence::Rule(rule),
             template,
             exceptions: BTreeMap::new(),
             cancelled: self.missing.iter().map(date_of).collect::<Result<_, _>>()?,
@@ -225,11 +225,11 @@ impl SeriesSnapshot {
 /// Of an endless rule Odoo has the first slots only. Missing ones at their end are no end of the series unless
 /// there are several: who deletes the last one that Odoo shows means that one.
 fn end_where_odoo_does(series: &mut Series, present: &BTreeSet<NaiveDate>) {
-    let Some(last) = present.last().filter(|_| series.rule.end == End::Forever) else {
+    let Some(last) = present.last().filter(|_| series.rule().end == End::Forever) else {
         return;
     };
     if series.cancelled.range(*last..).count() > 1 {
-        series.rule.end = End::Until(*last);
+        series.set_end(End::Until(*last));
         series.cancelled.retain(|slot| slot <= last);
     }
 }
@@ -309,14 +309,14 @@ pub struct SlotValues {
 /// # Errors
 /// [`NoFaithfulForm`], with the reason why not.
 pub fn check_sayable(series: &Series) -> Result<(), NoFaithfulForm> {
-    said(series, counted_from(&series.rule, Weekday::Mon)).map(|_| ())
+    said(series, counted_from(series.rule(), Weekday::Mon)).map(|_| ())
 }
 
 fn said(series: &Series, week_start: Weekday) -> Result<RuleFields, NoFaithfulForm> {
-    let rule = RuleFields::from_rule(&series.rule, series.start(), week_start)?;
+    let rule = RuleFields::from_rule(series.rule(), series.start(), week_start)?;
     check(
         &rule,
-        &series.rule,
+        series.rule(),
         first_of(&series.template, series.tz()),
         week_start,
     )?;
@@ -344,7 +344,7 @@ pub fn shape(
     week_start: Weekday,
     mailboxes: &Mailboxes,
 ) -> Result<SeriesShape, NoFaithfulForm> {
-    let week_start = counted_from(&target.rule, week_start);
+    let week_start = counted_from(target.rule(), week_start);
     let rule = said(target, week_start)?;
     let everything = || Group::SINGLE.into_iter().chain([Group::Attendees]);
     let groups: BTreeSet<Group> = match changes {
@@ -542,13 +542,13 @@ mod tests {
         let mut endless = snapshot();
         endless["rule"]["end_type"] = json!("forever");
         endless["missing"] = json!(["2026-10-20 08:00:00", "2026-11-10 09:00:00"]);
-        assert_eq!(read(endless.clone()).unwrap().rule.end, End::Forever);
+        assert_eq!(read(endless.clone()).unwrap().rule().end, End::Forever);
         endless["missing"] = json!([
             "2026-10-20 08:00:00",
             "2026-11-10 09:00:00",
             "2026-11-17 09:00:00"
         ]);
-        assert_eq!(read(endless).unwrap().rule.end, End::Until(date("2026-11-03")));
+        assert_eq!(read(endless).unwrap().rule().end, End::Until(date("2026-11-03")));
     }
 
     #[test]

@@ -81,23 +81,22 @@ pub(crate) struct Shown {
 pub(crate) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy>) -> Result<Shown, String> {
     let event = &*guests::with_known_addresses(event, before);
     let mut shown = Shown {
-        document: Document::Event(Box::new(wire::to_event(event).map_err(|e| e.to_string())?)),
+        document: Document::single(wire::to_event(event).map_err(|e| e.to_string())?),
         slot_answers: SlotAnswers::new(),
     };
     let is_own = event.is_organizer == Some(true);
     let organizer = mailbox.address.clone().filter(|_| is_own);
     let owner = mailbox.address.clone().filter(|_| !is_own);
     let aliases = mailbox.renaming();
-    if let (Document::Event(single), Some(_)) = (&mut shown.document, &owner) {
+    let single = &mut shown.document.template;
+    if owner.is_some() {
         aliases.rename(&mut single.attendees, None);
     }
-    if let (Document::Event(single), Some(organizer)) = (&mut shown.document, &organizer) {
+    if let Some(organizer) = &organizer {
         organized_by(single, organizer);
     }
     if !event.is_series() {
-        if let (Document::Event(single), Some(owner), Some(answer)) =
-            (&mut shown.document, &owner, event.own_answer())
-        {
+        if let (Some(owner), Some(answer)) = (&owner, event.own_answer()) {
             answer_for(single, owner, answer);
         }
         return Ok(shown);
@@ -128,13 +127,10 @@ pub(crate) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy
                 let answer = event.own_answer();
                 series = answered(series, owner, answer, &shown.slot_answers);
             }
-            shown.document = Document::Series(Box::new(series));
+            shown.document = series;
         }
         Err(reason) => {
-            shown.document = Document::Unsayable {
-                unsayable: reason.to_string(),
-                template: Box::new(shown.document.into_event()),
-            };
+            shown.document = Document::unsayable(reason.to_string(), shown.document.template);
         }
     }
     Ok(shown)

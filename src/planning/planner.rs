@@ -23,7 +23,7 @@ pub(crate) use series::{in_one, taken};
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub use answers::agree as agree_on_answers;
 
@@ -31,26 +31,18 @@ use crate::calendar::body;
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Answer, Event};
 use crate::calendar::field::{Group, Side};
-use crate::calendar::invitations::{Guests, Withheld, all_guests, everybody};
-use crate::calendar::merge::{Base, Conflict, EditTimes, Told, advance, by_organizer};
-use crate::calendar::plan::{
-    Mail, OdooState, OdooStep, OutlookState, OutlookStep, Plan, Rights, Situation, plan,
-};
-use crate::calendar::series::merge::SeriesBase;
-use crate::calendar::words;
-use crate::odoo::exchange::{OdooChange, Place};
+use crate::calendar::invitations::{all_guests, everybody};
+use crate::calendar::merge::{Base, Conflict};
+use crate::calendar::plan::{Mail, Rights};
 use crate::odoo::record::Record;
-use crate::odoo::snapshot::{self, Snapshot};
 use crate::outlook::wire;
-use crate::planning::observation::as_listed;
 use crate::planning::people::People;
-use crate::store::accounts::{Account, existing};
-use crate::store::from_json;
-use crate::store::journal::{Done, Level, Line};
+use crate::store::accounts::Account;
+use crate::store::databases::PlanningLock;
+use crate::store::journal::{Level, Line};
 use crate::store::meetings::{Copy, Meeting};
-use crate::store::outbox::{OdooDebt, OutlookWrite, kind};
 use crate::store::unit::{Dossier, UnitOfWork};
-use organizer::Organizer;
+use crate::store::{Connection, from_json};
 
 /// Who must be told that there is something to do.
 #[derive(Debug, Default)]
@@ -113,6 +105,24 @@ pub fn tell_who_mails(dossier: &mut Dossier, people: &People) -> anyhow::Result<
     };
     task.tell_who_mails()?;
     Ok(task.effects)
+}
+
+/// Changes meetings, plans them again and stores all of it, in the transaction that holds the lock.
+///
+/// # Errors
+/// When Postgres fails, when what is stored cannot be read, and what `change` fails with.
+pub async fn plan_meetings(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    people: &People,
+    ids: &[i64],
+    change: impl FnOnce(&mut UnitOfWork) -> anyhow::Result<()>,
+) -> anyhow::Result<Effects> {
+    let mut unit = UnitOfWork::of(conn, lock, ids).await?;
+    change(&mut unit)?;
+    let effects = replan_all(&mut unit, people, ids.iter().copied())?;
+    unit.save(conn, people.now).await?;
+    Ok(effects)
 }
 
 /// Plans all meetings of a unit of work anew.
@@ -193,205 +203,7 @@ impl Task<'_> {
         if self.dossier.meeting.ended && !self.goes_on(record.as_ref())? {
             return Ok(());
         }
-        if self.is_series(record.as_ref())? {
-            return self.decide_series(record.as_ref());
-        }
-        let snapshot = self.dossier.meeting.snapshot()?;
-        let odoo_event = match &snapshot {
-            Some(snapshot) => match snapshot.to_event(&self.people.mailboxes) {
-                Ok(event) => Some(event),
-                Err(reason) => {
-                    self.set_aside(&reason, Level::Error);
-                    return Ok(());
-                }
-            },
-            None => None,
-        };
-        let odoo = match (&snapshot, &odoo_event) {
-            _ if self.dossier.meeting.odoo_gone => OdooState::Gone,
-            (Some(snapshot), Some(event)) if snapshot.active => OdooState::Active(event),
-            (Some(_), _) => OdooState::Gone,
-            (None, _) => OdooState::Missing,
-        };
-        // What is not wanted any more is deleted, however long it is.
-        if let OdooState::Active(event) = odoo
-            && event.body.len() > LARGEST_BODY
-        {
-            let reason = too_large(&event.body);
-            self.set_aside(&reason, Level::Warning);
-            return Ok(());
-        }
-        let permit = match (odoo, &record) {
-            (OdooState::Active(event), Some(record)) if self.choose_copy().is_none() => {
-                self.may_create(record, event)?
-            }
-            _ => Permit::No,
-        };
-        if let Permit::SetAside(reason) = permit {
-            self.set_aside(&reason, Level::Info);
-            return Ok(());
-        }
-        let closed = match (odoo, &record) {
-            (OdooState::Active(event), Some(record)) => closed::why_closed(record, event, self.people),
-            _ => None,
-        };
-        let chosen = self.choose_copy();
-        let agreed = self.dossier.meeting.series_base()?;
-        let aliases = aliases_of(record.as_ref(), agreed.as_ref(), self.people);
-        let base = self.dossier.meeting.base()?.map(|base| Base {
-            odoo: renamed(base.odoo, &aliases),
-            outlook: renamed(base.outlook, &aliases),
-        });
-        let unlisted = self.unlisted(base.as_ref().map(|base| &base.outlook.attendees))?;
-        let (outlook_event, rights) = match chosen {
-            Some((copy, rights)) => {
-                let mut event = renamed(copy.event()?, &aliases);
-                unlisted::add(&unlisted, &mut event);
-                (Some(event), rights)
-            }
-            None => (None, Rights::Write),
-        };
-        if let (OdooState::Active(event), Some(outlook), Some(record)) = (odoo, &outlook_event, &record) {
-            let others = event.guests().any(|guest| !outlook.attendees.contains_key(guest));
-            self.settle_guests(record, rights, others);
-        }
-        if let (OdooState::Active(event), Some(snapshot), None) = (odoo, &snapshot, &closed) {
-            let guests = outlook_event.iter().flat_map(Event::guests).cloned();
-            let mails: Vec<Mail> = guests.map(Mail::Cancellation).collect();
-            let state = serde_json::to_value(event)?;
-            match self.follow_organizer(snapshot, state, &mails, false)? {
-                Organizer::Same => {}
-                Organizer::Leaves => return Ok(()),
-                Organizer::HasLeft => return self.begin_anew(record.as_ref()),
-            }
-        }
-        let chosen = self.choose_copy();
-        let unread = self.organizer_unread(rights, outlook_event.as_ref()).cloned();
-        // Taken off Odoo's calendar: the organizer's mailbox, which is ours to write, will show it.
-        if odoo == OdooState::Gone && unread.is_some() {
-            return Ok(());
-        }
-        let outlook = match (chosen, &outlook_event) {
-            (Some((copy, rights)), Some(event)) => self.outlook_state(copy, rights, event),
-            _ => OutlookState::Missing,
-        };
-        let chosen_account = chosen
-            .and_then(|(copy, _)| self.people.account(copy.account_id))
-            .cloned();
-        let chosen_copy = chosen.map(|(copy, _)| copy.clone());
-        let base = match (base, &odoo_event, &outlook_event) {
-            (Some(base), Some(odoo), Some(outlook))
-                if rights == Rights::Write && self.dossier.meeting.base_by_guest =>
-            {
-                Some(by_organizer(base, odoo, outlook))
-            }
-            (base, ..) => base,
-        };
-        let whole = odoo_event.as_ref();
-        let mut shown = odoo_event.clone();
-        let mut withheld = Withheld::default();
-        if let (Guests::Withheld, Some(shown)) = (self.dossier.meeting.guests(), &mut shown) {
-            withheld = Withheld::from_event(shown, outlook_event.as_ref(), base.as_ref());
-        }
-        let odoo_event = shown;
-        let odoo = match (odoo, &odoo_event) {
-            (OdooState::Active(_), Some(shown)) => OdooState::Active(shown),
-            _ => odoo,
-        };
-        let times = EditTimes {
-            odoo: self.dossier.meeting.edit_times()?,
-            outlook: chosen.and_then(|(copy, _)| copy.modified_at),
-        };
-        let situation = Situation {
-            base: base.as_ref(),
-            odoo,
-            outlook,
-            rights: if closed.is_some() {
-                Rights::ReadOnly
-            } else {
-                rights
-            },
-            create_in_outlook: permit == Permit::Yes,
-            create_in_odoo: chosen_account
-                .as_ref()
-                .is_some_and(|a| a.existing == existing::TOLD && !a.resetting),
-            times: &times,
-            policy: self.people.policy(),
-        };
-        let mut plan = plan(&situation);
-        if let (Some(snapshot), OdooState::Active(event)) = (&snapshot, odoo) {
-            let planned = match &plan.odoo {
-                OdooStep::Write { target, .. } => Some(target),
-                OdooStep::Nothing => Some(event),
-                OdooStep::Create(_) | OdooStep::Archive => None,
-            };
-            if let Some(planned) = planned {
-                let answers = self.plan_answers(snapshot, planned, base.as_ref())?;
-                answers::say(&answers, &mut plan, event);
-            }
-        }
-        if let OdooStep::Write { target, .. } = &mut plan.odoo {
-            withheld.give_back(target);
-        }
-        self.note(&plan, closed.as_deref());
-
-        let organizer = snapshot.as_ref().and_then(|s| self.people.organizer(s)).cloned();
-        let write_account = chosen_account.clone().or(organizer);
-        let mails = plan.mails(outlook);
-        match &plan.outlook {
-            OutlookStep::Nothing => {}
-            step => {
-                if let (Some(account), Some(odoo_event)) =
-                    (&write_account, odoo_event.as_ref().or(outlook_event.as_ref()))
-                {
-                    let planned = Planned {
-                        shown: outlook_event.as_ref(),
-                        mails: &mails,
-                        conflicts: &plan.conflicts,
-                    };
-                    self.owe_outlook(account, step, odoo_event, chosen_copy.as_ref(), planned)?;
-                }
-            }
-        }
-        let owner = chosen_account.or(write_account);
-        if let Some(owner) = owner {
-            // That a guest is not invited any more is no end: the organizer's mailbox may have the meeting.
-            let held_for = unread.filter(Account::is_read).map_or(owner.id, |a| a.id);
-            self.owe_odoo(
-                &owner,
-                held_for,
-                &plan,
-                snapshot.as_ref(),
-                whole,
-                outlook_event.as_ref(),
-            )?;
-        }
-        if plan.agreed
-            && let (Some(odoo), Some(outlook)) = (&odoo_event, &outlook_event)
-        {
-            self.agree(odoo, outlook, &plan.differing)?;
-            self.dossier.meeting.base_by_guest = rights == Rights::ReadOnly;
-        }
-        if plan.ended
-            && plan.is_idle()
-            && !matches!((odoo, outlook), (OdooState::Missing, OutlookState::Missing))
-        {
-            self.dossier.meeting.ended = true;
-        }
-        self.dossier.meeting.differs = !plan.differing.is_empty();
-        self.dossier.meeting.set_aside = None;
-        Ok(())
-    }
-
-    /// Whether one of the two sides has a series.
-    fn is_series(&self, record: Option<&Record>) -> anyhow::Result<bool> {
-        if record.is_some_and(|record| record.series().is_some()) {
-            return Ok(true);
-        }
-        match self.choose_copy() {
-            Some((copy, _)) => Ok(!copy.document()?.is_single()),
-            None => Ok(false),
-        }
+        self.compare(record.as_ref())
     }
 
     fn is_asleep(&self, copy: &Copy) -> bool {
@@ -443,240 +255,6 @@ impl Task<'_> {
             .filter(|account| account.is_connected())
     }
 
-    fn outlook_state<'e>(&self, copy: &Copy, rights: Rights, event: &'e Event) -> OutlookState<'e> {
-        match rights {
-            Rights::Write if copy.gone || copy.cancelled => OutlookState::Gone,
-            Rights::ReadOnly if copy.cancelled => OutlookState::Gone,
-            // An attendee who removed their own copy has declined; the meeting stands.
-            _ => OutlookState::Present(event),
-        }
-    }
-
-    fn owe_outlook(
-        &mut self,
-        account: &Account,
-        step: &OutlookStep,
-        odoo_event: &Event,
-        copy: Option<&Copy>,
-        planned: Planned<'_>,
-    ) -> anyhow::Result<()> {
-        let mut groups: BTreeSet<Group> = all_groups();
-        let mut told = None;
-        let mut staying = Vec::new();
-        let (kind, body) = match step {
-            OutlookStep::Nothing => return Ok(()),
-            OutlookStep::Create(event) => {
-                let transaction_id = self.transaction_id();
-                let extra = wire::ExtraForCreate {
-                    transaction_id: &transaction_id,
-                    link: self.dossier.meeting.link,
-                };
-                (kind::CREATE, wire::create_body(event, extra))
-            }
-            OutlookStep::Update {
-                groups: wanted,
-                target,
-            } => {
-                let Some(copy) = copy else { return Ok(()) };
-                let now = as_listed(copy)?;
-                // What guests cannot see goes alone, so that the request mails nobody; it follows the rest.
-                let (visible, own): (Vec<Group>, Vec<Group>) =
-                    wanted.iter().partition(|group| group.visible_to_guests());
-                staying = what_stays(&visible, target, &now);
-                let body_of = |groups: &[Group]| wire::patch_body(groups, target, &now);
-                let chosen = [visible, own]
-                    .into_iter()
-                    .map(|groups| (body_of(&groups), groups));
-                let Some((body, list)) = chosen.into_iter().find(|(body, _)| body != &json!({})) else {
-                    self.say_what_stays(&staying);
-                    // Outlook says the rest already, in its own words.
-                    let now = copy.event()?;
-                    let shown = planned.shown.unwrap_or(&now);
-                    let base = self.dossier.meeting.base()?;
-                    let base = advance(
-                        base,
-                        wanted,
-                        &Told::of(target),
-                        (odoo_event, shown),
-                        Side::Outlook,
-                    );
-                    return self.dossier.meeting.set_base(Some(&base));
-                };
-                let answers_stay = wire::loses_answers(&list, &copy.wire_event()?);
-                groups = list.into_iter().collect();
-                told = Some(Told {
-                    answers_stay,
-                    left: wanted.difference(&groups).copied().collect(),
-                    ..Told::of(target)
-                });
-                (kind::UPDATE, body)
-            }
-            OutlookStep::Delete => (kind::DELETE, json!({})),
-        };
-        let message = match step {
-            OutlookStep::Create(event) => {
-                format!(
-                    "made in Outlook, {}{}",
-                    words::time(&event.time),
-                    about_pictures(event)
-                )
-            }
-            OutlookStep::Update { target, .. } => {
-                let before = copy.map(Copy::event).transpose()?;
-                let before = before.as_ref().unwrap_or(odoo_event);
-                format!("{} · from Odoo", words::change(&groups, before, target))
-            }
-            _ => "deleted in Odoo, and now from Outlook".to_owned(),
-        };
-        let mut decided = decisions(planned.conflicts, Side::Odoo, &groups);
-        decided.extend(self.unreachable(&groups)?);
-        let staying = staying.iter().filter(|(group, _)| groups.contains(group));
-        decided.extend(staying.map(|(_, words)| (*words).to_owned()));
-        let waits = self.waits(account.odoo_user_id, planned.mails)?;
-        let line = Done {
-            message: format!("{message} · {}{}", in_words(planned.mails), waits.whose),
-            decisions: decided,
-            content: copy
-                .filter(|_| *step == OutlookStep::Delete)
-                .map(|c| c.state.clone()),
-        };
-        self.dossier.writes.push(OutlookWrite {
-            account_id: account.id,
-            meeting_id: self.dossier.meeting.id,
-            kind: kind.to_owned(),
-            graph_id: copy.map(|c| c.graph_id.clone()),
-            change_key: copy.and_then(|c| c.change_key.clone()),
-            body,
-            odoo_state: Some(serde_json::to_value(odoo_event)?),
-            groups: serde_json::to_value(&groups)?,
-            line: Some(serde_json::to_value(&line)?),
-            mails: i32::try_from(planned.mails.len()).unwrap_or(i32::MAX),
-            collected: waits.collected,
-            asks: waits.asks,
-            told: told.map(serde_json::to_value).transpose()?,
-            ..OutlookWrite::default()
-        });
-        self.effects.wake_accounts.insert(account.id);
-        Ok(())
-    }
-
-    fn owe_odoo(
-        &mut self,
-        owner: &Account,
-        held_for: i64,
-        plan: &Plan,
-        snapshot: Option<&Snapshot>,
-        odoo_event: Option<&Event>,
-        outlook_event: Option<&Event>,
-    ) -> anyhow::Result<()> {
-        let step = &plan.odoo;
-        let mailboxes = &self.people.mailboxes;
-        let user_id = owner.odoo_user_id;
-        let (change, groups, message) = match (step, snapshot) {
-            (OdooStep::Create(event), _) => {
-                let values = snapshot::create_values(event, mailboxes);
-                let groups = all_groups();
-                let change = OdooChange::Create {
-                    link: self.dossier.meeting.link,
-                    user_id,
-                    values,
-                };
-                (
-                    change,
-                    groups,
-                    format!("made in Odoo from Outlook, {}", words::time(&event.time)),
-                )
-            }
-            (OdooStep::Write { groups, target }, Some(present)) => {
-                let values = snapshot::values(groups, target, Some(present), mailboxes);
-                let before = odoo_event.unwrap_or(target);
-                let message = format!("{} · from Outlook", words::change(groups, before, target));
-                let version = present.version.clone();
-                (
-                    OdooChange::Write {
-                        res_id: present.id,
-                        user_id,
-                        version,
-                        values,
-                    },
-                    groups.clone(),
-                    message,
-                )
-            }
-            (OdooStep::Archive, Some(present)) => {
-                let version = present.version.clone();
-                let message = "deleted in Outlook, and archived in Odoo".to_owned();
-                (
-                    OdooChange::Archive {
-                        place: Place {
-                            res_id: present.id,
-                            model: None,
-                            key: None,
-                        },
-                        user_id,
-                        version,
-                    },
-                    BTreeSet::new(),
-                    message,
-                )
-            }
-            _ => return Ok(()),
-        };
-        let mut decided = decisions(&plan.conflicts, Side::Outlook, &groups);
-        decided.append(&mut self.refused);
-        let line = Done {
-            message: format!("{message} · no mail"),
-            decisions: decided,
-            content: None,
-        };
-        let debt = OdooDebt {
-            database_id: self.dossier.meeting.database_id,
-            meeting_id: self.dossier.meeting.id,
-            user_id,
-            payload: serde_json::to_value(&change)?,
-            outlook_state: outlook_event.map(serde_json::to_value).transpose()?,
-            groups: serde_json::to_value(&groups)?,
-            held_for: (*step == OdooStep::Archive).then_some(held_for),
-            line: Some(serde_json::to_value(&line)?),
-            ..OdooDebt::default()
-        };
-        // It passes the brake at the end of the mailbox's next run.
-        self.effects.wake_accounts.extend(debt.held_for);
-        self.dossier.debt = Some(debt);
-        self.effects.poke_users.insert(user_id);
-        Ok(())
-    }
-
-    /// Both sides say the same: that is the new base, but for groups where Odoo's change could not be written.
-    fn agree(&mut self, odoo: &Event, outlook: &Event, differing: &BTreeSet<Group>) -> anyhow::Result<()> {
-        let settled: BTreeSet<Group> = Group::SINGLE
-            .into_iter()
-            .chain([Group::Attendees])
-            .filter(|g| !differing.contains(g))
-            .collect();
-        let base = advance(
-            self.dossier.meeting.base()?,
-            &settled,
-            &Told::default(),
-            (odoo, outlook),
-            Side::Odoo,
-        );
-        self.dossier.meeting.set_base(Some(&base))?;
-        self.dossier.forget_times(&settled)
-    }
-
-    /// `closed`: why nothing is written to Outlook, where it is not for the mailbox's sake.
-    fn note(&mut self, plan: &Plan, closed: Option<&str>) {
-        if !plan.differing.is_empty() && !self.dossier.meeting.differs {
-            let message = format!(
-                "{} changed in Odoo, but {}: Outlook keeps its own",
-                list_groups(&plan.differing),
-                closed.unwrap_or(UNCONNECTED)
-            );
-            self.write_journal(Level::Warning, message);
-        }
-    }
-
     fn set_aside(&mut self, reason: &str, level: Level) {
         if self.dossier.meeting.set_aside.as_deref() != Some(reason) {
             self.dossier.meeting.set_aside = Some(reason.to_owned());
@@ -717,12 +295,11 @@ fn about_pictures(event: &Event) -> &'static str {
 }
 
 /// Under which addresses Outlook may have whom Odoo knows by another one.
-fn aliases_of(record: Option<&Record>, base: Option<&SeriesBase>, people: &People) -> Aliases {
+fn aliases_of(record: Option<&Record>, base: Option<&Base>, people: &People) -> Aliases {
     let snapshot = record.and_then(|record| record.template().ok());
     let mut aliases = people.aliases(snapshot.as_ref());
     if let Some(base) = base {
         let odoo = record.and_then(|record| record.document(&people.mailboxes).ok()?);
-        let odoo = odoo.map(Document::into_series);
         let in_odoo = odoo.iter().flat_map(everybody).collect();
         aliases.learn(all_guests(&base.outlook), &in_odoo);
     }
@@ -734,11 +311,7 @@ fn aliases_of(record: Option<&Record>, base: Option<&SeriesBase>, people: &Peopl
 /// # Errors
 /// When what is stored cannot be read.
 pub fn as_known(meeting: &Meeting, shown: &Document, people: &People) -> anyhow::Result<Document> {
-    let aliases = aliases_of(
-        meeting.record()?.as_ref(),
-        meeting.series_base()?.as_ref(),
-        people,
-    );
+    let aliases = aliases_of(meeting.record()?.as_ref(), meeting.base()?.as_ref(), people);
     Ok(series::renamed_document(shown.clone(), &aliases))
 }
 
@@ -779,15 +352,6 @@ pub fn read_answer(name: Option<&str>) -> Answer {
 /// When the row was written by another version of the service.
 pub fn read_groups(value: &Value) -> anyhow::Result<BTreeSet<Group>> {
     from_json(value.clone(), "groups")
-}
-
-/// What a write will say for itself in the journal.
-#[derive(Clone, Copy)]
-struct Planned<'a> {
-    /// What Outlook shows now.
-    shown: Option<&'a Event>,
-    mails: &'a [Mail],
-    conflicts: &'a [Conflict],
 }
 
 /// The conflicts that a write carries out: `kept` is the side whose value it brings to the other.
@@ -849,11 +413,13 @@ fn in_words(mails: &[Mail]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::calendar::merge::{Policy, merge};
+    use crate::calendar::merge::{EditTimes, Policy, merge};
     use crate::odoo::mailboxes::Mailboxes;
-    use crate::odoo::snapshot::AttendeeLine;
     use crate::odoo::snapshot::tests::snapshot;
+    use crate::odoo::snapshot::{AttendeeLine, Snapshot};
     use crate::outlook::wire::WireEvent;
 
     fn line(id: i32, email: &str) -> AttendeeLine {

@@ -118,8 +118,7 @@ pub async fn preview(
 /// Whom the deletion mails; somebody invited to several single occurrences more than once.
 fn cancelled(document: Document, people: &People, account: &Account) -> Vec<Address> {
     let own = people.mailboxes.get(&account.odoo_user_id);
-    let series = document.into_series();
-    let mails = mails(&[OutlookWrite::Delete], Some(&series))
+    let mails = mails(&[OutlookWrite::Delete], Some(&document))
         .into_iter()
         .flatten();
     mails

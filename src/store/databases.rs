@@ -231,31 +231,46 @@ pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
 ///
 /// # Errors
 /// [`Busy`] after [`LONGEST_WAIT`].
-pub async fn serialize_soon(conn: &mut Connection, id: Uuid) -> anyhow::Result<()> {
+pub async fn serialize_soon(conn: &mut Connection, id: Uuid) -> anyhow::Result<PlanningLock> {
     conn.batch_execute(&format!(
         "SET LOCAL lock_timeout = '{}ms'",
         LONGEST_WAIT.as_millis()
     ))
     .await?;
     let began = Instant::now();
-    match serialize(conn, id).await {
-        Ok(_) => {}
+    let lock = match serialize(conn, id).await {
+        Ok(lock) => lock,
         // Postgres' words for a lock that did not come free are in the language of its server.
         Err(DatabaseError(DatabaseErrorKind::Unknown, _)) if began.elapsed() >= LONGEST_WAIT => {
             return Err(Busy.into());
         }
         Err(error) => return Err(error.into()),
-    }
+    };
     conn.batch_execute("SET LOCAL lock_timeout = 0").await?;
-    Ok(())
+    Ok(lock)
+}
+
+/// Proves that the transaction under way holds the planning lock of a database. Postgres releases the lock with the
+/// transaction, so the value must not outlive it.
+#[derive(Debug)]
+pub struct PlanningLock {
+    database_id: Uuid,
+}
+
+impl PlanningLock {
+    /// Returns the database that is locked.
+    pub fn database_id(&self) -> Uuid {
+        self.database_id
+    }
 }
 
 /// Lets one transaction at a time plan the meetings of a database: two mailboxes may bring the same new meeting,
 /// and locks on several meetings are then never taken in two orders.
-pub async fn serialize(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
+pub async fn serialize(conn: &mut Connection, id: Uuid) -> QueryResult<PlanningLock> {
     diesel::select(pg_advisory_xact_lock(hashtextextended(id.to_string(), 0)))
         .execute(conn)
-        .await
+        .await?;
+    Ok(PlanningLock { database_id: id })
 }
 
 pub async fn all(conn: &mut Connection) -> QueryResult<Vec<Database>> {

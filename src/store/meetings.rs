@@ -19,7 +19,6 @@ use crate::calendar::event::{Answer, Event};
 use crate::calendar::field::Group;
 use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::Base;
-use crate::calendar::series::merge::SeriesBase;
 use crate::odoo::exchange::Actor;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::Snapshot;
@@ -247,45 +246,18 @@ impl Meeting {
         template.transpose().map_err(anyhow::Error::msg)
     }
 
-    /// The states both sides last agreed on; of a series what its events share.
+    /// What both sides last agreed on.
     ///
     /// # Errors
     /// When a stored state cannot be read.
     pub fn base(&self) -> anyhow::Result<Option<Base>> {
-        let Some((odoo, outlook)) = self.bases()? else {
-            return Ok(None);
-        };
-        Ok(Some(Base {
-            odoo: odoo.into_event(),
-            outlook: outlook.into_event(),
-        }))
-    }
-
-    /// The same as series; an event is one with a single slot.
-    ///
-    /// # Errors
-    /// When a stored state cannot be read.
-    pub fn series_base(&self) -> anyhow::Result<Option<SeriesBase>> {
-        let Some((odoo, outlook)) = self.bases()? else {
-            return Ok(None);
-        };
-        Ok(Some(SeriesBase {
-            odoo: odoo.into_series(),
-            outlook: outlook.into_series(),
-        }))
-    }
-
-    fn bases(&self) -> anyhow::Result<Option<(Document, Document)>> {
         let (Some(odoo), Some(outlook)) = (self.base_odoo.clone(), self.base_outlook.clone()) else {
             return Ok(None);
         };
-        Ok(Some((from_json(odoo, "base")?, from_json(outlook, "base")?)))
-    }
-
-    pub fn set_series_base(&mut self, base: &SeriesBase) -> anyhow::Result<()> {
-        self.base_odoo = Some(serde_json::to_value(&base.odoo)?);
-        self.base_outlook = Some(serde_json::to_value(&base.outlook)?);
-        Ok(())
+        Ok(Some(Base {
+            odoo: from_json(odoo, "base")?,
+            outlook: from_json(outlook, "base")?,
+        }))
     }
 
     pub fn set_base(&mut self, base: Option<&Base>) -> anyhow::Result<()> {
@@ -310,7 +282,7 @@ impl Meeting {
     /// The name by which a person knows it.
     pub fn title(&self) -> String {
         let agreed = self.base_outlook.as_ref();
-        let agreed = agreed.and_then(|base| base.get("template").unwrap_or(base).get("title"));
+        let agreed = agreed.and_then(|base| base.get("template")?.get("title"));
         self.name_in_odoo()
             .or_else(|| agreed.and_then(Value::as_str))
             .unwrap_or_default()
@@ -407,7 +379,7 @@ impl Copy {
     /// # Errors
     /// When the stored state cannot be read.
     pub fn event(&self) -> anyhow::Result<Event> {
-        Ok(self.document()?.into_event())
+        Ok(self.document()?.template)
     }
 }
 

@@ -11,6 +11,7 @@ use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::databases::PlanningLock;
 use super::journal::{self, Line};
 use super::meetings::{self, Copy, Identities, Meeting};
 use super::outbox::{self, OdooDebt, OutlookWrite, kind};
@@ -119,8 +120,12 @@ pub struct UnitOfWork {
 }
 
 impl UnitOfWork {
-    /// An empty one. The caller holds the database's lock ([`super::databases::serialize`]).
-    pub fn new(database_id: Uuid) -> Self {
+    /// Begins an empty one, in the transaction that holds the lock.
+    pub fn new(lock: &PlanningLock) -> Self {
+        Self::empty(lock.database_id())
+    }
+
+    fn empty(database_id: Uuid) -> Self {
         Self {
             database_id,
             dossiers: BTreeMap::new(),
@@ -137,10 +142,24 @@ impl UnitOfWork {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn of(conn: &mut Connection, database_id: Uuid, ids: &[i64]) -> QueryResult<Self> {
-        let mut unit = Self::new(database_id);
+    pub async fn of(conn: &mut Connection, lock: &PlanningLock, ids: &[i64]) -> QueryResult<Self> {
+        let mut unit = Self::new(lock);
         unit.read(conn, ids).await?;
         Ok(unit)
+    }
+
+    /// Reads the meetings that have one of these identities, only to look at them: without the lock nothing is planned.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn look_at(
+        conn: &mut Connection,
+        database_id: Uuid,
+        identities: &Identities<'_>,
+    ) -> QueryResult<Vec<Dossier>> {
+        let mut unit = Self::empty(database_id);
+        unit.read_identities(conn, identities).await?;
+        Ok(unit.dossiers.into_values().collect())
     }
 
     /// Reads those of the meetings that were not read yet.

@@ -83,9 +83,9 @@ async fn forget_past(conn: &mut Connection, before: DateTime<Utc>) -> anyhow::Re
     let are_there_more = !by_database.is_empty();
     for (database_id, ids) in by_database {
         conn.transaction::<_, anyhow::Error, _>(async |conn| {
-            databases::serialize(conn, database_id).await?;
+            let lock = databases::serialize(conn, database_id).await?;
             let people = People::load(conn, database_id, now()).await?;
-            let mut unit = UnitOfWork::of(conn, database_id, &ids).await?;
+            let mut unit = UnitOfWork::of(conn, &lock, &ids).await?;
             let mut looks = Vec::new();
             for id in ids {
                 let dossier = unit.get(id)?;

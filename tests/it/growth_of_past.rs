@@ -332,7 +332,11 @@ async fn what_the_two_sides_do_not_agree_on_is_not_forgotten() {
     w.quiet().await;
     // As of a guest whom Outlook has not taken: agreed on, and different.
     for side in ["odoo_state", "base_odoo"] {
-        let path = if side == "odoo_state" { "{name}" } else { "{title}" };
+        let path = if side == "odoo_state" {
+            "{name}"
+        } else {
+            "{template,title}"
+        };
         run(
             &w,
             &format!("UPDATE meetings SET {side} = jsonb_set({side}, '{path}', '\"Otherwise\"')"),

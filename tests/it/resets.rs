@@ -398,7 +398,7 @@ async fn a_reset_survives_kills_and_retries_and_deletes_nothing_twice() {
     assert!(
         lines
             .iter()
-            .all(|line| line["content"]["attendees"].get(OUTSIDE).is_some()),
+            .all(|line| line["content"]["template"]["attendees"].get(OUTSIDE).is_some()),
         "{}",
         lines[0]
     );

@@ -89,8 +89,8 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
     let now = chrono::Utc::now();
     let (mut meeting_id, mut copy_id) = (0, 0);
     let written = conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        outlook_bridge::store::databases::serialize(conn, database).await?;
-        let mut unit = UnitOfWork::of(conn, database, &[1]).await?;
+        let lock = outlook_bridge::store::databases::serialize(conn, database).await?;
+        let mut unit = UnitOfWork::of(conn, &lock, &[1]).await?;
         let dossier = unit.get(1)?;
         let was = dossier.meeting.clone();
         meeting_id = was.id;

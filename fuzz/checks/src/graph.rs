@@ -65,10 +65,10 @@ fn checked(data: &[u8]) {
         }
     }
     if let Ok(series) = to_series(&wire, &wire.exception_occurrences) {
-        let document = Document::Series(Box::new(series.clone()));
+        let document: Document = series.clone();
         let stored = serde_json::to_value(&document).unwrap();
         assert_eq!(serde_json::from_value::<Document>(stored).unwrap(), document);
-        let slots: Vec<_> = series.rule.dates(series.start()).take(100).collect();
+        let slots: Vec<_> = series.rule().dates(series.start()).take(100).collect();
         assert!(slots.is_sorted());
     }
 }

@@ -1,4 +1,4 @@
-//! Three-way merge of one series. What is merged as one:
+//! Three-way merge of one meeting. What is merged as one:
 //!
 //! * the **schedule**: rule, start, hours and zone (in conflicts: [`Group::Time`] of the whole);
 //! * each property group of the **template**, as of a single event ([`crate::calendar::merge`]);
@@ -10,39 +10,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, TimeDelta};
-use serde::{Deserialize, Serialize};
 
-use super::plan::{changes, only_the_end};
+use super::plan::{Differing, changes, only_the_end};
 use super::{Differences, Series, at_time_of, correspondence, in_room_of, same};
 use crate::calendar::event::{Address, Event, Time};
 use crate::calendar::field::{Group, Side, agree, take, take_to_outlook};
 use crate::calendar::merge::{
-    self, Base, Conflict, EditTimes, Policy, Told, advance as advance_events, merge as merge_events,
+    self, Base, Conflict, EditTimes, Merge, Policy, Told, advance as advance_events, merge as merge_events,
     only_full, winner,
 };
 use crate::calendar::words;
 
-/// The documents both sides last agreed on, each as that side had it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeriesBase {
-    pub odoo: Series,
-    pub outlook: Series,
-}
-
 /// As [`crate::calendar::merge::by_organizer`], of what all occurrences share.
-pub fn by_organizer(mut base: SeriesBase, odoo: &Event, outlook: &Event) -> SeriesBase {
-    let template = Base {
-        odoo: base.odoo.template.clone(),
-        outlook: base.outlook.template.clone(),
-    };
-    base.outlook.template = merge::by_organizer(template, odoo, outlook).outlook;
+pub fn by_organizer(mut base: Base, odoo: &Event, outlook: &Event) -> Base {
+    base.outlook.template = merge::by_organizer(base.masters(), odoo, outlook).outlook;
     base
 }
 
 /// What a write has settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// What all occurrences share; with `schedule` rule, hours and zone, too.
+    /// What all occurrences share; with `schedule` rule, hours and zone, too. The time of what takes
+    /// place once is among the groups.
     Whole { groups: BTreeSet<Group>, schedule: bool },
     /// What one occurrence has of its own of some groups.
     Slot {
@@ -55,12 +44,20 @@ pub enum Written {
 
 /// The base once a side was written: of what was told, what each side has now (as [`crate::calendar::merge::advance`]).
 pub fn advance(
-    base: Option<SeriesBase>,
+    base: Option<Base>,
     written: &Written,
     told: &Told,
     (odoo, outlook): (&Series, &Series),
     side: Side,
-) -> SeriesBase {
+) -> Base {
+    if let (true, Written::Whole { groups, .. }) = (odoo.is_single() && outlook.is_single(), written) {
+        let now = (&odoo.template, &outlook.template);
+        let masters = advance_events(base.map(|base| base.masters()), groups, told, now, side);
+        return Base {
+            odoo: Series::single(masters.odoo),
+            outlook: Series::single(masters.outlook),
+        };
+    }
     let mut base = base.unwrap_or_else(|| first_base(written, told, (odoo, outlook), side));
     match written {
         Written::Whole { groups, schedule } => {
@@ -87,7 +84,7 @@ pub fn advance(
             }
             let groups: BTreeSet<Group> = groups.iter().copied().filter(|g| *g != Group::Time).collect();
             let template = advance_events(
-                Some(base_of_templates(&base)),
+                Some(base.masters()),
                 &groups,
                 told,
                 (&odoo.template, &outlook.template),
@@ -136,9 +133,25 @@ pub fn advance(
     base
 }
 
+/// The base of two that say the same, but for what Odoo has changed and may not write.
+pub fn agreed(base: Option<Base>, (odoo, outlook): (&Series, &Series), differing: &Differing) -> Base {
+    if differing.is_empty() {
+        return Base {
+            odoo: odoo.clone(),
+            outlook: outlook.clone(),
+        };
+    }
+    let all = Group::SINGLE.into_iter().chain([Group::Attendees]);
+    let written = Written::Whole {
+        groups: all.filter(|group| !differing.groups.contains(group)).collect(),
+        schedule: false,
+    };
+    advance(base, &written, &Told::default(), (odoo, outlook), Side::Odoo)
+}
+
 /// Whether `one` is `other` without its last occurrences: a tail that was taken out is an earlier end ([`Series::normalized`]).
 fn only_ends_earlier(one: &Series, other: &Series) -> bool {
-    let last = |series: &Series| series.rule.last(series.start()).unwrap_or(NaiveDate::MAX);
+    let last = |series: &Series| series.rule().last(series.start()).unwrap_or(NaiveDate::MAX);
     last(one) < last(other) && only_the_end(other, one)
 }
 
@@ -162,21 +175,14 @@ fn left_behind(before: &Series, odoo: &Series, outlook: &Series) -> Vec<(NaiveDa
         .collect()
 }
 
-fn base_of_templates(base: &SeriesBase) -> Base {
-    Base {
-        odoo: base.odoo.template.clone(),
-        outlook: base.outlook.template.clone(),
-    }
-}
-
 /// The guests of one occurrence as they are agreed on now.
 fn slot_guests(
     slot: NaiveDate,
-    base: &SeriesBase,
+    base: &Base,
     told: &Told,
     (odoo, outlook): (&Series, &Series),
     side: Side,
-) -> Option<Base> {
+) -> Option<Base<Event>> {
     let (odoo, outlook) = (odoo.occurrence(slot)?, outlook.occurrence(slot)?);
     let before = Base {
         odoo: base.odoo.occurrence(slot)?,
@@ -193,7 +199,7 @@ fn slot_guests(
 }
 
 /// Of two that were matched: what they differ in counts as changed on both sides, as each is taken for what the other was.
-fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Series, &Series), side: Side) -> SeriesBase {
+fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Series, &Series), side: Side) -> Base {
     let groups = match written {
         Written::Whole { groups, .. } => groups.clone(),
         Written::Slot { .. } | Written::Presence(_) => BTreeSet::new(),
@@ -201,7 +207,7 @@ fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Series, &Series
     let one = &outlook.template;
     let there = at_time_of(&odoo.template, one);
     let template = advance_events(None, &groups, told, (&there, one), side);
-    let mut base = SeriesBase {
+    let mut base = Base {
         odoo: Series {
             template: at_time_of(&template.odoo, &outlook.template),
             ..outlook.clone()
@@ -237,11 +243,11 @@ fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Series, &Series
 
 /// The base once Odoo was told the whole. `told` says whom it was told of as attendees of all (`None`), and of single occurrences.
 pub fn advance_whole(
-    base: Option<SeriesBase>,
+    base: Option<Base>,
     told: impl Fn(Option<NaiveDate>) -> Option<BTreeSet<Address>>,
     odoo: &Series,
     outlook: &Series,
-) -> SeriesBase {
+) -> Base {
     let before = base.unwrap_or_else(|| {
         let nobody = |series: &Series| {
             let mut series = series.clone();
@@ -249,17 +255,17 @@ pub fn advance_whole(
             series.exceptions.clear();
             series
         };
-        SeriesBase {
+        Base {
             odoo: nobody(odoo),
             outlook: nobody(outlook),
         }
     });
-    let mut after = SeriesBase {
+    let mut after = Base {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
     };
     let guests = BTreeSet::from([Group::Attendees]);
-    let advanced = |before: Base, told: Option<BTreeSet<Address>>, odoo: &Event, outlook: &Event| {
+    let advanced = |before: Base<Event>, told: Option<BTreeSet<Address>>, odoo: &Event, outlook: &Event| {
         let told = told.map_or_else(
             || Told::unknown(odoo),
             |guests| Told {
@@ -269,12 +275,7 @@ pub fn advance_whole(
         );
         advance_events(Some(before), &guests, &told, (odoo, outlook), Side::Odoo)
     };
-    let all = advanced(
-        base_of_templates(&before),
-        told(None),
-        &odoo.template,
-        &outlook.template,
-    );
+    let all = advanced(before.masters(), told(None), &odoo.template, &outlook.template);
     after.odoo.template.attendees = all.odoo.attendees;
     after.outlook.template.attendees = all.outlook.attendees;
     let own = |series: &Series| {
@@ -284,7 +285,7 @@ pub fn advance_whole(
             .filter(|(_, own)| own.attendees.is_some());
         own.map(|(slot, _)| *slot).collect::<BTreeSet<_>>()
     };
-    let before = SeriesBase {
+    let before = Base {
         odoo: before.odoo.rescheduled(odoo),
         outlook: before.outlook.rescheduled(outlook),
     };
@@ -311,14 +312,14 @@ pub fn advance_whole(
 }
 
 /// The base of a series that was made in Outlook, without what single occurrences have of their own: that follows.
-pub fn base_of_creation(odoo: &Series, outlook: &Series) -> SeriesBase {
+pub fn base_of_creation(odoo: &Series, outlook: &Series) -> Base {
     let bare = |series: &Series| Series {
         exceptions: BTreeMap::new(),
         cancelled: BTreeSet::new(),
         ..series.clone()
     };
     let template = merge::base_of_creation(&odoo.template, &outlook.template);
-    SeriesBase {
+    Base {
         odoo: Series {
             template: template.odoo,
             ..bare(odoo)
@@ -328,15 +329,6 @@ pub fn base_of_creation(odoo: &Series, outlook: &Series) -> SeriesBase {
             ..bare(outlook)
         },
     }
-}
-
-/// When each side was last edited.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeriesTimes {
-    /// Of the whole; [`Group::Time`] is the schedule's.
-    pub whole: EditTimes,
-    /// Of single slots; one that is missing here was edited with the whole.
-    pub slots: BTreeMap<NaiveDate, EditTimes>,
 }
 
 /// A group that both sides changed.
@@ -350,6 +342,8 @@ pub struct SeriesConflict {
 /// What both sides shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeriesMerge {
+    /// Groups of the master that Outlook must take over.
+    pub to_outlook: BTreeSet<Group>,
     /// Odoo's document once it is written, before it is rolled to a window.
     pub odoo: Series,
     /// Outlook's document once it is written; with `continues_from` its new series.
@@ -366,17 +360,30 @@ pub struct SeriesMerge {
     pub apart: BTreeSet<NaiveDate>,
 }
 
-/// Merges the present documents, both in normal form. Without a base (the two were matched, not made from each
-/// other) every difference counts as changed on both sides, and Outlook says which slots there are: a restored
-/// record in Odoo harms nobody, a cancellation in Outlook mails its guests.
+impl SeriesMerge {
+    /// Takes over what was decided of the masters; returns Odoo's and Outlook's.
+    fn take(&mut self, events: Merge) -> (Event, Event) {
+        self.to_outlook = events.to_outlook;
+        let conflicts = events.conflicts.into_iter();
+        self.conflicts
+            .extend(conflicts.map(|conflict| SeriesConflict { slot: None, conflict }));
+        (events.odoo, events.outlook)
+    }
+}
+
+/// Merges the present documents, both in normal form. What takes place once on both sides is its
+/// master alone. Without a base (the two were matched, not made from each other) every difference
+/// counts as changed on both sides, and Outlook says which slots there are: a restored record in
+/// Odoo harms nobody, a cancellation in Outlook mails its guests.
 pub fn merge(
-    base: Option<&SeriesBase>,
+    base: Option<&Base>,
     odoo: &Series,
     outlook: &Series,
-    times: &SeriesTimes,
+    times: &EditTimes,
     policy: Policy,
 ) -> SeriesMerge {
     let mut merged = SeriesMerge {
+        to_outlook: BTreeSet::new(),
         odoo: odoo.clone(),
         outlook: outlook.clone(),
         continues_from: None,
@@ -385,6 +392,12 @@ pub fn merge(
         overruled: BTreeSet::new(),
         apart: BTreeSet::new(),
     };
+    if odoo.is_single() && outlook.is_single() {
+        let before = base.map(Base::masters);
+        let events = merge_events(before.as_ref(), &odoo.template, &outlook.template, times, policy);
+        (merged.odoo.template, merged.outlook.template) = merged.take(events);
+        return merged;
+    }
     merge_schedules(base, times, policy, &mut merged);
     merge_templates(base, odoo, outlook, times, policy, &mut merged);
     merge_slots(base, odoo, outlook, times, policy, &mut merged);
@@ -406,7 +419,7 @@ pub fn is_later_part(odoo: &Series, outlook: &Series) -> bool {
             .is_some_and(|rolled| rolled.same_schedule(odoo))
 }
 
-fn merge_schedules(base: Option<&SeriesBase>, times: &SeriesTimes, policy: Policy, merged: &mut SeriesMerge) {
+fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merged: &mut SeriesMerge) {
     let (odoo, outlook) = (merged.odoo.clone(), merged.outlook.clone());
     if odoo.same_schedule(&outlook) {
         return;
@@ -419,11 +432,11 @@ fn merge_schedules(base: Option<&SeriesBase>, times: &SeriesTimes, policy: Polic
         (false, true) => Side::Outlook,
         (true, true) if is_later_part(&odoo, &outlook) => return,
         (true, true) => {
-            let kept = winner(Group::Time, &times.whole, policy);
+            let kept = winner(Group::Time, times, policy);
             let words = |series: &Series| {
                 format!(
                     "{} from {}",
-                    series.rule,
+                    series.rule(),
                     words::value(Group::Time, &series.template)
                 )
             };
@@ -457,18 +470,18 @@ fn extended_back(part: &Series, start: NaiveDate) -> Option<Series> {
     let mut whole = part.clone();
     whole.template.time = part.slot_time(start);
     let before = whole.slots().take_while(|slot| *slot < part.start()).count();
-    if let super::End::Count(count) = part.rule.end {
-        whole.rule.end = super::End::Count(count.checked_add(u32::try_from(before).ok()?)?);
+    if let super::End::Count(count) = part.rule().end {
+        whole.set_end(super::End::Count(count.checked_add(u32::try_from(before).ok()?)?));
     }
     let reaches = whole.slots().next() == Some(start);
     (reaches && is_later_part(part, &whole)).then_some(whole)
 }
 
 fn merge_templates(
-    base: Option<&SeriesBase>,
+    base: Option<&Base>,
     odoo: &Series,
     outlook: &Series,
-    times: &SeriesTimes,
+    times: &EditTimes,
     policy: Policy,
     merged: &mut SeriesMerge,
 ) {
@@ -479,26 +492,23 @@ fn merge_templates(
         odoo: in_room_of(at_time_of(&b.odoo.template, one), &there),
         outlook: in_room_of(at_time_of(&b.outlook.template, one), one),
     });
-    let events = merge_events(before.as_ref(), &there, one, &times.whole, policy);
+    let events = merge_events(before.as_ref(), &there, one, times, policy);
+    let (in_odoo, in_outlook) = merged.take(events);
     // Each side keeps its own link into a room that both have.
-    merged.odoo.template = at_time_of(&in_room_of(events.odoo, &odoo.template), &merged.odoo.template);
-    merged.outlook.template = at_time_of(&in_room_of(events.outlook, one), &merged.outlook.template);
-    let conflicts = events.conflicts.into_iter();
-    merged
-        .conflicts
-        .extend(conflicts.map(|conflict| SeriesConflict { slot: None, conflict }));
+    merged.odoo.template = at_time_of(&in_room_of(in_odoo, &odoo.template), &merged.odoo.template);
+    merged.outlook.template = at_time_of(&in_room_of(in_outlook, one), &merged.outlook.template);
 }
 
 /// The four documents under the merged schedule.
 struct Four {
     odoo: Series,
     outlook: Series,
-    base: Option<SeriesBase>,
+    base: Option<Base>,
 }
 
 impl Four {
-    fn under(schedule: &Series, base: Option<&SeriesBase>, odoo: &Series, outlook: &Series) -> Self {
-        let base = base.map(|b| SeriesBase {
+    fn under(schedule: &Series, base: Option<&Base>, odoo: &Series, outlook: &Series) -> Self {
+        let base = base.map(|b| Base {
             odoo: b.odoo.rescheduled(schedule),
             outlook: b.outlook.rescheduled(schedule),
         });
@@ -520,7 +530,7 @@ fn with_unsaid(side: &Series, schedule: &Series, before: Option<&Series>) -> Ser
         && !side.same_schedule(schedule)
     {
         // A slot has another date, by a period at most, where the pattern has moved; the two intervals are one then.
-        let interval = side.rule.interval.min(schedule.rule.interval);
+        let interval = side.rule().interval.min(schedule.rule().interval);
         let period = TimeDelta::try_days(366 * i64::from(interval.get()));
         let until = period.and_then(|period| last.checked_add_signed(period));
         let said = correspondence(side, schedule, until.unwrap_or(last));
@@ -533,10 +543,10 @@ fn with_unsaid(side: &Series, schedule: &Series, before: Option<&Series>) -> Ser
 }
 
 fn merge_slots(
-    base: Option<&SeriesBase>,
+    base: Option<&Base>,
     odoo: &Series,
     outlook: &Series,
-    times: &SeriesTimes,
+    times: &EditTimes,
     policy: Policy,
     merged: &mut SeriesMerge,
 ) {
@@ -550,8 +560,8 @@ fn merge_slots(
         && known_from.is_none()
         && !merged
             .odoo
-            .rule
-            .same_dates(merged.odoo.start(), &merged.outlook.rule, merged.outlook.start())
+            .rule()
+            .same_dates(merged.odoo.start(), merged.outlook.rule(), merged.outlook.start())
     {
         if let Some(base) = base {
             let edited = [(&base.odoo, odoo), (&base.outlook, outlook)].into_iter();
@@ -680,7 +690,7 @@ impl View {
     }
 }
 
-fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy, merged: &mut SeriesMerge) {
+fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, merged: &mut SeriesMerge) {
     let own = |series: &Series| series.exceptions.get(&slot).cloned().unwrap_or_default();
     let odoo = View {
         regular: merged.odoo.regular(slot),
@@ -712,7 +722,6 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &SeriesTimes, policy: Policy,
             .as_ref()
             .and_then(|(odoo, outlook)| only_full(group, odoo, outlook))
     };
-    let times = times.slots.get(&slot).unwrap_or(&times.whole);
     let mut in_odoo = odoo.own.onto(odoo.regular.clone());
     let mut in_outlook = outlook.own.onto(outlook.regular.clone());
     for group in Group::SINGLE {

@@ -1,20 +1,20 @@
-//! What to write to either side of one series: the pure decision.
+//! What to write to either side of one meeting: the pure decision, printable before anything is done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::merge::{SeriesBase, SeriesConflict, SeriesTimes, merge};
+use super::merge::{SeriesConflict, merge};
 use super::{Crossing, Differences, Series, same};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Event};
-use crate::calendar::field::Group;
-use crate::calendar::merge::Policy;
+use crate::calendar::field::{Group, unchanged};
+use crate::calendar::merge::{Base, EditTimes, Policy};
 use crate::calendar::plan::{Mail, Rights};
 
 /// What is known of one side.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum SeriesState<'a> {
+pub enum State<'a> {
     /// There has never been one.
     Missing,
     /// In normal form.
@@ -23,16 +23,18 @@ pub enum SeriesState<'a> {
     Gone,
 }
 
-/// Everything the decision depends on; as [`crate::calendar::plan::Situation`].
+/// Everything the decision depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct SeriesSituation<'a> {
-    pub base: Option<&'a SeriesBase>,
-    pub odoo: SeriesState<'a>,
-    pub outlook: SeriesState<'a>,
+pub struct Situation<'a> {
+    pub base: Option<&'a Base>,
+    pub odoo: State<'a>,
+    pub outlook: State<'a>,
     pub rights: Rights,
+    /// Whether a meeting that Outlook does not have may be made there now.
     pub create_in_outlook: bool,
+    /// Whether a meeting that Odoo does not have may be made there now.
     pub create_in_odoo: bool,
-    pub times: &'a SeriesTimes,
+    pub times: &'a EditTimes,
     pub policy: Policy,
 }
 
@@ -43,7 +45,7 @@ pub struct Changes {
     pub rule: bool,
     /// Hours, length or zone of every occurrence.
     pub hours: bool,
-    /// Of the template; never [`Group::Time`].
+    /// Of the template. [`Group::Time`] only where it takes place once, before and after.
     pub groups: BTreeSet<Group>,
     /// Of single occurrences; with values of the target's occurrence.
     pub slots: BTreeMap<NaiveDate, BTreeSet<Group>>,
@@ -61,7 +63,7 @@ impl Changes {
 
 /// What Odoo must do. The service rolls the target to its window (`odoo::recurrence::for_window`).
 #[derive(Clone, Debug, PartialEq)]
-pub enum OdooSeriesStep {
+pub enum OdooStep {
     Nothing,
     Create(Series),
     /// One document, applied as a whole.
@@ -75,7 +77,7 @@ pub enum OdooSeriesStep {
 /// One request to the organizer's mailbox. In order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutlookWrite {
-    /// POST of a series without its exceptions; those follow.
+    /// POST of a meeting without its exceptions; those follow.
     Create(Box<Series>),
     /// PATCH of the master, once for everything that all occurrences share.
     Master {
@@ -117,10 +119,52 @@ pub struct OutlookWrites {
     pub unsayable: Vec<Unsayable>,
 }
 
+/// What the two sides stay apart in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differing {
+    /// Groups of the master.
+    pub groups: BTreeSet<Group>,
+    /// Single occurrences, or which there are.
+    pub occurrences: bool,
+}
+
+impl Differing {
+    fn of(writes: &[OutlookWrite]) -> Self {
+        let mut differing = Self::default();
+        for write in writes {
+            match write {
+                OutlookWrite::Master {
+                    groups, recurrence, ..
+                } => {
+                    differing.groups.extend(groups);
+                    differing.occurrences |= recurrence;
+                }
+                _ => differing.occurrences = true,
+            }
+        }
+        differing
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether something else than that has changed.
+    fn is_news(&self, before: &Series, now: &Series) -> bool {
+        let mut news = changes(before, now);
+        news.groups.retain(|group| !self.groups.contains(group));
+        if self.occurrences {
+            !news.groups.is_empty()
+        } else {
+            !news.is_empty()
+        }
+    }
+}
+
 /// The decision.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SeriesPlan {
-    pub odoo: OdooSeriesStep,
+pub struct Plan {
+    pub odoo: OdooStep,
     pub outlook: OutlookWrites,
     /// Where Outlook's series ends, before the new one that [`OutlookWrite::Create`] makes takes its place.
     pub continues_from: Option<NaiveDate>,
@@ -128,8 +172,8 @@ pub struct SeriesPlan {
     pub ended: bool,
     /// The two sides say the same: the base may be set to them.
     pub agreed: bool,
-    /// Odoo has changes that cannot be written to Outlook (no right to).
-    pub differing: bool,
+    /// What Odoo has changed and cannot be written to Outlook (no right to).
+    pub differing: Differing,
     pub conflicts: Vec<SeriesConflict>,
     /// Slots that one side changed and the other took out.
     pub overruled: BTreeSet<NaiveDate>,
@@ -137,15 +181,15 @@ pub struct SeriesPlan {
     pub apart: BTreeSet<NaiveDate>,
 }
 
-impl SeriesPlan {
+impl Plan {
     fn nothing() -> Self {
         Self {
-            odoo: OdooSeriesStep::Nothing,
+            odoo: OdooStep::Nothing,
             outlook: OutlookWrites::default(),
             continues_from: None,
             ended: false,
             agreed: false,
-            differing: false,
+            differing: Differing::default(),
             conflicts: Vec::new(),
             overruled: BTreeSet::new(),
             apart: BTreeSet::new(),
@@ -154,14 +198,15 @@ impl SeriesPlan {
 
     /// Whether there is nothing to write on either side.
     pub fn is_idle(&self) -> bool {
-        self.odoo == OdooSeriesStep::Nothing && self.outlook.writes.is_empty()
+        self.odoo == OdooStep::Nothing && self.outlook.writes.is_empty()
     }
 }
 
-/// Decides. The laws are those of [`crate::calendar::plan::plan`].
-pub fn plan(situation: &SeriesSituation<'_>) -> SeriesPlan {
-    use SeriesState::{Gone, Missing, Present};
-    let mut plan = SeriesPlan::nothing();
+/// Decides. Laws (property-tested): a plan that was carried out leaves nothing to do; nothing that only one
+/// side changed is lost; an absent state matches nothing.
+pub fn plan(situation: &Situation<'_>) -> Plan {
+    use State::{Gone, Missing, Present};
+    let mut plan = Plan::nothing();
     match (situation.odoo, situation.outlook) {
         (Present(odoo), Present(outlook)) => plan_both(situation, odoo, outlook, &mut plan),
         (Present(odoo), Missing) => {
@@ -169,17 +214,20 @@ pub fn plan(situation: &SeriesSituation<'_>) -> SeriesPlan {
                 plan.outlook = created(odoo);
             }
         }
+        // Archiving keeps the record, its conversation and its links, and can be undone: a deletion in
+        // Outlook may therefore win over an edit in Odoo without losing it.
         (Present(_), Gone) => {
-            plan.odoo = OdooSeriesStep::Archive;
+            plan.odoo = OdooStep::Archive;
             plan.ended = true;
         }
         (Missing, Present(outlook)) => {
             if situation.create_in_odoo {
-                plan.odoo = OdooSeriesStep::Create(outlook.clone());
+                plan.odoo = OdooStep::Create(outlook.clone());
             }
         }
         (Gone, Present(_)) => {
             plan.ended = true;
+            // Taking somebody else's meeting off Odoo's calendar says nothing to its organizer.
             if situation.rights == Rights::Write {
                 plan.outlook.writes.push(OutlookWrite::Delete);
             }
@@ -189,13 +237,13 @@ pub fn plan(situation: &SeriesSituation<'_>) -> SeriesPlan {
     plan
 }
 
-fn plan_both(situation: &SeriesSituation<'_>, odoo: &Series, outlook: &Series, plan: &mut SeriesPlan) {
+fn plan_both(situation: &Situation<'_>, odoo: &Series, outlook: &Series, plan: &mut Plan) {
     let merged = merge(situation.base, odoo, outlook, situation.times, situation.policy);
     plan.conflicts = merged.conflicts;
     plan.overruled = merged.overruled;
     plan.apart = merged.apart;
     if merged.over {
-        plan.odoo = OdooSeriesStep::Archive;
+        plan.odoo = OdooStep::Archive;
         plan.ended = true;
         if situation.rights == Rights::Write {
             plan.outlook.writes.push(OutlookWrite::Delete);
@@ -204,7 +252,7 @@ fn plan_both(situation: &SeriesSituation<'_>, odoo: &Series, outlook: &Series, p
     }
     let to_odoo = changes(odoo, &merged.odoo);
     if !to_odoo.is_empty() {
-        plan.odoo = OdooSeriesStep::Apply {
+        plan.odoo = OdooStep::Apply {
             changes: to_odoo,
             target: merged.odoo,
         };
@@ -217,20 +265,24 @@ fn plan_both(situation: &SeriesSituation<'_>, odoo: &Series, outlook: &Series, p
             }
             writes
         }
-        None => updated(outlook, &merged.outlook),
+        None => updated_with(outlook, &merged.outlook, &merged.to_outlook),
     };
     match situation.rights {
         Rights::Write => {
             plan.outlook = to_outlook;
             plan.continues_from = merged.continues_from;
         }
-        Rights::ReadOnly => plan.differing = !to_outlook.writes.is_empty(),
+        Rights::ReadOnly => {
+            plan.differing = Differing::of(&to_outlook.writes);
+            let differing = &plan.differing.groups;
+            plan.conflicts
+                .retain(|one| one.slot.is_some() || !differing.contains(&one.conflict.group));
+        }
     }
-    let moved = |base: &SeriesBase| {
-        !changes(&base.odoo, odoo).is_empty() || !changes(&base.outlook, outlook).is_empty()
-    };
-    let is_all_told = !plan.differing && plan.apart.is_empty();
-    plan.agreed = plan.is_idle() && is_all_told && situation.base.is_none_or(moved);
+    let differing = &plan.differing;
+    let has_moved =
+        |base: &Base| differing.is_news(&base.odoo, odoo) || differing.is_news(&base.outlook, outlook);
+    plan.agreed = plan.is_idle() && plan.apart.is_empty() && situation.base.is_none_or(has_moved);
 }
 
 /// How `present` must change to be `target`, both of one side and in normal form.
@@ -238,11 +290,17 @@ fn plan_both(situation: &SeriesSituation<'_>, odoo: &Series, outlook: &Series, p
 /// A value of the template that is written reaches every occurrence: where a slot has a value of its own in such
 /// a group, it is named in `slots`, changed or not, so that it can be written over the template's.
 pub fn changes(present: &Series, target: &Series) -> Changes {
+    if present.is_single() && target.is_single() {
+        return Changes {
+            groups: groups_of(|group| !unchanged(group, &present.template, &target.template)),
+            ..Changes::default()
+        };
+    }
     let rule = !present
-        .rule
-        .same_dates(present.start(), &target.rule, target.start());
+        .rule()
+        .same_dates(present.start(), target.rule(), target.start());
     let mut present_rule = target.clone();
-    present_rule.rule = present.rule;
+    present_rule.recurrence.clone_from(&present.recurrence);
     present_rule.template.time = target.slot_time(present.start());
     let hours = !present_rule.same_schedule(present);
     let groups: BTreeSet<_> = groups()
@@ -329,22 +387,32 @@ pub fn created(target: &Series) -> OutlookWrites {
 /// The writes that make `present`, as Outlook has it, `target`: at most one to the master, then those of single
 /// occurrences, each of which leaves the occurrence where Outlook's rules let it be.
 pub fn updated(present: &Series, target: &Series) -> OutlookWrites {
+    updated_with(present, target, &BTreeSet::new())
+}
+
+/// The same; `owed` are groups of the master to be written though the two say the same.
+fn updated_with(present: &Series, target: &Series, owed: &BTreeSet<Group>) -> OutlookWrites {
     let changes = changes(present, target);
+    let is_single = present.is_single() && target.is_single();
     let mut out = OutlookWrites::default();
-    let starts_elsewhere = present.start() != target.start();
+    let starts_elsewhere = !is_single && present.start() != target.start();
     let mut groups: BTreeSet<_> = changes
         .groups
         .iter()
         .copied()
         // Answers come from the guests' own mailboxes alone.
         .filter(|group| *group != Group::Attendees || !same_guests(&present.template, &target.template))
+        .chain(owed.iter().copied())
         .collect();
     if changes.hours || starts_elsewhere {
         groups.insert(Group::Time);
     }
-    let recurrence = changes.rule || groups.contains(&Group::Time);
+    let recurrence = !is_single && (changes.rule || groups.contains(&Group::Time));
     if recurrence || !groups.is_empty() {
         out.writes.push(master(groups, recurrence, target));
+    }
+    if is_single {
+        return out;
     }
     // What is left to write of single occurrences, should Exchange drop all exceptions with the pattern: those
     // that are still there are not written again, as each is compared before it is.
@@ -399,7 +467,7 @@ pub fn mails(writes: &[OutlookWrite], present: Option<&Series>) -> Vec<Vec<Mail>
 
 /// How many people the deletion of a meeting mails; who is invited to several single occurrences counts more than once.
 pub fn cancellations(document: Document) -> usize {
-    mails(&[OutlookWrite::Delete], Some(&document.into_series()))
+    mails(&[OutlookWrite::Delete], Some(&document))
         .iter()
         .map(Vec::len)
         .sum()
@@ -476,11 +544,7 @@ fn is_told_to_all(groups: &BTreeSet<Group>) -> bool {
 }
 
 /// Who is added is invited, who is removed is told so, and the others where something changes for them.
-pub(in crate::calendar) fn difference(
-    before: &BTreeSet<Address>,
-    after: &BTreeSet<Address>,
-    is_told: bool,
-) -> Vec<Mail> {
+fn difference(before: &BTreeSet<Address>, after: &BTreeSet<Address>, is_told: bool) -> Vec<Mail> {
     let added = after.difference(before).cloned().map(Mail::Invitation);
     let removed = before.difference(after).cloned().map(Mail::Cancellation);
     let staying = before
@@ -494,7 +558,7 @@ pub(in crate::calendar) fn difference(
 /// Whether two schedules differ in nothing but where they end.
 pub(super) fn only_the_end(present: &Series, target: &Series) -> bool {
     let mut other = present.clone();
-    other.rule.end = target.rule.end;
+    other.set_end(target.rule().end);
     other.same_schedule(target)
 }
 

@@ -106,10 +106,10 @@ pub(crate) fn edited(series: &Series, edits: &[Edit]) -> Option<Series> {
                     *end = *start + length;
                 }
             }
-            Edit::End(n) => series.rule.end = End::Count(nonzero(*n)),
+            Edit::End(n) => series.set_end(End::Count(nonzero(*n))),
             Edit::Pattern(rule, start) => {
                 series.template.time = series.slot_time(*start);
-                series.rule = *rule;
+                series.recurrence = Recurrence::Rule(*rule);
             }
         }
         series = series.normalized()?;
@@ -133,7 +133,7 @@ prop_compose! {
                 Time::Timed { start: at, end: at + TimeDelta::minutes(15 * length), zone: zone.to_owned() }
             }
         };
-        Series { rule, template, exceptions: BTreeMap::new(), cancelled: BTreeSet::new() }
+        Series { recurrence: Recurrence::Rule(rule), template, exceptions: BTreeMap::new(), cancelled: BTreeSet::new() }
     }
 }
 
@@ -152,14 +152,14 @@ fn window(series: &Series) -> Range<NaiveDate> {
 pub(crate) fn tuesdays(end: End) -> Series {
     let start = timezone::to_utc("2026-10-06T10:00:00".parse().unwrap(), Tz::Europe__Brussels);
     Series {
-        rule: Rule {
+        recurrence: Recurrence::Rule(Rule {
             pattern: Pattern::Weekly {
                 days: Days::one(chrono::Weekday::Tue),
                 week_start: chrono::Weekday::Mon,
             },
             interval: nonzero(1),
             end,
-        },
+        }),
         template: Event {
             time: Time::Timed {
                 start,
@@ -196,7 +196,7 @@ proptest! {
             Some(normal) => {
                 prop_assert_eq!(raw.occurrences(window(&raw)), normal.occurrences(window(&raw)));
                 prop_assert_eq!(normal.clone().normalized(), Some(normal.clone()));
-                let last = normal.rule.last(normal.start());
+                let last = normal.rule().last(normal.start());
                 prop_assert!(last.is_none_or(|last| !normal.cancelled.contains(&last)));
             }
         }
@@ -248,7 +248,7 @@ fn a_missing_tail_is_an_earlier_end() {
     let mut series = tuesdays(End::Count(nonzero(5)));
     series.cancelled = ["2026-10-13", "2026-10-27", "2026-11-03"].map(date).into();
     let normal = series.normalized().unwrap();
-    assert_eq!(normal.rule.end, End::Count(nonzero(3)));
+    assert_eq!(normal.rule().end, End::Count(nonzero(3)));
     assert_eq!(normal.cancelled, [date("2026-10-13")].into());
     let mut gone = tuesdays(End::Until(date("2026-10-13")));
     gone.cancelled = ["2026-10-06", "2026-10-13"].map(date).into();
@@ -340,17 +340,23 @@ fn an_hour_that_occurs_twice_is_no_difference() {
 fn slots_find_their_new_place() {
     let old = tuesdays(End::Forever);
     let mut new = old.clone();
-    new.rule.pattern = Pattern::Weekly {
-        days: Days::one(chrono::Weekday::Wed),
-        week_start: chrono::Weekday::Mon,
-    };
+    new.set_rule(Rule {
+        pattern: Pattern::Weekly {
+            days: Days::one(chrono::Weekday::Wed),
+            week_start: chrono::Weekday::Mon,
+        },
+        ..*new.rule()
+    });
     new.template.time = old.slot_time(date("2026-10-07"));
     let there = correspondence(&old, &new, date("2026-10-31"));
     assert_eq!(there.get(&date("2026-10-20")), Some(&date("2026-10-21")));
-    new.rule.interval = nonzero(2);
+    new.set_rule(Rule {
+        interval: nonzero(2),
+        ..*new.rule()
+    });
     assert!(correspondence(&old, &new, date("2026-10-31")).is_empty());
     let mut shorter = old.clone();
-    shorter.rule.end = End::Count(nonzero(2));
+    shorter.set_end(End::Count(nonzero(2)));
     let there = correspondence(&old, &shorter, date("2026-10-31"));
     assert_eq!(
         there.keys().collect::<Vec<_>>(),

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use super::{Page, Sight};
-use crate::calendar::document::Document;
+use crate::calendar::series::Recurrence;
 use crate::engine::Engine;
 use crate::mailbox::error::PullError;
 use crate::mailbox::unsaid;
@@ -80,10 +80,11 @@ fn left_out(master: &WireEvent, listed: &[WireEvent], window: Range<DateTime<Utc
 
 fn unsayable(master: &WireEvent, account: &Account) -> Option<String> {
     // What cannot be read at all is told in its place.
-    match project(master, &Mailbox::of_login(account), None).ok()?.document {
-        Document::Series(series) => check_sayable(&series).err().map(|e| e.to_string()),
-        Document::Unsayable { unsayable, .. } => Some(unsayable),
-        Document::Event(_) => None,
+    let document = project(master, &Mailbox::of_login(account), None).ok()?.document;
+    match &document.recurrence {
+        Recurrence::Rule(_) => check_sayable(&document).err().map(|e| e.to_string()),
+        Recurrence::Unsayable(reason) => Some(reason.clone()),
+        Recurrence::Once => None,
     }
 }
 

@@ -14,9 +14,9 @@ use crate::mailbox::trouble::backoff;
 use crate::planning::people::People;
 use crate::planning::planner::{self, Effects};
 use crate::store::accounts::Account;
+use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::put_aside::{self, Item};
-use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases, meetings};
 
 /// How many items are looked at again in one run.
@@ -76,6 +76,7 @@ async fn put(
 /// Stores each by itself, and puts aside what cannot be. The caller holds the database's lock, in a transaction.
 pub(super) async fn store_each(
     conn: &mut Connection,
+    lock: &PlanningLock,
     account: &Account,
     sights: &[Sight],
 ) -> Result<Effects, PullError> {
@@ -83,7 +84,7 @@ pub(super) async fn store_each(
     for sight in sights {
         let stored = conn
             .transaction::<_, PullError, _>(async |conn| {
-                store_page(conn, account, std::slice::from_ref(sight)).await
+                store_page(conn, lock, account, std::slice::from_ref(sight)).await
             })
             .await;
         match (stored, sight.graph_id()) {
@@ -173,9 +174,9 @@ pub(super) async fn plan_all(
 ) -> Result<Effects, PullError> {
     let together = conn
         .transaction::<_, PullError, _>(async |conn| {
-            databases::serialize(conn, account.database_id).await?;
+            let lock = databases::serialize(conn, account.database_id).await?;
             leases::hold(conn, account).await?;
-            plan(conn, account, ids).await
+            plan(conn, &lock, account, ids).await
         })
         .await;
     let Err(error) = together else { return together };
@@ -185,12 +186,12 @@ pub(super) async fn plan_all(
         "planning one by one"
     );
     conn.transaction::<_, PullError, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         let mut effects = Effects::default();
         for id in ids {
             let planned = conn
-                .transaction::<_, PullError, _>(async |conn| plan(conn, account, &[*id]).await)
+                .transaction::<_, PullError, _>(async |conn| plan(conn, &lock, account, &[*id]).await)
                 .await;
             match planned {
                 Ok(planned) => effects.merge(planned),
@@ -205,13 +206,15 @@ pub(super) async fn plan_all(
     .await
 }
 
-async fn plan(conn: &mut Connection, account: &Account, ids: &[i64]) -> Result<Effects, PullError> {
+async fn plan(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    account: &Account,
+    ids: &[i64],
+) -> Result<Effects, PullError> {
     let mut people = People::load(conn, account.database_id, now()).await?;
     people.mark_pulled(account.id);
-    let mut unit = UnitOfWork::of(conn, account.database_id, ids).await?;
-    let effects = planner::replan_all(&mut unit, &people, ids.iter().copied())?;
-    unit.save(conn, people.now).await?;
-    Ok(effects)
+    Ok(planner::plan_meetings(conn, lock, &people, ids, |_| Ok(())).await?)
 }
 
 async fn give_up_planning(conn: &mut Connection, account: &Account, id: i64) -> Result<(), PullError> {

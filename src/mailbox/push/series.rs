@@ -7,9 +7,8 @@ use secrecy::SecretString;
 use super::{Outcome, answer_in, as_sent, find_made, is_unchanged};
 use crate::calendar::document::Document;
 use crate::calendar::field::Side;
-use crate::calendar::merge::{Told, advance, arrived};
-use crate::calendar::series::Series;
-use crate::calendar::series::merge::{Written, advance as advance_series, base_of_creation};
+use crate::calendar::merge::{Base, Told, arrived};
+use crate::calendar::series::merge::{Written, advance, base_of_creation};
 use crate::outlook::GraphError;
 use crate::outlook::wire::series::{slot_of, to_series};
 use crate::outlook::wire::{WireEvent, to_event};
@@ -237,11 +236,12 @@ async fn find_occurrence(
     Ok(instances.iter().find(is_it).map(|event| event.id.clone()))
 }
 
-/// Takes what was written for agreed; what was in the air and is merely read, as far as it has arrived.
+/// Takes what was written for agreed; what was in the air and is merely read, as far as it has
+/// arrived. `outlook` is what `event` shows.
 pub(super) fn advance_base(
     dossier: &mut Dossier,
     write: &OutlookWrite,
-    (odoo, outlook): (&Document, &Document),
+    (odoo, outlook, event): (&Document, &Document, &WireEvent),
     written: bool,
     people: &People,
 ) -> anyhow::Result<()> {
@@ -249,34 +249,13 @@ pub(super) fn advance_base(
     let mut groups = read_groups(&write.groups)?;
     let is_lost = !written && write.kind != kind::CREATE;
     let told = if is_lost {
-        let shown = outlook.clone().into_series();
         let shown = write
             .slot
-            .map_or(Some(shown.template.clone()), |slot| shown.occurrence(slot));
+            .map_or(Some(outlook.template.clone()), |slot| outlook.occurrence(slot));
         shown.as_ref().map(Told::unknown).unwrap_or_default()
     } else {
         write.told()?
     };
-    if let (Document::Event(odoo), Document::Event(outlook)) = (odoo, outlook) {
-        if is_lost {
-            groups = arrived(&groups, odoo, outlook);
-        }
-        let base = advance(meeting.base()?, &groups, &told, (odoo, outlook), Side::Outlook);
-        return meeting.set_base(Some(&base));
-    }
-    let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
-    if write.kind == kind::CREATE {
-        let sent = if written {
-            outlook
-        } else {
-            let template = as_sent(&odoo.template, &outlook.template, people);
-            Series {
-                template,
-                ..odoo.clone()
-            }
-        };
-        return meeting.set_series_base(&base_of_creation(&odoo, &sent));
-    }
     let mut schedule = write.body.get("recurrence").is_some();
     if is_lost {
         match write.slot {
@@ -287,18 +266,53 @@ pub(super) fn advance_base(
             },
             None => {
                 groups = arrived(&groups, &odoo.template, &outlook.template);
-                schedule &= odoo.same_schedule(&outlook);
+                schedule &= odoo.same_schedule(outlook);
             }
         }
     }
-    let what = match write.slot {
-        Some(slot) if write.kind == kind::UPDATE => Written::Slot { slot, groups },
-        Some(slot) => Written::Presence(slot),
-        None => Written::Whole { groups, schedule },
+    let mut base = if write.kind == kind::CREATE {
+        let mut sent = if written { outlook.clone() } else { odoo.clone() };
+        if !written {
+            sent.template = as_sent(&odoo.template, &outlook.template, people);
+        }
+        let mut base = base_of_creation(odoo, &sent);
+        if meeting.revived {
+            take_answers_back(&mut base);
+        }
+        base
+    } else {
+        let what = match write.slot {
+            Some(slot) if write.kind == kind::UPDATE => Written::Slot {
+                slot,
+                groups: groups.clone(),
+            },
+            Some(slot) => Written::Presence(slot),
+            None => Written::Whole {
+                groups: groups.clone(),
+                schedule,
+            },
+        };
+        advance(meeting.base()?, &what, &told, (odoo, outlook), Side::Outlook)
     };
-    let base = meeting.series_base()?;
-    let base = advance_series(base, &what, &told, (&odoo, &outlook), Side::Outlook);
-    meeting.set_series_base(&base)
+    if write.slot.is_none() && event.own_join_url().is_some_and(|url| url != odoo.template.video) {
+        // Outlook's own link is news to Odoo.
+        base.outlook.template.video.clone_from(&base.odoo.template.video);
+    }
+    meeting.set_base(Some(&base))?;
+    // Of a series the times are forgotten once all of it is agreed on.
+    if written && write.kind == kind::UPDATE && !write.series {
+        dossier.forget_times(&groups)?;
+    }
+    Ok(())
+}
+
+/// Whom a revived meeting invites anew has not answered yet: what they said to the earlier one counts as taken back.
+fn take_answers_back(base: &mut Base) {
+    for (address, attendee) in &mut base.outlook.template.attendees {
+        if let Some(earlier) = base.odoo.template.attendees.get(address) {
+            attendee.answer = earlier.answer;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::auth::accounts::{fresh_token, has_fresh_token};
-use crate::calendar::document::Document;
+use crate::calendar::series::Recurrence;
 use crate::engine::Engine;
 use crate::engine::lease::{self, Ended};
 use crate::odoo::OdooError;
@@ -274,8 +274,8 @@ fn links_of(meeting: &Meeting, copy: Option<&Copy>, asked: &Asked) -> anyhow::Re
         key: place.key,
         ..whole(SERIES_MODEL, place.res_id)
     }];
-    let (Some(instances), Document::Series(outlook)) = (asked.instances.get(&copy.id), copy.document()?)
-    else {
+    let outlook = copy.document()?;
+    let (Some(instances), Recurrence::Rule(_)) = (asked.instances.get(&copy.id), &outlook.recurrence) else {
         return Ok(links);
     };
     let by_slot: BTreeMap<NaiveDate, &Instance> = instances

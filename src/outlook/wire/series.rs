@@ -11,7 +11,7 @@ use super::{EventKind, ExtraForCreate, Unreadable, WireEvent, create_body, patch
 use crate::calendar::event::{Answer, Event, Time};
 use crate::calendar::field::Group;
 use crate::calendar::recurrence::NoFaithfulForm;
-use crate::calendar::series::{Differences, Series};
+use crate::calendar::series::{Differences, Recurrence, Series};
 use crate::calendar::timezone;
 
 /// Why a master is no series of the domain. For the journal.
@@ -45,7 +45,7 @@ pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Series,
         tz.name().clone_into(zone);
     }
     let mut series = Series {
-        rule: recurrence.rule,
+        recurrence: Recurrence::Rule(recurrence.rule),
         template,
         exceptions: BTreeMap::new(),
         cancelled: BTreeSet::new(),
@@ -231,7 +231,7 @@ pub fn dates_of(master: &WireEvent, occurrences: &[WireEvent]) -> Dates {
         unclear = unclear.or(Some(date));
         let is_slot = |slot: NaiveDate| {
             let next = slot.succ_opt();
-            next.and_then(|next| bare.rule.last_before(bare.start(), next)) == Some(slot)
+            next.and_then(|next| bare.rule().last_before(bare.start(), next)) == Some(slot)
         };
         let is_listed = |slot: NaiveDate| {
             occurrences
@@ -299,7 +299,7 @@ pub fn date_in(occurrence_id: &str) -> Option<NaiveDate> {
 /// [`NoFaithfulForm`], if Outlook would have other dates.
 pub fn create_series_body(series: &Series, extra: ExtraForCreate<'_>) -> Result<Value, NoFaithfulForm> {
     let mut body = create_body(&sayable(series), extra);
-    body["recurrence"] = recurrence::write(&series.rule, series.start())?;
+    body["recurrence"] = recurrence::write(series.rule(), series.start())?;
     Ok(body)
 }
 
@@ -317,7 +317,7 @@ pub fn patch_series_body(
     let groups: Vec<_> = groups.iter().copied().collect();
     let mut body = patch_body(&groups, &sayable(target), now);
     if with_recurrence {
-        body["recurrence"] = recurrence::write(&target.rule, target.start())?;
+        body["recurrence"] = recurrence::write(target.rule(), target.start())?;
     }
     Ok(body)
 }
@@ -395,7 +395,7 @@ mod tests {
         );
         assert_eq!(series.cancelled, [date("2026-10-13")].into());
         assert_eq!(
-            series.rule.end,
+            series.rule().end,
             End::Count(nonzero(5)),
             "a missing tail is an earlier end"
         );

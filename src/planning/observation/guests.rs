@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind};
 use crate::calendar::words;
 use crate::outlook::wire::series::date_in;
@@ -28,15 +27,11 @@ pub(crate) fn with_known_addresses<'a>(event: &'a WireEvent, before: Option<&Cop
         return Cow::Borrowed(event);
     };
     let mut restored = event.clone();
-    restore(&mut restored, &known.template().attendees);
+    restore(&mut restored, &known.template.attendees);
     for exception in &mut restored.exception_occurrences {
         let slot = exception.occurrence_id.as_deref().and_then(date_in);
-        let own = match (&known, slot) {
-            (Document::Series(series), Some(slot)) => series.exceptions.get(&slot),
-            _ => None,
-        };
-        let own = own.and_then(|own| own.attendees.as_ref());
-        restore(exception, own.unwrap_or(&known.template().attendees));
+        let own = slot.and_then(|slot| known.exceptions.get(&slot)?.attendees.as_ref());
+        restore(exception, own.unwrap_or(&known.template.attendees));
     }
     Cow::Owned(restored)
 }

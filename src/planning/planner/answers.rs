@@ -1,6 +1,6 @@
 //! Guests' answers: each from the guest's own mailbox, where that is here, and never through the organizer's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
@@ -8,7 +8,6 @@ use super::{Task, read_answer, renamed};
 use crate::calendar::event::{Address, Answer, Event};
 use crate::calendar::field::Group;
 use crate::calendar::merge::Base;
-use crate::calendar::plan::{OdooStep, Plan};
 use crate::calendar::words;
 use crate::odoo::snapshot::{AnsweredBy, Snapshot, odoo_answer};
 use crate::planning::people::People;
@@ -24,7 +23,7 @@ impl Task<'_> {
         &mut self,
         snapshot: &Snapshot,
         planned: &Event,
-        base: Option<&Base>,
+        base: Option<&Base<Event>>,
     ) -> anyhow::Result<BTreeMap<Address, Answer>> {
         let asked_anew = self.dossier.meeting.revived;
         let was_taken_over = self.was_taken_over()?;
@@ -153,31 +152,7 @@ fn response(
     })
 }
 
-/// Lets Odoo have these answers, whatever else the plan writes.
-pub(super) fn say(answers: &BTreeMap<Address, Answer>, plan: &mut Plan, odoo: &Event) {
-    let (mut target, mut groups) = match std::mem::replace(&mut plan.odoo, OdooStep::Nothing) {
-        OdooStep::Write { target, groups } => (target, groups),
-        OdooStep::Nothing => (odoo.clone(), BTreeSet::new()),
-        other @ (OdooStep::Create(_) | OdooStep::Archive) => {
-            plan.odoo = other;
-            return;
-        }
-    };
-    let was_idle = groups.is_empty();
-    put(answers, &mut target);
-    if target.attendees == odoo.attendees {
-        groups.remove(&Group::Attendees);
-    } else {
-        groups.insert(Group::Attendees);
-    }
-    if !groups.is_empty() {
-        plan.odoo = OdooStep::Write { target, groups };
-        plan.agreed = false;
-    } else if !was_idle {
-        plan.agreed = plan.is_idle();
-    }
-}
-
+/// Lets an event have these answers.
 pub(super) fn put(answers: &BTreeMap<Address, Answer>, event: &mut Event) {
     for (address, answer) in answers {
         if let Some(attendee) = event.attendees.get_mut(address) {

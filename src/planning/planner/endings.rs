@@ -77,7 +77,7 @@ impl Task<'_> {
                 values: Map::from_iter([("active".to_owned(), json!(true))]),
             }),
             // With the occurrences that both sides last had.
-            Record::Series(_) => match self.dossier.meeting.series_base()? {
+            Record::Series(_) => match self.dossier.meeting.base()? {
                 Some(base) => self.as_agreed(record, base.odoo, &account)?,
                 None => None,
             },

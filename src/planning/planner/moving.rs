@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::Task;
 use super::series::renamed_document;
-use crate::calendar::document::Document;
 use crate::calendar::field::Group;
 use crate::calendar::takeover;
 use crate::odoo::record::Record;
@@ -66,16 +65,10 @@ impl Task<'_> {
         let outlook = renamed_document(outlook, &snapshot.aliases(&self.people.mailboxes));
         let edited: BTreeSet<Group> = self.dossier.meeting.edit_times()?.into_keys().collect();
         let meeting = &mut self.dossier.meeting;
-        match (odoo, outlook) {
-            (_, Document::Unsayable { .. }) => return Ok(false),
-            (Document::Event(odoo), Document::Event(outlook)) => {
-                meeting.set_base(Some(&takeover::base_of(&odoo, &outlook, &edited, sent)))?;
-            }
-            (odoo, outlook) => {
-                let (odoo, outlook) = (odoo.into_series(), outlook.into_series());
-                meeting.set_series_base(&takeover::series_base_of(&odoo, &outlook, &edited, sent))?;
-            }
+        if outlook.why_unsayable().is_some() {
+            return Ok(false);
         }
+        meeting.set_base(Some(&takeover::base_of(&odoo, &outlook, &edited, sent)))?;
         Ok(true)
     }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Planned, Task, in_words};
+use super::{Task, in_words};
 use crate::calendar::plan::{Mail, Rights};
 use crate::odoo::snapshot::Snapshot;
 use crate::outlook::wire::WireEvent;
@@ -108,17 +108,7 @@ impl Task<'_> {
         {
             message += ", without its attachments, which are in Deleted Items here";
         }
-        self.leave(
-            &copy,
-            odoo_state,
-            Planned {
-                shown: None,
-                mails,
-                conflicts: &[],
-            },
-            message,
-            series,
-        )?;
+        self.leave(&copy, odoo_state, mails, message, series)?;
         self.dossier.meeting.set_aside = None;
         Ok(Organizer::Leaves)
     }
@@ -127,7 +117,7 @@ impl Task<'_> {
         &mut self,
         copy: &Copy,
         odoo_state: Value,
-        planned: Planned<'_>,
+        mails: &[Mail],
         message: String,
         series: bool,
     ) -> anyhow::Result<()> {
@@ -135,9 +125,9 @@ impl Task<'_> {
             .people
             .account(copy.account_id)
             .map(|account| account.odoo_user_id);
-        let waits = self.waits(user.unwrap_or_default(), planned.mails)?;
+        let waits = self.waits(user.unwrap_or_default(), mails)?;
         let line = Done {
-            message: format!("{message} · {}{}", in_words(planned.mails), waits.whose),
+            message: format!("{message} · {}{}", in_words(mails), waits.whose),
             decisions: Vec::new(),
             content: Some(copy.state.clone()),
         };
@@ -152,7 +142,7 @@ impl Task<'_> {
             groups: json!([]),
             line: Some(serde_json::to_value(&line)?),
             series,
-            mails: i32::try_from(planned.mails.len()).unwrap_or(i32::MAX),
+            mails: i32::try_from(mails.len()).unwrap_or(i32::MAX),
             collected: waits.collected,
             asks: waits.asks,
             ..OutlookWrite::default()

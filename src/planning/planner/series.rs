@@ -1,16 +1,19 @@
-//! Planning of series. One write to Outlook at a time: after each the series is read again, as Exchange may drop changed
-//! occurrences with a new pattern, and what is left is planned anew. Odoo is told last, of the whole.
+//! Both sides of a meeting compared, and what follows made into rows. A single event is written to
+//! both sides at once. Of a series there is one write to Outlook at a time: after each it is read
+//! again, as Exchange may drop changed occurrences with a new pattern, and what is left is planned
+//! again. Odoo is told last, of the whole.
 
 mod to_one;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
+use super::organizer::Organizer;
 use super::{
-    LARGEST_BODY, Organizer, Permit, Planned, Task, UNCONNECTED, about_pictures, aliases_of, all_groups,
-    answers, as_listed, closed, decisions, in_words, list_groups, renamed, too_large, unlisted, what_stays,
+    LARGEST_BODY, Permit, Task, UNCONNECTED, about_pictures, aliases_of, all_groups, answers, closed,
+    decisions, in_words, list_groups, renamed, too_large, unlisted, what_stays,
 };
 use crate::calendar::document::Document;
 use crate::calendar::event::{Aliases, Event};
@@ -19,12 +22,12 @@ use crate::calendar::invitations::{Guests, Withheld, everybody};
 use crate::calendar::merge::{Base, Conflict, EditTimes, Told};
 use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
-use crate::calendar::series::merge::{SeriesBase, SeriesTimes, Written, advance, by_organizer};
+use crate::calendar::series::merge::{Written, advance, agreed, by_organizer};
 use crate::calendar::series::plan::{
-    Changes, OdooSeriesStep, OutlookWrite as Step, SeriesPlan, SeriesSituation, SeriesState, Unsayable,
-    changes, mails, plan,
+    Changes, OdooStep, OutlookWrite as Step, Plan, Situation, State, Unsayable, changes, mails, plan,
 };
 use crate::calendar::series::{Differences, Series};
+use crate::calendar::words;
 use crate::odoo::exchange::{ApplySeries, OdooChange, Place};
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
@@ -32,6 +35,7 @@ use crate::odoo::recurrence::for_window;
 use crate::odoo::series::{Slot, SlotSnapshot, shape};
 use crate::odoo::snapshot::{self, Snapshot};
 use crate::outlook::wire::{self, WireEvent};
+use crate::planning::observation::as_listed;
 use crate::store::accounts::{Account, existing};
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::Copy;
@@ -53,6 +57,8 @@ struct Sides<'a> {
     /// Odoo's side with the guests that Outlook is not shown.
     whole: Option<Document>,
     withheld: Withheld,
+    /// Whether one of the two is no single event.
+    is_series: bool,
     /// Addresses of people whose mailbox has another one.
     aliases: &'a Aliases,
     /// Why nothing is written to Outlook, where it is not for the mailbox's sake.
@@ -66,15 +72,51 @@ struct Request {
     groups: BTreeSet<Group>,
     slot: Option<NaiveDate>,
     message: String,
+    /// What of it stays as it is in Outlook, in words.
+    staying: Vec<&'static str>,
     /// Of this one, and with all that is to follow it.
     mails: Vec<Mail>,
     all_mails: Vec<Mail>,
     told: Option<Told>,
 }
 
+impl Request {
+    fn of(kind: &'static str, body: Value, message: String) -> Self {
+        Self {
+            kind,
+            body,
+            groups: BTreeSet::new(),
+            slot: None,
+            message,
+            staying: Vec::new(),
+            mails: Vec::new(),
+            all_mails: Vec::new(),
+            told: None,
+        }
+    }
+}
+
+/// What there is to tell Odoo.
+struct Change {
+    change: OdooChange,
+    /// What both sides agree on once it is done.
+    groups: BTreeSet<Group>,
+    message: String,
+}
+
+impl Change {
+    fn of_all(change: OdooChange, message: String) -> Self {
+        Self {
+            change,
+            groups: all_groups(),
+            message,
+        }
+    }
+}
+
 impl Task<'_> {
-    /// As [`Task::decide`], where one of the two sides has a series.
-    pub(super) fn decide_series(&mut self, record: Option<&Record>) -> anyhow::Result<()> {
+    /// Compares the two sides, and owes each what it lacks.
+    pub(super) fn compare(&mut self, record: Option<&Record>) -> anyhow::Result<()> {
         let snapshot = match record.map(Record::template).transpose() {
             Ok(snapshot) => snapshot,
             Err(reason) => {
@@ -86,7 +128,7 @@ impl Task<'_> {
         let odoo = match present.map(|record| record.document(&self.people.mailboxes)) {
             Some(Ok(document)) => document,
             Some(Err(reason)) => {
-                self.set_aside(&reason, Level::Warning);
+                self.set_aside(&reason, Level::Error);
                 return Ok(());
             }
             None => None,
@@ -100,9 +142,9 @@ impl Task<'_> {
             return Ok(());
         }
         let chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
-        let base = self.dossier.meeting.series_base()?;
+        let base = self.dossier.meeting.base()?;
         let aliases = aliases_of(record, base.as_ref(), self.people);
-        let base = base.map(|base| SeriesBase {
+        let base = base.map(|base| Base {
             odoo: renamed_series(base.odoo, &aliases),
             outlook: renamed_series(base.outlook, &aliases),
         });
@@ -110,23 +152,23 @@ impl Task<'_> {
         let outlook = match &chosen {
             Some((copy, _)) => {
                 let mut document = renamed_document(copy.document()?, &aliases);
-                unlisted::add_to_document(&unlisted, &mut document);
+                unlisted::add(&unlisted, &mut document);
                 Some(document)
             }
             None => None,
         };
-        if let Some(Document::Unsayable { unsayable, .. }) = &outlook {
+        if let Some(unsayable) = outlook.as_ref().and_then(Document::why_unsayable) {
             let reason = format!("Odoo cannot repeat it as Outlook does: {unsayable}");
             self.set_aside(&reason, Level::Warning);
             return Ok(());
         }
         let rights = chosen.as_ref().map_or(Rights::Write, |(_, rights)| *rights);
         let unread = self
-            .organizer_unread(rights, outlook.as_ref().map(Document::template))
+            .organizer_unread(rights, outlook.as_ref().map(|outlook| &outlook.template))
             .cloned();
         let in_one = odoo
-            .clone()
-            .map(|odoo| in_one(&odoo.into_series(), self.people.now.date_naive()));
+            .as_ref()
+            .map(|odoo| in_one(odoo, self.people.now.date_naive()));
         let permit = match (&in_one, record) {
             (Some(event), Some(record)) if chosen.is_none() => self.may_create(record, event)?,
             _ => Permit::No,
@@ -138,14 +180,19 @@ impl Task<'_> {
         let closed = in_one
             .zip(record)
             .and_then(|(event, record)| closed::why_closed(record, &event, self.people));
+        if let (Some(odoo), Some(outlook), Some(record)) = (&odoo, &outlook, record) {
+            let others = everybody(odoo).any(|guest| !everybody(outlook).any(|known| known == guest));
+            self.settle_guests(record, rights, others);
+        }
+        let is_series = record.is_some_and(|record| record.series().is_some())
+            || outlook.as_ref().is_some_and(|outlook| !outlook.is_single());
         if let (Some(document), Some(snapshot), None) = (&odoo, &snapshot, &closed) {
-            let guests = outlook
-                .iter()
-                .flat_map(|outlook| outlook.template().guests())
-                .cloned();
-            let mails: Vec<Mail> = guests.map(Mail::Cancellation).collect();
+            let mails: Vec<Mail> = mails(&[Step::Delete], outlook.as_ref())
+                .into_iter()
+                .flatten()
+                .collect();
             let state = serde_json::to_value(document)?;
-            match self.follow_organizer(snapshot, state, &mails, true)? {
+            match self.follow_organizer(snapshot, state, &mails, is_series)? {
                 Organizer::Same => {}
                 Organizer::Leaves => return Ok(()),
                 Organizer::HasLeft => return self.begin_anew(record),
@@ -155,19 +202,14 @@ impl Task<'_> {
             (Some(base), Some(odoo), Some(outlook))
                 if rights == Rights::Write && self.dossier.meeting.base_by_guest =>
             {
-                Some(by_organizer(base, odoo.template(), outlook.template()))
+                Some(by_organizer(base, &odoo.template, &outlook.template))
             }
             (base, ..) => base,
         };
-        if let (Some(odoo), Some(outlook), Some(record)) = (&odoo, &outlook, record) {
-            let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
-            let others = everybody(&odoo).any(|guest| !everybody(&outlook).any(|known| known == guest));
-            self.settle_guests(record, rights, others);
-        }
         let mut shown = odoo.clone();
         let mut withheld = Withheld::default();
         if let (Guests::Withheld, Some(shown)) = (self.dossier.meeting.guests(), &mut shown) {
-            withheld = Withheld::from_document(shown, outlook.as_ref(), base.as_ref());
+            withheld = Withheld::take(shown, outlook.as_ref(), base.as_ref());
         }
         let sides = Sides {
             record,
@@ -178,6 +220,7 @@ impl Task<'_> {
             unread: unread.as_ref(),
             whole: odoo,
             withheld,
+            is_series,
             aliases: &aliases,
             closed: closed.as_deref(),
         };
@@ -188,38 +231,35 @@ impl Task<'_> {
         &mut self,
         sides: &Sides<'_>,
         rights: Rights,
-        base: Option<&SeriesBase>,
+        base: Option<&Base>,
         permit: Permit,
     ) -> anyhow::Result<()> {
-        let odoo = sides.odoo.cloned().map(Document::into_series);
-        let outlook = sides.outlook.cloned().map(Document::into_series);
+        let odoo = sides.odoo.cloned();
+        let outlook = sides.outlook.cloned();
         let outlook_state = match (sides.copy, &outlook) {
-            (Some(copy), _) if copy.cancelled || copy.gone && rights == Rights::Write => SeriesState::Gone,
-            (Some(_), Some(series)) => SeriesState::Present(series),
-            _ => SeriesState::Missing,
+            (Some(copy), _) if copy.cancelled || copy.gone && rights == Rights::Write => State::Gone,
+            (Some(_), Some(series)) => State::Present(series),
+            _ => State::Missing,
         };
         let odoo_state = match (&odoo, sides.record) {
-            (Some(series), _) => SeriesState::Present(series),
-            (None, Some(_)) => SeriesState::Gone,
-            (None, None) if self.dossier.meeting.odoo_gone => SeriesState::Gone,
-            (None, None) => SeriesState::Missing,
+            (Some(series), _) => State::Present(series),
+            (None, Some(_)) => State::Gone,
+            (None, None) if self.dossier.meeting.odoo_gone => State::Gone,
+            (None, None) => State::Missing,
         };
-        // As for a single event.
-        if odoo_state == SeriesState::Gone && sides.unread.is_some() {
+        // Taken off Odoo's calendar: the organizer's mailbox, which is ours to write, will show it.
+        if odoo_state == State::Gone && sides.unread.is_some() {
             return Ok(());
         }
         let account = sides
             .copy
             .and_then(|copy| self.people.account(copy.account_id))
             .cloned();
-        let times = SeriesTimes {
-            whole: EditTimes {
-                odoo: self.dossier.meeting.edit_times()?,
-                outlook: sides.copy.and_then(|copy| copy.modified_at),
-            },
-            slots: BTreeMap::new(),
+        let times = EditTimes {
+            odoo: self.dossier.meeting.edit_times()?,
+            outlook: sides.copy.and_then(|copy| copy.modified_at),
         };
-        let mut plan = plan(&SeriesSituation {
+        let mut plan = plan(&Situation {
             base,
             odoo: odoo_state,
             outlook: outlook_state,
@@ -241,16 +281,15 @@ impl Task<'_> {
             return Ok(());
         }
         if let (Some(odoo), Some(snapshot)) = (&odoo, sides.snapshot) {
-            let base = base.map(|base| Base {
-                odoo: base.odoo.template.clone(),
-                outlook: base.outlook.template.clone(),
-            });
-            self.plan_series_answers(snapshot, odoo, base.as_ref(), &mut plan)?;
-            let record = sides.record.and_then(Record::series);
-            self.plan_answers_to_one(odoo, record, sides.aliases, &mut plan)?;
+            let base = base.map(Base::masters);
+            self.plan_answers_to_all(snapshot, odoo, base.as_ref(), &mut plan)?;
+            if sides.is_series {
+                let record = sides.record.and_then(Record::series);
+                self.plan_answers_to_one(odoo, record, sides.aliases, &mut plan)?;
+            }
         }
         if let (
-            OdooSeriesStep::Apply {
+            OdooStep::Apply {
                 changes: told,
                 target,
             },
@@ -258,48 +297,46 @@ impl Task<'_> {
         ) = (&mut plan.odoo, &sides.whole)
             && self.dossier.meeting.guests() == Guests::Withheld
         {
-            sides.withheld.give_back_to_series(target);
-            *told = changes(&whole.clone().into_series(), target);
+            sides.withheld.give_back(target);
+            *told = changes(whole, target);
         }
         self.carry_out(&plan, sides, account.as_ref())?;
-        let nothing_ever = odoo_state == SeriesState::Missing && outlook_state == SeriesState::Missing;
+        let nothing_ever = odoo_state == State::Missing && outlook_state == State::Missing;
         if plan.ended && plan.is_idle() && !nothing_ever {
             self.dossier.meeting.ended = true;
         }
         if plan.agreed
-            && let (Some(odoo), Some(outlook)) = (odoo, outlook)
+            && let (Some(odoo), Some(outlook)) = (&odoo, &outlook)
         {
-            self.dossier
-                .meeting
-                .set_series_base(&SeriesBase { odoo, outlook })?;
+            let base = agreed(self.dossier.meeting.base()?, (odoo, outlook), &plan.differing);
+            self.dossier.meeting.set_base(Some(&base))?;
             self.dossier.meeting.base_by_guest = rights == Rights::ReadOnly;
-            self.dossier.forget_times(&all_groups())?;
+            let mut settled = all_groups();
+            settled.retain(|group| !plan.differing.groups.contains(group));
+            self.dossier.forget_times(&settled)?;
         }
         Ok(())
     }
 
-    /// Owes what the plan asks for: to Outlook, or to Odoo once Outlook has everything.
-    fn carry_out(
-        &mut self,
-        plan: &SeriesPlan,
-        sides: &Sides<'_>,
-        account: Option<&Account>,
-    ) -> anyhow::Result<()> {
+    /// Owes what the plan asks for. Of a series Odoo is told once Outlook has everything.
+    fn carry_out(&mut self, plan: &Plan, sides: &Sides<'_>, account: Option<&Account>) -> anyhow::Result<()> {
         let organizer = sides.snapshot.and_then(|s| self.people.organizer(s)).cloned();
         let Some(account) = account.cloned().or(organizer) else {
+            self.dossier.meeting.differs = !plan.differing.is_empty();
+            self.dossier.meeting.set_aside = None;
             return Ok(());
         };
         let is_its_organizers = sides.copy.is_some_and(|copy| copy.is_organizer && !copy.gone);
         if is_its_organizers
             && sides.closed.is_none()
-            && let Some((change, message)) = self.handed_over_apart(sides, account.odoo_user_id)
+            && let Some(change) = self.handed_over_apart(sides, account.odoo_user_id)
         {
-            self.tell_odoo(&account, &change, message, sides, &[])?;
+            self.tell_odoo(&account, change, sides, &[])?;
             return Ok(());
         }
         let conflicts: Vec<Conflict> = plan.conflicts.iter().map(|c| c.conflict.clone()).collect();
-        let shown = sides.outlook.cloned().map(Document::into_series);
-        let mails = mails(&plan.outlook.writes, shown.as_ref());
+        let mails = mails(&plan.outlook.writes, sides.outlook);
+        let mut is_all_told = true;
         for (index, step) in plan.outlook.writes.iter().enumerate() {
             match self.request(step, sides)? {
                 Ok(Some(mut request)) => {
@@ -307,8 +344,11 @@ impl Task<'_> {
                     // What follows it is told with it, and waits with it.
                     request.all_mails = mails.iter().skip(index).flatten().cloned().collect();
                     self.ask_outlook(&account, request, sides, &conflicts)?;
-                    self.dossier.meeting.set_aside = None;
-                    return Ok(());
+                    is_all_told = false;
+                    if sides.is_series {
+                        self.dossier.meeting.set_aside = None;
+                        return Ok(());
+                    }
                 }
                 // Outlook says it already, in its own words.
                 Ok(None) => {}
@@ -318,16 +358,21 @@ impl Task<'_> {
                 }
             }
         }
-        if sides.odoo.is_some() && sides.outlook.is_some() && sides.closed.is_none() && !plan.differing {
+        if is_all_told
+            && sides.odoo.is_some()
+            && sides.outlook.is_some()
+            && sides.closed.is_none()
+            && plan.differing.is_empty()
+        {
             // All that was collected is told; what comes next is news.
             self.dossier.meeting.collected = false;
             self.dossier.meeting.forget_savers();
         }
         if sides.closed.is_none()
-            && !plan.differing
-            && let Some((change, message)) = restored_apart(plan, sides, account.odoo_user_id)
+            && plan.differing.is_empty()
+            && let Some(change) = restored_apart(plan, sides, account.odoo_user_id)
         {
-            self.tell_odoo(&account, &change, message, sides, &[])?;
+            self.tell_odoo(&account, change, sides, &[])?;
             return Ok(());
         }
         if !plan.apart.is_empty() && !self.dossier.meeting.differs {
@@ -337,21 +382,15 @@ impl Task<'_> {
             );
             self.write_journal(Level::Warning, message);
         }
-        let untold = plan.differing || !plan.outlook.unsayable.is_empty();
-        let differs = untold || !plan.apart.is_empty();
+        let untold = !plan.differing.is_empty() || !plan.outlook.unsayable.is_empty();
         if untold && !self.dossier.meeting.differs {
-            let mut reasons: Vec<String> = plan.outlook.unsayable.iter().map(ToString::to_string).collect();
-            if plan.differing {
-                let reason = sides.closed.unwrap_or(UNCONNECTED);
-                reasons.push(format!("{reason}: Outlook keeps its own"));
-            }
-            let message = format!("was changed in Odoo, but {}", reasons.join("; "));
+            let message = why_untold(plan, sides);
             self.write_journal(Level::Warning, message);
         }
-        self.dossier.meeting.differs = differs;
+        self.dossier.meeting.differs = untold || !plan.apart.is_empty();
         match self.change_of_odoo(&plan.odoo, sides, &account)? {
             Ok(None) => {}
-            Ok(Some((change, message))) => self.tell_odoo(&account, &change, message, sides, &conflicts)?,
+            Ok(Some(change)) => self.tell_odoo(&account, change, sides, &conflicts)?,
             Err(reason) => {
                 self.set_aside(
                     &format!("Odoo cannot repeat it as Outlook does: {reason}"),
@@ -372,29 +411,25 @@ impl Task<'_> {
     ) -> anyhow::Result<Result<Option<Request>, NoFaithfulForm>> {
         let wire: Option<WireEvent> = sides.copy.map(as_listed).transpose()?;
         let request = match step {
-            Step::Create(series) => {
+            Step::Create(document) => {
                 let transaction_id = self.transaction_id();
                 let extra = wire::ExtraForCreate {
                     transaction_id: &transaction_id,
                     link: self.dossier.meeting.link,
                 };
-                let body = match wire::series::create_series_body(series, extra) {
-                    Ok(body) => body,
-                    Err(reason) => return Ok(Err(reason)),
+                let (body, what) = if document.is_single() {
+                    let body = wire::create_body(&document.template, extra);
+                    (body, format!(", {}", words::time(&document.template.time)))
+                } else {
+                    match wire::series::create_series_body(document, extra) {
+                        Ok(body) => (body, format!(": {}", document.rule())),
+                        Err(reason) => return Ok(Err(reason)),
+                    }
                 };
+                let message = format!("made in Outlook{what}{}", about_pictures(&document.template));
                 Request {
-                    kind: kind::CREATE,
-                    body,
                     groups: all_groups(),
-                    slot: None,
-                    message: format!(
-                        "made in Outlook: {}{}",
-                        series.rule,
-                        about_pictures(&series.template)
-                    ),
-                    mails: Vec::new(),
-                    all_mails: Vec::new(),
-                    told: None,
+                    ..Request::of(kind::CREATE, body, message)
                 }
             }
             Step::Master {
@@ -407,13 +442,12 @@ impl Task<'_> {
             }
             Step::Occurrence { slot, groups, target } => {
                 let Some(wire) = &wire else { return Ok(Ok(None)) };
-                let outlook = sides.outlook.cloned().map(Document::into_series);
-                let now = occurrence_of(wire, *slot, outlook.as_ref());
+                let now = occurrence_of(wire, *slot, sides.outlook);
                 let all: Vec<Group> = groups.iter().copied().collect();
                 let staying = what_stays(&all, target, now);
-                let Some((body, groups)) =
-                    one_request(groups, |groups| wire::patch_body(groups, target, now))
-                else {
+                let parts = parts(groups).into_iter();
+                let bodies = parts.map(|groups| (wire::patch_body(&in_order(&groups), target, now), groups));
+                let Some((body, groups)) = bodies.into_iter().find(|(body, _)| body != &json!({})) else {
                     self.say_what_stays(&staying);
                     let written = Written::Slot {
                         slot: *slot,
@@ -422,50 +456,41 @@ impl Task<'_> {
                     self.advance_base(&written, &Told::of(target), sides)?;
                     return Ok(Ok(None));
                 };
-                let message = format!(
-                    "{} of the {slot} changed · from Odoo{}",
-                    list_groups(&groups),
-                    and_what_stays(&staying, &groups)
-                );
-                let list: Vec<Group> = groups.iter().copied().collect();
+                let message = format!("{} of the {slot} changed · from Odoo", list_groups(&groups));
+                let list = in_order(&groups);
                 let as_shown: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
                 let loses = |whole: &WireEvent| {
-                    wire::loses_answers(&list, occurrence_of(whole, *slot, outlook.as_ref()))
+                    wire::loses_answers(&list, occurrence_of(whole, *slot, sides.outlook))
                 };
                 Request {
-                    kind: kind::UPDATE,
-                    body,
+                    staying: of_these(&staying, &groups),
+                    groups,
+                    slot: Some(*slot),
                     told: Some(Told {
                         answers_stay: as_shown.as_ref().is_some_and(loses),
                         ..Told::of(target)
                     }),
-                    groups,
-                    slot: Some(*slot),
-                    message,
-                    mails: Vec::new(),
-                    all_mails: Vec::new(),
+                    ..Request::of(kind::UPDATE, body, message)
                 }
             }
-            Step::Cancel { slot } => Request {
-                kind: kind::DELETE,
-                body: json!({}),
-                groups: BTreeSet::new(),
-                slot: Some(*slot),
-                message: format!("the occurrence of {slot} was taken out in Odoo, and now in Outlook"),
-                mails: Vec::new(),
-                all_mails: Vec::new(),
-                told: None,
-            },
-            Step::Delete => Request {
-                kind: kind::DELETE,
-                body: json!({}),
-                groups: BTreeSet::new(),
-                slot: None,
-                message: "deleted in Odoo, and now from Outlook".to_owned(),
-                mails: Vec::new(),
-                all_mails: Vec::new(),
-                told: None,
-            },
+            Step::Cancel { slot } => {
+                let message = format!("the occurrence of {slot} was taken out in Odoo, and now in Outlook");
+                Request {
+                    slot: Some(*slot),
+                    ..Request::of(kind::DELETE, json!({}), message)
+                }
+            }
+            Step::Delete => {
+                let message = "deleted in Odoo, and now from Outlook".to_owned();
+                Request {
+                    groups: if sides.is_series {
+                        BTreeSet::new()
+                    } else {
+                        all_groups()
+                    },
+                    ..Request::of(kind::DELETE, json!({}), message)
+                }
+            }
         };
         Ok(Ok(Some(request)))
     }
@@ -474,71 +499,63 @@ impl Task<'_> {
         &mut self,
         groups: &BTreeSet<Group>,
         recurrence: bool,
-        target: &Series,
+        target: &Document,
         wire: &WireEvent,
         sides: &Sides<'_>,
     ) -> anyhow::Result<Result<Option<Request>, NoFaithfulForm>> {
-        let as_shown: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
-        let becomes_single = sides.odoo.is_some_and(Document::is_single) && wire.is_recurring();
+        let all: Vec<Group> = groups.iter().copied().collect();
+        let staying = what_stays(&all, &target.template, wire);
         // The pattern goes with what guests can see; what they cannot see goes alone, so that it mails nobody.
-        let visible: BTreeSet<Group> = groups.iter().copied().filter(|g| g.visible_to_guests()).collect();
-        let chosen = if recurrence || !visible.is_empty() {
-            visible
-        } else {
-            groups.clone()
-        };
-        let body = if becomes_single {
-            let mut groups: Vec<Group> = chosen.iter().copied().collect();
-            if !groups.contains(&Group::Time) {
-                groups.push(Group::Time);
-            }
-            let mut body = wire::patch_body(&groups, &target.template, wire);
-            body["recurrence"] = Value::Null;
-            body
-        } else {
-            match wire::series::patch_series_body(&chosen, recurrence, target, wire) {
+        let [visible, own] = parts(groups);
+        let mut chosen = None;
+        for (groups, recurrence) in [(visible, recurrence), (own, false)] {
+            let body = match body_for_master(&groups, recurrence, target, wire, sides) {
                 Ok(body) => body,
                 Err(reason) => return Ok(Err(reason)),
+            };
+            if body != json!({}) {
+                chosen = Some((body, groups, recurrence));
+                break;
             }
-        };
-        let all: Vec<Group> = chosen.iter().copied().collect();
-        let staying = what_stays(&all, &target.template, wire);
-        if body == json!({}) {
+        }
+        let Some((body, chosen, recurrence)) = chosen else {
             self.say_what_stays(&staying);
-            self.advance_base(
-                &Written::Whole {
-                    groups: chosen,
-                    schedule: recurrence,
-                },
-                &Told::of(&target.template),
-                sides,
-            )?;
+            // Outlook says it already, in its own words.
+            let written = Written::Whole {
+                groups: groups.clone(),
+                schedule: recurrence,
+            };
+            self.advance_base(&written, &Told::of(&target.template), sides)?;
             return Ok(Ok(None));
-        }
-        let mut parts = Vec::new();
-        if recurrence {
-            parts.push(format!("now {}", target.rule));
-        }
-        if !chosen.is_empty() {
-            parts.push(format!("{} changed for all", list_groups(&chosen)));
-        }
+        };
+        let message = if sides.is_series {
+            let mut parts = Vec::new();
+            if recurrence {
+                parts.push(format!("now {}", target.rule()));
+            }
+            if !chosen.is_empty() {
+                parts.push(format!("{} changed for all", list_groups(&chosen)));
+            }
+            parts.join(", ")
+        } else {
+            let before = sides.copy.map(Copy::event).transpose()?;
+            words::change(
+                &chosen,
+                before.as_ref().unwrap_or(&target.template),
+                &target.template,
+            )
+        };
+        let as_shown: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
+        let list = in_order(&chosen);
         Ok(Ok(Some(Request {
-            kind: kind::UPDATE,
-            body,
-            message: format!(
-                "{} · from Odoo{}",
-                parts.join(", "),
-                and_what_stays(&staying, &chosen)
-            ),
-            mails: Vec::new(),
-            all_mails: Vec::new(),
+            staying: of_these(&staying, &chosen),
             told: Some(Told {
-                answers_stay: !recurrence && as_shown.is_some_and(|now| wire::loses_answers(&all, &now)),
+                answers_stay: !recurrence && as_shown.is_some_and(|now| wire::loses_answers(&list, &now)),
                 left: groups.difference(&chosen).copied().collect(),
                 ..Told::of(&target.template)
             }),
             groups: chosen,
-            slot: None,
+            ..Request::of(kind::UPDATE, body, format!("{message} · from Odoo"))
         })))
     }
 
@@ -547,10 +564,9 @@ impl Task<'_> {
         let (Some(odoo), Some(outlook)) = (sides.odoo, sides.outlook) else {
             return Ok(());
         };
-        let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
-        let base = self.dossier.meeting.series_base()?;
-        let base = advance(base, written, told, (&odoo, &outlook), Side::Outlook);
-        self.dossier.meeting.set_series_base(&base)
+        let base = self.dossier.meeting.base()?;
+        let base = advance(base, written, told, (odoo, outlook), Side::Outlook);
+        self.dossier.meeting.set_base(Some(&base))
     }
 
     fn ask_outlook(
@@ -560,17 +576,18 @@ impl Task<'_> {
         sides: &Sides<'_>,
         conflicts: &[Conflict],
     ) -> anyhow::Result<()> {
-        let planned = Planned {
-            shown: None,
-            mails: &request.mails,
-            conflicts,
-        };
         let is_end = request.kind == kind::DELETE && request.slot.is_none();
-        let mut decided = decisions(planned.conflicts, Side::Odoo, &request.groups);
+        let mut decided = decisions(conflicts, Side::Odoo, &request.groups);
         decided.extend(self.unreachable(&request.groups)?);
+        decided.extend(request.staying.iter().map(|words| (*words).to_owned()));
         let waits = self.waits(account.odoo_user_id, &request.all_mails)?;
         let line = Done {
-            message: format!("{} · {}{}", request.message, in_words(planned.mails), waits.whose),
+            message: format!(
+                "{} · {}{}",
+                request.message,
+                in_words(&request.mails),
+                waits.whose
+            ),
             decisions: decided,
             content: sides.copy.filter(|_| is_end).map(|c| c.state.clone()),
         };
@@ -587,7 +604,7 @@ impl Task<'_> {
             odoo_state: sides.odoo.map(serde_json::to_value).transpose()?,
             groups: serde_json::to_value(&request.groups)?,
             line: Some(serde_json::to_value(&line)?),
-            series: true,
+            series: sides.is_series,
             slot: request.slot,
             mails: i32::try_from(request.all_mails.len()).unwrap_or(i32::MAX),
             collected: waits.collected,
@@ -602,28 +619,39 @@ impl Task<'_> {
     /// What Odoo must do, with the words for it.
     fn change_of_odoo(
         &self,
-        step: &OdooSeriesStep,
+        step: &OdooStep,
         sides: &Sides<'_>,
         account: &Account,
-    ) -> anyhow::Result<Result<Option<(OdooChange, String)>, NoFaithfulForm>> {
+    ) -> anyhow::Result<Result<Option<Change>, NoFaithfulForm>> {
         let user_id = account.odoo_user_id;
         let (changes, target) = match (step, sides.record) {
-            (OdooSeriesStep::Nothing, _) => return Ok(Ok(None)),
-            (OdooSeriesStep::Archive, Some(record)) => {
-                let change = OdooChange::Archive {
-                    place: Place::of(record),
-                    user_id,
-                    version: record.version().to_owned(),
-                };
-                return Ok(Ok(Some((
-                    change,
-                    "deleted in Outlook, and archived in Odoo".to_owned(),
-                ))));
+            (OdooStep::Nothing, _) | (OdooStep::Archive, None) => return Ok(Ok(None)),
+            (OdooStep::Archive, Some(record)) => {
+                return Ok(Ok(Some(Change {
+                    change: OdooChange::Archive {
+                        place: Place::of(record),
+                        user_id,
+                        version: record.version().to_owned(),
+                    },
+                    groups: if sides.is_series {
+                        all_groups()
+                    } else {
+                        BTreeSet::new()
+                    },
+                    message: "deleted in Outlook, and archived in Odoo".to_owned(),
+                })));
             }
-            (OdooSeriesStep::Archive, None) => return Ok(Ok(None)),
-            (OdooSeriesStep::Create(target), _) => (None, target),
-            (OdooSeriesStep::Apply { changes, target }, _) => (Some(changes), target),
+            (OdooStep::Create(target), _) => (None, target),
+            (OdooStep::Apply { changes, target }, _) => (Some(changes), target),
         };
+        if target.is_single() && sides.record.is_none_or(|record| record.series().is_none()) {
+            return Ok(Ok(self.change_of_event(
+                changes,
+                &target.template,
+                sides,
+                user_id,
+            )));
+        }
         let mut apply = ApplySeries {
             user_id,
             link: Some(self.dossier.meeting.link),
@@ -645,7 +673,8 @@ impl Task<'_> {
         if sides.outlook.is_some_and(Document::is_single) && !was_single {
             apply.shape = self.single_shape(changes.map(|c| &c.groups), &target.template, sides);
             let change = OdooChange::ApplySeries(Box::new(apply));
-            return Ok(Ok(Some((change, "no longer repeats · from Outlook".to_owned()))));
+            let message = "no longer repeats · from Outlook".to_owned();
+            return Ok(Ok(Some(Change::of_all(change, message))));
         }
         let Some(shown) = self.in_window(target, account) else {
             return Ok(Ok(None));
@@ -678,15 +707,51 @@ impl Task<'_> {
             apply.shape = shape;
         }
         let message = match step {
-            OdooSeriesStep::Create(_) => format!("made in Odoo from Outlook: {}", target.rule),
+            OdooStep::Create(_) => format!("made in Odoo from Outlook: {}", target.rule()),
             _ => format!("{} · from Outlook", changed_words(step, target)),
         };
-        Ok(Ok(Some((OdooChange::ApplySeries(Box::new(apply)), message))))
+        let change = OdooChange::ApplySeries(Box::new(apply));
+        Ok(Ok(Some(Change::of_all(change, message))))
+    }
+
+    /// The same of what takes place once.
+    fn change_of_event(
+        &self,
+        changes: Option<&Changes>,
+        target: &Event,
+        sides: &Sides<'_>,
+        user_id: i32,
+    ) -> Option<Change> {
+        let mailboxes = &self.people.mailboxes;
+        let Some(changes) = changes else {
+            let change = OdooChange::Create {
+                link: self.dossier.meeting.link,
+                user_id,
+                values: snapshot::create_values(target, mailboxes),
+            };
+            let message = format!("made in Odoo from Outlook, {}", words::time(&target.time));
+            return Some(Change::of_all(change, message));
+        };
+        let present = sides.snapshot?;
+        let groups = changes.groups.clone();
+        let before = sides.whole.as_ref().map_or(target, |whole| &whole.template);
+        let message = format!("{} · from Outlook", words::change(&groups, before, target));
+        let change = OdooChange::Write {
+            res_id: present.id,
+            user_id,
+            version: present.version.clone(),
+            values: snapshot::values(&groups, target, Some(present), mailboxes),
+        };
+        Some(Change {
+            change,
+            groups,
+            message,
+        })
     }
 
     /// A series has one organizer in Outlook: occurrences that somebody in Odoo gave to another connected user become events of
     /// their own, which are made in that user's mailbox.
-    fn handed_over_apart(&self, sides: &Sides<'_>, user_id: i32) -> Option<(OdooChange, String)> {
+    fn handed_over_apart(&self, sides: &Sides<'_>, user_id: i32) -> Option<Change> {
         let record = sides.record?;
         let series = record.series()?;
         let shared = sides.snapshot?.organizer.as_ref()?.user_id;
@@ -718,7 +783,7 @@ impl Task<'_> {
             "given to another organizer in Odoo: {}. A series has one in Outlook, so it is an event of its own now",
             dates(&days)
         );
-        Some((detach(record, user_id, given), message))
+        Some(Change::of_all(detach(record, user_id, given), message))
     }
 
     /// An archived series, active again with the occurrences that it had.
@@ -728,7 +793,7 @@ impl Task<'_> {
         agreed: Series,
         account: &Account,
     ) -> anyhow::Result<Option<OdooChange>> {
-        let odoo = Document::Series(Box::new(agreed.clone()));
+        let odoo = agreed.clone();
         let sides = Sides {
             record: Some(record),
             snapshot: None,
@@ -738,15 +803,16 @@ impl Task<'_> {
             unread: None,
             whole: None,
             withheld: Withheld::default(),
+            is_series: true,
             aliases: &Aliases::default(),
             closed: None,
         };
-        let step = OdooSeriesStep::Apply {
+        let step = OdooStep::Apply {
             changes: Changes::default(),
             target: agreed,
         };
         let change = self.change_of_odoo(&step, &sides, account)?;
-        Ok(change.ok().flatten().map(|(change, _)| change))
+        Ok(change.ok().flatten().map(|change| change.change))
     }
 
     fn single_shape(
@@ -769,12 +835,12 @@ impl Task<'_> {
     }
 
     /// The part that Odoo shall show: Odoo has no more than 720 occurrences. `None`: all of it is past.
-    fn in_window(&self, target: &Series, account: &Account) -> Option<Series> {
+    fn in_window(&self, target: &Document, account: &Account) -> Option<Series> {
         let now = self.people.now;
         let from = account.window_start.unwrap_or(now - TimeDelta::days(DAYS_BACK));
         let until = account.window_end.unwrap_or(now + TimeDelta::days(DAYS_AHEAD));
         let (_, start) = for_window(
-            &target.rule,
+            target.rule(),
             target.start(),
             from.date_naive(),
             until.date_naive(),
@@ -788,12 +854,15 @@ impl Task<'_> {
     fn tell_odoo(
         &mut self,
         account: &Account,
-        change: &OdooChange,
-        message: String,
+        Change {
+            change,
+            groups,
+            message,
+        }: Change,
         sides: &Sides<'_>,
         conflicts: &[Conflict],
     ) -> anyhow::Result<()> {
-        let mut decided = decisions(conflicts, Side::Outlook, &all_groups());
+        let mut decided = decisions(conflicts, Side::Outlook, &groups);
         decided.append(&mut self.refused);
         let line = Done {
             message: format!("{message} · no mail"),
@@ -811,9 +880,9 @@ impl Task<'_> {
             database_id: self.dossier.meeting.database_id,
             meeting_id: self.dossier.meeting.id,
             user_id,
-            payload: serde_json::to_value(change)?,
+            payload: serde_json::to_value(&change)?,
             outlook_state: agreed.map(serde_json::to_value).transpose()?,
-            groups: serde_json::to_value(all_groups())?,
+            groups: serde_json::to_value(&groups)?,
             held_for,
             line: Some(serde_json::to_value(&line)?),
             ..OdooDebt::default()
@@ -824,18 +893,18 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Attendees' own answers to the whole series.
-    fn plan_series_answers(
+    /// Attendees' own answers to the whole.
+    fn plan_answers_to_all(
         &mut self,
         snapshot: &Snapshot,
         odoo: &Series,
-        base: Option<&Base>,
-        plan: &mut SeriesPlan,
+        base: Option<&Base<Event>>,
+        plan: &mut Plan,
     ) -> anyhow::Result<()> {
         let mut target = match &plan.odoo {
-            OdooSeriesStep::Nothing => odoo.clone(),
-            OdooSeriesStep::Apply { target, .. } => target.clone(),
-            OdooSeriesStep::Create(_) | OdooSeriesStep::Archive => return Ok(()),
+            OdooStep::Nothing => odoo.clone(),
+            OdooStep::Apply { target, .. } => target.clone(),
+            OdooStep::Create(_) | OdooStep::Archive => return Ok(()),
         };
         let answers = self.plan_answers(snapshot, &target.template, base)?;
         let by_organizer = target.template.attendees.clone();
@@ -845,10 +914,10 @@ impl Task<'_> {
         }
         let changes = changes(odoo, &target);
         if !changes.is_empty() {
-            plan.odoo = OdooSeriesStep::Apply { changes, target };
+            plan.odoo = OdooStep::Apply { changes, target };
             plan.agreed = false;
         } else {
-            plan.odoo = OdooSeriesStep::Nothing;
+            plan.odoo = OdooStep::Nothing;
             plan.agreed = plan.is_idle();
         }
         Ok(())
@@ -856,42 +925,80 @@ impl Task<'_> {
 }
 
 /// Returns the occurrence of a slot as Outlook has it: what it has of its own, else what all share.
-fn occurrence_of<'a>(whole: &'a WireEvent, slot: NaiveDate, series: Option<&Series>) -> &'a WireEvent {
+fn occurrence_of<'a>(whole: &'a WireEvent, slot: NaiveDate, series: Option<&Document>) -> &'a WireEvent {
     let is_it = |own: &&WireEvent| series.and_then(|s| wire::series::slot_of(own, s)) == Some(slot);
     whole.exception_occurrences.iter().find(is_it).unwrap_or(whole)
 }
 
 /// The longest of its descriptions.
 fn largest_body(document: &Document) -> Option<String> {
-    let series = document.clone().into_series();
-    let own = series.exceptions.into_values().filter_map(|own| own.body);
-    own.chain([series.template.body]).max_by_key(String::len)
+    let own = document.exceptions.values().filter_map(|own| own.body.clone());
+    own.chain([document.template.body.clone()])
+        .max_by_key(String::len)
 }
 
-/// What stays as it is, behind what else is told.
-fn and_what_stays(staying: &[(Group, &str)], groups: &BTreeSet<Group>) -> String {
+/// Of what stays as it is, the words about these groups.
+fn of_these(staying: &[(Group, &'static str)], groups: &BTreeSet<Group>) -> Vec<&'static str> {
     let told = staying.iter().filter(|(group, _)| groups.contains(group));
-    told.map(|(_, words)| format!(" · {words}")).collect()
+    told.map(|(_, words)| *words).collect()
 }
 
-/// The largest request that mails nobody for what nobody sees; `None` where nothing is left to say.
-fn one_request(
+/// What guests can see, and what they cannot: they go in requests of their own, so that the latter mails nobody.
+fn parts(groups: &BTreeSet<Group>) -> [BTreeSet<Group>; 2] {
+    let (visible, own) = groups.iter().partition(|group| group.visible_to_guests());
+    [visible, own]
+}
+
+fn in_order(groups: &BTreeSet<Group>) -> Vec<Group> {
+    groups.iter().copied().collect()
+}
+
+/// What the PATCH of a master says; nothing, where Outlook says it already.
+fn body_for_master(
     groups: &BTreeSet<Group>,
-    body_of: impl Fn(&[Group]) -> Value,
-) -> Option<(Value, BTreeSet<Group>)> {
-    let (visible, own): (Vec<Group>, Vec<Group>) = groups.iter().partition(|g| g.visible_to_guests());
-    let chosen = [visible, own]
-        .into_iter()
-        .map(|groups| (body_of(&groups), groups))
-        .find(|(body, _)| body != &json!({}))?;
-    Some((chosen.0, chosen.1.into_iter().collect()))
+    recurrence: bool,
+    target: &Document,
+    wire: &WireEvent,
+    sides: &Sides<'_>,
+) -> Result<Value, NoFaithfulForm> {
+    let mut list = in_order(groups);
+    if target.is_single() && !wire.is_recurring() {
+        return Ok(wire::patch_body(&list, &target.template, wire));
+    }
+    let becomes_single = sides.odoo.is_some_and(Document::is_single) && wire.is_recurring();
+    if !becomes_single {
+        return wire::series::patch_series_body(groups, recurrence, target, wire);
+    }
+    if !list.contains(&Group::Time) {
+        list.push(Group::Time);
+    }
+    let mut body = wire::patch_body(&list, &target.template, wire);
+    body["recurrence"] = Value::Null;
+    Ok(body)
+}
+
+/// Why Outlook does not get what was changed in Odoo.
+fn why_untold(plan: &Plan, sides: &Sides<'_>) -> String {
+    let closed = sides.closed.unwrap_or(UNCONNECTED);
+    let groups = &plan.differing.groups;
+    if !sides.is_series {
+        return format!(
+            "{} changed in Odoo, but {closed}: Outlook keeps its own",
+            list_groups(groups)
+        );
+    }
+    let mut reasons: Vec<String> = plan.outlook.unsayable.iter().map(ToString::to_string).collect();
+    if !plan.differing.is_empty() {
+        reasons.push(format!("{closed}: Outlook keeps its own"));
+    }
+    format!("was changed in Odoo, but {}", reasons.join("; "))
 }
 
 /// Outlook brings back no occurrence that was taken out of a series: in Odoo those become events of their own, which Outlook has
 /// as such then, and invites to.
-fn restored_apart(plan: &SeriesPlan, sides: &Sides<'_>, user_id: i32) -> Option<(OdooChange, String)> {
+fn restored_apart(plan: &Plan, sides: &Sides<'_>, user_id: i32) -> Option<Change> {
     let record = sides.record.filter(|record| record.series().is_some())?;
-    let series = sides.odoo?.clone().into_series();
+    let series = sides.odoo?;
     let restored = plan
         .outlook
         .unsayable
@@ -908,8 +1015,8 @@ fn restored_apart(plan: &SeriesPlan, sides: &Sides<'_>, user_id: i32) -> Option<
         "back in Odoo: {}. Outlook cannot bring back an occurrence, so it is an event of its own now, on both sides",
         dates(&restored)
     );
-    let slots = restored.into_iter().map(|slot| Slot::of(&series, slot));
-    Some((detach(record, user_id, slots.collect()), message))
+    let slots = restored.into_iter().map(|slot| Slot::of(series, slot));
+    Some(Change::of_all(detach(record, user_id, slots.collect()), message))
 }
 
 fn dates(slots: &[NaiveDate]) -> String {
@@ -926,13 +1033,13 @@ fn detach(record: &Record, user_id: i32, apart: Vec<Slot>) -> OdooChange {
     }
 }
 
-fn changed_words(step: &OdooSeriesStep, target: &Series) -> String {
-    let OdooSeriesStep::Apply { changes, .. } = step else {
+fn changed_words(step: &OdooStep, target: &Document) -> String {
+    let OdooStep::Apply { changes, .. } = step else {
         return String::new();
     };
     let mut parts = Vec::new();
     if changes.rule || changes.hours {
-        parts.push(format!("now {}", target.rule));
+        parts.push(format!("now {}", target.rule()));
     }
     if !changes.groups.is_empty() {
         parts.push(format!("{} changed for all", list_groups(&changes.groups)));
@@ -962,7 +1069,7 @@ fn organizer_of(template: &Event, mailboxes: &Mailboxes) -> Map<String, Value> {
 
 /// The base once Odoo has taken news of a series that it may not write back: what it has changed itself stays to be written,
 /// should that be let through one day.
-pub fn taken(base: SeriesBase, before: &Series, odoo: &Series, outlook: &Series) -> SeriesBase {
+pub fn taken(base: Base, before: &Series, odoo: &Series, outlook: &Series) -> Base {
     let news = changes(before, odoo);
     let whole = Written::Whole {
         groups: news.groups,
@@ -992,7 +1099,7 @@ pub fn in_one(series: &Series, today: NaiveDate) -> Event {
         event.attendees.extend(own.attendees.clone().unwrap_or_default());
     }
     let last = series
-        .rule
+        .rule()
         .last(series.start())
         .unwrap_or(today + TimeDelta::days(1));
     event.time = series.slot_time(last);
@@ -1000,10 +1107,9 @@ pub fn in_one(series: &Series, today: NaiveDate) -> Event {
 }
 
 pub(super) fn renamed_document(document: Document, aliases: &Aliases) -> Document {
-    match document {
-        Document::Event(event) => Document::Event(Box::new(renamed(*event, aliases))),
-        Document::Series(series) => Document::Series(Box::new(renamed_series(*series, aliases))),
-        unsayable @ Document::Unsayable { .. } => unsayable,
+    match document.why_unsayable() {
+        Some(_) => document,
+        None => renamed_series(document, aliases),
     }
 }
 

@@ -146,16 +146,12 @@ pub fn stub_of(dossier: &Dossier, people: &People, before: DateTime<Utc>) -> any
 /// When what is stored cannot be read.
 pub fn over_at(dossier: &Dossier, people: &People) -> anyhow::Result<Option<DateTime<Utc>>> {
     let today = people.now.date_naive();
-    let end = |document: Document| match document {
-        Document::Event(event) => event.time.ends_at(),
-        series => {
-            let series = series.into_series();
-            let moved = series
-                .exceptions
-                .values()
-                .filter_map(|own| Some(own.time.as_ref()?.ends_at()));
-            moved.fold(in_one(&series, today).time.ends_at(), DateTime::max)
-        }
+    let end = |document: Document| {
+        let moved = document
+            .exceptions
+            .values()
+            .filter_map(|own| Some(own.time.as_ref()?.ends_at()));
+        moved.fold(in_one(&document, today).time.ends_at(), DateTime::max)
     };
     let mut ends = Vec::new();
     if let Some(record) = dossier.meeting.record()?

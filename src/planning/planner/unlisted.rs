@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Task;
 use crate::calendar::document::Document;
-use crate::calendar::event::{Address, Answer, Attendee, Event};
-use crate::calendar::series::Series;
+use crate::calendar::event::{Address, Answer, Attendee};
 
 type Attendees = BTreeMap<Address, Attendee>;
 
@@ -50,35 +49,18 @@ impl Task<'_> {
     }
 }
 
-/// Adds them to those whom a mailbox lists.
-pub(super) fn add(unlisted: &Attendees, event: &mut Event) {
-    let organizer = event
-        .organizer
-        .as_ref()
-        .map(|organizer| organizer.address.clone());
-    add_to(unlisted, organizer.as_ref(), &mut event.attendees);
-}
-
-/// As [`add`], to all occurrences.
-pub(super) fn add_to_document(unlisted: &Attendees, document: &mut Document) {
-    match document {
-        Document::Event(event) => add(unlisted, event),
-        Document::Series(series) => add_to_series(unlisted, series),
-        Document::Unsayable { .. } => {}
-    }
-}
-
-fn add_to_series(unlisted: &Attendees, series: &mut Series) {
-    let organizer = series
+/// Adds them to those whom a mailbox lists, of all occurrences.
+pub(super) fn add(unlisted: &Attendees, document: &mut Document) {
+    let organizer = document
         .template
         .organizer
         .as_ref()
         .map(|organizer| organizer.address.clone());
-    let own = series
+    let own = document
         .exceptions
         .values_mut()
         .filter_map(|own| own.attendees.as_mut());
-    for attendees in own.chain([&mut series.template.attendees]) {
+    for attendees in own.chain([&mut document.template.attendees]) {
         add_to(unlisted, organizer.as_ref(), attendees);
     }
 }

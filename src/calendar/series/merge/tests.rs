@@ -4,22 +4,15 @@ use super::super::super::merge::tests::{at, times};
 use super::super::tests::{Edit, edit, edited, series, tuesdays};
 use super::*;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind};
-use crate::calendar::recurrence::End;
 use crate::calendar::recurrence::tests::{date, nonzero};
+use crate::calendar::recurrence::{End, Rule};
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     prop::collection::vec(edit(), 0..4)
 }
 
-fn whole(times: EditTimes) -> SeriesTimes {
-    SeriesTimes {
-        whole: times,
-        slots: BTreeMap::new(),
-    }
-}
-
-fn based(series: &Series) -> SeriesBase {
-    SeriesBase {
+fn based(series: &Series) -> Base {
+    Base {
         odoo: series.clone(),
         outlook: series.clone(),
     }
@@ -72,13 +65,13 @@ proptest! {
             return Ok(());
         }
         let base = based(&b);
-        let t = whole(t);
+        let t = t;
         let first = merge(with_base.then_some(&base), &odoo, &outlook, &t, Policy::Latest);
         if first.over {
             return Ok(());
         }
         prop_assert_eq!(says(&first.odoo), says(&first.outlook));
-        let next = SeriesBase { odoo: first.odoo.clone(), outlook: first.outlook.clone() };
+        let next = Base { odoo: first.odoo.clone(), outlook: first.outlook.clone() };
         let again = merge(Some(&next), &first.odoo, &first.outlook, &t, Policy::Latest);
         prop_assert_eq!(&again.odoo, &first.odoo);
         prop_assert_eq!(&again.outlook, &first.outlook);
@@ -88,7 +81,7 @@ proptest! {
     #[test]
     fn what_one_side_alone_changed_is_taken(b in series(), edits in edits(), t in times()) {
         let Some(changed) = edited(&b, &edits) else { return Ok(()) };
-        let (base, t) = (based(&b), whole(t));
+        let (base, t) = (based(&b), t);
         let from_odoo = merge(Some(&base), &changed, &b, &t, Policy::Latest);
         prop_assert_eq!(says(&from_odoo.outlook), says(&changed));
         prop_assert_eq!(&from_odoo.odoo, &changed);
@@ -105,7 +98,7 @@ proptest! {
         if looks_rolled(&x, &y) || looks_rolled(&y, &x) {
             return Ok(());
         }
-        let (base, t) = (based(&b), whole(t));
+        let (base, t) = (based(&b), t);
         let straight = merge(Some(&base), &x, &y, &t, Policy::Odoo);
         let swapped = merge(Some(&base), &y, &x, &t, Policy::Outlook);
         prop_assert_eq!(says(&straight.outlook), says(&swapped.odoo));
@@ -120,11 +113,11 @@ proptest! {
         if !b.same_schedule(&odoo) && !b.same_schedule(&outlook) {
             return Ok(());
         }
-        let (base, t) = (based(&b), whole(t));
+        let (base, t) = (based(&b), t);
         let together = merge(Some(&base), &odoo, &outlook, &t, Policy::Latest);
         prop_assert!(together.conflicts.is_empty() && together.overruled.is_empty());
         let first = merge(Some(&base), &odoo, &b, &t, Policy::Latest);
-        let mid = SeriesBase { odoo: first.odoo.clone(), outlook: first.outlook.clone() };
+        let mid = Base { odoo: first.odoo.clone(), outlook: first.outlook.clone() };
         let Some(later) = edited(&first.outlook, std::slice::from_ref(&l)) else { return Ok(()) };
         let second = merge(Some(&mid), &first.odoo, &later, &t, Policy::Latest);
         prop_assert_eq!(says(&together.odoo), says(&second.odoo));
@@ -137,7 +130,7 @@ fn merged(base: &Series, odoo: &Series, outlook: &Series) -> SeriesMerge {
         Some(&based(base)),
         odoo,
         outlook,
-        &SeriesTimes::default(),
+        &EditTimes::default(),
         Policy::Latest,
     )
 }
@@ -183,7 +176,7 @@ fn without_a_base_outlook_says_which_slots_there_are() {
     odoo.cancelled.insert(date("2026-10-13"));
     let mut outlook = series.clone();
     outlook.cancelled.insert(date("2026-10-20"));
-    let merged = merge(None, &odoo, &outlook, &SeriesTimes::default(), Policy::Latest);
+    let merged = merge(None, &odoo, &outlook, &EditTimes::default(), Policy::Latest);
     assert_eq!(merged.odoo.cancelled, [date("2026-10-20")].into());
     assert_eq!(merged.outlook.cancelled, merged.odoo.cancelled);
 }
@@ -201,7 +194,7 @@ fn without_a_base_an_empty_value_loses_to_a_full_one_whoever_wins_otherwise() {
     full.exceptions.insert(date("2026-10-13"), own);
     for policy in [Policy::Latest, Policy::Odoo, Policy::Outlook] {
         for (odoo, outlook) in [(&full, &bare), (&bare, &full)] {
-            let merged = merge(None, odoo, outlook, &SeriesTimes::default(), policy);
+            let merged = merge(None, odoo, outlook, &EditTimes::default(), policy);
             for series in [&merged.odoo, &merged.outlook] {
                 assert_eq!(series.template.location, "Room 1", "{policy:?}");
                 assert_eq!(series.template.body, full.template.body, "{policy:?}");
@@ -255,10 +248,13 @@ fn exceptions_follow_a_moved_series() {
     let mut outlook = base.clone();
     // In Outlook every Tuesday became every Wednesday, and Exchange dropped the exceptions.
     outlook.template.time = base.slot_time(date("2026-10-07"));
-    outlook.rule.pattern = crate::calendar::recurrence::Pattern::Weekly {
-        days: crate::calendar::recurrence::Days::one(chrono::Weekday::Wed),
-        week_start: chrono::Weekday::Mon,
-    };
+    outlook.set_rule(Rule {
+        pattern: crate::calendar::recurrence::Pattern::Weekly {
+            days: crate::calendar::recurrence::Days::one(chrono::Weekday::Wed),
+            week_start: chrono::Weekday::Mon,
+        },
+        ..*outlook.rule()
+    });
     outlook.exceptions.clear();
     let merged = merged(&base, &odoo, &outlook);
     assert_eq!(
@@ -282,14 +278,8 @@ fn what_outlook_keeps_at_its_old_hour_is_owed_to_it_once() {
         schedule: true,
     };
     let told = Told::default();
-    let again = |base: &SeriesBase, outlook: &Series| {
-        merge(
-            Some(base),
-            &odoo,
-            outlook,
-            &SeriesTimes::default(),
-            Policy::Latest,
-        )
+    let again = |base: &Base, outlook: &Series| {
+        merge(Some(base), &odoo, outlook, &EditTimes::default(), Policy::Latest)
     };
     let base = advance(
         Some(based(&before)),
@@ -311,7 +301,7 @@ fn what_outlook_keeps_at_its_old_hour_is_owed_to_it_once() {
         Some(&after),
         &one_moved,
         &outlook,
-        &SeriesTimes::default(),
+        &EditTimes::default(),
         Policy::Outlook,
     );
     assert_eq!(owed_one.conflicts, []);
@@ -345,18 +335,12 @@ fn what_outlook_keeps_at_its_old_hour_is_owed_to_it_once() {
 fn the_later_part_of_a_long_series_stays_a_part() {
     let outlook = tuesdays(End::Forever);
     let odoo = outlook.rolled(date("2027-03-02")).unwrap();
-    let base = SeriesBase {
+    let base = Base {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
     };
     let merge = |odoo: &Series, outlook: &Series| {
-        merge(
-            Some(&base),
-            odoo,
-            outlook,
-            &SeriesTimes::default(),
-            Policy::Latest,
-        )
+        merge(Some(&base), odoo, outlook, &EditTimes::default(), Policy::Latest)
     };
     let idle = merge(&odoo, &outlook);
     assert_eq!((&idle.odoo, &idle.outlook), (&odoo, &outlook));
@@ -368,8 +352,14 @@ fn the_later_part_of_a_long_series_stays_a_part() {
     assert!(is_later_part(&later, &moved.outlook));
 
     let mut daily = odoo.clone();
-    daily.rule.pattern = crate::calendar::recurrence::Pattern::Daily;
-    daily.rule.interval = nonzero(2);
+    daily.set_rule(Rule {
+        pattern: crate::calendar::recurrence::Pattern::Daily,
+        ..*daily.rule()
+    });
+    daily.set_rule(Rule {
+        interval: nonzero(2),
+        ..*daily.rule()
+    });
     let repatterned = merge(&daily, &outlook);
     assert_eq!(repatterned.continues_from, Some(date("2027-03-02")));
     assert!(repatterned.outlook.same_schedule(&daily));
@@ -380,12 +370,9 @@ fn the_later_schedule_wins_and_both_are_told() {
     let base = tuesdays(End::Forever);
     let odoo = edited(&base, &[Edit::Hour(900)]).unwrap();
     let outlook = edited(&base, &[Edit::End(7)]).unwrap();
-    let times = SeriesTimes {
-        whole: EditTimes {
-            odoo: [(Group::Time, at(5))].into(),
-            outlook: Some(at(4)),
-        },
-        slots: BTreeMap::new(),
+    let times = EditTimes {
+        odoo: [(Group::Time, at(5))].into(),
+        outlook: Some(at(4)),
     };
     let merged = merge(Some(&based(&base)), &odoo, &outlook, &times, Policy::Latest);
     assert!(merged.outlook.same_schedule(&odoo));
@@ -406,22 +393,10 @@ fn another_link_into_the_same_room_is_no_news_of_a_series_and_another_server_is(
     let mut odoo = series.clone();
     // The first occurrence is gone, and the next one speaks for all.
     odoo.template.video = call("odoo.example", "b");
-    let merged = merge(
-        Some(&base),
-        &odoo,
-        &series,
-        &whole(EditTimes::default()),
-        Policy::Latest,
-    );
+    let merged = merge(Some(&base), &odoo, &series, &EditTimes::default(), Policy::Latest);
     assert_eq!((&merged.odoo, &merged.outlook), (&odoo, &series));
     odoo.template.video = call("moved.example", "a");
-    let merged = merge(
-        Some(&base),
-        &odoo,
-        &series,
-        &whole(EditTimes::default()),
-        Policy::Latest,
-    );
+    let merged = merge(Some(&base), &odoo, &series, &EditTimes::default(), Policy::Latest);
     assert_eq!(merged.outlook.template.video, odoo.template.video);
 }
 
@@ -429,12 +404,15 @@ fn another_link_into_the_same_room_is_no_news_of_a_series_and_another_server_is(
 fn a_single_occurrence_of_patterns_that_stand_apart_is_not_passed_over() {
     let outlook = tuesdays(End::Forever);
     let mut odoo = outlook.clone();
-    odoo.rule.interval = nonzero(2);
-    let base = SeriesBase {
+    odoo.set_rule(Rule {
+        interval: nonzero(2),
+        ..*odoo.rule()
+    });
+    let base = Base {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
     };
-    let times = whole(EditTimes::default());
+    let times = EditTimes::default();
     assert_eq!(
         merge(Some(&base), &odoo, &outlook, &times, Policy::Latest).apart,
         BTreeSet::new()
@@ -450,7 +428,7 @@ fn a_single_occurrence_of_patterns_that_stand_apart_is_not_passed_over() {
     let merged = merge(Some(&base), &odoo, &cancelled, &times, Policy::Latest);
     assert_eq!(merged.apart, BTreeSet::from([slot, other]));
     // A new title for all is no edit of those that have their own.
-    let base = SeriesBase {
+    let base = Base {
         odoo: odoo.clone(),
         outlook,
     };
@@ -469,12 +447,12 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
         ..Differences::default()
     };
     series.exceptions.insert(changed, own);
-    let base = SeriesBase {
+    let base = Base {
         odoo: series.clone(),
         outlook: series.clone(),
     };
     let mut ends = series.clone();
-    ends.rule.end = End::Count(nonzero(1));
+    ends.set_end(End::Count(nonzero(1)));
     let ends = ends.normalized().expect("one is left");
     assert!(ends.cancelled.is_empty() && ends.exceptions.is_empty());
     let mut moved = series.clone();
@@ -488,9 +466,9 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
             Side::Odoo => Policy::Odoo,
             Side::Outlook => Policy::Outlook,
         };
-        let merged = merge(Some(&base), odoo, outlook, &whole(EditTimes::default()), policy);
+        let merged = merge(Some(&base), odoo, outlook, &EditTimes::default(), policy);
         for side in [&merged.odoo, &merged.outlook] {
-            assert!(side.same_schedule(&moved), "{}", side.rule);
+            assert!(side.same_schedule(&moved), "{}", side.rule());
             assert_eq!(side.cancelled, series.cancelled);
             assert_eq!(side.exceptions, series.exceptions);
         }
@@ -501,17 +479,17 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
 fn a_last_occurrence_that_one_side_takes_out_while_the_other_ends_the_series_goes_from_both() {
     let before = tuesdays(End::Forever);
     let mut ends = before.clone();
-    ends.rule.end = End::Count(nonzero(3));
+    ends.set_end(End::Count(nonzero(3)));
     let mut lacks_one = before.clone();
     lacks_one.cancelled.insert(date("2026-10-20"));
-    let times = whole(EditTimes::default());
+    let times = EditTimes::default();
     let written = Written::Whole {
         groups: BTreeSet::new(),
         schedule: true,
     };
     for (odoo, outlook) in [(&ends, &lacks_one), (&lacks_one, &ends)] {
         let merged = merge(Some(&based(&before)), odoo, outlook, &times, Policy::Latest);
-        assert_eq!(merged.outlook.rule.end, End::Count(nonzero(2)));
+        assert_eq!(merged.outlook.rule().end, End::Count(nonzero(2)));
         let shown = (odoo, &merged.outlook);
         let before = Some(based(&before));
         let base = advance(before, &written, &Told::default(), shown, Side::Outlook);

@@ -5,16 +5,16 @@ use super::super::tests::{Edit, edit, edited, series, tuesdays};
 use super::*;
 use crate::calendar::event::Answer;
 use crate::calendar::field::take_groups;
-use crate::calendar::recurrence::End;
 use crate::calendar::recurrence::tests::date;
+use crate::calendar::recurrence::{End, Rule};
 
 fn situation<'a>(
-    base: Option<&'a SeriesBase>,
-    odoo: SeriesState<'a>,
-    outlook: SeriesState<'a>,
-    times: &'a SeriesTimes,
-) -> SeriesSituation<'a> {
-    SeriesSituation {
+    base: Option<&'a Base>,
+    odoo: State<'a>,
+    outlook: State<'a>,
+    times: &'a EditTimes,
+) -> Situation<'a> {
+    Situation {
         base,
         odoo,
         outlook,
@@ -136,42 +136,42 @@ proptest! {
     ) {
         let (Some(odoo), Some(outlook)) = (edited(&b, &o).map(unanswered), edited(&b, &l).map(unanswered)) else { return Ok(()) };
         let b = unanswered(b);
-        let base = SeriesBase { odoo: b.clone(), outlook: b };
-        let times = SeriesTimes { whole: t, ..SeriesTimes::default() };
-        let s = situation(with_base.then_some(&base), SeriesState::Present(&odoo), SeriesState::Present(&outlook), &times);
+        let base = Base { odoo: b.clone(), outlook: b };
+        let times = t;
+        let s = situation(with_base.then_some(&base), State::Present(&odoo), State::Present(&outlook), &times);
         let first = plan(&s);
         if first.ended || !first.outlook.unsayable.is_empty() {
             return Ok(());
         }
-        let odoo = match &first.odoo { OdooSeriesStep::Apply { target, .. } => target.clone(), _ => odoo.clone() };
+        let odoo = match &first.odoo { OdooStep::Apply { target, .. } => target.clone(), _ => odoo.clone() };
         let outlook = carried_out(Some(&outlook), &first.outlook.writes, Exchange::Drops);
-        let next = SeriesBase { odoo: odoo.clone(), outlook: outlook.clone() };
-        let second = plan(&situation(Some(&next), SeriesState::Present(&odoo), SeriesState::Present(&outlook), &times));
+        let next = Base { odoo: odoo.clone(), outlook: outlook.clone() };
+        let second = plan(&situation(Some(&next), State::Present(&odoo), State::Present(&outlook), &times));
         prop_assert!(second.is_idle() && second.conflicts.is_empty(), "{second:?}");
     }
 
     #[test]
     fn an_attendees_mailbox_is_never_written(b in series(), o in prop::collection::vec(edit(), 0..4), t in times()) {
         let Some(odoo) = edited(&b, &o) else { return Ok(()) };
-        let times = SeriesTimes { whole: t, ..SeriesTimes::default() };
-        for state in [SeriesState::Present(&odoo), SeriesState::Gone] {
-            let mut s = situation(None, state, SeriesState::Present(&b), &times);
+        let times = t;
+        for state in [State::Present(&odoo), State::Gone] {
+            let mut s = situation(None, state, State::Present(&b), &times);
             s.rights = Rights::ReadOnly;
             prop_assert!(plan(&s).outlook.writes.is_empty());
         }
     }
 }
 
-fn planned(base: &Series, odoo: &Series, outlook: &Series) -> SeriesPlan {
-    let base = SeriesBase {
+fn planned(base: &Series, odoo: &Series, outlook: &Series) -> Plan {
+    let base = Base {
         odoo: base.clone(),
         outlook: base.clone(),
     };
-    let times = SeriesTimes::default();
+    let times = EditTimes::default();
     plan(&situation(
         Some(&base),
-        SeriesState::Present(odoo),
-        SeriesState::Present(outlook),
+        State::Present(odoo),
+        State::Present(outlook),
         &times,
     ))
 }
@@ -210,10 +210,10 @@ fn a_truncation_is_its_recurrence_alone() {
         panic!("{plan:?}")
     };
     assert!(groups.is_empty() && *recurrence);
-    assert_eq!(target.rule.end, End::Until(date("2026-11-03")));
-    let times = SeriesTimes::default();
+    assert_eq!(target.rule().end, End::Until(date("2026-11-03")));
+    let times = EditTimes::default();
     let tail = tail.unwrap();
-    let following = situation(None, SeriesState::Present(&tail), SeriesState::Missing, &times);
+    let following = situation(None, State::Present(&tail), State::Missing, &times);
     let [OutlookWrite::Create(made)] = &super::plan(&following).outlook.writes[..] else {
         panic!()
     };
@@ -251,7 +251,10 @@ fn exceptions_that_survive_a_new_pattern_are_written_again() {
     };
     base.exceptions.insert(date("2026-10-20"), own);
     let mut odoo = base.clone();
-    odoo.rule.interval = std::num::NonZeroU32::new(2).unwrap();
+    odoo.set_rule(Rule {
+        interval: std::num::NonZeroU32::new(2).unwrap(),
+        ..*odoo.rule()
+    });
     let writes = planned(&base, &odoo, &base).outlook.writes;
     assert!(matches!(writes[0], OutlookWrite::Master { .. }));
     assert!(matches!(&writes[1], OutlookWrite::Occurrence { slot, .. } if *slot == date("2026-10-20")));
@@ -307,7 +310,7 @@ fn a_value_for_all_names_the_slots_that_keep_their_own() {
     odoo.exceptions.insert(date("2026-10-13"), own);
     let mut outlook = odoo.clone();
     outlook.template.title = "All".into();
-    let OdooSeriesStep::Apply { changes, target } = planned(&odoo, &odoo, &outlook).odoo else {
+    let OdooStep::Apply { changes, target } = planned(&odoo, &odoo, &outlook).odoo else {
         panic!()
     };
     assert_eq!(changes.groups, [Group::Title].into());
@@ -321,18 +324,15 @@ fn a_value_for_all_names_the_slots_that_keep_their_own() {
 #[test]
 fn deletion_travels_both_ways() {
     let series = tuesdays(End::Forever);
-    let times = SeriesTimes::default();
-    let base = SeriesBase {
+    let times = EditTimes::default();
+    let base = Base {
         odoo: series.clone(),
         outlook: series.clone(),
     };
-    let there = SeriesState::Present(&series);
-    let gone_there = plan(&situation(Some(&base), there, SeriesState::Gone, &times));
-    assert_eq!(
-        (gone_there.odoo, gone_there.ended),
-        (OdooSeriesStep::Archive, true)
-    );
-    let gone_here = plan(&situation(Some(&base), SeriesState::Gone, there, &times));
+    let there = State::Present(&series);
+    let gone_there = plan(&situation(Some(&base), there, State::Gone, &times));
+    assert_eq!((gone_there.odoo, gone_there.ended), (OdooStep::Archive, true));
+    let gone_here = plan(&situation(Some(&base), State::Gone, there, &times));
     assert_eq!(gone_here.outlook.writes, [OutlookWrite::Delete]);
 }
 
@@ -340,14 +340,17 @@ fn deletion_travels_both_ways() {
 fn what_only_one_side_has_a_place_for_is_not_agreed_on() {
     let outlook = tuesdays(End::Forever);
     let mut odoo = outlook.clone();
-    odoo.rule.interval = crate::calendar::recurrence::tests::nonzero(2);
-    let base = SeriesBase {
+    odoo.set_rule(Rule {
+        interval: std::num::NonZeroU32::new(2).unwrap(),
+        ..*odoo.rule()
+    });
+    let base = Base {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
     };
     odoo.cancelled.insert(date("2026-10-20"));
-    let times = SeriesTimes::default();
-    let (o, l) = (SeriesState::Present(&odoo), SeriesState::Present(&outlook));
+    let times = EditTimes::default();
+    let (o, l) = (State::Present(&odoo), State::Present(&outlook));
     let plan = plan(&situation(Some(&base), o, l, &times));
     assert!(plan.is_idle() && !plan.agreed);
     assert_eq!(plan.apart.len(), 1);

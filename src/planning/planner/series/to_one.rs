@@ -7,10 +7,9 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 use super::{Task, renamed_series};
-use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Aliases, Answer};
-use crate::calendar::series::Series;
-use crate::calendar::series::plan::{OdooSeriesStep, SeriesPlan, changes};
+use crate::calendar::series::plan::{OdooStep, Plan, changes};
+use crate::calendar::series::{Recurrence, Series};
 use crate::calendar::words;
 use crate::odoo::series::SeriesSnapshot;
 use crate::odoo::snapshot::{AnsweredBy, is_over, odoo_answer};
@@ -40,18 +39,18 @@ impl Task<'_> {
         odoo: &Series,
         record: Option<&SeriesSnapshot>,
         aliases: &Aliases,
-        plan: &mut SeriesPlan,
+        plan: &mut Plan,
     ) -> anyhow::Result<()> {
         let mut target = match &plan.odoo {
-            OdooSeriesStep::Nothing => odoo.clone(),
-            OdooSeriesStep::Apply { target, .. } => target.clone(),
-            OdooSeriesStep::Create(_) | OdooSeriesStep::Archive => return Ok(()),
+            OdooStep::Nothing => odoo.clone(),
+            OdooStep::Apply { target, .. } => target.clone(),
+            OdooStep::Create(_) | OdooStep::Archive => return Ok(()),
         };
         let organizers = self.dossier.copies.iter().find(|c| c.is_organizer && !c.gone);
-        let organizers = match organizers.map(Copy::document).transpose()? {
-            Some(Document::Series(series)) => Some(renamed_series(*series, aliases)),
-            _ => None,
-        };
+        let organizers = organizers.map(Copy::document).transpose()?;
+        let organizers = organizers
+            .filter(|shown| matches!(shown.recurrence, Recurrence::Rule(_)))
+            .map(|series| renamed_series(series, aliases));
         let mut copies = std::mem::take(&mut self.dossier.copies);
         let people = self.people;
         for copy in copies
@@ -61,8 +60,9 @@ impl Task<'_> {
             let Some(account) = people.account(copy.account_id).filter(|a| a.is_connected()) else {
                 continue;
             };
-            let (Some(address), Document::Series(mailbox)) =
-                (people.mailboxes.get(&account.odoo_user_id), copy.document()?)
+            let mailbox = copy.document()?;
+            let (Some(address), Recurrence::Rule(_)) =
+                (people.mailboxes.get(&account.odoo_user_id), &mailbox.recurrence)
             else {
                 continue;
             };
@@ -70,7 +70,7 @@ impl Task<'_> {
                 address,
                 odoo,
                 record,
-                mailbox: *mailbox,
+                mailbox,
                 organizers: organizers.as_ref(),
             };
             self.plan_answers_of(account, copy, &guest, &mut target)?;
@@ -78,12 +78,12 @@ impl Task<'_> {
         self.dossier.copies = copies;
         let changes = changes(odoo, &target);
         if changes.is_empty() {
-            if plan.odoo != OdooSeriesStep::Nothing {
-                plan.odoo = OdooSeriesStep::Nothing;
+            if plan.odoo != OdooStep::Nothing {
+                plan.odoo = OdooStep::Nothing;
                 plan.agreed = plan.is_idle();
             }
         } else {
-            plan.odoo = OdooSeriesStep::Apply { changes, target };
+            plan.odoo = OdooStep::Apply { changes, target };
             plan.agreed = false;
         }
         Ok(())
