@@ -883,6 +883,8 @@ mod tests {
             others_outside: 5,
             mails_an_hour: 200,
             moved: None,
+            api: None,
+            api_lowest: None,
         }
     }
 

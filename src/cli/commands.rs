@@ -7,6 +7,7 @@ use crate::admin::{self, pairing};
 use crate::config::Config;
 use crate::engine::now;
 use crate::mailbox::trouble::standing_words;
+use crate::odoo::api::Versions;
 use crate::store::databases::Database;
 use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations, troubles};
 use crate::web::tls::Certificate;
@@ -138,7 +139,13 @@ async fn check(
             .into_iter()
             .filter(|row| !row.retired)
             .filter_map(|row| row.problem);
-        for problem in database.shut_out().into_iter().chain(problems) {
+        let misunderstood = database.versions().and_then(Versions::problem);
+        for problem in database
+            .shut_out()
+            .into_iter()
+            .chain(misunderstood)
+            .chain(problems)
+        {
             report(&what, Err(anyhow::anyhow!(problem)));
         }
         for account in accounts::of_database(&mut conn, database.id).await? {
@@ -182,6 +189,9 @@ pub async fn status(opened: &Opened) -> anyhow::Result<()> {
             println!("  NOT HEARD FROM since {at}: its mailboxes rest until Odoo calls again");
         }
         if let Some(reason) = &state.quarantined {
+            println!("  NOTHING IS EXCHANGED: {reason}");
+        }
+        if let Some(reason) = database.versions().and_then(Versions::problem) {
             println!("  NOTHING IS EXCHANGED: {reason}");
         }
         if let (Some(since), Some(reason)) = (database.failing_since, &database.exchange_problem) {

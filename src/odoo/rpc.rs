@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::OdooError;
+use super::api::{self, Versions};
 
 /// One call of `model.method`, whichever door it came through.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Call {
     pub kwargs: Map<String, Value>,
     /// What the caller's database is called there, where it says so.
     pub database_name: Option<String>,
+    /// Which versions of the exchange the caller understands.
+    pub versions: Versions,
 }
 
 /// What `/jsonrpc` may be asked.
@@ -136,6 +139,7 @@ fn read_execute(args: Vec<Value>) -> Result<Call, OdooError> {
         method,
         kwargs,
         database_name: None,
+        versions: api::UNSAID,
     })
 }
 

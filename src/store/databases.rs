@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::Connection;
 use super::schema::databases::{self, dsl};
 use super::seal::Sealer;
+use crate::odoo::api::Versions;
 
 /// How long a call waits for the lock of its database.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
@@ -67,6 +68,9 @@ pub struct Database {
     pub mails_an_hour: i32,
     /// What changed when it was paired again, until somebody confirms it on the command line.
     pub moved: Option<String>,
+    /// The versions of the exchange that the add-on understands, as it said last.
+    pub api: Option<i32>,
+    pub api_lowest: Option<i32>,
 }
 
 // Declared rather than written as SQL, which is prepared anew each time.
@@ -112,6 +116,11 @@ impl Database {
              that it is the same one: outlook-bridge confirm {}",
             self.uuid
         ))
+    }
+
+    /// The versions of the exchange that the add-on understands; `None` before its first call.
+    pub fn versions(&self) -> Option<Versions> {
+        Versions::new(self.api_lowest?, self.api?)
     }
 
     /// The opened key that pokes are signed with.
@@ -310,6 +319,17 @@ pub async fn note_call(
         .and(dsl::clock_behind.eq(clock_behind));
     diesel::update(dsl::databases.find(id).filter(diesel::dsl::not(noted)))
         .set((dsl::last_call.eq(last_call), dsl::clock_behind.eq(clock_behind)))
+        .execute(conn)
+        .await
+}
+
+/// Notes which versions of the exchange the add-on understands.
+pub async fn note_versions(conn: &mut Connection, id: Uuid, versions: Versions) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id))
+        .set((
+            dsl::api.eq(Some(versions.api())),
+            dsl::api_lowest.eq(Some(versions.lowest())),
+        ))
         .execute(conn)
         .await
 }

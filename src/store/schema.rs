@@ -34,6 +34,8 @@ diesel::table! {
         others_outside -> Integer,
         mails_an_hour -> Integer,
         moved -> Nullable<Text>,
+        api -> Nullable<Integer>,
+        api_lowest -> Nullable<Integer>,
     }
 }
 

@@ -15,9 +15,11 @@ use crate::engine::tenants::{Kind, Turn};
 use crate::guards::{brake, budget, preview};
 use crate::migration::moving;
 use crate::odoo::OdooError;
+use crate::odoo::api::Versions;
 use crate::odoo::exchange::State;
 use crate::odoo::rpc::Call;
 use crate::store::databases::{self, Database};
+use crate::store::journal::{Level, note};
 use crate::store::seal::digest;
 use crate::{admin, exchange, reset};
 
@@ -37,6 +39,8 @@ struct Stranger {
 
 /// `outlook.bridge.pair`, the one method that is called without an API key.
 const PAIR: &str = "outlook.bridge.pair";
+/// Whoever cannot talk can part: it takes nothing and answers `true` in every version.
+const UNPAIR: &str = "outlook.bridge.unpair";
 /// The one that does the most.
 const EXCHANGE: &str = "calendar.event.sync";
 
@@ -308,6 +312,7 @@ impl Methods {
     /// What Odoo is told.
     pub async fn call(&self, database: Database, call: Call, name: &str) -> Result<Value, OdooError> {
         self.check_copy(&database, call.database_name.as_deref()).await?;
+        self.check_versions(&database, call.versions, name).await?;
         if database.moved.is_some() && !WHILE_MOVED.contains(&name) {
             return Err(OdooError::user(database.shut_out().unwrap_or_default()));
         }
@@ -359,6 +364,28 @@ impl Methods {
                     .to_owned(),
             )
         })
+    }
+
+    /// Notes which versions the add-on understands, so that `outlook-bridge status` can say that there is none in common.
+    async fn check_versions(
+        &self,
+        database: &Database,
+        versions: Versions,
+        name: &str,
+    ) -> Result<(), OdooError> {
+        let problem = versions.problem();
+        if database.versions() != Some(versions) {
+            let mut conn = self.engine.store.at_the_door().await?;
+            databases::note_versions(&mut conn, database.id, versions).await?;
+            if let Some(problem) = &problem {
+                tracing::warn!(database.uuid = %database.uuid, add_on = %versions, "no version in common");
+                note(&mut conn, database, None, Level::Warning, problem.clone()).await?;
+            }
+        }
+        match problem {
+            Some(problem) if name != UNPAIR => Err(OdooError::User(problem)),
+            _ => Ok(()),
+        }
     }
 
     /// A copy has the key of the original, and another name.

@@ -118,6 +118,7 @@ pub fn serve(
     let server = HttpServer::new(move || {
         App::new()
             .wrap(from_fn(rpc::only_with_a_length))
+            .wrap(from_fn(rpc::with_versions))
             .wrap(TracingLogger::<rpc::RequestSpan>::new())
             .app_data(web::Data::clone(&doors))
             .configure(routes)

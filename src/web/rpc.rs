@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, RETRY_AFTER, TRANSFER_ENCODING};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
@@ -25,6 +25,7 @@ use super::limits::{Held, Place};
 use super::{Doors, LARGEST_BODY, LARGEST_STRANGERS_BODY};
 use crate::engine::tenants::{self, Turn};
 use crate::odoo::OdooError;
+use crate::odoo::api::{self, Versions};
 use crate::odoo::rpc::{self, Call, Malformed, Request};
 use crate::store::databases::Database;
 use crate::store::seal::digest;
@@ -80,6 +81,19 @@ pub async fn only_with_a_length(
         .content_type("application/json")
         .body(answer);
     Ok(request.into_response(response))
+}
+
+/// Says in each answer, also in one that refuses, which versions of the exchange this service understands.
+pub async fn with_versions(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static(api::HEADER), api::OURS.api().into());
+    let lowest = HeaderName::from_static(api::HEADER_LOWEST);
+    headers.insert(lowest, api::OURS.lowest().into());
+    Ok(response)
 }
 
 /// An answer that keeps the request's body, so that the connection is closed instead of being read until the body's end.
@@ -350,6 +364,16 @@ fn database_name(request: &HttpRequest) -> Option<String> {
     Some(name.into_owned())
 }
 
+/// Which versions of the exchange the caller understands.
+fn versions(request: &HttpRequest) -> Result<Versions, OdooError> {
+    let header = |name: &str| {
+        let value = request.headers().get(name)?;
+        // What is no text is no number either, and is refused as such.
+        Some(value.to_str().unwrap_or_default())
+    };
+    Versions::read(header(api::HEADER), header(api::HEADER_LOWEST))
+}
+
 /// Reads a call's body, as far as its headers are good for that.
 async fn visit(
     doors: &Doors,
@@ -385,7 +409,13 @@ pub async fn jsonrpc(doors: web::Data<Doors>, request: HttpRequest, payload: web
         Ok(Request::Version) => Ok(rpc::version()),
         Ok(Request::Execute(mut call)) => {
             call.database_name = database_name(&request);
-            execute(&doors, &visitor, call).await
+            match versions(&request) {
+                Ok(versions) => {
+                    call.versions = versions;
+                    execute(&doors, &visitor, call).await
+                }
+                Err(error) => Err(error),
+            }
         }
         Err(error) => Err(error),
     };
@@ -457,6 +487,7 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
         method,
         kwargs,
         database_name: database_name(request),
+        versions: versions(request)?,
     })
 }
 
@@ -481,7 +512,12 @@ async fn execute(doors: &Doors, visitor: &Visitor, call: Call) -> Result<Value, 
 }
 
 async fn carry_out(doors: &Doors, visitor: &Visitor, call: Call, name: &str) -> Result<Value, OdooError> {
-    doors.methods.exists(name)?;
+    // What is not known may be something of a version that is not known either.
+    match call.versions.problem() {
+        None => doors.methods.exists(name)?,
+        Some(problem) if doors.methods.needs_no_key(name) => return Err(OdooError::User(problem)),
+        Some(_) => {}
+    }
     if doors.methods.needs_no_key(name) {
         let uuid = call.db.clone();
         let code = digest(call.key.expose_secret());

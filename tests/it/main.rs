@@ -55,5 +55,6 @@ mod syncing;
 mod tenants;
 mod tls;
 mod tokens;
+mod versions;
 mod world;
 mod zones;

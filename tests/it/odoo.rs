@@ -66,6 +66,8 @@ pub struct Odoo {
     pub was_gone: BTreeSet<i64>,
     /// Everybody who saves, where it says so.
     pub savers: Vec<Value>,
+    /// The earliest and the latest version of the exchange that it says it understands.
+    pub versions: Option<(i32, i32)>,
 }
 
 impl Odoo {
@@ -112,6 +114,7 @@ impl Odoo {
             rejected: BTreeMap::new(),
             was_gone: BTreeSet::new(),
             savers: Vec::new(),
+            versions: Some((1, 1)),
         };
         odoo.redeem_code(service, code).await;
         // Tests do in a minute what people do in a day.
@@ -163,6 +166,11 @@ impl Odoo {
             request = request
                 .header("Authorization", format!("Bearer {}", self.key))
                 .header("X-Odoo-Database", &self.uuid);
+        }
+        if let Some((lowest, api)) = self.versions {
+            request = request
+                .header("X-Bridge-Api", api)
+                .header("X-Bridge-Api-Lowest", lowest);
         }
         let response = request
             .json(&body)

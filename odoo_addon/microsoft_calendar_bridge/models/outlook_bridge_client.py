@@ -18,6 +18,12 @@ PARAM_URL = "microsoft_calendar_bridge.url"
 PARAM_KEY = "microsoft_calendar_bridge.key"
 PARAM_PLAIN = "microsoft_calendar_bridge.allow_plain_http"
 
+# Which versions of the exchange this add-on understands, and how both sides say so: docs/EXCHANGE.md of the service.
+API = 1
+API_LOWEST = 1
+HEADER_API = "X-Bridge-Api"
+HEADER_API_LOWEST = "X-Bridge-Api-Lowest"
+
 # (connect, read) in seconds
 TIMEOUT = (1, 10)
 QUICK = (0.5, 2)
@@ -106,7 +112,11 @@ class OutlookBridgeClient(models.AbstractModel):
     def _post(self, url, payload, timeout):
         """The only place that touches the network."""
         # a copy of this database has the same uuid and key, and another name
-        headers = {"X-Odoo-Database-Name": quote(self.env.cr.dbname, safe="")}
+        headers = {
+            "X-Odoo-Database-Name": quote(self.env.cr.dbname, safe=""),
+            HEADER_API: str(API),
+            HEADER_API_LOWEST: str(API_LOWEST),
+        }
         uuid, _uid, key, _model, method = payload["params"]["args"][:5]
         if method != "pair":
             # before it sees a key that it knows, the service reads no large body
@@ -140,6 +150,7 @@ class OutlookBridgeClient(models.AbstractModel):
             body = response.json()
             if not isinstance(body, dict) or not ("result" in body or "error" in body):
                 raise ValueError(response.status_code)
+            lowest, latest = self._read_versions(response.headers)
         except (requests.RequestException, ValueError) as error:
             _unreachable[url] = time.monotonic()
             _logger.debug("%s.%s: %s", model, method, type(error).__name__)
@@ -152,9 +163,44 @@ class OutlookBridgeClient(models.AbstractModel):
                 )
             ) from None
         _unreachable.pop(url, None)
+        # to part is the same in every version
+        if method != "unpair":
+            self._check_versions(lowest, latest)
         if body.get("error"):
             self._raise(body["error"])
         return body["result"]
+
+    @api.model
+    def _read_versions(self, headers):
+        """The range of versions that the service understands, or ValueError. Where it says none, it has the first."""
+        latest = int(headers.get(HEADER_API, 1))
+        return int(headers.get(HEADER_API_LOWEST, latest)), latest
+
+    @api.model
+    def _check_versions(self, lowest, latest):
+        """Raise if service and add-on have no version of the exchange in common."""
+        if latest < API_LOWEST:
+            raise UserError(
+                self.env._(
+                    "The Outlook bridge is too old for this Odoo's add-on: it understands version %(theirs)s of the "
+                    "exchange between them, and the add-on version %(ours)s. Nothing is exchanged, and nothing is "
+                    "lost: what you save in Odoo follows later. Ask whoever runs the Outlook bridge to upgrade the "
+                    "service outlook-bridge.",
+                    theirs=latest,
+                    ours=API_LOWEST,
+                )
+            )
+        if lowest > API:
+            raise UserError(
+                self.env._(
+                    "The add-on Outlook Calendar Bridge of this Odoo is too old for the Outlook bridge: it "
+                    "understands version %(ours)s of the exchange between them, and the bridge version %(theirs)s. "
+                    "Nothing is exchanged, and nothing is lost: what you save in Odoo follows later. Upgrade the "
+                    "add-on.",
+                    theirs=lowest,
+                    ours=API,
+                )
+            )
 
     @api.model
     def _raise(self, error):

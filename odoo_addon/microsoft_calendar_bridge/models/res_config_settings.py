@@ -193,7 +193,7 @@ class ResConfigSettings(models.TransientModel):
         state = self.env["outlook.bridge.state"]._get()
         if problem := known.get("problem"):
             lines.append(problem)
-        elif state.last_error:
+        elif state.last_error and state.last_error not in lines:
             lines.append(self.env._("Nothing is exchanged: %(problem)s", problem=state.last_error))
         if rejected := self.env["outlook.bridge.outbox"]._count_rejected():
             count, last = rejected

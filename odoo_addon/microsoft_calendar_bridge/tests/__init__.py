@@ -30,5 +30,6 @@ from . import (
     test_snapshot,
     test_statements,
     test_users,
+    test_versions,
     test_work,
 )

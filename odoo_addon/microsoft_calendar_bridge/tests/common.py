@@ -40,8 +40,9 @@ class Refusal(Exception):
 class FakeResponse:
     status_code = 200
 
-    def __init__(self, body):
+    def __init__(self, body, headers):
         self.body = body
+        self.headers = headers
 
     def json(self):
         return json.loads(json.dumps(self.body))
@@ -104,6 +105,8 @@ class FakeService:
         }
         self.received = {}
         self.acks = []
+        # which versions of the exchange it understands
+        self.headers = {"X-Bridge-Api": "1", "X-Bridge-Api-Lowest": "1"}
 
     # what tests say
 
@@ -164,11 +167,12 @@ class FakeService:
             result = getattr(self, HANDLERS.get((model, method), f"do_{method}"))(**kwargs)
         except Refusal as refusal:
             data = {"name": refusal.name, "message": str(refusal), "arguments": [str(refusal)], "context": {}}
-            return FakeResponse({"jsonrpc": "2.0", "id": 1, "error": {"code": 200, "message": "Odoo", "data": data}})
+            error = {"code": 200, "message": "Odoo", "data": data}
+            return FakeResponse({"jsonrpc": "2.0", "id": 1, "error": error}, self.headers)
         if self.lose_answers:
             self.lose_answers -= 1
             raise requests.ReadTimeout("lost")
-        return FakeResponse({"jsonrpc": "2.0", "id": 1, "result": result})
+        return FakeResponse({"jsonrpc": "2.0", "id": 1, "result": result}, self.headers)
 
     def do_pair(self, name, base_url, series, present_key=None):
         if self.is_known and present_key not in (KEY, NEXT_KEY):

@@ -1,0 +1,1 @@
+ALTER TABLE databases DROP COLUMN api, DROP COLUMN api_lowest;

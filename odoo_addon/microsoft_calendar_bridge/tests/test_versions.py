@@ -1,0 +1,100 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from unittest.mock import patch
+
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+
+from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_client
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import (
+    API,
+    API_LOWEST,
+    BridgeUnavailable,
+    OutlookBridgeClient,
+)
+
+from .common import CODE, URL, BridgeCase, Refusal
+
+POST = OutlookBridgeClient._post
+# the oldest and the newest service that understand this add-on, and those beyond them
+NEIGHBORS = [(API_LOWEST - 1, API_LOWEST), (API, API), (API, API + 1)]
+OLD, NEW = (API_LOWEST - 1, API_LOWEST - 1), (API + 1, API + 2)
+
+
+@tagged("post_install", "-at_install")
+class TestVersions(BridgeCase):
+    def meet(self, lowest, latest):
+        self.service.headers = {"X-Bridge-Api": str(latest), "X-Bridge-Api-Lowest": str(lowest)}
+
+    def status(self):
+        return self.env["res.config.settings"].with_user(self.admin).create({}).outlook_bridge_status
+
+    def test_each_call_says_which_versions_are_understood(self):
+        client = self.env["outlook.bridge.client"]
+        for method in ("pair", "sync", "status"):
+            payload = {"params": {"args": ["uuid", 1, "key", "model", method, [], {}]}}
+            with patch.object(outlook_bridge_client.requests, "post") as post:
+                POST(client, URL, payload, 1)
+            headers = post.call_args.kwargs["headers"]
+            self.assertEqual(headers["X-Bridge-Api"], str(API))
+            self.assertEqual(headers["X-Bridge-Api-Lowest"], str(API_LOWEST))
+
+    def test_neighbors_work_together(self):
+        self.pair(self.ann)
+        for versions in NEIGHBORS:
+            self.meet(*versions)
+            self.event(user=self.ann)
+            self.assertEqual(self.exchange()["outcome"], "done", versions)
+            self.assertFalse(self.env["outlook.bridge.outbox"].search_count([]), versions)
+            self.assertIn("The bridge answers", self.status())
+
+    def test_a_service_that_says_nothing_has_the_first_version(self):
+        self.pair(self.ann)
+        self.service.headers = {}
+        self.assertEqual(self.exchange()["outcome"], "done")
+
+    def test_of_strangers_it_is_said_which_one_to_upgrade(self):
+        self.pair(self.ann)
+        event = self.event(user=self.ann)
+        for versions, remedy in ((OLD, "upgrade the service outlook-bridge"), (NEW, "Upgrade the add-on")):
+            self.meet(*versions)
+            self.assertEqual(self.exchange()["outcome"], "refused")
+            self.assertTrue(self.env["outlook.bridge.outbox"].search_count([]), "nothing is lost")
+            status = self.status()
+            self.assertIn(remedy, status)
+            self.assertEqual(status.count("is too old"), 1, status)
+            with self.assertRaises(UserError) as caught:
+                self.env["outlook.bridge.client"]._call("outlook.bridge", "status")
+            self.assertNotIsInstance(caught.exception, BridgeUnavailable)
+            event.name = f"Saved with {versions}"
+        self.meet(API, API)
+        self.assertEqual(self.exchange()["outcome"], "done")
+        self.assertNotIn("is too old", self.status())
+
+    def test_the_add_on_says_it_in_its_own_words_where_the_service_refuses(self):
+        self.pair(self.ann)
+        self.meet(*NEW)
+        self.service.errors[("calendar.event", "sync")] = Refusal("odoo.exceptions.UserError", "Words of the service")
+        self.exchange()
+        self.assertIn("Upgrade the add-on", self.env["outlook.bridge.state"]._get().last_error)
+
+    def test_pairing_with_a_stranger_changes_nothing(self):
+        self.meet(*NEW)
+        with self.assertRaisesRegex(UserError, "Upgrade the add-on"), self.env.cr.savepoint():
+            self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
+        self.assertFalse(self.env["outlook.bridge.client"]._is_paired())
+
+    def test_strangers_part(self):
+        self.pair(self.ann)
+        self.meet(*NEW)
+        self.env["outlook.bridge.pairing"]._unpair()
+        with self.assertNoLogs(outlook_bridge_client._logger.name.replace("client", "pairing"), "WARNING"):
+            self.env.cr.postcommit.run()
+        self.assertEqual(len(self.service.called("outlook.bridge", "unpair")), 1)
+        self.assertFalse(self.env["outlook.bridge.client"]._is_paired())
+
+    def test_what_is_no_version_is_no_answer_of_the_bridge(self):
+        self.service.headers = {"X-Bridge-Api": "latest"}
+        with self.assertRaises(BridgeUnavailable):
+            self.env["outlook.bridge.client"]._call("outlook.bridge", "status", url=URL)
