@@ -239,7 +239,7 @@ class OutlookBridgeApply(models.AbstractModel):
             raise UserError(self.env._("An occurrence is written with its series."))
         users |= self._concerned(event) | {event.env.uid}
         if change["op"] == "write":
-            self._write(event, change.get("values") or {})
+            self._write_event(event, change.get("values") or {})
             users |= self._concerned(event)
         elif change["op"] == "archive":
             event.write({"active": False})
@@ -325,7 +325,7 @@ class OutlookBridgeApply(models.AbstractModel):
         ]
         return vals
 
-    def _write(self, event, values):
+    def _write_event(self, event, values):
         """Write one event, or several that are alike in whatever ``values`` names."""
         present = self.env["outlook.bridge.snapshot"]._times_of(event) if any(name in values for name in TIMES) else {}
         vals = {**self._plain(values), **self._times(values, present)}

@@ -151,7 +151,7 @@ class OutlookBridgeApply(models.AbstractModel):
         event._outlook_bridge_become_single(recurrence_id, carried)
         if change.get("link"):
             event._outlook_bridge_note({"outlook_bridge_link": self._link(change)})
-        self._write(event, {**(change.get("values") or {}), **self._times_of(change)})
+        self._write_event(event, {**(change.get("values") or {}), **self._times_of(change)})
         event.env.flush_all()
         return event
 
@@ -366,7 +366,7 @@ class OutlookBridgeApply(models.AbstractModel):
         for group in alike.values():
             events = recurrence.env["calendar.event"].browse(event.id for event, _values in group)
             if values := group[0][1]:
-                self._write(events, values)
+                self._write_event(events, values)
 
     def _fill(self, recurrence, slots, times, special):
         """Make the occurrences of these slots as Odoo does, as copies of one. Answers ``{slot: event}``."""
