@@ -4,17 +4,12 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.http import request
-from odoo.tools.translate import code_translations
 
+from ..compat import CROSSING, code_translations
 from .calendar_recurrence import SERIES
 from .outlook_bridge_outbox import applying
 from .private_context import private_value
 
-# Stock's own words, which it has in 50 languages.
-CROSSING = (
-    "Outlook limitation: in a recurrence, an event cannot be moved to or before the day of the "
-    "previous event, and cannot be moved to or after the day of the following event."
-)
 # What the dialogs of Odoo's form and of its calendar call the same.
 POLICIES = {"next": "future_events", "all": "all_events"}
 

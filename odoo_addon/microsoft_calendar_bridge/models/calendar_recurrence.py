@@ -10,8 +10,7 @@ from dateutil import rrule
 
 from odoo import api, fields, models
 
-from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT
-
+from ..compat import MAX_RECURRENT_EVENT
 from .outlook_bridge_outbox import applying
 from .private_context import private, private_value
 

@@ -10,8 +10,7 @@ import pytz
 from odoo import fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT
-
+from ..compat import MAX_RECURRENT_EVENT
 from .calendar_recurrence import ALLDAY, SERIES
 from .outlook_bridge_apply import TIMES
 from .outlook_bridge_outbox import applying
