@@ -4,12 +4,14 @@
 from odoo import api, fields, models
 
 from .outlook_bridge_outbox import applying
+from .outlook_bridge_own import without_own
 
 COUNTED = ("state", "partner_id", "email", "event_id")
 
 
 class CalendarAttendee(models.Model):
-    _inherit = "calendar.attendee"
+    _name = "calendar.attendee"
+    _inherit = ["outlook.bridge.own", "calendar.attendee"]
 
     # whose meetings are these: asked whenever a contact is renamed, and at every line of an import of contacts
     _outlook_bridge_partner_index = models.Index("(partner_id)")
@@ -20,12 +22,14 @@ class CalendarAttendee(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        attendees = super().create([self._outlook_bridge_with_author(vals) for vals in vals_list])
+        attendees = super().create(
+            [self._outlook_bridge_with_author(without_own(self.env, vals)) for vals in vals_list]
+        )
         attendees._outlook_bridge_touch()
         return attendees
 
     def write(self, vals):
-        vals = self._outlook_bridge_with_author(vals)
+        vals = self._outlook_bridge_with_author(without_own(self.env, vals))
         names = [name for name in COUNTED if name in vals]
         if not names or not any(self._ids) or not self.env["outlook.bridge.outbox"]._is_collecting(self.event_id):
             return super().write(vals)
