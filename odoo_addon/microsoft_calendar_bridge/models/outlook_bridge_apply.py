@@ -70,7 +70,7 @@ class OutlookBridgeApply(models.AbstractModel):
         """As many of the changes as one transaction should hold, one at least."""
         weight = 0
         for number, change in enumerate(changes):
-            weight += self._weight(change)
+            weight += self.env["outlook.bridge.series.apply"]._weight(change)
             if number and weight > PAGE_OCCURRENCES:
                 return changes[:number]
         return changes
@@ -123,13 +123,9 @@ class OutlookBridgeApply(models.AbstractModel):
 
     def _snapshots(self, records):
         """``{record: snapshot}`` of events or of series."""
-        snapshot = self.env["outlook.bridge.snapshot"]
-        build = (
-            snapshot._build_series
-            if records._name == "calendar.recurrence"
-            else lambda some: snapshot._build(some.ids)
-        )
-        documents = build(records)
+        is_series = records._name == "calendar.recurrence"
+        model = "outlook.bridge.series.snapshot" if is_series else "outlook.bridge.snapshot"
+        documents = self.env[model]._build(records)
         return {record: documents[record.id] for record in records if record.id in documents}
 
     def _apply_all(self, changes, users):
@@ -149,7 +145,8 @@ class OutlookBridgeApply(models.AbstractModel):
                 if change["op"] == "mailer":
                     ack["result"], subject = self._apply_mailer(change, self._series_of(change))
                 else:
-                    ack["result"], subject = self._apply_to_series(change, owner, users)
+                    series = self.env["outlook.bridge.series.apply"]
+                    ack["result"], subject = series._apply_to_series(change, owner, users)
             else:
                 subject = events.get(change.get("res_id"))
                 if not subject:
@@ -178,6 +175,22 @@ class OutlookBridgeApply(models.AbstractModel):
             if subject := subjects.get(ack["id"]):
                 ack["record"] = snapshots.get((subject._name, subject.id))
         return acks
+
+    def _is_of_series(self, change):
+        return change.get("op") == "apply_series" or change.get("model") == "calendar.recurrence"
+
+    def _series_of(self, change):
+        """The recurrence, by what lasts first: Odoo may have replaced the record since."""
+        recurrences = self.env["calendar.recurrence"].sudo()
+        for name in ("key", "link"):
+            if change.get(name) and (
+                found := recurrences.search([(f"outlook_bridge_{name}", "=", change[name])], limit=1)
+            ):
+                return found
+        return recurrences.browse(change.get("res_id") or []).exists()
+
+    def _all_of(self, recurrence):
+        return recurrence.with_context(active_test=False).calendar_event_ids.with_context(active_test=True)
 
     def _events_of(self, changes):
         """``{id: event}`` of the single events that are there, which are read together."""

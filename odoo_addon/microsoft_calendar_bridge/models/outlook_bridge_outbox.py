@@ -568,9 +568,10 @@ class OutlookBridgeOutbox(models.Model):
         snapshot = self.env["outlook.bridge.snapshot"]
         failed_events, failed_series = {}, {}
         # a deletion is believed when the record is gone, and not for what a row says
-        events = snapshot._build([int(name) for model, name in merged if model == "calendar.event"], failed_events)
+        ids = [int(name) for model, name in merged if model == "calendar.event"]
+        events = snapshot._build(self.env["calendar.event"].browse(ids), failed_events)
         keys = [name for model, name in merged if model == "calendar.recurrence"]
-        series = snapshot._build_series(
+        series = self.env["outlook.bridge.series.snapshot"]._build(
             self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)]), failed_series
         )
         records = {("calendar.event", str(event_id)): document for event_id, document in events.items()}

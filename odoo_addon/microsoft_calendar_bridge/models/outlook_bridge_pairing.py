@@ -253,7 +253,7 @@ class OutlookBridgePairing(models.AbstractModel):
         self.env["outlook.bridge.fence"]._get()._begin(answer["nonce"])
         # answers to another pairing's changes mean nothing to this one
         self._empty("outlook.bridge.result")
-        self._put_tokens_away()
+        self.env["outlook.bridge.native.links"]._put_tokens_away()
         # most of the calendar may have to be rewritten, which is no work for whoever has pressed Save
         self.env["outlook.bridge.work"]._begin("put_aside", "mark")
         state._store(client._call("outlook.bridge", "status"))
