@@ -6,17 +6,6 @@ from odoo.exceptions import UserError
 
 from .outlook_bridge_event_line import SHOWN
 
-STATES = [
-    ("waiting", "Waits"),
-    ("left_out", "Left out"),
-    ("withheld", "In Outlook without guests"),
-]
-KINDS = [
-    ("create", "New in Outlook"),
-    ("update", "Changed"),
-    ("delete", "Deleted"),
-]
-
 
 class OutlookBridgePreview(models.TransientModel):
     """Shows whom Outlook would mail, before it does, and forwards what the user chooses."""
@@ -279,43 +268,3 @@ class OutlookBridgePreview(models.TransientModel):
                 "next": {"type": "ir.actions.act_window_close"},
             },
         }
-
-
-class OutlookBridgePreviewLine(models.TransientModel):
-    _name = "outlook.bridge.preview.line"
-    _inherit = "outlook.bridge.event.line"
-    _description = "Outlook Preview Line"
-    _order = "over, start, id"
-
-    preview_id = fields.Many2one("outlook.bridge.preview", required=True, readonly=True, ondelete="cascade")
-    start = fields.Datetime(readonly=True)
-    recurrent = fields.Boolean("Repeats", readonly=True)
-    over = fields.Boolean(readonly=True)
-    guest_count = fields.Integer("Guests", readonly=True)
-    outside_count = fields.Integer("Outside", readonly=True)
-    state = fields.Selection(STATES, readonly=True)
-
-
-class OutlookBridgePreviewPerson(models.TransientModel):
-    _name = "outlook.bridge.preview.person"
-    _description = "Outlook Preview Person"
-    _rec_name = "email"
-    _order = "outside desc, email, id"
-
-    preview_id = fields.Many2one("outlook.bridge.preview", required=True, readonly=True, ondelete="cascade")
-    name = fields.Char(readonly=True)
-    email = fields.Char(readonly=True)
-    outside = fields.Boolean("Outside your company", readonly=True)
-    invitations = fields.Integer(readonly=True)
-
-
-class OutlookBridgePreviewHeld(models.TransientModel):
-    _name = "outlook.bridge.preview.held"
-    _inherit = "outlook.bridge.event.line"
-    _description = "Outlook Mails That Wait"
-    _order = "id"
-
-    preview_id = fields.Many2one("outlook.bridge.preview", required=True, readonly=True, ondelete="cascade")
-    kind = fields.Selection(KINDS, "Change", readonly=True)
-    mails = fields.Integer(readonly=True)
-    saved_by = fields.Char(readonly=True)

@@ -124,13 +124,3 @@ class OutlookBridgeRemovals(models.TransientModel):
                 "next": {"type": "ir.actions.act_window_close"},
             },
         }
-
-
-class OutlookBridgeRemovalsLine(models.TransientModel):
-    _name = "outlook.bridge.removals.line"
-    _inherit = "outlook.bridge.event.line"
-    _description = "Outlook Removals Line"
-    _order = "start, id"
-
-    removals_id = fields.Many2one("outlook.bridge.removals", required=True, readonly=True, ondelete="cascade")
-    start = fields.Datetime(readonly=True)
