@@ -7,6 +7,7 @@
     "category": "Productivity",
     "author": "Outlook bridge contributors",
     "license": "LGPL-3",
+    "development_status": "Beta",
     "depends": ["microsoft_calendar"],
     "data": [
         "security/ir.model.access.csv",
