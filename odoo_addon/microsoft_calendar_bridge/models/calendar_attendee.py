@@ -3,7 +3,7 @@
 
 from odoo import api, fields, models
 
-from .outlook_bridge_outbox import applying
+from .outlook_bridge_outbox import applying, watch
 from .outlook_bridge_own import without_own
 
 COUNTED = ("state", "partner_id", "email", "event_id")
@@ -33,13 +33,11 @@ class CalendarAttendee(models.Model):
         names = [name for name in COUNTED if name in vals]
         if not names or not any(self._ids) or not self.env["outlook.bridge.outbox"]._is_collecting(self.event_id):
             return super().write(vals)
-        before = {attendee: [attendee[name] for name in names] for attendee in self.sudo()}
+        changed = watch(self.sudo(), names)
         if "event_id" in names:
             self._outlook_bridge_touch()
         result = super().write(vals)
-        self.browse(
-            attendee.id for attendee, values in before.items() if [attendee[name] for name in names] != values
-        )._outlook_bridge_touch()
+        changed()._outlook_bridge_touch()
         return result
 
     def unlink(self):

@@ -11,7 +11,7 @@ from dateutil import rrule
 from odoo import api, fields, models
 
 from ..compat import MAX_RECURRENT_EVENT
-from .outlook_bridge_outbox import applying
+from .outlook_bridge_outbox import applying, watch
 from .outlook_bridge_own import without_own
 from .private_context import private, private_value
 
@@ -342,12 +342,9 @@ class CalendarRecurrence(models.Model):
         outbox = self.env["outlook.bridge.outbox"]
         if not names or not any(self._ids) or not outbox._is_collecting():
             return super().write(vals)
-        before = {recurrence: [recurrence[name] for name in names] for recurrence in self.sudo()}
+        changed = watch(self.sudo(), names)
         result = super().write(vals)
-        changed = [
-            recurrence.id for recurrence, values in before.items() if [recurrence[name] for name in names] != values
-        ]
-        outbox._touch_series(changed, ["rule"])
+        outbox._touch_series(changed().ids, ["rule"])
         return result
 
     def unlink(self):

@@ -62,6 +62,12 @@ def applying(env):
     return page if isinstance(page, Applying) else None
 
 
+def watch(records, names):
+    """A function that answers which of the records say something else of these fields by the time it is called."""
+    before = {record: [record[name] for name in names] for record in records}
+    return lambda: records.filtered(lambda record: [record[name] for name in names] != before[record])
+
+
 # What tells whether an event is news of its own.
 STATE_FIELDS = ("recurrence_id", "active", "outlook_bridge_superseded")
 # What a change of an occurrence's field is to its series, where that has another name.

@@ -4,6 +4,8 @@
 from odoo import api, models
 from odoo.tools import SQL
 
+from .outlook_bridge_outbox import watch
+
 
 class ResPartner(models.Model):
     _inherit = "res.partner"
@@ -12,11 +14,10 @@ class ResPartner(models.Model):
         names = [name for name in ("name", "email") if name in vals]
         if not names or not self.env["outlook.bridge.outbox"]._is_collecting():
             return super().write(vals)
-        before = {partner: [partner[name] for name in names] for partner in self.sudo()}
+        changed = watch(self.sudo(), names)
         result = super().write(vals)
-        changed = [partner.id for partner, values in before.items() if [partner[name] for name in names] != values]
-        if changed:
-            self._outlook_bridge_touch(changed)
+        if partners := changed():
+            self._outlook_bridge_touch(partners.ids)
         return result
 
     def unlink(self):
