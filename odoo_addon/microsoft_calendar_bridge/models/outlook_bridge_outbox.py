@@ -400,43 +400,24 @@ class OutlookBridgeOutbox(models.Model):
         series = self.env["calendar.recurrence"].browse(recurrence_id for (recurrence_id,) in recurrences)
         series._outlook_bridge_ensure()
         self.env.flush_all()
-        queued = self.env.execute_query(
+        return self._enqueue(
             SQL(
                 """
-                INSERT INTO outlook_bridge_outbox (
-                    res_model, res_id, series_key, kind, cause, acting_uid, link, times, changed_at, created, txid,
-                    create_uid, create_date, write_uid, write_date
-                )
-                SELECT existing.*, '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
-                       1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-                  FROM (
-                        SELECT 'calendar.event' AS res_model, event.id AS res_id, NULL AS series_key,
-                               'snapshot', 'existing', COALESCE(event.user_id, 1), event.outlook_bridge_link
-                          FROM calendar_event event
-                         WHERE event.recurrence_id IS NULL AND %s
-                     UNION ALL
-                        SELECT 'calendar.recurrence', series.id, series.outlook_bridge_key,
-                               'snapshot', 'existing', COALESCE(base.user_id, 1), series.outlook_bridge_link
-                          FROM calendar_recurrence series
-                          LEFT JOIN calendar_event base ON base.id = series.base_event_id
-                         WHERE series.id = ANY(%s)
-                  ) existing
-                 WHERE NOT EXISTS (
-                        SELECT FROM outlook_bridge_outbox pending
-                         WHERE pending.res_model = existing.res_model
-                           AND COALESCE(pending.series_key, pending.res_id::text)
-                               = COALESCE(existing.series_key, existing.res_id::text)
-                           AND pending.cause = 'existing' AND pending.rejected IS NULL
-                   )
-                 ORDER BY existing.res_model, existing.res_id
-                    ON CONFLICT DO NOTHING
-             RETURNING res_id
+                SELECT 'calendar.event' AS res_model, event.id AS res_id, NULL AS series_key,
+                       COALESCE(event.user_id, 1) AS acting_uid, event.outlook_bridge_link AS link
+                  FROM calendar_event event
+                 WHERE event.recurrence_id IS NULL AND %s
+             UNION ALL
+                SELECT 'calendar.recurrence', series.id, series.outlook_bridge_key,
+                       COALESCE(base.user_id, 1), series.outlook_bridge_link
+                  FROM calendar_recurrence series
+                  LEFT JOIN calendar_event base ON base.id = series.base_event_id
+                 WHERE series.id = ANY(%s)
                 """,
                 window,
                 series.ids,
             )
         )
-        return len(queued)
 
     @api.model
     def _enqueue_records(self, wanted):
@@ -446,36 +427,52 @@ class OutlookBridgeOutbox(models.Model):
         """
         records = [
             {
-                "user_id": record["user_id"],
+                "acting_uid": record["user_id"],
                 "res_model": record.get("model") or "calendar.event",
                 "res_id": record["res_id"],
                 "series_key": record.get("key") or None,
             }
             for record in wanted
         ]
+        return self._enqueue(
+            SQL(
+                """
+                SELECT * FROM jsonb_to_recordset(%s::jsonb)
+                    AS wanted(res_model text, res_id int, series_key text, acting_uid int, link text)
+                """,
+                json.dumps(records),
+            )
+        )
+
+    @api.model
+    def _enqueue(self, existing):
+        """Queue what a query names, ``(res_model, res_id, series_key, acting_uid, link)``, unless it waits already.
+
+        Answers how many.
+        """
         queued = self.env.execute_query(
             SQL(
                 """
                 INSERT INTO outlook_bridge_outbox (
-                    res_model, res_id, series_key, kind, cause, acting_uid, times, changed_at, created, txid,
+                    res_model, res_id, series_key, acting_uid, link, kind, cause, times, changed_at, created, txid,
                     create_uid, create_date, write_uid, write_date
                 )
-                SELECT wanted.res_model, wanted.res_id, wanted.series_key, 'snapshot', 'existing', wanted.user_id,
-                       '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
+                SELECT existing.res_model, existing.res_id, existing.series_key, existing.acting_uid, existing.link,
+                       'snapshot', 'existing', '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
                        1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-                  FROM jsonb_to_recordset(%s::jsonb)
-                    AS wanted(user_id int, res_model text, res_id int, series_key text)
+                  FROM (%s) existing
                  WHERE NOT EXISTS (
                         SELECT FROM outlook_bridge_outbox pending
-                         WHERE pending.res_model = wanted.res_model
+                         WHERE pending.res_model = existing.res_model
                            AND COALESCE(pending.series_key, pending.res_id::text)
-                               = COALESCE(wanted.series_key, wanted.res_id::text)
+                               = COALESCE(existing.series_key, existing.res_id::text)
                            AND pending.cause = 'existing' AND pending.rejected IS NULL
                    )
+                 ORDER BY existing.res_model, existing.res_id
                     ON CONFLICT DO NOTHING
              RETURNING id
                 """,
-                json.dumps(records),
+                existing,
             )
         )
         return len(queued)
