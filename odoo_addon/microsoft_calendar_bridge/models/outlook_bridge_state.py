@@ -10,6 +10,16 @@ BRAKE_PERCENT = 20
 MAIL_BUDGET = 25
 OTHERS_OUTSIDE = 5
 MAILS_AN_HOUR = 200
+# What the service says of its state, and what counts where it says nothing.
+TOLD = {
+    **dict.fromkeys(("configured", "paused", "quarantined", "redirect_uri"), False),
+    "brake_over": BRAKE_OVER,
+    "brake_percent": BRAKE_PERCENT,
+    "mail_budget": MAIL_BUDGET,
+    "others_outside": OTHERS_OUTSIDE,
+    "mails_an_hour": MAILS_AN_HOUR,
+    **dict.fromkeys(("days_back", "days_ahead", "sent_back"), 0),
+}
 ROW = "microsoft_calendar_bridge.state"
 
 
@@ -89,24 +99,18 @@ class OutlookBridgeState(models.Model):
     def _store(self, answer):
         """Keep a ``State`` of the service."""
         self._set(
-            configured=bool(answer.get("configured")),
-            paused=bool(answer.get("paused")),
-            quarantined=answer.get("quarantined"),
-            redirect_uri=answer.get("redirect_uri"),
+            **{name: answer.get(name, silent) for name, silent in TOLD.items()},
             policy=self._policy_of(answer),
-            brake_over=answer.get("brake_over", BRAKE_OVER),
-            brake_percent=answer.get("brake_percent", BRAKE_PERCENT),
-            mail_budget=answer.get("mail_budget", MAIL_BUDGET),
-            others_outside=answer.get("others_outside", OTHERS_OUTSIDE),
-            mails_an_hour=answer.get("mails_an_hour", MAILS_AN_HOUR),
-            days_back=answer.get("days_back", 0),
-            days_ahead=answer.get("days_ahead", 0),
-            sent_back=answer.get("sent_back", 0),
             created_from=fields.Datetime.to_datetime(answer.get("created_from") or False),
             last_error=False,
         )
         self.env["outlook.bridge.registration"]._store(answer.get("registrations") or [])
         self.env["outlook.bridge.account"]._store(answer.get("accounts") or [])
+
+    def _forget(self):
+        """As before the first pairing."""
+        own = ("poke_key", "base_url", "created_from", "deleted_users", "rule_problem", "last_error")
+        self.write({**TOLD, "policy": POLICY, **dict.fromkeys(own, False)})
 
     @api.model
     def _policy_of(self, answer):
