@@ -4,6 +4,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..models.actions import CLOSE, form, notification
 from .outlook_bridge_event_line import SHOWN
 
 
@@ -100,14 +101,7 @@ class OutlookBridgePreview(models.TransientModel):
             if user == self.env.user
             else self.env._("Outlook: events of %(name)s with guests", name=user.name)
         )
-        return {
-            "type": "ir.actions.act_window",
-            "name": name,
-            "res_model": self._name,
-            "res_id": wizard.id,
-            "views": [(False, "form")],
-            "target": "new",
-        }
+        return form(wizard, name)
 
     def write(self, vals):
         """What was announced is the service's to say, and whose events they are is settled."""
@@ -259,12 +253,4 @@ class OutlookBridgePreview(models.TransientModel):
 
     def _said(self, message):
         self.env["outlook.bridge.account"]._of(self.user_id)[self.user_id.id]._refresh_page()
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": message,
-                "next": {"type": "ir.actions.act_window_close"},
-            },
-        }
+        return notification(message, then=CLOSE)
