@@ -34,8 +34,6 @@ CONTEXT = {
     "calendar_event_meeting_update": True,
 }
 
-# Occurrences in one transaction, at some milliseconds each; the rest of a page is delivered again.
-PAGE_OCCURRENCES = 3000
 OPS = ("create", "write", "archive", "unlink", "apply_series", "detach", "mailer")
 MAILERS = ("outlook", "odoo")
 PLAIN = ("name", "description", "location", "videocall_location", "privacy", "show_as", "active")
@@ -60,20 +58,11 @@ class OutlookBridgeApply(models.AbstractModel):
     def _apply_page(self, changes):
         """Apply what has no result yet. Answers ``(acks, users to tell)``; the caller commits."""
         known = self.env["outlook.bridge.result"]._waiting([change["id"] for change in changes])
-        todo = self._cut([change for change in changes if change["id"] not in known])
+        todo = [change for change in changes if change["id"] not in known]
         users = set()
         acks = self._apply_batch(todo, users) if todo else []
         self.env["outlook.bridge.result"]._record(acks)
         return acks, self.env["res.users"].sudo().browse(users).exists()
-
-    def _cut(self, changes):
-        """As many of the changes as one transaction should hold, one at least."""
-        weight = 0
-        for number, change in enumerate(changes):
-            weight += self.env["outlook.bridge.series.apply"]._weight(change)
-            if number and weight > PAGE_OCCURRENCES:
-                return changes[:number]
-        return changes
 
     def _apply_batch(self, changes, users):
         """One savepoint for all; halved until whatever Odoo refuses stands alone."""

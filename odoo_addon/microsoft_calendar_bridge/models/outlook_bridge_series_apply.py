@@ -10,7 +10,6 @@ import pytz
 from odoo import fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from ..compat import MAX_RECURRENT_EVENT
 from .calendar_recurrence import ALLDAY, SERIES
 from .outlook_bridge_apply import TIMES
 from .outlook_bridge_outbox import applying
@@ -33,18 +32,6 @@ class OutlookBridgeSeriesApply(models.AbstractModel):
     _name = "outlook.bridge.series.apply"
     _inherit = "outlook.bridge.apply"
     _description = "Outlook Bridge Apply to Series"
-
-    # ------------------------------------------------------------
-    # What the change is about
-    # ------------------------------------------------------------
-
-    def _weight(self, change):
-        """How many occurrences a change is about, at most."""
-        if not self._is_of_series(change) or change["op"] in ("mailer", "detach"):
-            return 1
-        rule = change.get("rule") or {}
-        count = rule.get("count") if rule.get("end_type") == "count" else None
-        return min(count or MAX_RECURRENT_EVENT, MAX_RECURRENT_EVENT)
 
     def _apply_to_series(self, change, owner, users):
         """Answers ``(result, the series or event to answer with)``."""
