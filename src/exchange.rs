@@ -133,7 +133,7 @@ async fn carry_out(
         })
         .await?;
     let owed = outbox::odoo_owed(&mut conn, database.id).await?;
-    let state = crate::admin::state(&mut conn, database.id).await?;
+    let state = crate::admin::state(&mut conn, &engine.settings, database.id).await?;
     let more = !state.paused && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
     Ok(SyncAnswer {
         acked,
@@ -195,7 +195,7 @@ impl Clocks {
 
 async fn nothing_taken(engine: &Engine, database: &Database) -> Result<SyncAnswer, OdooError> {
     let mut conn = engine.store.get().await?;
-    let state = crate::admin::state(&mut conn, database.id).await?;
+    let state = crate::admin::state(&mut conn, &engine.settings, database.id).await?;
     Ok(SyncAnswer {
         acked: Vec::new(),
         rejected: Vec::new(),

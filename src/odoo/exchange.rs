@@ -474,6 +474,9 @@ pub struct State {
     /// The window of this database's mailboxes; 0: as the service is configured.
     pub days_back: i32,
     pub days_ahead: i32,
+    /// How many days back and ahead Odoo tells of what it is asked for, or of what changes with a contact or an alarm.
+    pub told_back: i64,
+    pub told_ahead: i64,
     /// What ended more days ago is not sent to Outlook; 0: no matter how long ago.
     pub sent_back: i32,
     /// What was created in Odoo before is not made in Outlook.

@@ -207,11 +207,9 @@ class OutlookBridgeOutbox(models.Model):
         """The ids of the events of a domain, of the time that can still matter to anybody."""
         now = fields.Datetime.now()
         state = self.env["outlook.bridge.state"]._get()
-        back = fields.Datetime.subtract(now, days=state.days_back)
-        ahead = fields.Datetime.add(now, days=state.days_ahead)
         window = [
-            ("stop", ">", min(back, fields.Datetime.subtract(now, years=1))),
-            ("start", "<", max(ahead, fields.Datetime.add(now, years=2))),
+            ("stop", ">", fields.Datetime.subtract(now, days=state.told_back)),
+            ("start", "<", fields.Datetime.add(now, days=state.told_ahead)),
         ]
         return (
             self.env["calendar.event"]
@@ -373,14 +371,12 @@ class OutlookBridgeOutbox(models.Model):
             """
             event.active AND (
                 event.user_id = ANY(%(users)s)
-                AND event.stop > now() AT TIME ZONE 'UTC' - GREATEST(interval '1 year', %(back)s * interval '1 day')
-                AND event.start < now() AT TIME ZONE 'UTC' + GREATEST(interval '2 years', %(ahead)s * interval '1 day')
+                AND event.stop > now() AT TIME ZONE 'UTC' - %(back)s * interval '1 day'
+                AND event.start < now() AT TIME ZONE 'UTC' + %(ahead)s * interval '1 day'
                 -- what the stock engine had linked in a guest's mailbox, and a little more than will be listed
                 OR (COALESCE(event.outlook_bridge_stock_uid, event.outlook_bridge_stock_microsoft_id) IS NOT NULL
-                    AND event.stop > now() AT TIME ZONE 'UTC'
-                        - GREATEST(interval '13 months', (%(back)s + 31) * interval '1 day')
-                    AND event.start < now() AT TIME ZONE 'UTC'
-                        + GREATEST(interval '25 months', (%(ahead)s + 31) * interval '1 day')
+                    AND event.stop > now() AT TIME ZONE 'UTC' - (%(back)s + 31) * interval '1 day'
+                    AND event.start < now() AT TIME ZONE 'UTC' + (%(ahead)s + 31) * interval '1 day'
                     AND (event.user_id = ANY(%(users)s) OR EXISTS (
                         SELECT FROM calendar_attendee guest
                           JOIN res_users reader ON reader.partner_id = guest.partner_id
@@ -388,8 +384,8 @@ class OutlookBridgeOutbox(models.Model):
             )
             """,
             users=list(user_ids),
-            back=state.days_back,
-            ahead=state.days_ahead,
+            back=state.told_back,
+            ahead=state.told_ahead,
         )
         recurrences = self.env.execute_query(
             SQL(

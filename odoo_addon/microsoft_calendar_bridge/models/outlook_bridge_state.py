@@ -10,6 +10,8 @@ BRAKE_PERCENT = 20
 MAIL_BUDGET = 25
 OTHERS_OUTSIDE = 5
 MAILS_AN_HOUR = 200
+TOLD_BACK = 365
+TOLD_AHEAD = 730
 # What the service says of its state, and what counts where it says nothing.
 TOLD = {
     **dict.fromkeys(("configured", "paused", "quarantined", "redirect_uri"), False),
@@ -19,6 +21,8 @@ TOLD = {
     "others_outside": OTHERS_OUTSIDE,
     "mails_an_hour": MAILS_AN_HOUR,
     **dict.fromkeys(("days_back", "days_ahead", "sent_back"), 0),
+    "told_back": TOLD_BACK,
+    "told_ahead": TOLD_AHEAD,
 }
 ROW = "microsoft_calendar_bridge.state"
 
@@ -74,6 +78,10 @@ class OutlookBridgeState(models.Model):
     )
     days_back = fields.Integer(readonly=True, help="How many days back events are exchanged; 0: as the service does.")
     days_ahead = fields.Integer(readonly=True, help="How many days ahead they are; 0: as the service does.")
+    told_back = fields.Integer(
+        readonly=True, default=TOLD_BACK, help="How many days back events are told when somebody asks for them."
+    )
+    told_ahead = fields.Integer(readonly=True, default=TOLD_AHEAD, help="How many days ahead they are.")
     sent_back = fields.Integer(readonly=True, help="What ended more days ago is not sent to Outlook; 0: however long.")
     created_from = fields.Datetime(readonly=True, help="What was created before is not made in Outlook.")
     rule_problem = fields.Char(readonly=True, help="What is wrong with another add-on's rule about what is sent.")
