@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::auth::registrations::{self, Entered};
 use crate::calendar::merge::Policy;
-use crate::engine::{Engine, LONGEST_AHEAD, LONGEST_BACK, health, now};
+use crate::engine::{self, Engine, LONGEST_AHEAD, LONGEST_BACK, health, now};
 use crate::guards::brake;
 use crate::mailbox::trouble;
 use crate::odoo::OdooError;
@@ -26,6 +26,11 @@ use crate::store::databases::{self, Database, Settings};
 use crate::store::journal::{Level, note, said_since};
 use crate::store::seal::{digest, random_secret};
 use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets, troubles};
+
+/// How many days Odoo tells of at least, however few its mailboxes are read for: what is compared after a new pairing
+/// lies inside (`migration::baseline`).
+const LEAST_TOLD_BACK: i64 = 365;
+const LEAST_TOLD_AHEAD: i64 = 730;
 
 /// How old events can be that are said to be too old to be sent: a century.
 const LONGEST_SENT_BACK: i32 = 36_500;
@@ -293,11 +298,20 @@ pub async fn set_values(
     Ok(())
 }
 
+/// Returns for how many days Odoo tells: those that its mailboxes are read for, and at least `least`.
+fn told(own: Option<i32>, configured: i64, least: i64) -> i64 {
+    own.map_or(configured, i64::from).max(least)
+}
+
 /// What the add-on caches.
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn state(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<State> {
+pub async fn state(
+    conn: &mut Connection,
+    configured: &engine::Settings,
+    database_id: Uuid,
+) -> anyhow::Result<State> {
     let database = databases::by_id(conn, database_id).await?;
     let waiting = meetings::waiting(conn, database_id).await?;
     let registrations = stored::of_database(conn, database_id).await?;
@@ -335,6 +349,8 @@ pub async fn state(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<S
         mails_an_hour: database.mails_an_hour,
         days_back: database.days_back.unwrap_or_default(),
         days_ahead: database.days_ahead.unwrap_or_default(),
+        told_back: told(database.days_back, configured.days_back, LEAST_TOLD_BACK),
+        told_ahead: told(database.days_ahead, configured.days_ahead, LEAST_TOLD_AHEAD),
         sent_back: database.sent_back.unwrap_or_default(),
         created_from: database.created_from.map(OdooTime),
         problem: health::problem(&database),
@@ -406,6 +422,23 @@ fn clean_base_url(text: &str) -> Result<String, OdooError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn odoo_tells_of_the_days_that_mailboxes_are_read_for_and_a_year_at_least() {
+        for (own, configured, expected) in [
+            (None, 365, 365),
+            (None, 30, 365),
+            (None, 700, 700),
+            (Some(30), 700, 365),
+            (Some(800), 365, 800),
+        ] {
+            assert_eq!(
+                told(own, configured, LEAST_TOLD_BACK),
+                expected,
+                "{own:?} {configured}"
+            );
+        }
+    }
 
     #[test]
     fn base_urls_are_http_origins() {

@@ -25,7 +25,7 @@ use crate::migration::{baseline, moving};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
     Ack, AckResult, Actor, Cause, Change, ChangeKind, OdooChange, Place, Rejected, SyncAnswer, SyncRequest,
-    WantedRecord,
+    WantedRecord, at_most,
 };
 use crate::odoo::identity::Identity;
 use crate::odoo::record::{Record, descriptions};
@@ -52,6 +52,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 const MOST_RECORDS: i64 = 200;
 /// The most changes in one page.
 const LARGEST_PAGE: u32 = 500;
+/// The most occurrences that the changes of one page write.
+const MOST_OCCURRENCES: u32 = 3000;
 
 /// Carries out one exchange.
 ///
@@ -125,12 +127,13 @@ async fn carry_out(
             }
             let page = outbox::odoo_page(conn, database.id, request.user_id, limit).await?;
             let changes = parts::readable(conn, &lock, page).await?;
+            let changes = at_most(changes, MOST_OCCURRENCES);
             outbox::mark_delivered(conn, changes.iter().map(|c| c.id).collect(), now()).await?;
             Ok(changes)
         })
         .await?;
     let owed = outbox::odoo_owed(&mut conn, database.id).await?;
-    let state = crate::admin::state(&mut conn, database.id).await?;
+    let state = crate::admin::state(&mut conn, &engine.settings, database.id).await?;
     let more = !state.paused && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
     Ok(SyncAnswer {
         acked,
@@ -192,7 +195,7 @@ impl Clocks {
 
 async fn nothing_taken(engine: &Engine, database: &Database) -> Result<SyncAnswer, OdooError> {
     let mut conn = engine.store.get().await?;
-    let state = crate::admin::state(&mut conn, database.id).await?;
+    let state = crate::admin::state(&mut conn, &engine.settings, database.id).await?;
     Ok(SyncAnswer {
         acked: Vec::new(),
         rejected: Vec::new(),

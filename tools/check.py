@@ -99,6 +99,7 @@ def steps() -> list[Step]:
             {"PYTHONPATH": str(paths.odoo_python_path())},
             paths.ADDONS_DIR,
         ),
+        Step("lint", "the add-on's README", [python, "-m", "tools.addon_readme", "--check"]),
         Step("lint", "licenses, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
         Step(
             "lint",

@@ -10,5 +10,5 @@ def uninstall_hook(env):
         env["outlook.bridge.pairing"]._unpair()
     else:
         # of a neutralized copy, which nobody has unpaired
-        env["outlook.bridge.pairing"]._restore_stock_ids()
+        env["outlook.bridge.native.links"]._restore_stock_ids()
     env["ir.config_parameter"].set_param("microsoft_calendar_bridge.url", False)

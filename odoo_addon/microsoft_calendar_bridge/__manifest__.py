@@ -7,6 +7,7 @@
     "category": "Productivity",
     "author": "Outlook bridge contributors",
     "license": "LGPL-3",
+    "development_status": "Beta",
     "depends": ["microsoft_calendar"],
     "data": [
         "security/ir.model.access.csv",
@@ -18,10 +19,10 @@
         "views/res_config_settings_views.xml",
         "views/res_users_views.xml",
         "wizard/calendar_provider_config_views.xml",
+        "wizard/microsoft_calendar_account_reset_views.xml",
         "wizard/outlook_bridge_journal_views.xml",
         "wizard/outlook_bridge_preview_views.xml",
         "wizard/outlook_bridge_removals_views.xml",
-        "wizard/reset_account_views.xml",
     ],
     "assets": {
         "web.assets_backend": [

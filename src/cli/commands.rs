@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use super::start::Opened;
 use crate::admin::{self, pairing};
 use crate::config::Config;
-use crate::engine::now;
+use crate::engine::{Settings, now};
 use crate::mailbox::trouble::standing_words;
 use crate::odoo::api::Versions;
 use crate::store::databases::Database;
@@ -165,7 +165,7 @@ async fn check(
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn status(opened: &Opened) -> anyhow::Result<()> {
+pub async fn status(opened: &Opened, configured: &Settings) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let databases = databases::all(&mut conn).await?;
     if databases.is_empty() {
@@ -181,7 +181,7 @@ pub async fn status(opened: &Opened) -> anyhow::Result<()> {
             "{} ({}) · {paired} · {}",
             database.name, database.base_url, database.uuid
         );
-        let state = admin::state(&mut conn, database.id)
+        let state = admin::state(&mut conn, configured, database.id)
             .await
             .map_err(|e| anyhow::anyhow!("{e}"))?;
         if now() - database.heard_at > leases::HEARD_FOR && database.key_hash.is_some() {

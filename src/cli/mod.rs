@@ -116,7 +116,7 @@ impl Command {
         match self {
             Self::Enroll { again } => commands::enroll(config, opened, again.as_deref()).await,
             Self::Confirm { database } => commands::confirm(opened, &database).await,
-            Self::Status => commands::status(opened).await,
+            Self::Status => commands::status(opened, &config.sync_settings()).await,
             Self::Sync { database } => commands::sync(opened, database.as_deref()).await,
             Self::Revoke { database } => keys::revoke(opened, &database).await,
             Self::Deleted { database, user } => records::deleted(opened, &database, user).await,

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::identity::{Identity, SERIES_MODEL, Was};
 use super::record::Record;
+use super::recurrence::MAX_OCCURRENCES;
 use super::series::Slot;
 use super::snapshot::Values;
 use super::time::OdooTime;
@@ -304,6 +305,15 @@ pub enum OdooChange {
 }
 
 impl OdooChange {
+    /// Returns how many occurrences Odoo writes for this change, at most; 1 for a change of one record.
+    pub fn occurrences(&self) -> u32 {
+        match self {
+            Self::ApplySeries(apply) => apply.occurrences(),
+            Self::Archive { place, .. } | Self::Unlink { place, .. } if place.is_series() => MAX_OCCURRENCES,
+            _ => 1,
+        }
+    }
+
     /// Whom it names as attendees, of all or of one occurrence (by slot, in the series' zone); `None`: it is not about them.
     pub fn guests(&self, one: Option<(NaiveDate, Tz)>) -> Option<BTreeSet<Address>> {
         let values = match (self, one) {
@@ -337,9 +347,13 @@ pub struct Place {
 }
 
 impl Place {
+    fn is_series(&self) -> bool {
+        self.model.as_deref() == Some(SERIES_MODEL)
+    }
+
     /// Of an event alone `res_id` is what the service knows it by.
     pub fn identity(&self) -> Identity {
-        let is_series = self.model.as_deref() == Some(SERIES_MODEL);
+        let is_series = self.is_series();
         Identity {
             odoo_id: (!is_series).then_some(self.res_id),
             key: self.key.clone().filter(|_| is_series),
@@ -379,12 +393,36 @@ pub struct ApplySeries {
     pub keep_before: Option<String>,
 }
 
+impl ApplySeries {
+    /// As many as its rule counts. Of any other rule Odoo has as many as it can.
+    fn occurrences(&self) -> u32 {
+        let rule = self.shape.get("rule");
+        let is_counted = rule.and_then(|rule| rule.get("end_type")?.as_str()) == Some("count");
+        rule.filter(|_| is_counted)
+            .and_then(|rule| u32::try_from(rule.get("count")?.as_u64()?).ok())
+            .map_or(MAX_OCCURRENCES, |count| count.min(MAX_OCCURRENCES))
+    }
+}
+
 /// A change with the id to acknowledge.
 #[derive(Debug, Serialize)]
 pub struct NumberedChange {
     pub id: i64,
     #[serde(flatten)]
     pub change: OdooChange,
+}
+
+/// Returns as many of the first changes as write `most` occurrences together, but always one: Odoo needs some
+/// milliseconds for each, and whoever saves one of these events waits.
+pub fn at_most(mut changes: Vec<NumberedChange>, most: u32) -> Vec<NumberedChange> {
+    let mut occurrences = 0_u32;
+    let fitting = changes.iter().take_while(|numbered| {
+        occurrences = occurrences.saturating_add(numbered.change.occurrences());
+        occurrences <= most
+    });
+    let fitting = fitting.count();
+    changes.truncate(fitting.max(1));
+    changes
 }
 
 #[derive(Debug, Serialize)]
@@ -436,6 +474,9 @@ pub struct State {
     /// The window of this database's mailboxes; 0: as the service is configured.
     pub days_back: i32,
     pub days_ahead: i32,
+    /// How many days back and ahead Odoo tells of what it is asked for, or of what changes with a contact or an alarm.
+    pub told_back: i64,
+    pub told_ahead: i64,
     /// What ended more days ago is not sent to Outlook; 0: no matter how long ago.
     pub sent_back: i32,
     /// What was created in Odoo before is not made in Outlook.
@@ -500,5 +541,47 @@ mod tests {
         assert_eq!(change.row_ids(), [18]);
         assert!(serde_json::from_value::<OdooTime>(json!("yesterday")).is_err());
         assert!(serde_json::from_value::<OdooTime>(json!("2026-11-22 10:00:00.123456")).is_ok());
+    }
+
+    #[test]
+    fn a_page_has_so_many_occurrences_but_always_a_change() {
+        let page = || {
+            let place = json!({"res_id": 5, "model": SERIES_MODEL, "key": "k", "user_id": 7, "version": "v"});
+            [
+                json!({"op": "apply_series", "user_id": 7, "rule": {"end_type": "count", "count": 8}}),
+                json!({"op": "write", "res_id": 42, "user_id": 7, "version": "v", "values": {}}),
+                json!({"op": "apply_series", "user_id": 7, "rule": {"end_type": "count", "count": 9000}}),
+                json!({"op": "apply_series", "user_id": 7, "rule": {"end_type": "forever", "count": 1}}),
+                json!({"op": "apply_series", "user_id": 7, "rule": null}),
+                json!({"op": "archive", "res_id": 42, "user_id": 7, "version": "v"}),
+            ]
+            .into_iter()
+            .chain(["archive", "unlink"].map(|op| {
+                let mut change = place.clone();
+                change["op"] = json!(op);
+                change
+            }))
+            .zip(1..)
+            .map(|(change, id)| NumberedChange {
+                id,
+                change: serde_json::from_value(change).unwrap(),
+            })
+            .collect::<Vec<_>>()
+        };
+        let weights: Vec<_> = page().iter().map(|one| one.change.occurrences()).collect();
+        assert_eq!(weights, [8, 1, 720, 720, 720, 1, 720, 720]);
+        for (most, taken) in [
+            (0, 1),
+            (7, 1),
+            (8, 1),
+            (9, 2),
+            (728, 2),
+            (729, 3),
+            (3000, 7),
+            (9000, 8),
+        ] {
+            assert_eq!(at_most(page(), most).len(), taken, "at most {most}");
+        }
+        assert!(at_most(Vec::new(), 1).is_empty());
     }
 }

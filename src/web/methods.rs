@@ -117,7 +117,7 @@ macro_rules! method_with_state {
 
 async fn state(engine: &Engine, caller: &Caller) -> Result<State, OdooError> {
     let mut conn = engine.store.get().await?;
-    Ok(admin::state(&mut conn, caller.database.id).await?)
+    Ok(admin::state(&mut conn, &engine.settings, caller.database.id).await?)
 }
 
 #[derive(Deserialize)]

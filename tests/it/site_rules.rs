@@ -258,6 +258,11 @@ async fn a_database_has_a_window_of_its_own() {
         (&state["days_back"], &state["days_ahead"]),
         (&json!(0), &json!(0))
     );
+    // Odoo is asked for more where more is read.
+    assert_eq!(
+        (&state["told_back"], &state["told_ahead"]),
+        (&json!(365), &json!(730))
+    );
     w.quiet().await;
     eventually("it is inside of the service's own window", async || {
         w.odoo.by_name("Next quarter").map(|_| ())

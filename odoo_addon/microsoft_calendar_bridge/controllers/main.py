@@ -13,9 +13,7 @@ from odoo import http
 from odoo.exceptions import AccessDenied, AccessError, UserError
 from odoo.http import request
 
-from odoo.addons.microsoft_account.controllers.main import MicrosoftAuth
-from odoo.addons.microsoft_calendar.controllers.main import MicrosoftCalendarController
-
+from ..compat import MicrosoftAuth, MicrosoftCalendarController
 from ..models.outlook_bridge_client import BridgeUnavailable
 
 _logger = logging.getLogger(__name__)

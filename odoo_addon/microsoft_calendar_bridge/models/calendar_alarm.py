@@ -3,6 +3,8 @@
 
 from odoo import models
 
+from .outlook_bridge_outbox import watch
+
 COUNTED = ("duration", "interval", "alarm_type")
 
 
@@ -16,11 +18,8 @@ class CalendarAlarm(models.Model):
         outbox = self.env["outlook.bridge.outbox"]
         if not names or not any(self._ids) or not outbox._is_collecting():
             return super().write(vals)
-        before = {alarm: [alarm[name] for name in names] for alarm in self}
+        changed = watch(self, names)
         result = super().write(vals)
-        changed = self.filtered(lambda alarm: [alarm[name] for name in names] != before[alarm])
-        outbox._touch(changed._outlook_bridge_events(), ["reminder_minutes"])
+        if alarms := changed():
+            outbox._touch(outbox._events_of_window([("alarm_ids", "in", alarms.ids)]), ["reminder_minutes"])
         return result
-
-    def _outlook_bridge_events(self):
-        return self.env["outlook.bridge.outbox"]._events_of_window([("alarm_ids", "in", self.ids)])

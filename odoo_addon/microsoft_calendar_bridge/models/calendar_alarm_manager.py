@@ -3,7 +3,7 @@
 
 from odoo import api, models
 
-from .calendar_event_mail import REMINDER
+from .calendar_event import REMINDER
 from .outlook_bridge_outbox import applying
 from .private_context import private
 

@@ -3,13 +3,15 @@
 
 from odoo import api, fields, models
 
-from .outlook_bridge_outbox import applying
+from .outlook_bridge_outbox import applying, watch
+from .outlook_bridge_own import without_own
 
 COUNTED = ("state", "partner_id", "email", "event_id")
 
 
 class CalendarAttendee(models.Model):
-    _inherit = "calendar.attendee"
+    _name = "calendar.attendee"
+    _inherit = ["outlook.bridge.own", "calendar.attendee"]
 
     # whose meetings are these: asked whenever a contact is renamed, and at every line of an import of contacts
     _outlook_bridge_partner_index = models.Index("(partner_id)")
@@ -20,22 +22,22 @@ class CalendarAttendee(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        attendees = super().create([self._outlook_bridge_with_author(vals) for vals in vals_list])
+        attendees = super().create(
+            [self._outlook_bridge_with_author(without_own(self.env, vals)) for vals in vals_list]
+        )
         attendees._outlook_bridge_touch()
         return attendees
 
     def write(self, vals):
-        vals = self._outlook_bridge_with_author(vals)
+        vals = self._outlook_bridge_with_author(without_own(self.env, vals))
         names = [name for name in COUNTED if name in vals]
         if not names or not any(self._ids) or not self.env["outlook.bridge.outbox"]._is_collecting(self.event_id):
             return super().write(vals)
-        before = {attendee: [attendee[name] for name in names] for attendee in self.sudo()}
+        changed = watch(self.sudo(), names)
         if "event_id" in names:
             self._outlook_bridge_touch()
         result = super().write(vals)
-        self.browse(
-            attendee.id for attendee, values in before.items() if [attendee[name] for name in names] != values
-        )._outlook_bridge_touch()
+        changed()._outlook_bridge_touch()
         return result
 
     def unlink(self):

@@ -4,13 +4,17 @@
 from markupsafe import Markup
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.http import request
 from odoo.tools import is_html_empty
 
-from .calendar_event_series import POLICIES
+from ..compat import CROSSING, code_translations
+from .calendar_recurrence import SERIES
 from .outlook_bridge_account import CONNECTED
 from .outlook_bridge_outbox import applying
+from .outlook_bridge_own import without_own
 from .outlook_bridge_snapshot import CONTACT_CLASS, PLAIN_CONTACT, SNAPSHOT_FIELDS
-from .private_context import private_value
+from .private_context import private, private_value
 
 TIME_FIELDS = ("allday", "start", "stop", "start_date", "stop_date")
 # Which fields of the snapshot a written field can change. Attendees have hooks of their own.
@@ -24,10 +28,31 @@ AFFECTS = {
     "user_id": ("organizer",),
     "recurrence_id": ("recurrent",),
 }
+# What the dialogs of Odoo's form and of its calendar call the same.
+POLICIES = {"next": "future_events", "all": "all_events"}
+NEW = "outlook_bridge_new"
+REMINDER = "outlook_bridge_reminder"
+GUESTS = ("partner_ids", "attendee_ids")
+# What is the organizer's alone.
+EDITS = frozenset(
+    ("name", "description", "location", "videocall_location", "privacy", "allday", "partner_ids", "user_id")
+    + ("start", "stop", "start_date", "stop_date", "duration", "recurrency", "rrule_type")
+)
+ONLINE = "outlook_bridge_online_meeting"
 
 
 class CalendarEvent(models.Model):
-    _inherit = "calendar.event"
+    """What is saved of events is noted for the service, and what Outlook does is not done by Odoo.
+
+    *Mails*: who tells the guests is decided when an event gets them, by its organizer's sync, and recorded. Whoever
+    has invited them goes on telling them, also while the sync rests. The service says when that changes.
+
+    *Online meetings*: Outlook holds a meeting online where somebody asks for it, and its join link comes back into
+    ``videocall_location``: box and link stand and fall together.
+    """
+
+    _name = "calendar.event"
+    _inherit = ["outlook.bridge.own", "calendar.event"]
 
     outlook_bridge_link = fields.Char(copy=False, readonly=True)
     outlook_bridge_organizer = fields.Char(
@@ -41,8 +66,37 @@ class CalendarEvent(models.Model):
     )
 
     outlook_bridge_has_journal = fields.Boolean(compute="_compute_outlook_bridge_has_journal")
+    outlook_bridge_slot = fields.Datetime(
+        copy=False, readonly=True, help="Where the rule puts this occurrence, wherever it has been moved since."
+    )
+    outlook_bridge_superseded = fields.Boolean(
+        copy=False,
+        readonly=True,
+        help="An occurrence once; when Odoo archives it with its old series, that is nobody's deletion.",
+    )
+    outlook_bridge_was = fields.Json(copy=False, readonly=True, help="The series that this single event was.")
+    outlook_bridge_mailer = fields.Selection(
+        [("outlook", "Outlook"), ("odoo", "Odoo"), ("nobody", "Nobody")],
+        "Guests are mailed by",
+        copy=False,
+        readonly=True,
+    )
+    outlook_bridge_can_invite = fields.Boolean(
+        compute="_compute_outlook_bridge_can_invite",
+        help="Outlook has it without its guests, or not at all, and could invite them.",
+    )
+    outlook_bridge_online_meeting = fields.Boolean(
+        "Teams meeting",
+        default=lambda self: self._outlook_bridge_online_default(self.env.user),
+        help="Outlook makes an online meeting of it, and its link replaces Odoo's own video call.",
+    )
 
     _outlook_bridge_link_unique = models.UniqueIndex("(outlook_bridge_link) WHERE outlook_bridge_link IS NOT NULL")
+    _outlook_bridge_was_index = models.Index("((outlook_bridge_was ->> 'key')) WHERE outlook_bridge_was IS NOT NULL")
+
+    def _outlook_bridge_note(self, vals):
+        """Write what only this module knows of, past everything that reacts to an edit."""
+        return models.BaseModel.write(self.sudo(), vals)
 
     # ------------------------------------------------------------
     # What people see
@@ -78,13 +132,16 @@ class CalendarEvent(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        vals_list = [without_own(self.env, vals) for vals in vals_list]
         if not self._is_bridged():
             return super().create(vals_list)
+        if not applying(self.env):
+            vals_list = [self._outlook_bridge_online_created(vals) for vals in vals_list]
         vals_list = [
-            {"outlook_bridge_slot": vals["start"], **vals} if vals.get("recurrence_id") and vals.get("start") else vals
-            for vals in vals_list
+            self._outlook_bridge_occurrence_created(vals) if vals.get("recurrence_id") else vals for vals in vals_list
         ]
-        events = super().create(vals_list)
+        events = super(CalendarEvent, self.with_context(**private(**{NEW: True}))).create(vals_list)
+        events = events.with_context(**{NEW: self.env.context.get(NEW)})
         outbox = self.env["outlook.bridge.outbox"]
         if page := applying(self.env):
             # the page's own say who mails; what was noted while they were made is theirs, too
@@ -97,19 +154,49 @@ class CalendarEvent(models.Model):
             outbox._forget(own)
         if events and outbox._is_collecting(events):
             outbox._touch(events.ids, SNAPSHOT_FIELDS, created=True)
+        for event, vals in zip(events, vals_list, strict=True):
+            if not vals.get("recurrence_id"):
+                event._outlook_bridge_record_mailer()
         return events
+
+    @api.model
+    def _outlook_bridge_occurrence_created(self, vals):
+        mailer = self.env["calendar.recurrence"].browse(vals["recurrence_id"])._outlook_bridge_mailer()
+        slot = {"outlook_bridge_slot": vals["start"]} if vals.get("start") else {}
+        return {"outlook_bridge_mailer": mailer, **slot, **vals}
 
     def copy(self, default=None):
         """A copy is an event of its own, and no second occurrence of where the first one is."""
         if self._is_bridged():
             alone = {"recurrence_id": False, "recurrency": False, "follow_recurrence": False}
             default = {**alone, **(default or {})}
-        return super().copy(default)
+        copies = super().copy(default)
+        if self._outlook_bridge_is_linking():
+            # the copy is a meeting of its own, and gets its own link
+            copies.filtered(ONLINE).write({ONLINE: True, "videocall_location": False})
+        return copies
 
     def write(self, vals):
-        names = {name for written in vals for name in AFFECTS.get(written, ())}
+        vals = without_own(self.env, vals)
+        if vals.keys() & {ONLINE, "videocall_location"} and self._outlook_bridge_is_linking():
+            alike = {}
+            for event in self.sudo():
+                implied = event._outlook_bridge_online_implied(vals)
+                alike.setdefault(tuple(implied.items()), []).append(event.id)
+            if len(alike) > 1:
+                for implied, ids in alike.items():
+                    self.browse(ids).write({**vals, **dict(implied)})
+                return True
+            vals = {**vals, **dict(next(iter(alike), ()))}
         # a form's onchange writes on records that are nowhere yet
-        if not names or not any(self._ids) or not self._is_bridged():
+        if not any(self._ids) or not self._is_bridged():
+            return super().write(vals)
+        self._outlook_bridge_check_external(vals)
+        if any(name in vals for name in GUESTS):
+            # those without any guest: who invites the first one?
+            self.filtered(lambda event: not event._outlook_bridge_guests())._outlook_bridge_decide_mailer()
+        names = {name for written in vals for name in AFFECTS.get(written, ())}
+        if not names:
             return super().write(vals)
         if "user_id" in vals:
             self._outlook_bridge_put_aside()
@@ -167,6 +254,294 @@ class CalendarEvent(models.Model):
             event.id: {name: special[name](event) if name in special else event[name] for name in names}
             for event in self.sudo().with_context(active_test=False)
         }
+
+    # ------------------------------------------------------------
+    # Identity
+    # ------------------------------------------------------------
+
+    def _outlook_bridge_left(self):
+        """These are in no series any more, or in none yet again."""
+        alone = self.sudo().with_context(active_test=False).filtered(lambda event: not event.recurrence_id)
+        alone._outlook_bridge_note({"outlook_bridge_superseded": True, "outlook_bridge_slot": False})
+
+    def _outlook_bridge_change_series(self, before, vals):
+        """After a write of ``recurrence_id``, given ``{id: recurrence}`` as it was."""
+        there = self.sudo().exists()
+        left = there.filtered(lambda event: before[event.id] and not event.recurrence_id)
+        left._outlook_bridge_left()
+        joined = (there - left).filtered(lambda event: event.recurrence_id.id != before[event.id])
+        for event in joined:
+            slot = vals.get("outlook_bridge_slot") or event.start
+            event._outlook_bridge_note({"outlook_bridge_superseded": False, "outlook_bridge_slot": slot})
+        outbox = self.env["outlook.bridge.outbox"]
+        if (left or joined) and outbox._is_collecting():
+            outbox._touch_series([before[event.id] for event in left | joined if before[event.id]], ["slots"])
+
+    def _outlook_bridge_become_single(self, recurrence_id, identity):
+        """The series of that identity is this event now."""
+        self.ensure_one()
+        was = {
+            "model": "calendar.recurrence",
+            "id": recurrence_id,
+            "key": identity["outlook_bridge_key"],
+            "link": identity["outlook_bridge_link"] or None,
+        }
+        self._outlook_bridge_note(
+            {
+                "outlook_bridge_link": identity["outlook_bridge_link"],
+                "outlook_bridge_was": was,
+                "outlook_bridge_superseded": False,
+                "outlook_bridge_slot": False,
+            }
+        )
+        self.env["outlook.bridge.outbox"]._series_became_single(identity["outlook_bridge_key"])
+
+    def _rewrite_recurrence(self, values, time_values, recurrence_values):
+        if self._is_bridged():
+            self = self.recurrence_id._outlook_bridge_carry(self)
+        return super()._rewrite_recurrence(values, time_values, recurrence_values)
+
+    def _update_future_events(self, values, time_values, recurrence_values):
+        if self._is_bridged():
+            self = self.recurrence_id._outlook_bridge_carry(self)
+        return super()._update_future_events(values, time_values, recurrence_values)
+
+    def _break_recurrence(self, future=True):
+        if not self._is_bridged() or len(self) != 1:
+            return super()._break_recurrence(future)
+        recurrence = self.recurrence_id
+        identity = private_value(recurrence._outlook_bridge_carry(recurrence).env, SERIES)
+        recurrence_id = recurrence.id
+        detached = super()._break_recurrence(future)
+        if not recurrence.exists():
+            self._outlook_bridge_become_single(recurrence_id, identity)
+        return detached
+
+    # ------------------------------------------------------------
+    # Outlook's restriction
+    # ------------------------------------------------------------
+
+    def _outlook_bridge_is_interactive(self):
+        """Whether a person waits in Odoo's own pages, and can be told to do something else."""
+        return bool(
+            request
+            and request.httprequest.path.startswith("/web/dataset/")
+            and not applying(self.env)
+            and not {"import_file", "is_calendar_event_new"}
+            & {name for name, value in self.env.context.items() if value}
+        )
+
+    def _outlook_bridge_check_crossing(self, vals):
+        """Refuse a person what Outlook would refuse: an occurrence may not reach its neighbors' days.
+
+        Graph answers such a PATCH with ``ErrorOccurrenceCrossingBoundary``. Stock compares UTC days, lets an
+        occurrence onto the day of the following one, stops those who do not sync, and fails on a datetime.
+        """
+        moved = vals.get("start") or vals.get("start_date")
+        if not moved or vals.get("recurrence_update") not in (None, False, "self_only"):
+            return
+        if not self._outlook_bridge_is_interactive():
+            return
+        accounts = self.env["outlook.bridge.account"]
+        for event in self.sudo():
+            recurrence = event.recurrence_id
+            if not recurrence or not accounts._is_connected(event.user_id):
+                continue
+            recurrence._outlook_bridge_ensure()
+            recurrence = recurrence._outlook_bridge_counted()
+            if recurrence._outlook_bridge_crosses(event, fields.Datetime.to_datetime(moved)):
+                words = code_translations.get_python_translations("microsoft_calendar", self.env.lang or "en_US")
+                raise UserError(words.get(CROSSING, CROSSING))
+
+    # ------------------------------------------------------------
+    # Deleting
+    # ------------------------------------------------------------
+
+    def action_unlink_event(self, attendee_id=None, recurrence=False):
+        """With an active sync stock deletes at once, but one event only, whatever was chosen."""
+        policy = POLICIES.get(recurrence, recurrence)
+        if (
+            policy in POLICIES.values()
+            and len(self) == 1
+            and self.recurrence_id
+            and self._is_bridged()
+            and self.user_id._has_any_active_synchronization()
+        ):
+            self.action_mass_deletion(policy)
+            return {"type": "ir.actions.act_url", "target": "self", "url": "/odoo/calendar"}
+        return super().action_unlink_event(attendee_id, recurrence)
+
+    # ------------------------------------------------------------
+    # Who tells the guests
+    # ------------------------------------------------------------
+
+    @api.depends("user_id", "outlook_bridge_organizer")
+    def _compute_user_can_edit(self):
+        result = super()._compute_user_can_edit()
+        for event in self:
+            if event.outlook_bridge_organizer and not event.user_id:
+                event.user_can_edit = False
+        return result
+
+    def _outlook_bridge_check_external(self, vals):
+        """A person is told that somebody else's meeting cannot be changed here; answering it is another matter."""
+        if not EDITS.intersection(vals) or not self._is_bridged() or not self._outlook_bridge_is_interactive():
+            return
+        for event in self.sudo():
+            if event.outlook_bridge_organizer and not event.user_id:
+                raise UserError(
+                    self.env._(
+                        "“%(name)s” is organized by %(address)s in Outlook: only they can change it. You can answer.",
+                        name=event.name,
+                        address=event.outlook_bridge_organizer,
+                    )
+                )
+
+    def _outlook_bridge_guests(self):
+        self.ensure_one()
+        event = self.sudo()
+        return event.partner_ids - event.user_id.partner_id
+
+    def _outlook_bridge_record_mailer(self):
+        """Record who told the guests of new events."""
+        self.filtered(lambda event: event._outlook_bridge_guests())._outlook_bridge_decide_mailer()
+
+    def _outlook_bridge_decide_mailer(self):
+        for event in self.sudo():
+            if not event._outlook_bridge_recorded_mailer():
+                events = event.recurrence_id.calendar_event_ids or event
+                events._outlook_bridge_note({"outlook_bridge_mailer": event._outlook_bridge_new_mailer()})
+
+    def _outlook_bridge_new_mailer(self):
+        """By the organizer's sync, whoever saves it."""
+        page = applying(self.env)
+        if page and page.covers(self):
+            return "outlook"
+        if self.env.context.get("no_mail_to_attendees"):
+            return "nobody"
+        account = self.env["outlook.bridge.account"]
+        active = account._is_connected(self.user_id) and not self.env["outlook.bridge.state"]._get().paused
+        # Outlook invites nobody to what it is not shown
+        return "outlook" if active and not self.env["outlook.bridge.rule"]._keeps_out(self) else "odoo"
+
+    def _outlook_bridge_recorded_mailer(self):
+        event = self.sudo()
+        return event.outlook_bridge_mailer or event.recurrence_id._outlook_bridge_mailer()
+
+    # ------------------------------------------------------------
+    # Inviting from Outlook
+    # ------------------------------------------------------------
+
+    @api.depends("user_id", "partner_ids", "stop", "outlook_bridge_mailer")
+    @api.depends_context("uid")
+    def _compute_outlook_bridge_can_invite(self):
+        account = self.env["outlook.bridge.account"]
+        now = fields.Datetime.now()
+        paired = self._is_bridged()
+        for event in self:
+            saved = event._origin
+            event.outlook_bridge_can_invite = bool(
+                paired
+                and saved
+                and saved.user_id
+                and (self.env.is_system() or saved.user_id == self.env.user)
+                and account._is_connected(saved.user_id)
+                and saved._outlook_bridge_recorded_mailer() != "outlook"
+                and saved._outlook_bridge_guests()
+                and (saved.recurrence_id or saved.stop and saved.stop > now)
+            )
+
+    def action_outlook_bridge_invite(self):
+        self.ensure_one()
+        self.check_access("write")
+        return self.env["outlook.bridge.preview"]._open(self.user_id, self)
+
+    # ------------------------------------------------------------
+    # Mail
+    # ------------------------------------------------------------
+
+    def _skip_send_mail_status_update(self):
+        """Outlook mails for its meetings; Odoo for all others, and reminders."""
+        if self._is_bridged() and not private_value(self.env, REMINDER):
+            if self._outlook_bridge_is_mailed():
+                return True
+        return super()._skip_send_mail_status_update()
+
+    def _outlook_bridge_is_mailed(self):
+        """Whether Outlook tells the guests of this event, now or when its sync goes on."""
+        self.ensure_one()
+        event = self.sudo()
+        mailer = event._outlook_bridge_recorded_mailer()
+        if not mailer and private_value(self.env, NEW):
+            mailer = event._outlook_bridge_new_mailer()
+        if mailer != "outlook":
+            return False
+        if not event.user_id:
+            return bool(event.outlook_bridge_organizer)
+        return self.env["outlook.bridge.account"]._tells_guests(event.user_id)
+
+    # ------------------------------------------------------------
+    # Online meetings
+    # ------------------------------------------------------------
+
+    def _init_column(self, column_name):
+        """Events of before the add-on are no online meetings: their default asks users for what is not there yet."""
+        if column_name == ONLINE:
+            return None
+        return super()._init_column(column_name)
+
+    @api.model
+    def _outlook_bridge_online_default(self, organizer, link=None):
+        """Whether a new event is online because its organizer wants that of all new events."""
+        return bool(
+            not link
+            and not self.env.context.get("default_videocall_location")
+            and not applying(self.env)
+            # what Odoo says where a meeting is no meeting, as with time off
+            and not self.env.context.get("calendar_no_videocall")
+            and organizer.sudo().outlook_bridge_online_meeting
+            and self._is_bridged()
+            and self.env["outlook.bridge.account"]._is_connected(organizer)
+        )
+
+    def _outlook_bridge_is_linking(self):
+        return not applying(self.env) and self._is_bridged()
+
+    @api.onchange("outlook_bridge_online_meeting")
+    def _onchange_outlook_bridge_online_meeting(self):
+        saved = self._origin
+        if self.outlook_bridge_online_meeting:
+            self.videocall_location = saved.outlook_bridge_online_meeting and saved.videocall_location
+        elif saved.outlook_bridge_online_meeting and self.videocall_location == saved.videocall_location:
+            self.videocall_location = False
+
+    @api.onchange("videocall_location")
+    def _onchange_outlook_bridge_videocall_location(self):
+        saved = self._origin
+        outlooks = saved.outlook_bridge_online_meeting and self.videocall_location == saved.videocall_location
+        if self.videocall_location and not outlooks:
+            self.outlook_bridge_online_meeting = False
+
+    @api.model
+    def _outlook_bridge_online_created(self, vals):
+        link = vals.get("videocall_location")
+        if ONLINE not in vals and f"default_{ONLINE}" not in self.env.context:
+            organizer = self.env["res.users"].browse(vals.get("user_id", self.env.uid))
+            return {**vals, ONLINE: self._outlook_bridge_online_default(organizer, link)}
+        if vals.get(ONLINE) and self.DISCUSS_ROUTE in (link or ""):
+            return {**vals, "videocall_location": False}
+        return vals
+
+    def _outlook_bridge_online_implied(self, vals):
+        """What must be written beside ``vals``, as nobody says both the box and the link."""
+        link = vals.get("videocall_location", self.videocall_location) or False
+        other_link = link != (self.videocall_location or False)
+        online = bool(vals.get(ONLINE, self.outlook_bridge_online_meeting))
+        if online != self.outlook_bridge_online_meeting:
+            return {"videocall_location": link if other_link and not online else False}
+        if ONLINE not in vals and online and other_link:
+            return {ONLINE: False}
+        return {}
 
     # ------------------------------------------------------------
     # Stock, disarmed

@@ -10,9 +10,9 @@ from dateutil import rrule
 
 from odoo import api, fields, models
 
-from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT
-
-from .outlook_bridge_outbox import applying
+from ..compat import MAX_RECURRENT_EVENT
+from .outlook_bridge_outbox import applying, watch
+from .outlook_bridge_own import without_own
 from .private_context import private, private_value
 
 # The identity that follows a series from one recurrence to the next: its values, while Odoo replaces the record.
@@ -43,7 +43,8 @@ class CalendarRecurrence(models.Model):
     of the day for a series of whole days, as Odoo keeps those.
     """
 
-    _inherit = "calendar.recurrence"
+    _name = "calendar.recurrence"
+    _inherit = ["outlook.bridge.own", "calendar.recurrence"]
 
     outlook_bridge_key = fields.Char(copy=False, readonly=True)
     outlook_bridge_link = fields.Char(copy=False, readonly=True)
@@ -70,6 +71,7 @@ class CalendarRecurrence(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        vals_list = [without_own(self.env, vals) for vals in vals_list]
         if not self._is_bridged():
             return super().create(vals_list)
         identities = [self._outlook_bridge_identity_for(vals) for vals in vals_list]
@@ -180,6 +182,12 @@ class CalendarRecurrence(models.Model):
                 recurrence._outlook_bridge_note(
                     {"outlook_bridge_key": str(uuid.uuid4()), **recurrence._outlook_bridge_find_slots()},
                 )
+
+    def _outlook_bridge_mailer(self):
+        """Who tells the guests of a series: what is recorded of its occurrences."""
+        events = self.sudo().base_event_id | self.sudo().with_context(active_test=False).calendar_event_ids
+        recorded = set(events.mapped("outlook_bridge_mailer"))
+        return next((mailer for mailer in ("outlook", "odoo", "nobody") if mailer in recorded), False)
 
     # ------------------------------------------------------------
     # Slots
@@ -328,17 +336,15 @@ class CalendarRecurrence(models.Model):
     # ------------------------------------------------------------
 
     def write(self, vals):
+        vals = without_own(self.env, vals)
         # the text of the rule follows its fields
         names = (vals.keys() & self.env["calendar.event"]._get_recurrent_fields()) - {"rrule"}
         outbox = self.env["outlook.bridge.outbox"]
         if not names or not any(self._ids) or not outbox._is_collecting():
             return super().write(vals)
-        before = {recurrence: [recurrence[name] for name in names] for recurrence in self.sudo()}
+        changed = watch(self.sudo(), names)
         result = super().write(vals)
-        changed = [
-            recurrence.id for recurrence, values in before.items() if [recurrence[name] for name in names] != values
-        ]
-        outbox._touch_series(changed, ["rule"])
+        outbox._touch_series(changed().ids, ["rule"])
         return result
 
     def unlink(self):

@@ -34,8 +34,6 @@ CONTEXT = {
     "calendar_event_meeting_update": True,
 }
 
-# Occurrences in one transaction, at some milliseconds each; the rest of a page is delivered again.
-PAGE_OCCURRENCES = 3000
 OPS = ("create", "write", "archive", "unlink", "apply_series", "detach", "mailer")
 MAILERS = ("outlook", "odoo")
 PLAIN = ("name", "description", "location", "videocall_location", "privacy", "show_as", "active")
@@ -60,20 +58,11 @@ class OutlookBridgeApply(models.AbstractModel):
     def _apply_page(self, changes):
         """Apply what has no result yet. Answers ``(acks, users to tell)``; the caller commits."""
         known = self.env["outlook.bridge.result"]._waiting([change["id"] for change in changes])
-        todo = self._cut([change for change in changes if change["id"] not in known])
+        todo = [change for change in changes if change["id"] not in known]
         users = set()
         acks = self._apply_batch(todo, users) if todo else []
         self.env["outlook.bridge.result"]._record(acks)
         return acks, self.env["res.users"].sudo().browse(users).exists()
-
-    def _cut(self, changes):
-        """As many of the changes as one transaction should hold, one at least."""
-        weight = 0
-        for number, change in enumerate(changes):
-            weight += self._weight(change)
-            if number and weight > PAGE_OCCURRENCES:
-                return changes[:number]
-        return changes
 
     def _apply_batch(self, changes, users):
         """One savepoint for all; halved until whatever Odoo refuses stands alone."""
@@ -123,13 +112,9 @@ class OutlookBridgeApply(models.AbstractModel):
 
     def _snapshots(self, records):
         """``{record: snapshot}`` of events or of series."""
-        snapshot = self.env["outlook.bridge.snapshot"]
-        build = (
-            snapshot._build_series
-            if records._name == "calendar.recurrence"
-            else lambda some: snapshot._build(some.ids)
-        )
-        documents = build(records)
+        is_series = records._name == "calendar.recurrence"
+        model = "outlook.bridge.series.snapshot" if is_series else "outlook.bridge.snapshot"
+        documents = self.env[model]._build(records)
         return {record: documents[record.id] for record in records if record.id in documents}
 
     def _apply_all(self, changes, users):
@@ -149,7 +134,8 @@ class OutlookBridgeApply(models.AbstractModel):
                 if change["op"] == "mailer":
                     ack["result"], subject = self._apply_mailer(change, self._series_of(change))
                 else:
-                    ack["result"], subject = self._apply_to_series(change, owner, users)
+                    series = self.env["outlook.bridge.series.apply"]
+                    ack["result"], subject = series._apply_to_series(change, owner, users)
             else:
                 subject = events.get(change.get("res_id"))
                 if not subject:
@@ -178,6 +164,22 @@ class OutlookBridgeApply(models.AbstractModel):
             if subject := subjects.get(ack["id"]):
                 ack["record"] = snapshots.get((subject._name, subject.id))
         return acks
+
+    def _is_of_series(self, change):
+        return change.get("op") == "apply_series" or change.get("model") == "calendar.recurrence"
+
+    def _series_of(self, change):
+        """The recurrence, by what lasts first: Odoo may have replaced the record since."""
+        recurrences = self.env["calendar.recurrence"].sudo()
+        for name in ("key", "link"):
+            if change.get(name) and (
+                found := recurrences.search([(f"outlook_bridge_{name}", "=", change[name])], limit=1)
+            ):
+                return found
+        return recurrences.browse(change.get("res_id") or []).exists()
+
+    def _all_of(self, recurrence):
+        return recurrence.with_context(active_test=False).calendar_event_ids.with_context(active_test=True)
 
     def _events_of(self, changes):
         """``{id: event}`` of the single events that are there, which are read together."""
@@ -239,7 +241,7 @@ class OutlookBridgeApply(models.AbstractModel):
             raise UserError(self.env._("An occurrence is written with its series."))
         users |= self._concerned(event) | {event.env.uid}
         if change["op"] == "write":
-            self._write(event, change.get("values") or {})
+            self._write_event(event, change.get("values") or {})
             users |= self._concerned(event)
         elif change["op"] == "archive":
             event.write({"active": False})
@@ -325,7 +327,7 @@ class OutlookBridgeApply(models.AbstractModel):
         ]
         return vals
 
-    def _write(self, event, values):
+    def _write_event(self, event, values):
         """Write one event, or several that are alike in whatever ``values`` names."""
         present = self.env["outlook.bridge.snapshot"]._times_of(event) if any(name in values for name in TIMES) else {}
         vals = {**self._plain(values), **self._times(values, present)}

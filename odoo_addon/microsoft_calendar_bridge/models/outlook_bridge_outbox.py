@@ -7,9 +7,9 @@ import math
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ConcurrencyError, MissingError
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
-from odoo.tools.constants import GC_UNLINK_LIMIT
+
+from ..compat import GC_UNLINK_LIMIT, PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +60,12 @@ def applying(env):
     """The page that is being applied, or None."""
     page = env.context.get(APPLYING)
     return page if isinstance(page, Applying) else None
+
+
+def watch(records, names):
+    """A function that answers which of the records say something else of these fields by the time it is called."""
+    before = {record: [record[name] for name in names] for record in records}
+    return lambda: records.filtered(lambda record: [record[name] for name in names] != before[record])
 
 
 # What tells whether an event is news of its own.
@@ -201,11 +207,9 @@ class OutlookBridgeOutbox(models.Model):
         """The ids of the events of a domain, of the time that can still matter to anybody."""
         now = fields.Datetime.now()
         state = self.env["outlook.bridge.state"]._get()
-        back = fields.Datetime.subtract(now, days=state.days_back)
-        ahead = fields.Datetime.add(now, days=state.days_ahead)
         window = [
-            ("stop", ">", min(back, fields.Datetime.subtract(now, years=1))),
-            ("start", "<", max(ahead, fields.Datetime.add(now, years=2))),
+            ("stop", ">", fields.Datetime.subtract(now, days=state.told_back)),
+            ("start", "<", fields.Datetime.add(now, days=state.told_ahead)),
         ]
         return (
             self.env["calendar.event"]
@@ -367,14 +371,12 @@ class OutlookBridgeOutbox(models.Model):
             """
             event.active AND (
                 event.user_id = ANY(%(users)s)
-                AND event.stop > now() AT TIME ZONE 'UTC' - GREATEST(interval '1 year', %(back)s * interval '1 day')
-                AND event.start < now() AT TIME ZONE 'UTC' + GREATEST(interval '2 years', %(ahead)s * interval '1 day')
+                AND event.stop > now() AT TIME ZONE 'UTC' - %(back)s * interval '1 day'
+                AND event.start < now() AT TIME ZONE 'UTC' + %(ahead)s * interval '1 day'
                 -- what the stock engine had linked in a guest's mailbox, and a little more than will be listed
                 OR (COALESCE(event.outlook_bridge_stock_uid, event.outlook_bridge_stock_microsoft_id) IS NOT NULL
-                    AND event.stop > now() AT TIME ZONE 'UTC'
-                        - GREATEST(interval '13 months', (%(back)s + 31) * interval '1 day')
-                    AND event.start < now() AT TIME ZONE 'UTC'
-                        + GREATEST(interval '25 months', (%(ahead)s + 31) * interval '1 day')
+                    AND event.stop > now() AT TIME ZONE 'UTC' - (%(back)s + 31) * interval '1 day'
+                    AND event.start < now() AT TIME ZONE 'UTC' + (%(ahead)s + 31) * interval '1 day'
                     AND (event.user_id = ANY(%(users)s) OR EXISTS (
                         SELECT FROM calendar_attendee guest
                           JOIN res_users reader ON reader.partner_id = guest.partner_id
@@ -382,8 +384,8 @@ class OutlookBridgeOutbox(models.Model):
             )
             """,
             users=list(user_ids),
-            back=state.days_back,
-            ahead=state.days_ahead,
+            back=state.told_back,
+            ahead=state.told_ahead,
         )
         recurrences = self.env.execute_query(
             SQL(
@@ -394,43 +396,24 @@ class OutlookBridgeOutbox(models.Model):
         series = self.env["calendar.recurrence"].browse(recurrence_id for (recurrence_id,) in recurrences)
         series._outlook_bridge_ensure()
         self.env.flush_all()
-        queued = self.env.execute_query(
+        return self._enqueue(
             SQL(
                 """
-                INSERT INTO outlook_bridge_outbox (
-                    res_model, res_id, series_key, kind, cause, acting_uid, link, times, changed_at, created, txid,
-                    create_uid, create_date, write_uid, write_date
-                )
-                SELECT existing.*, '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
-                       1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-                  FROM (
-                        SELECT 'calendar.event' AS res_model, event.id AS res_id, NULL AS series_key,
-                               'snapshot', 'existing', COALESCE(event.user_id, 1), event.outlook_bridge_link
-                          FROM calendar_event event
-                         WHERE event.recurrence_id IS NULL AND %s
-                     UNION ALL
-                        SELECT 'calendar.recurrence', series.id, series.outlook_bridge_key,
-                               'snapshot', 'existing', COALESCE(base.user_id, 1), series.outlook_bridge_link
-                          FROM calendar_recurrence series
-                          LEFT JOIN calendar_event base ON base.id = series.base_event_id
-                         WHERE series.id = ANY(%s)
-                  ) existing
-                 WHERE NOT EXISTS (
-                        SELECT FROM outlook_bridge_outbox pending
-                         WHERE pending.res_model = existing.res_model
-                           AND COALESCE(pending.series_key, pending.res_id::text)
-                               = COALESCE(existing.series_key, existing.res_id::text)
-                           AND pending.cause = 'existing' AND pending.rejected IS NULL
-                   )
-                 ORDER BY existing.res_model, existing.res_id
-                    ON CONFLICT DO NOTHING
-             RETURNING res_id
+                SELECT 'calendar.event' AS res_model, event.id AS res_id, NULL AS series_key,
+                       COALESCE(event.user_id, 1) AS acting_uid, event.outlook_bridge_link AS link
+                  FROM calendar_event event
+                 WHERE event.recurrence_id IS NULL AND %s
+             UNION ALL
+                SELECT 'calendar.recurrence', series.id, series.outlook_bridge_key,
+                       COALESCE(base.user_id, 1), series.outlook_bridge_link
+                  FROM calendar_recurrence series
+                  LEFT JOIN calendar_event base ON base.id = series.base_event_id
+                 WHERE series.id = ANY(%s)
                 """,
                 window,
                 series.ids,
             )
         )
-        return len(queued)
 
     @api.model
     def _enqueue_records(self, wanted):
@@ -440,36 +423,52 @@ class OutlookBridgeOutbox(models.Model):
         """
         records = [
             {
-                "user_id": record["user_id"],
+                "acting_uid": record["user_id"],
                 "res_model": record.get("model") or "calendar.event",
                 "res_id": record["res_id"],
                 "series_key": record.get("key") or None,
             }
             for record in wanted
         ]
+        return self._enqueue(
+            SQL(
+                """
+                SELECT * FROM jsonb_to_recordset(%s::jsonb)
+                    AS wanted(res_model text, res_id int, series_key text, acting_uid int, link text)
+                """,
+                json.dumps(records),
+            )
+        )
+
+    @api.model
+    def _enqueue(self, existing):
+        """Queue what a query names, ``(res_model, res_id, series_key, acting_uid, link)``, unless it waits already.
+
+        Answers how many.
+        """
         queued = self.env.execute_query(
             SQL(
                 """
                 INSERT INTO outlook_bridge_outbox (
-                    res_model, res_id, series_key, kind, cause, acting_uid, times, changed_at, created, txid,
+                    res_model, res_id, series_key, acting_uid, link, kind, cause, times, changed_at, created, txid,
                     create_uid, create_date, write_uid, write_date
                 )
-                SELECT wanted.res_model, wanted.res_id, wanted.series_key, 'snapshot', 'existing', wanted.user_id,
-                       '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
+                SELECT existing.res_model, existing.res_id, existing.series_key, existing.acting_uid, existing.link,
+                       'snapshot', 'existing', '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
                        1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
-                  FROM jsonb_to_recordset(%s::jsonb)
-                    AS wanted(user_id int, res_model text, res_id int, series_key text)
+                  FROM (%s) existing
                  WHERE NOT EXISTS (
                         SELECT FROM outlook_bridge_outbox pending
-                         WHERE pending.res_model = wanted.res_model
+                         WHERE pending.res_model = existing.res_model
                            AND COALESCE(pending.series_key, pending.res_id::text)
-                               = COALESCE(wanted.series_key, wanted.res_id::text)
+                               = COALESCE(existing.series_key, existing.res_id::text)
                            AND pending.cause = 'existing' AND pending.rejected IS NULL
                    )
+                 ORDER BY existing.res_model, existing.res_id
                     ON CONFLICT DO NOTHING
              RETURNING id
                 """,
-                json.dumps(records),
+                existing,
             )
         )
         return len(queued)
@@ -568,9 +567,10 @@ class OutlookBridgeOutbox(models.Model):
         snapshot = self.env["outlook.bridge.snapshot"]
         failed_events, failed_series = {}, {}
         # a deletion is believed when the record is gone, and not for what a row says
-        events = snapshot._build([int(name) for model, name in merged if model == "calendar.event"], failed_events)
+        ids = [int(name) for model, name in merged if model == "calendar.event"]
+        events = snapshot._build(self.env["calendar.event"].browse(ids), failed_events)
         keys = [name for model, name in merged if model == "calendar.recurrence"]
-        series = snapshot._build_series(
+        series = self.env["outlook.bridge.series.snapshot"]._build(
             self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)]), failed_series
         )
         records = {("calendar.event", str(event_id)): document for event_id, document in events.items()}

@@ -24,6 +24,16 @@ def as_own(records):
     return records.with_context(**private(**{OWN: True}))
 
 
+def without_own(env, vals):
+    """What may be written of these values by whoever writes them: asked by each model before anything else."""
+    own = [name for name in vals if is_own(name)]
+    if not own or private_value(env, OWN):
+        return vals
+    if STOCK_LINKS.issuperset(own) and not env["outlook.bridge.client"]._is_paired():
+        return vals
+    return {name: value for name, value in vals.items() if name not in own}
+
+
 class OutlookBridgeOwn(models.AbstractModel):
     """Nobody but this module writes its own fields: over RPC a field can be written however it is shown, and a
     superuser may only pass on what somebody has sent."""
@@ -32,38 +42,6 @@ class OutlookBridgeOwn(models.AbstractModel):
     _description = "Outlook Bridge Fields That Are Nobody Else's"
 
     @api.model
-    def _outlook_bridge_without_own(self, vals):
-        own = [name for name in vals if is_own(name)]
-        if not own or private_value(self.env, OWN):
-            return vals
-        if STOCK_LINKS.issuperset(own) and not self.env["outlook.bridge.client"]._is_paired():
-            return vals
-        return {name: value for name, value in vals.items() if name not in own}
-
-    @api.model
     def default_get(self, fields):
         """Neither the context nor a default that a user has stored gives a record an identity."""
         return super().default_get([name for name in fields if not is_own(name)])
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        return super().create([self._outlook_bridge_without_own(vals) for vals in vals_list])
-
-    def write(self, vals):
-        return super().write(self._outlook_bridge_without_own(vals))
-
-
-# Loaded after what else this module does to these models, so that all of it sees only what may be written.
-class CalendarEvent(models.Model):
-    _name = "calendar.event"
-    _inherit = ["outlook.bridge.own", "calendar.event"]
-
-
-class CalendarRecurrence(models.Model):
-    _name = "calendar.recurrence"
-    _inherit = ["outlook.bridge.own", "calendar.recurrence"]
-
-
-class CalendarAttendee(models.Model):
-    _name = "calendar.attendee"
-    _inherit = ["outlook.bridge.own", "calendar.attendee"]

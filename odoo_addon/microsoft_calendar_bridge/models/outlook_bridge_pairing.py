@@ -11,14 +11,6 @@ from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
 from .outlook_bridge_site import LIMITS
-from .outlook_bridge_state import (
-    BRAKE_OVER,
-    BRAKE_PERCENT,
-    MAIL_BUDGET,
-    MAILS_AN_HOUR,
-    OTHERS_OUTSIDE,
-    POLICY,
-)
 from .outlook_bridge_work import AT_ONCE
 from .private_context import private
 
@@ -253,7 +245,7 @@ class OutlookBridgePairing(models.AbstractModel):
         self.env["outlook.bridge.fence"]._get()._begin(answer["nonce"])
         # answers to another pairing's changes mean nothing to this one
         self._empty("outlook.bridge.result")
-        self._put_tokens_away()
+        self.env["outlook.bridge.native.links"]._put_tokens_away()
         # most of the calendar may have to be rewritten, which is no work for whoever has pressed Save
         self.env["outlook.bridge.work"]._begin("put_aside", "mark")
         state._store(client._call("outlook.bridge", "status"))
@@ -336,29 +328,7 @@ class OutlookBridgePairing(models.AbstractModel):
     @api.model
     def _forget(self):
         self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, False)
-        self.env["outlook.bridge.state"]._get().write(
-            {
-                "poke_key": False,
-                "base_url": False,
-                "configured": False,
-                "paused": False,
-                "quarantined": False,
-                "redirect_uri": False,
-                "deleted_users": False,
-                "policy": POLICY,
-                "brake_over": BRAKE_OVER,
-                "brake_percent": BRAKE_PERCENT,
-                "mail_budget": MAIL_BUDGET,
-                "others_outside": OTHERS_OUTSIDE,
-                "mails_an_hour": MAILS_AN_HOUR,
-                "days_back": 0,
-                "days_ahead": 0,
-                "sent_back": 0,
-                "created_from": False,
-                "rule_problem": False,
-                "last_error": False,
-            }
-        )
+        self.env["outlook.bridge.state"]._get()._forget()
         self.env["outlook.bridge.fence"]._get()._forget()
         self._empty(
             "outlook.bridge.work",

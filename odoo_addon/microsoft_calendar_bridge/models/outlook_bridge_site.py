@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 from odoo import api, fields, models
 
+from ..compat import UNASKED
+
 PREFIX = "microsoft_calendar.sync."
 PARAM_RANGE = f"{PREFIX}range_days"
 PARAM_LOWER_BOUND = f"{PREFIX}lower_bound_range"
@@ -17,21 +19,6 @@ ANY_TENANT = ("common", "")
 LONGEST_BACK = 800
 LONGEST_AHEAD = 1000
 LIMITS = ("days_back", "days_ahead", "sent_back", "created_from")
-# Methods of stock's sync that nothing calls while paired.
-UNASKED = (
-    "_extend_microsoft_domain",
-    "_get_microsoft_records_to_sync",
-    "_is_microsoft_insertion_blocked",
-    "_sync_odoo2microsoft",
-    "_sync_microsoft2odoo",
-    "_create_from_microsoft",
-    "_write_from_microsoft",
-    "_microsoft_values",
-    "_microsoft_to_odoo_values",
-    "_microsoft_insert",
-    "_microsoft_patch",
-    "_microsoft_delete",
-)
 
 
 class OutlookBridgeSite(models.AbstractModel):

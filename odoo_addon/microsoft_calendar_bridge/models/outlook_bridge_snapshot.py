@@ -59,9 +59,9 @@ class OutlookBridgeSnapshot(models.AbstractModel):
     _description = "Outlook Bridge Snapshot"
 
     @api.model
-    def _build(self, event_ids, failed=None):
+    def _build(self, events, failed=None):
         """``{id: Snapshot}`` of those that exist, read in batches. ``failed``: see :meth:`_kept_out_events`."""
-        events = self.env["calendar.event"].sudo().with_context(active_test=False).browse(event_ids).exists()
+        events = events.sudo().with_context(active_test=False).exists()
         snapshots = {event.id: self._of(event) for event in events}
         self._exclude(snapshots, self.env["outlook.bridge.rule"]._kept_out_events(events, failed))
         return snapshots
@@ -75,7 +75,8 @@ class OutlookBridgeSnapshot(models.AbstractModel):
     def _of(self, event):
         snapshot = self._fields_of(event)
         snapshot["version"] = self._version_of(snapshot)
-        snapshot["stock_ids"] = self.env["outlook.bridge.pairing"]._stock_ids_of(event, event, snapshot["description"])
+        links = self.env["outlook.bridge.native.links"]
+        snapshot["stock_ids"] = links._stock_ids_of(event, event, snapshot["description"])
         snapshot["mailer"] = event.outlook_bridge_mailer or None
         snapshot["create_date"] = fields.Datetime.to_string(event.create_date)
         snapshot["write_date"] = fields.Datetime.to_string(event.write_date)

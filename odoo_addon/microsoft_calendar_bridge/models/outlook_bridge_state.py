@@ -10,6 +10,20 @@ BRAKE_PERCENT = 20
 MAIL_BUDGET = 25
 OTHERS_OUTSIDE = 5
 MAILS_AN_HOUR = 200
+TOLD_BACK = 365
+TOLD_AHEAD = 730
+# What the service says of its state, and what counts where it says nothing.
+TOLD = {
+    **dict.fromkeys(("configured", "paused", "quarantined", "redirect_uri"), False),
+    "brake_over": BRAKE_OVER,
+    "brake_percent": BRAKE_PERCENT,
+    "mail_budget": MAIL_BUDGET,
+    "others_outside": OTHERS_OUTSIDE,
+    "mails_an_hour": MAILS_AN_HOUR,
+    **dict.fromkeys(("days_back", "days_ahead", "sent_back"), 0),
+    "told_back": TOLD_BACK,
+    "told_ahead": TOLD_AHEAD,
+}
 ROW = "microsoft_calendar_bridge.state"
 
 
@@ -64,6 +78,10 @@ class OutlookBridgeState(models.Model):
     )
     days_back = fields.Integer(readonly=True, help="How many days back events are exchanged; 0: as the service does.")
     days_ahead = fields.Integer(readonly=True, help="How many days ahead they are; 0: as the service does.")
+    told_back = fields.Integer(
+        readonly=True, default=TOLD_BACK, help="How many days back events are told when somebody asks for them."
+    )
+    told_ahead = fields.Integer(readonly=True, default=TOLD_AHEAD, help="How many days ahead they are.")
     sent_back = fields.Integer(readonly=True, help="What ended more days ago is not sent to Outlook; 0: however long.")
     created_from = fields.Datetime(readonly=True, help="What was created before is not made in Outlook.")
     rule_problem = fields.Char(readonly=True, help="What is wrong with another add-on's rule about what is sent.")
@@ -89,24 +107,18 @@ class OutlookBridgeState(models.Model):
     def _store(self, answer):
         """Keep a ``State`` of the service."""
         self._set(
-            configured=bool(answer.get("configured")),
-            paused=bool(answer.get("paused")),
-            quarantined=answer.get("quarantined"),
-            redirect_uri=answer.get("redirect_uri"),
+            **{name: answer.get(name, silent) for name, silent in TOLD.items()},
             policy=self._policy_of(answer),
-            brake_over=answer.get("brake_over", BRAKE_OVER),
-            brake_percent=answer.get("brake_percent", BRAKE_PERCENT),
-            mail_budget=answer.get("mail_budget", MAIL_BUDGET),
-            others_outside=answer.get("others_outside", OTHERS_OUTSIDE),
-            mails_an_hour=answer.get("mails_an_hour", MAILS_AN_HOUR),
-            days_back=answer.get("days_back", 0),
-            days_ahead=answer.get("days_ahead", 0),
-            sent_back=answer.get("sent_back", 0),
             created_from=fields.Datetime.to_datetime(answer.get("created_from") or False),
             last_error=False,
         )
         self.env["outlook.bridge.registration"]._store(answer.get("registrations") or [])
         self.env["outlook.bridge.account"]._store(answer.get("accounts") or [])
+
+    def _forget(self):
+        """As before the first pairing."""
+        own = ("poke_key", "base_url", "created_from", "deleted_users", "rule_problem", "last_error")
+        self.write({**TOLD, "policy": POLICY, **dict.fromkeys(own, False)})
 
     @api.model
     def _policy_of(self, answer):

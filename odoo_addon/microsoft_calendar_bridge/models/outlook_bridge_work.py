@@ -76,13 +76,13 @@ class OutlookBridgeWork(models.Model):
             return self.env._(
                 "Being unpaired: Odoo's own synchronization gets its links back, %(left)s events are left. Nothing is "
                 "exchanged any more.",
-                left=self.env["outlook.bridge.pairing"]._left_to_give_back(),
+                left=self.env["outlook.bridge.native.links"]._left_to_give_back(),
             )
         if self._holds_exchange():
             return self.env._(
                 "Being paired: %(left)s events that Odoo's own synchronization has linked are yet to be taken over. "
                 "Nothing is exchanged before that.",
-                left=self.env["outlook.bridge.pairing"]._left_to_put_aside(),
+                left=self.env["outlook.bridge.native.links"]._left_to_put_aside(),
             )
         return False
 
@@ -140,7 +140,7 @@ class OutlookBridgeWork(models.Model):
         if row.step != "ask":
             return place, None
         try:
-            return place, self.env["outlook.bridge.pairing"]._ask_for_links(row)
+            return place, self.env["outlook.bridge.native.links"]._ask_for_links(row)
         except UserError as error:
             return place, error
 
@@ -162,7 +162,7 @@ class OutlookBridgeWork(models.Model):
             self.env["outlook.bridge.state"]._get()._set(is_incomplete=True)
             after = None
         else:
-            after = getattr(self.env["outlook.bridge.pairing"], f"_work_{row.step}")(row, heard)
+            after = getattr(self.env["outlook.bridge.native.links"], f"_work_{row.step}")(row, heard)
         if after is not None:
             row.write({"after": after, "failures": 0})
             return True

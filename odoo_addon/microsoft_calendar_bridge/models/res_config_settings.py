@@ -4,6 +4,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .actions import RELOAD, notification
 from .outlook_bridge_account import TROUBLED
 from .outlook_bridge_client import QUICK
 from .outlook_bridge_site import LIMITS
@@ -338,14 +339,9 @@ class ResConfigSettings(models.TransientModel):
     def action_outlook_bridge_renew_key(self):
         self.browse().check_access("create")
         self.env["outlook.bridge.pairing"]._renew_key()
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": self.env._("This database has a new key. The old one ends as soon as the new one is used."),
-            },
-        }
+        return notification(
+            self.env._("This database has a new key. The old one ends as soon as the new one is used.")
+        )
 
     def action_outlook_bridge_unpair(self):
         self.browse().check_access("create")
@@ -356,13 +352,4 @@ class ResConfigSettings(models.TransientModel):
         )
         if not heard:
             message += " " + self.env._("The bridge did not answer: remove this database there too.")
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success" if heard else "warning",
-                "message": message,
-                "sticky": not heard,
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
+        return notification(message, kind="success" if heard else "warning", sticky=not heard, then=RELOAD)

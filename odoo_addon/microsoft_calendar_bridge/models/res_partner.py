@@ -2,7 +2,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, models
-from odoo.tools import SQL
+
+from .outlook_bridge_outbox import watch
 
 
 class ResPartner(models.Model):
@@ -12,11 +13,10 @@ class ResPartner(models.Model):
         names = [name for name in ("name", "email") if name in vals]
         if not names or not self.env["outlook.bridge.outbox"]._is_collecting():
             return super().write(vals)
-        before = {partner: [partner[name] for name in names] for partner in self.sudo()}
+        changed = watch(self.sudo(), names)
         result = super().write(vals)
-        changed = [partner.id for partner, values in before.items() if [partner[name] for name in names] != values]
-        if changed:
-            self._outlook_bridge_touch(changed)
+        if partners := changed():
+            self._outlook_bridge_touch(partners.ids)
         return result
 
     def unlink(self):
@@ -36,34 +36,8 @@ class ResPartner(models.Model):
     @api.model
     def _outlook_bridge_events(self, partner_ids):
         """``(attended, organized)`` by them, of the window that can still matter to anybody."""
-        self.env["calendar.attendee"].flush_model(["event_id", "partner_id"])
-        self.env["calendar.event"].flush_model(["start", "stop", "user_id"])
-        window = SQL(
-            """
-            event.stop > now() AT TIME ZONE 'UTC' - interval '1 year'
-            AND event.start < now() AT TIME ZONE 'UTC' + interval '2 years'
-            """
+        events_of_window = self.env["outlook.bridge.outbox"]._events_of_window
+        return (
+            events_of_window([("attendee_ids.partner_id", "in", list(partner_ids))]),
+            events_of_window([("user_id.partner_id", "in", list(partner_ids))]),
         )
-        attended = self.env.execute_query(
-            SQL(
-                """
-                SELECT DISTINCT event.id
-                  FROM calendar_attendee attendee JOIN calendar_event event ON event.id = attendee.event_id
-                 WHERE attendee.partner_id = ANY(%s) AND %s
-                """,
-                list(partner_ids),
-                window,
-            )
-        )
-        organized = self.env.execute_query(
-            SQL(
-                """
-                SELECT event.id
-                  FROM calendar_event event JOIN res_users organizer ON organizer.id = event.user_id
-                 WHERE organizer.partner_id = ANY(%s) AND %s
-                """,
-                list(partner_ids),
-                window,
-            )
-        )
-        return [event_id for (event_id,) in attended], [event_id for (event_id,) in organized]

@@ -3,6 +3,8 @@
 
 from odoo import api, models
 
+from .outlook_bridge_outbox import watch
+
 PRIVACY = "calendar_default_privacy"
 
 
@@ -20,9 +22,9 @@ class ResUsersSettings(models.Model):
     def write(self, vals):
         if PRIVACY not in vals or not self.env["outlook.bridge.outbox"]._is_collecting():
             return super().write(vals)
-        before = {settings: settings[PRIVACY] for settings in self}
+        changed = watch(self, [PRIVACY])
         result = super().write(vals)
-        self.filtered(lambda settings: settings[PRIVACY] != before[settings])._outlook_bridge_touch()
+        changed()._outlook_bridge_touch()
         return result
 
     def _outlook_bridge_touch(self):

@@ -458,7 +458,7 @@ class BridgeMixin:
     def document(self, recurrence):
         self.settle()
         self.env.invalidate_all()
-        return self.env["outlook.bridge.snapshot"]._build_series(recurrence).get(recurrence.id)
+        return self.env["outlook.bridge.series.snapshot"]._build(recurrence).get(recurrence.id)
 
     def wires(self):
         """What is handed over next."""
@@ -474,7 +474,7 @@ class BridgeMixin:
     def snapshot(self, event):
         self.settle()
         self.env.invalidate_all()
-        return self.env["outlook.bridge.snapshot"]._build(event.ids)[event.id]
+        return self.env["outlook.bridge.snapshot"]._build(event)[event.id]
 
     def tomorrow(self, hour, minute=0):
         day = datetime.now() + timedelta(days=1)

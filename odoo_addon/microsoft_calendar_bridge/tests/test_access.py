@@ -156,6 +156,13 @@ class TestAccess(BridgeMixin, HttpCase):
                 found[rule.rule] = endpoint.routing["auth"]
         self.assertEqual(found, ROUTES)
 
+    def test_each_rule_is_renewed_by_an_update(self):
+        rules = self.env["ir.model.data"].search(
+            [("module", "=", "microsoft_calendar_bridge"), ("model", "=", "ir.rule")]
+        )
+        self.assertTrue(rules)
+        self.assertFalse(rules.filtered("noupdate").mapped("name"), "a corrected rule would reach nobody")
+
     def fields_of_ours(self):
         """``{model: {who may write it: names}}`` of the fields that this add-on adds; who may is None for nobody."""
         found = {}

@@ -286,7 +286,7 @@ class TestApply(BridgeCase, MailCase):
     @mute_logger(APPLY)
     def test_a_fault_of_the_code_is_no_refusal(self):
         event = self.created()
-        broken = patch.object(self.registry["outlook.bridge.apply"], "_write", side_effect=RuntimeError("boom"))
+        broken = patch.object(self.registry["outlook.bridge.apply"], "_write_event", side_effect=RuntimeError("boom"))
         with broken:
             ack = self.apply(self.change("write", event, name="x"), self.change("create"))
         self.assertEqual((ack["id"], ack["result"]), (self.next_id, "applied"))
@@ -294,7 +294,7 @@ class TestApply(BridgeCase, MailCase):
     def test_a_limit_of_the_worker_is_no_refusal(self):
         event = self.created()
         for limit in (Exception("CPU time limit exceeded."), MemoryError(), psycopg2.errors.QueryCanceled()):
-            broken = patch.object(self.registry["outlook.bridge.apply"], "_write", side_effect=limit)
+            broken = patch.object(self.registry["outlook.bridge.apply"], "_write_event", side_effect=limit)
             with self.subTest(limit=repr(limit)), broken, self.assertRaises(type(limit)):
                 self.apply(self.change("write", event, name="x"))
             self.assertFalse(self.env["outlook.bridge.result"].search([("change_id", "=", 99)]))
@@ -302,7 +302,7 @@ class TestApply(BridgeCase, MailCase):
     def test_the_databases_own_no_is_a_refusal(self):
         event = self.created()
         unique = psycopg2.errors.UniqueViolation("twice")
-        with patch.object(self.registry["outlook.bridge.apply"], "_write", side_effect=unique):
+        with patch.object(self.registry["outlook.bridge.apply"], "_write_event", side_effect=unique):
             ack = self.apply(self.change("write", event, name="x"))
         self.assertEqual(ack["result"], "refused")
         self.assertEqual(ack["record"], self.snapshot(event))

@@ -93,10 +93,10 @@ class TestInAnothersName(BridgeCase):
         other = self.event()
         series = self.series()
         series._outlook_bridge_note({"outlook_bridge_was": {"model": "calendar.event", "id": other.id, "link": None}})
-        snapshot = self.env["outlook.bridge.snapshot"]
-        self.assertIsNone(snapshot._build_series(series)[series.id]["was"])
+        snapshot = self.env["outlook.bridge.series.snapshot"]
+        self.assertIsNone(snapshot._build(series)[series.id]["was"])
         other.unlink()
-        self.assertEqual(snapshot._build_series(series)[series.id]["was"]["id"], other.id)
+        self.assertEqual(snapshot._build(series)[series.id]["was"]["id"], other.id)
 
 
 @tagged("post_install", "-at_install")

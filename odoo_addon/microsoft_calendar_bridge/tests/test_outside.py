@@ -197,7 +197,7 @@ class TestOutside(BridgeCase):
         mine = self.event()
         mine.with_user(self.ann).write({"microsoft_id": "AAMk-bobs", "ms_universal_event_id": "0400-bobs"})
         mine.with_user(self.ann).write({"user_id": self.bob.id})
-        self.assertFalse(self.env["outlook.bridge.snapshot"]._build(mine.ids)[mine.id]["stock_ids"])
+        self.assertFalse(self.env["outlook.bridge.snapshot"]._build(mine)[mine.id]["stock_ids"])
 
     # what this module does itself goes on
 

@@ -9,7 +9,7 @@ from odoo.tests import Form, tagged
 from odoo.tools import SQL
 
 from odoo.addons.microsoft_calendar_bridge import uninstall_hook
-from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_stock_links
+from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_native_links
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import BridgeUnavailable
 
 from .common import CODE, KEY, NEXT_KEY, POKE_KEY, SECRET, URL, BridgeCase, Refusal
@@ -431,7 +431,7 @@ class TestPairing(BridgeCase):
                 "gone": False,
             }
         ]
-        with patch.object(outlook_bridge_stock_links, "ASK_SECONDS_AT_ONCE", 0):
+        with patch.object(outlook_bridge_native_links, "ASK_SECONDS_AT_ONCE", 0):
             self.env["outlook.bridge.pairing"]._unpair()
         self.env.invalidate_all()
         self.assertEqual((made.microsoft_id, made.ms_universal_event_id), (False, "uid1"))

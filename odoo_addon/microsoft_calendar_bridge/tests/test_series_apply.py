@@ -4,13 +4,11 @@
 import uuid
 from contextlib import contextmanager
 from datetime import timedelta
-from unittest.mock import patch
 
 from odoo.tests import tagged
 
 from odoo.addons.mail.tests.common import MailCase
 
-from ..models import outlook_bridge_apply
 from .common import BridgeCase
 
 MONDAYS = {"rrule_type": "weekly", "interval": 1, "end_type": "count", "count": 8, "mon": True}
@@ -651,15 +649,6 @@ class TestSeriesApply(BridgeCase, MailCase):
         acks = self.apply(*changes)
         self.assertEqual([ack["result"] for ack in acks], ["applied", "refused", "applied"])
         self.assertEqual(self.apply(*changes), [])
-
-    def test_no_more_than_a_transaction_should_hold(self):
-        changes = [self.change(values={"name": f"Number {number}"}) for number in range(4)]
-        with patch.object(outlook_bridge_apply, "PAGE_OCCURRENCES", 16):
-            self.service.pages = [changes]
-            self.exchange()
-        self.assertEqual([ack["id"] for ack in self.service.acks], [change["id"] for change in changes])
-        self.assertEqual(len({call["kwargs"]["nonce"] for call in self.service.called("calendar.event", "sync")}), 3)
-        self.assertEqual(self.env["calendar.event"].search_count([("name", "=like", "Number _")]), 32)
 
     # length
 

@@ -9,7 +9,7 @@ from odoo.tools.translate import code_translations
 
 from odoo.addons.mail.tests.common import MailCase
 
-from ..models.calendar_event_series import CROSSING
+from ..compat import CROSSING
 from .common import BridgeCase, BridgeMixin
 
 

@@ -195,7 +195,7 @@ class TestSiteSettings(BridgeCase):
         old = self.event(start=datetime.now().replace(microsecond=0) - timedelta(days=500))
         self.event(start=datetime.now().replace(microsecond=0) - timedelta(days=700))
         self.pair(self.ann)
-        self.service.state["days_back"] = 600
+        self.service.state["told_back"] = 600
         self.exchange()
         self.env["outlook.bridge.outbox"]._enqueue_existing(self.ann.ids)
         self.assertEqual(self.wire()["record"]["id"], old.id)

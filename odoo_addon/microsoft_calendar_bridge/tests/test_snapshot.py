@@ -127,4 +127,4 @@ class TestSnapshot(BridgeCase):
         event = self.event()
         event_id = event.id
         event.unlink()
-        self.assertEqual(self.env["outlook.bridge.snapshot"]._build([event_id]), {})
+        self.assertEqual(self.env["outlook.bridge.snapshot"]._build(self.env["calendar.event"].browse(event_id)), {})

@@ -108,7 +108,7 @@ class TestStatements(BridgeCase):
 
     def changes(self, events, values):
         self.settle()
-        told = self.env["outlook.bridge.snapshot"]._build(events.ids)
+        told = self.env["outlook.bridge.snapshot"]._build(events)
         return [
             {
                 "id": event.id,

@@ -10,7 +10,7 @@ from odoo.tests import tagged
 from odoo.tools import SQL
 
 from odoo.addons.base.models.ir_cron import IrCron
-from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_stock_links as stock_links
+from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_native_links as native_links
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_snapshot import CONTACT_CLASS
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_work import MAX_FAILURES, OutlookBridgeWork
 
@@ -27,7 +27,7 @@ class TestWork(BridgeCase):
 
     def setUp(self):
         super().setUp()
-        patcher = patch.object(stock_links, "BATCH", 2)
+        patcher = patch.object(native_links, "BATCH", 2)
         patcher.start()
         self.addCleanup(patcher.stop)
 
@@ -181,7 +181,7 @@ class TestWork(BridgeCase):
             ]
         )
         self.link(events)
-        with patch.object(stock_links, "BATCH", 300):
+        with patch.object(native_links, "BATCH", 300):
             self.begin_to_pair(self.ann)
             self.settle()
             before = self.cr.sql_log_count

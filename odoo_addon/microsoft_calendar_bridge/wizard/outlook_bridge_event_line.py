@@ -4,6 +4,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..models.actions import form
+
 # How much of a list is put down and shown: nobody reads thousands, and each is a row that is made as the dialog opens.
 SHOWN = 500
 
@@ -34,9 +36,4 @@ class OutlookBridgeEventLine(models.AbstractModel):
         self.ensure_one()
         if not self.has_event:
             raise UserError(self.env._("This event is no longer there."))
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "calendar.event",
-            "res_id": self.res_id,
-            "views": [(False, "form")],
-        }
+        return form(self.env["calendar.event"].browse(self.res_id))

@@ -4,18 +4,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..models.actions import CLOSE, form, notification
 from .outlook_bridge_event_line import SHOWN
-
-STATES = [
-    ("waiting", "Waits"),
-    ("left_out", "Left out"),
-    ("withheld", "In Outlook without guests"),
-]
-KINDS = [
-    ("create", "New in Outlook"),
-    ("update", "Changed"),
-    ("delete", "Deleted"),
-]
 
 
 class OutlookBridgePreview(models.TransientModel):
@@ -111,14 +101,7 @@ class OutlookBridgePreview(models.TransientModel):
             if user == self.env.user
             else self.env._("Outlook: events of %(name)s with guests", name=user.name)
         )
-        return {
-            "type": "ir.actions.act_window",
-            "name": name,
-            "res_model": self._name,
-            "res_id": wizard.id,
-            "views": [(False, "form")],
-            "target": "new",
-        }
+        return form(wizard, name)
 
     def write(self, vals):
         """What was announced is the service's to say, and whose events they are is settled."""
@@ -270,52 +253,4 @@ class OutlookBridgePreview(models.TransientModel):
 
     def _said(self, message):
         self.env["outlook.bridge.account"]._of(self.user_id)[self.user_id.id]._refresh_page()
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": message,
-                "next": {"type": "ir.actions.act_window_close"},
-            },
-        }
-
-
-class OutlookBridgePreviewLine(models.TransientModel):
-    _name = "outlook.bridge.preview.line"
-    _inherit = "outlook.bridge.event.line"
-    _description = "Outlook Preview Line"
-    _order = "over, start, id"
-
-    preview_id = fields.Many2one("outlook.bridge.preview", required=True, readonly=True, ondelete="cascade")
-    start = fields.Datetime(readonly=True)
-    recurrent = fields.Boolean("Repeats", readonly=True)
-    over = fields.Boolean(readonly=True)
-    guest_count = fields.Integer("Guests", readonly=True)
-    outside_count = fields.Integer("Outside", readonly=True)
-    state = fields.Selection(STATES, readonly=True)
-
-
-class OutlookBridgePreviewPerson(models.TransientModel):
-    _name = "outlook.bridge.preview.person"
-    _description = "Outlook Preview Person"
-    _rec_name = "email"
-    _order = "outside desc, email, id"
-
-    preview_id = fields.Many2one("outlook.bridge.preview", required=True, readonly=True, ondelete="cascade")
-    name = fields.Char(readonly=True)
-    email = fields.Char(readonly=True)
-    outside = fields.Boolean("Outside your company", readonly=True)
-    invitations = fields.Integer(readonly=True)
-
-
-class OutlookBridgePreviewHeld(models.TransientModel):
-    _name = "outlook.bridge.preview.held"
-    _inherit = "outlook.bridge.event.line"
-    _description = "Outlook Mails That Wait"
-    _order = "id"
-
-    preview_id = fields.Many2one("outlook.bridge.preview", required=True, readonly=True, ondelete="cascade")
-    kind = fields.Selection(KINDS, "Change", readonly=True)
-    mails = fields.Integer(readonly=True)
-    saved_by = fields.Char(readonly=True)
+        return notification(message, then=CLOSE)

@@ -4,6 +4,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..models.actions import CLOSE, RELOAD, form, notification
 from .outlook_bridge_event_line import SHOWN
 
 
@@ -34,14 +35,7 @@ class OutlookBridgeRemovals(models.TransientModel):
         self.env["res.users"]._outlook_bridge_tell("outlook.bridge", "status")
         waiting = self.env["outlook.bridge.account"].search([("removals", ">", 0)])
         if not waiting:
-            return {
-                "type": "ir.actions.client",
-                "tag": "display_notification",
-                "params": {
-                    "message": self.env._("Nothing waits for an answer any more."),
-                    "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-                },
-            }
+            return notification(self.env._("Nothing waits for an answer any more."), kind="info", then=RELOAD)
         if len(waiting) == 1:
             return waiting.action_review_removals()
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -77,14 +71,7 @@ class OutlookBridgeRemovals(models.TransientModel):
                 "more_lines": max(len(told) - SHOWN, 0),
             }
         )
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Deleted in Outlook: %(name)s", name=user.name),
-            "res_model": self._name,
-            "res_id": wizard.id,
-            "views": [(False, "form")],
-            "target": "new",
-        }
+        return form(wizard, self.env._("Deleted in Outlook: %(name)s", name=user.name))
 
     @api.model
     def _describe(self, user, told):
@@ -115,22 +102,4 @@ class OutlookBridgeRemovals(models.TransientModel):
             message = self.env._("%(count)s events of %(name)s are being archived in Odoo.", count=count, name=name)
         else:
             message = self.env._("%(count)s events of %(name)s stay in Odoo.", count=count, name=name)
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": message,
-                "next": {"type": "ir.actions.act_window_close"},
-            },
-        }
-
-
-class OutlookBridgeRemovalsLine(models.TransientModel):
-    _name = "outlook.bridge.removals.line"
-    _inherit = "outlook.bridge.event.line"
-    _description = "Outlook Removals Line"
-    _order = "start, id"
-
-    removals_id = fields.Many2one("outlook.bridge.removals", required=True, readonly=True, ondelete="cascade")
-    start = fields.Datetime(readonly=True)
+        return notification(message, then=CLOSE)

@@ -16,22 +16,23 @@ RULE_FIELDS = (
 )
 # What is said of an event, and not of the occurrences of a series together.
 NOT_SHARED = ("model", "id", "link", "was", "version", "recurrent", "create_date", "write_date")
-TIME_NAMES = ("allday", "start", "stop", "start_date", "stop_date")
 MORNING = {"hour": 8, "minute": 0, "second": 0}
 EVENING = {"hour": 18, "minute": 0, "second": 0}
 
 
-class OutlookBridgeSnapshot(models.AbstractModel):
+class OutlookBridgeSeriesSnapshot(models.AbstractModel):
     """A series as one document: rule, zone, what most occurrences share, what some do not, what is missing."""
 
+    _name = "outlook.bridge.series.snapshot"
     _inherit = "outlook.bridge.snapshot"
+    _description = "Outlook Bridge Snapshot of Series"
 
     @api.model
-    def _build_series(self, recurrences, failed=None):
+    def _build(self, recurrences, failed=None):
         """``{id: series}`` of those that have an occurrence, be it an archived one. ``failed``: as for events."""
         recurrences = recurrences.sudo().with_context(active_test=True).exists()
         recurrences._outlook_bridge_ensure()
-        documents = {recurrence.id: self._of_series(recurrence) for recurrence in recurrences}
+        documents = {recurrence.id: self._of(recurrence) for recurrence in recurrences}
         documents = {recurrence_id: document for recurrence_id, document in documents.items() if document}
         rule = self.env["outlook.bridge.rule"]
         if rule._modules():
@@ -39,7 +40,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
         return documents
 
     @api.model
-    def _of_series(self, recurrence):
+    def _of(self, recurrence):
         everything = recurrence.with_context(active_test=False).calendar_event_ids
         if not everything:
             return None
@@ -80,7 +81,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
         }
         document["version"] = self._version_of(document)
         base = recurrence.base_event_id or members[0]
-        document["stock_ids"] = self.env["outlook.bridge.pairing"]._stock_ids_of(
+        document["stock_ids"] = self.env["outlook.bridge.native.links"]._stock_ids_of(
             recurrence, base, template["description"]
         )
         document["mailer"] = recurrence._outlook_bridge_mailer() or None

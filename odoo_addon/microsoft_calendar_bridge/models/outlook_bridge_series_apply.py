@@ -10,12 +10,10 @@ import pytz
 from odoo import fields, models
 from odoo.exceptions import UserError, ValidationError
 
-from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT
-
 from .calendar_recurrence import ALLDAY, SERIES
 from .outlook_bridge_apply import TIMES
 from .outlook_bridge_outbox import applying
-from .outlook_bridge_snapshot_series import EVENING, RULE_FIELDS, WEEKDAYS
+from .outlook_bridge_series_snapshot import EVENING, RULE_FIELDS, WEEKDAYS
 from .private_context import private, private_value
 
 # Odoo's frequencies with a period that holds an occurrence: what tells one period from another.
@@ -26,37 +24,14 @@ PERIODS = {
 }
 
 
-class OutlookBridgeApply(models.AbstractModel):
+class OutlookBridgeSeriesApply(models.AbstractModel):
     """Makes a series what the service says, with the records that are there: they are moved and edited, and where
     there is no occurrence any more they are archived, so that ids, conversations and activities stay.
     """
 
+    _name = "outlook.bridge.series.apply"
     _inherit = "outlook.bridge.apply"
-
-    # ------------------------------------------------------------
-    # What the change is about
-    # ------------------------------------------------------------
-
-    def _is_of_series(self, change):
-        return change.get("op") == "apply_series" or change.get("model") == "calendar.recurrence"
-
-    def _weight(self, change):
-        """How many occurrences a change is about, at most."""
-        if not self._is_of_series(change) or change["op"] in ("mailer", "detach"):
-            return 1
-        rule = change.get("rule") or {}
-        count = rule.get("count") if rule.get("end_type") == "count" else None
-        return min(count or MAX_RECURRENT_EVENT, MAX_RECURRENT_EVENT)
-
-    def _series_of(self, change):
-        """The recurrence, by what lasts first: Odoo may have replaced the record since."""
-        recurrences = self.env["calendar.recurrence"].sudo()
-        for name in ("key", "link"):
-            if change.get(name) and (
-                found := recurrences.search([(f"outlook_bridge_{name}", "=", change[name])], limit=1)
-            ):
-                return found
-        return recurrences.browse(change.get("res_id") or []).exists()
+    _description = "Outlook Bridge Apply to Series"
 
     def _apply_to_series(self, change, owner, users):
         """Answers ``(result, the series or event to answer with)``."""
@@ -101,9 +76,6 @@ class OutlookBridgeApply(models.AbstractModel):
             self._shape(change, recurrence)
         users |= self._concerned(self._all_of(recurrence)) | {owner.id}
         return "applied", recurrence
-
-    def _all_of(self, recurrence):
-        return recurrence.with_context(active_test=False).calendar_event_ids.with_context(active_test=True)
 
     # ------------------------------------------------------------
     # Single and series
@@ -151,13 +123,15 @@ class OutlookBridgeApply(models.AbstractModel):
         event._outlook_bridge_become_single(recurrence_id, carried)
         if change.get("link"):
             event._outlook_bridge_note({"outlook_bridge_link": self._link(change)})
-        self._write(event, {**(change.get("values") or {}), **self._times_of(change)})
+        self._write_event(event, {**(change.get("values") or {}), **self._times_of(change)})
         event.env.flush_all()
         return event
 
     def _detach(self, change, recurrence):
         """These occurrences are events of their own from now on, which is news to tell."""
-        slots = {self.env["outlook.bridge.snapshot"]._slot_from_wire(slot) for slot in change.get("apart") or []}
+        slots = {
+            self.env["outlook.bridge.series.snapshot"]._slot_from_wire(slot) for slot in change.get("apart") or []
+        }
         occurrences = recurrence.calendar_event_ids
         events = occurrences.filtered(lambda event: event.outlook_bridge_slot in slots)
         if not occurrences - events:
@@ -193,7 +167,7 @@ class OutlookBridgeApply(models.AbstractModel):
 
     def _shape(self, change, recurrence):
         """Rule, then slots, then records to the slots, then what each of them says."""
-        snapshot = self.env["outlook.bridge.snapshot"]
+        snapshot = self.env["outlook.bridge.series.snapshot"]
         values = change.get("values") or {}
         allday = bool(change.get("start_date"))
         first = change.get("start_date") or change.get("start")
@@ -366,7 +340,7 @@ class OutlookBridgeApply(models.AbstractModel):
         for group in alike.values():
             events = recurrence.env["calendar.event"].browse(event.id for event, _values in group)
             if values := group[0][1]:
-                self._write(events, values)
+                self._write_event(events, values)
 
     def _fill(self, recurrence, slots, times, special):
         """Make the occurrences of these slots as Odoo does, as copies of one. Answers ``{slot: event}``."""

@@ -29,10 +29,12 @@ UNSENT_MINUTES = 10
 LINKED = SQL("(microsoft_id IS NOT NULL OR ms_universal_event_id IS NOT NULL)")
 UID = SQL("COALESCE(record.ms_universal_event_id, record.outlook_bridge_stock_uid)")
 
-class OutlookBridgePairing(models.AbstractModel):
-    """The stock engine's links: put aside while the service syncs, told to it, and given back."""
 
-    _inherit = "outlook.bridge.pairing"
+class OutlookBridgeNativeLinks(models.AbstractModel):
+    """The links of Odoo's own sync: put aside while the service syncs, told to it, and given back."""
+
+    _name = "outlook.bridge.native.links"
+    _description = "Outlook Bridge Links of Odoo's Own Synchronization"
 
     # ------------------------------------------------------------
     # Pairing: a filled id arms code that no hook disarms
@@ -263,9 +265,9 @@ class OutlookBridgePairing(models.AbstractModel):
                 pass
         self._leave_to_send()
         self._forget_stock_progress()
-        client = self.env["outlook.bridge.client"]
-        self._part_after_commit(client._get_url(), client._get_key())
-        self._forget()
+        client, pairing = self.env["outlook.bridge.client"], self.env["outlook.bridge.pairing"]
+        pairing._part_after_commit(client._get_url(), client._get_key())
+        pairing._forget()
         self.env.invalidate_all()
 
     @api.model

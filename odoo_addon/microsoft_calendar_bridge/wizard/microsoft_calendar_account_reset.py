@@ -4,6 +4,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ..models.actions import RELOAD
 from ..models.outlook_bridge_client import QUICK
 
 TOLD = "microsoft_calendar_bridge.reset_told"
@@ -131,4 +132,4 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
         # what is to be deleted here waits for no other turn of the job
         self.env["outlook.bridge.exchange"]._trigger()
         # the users' form behind the dialog shows how far it is
-        return {"type": "ir.actions.client", "tag": "soft_reload"}
+        return dict(RELOAD)

@@ -1,0 +1,26 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+"""What a button answers the web client with."""
+
+CLOSE = {"type": "ir.actions.act_window_close"}
+RELOAD = {"type": "ir.actions.client", "tag": "soft_reload"}
+
+
+def notification(message, *, kind="success", sticky=False, then=None):
+    """Say something in a corner of the page, and go on with ``then``."""
+    params = {"type": kind, "message": message, "sticky": sticky}
+    if then:
+        params["next"] = then
+    return {"type": "ir.actions.client", "tag": "display_notification", "params": params}
+
+
+def form(record, name=None):
+    """Open a record; under a name of its own, in a dialog."""
+    action = {
+        "type": "ir.actions.act_window",
+        "res_model": record._name,
+        "res_id": record.id,
+        "views": [(False, "form")],
+    }
+    return {**action, "name": name, "target": "new"} if name else action
