@@ -44,11 +44,11 @@ use crate::odoo::snapshot::{self, Snapshot};
 use crate::outlook::wire;
 use crate::planning::observation::as_listed;
 use crate::planning::people::People;
-use crate::store::accounts::{Account, existing};
+use crate::store::accounts::{Account, BackfillState};
 use crate::store::from_json;
 use crate::store::journal::{Done, Level, Line};
 use crate::store::meetings::{Copy, Meeting};
-use crate::store::outbox::{OdooDebt, OutlookWrite, kind};
+use crate::store::outbox::{OdooDebt, OutlookWrite, WriteKind};
 use crate::store::unit::{Dossier, UnitOfWork};
 use organizer::Organizer;
 
@@ -314,7 +314,7 @@ impl Task<'_> {
             create_in_outlook: permit == Permit::Yes,
             create_in_odoo: chosen_account
                 .as_ref()
-                .is_some_and(|a| a.existing == existing::TOLD && !a.resetting),
+                .is_some_and(|a| a.existing == BackfillState::Told && !a.resetting),
             times: &times,
             policy: self.people.policy(),
         };
@@ -471,7 +471,7 @@ impl Task<'_> {
                     transaction_id: &transaction_id,
                     link: self.dossier.meeting.link,
                 };
-                (kind::CREATE, wire::create_body(event, extra))
+                (WriteKind::Create, wire::create_body(event, extra))
             }
             OutlookStep::Update {
                 groups: wanted,
@@ -509,9 +509,9 @@ impl Task<'_> {
                     left: wanted.difference(&groups).copied().collect(),
                     ..Told::of(target)
                 });
-                (kind::UPDATE, body)
+                (WriteKind::Update, body)
             }
-            OutlookStep::Delete => (kind::DELETE, json!({})),
+            OutlookStep::Delete => (WriteKind::Delete, json!({})),
         };
         let message = match step {
             OutlookStep::Create(event) => {
@@ -543,7 +543,7 @@ impl Task<'_> {
         self.dossier.writes.push(OutlookWrite {
             account_id: account.id,
             meeting_id: self.dossier.meeting.id,
-            kind: kind.to_owned(),
+            kind,
             graph_id: copy.map(|c| c.graph_id.clone()),
             change_key: copy.and_then(|c| c.change_key.clone()),
             body,

@@ -13,7 +13,7 @@ use crate::calendar::series::merge::{Written, advance as advance_series, base_of
 use crate::outlook::GraphError;
 use crate::outlook::wire::series::{slot_of, to_series};
 use crate::outlook::wire::{WireEvent, to_event};
-use crate::store::outbox::{OutlookWrite, kind};
+use crate::store::outbox::{OutlookWrite, WriteKind};
 use crate::store::unit::Dossier;
 
 use crate::engine::{Engine, now};
@@ -36,8 +36,8 @@ pub(super) async fn send(
         return Ok(Outcome::Gone);
     };
     unsaid::recall(engine, write.account_id, token, &mut present).await?;
-    let is_end = write.kind == kind::DELETE && write.slot.is_none();
-    let is_answer = write.kind == kind::RESPOND;
+    let is_end = write.kind == WriteKind::Delete && write.slot.is_none();
+    let is_answer = write.kind == WriteKind::Respond;
     // What was deleted takes an edit as well, and nobody sees it.
     if !is_end && !is_answer && !shown::is_shown(engine, token, &present).await? {
         return Ok(Outcome::Gone);
@@ -52,14 +52,14 @@ pub(super) async fn send(
             None => return Ok(Outcome::Read(Box::new(present))),
         },
     };
-    let done = match write.kind.as_str() {
-        kind::DELETE => engine.graph.delete_event(token, &target).await.map(|_| None),
-        kind::RESPOND => {
+    let done = match write.kind {
+        WriteKind::Delete => engine.graph.delete_event(token, &target).await.map(|_| None),
+        WriteKind::Respond => {
             let answer = answer_in(write);
             let answered = engine.graph.respond(token, &target, answer, None, true).await;
             answered.map(|()| None)
         }
-        _ => {
+        WriteKind::Create | WriteKind::Update => {
             let if_match = write.change_key.as_deref().filter(|_| write.slot.is_none());
             let updated = engine
                 .graph
@@ -76,7 +76,7 @@ pub(super) async fn send(
             if !is_unchanged(write, &found) {
                 return Ok(found);
             }
-            let again = if write.kind == kind::DELETE {
+            let again = if write.kind == WriteKind::Delete {
                 engine.graph.delete_event(token, &target).await.map(|_| None)
             } else {
                 let updated = engine.graph.update_event(token, &target, &write.body, None).await;
@@ -227,7 +227,7 @@ pub(super) fn advance_base(
 ) -> anyhow::Result<()> {
     let meeting = &mut dossier.meeting;
     let mut groups = read_groups(&write.groups)?;
-    let is_lost = !written && write.kind != kind::CREATE;
+    let is_lost = !written && write.kind != WriteKind::Create;
     let told = if is_lost {
         let shown = outlook.clone().into_series();
         let shown = write
@@ -245,7 +245,7 @@ pub(super) fn advance_base(
         return meeting.set_base(Some(&base));
     }
     let (odoo, outlook) = (odoo.clone().into_series(), outlook.clone().into_series());
-    if write.kind == kind::CREATE {
+    if write.kind == WriteKind::Create {
         let sent = if written {
             outlook
         } else {
@@ -272,7 +272,7 @@ pub(super) fn advance_base(
         }
     }
     let what = match write.slot {
-        Some(slot) if write.kind == kind::UPDATE => Written::Slot { slot, groups },
+        Some(slot) if write.kind == WriteKind::Update => Written::Slot { slot, groups },
         Some(slot) => Written::Presence(slot),
         None => Written::Whole { groups, schedule },
     };

@@ -32,10 +32,10 @@ use crate::odoo::recurrence::for_window;
 use crate::odoo::series::{Slot, SlotSnapshot, shape};
 use crate::odoo::snapshot::{self, Snapshot};
 use crate::outlook::wire::{self, WireEvent};
-use crate::store::accounts::{Account, existing};
+use crate::store::accounts::{Account, BackfillState};
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::Copy;
-use crate::store::outbox::{OdooDebt, OutlookWrite, kind};
+use crate::store::outbox::{OdooDebt, OutlookWrite, WriteKind};
 
 /// Where no mailbox says which years count.
 const DAYS_BACK: i64 = 365;
@@ -61,7 +61,7 @@ struct Sides<'a> {
 
 /// What there is to ask of Outlook.
 struct Request {
-    kind: &'static str,
+    kind: WriteKind,
     body: Value,
     groups: BTreeSet<Group>,
     slot: Option<NaiveDate>,
@@ -230,7 +230,7 @@ impl Task<'_> {
             create_in_outlook: permit == Permit::Yes,
             create_in_odoo: account
                 .as_ref()
-                .is_some_and(|a| a.existing == existing::TOLD && !a.resetting),
+                .is_some_and(|a| a.existing == BackfillState::Told && !a.resetting),
             times: &times,
             policy: self.people.policy(),
         });
@@ -383,7 +383,7 @@ impl Task<'_> {
                     Err(reason) => return Ok(Err(reason)),
                 };
                 Request {
-                    kind: kind::CREATE,
+                    kind: WriteKind::Create,
                     body,
                     groups: all_groups(),
                     slot: None,
@@ -432,7 +432,7 @@ impl Task<'_> {
                     and_what_stays(&staying, &groups)
                 );
                 Request {
-                    kind: kind::UPDATE,
+                    kind: WriteKind::Update,
                     body,
                     groups,
                     slot: Some(*slot),
@@ -443,7 +443,7 @@ impl Task<'_> {
                 }
             }
             Step::Cancel { slot } => Request {
-                kind: kind::DELETE,
+                kind: WriteKind::Delete,
                 body: json!({}),
                 groups: BTreeSet::new(),
                 slot: Some(*slot),
@@ -453,7 +453,7 @@ impl Task<'_> {
                 told: None,
             },
             Step::Delete => Request {
-                kind: kind::DELETE,
+                kind: WriteKind::Delete,
                 body: json!({}),
                 groups: BTreeSet::new(),
                 slot: None,
@@ -519,7 +519,7 @@ impl Task<'_> {
             parts.push(format!("{} changed for all", list_groups(&chosen)));
         }
         Ok(Ok(Some(Request {
-            kind: kind::UPDATE,
+            kind: WriteKind::Update,
             body,
             message: format!(
                 "{} · from Odoo{}",
@@ -561,7 +561,7 @@ impl Task<'_> {
             mails: &request.mails,
             conflicts,
         };
-        let is_end = request.kind == kind::DELETE && request.slot.is_none();
+        let is_end = request.kind == WriteKind::Delete && request.slot.is_none();
         let mut decided = decisions(planned.conflicts, Side::Odoo, &request.groups);
         decided.extend(self.unreachable(&request.groups)?);
         let waits = self.waits(account.odoo_user_id, &request.all_mails)?;
@@ -573,11 +573,11 @@ impl Task<'_> {
         self.dossier.writes.push(OutlookWrite {
             account_id: account.id,
             meeting_id: self.dossier.meeting.id,
-            kind: request.kind.to_owned(),
+            kind: request.kind,
             graph_id: sides
                 .copy
                 .map(|c| c.graph_id.clone())
-                .filter(|_| request.kind != kind::CREATE),
+                .filter(|_| request.kind != WriteKind::Create),
             change_key: sides.copy.and_then(|c| c.change_key.clone()),
             body: request.body,
             odoo_state: sides.odoo.map(serde_json::to_value).transpose()?,
