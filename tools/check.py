@@ -99,6 +99,11 @@ def steps() -> list[Step]:
             {"PYTHONPATH": str(paths.odoo_python_path())},
             paths.ADDONS_DIR,
         ),
+        Step(
+            "lint",
+            "the exchange's document against the code (pytest)",
+            [python, "-m", "pytest", "-q", "tests/exchange"],
+        ),
         Step("lint", "licenses, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
         Step(
             "lint",
