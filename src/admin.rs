@@ -18,13 +18,14 @@ use crate::engine::{self, Engine, LONGEST_AHEAD, LONGEST_BACK, health, now};
 use crate::guards::brake;
 use crate::mailbox::trouble;
 use crate::odoo::OdooError;
-use crate::odoo::exchange::{AccountState, State};
+use crate::odoo::exchange::{AccountState, AccountStatus, State};
 use crate::odoo::time::OdooTime;
 use crate::reset;
-use crate::store::accounts::{self, Account, state};
+use crate::store::accounts::{self, Account, SyncState};
 use crate::store::databases::{self, Database, Settings};
 use crate::store::journal::{Level, note, said_since};
 use crate::store::seal::{digest, random_secret};
+use crate::store::text_enum::Stored;
 use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets, troubles};
 
 /// How many days Odoo tells of at least, however few its mailboxes are read for: what is compared after a new pairing
@@ -212,13 +213,14 @@ pub async fn set_values(
     database: &Database,
     request: SettingsRequest,
 ) -> Result<(), OdooError> {
-    if let Some(policy) = request.policy.as_deref()
-        && Policy::parse(policy).is_none()
-    {
-        return Err(OdooError::user(format!(
-            "Conflicts: '{policy}' is none of latest, outlook and odoo."
-        )));
-    }
+    let policy = request.policy.as_deref().map(|name| {
+        Policy::parse(name).ok_or_else(|| {
+            OdooError::user(format!(
+                "Conflicts: '{name}' is none of latest, outlook and odoo."
+            ))
+        })
+    });
+    let policy = policy.transpose()?;
     let bad_number = |n: Option<i32>, most: i32| n.is_some_and(|n| n < 0 || n > most);
     if bad_number(request.brake_over, i32::MAX) || bad_number(request.brake_percent, 100) {
         return Err(OdooError::user(
@@ -253,7 +255,7 @@ pub async fn set_values(
         paused: request.paused,
         base_url,
         poke_key: None,
-        policy: request.policy,
+        policy: policy.map(Stored),
         brake_over: request.brake_over,
         brake_percent: request.brake_percent,
         mail_budget: request.mail_budget,
@@ -341,7 +343,7 @@ pub async fn state(
         paused: database.paused,
         quarantined: database.shut_out(),
         redirect_uri: database.redirect_uri(),
-        policy: database.policy.clone(),
+        policy: database.policy.0,
         brake_over: database.brake_over,
         brake_percent: database.brake_percent,
         mail_budget: database.mail_budget,
@@ -368,24 +370,24 @@ fn account_state(
     standing: Option<String>,
     waiting: &BTreeMap<i32, i64>,
 ) -> AccountState {
-    let (status, reason) = match account.state.as_str() {
-        state::STOPPED => ("stopped", None),
-        state::NEED_AUTH => ("need_auth", account.reason.clone()),
-        _ if progress.is_some() => {
+    let (status, reason) = match account.state {
+        SyncState::Stopped => (AccountStatus::Stopped, None),
+        SyncState::NeedAuth => (AccountStatus::NeedAuth, account.reason.clone()),
+        SyncState::Active if progress.is_some() => {
             let words = [progress.as_deref(), problem.or(account.reason.as_deref())];
             (
-                "resetting",
+                AccountStatus::Resetting,
                 Some(words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
             )
         }
-        _ if account.is_braked() => ("attention", brake::words(account)),
-        _ => match problem
+        SyncState::Active if account.is_braked() => (AccountStatus::Attention, brake::words(account)),
+        SyncState::Active => match problem
             .or(account.reason.as_deref())
             .map(str::to_owned)
             .or(standing)
         {
-            Some(words) => ("attention", Some(words)),
-            None => ("active", None),
+            Some(words) => (AccountStatus::Attention, Some(words)),
+            None => (AccountStatus::Active, None),
         },
     };
     AccountState {

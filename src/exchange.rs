@@ -35,7 +35,7 @@ use crate::outlook::wire::WireEvent;
 use crate::planning::people::People;
 use crate::planning::planner::refusals;
 use crate::planning::planner::{self, Effects, read_groups};
-use crate::store::accounts::{self, Account, existing};
+use crate::store::accounts::{self, Account, BackfillState};
 use crate::store::databases::{self, Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{Identities, Meeting};
@@ -452,18 +452,18 @@ async fn ask_for_existing(
     for account in people.accounts.iter().filter(|a| a.is_connected()) {
         let user = account.odoo_user_id;
         let have_come = !repeated && !request.existing_left.contains(&user);
-        match account.existing.as_str() {
-            existing::UNASKED => {
-                accounts::set_existing(conn, account.id, existing::ASKED).await?;
+        match account.existing {
+            BackfillState::Unasked => {
+                accounts::set_existing(conn, account.id, BackfillState::Asked).await?;
                 asked.users.push(user);
             }
-            existing::ASKED if repeated => asked.users.push(user),
-            existing::ASKED_RECORDS if repeated => {
+            BackfillState::Asked if repeated => asked.users.push(user),
+            BackfillState::AskedRecords if repeated => {
                 asked
                     .records
                     .extend(baseline::to_ask_for(conn, people, account).await?);
             }
-            existing::ASKED if have_come => {
+            BackfillState::Asked if have_come => {
                 let settled = conn
                     .transaction::<_, anyhow::Error, _>(async |conn| {
                         baseline::settle(conn, lock, people, account).await?;
@@ -471,7 +471,7 @@ async fn ask_for_existing(
                         if records.is_empty() {
                             all_have_come(conn, account).await?;
                         } else {
-                            accounts::set_existing(conn, account.id, existing::ASKED_RECORDS).await?;
+                            accounts::set_existing(conn, account.id, BackfillState::AskedRecords).await?;
                         }
                         Ok(records)
                     })
@@ -482,11 +482,14 @@ async fn ask_for_existing(
                     Err(error) => parts::say_once(conn, people, Some(user), UNSETTLED, error).await?,
                 }
             }
-            existing::ASKED_RECORDS if have_come => {
+            BackfillState::AskedRecords if have_come => {
                 all_have_come(conn, account).await?;
                 asked.told.push(account.id);
             }
-            _ => {}
+            BackfillState::Asked
+            | BackfillState::AskedRecords
+            | BackfillState::Moving
+            | BackfillState::Told => {}
         }
     }
     Ok(asked)

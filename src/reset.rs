@@ -11,6 +11,7 @@ use diesel_async::AsyncConnection;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::calendar::invitations::Guests;
 use crate::engine::{Engine, now};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{Departed, OdooChange, Place};
@@ -24,7 +25,7 @@ use crate::store::databases::{Database, PlanningLock};
 use crate::store::journal::note;
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::{Copy, Meeting};
-use crate::store::outbox::{self, OdooDebt, OutlookWrite, kind};
+use crate::store::outbox::{self, OdooDebt, OutlookWrite, WriteKind};
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{databases, leases, mail_hours, meetings, resets};
@@ -241,7 +242,7 @@ async fn begin(
     if owed > 0 {
         accounts::set_resetting(conn, account.id, true).await?;
         resets::set_total(conn, account.id, owed).await?;
-        accounts::set_state(conn, account.id, accounts::state::ACTIVE).await?;
+        accounts::set_state(conn, account.id, accounts::SyncState::Active).await?;
         accounts::clear_reason(conn, account.id).await?;
     } else {
         disconnect(conn, account).await?;
@@ -275,7 +276,7 @@ fn reset_meeting(
         writes.push(OutlookWrite {
             account_id: account.id,
             meeting_id: meeting.id,
-            kind: kind::DELETE.to_owned(),
+            kind: WriteKind::Delete,
             graph_id: Some(copy.graph_id.clone()),
             body: json!({}),
             groups: json!([]),
@@ -319,7 +320,7 @@ fn reset_meeting(
     meeting.unsent = false;
     // What was chosen for its guests is over, unless both sides still have it.
     if !was_linked || policy != DeletePolicy::DontDelete {
-        meeting.guests = None;
+        meeting.set_guests(Guests::AsSaved);
     }
     if !was_linked {
         return Ok(None);
@@ -467,7 +468,8 @@ pub async fn depart(
     let Some(account) = accounts::of_user(conn, database.id, departed.user_id).await? else {
         return Ok(effects);
     };
-    if !departed.deleted && account.state == accounts::state::NEED_AUTH && account.refresh_token.is_none() {
+    if !departed.deleted && account.state == accounts::SyncState::NeedAuth && account.refresh_token.is_none()
+    {
         return Ok(effects);
     }
     let (what, then) = if departed.deleted {

@@ -23,7 +23,7 @@ use crate::migration::moving;
 use crate::outlook::GraphError;
 use crate::planning::planner::Effects;
 use crate::reset;
-use crate::store::accounts::{self, Account, existing};
+use crate::store::accounts::{self, Account, BackfillState};
 use crate::store::databases::Database;
 use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
 use crate::store::{Connection, databases, outbox, put_aside, registrations, troubles};
@@ -263,7 +263,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
                 if all {
                     all = pull(engine, &account, &token, slice, &mut news.effects).await?;
                 }
-                if all && account.existing == existing::TOLD {
+                if all && account.existing == BackfillState::Told {
                     all = moving::look_up(engine, &account, &token, slice, &mut news.effects).await?;
                 }
                 if refused.is_none() {

@@ -100,6 +100,11 @@ def steps() -> list[Step]:
             paths.ADDONS_DIR,
         ),
         Step("lint", "the add-on's README", [python, "-m", "tools.addon_readme", "--check"]),
+        Step(
+            "lint",
+            "the exchange's document against the code (pytest)",
+            [python, "-m", "pytest", "-q", "tests/exchange"],
+        ),
         Step("lint", "licenses, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
         Step(
             "lint",

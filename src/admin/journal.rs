@@ -35,7 +35,7 @@ fn default_lines() -> i64 {
 #[derive(Debug, Serialize)]
 pub struct JournalLine {
     time: OdooTime,
-    level: String,
+    level: Level,
     title: String,
     user_id: Option<i32>,
     res_id: Option<i32>,
@@ -95,7 +95,7 @@ async fn standing(
     let messages = [why_apart(dossier, &people)?, about_attachments(dossier)];
     let line = |message| JournalLine {
         time: OdooTime(people.now),
-        level: Level::Info.into(),
+        level: Level::Info,
         title: dossier.meeting.title(),
         user_id: dossier.meeting.organizer_in_odoo(),
         res_id: request.res_id,

@@ -23,7 +23,7 @@ use crate::odoo::OdooError;
 use crate::outlook::login::{Authorize, LoginError, Prompt, Tokens, random_verifier, words};
 use crate::reset;
 use crate::store::Connection;
-use crate::store::accounts::{self as store, Account, Identity, SealedTokens, state};
+use crate::store::accounts::{self as store, Account, Identity, SealedTokens, SyncState};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
@@ -601,8 +601,8 @@ pub async fn stop(engine: &Engine, database: &Database, user_id: i32) -> Result<
         engine,
         database,
         user_id,
-        state::ACTIVE,
-        state::STOPPED,
+        SyncState::Active,
+        SyncState::Stopped,
         "stopped syncing",
     )
     .await
@@ -617,8 +617,8 @@ pub async fn restart(engine: &Engine, database: &Database, user_id: i32) -> Resu
         engine,
         database,
         user_id,
-        state::STOPPED,
-        state::ACTIVE,
+        SyncState::Stopped,
+        SyncState::Active,
         "syncs again",
     )
     .await
@@ -628,8 +628,8 @@ async fn switch(
     engine: &Engine,
     database: &Database,
     user_id: i32,
-    from: &str,
-    to: &str,
+    from: SyncState,
+    to: SyncState,
     message: &str,
 ) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
@@ -637,7 +637,7 @@ async fn switch(
         // A reset goes on to its end, whoever stops what.
         if account.state == from && !account.resetting {
             store::set_state(&mut conn, account.id, to).await?;
-            if to == state::ACTIVE {
+            if to == SyncState::Active {
                 // What waited for that is planned by the next run.
                 store::plan_anew(&mut conn, account.id).await?;
             }
@@ -849,6 +849,8 @@ async fn lose_consent(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::merge::Policy;
+    use crate::store::text_enum::Stored;
 
     fn database(base_url: &str) -> Database {
         Database {
@@ -863,7 +865,7 @@ mod tests {
             previous_nonce: None,
             paused: false,
             quarantined: None,
-            policy: "latest".to_owned(),
+            policy: Stored(Policy::Latest),
             brake_over: 20,
             brake_percent: 20,
             mail_budget: 25,

@@ -31,14 +31,19 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// `None` for a name that is no policy.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "latest" => Some(Self::Latest),
-            "outlook" => Some(Self::Outlook),
-            "odoo" => Some(Self::Odoo),
-            _ => None,
+    pub const ALL: [Self; 3] = [Self::Latest, Self::Outlook, Self::Odoo];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::Outlook => "outlook",
+            Self::Odoo => "odoo",
         }
+    }
+
+    /// Returns `None` for a name that is no policy.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.name() == name)
     }
 }
 

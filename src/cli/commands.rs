@@ -151,7 +151,7 @@ async fn check(
         for account in accounts::of_database(&mut conn, database.id).await? {
             if let Some(reason) = account
                 .reason
-                .filter(|_| account.state == accounts::state::ACTIVE)
+                .filter(|_| account.state == accounts::SyncState::Active)
             {
                 let what = format!("{what}, mailbox {}", account.login);
                 report(&what, Err(anyhow::anyhow!(reason)));

@@ -20,7 +20,7 @@ use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
-use crate::store::outbox::{self, OutlookWrite, asks, kind};
+use crate::store::outbox::{self, AskFor, OutlookWrite, WriteKind};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, leases, mail_hours, meetings};
 
@@ -48,7 +48,7 @@ pub struct HeldEvent {
     pub res_id: Option<i32>,
     pub title: String,
     /// `create`, `update` or `delete`.
-    pub kind: String,
+    pub kind: WriteKind,
     pub mails: i32,
     /// Who saved it, where that is known.
     pub saved_by: Vec<String>,
@@ -100,11 +100,11 @@ async fn why(
     database: &Database,
     writes: &[OutlookWrite],
 ) -> anyhow::Result<Option<String>> {
-    let asking = |why: &str| -> Vec<i64> {
-        let asking = writes.iter().filter(|write| write.asks.as_deref() == Some(why));
+    let asking = |why: AskFor| -> Vec<i64> {
+        let asking = writes.iter().filter(|write| write.asks == Some(why));
         asking.map(|write| write.meeting_id).collect()
     };
-    let of_others = asking(asks::OTHERS);
+    let of_others = asking(AskFor::Others);
     if !of_others.is_empty() {
         let mut names = BTreeSet::new();
         for meeting in meetings::read_all(conn, &of_others).await? {
@@ -121,7 +121,7 @@ async fn why(
         "this mailbox would send more than {} within an hour",
         database.mails_an_hour
     );
-    Ok((!asking(asks::HOUR).is_empty()).then_some(words))
+    Ok((!asking(AskFor::Hour).is_empty()).then_some(words))
 }
 
 /// Those that the mailbox may send within this hour; the others wait for a yes. A repeated attempt mails nobody twice.
@@ -179,7 +179,7 @@ pub async fn held(conn: &mut Connection, account: &Account) -> anyhow::Result<Op
             title: meeting
                 .map(crate::store::meetings::Meeting::title)
                 .unwrap_or_default(),
-            kind: write.kind.clone(),
+            kind: write.kind,
             mails: write.mails,
             saved_by: meeting
                 .and_then(|m| m.savers().ok())
@@ -232,7 +232,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 }
                 if account.resetting {
                     dossier.writes.retain(|other| other.id != write.id);
-                } else if write.kind == kind::CREATE {
+                } else if write.kind == WriteKind::Create {
                     dossier.meeting.set_guests(Guests::Withheld);
                 } else {
                     dossier.meeting.unsent = true;

@@ -232,7 +232,7 @@ fn shown(one: &Told, inside: &Inside) -> Apart {
         over: one.over,
         guests: one.guests.len(),
         outside: one.guests.keys().filter(|a| inside.is_outside(a)).count(),
-        state: one.state().name().unwrap_or_default(),
+        state: one.state().name(),
     }
 }
 

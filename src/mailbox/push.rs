@@ -39,7 +39,7 @@ use crate::store::addresses::Mailbox;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Identities};
-use crate::store::outbox::{self, OutlookWrite, kind};
+use crate::store::outbox::{self, OutlookWrite, WriteKind};
 use crate::store::put_aside::{self, Item};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, databases, from_json, leases, troubles};
@@ -293,7 +293,7 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
                     found => found,
                 }
             }
-            (Err(error), Some(id)) if write.kind == kind::RESPOND && error.may_be_about_one() => {
+            (Err(error), Some(id)) if write.kind == WriteKind::Respond && error.may_be_about_one() => {
                 unless_called_off(engine, token, &write, id, error).await
             }
             (Err(error), _) => Err(error),
@@ -325,7 +325,7 @@ async fn unless_called_off(
 fn is_unchanged(write: &OutlookWrite, found: &Outcome) -> bool {
     let is_as_planned =
         |event: &WireEvent| event.change_key.is_some() && event.change_key == write.change_key;
-    write.kind != kind::RESPOND && found.event().is_some_and(is_as_planned)
+    write.kind != WriteKind::Respond && found.event().is_some_and(is_as_planned)
 }
 
 /// Sends such a change again, without the condition that it was refused for.
@@ -335,9 +335,9 @@ async fn once_more(
     write: &OutlookWrite,
     id: &str,
 ) -> Result<Outcome, GraphError> {
-    let sent = match write.kind.as_str() {
-        kind::DELETE => engine.graph.delete_event(token, id).await.map(|_| Outcome::Gone),
-        _ => {
+    let sent = match write.kind {
+        WriteKind::Delete => engine.graph.delete_event(token, id).await.map(|_| Outcome::Gone),
+        WriteKind::Create | WriteKind::Update | WriteKind::Respond => {
             let updated = engine.graph.update_event(token, id, &write.body, None).await;
             updated.map(|event| Outcome::Written(Box::new(event)))
         }
@@ -404,7 +404,7 @@ async fn look_first(
 ) -> Vec<OutlookWrite> {
     let (updates, mut go_on): (Vec<_>, Vec<_>) = fresh
         .into_iter()
-        .partition(|w| w.kind == kind::UPDATE && w.graph_id.is_some());
+        .partition(|w| w.kind == WriteKind::Update && w.graph_id.is_some());
     let Some(account_id) = updates.first().map(|write| write.account_id) else {
         return go_on;
     };
@@ -465,14 +465,14 @@ fn batch_item(write: &OutlookWrite) -> BatchItem {
             body: write.body.clone(),
         };
     };
-    match write.kind.as_str() {
-        kind::UPDATE => BatchItem::Update {
+    match write.kind {
+        WriteKind::Update => BatchItem::Update {
             id,
             body: write.body.clone(),
             if_match: write.change_key.clone(),
         },
-        kind::DELETE => BatchItem::Delete { id },
-        _ => BatchItem::Respond {
+        WriteKind::Delete => BatchItem::Delete { id },
+        WriteKind::Create | WriteKind::Respond => BatchItem::Respond {
             id,
             answer: answer_in(write),
             comment: None,
@@ -607,8 +607,8 @@ async fn settle(
 /// Whether Microsoft has just carried out what mails somebody.
 fn has_mailed((write, outcome): &(OutlookWrite, Outcome)) -> bool {
     let is_done = matches!(outcome, Outcome::Written(_) | Outcome::Done)
-        || matches!(outcome, Outcome::Gone) && write.kind == kind::DELETE;
-    is_done && write.in_flight_since.is_none() && (write.mails > 0 || write.kind == kind::RESPOND)
+        || matches!(outcome, Outcome::Gone) && write.kind == WriteKind::Delete;
+    is_done && write.in_flight_since.is_none() && (write.mails > 0 || write.kind == WriteKind::Respond)
 }
 
 async fn settle_together(
@@ -741,11 +741,11 @@ fn settle_one(
     if took_effect(write, outcome) {
         // What was collected is told; what comes next is news. Of a series more may follow: its planner knows.
         // An answer of a guest's is not what was collected.
-        if write.kind != kind::RESPOND {
+        if write.kind != WriteKind::Respond {
             dossier.meeting.collected &= write.series;
             // What leaves a mailbox for another one's is not all that they saved.
             let is_handed_over =
-                write.kind == kind::DELETE && dossier.meeting.goes_to_another_than(account.odoo_user_id);
+                write.kind == WriteKind::Delete && dossier.meeting.goes_to_another_than(account.odoo_user_id);
             if !write.series && !is_handed_over {
                 dossier.meeting.forget_savers();
             }
@@ -768,8 +768,8 @@ fn settle_one(
             }
             // What was merely read is planned from, against the base as it was; of a creation that is what was sent, and of what was
             // in the air whatever has arrived.
-            let is_creation = write.kind == kind::CREATE;
-            let is_lost = write.kind == kind::UPDATE && write.in_flight_since.is_some() && !written;
+            let is_creation = write.kind == WriteKind::Create;
+            let is_lost = write.kind == WriteKind::Update && write.in_flight_since.is_some() && !written;
             let odoo: Option<Document> = match &write.odoo_state {
                 Some(odoo) if written || is_creation || is_lost => {
                     Some(from_json(odoo.clone(), "Odoo state")?)
@@ -793,7 +793,7 @@ fn settle_one(
             unit.see_copy(copy_of(write.meeting_id, account, event, &shown)?)?;
             let dossier = unit.get(write.meeting_id)?;
             let copy = dossier.copy_mut(account.id, &event.id);
-            if let (Some(copy), true) = (copy, write.kind == kind::RESPOND) {
+            if let (Some(copy), true) = (copy, write.kind == WriteKind::Respond) {
                 match write.slot {
                     Some(slot) if written => copy.agree_to_one(slot, answer_in(write))?,
                     None if may_be_taken_back(write, event, state) => {
@@ -810,7 +810,7 @@ fn settle_one(
             }
             // Whoever wants it back meanwhile wants it made anew, and not taken for deleted in Outlook. What a reset deletes
             // is no end: what comes next was chosen with it.
-            if write.kind == kind::DELETE && write.slot.is_none() && !account.resetting {
+            if write.kind == WriteKind::Delete && write.slot.is_none() && !account.resetting {
                 dossier.meeting.ended = true;
             }
         }
@@ -846,10 +846,10 @@ fn may_be_taken_back(write: &OutlookWrite, event: &WireEvent, state: &Event) -> 
 fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Written(_) | Outcome::Done => true,
-        Outcome::Gone => write.kind == kind::DELETE && write.slot.is_none(),
+        Outcome::Gone => write.kind == WriteKind::Delete && write.slot.is_none(),
         Outcome::Read(event) => {
             write.in_flight_since.is_some() && write.graph_id.is_none()
-                || write.kind == kind::UPDATE
+                || write.kind == WriteKind::Update
                     && write.in_flight_since.is_some()
                     && event.change_key != write.change_key
                     && has_arrived(write, event)

@@ -25,7 +25,7 @@ use crate::outlook::wire::WireEvent;
 use crate::planning::observation::{copy_of, project};
 use crate::planning::people::People;
 use crate::planning::planner::{self, Effects};
-use crate::store::accounts::{self, Account, existing};
+use crate::store::accounts::{self, Account, BackfillState};
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::leases::LeaseLost;
@@ -96,12 +96,12 @@ pub fn note(unit: &mut UnitOfWork, id: i64, link: StockLink) -> anyhow::Result<(
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn next_state(conn: &mut Connection, account: &Account) -> anyhow::Result<&'static str> {
+pub async fn next_state(conn: &mut Connection, account: &Account) -> anyhow::Result<BackfillState> {
     let waiting = stock::waiting_for(conn, account.database_id, account.odoo_user_id, true).await?;
     Ok(if waiting.is_empty() {
-        existing::TOLD
+        BackfillState::Told
     } else {
-        existing::MOVING
+        BackfillState::Moving
     })
 }
 
@@ -121,7 +121,7 @@ pub async fn translate(
         let mut conn = engine.store.get().await?;
         stock::waiting_for(&mut conn, account.database_id, account.odoo_user_id, true).await?
     };
-    if waiting.is_empty() && account.existing != existing::MOVING {
+    if waiting.is_empty() && account.existing != BackfillState::Moving {
         return Ok(true);
     }
     if !waiting.is_empty() {
@@ -174,11 +174,11 @@ pub async fn translate(
             }
         }
     }
-    if account.existing == existing::MOVING {
+    if account.existing == BackfillState::Moving {
         let mut conn = engine.store.get().await?;
         conn.transaction::<_, PullError, _>(async |conn| {
             leases::hold(conn, account).await?;
-            accounts::set_existing(conn, account.id, existing::TOLD).await?;
+            accounts::set_existing(conn, account.id, BackfillState::Told).await?;
             accounts::plan_anew(conn, account.id).await?;
             Ok(())
         })

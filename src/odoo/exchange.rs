@@ -16,6 +16,7 @@ use super::snapshot::Values;
 use super::time::OdooTime;
 use crate::calendar::event::Address;
 use crate::calendar::invitations::Mailer;
+use crate::calendar::merge::Policy;
 
 /// The keyword arguments of `calendar.event.sync`. Changes and acks are read one by one, so that a malformed
 /// one is rejected alone.
@@ -459,8 +460,7 @@ pub struct State {
     pub paused: bool,
     pub quarantined: Option<String>,
     pub redirect_uri: String,
-    /// `latest`, `outlook` or `odoo`.
-    pub policy: String,
+    pub policy: Policy,
     pub brake_over: i32,
     pub brake_percent: i32,
     /// The database's own app registration first, then those of companies.
@@ -500,11 +500,24 @@ pub struct RegistrationState {
     pub problem: Option<String>,
 }
 
+/// What is to be said of a user's mailbox in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountStatus {
+    Active,
+    /// By the user.
+    Stopped,
+    /// Nobody has consented, or the consent is gone.
+    NeedAuth,
+    /// Connected, and something needs a person.
+    Attention,
+    Resetting,
+}
+
 #[derive(Debug, Serialize)]
 pub struct AccountState {
     pub user_id: i32,
-    /// `active`, `stopped`, `need_auth`, `attention` or `resetting`.
-    pub status: &'static str,
+    pub status: AccountStatus,
     pub reason: Option<String>,
     pub login: Option<String>,
     pub last_sync: Option<OdooTime>,

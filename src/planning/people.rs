@@ -118,6 +118,6 @@ impl People {
     }
 
     pub fn policy(&self) -> Policy {
-        Policy::parse(&self.database.policy).unwrap_or_default()
+        self.database.policy.0
     }
 }

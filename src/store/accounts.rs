@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::schema::accounts::{self, dsl};
 use super::seal::Sealer;
+use super::text_enum::text_enum;
 use super::{Connection, interval};
 
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -23,14 +24,14 @@ pub struct Account {
     pub access_token: Option<Vec<u8>>,
     pub refresh_token: Option<Vec<u8>>,
     pub access_expires_at: Option<DateTime<Utc>>,
-    pub state: String,
+    pub state: SyncState,
     pub reason: Option<String>,
     pub delta_link: Option<String>,
     pub window_start: Option<DateTime<Utc>>,
     pub window_end: Option<DateTime<Utc>>,
     pub pulled_once: bool,
     pub listing_since: Option<DateTime<Utc>>,
-    pub existing: String,
+    pub existing: BackfillState,
     pub connected_at: DateTime<Utc>,
     pub ignore_before: Option<DateTime<Utc>>,
     pub resetting: bool,
@@ -51,22 +52,28 @@ pub struct Account {
     pub lease_beats: i64,
 }
 
-/// The states of `accounts.state`.
-pub mod state {
-    pub const ACTIVE: &str = "active";
-    pub const STOPPED: &str = "stopped";
-    pub const NEED_AUTH: &str = "need_auth";
+text_enum! {
+    /// Whether a mailbox is synced (`accounts.state`).
+    pub enum SyncState {
+        Active = "active",
+        /// By its user.
+        Stopped = "stopped",
+        /// Nobody has consented yet, or the consent is gone.
+        NeedAuth = "need_auth",
+    }
 }
 
-/// The states of `accounts.existing`.
-pub mod existing {
-    pub const UNASKED: &str = "unasked";
-    pub const ASKED: &str = "asked";
-    /// The user's own were told, and single records that others organize were asked for.
-    pub const ASKED_RECORDS: &str = "asked_records";
-    /// Told, but what Odoo's own engine had linked is still to be found.
-    pub const MOVING: &str = "moving";
-    pub const TOLD: &str = "told";
+text_enum! {
+    /// How far Odoo has told the events that existed before the user connected (`accounts.existing`).
+    pub enum BackfillState {
+        Unasked = "unasked",
+        Asked = "asked",
+        /// The user's own were told, and single records that others organize were asked for.
+        AskedRecords = "asked_records",
+        /// Told, but what Odoo's own engine had linked is still to be found.
+        Moving = "moving",
+        Told = "told",
+    }
 }
 
 /// Where an account's sealed tokens belong: a token copied to another account does not open.
@@ -115,12 +122,12 @@ impl Account {
 
     /// Whether the mailbox is synced now, as far as the account itself goes.
     pub fn is_active(&self) -> bool {
-        self.state == state::ACTIVE
+        self.state == SyncState::Active
     }
 
     /// Whether the account stands for a connected user, synced now or later.
     pub fn is_connected(&self) -> bool {
-        self.state != state::NEED_AUTH || self.refresh_token.is_some()
+        self.state != SyncState::NeedAuth || self.refresh_token.is_some()
     }
 
     /// Whether an admin must say first whether many removals are meant.
@@ -238,7 +245,7 @@ pub async fn connect(
         dsl::access_token.eq(Some(&tokens.access)),
         dsl::refresh_token.eq(tokens.refresh.as_ref()),
         dsl::access_expires_at.eq(Some(tokens.expires_at)),
-        dsl::state.eq(state::ACTIVE),
+        dsl::state.eq(SyncState::Active),
         dsl::reason.eq(None::<String>),
         dsl::failures.eq(0),
         dsl::next_run_at.eq(diesel::dsl::now),
@@ -326,7 +333,7 @@ pub async fn expire_access(conn: &mut Connection, id: i64) -> QueryResult<usize>
 #[derive(AsChangeset)]
 #[diesel(table_name = accounts, treat_none_as_null = true)]
 struct LoggedOut<'a> {
-    state: &'a str,
+    state: SyncState,
     reason: Option<&'a str>,
     access_token: Option<Vec<u8>>,
     refresh_token: Option<Vec<u8>>,
@@ -336,7 +343,7 @@ struct LoggedOut<'a> {
 impl<'a> LoggedOut<'a> {
     fn because(reason: &'a str) -> Self {
         Self {
-            state: state::NEED_AUTH,
+            state: SyncState::NeedAuth,
             reason: Some(reason),
             access_token: None,
             refresh_token: None,
@@ -392,7 +399,7 @@ pub async fn forget_progress(
             dsl::window_start.eq(None::<DateTime<Utc>>),
             dsl::window_end.eq(None::<DateTime<Utc>>),
             dsl::pulled_once.eq(false),
-            dsl::existing.eq(existing::UNASKED),
+            dsl::existing.eq(BackfillState::Unasked),
             dsl::ignore_before.eq(ignore_before),
             dsl::brake_at.eq(None::<DateTime<Utc>>),
             dsl::mails_held.eq(0),
@@ -415,7 +422,7 @@ pub async fn set_resetting(conn: &mut Connection, id: i64, resetting: bool) -> Q
 pub async fn resume(conn: &mut Connection, id: i64, registration_id: Option<i64>) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set((
-            dsl::state.eq(state::ACTIVE),
+            dsl::state.eq(SyncState::Active),
             dsl::reason.eq(None::<String>),
             dsl::failures.eq(0),
             dsl::next_run_at.eq(diesel::dsl::now),
@@ -432,7 +439,7 @@ pub async fn remove(conn: &mut Connection, id: i64) -> QueryResult<usize> {
 }
 
 /// Stopped by the user, or restarted.
-pub async fn set_state(conn: &mut Connection, id: i64, to: &str) -> QueryResult<usize> {
+pub async fn set_state(conn: &mut Connection, id: i64, to: SyncState) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::state.eq(to))
         .execute(conn)
@@ -445,7 +452,7 @@ pub async fn set_reason(conn: &mut Connection, run: &Account, reason: Option<&st
     diesel::update(
         dsl::accounts
             .find(run.id)
-            .filter(dsl::state.eq(state::ACTIVE))
+            .filter(dsl::state.eq(SyncState::Active))
             .filter(dsl::lease_id.is_not_distinct_from(run.lease_id))
             .filter(dsl::reason.is_distinct_from(reason)),
     )
@@ -465,13 +472,13 @@ pub async fn clear_reason(conn: &mut Connection, id: i64) -> QueryResult<usize> 
 /// How many mailboxes that are synced have something to say about why they make no progress.
 pub async fn in_trouble(conn: &mut Connection) -> QueryResult<i64> {
     dsl::accounts
-        .filter(dsl::state.eq(state::ACTIVE).and(dsl::reason.is_not_null()))
+        .filter(dsl::state.eq(SyncState::Active).and(dsl::reason.is_not_null()))
         .count()
         .get_result(conn)
         .await
 }
 
-pub async fn set_existing(conn: &mut Connection, id: i64, to: &str) -> QueryResult<usize> {
+pub async fn set_existing(conn: &mut Connection, id: i64, to: BackfillState) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::existing.eq(to))
         .execute(conn)

@@ -15,6 +15,8 @@ use uuid::Uuid;
 use super::Connection;
 use super::schema::databases::{self, dsl};
 use super::seal::Sealer;
+use super::text_enum::Stored;
+use crate::calendar::merge::Policy;
 use crate::odoo::api::Versions;
 
 /// How long a call waits for the lock of its database.
@@ -39,7 +41,7 @@ pub struct Database {
     pub previous_nonce: Option<String>,
     pub paused: bool,
     pub quarantined: Option<String>,
-    pub policy: String,
+    pub policy: Stored<Policy>,
     pub brake_over: i32,
     pub brake_percent: i32,
     pub mail_budget: i32,
@@ -391,7 +393,7 @@ pub struct Settings {
     pub paused: Option<bool>,
     pub base_url: Option<String>,
     pub poke_key: Option<Vec<u8>>,
-    pub policy: Option<String>,
+    pub policy: Option<Stored<Policy>>,
     pub brake_over: Option<i32>,
     pub brake_percent: Option<i32>,
     pub mail_budget: Option<i32>,
@@ -457,7 +459,7 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
         a::delta_link.eq(None::<String>),
         a::window_end.eq(None::<DateTime<Utc>>),
         a::pulled_once.eq(false),
-        a::existing.eq(super::accounts::existing::UNASKED),
+        a::existing.eq(super::accounts::BackfillState::Unasked),
         a::connected_at.eq(now),
         a::next_run_at.eq(now),
     ))

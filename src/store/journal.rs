@@ -11,27 +11,21 @@ use super::Connection;
 use super::databases::Database;
 use super::meetings::Meeting;
 use super::schema::journal::{self, dsl};
+use super::text_enum::text_enum;
 
 /// Lines in one statement: Postgres takes 65,535 values, and a line has eight.
 const ROWS: usize = 2_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    Info,
-    /// Something was decided that a person may want to look at.
-    Warning,
-    /// Something needs a person.
-    Error,
-}
-
-impl From<Level> for String {
-    fn from(level: Level) -> Self {
-        let name = match level {
-            Level::Info => "info",
-            Level::Warning => "warning",
-            Level::Error => "error",
-        };
-        name.to_owned()
+text_enum! {
+    /// How much a line of the journal matters (`journal.level`).
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Level {
+        Info = "info",
+        /// Something was decided that a person may want to look at.
+        Warning = "warning",
+        /// Something needs a person.
+        Error = "error",
     }
 }
 
@@ -52,7 +46,6 @@ pub struct Line {
     pub database_id: Uuid,
     pub odoo_user_id: Option<i32>,
     pub odoo_id: Option<i32>,
-    #[diesel(serialize_as = String)]
     pub level: Level,
     /// The event's title.
     pub title: String,
@@ -105,7 +98,7 @@ pub struct StoredLine {
     pub odoo_user_id: Option<i32>,
     pub odoo_id: Option<i32>,
     pub at: DateTime<Utc>,
-    pub level: String,
+    pub level: Level,
     pub title: String,
     pub message: String,
 }

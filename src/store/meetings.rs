@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::schema::copies::{self, dsl as c};
 use super::schema::meetings::{self, dsl as m};
 use super::schema::{odoo_outbox, outlook_outbox};
+use super::text_enum::Stored;
 use super::{Connection, from_json};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event};
@@ -51,7 +52,7 @@ pub struct Meeting {
     /// By what Odoo knows it while it is a series.
     pub series_key: Option<String>,
     /// See [`Guests`].
-    pub guests: Option<String>,
+    pub guests: Stored<Guests>,
     /// Its last change came while the organizer's mailbox was not synced, or from a comparison of both sides.
     pub collected: bool,
     /// A person decided that its collected change is not sent.
@@ -100,7 +101,7 @@ impl Meeting {
             kept: false,
             unconfirmed: false,
             series_key: None,
-            guests: None,
+            guests: Stored(Guests::AsSaved),
             collected: false,
             unsent: false,
             stock: None,
@@ -193,11 +194,11 @@ impl Meeting {
 
     /// What becomes of its guests in Outlook.
     pub fn guests(&self) -> Guests {
-        Guests::parse(self.guests.as_deref())
+        self.guests.0
     }
 
     pub fn set_guests(&mut self, guests: Guests) {
-        self.guests = guests.name().map(str::to_owned);
+        self.guests = Stored(guests);
     }
 
     /// What Odoo's event says, or all events of a series.
@@ -811,7 +812,7 @@ pub async fn with_guests_apart(
     .bind::<Text, _>(user_id.to_string());
     m::meetings
         .filter(m::database_id.eq(database_id))
-        .filter(m::guests.eq_any(["waiting", "left_out", "withheld"]))
+        .filter(m::guests.eq_any([Guests::Waiting, Guests::LeftOut, Guests::Withheld].map(Stored)))
         .filter(
             m::odoo_gone
                 .eq(false)

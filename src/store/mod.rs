@@ -25,6 +25,7 @@ pub mod seal;
 pub mod stock;
 pub mod stubs;
 pub mod target;
+pub mod text_enum;
 pub mod troubles;
 pub mod unit;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use super::accounts::Account;
 use super::schema::accounts;
 use super::schema::odoo_outbox::{self, dsl as o};
 use super::schema::outlook_outbox::{self, dsl as l};
+use super::text_enum::text_enum;
 use super::{Connection, from_json};
 use crate::calendar::merge::Told;
 
@@ -24,7 +26,7 @@ pub struct OutlookWrite {
     pub id: i64,
     pub account_id: i64,
     pub meeting_id: i64,
-    pub kind: String,
+    pub kind: WriteKind,
     pub graph_id: Option<String>,
     pub change_key: Option<String>,
     pub body: Value,
@@ -48,8 +50,8 @@ pub struct OutlookWrite {
     pub stands: bool,
     /// See [`Told`].
     pub told: Option<Value>,
-    /// Why it waits for a yes however few its mails are: one of [`asks`].
-    pub asks: Option<String>,
+    /// Why it waits for a yes however few its mails are.
+    pub asks: Option<AskFor>,
 }
 
 impl OutlookWrite {
@@ -63,20 +65,28 @@ impl OutlookWrite {
     }
 }
 
-/// Why a write waits for a yes, beside the mail budget.
-pub mod asks {
-    /// Others than the organizer saved what mails many people outside.
-    pub const OTHERS: &str = "others";
-    /// The mailbox has sent as many mails within the hour as it may.
-    pub const HOUR: &str = "hour";
+text_enum! {
+    /// Why a write waits for a yes, beside the mail budget (`outlook_outbox.asks`).
+    pub enum AskFor {
+        /// Others than the organizer saved what mails many people outside.
+        Others = "others",
+        /// The mailbox has sent as many mails within the hour as it may.
+        Hour = "hour",
+    }
 }
 
-/// The kinds of `outlook_outbox.kind`.
-pub mod kind {
-    pub const CREATE: &str = "create";
-    pub const UPDATE: &str = "update";
-    pub const DELETE: &str = "delete";
-    pub const RESPOND: &str = "respond";
+text_enum! {
+    /// What a write does (`outlook_outbox.kind`).
+    #[derive(Default, Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum WriteKind {
+        Create = "create",
+        #[default]
+        Update = "update",
+        Delete = "delete",
+        /// Answers an invitation.
+        Respond = "respond",
+    }
 }
 
 pub async fn outlook_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryResult<Vec<OutlookWrite>> {
@@ -107,11 +117,11 @@ impl Waits {
     }
 
     /// The kinds that wait. An answer is a mail, which is not counted.
-    fn kinds(self) -> Vec<&'static str> {
-        let answers = self.mails.then_some(kind::RESPOND);
+    fn kinds(self) -> Vec<WriteKind> {
+        let answers = self.mails.then_some(WriteKind::Respond);
         answers
             .into_iter()
-            .chain(self.creations.then_some(kind::CREATE))
+            .chain(self.creations.then_some(WriteKind::Create))
             .collect()
     }
 }
@@ -154,7 +164,7 @@ pub async fn due_outlook(
 
 /// What may be sent while others wait: what mails few enough, what a person has just saved, and what has left already.
 #[diesel::dsl::auto_type(no_type_alias)]
-fn may_leave(most: (i32, i32), but_for: Vec<&'static str>) -> _ {
+fn may_leave(most: (i32, i32), but_for: Vec<WriteKind>) -> _ {
     let (of_all, of_collected): (i32, i32) = most;
     l::in_flight_since.is_not_null().or(l::mails
         .le(of_all)
@@ -195,7 +205,7 @@ pub async fn approve(conn: &mut Connection, account_id: i64) -> QueryResult<usiz
 /// These wait for a yes, as the mailbox has sent enough for this hour.
 pub async fn hold_back(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
     diesel::update(l::outlook_outbox.filter(l::id.eq_any(ids)))
-        .set((l::collected.eq(true), l::asks.eq(Some(asks::HOUR))))
+        .set((l::collected.eq(true), l::asks.eq(Some(AskFor::Hour))))
         .execute(conn)
         .await
 }
@@ -213,7 +223,7 @@ pub async fn creations_owed(conn: &mut Connection, account: &Account) -> QueryRe
         .get_result(conn)
         .await?;
     let to_outlook = l::outlook_outbox
-        .filter(l::account_id.eq(account.id).and(l::kind.eq(kind::CREATE)))
+        .filter(l::account_id.eq(account.id).and(l::kind.eq(WriteKind::Create)))
         .count()
         .get_result(conn)
         .await?;
@@ -249,8 +259,8 @@ pub async fn creations_in_flight(
     let ids: Vec<i64> = l::outlook_outbox
         .inner_join(accounts::table.on(l::account_id.eq(accounts::id)))
         .filter(accounts::database_id.eq(database_id))
-        .filter(l::kind.eq(kind::CREATE))
-        .filter(accounts::state.eq(super::accounts::state::ACTIVE))
+        .filter(l::kind.eq(WriteKind::Create))
+        .filter(accounts::state.eq(super::accounts::SyncState::Active))
         .filter(l::in_flight_since.gt(now - LONGEST_WAIT))
         .filter(l::attempts.le(MOST_WAITED_FOR))
         .filter(accounts::failures.le(MOST_WAITED_FOR))

@@ -180,7 +180,7 @@ diesel::table! {
         kept -> Bool,
         unconfirmed -> Bool,
         series_key -> Nullable<Text>,
-        guests -> Nullable<Text>,
+        guests -> Text,
         collected -> Bool,
         unsent -> Bool,
         stock -> Nullable<Jsonb>,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::databases::PlanningLock;
 use super::journal::{self, Line};
 use super::meetings::{self, Copy, Identities, Meeting};
-use super::outbox::{self, OdooDebt, OutlookWrite, kind};
+use super::outbox::{self, OdooDebt, OutlookWrite, WriteKind};
 use super::schema::copies::dsl as c;
 use super::schema::meetings::dsl as m;
 use super::schema::odoo_outbox::dsl as o;
@@ -73,7 +73,7 @@ impl Dossier {
     /// # Errors
     /// When the stored times cannot be read.
     pub fn forget_times(&mut self, groups: &BTreeSet<Group>) -> anyhow::Result<()> {
-        let owes_answer = self.writes.iter().any(|write| write.kind == kind::RESPOND);
+        let owes_answer = self.writes.iter().any(|write| write.kind == WriteKind::Respond);
         let mut times = self.meeting.edit_times()?;
         times.retain(|group, _| !groups.contains(group) || owes_answer && *group == Group::Attendees);
         self.meeting.set_edit_times(&times)

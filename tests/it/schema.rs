@@ -1,11 +1,17 @@
 //! The tables as the code sees them are the tables as the migrations make them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use diesel::sql_types::{BigInt, Jsonb, Text};
 use diesel_async::{AsyncConnection, RunQueryDsl};
+use outlook_bridge::calendar::invitations::Guests;
+use outlook_bridge::calendar::merge::Policy;
+use outlook_bridge::store::accounts::{BackfillState, SyncState};
+use outlook_bridge::store::journal::Level;
 use outlook_bridge::store::meetings::{Copy, Meeting};
+use outlook_bridge::store::outbox::{AskFor, WriteKind};
+use outlook_bridge::store::text_enum::Stored;
 use outlook_bridge::store::unit::UnitOfWork;
 use serde_json::{Value, json};
 
@@ -43,6 +49,45 @@ async fn the_declared_tables_are_the_migrated_ones() {
         }
     }
     assert_eq!(declared, migrated);
+}
+
+/// The names that the tables allow in columns of text are those that the code knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn enums_are_stored_under_the_names_that_the_tables_allow() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let mut conn = service.engine.store.get().await.unwrap();
+    let constraints: Vec<Column> = diesel::sql_query(
+        "SELECT c.relname || '.' || a.attname || pg_get_constraintdef(k.oid) AS described
+         FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+         WHERE k.contype = 'c' AND pg_get_constraintdef(k.oid) LIKE '%ANY (ARRAY[%'",
+    )
+    .load(&mut conn)
+    .await
+    .unwrap();
+    let allowed: BTreeMap<String, BTreeSet<String>> = constraints
+        .iter()
+        .map(|constraint| {
+            let (column, names) = constraint.described.split_once("CHECK").unwrap();
+            let names = names.split('\'').skip(1).step_by(2).map(str::to_owned);
+            (column.to_owned(), names.collect())
+        })
+        .collect();
+    let known = [
+        ("accounts.existing", BackfillState::NAMES),
+        ("accounts.state", SyncState::NAMES),
+        ("databases.policy", &Policy::ALL.map(Policy::name)),
+        ("journal.level", Level::NAMES),
+        ("meetings.guests", &Guests::ALL.map(Guests::name)),
+        ("outlook_outbox.asks", AskFor::NAMES),
+        ("outlook_outbox.kind", WriteKind::NAMES),
+    ];
+    let known = known.map(|(column, names)| {
+        let names = names.iter().map(|name| (*name).to_owned());
+        (column.to_owned(), names.collect())
+    });
+    assert_eq!(allowed, BTreeMap::from(known));
 }
 
 /// Of two migrations with one number the second would never run.
@@ -118,7 +163,7 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             kept: !was.kept,
             unconfirmed: !was.unconfirmed,
             series_key: Some("key".to_owned()),
-            guests: Some("waiting".to_owned()),
+            guests: Stored(Guests::Waiting),
             collected: !was.collected,
             unsent: !was.unsent,
             stock: Some(json!({"is": "other"})),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Page;
 use crate::calendar::document::Document;
 use crate::outlook::wire::WireEvent;
-use crate::store::accounts::{Account, existing, state};
+use crate::store::accounts::{Account, BackfillState, SyncState};
 
 /// How long guests' mailboxes wait for their organizer's after a new pairing; one that cannot be listed holds up nobody for longer.
 const LONGEST_COMPARED: TimeDelta = TimeDelta::minutes(10);
@@ -16,7 +16,7 @@ impl Page<'_> {
     /// Whether an organizer's mailbox is being listed anew as the database was paired anew, or will be when the organizer has signed
     /// in again: only there an event has our mark, which says whether it is a meeting that is known.
     pub(super) fn is_compared(&self, organizer: &Account) -> bool {
-        let is_read_soon = organizer.is_read() || organizer.state == state::NEED_AUTH;
+        let is_read_soon = organizer.is_read() || organizer.state == SyncState::NeedAuth;
         is_read_soon
             && !organizer.pulled_once
             && organizer.connected_at == self.people.database.paired_at
@@ -43,8 +43,8 @@ impl Page<'_> {
         // As far as is known it is over. Odoo, which is being asked for what it has, may say otherwise; where it has told
         // everything, it does not have the meeting, and the event is one of its own.
         let is_asked = matches!(
-            self.account.existing.as_str(),
-            existing::UNASKED | existing::ASKED
+            self.account.existing,
+            BackfillState::Unasked | BackfillState::Asked
         );
         if meeting.ended && !is_asked {
             return Ok(false);

@@ -12,7 +12,7 @@ use crate::calendar::series::merge::{Written, advance, base_of_creation};
 use crate::outlook::GraphError;
 use crate::outlook::wire::series::{slot_of, to_series};
 use crate::outlook::wire::{WireEvent, to_event};
-use crate::store::outbox::{OutlookWrite, kind};
+use crate::store::outbox::{OutlookWrite, WriteKind};
 use crate::store::unit::Dossier;
 
 use crate::engine::{Engine, now};
@@ -36,8 +36,8 @@ pub(super) async fn send(
         return Ok(Outcome::Gone);
     };
     unsaid::recall(engine, write.account_id, token, &mut present).await?;
-    let is_end = write.kind == kind::DELETE && write.slot.is_none();
-    let is_answer = write.kind == kind::RESPOND;
+    let is_end = write.kind == WriteKind::Delete && write.slot.is_none();
+    let is_answer = write.kind == WriteKind::Respond;
     // What was deleted takes an edit as well, and nobody sees it.
     if !is_end && !is_answer && !shown::is_shown(engine, token, &present).await? {
         return Ok(Outcome::Gone);
@@ -55,14 +55,14 @@ pub(super) async fn send(
     if is_answer && is_called_off(&present, &target) {
         return Ok(Outcome::Read(Box::new(present)));
     }
-    let done = match write.kind.as_str() {
-        kind::DELETE => engine.graph.delete_event(token, &target).await.map(|_| None),
-        kind::RESPOND => {
+    let done = match write.kind {
+        WriteKind::Delete => engine.graph.delete_event(token, &target).await.map(|_| None),
+        WriteKind::Respond => {
             let answer = answer_in(write);
             let answered = engine.graph.respond(token, &target, answer, None, true).await;
             answered.map(|()| None)
         }
-        _ => {
+        WriteKind::Create | WriteKind::Update => {
             let if_match = write.change_key.as_deref().filter(|_| write.slot.is_none());
             let updated = engine
                 .graph
@@ -79,7 +79,7 @@ pub(super) async fn send(
             if !is_unchanged(write, &found) {
                 return Ok(found);
             }
-            let again = if write.kind == kind::DELETE {
+            let again = if write.kind == WriteKind::Delete {
                 engine.graph.delete_event(token, &target).await.map(|_| None)
             } else {
                 let updated = engine.graph.update_event(token, &target, &write.body, None).await;
@@ -126,7 +126,7 @@ async fn read_back(
 
 /// Whether an occurrence that was just taken out is shown: somebody has edited it meanwhile.
 fn is_there_again(write: &OutlookWrite, present: &WireEvent) -> bool {
-    let Some(slot) = write.slot.filter(|_| write.kind == kind::DELETE) else {
+    let Some(slot) = write.slot.filter(|_| write.kind == WriteKind::Delete) else {
         return false;
     };
     to_series(present, &present.exception_occurrences).is_ok_and(|series| series.occurrence(slot).is_some())
@@ -247,7 +247,7 @@ pub(super) fn advance_base(
 ) -> anyhow::Result<()> {
     let meeting = &mut dossier.meeting;
     let mut groups = read_groups(&write.groups)?;
-    let is_lost = !written && write.kind != kind::CREATE;
+    let is_lost = !written && write.kind != WriteKind::Create;
     let told = if is_lost {
         let shown = write
             .slot
@@ -270,7 +270,7 @@ pub(super) fn advance_base(
             }
         }
     }
-    let mut base = if write.kind == kind::CREATE {
+    let mut base = if write.kind == WriteKind::Create {
         let mut sent = if written { outlook.clone() } else { odoo.clone() };
         if !written {
             sent.template = as_sent(&odoo.template, &outlook.template, people);
@@ -282,7 +282,7 @@ pub(super) fn advance_base(
         base
     } else {
         let what = match write.slot {
-            Some(slot) if write.kind == kind::UPDATE => Written::Slot {
+            Some(slot) if write.kind == WriteKind::Update => Written::Slot {
                 slot,
                 groups: groups.clone(),
             },
@@ -300,7 +300,7 @@ pub(super) fn advance_base(
     }
     meeting.set_base(Some(&base))?;
     // Of a series the times are forgotten once all of it is agreed on.
-    if written && write.kind == kind::UPDATE && !write.series {
+    if written && write.kind == WriteKind::Update && !write.series {
         dossier.forget_times(&groups)?;
     }
     Ok(())
@@ -325,7 +325,7 @@ mod tests {
     fn an_occurrence_that_was_taken_out_and_is_shown_was_edited_by_somebody() {
         let date = |day: &str| day.parse::<NaiveDate>().unwrap();
         let write = OutlookWrite {
-            kind: kind::DELETE.to_owned(),
+            kind: WriteKind::Delete,
             slot: Some(date("2027-01-11")),
             ..OutlookWrite::default()
         };

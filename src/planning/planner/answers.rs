@@ -14,7 +14,7 @@ use crate::planning::people::People;
 use crate::store::accounts::Account;
 use crate::store::journal::Done;
 use crate::store::meetings::Copy;
-use crate::store::outbox::{OutlookWrite, kind};
+use crate::store::outbox::{OutlookWrite, WriteKind};
 
 impl Task<'_> {
     /// What Odoo shall say of the guests whose mailboxes are here; `planned` is what it would say by the organizer's. Owes
@@ -138,7 +138,7 @@ fn response(
     Ok(OutlookWrite {
         account_id: account.id,
         meeting_id: copy.meeting_id,
-        kind: kind::RESPOND.to_owned(),
+        kind: WriteKind::Respond,
         graph_id: Some(copy.graph_id.clone()),
         // With the time it is an answer to: a new one takes it back.
         body: json!({"answer": odoo_answer(answer), "time": copy.event()?.time}),

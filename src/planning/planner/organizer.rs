@@ -9,7 +9,7 @@ use crate::odoo::snapshot::Snapshot;
 use crate::outlook::wire::WireEvent;
 use crate::store::journal::{Done, Level, Line};
 use crate::store::meetings::{Copy, Meeting};
-use crate::store::outbox::{OutlookWrite, kind};
+use crate::store::outbox::{OutlookWrite, WriteKind};
 use crate::store::unit::Dossier;
 
 /// What the reader of a set-aside meeting is told.
@@ -134,7 +134,7 @@ impl Task<'_> {
         self.dossier.writes.push(OutlookWrite {
             account_id: copy.account_id,
             meeting_id: self.dossier.meeting.id,
-            kind: kind::DELETE.to_owned(),
+            kind: WriteKind::Delete,
             graph_id: Some(copy.graph_id.clone()),
             change_key: copy.change_key.clone(),
             body: json!({}),

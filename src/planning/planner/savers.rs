@@ -5,13 +5,13 @@ use super::Task;
 use crate::calendar::invitations::tally;
 use crate::calendar::plan::Mail;
 use crate::odoo::exchange::Actor;
-use crate::store::outbox::asks;
+use crate::store::outbox::AskFor;
 
 /// What a write to a mailbox waits for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Waits {
     pub collected: bool,
-    pub asks: Option<String>,
+    pub asks: Option<AskFor>,
     /// Who else had a hand in it, in words for the journal.
     pub whose: String,
 }
@@ -23,8 +23,8 @@ impl Task<'_> {
         let whom: Vec<_> = mails.iter().cloned().map(Mail::into_address).collect();
         let outside = tally(&self.people.inside(), [whom.iter()]).outside;
         let most = usize::try_from(self.people.database.others_outside).unwrap_or_default();
-        let asks = (savers.iter().any(|saver| may_not_mail(saver, user)) && outside > most)
-            .then(|| asks::OTHERS.to_owned());
+        let asks =
+            (savers.iter().any(|saver| may_not_mail(saver, user)) && outside > most).then(|| AskFor::Others);
         Ok(Waits {
             collected: self.dossier.meeting.collected || asks.is_some(),
             asks,

@@ -36,10 +36,10 @@ use crate::odoo::series::{Slot, SlotSnapshot, shape};
 use crate::odoo::snapshot::{self, Snapshot};
 use crate::outlook::wire::{self, WireEvent};
 use crate::planning::observation::as_listed;
-use crate::store::accounts::{Account, existing};
+use crate::store::accounts::{Account, BackfillState};
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::Copy;
-use crate::store::outbox::{OdooDebt, OutlookWrite, kind};
+use crate::store::outbox::{OdooDebt, OutlookWrite, WriteKind};
 
 /// Where no mailbox says which years count.
 const DAYS_BACK: i64 = 365;
@@ -67,7 +67,7 @@ struct Sides<'a> {
 
 /// What there is to ask of Outlook.
 struct Request {
-    kind: &'static str,
+    kind: WriteKind,
     body: Value,
     groups: BTreeSet<Group>,
     slot: Option<NaiveDate>,
@@ -81,7 +81,7 @@ struct Request {
 }
 
 impl Request {
-    fn of(kind: &'static str, body: Value, message: String) -> Self {
+    fn of(kind: WriteKind, body: Value, message: String) -> Self {
         Self {
             kind,
             body,
@@ -270,7 +270,7 @@ impl Task<'_> {
             create_in_outlook: permit == Permit::Yes,
             create_in_odoo: account
                 .as_ref()
-                .is_some_and(|a| a.existing == existing::TOLD && !a.resetting),
+                .is_some_and(|a| a.existing == BackfillState::Told && !a.resetting),
             times: &times,
             policy: self.people.policy(),
         });
@@ -429,7 +429,7 @@ impl Task<'_> {
                 let message = format!("made in Outlook{what}{}", about_pictures(&document.template));
                 Request {
                     groups: all_groups(),
-                    ..Request::of(kind::CREATE, body, message)
+                    ..Request::of(WriteKind::Create, body, message)
                 }
             }
             Step::Master {
@@ -470,14 +470,14 @@ impl Task<'_> {
                         answers_stay: as_shown.as_ref().is_some_and(loses),
                         ..Told::of(target)
                     }),
-                    ..Request::of(kind::UPDATE, body, message)
+                    ..Request::of(WriteKind::Update, body, message)
                 }
             }
             Step::Cancel { slot } => {
                 let message = format!("the occurrence of {slot} was taken out in Odoo, and now in Outlook");
                 Request {
                     slot: Some(*slot),
-                    ..Request::of(kind::DELETE, json!({}), message)
+                    ..Request::of(WriteKind::Delete, json!({}), message)
                 }
             }
             Step::Delete => {
@@ -488,7 +488,7 @@ impl Task<'_> {
                     } else {
                         all_groups()
                     },
-                    ..Request::of(kind::DELETE, json!({}), message)
+                    ..Request::of(WriteKind::Delete, json!({}), message)
                 }
             }
         };
@@ -555,7 +555,7 @@ impl Task<'_> {
                 ..Told::of(&target.template)
             }),
             groups: chosen,
-            ..Request::of(kind::UPDATE, body, format!("{message} · from Odoo"))
+            ..Request::of(WriteKind::Update, body, format!("{message} · from Odoo"))
         })))
     }
 
@@ -576,7 +576,7 @@ impl Task<'_> {
         sides: &Sides<'_>,
         conflicts: &[Conflict],
     ) -> anyhow::Result<()> {
-        let is_end = request.kind == kind::DELETE && request.slot.is_none();
+        let is_end = request.kind == WriteKind::Delete && request.slot.is_none();
         let mut decided = decisions(conflicts, Side::Odoo, &request.groups);
         decided.extend(self.unreachable(&request.groups)?);
         decided.extend(request.staying.iter().map(|words| (*words).to_owned()));
@@ -594,11 +594,11 @@ impl Task<'_> {
         self.dossier.writes.push(OutlookWrite {
             account_id: account.id,
             meeting_id: self.dossier.meeting.id,
-            kind: request.kind.to_owned(),
+            kind: request.kind,
             graph_id: sides
                 .copy
                 .map(|c| c.graph_id.clone())
-                .filter(|_| request.kind != kind::CREATE),
+                .filter(|_| request.kind != WriteKind::Create),
             change_key: sides.copy.and_then(|c| c.change_key.clone()),
             body: request.body,
             odoo_state: sides.odoo.map(serde_json::to_value).transpose()?,

@@ -18,7 +18,7 @@ use crate::planning::planner::read_answer;
 use crate::store::accounts::Account;
 use crate::store::journal::Done;
 use crate::store::meetings::{Copy, SlotAnswers};
-use crate::store::outbox::{OutlookWrite, kind};
+use crate::store::outbox::{OutlookWrite, WriteKind};
 
 /// Both sides, while the answers of one guest are looked at.
 struct Guest<'a> {
@@ -217,7 +217,7 @@ fn response(
     Ok(OutlookWrite {
         account_id: account.id,
         meeting_id: copy.meeting_id,
-        kind: kind::RESPOND.to_owned(),
+        kind: WriteKind::Respond,
         graph_id: Some(copy.graph_id.clone()),
         body: json!({ "answer": odoo_answer(answer) }),
         groups: json!([]),
