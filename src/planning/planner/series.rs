@@ -97,14 +97,14 @@ impl Request {
 }
 
 /// What there is to tell Odoo.
-struct Change {
+struct OdooRequest {
     change: OdooChange,
     /// What both sides agree on once it is done.
     groups: BTreeSet<Group>,
     message: String,
 }
 
-impl Change {
+impl OdooRequest {
     fn of_all(change: OdooChange, message: String) -> Self {
         Self {
             change,
@@ -622,12 +622,12 @@ impl Task<'_> {
         step: &OdooStep,
         sides: &Sides<'_>,
         account: &Account,
-    ) -> anyhow::Result<Result<Option<Change>, NoFaithfulForm>> {
+    ) -> anyhow::Result<Result<Option<OdooRequest>, NoFaithfulForm>> {
         let user_id = account.odoo_user_id;
         let (changes, target) = match (step, sides.record) {
             (OdooStep::Nothing, _) | (OdooStep::Archive, None) => return Ok(Ok(None)),
             (OdooStep::Archive, Some(record)) => {
-                return Ok(Ok(Some(Change {
+                return Ok(Ok(Some(OdooRequest {
                     change: OdooChange::Archive {
                         place: Place::of(record),
                         user_id,
@@ -674,7 +674,7 @@ impl Task<'_> {
             apply.shape = self.single_shape(changes.map(|c| &c.groups), &target.template, sides);
             let change = OdooChange::ApplySeries(Box::new(apply));
             let message = "no longer repeats · from Outlook".to_owned();
-            return Ok(Ok(Some(Change::of_all(change, message))));
+            return Ok(Ok(Some(OdooRequest::of_all(change, message))));
         }
         let Some(shown) = self.in_window(target, account) else {
             return Ok(Ok(None));
@@ -711,7 +711,7 @@ impl Task<'_> {
             _ => format!("{} · from Outlook", changed_words(step, target)),
         };
         let change = OdooChange::ApplySeries(Box::new(apply));
-        Ok(Ok(Some(Change::of_all(change, message))))
+        Ok(Ok(Some(OdooRequest::of_all(change, message))))
     }
 
     /// The same of what takes place once.
@@ -721,7 +721,7 @@ impl Task<'_> {
         target: &Event,
         sides: &Sides<'_>,
         user_id: i32,
-    ) -> Option<Change> {
+    ) -> Option<OdooRequest> {
         let mailboxes = &self.people.mailboxes;
         let Some(changes) = changes else {
             let change = OdooChange::Create {
@@ -730,7 +730,7 @@ impl Task<'_> {
                 values: snapshot::create_values(target, mailboxes),
             };
             let message = format!("made in Odoo from Outlook, {}", words::time(&target.time));
-            return Some(Change::of_all(change, message));
+            return Some(OdooRequest::of_all(change, message));
         };
         let present = sides.snapshot?;
         let groups = changes.groups.clone();
@@ -742,7 +742,7 @@ impl Task<'_> {
             version: present.version.clone(),
             values: snapshot::values(&groups, target, Some(present), mailboxes),
         };
-        Some(Change {
+        Some(OdooRequest {
             change,
             groups,
             message,
@@ -751,7 +751,7 @@ impl Task<'_> {
 
     /// A series has one organizer in Outlook: occurrences that somebody in Odoo gave to another connected user become events of
     /// their own, which are made in that user's mailbox.
-    fn handed_over_apart(&self, sides: &Sides<'_>, user_id: i32) -> Option<Change> {
+    fn handed_over_apart(&self, sides: &Sides<'_>, user_id: i32) -> Option<OdooRequest> {
         let record = sides.record?;
         let series = record.series()?;
         let shared = sides.snapshot?.organizer.as_ref()?.user_id;
@@ -783,7 +783,7 @@ impl Task<'_> {
             "given to another organizer in Odoo: {}. A series has one in Outlook, so it is an event of its own now",
             dates(&days)
         );
-        Some(Change::of_all(detach(record, user_id, given), message))
+        Some(OdooRequest::of_all(detach(record, user_id, given), message))
     }
 
     /// An archived series, active again with the occurrences that it had.
@@ -854,11 +854,11 @@ impl Task<'_> {
     fn tell_odoo(
         &mut self,
         account: &Account,
-        Change {
+        OdooRequest {
             change,
             groups,
             message,
-        }: Change,
+        }: OdooRequest,
         sides: &Sides<'_>,
         conflicts: &[Conflict],
     ) -> anyhow::Result<()> {
@@ -996,7 +996,7 @@ fn why_untold(plan: &Plan, sides: &Sides<'_>) -> String {
 
 /// Outlook brings back no occurrence that was taken out of a series: in Odoo those become events of their own, which Outlook has
 /// as such then, and invites to.
-fn restored_apart(plan: &Plan, sides: &Sides<'_>, user_id: i32) -> Option<Change> {
+fn restored_apart(plan: &Plan, sides: &Sides<'_>, user_id: i32) -> Option<OdooRequest> {
     let record = sides.record.filter(|record| record.series().is_some())?;
     let series = sides.odoo?;
     let restored = plan
@@ -1016,7 +1016,10 @@ fn restored_apart(plan: &Plan, sides: &Sides<'_>, user_id: i32) -> Option<Change
         dates(&restored)
     );
     let slots = restored.into_iter().map(|slot| Slot::of(series, slot));
-    Some(Change::of_all(detach(record, user_id, slots.collect()), message))
+    Some(OdooRequest::of_all(
+        detach(record, user_id, slots.collect()),
+        message,
+    ))
 }
 
 fn dates(slots: &[NaiveDate]) -> String {
