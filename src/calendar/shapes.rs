@@ -219,6 +219,35 @@ proptest! {
         prop_assert!(second.is_idle(), "{second:?}");
     }
 
+    /// What Odoo has changed of a copy that may not be written stays its news; all else is agreed on.
+    #[test]
+    fn what_differs_keeps_back_no_other_group(
+        o in event(), t in times(), title in "[cd]", is_series in any::<bool>(),
+    ) {
+        let shape: Shape = if is_series { alone } else { Document::single };
+        let before = shape(o);
+        let base = Base { odoo: before.clone(), outlook: before.clone() };
+        let mut outlook = before.clone();
+        outlook.template.title = title;
+        let mut odoo = outlook.clone();
+        odoo.template.reminder = Some(7);
+        let plan = plan(&Situation {
+            base: Some(&base),
+            odoo: State::Present(&odoo),
+            outlook: State::Present(&outlook),
+            rights: Rights::ReadOnly,
+            create_in_outlook: true,
+            create_in_odoo: true,
+            times: &t,
+            policy: Policy::Latest,
+        });
+        prop_assert_eq!(&plan.differing.groups, &BTreeSet::from([Group::Reminder]));
+        prop_assert!(plan.is_idle() && plan.agreed);
+        let next = agreed(Some(base), (&odoo, &outlook), &plan.differing);
+        prop_assert_eq!(differing(&next.odoo.template, &odoo.template), vec![Group::Reminder]);
+        prop_assert_eq!(differing(&next.outlook.template, &outlook.template), vec![]);
+    }
+
     /// One address more of a guest is an invitation, of an event and of all occurrences of a series.
     #[test]
     fn an_address_that_is_added_to_a_guest_is_owed_to_outlook(o in event(), t in times(), is_series in any::<bool>()) {

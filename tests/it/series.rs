@@ -508,3 +508,24 @@ async fn what_changes_between_a_write_and_its_reading_again_is_news() {
         assert_eq!(w.odoo.records.len(), 1);
     }
 }
+
+/// As of a single event, a Teams link that Outlook has made of what it was asked for is news to Odoo.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_that_is_held_online_has_its_link_in_odoo() {
+    let mut w = world().await;
+    let id = w
+        .odoo
+        .create_weekly(7, "Online", &odoo_time(4, "09:00:00"), 4, &[OUTSIDE]);
+    w.odoo.set_series(id, json!({"online_meeting": true}));
+    w.quiet().await;
+    assert_eq!(
+        w.stack.event(ANN, "Online").await.unwrap()["isOnlineMeeting"],
+        true
+    );
+    let link = &w.odoo.records[&id]["template"]["videocall_location"];
+    assert!(
+        link.as_str().is_some_and(|l| l.starts_with("https://teams")),
+        "{link}"
+    );
+    assert_eq!(kinds(&w.stack.mails().await), [("invitation", OUTSIDE)]);
+}
