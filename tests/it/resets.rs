@@ -379,7 +379,7 @@ async fn a_reset_survives_kills_and_retries_and_deletes_nothing_twice() {
     assert_eq!(mails.len(), 45, "{mails:?}");
     assert_eq!(w.odoo.records.len(), 45);
     assert_eq!(
-        w.count("journal WHERE message LIKE 'deleted from Outlook%' AND content ->> 'title' LIKE 'Many %'")
+        w.count("journal WHERE message LIKE 'deleted from Outlook%' AND content -> 'template' ->> 'title' LIKE 'Many %'")
             .await,
         45,
         "what was deleted can be restored"

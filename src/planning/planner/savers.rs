@@ -23,8 +23,8 @@ impl Task<'_> {
         let whom: Vec<_> = mails.iter().cloned().map(Mail::into_address).collect();
         let outside = tally(&self.people.inside(), [whom.iter()]).outside;
         let most = usize::try_from(self.people.database.others_outside).unwrap_or_default();
-        let asks =
-            (savers.iter().any(|saver| may_not_mail(saver, user)) && outside > most).then(|| AskFor::Others);
+        let asks = (savers.iter().any(|saver| may_not_mail(saver, user)) && outside > most)
+            .then_some(AskFor::Others);
         Ok(Waits {
             collected: self.dossier.meeting.collected || asks.is_some(),
             asks,

@@ -578,7 +578,7 @@ impl World {
         let count = |r: &Value, name: &str| r[name].as_array().map_or(0, Vec::len);
         let (here, out) = self
             .record_of_series(index)
-            .map_or((0, 0), |r| (count(&r, "slots"), count(&r, "missing")));
+            .map_or((0, 0), |r| (count(r, "slots"), count(r, "missing")));
         there.max(here) + out
     }
 

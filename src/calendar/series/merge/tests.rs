@@ -65,7 +65,6 @@ proptest! {
             return Ok(());
         }
         let base = based(&b);
-        let t = t;
         let first = merge(with_base.then_some(&base), &odoo, &outlook, &t, Policy::Latest);
         if first.over {
             return Ok(());
