@@ -105,6 +105,8 @@ pub struct Switches {
     pub attendee_change_reaches_all: bool,
     /// An address that no list of attendees keeps, whoever writes it: a transport rule, say.
     pub drops_attendee: String,
+    /// Taking an occurrence out of a series is answered as done, and the series has it still.
+    pub keeps_taken_out: bool,
     /// Events with this subject have an empty `iCalUId` (msteams-docs#8878).
     pub blanks_uid: String,
     /// `/instances` leaves the exceptions of a series out (microsoft-graph-docs-contrib#540; could not be repeated in microsoft-graph-docs#4294).
@@ -235,6 +237,7 @@ impl Default for Switches {
             mails_each_exception: true,
             attendee_change_reaches_all: false,
             drops_attendee: String::new(),
+            keeps_taken_out: false,
             blanks_uid: String::new(),
             instances_omit_exceptions: false,
             delivery_seconds: 0,
@@ -560,6 +563,7 @@ mod tests {
             "delta_page_size",
             "spurious_412_every",
             "drops_attendee",
+            "keeps_taken_out",
             "blanks_uid",
             "garbles_subject",
             "code_seconds",

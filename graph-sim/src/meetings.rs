@@ -1066,6 +1066,7 @@ impl World {
             .map_or_else(|| event.content.clone(), |d| event.occurrence(d));
         let rest_id = self.mailbox(address)?.id_of(&event, target.day, false);
         let ends = self.switches.last_occurrence_ends_series;
+        let keeps = self.switches.keeps_taken_out;
         let mailbox = self.mailbox_mut(address)?;
         match target.day {
             None => {
@@ -1073,7 +1074,9 @@ impl World {
             }
             Some(day) => {
                 event.exceptions.remove(&day);
-                event.deleted.insert(day);
+                if !keeps {
+                    event.deleted.insert(day);
+                }
                 let rule = event.recurrence.as_ref();
                 let gone = &event.deleted;
                 // Of a series without an end the first that is left tells.

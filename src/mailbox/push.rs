@@ -734,7 +734,12 @@ fn settle_one(
         && outcome
             .event()
             .is_some_and(|event| event.change_key == write.change_key);
-    if written || came_to_nothing || matches!(outcome, Outcome::Done) {
+    // So is an occurrence that was taken out and is shown all the same.
+    let is_there_again = write.kind == WriteKind::Delete
+        && write.slot.is_some()
+        && write.in_flight_since.is_some()
+        && outcome.event().is_some();
+    if written || came_to_nothing || is_there_again || matches!(outcome, Outcome::Done) {
         dossier.meeting.note_told(&planner::repeats::of_write(write));
         dossier.meeting.count_write(people.now);
     }

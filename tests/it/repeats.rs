@@ -247,6 +247,26 @@ async fn an_occurrence_whose_own_title_outlook_does_not_keep_is_told_once() {
     w.rests().await;
 }
 
+/// Taking it out cancels it each time: that ends after the second, and somebody is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_occurrence_that_outlook_keeps_is_taken_out_twice_at_most() {
+    let mut w = world().await;
+    let series = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 4, &[OUTSIDE]);
+    w.quiet().await;
+    w.stack
+        .sim_call("PUT", "switches", json!({"keeps_taken_out": true}))
+        .await;
+    let before = requests(&w, &["DELETE"]).await;
+    w.odoo.set_there(series, 1, false);
+    for _ in 0..4 {
+        w.quiet().await;
+    }
+    assert_eq!(requests(&w, &["DELETE"]).await, before + 2);
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_odoo_that_does_not_keep_who_mails_is_told_twice() {
     let mut w = world().await;
