@@ -19,9 +19,9 @@ use std::io::{BufRead, Write};
 use anyhow::{Context, anyhow};
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Weekday};
 use chrono_tz::Tz;
+use outlook_bridge::calendar::document::{Document, Recurrence};
 use outlook_bridge::calendar::event::{Event, Privacy, ShowAs, Time};
 use outlook_bridge::calendar::recurrence::{NoFaithfulForm, Rule};
-use outlook_bridge::calendar::series::{Recurrence, Series};
 use outlook_bridge::calendar::timezone;
 use outlook_bridge::odoo::expansion::{First, check, expand, rule_as_expanded};
 use outlook_bridge::odoo::recurrence::RuleFields;
@@ -127,10 +127,10 @@ fn answer(
     }))
 }
 
-fn for_odoo(series: &Series, tz: Tz, week_start: Weekday) -> Result<Value, NoFaithfulForm> {
+fn for_odoo(series: &Document, tz: Tz, week_start: Weekday) -> Result<Value, NoFaithfulForm> {
     let week_start = counted_from(series.rule(), week_start);
     let rule = RuleFields::from_rule(series.rule(), series.start(), week_start)?;
-    let first = match series.template.time {
+    let first = match series.master.time {
         Time::Timed { start, .. } => First::At { start, zone: tz },
         Time::AllDay { start, .. } => First::On {
             date: start,
@@ -165,7 +165,7 @@ fn week_start(number: u8) -> anyhow::Result<Weekday> {
 }
 
 /// An hour long, or a day.
-fn series(rule: Rule, start: NaiveDate, time: Option<NaiveTime>, tz: Tz) -> Series {
+fn series(rule: Rule, start: NaiveDate, time: Option<NaiveTime>, tz: Tz) -> Document {
     let time = match time {
         None => Time::AllDay {
             start,
@@ -183,9 +183,9 @@ fn series(rule: Rule, start: NaiveDate, time: Option<NaiveTime>, tz: Tz) -> Seri
             }
         }
     };
-    Series {
+    Document {
         recurrence: Recurrence::Rule(rule),
-        template: Event {
+        master: Event {
             title: "Series".to_owned(),
             body: String::new(),
             location: String::new(),
@@ -199,6 +199,6 @@ fn series(rule: Rule, start: NaiveDate, time: Option<NaiveTime>, tz: Tz) -> Seri
             attendees: BTreeMap::new(),
         },
         exceptions: BTreeMap::new(),
-        cancelled: BTreeSet::new(),
+        excluded_dates: BTreeSet::new(),
     }
 }

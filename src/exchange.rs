@@ -15,10 +15,10 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use uuid::Uuid;
 
 use crate::calendar::document::Document;
+use crate::calendar::document::merge::{Written, advance, advance_whole};
 use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::Told;
-use crate::calendar::series::merge::{Written, advance, advance_whole};
 use crate::engine::{Engine, health, now, tenants};
 use crate::mailbox::bodies;
 use crate::migration::{baseline, moving};
@@ -838,7 +838,7 @@ impl<'a> Intake<'a> {
                             guests: Some(
                                 change
                                     .guests(None)
-                                    .unwrap_or_else(|| odoo.template.attendees.keys().cloned().collect()),
+                                    .unwrap_or_else(|| odoo.master.attendees.keys().cloned().collect()),
                             ),
                             ..Told::default()
                         };

@@ -9,8 +9,8 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::document::Document;
+use super::document::Override;
 use super::event::{Address, Attendee};
-use super::series::Differences;
 use crate::calendar::merge::Base;
 
 /// Who tells the guests of an event, as it was recorded when the event was saved.
@@ -109,13 +109,13 @@ impl Withheld {
             .cloned()
             .collect();
         let known = |address: &Address| shown.contains(address);
-        let all = take_out(&mut odoo.template.attendees, known);
+        let all = take_out(&mut odoo.master.attendees, known);
         let mut slots = BTreeMap::new();
         for (slot, own) in &mut odoo.exceptions {
             if let Some(attendees) = &mut own.attendees {
                 slots.insert(*slot, take_out(attendees, known));
             }
-            if own.attendees.as_ref() == Some(&odoo.template.attendees) {
+            if own.attendees.as_ref() == Some(&odoo.master.attendees) {
                 own.attendees = None;
             }
         }
@@ -131,17 +131,17 @@ impl Withheld {
             }
         }
         for (slot, guests) in &self.slots {
-            if series.cancelled.contains(slot) {
+            if series.excluded_dates.contains(slot) {
                 continue;
             }
-            let shared = series.template.attendees.clone();
-            let own: &mut Differences = series.exceptions.entry(*slot).or_default();
+            let shared = series.master.attendees.clone();
+            let own: &mut Override = series.exceptions.entry(*slot).or_default();
             let mut attendees = own.attendees.take().unwrap_or(shared);
             attendees.retain(|address, _| !self.all.contains_key(address));
             attendees.extend(guests.clone());
             own.attendees = Some(attendees);
         }
-        series.template.attendees.extend(self.all.clone());
+        series.master.attendees.extend(self.all.clone());
     }
 }
 
@@ -167,7 +167,7 @@ pub fn all_guests(series: &Document) -> impl Iterator<Item = (&Address, &Attende
         .exceptions
         .values()
         .filter_map(|own| own.attendees.as_ref());
-    std::iter::once(&series.template.attendees).chain(own).flatten()
+    std::iter::once(&series.master.attendees).chain(own).flatten()
 }
 
 /// How many mails go to how many people.
@@ -217,8 +217,8 @@ where
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::document::plan::{OdooStep, OutlookWrite, Situation, State, plan};
     use super::super::plan::Rights;
-    use super::super::series::plan::{OdooStep, OutlookWrite, Situation, State, plan};
     use super::*;
     use crate::calendar::field::Group;
     use crate::calendar::merge::Policy;
@@ -305,29 +305,29 @@ mod tests {
                 policy: Policy::Latest,
             });
             if let Some(OutlookWrite::Master { target, .. }) = plan.outlook.writes.first() {
-                for address in target.template.attendees.keys() {
-                    prop_assert!(outlook.template.attendees.contains_key(address));
+                for address in target.master.attendees.keys() {
+                    prop_assert!(outlook.master.attendees.contains_key(address));
                 }
             }
             if let OdooStep::Apply { changes, target } = plan.odoo {
                 let mut target = target;
                 withheld.give_back(&mut target);
                 if changes.groups.contains(&Group::Attendees) {
-                    for address in odoo.template.attendees.keys() {
-                        let gone = base.outlook.template.attendees.contains_key(address) && !outlook.template.attendees.contains_key(address);
-                        prop_assert!(gone || target.template.attendees.contains_key(address));
+                    for address in odoo.master.attendees.keys() {
+                        let gone = base.outlook.master.attendees.contains_key(address) && !outlook.master.attendees.contains_key(address);
+                        prop_assert!(gone || target.master.attendees.contains_key(address));
                     }
                 }
             }
         }
 
         #[test]
-        fn what_is_given_back_to_a_series_is_what_was_taken(template in event(), own in event()) {
-            let mut series = Document::single(template);
+        fn what_is_given_back_to_a_series_is_what_was_taken(master in event(), own in event()) {
+            let mut series = Document::single(master);
             let slot = series.start();
-            let differs = own.attendees != series.template.attendees;
+            let differs = own.attendees != series.master.attendees;
             if differs {
-                let own = Differences { attendees: Some(own.attendees), ..Differences::default() };
+                let own = Override { attendees: Some(own.attendees), ..Override::default() };
                 series.exceptions.insert(slot, own);
             }
             let mut stripped = series.clone();

@@ -58,8 +58,8 @@ impl Base {
     /// What all occurrences share.
     pub fn masters(&self) -> Base<Event> {
         Base {
-            odoo: self.odoo.template.clone(),
-            outlook: self.outlook.template.clone(),
+            odoo: self.odoo.master.clone(),
+            outlook: self.outlook.master.clone(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The domain, pure: values in, values out. No I/O, no async, no clock, no wire types.
 //!
 //! **Invariant:** nothing in this module names another room of the service; both
-//! sides are translated to [`event::Event`] and [`series::Series`] at the edges and back.
+//! sides are translated to [`event::Event`] and [`document::Document`] at the edges and back.
 
 pub mod body;
 pub mod document;
@@ -13,7 +13,6 @@ pub mod plan;
 pub mod recurrence;
 #[cfg(test)]
 mod rest;
-pub mod series;
 #[cfg(test)]
 mod shapes;
 pub mod takeover;

@@ -2,7 +2,7 @@
 //!
 //! The terms are iCalendar's (RFC 5545, 3.3.10; `SKIP` is RFC 7529's); the patterns are those that Outlook can
 //! say, which are more than Odoo's. A rule speaks of *dates in the series' own zone*, at most one occurrence a
-//! day; hours and zone belong to [`super::series::Series`]. A date of the rule is a *slot*: it names an
+//! day; hours and zone belong to [`super::document::Document`]. A date of the rule is a *slot*: it names an
 //! occurrence for good, wherever the occurrence is moved.
 //!
 //! The expansion is our own: no kept crate knows `SKIP`, which is how Exchange reads "day 31", and the dates of

@@ -7,15 +7,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use proptest::prelude::*;
 
 use super::document::Document;
+use super::document::Override;
+use super::document::merge::{
+    Written, advance as advance_series, advance_whole, base_of_creation as base_of_new_series,
+};
+use super::document::plan::{OdooStep, OutlookWrite, Plan, Situation, State, plan};
+use super::document::tests::{edited, edits_of_one, series};
 use super::event::{Address, Aliases, Answer, Event};
 use super::invitations::{all_guests, everybody};
 use super::plan::Rights;
-use super::series::merge::{
-    Written, advance as advance_series, advance_whole, base_of_creation as base_of_new_series,
-};
-use super::series::plan::{OdooStep, OutlookWrite, Plan, Situation, State, plan};
-use super::series::tests::{edited, edits_of_one, series};
-use super::series::{Differences, Series};
 use crate::calendar::field::{Group, Side, take};
 use crate::calendar::merge::tests::{event, times};
 use crate::calendar::merge::{Base, EditTimes, Policy, Told, advance, base_of_creation};
@@ -182,7 +182,7 @@ impl Both {
             }
             let odoo = self.odoo.clone();
             if let Some(OutlookWrite::Master { groups, target, .. }) = plan.outlook.writes.first() {
-                let target = &target.template;
+                let target = &target.master;
                 writes += 1;
                 self.to_outlook.push((groups.clone(), target.clone()));
                 self.outlook = self.peer.told(Side::Outlook, groups, &self.outlook, target, None);
@@ -198,7 +198,7 @@ impl Both {
                 ));
             }
             if let OdooStep::Apply { changes, target } = &plan.odoo {
-                let (groups, target) = (&changes.groups, &target.template);
+                let (groups, target) = (&changes.groups, &target.master);
                 writes += 1;
                 self.to_odoo.push((groups.clone(), target.clone()));
                 self.odoo = self.peer.told(Side::Odoo, groups, &self.odoo, target, None);
@@ -250,8 +250,8 @@ proptest! {
 
 /// A series on both sides.
 struct BothSeries {
-    odoo: Series,
-    outlook: Series,
+    odoo: Document,
+    outlook: Document,
     base: Option<Base>,
     peer: Peer,
     to_odoo: usize,
@@ -259,8 +259,8 @@ struct BothSeries {
     titles: Vec<String>,
 }
 
-fn series_as_seen(mut series: Series, aliases: &Aliases) -> Series {
-    series.template = as_seen(series.template, aliases);
+fn series_as_seen(mut series: Document, aliases: &Aliases) -> Document {
+    series.master = as_seen(series.master, aliases);
     for own in series
         .exceptions
         .values_mut()
@@ -280,7 +280,7 @@ impl BothSeries {
         aliases
     }
 
-    fn plan(&self) -> (Plan, Series) {
+    fn plan(&self) -> (Plan, Document) {
         let aliases = self.aliases();
         let outlook = series_as_seen(self.outlook.clone(), &aliases);
         let base = self.base.clone().map(|base| Base {
@@ -331,17 +331,14 @@ impl BothSeries {
             odoos_turn = false;
             writes += 1;
             self.to_odoo += 1;
-            self.titles.push(target.template.title.clone());
+            self.titles.push(target.master.title.clone());
             let mut next = self.odoo.rescheduled(target);
-            next.template = self.peer.told(
-                Side::Odoo,
-                &changes.groups,
-                &next.template,
-                &target.template,
-                None,
-            );
-            next.cancelled.extend(&changes.cancelled);
-            next.cancelled.retain(|slot| !changes.restored.contains(slot));
+            next.master = self
+                .peer
+                .told(Side::Odoo, &changes.groups, &next.master, &target.master, None);
+            next.excluded_dates.extend(&changes.excluded_dates);
+            next.excluded_dates
+                .retain(|slot| !changes.restored.contains(slot));
             for (slot, groups) in &changes.slots {
                 let (Some(now), Some(target)) = (next.occurrence(*slot), target.occurrence(*slot)) else {
                     continue;
@@ -350,7 +347,7 @@ impl BothSeries {
                     .peer
                     .told(Side::Odoo, groups, &now, &target, Some(&next.regular(*slot)));
                 next.exceptions
-                    .insert(*slot, Differences::between(&next.regular(*slot), &shown));
+                    .insert(*slot, Override::between(&next.regular(*slot), &shown));
             }
             let Some(next) = next.normalized() else {
                 return Some(None);
@@ -360,7 +357,7 @@ impl BothSeries {
                 None => changes
                     .groups
                     .contains(&Group::Attendees)
-                    .then(|| Told::of(&target.template).guests)
+                    .then(|| Told::of(&target.master).guests)
                     .flatten(),
                 Some(slot) => {
                     let groups = changes.slots.get(&slot)?;
@@ -381,24 +378,23 @@ impl BothSeries {
                 recurrence,
                 target,
             } => {
-                self.titles.push(target.template.title.clone());
+                self.titles.push(target.master.title.clone());
                 let schedule = *recurrence;
                 if schedule && self.peer.dice(Side::Outlook, format!("{}", target.rule()), 4) > 0 {
                     let zone = self.peer.dice(Side::Outlook, "zone", 3) == 0;
                     let mut target = (**target).clone();
-                    if let (true, super::event::Time::Timed { zone, .. }) = (zone, &mut target.template.time)
-                    {
+                    if let (true, super::event::Time::Timed { zone, .. }) = (zone, &mut target.master.time) {
                         *zone = "UTC".to_owned();
                     }
                     next = next.rescheduled(&target);
                     next.exceptions.clear();
-                    next.cancelled.clear();
+                    next.excluded_dates.clear();
                 }
                 let shared: BTreeSet<Group> = groups.iter().copied().filter(|g| *g != Group::Time).collect();
-                next.template =
-                    self.peer
-                        .told(Side::Outlook, &shared, &next.template, &target.template, None);
-                let told = Told::of(&target.template);
+                next.master = self
+                    .peer
+                    .told(Side::Outlook, &shared, &next.master, &target.master, None);
+                let told = Told::of(&target.master);
                 (
                     Written::Whole {
                         groups: groups.clone(),
@@ -413,15 +409,14 @@ impl BothSeries {
                     let shown = self
                         .peer
                         .told(Side::Outlook, groups, &now, target, Some(&regular));
-                    next.exceptions
-                        .insert(*slot, Differences::between(&regular, &shown));
+                    next.exceptions.insert(*slot, Override::between(&regular, &shown));
                 }
                 let groups = groups.clone();
                 (Written::Slot { slot: *slot, groups }, Told::of(target))
             }
             OutlookWrite::Cancel { slot } => {
                 if self.peer.dice(Side::Outlook, slot, 3) > 0 {
-                    next.cancelled.insert(*slot);
+                    next.excluded_dates.insert(*slot);
                     next.exceptions.remove(slot);
                 }
                 (Written::Presence(*slot), Told::default())
@@ -461,11 +456,11 @@ proptest! {
             _ => {
                 let mut bare = odoo.clone();
                 bare.exceptions.clear();
-                bare.cancelled.clear();
+                bare.excluded_dates.clear();
                 let all = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
-                let template = bare.template.clone();
-                bare.template.attendees.clear();
-                bare.template = peer.told(Side::Outlook, &all, &bare.template, &template, None);
+                let master = bare.master.clone();
+                bare.master.attendees.clear();
+                bare.master = peer.told(Side::Outlook, &all, &bare.master, &master, None);
                 both.outlook = bare;
                 both.base = Some(base_of_new_series(&odoo, &both.outlook));
             }
@@ -479,7 +474,7 @@ proptest! {
         prop_assert_eq!(both.rest(MOST_OF_A_SERIES), Some(Some(0)));
         both.titles.clear();
         let side = if in_odoo { &mut both.odoo } else { &mut both.outlook };
-        side.template.title = "news".to_owned();
+        side.master.title = "news".to_owned();
         let Some(rest) = both.rest(MOST_OF_A_SERIES) else {
             return Err(TestCaseError::fail("no rest after news"));
         };

@@ -6,12 +6,12 @@ use std::num::NonZeroU32;
 use proptest::prelude::*;
 
 use super::document::Document;
+use super::document::Recurrence;
+use super::document::merge::{agreed, merge};
+use super::document::plan::{OdooStep, OutlookWrite, Plan, Situation, State, mails, plan};
 use super::event::{Address, Event};
 use super::plan::{Mail, Rights};
 use super::recurrence::{End, Pattern, Rule};
-use super::series::Recurrence;
-use super::series::merge::{agreed, merge};
-use super::series::plan::{OdooStep, OutlookWrite, Plan, Situation, State, mails, plan};
 use crate::calendar::field::{Group, Side, unchanged};
 use crate::calendar::merge::tests::{event, guest, times};
 use crate::calendar::merge::{Base, Policy};
@@ -31,9 +31,9 @@ fn alone(event: Event) -> Document {
             interval: NonZeroU32::MIN,
             end: End::Count(NonZeroU32::MIN),
         }),
-        template: event,
+        master: event,
         exceptions: BTreeMap::new(),
-        cancelled: BTreeSet::new(),
+        excluded_dates: BTreeSet::new(),
     }
 }
 
@@ -78,11 +78,11 @@ type Step<'a> = (&'static str, BTreeSet<Group>, Option<&'a Event>);
 fn to_odoo(plan: &Plan) -> Step<'_> {
     match &plan.odoo {
         OdooStep::Nothing => ("nothing", BTreeSet::new(), None),
-        OdooStep::Create(series) => ("create", BTreeSet::new(), Some(&series.template)),
+        OdooStep::Create(series) => ("create", BTreeSet::new(), Some(&series.master)),
         OdooStep::Apply { changes, target } => (
             "write",
             written(&changes.groups, changes.rule || changes.hours),
-            Some(&target.template),
+            Some(&target.master),
         ),
         OdooStep::Archive => ("archive", BTreeSet::new(), None),
     }
@@ -91,14 +91,14 @@ fn to_odoo(plan: &Plan) -> Step<'_> {
 fn to_outlook(plan: &Plan) -> Step<'_> {
     match &plan.outlook.writes[..] {
         [] => ("nothing", BTreeSet::new(), None),
-        [OutlookWrite::Create(series)] => ("create", BTreeSet::new(), Some(&series.template)),
+        [OutlookWrite::Create(series)] => ("create", BTreeSet::new(), Some(&series.master)),
         [
             OutlookWrite::Master {
                 groups,
                 recurrence,
                 target,
             },
-        ] => ("update", written(groups, *recurrence), Some(&target.template)),
+        ] => ("update", written(groups, *recurrence), Some(&target.master)),
         [OutlookWrite::Delete] => ("delete", BTreeSet::new(), None),
         more => panic!("one occurrence takes one write: {more:?}"),
     }
@@ -115,8 +115,8 @@ proptest! {
             merge(based(shape, before.as_ref()).as_ref(), &shape(o.clone()), &shape(l.clone()), &t, p)
         };
         let (single, series) = (merged(Document::single), merged(alone));
-        prop_assert_eq!(differing(&single.odoo.template, &series.odoo.template), vec![]);
-        prop_assert_eq!(differing(&single.outlook.template, &series.outlook.template), vec![]);
+        prop_assert_eq!(differing(&single.odoo.master, &series.odoo.master), vec![]);
+        prop_assert_eq!(differing(&single.outlook.master, &series.outlook.master), vec![]);
         let [of_single, of_series] = [&single, &series].map(|merged| -> BTreeSet<(Group, bool)> {
             let conflicts = merged.conflicts.iter().map(|one| &one.conflict);
             conflicts.map(|one| (one.group, one.kept == Side::Odoo)).collect()
@@ -175,7 +175,7 @@ proptest! {
         let before = shape(o);
         let base = Base { odoo: before.clone(), outlook: before.clone() };
         let mut odoo = before.clone();
-        odoo.template.reminder = reminder;
+        odoo.master.reminder = reminder;
         let plan = plan(&Situation {
             base: Some(&base),
             odoo: State::Present(&odoo),
@@ -228,9 +228,9 @@ proptest! {
         let before = shape(o);
         let base = Base { odoo: before.clone(), outlook: before.clone() };
         let mut outlook = before.clone();
-        outlook.template.title = title;
+        outlook.master.title = title;
         let mut odoo = outlook.clone();
-        odoo.template.reminder = Some(7);
+        odoo.master.reminder = Some(7);
         let plan = plan(&Situation {
             base: Some(&base),
             odoo: State::Present(&odoo),
@@ -244,8 +244,8 @@ proptest! {
         prop_assert_eq!(&plan.differing.groups, &BTreeSet::from([Group::Reminder]));
         prop_assert!(plan.is_idle() && plan.agreed);
         let next = agreed(Some(base), (&odoo, &outlook), &plan.differing);
-        prop_assert_eq!(differing(&next.odoo.template, &odoo.template), vec![Group::Reminder]);
-        prop_assert_eq!(differing(&next.outlook.template, &outlook.template), vec![]);
+        prop_assert_eq!(differing(&next.odoo.master, &odoo.master), vec![Group::Reminder]);
+        prop_assert_eq!(differing(&next.outlook.master, &outlook.master), vec![]);
     }
 
     /// One address more of a guest is an invitation, of an event and of all occurrences of a series.
@@ -258,7 +258,7 @@ proptest! {
         let before = shape(before);
         let base = Base { odoo: before.clone(), outlook: before.clone() };
         let mut odoo = before.clone();
-        odoo.template.attendees.get_mut(&address("guest")).unwrap().also.push(address("other"));
+        odoo.master.attendees.get_mut(&address("guest")).unwrap().also.push(address("other"));
         let plan = plan(&Situation {
             base: Some(&base),
             odoo: State::Present(&odoo),
@@ -273,6 +273,6 @@ proptest! {
             return Err(TestCaseError::fail(format!("{:?}", plan.outlook)));
         };
         prop_assert_eq!(groups, &BTreeSet::from([Group::Attendees]));
-        prop_assert_eq!(&target.template.attendees[&address("guest")].also, &vec![address("other")]);
+        prop_assert_eq!(&target.master.attendees[&address("guest")].also, &vec![address("other")]);
     }
 }

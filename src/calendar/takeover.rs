@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::body;
+use super::document::Document;
 use super::event::{Answer, Event};
-use super::series::Series;
 use crate::calendar::field::{Group, take_groups};
 use crate::calendar::merge::Base;
 
@@ -37,7 +37,7 @@ fn masters_of(odoo: &Event, outlook: &Event, edited: &BTreeSet<Group>, sent: Opt
 }
 
 /// The base of two documents, as [`masters_of`]. An edit of a series' dates or of single occurrences makes all of Odoo's a change.
-pub fn base_of(odoo: &Series, outlook: &Series, edited: &BTreeSet<Group>, sent: Option<&str>) -> Base {
+pub fn base_of(odoo: &Document, outlook: &Document, edited: &BTreeSet<Group>, sent: Option<&str>) -> Base {
     let is_single = odoo.is_single() && outlook.is_single();
     if edited.contains(&Group::Time) && !is_single {
         return Base {
@@ -45,14 +45,14 @@ pub fn base_of(odoo: &Series, outlook: &Series, edited: &BTreeSet<Group>, sent: 
             outlook: outlook.clone(),
         };
     }
-    let template = masters_of(&odoo.template, &outlook.template, edited, sent);
-    let with = |template: Event| Series {
-        template,
+    let master = masters_of(&odoo.master, &outlook.master, edited, sent);
+    let with = |master: Event| Document {
+        master,
         ..odoo.clone()
     };
     Base {
-        odoo: with(template.odoo),
-        outlook: with(template.outlook),
+        odoo: with(master.odoo),
+        outlook: with(master.outlook),
     }
 }
 

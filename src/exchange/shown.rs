@@ -40,7 +40,7 @@ pub(super) async fn read(
 
 /// Whether the record was made before its organizer's mailbox was read.
 fn may_be_shown(people: &People, record: &Record, cause: Cause) -> bool {
-    let organizer = record.template().ok().and_then(|template| template.organizer);
+    let organizer = record.template().ok().and_then(|master| master.organizer);
     let account = organizer.and_then(|organizer| people.account_of_user(organizer.user_id));
     record.active()
         && account
@@ -95,5 +95,5 @@ fn is_resumed(dossier: &Dossier) -> bool {
 }
 
 fn is_same(told: &Document, shown: &Document) -> bool {
-    !told.template.title.is_empty() && told.template.title == shown.template.title && told.same_times(shown)
+    !told.master.title.is_empty() && told.master.title == shown.master.title && told.same_times(shown)
 }

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::document::Document;
+use crate::calendar::document::plan::{created, mails, updated};
 use crate::calendar::event::{Address, Event};
 use crate::calendar::invitations::{Guests, Inside, Tally, Withheld, everybody, tally};
 use crate::calendar::plan::Mail;
-use crate::calendar::series::Series;
-use crate::calendar::series::plan::{created, mails, updated};
 use crate::engine::{Engine, now};
 use crate::guards::budget::{self, Held};
 use crate::odoo::OdooError;
@@ -362,7 +362,7 @@ async fn apart(
         };
         let recurrent = record.series().is_some();
         let names = |address: &Address| {
-            let known = series.template.attendees.get(address);
+            let known = series.master.attendees.get(address);
             known.map(|a| a.name.clone()).unwrap_or_default()
         };
         let whole = planner::in_one(&series, people.now.date_naive());
@@ -373,7 +373,7 @@ async fn apart(
         let mailed = mailed(&series, meeting.guests());
         told.push(Told {
             mailed,
-            start: OdooTime(series.template.time.starts_at()),
+            start: OdooTime(series.master.time.starts_at()),
             over: is_over(&whole, people.now),
             guests,
             recurrent,
@@ -391,7 +391,7 @@ fn is_guest(event: &Event, address: &Address) -> bool {
 }
 
 /// Whom Outlook mails once it is shown a meeting with its guests.
-fn mailed(series: &Series, guests: Guests) -> Vec<Address> {
+fn mailed(series: &Document, guests: Guests) -> Vec<Address> {
     let (writes, present) = if guests == Guests::Withheld {
         let mut bare = series.clone();
         Withheld::take(&mut bare, None, None);

@@ -297,7 +297,7 @@ async fn ask_about_missing(
             // A series is asked for wherever it begins: one request tells. So does it of what cannot be read here.
             let inside = match copy.document() {
                 Ok(document) if document.is_single() => {
-                    let time = &document.template.time;
+                    let time = &document.master.time;
                     account.window_start.is_none_or(|start| time.ends_at() > start)
                         && account.window_end.is_none_or(|end| time.starts_at() < end)
                 }
@@ -1000,7 +1000,7 @@ impl Page<'_> {
         let is_own = event.is_organizer == Some(true);
         // The organizer's mailbox has the series, and this guest of one occurrence with it.
         if event.is_lone_occurrence()
-            && let Some(organizer) = &state.template.organizer
+            && let Some(organizer) = &state.master.organizer
             && self
                 .people
                 .account_of_address(&organizer.address)
@@ -1009,7 +1009,7 @@ impl Page<'_> {
             return Ok(Found::Nothing);
         }
         if !is_own
-            && let Some(organizer) = &state.template.organizer
+            && let Some(organizer) = &state.master.organizer
             && let Some(organizer) = self.people.account_of_address(&organizer.address)
             && (self.unit.is_creating(organizer.id) || self.is_compared(organizer))
         {
@@ -1029,7 +1029,7 @@ impl Page<'_> {
     /// An event that the user has in both calendars, never linked: same title, same time.
     fn match_by_content(&self, state: &Document) -> anyhow::Result<Option<i64>> {
         let nobody = Mailboxes::new();
-        let title = &state.template.title;
+        let title = &state.master.title;
         for meeting in self.unit.unlinked_with_title(self.account.odoo_user_id, title) {
             let same_time = meeting
                 .record()?

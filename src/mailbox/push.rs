@@ -785,11 +785,11 @@ fn settle_one(
             if let Some(odoo) = odoo.filter(|_| write.series || state.is_single()) {
                 series::advance_base(dossier, write, (&odoo, state, event), written, people)?;
                 let is_asked = write.slot.is_none() && read_groups(&write.groups)?.contains(&Group::Online);
-                if is_asked && odoo.template.online && !state.template.online {
+                if is_asked && odoo.master.online && !state.master.online {
                     note_not_online(dossier, account);
                 }
             }
-            let state = &shown.document.template;
+            let state = &shown.document.master;
             // It goes on under another id.
             let earlier = write.graph_id.as_deref().filter(|id| *id != event.id);
             if let Some(copy) = earlier.and_then(|id| dossier.copy_mut(account.id, id)) {
@@ -871,7 +871,7 @@ fn has_arrived(write: &OutlookWrite, event: &WireEvent) -> bool {
     };
     let has = |odoo: &Event, outlook: &Event| arrived(&groups, odoo, outlook) == groups;
     if odoo.is_single() {
-        return to_event(event).is_ok_and(|outlook| has(&odoo.template, &outlook));
+        return to_event(event).is_ok_and(|outlook| has(&odoo.master, &outlook));
     }
     let Ok(outlook) = to_series(event, &event.exception_occurrences) else {
         return false;
@@ -883,7 +883,7 @@ fn has_arrived(write: &OutlookWrite, event: &WireEvent) -> bool {
         },
         None => {
             let schedule = write.body.get("recurrence").is_some();
-            has(&odoo.template, &outlook.template) && (!schedule || odoo.same_schedule(&outlook))
+            has(&odoo.master, &outlook.master) && (!schedule || odoo.same_schedule(&outlook))
         }
     }
 }

@@ -110,11 +110,11 @@ pub fn confirm(
     let own = base.outlook.exceptions.values_mut();
     let lists = own.filter_map(|own| own.attendees.as_mut());
     lists
-        .chain([&mut base.outlook.template.attendees])
+        .chain([&mut base.outlook.master.attendees])
         .for_each(|guests| keep_addresses(guests, &shown));
     if base.odoo.is_single() {
-        take_groups(edited.keys(), &mut base.odoo.template, &known.odoo.template);
-        take_groups(edited.keys(), &mut base.outlook.template, &known.outlook.template);
+        take_groups(edited.keys(), &mut base.odoo.master, &known.odoo.master);
+        take_groups(edited.keys(), &mut base.outlook.master, &known.outlook.master);
     }
     meeting.set_base(Some(&base))
 }
@@ -146,7 +146,7 @@ pub fn forget_record(meeting: &mut Meeting) -> anyhow::Result<()> {
 /// Whether the meeting is one of those that Odoo hands over: active, and of these years.
 fn was_asked_for(meeting: &Meeting, copies: &[Copy], people: &People) -> anyhow::Result<bool> {
     let time = match (meeting.base()?, meeting.stub.as_ref().and(copies.first())) {
-        (Some(base), _) => base.odoo.template.time,
+        (Some(base), _) => base.odoo.master.time,
         (None, Some(copy)) => copy.event()?.time,
         (None, None) => return Ok(false),
     };

@@ -14,12 +14,12 @@ use super::mailboxes::Mailboxes;
 use super::recurrence::RuleFields;
 use super::snapshot::{AnsweredBy, AttendeeLine, Snapshot, Values, values};
 use super::time::OdooTime;
+use crate::calendar::document::plan::Changes;
+use crate::calendar::document::{Document, Override, Recurrence};
 use crate::calendar::event::{Event, Time};
 use crate::calendar::field::Group;
 use crate::calendar::invitations::Mailer;
 use crate::calendar::recurrence::{End, NoFaithfulForm, Pattern, Rule};
-use crate::calendar::series::plan::Changes;
-use crate::calendar::series::{Differences, Recurrence, Series};
 use crate::calendar::timezone;
 
 /// A slot on the wire: `2026-11-22 10:00:00` (UTC), of an all-day series `2026-11-22`.
@@ -120,28 +120,28 @@ impl SeriesSnapshot {
     /// # Errors
     /// [`NoSeries`]. Above all where the rule does not say which records there are: then the single events are
     /// to be synced instead.
-    pub fn to_series(&self, mailboxes: &Mailboxes) -> Result<Series, NoSeries> {
-        let mut template = self.event(&self.template, mailboxes)?;
+    pub fn to_series(&self, mailboxes: &Mailboxes) -> Result<Document, NoSeries> {
+        let mut master = self.event(&self.template, mailboxes)?;
         let tz = timezone::iana(&self.tz).ok_or_else(|| unreadable(format!("no zone {}", self.tz)))?;
-        if let Time::Timed { zone, .. } = &mut template.time {
+        if let Time::Timed { zone, .. } = &mut master.time {
             tz.name().clone_into(zone);
         }
-        let allday = matches!(template.time, Time::AllDay { .. });
+        let allday = matches!(master.time, Time::AllDay { .. });
         let date_of = |slot: &Slot| {
             slot.date(tz)
                 .ok_or_else(|| unreadable(format!("no slot {}", slot.0)))
         };
-        let start = match &template.time {
+        let start = match &master.time {
             Time::AllDay { start, .. } => *start,
             Time::Timed { start, .. } => start.with_timezone(&tz).date_naive(),
         };
-        let first = first_of(&template, tz);
+        let first = first_of(&master, tz);
         let rule = rule_as_expanded(&self.rule, first, start, self.week_start()?)?;
-        let mut series = Series {
+        let mut series = Document {
             recurrence: Recurrence::Rule(rule),
-            template,
+            master,
             exceptions: BTreeMap::new(),
-            cancelled: self.missing.iter().map(date_of).collect::<Result<_, _>>()?,
+            excluded_dates: self.missing.iter().map(date_of).collect::<Result<_, _>>()?,
         };
         let mut present = BTreeSet::new();
         for (slot, id) in &self.records {
@@ -167,20 +167,20 @@ impl SeriesSnapshot {
             }
             series
                 .exceptions
-                .insert(slot, Differences::between(&regular, &actual));
+                .insert(slot, Override::between(&regular, &actual));
         }
         series.normalized().ok_or(NoSeries::Empty)
     }
 
     /// The records must be what rule and missing slots say, or a date would change silently.
-    fn check_slots(&self, series: &Series, present: &BTreeSet<NaiveDate>) -> Result<(), NoSeries> {
+    fn check_slots(&self, series: &Document, present: &BTreeSet<NaiveDate>) -> Result<(), NoSeries> {
         let (Some(first), Some(last)) = (present.first(), present.last()) else {
             return Ok(());
         };
         let said: BTreeSet<_> = series
             .slots()
             .take_while(|slot| slot <= last)
-            .filter(|slot| slot >= first && !series.cancelled.contains(slot))
+            .filter(|slot| slot >= first && !series.excluded_dates.contains(slot))
             .collect();
         match said.symmetric_difference(present).next() {
             None => Ok(()),
@@ -224,19 +224,19 @@ impl SeriesSnapshot {
 
 /// Of an endless rule Odoo has the first slots only. Missing ones at their end are no end of the series unless
 /// there are several: who deletes the last one that Odoo shows means that one.
-fn end_where_odoo_does(series: &mut Series, present: &BTreeSet<NaiveDate>) {
+fn end_where_odoo_does(series: &mut Document, present: &BTreeSet<NaiveDate>) {
     let Some(last) = present.last().filter(|_| series.rule().end == End::Forever) else {
         return;
     };
-    if series.cancelled.range(*last..).count() > 1 {
+    if series.excluded_dates.range(*last..).count() > 1 {
         series.set_end(End::Until(*last));
-        series.cancelled.retain(|slot| slot <= last);
+        series.excluded_dates.retain(|slot| slot <= last);
     }
 }
 
 impl Slot {
     /// As Odoo names the slot of a date: with its own reading of a local time that occurs twice.
-    pub fn of(series: &Series, slot: NaiveDate) -> Self {
+    pub fn of(series: &Document, slot: NaiveDate) -> Self {
         Self(match series.slot_time(slot) {
             Time::AllDay { .. } => slot.to_string(),
             Time::Timed { start, .. } => {
@@ -308,16 +308,16 @@ pub struct SlotValues {
 ///
 /// # Errors
 /// [`NoFaithfulForm`], with the reason why not.
-pub fn check_sayable(series: &Series) -> Result<(), NoFaithfulForm> {
+pub fn check_sayable(series: &Document) -> Result<(), NoFaithfulForm> {
     said(series, counted_from(series.rule(), Weekday::Mon)).map(|_| ())
 }
 
-fn said(series: &Series, week_start: Weekday) -> Result<RuleFields, NoFaithfulForm> {
+fn said(series: &Document, week_start: Weekday) -> Result<RuleFields, NoFaithfulForm> {
     let rule = RuleFields::from_rule(series.rule(), series.start(), week_start)?;
     check(
         &rule,
         series.rule(),
-        first_of(&series.template, series.tz()),
+        first_of(&series.master, series.tz()),
         week_start,
     )?;
     Ok(rule)
@@ -338,7 +338,7 @@ pub fn counted_from(rule: &Rule, present: Weekday) -> Weekday {
 /// # Errors
 /// [`NoFaithfulForm`], if Odoo would have other dates, now or when it next expands the rule itself.
 pub fn shape(
-    target: &Series,
+    target: &Document,
     changes: Option<&Changes>,
     present: Option<&Snapshot>,
     week_start: Weekday,
@@ -365,25 +365,25 @@ pub fn shape(
             values: values_of(groups, &target.occurrence(*slot)?),
         })
     });
-    let mut times = values_of(&BTreeSet::from([Group::Time]), &target.template);
+    let mut times = values_of(&BTreeSet::from([Group::Time]), &target.master);
     times.remove("allday");
     Ok(SeriesShape {
         rule,
         tz: target.tz().name().to_owned(),
         week_start: u8::try_from(week_start.num_days_from_monday()).unwrap_or_default(),
         first: times,
-        values: values_of(&groups, &target.template),
+        values: values_of(&groups, &target.master),
         slots: slots.collect(),
         missing: target
-            .cancelled
+            .excluded_dates
             .iter()
             .map(|slot| Slot::of(target, *slot))
             .collect(),
     })
 }
 
-fn first_of(template: &Event, zone: Tz) -> First {
-    match template.time {
+fn first_of(master: &Event, zone: Tz) -> First {
+    match master.time {
         Time::Timed { start, .. } => First::At { start, zone },
         Time::AllDay { start, .. } => First::On { date: start, zone },
     }
@@ -420,8 +420,8 @@ pub fn group_of_field(field: &str) -> Option<Group> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::document::plan::changes;
     use crate::calendar::recurrence::tests::date;
-    use crate::calendar::series::plan::changes;
 
     /// Weekly on Tuesdays at ten in Brussels over the end of summer time, four times.
     fn snapshot() -> Value {
@@ -445,7 +445,7 @@ mod tests {
         })
     }
 
-    fn read(value: Value) -> Result<Series, NoSeries> {
+    fn read(value: Value) -> Result<Document, NoSeries> {
         serde_json::from_value::<SeriesSnapshot>(value)
             .unwrap()
             .to_series(&Mailboxes::new())
@@ -455,7 +455,7 @@ mod tests {
     fn a_snapshot_becomes_a_series_and_goes_back() {
         let series = read(snapshot()).unwrap();
         assert_eq!(series.start(), date("2026-10-13"));
-        assert_eq!(series.cancelled, [date("2026-10-20")].into());
+        assert_eq!(series.excluded_dates, [date("2026-10-20")].into());
         let own = &series.exceptions[&date("2026-10-27")];
         assert!(own.title.as_deref() == Some("Other") && own.time.is_some() && own.body.is_none());
         let shape = shape(&series, None, None, Weekday::Mon, &Mailboxes::new()).unwrap();
@@ -478,7 +478,7 @@ mod tests {
     fn a_moved_occurrence_is_named_with_its_times_whatever_changed() {
         let series = read(snapshot()).unwrap();
         let mut target = series.clone();
-        target.template.title = "All".into();
+        target.master.title = "All".into();
         let changes = changes(&series, &target);
         let shape = shape(&target, Some(&changes), None, Weekday::Mon, &Mailboxes::new()).unwrap();
         assert_eq!(shape.values.keys().collect::<Vec<_>>(), ["name"]);

@@ -10,7 +10,6 @@ use serde_json::{Map, Value};
 pub(crate) use self::guests::{as_listed, new_proposals};
 use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person};
-use crate::calendar::series::Series;
 use crate::engine::now;
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::wire::{self, WireEvent};
@@ -88,7 +87,7 @@ pub(crate) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy
     let organizer = mailbox.address.clone().filter(|_| is_own);
     let owner = mailbox.address.clone().filter(|_| !is_own);
     let aliases = mailbox.renaming();
-    let single = &mut shown.document.template;
+    let single = &mut shown.document.master;
     if owner.is_some() {
         aliases.rename(&mut single.attendees, None);
     }
@@ -120,7 +119,7 @@ pub(crate) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy
                     .exceptions
                     .values_mut()
                     .filter_map(|own| own.attendees.as_mut());
-                for attendees in own.chain([&mut series.template.attendees]) {
+                for attendees in own.chain([&mut series.master.attendees]) {
                     aliases.rename(attendees, None);
                 }
                 shown.slot_answers = wire::series::answers_to_one(event, &series, &declined);
@@ -130,7 +129,7 @@ pub(crate) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy
             shown.document = series;
         }
         Err(reason) => {
-            shown.document = Document::unsayable(reason.to_string(), shown.document.template);
+            shown.document = Document::unsayable(reason.to_string(), shown.document.master);
         }
     }
     Ok(shown)
@@ -151,13 +150,13 @@ fn organized_by(event: &mut Event, mailbox: &Address) {
 }
 
 /// The same of a series, whose occurrences may have guests of their own.
-fn series_organized_by(series: &mut Series, mailbox: &Address) {
+fn series_organized_by(series: &mut Document, mailbox: &Address) {
     let named = series
-        .template
+        .master
         .organizer
         .as_ref()
         .map(|named| named.address.clone());
-    organized_by(&mut series.template, mailbox);
+    organized_by(&mut series.master, mailbox);
     let own = series
         .exceptions
         .values_mut()
@@ -181,9 +180,9 @@ fn declined(event: &WireEvent, before: Option<&Copy>) -> Result<BTreeSet<NaiveDa
 }
 
 /// The series with its owner's answers, to the whole and to single occurrences.
-fn answered(mut series: Series, owner: &Address, whole: Option<Answer>, to_one: &SlotAnswers) -> Series {
+fn answered(mut series: Document, owner: &Address, whole: Option<Answer>, to_one: &SlotAnswers) -> Document {
     if let Some(whole) = whole {
-        answer_for(&mut series.template, owner, whole);
+        answer_for(&mut series.master, owner, whole);
     }
     let own: BTreeSet<NaiveDate> = series.exceptions.keys().chain(to_one.keys()).copied().collect();
     for slot in own {

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHUNK, never_connected, reach};
 use crate::calendar::document::Document;
+use crate::calendar::document::plan::{OutlookWrite, mails};
 use crate::calendar::event::Address;
 use crate::calendar::plan::Mail;
-use crate::calendar::series::plan::{OutlookWrite, mails};
 use crate::engine::{Engine, now};
 use crate::odoo::OdooError;
 use crate::planning::people::People;

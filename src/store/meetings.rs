@@ -380,7 +380,7 @@ impl Copy {
     /// # Errors
     /// When the stored state cannot be read.
     pub fn event(&self) -> anyhow::Result<Event> {
-        Ok(self.document()?.template)
+        Ok(self.document()?.master)
     }
 }
 

@@ -58,7 +58,7 @@ fn look_at(record: &Record, mailboxes: &Mailboxes) {
     };
     let stored = serde_json::to_value(&document).unwrap();
     assert_eq!(serde_json::from_value::<Document>(stored).unwrap(), document);
-    let event = &document.template;
+    let event = &document.master;
     let all: BTreeSet<Group> = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
     let snapshot = record.template().ok();
     for values in [

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use super::{Page, Sight};
-use crate::calendar::series::Recurrence;
+use crate::calendar::document::Recurrence;
 use crate::engine::Engine;
 use crate::mailbox::error::PullError;
 use crate::mailbox::unsaid;

@@ -6,9 +6,9 @@ use secrecy::SecretString;
 
 use super::{Outcome, answer_in, as_sent, find_made, is_unchanged};
 use crate::calendar::document::Document;
+use crate::calendar::document::merge::{Written, advance, base_of_creation};
 use crate::calendar::field::Side;
 use crate::calendar::merge::{Base, Told, arrived};
-use crate::calendar::series::merge::{Written, advance, base_of_creation};
 use crate::outlook::GraphError;
 use crate::outlook::wire::series::{slot_of, to_series};
 use crate::outlook::wire::{WireEvent, to_event};
@@ -251,7 +251,7 @@ pub(super) fn advance_base(
     let told = if is_lost {
         let shown = write
             .slot
-            .map_or(Some(outlook.template.clone()), |slot| outlook.occurrence(slot));
+            .map_or(Some(outlook.master.clone()), |slot| outlook.occurrence(slot));
         shown.as_ref().map(Told::unknown).unwrap_or_default()
     } else {
         write.told()?
@@ -265,7 +265,7 @@ pub(super) fn advance_base(
                 _ => return Ok(()),
             },
             None => {
-                groups = arrived(&groups, &odoo.template, &outlook.template);
+                groups = arrived(&groups, &odoo.master, &outlook.master);
                 schedule &= odoo.same_schedule(outlook);
             }
         }
@@ -273,7 +273,7 @@ pub(super) fn advance_base(
     let mut base = if write.kind == WriteKind::Create {
         let mut sent = if written { outlook.clone() } else { odoo.clone() };
         if !written {
-            sent.template = as_sent(&odoo.template, &outlook.template, people);
+            sent.master = as_sent(&odoo.master, &outlook.master, people);
         }
         let mut base = base_of_creation(odoo, &sent);
         if meeting.revived {
@@ -294,9 +294,9 @@ pub(super) fn advance_base(
         };
         advance(meeting.base()?, &what, &told, (odoo, outlook), Side::Outlook)
     };
-    if write.slot.is_none() && event.own_join_url().is_some_and(|url| url != odoo.template.video) {
+    if write.slot.is_none() && event.own_join_url().is_some_and(|url| url != odoo.master.video) {
         // Outlook's own link is news to Odoo.
-        base.outlook.template.video.clone_from(&base.odoo.template.video);
+        base.outlook.master.video.clone_from(&base.odoo.master.video);
     }
     meeting.set_base(Some(&base))?;
     // Of a series the times are forgotten once all of it is agreed on.
@@ -308,8 +308,8 @@ pub(super) fn advance_base(
 
 /// Whom a revived meeting invites anew has not answered yet: what they said to the earlier one counts as taken back.
 fn take_answers_back(base: &mut Base) {
-    for (address, attendee) in &mut base.outlook.template.attendees {
-        if let Some(earlier) = base.odoo.template.attendees.get(address) {
+    for (address, attendee) in &mut base.outlook.master.attendees {
+        if let Some(earlier) = base.odoo.master.attendees.get(address) {
             attendee.answer = earlier.answer;
         }
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::auth::accounts::{fresh_token, has_fresh_token};
-use crate::calendar::series::Recurrence;
+use crate::calendar::document::Recurrence;
 use crate::engine::Engine;
 use crate::engine::lease::{self, Ended};
 use crate::odoo::OdooError;

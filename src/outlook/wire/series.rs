@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::recurrence;
 use super::{EventKind, ExtraForCreate, Unreadable, WireEvent, create_body, patch_body, to_event};
+use crate::calendar::document::{Document, Override, Recurrence};
 use crate::calendar::event::{Answer, Event, Time};
 use crate::calendar::field::Group;
 use crate::calendar::recurrence::NoFaithfulForm;
-use crate::calendar::series::{Differences, Recurrence, Series};
 use crate::calendar::timezone;
 
 /// Why a master is no series of the domain. For the journal.
@@ -36,42 +36,42 @@ pub enum NoSeries {
 ///
 /// # Errors
 /// [`NoSeries`].
-pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Series, NoSeries> {
+pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Document, NoSeries> {
     let missing = || NoFaithfulForm::Unreadable("it has no recurrence".to_owned());
     let recurrence = recurrence::read(master.recurrence.as_ref().ok_or_else(missing)?)?;
-    let mut template = to_event(master)?;
-    if let Time::Timed { zone, .. } = &mut template.time {
+    let mut shared = to_event(master)?;
+    if let Time::Timed { zone, .. } = &mut shared.time {
         let tz = zone_of(master, recurrence.zone.as_deref()).ok_or(NoSeries::NoZone)?;
         tz.name().clone_into(zone);
     }
-    let mut series = Series {
+    let mut series = Document {
         recurrence: Recurrence::Rule(recurrence.rule),
-        template,
+        master: shared,
         exceptions: BTreeMap::new(),
-        cancelled: BTreeSet::new(),
+        excluded_dates: BTreeSet::new(),
     };
     // The rule counts from the range's start, which is the master's date, or before the first date that fits.
-    series.template.time = series.slot_time(recurrence.start);
+    series.master.time = series.slot_time(recurrence.start);
     for id in &master.cancelled_occurrences {
-        series.cancelled.insert(date_in(id).ok_or(NoSeries::NoSlot)?);
+        series.excluded_dates.insert(date_in(id).ok_or(NoSeries::NoSlot)?);
     }
     for wire in exceptions {
         let slot = slot_of(wire, &series).ok_or(NoSeries::NoSlot)?;
         if wire.is_cancelled == Some(true) {
             // In a guest's mailbox what the organizer took out stays, marked.
-            series.cancelled.insert(slot);
+            series.excluded_dates.insert(slot);
             continue;
         }
         let mut event = to_event(wire)?;
         if let (Time::Timed { zone, .. }, Time::Timed { zone: own, .. }) =
-            (&series.template.time, &mut event.time)
+            (&series.master.time, &mut event.time)
         {
             zone.clone_into(own);
         }
         let regular = series.regular(slot);
         series
             .exceptions
-            .insert(slot, Differences::between(&regular, &event));
+            .insert(slot, Override::between(&regular, &event));
     }
     series.normalized().ok_or(NoSeries::Empty)
 }
@@ -160,7 +160,7 @@ pub fn declined(
 /// `declined` are not in the mailbox.
 pub fn answers_to_one(
     master: &WireEvent,
-    series: &Series,
+    series: &Document,
     declined: &BTreeSet<NaiveDate>,
 ) -> BTreeMap<NaiveDate, Answer> {
     let exceptions = master
@@ -176,9 +176,9 @@ pub fn answers_to_one(
 
 /// The slot of an occurrence or exception: that of its `originalStart`, where the date in its `occurrenceId` (`OID.{master}.{date}`) is
 /// the same one, in the series' zone or in UTC; else that date.
-pub fn slot_of(wire: &WireEvent, series: &Series) -> Option<NaiveDate> {
+pub fn slot_of(wire: &WireEvent, series: &Document) -> Option<NaiveDate> {
     let told = wire.occurrence_id.as_deref().and_then(date_in);
-    let begun = wire.original_start.map(|start| match &series.template.time {
+    let begun = wire.original_start.map(|start| match &series.master.time {
         Time::Timed { .. } => start.with_timezone(&series.tz()).date_naive(),
         Time::AllDay { .. } => day_of(start, wire.zone()),
     });
@@ -199,7 +199,7 @@ fn day_of(start: DateTime<Utc>, tz: Tz) -> NaiveDate {
 }
 
 /// The date in UTC on which the occurrence of a slot begins; a whole day begins at midnight in `tz`.
-fn utc_date(series: &Series, tz: Tz, slot: NaiveDate) -> NaiveDate {
+fn utc_date(series: &Document, tz: Tz, slot: NaiveDate) -> NaiveDate {
     match series.slot_time(slot) {
         Time::Timed { start, .. } => start.date_naive(),
         Time::AllDay { start, .. } => timezone::to_utc(start.and_time(NaiveTime::MIN), tz).date_naive(),
@@ -274,14 +274,14 @@ pub fn date_in_zone(master: &mut WireEvent) {
 }
 
 /// The series as if nothing had been taken out.
-fn without_holes(master: &WireEvent) -> Option<Series> {
+fn without_holes(master: &WireEvent) -> Option<Document> {
     let mut bare = master.clone();
     bare.cancelled_occurrences.clear();
     to_series(&bare, &[]).ok()
 }
 
 /// The date of the slot that begins on a date in UTC.
-fn slot_in_utc(series: &Series, tz: Tz, date: NaiveDate) -> Option<NaiveDate> {
+fn slot_in_utc(series: &Document, tz: Tz, date: NaiveDate) -> Option<NaiveDate> {
     [Some(date), date.pred_opt(), date.succ_opt()]
         .into_iter()
         .flatten()
@@ -297,13 +297,13 @@ pub fn date_in(occurrence_id: &str) -> Option<NaiveDate> {
 ///
 /// # Errors
 /// [`NoFaithfulForm`], if Outlook would have other dates.
-pub fn create_series_body(series: &Series, extra: ExtraForCreate<'_>) -> Result<Value, NoFaithfulForm> {
+pub fn create_series_body(series: &Document, extra: ExtraForCreate<'_>) -> Result<Value, NoFaithfulForm> {
     let mut body = create_body(&sayable(series), extra);
     body["recurrence"] = recurrence::write(series.rule(), series.start())?;
     Ok(body)
 }
 
-/// The body of the one PATCH of a master (`OutlookWrite::Master`): the named groups of the template, and the
+/// The body of the one PATCH of a master (`OutlookWrite::Master`): the named groups of the master, and the
 /// recurrence, which must go with a start on another date or in another zone.
 ///
 /// # Errors
@@ -311,7 +311,7 @@ pub fn create_series_body(series: &Series, extra: ExtraForCreate<'_>) -> Result<
 pub fn patch_series_body(
     groups: &BTreeSet<Group>,
     with_recurrence: bool,
-    target: &Series,
+    target: &Document,
     now: &WireEvent,
 ) -> Result<Value, NoFaithfulForm> {
     let groups: Vec<_> = groups.iter().copied().collect();
@@ -322,10 +322,10 @@ pub fn patch_series_body(
     Ok(body)
 }
 
-/// The template with times that can be said in the series' zone: of an hour that occurs twice the first. A first
+/// The master with times that can be said in the series' zone: of an hour that occurs twice the first. A first
 /// occurrence written in UTC would anchor the whole series there.
-fn sayable(series: &Series) -> Event {
-    let mut event = series.template.clone();
+fn sayable(series: &Document) -> Event {
+    let mut event = series.master.clone();
     if let Time::Timed { start, end, .. } = &mut event.time {
         let tz = series.tz();
         for at in [start, end] {
@@ -377,7 +377,7 @@ mod tests {
         serde_json::from_value(event).unwrap()
     }
 
-    fn read(master: Value, exceptions: &[WireEvent]) -> Result<Series, NoSeries> {
+    fn read(master: Value, exceptions: &[WireEvent]) -> Result<Document, NoSeries> {
         to_series(&serde_json::from_value(master).unwrap(), exceptions)
     }
 
@@ -393,7 +393,7 @@ mod tests {
             (series.start(), series.tz()),
             (date("2026-10-06"), chrono_tz::Tz::Europe__Paris)
         );
-        assert_eq!(series.cancelled, [date("2026-10-13")].into());
+        assert_eq!(series.excluded_dates, [date("2026-10-13")].into());
         assert_eq!(
             series.rule().end,
             End::Count(nonzero(5)),
@@ -417,7 +417,10 @@ mod tests {
             "start": {"dateTime": "2026-11-03T10:00:00", "timeZone": "UTC"}, "end": {"dateTime": "2026-11-03T11:00:00", "timeZone": "UTC"}});
         let exceptions = [exception(&ended), exception(&unanswered)];
         let series = read(before.clone(), &exceptions).unwrap();
-        assert!(series.cancelled.contains(&date("2026-10-27")), "shown, but over");
+        assert!(
+            series.excluded_dates.contains(&date("2026-10-27")),
+            "shown, but over"
+        );
         let mut before: WireEvent = serde_json::from_value(before).unwrap();
         before.exception_occurrences = exceptions.to_vec();
 
@@ -504,9 +507,9 @@ mod tests {
         ] {
             let begin: NaiveDate = start[..10].parse().unwrap();
             let day = |n: u64| begin + chrono::Days::new(n);
-            let expected = |series: &Series| {
+            let expected = |series: &Document| {
                 series.start() == begin
-                    && series.cancelled == [day(2), day(4)].into()
+                    && series.excluded_dates == [day(2), day(4)].into()
                     && series.exceptions.keys().copied().eq([day(1)])
             };
             for utc in [false, true] {

@@ -27,11 +27,11 @@ pub(crate) fn with_known_addresses<'a>(event: &'a WireEvent, before: Option<&Cop
         return Cow::Borrowed(event);
     };
     let mut restored = event.clone();
-    restore(&mut restored, &known.template.attendees);
+    restore(&mut restored, &known.master.attendees);
     for exception in &mut restored.exception_occurrences {
         let slot = exception.occurrence_id.as_deref().and_then(date_in);
         let own = slot.and_then(|slot| known.exceptions.get(&slot)?.attendees.as_ref());
-        restore(exception, own.unwrap_or(&known.template.attendees));
+        restore(exception, own.unwrap_or(&known.master.attendees));
     }
     Cow::Owned(restored)
 }

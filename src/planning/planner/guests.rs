@@ -28,7 +28,7 @@ const NOT_ITS_ORGANIZERS: &str = "It came to Odoo by an invitation in somebody e
 impl Task<'_> {
     /// Whether a meeting that only Odoo has may be made in Outlook, and with whom.
     pub(super) fn may_create(&mut self, record: &Record, event: &Event) -> anyhow::Result<Permit> {
-        let organizer = record.template().ok().and_then(|template| template.organizer);
+        let organizer = record.template().ok().and_then(|master| master.organizer);
         let Some(account) = organizer.and_then(|organizer| self.people.account_of_user(organizer.user_id))
         else {
             return Ok(Permit::No);
@@ -97,7 +97,7 @@ impl Task<'_> {
         if !matches!(guests, Guests::AsSaved | Guests::Waiting | Guests::LeftOut) {
             return;
         }
-        let organizer = record.template().ok().and_then(|template| template.organizer);
+        let organizer = record.template().ok().and_then(|master| master.organizer);
         let account = organizer.and_then(|organizer| self.people.account_of_user(organizer.user_id));
         let existed = account.is_some_and(|account| self.people.made_at(record) < account.connected_at);
         let was_matched = rights == Rights::Write
@@ -143,10 +143,10 @@ impl Task<'_> {
         let Some(record) = meeting.record()?.filter(Record::active) else {
             return Ok(());
         };
-        let Ok(template) = record.template() else {
+        let Ok(master) = record.template() else {
             return Ok(());
         };
-        let Ok(event) = template.to_event(&self.people.mailboxes) else {
+        let Ok(event) = master.to_event(&self.people.mailboxes) else {
             return Ok(());
         };
         if event.guests().next().is_none() {
@@ -154,7 +154,7 @@ impl Task<'_> {
         }
         let owner = self.choose_copy().map(|(copy, _)| copy.account_id);
         let owner = owner.and_then(|id| self.people.account(id));
-        let Some(owner) = owner.or_else(|| self.people.organizer(&template)) else {
+        let Some(owner) = owner.or_else(|| self.people.organizer(&master)) else {
             return Ok(());
         };
         let never_told = self.dossier.copies.is_empty()

@@ -47,7 +47,7 @@ impl Task<'_> {
     }
 
     fn most_an_hour(&self) -> anyhow::Result<usize> {
-        let own = |document: Document| document.exceptions.len() + document.cancelled.len();
+        let own = |document: Document| document.exceptions.len() + document.excluded_dates.len();
         let record = self.dossier.meeting.record()?;
         let odoo = record.and_then(|record| record.document(&self.people.mailboxes).ok().flatten());
         let outlook = self.choose_copy().map(|(copy, _)| copy.document()).transpose()?;

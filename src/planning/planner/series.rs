@@ -16,17 +16,17 @@ use super::{
     decisions, in_words, list_groups, renamed, too_large, unlisted, what_stays,
 };
 use crate::calendar::document::Document;
+use crate::calendar::document::Override;
+use crate::calendar::document::merge::{Written, advance, agreed, by_organizer};
+use crate::calendar::document::plan::{
+    Changes, OdooStep, OutlookWrite as Step, Plan, Situation, State, Unsayable, changes, mails, plan,
+};
 use crate::calendar::event::{Aliases, Event};
 use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{Guests, Withheld, everybody};
 use crate::calendar::merge::{Base, Conflict, EditTimes, Told};
 use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
-use crate::calendar::series::merge::{Written, advance, agreed, by_organizer};
-use crate::calendar::series::plan::{
-    Changes, OdooStep, OutlookWrite as Step, Plan, Situation, State, Unsayable, changes, mails, plan,
-};
-use crate::calendar::series::{Differences, Series};
 use crate::calendar::words;
 use crate::odoo::exchange::{ApplySeries, OdooChange, Place};
 use crate::odoo::mailboxes::Mailboxes;
@@ -148,7 +148,7 @@ impl Task<'_> {
             odoo: renamed_series(base.odoo, &aliases),
             outlook: renamed_series(base.outlook, &aliases),
         });
-        let unlisted = self.unlisted(base.as_ref().map(|base| &base.outlook.template.attendees))?;
+        let unlisted = self.unlisted(base.as_ref().map(|base| &base.outlook.master.attendees))?;
         let outlook = match &chosen {
             Some((copy, _)) => {
                 let mut document = renamed_document(copy.document()?, &aliases);
@@ -164,7 +164,7 @@ impl Task<'_> {
         }
         let rights = chosen.as_ref().map_or(Rights::Write, |(_, rights)| *rights);
         let unread = self
-            .organizer_unread(rights, outlook.as_ref().map(|outlook| &outlook.template))
+            .organizer_unread(rights, outlook.as_ref().map(|outlook| &outlook.master))
             .cloned();
         let in_one = odoo
             .as_ref()
@@ -202,7 +202,7 @@ impl Task<'_> {
             (Some(base), Some(odoo), Some(outlook))
                 if rights == Rights::Write && self.dossier.meeting.base_by_guest =>
             {
-                Some(by_organizer(base, &odoo.template, &outlook.template))
+                Some(by_organizer(base, &odoo.master, &outlook.master))
             }
             (base, ..) => base,
         };
@@ -418,15 +418,15 @@ impl Task<'_> {
                     link: self.dossier.meeting.link,
                 };
                 let (body, what) = if document.is_single() {
-                    let body = wire::create_body(&document.template, extra);
-                    (body, format!(", {}", words::time(&document.template.time)))
+                    let body = wire::create_body(&document.master, extra);
+                    (body, format!(", {}", words::time(&document.master.time)))
                 } else {
                     match wire::series::create_series_body(document, extra) {
                         Ok(body) => (body, format!(": {}", document.rule())),
                         Err(reason) => return Ok(Err(reason)),
                     }
                 };
-                let message = format!("made in Outlook{what}{}", about_pictures(&document.template));
+                let message = format!("made in Outlook{what}{}", about_pictures(&document.master));
                 Request {
                     groups: all_groups(),
                     ..Request::of(WriteKind::Create, body, message)
@@ -504,7 +504,7 @@ impl Task<'_> {
         sides: &Sides<'_>,
     ) -> anyhow::Result<Result<Option<Request>, NoFaithfulForm>> {
         let all: Vec<Group> = groups.iter().copied().collect();
-        let staying = what_stays(&all, &target.template, wire);
+        let staying = what_stays(&all, &target.master, wire);
         // The pattern goes with what guests can see; what they cannot see goes alone, so that it mails nobody.
         let [visible, own] = parts(groups);
         let mut chosen = None;
@@ -525,7 +525,7 @@ impl Task<'_> {
                 groups: groups.clone(),
                 schedule: recurrence,
             };
-            self.advance_base(&written, &Told::of(&target.template), sides)?;
+            self.advance_base(&written, &Told::of(&target.master), sides)?;
             return Ok(Ok(None));
         };
         let message = if sides.is_series {
@@ -539,11 +539,7 @@ impl Task<'_> {
             parts.join(", ")
         } else {
             let before = sides.copy.map(Copy::event).transpose()?;
-            words::change(
-                &chosen,
-                before.as_ref().unwrap_or(&target.template),
-                &target.template,
-            )
+            words::change(&chosen, before.as_ref().unwrap_or(&target.master), &target.master)
         };
         let as_shown: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
         let list = in_order(&chosen);
@@ -552,7 +548,7 @@ impl Task<'_> {
             told: Some(Told {
                 answers_stay: !recurrence && as_shown.is_some_and(|now| wire::loses_answers(&list, &now)),
                 left: groups.difference(&chosen).copied().collect(),
-                ..Told::of(&target.template)
+                ..Told::of(&target.master)
             }),
             groups: chosen,
             ..Request::of(WriteKind::Update, body, format!("{message} · from Odoo"))
@@ -645,12 +641,7 @@ impl Task<'_> {
             (OdooStep::Apply { changes, target }, _) => (Some(changes), target),
         };
         if target.is_single() && sides.record.is_none_or(|record| record.series().is_none()) {
-            return Ok(Ok(self.change_of_event(
-                changes,
-                &target.template,
-                sides,
-                user_id,
-            )));
+            return Ok(Ok(self.change_of_event(changes, &target.master, sides, user_id)));
         }
         let mut apply = ApplySeries {
             user_id,
@@ -671,7 +662,7 @@ impl Task<'_> {
         }
         let was_single = sides.odoo.is_some_and(Document::is_single);
         if sides.outlook.is_some_and(Document::is_single) && !was_single {
-            apply.shape = self.single_shape(changes.map(|c| &c.groups), &target.template, sides);
+            apply.shape = self.single_shape(changes.map(|c| &c.groups), &target.master, sides);
             let change = OdooChange::ApplySeries(Box::new(apply));
             let message = "no longer repeats · from Outlook".to_owned();
             return Ok(Ok(Some(OdooRequest::of_all(change, message))));
@@ -682,7 +673,7 @@ impl Task<'_> {
         let present = sides.record.and_then(Record::series);
         if let Some(first) = present.map(|series| series.dtstart)
             && shown.start() > target.start()
-            && shown.template.time.starts_at() > first.0
+            && shown.master.time.starts_at() > first.0
         {
             apply.keep_before = Some(Slot::of(&shown, shown.start()).0);
         }
@@ -702,7 +693,7 @@ impl Task<'_> {
             if changes.is_none()
                 && let Some(Value::Object(values)) = shape.get_mut("values")
             {
-                values.extend(organizer_of(&shown.template, &self.people.mailboxes));
+                values.extend(organizer_of(&shown.master, &self.people.mailboxes));
             }
             apply.shape = shape;
         }
@@ -734,7 +725,7 @@ impl Task<'_> {
         };
         let present = sides.snapshot?;
         let groups = changes.groups.clone();
-        let before = sides.whole.as_ref().map_or(target, |whole| &whole.template);
+        let before = sides.whole.as_ref().map_or(target, |whole| &whole.master);
         let message = format!("{} · from Outlook", words::change(&groups, before, target));
         let change = OdooChange::Write {
             res_id: present.id,
@@ -790,7 +781,7 @@ impl Task<'_> {
     pub(super) fn as_agreed(
         &self,
         record: &Record,
-        agreed: Series,
+        agreed: Document,
         account: &Account,
     ) -> anyhow::Result<Option<OdooChange>> {
         let odoo = agreed.clone();
@@ -835,7 +826,7 @@ impl Task<'_> {
     }
 
     /// The part that Odoo shall show: Odoo has no more than 720 occurrences. `None`: all of it is past.
-    fn in_window(&self, target: &Document, account: &Account) -> Option<Series> {
+    fn in_window(&self, target: &Document, account: &Account) -> Option<Document> {
         let now = self.people.now;
         let from = account.window_start.unwrap_or(now - TimeDelta::days(DAYS_BACK));
         let until = account.window_end.unwrap_or(now + TimeDelta::days(DAYS_AHEAD));
@@ -897,7 +888,7 @@ impl Task<'_> {
     fn plan_answers_to_all(
         &mut self,
         snapshot: &Snapshot,
-        odoo: &Series,
+        odoo: &Document,
         base: Option<&Base<Event>>,
         plan: &mut Plan,
     ) -> anyhow::Result<()> {
@@ -906,10 +897,10 @@ impl Task<'_> {
             OdooStep::Apply { target, .. } => target.clone(),
             OdooStep::Create(_) | OdooStep::Archive => return Ok(()),
         };
-        let answers = self.plan_answers(snapshot, &target.template, base)?;
-        let by_organizer = target.template.attendees.clone();
-        answers::put(&answers, &mut target.template);
-        if target.template.attendees == by_organizer {
+        let answers = self.plan_answers(snapshot, &target.master, base)?;
+        let by_organizer = target.master.attendees.clone();
+        answers::put(&answers, &mut target.master);
+        if target.master.attendees == by_organizer {
             return Ok(());
         }
         let changes = changes(odoo, &target);
@@ -933,8 +924,7 @@ fn occurrence_of<'a>(whole: &'a WireEvent, slot: NaiveDate, series: Option<&Docu
 /// The longest of its descriptions.
 fn largest_body(document: &Document) -> Option<String> {
     let own = document.exceptions.values().filter_map(|own| own.body.clone());
-    own.chain([document.template.body.clone()])
-        .max_by_key(String::len)
+    own.chain([document.master.body.clone()]).max_by_key(String::len)
 }
 
 /// Of what stays as it is, the words about these groups.
@@ -963,7 +953,7 @@ fn body_for_master(
 ) -> Result<Value, NoFaithfulForm> {
     let mut list = in_order(groups);
     if target.is_single() && !wire.is_recurring() {
-        return Ok(wire::patch_body(&list, &target.template, wire));
+        return Ok(wire::patch_body(&list, &target.master, wire));
     }
     let becomes_single = sides.odoo.is_some_and(Document::is_single) && wire.is_recurring();
     if !becomes_single {
@@ -972,7 +962,7 @@ fn body_for_master(
     if !list.contains(&Group::Time) {
         list.push(Group::Time);
     }
-    let mut body = wire::patch_body(&list, &target.template, wire);
+    let mut body = wire::patch_body(&list, &target.master, wire);
     body["recurrence"] = Value::Null;
     Ok(body)
 }
@@ -1059,20 +1049,20 @@ fn changed_words(step: &OdooStep, target: &Document) -> String {
         .keys()
         .filter(|slot| !changes.restored.contains(slot));
     dates(changed.copied().collect(), "changed");
-    dates(changes.cancelled.iter().copied().collect(), "taken out");
+    dates(changes.excluded_dates.iter().copied().collect(), "taken out");
     dates(changes.restored.iter().copied().collect(), "brought back");
     parts.join(", ")
 }
 
-fn organizer_of(template: &Event, mailboxes: &Mailboxes) -> Map<String, Value> {
-    let mut values = snapshot::create_values(template, mailboxes);
+fn organizer_of(master: &Event, mailboxes: &Mailboxes) -> Map<String, Value> {
+    let mut values = snapshot::create_values(master, mailboxes);
     values.retain(|name, _| name == "organizer");
     values
 }
 
 /// The base once Odoo has taken news of a series that it may not write back: what it has changed itself stays to be written,
 /// should that be let through one day.
-pub fn taken(base: Base, before: &Series, odoo: &Series, outlook: &Series) -> Base {
+pub fn taken(base: Base, before: &Document, odoo: &Document, outlook: &Document) -> Base {
     let news = changes(before, odoo);
     let whole = Written::Whole {
         groups: news.groups,
@@ -1080,7 +1070,7 @@ pub fn taken(base: Base, before: &Series, odoo: &Series, outlook: &Series) -> Ba
     };
     let slots = news.slots.into_iter();
     let slots = slots.map(|(slot, groups)| Written::Slot { slot, groups });
-    let presence = news.cancelled.into_iter().chain(news.restored);
+    let presence = news.excluded_dates.into_iter().chain(news.restored);
     std::iter::once(whole)
         .chain(slots)
         .chain(presence.map(Written::Presence))
@@ -1096,8 +1086,8 @@ pub fn taken(base: Base, before: &Series, odoo: &Series, outlook: &Series) -> Ba
 }
 
 /// The series as one event, of which it is asked whether it has guests and whether it is over.
-pub fn in_one(series: &Series, today: NaiveDate) -> Event {
-    let mut event = series.template.clone();
+pub fn in_one(series: &Document, today: NaiveDate) -> Event {
+    let mut event = series.master.clone();
     for own in series.exceptions.values() {
         event.attendees.extend(own.attendees.clone().unwrap_or_default());
     }
@@ -1116,15 +1106,15 @@ pub(super) fn renamed_document(document: Document, aliases: &Aliases) -> Documen
     }
 }
 
-fn renamed_series(mut series: Series, aliases: &Aliases) -> Series {
+fn renamed_series(mut series: Document, aliases: &Aliases) -> Document {
     let organizer = series
-        .template
+        .master
         .organizer
         .as_ref()
         .map(|organizer| organizer.address.clone());
-    series.template = renamed(series.template, aliases);
+    series.master = renamed(series.master, aliases);
     for own in series.exceptions.values_mut() {
-        let Differences {
+        let Override {
             attendees: Some(attendees),
             ..
         } = own

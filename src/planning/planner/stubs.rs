@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Rights, Task, in_one, replan};
 use crate::calendar::document::Document;
-use crate::calendar::series::plan::cancellations;
+use crate::calendar::document::plan::cancellations;
 use crate::odoo::record::Record;
 use crate::planning::observation::is_shown_so;
 use crate::planning::people::People;

@@ -52,7 +52,7 @@ impl Task<'_> {
 /// Adds them to those whom a mailbox lists, of all occurrences.
 pub(super) fn add(unlisted: &Attendees, document: &mut Document) {
     let organizer = document
-        .template
+        .master
         .organizer
         .as_ref()
         .map(|organizer| organizer.address.clone());
@@ -60,7 +60,7 @@ pub(super) fn add(unlisted: &Attendees, document: &mut Document) {
         .exceptions
         .values_mut()
         .filter_map(|own| own.attendees.as_mut());
-    for attendees in own.chain([&mut document.template.attendees]) {
+    for attendees in own.chain([&mut document.master.attendees]) {
         add_to(unlisted, organizer.as_ref(), attendees);
     }
 }

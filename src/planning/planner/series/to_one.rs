@@ -7,9 +7,9 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 use super::{Task, renamed_series};
+use crate::calendar::document::plan::{OdooStep, Plan, changes};
+use crate::calendar::document::{Document, Recurrence};
 use crate::calendar::event::{Address, Aliases, Answer};
-use crate::calendar::series::plan::{OdooStep, Plan, changes};
-use crate::calendar::series::{Recurrence, Series};
 use crate::calendar::words;
 use crate::odoo::series::SeriesSnapshot;
 use crate::odoo::snapshot::{AnsweredBy, is_over, odoo_answer};
@@ -23,20 +23,20 @@ use crate::store::outbox::{OutlookWrite, WriteKind};
 /// Both sides, while the answers of one guest are looked at.
 struct Guest<'a> {
     address: &'a Address,
-    odoo: &'a Series,
+    odoo: &'a Document,
     /// As Odoo told it.
     record: Option<&'a SeriesSnapshot>,
     /// In the guest's own mailbox.
-    mailbox: Series,
+    mailbox: Document,
     /// In the organizer's, where that is here.
-    organizers: Option<&'a Series>,
+    organizers: Option<&'a Document>,
 }
 
 impl Task<'_> {
     /// Adds to the plan what Odoo shall say of single occurrences, and owes Outlook what was answered in Odoo.
     pub(super) fn plan_answers_to_one(
         &mut self,
-        odoo: &Series,
+        odoo: &Document,
         record: Option<&SeriesSnapshot>,
         aliases: &Aliases,
         plan: &mut Plan,
@@ -94,7 +94,7 @@ impl Task<'_> {
         account: &Account,
         copy: &mut Copy,
         guest: &Guest<'_>,
-        target: &mut Series,
+        target: &mut Document,
     ) -> anyhow::Result<()> {
         let said = copy.answers_to_one()?;
         let known = copy.agreed_answers_to_one()?;
@@ -163,7 +163,7 @@ impl Task<'_> {
 impl Guest<'_> {
     /// The slots of the rule at which anybody says something apart.
     fn slots(&self, said: BTreeSet<NaiveDate>) -> BTreeSet<NaiveDate> {
-        let whole = self.odoo.template.attendees.get(self.address).map(|a| a.answer);
+        let whole = self.odoo.master.attendees.get(self.address).map(|a| a.answer);
         let apart = self.odoo.exceptions.iter().filter(|(_, own)| {
             let attendees = own.attendees.as_ref();
             attendees.is_some_and(|all| all.get(self.address).map(|a| a.answer) != whole)
@@ -178,7 +178,7 @@ impl Guest<'_> {
         slots.filter(|slot| mentioned.contains(slot)).collect()
     }
 
-    fn answer_in(&self, series: &Series, slot: NaiveDate) -> Option<Answer> {
+    fn answer_in(&self, series: &Document, slot: NaiveDate) -> Option<Answer> {
         let occurrence = series.occurrence(slot)?;
         occurrence.attendees.get(self.address).map(|a| a.answer)
     }

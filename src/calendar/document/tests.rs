@@ -21,7 +21,7 @@ const HOURS: [i64; 5] = [30, 90, 150, 600, 1410];
 /// Something that somebody does to a series on one side.
 #[derive(Clone, Debug)]
 pub(crate) enum Edit {
-    Template(Vec<Group>, Box<Event>),
+    Master(Vec<Group>, Box<Event>),
     /// To the n-th slot; moved by minutes.
     Slot(usize, Vec<Group>, Box<Event>, i64),
     Reset(usize),
@@ -56,7 +56,7 @@ pub(crate) fn edits_of_one() -> impl Strategy<Value = Vec<Edit>> {
 
 pub(crate) fn edit() -> impl Strategy<Value = Edit> {
     prop_oneof![
-        3 => (groups(), event()).prop_map(|(g, e)| Edit::Template(g, Box::new(e))),
+        3 => (groups(), event()).prop_map(|(g, e)| Edit::Master(g, Box::new(e))),
         6 => slot_edit(),
         1 => prop::sample::select(&HOURS[..]).prop_map(Edit::Hour),
         1 => (1u32..20).prop_map(Edit::End),
@@ -65,12 +65,12 @@ pub(crate) fn edit() -> impl Strategy<Value = Edit> {
 }
 
 /// `None` if it leaves no occurrence.
-pub(crate) fn edited(series: &Series, edits: &[Edit]) -> Option<Series> {
+pub(crate) fn edited(series: &Document, edits: &[Edit]) -> Option<Document> {
     let mut series = series.clone();
     for edit in edits {
         let slot = |n: usize| series.slots().nth(n);
         match edit {
-            Edit::Template(groups, values) => take_groups(groups, &mut series.template, values),
+            Edit::Master(groups, values) => take_groups(groups, &mut series.master, values),
             Edit::Slot(n, groups, values, by) => {
                 let Some(slot) = slot(*n) else { continue };
                 let Some(mut event) = series.occurrence(slot) else {
@@ -82,7 +82,7 @@ pub(crate) fn edited(series: &Series, edits: &[Edit]) -> Option<Series> {
                     Time::Timed { start, end, .. } => (*start, *end) = (*start + by, *end + by),
                     Time::AllDay { start, end } => (*start, *end) = (*start + by, *end + by),
                 }
-                let own = Differences::between(&series.regular(slot), &event);
+                let own = Override::between(&series.regular(slot), &event);
                 series.exceptions.insert(slot, own);
             }
             Edit::Reset(n) => {
@@ -92,12 +92,12 @@ pub(crate) fn edited(series: &Series, edits: &[Edit]) -> Option<Series> {
             }
             Edit::Cancel(n) => {
                 if let Some(slot) = slot(*n) {
-                    series.cancelled.insert(slot);
+                    series.excluded_dates.insert(slot);
                 }
             }
             Edit::Hour(minutes) => {
                 let (tz, day) = (series.tz(), series.start());
-                if let Time::Timed { start, end, .. } = &mut series.template.time {
+                if let Time::Timed { start, end, .. } = &mut series.master.time {
                     let length = *end - *start;
                     *start = timezone::to_utc(
                         day.and_time(chrono::NaiveTime::MIN) + TimeDelta::minutes(*minutes),
@@ -108,7 +108,7 @@ pub(crate) fn edited(series: &Series, edits: &[Edit]) -> Option<Series> {
             }
             Edit::End(n) => series.set_end(End::Count(nonzero(*n))),
             Edit::Pattern(rule, start) => {
-                series.template.time = series.slot_time(*start);
+                series.master.time = series.slot_time(*start);
                 series.recurrence = Recurrence::Rule(*rule);
             }
         }
@@ -120,38 +120,38 @@ pub(crate) fn edited(series: &Series, edits: &[Edit]) -> Option<Series> {
 prop_compose! {
     fn plain()(
         (rule, start) in anchored(),
-        template in event(),
+        master in event(),
         minutes in prop::sample::select(&HOURS[..]),
         zone in prop::sample::select(&ZONES[..]),
         length in 1i64..40,
-    ) -> Series {
-        let mut template = template;
-        template.time = match template.time {
+    ) -> Document {
+        let mut master = master;
+        master.time = match master.time {
             Time::AllDay { .. } => Time::AllDay { start, end: start + TimeDelta::days(1 + length / 20) },
             Time::Timed { .. } => {
                 let at = timezone::to_utc(start.and_time(chrono::NaiveTime::MIN) + TimeDelta::minutes(minutes), zone_of(zone));
                 Time::Timed { start: at, end: at + TimeDelta::minutes(15 * length), zone: zone.to_owned() }
             }
         };
-        Series { recurrence: Recurrence::Rule(rule), template, exceptions: BTreeMap::new(), cancelled: BTreeSet::new() }
+        Document { recurrence: Recurrence::Rule(rule), master, exceptions: BTreeMap::new(), excluded_dates: BTreeSet::new() }
     }
 }
 
 /// Series in normal form, with exceptions and cancellations.
-pub(crate) fn series() -> impl Strategy<Value = Series> {
+pub(crate) fn series() -> impl Strategy<Value = Document> {
     (plain(), prop::collection::vec(slot_edit(), 0..4))
         .prop_filter_map("an occurrence is left", |(series, edits)| edited(&series, &edits))
 }
 
-fn window(series: &Series) -> Range<NaiveDate> {
+fn window(series: &Document) -> Range<NaiveDate> {
     let start = series.start() - TimeDelta::days(10);
     start..start + TimeDelta::days(300)
 }
 
 /// Weekly on Tuesdays at ten in Brussels, from 6 October 2026 on, over the end of summer time.
-pub(crate) fn tuesdays(end: End) -> Series {
+pub(crate) fn tuesdays(end: End) -> Document {
     let start = timezone::to_utc("2026-10-06T10:00:00".parse().unwrap(), Tz::Europe__Brussels);
-    Series {
+    Document {
         recurrence: Recurrence::Rule(Rule {
             pattern: Pattern::Weekly {
                 days: Days::one(chrono::Weekday::Tue),
@@ -160,7 +160,7 @@ pub(crate) fn tuesdays(end: End) -> Series {
             interval: nonzero(1),
             end,
         }),
-        template: Event {
+        master: Event {
             time: Time::Timed {
                 start,
                 end: start + TimeDelta::hours(1),
@@ -169,7 +169,7 @@ pub(crate) fn tuesdays(end: End) -> Series {
             ..sample()
         },
         exceptions: BTreeMap::new(),
-        cancelled: BTreeSet::new(),
+        excluded_dates: BTreeSet::new(),
     }
 }
 
@@ -181,23 +181,23 @@ proptest! {
         let mut raw = series.clone();
         for edit in &edits {
             match edit {
-                Edit::Cancel(n) => raw.cancelled.extend(series.slots().nth(*n)),
+                Edit::Cancel(n) => raw.excluded_dates.extend(series.slots().nth(*n)),
                 Edit::Slot(n, _, values, _) => {
-                    let own = Differences { title: Some(values.title.clone()), ..Differences::default() };
+                    let own = Override { title: Some(values.title.clone()), ..Override::default() };
                     raw.exceptions.extend(series.slots().nth(*n).map(|slot| (slot, own)));
                 }
                 _ => {}
             }
         }
         // What is no slot is neither changed nor taken out.
-        raw.cancelled.insert(series.start() - TimeDelta::days(1));
+        raw.excluded_dates.insert(series.start() - TimeDelta::days(1));
         match raw.clone().normalized() {
             None => prop_assert!(raw.occurrences(window(&raw)).is_empty()),
             Some(normal) => {
                 prop_assert_eq!(raw.occurrences(window(&raw)), normal.occurrences(window(&raw)));
                 prop_assert_eq!(normal.clone().normalized(), Some(normal.clone()));
                 let last = normal.rule().last(normal.start());
-                prop_assert!(last.is_none_or(|last| !normal.cancelled.contains(&last)));
+                prop_assert!(last.is_none_or(|last| !normal.excluded_dates.contains(&last)));
             }
         }
     }
@@ -214,7 +214,7 @@ proptest! {
     #[test]
     fn the_hour_holds_in_every_slot(series in plain()) {
         let tz = series.tz();
-        let Time::Timed { start, .. } = &series.template.time else { return Ok(()) };
+        let Time::Timed { start, .. } = &series.master.time else { return Ok(()) };
         let hour = local(*start, tz).time();
         for slot in series.slots().take(100) {
             let Time::Timed { start, .. } = series.slot_time(slot) else { unreachable!() };
@@ -228,7 +228,7 @@ proptest! {
     #[test]
     fn it_can_be_stored(series in series()) {
         let text = serde_json::to_string(&series).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Series>(&text).unwrap(), series);
+        prop_assert_eq!(serde_json::from_str::<Document>(&text).unwrap(), series);
     }
 }
 
@@ -246,12 +246,12 @@ fn the_local_hour_holds_over_the_end_of_summer_time() {
 #[test]
 fn a_missing_tail_is_an_earlier_end() {
     let mut series = tuesdays(End::Count(nonzero(5)));
-    series.cancelled = ["2026-10-13", "2026-10-27", "2026-11-03"].map(date).into();
+    series.excluded_dates = ["2026-10-13", "2026-10-27", "2026-11-03"].map(date).into();
     let normal = series.normalized().unwrap();
     assert_eq!(normal.rule().end, End::Count(nonzero(3)));
-    assert_eq!(normal.cancelled, [date("2026-10-13")].into());
+    assert_eq!(normal.excluded_dates, [date("2026-10-13")].into());
     let mut gone = tuesdays(End::Until(date("2026-10-13")));
-    gone.cancelled = ["2026-10-06", "2026-10-13"].map(date).into();
+    gone.excluded_dates = ["2026-10-06", "2026-10-13"].map(date).into();
     assert_eq!(gone.normalized(), None);
 }
 
@@ -261,9 +261,9 @@ fn a_moved_occurrence_is_seen_where_it_is() {
     let moved = series.slot_time(date("2026-10-15"));
     series.exceptions.insert(
         date("2026-10-13"),
-        Differences {
+        Override {
             time: Some(moved),
-            ..Differences::default()
+            ..Override::default()
         },
     );
     let seen = series.occurrences(date("2026-10-14")..date("2026-10-21"));
@@ -285,14 +285,14 @@ fn no_occurrence_crosses_its_neighbors_day() {
     }
     let problem = series.crossing(slot, date("2026-10-21")).unwrap_err();
     assert_eq!(problem.neighbor, date("2026-10-20"));
-    series.cancelled.insert(date("2026-10-20"));
+    series.excluded_dates.insert(date("2026-10-20"));
     assert!(series.crossing(slot, date("2026-10-21")).is_ok());
     let time = Some(series.slot_time(date("2026-10-09")));
     series.exceptions.insert(
         date("2026-10-06"),
-        Differences {
+        Override {
             time,
-            ..Differences::default()
+            ..Override::default()
         },
     );
     assert!(series.crossing(slot, date("2026-10-09")).is_err());
@@ -302,8 +302,8 @@ fn no_occurrence_crosses_its_neighbors_day() {
 fn brussels_and_paris_are_one_schedule_and_new_york_is_not() {
     let series = tuesdays(End::Forever);
     let mut other = series.clone();
-    let zone_to = |series: &mut Series, name: &str| {
-        if let Time::Timed { zone, .. } = &mut series.template.time {
+    let zone_to = |series: &mut Document, name: &str| {
+        if let Time::Timed { zone, .. } = &mut series.master.time {
             *zone = name.to_owned();
         }
     };
@@ -323,17 +323,17 @@ fn an_hour_that_occurs_twice_is_no_difference() {
         end: start + TimeDelta::hours(1),
         zone: "Europe/Brussels".into(),
     };
-    series.template.time = time(first);
+    series.master.time = time(first);
     let later = Event {
         time: time(first + TimeDelta::hours(1)),
-        ..series.template.clone()
+        ..series.master.clone()
     };
-    assert!(Differences::between(&series.template, &later).is_empty());
+    assert!(Override::between(&series.master, &later).is_empty());
     let other = Event {
         time: time(first + TimeDelta::hours(2)),
-        ..series.template.clone()
+        ..series.master.clone()
     };
-    assert!(!Differences::between(&series.template, &other).is_empty());
+    assert!(!Override::between(&series.master, &other).is_empty());
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn slots_find_their_new_place() {
         },
         ..*new.rule()
     });
-    new.template.time = old.slot_time(date("2026-10-07"));
+    new.master.time = old.slot_time(date("2026-10-07"));
     let there = correspondence(&old, &new, date("2026-10-31"));
     assert_eq!(there.get(&date("2026-10-20")), Some(&date("2026-10-21")));
     new.set_rule(Rule {
@@ -363,4 +363,18 @@ fn slots_find_their_new_place() {
         there.values().collect::<Vec<_>>()
     );
     assert_eq!(there.len(), 2);
+}
+
+proptest! {
+    #[test]
+    fn each_kind_is_read_as_what_it_is(event in event(), series in series()) {
+        for document in [
+            Document::single(event.clone()),
+            Document::unsayable("why".to_owned(), event),
+            series,
+        ] {
+            let stored = serde_json::to_value(&document).unwrap();
+            prop_assert_eq!(&serde_json::from_value::<Document>(stored).unwrap(), &document);
+        }
+    }
 }

@@ -11,7 +11,7 @@ fn edits() -> impl Strategy<Value = Vec<Edit>> {
     prop::collection::vec(edit(), 0..4)
 }
 
-fn based(series: &Series) -> Base {
+fn based(series: &Document) -> Base {
     Base {
         odoo: series.clone(),
         outlook: series.clone(),
@@ -19,7 +19,7 @@ fn based(series: &Series) -> Base {
 }
 
 /// The slots and what each says, answers left out: those of Odoo never go to Outlook.
-fn says(series: &Series) -> BTreeMap<NaiveDate, Event> {
+fn says(series: &Document) -> BTreeMap<NaiveDate, Event> {
     series
         .slots()
         .take(30)
@@ -35,17 +35,17 @@ fn says(series: &Series) -> BTreeMap<NaiveDate, Event> {
 }
 
 /// Whether what Odoo has is told from what it shows of a series whose beginning it has let go of only by what was agreed on.
-fn looks_rolled(odoo: &Series, outlook: &Series) -> bool {
+fn looks_rolled(odoo: &Document, outlook: &Document) -> bool {
     odoo.start() != outlook.start() && is_later_part(odoo, outlook)
 }
 
 /// An edit in Odoo and one in Outlook that do not touch the same.
 fn apart() -> impl Strategy<Value = (Edit, Edit)> {
     let news = |(o, l): &(Edit, Edit)| match (o, l) {
-        (Edit::Template(all, _), Edit::Slot(_, own, ..)) => own.iter().all(|group| !all.contains(group)),
+        (Edit::Master(all, _), Edit::Slot(_, own, ..)) => own.iter().all(|group| !all.contains(group)),
         // Going back to the guests of all is one thing before the guests of all change, and another after it.
-        (Edit::Template(all, _), Edit::Reset(_)) => !all.contains(&Group::Attendees),
-        (Edit::Template(..), Edit::Cancel(_) | Edit::Hour(_) | Edit::End(_)) => true,
+        (Edit::Master(all, _), Edit::Reset(_)) => !all.contains(&Group::Attendees),
+        (Edit::Master(..), Edit::Cancel(_) | Edit::Hour(_) | Edit::End(_)) => true,
         (
             Edit::Slot(n, ..) | Edit::Cancel(n) | Edit::Reset(n),
             Edit::Slot(m, ..) | Edit::Cancel(m) | Edit::Reset(m),
@@ -124,7 +124,7 @@ proptest! {
     }
 }
 
-fn merged(base: &Series, odoo: &Series, outlook: &Series) -> SeriesMerge {
+fn merged(base: &Document, odoo: &Document, outlook: &Document) -> DocumentMerge {
     merge(
         Some(&based(base)),
         odoo,
@@ -134,10 +134,10 @@ fn merged(base: &Series, odoo: &Series, outlook: &Series) -> SeriesMerge {
     )
 }
 
-fn titled(title: &str) -> Differences {
-    Differences {
+fn titled(title: &str) -> Override {
+    Override {
         title: Some(title.to_owned()),
-        ..Differences::default()
+        ..Override::default()
     }
 }
 
@@ -145,13 +145,13 @@ fn titled(title: &str) -> Differences {
 fn a_title_for_all_and_a_title_for_one_do_not_collide() {
     let base = tuesdays(End::Forever);
     let mut odoo = base.clone();
-    odoo.template.title = "All".into();
+    odoo.master.title = "All".into();
     let mut outlook = base.clone();
     outlook.exceptions.insert(date("2026-10-13"), titled("One"));
     let merged = merged(&base, &odoo, &outlook);
     assert!(merged.conflicts.is_empty());
     for series in [&merged.odoo, &merged.outlook] {
-        assert_eq!(series.template.title, "All");
+        assert_eq!(series.master.title, "All");
         assert_eq!(series.occurrence(date("2026-10-13")).unwrap().title, "One");
     }
 }
@@ -160,43 +160,43 @@ fn a_title_for_all_and_a_title_for_one_do_not_collide() {
 fn a_slot_taken_out_overrules_its_edit() {
     let base = tuesdays(End::Forever);
     let mut odoo = base.clone();
-    odoo.cancelled.insert(date("2026-10-13"));
+    odoo.excluded_dates.insert(date("2026-10-13"));
     let mut outlook = base.clone();
     outlook.exceptions.insert(date("2026-10-13"), titled("One"));
     let merged = merged(&base, &odoo, &outlook);
     assert_eq!(merged.overruled, [date("2026-10-13")].into());
-    assert!(merged.outlook.cancelled.contains(&date("2026-10-13")));
+    assert!(merged.outlook.excluded_dates.contains(&date("2026-10-13")));
 }
 
 #[test]
 fn without_a_base_outlook_says_which_slots_there_are() {
     let series = tuesdays(End::Forever);
     let mut odoo = series.clone();
-    odoo.cancelled.insert(date("2026-10-13"));
+    odoo.excluded_dates.insert(date("2026-10-13"));
     let mut outlook = series.clone();
-    outlook.cancelled.insert(date("2026-10-20"));
+    outlook.excluded_dates.insert(date("2026-10-20"));
     let merged = merge(None, &odoo, &outlook, &EditTimes::default(), Policy::Latest);
-    assert_eq!(merged.odoo.cancelled, [date("2026-10-20")].into());
-    assert_eq!(merged.outlook.cancelled, merged.odoo.cancelled);
+    assert_eq!(merged.odoo.excluded_dates, [date("2026-10-20")].into());
+    assert_eq!(merged.outlook.excluded_dates, merged.odoo.excluded_dates);
 }
 
 #[test]
 fn without_a_base_an_empty_value_loses_to_a_full_one_whoever_wins_otherwise() {
     let bare = tuesdays(End::Forever);
     let mut full = bare.clone();
-    full.template.location = "Room 1".to_owned();
-    full.template.body = "<p>Agenda</p>".to_owned();
-    let own = Differences {
+    full.master.location = "Room 1".to_owned();
+    full.master.body = "<p>Agenda</p>".to_owned();
+    let own = Override {
         location: Some("Room 2".to_owned()),
-        ..Differences::default()
+        ..Override::default()
     };
     full.exceptions.insert(date("2026-10-13"), own);
     for policy in [Policy::Latest, Policy::Odoo, Policy::Outlook] {
         for (odoo, outlook) in [(&full, &bare), (&bare, &full)] {
             let merged = merge(None, odoo, outlook, &EditTimes::default(), policy);
             for series in [&merged.odoo, &merged.outlook] {
-                assert_eq!(series.template.location, "Room 1", "{policy:?}");
-                assert_eq!(series.template.body, full.template.body, "{policy:?}");
+                assert_eq!(series.master.location, "Room 1", "{policy:?}");
+                assert_eq!(series.master.body, full.master.body, "{policy:?}");
                 let moved = series.occurrence(date("2026-10-13")).unwrap();
                 assert_eq!(moved.location, "Room 2", "{policy:?}");
             }
@@ -220,13 +220,13 @@ fn guests_of_one_occurrence_merge_one_by_one() {
         (address, attendee)
     };
     let mut base = tuesdays(End::Forever);
-    base.template.attendees = [guest("ann")].into();
+    base.master.attendees = [guest("ann")].into();
     let mut odoo = base.clone();
-    odoo.template.attendees = [guest("ann"), guest("bob")].into();
+    odoo.master.attendees = [guest("ann"), guest("bob")].into();
     let mut outlook = base.clone();
-    let own = Differences {
+    let own = Override {
         attendees: Some(BTreeMap::new()),
-        ..Differences::default()
+        ..Override::default()
     };
     outlook.exceptions.insert(date("2026-10-13"), own);
     let merged = merged(&base, &odoo, &outlook);
@@ -234,7 +234,7 @@ fn guests_of_one_occurrence_merge_one_by_one() {
         let there = series.occurrence(date("2026-10-13")).unwrap().attendees;
         let names: Vec<_> = there.keys().map(Address::as_str).collect();
         assert_eq!(names, ["bob@example.org"]);
-        assert_eq!(series.template.attendees.len(), 2);
+        assert_eq!(series.master.attendees.len(), 2);
     }
 }
 
@@ -246,7 +246,7 @@ fn exceptions_follow_a_moved_series() {
     odoo.exceptions.insert(date("2026-10-20"), titled("Two"));
     let mut outlook = base.clone();
     // In Outlook every Tuesday became every Wednesday, and Exchange dropped the exceptions.
-    outlook.template.time = base.slot_time(date("2026-10-07"));
+    outlook.master.time = base.slot_time(date("2026-10-07"));
     outlook.set_rule(Rule {
         pattern: crate::calendar::recurrence::Pattern::Weekly {
             days: crate::calendar::recurrence::Days::one(chrono::Weekday::Wed),
@@ -277,7 +277,7 @@ fn what_outlook_keeps_at_its_old_hour_is_owed_to_it_once() {
         schedule: true,
     };
     let told = Told::default();
-    let again = |base: &Base, outlook: &Series| {
+    let again = |base: &Base, outlook: &Document| {
         merge(Some(base), &odoo, outlook, &EditTimes::default(), Policy::Latest)
     };
     let base = advance(
@@ -338,7 +338,7 @@ fn the_later_part_of_a_long_series_stays_a_part() {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
     };
-    let merge = |odoo: &Series, outlook: &Series| {
+    let merge = |odoo: &Document, outlook: &Document| {
         merge(Some(&base), odoo, outlook, &EditTimes::default(), Policy::Latest)
     };
     let idle = merge(&odoo, &outlook);
@@ -387,16 +387,16 @@ fn call(server: &str, token: &str) -> String {
 #[test]
 fn another_link_into_the_same_room_is_no_news_of_a_series_and_another_server_is() {
     let mut series = tuesdays(End::Forever);
-    series.template.video = call("odoo.example", "a");
+    series.master.video = call("odoo.example", "a");
     let base = based(&series);
     let mut odoo = series.clone();
     // The first occurrence is gone, and the next one speaks for all.
-    odoo.template.video = call("odoo.example", "b");
+    odoo.master.video = call("odoo.example", "b");
     let merged = merge(Some(&base), &odoo, &series, &EditTimes::default(), Policy::Latest);
     assert_eq!((&merged.odoo, &merged.outlook), (&odoo, &series));
-    odoo.template.video = call("moved.example", "a");
+    odoo.master.video = call("moved.example", "a");
     let merged = merge(Some(&base), &odoo, &series, &EditTimes::default(), Policy::Latest);
-    assert_eq!(merged.outlook.template.video, odoo.template.video);
+    assert_eq!(merged.outlook.master.video, odoo.master.video);
 }
 
 #[test]
@@ -417,13 +417,13 @@ fn a_single_occurrence_of_patterns_that_stand_apart_is_not_passed_over() {
         BTreeSet::new()
     );
     let (slot, other) = (date("2026-10-20"), date("2026-10-27"));
-    let own = Differences {
+    let own = Override {
         title: Some("Odoo's own".into()),
-        ..Differences::default()
+        ..Override::default()
     };
     odoo.exceptions.insert(slot, own);
     let mut cancelled = outlook.clone();
-    cancelled.cancelled.insert(other);
+    cancelled.excluded_dates.insert(other);
     let merged = merge(Some(&base), &odoo, &cancelled, &times, Policy::Latest);
     assert_eq!(merged.apart, BTreeSet::from([slot, other]));
     // A new title for all is no edit of those that have their own.
@@ -431,7 +431,7 @@ fn a_single_occurrence_of_patterns_that_stand_apart_is_not_passed_over() {
         odoo: odoo.clone(),
         outlook,
     };
-    odoo.template.title = "Another".into();
+    odoo.master.title = "Another".into();
     let merged = merge(Some(&base), &odoo, &base.outlook, &times, Policy::Latest);
     assert_eq!(merged.apart, BTreeSet::new());
 }
@@ -440,10 +440,10 @@ fn a_single_occurrence_of_patterns_that_stand_apart_is_not_passed_over() {
 fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
     let mut series = tuesdays(End::Forever);
     let (out, changed) = (date("2026-10-20"), date("2026-10-27"));
-    series.cancelled.insert(out);
-    let own = Differences {
+    series.excluded_dates.insert(out);
+    let own = Override {
         title: Some("Its own".into()),
-        ..Differences::default()
+        ..Override::default()
     };
     series.exceptions.insert(changed, own);
     let base = Base {
@@ -453,9 +453,9 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
     let mut ends = series.clone();
     ends.set_end(End::Count(nonzero(1)));
     let ends = ends.normalized().expect("one is left");
-    assert!(ends.cancelled.is_empty() && ends.exceptions.is_empty());
+    assert!(ends.excluded_dates.is_empty() && ends.exceptions.is_empty());
     let mut moved = series.clone();
-    moved.template.time = Time::Timed {
+    moved.master.time = Time::Timed {
         start: "2026-10-06T09:00:00Z".parse().unwrap(),
         end: "2026-10-06T10:00:00Z".parse().unwrap(),
         zone: "Europe/Brussels".into(),
@@ -468,7 +468,7 @@ fn a_side_that_ends_earlier_has_not_brought_back_what_was_taken_out_later() {
         let merged = merge(Some(&base), odoo, outlook, &EditTimes::default(), policy);
         for side in [&merged.odoo, &merged.outlook] {
             assert!(side.same_schedule(&moved), "{}", side.rule());
-            assert_eq!(side.cancelled, series.cancelled);
+            assert_eq!(side.excluded_dates, series.excluded_dates);
             assert_eq!(side.exceptions, series.exceptions);
         }
     }
@@ -480,7 +480,7 @@ fn a_last_occurrence_that_one_side_takes_out_while_the_other_ends_the_series_goe
     let mut ends = before.clone();
     ends.set_end(End::Count(nonzero(3)));
     let mut lacks_one = before.clone();
-    lacks_one.cancelled.insert(date("2026-10-20"));
+    lacks_one.excluded_dates.insert(date("2026-10-20"));
     let times = EditTimes::default();
     let written = Written::Whole {
         groups: BTreeSet::new(),

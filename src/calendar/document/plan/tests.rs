@@ -34,7 +34,7 @@ enum Exchange {
 }
 
 /// Outlook once the writes are carried out as [`OutlookWrites`] asks: read again after a new schedule.
-fn carried_out(present: Option<&Series>, writes: &[OutlookWrite], exchange: Exchange) -> Series {
+fn carried_out(present: Option<&Document>, writes: &[OutlookWrite], exchange: Exchange) -> Document {
     let mut now = present.cloned();
     for (index, write) in writes.iter().enumerate() {
         match write {
@@ -49,17 +49,17 @@ fn carried_out(present: Option<&Series>, writes: &[OutlookWrite], exchange: Exch
                 let series = now.as_mut().unwrap();
                 take_groups(
                     groups.iter().filter(|g| **g != Group::Time),
-                    &mut series.template,
-                    &target.template,
+                    &mut series.master,
+                    &target.master,
                 );
                 if *recurrence {
                     let end_alone = only_the_end(series, target);
                     let mut next = series.rescheduled(target);
-                    next.template.clone_from(&series.template);
-                    next.template.time.clone_from(&target.template.time);
+                    next.master.clone_from(&series.master);
+                    next.master.time.clone_from(&target.master.time);
                     if exchange == Exchange::Drops && !end_alone {
                         next.exceptions.clear();
-                        next.cancelled.clear();
+                        next.excluded_dates.clear();
                     }
                     *series = next.normalized().unwrap();
                     // The document in the write is the one to reach.
@@ -74,28 +74,28 @@ fn carried_out(present: Option<&Series>, writes: &[OutlookWrite], exchange: Exch
                 if groups.contains(&Group::Time) {
                     series.crossing(*slot, series.date_of(&event.time)).unwrap();
                 }
-                let own = Differences::between(&series.regular(*slot), &event);
+                let own = Override::between(&series.regular(*slot), &event);
                 series.exceptions.insert(*slot, own);
             }
             OutlookWrite::Cancel { slot } => {
                 let series = now.as_mut().unwrap();
-                series.cancelled.insert(*slot);
+                series.excluded_dates.insert(*slot);
                 series.exceptions.remove(slot);
             }
         }
     }
-    now.and_then(Series::normalized).unwrap()
+    now.and_then(Document::normalized).unwrap()
 }
 
 /// Without what Outlook is never told: the guests' answers.
-fn unanswered(mut series: Series) -> Series {
+fn unanswered(mut series: Document) -> Document {
     let quiet = |event: &mut Event| {
         for attendee in event.attendees.values_mut() {
             attendee.answer = Answer::NeedsAction;
             attendee.name.clear();
         }
     };
-    quiet(&mut series.template);
+    quiet(&mut series.master);
     for own in series.exceptions.values_mut() {
         for attendee in own.attendees.iter_mut().flat_map(|all| all.values_mut()) {
             attendee.answer = Answer::NeedsAction;
@@ -162,7 +162,7 @@ proptest! {
     }
 }
 
-fn planned(base: &Series, odoo: &Series, outlook: &Series) -> Plan {
+fn planned(base: &Document, odoo: &Document, outlook: &Document) -> Plan {
     let base = Base {
         odoo: base.clone(),
         outlook: base.clone(),
@@ -180,7 +180,7 @@ fn planned(base: &Series, odoo: &Series, outlook: &Series) -> Plan {
 fn one_write_to_the_master_where_one_is_enough() {
     let base = tuesdays(End::Forever);
     let mut odoo = edited(&base, &[Edit::Hour(900), Edit::End(9)]).unwrap();
-    odoo.template.title = "New".into();
+    odoo.master.title = "New".into();
     let plan = planned(&base, &odoo, &base);
     let [
         OutlookWrite::Master {
@@ -224,11 +224,11 @@ fn a_truncation_is_its_recurrence_alone() {
 fn one_occurrence_is_one_write() {
     let base = tuesdays(End::Forever);
     let mut odoo = base.clone();
-    odoo.cancelled.insert(date("2026-10-20"));
+    odoo.excluded_dates.insert(date("2026-10-20"));
     let time = Some(base.slot_time(date("2026-10-15")));
-    let own = Differences {
+    let own = Override {
         time,
-        ..Differences::default()
+        ..Override::default()
     };
     odoo.exceptions.insert(date("2026-10-13"), own);
     let writes = planned(&base, &odoo, &base).outlook.writes;
@@ -245,9 +245,9 @@ fn one_occurrence_is_one_write() {
 #[test]
 fn exceptions_that_survive_a_new_pattern_are_written_again() {
     let mut base = tuesdays(End::Forever);
-    let own = Differences {
+    let own = Override {
         title: Some("One".into()),
-        ..Differences::default()
+        ..Override::default()
     };
     base.exceptions.insert(date("2026-10-20"), own);
     let mut odoo = base.clone();
@@ -263,14 +263,14 @@ fn exceptions_that_survive_a_new_pattern_are_written_again() {
 #[test]
 fn what_outlook_does_not_allow_is_set_aside_and_the_rest_written() {
     let mut base = tuesdays(End::Forever);
-    base.cancelled.insert(date("2026-10-27"));
+    base.excluded_dates.insert(date("2026-10-27"));
     let mut odoo = base.clone();
-    odoo.cancelled.clear();
+    odoo.excluded_dates.clear();
     let time = Some(base.slot_time(date("2026-10-21")));
-    let own = Differences {
+    let own = Override {
         title: Some("One".into()),
         time,
-        ..Differences::default()
+        ..Override::default()
     };
     odoo.exceptions.insert(date("2026-10-13"), own);
     let plan = planned(&base, &odoo, &base);
@@ -287,9 +287,9 @@ fn neighbors_that_move_together_move_in_an_order_that_is_allowed() {
     let mut odoo = base.clone();
     for (slot, to) in [("2026-10-13", "2026-10-21"), ("2026-10-20", "2026-10-22")] {
         let time = Some(base.slot_time(date(to)));
-        let own = Differences {
+        let own = Override {
             time,
-            ..Differences::default()
+            ..Override::default()
         };
         odoo.exceptions.insert(date(slot), own);
     }
@@ -303,13 +303,13 @@ fn neighbors_that_move_together_move_in_an_order_that_is_allowed() {
 #[test]
 fn a_value_for_all_names_the_slots_that_keep_their_own() {
     let mut odoo = tuesdays(End::Forever);
-    let own = Differences {
+    let own = Override {
         title: Some("One".into()),
-        ..Differences::default()
+        ..Override::default()
     };
     odoo.exceptions.insert(date("2026-10-13"), own);
     let mut outlook = odoo.clone();
-    outlook.template.title = "All".into();
+    outlook.master.title = "All".into();
     let OdooStep::Apply { changes, target } = planned(&odoo, &odoo, &outlook).odoo else {
         panic!()
     };
@@ -348,7 +348,7 @@ fn what_only_one_side_has_a_place_for_is_not_agreed_on() {
         odoo: odoo.clone(),
         outlook: outlook.clone(),
     };
-    odoo.cancelled.insert(date("2026-10-20"));
+    odoo.excluded_dates.insert(date("2026-10-20"));
     let times = EditTimes::default();
     let (o, l) = (State::Present(&odoo), State::Present(&outlook));
     let plan = plan(&situation(Some(&base), o, l, &times));
@@ -361,7 +361,7 @@ fn what_comes_back_is_written_whole_whatever_it_was() {
     let target = tuesdays(End::Count(std::num::NonZeroU32::new(4).unwrap()));
     let slot = target.start() + chrono::TimeDelta::days(7);
     let mut present = target.clone();
-    present.cancelled.insert(slot);
+    present.excluded_dates.insert(slot);
     let changes = changes(&present, &target);
     assert_eq!(changes.restored, BTreeSet::from([slot]));
     assert_eq!(changes.slots[&slot], groups().collect());

@@ -1,18 +1,18 @@
 //! Three-way merge of one meeting. What is merged as one:
 //!
 //! * the **schedule**: rule, start, hours and zone (in conflicts: [`Group::Time`] of the whole);
-//! * each property group of the **template**, as of a single event ([`crate::calendar::merge`]);
+//! * each property group of the **master**, as of a single event ([`crate::calendar::merge`]);
 //! * each property group of each **slot** that differs anywhere, and whether the slot is taken out.
 //!
 //! A slot's own value is a fact of its own: a new title for all and a new title for one do not collide. A slot that
-//! one side took out is out, also where the other side changed it ([`SeriesMerge::overruled`]).
+//! one side took out is out, also where the other side changed it ([`DocumentMerge::overruled`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, TimeDelta};
 
 use super::plan::{Differing, changes, only_the_end};
-use super::{Differences, Series, at_time_of, correspondence, in_room_of, same};
+use super::{Document, Override, at_time_of, correspondence, in_room_of, same};
 use crate::calendar::event::{Address, Event, Time};
 use crate::calendar::field::{Group, Side, agree, take, take_to_outlook};
 use crate::calendar::merge::{
@@ -23,7 +23,7 @@ use crate::calendar::words;
 
 /// As [`crate::calendar::merge::by_organizer`], of what all occurrences share.
 pub fn by_organizer(mut base: Base, odoo: &Event, outlook: &Event) -> Base {
-    base.outlook.template = merge::by_organizer(base.masters(), odoo, outlook).outlook;
+    base.outlook.master = merge::by_organizer(base.masters(), odoo, outlook).outlook;
     base
 }
 
@@ -47,15 +47,15 @@ pub fn advance(
     base: Option<Base>,
     written: &Written,
     told: &Told,
-    (odoo, outlook): (&Series, &Series),
+    (odoo, outlook): (&Document, &Document),
     side: Side,
 ) -> Base {
     if let (true, Written::Whole { groups, .. }) = (odoo.is_single() && outlook.is_single(), written) {
-        let now = (&odoo.template, &outlook.template);
+        let now = (&odoo.master, &outlook.master);
         let masters = advance_events(base.map(|base| base.masters()), groups, told, now, side);
         return Base {
-            odoo: Series::single(masters.odoo),
-            outlook: Series::single(masters.outlook),
+            odoo: Document::single(masters.odoo),
+            outlook: Document::single(masters.outlook),
         };
     }
     let mut base = base.unwrap_or_else(|| first_base(written, told, (odoo, outlook), side));
@@ -75,7 +75,8 @@ pub fn advance(
                 let kept = |slot: &NaiveDate| outlook.exceptions.contains_key(slot);
                 for side in [&mut base.odoo, &mut base.outlook] {
                     side.exceptions.retain(|slot, _| kept(slot));
-                    side.cancelled.retain(|slot| outlook.cancelled.contains(slot));
+                    side.excluded_dates
+                        .retain(|slot| outlook.excluded_dates.contains(slot));
                     // Which hour Odoo has there, its own or that of all, counts as its news: Outlook is told it, once.
                     for (slot, time) in &left_behind {
                         side.exceptions.entry(*slot).or_default().time = Some(time.clone());
@@ -83,15 +84,15 @@ pub fn advance(
                 }
             }
             let groups: BTreeSet<Group> = groups.iter().copied().filter(|g| *g != Group::Time).collect();
-            let template = advance_events(
+            let master = advance_events(
                 Some(base.masters()),
                 &groups,
                 told,
-                (&odoo.template, &outlook.template),
+                (&odoo.master, &outlook.master),
                 side,
             );
-            base.odoo.template = at_time_of(&template.odoo, &base.odoo.template);
-            base.outlook.template = at_time_of(&template.outlook, &base.outlook.template);
+            base.odoo.master = at_time_of(&master.odoo, &base.odoo.master);
+            base.outlook.master = at_time_of(&master.outlook, &base.outlook.master);
         }
         Written::Slot { slot, groups } => {
             let guests = groups.contains(&Group::Attendees);
@@ -108,24 +109,24 @@ pub fn advance(
             }
             if let Some(agreed) = agreed {
                 for (side, event) in [(&mut base.odoo, agreed.odoo), (&mut base.outlook, agreed.outlook)] {
-                    let is_own = event.attendees != side.template.attendees;
+                    let is_own = event.attendees != side.master.attendees;
                     let own = side.exceptions.entry(*slot).or_default();
                     own.attendees = is_own.then_some(event.attendees);
                 }
             }
             for (side, now) in [(&mut base.odoo, odoo), (&mut base.outlook, outlook)] {
                 side.exceptions.retain(|_, own| !own.is_empty());
-                side.cancelled.remove(slot);
-                if now.cancelled.contains(slot) {
+                side.excluded_dates.remove(slot);
+                if now.excluded_dates.contains(slot) {
                     side.exceptions.remove(slot);
-                    side.cancelled.insert(*slot);
+                    side.excluded_dates.insert(*slot);
                 }
             }
         }
         Written::Presence(slot) => {
             for (side, now) in [(&mut base.odoo, odoo), (&mut base.outlook, outlook)] {
                 side.exceptions.remove(slot);
-                side.cancelled.remove(slot);
+                side.excluded_dates.remove(slot);
                 keep(*slot, now, side);
             }
         }
@@ -134,7 +135,7 @@ pub fn advance(
 }
 
 /// The base of two that say the same, but for what Odoo has changed and may not write.
-pub fn agreed(base: Option<Base>, (odoo, outlook): (&Series, &Series), differing: &Differing) -> Base {
+pub fn agreed(base: Option<Base>, (odoo, outlook): (&Document, &Document), differing: &Differing) -> Base {
     if differing.is_empty() {
         return Base {
             odoo: odoo.clone(),
@@ -149,23 +150,23 @@ pub fn agreed(base: Option<Base>, (odoo, outlook): (&Series, &Series), differing
     advance(base, &written, &Told::default(), (odoo, outlook), Side::Odoo)
 }
 
-/// Whether `one` is `other` without its last occurrences: a tail that was taken out is an earlier end ([`Series::normalized`]).
-fn only_ends_earlier(one: &Series, other: &Series) -> bool {
-    let last = |series: &Series| series.rule().last(series.start()).unwrap_or(NaiveDate::MAX);
+/// Whether `one` is `other` without its last occurrences: a tail that was taken out is an earlier end ([`Document::normalized`]).
+fn only_ends_earlier(one: &Document, other: &Document) -> bool {
+    let last = |series: &Document| series.rule().last(series.start()).unwrap_or(NaiveDate::MAX);
     last(one) < last(other) && only_the_end(other, one)
 }
 
 /// The occurrences that Outlook has kept where they were while the whole was moved from Odoo, with their times: what differs in them is
 /// something else, and nobody wanted them to stay.
-fn left_behind(before: &Series, odoo: &Series, outlook: &Series) -> Vec<(NaiveDate, Time)> {
-    let has_hour = |series: &Series, slot| {
+fn left_behind(before: &Document, odoo: &Document, outlook: &Document) -> Vec<(NaiveDate, Time)> {
+    let has_hour = |series: &Document, slot| {
         let own = series.exceptions.get(slot);
         own.is_some_and(|own| own.time.is_some())
     };
     let kept = outlook
         .exceptions
         .iter()
-        .filter(|(slot, _)| !has_hour(before, slot) && !odoo.cancelled.contains(slot));
+        .filter(|(slot, _)| !has_hour(before, slot) && !odoo.excluded_dates.contains(slot));
     kept.filter_map(|(slot, own)| Some((*slot, own.time.clone()?)))
         .filter(|(slot, time)| {
             before
@@ -180,7 +181,7 @@ fn slot_guests(
     slot: NaiveDate,
     base: &Base,
     told: &Told,
-    (odoo, outlook): (&Series, &Series),
+    (odoo, outlook): (&Document, &Document),
     side: Side,
 ) -> Option<Base<Event>> {
     let (odoo, outlook) = (odoo.occurrence(slot)?, outlook.occurrence(slot)?);
@@ -199,21 +200,21 @@ fn slot_guests(
 }
 
 /// Of two that were matched: what they differ in counts as changed on both sides, as each is taken for what the other was.
-fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Series, &Series), side: Side) -> Base {
+fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Document, &Document), side: Side) -> Base {
     let groups = match written {
         Written::Whole { groups, .. } => groups.clone(),
         Written::Slot { .. } | Written::Presence(_) => BTreeSet::new(),
     };
-    let one = &outlook.template;
-    let there = at_time_of(&odoo.template, one);
-    let template = advance_events(None, &groups, told, (&there, one), side);
+    let one = &outlook.master;
+    let there = at_time_of(&odoo.master, one);
+    let master = advance_events(None, &groups, told, (&there, one), side);
     let mut base = Base {
-        odoo: Series {
-            template: at_time_of(&template.odoo, &outlook.template),
+        odoo: Document {
+            master: at_time_of(&master.odoo, &outlook.master),
             ..outlook.clone()
         },
-        outlook: Series {
-            template: at_time_of(&template.outlook, &odoo.template),
+        outlook: Document {
+            master: at_time_of(&master.outlook, &odoo.master),
             ..odoo.clone()
         },
     };
@@ -245,13 +246,13 @@ fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Series, &Series
 pub fn advance_whole(
     base: Option<Base>,
     told: impl Fn(Option<NaiveDate>) -> Option<BTreeSet<Address>>,
-    odoo: &Series,
-    outlook: &Series,
+    odoo: &Document,
+    outlook: &Document,
 ) -> Base {
     let before = base.unwrap_or_else(|| {
-        let nobody = |series: &Series| {
+        let nobody = |series: &Document| {
             let mut series = series.clone();
-            series.template.attendees.clear();
+            series.master.attendees.clear();
             series.exceptions.clear();
             series
         };
@@ -275,10 +276,10 @@ pub fn advance_whole(
         );
         advance_events(Some(before), &guests, &told, (odoo, outlook), Side::Odoo)
     };
-    let all = advanced(before.masters(), told(None), &odoo.template, &outlook.template);
-    after.odoo.template.attendees = all.odoo.attendees;
-    after.outlook.template.attendees = all.outlook.attendees;
-    let own = |series: &Series| {
+    let all = advanced(before.masters(), told(None), &odoo.master, &outlook.master);
+    after.odoo.master.attendees = all.odoo.attendees;
+    after.outlook.master.attendees = all.outlook.attendees;
+    let own = |series: &Document| {
         let own = series
             .exceptions
             .iter()
@@ -301,7 +302,7 @@ pub fn advance_whole(
         };
         let one = advanced(before, told(Some(slot)), &odoo, &outlook);
         for (side, event) in [(&mut after.odoo, one.odoo), (&mut after.outlook, one.outlook)] {
-            let is_own = event.attendees != side.template.attendees;
+            let is_own = event.attendees != side.master.attendees;
             side.exceptions.entry(slot).or_default().attendees = is_own.then_some(event.attendees);
         }
     }
@@ -312,20 +313,20 @@ pub fn advance_whole(
 }
 
 /// The base of a series that was made in Outlook, without what single occurrences have of their own: that follows.
-pub fn base_of_creation(odoo: &Series, outlook: &Series) -> Base {
-    let bare = |series: &Series| Series {
+pub fn base_of_creation(odoo: &Document, outlook: &Document) -> Base {
+    let bare = |series: &Document| Document {
         exceptions: BTreeMap::new(),
-        cancelled: BTreeSet::new(),
+        excluded_dates: BTreeSet::new(),
         ..series.clone()
     };
-    let template = merge::base_of_creation(&odoo.template, &outlook.template);
+    let master = merge::base_of_creation(&odoo.master, &outlook.master);
     Base {
-        odoo: Series {
-            template: template.odoo,
+        odoo: Document {
+            master: master.odoo,
             ..bare(odoo)
         },
-        outlook: Series {
-            template: template.outlook,
+        outlook: Document {
+            master: master.outlook,
             ..bare(outlook)
         },
     }
@@ -333,7 +334,7 @@ pub fn base_of_creation(odoo: &Series, outlook: &Series) -> Base {
 
 /// A group that both sides changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeriesConflict {
+pub struct DocumentConflict {
     /// `None`: of the whole series.
     pub slot: Option<NaiveDate>,
     pub conflict: Conflict,
@@ -341,32 +342,32 @@ pub struct SeriesConflict {
 
 /// What both sides shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeriesMerge {
+pub struct DocumentMerge {
     /// Groups of the master that Outlook must take over.
     pub to_outlook: BTreeSet<Group>,
     /// Odoo's document once it is written, before it is rolled to a window.
-    pub odoo: Series,
+    pub odoo: Document,
     /// Outlook's document once it is written; with `continues_from` its new series.
-    pub outlook: Series,
+    pub outlook: Document,
     /// Odoo shows only the later part of an old series, and gave that part another pattern: Outlook's series ends
     /// before this date, and `outlook` is a new one from it on.
     pub continues_from: Option<NaiveDate>,
     /// Between them the two have taken out every occurrence.
     pub over: bool,
-    pub conflicts: Vec<SeriesConflict>,
+    pub conflicts: Vec<DocumentConflict>,
     /// Slots that one side changed and the other took out.
     pub overruled: BTreeSet<NaiveDate>,
     /// Slots that one side changed, and that the other does not have: its pattern is another one.
     pub apart: BTreeSet<NaiveDate>,
 }
 
-impl SeriesMerge {
+impl DocumentMerge {
     /// Takes over what was decided of the masters; returns Odoo's and Outlook's.
     fn take(&mut self, events: Merge) -> (Event, Event) {
         self.to_outlook = events.to_outlook;
         let conflicts = events.conflicts.into_iter();
         self.conflicts
-            .extend(conflicts.map(|conflict| SeriesConflict { slot: None, conflict }));
+            .extend(conflicts.map(|conflict| DocumentConflict { slot: None, conflict }));
         (events.odoo, events.outlook)
     }
 }
@@ -377,12 +378,12 @@ impl SeriesMerge {
 /// Odoo harms nobody, a cancellation in Outlook mails its guests.
 pub fn merge(
     base: Option<&Base>,
-    odoo: &Series,
-    outlook: &Series,
+    odoo: &Document,
+    outlook: &Document,
     times: &EditTimes,
     policy: Policy,
-) -> SeriesMerge {
-    let mut merged = SeriesMerge {
+) -> DocumentMerge {
+    let mut merged = DocumentMerge {
         to_outlook: BTreeSet::new(),
         odoo: odoo.clone(),
         outlook: outlook.clone(),
@@ -394,8 +395,8 @@ pub fn merge(
     };
     if odoo.is_single() && outlook.is_single() {
         let before = base.map(Base::masters);
-        let events = merge_events(before.as_ref(), &odoo.template, &outlook.template, times, policy);
-        (merged.odoo.template, merged.outlook.template) = merged.take(events);
+        let events = merge_events(before.as_ref(), &odoo.master, &outlook.master, times, policy);
+        (merged.odoo.master, merged.outlook.master) = merged.take(events);
         return merged;
     }
     merge_schedules(base, times, policy, &mut merged);
@@ -412,14 +413,14 @@ pub fn merge(
 }
 
 /// Whether Odoo has the later part of Outlook's series, as it has where 720 occurrences do not reach the window.
-pub fn is_later_part(odoo: &Series, outlook: &Series) -> bool {
+pub fn is_later_part(odoo: &Document, outlook: &Document) -> bool {
     odoo.start() > outlook.start()
         && outlook
             .rolled(odoo.start())
             .is_some_and(|rolled| rolled.same_schedule(odoo))
 }
 
-fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merged: &mut SeriesMerge) {
+fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merged: &mut DocumentMerge) {
     let (odoo, outlook) = (merged.odoo.clone(), merged.outlook.clone());
     if odoo.same_schedule(&outlook) {
         return;
@@ -433,14 +434,14 @@ fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merge
         (true, true) if is_later_part(&odoo, &outlook) => return,
         (true, true) => {
             let kept = winner(Group::Time, times, policy);
-            let words = |series: &Series| {
+            let words = |series: &Document| {
                 format!(
                     "{} from {}",
                     series.rule(),
-                    words::value(Group::Time, &series.template)
+                    words::value(Group::Time, &series.master)
                 )
             };
-            merged.conflicts.push(SeriesConflict {
+            merged.conflicts.push(DocumentConflict {
                 slot: None,
                 conflict: Conflict {
                     group: Group::Time,
@@ -466,9 +467,9 @@ fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merge
 
 /// The series that begins at `start` and from its own start on is `part`; `None` if the rule does not reach back
 /// to it in phase.
-fn extended_back(part: &Series, start: NaiveDate) -> Option<Series> {
+fn extended_back(part: &Document, start: NaiveDate) -> Option<Document> {
     let mut whole = part.clone();
-    whole.template.time = part.slot_time(start);
+    whole.master.time = part.slot_time(start);
     let before = whole.slots().take_while(|slot| *slot < part.start()).count();
     if let super::End::Count(count) = part.rule().end {
         whole.set_end(super::End::Count(count.checked_add(u32::try_from(before).ok()?)?));
@@ -479,35 +480,35 @@ fn extended_back(part: &Series, start: NaiveDate) -> Option<Series> {
 
 fn merge_templates(
     base: Option<&Base>,
-    odoo: &Series,
-    outlook: &Series,
+    odoo: &Document,
+    outlook: &Document,
     times: &EditTimes,
     policy: Policy,
-    merged: &mut SeriesMerge,
+    merged: &mut DocumentMerge,
 ) {
     // Times are the schedule's business: here all are one.
-    let one = &outlook.template;
-    let there = in_room_of(at_time_of(&odoo.template, one), one);
+    let one = &outlook.master;
+    let there = in_room_of(at_time_of(&odoo.master, one), one);
     let before = base.map(|b| Base {
-        odoo: in_room_of(at_time_of(&b.odoo.template, one), &there),
-        outlook: in_room_of(at_time_of(&b.outlook.template, one), one),
+        odoo: in_room_of(at_time_of(&b.odoo.master, one), &there),
+        outlook: in_room_of(at_time_of(&b.outlook.master, one), one),
     });
     let events = merge_events(before.as_ref(), &there, one, times, policy);
     let (in_odoo, in_outlook) = merged.take(events);
     // Each side keeps its own link into a room that both have.
-    merged.odoo.template = at_time_of(&in_room_of(in_odoo, &odoo.template), &merged.odoo.template);
-    merged.outlook.template = at_time_of(&in_room_of(in_outlook, one), &merged.outlook.template);
+    merged.odoo.master = at_time_of(&in_room_of(in_odoo, &odoo.master), &merged.odoo.master);
+    merged.outlook.master = at_time_of(&in_room_of(in_outlook, one), &merged.outlook.master);
 }
 
 /// The four documents under the merged schedule.
 struct Four {
-    odoo: Series,
-    outlook: Series,
+    odoo: Document,
+    outlook: Document,
     base: Option<Base>,
 }
 
 impl Four {
-    fn under(schedule: &Series, base: Option<&Base>, odoo: &Series, outlook: &Series) -> Self {
+    fn under(schedule: &Document, base: Option<&Base>, odoo: &Document, outlook: &Document) -> Self {
         let base = base.map(|b| Base {
             odoo: b.odoo.rescheduled(schedule),
             outlook: b.outlook.rescheduled(schedule),
@@ -522,10 +523,10 @@ impl Four {
 
 /// A side under the merged schedule. Where its own one has no such slot (it ends earlier) the side says nothing of it: that stays as
 /// `before`, and is nothing that the side has brought back.
-fn with_unsaid(side: &Series, schedule: &Series, before: Option<&Series>) -> Series {
+fn with_unsaid(side: &Document, schedule: &Document, before: Option<&Document>) -> Document {
     let mut under = side.rescheduled(schedule);
     let Some(before) = before else { return under };
-    let mentioned = before.exceptions.keys().chain(&before.cancelled);
+    let mentioned = before.exceptions.keys().chain(&before.excluded_dates);
     if let Some(last) = mentioned.clone().max().copied()
         && !side.same_schedule(schedule)
     {
@@ -544,11 +545,11 @@ fn with_unsaid(side: &Series, schedule: &Series, before: Option<&Series>) -> Ser
 
 fn merge_slots(
     base: Option<&Base>,
-    odoo: &Series,
-    outlook: &Series,
+    odoo: &Document,
+    outlook: &Document,
     times: &EditTimes,
     policy: Policy,
-    merged: &mut SeriesMerge,
+    merged: &mut DocumentMerge,
 ) {
     let schedule = merged.outlook.clone();
     // Of what is before its start a rolled series in Odoo knows nothing.
@@ -575,12 +576,12 @@ fn merge_slots(
     let bases = four.base.iter().flat_map(|b| [&b.odoo, &b.outlook]);
     let slots: BTreeSet<NaiveDate> = documents
         .chain(bases)
-        .flat_map(|series| series.exceptions.keys().chain(&series.cancelled))
+        .flat_map(|series| series.exceptions.keys().chain(&series.excluded_dates))
         .copied()
         .collect();
     for series in [&mut merged.odoo, &mut merged.outlook] {
         series.exceptions.clear();
-        series.cancelled.clear();
+        series.excluded_dates.clear();
     }
     for slot in slots {
         if known_from.is_some_and(|from| slot < from) {
@@ -592,8 +593,8 @@ fn merge_slots(
         match existence(slot, &four) {
             Existence::Present => merge_slot(slot, &four, times, policy, merged),
             Existence::Gone { edited } => {
-                merged.odoo.cancelled.insert(slot);
-                merged.outlook.cancelled.insert(slot);
+                merged.odoo.excluded_dates.insert(slot);
+                merged.outlook.excluded_dates.insert(slot);
                 if edited {
                     merged.overruled.insert(slot);
                 }
@@ -607,21 +608,21 @@ fn merge_slots(
 }
 
 /// The slots of which a side says something else than before.
-fn edited_slots(before: &Series, now: &Series) -> BTreeSet<NaiveDate> {
-    let shared = Series {
-        template: now.template.clone(),
+fn edited_slots(before: &Document, now: &Document) -> BTreeSet<NaiveDate> {
+    let shared = Document {
+        master: now.master.clone(),
         ..before.clone()
     };
     let changes = changes(&shared, now);
-    let mut slots = changes.cancelled;
+    let mut slots = changes.excluded_dates;
     slots.extend(changes.restored);
     slots.extend(changes.slots.into_keys());
     slots
 }
 
-fn keep(slot: NaiveDate, from: &Series, into: &mut Series) {
-    if from.cancelled.contains(&slot) {
-        into.cancelled.insert(slot);
+fn keep(slot: NaiveDate, from: &Document, into: &mut Document) {
+    if from.excluded_dates.contains(&slot) {
+        into.excluded_dates.insert(slot);
     }
     if let Some(own) = from.exceptions.get(&slot) {
         into.exceptions.insert(slot, own.clone());
@@ -639,7 +640,7 @@ enum Existence {
 }
 
 fn existence(slot: NaiveDate, four: &Four) -> Existence {
-    let gone = |series: &Series| series.cancelled.contains(&slot);
+    let gone = |series: &Document| series.excluded_dates.contains(&slot);
     let (in_odoo, in_outlook) = (gone(&four.odoo), gone(&four.outlook));
     let there = match (&four.base, in_odoo == in_outlook) {
         (_, true) => in_odoo,
@@ -654,11 +655,12 @@ fn existence(slot: NaiveDate, four: &Four) -> Existence {
     if !there {
         return Existence::Present;
     }
-    let edited = |now: &Series, before: Option<&Series>| match (now.occurrence(slot), before) {
+    let edited = |now: &Document, before: Option<&Document>| match (now.occurrence(slot), before) {
         (None, _) => false,
         (Some(_), None) => now.exceptions.contains_key(&slot),
         (Some(now_says), Some(before)) => {
-            let own = |series: &Series, group| series.exceptions.get(&slot).is_some_and(|own| own.has(group));
+            let own =
+                |series: &Document, group| series.exceptions.get(&slot).is_some_and(|own| own.has(group));
             before.occurrence(slot).is_some_and(|before_said| {
                 Group::SINGLE.into_iter().chain([Group::Attendees]).any(|group| {
                     (own(now, group) || own(before, group)) && !same(group, &before_said, &now_says)
@@ -676,22 +678,22 @@ fn existence(slot: NaiveDate, four: &Four) -> Existence {
 struct View {
     /// What it would be without change, in the merged series.
     regular: Event,
-    own: Differences,
+    own: Override,
     /// What was agreed to be its own.
-    before: Option<Differences>,
+    before: Option<Override>,
 }
 
 impl View {
     fn changed(&self, group: Group) -> bool {
         self.before.as_ref().is_none_or(|before| {
-            let values = |own: &Differences| own.onto(self.regular.clone());
+            let values = |own: &Override| own.onto(self.regular.clone());
             before.has(group) != self.own.has(group) || !same(group, &values(before), &values(&self.own))
         })
     }
 }
 
-fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, merged: &mut SeriesMerge) {
-    let own = |series: &Series| series.exceptions.get(&slot).cloned().unwrap_or_default();
+fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, merged: &mut DocumentMerge) {
+    let own = |series: &Document| series.exceptions.get(&slot).cloned().unwrap_or_default();
     let odoo = View {
         regular: merged.odoo.regular(slot),
         own: own(&four.odoo),
@@ -749,7 +751,7 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, m
             (true, true) if was_never_agreed && full(group).is_some() => full(group).unwrap_or(Side::Outlook),
             (true, true) => {
                 let kept = winner(group, times, policy);
-                merged.conflicts.push(SeriesConflict {
+                merged.conflicts.push(DocumentConflict {
                     slot: Some(slot),
                     conflict: Conflict {
                         group,
@@ -771,25 +773,25 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, m
         (&mut merged.odoo, &odoo, &in_odoo),
         (&mut merged.outlook, &outlook, &in_outlook),
     ] {
-        let own = Differences::between(&view.regular, event);
+        let own = Override::between(&view.regular, event);
         if !own.is_empty() {
             series.exceptions.insert(slot, own);
         }
     }
 }
 
-/// Attendees one by one, from who was in each side's occurrence, template or not, before the merge.
+/// Attendees one by one, from who was in each side's occurrence, master or not, before the merge.
 fn merge_slot_attendees(slot: NaiveDate, four: &Four, in_odoo: &mut Event, in_outlook: &mut Event) {
     let series = [&four.odoo, &four.outlook].into_iter();
     let bases = four.base.iter().flat_map(|b| [&b.odoo, &b.outlook]);
-    let own = |series: &Series| {
+    let own = |series: &Document| {
         let own = series.exceptions.get(&slot);
         own.is_some_and(|own| own.attendees.is_some())
     };
     if !series.chain(bases).any(own) {
         return;
     }
-    let with = |series: &Series| {
+    let with = |series: &Document| {
         let mut event = in_outlook.clone();
         if let Some(occurrence) = series.occurrence(slot) {
             event.attendees = occurrence.attendees;

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::merge::{SeriesConflict, merge};
-use super::{Crossing, Differences, Series, same};
-use crate::calendar::document::Document;
+use super::merge::{DocumentConflict, merge};
+use super::{Crossing, Document, Override, same};
 use crate::calendar::event::{Address, Event};
 use crate::calendar::field::{Group, unchanged};
 use crate::calendar::merge::{Base, EditTimes, Policy};
@@ -18,7 +17,7 @@ pub enum State<'a> {
     /// There has never been one.
     Missing,
     /// In normal form.
-    Present(&'a Series),
+    Present(&'a Document),
     /// Ended by somebody: deleted, archived, cancelled, or without any occurrence left.
     Gone,
 }
@@ -45,12 +44,12 @@ pub struct Changes {
     pub rule: bool,
     /// Hours, length or zone of every occurrence.
     pub hours: bool,
-    /// Of the template. [`Group::Time`] only where it takes place once, before and after.
+    /// Of the master. [`Group::Time`] only where it takes place once, before and after.
     pub groups: BTreeSet<Group>,
     /// Of single occurrences; with values of the target's occurrence.
     pub slots: BTreeMap<NaiveDate, BTreeSet<Group>>,
     /// Slots to take out.
-    pub cancelled: BTreeSet<NaiveDate>,
+    pub excluded_dates: BTreeSet<NaiveDate>,
     /// Slots to bring back.
     pub restored: BTreeSet<NaiveDate>,
 }
@@ -65,11 +64,11 @@ impl Changes {
 #[derive(Clone, Debug, PartialEq)]
 pub enum OdooStep {
     Nothing,
-    Create(Series),
+    Create(Document),
     /// One document, applied as a whole.
     Apply {
         changes: Changes,
-        target: Series,
+        target: Document,
     },
     Archive,
 }
@@ -78,14 +77,14 @@ pub enum OdooStep {
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutlookWrite {
     /// POST of a meeting without its exceptions; those follow.
-    Create(Box<Series>),
+    Create(Box<Document>),
     /// PATCH of the master, once for everything that all occurrences share.
     Master {
         /// Property groups; with [`Group::Time`] where hours, length, zone or start are others.
         groups: BTreeSet<Group>,
         /// Whether `recurrence` is in it. A changed zone needs it too.
         recurrence: bool,
-        target: Box<Series>,
+        target: Box<Document>,
     },
     /// PATCH of the occurrence of a slot, of those groups in which it does not say so already.
     Occurrence {
@@ -150,7 +149,7 @@ impl Differing {
     }
 
     /// Whether something else than that has changed.
-    fn is_news(&self, before: &Series, now: &Series) -> bool {
+    fn is_news(&self, before: &Document, now: &Document) -> bool {
         let mut news = changes(before, now);
         news.groups.retain(|group| !self.groups.contains(group));
         if self.occurrences {
@@ -174,7 +173,7 @@ pub struct Plan {
     pub agreed: bool,
     /// What Odoo has changed and cannot be written to Outlook (no right to).
     pub differing: Differing,
-    pub conflicts: Vec<SeriesConflict>,
+    pub conflicts: Vec<DocumentConflict>,
     /// Slots that one side changed and the other took out.
     pub overruled: BTreeSet<NaiveDate>,
     /// Slots that one side changed, and that the other does not have: its pattern is another one.
@@ -237,7 +236,7 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
     plan
 }
 
-fn plan_both(situation: &Situation<'_>, odoo: &Series, outlook: &Series, plan: &mut Plan) {
+fn plan_both(situation: &Situation<'_>, odoo: &Document, outlook: &Document, plan: &mut Plan) {
     let merged = merge(situation.base, odoo, outlook, situation.times, situation.policy);
     plan.conflicts = merged.conflicts;
     plan.overruled = merged.overruled;
@@ -287,12 +286,12 @@ fn plan_both(situation: &Situation<'_>, odoo: &Series, outlook: &Series, plan: &
 
 /// How `present` must change to be `target`, both of one side and in normal form.
 ///
-/// A value of the template that is written reaches every occurrence: where a slot has a value of its own in such
+/// A value of the master that is written reaches every occurrence: where a slot has a value of its own in such
 /// a group, it is named in `slots`, changed or not, so that it can be written over the template's.
-pub fn changes(present: &Series, target: &Series) -> Changes {
+pub fn changes(present: &Document, target: &Document) -> Changes {
     if present.is_single() && target.is_single() {
         return Changes {
-            groups: groups_of(|group| !unchanged(group, &present.template, &target.template)),
+            groups: groups_of(|group| !unchanged(group, &present.master, &target.master)),
             ..Changes::default()
         };
     }
@@ -301,17 +300,17 @@ pub fn changes(present: &Series, target: &Series) -> Changes {
         .same_dates(present.start(), target.rule(), target.start());
     let mut present_rule = target.clone();
     present_rule.recurrence.clone_from(&present.recurrence);
-    present_rule.template.time = target.slot_time(present.start());
+    present_rule.master.time = target.slot_time(present.start());
     let hours = !present_rule.same_schedule(present);
     let groups: BTreeSet<_> = groups()
-        .filter(|group| *group != Group::Time && !same(*group, &present.template, &target.template))
+        .filter(|group| *group != Group::Time && !same(*group, &present.master, &target.master))
         .collect();
     let moved = present.rescheduled(target);
-    let mentioned = |series: &Series| -> BTreeSet<NaiveDate> {
+    let mentioned = |series: &Document| -> BTreeSet<NaiveDate> {
         series
             .exceptions
             .keys()
-            .chain(&series.cancelled)
+            .chain(&series.excluded_dates)
             .copied()
             .collect()
     };
@@ -322,22 +321,25 @@ pub fn changes(present: &Series, target: &Series) -> Changes {
         ..Changes::default()
     };
     for slot in mentioned(&moved).union(&mentioned(target)).copied() {
-        let (was, shall) = (moved.cancelled.contains(&slot), target.cancelled.contains(&slot));
+        let (was, shall) = (
+            moved.excluded_dates.contains(&slot),
+            target.excluded_dates.contains(&slot),
+        );
         if shall {
             if !was {
-                changes.cancelled.insert(slot);
+                changes.excluded_dates.insert(slot);
             }
             continue;
         }
         if was {
             changes.restored.insert(slot);
         }
-        let own = |series: &Series, group| {
+        let own = |series: &Document, group| {
             let own = series.exceptions.get(&slot);
             own.is_some_and(|own| own.has(group))
         };
         let regular = target.regular(slot);
-        let value = |series: &Series| {
+        let value = |series: &Document| {
             let own = series.exceptions.get(&slot);
             own.map_or_else(|| regular.clone(), |own| own.onto(regular.clone()))
         };
@@ -363,7 +365,7 @@ fn groups_of(wanted: impl Fn(Group) -> bool) -> BTreeSet<Group> {
     groups().filter(|group| wanted(*group)).collect()
 }
 
-fn master(groups: BTreeSet<Group>, recurrence: bool, target: &Series) -> OutlookWrite {
+fn master(groups: BTreeSet<Group>, recurrence: bool, target: &Document) -> OutlookWrite {
     OutlookWrite::Master {
         groups,
         recurrence,
@@ -372,10 +374,10 @@ fn master(groups: BTreeSet<Group>, recurrence: bool, target: &Series) -> Outlook
 }
 
 /// A new series in Outlook.
-pub fn created(target: &Series) -> OutlookWrites {
+pub fn created(target: &Document) -> OutlookWrites {
     let mut bare = target.clone();
     bare.exceptions.clear();
-    bare.cancelled.clear();
+    bare.excluded_dates.clear();
     let mut out = OutlookWrites {
         writes: vec![OutlookWrite::Create(Box::new(bare.clone()))],
         unsayable: Vec::new(),
@@ -386,12 +388,12 @@ pub fn created(target: &Series) -> OutlookWrites {
 
 /// The writes that make `present`, as Outlook has it, `target`: at most one to the master, then those of single
 /// occurrences, each of which leaves the occurrence where Outlook's rules let it be.
-pub fn updated(present: &Series, target: &Series) -> OutlookWrites {
+pub fn updated(present: &Document, target: &Document) -> OutlookWrites {
     updated_with(present, target, &BTreeSet::new())
 }
 
 /// The same; `owed` are groups of the master to be written though the two say the same.
-fn updated_with(present: &Series, target: &Series, owed: &BTreeSet<Group>) -> OutlookWrites {
+fn updated_with(present: &Document, target: &Document, owed: &BTreeSet<Group>) -> OutlookWrites {
     let changes = changes(present, target);
     let is_single = present.is_single() && target.is_single();
     let mut out = OutlookWrites::default();
@@ -401,7 +403,7 @@ fn updated_with(present: &Series, target: &Series, owed: &BTreeSet<Group>) -> Ou
         .iter()
         .copied()
         // Answers come from the guests' own mailboxes alone.
-        .filter(|group| *group != Group::Attendees || !same_guests(&present.template, &target.template))
+        .filter(|group| *group != Group::Attendees || !same_guests(&present.master, &target.master))
         .chain(owed.iter().copied())
         .collect();
     if changes.hours || starts_elsewhere {
@@ -417,11 +419,11 @@ fn updated_with(present: &Series, target: &Series, owed: &BTreeSet<Group>) -> Ou
     // What is left to write of single occurrences, should Exchange drop all exceptions with the pattern: those
     // that are still there are not written again, as each is compared before it is.
     let mut left = present.rescheduled(target);
-    left.template.clone_from(&target.template);
+    left.master.clone_from(&target.master);
     if recurrence && !only_the_end(present, target) {
         left.exceptions.clear();
-        let kept = |slot: &NaiveDate| !target.cancelled.contains(slot);
-        left.cancelled.retain(kept);
+        let kept = |slot: &NaiveDate| !target.excluded_dates.contains(slot);
+        left.excluded_dates.retain(kept);
     }
     occurrences(left, target, &mut out);
     out
@@ -430,7 +432,7 @@ fn updated_with(present: &Series, target: &Series, owed: &BTreeSet<Group>) -> Ou
 /// The mails that Outlook sends for each of some writes, in their order; `present` is Outlook's series before them. At most: with a new
 /// pattern it may forget single changes and what was taken out, or keep them (page *Update event*: one message for the master, and one
 /// for each instance that was modified; MS-OXOCAL 3.1.4.7.3.5 and 3.1.4.9: a cancellation for each that is gone with it).
-pub fn mails(writes: &[OutlookWrite], present: Option<&Series>) -> Vec<Vec<Mail>> {
+pub fn mails(writes: &[OutlookWrite], present: Option<&Document>) -> Vec<Vec<Mail>> {
     let mut now = present.cloned();
     let mut all = Vec::with_capacity(writes.len());
     for write in writes {
@@ -445,19 +447,19 @@ pub fn mails(writes: &[OutlookWrite], present: Option<&Series>) -> Vec<Vec<Mail>
                 Some(now),
             ) => {
                 let mut next = now.rescheduled(target);
-                next.template.clone_from(&target.template);
+                next.master.clone_from(&target.master);
                 if *recurrence {
                     next.exceptions.clear();
                 }
                 if *recurrence && !only_the_end(now, target) {
-                    next.cancelled.clear();
+                    next.excluded_dates.clear();
                 }
                 *now = next;
             }
             (OutlookWrite::Occurrence { slot, target, .. }, Some(now)) => now.set_occurrence(*slot, target),
             (OutlookWrite::Cancel { slot }, Some(now)) => {
                 now.exceptions.remove(slot);
-                now.cancelled.insert(*slot);
+                now.excluded_dates.insert(*slot);
             }
             (_, None) => {}
         }
@@ -473,13 +475,12 @@ pub fn cancellations(document: Document) -> usize {
         .sum()
 }
 
-fn mails_of(write: &OutlookWrite, now: Option<&Series>) -> Vec<Mail> {
+fn mails_of(write: &OutlookWrite, now: Option<&Document>) -> Vec<Mail> {
     let guests = |event: &Event| event.guests().cloned().collect::<BTreeSet<Address>>();
     match (write, now) {
-        (OutlookWrite::Create(series), _) => guests(&series.template)
-            .into_iter()
-            .map(Mail::Invitation)
-            .collect(),
+        (OutlookWrite::Create(series), _) => {
+            guests(&series.master).into_iter().map(Mail::Invitation).collect()
+        }
         (
             OutlookWrite::Master {
                 groups,
@@ -489,7 +490,7 @@ fn mails_of(write: &OutlookWrite, now: Option<&Series>) -> Vec<Mail> {
             Some(now),
         ) => {
             let is_told = *recurrence || is_told_to_all(groups);
-            let (before, after) = (guests(&now.template), guests(&target.template));
+            let (before, after) = (guests(&now.master), guests(&target.master));
             let mut mails = difference(&before, &after, is_told);
             let are_others = groups.contains(&Group::Attendees);
             // Of a single change its guests learn, and whoever is invited to it alone.
@@ -520,7 +521,7 @@ fn mails_of(write: &OutlookWrite, now: Option<&Series>) -> Vec<Mail> {
         }
         (OutlookWrite::Delete, Some(now)) => {
             let of_one = exceptions_guests(now).flatten();
-            let guests = guests(&now.template).into_iter().chain(of_one);
+            let guests = guests(&now.master).into_iter().chain(of_one);
             guests.map(Mail::Cancellation).collect()
         }
         (_, None) => Vec::new(),
@@ -528,7 +529,7 @@ fn mails_of(write: &OutlookWrite, now: Option<&Series>) -> Vec<Mail> {
 }
 
 /// The guests of each occurrence that has something of its own.
-fn exceptions_guests(series: &Series) -> impl Iterator<Item = BTreeSet<Address>> {
+fn exceptions_guests(series: &Document) -> impl Iterator<Item = BTreeSet<Address>> {
     let occurrences = series
         .exceptions
         .keys()
@@ -556,7 +557,7 @@ fn difference(before: &BTreeSet<Address>, after: &BTreeSet<Address>, is_told: bo
 }
 
 /// Whether two schedules differ in nothing but where they end.
-pub(super) fn only_the_end(present: &Series, target: &Series) -> bool {
+pub(super) fn only_the_end(present: &Document, target: &Document) -> bool {
     let mut other = present.clone();
     other.set_end(target.rule().end);
     other.same_schedule(target)
@@ -566,14 +567,18 @@ fn same_guests(a: &Event, b: &Event) -> bool {
     a.attendees.keys().eq(b.attendees.keys())
 }
 
-/// Appends what makes the occurrences of `present`, which has `target`'s schedule and template, those of `target`.
-fn occurrences(mut present: Series, target: &Series, out: &mut OutlookWrites) {
-    for slot in target.cancelled.difference(&present.cancelled.clone()).copied() {
+/// Appends what makes the occurrences of `present`, which has `target`'s schedule and master, those of `target`.
+fn occurrences(mut present: Document, target: &Document, out: &mut OutlookWrites) {
+    for slot in target
+        .excluded_dates
+        .difference(&present.excluded_dates.clone())
+        .copied()
+    {
         out.writes.push(OutlookWrite::Cancel { slot });
-        present.cancelled.insert(slot);
+        present.excluded_dates.insert(slot);
         present.exceptions.remove(&slot);
     }
-    let restored = present.cancelled.difference(&target.cancelled);
+    let restored = present.excluded_dates.difference(&target.excluded_dates);
     out.unsayable.extend(restored.copied().map(Unsayable::Restored));
     let slots: BTreeSet<_> = present
         .exceptions
@@ -601,7 +606,7 @@ fn occurrences(mut present: Series, target: &Series, out: &mut OutlookWrites) {
             break;
         };
         let (slot, groups, event) = todo.remove(index);
-        let own = Differences::between(&present.regular(slot), &event);
+        let own = Override::between(&present.regular(slot), &event);
         present.exceptions.insert(slot, own);
         out.writes.push(OutlookWrite::Occurrence {
             slot,
