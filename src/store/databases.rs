@@ -471,8 +471,13 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
             .filter(m::odoo_id.is_not_null().or(m::odoo_state.is_not_null()))
             .filter(m::ended.eq(false)),
     )
-    // What was edited when is told again by whoever has not been heard: what was heard of is of the time before.
-    .set((m::unconfirmed.eq(true), m::odoo_times.eq(serde_json::json!({}))))
+    // What was edited when is told again by whoever has not been heard: what was heard of is of the time before. Nor does
+    // what a restored Odoo was told before count as having been told to it.
+    .set((
+        m::unconfirmed.eq(true),
+        m::odoo_times.eq(serde_json::json!({})),
+        m::told.eq(serde_json::json!({})),
+    ))
     .execute(conn)
     .await?;
     Ok(())

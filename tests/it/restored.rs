@@ -80,6 +80,27 @@ async fn ids_are_given_out_again_whoever_organized_what_had_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_odoo_that_is_restored_again_and_again_is_told_each_time() {
+    let mut w = world().await;
+    let event = w.outlook_creates(ANN, "Plan", &[]).await;
+    w.quiet().await;
+    let id = id_of(&w, "Plan");
+    let backup = w.odoo.copy();
+    w.outlook_edits(ANN, &event, json!({"subject": "Plan B"})).await;
+    w.quiet().await;
+    for _ in 0..4 {
+        assert_eq!(id_of(&w, "Plan B"), id);
+        // The backup's key is none any more.
+        w.odoo = backup.copy();
+        w.odoo.pair_again(&w.service).await;
+        assert_eq!(id_of(&w, "Plan"), id, "as at the backup");
+        settled(&mut w).await;
+    }
+    assert_eq!(id_of(&w, "Plan B"), id);
+    assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_outsiders_organize_and_odoo_kept_stays_the_same_record() {
     let mut w = world().await;
     let event = w.outlook_creates(CARLA, "Outside", &[ANN]).await;
