@@ -283,7 +283,7 @@ impl Meeting {
     /// The name by which a person knows it.
     pub fn title(&self) -> String {
         let agreed = self.base_outlook.as_ref();
-        let agreed = agreed.and_then(|base| base.get("template")?.get("title"));
+        let agreed = agreed.and_then(|base| base.get("master")?.get("title"));
         self.name_in_odoo()
             .or_else(|| agreed.and_then(Value::as_str))
             .unwrap_or_default()
@@ -752,7 +752,7 @@ pub async fn only_shown_with_titles(
     titles: Vec<&str>,
 ) -> QueryResult<Vec<i64>> {
     let in_outlook =
-        diesel::dsl::sql::<Bool>("(coalesce(copies.state -> 'template', copies.state) ->> 'title') = ANY (")
+        diesel::dsl::sql::<Bool>("(coalesce(copies.state -> 'master', copies.state) ->> 'title') = ANY (")
             .bind::<Array<Text>, _>(titles)
             .sql(")");
     let shown = c::copies
