@@ -10,6 +10,7 @@ mod facts;
 mod faults;
 mod operations;
 mod oracle;
+mod people;
 mod series;
 pub mod service;
 mod world;

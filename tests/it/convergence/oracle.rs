@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::facts::{self, Field};
-use super::operations::{DROPPED, Side, address_of};
+use super::people::{DROPPED, Side, address_of};
 use super::world::{
     Deed, Event, Sight, World, answer_in_record, answer_of, answers_in_record, guests_of_copy,
     guests_of_record, has_mailbox, id_of,

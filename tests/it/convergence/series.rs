@@ -20,8 +20,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use serde_json::{Map, Value, json};
 
-use super::operations::{Side, address_of};
 use super::oracle::Mail;
+use super::people::{Side, address_of};
 use super::world::{World, attendees, guests_of_copy, guests_of_record, id_of, live, person};
 
 /// Of a series so many occurrences are compared.

@@ -14,9 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::facts::{self, Field, Values};
 use super::faults::Trouble;
-use super::operations::{
-    Act, Answer, CONTACTS, DROPPED, Exchange, PROCESSES, Side, Step, USERS, address_of, user_of,
-};
+use super::operations::{Act, Exchange, PROCESSES, Step};
+use super::people::{Answer, CONTACTS, DROPPED, Side, USERS, address_of, user_of};
 use super::series::Series;
 use super::service::{Log, Process};
 use crate::odoo::{Odoo, next_second};
