@@ -6,6 +6,7 @@
 //! run again with `CONVERGENCE_SEED=<seed>`; it decides the climate as well (`CONVERGENCE_CLIMATE`: graph-sim's `--climate`); `CONVERGENCE_OPERATIONS` says how many things people do
 //! altogether (`make test-long`: 20,000). The service runs by its own clock, so a seed repeats what is done, and not always when.
 
+mod event;
 mod facts;
 mod faults;
 mod operations;
@@ -13,6 +14,7 @@ mod oracle;
 mod people;
 mod series;
 pub mod service;
+mod shown;
 mod world;
 
 use std::path::Path;

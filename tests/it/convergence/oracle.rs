@@ -32,12 +32,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::event::{Deed, Event, Sight};
 use super::facts::{self, Field};
-use super::people::{DROPPED, Side, address_of};
-use super::world::{
-    Deed, Event, Sight, World, answer_in_record, answer_of, answers_in_record, guests_of_copy,
-    guests_of_record, has_mailbox, id_of,
-};
+use super::people::{DROPPED, Side, address_of, has_mailbox};
+use super::shown::{answer_in_record, answer_of, answers_in_record, guests_of_copy, guests_of_record, id_of};
+use super::world::World;
 
 /// A mail, as the simulator's log has it.
 pub struct Mail {

@@ -40,3 +40,8 @@ pub fn address_of(user: i64) -> &'static str {
 pub fn user_of(address: &str) -> Option<i64> {
     USERS.iter().find(|(_, a)| *a == address).map(|(id, _)| *id)
 }
+
+/// Whether there is a mailbox here behind an address.
+pub fn has_mailbox(address: &str) -> bool {
+    user_of(address).is_some()
+}

@@ -22,7 +22,8 @@ use serde_json::{Map, Value, json};
 
 use super::oracle::Mail;
 use super::people::{Side, address_of};
-use super::world::{World, attendees, guests_of_copy, guests_of_record, id_of, live, person};
+use super::shown::{attendees, guests_of_copy, guests_of_record, id_of, live, person};
+use super::world::World;
 
 /// Of a series so many occurrences are compared.
 const COMPARED: usize = 40;

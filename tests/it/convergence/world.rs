@@ -6,49 +6,26 @@ use std::time::Duration;
 
 use diesel_async::RunQueryDsl;
 use graph_sim::climate::Climate;
-use graph_sim::control;
 use graph_sim::meetings;
-use graph_sim::state::{Cause, Target, World as Microsoft};
 use outlook_bridge::store::{Store, accounts, databases, outbox};
 use serde_json::{Map, Value, json};
 
+use super::event::{Deed, Event, Sight};
 use super::facts::{self, Field, Values};
 use super::faults::Trouble;
 use super::operations::{Act, Exchange, PROCESSES, Step};
-use super::people::{Answer, CONTACTS, DROPPED, Side, USERS, address_of, user_of};
+use super::people::{Answer, CONTACTS, DROPPED, Side, USERS, address_of};
 use super::series::Series;
 use super::service::{Log, Process};
+use super::shown::{
+    answer_in_record, attendees, everybody_of_copy, everybody_of_record, guests_of_copy, id_of, live, person,
+    with_mark,
+};
 use crate::odoo::{Odoo, next_second};
 use crate::stack::{BEN, CLIENT_ID, CLIENT_SECRET, Stack};
 
 /// How long a world may take to become quiet: far longer than it ever does, so that what never ends is told.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// Something that somebody did to an event since the last quiet.
-#[derive(Clone, Debug)]
-pub enum Deed {
-    Created,
-    /// The fields that got another value.
-    Saved(Side, Values),
-    /// The two before it came to the same field before the sides could hear of each other.
-    Clashed,
-    Joined(Side, &'static str),
-    Left(Side, &'static str),
-    /// From one organizer to another.
-    HandedOver(i64, i64),
-    Archived,
-    Unarchived,
-    Unlinked,
-    DeletedInOutlook,
-    Answered(Side, &'static str, Answer),
-    Dropped(&'static str),
-    /// The copy with this graph id got this category.
-    Categorized(String, String),
-    /// Something about guests of whom nothing is judged.
-    OtherGuests,
-    /// One side is back at its backup.
-    Restored,
-}
 
 /// Which side drops [`DROPPED`] from whatever it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,35 +42,6 @@ impl Peer {
             _ => Self::Drops(Side::Odoo),
         }
     }
-}
-
-/// Everything there is of one event at one time.
-#[derive(Clone, Debug, Default)]
-pub struct Sight {
-    pub record: Option<Value>,
-    /// Mailbox → its events with the mark, cancelled ones among them.
-    pub copies: BTreeMap<&'static str, Vec<Value>>,
-}
-
-/// An event that somebody has made.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// Begins its title on every side, and says which event it is.
-    pub mark: String,
-    pub organizer: i64,
-    pub deeds: Vec<Deed>,
-    /// As it was at the last quiet; nothing for a new one.
-    pub before: Sight,
-    /// The guests whom mails have told that they are invited.
-    pub invited: BTreeSet<String>,
-    /// Of this event's and its copies' last known categories, by graph id.
-    pub categories: BTreeMap<String, String>,
-    /// Records that had been archived when Odoo was restored, and stay so beside the one that Outlook's event has since.
-    leftovers: BTreeSet<i64>,
-    /// It had ended when the service was restored, which knows nothing of it.
-    pub forgotten: bool,
-    /// The guests who declined in Odoo while their own mailbox showed nothing of it, so that nobody was told.
-    pub declined_untold: BTreeSet<String>,
 }
 
 pub struct World {
@@ -200,8 +148,6 @@ impl World {
             Step::Pause(milliseconds) => tokio::time::sleep(Duration::from_millis(*milliseconds)).await,
         }
     }
-
-    // -- the service and its troubles ----------------------------------------------------------------------------
 
     /// The others go on while the killed one's successor starts.
     async fn kill(&mut self, which: usize, down: Duration) {
@@ -431,8 +377,6 @@ impl World {
         }
     }
 
-    // -- the exchange --------------------------------------------------------------------------------------------
-
     async fn exchange(&mut self, exchange: Exchange) {
         // Odoo's advisory lock lets one exchange apply at a time.
         if let Some(answer) = self.held.take() {
@@ -641,8 +585,6 @@ impl World {
             .collect();
         text.join("\n")
     }
-
-    // -- what people do ------------------------------------------------------------------------------------------
 
     fn act(&mut self, wish: usize, act: &Act) {
         if let Act::Create {
@@ -993,20 +935,6 @@ impl World {
     }
 }
 
-impl Sight {
-    /// A mailbox's one copy that is not cancelled.
-    pub fn live(&self, address: &str) -> Option<&Value> {
-        self.copies
-            .get(address)?
-            .iter()
-            .find(|copy| copy["isCancelled"] != true)
-    }
-
-    pub fn is_active(&self) -> bool {
-        self.record.as_ref().is_some_and(|r| r["active"] == true)
-    }
-}
-
 /// The title is what tells the events apart.
 fn marked(values: &Values, mark: &str) -> Values {
     let mut values = values.clone();
@@ -1014,55 +942,6 @@ fn marked(values: &Values, mark: &str) -> Values {
         *title = format!("{mark} {title}");
     }
     values
-}
-
-/// What a person does in Outlook, as the simulator notes it.
-pub fn person() -> Cause {
-    control::person_cause("POST", "/sim/api")
-}
-
-pub fn attendees(addresses: &[&str]) -> Value {
-    addresses
-        .iter()
-        .map(|a| json!({"type": "required", "emailAddress": {"name": a, "address": a}}))
-        .collect()
-}
-
-fn with_mark(microsoft: &Microsoft, address: &str, mark: &str) -> Vec<Value> {
-    let mailbox = microsoft.mailbox(address).expect("a mailbox");
-    let (plain, cancelled) = (format!("{mark} "), format!("Canceled: {mark} "));
-    mailbox
-        .events
-        .values()
-        .filter(|e| e.content.subject.starts_with(&plain) || e.content.subject.starts_with(&cancelled))
-        .map(|e| {
-            control::dump(
-                mailbox,
-                Target {
-                    key: e.key,
-                    day: None,
-                },
-            )
-        })
-        .collect()
-}
-
-/// The copy in a mailbox that is not cancelled, as the organizer or as a guest.
-pub fn live(microsoft: &Microsoft, address: &str, mark: &str, is_organizer: bool) -> Option<(Target, Value)> {
-    let mut copies = with_mark(microsoft, address, mark);
-    copies.retain(|c| c["isCancelled"] != true && c["isOrganizer"] == is_organizer);
-    let copy = copies.pop()?;
-    let id = copy["id"].as_str().expect("an id");
-    let target = microsoft
-        .mailbox(address)
-        .expect("a mailbox")
-        .find(id)
-        .expect("an event");
-    Some((target, copy))
-}
-
-pub fn id_of(record: &Value) -> i64 {
-    record["id"].as_i64().expect("an id")
 }
 
 fn joined(side: Side, who: &'static str) -> Deed {
@@ -1077,66 +956,4 @@ fn left(side: Side, who: &'static str) -> Deed {
         DROPPED => Deed::OtherGuests,
         who => Deed::Left(side, who),
     }
-}
-
-/// The address of a line in Odoo, whatever else its contact has written there.
-fn address_in(line: &Value) -> Option<&str> {
-    let written = line["email"].as_str()?;
-    let known = CONTACTS.iter().find(|(_, known)| *known == written);
-    Some(known.map_or(written, |(address, _)| *address))
-}
-
-fn everybody_of_record(record: &Value) -> BTreeSet<String> {
-    let lines = record["attendees"].as_array().expect("attendees");
-    lines.iter().filter_map(address_in).map(str::to_owned).collect()
-}
-
-fn everybody_of_copy(copy: &Value) -> BTreeSet<String> {
-    let list = copy["attendees"].as_array().expect("attendees");
-    let all = list.iter().filter_map(|a| a["emailAddress"]["address"].as_str());
-    all.map(str::to_owned).collect()
-}
-
-/// The guests of whom something is judged.
-pub fn guests_of_record(record: &Value, organizer: &str) -> BTreeSet<String> {
-    let mut all = everybody_of_record(record);
-    all.retain(|a| a != organizer && a != DROPPED);
-    all
-}
-
-pub fn guests_of_copy(copy: &Value, organizer: &str) -> BTreeSet<String> {
-    let mut all = everybody_of_copy(copy);
-    all.retain(|a| a != organizer && a != DROPPED);
-    all
-}
-
-/// Odoo's word for a guest's answer, if the record has the guest.
-pub fn answer_in_record(record: &Value, address: &str) -> Option<String> {
-    let lines = record["attendees"].as_array().expect("attendees");
-    let line = lines.iter().find(|line| address_in(line) == Some(address))?;
-    line["state"].as_str().map(str::to_owned)
-}
-
-/// How many of its contacts answer for an address.
-pub fn answers_in_record(record: &Value, address: &str) -> usize {
-    let lines = record["attendees"].as_array().expect("attendees");
-    lines
-        .iter()
-        .filter(|line| address_in(line) == Some(address))
-        .count()
-}
-
-/// Odoo's word for Graph's.
-pub fn answer_of(response: &Value) -> &'static str {
-    match response["response"].as_str() {
-        Some("accepted") => "accepted",
-        Some("tentativelyAccepted") => "tentative",
-        Some("declined") => "declined",
-        _ => "needsAction",
-    }
-}
-
-/// Whether there is a mailbox here behind an address.
-pub fn has_mailbox(address: &str) -> bool {
-    user_of(address).is_some()
 }
