@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::facts::Values;
-use super::people::{Answer, Side};
+use super::facts::{self, Field, Values};
+use super::people::{Answer, Side, address_of};
+use super::shown::answer_in_record;
 
 /// Something that somebody did to an event since the last quiet.
 #[derive(Clone, Debug)]
@@ -74,4 +75,123 @@ impl Sight {
     pub fn is_active(&self) -> bool {
         self.record.as_ref().is_some_and(|r| r["active"] == true)
     }
+}
+
+/// Whether people ended or revived the event in this round, so that what the other side did to it may be lost.
+pub(super) fn was_ended_or_revived(event: &Event) -> bool {
+    event.deeds.iter().any(|d| {
+        matches!(
+            d,
+            Deed::Archived
+                | Deed::Unarchived
+                | Deed::Unlinked
+                | Deed::DeletedInOutlook
+                | Deed::HandedOver(..)
+        )
+    })
+}
+
+pub(super) fn last_value(event: &Event, side: Side, field: Field) -> Option<String> {
+    event.deeds.iter().rev().find_map(|deed| match deed {
+        Deed::Saved(at, values) if *at == side => values.get(&field).cloned(),
+        _ => None,
+    })
+}
+
+/// Whether a guest answered in Odoo, and was taken from Outlook's list in the same time.
+pub(super) fn has_crossed(event: &Event, guest: &str) -> bool {
+    let deeds = &event.deeds;
+    let has_answered = |d: &Deed| matches!(d, Deed::Answered(Side::Odoo, who, _) if *who == guest);
+    let has_left = |d: &Deed| matches!(d, Deed::Left(Side::Outlook, who) if *who == guest);
+    deeds.iter().any(has_answered) && deeds.iter().any(has_left)
+}
+
+/// Whether an answer in Odoo may differ from a copy's being gone: the guest gave it there after deleting the copy; or the
+/// copy came and went before anybody looked.
+pub(super) fn stands_alone(event: &Event, guest: &str, in_odoo: &str) -> bool {
+    let given = |deed: &Deed| matches!(deed, Deed::Answered(Side::Odoo, who, answer) if *who == guest && *answer == in_odoo);
+    let earlier = event
+        .before
+        .record
+        .as_ref()
+        .and_then(|r| answer_in_record(r, guest));
+    // One that was invited anew, and went before the mailbox was read, was never seen.
+    let is_asked_anew = |deed: &Deed| match deed {
+        Deed::Unarchived | Deed::HandedOver(..) => true,
+        Deed::Joined(_, who) => *who == guest,
+        _ => false,
+    };
+    let unseen = event.before.live(guest).is_none() || event.deeds.iter().any(is_asked_anew);
+    let told = |deed: &Deed| match deed {
+        // By the organizer's mailbox.
+        Deed::Answered(_, who, answer) => *who == guest && *answer == in_odoo,
+        Deed::Unarchived | Deed::Created | Deed::HandedOver(..) => in_odoo == "needsAction",
+        Deed::Joined(_, who) => *who == guest && in_odoo == "needsAction",
+        _ => false,
+    };
+    let known = earlier.as_deref().unwrap_or("needsAction") == in_odoo || event.deeds.iter().any(told);
+    event.deeds.iter().any(given) || (unseen && known)
+}
+
+/// The one answer a guest gave, where nothing else touched it: a new time, for one, asks everybody anew.
+pub(super) fn undisturbed_answer<'a>(event: &'a Event, guest: &str) -> Option<&'a str> {
+    let mut answers = event.deeds.iter().filter_map(|deed| match deed {
+        Deed::Answered(_, who, answer) if *who == guest => Some(*answer),
+        _ => None,
+    });
+    let (answer, None) = (answers.next()?, answers.next()) else {
+        return None;
+    };
+    let disturbed = event.deeds.iter().any(|deed| match deed {
+        Deed::Saved(_, values) => values.contains_key(&Field::Time) || answer == "declined",
+        // Whatever the organizer changes brings the copy back to who has declined.
+        Deed::Joined(_, who) | Deed::Left(_, who) => *who == guest || answer == "declined",
+        Deed::Dropped(who) => *who == guest,
+        Deed::Answered(..) | Deed::Categorized(..) | Deed::Clashed => false,
+        _ => true,
+    });
+    (!disturbed).then_some(answer)
+}
+
+/// The field that both sides changed once, in one clash, and nothing else did.
+pub(super) fn clashed(event: &Event) -> Option<Field> {
+    if was_ended_or_revived(event) || event.before.record.is_none() {
+        return None;
+    }
+    let saves = |side| {
+        event.deeds.iter().filter_map(move |d| match d {
+            Deed::Saved(at, values) if *at == side => Some(values),
+            _ => None,
+        })
+    };
+    event.deeds.windows(3).find_map(|deeds| {
+        let [
+            Deed::Saved(Side::Outlook, there),
+            Deed::Saved(Side::Odoo, here),
+            Deed::Clashed,
+        ] = deeds
+        else {
+            return None;
+        };
+        let field = *there.keys().next().filter(|f| here.contains_key(f))?;
+        let alone = |side| saves(side).filter(|values| values.contains_key(&field)).count() == 1;
+        let differ = field.in_odoo(&there[&field]) != here[&field];
+        let before = facts::in_odoo(event.before.record.as_ref()?);
+        let changed = field.in_odoo(&there[&field]) != before[&field];
+        (there.len() == 1
+            && here.len() == 1
+            && differ
+            && changed
+            && alone(Side::Odoo)
+            && alone(Side::Outlook))
+        .then_some(field)
+    })
+}
+
+/// Whether somebody organized the event when this round began.
+pub(super) fn handed_over_by(event: &Event, address: &str) -> bool {
+    event
+        .deeds
+        .iter()
+        .any(|d| matches!(d, Deed::HandedOver(from, _) if address_of(*from) == address))
 }

@@ -20,7 +20,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use serde_json::{Map, Value, json};
 
-use super::oracle::Mail;
+use super::mails::Mail;
 use super::people::{Side, address_of};
 use super::shown::{attendees, guests_of_copy, guests_of_record, id_of, live, person};
 use super::world::World;
