@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use super::facts::{Field, Values, timed, whole_days};
 use super::faults::{self, Trouble};
 use super::people::{Answer, CARLA, DROPPED, OUTSIDERS, Side, USERS, address_of};
-use super::series;
+use super::series_script;
 use crate::stack::{ANN, BEN};
 
 /// Processes of the service at once, on one Postgres.
@@ -92,7 +92,7 @@ pub enum Step {
     },
     Series {
         wish: usize,
-        act: series::Act,
+        act: series_script::Act,
     },
     Exchange(Exchange),
     Trouble(Trouble),
@@ -270,10 +270,11 @@ impl Script {
         self.texts += 1;
         let user = self.user();
         let somebody = [self.somebody(), self.somebody(), self.somebody()];
-        let act = series::Act::draw(&mut self.rng, self.series, self.today, self.texts, user, somebody);
+        let act =
+            series_script::Act::draw(&mut self.rng, self.series, self.today, self.texts, user, somebody);
         self.series += usize::from(matches!(
             act,
-            series::Act::Create { .. } | series::Act::Split { .. }
+            series_script::Act::Create { .. } | series_script::Act::Split { .. }
         ));
         // Mostly the latest.
         let wish = self
