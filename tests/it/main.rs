@@ -34,6 +34,7 @@ mod leases;
 mod limits;
 mod logins;
 mod lossless;
+mod lost_replies;
 mod moving;
 mod odd_values;
 mod odoo;
