@@ -9,6 +9,7 @@
 
 mod addresses;
 mod answers;
+mod app_registrations;
 mod architecture;
 mod attachments;
 mod convergence;
