@@ -14,6 +14,7 @@ mod architecture;
 mod attachments;
 mod convergence;
 mod delegates;
+mod departures;
 mod descriptions;
 mod documents;
 mod doors;
