@@ -327,3 +327,183 @@ async fn an_answer_in_odoo_that_crosses_a_cancellation_holds_nothing_up() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_connected_users_share_one_odoo_event_and_answer_for_themselves() {
+    let mut w = world().await;
+    w.odoo
+        .connect(&w.stack, &w.service, 8)
+        .await
+        .expect("Ben is connected");
+    w.quiet().await;
+    let id = w.odoo.create(
+        7,
+        "Pairing",
+        &odoo_time(2, "09:00:00"),
+        &odoo_time(2, "10:00:00"),
+        &[BEN],
+    );
+    w.quiet().await;
+    assert!(w.odoo.by_name("Pairing").is_some(), "no twin from Ben's copy");
+    w.forget_mails().await;
+
+    w.odoo.answer(id, 8, "accepted");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
+    let copy = w.stack.event(BEN, "Pairing").await.unwrap();
+    assert_eq!(copy["responseStatus"]["response"], "accepted");
+
+    // Ben takes the meeting off his own Outlook: he has declined, the meeting stands.
+    w.outlook_deletes(BEN, &copy).await;
+    w.quiet().await;
+    let record = w.odoo.by_name("Pairing").expect("still there");
+    let ben = record["attendees"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|a| a["user_id"] == 8)
+        .unwrap();
+    assert_eq!(ben["state"], "declined");
+    assert!(w.stack.event(ANN, "Pairing").await.is_some());
+}
+
+fn answer_in_odoo(record: &Value, address: &str) -> String {
+    let attendees = record["attendees"].as_array().expect("attendees");
+    let line = attendees.iter().find(|a| a["email"] == address).expect("a guest");
+    line["state"].as_str().expect("a state").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declined_copy_that_comes_back_is_not_declined_for_its_owner() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
+    w.quiet().await;
+    w.odoo.answer(id, 8, "declined");
+    w.quiet().await;
+    assert!(w.stack.event(BEN, "Review").await.is_none(), "as Outlook does it");
+    w.forget_mails().await;
+    w.odoo.write(id, json!({"location": "Room 2"}));
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("update", BEN)]);
+    assert!(w.stack.event(BEN, "Review").await.is_some(), "asked again");
+    assert_eq!(answer_in_odoo(&w.odoo.records[&id], BEN), "needsAction");
+    w.odoo.answer(id, 8, "accepted");
+    w.quiet().await;
+    let copy = w.stack.event(BEN, "Review").await.expect("a copy");
+    assert_eq!(copy["responseStatus"]["response"], "accepted");
+}
+
+/// Ben accepts in Outlook while his own mailbox is not looked into: Odoo hears of it from Ann's, and then Ann moves the
+/// meeting in Outlook or does not. Ben's mailbox is next, before Odoo's.
+async fn accepted_behind_our_back(is_moved: bool) {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
+    w.quiet().await;
+    let of_ben = json!({"user_id": 8});
+    w.odoo
+        .call(&w.service, 8, "res.users", "stop", of_ben.clone())
+        .await
+        .expect("stopped");
+    let copy = w.stack.event(BEN, "Review").await.expect("a copy");
+    let path = format!("mailboxes/{BEN}/events/{}/respond", id_of(&copy));
+    w.stack
+        .sim_call("POST", &path, json!({"response": "accept"}))
+        .await;
+    w.quiet().await;
+    let record = w.odoo.by_name("Review").expect("in Odoo");
+    assert_eq!(answer_in_odoo(record, BEN), "accepted", "by Ann's mailbox");
+    if is_moved {
+        let at = |time| json!({"dateTime": day(4, time), "timeZone": "Europe/Brussels"});
+        let moved = json!({"start": at("10:00:00"), "end": at("11:00:00")});
+        w.outlook_edits(ANN, &event, moved).await;
+        w.worked(7).await;
+    }
+    w.forget_mails().await;
+    w.odoo
+        .call(&w.service, 8, "res.users", "restart", of_ben)
+        .await
+        .expect("restarted");
+    w.worked(8).await;
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+    let record = w.odoo.by_name("Review").expect("in Odoo");
+    let answer = if is_moved { "needsAction" } else { "accepted" };
+    assert_eq!(answer_in_odoo(record, BEN), answer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_the_organizer_has_is_not_sent_again() {
+    accepted_behind_our_back(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_a_new_time_took_back_is_not_sent_again() {
+    accepted_behind_our_back(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revived_meeting_asks_everybody_anew() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN, OUTSIDE]);
+    w.quiet().await;
+    w.odoo.answer(id, 8, "accepted");
+    let event = w.stack.event(ANN, "Review").await.expect("in Outlook");
+    let path = format!("mailboxes/{ANN}/events/{}/respond", id_of(&event));
+    w.stack
+        .sim_call("POST", &path, json!({"response": "accept", "as": OUTSIDE}))
+        .await;
+    w.quiet().await;
+    assert_eq!(answer_in_odoo(&w.odoo.records[&id], OUTSIDE), "accepted");
+    w.odoo.write(id, json!({"active": false}));
+    w.quiet().await;
+    w.forget_mails().await;
+    w.odoo.write(id, json!({"active": true}));
+    w.quiet().await;
+    assert_eq!(
+        kinds(&w.stack.mails().await),
+        [("invitation", BEN), ("invitation", OUTSIDE)],
+        "and no answer that nobody gave"
+    );
+    for guest in [BEN, OUTSIDE] {
+        assert_eq!(
+            answer_in_odoo(&w.odoo.records[&id], guest),
+            "needsAction",
+            "{guest}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_reply_was_lost_is_not_told_again_for_a_new_time() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
+    w.quiet().await;
+    w.forget_mails().await;
+    let lost = json!([{"mailbox": BEN, "method": "POST", "path": "$batch", "cut": "after", "count": 1}]);
+    w.stack.sim_call("PUT", "faults", lost).await;
+    w.odoo.answer(id, 8, "accepted");
+    w.odoo.sync(&w.service).await;
+    eventually("the answer is told", async || {
+        (kinds(&w.stack.mails().await) == [("response", ANN)]).then_some(())
+    })
+    .await;
+    let event = w.stack.event(ANN, "Review").await.expect("in Outlook");
+    let moved = json!({"start": {"dateTime": day(4, "10:00:00"), "timeZone": "UTC"},
+        "end": {"dateTime": day(4, "11:00:00"), "timeZone": "UTC"}});
+    w.outlook_edits(ANN, &event, moved).await;
+    w.quiet().await;
+    let mails = w.stack.mails().await;
+    let told = kinds(&mails)
+        .iter()
+        .filter(|(kind, _)| *kind == "response")
+        .count();
+    assert_eq!(told, 1, "{mails:?}");
+    assert_eq!(answer_in_odoo(&w.odoo.records[&id], BEN), "needsAction");
+}

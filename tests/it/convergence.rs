@@ -6,12 +6,27 @@
 //! run again with `CONVERGENCE_SEED=<seed>`; it decides the climate as well (`CONVERGENCE_CLIMATE`: graph-sim's `--climate`); `CONVERGENCE_OPERATIONS` says how many things people do
 //! altogether (`make test-long`: 20,000). The service runs by its own clock, so a seed repeats what is done, and not always when.
 
+mod acts;
+mod database;
+mod event;
+mod exchange;
 mod facts;
 mod faults;
+mod mails;
 mod operations;
 mod oracle;
+mod oracle_mails;
+mod oracle_state;
+mod people;
 mod series;
+mod series_acts;
+mod series_oracle;
+mod series_script;
+mod series_views;
 pub mod service;
+mod shown;
+mod steps;
+mod troubles;
 mod world;
 
 use std::path::Path;
@@ -20,8 +35,9 @@ use std::sync::{Arc, PoisonError};
 use graph_sim::climate::Climate;
 use operations::{Script, Step};
 use service::Log;
+use steps::Peer;
 use tokio::sync::Semaphore;
-use world::{Peer, World};
+use world::World;
 
 /// Run each time, besides one at random.
 const SEEDS: [u64; 3] = [1, 2, 3];

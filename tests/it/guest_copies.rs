@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stack::{ANN, BEN, id_of};
+use super::stack::{ANN, BEN, eventually, id_of};
 use super::world::{CARLA, OUTSIDE, World, day, kinds, world};
 
 async fn both() -> World {
@@ -286,4 +286,27 @@ async fn guests_who_are_hidden_later_stay_invited() {
         assert_eq!(invited(&w, "Theirs"), [ANN, BEN]);
         at_rest(&mut w).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_a_guests_mailbox_has_shown_is_deleted_by_its_organizer_later() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    // Ann's mailbox cannot be read for a while.
+    let away = json!([{"mailbox": ANN, "path": "delta", "status": 503}]);
+    w.stack.sim_call("PUT", "faults", away).await;
+    w.outlook_creates(ANN, "Seen by Ben", &[BEN]).await;
+    let id = eventually("it comes to Odoo by Ben's mailbox", async || {
+        w.odoo.sync(&w.service).await;
+        w.odoo.by_name("Seen by Ben").map(|r| r["id"].as_i64().unwrap())
+    })
+    .await;
+    w.forget_mails().await;
+    w.odoo.write(id, json!({"active": false}));
+    w.odoo.sync(&w.service).await;
+    w.stack.sim_call("DELETE", "faults", Value::Null).await;
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Seen by Ben").await.is_none());
+    assert_eq!(kinds(&w.stack.mails().await), [("cancellation", BEN)]);
 }

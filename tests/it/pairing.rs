@@ -1,10 +1,13 @@
 //! What a code is good for. A database's uuid is no secret: nobody comes into a database that is known by knowing its uuid.
 
+use diesel_async::RunQueryDsl;
+use outlook_bridge::store::databases;
+use outlook_bridge::store::journal::{self, Level, Line};
 use serde_json::{Value, json};
 
 use super::convergence::service::command;
 use super::odoo::Odoo;
-use super::stack::{ANN, ODOO_URL, Service, enroll, enroll_again};
+use super::stack::{ANN, ODOO_URL, Service, enroll, enroll_again, eventually};
 use super::world::{World, world};
 
 const DENIED: &str = "odoo.exceptions.AccessDenied";
@@ -196,4 +199,24 @@ async fn paired_again_from_elsewhere_it_rests_until_that_is_confirmed() {
     w.quiet().await;
     let state = status(&w.odoo, &w.service).await.expect("an answer");
     assert_eq!(state["quarantined"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pairing_anew_waits_for_what_is_being_stored() {
+    let w = world().await;
+    let mut conn = w.service.engine.store.get().await.unwrap();
+    let database = databases::all(&mut conn).await.unwrap().remove(0);
+    let mut odoo = w.odoo.clone();
+    let storing = async {
+        diesel::sql_query("BEGIN").execute(&mut conn).await.unwrap();
+        databases::serialize(&mut conn, database.id).await.unwrap();
+        eventually("the pairing waits", async || {
+            (w.count("pg_locks WHERE NOT granted").await > 0).then_some(())
+        })
+        .await;
+        let line = Line::general(database.id, None, Level::Info, "Stored meanwhile".to_owned());
+        journal::write(&mut conn, line).await.expect("stored");
+        diesel::sql_query("COMMIT").execute(&mut conn).await.unwrap();
+    };
+    tokio::join!(storing, odoo.pair_again(&w.service));
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::odoo::Odoo;
 use super::stack::{ANN, BEN, eventually};
-use super::world::{CARLA, World, odoo_time, world};
+use super::world::{CARLA, World, active, odoo_time, world};
 
 /// Exchanges once with the restored Odoo, which is shut out, and pairs it again.
 async fn restore(w: &mut World, backup: Odoo) {
@@ -417,4 +417,163 @@ async fn what_odoo_has_and_cannot_tell_is_not_taken_for_lost() {
         assert_eq!(event["location"]["displayName"], "Room 1", "{name}");
     }
     assert_eq!(w.odoo.records.len(), records);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_odoo_gets_back_what_it_lost_and_mails_nobody() {
+    let mut w = world().await;
+    let at = |hour: &str| odoo_time(4, hour);
+    w.odoo
+        .create(7, "Kept", &at("09:00:00"), &at("10:00:00"), &[CARLA]);
+    w.quiet().await;
+    let backup = w.odoo.copy();
+    // After the backup: one made, one changed, on either side.
+    w.odoo
+        .create(7, "Lost", &at("11:00:00"), &at("12:00:00"), &[CARLA]);
+    w.outlook_creates(ANN, "Fetched later", &[]).await;
+    w.quiet().await;
+    let kept = w.stack.event(ANN, "Kept").await.unwrap();
+    w.outlook_edits(ANN, &kept, json!({"subject": "Kept, renamed"}))
+        .await;
+    w.quiet().await;
+    w.forget_mails().await;
+    let before: Vec<Value> = w.stack.events(ANN).await;
+
+    w.odoo = backup;
+    let answer = w.odoo.hand_over(&w.service).await.unwrap();
+    assert!(answer["state"]["quarantined"].is_string());
+    w.odoo.pair_again(&w.service).await;
+    // Somebody works on meanwhile; the restored database gives the lost event's id out again.
+    let reused = w
+        .odoo
+        .create(7, "New after all", &at("15:00:00"), &at("16:00:00"), &[]);
+    w.quiet().await;
+    w.quiet().await;
+    for name in ["Lost", "Fetched later", "Kept, renamed", "New after all"] {
+        assert!(w.odoo.by_name(name).is_some(), "{name}: {:#?}", w.odoo.records);
+    }
+    assert_eq!(w.odoo.by_name("New after all").unwrap()["id"], reused);
+    assert_eq!(active(&w), 4);
+    assert!(w.stack.event(ANN, "New after all").await.is_some());
+    assert_eq!(w.stack.events(ANN).await.len(), before.len() + 1);
+    assert!(w.stack.mails().await.is_empty(), "{:?}", w.stack.mails().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_odoo_invites_nobody_to_what_had_been_deleted() {
+    let mut w = world().await;
+    let at = |hour: &str| odoo_time(4, hour);
+    let deleted = w
+        .odoo
+        .create(7, "Deleted", &at("09:00:00"), &at("10:00:00"), &[CARLA]);
+    let alone = w.odoo.create(7, "Alone", &at("12:00:00"), &at("13:00:00"), &[]);
+    let series = w.odoo.create_weekly(7, "Series", &at("15:00:00"), 4, &[CARLA]);
+    w.quiet().await;
+    let backup = w.odoo.copy();
+    for id in [deleted, alone, series] {
+        w.odoo.unlink(id);
+    }
+    w.quiet().await;
+    assert_eq!(w.stack.events(ANN).await.len(), 0);
+    w.forget_mails().await;
+
+    w.odoo = backup;
+    w.odoo.hand_over(&w.service).await.unwrap();
+    w.odoo.pair_again(&w.service).await;
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+    let subjects: Vec<Value> = w
+        .stack
+        .events(ANN)
+        .await
+        .iter()
+        .map(|e| e["subject"].clone())
+        .collect();
+    assert_eq!(subjects, ["Alone"], "what mails nobody is as Odoo has it");
+    for name in ["Deleted", "Alone", "Series"] {
+        let is_it = |r: &&Value| r["name"] == name || r["template"]["name"] == name;
+        let record = w.odoo.records.values().find(is_it).expect("in Odoo");
+        assert_eq!(record["active"], true, "{name}");
+    }
+    let journal = w
+        .odoo
+        .call(
+            &w.service,
+            2,
+            "outlook.bridge",
+            "journal",
+            json!({"res_id": deleted}),
+        )
+        .await
+        .unwrap();
+    assert!(
+        journal[0]["message"].as_str().unwrap().contains("in Odoo again"),
+        "{journal}"
+    );
+    // It is its organizer's to choose, and an edit is no choice.
+    w.odoo.write(deleted, json!({"location": "Room 1"}));
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+    assert!(w.stack.event(ANN, "Deleted").await.is_none());
+}
+
+/// What was made anew in Outlook since the backup is the meeting that the restored service knows as ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_service_knows_its_later_generation_again() {
+    know_again(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_service_waits_for_the_organizers_mailbox_to_know_it_again() {
+    know_again(true).await;
+}
+
+async fn know_again(guest_first: bool) {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
+    let at = |hour: &str| odoo_time(4, hour);
+    let id = w
+        .odoo
+        .create(7, "Review", &at("09:00:00"), &at("10:00:00"), &[BEN, CARLA]);
+    w.quiet().await;
+    w.odoo.write(id, json!({"active": false}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Review").await.is_none());
+    w.back_up().await;
+    w.odoo.write(id, json!({"active": true}));
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Review").await.expect("made anew");
+    w.outlook_deletes(ANN, &event).await;
+    w.quiet().await;
+    w.odoo.write(id, json!({"active": true}));
+    w.quiet().await;
+    let event = w.stack.event(ANN, "Review").await.expect("made anew again");
+    w.forget_mails().await;
+
+    w.restore().await;
+    if guest_first {
+        let fault =
+            json!({"mailbox": ANN, "method": "GET", "path": "calendarView/delta", "count": 4, "status": 503});
+        w.stack.sim_call("POST", "faults", fault).await;
+    }
+    w.odoo.pair_again(&w.service).await;
+    if guest_first {
+        w.odoo.sync(&w.service).await;
+        w.worked(8).await;
+        w.odoo.sync(&w.service).await;
+    }
+    w.quiet().await;
+    w.quiet().await;
+    assert_eq!(active(&w), 1, "{:#?}", w.odoo.records);
+    assert_eq!(w.odoo.records[&id]["active"], true);
+    assert_eq!(w.stack.events(ANN).await.len(), 1);
+    assert_eq!(w.stack.mails().await, []);
+    // The two are one.
+    w.outlook_edits(ANN, &event, json!({"subject": "Reviewed"})).await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["name"], "Reviewed");
+    w.odoo.write(id, json!({"name": "Reviewed twice"}));
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "Reviewed twice").await.is_some());
 }

@@ -310,3 +310,10 @@ pub async fn eventually<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut check: 
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+pub async fn requests(stack: &Stack, path: &str) -> Vec<Value> {
+    let log = stack
+        .sim_call("GET", &format!("requests?path={path}"), Value::Null)
+        .await;
+    log["value"].as_array().cloned().unwrap_or_default()
+}

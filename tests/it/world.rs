@@ -181,3 +181,15 @@ pub fn kinds(mails: &[(String, String)]) -> Vec<(&str, &str)> {
         .map(|(kind, to)| (kind.as_str(), to.as_str()))
         .collect()
 }
+
+pub fn active(w: &World) -> usize {
+    w.odoo.records.values().filter(|r| r["active"] == true).count()
+}
+
+pub async fn pause(w: &World, paused: bool) {
+    let kwargs = json!({"paused": paused});
+    w.odoo
+        .call(&w.service, 2, "res.config.settings", "set_values", kwargs)
+        .await
+        .unwrap();
+}

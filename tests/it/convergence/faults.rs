@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
 
-use super::operations::USERS;
+use super::people::USERS;
 
 #[derive(Clone, Debug)]
 pub enum Trouble {

@@ -7,33 +7,12 @@ use rand::{Rng, SeedableRng};
 
 use super::facts::{Field, Values, timed, whole_days};
 use super::faults::{self, Trouble};
-use super::series;
+use super::people::{Answer, CARLA, DROPPED, OUTSIDERS, Side, USERS, address_of};
+use super::series_script;
 use crate::stack::{ANN, BEN};
 
-pub const CARLA: &str = "carla@contoso.example";
-/// Odoo's users, all of them connected to their mailboxes.
-pub const USERS: [(i64, &str); 3] = [(7, ANN), (8, BEN), (9, CARLA)];
 /// Processes of the service at once, on one Postgres.
 pub const PROCESSES: usize = 2;
-const OUTSIDERS: [&str; 2] = ["zoe@outside.example", "yan@outside.example"];
-/// Whom one of the sides may drop again, whoever invites them: whether they are guests is nobody's promise.
-pub const DROPPED: &str = "wes@outside.example";
-/// How Odoo's contacts have their addresses, where that is not the address alone.
-pub const CONTACTS: [(&str, &str); 3] = [
-    ("zoe@outside.example", "\"Zoe, of Outside\" <Zoe@Outside.example>"),
-    ("yan@outside.example", " Yan@Outside.Example;"),
-    (CARLA, "Carla <carla@contoso.example>"),
-];
-
-/// A calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    Odoo,
-    Outlook,
-}
-
-/// Odoo's name of an answer.
-pub type Answer = &'static str;
 
 /// One thing that somebody does. Which event, where it is not a new one, is a wish: the first event from there on
 /// that it can be done to.
@@ -113,7 +92,7 @@ pub enum Step {
     },
     Series {
         wish: usize,
-        act: series::Act,
+        act: series_script::Act,
     },
     Exchange(Exchange),
     Trouble(Trouble),
@@ -291,10 +270,11 @@ impl Script {
         self.texts += 1;
         let user = self.user();
         let somebody = [self.somebody(), self.somebody(), self.somebody()];
-        let act = series::Act::draw(&mut self.rng, self.series, self.today, self.texts, user, somebody);
+        let act =
+            series_script::Act::draw(&mut self.rng, self.series, self.today, self.texts, user, somebody);
         self.series += usize::from(matches!(
             act,
-            series::Act::Create { .. } | series::Act::Split { .. }
+            series_script::Act::Create { .. } | series_script::Act::Split { .. }
         ));
         // Mostly the latest.
         let wish = self
@@ -391,16 +371,4 @@ impl Script {
             Field::Reminder => (5 * self.rng.random_range(0..13)).to_string(),
         }
     }
-}
-
-pub fn address_of(user: i64) -> &'static str {
-    USERS
-        .iter()
-        .find(|(id, _)| *id == user)
-        .expect("one of the users")
-        .1
-}
-
-pub fn user_of(address: &str) -> Option<i64> {
-    USERS.iter().find(|(_, a)| *a == address).map(|(id, _)| *id)
 }

@@ -5,7 +5,7 @@ use chrono_tz::Europe::Brussels;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::Odoo;
+use super::database::Odoo;
 
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];

@@ -1,0 +1,169 @@
+//! What goes wrong, and what administrators do: kills, backups, restores, resets and faults.
+
+use std::time::Duration;
+
+use outlook_bridge::store::Store;
+use serde_json::json;
+
+use super::event::{Deed, Event};
+use super::faults::Trouble;
+use super::operations::PROCESSES;
+use super::people::{Side, address_of};
+use super::service::Process;
+use super::shown::id_of;
+use super::world::World;
+use crate::odoo::next_second;
+use crate::stack::CLIENT_ID;
+
+impl World {
+    pub(super) async fn trouble(&mut self, trouble: &Trouble) {
+        self.is_disturbed |= !matches!(
+            trouble,
+            Trouble::Fault(_) | Trouble::Switches(_) | Trouble::ForgetDelta(_)
+        );
+        match trouble {
+            Trouble::Sync { user, on } => {
+                let method = if *on { "restart" } else { "stop" };
+                self.ask(*user, "res.users", method, json!({"user_id": user}))
+                    .await;
+                return;
+            }
+            Trouble::Paused(paused) => return self.set(json!({"paused": paused})).await,
+            Trouble::NewSecret => return self.new_secret().await,
+            Trouble::LogIn(user) => return self.log_in(*user).await,
+            Trouble::Revoke(user) => drop(self.revoked.insert(*user)),
+            _ => {}
+        }
+        let (method, path, body) = match trouble {
+            Trouble::Fault(fault) => ("POST", "faults".to_owned(), fault.clone()),
+            Trouble::Switches(switches) => ("PUT", "switches".to_owned(), switches.clone()),
+            Trouble::ForgetDelta(person) => ("POST", format!("mailboxes/{person}/delta-reset"), json!({})),
+            Trouble::ExpireTokens(person) => ("POST", format!("people/{person}/expire-tokens"), json!({})),
+            Trouble::Revoke(user) => ("POST", format!("people/{}/revoke", address_of(*user)), json!({})),
+            Trouble::SecretExpired => (
+                "PATCH",
+                format!("apps/{CLIENT_ID}"),
+                json!({"secret_expired": true}),
+            ),
+            other => unreachable!("{other:?} is done already"),
+        };
+        self.stack.sim_call(method, &path, body).await;
+    }
+
+    /// The others go on while the killed one's successor starts.
+    pub(super) async fn kill(&mut self, which: usize, down: Duration) {
+        let killed = self.services.swap_remove(which % self.services.len());
+        let id = killed.id.clone();
+        killed.kill().await;
+        self.kills += 1;
+        tokio::time::sleep(down).await;
+        // A killed process leaves its leases; they run out in some seconds, which nobody has to wait for here.
+        self.run_sql(&format!(
+            "UPDATE accounts SET lease_id = NULL, next_run_at = now()
+             WHERE left(lease_id::text, 18) = left('{id}', 18)"
+        ))
+        .await;
+        self.services.push(Process::start(&self.stack, &self.log).await);
+    }
+
+    async fn stop_all(&mut self) {
+        for service in self.services.drain(..) {
+            service.kill().await;
+        }
+        self.store = Store::new(&self.stack.database_url, 2).expect("a pool");
+    }
+
+    async fn start_all(&mut self) {
+        self.run_sql("UPDATE accounts SET lease_id = NULL, next_run_at = now() WHERE lease_id IS NOT NULL")
+            .await;
+        for _ in 0..PROCESSES {
+            self.services.push(Process::start(&self.stack, &self.log).await);
+        }
+    }
+
+    pub(super) async fn back_up(&mut self) {
+        self.stop_all().await;
+        self.stack.copy_database("", "_backup").await;
+        self.start_all().await;
+        self.backup = Some(self.odoo.clone());
+    }
+
+    pub(super) async fn restore(&mut self, side: Side) {
+        let Some(backup) = &self.backup else {
+            return self.back_up().await;
+        };
+        self.restores += 1;
+        match side {
+            Side::Odoo => {
+                for event in &mut self.events {
+                    event.leftovers.clear();
+                }
+                self.odoo = backup.clone();
+                self.end_again();
+            }
+            Side::Outlook => {
+                self.stop_all().await;
+                self.stack.copy_database("_backup", "").await;
+                self.start_all().await;
+            }
+        }
+        // Odoo's key may be a later one, or an earlier one: the administrator pairs the two again.
+        self.held = None;
+        self.is_restored = true;
+        for event in &mut self.events {
+            event.deeds.push(Deed::Restored);
+            event.forgotten = side == Side::Outlook && !event.before.is_active();
+        }
+        self.pair_again().await;
+    }
+
+    /// What has ended since the backup is in Odoo again. People end it once more, as the service does nothing about it.
+    fn end_again(&mut self) {
+        for index in 0..self.events.len() {
+            let before = &self.events[index].before;
+            let (is_over, is_gone) = (!before.is_active(), before.record.is_none());
+            let Some(record) = self.active_record(index).filter(|_| is_over) else {
+                continue;
+            };
+            if is_gone {
+                self.odoo.unlink(id_of(&record));
+            } else {
+                self.odoo.write(id_of(&record), json!({"active": false}));
+            }
+        }
+        self.end_series_again();
+    }
+
+    pub(super) async fn reset(&mut self, user: i64, all: bool, delete: bool) {
+        let sync_policy = if all { "all" } else { "new" };
+        let delete_policy = if delete { "delete_both" } else { "dont_delete" };
+        let kwargs = json!({"user_id": user, "delete_policy": delete_policy, "sync_policy": sync_policy, "mails": null});
+        self.ask(2, "microsoft.calendar.account.reset", "reset_account", kwargs)
+            .await
+            .expect("a reset");
+        if !all {
+            self.only_new.insert(user, self.events.len());
+        }
+        if delete {
+            // The user logs in again when that is done.
+            self.note_deletion(user);
+        } else {
+            self.log_in(user).await;
+        }
+        next_second().await;
+    }
+
+    /// What a user organizes is deleted from both sides.
+    fn note_deletion(&mut self, user: i64) {
+        let own = |event: &&mut Event| event.organizer == user && event.before.is_active();
+        for event in self.events.iter_mut().filter(own) {
+            event.deeds.extend([Deed::DeletedInOutlook, Deed::Unlinked]);
+        }
+        for index in 0..self.series.len() {
+            if self.series[index].organizer == user {
+                let own = self.of_their_own(index);
+                self.series[index].note_deletion(own);
+            }
+        }
+    }
+}
