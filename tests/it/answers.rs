@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stack::{ANN, BEN, eventually, id_of};
-use super::world::{CARLA, OUTSIDE, World, day, kinds, odoo_time, world};
+use super::world::{CARLA, OUTSIDE, World, answer_in_odoo, day, kinds, odoo_time, world};
 
 async fn with_ben() -> World {
     let mut w = world().await;
@@ -13,9 +13,7 @@ async fn with_ben() -> World {
 }
 
 fn answer_of_ben(record: &Value) -> String {
-    let lines = record["attendees"].as_array().expect("attendees");
-    let line = lines.iter().find(|a| a["email"] == BEN).expect("Ben");
-    line["state"].as_str().expect("a state").to_owned()
+    answer_in_odoo(record, BEN)
 }
 
 async fn in_outlook_ben_says(w: &World, subject: &str, response: &str) {
@@ -242,6 +240,39 @@ async fn an_answer_that_is_given_again_while_nobody_is_logged_in_is_sent_afterwa
     assert_eq!(kinds(&mails), [("response", ANN)]);
 }
 
+/// Odoo applies a change of the organizer's while an answer given there waits to be sent: it stays Odoo's, though the organizer's list
+/// says the same of the invitation before.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_waits_to_be_sent_is_not_taken_for_one_that_outlook_brought() {
+    let mut w = with_ben().await;
+    let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
+    w.quiet().await;
+    let id = w.odoo.by_name("Review").expect("in Odoo")["id"].as_i64().unwrap();
+    in_outlook_ben_says(&w, "Review", "decline").await;
+    w.quiet().await;
+    w.outlook_edits(ANN, &event, json!({"subject": "Review!"})).await;
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "needsAction", "asked anew");
+    w.forget_mails().await;
+
+    let busy = json!([{"mailbox": BEN, "path": "/decline", "status": 503}]);
+    w.stack.sim_call("PUT", "faults", busy).await;
+    w.outlook_edits(ANN, &event, json!({"location": {"displayName": "Room 1"}}))
+        .await;
+    w.worked(7).await;
+    w.odoo.answer(id, 8, "declined");
+    for _ in 0..3 {
+        w.odoo.sync(&w.service).await;
+    }
+    assert_eq!(w.odoo.records[&id]["location"], "Room 1", "applied and told");
+    read_again(&w).await;
+    w.quiet().await;
+    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "declined");
+    assert!(w.stack.event(BEN, "Review!").await.is_none(), "declined");
+    let mails = w.stack.mails().await;
+    assert_eq!(kinds(&mails), [("update", BEN), ("response", ANN)]);
+}
+
 /// The organizer calls a meeting off, and a guest answers in Odoo before the guest's mailbox has told so: Outlook takes no answer to it,
 /// or takes one, and either way it ends in Odoo and nothing else does.
 #[tokio::test(flavor = "multi_thread")]
@@ -365,12 +396,6 @@ async fn two_connected_users_share_one_odoo_event_and_answer_for_themselves() {
         .unwrap();
     assert_eq!(ben["state"], "declined");
     assert!(w.stack.event(ANN, "Pairing").await.is_some());
-}
-
-fn answer_in_odoo(record: &Value, address: &str) -> String {
-    let attendees = record["attendees"].as_array().expect("attendees");
-    let line = attendees.iter().find(|a| a["email"] == address).expect("a guest");
-    line["state"].as_str().expect("a state").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,10 @@
 //! Single events, both ways.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
 use super::stack::{ANN, BEN, Stack, eventually, id_of};
-use super::world::{CARLA, OUTSIDE, World, day, expire_leases, kinds, odoo_time, world};
+use super::world::{CARLA, OUTSIDE, World, answer_in_odoo, day, expire_leases, kinds, odoo_time, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_saved_in_odoo_reaches_outlook_with_its_invitations() {

@@ -193,3 +193,10 @@ pub async fn pause(w: &World, paused: bool) {
         .await
         .unwrap();
 }
+
+/// What a guest has answered, as Odoo has it.
+pub fn answer_in_odoo(record: &Value, address: &str) -> String {
+    let attendees = record["attendees"].as_array().expect("attendees");
+    let line = attendees.iter().find(|a| a["email"] == address).expect("a guest");
+    line["state"].as_str().expect("a state").to_owned()
+}

@@ -191,7 +191,9 @@ pub fn agree(
             .and_then(|address| organizers.get(address));
         let was = before.and_then(|before| before.answer_of(user));
         let is_brought = was.is_some_and(|was| was != in_odoo) || told == Some(&in_odoo);
-        // What came by the organizer's mailbox is no news against one that nobody reads.
+        // What came by the organizer's mailbox is no news against one that nobody reads; and what was given in Odoo is not what Outlook
+        // brought, though the organizer's list may say the same of an earlier invitation: it may have to be sent yet.
+        let is_brought = is_brought && !snapshot.is_answered_in_odoo(user);
         if answer_of(copy) == in_odoo || is_brought && account.is_read() {
             copies[index].answer_base = Some(odoo_answer(in_odoo).to_owned());
         }
