@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::logins::{account_of, start, words};
 use super::odoo::Odoo;
-use super::stack::{ANN, BEN, CLIENT_ID, CLIENT_SECRET, Service, Stack, eventually};
+use super::stack::{CLIENT_ID, Service, Stack, eventually};
 
 const OTHER_APP: &str = "99999999-2222-3333-4444-555555555555";
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::resets::{ALL, at, furnished, has_status, in_odoo};
-use super::stack::{ANN, BEN, eventually};
-use super::world::{kinds, world};
+use super::stack::{ANN, BEN};
+use super::world::world;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_archived_is_disconnected_and_comes_back_by_logging_in() {

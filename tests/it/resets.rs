@@ -1,7 +1,5 @@
 //! Reset Account: what is deleted, what stays, whom it mails, and how it goes on afterwards.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::convergence::service::command;
@@ -379,7 +377,7 @@ async fn a_reset_survives_kills_and_retries_and_deletes_nothing_twice() {
     assert_eq!(mails.len(), 45, "{mails:?}");
     assert_eq!(w.odoo.records.len(), 45);
     assert_eq!(
-        w.count("journal WHERE message LIKE 'deleted from Outlook%' AND content -> 'template' ->> 'title' LIKE 'Many %'")
+        w.count("journal WHERE message LIKE 'deleted from Outlook%' AND content -> 'master' ->> 'title' LIKE 'Many %'")
             .await,
         45,
         "what was deleted can be restored"
@@ -398,7 +396,7 @@ async fn a_reset_survives_kills_and_retries_and_deletes_nothing_twice() {
     assert!(
         lines
             .iter()
-            .all(|line| line["content"]["template"]["attendees"].get(OUTSIDE).is_some()),
+            .all(|line| line["content"]["master"]["attendees"].get(OUTSIDE).is_some()),
         "{}",
         lines[0]
     );

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stack::{ANN, eventually, requests};
+use super::stack::{ANN, requests};
 use super::world::{active, day, odoo_time, world};
 
 #[tokio::test(flavor = "multi_thread")]

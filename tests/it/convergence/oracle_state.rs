@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::event::{
-    Deed, Event, Sight, clashed, has_crossed, last_value, stands_alone, undisturbed_answer,
-    was_ended_or_revived,
+    Deed, Event, Sight, has_crossed, last_value, stands_alone, undisturbed_answer, was_ended_or_revived,
 };
 use super::facts::{self, Field};
-use super::people::{DROPPED, Side, address_of, has_mailbox};
+use super::people::{Side, address_of, has_mailbox};
 use super::shown::{answer_in_record, answer_of, answers_in_record, guests_of_copy, guests_of_record};
 
 /// What is wrong, in sentences.
