@@ -221,6 +221,15 @@ pub(super) fn check_answers(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
         // Somebody by two contacts: the answer of either.
         let may_stand = may_stand || answers_in_record(record, &guest) > 1;
         let may_stand = may_stand || left && in_outlook == "needsAction" && remembered;
+        // And as it stood at the last quiet, so it may stand on.
+        let stood = |sight: &Sight| {
+            let theirs = sight
+                .live(&guest)
+                .map(|theirs| answer_of(&theirs["responseStatus"]));
+            let record = sight.record.as_ref();
+            (theirs, record.and_then(|record| answer_in_record(record, &guest)))
+        };
+        let may_stand = may_stand || has_mailbox(&guest) && remembered && stood(&event.before) == stood(now);
         if in_odoo != in_outlook && !may_stand {
             wrongs.push(format!(
                 "{guest} has answered {in_odoo} in Odoo, {in_outlook} in Outlook"

@@ -207,8 +207,9 @@ impl Series {
             let wholes = count(&|what| !matches!(what, What::ChangedOne | What::Created));
             let updates =
                 forgotten + 2 * singles * wholes + of_odoo().map(|done| done.updates).sum::<usize>();
-            // What is forgotten with the whole is cancelled, and told anew.
-            let dropped = updates.saturating_sub(wholes);
+            // What is forgotten with the whole is cancelled, and told anew; who joins is no update.
+            let is_told = |done: &&Done| done.updates > 0 && done.what != What::ChangedOne;
+            let dropped = updates.saturating_sub(of_odoo().filter(is_told).count());
             let cancellations = of_odoo().map(|done| done.cancellations).sum::<usize>();
             let bounds = [
                 ("invitation", joined),
