@@ -20,7 +20,7 @@ import pytest
 from tools.stack import odoo, paths, postgres
 
 # `make test-long` takes more
-RULES = int(os.environ.get("RULES", "700"))
+RULES = int(os.environ.get("RULES", "400"))
 YEARS = 6
 # From 2038 on pytz, and so Odoo, knows no daylight saving any more.
 KNOWN_UNTIL = "2037"
