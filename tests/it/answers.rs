@@ -270,7 +270,7 @@ async fn an_answer_that_waits_to_be_sent_is_not_taken_for_one_that_outlook_broug
     assert_eq!(answer_of_ben(&w.odoo.records[&id]), "declined");
     assert!(w.stack.event(BEN, "Review!").await.is_none(), "declined");
     let mails = w.stack.mails().await;
-    assert_eq!(kinds(&mails), [("update", BEN), ("response", ANN)]);
+    assert_eq!(kinds(&mails), [("response", ANN), ("update", BEN)]);
 }
 
 /// The organizer calls a meeting off, and a guest answers in Odoo before the guest's mailbox has told so: Outlook takes no answer to it,
