@@ -7,9 +7,11 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`self`] | the document: occurrences, normal form, splitting, what Outlook lets be moved |
+//! | [`changes`] | how one document must change to be another |
 //! | [`merge`] | three-way merge of two documents |
 //! | [`plan`] | what to write to either side |
 
+pub mod changes;
 pub mod merge;
 pub mod plan;
 

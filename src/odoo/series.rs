@@ -14,7 +14,7 @@ use super::mailboxes::Mailboxes;
 use super::recurrence::RuleFields;
 use super::snapshot::{AnsweredBy, AttendeeLine, Snapshot, Values, values};
 use super::time::OdooTime;
-use crate::calendar::document::plan::Changes;
+use crate::calendar::document::changes::Changes;
 use crate::calendar::document::{Document, Override, Recurrence};
 use crate::calendar::event::{Event, Time};
 use crate::calendar::field::Group;
@@ -420,7 +420,7 @@ pub fn group_of_field(field: &str) -> Option<Group> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::document::plan::changes;
+    use crate::calendar::document::changes::changes;
     use crate::calendar::recurrence::tests::date;
 
     /// Weekly on Tuesdays at ten in Brussels over the end of summer time, four times.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, TimeDelta};
 
-use super::plan::{Differing, changes, only_the_end};
+use super::changes::{Differing, changes, only_the_end};
 use super::{Document, Override, at_time_of, correspondence, in_room_of, same};
 use crate::calendar::event::{Address, Event, Time};
 use crate::calendar::field::{Group, Side, agree, take, take_to_outlook};

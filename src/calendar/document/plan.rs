@@ -1,13 +1,14 @@
 //! What to write to either side of one meeting: the pure decision, printable before anything is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
+use super::changes::{Changes, Differing, changes, groups_of, only_the_end};
 use super::merge::{DocumentConflict, merge};
 use super::{Crossing, Document, Override, same};
 use crate::calendar::event::{Address, Event};
-use crate::calendar::field::{Group, unchanged};
+use crate::calendar::field::Group;
 use crate::calendar::merge::{Base, EditTimes, Policy};
 use crate::calendar::plan::{Mail, Rights};
 
@@ -35,29 +36,6 @@ pub struct Situation<'a> {
     pub create_in_odoo: bool,
     pub times: &'a EditTimes,
     pub policy: Policy,
-}
-
-/// How one document must change to be another one of the same side.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Rule or start: dates.
-    pub rule: bool,
-    /// Hours, length or zone of every occurrence.
-    pub hours: bool,
-    /// Of the master. [`Group::Time`] only where it takes place once, before and after.
-    pub groups: BTreeSet<Group>,
-    /// Of single occurrences; with values of the target's occurrence.
-    pub slots: BTreeMap<NaiveDate, BTreeSet<Group>>,
-    /// Slots to take out.
-    pub excluded_dates: BTreeSet<NaiveDate>,
-    /// Slots to bring back.
-    pub restored: BTreeSet<NaiveDate>,
-}
-
-impl Changes {
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// What Odoo must do. The service rolls the target to its window (`odoo::recurrence::for_window`).
@@ -116,48 +94,6 @@ pub struct OutlookWrites {
     /// what is left.
     pub writes: Vec<OutlookWrite>,
     pub unsayable: Vec<Unsayable>,
-}
-
-/// What the two sides stay apart in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Differing {
-    /// Groups of the master.
-    pub groups: BTreeSet<Group>,
-    /// Single occurrences, or which there are.
-    pub occurrences: bool,
-}
-
-impl Differing {
-    fn of(writes: &[OutlookWrite]) -> Self {
-        let mut differing = Self::default();
-        for write in writes {
-            match write {
-                OutlookWrite::Master {
-                    groups, recurrence, ..
-                } => {
-                    differing.groups.extend(groups);
-                    differing.occurrences |= recurrence;
-                }
-                _ => differing.occurrences = true,
-            }
-        }
-        differing
-    }
-
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Whether something else than that has changed.
-    fn is_news(&self, before: &Document, now: &Document) -> bool {
-        let mut news = changes(before, now);
-        news.groups.retain(|group| !self.groups.contains(group));
-        if self.occurrences {
-            !news.groups.is_empty()
-        } else {
-            !news.is_empty()
-        }
-    }
 }
 
 /// The decision.
@@ -272,7 +208,7 @@ fn plan_both(situation: &Situation<'_>, odoo: &Document, outlook: &Document, pla
             plan.continues_from = merged.continues_from;
         }
         Rights::ReadOnly => {
-            plan.differing = Differing::of(&to_outlook.writes);
+            plan.differing = differing(&to_outlook.writes);
             let differing = &plan.differing.groups;
             plan.conflicts
                 .retain(|one| one.slot.is_some() || !differing.contains(&one.conflict.group));
@@ -282,87 +218,6 @@ fn plan_both(situation: &Situation<'_>, odoo: &Document, outlook: &Document, pla
     let has_moved =
         |base: &Base| differing.is_news(&base.odoo, odoo) || differing.is_news(&base.outlook, outlook);
     plan.agreed = plan.is_idle() && plan.apart.is_empty() && situation.base.is_none_or(has_moved);
-}
-
-/// How `present` must change to be `target`, both of one side and in normal form.
-///
-/// A value of the master that is written reaches every occurrence: where a slot has a value of its own in such
-/// a group, it is named in `slots`, changed or not, so that it can be written over the template's.
-pub fn changes(present: &Document, target: &Document) -> Changes {
-    if present.is_single() && target.is_single() {
-        return Changes {
-            groups: groups_of(|group| !unchanged(group, &present.master, &target.master)),
-            ..Changes::default()
-        };
-    }
-    let rule = !present
-        .rule()
-        .same_dates(present.start(), target.rule(), target.start());
-    let mut present_rule = target.clone();
-    present_rule.recurrence.clone_from(&present.recurrence);
-    present_rule.master.time = target.slot_time(present.start());
-    let hours = !present_rule.same_schedule(present);
-    let groups: BTreeSet<_> = groups()
-        .filter(|group| *group != Group::Time && !same(*group, &present.master, &target.master))
-        .collect();
-    let moved = present.rescheduled(target);
-    let mentioned = |series: &Document| -> BTreeSet<NaiveDate> {
-        series
-            .exceptions
-            .keys()
-            .chain(&series.excluded_dates)
-            .copied()
-            .collect()
-    };
-    let mut changes = Changes {
-        rule,
-        hours,
-        groups,
-        ..Changes::default()
-    };
-    for slot in mentioned(&moved).union(&mentioned(target)).copied() {
-        let (was, shall) = (
-            moved.excluded_dates.contains(&slot),
-            target.excluded_dates.contains(&slot),
-        );
-        if shall {
-            if !was {
-                changes.excluded_dates.insert(slot);
-            }
-            continue;
-        }
-        if was {
-            changes.restored.insert(slot);
-        }
-        let own = |series: &Document, group| {
-            let own = series.exceptions.get(&slot);
-            own.is_some_and(|own| own.has(group))
-        };
-        let regular = target.regular(slot);
-        let value = |series: &Document| {
-            let own = series.exceptions.get(&slot);
-            own.map_or_else(|| regular.clone(), |own| own.onto(regular.clone()))
-        };
-        let (before, after) = (value(&moved), value(target));
-        let differ: BTreeSet<_> = groups_of(|group| {
-            let overwritten = own(target, group)
-                && (changes.groups.contains(&group) || (group == Group::Time && (rule || hours)));
-            // What comes back may have kept whatever it was when it was taken out.
-            was || own(&moved, group) != own(target, group) || !same(group, &before, &after) || overwritten
-        });
-        if !differ.is_empty() {
-            changes.slots.insert(slot, differ);
-        }
-    }
-    changes
-}
-
-fn groups() -> impl Iterator<Item = Group> {
-    Group::SINGLE.into_iter().chain([Group::Attendees])
-}
-
-fn groups_of(wanted: impl Fn(Group) -> bool) -> BTreeSet<Group> {
-    groups().filter(|group| wanted(*group)).collect()
 }
 
 fn master(groups: BTreeSet<Group>, recurrence: bool, target: &Document) -> OutlookWrite {
@@ -556,11 +411,21 @@ fn difference(before: &BTreeSet<Address>, after: &BTreeSet<Address>, is_told: bo
     added.chain(removed).chain(staying).collect()
 }
 
-/// Whether two schedules differ in nothing but where they end.
-pub(super) fn only_the_end(present: &Document, target: &Document) -> bool {
-    let mut other = present.clone();
-    other.set_end(target.rule().end);
-    other.same_schedule(target)
+/// What the two sides stay apart in where this cannot be written.
+fn differing(writes: &[OutlookWrite]) -> Differing {
+    let mut apart = Differing::default();
+    for write in writes {
+        match write {
+            OutlookWrite::Master {
+                groups, recurrence, ..
+            } => {
+                apart.groups.extend(groups);
+                apart.occurrences |= recurrence;
+            }
+            _ => apart.occurrences = true,
+        }
+    }
+    apart
 }
 
 fn same_guests(a: &Event, b: &Event) -> bool {

@@ -17,9 +17,10 @@ use super::{
 };
 use crate::calendar::document::Document;
 use crate::calendar::document::Override;
+use crate::calendar::document::changes::{Changes, changes};
 use crate::calendar::document::merge::{Written, advance, agreed, by_organizer};
 use crate::calendar::document::plan::{
-    Changes, OdooStep, OutlookWrite as Step, Plan, Situation, State, Unsayable, changes, mails, plan,
+    OdooStep, OutlookWrite as Step, Plan, Situation, State, Unsayable, mails, plan,
 };
 use crate::calendar::event::{Aliases, Event};
 use crate::calendar::field::{Group, Side};

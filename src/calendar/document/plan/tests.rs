@@ -364,5 +364,5 @@ fn what_comes_back_is_written_whole_whatever_it_was() {
     present.excluded_dates.insert(slot);
     let changes = changes(&present, &target);
     assert_eq!(changes.restored, BTreeSet::from([slot]));
-    assert_eq!(changes.slots[&slot], groups().collect());
+    assert_eq!(changes.slots[&slot], super::super::changes::groups().collect());
 }

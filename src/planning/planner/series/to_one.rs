@@ -7,7 +7,8 @@ use chrono::NaiveDate;
 use serde_json::json;
 
 use super::{Task, renamed_series};
-use crate::calendar::document::plan::{OdooStep, Plan, changes};
+use crate::calendar::document::changes::changes;
+use crate::calendar::document::plan::{OdooStep, Plan};
 use crate::calendar::document::{Document, Recurrence};
 use crate::calendar::event::{Address, Aliases, Answer};
 use crate::calendar::words;
