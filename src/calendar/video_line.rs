@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::body::{attribute, plain, tag_end, teams_range};
+use super::body::html::{attribute, plain, tag_end};
+use super::body::teams::teams_range;
 
 /// The same word in most of Odoo's languages.
 const WORD: &str = "Video:";

@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use super::{attribute, bounded::visit, escape, plain};
+use super::bounded::visit;
+use super::html::{attribute, escape, plain};
 
 const OPENS: &str = "[image: ";
 const LONGEST_LABEL: usize = 60;
@@ -113,7 +114,7 @@ fn picture(tag: &str, label: &str) -> Option<String> {
 
 /// HTML with the pictures that Outlook has, too, as it has them: with their sizes. What is attached to another event alone, or to none
 /// any more, nobody could see: words say what it was.
-pub(super) fn as_in<'a>(html: &'a str, outlook: &str) -> Cow<'a, str> {
+pub(super) fn as_in<'a>(html: &'a str, outlook: &str, inner: impl Fn() -> String) -> Cow<'a, str> {
     if !html.contains("<img ") {
         return Cow::Borrowed(html);
     }
@@ -126,7 +127,7 @@ pub(super) fn as_in<'a>(html: &'a str, outlook: &str) -> Cow<'a, str> {
     let lowered = OnceCell::new();
     // However Outlook spells it.
     let is_there = |src: &str| {
-        let lowered = lowered.get_or_init(|| [outlook, &super::inner(outlook)].concat().to_ascii_lowercase());
+        let lowered = lowered.get_or_init(|| [outlook, &inner()].concat().to_ascii_lowercase());
         let src = src.to_ascii_lowercase();
         lowered.contains(&src) || lowered.contains(&escape(&src))
     };
