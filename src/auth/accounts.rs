@@ -1,38 +1,35 @@
 //! A user's connection to Microsoft: login, tokens, stop and restart.
 
+mod attempt;
 mod switch;
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use url::Url;
-use uuid::Uuid;
 
+pub use self::attempt::AuthorizeAnswer;
+use self::attempt::{Begin, begin, read_state};
 use self::switch::ask_who;
 pub use self::switch::{Question, SwitchRequest, switch_mailbox};
 use crate::auth::addresses;
-use crate::auth::registrations::{self, Opened};
+use crate::auth::registrations;
 use crate::engine::{Engine, now};
 use crate::odoo::OdooError;
-use crate::outlook::login::{Authorize, LoginError, Prompt, Tokens, random_verifier, words};
+use crate::outlook::login::{LoginError, Tokens, words};
 use crate::reset;
 use crate::store::Connection;
 use crate::store::accounts::{self as store, Account, Identity, SealedTokens, SyncState};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
-use crate::store::logins::{self, LoginAttempt, NewLogin, verifier_place};
-use crate::store::seal::{digest, random_secret};
+use crate::store::logins::{self, LoginAttempt, verifier_place};
+use crate::store::seal::digest;
 use crate::store::{leases, registrations as stored, resets, troubles};
 
-/// How long a person may take at Microsoft's login page.
-const LOGIN_LIFE: TimeDelta = TimeDelta::minutes(30);
 /// How long a redeemed code gets the same answer again.
 const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
 /// What a user is told whose login has to prove more than it can without them.
@@ -52,11 +49,6 @@ pub struct AuthorizeRequest {
     /// Not to log in: for an administrator of Microsoft 365, who is to consent for everybody in the organization.
     #[serde(default)]
     pub for_everybody: bool,
-}
-
-#[derive(Debug, Serialize)]
-pub struct AuthorizeAnswer {
-    pub url: String,
 }
 
 /// The keyword arguments of `res.users.redeem`, as Microsoft sent them to Odoo.
@@ -85,22 +77,6 @@ pub struct RedeemAnswer {
     /// Nothing was connected: somebody else than before has logged in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
-}
-
-/// The state that Microsoft carries. `d` and `s` are what Odoo's own controller looks for; `b` is the sealed id of
-/// the login attempt, or of the attempt to consent for everybody ([`FOR_EVERYBODY`]), bound to the database and the user.
-#[derive(Serialize, Deserialize)]
-struct CarriedState {
-    d: String,
-    s: String,
-    b: String,
-}
-
-/// Before the id of an attempt that is no login.
-const FOR_EVERYBODY: &str = "everybody:";
-
-fn state_place(database: &Database, user_id: i32) -> String {
-    format!("login state:{}:{user_id}", database.uuid)
 }
 
 /// Where to send a user's browser for the login.
@@ -144,75 +120,6 @@ pub async fn authorize_url(
     )
     .await?;
     Ok(AuthorizeAnswer { url })
-}
-
-/// How a login begins.
-struct Begin<'a> {
-    registration: &'a Opened,
-    return_url: &'a str,
-    hint: Option<&'a str>,
-    /// What Microsoft wanted the user's login to prove, when it refused it.
-    claims: Option<&'a str>,
-    prompt: Option<Prompt>,
-    for_everybody: bool,
-}
-
-/// Notes a login, and says where it goes on.
-async fn begin(
-    conn: &mut Connection,
-    engine: &Engine,
-    database: &Database,
-    user_id: i32,
-    begin: Begin<'_>,
-) -> Result<String, OdooError> {
-    let redirect_uri = database.redirect_uri();
-    let verifier = random_verifier();
-    let oidc_nonce = random_secret();
-    let id = Uuid::new_v4();
-    let now = now();
-    let kind = if begin.for_everybody { FOR_EVERYBODY } else { "" };
-    let sealed_id = engine.sealer.seal(
-        &state_place(database, user_id),
-        &SecretString::from(format!("{kind}{id}")),
-    )?;
-    let carried = CarriedState {
-        d: database.name.clone(),
-        s: "calendar".to_owned(),
-        b: URL_SAFE_NO_PAD.encode(sealed_id),
-    };
-    let login = NewLogin {
-        id,
-        database_id: database.id,
-        odoo_user_id: user_id,
-        verifier: engine.sealer.seal(&verifier_place(id), &verifier)?,
-        oidc_nonce: &oidc_nonce,
-        redirect_uri: &redirect_uri,
-        return_url: begin.return_url,
-        expires_at: now + LOGIN_LIFE,
-        registration_id: begin.registration.row.id,
-    };
-    logins::start(conn, &login, now).await?;
-    let state = json!(carried).to_string();
-    let client_id = &begin.registration.row.client_id;
-    let login = begin.registration.login(engine);
-    if begin.for_everybody {
-        let url = login.admin_consent_url(client_id, &redirect_uri, &state);
-        return Ok(url.map_err(|e| OdooError::user(e.to_string()))?.to_string());
-    }
-    let request = Authorize {
-        client_id,
-        redirect_uri: &redirect_uri,
-        state: &state,
-        nonce: &oidc_nonce,
-        verifier: &verifier,
-        login_hint: begin.hint,
-        claims: begin.claims,
-        prompt: begin.prompt,
-    };
-    let url = login
-        .authorize_url(&request)
-        .map_err(|e| OdooError::user(e.to_string()))?;
-    Ok(url.to_string())
 }
 
 /// Ends a login: checks the state, redeems the code, stores the consent.
@@ -268,7 +175,8 @@ pub async fn redeem(
             }
             let known = store::of_user(&mut conn, database.id, user_id).await?;
             if let (Some(known), Some(other)) = (known, attempt.other_login.clone()) {
-                return ask_who(&mut conn, engine, database, &known, attempt, other).await;
+                let question = ask_who(&mut conn, engine, database, &known, &attempt, other).await?;
+                return Ok(asked(attempt.return_url, question));
             }
         }
         return Err(forged());
@@ -324,25 +232,14 @@ async fn consented_for_everybody(
     })
 }
 
-/// What a state that is ours says.
-struct ReadState {
-    id: Uuid,
-    is_for_everybody: bool,
-}
-
-fn read_state(engine: &Engine, database: &Database, user_id: i32, text: &str) -> Option<ReadState> {
-    let carried: CarriedState = serde_json::from_str(text).ok()?;
-    let sealed = URL_SAFE_NO_PAD.decode(carried.b).ok()?;
-    let id = engine
-        .sealer
-        .open(&state_place(database, user_id), &sealed)
-        .ok()?;
-    let id = id.expose_secret();
-    let everybodys = id.strip_prefix(FOR_EVERYBODY);
-    Some(ReadState {
-        id: Uuid::parse_str(everybodys.unwrap_or(id)).ok()?,
-        is_for_everybody: everybodys.is_some(),
-    })
+/// Nothing was connected: it is the person's to answer first.
+fn asked(return_url: String, question: Question) -> RedeemAnswer {
+    RedeemAnswer {
+        return_url,
+        message: None,
+        reconnected: false,
+        question: Some(question),
+    }
 }
 
 fn refused_at_microsoft(request: &RedeemRequest) -> OdooError {
@@ -466,7 +363,8 @@ async fn connect(
         }
         if !known.is_reset() && (known.tenant_id != identity.tid || known.object_id != identity.oid) {
             logins::set_other(&mut conn, attempt.id, username).await?;
-            return ask_who(&mut conn, engine, database, known, attempt, username.to_owned()).await;
+            let question = ask_who(&mut conn, engine, database, known, &attempt, username.to_owned()).await?;
+            return Ok(asked(attempt.return_url, question));
         }
     }
     // Another mailbox than the one that was reset: that one's events are not this one's.
@@ -854,7 +752,7 @@ mod tests {
 
     fn database(base_url: &str) -> Database {
         Database {
-            id: Uuid::nil(),
+            id: uuid::Uuid::nil(),
             uuid: String::new(),
             name: String::new(),
             base_url: base_url.to_owned(),

@@ -1,6 +1,7 @@
 //! The doors: HTTP in, the engine behind. Nothing is decided here but who may come in.
 
 mod caller;
+mod doors;
 mod health;
 mod limits;
 mod methods;
@@ -21,14 +22,9 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_actix_web::TracingLogger;
 
+use self::doors::Doors;
 use crate::engine::Engine;
 
-/// The largest body that is read. The add-on cuts what it sends at two million bytes of changes and four of results, or at one
-/// record, of eight million at most.
-const LARGEST_BODY: usize = 16 * 1024 * 1024;
-
-/// The same before a key is known: pairing needs no more.
-const LARGEST_STRANGERS_BODY: usize = 64 * 1024;
 /// The threads that serve calls, and the most connections of each: below the 1024 files that a process may usually open.
 const THREADS: usize = 2;
 const CONNECTIONS: usize = 384;
@@ -38,13 +34,6 @@ const ADMIN_CONNECTIONS: usize = 64;
 const HEADERS_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a body that was refused is still thrown away: who is sending reads no answer.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// What every handler can reach.
-pub struct Doors {
-    pub methods: methods::Methods,
-    pub limits: limits::Limits,
-    pub trusted_proxies: Vec<IpNet>,
-}
 
 /// Where is listened, and to whom.
 #[derive(Clone, Debug, Default)]

@@ -21,8 +21,8 @@ use tracing::Span;
 use tracing_actix_web::RootSpanBuilder;
 
 use super::caller::{self, cut};
+use super::doors::{Doors, LARGEST_BODY, LARGEST_STRANGERS_BODY};
 use super::limits::{Held, Place};
-use super::{Doors, LARGEST_BODY, LARGEST_STRANGERS_BODY};
 use crate::engine::tenants::{self, Turn};
 use crate::odoo::OdooError;
 use crate::odoo::api::{self, Versions};

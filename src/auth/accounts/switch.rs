@@ -3,7 +3,7 @@
 use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
 
-use super::{AuthorizeAnswer, Begin, RedeemAnswer, begin, read_state};
+use super::attempt::{AuthorizeAnswer, Begin, begin, read_state};
 use crate::auth::registrations;
 use crate::engine::{Engine, now};
 use crate::odoo::OdooError;
@@ -38,9 +38,9 @@ pub(super) async fn ask_who(
     engine: &Engine,
     database: &Database,
     known: &Account,
-    attempt: LoginAttempt,
+    attempt: &LoginAttempt,
     actual: String,
-) -> Result<RedeemAnswer, OdooError> {
+) -> Result<Question, OdooError> {
     let registration = registrations::of_consent(conn, engine, database, attempt.registration_id)
         .await?
         .ok_or_else(registrations::not_configured)?;
@@ -61,15 +61,10 @@ pub(super) async fn ask_who(
     )
     .await?;
     tracing::warn!(database.uuid = %database.uuid, odoo.user = known.odoo_user_id, "another person has logged in");
-    Ok(RedeemAnswer {
-        return_url: attempt.return_url,
-        message: None,
-        reconnected: false,
-        question: Some(Question {
-            expected: known.login.clone(),
-            actual,
-            login_url,
-        }),
+    Ok(Question {
+        expected: known.login.clone(),
+        actual,
+        login_url,
     })
 }
 
