@@ -5,7 +5,8 @@
 //! send the attachment").
 
 use crate::error::GraphError;
-use crate::event::{Content, instant};
+use crate::event::Content;
+use crate::event_view::instant;
 use crate::graph::{Answered, Call, Reply};
 use crate::meetings::exception;
 use crate::property;

@@ -4,7 +4,8 @@ use crate::Sim;
 use crate::contract::Contract;
 use crate::delegates::{Deed, Role};
 use crate::error::GraphError;
-use crate::event::{self, Event, Prefer};
+use crate::event::Event;
+use crate::event_view::Prefer;
 use crate::faults::{Fault, Switches};
 use crate::graph::Reply;
 use crate::login::Pairs;
@@ -12,6 +13,7 @@ use crate::meetings::{self, Answer};
 use crate::seed::{self, SeedPerson};
 use crate::state::{App, Cause, Mailbox, Target, World};
 use crate::subscriptions;
+use crate::values;
 use crate::windows;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Map, Value, json};
@@ -528,7 +530,7 @@ fn mailbox(
                     }
                     let send = body.get("sendResponse").and_then(Value::as_bool).unwrap_or(true);
                     let proposed = body.get("proposedNewTime").filter(|time| !time.is_null());
-                    proposed.map_or(Ok(()), event::check_slot)?;
+                    proposed.map_or(Ok(()), values::check_slot)?;
                     world.respond(address, target, answer, text("comment"), send, proposed, cause)?;
                     Ok(Reply::empty(202))
                 }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `login` | sign-in page, consent, tokens |
 //! | `graph`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
-//! | `event`, `property`, `recurrence`, `timezone` | the event resource |
+//! | `event`, `event_write`, `event_view` | the event resource: stored, written and returned |
+//! | `values`, `property`, `body_text`, `recurrence`, `timezone` | its values |
 //! | `meetings` | what a write does to copies and mails |
 //! | `rooms` | mailboxes that answer by themselves |
 //! | `state`, `seed` | the world, saved and loaded |
@@ -16,6 +17,7 @@
 
 pub mod attachments;
 pub mod batch;
+pub mod body_text;
 pub mod climate;
 pub mod contract;
 pub mod control;
@@ -25,6 +27,8 @@ pub mod delta;
 mod edm;
 pub mod error;
 pub mod event;
+pub mod event_view;
+pub mod event_write;
 pub mod expand;
 pub mod faults;
 pub mod graph;
@@ -41,6 +45,7 @@ pub mod state;
 pub mod subscriptions;
 pub mod timezone;
 pub mod tls;
+pub mod values;
 mod windows;
 
 use actix_web::body::{BodySize, MessageBody};

@@ -1,9 +1,10 @@
 //! The web page: what a person would do in Outlook, by hand.
 
 use crate::Sim;
+use crate::body_text::{escape, plain_text};
 use crate::control::person_cause;
 use crate::error::GraphError;
-use crate::event::{Content, Event, escape, plain_text};
+use crate::event::{Content, Event};
 use crate::login::{Pairs, Screen};
 use crate::meetings::Answer;
 use crate::state::{Mailbox, Person, Target, World};
@@ -462,7 +463,7 @@ fn body_of(form: &Pairs, person: &Person) -> Result<Map<String, Value>, GraphErr
     let all_day = value(form, "allday") == "1";
     let time = |name: &str| -> Result<NaiveDateTime, GraphError> {
         let text = value(form, name);
-        crate::event::parse_time(text)
+        crate::values::parse_time(text)
             .or_else(|| {
                 text.parse::<NaiveDate>()
                     .ok()
@@ -537,7 +538,7 @@ fn only_changes(body: &mut Map<String, Value>, world: &World, address: &str, tar
     let (start, end) = local(&c, tz);
     let same_time = |v: Option<&Value>, t: NaiveDateTime| {
         v.and_then(|v| v["dateTime"].as_str())
-            .and_then(crate::event::parse_time)
+            .and_then(crate::values::parse_time)
             == Some(t)
     };
     let all_day = body.get("isAllDay").and_then(Value::as_bool);
