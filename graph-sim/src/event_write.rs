@@ -1,5 +1,6 @@
 //! Writes what a request carries into an event. Rules: Graph's pages "Create event" and "Update event".
 
+use crate::body_check;
 use crate::body_text::{append_to_body, html_document, join_blob, text_document};
 use crate::error::GraphError;
 use crate::event::{Attendee, Content, Moment};
@@ -136,7 +137,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
     let mut all_day = None;
     let mut wants_online = false;
     let mut provider = None;
-    property::check(&property::EVENT, map)?;
+    body_check::check(&property::EVENT, map)?;
     for (name, value) in map {
         if name.contains('@') || property::EVENT.is_read_only(name) {
             continue;
@@ -249,7 +250,7 @@ pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> 
                     .ok_or_else(|| GraphError::mistyped(name, "Collection(graph.entity)"))?;
                 for item in list {
                     let item = object(item, name, "microsoft.graph.singleValueLegacyExtendedProperty")?;
-                    property::check(&property::SINGLE_VALUE, item)?;
+                    body_check::check(&property::SINGLE_VALUE, item)?;
                     let id = string(item.get("id").unwrap_or(&Value::Null), "id")?;
                     let id = extended_id(id).ok_or_else(|| {
                         GraphError::bad(

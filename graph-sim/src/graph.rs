@@ -5,6 +5,7 @@ mod shared;
 use crate::Sim;
 use crate::attachments;
 use crate::batch;
+use crate::body_check;
 use crate::delegates::Role;
 use crate::delta;
 use crate::error::GraphError;
@@ -164,7 +165,7 @@ impl Call {
         } else {
             self.object()?
         };
-        property::parameters(of, given)
+        body_check::parameters(of, given)
     }
 }
 
@@ -704,7 +705,7 @@ fn serve(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer, skip: us
         ("GET", ["calendargroups", _, "calendars"]) => return calendars(world, who, call, "me/calendars"),
         ("POST", ["calendars"]) => {
             let body = call.object()?;
-            property::check(&property::CALENDAR, &body)?;
+            body_check::check(&property::CALENDAR, &body)?;
             let name = body
                 .get("name")
                 .and_then(Value::as_str)

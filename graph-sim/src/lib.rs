@@ -17,6 +17,7 @@
 
 pub mod attachments;
 pub mod batch;
+pub mod body_check;
 pub mod body_text;
 pub mod climate;
 pub mod contract;
