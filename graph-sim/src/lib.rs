@@ -37,6 +37,7 @@ pub mod limits;
 pub mod login;
 pub mod meetings;
 pub mod page;
+mod page_form;
 pub mod property;
 pub mod query;
 pub mod recurrence;
