@@ -25,6 +25,7 @@ pub mod control;
 pub mod ctl;
 pub mod delegates;
 pub mod delta;
+pub mod dump;
 mod edm;
 pub mod error;
 pub mod event;
