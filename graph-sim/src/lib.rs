@@ -5,12 +5,13 @@
 //! | `login` | sign-in page, consent, tokens |
 //! | `graph`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
 //! | `event`, `event_write`, `event_view` | the event resource: stored, written and returned |
-//! | `values`, `property`, `body_text`, `recurrence`, `timezone` | its values |
+//! | `values`, `property`, `body_check`, `body_text`, `recurrence`, `timezone` | its values |
 //! | `meetings` | what a write does to copies and mails |
 //! | `rooms` | mailboxes that answer by themselves |
 //! | `state`, `seed` | the world, saved and loaded |
 //! | `faults`, `climate` | switches, whole sets of them, and injected faults |
-//! | `control`, `page` | the simulator's own API and web page |
+//! | `control`, `dump`, `bulk` | the simulator's own API |
+//! | `page`, `page_form` | the simulator's web page |
 //! | `contract` | requests and answers, held against Microsoft's schema |
 //! | `tls` | a second door, of HTTPS |
 //! | `ctl`, `expand` | on the command line: the control API, the occurrences of a series |
@@ -19,6 +20,7 @@ pub mod attachments;
 pub mod batch;
 pub mod body_check;
 pub mod body_text;
+mod bulk;
 pub mod climate;
 pub mod contract;
 pub mod control;
