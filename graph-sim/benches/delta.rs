@@ -7,7 +7,7 @@
 )]
 
 use graph_sim::delta;
-use graph_sim::event::Prefer;
+use graph_sim::event_view::Prefer;
 use graph_sim::faults::Switches;
 use graph_sim::seed;
 use graph_sim::state::{Cause, World};

@@ -4,8 +4,10 @@
 //! Attaching mails nobody, and no guest sees it before the organizer's next update ("the organizer can subsequently update the event to
 //! send the attachment").
 
+use crate::body_check;
 use crate::error::GraphError;
-use crate::event::{Content, instant};
+use crate::event::Content;
+use crate::event_view::instant;
 use crate::graph::{Answered, Call, Reply};
 use crate::meetings::exception;
 use crate::property;
@@ -73,7 +75,7 @@ fn read(body: &Map<String, Value>, now: DateTime<Utc>) -> Result<Attachment, Gra
             ));
         }
     }
-    property::check(&property::FILE_ATTACHMENT, body)?;
+    body_check::check(&property::FILE_ATTACHMENT, body)?;
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let name = text("name").filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| GraphError::body("The property 'name' is required."))?;

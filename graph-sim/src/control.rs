@@ -1,19 +1,21 @@
 //! The simulator's own API, `/sim/api`: act as a person in Outlook, look at the logs, break things.
 
 use crate::Sim;
+use crate::bulk::bulk;
 use crate::contract::Contract;
 use crate::delegates::{Deed, Role};
+use crate::dump::dump;
 use crate::error::GraphError;
-use crate::event::{self, Event, Prefer};
 use crate::faults::{Fault, Switches};
 use crate::graph::Reply;
 use crate::login::Pairs;
 use crate::meetings::{self, Answer};
 use crate::seed::{self, SeedPerson};
-use crate::state::{App, Cause, Mailbox, Target, World};
+use crate::state::{App, Cause, Target, World};
 use crate::subscriptions;
+use crate::values;
 use crate::windows;
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,74 +38,6 @@ pub fn person_cause(method: &str, path: &str) -> Cause {
         via: "outlook".into(),
         by: None,
     }
-}
-
-/// The first occurrences of a series as they are: what a person would see in the calendar.
-fn occurrences(mailbox: &Mailbox, event: &Event) -> Vec<Value> {
-    const MOST: usize = 400;
-    let first = event.content.start.utc;
-    let days = event.in_window(first - TimeDelta::days(400), first + TimeDelta::days(5 * 366));
-    let shown = days.into_iter().take(MOST).map(|day| {
-        let view = mailbox.view(event, Some(day), false, true).json(&Prefer::default());
-        let take = |name: &str| view.get(name).cloned().unwrap_or_default();
-        json!({"date": day.to_string(), "id": take("id"), "subject": take("subject"), "start": take("start"), "end": take("end"),
-               "attendees": take("attendees")})
-    });
-    shown.collect()
-}
-
-pub fn dump(mailbox: &Mailbox, target: Target) -> Value {
-    let Some(event) = mailbox.events.get(&target.key) else {
-        return Value::Null;
-    };
-    let view = mailbox.view(event, target.day, false, true);
-    let mut out = view.json(&Prefer::default());
-    out.insert(
-        "immutableId".into(),
-        mailbox.id_of(event, target.day, true).into(),
-    );
-    out.insert(
-        "calendar".into(),
-        mailbox
-            .calendar(&event.calendar)
-            .map(|c| c.name.clone())
-            .unwrap_or_default()
-            .into(),
-    );
-    let extended: Vec<Value> = event
-        .extended
-        .iter()
-        .map(|(id, value)| json!({"id": id, "value": value}))
-        .collect();
-    out.insert("singleValueExtendedProperties".into(), json!(extended));
-    let attached: Vec<Value> = view
-        .content()
-        .attachments
-        .iter()
-        .map(|one| json!({"key": one.key, "name": one.name, "size": one.size, "isInline": one.inline, "contentId": one.content_id}))
-        .collect();
-    out.insert("attachments".into(), json!(attached));
-    if target.day.is_none() && event.recurrence.is_some() {
-        let cancelled: Vec<String> = event.deleted.iter().map(ToString::to_string).collect();
-        out.insert("cancelledDates".into(), json!(cancelled));
-        let exceptions: Vec<Value> = event
-            .exceptions
-            .keys()
-            .map(|day| {
-                dump(
-                    mailbox,
-                    Target {
-                        key: target.key,
-                        day: Some(*day),
-                    },
-                )
-            })
-            .collect();
-        out.insert("exceptions".into(), json!(exceptions));
-        out.insert("occurrences".into(), json!(occurrences(mailbox, event)));
-    }
-    out.insert("originalStart".into(), json!(view.original_start()));
-    Value::Object(out)
 }
 
 pub async fn handle(sim: &Arc<Sim>, method: &str, path: &[String], query: &Pairs, body: &[u8]) -> Reply {
@@ -528,7 +462,7 @@ fn mailbox(
                     }
                     let send = body.get("sendResponse").and_then(Value::as_bool).unwrap_or(true);
                     let proposed = body.get("proposedNewTime").filter(|time| !time.is_null());
-                    proposed.map_or(Ok(()), event::check_slot)?;
+                    proposed.map_or(Ok(()), values::check_slot)?;
                     world.respond(address, target, answer, text("comment"), send, proposed, cause)?;
                     Ok(Reply::empty(202))
                 }
@@ -653,39 +587,4 @@ fn through_windows(world: &World, address: &str, target: Target, changes: &mut M
     if after != *before {
         changes.insert("body".into(), json!({"contentType": "html", "content": after}));
     }
-}
-
-/// Many half-hour events, spread over `days` from `start` on.
-fn bulk(world: &mut World, address: &str, body: &Map<String, Value>, cause: &Cause) -> Answered {
-    let number = |name: &str, otherwise: u64| body.get(name).and_then(Value::as_u64).unwrap_or(otherwise);
-    let count = number("count", 100);
-    let days = i64::try_from(number("days", 60).max(1)).unwrap_or(60);
-    if count > 200_000 {
-        return Err(bad("At most 200000 events at once."));
-    }
-    let prefix = body.get("subject").and_then(Value::as_str).unwrap_or("Bulk");
-    let start = match body.get("start").and_then(Value::as_str) {
-        Some(text) => crate::delta::window_time(text, "start")?,
-        None => Utc::now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc() + TimeDelta::hours(8),
-    };
-    let mut extra = body
-        .get("event")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    let mut ids = Vec::new();
-    for i in 0..i64::try_from(count).unwrap_or(0) {
-        let begin = start + TimeDelta::days(i % days) + TimeDelta::minutes(30 * ((i / days) % 20));
-        let time = |t: chrono::DateTime<Utc>| json!({"dateTime": t.format("%Y-%m-%dT%H:%M:%S").to_string(), "timeZone": "UTC"});
-        extra.insert("subject".into(), format!("{prefix} {}", i + 1).into());
-        extra.insert("start".into(), time(begin));
-        extra.insert("end".into(), time(begin + TimeDelta::minutes(30)));
-        let (key, _) = world.create(address, None, &extra, cause)?;
-        if ids.len() < 1000
-            && let Some(event) = world.mailbox(address)?.events.get(&key)
-        {
-            ids.push(event.rest_id.clone());
-        }
-    }
-    Ok(Reply::json(201, json!({"count": count, "ids": ids})))
 }

@@ -5,7 +5,8 @@
 //! whole mailbox.
 
 use crate::error::GraphError;
-use crate::event::{Event, Prefer};
+use crate::event::Event;
+use crate::event_view::Prefer;
 use crate::faults::{Masters, SeriesRemoval, Switches, TokenDeath};
 use crate::state::{Logged, Mailbox, slot_id};
 use base64::Engine;
@@ -71,7 +72,7 @@ pub fn window_time(value: &str, name: &str) -> Result<DateTime<Utc>, GraphError>
     if let Ok(t) = DateTime::parse_from_rfc3339(&text) {
         return Ok(t.with_timezone(&Utc));
     }
-    crate::event::parse_time(&text)
+    crate::values::parse_time(&text)
         .or_else(|| {
             text.parse::<chrono::NaiveDate>()
                 .ok()

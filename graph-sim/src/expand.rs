@@ -3,7 +3,7 @@
 use crate::control::person_cause;
 use crate::delta;
 use crate::error::GraphError;
-use crate::event::instant;
+use crate::event_view::instant;
 use crate::state::{Person, World};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -5,10 +5,11 @@ mod shared;
 use crate::Sim;
 use crate::attachments;
 use crate::batch;
+use crate::body_check;
 use crate::delegates::Role;
 use crate::delta;
 use crate::error::GraphError;
-use crate::event::{self, Prefer};
+use crate::event_view::Prefer;
 use crate::faults::{self, Cut, Effect};
 use crate::limits;
 use crate::meetings::Answer;
@@ -17,6 +18,7 @@ use crate::query::{self, Query};
 use crate::state::{Calendar, Cause, Logline, Mailbox, Person, Target, World};
 use crate::subscriptions;
 use crate::timezone;
+use crate::values;
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -163,7 +165,7 @@ impl Call {
         } else {
             self.object()?
         };
-        property::parameters(of, given)
+        body_check::parameters(of, given)
     }
 }
 
@@ -703,7 +705,7 @@ fn serve(world: &mut World, call: &Call, who: &Caller, prefer: &Prefer, skip: us
         ("GET", ["calendargroups", _, "calendars"]) => return calendars(world, who, call, "me/calendars"),
         ("POST", ["calendars"]) => {
             let body = call.object()?;
-            property::check(&property::CALENDAR, &body)?;
+            body_check::check(&property::CALENDAR, &body)?;
             let name = body
                 .get("name")
                 .and_then(Value::as_str)
@@ -1332,7 +1334,7 @@ fn on_event(
                     .ok_or_else(|| GraphError::mistyped("SendResponse", "Edm.Boolean"))?,
             };
             let proposed = body.get("proposednewtime").filter(|v| !v.is_null());
-            proposed.map_or(Ok(()), event::check_slot)?;
+            proposed.map_or(Ok(()), values::check_slot)?;
             world.respond(&address, target, answer, comment(&body)?, send, proposed, &cause)?;
             Ok(Reply::empty(202))
         }
@@ -1365,7 +1367,7 @@ fn on_event(
         }
         ("POST", ["snoozereminder"]) => {
             let body = call.action(&property::SNOOZE)?;
-            event::check_time(
+            values::check_time(
                 body.get("newremindertime").unwrap_or(&Value::Null),
                 "NewReminderTime",
             )?;

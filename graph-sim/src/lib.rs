@@ -4,27 +4,35 @@
 //! |---|---|
 //! | `login` | sign-in page, consent, tokens |
 //! | `graph`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
-//! | `event`, `property`, `recurrence`, `timezone` | the event resource |
+//! | `event`, `event_write`, `event_view` | the event resource: stored, written and returned |
+//! | `values`, `property`, `body_check`, `body_text`, `recurrence`, `timezone` | its values |
 //! | `meetings` | what a write does to copies and mails |
 //! | `rooms` | mailboxes that answer by themselves |
 //! | `state`, `seed` | the world, saved and loaded |
 //! | `faults`, `climate` | switches, whole sets of them, and injected faults |
-//! | `control`, `page` | the simulator's own API and web page |
+//! | `control`, `dump`, `bulk` | the simulator's own API |
+//! | `page`, `page_form` | the simulator's web page |
 //! | `contract` | requests and answers, held against Microsoft's schema |
 //! | `tls` | a second door, of HTTPS |
 //! | `ctl`, `expand` | on the command line: the control API, the occurrences of a series |
 
 pub mod attachments;
 pub mod batch;
+pub mod body_check;
+pub mod body_text;
+mod bulk;
 pub mod climate;
 pub mod contract;
 pub mod control;
 pub mod ctl;
 pub mod delegates;
 pub mod delta;
+pub mod dump;
 mod edm;
 pub mod error;
 pub mod event;
+pub mod event_view;
+pub mod event_write;
 pub mod expand;
 pub mod faults;
 pub mod graph;
@@ -32,6 +40,7 @@ pub mod limits;
 pub mod login;
 pub mod meetings;
 pub mod page;
+mod page_form;
 pub mod property;
 pub mod query;
 pub mod recurrence;
@@ -41,6 +50,7 @@ pub mod state;
 pub mod subscriptions;
 pub mod timezone;
 pub mod tls;
+pub mod values;
 mod windows;
 
 use actix_web::body::{BodySize, MessageBody};

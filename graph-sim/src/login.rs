@@ -3,7 +3,7 @@
 
 pub mod admin_consents;
 
-use crate::event::escape;
+use crate::body_text::escape;
 use crate::state::{App, CONSUMERS, Person, World, random};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -3,7 +3,9 @@
 
 use crate::attachments;
 use crate::error::GraphError;
-use crate::event::{self, Applied, Attendee, Content, Event, Exception, Moment, Rules};
+use crate::event::{Attendee, Content, Event, Exception, Moment};
+use crate::event_view;
+use crate::event_write::{self, Applied, Rules};
 use crate::faults::{CancelledCopies, LongPatterns};
 use crate::recurrence::{Clock, Recurrence};
 use crate::state::{Cause, Delivery, Mailbox, Person, Stamp, TEAMS, Target, World, slot_id};
@@ -153,7 +155,7 @@ impl World {
             all_day_wants_times: self.switches.all_day_wants_times,
         };
         let before = content.attendees.clone();
-        let applied = event::apply(content, body, &rules)?;
+        let applied = event_write::apply(content, body, &rules)?;
         if self.switches.resolves_aliases {
             self.resolve(&person.tenant, &before, &mut content.attendees);
         }
@@ -241,7 +243,7 @@ impl World {
             calendar,
             rest_id: String::new(),
             immutable_id: String::new(),
-            ical_uid: event::new_ical_uid(now),
+            ical_uid: event_view::new_ical_uid(now),
             created: now,
             modified: now,
             change: 0,
@@ -376,7 +378,7 @@ impl World {
                 for guest in self.reached(&organizer.tenant, &guest) {
                     let event = self.as_kept_by(&guest, &event);
                     self.deliver_instance_to(&organizer, &event, day, &guest, reset);
-                    self.answer_for_room(&guest, &event::instance_uid(&event.ical_uid, day), None);
+                    self.answer_for_room(&guest, &event_view::instance_uid(&event.ical_uid, day), None);
                 }
             }
             Delivery::Cancellation {
@@ -462,7 +464,7 @@ impl World {
             None => {
                 // Whoever is invited to all has no occurrences apart.
                 for day in event.exceptions.keys() {
-                    if let Some(single) = mailbox.by_ical(&event::instance_uid(&event.ical_uid, *day)) {
+                    if let Some(single) = mailbox.by_ical(&event_view::instance_uid(&event.ical_uid, *day)) {
                         mailbox.remove(single);
                     }
                 }
@@ -520,7 +522,7 @@ impl World {
         if of(&event.ical_uid).is_some_and(|series| series.is_organizer || !series.content.cancelled) {
             return;
         }
-        let ical_uid = event::instance_uid(&event.ical_uid, day);
+        let ical_uid = event_view::instance_uid(&event.ical_uid, day);
         let old = of(&ical_uid).cloned();
         let theirs = event.occurrence(day);
         let moved = old
@@ -594,7 +596,7 @@ impl World {
         let of = |uid: &str| mailbox.by_ical(uid).and_then(|key| mailbox.events.get(&key));
         // Somebody invited to this occurrence alone has it as an event of its own.
         if let Some(mut single) = day
-            .and_then(|d| of(&event::instance_uid(ical_uid, d)))
+            .and_then(|d| of(&event_view::instance_uid(ical_uid, d)))
             .filter(|e| !e.is_organizer)
             .cloned()
         {
@@ -1257,7 +1259,7 @@ impl World {
         let known_as: Vec<String> = std::iter::once(guest.to_owned()).chain(aliases).collect();
         let mailbox = self.mailbox_mut(organizer)?;
         // The copy of somebody invited to one occurrence bears its date.
-        let (series, of_instance) = event::series_uid(ical_uid);
+        let (series, of_instance) = event_view::series_uid(ical_uid);
         let day = day.or(of_instance);
         let Some(mut event) = mailbox
             .by_ical(&series)
@@ -1378,7 +1380,7 @@ impl World {
             return Ok(());
         }
         let organizer = self.actor(&event.organizer.1)?;
-        let (series, of_instance) = event::series_uid(&event.ical_uid);
+        let (series, of_instance) = event_view::series_uid(&event.ical_uid);
         let day = target.day.or(of_instance);
         let told = self.switches.forwards_are_told;
         let mailbox = self.mailbox_mut(&organizer.address)?;

@@ -1,11 +1,13 @@
 //! The web page: what a person would do in Outlook, by hand.
 
 use crate::Sim;
+use crate::body_text::{escape, plain_text};
 use crate::control::person_cause;
 use crate::error::GraphError;
-use crate::event::{Content, Event, escape, plain_text};
+use crate::event::{Content, Event};
 use crate::login::{Pairs, Screen};
 use crate::meetings::Answer;
+use crate::page_form::{Fields, fields, input_time};
 use crate::state::{Mailbox, Person, Target, World};
 use crate::subscriptions;
 use crate::timezone;
@@ -279,78 +281,6 @@ fn week(world: &World, address: &str, from: Option<NaiveDate>) -> Screen {
     frame(&person.name, &inner)
 }
 
-#[derive(Default)]
-struct Fields {
-    subject: String,
-    start: String,
-    end: String,
-    all_day: bool,
-    location: String,
-    attendees: String,
-    body: String,
-    sensitivity: String,
-    show_as: String,
-    teams: bool,
-}
-
-fn input_time(t: NaiveDateTime) -> String {
-    t.format("%Y-%m-%dT%H:%M").to_string()
-}
-
-fn options(list: &[(&str, &str)], chosen: &str) -> String {
-    list.iter()
-        .map(|(value, name)| {
-            let mark = if *value == chosen { " selected" } else { "" };
-            format!("<option value=\"{value}\"{mark}>{name}</option>")
-        })
-        .collect()
-}
-
-fn fields(f: &Fields, teams_fixed: bool) -> String {
-    let tick = |on: bool| if on { " checked" } else { "" };
-    let shown = if f.show_as.is_empty() { "busy" } else { &f.show_as };
-    format!(
-        "<label><span>Subject</span><input id=\"subject\" name=\"subject\" value=\"{}\"></label>\
-<div class=\"two\"><label><span>Start</span><input id=\"start\" name=\"start\" type=\"datetime-local\" value=\"{}\"></label>\
-<label><span>End (all day: the last day)</span><input id=\"end\" name=\"end\" type=\"datetime-local\" value=\"{}\"></label></div>\
-<label class=\"line\"><input id=\"allday\" name=\"allday\" type=\"checkbox\" value=\"1\"{}> All day</label>\
-<label class=\"line\"><input id=\"teams\" name=\"teams\" type=\"checkbox\" value=\"1\"{}{}> Teams meeting</label>\
-<label><span>Attendees, separated by commas</span><input id=\"attendees\" name=\"attendees\" value=\"{}\"></label>\
-<label><span>Location</span><input id=\"location\" name=\"location\" value=\"{}\"></label>\
-<div class=\"two\"><label><span>Show as</span><select id=\"showas\" name=\"showas\">{}</select></label>\
-<label><span>Sensitivity</span><select id=\"sensitivity\" name=\"sensitivity\">{}</select></label></div>\
-<label><span>Text</span><textarea id=\"body\" name=\"body\" rows=\"3\">{}</textarea></label>",
-        escape(&f.subject),
-        f.start,
-        f.end,
-        tick(f.all_day),
-        tick(f.teams),
-        if teams_fixed { " disabled" } else { "" },
-        escape(&f.attendees),
-        escape(&f.location),
-        options(
-            &[
-                ("busy", "Busy"),
-                ("free", "Free"),
-                ("tentative", "Tentative"),
-                ("oof", "Away"),
-                ("workingElsewhere", "Working elsewhere"),
-            ],
-            shown
-        ),
-        options(
-            &[
-                ("normal", "Normal"),
-                ("private", "Private"),
-                ("personal", "Personal"),
-                ("confidential", "Confidential"),
-            ],
-            &f.sensitivity
-        ),
-        escape(&f.body)
-    )
-}
-
 fn detail(world: &World, address: &str, id: &str) -> Screen {
     let (Some(person), Ok(mailbox)) = (world.person(address), world.mailbox(address)) else {
         return not_found();
@@ -462,7 +392,7 @@ fn body_of(form: &Pairs, person: &Person) -> Result<Map<String, Value>, GraphErr
     let all_day = value(form, "allday") == "1";
     let time = |name: &str| -> Result<NaiveDateTime, GraphError> {
         let text = value(form, name);
-        crate::event::parse_time(text)
+        crate::values::parse_time(text)
             .or_else(|| {
                 text.parse::<NaiveDate>()
                     .ok()
@@ -537,7 +467,7 @@ fn only_changes(body: &mut Map<String, Value>, world: &World, address: &str, tar
     let (start, end) = local(&c, tz);
     let same_time = |v: Option<&Value>, t: NaiveDateTime| {
         v.and_then(|v| v["dateTime"].as_str())
-            .and_then(crate::event::parse_time)
+            .and_then(crate::values::parse_time)
             == Some(t)
     };
     let all_day = body.get("isAllDay").and_then(Value::as_bool);

@@ -1,9 +1,11 @@
 //! OData query options and `Prefer`, as far as Outlook's calendar takes them.
 
 use crate::error::GraphError;
-use crate::event::{self, Event, Prefer};
+use crate::event::Event;
+use crate::event_view::Prefer;
 use crate::property;
 use crate::timezone;
+use crate::values;
 use chrono::{DateTime, Utc};
 use std::cmp::Ordering;
 
@@ -294,7 +296,7 @@ fn extended(part: &str) -> Option<Test> {
         }
         let literal = unquote(literal)?;
         match path.strip_prefix(variable)? {
-            "/id" => id = Some(event::extended_id(&literal)?),
+            "/id" => id = Some(values::extended_id(&literal)?),
             "/value" => value = Some(literal),
             _ => return None,
         }
@@ -419,7 +421,7 @@ pub fn expand(query: &Query) -> Result<Expand, GraphError> {
                 // Several ids are joined by `or`.
                 for word in split_list(filter, ' ') {
                     if let Some(id) = unquote(word.trim_matches(|c| c == '(' || c == ')')) {
-                        out.extended.push(event::extended_id(&id).ok_or_else(|| {
+                        out.extended.push(values::extended_id(&id).ok_or_else(|| {
                             GraphError::bad(
                                 "ErrorInvalidProperty",
                                 format!("The property id '{id}' is invalid."),

@@ -119,7 +119,7 @@ pub fn add_person(world: &mut World, given: SeedPerson) {
 /// Turns a seed's time into Graph's; objects and absolute times pass.
 fn time(text: &str, zone: &str) -> Result<Value, SeedError> {
     let bad = || SeedError::Time(text.to_owned());
-    if crate::event::parse_time(text).is_some() {
+    if crate::values::parse_time(text).is_some() {
         return Ok(json!({"dateTime": text, "timeZone": zone}));
     }
     let tz = timezone::resolve(zone).ok_or_else(bad)?;

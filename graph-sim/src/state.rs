@@ -2,7 +2,8 @@
 
 use crate::delegates::{MeetingMessages, Role};
 use crate::error::GraphError;
-use crate::event::{Content, Dates, Event, View};
+use crate::event::{Content, Event};
+use crate::event_view::{Dates, View};
 use crate::faults::{Fault, Switches};
 use crate::login::Logins;
 use crate::rooms::Room;

@@ -2,6 +2,7 @@
 //! Rules: "Change notifications for Outlook resources" and "Receive change notifications through webhooks".
 
 use crate::Sim;
+use crate::body_check;
 use crate::error::GraphError;
 use crate::faults::Switches;
 use crate::property;
@@ -56,7 +57,7 @@ fn invalid(message: impl Into<String>) -> GraphError {
 
 /// The subscription service has one code for whatever is wrong with a body.
 fn readable(body: &Map<String, Value>) -> Result<(), GraphError> {
-    property::check(&property::SUBSCRIPTION, body).map_err(|e| invalid(e.message))
+    body_check::check(&property::SUBSCRIPTION, body).map_err(|e| invalid(e.message))
 }
 
 fn expiry(value: Option<&Value>, longest: i64) -> Result<DateTime<Utc>, GraphError> {

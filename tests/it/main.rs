@@ -23,6 +23,7 @@ mod doors;
 mod embedded;
 mod endings;
 mod erasing;
+mod file_sizes;
 mod findings;
 mod front_door;
 mod gone;

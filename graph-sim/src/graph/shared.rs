@@ -5,7 +5,8 @@
 use super::{Answered, Call, Caller, Reply, keep_selected, serve as serve_mailbox};
 use crate::delegates::{Deed, Role};
 use crate::error::GraphError;
-use crate::event::{Content, Prefer};
+use crate::event::Content;
+use crate::event_view::Prefer;
 use crate::state::{Calendar, Mailbox, Person, World};
 use sha2::{Digest, Sha256};
 

@@ -3,7 +3,8 @@
 use crate::follower::Follower;
 use crate::game::{Done, Game, Op, PEOPLE, op, window};
 use chrono::NaiveDate;
-use graph_sim::event::{Content, Event, series_uid};
+use graph_sim::event::{Content, Event};
+use graph_sim::event_view::series_uid;
 use graph_sim::faults::{Masters, SeriesRemoval, Switches, TokenDeath};
 use graph_sim::state::World;
 use proptest::prelude::*;

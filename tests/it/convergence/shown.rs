@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use graph_sim::control;
+use graph_sim::dump;
 use graph_sim::state::{Cause, Target, World as Microsoft};
 use serde_json::{Value, json};
 
@@ -28,7 +29,7 @@ pub(super) fn with_mark(microsoft: &Microsoft, address: &str, mark: &str) -> Vec
         .values()
         .filter(|e| e.content.subject.starts_with(&plain) || e.content.subject.starts_with(&cancelled))
         .map(|e| {
-            control::dump(
+            dump::dump(
                 mailbox,
                 Target {
                     key: e.key,

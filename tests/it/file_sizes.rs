@@ -1,0 +1,66 @@
+//! Files stay short enough to be read in one go.
+
+use std::path::{Path, PathBuf};
+
+/// The most lines of a file.
+const MOST: usize = 600;
+
+const FOLDERS: &[&str] = &["graph-sim", "tests/it"];
+
+/// Files that are longer, and wait to be split. Each may get shorter and not longer.
+const TOO_LONG: &[(&str, usize)] = &[
+    ("graph-sim/src/graph.rs", 1426),
+    ("graph-sim/src/login.rs", 1224),
+    ("graph-sim/src/meetings.rs", 1579),
+    ("graph-sim/src/state.rs", 965),
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let found = paths.flat_map(|path| match path.is_dir() {
+        true => sources(&path),
+        false => vec![path],
+    });
+    found
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .collect()
+}
+
+/// Returns what is wrong with the length of a file, in words.
+fn complaint(name: &str, lines: usize) -> Option<String> {
+    let known = TOO_LONG.iter().find(|(file, _)| *file == name);
+    match known {
+        None if lines > MOST => Some(format!(
+            "{name} has {lines} lines, more than {MOST}: split it by subject"
+        )),
+        Some(_) if lines <= MOST => Some(format!("{name} is short enough: take it off the list TOO_LONG")),
+        Some((_, most)) if lines > *most => Some(format!(
+            "{name} has {lines} lines and had {most}: split it by subject"
+        )),
+        _ => None,
+    }
+}
+
+#[test]
+fn no_file_of_the_simulator_or_of_these_tests_is_too_long() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let all: Vec<PathBuf> = FOLDERS.iter().flat_map(|f| sources(&root.join(f))).collect();
+    let mut wrong = Vec::new();
+    for path in &all {
+        let text = std::fs::read_to_string(path).expect("a file");
+        let name = path.strip_prefix(root).expect("below the root").to_string_lossy();
+        wrong.extend(complaint(&name, text.lines().count()));
+    }
+    let is_there = |name: &str| all.iter().any(|path| path.ends_with(name));
+    let gone = TOO_LONG.iter().filter(|(name, _)| !is_there(name));
+    wrong.extend(gone.map(|(name, _)| format!("{name} is gone: take it off the list TOO_LONG")));
+    assert!(!all.is_empty() && wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_long_file_is_told_with_its_length() {
+    assert_eq!(complaint("tests/it/new.rs", MOST), None);
+    let told = complaint("tests/it/new.rs", MOST + 1).expect("a complaint");
+    assert!(told.contains("tests/it/new.rs has 601 lines"), "{told}");
+}
