@@ -171,22 +171,38 @@ impl Snapshot {
         // A contact with an address of the organizer's is the organizer: Outlook invites nobody to their own meeting.
         let own = self.organizer_addresses(mailboxes);
         let guests = self.attendees.iter().filter(|line| !self.is_organizer(line));
-        let mut attendees: BTreeMap<Address, Attendee> = guests
-            .filter_map(|line| {
-                let addresses = line.addresses(mailboxes).into_iter();
-                let mut addresses = addresses.filter(|address| !own.contains(address));
-                let attendee = |also| Attendee {
-                    name: line.name.clone().unwrap_or_default(),
-                    answer: answer(&line.state),
-                    kind: AttendeeKind::Required,
-                    also,
-                    unlisted: false,
-                    by_alias: false,
-                    shown_as: None,
-                };
-                Some((addresses.next()?, attendee(addresses.collect())))
-            })
-            .collect();
+        let mut attendees: BTreeMap<Address, Attendee> = BTreeMap::new();
+        let mut users = BTreeSet::new();
+        for line in guests {
+            let addresses = line.addresses(mailboxes).into_iter();
+            let mut addresses = addresses.filter(|address| !own.contains(address));
+            let Some(address) = addresses.next() else {
+                continue;
+            };
+            // Of two contacts with one address a user's own speaks, or else the one that has answered.
+            let is_users = line.user_id.is_some();
+            let speaks = match attendees.get(&address) {
+                None => true,
+                Some(_) if users.contains(&address) => false,
+                Some(earlier) => is_users || earlier.answer == Answer::NeedsAction,
+            };
+            if !speaks {
+                continue;
+            }
+            if is_users {
+                users.insert(address.clone());
+            }
+            let attendee = Attendee {
+                name: line.name.clone().unwrap_or_default(),
+                answer: answer(&line.state),
+                kind: AttendeeKind::Required,
+                also: addresses.collect(),
+                unlisted: false,
+                by_alias: false,
+                shown_as: None,
+            };
+            attendees.insert(address, attendee);
+        }
         // An address that two contacts have is invited once.
         let mut taken: BTreeSet<Address> = attendees.keys().cloned().collect();
         for attendee in attendees.values_mut() {
@@ -532,6 +548,45 @@ pub(crate) mod tests {
         let event = record.to_event(&mailboxes).unwrap();
         let guests: Vec<_> = event.attendees.keys().map(Address::as_str).collect();
         assert_eq!(guests, ["bob@contoso.com"]);
+    }
+
+    #[test]
+    fn of_two_contacts_with_one_address_the_users_own_has_the_answer() {
+        let line = |user_id, state: &str| AttendeeLine {
+            id: 9,
+            partner_id: 99,
+            user_id,
+            email: Some("ben@contoso.com".to_owned()),
+            name: Some("Ben".to_owned()),
+            state: state.to_owned(),
+            answered_by: None,
+        };
+        for (lines, answer) in [
+            (
+                [line(Some(8), "tentative"), line(None, "needsAction")],
+                Answer::Tentative,
+            ),
+            (
+                [line(None, "declined"), line(Some(8), "needsAction")],
+                Answer::NeedsAction,
+            ),
+            (
+                [line(None, "needsAction"), line(None, "accepted")],
+                Answer::Accepted,
+            ),
+            (
+                [line(None, "accepted"), line(None, "needsAction")],
+                Answer::Accepted,
+            ),
+        ] {
+            let record = Snapshot {
+                attendees: lines.to_vec(),
+                ..snapshot()
+            };
+            let event = record.to_event(&Mailboxes::new()).unwrap();
+            let answers: Vec<_> = event.attendees.values().map(|guest| guest.answer).collect();
+            assert_eq!(answers, [answer], "{lines:?}");
+        }
     }
 
     #[test]

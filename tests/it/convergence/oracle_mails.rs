@@ -36,6 +36,8 @@ fn moves_in_odoo(event: &Event) -> BTreeMap<String, Bounds> {
         match deed {
             Deed::Joined(Side::Odoo, guest) => bounds.entry((*guest).to_owned()).or_default().joined += 1,
             Deed::Left(Side::Odoo, guest) => bounds.entry((*guest).to_owned()).or_default().left += 1,
+            // Taken off again in Outlook before anybody has heard what became of the invitation: it may have to be sent anew.
+            Deed::Left(Side::Outlook, guest) => bounds.entry((*guest).to_owned()).or_default().joined += 1,
             Deed::Unarchived => {
                 for guest in &everybody {
                     bounds.entry(guest.clone()).or_default().joined += 1;
