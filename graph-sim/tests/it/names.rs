@@ -1,7 +1,10 @@
 //! Sign-in names, aliases, and mailboxes that get another address.
 
-use crate::common::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+
+use crate::common::*;
 
 #[tokio::test]
 async fn a_sign_in_name_is_no_address() {

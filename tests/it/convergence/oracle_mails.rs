@@ -80,18 +80,27 @@ pub(super) fn check_mails(
         _ => BTreeSet::new(),
     };
     let mut invited = event.invited.clone();
-    for mail in mails {
+    // Who was invited at some time, and may not have heard of the cancellation.
+    let mut ever = invited.clone();
+    for (number, mail) in mails.iter().enumerate() {
         let (kind, to) = (mail.kind.as_str(), &mail.to);
         let in_turn = match kind {
-            "invitation" => invited.insert(to.clone()),
+            "invitation" => {
+                ever.insert(to.clone());
+                invited.insert(to.clone())
+            }
             "cancellation" => invited.remove(to),
             "update" => invited.contains(to),
             // An answer may cross the cancellation: whoever gave it in Odoo had not heard of that yet. Who answers without being
             // listed is listed by that.
             _ => {
-                let may_answer = invited.contains(&mail.from) || event.invited.contains(&mail.from);
-                if may_answer && has_crossed(event, &mail.from) {
-                    invited.extend(guests.get(&mail.from).cloned());
+                let may_answer = ever.contains(&mail.from);
+                let told_later = || mails[number..].iter().any(|later| later.to == mail.from);
+                if may_answer
+                    && has_crossed(event, &mail.from)
+                    && (guests.contains(&mail.from) || told_later())
+                {
+                    invited.insert(mail.from.clone());
                 }
                 (to == organizer || handed_over_by(event, to)) && may_answer
             }
