@@ -106,6 +106,8 @@ diesel::table! {
         brake_earlier -> Integer,
         lease_id -> Nullable<Uuid>,
         lease_beats -> BigInt,
+        removals_answer -> Nullable<Text>,
+        mails_answer -> Nullable<Text>,
     }
 }
 

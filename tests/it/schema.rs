@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Jsonb, Text};
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use outlook_bridge::calendar::invitations::Guests;
 use outlook_bridge::calendar::merge::Policy;
-use outlook_bridge::store::accounts::{BackfillState, SyncState};
+use outlook_bridge::store::accounts::{BackfillState, Decision, SyncState};
 use outlook_bridge::store::journal::Level;
 use outlook_bridge::store::meetings::{Copy, Meeting};
 use outlook_bridge::store::outbox::{AskFor, WriteKind};
@@ -76,6 +76,8 @@ async fn enums_are_stored_under_the_names_that_the_tables_allow() {
         .collect();
     let known = [
         ("accounts.existing", BackfillState::NAMES),
+        ("accounts.mails_answer", Decision::NAMES),
+        ("accounts.removals_answer", Decision::NAMES),
         ("accounts.state", SyncState::NAMES),
         ("databases.policy", &Policy::ALL.map(Policy::name)),
         ("journal.level", Level::NAMES),
