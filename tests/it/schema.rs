@@ -11,6 +11,7 @@ use outlook_bridge::store::accounts::{BackfillState, Decision, SyncState};
 use outlook_bridge::store::journal::Level;
 use outlook_bridge::store::meetings::{Copy, Meeting};
 use outlook_bridge::store::outbox::{AskFor, WriteKind};
+use outlook_bridge::store::reason::Reason;
 use outlook_bridge::store::text_enum::Stored;
 use outlook_bridge::store::unit::UnitOfWork;
 use serde_json::{Value, json};
@@ -160,7 +161,7 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             odoo_times: json!({"is": "other"}),
             base_odoo: Some(json!({"is": "other"})),
             base_outlook: Some(json!({"is": "other"})),
-            set_aside: Some("for a test".to_owned()),
+            set_aside: Some(Reason::InVain),
             differs: !was.differs,
             kept: !was.kept,
             unconfirmed: !was.unconfirmed,
