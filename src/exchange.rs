@@ -40,6 +40,7 @@ use crate::store::databases::{self, Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::OdooDebt;
+use crate::store::reason::{Reason, Words};
 use crate::store::stubs::{self, Stub};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json, leases, outbox};
@@ -879,18 +880,14 @@ impl<'a> Intake<'a> {
                 if is_unlink(&debt)? {
                     meeting.odoo_gone = true;
                 } else if !meeting.odoo_gone {
-                    let reason = "Odoo does not have it any more, and nobody is known to have deleted it: Outlook keeps it";
-                    refusals::set_aside(dossier, debt.user_id, reason.to_owned());
+                    refusals::set_aside(dossier, debt.user_id, Reason::LostInOdoo);
                 }
             }
             (AckResult::Stale, Some(record)) => dossier.debt = unlink_of(&debt, record, self.people.now)?,
             (AckResult::Stale, None) => {}
             (AckResult::Refused, _) => {
-                let words = ack
-                    .message
-                    .clone()
-                    .unwrap_or_else(|| "Odoo gave no reason".to_owned());
-                let reason = format!("{}: {words}", refusals::REFUSED_BY_ODOO);
+                let words = ack.message.as_deref().unwrap_or("Odoo gave no reason");
+                let reason = Reason::RefusedByOdoo(Words::new(words));
                 refusals::set_aside(dossier, debt.user_id, reason);
             }
         }

@@ -26,6 +26,7 @@ use crate::store::journal::note;
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{self, OdooDebt, OutlookWrite, WriteKind};
+use crate::store::reason::Reason;
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{databases, leases, mail_hours, meetings, resets};
@@ -487,7 +488,9 @@ pub async fn depart(
         let owed = outbox::meetings_owed_to(conn, database.id, account.odoo_user_id).await?;
         // Odoo has refused what was delivered in the name of a user who was deleted just before.
         let known = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
-        let refused = meetings::set_aside_for(conn, &known, planner::refusals::REFUSED_BY_ODOO).await?;
+        let refused =
+            meetings::set_aside_for(conn, &known, |reason| matches!(reason, Reason::RefusedByOdoo(_)))
+                .await?;
         forget_mailbox(conn, lock, &account).await?;
         accounts::remove(conn, account.id).await?;
         let ids: Vec<i64> = held

@@ -12,6 +12,7 @@ use crate::store::Connection;
 use crate::store::databases::Database;
 use crate::store::journal::{self, Level};
 use crate::store::meetings::Identities;
+use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 
 /// The keyword arguments of `outlook.bridge.journal`. Neither a user nor an event: all of the database.
@@ -121,7 +122,7 @@ fn about_attachments(dossier: &Dossier) -> Option<String> {
     })
 }
 
-fn not_synced(reason: &str) -> String {
+fn not_synced(reason: &Reason) -> String {
     format!("it is not synced. {reason}")
 }
 
@@ -131,7 +132,7 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String
     let record = match meeting.record() {
         Ok(record) => record,
         // Of another version; why nothing comes of it is said all the same.
-        Err(_) => return Ok(meeting.set_aside.as_ref().map(|reason| not_synced(reason))),
+        Err(_) => return Ok(meeting.set_aside.as_ref().map(not_synced)),
     };
     let Some(record) = record.filter(Record::active) else {
         return Ok(None);

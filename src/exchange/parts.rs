@@ -12,13 +12,14 @@ use crate::odoo::exchange::{
 use crate::odoo::identity::Identity;
 use crate::odoo::record::with_absolute_addresses;
 use crate::planning::people::People;
-use crate::planning::planner::refusals::{self, NOT_TAKEN_OVER};
+use crate::planning::planner::refusals;
 use crate::planning::planner::{self, Effects};
 use crate::reset;
 use crate::store::databases::{Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::{self, OdooDebt};
+use crate::store::reason::{Reason, Words};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, fails_as_a_whole, from_json};
 
@@ -228,7 +229,7 @@ async fn reject(
     about: About,
     error: &anyhow::Error,
 ) -> anyhow::Result<Rejected> {
-    let reason = storable(&format!("{NOT_TAKEN_OVER}: {error:#}"));
+    let reason = not_taken_over(error);
     let said = set_aside(
         conn,
         lock,
@@ -275,7 +276,7 @@ async fn set_aside(
     lock: &PlanningLock,
     people: &People,
     (identities, user_id): (&[Identity], Option<i32>),
-    reason: &str,
+    reason: &Reason,
     is_meant: fn(&Meeting) -> bool,
 ) -> anyhow::Result<bool> {
     conn.transaction(async |conn| {
@@ -284,9 +285,9 @@ async fn set_aside(
         let known = find(&unit, identities);
         if let Some(id) = known {
             let dossier = unit.get(id)?;
-            if is_meant(&dossier.meeting) && dossier.meeting.set_aside.as_deref() != Some(reason) {
+            if is_meant(&dossier.meeting) && dossier.meeting.set_aside.as_ref() != Some(reason) {
                 let user = dossier.meeting.organizer_in_odoo().or(user_id);
-                refusals::set_aside(dossier, user.unwrap_or_default(), reason.to_owned());
+                refusals::set_aside(dossier, user.unwrap_or_default(), reason.clone());
             }
         }
         unit.save(conn, people.now).await?;
@@ -319,7 +320,7 @@ pub async fn note_untold(
         }
     }
     for one in asked {
-        let reason = storable(&format!("{NOT_TAKEN_OVER}: {}", one.message));
+        let reason = Reason::NotTakenOver(Words::new(&one.message));
         let about = [one.place.identity()];
         let is_asked_for: fn(&Meeting) -> bool = |meeting| meeting.unconfirmed;
         match set_aside(conn, lock, people, (&about, None), &reason, is_asked_for).await {
@@ -335,7 +336,11 @@ pub async fn note_untold(
 
 /// A text that Postgres takes, whatever is in it.
 fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+    Words::new(text).to_string()
+}
+
+fn not_taken_over(error: &anyhow::Error) -> Reason {
+    Reason::NotTakenOver(Words::new(format_args!("{error:#}")))
 }
 
 /// A line about the database or one of its users, once a day.
@@ -377,7 +382,7 @@ async fn put_off(
             let Some(debt) = dossier.debt.clone() else {
                 return Ok(());
             };
-            let reason = storable(&format!("{NOT_TAKEN_OVER}: {error:#}"));
+            let reason = not_taken_over(error);
             if dossier.meeting.set_aside.as_ref() != Some(&reason) {
                 refusals::set_aside(dossier, debt.user_id, reason);
             }

@@ -14,7 +14,7 @@ use crate::engine::{Engine, now};
 use crate::odoo::OdooError;
 use crate::planning::people::People;
 use crate::planning::planner;
-use crate::store::accounts::{self, Account};
+use crate::store::accounts::{self, Account, Decision};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
@@ -128,47 +128,54 @@ pub async fn removals(
     Ok(removals.collect())
 }
 
-/// Carries out an admin's answer.
+/// Carries out an admin's answer. Nothing is done where the same answer was given last: Odoo repeats a call whose transaction collided.
 ///
 /// # Errors
-/// As [`removals`].
+/// `MissingError` where nothing waits, or another answer was given; `Internal` when Postgres fails.
 pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
-    let account = braked(&mut conn, database, request.user_id).await?;
-    conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        let lock = databases::serialize(conn, database.id).await?;
-        let held = meetings::held_for(conn, account.id).await?;
-        let verdict = if request.remove {
-            outbox::release(conn, account.id).await?;
-            "to remove them from Odoo, too"
-        } else {
-            let ids: Vec<i64> = held.iter().map(|meeting| meeting.id).collect();
-            meetings::keep(conn, &ids).await?;
-            outbox::drop_held(conn, account.id).await?;
-            let people = People::load(conn, database.id, now()).await?;
-            // Each says in its own journal that it is set aside.
-            planner::plan_meetings(conn, &lock, &people, &ids, |_| Ok(())).await?;
-            "to keep them in Odoo; they are no longer synced"
-        };
-        accounts::release_brake(conn, account.id).await?;
-        // What an admin has decided on is not counted again.
-        removals::forget(conn, account.id, now()).await?;
-        let message = format!(
-            "{} events were deleted in Outlook: an administrator decided {verdict}",
-            held.len()
-        );
-        note(
-            conn,
-            database,
-            Some(account.odoo_user_id),
-            Level::Warning,
-            message,
-        )
+    let decision = Decision::of(request.remove);
+    let done = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            let lock = databases::serialize(conn, database.id).await?;
+            let account = match accounts::of_user(conn, database.id, request.user_id).await? {
+                Some(account) if account.is_braked() => account,
+                Some(account) if account.removals_answer == Some(decision) => return Ok(Ok(None)),
+                Some(_) | None => return Ok(Err(nothing_waits())),
+            };
+            let held = meetings::held_for(conn, account.id).await?;
+            let verdict = if request.remove {
+                outbox::release(conn, account.id).await?;
+                "to remove them from Odoo, too"
+            } else {
+                let ids: Vec<i64> = held.iter().map(|meeting| meeting.id).collect();
+                meetings::keep(conn, &ids).await?;
+                outbox::drop_held(conn, account.id).await?;
+                let people = People::load(conn, database.id, now()).await?;
+                // Each says in its own journal that it is set aside.
+                planner::plan_meetings(conn, &lock, &people, &ids, |_| Ok(())).await?;
+                "to keep them in Odoo; they are no longer synced"
+            };
+            accounts::release_brake(conn, account.id, decision).await?;
+            // What an admin has decided on is not counted again.
+            removals::forget(conn, account.id, now()).await?;
+            let message = format!(
+                "{} events were deleted in Outlook: an administrator decided {verdict}",
+                held.len()
+            );
+            note(
+                conn,
+                database,
+                Some(account.odoo_user_id),
+                Level::Warning,
+                message,
+            )
+            .await?;
+            Ok(Ok(Some(account.id)))
+        })
         .await?;
-        Ok(())
-    })
-    .await?;
-    leases::wake(&mut conn, vec![account.id]).await?;
+    let Some(account) = done? else { return Ok(()) };
+    leases::wake(&mut conn, vec![account]).await?;
     engine.work.notify_one();
     if request.remove {
         engine.poke(database.id, [request.user_id].into());
@@ -180,10 +187,12 @@ async fn braked(conn: &mut Connection, database: &Database, user_id: i32) -> Res
     accounts::of_user(conn, database.id, user_id)
         .await?
         .filter(Account::is_braked)
-        .ok_or_else(|| {
-            OdooError::Missing(
-                "Nothing waits for an answer here: it was given already, or this user is not connected to Outlook."
-                    .to_owned(),
-            )
-        })
+        .ok_or_else(nothing_waits)
+}
+
+fn nothing_waits() -> OdooError {
+    OdooError::Missing(
+        "Nothing waits for an answer here: it was given already, or this user is not connected to Outlook."
+            .to_owned(),
+    )
 }

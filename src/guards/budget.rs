@@ -16,7 +16,7 @@ use crate::odoo::OdooError;
 use crate::odoo::exchange::Actor;
 use crate::planning::people::People;
 use crate::planning::planner;
-use crate::store::accounts::{self, Account};
+use crate::store::accounts::{self, Account, Decision};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
@@ -195,19 +195,21 @@ pub async fn held(conn: &mut Connection, account: &Account) -> anyhow::Result<Op
     }))
 }
 
-/// Carries out a person's answer.
+/// Carries out a person's answer. Nothing is done where the same answer was given last: Odoo repeats a call whose transaction collided.
 ///
 /// # Errors
-/// `MissingError` where nothing waits; `UserError` where more would be sent than was announced.
+/// `MissingError` where nothing waits, or another answer was given; `UserError` where more would be sent than was announced.
 pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
+    let decision = Decision::of(request.send);
     let missing = || OdooError::Missing("No mails wait for an answer here: it was given already.".to_owned());
     let done = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             let lock = databases::serialize(conn, database.id).await?;
-            let account = accounts::of_user(conn, database.id, request.user_id).await?;
-            let Some(account) = account.filter(Account::holds_mails) else {
-                return Ok(Err(missing()));
+            let account = match accounts::of_user(conn, database.id, request.user_id).await? {
+                Some(account) if account.holds_mails() => account,
+                Some(account) if account.mails_answer == Some(decision) => return Ok(Ok(None)),
+                Some(_) | None => return Ok(Err(missing())),
             };
             let asked = Actor { uid: account.odoo_user_id, name: Some(account.login.clone()), is_admin: false };
             let writes = outbox::collected(conn, account.id).await?;
@@ -250,13 +252,13 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 "not to send them: each side keeps its own"
             };
             unit.save(conn, now()).await?;
-            accounts::hold_mails(conn, account.id, 0).await?;
+            accounts::release_mails(conn, account.id, decision).await?;
             let message = format!("{mails} mails for {} events waited: somebody decided {verdict}", writes.len());
             note(conn, database, Some(account.odoo_user_id), Level::Warning, message).await?;
-            Ok(Ok(account.id))
+            Ok(Ok(Some(account.id)))
         })
         .await?;
-    let account = done?;
+    let Some(account) = done? else { return Ok(()) };
     leases::wake(&mut conn, vec![account]).await?;
     engine.work.notify_one();
     Ok(())

@@ -40,6 +40,7 @@ use crate::store::addresses::Mailbox;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities};
+use crate::store::reason::{Reason, Words};
 use crate::store::stubs;
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases, put_aside, troubles};
@@ -80,13 +81,9 @@ impl Sight {
         shown.flat_map(WireEvent::descriptions).collect()
     }
 
-    /// What is wrong with it, with its title where there is one.
-    fn named(&self, problem: &str) -> String {
-        let title = self.events().first().and_then(|event| event.subject.as_deref());
-        match title.filter(|title| !title.is_empty()) {
-            Some(title) => format!("“{title}”: {problem}"),
-            None => problem.to_owned(),
-        }
+    /// Empty where it has none.
+    fn title(&self) -> Words {
+        self.events().first().map_or_else(|| Words::new(""), title_of)
     }
 
     /// What may be a meeting each.
@@ -97,6 +94,10 @@ impl Sight {
             Self::Gone { .. } | Self::Later(_) | Self::Failed { .. } => &[],
         }
     }
+}
+
+fn title_of(event: &WireEvent) -> Words {
+    Words::new(event.subject.as_deref().unwrap_or(""))
 }
 
 /// A row with what had to be asked about it.
@@ -114,10 +115,10 @@ enum Sight {
     },
     /// There was no time left to look at it.
     Later(String),
-    /// It could not be read, in words.
+    /// It could not be read.
     Failed {
         id: Option<String>,
-        reason: String,
+        reason: Reason,
     },
 }
 
@@ -452,7 +453,7 @@ async fn looked_at(sights: Vec<Sight>) -> Vec<Sight> {
     let late = |(sight, is_done): (Sight, bool)| match (&sight, sight.graph_id()) {
         (Sight::Event(_) | Sight::Series(_) | Sight::Apart(_), Some(id)) if !is_done => Sight::Failed {
             id: Some(id.to_owned()),
-            reason: sight.named("its description takes too long to read"),
+            reason: Reason::TooSlowToRead { title: sight.title() },
         },
         _ => sight,
     };
@@ -548,7 +549,7 @@ async fn look_closer(
             }
             DeltaRow::Event(event) => sights.push(Sight::Event(event)),
             DeltaRow::Unreadable { id, problem } => {
-                let reason = format!("Outlook sent something that cannot be read: {problem}");
+                let reason = Reason::UnreadableRow(Words::new(problem));
                 sights.push(Sight::Failed { id, reason });
             }
             DeltaRow::Removed { id, .. } => {
@@ -786,7 +787,7 @@ struct Page<'a> {
     touched: BTreeSet<i64>,
     lines: Vec<Line>,
     /// What cannot be taken in now, by id, with the reason; without one it merely waits.
-    aside: BTreeMap<String, Option<String>>,
+    aside: BTreeMap<String, Option<Reason>>,
 }
 
 impl Page<'_> {
@@ -810,14 +811,13 @@ impl Page<'_> {
                 self.lose(id, *called_off)?;
             }
             Sight::Later(id) => {
-                let reason = Some(put_aside::NO_TIME.to_owned());
-                self.aside.insert(id.clone(), reason);
+                self.aside.insert(id.clone(), Some(Reason::NoTime));
             }
             Sight::Failed { id: Some(id), reason } => {
                 self.aside.insert(id.clone(), Some(reason.clone()));
             }
             // Nothing to ask for again: when it changes, it is shown again.
-            Sight::Failed { id: None, reason } => self.complain(reason.clone()),
+            Sight::Failed { id: None, reason } => self.complain(reason.to_string()),
         }
         Ok(())
     }
@@ -861,7 +861,7 @@ impl Page<'_> {
     }
 
     /// What cannot be taken in now is asked for again, a series as a whole.
-    fn put_aside(&mut self, event: &WireEvent, reason: Option<String>) {
+    fn put_aside(&mut self, event: &WireEvent, reason: Option<Reason>) {
         let id = event.series_id().unwrap_or(&event.id);
         self.aside.insert(id.to_owned(), reason);
     }
@@ -900,9 +900,12 @@ impl Page<'_> {
         let before = known.as_ref().filter(|copy| copy.stub.is_none());
         let shown = match project(event, &self.mailbox, before) {
             Ok(shown) => shown,
-            Err(reason) => {
-                let title = event.subject.as_deref().unwrap_or("");
-                self.put_aside(event, Some(format!("“{title}”: {reason}")));
+            Err(problem) => {
+                let reason = Reason::UnreadableEvent {
+                    title: title_of(event),
+                    problem: Words::new(problem),
+                };
+                self.put_aside(event, Some(reason));
                 return Ok(None);
             }
         };
@@ -979,12 +982,8 @@ impl Page<'_> {
         }
         // An id that is absent matches nothing.
         let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
-            let title = event.subject.as_deref().unwrap_or("");
-            let reason = format!(
-                "“{title}”: Outlook gives it no iCalUId, by which the same meeting is known in all mailboxes. If it stays so, copy \
-                 the event in Outlook and delete this one"
-            );
-            self.put_aside(event, Some(reason));
+            let title = title_of(event);
+            self.put_aside(event, Some(Reason::WithoutUid { title }));
             return Ok(Found::Nothing);
         };
         if let Some(id) = self.unit.by_ical_uid(uid) {

@@ -41,6 +41,7 @@ use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Identities};
 use crate::store::outbox::{self, OutlookWrite, WriteKind};
 use crate::store::put_aside::{self, Item};
+use crate::store::reason::{Reason, Words};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, databases, from_json, leases, troubles};
 
@@ -48,7 +49,6 @@ use crate::store::{Connection, databases, from_json, leases, troubles};
 const MOST_ATTEMPTS: i32 = 14;
 /// How long a mailbox that can be read and refuses each of several writes is believed to be in trouble itself.
 const PATIENCE: TimeDelta = TimeDelta::hours(12);
-const IN_VAIN: &str = "Microsoft fails at it each time; it is tried again once a day";
 /// Bytes of bodies in one batch; Graph takes about four megabytes.
 const BATCH_BYTES: usize = 2_000_000;
 
@@ -594,8 +594,8 @@ async fn settle(
                             "not stored"
                         );
                         let mut conn = engine.store.get().await?;
-                        let words = "the bridge could not store Outlook's answer; its log says why";
-                        set_aside(&mut conn, account, &outcome.0, words, true).await?;
+                        let reason = Reason::AnswerNotStored;
+                        set_aside(&mut conn, account, &outcome.0, &reason, true).await?;
                     }
                 }
             }
@@ -633,7 +633,7 @@ async fn settle_together(
             let dossier = unit.get(write.meeting_id)?;
             effects.merge(planner::replan(dossier, &people)?);
             if is_given_up(dossier, write, outcome) {
-                note_set_aside(dossier, account, IN_VAIN);
+                note_set_aside(dossier, account, Reason::InVain);
                 effects.merge(planner::tell_who_mails(dossier, &people)?);
                 given_up.push(write.meeting_id);
             }
@@ -644,7 +644,7 @@ async fn settle_together(
                 conn,
                 account.id,
                 Item::Meeting(meeting),
-                Some(IN_VAIN),
+                Some(&Reason::InVain),
                 a_day,
                 now(),
             )
@@ -762,8 +762,9 @@ fn settle_one(
             let before = dossier.copy_mut(account.id, &event.id).map(|copy| copy.clone());
             let shown = match project(event, mailbox, before.as_ref()) {
                 Ok(shown) => shown,
-                Err(reason) => {
-                    note_set_aside(dossier, account, &reason);
+                Err(problem) => {
+                    let reason = Reason::UnreadableInOutlook(Words::new(problem));
+                    note_set_aside(dossier, account, reason);
                     return Ok(());
                 }
             };
@@ -897,7 +898,8 @@ async fn fail(
     in_trouble: bool,
 ) -> anyhow::Result<()> {
     let mut conn = engine.store.get().await?;
-    let words = words_of(&error);
+    let reason = reason_of(&error);
+    let words = reason.to_string();
     tracing::warn!(account.id = account.id, meeting.id = write.meeting_id, kind = %write.kind, error = %words, "write failed");
     if let GraphError::Limited {
         limit,
@@ -914,7 +916,7 @@ async fn fail(
         return Ok(());
     }
     if error.may_be_about_one() {
-        return set_aside(&mut conn, account, &write, &words, error.may_heal()).await;
+        return set_aside(&mut conn, account, &write, &reason, error.may_heal()).await;
     }
     let is_own = may_pass(&error) && !in_trouble;
     let unknown = error.outcome_unknown() || write.in_flight_since.is_some();
@@ -935,7 +937,7 @@ async fn fail(
     })
     .await?;
     if is_own && !unknown && write.attempts + 1 >= MOST_ATTEMPTS {
-        set_aside(&mut conn, account, &write, &words, true).await?;
+        set_aside(&mut conn, account, &write, &reason, true).await?;
     }
     Ok(())
 }
@@ -978,20 +980,20 @@ async fn wait_for_limit(
     .context("noting a limit of the mailbox")
 }
 
-/// What is said of a write that failed.
-fn words_of(error: &GraphError) -> String {
+/// Why a write failed.
+fn reason_of(error: &GraphError) -> Reason {
     match error {
-        GraphError::Transient { .. } | GraphError::GaveUp { .. } => error.to_string(),
-        refusal => format!("Outlook refused it: {refusal}"),
+        GraphError::Transient { .. } | GraphError::GaveUp { .. } => Reason::MicrosoftFails(Words::new(error)),
+        refusal => Reason::RefusedByOutlook(Words::new(refusal)),
     }
 }
 
-/// Sets a meeting aside; `words` are a sentence.
+/// Sets a meeting aside.
 async fn set_aside(
     conn: &mut Connection,
     account: &Account,
     write: &OutlookWrite,
-    words: &str,
+    reason: &Reason,
     may_heal: bool,
 ) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
@@ -999,7 +1001,7 @@ async fn set_aside(
         leases::hold(conn, account).await?;
         let is_news = if may_heal {
             let item = Item::Meeting(write.meeting_id);
-            put_aside::put(conn, account.id, item, Some(words), a_day, now()).await?
+            put_aside::put(conn, account.id, item, Some(reason), a_day, now()).await?
         } else {
             // What was refused otherwise before is not tried each day for that.
             put_aside::clear_meetings(conn, account.id, &[write.meeting_id]).await?;
@@ -1007,7 +1009,7 @@ async fn set_aside(
         };
         let mut unit = UnitOfWork::of(conn, &lock, &[write.meeting_id]).await?;
         let dossier = unit.get(write.meeting_id)?;
-        note_set_aside(dossier, account, words);
+        note_set_aside(dossier, account, reason.clone());
         if !is_news {
             // Said on the first day.
             dossier.lines.clear();
@@ -1043,8 +1045,8 @@ fn note_not_online(dossier: &mut Dossier, account: &Account) {
     dossier.lines.push(line);
 }
 
-fn note_set_aside(dossier: &mut Dossier, account: &Account, words: &str) {
-    crate::planning::planner::refusals::set_aside(dossier, account.odoo_user_id, words.to_owned());
+fn note_set_aside(dossier: &mut Dossier, account: &Account, reason: Reason) {
+    planner::refusals::set_aside(dossier, account.odoo_user_id, reason);
 }
 
 /// Outlook's event as a creation left it, whose answer was lost; `now` is what became of it since. A link that had no

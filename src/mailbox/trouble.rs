@@ -10,6 +10,7 @@ use crate::outlook::GraphError;
 use crate::outlook::error::Limit;
 use crate::store::accounts::Account;
 use crate::store::outbox::Waits;
+use crate::store::reason::{Reason, Words};
 use crate::store::troubles::Troubles;
 
 /// Failures in a row after which a mailbox says why, however soon it may be over ...
@@ -93,12 +94,12 @@ pub fn standing_words(known: &Troubles, account: &Account) -> Option<String> {
     ))
 }
 
-/// Whose failure it was when one item was asked for: the item's own, in words, or, as an error, the mailbox's, which is no item's
+/// Whose failure it was when one item was asked for: the item's own, or, as an error, the mailbox's, which is no item's
 /// fault. Where the failure itself does not say it, the mailbox is asked for something else.
 ///
 /// # Errors
 /// The mailbox's trouble.
-pub async fn whose(engine: &Engine, token: &SecretString, error: GraphError) -> Result<String, GraphError> {
+pub async fn whose(engine: &Engine, token: &SecretString, error: GraphError) -> Result<Reason, GraphError> {
     match error {
         GraphError::Unauthorized
         | GraphError::Challenged { .. }
@@ -106,9 +107,12 @@ pub async fn whose(engine: &Engine, token: &SecretString, error: GraphError) -> 
         | GraphError::MailboxClosed { .. }
         | GraphError::Limited { .. } => Err(error),
         GraphError::Invalid { .. } | GraphError::DuplicateTransaction { .. } | GraphError::GaveUp { .. } => {
-            Ok(error.to_string())
+            Ok(Reason::MicrosoftFails(Words::new(error)))
         }
-        error => engine.graph.reach(token).await.map(|()| error.to_string()),
+        error => {
+            engine.graph.reach(token).await?;
+            Ok(Reason::MicrosoftFails(Words::new(error)))
+        }
     }
 }
 

@@ -31,6 +31,7 @@ use crate::store::journal::{self, Level, Line};
 use crate::store::leases::LeaseLost;
 use crate::store::meetings::{self, Identities};
 use crate::store::put_aside::{self, Item};
+use crate::store::reason::{Reason, Words};
 use crate::store::stock::{self, StockLink, StockState, Waiting};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases};
@@ -147,7 +148,7 @@ pub async fn translate(
                 settled += 1;
                 continue;
             }
-            Err(error @ GraphError::Invalid { .. }) => (error.to_string(), true),
+            Err(error @ GraphError::Invalid { .. }) => (Reason::MicrosoftFails(Words::new(error)), true),
             Err(error) => (whose(engine, token, error).await?, false),
         };
         refusals += 1;
@@ -159,7 +160,7 @@ pub async fn translate(
         match part.as_slice() {
             // It is found by its iCalUId, or asked for.
             [one] if is_of_id => {
-                tracing::warn!(meeting.id = one.id, reason, "an id was not translated");
+                tracing::warn!(meeting.id = one.id, %reason, "an id was not translated");
                 keep(engine, account, &part, &BTreeMap::new()).await?;
                 settled += 1;
             }
@@ -204,7 +205,7 @@ async fn keep(
 }
 
 /// The mailbox is read all the same; the next run asks again. The journal says so once a day.
-async fn postpone(engine: &Engine, account: &Account, reason: &str) -> Result<(), PullError> {
+async fn postpone(engine: &Engine, account: &Account, reason: &Reason) -> Result<(), PullError> {
     let message = format!(
         "What Odoo's own synchronization had linked cannot be looked up in the mailbox now, and is tried again; until then \
          nothing of the mailbox is made in Odoo: {reason}"
@@ -343,13 +344,10 @@ pub async fn look_up(
             Err(PullError::Internal(error)) if error.is::<LeaseLost>() => return Err(error.into()),
             Err(error) => {
                 tracing::error!(meeting.id = one.id, error = format!("{error:#}"), "not stored");
-                put_aside(
-                    engine,
-                    account,
-                    one.id,
-                    "the bridge could not store it; its log says why",
-                )
-                .await?;
+                let reason = Reason::NotStored {
+                    title: Words::new(""),
+                };
+                put_aside(engine, account, one.id, &reason).await?;
                 continue;
             }
         }
@@ -377,7 +375,7 @@ pub async fn look_up(
 }
 
 /// One that could not be asked for is asked for later; until then it stays in Odoo alone.
-async fn put_aside(engine: &Engine, account: &Account, id: i64, reason: &str) -> Result<(), PullError> {
+async fn put_aside(engine: &Engine, account: &Account, id: i64, reason: &Reason) -> Result<(), PullError> {
     let wait = |attempts| backoff(attempts, TimeDelta::minutes(1), TimeDelta::days(1));
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {

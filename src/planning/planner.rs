@@ -41,6 +41,7 @@ use crate::store::accounts::Account;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::{Copy, Meeting};
+use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json};
 
@@ -58,7 +59,6 @@ impl Effects {
     }
 }
 
-/// What the reader of a set-aside meeting is told, by reason.
 const UNCONNECTED: &str = "the organizer's mailbox is not connected";
 /// Bytes of a description. Graph takes requests of four million, in which it is escaped.
 const LARGEST_BODY: usize = 2_000_000;
@@ -68,7 +68,6 @@ const KEEPS_TEXT: &str = "the description was changed in Odoo, which has only th
 /// What is said where guests are not written, as Outlook lists somebody by an internal path of Exchange.
 const KEEPS_GUESTS: &str = "the guests were changed in Odoo, but Outlook names one of them by an internal path of Exchange and no address, and may \
      not take that back: its list stays as it is, and is edited in Outlook alone";
-const KEPT: &str = "It was deleted in Outlook, and an administrator decided to keep it in Odoo";
 
 /// Plans one meeting anew.
 ///
@@ -84,7 +83,7 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
     let before = task.dossier.meeting.set_aside.clone();
     if task.clear_the_air() {
         task.decide()?;
-        task.break_repeats(before.as_deref());
+        task.break_repeats(before.as_ref());
         task.tell_who_mails()?;
         task.keep_to_the_pace()?;
         task.forget_savers();
@@ -177,11 +176,11 @@ impl Task<'_> {
             return Ok(());
         }
         if self.dossier.meeting.kept {
-            self.set_aside(KEPT, Level::Info);
+            self.set_aside(&Reason::KeptInOdoo, Level::Info);
             return Ok(());
         }
         if self.dossier.meeting.unsent {
-            self.set_aside(guests::UNSENT, Level::Info);
+            self.set_aside(&Reason::Unsent, Level::Info);
             return Ok(());
         }
         // Nothing is known of a mailbox that nobody can look into: what is to be done waits for the login.
@@ -255,9 +254,9 @@ impl Task<'_> {
             .filter(|account| account.is_connected())
     }
 
-    fn set_aside(&mut self, reason: &str, level: Level) {
-        if self.dossier.meeting.set_aside.as_deref() != Some(reason) {
-            self.dossier.meeting.set_aside = Some(reason.to_owned());
+    fn set_aside(&mut self, reason: &Reason, level: Level) {
+        if self.dossier.meeting.set_aside.as_ref() != Some(reason) {
+            self.dossier.meeting.set_aside = Some(reason.clone());
             self.write_journal(level, format!("is not synced: {reason}"));
         }
     }
@@ -326,7 +325,7 @@ fn renamed(mut event: Event, aliases: &Aliases) -> Event {
 enum Permit {
     Yes,
     No,
-    SetAside(String),
+    SetAside(Reason),
 }
 
 /// What of Outlook's event `now` stays as it is though it is to be changed, and why.
@@ -376,16 +375,6 @@ fn decisions(conflicts: &[Conflict], kept: Side, groups: &BTreeSet<Group>) -> Ve
 
 pub(crate) fn all_groups() -> BTreeSet<Group> {
     Group::SINGLE.into_iter().chain([Group::Attendees]).collect()
-}
-
-/// Why a description keeps its meeting from Outlook.
-fn too_large(body: &str) -> String {
-    let tenths = body.len().div_ceil(100_000);
-    format!(
-        "Its description is too large for Outlook ({}.{} MB, and 2 MB are the most): shorten it, or attach its pictures",
-        tenths / 10,
-        tenths % 10
-    )
 }
 
 fn list_groups(groups: &BTreeSet<Group>) -> String {

@@ -50,6 +50,26 @@ pub struct Account {
     /// The run that works the mailbox; in what a run has read of its own account, that run (see [`super::leases`]).
     pub lease_id: Option<Uuid>,
     pub lease_beats: i64,
+    /// What was decided about the removals that were held last; `None` while they wait.
+    pub removals_answer: Option<Decision>,
+    /// The same of the mails.
+    pub mails_answer: Option<Decision>,
+}
+
+text_enum! {
+    /// What a person decided about what was held (`accounts.removals_answer`, `accounts.mails_answer`).
+    pub enum Decision {
+        /// It is done.
+        Yes = "yes",
+        /// Each side keeps its own.
+        No = "no",
+    }
+}
+
+impl Decision {
+    pub fn of(is_approved: bool) -> Self {
+        if is_approved { Self::Yes } else { Self::No }
+    }
 }
 
 text_enum! {
@@ -402,7 +422,9 @@ pub async fn forget_progress(
             dsl::existing.eq(BackfillState::Unasked),
             dsl::ignore_before.eq(ignore_before),
             dsl::brake_at.eq(None::<DateTime<Utc>>),
+            dsl::removals_answer.eq(None::<Decision>),
             dsl::mails_held.eq(0),
+            dsl::mails_answer.eq(None::<Decision>),
             dsl::tenant_id.eq(""),
             dsl::object_id.eq(""),
         ))
@@ -498,6 +520,7 @@ pub async fn brake(
     diesel::update(dsl::accounts.find(id))
         .set((
             dsl::brake_at.eq(Some(now)),
+            dsl::removals_answer.eq(None::<Decision>),
             dsl::brake_removals.eq(count(removals)),
             dsl::brake_earlier.eq(count(earlier)),
             dsl::brake_of.eq(count(of)),
@@ -528,9 +551,12 @@ pub async fn rest_app(conn: &mut Connection, client_id: &str, wait: TimeDelta) -
 }
 
 /// An admin has answered.
-pub async fn release_brake(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+pub async fn release_brake(conn: &mut Connection, id: i64, decision: Decision) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
-        .set(dsl::brake_at.eq(None::<DateTime<Utc>>))
+        .set((
+            dsl::brake_at.eq(None::<DateTime<Utc>>),
+            dsl::removals_answer.eq(Some(decision)),
+        ))
         .execute(conn)
         .await
 }
@@ -608,7 +634,15 @@ pub async fn list_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<
 pub async fn hold_mails(conn: &mut Connection, id: i64, mails: i64) -> QueryResult<usize> {
     let mails = i32::try_from(mails).unwrap_or(i32::MAX);
     diesel::update(dsl::accounts.find(id))
-        .set(dsl::mails_held.eq(mails))
+        .set((dsl::mails_held.eq(mails), dsl::mails_answer.eq(None::<Decision>)))
+        .execute(conn)
+        .await
+}
+
+/// A person has decided about the mails that were held.
+pub async fn release_mails(conn: &mut Connection, id: i64, decision: Decision) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set((dsl::mails_held.eq(0), dsl::mails_answer.eq(Some(decision))))
         .execute(conn)
         .await
 }

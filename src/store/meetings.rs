@@ -10,6 +10,7 @@ use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::reason::Reason;
 use super::schema::copies::{self, dsl as c};
 use super::schema::meetings::{self, dsl as m};
 use super::schema::{odoo_outbox, outlook_outbox};
@@ -45,7 +46,7 @@ pub struct Meeting {
     pub odoo_times: Value,
     pub base_odoo: Option<Value>,
     pub base_outlook: Option<Value>,
-    pub set_aside: Option<String>,
+    pub set_aside: Option<Reason>,
     pub differs: bool,
     pub kept: bool,
     pub unconfirmed: bool,
@@ -590,21 +591,27 @@ pub async fn held_for(conn: &mut Connection, account_id: i64) -> QueryResult<Vec
 }
 
 /// Says why a meeting is not synced.
-pub async fn set_aside(conn: &mut Connection, id: i64, reason: &str) -> QueryResult<usize> {
+pub async fn set_aside(conn: &mut Connection, id: i64, reason: &Reason) -> QueryResult<usize> {
     diesel::update(m::meetings.find(id))
         .set(m::set_aside.eq(Some(reason)))
         .execute(conn)
         .await
 }
 
-/// Those of the meetings that are set aside for a reason that begins so.
-pub async fn set_aside_for(conn: &mut Connection, ids: &[i64], reason: &str) -> QueryResult<Vec<i64>> {
-    m::meetings
+/// Those of the meetings that are set aside, for such a reason.
+pub async fn set_aside_for(
+    conn: &mut Connection,
+    ids: &[i64],
+    is_such: impl Fn(&Reason) -> bool,
+) -> QueryResult<Vec<i64>> {
+    let set_aside: Vec<(i64, Reason)> = m::meetings
         .filter(m::id.eq_any(ids.to_vec()))
-        .filter(m::set_aside.like(format!("{reason}%")))
-        .select(m::id)
+        .filter(m::set_aside.is_not_null())
+        .select((m::id, m::set_aside.assume_not_null()))
         .load(conn)
-        .await
+        .await?;
+    let such = set_aside.into_iter().filter(|(_, reason)| is_such(reason));
+    Ok(such.map(|(id, _)| id).collect())
 }
 
 /// Deleted in Outlook, and Odoo keeps them.

@@ -17,6 +17,7 @@ pub mod outbox;
 pub mod owner;
 pub mod pruning;
 pub mod put_aside;
+pub mod reason;
 pub mod registrations;
 pub mod removals;
 pub mod resets;

@@ -8,15 +8,13 @@ use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
 use super::Connection;
+use super::reason::Reason;
 use super::schema::meetings::{self, dsl as m};
 use super::schema::put_aside::{self, dsl};
 
-/// The reason of what there was no time for: nothing is wrong with it.
-pub const NO_TIME: &str = "there was no time to look at it yet";
-
 /// Whether it says that something is wrong; without one an item merely waits.
-pub fn is_complaint(reason: Option<&str>) -> bool {
-    reason.is_some_and(|reason| reason != NO_TIME)
+pub fn is_complaint(reason: Option<&Reason>) -> bool {
+    reason.is_some_and(|reason| *reason != Reason::NoTime)
 }
 
 /// What is put aside.
@@ -34,7 +32,7 @@ struct Row<'a> {
     account_id: i64,
     graph_id: Option<&'a str>,
     meeting_id: Option<i64>,
-    reason: Option<&'a str>,
+    reason: Option<&'a Reason>,
     attempts: i32,
     since: DateTime<Utc>,
     next_at: DateTime<Utc>,
@@ -43,7 +41,7 @@ struct Row<'a> {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = put_aside)]
 struct Known {
-    reason: Option<String>,
+    reason: Option<Reason>,
     attempts: i32,
     since: DateTime<Utc>,
 }
@@ -54,7 +52,7 @@ pub async fn put(
     conn: &mut Connection,
     account_id: i64,
     item: Item<'_>,
-    reason: Option<&str>,
+    reason: Option<&Reason>,
     wait: impl Fn(i32) -> TimeDelta,
     now: DateTime<Utc>,
 ) -> QueryResult<bool> {
@@ -71,10 +69,10 @@ pub async fn put(
         .await
         .optional()?
         // What merely waited has failed for the first time, and the other way round.
-        .filter(|known: &Known| is_complaint(known.reason.as_deref()) == is_complaint(reason));
+        .filter(|known: &Known| is_complaint(known.reason.as_ref()) == is_complaint(reason));
     let is_news = known
         .as_ref()
-        .is_none_or(|known| known.reason.as_deref() != reason && known.since <= now - TimeDelta::days(1));
+        .is_none_or(|known| known.reason.as_ref() != reason && known.since <= now - TimeDelta::days(1));
     let attempts = known.map_or(0, |known| known.attempts.saturating_add(1));
     let row = Row {
         account_id,
@@ -164,7 +162,7 @@ pub async fn due_shown(
 pub struct PutAside {
     pub id: i64,
     /// Why it is not synced, if that is still so.
-    pub set_aside: Option<String>,
+    pub set_aside: Option<Reason>,
     stock: Option<serde_json::Value>,
 }
 
@@ -243,7 +241,7 @@ pub async fn waiting_shown(
 pub async fn is_some_unseen(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
     let unseen = dsl::put_aside
         .filter(dsl::account_id.eq(account_id))
-        .filter(dsl::graph_id.is_not_null().and(dsl::reason.eq(NO_TIME)));
+        .filter(dsl::graph_id.is_not_null().and(dsl::reason.eq(Reason::NoTime)));
     diesel::select(diesel::dsl::exists(unseen)).get_result(conn).await
 }
 
@@ -259,7 +257,7 @@ pub async fn next_at(conn: &mut Connection, account_id: i64) -> QueryResult<Opti
 /// How many items have a reason to be put aside.
 pub async fn count(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     dsl::put_aside
-        .filter(dsl::account_id.eq(account_id).and(dsl::reason.ne(NO_TIME)))
+        .filter(dsl::account_id.eq(account_id).and(dsl::reason.ne(Reason::NoTime)))
         .count()
         .get_result(conn)
         .await

@@ -106,6 +106,8 @@ diesel::table! {
         brake_earlier -> Integer,
         lease_id -> Nullable<Uuid>,
         lease_beats -> BigInt,
+        removals_answer -> Nullable<Text>,
+        mails_answer -> Nullable<Text>,
     }
 }
 
@@ -175,7 +177,7 @@ diesel::table! {
         odoo_times -> Jsonb,
         base_odoo -> Nullable<Jsonb>,
         base_outlook -> Nullable<Jsonb>,
-        set_aside -> Nullable<Text>,
+        set_aside -> Nullable<Jsonb>,
         differs -> Bool,
         kept -> Bool,
         unconfirmed -> Bool,
@@ -278,7 +280,7 @@ diesel::table! {
         account_id -> BigInt,
         graph_id -> Nullable<Text>,
         meeting_id -> Nullable<BigInt>,
-        reason -> Nullable<Text>,
+        reason -> Nullable<Jsonb>,
         attempts -> Integer,
         since -> Timestamptz,
         next_at -> Timestamptz,

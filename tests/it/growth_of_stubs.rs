@@ -140,7 +140,7 @@ async fn what_was_put_aside_of_a_mailbox_that_nobody_logs_in_to_is_forgotten() {
     w.service.stop_working().await;
     for statement in [
         "INSERT INTO put_aside (account_id, graph_id, reason, attempts, since, next_at)
-         SELECT id, 'event', 'why', 3, now() - interval '99 days', now() - interval '91 days' FROM accounts",
+         SELECT id, 'event', jsonb_build_object('code', 'not_planned'), 3, now() - interval '99 days', now() - interval '91 days' FROM accounts",
         "UPDATE accounts SET delta_link = NULL",
     ] {
         run(&w, statement).await;

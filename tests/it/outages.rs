@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use outlook_bridge::store::reason::{Reason, Words};
 use outlook_bridge::store::{accounts, databases, put_aside};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -274,8 +275,11 @@ async fn a_mailbox_with_the_brake_on_is_not_worked_for_what_is_put_aside() {
     .await;
     w.sql("UPDATE accounts SET brake_at = now(), next_run_at = now()")
         .await;
-    w.sql("INSERT INTO put_aside (account_id, graph_id, reason, attempts, since, next_at) SELECT id, 'x', 'closed', 0, now(), now() FROM accounts")
-        .await;
+    w.sql(
+        r#"INSERT INTO put_aside (account_id, graph_id, reason, attempts, since, next_at)
+             SELECT id, 'x', '{"code": "not_planned"}', 0, now(), now() FROM accounts"#,
+    )
+    .await;
     let mut runs = w.service.engine.runs.subscribe();
     tokio::time::sleep(Duration::from_secs(6)).await;
     let mut count = 0;
@@ -303,7 +307,7 @@ async fn an_exception_that_cannot_be_read_for_a_while_is_no_second_event() {
     w.becomes(
         "it is put aside",
         1,
-        "put_aside WHERE reason LIKE '%cannot be read%'",
+        "put_aside WHERE reason ->> 'code' IN ('unreadable_row', 'microsoft_fails')",
     )
     .await;
     w.heal().await;
@@ -330,7 +334,7 @@ async fn what_cannot_even_be_set_aside_properly_stops_nothing() {
     w.becomes(
         "it is set aside",
         1,
-        "meetings WHERE set_aside LIKE '%ErrorAccessDenied%'",
+        "meetings WHERE set_aside::text LIKE '%ErrorAccessDenied%'",
     )
     .await;
     w.arrives("From Outlook").await;
@@ -368,12 +372,13 @@ async fn reasons_that_take_turns_wait_longer_each_time_and_are_said_once() {
         .await
         .expect("accounts")[0]
         .id;
+    let failing = |how: &str| Reason::MicrosoftFails(Words::new(how));
     let mut said = 0;
     let now = chrono::Utc::now();
     for reason in ["timeout", "500", "timeout", "500"] {
         let item = put_aside::Item::Shown("x");
         let wait = |attempts| TimeDelta::minutes(1) * attempts;
-        let is_news = put_aside::put(&mut conn, account, item, Some(reason), wait, now).await;
+        let is_news = put_aside::put(&mut conn, account, item, Some(&failing(reason)), wait, now).await;
         said += i32::from(is_news.expect("stored"));
     }
     assert_eq!(said, 1);
@@ -384,7 +389,15 @@ async fn reasons_that_take_turns_wait_longer_each_time_and_are_said_once() {
     );
     let (item, tomorrow) = (put_aside::Item::Shown("x"), now + TimeDelta::hours(25));
     let wait = |_| TimeDelta::zero();
-    let is_news = put_aside::put(&mut conn, account, item, Some("timeout"), wait, tomorrow).await;
+    let is_news = put_aside::put(
+        &mut conn,
+        account,
+        item,
+        Some(&failing("timeout")),
+        wait,
+        tomorrow,
+    )
+    .await;
     assert!(is_news.expect("stored"), "once a day it is");
 }
 

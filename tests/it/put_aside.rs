@@ -86,7 +86,7 @@ async fn one_result_that_cannot_be_taken_holds_nothing_up_and_is_asked_for_again
     assert!(w.odoo.by_name("Second").is_some());
     assert_eq!(w.count("odoo_outbox WHERE not_before IS NOT NULL").await, 1);
     assert_eq!(
-        w.count("meetings WHERE set_aside LIKE 'What Odoo has told%'")
+        w.count("meetings WHERE set_aside ->> 'code' = 'not_taken_over'")
             .await,
         1
     );
@@ -300,7 +300,8 @@ async fn what_was_refused_just_before_it_is_told_who_is_deleted_is_owed_in_anoth
     let answer = w.odoo.hand_over(&w.service).await.expect("an exchange");
     w.odoo.take(&answer);
     assert_eq!(
-        w.count("meetings WHERE set_aside LIKE 'Odoo refused it%'").await,
+        w.count("meetings WHERE set_aside ->> 'code' = 'refused_by_odoo'")
+            .await,
         1
     );
     w.odoo.departed = vec![json!({"user_id": 7, "deleted": true})];

@@ -296,7 +296,7 @@ async fn an_odoo_whose_record_always_moves_on_is_left_alone_after_a_while() {
     assert!(told - before <= 8, "{}", told - before);
     w.quiet().await;
     assert_eq!(w.odoo.told, told);
-    let late = "meetings WHERE set_aside LIKE '%came too late%'";
+    let late = "meetings WHERE set_aside ->> 'code' = 'came_too_late'";
     assert_eq!(w.count(late).await, 1, "and why is true");
     // Somebody saves it, and it is told again.
     w.odoo.moves_on = false;

@@ -7,10 +7,11 @@ use diesel::sql_types::{BigInt, Jsonb, Text};
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use outlook_bridge::calendar::invitations::Guests;
 use outlook_bridge::calendar::merge::Policy;
-use outlook_bridge::store::accounts::{BackfillState, SyncState};
+use outlook_bridge::store::accounts::{BackfillState, Decision, SyncState};
 use outlook_bridge::store::journal::Level;
 use outlook_bridge::store::meetings::{Copy, Meeting};
 use outlook_bridge::store::outbox::{AskFor, WriteKind};
+use outlook_bridge::store::reason::Reason;
 use outlook_bridge::store::text_enum::Stored;
 use outlook_bridge::store::unit::UnitOfWork;
 use serde_json::{Value, json};
@@ -76,6 +77,8 @@ async fn enums_are_stored_under_the_names_that_the_tables_allow() {
         .collect();
     let known = [
         ("accounts.existing", BackfillState::NAMES),
+        ("accounts.mails_answer", Decision::NAMES),
+        ("accounts.removals_answer", Decision::NAMES),
         ("accounts.state", SyncState::NAMES),
         ("databases.policy", &Policy::ALL.map(Policy::name)),
         ("journal.level", Level::NAMES),
@@ -158,7 +161,7 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             odoo_times: json!({"is": "other"}),
             base_odoo: Some(json!({"is": "other"})),
             base_outlook: Some(json!({"is": "other"})),
-            set_aside: Some("for a test".to_owned()),
+            set_aside: Some(Reason::InVain),
             differs: !was.differs,
             kept: !was.kept,
             unconfirmed: !was.unconfirmed,

@@ -17,12 +17,11 @@ use crate::store::accounts::Account;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::put_aside::{self, Item};
+use crate::store::reason::Reason;
 use crate::store::{Connection, databases, leases, meetings};
 
 /// How many items are looked at again in one run.
 const SOME: i64 = 20;
-const NOT_STORED: &str = "the bridge could not store it; its log says why";
-const NOT_PLANNED: &str = "the bridge cannot read what it has stored of this event; its log says why";
 
 /// How long an item waits that cannot be read.
 fn wait(attempts: i32) -> TimeDelta {
@@ -39,13 +38,13 @@ pub(super) async fn put_all(
     conn: &mut Connection,
     account: &Account,
     sights: &[Sight],
-    aside: &BTreeMap<String, Option<String>>,
+    aside: &BTreeMap<String, Option<Reason>>,
 ) -> Result<(), PullError> {
     let read = sights.iter().filter_map(Sight::graph_id);
     let read: Vec<&str> = read.filter(|id| !aside.contains_key(*id)).collect();
     put_aside::clear_shown(conn, account.id, &read).await?;
     for (id, reason) in aside {
-        put(conn, account, id, reason.as_deref()).await?;
+        put(conn, account, id, reason.as_ref()).await?;
     }
     Ok(())
 }
@@ -54,7 +53,7 @@ async fn put(
     conn: &mut Connection,
     account: &Account,
     id: &str,
-    reason: Option<&str>,
+    reason: Option<&Reason>,
 ) -> Result<(), PullError> {
     let is_complaint = put_aside::is_complaint(reason);
     let waits = if is_complaint { wait } else { wait_a_moment };
@@ -96,7 +95,13 @@ pub(super) async fn store_each(
                     error = format!("{error:#}"),
                     "not stored"
                 );
-                put(conn, account, id, Some(&sight.named(NOT_STORED))).await?;
+                put(
+                    conn,
+                    account,
+                    id,
+                    Some(&Reason::NotStored { title: sight.title() }),
+                )
+                .await?;
             }
             (Err(error), None) => return Err(error),
         }
@@ -218,12 +223,12 @@ async fn plan(
 }
 
 async fn give_up_planning(conn: &mut Connection, account: &Account, id: i64) -> Result<(), PullError> {
-    let item = Item::Meeting(id);
-    if put_aside::put(conn, account.id, item, Some(NOT_PLANNED), wait, now()).await?
+    let (item, reason) = (Item::Meeting(id), Reason::NotPlanned);
+    if put_aside::put(conn, account.id, item, Some(&reason), wait, now()).await?
         && let Some(meeting) = meetings::read_all(conn, &[id]).await?.first()
     {
-        meetings::set_aside(conn, id, NOT_PLANNED).await?;
-        let message = format!("is not synced: {NOT_PLANNED}");
+        meetings::set_aside(conn, id, &reason).await?;
+        let message = format!("is not synced: {reason}");
         let user = Some(account.odoo_user_id);
         journal::write(conn, Line::of(meeting, user, Level::Error, message, None)).await?;
     }

@@ -5,17 +5,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::calendar::event::Event;
 use crate::odoo::record::Record;
 use crate::planning::people::People;
-
-const EXCLUDED: &str = "a rule of this Odoo, set by another add-on, keeps it out of Outlook";
+use crate::store::reason::Reason;
 
 /// Why nothing that is saved in Odoo is written to Outlook; `None`: it is.
-pub fn why_closed(record: &Record, event: &Event, people: &People) -> Option<String> {
+pub fn why_closed(record: &Record, event: &Event, people: &People) -> Option<Reason> {
     if record.excluded() {
-        return Some(EXCLUDED.to_owned());
+        return Some(Reason::Excluded);
     }
     let days = people.database.sent_back?;
     let is_old = event.time.ends_at() < people.now - TimeDelta::days(days.into());
-    is_old.then(|| format!("it ended more than {days} days ago, and what is older is not sent to Outlook"))
+    is_old.then_some(Reason::TooOld { days })
 }
 
 /// Whether it was made before the time since which Odoo's events are made in Outlook.

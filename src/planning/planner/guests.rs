@@ -13,17 +13,7 @@ use crate::odoo::record::Record;
 use crate::odoo::snapshot::is_over;
 use crate::store::journal::Done;
 use crate::store::outbox::OdooDebt;
-
-const WAITING: &str = "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone until its organizer has \
-     chosen, so that nobody is invited by surprise";
-const HAS_AGAIN: &str = "It is in Odoo again, as in a restored backup, and has guests: it stays in Odoo alone until its organizer has chosen, so that \
-     nobody is invited to what had been deleted";
-const LEFT_OUT: &str = "It existed before its organizer connected to Outlook and has guests, and was left out: it stays in Odoo alone";
-pub(super) const UNSENT: &str = "Its changes were not sent to Outlook, as somebody decided so: each side keeps its own until it is saved in \
-     Odoo again";
-
-const NOT_ITS_ORGANIZERS: &str = "It came to Odoo by an invitation in somebody else's mailbox, and the mailbox of whom that named as its organizer has never \
-     shown it: it stays in Odoo alone. To have it in Outlook, duplicate it in Odoo";
+use crate::store::reason::Reason;
 
 impl Task<'_> {
     /// Whether a meeting that only Odoo has may be made in Outlook, and with whom.
@@ -56,7 +46,7 @@ impl Task<'_> {
             return Ok(Permit::No);
         }
         if !existed && self.was_others_alone() {
-            return Ok(Permit::SetAside(NOT_ITS_ORGANIZERS.to_owned()));
+            return Ok(Permit::SetAside(Reason::NotItsOrganizers));
         }
         let meeting = &mut self.dossier.meeting;
         let now = meeting.guests();
@@ -75,9 +65,9 @@ impl Task<'_> {
         let guests = before_creation(now, facts);
         meeting.set_guests(guests);
         match guests {
-            Guests::Waiting if meeting.revived => return Ok(Permit::SetAside(HAS_AGAIN.to_owned())),
-            Guests::Waiting => return Ok(Permit::SetAside(WAITING.to_owned())),
-            Guests::LeftOut => return Ok(Permit::SetAside(LEFT_OUT.to_owned())),
+            Guests::Waiting if meeting.revived => return Ok(Permit::SetAside(Reason::WaitsForChoiceAgain)),
+            Guests::Waiting => return Ok(Permit::SetAside(Reason::WaitsForChoice)),
+            Guests::LeftOut => return Ok(Permit::SetAside(Reason::LeftOut)),
             Guests::AsSaved | Guests::Announced | Guests::Withheld => {}
         }
         Ok(Permit::Yes)

@@ -8,10 +8,8 @@ use crate::calendar::field::Group;
 use crate::calendar::takeover;
 use crate::odoo::record::Record;
 use crate::store::journal::Level;
+use crate::store::reason::Reason;
 use crate::store::stock::StockState;
-
-const NOT_IN_MAILBOX: &str = "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo \
-     alone, so that nobody is invited anew";
 
 impl Task<'_> {
     /// Takes over what Odoo's own engine had linked, once a mailbox has shown it; `false`: there is nothing to plan.
@@ -33,7 +31,7 @@ impl Task<'_> {
             }
             let is_over = link.state == StockState::Missing && present.is_none();
             if link.state == StockState::Missing && present.is_some() {
-                self.set_aside(NOT_IN_MAILBOX, Level::Info);
+                self.set_aside(&Reason::NotInMailbox, Level::Info);
             }
             return Ok(is_over);
         }

@@ -10,32 +10,26 @@ use crate::outlook::wire::WireEvent;
 use crate::store::journal::{Done, Level, Line};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{OutlookWrite, WriteKind};
+use crate::store::reason::Reason;
 use crate::store::unit::Dossier;
-
-/// What the reader of a set-aside meeting is told.
-const UNCONNECTED: &str = "Its organizer was changed in Odoo to somebody whose mailbox is not connected, and Outlook cannot hand a \
-     meeting over: each side keeps its own. To hand it over, let the new organizer connect to Outlook, then save it again";
-const RESTORED: &str = "Odoo was restored to a time before this meeting was given to another organizer, in whose mailbox it is: each \
-     side keeps its own. Save the organizer whom it is to have in Odoo once more";
-const ASLEEP: &str =
-    "Its organizer was changed in Odoo: it is handed over once the new one's synchronization runs again";
 
 /// Whether a meeting stays with its old organizer, as the new one could not take it when it was saved last.
 pub fn was_kept(meeting: &Meeting) -> bool {
-    meeting.set_aside.as_deref() == Some(UNCONNECTED)
+    meeting.set_aside == Some(Reason::OrganizerUnconnected)
 }
 
 /// Whether it is handed over no earlier than somebody saves it.
 pub fn waits_for_a_save(meeting: &Meeting) -> bool {
-    was_kept(meeting) || meeting.set_aside.as_deref() == Some(RESTORED)
+    was_kept(meeting) || meeting.set_aside == Some(Reason::OrganizerRestored)
 }
 
 /// A restored Odoo names another organizer than it did, and nobody has saved that: no meeting is cancelled and made anew for it.
 pub fn keep_restored(dossier: &mut Dossier) {
     let meeting = &mut dossier.meeting;
-    if meeting.set_aside.as_deref() != Some(RESTORED) {
-        meeting.set_aside = Some(RESTORED.to_owned());
-        let message = format!("is not synced: {RESTORED}");
+    let restored = Reason::OrganizerRestored;
+    if meeting.set_aside.as_ref() != Some(&restored) {
+        let message = format!("is not synced: {restored}");
+        meeting.set_aside = Some(restored);
         let user = meeting.organizer_in_odoo();
         dossier
             .lines
@@ -87,12 +81,15 @@ impl Task<'_> {
                 && account.ignore_before.is_none_or(takes_it)
         });
         let Some(successor) = successor else {
-            let is_restored = self.dossier.meeting.set_aside.as_deref() == Some(RESTORED);
-            self.set_aside(if is_restored { RESTORED } else { UNCONNECTED }, Level::Warning);
+            let reason = match self.dossier.meeting.set_aside {
+                Some(Reason::OrganizerRestored) => Reason::OrganizerRestored,
+                _ => Reason::OrganizerUnconnected,
+            };
+            self.set_aside(&reason, Level::Warning);
             return Ok(Organizer::Leaves);
         };
         if !successor.is_active() {
-            self.set_aside(ASLEEP, Level::Info);
+            self.set_aside(&Reason::OrganizerAsleep, Level::Info);
             return Ok(Organizer::Leaves);
         }
         if copy.gone || copy.cancelled {

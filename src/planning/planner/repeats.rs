@@ -7,17 +7,12 @@ use sha2::{Digest, Sha256};
 use super::Task;
 use crate::store::journal::Level;
 use crate::store::outbox::{OdooDebt, OutlookWrite};
+use crate::store::reason::Reason;
 
 /// So often something is carried out before it is given up.
 const ENOUGH: u64 = 2;
 /// So often a change comes too late for Odoo's record, though nobody has saved it, before it is given up.
 const MOST_LATE: u64 = 8;
-const IN_OUTLOOK: &str = "Outlook was told the same twice and shows something else, though nobody has changed it: each side keeps its own until \
-     somebody does";
-const IN_ODOO: &str = "Odoo was told the same twice and shows something else, though nobody has changed it: each side keeps its own until \
-     somebody does";
-const TOO_LATE: &str = "Whatever Odoo was told of it came too late, as its record was another one by then, though nobody has saved it: each side keeps \
-     its own until somebody does";
 
 /// By which a write to Outlook is known again.
 pub fn of_write(write: &OutlookWrite) -> String {
@@ -53,7 +48,7 @@ impl Task<'_> {
     }
 
     /// Takes back what has been told often enough. `before` is why the meeting was set aside until now.
-    pub(super) fn break_repeats(&mut self, before: Option<&str>) {
+    pub(super) fn break_repeats(&mut self, before: Option<&Reason>) {
         let meeting = &self.dossier.meeting;
         let is_repeat = |digest: String| meeting.times_told(&digest) >= ENOUGH;
         let fresh = |write: &&OutlookWrite| !write.stands && write.in_flight_since.is_none();
@@ -67,11 +62,11 @@ impl Task<'_> {
         let of_odoo = debt.is_some_and(|debt| is_repeat(of_debt(debt)));
         let is_late = debt.is_some_and(|debt| meeting.times_told(&of_late(debt)) >= MOST_LATE);
         let reason = if of_outlook {
-            IN_OUTLOOK
+            Reason::DoesNotStickInOutlook
         } else if of_odoo {
-            IN_ODOO
+            Reason::DoesNotStickInOdoo
         } else if is_late {
-            TOO_LATE
+            Reason::CameTooLate
         } else {
             return;
         };
@@ -79,10 +74,10 @@ impl Task<'_> {
             .writes
             .retain(|write| write.stands || write.in_flight_since.is_some());
         self.dossier.debt = None;
-        if before == Some(reason) {
-            self.dossier.meeting.set_aside = Some(reason.to_owned());
+        if before == Some(&reason) {
+            self.dossier.meeting.set_aside = Some(reason);
         } else {
-            self.set_aside(reason, Level::Warning);
+            self.set_aside(&reason, Level::Warning);
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::organizer::Organizer;
 use super::{
     LARGEST_BODY, Permit, Task, UNCONNECTED, about_pictures, aliases_of, all_groups, answers, closed,
-    decisions, in_words, list_groups, renamed, too_large, unlisted, what_stays,
+    decisions, in_words, list_groups, renamed, unlisted, what_stays,
 };
 use crate::calendar::document::Document;
 use crate::calendar::document::Override;
@@ -41,6 +41,7 @@ use crate::store::accounts::{Account, BackfillState};
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::Copy;
 use crate::store::outbox::{OdooDebt, OutlookWrite, WriteKind};
+use crate::store::reason::{Reason, Words};
 
 /// Where no mailbox says which years count.
 const DAYS_BACK: i64 = 365;
@@ -63,7 +64,7 @@ struct Sides<'a> {
     /// Addresses of people whose mailbox has another one.
     aliases: &'a Aliases,
     /// Why nothing is written to Outlook, where it is not for the mailbox's sake.
-    closed: Option<&'a str>,
+    closed: Option<&'a Reason>,
 }
 
 /// What there is to ask of Outlook.
@@ -120,7 +121,8 @@ impl Task<'_> {
     pub(super) fn compare(&mut self, record: Option<&Record>) -> anyhow::Result<()> {
         let snapshot = match record.map(Record::template).transpose() {
             Ok(snapshot) => snapshot,
-            Err(reason) => {
+            Err(unreadable) => {
+                let reason = Reason::UnreadableInOdoo(Words::new(unreadable));
                 self.set_aside(&reason, Level::Error);
                 return Ok(());
             }
@@ -128,7 +130,8 @@ impl Task<'_> {
         let present = record.filter(|record| record.active() && !self.dossier.meeting.odoo_gone);
         let odoo = match present.map(|record| record.document(&self.people.mailboxes)) {
             Some(Ok(document)) => document,
-            Some(Err(reason)) => {
+            Some(Err(unreadable)) => {
+                let reason = Reason::UnreadableInOdoo(Words::new(unreadable));
                 self.set_aside(&reason, Level::Error);
                 return Ok(());
             }
@@ -139,7 +142,8 @@ impl Task<'_> {
             .and_then(largest_body)
             .filter(|body| body.len() > LARGEST_BODY)
         {
-            self.set_aside(&too_large(&body), Level::Warning);
+            let reason = Reason::DescriptionTooLarge { bytes: body.len() };
+            self.set_aside(&reason, Level::Warning);
             return Ok(());
         }
         let chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
@@ -159,7 +163,7 @@ impl Task<'_> {
             None => None,
         };
         if let Some(unsayable) = outlook.as_ref().and_then(Document::why_unsayable) {
-            let reason = format!("Odoo cannot repeat it as Outlook does: {unsayable}");
+            let reason = Reason::OdooCannotRepeat(Words::new(unsayable));
             self.set_aside(&reason, Level::Warning);
             return Ok(());
         }
@@ -223,7 +227,7 @@ impl Task<'_> {
             withheld,
             is_series,
             aliases: &aliases,
-            closed: closed.as_deref(),
+            closed: closed.as_ref(),
         };
         self.decide_between(&sides, rights, base.as_ref(), permit)
     }
@@ -276,9 +280,7 @@ impl Task<'_> {
             policy: self.people.policy(),
         });
         if plan.continues_from.is_some() {
-            let reason = "it began so long ago that Odoo shows only its later part, which now repeats differently: change it \
-                          in Outlook, or end it and make a new one";
-            self.set_aside(reason, Level::Warning);
+            self.set_aside(&Reason::LaterPartRepeatsDifferently, Level::Warning);
             return Ok(());
         }
         if let (Some(odoo), Some(snapshot)) = (&odoo, sides.snapshot) {
@@ -354,7 +356,8 @@ impl Task<'_> {
                 // Outlook says it already, in its own words.
                 Ok(None) => {}
                 Err(reason) => {
-                    self.set_aside(&format!("Outlook cannot repeat it so: {reason}"), Level::Warning);
+                    let reason = Reason::OutlookCannotRepeat(Words::new(reason));
+                    self.set_aside(&reason, Level::Warning);
                     return Ok(());
                 }
             }
@@ -393,10 +396,8 @@ impl Task<'_> {
             Ok(None) => {}
             Ok(Some(change)) => self.tell_odoo(&account, change, sides, &conflicts)?,
             Err(reason) => {
-                self.set_aside(
-                    &format!("Odoo cannot repeat it as Outlook does: {reason}"),
-                    Level::Warning,
-                );
+                let reason = Reason::OdooCannotRepeat(Words::new(reason));
+                self.set_aside(&reason, Level::Warning);
                 return Ok(());
             }
         }
@@ -970,7 +971,9 @@ fn body_for_master(
 
 /// Why Outlook does not get what was changed in Odoo.
 fn why_untold(plan: &Plan, sides: &Sides<'_>) -> String {
-    let closed = sides.closed.unwrap_or(UNCONNECTED);
+    let closed = sides
+        .closed
+        .map_or_else(|| UNCONNECTED.to_owned(), Reason::to_string);
     let groups = &plan.differing.groups;
     if !sides.is_series {
         return format!(
