@@ -29,11 +29,6 @@ RECORD_BYTES = 8_000_000
 UNTOLD_AT_MOST = 1000
 # After how long a rule that failed is asked again.
 DEFER_MINUTES = 10
-# What the service could not take is told again: after so long, then after twice as long each time, then once a day.
-RETRY_MINUTES = 10
-RETRY_MINUTES_AT_MOST = 24 * 60
-# The first time it may pass by itself, so nobody is bothered with it.
-SAID_FROM = 2
 
 
 class Applying:
@@ -70,8 +65,6 @@ def watch(records, names):
 
 # What tells whether an event is news of its own.
 STATE_FIELDS = ("recurrence_id", "active", "outlook_bridge_superseded")
-# What a change of an occurrence's field is to its series, where that has another name.
-IN_SERIES = {"active": "slots", "recurrent": "slots"}
 
 
 class OutlookBridgeOutbox(models.Model):
@@ -341,9 +334,8 @@ class OutlookBridgeOutbox(models.Model):
         }
 
     def _merge(self, series, recurrence_id, event):
-        times = {IN_SERIES.get(name, name): time for name, time in event["times"].items()}
         row = series.setdefault(recurrence_id, {**event, "created": False, "times": {}})
-        row["times"].update(times)
+        row["times"].update(event["times"])
         if event["changed_at"] >= row["changed_at"]:
             actor = event["acting_uid"] if event["acting_uid"] != SUPERUSER_ID else row["acting_uid"]
             row.update(acting_uid=actor, changed_at=event["changed_at"])
@@ -479,15 +471,16 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _read_batch(self, limit=200):
-        """What to send for the oldest ``limit`` records, all rows of a record merged into one change."""
-        rows = self.env.execute_query_dict(
+        """What to send for the oldest ``limit`` records: each with its rows, and as it is now."""
+        changes = self.env.execute_query_dict(
             SQL(
                 """
-                WITH present AS (
+                WITH named AS (
                     -- what a row is about by now: a single event may have become a series, and a series a single event
-                    SELECT pending.*,
-                           COALESCE(pending.series_key, series.outlook_bridge_key) AS key,
-                           single.id AS single_id
+                    SELECT pending.*, COALESCE(single.id, pending.res_id) AS event_id,
+                           CASE WHEN single.id IS NULL
+                                THEN COALESCE(pending.series_key, series.outlook_bridge_key) END AS key,
+                           pending.rejected IS NULL OR pending.retry_at <= now() AT TIME ZONE 'UTC' AS is_due
                       FROM outlook_bridge_outbox pending
                       LEFT JOIN calendar_event event
                              ON pending.res_model = 'calendar.event' AND event.id = pending.res_id
@@ -495,128 +488,98 @@ class OutlookBridgeOutbox(models.Model):
                       LEFT JOIN calendar_event single
                              ON pending.series_key = single.outlook_bridge_was ->> 'key'
                      WHERE pending.deferred_until IS NULL OR pending.deferred_until <= now() AT TIME ZONE 'UTC'
-                ), named AS (
-                    SELECT *,
-                           CASE WHEN single_id IS NOT NULL OR key IS NULL THEN 'calendar.event'
-                                ELSE 'calendar.recurrence' END AS model,
-                           CASE WHEN single_id IS NOT NULL OR key IS NULL THEN COALESCE(single_id, res_id)::text
-                                ELSE key END AS name
-                      FROM present
+                ), record AS (
+                    -- what was rejected goes along with what is new of the same record
+                    SELECT key, min(id) FILTER (WHERE is_due) AS oldest,
+                           CASE WHEN key IS NULL THEN min(event_id)
+                                ELSE COALESCE(max(res_id) FILTER (WHERE series_key IS NOT NULL), 0) END AS res_id,
+                           json_agg(json_build_object(
+                                'id', id, 'cause', cause, 'uid', acting_uid, 'link', link, 'was', was,
+                                'times', COALESCE(times, '{}'::jsonb), 'rejections', COALESCE(rejections, 0)
+                           ) ORDER BY id) AS rows
+                      FROM named GROUP BY key, CASE WHEN key IS NULL THEN event_id END
+                    HAVING bool_or(is_due)
+                     ORDER BY oldest LIMIT %s
+                ), weighed AS (
+                    SELECT record.*, CASE WHEN key IS NULL THEN 1 ELSE (
+                                SELECT count(*) FROM calendar_event event
+                                  JOIN calendar_recurrence series ON event.recurrence_id = series.id
+                                 WHERE series.outlook_bridge_key = record.key) END AS weight
+                      FROM record
+                ), summed AS (
+                    SELECT *, sum(weight) OVER (ORDER BY oldest) AS total FROM weighed
                 )
-                SELECT id, res_model, res_id, kind, cause, acting_uid, link, was, times, changed_at, model, name
-                  FROM named
-                 WHERE (model, name) IN (
-                        -- what was rejected goes along with what is new of the same record
-                        SELECT model, name FROM named
-                         WHERE rejected IS NULL OR retry_at <= now() AT TIME ZONE 'UTC'
-                         GROUP BY model, name ORDER BY min(id) LIMIT %s
-                 )
-                 ORDER BY id
+                SELECT key, res_id, rows FROM summed WHERE total <= %s OR total = weight ORDER BY oldest
                 """,
                 limit,
+                BATCH_OCCURRENCES,
             )
         )
-        merged = {}
-        for row in rows:
-            name = (row["model"], row["name"])
-            change = merged.setdefault(
-                name,
-                {"ids": [], "actors": [], "times": {}, "cause": "existing", "link": None, "was": None, "res_id": None},
-            )
-            times = row["times"] or {}
-            if row["res_model"] == "calendar.event" and row["model"] == "calendar.recurrence":
-                times = {IN_SERIES.get(field, field): time for field, time in times.items()}
-            change["ids"].append(row["id"])
-            change["times"].update(times)
-            change["link"] = row["link"] or change["link"]
-            change["was"] = row["was"] or change["was"]
-            if row["cause"] == "save":
-                change["cause"] = "save"
-                change["actors"].append(row["acting_uid"])
-            if row["res_model"] == row["model"]:
-                change.update(res_id=row["res_id"], kind=row["kind"])
-            change.update(id=row["id"], uid=row["acting_uid"], time=row["changed_at"])
-        return self._to_wires(self._cut(merged))
-
-    def _cut(self, merged):
-        """As many of the changes as one call should carry, one at least."""
-        keys = [name for model, name in merged if model == "calendar.recurrence"]
-        occurrences = dict(
-            self.env.execute_query(
-                SQL(
-                    """
-                    SELECT series.outlook_bridge_key, count(*)
-                      FROM calendar_recurrence series JOIN calendar_event event ON event.recurrence_id = series.id
-                     WHERE series.outlook_bridge_key = ANY(%s)
-                     GROUP BY series.outlook_bridge_key
-                    """,
-                    keys,
-                )
-            )
-            if keys
-            else []
+        failed = {}
+        records = self._records_of(changes, failed)
+        self._defer(
+            [row["id"] for change in changes if self._name_of(change) in failed for row in change["rows"]],
+            next(iter(failed.values()), None),
         )
-        taken, weight = {}, 0
-        for (model, name), change in merged.items():
-            weight += occurrences.get(name, 1) if model == "calendar.recurrence" else 1
-            if not taken or weight <= BATCH_OCCURRENCES:
-                taken[model, name] = change
-        return taken
-
-    def _to_wires(self, merged):
-        snapshot = self.env["outlook.bridge.snapshot"]
-        failed_events, failed_series = {}, {}
-        # a deletion is believed when the record is gone, and not for what a row says
-        ids = [int(name) for model, name in merged if model == "calendar.event"]
-        events = snapshot._build(self.env["calendar.event"].browse(ids), failed_events)
-        keys = [name for model, name in merged if model == "calendar.recurrence"]
-        series = self.env["outlook.bridge.series.snapshot"]._build(
-            self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)]), failed_series
-        )
-        records = {("calendar.event", str(event_id)): document for event_id, document in events.items()}
-        records.update({("calendar.recurrence", document["key"]): document for document in series.values()})
-        failed = {("calendar.event", str(event_id)): reason for event_id, reason in failed_events.items()}
-        failed.update(
-            {
-                ("calendar.recurrence", series[series_id]["key"]): reason
-                for series_id, reason in failed_series.items()
-                if series_id in series
-            }
-        )
-        actors = self._actors({uid for change in merged.values() for uid in change["actors"]})
-        self._defer({name: reason for name, reason in failed.items() if name in merged}, merged)
         return self._cut_by_size(
-            self._to_wire(
-                *name,
-                {**change, "actors": [actors[uid] for uid in dict.fromkeys(change["actors"])]},
-                records.get(name),
-            )
-            for name, change in merged.items()
-            if name not in failed
+            self._to_wire(change, records.get(self._name_of(change)))
+            for change in changes
+            if self._name_of(change) not in failed
         )
 
     @api.model
-    def _actors(self, user_ids):
-        """``{id: who it is}`` of those who saved."""
+    def _name_of(self, change):
+        return change["key"] or change["res_id"]
+
+    @api.model
+    def _records_of(self, changes, failed):
+        """``{key or id: Snapshot}`` of what is there. A deletion is believed when the record is gone, and not for what
+        a row says. ``failed``: what could not be judged, ``{key or id: why}``."""
+        ids = [change["res_id"] for change in changes if not change["key"]]
+        keys = [change["key"] for change in changes if change["key"]]
+        records = self.env["outlook.bridge.snapshot"]._build(self.env["calendar.event"].browse(ids), failed)
+        recurrences = self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)])
+        failed_series = {}
+        series = self.env["outlook.bridge.series.snapshot"]._build(recurrences, failed_series)
+        failed.update(
+            {series[series_id]["key"]: reason for series_id, reason in failed_series.items() if series_id in series}
+        )
+        return {**records, **{document["key"]: document for document in series.values()}}
+
+    def _to_wire(self, change, record):
+        model = "calendar.recurrence" if change["key"] else "calendar.event"
+        wire = {**change, "model": model, "record": record}
+        if record:
+            wire.update(res_id=record["id"], was_gone=bool(record["was"]))
+        elif was := next((row["was"] for row in reversed(change["rows"]) if row["was"]), None):
+            wire["was_gone"] = self.env["outlook.bridge.snapshot"]._is_over(was)
+        if record and record.get("excluded") and not (record["link"] or record["stock_ids"]):
+            # what a rule keeps out of Outlook, and Outlook has not brought, is not told
+            wire.update(record=None, excluded={"active": record["active"], "was": record["was"]})
+        return wire
+
+    @api.model
+    def _actors(self, changes):
+        """Who saved any of this."""
+        user_ids = {row["uid"] for change in changes for row in change["rows"] if row["cause"] == "save"}
         users = self.env["res.users"].sudo().with_context(active_test=False).browse(user_ids).exists()
-        known = {
-            user.id: {"uid": user.id, "name": user.name, "is_admin": user.has_group("base.group_system")}
-            for user in users
-        }
-        return {uid: known.get(uid, {"uid": uid, "name": None, "is_admin": False}) for uid in user_ids}
+        return [
+            {"uid": user.id, "name": user.name, "is_admin": user.has_group("base.group_system")} for user in users
+        ]
 
     def _cut_by_size(self, wires):
         """As many as one request should carry, one at least. What no request can carry is left behind, and said."""
         taken, size = [], 0
         for wire in wires:
-            own = len(json.dumps(wire, default=str))
+            own = len(json.dumps(wire))
             if own > RECORD_BYTES:
                 message = self.env._(
                     "It is too large to hand over: %(size)s MB, and %(most)s are the most. Shorten its description.",
                     size=math.ceil(own / 1_000_000),
                     most=RECORD_BYTES // 1_000_000,
                 )
-                self._reject(wire, message, again=False)
+                is_said = any(row["rejections"] for row in wire["rows"])
+                self._reject(wire, {"message": message, "rejections": 1, "say": not is_said})
                 continue
             if not taken or size + own <= BATCH_BYTES:
                 taken.append(wire)
@@ -637,57 +600,23 @@ class OutlookBridgeOutbox(models.Model):
         except Exception:
             _logger.exception("Nothing could be said in the conversation of %s", event)
 
-    def _defer(self, failed, merged):
+    def _defer(self, rows, reason):
         """What no rule could judge is not told for now, and holds nothing else up."""
-        if failed:
+        state = self.env["outlook.bridge.state"]._get()
+        if rows:
             self.env.cr.execute(
                 SQL(
                     "UPDATE outlook_bridge_outbox SET deferred_until = %s WHERE id = ANY(%s)",
                     fields.Datetime.add(fields.Datetime.now(), minutes=DEFER_MINUTES),
-                    [row for name in failed for row in merged[name]["ids"]],
+                    rows,
                 )
             )
             self.invalidate_model(flush=False)
-            self.env["outlook.bridge.rule"]._note_failure(next(iter(failed.values())))
-            return
-        state = self.env["outlook.bridge.state"]._get()
-        if state.rule_problem and not self.sudo().search_count(self._deferred(), limit=1):
-            state._set(rule_problem=False)
-
-    @api.model
-    def _deferred(self, now=None):
-        """The domain of what a rule has yet to judge."""
-        return [("deferred_until", ">", now or fields.Datetime.now()), ("rejected", "=", False)]
-
-    def _to_wire(self, model, name, change, snapshot):
-        wire = {"id": change["id"], "cause": change["cause"], "uid": change["uid"], "actors": change["actors"]}
-        if len(change["ids"]) > 1:
-            wire["ids"] = change["ids"]
-        if not snapshot and change["was"] and not self.env["outlook.bridge.snapshot"]._is_over(change["was"]):
-            change = {**change, "was": None}
-        if (snapshot or change)["was"]:
-            wire["was_gone"] = True
-        if snapshot and snapshot.get("excluded") and not (snapshot["link"] or snapshot["stock_ids"]):
-            # what a rule keeps out of Outlook, and Outlook has not brought, is not told
-            change = {**change, "res_id": snapshot["id"], "link": None, "was": snapshot["was"]}
-            if snapshot["active"]:
-                wire.update(kind="excluded", times=change["times"])
-                return self._name_record(wire, model, name, change)
-            snapshot = None
-        if snapshot:
-            wire.update(kind="snapshot", times=change["times"], record=snapshot)
-            return wire
-        # also a record that vanished unseen, as a cascade in the database deletes it
-        wire.update(kind="tombstone", time=fields.Datetime.to_string(change["time"]))
-        return self._name_record(wire, model, name, change)
-
-    def _name_record(self, wire, model, name, change):
-        wire.update(res_id=change["res_id"], link=change["link"], was=change["was"])
-        if model == "calendar.recurrence":
-            wire.update(model=model, key=name)
-        else:
-            wire.update(res_id=int(name))
-        return wire
+            self.env["outlook.bridge.rule"]._note_failure(reason)
+        elif state.rule_problem:
+            unjudged = [("deferred_until", ">", fields.Datetime.now()), ("rejected", "=", False)]
+            if not self.sudo().search_count(unjudged, limit=1):
+                state._set(rule_problem=False)
 
     @api.model
     def _acknowledge(self, acked):
@@ -696,67 +625,67 @@ class OutlookBridgeOutbox(models.Model):
             self.invalidate_model(flush=False)
 
     @api.model
-    def _reject(self, wire, message, again=True):
-        """Put a change aside that was not taken, and say so on its event, once.
+    def _reject(self, change, why):
+        """Put a change aside that was not taken, and say so on its event where ``why`` wants it said.
 
-        ``again``: it is told later.
+        Without ``retry_minutes`` it is not told again before it is saved again.
         """
-        rows = self.sudo().browse(wire.get("ids") or [wire["id"]]).exists()
-        # what was saved since is another change, which begins anew
-        is_new = any(not row.rejections for row in rows)
-        rejections = 1 if is_new else max(rows.mapped("rejections"), default=0) + 1
-        is_said = any(row.rejected == message and (not row.retry_at or row.rejections >= SAID_FROM) for row in rows)
-        retry_at = False
-        if again:
-            # the exponent is bounded, as it is tried for as long as it takes
-            minutes = min(RETRY_MINUTES * 2 ** min(rejections - 1, 10), RETRY_MINUTES_AT_MOST)
-            retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=minutes)
-        rows.write({"rejected": message, "rejections": rejections, "retry_at": retry_at})
+        rows = self.sudo().browse(row["id"] for row in change["rows"]).exists()
+        minutes = why.get("retry_minutes")
+        retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=minutes) if minutes else False
+        message = why.get("message") or self.env._("The Outlook bridge did not take it.")
+        rows.write({"rejected": message, "rejections": why.get("rejections", 1), "retry_at": retry_at})
         _logger.warning("Outbox rows %s are put aside: %s", rows.ids, message)
-        if wire.get("record") and not is_said and (not again or rejections >= SAID_FROM):
-            self._say_on_event(wire["record"], message)
+        if change["record"] and why.get("say"):
+            self._say_on_event(change["record"], message)
 
     @api.model
     def _existing_left(self, sent):
-        """Whose events, as the service asked for them, are neither all among the ``sent`` rows nor told already."""
-        # of one time, as a row is either among those that wait or not
-        now = fields.Datetime.now()
-        [(oldest,)] = self.env.execute_query(
+        """Whose events, as the service asked for them, are neither all among the ``sent`` rows nor told already.
+
+        Rows are told in their order. What a rule has yet to judge holds up those alone whom it concerns.
+        """
+        self.env.flush_all()
+        left = self.env.execute_query(
             SQL(
                 """
-                SELECT min(id) FROM outlook_bridge_outbox
-                 WHERE cause = 'existing' AND rejected IS NULL AND id <> ALL(%s)
-                   AND (deferred_until IS NULL OR deferred_until <= %s)
+                WITH existing AS (
+                    SELECT *, COALESCE(deferred_until > %(now)s, false) AS is_deferred FROM outlook_bridge_outbox
+                     WHERE cause = 'existing' AND rejected IS NULL
+                )
+                SELECT account.user_id FROM outlook_bridge_account account
+                 WHERE account.existing_until >= (
+                        SELECT min(id) FROM existing WHERE NOT is_deferred AND id <> ALL(%(sent)s))
+                    OR EXISTS (
+                        SELECT FROM existing
+                          LEFT JOIN calendar_recurrence series
+                                 ON existing.res_model = 'calendar.recurrence' AND series.id = existing.res_id
+                          LEFT JOIN calendar_attendee guest
+                                 ON guest.event_id = COALESCE(series.base_event_id, existing.res_id)
+                          LEFT JOIN res_users reader ON reader.partner_id = guest.partner_id
+                         WHERE is_deferred AND existing.id <= account.existing_until
+                           AND account.user_id IN (existing.acting_uid, reader.id))
+                 ORDER BY account.user_id
                 """,
-                list(sent),
-                now,
+                # of one time, as a row is either among those that wait or not
+                now=fields.Datetime.now(),
+                sent=list(sent),
             )
         )
-        accounts = self.env["outlook.bridge.account"].sudo()
-        # rows are told in their order
-        users = accounts.search([("existing_until", ">=", oldest)]).user_id if oldest else self.env["res.users"]
-        # what a rule has yet to judge holds up those alone whom it concerns
-        for row in self.sudo().search([("cause", "=", "existing"), *self._deferred(now)]):
-            series = row.res_model == "calendar.recurrence"
-            record = self.env[row.res_model].sudo().browse(row.res_id).exists()
-            event = record.base_event_id if series else record
-            concerned = {row.acting_uid, *event.attendee_ids.partner_id.user_ids.ids}
-            users |= accounts.search([("existing_until", ">=", row.id), ("user_id", "in", list(concerned))]).user_id
-        return users.ids
+        return [user_id for (user_id,) in left]
 
     @api.model
     def _untold(self):
         """What the service asked for, is there, and was put aside: so that it is not taken for lost."""
-        rows = self.sudo().search([("cause", "=", "existing"), ("rejected", "!=", False)], limit=UNTOLD_AT_MOST)
-        return [
-            {
-                "model": row.res_model,
-                "res_id": row.res_id,
-                "key": row.series_key or None,
-                "message": row.rejected,
-            }
-            for row in rows
-        ]
+        return self.env.execute_query_dict(
+            SQL(
+                """
+                SELECT res_model AS model, res_id, series_key AS key, rejected AS message FROM outlook_bridge_outbox
+                 WHERE cause = 'existing' AND rejected IS NOT NULL ORDER BY id LIMIT %s
+                """,
+                UNTOLD_AT_MOST,
+            )
+        )
 
     @api.model
     def _count_rejected(self):

@@ -24,8 +24,7 @@ class TestInAnothersName(BridgeCase):
         return self.event_of_ann.attendee_ids.filtered(lambda line: line.partner_id == self.bob.partner_id)
 
     def told(self):
-        self.settle()
-        return self.env["outlook.bridge.outbox"]._read_batch()
+        return self.wires()
 
     def told_of_bob(self):
         [change] = self.told()

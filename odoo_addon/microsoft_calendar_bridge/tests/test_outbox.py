@@ -170,7 +170,7 @@ class TestOutbox(BridgeCase):
                 break
             self.assertLessEqual(len(json.dumps(batch)), outbox_model.BATCH_BYTES + 1000)
             told += [wire["record"]["id"] for wire in batch]
-            outbox._acknowledge([row for wire in batch for row in wire.get("ids") or [wire["id"]]])
+            outbox._acknowledge([row for wire in batch for row in wire["ids"]])
         self.assertEqual(sorted(told), events.ids)
 
     def test_what_no_call_can_carry_holds_nothing_up(self):
