@@ -16,6 +16,7 @@ _logger = logging.getLogger(__name__)
 # Who collides with another transaction begins anew.
 CONCURRENCY = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 
+EVENT, SERIES = "calendar.event", "calendar.recurrence"
 APPLYING = "outlook_bridge_applying"
 TOUCHED = "microsoft_calendar_bridge.touched"
 REJECTED_DAYS = 30
@@ -70,9 +71,9 @@ STATE_FIELDS = ("recurrence_id", "active", "outlook_bridge_superseded")
 class OutlookBridgeOutbox(models.Model):
     """What was saved in Odoo and not yet acknowledged by the service.
 
-    A row holds no state but a tombstone's: the snapshot is taken when the row is sent. Rows are written in
-    the transaction of the change and deleted by id. After its commit nothing of a row is changed but whether, why and
-    until when it is put aside.
+    A row holds no state but what a deleted record was known by: the snapshot is taken when the row is sent. Rows are
+    written in the transaction of the change and deleted by id. After its commit nothing of a row is changed but
+    whether, why and until when it is put aside.
 
     A series is told as one record, named by its key, as the recurrence may be another one tomorrow.
     """
@@ -85,14 +86,11 @@ class OutlookBridgeOutbox(models.Model):
     res_model = fields.Char(required=True, readonly=True)
     res_id = fields.Integer(required=True, readonly=True)
     series_key = fields.Char(readonly=True, help="Of a recurrence: what names its series.")
-    kind = fields.Selection([("snapshot", "Snapshot"), ("tombstone", "Tombstone")], required=True, readonly=True)
     cause = fields.Selection([("save", "Save"), ("existing", "Existing")], required=True, readonly=True)
     acting_uid = fields.Integer(readonly=True)
     link = fields.Char(readonly=True)
-    was = fields.Json(readonly=True, help="Of a tombstone: what the record was before it became a series, or single.")
+    was = fields.Json(readonly=True, help="Of a deleted record: what it was before it became a series, or single.")
     times = fields.Json(readonly=True, help="The fields that changed, each with the time of its last change.")
-    changed_at = fields.Datetime(readonly=True)
-    created = fields.Boolean(readonly=True, help="The record was created in the same transaction.")
     txid = fields.Char(required=True, readonly=True)
     rejected = fields.Char(readonly=True, help="Why the service did not take this row.")
     rejections = fields.Integer(readonly=True, help="How often it did not.")
@@ -119,81 +117,60 @@ class OutlookBridgeOutbox(models.Model):
         page = applying(self.env)
         return not (page and events is not None and page.covers(events))
 
-    def _touched(self, model):
-        """``{id: row}`` of a model, for recurrences that are gone ``{key: row}``."""
+    def _touched(self):
+        """``{(model, id): row}`` of this transaction; of a series whose recurrence is gone ``{(model, key): row}``."""
         data = self.env.cr.precommit.data
         if TOUCHED not in data:
             data[TOUCHED] = {}
             self.env.cr.precommit.add(self.sudo()._write_touched)
-        return data[TOUCHED].setdefault(model, {})
+        return data[TOUCHED]
 
-    def _note(self, touched, record, names, created=False):
-        now = fields.Datetime.to_string(fields.Datetime.now())
-        row = touched.setdefault(
-            record, {"kind": "snapshot", "created": created, "times": {}, "link": None, "was": None}
-        )
-        row["times"].update(dict.fromkeys(names, now))
-        row.update(acting_uid=self._actor(row), changed_at=now, created=row["created"] or created)
+    def _note(self, model, name, names=(), **deleted):
+        row = {"times": {}, "acting_uid": self.env.uid, "link": None, "was": None}
+        row = self._touched().setdefault((model, name), row)
+        row["times"].update(dict.fromkeys(names, fields.Datetime.to_string(fields.Datetime.now())))
+        row.update(self._actor(self.env.uid), **deleted)
 
     @api.model
-    def _actor(self, before):
+    def _actor(self, user_id):
         """Who acts: what Odoo does as its superuser it does because somebody else has done something."""
-        known = before and before.get("acting_uid")
-        return known if known and self.env.uid == SUPERUSER_ID else self.env.uid
+        return {} if user_id == SUPERUSER_ID else {"acting_uid": user_id}
 
     @api.model
-    def _touch(self, event_ids, names, created=False):
+    def _touch(self, event_ids, names):
         """Note that ``names`` (snapshot field names) of these events changed; those of a form are nobody's yet."""
-        event_ids = [event_id for event_id in event_ids if event_id]
-        if page := applying(self.env):
+        page = applying(self.env)
+        for event in self.env[EVENT].browse(filter(None, event_ids if names else ())):
             # what an automation writes beside the page is news like any other
-            events = self.env["calendar.event"].browse(event_ids)
-            event_ids = events.filtered(lambda event: not page.covers(event)).ids
-        if not event_ids or not names:
-            return
-        touched = self._touched("event")
-        for event_id in event_ids:
-            self._note(touched, event_id, names, created)
+            if not (page and page.covers(event)):
+                self._note(EVENT, event.id, names)
 
     @api.model
-    def _touch_series(self, recurrence_ids, names, created=False):
+    def _touch_series(self, recurrence_ids, names):
         """Note that ``names`` (``rule``, ``slots``, or a field that its occurrences share) of these series changed."""
         page = applying(self.env)
-        recurrence_ids = [
-            recurrence_id
-            for recurrence_id in recurrence_ids
-            if recurrence_id and not (page and recurrence_id in page.series)
-        ]
-        if not recurrence_ids:
-            return
-        touched = self._touched("series")
-        for recurrence_id in recurrence_ids:
-            self._note(touched, recurrence_id, names, created)
+        for recurrence_id in filter(None, recurrence_ids):
+            if not (page and recurrence_id in page.series):
+                self._note(SERIES, recurrence_id, names)
 
     @api.model
     def _touch_deleted(self, deleted):
         """Note that these events, ``[{res_id, link, was}]``, are gone."""
-        if page := applying(self.env):
-            deleted = [event for event in deleted if event["res_id"] not in page.events]
-        if not deleted:
-            return
-        touched = self._touched("event")
+        page = applying(self.env)
         for event in deleted:
-            touched[event["res_id"]] = self._tombstone(event, touched.get(event["res_id"]))
+            if not (page and event["res_id"] in page.events):
+                self._note(EVENT, event["res_id"], is_deleted=True, link=event["link"] or None, was=event["was"])
 
     @api.model
     def _touch_series_deleted(self, deleted):
         """Note that these recurrences, ``[{key, res_id, link, was}]``, are gone; their series may not be."""
-        if page := applying(self.env):
-            deleted = [series for series in deleted if series["res_id"] not in page.series]
-        if not deleted:
-            return
-        touched, gone = self._touched("series"), self._touched("gone")
+        page = applying(self.env)
         for series in deleted:
-            gone[series["key"]] = {
-                **self._tombstone(series, touched.pop(series["res_id"], None)),
-                "res_id": series["res_id"],
-            }
+            if not (page and series["res_id"] in page.series):
+                if before := self._touched().pop((SERIES, series["res_id"]), None):
+                    self._touched().setdefault((SERIES, series["key"]), before)
+                gone = {name: series[name] for name in ("res_id", "link", "was")}
+                self._note(SERIES, series["key"], **gone)
 
     @api.model
     def _events_of_window(self, domain):
@@ -212,104 +189,54 @@ class OutlookBridgeOutbox(models.Model):
             .get_result_ids()
         )
 
-    def _tombstone(self, record, before):
-        return {
-            "kind": "tombstone",
-            "created": bool(before and before["created"]),
-            "times": {},
-            "link": record["link"] or None,
-            "was": record["was"],
-            "acting_uid": self._actor(before),
-            "changed_at": fields.Datetime.to_string(fields.Datetime.now()),
-        }
-
     @api.model
     def _forget(self, event_ids):
         """These occurrences are gone, which is their series' news."""
-        touched = self._touched("event")
         for event_id in event_ids:
-            touched.pop(event_id, None)
-
-    @api.model
-    def _series_became_single(self, key):
-        """The series of that key goes on as a single event, which is told instead."""
-        self._touched("gone").pop(key, None)
-        self._touched("single")[key] = True
+            self._touched().pop((EVENT, event_id), None)
 
     def _write_touched(self):
-        touched = self.env.cr.precommit.data.pop(TOUCHED, {})
-        rows = self._rows_of_events(touched)
-        rows.update(self._rows_of_series(touched))
-        if singles := touched.get("single"):
-            self.env.cr.execute(
-                SQL(
-                    "DELETE FROM outlook_bridge_outbox WHERE txid = txid_current()::text AND series_key = ANY(%s)",
-                    list(singles),
-                )
-            )
-        rows = {name: row for name, row in rows.items() if not (row["kind"] == "tombstone" and row["created"])}
-        if deleted := [name for name, row in rows.items() if row["kind"] == "tombstone"]:
-            # created before an earlier flush of this very transaction: nobody will ever have seen it
-            unseen = self.env.execute_query(
-                SQL(
-                    """
-                    DELETE FROM outlook_bridge_outbox
-                     WHERE txid = txid_current()::text AND created
-                       AND (res_model, COALESCE(series_key, res_id::text)) IN %s
-                 RETURNING res_model, COALESCE(series_key, res_id::text)
-                    """,
-                    tuple(deleted),
-                )
-            )
-            for name in unseen:
-                del rows[name]
+        rows = self._rows_of(self.env.cr.precommit.data.pop(TOUCHED, {}))
         if not rows:
             return
         self.env.cr.execute(
             SQL(
                 """
                 INSERT INTO outlook_bridge_outbox AS present (
-                    res_model, res_id, series_key, kind, cause, acting_uid, link, was, times, changed_at, created,
-                    txid, create_uid, create_date, write_uid, write_date
+                    res_model, res_id, series_key, cause, acting_uid, link, was, times, txid, create_date
                 )
-                SELECT row.res_model, row.res_id, row.series_key, row.kind, 'save', row.acting_uid, row.link, row.was,
-                       row.times, row.changed_at, row.created, txid_current()::text,
-                       row.acting_uid, now() AT TIME ZONE 'UTC', row.acting_uid, now() AT TIME ZONE 'UTC'
+                SELECT row.res_model, row.res_id, row.series_key, 'save', row.acting_uid, row.link, row.was, row.times,
+                       txid_current()::text, now() AT TIME ZONE 'UTC'
                   FROM jsonb_to_recordset(%s::jsonb) AS row(
-                        res_model text, res_id int, series_key text, kind text, acting_uid int, link text, was jsonb,
-                        times jsonb, changed_at timestamp, created bool
+                        res_model text, res_id int, series_key text, acting_uid int, link text, was jsonb, times jsonb
                   )
                  ORDER BY row.res_model, row.res_id
                     ON CONFLICT (txid, res_model, COALESCE(series_key, res_id::text)) DO UPDATE
                    SET res_id = EXCLUDED.res_id,
-                       kind = EXCLUDED.kind,
                        cause = 'save',
                        acting_uid = CASE WHEN EXCLUDED.acting_uid = %s THEN present.acting_uid
                                          ELSE EXCLUDED.acting_uid END,
                        link = COALESCE(EXCLUDED.link, present.link),
                        was = COALESCE(EXCLUDED.was, present.was),
-                       times = COALESCE(present.times, '{}'::jsonb) || EXCLUDED.times,
-                       changed_at = EXCLUDED.changed_at,
-                       created = present.created OR EXCLUDED.created
+                       times = COALESCE(present.times, '{}'::jsonb) || EXCLUDED.times
                 """,
-                json.dumps(list(rows.values())),
+                json.dumps(rows),
                 SUPERUSER_ID,
             )
         )
         self.invalidate_model(flush=False)
         self.env["outlook.bridge.exchange"]._trigger()
 
-    def _rows_of_events(self, touched):
-        """``{(model, id): row}`` of single events; what concerns an occurrence goes to its series in ``touched``."""
-        events = touched.get("event", {})
+    def _rows_of(self, touched):
+        """The rows to keep. What concerns an occurrence is its series' news, and a recurrence that replaced another
+        one speaks for both."""
         there = (
-            self.env["calendar.event"]
+            self.env[EVENT]
             .sudo()
-            .browse(event_id for event_id, row in events.items() if row["kind"] == "snapshot")
+            .browse(name for (model, name), row in touched.items() if model == EVENT and "is_deleted" not in row)
         )
         # as a rule nothing is read here: whoever saves an event has just had it in hand
         there.fetch(STATE_FIELDS)
-        series = touched.setdefault("series", {})
         for event in there:
             try:
                 recurrence_id, superseded = event.recurrence_id.id, event.outlook_bridge_superseded
@@ -317,43 +244,29 @@ class OutlookBridgeOutbox(models.Model):
                 # gone with what the database deletes by itself
                 continue
             if recurrence_id:
-                self._merge(series, recurrence_id, events.pop(event.id))
+                row = touched.pop((EVENT, event.id))
+                series = touched.setdefault((SERIES, recurrence_id), row)
+                series["times"].update(row["times"])
+                series.update(self._actor(row["acting_uid"]))
             elif superseded and event.active:
                 # Odoo took it out of its series and left it: a single event from now on
                 event._outlook_bridge_note({"outlook_bridge_superseded": False})
             elif superseded:
-                del events[event.id]
-        return {
-            ("calendar.event", str(event_id)): {
-                **row,
-                "res_model": "calendar.event",
-                "res_id": event_id,
-                "series_key": None,
+                del touched[EVENT, event.id]
+        series = {name: row for (model, name), row in touched.items() if model == SERIES}
+        recurrences = self.env[SERIES].browse(name for name in series if isinstance(name, int)).exists()
+        recurrences._outlook_bridge_ensure()
+        by_key = {key: row for key, row in series.items() if isinstance(key, str)}
+        by_key.update(
+            {
+                recurrence.outlook_bridge_key: {**series[recurrence.id], "res_id": recurrence.id}
+                for recurrence in recurrences
             }
-            for event_id, row in events.items()
-        }
-
-    def _merge(self, series, recurrence_id, event):
-        row = series.setdefault(recurrence_id, {**event, "created": False, "times": {}})
-        row["times"].update(event["times"])
-        if event["changed_at"] >= row["changed_at"]:
-            actor = event["acting_uid"] if event["acting_uid"] != SUPERUSER_ID else row["acting_uid"]
-            row.update(acting_uid=actor, changed_at=event["changed_at"])
-
-    def _rows_of_series(self, touched):
-        """``{(model, key): row}``; a recurrence that replaced another one speaks for both."""
-        rows = {}
-        for key, row in touched.get("gone", {}).items():
-            rows[key] = row
-        series = touched.get("series", {})
-        present = self.env["calendar.recurrence"].browse(series).exists()
-        present._outlook_bridge_ensure()
-        for recurrence in present:
-            rows[recurrence.outlook_bridge_key] = {**series[recurrence.id], "res_id": recurrence.id}
-        return {
-            ("calendar.recurrence", key): {**row, "res_model": "calendar.recurrence", "series_key": key}
-            for key, row in rows.items()
-        }
+        )
+        return [
+            *({**row, "res_model": EVENT, "res_id": name} for (model, name), row in touched.items() if model == EVENT),
+            *({**row, "res_model": SERIES, "series_key": key} for key, row in by_key.items()),
+        ]
 
     @api.model
     def _enqueue_existing(self, user_ids):
@@ -442,12 +355,10 @@ class OutlookBridgeOutbox(models.Model):
             SQL(
                 """
                 INSERT INTO outlook_bridge_outbox (
-                    res_model, res_id, series_key, acting_uid, link, kind, cause, times, changed_at, created, txid,
-                    create_uid, create_date, write_uid, write_date
+                    res_model, res_id, series_key, acting_uid, link, cause, times, txid, create_date
                 )
                 SELECT existing.res_model, existing.res_id, existing.series_key, existing.acting_uid, existing.link,
-                       'snapshot', 'existing', '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
-                       1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+                       'existing', '{}'::jsonb, txid_current()::text, now() AT TIME ZONE 'UTC'
                   FROM (%s) existing
                  WHERE NOT EXISTS (
                         SELECT FROM outlook_bridge_outbox pending
