@@ -419,7 +419,8 @@ class CalendarEvent(models.Model):
         if self.env.context.get("no_mail_to_attendees"):
             return "nobody"
         account = self.env["outlook.bridge.account"]
-        active = account._is_connected(self.user_id) and not self.env["outlook.bridge.state"]._get().paused
+        paused = self.env["outlook.bridge.state"]._get()._said()["paused"]
+        active = account._is_connected(self.user_id) and not paused
         # Outlook invites nobody to what it is not shown
         return "outlook" if active and not self.env["outlook.bridge.rule"]._keeps_out(self) else "odoo"
 

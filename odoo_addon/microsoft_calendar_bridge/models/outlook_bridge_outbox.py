@@ -176,10 +176,10 @@ class OutlookBridgeOutbox(models.Model):
     def _events_of_window(self, domain):
         """The ids of the events of a domain, of the time that can still matter to anybody."""
         now = fields.Datetime.now()
-        state = self.env["outlook.bridge.state"]._get()
+        said = self.env["outlook.bridge.state"]._get()._said()
         window = [
-            ("stop", ">", fields.Datetime.subtract(now, days=state.told_back)),
-            ("start", "<", fields.Datetime.add(now, days=state.told_ahead)),
+            ("stop", ">", fields.Datetime.subtract(now, days=said["told_back"])),
+            ("start", "<", fields.Datetime.add(now, days=said["told_ahead"])),
         ]
         return (
             self.env["calendar.event"]
@@ -271,7 +271,7 @@ class OutlookBridgeOutbox(models.Model):
     @api.model
     def _enqueue_existing(self, user_ids):
         """Queue these users' own events and series of the window, which the service asked for. Answers how many."""
-        state = self.env["outlook.bridge.state"]._get()
+        said = self.env["outlook.bridge.state"]._get()._said()
         window = SQL(
             """
             event.active AND (
@@ -289,8 +289,8 @@ class OutlookBridgeOutbox(models.Model):
             )
             """,
             users=list(user_ids),
-            back=state.told_back,
-            ahead=state.told_ahead,
+            back=said["told_back"],
+            ahead=said["told_ahead"],
         )
         recurrences = self.env.execute_query(
             SQL(

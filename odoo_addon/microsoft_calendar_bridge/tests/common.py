@@ -434,6 +434,10 @@ class BridgeMixin:
         """What a commit does before it commits."""
         self.env.cr.flush()
 
+    def say(self, **values):
+        """As the service says it with its next answer."""
+        self.env["outlook.bridge.state"]._get()._store({**self.service.do_status(), **values})
+
     def exchange(self, **kwargs):
         self.settle()
         report = self.env["outlook.bridge.exchange"]._run(**{"seconds": 5, **kwargs})

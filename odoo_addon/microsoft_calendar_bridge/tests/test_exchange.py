@@ -135,7 +135,7 @@ class TestExchange(BridgeCase):
         self.service.nonce = "somebody else was here"
         report = self.exchange()
         self.assertEqual(report["outcome"], "quarantined")
-        self.assertEqual(self.state.quarantined, "This database was copied.")
+        self.assertEqual(self.state._said()["quarantined"], "This database was copied.")
         self.assertTrue(self.rows(event))
         # pairing again is the way out
         self.service.nonce = "fresh"
@@ -143,7 +143,7 @@ class TestExchange(BridgeCase):
         self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
         self.work()
         self.assertEqual(self.exchange()["outcome"], "done")
-        self.assertFalse(self.state.quarantined or self.rows(event))
+        self.assertFalse(self.state._said()["quarantined"] or self.rows(event))
 
     def test_news_are_applied_and_acknowledged(self):
         self.service.pages = [[self.news(1), self.news(2)]]

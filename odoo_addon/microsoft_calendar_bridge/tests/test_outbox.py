@@ -146,7 +146,7 @@ class TestOutbox(BridgeCase):
         self.assertEqual(triggered.count(push.id), 1)
 
     def test_collects_while_paused_and_stopped(self):
-        self.env["outlook.bridge.state"]._get().paused = True
+        self.say(paused=True)
         self.env["outlook.bridge.account"].search([]).status = "stopped"
         self.assertTrue(self.rows(self.event()))
 
