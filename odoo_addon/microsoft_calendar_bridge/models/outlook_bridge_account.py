@@ -141,10 +141,8 @@ class OutlookBridgeAccount(models.Model):
         known = {account.user_id.id: account for account in self.sudo().search([])}
         users = self.env["res.users"].sudo().browse(account["user_id"] for account in accounts).exists()
         statuses = dict(self._fields["status"].selection)
-        gone = {account["user_id"] for account in accounts} - set(users._ids)
-        self.env["outlook.bridge.state"]._get()._set(deleted_users=",".join(map(str, sorted(gone))))
         for values in accounts:
-            if values["user_id"] in gone:
+            if values["user_id"] not in users._ids:
                 continue
             account = known.pop(values["user_id"], None)
             if account is None:
@@ -176,9 +174,8 @@ class OutlookBridgeAccount(models.Model):
                 ("status", "in", (*CONNECTED, "stopped", "resetting")),
             ]
         )
-        told = self.env["outlook.bridge.state"]._get().deleted_users or ""
-        deleted = {int(user) for user in told.split(",") if user}
-        deleted -= set(self.env["res.users"].sudo().browse(deleted).exists().ids)
+        told = self.env["outlook.bridge.state"]._get()._said()["users"]
+        deleted = set(told) - set(self.env["res.users"].sudo().browse(told).exists()._ids)
         return [
             *({"user_id": account.user_id.id, "deleted": False} for account in archived),
             *({"user_id": user, "deleted": True} for user in sorted(deleted)),

@@ -16,7 +16,7 @@ SILENT = {
     **dict.fromkeys(("days_back", "days_ahead", "sent_back"), 0),
     "told_back": 365,
     "told_ahead": 730,
-    "registrations": [],
+    **dict.fromkeys(("registrations", "users"), ()),
 }
 ROW = "microsoft_calendar_bridge.state"
 
@@ -30,9 +30,6 @@ class OutlookBridgeState(models.Model):
     poke_key = fields.Char(readonly=True, groups="base.group_system")
     base_url = fields.Char(readonly=True)
     told = fields.Json(readonly=True, help="What the service said of this database last, in its own words.")
-    deleted_users = fields.Char(
-        readonly=True, help="Ids of users that the service has an account of, and that are gone from here."
-    )
     rule_problem = fields.Char(readonly=True, help="What is wrong with another add-on's rule about what is sent.")
     last_error = fields.Char(readonly=True)
     is_incomplete = fields.Boolean(
@@ -54,7 +51,8 @@ class OutlookBridgeState(models.Model):
             self.write(changed)
 
     def _said(self):
-        """The service's ``State``, without its accounts, which have a table of their own."""
+        """The service's ``State``. Of its accounts, which have a table of their own, the ``users`` alone: some may be
+        deleted here."""
         said = {**SILENT, **(self.told or {})}
         return said if said["policy"] in dict(POLICIES) else {**said, "policy": SILENT["policy"]}
 
@@ -63,13 +61,12 @@ class OutlookBridgeState(models.Model):
         registrations = self.env["outlook.bridge.registration"]
         registrations._tell_of_problems(self._said()["registrations"], answer.get("registrations") or [])
         # a problem of the moment is asked for by who shows it
-        self._set(
-            told={name: value for name, value in answer.items() if name not in ("accounts", "problem")},
-            last_error=False,
-        )
-        self.env["outlook.bridge.account"]._store(answer.get("accounts") or [])
+        told = {name: value for name, value in answer.items() if name not in ("accounts", "problem")}
+        accounts = answer.get("accounts") or []
+        self._set(told={**told, "users": sorted(account["user_id"] for account in accounts)}, last_error=False)
+        self.env["outlook.bridge.account"]._store(accounts)
 
     def _forget(self):
         """As before the first pairing."""
-        own = ("poke_key", "base_url", "told", "deleted_users", "rule_problem", "last_error")
+        own = ("poke_key", "base_url", "told", "rule_problem", "last_error")
         self.write(dict.fromkeys(own, False))

@@ -67,11 +67,8 @@ class ResUsers(models.Model):
         for user in self:
             account = accounts.get(user.id, self.env["outlook.bridge.account"])
             user.outlook_bridge_status = account.status or "none"
-            user.outlook_bridge_reason = account.reason
-            user.outlook_bridge_login = account.login
-            user.outlook_bridge_waiting = account.waiting
-            user.outlook_bridge_mails = account.mails
-            user.outlook_bridge_last_sync = account.last_sync
+            for name in ("reason", "login", "waiting", "mails", "last_sync"):
+                user[f"outlook_bridge_{name}"] = account[name]
 
     @api.model
     def _is_bridged(self):
@@ -235,10 +232,7 @@ class ResUsers(models.Model):
     def unlink(self):
         known = self.env["outlook.bridge.account"]._of(self)
         result = super().unlink()
-        if known and self._is_bridged():
-            state = self.env["outlook.bridge.state"]._get()
-            ids = {*filter(None, (state.deleted_users or "").split(",")), *map(str, known)}
-            state._set(deleted_users=",".join(sorted(ids)))
+        if known:
             self._outlook_bridge_hurry()
         return result
 
