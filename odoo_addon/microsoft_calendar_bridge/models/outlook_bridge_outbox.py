@@ -326,22 +326,14 @@ class OutlookBridgeOutbox(models.Model):
 
         Answers how many.
         """
-        records = [
-            {
-                "acting_uid": record["user_id"],
-                "res_model": record.get("model") or "calendar.event",
-                "res_id": record["res_id"],
-                "series_key": record.get("key") or None,
-            }
-            for record in wanted
-        ]
         return self._enqueue(
             SQL(
                 """
-                SELECT * FROM jsonb_to_recordset(%s::jsonb)
-                    AS wanted(res_model text, res_id int, series_key text, acting_uid int, link text)
+                SELECT COALESCE(model, 'calendar.event') AS res_model, res_id, key AS series_key,
+                       user_id AS acting_uid, NULL::text AS link
+                  FROM jsonb_to_recordset(%s::jsonb) AS wanted(model text, res_id int, key text, user_id int)
                 """,
-                json.dumps(records),
+                json.dumps(wanted),
             )
         )
 
