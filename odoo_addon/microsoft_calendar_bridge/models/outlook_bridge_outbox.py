@@ -95,10 +95,9 @@ class OutlookBridgeOutbox(models.Model):
     rejected = fields.Char(readonly=True, help="Why the service did not take this row.")
     rejections = fields.Integer(readonly=True, help="How often it did not.")
     retry_at = fields.Datetime(
-        readonly=True, help="When a rejected row is told again. Empty: with the next change of its record."
-    )
-    deferred_until = fields.Datetime(
-        readonly=True, help="Until when it stays here, as another add-on's rule about it has failed."
+        readonly=True,
+        help="When a row is told that was rejected, or that another add-on's rule failed to judge. A rejected one "
+        "without it is told with the next change of its record.",
     )
 
     # One row per record and transaction, however often the transaction flushes.
@@ -383,16 +382,15 @@ class OutlookBridgeOutbox(models.Model):
                     SELECT pending.*, COALESCE(single.id, pending.res_id) AS event_id,
                            CASE WHEN single.id IS NULL
                                 THEN COALESCE(pending.series_key, series.outlook_bridge_key) END AS key,
-                           pending.rejected IS NULL OR pending.retry_at <= now() AT TIME ZONE 'UTC' AS is_due
+                           COALESCE(pending.retry_at <= now() AT TIME ZONE 'UTC', pending.rejected IS NULL) AS is_due
                       FROM outlook_bridge_outbox pending
                       LEFT JOIN calendar_event event
                              ON pending.res_model = 'calendar.event' AND event.id = pending.res_id
                       LEFT JOIN calendar_recurrence series ON series.id = event.recurrence_id
                       LEFT JOIN calendar_event single
                              ON pending.series_key = single.outlook_bridge_was ->> 'key'
-                     WHERE pending.deferred_until IS NULL OR pending.deferred_until <= now() AT TIME ZONE 'UTC'
                 ), record AS (
-                    -- what was rejected goes along with what is new of the same record
+                    -- what was put aside goes along with what is new of the same record
                     SELECT key, min(id) FILTER (WHERE is_due) AS oldest,
                            CASE WHEN key IS NULL THEN min(event_id)
                                 ELSE COALESCE(max(res_id) FILTER (WHERE series_key IS NOT NULL), 0) END AS res_id,
@@ -509,7 +507,7 @@ class OutlookBridgeOutbox(models.Model):
         if rows:
             self.env.cr.execute(
                 SQL(
-                    "UPDATE outlook_bridge_outbox SET deferred_until = %s WHERE id = ANY(%s)",
+                    "UPDATE outlook_bridge_outbox SET retry_at = %s WHERE id = ANY(%s)",
                     fields.Datetime.add(fields.Datetime.now(), minutes=DEFER_MINUTES),
                     rows,
                 )
@@ -517,7 +515,7 @@ class OutlookBridgeOutbox(models.Model):
             self.invalidate_model(flush=False)
             self.env["outlook.bridge.rule"]._note_failure(reason)
         elif state.rule_problem:
-            unjudged = [("deferred_until", ">", fields.Datetime.now()), ("rejected", "=", False)]
+            unjudged = [("retry_at", ">", fields.Datetime.now()), ("rejected", "=", False)]
             if not self.sudo().search_count(unjudged, limit=1):
                 state._set(rule_problem=False)
 
@@ -553,7 +551,7 @@ class OutlookBridgeOutbox(models.Model):
             SQL(
                 """
                 WITH existing AS (
-                    SELECT *, COALESCE(deferred_until > %(now)s, false) AS is_deferred FROM outlook_bridge_outbox
+                    SELECT *, COALESCE(retry_at > %(now)s, false) AS is_deferred FROM outlook_bridge_outbox
                      WHERE cause = 'existing' AND rejected IS NULL
                 )
                 SELECT account.user_id FROM outlook_bridge_account account
@@ -606,8 +604,7 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _is_empty(self):
-        now = fields.Datetime.now()
-        ready = ["|", ("deferred_until", "=", False), ("deferred_until", "<=", now)]
+        ready = ["|", ("retry_at", "=", False), ("retry_at", "<=", fields.Datetime.now())]
         return not self.sudo().search_count([("rejected", "=", False), *ready], limit=1)
 
     @api.autovacuum

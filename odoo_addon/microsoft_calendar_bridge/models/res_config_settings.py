@@ -213,15 +213,7 @@ class ResConfigSettings(models.TransientModel):
         return {
             **self.env["outlook.bridge.state"]._get()._said(),
             "last_contact": self.env["outlook.bridge.fence"]._get().last_contact,
-            "accounts": [
-                {
-                    "status": account.status,
-                    "user_id": account.user_id.id,
-                    "reason": account.reason,
-                    "removals": account.removals,
-                }
-                for account in accounts
-            ],
+            "accounts": accounts.read(["status", "user_id", "reason", "removals"], load=None),
         }
 
     @api.model

@@ -334,7 +334,7 @@ class TestExchange(BridgeCase):
         self.assertEqual(outbox._existing_left(self.rows(mine).ids), self.bob.ids, "hers are through")
         self.assertEqual(outbox._existing_left(self.rows().ids), [])
         # a rule that fails for one of hers is none of his business
-        self.rows(mine).deferred_until = fields.Datetime.add(fields.Datetime.now(), minutes=5)
+        self.rows(mine).retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=5)
         self.assertEqual(outbox._existing_left(self.rows(his).ids), self.ann.ids)
 
     def test_calls_are_counted(self):
