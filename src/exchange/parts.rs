@@ -11,6 +11,7 @@ use crate::odoo::exchange::{
 };
 use crate::odoo::identity::Identity;
 use crate::odoo::record::with_absolute_addresses;
+use crate::odoo::touched::{TouchedRecord, is_to_be_said, retry_minutes, rows_in};
 use crate::planning::people::People;
 use crate::planning::planner::refusals;
 use crate::planning::planner::{self, Effects};
@@ -47,6 +48,7 @@ pub struct Unreadable {
 #[derive(Debug, Default)]
 struct About {
     row: i64,
+    rejections: u32,
     user_id: Option<i32>,
     identities: Vec<Identity>,
     title: String,
@@ -54,10 +56,15 @@ struct About {
 
 impl About {
     fn unread(change: &Value) -> Self {
-        let user = change.get("uid").and_then(Value::as_i64);
+        let rows = change.get("rows").and_then(Value::as_array);
+        let user = rows
+            .and_then(|rows| rows.last()?.get("uid"))
+            .and_then(Value::as_i64);
         let title = change.pointer("/record/name").and_then(Value::as_str);
+        let (row, rejections) = rows_in(change);
         Self {
-            row: id_of(change),
+            row,
+            rejections,
             user_id: user.and_then(|user| i32::try_from(user).ok()),
             identities: Change::identities_in(change),
             title: title.unwrap_or_default().to_owned(),
@@ -67,6 +74,7 @@ impl About {
     fn read(change: &Change) -> Self {
         Self {
             row: change.id,
+            rejections: change.rejections,
             user_id: change.uid,
             // What it only claims to have been is not its own.
             identities: vec![change.kind.identity()],
@@ -98,10 +106,14 @@ pub fn read(people: &People, request: &SyncRequest) -> (Vec<Item>, Unreadable) {
         }
     }
     for value in &request.changes {
-        match serde_json::from_value(absolute(value)) {
+        let touched = serde_json::from_value::<TouchedRecord>(absolute(value));
+        let change = touched
+            .map_err(anyhow::Error::from)
+            .and_then(|touched| touched.into_change(&request.actors));
+        match change {
             Ok(change) => items.push(Item::Change(Box::new(change))),
             Err(error) => {
-                let error = anyhow::Error::from(error).context("it cannot be read");
+                let error = error.context("it cannot be read");
                 unreadable.changes.push((About::unread(value), error));
             }
         }
@@ -255,9 +267,13 @@ async fn reject(
         };
         journal::write(conn, line).await?;
     }
+    let rejections = about.rejections.saturating_add(1);
     Ok(Rejected {
         id: about.row,
         message: NOT_TAKEN.to_owned(),
+        rejections,
+        retry_minutes: retry_minutes(rejections),
+        say: is_to_be_said(rejections),
     })
 }
 

@@ -208,7 +208,8 @@ pub async fn preview(
             somebody.invitations += 1;
         }
     }
-    let people = mailed.into_values().collect();
+    let mut people: Vec<Mailed> = mailed.into_values().collect();
+    people.sort_by_key(|one| !one.outside);
     let mut events: Vec<Apart> = told.iter().map(|one| shown(one, &inside)).collect();
     events.sort_by_key(|event| (event.over, event.start));
     Ok(Preview {

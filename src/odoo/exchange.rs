@@ -28,6 +28,9 @@ pub struct SyncRequest {
     pub changes: Vec<Value>,
     #[serde(default)]
     pub acks: Vec<Value>,
+    /// Everybody who saved any of the changes.
+    #[serde(default)]
+    pub actors: Vec<Actor>,
     #[serde(default)]
     pub user_id: Option<i32>,
     /// How many changes Odoo takes at most; 0: it only hands over.
@@ -84,23 +87,21 @@ pub enum Cause {
     Existing,
 }
 
-/// One outbox row of Odoo.
-#[derive(Clone, Debug, Deserialize)]
+/// What Odoo tells of one record: all rows of its outbox that are about it, merged ([`super::touched`]).
+#[derive(Clone, Debug)]
 pub struct Change {
+    /// The last row's.
     pub id: i64,
-    /// All rows that were merged into this one; empty: `id` alone.
-    #[serde(default)]
+    /// Of all rows.
     pub ids: Vec<i64>,
     pub cause: Cause,
-    #[serde(default)]
     pub uid: Option<i32>,
     /// What the record says that it was before is no record of its own any more, as Odoo's tables tell.
-    #[serde(default)]
     pub was_gone: bool,
     /// Everybody who saved it since it was told last.
-    #[serde(default)]
     pub actors: Vec<Actor>,
-    #[serde(flatten)]
+    /// How often in succession it was rejected.
+    pub rejections: u32,
     pub kind: ChangeKind,
 }
 
@@ -115,40 +116,29 @@ pub struct Actor {
     pub is_admin: bool,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Clone, Debug)]
 pub enum ChangeKind {
     Snapshot {
         /// Odoo field → time of its last change, UTC.
-        #[serde(default)]
         times: BTreeMap<String, OdooTime>,
         record: Record,
     },
     Tombstone {
-        #[serde(default)]
         model: Option<String>,
         res_id: i32,
         /// Of a series.
-        #[serde(default)]
         key: Option<String>,
-        #[serde(default)]
         link: Option<Uuid>,
-        #[serde(default)]
         was: Option<Was>,
     },
     /// A rule of this Odoo keeps the record out of Outlook: what it says is not told.
     Excluded {
-        #[serde(default)]
         times: BTreeMap<String, OdooTime>,
-        #[serde(default)]
         model: Option<String>,
         res_id: i32,
         /// Of a series.
-        #[serde(default)]
         key: Option<String>,
-        #[serde(default)]
         link: Option<Uuid>,
-        #[serde(default)]
         was: Option<Was>,
     },
 }
@@ -206,31 +196,30 @@ impl ChangeKind {
 impl Change {
     /// By what a change that cannot be read is about, as far as it says so.
     pub fn identities_in(unread: &Value) -> Vec<Identity> {
-        let record = unread.get("record").unwrap_or(unread);
+        let record = unread.get("record").filter(|record| !record.is_null());
+        let record = record.unwrap_or(unread);
         let text = |name: &str| record.get(name).and_then(Value::as_str);
         let is_series = text("model") == Some(SERIES_MODEL);
         let number = |name: &str| record.get(name).and_then(Value::as_i64);
         let id = if is_series {
             number("base_id")
         } else {
-            number("id")
-                .filter(|_| record != unread)
-                .or_else(|| number("res_id"))
+            number("id").or_else(|| number("res_id"))
         };
+        let rows = unread.get("rows").and_then(Value::as_array);
+        let of_row = rows.into_iter().flatten().rev();
+        let mut of_row = of_row.filter_map(|row| row.get("link")?.as_str());
+        let link = text("link").or_else(|| of_row.next());
         vec![Identity {
             odoo_id: id.and_then(|id| i32::try_from(id).ok()),
             key: text("key").filter(|_| is_series).map(str::to_owned),
-            link: text("link").and_then(|link| Uuid::parse_str(link).ok()),
+            link: link.and_then(|link| Uuid::parse_str(link).ok()),
         }]
     }
 
     /// The ids to acknowledge.
     pub fn row_ids(&self) -> Vec<i64> {
-        if self.ids.is_empty() {
-            vec![self.id]
-        } else {
-            self.ids.clone()
-        }
+        self.ids.clone()
     }
 }
 
@@ -348,7 +337,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn is_series(&self) -> bool {
+    pub fn is_series(&self) -> bool {
         self.model.as_deref() == Some(SERIES_MODEL)
     }
 
@@ -428,8 +417,15 @@ pub fn at_most(mut changes: Vec<NumberedChange>, most: u32) -> Vec<NumberedChang
 
 #[derive(Debug, Serialize)]
 pub struct Rejected {
+    /// Of the record's last row.
     pub id: i64,
     pub message: String,
+    /// How often in succession, this time included.
+    pub rejections: u32,
+    /// When it is to be told again.
+    pub retry_minutes: u32,
+    /// Whether the people who wait for it are to be told.
+    pub say: bool,
 }
 
 /// The answer of `calendar.event.sync`.
@@ -536,25 +532,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn reads_a_tombstone_and_refuses_a_bad_time() {
-        let change: Change = serde_json::from_value(
-            json!({"id": 18, "kind": "tombstone", "cause": "save", "uid": 7, "time": "2026-11-22 10:00:00", "res_id": 42, "link": null}),
-        )
-        .unwrap();
-        assert!(matches!(
-            change.kind,
-            ChangeKind::Tombstone {
-                res_id: 42,
-                link: None,
-                ..
-            }
-        ));
-        assert_eq!(change.row_ids(), [18]);
-        assert!(serde_json::from_value::<OdooTime>(json!("yesterday")).is_err());
-        assert!(serde_json::from_value::<OdooTime>(json!("2026-11-22 10:00:00.123456")).is_ok());
-    }
 
     #[test]
     fn a_page_has_so_many_occurrences_but_always_a_change() {

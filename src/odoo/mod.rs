@@ -14,5 +14,6 @@ pub mod rpc;
 pub mod series;
 pub mod snapshot;
 pub mod time;
+pub mod touched;
 
 pub use error::OdooError;

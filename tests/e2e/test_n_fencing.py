@@ -35,6 +35,9 @@ def journal(stack: Stack) -> list[str]:
     return [message for (message,) in rows]
 
 
+QUARANTINED = "told ->> 'quarantined'"
+
+
 def state(odoo: Odoo, column: str) -> Any:
     ((value,),) = odoo.query(f"SELECT {column} FROM outlook_bridge_state")
     return value
@@ -134,7 +137,7 @@ def test_a_copy_is_shut_out_and_the_original_goes_on(site: Site, copies: Copies)
     # Nobody was stopped by it, also when it parts.
     unpair = admin.create("res.config.settings")
     admin.execute("res.config.settings", "action_outlook_bridge_unpair", [unpair])
-    assert not state(stack.odoo, "quarantined")
+    assert not state(stack.odoo, QUARANTINED)
     subject = walk.unique("After the copy")
     site.new_event(ANN, subject)
     site.outlook_event(ANN, subject)
@@ -156,13 +159,13 @@ def test_a_restored_odoo_writes_nothing_until_it_is_paired_again(site: Site, cop
     copies.restore_odoo(backup)
     untouched = silence(stack)
     site.client(BEN).write("calendar.event", site.new_event(BEN, late), location="Here")
-    eventually(lambda: state(stack.odoo, "quarantined"), PATIENCE, message="Odoo knows that it is shut out")
+    eventually(lambda: state(stack.odoo, QUARANTINED), PATIENCE, message="Odoo knows that it is shut out")
     exchange(stack.odoo)
     untouched()
     assert "Stopped to protect your calendars" in settings_say(stack.odoo)
     assert any("different histories" in line for line in journal(stack))
     stack.pair(site.proxy.url)
-    assert not state(stack.odoo, "quarantined")
+    assert not state(stack.odoo, QUARANTINED)
     site.odoo_event(lost)
     site.outlook_event(BEN, late)
     site.agrees()
@@ -212,7 +215,7 @@ def test_a_restored_service_sends_nothing_that_it_owed_then(site: Site):
     )
     assert [request for request in stack.sim.requests() if "/me/" in request["path"]] == []
     stack.odoo.start()
-    eventually(lambda: state(stack.odoo, "quarantined"), PATIENCE, message="Odoo knows that it is shut out")
+    eventually(lambda: state(stack.odoo, QUARANTINED), PATIENCE, message="Odoo knows that it is shut out")
     assert "Stopped to protect your calendars" in settings_say(stack.odoo)
     assert any("different histories" in line for line in journal(stack))
     untouched()

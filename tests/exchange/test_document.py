@@ -16,12 +16,13 @@ REFUSED = "| what is refused | HTTP status | error |"
 
 # What an example shows, where the type is called otherwise in the code.
 TYPES = {
+    "Change": "TouchedRecord",
+    "Row": "odoo::touched::Row",
     "ResetPreview": "reset::preview::Preview",
     "Preview": "guards::preview::Preview",
 }
 # What the add-on tells and the service does not read.
 UNREAD = {
-    ("Change", "time"),
     ("Snapshot", "model"),
     ("SeriesSnapshot", "model"),
 }
@@ -34,7 +35,6 @@ ENUMS = {
     "`delete_policy`": "DeletePolicy",
     "`sync_policy`": "SyncPolicy",
     "`kind` of a mail that is held": "WriteKind",
-    "`kind` of a change": "ChangeKind",
     "`cause`": "odoo::exchange::Cause",
     "`op`": "OdooChange",
     "`result`": "AckResult",
@@ -166,9 +166,8 @@ def test_examples_show_every_field_and_no_other(source, document):
 
 def test_every_variant_has_an_example(source, document):
     shown = Shown(source, document).fields
-    for name, of in (("Change", "ChangeKind"), ("OdooChange", "OdooChange")):
-        labels = {f"{name}.{variant}" for variant in source.find(of).variants}
-        assert labels == {label for label in shown if label.startswith(f"{name}.")}
+    labels = {f"OdooChange.{variant}" for variant in source.find("OdooChange").variants}
+    assert labels == {label for label in shown if label.startswith("OdooChange.")}
 
 
 def test_values(source, document):

@@ -113,6 +113,7 @@ async fn choice_case(choice: &str, invite: bool, events: usize, mails: usize) {
     let preview = w.preview(json!({})).await;
     assert_eq!(preview["events"].as_array().unwrap().len(), 200);
     assert_eq!(preview["events"][199]["over"], true);
+    assert_eq!(preview["people"][0]["email"], OUTSIDE, "those outside first");
     let announced = |name: &str| {
         let told = &preview[name];
         ["events", "past", "mails", "people", "outside"].map(|n| told[n].as_i64().unwrap())

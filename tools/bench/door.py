@@ -150,7 +150,7 @@ async def loud(databases: list[Database]) -> None:
     async def one(database: Database, at: int) -> None:
         while True:
             changes = [
-                {"id": n, "kind": "tombstone", "cause": "save", "model": "calendar.event", "res_id": at * 1000 + n}
+                {"model": "calendar.event", "res_id": at * 1000 + n, "rows": [{"id": n, "cause": "save"}]}
                 for n in range(100)
             ]
             with contextlib.suppress(OSError, RuntimeError):

@@ -10,6 +10,7 @@ use outlook_bridge::odoo::mailboxes::Mailboxes;
 use outlook_bridge::odoo::record::{Record, with_absolute_addresses};
 use outlook_bridge::odoo::snapshot::{create_values, values};
 use outlook_bridge::odoo::time::OdooTime;
+use outlook_bridge::odoo::touched::{TouchedRecord, rows_in};
 use serde_json::Value;
 
 use crate::{assert_safe, in_time};
@@ -27,7 +28,11 @@ fn checked(data: &[u8]) {
     for change in request.changes {
         let _ = Change::identities_in(&change);
         let change = with_absolute_addresses(change, "https://odoo.example/");
-        let Ok(change) = serde_json::from_value::<Change>(change) else {
+        let _ = rows_in(&change);
+        let Ok(touched) = serde_json::from_value::<TouchedRecord>(change) else {
+            continue;
+        };
+        let Ok(change) = touched.into_change(&request.actors) else {
             continue;
         };
         assert!(!change.row_ids().is_empty());

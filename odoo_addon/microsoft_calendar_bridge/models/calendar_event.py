@@ -153,7 +153,7 @@ class CalendarEvent(models.Model):
             page.events.update(own)
             outbox._forget(own)
         if events and outbox._is_collecting(events):
-            outbox._touch(events.ids, SNAPSHOT_FIELDS, created=True)
+            outbox._touch(events.ids, SNAPSHOT_FIELDS)
         for event, vals in zip(events, vals_list, strict=True):
             if not vals.get("recurrence_id"):
                 event._outlook_bridge_record_mailer()
@@ -294,7 +294,6 @@ class CalendarEvent(models.Model):
                 "outlook_bridge_slot": False,
             }
         )
-        self.env["outlook.bridge.outbox"]._series_became_single(identity["outlook_bridge_key"])
 
     def _rewrite_recurrence(self, values, time_values, recurrence_values):
         if self._is_bridged():
@@ -420,7 +419,8 @@ class CalendarEvent(models.Model):
         if self.env.context.get("no_mail_to_attendees"):
             return "nobody"
         account = self.env["outlook.bridge.account"]
-        active = account._is_connected(self.user_id) and not self.env["outlook.bridge.state"]._get().paused
+        paused = self.env["outlook.bridge.state"]._get()._said()["paused"]
+        active = account._is_connected(self.user_id) and not paused
         # Outlook invites nobody to what it is not shown
         return "outlook" if active and not self.env["outlook.bridge.rule"]._keeps_out(self) else "odoo"
 

@@ -86,12 +86,7 @@ class CalendarRecurrence(models.Model):
             page.series.update(series.id for series in recurrences if series.base_event_id.id in page.events)
         outbox = self.env["outlook.bridge.outbox"]
         if outbox._is_collecting():
-            carried = private_value(self.env, SERIES) or {}
-            for recurrence in recurrences:
-                is_new = recurrence.outlook_bridge_key != carried.get("outlook_bridge_key")
-                outbox._touch_series(
-                    recurrence.ids, ["rule", "slots"], created=is_new and not recurrence.outlook_bridge_was
-                )
+            outbox._touch_series(recurrences.ids, ["rule", "slots"])
         return recurrences
 
     @api.model

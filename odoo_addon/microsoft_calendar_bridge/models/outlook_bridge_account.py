@@ -7,8 +7,8 @@ from odoo.tools import SQL
 CONNECTED = ("active", "attention")
 TROUBLED = ("attention", "need_auth", "resetting")
 
-# What an account says that needs nobody.
-NOTHING = {"reason": False, "removals": 0, "waiting": 0, "mails": 0, "is_reset": False}
+# What the service says of an account beside its status.
+TOLD = ("reason", "login", "last_sync", "removals", "waiting", "mails", "is_reset")
 STATUSES = "microsoft_calendar_bridge.statuses"
 
 
@@ -141,32 +141,22 @@ class OutlookBridgeAccount(models.Model):
         known = {account.user_id.id: account for account in self.sudo().search([])}
         users = self.env["res.users"].sudo().browse(account["user_id"] for account in accounts).exists()
         statuses = dict(self._fields["status"].selection)
-        gone = {account["user_id"] for account in accounts} - set(users._ids)
-        self.env["outlook.bridge.state"]._get()._set(deleted_users=",".join(map(str, sorted(gone))))
         for values in accounts:
-            if values["user_id"] in gone:
+            if values["user_id"] not in users._ids:
                 continue
-            values = {
-                "user_id": values["user_id"],
-                "status": values.get("status") if values.get("status") in statuses else "attention",
-                "reason": values.get("reason") or False,
-                "login": values.get("login") or False,
-                "last_sync": fields.Datetime.to_datetime(values.get("last_sync") or False),
-                "removals": values.get("removals") or 0,
-                "waiting": values.get("waiting") or 0,
-                "mails": values.get("mails") or 0,
-                "is_reset": bool(values.get("is_reset")),
-            }
             account = known.pop(values["user_id"], None)
             if account is None:
                 account = self._make(values["user_id"])
-            if changed := {
-                name: value for name, value in values.items() if name != "user_id" and account[name] != value
-            }:
+            values = {
+                "status": values.get("status") if values.get("status") in statuses else "attention",
+                **{name: values.get(name) or False for name in TOLD},
+                "last_sync": fields.Datetime.to_datetime(values.get("last_sync") or False),
+            }
+            if changed := {name: value for name, value in values.items() if (account[name] or False) != value}:
                 account.write(changed)
         for account in known.values():
             if account.status != "none":
-                account.write({"status": "none", "login": False, "last_sync": False, **NOTHING})
+                account.write({"status": "none", **dict.fromkeys(TOLD, False)})
 
     @api.model
     def _note_existing(self, user_ids):
@@ -184,9 +174,8 @@ class OutlookBridgeAccount(models.Model):
                 ("status", "in", (*CONNECTED, "stopped", "resetting")),
             ]
         )
-        told = self.env["outlook.bridge.state"]._get().deleted_users or ""
-        deleted = {int(user) for user in told.split(",") if user}
-        deleted -= set(self.env["res.users"].sudo().browse(deleted).exists().ids)
+        told = self.env["outlook.bridge.state"]._get()._said()["users"]
+        deleted = set(told) - set(self.env["res.users"].sudo().browse(told).exists()._ids)
         return [
             *({"user_id": account.user_id.id, "deleted": False} for account in archived),
             *({"user_id": user, "deleted": True} for user in sorted(deleted)),

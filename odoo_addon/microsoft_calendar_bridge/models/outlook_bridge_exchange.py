@@ -145,7 +145,9 @@ class OutlookBridgeExchange(models.AbstractModel):
     def _round(self, report, user_id, limit, wait_ms, timeout, deadline):
         """One call and what follows from it. Answers whether there is reason for another."""
         nonce, next_nonce, call = self._committing(self._prepare)
-        changes = self._committing(self.env["outlook.bridge.outbox"]._read_batch, PAGE)
+        outbox = self.env["outlook.bridge.outbox"]
+        changes = self._committing(outbox._read_batch, PAGE)
+        rows = [row["id"] for change in changes for row in change["rows"]]
         results = self.env["outlook.bridge.result"]._to_tell(2 * PAGE)
         sent = results.ids
         request = {
@@ -153,16 +155,15 @@ class OutlookBridgeExchange(models.AbstractModel):
             "next_nonce": next_nonce,
             "call": call,
             "changes": changes,
+            "actors": outbox._actors(changes),
             "acks": results.mapped("payload"),
             "user_id": user_id,
             "limit": limit,
             "wait_ms": wait_ms,
             "now": fields.Datetime.to_string(fields.Datetime.now()),
             "departed": self.env["outlook.bridge.account"]._departed(),
-            "existing_left": self.env["outlook.bridge.outbox"]._existing_left(
-                [row for change in changes for row in change.get("ids", [change["id"]])]
-            ),
-            "untold": self.env["outlook.bridge.outbox"]._untold(),
+            "existing_left": outbox._existing_left(rows),
+            "untold": outbox._untold(),
         }
         # nothing is held in the database while the service thinks
         self.env.cr.commit()  # pylint: disable=invalid-commit
@@ -194,7 +195,7 @@ class OutlookBridgeExchange(models.AbstractModel):
             or existing
             or (page and self._has_results())
             or (answer.get("more") and limit and not page)
-            or (progress and not self.env["outlook.bridge.outbox"]._is_empty())
+            or (progress and not outbox._is_empty())
         )
 
     def _apply_by_parts(self, page, report, deadline):
@@ -230,13 +231,11 @@ class OutlookBridgeExchange(models.AbstractModel):
         told = answer.get("state") or {}
         state._store(told)
         outbox = self.env["outlook.bridge.outbox"]
-        sendable = {row for change in changes for row in change.get("ids", [change["id"]])}
-        outbox._acknowledge([row for row in answer.get("acked") or [] if row in sendable])
-        told_by = {change["id"]: change for change in changes}
+        told_by = {row["id"]: change for change in changes for row in change["rows"]}
+        outbox._acknowledge([row for row in answer.get("acked") or [] if row in told_by])
         for entry in answer.get("rejected") or []:
             if entry["id"] in told_by:
-                message = entry.get("message") or self.env._("The Outlook bridge did not take it.")
-                outbox._reject(told_by[entry["id"]], message)
+                outbox._reject(told_by[entry["id"]], entry)
         self.env["outlook.bridge.account"].search([("restarted_at", "!=", False)]).restarted_at = False
         fence._heard(not told.get("quarantined"))
         if told.get("quarantined"):

@@ -360,7 +360,7 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
                 UPDATE calendar_event event SET need_sync_m = true
                   FROM outlook_bridge_outbox saved
                  WHERE saved.res_model = 'calendar.event' AND saved.res_id = event.id
-                   AND saved.kind = 'snapshot' AND saved.cause = 'save' AND NOT saved.created
+                   AND saved.cause = 'save' AND event.create_date < date_trunc('second', saved.create_date)
                    AND event.ms_universal_event_id IS NOT NULL AND event.recurrence_id IS NULL
                 """
             )

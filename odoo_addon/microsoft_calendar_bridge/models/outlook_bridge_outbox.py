@@ -16,6 +16,7 @@ _logger = logging.getLogger(__name__)
 # Who collides with another transaction begins anew.
 CONCURRENCY = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 
+EVENT, SERIES = "calendar.event", "calendar.recurrence"
 APPLYING = "outlook_bridge_applying"
 TOUCHED = "microsoft_calendar_bridge.touched"
 REJECTED_DAYS = 30
@@ -29,11 +30,6 @@ RECORD_BYTES = 8_000_000
 UNTOLD_AT_MOST = 1000
 # After how long a rule that failed is asked again.
 DEFER_MINUTES = 10
-# What the service could not take is told again: after so long, then after twice as long each time, then once a day.
-RETRY_MINUTES = 10
-RETRY_MINUTES_AT_MOST = 24 * 60
-# The first time it may pass by itself, so nobody is bothered with it.
-SAID_FROM = 2
 
 
 class Applying:
@@ -70,16 +66,14 @@ def watch(records, names):
 
 # What tells whether an event is news of its own.
 STATE_FIELDS = ("recurrence_id", "active", "outlook_bridge_superseded")
-# What a change of an occurrence's field is to its series, where that has another name.
-IN_SERIES = {"active": "slots", "recurrent": "slots"}
 
 
 class OutlookBridgeOutbox(models.Model):
     """What was saved in Odoo and not yet acknowledged by the service.
 
-    A row holds no state but a tombstone's: the snapshot is taken when the row is sent. Rows are written in
-    the transaction of the change and deleted by id. After its commit nothing of a row is changed but whether, why and
-    until when it is put aside.
+    A row holds no state but what a deleted record was known by: the snapshot is taken when the row is sent. Rows are
+    written in the transaction of the change and deleted by id. After its commit nothing of a row is changed but
+    whether, why and until when it is put aside.
 
     A series is told as one record, named by its key, as the recurrence may be another one tomorrow.
     """
@@ -92,22 +86,18 @@ class OutlookBridgeOutbox(models.Model):
     res_model = fields.Char(required=True, readonly=True)
     res_id = fields.Integer(required=True, readonly=True)
     series_key = fields.Char(readonly=True, help="Of a recurrence: what names its series.")
-    kind = fields.Selection([("snapshot", "Snapshot"), ("tombstone", "Tombstone")], required=True, readonly=True)
     cause = fields.Selection([("save", "Save"), ("existing", "Existing")], required=True, readonly=True)
     acting_uid = fields.Integer(readonly=True)
     link = fields.Char(readonly=True)
-    was = fields.Json(readonly=True, help="Of a tombstone: what the record was before it became a series, or single.")
+    was = fields.Json(readonly=True, help="Of a deleted record: what it was before it became a series, or single.")
     times = fields.Json(readonly=True, help="The fields that changed, each with the time of its last change.")
-    changed_at = fields.Datetime(readonly=True)
-    created = fields.Boolean(readonly=True, help="The record was created in the same transaction.")
     txid = fields.Char(required=True, readonly=True)
     rejected = fields.Char(readonly=True, help="Why the service did not take this row.")
     rejections = fields.Integer(readonly=True, help="How often it did not.")
     retry_at = fields.Datetime(
-        readonly=True, help="When a rejected row is told again. Empty: with the next change of its record."
-    )
-    deferred_until = fields.Datetime(
-        readonly=True, help="Until when it stays here, as another add-on's rule about it has failed."
+        readonly=True,
+        help="When a row is told that was rejected, or that another add-on's rule failed to judge. A rejected one "
+        "without it is told with the next change of its record.",
     )
 
     # One row per record and transaction, however often the transaction flushes.
@@ -126,90 +116,69 @@ class OutlookBridgeOutbox(models.Model):
         page = applying(self.env)
         return not (page and events is not None and page.covers(events))
 
-    def _touched(self, model):
-        """``{id: row}`` of a model, for recurrences that are gone ``{key: row}``."""
+    def _touched(self):
+        """``{(model, id): row}`` of this transaction; of a series whose recurrence is gone ``{(model, key): row}``."""
         data = self.env.cr.precommit.data
         if TOUCHED not in data:
             data[TOUCHED] = {}
             self.env.cr.precommit.add(self.sudo()._write_touched)
-        return data[TOUCHED].setdefault(model, {})
+        return data[TOUCHED]
 
-    def _note(self, touched, record, names, created=False):
-        now = fields.Datetime.to_string(fields.Datetime.now())
-        row = touched.setdefault(
-            record, {"kind": "snapshot", "created": created, "times": {}, "link": None, "was": None}
-        )
-        row["times"].update(dict.fromkeys(names, now))
-        row.update(acting_uid=self._actor(row), changed_at=now, created=row["created"] or created)
+    def _note(self, model, name, names=(), **deleted):
+        row = {"times": {}, "acting_uid": self.env.uid, "link": None, "was": None}
+        row = self._touched().setdefault((model, name), row)
+        row["times"].update(dict.fromkeys(names, fields.Datetime.to_string(fields.Datetime.now())))
+        row.update(self._actor(self.env.uid), **deleted)
 
     @api.model
-    def _actor(self, before):
+    def _actor(self, user_id):
         """Who acts: what Odoo does as its superuser it does because somebody else has done something."""
-        known = before and before.get("acting_uid")
-        return known if known and self.env.uid == SUPERUSER_ID else self.env.uid
+        return {} if user_id == SUPERUSER_ID else {"acting_uid": user_id}
 
     @api.model
-    def _touch(self, event_ids, names, created=False):
+    def _touch(self, event_ids, names):
         """Note that ``names`` (snapshot field names) of these events changed; those of a form are nobody's yet."""
-        event_ids = [event_id for event_id in event_ids if event_id]
-        if page := applying(self.env):
+        page = applying(self.env)
+        for event in self.env[EVENT].browse(filter(None, event_ids if names else ())):
             # what an automation writes beside the page is news like any other
-            events = self.env["calendar.event"].browse(event_ids)
-            event_ids = events.filtered(lambda event: not page.covers(event)).ids
-        if not event_ids or not names:
-            return
-        touched = self._touched("event")
-        for event_id in event_ids:
-            self._note(touched, event_id, names, created)
+            if not (page and page.covers(event)):
+                self._note(EVENT, event.id, names)
 
     @api.model
-    def _touch_series(self, recurrence_ids, names, created=False):
+    def _touch_series(self, recurrence_ids, names):
         """Note that ``names`` (``rule``, ``slots``, or a field that its occurrences share) of these series changed."""
         page = applying(self.env)
-        recurrence_ids = [
-            recurrence_id
-            for recurrence_id in recurrence_ids
-            if recurrence_id and not (page and recurrence_id in page.series)
-        ]
-        if not recurrence_ids:
-            return
-        touched = self._touched("series")
-        for recurrence_id in recurrence_ids:
-            self._note(touched, recurrence_id, names, created)
+        for recurrence_id in filter(None, recurrence_ids):
+            if not (page and recurrence_id in page.series):
+                self._note(SERIES, recurrence_id, names)
 
     @api.model
     def _touch_deleted(self, deleted):
         """Note that these events, ``[{res_id, link, was}]``, are gone."""
-        if page := applying(self.env):
-            deleted = [event for event in deleted if event["res_id"] not in page.events]
-        if not deleted:
-            return
-        touched = self._touched("event")
+        page = applying(self.env)
         for event in deleted:
-            touched[event["res_id"]] = self._tombstone(event, touched.get(event["res_id"]))
+            if not (page and event["res_id"] in page.events):
+                self._note(EVENT, event["res_id"], is_deleted=True, link=event["link"] or None, was=event["was"])
 
     @api.model
     def _touch_series_deleted(self, deleted):
         """Note that these recurrences, ``[{key, res_id, link, was}]``, are gone; their series may not be."""
-        if page := applying(self.env):
-            deleted = [series for series in deleted if series["res_id"] not in page.series]
-        if not deleted:
-            return
-        touched, gone = self._touched("series"), self._touched("gone")
+        page = applying(self.env)
         for series in deleted:
-            gone[series["key"]] = {
-                **self._tombstone(series, touched.pop(series["res_id"], None)),
-                "res_id": series["res_id"],
-            }
+            if not (page and series["res_id"] in page.series):
+                if before := self._touched().pop((SERIES, series["res_id"]), None):
+                    self._touched().setdefault((SERIES, series["key"]), before)
+                gone = {name: series[name] for name in ("res_id", "link", "was")}
+                self._note(SERIES, series["key"], **gone)
 
     @api.model
     def _events_of_window(self, domain):
         """The ids of the events of a domain, of the time that can still matter to anybody."""
         now = fields.Datetime.now()
-        state = self.env["outlook.bridge.state"]._get()
+        said = self.env["outlook.bridge.state"]._get()._said()
         window = [
-            ("stop", ">", fields.Datetime.subtract(now, days=state.told_back)),
-            ("start", "<", fields.Datetime.add(now, days=state.told_ahead)),
+            ("stop", ">", fields.Datetime.subtract(now, days=said["told_back"])),
+            ("start", "<", fields.Datetime.add(now, days=said["told_ahead"])),
         ]
         return (
             self.env["calendar.event"]
@@ -219,104 +188,54 @@ class OutlookBridgeOutbox(models.Model):
             .get_result_ids()
         )
 
-    def _tombstone(self, record, before):
-        return {
-            "kind": "tombstone",
-            "created": bool(before and before["created"]),
-            "times": {},
-            "link": record["link"] or None,
-            "was": record["was"],
-            "acting_uid": self._actor(before),
-            "changed_at": fields.Datetime.to_string(fields.Datetime.now()),
-        }
-
     @api.model
     def _forget(self, event_ids):
         """These occurrences are gone, which is their series' news."""
-        touched = self._touched("event")
         for event_id in event_ids:
-            touched.pop(event_id, None)
-
-    @api.model
-    def _series_became_single(self, key):
-        """The series of that key goes on as a single event, which is told instead."""
-        self._touched("gone").pop(key, None)
-        self._touched("single")[key] = True
+            self._touched().pop((EVENT, event_id), None)
 
     def _write_touched(self):
-        touched = self.env.cr.precommit.data.pop(TOUCHED, {})
-        rows = self._rows_of_events(touched)
-        rows.update(self._rows_of_series(touched))
-        if singles := touched.get("single"):
-            self.env.cr.execute(
-                SQL(
-                    "DELETE FROM outlook_bridge_outbox WHERE txid = txid_current()::text AND series_key = ANY(%s)",
-                    list(singles),
-                )
-            )
-        rows = {name: row for name, row in rows.items() if not (row["kind"] == "tombstone" and row["created"])}
-        if deleted := [name for name, row in rows.items() if row["kind"] == "tombstone"]:
-            # created before an earlier flush of this very transaction: nobody will ever have seen it
-            unseen = self.env.execute_query(
-                SQL(
-                    """
-                    DELETE FROM outlook_bridge_outbox
-                     WHERE txid = txid_current()::text AND created
-                       AND (res_model, COALESCE(series_key, res_id::text)) IN %s
-                 RETURNING res_model, COALESCE(series_key, res_id::text)
-                    """,
-                    tuple(deleted),
-                )
-            )
-            for name in unseen:
-                del rows[name]
+        rows = self._rows_of(self.env.cr.precommit.data.pop(TOUCHED, {}))
         if not rows:
             return
         self.env.cr.execute(
             SQL(
                 """
                 INSERT INTO outlook_bridge_outbox AS present (
-                    res_model, res_id, series_key, kind, cause, acting_uid, link, was, times, changed_at, created,
-                    txid, create_uid, create_date, write_uid, write_date
+                    res_model, res_id, series_key, cause, acting_uid, link, was, times, txid, create_date
                 )
-                SELECT row.res_model, row.res_id, row.series_key, row.kind, 'save', row.acting_uid, row.link, row.was,
-                       row.times, row.changed_at, row.created, txid_current()::text,
-                       row.acting_uid, now() AT TIME ZONE 'UTC', row.acting_uid, now() AT TIME ZONE 'UTC'
+                SELECT row.res_model, row.res_id, row.series_key, 'save', row.acting_uid, row.link, row.was, row.times,
+                       txid_current()::text, now() AT TIME ZONE 'UTC'
                   FROM jsonb_to_recordset(%s::jsonb) AS row(
-                        res_model text, res_id int, series_key text, kind text, acting_uid int, link text, was jsonb,
-                        times jsonb, changed_at timestamp, created bool
+                        res_model text, res_id int, series_key text, acting_uid int, link text, was jsonb, times jsonb
                   )
                  ORDER BY row.res_model, row.res_id
                     ON CONFLICT (txid, res_model, COALESCE(series_key, res_id::text)) DO UPDATE
                    SET res_id = EXCLUDED.res_id,
-                       kind = EXCLUDED.kind,
                        cause = 'save',
                        acting_uid = CASE WHEN EXCLUDED.acting_uid = %s THEN present.acting_uid
                                          ELSE EXCLUDED.acting_uid END,
                        link = COALESCE(EXCLUDED.link, present.link),
                        was = COALESCE(EXCLUDED.was, present.was),
-                       times = COALESCE(present.times, '{}'::jsonb) || EXCLUDED.times,
-                       changed_at = EXCLUDED.changed_at,
-                       created = present.created OR EXCLUDED.created
+                       times = COALESCE(present.times, '{}'::jsonb) || EXCLUDED.times
                 """,
-                json.dumps(list(rows.values())),
+                json.dumps(rows),
                 SUPERUSER_ID,
             )
         )
         self.invalidate_model(flush=False)
         self.env["outlook.bridge.exchange"]._trigger()
 
-    def _rows_of_events(self, touched):
-        """``{(model, id): row}`` of single events; what concerns an occurrence goes to its series in ``touched``."""
-        events = touched.get("event", {})
+    def _rows_of(self, touched):
+        """The rows to keep. What concerns an occurrence is its series' news, and a recurrence that replaced another
+        one speaks for both."""
         there = (
-            self.env["calendar.event"]
+            self.env[EVENT]
             .sudo()
-            .browse(event_id for event_id, row in events.items() if row["kind"] == "snapshot")
+            .browse(name for (model, name), row in touched.items() if model == EVENT and "is_deleted" not in row)
         )
         # as a rule nothing is read here: whoever saves an event has just had it in hand
         there.fetch(STATE_FIELDS)
-        series = touched.setdefault("series", {})
         for event in there:
             try:
                 recurrence_id, superseded = event.recurrence_id.id, event.outlook_bridge_superseded
@@ -324,49 +243,34 @@ class OutlookBridgeOutbox(models.Model):
                 # gone with what the database deletes by itself
                 continue
             if recurrence_id:
-                self._merge(series, recurrence_id, events.pop(event.id))
+                row = touched.pop((EVENT, event.id))
+                series = touched.setdefault((SERIES, recurrence_id), row)
+                series["times"].update(row["times"])
+                series.update(self._actor(row["acting_uid"]))
             elif superseded and event.active:
                 # Odoo took it out of its series and left it: a single event from now on
                 event._outlook_bridge_note({"outlook_bridge_superseded": False})
             elif superseded:
-                del events[event.id]
-        return {
-            ("calendar.event", str(event_id)): {
-                **row,
-                "res_model": "calendar.event",
-                "res_id": event_id,
-                "series_key": None,
+                del touched[EVENT, event.id]
+        series = {name: row for (model, name), row in touched.items() if model == SERIES}
+        recurrences = self.env[SERIES].browse(name for name in series if isinstance(name, int)).exists()
+        recurrences._outlook_bridge_ensure()
+        by_key = {key: row for key, row in series.items() if isinstance(key, str)}
+        by_key.update(
+            {
+                recurrence.outlook_bridge_key: {**series[recurrence.id], "res_id": recurrence.id}
+                for recurrence in recurrences
             }
-            for event_id, row in events.items()
-        }
-
-    def _merge(self, series, recurrence_id, event):
-        times = {IN_SERIES.get(name, name): time for name, time in event["times"].items()}
-        row = series.setdefault(recurrence_id, {**event, "created": False, "times": {}})
-        row["times"].update(times)
-        if event["changed_at"] >= row["changed_at"]:
-            actor = event["acting_uid"] if event["acting_uid"] != SUPERUSER_ID else row["acting_uid"]
-            row.update(acting_uid=actor, changed_at=event["changed_at"])
-
-    def _rows_of_series(self, touched):
-        """``{(model, key): row}``; a recurrence that replaced another one speaks for both."""
-        rows = {}
-        for key, row in touched.get("gone", {}).items():
-            rows[key] = row
-        series = touched.get("series", {})
-        present = self.env["calendar.recurrence"].browse(series).exists()
-        present._outlook_bridge_ensure()
-        for recurrence in present:
-            rows[recurrence.outlook_bridge_key] = {**series[recurrence.id], "res_id": recurrence.id}
-        return {
-            ("calendar.recurrence", key): {**row, "res_model": "calendar.recurrence", "series_key": key}
-            for key, row in rows.items()
-        }
+        )
+        return [
+            *({**row, "res_model": EVENT, "res_id": name} for (model, name), row in touched.items() if model == EVENT),
+            *({**row, "res_model": SERIES, "series_key": key} for key, row in by_key.items()),
+        ]
 
     @api.model
     def _enqueue_existing(self, user_ids):
         """Queue these users' own events and series of the window, which the service asked for. Answers how many."""
-        state = self.env["outlook.bridge.state"]._get()
+        said = self.env["outlook.bridge.state"]._get()._said()
         window = SQL(
             """
             event.active AND (
@@ -384,8 +288,8 @@ class OutlookBridgeOutbox(models.Model):
             )
             """,
             users=list(user_ids),
-            back=state.told_back,
-            ahead=state.told_ahead,
+            back=said["told_back"],
+            ahead=said["told_ahead"],
         )
         recurrences = self.env.execute_query(
             SQL(
@@ -421,22 +325,14 @@ class OutlookBridgeOutbox(models.Model):
 
         Answers how many.
         """
-        records = [
-            {
-                "acting_uid": record["user_id"],
-                "res_model": record.get("model") or "calendar.event",
-                "res_id": record["res_id"],
-                "series_key": record.get("key") or None,
-            }
-            for record in wanted
-        ]
         return self._enqueue(
             SQL(
                 """
-                SELECT * FROM jsonb_to_recordset(%s::jsonb)
-                    AS wanted(res_model text, res_id int, series_key text, acting_uid int, link text)
+                SELECT COALESCE(model, 'calendar.event') AS res_model, res_id, key AS series_key,
+                       user_id AS acting_uid, NULL::text AS link
+                  FROM jsonb_to_recordset(%s::jsonb) AS wanted(model text, res_id int, key text, user_id int)
                 """,
-                json.dumps(records),
+                json.dumps(wanted),
             )
         )
 
@@ -450,12 +346,10 @@ class OutlookBridgeOutbox(models.Model):
             SQL(
                 """
                 INSERT INTO outlook_bridge_outbox (
-                    res_model, res_id, series_key, acting_uid, link, kind, cause, times, changed_at, created, txid,
-                    create_uid, create_date, write_uid, write_date
+                    res_model, res_id, series_key, acting_uid, link, cause, times, txid, create_date
                 )
                 SELECT existing.res_model, existing.res_id, existing.series_key, existing.acting_uid, existing.link,
-                       'snapshot', 'existing', '{}'::jsonb, now() AT TIME ZONE 'UTC', false, txid_current()::text,
-                       1, now() AT TIME ZONE 'UTC', 1, now() AT TIME ZONE 'UTC'
+                       'existing', '{}'::jsonb, txid_current()::text, now() AT TIME ZONE 'UTC'
                   FROM (%s) existing
                  WHERE NOT EXISTS (
                         SELECT FROM outlook_bridge_outbox pending
@@ -479,144 +373,114 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _read_batch(self, limit=200):
-        """What to send for the oldest ``limit`` records, all rows of a record merged into one change."""
-        rows = self.env.execute_query_dict(
+        """What to send for the oldest ``limit`` records: each with its rows, and as it is now."""
+        changes = self.env.execute_query_dict(
             SQL(
                 """
-                WITH present AS (
+                WITH named AS (
                     -- what a row is about by now: a single event may have become a series, and a series a single event
-                    SELECT pending.*,
-                           COALESCE(pending.series_key, series.outlook_bridge_key) AS key,
-                           single.id AS single_id
+                    SELECT pending.*, COALESCE(single.id, pending.res_id) AS event_id,
+                           CASE WHEN single.id IS NULL
+                                THEN COALESCE(pending.series_key, series.outlook_bridge_key) END AS key,
+                           COALESCE(pending.retry_at <= now() AT TIME ZONE 'UTC', pending.rejected IS NULL) AS is_due
                       FROM outlook_bridge_outbox pending
                       LEFT JOIN calendar_event event
                              ON pending.res_model = 'calendar.event' AND event.id = pending.res_id
                       LEFT JOIN calendar_recurrence series ON series.id = event.recurrence_id
                       LEFT JOIN calendar_event single
                              ON pending.series_key = single.outlook_bridge_was ->> 'key'
-                     WHERE pending.deferred_until IS NULL OR pending.deferred_until <= now() AT TIME ZONE 'UTC'
-                ), named AS (
-                    SELECT *,
-                           CASE WHEN single_id IS NOT NULL OR key IS NULL THEN 'calendar.event'
-                                ELSE 'calendar.recurrence' END AS model,
-                           CASE WHEN single_id IS NOT NULL OR key IS NULL THEN COALESCE(single_id, res_id)::text
-                                ELSE key END AS name
-                      FROM present
+                ), record AS (
+                    -- what was put aside goes along with what is new of the same record
+                    SELECT key, min(id) FILTER (WHERE is_due) AS oldest,
+                           CASE WHEN key IS NULL THEN min(event_id)
+                                ELSE COALESCE(max(res_id) FILTER (WHERE series_key IS NOT NULL), 0) END AS res_id,
+                           json_agg(json_build_object(
+                                'id', id, 'cause', cause, 'uid', acting_uid, 'link', link, 'was', was,
+                                'times', COALESCE(times, '{}'::jsonb), 'rejections', COALESCE(rejections, 0)
+                           ) ORDER BY id) AS rows
+                      FROM named GROUP BY key, CASE WHEN key IS NULL THEN event_id END
+                    HAVING bool_or(is_due)
+                     ORDER BY oldest LIMIT %s
+                ), weighed AS (
+                    SELECT record.*, CASE WHEN key IS NULL THEN 1 ELSE (
+                                SELECT count(*) FROM calendar_event event
+                                  JOIN calendar_recurrence series ON event.recurrence_id = series.id
+                                 WHERE series.outlook_bridge_key = record.key) END AS weight
+                      FROM record
+                ), summed AS (
+                    SELECT *, sum(weight) OVER (ORDER BY oldest) AS total FROM weighed
                 )
-                SELECT id, res_model, res_id, kind, cause, acting_uid, link, was, times, changed_at, model, name
-                  FROM named
-                 WHERE (model, name) IN (
-                        -- what was rejected goes along with what is new of the same record
-                        SELECT model, name FROM named
-                         WHERE rejected IS NULL OR retry_at <= now() AT TIME ZONE 'UTC'
-                         GROUP BY model, name ORDER BY min(id) LIMIT %s
-                 )
-                 ORDER BY id
+                SELECT key, res_id, rows FROM summed WHERE total <= %s OR total = weight ORDER BY oldest
                 """,
                 limit,
+                BATCH_OCCURRENCES,
             )
         )
-        merged = {}
-        for row in rows:
-            name = (row["model"], row["name"])
-            change = merged.setdefault(
-                name,
-                {"ids": [], "actors": [], "times": {}, "cause": "existing", "link": None, "was": None, "res_id": None},
-            )
-            times = row["times"] or {}
-            if row["res_model"] == "calendar.event" and row["model"] == "calendar.recurrence":
-                times = {IN_SERIES.get(field, field): time for field, time in times.items()}
-            change["ids"].append(row["id"])
-            change["times"].update(times)
-            change["link"] = row["link"] or change["link"]
-            change["was"] = row["was"] or change["was"]
-            if row["cause"] == "save":
-                change["cause"] = "save"
-                change["actors"].append(row["acting_uid"])
-            if row["res_model"] == row["model"]:
-                change.update(res_id=row["res_id"], kind=row["kind"])
-            change.update(id=row["id"], uid=row["acting_uid"], time=row["changed_at"])
-        return self._to_wires(self._cut(merged))
-
-    def _cut(self, merged):
-        """As many of the changes as one call should carry, one at least."""
-        keys = [name for model, name in merged if model == "calendar.recurrence"]
-        occurrences = dict(
-            self.env.execute_query(
-                SQL(
-                    """
-                    SELECT series.outlook_bridge_key, count(*)
-                      FROM calendar_recurrence series JOIN calendar_event event ON event.recurrence_id = series.id
-                     WHERE series.outlook_bridge_key = ANY(%s)
-                     GROUP BY series.outlook_bridge_key
-                    """,
-                    keys,
-                )
-            )
-            if keys
-            else []
+        failed = {}
+        records = self._records_of(changes, failed)
+        self._defer(
+            [row["id"] for change in changes if self._name_of(change) in failed for row in change["rows"]],
+            next(iter(failed.values()), None),
         )
-        taken, weight = {}, 0
-        for (model, name), change in merged.items():
-            weight += occurrences.get(name, 1) if model == "calendar.recurrence" else 1
-            if not taken or weight <= BATCH_OCCURRENCES:
-                taken[model, name] = change
-        return taken
-
-    def _to_wires(self, merged):
-        snapshot = self.env["outlook.bridge.snapshot"]
-        failed_events, failed_series = {}, {}
-        # a deletion is believed when the record is gone, and not for what a row says
-        ids = [int(name) for model, name in merged if model == "calendar.event"]
-        events = snapshot._build(self.env["calendar.event"].browse(ids), failed_events)
-        keys = [name for model, name in merged if model == "calendar.recurrence"]
-        series = self.env["outlook.bridge.series.snapshot"]._build(
-            self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)]), failed_series
-        )
-        records = {("calendar.event", str(event_id)): document for event_id, document in events.items()}
-        records.update({("calendar.recurrence", document["key"]): document for document in series.values()})
-        failed = {("calendar.event", str(event_id)): reason for event_id, reason in failed_events.items()}
-        failed.update(
-            {
-                ("calendar.recurrence", series[series_id]["key"]): reason
-                for series_id, reason in failed_series.items()
-                if series_id in series
-            }
-        )
-        actors = self._actors({uid for change in merged.values() for uid in change["actors"]})
-        self._defer({name: reason for name, reason in failed.items() if name in merged}, merged)
         return self._cut_by_size(
-            self._to_wire(
-                *name,
-                {**change, "actors": [actors[uid] for uid in dict.fromkeys(change["actors"])]},
-                records.get(name),
-            )
-            for name, change in merged.items()
-            if name not in failed
+            self._to_wire(change, records.get(self._name_of(change)))
+            for change in changes
+            if self._name_of(change) not in failed
         )
 
     @api.model
-    def _actors(self, user_ids):
-        """``{id: who it is}`` of those who saved."""
+    def _name_of(self, change):
+        return change["key"] or change["res_id"]
+
+    @api.model
+    def _records_of(self, changes, failed):
+        """``{key or id: Snapshot}`` of what is there. A deletion is believed when the record is gone, and not for what
+        a row says. ``failed``: what could not be judged, ``{key or id: why}``."""
+        ids = [change["res_id"] for change in changes if not change["key"]]
+        keys = [change["key"] for change in changes if change["key"]]
+        records = self.env["outlook.bridge.snapshot"]._build(self.env["calendar.event"].browse(ids), failed)
+        recurrences = self.env["calendar.recurrence"].sudo().search([("outlook_bridge_key", "in", keys)])
+        failed_series = {}
+        series = self.env["outlook.bridge.series.snapshot"]._build(recurrences, failed_series)
+        failed.update(
+            {series[series_id]["key"]: reason for series_id, reason in failed_series.items() if series_id in series}
+        )
+        return {**records, **{document["key"]: document for document in series.values()}}
+
+    def _to_wire(self, change, record):
+        model = "calendar.recurrence" if change["key"] else "calendar.event"
+        wire = {**change, "model": model, "record": record}
+        if record:
+            wire.update(res_id=record["id"], was_gone=bool(record["was"]))
+        elif was := next((row["was"] for row in reversed(change["rows"]) if row["was"]), None):
+            wire["was_gone"] = self.env["outlook.bridge.snapshot"]._is_over(was)
+        if record and record.get("excluded") and not (record["link"] or record["stock_ids"]):
+            # what a rule keeps out of Outlook, and Outlook has not brought, is not told
+            wire.update(record=None, excluded={"active": record["active"], "was": record["was"]})
+        return wire
+
+    @api.model
+    def _actors(self, changes):
+        """Who saved any of this."""
+        user_ids = {row["uid"] for change in changes for row in change["rows"] if row["cause"] == "save"}
         users = self.env["res.users"].sudo().with_context(active_test=False).browse(user_ids).exists()
-        known = {
-            user.id: {"uid": user.id, "name": user.name, "is_admin": user.has_group("base.group_system")}
-            for user in users
-        }
-        return {uid: known.get(uid, {"uid": uid, "name": None, "is_admin": False}) for uid in user_ids}
+        return [
+            {"uid": user.id, "name": user.name, "is_admin": user.has_group("base.group_system")} for user in users
+        ]
 
     def _cut_by_size(self, wires):
         """As many as one request should carry, one at least. What no request can carry is left behind, and said."""
         taken, size = [], 0
         for wire in wires:
-            own = len(json.dumps(wire, default=str))
+            own = len(json.dumps(wire))
             if own > RECORD_BYTES:
                 message = self.env._(
                     "It is too large to hand over: %(size)s MB, and %(most)s are the most. Shorten its description.",
                     size=math.ceil(own / 1_000_000),
                     most=RECORD_BYTES // 1_000_000,
                 )
-                self._reject(wire, message, again=False)
+                is_said = any(row["rejections"] for row in wire["rows"])
+                self._reject(wire, {"message": message, "rejections": 1, "say": not is_said})
                 continue
             if not taken or size + own <= BATCH_BYTES:
                 taken.append(wire)
@@ -637,57 +501,23 @@ class OutlookBridgeOutbox(models.Model):
         except Exception:
             _logger.exception("Nothing could be said in the conversation of %s", event)
 
-    def _defer(self, failed, merged):
+    def _defer(self, rows, reason):
         """What no rule could judge is not told for now, and holds nothing else up."""
-        if failed:
+        state = self.env["outlook.bridge.state"]._get()
+        if rows:
             self.env.cr.execute(
                 SQL(
-                    "UPDATE outlook_bridge_outbox SET deferred_until = %s WHERE id = ANY(%s)",
+                    "UPDATE outlook_bridge_outbox SET retry_at = %s WHERE id = ANY(%s)",
                     fields.Datetime.add(fields.Datetime.now(), minutes=DEFER_MINUTES),
-                    [row for name in failed for row in merged[name]["ids"]],
+                    rows,
                 )
             )
             self.invalidate_model(flush=False)
-            self.env["outlook.bridge.rule"]._note_failure(next(iter(failed.values())))
-            return
-        state = self.env["outlook.bridge.state"]._get()
-        if state.rule_problem and not self.sudo().search_count(self._deferred(), limit=1):
-            state._set(rule_problem=False)
-
-    @api.model
-    def _deferred(self, now=None):
-        """The domain of what a rule has yet to judge."""
-        return [("deferred_until", ">", now or fields.Datetime.now()), ("rejected", "=", False)]
-
-    def _to_wire(self, model, name, change, snapshot):
-        wire = {"id": change["id"], "cause": change["cause"], "uid": change["uid"], "actors": change["actors"]}
-        if len(change["ids"]) > 1:
-            wire["ids"] = change["ids"]
-        if not snapshot and change["was"] and not self.env["outlook.bridge.snapshot"]._is_over(change["was"]):
-            change = {**change, "was": None}
-        if (snapshot or change)["was"]:
-            wire["was_gone"] = True
-        if snapshot and snapshot.get("excluded") and not (snapshot["link"] or snapshot["stock_ids"]):
-            # what a rule keeps out of Outlook, and Outlook has not brought, is not told
-            change = {**change, "res_id": snapshot["id"], "link": None, "was": snapshot["was"]}
-            if snapshot["active"]:
-                wire.update(kind="excluded", times=change["times"])
-                return self._name_record(wire, model, name, change)
-            snapshot = None
-        if snapshot:
-            wire.update(kind="snapshot", times=change["times"], record=snapshot)
-            return wire
-        # also a record that vanished unseen, as a cascade in the database deletes it
-        wire.update(kind="tombstone", time=fields.Datetime.to_string(change["time"]))
-        return self._name_record(wire, model, name, change)
-
-    def _name_record(self, wire, model, name, change):
-        wire.update(res_id=change["res_id"], link=change["link"], was=change["was"])
-        if model == "calendar.recurrence":
-            wire.update(model=model, key=name)
-        else:
-            wire.update(res_id=int(name))
-        return wire
+            self.env["outlook.bridge.rule"]._note_failure(reason)
+        elif state.rule_problem:
+            unjudged = [("retry_at", ">", fields.Datetime.now()), ("rejected", "=", False)]
+            if not self.sudo().search_count(unjudged, limit=1):
+                state._set(rule_problem=False)
 
     @api.model
     def _acknowledge(self, acked):
@@ -696,67 +526,67 @@ class OutlookBridgeOutbox(models.Model):
             self.invalidate_model(flush=False)
 
     @api.model
-    def _reject(self, wire, message, again=True):
-        """Put a change aside that was not taken, and say so on its event, once.
+    def _reject(self, change, why):
+        """Put a change aside that was not taken, and say so on its event where ``why`` wants it said.
 
-        ``again``: it is told later.
+        Without ``retry_minutes`` it is not told again before it is saved again.
         """
-        rows = self.sudo().browse(wire.get("ids") or [wire["id"]]).exists()
-        # what was saved since is another change, which begins anew
-        is_new = any(not row.rejections for row in rows)
-        rejections = 1 if is_new else max(rows.mapped("rejections"), default=0) + 1
-        is_said = any(row.rejected == message and (not row.retry_at or row.rejections >= SAID_FROM) for row in rows)
-        retry_at = False
-        if again:
-            # the exponent is bounded, as it is tried for as long as it takes
-            minutes = min(RETRY_MINUTES * 2 ** min(rejections - 1, 10), RETRY_MINUTES_AT_MOST)
-            retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=minutes)
-        rows.write({"rejected": message, "rejections": rejections, "retry_at": retry_at})
+        rows = self.sudo().browse(row["id"] for row in change["rows"]).exists()
+        minutes = why.get("retry_minutes")
+        retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=minutes) if minutes else False
+        message = why.get("message") or self.env._("The Outlook bridge did not take it.")
+        rows.write({"rejected": message, "rejections": why.get("rejections", 1), "retry_at": retry_at})
         _logger.warning("Outbox rows %s are put aside: %s", rows.ids, message)
-        if wire.get("record") and not is_said and (not again or rejections >= SAID_FROM):
-            self._say_on_event(wire["record"], message)
+        if change["record"] and why.get("say"):
+            self._say_on_event(change["record"], message)
 
     @api.model
     def _existing_left(self, sent):
-        """Whose events, as the service asked for them, are neither all among the ``sent`` rows nor told already."""
-        # of one time, as a row is either among those that wait or not
-        now = fields.Datetime.now()
-        [(oldest,)] = self.env.execute_query(
+        """Whose events, as the service asked for them, are neither all among the ``sent`` rows nor told already.
+
+        Rows are told in their order. What a rule has yet to judge holds up those alone whom it concerns.
+        """
+        self.env.flush_all()
+        left = self.env.execute_query(
             SQL(
                 """
-                SELECT min(id) FROM outlook_bridge_outbox
-                 WHERE cause = 'existing' AND rejected IS NULL AND id <> ALL(%s)
-                   AND (deferred_until IS NULL OR deferred_until <= %s)
+                WITH existing AS (
+                    SELECT *, COALESCE(retry_at > %(now)s, false) AS is_deferred FROM outlook_bridge_outbox
+                     WHERE cause = 'existing' AND rejected IS NULL
+                )
+                SELECT account.user_id FROM outlook_bridge_account account
+                 WHERE account.existing_until >= (
+                        SELECT min(id) FROM existing WHERE NOT is_deferred AND id <> ALL(%(sent)s))
+                    OR EXISTS (
+                        SELECT FROM existing
+                          LEFT JOIN calendar_recurrence series
+                                 ON existing.res_model = 'calendar.recurrence' AND series.id = existing.res_id
+                          LEFT JOIN calendar_attendee guest
+                                 ON guest.event_id = COALESCE(series.base_event_id, existing.res_id)
+                          LEFT JOIN res_users reader ON reader.partner_id = guest.partner_id
+                         WHERE is_deferred AND existing.id <= account.existing_until
+                           AND account.user_id IN (existing.acting_uid, reader.id))
+                 ORDER BY account.user_id
                 """,
-                list(sent),
-                now,
+                # of one time, as a row is either among those that wait or not
+                now=fields.Datetime.now(),
+                sent=list(sent),
             )
         )
-        accounts = self.env["outlook.bridge.account"].sudo()
-        # rows are told in their order
-        users = accounts.search([("existing_until", ">=", oldest)]).user_id if oldest else self.env["res.users"]
-        # what a rule has yet to judge holds up those alone whom it concerns
-        for row in self.sudo().search([("cause", "=", "existing"), *self._deferred(now)]):
-            series = row.res_model == "calendar.recurrence"
-            record = self.env[row.res_model].sudo().browse(row.res_id).exists()
-            event = record.base_event_id if series else record
-            concerned = {row.acting_uid, *event.attendee_ids.partner_id.user_ids.ids}
-            users |= accounts.search([("existing_until", ">=", row.id), ("user_id", "in", list(concerned))]).user_id
-        return users.ids
+        return [user_id for (user_id,) in left]
 
     @api.model
     def _untold(self):
         """What the service asked for, is there, and was put aside: so that it is not taken for lost."""
-        rows = self.sudo().search([("cause", "=", "existing"), ("rejected", "!=", False)], limit=UNTOLD_AT_MOST)
-        return [
-            {
-                "model": row.res_model,
-                "res_id": row.res_id,
-                "key": row.series_key or None,
-                "message": row.rejected,
-            }
-            for row in rows
-        ]
+        return self.env.execute_query_dict(
+            SQL(
+                """
+                SELECT res_model AS model, res_id, series_key AS key, rejected AS message FROM outlook_bridge_outbox
+                 WHERE cause = 'existing' AND rejected IS NOT NULL ORDER BY id LIMIT %s
+                """,
+                UNTOLD_AT_MOST,
+            )
+        )
 
     @api.model
     def _count_rejected(self):
@@ -774,8 +604,7 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _is_empty(self):
-        now = fields.Datetime.now()
-        ready = ["|", ("deferred_until", "=", False), ("deferred_until", "<=", now)]
+        ready = ["|", ("retry_at", "=", False), ("retry_at", "<=", fields.Datetime.now())]
         return not self.sudo().search_count([("rejected", "=", False), *ready], limit=1)
 
     @api.autovacuum

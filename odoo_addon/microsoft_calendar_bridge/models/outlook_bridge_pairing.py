@@ -4,8 +4,9 @@
 import hashlib
 import logging
 import time
+from datetime import date
 
-from odoo import api, fields, models, release
+from odoo import api, models, release
 from odoo.exceptions import AccessDenied, UserError
 from odoo.tools import SQL, str2bool
 
@@ -36,56 +37,20 @@ class OutlookBridgePairing(models.AbstractModel):
     # ------------------------------------------------------------
 
     @api.model
-    def _save(
-        self,
-        *,
-        url=None,
-        code=None,
-        client_id=None,
-        client_secret=None,
-        paused=None,
-        policy=None,
-        brake_over=None,
-        brake_percent=None,
-        tenant=None,
-        secret_expires_on=None,
-        mail_budget=None,
-        others_outside=None,
-        mails_an_hour=None,
-        days_back=None,
-        days_ahead=None,
-        sent_back=None,
-        created_from=None,
-        agreed=False,
-    ):
-        """What an admin typed, in whichever form; ``None`` is what that form did not say.
+    def _save(self, *, url=None, code=None, agreed=False, **typed):
+        """What an admin typed, in whichever form, by the names of ``set_values``; what it did not say is absent.
 
         Pairs when there is a code, then forwards what differs. Must run before the form's row is written.
         """
         params = self.env["ir.config_parameter"].sudo()
         client = self.env["outlook.bridge.client"]
         # what was on the page before a pairing brings in what the service holds
-        known = self.env["outlook.bridge.state"]._get()
-        changes = {
-            name: value
-            for name, value in (
-                ("policy", policy),
-                ("brake_over", brake_over),
-                ("brake_percent", brake_percent),
-                ("mail_budget", mail_budget),
-                ("others_outside", others_outside),
-                ("mails_an_hour", mails_an_hour),
-            )
-            if value is not None and value != known[name]
+        known = {
+            **self.env["outlook.bridge.state"]._get()._said(),
+            **self.env["outlook.bridge.registration"]._of(self.env["res.company"]),
+            "client_id": params.get_param(PARAM_CLIENT_ID),
         }
-        registration = self.env["outlook.bridge.registration"]._of(self.env["res.company"])
-        changes.update(self._changed_registration(registration, tenant, secret_expires_on))
-        limits = {
-            "days_back": days_back,
-            "days_ahead": days_ahead,
-            "sent_back": sent_back,
-            "created_from": None if created_from is None else self._time_to_wire(created_from),
-        }
+        typed, changes = self._changes(typed, known)
         code = (code or "").strip()
         if code:
             if not (url or client._get_url()):
@@ -94,26 +59,19 @@ class OutlookBridgePairing(models.AbstractModel):
             self._pair(url or client._get_url(), code)
             if carried:
                 # also what was emptied in the form: the service may remember another pairing
-                changes.update({name: carried[name] if limits[name] is None else limits[name] for name in LIMITS})
-                if tenant is None:
-                    changes["tenant"] = carried["tenant"]
-            changes.update(
-                base_url=params.get_param("web.base.url"),
-                client_id=params.get_param(PARAM_CLIENT_ID) or None,
-                client_secret=params.get_param(PARAM_CLIENT_SECRET) or None,
-                paused=str2bool(params.get_param(PARAM_PAUSED) or "", default=False),
-            )
+                changes.update({name: typed.get(name, carried[name]) for name in LIMITS})
+                changes.setdefault("tenant", None if "tenant" in typed else carried["tenant"])
+            changes = {
+                "base_url": params.get_param("web.base.url"),
+                "client_id": params.get_param(PARAM_CLIENT_ID) or None,
+                "client_secret": params.get_param(PARAM_CLIENT_SECRET) or None,
+                "paused": str2bool(params.get_param(PARAM_PAUSED) or "", default=False),
+                **changes,
+            }
         elif url is not None:
             self._move(url)
         if not client._is_paired():
             return
-        changes.update(self._changed_limits(limits, changes))
-        if client_id is not None and (client_id or "").strip() != (params.get_param(PARAM_CLIENT_ID) or ""):
-            changes["client_id"] = (client_id or "").strip()
-        if (client_secret or "").strip():
-            changes["client_secret"] = client_secret.strip()
-        if paused is not None and bool(paused) != self.env["outlook.bridge.state"]._get().paused:
-            changes["paused"] = bool(paused)
         changes = {name: value for name, value in changes.items() if value is not None}
         if changes:
             self._forward(changes)
@@ -126,8 +84,16 @@ class OutlookBridgePairing(models.AbstractModel):
             params.set_param(PARAM_CLIENT_SECRET, False)
 
     @api.model
-    def _time_to_wire(self, time):
-        return fields.Datetime.to_string(fields.Datetime.to_datetime(time or False)) or ""
+    def _changes(self, typed, known):
+        """``(what was typed, what of it the service has not said)``, as the wire has it."""
+        typed = {
+            name: str(value) if isinstance(value, date) else value.strip() if isinstance(value, str) else value
+            for name, value in typed.items()
+        }
+        # 0, nothing and no are the same
+        return typed, {
+            name: value for name, value in typed.items() if (value or False) != (known.get(name) or False)
+        }
 
     @api.model
     def _carry_over(self, agreed):
@@ -142,35 +108,11 @@ class OutlookBridgePairing(models.AbstractModel):
                     left="\n".join(left),
                 )
             )
-        values["created_from"] = self._time_to_wire(values["created_from"])
-        return {**values, "tenant": values["tenant"] or None}
+        return {**values, "created_from": str(values["created_from"] or ""), "tenant": values["tenant"] or None}
 
     @api.model
-    def _changed_limits(self, typed, sent):
-        known = self.env["outlook.bridge.state"]._get()
-        present = {**{name: known[name] for name in LIMITS}, "created_from": self._time_to_wire(known.created_from)}
-        return {
-            name: value
-            for name, value in typed.items()
-            if value is not None and name not in sent and value != present[name]
-        }
-
-    @api.model
-    def _changed_registration(self, known, tenant, secret_expires_on):
-        changes = {}
-        if tenant is not None and (tenant or "").strip() != (known.tenant or ""):
-            changes["tenant"] = (tenant or "").strip()
-        if secret_expires_on is not None:
-            date = fields.Date.to_string(fields.Date.to_date(secret_expires_on or False)) or ""
-            if date != (fields.Date.to_string(known.secret_expires_on) or ""):
-                changes["secret_expires_on"] = date
-        return changes
-
-    @api.model
-    def _save_company(
-        self, company, *, own=None, client_id=None, client_secret=None, tenant=None, secret_expires_on=None
-    ):
-        """What an admin typed about a company's own app registration; ``None`` is what the form did not say."""
+    def _save_company(self, company, *, own=None, **typed):
+        """What an admin typed about a company's own app registration; what the form did not say is absent."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
         known = self.env["outlook.bridge.registration"]._of(company)
@@ -178,11 +120,7 @@ class OutlookBridgePairing(models.AbstractModel):
             if known and own is False:
                 self._forward({"company_id": company.id, "remove_registration": True})
             return
-        changes = self._changed_registration(known, tenant, secret_expires_on)
-        if client_id is not None and (client_id or "").strip() != (known.client_id or ""):
-            changes["client_id"] = (client_id or "").strip()
-        if (client_secret or "").strip():
-            changes["client_secret"] = client_secret.strip()
+        _typed, changes = self._changes(typed, known)
         if not (known or (changes.get("client_id") and changes.get("client_secret"))):
             raise UserError(
                 self.env._(
@@ -237,7 +175,6 @@ class OutlookBridgePairing(models.AbstractModel):
         state.write(
             {
                 "poke_key": answer["poke_key"],
-                "quarantined": False,
                 "last_error": False,
                 "is_incomplete": False,
             }
@@ -291,7 +228,7 @@ class OutlookBridgePairing(models.AbstractModel):
             heard, answers = not isinstance(error, BridgeUnavailable), False
         state = self.env["outlook.bridge.state"]._get()
         # a restored database and its service know different records
-        ask = ["ask"] if answers and not state.quarantined else []
+        ask = ["ask"] if answers and not state._said()["quarantined"] else []
         state._set(is_incomplete=not ask)
         work._begin(*ask, "give_back_series", "give_back")
         return heard
@@ -333,7 +270,6 @@ class OutlookBridgePairing(models.AbstractModel):
         self._empty(
             "outlook.bridge.work",
             "outlook.bridge.account",
-            "outlook.bridge.registration",
             "outlook.bridge.result",
             "outlook.bridge.outbox",
         )

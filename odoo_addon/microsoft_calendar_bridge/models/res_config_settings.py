@@ -8,38 +8,28 @@ from .actions import RELOAD, notification
 from .outlook_bridge_account import TROUBLED
 from .outlook_bridge_client import QUICK
 from .outlook_bridge_site import LIMITS
+from .outlook_bridge_state import POLICIES
 
+# What the service holds, and the page shows as it was told last.
+HELD = ("policy", "brake_over", "brake_percent", "mail_budget", "others_outside", "mails_an_hour")
+# The fields of the page, and what is typed in each.
 TYPED = {
-    "outlook_bridge_url": "url",
-    "outlook_bridge_code": "code",
     "cal_microsoft_client_id": "client_id",
     "cal_microsoft_client_secret": "client_secret",
     "cal_microsoft_sync_paused": "paused",
-    "outlook_bridge_policy": "policy",
-    "outlook_bridge_brake_over": "brake_over",
-    "outlook_bridge_brake_percent": "brake_percent",
-    "outlook_bridge_tenant": "tenant",
-    "outlook_bridge_secret_expires_on": "secret_expires_on",
-    "outlook_bridge_mail_budget": "mail_budget",
-    "outlook_bridge_others_outside": "others_outside",
-    "outlook_bridge_mails_an_hour": "mails_an_hour",
-    "outlook_bridge_days_back": "days_back",
-    "outlook_bridge_days_ahead": "days_ahead",
-    "outlook_bridge_sent_back": "sent_back",
-    "outlook_bridge_created_from": "created_from",
-    "outlook_bridge_agreed": "agreed",
+    **{
+        f"outlook_bridge_{name}": name
+        for name in ("url", "code", "agreed", "tenant", "secret_expires_on", *HELD, *LIMITS)
+    },
 }
 # The same of a company with an app registration of its own.
 TYPED_OF_COMPANY = {
-    "outlook_bridge_company_own": "own",
-    "outlook_bridge_company_client_id": "client_id",
-    "outlook_bridge_company_client_secret": "client_secret",
-    "outlook_bridge_company_tenant": "tenant",
-    "outlook_bridge_company_secret_expires_on": "secret_expires_on",
+    f"outlook_bridge_company_{name}": name
+    for name in ("own", "client_id", "client_secret", "tenant", "secret_expires_on")
 }
-# What the service holds, and the page shows as it was told last.
-NUMBERS = ("brake_over", "brake_percent", "mail_budget", "others_outside", "mails_an_hour")
-HELD = ("policy", *NUMBERS)
+SECRETS = ("outlook_bridge_code", "outlook_bridge_company_client_secret", "cal_microsoft_client_secret")
+# What was not typed comes as False.
+EMPTY = {"boolean": False, "integer": 0}
 
 
 class ResConfigSettings(models.TransientModel):
@@ -53,7 +43,7 @@ class ResConfigSettings(models.TransientModel):
         compute="_compute_outlook_bridge", help="How many users' removals wait for an administrator's answer."
     )
     outlook_bridge_policy = fields.Selection(
-        selection=lambda self: self.env["outlook.bridge.state"]._fields["policy"].selection,
+        selection=POLICIES,
         string="When both sides changed the same",
     )
     outlook_bridge_brake_over = fields.Integer("Events that may be removed without asking")
@@ -108,11 +98,11 @@ class ResConfigSettings(models.TransientModel):
         registrations = self.env["outlook.bridge.registration"]
         base = registrations._of(self.env["res.company"])
         for settings in self:
-            own = registrations._of(settings.company_id) if settings.company_id else registrations
-            settings.outlook_bridge_expiry = bool(base) and base._describe_expiry()
-            settings.outlook_bridge_ends_soon = bool(base) and base._ends_soon()
-            settings.outlook_bridge_company_expiry = bool(own) and own._describe_expiry()
-            settings.outlook_bridge_company_ends_soon = bool(own) and own._ends_soon()
+            own = registrations._of(settings.company_id) if settings.company_id else {}
+            settings.outlook_bridge_expiry = registrations._describe_expiry(base)
+            settings.outlook_bridge_ends_soon = registrations._ends_soon(base)
+            settings.outlook_bridge_company_expiry = registrations._describe_expiry(own)
+            settings.outlook_bridge_company_ends_soon = registrations._ends_soon(own)
 
     @api.depends_context("uid")
     def _compute_outlook_bridge_site(self):
@@ -128,26 +118,19 @@ class ResConfigSettings(models.TransientModel):
         if not self.browse().has_access("create"):
             return result
         result["outlook_bridge_url"] = self.env["outlook.bridge.client"]._get_url() or False
-        state = self.env["outlook.bridge.state"]._get()
-        result.update({f"outlook_bridge_{name}": state[name] for name in HELD})
+        shown = self.env["outlook.bridge.state"]._get()._said()
         base = self.env["outlook.bridge.registration"]._of(self.env["res.company"])
         own = self.env["outlook.bridge.registration"]._of(self.env.company)
-        result.update(
-            outlook_bridge_tenant=base.tenant,
-            outlook_bridge_secret_expires_on=base.secret_expires_on,
-            outlook_bridge_company_own=bool(own),
-            outlook_bridge_company_client_id=own.client_id,
-            outlook_bridge_company_tenant=own.tenant,
-            outlook_bridge_company_secret_expires_on=own.secret_expires_on,
-        )
-        if self.env["outlook.bridge.client"]._is_paired():
-            held = {name: state[name] for name in LIMITS}
-        else:
+        shown.update({name: base.get(name) for name in ("tenant", "secret_expires_on")})
+        if not self.env["outlook.bridge.client"]._is_paired():
             # what pairing proposes
             site, _left = self.env["outlook.bridge.site"]._read()
-            held = {name: site[name] for name in (*LIMITS, "tenant")}
-        result.update({f"outlook_bridge_{name}": value for name, value in held.items()})
-        return result
+            shown.update({name: site[name] for name in (*LIMITS, "tenant")})
+        names = (*HELD, *LIMITS, "tenant", "secret_expires_on")
+        result.update({f"outlook_bridge_{name}": shown[name] or False for name in names})
+        names = ("client_id", "tenant", "secret_expires_on")
+        result.update({f"outlook_bridge_company_{name}": own.get(name) or False for name in names})
+        return {**result, "outlook_bridge_company_own": bool(own)}
 
     @api.depends_context("uid")
     def _compute_outlook_bridge(self):
@@ -226,26 +209,11 @@ class ResConfigSettings(models.TransientModel):
     @api.model
     def _outlook_bridge_known(self):
         """What the service said last, in the shape it says it."""
-        state = self.env["outlook.bridge.state"]._get()
         accounts = self.env["outlook.bridge.account"].sudo().search([("status", "!=", "none")])
         return {
-            "configured": state.configured,
-            "paused": state.paused,
-            "quarantined": state.quarantined,
+            **self.env["outlook.bridge.state"]._get()._said(),
             "last_contact": self.env["outlook.bridge.fence"]._get().last_contact,
-            "registrations": [
-                {"problem": registration.problem}
-                for registration in self.env["outlook.bridge.registration"].sudo().search([])
-            ],
-            "accounts": [
-                {
-                    "status": account.status,
-                    "user_id": account.user_id.id,
-                    "reason": account.reason,
-                    "removals": account.removals,
-                }
-                for account in accounts
-            ],
+            "accounts": accounts.read(["status", "user_id", "reason", "removals"], load=None),
         }
 
     @api.model
@@ -279,35 +247,27 @@ class ResConfigSettings(models.TransientModel):
 
     @api.model
     def _outlook_bridge_intercept(self, vals):
-        typed = {argument: vals[name] for name, argument in TYPED.items() if name in vals}
-        of_company = {argument: vals[name] for name, argument in TYPED_OF_COMPANY.items() if name in vals}
+        typed, of_company = (
+            {
+                argument: vals[name] or EMPTY.get(self._fields[name].type, "")
+                for name, argument in names.items()
+                if name in vals
+            }
+            for names in (TYPED, TYPED_OF_COMPANY)
+        )
         if not (typed or of_company):
             return vals
         client = self.env["outlook.bridge.client"]
         if not (typed.get("code") or typed.get("url") or client._is_paired() or client._get_url()):
             return vals
         self.browse().check_access("create")
-        # what was not typed comes as False
-        empty = {
-            "paused": False,
-            "agreed": False,
-            **dict.fromkeys((*NUMBERS, "days_back", "days_ahead", "sent_back"), 0),
-        }
-        typed = {argument: value or empty.get(argument, "") for argument, value in typed.items()}
         pairing = self.env["outlook.bridge.pairing"]
         pairing._save(**typed)
         if of_company:
-            of_company = {
-                argument: bool(value) if argument == "own" else value or "" for argument, value in of_company.items()
-            }
             pairing._save_company(self.env.company, **of_company)
-        vals = dict(vals)
-        if "outlook_bridge_company_client_secret" in vals:
-            vals["outlook_bridge_company_client_secret"] = False
-        if "outlook_bridge_code" in vals:
-            vals["outlook_bridge_code"] = False
-        if client._is_paired() and "cal_microsoft_client_secret" in vals:
-            vals["cal_microsoft_client_secret"] = False
+        # unpaired, the secret is stock's
+        handed_over = SECRETS if client._is_paired() else SECRETS[:2]
+        vals = {name: value if name not in handed_over else False for name, value in vals.items()}
         if "outlook_bridge_url" in vals:
             vals["outlook_bridge_url"] = client._get_url()
         return vals

@@ -67,11 +67,8 @@ class ResUsers(models.Model):
         for user in self:
             account = accounts.get(user.id, self.env["outlook.bridge.account"])
             user.outlook_bridge_status = account.status or "none"
-            user.outlook_bridge_reason = account.reason
-            user.outlook_bridge_login = account.login
-            user.outlook_bridge_waiting = account.waiting
-            user.outlook_bridge_mails = account.mails
-            user.outlook_bridge_last_sync = account.last_sync
+            for name in ("reason", "login", "waiting", "mails", "last_sync"):
+                user[f"outlook_bridge_{name}"] = account[name]
 
     @api.model
     def _is_bridged(self):
@@ -114,10 +111,9 @@ class ResUsers(models.Model):
                 user._outlook_bridge_check_own()
         result = super().check_synchronization_status()
         if self._is_bridged():
-            state = self.env["outlook.bridge.state"]._get()
             if not self.env["outlook.bridge.registration"]._is_complete_for(self.env.user):
                 status = "missing_credentials"
-            elif state.paused:
+            elif self.env["outlook.bridge.state"]._get()._said()["paused"]:
                 status = "sync_paused"
             else:
                 status = "sync_active" if self._outlook_bridge_status() in CONNECTED else "sync_stopped"
@@ -178,13 +174,12 @@ class ResUsers(models.Model):
         self.ensure_one()
         if not self._is_internal():
             return {"status": "sync_stopped", "url": ""}
-        state = self.env["outlook.bridge.state"]._get()
         account = self.env["outlook.bridge.account"]._of(self).get(self.id, self.env["outlook.bridge.account"])
         if not self.env["outlook.bridge.registration"]._is_complete_for(self):
             action = self.env.ref("base_setup.action_general_configuration", raise_if_not_found=False)
             allowed = self.has_group("base.group_erp_manager") and action
             return {"status": "need_config_from_admin", "url": "", "action": action.id if allowed else ""}
-        if state.paused:
+        if self.env["outlook.bridge.state"]._get()._said()["paused"]:
             return {"status": "sync_paused", "url": ""}
         pressed = bool(account.restarted_at) and account.restarted_at > fields.Datetime.now() - WAITING
         if not pressed and self.env["outlook.bridge.client"]._recently_down():
@@ -237,10 +232,7 @@ class ResUsers(models.Model):
     def unlink(self):
         known = self.env["outlook.bridge.account"]._of(self)
         result = super().unlink()
-        if known and self._is_bridged():
-            state = self.env["outlook.bridge.state"]._get()
-            ids = {*filter(None, (state.deleted_users or "").split(",")), *map(str, known)}
-            state._set(deleted_users=",".join(sorted(ids)))
+        if known:
             self._outlook_bridge_hurry()
         return result
 

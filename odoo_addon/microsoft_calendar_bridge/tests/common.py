@@ -31,6 +31,27 @@ NEXT_KEY = "the-next-api-key-of-this-database"
 HANDLERS = {("microsoft.calendar.account.reset", "preview"): "do_preview_reset"}
 
 
+def merged(change, actors):
+    """A change in one, as the service reads it."""
+    rows, record, excluded = change["rows"], change["record"], change.get("excluded")
+    saves = [row for row in rows if row["cause"] == "save"]
+    known = {actor["uid"]: actor for actor in actors}
+    told = {"id": rows[-1]["id"], "ids": [row["id"] for row in rows], "uid": rows[-1]["uid"]}
+    told["cause"] = "save" if saves else "existing"
+    told["actors"] = [known[uid] for uid in dict.fromkeys(row["uid"] for row in saves) if uid in known]
+    if record or (excluded and excluded["active"]):
+        told["times"] = {name: time for row in rows for name, time in row["times"].items()}
+    if record:
+        return {**told, "kind": "snapshot", "record": record}
+    told.update(kind="excluded" if excluded and excluded["active"] else "tombstone", res_id=change["res_id"])
+    if change["key"]:
+        told.update(model=change["model"], key=change["key"])
+    if excluded:
+        return {**told, "link": None, "was": excluded["was"]}
+    last = {name: next((row[name] for row in reversed(rows) if row[name]), None) for name in ("link", "was")}
+    return {**told, **last, "was": last["was"] if change.get("was_gone") else None}
+
+
 class Refusal(Exception):
     def __init__(self, name, message):
         super().__init__(message)
@@ -294,7 +315,20 @@ class FakeService:
         return {**answer, "question": self.question} if self.question else answer
 
     def do_sync(
-        self, nonce, next_nonce, call, changes, acks, user_id, limit, wait_ms, now, departed, existing_left, untold
+        self,
+        nonce,
+        next_nonce,
+        call,
+        changes,
+        actors,
+        acks,
+        user_id,
+        limit,
+        wait_ms,
+        now,
+        departed,
+        existing_left,
+        untold,
     ):
         pair = (nonce, next_nonce)
         if nonce == self.nonce:
@@ -317,11 +351,14 @@ class FakeService:
                 account.update(status="need_auth", reason="The user was archived in Odoo.")
         acked, rejected = [], []
         for change in changes:
-            self.received[change["id"]] = change
-            if message := self.rejects.get((change.get("record") or {}).get("id")):
-                rejected.append({"id": change["id"], "message": message})
+            told = merged(change, actors)
+            self.received[told["id"]] = told
+            if message := self.rejects.get((change["record"] or {}).get("id")):
+                times = min(row["rejections"] for row in change["rows"]) + 1
+                why = {"rejections": times, "retry_minutes": 10 * times, "say": times == 2}
+                rejected.append({"id": told["id"], "message": message, **why})
                 continue
-            acked += change.get("ids", [change["id"]])
+            acked += told["ids"]
         self.acks += acks
         done = {ack["id"] for ack in self.acks}
         page = []
@@ -397,6 +434,10 @@ class BridgeMixin:
         """What a commit does before it commits."""
         self.env.cr.flush()
 
+    def say(self, **values):
+        """As the service says it with its next answer."""
+        self.env["outlook.bridge.state"]._get()._store({**self.service.do_status(), **values})
+
     def exchange(self, **kwargs):
         self.settle()
         report = self.env["outlook.bridge.exchange"]._run(**{"seconds": 5, **kwargs})
@@ -464,7 +505,9 @@ class BridgeMixin:
         """What is handed over next."""
         self.settle()
         self.env.invalidate_all()
-        return self.env["outlook.bridge.outbox"]._read_batch()
+        outbox = self.env["outlook.bridge.outbox"]
+        changes = outbox._read_batch()
+        return [merged(change, outbox._actors(changes)) for change in changes]
 
     def wire(self):
         """The one thing that is handed over next."""

@@ -319,7 +319,7 @@ class TestAccess(BridgeMixin, HttpCase):
 
     def test_the_wrong_user_sees_nothing_of_an_account(self):
         for user in (self.ann, self.portal, self.env.ref("base.public_user")):
-            for model in ("outlook.bridge.account", "outlook.bridge.state", "outlook.bridge.registration"):
+            for model in ("outlook.bridge.account", "outlook.bridge.state"):
                 with self.assertRaises(AccessError):
                     self.env[model].with_user(user).search_read([])
         self.assertFalse(self.env["res.users"].with_user(self.ann).outlook_bridge_attention(), "Bob's is Bob's")
@@ -367,9 +367,6 @@ class TestAccess(BridgeMixin, HttpCase):
                 "outlook.bridge.outbox": self.env["outlook.bridge.outbox"].search([], limit=1),
                 "outlook.bridge.preview.person": self.env["outlook.bridge.preview.person"].create(
                     {"preview_id": found["outlook.bridge.preview"].id, "name": "Zoe", "email": "zoe@outside.example"}
-                ),
-                "outlook.bridge.registration": self.env["outlook.bridge.registration"].create(
-                    {"company_id": self.env.company.id, "client_id": "an app"}
                 ),
                 "outlook.bridge.result": self.env["outlook.bridge.result"].create(
                     {"change_id": "1", "payload": {"id": 1}}

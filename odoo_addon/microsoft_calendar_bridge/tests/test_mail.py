@@ -58,7 +58,7 @@ class TestMail(BridgeCase, MailCase):
         self.assertIn(self.guest, self._new_mails.recipient_ids)
 
     def test_paused(self):
-        self.env["outlook.bridge.state"]._get().paused = True
+        self.say(paused=True)
         self.meet(self.ann)
         self.assertIn(self.guest, self._new_mails.recipient_ids)
 

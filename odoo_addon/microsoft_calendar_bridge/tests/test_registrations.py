@@ -176,9 +176,10 @@ class TestRegistrations(BridgeCase):
 
     def test_unpairing_forgets_them(self):
         self.exchange()
-        self.assertTrue(self.env["outlook.bridge.registration"].search([]))
+        registrations, nobody = self.env["outlook.bridge.registration"], self.env["res.company"]
+        self.assertTrue(registrations._of(nobody))
         self.env["outlook.bridge.pairing"]._unpair()
-        self.assertFalse(self.env["outlook.bridge.registration"].search([]))
+        self.assertFalse(registrations._of(nobody))
 
     def test_administrators_are_told_once(self):
         problem = "Microsoft refuses the Client Secret in the settings: it has expired."

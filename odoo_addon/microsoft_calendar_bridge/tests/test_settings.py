@@ -25,8 +25,8 @@ class TestSettings(BridgeCase):
         form.record.execute()
 
     def held(self):
-        state = self.env["outlook.bridge.state"]._get()
-        return tuple(state[name] for name in HELD)
+        said = self.env["outlook.bridge.state"]._get()._said()
+        return tuple(said[name] for name in HELD)
 
     def shown(self):
         form = self.form()

@@ -238,11 +238,23 @@ class TestSiteRules(BridgeCase):
             self.exchange()
             self.assertEqual(self.messages(), told, "said once")
         # mended: what waited goes out when its time has come
-        self.rows().deferred_until = False
+        self.rows().retry_at = False
         self.exchange()
         self.assertFalse(self.rows())
         self.assertFalse(self.state().rule_problem)
         self.assertEqual(len(self.service.received), 3)
+
+    @mute_logger(RULE)
+    def test_what_is_saved_again_is_judged_again(self):
+        self.pair(self.ann)
+        with self.rule(self.failing):
+            event = self.event()
+            self.exchange()
+        self.rows(event).txid = "an earlier transaction"
+        event.location = "Room 1"
+        self.assertTrue({"name", "location"} <= set(self.wire()["times"]))
+        self.exchange()
+        self.assertFalse(self.rows(), "nothing of it waits")
 
     @mute_logger(RULE, "odoo.sql_db")
     def test_a_rule_that_fails_in_the_database(self):
@@ -256,7 +268,7 @@ class TestSiteRules(BridgeCase):
             event = self.event()
             self.assertFalse(self.wires())
             self.assertTrue(event.exists(), "the transaction goes on")
-            self.assertTrue(self.rows(event).deferred_until)
+            self.assertTrue(self.rows(event).retry_at)
 
     @mute_logger(RULE)
     def test_the_service_hears_that_existing_events_are_still_to_come(self):
@@ -270,6 +282,6 @@ class TestSiteRules(BridgeCase):
             self.exchange()
         syncs = self.service.called("calendar.event", "sync")
         self.assertEqual(syncs[-1]["kwargs"]["existing_left"], self.ann.ids)
-        self.rows().deferred_until = False
+        self.rows().retry_at = False
         self.exchange()
         self.assertEqual(self.service.called("calendar.event", "sync")[-1]["kwargs"]["existing_left"], [])

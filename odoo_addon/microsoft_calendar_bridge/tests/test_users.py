@@ -33,8 +33,8 @@ class TestUsers(BridgeCase):
         return result
 
     def state(self, **values):
-        self.env["outlook.bridge.state"]._get().write(values)
         self.service.state.update(values)
+        self.say(**values)
 
     def account(self, user, status):
         self.service.set_account(user, status)
@@ -226,9 +226,9 @@ class TestUsers(BridgeCase):
         self.admin.with_user(self.admin).pause_microsoft_synchronization()
         [call] = self.service.called("res.config.settings", "set_values")
         self.assertEqual(call["kwargs"], {"paused": True})
-        self.assertTrue(self.env["outlook.bridge.state"]._get().paused)
+        self.assertTrue(self.env["outlook.bridge.state"]._get()._said()["paused"])
         self.admin.with_user(self.admin).unpause_microsoft_synchronization()
-        self.assertFalse(self.env["outlook.bridge.state"]._get().paused)
+        self.assertFalse(self.env["outlook.bridge.state"]._get()._said()["paused"])
 
     def test_reset(self):
         wizard = (

@@ -38,7 +38,7 @@ class CalendarProviderConfig(models.TransientModel):
         if vals.get("external_calendar_provider", provider) == "microsoft":
             self.env["outlook.bridge.pairing"]._save(
                 **{
-                    argument: bool(vals[name]) if argument == "paused" else (vals[name] or "")
+                    argument: vals[name] or (False if argument == "paused" else "")
                     for name, argument in TYPED.items()
                     if name in vals
                 }

@@ -21,6 +21,14 @@ class OutlookBridgeEventLine(models.AbstractModel):
     res_id = fields.Integer("Event ID", readonly=True)
     has_event = fields.Boolean(compute="_compute_has_event")
 
+    @api.model
+    def _lines(self, told):
+        """Commands that make lines of the first that the service tells, whose names for it they have."""
+        return [
+            fields.Command.create({name: value or False for name, value in line.items() if name in self._fields})
+            for line in told[:SHOWN]
+        ]
+
     @api.depends("res_id")
     @api.depends_context("uid")
     def _compute_has_event(self):

@@ -63,8 +63,7 @@ class OutlookBridgePreview(models.TransientModel):
                 self.env._("Nobody waits for an invitation to this event: Outlook has sent it, or does not have it.")
             )
         held = (told.get("held") or {}) if not event else {}
-        lines = sorted(told["events"], key=lambda line: (line["over"], line["start"] or ""))
-        people = sorted(told["people"], key=lambda person: (not person["outside"], person["email"] or ""))
+        lines, people = told["events"], told["people"]
         waiting = held.get("events") or []
         wizard = self.sudo().create(
             {
@@ -74,23 +73,14 @@ class OutlookBridgePreview(models.TransientModel):
                 "open_count": told["all"]["events"],
                 "choice": "all" if event else "leave",
                 "guests": "invite" if event else "withhold",
-                "line_ids": [fields.Command.create(self._line(line)) for line in lines[:SHOWN]],
+                "line_ids": self.line_ids._lines(lines),
                 "more_lines": max(len(lines) - SHOWN, 0),
                 "person_ids": [fields.Command.create(person) for person in people[:SHOWN]],
                 "more_people": max(len(people) - SHOWN, 0),
                 "held_mails": held.get("mails") or 0,
-                "held_ids": [
-                    fields.Command.create(
-                        {
-                            "title": line.get("title") or False,
-                            "res_id": line.get("res_id") or False,
-                            "kind": line["kind"],
-                            "mails": line["mails"],
-                            "saved_by": ", ".join(line.get("saved_by") or []),
-                        }
-                    )
-                    for line in waiting[:SHOWN]
-                ],
+                "held_ids": self.held_ids._lines(
+                    [{**line, "saved_by": ", ".join(line.get("saved_by") or [])} for line in waiting]
+                ),
                 "more_held": max(len(waiting) - SHOWN, 0),
             }
         )
@@ -119,19 +109,6 @@ class OutlookBridgePreview(models.TransientModel):
             event.recurrence_id._outlook_bridge_ensure()
             return {"key": event.recurrence_id.outlook_bridge_key}
         return {"res_id": event.id}
-
-    @api.model
-    def _line(self, line):
-        return {
-            "title": line.get("title") or False,
-            "res_id": line.get("res_id") or False,
-            "start": line["start"],
-            "recurrent": line["recurrent"],
-            "over": line["over"],
-            "guest_count": line["guests"],
-            "outside_count": line["outside"],
-            "state": line["state"],
-        }
 
     # ------------------------------------------------------------
     # Words

@@ -20,6 +20,6 @@ class OutlookBridgePreviewLine(models.TransientModel):
     start = fields.Datetime(readonly=True)
     recurrent = fields.Boolean("Repeats", readonly=True)
     over = fields.Boolean(readonly=True)
-    guest_count = fields.Integer("Guests", readonly=True)
-    outside_count = fields.Integer("Outside", readonly=True)
+    guests = fields.Integer(readonly=True)
+    outside = fields.Integer(readonly=True)
     state = fields.Selection(STATES, readonly=True)

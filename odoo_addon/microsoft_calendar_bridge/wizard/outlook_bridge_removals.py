@@ -50,24 +50,13 @@ class OutlookBridgeRemovals(models.TransientModel):
         self._check_admin()
         told = self.env["outlook.bridge.client"]._call("res.users", "removals", user_id=user.id)
         shown = [line.get("res_id") for line in told[:SHOWN]]
-        events = self.env["outlook.bridge.removals.line"]._readable_events(shown)
-        starts = {event.id: event.start for event in events}
-        lines = [
-            fields.Command.create(
-                {
-                    "title": line.get("title") or False,
-                    "res_id": line.get("res_id") or False,
-                    "start": starts.get(line.get("res_id")),
-                }
-            )
-            for line in told[:SHOWN]
-        ]
+        starts = {event.id: event.start for event in self.line_ids._readable_events(shown)}
         wizard = self.sudo().create(
             {
                 "user_id": user.id,
                 "message": self._describe(user, told),
                 "count": len(told),
-                "line_ids": lines,
+                "line_ids": self.line_ids._lines([{**line, "start": starts.get(line.get("res_id"))} for line in told]),
                 "more_lines": max(len(told) - SHOWN, 0),
             }
         )

@@ -55,39 +55,42 @@ impl Odoo {
                 None => self.outbox.push(row),
             }
         }
-        let changes: Vec<Value> = self
-            .outbox
-            .iter()
-            .map(|row| {
-                let mut row = row.clone();
-                row["actors"] = json!(self.savers);
-                if row["kind"] == "snapshot" {
-                    let id = row["res_id"].as_i64().expect("an id");
-                    row["was_gone"] = json!(self.was_gone.contains(&id));
-                    match self.snapshot(id) {
-                        // What the service has from Outlook is told for the sake of what comes from there.
-                        Some(record) if self.excluded.contains(&id) && record["stock_ids"].is_null() => {
-                            row["kind"] = json!("excluded");
-                            if let Some(key) = record.get("key") {
-                                row["model"] = json!("calendar.recurrence");
-                                row["key"] = key.clone();
-                            }
-                        }
-                        Some(record) => row["record"] = record,
-                        None => {
-                            row = json!({"id": row["id"], "kind": "tombstone", "cause": row["cause"], "res_id": id,
-                                "model": row["model"], "key": row["key"]})
-                        }
-                    }
-                }
-                row
-            })
-            .collect();
-        let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results,
+        let changes: Vec<Value> = self.outbox.iter().map(|row| self.touched(row)).collect();
+        let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results, "actors": self.savers,
             "user_id": self.waiting, "limit": 50, "wait_ms": self.wait_ms, "now": self.now(), "departed": self.departed,
             "existing_left": self.existing_left, "call": self.calls,
             "untold": self.untold.values().collect::<Vec<_>>()});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
+    }
+
+    /// A record as it is now, with its row of the outbox, once for each who saved it.
+    fn touched(&self, row: &Value) -> Value {
+        let id = row["res_id"].as_i64().expect("an id");
+        let by: Vec<Value> = match self.savers.as_slice() {
+            [] => vec![Value::Null],
+            savers => savers.iter().map(|saver| saver["uid"].clone()).collect(),
+        };
+        let rows: Vec<Value> = by
+            .iter()
+            .map(|uid| {
+                json!({"id": row["id"], "cause": row["cause"], "uid": uid, "times": row["times"].as_object().cloned().unwrap_or_default(),
+                    "link": row["link"], "was": row["was"], "rejections": 0})
+            })
+            .collect();
+        let mut change = json!({"model": row["model"], "key": row["key"], "res_id": id, "rows": rows,
+            "was_gone": self.was_gone.contains(&id)});
+        let Some(record) = self.snapshot(id) else {
+            return change;
+        };
+        change["model"] = record["model"].clone();
+        change["key"] = record["key"].clone();
+        // What the service has from Outlook is told for the sake of what comes from there.
+        if self.excluded.contains(&id) && record["stock_ids"].is_null() {
+            change["excluded"] = json!({"active": true, "was": record["was"]});
+        } else {
+            change["record"] = record;
+        }
+        change
     }
 
     /// What the add-on does with an answer, in its own transaction.
@@ -118,13 +121,14 @@ impl Odoo {
                 .map(|(id, _)| *id)
                 .collect();
             for id in own {
-                let row = json!({"id": self.next_row, "kind": "snapshot", "cause": "existing", "uid": 1, "times": {}, "res_id": id});
+                let row =
+                    json!({"id": self.next_row, "cause": "existing", "uid": 1, "times": {}, "res_id": id});
                 self.next_row += 1;
                 self.outbox.push(row);
             }
         }
         for wanted in answer["want_records"].as_array().expect("a list") {
-            let row = json!({"id": self.next_row, "kind": "snapshot", "cause": "existing", "uid": 1, "times": {},
+            let row = json!({"id": self.next_row, "cause": "existing", "uid": 1, "times": {},
                 "res_id": wanted["res_id"], "model": wanted["model"], "key": wanted["key"]});
             self.next_row += 1;
             self.outbox.push(row);

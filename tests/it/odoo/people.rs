@@ -87,7 +87,7 @@ impl Odoo {
 
     pub fn unlink(&mut self, id: i64) {
         let record = self.records.remove(&id).expect("a record");
-        let row = json!({"id": self.next_row, "kind": "tombstone", "cause": "save", "uid": self.actor,
+        let row = json!({"id": self.next_row, "cause": "save", "uid": self.actor,
             "time": self.now(), "model": record["model"], "res_id": id, "key": record["key"], "link": record["link"],
             "was": record["was"]});
         self.next_row += 1;

@@ -55,7 +55,8 @@ impl Odoo {
     pub(super) fn touch(&mut self, id: i64, fields: &[&str]) {
         let time = self.now();
         let times: Map<String, Value> = fields.iter().map(|f| ((*f).to_owned(), json!(time))).collect();
-        let row = json!({"id": self.next_row, "kind": "snapshot", "cause": "save", "uid": self.actor, "times": times, "res_id": id});
+        let row =
+            json!({"id": self.next_row, "cause": "save", "uid": self.actor, "times": times, "res_id": id});
         self.next_row += 1;
         self.outbox.push(row);
     }
