@@ -32,6 +32,16 @@ pub enum First {
 }
 
 impl First {
+    /// What begins at a time in Odoo; of whole days its date counts.
+    pub fn of(start: DateTime<Utc>, zone: Tz, is_allday: bool) -> Self {
+        if is_allday {
+            let date = start.date_naive();
+            Self::On { date, zone }
+        } else {
+            Self::At { start, zone }
+        }
+    }
+
     fn zone(self) -> Tz {
         match self {
             Self::At { zone, .. } | Self::On { zone, .. } => zone,

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod mailboxes;
 pub mod record;
 pub mod recurrence;
+pub mod rows;
 pub mod rpc;
 pub mod series;
 pub mod snapshot;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::identity::{Identity, StockIds, Was};
 use super::mailboxes::Mailboxes;
+use super::rows::SeriesRows;
 use super::series::{NoSeries, SeriesSnapshot};
 use super::snapshot::Snapshot;
 use super::time::OdooTime;
@@ -62,6 +63,11 @@ fn each_description(value: &mut Value, do_it: &mut impl FnMut(&mut String)) {
 impl<'de> Deserialize<'de> for Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
+        if value.get("rows").is_some() {
+            let rows: SeriesRows = serde_json::from_value(value).map_err(D::Error::custom)?;
+            let series = rows.read().map_err(D::Error::custom)?;
+            return Ok(Self::Series(Box::new(series)));
+        }
         // What is stored does not say its model.
         if value.get("rule").is_some() {
             serde_json::from_value(value)

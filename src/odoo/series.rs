@@ -27,7 +27,7 @@ use crate::calendar::timezone;
 #[serde(transparent)]
 pub struct Slot(pub String);
 
-/// `calendar.recurrence` as `docs/EXCHANGE.md` describes it.
+/// A series of Odoo, as it is read from the rows that Odoo tells ([`super::rows::SeriesRows`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesSnapshot {
     pub id: i32,
@@ -50,7 +50,7 @@ pub struct SeriesSnapshot {
     /// Every slot that has an active record, with the record's id.
     #[serde(default)]
     pub records: Vec<(Slot, i32)>,
-    /// Slots of Odoo's expansion (at most 720) without an active record.
+    /// Slots of Odoo's expansion without an active record.
     #[serde(default)]
     pub missing: Vec<Slot>,
     pub base_id: Option<i32>,

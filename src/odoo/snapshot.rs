@@ -80,6 +80,8 @@ impl Organizer {
 /// One `calendar.attendee`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttendeeLine {
+    /// Not told of a series, where each event has lines of its own.
+    #[serde(default)]
     pub id: i32,
     pub partner_id: i32,
     /// The internal user behind the partner, if any.

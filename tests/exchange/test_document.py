@@ -24,7 +24,7 @@ TYPES = {
 # What the add-on tells and the service does not read.
 UNREAD = {
     ("Snapshot", "model"),
-    ("SeriesSnapshot", "model"),
+    ("SeriesRows", "model"),
 }
 # The fields in the table of values, and the enum behind each.
 ENUMS = {
@@ -258,7 +258,7 @@ def dict_keys(tree: ast.AST) -> list[set[str]]:
 def test_the_add_on_tells_snapshots_as_documented(document):
     for file, type_name, first in (
         ("outlook_bridge_snapshot.py", "Snapshot", "calendar.event"),
-        ("outlook_bridge_series_snapshot.py", "SeriesSnapshot", "calendar.recurrence"),
+        ("outlook_bridge_series_snapshot.py", "SeriesRows", "calendar.recurrence"),
     ):
         [value] = [one.values[0] for one in document.examples() if one.type == type_name]
         tree = ast.parse((ADDON / "models" / file).read_text())

@@ -491,7 +491,7 @@ async fn a_series_waits_with_all_that_its_first_write_brings_after_it() {
     let guests: Vec<&str> = guests.iter().map(String::as_str).collect();
     let id = w
         .odoo
-        .create_weekly(7, "Weekly", &odoo_time(2, "09:00:00"), 40, &guests);
+        .create_weekly(7, "Weekly", &odoo_time(2, "09:00:00"), 80, &guests);
     w.quiet().await;
     assert_eq!(w.stack.mails().await.len(), 10);
     w.forget_mails().await;

@@ -63,9 +63,9 @@ fn in_odoo(w: &World, id: i64) -> Vec<String> {
 
 /// How many copies of a series the service knows that repeat in a zone.
 async fn repeating_in(w: &World, title: &str, zone: &str) -> i64 {
-    let template = "state -> 'template'";
+    let master = "state -> 'master'";
     w.count(&format!(
-        "copies WHERE {template} ->> 'title' = '{title}' AND {template} -> 'time' ->> 'zone' = '{zone}'"
+        "copies WHERE {master} ->> 'title' = '{title}' AND {master} -> 'time' ->> 'zone' = '{zone}'"
     ))
     .await
 }

@@ -13,9 +13,11 @@ from odoo.exceptions import UserError, ValidationError
 from .calendar_recurrence import ALLDAY, SERIES
 from .outlook_bridge_apply import TIMES
 from .outlook_bridge_outbox import applying
-from .outlook_bridge_series_snapshot import EVENING, RULE_FIELDS, WEEKDAYS
+from .outlook_bridge_series_snapshot import RULE_FIELDS, WEEKDAYS
 from .private_context import private, private_value
 
+MORNING = {"hour": 8, "minute": 0, "second": 0}
+EVENING = {"hour": 18, "minute": 0, "second": 0}
 # Odoo's frequencies with a period that holds an occurrence: what tells one period from another.
 PERIODS = {
     "weekly": lambda day, week_start: day - timedelta(days=(day.weekday() - week_start) % 7),
@@ -129,9 +131,7 @@ class OutlookBridgeSeriesApply(models.AbstractModel):
 
     def _detach(self, change, recurrence):
         """These occurrences are events of their own from now on, which is news to tell."""
-        slots = {
-            self.env["outlook.bridge.series.snapshot"]._slot_from_wire(slot) for slot in change.get("apart") or []
-        }
+        slots = {self._slot_from_wire(slot) for slot in change.get("apart") or []}
         occurrences = recurrence.calendar_event_ids
         events = occurrences.filtered(lambda event: event.outlook_bridge_slot in slots)
         if not occurrences - events:
@@ -167,7 +167,6 @@ class OutlookBridgeSeriesApply(models.AbstractModel):
 
     def _shape(self, change, recurrence):
         """Rule, then slots, then records to the slots, then what each of them says."""
-        snapshot = self.env["outlook.bridge.series.snapshot"]
         values = change.get("values") or {}
         allday = bool(change.get("start_date"))
         first = change.get("start_date") or change.get("start")
@@ -175,7 +174,7 @@ class OutlookBridgeSeriesApply(models.AbstractModel):
         if not first:
             raise ValidationError(self.env._("An event needs a start and an end."))
         length = fields.Datetime.to_datetime(last) - fields.Datetime.to_datetime(first)
-        first = snapshot._slot_from_wire(first)
+        first = self._slot_from_wire(first)
         before = {event: event.outlook_bridge_slot or event.start for event in self._all_of(recurrence).sorted("id")}
         present = recurrence._outlook_bridge_counted()
         days_before = {event: present._outlook_bridge_local(slot).date() for event, slot in before.items()}
@@ -185,10 +184,9 @@ class OutlookBridgeSeriesApply(models.AbstractModel):
         slots = recurrence._outlook_bridge_expand(first)
         if not slots:
             raise UserError(self.env._("The rule gives no occurrence."))
-        missing = {snapshot._slot_from_wire(slot) for slot in change.get("missing") or []}
-        special = {
-            snapshot._slot_from_wire(entry["slot"]): entry.get("values") or {} for entry in change.get("slots") or []
-        }
+        missing = {self._slot_from_wire(slot) for slot in change.get("missing") or []}
+        own = change.get("slots") or []
+        special = {self._slot_from_wire(entry["slot"]): entry.get("values") or {} for entry in own}
         if strange := special.keys() - set(slots):
             raise UserError(
                 self.env._(
@@ -197,7 +195,7 @@ class OutlookBridgeSeriesApply(models.AbstractModel):
                 )
             )
         if keep_before := change.get("keep_before"):
-            keep_before = snapshot._slot_from_wire(keep_before)
+            keep_before = self._slot_from_wire(keep_before)
             days_before = {event: day for event, day in days_before.items() if before[event] >= keep_before}
         days = {recurrence._outlook_bridge_local(slot).date(): slot for slot in slots}
         first_day = recurrence._outlook_bridge_local(first).date()
@@ -226,6 +224,10 @@ class OutlookBridgeSeriesApply(models.AbstractModel):
         recurrence._setup_alarms(recurrence_update=True)
         # what is computed late is computed under this context, too
         recurrence.env.flush_all()
+
+    def _slot_from_wire(self, text):
+        slot = fields.Datetime.to_datetime(text)
+        return slot.replace(**MORNING) if len(text) == len("2026-11-22") else slot
 
     def _said(self, special, slot):
         return {name: value for name, value in special.get(slot, {}).items() if name not in (*TIMES, "active")}

@@ -3,6 +3,7 @@
 
 import copy
 import json
+from collections import Counter
 from datetime import datetime, timedelta
 from unittest.mock import patch
 
@@ -499,7 +500,71 @@ class BridgeMixin:
     def document(self, recurrence):
         self.settle()
         self.env.invalidate_all()
-        return self.env["outlook.bridge.series.snapshot"]._build(recurrence).get(recurrence.id)
+        told = self.env["outlook.bridge.series.snapshot"]._build(recurrence).get(recurrence.id)
+        return told and self.read(told)
+
+    def read(self, told):
+        """A series that is told as rows, with what the service reads in them: what most say, and what differs."""
+        first = fields.Datetime.to_datetime(told["dtstart"])
+        recurrence = self.env["calendar.recurrence"].browse(told["id"]).with_context(active_test=False)
+        events = {event.id: event for event in recurrence.calendar_event_ids}
+        rows = sorted(told["rows"], key=lambda row: (row["slot"], row["id"]))
+        members = [row for row in rows if row["active"]] or rows
+
+        def content(row):
+            return {name: self._comparable(value) for name, value in told["contents"][row["says"]].items()}
+
+        said = [content(row) for row in members]
+        template = {
+            name: Counter(json.dumps(one[name], sort_keys=True) for one in said).most_common(1)[0][0]
+            for name in said[0]
+        }
+        template = {name: json.loads(value) for name, value in template.items()}
+        lengths = Counter(
+            fields.Datetime.to_datetime(row["stop"]) - fields.Datetime.to_datetime(row["start"])
+            for row, one in zip(members, said, strict=True)
+            if one["allday"] == template["allday"]
+        )
+        length = lengths.most_common(1)[0][0]
+
+        def at(moment, allday):
+            days = {
+                "start_date": str(moment.date()) if allday else None,
+                "stop_date": str((moment + length).date()) if allday else None,
+            }
+            return {"start": str(moment), "stop": str(moment + length), **days}
+
+        def name_of(moment):
+            return moment[:10] if template["allday"] else moment
+
+        slots = []
+        for row, one in zip(members, said, strict=True):
+            expected = {**template, **at(fields.Datetime.to_datetime(row["slot"]), template["allday"])}
+            present = {**one, **{name: row.get(name) for name in ("start", "stop", "start_date", "stop_date")}}
+            # the hours of whole days mean nothing
+            silent = ("start", "stop") if present["allday"] and expected["allday"] else ()
+            differences = {
+                name: value for name, value in present.items() if value != expected[name] and name not in silent
+            }
+            if differences:
+                slots.append({"id": row["id"], "slot": name_of(row["slot"]), "differences": differences})
+        known = {row["slot"] for row in rows if row["active"]}
+        given = [str(slot) for slot in recurrence._get_occurrences(first) if slot >= first] if events else []
+        return {
+            **told,
+            "active": bool(known),
+            "template": {**template, **at(first, template["allday"])},
+            "slots": slots,
+            "records": [[name_of(row["slot"]), row["id"]] for row in rows if row["active"]],
+            "missing": [name_of(slot) for slot in given if slot not in known],
+        }
+
+    def _comparable(self, value):
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            # who set an answer tells no occurrence from another
+            value = [{name: line[name] for name in line if name != "answered_by"} for line in value]
+            value.sort(key=lambda line: json.dumps(line, sort_keys=True))
+        return value
 
     def wires(self):
         """What is handed over next."""

@@ -29,7 +29,7 @@ class TestSeriesOutbox(BridgeCase):
     def assertSeries(self, wire, key):
         self.assertEqual((wire["kind"], wire["record"]["model"]), ("snapshot", "calendar.recurrence"), wire)
         self.assertEqual(wire["record"]["key"], key)
-        return wire["record"]
+        return self.read(wire["record"])
 
     def assertSeriesGone(self, wire, key, link=None):
         self.assertEqual(
@@ -80,7 +80,7 @@ class TestSeriesOutbox(BridgeCase):
         self.assertEqual(entry["slot"], "2027-03-15 09:00:00")
         # and again: the slot stays
         self.save(third, start="2027-03-17 12:00:00", stop="2027-03-17 13:00:00")
-        [entry] = self.wire()["record"]["slots"]
+        [entry] = self.assertSeries(self.wire(), key)["slots"]
         self.assertEqual(entry["slot"], "2027-03-15 09:00:00")
 
     def test_guests_and_length_of_one(self):
@@ -176,7 +176,7 @@ class TestSeriesOutbox(BridgeCase):
         self.assertEqual(len(wires), 2, "of the two that Odoo allocates, one is dropped")
         new = wires.pop(third.recurrence_id.outlook_bridge_key)
         self.assertEqual(list(wires), [key])
-        self.assertEqual((new["split_from"], new["rule"]["rrule_type"], len(new["records"])), (key, "daily", 3))
+        self.assertEqual((new["split_from"], new["rule"]["rrule_type"], len(new["rows"])), (key, "daily", 3))
 
     def test_this_and_following_of_the_first_is_all(self):
         recurrence, key = self.told()

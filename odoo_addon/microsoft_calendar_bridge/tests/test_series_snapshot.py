@@ -8,23 +8,12 @@ from odoo.tests import tagged
 from .common import BridgeCase
 
 KEYS = {
-    *("model", "id", "key", "link", "was", "split_from", "version", "active", "rule", "tz", "week_start", "dtstart"),
-    "stock_ids",
-    *("template", "slots", "records", "missing", "base_id", "mailer", "create_date", "write_date"),
+    *("model", "id", "key", "link", "was", "split_from", "version", "rule", "tz", "week_start", "dtstart"),
+    *("rows", "contents", "base_id", "mailer", "stock_ids", "create_date", "write_date"),
 }
-TEMPLATE_KEYS = {
-    *("active", "name", "description", "location", "videocall_location", "allday", "start", "stop", "start_date"),
-    *(
-        "stop_date",
-        "tz",
-        "privacy",
-        "default_privacy",
-        "show_as",
-        "reminder_minutes",
-        "organizer",
-        "attendees",
-        "online_meeting",
-    ),
+CONTENT_KEYS = {
+    *("name", "description", "location", "videocall_location", "online_meeting", "allday", "tz", "privacy"),
+    *("default_privacy", "show_as", "reminder_minutes", "organizer", "attendees"),
 }
 
 
@@ -37,10 +26,25 @@ class TestSeriesSnapshot(BridgeCase):
 
     def test_shape(self):
         recurrence = self.series(partner_ids=self.guests, description="<p>Bring the plans</p>")
+        told = self.env["outlook.bridge.series.snapshot"]._build(recurrence)[recurrence.id]
+        self.assertEqual(set(told), KEYS)
+        self.assertEqual([set(content) for content in told["contents"]], [CONTENT_KEYS])
+        self.assertEqual(told, json.loads(json.dumps(told)), "it is what crosses the wire")
+        self.assertEqual(
+            told["rows"],
+            [
+                {
+                    "id": event.id,
+                    "slot": str(event.start),
+                    "active": True,
+                    "start": str(event.start),
+                    "stop": str(event.stop),
+                    "says": 0,
+                }
+                for event in recurrence.calendar_event_ids.sorted("id")
+            ],
+        )
         document = self.document(recurrence)
-        self.assertEqual(set(document), KEYS)
-        self.assertEqual(set(document["template"]), TEMPLATE_KEYS)
-        self.assertEqual(document, json.loads(json.dumps(document)), "it is what crosses the wire")
         self.assertEqual(
             document["rule"],
             {
@@ -135,6 +139,18 @@ class TestSeriesSnapshot(BridgeCase):
         document = self.document(recurrence)
         self.assertEqual((document["dtstart"], document["missing"]), ("2027-03-01 09:00:00", []))
         self.assertEqual(document["slots"][0]["slot"], "2027-03-01 09:00:00")
+
+    def test_archived_and_doubled_events_are_told(self):
+        recurrence = self.series()
+        events = self.occurrences(recurrence)
+        events[3].action_archive()
+        twin = self.event(start="2027-03-03 09:00:00")
+        twin.with_user(self.ann).write({"recurrency": True, "recurrence_id": recurrence.id})
+        twin._outlook_bridge_note({"outlook_bridge_slot": events[1].outlook_bridge_slot})
+        rows = {row["id"]: row for row in self.document(recurrence)["rows"]}
+        self.assertEqual(rows.keys(), {*events.ids, twin.id})
+        self.assertEqual([row["id"] for row in rows.values() if not row["active"]], [events[3].id])
+        self.assertEqual(rows[twin.id]["slot"], rows[events[1].id]["slot"])
 
     def test_archived(self):
         recurrence = self.series()

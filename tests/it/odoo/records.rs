@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::database::Odoo;
+use super::series::as_rows;
 
 impl Odoo {
     pub fn by_name(&self, name: &str) -> Option<&Value> {
@@ -68,6 +69,9 @@ impl Odoo {
             counted.as_object_mut()?.remove(key);
         }
         record["version"] = json!(hex::encode(Sha256::digest(counted.to_string())));
+        if record["rule"].is_object() {
+            record = as_rows(&record);
+        }
         if self.excluded.contains(&id) {
             record["excluded"] = json!(true);
         }

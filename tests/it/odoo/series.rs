@@ -418,6 +418,58 @@ impl Odoo {
     }
 }
 
+/// A series as the add-on tells it: a row for each of its events, those that are missing archived.
+pub(super) fn as_rows(series: &Value) -> Value {
+    let mut told = series.clone();
+    let template = &series["template"];
+    let length =
+        time(template["stop"].as_str().expect("a time")) - time(template["start"].as_str().expect("a time"));
+    let first = series["id"].as_i64().expect("an id") + 1;
+    let own = series["slots"].as_array().expect("slots");
+    let missing = series["missing"].as_array().expect("missing");
+    let mut contents: Vec<Value> = Vec::new();
+    let row = |(slot, id): (String, i64)| {
+        let mut said = template.clone();
+        said["start"] = json!(slot);
+        said["stop"] = json!((time(&slot) + length).format(FORMAT).to_string());
+        if let Some(own) = own.iter().find(|own| own["slot"] == *slot) {
+            for (name, value) in own["differences"].as_object().expect("differences") {
+                said[name] = value.clone();
+            }
+        }
+        let said = said.as_object_mut().expect("fields");
+        for name in ["active", "mailer", "was"] {
+            said.remove(name);
+        }
+        let mut row = json!({"id": id, "slot": slot, "active": series["active"] == true && !missing.contains(&json!(slot))});
+        let is_allday = said["allday"] == true;
+        for name in ["start", "stop", "start_date", "stop_date"] {
+            let value = said.remove(name);
+            if is_allday || !name.ends_with("_date") {
+                row[name] = json!(value);
+            }
+        }
+        let said = json!(said);
+        let place = contents
+            .iter()
+            .position(|known| *known == said)
+            .unwrap_or_else(|| {
+                contents.push(said);
+                contents.len() - 1
+            });
+        row["says"] = json!(place);
+        row
+    };
+    let rows: Vec<Value> = slots(series).into_iter().zip(first..).map(row).collect();
+    let fields = told.as_object_mut().expect("fields");
+    for name in ["template", "slots", "records", "missing", "active"] {
+        fields.remove(name);
+    }
+    told["rows"] = json!(rows);
+    told["contents"] = json!(contents);
+    told
+}
+
 /// Gives one occurrence something of its own, or takes it away where it is the template's.
 fn differ(series: &mut Value, slot: &str, differences: &Value) {
     let template = series["template"].clone();
