@@ -244,7 +244,7 @@ impl Meeting {
     /// When the stored snapshot cannot be read.
     pub fn snapshot(&self) -> anyhow::Result<Option<Snapshot>> {
         let template = self.record()?.map(|record| record.template());
-        template.transpose().map_err(anyhow::Error::msg)
+        Ok(template.transpose()?)
     }
 
     /// What both sides last agreed on.
