@@ -96,13 +96,21 @@ pub struct Waiting {
     pub ical_uid: Option<String>,
 }
 
+/// What of those that wait is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    All,
+    /// What Microsoft is still to translate.
+    Untranslated,
+}
+
 /// What waits for a mailbox to show it, and has this user as its organizer or, where the organizer is nobody who is connected,
-/// as a guest. With `untranslated` only what Microsoft is still to translate.
+/// as a guest.
 pub async fn waiting_for(
     conn: &mut Connection,
     database_id: Uuid,
     user_id: i32,
-    untranslated: bool,
+    which: Awaited,
 ) -> QueryResult<Vec<Waiting>> {
     diesel::sql_query(
         "SELECT m.id, m.stock_microsoft_id AS microsoft_id, m.stock_immutable_id AS immutable_id, m.ical_uid
@@ -119,7 +127,7 @@ pub async fn waiting_for(
     )
     .bind::<SqlUuid, _>(database_id)
     .bind::<diesel::sql_types::Integer, _>(user_id)
-    .bind::<diesel::sql_types::Bool, _>(untranslated)
+    .bind::<diesel::sql_types::Bool, _>(which == Awaited::Untranslated)
     .load(conn)
     .await
 }
