@@ -359,7 +359,10 @@ async fn connect(
     let is_former = earlier.is_some_and(|reset| reset.was_of(&who));
     if let Some(known) = &known {
         if known.resetting {
-            return resume_reset(&mut conn, engine, database, known, is_former, attempt, &sealed).await;
+            if known.is_connected() || !is_former {
+                return Err(is_being_reset(known));
+            }
+            return resume_reset(&mut conn, engine, database, known, attempt, &sealed).await;
         }
         if !known.is_reset() && (known.tenant_id != identity.tid || known.object_id != identity.oid) {
             logins::set_other(&mut conn, attempt.id, username).await?;
@@ -424,30 +427,30 @@ async fn connect(
     })
 }
 
-/// A reset still has something to delete from the mailbox: it may get a new consent for that, if it lost the old one.
+fn is_being_reset(account: &Account) -> OdooError {
+    let then = if account.is_connected() {
+        "Log in again when that is done.".to_owned()
+    } else {
+        format!(
+            "Log in as {} once more to let it end, or ask an administrator to reset the account anew.",
+            account.login
+        )
+    };
+    OdooError::user(format!(
+        "This account is being reset: events of {} are still being deleted from Outlook. {then}",
+        account.login
+    ))
+}
+
+/// A reset still has something to delete from the mailbox, and gets a new consent for that, as it lost the old one.
 async fn resume_reset(
     conn: &mut Connection,
     engine: &Engine,
     database: &Database,
     account: &Account,
-    is_former: bool,
     attempt: LoginAttempt,
     tokens: &SealedTokens,
 ) -> Result<RedeemAnswer, OdooError> {
-    if account.is_connected() || !is_former {
-        return Err(OdooError::user(format!(
-            "This account is being reset: events of {} are still being deleted from Outlook. {}",
-            account.login,
-            if account.is_connected() {
-                "Log in again when that is done.".to_owned()
-            } else {
-                format!(
-                    "Log in as {} once more to let it end, or ask an administrator to reset the account anew.",
-                    account.login
-                )
-            }
-        )));
-    }
     let lost = account.refresh_token.as_ref();
     if !store::store_tokens(conn, account.id, lost, tokens).await? {
         return Err(OdooError::user(

@@ -475,8 +475,6 @@ fn batch_item(write: &OutlookWrite) -> BatchItem {
         WriteKind::Create | WriteKind::Respond => BatchItem::Respond {
             id,
             answer: answer_in(write),
-            comment: None,
-            send_response: true,
         },
     }
 }

@@ -32,7 +32,7 @@ use crate::store::leases::LeaseLost;
 use crate::store::meetings::{self, Identities};
 use crate::store::put_aside::{self, Item};
 use crate::store::reason::{Reason, Words};
-use crate::store::stock::{self, StockLink, StockState, Waiting};
+use crate::store::stock::{self, Awaited, StockLink, StockState, Waiting};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases};
 
@@ -98,7 +98,13 @@ pub fn note(unit: &mut UnitOfWork, id: i64, link: StockLink) -> anyhow::Result<(
 /// # Errors
 /// When Postgres fails.
 pub async fn next_state(conn: &mut Connection, account: &Account) -> anyhow::Result<BackfillState> {
-    let waiting = stock::waiting_for(conn, account.database_id, account.odoo_user_id, true).await?;
+    let waiting = stock::waiting_for(
+        conn,
+        account.database_id,
+        account.odoo_user_id,
+        Awaited::Untranslated,
+    )
+    .await?;
     Ok(if waiting.is_empty() {
         BackfillState::Told
     } else {
@@ -120,7 +126,13 @@ pub async fn translate(
 ) -> Result<bool, PullError> {
     let mut waiting = {
         let mut conn = engine.store.get().await?;
-        stock::waiting_for(&mut conn, account.database_id, account.odoo_user_id, true).await?
+        stock::waiting_for(
+            &mut conn,
+            account.database_id,
+            account.odoo_user_id,
+            Awaited::Untranslated,
+        )
+        .await?
     };
     if waiting.is_empty() && account.existing != BackfillState::Moving {
         return Ok(true);
@@ -296,7 +308,7 @@ pub async fn look_up(
 ) -> Result<bool, PullError> {
     let waiting = {
         let mut conn = engine.store.get().await?;
-        stock::waiting_for(&mut conn, account.database_id, account.odoo_user_id, false).await?
+        stock::waiting_for(&mut conn, account.database_id, account.odoo_user_id, Awaited::All).await?
     };
     let not_yet = if waiting.is_empty() {
         BTreeSet::new()

@@ -7,11 +7,12 @@ use super::identity::{Identity, StockIds, Was};
 use super::mailboxes::Mailboxes;
 use super::rows::SeriesRows;
 use super::series::{NoSeries, SeriesSnapshot};
-use super::snapshot::Snapshot;
+use super::snapshot::{NoEvent, Snapshot};
 use super::time::OdooTime;
 use crate::calendar::body;
 use crate::calendar::document::Document;
 use crate::calendar::invitations::Mailer;
+use crate::calendar::recurrence::NoFaithfulForm;
 
 /// A snapshot of either kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +20,27 @@ use crate::calendar::invitations::Mailer;
 pub enum Record {
     Event(Box<Snapshot>),
     Series(Box<SeriesSnapshot>),
+}
+
+/// Why the domain has no view of a record. For the journal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoDocument {
+    #[error(transparent)]
+    Event(#[from] NoEvent),
+    /// It repeats in a way that Outlook cannot say.
+    #[error("Outlook cannot repeat it so: {0}")]
+    Rule(NoFaithfulForm),
+    #[error(transparent)]
+    Series(NoSeries),
+}
+
+impl From<NoSeries> for NoDocument {
+    fn from(error: NoSeries) -> Self {
+        match error {
+            NoSeries::Rule(rule) => Self::Rule(rule),
+            NoSeries::Unreadable(_) | NoSeries::Empty => Self::Series(error),
+        }
+    }
 }
 
 /// What Odoo hands over, with descriptions whose links and pictures lead somewhere from outside of Odoo's pages, too. From
@@ -136,26 +158,25 @@ impl Record {
     /// The event, or what most occurrences of the series share, as an event of its own.
     ///
     /// # Errors
-    /// A sentence for the journal, if the series has no readable template.
-    pub fn template(&self) -> Result<Snapshot, String> {
+    /// [`NoDocument`], if the series has no readable template.
+    pub fn template(&self) -> Result<Snapshot, NoDocument> {
         match self {
             Self::Event(event) => Ok(event.as_ref().clone()),
-            Self::Series(series) => series.template().map_err(|error| error.to_string()),
+            Self::Series(series) => Ok(series.template()?),
         }
     }
 
     /// The domain's view; `None` for a series without any occurrence.
     ///
     /// # Errors
-    /// A sentence for the journal.
-    pub fn document(&self, mailboxes: &Mailboxes) -> Result<Option<Document>, String> {
+    /// [`NoDocument`], of anything else that the domain cannot say.
+    pub fn document(&self, mailboxes: &Mailboxes) -> Result<Option<Document>, NoDocument> {
         match self {
             Self::Event(event) => Ok(Some(Document::single(event.to_event(mailboxes)?))),
             Self::Series(series) => match series.to_series(mailboxes) {
                 Ok(series) => Ok(Some(series)),
                 Err(NoSeries::Empty) => Ok(None),
-                Err(NoSeries::Rule(reason)) => Err(format!("Outlook cannot repeat it so: {reason}")),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(error.into()),
             },
         }
     }

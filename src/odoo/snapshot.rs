@@ -107,6 +107,13 @@ pub struct AnsweredBy {
     pub by_link: bool,
 }
 
+/// Why a record of Odoo's cannot be an event of the domain. For the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoEvent {
+    #[error("its last day is out of range")]
+    LastDay,
+}
+
 /// The values of an `OdooChange`: Odoo field → value, of the fields that the add-on allows.
 pub type Values = Map<String, Value>;
 
@@ -114,8 +121,8 @@ impl Snapshot {
     /// The domain's view of the record.
     ///
     /// # Errors
-    /// A sentence for the journal, if the record cannot be an event at all.
-    pub fn to_event(&self, mailboxes: &Mailboxes) -> Result<Event, String> {
+    /// [`NoEvent`], if the record cannot be an event at all.
+    pub fn to_event(&self, mailboxes: &Mailboxes) -> Result<Event, NoEvent> {
         Ok(Event {
             title: self.name.clone().unwrap_or_default(),
             body: body::from_odoo(self.description.as_deref().unwrap_or_default()).into_owned(),
@@ -135,7 +142,7 @@ impl Snapshot {
         })
     }
 
-    fn time(&self) -> Result<Time, String> {
+    fn time(&self) -> Result<Time, NoEvent> {
         if !self.allday {
             return Ok(Time::Timed {
                 start: self.start.0,
@@ -145,9 +152,7 @@ impl Snapshot {
         }
         let start = self.start_date.unwrap_or(self.start.0.date_naive());
         let last = self.stop_date.unwrap_or(self.stop.0.date_naive()).max(start);
-        let end = last
-            .checked_add_days(Days::new(1))
-            .ok_or("its last day is out of range")?;
+        let end = last.checked_add_days(Days::new(1)).ok_or(NoEvent::LastDay)?;
         Ok(Time::AllDay { start, end })
     }
 

@@ -124,12 +124,7 @@ pub enum BatchItem {
     /// See [`GraphClient::delete_event`].
     Delete { id: String },
     /// See [`GraphClient::respond`].
-    Respond {
-        id: String,
-        answer: Answer,
-        comment: Option<String>,
-        send_response: bool,
-    },
+    Respond { id: String, answer: Answer },
 }
 
 /// What a request of a batch has brought.
@@ -482,22 +477,14 @@ impl GraphClient {
     }
 
     /// Answers an invitation in the mailbox of the one invited (pages *event: accept*, *tentativelyAccept*,
-    /// *decline*). Declining moves the event out of the calendar. Without `send_response` the comment is dropped,
-    /// as Graph refuses the two together.
+    /// *decline*), and tells the organizer. Declining moves the event out of the calendar.
     ///
     /// # Errors
     /// [`GraphError::Invalid`] for [`Answer::NeedsAction`], which cannot be said, and from the organizer's mailbox.
-    pub async fn respond(
-        &self,
-        token: &SecretString,
-        id: &str,
-        answer: Answer,
-        comment: Option<&str>,
-        send_response: bool,
-    ) -> Result<(), GraphError> {
+    pub async fn respond(&self, token: &SecretString, id: &str, answer: Answer) -> Result<(), GraphError> {
         let (action, template) = action(answer)?;
         let url = self.url(&["me", "events", id, action], &[])?;
-        let body = Some(respond_body(comment, send_response));
+        let body = Some(respond_body());
         self.send(
             token,
             &Call {
@@ -590,13 +577,8 @@ impl GraphClient {
                 if_match.as_deref(),
             ),
             BatchItem::Delete { id } => ("DELETE", vec!["me", "events", id], None, None),
-            BatchItem::Respond {
-                id,
-                answer,
-                comment,
-                send_response,
-            } => {
-                let body = respond_body(comment.as_deref(), *send_response);
+            BatchItem::Respond { id, answer } => {
+                let body = respond_body();
                 (
                     "POST",
                     vec!["me", "events", id, action(*answer)?.0],
@@ -646,13 +628,8 @@ impl GraphClient {
                 .await
                 .map(event),
             BatchItem::Delete { id } => self.delete_event(token, &id).await.map(BatchReply::Deleted),
-            BatchItem::Respond {
-                id,
-                answer,
-                comment,
-                send_response,
-            } => self
-                .respond(token, &id, answer, comment.as_deref(), send_response)
+            BatchItem::Respond { id, answer } => self
+                .respond(token, &id, answer)
                 .await
                 .map(|()| BatchReply::Answered),
         }
@@ -1147,12 +1124,8 @@ fn action(answer: Answer) -> Result<(&'static str, &'static str), GraphError> {
     }
 }
 
-fn respond_body(comment: Option<&str>, send_response: bool) -> Value {
-    let mut body = json!({ "sendResponse": send_response });
-    if let Some(comment) = comment.filter(|c| send_response && !c.is_empty()) {
-        body["comment"] = json!(comment);
-    }
-    body
+fn respond_body() -> Value {
+    json!({ "sendResponse": true })
 }
 
 #[cfg(test)]

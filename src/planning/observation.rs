@@ -71,16 +71,30 @@ pub(crate) struct Shown {
     slot_answers: SlotAnswers,
 }
 
+/// Why what a mailbox shows cannot be an event of the domain. For the journal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error(transparent)]
+    Event(#[from] wire::Unreadable),
+    /// What was stored of it before.
+    #[error(transparent)]
+    Stored(#[from] anyhow::Error),
+}
+
 /// The domain's view of an event or a series in this mailbox, which has shown it as `before`. In an attendee's mailbox the owner's
 /// own answer is the one that counts: Graph hides or delays it in the list of attendees. What the owner declined is
 /// still on.
 ///
 /// # Errors
-/// A sentence for the journal.
-pub(crate) fn project(event: &WireEvent, mailbox: &Mailbox, before: Option<&Copy>) -> Result<Shown, String> {
+/// [`Unreadable`].
+pub(crate) fn project(
+    event: &WireEvent,
+    mailbox: &Mailbox,
+    before: Option<&Copy>,
+) -> Result<Shown, Unreadable> {
     let event = &*guests::with_known_addresses(event, before);
     let mut shown = Shown {
-        document: Document::single(wire::to_event(event).map_err(|e| e.to_string())?),
+        document: Document::single(wire::to_event(event)?),
         slot_answers: SlotAnswers::new(),
     };
     let is_own = event.is_organizer == Some(true);
@@ -166,16 +180,16 @@ fn series_organized_by(series: &mut Document, mailbox: &Address) {
     }
 }
 
-fn declined(event: &WireEvent, before: Option<&Copy>) -> Result<BTreeSet<NaiveDate>, String> {
+fn declined(event: &WireEvent, before: Option<&Copy>) -> Result<BTreeSet<NaiveDate>, Unreadable> {
     let Some(before) = before.filter(|copy| !copy.gone) else {
         return Ok(BTreeSet::new());
     };
-    let answers = before.answers_to_one().map_err(|e| e.to_string())?;
+    let answers = before.answers_to_one()?;
     let known = answers
         .into_iter()
         .filter(|(_, answer)| *answer == Answer::Declined);
     let known = known.map(|(slot, _)| slot).collect();
-    let before: WireEvent = before.wire_event().map_err(|e| e.to_string())?;
+    let before: WireEvent = before.wire_event()?;
     Ok(wire::series::declined(event, Some(&before), &known))
 }
 

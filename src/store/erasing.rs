@@ -17,8 +17,7 @@ const OWN: &str = "m.database_id = $1
     AND NOT EXISTS (SELECT FROM copies JOIN accounts a ON a.id = copies.account_id
                     WHERE copies.meeting_id = m.id AND a.odoo_user_id <> $2)
     AND (EXISTS (SELECT FROM copies WHERE copies.meeting_id = m.id)
-         OR coalesce(coalesce(m.odoo_state -> 'template', m.odoo_state) #>> '{organizer,user_id}', m.stub ->> 'organizer')
-            = $2::text)";
+         OR m.organizer_id = $2)";
 
 /// Erases [`ROWS`] at a time, each in a transaction of its own, until there is nothing more; returns how much that was.
 async fn until_none(mut some: impl AsyncFnMut() -> QueryResult<usize>) -> QueryResult<usize> {

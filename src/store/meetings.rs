@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
@@ -203,7 +202,7 @@ impl Meeting {
     }
 
     /// What Odoo's event says, or all events of a series.
-    fn template_in_odoo(&self) -> Option<&Value> {
+    pub(super) fn template_in_odoo(&self) -> Option<&Value> {
         let state = self.odoo_state.as_ref()?;
         Some(state.get("template").unwrap_or(state))
     }
@@ -245,7 +244,7 @@ impl Meeting {
     /// When the stored snapshot cannot be read.
     pub fn snapshot(&self) -> anyhow::Result<Option<Snapshot>> {
         let template = self.record()?.map(|record| record.template());
-        template.transpose().map_err(anyhow::Error::msg)
+        Ok(template.transpose()?)
     }
 
     /// What both sides last agreed on.
@@ -421,9 +420,7 @@ pub async fn with_copies(
     account_id: i64,
     graph_ids: Vec<&str>,
 ) -> QueryResult<Vec<i64>> {
-    let of_series = diesel::dsl::sql::<Bool>("wire ->> 'seriesMasterId' = ANY (")
-        .bind::<Array<Text>, _>(graph_ids.clone())
-        .sql(")");
+    let of_series = c::series_id.eq_any(graph_ids.clone()).assume_not_null();
     c::copies
         .filter(c::account_id.eq(account_id))
         .filter(c::graph_id.eq_any(graph_ids).or(of_series))
@@ -485,11 +482,10 @@ pub async fn uids_of(
     account_id: i64,
     graph_ids: Vec<&str>,
 ) -> QueryResult<BTreeMap<String, String>> {
-    let shown = diesel::dsl::sql::<Nullable<Text>>("wire ->> 'iCalUId'");
     let known = c::copies
         .inner_join(m::meetings.on(m::id.eq(c::meeting_id)))
         .filter(c::account_id.eq(account_id).and(c::graph_id.eq_any(graph_ids)))
-        .select((c::graph_id, shown, m::ical_uid))
+        .select((c::graph_id, c::ical_uid, m::ical_uid))
         .load::<(String, Option<String>, Option<String>)>(conn)
         .await?;
     let known = known.into_iter().filter_map(|(id, shown, common)| {
@@ -501,7 +497,7 @@ pub async fn uids_of(
 
 /// Whether a mailbox knows a live event by this id, or occurrences of a series.
 pub async fn has_live_copy(conn: &mut Connection, account_id: i64, graph_id: &str) -> QueryResult<bool> {
-    let of_series = diesel::dsl::sql::<Bool>("wire ->> 'seriesMasterId' = ").bind::<Text, _>(graph_id);
+    let of_series = c::series_id.eq(graph_id).assume_not_null();
     let known = c::copies
         .filter(c::account_id.eq(account_id))
         .filter(c::graph_id.eq(graph_id).or(of_series));
@@ -516,14 +512,11 @@ pub async fn known_ids(
     account_id: i64,
     graph_ids: Vec<&str>,
 ) -> QueryResult<BTreeSet<String>> {
-    let series_id = diesel::dsl::sql::<Nullable<Text>>("wire ->> 'seriesMasterId'");
-    let of_series = diesel::dsl::sql::<Bool>("wire ->> 'seriesMasterId' = ANY (")
-        .bind::<Array<Text>, _>(graph_ids.clone())
-        .sql(")");
+    let of_series = c::series_id.eq_any(graph_ids.clone()).assume_not_null();
     let known = c::copies
         .filter(c::account_id.eq(account_id))
         .filter(c::graph_id.eq_any(graph_ids).or(of_series))
-        .select((c::graph_id, series_id))
+        .select((c::graph_id, c::series_id))
         .load::<(String, Option<String>)>(conn)
         .await?;
     Ok(known
@@ -535,20 +528,17 @@ pub async fn known_ids(
 /// The ids of the series that a mailbox shows, those that are synced occurrence by occurrence included. Series that are over and
 /// of which only the times are kept are left out.
 pub async fn series_ids(conn: &mut Connection, account_id: i64) -> QueryResult<BTreeSet<String>> {
-    let series_id = diesel::dsl::sql::<Nullable<Text>>(
-        "CASE WHEN wire ->> 'type' = 'seriesMaster' THEN graph_id ELSE wire ->> 'seriesMasterId' END",
-    );
-    let is_of_series = diesel::dsl::sql::<Bool>(
-        "(wire ->> 'type' = 'seriesMaster' OR wire ->> 'seriesMasterId' IS NOT NULL)",
-    );
-    let known = c::copies
+    let known: Vec<(bool, String, Option<String>)> = c::copies
         .filter(c::account_id.eq(account_id).and(c::gone.eq(false)))
         .filter(c::stub.is_null())
-        .filter(is_of_series)
-        .select(series_id)
-        .load::<Option<String>>(conn)
+        .filter(c::is_series.eq(true).or(c::series_id.is_not_null()))
+        .select((c::is_series, c::graph_id, c::series_id))
+        .load(conn)
         .await?;
-    Ok(known.into_iter().flatten().collect())
+    let id = |(is_series, id, series_id): (bool, String, Option<String>)| {
+        if is_series { Some(id) } else { series_id }
+    };
+    Ok(known.into_iter().filter_map(id).collect())
 }
 
 /// What a mailbox has last shown at an id.
@@ -707,12 +697,7 @@ pub async fn of_account(
     let with_copy = c::copies
         .filter(c::account_id.eq(account_id))
         .select(c::meeting_id);
-    let organized = diesel::dsl::sql::<Bool>(
-        "coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}' = ",
-    )
-    .bind::<Text, _>(user_id.to_string())
-    .sql(" OR stub ->> 'organizer' = ")
-    .bind::<Text, _>(user_id.to_string());
+    let organized = m::organizer_id.eq(user_id).assume_not_null();
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(m::id.eq_any(with_copy).or(organized))
@@ -730,18 +715,14 @@ pub async fn unlinked_with_titles(
     user_id: i32,
     titles: Vec<&str>,
 ) -> QueryResult<Vec<i64>> {
-    let in_odoo =
-        diesel::dsl::sql::<Bool>("(coalesce(odoo_state -> 'template', odoo_state) ->> 'name') = ANY (")
-            .bind::<Array<Text>, _>(titles)
-            .sql(") AND coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}' = ")
-            .bind::<Text, _>(user_id.to_string());
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(m::odoo_id.is_not_null())
         .filter(m::odoo_gone.eq(false))
         .filter(m::ended.eq(false))
         .filter(m::ical_uid.is_null())
-        .filter(in_odoo)
+        .filter(m::odoo_name.eq_any(titles))
+        .filter(m::organizer_id.eq(user_id))
         .filter(not(exists(c::copies.filter(c::meeting_id.eq(m::id)))))
         .filter(not(exists(
             outlook_outbox::table.filter(outlook_outbox::meeting_id.eq(m::id)),
@@ -758,14 +739,10 @@ pub async fn only_shown_with_titles(
     database_id: Uuid,
     titles: Vec<&str>,
 ) -> QueryResult<Vec<i64>> {
-    let in_outlook =
-        diesel::dsl::sql::<Bool>("(coalesce(copies.state -> 'master', copies.state) ->> 'title') = ANY (")
-            .bind::<Array<Text>, _>(titles)
-            .sql(")");
     let shown = c::copies
         .filter(c::meeting_id.eq(m::id))
         .filter(c::is_organizer.eq(true).and(c::gone.eq(false)))
-        .filter(in_outlook);
+        .filter(c::title.eq_any(titles));
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(
@@ -782,29 +759,31 @@ pub async fn only_shown_with_titles(
         .await
 }
 
-#[derive(QueryableByName)]
-struct Waiting {
-    #[diesel(sql_type = Integer)]
-    user_id: i32,
-    #[diesel(sql_type = BigInt)]
-    events: i64,
+/// What Odoo has told of, and has still.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn is_in_odoo() -> _ {
+    m::odoo_state
+        .is_not_null()
+        .and(m::odoo_gone.eq(false))
+        .and(m::ended.eq(false))
+        .and(m::kept.eq(false))
 }
 
 /// How many events with guests wait for their organizer's choice, by the organizer's id in Odoo.
 pub async fn waiting(conn: &mut Connection, database_id: Uuid) -> QueryResult<BTreeMap<i32, i64>> {
-    let rows: Vec<Waiting> = diesel::sql_query(
-        "SELECT (coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}')::integer AS user_id,
-                count(*) AS events
-           FROM meetings
-          WHERE database_id = $1 AND guests = 'waiting' AND NOT odoo_gone AND NOT ended AND NOT kept
-            AND coalesce(odoo_state ->> 'active', 'true') = 'true'
-            AND coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}' IS NOT NULL
-          GROUP BY 1",
-    )
-    .bind::<diesel::sql_types::Uuid, _>(database_id)
-    .load(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.user_id, row.events)).collect())
+    let waiting: Vec<(Option<i32>, i64)> = m::meetings
+        .filter(m::database_id.eq(database_id))
+        .filter(m::guests.eq(Stored(Guests::Waiting)))
+        .filter(is_in_odoo())
+        .filter(m::odoo_active.eq(true))
+        .group_by(m::organizer_id)
+        .select((m::organizer_id, diesel::dsl::count_star()))
+        .load(conn)
+        .await?;
+    let waiting = waiting.into_iter();
+    Ok(waiting
+        .filter_map(|(organizer, events)| Some((organizer?, events)))
+        .collect())
 }
 
 /// What a user organizes in Odoo and Outlook is not shown, or not with its guests.
@@ -813,20 +792,11 @@ pub async fn with_guests_apart(
     database_id: Uuid,
     user_id: i32,
 ) -> QueryResult<Vec<Meeting>> {
-    let organized = diesel::dsl::sql::<Bool>(
-        "coalesce(odoo_state -> 'template', odoo_state) #>> '{organizer,user_id}' = ",
-    )
-    .bind::<Text, _>(user_id.to_string());
     m::meetings
         .filter(m::database_id.eq(database_id))
         .filter(m::guests.eq_any([Guests::Waiting, Guests::LeftOut, Guests::Withheld].map(Stored)))
-        .filter(
-            m::odoo_gone
-                .eq(false)
-                .and(m::ended.eq(false))
-                .and(m::kept.eq(false)),
-        )
-        .filter(organized)
+        .filter(is_in_odoo())
+        .filter(m::organizer_id.eq(user_id))
         .select(Meeting::as_select())
         .order(m::id)
         .load(conn)

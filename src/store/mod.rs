@@ -9,6 +9,7 @@ pub mod embedded;
 pub mod enrollments;
 pub mod erasing;
 pub mod journal;
+mod keys;
 pub mod leases;
 pub mod logins;
 pub mod mail_hours;

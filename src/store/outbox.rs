@@ -218,7 +218,7 @@ pub async fn creations_owed(conn: &mut Connection, account: &Account) -> QueryRe
                 .eq(account.database_id)
                 .and(o::user_id.eq(account.odoo_user_id)),
         )
-        .filter(o::payload.retrieve_as_text("op").eq("create"))
+        .filter(o::op.eq("create"))
         .count()
         .get_result(conn)
         .await?;

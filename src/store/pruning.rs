@@ -33,11 +33,15 @@ const PORTIONS: &[(&str, &str)] = &[
              ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED
          ), emptied AS (
              UPDATE copies SET state = '{}', slot_answers = '{}', slot_answers_base = '{}',
-                 wire = jsonb_strip_nulls(jsonb_build_object('seriesMasterId', wire -> 'seriesMasterId'))
+                 wire = jsonb_strip_nulls(jsonb_build_object('seriesMasterId', series_id)),
+                 is_series = false, ical_uid = NULL, title = NULL
              WHERE meeting_id IN (SELECT id FROM ended)
          )
          UPDATE meetings SET odoo_state = NULL, base_odoo = NULL, base_outlook = NULL, stock = NULL,
-             odoo_times = '{}', told = '{}', set_aside = NULL, archived_for_outlook = false
+             odoo_times = '{}', told = '{}', set_aside = NULL, archived_for_outlook = false,
+             organizer_id = CASE WHEN stub IS NULL THEN NULL ELSE organizer_id END, odoo_name = NULL, odoo_active = true,
+             attendee_user_ids = '{}', stock_state = NULL, stock_microsoft_id = NULL, stock_immutable_id = NULL,
+             stock_translated = false
          WHERE id IN (SELECT id FROM ended)",
     ),
     (

@@ -1,9 +1,8 @@
 //! Removals from Odoo that the brake let pass.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, sql};
+use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
@@ -50,7 +49,7 @@ pub async fn passed(conn: &mut Connection, account_id: i64, since: DateTime<Utc>
     // Odoo is yet to be told, or to answer.
     let owed = o::odoo_outbox
         .filter(o::meeting_id.eq(m::id).and(o::held_for.is_null()))
-        .filter(sql::<Bool>("payload ->> 'op' = 'archive'"));
+        .filter(o::op.eq("archive"));
     let pending: i64 = recent()
         .filter(m::ended.eq(false).and(exists(owed)))
         .get_result(conn)

@@ -197,6 +197,14 @@ diesel::table! {
         unread -> Bool,
         look_at -> Nullable<Timestamptz>,
         saved_by -> Jsonb,
+        organizer_id -> Nullable<Integer>,
+        odoo_name -> Nullable<Text>,
+        odoo_active -> Bool,
+        attendee_user_ids -> Array<Integer>,
+        stock_state -> Nullable<Text>,
+        stock_microsoft_id -> Nullable<Text>,
+        stock_immutable_id -> Nullable<Text>,
+        stock_translated -> Bool,
     }
 }
 
@@ -220,6 +228,10 @@ diesel::table! {
         slot_answers_base -> Jsonb,
         stub -> Nullable<Text>,
         unread -> Bool,
+        series_id -> Nullable<Text>,
+        is_series -> Bool,
+        ical_uid -> Nullable<Text>,
+        title -> Nullable<Text>,
     }
 }
 
@@ -263,6 +275,7 @@ diesel::table! {
         line -> Nullable<Jsonb>,
         attempts -> Integer,
         not_before -> Nullable<Timestamptz>,
+        op -> Text,
     }
 }
 

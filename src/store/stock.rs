@@ -9,20 +9,23 @@ use uuid::Uuid;
 
 use super::meetings::Meeting;
 use super::schema::meetings::dsl as m;
+use super::text_enum::text_enum;
 use super::{Connection, from_json};
 use crate::odoo::identity::StockIds;
 
-/// How far a link of Odoo's own engine has been taken over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StockState {
-    /// No mailbox has shown the event yet.
-    #[default]
-    Waiting,
-    /// The mailbox that should have it was asked, and has not.
-    Missing,
-    /// A mailbox has it.
-    Adopted,
+text_enum! {
+    /// How far a link of Odoo's own engine has been taken over.
+    #[derive(Default, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum StockState {
+        /// No mailbox has shown the event yet.
+        #[default]
+        Waiting = "waiting",
+        /// The mailbox that should have it was asked, and has not.
+        Missing = "missing",
+        /// A mailbox has it.
+        Adopted = "adopted",
+    }
 }
 
 /// `meetings.stock`.
@@ -71,14 +74,10 @@ pub async fn with_immutable_ids(
     database_id: Uuid,
     immutable_ids: Vec<&str>,
 ) -> QueryResult<Vec<i64>> {
-    let is_one = diesel::dsl::sql::<diesel::sql_types::Bool>(
-        "stock ->> 'state' <> 'adopted' AND stock ->> 'immutable_id' = ANY (",
-    )
-    .bind::<diesel::sql_types::Array<Text>, _>(immutable_ids)
-    .sql(")");
     m::meetings
         .filter(m::database_id.eq(database_id))
-        .filter(is_one)
+        .filter(m::stock_state.ne(StockState::Adopted))
+        .filter(m::stock_immutable_id.eq_any(immutable_ids))
         .select(m::id)
         .load(conn)
         .await
@@ -97,30 +96,38 @@ pub struct Waiting {
     pub ical_uid: Option<String>,
 }
 
+/// What of those that wait is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    All,
+    /// What Microsoft is still to translate.
+    Untranslated,
+}
+
 /// What waits for a mailbox to show it, and has this user as its organizer or, where the organizer is nobody who is connected,
-/// as a guest. With `untranslated` only what Microsoft is still to translate.
+/// as a guest.
 pub async fn waiting_for(
     conn: &mut Connection,
     database_id: Uuid,
     user_id: i32,
-    untranslated: bool,
+    which: Awaited,
 ) -> QueryResult<Vec<Waiting>> {
     diesel::sql_query(
-        "SELECT m.id, m.stock ->> 'microsoft_id' AS microsoft_id, m.stock ->> 'immutable_id' AS immutable_id, m.ical_uid
-           FROM meetings m, coalesce(m.odoo_state -> 'template', m.odoo_state) AS said
-          WHERE m.database_id = $1 AND m.stock ->> 'state' <> 'adopted' -- as the index has it
-            AND m.stock ->> 'state' = 'waiting'
+        "SELECT m.id, m.stock_microsoft_id AS microsoft_id, m.stock_immutable_id AS immutable_id, m.ical_uid
+           FROM meetings m
+          WHERE m.database_id = $1 AND m.stock_state <> 'adopted' -- as the index has it
+            AND m.stock_state = 'waiting'
             AND NOT EXISTS (SELECT FROM copies c WHERE c.meeting_id = m.id)
-            AND (NOT $3 OR m.stock ->> 'translated' = 'false' AND m.stock ->> 'microsoft_id' IS NOT NULL)
-            AND (said #>> '{organizer,user_id}' = $2::text
-                 OR said -> 'attendees' @> jsonb_build_array(jsonb_build_object('user_id', $2))
+            AND (NOT $3 OR NOT m.stock_translated AND m.stock_microsoft_id IS NOT NULL)
+            AND (m.organizer_id = $2
+                 OR $2 = ANY (m.attendee_user_ids)
                     AND NOT EXISTS (SELECT FROM accounts a WHERE a.database_id = m.database_id AND a.state = 'active'
-                                       AND a.odoo_user_id::text = said #>> '{organizer,user_id}'))
+                                       AND a.odoo_user_id = m.organizer_id))
           ORDER BY m.id",
     )
     .bind::<SqlUuid, _>(database_id)
     .bind::<diesel::sql_types::Integer, _>(user_id)
-    .bind::<diesel::sql_types::Bool, _>(untranslated)
+    .bind::<diesel::sql_types::Bool, _>(which == Awaited::Untranslated)
     .load(conn)
     .await
 }

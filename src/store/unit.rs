@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::databases::PlanningLock;
 use super::journal::{self, Line};
+use super::keys::{CopyKeys, DebtKeys, MeetingKeys};
 use super::meetings::{self, Copy, Identities, Meeting};
 use super::outbox::{self, OdooDebt, OutlookWrite, WriteKind};
 use super::schema::copies::dsl as c;
@@ -22,8 +23,8 @@ use super::schema::outlook_outbox::dsl as l;
 use super::{Connection, from_json, stock};
 use crate::calendar::field::Group;
 
-/// Rows in one statement: Postgres takes 65,535 values, and a meeting has about twenty.
-const ROWS: usize = 2_000;
+/// Rows in one statement: Postgres takes 65,535 values, and a meeting has about forty.
+const ROWS: usize = 1_500;
 
 /// All that is stored of one meeting.
 #[derive(Clone, Debug)]
@@ -427,7 +428,7 @@ impl UnitOfWork {
             if let Some(debt) = dossier.debt
                 && !self.debts.remove(&debt.id)
             {
-                new_debts.push(debt);
+                new_debts.push((DebtKeys::of(&debt), debt));
             }
             if self.meetings.get(&dossier.meeting.id) != Some(&dossier.meeting) {
                 changed_meetings.push(dossier.meeting);
@@ -527,6 +528,7 @@ async fn next_ids(conn: &mut Connection, table: &str, count: usize) -> anyhow::R
 
 async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult<()> {
     for rows in rows.chunks(ROWS) {
+        let rows: Vec<_> = rows.iter().map(|row| (row, MeetingKeys::of(row))).collect();
         diesel::insert_into(m::meetings)
             .values(rows)
             .on_conflict(m::id)
@@ -561,6 +563,14 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::stub.eq(excluded(m::stub)),
                 m::unread.eq(excluded(m::unread)),
                 m::saved_by.eq(excluded(m::saved_by)),
+                m::organizer_id.eq(excluded(m::organizer_id)),
+                m::odoo_name.eq(excluded(m::odoo_name)),
+                m::odoo_active.eq(excluded(m::odoo_active)),
+                m::attendee_user_ids.eq(excluded(m::attendee_user_ids)),
+                m::stock_state.eq(excluded(m::stock_state)),
+                m::stock_microsoft_id.eq(excluded(m::stock_microsoft_id)),
+                m::stock_immutable_id.eq(excluded(m::stock_immutable_id)),
+                m::stock_translated.eq(excluded(m::stock_translated)),
             ))
             .execute(conn)
             .await?;
@@ -570,6 +580,7 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
 
 async fn upsert_copies(conn: &mut Connection, rows: &[Copy]) -> QueryResult<()> {
     for rows in rows.chunks(ROWS) {
+        let rows: Vec<_> = rows.iter().map(|row| (row, CopyKeys::of(row))).collect();
         diesel::insert_into(c::copies)
             .values(rows)
             .on_conflict(c::id)
@@ -590,6 +601,10 @@ async fn upsert_copies(conn: &mut Connection, rows: &[Copy]) -> QueryResult<()> 
                 c::slot_answers_base.eq(excluded(c::slot_answers_base)),
                 c::stub.eq(excluded(c::stub)),
                 c::unread.eq(excluded(c::unread)),
+                c::series_id.eq(excluded(c::series_id)),
+                c::is_series.eq(excluded(c::is_series)),
+                c::ical_uid.eq(excluded(c::ical_uid)),
+                c::title.eq(excluded(c::title)),
             ))
             .execute(conn)
             .await?;

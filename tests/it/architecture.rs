@@ -94,6 +94,32 @@ fn every_room_names_only_rooms_below_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What they look for has columns of its own (`store/keys.rs`): a field of the exchange or of Graph that is renamed would make such a
+/// query find nothing, and no compiler says so.
+#[test]
+fn no_query_looks_into_json() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for file in sources(&src) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for path in [
+            "->>",
+            "#>",
+            "@>",
+            "-> '",
+            "-> $",
+            "retrieve_as_",
+            "jsonb_path",
+            "jsonb_extract",
+        ] {
+            if text.contains(path) {
+                found.push(format!("{}: {path}", file.display()));
+            }
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
 #[test]
 fn names_are_found_alone_and_in_groups() {
     let text = "use crate::{store, planning::{self, people}, web::Doors}; crate::auth::begin(); pub(in crate::engine)";

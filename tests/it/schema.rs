@@ -12,12 +12,13 @@ use outlook_bridge::store::journal::Level;
 use outlook_bridge::store::meetings::{Copy, Meeting};
 use outlook_bridge::store::outbox::{AskFor, WriteKind};
 use outlook_bridge::store::reason::Reason;
+use outlook_bridge::store::stock::StockState;
 use outlook_bridge::store::text_enum::Stored;
 use outlook_bridge::store::unit::UnitOfWork;
 use serde_json::{Value, json};
 
 use super::stack::{ANN, Stack};
-use super::world::{World, world};
+use super::world::{World, odoo_time, world};
 
 #[derive(diesel::QueryableByName)]
 struct Column {
@@ -83,6 +84,7 @@ async fn enums_are_stored_under_the_names_that_the_tables_allow() {
         ("databases.policy", &Policy::ALL.map(Policy::name)),
         ("journal.level", Level::NAMES),
         ("meetings.guests", &Guests::ALL.map(Guests::name)),
+        ("meetings.stock_state", StockState::NAMES),
         ("outlook_outbox.asks", AskFor::NAMES),
         ("outlook_outbox.kind", WriteKind::NAMES),
     ];
@@ -156,7 +158,10 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             generation: was.generation + 1,
             ended: !was.ended,
             revived: !was.revived,
-            odoo_state: Some(json!({"is": "other"})),
+            odoo_state: Some(
+                json!({"name": "Other", "active": false, "organizer": {"user_id": 99},
+                "attendees": [{"user_id": 8}]}),
+            ),
             odoo_gone: !was.odoo_gone,
             odoo_times: json!({"is": "other"}),
             base_odoo: Some(json!({"is": "other"})),
@@ -169,7 +174,9 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             guests: Stored(Guests::Waiting),
             collected: !was.collected,
             unsent: !was.unsent,
-            stock: Some(json!({"is": "other"})),
+            stock: Some(
+                json!({"microsoft_id": "m", "immutable_id": "i", "translated": true, "state": "missing"}),
+            ),
             archived_for_outlook: !was.archived_for_outlook,
             base_by_guest: !was.base_by_guest,
             told: json!({"is": "other"}),
@@ -188,8 +195,8 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             graph_id: was.graph_id,
             change_key: Some("another".to_owned()),
             is_organizer: !was.is_organizer,
-            state: json!({"is": "other"}),
-            wire: json!({"is": "other"}),
+            state: json!({"title": "Other"}),
+            wire: json!({"type": "seriesMaster", "seriesMasterId": "other", "iCalUId": "other"}),
             modified_at: Some(now + chrono::TimeDelta::days(1)),
             seen_at: now + chrono::TimeDelta::days(1),
             gone: !was.gone,
@@ -213,4 +220,42 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
         kept(&copy, &after),
         ["account_id", "graph_id", "id", "meeting_id"]
     );
+}
+
+/// Columns beside the JSON say what it says, of a record, an event of its own, a series and what was forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_queries_look_for_is_what_the_json_says() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    w.odoo
+        .create(7, "Ours", &start, &stop, &["carla@contoso.example"]);
+    let gone = w.odoo.create(7, "Gone", &start, &stop, &[]);
+    w.outlook_creates(ANN, "Theirs", &[]).await;
+    w.quiet().await;
+    w.odoo.unlink(gone);
+    w.quiet().await;
+    let said = "(SELECT *, coalesce(odoo_state -> 'template', odoo_state) AS said FROM meetings) AS m";
+    let differing = format!(
+        "{said} WHERE organizer_id IS DISTINCT FROM (said #>> '{{organizer,user_id}}')::integer
+            OR odoo_name IS DISTINCT FROM said ->> 'name'
+            OR odoo_active IS DISTINCT FROM coalesce((odoo_state ->> 'active')::boolean, true)
+            OR cardinality(attendee_user_ids) <> (SELECT count(*) FROM jsonb_array_elements(said -> 'attendees') AS a
+                                                  WHERE a ->> 'user_id' IS NOT NULL)"
+    );
+    let shown = "copies WHERE ical_uid IS DISTINCT FROM wire ->> 'iCalUId'
+            OR title IS DISTINCT FROM state #>> '{master,title}'";
+    assert_eq!(w.count("meetings WHERE organizer_id = 7").await, 3);
+    assert_eq!((w.count(&differing).await, w.count(shown).await), (0, 0));
+    w.service.stop_working().await;
+    w.sql("UPDATE meetings SET ended_at = now() - interval '900 days' WHERE ended")
+        .await;
+    outlook_bridge::worker::pruning::prune(&w.service.engine)
+        .await
+        .unwrap();
+    assert_eq!(
+        w.count("meetings WHERE ended AND odoo_state IS NULL").await,
+        1,
+        "it was pruned"
+    );
+    assert_eq!((w.count(&differing).await, w.count(shown).await), (0, 0));
 }

@@ -59,7 +59,7 @@ pub(super) async fn send(
         WriteKind::Delete => engine.graph.delete_event(token, &target).await.map(|_| None),
         WriteKind::Respond => {
             let answer = answer_in(write);
-            let answered = engine.graph.respond(token, &target, answer, None, true).await;
+            let answered = engine.graph.respond(token, &target, answer).await;
             answered.map(|()| None)
         }
         WriteKind::Create | WriteKind::Update => {

@@ -289,34 +289,21 @@ async fn what_lies_in_deleted_items_is_deleted() {
 #[tokio::test]
 async fn answers_go_to_their_action() {
     let (server, client) = graph().await;
-    for (action, body) in [
-        ("accept", json!({ "sendResponse": true, "comment": "Fine" })),
-        ("tentativelyAccept", json!({ "sendResponse": true })),
-        ("decline", json!({ "sendResponse": false })),
-    ] {
+    for action in ["accept", "tentativelyAccept", "decline"] {
         Mock::given(method("POST"))
             .and(path(format!("/v1.0/me/events/x/{action}")))
-            .and(body_json(body))
+            .and(body_json(json!({ "sendResponse": true })))
             .respond_with(ResponseTemplate::new(202))
             .expect(1)
             .mount(&server)
             .await;
     }
     let token = token();
-    client
-        .respond(&token, "x", Answer::Accepted, Some("Fine"), true)
-        .await
-        .unwrap();
-    client
-        .respond(&token, "x", Answer::Tentative, None, true)
-        .await
-        .unwrap();
-    client
-        .respond(&token, "x", Answer::Declined, Some("dropped"), false)
-        .await
-        .unwrap();
+    client.respond(&token, "x", Answer::Accepted).await.unwrap();
+    client.respond(&token, "x", Answer::Tentative).await.unwrap();
+    client.respond(&token, "x", Answer::Declined).await.unwrap();
     assert!(matches!(
-        client.respond(&token, "x", Answer::NeedsAction, None, true).await,
+        client.respond(&token, "x", Answer::NeedsAction).await,
         Err(GraphError::Invalid { .. })
     ));
 }
@@ -521,8 +508,6 @@ async fn a_batch_brings_an_outcome_for_each_write() {
     let respond = |answer| BatchItem::Respond {
         id: "r".into(),
         answer,
-        comment: None,
-        send_response: true,
     };
     let delete = |id: &str| BatchItem::Delete { id: id.into() };
     let items = vec![

@@ -31,7 +31,7 @@ use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::words;
 use crate::odoo::exchange::{ApplySeries, OdooChange, Place};
 use crate::odoo::mailboxes::Mailboxes;
-use crate::odoo::record::Record;
+use crate::odoo::record::{NoDocument, Record};
 use crate::odoo::recurrence::for_window;
 use crate::odoo::series::{Slot, SlotSnapshot, shape};
 use crate::odoo::snapshot::{self, Snapshot};
@@ -121,18 +121,16 @@ impl Task<'_> {
     pub(super) fn compare(&mut self, record: Option<&Record>) -> anyhow::Result<()> {
         let snapshot = match record.map(Record::template).transpose() {
             Ok(snapshot) => snapshot,
-            Err(unreadable) => {
-                let reason = Reason::UnreadableInOdoo(Words::new(unreadable));
-                self.set_aside(&reason, Level::Error);
+            Err(error) => {
+                self.set_aside(&why_undocumented(error), Level::Error);
                 return Ok(());
             }
         };
         let present = record.filter(|record| record.active() && !self.dossier.meeting.odoo_gone);
         let odoo = match present.map(|record| record.document(&self.people.mailboxes)) {
             Some(Ok(document)) => document,
-            Some(Err(unreadable)) => {
-                let reason = Reason::UnreadableInOdoo(Words::new(unreadable));
-                self.set_aside(&reason, Level::Error);
+            Some(Err(error)) => {
+                self.set_aside(&why_undocumented(error), Level::Error);
                 return Ok(());
             }
             None => None,
@@ -921,6 +919,13 @@ impl Task<'_> {
 fn occurrence_of<'a>(whole: &'a WireEvent, slot: NaiveDate, series: Option<&Document>) -> &'a WireEvent {
     let is_it = |own: &&WireEvent| series.and_then(|s| wire::series::slot_of(own, s)) == Some(slot);
     whole.exception_occurrences.iter().find(is_it).unwrap_or(whole)
+}
+
+fn why_undocumented(error: NoDocument) -> Reason {
+    match error {
+        NoDocument::Rule(rule) => Reason::OutlookCannotRepeat(Words::new(rule)),
+        NoDocument::Event(_) | NoDocument::Series(_) => Reason::UnreadableInOdoo(Words::new(error)),
+    }
 }
 
 /// The longest of its descriptions.
