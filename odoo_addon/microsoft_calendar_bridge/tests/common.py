@@ -501,9 +501,9 @@ class BridgeMixin:
         self.settle()
         self.env.invalidate_all()
         told = self.env["outlook.bridge.series.snapshot"]._build(recurrence).get(recurrence.id)
-        return told and self.read(told)
+        return told and self.as_understood(told)
 
-    def read(self, told):
+    def as_understood(self, told):
         """A series that is told as rows, with what the service reads in them: what most say, and what differs."""
         first = fields.Datetime.to_datetime(told["dtstart"])
         recurrence = self.env["calendar.recurrence"].browse(told["id"]).with_context(active_test=False)

@@ -80,7 +80,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         self.assertEqual(ack["result"], "applied", ack)
         self.assertEqual(ack["record"]["model"], "calendar.recurrence")
         recurrence = self.env["calendar.recurrence"].browse(ack["record"]["id"])
-        self.assertEqual(self.read(ack["record"]), self.document(recurrence))
+        self.assertEqual(self.as_understood(ack["record"]), self.document(recurrence))
         return recurrence
 
     def starts(self, recurrence):
@@ -194,7 +194,7 @@ class TestSeriesApply(BridgeCase, MailCase):
                 ("2027-03-29", "2027-03-30"),
             ],
         )
-        document = self.read(ack["record"])
+        document = self.as_understood(ack["record"])
         self.assertEqual(document["missing"], ["2027-03-15"])
         self.assertEqual([entry["slot"] for entry in document["slots"]], ["2027-03-22"])
 
@@ -526,13 +526,13 @@ class TestSeriesApply(BridgeCase, MailCase):
         recurrence = self.lived_in()
         events, lives = self.occurrences(recurrence), self.lives(recurrence.calendar_event_ids)
         change = self.change(recurrence, values={"active": False})
-        self.assertFalse(self.read(self.apply(change)["record"])["active"])
+        self.assertFalse(self.as_understood(self.apply(change)["record"])["active"])
         self.assertFalse(any(events.mapped("active")))
         self.applied(recurrence, missing=[])
         self.assertTrue(all(events.mapped("active")))
         self.assertEqual(self.lives(events), lives)
         change = self.change(recurrence, op="archive", model="calendar.recurrence")
-        self.assertFalse(self.read(self.apply(change)["record"])["active"])
+        self.assertFalse(self.as_understood(self.apply(change)["record"])["active"])
 
     def detached(self, recurrence, slots):
         self.settle()
@@ -552,7 +552,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         events, lives = self.occurrences(recurrence), self.lives(recurrence.calendar_event_ids)
         ack = self.detached(recurrence, ["2027-03-01 09:00:00", "2027-03-15 09:00:00"])
         self.assertEqual(ack["result"], "applied")
-        self.assertEqual(self.read(ack["record"])["missing"], ["2027-03-01 09:00:00", "2027-03-15 09:00:00"])
+        self.assertEqual(self.as_understood(ack["record"])["missing"], ["2027-03-01 09:00:00", "2027-03-15 09:00:00"])
         self.assertEqual(ack["record"]["base_id"], events[1].id)
         self.assertEqual(self.occurrences(recurrence), events[1] + events[3:])
         for event in events[0] + events[2]:
@@ -600,7 +600,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         event = self.occurrences(recurrence)[2]
         self.save(event, name="From Odoo")
         ack = self.apply(change)
-        self.assertEqual((ack["result"], self.read(ack["record"])), ("stale", self.document(recurrence)))
+        self.assertEqual((ack["result"], self.as_understood(ack["record"])), ("stale", self.document(recurrence)))
         self.assertEqual(event.name, "From Odoo")
         # also when Odoo has another recurrence by now
         change = self.change(recurrence, values={"name": "From Outlook"})
@@ -640,7 +640,7 @@ class TestSeriesApply(BridgeCase, MailCase):
             ),
         ):
             ack = self.apply(self.change(recurrence, **values))
-            self.assertEqual((ack["result"], self.read(ack["record"])), ("refused", before), ack)
+            self.assertEqual((ack["result"], self.as_understood(ack["record"])), ("refused", before), ack)
             self.assertIn(words, ack["message"])
 
     def test_page(self):

@@ -29,7 +29,7 @@ class TestSeriesOutbox(BridgeCase):
     def assertSeries(self, wire, key):
         self.assertEqual((wire["kind"], wire["record"]["model"]), ("snapshot", "calendar.recurrence"), wire)
         self.assertEqual(wire["record"]["key"], key)
-        return self.read(wire["record"])
+        return self.as_understood(wire["record"])
 
     def assertSeriesGone(self, wire, key, link=None):
         self.assertEqual(
