@@ -187,7 +187,7 @@ impl FromSql<Jsonb, Pg> for Reason {
 mod tests {
     use std::collections::BTreeSet;
 
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -300,7 +300,7 @@ mod tests {
         let large = Reason::DescriptionTooLarge { bytes: 2_340_000 };
         assert_eq!(
             serde_json::to_value(&large).expect("JSON")["detail"],
-            Value::from(json!({"bytes": 2_340_000}))
+            json!({"bytes": 2_340_000})
         );
         assert!(large.to_string().contains("(2.4 MB, and"), "{large}");
     }
