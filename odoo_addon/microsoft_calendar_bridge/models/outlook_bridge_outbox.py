@@ -456,7 +456,8 @@ class OutlookBridgeOutbox(models.Model):
             wire["was_gone"] = self.env["outlook.bridge.snapshot"]._is_over(was)
         if record and record.get("excluded") and not (record["link"] or record["stock_ids"]):
             # what a rule keeps out of Outlook, and Outlook has not brought, is not told
-            wire.update(record=None, excluded={"active": record["active"], "was": record["was"]})
+            active = any(row["active"] for row in record.get("rows", [record]))
+            wire.update(record=None, excluded={"active": active, "was": record["was"]})
         return wire
 
     @api.model
