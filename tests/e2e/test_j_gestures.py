@@ -938,11 +938,7 @@ def test_news_wait_for_an_open_popover_and_are_drawn_once(people: Site, at_brows
     subject = walk.unique("Read at length")
     outlook_id = people.new_outlook_event(ANN, subject, day=12)
     people.odoo_event(subject)
-    person.show_week(moment(12, 10))
-    person.sees(subject)
-    person.event(subject).first.click()
-    popover = person.page.locator(".o_cw_popover")
-    walk.expect(popover).to_be_visible()
+    popover = person.popover_of(subject, moment(12, 10))
     drawn: list[str] = []
 
     def note(request) -> None:
