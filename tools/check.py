@@ -126,7 +126,7 @@ def steps() -> list[Step]:
             "rust",
             "Rust tests",
             # Most of them wait most of the time.
-            [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=5"]],
+            [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=6"]],
             contract | seed,
         ),
         Step("long", "fuzzing, an hour a target", [python, "-m", "tools.fuzz", os.environ.get("FUZZ_SECONDS", "3600")]),
