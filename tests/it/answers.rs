@@ -16,6 +16,19 @@ fn answer_of_ben(record: &Value) -> String {
     answer_in_odoo(record, BEN)
 }
 
+/// Ben has declined Ann's *Review!*, which she has renamed since, and has a new copy; with Ann's event and Odoo's id.
+async fn asked_anew() -> (World, Value, i64) {
+    let mut w = with_ben().await;
+    let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
+    w.quiet().await;
+    let id = w.odoo.by_name("Review").expect("in Odoo")["id"].as_i64().unwrap();
+    in_outlook_ben_says(&w, "Review", "decline").await;
+    w.quiet().await;
+    w.outlook_edits(ANN, &event, json!({"subject": "Review!"})).await;
+    w.quiet().await;
+    (w, event, id)
+}
+
 async fn in_outlook_ben_says(w: &World, subject: &str, response: &str) {
     let copy = w.stack.event(BEN, subject).await.expect("Ben's copy");
     let path = format!("mailboxes/{BEN}/events/{}/respond", id_of(&copy));
@@ -152,14 +165,7 @@ async fn what_a_guest_answers_in_odoo_to_a_deleted_invitation_is_told_when_it_co
 /// The organizer's list keeps what a guest had answered to the copy before; the guest is asked anew, and says it again in Odoo.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_declines_again_in_odoo_what_came_back_has_declined_it_in_outlook() {
-    let mut w = with_ben().await;
-    let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
-    w.quiet().await;
-    let id = w.odoo.by_name("Review").expect("in Odoo")["id"].as_i64().unwrap();
-    in_outlook_ben_says(&w, "Review", "decline").await;
-    w.quiet().await;
-    w.outlook_edits(ANN, &event, json!({"subject": "Review!"})).await;
-    w.quiet().await;
+    let (mut w, _, id) = asked_anew().await;
     let list =
         w.stack.event(ANN, "Review!").await.expect("hers")["attendees"][0]["status"]["response"].clone();
     assert_eq!(list, "declined", "the organizer knows the first answer");
@@ -244,14 +250,7 @@ async fn an_answer_that_is_given_again_while_nobody_is_logged_in_is_sent_afterwa
 /// says the same of the invitation before.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_waits_to_be_sent_is_not_taken_for_one_that_outlook_brought() {
-    let mut w = with_ben().await;
-    let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
-    w.quiet().await;
-    let id = w.odoo.by_name("Review").expect("in Odoo")["id"].as_i64().unwrap();
-    in_outlook_ben_says(&w, "Review", "decline").await;
-    w.quiet().await;
-    w.outlook_edits(ANN, &event, json!({"subject": "Review!"})).await;
-    w.quiet().await;
+    let (mut w, event, id) = asked_anew().await;
     assert_eq!(answer_of_ben(&w.odoo.records[&id]), "needsAction", "asked anew");
     w.forget_mails().await;
 
