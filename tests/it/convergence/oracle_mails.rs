@@ -37,7 +37,14 @@ fn moves_in_odoo(event: &Event) -> BTreeMap<String, Bounds> {
             Deed::Joined(Side::Odoo, guest) => bounds.entry((*guest).to_owned()).or_default().joined += 1,
             Deed::Left(Side::Odoo, guest) => bounds.entry((*guest).to_owned()).or_default().left += 1,
             // Taken off again in Outlook before anybody has heard what became of the invitation: it may have to be sent anew.
-            Deed::Left(Side::Outlook, guest) => bounds.entry((*guest).to_owned()).or_default().joined += 1,
+            Deed::Left(Side::Outlook, guest)
+                if event
+                    .deeds
+                    .iter()
+                    .any(|d| matches!(d, Deed::Joined(Side::Odoo, who) if who == guest)) =>
+            {
+                bounds.entry((*guest).to_owned()).or_default().joined += 1;
+            }
             Deed::Unarchived => {
                 for guest in &everybody {
                     bounds.entry(guest.clone()).or_default().joined += 1;
