@@ -76,13 +76,22 @@ pub struct SeriesSnapshot {
 impl SeriesSnapshot {
     /// Who set a user's answer to one occurrence, where that is nobody who may answer for that user.
     pub fn answered_by_another(&self, slot: NaiveDate, tz: Tz, user_id: i32) -> Option<AnsweredBy> {
+        self.line_of(slot, tz, user_id)?.answered_by_another().cloned()
+    }
+
+    /// As [`Snapshot::is_answered_in_odoo`](super::snapshot::Snapshot::is_answered_in_odoo), of one occurrence.
+    pub fn is_answered_in_odoo(&self, slot: NaiveDate, tz: Tz, user_id: i32) -> bool {
+        self.line_of(slot, tz, user_id)
+            .is_some_and(|line| line.is_answered_in_odoo())
+    }
+
+    fn line_of(&self, slot: NaiveDate, tz: Tz, user_id: i32) -> Option<AttendeeLine> {
         let own = self.slots.iter().find(|own| own.slot.date(tz) == Some(slot));
         let lines = own
             .and_then(|own| own.differences.get("attendees"))
             .or_else(|| self.template.get("attendees"))?;
         let lines: Vec<AttendeeLine> = serde_json::from_value(lines.clone()).ok()?;
-        let line = lines.iter().find(|line| line.user_id == Some(user_id))?;
-        line.answered_by_another().cloned()
+        lines.into_iter().find(|line| line.user_id == Some(user_id))
     }
 }
 

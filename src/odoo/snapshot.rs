@@ -286,11 +286,16 @@ impl Snapshot {
     /// Whether a user's present answer was given in Odoo, by somebody who may give it: one that Outlook brings forgets who gave it.
     pub fn is_answered_in_odoo(&self, user_id: i32) -> bool {
         let line = self.attendees.iter().find(|line| line.user_id == Some(user_id));
-        line.is_some_and(|line| line.answered_by.is_some() && line.answered_by_another().is_none())
+        line.is_some_and(AttendeeLine::is_answered_in_odoo)
     }
 }
 
 impl AttendeeLine {
+    /// See [`Snapshot::is_answered_in_odoo`].
+    pub fn is_answered_in_odoo(&self) -> bool {
+        self.answered_by.is_some() && self.answered_by_another().is_none()
+    }
+
     /// Who set the answer, where that is nobody who may answer for the guest.
     pub fn answered_by_another(&self) -> Option<&AnsweredBy> {
         let by = self.answered_by.as_ref()?;

@@ -255,6 +255,27 @@ async fn an_answer_to_one_occurrence_in_odoo_is_told_from_the_guests_mailbox() {
     assert_eq!(kinds(&mails), [("response", ANN)]);
 }
 
+/// The organizer's list remembers what a guest said before the occurrence was changed, and that is not the new answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_given_again_to_one_occurrence_is_told_again() {
+    let (mut w, id) = weekly_with_ben().await;
+    let declined = occurrence(&w, BEN, "2027-03-15").await.unwrap();
+    answer_in_outlook(&w, BEN, &declined, json!({"response": "decline"})).await;
+    w.quiet().await;
+    let of_ann = occurrence(&w, ANN, "2027-03-15").await.unwrap();
+    w.outlook_edits(ANN, &of_ann, json!({"location": {"displayName": "Room 1"}}))
+        .await;
+    w.quiet().await;
+    assert_eq!(w.odoo.answer_to_one(id, 2, 8), "needsAction", "asked anew");
+    assert_eq!(tallied(&w, "2027-03-15", BEN).await, "declined");
+    w.forget_mails().await;
+    w.odoo.answer_one(id, 2, 8, "declined");
+    w.quiet().await;
+    assert_eq!(w.odoo.answer_to_one(id, 2, 8), "declined");
+    assert!(occurrence(&w, BEN, "2027-03-15").await.is_none(), "declined");
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_one_occurrence_in_outlook_reaches_odoo() {
     let (mut w, id) = weekly_with_ben().await;

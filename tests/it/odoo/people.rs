@@ -79,7 +79,7 @@ impl Odoo {
         for line in attendees.as_array_mut().expect("attendees") {
             if line["user_id"] == user {
                 line["state"] = json!(state);
-                line["answered_by"] = json!({"uid": user, "is_admin": false, "by_link": false});
+                line["answered_by"] = answered_by(user);
             }
         }
         self.write(id, json!({"attendees": attendees}));
@@ -93,4 +93,9 @@ impl Odoo {
         self.next_row += 1;
         self.outbox.push(row);
     }
+}
+
+/// Of an answer that a user gave in Odoo.
+pub(super) fn answered_by(user: i64) -> Value {
+    json!({"uid": user, "is_admin": false, "by_link": false})
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::database::Odoo;
+use super::people::answered_by;
 
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -135,6 +136,7 @@ impl Odoo {
         for line in &mut attendees {
             if line["user_id"] == user {
                 line["state"] = json!(state);
+                line["answered_by"] = answered_by(user);
             }
         }
         let slot = self.slot(id, number);
@@ -314,6 +316,7 @@ impl Odoo {
         for line in series["template"]["attendees"].as_array_mut().expect("attendees") {
             if line["user_id"] == user {
                 line["state"] = json!(state);
+                line["answered_by"] = answered_by(user);
             }
         }
         for own in series["slots"].as_array_mut().expect("slots") {

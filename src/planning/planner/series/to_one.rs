@@ -134,7 +134,7 @@ impl Task<'_> {
                 } else if guest.answer_in(target, slot) == Some(in_odoo) {
                     // One answer at a time: to the whole first, as it may answer the rest, too.
                     let is_busy = self.dossier.writes.iter().any(|w| w.account_id == account.id);
-                    if !is_busy && guest.may_answer(slot, in_odoo, self.people.now) {
+                    if !is_busy && guest.may_answer(slot, in_odoo, account.odoo_user_id, self.people.now) {
                         let write = response(account, copy, guest, slot, in_odoo)?;
                         self.dossier.writes.push(write);
                         self.effects.wake_accounts.insert(account.id);
@@ -189,8 +189,15 @@ impl Guest<'_> {
     }
 
     /// Whether the mailbox can be told: an occurrence that was declined is not there any more, one that is over needs no
-    /// answer, and what the organizer knows already is only yet to be read here.
-    fn may_answer(&self, slot: NaiveDate, answer: Answer, now: chrono::DateTime<chrono::Utc>) -> bool {
+    /// answer, and what the organizer knows already is only yet to be read here. Not so what was given in Odoo: what the
+    /// organizer has may be an earlier answer of the same kind.
+    fn may_answer(
+        &self,
+        slot: NaiveDate,
+        answer: Answer,
+        user_id: i32,
+        now: chrono::DateTime<chrono::Utc>,
+    ) -> bool {
         let there = self.mailbox.occurrence(slot);
         let is_there = there.is_some_and(|event| {
             let own = event.attendees.get(self.address).map(|a| a.answer);
@@ -199,7 +206,10 @@ impl Guest<'_> {
         let is_known = self
             .organizers
             .is_some_and(|series| self.answer_in(series, slot) == Some(answer));
-        is_there && !is_known
+        let is_given_in_odoo = self
+            .record
+            .is_some_and(|record| record.is_answered_in_odoo(slot, self.odoo.tz(), user_id));
+        is_there && (!is_known || is_given_in_odoo)
     }
 }
 
