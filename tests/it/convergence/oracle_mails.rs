@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::event::{
     Deed, Event, Sight, handed_over_by, has_crossed, last_value, undisturbed_answer, was_ended_or_revived,
 };
@@ -9,7 +11,7 @@ use super::facts::{self, Field};
 use super::mails::Mail;
 use super::oracle_state::Wrongs;
 use super::people::{Side, address_of};
-use super::shown::{answer_in_record, guests_of_copy, guests_of_record};
+use super::shown::{answer_in_record, answer_of, guests_of_copy, guests_of_record};
 
 /// How often something may and must have happened to one guest.
 #[derive(Default)]
@@ -165,7 +167,9 @@ pub(super) fn check_mails(
                 .and_then(|record| answer_in_record(record, guest))
                 .is_some_and(|answer| match answer.as_str() {
                     "needsAction" => false,
-                    "declined" => event.declined_untold.contains(guest),
+                    "declined" => {
+                        event.declined_untold.contains(guest) || !is_listed_as_declined(event, guest)
+                    }
                     _ => true,
                 });
         // What had ended when the service was restored is new to it, with the answers that Odoo has.
@@ -192,6 +196,16 @@ pub(super) fn check_mails(
         }
     }
     invited
+}
+
+/// Whether the organizer's Outlook had heard, when all was quiet, that a guest has declined.
+fn is_listed_as_declined(event: &Event, guest: &str) -> bool {
+    let list = event
+        .before
+        .live(address_of(event.organizer))
+        .map(|copy| &copy["attendees"]);
+    let mut lines = list.and_then(Value::as_array).into_iter().flatten();
+    lines.any(|line| line["emailAddress"]["address"] == *guest && answer_of(&line["status"]) == "declined")
 }
 
 /// Whether something that guests can see has the value that Odoo, and only Odoo, gave it.
