@@ -8,10 +8,12 @@
 //! |---|---|
 //! | [`self`] | the document: occurrences, normal form, splitting, what Outlook lets be moved |
 //! | [`changes`] | how one document must change to be another |
+//! | `master` | what is the master where one side tells its occurrences alone |
 //! | [`merge`] | three-way merge of two documents |
 //! | [`plan`] | what to write to either side |
 
 pub mod changes;
+mod master;
 pub mod merge;
 pub mod plan;
 

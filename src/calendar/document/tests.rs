@@ -174,6 +174,64 @@ pub(crate) fn tuesdays(end: End) -> Document {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn another_master_shows_the_same(before in series(), edits in prop::collection::vec(edit(), 0..6), other in series()) {
+        for now in edited(&before, &edits).into_iter().chain([other]) {
+            let kept = now.keeping_master_of(&before);
+            prop_assert_eq!(&kept.recurrence, &now.recurrence);
+            prop_assert_eq!(kept.occurrences(window(&now)), now.occurrences(window(&now)));
+            prop_assert_eq!(kept.keeping_master_of(&before), kept);
+        }
+        prop_assert_eq!(before.keeping_master_of(&before), before);
+    }
+}
+
+/// Odoo's master is what most occurrences say.
+#[test]
+fn what_was_changed_one_by_one_is_not_said_of_all() {
+    let before = tuesdays(End::Count(nonzero(5)));
+    let slots: Vec<_> = before.slots().collect();
+    let moved = |event: Event| {
+        let Time::Timed { start, end, zone } = event.time.clone() else {
+            unreachable!("hours");
+        };
+        let by = TimeDelta::hours(1);
+        let time = Time::Timed {
+            start: start + by,
+            end: end + by,
+            zone,
+        };
+        Event {
+            time,
+            title: "Later".to_owned(),
+            ..event
+        }
+    };
+    // As Odoo tells it: three of five are later, so that the others are the exceptions.
+    let mut told = before.clone();
+    told.master = moved(before.master.clone());
+    for slot in &slots[3..] {
+        told.set_occurrence(*slot, &before.occurrence(*slot).unwrap());
+    }
+    let kept = told.keeping_master_of(&before);
+    assert_eq!(kept.master, before.master);
+    assert!(kept.exceptions.keys().eq(&slots[..3]), "{:?}", kept.exceptions);
+    assert_eq!(kept.occurrences(window(&told)), told.occurrences(window(&told)));
+
+    // All of them, or all but one: that is one change, and at most one more.
+    for apart in [5, 4] {
+        let mut told = before.clone();
+        told.master = moved(before.master.clone());
+        for slot in &slots[apart..] {
+            told.set_occurrence(*slot, &before.occurrence(*slot).unwrap());
+        }
+        assert_eq!(told.keeping_master_of(&before), told);
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]

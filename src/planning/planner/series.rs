@@ -151,6 +151,10 @@ impl Task<'_> {
             odoo: renamed_series(base.odoo, &aliases),
             outlook: renamed_series(base.outlook, &aliases),
         });
+        let odoo = match &base {
+            Some(base) => odoo.map(|odoo| odoo.keeping_master_of(&base.odoo)),
+            None => odoo,
+        };
         let unlisted = self.unlisted(base.as_ref().map(|base| &base.outlook.master.attendees))?;
         let outlook = match &chosen {
             Some((copy, _)) => {
