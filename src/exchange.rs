@@ -621,10 +621,10 @@ impl<'a> Intake<'a> {
         {
             dossier.debt = None;
         }
-        let meeting = &mut self.unit.get(id)?.meeting;
-        let compared = meeting.unconfirmed;
+        let dossier = self.unit.get(id)?;
+        let compared = dossier.meeting.unconfirmed;
         if compared {
-            baseline::confirm(meeting, &record, &known, self.people)?;
+            baseline::confirm(dossier, &record, &known, self.people)?;
         }
         if let Some(link) = link {
             moving::note(&mut self.unit, id, link)?;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use crate::calendar::document::Document;
 use crate::calendar::event::{Address, Attendee};
 use crate::calendar::field::{Group, take_groups};
 use crate::calendar::invitations::{Guests, Withheld, all_guests};
@@ -13,10 +14,11 @@ use crate::calendar::merge::Base;
 use crate::odoo::exchange::{Place, WantedRecord};
 use crate::odoo::identity::Was;
 use crate::odoo::record::Record;
+use crate::odoo::snapshot::odoo_answer;
 use crate::planning::people::People;
 use crate::planning::planner::refusals::is_not_taken_over;
 use crate::store::databases::PlanningLock;
-use crate::store::meetings::{self, Copy, Meeting};
+use crate::store::meetings::{self, Copy, Meeting, SlotAnswers};
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, accounts::Account};
@@ -90,17 +92,21 @@ pub async fn to_ask_for(
 /// # Errors
 /// When what is stored cannot be read.
 pub fn confirm(
-    meeting: &mut Meeting,
+    dossier: &mut Dossier,
     record: &Record,
     edited: &BTreeMap<Group, DateTime<Utc>>,
     people: &People,
 ) -> anyhow::Result<()> {
+    let meeting = &mut dossier.meeting;
     meeting.unconfirmed = false;
     let (Some(known), Ok(Some(mut present))) = (meeting.base()?, record.document(&people.mailboxes)) else {
         return Ok(());
     };
     if meeting.guests() == Guests::Withheld {
         Withheld::take(&mut present, None, Some(&known));
+    }
+    if !edited.contains_key(&Group::Attendees) {
+        agree_on_answers(&mut dossier.copies, &present, people)?;
     }
     let mut base = Base {
         odoo: present.clone(),
@@ -117,6 +123,27 @@ pub fn confirm(
         take_groups(edited.keys(), &mut base.outlook.master, &known.outlook.master);
     }
     meeting.set_base(Some(&base))
+}
+
+/// As if the guests' mailboxes had said what a restored Odoo says: what they say otherwise is news to Odoo, and nothing is answered in anybody's
+/// name.
+fn agree_on_answers(copies: &mut [Copy], present: &Document, people: &People) -> anyhow::Result<()> {
+    for copy in copies.iter_mut().filter(|copy| !copy.is_organizer) {
+        let account = people.account(copy.account_id);
+        let Some(address) = account.and_then(|account| people.mailboxes.get(&account.odoo_user_id)) else {
+            continue;
+        };
+        let answer =
+            |attendees: &BTreeMap<Address, Attendee>| attendees.get(address).map(|guest| guest.answer);
+        copy.answer_base = answer(&present.master.attendees).map(|answer| odoo_answer(answer).to_owned());
+        let to_one: SlotAnswers = present
+            .exceptions
+            .iter()
+            .filter_map(|(slot, own)| Some((*slot, answer(own.attendees.as_ref()?)?)))
+            .collect();
+        copy.slot_answers_base = serde_json::to_value(to_one)?;
+    }
+    Ok(())
 }
 
 /// Under which address Outlook shows a guest is no news of either side, and only the base knows it.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::odoo::Odoo;
 use super::stack::{ANN, BEN, eventually};
-use super::world::{CARLA, World, active, odoo_time, world};
+use super::world::{CARLA, World, active, answer_in_odoo, kinds, odoo_time, world};
 
 /// Exchanges once with the restored Odoo, which is shut out, and pairs it again.
 async fn restore(w: &mut World, backup: Odoo) {
@@ -98,6 +98,48 @@ async fn an_odoo_that_is_restored_again_and_again_is_told_each_time() {
     }
     assert_eq!(id_of(&w, "Plan B"), id);
     assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
+}
+
+/// What was answered before the backup and asked anew since is not answered again in anybody's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_answer_of_a_restored_odoo_is_not_sent() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("connected");
+    let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
+    w.quiet().await;
+    let series = w
+        .odoo
+        .create_weekly(7, "Weekly", &odoo_time(4, "09:00:00"), 4, &[BEN]);
+    w.quiet().await;
+    w.odoo.answer(id_of(&w, "Review"), 8, "declined");
+    w.odoo.answer_one(series, 1, 8, "declined");
+    w.quiet().await;
+    let backup = w.odoo.copy();
+    w.outlook_edits(ANN, &event, json!({"subject": "Review!"})).await;
+    let weekly = w.stack.event(ANN, "Weekly").await.expect("in Outlook");
+    w.outlook_edits(ANN, &weekly["occurrences"][1], json!({"subject": "Weekly!"}))
+        .await;
+    w.quiet().await;
+    assert_eq!(
+        answer_in_odoo(&w.odoo.records[&id_of(&w, "Review!")], BEN),
+        "needsAction"
+    );
+    assert_eq!(w.odoo.answer_to_one(series, 1, 8), "needsAction");
+    w.forget_mails().await;
+
+    restore(&mut w, backup).await;
+    settled(&mut w).await;
+    assert_eq!(w.stack.mails().await, []);
+    assert_eq!(
+        answer_in_odoo(&w.odoo.records[&id_of(&w, "Review!")], BEN),
+        "needsAction"
+    );
+    assert_eq!(w.odoo.answer_to_one(series, 1, 8), "needsAction");
+    // What is answered since is.
+    w.odoo.answer(id_of(&w, "Review!"), 8, "accepted");
+    w.odoo.answer_one(series, 1, 8, "accepted");
+    w.quiet().await;
+    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN); 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
