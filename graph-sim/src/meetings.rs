@@ -327,6 +327,16 @@ impl World {
         Ok(())
     }
 
+    /// Whether a guest has the meeting in their calendar: what they deleted does not come back without a mail.
+    fn has_copy(&self, organizer: &Person, guest: &str, ical_uid: &str) -> bool {
+        let reached = self.reached(&organizer.tenant, guest);
+        let has_it = |to: &String| {
+            self.mailbox(to)
+                .is_ok_and(|mailbox| mailbox.by_ical(ical_uid).is_some())
+        };
+        reached.iter().any(has_it)
+    }
+
     /// Writes the organizer's event into the mailboxes that a guest's address reaches; guests from outside only get mail.
     fn deliver(&mut self, organizer: &Person, event: &Event, guest: &str, reset: bool) {
         self.dispatch(Delivery::Copy {
@@ -815,8 +825,9 @@ impl World {
                         );
                     }
                 }
-                let quiet = !added.is_empty() || !removed.is_empty();
-                if tell || (quiet && self.switches.attendee_change_reaches_all) {
+                let quiet =
+                    self.switches.attendee_change_reaches_all && (!added.is_empty() || !removed.is_empty());
+                if tell || (quiet && self.has_copy(&person, guest, &event.ical_uid)) {
                     match target.day {
                         Some(day) if !holds(&addresses(&event.content.attendees, ""), guest) => {
                             self.deliver_instance(&person, &event, day, guest, kind == "invitation");
