@@ -221,6 +221,9 @@ pub(super) fn check_answers(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
         // Somebody by two contacts: the answer of either.
         let may_stand = may_stand || answers_in_record(record, &guest) > 1;
         let may_stand = may_stand || left && in_outlook == "needsAction" && remembered;
+        // A copy that came back between two looks and was deleted at once has left nothing behind but the organizer's list.
+        let came_and_went = event.before.live(&guest).is_none() && now.live(&guest).is_none();
+        let may_stand = may_stand || has_mailbox(&guest) && came_and_went && remembered;
         // And as it stood at the last quiet, so it may stand on.
         let stood = |sight: &Sight| {
             let theirs = sight

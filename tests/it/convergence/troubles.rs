@@ -112,7 +112,7 @@ impl World {
         self.is_restored = true;
         for event in &mut self.events {
             event.deeds.push(Deed::Restored);
-            event.forgotten = side == Side::Outlook && !event.before.is_active();
+            event.forgotten = side == Side::Outlook;
         }
         self.pair_again().await;
     }

@@ -402,6 +402,12 @@ impl Odoo {
         let series = self.records.get_mut(&id).expect("a series");
         series["template"] = template;
         find_slots_anew(series, &own);
+        // Every occurrence is written what is said of all, whatever it had of its own.
+        let of_all = change["values"].as_object().expect("values");
+        for own in series["slots"].as_array_mut().expect("slots") {
+            let differences = own["differences"].as_object_mut().expect("differences");
+            differences.retain(|name, _| !of_all.contains_key(name));
+        }
         for (slot, differences) in own {
             differ(series, &slot, &differences);
         }
