@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,6 +37,20 @@ def browser() -> Iterator[Browser]:
             yield chromium
         finally:
             chromium.close()
+
+
+# Where a thing is on the page: x, y, width and height in pixels.
+Box = Mapping[str, float]
+
+
+def box_of(shown: Locator) -> Box:
+    box = shown.bounding_box()
+    assert box, f"{shown} is shown"
+    return box
+
+
+def middle_of(box: Box) -> tuple[float, float]:
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 class Person:
@@ -293,6 +307,31 @@ class Person:
 
         eventually(opened, message=f"'{subject}' opens")
         return popover
+
+    def drags(
+        self,
+        subject: str,
+        grip: Callable[[Box], tuple[float, float]],
+        to: Callable[[Box], tuple[float, float]],
+        done: Callable[[], bool],
+        *,
+        message: str,
+    ) -> None:
+        """Drags an event from a point of its box to another, as pixels of the page, until Odoo has what that means."""
+
+        def dragged() -> bool:
+            # News that arrives just before the button is pressed draws the calendar anew: a person tries again.
+            self.settles()
+            expect(self.event(subject).first).to_be_visible()
+            box = box_of(self.event(subject).first)
+            self.page.mouse.move(*grip(box))
+            self.page.mouse.down()
+            self.page.mouse.move(*to(box), steps=16)
+            self.page.mouse.up()
+            eventually(done, timeout=5, message=message)
+            return True
+
+        eventually(dragged, message=message)
 
     def _add_guest(self, name: str, address: str) -> None:
         field = self.page.locator(".o_form_view .o_field_widget[name=partner_ids]").first

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Route
 
 from tools import walk
 from tools.stack import RpcError, Stack, eventually
@@ -149,43 +150,37 @@ def test_quick_creation_moving_and_stretching_in_the_week(people: Site, at_brows
     in_step()
     before = times()
     person.sees(subject)
-    box = person.event(subject).first.bounding_box()
-    to = page.locator(f".fc-timegrid-col[data-date='{day - timedelta(days=1):%Y-%m-%d}']").bounding_box()
-    assert box
-    assert to
-    mouse.move(box["x"] + box["width"] / 2, box["y"] + 6)
-    mouse.down()
-    mouse.move(to["x"] + to["width"] / 2, box["y"] + 6, steps=12)
-    mouse.up()
-    eventually(
-        lambda: times()[0].date() == before[0].date() - timedelta(days=1), message="it is dragged to the day before"
+    to = walk.box_of(page.locator(f".fc-timegrid-col[data-date='{day - timedelta(days=1):%Y-%m-%d}']"))
+    person.drags(
+        subject,
+        top_of,
+        lambda box: (walk.middle_of(to)[0], top_of(box)[1]),
+        lambda: times()[0].date() == before[0].date() - timedelta(days=1),
+        message="it is dragged to the day before",
     )
     no_error(person)
     in_step()
     person.sees(subject)
     dragged = times()
-    event = person.event(subject).first
-    event.hover()
-    box = event.bounding_box()
-    assert box
-    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2)
-    mouse.down()
-    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] + 60, steps=12)
-    mouse.up()
-    eventually(lambda: times()[1] > dragged[1] and times()[0] == dragged[0], message="it is longer")
+    person.drags(
+        subject,
+        lambda box: (walk.middle_of(box)[0], box["y"] + box["height"] - 2),
+        lambda box: (walk.middle_of(box)[0], box["y"] + box["height"] + 60),
+        lambda: times()[1] > dragged[1] and times()[0] == dragged[0],
+        message="it is longer",
+    )
     no_error(person)
     in_step()
     # into the strip above: whole days
     person.sees(subject)
-    box = person.event(subject).first.bounding_box()
-    strip = page.locator(f".fc-timegrid .fc-daygrid-day[data-date='{day - timedelta(days=1):%Y-%m-%d}']").bounding_box()
-    assert box
-    assert strip
-    mouse.move(box["x"] + box["width"] / 2, box["y"] + 6)
-    mouse.down()
-    mouse.move(strip["x"] + strip["width"] / 2, strip["y"] + strip["height"] / 2, steps=16)
-    mouse.up()
-    eventually(lambda: dates(people, event_id)[0], message="it takes the whole day")
+    strip = walk.box_of(page.locator(f".fc-timegrid .fc-daygrid-day[data-date='{day - timedelta(days=1):%Y-%m-%d}']"))
+    person.drags(
+        subject,
+        top_of,
+        lambda _: walk.middle_of(strip),
+        lambda: dates(people, event_id)[0],
+        message="it takes the whole day",
+    )
     no_error(person)
     if login == ANN:
         eventually(lambda: people.outlook_event(ANN, subject)["isAllDay"], message="in Outlook, too")
@@ -380,6 +375,11 @@ def test_a_guest_of_somebody_outside_answers_in_the_popover(people: Site, at_bro
     walk.expect(ann.popover_of(subject, day).locator(".btn-group .active")).to_have_text("Yes")
 
 
+def top_of(box: walk.Box) -> tuple[float, float]:
+    """Where an event is gripped to be moved: below lies the rest of a long one, outside of what is shown."""
+    return walk.middle_of(box)[0], box["y"] + 6
+
+
 def distance(day: datetime) -> int:
     """In how many days that is."""
     return (day.date() - datetime.now(UTC).date()).days
@@ -397,19 +397,18 @@ def test_dragged_from_the_strip_back_to_the_hours(people: Site, at_browser: AtBr
         assert people.outlook_event(ANN, subject)["isAllDay"]
     person.show_week(day)
     person.sees(subject)
-    page, mouse = person.page, person.page.mouse
+    page = person.page
     slot = page.locator(".fc-timegrid-slot-lane[data-time='09:00:00']")
     slot.scroll_into_view_if_needed()
-    column = page.locator(f".fc-timegrid-col[data-date='{day + timedelta(days=1):%Y-%m-%d}']").bounding_box()
-    box, when = person.event(subject).first.bounding_box(), slot.bounding_box()
-    assert box
-    assert column
-    assert when
-    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    mouse.down()
-    mouse.move(column["x"] + column["width"] / 2, when["y"] + 4, steps=16)
-    mouse.up()
-    eventually(lambda: not dates(people, event_id)[0], message="it has hours")
+    column = walk.box_of(page.locator(f".fc-timegrid-col[data-date='{day + timedelta(days=1):%Y-%m-%d}']"))
+    when = walk.box_of(slot)
+    person.drags(
+        subject,
+        walk.middle_of,
+        lambda _: (walk.middle_of(column)[0], when["y"] + 4),
+        lambda: not dates(people, event_id)[0],
+        message="it has hours",
+    )
     no_error(person)
     (times,) = people.stack.odoo.query("SELECT start, stop FROM calendar_event WHERE id = %s", event_id)
     assert times[0].date() == day.date() + timedelta(days=1)
@@ -436,7 +435,7 @@ def test_dragged_in_the_month_and_stretched_in_the_strip(people: Site, at_browse
     event_id = people.new_event(
         login, subject, day=distance(day), allday=True, start_date=f"{day:%Y-%m-%d}", stop_date=f"{day:%Y-%m-%d}"
     )
-    page, mouse = person.page, person.page.mouse
+    page = person.page
     person.show_week(day)
     person.sees(subject)
     scale(person, "month")
@@ -444,35 +443,31 @@ def test_dragged_in_the_month_and_stretched_in_the_strip(people: Site, at_browse
     person.settles()
     person.sees(subject)
     after = day + timedelta(days=1)
-    box = person.event(subject).first.bounding_box()
-    cell = page.locator(f".fc-dayGridMonth-view .fc-daygrid-day[data-date='{after:%Y-%m-%d}']").bounding_box()
-    assert box
-    assert cell
-    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    mouse.down()
-    mouse.move(cell["x"] + cell["width"] / 2, cell["y"] + cell["height"] / 2, steps=16)
-    mouse.up()
+    cell = walk.box_of(page.locator(f".fc-dayGridMonth-view .fc-daygrid-day[data-date='{after:%Y-%m-%d}']"))
     moved = (True, f"{after:%Y-%m-%d}", f"{after:%Y-%m-%d}")
-    eventually(lambda: dates(people, event_id) == moved, message="it is dragged to the next day")
+    person.drags(
+        subject,
+        walk.middle_of,
+        lambda _: walk.middle_of(cell),
+        lambda: dates(people, event_id) == moved,
+        message="it is dragged to the next day",
+    )
     no_error(person)
     person.shot("dragged-in-the-month")
     scale(person, "week")
     walk.expect(page.locator(".fc-timegrid")).to_be_visible()
     person.settles()
     person.sees(subject)
-    event = person.event(subject).first
-    event.hover()
-    box = event.bounding_box()
     last = day + timedelta(days=2)
-    cell = page.locator(f".fc-timegrid .fc-daygrid-day[data-date='{last:%Y-%m-%d}']").bounding_box()
-    assert box
-    assert cell
-    mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
-    mouse.down()
-    mouse.move(cell["x"] + cell["width"] / 2, box["y"] + box["height"] / 2, steps=16)
-    mouse.up()
+    end_cell = walk.box_of(page.locator(f".fc-timegrid .fc-daygrid-day[data-date='{last:%Y-%m-%d}']"))
     longer = (True, f"{after:%Y-%m-%d}", f"{last:%Y-%m-%d}")
-    eventually(lambda: dates(people, event_id) == longer, message="it takes two days")
+    person.drags(
+        subject,
+        lambda box: (box["x"] + box["width"] - 2, walk.middle_of(box)[1]),
+        lambda box: (walk.middle_of(end_cell)[0], walk.middle_of(box)[1]),
+        lambda: dates(people, event_id) == longer,
+        message="it takes two days",
+    )
     no_error(person)
     person.shot("stretched-in-the-strip")
     if login == ANN:
@@ -957,3 +952,51 @@ def test_news_wait_for_an_open_popover_and_are_drawn_once(people: Site, at_brows
     person.sees(renamed)
     person.page.wait_for_timeout(3000)
     assert len(drawn) == 1, drawn
+
+
+def test_news_wait_for_an_event_that_is_being_dragged(people: Site, at_browser: AtBrowser):
+    """What arrives meanwhile, and what is being loaded as the button is pressed."""
+    person = seated(people, at_browser, ANN)
+    subject, first, second = (walk.unique(word) for word in ("Held", "Being loaded", "Arriving"))
+    day = walk.next_week(hour=9, day=2)
+    event_id = people.new_event(ANN, subject, day=distance(day), hour=9)
+    person.show_week(day)
+    person.sees(subject)
+    person.settles()
+    page, mouse = person.page, person.page.mouse
+    to = walk.box_of(page.locator(f".fc-timegrid-col[data-date='{day + timedelta(days=1):%Y-%m-%d}']"))
+    loads: list[Route] = []
+    page.route("**/calendar.event/search_read*", lambda load: loads.append(load))
+    people.new_outlook_event(ANN, first, day=distance(day), hour=14)
+
+    def loading() -> bool:
+        page.wait_for_timeout(100)
+        return bool(loads)
+
+    eventually(loading, message="the page asks what is new")
+    x, y = top_of(walk.box_of(person.event(subject).first))
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x, y + 40, steps=8)
+    walk.expect(page.locator(".fc-event-mirror")).to_be_visible()
+    page.unroute("**/calendar.event/search_read*")
+    for load in loads:
+        load.continue_()
+    people.new_outlook_event(ANN, second, day=distance(day), hour=15)
+    people.odoo_event(second)
+    page.wait_for_timeout(2000)
+    walk.expect(page.locator(".fc-event-mirror")).to_be_visible()
+    for news in (first, second):
+        walk.expect(person.event(news)).to_have_count(0)
+    person.shot("held")
+    mouse.move(walk.middle_of(to)[0], y, steps=16)
+    mouse.up()
+
+    def moved() -> bool:
+        ((start,),) = people.stack.odoo.query("SELECT start FROM calendar_event WHERE id = %s", event_id)
+        return start.date() == day.date() + timedelta(days=1)
+
+    eventually(moved, message="it is dragged to the next day")
+    no_error(person)
+    for news in (first, second):
+        walk.expect(person.event(news).first).to_be_visible()

@@ -18,6 +18,20 @@ const REFRESH_RETRY = 1000;
 const REFRESH_RETRIES = 600;
 const NOTHING = { reason: false, waiting: 0, mails: 0 };
 
+/**
+ * Whether a person holds nothing that drawing anew would take from them: a popover or dialog, or an event that is being
+ * dragged. Waits for that as long as `goesOn` says; who leaves something open for long has moved on.
+ */
+async function handsAreFree(goesOn = () => true) {
+    for (let retries = 0; document.querySelector(".o_cw_popover, .modal, .fc-event-mirror, .fc-highlight"); retries++) {
+        if (!goesOn() || retries === REFRESH_RETRIES) {
+            return false;
+        }
+        await new Promise((resolve) => setTimeout(resolve, REFRESH_RETRY));
+    }
+    return true;
+}
+
 patch(AttendeeCalendarModel.prototype, {
     async load() {
         this.isQuietLoad = Boolean(this.isNextLoadQuiet);
@@ -33,6 +47,15 @@ patch(AttendeeCalendarModel.prototype, {
     loadWithoutSync() {
         this.isNextLoadQuiet = true;
         return this.load();
+    },
+
+    async updateData() {
+        const isQuiet = this.isQuietLoad;
+        await super.updateData(...arguments);
+        if (isQuiet) {
+            // Somebody may have begun since it was asked.
+            await handsAreFree();
+        }
     },
 
     async syncMicrosoftCalendar(silent = false) {
@@ -74,13 +97,9 @@ patch(AttendeeCalendarController.prototype, {
             }
             waiting = true;
             try {
-                // Drawing anew would close what a person has just opened. Who leaves it open for long has moved on, and
-                // the next navigation shows them everything.
-                for (let retries = 0; document.querySelector(".o_cw_popover, .modal"); retries++) {
-                    if (status(this) !== "mounted" || retries === REFRESH_RETRIES) {
-                        return;
-                    }
-                    await new Promise((resolve) => setTimeout(resolve, REFRESH_RETRY));
+                // The next navigation shows everything.
+                if (!(await handsAreFree(() => status(this) === "mounted"))) {
+                    return;
                 }
                 await this.model.loadsEnded();
             } finally {
