@@ -966,7 +966,7 @@ def test_news_wait_for_an_event_that_is_being_dragged(people: Site, at_browser: 
     page, mouse = person.page, person.page.mouse
     to = walk.box_of(page.locator(f".fc-timegrid-col[data-date='{day + timedelta(days=1):%Y-%m-%d}']"))
     loads: list[Route] = []
-    page.route("**/calendar.event/search_read*", lambda load: loads.append(load))
+    page.route("**/calendar.event/search_read*", lambda load: loads.append(load), times=1)
     people.new_outlook_event(ANN, first, day=distance(day), hour=14)
 
     def loading() -> bool:
@@ -979,9 +979,7 @@ def test_news_wait_for_an_event_that_is_being_dragged(people: Site, at_browser: 
     mouse.down()
     mouse.move(x, y + 40, steps=8)
     walk.expect(page.locator(".fc-event-mirror")).to_be_visible()
-    page.unroute("**/calendar.event/search_read*")
-    for load in loads:
-        load.continue_()
+    loads[0].continue_()
     people.new_outlook_event(ANN, second, day=distance(day), hour=15)
     people.odoo_event(second)
     page.wait_for_timeout(2000)
