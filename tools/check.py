@@ -122,6 +122,7 @@ def steps() -> list[Step]:
             ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
             warnings,
         ),
+        Step("rust", "the programs and the tests", programs),
         Step(
             "rust",
             "Rust tests",
@@ -206,6 +207,16 @@ def steps() -> list[Step]:
     ]
 
 
+def with_odoo_beside_rust(chosen: list[Step]) -> list[Step]:
+    """The Rust tests wait most of the time, and Odoo's take one core: they are run at the same time."""
+    odoo_tests = Step("odoo", "the add-on and Odoo's tests", [sys.executable, "-m", "tools.check", "--only", "odoo"])
+    return [
+        replace(step, beside=(odoo_tests,)) if step.name == "Rust tests" else step
+        for step in chosen
+        if step.group != "odoo"
+    ]
+
+
 def contract_line() -> str:
     """Whether requests and answers are held against Microsoft's schema; cargo hides what the tests say of it."""
     file = paths.schema()
@@ -223,6 +234,8 @@ def main() -> int:
     only = options.only
     # The long run only when asked for.
     chosen = [step for step in steps() if (step.group == only if only else step.group != "long")]
+    if not (only or options.step):
+        chosen = with_odoo_beside_rust(chosen)
     chosen = [step for step in chosen if options.step in step.name]
     if not chosen:
         parser.error(f"no step of this name: {options.step}")
