@@ -17,10 +17,16 @@ use crate::stack::CLIENT_ID;
 
 impl World {
     pub(super) async fn trouble(&mut self, trouble: &Trouble) {
-        self.is_disturbed |= !matches!(
+        let is_disturbing = !matches!(
             trouble,
             Trouble::Fault(_) | Trouble::Switches(_) | Trouble::ForgetDelta(_)
         );
+        // See `hand_over`: nor is the new organizer's connection taken away before the service has seen it.
+        let is_handed_over = |event: &Event| event.deeds.iter().any(|d| matches!(d, Deed::HandedOver(..)));
+        if is_disturbing && self.events.iter().any(is_handed_over) {
+            return;
+        }
+        self.is_disturbed |= is_disturbing;
         match trouble {
             Trouble::Sync { user, on } => {
                 let method = if *on { "restart" } else { "stop" };
