@@ -36,7 +36,7 @@ fn masters_of(odoo: &Event, outlook: &Event, edited: &BTreeSet<Group>, sent: Opt
     base
 }
 
-/// Returns the base of two documents, like [`masters_of`]. If a series' dates or single occurrences
+/// Returns the base of two documents, like `masters_of`. If a series' dates or single occurrences
 /// were edited, everything in Odoo counts as changed.
 pub fn base_of(odoo: &Document, outlook: &Document, edited: &BTreeSet<Group>, sent: Option<&str>) -> Base {
     let is_single = odoo.is_single() && outlook.is_single();

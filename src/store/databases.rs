@@ -250,7 +250,7 @@ pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
 /// database's mailboxes may take.
 ///
 /// # Errors
-/// [`Busy`] after [`LONGEST_WAIT`].
+/// [`Busy`] after `LONGEST_WAIT`.
 pub async fn serialize_soon(conn: &mut Connection, id: Uuid) -> anyhow::Result<PlanningLock> {
     conn.batch_execute(&format!(
         "SET LOCAL lock_timeout = '{}ms'",

@@ -8,7 +8,7 @@
 //! a mailbox to two runs.
 //!
 //! A mailbox is due at `next_run_at`, by Postgres's clock. While a run works it, it is
-//! [never](NEVER) due, so a [`wake`] meanwhile is noticed when the run ends.
+//! never due (`NEVER`), so a [`wake`] meanwhile is noticed when the run ends.
 
 use std::time::Duration;
 
