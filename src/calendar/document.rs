@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`self`] | the document: occurrences, normal form, splitting, what Outlook lets be moved |
 //! | [`changes`] | how one document must change to be another |
-//! | `master` | what is the master where one side tells its occurrences alone |
+//! | `master` | the master of a series if one side only has its occurrences |
 //! | [`merge`] | three-way merge of two documents |
 //! | [`plan`] | what to write to either side |
 
