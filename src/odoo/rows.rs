@@ -301,8 +301,7 @@ fn times(
 }
 
 /// Returns what distinguishes a value. Each event has attendee lines of its own, and who set a
-/// response is recorded in only one of them, so the line's id and that
-/// person are left out.
+/// response is recorded in only one of them, so the line's id and that person are left out.
 fn comparable(name: &str, value: &Value) -> String {
     let (true, Value::Array(lines)) = (name == "attendees", value) else {
         return value.to_string();
