@@ -717,7 +717,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Bodies that were made to take long, each about so many bytes.
+    /// Returns bodies that were made to take long, each of about so many bytes.
     fn traps(bytes: usize) -> Vec<String> {
         let line = "_".repeat(80);
         let of = |piece: &str| piece.repeat(bytes / piece.len());
@@ -766,7 +766,7 @@ pub(super) mod tests {
                 let _ = Form::with_own(&trap);
             });
             assert!(visited < 20 * trap.len(), "{start}: {visited} of {}", trap.len());
-            // What the parser is given is neither deep nor has many attributes.
+            // The parser's input is neither deeply nested nor does it have many attributes.
             let (form, parsed) = Form::with_own(&trap);
             assert!(form > Form::AsItIs, "{start}");
             assert!(parsed.len() < 4 * trap.len(), "{start}");

@@ -291,7 +291,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// Outlook is never told of withheld guests, and Odoo keeps them, whatever else either side does.
+        /// Outlook never gets withheld guests, and Odoo keeps them, whatever either side does.
         #[test]
         fn withheld_guests_stay_where_they_are(agreed in event(), odoo in event(), outlook in event(), t in times()) {
             let [agreed, odoo, outlook] = [agreed, odoo, outlook].map(Document::single);

@@ -687,7 +687,8 @@ pub(crate) mod tests {
 
         #[test]
         fn the_order_of_one_sided_news_does_not_matter(b in event(), o in event(), l in event(), t in times(), p in policy()) {
-            // Odoo changes the title, Outlook the place and time: whoever is heard first.
+            // Odoo changes the title, Outlook the location and time. The order of arrival does not
+            // matter.
             let mut odoo = b.clone();
             take(Group::Title, &mut odoo, &o);
             let mut outlook = b.clone();
@@ -736,7 +737,7 @@ pub(crate) mod tests {
                 let again = merge(base.as_ref(), &odoo, &outlook, &t, p);
                 prop_assert!(!again.to_outlook.contains(&Group::Title) && !again.to_odoo.contains(&Group::Title));
             }
-            // an edit in Outlook is one nevertheless
+            // An edit in Outlook counts nevertheless.
             let base = Base { odoo: odoo.clone(), outlook: outlook.clone() };
             outlook.title = format!("{} renamed", l.title);
             let renamed = merge(Some(&base), &odoo, &outlook, &t, p);
@@ -787,7 +788,7 @@ pub(crate) mod tests {
         let next = merge(Some(&base), &odoo, &outlook, &times, policy);
         assert_eq!(next.odoo.attendees, outlook.attendees);
         assert!(next.to_outlook.is_empty());
-        // An Odoo that does not keep them is told once.
+        // An Odoo that does not store them gets them once.
         let base = advance(
             Some(base),
             &groups,
@@ -800,7 +801,8 @@ pub(crate) mod tests {
                 .to_odoo
                 .is_empty()
         );
-        // Who may be one of those who were told, under another name and address, is not told to Odoo as another guest.
+        // A guest who may be one of the written guests, under another name and address, is not sent
+        // to Odoo as a further guest.
         let outlook = with_guests(&["x", "v", "w"]);
         let before = with_guests(&["x"]);
         let base = Base {
@@ -830,7 +832,7 @@ pub(crate) mod tests {
             Some(address("other"))
         );
         assert!(base.odoo.attendees.keys().eq(odoo.attendees.keys()));
-        // So it is when nothing but the present state is known.
+        // The same holds if only the present state is known.
         let mut now = outlook;
         now.attendees.get_mut(&address("other")).unwrap().answer = Answer::Accepted;
         let sent = Event {
@@ -843,7 +845,7 @@ pub(crate) mod tests {
             Some(address("other"))
         );
         assert_eq!(base.outlook.attendees[&address("y")].answer, Answer::NeedsAction);
-        // But a user's mailbox is shown under the addresses that are known.
+        // But a user's mailbox is shown under its known addresses.
         let sent = guests_as_sent(&odoo, &now, |guest| *guest == address("y"));
         assert!(sent.keys().eq(odoo.attendees.keys()));
     }
@@ -905,7 +907,7 @@ pub(crate) mod tests {
         let taken_back = merge(Some(&both(&online)), &offline, &online, &times, Policy::Odoo);
         assert_eq!(taken_back.to_odoo, BTreeSet::from([Group::Online]));
         assert!(taken_back.to_outlook.is_empty() && taken_back.conflicts.is_empty());
-        // Outlook was asked and could not: that is not asked again and again.
+        // Outlook was asked and could not do it. It is not asked again and again.
         let refused = Base {
             odoo: online.clone(),
             outlook: offline.clone(),

@@ -86,7 +86,8 @@ text_enum! {
 }
 
 text_enum! {
-    /// How far Odoo has told the events that existed before the user connected (`accounts.existing`).
+    /// How far Odoo has sent the events that existed before the user connected
+    /// (`accounts.existing`).
     pub enum BackfillState {
         Unasked = "unasked",
         Asked = "asked",

@@ -320,7 +320,8 @@ mod tests {
                     let back = read(&written).unwrap();
                     prop_assert_eq!(back.start, start);
                     prop_assert_eq!(back.rule.dates(start).take(500).collect::<Vec<_>>(), rule.dates(start).take(500).collect::<Vec<_>>());
-                    // What Outlook says itself it says again in the same words, but for the end's exact date.
+                    // A rule that Outlook has written is written again in the same form, except for
+                    // the exact date of its end.
                     let again = write(&back.rule, start).unwrap();
                     prop_assert_eq!(again, written);
                 }

@@ -527,7 +527,7 @@ mod tests {
                     let about = format!("{zone} {start} {utc} {is_asked}");
                     let mut listed = Vec::new();
                     if is_asked {
-                        // Nothing changed tells, but the neighbors are listed.
+                        // No exception shows it, but the neighbors are listed.
                         let whole = daily(zone, start, all_day, utc);
                         listed = [0, 1, 3, 5].map(|n| occurrence(&whole, n)).to_vec();
                         master.exception_occurrences.clear();
@@ -546,7 +546,7 @@ mod tests {
         }
     }
 
-    /// One as it is listed.
+    /// Returns an occurrence as Outlook lists it.
     fn occurrence(master: &WireEvent, n: i64) -> WireEvent {
         let mut one = master.clone();
         one.kind = Some(EventKind::Occurrence);
