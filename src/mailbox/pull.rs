@@ -1064,8 +1064,8 @@ enum Found {
     Meeting(i64),
     /// The event is not to be synced.
     Nothing,
-    /// The event may be one whose creation is in flight in its organizer's mailbox, or one that
-    /// that mailbox will show when it is listed again. This is known in a moment.
+    /// The event may be one whose creation is in flight in its organizer's mailbox, or one that the
+    /// organizer's mailbox will show when it is listed again. This is known in a moment.
     Later,
 }
 

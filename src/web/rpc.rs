@@ -326,7 +326,7 @@ async fn is_known(doors: &Doors, hash: &[u8]) -> bool {
     doors.limits.knows(hash)
 }
 
-/// Stores whether a key or code was valid, and logs a wrong one.
+/// Counts and logs a wrong key or code.
 fn said<T>(
     doors: &Doors,
     from: IpAddr,
