@@ -28,12 +28,12 @@ use crate::store::seal::{digest, random_secret};
 use crate::store::text_enum::Stored;
 use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets, troubles};
 
-/// How many days Odoo tells of at least, however few its mailboxes are read for: what is compared after a new pairing
-/// lies inside (`migration::baseline`).
+/// The least number of days that Odoo sends, however few days its mailboxes are read for. The
+/// comparison after a new pairing lies inside (`migration::baseline`).
 const LEAST_TOLD_BACK: i64 = 365;
 const LEAST_TOLD_AHEAD: i64 = 730;
 
-/// How old events can be that are said to be too old to be sent: a century.
+/// The largest value of `sent_back`, in days: a century.
 const LONGEST_SENT_BACK: i32 = 36_500;
 
 /// The keyword arguments of `res.config.settings.set_values`.
@@ -43,56 +43,60 @@ pub struct SettingsRequest {
     pub client_id: Option<String>,
     #[serde(default)]
     pub client_secret: Option<SecretString>,
-    /// Whose accounts may log in: a tenant's id or domain; empty: as the service is configured.
+    /// The tenant whose accounts may log in: its id or domain. Empty means as the service is
+    /// configured.
     #[serde(default)]
     pub tenant: Option<String>,
-    /// `YYYY-MM-DD`; empty: not known.
+    /// `YYYY-MM-DD`; empty if it is not known.
     #[serde(default)]
     pub secret_expires_on: Option<String>,
-    /// Whose app registration the four above are about: a company's own; absent: the database's.
+    /// The company whose app registration the four values above are about; if absent, the
+    /// database's own.
     #[serde(default)]
     pub company_id: Option<i32>,
-    /// The company has none of its own any more.
+    /// Removes the company's own registration.
     #[serde(default)]
     pub remove_registration: bool,
     #[serde(default)]
     pub paused: Option<bool>,
     #[serde(default)]
     pub base_url: Option<String>,
-    /// Who wins where both sides changed the same: `latest`, `outlook` or `odoo`.
+    /// Which side wins if both changed the same: `latest`, `outlook` or `odoo`.
     #[serde(default)]
     pub policy: Option<String>,
-    /// The brake: more removals at once than this ...
+    /// The removal limit: a sync that removes more events than this is stopped, if it also exceeds
+    /// `brake_percent`.
     #[serde(default)]
     pub brake_over: Option<i32>,
-    /// ... and more than this share of what is linked, in percent.
+    /// The removal limit as a percentage of the linked events.
     #[serde(default)]
     pub brake_percent: Option<i32>,
-    /// More mails than this, that nobody has just asked for, wait for a yes.
+    /// More mails than this wait for approval, if nobody has just asked for them.
     #[serde(default)]
     pub mail_budget: Option<i32>,
-    /// More people outside than this wait for the organizer's yes to what others saved.
+    /// If others than the organizer save a change that mails more people outside than this, it
+    /// waits for the organizer's approval.
     #[serde(default)]
     pub others_outside: Option<i32>,
-    /// A mailbox sends as many mails an hour without asking.
+    /// The mails per hour that a mailbox sends without approval.
     #[serde(default)]
     pub mails_an_hour: Option<i32>,
-    /// The window of the database's mailboxes; 0: as the service is configured.
+    /// The window of the database's mailboxes, in days; 0 means as the service is configured.
     #[serde(default)]
     pub days_back: Option<i32>,
     #[serde(default)]
     pub days_ahead: Option<i32>,
-    /// What ended more days ago is not sent to Outlook; 0: no matter how long ago.
+    /// Events that ended more days ago are not sent to Outlook; 0 means no limit.
     #[serde(default)]
     pub sent_back: Option<i32>,
-    /// What was created in Odoo before is not made in Outlook; empty: no matter when.
+    /// Events that were created in Odoo earlier are not made in Outlook; empty means no limit.
     #[serde(default)]
     pub created_from: Option<String>,
 }
 
 impl SettingsRequest {
     /// # Errors
-    /// `UserError` for a number or a time that cannot be one.
+    /// `UserError` for a number or a time that is out of bounds or invalid.
     fn check_limits(&self) -> Result<(), OdooError> {
         let bad = |n: Option<i32>, most: i64| n.is_some_and(|n| n < 0 || i64::from(n) > most);
         if bad(self.days_back, LONGEST_BACK) || bad(self.days_ahead, LONGEST_AHEAD) {
@@ -130,7 +134,8 @@ pub struct RenewAnswer {
     pub api_key: String,
 }
 
-/// Makes a new key. The old one is good until the new one was used: whoever does not get this answer, or cannot keep it, loses nothing.
+/// Makes a new key. The old one is valid until the new one is used, so nothing is lost if Odoo does
+/// not receive this answer or cannot store it.
 ///
 /// # Errors
 /// `Internal` when Postgres fails.
@@ -146,7 +151,7 @@ pub async fn renew_key(engine: &Engine, database: &Database) -> Result<RenewAnsw
     Ok(answer)
 }
 
-/// Takes a database's keys away: no call of it is accepted any more, until it is paired again.
+/// Revokes a database's keys: no call of it is accepted until it is paired again.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -157,8 +162,8 @@ pub async fn revoke(conn: &mut Connection, database: &Database) -> anyhow::Resul
     Ok(())
 }
 
-/// Somebody called with a database's key whose own name is another one: a copy, or it was renamed. The journal of the
-/// one that was paired says so once a day.
+/// Notes a call with a database's key by a database of another name: a copy, or the database was
+/// renamed. The journal of the paired database says so once a day.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -174,7 +179,7 @@ pub async fn note_copy(conn: &mut Connection, database: &Database, name: &str) -
     Ok(())
 }
 
-/// Takes away the database's key, and every token that opens a mailbox for it.
+/// Deletes the database's key, and every token that opens a mailbox for it.
 async fn part(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
     let reason = "Odoo was unpaired from the Outlook bridge: log in to Outlook to connect the account again.";
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
@@ -204,10 +209,10 @@ pub async fn unpair(engine: &Engine, database: &Database) -> Result<(), OdooErro
     Ok(())
 }
 
-/// Takes over what an admin saved in Odoo's settings.
+/// Stores what an administrator saved in Odoo's settings.
 ///
 /// # Errors
-/// `UserError` for a client id or address that cannot be one.
+/// `UserError` for an invalid client id or address.
 pub async fn set_values(
     engine: &Engine,
     database: &Database,
@@ -289,7 +294,7 @@ pub async fn set_values(
         };
         note(&mut conn, database, None, Level::Info, message.to_owned()).await?;
     }
-    // New credentials or the end of a pause: every mailbox has something to catch up with.
+    // After new credentials or a pause, every mailbox has to catch up.
     let ids: Vec<i64> = accounts::of_database(&mut conn, database.id)
         .await?
         .iter()
@@ -300,12 +305,12 @@ pub async fn set_values(
     Ok(())
 }
 
-/// Returns for how many days Odoo tells: those that its mailboxes are read for, and at least `least`.
+/// Returns how many days Odoo sends: those that its mailboxes are read for, and at least `least`.
 fn told(own: Option<i32>, configured: i64, least: i64) -> i64 {
     own.map_or(configured, i64::from).max(least)
 }
 
-/// What the add-on caches.
+/// Returns what the add-on caches.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -361,8 +366,12 @@ pub async fn state(
     })
 }
 
-/// `problem`: what Microsoft holds against its app registration; `progress`: how far its reset is.
-/// `standing`: what lasts, though its runs succeed; `waiting`: how many events with guests wait for each user's choice.
+/// Returns the state of an account.
+///
+/// * `problem`: what Microsoft rejects about its app registration.
+/// * `progress`: how far its reset is.
+/// * `standing`: a problem that lasts although its runs succeed.
+/// * `waiting`: how many events with guests wait for each user's choice.
 fn account_state(
     account: &Account,
     problem: Option<&str>,
@@ -403,7 +412,7 @@ fn account_state(
     }
 }
 
-/// Odoo's own address: an http(s) origin, with an optional path.
+/// Checks Odoo's own address: an http(s) origin, with an optional path.
 fn clean_base_url(text: &str) -> Result<String, OdooError> {
     let bad = || {
         OdooError::user(format!(

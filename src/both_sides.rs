@@ -1,4 +1,5 @@
-//! What spans both sides, which do not know each other: a rule through Odoo's fields and Graph's pattern.
+//! Tests across both sides, which do not know each other: a rule through Odoo's fields and Graph's
+//! pattern.
 
 use chrono::Weekday;
 use proptest::prelude::*;
@@ -20,7 +21,7 @@ proptest! {
         prop_assert!(there.to_rule(start, week_start).unwrap().same_dates(start, &rule, start));
         let odoo = fields.to_rule(start, week_start).unwrap();
         let back = write(&odoo, start).map(|written| read(&written).unwrap().rule);
-        // "The first day of the month" became its date in Odoo, which is as good.
+        // "The first day of the month" became its date in Odoo, which is equivalent.
         prop_assert!(back.unwrap().same_dates(start, &rule, start));
     }
 

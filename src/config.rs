@@ -14,10 +14,10 @@ use crate::engine::{LONGEST_AHEAD, LONGEST_BACK, Settings};
 use crate::web::Door;
 use crate::web::tls::Files;
 
-/// The defaults, which are the documentation of the configuration file, too.
+/// The defaults. The file is also the documentation of the settings.
 const DEFAULTS: &str = include_str!("../config.default.toml");
 
-/// Where Microsoft is.
+/// The address of Microsoft Graph.
 pub const GRAPH_URL: &str = "https://graph.microsoft.com/v1.0";
 pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
 
@@ -60,7 +60,7 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Reads the settings. `environment` looks a variable up.
+    /// Reads the settings. `environment` returns the value of a variable.
     ///
     /// # Errors
     /// Names the setting that is wrong.
@@ -97,7 +97,7 @@ impl Config {
                 table.insert((*name).to_owned(), value);
             }
         }
-        // Looked at first: the error about the whole quotes what it is about.
+        // Checked first, as the error about the whole file would quote its values.
         for name in SECRETS {
             let is_text = table.get(*name).is_none_or(toml::Value::is_str);
             anyhow::ensure!(is_text, "{name} must be text, in quotation marks");
@@ -114,7 +114,7 @@ impl Config {
                 matches!(url.scheme(), "http" | "https"),
                 "{name} must be an http(s) URL"
             );
-            // The client secret and everybody's tokens go there.
+            // The client secret and all tokens are sent there.
             anyhow::ensure!(
                 url.scheme() == "https" || leads_to_this_machine(&url),
                 "{name} must be an https URL"
@@ -156,13 +156,13 @@ impl Config {
         Ok(())
     }
 
-    /// Where the service is reached on its own machine.
+    /// Returns the address of the service on its own machine.
     pub fn url(&self) -> String {
         let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.listen)
     }
 
-    /// What the service shows where it speaks HTTPS.
+    /// Returns the certificate files, if the service uses HTTPS.
     pub fn tls_files(&self) -> Option<Files> {
         Some(Files {
             cert: self.tls_cert.clone()?,
@@ -170,7 +170,7 @@ impl Config {
         })
     }
 
-    /// Where is listened, and whose word counts for who calls.
+    /// Returns where the service listens, and which proxies it trusts.
     ///
     /// # Errors
     /// Names the setting that is wrong.
@@ -182,7 +182,7 @@ impl Config {
         })
     }
 
-    /// The networks in which an Odoo may be though they are no public ones.
+    /// Returns the networks in which an Odoo may be although they are not public.
     ///
     /// # Errors
     /// Names the setting that is wrong.
@@ -205,7 +205,7 @@ impl Config {
     }
 }
 
-/// What systemd hands over with `LoadCredential=`, to this process alone.
+/// Reads a credential that systemd passes with `LoadCredential=`, which only this process can read.
 fn credential(name: &str, environment: impl Fn(&str) -> Option<String>) -> anyhow::Result<Option<String>> {
     let Some(folder) = environment("CREDENTIALS_DIRECTORY") else {
         return Ok(None);
@@ -219,14 +219,14 @@ fn credential(name: &str, environment: impl Fn(&str) -> Option<String>) -> anyho
     Ok(Some(text.trim().to_owned()))
 }
 
-/// Whether an address to listen on is reached from this machine alone.
+/// Returns whether only this machine can reach an address to listen on.
 fn is_loopback(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Whether a URL leads to this machine, by an address or name that cannot be another's.
+/// Returns whether a URL leads to this machine, by an address or name that cannot mean another one.
 fn leads_to_this_machine(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
@@ -236,7 +236,7 @@ fn leads_to_this_machine(url: &url::Url) -> bool {
     }
 }
 
-/// Networks, or single addresses, separated by commas.
+/// Parses networks or single addresses, separated by commas.
 fn networks(name: &str, text: &str) -> anyhow::Result<Vec<IpNet>> {
     let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
     words
@@ -249,7 +249,7 @@ fn networks(name: &str, text: &str) -> anyhow::Result<Vec<IpNet>> {
         .collect()
 }
 
-/// Where a file cannot be read, and not what is there: it may be a secret.
+/// Returns an error with the place in the file, but not its content, which may be a secret.
 fn without_values(file: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
     let at = error.span().map_or(0, |span| span.start);
     let before = text.get(..at).unwrap_or_default();
@@ -260,13 +260,13 @@ fn without_values(file: &Path, text: &str, error: &toml::de::Error) -> anyhow::E
     )
 }
 
-/// What is set where nothing shall be listened on.
+/// The value of a setting that disables listening.
 const OFF: &str = "off";
 
-/// What no error may quote.
+/// The settings that no error may quote.
 const SECRETS: &[&str] = &["database_url", "master_key"];
 
-/// Every setting; each has an environment variable of its name.
+/// Every setting; each has an environment variable of the same name.
 const SETTINGS: &[&str] = &[
     "listen",
     "tls_cert",

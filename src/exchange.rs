@@ -1,4 +1,5 @@
-//! `calendar.event.sync`: takes Odoo's news and acknowledgements, answers with what Odoo must change.
+//! `calendar.event.sync`: stores Odoo's changes and acknowledgements, and answers with the changes
+//! that Odoo must apply.
 
 mod parts;
 mod shown;
@@ -45,21 +46,21 @@ use crate::store::stubs::{self, Stub};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json, leases, outbox};
 
-/// The most that one answer waits, whatever was asked.
+/// The longest that one answer waits, whatever was requested.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// How often it is looked whether another process has worked a mailbox that somebody waits for.
+/// How often to check whether another process has worked a mailbox that somebody waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// The most records of long past meetings that are asked for at once.
+/// The most records of long past meetings that are requested at once.
 const MOST_RECORDS: i64 = 200;
 /// The most changes in one page.
 const LARGEST_PAGE: u32 = 500;
-/// The most occurrences that the changes of one page write.
+/// The most occurrences that the changes of one page may write.
 const MOST_OCCURRENCES: u32 = 3000;
 
 /// Carries out one exchange.
 ///
 /// # Errors
-/// `Internal` when Postgres fails: nothing was taken then, and Odoo sends it again.
+/// `Internal` when Postgres fails. Nothing was stored then, and Odoo sends it again.
 pub async fn sync(
     engine: &Engine,
     database: &Database,
@@ -119,7 +120,8 @@ async fn carry_out(
     }
     let mut conn = engine.store.get().await?;
     let limit = i64::from(request.limit.min(LARGEST_PAGE));
-    // A page is read and marked as delivered at once: what is delivered is not planned anew behind Odoo's back.
+    // A page is read and marked as delivered in one transaction: a delivered change must not be
+    // planned again while Odoo applies it.
     let changes = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             let lock = databases::serialize_soon(conn, database.id).await?;
@@ -147,26 +149,28 @@ async fn carry_out(
     })
 }
 
-/// Looks at what Odoo tells before anything waits for it. What is not done in time is looked at where it is needed.
+/// Processes Odoo's descriptions before anything waits for them. Those that are not done in time
+/// are processed where they are needed.
 async fn look_at_descriptions(database: &Database, request: &SyncRequest) {
     let told: Vec<&Value> = request.changes.iter().chain(&request.acks).collect();
     bodies::look_at(&told, |told| descriptions(told, &database.base_url)).await;
 }
 
-/// How finely clocks are told, and how long a request takes as a rule.
+/// The usual duration of a request, and the precision of clocks.
 const USUAL_WAY: TimeDelta = TimeDelta::seconds(2);
-/// How long a request of Odoo may take to come here: it gives up after ten seconds.
+/// The longest time that a request of Odoo takes to arrive: Odoo gives up after ten seconds.
 const LONGEST_WAY: TimeDelta = TimeDelta::seconds(15);
 
-/// What is to be added to times. A difference that may be the way of a request is none.
+/// Corrections of times. A difference that the duration of a request may explain counts as zero.
 #[derive(Clone, Copy)]
 struct Clocks {
-    /// To Odoo's, to have ours.
+    /// What to add to Odoo's times to get ours.
     odoo: TimeDelta,
-    /// The same, of clocks that are wrong beyond any doubt: what was made just before somebody connected must not seem to be
-    /// made after it, as its guests would be invited.
+    /// The same, but only for clocks that are wrong beyond doubt. An event that was made just
+    /// before its organizer connected must not seem to be made afterwards, as its guests would be
+    /// invited.
     surely: TimeDelta,
-    /// To ours, to have Microsoft's.
+    /// What to add to our times to get Microsoft's.
     microsoft: TimeDelta,
 }
 
@@ -188,7 +192,7 @@ impl Clocks {
         }
     }
 
-    /// To Odoo's, to have Microsoft's.
+    /// Returns what to add to Odoo's times to get Microsoft's.
     fn between(self) -> TimeDelta {
         self.odoo + self.microsoft
     }
@@ -208,7 +212,7 @@ async fn nothing_taken(engine: &Engine, database: &Database) -> Result<SyncAnswe
     })
 }
 
-/// Waits until the user's mailbox was worked once since `started`, or the time is over.
+/// Waits until a run has worked the user's mailbox since `started`, or the time is over.
 async fn wait_for_run(
     engine: &Engine,
     database: &Database,
@@ -225,7 +229,7 @@ async fn wait_for_run(
     else {
         return Ok(());
     };
-    // Another process may work the mailbox: nobody hears that here.
+    // Another process may work the mailbox, and does not notify this one.
     let mut look = tokio::time::interval(LOOK_AGAIN);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     look.tick().await;
@@ -311,7 +315,7 @@ async fn take(
     let asked = ask_for_existing(conn, &lock, &people, request, repeated).await?;
     let mut wanted = asked.records;
     wanted.extend(stubs_to_ask_for(conn, database_id, request, repeated).await?);
-    // What waited for that is planned by the mailbox's next run, as it may be a lot.
+    // The mailbox's next run plans the changes that waited for this, as there may be many.
     effects.wake_accounts.extend(asked.told);
     Ok(Taken::Taken {
         acked,
@@ -337,7 +341,7 @@ async fn load(
         let ids = outbox::meetings_of_debts(conn, database_id, ids).await?;
         unit.read(conn, &ids).await?;
     }
-    // Also who else has the id of a record that Odoo has made or written.
+    // Includes other meetings that have the id of a record that Odoo has made or written.
     let told = acks
         .iter()
         .filter_map(|ack| ack.record.as_ref().map(Record::identity));
@@ -371,7 +375,7 @@ async fn load(
     Ok(unit)
 }
 
-/// The meeting that Odoo means.
+/// Returns the meeting that Odoo means.
 fn find(unit: &UnitOfWork, identities: &[Identity]) -> Option<i64> {
     identities.iter().find_map(|identity| {
         let key = identity.key.as_deref();
@@ -381,7 +385,7 @@ fn find(unit: &UnitOfWork, identities: &[Identity]) -> Option<i64> {
     })
 }
 
-/// Whether Outlook has files attached to it, which no new event of Outlook's takes over.
+/// Returns whether Outlook has files attached to it. A new event in Outlook does not get them.
 fn has_files(dossier: &Dossier) -> bool {
     let mut copies = dossier.copies.iter().filter(|copy| !copy.gone);
     copies.any(|copy| {
@@ -390,7 +394,7 @@ fn has_files(dossier: &Dossier) -> bool {
     })
 }
 
-/// The series that a new one continues.
+/// Returns the key of the series that a new one continues.
 fn continued(change: &Change) -> Option<&str> {
     match &change.kind {
         ChangeKind::Snapshot { record, .. } => record.series()?.split_from.as_deref(),
@@ -403,7 +407,8 @@ enum Fence {
     Closed,
 }
 
-/// Lets through who knows the nonce, or repeats the very pair that was accepted last (`docs/EXCHANGE.md`, Fencing).
+/// Accepts a call with the stored nonce, or one that repeats the pair that was accepted last
+/// (`docs/EXCHANGE.md`, Fencing).
 async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest) -> anyhow::Result<Fence> {
     if database.shut_out().is_some() {
         return Ok(Fence::Closed);
@@ -416,7 +421,7 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
         return Ok(Fence::Open { repeated: false });
     }
     if Some(&request.nonce) == database.previous_nonce.as_ref() && request.next_nonce == database.nonce {
-        // Odoo gave it up, and what it told has been told again since.
+        // Odoo gave up this call, and has sent its content again since.
         if request.call < database.last_call {
             return Ok(Fence::Closed);
         }
@@ -431,17 +436,18 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
     Ok(Fence::Closed)
 }
 
-/// What Odoo is asked to hand over.
+/// What Odoo is asked to send.
 #[derive(Default)]
 struct Asked {
     users: Vec<i32>,
     records: Vec<WantedRecord>,
-    /// Accounts of which everything has come.
+    /// Accounts whose events are complete.
     told: Vec<i64>,
 }
 
-/// Asks Odoo for the events of newly connected users, then for single records that others organize, and notices when all have
-/// come: the add-on enqueues them with the answer that asks, and says with each call of whose it has some left.
+/// Asks Odoo for the events of newly connected users, then for single records that others organize,
+/// and notices when all have arrived. The add-on enqueues them when it stores the answer that asks,
+/// and says with each call which users' events are not complete.
 async fn ask_for_existing(
     conn: &mut Connection,
     lock: &PlanningLock,
@@ -496,7 +502,7 @@ async fn ask_for_existing(
     Ok(asked)
 }
 
-/// The records of what is long past and has news in Outlook.
+/// Returns the records of long past meetings that have news in Outlook.
 async fn stubs_to_ask_for(
     conn: &mut Connection,
     database_id: Uuid,
@@ -505,7 +511,7 @@ async fn stubs_to_ask_for(
 ) -> anyhow::Result<Vec<WantedRecord>> {
     let mut wanted = Vec::new();
     for (user_id, stub) in stubs::unread_records(conn, database_id, MOST_RECORDS).await? {
-        // What was asked for with an earlier answer is on its way.
+        // Records that an earlier answer asked for are on their way.
         if repeated || !request.existing_left.contains(&user_id) {
             let Stub { place, .. } = from_json(stub, "stub")?;
             wanted.push(WantedRecord { user_id, place });
@@ -524,11 +530,11 @@ async fn all_have_come(conn: &mut Connection, account: &Account) -> anyhow::Resu
     Ok(())
 }
 
-/// Takes news from Odoo; collects the meetings to plan anew.
+/// Stores news from Odoo, and collects the meetings to plan again.
 struct Intake<'a> {
     people: &'a People,
     unit: UnitOfWork,
-    /// What is to be added to Odoo's times to have Microsoft's.
+    /// What to add to Odoo's times to get Microsoft's.
     clock: TimeDelta,
     touched: BTreeSet<i64>,
 }
@@ -543,7 +549,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// The meetings, and those of them that are to be planned anew.
+    /// Returns the meetings, and the ids of those to plan again.
     fn end(self) -> (UnitOfWork, BTreeSet<i64>) {
         (self.unit, self.touched)
     }
@@ -554,13 +560,14 @@ impl<'a> Intake<'a> {
             ChangeKind::Snapshot { times, record } => self.snapshot(known, times, record.clone(), change),
             ChangeKind::Excluded { times, .. } => match known {
                 Some(id) => self.exclude(id, times),
-                // Nobody has told of it, and nobody needs to know.
+                // The record was never sent, so its end is not news.
                 None => Ok(()),
             },
             ChangeKind::Tombstone { .. } => {
                 if let Some(id) = known {
                     let meeting = &mut self.unit.get(id)?.meeting;
-                    // Odoo was asked for it and does not have it, and nobody has deleted it: it was lost with a restore.
+                    // Odoo was asked for the record and does not have it, and nobody has deleted
+                    // it: it was lost with a restore.
                     if change.cause == Cause::Existing && meeting.unconfirmed {
                         baseline::forget_record(meeting)?;
                         self.touched.insert(id);
@@ -613,7 +620,7 @@ impl<'a> Intake<'a> {
         let link = moving::link_told(&record, times);
         let known = self.note_times(id, times)?;
         let dossier = self.unit.get(id)?;
-        // Its result could not be taken, and here is what it was about.
+        // This is the record whose result could not be stored.
         if dossier
             .debt
             .as_ref()
@@ -642,7 +649,8 @@ impl<'a> Intake<'a> {
             }
             Cause::Existing => {
                 meeting.collected = true;
-                // Nobody has saved it: a restored Odoo has again what was deleted since the backup.
+                // Nobody has saved it: a restored Odoo has a record again that was deleted after
+                // the backup.
                 let is_chosen = matches!(meeting.guests(), Guests::LeftOut | Guests::Withheld);
                 if meeting.ended && !is_chosen {
                     meeting.set_guests(Guests::Waiting);
@@ -650,7 +658,7 @@ impl<'a> Intake<'a> {
             }
         }
         meeting.collected |= compared;
-        // Odoo kept silent for a guest whom somebody added after connecting: Outlook is to invite.
+        // Odoo did not mail a guest who was added after connecting, so Outlook has to invite.
         if cause == Cause::Save
             && meeting.guests() == Guests::AsSaved
             && record.mailer() == Some(Mailer::Outlook)
@@ -660,13 +668,14 @@ impl<'a> Intake<'a> {
             meeting.set_guests(Guests::Announced);
         }
         meeting.archived_for_outlook = false;
-        // Archiving ends what an admin kept in Odoo alone.
+        // Archiving ends the state in which an administrator kept the event in Odoo only.
         meeting.kept &= record.active();
         self.touched.insert(id);
         Ok(())
     }
 
-    /// Whether a meeting is long past, and nobody has changed its record since it was forgotten.
+    /// Returns whether a meeting is long past, and nobody has changed its record since it was
+    /// forgotten.
     fn is_as_it_was(
         &mut self,
         id: i64,
@@ -688,7 +697,8 @@ impl<'a> Intake<'a> {
         }))
     }
 
-    /// Gives a meeting Odoo's record; `false`: it is another one's, and the meeting's own is lost. Who loses a record is planned anew.
+    /// Gives a meeting Odoo's record. Returns `false` if the record is another meeting's, and the
+    /// meeting's own record is lost. A meeting that loses a record is planned again.
     fn give(&mut self, id: i64, record: &Record) -> anyhow::Result<bool> {
         let robbed = baseline::give_record(&mut self.unit, id, record)?;
         let is_its = robbed.is_some();
@@ -699,7 +709,8 @@ impl<'a> Intake<'a> {
         Ok(is_its)
     }
 
-    /// From now on a rule of Odoo keeps it out of Outlook: what was told last is what is known of it.
+    /// Notes that a rule of Odoo keeps the meeting out of Outlook from now on. The last content
+    /// that was sent stays.
     fn exclude(&mut self, id: i64, times: &BTreeMap<String, OdooTime>) -> anyhow::Result<()> {
         let meeting = &mut self.unit.get(id)?.meeting;
         let Some(mut record) = meeting.record()? else {
@@ -709,13 +720,13 @@ impl<'a> Intake<'a> {
         meeting.odoo_state = Some(serde_json::to_value(&record)?);
         self.note_times(id, times)?;
         let meeting = &mut self.unit.get(id)?.meeting;
-        // It is there, and that is what was asked.
+        // The record exists, which answers the question.
         meeting.unconfirmed = false;
         self.touched.insert(id);
         Ok(())
     }
 
-    /// Keeps when each part was edited last.
+    /// Stores when each part was last edited.
     fn note_times(
         &mut self,
         id: i64,
@@ -734,7 +745,8 @@ impl<'a> Intake<'a> {
         Ok(known)
     }
 
-    /// What continues a series that Outlook does not have existed when that one did: nobody asked for it in Outlook.
+    /// Gives a series that continues another one, which Outlook does not have, the other one's
+    /// creation time: nobody asked for it in Outlook.
     fn begin_where_its_series_did(&mut self, record: &mut Record) -> anyhow::Result<()> {
         let Record::Series(series) = record else {
             return Ok(());
@@ -762,10 +774,10 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// The meeting that a change is about.
+    /// Finds the meeting that a change is about.
     ///
     /// # Errors
-    /// When it names as what it was before a record that is still there, or another organizer's.
+    /// When the change names an earlier record that still exists, or one of another organizer.
     fn find(&mut self, change: &Change) -> anyhow::Result<Option<i64>> {
         if let Some(id) = self.by_identity(&change.kind.identity()) {
             return Ok(Some(id));
@@ -811,7 +823,8 @@ impl<'a> Intake<'a> {
                 let before = before.as_ref().and_then(|before| before.template().ok());
                 planner::agree_on_answers(&mut dossier.copies, before.as_ref(), &record, self.people)?;
             }
-            // Archived because Outlook has it no more: nobody in Odoo wants it gone from a mailbox that is read only now.
+            // Archived because Outlook no longer has it: nobody in Odoo wants it removed from a
+            // mailbox that is only read now.
             if matches!(
                 from_json(debt.payload.clone(), "change")?,
                 OdooChange::Archive { .. }
@@ -854,7 +867,7 @@ impl<'a> Intake<'a> {
                     // A series is applied as a whole.
                     (Some(odoo), Some(outlook)) => {
                         let event = planner::in_one(&odoo, self.people.now.date_naive());
-                        // What Odoo has that was not written stays to be written.
+                        // A value of Odoo that was not written yet is still to be written.
                         let is_owed = meeting.differs
                             || planner::closed::why_closed(record, &event, self.people).is_some();
                         let before =
@@ -875,7 +888,8 @@ impl<'a> Intake<'a> {
                 }
             }
             (AckResult::Applied, None) => meeting.odoo_gone = true,
-            // Who deletes a record leaves a tombstone, which says so. Without one nothing is deleted from Outlook.
+            // Deleting a record leaves a tombstone, which Odoo sends. Without one nothing is
+            // deleted from Outlook.
             (AckResult::Gone, _) => {
                 if is_unlink(&debt)? {
                     meeting.odoo_gone = true;
@@ -893,7 +907,7 @@ impl<'a> Intake<'a> {
         }
         let meeting = &dossier.meeting;
         let refused = ack.result == AckResult::Refused || ack.result == AckResult::Gone && !meeting.odoo_gone;
-        // What Odoo refused is tried again when either side changes it, not before.
+        // A change that Odoo refused is tried again when either side changes it, not before.
         if !refused {
             self.touched.insert(meeting.id);
         }
@@ -901,14 +915,15 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// Whether it was made before its organizer connected.
+/// Returns whether it was made before its organizer connected.
 fn existed(meeting: &Meeting, record: &Record, people: &People) -> bool {
     let organizer = meeting.organizer_in_odoo();
     let account = organizer.and_then(|user| people.account_of_user(user));
     account.is_some_and(|account| people.made_at(record) < account.connected_at)
 }
 
-/// Somebody saved it: what comes of it is that person's wish, unless it was collected while nothing is sent.
+/// Notes that somebody saved the event. The resulting write is intended, and is sent without
+/// approval, unless it was collected while nothing is sent.
 fn saved(meeting: &mut Meeting, people: &People, actors: &[Actor]) -> anyhow::Result<()> {
     let organizer = meeting
         .organizer_in_odoo()
@@ -926,7 +941,7 @@ fn is_unlink(debt: &OdooDebt) -> anyhow::Result<bool> {
     Ok(matches!(change, OdooChange::Unlink { .. }))
 }
 
-/// A deletion that a reset asked for stands, though the record was edited meanwhile.
+/// Returns the deletion that a reset asked for again, although the record was edited meanwhile.
 fn unlink_of(debt: &OdooDebt, record: &Record, now: DateTime<Utc>) -> anyhow::Result<Option<OdooDebt>> {
     let OdooChange::Unlink { user_id, .. } = from_json(debt.payload.clone(), "change")? else {
         return Ok(None);

@@ -1,25 +1,26 @@
 //! The Outlook bridge: syncs the calendars of Odoo's users with Outlook.
 //!
-//! | room | what it is |
+//! | module | what it does |
 //! |---|---|
-//! | [`calendar`] | the domain, pure: one meeting, its merge, its plan |
-//! | [`odoo`] | Odoo's dialect: envelope, errors, snapshots and changes |
+//! | [`calendar`] | the domain, without I/O: one meeting, its merge, its plan |
+//! | [`odoo`] | the protocol with Odoo: envelope, errors, snapshots and changes |
 //! | [`outlook`] | Microsoft: login, Graph client, wire types |
 //! | [`store`] | Postgres: schema, queries, sealed secrets, the embedded cluster |
 //! | [`engine`] | what every sync needs: connections, settings, the clock, fair turns |
-//! | [`planning`] | what is owed to either side, decided in one transaction |
-//! | [`guards`] | what waits for a person's yes |
-//! | [`reset`] | what *Reset Account* does |
+//! | [`planning`] | decides, in one transaction, what to write to either side |
+//! | [`guards`] | changes that wait for a person's approval |
+//! | [`reset`] | *Reset Account* |
 //! | [`auth`] | logins, tokens, app registrations |
 //! | [`mailbox`] | reading a mailbox and writing to it |
-//! | [`migration`] | from and to Odoo's own synchronization |
+//! | [`migration`] | adoption from and release to Odoo's built-in sync |
 //! | [`admin`] | pairing, settings, the state, the journal |
 //! | [`exchange`] | one exchange with an Odoo database |
-//! | [`worker`] | who works which mailbox, and when |
-//! | [`web`] | the doors: `/jsonrpc`, `/json/2`, health, metrics |
-//! | [`config`], [`cli`] | the process's settings, the commands |
+//! | [`worker`] | which mailbox is worked when |
+//! | [`web`] | the HTTP endpoints: `/jsonrpc`, `/json/2`, health, metrics |
+//! | [`config`], [`cli`] | the settings of the process, the commands |
 //!
-//! Each names only those above it in this table; `tests/it/architecture.rs` holds them to it.
+//! Each module uses only modules above it in this table; `tests/it/architecture.rs` checks this.
+//! `docs/ARCHITECTURE.md` says more about each.
 
 pub mod admin;
 pub mod auth;

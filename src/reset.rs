@@ -1,7 +1,8 @@
-//! Reset Account: an account back to its beginning, with a choice for its events and for the next sync.
+//! Reset Account: returns an account to its beginning, with a choice for its events and for the
+//! next sync.
 //!
-//! Deletions go through the outboxes like everything else, so that a reset of thousands of events works in the
-//! background and survives a crash. Only events that the user organizes are touched.
+//! Deletions go through the outboxes like all changes, so that a reset of thousands of events runs
+//! in the background and survives a crash. It only touches events that the user organizes.
 
 pub mod preview;
 
@@ -34,13 +35,15 @@ use crate::store::{databases, leases, mail_hours, meetings, resets};
 /// How many meetings are held in memory at once.
 const CHUNK: usize = 200;
 
-/// The keyword arguments of `microsoft.calendar.account.reset.reset_account`; Odoo's own names.
+/// The keyword arguments of `microsoft.calendar.account.reset.reset_account`, with Odoo's own
+/// names.
 #[derive(Debug, Deserialize)]
 pub struct ResetRequest {
     pub user_id: i32,
     pub delete_policy: DeletePolicy,
     pub sync_policy: SyncPolicy,
-    /// How many cancellations were announced to who confirmed it: that many need no other yes (see `budget`).
+    /// The number of cancellations that was announced. So many need no other approval (see
+    /// `budget`).
     #[serde(default)]
     pub mails: Option<i32>,
 }
@@ -70,7 +73,7 @@ impl DeletePolicy {
         matches!(self, Self::DeleteOdoo | Self::DeleteBoth)
     }
 
-    /// As Odoo's wizard calls it.
+    /// Returns the name that Odoo's wizard uses.
     fn label(self) -> &'static str {
         match self {
             Self::DontDelete => "left untouched",
@@ -90,18 +93,18 @@ impl SyncPolicy {
     }
 }
 
-/// What a reset may touch of a meeting.
+/// The parts of a meeting that a reset may touch.
 struct Reach<'c> {
-    /// The live event in the user's mailbox, which is theirs to delete.
+    /// The live event in the user's mailbox that the user may delete.
     outlook: Option<&'c Copy>,
-    /// Odoo's record, linked with the mailbox, and its version.
+    /// Odoo's record, if it is linked with the mailbox, and its version.
     odoo: Option<(Place, String)>,
-    /// What was forgotten of it, as it is long past.
+    /// The stub of a long past meeting.
     stub: Option<Stub>,
 }
 
 impl Reach<'_> {
-    /// How many cancellations the deletion in Outlook sends.
+    /// Returns how many cancellations the deletion in Outlook sends.
     fn mails(&self, copy: &Copy) -> anyhow::Result<usize> {
         Ok(match &self.stub {
             Some(stub) => stub.mails,
@@ -110,7 +113,8 @@ impl Reach<'_> {
     }
 }
 
-/// `None`: nothing of it, as the user does not organize it or the mailbox does not know it, or it is over already.
+/// Returns `None` if the user does not organize the meeting, the mailbox does not know it, or it
+/// has ended already.
 fn reach<'c>(meeting: &Meeting, copies: &'c [Copy], account: &Account) -> anyhow::Result<Option<Reach<'c>>> {
     let own = || copies.iter().filter(|copy| copy.account_id == account.id);
     let is_organizers = meeting.organizer_in_odoo() == Some(account.odoo_user_id);
@@ -131,12 +135,12 @@ fn reach<'c>(meeting: &Meeting, copies: &'c [Copy], account: &Account) -> anyhow
     }))
 }
 
-/// Starts a reset. The account is disconnected at once, or when the last deletion has reached Outlook. Asked for again while
-/// that goes on, it goes on.
+/// Starts a reset. The account is disconnected at once, or when the last deletion has reached
+/// Outlook. A request during a reset continues that reset.
 ///
 /// # Errors
-/// `MissingError` for a user who never connected; `UserError` where the mailbox cannot be reached for what is to be deleted;
-/// `Internal` when Postgres fails.
+/// `MissingError` for a user who never connected; `UserError` if something is to be deleted from
+/// the mailbox and it cannot be reached; `Internal` when Postgres fails.
 pub async fn reset_account(
     engine: &Engine,
     database: &Database,
@@ -165,7 +169,7 @@ pub async fn reset_account(
         leases::wake(&mut conn, vec![account.id]).await?;
         engine.work.notify_one();
     }
-    // Odoo's share waits for no job's turn.
+    // The changes for Odoo need not wait for a job's turn.
     if outbox::odoo_owed(&mut conn, database.id).await? > 0 {
         engine.poke(database.id, BTreeSet::from([account.odoo_user_id]));
     }
@@ -176,7 +180,8 @@ fn never_connected() -> OdooError {
     OdooError::Missing("This user is not connected to Outlook: there is nothing to reset.".to_owned())
 }
 
-/// Lets go of a mailbox, as a reset does that leaves all events untouched and goes on with new ones alone.
+/// Disconnects a mailbox, as a reset does that leaves all events untouched and continues with new
+/// ones only.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -234,7 +239,7 @@ async fn begin(
         message,
     )
     .await?;
-    // Removals that waited for an answer are past: nothing is removed but what was chosen.
+    // Removals that waited for an answer are dropped: nothing is removed except what was chosen.
     outbox::drop_held(conn, account.id).await?;
     let ignore_before = (request.sync_policy == SyncPolicy::New).then(now);
     resets::begin(conn, account).await?;
@@ -251,8 +256,8 @@ async fn begin(
     Ok(owed > 0)
 }
 
-/// Carries out the choice for one meeting that the user organizes. What comes back is a meeting to go on with in its place:
-/// Outlook's identity, and what other mailboxes know of it.
+/// Carries out the choice for one meeting that the user organizes. May return a new meeting that
+/// takes its place: Outlook's identity, and the copies in other mailboxes.
 fn reset_meeting(
     dossier: &mut Dossier,
     account: &Account,
@@ -266,7 +271,7 @@ fn reset_meeting(
         debt,
         ..
     } = dossier;
-    // A reset that is asked for again has these to delete still.
+    // If the reset is requested again, these are still to be deleted.
     writes.retain(|write| write.account_id != account.id || (write.stands && policy.in_outlook()));
     let reach = reach(meeting, copies, account)?;
     let was_linked = reach.is_some();
@@ -306,7 +311,7 @@ fn reset_meeting(
             user_id: account.odoo_user_id,
             payload: serde_json::to_value(&change)?,
             groups: json!([]),
-            // A person's wish, which no later news plans away.
+            // A person asked for it, so no later planning removes it.
             delivered_at: Some(now()),
             line: Some(serde_json::to_value(Done {
                 message: "deleted from Odoo by the reset".to_owned(),
@@ -316,22 +321,23 @@ fn reset_meeting(
             ..OdooDebt::default()
         });
     }
-    // The next login may be another mailbox; one that is the same is matched by iCalUId.
+    // The next login may be for another mailbox. The same mailbox is matched by iCalUId.
     copies.retain(|copy| copy.account_id != account.id);
     meeting.unsent = false;
-    // What was chosen for its guests is over, unless both sides still have it.
+    // The choice about its guests ends, unless both sides still have it.
     if !was_linked || policy != DeletePolicy::DontDelete {
         meeting.set_guests(Guests::AsSaved);
     }
     if !was_linked {
         return Ok(None);
     }
-    // Where one side is deleted, the two are no pair any more; with "all" the other side is news again.
+    // If one side is deleted, the two are no longer a pair. With "all", the other side is news
+    // again.
     let mut successor = None;
     match policy {
         DeletePolicy::DontDelete => return Ok(None),
         DeletePolicy::DeleteMicrosoft => {
-            // What guests' mailboxes show of the cancellation must not reach Odoo's event.
+            // The cancellation that guests' mailboxes show must not reach Odoo's event.
             meeting.kept = request.sync_policy == SyncPolicy::New;
             meeting.generation += 1;
             meeting.ical_uid = None;
@@ -339,7 +345,7 @@ fn reset_meeting(
         DeletePolicy::DeleteOdoo => {
             meeting.ended = true;
             if request.sync_policy == SyncPolicy::All {
-                // Outlook's event shall come to Odoo anew, and carries the old link.
+                // Outlook's event must come to Odoo again, and carries the old link.
                 meeting.link = uuid::Uuid::new_v4();
                 let ical_uid = meeting.ical_uid.take();
                 if !copies.is_empty() {
@@ -358,7 +364,7 @@ fn reset_meeting(
     Ok(successor)
 }
 
-/// Called when a run has sent what was owed: the reset is over.
+/// Ends a reset after a run has sent its deletions.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -375,7 +381,8 @@ pub async fn finish(conn: &mut Connection, account: &Account) -> anyhow::Result<
     .await
 }
 
-/// What other mailboxes know of the events that were deleted is past. What stays in Odoo may be made in Outlook anew.
+/// Forgets what other mailboxes know of the deleted events. Events that stay in Odoo may be made in
+/// Outlook again.
 async fn forget_cancelled(
     conn: &mut Connection,
     lock: &PlanningLock,
@@ -387,7 +394,7 @@ async fn forget_cancelled(
         if meeting.organizer_in_odoo() != Some(user) || meeting.ended || meeting.kept {
             return Ok(());
         }
-        // What was in the air when the reset began has shown it once more.
+        // A write that was in flight when the reset began has shown it once more.
         let was_shown = dossier
             .copies
             .iter()
@@ -402,7 +409,8 @@ async fn forget_cancelled(
     .await
 }
 
-/// Forgets what a mailbox has shown, as another one takes its place: its events are not taken for the other's.
+/// Forgets what a mailbox has shown, as another one takes its place and must not be taken to have
+/// these events.
 ///
 /// # Errors
 /// When Postgres fails. The caller holds the database's lock.
@@ -454,8 +462,9 @@ async fn disconnect(conn: &mut Connection, account: &Account) -> anyhow::Result<
     Ok(())
 }
 
-/// Odoo's user was archived or deleted: the tokens are dropped, and what Outlook has stays as it is. Who comes back logs in
-/// again; of who is deleted nothing is known any more.
+/// Disconnects a user who was archived or deleted in Odoo: deletes the tokens, and leaves Outlook's
+/// events as they are. An archived user can come back by logging in. Of a deleted user, nothing is
+/// kept.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -483,10 +492,12 @@ pub async fn depart(
         account.login
     );
     if departed.deleted {
-        // Nobody is left to answer for the removals that were held: what other mailboxes show of these meetings decides.
+        // Nobody is left to answer about the held removals: what other mailboxes show of these
+        // meetings decides.
         let held = meetings::held_for(conn, account.id).await?;
         let owed = outbox::meetings_owed_to(conn, database.id, account.odoo_user_id).await?;
-        // Odoo has refused what was delivered in the name of a user who was deleted just before.
+        // Odoo has refused changes that were delivered in the name of a user who was deleted just
+        // before.
         let known = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
         let refused =
             meetings::set_aside_for(conn, &known, |reason| matches!(reason, Reason::RefusedByOdoo(_)))
@@ -508,7 +519,7 @@ pub async fn depart(
     Ok(effects)
 }
 
-/// Plans anew what was owed to Odoo in the name of a user who is not there any more.
+/// Plans pending changes to Odoo again that were in the name of a user who is gone.
 async fn plan_without(
     conn: &mut Connection,
     lock: &PlanningLock,
@@ -531,7 +542,7 @@ async fn plan_without(
     Ok(effects)
 }
 
-/// How far a reset has come, in words.
+/// Returns how far a reset is, in words.
 pub fn progress(left: i64, total: i64) -> String {
     format!(
         "The account is being reset: {} of {} deletions in Outlook are left.",
@@ -540,7 +551,7 @@ pub fn progress(left: i64, total: i64) -> String {
     )
 }
 
-/// `3000` as `3,000`.
+/// Formats `3000` as `3,000`.
 fn grouped(number: i64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

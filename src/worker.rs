@@ -1,4 +1,5 @@
-//! Works mailboxes. Each is worked by one worker at a time, in whichever process: a lease says so ([`leases`]).
+//! Works mailboxes. One worker at a time works a mailbox, in whichever process: a lease ensures
+//! this ([`leases`]).
 
 pub mod pruning;
 
@@ -28,14 +29,15 @@ use crate::store::databases::Database;
 use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
 use crate::store::{Connection, databases, outbox, put_aside, registrations, troubles};
 
-/// How often due mailboxes are looked for when nobody says that there is one (another process may have).
+/// How often to look for due mailboxes without a notification, as another process may have made one
+/// due.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
-/// How long a run works before others have their turn; it goes on when it is its turn again.
+/// How long a run works before others get their turn. It continues at its next turn.
 const SLICE: Duration = Duration::from_secs(30);
-/// How long a run may take altogether: one that does not come to its end is a failed one.
+/// How long a run may take altogether. A run that takes longer has failed.
 const LONGEST_RUN: Duration = Duration::from_secs(15 * 60);
 
-/// Works mailboxes until told to stop; then lets the runs under way end.
+/// Works mailboxes until told to stop; then waits for the current runs.
 pub async fn work(engine: Engine, stop: CancellationToken) {
     let mut runs = JoinSet::new();
     let mut others = Others::default();
@@ -66,7 +68,8 @@ pub async fn work(engine: Engine, stop: CancellationToken) {
     while runs.join_next().await.is_some() {}
 }
 
-/// Takes as many mailboxes as there are free workers; with the time from before they were taken.
+/// Takes as many mailboxes as there are free workers. Returns them with the time from before they
+/// were taken.
 async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Lease>)> {
     let taken = Instant::now();
     let Ok(limit @ 1..) = i64::try_from(free) else {
@@ -86,13 +89,13 @@ async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Lea
     ))
 }
 
-/// How many of the workers one database may have where there are others: all but a quarter.
+/// Returns how many workers one database may have if there are others: three quarters.
 fn share(workers: usize) -> i64 {
     let kept = (workers / 4).max(1);
     i64::try_from(workers.saturating_sub(kept).max(1)).unwrap_or(i64::MAX)
 }
 
-/// The leases that stand, and since when each was seen as it is.
+/// The leases of all processes, and since when each is unchanged.
 #[derive(Default)]
 struct Others {
     looked: Option<Instant>,
@@ -100,7 +103,7 @@ struct Others {
 }
 
 impl Others {
-    /// Frees what nobody has renewed for as long as a lease is good.
+    /// Frees the leases that nobody has renewed for as long as a lease is valid.
     async fn free_dead(&mut self, engine: &Engine) -> anyhow::Result<()> {
         if self.looked.is_some_and(|at| at.elapsed() < LOOK_AROUND) {
             return Ok(());
@@ -108,7 +111,7 @@ impl Others {
         self.looked = Some(Instant::now());
         let mut conn = engine.store.get().await?;
         let standing = leases::standing(&mut conn).await?;
-        // As late as they were read.
+        // After the read, so that no lease seems older than it is.
         let read = Instant::now();
         let before = std::mem::take(&mut self.seen);
         for lease in standing {
@@ -128,7 +131,7 @@ impl Others {
     }
 }
 
-/// One run of one mailbox, under a lease that was taken at `taken` or later.
+/// Runs one mailbox once, under a lease that was taken at `taken` or later.
 #[tracing::instrument(skip_all, fields(account.id = lease.account_id))]
 pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
     let mut news = News::default();
@@ -169,19 +172,20 @@ pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
         );
     }
     metrics::counter!("outlook_bridge_runs_total", "ok" => is_ok.to_string()).increment(1);
-    // Nobody may be waiting.
+    // There may be no receiver.
     let _receivers = engine.runs.send(lease.account_id);
     engine.work.notify_one();
 }
 
-/// How a run ended, and how long the mailbox rests.
+/// The result of a run, and how long the mailbox rests.
 #[derive(Clone, Copy)]
 struct Ended {
     outcome: Outcome,
     rest: TimeDelta,
 }
 
-/// What a run has stored that concerns others. It outlives a run that is dropped or panics.
+/// Changes that a run has stored and that concern others. They outlive a run that is dropped or
+/// panics.
 #[derive(Default)]
 struct News {
     database_id: Option<Uuid>,
@@ -207,7 +211,7 @@ impl News {
             let mut conn = engine.store.get().await?;
             leases::wake(&mut conn, others).await?;
         }
-        // What a run stored before it failed is news, too.
+        // Changes that a run stored before it failed count too.
         if self.removals || !poke_users.is_empty() || (!is_ok && engine.owes_odoo(database_id).await?) {
             engine.poke(database_id, poke_users);
         }
@@ -243,9 +247,9 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
     };
     let mut all = true;
     let result = async {
-        // What people did in Odoo first: then the delta shows both sides' present.
+        // Send what people did in Odoo first. Then the delta shows the present state of both sides.
         let refused = match push(engine, &account, &token, slice, &mut news.effects).await {
-            // That it takes no writes now keeps a mailbox from nothing else.
+            // A mailbox that accepts no writes now can still be read.
             Err(PushError::Graph(error)) if error.may_be_read_on() => Some(error),
             sent => {
                 sent?;
@@ -253,7 +257,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
             }
         };
         if !account.resetting {
-            // While an admin is asked about removals, nothing more is fetched.
+            // While an administrator is asked about removals, nothing is read.
             if !account.is_braked() {
                 all = moving::translate(engine, &account, &token, slice).await?;
                 let account = {
@@ -270,7 +274,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
                     push(engine, &account, &token, slice, &mut news.effects).await?;
                 }
             }
-            // What is counted is what the whole sync would remove.
+            // The limit counts the removals of the whole sync.
             if all {
                 news.removals = brake::check(engine, &account).await?;
             }
@@ -332,7 +336,7 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     let known = troubles::of(&mut conn, account.id).await?;
     let owed = outbox::next_outlook_at(&mut conn, account.id, waits(&known, holds)).await?;
     if known.limited_by.is_some() && outbox::outlook_owed(&mut conn, account.id).await? == 0 {
-        // Nothing is left that could meet it.
+        // Nothing is left that the limit could stop.
         troubles::end_limit(&mut conn, account.id).await?;
     }
     if known.claims.is_some() {
@@ -342,7 +346,7 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     if owed.is_none() {
         troubles::end_refusal(&mut conn, account.id).await?;
     }
-    // While an admin is asked, nothing is looked at.
+    // While an administrator is asked, nothing is looked at.
     let aside = if present.is_braked() {
         None
     } else {
@@ -380,7 +384,7 @@ async fn trouble(
     rest(engine, account, rest_of_it).await
 }
 
-/// Lets all mailboxes of an app rest, where it is the app that was told to slow down.
+/// Lets all mailboxes of an app rest if the app as a whole was throttled.
 async fn rest_app(
     engine: &Engine,
     conn: &mut Connection,
@@ -405,7 +409,7 @@ async fn rest_app(
     Ok(())
 }
 
-/// Lets a mailbox rest after a run that failed, and its owner know.
+/// Lets a mailbox rest after a failed run, and stores the reason for its owner.
 async fn rest(engine: &Engine, account: &Account, rest: Rest) -> anyhow::Result<Ended> {
     let mut conn = engine.store.get().await?;
     if rest.reason.is_some() {
@@ -420,7 +424,7 @@ async fn rest(engine: &Engine, account: &Account, rest: Rest) -> anyhow::Result<
     })
 }
 
-/// After a run that the bridge itself has failed at; Postgres may be the cause.
+/// Ends a run that failed because of the bridge itself; Postgres may be the cause.
 async fn failed(engine: &Engine, id: i64) -> Ended {
     let rested = async {
         let account = {

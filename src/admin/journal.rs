@@ -1,4 +1,4 @@
-//! What Odoo shows of the journal, and where one event stands now.
+//! What Odoo shows of the journal, and the present state of one event.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,14 +15,15 @@ use crate::store::meetings::Identities;
 use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 
-/// The keyword arguments of `outlook.bridge.journal`. Neither a user nor an event: all of the database.
+/// The keyword arguments of `outlook.bridge.journal`. Without a user and an event: the whole
+/// database.
 #[derive(Debug, Deserialize)]
 pub struct JournalRequest {
     #[serde(default)]
     user_id: Option<i32>,
     #[serde(default)]
     res_id: Option<i32>,
-    /// Of the series that the event is of.
+    /// The key of the series that the event belongs to.
     #[serde(default)]
     key: Option<String>,
     #[serde(default = "default_lines")]
@@ -43,8 +44,9 @@ pub struct JournalLine {
     message: String,
 }
 
-/// The newest lines first. Of an event that is not in step with Outlook the first one says why, and of one that has attachments there
-/// one says so: they are in no field of Odoo's.
+/// Returns the newest lines first. For an event that is not in step with Outlook, the first line
+/// says why. For an event with attachments in Outlook, a line says so, as Odoo has no field for
+/// them.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -105,11 +107,12 @@ async fn standing(
     Ok(messages.into_iter().flatten().map(line).collect())
 }
 
-/// That files are attached to it in Outlook, and where its organizer (else somebody whose mailbox has it) sees them.
+/// Returns the line about attached files in Outlook, with the address where the organizer, or else
+/// another owner of a copy, sees them.
 fn about_attachments(dossier: &Dossier) -> Option<String> {
     let mut copies: Vec<_> = dossier.copies.iter().filter(|copy| !copy.gone).collect();
     copies.sort_by_key(|copy| !copy.is_organizer);
-    // What another version of the service has stored says nothing.
+    // Data of another version of the service is ignored.
     let mut shown = copies
         .into_iter()
         .filter_map(|copy| copy.wire_event::<WireEvent>().ok());
@@ -126,12 +129,14 @@ fn not_synced(reason: &Reason) -> String {
     format!("it is not synced. {reason}")
 }
 
-/// Why an event of Odoo is not in Outlook, or is another one there; `None`: it is in step, or over.
+/// Returns why an event of Odoo is not in Outlook, or differs there; `None` if it is in step, or
+/// over.
 fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String>> {
     let meeting = &dossier.meeting;
     let record = match meeting.record() {
         Ok(record) => record,
-        // Of another version; why nothing comes of it is said all the same.
+        // The record is of another version. The reason for setting it aside can be said all the
+        // same.
         Err(_) => return Ok(meeting.set_aside.as_ref().map(not_synced)),
     };
     let Some(record) = record.filter(Record::active) else {

@@ -1,4 +1,5 @@
-//! One-time codes, and what they are good for: a new database, or a known one whose key or operator vouches for it.
+//! Pairing with one-time codes: of a new database, or of a known one, which needs its key or a code
+//! that was made for it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
@@ -15,9 +16,9 @@ use crate::store::journal::note;
 use crate::store::seal::{digest, random_secret};
 use crate::store::{Connection, accounts, leases};
 
-/// How long an enrollment code can be used.
+/// How long an enrollment code is valid.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
-/// The longest uuid, name and series that is kept.
+/// The longest UUID, name and series that is stored.
 const LONGEST_NAME: usize = 100;
 
 /// The keyword arguments of `outlook.bridge.pair`.
@@ -26,12 +27,12 @@ pub struct PairRequest {
     pub name: String,
     pub base_url: String,
     pub series: String,
-    /// The key that this database has now: it shows that a known database is the same one.
+    /// The present key of this database, which proves that a known database is the same one.
     #[serde(default)]
     pub present_key: Option<SecretString>,
 }
 
-/// What Odoo gets for a code.
+/// What Odoo receives for a code.
 #[derive(Serialize)]
 pub struct PairAnswer {
     pub api_key: String,
@@ -39,8 +40,8 @@ pub struct PairAnswer {
     pub nonce: String,
 }
 
-/// Makes a one-time code: 25 characters that are easy to tell apart, in groups of five. It makes a new database, or pairs the
-/// one again that is named, and is good for nothing else.
+/// Makes a one-time code: 25 characters that are easy to tell apart, in groups of five. It pairs a
+/// new database, or pairs the named one again, and nothing else.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -72,22 +73,24 @@ fn normal_code(code: &str) -> String {
         .to_ascii_uppercase()
 }
 
-/// What a code came to.
+/// The result of using a code.
 enum Outcome {
     Paired {
         moved: bool,
     },
-    /// No code, or none any more.
+    /// The code is unknown, used or expired.
     NoCode,
-    /// A good code, and not for this database. It is not used up.
+    /// The code is valid, but not for this database. It is not used up.
     NotForIt,
 }
 
-/// Pairs an Odoo database. One that is known keeps its accounts and links, gets new keys, and leaves its quarantine: for that,
-/// its present key must come with the code, or the code must have been made for it.
+/// Pairs an Odoo database. A known one keeps its accounts and links, gets new keys, and leaves its
+/// quarantine. For that, it must send its present key with the code, or the code must have been
+/// made for it.
 ///
 /// # Errors
-/// `AccessDenied` for a code that is wrong, used, too old, or not for this database; `UserError` for an address that is none.
+/// `AccessDenied` for a code that is wrong, used, expired, or not for this database; `UserError`
+/// for an invalid address.
 pub async fn pair(
     engine: &Engine,
     uuid: &str,
@@ -104,7 +107,7 @@ pub async fn pair(
             "the database's uuid is missing, or its name is too long",
         ));
     }
-    // It is in lines of the log and on the operator's screen.
+    // Both are shown in the log and on the operator's screen.
     if uuid.chars().chain(request.name.chars()).any(char::is_control) {
         return Err(OdooError::user(
             "the database's uuid or name has a character that cannot be shown",
@@ -190,7 +193,7 @@ async fn redeem(
         return Ok(Outcome::NotForIt);
     }
     enrollments::use_up(conn, code_hash, now).await?;
-    // Locked before its row is, as in an exchange.
+    // Locked before its row, as in an exchange.
     if let Some(known) = &known {
         databases::serialize(conn, known.id).await?;
     }
@@ -216,7 +219,7 @@ async fn redeem(
     })
 }
 
-/// What is not as it was, of that by which one tells an Odoo.
+/// Returns which of the values that identify an Odoo have changed, as a sentence.
 fn differences(before: &Database, after: &Database) -> Option<String> {
     let mut found = Vec::new();
     if before.base_url != after.base_url {
@@ -234,7 +237,8 @@ fn differences(before: &Database, after: &Database) -> Option<String> {
     (!found.is_empty()).then(|| found.join(" and "))
 }
 
-/// The operator confirms that a database which was paired again from elsewhere is the same one; what that was, if anything.
+/// Stores the operator's confirmation that a database which was paired again with other values is
+/// the same one. Returns what had changed, if anything.
 ///
 /// # Errors
 /// When Postgres fails.

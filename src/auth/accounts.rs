@@ -32,11 +32,11 @@ use crate::store::{leases, registrations as stored, resets, troubles};
 
 /// How long a redeemed code gets the same answer again.
 const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
-/// What a user is told whose login has to prove more than it can without them.
+/// The text for a user whose login has to prove more, which takes the user.
 const PROVE_AGAIN: &str = "Your organization's rules for signing in have changed, or you have moved to another place, and Microsoft wants to see \
      you: log in to Outlook again. If it asks for that again and again, ask whoever administers Microsoft 365 to look at the Conditional \
      Access policies.";
-/// A token is renewed this long before it ends.
+/// How long before its end a token is renewed.
 const RENEW_AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// The keyword arguments of `res.users.authorize_url`.
@@ -46,7 +46,8 @@ pub struct AuthorizeRequest {
     /// The user's company, which may have an app registration of its own.
     #[serde(default)]
     pub company_id: Option<i32>,
-    /// Not to log in: for an administrator of Microsoft 365, who is to consent for everybody in the organization.
+    /// Not a login: an administrator of Microsoft 365 is to consent for everybody in the
+    /// organization.
     #[serde(default)]
     pub for_everybody: bool,
 }
@@ -61,7 +62,7 @@ pub struct RedeemRequest {
     pub error: Option<String>,
     #[serde(default)]
     pub error_description: Option<String>,
-    /// `True` where an administrator has consented for everybody.
+    /// `True` if an administrator has consented for everybody.
     #[serde(default)]
     pub admin_consent: Option<String>,
 }
@@ -69,20 +70,20 @@ pub struct RedeemRequest {
 #[derive(Debug, Serialize)]
 pub struct RedeemAnswer {
     pub return_url: String,
-    /// What was done, where it was no login.
+    /// What was done, if it was not a login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The account was known before: nothing begins anew.
+    /// Whether the account was known before, and continues.
     pub reconnected: bool,
-    /// Nothing was connected: somebody else than before has logged in.
+    /// Set if another account than before has logged in. Nothing was connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
 }
 
-/// Where to send a user's browser for the login.
+/// Returns the address to which a user's browser is sent for the login.
 ///
 /// # Errors
-/// `UserError` where the database is not configured, or the page to come back to is not Odoo's.
+/// `UserError` if the database is not configured, or if the page to return to is not Odoo's.
 pub async fn authorize_url(
     engine: &Engine,
     database: &Database,
@@ -97,7 +98,7 @@ pub async fn authorize_url(
     let return_url = within_odoo(database, &request.from_url)?;
     let mut conn = engine.store.get().await?;
     let registration = registrations::for_login(&mut conn, engine, database, request.company_id).await?;
-    // Somebody whose consent ran out is offered the account they had.
+    // A user whose consent has ended is offered the account they had.
     let known = store::of_user(&mut conn, database.id, user_id).await?;
     let claims = match &known {
         Some(account) => troubles::of(&mut conn, account.id).await?.claims,
@@ -125,7 +126,8 @@ pub async fn authorize_url(
 /// Ends a login: checks the state, redeems the code, stores the consent.
 ///
 /// # Errors
-/// `UserError` with words for the person; nothing was changed then, but that a state can be used once only.
+/// `UserError` with words for the person. Nothing is changed then, except that the state is used
+/// up.
 pub async fn redeem(
     engine: &Engine,
     database: &Database,
@@ -181,7 +183,7 @@ pub async fn redeem(
         }
         return Err(forged());
     }
-    // Microsoft may take its time, and others need connections.
+    // Microsoft may take long to answer, and others need connections.
     drop(conn);
     let Some(code) = request.code else {
         return Err(refused_at_microsoft(&request));
@@ -190,8 +192,8 @@ pub async fn redeem(
     connect(engine, database, user_id, attempt, tokens).await
 }
 
-/// Ends an attempt to consent for everybody. Microsoft's word comes by the browser and proves nothing; nothing depends on it, as each
-/// user's login shows what is granted.
+/// Ends an attempt to consent for everybody. Microsoft's answer comes through the browser and
+/// proves nothing. Nothing depends on it, as each user's login shows what is granted.
 async fn consented_for_everybody(
     conn: &mut Connection,
     database: &Database,
@@ -232,7 +234,7 @@ async fn consented_for_everybody(
     })
 }
 
-/// Nothing was connected: it is the person's to answer first.
+/// Returns the answer with a question. Nothing was connected; the person has to answer first.
 fn asked(return_url: String, question: Question) -> RedeemAnswer {
     RedeemAnswer {
         return_url,
@@ -248,7 +250,7 @@ fn refused_at_microsoft(request: &RedeemRequest) -> OdooError {
             "Microsoft sent neither a code nor an error. Press the Outlook button to try again.",
         );
     };
-    // Microsoft's description has trace ids behind its first line.
+    // Microsoft's description has trace ids after its first line.
     let described = request.error_description.as_deref();
     let said = described.and_then(|text| text.lines().next()).unwrap_or(error);
     OdooError::user(match (words::for_user(said), error) {
@@ -370,18 +372,18 @@ async fn connect(
             return Ok(asked(attempt.return_url, question));
         }
     }
-    // Another mailbox than the one that was reset: that one's events are not this one's.
+    // Another mailbox than the one that was reset. The old mailbox's events are not the new one's.
     let another = known.as_ref().filter(|known| known.is_reset() && !is_former);
     let connected = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             let lock = databases::serialize(conn, database.id).await?;
-            // Two may have logged in to it at once.
+            // Two users may have logged in to it at the same time.
             let other =
                 store::with_identity(conn, database.id, &identity.tid, &identity.oid, user_id).await?;
             if other.as_ref().is_some_and(Account::is_connected) {
                 return Ok(None);
             }
-            // A mailbox has one user: whoever had it once knows it no more.
+            // A mailbox has one user. The former user's account forgets it.
             if let Some(other) = &other {
                 reset::forget_mailbox(conn, &lock, other).await?;
                 store::forget_progress(conn, other.id, other.ignore_before).await?;
@@ -402,7 +404,7 @@ async fn connect(
             if let Some(addresses) = &addresses {
                 addresses.store(conn, account.id).await?;
             }
-            // The login was asked for with them.
+            // The login was requested with the claims.
             troubles::meet_claims(conn, account.id).await?;
             logins::succeed(conn, attempt.id).await?;
             if let Some(id) = attempt.registration_id {
@@ -417,7 +419,7 @@ async fn connect(
     let account = connected.ok_or_else(taken)?;
     tracing::info!(database.uuid = %database.uuid, odoo.user = user_id, account.id = account.id, "connected");
     engine.work.notify_one();
-    // Odoo's next exchange brings what this user had before: it need not wait for a page or a cron.
+    // Odoo's next exchange sends the user's existing events. It need not wait for a page or a cron.
     engine.poke(database.id, std::collections::BTreeSet::from([user_id]));
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
@@ -442,7 +444,8 @@ fn is_being_reset(account: &Account) -> OdooError {
     ))
 }
 
-/// A reset still has something to delete from the mailbox, and gets a new consent for that, as it lost the old one.
+/// Gives a new consent to a reset that still has something to delete from the mailbox and has lost
+/// the old one.
 async fn resume_reset(
     conn: &mut Connection,
     engine: &Engine,
@@ -477,7 +480,7 @@ async fn resume_reset(
     })
 }
 
-/// Only pages of this very Odoo may be returned to.
+/// Checks that a return address is a page of this Odoo.
 fn within_odoo(database: &Database, from_url: &str) -> Result<String, OdooError> {
     let bad = || {
         OdooError::user(format!(
@@ -493,7 +496,7 @@ fn within_odoo(database: &Database, from_url: &str) -> Result<String, OdooError>
     Ok(url.to_string())
 }
 
-/// The user stops syncing; what changes meanwhile is collected.
+/// Stops a user's sync. Changes made meanwhile are collected.
 ///
 /// # Errors
 /// `Internal` when Postgres fails.
@@ -509,7 +512,7 @@ pub async fn stop(engine: &Engine, database: &Database, user_id: i32) -> Result<
     .await
 }
 
-/// The user syncs again.
+/// Restarts a user's sync.
 ///
 /// # Errors
 /// `Internal` when Postgres fails.
@@ -535,11 +538,11 @@ async fn switch(
 ) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     if let Some(account) = store::of_user(&mut conn, database.id, user_id).await? {
-        // A reset goes on to its end, whoever stops what.
+        // A reset runs to its end, whatever is stopped.
         if account.state == from && !account.resetting {
             store::set_state(&mut conn, account.id, to).await?;
             if to == SyncState::Active {
-                // What waited for that is planned by the next run.
+                // The next run plans the changes that waited.
                 store::plan_anew(&mut conn, account.id).await?;
             }
             note(
@@ -557,34 +560,36 @@ async fn switch(
     Ok(())
 }
 
-/// Why a mailbox cannot be worked now.
+/// Why a mailbox cannot be worked on now.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The user must log in again; noted on the account.
+    /// The user must log in again, which the account says.
     #[error("the user must log in again")]
     NeedsLogin,
-    /// The admin must put something right; noted on the database. Nobody's consent is thrown away for it.
+    /// An administrator must correct a setting, which the database says. No consent is deleted
+    /// because of it.
     #[error("the app registration's settings are not accepted")]
     Admin,
-    /// It cannot be renewed now.
+    /// The token cannot be renewed now.
     #[error("{words}")]
     Later { asked: Option<Duration>, words: String },
-    /// Microsoft refuses to renew it, for a reason that names nobody who could put it right.
+    /// Microsoft refuses to renew the token, and its reason does not say who could change that.
     #[error("{words}")]
     Refused { words: String },
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
 }
 
-/// Whether the access token is good for some minutes.
+/// Returns whether the access token is valid for some minutes.
 pub fn has_fresh_token(account: &Account) -> bool {
     account
         .access_expires_at
         .is_some_and(|at| at > now() + RENEW_AHEAD)
 }
 
-/// An access token that is good for some minutes; renewed where needed. The caller holds the account's lease, so
-/// that one worker alone renews. A new refresh token is stored before the access token is used.
+/// Returns an access token that is valid for some minutes, renewed if necessary. The caller holds
+/// the account's lease, so that only one worker renews it. A new refresh token is stored before the
+/// access token is used.
 ///
 /// # Errors
 /// See [`TokenError`].
@@ -638,7 +643,8 @@ pub async fn fresh_token(
                 .await
                 .map_err(anyhow::Error::from)?;
             if !stored {
-                // What was redeemed is still good (page *refresh-tokens*); what is stored now is tried next.
+                // The redeemed token is still valid (page *refresh-tokens*). The stored one is
+                // tried next.
                 tracing::info!(
                     account.id = account.id,
                     "tokens were replaced while they were renewed"
@@ -663,7 +669,7 @@ pub async fn fresh_token(
                 .unwrap_or("Microsoft does not accept the earlier login any more: log in to Outlook again.");
             lose_consent(&mut conn, database, account, reason).await
         }
-        // Nobody looks after an app that was replaced: its users go over to the present one.
+        // Nobody maintains an app that was replaced: its users move to the present one.
         Err(error @ LoginError::AdminProblem { .. }) if registration.row.retired => {
             tracing::warn!(account.id = account.id, %error, "the app consented to is out of use");
             let reason = "The app registration that Odoo uses has changed: log in to Outlook again.";
@@ -687,8 +693,8 @@ pub async fn fresh_token(
     }
 }
 
-/// Takes a claims challenge: the login is renewed with it once, by the next run. Where Microsoft is not content with that, the user logs in
-/// again, with the same claims.
+/// Handles a claims challenge: the next run renews the login with the claims, once. If Microsoft
+/// rejects that token too, the user logs in again with the same claims.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -710,7 +716,7 @@ pub async fn challenged(
         "Microsoft wants more than a renewed login proves"
     );
     troubles::note_claims(&mut conn, account.id, claims).await?;
-    // With the token as it is now: the run may have renewed it.
+    // Read again, as the run may have renewed the token.
     let present = store::by_id(&mut conn, account.id).await?;
     match lose_consent(&mut conn, database, &present, PROVE_AGAIN).await {
         Err(TokenError::Internal(error)) => Err(error),
@@ -739,7 +745,7 @@ async fn lose_consent(
         }
         anyhow::Ok(lost)
     };
-    // Who has logged in anew meanwhile is served with that.
+    // If the user has logged in again meanwhile, the next run uses the new tokens.
     Err(if lost.await? {
         TokenError::NeedsLogin
     } else {

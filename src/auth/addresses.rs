@@ -1,4 +1,4 @@
-//! By which addresses a mailbox is reached. What its owner signs in with says nothing about that.
+//! The addresses of a mailbox. The name that its owner logs in with does not tell them.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::engine::Engine;
 use crate::outlook::GraphError;
 use crate::store::{Connection, addresses};
 
-/// How long a person who has just signed in waits for it.
+/// How long a person who has just logged in waits for the addresses.
 const LONGEST_AT_LOGIN: Duration = Duration::from_secs(5);
 
-/// The address that mail is sent to, and the further ones.
+/// The primary address, and the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
     primary: Option<Address>,
@@ -21,7 +21,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// Stores them; returns whether they are news.
+    /// Stores them; returns whether they have changed.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -30,8 +30,8 @@ impl Told {
     }
 }
 
-/// Asks Microsoft. Of a personal account the directory tells what it was made with, which may be an address elsewhere; its calendar
-/// tells the mailbox's.
+/// Asks Microsoft. For a personal account, the directory returns the address that it was created
+/// with, which may belong to another mailbox. The calendar's owner is the mailbox's address.
 ///
 /// # Errors
 /// See [`GraphError`].
@@ -53,7 +53,8 @@ pub async fn ask(engine: &Engine, token: &SecretString) -> Result<Told, GraphErr
     })
 }
 
-/// The same for who has just signed in; `None`: they are asked for when the mailbox is read.
+/// Does the same for a person who has just logged in; after `None` the addresses are requested when
+/// the mailbox is read.
 pub async fn ask_at_login(engine: &Engine, token: &SecretString) -> Option<Told> {
     match timeout(LONGEST_AT_LOGIN, ask(engine, token)).await {
         Ok(Ok(told)) => Some(told),

@@ -1,4 +1,5 @@
-//! How people connect their mailboxes: logging in, tokens, app registrations, and the addresses of a mailbox.
+//! How people connect their mailboxes: logins, tokens, app registrations, and the addresses of a
+//! mailbox.
 
 pub mod accounts;
 pub mod addresses;

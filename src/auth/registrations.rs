@@ -1,7 +1,9 @@
-//! The app registrations of a database and of its companies: which one a login goes by, and what an admin enters.
+//! The app registrations of a database and of its companies: which one a login uses, and what an
+//! administrator enters.
 //!
-//! A consent is given to one app: its tokens are renewed with that one, whatever is entered afterwards. So an app that
-//! another one replaces stays, retired, until those who consented to it have logged in again.
+//! A consent is given to one app. Its tokens are renewed with that app, whatever is entered later.
+//! So an app that was replaced is kept, retired, until the users who consented to it have logged in
+//! again.
 
 use chrono::NaiveDate;
 use diesel_async::AsyncConnection;
@@ -18,7 +20,7 @@ use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::registrations::{self as store, Changes, Registration, secret_place};
 
-/// A registration with its secret opened.
+/// A registration with its opened secret.
 pub struct Opened {
     pub row: Registration,
     secret: SecretString,
@@ -40,16 +42,17 @@ impl Opened {
         }
     }
 
-    /// Microsoft's login for those who may use this registration.
+    /// Returns Microsoft's login for the users of this registration.
     pub fn login(&self, engine: &Engine) -> LoginClient {
         engine.login.of_tenant(self.row.tenant.as_deref())
     }
 }
 
-/// What a user of this company logs in with: the company's own registration, else the database's.
+/// Returns the registration that a user of this company logs in with: the company's own, or else
+/// the database's.
 ///
 /// # Errors
-/// `UserError` where it is not complete.
+/// `UserError` if it is not complete.
 pub async fn for_login(
     conn: &mut Connection,
     engine: &Engine,
@@ -68,7 +71,8 @@ pub async fn for_login(
     opened.ok_or_else(not_configured)
 }
 
-/// What an account's tokens are renewed with, or a login that was begun is ended with.
+/// Returns the registration that an account's tokens are renewed with, or that a started login is
+/// ended with.
 ///
 /// # Errors
 /// When the store fails.
@@ -84,7 +88,7 @@ pub async fn of_consent(
     };
     match row {
         Some(row) => Opened::open(engine, database, row),
-        // Somebody has removed it since: the database's own may still be the same app.
+        // It was removed since. The database's own registration may be the same app.
         None => match present(conn, database, None).await? {
             Some(row) => Opened::open(engine, database, row),
             None => Ok(None),
@@ -109,22 +113,22 @@ async fn present(
         .find(|row| !row.retired && row.company_id == company_id))
 }
 
-/// What an admin entered. Absent: unchanged.
+/// What an administrator entered. An absent value is unchanged.
 #[derive(Debug, Default)]
 pub struct Entered {
     pub client_id: Option<String>,
     pub client_secret: Option<SecretString>,
-    /// Empty: the app is for every tenant.
+    /// Empty if the app is for every tenant.
     pub tenant: Option<String>,
-    /// `YYYY-MM-DD`; empty: not known.
+    /// `YYYY-MM-DD`; empty if it is not known.
     pub secret_expires_on: Option<String>,
 }
 
-/// The same, checked and sealed.
+/// The entered values, checked and sealed.
 pub struct Checked(Changes);
 
 impl Entered {
-    /// Checks what can be checked without asking Microsoft.
+    /// Checks everything that can be checked without Microsoft.
     ///
     /// # Errors
     /// `UserError` that names the setting.
@@ -175,7 +179,7 @@ impl Entered {
             .transpose()?;
         Ok(Checked(Changes {
             client_id,
-            // The date of the secret before says nothing about this one.
+            // The expiry of the old secret does not apply to the new one.
             secret_expires_on: secret_expires_on.or(client_secret.as_ref().map(|_| None)),
             client_secret,
             tenant: tenant.map(|tenant| Some(tenant).filter(|tenant| !tenant.is_empty())),
@@ -184,7 +188,8 @@ impl Entered {
     }
 }
 
-/// A tenant's id, one of its domains, or Microsoft's name for some of all tenants.
+/// Returns whether the text is a tenant's id, one of its domains, or Microsoft's name for a group
+/// of tenants.
 fn is_tenant(text: &str) -> bool {
     let is_host = text.len() <= 253
         && text.split('.').all(|label| {
@@ -199,7 +204,7 @@ fn is_tenant(text: &str) -> bool {
         || (is_host && text.contains('.'))
 }
 
-/// Stores what an admin entered for the database or for one of its companies.
+/// Stores what an administrator entered for the database or for one of its companies.
 ///
 /// # Errors
 /// When the store fails.
@@ -238,7 +243,7 @@ pub async fn put(
                 changes.retired = Some(false);
                 store::change(conn, known.id, &changes).await?;
             } else {
-                // Another app has another secret, which is missed in words until it is entered.
+                // Another app has another secret. Until it is entered, a message asks for it.
                 changes.tenant = changes.tenant.or(Some(before.tenant.clone()));
                 store::add(conn, database.id, company_id, &changes).await?;
             }
@@ -251,8 +256,8 @@ pub async fn put(
     .await
 }
 
-/// The company's users log in with the database's registration from now on; who consented to the company's own keeps it
-/// until then.
+/// Makes the company's users log in with the database's registration. Users who consented to the
+/// company's own keep it until they log in again.
 ///
 /// # Errors
 /// When the store fails.
@@ -269,8 +274,8 @@ pub async fn remove(conn: &mut Connection, database: &Database, company_id: i32)
     Ok(())
 }
 
-/// Microsoft does not accept what an admin entered: noted on the registration, once in the journal, and in words for
-/// whoever it concerns.
+/// Notes that Microsoft does not accept what an administrator entered: on the registration, once in
+/// the journal, and in words for the people concerned.
 ///
 /// # Errors
 /// When the store fails.
@@ -299,7 +304,7 @@ pub async fn note_problem(
     Ok(words)
 }
 
-/// What the add-on shows of them.
+/// Returns what the add-on shows of them.
 pub fn states(rows: &[Registration]) -> Vec<RegistrationState> {
     rows.iter()
         .filter(|row| !row.retired)
@@ -314,7 +319,7 @@ pub fn states(rows: &[Registration]) -> Vec<RegistrationState> {
         .collect()
 }
 
-/// What Microsoft holds against the registration that an account's consent was given to.
+/// Returns what Microsoft rejects about the registration that an account's consent belongs to.
 pub fn problem_of<'a>(rows: &'a [Registration], account: &Account) -> Option<&'a str> {
     let row = match account.registration_id {
         Some(id) => rows.iter().find(|row| row.id == id),

@@ -1,9 +1,10 @@
 //! The description of an event, as HTML.
 //!
-//! Both sides rewrite what they are given: Outlook returns a whole document with Exchange's own wrappers, Odoo
-//! sanitizes. So bodies are never compared as strings but by what a reader sees ([`same_meaning`]). And Outlook
-//! keeps the way into a Teams meeting as text in the body: written without it, the meeting is no longer online
-//! (page *event: update*). That block is no text of the user's; it stays in Outlook and is cut off elsewhere.
+//! Both sides rewrite what they are given: Outlook returns a whole document with Exchange's own
+//! wrappers, and Odoo sanitizes. So bodies are never compared as strings, but by what a reader sees
+//! ([`same_meaning`]). Outlook also keeps the link to a Teams meeting as text in the body: if the
+//! body is written without it, the meeting is no longer online (page *event: update*). That block
+//! is not the user's text. It stays in Outlook and is cut off elsewhere.
 
 mod bounded;
 pub(super) mod html;
@@ -26,15 +27,17 @@ use self::html::{attribute, plain, tag_end};
 pub use self::teams::teams_block;
 use self::teams::without_teams_block;
 
-/// Of longer bodies the beginning is read, and Odoo is shown no more of them. Graph takes none that is as long.
+/// The longest body, in bytes. Only the beginning of a longer one is read, and Odoo is shown no
+/// more of it. Graph accepts no body that long.
 pub const LONGEST: usize = 2560 * 1024;
-/// What stands in Odoo behind the beginning of a longer one.
+/// Appended in Odoo to the beginning of a longer body.
 const GOES_ON: &str = "<p>[This description goes on in Outlook.]</p>";
 
-/// Whether a reader would see no difference: the same words in the same lines, lists and table cells, with the same
-/// emphasis, links and images. Wrappers, white space, empty lines, the spelling of characters and tags, styles,
-/// classes and the Teams block do not count; neither does it that an address is written as a link to itself. Of very long
-/// bodies the words and pictures alone count, and of those beyond [`LONGEST`] the beginning.
+/// Returns whether a reader would see no difference: the same words in the same lines, lists and
+/// table cells, with the same emphasis, links and images. Wrappers, white space, empty lines, the
+/// spelling of characters and tags, styles, classes and the Teams block do not count. Nor does it
+/// matter whether an address is written as a link to itself. Of very long bodies only the words and
+/// pictures are compared, and of those beyond [`LONGEST`] only the beginning.
 pub fn same_meaning(a: &str, b: &str) -> bool {
     if a == b {
         return true;
@@ -46,8 +49,8 @@ pub fn same_meaning(a: &str, b: &str) -> bool {
     meaning(a, form) == meaning(b, form)
 }
 
-/// The user's own HTML out of a full document: sanitized, without wrappers and without the Teams block. Empty if
-/// there is nothing to read.
+/// Returns the user's own HTML from a full document: sanitized, without wrappers and without the
+/// Teams block. Empty if there is nothing to read.
 pub fn inner(html: &str) -> String {
     if is_large(html) {
         return memo::inside(html, || all_of(html));
@@ -57,28 +60,29 @@ pub fn inner(html: &str) -> String {
     inside(clean, &seen)
 }
 
-/// The same as Odoo shows it, whose address is `base`: without pictures that ask a server for something, each of which is a link.
+/// Returns the same for Odoo, whose address is `base`. A picture that would make a request to a
+/// server is replaced by a link.
 pub fn for_odoo(html: &str, base: &str) -> String {
     pictures::with_links(&inner(html), |src| pictures::is_odoos_own(src, base))
 }
 
-/// What Odoo has, with the pictures that it shows as links.
+/// Returns Odoo's body with the pictures that Odoo shows as links.
 pub fn from_odoo(html: &str) -> Cow<'_, str> {
     pictures::with_pictures(html)
 }
 
-/// Whether it has pictures that are attached to an event in Outlook.
+/// Returns whether it has pictures that are attached to an event in Outlook.
 pub fn has_attached_pictures(html: &str) -> bool {
     pictures::has_attached(html)
 }
 
-/// What is to be written to Outlook, with the pictures that Outlook has as it has them, and words in place of those that were attached
-/// to another event.
+/// Returns the body to write to Outlook. It has Outlook's pictures as Outlook has them, and words
+/// instead of pictures that were attached to another event.
 pub fn with_pictures_of<'a>(html: &'a str, outlook_now: &str) -> Cow<'a, str> {
     pictures::as_in(html, outlook_now, || inner(outlook_now))
 }
 
-/// Finds out what there is to know of a body, if it is large: a look at it then takes no time, as long as it is remembered.
+/// Computes everything about a large body, so that later calls take no time while it is remembered.
 pub fn prepare(html: &str) {
     if is_large(html) {
         meaning(html, Form::to_compare_with_itself(html, form_of(html)));
@@ -94,7 +98,7 @@ fn form_of(html: &str) -> Form {
     }
 }
 
-/// A digest of what a reader sees.
+/// Returns a digest of what a reader sees.
 fn meaning(html: &str, form: Form) -> memo::Digest {
     let read = || memo::digest_of(&reading_of_own(&form.apply(&own(html))));
     if is_large(html) {
@@ -104,7 +108,7 @@ fn meaning(html: &str, form: Form) -> memo::Digest {
     }
 }
 
-/// All that there is to know of a body, which costs little more than any part of it.
+/// Computes everything about a body. This costs little more than any part of it.
 fn all_of(html: &str) -> memo::Known {
     let own = own(html);
     let (form, own) = Form::with_own(&own);
@@ -117,7 +121,7 @@ fn all_of(html: &str) -> memo::Known {
     }
 }
 
-/// Of sanitized HTML what is handed out.
+/// Returns the part of sanitized HTML that is handed out.
 fn inside(clean: String, seen: &[Seen]) -> String {
     if seen.is_empty() {
         return String::new();
@@ -132,7 +136,7 @@ fn inside(clean: String, seen: &[Seen]) -> String {
     rest.to_owned()
 }
 
-/// What is the user's, as far as it is read.
+/// Returns the user's part, as far as it is read.
 fn own(html: &str) -> Cow<'_, str> {
     let own = match without_teams_block(html) {
         Cow::Borrowed(own) => windows::with_lists(own),
@@ -142,7 +146,7 @@ fn own(html: &str) -> Cow<'_, str> {
         return own;
     }
     let beginning = &own[..own.floor_char_boundary(LONGEST)];
-    // Not within a tag, which would swallow what follows.
+    // Not inside a tag, which would swallow the text that follows.
     let open = beginning
         .rfind('<')
         .filter(|open| !beginning[*open..].contains('>'));
@@ -150,8 +154,8 @@ fn own(html: &str) -> Cow<'_, str> {
     Cow::Owned([beginning, GOES_ON].concat())
 }
 
-/// The HTML with its links and pictures under `base`, an address without a slash at its end, where they name no server: what
-/// leads somewhere in Odoo's own pages leads nowhere in a mail.
+/// Returns the HTML with its relative links and pictures under `base`, an address without a slash
+/// at its end. A link into Odoo's own pages would lead nowhere in a mail.
 pub fn with_absolute_addresses(html: &str, base: &str) -> String {
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
@@ -179,18 +183,18 @@ pub fn with_absolute_addresses(html: &str, base: &str) -> String {
     out
 }
 
-/// What to write to Outlook so that it says `user_html` and keeps the Teams block of `outlook_now`, its present
-/// body. Where Outlook says the same already, its body is returned as it is.
+/// Returns the body that makes Outlook say `user_html` and keep the Teams block of `outlook_now`,
+/// its present body. If Outlook says the same already, its body is returned unchanged.
 pub fn with_teams_block(user_html: &str, outlook_now: &str) -> String {
     match teams_block(outlook_now) {
         None => user_html.to_owned(),
         Some(_) if same_meaning(user_html, outlook_now) => outlook_now.to_owned(),
-        // Sanitized, so that nothing left open by the user's HTML swallows the block.
+        // Sanitized, so that an unclosed tag in the user's HTML cannot swallow the block.
         Some(block) => format!("{}<br>\n{block}", inner(user_html)),
     }
 }
 
-/// Plain text as HTML.
+/// Converts plain text to HTML.
 pub fn from_text(text: &str) -> String {
     let escaped = text
         .replace('&', "&amp;")
@@ -199,7 +203,7 @@ pub fn from_text(text: &str) -> String {
     escaped.lines().collect::<Vec<_>>().join("<br>")
 }
 
-/// What reaches a reader, who sees nothing of styles and titles.
+/// Keeps what reaches a reader, who does not see styles and titles.
 static FOR_PEOPLE: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
     builder
@@ -228,7 +232,8 @@ static FOR_PEOPLE: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
-/// A `data:` address can be a page of its own; it is let through for images alone.
+/// Returns whether this is a `data:` address. It can be a page of its own, so it is permitted for
+/// images only.
 fn starts_with_data(value: &str) -> bool {
     let start: String = value
         .chars()
@@ -250,11 +255,11 @@ struct Look {
     link: Option<Rc<Link>>,
 }
 
-/// Each word of a link carries its address, which may be long and is read once.
+/// A link. Each of its words refers to its address, which may be long and is read once.
 #[derive(Debug, PartialEq, Eq)]
 struct Link {
     address: String,
-    /// As it may be written between the tags.
+    /// The address as it may be written between the tags.
     bare: String,
     digest: memo::Digest,
 }
@@ -308,7 +313,8 @@ fn reading_of_own(html: &str) -> Vec<Seen> {
     read(&FOR_PEOPLE.clean(html).to_string())
 }
 
-/// Reads what was sanitized, which is well formed: every tag closed, attributes in double quotes, four entities in all.
+/// Reads sanitized HTML, which is well formed: every tag is closed, attributes are in double
+/// quotes, and there are only four entities.
 fn read(clean: &str) -> Vec<Seen> {
     let mut reader = Reader {
         seen: Vec::new(),
@@ -711,7 +717,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Bodies that were made to take long, each about so many bytes.
+    /// Returns bodies that were made to take long, each of about so many bytes.
     fn traps(bytes: usize) -> Vec<String> {
         let line = "_".repeat(80);
         let of = |piece: &str| piece.repeat(bytes / piece.len());
@@ -760,7 +766,7 @@ pub(super) mod tests {
                 let _ = Form::with_own(&trap);
             });
             assert!(visited < 20 * trap.len(), "{start}: {visited} of {}", trap.len());
-            // What the parser is given is neither deep nor has many attributes.
+            // The parser's input is neither deeply nested nor does it have many attributes.
             let (form, parsed) = Form::with_own(&trap);
             assert!(form > Form::AsItIs, "{start}");
             assert!(parsed.len() < 4 * trap.len(), "{start}");

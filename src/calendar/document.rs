@@ -1,14 +1,14 @@
-//! A meeting as one document: what its occurrences share, by which rule there are more than one (RFC
+//! A meeting as one document: what its occurrences share, the rule by which there are several (RFC
 //! 5545, 3.6.1), and how single ones differ.
 //!
-//! An occurrence is known by its *slot*, the date on which the rule has it in the series' zone, wherever it has been
-//! moved. Neither its place in a list nor its present time says which one it is.
+//! An occurrence is identified by its *slot*: the date on which the rule puts it in the series'
+//! zone, wherever it was moved. Neither its place in a list nor its present time identifies it.
 //!
 //! | file | what it is |
 //! |---|---|
 //! | [`self`] | the document: occurrences, normal form, splitting, what Outlook lets be moved |
 //! | [`changes`] | how one document must change to be another |
-//! | `master` | what is the master where one side tells its occurrences alone |
+//! | `master` | the master of a series if one side only has its occurrences |
 //! | [`merge`] | three-way merge of two documents |
 //! | [`plan`] | what to write to either side |
 
@@ -31,7 +31,7 @@ use super::timezone;
 use super::video_line::same_room;
 use crate::calendar::field::{Group, take_groups, unchanged};
 
-/// The rule of what takes place once.
+/// The rule of a meeting that takes place once.
 const ONCE: Rule = Rule {
     pattern: Pattern::Daily,
     interval: NonZeroU32::MIN,
@@ -45,7 +45,7 @@ pub enum Recurrence {
     /// It takes place once.
     Once,
     Rule(Rule),
-    /// One side has a rule that the other has no form for; a sentence says why.
+    /// One side has a rule that the other cannot express; a sentence says why.
     Unsayable(String),
 }
 
@@ -53,23 +53,23 @@ pub enum Recurrence {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     pub recurrence: Recurrence,
-    /// What most occurrences share. Its time is the first slot's: by it the series has its start, zone, hours and
-    /// length. An unknown zone counts as UTC.
+    /// The values that most occurrences share. Its time is the first slot's, which gives the series
+    /// its start, zone, hours and length. An unknown zone counts as UTC.
     pub master: Event,
-    /// By slot; never empty differences in normal form.
+    /// The overrides by slot. In normal form, none is empty.
     pub exceptions: BTreeMap<NaiveDate, Override>,
-    /// Slots taken out.
+    /// Excluded slots.
     pub excluded_dates: BTreeSet<NaiveDate>,
 }
 
-/// A reminder of its own, which may be none.
+/// A reminder of a single occurrence, which may be "none".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reminder {
     /// Minutes before the start.
     pub minutes: Option<i32>,
 }
 
-/// What one occurrence has of its own; the rest is the template's.
+/// The values of one occurrence that differ; the rest is the master's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Override {
@@ -79,7 +79,7 @@ pub struct Override {
     pub body: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// Where it was moved to.
+    /// The time to which it was moved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,13 +92,13 @@ pub struct Override {
     pub video: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online: Option<bool>,
-    /// All of them, where any differs.
+    /// All attendees, if any of them differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attendees: Option<BTreeMap<Address, Attendee>>,
 }
 
 impl Override {
-    /// How `actual` differs from what its slot would be without change.
+    /// Returns how `actual` differs from the unchanged occurrence of its slot.
     pub fn between(regular: &Event, actual: &Event) -> Self {
         let differs = |group| !same(group, regular, actual);
         Self {
@@ -117,7 +117,7 @@ impl Override {
         }
     }
 
-    /// The occurrence that differs so from `event`.
+    /// Returns the occurrence that differs from `event` in this way.
     pub fn onto(&self, mut event: Event) -> Event {
         let own = self.clone();
         event.title = own.title.unwrap_or(event.title);
@@ -148,7 +148,7 @@ impl Override {
         }
     }
 
-    /// Takes over what another one has of its own of a group, which may be nothing.
+    /// Copies a group from another override. The group may be absent there.
     pub fn take(&mut self, group: Group, from: &Self) {
         match group {
             Group::Title => self.title.clone_from(&from.title),
@@ -169,7 +169,7 @@ impl Override {
     }
 }
 
-/// Whether a group says the same in two states of one occurrence, or of what all occurrences share.
+/// Returns whether a group is the same in two states of one occurrence, or of the master.
 fn same(group: Group, regular: &Event, actual: &Event) -> bool {
     unchanged(group, regular, actual)
         || match group {
@@ -179,7 +179,8 @@ fn same(group: Group, regular: &Event, actual: &Event) -> bool {
         }
 }
 
-/// `event` with the link of `other`, where both lead into the same room: the one that stands for all occurrences may be any of theirs.
+/// Returns `event` with the link of `other`, if both lead to the same room. The master's link may
+/// be any occurrence's.
 fn in_room_of(mut event: Event, other: &Event) -> Event {
     if same_room(&event.video, &other.video) {
         event.video.clone_from(&other.video);
@@ -187,9 +188,9 @@ fn in_room_of(mut event: Event, other: &Event) -> Event {
     event
 }
 
-/// Whether two times are the same by their instants or by the clock on the wall. Where a local time occurs twice,
-/// or a night is an hour shorter, the two sides read it differently: Odoo takes the one in standard time and
-/// keeps the exact length, Exchange keeps the local end.
+/// Returns whether two times are the same, as instants or as local times. If a local time occurs
+/// twice, or a night is an hour shorter, the two sides read it differently: Odoo takes standard
+/// time and keeps the exact length, Exchange keeps the local end.
 fn same_time(regular: &Time, actual: &Time) -> bool {
     if regular.same_span(actual) {
         return true;
@@ -209,7 +210,7 @@ fn local(at: DateTime<Utc>, tz: Tz) -> NaiveDateTime {
     at.with_timezone(&tz).naive_local()
 }
 
-/// One occurrence as it is.
+/// One occurrence with all its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occurrence {
     pub slot: NaiveDate,
@@ -222,19 +223,19 @@ pub struct Occurrence {
 pub struct Crossing {
     pub slot: NaiveDate,
     pub to: NaiveDate,
-    /// The slot that is in the way.
+    /// The slot of the neighbor that is in the way.
     pub neighbor: NaiveDate,
-    /// The date that one is on.
+    /// The date on which the neighbor is now.
     pub theirs: NaiveDate,
 }
 
 impl Document {
-    /// A meeting that takes place once.
+    /// Makes a meeting that takes place once.
     pub fn single(event: Event) -> Self {
         Self::with(Recurrence::Once, event)
     }
 
-    /// A meeting that the other side has no form for, as a sentence says.
+    /// Makes a meeting that the other side cannot express; `reason` is a sentence.
     pub fn unsayable(reason: String, master: Event) -> Self {
         Self::with(Recurrence::Unsayable(reason), master)
     }
@@ -248,12 +249,12 @@ impl Document {
         }
     }
 
-    /// Whether it takes place once.
+    /// Returns whether it takes place once.
     pub fn is_single(&self) -> bool {
         self.recurrence == Recurrence::Once
     }
 
-    /// Why the other side has no form for it.
+    /// Returns why the other side cannot express it.
     pub fn why_unsayable(&self) -> Option<&str> {
         match &self.recurrence {
             Recurrence::Unsayable(reason) => Some(reason),
@@ -261,7 +262,7 @@ impl Document {
         }
     }
 
-    /// Whether both take place at the same times.
+    /// Returns whether both take place at the same times.
     pub fn same_times(&self, other: &Self) -> bool {
         match (&self.recurrence, &other.recurrence) {
             (Recurrence::Once, Recurrence::Once) => self.master.time.same_span(&other.master.time),
@@ -270,7 +271,7 @@ impl Document {
         }
     }
 
-    /// When it takes place, and nothing else of it.
+    /// Returns a copy with its times, and without any other value.
     pub fn times_alone(&self) -> Self {
         let alone = Event {
             title: String::new(),
@@ -293,7 +294,7 @@ impl Document {
 }
 
 impl Document {
-    /// The rule; of what takes place once, that of one occurrence.
+    /// Returns the rule; for a meeting that takes place once, the rule of one occurrence.
     pub fn rule(&self) -> &Rule {
         match &self.recurrence {
             Recurrence::Rule(rule) => rule,
@@ -301,19 +302,19 @@ impl Document {
         }
     }
 
-    /// Lets it repeat by another rule, if it repeats.
+    /// Changes the rule, if it repeats.
     pub fn set_rule(&mut self, rule: Rule) {
         if let Recurrence::Rule(own) = &mut self.recurrence {
             *own = rule;
         }
     }
 
-    /// Lets it end otherwise, if it repeats.
+    /// Changes the end of the rule, if it repeats.
     pub fn set_end(&mut self, end: End) {
         self.set_rule(Rule { end, ..*self.rule() });
     }
 
-    /// The zone the series is anchored in. It means nothing for whole days.
+    /// Returns the zone in which the series repeats. It has no meaning for all-day events.
     pub fn tz(&self) -> Tz {
         match &self.master.time {
             Time::Timed { zone, .. } => zone_of(zone),
@@ -321,7 +322,7 @@ impl Document {
         }
     }
 
-    /// The date on which a time of this series begins.
+    /// Returns the date on which a time of this series begins.
     pub fn date_of(&self, time: &Time) -> NaiveDate {
         match time {
             Time::Timed { start, .. } => local(*start, self.tz()).date(),
@@ -329,18 +330,18 @@ impl Document {
         }
     }
 
-    /// The first slot, in normal form.
+    /// Returns the first slot, in normal form.
     pub fn start(&self) -> NaiveDate {
         self.date_of(&self.master.time)
     }
 
-    /// Every slot, cancelled ones included.
+    /// Returns every slot, including excluded ones.
     pub fn slots(&self) -> Dates<'_> {
         self.rule().dates(self.start())
     }
 
-    /// The time of an unchanged occurrence: the same local hour on every date, and the same exact length
-    /// (RFC 5545, 3.8.5.3).
+    /// Returns the time of an unchanged occurrence: the same local hour on every date, and the same
+    /// exact length (RFC 5545, 3.8.5.3).
     pub fn slot_time(&self, slot: NaiveDate) -> Time {
         let shift = slot - self.start();
         if shift == TimeDelta::zero() {
@@ -362,7 +363,7 @@ impl Document {
         }
     }
 
-    /// The occurrence of a slot had nobody changed it.
+    /// Returns the occurrence of a slot as if nobody had changed it.
     pub fn regular(&self, slot: NaiveDate) -> Event {
         Event {
             time: self.slot_time(slot),
@@ -370,7 +371,7 @@ impl Document {
         }
     }
 
-    /// The occurrence of a slot of the rule; `None` if it was taken out.
+    /// Returns the occurrence of a slot of the rule; `None` if it was excluded.
     pub fn occurrence(&self, slot: NaiveDate) -> Option<Event> {
         if self.excluded_dates.contains(&slot) {
             return None;
@@ -382,7 +383,7 @@ impl Document {
         })
     }
 
-    /// Makes the occurrence of a slot of the rule this one.
+    /// Replaces the occurrence of a slot of the rule.
     pub fn set_occurrence(&mut self, slot: NaiveDate, event: &Event) {
         let own = Override::between(&self.regular(slot), event);
         if own.is_empty() {
@@ -392,7 +393,7 @@ impl Document {
         }
     }
 
-    /// The occurrences that begin on a date of the window, as they are, in order of time.
+    /// Returns the present occurrences that begin on a date of the window, in order of time.
     pub fn occurrences(&self, window: Range<NaiveDate>) -> Vec<Occurrence> {
         let moved = self.exceptions.keys().next_back().copied();
         let mut found: Vec<_> = self
@@ -406,11 +407,11 @@ impl Document {
         found
     }
 
-    /// The normal form; `None` if no occurrence is left. Idempotent.
+    /// Returns the normal form; `None` if no occurrence is left. Idempotent.
     ///
     /// * The start is the first slot.
-    /// * Only slots of the rule are changed or taken out, and what was taken out is not changed.
-    /// * A missing tail is an earlier end, not many cancellations.
+    /// * Only slots of the rule are overridden or excluded, and an excluded slot has no override.
+    /// * A missing tail is an earlier end, not many excluded dates.
     pub fn normalized(mut self) -> Option<Self> {
         let (rule, start) = self.rule().roll_to(self.start(), self.start())?;
         self.master.time = self.slot_time(start);
@@ -456,9 +457,9 @@ impl Document {
         Some(self)
     }
 
-    /// Whether every slot is on the same date and at the same time (in Brussels as in Paris).
+    /// Returns whether every slot has the same date and time, as in Brussels and Paris.
     pub fn same_schedule(&self, other: &Self) -> bool {
-        /// Years enough to tell two zones apart.
+        /// Slots that are enough to tell two zones apart.
         const TELLING: usize = 500;
         if !self.rule().same_dates(self.start(), other.rule(), other.start()) {
             return false;
@@ -471,8 +472,9 @@ impl Document {
             .all(|slot| same_time(&self.slot_time(slot), &other.slot_time(slot)))
     }
 
-    /// The series from a date on, with phase and exceptions kept; `None` if nothing is left. Where the clock skips
-    /// the hour on that date no series can begin there: it begins one slot earlier.
+    /// Returns the series from a date on, with its phase and exceptions; `None` if nothing is left.
+    /// If the clock skips the series' hour on that date, no series can begin there, so it begins
+    /// one slot earlier.
     pub fn rolled(&self, from: NaiveDate) -> Option<Self> {
         let (mut rule, mut start) = self.rule().roll_to(self.start(), from)?;
         if self.clock_skips(start)
@@ -488,7 +490,8 @@ impl Document {
         Some(rolled)
     }
 
-    /// Whether the series' hour does not exist on the date of a slot, so that it stands elsewhere there.
+    /// Returns whether the series' hour does not exist on the date of a slot, so that the
+    /// occurrence has another hour.
     fn clock_skips(&self, slot: NaiveDate) -> bool {
         let hour = |time: &Time| match time {
             Time::Timed { start, .. } => Some(local(*start, self.tz()).time()),
@@ -497,8 +500,8 @@ impl Document {
         hour(&self.slot_time(slot)) != hour(&self.master.time)
     }
 
-    /// "This and following": what is before a date and what is from it on, both in normal form. Either may be
-    /// nothing.
+    /// Splits the series for "this and following": into the parts before a date and from it on,
+    /// both in normal form. Either may be empty.
     pub fn split(&self, at: NaiveDate) -> (Option<Self>, Option<Self>) {
         let head = self.rule().truncated(self.start(), at).map(|rule| {
             let mut head = self.clone();
@@ -513,12 +516,12 @@ impl Document {
         (head.and_then(Self::normalized), tail.and_then(Self::normalized))
     }
 
-    /// Whether Outlook lets the occurrence of a slot begin on a date (in the series' zone): after the day of the
-    /// one before it and before the day of the one after it, wherever those are now. What was taken out is in
-    /// nobody's way.
+    /// Checks whether Outlook permits moving the occurrence of a slot to a date (in the series'
+    /// zone). It must be after the day of the previous occurrence and before the day of the next
+    /// one, wherever those are now. Excluded occurrences do not matter.
     ///
     /// # Errors
-    /// [`Crossing`], naming the neighbor.
+    /// [`Crossing`], which names the neighbor.
     pub fn crossing(&self, slot: NaiveDate, to: NaiveDate) -> Result<(), Crossing> {
         let stands = |slot: NaiveDate| match self.exceptions.get(&slot).and_then(|own| own.time.as_ref()) {
             Some(moved) => self.date_of(moved),
@@ -548,9 +551,10 @@ impl Document {
         }
     }
 
-    /// This document's exceptions and cancellations under another schedule. Where the two have dates in common a
-    /// slot is its date; where they have none (every Tuesday became every Wednesday) and the rule has the same
-    /// shape, the n-th slot is the n-th slot. What finds no slot is dropped.
+    /// Returns this document's exceptions and excluded dates under another schedule. If the two
+    /// schedules have dates in common, a slot is its date. If they have none (every Tuesday became
+    /// every Wednesday) and the rule has the same shape, the n-th slot becomes the n-th slot. An
+    /// exception without a slot is dropped.
     pub(crate) fn rescheduled(&self, to: &Self) -> Self {
         let mentioned: BTreeSet<NaiveDate> = self
             .exceptions
@@ -582,8 +586,8 @@ impl Document {
     }
 }
 
-/// Old slots up to `last` with the slots they are under the new schedule: the same date, or of a moved series the same place. This is also
-/// how Odoo's records find their new slots.
+/// Maps the old slots up to `last` to slots of the new schedule: the same date or, for a moved
+/// series, the same position. Odoo's records find their new slots in the same way.
 pub fn correspondence(old: &Document, new: &Document, last: NaiveDate) -> BTreeMap<NaiveDate, NaiveDate> {
     let before: Vec<_> = old.slots().take_while(|slot| *slot <= last).collect();
     let same_dates: BTreeSet<_> = new.slots().take_while(|slot| *slot <= last).collect();
@@ -612,7 +616,7 @@ fn same_shape(old: &Document, new: &Document) -> bool {
     per_period && old.rule().interval == new.rule().interval && (old.start() - new.start()).abs() <= period
 }
 
-/// The master with another's time, so that masters can be merged as single events are.
+/// Returns the master with another's time, so that masters can be merged like single events.
 fn at_time_of(master: &Event, other: &Event) -> Event {
     let mut out = master.clone();
     take_groups([&Group::Time], &mut out, other);

@@ -1,7 +1,7 @@
-//! A single calendar event, as Odoo and Outlook can both say it.
+//! A single calendar event, as both Odoo and Outlook can express it.
 //!
-//! The type is a *projection*: each side keeps more than this (Outlook's categories, Odoo's conversation),
-//! and what is not here is never written, so it survives a round trip.
+//! The type is a *projection*: each side stores more than this (Outlook's categories, Odoo's
+//! messages). What is not here is never written, so it survives a round trip.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 pub struct Address(String);
 
 impl Address {
-    /// Returns `None` for what cannot receive mail over the internet: empty, without `@`, or an Exchange
-    /// X.500 address (`/o=…`), which Graph hands out for vanished colleagues.
+    /// Parses an address. Returns `None` for text that cannot receive mail over the internet:
+    /// empty, without `@`, or an Exchange X.500 address (`/o=…`), which Graph returns for
+    /// colleagues who have left.
     pub fn parse(raw: &str) -> Option<Self> {
         let trimmed = raw.trim();
         let (local, domain) = trimmed.rsplit_once('@')?;
@@ -28,15 +29,16 @@ impl Address {
         Some(Self(trimmed.to_lowercase()))
     }
 
-    /// The addresses in a field that people fill: `"Bob" <bob@x.org>`, several with comma, semicolon or blanks between
-    /// them. Each once, in their order; what is no address is left out.
+    /// Parses the addresses in a field that people fill: `"Bob" <bob@x.org>`, or several with
+    /// comma, semicolon or blanks between them. Returns each once, in their order. Skips text that
+    /// is not an address.
     pub fn parse_list(raw: &str) -> Vec<Self> {
         let (mut parts, mut quoted, mut angled) = (vec![String::new()], false, false);
         for char in raw.chars() {
             match char {
                 '"' => quoted = !quoted,
                 '<' if !quoted => {
-                    // What stood before it is a name.
+                    // The text before it is a name.
                     angled = true;
                     parts.pop();
                     parts.push(String::new());
@@ -60,7 +62,7 @@ impl Address {
         found.filter(|address| seen.insert(address.clone())).collect()
     }
 
-    /// The address of somebody who has none: of no domain, and equal to nobody's.
+    /// Returns the address of a person who has none: of no domain, and equal to nobody's.
     pub fn nowhere() -> Self {
         Self(String::new())
     }
@@ -69,7 +71,7 @@ impl Address {
         &self.0
     }
 
-    /// The part behind the `@`.
+    /// Returns the part behind the `@`.
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
@@ -85,7 +87,8 @@ impl fmt::Display for Address {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Time {
-    /// Two instants. `zone` is the IANA zone the event was written in; it anchors, it does not shift.
+    /// Two instants. `zone` is the IANA zone the event was written in. It anchors the event, and
+    /// does not move the instants.
     Timed {
         start: DateTime<Utc>,
         end: DateTime<Utc>,
@@ -96,7 +99,8 @@ pub enum Time {
 }
 
 impl Time {
-    /// Whether both name the same span. The zone of single events is not compared: Odoo keeps none for them.
+    /// Returns whether both are the same span. The zone of single events is not compared, as Odoo
+    /// stores none for them.
     pub fn same_span(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Timed { start, end, .. }, Self::Timed { start: s, end: e, .. }) => start == s && end == e,
@@ -105,7 +109,8 @@ impl Time {
         }
     }
 
-    /// The instant after which the event is over; for whole days, midnight UTC after the last one.
+    /// Returns the instant after which the event is over; for all-day events, midnight UTC after
+    /// the last day.
     pub fn ends_at(&self) -> DateTime<Utc> {
         match self {
             Self::Timed { end, .. } => *end,
@@ -113,7 +118,8 @@ impl Time {
         }
     }
 
-    /// The instant at which the event begins; for whole days, midnight UTC of the first one.
+    /// Returns the instant at which the event begins; for all-day events, midnight UTC of the first
+    /// day.
     pub fn starts_at(&self) -> DateTime<Utc> {
         match self {
             Self::Timed { start, .. } => *start,
@@ -122,7 +128,7 @@ impl Time {
     }
 }
 
-/// iCalendar's CLASS, as Graph's `sensitivity` spells it. Odoo has no `Personal`.
+/// iCalendar's CLASS, with the values of Graph's `sensitivity`. Odoo has no `Personal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Privacy {
@@ -132,7 +138,7 @@ pub enum Privacy {
     Confidential,
 }
 
-/// Graph's `freeBusyStatus`. Odoo knows `Free` and `Busy` alone.
+/// Graph's `freeBusyStatus`. Odoo only has `Free` and `Busy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShowAs {
@@ -145,13 +151,13 @@ pub enum ShowAs {
 }
 
 impl ShowAs {
-    /// What Odoo can show of it.
+    /// Returns the part that Odoo can show.
     pub fn blocks_time(self) -> bool {
         self != Self::Free
     }
 }
 
-/// An attendee's answer (iCalendar's PARTSTAT).
+/// An attendee's response (iCalendar's PARTSTAT).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -161,7 +167,7 @@ pub enum Answer {
     Declined,
 }
 
-/// iCalendar's ROLE/CUTYPE as Graph's `attendeeType` has it. Odoo knows `Required` alone.
+/// iCalendar's ROLE/CUTYPE, with the values of Graph's `attendeeType`. Odoo only has `Required`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttendeeKind {
@@ -170,25 +176,27 @@ pub enum AttendeeKind {
     Resource,
 }
 
-/// Somebody invited. The organizer is not among the attendees.
+/// An invited person. The organizer is not among the attendees.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attendee {
     pub name: String,
     pub answer: Answer,
     pub kind: AttendeeKind,
-    /// Other addresses of the same contact in Odoo, which Outlook invites one by one. They make no difference between
-    /// two states: only Odoo knows that they are one guest.
+    /// Other addresses of the same contact in Odoo, which Outlook invites one by one. They do not
+    /// count as a difference between two states: only Odoo knows that they are one guest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Address>,
-    /// Not in the list of who is invited: the guest's own mailbox shows the meeting, as it was invited by a mail group, or the
-    /// invitation was forwarded. Never written to Outlook, and no difference between two states.
+    /// Not in the list of attendees. The guest's own mailbox shows the meeting, as the guest was
+    /// invited by a mail group or got a forwarded invitation. Never written to Outlook, and not a
+    /// difference between two states.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlisted: bool,
-    /// Listed by one of `also`, which reaches the same mailbox: no reason to invite it by the address that is known.
+    /// Listed under one of `also`, which reaches the same mailbox, so the guest need not be invited
+    /// by the known address.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_alias: bool,
-    /// Under which address Outlook shows somebody who was told under another one, or the other way round. Remembered in the
-    /// base: Outlook's list is read by it.
+    /// The address under which Outlook shows somebody who was written with another one, or vice
+    /// versa. The base remembers it to interpret Outlook's list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_as: Option<Address>,
 }
@@ -212,26 +220,26 @@ pub struct Person {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     pub title: String,
-    /// HTML as that side has it; compare with [`crate::calendar::body::same_meaning`].
+    /// HTML as that side has it. Compare it with [`crate::calendar::body::same_meaning`].
     pub body: String,
     pub location: String,
     pub time: Time,
     pub privacy: Privacy,
     pub show_as: ShowAs,
-    /// Minutes before the start; `None`: no reminder.
+    /// Minutes before the start; `None` without a reminder.
     pub reminder: Option<i32>,
-    /// A link to join online; empty: none.
+    /// A link to join online; empty if there is none.
     pub video: String,
-    /// Outlook is to hold, or holds, the meeting online (Teams); `video` is then its link.
+    /// Whether Outlook holds the meeting online, or is asked to (Teams). `video` is then its link.
     #[serde(default)]
     pub online: bool,
-    /// `None` where the side knows nobody (Odoo's events without organizer).
+    /// `None` if the side has none (Odoo's events without organizer).
     pub organizer: Option<Person>,
     pub attendees: BTreeMap<Address, Attendee>,
 }
 
 impl Event {
-    /// The addresses that a mail about this event would go to.
+    /// Returns the addresses that a mail about this event would go to.
     pub fn guests(&self) -> impl Iterator<Item = &Address> {
         let organizer = self.organizer.as_ref().map(|o| &o.address);
         self.attendees
@@ -243,19 +251,19 @@ impl Event {
 /// The mailboxes of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The mailbox by each of its further addresses.
+    /// The known address of a mailbox, by each of its other addresses.
     pub aliases: BTreeMap<Address, Address>,
-    /// By which they are known.
+    /// The addresses by which the mailboxes are known.
     pub mailboxes: BTreeSet<Address>,
 }
 
-/// Addresses under which Outlook may have people who are known by another one.
+/// The addresses under which Outlook may list people who are known by another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aliases {
-    /// Of one event's contacts: the address by which somebody is known, by each other one.
+    /// For one event's contacts: the known address of a person, by each other one.
     pub own: BTreeMap<Address, Address>,
     pub known: Arc<Known>,
-    /// Under which Outlook was seen to show somebody whom it was told of by another one.
+    /// Addresses under which Outlook has shown a person who was written with another one.
     pub seen: BTreeMap<Address, Address>,
 }
 
@@ -265,8 +273,9 @@ impl Aliases {
         known.or_else(|| self.seen.get(address))
     }
 
-    /// Adds under which addresses Outlook was seen to show whom it was told of; `agreed` are its attendees as last agreed on. An
-    /// address that somebody in Odoo has (`in_odoo`) is theirs.
+    /// Adds the addresses under which Outlook has shown people who were written with another one.
+    /// `agreed` are its attendees as last agreed on. An address that somebody in Odoo has
+    /// (`in_odoo`) belongs to that person.
     pub fn learn<'a>(
         &mut self,
         agreed: impl IntoIterator<Item = (&'a Address, &'a Attendee)>,
@@ -279,8 +288,9 @@ impl Aliases {
         self.seen.extend(shown);
     }
 
-    /// Has attendees under the address by which each is known. Each keeps the one that Outlook has in `also`, so that no write
-    /// takes it off; the organizer, under another address of theirs, is no attendee.
+    /// Renames attendees to the addresses by which they are known. Each keeps Outlook's address in
+    /// `also`, so that no write removes it. The organizer is not an attendee, under whichever
+    /// address.
     pub fn rename(&self, attendees: &mut BTreeMap<Address, Attendee>, organizer: Option<&Address>) {
         let renamed = attendees
             .keys()
@@ -289,13 +299,13 @@ impl Aliases {
             let Some(mut attendee) = attendees.remove(&from) else {
                 continue;
             };
-            // Who is invited by another address of the mailbox is invited.
+            // A guest who is invited by another address of the mailbox is invited.
             let is_seen = self.seen.get(&from) == Some(&to);
             attendee.by_alias = is_seen || self.known.mailboxes.contains(&to);
             attendee.shown_as = is_seen.then(|| from.clone());
             let known = attendees.entry(to).or_insert_with(|| attendee.clone());
             known.shown_as = known.shown_as.take().or(attendee.shown_as);
-            // Of somebody invited by several addresses, the one that answered speaks.
+            // If a person is invited by several addresses, the one with a response counts.
             if known.answer == Answer::NeedsAction {
                 known.answer = attendee.answer;
             }

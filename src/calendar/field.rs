@@ -1,11 +1,12 @@
-//! The properties that are merged as one, and their values in two states of an event.
+//! The property groups: which properties are merged as one, and their values in two states of an
+//! event.
 
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Privacy};
 use super::{body, title};
 
-/// The properties that are merged as one.
+/// A group of properties that are merged as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
@@ -18,7 +19,7 @@ pub enum Group {
     ShowAs,
     Reminder,
     Video,
-    /// Whether Outlook holds the meeting online. It can be asked for, and cannot be taken back.
+    /// Whether Outlook holds the meeting online. It can be requested, and not withdrawn.
     Online,
     /// Merged one by one, but written as a whole (Graph replaces the array).
     Attendees,
@@ -38,7 +39,7 @@ impl Group {
         Self::Online,
     ];
 
-    /// What a person calls it.
+    /// Returns the name that a person uses.
     pub fn label(self) -> &'static str {
         match self {
             Self::Title => "title",
@@ -54,7 +55,8 @@ impl Group {
         }
     }
 
-    /// Whether other people see it: a write of the others alone must not mail anybody.
+    /// Returns whether other people see it. A write of the other groups alone must not mail
+    /// anybody.
     pub fn visible_to_guests(self) -> bool {
         !matches!(self, Self::Reminder | Self::ShowAs)
     }
@@ -68,7 +70,7 @@ pub enum Side {
     Outlook,
 }
 
-/// Whether a group has the same value in two states *of one side*.
+/// Returns whether a group has the same value in two states *of one side*.
 pub fn unchanged(group: Group, a: &Event, b: &Event) -> bool {
     match group {
         Group::Title => a.title == b.title,
@@ -84,7 +86,7 @@ pub fn unchanged(group: Group, a: &Event, b: &Event) -> bool {
     }
 }
 
-/// Whether a group says the same on *both* sides, as far as Odoo can say it.
+/// Returns whether a group is the same on *both* sides, as far as Odoo can express it.
 pub(crate) fn agree(group: Group, odoo: &Event, outlook: &Event) -> bool {
     match group {
         Group::Privacy => odoo_privacy(odoo.privacy) == odoo_privacy(outlook.privacy),
@@ -117,7 +119,7 @@ pub(crate) fn take(group: Group, into: &mut Event, from: &Event) {
     }
 }
 
-/// Gives Outlook's state a group of Odoo's, as Outlook can keep it.
+/// Copies a group of Odoo's state into Outlook's, in the form that Outlook can store.
 pub(crate) fn take_to_outlook(group: Group, outlook: &mut Event, odoo: &Event) {
     take(group, outlook, odoo);
     if group == Group::Title {

@@ -1,7 +1,9 @@
-//! Who tells a meeting's guests, whether Outlook is shown them at all, and who would get which mail.
+//! Which side mails a meeting's guests, whether Outlook gets them at all, and who would get which
+//! mail.
 //!
-//! Graph cannot make a meeting with guests without inviting them. Guests who must not be mailed by Outlook are therefore
-//! **withheld**: its copy is without them, and so is all that is compared with it, so that nobody takes them for removed.
+//! Graph cannot create a meeting with guests without inviting them. Guests whom Outlook must not
+//! mail are therefore **withheld**: Outlook's event is without them. All states that are compared
+//! with it are without them too, so that they do not count as removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,31 +15,32 @@ use super::document::Override;
 use super::event::{Address, Attendee};
 use crate::calendar::merge::Base;
 
-/// Who tells the guests of an event, as it was recorded when the event was saved.
+/// Which side mails the guests of an event, as recorded when the event was saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mailer {
-    /// Odoo kept silent: Outlook must tell them.
+    /// Odoo sent nothing: Outlook must mail them.
     Outlook,
-    /// Odoo has told them.
+    /// Odoo has mailed them.
     Odoo,
-    /// It was saved so that nobody is told (an import).
+    /// It was saved so that nobody is mailed (an import).
     Nobody,
 }
 
-/// What becomes of a meeting's guests in Outlook.
+/// The policy for a meeting's guests in Outlook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Guests {
     /// They are invited with the meeting.
     #[default]
     AsSaved,
-    /// It existed with guests when its organizer connected, or a restored Odoo has it again: a person chooses.
+    /// The meeting existed with guests when its organizer connected, or a restored Odoo has it
+    /// again: a person has to choose.
     Waiting,
-    /// A person chose that it stays in Odoo alone.
+    /// A person chose to keep it in Odoo only.
     LeftOut,
-    /// A person chose, or saved it after connecting: they are invited.
+    /// A person chose to invite them, or saved the meeting after connecting.
     Announced,
-    /// Outlook's copy is without them, and Odoo mails.
+    /// Outlook's event is without them, and Odoo mails them.
     Withheld,
 }
 
@@ -60,13 +63,13 @@ impl Guests {
         }
     }
 
-    /// Whether a meeting that Outlook does not have stays in Odoo alone.
+    /// Returns whether a meeting that Outlook does not have stays in Odoo only.
     pub fn stays_in_odoo(self) -> bool {
         matches!(self, Self::Waiting | Self::LeftOut)
     }
 }
 
-/// What is known of a meeting that Odoo has and Outlook does not.
+/// What is known about a meeting that Odoo has and Outlook does not.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     pub has_guests: bool,
@@ -76,7 +79,8 @@ pub struct Facts {
     pub mailer: Option<Mailer>,
 }
 
-/// What becomes of the guests of a meeting before it is made in Outlook. Nobody is invited to what is over, or twice.
+/// Returns the policy for the guests of a meeting before it is made in Outlook. Nobody is invited
+/// to a past meeting, or twice.
 pub fn before_creation(now: Guests, facts: Facts) -> Guests {
     if !facts.has_guests {
         return Guests::AsSaved;
@@ -91,16 +95,16 @@ pub fn before_creation(now: Guests, facts: Facts) -> Guests {
     }
 }
 
-/// The guests that were left out of a document, to be given back to what Odoo is told.
+/// The guests that were removed from a document. They are added again to what Odoo gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Withheld {
     all: BTreeMap<Address, Attendee>,
-    /// Occurrences that have guests of their own.
+    /// Occurrences with guests of their own.
     slots: BTreeMap<NaiveDate, BTreeMap<Address, Attendee>>,
 }
 
 impl Withheld {
-    /// Takes the guests out of Odoo's document whom Outlook neither has nor had.
+    /// Removes the guests from Odoo's document whom Outlook neither has nor had.
     pub fn take(odoo: &mut Document, outlook: Option<&Document>, base: Option<&Base>) -> Self {
         let shown: BTreeSet<Address> = outlook
             .into_iter()
@@ -123,7 +127,7 @@ impl Withheld {
         Self { all, slots }
     }
 
-    /// Gives them back to what Odoo shall say.
+    /// Adds them again to what Odoo gets.
     pub fn give_back(&self, series: &mut Document) {
         for own in series.exceptions.values_mut() {
             if let Some(attendees) = &mut own.attendees {
@@ -156,12 +160,12 @@ fn take_out(
     out
 }
 
-/// Everybody who is invited to any occurrence.
+/// Returns everybody who is invited to any occurrence.
 pub fn everybody(series: &Document) -> impl Iterator<Item = &Address> {
     all_guests(series).map(|(address, _)| address)
 }
 
-/// The same with what is known of each, once for each list that they are in.
+/// Does the same with the attendee's data, once for each list that contains the attendee.
 pub fn all_guests(series: &Document) -> impl Iterator<Item = (&Address, &Attendee)> {
     let own = series
         .exceptions
@@ -170,7 +174,7 @@ pub fn all_guests(series: &Document) -> impl Iterator<Item = (&Address, &Attende
     std::iter::once(&series.master.attendees).chain(own).flatten()
 }
 
-/// How many mails go to how many people.
+/// How many mails are sent to how many people.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     pub events: usize,
@@ -180,7 +184,7 @@ pub struct Tally {
     pub outside: usize,
 }
 
-/// The domains of a database's mailboxes: who has an address of another one is *outside*.
+/// The domains of a database's mailboxes. A person with an address of another domain is *outside*.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inside(BTreeSet<String>);
 
@@ -194,7 +198,7 @@ impl Inside {
     }
 }
 
-/// Counts the mails of some events, each with the addresses that are mailed for it.
+/// Counts the mails of some events, each given with the addresses that it mails.
 pub fn tally<'a, I>(inside: &Inside, events: impl IntoIterator<Item = I>) -> Tally
 where
     I: IntoIterator<Item = &'a Address>,
@@ -287,7 +291,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// Outlook is never told of withheld guests, and Odoo keeps them, whatever else either side does.
+        /// Outlook never gets withheld guests, and Odoo keeps them, whatever either side does.
         #[test]
         fn withheld_guests_stay_where_they_are(agreed in event(), odoo in event(), outlook in event(), t in times()) {
             let [agreed, odoo, outlook] = [agreed, odoo, outlook].map(Document::single);

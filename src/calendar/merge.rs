@@ -1,13 +1,15 @@
-//! Three-way merge of one event, or of what all occurrences of a series share: which side's value
-//! of which property group stands.
+//! Three-way merge of one event, or of a series' master: which side's value of which property group
+//! wins.
 //!
-//! The base keeps the *two* states that were last agreed on, Odoo's and Outlook's, each as that side had it.
-//! A side has changed a group when it differs from its own base, so what one side cannot show of the other
-//! (out of office, personal) or rewrites (HTML) never counts as a change.
+//! The base keeps the *two* states that were last agreed on, Odoo's and Outlook's, each as that
+//! side had it. A side has changed a group if the group differs from that side's own base. So
+//! values that one side cannot show of the other (out of office, personal), or rewrites (HTML),
+//! never count as a change.
 //!
-//! **What does not stick.** A write that succeeded is agreed on, whatever the other side has made of it: the base has what was told on
-//! the one side, and what is shown on the other. It is told again when there is news: another value where it was told from, or
-//! another one where it is shown. Of attendees that holds one by one ([`advance`]).
+//! **A successful write is settled**, whatever the receiving side has stored: the base gets the
+//! value that was written on the one side, and the value that is shown on the other. The value is
+//! written again only if it changes at its source, or if the shown value changes. For attendees
+//! this holds one by one ([`advance`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,11 +21,11 @@ use super::event::{Address, Answer, Attendee, AttendeeKind, Event};
 use super::{body, words};
 use crate::calendar::field::{Group, Side, agree, take, take_groups, take_to_outlook, unchanged};
 
-/// Who wins where both sides changed the same group to different values.
+/// Which side wins if both changed the same group to different values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// The later edit.
+    /// The side with the later edit.
     #[default]
     Latest,
     Outlook,
@@ -41,7 +43,7 @@ impl Policy {
         }
     }
 
-    /// Returns `None` for a name that is no policy.
+    /// Parses a policy; returns `None` for an unknown name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|policy| policy.name() == name)
     }
@@ -55,7 +57,7 @@ pub struct Base<T = Document> {
 }
 
 impl Base {
-    /// What all occurrences share.
+    /// Returns the base of the masters.
     pub fn masters(&self) -> Base<Event> {
         Base {
             odoo: self.odoo.master.clone(),
@@ -67,7 +69,8 @@ impl Base {
 /// When each side was last edited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EditTimes {
-    /// Odoo's outbox knows the time of every field; a group missing here has not been saved since.
+    /// By group, as Odoo's outbox has the time of every field. A missing group has not been saved
+    /// since.
     pub odoo: BTreeMap<Group, DateTime<Utc>>,
     /// Graph's `lastModifiedDateTime`, of the event as a whole.
     pub outlook: Option<DateTime<Utc>>,
@@ -82,26 +85,27 @@ pub struct Conflict {
     pub outlook: String,
 }
 
-/// What each side must take over from the other.
+/// What each side must take from the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Merge {
     pub to_odoo: BTreeSet<Group>,
     pub to_outlook: BTreeSet<Group>,
-    /// Odoo's state once `to_odoo` is written.
+    /// Odoo's state after `to_odoo` is written.
     pub odoo: Event,
-    /// Outlook's state once `to_outlook` is written.
+    /// Outlook's state after `to_outlook` is written.
     pub outlook: Event,
     pub conflicts: Vec<Conflict>,
 }
 
-/// Of groups that were written to Outlook, and nothing was heard of it again: those that have arrived, as Outlook says the same now. Of
-/// the attendees each is looked at for itself ([`advance`]).
+/// Returns which groups have arrived after a write to Outlook with an unknown outcome: those in
+/// which Outlook now has the written value. Attendees are checked one by one ([`advance`]).
 pub fn arrived(groups: &BTreeSet<Group>, odoo: &Event, outlook: &Event) -> BTreeSet<Group> {
     let is_there = |group: &Group| *group == Group::Attendees || agree(*group, odoo, outlook);
     groups.iter().copied().filter(is_there).collect()
 }
 
-/// Of two that were matched, with nothing known of before: the side that has a value where the other has none.
+/// Returns the side that has a value where the other has none, for two matched events without a
+/// base.
 pub(super) fn only_full(group: Group, odoo: &Event, outlook: &Event) -> Option<Side> {
     let is_empty = |event: &Event| match group {
         Group::Title => event.title.trim().is_empty(),
@@ -118,8 +122,8 @@ pub(super) fn only_full(group: Group, odoo: &Event, outlook: &Event) -> Option<S
     }
 }
 
-/// A base that a guest's copy gave, set against the organizer's: availability and reminder are each mailbox's own, so what Odoo has
-/// changed of them since meets no other change.
+/// Adapts a base that came from a guest's copy to the organizer's: availability and reminder belong
+/// to each mailbox, so Odoo's later changes of them conflict with nothing.
 pub fn by_organizer(mut base: Base<Event>, odoo: &Event, outlook: &Event) -> Base<Event> {
     for group in [Group::ShowAs, Group::Reminder] {
         if !unchanged(group, &base.odoo, odoo) {
@@ -141,8 +145,8 @@ pub(super) fn winner(group: Group, times: &EditTimes, policy: Policy) -> Side {
     }
 }
 
-/// Merges the two present states. Without a base (the two were matched, not made from each other) every
-/// difference counts as changed on both sides, and attendees are united.
+/// Merges the two present states. Without a base (the two were matched, not made from each other)
+/// every difference counts as changed on both sides, and the lists of attendees are united.
 pub fn merge(
     base: Option<&Base<Event>>,
     odoo: &Event,
@@ -165,7 +169,8 @@ pub fn merge(
         let outlook_changed = base.is_none_or(|b| !unchanged(group, &b.outlook, outlook));
         let source = match (odoo_changed, outlook_changed) {
             (false, false) => continue,
-            // Graph ignores it when an online meeting is to be none (event resource type, `isOnlineMeeting`).
+            // Graph ignores the withdrawal of an online meeting (event resource type,
+            // `isOnlineMeeting`).
             _ if group == Group::Online && outlook.online => Side::Outlook,
             (true, false) => Side::Odoo,
             (false, true) => Side::Outlook,
@@ -198,21 +203,21 @@ pub fn merge(
     merged
 }
 
-/// What a write has told, for the base that comes of it.
+/// What a write has sent, for the resulting base.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
-    /// Who was to be an attendee; `None`: both sides are known to say what they say.
+    /// The attendees that were written; `None` if both sides are known to be as they are shown.
     pub guests: Option<BTreeSet<Address>>,
-    /// What is still to be told to the same side, by a request of its own.
+    /// Groups that are still to be written to the same side, in another request.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub left: BTreeSet<Group>,
-    /// An answer that Outlook shows no more went with the row that it stood in, and was not taken back.
+    /// If Outlook no longer shows a response, it was lost with its row, and was not withdrawn.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answers_stay: bool,
 }
 
 impl Told {
-    /// What a side was to be.
+    /// Describes a write of this state.
     pub fn of(target: &Event) -> Self {
         let listed = target.attendees.iter().filter(|(_, attendee)| !attendee.unlisted);
         Self {
@@ -221,7 +226,8 @@ impl Told {
         }
     }
 
-    /// Nobody knows whether it was told: what is shown says nothing of what was refused.
+    /// Describes a write with an unknown outcome: the shown state does not tell whether anything
+    /// was refused.
     pub fn unknown(shown: &Event) -> Self {
         Self {
             guests: Some(shown.attendees.keys().cloned().collect()),
@@ -230,9 +236,12 @@ impl Told {
     }
 }
 
-/// The base after `written` was told some groups: `odoo` and `outlook` are the states it was told from, and that it shows now.
+/// Returns the base after some groups were written to the side `written`. `odoo` and `outlook` are
+/// the state that was written from, and the state that is now shown.
 ///
-/// Where there was no base yet, what else still differs must go on counting as changed: what is left to tell to the same side there
+/// If there was no base yet, the remaining differences must still count as changed: groups in
+/// `left`, which are still to be written to the same side, at their source, and all others on the
+/// side that was written.
 /// where it is told from, the rest on the side that was written.
 pub fn advance(
     base: Option<Base<Event>>,
@@ -263,8 +272,8 @@ pub fn advance(
     base
 }
 
-/// The base of an event that was made in Outlook: `outlook` is what it shows of what it was told. Its guests are looked at one by one,
-/// as after any other write.
+/// Returns the base of an event that was created in Outlook; `outlook` is what Outlook shows of it.
+/// Its guests are compared one by one, as after any other write.
 pub fn base_of_creation(odoo: &Event, outlook: &Event) -> Base<Event> {
     let mut base = Base {
         odoo: odoo.clone(),
@@ -277,9 +286,10 @@ pub fn base_of_creation(odoo: &Event, outlook: &Event) -> Base<Event> {
     base
 }
 
-/// What Outlook was sent, where nothing but its present state is known: nobody had answered then. Whom it shows under another address
-/// was shown so from the beginning. Not so one of whom all addresses are known (`is_known`), and another one: who is missing
-/// was taken off the list since, and who is there was invited.
+/// Returns the guests that were sent to Outlook, derived from its present state: nobody had
+/// responded then. A guest who is shown under another address was shown so from the beginning. This
+/// does not hold for a guest all of whose addresses are known (`is_known`). In that case the
+/// missing guest was removed since, and the shown one was invited.
 pub fn guests_as_sent(
     odoo: &Event,
     now: &Event,
@@ -320,7 +330,7 @@ fn first_base(
             (Side::Outlook, false) | (Side::Odoo, true) => take(group, &mut base.outlook, odoo),
         }
     }
-    // Whom only one side has is owed to the other.
+    // A guest whom only one side has is still to be written to the other.
     base.odoo
         .attendees
         .retain(|address, _| outlook.attendees.contains_key(address));
@@ -330,9 +340,13 @@ fn first_base(
     base
 }
 
-/// The base after `written` was told who the attendees are, one by one. Who is shown otherwise than told is agreed on as each side has it;
-/// whom the two have otherwise, and `written` shows as told, is still owed to the other side, and so is an answer in Outlook
-/// where it was Outlook that was written. Whom `written` shows of its own accord, and did not have before, is news to the other side.
+/// Returns the base after the attendees were written to `written`, one by one:
+///
+/// * An attendee who is shown otherwise than written is agreed on, as each side has them.
+/// * An attendee who is shown as written, but whom the other side has otherwise, is still to be
+///   written to the other side. The same holds for a response in Outlook after a write to Outlook.
+/// * An attendee whom `written` shows by itself, and did not have before, is news for the other
+///   side.
 fn advance_attendees(
     base: &mut Base<Event>,
     told: &BTreeSet<Address>,
@@ -356,7 +370,7 @@ fn advance_attendees(
     let missing = from
         .keys()
         .filter(|address| told.contains(*address) && !shown.contains_key(*address));
-    // Somebody nobody has told of may be one of those who are missing: then it is nobody new.
+    // An attendee whom nobody has written may be one of the missing ones, and is then not new.
     let are_all_found = missing.count() == renamed.len();
     for address in &known {
         let is_shown = shown.contains_key(address);
@@ -395,7 +409,7 @@ fn advance_attendees(
     }
 }
 
-/// Agrees to what Outlook shows of those whose answers went with their rows: Odoo keeps them.
+/// Agrees to Outlook's state for guests whose responses were lost with their rows; Odoo keeps them.
 fn forget_lost_answers(
     agreed: &mut BTreeMap<Address, Attendee>,
     earlier: &BTreeMap<Address, Attendee>,
@@ -418,8 +432,9 @@ fn put(attendees: &mut BTreeMap<Address, Attendee>, address: &Address, attendee:
     };
 }
 
-/// Who was told under one address and is shown under another one: the only one who is missing is the only one whom nobody told
-/// of, and of several those of the same name.
+/// Finds a guest who was written with one address and is shown under another. This is the only
+/// missing guest if there is only one whom nobody has written; if there are several, the one with
+/// the same name.
 fn shown_otherwise(
     told: &BTreeSet<Address>,
     from: &BTreeMap<Address, Attendee>,
@@ -474,7 +489,7 @@ fn merge_attendees(base: Option<&Base<Event>>, odoo: &Event, outlook: &Event, me
                 merge_other_addresses(base, address, (in_odoo, in_outlook), merged);
             }
             (Some(in_odoo), None) => match had(address) {
-                // Outlook was told, and does not show them.
+                // It was written to Outlook, which does not show it.
                 (true, false) => {}
                 (true, true) => {
                     merged.to_odoo.insert(Group::Attendees);
@@ -482,7 +497,7 @@ fn merge_attendees(base: Option<&Base<Event>>, odoo: &Event, outlook: &Event, me
                 }
                 (false, _) => {
                     merged.to_outlook.insert(Group::Attendees);
-                    // Nobody can answer for somebody else: Outlook starts without an answer.
+                    // Nobody can respond for somebody else, so Outlook starts without a response.
                     let invited = Attendee {
                         name: in_odoo.name.clone(),
                         answer: Answer::NeedsAction,
@@ -496,7 +511,7 @@ fn merge_attendees(base: Option<&Base<Event>>, odoo: &Event, outlook: &Event, me
                 }
             },
             (None, Some(in_outlook)) => match had(address) {
-                // Odoo was told, and does not show them.
+                // It was written to Odoo, which does not show it.
                 (false, true) => {}
                 (true, true) => {
                     merged.to_outlook.insert(Group::Attendees);
@@ -512,8 +527,9 @@ fn merge_attendees(base: Option<&Base<Event>>, odoo: &Event, outlook: &Event, me
     }
 }
 
-/// Of a guest whom both sides have: who is invited by several addresses stays invited by them whatever else is written, and one
-/// that was added to the contact is owed to Outlook.
+/// Merges the further addresses of a guest whom both sides have. A guest who is invited by several
+/// addresses stays invited by them, whatever else is written. An address that was added to the
+/// contact is still to be written to Outlook.
 fn merge_other_addresses(
     base: Option<&Base<Event>>,
     address: &Address,
@@ -534,8 +550,8 @@ fn merge_other_addresses(
     }
 }
 
-/// The answer Odoo must take from Outlook, if any. Answers flow to Outlook only from the attendee's own
-/// mailbox, never through the organizer's copy.
+/// Returns the response that Odoo must take from Outlook, if any. Responses go to Outlook only from
+/// the attendee's own mailbox, never through the organizer's copy.
 fn answer_for_odoo(
     base: Option<&Base<Event>>,
     address: &Address,
@@ -622,7 +638,8 @@ pub(crate) mod tests {
         prop_oneof![Just(Policy::Latest), Just(Policy::Odoo), Just(Policy::Outlook)]
     }
 
-    /// Where the two sides must agree once a merge is written: everything but Outlook's unanswered invitations.
+    /// Returns the state that both sides must have after a merge is written: everything except
+    /// Outlook's unanswered invitations.
     fn settled(merged: &Merge) -> bool {
         Group::SINGLE
             .into_iter()
@@ -670,7 +687,8 @@ pub(crate) mod tests {
 
         #[test]
         fn the_order_of_one_sided_news_does_not_matter(b in event(), o in event(), l in event(), t in times(), p in policy()) {
-            // Odoo changes the title, Outlook the place and time: whoever is heard first.
+            // Odoo changes the title, Outlook the location and time. The order of arrival does not
+            // matter.
             let mut odoo = b.clone();
             take(Group::Title, &mut odoo, &o);
             let mut outlook = b.clone();
@@ -719,7 +737,7 @@ pub(crate) mod tests {
                 let again = merge(base.as_ref(), &odoo, &outlook, &t, p);
                 prop_assert!(!again.to_outlook.contains(&Group::Title) && !again.to_odoo.contains(&Group::Title));
             }
-            // an edit in Outlook is one nevertheless
+            // An edit in Outlook counts nevertheless.
             let base = Base { odoo: odoo.clone(), outlook: outlook.clone() };
             outlook.title = format!("{} renamed", l.title);
             let renamed = merge(Some(&base), &odoo, &outlook, &t, p);
@@ -770,7 +788,7 @@ pub(crate) mod tests {
         let next = merge(Some(&base), &odoo, &outlook, &times, policy);
         assert_eq!(next.odoo.attendees, outlook.attendees);
         assert!(next.to_outlook.is_empty());
-        // An Odoo that does not keep them is told once.
+        // An Odoo that does not store them gets them once.
         let base = advance(
             Some(base),
             &groups,
@@ -783,7 +801,8 @@ pub(crate) mod tests {
                 .to_odoo
                 .is_empty()
         );
-        // Who may be one of those who were told, under another name and address, is not told to Odoo as another guest.
+        // A guest who may be one of the written guests, under another name and address, is not sent
+        // to Odoo as a further guest.
         let outlook = with_guests(&["x", "v", "w"]);
         let before = with_guests(&["x"]);
         let base = Base {
@@ -813,7 +832,7 @@ pub(crate) mod tests {
             Some(address("other"))
         );
         assert!(base.odoo.attendees.keys().eq(odoo.attendees.keys()));
-        // So it is when nothing but the present state is known.
+        // The same holds if only the present state is known.
         let mut now = outlook;
         now.attendees.get_mut(&address("other")).unwrap().answer = Answer::Accepted;
         let sent = Event {
@@ -826,7 +845,7 @@ pub(crate) mod tests {
             Some(address("other"))
         );
         assert_eq!(base.outlook.attendees[&address("y")].answer, Answer::NeedsAction);
-        // But a user's mailbox is shown under the addresses that are known.
+        // But a user's mailbox is shown under its known addresses.
         let sent = guests_as_sent(&odoo, &now, |guest| *guest == address("y"));
         assert!(sent.keys().eq(odoo.attendees.keys()));
     }
@@ -888,7 +907,7 @@ pub(crate) mod tests {
         let taken_back = merge(Some(&both(&online)), &offline, &online, &times, Policy::Odoo);
         assert_eq!(taken_back.to_odoo, BTreeSet::from([Group::Online]));
         assert!(taken_back.to_outlook.is_empty() && taken_back.conflicts.is_empty());
-        // Outlook was asked and could not: that is not asked again and again.
+        // Outlook was asked and could not do it. It is not asked again and again.
         let refused = Base {
             odoo: online.clone(),
             outlook: offline.clone(),

@@ -1,7 +1,7 @@
-//! The domain, pure: values in, values out. No I/O, no async, no clock, no wire types.
+//! The domain. It is pure: values in, values out; no I/O, no async, no clock, no wire types.
 //!
-//! **Invariant:** nothing in this module names another room of the service; both
-//! sides are translated to [`event::Event`] and [`document::Document`] at the edges and back.
+//! **Invariant:** nothing in this module uses another module of the service. Both sides are
+//! translated to [`event::Event`] and [`document::Document`] at the edges, and back.
 
 pub mod body;
 pub mod document;

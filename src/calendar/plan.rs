@@ -1,17 +1,17 @@
-//! What a plan is about: whether a copy may be written, whom Outlook mails, and when removals are held back.
+//! Parts of a plan: whether a copy may be written, whom Outlook mails, and when removals are held.
 
 use super::event::Address;
 
-/// Whether Outlook's copy may be written.
+/// Whether a copy in Outlook may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rights {
     /// The mailbox is the organizer's.
     Write,
-    /// An attendee's copy: what we write there would be lost with the organizer's next update.
+    /// An attendee's copy. A write to it would be lost at the organizer's next update.
     ReadOnly,
 }
 
-/// A mail that Outlook will send because of the plan.
+/// A mail that Outlook sends because of the plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mail {
     Invitation(Address),
@@ -20,7 +20,7 @@ pub enum Mail {
 }
 
 impl Mail {
-    /// Whom it goes to.
+    /// Returns the address of its recipient.
     pub fn into_address(self) -> Address {
         match self {
             Self::Invitation(address) | Self::Update(address) | Self::Cancellation(address) => address,
@@ -28,17 +28,18 @@ impl Mail {
     }
 }
 
-/// When removals that nobody asked for in Odoo are held back until a person has looked.
+/// The removal limit: when removals that nobody asked for in Odoo are held until a person has
+/// looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Brake {
-    /// So many at once are never held back.
+    /// A number of removals up to which they are never held.
     pub over: i64,
-    /// Nor is this share of all that is linked.
+    /// A percentage of the linked events up to which they are never held.
     pub percent: i64,
 }
 
 impl Brake {
-    /// Whether `removals` of `linked` events are too many to be believed.
+    /// Returns whether `removals` of `linked` events exceed both limits.
     pub fn stops(self, removals: i64, linked: i64) -> bool {
         removals > self.over && removals.saturating_mul(100) > linked.saturating_mul(self.percent)
     }

@@ -1,12 +1,14 @@
-//! Rules by which events recur, and the dates they stand for.
+//! Recurrence rules, and their dates.
 //!
-//! The terms are iCalendar's (RFC 5545, 3.3.10; `SKIP` is RFC 7529's); the patterns are those that Outlook can
-//! say, which are more than Odoo's. A rule speaks of *dates in the series' own zone*, at most one occurrence a
-//! day; hours and zone belong to [`super::document::Document`]. A date of the rule is a *slot*: it names an
-//! occurrence for good, wherever the occurrence is moved.
+//! The terms are iCalendar's (RFC 5545, 3.3.10; `SKIP` is RFC 7529's). The patterns are those that
+//! Outlook can express, which are more than Odoo's. A rule gives *dates in the series' own zone*,
+//! at most one occurrence per day; hours and zone belong to [`super::document::Document`]. A date
+//! of the rule is a *slot*: it identifies an occurrence permanently, wherever the occurrence is
+//! moved.
 //!
-//! The expansion is our own: no kept crate knows `SKIP`, which is how Exchange reads "day 31", and the dates of
-//! six patterns are less code than their translation to a general engine. The `rrule` crate checks it in the tests.
+//! The expansion is our own code: no maintained crate supports `SKIP`, which is how Exchange reads
+//! "day 31", and the dates of six patterns need less code than their translation to a general
+//! engine. The tests compare it with the `rrule` crate.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -28,12 +30,12 @@ impl Days {
         self.0.contains(day)
     }
 
-    /// The days, Monday first.
+    /// Returns the days, Monday first.
     pub fn iter(self) -> impl Iterator<Item = Weekday> {
         self.0.iter(Weekday::Mon)
     }
 
-    /// The day, if there is exactly one.
+    /// Returns the day, if there is exactly one.
     pub fn single(self) -> Option<Weekday> {
         self.0.single_day()
     }
@@ -65,7 +67,7 @@ impl From<Days> for Vec<Weekday> {
     }
 }
 
-/// Which of the fitting days of a month. Neither side knows a fifth.
+/// Which of the matching days of a month. Neither side has a fifth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Position {
@@ -79,7 +81,7 @@ pub enum Position {
 impl Position {
     pub const ALL: [Self; 5] = [Self::First, Self::Second, Self::Third, Self::Fourth, Self::Last];
 
-    /// iCalendar's number: 1 to 4, or -1.
+    /// Returns iCalendar's number: 1 to 4, or -1.
     pub fn number(self) -> i8 {
         match self {
             Self::First => 1,
@@ -91,17 +93,17 @@ impl Position {
     }
 }
 
-/// What becomes of a date that a month does not have (RFC 7529, 4.1).
+/// What happens with a date that a month does not have (RFC 7529, 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
-    /// There is no occurrence in that month: iCalendar's default, and Odoo.
+    /// There is no occurrence in that month (iCalendar's default, and Odoo).
     Omit,
-    /// It is on the month's last day: Exchange (EWS, *AbsoluteMonthlyRecurrence*, *DayOfMonth*).
+    /// It is on the month's last day (Exchange: EWS, *AbsoluteMonthlyRecurrence*, *DayOfMonth*).
     Backward,
 }
 
-/// FREQ and the BY parts. Constructed at the edges, which see to it that the numbers are possible.
+/// FREQ and the BY parts. The edges of the service construct it and check the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "freq", rename_all = "snake_case")]
 pub enum Pattern {
@@ -109,7 +111,7 @@ pub enum Pattern {
     Weekly {
         /// Not empty.
         days: Days,
-        /// WKST: where weeks begin that are counted by the interval.
+        /// WKST: the day on which weeks begin that the interval counts.
         week_start: Weekday,
     },
     MonthlyByDate {
@@ -117,7 +119,7 @@ pub enum Pattern {
         day: u32,
         skip: Skip,
     },
-    /// Of several days the first, second … that is one of them (BYSETPOS).
+    /// The first, second … of all days of the month that are among `days` (BYSETPOS).
     MonthlyByDay {
         position: Position,
         days: Days,
@@ -140,13 +142,13 @@ pub enum Pattern {
 #[serde(rename_all = "snake_case")]
 pub enum End {
     Forever,
-    /// So many slots, cancelled ones included.
+    /// The number of slots, including excluded ones.
     Count(NonZeroU32),
     /// The last date, inclusive, in the series' zone.
     Until(NaiveDate),
 }
 
-/// RRULE. With a start date it stands for dates.
+/// RRULE. Together with a start date it gives dates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     pub pattern: Pattern,
@@ -155,7 +157,8 @@ pub struct Rule {
     pub end: End,
 }
 
-/// Why a rule cannot be said on the other side without changing a date. For the journal: "… because {}".
+/// Why the other side cannot express a rule without changing a date. For the journal: "… because
+/// {}".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoFaithfulForm {
     #[error(
@@ -184,17 +187,18 @@ pub enum NoFaithfulForm {
     NoDate,
 }
 
-/// How many slots tell two rules apart: within these the calendar's own cycles (leap years, the 28 years of
-/// weekdays) have shown every difference that two patterns can have.
+/// How many slots are enough to tell two rules apart: within these, the calendar's own cycles (leap
+/// years, the 28 years of weekdays) show every difference that two patterns can have.
 const TELLING: usize = 500;
-/// The calendar repeats after 4800 months: a pattern that has not had a date by then (30 February) never will.
+/// The calendar repeats after 4800 months. A pattern without a date by then (30 February) never has
+/// one.
 const LONGEST_DRY: usize = 4800;
 /// The last year that either side can write.
 const LAST_YEAR: i32 = 9999;
 
 impl Rule {
-    /// The slots of a series that starts on or after `start`, in order. `start` gives the phase of the interval:
-    /// the first week, month or year counted is the one it lies in.
+    /// Returns the slots of a series on or after `start`, in order. `start` sets the phase of the
+    /// interval: the first counted week, month or year contains it.
     pub fn dates(&self, start: NaiveDate) -> Dates<'_> {
         Dates {
             rule: self,
@@ -206,7 +210,8 @@ impl Rule {
         }
     }
 
-    /// The last slot; `None` for a rule without end or without any slot. Read from the end, as there may be a million.
+    /// Returns the last slot; `None` for a rule without an end or without any slot. Computed from
+    /// the end, as there may be a million slots.
     pub fn last(&self, start: NaiveDate) -> Option<NaiveDate> {
         match self.end {
             End::Forever => None,
@@ -215,7 +220,7 @@ impl Rule {
         }
     }
 
-    /// The last slot before a date, which need not be one.
+    /// Returns the last slot before a date, which need not be a slot.
     pub fn last_before(&self, start: NaiveDate, date: NaiveDate) -> Option<NaiveDate> {
         let before = self.last_in(start, date.pred_opt()?)?;
         match self.end {
@@ -224,7 +229,7 @@ impl Rule {
         }
     }
 
-    /// How many slots the pattern has before a date, whatever ends it.
+    /// Counts the slots of the pattern before a date, ignoring the rule's end.
     pub fn count_before(&self, start: NaiveDate, date: NaiveDate) -> u32 {
         if date <= start {
             return 0;
@@ -244,7 +249,7 @@ impl Rule {
                 let between = u32::from(days.len()).saturating_mul(present - 1);
                 count(whole(0)) + between + count(whole(present))
             }
-            // At most twelve a year.
+            // At most twelve per year.
             _ => {
                 let endless = self.ending(End::Forever);
                 count(endless.dates(start).take_while(|slot| *slot < date).collect())
@@ -252,7 +257,8 @@ impl Rule {
         }
     }
 
-    /// The n-th slot of the pattern, counted from none; the last one before the year 10000 where that comes first.
+    /// Returns the n-th slot of the pattern, counted from zero, or the last one before the year
+    /// 10000 if that comes first.
     fn nth(&self, start: NaiveDate, n: u32) -> Option<NaiveDate> {
         let found = match self.pattern {
             Pattern::Daily => {
@@ -273,7 +279,7 @@ impl Rule {
                     }
                 }
             }
-            // At most twelve a year.
+            // At most twelve per year.
             _ => {
                 let endless = self.ending(End::Forever);
                 let n = usize::try_from(n).ok()?;
@@ -286,7 +292,7 @@ impl Rule {
             .or_else(|| self.last_in(start, last))
     }
 
-    /// The last slot of the pattern up to a date and that date included, whatever ends it.
+    /// Returns the last slot of the pattern up to and including a date, ignoring the rule's end.
     fn last_in(&self, start: NaiveDate, until: NaiveDate) -> Option<NaiveDate> {
         let until = until.min(last_day()?);
         if until < start {
@@ -302,7 +308,7 @@ impl Rule {
         })
     }
 
-    /// The last period that begins on a date or before it.
+    /// Returns the last period that begins on or before a date.
     fn period_of(&self, start: NaiveDate, date: NaiveDate) -> u32 {
         let months = |date: NaiveDate| i64::from(date.year()) * 12 + i64::from(date.month0());
         let passed = match self.pattern {
@@ -320,7 +326,7 @@ impl Rule {
         passed / self.interval.get()
     }
 
-    /// Whether two rules, each from its own start, stand for the same dates.
+    /// Returns whether two rules, each from its own start, give the same dates.
     pub fn same_dates(&self, start: NaiveDate, other: &Self, other_start: NaiveDate) -> bool {
         let endless = |rule: &Self| rule.end == End::Forever;
         if endless(self) != endless(other) {
@@ -336,13 +342,13 @@ impl Rule {
         self.end == other.end && alike || self.last(start) == other.last(other_start)
     }
 
-    /// The same rule with another end.
+    /// Returns the same rule with another end.
     pub fn ending(self, end: End) -> Self {
         Self { end, ..self }
     }
 
-    /// The rule and start that stand for the slots on or after `from`, and no others. The phase of the interval is
-    /// kept, a count is lowered by what is cut off. `None` if nothing is left.
+    /// Returns the rule and start that give exactly the slots on or after `from`. Keeps the phase
+    /// of the interval, and lowers a count by the removed slots. `None` if nothing is left.
     ///
     /// Odoo expands at most 720 slots from the start, so an old series must start later there.
     pub fn roll_to(&self, start: NaiveDate, from: NaiveDate) -> Option<(Self, NaiveDate)> {
@@ -365,7 +371,7 @@ impl Rule {
         Some((self.ending(end), first))
     }
 
-    /// The rule that stands for the slots before `date`; `None` if there are none.
+    /// Returns the rule that gives the slots before `date`; `None` if there are none.
     pub fn truncated(&self, start: NaiveDate, date: NaiveDate) -> Option<Self> {
         let last = self.last_before(start, date)?;
         if self.last(start) == Some(last) {
@@ -374,7 +380,8 @@ impl Rule {
         Some(self.ending(End::Until(last)))
     }
 
-    /// The n-th period's dates in order, not cut to start and end. `None` beyond the calendar.
+    /// Returns the n-th period's dates in order, not limited by start and end. `None` beyond the
+    /// calendar.
     fn period(&self, start: NaiveDate, n: u32) -> Option<Vec<NaiveDate>> {
         let step = n.checked_mul(self.interval.get())?;
         let month_of_year = |month| {
@@ -410,7 +417,7 @@ fn last_day() -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(LAST_YEAR, 12, 31)
 }
 
-/// None where `to` is not later.
+/// Returns zero if `to` is not later.
 fn days_between(from: NaiveDate, to: NaiveDate) -> u32 {
     u32::try_from((to - from).num_days()).unwrap_or_default()
 }
@@ -444,7 +451,7 @@ pub struct Dates<'a> {
     rule: &'a Rule,
     start: NaiveDate,
     period: u32,
-    /// Of the present period, last first.
+    /// The rest of the present period, last first.
     pending: Vec<NaiveDate>,
     taken: u32,
     /// Periods in a row without a date.
@@ -480,7 +487,7 @@ impl Iterator for Dates<'_> {
     }
 }
 
-/// As RRULE's value (RFC 5545, with RFC 7529's `SKIP`). UNTIL is a date.
+/// Formats the value of RRULE (RFC 5545, with RFC 7529's `SKIP`). UNTIL is a date.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by_day = |f: &mut fmt::Formatter<'_>, position: Position, days: Days| match days.single() {
@@ -526,7 +533,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// iCalendar's name of a weekday.
+/// Returns iCalendar's name of a weekday.
 fn code(day: Weekday) -> &'static str {
     match day {
         Weekday::Mon => "MO",

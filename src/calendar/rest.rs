@@ -1,5 +1,5 @@
-//! The two come to rest, whatever either side makes of what it is told: each is told a bounded number of times, and what somebody
-//! changes afterwards is told again.
+//! Tests that both sides come to rest, whatever either stores of what it is sent. Each side gets a
+//! bounded number of writes, and a later change by a person is sent again.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,13 +20,13 @@ use crate::calendar::field::{Group, Side, take};
 use crate::calendar::merge::tests::{event, times};
 use crate::calendar::merge::{Base, EditTimes, Policy, Told, advance, base_of_creation};
 
-/// Writes until there is rest after any news, of an event: a turn to each side carries the news, and another one what the other has
-/// added of its own accord.
+/// The most writes for an event after any news: one to each side for the news, and one more for
+/// what the other side has added by itself.
 const MOST_OF_AN_EVENT: usize = 6;
-/// Of a series: the same of the whole, and for each occurrence that has something of its own.
+/// The most writes for a series: the same for the whole, and for each occurrence with an override.
 const MOST_OF_A_SERIES: usize = 30;
 
-/// A side that does with what it is told as it likes, and the same with the same.
+/// A side that changes what it is sent in arbitrary ways, and equal values always in the same way.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
     seed: u64,
@@ -39,7 +39,8 @@ impl Peer {
         hasher.finish() % sides
     }
 
-    /// What `now` is after it was told the groups of `target`. `regular`: of an occurrence, what all share.
+    /// Returns `now` after the groups of `target` were written to it. `regular` is the master, if
+    /// this is an occurrence.
     fn told(
         self,
         side: Side,
@@ -62,7 +63,7 @@ impl Peer {
                 _ => String::new(),
             };
             match (self.dice(side, (group, value), 6), group) {
-                // It refuses it.
+                // It refuses the value.
                 (0, _) => {}
                 (1, _) if regular.is_some() => take(*group, &mut shown, regular.unwrap_or(target)),
                 (2, Group::Title) => shown.title = target.title.chars().take(1).collect(),
@@ -73,7 +74,7 @@ impl Peer {
                 _ => take(*group, &mut shown, target),
             }
         }
-        // Something that nobody has told it to.
+        // A value that nobody has sent.
         if self.dice(side, "adds a reminder", 4) == 0 {
             shown.reminder = Some(7);
         }
@@ -167,7 +168,8 @@ impl Both {
         (plan, outlook)
     }
 
-    /// Carries out what is planned until nothing is; how many writes that took, `None` where there is no end.
+    /// Carries out plans until nothing is planned; returns the number of writes, or `None` if there
+    /// is no end.
     fn rest(&mut self, most: usize) -> Option<usize> {
         let mut writes = 0;
         while writes <= most {
@@ -229,7 +231,7 @@ proptest! {
         }
         prop_assert!(both.rest(MOST_OF_AN_EVENT).is_some(), "{:?} {:?}", both.odoo, both.outlook);
         prop_assert_eq!(both.rest(MOST_OF_AN_EVENT), Some(0));
-        // What somebody changes is told once.
+        // A change by a person is written once.
         let news = super::merge::tests::guest("newcomer");
         let address = Address::parse("newcomer@example.org").unwrap();
         let side = if in_odoo { &mut both.odoo } else { &mut both.outlook };
@@ -301,10 +303,10 @@ impl BothSeries {
         (plan, outlook)
     }
 
-    /// As [`Both::rest`]; `Some(None)` where one of them has ended.
+    /// Like [`Both::rest`]; returns `Some(None)` if one of the sides has ended.
     fn rest(&mut self, most: usize) -> Option<Option<usize>> {
         let mut writes = 0;
-        // Both sides are told at the same time, whichever answers first.
+        // Both sides are written at the same time, whichever answers first.
         let mut odoos_turn = false;
         while writes <= most {
             let (plan, outlook) = self.plan();
@@ -450,7 +452,7 @@ proptest! {
         let peer = Peer { seed };
         let mut both = BothSeries { odoo: odoo.clone(), outlook, base: None, peer, to_odoo: 0, to_outlook: 0, titles: vec![] };
         match kind {
-            // It was matched.
+            // The two were matched.
             0 => {}
             1 => both.base = Some(Base { odoo: odoo.clone(), outlook: odoo.clone() }),
             _ => {

@@ -1,4 +1,5 @@
-//! An event and the series of one occurrence that says the same are one meeting: they are merged, planned and counted alike.
+//! Tests that an event and the equal series of one occurrence are merged, planned and counted
+//! alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -23,7 +24,7 @@ fn policy() -> impl Strategy<Value = Policy> {
     prop_oneof![Just(Policy::Latest), Just(Policy::Odoo), Just(Policy::Outlook)]
 }
 
-/// The series of one occurrence that an event is.
+/// Returns the series of one occurrence that is equal to an event.
 fn alone(event: Event) -> Document {
     Document {
         recurrence: Recurrence::Rule(Rule {
@@ -37,7 +38,7 @@ fn alone(event: Event) -> Document {
     }
 }
 
-/// What is known of a side: nothing, that it has ended, or what it has.
+/// The state of a side: never seen, ended, or present.
 fn state() -> impl Strategy<Value = Option<Option<Event>>> {
     prop_oneof![
         1 => Just(None),
@@ -66,13 +67,13 @@ fn differing(a: &Event, b: &Event) -> Vec<Group> {
     all.filter(|group| !unchanged(*group, a, b)).collect()
 }
 
-/// The groups of a master that are written, its schedule among them.
+/// Returns the groups of a master that are written, including its schedule.
 fn written(groups: &BTreeSet<Group>, schedule: bool) -> BTreeSet<Group> {
     let time = schedule.then_some(Group::Time);
     groups.iter().copied().chain(time).collect()
 }
 
-/// What a side is to do, with which groups, and what it shall be.
+/// What a side is to do, with which groups, and its target.
 type Step<'a> = (&'static str, BTreeSet<Group>, Option<&'a Event>);
 
 fn to_odoo(plan: &Plan) -> Step<'_> {
@@ -219,7 +220,8 @@ proptest! {
         prop_assert!(second.is_idle(), "{second:?}");
     }
 
-    /// What Odoo has changed of a copy that may not be written stays its news; all else is agreed on.
+    /// A change in Odoo of a copy that may not be written remains a change; everything else is
+    /// agreed on.
     #[test]
     fn what_differs_keeps_back_no_other_group(
         o in event(), t in times(), title in "[cd]", is_series in any::<bool>(),
@@ -248,7 +250,8 @@ proptest! {
         prop_assert_eq!(differing(&next.outlook.master, &outlook.master), vec![]);
     }
 
-    /// One address more of a guest is an invitation, of an event and of all occurrences of a series.
+    /// A further address of a guest is an invitation, for an event and for all occurrences of a
+    /// series.
     #[test]
     fn an_address_that_is_added_to_a_guest_is_owed_to_outlook(o in event(), t in times(), is_series in any::<bool>()) {
         let shape: Shape = if is_series { alone } else { Document::single };

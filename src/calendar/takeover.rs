@@ -1,7 +1,7 @@
-//! What both sides are taken to have agreed on where Odoo's own engine had linked them: the base for the first merge.
+//! The base for the first merge of an event that Odoo's built-in sync had linked.
 //!
-//! Nobody knows what that engine last saw. Outlook's is taken where the two differ, as a write to Odoo mails nobody; only what was
-//! edited in Odoo since the pairing is a change of Odoo's.
+//! It is unknown what that sync last saw. If the two sides differ, Outlook's value is taken, as a
+//! write to Odoo mails nobody. Only edits in Odoo since the pairing count as changes of Odoo.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use super::event::{Answer, Event};
 use crate::calendar::field::{Group, take_groups};
 use crate::calendar::merge::Base;
 
-/// The base of two masters. `edited` are the groups that were edited in Odoo since the pairing; `sent` is the description that
-/// Odoo's own engine sent, where it sent more than Odoo's is.
+/// Returns the base of two masters. `edited` are the groups that were edited in Odoo since the
+/// pairing. `sent` is the description that the built-in sync sent, if it sent more than Odoo's.
 fn masters_of(odoo: &Event, outlook: &Event, edited: &BTreeSet<Group>, sent: Option<&str>) -> Base<Event> {
     let mut base = Base {
         odoo: odoo.clone(),
@@ -23,7 +23,7 @@ fn masters_of(odoo: &Event, outlook: &Event, edited: &BTreeSet<Group>, sent: Opt
     if !edited.contains(&Group::Body) && sent.is_some_and(|sent| body::same_meaning(sent, &outlook.body)) {
         base.outlook.body.clone_from(&outlook.body);
     }
-    // That Outlook knows no answer takes back none that Odoo has.
+    // If Outlook has no response, that does not withdraw Odoo's.
     for (address, attendee) in &mut base.outlook.attendees {
         if outlook
             .attendees
@@ -36,7 +36,8 @@ fn masters_of(odoo: &Event, outlook: &Event, edited: &BTreeSet<Group>, sent: Opt
     base
 }
 
-/// The base of two documents, as [`masters_of`]. An edit of a series' dates or of single occurrences makes all of Odoo's a change.
+/// Returns the base of two documents, like `masters_of`. If a series' dates or single occurrences
+/// were edited, everything in Odoo counts as changed.
 pub fn base_of(odoo: &Document, outlook: &Document, edited: &BTreeSet<Group>, sent: Option<&str>) -> Base {
     let is_single = odoo.is_single() && outlook.is_single();
     if edited.contains(&Group::Time) && !is_single {

@@ -1,15 +1,15 @@
-//! Names of time zones, and local times made instants.
+//! Names of time zones, and conversion of local times to instants.
 //!
-//! Graph hands out a zone as it was written: an IANA name stays one, a Windows name stays one
-//! (`originalStartTimeZone`), and Exchange adds spellings of its own. Everything here becomes a
+//! Graph returns the zone name that was written: an IANA name or a Windows name
+//! (`originalStartTimeZone`); Exchange adds spellings of its own. Everything here becomes a
 //! [`chrono_tz::Tz`], whose `name()` both Graph and Odoo accept.
 
 use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use windows_timezones::WindowsTimezone;
 
-/// Spellings that neither the IANA database nor Unicode's list of Windows zones has: zones that Windows has
-/// withdrawn but old mailboxes still name, and Exchange's words for UTC.
+/// Spellings that are neither in the IANA database nor in Unicode's list of Windows zones: zones
+/// that Windows has withdrawn but old mailboxes still name, and Exchange's words for UTC.
 const ALIASES: &[(&str, Tz)] = &[
     ("tzone://Microsoft/Utc", Tz::UTC),
     ("Coordinated Universal Time", Tz::UTC),
@@ -21,11 +21,11 @@ const ALIASES: &[(&str, Tz)] = &[
     ("Mexico Standard Time 2", Tz::America__Chihuahua),
 ];
 
-/// The zone that `name` stands for: an IANA name (aliases such as `Asia/Kolkata` included, in any case), a
-/// Windows name (`W. Europe Standard Time`), or one of Exchange's words for UTC.
+/// Returns the zone of a name: an IANA name (aliases such as `Asia/Kolkata` included, in any case),
+/// a Windows name (`W. Europe Standard Time`), or one of Exchange's words for UTC.
 ///
-/// `None` for a name that says nothing: empty, unknown, or the rules drawn by hand that Exchange calls
-/// `tzone://Microsoft/Custom` and `Customized Time Zone`.
+/// Returns `None` for a name without a zone: empty, unknown, or the custom rules that Exchange
+/// calls `tzone://Microsoft/Custom` and `Customized Time Zone`.
 pub fn iana(name: &str) -> Option<Tz> {
     let name = name.trim();
     name.parse()
@@ -47,8 +47,9 @@ fn alias(name: &str) -> Option<Tz> {
         .map(|(_, tz)| *tz)
 }
 
-/// The instant of a local time. A time that the zone skips (the clocks go forward) is moved on by the length
-/// of the gap; of a time that occurs twice the first is meant. iCalendar reads both so (RFC 5545, 3.3.5).
+/// Converts a local time to an instant. A time that the zone skips (the clocks go forward) is moved
+/// forward by the length of the gap. If a time occurs twice, the first one is taken. iCalendar
+/// defines both (RFC 5545, 3.3.5).
 pub fn to_utc(local: NaiveDateTime, tz: Tz) -> DateTime<Utc> {
     match tz.from_local_datetime(&local) {
         LocalResult::Single(at) => at.to_utc(),

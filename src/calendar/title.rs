@@ -1,12 +1,13 @@
-//! A meeting's title or place, as Outlook keeps it.
+//! A meeting's title or location in the form that Outlook stores.
 
 use std::borrow::Cow;
 
-/// How many UTF-16 code units of a subject Exchange keeps (MAPI's `PidTagSubject` is cut there), and of a place (MS-OXOCAL 2.2.1.4).
+/// How many UTF-16 code units Exchange stores of a subject (MAPI's `PidTagSubject` is cut there),
+/// and of a location (MS-OXOCAL 2.2.1.4).
 const MOST: usize = 255;
 
-/// The text to write to Outlook: cut with an ellipsis where it is too long for Exchange, which would cut it anywhere.
-/// Odoo keeps the whole.
+/// Returns the text to write to Outlook. A text that is too long for Exchange, which would cut it
+/// anywhere, ends with an ellipsis. Odoo keeps the whole text.
 pub fn for_outlook(title: &str) -> Cow<'_, str> {
     if title.encode_utf16().count() <= MOST {
         return Cow::Borrowed(title);

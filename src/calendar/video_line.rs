@@ -1,5 +1,5 @@
-//! The line of a description that carries a video link, where Outlook has no other place for it: the last one, of the word
-//! *Video:* and the link. It is no text of the user's, and stands in Outlook's body alone.
+//! The last line of a description in Outlook: the word *Video:* and a video link, for which Outlook
+//! has no other place. It is not the user's text, and exists only in Outlook's body.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,22 +9,22 @@ use super::body::teams::teams_range;
 
 /// The same word in most of Odoo's languages.
 const WORD: &str = "Video:";
-/// In the link of a video call that Odoo holds itself.
+/// Part of the link of a video call that Odoo itself holds.
 const OWN_CALL: &str = "/calendar/join_videocall/";
 /// Elements that do not begin a line.
 const INLINE: [&str; 10] = ["span", "b", "i", "u", "em", "strong", "font", "a", "small", "o:p"];
 
-/// The link of that line, if the HTML ends with one (above the block of a Teams meeting).
+/// Returns the link of that line, if the HTML ends with one (above the block of a Teams meeting).
 pub fn link(html: &str) -> Option<String> {
     find(html).map(|(_, link)| link)
 }
 
-/// The HTML without that line.
+/// Returns the HTML without that line.
 pub fn without(html: &str) -> Cow<'_, str> {
     split(html).0
 }
 
-/// The HTML without that line, and its link.
+/// Returns the HTML without that line, and the link.
 pub fn split(html: &str) -> (Cow<'_, str>, Option<String>) {
     match find(html) {
         Some((range, link)) => {
@@ -35,14 +35,14 @@ pub fn split(html: &str) -> (Cow<'_, str>, Option<String>) {
     }
 }
 
-/// The HTML with that line for this link and no other.
+/// Returns the HTML with that line for this link, and without any other such line.
 pub fn with(html: &str, link: Option<&str>) -> String {
     let html = without(html);
     let Some(link) = link else {
         return html.into_owned();
     };
     let end = teams_range(&html).map(|block| block.start);
-    // Where a text follows the document's end, the line is behind that, too: it is the last one.
+    // If text follows the document's end, the line goes behind it, as it must be the last one.
     let end = end.or_else(|| {
         let close = html.to_ascii_lowercase().rfind("</body");
         close.filter(|close| skip(&html[*close..], |_| true).is_empty())
@@ -55,14 +55,15 @@ pub fn with(html: &str, link: Option<&str>) -> String {
     format!("{before}<p>{WORD} <a href=\"{link}\">{link}</a></p>{after}")
 }
 
-/// Whether two links of one series lead into the same room. Odoo gives each occurrence of a series a link of its own
-/// (`_set_discuss_videocall_location`), and all of them one room (`_create_videocall_channel`).
+/// Returns whether two links of one series lead to the same room. Odoo gives each occurrence of a
+/// series its own link (`_set_discuss_videocall_location`), and all of them one room
+/// (`_create_videocall_channel`).
 pub fn same_room(a: &str, b: &str) -> bool {
     let server = |link| str::split_once(link, OWN_CALL).map(|(server, _)| server);
     a == b || server(a).is_some() && server(a) == server(b)
 }
 
-/// Whether a link is one that the line can carry.
+/// Returns whether the line can contain a link.
 pub fn can_carry(link: &str) -> bool {
     let is_web = ["https://", "http://"]
         .iter()
@@ -83,7 +84,7 @@ fn find(html: &str) -> Option<(Range<usize>, String)> {
     (is_last && can_carry(&link)).then(|| (with_its_elements(text, range), link))
 }
 
-/// Whether what comes before ends with a line's end.
+/// Returns whether the text before ends with the end of a line.
 fn begins_a_line(mut before: &str) -> bool {
     loop {
         before = trim_end(before);
@@ -97,7 +98,7 @@ fn begins_a_line(mut before: &str) -> bool {
     }
 }
 
-/// The link that follows, and how many bytes it takes with all that is around it.
+/// Returns the link that follows, and the number of bytes it takes with everything around it.
 fn link_after(text: &str) -> Option<(String, usize)> {
     let rest = skip(text, |tag| {
         name_of(tag) != "a" && INLINE.contains(&name_of(tag).as_str())
@@ -118,7 +119,7 @@ fn link_after(text: &str) -> Option<(String, usize)> {
     (!link.is_empty()).then(|| (plain(link), taken(&rest[link.len()..])))
 }
 
-/// With the elements that hold nothing else.
+/// Extends a range by the elements that contain nothing else.
 fn with_its_elements(text: &str, range: Range<usize>) -> Range<usize> {
     let Range { mut start, mut end } = range;
     loop {
@@ -138,7 +139,7 @@ fn with_its_elements(text: &str, range: Range<usize>) -> Range<usize> {
     start..end
 }
 
-/// What is left behind white space and the tags that may be passed; each is told without its `<`.
+/// Skips white space and the tags that may be passed; each tag is given without its `<`.
 fn skip(mut text: &str, may_pass: impl Fn(&str) -> bool) -> &str {
     loop {
         text = text.trim_start();
@@ -164,7 +165,7 @@ fn trim_end(mut text: &str) -> &str {
     }
 }
 
-/// The name of the element that a tag without its `<` opens; empty for a closing one.
+/// Returns the name of the element that a tag without its `<` opens; empty for a closing tag.
 fn name_of(tag: &str) -> String {
     let name = tag
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == ':'))

@@ -1,4 +1,4 @@
-//! What was done to an event, in words for a person.
+//! Describes, for a person, what was done to an event.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,9 @@ use chrono_tz::Tz;
 use super::event::{Address, Answer, Event, Privacy, ShowAs, Time};
 use crate::calendar::field::Group;
 
-/// What a change of `groups` to `target` means, as `moved to Tue 24 Nov 2026, 14:00 to 15:00 (Europe/Brussels), title is
-/// now “Review”`. `before` is the state that is changed.
+/// Describes a change of `groups` to `target`, as
+/// `moved to Tue 24 Nov 2026, 14:00 to 15:00 (Europe/Brussels), title is now “Review”`. `before` is
+/// the state before the change.
 pub fn change(groups: &BTreeSet<Group>, before: &Event, target: &Event) -> String {
     let parts: Vec<String> = groups
         .iter()
@@ -76,7 +77,7 @@ fn guests(before: &Event, target: &Event) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// When an event takes place, in the zone it was written in.
+/// Describes when an event takes place, in the zone it was written in.
 pub fn time(time: &Time) -> String {
     match time {
         Time::AllDay { start, end } => {
@@ -127,7 +128,7 @@ fn show_as(show_as: ShowAs) -> &'static str {
     }
 }
 
-/// An answer as a verb: `accepted`.
+/// Returns a response as a verb: `accepted`.
 pub fn answer(answer: Answer) -> &'static str {
     match answer {
         Answer::NeedsAction => "has not answered yet",
@@ -137,7 +138,7 @@ pub fn answer(answer: Answer) -> &'static str {
     }
 }
 
-/// The value of one group, for a conflict's line.
+/// Describes the value of one group, for a conflict's line.
 pub fn value(group: Group, event: &Event) -> String {
     match group {
         Group::Title => event.title.clone(),

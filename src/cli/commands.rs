@@ -1,4 +1,4 @@
-//! The commands beside `serve`.
+//! The commands, except `serve`.
 
 use anyhow::{Context, bail};
 
@@ -12,10 +12,10 @@ use crate::store::databases::Database;
 use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations, troubles};
 use crate::web::tls::Certificate;
 
-/// Prints the code alone on standard output.
+/// Makes a code. Standard output gets only the code.
 ///
 /// # Errors
-/// When the database cannot be reached, or none or several are called so.
+/// When the database cannot be reached, or not exactly one has the given name.
 pub async fn enroll(config: &Config, opened: &Opened, again: Option<&str>) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let known = match again {
@@ -41,10 +41,10 @@ pub async fn enroll(config: &Config, opened: &Opened, again: Option<&str>) -> an
     Ok(())
 }
 
-/// Confirms that a database which was paired again from elsewhere is the same one.
+/// Confirms that a database which was paired again with other values is the same one.
 ///
 /// # Errors
-/// When the database cannot be reached, or none or several are called so.
+/// When the database cannot be reached, or not exactly one has the given name.
 pub async fn confirm(opened: &Opened, name: &str) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let database = called(&mut conn, name).await?;
@@ -55,10 +55,10 @@ pub async fn confirm(opened: &Opened, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks one thing after the other and says what is wrong.
+/// Checks one thing after the other and prints what is wrong.
 ///
 /// # Errors
-/// When anything is.
+/// When anything is wrong.
 pub async fn doctor(config: &Config) -> anyhow::Result<()> {
     let mut failed = 0;
     let mut report = |what: &str, result: anyhow::Result<String>| match result {
@@ -161,7 +161,7 @@ async fn check(
     Ok(())
 }
 
-/// Shows databases, users and debts.
+/// Prints databases, users and pending changes.
 ///
 /// # Errors
 /// When the database cannot be reached.
@@ -241,7 +241,7 @@ pub async fn status(opened: &Opened, configured: &Settings) -> anyhow::Result<()
     Ok(())
 }
 
-/// The one database of this name or uuid.
+/// Returns the only database with this name or UUID.
 ///
 /// # Errors
 /// When there is none, or more than one.
@@ -258,7 +258,7 @@ pub(super) async fn called(conn: &mut Connection, name: &str) -> anyhow::Result<
 /// Makes mailboxes due; a running service notices within a second.
 ///
 /// # Errors
-/// When the database cannot be reached, or none is called so.
+/// When the database cannot be reached, or none has the given name.
 pub async fn sync(opened: &Opened, database: Option<&str>) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let mut woken = 0;

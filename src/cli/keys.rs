@@ -14,13 +14,13 @@ use crate::store::logins::{self, verifier_place};
 use crate::store::registrations::{self, Changes, secret_place};
 use crate::store::seal::Sealer;
 
-/// How often what a running service has sealed meanwhile is looked for.
+/// How often to look for secrets that a running service has sealed meanwhile.
 const ROUNDS: usize = 5;
 
-/// Takes a database's API key away.
+/// Revokes a database's API key.
 ///
 /// # Errors
-/// When the database cannot be reached, or none or several are called so.
+/// When the database cannot be reached, or not exactly one has the given name.
 pub async fn revoke(opened: &Opened, name: &str) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let database = &called(&mut conn, name).await?;
@@ -37,11 +37,12 @@ pub async fn revoke(opened: &Opened, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Seals every secret anew with the first key. Can run beside the service, which must know both keys: each record is held while it
-/// is sealed anew, so that a token that is renewed meanwhile is not put back.
+/// Seals every secret again with the first key. May run beside the service, which must know both
+/// keys: each record is locked while it is sealed, so that a token that is renewed meanwhile is not
+/// overwritten.
 ///
 /// # Errors
-/// When a secret cannot be opened; what was sealed anew before stays so.
+/// When a secret cannot be opened. What was sealed before stays sealed with the first key.
 pub async fn rotate_key(opened: &Opened) -> anyhow::Result<()> {
     let sealer = &opened.sealer;
     let mut conn = opened.store.get().await?;
@@ -66,7 +67,7 @@ pub async fn rotate_key(opened: &Opened) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many records were not sealed with the first key, and are now.
+/// Seals the records again that were not sealed with the first key; returns their number.
 async fn reseal_all(conn: &mut Connection, sealer: &Sealer) -> anyhow::Result<usize> {
     let mut count = 0;
     for database in databases::all(conn).await? {
@@ -84,7 +85,7 @@ async fn reseal_all(conn: &mut Connection, sealer: &Sealer) -> anyhow::Result<us
     Ok(count)
 }
 
-/// The same secret, sealed with the first key; nothing, if it is.
+/// Returns the same secret, sealed with the first key; `None` if it is already.
 fn anew(sealer: &Sealer, place: &str, sealed: Option<&[u8]>) -> anyhow::Result<Option<Vec<u8>>> {
     match sealed {
         Some(sealed) if !sealer.is_current(sealed) => {

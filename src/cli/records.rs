@@ -1,4 +1,4 @@
-//! The commands about what is kept of people: read it, and erase it.
+//! The commands that read and erase what is kept about people.
 
 use std::io::{BufWriter, Write};
 
@@ -8,10 +8,11 @@ use super::commands::called;
 use super::start::Opened;
 use crate::store::{accounts, erasing, journal};
 
-/// Prints what was deleted, from the journal. From Outlook: as Outlook had it; from Odoo: its last snapshot.
+/// Prints deleted events from the journal: from Outlook as Outlook had them, from Odoo the last
+/// snapshot.
 ///
 /// # Errors
-/// When no database is called so.
+/// When no database has this name.
 pub async fn deleted(opened: &Opened, name: &str, user: Option<i32>) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let database = called(&mut conn, name).await?;
@@ -23,10 +24,10 @@ pub async fn deleted(opened: &Opened, name: &str, user: Option<i32>) -> anyhow::
     Ok(())
 }
 
-/// Prints all that is kept about a user, a JSON document a line.
+/// Prints everything that is kept about a user, one JSON document per line.
 ///
 /// # Errors
-/// When no database is called so, or nothing can be printed any more.
+/// When no database has this name, or the output is closed.
 pub async fn export(opened: &Opened, name: &str, user: i32) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let database = called(&mut conn, name).await?;
@@ -41,7 +42,8 @@ pub async fn export(opened: &Opened, name: &str, user: i32) -> anyhow::Result<()
 /// Erases a database that is not paired, or a user whose mailbox is not connected.
 ///
 /// # Errors
-/// When no database is called so, or what is to be erased is still in use: the text says how to end that.
+/// When no database has this name, or what is to be erased is still in use. The error says how to
+/// end that.
 pub async fn forget(opened: &Opened, name: &str, user: Option<i32>) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let database = called(&mut conn, name).await?;

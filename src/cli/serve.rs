@@ -13,13 +13,13 @@ use crate::config::Config;
 use crate::web::tls::Certificate;
 use crate::{web, worker};
 
-/// Runs until SIGTERM or SIGINT, then lets requests and runs end.
+/// Runs until SIGTERM or SIGINT, then waits for current requests and runs.
 ///
 /// # Errors
-/// When something needed at the start is missing; says what to do.
+/// When something that is needed at the start is missing. The error says what to do.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     start_logs(&config)?;
-    // What cannot be read is told before anything is begun.
+    // An unreadable certificate is reported before anything is started.
     let certificate = config.tls_files().map(Certificate::read).transpose()?;
     let opened = Opened::open(&config).await?;
     let served = run(&config, &opened, certificate).await;

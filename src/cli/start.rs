@@ -42,7 +42,7 @@ async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Sealer> {
     Ok(sealer)
 }
 
-/// Logs go to standard error: standard output belongs to the commands' results.
+/// Starts the log on standard error. Standard output is for the commands' results.
 pub fn start_logs(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).with_context(|| format!("setting log: '{}'", config.log))?;
     let lines = tracing_subscriber::fmt::layer()
@@ -64,7 +64,7 @@ pub fn start_logs(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes one field of a line, which stays one line whoever's words are in it.
+/// Writes one field of a line. It stays one line, whatever the value is.
 fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
     if field.name() != "message" {
         write!(writer, "{}=", field.name())?;
@@ -72,7 +72,7 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt
     write!(Escaped(writer), "{value:?}")
 }
 
-/// Escapes line breaks and whatever else a terminal or a reader of logs would obey.
+/// Escapes line breaks and other characters that a terminal or a log reader would interpret.
 struct Escaped<'a, W>(&'a mut W);
 
 impl<W: Write> Write for Escaped<'_, W> {
@@ -84,12 +84,13 @@ impl<W: Write> Write for Escaped<'_, W> {
     }
 }
 
-/// What libraries say below `info` may be whatever they carry: keys, tokens, calendars. It is in no log, whatever is set.
+/// Returns whether a message may be logged. Libraries' messages below `info` may contain what they
+/// carry: keys, tokens, calendars. They are never logged, whatever the setting is.
 fn is_fit_for_logs(line: &Metadata<'_>) -> bool {
     *line.level() <= Level::INFO || line.target().starts_with(env!("CARGO_CRATE_NAME"))
 }
 
-/// A database to work with; the embedded one is started where none is named.
+/// A database to work with. The embedded one is started if none is configured.
 pub struct Opened {
     pub store: Store,
     pub sealer: Arc<Sealer>,
@@ -100,10 +101,10 @@ impl Opened {
     /// Connects, migrates, and checks the master key.
     ///
     /// # Errors
-    /// Says what to do next.
+    /// The error says what to do next.
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let own = config.database_url.as_ref();
-        // With a database and a key of one's own nothing is kept on disk.
+        // With a configured database and key, nothing is stored on disk.
         if own.is_none() || config.master_key.is_none() {
             std::fs::create_dir_all(&config.data_dir).with_context(|| {
                 format!(
@@ -135,19 +136,19 @@ impl Opened {
         }
     }
 
-    /// Leaves things as they were found: a cluster that a command started is stopped again.
+    /// Restores the state before the command: stops a cluster that the command has started.
     pub async fn close(&self) {
         if let Some(embedded) = &self.embedded {
             embedded.stop_if_started().await;
         }
     }
 
-    /// Everything a sync needs.
+    /// Makes the engine.
     ///
     /// # Errors
     /// When a setting cannot be used.
     pub fn engine(&self, config: &Config) -> anyhow::Result<Engine> {
-        // Installed once for the process; a second call finds it there.
+        // Installed once per process. A second call finds it installed.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let http = outlook::http_client().context("building the HTTP client")?;
         let graph = GraphClient::new(

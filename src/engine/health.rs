@@ -1,13 +1,15 @@
-//! A database that makes no progress says so: in the settings, in the journal, to `outlook-bridge status` and at the doors.
+//! Reports a database that makes no progress: in the settings, in the journal, in
+//! `outlook-bridge status` and in the health endpoints.
 
 use crate::engine::{Engine, now};
 use crate::store::databases::{self, Database};
 use crate::store::journal::{self, Level, Line};
 
-/// So many exchanges in a row fail before it is said: Postgres may have been away for a moment.
+/// How many exchanges in a row must fail before this is reported. Postgres may have been away for a
+/// moment.
 pub const SAID_AFTER: i32 = 3;
 
-/// Why nothing is exchanged with a database, in words for an admin.
+/// Returns why nothing is exchanged with a database, in words for an administrator.
 pub fn problem(database: &Database) -> Option<String> {
     let since = database.failing_since?;
     if database.exchange_failures < SAID_AFTER {
@@ -21,7 +23,8 @@ pub fn problem(database: &Database) -> Option<String> {
     ))
 }
 
-/// Notes that an exchange has failed in the service. Where Postgres is the reason, there is nothing to note it in.
+/// Stores that an exchange has failed in the service. If Postgres is the cause, this cannot be
+/// stored.
 pub async fn note_failure(engine: &Engine, database: &Database, error: &anyhow::Error) {
     let noted = async {
         let mut conn = engine.store.get().await?;
@@ -40,7 +43,8 @@ pub async fn note_failure(engine: &Engine, database: &Database, error: &anyhow::
     }
 }
 
-/// An exchange was carried out, and is committed: that it cannot be noted is no failure of it.
+/// Stores that an exchange was carried out and committed. If this cannot be stored, the exchange
+/// has still succeeded.
 pub async fn note_success(engine: &Engine, database: &Database) {
     if database.exchange_failures == 0 {
         return;

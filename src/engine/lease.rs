@@ -1,4 +1,5 @@
-//! Keeps a mailbox's lease while something is done under it, and stops that before the lease can be another's.
+//! Keeps a mailbox's lease while work is done under it, and stops the work before another run can
+//! get the lease.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -14,24 +15,26 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::engine::Engine;
 use crate::store::leases::{self, LEASE, Lease};
 
-/// How often a lease is renewed: a few times before it would run out.
+/// How often a lease is renewed: several times before it would expire.
 const HEARTBEAT: Duration = Duration::from_secs(4);
-/// The holder stops this long before anybody may free the lease.
+/// How long before anybody may free the lease the holder stops.
 const MARGIN: Duration = Duration::from_secs(4);
 
-/// What became of what was done under a lease.
+/// The result of work under a lease.
 #[derive(Debug)]
 pub enum Ended<T> {
     Done(T),
-    /// The lease could not be renewed in time, or is another run's. The work was dropped at its next wait.
+    /// The lease could not be renewed in time, or belongs to another run. The work was dropped at
+    /// its next `await`.
     Lost,
     Panicked,
 }
 
-/// Does something under a lease that was taken at `taken` or later.
+/// Does work under a lease that was taken at `taken` or later.
 ///
-/// The renewals have a task and connections of their own, so that neither the work nor what others do keeps them from being
-/// made. The work is not gone on with once the lease may be freed, however long the process or the machine stood still.
+/// The renewals have a task and connections of their own, so that neither the work nor other work
+/// prevents them. The work does not continue once the lease may be freed, however long the process
+/// or the machine stood still.
 pub async fn under<T>(
     engine: &Engine,
     lease: Lease,
@@ -43,7 +46,8 @@ pub async fn under<T>(
     let begun = Clocks::now();
     let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
     let checked = poll_fn(|context| {
-        // Before each step, so that a process that was stopped in between takes none.
+        // Checked before each step, so that a process that was stopped in between takes no further
+        // step.
         if Instant::now() >= *good_until.borrow() || begun.stood_still() >= MARGIN {
             return Poll::Ready(Ended::Lost);
         }
@@ -59,8 +63,8 @@ pub async fn under<T>(
     }
 }
 
-/// The steady clock does not count the time for which the machine was suspended; the other one does, and may be stepped besides,
-/// which ends a run for nothing and does no harm.
+/// Two clocks. The monotonic clock does not count the time for which the machine was suspended. The
+/// wall clock does. It may also be stepped, which ends a run without need and is harmless.
 struct Clocks {
     steady: std::time::Instant,
     wall: SystemTime,
@@ -74,14 +78,14 @@ impl Clocks {
         }
     }
 
-    /// How long the steady clock has not counted.
+    /// Returns the time that the monotonic clock has not counted.
     fn stood_still(&self) -> Duration {
         let wall = self.wall.elapsed().unwrap_or_default();
         wall.saturating_sub(self.steady.elapsed())
     }
 }
 
-/// Returns when the time up to which the lease is good has come.
+/// Returns when the lease is no longer valid.
 async fn lost(mut good_until: watch::Receiver<Instant>) {
     loop {
         let until = *good_until.borrow_and_update();
@@ -90,7 +94,7 @@ async fn lost(mut good_until: watch::Receiver<Instant>) {
         }
         tokio::select! {
             () = sleep_until(until) => {}
-            // Nobody renews it any more: it is good until then.
+            // Nobody renews it any more, so it is valid until then.
             changed = good_until.changed() => if changed.is_err() {
                 sleep_until(until).await;
             },
@@ -101,7 +105,7 @@ async fn lost(mut good_until: watch::Receiver<Instant>) {
 async fn renew(engine: Engine, lease: Lease, renewed: watch::Sender<Instant>) {
     loop {
         sleep(HEARTBEAT).await;
-        // It is good from before the request: whoever sees the new count sees it later.
+        // The lease is valid from before the request: others see the new count later than this.
         let asked = Instant::now();
         let renewal = async {
             let mut conn = engine.store.reserved().await?;

@@ -21,21 +21,22 @@ use crate::outlook::login::LoginClient;
 use crate::store::Store;
 use crate::store::seal::Sealer;
 
-/// The widest window, in days: Graph refuses those of more than 1825 (calendar-list-calendarview).
+/// The widest window, in days: Graph refuses windows of more than 1825 days
+/// (calendar-list-calendarview).
 pub const LONGEST_BACK: i64 = 800;
 pub const LONGEST_AHEAD: i64 = 1000;
 
-/// What can be set about syncing.
+/// The settings of the sync.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How long a mailbox rests between two polls.
     pub poll_interval: TimeDelta,
-    /// How far back and ahead of now events are exchanged.
+    /// How many days back and ahead of now events are exchanged.
     pub days_back: i64,
     pub days_ahead: i64,
     /// How many mailboxes are worked at once.
     pub workers: usize,
-    /// How long the journal, and with it what was deleted, is kept.
+    /// How many days the journal is kept, and with it the content of deleted events.
     pub journal_days: i64,
 }
 
@@ -58,17 +59,17 @@ pub struct Engine {
     pub sealer: Arc<Sealer>,
     pub graph: GraphClient,
     pub login: LoginClient,
-    /// For Microsoft; follows no redirects.
+    /// For Microsoft. Follows no redirects.
     pub http: reqwest::Client,
     /// For Odoo, whose address its administrators choose.
     pub odoo: OdooClient,
-    /// Whose calls are worked.
+    /// Limits the calls in progress of each database.
     pub tenants: Tenants,
     pub throttling: Throttling,
     pub settings: Settings,
-    /// Names this process in leases.
+    /// Identifies this process in leases.
     pub process: Uuid,
-    /// There may be a mailbox to work.
+    /// Notified when there may be a mailbox to work.
     pub work: Arc<Notify>,
     /// Ids of accounts whose run has ended.
     pub runs: broadcast::Sender<i64>,
@@ -103,7 +104,7 @@ impl Engine {
 }
 
 impl Engine {
-    /// The same for the workers, who have connections of their own.
+    /// Returns the engine for the workers, which have connections of their own.
     #[must_use]
     pub fn of_the_workers(&self) -> Self {
         Self {
@@ -113,7 +114,7 @@ impl Engine {
     }
 }
 
-/// The present, to the microsecond, as Postgres keeps it.
+/// Returns the present time, to the microsecond, as Postgres stores it.
 pub fn now() -> DateTime<Utc> {
     let now = Utc::now();
     DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)

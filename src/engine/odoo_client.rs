@@ -1,5 +1,6 @@
-//! Requests to Odoo, whose address its administrators choose: none goes to where the operator has something else. What a name
-//! leads to is looked at when it is connected to, so that it cannot be another one by then.
+//! Requests to Odoo, whose address its administrators choose. No request may reach an inner service
+//! of the operator. The address of a name is checked when the connection is made, so that it cannot
+//! change in between.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
@@ -11,8 +12,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, RequestBuilder, Response};
 use url::{Host, Url};
 
-/// Networks that are nobody's public address: this machine, private and shared ones, link-local ones with the clouds' metadata,
-/// multicast, and those that embed an IPv4 address.
+/// Networks without public addresses: this machine, private and shared networks, link-local
+/// networks with the clouds' metadata, multicast, and networks that embed an IPv4 address.
 static INNER: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     [
         "0.0.0.0/8",
@@ -41,7 +42,7 @@ static INNER: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     .collect()
 });
 
-/// What an Odoo on the same machine needs.
+/// The networks that an Odoo on the same machine needs.
 pub const THIS_MACHINE: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 
 /// The HTTP client for Odoo. It follows no redirect.
@@ -52,7 +53,7 @@ pub struct OdooClient {
 }
 
 impl OdooClient {
-    /// `allowed`: where an Odoo may be, beside public addresses.
+    /// Makes the client. `allowed` are networks where an Odoo may be, besides public addresses.
     ///
     /// # Errors
     /// If the system's certificates cannot be read.
@@ -62,7 +63,7 @@ impl OdooClient {
             .connect_timeout(Duration::from_secs(3))
             .timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none())
-            // A proxy would connect, unseen, to whatever it is told.
+            // A proxy would connect to any address, unchecked.
             .no_proxy()
             .dns_resolver(Arc::new(Guarded(Arc::clone(&allowed))))
             .user_agent(concat!("outlook-bridge/", env!("CARGO_PKG_VERSION")))
@@ -74,7 +75,7 @@ impl OdooClient {
     /// Prepares a POST.
     ///
     /// # Errors
-    /// When nothing may be sent there.
+    /// When requests to this address are not allowed.
     pub fn post(&self, url: &str) -> anyhow::Result<RequestBuilder> {
         Ok(self.http.post(self.checked(url)?))
     }
@@ -82,12 +83,13 @@ impl OdooClient {
     /// Makes a GET.
     ///
     /// # Errors
-    /// When nothing may be sent there, or nobody answers.
+    /// When requests to this address are not allowed, or nobody answers.
     pub async fn look(&self, url: &str) -> anyhow::Result<Response> {
         Ok(self.http.get(self.checked(url)?).send().await?)
     }
 
-    /// Names are resolved by [`Guarded`]; an address is not, so it is looked at here.
+    /// Parses a URL. [`Guarded`] checks the addresses of names; an address in place of a name is
+    /// checked here.
     fn checked(&self, url: &str) -> anyhow::Result<Url> {
         let url = Url::parse(url)?;
         let address = match url.host() {
@@ -114,7 +116,7 @@ fn refusal(address: IpAddr) -> String {
     )
 }
 
-/// Resolves names to what may be connected to.
+/// Resolves names to addresses to which connections are allowed.
 struct Guarded(Arc<Vec<IpNet>>);
 
 impl Resolve for Guarded {

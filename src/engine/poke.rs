@@ -1,4 +1,5 @@
-//! Tells Odoo, in one signed word, that there is something to fetch. Fire and forget: a lost poke costs time alone.
+//! Pokes Odoo with a signed request, as there is something to fetch. Nothing waits for the result:
+//! a lost poke only costs time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,7 +26,8 @@ impl Engine {
         });
     }
 
-    /// Tells every paired Odoo that the service is there again: what was saved meanwhile need not wait for a cron.
+    /// Pokes every paired Odoo, as the service is running again: what was saved meanwhile need not
+    /// wait for a cron.
     ///
     /// # Errors
     /// When Postgres fails.

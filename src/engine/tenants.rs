@@ -1,4 +1,5 @@
-//! One database's calls take turns, so that they leave the others their share of connections and time.
+//! Limits how many calls of one database are in progress, so that other databases get their share
+//! of connections and time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,23 +10,23 @@ use uuid::Uuid;
 
 use crate::odoo::OdooError;
 
-/// How many exchanges and other calls of one database are worked at once, and how many large bodies of it are in memory.
+/// How many exchanges, other calls and large bodies of one database are in progress at once.
 const EXCHANGES_AT_ONCE: usize = 2;
 const CALLS_AT_ONCE: usize = 4;
 const LARGE_AT_ONCE: usize = 2;
-/// How long a call waits for its turn; it holds nothing meanwhile.
+/// How long a call waits for its turn. It holds nothing meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// What a call waits for.
+/// The kind of turn that a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Exchange,
     Other,
-    /// Of either kind: its body is large.
+    /// A call of either kind with a large body.
     Large,
 }
 
-/// Whose calls are worked.
+/// The turns of all databases.
 #[derive(Clone, Debug, Default)]
 pub struct Tenants(Arc<Mutex<HashMap<Uuid, Weak<Turns>>>>);
 
@@ -36,14 +37,14 @@ struct Turns {
     large: Arc<Semaphore>,
 }
 
-/// A call that is worked, until it is dropped.
+/// A turn, which ends when it is dropped.
 #[derive(Debug)]
 pub struct Turn {
     _permit: OwnedSemaphorePermit,
     _turns: Arc<Turns>,
 }
 
-/// What a caller is told whose turn did not come.
+/// Returns the error for a caller whose turn did not come.
 pub fn busy() -> OdooError {
     OdooError::user(
         "The Outlook bridge is busy with other calls of this database. Nothing is lost: it is tried again.",
@@ -54,7 +55,7 @@ impl Tenants {
     /// Waits for a turn of this database.
     ///
     /// # Errors
-    /// `UserError` when none came.
+    /// `UserError` if none came.
     pub async fn enter(&self, database: Uuid, kind: Kind) -> Result<Turn, OdooError> {
         let turns = self.turns(database);
         let semaphore = match kind {

@@ -1,29 +1,30 @@
-//! Microsoft counts requests for each app and mailbox, and beyond that for an app as a whole (page *throttling-limits*). A 429 does not
-//! say which: where several mailboxes of one app are told to slow down at once it is the app, and all its mailboxes rest, as each of
-//! them would otherwise find that out with a request of its own.
+//! Throttling. Microsoft counts requests for each app and mailbox, and also for an app as a whole
+//! (page *throttling-limits*). A 429 does not say which limit was reached. If several mailboxes of
+//! one app are throttled at the same time, it is the app's limit, and all its mailboxes rest.
+//! Otherwise each of them would find out with a request of its own.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many mailboxes ...
+/// How many throttled mailboxes make the app the cause.
 const MAILBOXES: usize = 3;
-/// ... within this time.
+/// The time within which they must be throttled.
 const AT_ONCE: Duration = Duration::from_secs(30);
-/// Apps that are remembered; more are looked after mailbox by mailbox.
+/// How many apps are remembered. Further apps are handled mailbox by mailbox.
 const APPS: usize = 10_000;
 
-/// Which mailboxes of which app were told to slow down lately, as this process has seen it.
+/// The mailboxes of each app that were throttled lately, as this process has seen it.
 #[derive(Clone, Debug, Default)]
 pub struct Throttling {
     seen: Arc<Mutex<HashMap<String, Mailboxes>>>,
 }
 
-/// When, and which account's.
+/// The times, with the account ids.
 type Mailboxes = VecDeque<(Instant, i64)>;
 
 impl Throttling {
-    /// Notes that a mailbox was told to slow down at `at`; returns whether the app as a whole must.
+    /// Notes that a mailbox was throttled at `at`; returns whether the app as a whole must rest.
     pub fn note(&self, client_id: &str, account: i64, at: Instant) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_recent = |(then, _): &(Instant, i64)| at.saturating_duration_since(*then) < AT_ONCE;
@@ -39,7 +40,7 @@ impl Throttling {
         if mailboxes.len() < MAILBOXES {
             return false;
         }
-        // Those that rest now will be noted again when it was not long enough.
+        // If the rest was too short, the mailboxes will be noted again.
         mailboxes.clear();
         true
     }

@@ -1,4 +1,5 @@
-//! What of an exchange cannot be taken is put aside by itself, with its reason, and is tried again: all else goes on.
+//! Parts of an exchange that cannot be stored are put aside with their reason, and tried again. All
+//! others are stored.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
@@ -24,27 +25,29 @@ use crate::store::reason::{Reason, Words};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, fails_as_a_whole, from_json};
 
-/// What Odoo says of it in the event's conversation. The reason is in the log and in the journal, as it is in words of the service.
+/// What Odoo shows in the event's conversation. The reason is in the log and in the journal, as its
+/// words are the service's.
 const NOT_TAKEN: &str = "The Outlook bridge could not take over the last change of this event. It is tried again by itself; saving the event once \
      more does so at once. Why it failed is in the bridge's journal.";
-/// How often a change is delivered whose result cannot be taken, the first time after a minute, then after twice as long each time.
+/// How often a change is delivered whose result cannot be stored: after a minute, then after twice
+/// as long each time.
 const MOST_ATTEMPTS: i32 = 10;
 
-/// One thing that Odoo tells.
+/// One change or result that Odoo sends.
 #[derive(Debug)]
 pub enum Item {
     Ack(Ack),
     Change(Box<Change>),
 }
 
-/// What cannot even be read.
+/// The parts that cannot even be read.
 #[derive(Debug, Default)]
 pub struct Unreadable {
     acks: Vec<(i64, anyhow::Error)>,
     changes: Vec<(About, anyhow::Error)>,
 }
 
-/// What a change that is not taken is about.
+/// The meeting that a rejected change is about.
 #[derive(Debug, Default)]
 struct About {
     row: i64,
@@ -76,7 +79,7 @@ impl About {
             row: change.id,
             rejections: change.rejections,
             user_id: change.uid,
-            // What it only claims to have been is not its own.
+            // An identity that it only claims to have had is not its own.
             identities: vec![change.kind.identity()],
             title: change.kind.name().unwrap_or_default(),
         }
@@ -87,7 +90,7 @@ fn id_of(value: &Value) -> i64 {
     value.get("id").and_then(Value::as_i64).unwrap_or_default()
 }
 
-/// What has become of everything that was told.
+/// The results for everything that was sent.
 #[derive(Default)]
 pub struct Settled {
     pub acked: Vec<i64>,
@@ -95,7 +98,7 @@ pub struct Settled {
     pub effects: Effects,
 }
 
-/// Reads what Odoo tells, results first.
+/// Reads what Odoo sends, results first.
 pub fn read(people: &People, request: &SyncRequest) -> (Vec<Item>, Unreadable) {
     let (mut items, mut unreadable) = (Vec::new(), Unreadable::default());
     let absolute = |value: &Value| with_absolute_addresses(value.clone(), &people.database.base_url);
@@ -121,7 +124,7 @@ pub fn read(people: &People, request: &SyncRequest) -> (Vec<Item>, Unreadable) {
     (items, unreadable)
 }
 
-/// Takes all of it at once; what fails is halved until the one that fails stands alone.
+/// Stores everything at once. If that fails, the list is halved until the failing item is found.
 ///
 /// # Errors
 /// When Postgres fails as a whole, or nothing at all can be stored.
@@ -141,7 +144,7 @@ pub async fn take_all(
             continue;
         }
         let mut taken = try_part(conn, lock, people, clock, &part).await;
-        // What failed may have been a collision with somebody else.
+        // The failure may have been a collision with another transaction.
         if part.len() == 1 && taken.is_err() {
             taken = try_part(conn, lock, people, clock, &part).await;
         }
@@ -160,7 +163,7 @@ pub async fn take_all(
             }
         }
     }
-    // Where nothing can be stored it is not for what is told.
+    // If nothing can be stored, the cause is not an item.
     let is_stores = |error: &anyhow::Error| error.is::<diesel::result::Error>();
     if failed.len() > 1 && !is_any_taken && failed.iter().all(|(_, error)| is_stores(error)) {
         let (_, error) = failed.swap_remove(0);
@@ -233,7 +236,8 @@ async fn take_part(
     Ok(effects)
 }
 
-/// Says of a change that it was not taken: why, in the event's journal; that it is so, to Odoo.
+/// Rejects a change: writes the reason into the event's journal, and tells Odoo that it was
+/// rejected.
 async fn reject(
     conn: &mut Connection,
     lock: &PlanningLock,
@@ -286,7 +290,8 @@ fn identities_of(identities: &[Identity]) -> Identities<'_> {
     }
 }
 
-/// Sets the meeting aside that is known by one of these, if it `is_meant`; whether there is one.
+/// Sets aside the meeting with one of these identities, if it `is_meant`; returns whether there is
+/// one.
 async fn set_aside(
     conn: &mut Connection,
     lock: &PlanningLock,
@@ -312,7 +317,7 @@ async fn set_aside(
     .await
 }
 
-/// Odoo has these records and cannot hand them over: they are not taken for lost.
+/// Notes that Odoo has these records and cannot send them, so that they do not count as lost.
 ///
 /// # Errors
 /// When Postgres fails as a whole.
@@ -322,7 +327,7 @@ pub async fn note_untold(
     people: &People,
     untold: &[Untold],
 ) -> anyhow::Result<()> {
-    // They are told with each call; what is still asked for is little, and mostly nothing.
+    // Every call names them. Few, and usually none, are still requested.
     let mut unit = UnitOfWork::new(lock);
     let identities: Vec<Identity> = untold.iter().map(|one| one.place.identity()).collect();
     let named = identities_of(&identities);
@@ -350,7 +355,7 @@ pub async fn note_untold(
     Ok(())
 }
 
-/// A text that Postgres takes, whatever is in it.
+/// Returns a text that Postgres accepts.
 fn storable(text: &str) -> String {
     Words::new(text).to_string()
 }
@@ -359,7 +364,7 @@ fn not_taken_over(error: &anyhow::Error) -> Reason {
     Reason::NotTakenOver(Words::new(format_args!("{error:#}")))
 }
 
-/// A line about the database or one of its users, once a day.
+/// Writes a line about the database or one of its users, once a day.
 pub async fn say_once(
     conn: &mut Connection,
     people: &People,
@@ -379,7 +384,8 @@ pub async fn say_once(
     Ok(())
 }
 
-/// The result of a change could not be taken: it is delivered again later, for a new one, and not for ever.
+/// Delivers a change again later, as its result could not be stored. The number of attempts is
+/// limited.
 async fn put_off(
     conn: &mut Connection,
     lock: &PlanningLock,
@@ -421,7 +427,7 @@ async fn put_off(
                 error = format!("{error:#}"),
                 "a result that was not taken was not noted"
             );
-            // So that it is not asked for again at once.
+            // So that it is not requested again at once.
             outbox::put_off(conn, debt_id, people.now + TimeDelta::hours(1)).await?;
             Ok(())
         }
@@ -433,7 +439,8 @@ fn next_attempt(debt: &OdooDebt, now: DateTime<Utc>) -> DateTime<Utc> {
     now + TimeDelta::minutes(1 << debt.attempts.clamp(0, MOST_ATTEMPTS))
 }
 
-/// What of a page this version can read. What another one has written is planned anew, as this one does.
+/// Returns the changes of a page that this version can read. Changes that another version has
+/// written are planned again.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -477,7 +484,8 @@ pub async fn readable(
     Ok(changes)
 }
 
-/// Parts with users who are no more. What fails is told again with the next call.
+/// Disconnects users who were archived or deleted. If one fails, the next call names the user
+/// again.
 ///
 /// # Errors
 /// When Postgres fails as a whole.

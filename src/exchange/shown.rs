@@ -1,5 +1,6 @@
-//! A record that is told for the first time may be an event that Outlook has shown already: whichever of the two sides is read first,
-//! as after a new pairing, they are one meeting. When Odoo's side is first, the pull finds it (`mailbox/pull.rs`, `match_by_content`).
+//! Matches a record that Odoo sends for the first time with an event that Outlook has shown
+//! already. They are one meeting, whichever side is read first, for example after a new pairing. If
+//! Odoo is first, the pull matches them (`mailbox/pull.rs`, `match_by_content`).
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use crate::planning::people::People;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, meetings};
 
-/// Reads the meetings that only Outlook has shown, and that what Odoo tells of may be.
+/// Reads the meetings that only Outlook has shown, and that may be records that Odoo sends.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -38,7 +39,7 @@ pub(super) async fn read(
     Ok(())
 }
 
-/// Whether the record was made before its organizer's mailbox was read.
+/// Returns whether the record was made before its organizer's mailbox was read.
 fn may_be_shown(people: &People, record: &Record, cause: Cause) -> bool {
     let organizer = record.template().ok().and_then(|master| master.organizer);
     let account = organizer.and_then(|organizer| people.account_of_user(organizer.user_id));
@@ -48,8 +49,8 @@ fn may_be_shown(people: &People, record: &Record, cause: Cause) -> bool {
 }
 
 impl Intake<'_> {
-    /// The meeting that only Outlook has shown, in the organizer's own mailbox, with the same title at the same time. A record
-    /// that it had before a restore is forgotten.
+    /// Returns the meeting that only Outlook has shown, in the organizer's own mailbox, with the
+    /// same title and time. Forgets a record that the meeting had before a restore.
     pub(super) fn shown_already(&mut self, record: &Record, cause: Cause) -> anyhow::Result<Option<i64>> {
         let Some(id) = self.same_as_shown(record, cause) else {
             return Ok(None);
@@ -82,8 +83,8 @@ impl Intake<'_> {
     }
 }
 
-/// Whether Outlook has it again, and the record that it had was over when the service was backed up: as the service knows no more,
-/// Odoo may have it by another record since.
+/// Returns whether Outlook has the event again after its record had ended, as far as a restored
+/// service knows. Odoo may since have the event as another record.
 fn is_resumed(dossier: &Dossier) -> bool {
     let meeting = &dossier.meeting;
     let is_over = || {

@@ -1,5 +1,6 @@
-//! A single event becomes a series and a series a single event, and each says what it was: the meeting goes along. Who could say so of
-//! somebody else's record would be given that one's meeting, so that the word alone is not enough.
+//! A single event becomes a series, or a series a single event, and its record says what it was:
+//! the meeting then moves to the new record. The record's word alone is not enough, as it could
+//! claim another person's meeting.
 
 use anyhow::bail;
 
@@ -8,10 +9,10 @@ use crate::odoo::identity::Was;
 use crate::odoo::record::Record;
 use crate::store::meetings::Meeting;
 
-/// Whether the meeting of what a record was before is now that record's.
+/// Checks that the meeting of an earlier record now belongs to the changed one.
 ///
 /// # Errors
-/// With the reason why it is not.
+/// The reason why it does not.
 pub fn allows(meeting: &Meeting, was: &Was, change: &Change) -> anyhow::Result<()> {
     let ChangeKind::Snapshot { record, .. } = &change.kind else {
         if meeting.odoo_gone || change.was_gone {
@@ -35,7 +36,7 @@ pub fn allows(meeting: &Meeting, was: &Was, change: &Change) -> anyhow::Result<(
     Ok(())
 }
 
-/// Whether the single event is one of the series' now.
+/// Returns whether the single event is now one of the series' events.
 fn is_part_of(was: &Was, record: &Record) -> bool {
     let (Some(event), Some(series)) = (was.identity().odoo_id, record.series()) else {
         return false;

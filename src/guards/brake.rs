@@ -1,9 +1,11 @@
-//! The brake: many removals at once, that nobody asked for in Odoo, wait for an admin.
+//! The removal limit: many removals at once that nobody asked for in Odoo wait for an
+//! administrator.
 //!
-//! Whatever Outlook's side would remove from Odoo is held until the mailbox's sync is over. Then it is counted, together with what
-//! passed within the last hour, as many removals may come in small lots: too much of it (the database's own numbers) is not
-//! believed; nothing more is fetched from that mailbox, and an admin is asked. What people save in Odoo goes on to Outlook
-//! meanwhile.
+//! Removals from Odoo that come from Outlook are held until the mailbox's sync is over. Then they
+//! are counted together with those of the last hour, as many removals may come in small portions.
+//! If there are more than the database's limits allow, they are not carried out. Nothing more is
+//! read from that mailbox, and an administrator is asked. What people save in Odoo still goes to
+//! Outlook.
 
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
@@ -20,7 +22,7 @@ use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::{Connection, leases, meetings, outbox, removals};
 
-/// Removals within this time count together.
+/// The time within which removals count together.
 const PERIOD: TimeDelta = TimeDelta::hours(1);
 
 /// The keyword arguments of `res.users.removals` and, with `remove`, of `res.users.answer_removals`.
@@ -32,7 +34,7 @@ pub struct RemovalsRequest {
 #[derive(Debug, Deserialize)]
 pub struct AnswerRequest {
     pub user_id: i32,
-    /// `true`: remove them from Odoo, too; `false`: Odoo keeps them, and they are no longer synced.
+    /// `true`: remove them from Odoo too; `false`: Odoo keeps them, and they are no longer synced.
     pub remove: bool,
 }
 
@@ -43,7 +45,7 @@ pub struct Removal {
     pub title: String,
 }
 
-/// What the brake says of a mailbox, for the admin.
+/// Returns what an administrator is told about a mailbox's removals.
 pub fn words(account: &Account) -> Option<String> {
     account.brake_at?;
     let (waiting, earlier, of) = (account.brake_removals, account.brake_earlier, account.brake_of);
@@ -63,7 +65,8 @@ pub fn words(account: &Account) -> Option<String> {
     ))
 }
 
-/// Called when a mailbox's sync is over: lets its removals pass, or stops them all. Returns whether Odoo has news.
+/// Permits a mailbox's removals, or stops all of them, when the mailbox's sync is over. Returns
+/// whether Odoo has news.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -103,13 +106,13 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
         );
         let message = words(&account).unwrap_or_default();
         note(conn, &database, Some(account.odoo_user_id), Level::Error, message).await?;
-        // Odoo is to show it.
+        // Odoo has to show the question.
         Ok(true)
     })
     .await
 }
 
-/// What waits for an admin's answer.
+/// Returns the removals that wait for an administrator's answer.
 ///
 /// # Errors
 /// `MissingError` for a user who never connected; `Internal` when Postgres fails.
@@ -128,10 +131,11 @@ pub async fn removals(
     Ok(removals.collect())
 }
 
-/// Carries out an admin's answer. Nothing is done where the same answer was given last: Odoo repeats a call whose transaction collided.
+/// Carries out an administrator's answer. Does nothing if the same answer was given last, as Odoo
+/// repeats a call whose transaction collided.
 ///
 /// # Errors
-/// `MissingError` where nothing waits, or another answer was given; `Internal` when Postgres fails.
+/// `MissingError` if nothing waits, or another answer was given; `Internal` when Postgres fails.
 pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     let decision = Decision::of(request.remove);
@@ -152,12 +156,12 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 meetings::keep(conn, &ids).await?;
                 outbox::drop_held(conn, account.id).await?;
                 let people = People::load(conn, database.id, now()).await?;
-                // Each says in its own journal that it is set aside.
+                // Each event's own journal says that it is set aside.
                 planner::plan_meetings(conn, &lock, &people, &ids, |_| Ok(())).await?;
                 "to keep them in Odoo; they are no longer synced"
             };
             accounts::release_brake(conn, account.id, decision).await?;
-            // What an admin has decided on is not counted again.
+            // Removals that an administrator has decided about are not counted again.
             removals::forget(conn, account.id, now()).await?;
             let message = format!(
                 "{} events were deleted in Outlook: an administrator decided {verdict}",

@@ -1,9 +1,12 @@
-//! The mail budget: many mails at once that no person has just asked for wait for a person's yes.
+//! The mail limit: many mails that nobody has just asked for wait for approval.
 //!
-//! What an organizer or an administrator saves while the organizer's mailbox is synced is a wish, and goes out. What was collected
-//! while it was not (stopped, paused, a login that lapsed), what comes of comparing both sides anew, and what a reset
-//! deletes beyond what its wizard announced is counted before it is sent: more than the database's number waits. So does what others
-//! saved that mails many people outside, and, whoever saves, what a mailbox would mail beyond a number an hour. What mails nobody goes on.
+//! A change that an organizer or an administrator saves while the organizer's mailbox is synced is
+//! intended, and is sent. Other changes are *collected*: they were saved while the mailbox was not
+//! synced (stopped, paused, a lapsed login), they were found by comparing both sides, or they are
+//! deletions of a reset that its wizard did not announce. If the collected writes would send more
+//! mails than the database's number, they wait. Two other kinds wait too: changes that others saved
+//! and that mail many people outside; and, whoever saved, mails of a mailbox above a number per
+//! hour. Writes that mail nobody are not held.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +33,7 @@ pub struct AnswerRequest {
     pub user_id: i32,
     /// `true`: Outlook sends them; `false`: nobody is mailed, and each side keeps its own.
     pub send: bool,
-    /// How many were announced; not more are sent.
+    /// The announced number of mails; more are not sent.
     #[serde(default)]
     pub mails: Option<i32>,
 }
@@ -50,11 +53,11 @@ pub struct HeldEvent {
     /// `create`, `update` or `delete`.
     pub kind: WriteKind,
     pub mails: i32,
-    /// Who saved it, where that is known.
+    /// Who saved it, if that is known.
     pub saved_by: Vec<String>,
 }
 
-/// Counts what a mailbox is about to send. Returns whether what was collected must wait.
+/// Counts the mails that a mailbox is about to send. Returns whether collected writes must wait.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -94,7 +97,7 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
     Ok(held)
 }
 
-/// Why some of these wait for a yes, however few their mails are.
+/// Decides which writes wait for approval, even if they cause few mails.
 async fn why(
     conn: &mut Connection,
     database: &Database,
@@ -124,7 +127,8 @@ async fn why(
     Ok((!asking(AskFor::Hour).is_empty()).then_some(words))
 }
 
-/// Those that the mailbox may send within this hour; the others wait for a yes. A repeated attempt mails nobody twice.
+/// Returns the writes that the mailbox may send within this hour; the others wait for approval. A
+/// repeated attempt mails nobody twice, so it is not counted again.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -161,7 +165,7 @@ pub async fn within_the_hour(
     Ok(may_leave)
 }
 
-/// What waits for a yes.
+/// Returns the mails that wait for approval.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -195,10 +199,12 @@ pub async fn held(conn: &mut Connection, account: &Account) -> anyhow::Result<Op
     }))
 }
 
-/// Carries out a person's answer. Nothing is done where the same answer was given last: Odoo repeats a call whose transaction collided.
+/// Carries out a person's answer. Does nothing if the same answer was given last, as Odoo repeats a
+/// call whose transaction collided.
 ///
 /// # Errors
-/// `MissingError` where nothing waits, or another answer was given; `UserError` where more would be sent than was announced.
+/// `MissingError` if nothing waits, or another answer was given; `UserError` if more would be sent
+/// than was announced.
 pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     let decision = Decision::of(request.send);
@@ -226,7 +232,8 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 dossier.meeting.collected = false;
                 dossier.meeting.forget_savers();
                 if request.send {
-                    // It was asked of one mailbox: what is made in another one's mails in that one's name.
+                    // The approval is for one mailbox. An event that is made in another one sends
+                    // mails in that owner's name.
                     if dossier.meeting.goes_to_another_than(account.odoo_user_id) {
                         dossier.meeting.add_savers(std::slice::from_ref(&asked))?;
                     }

@@ -1,4 +1,4 @@
-//! What waits for a person's yes: many removals, many mails, invitations that nobody confirmed.
+//! Changes that wait for a person's approval: many removals, many mails, unconfirmed invitations.
 
 pub mod brake;
 pub mod budget;

@@ -1,8 +1,9 @@
-//! A user's events with guests that Outlook is not shown, or not with their guests: what would be sent, and what the user
-//! chooses.
+//! A user's events with guests that Outlook does not have, or has without their guests: what would
+//! be sent, and what the user chooses.
 //!
-//! Events that existed with guests when their organizer connected wait for a choice. What waits, and what would be sent, is
-//! counted from what is stored; a choice names the number that its maker has seen, and more than that is never sent.
+//! Events with guests that existed when their organizer connected wait for a choice. The waiting
+//! events, and the mails of each choice, are counted from stored data. A choice contains the number
+//! that the user has seen, and more is never sent.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,7 @@ pub struct PreviewRequest {
     pub one: One,
 }
 
-/// One event, or one series by its key; neither: all of them.
+/// One event, or one series by its key; if both are absent, all events.
 #[derive(Debug, Default, Deserialize)]
 pub struct One {
     #[serde(default)]
@@ -59,15 +60,15 @@ impl One {
     }
 }
 
-/// What a user may choose.
+/// The choices of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
-    /// They stay in Odoo alone.
+    /// The events stay in Odoo only.
     Leave,
-    /// What is not over goes to Outlook.
+    /// Events that are not over go to Outlook.
     Future,
-    /// Everything does; what is over without its guests.
+    /// All events go to Outlook, past ones without their guests.
     All,
 }
 
@@ -78,10 +79,10 @@ pub struct AnswerRequest {
     #[serde(flatten)]
     pub one: One,
     pub choice: Choice,
-    /// `false`: without their guests, whom Odoo goes on mailing.
+    /// `false`: without their guests, whom Odoo still mails.
     #[serde(default)]
     pub invite: bool,
-    /// How many invitations were announced; not more are sent.
+    /// The announced number of invitations; more are not sent.
     #[serde(default)]
     pub invitations: Option<i32>,
 }
@@ -89,29 +90,31 @@ pub struct AnswerRequest {
 /// The answer of `res.users.preview`.
 #[derive(Debug, Serialize)]
 pub struct Preview {
-    /// How many events are on their way to either side, of whatever kind.
+    /// The number of events of any kind on their way to Odoo.
     pub to_odoo: i64,
+    /// The number of events of any kind on their way to Outlook.
     pub to_outlook: i64,
     pub events: Vec<Apart>,
     pub people: Vec<Mailed>,
     pub future: Outcome,
     pub all: Outcome,
-    /// What inviting from Outlook would send for events that it has without their guests.
+    /// What Outlook would send if it invited the guests of events that it has without them.
     pub withheld: Tally,
-    /// Mails that wait for a yes.
+    /// Mails that wait for approval.
     pub held: Option<Held>,
 }
 
-/// What a choice does: events that Outlook gains, and the invitations that it sends, if it is to invite.
+/// The result of a choice: the events that Outlook gains, and the invitations that it sends if it
+/// invites.
 #[derive(Debug, Default, Serialize)]
 pub struct Outcome {
-    /// Those that are over among them.
+    /// The number of past events among them.
     pub past: usize,
     #[serde(flatten)]
     pub mails: Tally,
 }
 
-/// An event that Outlook is not shown, or not with its guests.
+/// An event that Outlook does not have, or has without its guests.
 #[derive(Debug, Serialize)]
 pub struct Apart {
     pub res_id: Option<i32>,
@@ -125,7 +128,7 @@ pub struct Apart {
     pub state: &'static str,
 }
 
-/// Somebody who would be mailed.
+/// A person who would be mailed.
 #[derive(Debug, Serialize)]
 pub struct Mailed {
     pub email: Address,
@@ -134,11 +137,12 @@ pub struct Mailed {
     pub invitations: usize,
 }
 
-/// A meeting with what it says.
+/// A meeting with its content.
 struct Told {
     meeting: Meeting,
     guests: BTreeMap<Address, String>,
-    /// Whom Outlook mails if it is to invite: a guest of a series also for each occurrence that differs.
+    /// The people whom Outlook mails if it invites. A guest of a series is listed again for each
+    /// occurrence that differs.
     mailed: Vec<Address>,
     start: OdooTime,
     recurrent: bool,
@@ -150,13 +154,13 @@ impl Told {
         self.meeting.guests()
     }
 
-    /// Whether a choice for all is about it.
+    /// Returns whether a choice for all events applies to it.
     fn is_open(&self) -> bool {
         self.state().stays_in_odoo()
     }
 }
 
-/// What waits for the user, and what each choice would send.
+/// Returns the events that wait for the user, and what each choice would send.
 ///
 /// # Errors
 /// `MissingError` for a user who never connected; `Internal` when Postgres fails.
@@ -237,11 +241,11 @@ fn shown(one: &Told, inside: &Inside) -> Apart {
     }
 }
 
-/// Carries out a choice. What was chosen already is left as it is.
+/// Carries out a choice. Leaves events alone that were chosen already.
 ///
 /// # Errors
-/// `MissingError` for a user who never connected, or an event that is not among those that wait; `UserError` where more
-/// would be sent than was announced.
+/// `MissingError` for a user who never connected, or an event that does not wait; `UserError` if
+/// more would be sent than was announced.
 pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     let account = connected(&mut conn, database, request.user_id).await?;
@@ -266,7 +270,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 Ok(())
             })
             .await?;
-            // A person has just said yes to them.
+            // A person has just approved these mails.
             mail_hours::count(conn, account.id, -chosen.mails, people.now).await?;
             if !chosen.guests.is_empty() {
                 let user = Some(account.odoo_user_id);
@@ -285,7 +289,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
     Ok(())
 }
 
-/// What becomes of which meeting, and the words for it.
+/// The new policy of each meeting, and the words for the journal.
 struct Chosen {
     guests: BTreeMap<i64, Guests>,
     words: String,
@@ -313,7 +317,7 @@ fn decide(
             (Choice::Future, false, true) | (Choice::All, false, true) => Guests::Announced,
             (Choice::All, true, _) | (Choice::Future | Choice::All, false, false) => Guests::Withheld,
         };
-        // What Outlook has is not taken out of it again.
+        // An event that Outlook has is not removed again.
         if one.state() == Guests::Withheld && then == Guests::LeftOut {
             continue;
         }
@@ -344,7 +348,7 @@ fn decide(
     })
 }
 
-/// What is kept apart for a user, with its guests.
+/// Loads the events that are kept apart for a user, with their guests.
 async fn apart(
     conn: &mut Connection,
     people: &People,
@@ -357,7 +361,7 @@ async fn apart(
         let Some(record) = meeting.record()?.filter(Record::active) else {
             continue;
         };
-        // What cannot be read is set aside with its own reason.
+        // An unreadable event is set aside with its own reason.
         let Ok(Some(series)) = record.document(&people.mailboxes) else {
             continue;
         };
@@ -391,7 +395,7 @@ fn is_guest(event: &Event, address: &Address) -> bool {
         .is_none_or(|organizer| organizer.address != *address)
 }
 
-/// Whom Outlook mails once it is shown a meeting with its guests.
+/// Returns the people whom Outlook mails once it gets a meeting with its guests.
 fn mailed(series: &Document, guests: Guests) -> Vec<Address> {
     let (writes, present) = if guests == Guests::Withheld {
         let mut bare = series.clone();

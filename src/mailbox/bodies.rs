@@ -1,5 +1,5 @@
-//! Descriptions are looked at before anything is locked for them, and where nothing else waits: what is found out is remembered
-//! (`calendar/body/memo.rs`), so that a transaction compares what is known.
+//! Processes descriptions before anything is locked for them. The results are remembered
+//! (`calendar/body/memo.rs`), so that a transaction only compares known values.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,16 +10,18 @@ use tokio::time::timeout;
 
 use crate::calendar::body;
 
-/// How long the descriptions of one page may take, with the waits for a turn. The largest takes a few hundredths of a second.
+/// How long the descriptions of one page may take, including the waits for a turn. The largest
+/// description takes a few hundredths of a second.
 const LONGEST: Duration = Duration::from_secs(10);
-/// So many are looked at at once: the processors are for everybody.
+/// How many descriptions are processed at once. The processors are shared with all other work.
 static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     Semaphore::new((processors / 2).max(1))
 });
 
-/// Looks at the descriptions of each of some items; returns for each whether it was done in time. Only items with large ones take
-/// turns, one item at a turn: ordinary ones wait for nobody, and the pages of others come between two of ours.
+/// Processes the descriptions of each item; returns for each whether it was done in time. Only
+/// items with large descriptions take turns, one item per turn. Ordinary items do not wait, and
+/// pages of other databases can run between two of our turns.
 pub(crate) async fn look_at<T, D>(items: &[T], of: impl Fn(&T) -> D) -> Vec<bool>
 where
     D: IntoIterator<Item = String>,
@@ -36,7 +38,7 @@ where
     .await
 }
 
-/// Does the work of each item that has some.
+/// Does the work of each item that has any.
 async fn look_within<T, W>(longest: Duration, items: &[T], work_of: impl Fn(&T) -> Option<W>) -> Vec<bool>
 where
     W: FnOnce() + Send + 'static,
@@ -46,9 +48,9 @@ where
         let waiting = items.iter().zip(&mut done).filter(|(_, done)| !**done);
         for (item, done) in waiting {
             let Some(work) = work_of(item) else { continue };
-            // Nobody closes it.
+            // The semaphore is never closed.
             let turn = TURNS.acquire().await.ok();
-            // Who gives up waiting gives up no turn: it lasts as long as the work.
+            // The turn lasts as long as the work, even if the caller stops waiting for it.
             let looking = spawn_blocking(move || {
                 let _turn = turn;
                 work();
@@ -80,13 +82,13 @@ mod tests {
             look_within(soon, &items, work_of).await,
             [true, true, false, false, true]
         );
-        // What is ordinary waits for none of the large ones that are still looked at.
+        // Ordinary items do not wait for the large ones that are still in work.
         let no_time = Duration::ZERO;
         assert_eq!(
             look_within(no_time, &[None, Some(50), None], work_of).await,
             [true, false, true]
         );
-        // Whoever comes then has a turn again.
+        // Later callers get a turn again.
         let long = Duration::from_secs(20);
         assert_eq!(look_within(long, &items, work_of).await, [true; 5]);
     }

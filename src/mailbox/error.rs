@@ -1,4 +1,4 @@
-//! Why a mailbox is not read on.
+//! Why a mailbox is not read any further.
 
 use crate::outlook::GraphError;
 

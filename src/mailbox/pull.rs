@@ -1,8 +1,9 @@
-//! From Outlook: follows a mailbox's delta and stores what it shows.
+//! From Outlook: follows a mailbox's delta and stores what the mailbox shows.
 //!
-//! A page's rows and the link to go on from are stored in one transaction, so a crash repeats a page and loses none.
-//! `@removed` is a hint (Graph sends it for what left the window, too): Outlook is asked before anything is
-//! taken for deleted, and what no calendar lists is, whatever is answered to its id (see [`crate::mailbox::shown`]).
+//! A page's rows and the link to the next page are stored in one transaction, so a crash repeats a
+//! page and loses none. `@removed` is only a hint, as Graph also sends it for events that left the
+//! window. Outlook is asked before anything counts as deleted. An event that no calendar lists is
+//! deleted, whatever a request for its id is answered (see [`crate::mailbox::shown`]).
 
 mod apart;
 mod aside;
@@ -45,13 +46,13 @@ use crate::store::stubs;
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases, put_aside, troubles};
 
-/// The window is renewed when it reaches less than this share of its days ahead.
+/// The window is renewed when it reaches less far ahead than its days ahead divided by this.
 const RENEW_AT: i64 = 2;
-/// How many meetings are worked on in one transaction, where there may be any number.
+/// How many meetings one transaction handles if there may be any number.
 const CHUNK: i64 = 200;
-/// How many forgotten events are asked for before they are stored.
+/// How many forgotten events are requested before they are stored.
 const AT_ONCE: i64 = 20;
-/// While many pages are read, Odoo takes what there is; it is told this often.
+/// How often Odoo is poked while many pages are read, so that it takes what is stored already.
 const POKE_EVERY: Duration = Duration::from_secs(2);
 
 impl Sight {
@@ -71,7 +72,7 @@ impl Sight {
         }
     }
 
-    /// The descriptions that are to be read.
+    /// Returns the descriptions that will be read.
     fn descriptions(&self) -> Vec<String> {
         let master = match self {
             Self::Apart(apart) => Some(apart.master.as_ref()),
@@ -81,12 +82,12 @@ impl Sight {
         shown.flat_map(WireEvent::descriptions).collect()
     }
 
-    /// Empty where it has none.
+    /// Returns the title; empty if there is none.
     fn title(&self) -> Words {
         self.events().first().map_or_else(|| Words::new(""), title_of)
     }
 
-    /// What may be a meeting each.
+    /// Returns the events, each of which may be a meeting.
     fn events(&self) -> &[WireEvent] {
         match self {
             Self::Event(event) | Self::Series(event) => std::slice::from_ref(event.as_ref()),
@@ -100,7 +101,7 @@ fn title_of(event: &WireEvent) -> Words {
     Words::new(event.subject.as_deref().unwrap_or(""))
 }
 
-/// A row with what had to be asked about it.
+/// A row of the delta, with the answers to the questions it raised.
 #[derive(Clone)]
 enum Sight {
     Event(Box<WireEvent>),
@@ -108,12 +109,13 @@ enum Sight {
     Series(Box<WireEvent>),
     /// A series that Odoo cannot repeat.
     Apart(Apart),
-    /// Gone: no calendar shows it. It was cancelled by its organizer, where Deleted Items have it so.
+    /// No calendar shows it. It was cancelled by its organizer if it lies in Deleted Items as
+    /// cancelled.
     Gone {
         id: String,
         called_off: bool,
     },
-    /// There was no time left to look at it.
+    /// There was no time left to look at this id.
     Later(String),
     /// It could not be read.
     Failed {
@@ -122,11 +124,11 @@ enum Sight {
     },
 }
 
-/// Follows the delta to its end, or for as long as `until` has not come, and adds what comes of it to `effects`. Returns whether
-/// it has come to the end; where it has not, the next run goes on.
+/// Follows the delta to its end, or until the time `until`, and adds the effects to `effects`.
+/// Returns whether the end was reached; if not, the next run continues.
 ///
 /// # Errors
-/// See [`PullError`]; everything stored until then stays.
+/// See [`PullError`]. What was stored before an error stays stored.
 pub async fn pull(
     engine: &Engine,
     account: &Account,
@@ -149,7 +151,7 @@ pub async fn pull(
         learn_addresses(engine, account, token).await?;
     }
     let mut resynced = false;
-    // Those that were looked at in this round: Graph lists each of their occurrences.
+    // The series that were looked at in this round. Graph lists each of their occurrences.
     let mut series = BTreeSet::new();
     let mut poked: Option<Instant> = None;
     let (mut page, mut listing) = match link {
@@ -167,7 +169,8 @@ pub async fn pull(
     loop {
         let DeltaPage { rows, next } = match page {
             Ok(page) => page,
-            // Graph forgets delta tokens when it likes; starting over compares with what is known and writes nothing.
+            // Graph may forget delta tokens at any time. Starting again compares with what is
+            // known, and writes nothing.
             Err(PullError::Graph(GraphError::ResyncRequired)) if !resynced => {
                 tracing::info!(account.id = account.id, "the delta token is gone, starting over");
                 resynced = true;
@@ -181,7 +184,7 @@ pub async fn pull(
             }
         };
         let sights = look_closer(engine, account, token, rows, &mut series, until).await?;
-        // The next page travels while this one is stored.
+        // The next page is requested while this one is stored.
         let stored = match next {
             Next::Page(link) if Instant::now() >= until => {
                 effects.merge(store(engine, account, sights, Some(&link)).await?);
@@ -212,7 +215,7 @@ pub async fn pull(
         return Ok(false);
     }
     if !account.pulled_once && aside::is_some_unseen(engine, account).await? {
-        // What is planned for the first time is planned from all that there is.
+        // The first plan must see everything.
         return Ok(false);
     }
     if listing && !ask_about_missing(engine, account, token, until, effects).await? {
@@ -226,7 +229,8 @@ pub async fn pull(
     Ok(true)
 }
 
-/// Asks for what was forgotten as it was long past, and is needed again. `false`: `until` has come, and there is more to ask for.
+/// Requests events that were forgotten as long past and are needed again. Returns `false` if
+/// `until` has come and some are left.
 async fn read_anew(
     engine: &Engine,
     account: &Account,
@@ -240,7 +244,7 @@ async fn read_anew(
             let mut conn = engine.store.get().await?;
             stubs::unread_copies(&mut conn, account.id, AT_ONCE).await?
         };
-        // Whatever the mailbox answers, it is asked once a run.
+        // Each is requested once per run, whatever the answer.
         unread.retain(|id| asked.insert(id.clone()));
         if unread.is_empty() {
             return Ok(true);
@@ -258,8 +262,8 @@ async fn read_anew(
     }
 }
 
-/// After a window was listed anew: a delta does not say what was deleted before it began. Whatever of the window was
-/// not shown is asked about. `false`: `until` has come, and there is more to ask about.
+/// Asks about missing events after a window was listed again, as a delta does not report deletions
+/// from before it began. Returns `false` if `until` has come and some are left.
 async fn ask_about_missing(
     engine: &Engine,
     account: &Account,
@@ -291,11 +295,12 @@ async fn ask_about_missing(
         let ids: Vec<&str> = missing.iter().map(|copy| copy.graph_id.as_str()).collect();
         let uids = uids_of(engine, &account, &ids).await?;
         for copy in missing {
-            // It is asked for when it is its turn: what could not be looked at before is not all that is ever looked at.
+            // It is requested when it is due. Failed items must not use up the time for the others.
             if aside.contains(&copy.graph_id) {
                 continue;
             }
-            // A series is asked for wherever it begins: one request tells. So does it of what cannot be read here.
+            // A series is requested wherever it begins, as one request answers for it. The same
+            // holds for events that cannot be read here.
             let inside = match copy.document() {
                 Ok(document) if document.is_single() => {
                     let time = &document.master.time;
@@ -307,7 +312,7 @@ async fn ask_about_missing(
             if inside {
                 let uid = uids.get(&copy.graph_id).map(String::as_str);
                 sights.extend(look_at(engine, &account, token, copy.graph_id, uid).await?);
-                // What was looked at is not asked about in the next run.
+                // Events that were looked at are not asked about in the next run.
                 is_late = Instant::now() >= until;
                 if is_late {
                     break;
@@ -329,7 +334,7 @@ async fn ask_about_missing(
     Ok(true)
 }
 
-/// The link to go on from; none when the window has to be opened, or moved on.
+/// Returns the link to continue from; none if the window has to be opened or moved.
 async fn current_link(
     engine: &Engine,
     account: &Account,
@@ -353,7 +358,7 @@ async fn first_page(
         since - TimeDelta::days(days_back),
         since + TimeDelta::days(days_ahead),
     );
-    // A mailbox that cannot be listed now keeps what it has.
+    // If the mailbox cannot be listed now, it keeps its old link.
     let page = engine.graph.calendar_view_delta_start(token, start, end).await?;
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
@@ -365,7 +370,8 @@ async fn first_page(
     Ok(page)
 }
 
-/// Asks by which addresses the mailbox is reached. Where Microsoft does not tell, what was known stands, and it is asked again later.
+/// Asks Microsoft for the mailbox's addresses. If Microsoft does not answer, the known ones stay,
+/// and it is asked again later.
 async fn learn_addresses(engine: &Engine, account: &Account, token: &SecretString) -> Result<(), PullError> {
     let told = crate::auth::addresses::ask(engine, token).await;
     let mut conn = engine.store.get().await?;
@@ -376,14 +382,14 @@ async fn learn_addresses(engine: &Engine, account: &Account, token: &SecretStrin
                 let is_news = told.store(conn, account.id).await?;
                 troubles::addresses_told(conn, account.id).await?;
                 if is_news {
-                    // What was planned by other addresses.
+                    // Some plans may use the old addresses.
                     accounts::plan_anew(conn, account.id).await?;
                 }
                 Ok(())
             })
             .await
         }
-        // That is the mailbox's trouble as a whole, and said so.
+        // This is trouble of the whole mailbox, and is reported as such.
         Err(
             error @ (GraphError::Unauthorized
             | GraphError::Challenged { .. }
@@ -403,7 +409,7 @@ async fn next_page(engine: &Engine, token: &SecretString, link: &str) -> Result<
     Ok(engine.graph.delta_next(token, link).await?)
 }
 
-/// Stores what was seen, and where to go on from.
+/// Stores what was seen, and the link to continue from.
 async fn store(
     engine: &Engine,
     account: &Account,
@@ -436,7 +442,7 @@ async fn store(
         error = format!("{error:#}"),
         "what was seen together was not stored, storing one by one"
     );
-    // One that cannot be stored must not keep the others from it.
+    // An event that cannot be stored must not keep the others from being stored.
     conn.transaction::<_, PullError, _>(async |conn| {
         let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
@@ -447,7 +453,8 @@ async fn store(
     .await
 }
 
-/// Looks at the descriptions before anything waits for it. What is not done in time is put aside: it is asked for again.
+/// Processes the descriptions before anything waits for them. Items that are not done in time are
+/// put aside and requested again.
 async fn looked_at(sights: Vec<Sight>) -> Vec<Sight> {
     let done = bodies::look_at(&sights, Sight::descriptions).await;
     let late = |(sight, is_done): (Sight, bool)| match (&sight, sight.graph_id()) {
@@ -467,7 +474,8 @@ async fn go_on_from(conn: &mut Connection, account: &Account, next: Option<&str>
     Ok(())
 }
 
-/// How many days back and ahead the mailbox is read: as its database says, else as the service is configured, halved so often.
+/// Returns how many days back and ahead the mailbox is read: as set for its database, or else as
+/// the service is configured, then halved `halvings` times.
 async fn window(engine: &Engine, account: &Account, halvings: i32) -> Result<(i64, i64), PullError> {
     let mut conn = engine.store.get().await?;
     let database = databases::by_id(&mut conn, account.database_id).await?;
@@ -478,8 +486,9 @@ async fn window(engine: &Engine, account: &Account, halvings: i32) -> Result<(i6
     ))
 }
 
-/// Asks Outlook about what a page says is removed, or is there again, and for each series that it shows something of: once a
-/// round, however many occurrences are listed. Where that fails and `until` has come, the rest of the page is left for later: each
+/// Asks Outlook about the events that a page reports as removed or present again, and about each
+/// series that the page shows anything of: once per round, however many occurrences are listed. If
+/// a request fails and `until` has come, the rest of the page is left for later, as each request
 /// may take as long to fail.
 async fn look_closer(
     engine: &Engine,
@@ -543,7 +552,7 @@ async fn look_closer(
                     sights.extend(look(id, true).await?);
                 }
             }
-            // A row may be older than the deletion; what is told late would bring back what is gone.
+            // A row may be older than the deletion. A late row must not bring the event back.
             DeltaRow::Event(event) if ended.contains(&event.id) => {
                 sights.extend(look(event.id, false).await?);
             }
@@ -565,8 +574,9 @@ async fn look_closer(
     Ok(sights)
 }
 
-/// The series that the calendar has no more, where a page says that unknown ids are removed: these may be ids of their occurrences,
-/// which lead to no series once they are gone, and nothing says that a series that is deleted is named as well.
+/// Returns the series that the calendar no longer has, if a page reports unknown ids as removed.
+/// These may be ids of occurrences. Once gone, such an id leads to no series, and nothing
+/// guarantees that a deleted series is reported too.
 async fn series_gone_unnamed(
     engine: &Engine,
     account: &Account,
@@ -587,7 +597,7 @@ async fn series_gone_unnamed(
     };
     if !series.is_empty() {
         let listed = match engine.graph.series_ids(token).await {
-            // Each is asked about then.
+            // Each of them is then asked about.
             Err(GraphError::Invalid { .. }) => BTreeSet::new(),
             listed => listed?,
         };
@@ -601,7 +611,7 @@ async fn has_copy(engine: &Engine, account: &Account, id: &str) -> Result<bool, 
     Ok(meetings::has_live_copy(&mut conn, account.id, id).await?)
 }
 
-/// The `iCalUId`s that these were shown with last, as far as they are known.
+/// Returns the last known `iCalUId`s of these ids.
 async fn uids_of(
     engine: &Engine,
     account: &Account,
@@ -615,11 +625,11 @@ async fn uids_of(
     Ok(meetings::uids_of(&mut conn, account.id, ids).await?)
 }
 
-/// What a calendar shows at an id now, and under which id; where that is an occurrence, its series, unless that stands apart. `uid` is
-/// its `iCalUId` as last known.
+/// Returns what a calendar shows for an id now, and under which id. For an occurrence this is its
+/// series, unless the series is split into single events. `uid` is the last known `iCalUId`.
 ///
 /// # Errors
-/// When the mailbox as a whole is in trouble. What only this id has is a sight of its own.
+/// When the mailbox as a whole is in trouble. A failure of this id alone is a [`Sight`] of its own.
 async fn look_at(
     engine: &Engine,
     account: &Account,
@@ -633,7 +643,7 @@ async fn look_at(
             Seen::Moved(event) => {
                 let other = event.id.clone();
                 let seen = seen_as(engine, account, token, &other, event).await?;
-                // In this order: so it is never nowhere.
+                // In this order, so that the event is never nowhere.
                 Ok(vec![seen, Sight::gone(id.clone())])
             }
             Seen::Gone(last) => Ok(vec![Sight::Gone {
@@ -651,7 +661,7 @@ async fn look_at(
     }
 }
 
-/// A series that the calendar shows something of.
+/// Reads a series of which the calendar shows something.
 async fn read_whole(
     engine: &Engine,
     account: &Account,
@@ -673,7 +683,7 @@ async fn read_whole(
     }
 }
 
-/// What an event that is there is for us.
+/// Classifies an event that exists.
 async fn seen_as(
     engine: &Engine,
     account: &Account,
@@ -745,7 +755,7 @@ async fn load(
     let unknown: Vec<&WireEvent> = sights
         .iter()
         .flat_map(Sight::events)
-        // One that was lost may come back as another meeting.
+        // An event that was lost may come back as another meeting.
         .filter(|event| {
             unit.copy(account.id, &event.id)
                 .is_none_or(|copy| copy.gone || copy.cancelled)
@@ -778,7 +788,7 @@ async fn load(
     Ok(unit)
 }
 
-/// A page, while it is taken in.
+/// A page while it is stored.
 struct Page<'a> {
     people: &'a People,
     account: &'a Account,
@@ -786,7 +796,8 @@ struct Page<'a> {
     unit: UnitOfWork,
     touched: BTreeSet<i64>,
     lines: Vec<Line>,
-    /// What cannot be taken in now, by id, with the reason; without one it merely waits.
+    /// Items that cannot be stored now, by id, with the reason. An item without a reason merely
+    /// waits.
     aside: BTreeMap<String, Option<Reason>>,
 }
 
@@ -816,14 +827,15 @@ impl Page<'_> {
             Sight::Failed { id: Some(id), reason } => {
                 self.aside.insert(id.clone(), Some(reason.clone()));
             }
-            // Nothing to ask for again: when it changes, it is shown again.
+            // There is no id to request again. When the event changes, it is shown again.
             Sight::Failed { id: None, reason } => self.complain(reason.to_string()),
         }
         Ok(())
     }
 
-    /// A meeting of somebody who is not here leaves a guest's calendar both when the guest deletes it and, in some, when its organizer
-    /// cancels it. Where nothing tells the two apart it counts as declined, which harms neither.
+    /// Reports that a meeting has vanished whose organizer has no mailbox here. It leaves a guest's
+    /// calendar if the guest deletes it and, in some mailboxes, if its organizer cancels it. If
+    /// nothing distinguishes the two, it counts as declined, which is harmless in both cases.
     fn say_vanished(&mut self, graph_id: &str) -> Result<(), PullError> {
         let known = self.unit.copy(self.account.id, graph_id);
         let Some(copy) = known.filter(|copy| !copy.is_organizer && !copy.gone && !copy.cancelled) else {
@@ -846,7 +858,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// An event of the mailbox is gone.
+    /// Handles an event of the mailbox that is gone.
     fn lose(&mut self, graph_id: &str, called_off: bool) -> Result<(), PullError> {
         let known = self.unit.copy(self.account.id, graph_id);
         if let Some(id) = known.map(|copy| copy.meeting_id) {
@@ -860,7 +872,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// What cannot be taken in now is asked for again, a series as a whole.
+    /// Puts aside an event that cannot be stored now, to be requested again; a series as a whole.
     fn put_aside(&mut self, event: &WireEvent, reason: Option<Reason>) {
         let id = event.series_id().unwrap_or(&event.id);
         self.aside.insert(id.to_owned(), reason);
@@ -876,13 +888,14 @@ impl Page<'_> {
         ));
     }
 
-    /// Takes what a mailbox shows of one event; returns the meeting that has news, if it has any.
+    /// Stores what a mailbox shows of one event; returns the meeting that has news, if any.
     fn see(&mut self, event: &WireEvent) -> Result<Option<i64>, PullError> {
         let known = self.unit.copy(self.account.id, &event.id).cloned();
         if event.is_draft == Some(true) {
             return Ok(None);
         }
-        // Our own write coming back, or a repeated row. What is to be read anew is read.
+        // Our own write coming back, or a repeated row. A copy that is marked to be read is read
+        // all the same.
         if let Some(copy) = &known
             && !(copy.gone || copy.unread)
             && (is_same_state(copy, event) || is_older(copy, event))
@@ -925,7 +938,7 @@ impl Page<'_> {
         }
         self.tell_proposals(event, before);
         let seen = copy_of(meeting_id, self.account, event, &shown)?;
-        // What Exchange rewrites by itself is no news, however often it counts a change.
+        // What Exchange rewrites by itself is not news, even if it counts as a change.
         if known.is_none_or(|known| {
             known.gone
                 || known.stub.is_some()
@@ -938,7 +951,7 @@ impl Page<'_> {
         Ok(Some(meeting_id))
     }
 
-    /// Says who proposes another time, which Odoo has no place for.
+    /// Writes into the journal who proposes another time, as Odoo has no field for it.
     fn tell_proposals(&mut self, event: &WireEvent, before: Option<&Copy>) {
         let before = before.and_then(|copy| copy.wire_event::<WireEvent>().ok());
         let user_id = Some(self.account.odoo_user_id);
@@ -948,7 +961,8 @@ impl Page<'_> {
         }
     }
 
-    /// Says which guests Odoo is not told of, as they have no address of the internet (an Exchange X.500 address, for one).
+    /// Writes into the journal which guests Odoo does not get, as they have no internet address (an
+    /// Exchange X.500 address, for example).
     fn name_left_aside(&mut self, event: &WireEvent) {
         let guests = event.left_aside();
         let names: Vec<&str> = guests
@@ -967,20 +981,21 @@ impl Page<'_> {
         self.lines.push(line);
     }
 
-    /// Which meeting an unknown event is: by our own mark, by Outlook's identity, by content where the user had it in
-    /// Odoo before connecting, or a new one.
+    /// Finds the meeting of an unknown event: by our link, by Outlook's identity, by content if the
+    /// user had it in Odoo before connecting; or makes a new one.
     fn find_meeting(&mut self, event: &WireEvent, state: &Document) -> Result<Found, PullError> {
         if let Some(id) = link_of(event).and_then(|link| self.unit.by_link(link)) {
             let meeting = &mut self.unit.get(id)?.meeting;
             if meeting.ical_uid.is_none() {
                 meeting.ical_uid.clone_from(&event.ical_uid);
             }
-            // Another identity under our mark: somebody duplicated the event in Outlook. It is one of its own.
+            // If the event has our link but another identity, somebody duplicated it in Outlook,
+            // and it is a meeting of its own.
             if meeting.ical_uid == event.ical_uid || self.take_later_generation(id, event, state)? {
                 return Ok(Found::Meeting(id));
             }
         }
-        // An id that is absent matches nothing.
+        // An absent id matches nothing.
         let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
             let title = title_of(event);
             self.put_aside(event, Some(Reason::WithoutUid { title }));
@@ -997,7 +1012,7 @@ impl Page<'_> {
             return Ok(Found::Nothing);
         }
         let is_own = event.is_organizer == Some(true);
-        // The organizer's mailbox has the series, and this guest of one occurrence with it.
+        // The organizer's mailbox has the series, which includes this guest's single occurrence.
         if event.is_lone_occurrence()
             && let Some(organizer) = &state.master.organizer
             && self
@@ -1025,7 +1040,8 @@ impl Page<'_> {
         Ok(Found::Meeting(self.unit.create(None, Some(uid))))
     }
 
-    /// An event that the user has in both calendars, never linked: same title, same time.
+    /// Finds an event that the user has in both calendars and that was never linked: same title,
+    /// same time.
     fn match_by_content(&self, state: &Document) -> anyhow::Result<Option<i64>> {
         let nobody = Mailboxes::new();
         let title = &state.master.title;
@@ -1043,17 +1059,17 @@ impl Page<'_> {
     }
 }
 
-/// What an event in a mailbox turns out to be.
+/// The meeting that an event of a mailbox belongs to.
 enum Found {
     Meeting(i64),
-    /// None of ours to sync.
+    /// The event is not to be synced.
     Nothing,
-    /// It may be the one whose creation is in the air in its organizer's mailbox, or one that this mailbox will show when it
-    /// is listed anew: that is known in a moment.
+    /// The event may be one whose creation is in flight in its organizer's mailbox, or one that the
+    /// organizer's mailbox will show when it is listed again. This is known in a moment.
     Later,
 }
 
-/// A series is compared as a whole: its exceptions may change without its master.
+/// Compares a series as a whole: its exceptions may change without its master.
 fn is_same_state(copy: &Copy, event: &WireEvent) -> bool {
     if event.is_recurring() {
         let wire = serde_json::to_value(event);
@@ -1065,21 +1081,21 @@ fn is_same_state(copy: &Copy, event: &WireEvent) -> bool {
     copy.change_key.is_some() && copy.change_key == event.change_key
 }
 
-/// A change that is told again, late.
+/// Returns whether the event is an old state that was reported again, late.
 fn is_older(copy: &Copy, event: &WireEvent) -> bool {
     !event.is_recurring()
         && matches!((event.last_modified_date_time, copy.modified_at), (Some(told), Some(known)) if told < known)
 }
 
-/// The mark that we left on it.
+/// Returns the link that we stored with the event.
 pub(crate) fn link_of(event: &WireEvent) -> Option<Uuid> {
     event
         .link()
         .or_else(|| Some(generations::generation_of(event.transaction_id.as_deref()?)?.0))
 }
 
-/// The mailbox is known now: what waited for that (events that Odoo had before) is planned, some at a time, as others
-/// wait for the same lock.
+/// Plans everything that waited until the mailbox is known (events that Odoo had before). Some
+/// meetings at a time, as others wait for the same lock.
 async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
     let mut effects = Effects::default();
     let mut conn = engine.store.get().await?;
@@ -1087,13 +1103,14 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
     for some in ids.chunks(usize::try_from(CHUNK).unwrap_or(1)) {
         effects.merge(aside::plan_all(&mut conn, account, some).await?);
     }
-    // Last, so that a crash repeats it.
+    // This comes last, so that a crash repeats the planning.
     conn.transaction::<_, PullError, _>(async |conn| {
         databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         let present = accounts::by_id(conn, account.id).await?;
         if present.existing != account.existing || present.window_end != account.window_end {
-            // Odoo has told its events meanwhile, or the mailbox is to be listed anew: the next run plans with that.
+            // Odoo has sent its events meanwhile, or the mailbox is to be listed again: the next
+            // run plans with that.
             return Ok(());
         }
         accounts::set_pulled_once(conn, account.id).await?;

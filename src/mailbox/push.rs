@@ -1,10 +1,11 @@
-//! To Outlook: sends what is owed to one mailbox, each write exactly once in effect.
+//! To Outlook: sends the pending writes of one mailbox, each exactly once in effect.
 //!
-//! Writes travel in batches of twenty (page *json-batching*), one batch at a time for a mailbox; while one travels, the answers
-//! to the one before are stored. A write is marked as in flight before it leaves. One that is still marked when a run
-//! begins (the process died, or no answer came) is settled by asking: a creation is repeated unchanged, as its
-//! `transactionId` makes Graph answer with the first one's event; of anything else Outlook's present state is read,
-//! and planned from.
+//! Writes travel in batches of twenty (page *json-batching*), one batch at a time per mailbox.
+//! While one travels, the answers to the previous one are stored. A write is marked as in flight
+//! before it is sent. If a write is still marked when a run begins (the process died, or no answer
+//! came), it is settled by asking. A creation is repeated unchanged, as its `transactionId` makes
+//! Graph answer with the event that the first request made. For every other write, Outlook's
+//! present state is read and planned from.
 
 mod series;
 
@@ -45,22 +46,23 @@ use crate::store::reason::{Reason, Words};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, databases, from_json, leases, troubles};
 
-/// Attempts, over most of an hour, after which a write that only this event has trouble with is set aside.
+/// Attempts, over most of an hour, after which a write is set aside if only this event has trouble
+/// with it.
 const MOST_ATTEMPTS: i32 = 14;
-/// How long a mailbox that can be read and refuses each of several writes is believed to be in trouble itself.
+/// How long the mailbox itself counts as the cause if it can be read but refuses several writes.
 const PATIENCE: TimeDelta = TimeDelta::hours(12);
-/// Bytes of bodies in one batch; Graph takes about four megabytes.
+/// Bytes of request bodies in one batch. Graph accepts about four megabytes.
 const BATCH_BYTES: usize = 2_000_000;
 
-/// What became of a request.
+/// The result of a request.
 enum Outcome {
     /// Graph carried the write out and answered with the event as it is now.
     Written(Box<WireEvent>),
-    /// Nothing is known of the write; this is the event as it is now, to be planned from.
+    /// It is unknown whether the write took effect. This is the event as it is now, to plan from.
     Read(Box<WireEvent>),
-    /// The event does not exist (any more).
+    /// The event does not exist, or no longer.
     Gone,
-    /// Done; nothing to read.
+    /// Done, with nothing to read.
     Done,
 }
 
@@ -82,7 +84,8 @@ struct Sent {
 impl Sent {
     fn new(write: OutlookWrite, result: Result<Outcome, GraphError>) -> Self {
         let result = result.map_err(|error| match error {
-            // Of the mailbox this says nothing, and of the event nothing that cannot be otherwise in a moment.
+            // This says nothing about the mailbox, and nothing about the event that may not change
+            // in a moment.
             GraphError::NotFound | GraphError::Conflict | GraphError::ResyncRequired => {
                 GraphError::passing(format!("a write was refused: {error}"))
             }
@@ -92,25 +95,26 @@ impl Sent {
     }
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Default)]
 struct Answered {
     sent: Vec<Sent>,
-    /// What there was no time for, or what would have met the same trouble: as it was before it was taken.
+    /// Writes that were not sent, as there was no time or they would have met the same trouble; as
+    /// they were before they were marked.
     unsent: Vec<OutlookWrite>,
 }
 
 impl Answered {
-    /// Whether nothing more of the batch is sent.
+    /// Returns whether nothing more of the batch is sent.
     fn is_over(&self, until: Instant) -> bool {
         must_rest(&self.sent).is_some() || !self.sent.is_empty() && Instant::now() >= until
     }
 }
 
-/// Sends everything that is due, as far as it comes before `until`, and adds what comes of it to `effects`.
+/// Sends everything that is due until the time `until`, and adds the effects to `effects`.
 ///
 /// # Errors
-/// When the mailbox as a whole is in trouble (throttled, token, network); what is owed stays.
+/// When the mailbox as a whole is in trouble (throttled, token, network). The writes stay pending.
 pub async fn push(
     engine: &Engine,
     account: &Account,
@@ -151,8 +155,10 @@ pub enum PushError {
     Internal(#[from] anyhow::Error),
 }
 
-/// The mailbox's own trouble, which is for every write in it. Where Microsoft fails at or refuses everything it is the mailbox's, if
-/// that cannot be read either or refuses several at once. Then it is no event's: nothing is set aside for it, nor counted.
+/// Decides whether failures are trouble of the mailbox, which then applies to every write in it. If
+/// Microsoft fails at everything or refuses everything, the mailbox is the cause if it cannot be
+/// read either, or refuses several writes at once. Then no event is set aside and no attempt is
+/// counted.
 async fn sort_out(
     engine: &Engine,
     account: &Account,
@@ -190,14 +196,15 @@ async fn sort_out(
     Ok(closed.or_else(longest))
 }
 
-/// Whether several writes that are refused at once are still taken for the mailbox's trouble.
+/// Returns whether several writes that are refused at once still count as the mailbox's trouble.
 async fn is_believed(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
     let mut conn = engine.store.get().await?;
     let since = troubles::note_refused(&mut conn, account.id, now()).await?;
     Ok(since > now() - PATIENCE)
 }
 
-/// What ends the run whatever became of the others: throttled, or a token that is not accepted.
+/// Returns the error that ends the run whatever the other results are: throttling, or a token that
+/// is not accepted.
 fn must_rest(answered: &[Sent]) -> Option<GraphError> {
     errors(answered)
         .filter(|error| error.is_of_mailbox())
@@ -213,8 +220,8 @@ fn may_pass(error: &GraphError) -> bool {
     matches!(error, GraphError::Transient { .. })
 }
 
-/// Marks the next batch as in flight. Returns the writes as they were before, so that those left over from a crash
-/// can be told.
+/// Marks the next batch as in flight. Returns the writes as they were before, so that those left
+/// over from a crash can be recognized.
 async fn take_off(
     engine: &Engine,
     account: &Account,
@@ -249,8 +256,9 @@ async fn take_off(
     .await
 }
 
-/// Sends a batch: what is fresh together, what is unsettled by asking, one by one (Graph runs four requests of a
-/// mailbox at a time, and a batch may be four already). After `until` at most one request of these leaves.
+/// Sends a batch. New writes go together. Unsettled ones are settled by asking, one by one (Graph
+/// runs four requests of a mailbox at a time, and a batch may be four already). After `until`, at
+/// most one request of these is sent.
 async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, until: Instant) -> Answered {
     let mut answered = Answered::default();
     let (unsettled, fresh): (Vec<_>, Vec<_>) = writes.into_iter().partition(|w| w.in_flight_since.is_some());
@@ -303,10 +311,11 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
     answered
 }
 
-/// Finds out whether an answer was refused for a meeting that its organizer has cancelled since: then it is planned from that.
+/// Finds out whether a response was refused because the organizer has cancelled the meeting since.
+/// The meeting is then planned from that.
 ///
 /// # Errors
-/// The refusal, where the meeting stands, or the trouble of looking.
+/// The refusal if the meeting still exists, or the error of looking.
 async fn unless_called_off(
     engine: &Engine,
     token: &SecretString,
@@ -321,14 +330,15 @@ async fn unless_called_off(
     if stands { Err(refusal) } else { Ok(found) }
 }
 
-/// Whether Graph has refused a change for one that it does not show: the event is what it was when the change was planned.
+/// Returns whether Graph refused a change because of another change that it does not show: the
+/// event is as it was when the change was planned.
 fn is_unchanged(write: &OutlookWrite, found: &Outcome) -> bool {
     let is_as_planned =
         |event: &WireEvent| event.change_key.is_some() && event.change_key == write.change_key;
     write.kind != WriteKind::Respond && found.event().is_some_and(is_as_planned)
 }
 
-/// Sends such a change again, without the condition that it was refused for.
+/// Sends such a change again, without the condition (`If-Match`) that failed.
 async fn once_more(
     engine: &Engine,
     token: &SecretString,
@@ -349,7 +359,8 @@ async fn once_more(
     }
 }
 
-/// Gives writes back that were taken and have not left: nobody need ask what became of them, and it was no attempt.
+/// Gives back writes that were marked and not sent. Nobody has to ask what became of them, and they
+/// do not count as attempts.
 async fn give_back(engine: &Engine, account: &Account, unsent: &[OutlookWrite]) -> anyhow::Result<()> {
     if unsent.is_empty() {
         return Ok(());
@@ -377,7 +388,7 @@ async fn batch(
     if refused.is_of_mailbox() || may_pass(&refused) {
         return vec![Err(refused); items.len()];
     }
-    // One of them may be why the whole was refused: each goes by itself, once.
+    // One of them may be the cause. Each is sent by itself, once.
     tracing::warn!(error = %refused, "a batch was refused as a whole");
     let mut answers = Vec::with_capacity(items.len());
     for item in items {
@@ -393,9 +404,10 @@ async fn batch(
     answers
 }
 
-/// Looks at the events that are about to be changed: an update was planned against a state that may be past, and Graph is not
-/// documented to refuse it for that (`If-Match` is sent all the same, for what happens in between). Those that have
-/// changed are planned anew from what they are; the others go on.
+/// Reads the events that are about to be changed. An update was planned against a state that may be
+/// outdated, and Graph does not document that it refuses such an update (`If-Match` is sent all the
+/// same, for changes in between). Events that have changed are planned again; the others are
+/// written.
 async fn look_first(
     engine: &Engine,
     token: &SecretString,
@@ -443,7 +455,8 @@ async fn look_first(
     go_on
 }
 
-/// The `iCalUId`s of events, as far as they are known. Where they cannot be read, an event is asked for by its id alone.
+/// Returns the known `iCalUId`s of events. If they cannot be read, an event is requested by its id
+/// alone.
 async fn uids_of(engine: &Engine, account_id: i64, ids: Vec<&str>) -> BTreeMap<String, String> {
     let read = async {
         let mut conn = engine.store.get().await?;
@@ -483,13 +496,13 @@ fn answer_in(write: &OutlookWrite) -> Answer {
     read_answer(write.body.get("answer").and_then(|a| a.as_str()))
 }
 
-/// Finds out what became of a write that nobody knows the end of.
+/// Finds out what became of a write whose outcome is unknown.
 async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<Outcome, GraphError> {
     if write.series {
         return series::ask(engine, token, write).await;
     }
     match write.graph_id.as_deref() {
-        // Deleted twice is deleted once: where it was, there is nothing left to cancel.
+        // Deleting twice is harmless: if the event was deleted, there is nothing left to cancel.
         Some(graph_id) if write.stands => engine
             .graph
             .delete_event(token, graph_id)
@@ -497,7 +510,7 @@ async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Res
             .map(|_| Outcome::Gone),
         Some(graph_id) => look(engine, token, write, graph_id).await,
         None => match engine.graph.create_event(token, &write.body).await {
-            // The first one's event, which somebody may have edited since.
+            // The event that the first request made. Somebody may have edited it since.
             Ok(event) => Ok(Outcome::Read(Box::new(event))),
             Err(GraphError::DuplicateTransaction { existing: Some(id) }) => {
                 look(engine, token, write, &id).await
@@ -510,10 +523,11 @@ async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Res
     }
 }
 
-/// A creation that fails again and again may have been carried out all the same: by our mark the event is found.
+/// Looks for the event of a creation that fails again and again, as it may have been carried out
+/// all the same. Our link identifies the event.
 ///
 /// # Errors
-/// The failure, while there were few; then [`GraphError::GaveUp`], where there is no such event.
+/// The failure itself while there were few; later [`GraphError::GaveUp`] if there is no such event.
 async fn find_made(
     engine: &Engine,
     token: &SecretString,
@@ -537,7 +551,7 @@ async fn find_made(
     })
 }
 
-/// What a calendar shows of an event, maybe under another id.
+/// Returns what a calendar shows of an event, possibly under another id.
 async fn look(
     engine: &Engine,
     token: &SecretString,
@@ -549,7 +563,8 @@ async fn look(
     Ok(seen.event().map_or(Outcome::Gone, Outcome::Read))
 }
 
-/// Stores the outcomes, and plans what is left to do. `in_trouble`: the mailbox is, as a whole.
+/// Stores the outcomes, and plans what is left to do. `in_trouble` says that the mailbox as a whole
+/// is in trouble.
 async fn settle(
     engine: &Engine,
     account: &Account,
@@ -576,7 +591,7 @@ async fn settle(
     }
     match settle_together(engine, account, &outcomes).await {
         Ok(together) => effects.merge(together),
-        // One that cannot be stored must not keep the others from it.
+        // A result that cannot be stored must not keep the others from being stored.
         Err(error) => {
             tracing::error!(
                 error = format!("{error:#}"),
@@ -602,7 +617,7 @@ async fn settle(
     Ok(effects)
 }
 
-/// Whether Microsoft has just carried out what mails somebody.
+/// Returns whether Microsoft has just carried out a write that mails somebody.
 fn has_mailed((write, outcome): &(OutlookWrite, Outcome)) -> bool {
     let is_done = matches!(outcome, Outcome::Written(_) | Outcome::Done)
         || matches!(outcome, Outcome::Gone) && write.kind == WriteKind::Delete;
@@ -654,7 +669,8 @@ async fn settle_together(
     Ok(effects)
 }
 
-/// Whether a write whose end nobody knew is owed once more, and has been often enough. Until then it counts as the same one.
+/// Returns whether a write with an unknown outcome is pending once more, and was repeated often
+/// enough. Until then it counts as the same write.
 fn is_given_up(dossier: &mut Dossier, write: &OutlookWrite, outcome: &Outcome) -> bool {
     if write.in_flight_since.is_none() || !matches!(outcome, Outcome::Read(_)) {
         return false;
@@ -673,7 +689,7 @@ fn is_given_up(dossier: &mut Dossier, write: &OutlookWrite, outcome: &Outcome) -
     true
 }
 
-/// What was refused today is tried again tomorrow.
+/// A refused write is tried again the next day.
 fn a_day(_attempts: i32) -> TimeDelta {
     TimeDelta::days(1)
 }
@@ -688,7 +704,7 @@ async fn load(
     let ids: Vec<i64> = outcomes.iter().map(|(write, _)| write.meeting_id).collect();
     let mut unit = UnitOfWork::of(conn, lock, &ids).await?;
     let made = outcomes.iter().filter_map(|(_, outcome)| outcome.event());
-    // Of what is known already nothing has to be looked up.
+    // Known events are not looked up.
     let unknown: Vec<&WireEvent> = made.filter(|e| unit.copy(account.id, &e.id).is_none()).collect();
     if !unknown.is_empty() {
         let graph_ids = unknown.iter().map(|event| event.id.as_str()).collect();
@@ -717,7 +733,7 @@ fn settle_one(
     let is_free = uid.is_some_and(|uid| unit.by_ical_uid(uid).is_none());
     let dossier = unit.get(write.meeting_id)?;
     dossier.writes.retain(|w| w.id != write.id);
-    // Graph was busy with it: it is to be deleted still.
+    // Graph was busy with the event, so it is still to be deleted.
     if write.stands && matches!(outcome, Outcome::Read(_)) {
         dossier.writes.push(OutlookWrite {
             id: 0,
@@ -727,12 +743,13 @@ fn settle_one(
         return Ok(());
     }
     let written = matches!(outcome, Outcome::Written(_));
-    // What Outlook has no place for (an occurrence that it does not show) is asked for again and again, too.
+    // A write that Outlook cannot apply (to an occurrence that it does not show) would also be
+    // repeated forever.
     let came_to_nothing = write.in_flight_since.is_none()
         && outcome
             .event()
             .is_some_and(|event| event.change_key == write.change_key);
-    // So is an occurrence that was taken out and is shown all the same.
+    // The same holds for an excluded occurrence that is shown all the same.
     let is_there_again = write.kind == WriteKind::Delete
         && write.slot.is_some()
         && write.in_flight_since.is_some()
@@ -742,11 +759,11 @@ fn settle_one(
         dossier.meeting.count_write(people.now);
     }
     if took_effect(write, outcome) {
-        // What was collected is told; what comes next is news. Of a series more may follow: its planner knows.
-        // An answer of a guest's is not what was collected.
+        // The collected change was sent, so the next one is new. For a series more may follow,
+        // which its planner knows. A guest's response is never the collected change.
         if write.kind != WriteKind::Respond {
             dossier.meeting.collected &= write.series;
-            // What leaves a mailbox for another one's is not all that they saved.
+            // If the meeting moves to another mailbox, this write is not all that they saved.
             let is_handed_over =
                 write.kind == WriteKind::Delete && dossier.meeting.goes_to_another_than(account.odoo_user_id);
             if !write.series && !is_handed_over {
@@ -770,8 +787,9 @@ fn settle_one(
             if dossier.meeting.ical_uid.is_none() && is_free {
                 dossier.meeting.ical_uid.clone_from(&event.ical_uid);
             }
-            // What was merely read is planned from, against the base as it was; of a creation that is what was sent, and of what was
-            // in the air whatever has arrived.
+            // If the event was merely read, the base stays and the meeting is planned from the
+            // event. After a creation, the base is what was sent; after a write with an unknown
+            // outcome, what has arrived of it.
             let is_creation = write.kind == WriteKind::Create;
             let is_lost = write.kind == WriteKind::Update && write.in_flight_since.is_some() && !written;
             let odoo: Option<Document> = match &write.odoo_state {
@@ -780,7 +798,7 @@ fn settle_one(
                 }
                 _ => None,
             };
-            // An event that repeats meanwhile is compared as it is.
+            // An event that has become a series meanwhile is compared as it is.
             if let Some(odoo) = odoo.filter(|_| write.series || state.is_single()) {
                 series::advance_base(dossier, write, (&odoo, state, event), written, people)?;
                 let is_asked = write.slot.is_none() && read_groups(&write.groups)?.contains(&Group::Online);
@@ -789,7 +807,7 @@ fn settle_one(
                 }
             }
             let state = &shown.document.master;
-            // It goes on under another id.
+            // The event continues under another id.
             let earlier = write.graph_id.as_deref().filter(|id| *id != event.id);
             if let Some(copy) = earlier.and_then(|id| dossier.copy_mut(account.id, id)) {
                 copy.gone = true;
@@ -812,8 +830,9 @@ fn settle_one(
             if let Some(copy) = dossier.copy_mut(account.id, graph_id) {
                 copy.gone = true;
             }
-            // Whoever wants it back meanwhile wants it made anew, and not taken for deleted in Outlook. What a reset deletes
-            // is no end: what comes next was chosen with it.
+            // If somebody in Odoo wants the event back meanwhile, it must be made again; it must
+            // not count as deleted in Outlook. The deletion of a reset does not end the meeting, as
+            // the reset's options decide what follows.
             if write.kind == WriteKind::Delete && write.slot.is_none() && !account.resetting {
                 dossier.meeting.ended = true;
             }
@@ -826,7 +845,7 @@ fn settle_one(
                 copy.gone = read_answer(answer) == Answer::Declined;
                 copy.answer = answer.map(str::to_owned);
                 copy.answer_base.clone_from(&copy.answer);
-                // Who answers the whole answers each occurrence that is there.
+                // A response to the whole series is a response to each occurrence that exists.
                 let mut to_one = copy.answers_to_one()?;
                 to_one.retain(|_, answer| *answer == Answer::Declined);
                 copy.slot_answers = serde_json::to_value(to_one)?;
@@ -836,8 +855,9 @@ fn settle_one(
     Ok(())
 }
 
-/// Whether an answer of which nothing came back was to a time that is past. It may have been told, and the new time has
-/// taken it back then: it is not told twice, and Odoo learns that its guest is asked anew.
+/// Returns whether a response without a result was given to a time that has changed. It may have
+/// been sent, and the new time has then reset it. It is not sent twice, and Odoo learns that its
+/// guest is asked again.
 fn may_be_taken_back(write: &OutlookWrite, event: &WireEvent, state: &Event) -> bool {
     let answered = write.body.get("time").cloned();
     let answered = answered.and_then(|time| serde_json::from_value::<Time>(time).ok());
@@ -846,7 +866,8 @@ fn may_be_taken_back(write: &OutlookWrite, event: &WireEvent, state: &Event) -> 
         && answered.is_some_and(|time| !time.same_span(&state.time))
 }
 
-/// Whether the write is known, or after an interruption must be taken, to have been carried out.
+/// Returns whether the write was carried out or, after an interruption, must be assumed to have
+/// been.
 fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Written(_) | Outcome::Done => true,
@@ -861,7 +882,8 @@ fn took_effect(write: &OutlookWrite, outcome: &Outcome) -> bool {
     }
 }
 
-/// Whether an event says what a change was to tell it. A change key turns by itself, too.
+/// Returns whether an event has the values that a change was to write. A change key may also change
+/// by itself.
 fn has_arrived(write: &OutlookWrite, event: &WireEvent) -> bool {
     let sent = write.odoo_state.clone();
     let sent = sent.and_then(|sent| from_json::<Document>(sent, "Odoo state").ok());
@@ -887,7 +909,8 @@ fn has_arrived(write: &OutlookWrite, event: &WireEvent) -> bool {
     }
 }
 
-/// Sorts out a failure: the event's own sets the event aside, after the mailbox's (`in_trouble`) the write waits for it.
+/// Handles a failure. If it is the event's own, the event is set aside. If it is the mailbox's
+/// (`in_trouble`), the write waits.
 async fn fail(
     engine: &Engine,
     account: &Account,
@@ -919,7 +942,7 @@ async fn fail(
     let is_own = may_pass(&error) && !in_trouble;
     let unknown = error.outcome_unknown() || write.in_flight_since.is_some();
     let failure = outbox::Failure {
-        // The mailbox rests as long as it must.
+        // The mailbox itself rests as long as it must.
         wait: if is_own {
             pause(write.attempts, error.retry_after())
         } else {
@@ -940,8 +963,9 @@ async fn fail(
     Ok(())
 }
 
-/// Lets a write wait that the mailbox has met a limit of its own with, as long as whatever else would meet it: it counts as no failure,
-/// and nothing is set aside for it. Returns whether the limit is news.
+/// Lets a write wait after the mailbox has reached a limit of its own, as long as all other writes
+/// that the limit concerns. It does not count as a failure, and nothing is set aside. Returns
+/// whether the limit is news.
 async fn wait_for_limit(
     conn: &mut Connection,
     account: &Account,
@@ -978,7 +1002,7 @@ async fn wait_for_limit(
     .context("noting a limit of the mailbox")
 }
 
-/// Why a write failed.
+/// Returns why a write failed.
 fn reason_of(error: &GraphError) -> Reason {
     match error {
         GraphError::Transient { .. } | GraphError::GaveUp { .. } => Reason::MicrosoftFails(Words::new(error)),
@@ -1001,7 +1025,8 @@ async fn set_aside(
             let item = Item::Meeting(write.meeting_id);
             put_aside::put(conn, account.id, item, Some(reason), a_day, now()).await?
         } else {
-            // What was refused otherwise before is not tried each day for that.
+            // If it was refused for another reason before, it is not tried every day because of
+            // that.
             put_aside::clear_meetings(conn, account.id, &[write.meeting_id]).await?;
             true
         };
@@ -1009,14 +1034,14 @@ async fn set_aside(
         let dossier = unit.get(write.meeting_id)?;
         note_set_aside(dossier, account, reason.clone());
         if !is_news {
-            // Said on the first day.
+            // The journal said so on the first day.
             dossier.lines.clear();
         }
         dossier.writes.retain(|w| w.id != write.id);
-        // If Outlook will never tell the guests, Odoo does.
+        // As Outlook will never mail the guests, Odoo does.
         let people = People::load(conn, account.database_id, now()).await?;
         if let Err(error) = planner::tell_who_mails(dossier, &people) {
-            // It may be why the write failed, and keeps the mailbox from nothing.
+            // This may be the cause of the failed write, and must not stop the mailbox.
             tracing::error!(
                 meeting.id = write.meeting_id,
                 error = format!("{error:#}"),
@@ -1047,8 +1072,9 @@ fn note_set_aside(dossier: &mut Dossier, account: &Account, reason: Reason) {
     planner::refusals::set_aside(dossier, account.odoo_user_id, reason);
 }
 
-/// Outlook's event as a creation left it, whose answer was lost; `now` is what became of it since. A link that had no
-/// room in Outlook is none of its words, and only Outlook says whether it is held online.
+/// Returns Outlook's event as a creation left it, if the answer to the creation was lost; `now` is
+/// the event's present state. A video link that Outlook has no room for is not part of it, and only
+/// Outlook says whether the meeting is held online.
 fn as_sent(odoo: &Event, now: &Event, people: &People) -> Event {
     let mut sent = odoo.clone();
     sent.video.clone_from(&now.video);

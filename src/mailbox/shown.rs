@@ -1,6 +1,8 @@
-//! Whether a mailbox shows an event. An immutable id outlives a change of folder (page *outlook-immutable-id*): what was deleted lies in
-//! Deleted Items, and its id may be answered as before; and a client may give an event another id. So the answer to an id tells what an
-//! event is, and a calendar's list by `iCalUId` whether it is there, and as what.
+//! Finds out whether a mailbox shows an event. An immutable id outlives a change of folder (page
+//! *outlook-immutable-id*): a deleted event lies in Deleted Items, where its id can still be
+//! answered. And a client may give an event another id. So a request for an id returns the content
+//! of an event, and only a calendar's list by `iCalUId` shows whether the event exists, and under
+//! which id.
 
 use secrecy::SecretString;
 
@@ -9,13 +11,13 @@ use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
 use crate::outlook::wire::WireEvent;
 
-/// What a mailbox has at an id.
+/// What a mailbox has for an id.
 pub(crate) enum Seen {
-    /// It is in a calendar. A series is in full.
+    /// It is in a calendar. A series is complete.
     There(Box<WireEvent>),
-    /// It goes on under another id.
+    /// It exists under another id.
     Moved(Box<WireEvent>),
-    /// No calendar shows it. As it was when it left, where Deleted Items tell.
+    /// No calendar shows it. The event is as Deleted Items have it, if they do.
     Gone(Option<Box<WireEvent>>),
 }
 
@@ -28,7 +30,7 @@ impl Seen {
     }
 }
 
-/// Looks for an event; `uid` is its `iCalUId` as last known. Of most it takes one request.
+/// Looks for an event; `uid` is its last known `iCalUId`. For most events this takes one request.
 pub(crate) async fn look(
     engine: &Engine,
     token: &SecretString,
@@ -44,7 +46,7 @@ pub(crate) async fn look(
     let Some(event) = engine.graph.get_series(token, id).await? else {
         return Ok(Seen::Gone(None));
     };
-    // Lists have single events and series, and no occurrences.
+    // Lists contain single events and series, but no occurrences.
     if let Some(master) = event.series_master_id.as_deref() {
         let master = engine.graph.get_series(token, master).await?;
         return match master {
@@ -60,7 +62,7 @@ pub(crate) async fn look(
     }
     let is_there = match now {
         Some(uid) => is_elsewhere(engine, token, id, uid).await?,
-        // It cannot be looked for.
+        // Without an `iCalUId` it cannot be looked for.
         None => true,
     };
     let event = Box::new(event);
@@ -71,7 +73,7 @@ pub(crate) async fn look(
     })
 }
 
-/// Whether a single event or series, just read by its id, is in a calendar.
+/// Returns whether a calendar contains a single event or series that was just read by its id.
 pub(crate) async fn is_shown(
     engine: &Engine,
     token: &SecretString,
@@ -87,7 +89,7 @@ pub(crate) async fn is_shown(
     is_elsewhere(engine, token, &event.id, uid).await
 }
 
-/// What the user's own calendar lists.
+/// Returns what the user's own calendar lists.
 async fn listed(
     engine: &Engine,
     token: &SecretString,
@@ -117,7 +119,8 @@ async fn listed(
     }))
 }
 
-/// Whether another calendar of the mailbox has it: a person put it there, and did not delete it.
+/// Returns whether another calendar of the mailbox has it: then somebody moved it there, and did
+/// not delete it.
 async fn is_elsewhere(
     engine: &Engine,
     token: &SecretString,
@@ -136,7 +139,7 @@ async fn is_elsewhere(
                     return Ok(true);
                 }
                 Ok(_) => {}
-                // Somebody else's, who does not show it any more, for one.
+                // For example, a calendar of somebody else, who no longer shares it.
                 Err(error) if error.may_be_about_one() || matches!(error, GraphError::NotFound) => {}
                 Err(error) => return Err(error),
             }

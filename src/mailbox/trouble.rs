@@ -1,4 +1,5 @@
-//! What failed: whether it is one item's or the mailbox's, how long to wait before the next attempt, and what a person is told.
+//! Failures: whether one is an item's or the mailbox's, how long to wait before the next attempt,
+//! and what a person is told.
 
 use std::time::Duration;
 
@@ -13,16 +14,16 @@ use crate::store::outbox::Waits;
 use crate::store::reason::{Reason, Words};
 use crate::store::troubles::Troubles;
 
-/// Failures in a row after which a mailbox says why, however soon it may be over ...
+/// A mailbox says why it fails after this many failures in a row, if `LONG` has passed as well.
 pub const MANY: i32 = 3;
-/// ... if it has made no progress for this long.
+/// How long a mailbox must have made no progress before it says why.
 const LONG: TimeDelta = TimeDelta::minutes(5);
 const SECOND: TimeDelta = TimeDelta::seconds(1);
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 const HOUR: TimeDelta = TimeDelta::hours(1);
 
-/// A wait that doubles with each attempt, from the shortest to the longest, and up to a quarter more, so that those who failed
-/// together do not come again together.
+/// Returns a wait that doubles with each attempt, from the shortest to the longest. Up to a quarter
+/// is added at random, so that items that failed together do not retry together.
 pub fn backoff(attempts: i32, shortest: TimeDelta, longest: TimeDelta) -> TimeDelta {
     let times = 2i32.saturating_pow(u32::try_from(attempts.clamp(0, 30)).unwrap_or(0));
     let wait = shortest
@@ -32,7 +33,8 @@ pub fn backoff(attempts: i32, shortest: TimeDelta, longest: TimeDelta) -> TimeDe
     wait + TimeDelta::milliseconds(extra)
 }
 
-/// Seconds that double with each attempt, to five minutes; as long as Microsoft asks for, where it does, up to six hours.
+/// Returns a pause that doubles with each attempt, up to five minutes. If Microsoft asks for a
+/// pause, it is that long, up to six hours.
 pub fn pause(attempts: i32, asked: Option<Duration>) -> TimeDelta {
     let asked = asked
         .and_then(|asked| TimeDelta::from_std(asked).ok())
@@ -40,13 +42,14 @@ pub fn pause(attempts: i32, asked: Option<Duration>) -> TimeDelta {
     backoff(attempts, SECOND, MINUTE * 5).max(asked.min(HOUR * 6))
 }
 
-/// How long a limit of a mailbox's own is taken for unchanged: it is one of hours or days, and somebody may lift it before.
+/// Returns how long a limit of a mailbox counts as unchanged. Such limits last hours or days, and
+/// somebody may lift them earlier.
 pub fn limited(times: i32, asked: Option<Duration>) -> TimeDelta {
     let asked = asked.and_then(|asked| TimeDelta::from_std(asked).ok());
     backoff(times, MINUTE * 5, HOUR * 6).max(asked.unwrap_or_default().min(HOUR * 6))
 }
 
-/// What the owner of a mailbox is told that has met such a limit.
+/// Returns what the owner of a mailbox with such a limit is told.
 pub fn limit_words(limit: Limit, code: &str) -> String {
     let then =
         "Nothing is lost: what waits is tried again by itself, at growing intervals of up to six hours";
@@ -63,12 +66,13 @@ pub fn limit_words(limit: Limit, code: &str) -> String {
     }
 }
 
-/// Which limit a code was noted for.
+/// Returns the limit for which a code was stored.
 fn limit_of(code: &str) -> Limit {
     Limit::of(507, code).unwrap_or(Limit::Room)
 }
 
-/// What of a mailbox's writes stays behind for now. `holds`: mails that were collected wait for a yes.
+/// Returns which of a mailbox's writes wait for now. `holds` says that collected mails wait for
+/// approval.
 pub fn waits(known: &Troubles, holds: bool) -> Waits {
     let is_standing = known.limited_until.is_some_and(|until| until > now());
     let limit = known.limited_by.as_deref().filter(|_| is_standing).map(limit_of);
@@ -79,7 +83,7 @@ pub fn waits(known: &Troubles, holds: bool) -> Waits {
     }
 }
 
-/// What the owner is told as long as it lasts, though all else goes on.
+/// Returns what the owner is told while the limit lasts, though everything else is synced.
 pub fn standing_words(known: &Troubles, account: &Account) -> Option<String> {
     if let Some(code) = &known.limited_by {
         return Some(limit_words(limit_of(code), code));
@@ -94,8 +98,9 @@ pub fn standing_words(known: &Troubles, account: &Account) -> Option<String> {
     ))
 }
 
-/// Whose failure it was when one item was asked for: the item's own, or, as an error, the mailbox's, which is no item's
-/// fault. Where the failure itself does not say it, the mailbox is asked for something else.
+/// Decides whose failure it was when one item was requested: the item's own, or the mailbox's,
+/// which is returned as an error. If the failure itself does not say, the mailbox is asked for
+/// something else.
 ///
 /// # Errors
 /// The mailbox's trouble.
@@ -120,14 +125,15 @@ pub async fn whose(engine: &Engine, token: &SecretString, error: GraphError) -> 
 #[derive(Debug)]
 pub struct Rest {
     pub wait: TimeDelta,
-    /// Nobody wakes it before: Microsoft has asked for it, or asking on makes it worse.
+    /// Whether no wake-up ends the rest early: Microsoft has asked for it, or more requests would
+    /// make it worse.
     pub undisturbed: bool,
     /// What its owner is told.
     pub reason: Option<String>,
 }
 
 impl Rest {
-    /// After a failure of the mailbox's own.
+    /// Returns the rest after a failure of the mailbox.
     pub fn after_graph(error: &GraphError, account: &Account) -> Self {
         let failures = account.failures;
         let known = |wait, words: &str| Self {
@@ -136,7 +142,7 @@ impl Rest {
             reason: Some(words.to_owned()),
         };
         match error {
-            // The token was taken back before its time: the next run renews it.
+            // The token was revoked early. The next run renews it.
             GraphError::Unauthorized if failures < MANY => Self {
                 wait: match failures {
                     0 => TimeDelta::zero(),
@@ -145,7 +151,7 @@ impl Rest {
                 undisturbed: false,
                 reason: None,
             },
-            // What it asks for is noted: the next run renews the login with it.
+            // The claims are stored. The next run renews the login with them.
             GraphError::Challenged { .. } => Self {
                 wait: match failures {
                     0 => TimeDelta::zero(),
@@ -203,7 +209,7 @@ impl Rest {
         }
     }
 
-    /// After a failure of the bridge's own, whose details are for the log.
+    /// Returns the rest after a failure of the bridge itself. Its details go to the log.
     pub fn after_own(account: &Account) -> Self {
         Self {
             wait: backoff(account.failures, SECOND * 5, MINUTE * 15),
@@ -218,7 +224,8 @@ impl Rest {
         }
     }
 
-    /// While the app registration's settings are not accepted, which the database says.
+    /// Returns the rest while Microsoft rejects the app registration's settings. The database's
+    /// state says so.
     pub fn after_settings(account: &Account) -> Self {
         Self {
             wait: backoff(account.failures, MINUTE * 5, HOUR),
@@ -227,7 +234,7 @@ impl Rest {
         }
     }
 
-    /// After a login that could not be renewed now.
+    /// Returns the rest after a login that could not be renewed now.
     pub fn after_login(account: &Account, asked: Option<Duration>, words: &str) -> Self {
         Self {
             wait: pause(account.failures, asked),
@@ -238,7 +245,8 @@ impl Rest {
         }
     }
 
-    /// After a login that Microsoft refuses to renew, for a reason that the protocol does not know.
+    /// Returns the rest after Microsoft has refused to renew a login for a reason that the protocol
+    /// does not define.
     pub fn after_refusal(account: &Account, words: &str) -> Self {
         Self {
             wait: backoff(account.failures, MINUTE * 5, HOUR),
@@ -250,7 +258,8 @@ impl Rest {
     }
 }
 
-/// Whether a mailbox has failed for some time. `account` is as it was before the last failure.
+/// Returns whether a mailbox has failed for some time. `account` is as it was before the last
+/// failure.
 fn is_lasting(account: &Account) -> bool {
     let stands = |last: DateTime<Utc>| last < now() - LONG;
     account.failures + 1 >= MANY && account.last_sync_at.is_none_or(stands)

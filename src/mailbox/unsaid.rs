@@ -1,11 +1,13 @@
-//! What a series does not say of itself, and its occurrences tell.
+//! Adds to a series what it does not contain and its occurrences show.
 //!
-//! Its time zone may have no name (`tzone://Microsoft/Custom`, `Customized Time Zone`, or nothing), as phones and old Outlooks make them.
-//! Graph does not tell the rules, but it does list the occurrences: of the zones that the mailbox uses the first in which the series has
-//! the hours of these is meant. The permission to read the mailbox's settings is not asked for.
+//! Its time zone may have no name (`tzone://Microsoft/Custom`, `Customized Time Zone`, or nothing),
+//! as phones and old Outlooks make them. Graph does not return the rules of such a zone, but it
+//! lists the occurrences. The series gets the first zone that the mailbox uses and in which the
+//! series has the hours of its occurrences. The permission to read the mailbox's settings is not
+//! requested.
 //!
-//! The dates of what was taken out may be those of its zone, or of UTC. Where these differ and nothing else tells, it is seen by which
-//! occurrences are listed.
+//! The dates of excluded occurrences may be dates of the series' zone or of UTC. If the two differ
+//! and nothing else decides, the listed occurrences do.
 
 use chrono::{NaiveTime, TimeDelta};
 use secrecy::SecretString;
@@ -20,10 +22,10 @@ use crate::outlook::wire::series::{
 use crate::store::accounts::Account;
 use crate::store::meetings;
 
-/// How far around a date occurrences are looked at: what was taken out and its neighbors.
+/// How far around a date occurrences are listed: enough for the excluded one and its neighbors.
 const ABOUT: TimeDelta = TimeDelta::days(35);
 
-/// Puts into a series what it does not say, by asking Outlook.
+/// Completes a series by asking Outlook.
 pub(crate) async fn complete(
     engine: &Engine,
     account: &Account,
@@ -36,7 +38,7 @@ pub(crate) async fn complete(
     Ok(tell_dates(engine, token, master).await?)
 }
 
-/// The same on the way to a write, by what was found out before.
+/// Completes a series before a write, from what was found out earlier.
 pub(crate) async fn recall(
     engine: &Engine,
     account_id: i64,
@@ -67,7 +69,8 @@ async fn tell_dates(engine: &Engine, token: &SecretString, master: &mut WireEven
     Ok(())
 }
 
-/// Where no zone can be told the series stays as it is, and is none for Odoo.
+/// Finds the zone. If there is none, the series stays as it is, and Odoo cannot have it as a
+/// series.
 async fn find_zone(
     engine: &Engine,
     account: &Account,
@@ -85,7 +88,7 @@ async fn find_zone(
     let fits = |tz: &chrono_tz::Tz| has_hours_in(master, *tz, &occurrences);
     let known = as_shown_before(engine, account.id, &master.id).await?;
     let known = known.as_ref().and_then(zone_said);
-    // That of its start is not always the one it repeats in.
+    // The zone of its start is not always the one it repeats in.
     let mut zone = known.into_iter().chain(master.named_zone()).find(&fits);
     if zone.is_none() {
         zone = engine.graph.zones(token).await?.into_iter().find(fits);

@@ -1,5 +1,6 @@
-//! After a database was paired anew, one of the two may be a restored backup: both sides are listed again and compared. What
-//! Odoo had and does not show any more was lost with the backup, not deleted by anybody: it comes back from Outlook.
+//! Rebaseline. After a database was paired again, either side may be a restored backup, so both are
+//! listed again and compared. A record that Odoo had and does not show any more was lost with the
+//! backup; nobody deleted it, and it comes back from Outlook.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,12 +24,12 @@ use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, accounts::Account};
 
-/// Inside of what Odoo hands over when it is asked for existing events (a year back, two years ahead, or more), with a month to
-/// spare.
+/// Lies, by a month, inside the days that Odoo sends when it is asked for existing events (at least
+/// a year back and two years ahead).
 const DAYS_BACK: i64 = 335;
 const DAYS_AHEAD: i64 = 700;
 
-/// Called when Odoo has handed over all of a user's events.
+/// Decides about a user's meetings once Odoo has sent all of the user's events.
 ///
 /// # Errors
 /// When Postgres fails or holds what cannot be read.
@@ -45,9 +46,9 @@ pub async fn settle(
         let organizes_here = meeting
             .organizer_in_odoo()
             .and_then(|user| people.account_of_user(user));
-        // Another user's events are still to come, or are asked for by name.
+        // Another user's events are not complete yet, or are requested by name.
         let is_own = organizes_here.is_some_and(|organizer| organizer.id == account.id);
-        // What Odoo tells and cannot be taken is there.
+        // A record that Odoo sends and that cannot be stored exists all the same.
         if is_own && !is_not_taken_over(meeting) && was_asked_for(meeting, copies, people)? {
             forget_record(meeting)?;
         }
@@ -55,8 +56,8 @@ pub async fn settle(
     unit.save(conn, people.now).await
 }
 
-/// The records that a mailbox knows as well, nobody who is connected organizes, and Odoo has not shown again: it is asked for them
-/// by name, as none of them is among anybody's own events.
+/// Returns the records that a mailbox knows too, that Odoo has not shown again, and whose organizer
+/// is not connected. They are requested by name, as they are not among any user's own events.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -74,7 +75,7 @@ pub async fn to_ask_for(
         if organizer.is_some_and(Account::is_connected) || is_not_taken_over(&meeting) {
             continue;
         }
-        // A record of another version is told as soon as somebody saves it.
+        // A record of another version is sent as soon as somebody saves it.
         let Ok(Some(record)) = meeting.record() else {
             continue;
         };
@@ -86,8 +87,9 @@ pub async fn to_ask_for(
     Ok(wanted)
 }
 
-/// Odoo shows a record again. What it differs in from Outlook is taken from Outlook, as a restored record is old and nobody
-/// edited it; but for what was edited since (`edited`), which is merged as ever.
+/// Handles a record that Odoo shows again. If it differs from Outlook, Outlook's values are taken,
+/// as a restored record is old and nobody edited it. Values that were edited since (`edited`) are
+/// merged as usual.
 ///
 /// # Errors
 /// When what is stored cannot be read.
@@ -125,8 +127,8 @@ pub fn confirm(
     meeting.set_base(Some(&base))
 }
 
-/// As if the guests' mailboxes had said what a restored Odoo says: what they say otherwise is news to Odoo, and nothing is answered in anybody's
-/// name.
+/// Takes the responses of a restored Odoo for agreed. If a guest's mailbox has another one, that is
+/// news for Odoo, and no response is sent in anybody's name.
 fn agree_on_answers(copies: &mut [Copy], present: &Document, people: &People) -> anyhow::Result<()> {
     for copy in copies.iter_mut().filter(|copy| !copy.is_organizer) {
         let account = people.account(copy.account_id);
@@ -146,7 +148,8 @@ fn agree_on_answers(copies: &mut [Copy], present: &Document, people: &People) ->
     Ok(())
 }
 
-/// Under which address Outlook shows a guest is no news of either side, and only the base knows it.
+/// Keeps the addresses under which Outlook shows guests: they are not a change of either side, and
+/// only the base has them.
 fn keep_addresses(guests: &mut BTreeMap<Address, Attendee>, shown: &BTreeMap<&Address, &Attendee>) {
     for (address, guest) in guests {
         if let Some(known) = shown.get(address) {
@@ -157,8 +160,8 @@ fn keep_addresses(guests: &mut BTreeMap<Address, Attendee>, shown: &BTreeMap<&Ad
     }
 }
 
-/// Odoo has no record of the meeting (any more): Outlook's event is news to it. One that it has archived under the meeting's mark is
-/// another one, which a creation under that mark would be taken for.
+/// Forgets a record that Odoo does not have any more: Outlook's event is new for Odoo. The meeting
+/// gets a new link, as a creation with the old one would find an archived record of Odoo.
 pub fn forget_record(meeting: &mut Meeting) -> anyhow::Result<()> {
     meeting.unconfirmed = false;
     meeting.link = Uuid::new_v4();
@@ -170,7 +173,7 @@ pub fn forget_record(meeting: &mut Meeting) -> anyhow::Result<()> {
     meeting.set_base(None)
 }
 
-/// Whether the meeting is one of those that Odoo hands over: active, and of these years.
+/// Returns whether the meeting is one that Odoo sends: active, and within these years.
 fn was_asked_for(meeting: &Meeting, copies: &[Copy], people: &People) -> anyhow::Result<bool> {
     let time = match (meeting.base()?, meeting.stub.as_ref().and(copies.first())) {
         (Some(base), _) => base.odoo.master.time,
@@ -184,21 +187,21 @@ fn was_asked_for(meeting: &Meeting, copies: &[Copy], people: &People) -> anyhow:
         && time.starts_at() < people.now + TimeDelta::days(DAYS_AHEAD))
 }
 
-/// Whether Odoo tells of another record than the one that the meeting stands for: a restored database gives ids out again.
+/// Returns whether Odoo sends another record than the meeting's: a restored database reuses ids.
 fn is_another_record(meeting: &Meeting, record: &Record) -> bool {
     if let (None, Ok(Some(stub))) = (&meeting.odoo_state, meeting.stub()) {
         return is_another_than(&stub, meeting, record);
     }
-    // What another version has stored is replaced by what is told now.
+    // A record that another version has stored is replaced by the one that Odoo sends now.
     let Ok(Some(known)) = meeting.record() else {
         return false;
     };
     if let (Record::Event(known), Record::Event(record)) = (&known, record) {
         return known.id == record.id && known.create_date != record.create_date;
     }
-    // A series has a name of its own, and what it has in common with an event is the id of one of its events. An event becomes a
-    // series and a series an event, and says so; what has not been shown since the restore, or had ended before it, and is not
-    // named is neither.
+    // A series and an event can share only the id of one of the series' events. If one has become
+    // the other, its record says so (`was`). Otherwise a record that has not been shown since the
+    // restore, or had ended before it, is another one.
     let is_named = |was: Option<&Was>| match &known {
         Record::Event(event) => was.is_some_and(|was| was.identity().odoo_id == Some(event.id)),
         Record::Series(series) => was.is_some_and(|was| was.key.as_ref() == Some(&series.key)),
@@ -209,12 +212,12 @@ fn is_another_record(meeting: &Meeting, record: &Record) -> bool {
     may_be_lost(meeting) && !is_same_series && !is_named(record.was()) && link != Some(meeting.link)
 }
 
-/// Whether Odoo may have given the ids of its record to another one.
+/// Returns whether Odoo may have given the ids of its record to another one.
 pub fn may_be_lost(meeting: &Meeting) -> bool {
     meeting.unconfirmed || meeting.ended
 }
 
-/// The same of a meeting of which only a stub is known.
+/// Does the same for a meeting of which only a stub is known.
 fn is_another_than(stub: &Stub, meeting: &Meeting, record: &Record) -> bool {
     if stub.place.key.is_none() && record.series().is_none() {
         return Some(stub.place.res_id) == record.identity().odoo_id
@@ -228,8 +231,9 @@ fn is_another_than(stub: &Stub, meeting: &Meeting, record: &Record) -> bool {
     may_be_lost(meeting) && !is_same_series && !is_named && record.identity().link != Some(meeting.link)
 }
 
-/// Gives a meeting the record that Odoo tells of it. This is the only way to one: what else had the record's id has lost its own
-/// with a restore, and is told to Odoo as news. `None`: the record is not the meeting's, which has lost its own.
+/// Gives a meeting the record that Odoo sends for it. This is the only way in which a meeting gets
+/// a record. Any other meeting with the record's id has lost its own record with a restore, and is
+/// sent to Odoo as new. Returns `None` if the record is not the meeting's, which has lost its own.
 ///
 /// # Errors
 /// When what is stored cannot be read.
@@ -248,13 +252,13 @@ pub fn give_record(unit: &mut UnitOfWork, id: i64, record: &Record) -> anyhow::R
             forget_record(meeting)?;
             robbed.insert(holder);
         } else {
-            // One that was part of a series, and has a meeting of its own, keeps its id.
+            // An event that was part of a series, and has a meeting of its own, keeps its id.
             is_free = false;
         }
     }
     let meeting = &mut unit.get(id)?.meeting;
     meeting.odoo_id = identity.odoo_id.filter(|_| is_free);
-    // A series that is a single event for a while has its name again afterwards.
+    // A series that is a single event for a while gets its key back afterwards.
     if identity.key.is_some() {
         meeting.series_key = identity.key;
     }

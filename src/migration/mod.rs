@@ -1,4 +1,4 @@
-//! Moving from and to Odoo's own synchronization, and beginning anew after a new pairing.
+//! Adoption from and release to Odoo's built-in sync, and the comparison after a new pairing.
 
 pub mod baseline;
 pub mod moving;

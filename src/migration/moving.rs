@@ -1,8 +1,9 @@
-//! Moving in from Odoo's own engine: its links are taken over, so that what it had synced is the same meeting here,
-//! whatever either side calls it by now.
+//! Adoption: takes over the links of Odoo's built-in sync, so that what it had synced is the same
+//! meeting here, whatever either side calls it by now.
 //!
-//! A link names Outlook's event by its iCalUId, and by a mutable id of one mailbox. The former is found as the mailbox is
-//! listed, the latter is translated; what is in neither is asked for. Moving in by itself writes nothing to Outlook.
+//! A link names Outlook's event by its iCalUId, and by a mutable id of one mailbox. The iCalUId is
+//! found when the mailbox is listed. The mutable id is translated. An event that is found by
+//! neither is requested. Adoption by itself writes nothing to Outlook.
 
 pub mod out;
 
@@ -36,10 +37,10 @@ use crate::store::stock::{self, Awaited, StockLink, StockState, Waiting};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases};
 
-/// Refusals of ids, besides those that lead to one of them, after which it is none of them that all are refused for.
+/// After so many refusals, besides those that lead to a single id, the ids are not the cause.
 const MOST_REFUSALS: u32 = 8;
 
-/// The iCalUId under which Odoo's own engine knew a record.
+/// Returns the iCalUId under which Odoo's built-in sync knew a record.
 pub fn uid_told(change: &Change) -> Option<&str> {
     match &change.kind {
         ChangeKind::Snapshot { record, .. } => uid_of(record),
@@ -51,14 +52,15 @@ fn uid_of(record: &Record) -> Option<&str> {
     record.stock_ids()?.uid.as_deref().filter(|uid| !uid.is_empty())
 }
 
-/// The meeting of a record that was not told before: the one that a mailbox shows under the same iCalUId, or a new one.
+/// Returns the meeting of a new record: the one that a mailbox shows under the same iCalUId, or a
+/// new one.
 ///
 /// # Errors
 /// When a meeting that was found is not there.
 pub fn meeting_for(unit: &mut UnitOfWork, record: &Record) -> anyhow::Result<i64> {
     if let Some(id) = uid_of(record).and_then(|uid| unit.by_ical_uid(uid)) {
         let meeting = &unit.get(id)?.meeting;
-        // That engine is known to make twins: one of them is the event's.
+        // The built-in sync is known to make duplicates. One of them is the event's record.
         if meeting.unconfirmed || meeting.odoo_state.is_none() && meeting.odoo_id.is_none() {
             return Ok(id);
         }
@@ -66,7 +68,8 @@ pub fn meeting_for(unit: &mut UnitOfWork, record: &Record) -> anyhow::Result<i64
     Ok(unit.create(None, None))
 }
 
-/// What a snapshot says of that engine's link. One that was archived before the pairing has none: that engine has deleted it.
+/// Returns the link of the built-in sync in a snapshot. A record that was archived before the
+/// pairing has none, as that sync has deleted its event.
 pub fn link_told(record: &Record, times: &BTreeMap<String, OdooTime>) -> Option<StockLink> {
     let ids = record.stock_ids()?.clone();
     let archived_since = times.contains_key("active") || times.contains_key("slots");
@@ -76,7 +79,7 @@ pub fn link_told(record: &Record, times: &BTreeMap<String, OdooTime>) -> Option<
     })
 }
 
-/// Notes a link, unless more is known of the meeting already.
+/// Stores a link, unless more is known of the meeting already.
 ///
 /// # Errors
 /// When the meeting was not read.
@@ -93,7 +96,8 @@ pub fn note(unit: &mut UnitOfWork, id: i64, link: StockLink) -> anyhow::Result<(
     meeting.set_stock_link(&link)
 }
 
-/// What follows once Odoo has told a user's events: the translation of what that engine had linked, if there is any.
+/// Returns the state after Odoo has sent a user's events: translating the links of the built-in
+/// sync, if there are any.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -112,9 +116,10 @@ pub async fn next_state(conn: &mut Connection, account: &Account) -> anyhow::Res
     })
 }
 
-/// Translates the ids that Odoo's own engine gave to what has no copy yet. Nothing is made in Odoo before that is done: it may be
-/// one of these. What is refused together is halved until the one that is refused stands alone, and each part is stored. `false`:
-/// `until` has come before all was asked for.
+/// Translates the ids of the built-in sync for meetings without a copy. Nothing is made in Odoo
+/// before this is done, as it may be one of these meetings. A refused list is halved until the
+/// refused id is found, and each part is stored. Returns `false` if `until` has come before
+/// everything was asked for.
 ///
 /// # Errors
 /// See [`PullError`].
@@ -165,12 +170,12 @@ pub async fn translate(
         };
         refusals += 1;
         if settled == 0 && refusals > most_refusals {
-            // It is not for one of them.
+            // The cause is not a single id.
             postpone(engine, account, &reason).await?;
             return Ok(true);
         }
         match part.as_slice() {
-            // It is found by its iCalUId, or asked for.
+            // The event is found by its iCalUId, or requested.
             [one] if is_of_id => {
                 tracing::warn!(meeting.id = one.id, %reason, "an id was not translated");
                 keep(engine, account, &part, &BTreeMap::new()).await?;
@@ -200,7 +205,7 @@ pub async fn translate(
     Ok(true)
 }
 
-/// Stores what a part of the ids is translated to.
+/// Stores the translations of a part of the ids.
 async fn keep(
     engine: &Engine,
     account: &Account,
@@ -216,7 +221,8 @@ async fn keep(
     .await
 }
 
-/// The mailbox is read all the same; the next run asks again. The journal says so once a day.
+/// Lets the next run ask again, while the mailbox is read all the same. The journal says so once a
+/// day.
 async fn postpone(engine: &Engine, account: &Account, reason: &Reason) -> Result<(), PullError> {
     let message = format!(
         "What Odoo's own synchronization had linked cannot be looked up in the mailbox now, and is tried again; until then \
@@ -260,7 +266,7 @@ async fn keep_translations(
             .as_ref()
             .and_then(|id| translated.get(id).cloned());
         meeting.set_stock_link(&link)?;
-        // The mailbox has shown it already, and nobody knew what it was.
+        // The mailbox has shown the event already, and nobody knew what it was.
         let shown = link
             .immutable_id
             .and_then(|immutable| unit.copy(account.id, &immutable))
@@ -276,7 +282,8 @@ async fn keep_translations(
     Ok(())
 }
 
-/// Makes Outlook's half of `other` that of a meeting whose own half only Odoo has told; `false`: Odoo has a record of both.
+/// Gives Outlook's half of `other` to a meeting that only Odoo has sent. Returns `false` if Odoo
+/// has a record of both.
 async fn join(conn: &mut Connection, unit: &mut UnitOfWork, id: i64, other: i64) -> anyhow::Result<bool> {
     let outlooks = unit.get(other)?;
     if outlooks.meeting.odoo_state.is_some() || outlooks.meeting.odoo_id.is_some() {
@@ -286,7 +293,7 @@ async fn join(conn: &mut Connection, unit: &mut UnitOfWork, id: i64, other: i64)
     let uid = outlooks.meeting.ical_uid.take();
     outlooks.debt = None;
     outlooks.writes.clear();
-    // Before the other one has it: it is unique.
+    // Cleared before the other meeting gets it, as it must be unique.
     stock::give_up_uid(conn, other).await?;
     let dossier = unit.get(id)?;
     dossier.copies.extend(copies);
@@ -294,8 +301,8 @@ async fn join(conn: &mut Connection, unit: &mut UnitOfWork, id: i64, other: i64)
     Ok(true)
 }
 
-/// Asks a mailbox that was listed for what it has not shown: what lies outside of its window, and what is gone. `false`:
-/// `until` has come before all was asked for.
+/// Asks a listed mailbox for events that it has not shown: those outside of its window, and those
+/// that are gone. Returns `false` if `until` has come before everything was asked for.
 ///
 /// # Errors
 /// See [`PullError`].
@@ -386,7 +393,8 @@ pub async fn look_up(
     Ok(asked == waiting.len())
 }
 
-/// One that could not be asked for is asked for later; until then it stays in Odoo alone.
+/// Puts aside a link that could not be asked for. Until it is asked for again, its record stays in
+/// Odoo only.
 async fn put_aside(engine: &Engine, account: &Account, id: i64, reason: &Reason) -> Result<(), PullError> {
     let wait = |attempts| backoff(attempts, TimeDelta::minutes(1), TimeDelta::days(1));
     let mut conn = engine.store.get().await?;
@@ -406,7 +414,7 @@ async fn put_aside(engine: &Engine, account: &Account, id: i64, reason: &Reason)
     .await
 }
 
-/// The event or series that a link means, if the mailbox has it.
+/// Returns the event or series that a link means, if the mailbox has it.
 async fn find(
     engine: &Engine,
     token: &SecretString,
@@ -428,11 +436,11 @@ async fn find(
             None => None,
         };
     }
-    // An occurrence is a part of something, and no meeting of its own.
+    // An occurrence is part of a series, not a meeting of its own.
     Ok(found.filter(|event| event.series_master_id.is_none()))
 }
 
-/// Stores what the mailbox answered about a link.
+/// Stores the mailbox's answer about a link.
 async fn attach(
     conn: &mut Connection,
     lock: &PlanningLock,

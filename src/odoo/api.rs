@@ -17,7 +17,8 @@ pub struct Versions {
 /// What this service understands.
 pub const OURS: Versions = Versions { lowest: 1, api: 1 };
 
-/// An end says nothing if it is of before there were versions, or no add-on at all but a person with `curl`.
+/// What an end understands that sends no header: it is older than the versions, or a person with
+/// `curl`.
 pub const UNSAID: Versions = Versions { lowest: 1, api: 1 };
 
 /// The end that is too old for the other one.
@@ -28,7 +29,8 @@ pub enum Outdated {
 }
 
 impl Versions {
-    /// The range, if there is one: no version is negative, and the lowest is none above the latest.
+    /// Returns the range if it is valid: no version is negative, and the lowest is not above the
+    /// latest.
     pub fn new(lowest: i32, api: i32) -> Option<Self> {
         (0..=api).contains(&lowest).then_some(Self { lowest, api })
     }
@@ -36,7 +38,7 @@ impl Versions {
     /// Reads the two headers of a call. A call without `lowest` understands one version.
     ///
     /// # Errors
-    /// `UserError` if they are no range of versions.
+    /// `UserError` if they are not a range of versions.
     pub fn read(api: Option<&str>, lowest: Option<&str>) -> Result<Self, OdooError> {
         let Some(api) = api else {
             return Ok(UNSAID);

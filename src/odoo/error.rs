@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// What a caller is told. The text of every variant but `Internal` is for a person and holds no secret.
+/// The error that a caller receives. The text of every variant but `Internal` is for a person and
+/// contains no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum OdooError {
     /// Bad input, or something a person must put right.
@@ -39,7 +40,7 @@ impl OdooError {
         }
     }
 
-    /// The status of `/json/2`, which unlike JSON-RPC speaks in HTTP statuses.
+    /// Returns the status for `/json/2`, which, unlike JSON-RPC, uses HTTP statuses.
     pub fn http_status(&self) -> u16 {
         match self {
             Self::User(_) => 422,

@@ -1,4 +1,4 @@
-//! The shapes of `calendar.event.sync` and its neighbors (`docs/EXCHANGE.md`).
+//! The types of `calendar.event.sync` and related methods (`docs/EXCHANGE.md`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,30 +33,30 @@ pub struct SyncRequest {
     pub actors: Vec<Actor>,
     #[serde(default)]
     pub user_id: Option<i32>,
-    /// How many changes Odoo takes at most; 0: it only hands over.
+    /// How many changes Odoo accepts at most; 0 if it only hands over.
     #[serde(default = "default_limit")]
     pub limit: u32,
     /// How long the answer may wait for a mailbox's first news, in milliseconds (at most 2000).
     #[serde(default)]
     pub wait_ms: u64,
-    /// Odoo's clock, against which the times of its changes are set right.
+    /// Odoo's clock, used to correct the times of its changes.
     #[serde(default)]
     pub now: Option<OdooTime>,
     /// Users who were archived or deleted.
     #[serde(default)]
     pub departed: Vec<Departed>,
-    /// Users of whose events, as they were asked for, some are still to be handed over after this call. An add-on that does not say it
-    /// is of another version: what it has left would be taken for lost.
+    /// Users some of whose requested events are still to be sent after this call. An add-on that
+    /// does not send this field is of another version: its remaining events would count as lost.
     pub existing_left: Vec<i32>,
-    /// Records that Odoo was asked for, has, and cannot hand over.
+    /// Records that Odoo was asked for, has, and cannot send.
     #[serde(default)]
     pub untold: Vec<Untold>,
-    /// Odoo counts its calls since it was paired: a call that was overtaken by a later one is of yesterday.
+    /// The number of the call since the pairing. A call that a later one has overtaken is outdated.
     #[serde(default)]
     pub call: i64,
 }
 
-/// A record that is there and was put aside in Odoo, so that nothing else is told of it.
+/// A record that exists and was put aside in Odoo, so that its content is not sent.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Untold {
     #[serde(flatten)]
@@ -65,7 +65,7 @@ pub struct Untold {
     pub message: String,
 }
 
-/// A user who is no more, or not for now.
+/// A user who was deleted or archived.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Departed {
     pub user_id: i32,
@@ -87,7 +87,7 @@ pub enum Cause {
     Existing,
 }
 
-/// What Odoo tells of one record: all rows of its outbox that are about it, merged ([`super::touched`]).
+/// A change of one record: all rows of Odoo's outbox about it, merged ([`super::touched`]).
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The last row's.
@@ -96,9 +96,10 @@ pub struct Change {
     pub ids: Vec<i64>,
     pub cause: Cause,
     pub uid: Option<i32>,
-    /// What the record says that it was before is no record of its own any more, as Odoo's tables tell.
+    /// Whether the earlier record that this one continues no longer exists on its own, as Odoo's
+    /// tables show.
     pub was_gone: bool,
-    /// Everybody who saved it since it was told last.
+    /// Everybody who saved it since it was last sent.
     pub actors: Vec<Actor>,
     /// How often in succession it was rejected.
     pub rejections: u32,
@@ -111,7 +112,7 @@ pub struct Actor {
     pub uid: i32,
     #[serde(default)]
     pub name: Option<String>,
-    /// Of the settings.
+    /// An administrator of the settings.
     #[serde(default)]
     pub is_admin: bool,
 }
@@ -131,7 +132,7 @@ pub enum ChangeKind {
         link: Option<Uuid>,
         was: Option<Was>,
     },
-    /// A rule of this Odoo keeps the record out of Outlook: what it says is not told.
+    /// A rule of this Odoo keeps the record out of Outlook, so its content is not sent.
     Excluded {
         times: BTreeMap<String, OdooTime>,
         model: Option<String>,
@@ -144,7 +145,7 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    /// What a person calls the record, if it says so.
+    /// Returns the name by which a person knows the record, if the change contains it.
     pub fn name(&self) -> Option<String> {
         match self {
             Self::Snapshot { record, .. } => record.template().ok()?.name,
@@ -152,7 +153,7 @@ impl ChangeKind {
         }
     }
 
-    /// By what the record is known.
+    /// Returns the identity of the record.
     pub fn identity(&self) -> Identity {
         match self {
             Self::Snapshot { record, .. } => record.identity(),
@@ -177,7 +178,7 @@ impl ChangeKind {
         }
     }
 
-    /// What it says that it was before.
+    /// Returns the earlier record that this one continues.
     pub fn was(&self) -> Option<&Was> {
         match self {
             Self::Snapshot { record, .. } => record.was(),
@@ -185,7 +186,7 @@ impl ChangeKind {
         }
     }
 
-    /// By what the record is known, and by what it was known before: the best first.
+    /// Returns the identity of the record and of the earlier one, the best first.
     pub fn identities(&self) -> Vec<Identity> {
         std::iter::once(self.identity())
             .chain(self.was().map(Was::identity))
@@ -194,7 +195,7 @@ impl ChangeKind {
 }
 
 impl Change {
-    /// By what a change that cannot be read is about, as far as it says so.
+    /// Returns the identities in a change that cannot be read, as far as they are there.
     pub fn identities_in(unread: &Value) -> Vec<Identity> {
         let record = unread.get("record").filter(|record| !record.is_null());
         let record = record.unwrap_or(unread);
@@ -273,7 +274,7 @@ pub enum OdooChange {
         user_id: i32,
         version: String,
     },
-    /// Occurrences of a series that are events of their own from now on, told as such.
+    /// Makes occurrences of a series events of their own, which Odoo then sends as such.
     Detach {
         #[serde(flatten)]
         place: Place,
@@ -281,15 +282,16 @@ pub enum OdooChange {
         version: String,
         apart: Vec<Slot>,
     },
-    /// The whole of a series as it shall be, or `rule: null`: the single event that it becomes.
+    /// The whole series as it is to be; with `rule: null`, the single event that it becomes.
     ApplySeries(Box<ApplySeries>),
-    /// Who tells the guests of a record from now on. It changes nothing that is synced, and so names no version.
+    /// Which side mails the guests of a record from now on. It changes nothing that is synced, and
+    /// so names no version.
     Mailer {
         #[serde(flatten)]
         place: Place,
         user_id: i32,
         mailer: Mailer,
-        /// Odoo kept silent, and Outlook will never tell them: Odoo invites them now.
+        /// Odoo sent nothing, and Outlook never will: Odoo invites the guests now.
         invite: bool,
     },
 }
@@ -304,7 +306,8 @@ impl OdooChange {
         }
     }
 
-    /// Whom it names as attendees, of all or of one occurrence (by slot, in the series' zone); `None`: it is not about them.
+    /// Returns the attendees that it sets, of all or of one occurrence (by slot, in the series'
+    /// zone); `None` if it does not set any.
     pub fn guests(&self, one: Option<(NaiveDate, Tz)>) -> Option<BTreeSet<Address>> {
         let values = match (self, one) {
             (Self::Create { values, .. } | Self::Write { values, .. }, None) => Some(values),
@@ -325,7 +328,7 @@ impl OdooChange {
     }
 }
 
-/// Where a change goes.
+/// The record that a change is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub res_id: i32,
@@ -341,7 +344,7 @@ impl Place {
         self.model.as_deref() == Some(SERIES_MODEL)
     }
 
-    /// Of an event alone `res_id` is what the service knows it by.
+    /// Returns the identity of the record. The service knows only an event by `res_id`.
     pub fn identity(&self) -> Identity {
         let is_series = self.is_series();
         Identity {
@@ -376,7 +379,8 @@ pub struct ApplySeries {
     pub event_id: Option<i32>,
     pub link: Option<Uuid>,
     pub version: Option<String>,
-    /// Rule, times, slots and values: a [`super::series::SeriesShape`], or of a single event its times and values.
+    /// Rule, times, slots and values: a [`super::series::SeriesShape`], or for a single event its
+    /// times and values.
     #[serde(flatten)]
     pub shape: Values,
     /// Records of slots before this one stay as they are.
@@ -384,7 +388,7 @@ pub struct ApplySeries {
 }
 
 impl ApplySeries {
-    /// As many as its rule counts. Of any other rule Odoo has as many as it can.
+    /// Returns the count of its rule. For any other rule Odoo makes as many as it can.
     fn occurrences(&self) -> u32 {
         let rule = self.shape.get("rule");
         let is_counted = rule.and_then(|rule| rule.get("end_type")?.as_str()) == Some("count");
@@ -402,8 +406,8 @@ pub struct NumberedChange {
     pub change: OdooChange,
 }
 
-/// Returns as many of the first changes as write `most` occurrences together, but always one: Odoo needs some
-/// milliseconds for each, and whoever saves one of these events waits.
+/// Returns the first changes that together write at most `most` occurrences, but at least one
+/// change. Odoo needs some milliseconds for each, and a user who saves one of these events waits.
 pub fn at_most(mut changes: Vec<NumberedChange>, most: u32) -> Vec<NumberedChange> {
     let mut occurrences = 0_u32;
     let fitting = changes.iter().take_while(|numbered| {
@@ -420,11 +424,11 @@ pub struct Rejected {
     /// Of the record's last row.
     pub id: i64,
     pub message: String,
-    /// How often in succession, this time included.
+    /// How often in succession, including this time.
     pub rejections: u32,
-    /// When it is to be told again.
+    /// After how many minutes it is to be sent again.
     pub retry_minutes: u32,
-    /// Whether the people who wait for it are to be told.
+    /// Whether the event's conversation is to say so.
     pub say: bool,
 }
 
@@ -440,10 +444,10 @@ pub struct SyncAnswer {
     pub want_records: Vec<WantedRecord>,
 }
 
-/// A record that Odoo is to tell, or to say that it is not there.
+/// A record that Odoo is to send, or to report as missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WantedRecord {
-    /// For whose events it is asked.
+    /// The user whose events need it.
     pub user_id: i32,
     #[serde(flatten)]
     pub place: Place,
@@ -461,23 +465,25 @@ pub struct State {
     pub brake_percent: i32,
     /// The database's own app registration first, then those of companies.
     pub registrations: Vec<RegistrationState>,
-    /// More mails than this, that nobody has just asked for, wait for a yes.
+    /// More mails than this wait for approval, if nobody has just asked for them.
     pub mail_budget: i32,
-    /// More people outside than this wait for the organizer's yes to what others saved.
+    /// If others than the organizer save a change that mails more people outside than this, it
+    /// waits for the organizer's approval.
     pub others_outside: i32,
-    /// A mailbox sends as many mails an hour without asking.
+    /// The mails per hour that a mailbox sends without approval.
     pub mails_an_hour: i32,
-    /// The window of this database's mailboxes; 0: as the service is configured.
+    /// The window of this database's mailboxes, in days; 0 means as the service is configured.
     pub days_back: i32,
     pub days_ahead: i32,
-    /// How many days back and ahead Odoo tells of what it is asked for, or of what changes with a contact or an alarm.
+    /// How many days back and ahead Odoo sends when it is asked for events, or when a contact or an
+    /// alarm changes.
     pub told_back: i64,
     pub told_ahead: i64,
-    /// What ended more days ago is not sent to Outlook; 0: no matter how long ago.
+    /// Events that ended more days ago are not sent to Outlook; 0 means no limit.
     pub sent_back: i32,
-    /// What was created in Odoo before is not made in Outlook.
+    /// Events that were created in Odoo earlier are not made in Outlook.
     pub created_from: Option<OdooTime>,
-    /// Why nothing is exchanged with this database, in words for an admin.
+    /// Why nothing is exchanged with this database, in words for an administrator.
     pub problem: Option<String>,
     pub accounts: Vec<AccountState>,
 }
@@ -485,27 +491,27 @@ pub struct State {
 /// An app registration, without its secret.
 #[derive(Debug, Serialize)]
 pub struct RegistrationState {
-    /// Whose users log in with it; `None`: those of all companies without their own.
+    /// The company whose users log in with it; `None` for all companies without their own.
     pub company_id: Option<i32>,
     pub client_id: String,
     pub has_secret: bool,
     pub tenant: Option<String>,
-    /// `YYYY-MM-DD`, as an admin entered it.
+    /// `YYYY-MM-DD`, as an administrator entered it.
     pub secret_expires_on: Option<NaiveDate>,
-    /// What Microsoft holds against it, in words for an admin.
+    /// What Microsoft rejects about it, in words for an administrator.
     pub problem: Option<String>,
 }
 
-/// What is to be said of a user's mailbox in one word.
+/// The state of a user's mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountStatus {
     Active,
-    /// By the user.
+    /// The user stopped it.
     Stopped,
-    /// Nobody has consented, or the consent is gone.
+    /// Nobody has consented, or the consent was withdrawn.
     NeedAuth,
-    /// Connected, and something needs a person.
+    /// Connected, but something needs a person.
     Attention,
     Resetting,
 }
@@ -517,13 +523,13 @@ pub struct AccountState {
     pub reason: Option<String>,
     pub login: Option<String>,
     pub last_sync: Option<OdooTime>,
-    /// How many removals wait for an admin's answer; `None`: nothing waits.
+    /// How many removals wait for an administrator's answer; `None` if none do.
     pub removals: Option<i32>,
     /// How many events with guests wait for the user's choice.
     pub waiting: i64,
-    /// How many mails wait for somebody's yes.
+    /// How many mails wait for approval.
     pub mails: i32,
-    /// Whether it was reset: Outlook tells nobody about this user's events any more.
+    /// Whether it was reset: Outlook sends nobody anything about this user's events any more.
     pub is_reset: bool,
 }
 

@@ -32,7 +32,7 @@ pub enum First {
 }
 
 impl First {
-    /// What begins at a time in Odoo; of whole days its date counts.
+    /// Returns the first occurrence for a start in Odoo. For an all-day event only the date counts.
     pub fn of(start: DateTime<Utc>, zone: Tz, is_allday: bool) -> Self {
         if is_allday {
             let date = start.date_naive();
@@ -124,8 +124,9 @@ pub fn rule_as_expanded(
     Ok(rule)
 }
 
-/// Whether Odoo has the rule's first slots (720 at most, and those of ten years) on their dates, and at the hour of the first,
-/// when it expands the fields itself, as it does whenever somebody edits the series there.
+/// Checks that Odoo has the rule's first slots (at most 720, and those of ten years) on their dates
+/// and at the hour of the first one, when it expands the fields itself. It does so whenever
+/// somebody edits the series in Odoo.
 ///
 /// # Errors
 /// [`NoFaithfulForm::CountedInUtc`] and [`NoFaithfulForm::OtherHour`], if not.
@@ -144,7 +145,7 @@ pub fn check(
     let theirs = expand(fields, first, week_start, limit)?;
     let mut ours = rule.dates(start).take(limit);
     let horizon = start.checked_add_days(Days::new(3650)).unwrap_or(NaiveDate::MAX);
-    // Odoo's cap counts what is before the start, too: a few of the last may be missing.
+    // Odoo's cap also counts occurrences before the start, so a few of the last may be missing.
     let same = theirs
         .iter()
         .map(|at| date_of(*at))
@@ -191,7 +192,7 @@ fn start_of_period(
     }
 }
 
-/// How much daylight saving pytz sees at a local time.
+/// Returns the daylight saving that pytz sees at a local time.
 fn saving(local: NaiveDateTime, zone: Tz) -> TimeDelta {
     match zone.from_local_datetime(&local) {
         LocalResult::Single(at) => at.offset().dst_offset(),
@@ -204,8 +205,9 @@ fn saving(local: NaiveDateTime, zone: Tz) -> TimeDelta {
     }
 }
 
-/// The instant that pytz means by a local time with `is_dst=False`: of one that occurs twice the one in standard
-/// time. That is the later, but in Ireland, whose standard time is in summer.
+/// Returns the instant that pytz means by a local time with `is_dst=False`: if it occurs twice, the
+/// one in standard time. This is the later one, except in Ireland, whose standard time is in
+/// summer.
 pub fn standard(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     match zone.from_local_datetime(&local) {
         LocalResult::Ambiguous(a, b) => not_saving(a, b).to_utc(),

@@ -1,4 +1,4 @@
-//! By what records are known: to this service, and to Odoo's built-in synchronization.
+//! The identities of records: for this service, and for Odoo's built-in sync.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -6,27 +6,28 @@ use uuid::Uuid;
 /// The `model` of a series on the wire.
 pub const SERIES_MODEL: &str = "calendar.recurrence";
 
-/// By what a record is known to the service.
+/// The identity of a record for the service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// The event's id; of a series its base event's.
+    /// The event's id; for a series, its base event's.
     pub odoo_id: Option<i32>,
-    /// Of a series alone.
+    /// Only for a series.
     pub key: Option<String>,
     pub link: Option<Uuid>,
 }
 
-/// The links of Odoo's own engine (`microsoft_calendar`), as they were when the database was paired.
+/// The links of Odoo's built-in sync (`microsoft_calendar`), as they were when the database was
+/// paired.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockIds {
-    /// Mutable, and of whichever mailbox that engine had seen it in first.
+    /// A mutable id, of the mailbox in which the built-in sync had first seen the event.
     #[serde(default)]
     pub microsoft_id: Option<String>,
     /// The iCalUId.
     #[serde(default)]
     pub uid: Option<String>,
-    /// The description with the block of contact details that Odoo appends, which that engine sent along; absent where
-    /// there is none.
+    /// The description with the block of contact details that Odoo appends and that the built-in
+    /// sync sent along; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }

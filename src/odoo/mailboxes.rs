@@ -1,30 +1,31 @@
-//! Whose mailbox an address is.
+//! The owners of addresses.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::calendar::event::{Address, Aliases, Known};
 
-/// The addresses by which a database's connected users are known in Outlook. A person's address in Odoo may be another one; the
-/// mailbox's is the one that counts.
+/// The addresses by which a database's connected users are known in Outlook. A person's address in
+/// Odoo may be another one; the mailbox's address counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mailboxes {
     of_users: BTreeMap<i32, Address>,
     users: BTreeMap<Address, i32>,
-    /// Shared with whatever is compared under it: a database may have thousands.
+    /// Shared with all comparisons that use it, as a database may have thousands.
     known: Arc<Known>,
     /// See [`Mailboxes::odoo`].
     odoo: String,
 }
 
 impl Mailboxes {
-    /// None.
+    /// Makes an empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Those of users, each with its further addresses. An address that is another one's mailbox is no alias. Whoever comes
-    /// later has what two claim: it was given to them, and the other one is yet to be told.
+    /// Makes the set from users with their mailbox's address and its other addresses. An address
+    /// that is another mailbox's own is not an alias. If two claim an address, the later one gets
+    /// it: the address was moved there, and the other account was not asked since.
     pub fn of(all: impl IntoIterator<Item = (i32, Address, Vec<Address>)>) -> Self {
         let mut mailboxes = Self::new();
         let mut known = Known::default();
@@ -41,13 +42,13 @@ impl Mailboxes {
         mailboxes
     }
 
-    /// With the address of the Odoo that has the users.
+    /// Adds the address of the Odoo that has the users.
     pub fn at(mut self, odoo: &str) -> Self {
         odoo.clone_into(&mut self.odoo);
         self
     }
 
-    /// Odoo's address; empty where it is not known.
+    /// Returns Odoo's address; empty if it is unknown.
     pub fn odoo(&self) -> &str {
         &self.odoo
     }
@@ -56,17 +57,17 @@ impl Mailboxes {
         self.of_users.get(user)
     }
 
-    /// The address by which a mailbox is known here; any other one as it is.
+    /// Returns the address by which a mailbox is known here; any other address unchanged.
     pub fn known<'a>(&'a self, address: &'a Address) -> &'a Address {
         self.known.aliases.get(address).unwrap_or(address)
     }
 
-    /// The user whose mailbox has the address.
+    /// Returns the user whose mailbox has the address.
     pub fn user_of(&self, address: &Address) -> Option<i32> {
         self.users.get(self.known(address)).copied()
     }
 
-    /// The mailboxes by their further addresses.
+    /// Returns the mailboxes by their other addresses.
     pub fn aliases(&self) -> Aliases {
         Aliases {
             known: Arc::clone(&self.known),

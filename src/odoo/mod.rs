@@ -1,4 +1,5 @@
-//! Odoo's side of the wire: its JSON-RPC dialect, its errors, and the snapshots and changes of `docs/EXCHANGE.md`.
+//! The protocol with Odoo: its JSON-RPC dialect, its errors, and the snapshots and changes of
+//! `docs/EXCHANGE.md`.
 //!
 //! **Invariant:** nothing here knows Microsoft, the database or HTTP.
 

@@ -1,4 +1,4 @@
-//! What one change of Odoo is about: an event, or a series with all of its events.
+//! The record of a change: an event, or a series with all of its events.
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::Value;
@@ -22,12 +22,12 @@ pub enum Record {
     Series(Box<SeriesSnapshot>),
 }
 
-/// Why the domain has no view of a record. For the journal.
+/// Why a record cannot be translated to the domain. For the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoDocument {
     #[error(transparent)]
     Event(#[from] NoEvent),
-    /// It repeats in a way that Outlook cannot say.
+    /// It repeats in a way that Outlook cannot express.
     #[error("Outlook cannot repeat it so: {0}")]
     Rule(NoFaithfulForm),
     #[error(transparent)]
@@ -43,8 +43,9 @@ impl From<NoSeries> for NoDocument {
     }
 }
 
-/// What Odoo hands over, with descriptions whose links and pictures lead somewhere from outside of Odoo's pages, too. From
-/// here on nothing knows of the others, so that they are no difference.
+/// Makes the addresses of links and pictures in Odoo's descriptions absolute, so that they work
+/// outside of Odoo's pages. All later code sees only absolute addresses, so they are not a
+/// difference.
 pub fn with_absolute_addresses(mut handed_over: Value, base_url: &str) -> Value {
     let base = base_url.trim_end_matches('/');
     each_description(&mut handed_over, &mut |html| {
@@ -53,7 +54,7 @@ pub fn with_absolute_addresses(mut handed_over: Value, base_url: &str) -> Value 
     handed_over
 }
 
-/// The descriptions in what Odoo hands over, as they are compared.
+/// Returns the descriptions in what Odoo sends, in the form in which they are compared.
 pub fn descriptions(handed_over: &Value, base_url: &str) -> Vec<String> {
     let mut found = Vec::new();
     each_description(
@@ -71,7 +72,7 @@ fn each_description(value: &mut Value, do_it: &mut impl FnMut(&mut String)) {
             for (name, field) in fields {
                 match field {
                     Value::String(html) if name == "description" => do_it(html),
-                    // As the other engine has sent it.
+                    // As the built-in sync has sent it.
                     _ if name == "stock_ids" => {}
                     field => each_description(field, do_it),
                 }
@@ -90,7 +91,7 @@ impl<'de> Deserialize<'de> for Record {
             let series = rows.read().map_err(D::Error::custom)?;
             return Ok(Self::Series(Box::new(series)));
         }
-        // What is stored does not say its model.
+        // A stored record does not contain its model.
         if value.get("rule").is_some() {
             serde_json::from_value(value)
                 .map(Self::Series)
@@ -147,7 +148,7 @@ impl Record {
         }
     }
 
-    /// Who tells its guests, as recorded when it was saved.
+    /// Returns which side mails its guests, as recorded when it was saved.
     pub fn mailer(&self) -> Option<Mailer> {
         match self {
             Self::Event(event) => event.mailer,
@@ -155,7 +156,7 @@ impl Record {
         }
     }
 
-    /// The event, or what most occurrences of the series share, as an event of its own.
+    /// Returns the event, or what most occurrences of the series share, as an event.
     ///
     /// # Errors
     /// [`NoDocument`], if the series has no readable template.
@@ -166,10 +167,10 @@ impl Record {
         }
     }
 
-    /// The domain's view; `None` for a series without any occurrence.
+    /// Translates it to the domain; returns `None` for a series without any occurrence.
     ///
     /// # Errors
-    /// [`NoDocument`], of anything else that the domain cannot say.
+    /// [`NoDocument`] for anything else that the domain cannot express.
     pub fn document(&self, mailboxes: &Mailboxes) -> Result<Option<Document>, NoDocument> {
         match self {
             Self::Event(event) => Ok(Some(Document::single(event.to_event(mailboxes)?))),
@@ -188,7 +189,7 @@ impl Record {
         }
     }
 
-    /// Whether a rule of this Odoo keeps it out of Outlook.
+    /// Returns whether a rule of this Odoo keeps it out of Outlook.
     pub fn excluded(&self) -> bool {
         match self {
             Self::Event(event) => event.excluded,
@@ -204,7 +205,7 @@ impl Record {
         }
     }
 
-    /// What it was before it became a series, or an event.
+    /// Returns the earlier record that this series or event was.
     pub fn was(&self) -> Option<&Was> {
         match self {
             Self::Event(event) => event.was.as_ref(),

@@ -1,8 +1,9 @@
 //! The rule fields of `calendar.recurrence` and their translation (Odoo 19,
 //! `calendar/models/calendar_recurrence.py`: `_get_rrule`, `_get_occurrences`, `_range_calculation`).
 //!
-//! What Odoo cannot say as such is said in other fields where the *dates* stay the same (yearly by weekday is
-//! every twelfth month, a long count is its last date), and otherwise not at all: [`NoFaithfulForm`].
+//! A rule that Odoo cannot express directly is written in other fields if the *dates* stay the same
+//! (yearly by weekday is every twelfth month, a long count is its last date). Otherwise it is not
+//! written at all: [`NoFaithfulForm`].
 
 use std::num::NonZeroU32;
 
@@ -11,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::recurrence::{Days, End, NoFaithfulForm, Pattern, Position, Rule, Skip};
 
-/// So many occurrences Odoo expands at most (`MAX_RECURRENT_EVENT`), unless the rule ends on a date.
+/// How many occurrences Odoo expands at most (`MAX_RECURRENT_EVENT`), unless the rule ends on a
+/// date.
 pub const MAX_OCCURRENCES: u32 = 720;
 
-/// So many of them may lie before the start, in its week: Odoo counts these, and drops them.
+/// How many of them may lie before the start, in its week: Odoo counts these, and drops them.
 pub const BEFORE_START: u32 = 6;
 
 /// `calendar.recurrence`'s fields of the same names. Fields that the type does not use may hold anything.

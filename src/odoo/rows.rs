@@ -1,5 +1,5 @@
-//! A series as Odoo tells it: its rule, and a row for each of its events. What most of them share, what single ones have of their
-//! own, and which dates of the rule are missing is read from that.
+//! A series as Odoo sends it: its rule, and a row for each of its events. The shared values, the
+//! overrides and the excluded dates are derived from these rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,8 @@ use super::time::OdooTime;
 use crate::calendar::invitations::Mailer;
 use crate::calendar::timezone;
 
-/// The most dates of a rule that are looked at. Odoo itself makes 720, unless the rule ends on a date.
+/// The most dates of a rule that are computed. Odoo itself makes 720, unless the rule ends on a
+/// date.
 const MOST_DATES: usize = 100_000;
 
 /// `calendar.recurrence` as `docs/EXCHANGE.md` describes it.
@@ -31,11 +32,11 @@ pub struct SeriesRows {
     pub tz: String,
     /// 0 is Monday.
     pub week_start: u8,
-    /// The first slot; `None`: nobody has noted it.
+    /// The first slot; `None` if nobody has recorded it.
     pub dtstart: Option<OdooTime>,
     /// All of its events.
     pub rows: Vec<Row>,
-    /// What the rows say: Odoo field → value, without what each row has of its own.
+    /// The contents of the rows: Odoo field → value, without the fields of the row itself.
     pub contents: Vec<Map<String, Value>>,
     pub base_id: Option<i32>,
     pub was: Option<Was>,
@@ -53,30 +54,31 @@ pub struct SeriesRows {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Row {
     pub id: i32,
-    /// Where the rule puts it, wherever it has been moved since; of whole days 08:00 of the day. `None`: where it is.
+    /// Where the rule puts it, wherever it was moved since; for all-day events 08:00 of the day.
+    /// `None` means where it is now.
     pub slot: Option<OdooTime>,
     pub active: bool,
     pub start: OdooTime,
     pub stop: OdooTime,
-    /// Of whole days alone.
+    /// Only for all-day events.
     #[serde(default)]
     pub start_date: Option<NaiveDate>,
     /// The last day, inclusive.
     #[serde(default)]
     pub stop_date: Option<NaiveDate>,
-    /// Which of the contents it has.
+    /// The position of its content in `contents`.
     pub says: usize,
 }
 
 impl SeriesRows {
-    /// What the rows have in common, and what single ones have of their own.
+    /// Derives what the rows share, and what single ones have of their own.
     ///
     /// # Errors
     /// A sentence for the journal.
     pub fn read(mut self) -> Result<SeriesSnapshot, String> {
         self.rows.sort_by_key(|row| (row.slot(), row.id));
         let active: Vec<&Row> = self.rows.iter().filter(|row| row.active).collect();
-        // A series of archived events can still say what it was.
+        // A series whose events are all archived can still be read.
         let members = if active.is_empty() {
             self.rows.iter().collect()
         } else {
@@ -136,7 +138,8 @@ impl SeriesRows {
         })
     }
 
-    /// The slots that the rule gives. None where it cannot be read, which is said where it has to be.
+    /// Returns the slots of the rule. Empty if the rule cannot be read, which is reported
+    /// elsewhere.
     fn dates(&self, first: DateTime<Utc>, is_allday: bool) -> Vec<DateTime<Utc>> {
         let (Some(zone), Ok(week_start)) = (timezone::iana(&self.tz), Weekday::try_from(self.week_start))
         else {
@@ -154,17 +157,18 @@ fn content_of<'a>(row: &Row, contents: &'a [Map<String, Value>]) -> Result<&'a M
         .ok_or_else(|| format!("nobody knows what its event {} says", row.id))
 }
 
-/// What most events of a series share.
+/// The values that most events of a series share.
 struct Shared {
     /// Odoo field → value, without times.
     fields: Map<String, Value>,
     is_allday: bool,
-    /// Of whole days, of as many days less one.
+    /// For all-day events, the number of days minus one.
     length: TimeDelta,
 }
 
 impl Shared {
-    /// The value that most events have; of equals, that of the earliest.
+    /// Finds the values that most events have; if several are equally frequent, the earliest
+    /// event's.
     fn of(members: &[&Row], contents: &[Map<String, Value>]) -> Result<Self, String> {
         let Some(first) = members.first() else {
             return Err("it has no event".to_owned());
@@ -205,7 +209,7 @@ impl Shared {
         })
     }
 
-    /// As an event has it that nobody touched: it begins at its slot, and is as long as the others.
+    /// Returns the unchanged event of a slot: it begins at the slot, and is as long as the others.
     fn template_at(&self, slot: DateTime<Utc>) -> Map<String, Value> {
         let mut fields = self.fields.clone();
         fields.extend(self.times_at(slot));
@@ -235,7 +239,7 @@ impl Shared {
         let is_allday = is_allday(content);
         let expected = self.times_at(row.slot());
         let own = row.times(is_allday).into_iter().filter(|(name, value)| {
-            // The hours of whole days mean nothing.
+            // The hours of all-day events mean nothing.
             let is_silent = is_allday && self.is_allday && matches!(name.as_str(), "start" | "stop");
             !is_silent && expected.get(name) != Some(value)
         });
@@ -296,7 +300,8 @@ fn times(
         .collect()
 }
 
-/// What tells one value from another. Each event has lines of its own for its guests, and who set an answer is said of one of them.
+/// Returns what distinguishes a value. Each event has attendee lines of its own, and who set a
+/// response is recorded in only one of them, so the line's id and that person are left out.
 fn comparable(name: &str, value: &Value) -> String {
     let (true, Value::Array(lines)) = (name == "attendees", value) else {
         return value.to_string();
@@ -316,7 +321,7 @@ fn comparable(name: &str, value: &Value) -> String {
     lines.join("\n")
 }
 
-/// What is counted most often; of equals, what came first.
+/// Returns the most frequent value; if several are equally frequent, the first one.
 fn most<K: Ord, V>(counted: impl Iterator<Item = (K, V, usize)>) -> Option<V> {
     let mut places: BTreeMap<K, usize> = BTreeMap::new();
     let mut counts: Vec<(V, usize)> = Vec::new();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::OdooError;
 use super::api::{self, Versions};
 
-/// One call of `model.method`, whichever door it came through.
+/// One call of `model.method`, from either endpoint.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// Odoo's `database.uuid`.
@@ -19,13 +19,13 @@ pub struct Call {
     pub model: String,
     pub method: String,
     pub kwargs: Map<String, Value>,
-    /// What the caller's database is called there, where it says so.
+    /// The name of the caller's database, if the call contains it.
     pub database_name: Option<String>,
-    /// Which versions of the exchange the caller understands.
+    /// The versions of the exchange that the caller understands.
     pub versions: Versions,
 }
 
-/// What `/jsonrpc` may be asked.
+/// The requests that `/jsonrpc` accepts.
 #[derive(Clone, Debug)]
 pub enum Request {
     /// `common.version`, which needs no key.

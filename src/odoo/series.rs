@@ -60,10 +60,11 @@ pub struct SeriesSnapshot {
     /// The key of the series that this one continues.
     #[serde(default)]
     pub split_from: Option<String>,
-    /// By what Odoo's own engine knew it before the database was paired.
+    /// The ids by which Odoo's built-in sync knew it before the database was paired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock_ids: Option<StockIds>,
-    /// Who tells its guests, as recorded when one of its events was saved; not part of the version.
+    /// Which side mails its guests, as recorded when one of its events was saved; not part of the
+    /// version.
     #[serde(default)]
     pub mailer: Option<Mailer>,
     /// A rule of this Odoo keeps it out of Outlook; not part of the version.
@@ -74,12 +75,14 @@ pub struct SeriesSnapshot {
 }
 
 impl SeriesSnapshot {
-    /// Who set a user's answer to one occurrence, where that is nobody who may answer for that user.
+    /// Returns who set a user's response to one occurrence, if that person may not respond for the
+    /// user.
     pub fn answered_by_another(&self, slot: NaiveDate, tz: Tz, user_id: i32) -> Option<AnsweredBy> {
         self.line_of(slot, tz, user_id)?.answered_by_another().cloned()
     }
 
-    /// As [`Snapshot::is_answered_in_odoo`](super::snapshot::Snapshot::is_answered_in_odoo), of one occurrence.
+    /// Does what [`Snapshot::is_answered_in_odoo`](super::snapshot::Snapshot::is_answered_in_odoo)
+    /// does, for one occurrence.
     pub fn is_answered_in_odoo(&self, slot: NaiveDate, tz: Tz, user_id: i32) -> bool {
         self.line_of(slot, tz, user_id)
             .is_some_and(|line| line.is_answered_in_odoo())
@@ -95,7 +98,7 @@ impl SeriesSnapshot {
     }
 }
 
-/// An occurrence that has something of its own.
+/// An occurrence with an override.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SlotSnapshot {
     pub id: i32,
@@ -111,7 +114,7 @@ pub enum NoSeries {
     Rule(#[from] NoFaithfulForm),
     #[error("it cannot be read: {0}")]
     Unreadable(String),
-    /// No occurrence is left: to be treated as deleted.
+    /// No occurrence is left. It counts as deleted.
     #[error("it has no occurrence")]
     Empty,
 }
@@ -121,14 +124,14 @@ fn unreadable(problem: impl ToString) -> NoSeries {
 }
 
 impl SeriesSnapshot {
-    /// The domain's view, in normal form.
+    /// Translates it to the domain, in normal form.
     ///
-    /// An endless rule stays endless although Odoo has only its first 720 slots; if two or more of the last of
-    /// these are missing, somebody has ended the series there.
+    /// An endless rule stays endless although Odoo has only its first 720 slots. If two or more of
+    /// the last of these are missing, somebody has ended the series there.
     ///
     /// # Errors
-    /// [`NoSeries`]. Above all where the rule does not say which records there are: then the single events are
-    /// to be synced instead.
+    /// [`NoSeries`], above all if the rule does not match the records. The single events are then
+    /// synced instead.
     pub fn to_series(&self, mailboxes: &Mailboxes) -> Result<Document, NoSeries> {
         let mut master = self.event(&self.template, mailboxes)?;
         let tz = timezone::iana(&self.tz).ok_or_else(|| unreadable(format!("no zone {}", self.tz)))?;
@@ -156,7 +159,8 @@ impl SeriesSnapshot {
         for (slot, id) in &self.records {
             let slot = date_of(slot)?;
             if !present.insert(slot) {
-                // Which of the two Outlook's occurrence is cannot be told; nothing of it may be moved by guess.
+                // It is unknown which of the two is Outlook's occurrence, and nothing of it may be
+                // moved by guess.
                 return Err(unreadable(format!(
                     "two of its events stand for {slot}: take the one that is a copy (event {id} or the other) out of the series"
                 )));
@@ -181,7 +185,8 @@ impl SeriesSnapshot {
         series.normalized().ok_or(NoSeries::Empty)
     }
 
-    /// The records must be what rule and missing slots say, or a date would change silently.
+    /// Checks that the records match the rule and the missing slots. Otherwise a date would change
+    /// silently.
     fn check_slots(&self, series: &Document, present: &BTreeSet<NaiveDate>) -> Result<(), NoSeries> {
         let (Some(first), Some(last)) = (present.first(), present.last()) else {
             return Ok(());
@@ -199,7 +204,7 @@ impl SeriesSnapshot {
         }
     }
 
-    /// What most occurrences share, as the snapshot of one event: that of the base event.
+    /// Returns what most occurrences share, as the snapshot of one event: the base event's.
     ///
     /// # Errors
     /// [`NoSeries::Unreadable`].
@@ -231,8 +236,9 @@ impl SeriesSnapshot {
     }
 }
 
-/// Of an endless rule Odoo has the first slots only. Missing ones at their end are no end of the series unless
-/// there are several: who deletes the last one that Odoo shows means that one.
+/// Ends an endless series where Odoo ended it. Odoo has only the first slots. Missing slots at
+/// their end end the series only if there are several: a user who deletes the last one that Odoo
+/// shows means only that one.
 fn end_where_odoo_does(series: &mut Document, present: &BTreeSet<NaiveDate>) {
     let Some(last) = present.last().filter(|_| series.rule().end == End::Forever) else {
         return;
@@ -244,7 +250,8 @@ fn end_where_odoo_does(series: &mut Document, present: &BTreeSet<NaiveDate>) {
 }
 
 impl Slot {
-    /// As Odoo names the slot of a date: with its own reading of a local time that occurs twice.
+    /// Returns the slot that Odoo has for a date, with Odoo's reading of a local time that occurs
+    /// twice.
     pub fn of(series: &Document, slot: NaiveDate) -> Self {
         Self(match series.slot_time(slot) {
             Time::AllDay { .. } => slot.to_string(),
@@ -256,7 +263,7 @@ impl Slot {
         })
     }
 
-    /// The date it names in the series' zone.
+    /// Returns its date in the series' zone.
     pub fn date(&self, tz: Tz) -> Option<NaiveDate> {
         if let Ok(date) = self.0.parse() {
             return Some(date);
@@ -281,27 +288,27 @@ fn write_time(fields: &mut Map<String, Value>, time: &Time) {
 }
 
 impl SeriesSnapshot {
-    /// The weekday with which Odoo's weeks begin in this series; Monday where that cannot be read.
+    /// Returns the weekday on which Odoo's weeks begin in this series; Monday if it cannot be read.
     pub fn first_weekday(&self) -> Weekday {
         self.week_start().unwrap_or(Weekday::Mon)
     }
 }
 
-/// The rule, times and slots of an `apply_series` change: the whole shape of the series, and of the values those
-/// that are to be set.
+/// The rule, times and slots of an `apply_series` change: the whole shape of the series, and the
+/// values that are to be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesShape {
     pub rule: RuleFields,
     pub tz: String,
-    /// The one by which `rule` is meant; 0 is Monday.
+    /// The first weekday with which `rule` is counted; 0 is Monday.
     pub week_start: u8,
     /// `start`/`stop` of the first slot, or `start_date`/`stop_date` (inclusive).
     #[serde(flatten)]
     pub first: Map<String, Value>,
     /// For every occurrence.
     pub values: Values,
-    /// For single ones, over those. An occurrence that has been moved is always here, with its times: one that is
-    /// not here is at its slot.
+    /// For single occurrences, over those. An occurrence that was moved is always here, with its
+    /// times; an occurrence that is not here is at its slot.
     pub slots: Vec<SlotValues>,
     /// All of them.
     pub missing: Vec<Slot>,
@@ -313,7 +320,7 @@ pub struct SlotValues {
     pub values: Values,
 }
 
-/// Whether Odoo can repeat a series at all.
+/// Checks whether Odoo can repeat a series at all.
 ///
 /// # Errors
 /// [`NoFaithfulForm`], with the reason why not.
@@ -332,8 +339,8 @@ fn said(series: &Document, week_start: Weekday) -> Result<RuleFields, NoFaithful
     Ok(rule)
 }
 
-/// The day with which Odoo's weeks shall begin: the add-on keeps one for each series. Where it matters it is the
-/// rule's own, otherwise the one that it has.
+/// Returns the day on which Odoo's weeks are to begin; the add-on stores one for each series. If it
+/// matters, it is the rule's own, otherwise the present one.
 pub fn counted_from(rule: &Rule, present: Weekday) -> Weekday {
     match rule.pattern {
         Pattern::Weekly { week_start, .. } if rule.interval.get() > 1 => week_start,
@@ -341,8 +348,8 @@ pub fn counted_from(rule: &Rule, present: Weekday) -> Weekday {
     }
 }
 
-/// The shape that makes Odoo's series `target`, already rolled to Odoo's window. `changes` are those from the
-/// present series; `None`: there is none yet, everything is set.
+/// Returns the shape that makes Odoo's series `target`, which is already reduced to Odoo's window.
+/// `changes` are those from the present series; `None` if there is none yet, and everything is set.
 ///
 /// # Errors
 /// [`NoFaithfulForm`], if Odoo would have other dates, now or when it next expands the rule itself.
@@ -398,7 +405,8 @@ fn first_of(master: &Event, zone: Tz) -> First {
     }
 }
 
-/// As [`super::snapshot::group_of_field`], of a series: the rule's fields are of [`Group::Time`].
+/// Does what [`super::snapshot::group_of_field`] does, for a series: the rule's fields belong to
+/// [`Group::Time`].
 pub fn group_of_field(field: &str) -> Option<Group> {
     const RULE: [&str; 17] = [
         "rrule",

@@ -1,4 +1,4 @@
-//! An Odoo record as it crosses the wire, and its translation to and from the domain.
+//! A record of Odoo as it is sent, and its translation to and from the domain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,10 +49,10 @@ pub struct Snapshot {
     /// The series that it was before.
     #[serde(default)]
     pub was: Option<Was>,
-    /// By what Odoo's own engine knew it before the database was paired.
+    /// The ids by which Odoo's built-in sync knew it before the database was paired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stock_ids: Option<StockIds>,
-    /// Who tells its guests, as recorded when it was saved; not part of the version.
+    /// Which side mails its guests, as recorded when it was saved; not part of the version.
     #[serde(default)]
     pub mailer: Option<Mailer>,
     /// A rule of this Odoo keeps it out of Outlook; not part of the version.
@@ -80,7 +80,7 @@ impl Organizer {
 /// One `calendar.attendee`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttendeeLine {
-    /// Not told of a series, where each event has lines of its own.
+    /// Not sent for a series, where each event has lines of its own.
     #[serde(default)]
     pub id: i32,
     pub partner_id: i32,
@@ -89,12 +89,12 @@ pub struct AttendeeLine {
     pub email: Option<String>,
     pub name: Option<String>,
     pub state: String,
-    /// Who set the answer; absent: Outlook, or it was set before the add-on told.
+    /// Who set the response; absent if Outlook did, or if it is older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<AnsweredBy>,
 }
 
-/// Who set a guest's answer in Odoo.
+/// Who set a guest's response in Odoo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnsweredBy {
     pub uid: i32,
@@ -102,23 +102,23 @@ pub struct AnsweredBy {
     pub name: Option<String>,
     #[serde(default)]
     pub is_admin: bool,
-    /// Nobody who is logged in: the guest's own link.
+    /// By the guest's own link, without a login.
     #[serde(default)]
     pub by_link: bool,
 }
 
-/// Why a record of Odoo's cannot be an event of the domain. For the journal.
+/// Why a record of Odoo cannot be an event of the domain. For the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoEvent {
     #[error("its last day is out of range")]
     LastDay,
 }
 
-/// The values of an `OdooChange`: Odoo field → value, of the fields that the add-on allows.
+/// The values of an `OdooChange`: Odoo field → value, for the fields that the add-on permits.
 pub type Values = Map<String, Value>;
 
 impl Snapshot {
-    /// The domain's view of the record.
+    /// Translates the record to the domain.
     ///
     /// # Errors
     /// [`NoEvent`], if the record cannot be an event at all.
@@ -175,7 +175,8 @@ impl Snapshot {
     }
 
     fn attendees(&self, mailboxes: &Mailboxes) -> BTreeMap<Address, Attendee> {
-        // A contact with an address of the organizer's is the organizer: Outlook invites nobody to their own meeting.
+        // A contact with one of the organizer's addresses is the organizer: Outlook invites nobody
+        // to their own meeting.
         let own = self.organizer_addresses(mailboxes);
         let guests = self.attendees.iter().filter(|line| !self.is_organizer(line));
         let mut attendees: BTreeMap<Address, Attendee> = BTreeMap::new();
@@ -186,7 +187,8 @@ impl Snapshot {
             let Some(address) = addresses.next() else {
                 continue;
             };
-            // Of two contacts with one address a user's own speaks, or else the one that has answered.
+            // If two contacts have one address, a user's own counts, or else the one that has
+            // responded.
             let is_users = line.user_id.is_some();
             let speaks = match attendees.get(&address) {
                 None => true,
@@ -227,8 +229,8 @@ impl Snapshot {
         mailbox.into_iter().chain(others).collect()
     }
 
-    /// Addresses under which Outlook may have people whom Odoo's snapshot has under another one: that of their mailbox,
-    /// or the first of several that a contact has.
+    /// Returns the addresses under which Outlook may list people whom Odoo lists under another one:
+    /// their mailbox's, or the first of several addresses of a contact.
     pub fn aliases(&self, mailboxes: &Mailboxes) -> Aliases {
         let organizers = self.organizer_addresses(mailboxes);
         let mut aliases = mailboxes.aliases();
@@ -245,7 +247,8 @@ impl Snapshot {
             let others = others.filter(|other| *other != known && is_theirs(other));
             aliases.own.extend(others.map(|other| (other, known.clone())));
         }
-        // The organizer's other addresses are the organizer's, also where they are no guest of their own event.
+        // The organizer's other addresses are the organizer's, even if the organizer is not a
+        // guest.
         if let Some(known) = self
             .organizer_person(mailboxes)
             .map(|organizer| organizer.address)
@@ -254,13 +257,13 @@ impl Snapshot {
             let others = organizer.chain(organizers).filter(|other| *other != known);
             aliases.own.extend(others.map(|other| (other, known.clone())));
         }
-        // An address that somebody has of their own is theirs.
+        // An address that is somebody's own belongs to that person.
         let own: BTreeSet<Address> = self.attendees(mailboxes).into_keys().collect();
         aliases.own.retain(|alias, _| !own.contains(alias));
         aliases
     }
 
-    /// The names of attendees without a usable address, who cannot be invited by Outlook.
+    /// Returns the names of attendees without a usable address, whom Outlook cannot invite.
     pub fn unreachable(&self, mailboxes: &Mailboxes) -> Vec<&str> {
         self.attendees
             .iter()
@@ -269,7 +272,7 @@ impl Snapshot {
             .collect()
     }
 
-    /// The answer of a user, where that user is an attendee and not the organizer.
+    /// Returns the response of a user who is an attendee and not the organizer.
     pub fn answer_of(&self, user_id: i32) -> Option<Answer> {
         self.attendees
             .iter()
@@ -277,13 +280,14 @@ impl Snapshot {
             .map(|line| answer(&line.state))
     }
 
-    /// Who set a user's answer, where that is nobody who may answer for that user.
+    /// Returns who set a user's response, if that person may not respond for the user.
     pub fn answered_by_another(&self, user_id: i32) -> Option<&AnsweredBy> {
         let line = self.attendees.iter().find(|line| line.user_id == Some(user_id))?;
         line.answered_by_another()
     }
 
-    /// Whether a user's present answer was given in Odoo, by somebody who may give it: one that Outlook brings forgets who gave it.
+    /// Returns whether a user's present response was given in Odoo by somebody who may. A response
+    /// that came from Outlook has no such person.
     pub fn is_answered_in_odoo(&self, user_id: i32) -> bool {
         let line = self.attendees.iter().find(|line| line.user_id == Some(user_id));
         line.is_some_and(AttendeeLine::is_answered_in_odoo)
@@ -296,14 +300,14 @@ impl AttendeeLine {
         self.answered_by.is_some() && self.answered_by_another().is_none()
     }
 
-    /// Who set the answer, where that is nobody who may answer for the guest.
+    /// Returns who set the response, if that person may not respond for the guest.
     pub fn answered_by_another(&self) -> Option<&AnsweredBy> {
         let by = self.answered_by.as_ref()?;
         (!by.is_admin && !by.by_link && Some(by.uid) != self.user_id).then_some(by)
     }
 }
 
-/// The addresses with each mailbox under one of its own.
+/// Replaces each mailbox's other addresses by its known one.
 fn known(addresses: &[Address], mailboxes: &Mailboxes) -> Vec<Address> {
     let mut all = Vec::new();
     for address in addresses {
@@ -316,7 +320,7 @@ fn known(addresses: &[Address], mailboxes: &Mailboxes) -> Vec<Address> {
 }
 
 impl AttendeeLine {
-    /// By which Outlook is to invite them; the first one names them.
+    /// Returns the addresses by which Outlook invites them; the first one identifies them.
     fn addresses(&self, mailboxes: &Mailboxes) -> Vec<Address> {
         let mailbox = self.user_id.and_then(|user| mailboxes.get(&user).cloned());
         if let Some(mailbox) = mailbox {
@@ -329,7 +333,7 @@ impl AttendeeLine {
     }
 }
 
-/// The group that an Odoo field belongs to, if it is one that is synced.
+/// Returns the group of an Odoo field, if the field is synced.
 pub fn group_of_field(field: &str) -> Option<Group> {
     Some(match field {
         "name" => Group::Title,
@@ -346,8 +350,8 @@ pub fn group_of_field(field: &str) -> Option<Group> {
     })
 }
 
-/// The values that give an Odoo record the named groups of `target`. `present` is the record as it is (`None` for
-/// a new one), `user` tells the Odoo user behind an address.
+/// Returns the values that give an Odoo record the named groups of `target`. `present` is the
+/// record as it is (`None` for a new one); `user` finds the Odoo user of an address.
 pub fn values(
     groups: &BTreeSet<Group>,
     target: &Event,
@@ -418,7 +422,7 @@ pub fn values(
     values
 }
 
-/// The values of a record that is new in Odoo: every group, and whose event it is.
+/// Returns the values of a new record in Odoo: every group, and its organizer.
 pub fn create_values(target: &Event, mailboxes: &Mailboxes) -> Values {
     let groups = Group::SINGLE.into_iter().chain([Group::Attendees]).collect();
     let mut values = values(&groups, target, None, mailboxes);
@@ -444,8 +448,8 @@ fn attendee_values(target: &Event, mailboxes: &Mailboxes) -> Value {
         .collect()
 }
 
-/// Odoo may have several reminders where Outlook has one: the one that Outlook shows (the shortest) is
-/// exchanged, the others stay.
+/// Odoo may have several reminders where Outlook has one. The one that Outlook shows (the shortest)
+/// is replaced, the others stay.
 fn reminders(target: Option<i32>, present: Option<&Snapshot>) -> Vec<i32> {
     let mut minutes: BTreeSet<i32> = present
         .map(|p| p.reminder_minutes.iter().copied().collect())
@@ -490,7 +494,7 @@ fn answer(state: &str) -> Answer {
     }
 }
 
-/// Odoo's name of an answer (`calendar.attendee.state`).
+/// Returns Odoo's name of a response (`calendar.attendee.state`).
 pub fn odoo_answer(answer: Answer) -> &'static str {
     match answer {
         Answer::NeedsAction => "needsAction",
@@ -500,7 +504,7 @@ pub fn odoo_answer(answer: Answer) -> &'static str {
     }
 }
 
-/// Whether a time lies in the past, for events that must not be announced any more.
+/// Returns whether an event is over, so that nobody is invited to it.
 pub fn is_over(event: &Event, now: chrono::DateTime<Utc>) -> bool {
     event.time.ends_at() < now
 }

@@ -12,27 +12,28 @@ use super::identity::Was;
 use super::record::Record;
 use super::time::OdooTime;
 
-/// What a change of one occurrence's field is to its series: an occurrence has come, gone, or was archived.
+/// The field name for a change of a series' occurrences: one was added, removed or archived.
 const SLOTS: &str = "slots";
 const FIELDS_OF_SLOTS: [&str; 2] = ["active", "recurrent"];
-/// After how long a record is told again that could not be taken. Each time it is twice as long.
+/// After how many minutes a rejected record is first sent again. The time doubles each time.
 const FIRST_RETRY_MINUTES: u32 = 10;
 const LAST_RETRY_MINUTES: u32 = 24 * 60;
-/// The first time, it may pass by itself, so nobody is bothered with it.
+/// The rejection at which people are told. The first one may pass by itself.
 const SAID_AT: u32 = 2;
 
-/// A record with its rows of Odoo's outbox, as it is now.
+/// A record as it is now, with its rows of Odoo's outbox.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TouchedRecord {
     #[serde(flatten)]
     pub place: exchange::Place,
     pub rows: Vec<Row>,
-    /// `None`: it is not there, or `excluded`.
+    /// `None` if it does not exist, or is `excluded`.
     #[serde(default)]
     pub record: Option<Record>,
     #[serde(default)]
     pub excluded: Option<ExcludedRecord>,
-    /// What it was before is no record of its own any more, as Odoo's tables tell.
+    /// Whether the earlier record that this one continues no longer exists on its own, as Odoo's
+    /// tables show.
     #[serde(default)]
     pub was_gone: bool,
 }
@@ -52,12 +53,12 @@ pub struct Row {
     pub link: Option<Uuid>,
     #[serde(default)]
     pub was: Option<Was>,
-    /// How often in succession the service could not take it.
+    /// How often in succession the service has rejected it.
     #[serde(default)]
     pub rejections: u32,
 }
 
-/// A record that a rule of this Odoo keeps out of Outlook: what it says is not told.
+/// A record that a rule of this Odoo keeps out of Outlook, without its content.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ExcludedRecord {
     pub active: bool,
@@ -103,7 +104,7 @@ impl TouchedRecord {
                 link: None,
                 was: excluded.was,
             },
-            // Archived, it is kept out of Outlook, too, and as good as deleted.
+            // An archived record that is kept out of Outlook counts as deleted.
             (None, Some(excluded)) => ChangeKind::Tombstone {
                 model,
                 res_id,
@@ -132,7 +133,7 @@ impl TouchedRecord {
     }
 }
 
-/// A user who was deleted meanwhile is nobody whom the service knows.
+/// Returns the actor of an id. A user who was deleted meanwhile is unknown.
 fn known_or_nobody(actors: &[Actor], uid: i32) -> Actor {
     let known = actors.iter().find(|actor| actor.uid == uid);
     known.cloned().unwrap_or(Actor {
@@ -142,7 +143,8 @@ fn known_or_nobody(actors: &[Actor], uid: i32) -> Actor {
     })
 }
 
-/// Returns how often in succession a record was rejected: what was saved since is another change, which begins again.
+/// Returns how often in succession a record was rejected. A later save is another change, which
+/// starts again from zero.
 fn rejections(rows: impl Iterator<Item = u32> + Clone) -> u32 {
     if rows.clone().any(|times| times == 0) {
         return 0;
@@ -150,7 +152,8 @@ fn rejections(rows: impl Iterator<Item = u32> + Clone) -> u32 {
     rows.max().unwrap_or_default()
 }
 
-/// Reads of rows that cannot be read as a whole the last one's id, and how often they were rejected.
+/// Returns the last row's id, and how often the rows were rejected, from rows that cannot be read
+/// as a whole.
 pub fn rows_in(unread: &Value) -> (i64, u32) {
     let rows = unread.get("rows").and_then(Value::as_array);
     let numbers = |name: &'static str| {
@@ -161,14 +164,15 @@ pub fn rows_in(unread: &Value) -> (i64, u32) {
     (numbers("id").max().unwrap_or_default(), rejections(times))
 }
 
-/// Returns when, in minutes, Odoo tells it again that was not taken so often in succession.
+/// Returns after how many minutes Odoo sends a record again that was rejected so often in
+/// succession.
 pub fn retry_minutes(rejections: u32) -> u32 {
     let doubled = 1_u32.checked_shl(rejections.saturating_sub(1));
     let minutes = doubled.and_then(|times| FIRST_RETRY_MINUTES.checked_mul(times));
     minutes.map_or(LAST_RETRY_MINUTES, |minutes| minutes.min(LAST_RETRY_MINUTES))
 }
 
-/// Whether the people who wait for it are to be told now.
+/// Returns whether the event's conversation is to say so now.
 pub fn is_to_be_said(rejections: u32) -> bool {
     rejections == SAID_AT
 }

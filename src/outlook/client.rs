@@ -1,8 +1,10 @@
 //! Calls to Microsoft Graph's calendar, one method each.
 //!
-//! Reads are repeated up to three times when Microsoft asks for it or the network fails; writes never are: what a
-//! lost reply means is for the caller to find out ([`GraphError::outcome_unknown`]). Every call asks for immutable
-//! ids (page *outlook-immutable-id*) and times in UTC; the zone an event was written in is in its own property.
+//! Reads are repeated up to three times if Microsoft asks for it or the network fails. Writes never
+//! are: after a lost reply, the caller must find out what happened
+//! ([`GraphError::outcome_unknown`]). Every call asks for immutable ids (page
+//! *outlook-immutable-id*) and for times in UTC; the zone that an event was written in is a
+//! property of its own.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -36,23 +38,24 @@ pub use ids::Instance;
 
 /// Microsoft's own address.
 pub const GRAPH_URL: &str = "https://graph.microsoft.com/v1.0";
-/// How many requests Graph takes in one batch (page *json-batching*).
+/// How many requests Graph accepts in one batch (page *json-batching*).
 pub const BATCH_LIMIT: usize = 20;
 /// How many rows a delta page holds unless [`GraphClient::with_page_size`] says otherwise.
 pub const PAGE_SIZE: u16 = 50;
 
-/// Longer waits that Microsoft asks for are the caller's to spend.
+/// If Microsoft asks for a longer wait, the caller has to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// Microsoft asks for minutes. What is longer is a mistake of somebody on the way, and would stop a mailbox for as long.
+/// Microsoft asks for minutes. A longer wait is the mistake of a proxy, and would stop a mailbox
+/// for as long.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(6 * 3600);
-/// The most pages of one list: an occurrence each day for decades.
+/// The most pages of one list: enough for one occurrence per day over decades.
 const MOST_PAGES: usize = 100;
-/// How long Microsoft's time is waited for.
+/// How long to wait for an answer with Microsoft's time.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERRED: &str = r#"IdType="ImmutableId", outlook.timezone="UTC""#;
 
-/// The person signed in (page *user: get*). The addresses are hints, not identities.
+/// The person who logged in (page *user: get*). The addresses are hints, not identities.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Me {
@@ -60,13 +63,13 @@ pub struct Me {
     pub display_name: Option<String>,
     pub mail: Option<String>,
     pub user_principal_name: Option<String>,
-    /// `SMTP:` and the address that mail is sent from, `smtp:` and each other one, and addresses of other kinds.
+    /// `SMTP:` with the primary address, `smtp:` with each other one, and addresses of other kinds.
     #[serde(default)]
     pub proxy_addresses: Option<Vec<String>>,
 }
 
 impl Me {
-    /// The address that mail is sent to, and the further ones of the mailbox.
+    /// Returns the primary address, and the other addresses of the mailbox.
     pub fn addresses(&self) -> (Option<Address>, Vec<Address>) {
         let proxies = || self.proxy_addresses.iter().flatten();
         let primary = proxies().find_map(|proxy| Address::parse(proxy.strip_prefix("SMTP:")?));
@@ -82,16 +85,16 @@ impl Me {
     }
 }
 
-/// Where a delta goes on.
+/// The link to continue a delta with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The next page of this round.
     Page(String),
-    /// The round is over; this starts the next one, and is to be stored.
+    /// The round is over. This link starts the next round, and is to be stored.
     Round(String),
 }
 
-/// A page of a delta. It may be empty and yet not be the last.
+/// A page of a delta. An empty page need not be the last one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeltaPage {
     pub rows: Vec<DeltaRow>,
@@ -102,7 +105,7 @@ pub struct DeltaPage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
     Done,
-    /// It was not there any more.
+    /// The event did not exist any more.
     Gone,
 }
 
@@ -111,7 +114,7 @@ pub enum Deleted {
 pub enum BatchItem {
     /// See [`GraphClient::get_event`].
     Get { id: String },
-    /// See [`GraphClient::find_by_ical_uid`]: in one calendar, else the user's own.
+    /// See [`GraphClient::find_by_ical_uid`]: in `calendar`, or else in the user's own.
     Find { calendar: Option<String>, uid: String },
     /// See [`GraphClient::create_event`].
     Create { body: Value },
@@ -127,28 +130,28 @@ pub enum BatchItem {
     Respond { id: String, answer: Answer },
 }
 
-/// What a request of a batch has brought.
+/// The answer to one request of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BatchReply {
-    /// The event as it is, after [`BatchItem::Create`] or [`BatchItem::Update`].
+    /// The event as it is after [`BatchItem::Create`] or [`BatchItem::Update`].
     Event(Box<WireEvent>),
-    /// Of [`BatchItem::Find`].
+    /// The answer to [`BatchItem::Find`].
     Events(Vec<WireEvent>),
     Deleted(Deleted),
     Answered,
 }
 
-/// Graph for any number of mailboxes: each call brings its token. Cheap to clone.
+/// A client of Graph for any number of mailboxes: each call brings its token. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct GraphClient {
     http: reqwest::Client,
     base: Url,
     page_size: u16,
-    /// Microsoft's clock less ours, in milliseconds.
+    /// Microsoft's clock minus ours, in milliseconds.
     offset: Arc<AtomicI64>,
 }
 
-/// A request in the making: everything but the token.
+/// A request without its token.
 struct Call {
     method: Method,
     url: Url,
@@ -165,7 +168,8 @@ struct Reply {
 }
 
 impl GraphClient {
-    /// `base` is the address up to the version (`https://graph.microsoft.com/v1.0`); of a bare host it is `/v1.0`.
+    /// Makes a client. `base` is the address up to the version
+    /// (`https://graph.microsoft.com/v1.0`); a bare host gets `/v1.0`.
     pub fn new(http: reqwest::Client, mut base: Url) -> Self {
         base.set_query(None);
         base.set_fragment(None);
@@ -186,14 +190,14 @@ impl GraphClient {
         self
     }
 
-    /// Microsoft's clock less ours, by the `Date` of the latest reply (whole seconds); zero before the first.
-    /// Edit times of the two sides are compared on Microsoft's clock.
+    /// Returns Microsoft's clock minus ours, from the `Date` of the latest reply (whole seconds);
+    /// zero before the first reply. The edit times of both sides are compared on Microsoft's clock.
     pub fn clock_offset(&self) -> TimeDelta {
         TimeDelta::milliseconds(self.offset.load(Ordering::Relaxed))
     }
 
-    /// Asks for nothing but Microsoft's time, so that [`Self::clock_offset`] is known before the first call of a mailbox. Without a token
-    /// the answer is a refusal, which has a `Date` like any other.
+    /// Asks only for Microsoft's time, so that [`Self::clock_offset`] is known before the first
+    /// call of a mailbox. Without a token the request is refused, but the refusal has a `Date` too.
     pub async fn learn_clock(&self) {
         match self
             .http
@@ -210,10 +214,10 @@ impl GraphClient {
         }
     }
 
-    /// Who the token belongs to.
+    /// Returns the person whom the token belongs to.
     ///
     /// # Errors
-    /// See [`GraphError`]; so for all calls.
+    /// See [`GraphError`], as for all calls.
     pub async fn me(&self, token: &SecretString) -> Result<Me, GraphError> {
         let url = self.url(
             &["me"],
@@ -222,7 +226,7 @@ impl GraphClient {
         self.get(token, url, "/me").await
     }
 
-    /// The address of the mailbox that the user's own calendar is in.
+    /// Returns the address of the mailbox that contains the user's own calendar.
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -241,8 +245,8 @@ impl GraphClient {
         Ok(address.as_deref().and_then(Address::parse))
     }
 
-    /// The first page of a delta over the user's own calendar (page *event: delta*). The window is frozen in the
-    /// links that follow; widen it by a day for events that last whole days.
+    /// Returns the first page of a delta of the user's own calendar (page *event: delta*). The
+    /// links that follow keep this window. Widen it by a day for all-day events.
     ///
     /// # Errors
     /// [`GraphError::Invalid`] for a window beyond 1825 days.
@@ -262,11 +266,11 @@ impl GraphClient {
         self.delta_page(token, url).await
     }
 
-    /// The page behind a link of an earlier page.
+    /// Returns the page behind a link of an earlier page.
     ///
     /// # Errors
-    /// [`GraphError::ResyncRequired`] if Microsoft no longer knows the link, or it is not one of this Graph's:
-    /// a token is never sent to another host.
+    /// [`GraphError::ResyncRequired`] if Microsoft no longer knows the link, or if it leads to
+    /// another host: a token is never sent there.
     pub async fn delta_next(&self, token: &SecretString, link: &str) -> Result<DeltaPage, GraphError> {
         let url = Url::parse(link).map_err(|_| GraphError::ResyncRequired)?;
         if !self.is_ours(&url) {
@@ -283,7 +287,7 @@ impl GraphClient {
         }
     }
 
-    /// One event with our link property; `None` if it is not there.
+    /// Returns one event with our link property; `None` if it does not exist.
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -296,9 +300,10 @@ impl GraphClient {
         }
     }
 
-    /// A series in full: its master with `exceptionOccurrences` and `cancelledOccurrences`, which Graph only tells of a master
-    /// that is asked for by id, and only when they are selected (and, the former, expanded). A single event is answered
-    /// as one. `None` if it is not there.
+    /// Returns a complete series: its master with `exceptionOccurrences` and
+    /// `cancelledOccurrences`. Graph returns these only for a master that is requested by id, and
+    /// only if they are selected (and the former expanded). A single event is returned as one.
+    /// `None` if the event does not exist.
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -313,7 +318,8 @@ impl GraphClient {
         }
     }
 
-    /// The occurrences of a series that touch a window, exceptions included (page *event: list instances*).
+    /// Returns the occurrences of a series that touch a window, including exceptions (page *event:
+    /// list instances*).
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -335,7 +341,7 @@ impl GraphClient {
         self.whole_list(token, url, "/me/events/{id}/instances").await
     }
 
-    /// The ids of the series in the user's own calendar.
+    /// Returns the ids of the series in the user's own calendar.
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -350,7 +356,7 @@ impl GraphClient {
         Ok(listed.into_iter().map(|master| master.id).collect())
     }
 
-    /// The events (single ones and masters) with this iCalendar uid, normally one.
+    /// Returns the events (single ones and masters) with this iCalendar UID, normally one.
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -362,7 +368,8 @@ impl GraphClient {
         self.find(token, &uid_filter(uid)).await
     }
 
-    /// The ids of the mailbox's calendars, but for the user's own (page *user: list calendars*).
+    /// Returns the ids of the mailbox's calendars, except the user's own (page *user: list
+    /// calendars*).
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -382,7 +389,8 @@ impl GraphClient {
         Err(endless())
     }
 
-    /// The events that carry our link uuid, normally one (page *singleValueLegacyExtendedProperty: get*).
+    /// Returns the events with our link UUID, normally one (page
+    /// *singleValueLegacyExtendedProperty: get*).
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -393,8 +401,9 @@ impl GraphClient {
         self.find(token, &filter).await
     }
 
-    /// The zones of the events that were changed last in the mailbox, those of its own meetings first, the commonest first. What
-    /// nobody chose for its rules is left out: UTC, and whole days.
+    /// Returns the time zones of the events that were changed last in the mailbox: those of its own
+    /// meetings first, and among them the most frequent first. Leaves out zones that nobody chose
+    /// for their rules: UTC, and those of all-day events.
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -424,11 +433,11 @@ impl GraphClient {
         Ok(counts.into_iter().map(|(tz, _)| tz).collect())
     }
 
-    /// Creates an event; `body` is made by [`super::wire::create_body`]. The same body with the same transaction
-    /// id gives the event of the first time.
+    /// Creates an event; [`super::wire::create_body`] makes `body`. The same body with the same
+    /// transaction id returns the event of the first call.
     ///
     /// # Errors
-    /// [`GraphError::DuplicateTransaction`] if the id was used for another content.
+    /// [`GraphError::DuplicateTransaction`] if the id was used for other content.
     pub async fn create_event(&self, token: &SecretString, body: &Value) -> Result<WireEvent, GraphError> {
         let url = self.url(&["me", "events"], &[])?;
         let call = Call {
@@ -438,8 +447,9 @@ impl GraphClient {
         read(&call.method, &self.send(token, &call).await?)
     }
 
-    /// Changes an event; `body` is made by [`super::wire::patch_body`]. With `if_match` (a change key) Graph may
-    /// refuse if the event has changed since; it is not documented to, so do not rely on it.
+    /// Changes an event; [`super::wire::patch_body`] makes `body`. With `if_match` (a change key)
+    /// Graph may refuse if the event has changed since. This is not documented, so do not rely on
+    /// it.
     ///
     /// # Errors
     /// [`GraphError::Conflict`] if the event has changed since.
@@ -463,7 +473,7 @@ impl GraphClient {
     /// *event: delete*).
     ///
     /// # Errors
-    /// See [`GraphError`]; that it is gone already is none.
+    /// See [`GraphError`]. It is not an error if the event does not exist any more.
     pub async fn delete_event(&self, token: &SecretString, id: &str) -> Result<Deleted, GraphError> {
         let url = self.url(&["me", "events", id], &[])?;
         match self
@@ -476,11 +486,13 @@ impl GraphClient {
         }
     }
 
-    /// Answers an invitation in the mailbox of the one invited (pages *event: accept*, *tentativelyAccept*,
-    /// *decline*), and tells the organizer. Declining moves the event out of the calendar.
+    /// Responds to an invitation in the attendee's mailbox (pages *event: accept*,
+    /// *tentativelyAccept*, *decline*), and mails the organizer. Declining moves the event out of
+    /// the calendar.
     ///
     /// # Errors
-    /// [`GraphError::Invalid`] for [`Answer::NeedsAction`], which cannot be said, and from the organizer's mailbox.
+    /// [`GraphError::Invalid`] for [`Answer::NeedsAction`], which Graph cannot express, and in the
+    /// organizer's mailbox.
     pub async fn respond(&self, token: &SecretString, id: &str, answer: Answer) -> Result<(), GraphError> {
         let (action, template) = action(answer)?;
         let url = self.url(&["me", "events", id, action], &[])?;
@@ -500,7 +512,7 @@ impl GraphClient {
     /// in the order of the items.
     ///
     /// # Errors
-    /// If the batch as a whole failed; then [`GraphError::outcome_unknown`] speaks for every item.
+    /// If the batch as a whole failed. [`GraphError::outcome_unknown`] then applies to every item.
     pub async fn batch(
         &self,
         token: &SecretString,
@@ -635,7 +647,8 @@ impl GraphClient {
         }
     }
 
-    /// Asks for the mailbox's own calendar, and nothing in it: whether the mailbox can be read at all.
+    /// Requests the mailbox's own calendar without its events, to learn whether the mailbox can be
+    /// read at all.
     ///
     /// # Errors
     /// What is wrong with the mailbox as a whole.
@@ -650,7 +663,7 @@ impl GraphClient {
         })
     }
 
-    /// Follows a list to its end.
+    /// Reads all pages of a list.
     async fn whole_list(
         &self,
         token: &SecretString,
@@ -689,7 +702,8 @@ impl GraphClient {
     }
 
     async fn delta_page(&self, token: &SecretString, url: Url) -> Result<DeltaPage, GraphError> {
-        // The token in the link remembers the window, but no header: each page is asked for in full.
+        // The token in the link contains the window, but no header, so each page is requested with
+        // all headers.
         let prefer = format!("{PREFERRED}, odata.maxpagesize={}", self.page_size);
         let call = Call {
             prefer,
@@ -707,7 +721,7 @@ impl GraphClient {
         })
     }
 
-    /// Where a list goes on.
+    /// Checks and parses the link to the next page of a list.
     fn next_of(&self, link: &str) -> Result<Url, GraphError> {
         let url = Url::parse(link).ok().filter(|url| self.is_ours(url));
         url.ok_or_else(|| unreadable(&Method::GET))
@@ -721,7 +735,7 @@ impl GraphClient {
         url.origin() == self.base.origin() && url.origin().is_tuple() && inside && url.username().is_empty()
     }
 
-    /// Ids become path segments of their own, whatever is in them.
+    /// Builds a URL. Each id becomes one path segment, whatever characters it has.
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, GraphError> {
         if path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
             return Err(GraphError::ours(
@@ -737,7 +751,7 @@ impl GraphClient {
         drop(segments);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
-            // Form encoding writes a space as `+`, which OData takes for a plus.
+            // Form encoding writes a space as `+`, which OData reads as a plus.
             let spaced = url.query().map(|q| q.replace('+', "%20"));
             url.set_query(spaced.as_deref());
         }
@@ -754,7 +768,7 @@ impl GraphClient {
             .await
     }
 
-    /// A read, three times at most.
+    /// Sends a read, three times at most.
     async fn read_again<T: DeserializeOwned>(
         &self,
         token: &SecretString,
@@ -771,7 +785,8 @@ impl GraphClient {
                 .await
                 .and_then(|reply| read(&call.method, &reply))
             {
-                // Graph has been seen to answer plain reads so; nothing was changed that could conflict.
+                // Graph has been seen to answer plain reads with a conflict, although nothing was
+                // changed.
                 Err(GraphError::Conflict) => Err(GraphError::passing("conflict on a read")),
                 other => other,
             }
@@ -975,12 +990,12 @@ impl RawBatchReply {
     }
 }
 
-/// A list has more pages than anything can have.
+/// The error for a list with more pages than is possible.
 fn endless() -> GraphError {
     GraphError::passing(format!("a list of more than {MOST_PAGES} pages"))
 }
 
-/// A 2xx that says nothing readable: of a write it is not known what came of it.
+/// The error for a 2xx with an unreadable body. The outcome of a write is then unknown.
 fn unreadable(method: &Method) -> GraphError {
     GraphError::Transient {
         outcome_unknown: *method != Method::GET,
@@ -991,7 +1006,7 @@ fn unreadable(method: &Method) -> GraphError {
 }
 
 fn read<T: DeserializeOwned>(method: &Method, reply: &Reply) -> Result<T, GraphError> {
-    // The error of serde_json may quote the reply; it is dropped.
+    // The error of serde_json may quote the reply, so it is dropped.
     serde_json::from_str(&readable(&reply.body)).map_err(|_| unreadable(method))
 }
 
@@ -1001,7 +1016,8 @@ fn code_of(body: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// The error of a reply that is not 2xx (pages *errors*, *throttling*; the shape of `error` varies).
+/// Returns the error for a reply that is not 2xx (pages *errors*, *throttling*; the shape of
+/// `error` varies).
 fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &Value) -> GraphError {
     let code = code_of(body).to_owned();
     let message = body
@@ -1042,7 +1058,7 @@ fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &V
             GraphError::ResyncRequired
         }
         (401, _) => GraphError::Unauthorized,
-        // It lies in Deleted Items, or deeper: no calendar has it.
+        // It lies in Deleted Items or below; no calendar has it.
         (403, "ErrorCannotDeleteObject") if *method == Method::DELETE => GraphError::NotFound,
         (403, _) => GraphError::Forbidden { code },
         (404, "ErrorItemNotFound") => GraphError::NotFound,
@@ -1063,12 +1079,12 @@ fn failure(method: &Method, status: u16, retry_after: Option<Duration>, body: &V
     }
 }
 
-/// How long a reply asks to wait.
+/// Returns how long a reply asks to wait.
 pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     wait_of(headers.get(RETRY_AFTER)?.to_str().ok()?.trim(), now)
 }
 
-/// The value of a `Retry-After`: seconds, or a date.
+/// Parses a `Retry-After`: seconds, or a date.
 fn wait_of(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
@@ -1078,7 +1094,7 @@ fn wait_of(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-/// An `If-Match` value from a change key, or from an etag as it is.
+/// Returns the `If-Match` value for a change key; an etag is used unchanged.
 fn etag(change_key: &str) -> String {
     if change_key.starts_with("W/") || change_key == "*" {
         change_key.to_owned()
@@ -1087,7 +1103,7 @@ fn etag(change_key: &str) -> String {
     }
 }
 
-/// What is read of an event, and of a master's exceptions.
+/// The properties that are read of an event, and of a master's exceptions.
 macro_rules! event_properties {
     () => {
         "id,iCalUId,changeKey,type,seriesMasterId,occurrenceId,originalStart,originalStartTimeZone,originalEndTimeZone,\
@@ -1110,7 +1126,7 @@ fn uid_filter(uid: &str) -> String {
     format!("iCalUId eq '{}'", quoted(uid))
 }
 
-/// The inside of an OData string literal.
+/// Escapes text for an OData string literal.
 fn quoted(text: &str) -> String {
     text.replace('\'', "''")
 }

@@ -1,28 +1,29 @@
-//! What can go wrong in a call to Graph, in the words the sync decides by.
+//! The errors of calls to Graph, divided by what the sync does about them.
 
 use std::time::Duration;
 
-/// The outcome of a call that failed. None of its forms holds a token; `message` is Microsoft's wording and may
-/// name addresses, so it is for the journal and not for the log.
+/// The error of a failed call. No variant contains a token. `message` is Microsoft's wording and
+/// may contain addresses, so it is for the journal and not for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
-    /// 401: the access token is no longer taken. Refresh it; if that does not help the user must sign in again.
+    /// 401: the access token is no longer accepted. Refresh it; if that does not help, the user
+    /// must log in again.
     #[error("Microsoft no longer accepts the sign-in")]
     Unauthorized,
-    /// 401 with a claims challenge: the next token has to prove what `claims` says, a JSON object.
+    /// 401 with a claims challenge: the next token has to prove `claims`, a JSON object.
     #[error("Microsoft wants the sign-in to prove more")]
     Challenged { claims: String },
-    /// 403: signed in, but not allowed. Whether that is about one event or the whole mailbox, only another call tells
-    /// ([`super::client::GraphClient::reach`]).
+    /// 403: logged in, but not allowed. Only another call shows whether this is about one event or
+    /// the whole mailbox ([`super::client::GraphClient::reach`]).
     #[error("Microsoft does not allow this ({code})")]
     Forbidden { code: String },
-    /// 404 `ErrorItemNotFound`: no such event in this mailbox (any more).
+    /// 404 `ErrorItemNotFound`: this mailbox has no such event, or no longer.
     #[error("the event is not in this mailbox")]
     NotFound,
-    /// Another 404: what was asked for cannot be found now, which does not mean that it is gone.
+    /// Another 404: the requested object cannot be found now, which does not mean that it is gone.
     #[error("Microsoft cannot find the way to this now ({code})")]
     Unreachable { code: String },
-    /// 403 or another 404 that is about the mailbox as a whole.
+    /// 403 or another 404 about the mailbox as a whole.
     #[error("Microsoft does not let the bridge into the mailbox ({code})")]
     MailboxClosed { code: String },
     /// Microsoft failed at the same write again and again, while the rest of the mailbox answered.
@@ -31,37 +32,41 @@ pub enum GraphError {
     /// 409 or 412: the event has changed meanwhile. Read it and merge again.
     #[error("the event was changed at the same time")]
     Conflict,
-    /// The transaction id has been used for an event with other content. `existing` is its id, where Graph says it.
+    /// The transaction id was used for an event with other content. `existing` is that event's id,
+    /// if Graph names it.
     #[error("the event has been created before")]
     DuplicateTransaction { existing: Option<String> },
-    /// The stored delta link is dead (410, or 400/404 on it). Start the delta anew.
+    /// The stored delta link is not valid any more (410, or 400/404 for the link). Start the delta
+    /// again.
     #[error("Microsoft has forgotten where the sync was")]
     ResyncRequired,
-    /// 429: too many calls. The call has not been carried out.
+    /// 429: too many calls. The call was not carried out.
     #[error("Microsoft asks to slow down")]
     Throttled {
-        /// `None`: Microsoft named no time; back off exponentially.
+        /// `None` if Microsoft named no time. Back off exponentially.
         retry_after: Option<Duration>,
     },
-    /// The mailbox has met a limit of its own, and its calendar takes what does not. The call has not been carried out.
+    /// The mailbox has reached a limit of its own. Its calendar accepts writes that the limit does
+    /// not concern. The call was not carried out.
     #[error("{limit} ({code})")]
     Limited {
         limit: Limit,
         code: String,
         retry_after: Option<Duration>,
     },
-    /// The network, a timeout, or a failure of Microsoft's own (5xx).
+    /// The network, a timeout, or a failure of Microsoft (5xx).
     #[error("Microsoft could not be reached or failed ({reason})")]
     Transient {
-        /// Whether a write may nevertheless have been carried out. Check with a GET before repeating it.
+        /// Whether a write may have been carried out nevertheless. Check with a GET before
+        /// repeating it.
         outcome_unknown: bool,
         retry_after: Option<Duration>,
         /// `connect`, `timeout`, `network`, `unreadable reply`, or the status and Graph's code.
         reason: String,
-        /// What Microsoft answered with, where it is Microsoft that failed.
+        /// The status of Microsoft's answer, if Microsoft failed.
         status: Option<u16>,
     },
-    /// Refused for good: another 4xx. Repeating it unchanged is no use.
+    /// Refused for good: another 4xx. Repeating it unchanged does not help.
     #[error("Microsoft refused this ({status} {code})")]
     Invalid {
         status: u16,
@@ -92,8 +97,9 @@ impl std::fmt::Display for Limit {
 }
 
 impl Limit {
-    /// The limit that a refusal is about, by its code: reports differ in the status. Exchange's codes for accounts that may not send begin
-    /// as here, some go on (`…ShowTierUpgrade`); 507 is a full store (page *errors*).
+    /// Returns the limit that a refusal is about, by its code, as reports differ in the status.
+    /// Exchange's codes for accounts that may not send begin as here, and some continue
+    /// (`…ShowTierUpgrade`). 507 is a full store (page *errors*).
     pub fn of(status: u16, code: &str) -> Option<Self> {
         const SENDING: [&str; 6] = [
             "ErrorMessageSubmissionBlocked",
@@ -111,12 +117,12 @@ impl Limit {
 }
 
 impl GraphError {
-    /// Whether the same call may succeed later without anybody doing anything.
+    /// Returns whether the same call may succeed later although nobody does anything.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Throttled { .. } | Self::Transient { .. })
     }
 
-    /// Whether a write that failed so may have been carried out all the same.
+    /// Returns whether a write with this error may have been carried out nevertheless.
     pub fn outcome_unknown(&self) -> bool {
         matches!(
             self,
@@ -127,7 +133,7 @@ impl GraphError {
         )
     }
 
-    /// Whether it may be about one event alone, and the others fare better.
+    /// Returns whether the error may concern a single event, so that others may succeed.
     pub fn may_be_about_one(&self) -> bool {
         matches!(
             self,
@@ -139,7 +145,7 @@ impl GraphError {
         )
     }
 
-    /// Whether it is about the mailbox as a whole, whatever was asked for.
+    /// Returns whether the error concerns the mailbox as a whole, whatever was requested.
     pub fn is_of_mailbox(&self) -> bool {
         matches!(
             self,
@@ -151,7 +157,7 @@ impl GraphError {
         )
     }
 
-    /// Whether a mailbox that does not take a write for this may be read all the same.
+    /// Returns whether a mailbox that refuses a write with this error may be read nevertheless.
     pub fn may_be_read_on(&self) -> bool {
         matches!(
             self,
@@ -163,7 +169,7 @@ impl GraphError {
         )
     }
 
-    /// Whether what failed so may go well some day without anybody changing it.
+    /// Returns whether the same request may succeed some day although nobody changes it.
     pub fn may_heal(&self) -> bool {
         matches!(
             self,
@@ -171,7 +177,7 @@ impl GraphError {
         )
     }
 
-    /// The same failure, where it is known to be about the mailbox as a whole.
+    /// Converts the error into one about the mailbox as a whole, once that is known.
     #[must_use]
     pub fn of_mailbox(self) -> Self {
         match self {
@@ -180,7 +186,8 @@ impl GraphError {
         }
     }
 
-    /// A failure that says nothing of Microsoft's state, and after which nothing was carried out.
+    /// Makes an error that says nothing about Microsoft's state, and after which nothing was
+    /// carried out.
     pub fn passing(reason: impl Into<String>) -> Self {
         Self::Transient {
             outcome_unknown: false,
@@ -190,7 +197,7 @@ impl GraphError {
         }
     }
 
-    /// How long Microsoft asks to wait.
+    /// Returns how long Microsoft asks to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after }

@@ -1,7 +1,9 @@
-//! Signing in at the Microsoft identity platform: OAuth 2.0 code flow with PKCE, and refresh tokens (pages
-//! *v2-oauth2-auth-code-flow*, *refresh-tokens*, *id-token-claims-reference*, *reference-error-codes*).
+//! Login at the Microsoft identity platform: OAuth 2.0 code flow with PKCE, and refresh tokens
+//! (pages *v2-oauth2-auth-code-flow*, *refresh-tokens*, *id-token-claims-reference*,
+//! *reference-error-codes*).
 //!
-//! No secret is in any `Debug`, `Display` or URL made here, but for the code that Microsoft itself puts into one.
+//! No `Debug`, `Display` or URL made here contains a secret, except for the code that Microsoft
+//! itself puts into a URL.
 
 pub mod words;
 
@@ -29,7 +31,8 @@ use super::client::retry_after;
 
 /// Microsoft's own address.
 pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
-/// What is asked for. `offline_access` brings the refresh token, `openid` and `profile` the identity.
+/// The requested permissions. `offline_access` brings the refresh token, `openid` and `profile` the
+/// identity.
 pub const SCOPES: [&str; 5] = [
     "openid",
     "profile",
@@ -38,14 +41,14 @@ pub const SCOPES: [&str; 5] = [
     "Calendars.ReadWrite",
 ];
 
-/// How far the two clocks may be apart.
+/// How far the two clocks may differ.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
-/// How long nothing is asked after a client loop was seen, as Microsoft names no time.
+/// How long to stop asking after Microsoft reported a client loop, as it names no time.
 const LOOP_REST: Duration = Duration::from_secs(900);
-/// Assumed where a token reply names no lifetime; Microsoft's shortest is an hour.
+/// The assumed lifetime if a token reply names none; Microsoft's shortest is an hour.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// An app registration in Entra, as an Odoo admin has entered it.
+/// An app registration in Entra, as an administrator of Odoo has entered it.
 #[derive(Clone, Copy, Debug)]
 pub struct App<'a> {
     pub client_id: &'a str,
@@ -54,25 +57,25 @@ pub struct App<'a> {
     pub redirect_uri: &'a str,
 }
 
-/// The parameters of one sign-in.
+/// The parameters of one login.
 #[derive(Clone, Copy, Debug)]
 pub struct Authorize<'a> {
     pub client_id: &'a str,
     pub redirect_uri: &'a str,
-    /// Comes back with the code, unchanged.
+    /// Returned with the code, unchanged.
     pub state: &'a str,
-    /// Comes back inside the id token, unchanged.
+    /// Returned inside the id token, unchanged.
     pub nonce: &'a str,
     /// Kept secret until the code is redeemed; its S256 challenge goes into the URL.
     pub verifier: &'a SecretString,
-    /// Fills in the name to sign in with.
+    /// The login name that the page is filled with.
     pub login_hint: Option<&'a str>,
     /// What the tokens have to prove (page *claims-challenge*): a JSON object.
     pub claims: Option<&'a str>,
     pub prompt: Option<Prompt>,
 }
 
-/// What Microsoft shows even if it need not ask.
+/// What Microsoft shows even if it does not have to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prompt {
     SelectAccount,
@@ -80,7 +83,7 @@ pub enum Prompt {
     Login,
 }
 
-/// Who has signed in. `tid` and `oid` together are the identity; the names may change.
+/// The person who logged in. `tid` and `oid` together are the identity; the names may change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The tenant; that of personal accounts is `9188040d-6c67-4c5b-b112-36a304b66dad`.
@@ -96,17 +99,17 @@ pub struct Identity {
 pub struct Tokens {
     /// Opaque.
     pub access: SecretString,
-    /// The newest one; it replaces the one used. `None`: keep the old one.
+    /// The newest one, which replaces the one that was used. `None`: keep the old one.
     pub refresh: Option<SecretString>,
-    /// When `access` ends, counted from the caller's `now`.
+    /// When `access` expires, by the caller's `now`.
     pub expires_at: DateTime<Utc>,
-    /// What was granted, which may be less than was asked for.
+    /// The granted permissions, which may be fewer than requested.
     pub scope: Vec<String>,
     pub identity: Option<Identity>,
 }
 
 impl Tokens {
-    /// Whether the calendar may be read and written with these tokens.
+    /// Returns whether these tokens permit reading and writing the calendar.
     pub fn can_sync(&self) -> bool {
         self.scope.iter().any(|s| {
             let name = s.rsplit('/').next().unwrap_or(s);
@@ -115,7 +118,7 @@ impl Tokens {
     }
 }
 
-/// A setting of Odoo's that the admin must put right.
+/// A setting in Odoo that an administrator must correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Setting {
@@ -125,7 +128,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// Its label in Odoo's settings.
+    /// Returns its label in Odoo's settings.
     pub fn label(self) -> &'static str {
         match self {
             Self::ClientId => "Client ID",
@@ -135,32 +138,36 @@ impl Setting {
     }
 }
 
-/// Why there are no tokens. `message` is the first line of Microsoft's own words.
+/// Why there are no tokens. `message` is the first line of Microsoft's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// `invalid_client`, `unauthorized_client`: nobody can sign in until the admin has changed the setting.
+    /// `invalid_client`, `unauthorized_client`: nobody can log in until an administrator has
+    /// changed the setting.
     #[error("Microsoft refuses the {} in the settings: {message}", setting.label())]
     AdminProblem { setting: Setting, message: String },
-    /// The grant is expired, revoked or not enough any more: the user must sign in again.
+    /// The grant is expired, revoked or no longer sufficient: the user must log in again.
     #[error("the user must sign in to Outlook again: {message}")]
     NeedsLogin { message: String },
-    /// The network, or a failure of Microsoft's own. The old refresh token is still good.
+    /// The network, or a failure of Microsoft. The old refresh token is still valid.
     #[error("Microsoft's sign-in could not be reached or failed: {message}")]
     Temporary {
         retry_after: Option<Duration>,
         message: String,
     },
-    /// Refused for another reason, `error` being the protocol's word for it. Repeating it is no use.
+    /// Refused for another reason; `error` is the protocol's word for it. Repeating it does not
+    /// help.
     #[error("Microsoft refuses the sign-in ({error}): {message}")]
     Refused { error: String, message: String },
 }
 
 impl LoginError {
-    /// The meaning of `error` and `error_description`, as the token endpoint and the redirect after a sign-in
-    /// name them. Decided by `error`; the AADSTS number, which may change, only says which setting is meant.
+    /// Interprets `error` and `error_description`, as the token endpoint and the redirect after a
+    /// login name them. `error` decides; the AADSTS number, which may change, only tells which
+    /// setting is meant.
     pub fn from_response(error: &str, description: Option<&str>) -> Self {
         let message = first_line(description.unwrap_or(error));
-        // Microsoft holds the app for a program that asks in a circle: the grant is good, and asking on makes it worse.
+        // Microsoft takes the app for a program that asks in a loop. The grant is valid, and more
+        // requests would make it worse.
         if message.contains("AADSTS50196") {
             return Self::Temporary {
                 retry_after: Some(LOOP_REST),
@@ -180,7 +187,8 @@ impl LoginError {
                 };
                 Self::AdminProblem { setting, message }
             }
-            // No such tenant, or an app of a single one that is asked for at all of them.
+            // There is no such tenant, or the app belongs to a single one and was requested for
+            // all.
             "invalid_request" if ["AADSTS90002", "AADSTS50194"].iter().any(|n| message.contains(n)) => {
                 Self::AdminProblem {
                     setting: Setting::Tenant,
@@ -213,15 +221,15 @@ pub struct LoginClient {
     tenant: String,
 }
 
-/// A fresh PKCE verifier (RFC 7636), or any other value that must not be guessed.
+/// Returns a new PKCE verifier (RFC 7636), or any other value that must not be guessed.
 pub fn random_verifier() -> SecretString {
     let (_, verifier) = PkceCodeChallenge::new_random_sha256();
     SecretString::from(verifier.into_secret())
 }
 
 impl LoginClient {
-    /// `authority` is the host ([`LOGIN_URL`]), `tenant` a GUID, a domain, or `common`, `organizations`,
-    /// `consumers`.
+    /// Makes a client. `authority` is the host ([`LOGIN_URL`]); `tenant` is a GUID, a domain, or
+    /// `common`, `organizations`, `consumers`.
     pub fn new(http: reqwest::Client, authority: Url, tenant: &str) -> Self {
         Self {
             http,
@@ -230,7 +238,8 @@ impl LoginClient {
         }
     }
 
-    /// The same platform for the accounts of one tenant; `None`: as configured.
+    /// Returns the same platform for the accounts of one tenant; `None` keeps the configured
+    /// tenant.
     #[must_use]
     pub fn of_tenant(&self, tenant: Option<&str>) -> Self {
         let mut client = self.clone();
@@ -240,10 +249,10 @@ impl LoginClient {
         client
     }
 
-    /// Where to send the person who is to sign in.
+    /// Returns the address to which the person who logs in is sent.
     ///
     /// # Errors
-    /// [`LoginError::Refused`] if the redirect address is none.
+    /// [`LoginError::Refused`] if the redirect address is not a valid URL.
     pub fn authorize_url(&self, request: &Authorize<'_>) -> Result<Url, LoginError> {
         let redirect = RedirectUrl::new(request.redirect_uri.to_owned()).map_err(|_| bad_redirect())?;
         let verifier = PkceCodeVerifier::new(request.verifier.expose_secret().to_owned());
@@ -272,18 +281,19 @@ impl LoginClient {
         Ok(url.url().0)
     }
 
-    /// Where an administrator of the tenant consents for everybody in it (page *v2-admin-consent*). The answer comes to the redirect
-    /// address: `admin_consent=True` and `tenant`, or `error` and `error_description`, with the `state`.
+    /// Returns the address where an administrator of the tenant consents for everybody in it (page
+    /// *v2-admin-consent*). The answer is sent to the redirect address: `admin_consent=True` and
+    /// `tenant`, or `error` and `error_description`, with the `state`.
     ///
     /// # Errors
-    /// [`LoginError::Refused`] if the authority is no address.
+    /// [`LoginError::Refused`] if the authority is not a valid URL.
     pub fn admin_consent_url(
         &self,
         client_id: &str,
         redirect_uri: &str,
         state: &str,
     ) -> Result<Url, LoginError> {
-        // Only an organization has an administrator: the page does not take `common`.
+        // Only an organization has an administrator, so the page does not accept `common`.
         let tenant = match self.tenant.as_str() {
             "common" | "consumers" => "organizations",
             tenant => tenant,
@@ -301,11 +311,11 @@ impl LoginClient {
         Ok(url)
     }
 
-    /// Redeems the code of a sign-in. It lives ten minutes and can be redeemed once.
+    /// Redeems the code of a login. A code is valid for ten minutes and can be redeemed once.
     ///
     /// # Errors
-    /// See [`LoginError`]; [`LoginError::Refused`] with `invalid_id_token` if the id token is not for this app,
-    /// this sign-in and this time.
+    /// See [`LoginError`]; [`LoginError::Refused`] with `invalid_id_token` if the id token is not
+    /// for this app, this login and this time.
     pub async fn redeem(
         &self,
         app: App<'_>,
@@ -330,8 +340,8 @@ impl LoginClient {
         self.tokens(app.client_id, Some(nonce), now, &reply)
     }
 
-    /// New tokens for a refresh token, which prove what `claims` says where Graph has asked for it. The old one is dropped once the new
-    /// one is stored.
+    /// Returns new tokens for a refresh token. They prove `claims`, if Graph has asked for that.
+    /// Drop the old token only after the new one is stored.
     ///
     /// # Errors
     /// See [`LoginError`].
@@ -361,7 +371,7 @@ impl LoginClient {
         let client = Client::new(ClientId::new(client_id.to_owned()))
             .set_auth_uri(AuthUrl::from_url(self.endpoint("authorize")?))
             .set_token_uri(TokenUrl::from_url(self.endpoint("token")?))
-            // As the pages show it. In a header the id and secret would be form-encoded twice over.
+            // As the pages show it. In a header, the id and the secret would be form-encoded twice.
             .set_auth_type(AuthType::RequestBody);
         Ok(client)
     }
@@ -370,7 +380,7 @@ impl LoginClient {
         self.page(&[self.tenant.as_str(), "oauth2", "v2.0", name])
     }
 
-    /// A page of the authority, whose path begins with the tenant.
+    /// Returns the URL of a page of the authority, whose path begins with the tenant.
     fn page(&self, path: &[&str]) -> Result<Url, LoginError> {
         let refused = || LoginError::Refused {
             error: "invalid_authority".to_owned(),
@@ -415,8 +425,8 @@ impl LoginClient {
         })
     }
 
-    /// Reads the id token. It came straight from the token endpoint over TLS, which takes the place of its
-    /// signature (OpenID Connect Core, 3.1.3.7).
+    /// Reads the id token. It came directly from the token endpoint over TLS, which replaces the
+    /// check of its signature (OpenID Connect Core, 3.1.3.7).
     fn identity(
         &self,
         token: &SecretString,
@@ -500,7 +510,8 @@ struct Claims {
     name: Option<String>,
 }
 
-/// One request to the token endpoint, and what of its reply the oauth2 crate does not pass on.
+/// One request to the token endpoint, and the parts of its reply that the oauth2 crate does not
+/// pass on.
 struct Exchange<'a> {
     http: &'a reqwest::Client,
     seen: Mutex<Option<Seen>>,
@@ -536,7 +547,7 @@ impl From<reqwest::Error> for HttpFailure {
     }
 }
 
-/// Boxed, so that a login's future is `Send` whatever lives across it.
+/// Boxed, so that a login's future is `Send` whatever it holds.
 impl<'c> oauth2::AsyncHttpClient<'c> for Exchange<'_> {
     type Error = HttpFailure;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpFailure>> + Send + 'c>>;
@@ -605,7 +616,8 @@ impl<'a> Exchange<'a> {
                 retry_after,
                 message: failure.to_string(),
             },
-            // What came is not the protocol: a proxy's page, a captive portal. Its body may hold anything.
+            // The reply is not of the protocol: a proxy's page, a captive portal. Its body may
+            // contain anything.
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => LoginError::Temporary {
                 retry_after,
                 message: format!("status {status} with an unreadable reply"),
@@ -625,7 +637,8 @@ fn bad_redirect() -> LoginError {
     }
 }
 
-/// Microsoft's descriptions go on with trace ids and times, which are not for people.
+/// Returns the first line. Microsoft's descriptions continue with trace ids and times, which are
+/// not for people.
 fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let line = line.split(" Trace ID:").next().unwrap_or_default();

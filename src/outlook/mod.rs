@@ -1,15 +1,15 @@
-//! Microsoft: who somebody is, and what is in their Outlook calendar.
+//! Microsoft: login, and access to Outlook's calendar.
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`login`] | signing in at the Microsoft identity platform: where to send a person, code and refresh token for tokens |
-//! | [`wire`] | Graph's `event` as JSON, and the way from it to [`crate::calendar::event::Event`] and back |
-//! | [`client`] | calls to Graph: delta, reading, writing, answering, batches |
-//! | [`error`] | what can go wrong in such a call, in the words the sync decides by |
+//! | [`login`] | login at the Microsoft identity platform: the address of the login page, tokens for a code or a refresh token |
+//! | [`wire`] | Graph's `event` as JSON, and its translation from and to [`crate::calendar::event::Event`] |
+//! | [`client`] | calls to Graph: delta, reading, writing, responding, batches |
+//! | [`error`] | the errors of such a call, divided by what the sync does about them |
 //!
-//! Nothing here knows Odoo, keeps state between calls, or retries a write: a write whose outcome is not known
-//! is the caller's to check. Pages named in comments are those of Microsoft's Graph and identity platform
-//! documentation.
+//! Nothing here knows Odoo, keeps state between calls, or retries a write: if the outcome of a
+//! write is unknown, the caller has to check it. Pages named in comments are pages of Microsoft's
+//! documentation of Graph and the identity platform.
 
 pub mod client;
 pub mod error;
@@ -23,8 +23,9 @@ pub use client::GraphClient;
 pub use error::GraphError;
 pub use login::{LoginClient, LoginError};
 
-/// The HTTP client for Microsoft, to be made once and cloned. It follows no redirect (a token must not travel
-/// to another host) and gives up after 5 s without a connection and 30 s without an answer.
+/// Returns the HTTP client for Microsoft, to be made once and cloned. It follows no redirect, as a
+/// token must not be sent to another host. It gives up after 5 s without a connection and 30 s
+/// without an answer.
 ///
 /// # Errors
 /// If the system's certificates cannot be read.

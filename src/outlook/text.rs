@@ -1,12 +1,13 @@
-//! Text that Microsoft sends and that nothing here can hold: a NUL, which Postgres refuses, half of a surrogate pair, which is no
-//! character, and bytes that are no UTF-8. Each becomes U+FFFD, so that one of them spoils one character and not a mailbox.
+//! Replaces text from Microsoft that cannot be stored: a NUL, which Postgres refuses, half of a
+//! surrogate pair, which is not a character, and bytes that are not UTF-8. Each becomes U+FFFD, so
+//! that it spoils one character and not the sync of a mailbox.
 
 use std::borrow::Cow;
 
 /// `U+FFFD` as JSON escapes it.
 const REPLACED: &str = "\\ufffd";
 
-/// A JSON document that can be read and stored.
+/// Returns a JSON document that can be read and stored.
 pub fn readable(body: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(body);
     if !text.contains("\\u") {
@@ -36,7 +37,7 @@ pub fn readable(body: &[u8]) -> Cow<'_, str> {
                 out.push_str(REPLACED);
                 6
             }
-            // Another escape, of which a backslash may be the second character.
+            // Another escape, whose second character may be a backslash.
             _ => {
                 let length = escape.chars().take(2).map(char::len_utf8).sum();
                 out.push_str(escape.get(..length).unwrap_or_default());
@@ -49,7 +50,7 @@ pub fn readable(body: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The UTF-16 unit of an escape `\uXXXX` at the beginning.
+/// Returns the UTF-16 unit of an escape `\uXXXX` at the beginning.
 fn unit(escape: &str) -> Option<u16> {
     let digits = escape.strip_prefix("\\u")?.get(..4)?;
     let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());

@@ -1,14 +1,19 @@
 //! Graph's `event` (page *event resource type*) as JSON, and its translation.
 //!
-//! [`WireEvent`] takes whatever Graph sends: every property may be missing, `null` or unknown. [`to_event`] makes
-//! the projection the sync works on. [`create_body`] and [`patch_body`] write back, the latter only what differs,
-//! since each needless property may be a mail to a stranger.
+//! [`WireEvent`] accepts whatever Graph sends: every property may be missing, `null` or unknown.
+//! [`to_event`] makes the form that the sync works with. [`create_body`] and [`patch_body`] write
+//! back. The latter writes only what differs, as each unnecessary property may cause a mail to a
+//! stranger.
 //!
-//! **Where a video link goes.** Graph has no writable property for a link that is not of its own making, so:
-//! a location that is nothing but a URL *is* the video link when the event has no other, and is no location then
-//! ([`to_event`]); and the link of an event without location is written as its location. Of an event with both the link is
-//! the last line of the body ([`video_line`]), which is no text of the user's: neither side's description has it. A link of
-//! Outlook's own (`onlineMeeting`) is never written anywhere.
+//! **Where a video link goes.** Graph has no writable property for a link that it did not make
+//! itself. So:
+//!
+//! * A location that is nothing but a URL *is* the video link if the event has no other, and then
+//!   is not a location ([`to_event`]).
+//! * The link of an event without a location is written as its location.
+//! * The link of an event with a location is the last line of the body ([`video_line`]). This line
+//!   is not the user's text: neither side's description contains it.
+//! * A link of Outlook's own (`onlineMeeting`) is never written anywhere.
 
 pub mod recurrence;
 pub mod series;
@@ -34,9 +39,9 @@ pub const LINK_PROPERTY: &str = "String {c3b1f0a2-5d3e-4a7e-9a8f-6c0d7f5f2b11} N
 #[serde(rename_all = "camelCase")]
 pub enum EventKind {
     SingleInstance,
-    /// A slot of a series that is as the series says.
+    /// An occurrence of a series that is as the series says.
     Occurrence,
-    /// A slot of a series that was changed.
+    /// An occurrence of a series that was changed.
     Exception,
     SeriesMaster,
     #[serde(other)]
@@ -107,7 +112,7 @@ pub struct WireAttendee {
     pub email_address: EmailAddress,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ResponseStatus>,
-    /// When they would rather meet; read-only.
+    /// When the attendee would rather meet; read-only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposed_new_time: Option<TimeSlot>,
 }
@@ -135,11 +140,11 @@ pub struct ExtendedProperty {
     pub value: Option<String>,
 }
 
-/// Graph's `event`, what of it we use. Instants are UTC.
+/// Graph's `event`, as far as we use it. Instants are UTC.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WireEvent {
-    /// Case-sensitive; the immutable form, as every request asks for it.
+    /// Case-sensitive. The immutable id, as every request asks for it.
     pub id: String,
     /// The same in every mailbox that has the meeting; differs per occurrence.
     #[serde(rename = "iCalUId")]
@@ -175,13 +180,13 @@ pub struct WireEvent {
     pub locations: Vec<Value>,
     #[serde(deserialize_with = "null_is_default")]
     pub attendees: Vec<WireAttendee>,
-    /// The guests are hidden from each other: each one's copy lists that one alone.
+    /// The guests are hidden from each other: each guest's copy lists only that guest.
     pub hide_attendees: Option<bool>,
     pub organizer: Option<Recipient>,
     pub is_organizer: Option<bool>,
     pub is_cancelled: Option<bool>,
     pub is_draft: Option<bool>,
-    /// The answer of the mailbox's own user.
+    /// The response of the mailbox's own user.
     pub response_status: Option<ResponseStatus>,
     pub response_requested: Option<bool>,
     pub sensitivity: Option<String>,
@@ -193,7 +198,7 @@ pub struct WireEvent {
     pub online_meeting_url: Option<String>,
     /// `patternedRecurrence`, on a series master only.
     pub recurrence: Option<Value>,
-    /// `occurrenceId`s of the slots taken out, on a series master and only when selected.
+    /// `occurrenceId`s of the excluded dates, on a series master and only when selected.
     #[serde(deserialize_with = "null_is_default")]
     pub cancelled_occurrences: Vec<String>,
     /// The changed occurrences in full, on a series master and only when selected and expanded.
@@ -201,14 +206,15 @@ pub struct WireEvent {
     pub exception_occurrences: Vec<WireEvent>,
     #[serde(deserialize_with = "null_is_default")]
     pub single_value_extended_properties: Vec<ExtendedProperty>,
-    /// Of files; pictures inside the body do not count.
+    /// Attached files; pictures inside the body do not count.
     pub has_attachments: Option<bool>,
-    /// Where Outlook on the web shows it to the mailbox's own user.
+    /// The address where Outlook on the web shows it to the mailbox's own user.
     pub web_link: Option<String>,
 }
 
 impl WireEvent {
-    /// Our link uuid, if the event was made by us and the property was expanded (delta never does).
+    /// Returns our link UUID, if we made the event and the property was expanded (in a delta it
+    /// never is).
     pub fn link(&self) -> Option<Uuid> {
         let ours = |p: &&ExtendedProperty| {
             p.id.as_deref()
@@ -218,19 +224,19 @@ impl WireEvent {
         Uuid::parse_str(property.value.as_deref()?.trim()).ok()
     }
 
-    /// Whether this is a delta's short row of an occurrence: id, type, master and times, nothing else. Its other
-    /// properties are its master's.
+    /// Returns whether this is a delta's short row of an occurrence: id, type, master and times,
+    /// nothing else. Its other properties are its master's.
     pub fn is_stub(&self) -> bool {
         self.subject.is_none() && self.body.is_none() && self.is_all_day.is_none()
     }
 
-    /// The series that this is, or is part of.
+    /// Returns the id of the series that this is, or is part of.
     pub fn series_id(&self) -> Option<&str> {
         let master = self.series_master_id.as_deref();
         master.or_else(|| self.is_recurring().then_some(self.id.as_str()))
     }
 
-    /// Whether it is a series or part of one.
+    /// Returns whether this is a series or part of one.
     pub fn is_recurring(&self) -> bool {
         self.series_master_id.is_some()
             || self.recurrence.is_some()
@@ -240,13 +246,14 @@ impl WireEvent {
             )
     }
 
-    /// Whether it is a series itself, and not an occurrence.
+    /// Returns whether this is a series itself, not an occurrence.
     pub fn is_series(&self) -> bool {
         self.recurrence.is_some() || self.kind == Some(EventKind::SeriesMaster)
     }
 
-    /// Whether it is one occurrence of a series, shown as a single event to somebody who is invited to that one only. Its
-    /// `iCalUId` is the series', a GlobalObjectId, with the occurrence's date in bytes 16 to 19 (MS-OXOCAL 2.2.1.27).
+    /// Returns whether this is one occurrence of a series, shown as a single event to somebody who
+    /// is invited only to that one. Its `iCalUId` is the series', a GlobalObjectId, with the
+    /// occurrence's date in bytes 16 to 19 (MS-OXOCAL 2.2.1.27).
     pub fn is_lone_occurrence(&self) -> bool {
         const GLOBAL_OBJECT_ID: &str = "040000008200E00074C5B7101A82E008";
         let date = self.ical_uid.as_deref().and_then(|uid| {
@@ -258,13 +265,14 @@ impl WireEvent {
         !self.is_recurring() && date.is_some_and(|date| date != "00000000")
     }
 
-    /// What the mailbox's own user has answered; `None` for the organizer, and where nothing is said.
+    /// Returns the response of the mailbox's own user; `None` for the organizer, and if there is
+    /// none.
     pub fn own_answer(&self) -> Option<Answer> {
         let response = self.response_status.as_ref()?.response.as_deref()?;
         (response != "organizer").then(|| answer(Some(response)))
     }
 
-    /// The organizer, if Graph names one that can receive mail.
+    /// Returns the organizer, if Graph names one that can receive mail.
     pub fn organizer_person(&self) -> Option<Person> {
         let mailbox = &self.organizer.as_ref()?.email_address;
         let address = Address::parse(mailbox.address.as_deref()?)?;
@@ -274,13 +282,13 @@ impl WireEvent {
         })
     }
 
-    /// Whether files are attached to it, or to an occurrence of it.
+    /// Returns whether files are attached to it, or to one of its occurrences.
     pub fn has_files(&self) -> bool {
         let all = std::iter::once(self).chain(&self.exception_occurrences);
         all.into_iter().any(|event| event.has_attachments == Some(true))
     }
 
-    /// The join link of a meeting that Outlook itself holds online.
+    /// Returns the join link of a meeting that Outlook itself holds online.
     pub fn own_join_url(&self) -> Option<&str> {
         let meeting = self.online_meeting.as_ref().and_then(|m| m.join_url.as_deref());
         [meeting, self.online_meeting_url.as_deref()]
@@ -290,7 +298,7 @@ impl WireEvent {
             .find(|link| is_link(link))
     }
 
-    /// The attendees that cannot be told apart by a mail address, whom [`to_event`] leaves out.
+    /// Returns the attendees without a mail address to identify them. [`to_event`] leaves them out.
     pub fn left_aside(&self) -> impl Iterator<Item = &EmailAddress> {
         self.attendees
             .iter()
@@ -298,12 +306,12 @@ impl WireEvent {
             .filter(|mailbox| mailbox.address.as_deref().and_then(Address::parse).is_none())
     }
 
-    /// Whether the mailbox sees only itself among the guests.
+    /// Returns whether the mailbox sees only itself among the guests.
     pub fn hides_guests(&self) -> bool {
         self.hide_attendees == Some(true) && self.is_organizer != Some(true)
     }
 
-    /// Who proposes which other time. What cannot be read is none.
+    /// Returns who proposes which other time. Skips what cannot be read.
     pub fn proposals(&self) -> impl Iterator<Item = (&EmailAddress, Time)> {
         self.attendees.iter().filter_map(|attendee| {
             let proposed = attendee.proposed_new_time.as_ref()?;
@@ -330,7 +338,8 @@ impl WireEvent {
         }
     }
 
-    /// The descriptions that it shows, those of exceptions included, as they are compared.
+    /// Returns its descriptions, including those of exceptions, in the form in which they are
+    /// compared.
     pub fn descriptions(&self) -> impl Iterator<Item = String> {
         let all = std::iter::once(self).chain(&self.exception_occurrences);
         all.map(|event| video_line::without(&event.html()).into_owned())
@@ -344,14 +353,16 @@ impl WireEvent {
             .trim()
     }
 
-    /// The zone the event was written in; `None` where Graph names none that has fixed rules (page *event resource type*).
+    /// Returns the zone that the event was written in; `None` if Graph names none with fixed rules
+    /// (page *event resource type*).
     pub fn named_zone(&self) -> Option<chrono_tz::Tz> {
         [&self.original_start_time_zone, &self.original_end_time_zone]
             .into_iter()
             .find_map(|name| timezone::iana(name.as_deref()?))
     }
 
-    /// That of its start, else the one that this is told in. It anchors, and does not shift: two instants are these in any zone.
+    /// Returns the zone of its original start, or else the one in which Graph sends its start. It
+    /// anchors the event but does not move it: the two instants are the same in any zone.
     fn zone(&self) -> chrono_tz::Tz {
         let named = |name: Option<&str>| name.and_then(timezone::iana);
         named(self.original_start_time_zone.as_deref())
@@ -363,14 +374,15 @@ impl WireEvent {
 /// One row of a delta (page *event: delta*).
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeltaRow {
-    /// Deleted, moved out of the window, or never in it: an unknown id here is normal.
+    /// Deleted, moved out of the window, or never in it. An unknown id is normal here.
     Removed {
         id: String,
         /// `deleted` or `changed`.
         reason: String,
     },
     Event(Box<WireEvent>),
-    /// A row that is no event as we know it. It is for the journal, and must not stop the others.
+    /// A row that is not an event as we know it. It is for the journal, and must not stop the
+    /// others.
     Unreadable {
         id: Option<String>,
         problem: String,
@@ -407,7 +419,7 @@ impl DeltaRow {
         }
         match serde_json::from_value(row) {
             Ok(event) => Self::Event(Box::new(event)),
-            // Only where and what kind: the value itself may be somebody's data.
+            // Only the place and the kind of the error: the value itself may be somebody's data.
             Err(error) => Self::Unreadable {
                 id,
                 problem: format!("not an event ({:?})", error.classify()),
@@ -416,7 +428,7 @@ impl DeltaRow {
     }
 }
 
-/// Why an event cannot be projected.
+/// Why an event cannot be translated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     #[error("the event has no {0} time")]
@@ -429,11 +441,11 @@ pub enum Unreadable {
     EndsBeforeStart,
 }
 
-/// The projection of an event. Attendees without a usable address are left out ([`WireEvent::left_aside`] names
-/// them), and so is the organizer, whom Graph sometimes lists among the attendees.
+/// Translates an event. Leaves out attendees without a usable address ([`WireEvent::left_aside`]
+/// returns them) and the organizer, whom Graph sometimes lists among the attendees.
 ///
 /// # Errors
-/// [`Unreadable`] if the times cannot be understood. Of a stub row the projection is times and nothing else.
+/// [`Unreadable`] if the times cannot be understood. A stub row is translated to times only.
 pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
     let organizer = wire.organizer_person();
     let mut attendees = BTreeMap::new();
@@ -485,7 +497,7 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
     })
 }
 
-/// An Exchange X.500 path in the place of an address.
+/// Returns whether an attendee has an Exchange X.500 path instead of an address.
 fn is_path(attendee: &WireAttendee) -> bool {
     let address = attendee.email_address.address.as_deref();
     address.is_some_and(|address| address.trim_start().to_lowercase().starts_with("/o="))
@@ -496,8 +508,9 @@ fn name_of(attendee: &WireAttendee) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Exchange has been seen to list a guest twice: by the address with the old answer, and by an X.500 path with the new one
-/// (microsoft-graph-docs#13898). Both have the guest's name; where several bear it, nobody can tell whose row it is.
+/// Returns the rows of the same guest. Exchange has been seen to list a guest twice: by address
+/// with the old response, and by an X.500 path with the new one (microsoft-graph-docs#13898). Both
+/// rows have the guest's name. If several guests have this name, nobody can tell whose row it is.
 fn rows_of_same<'a>(
     attendee: &'a WireAttendee,
     wire: &'a WireEvent,
@@ -511,7 +524,7 @@ fn rows_of_same<'a>(
         .filter(move |other| is_one && is_path(other) != is_path(attendee) && named(other))
 }
 
-/// The row with the guest's newest answer.
+/// Returns the row with the guest's newest response.
 fn newest_row<'a>(attendee: &'a WireAttendee, wire: &'a WireEvent) -> &'a WireAttendee {
     let time = |row: &WireAttendee| row.status.as_ref().and_then(|status| status.time);
     let others = rows_of_same(attendee, wire).filter(|row| time(row) > time(attendee));
@@ -543,7 +556,7 @@ fn is_link(text: &str) -> bool {
         && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// `line` is the link that the body's last line carries.
+/// Returns the location and the video link. `line` is the link in the body's last line.
 fn place_and_video(wire: &WireEvent, line: Option<String>) -> (String, String) {
     let place = wire.place();
     match (wire.own_join_url(), line) {
@@ -555,8 +568,9 @@ fn place_and_video(wire: &WireEvent, line: Option<String>) -> (String, String) {
     }
 }
 
-/// Whether the link of the event goes into the body's last line, by the rule at the head of this file; `now` is what Outlook
-/// has. Several places are places, whichever Odoo takes away.
+/// Returns whether the video link goes into the body's last line, by the rule at the head of this
+/// file. `now` is Outlook's event. If it has several locations, they remain locations, whichever of
+/// them Odoo removes.
 fn is_for_the_line(event: &Event, now: Option<&WireEvent>) -> bool {
     let own_join_url = now.and_then(WireEvent::own_join_url);
     let has_others = now.is_some_and(|now| now.locations.len() > 1);
@@ -566,12 +580,12 @@ fn is_for_the_line(event: &Event, now: Option<&WireEvent>) -> bool {
         && video_line::can_carry(event.video.trim())
 }
 
-/// That link.
+/// Returns the link to write into that line.
 fn line_to_write(event: &Event, now: Option<&WireEvent>) -> Option<String> {
     is_for_the_line(event, now).then(|| event.video.trim().to_owned())
 }
 
-/// The location to write, by the same rule.
+/// Returns the location to write, by the same rule.
 fn place_to_write(event: &Event, now: Option<&WireEvent>) -> String {
     let own_join_url = now.and_then(WireEvent::own_join_url);
     let is_place = !event.location.trim().is_empty()
@@ -607,7 +621,7 @@ fn time(wire: &WireEvent) -> Result<Time, Unreadable> {
         if end < start {
             return Err(Unreadable::EndsBeforeStart);
         }
-        // The end is exclusive; an all-day event of no length is one day for every calendar that shows it.
+        // The end is exclusive. Every calendar shows an all-day event of no length as one day.
         let end = end.max(start.checked_add_days(Days::new(1)).unwrap_or(start));
         return Ok(Time::AllDay { start, end });
     }
@@ -642,7 +656,7 @@ fn instant(moment: Option<&DateTimeTimeZone>, which: &'static str) -> Result<Dat
     Ok(timezone::to_utc(local, tz))
 }
 
-/// What a new event carries beside its own properties.
+/// What a new event contains besides its own properties.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtraForCreate<'a> {
     /// Makes a repeated POST return the first event instead of a second one (page *user: post events*).
@@ -651,12 +665,12 @@ pub struct ExtraForCreate<'a> {
     pub link: Uuid,
 }
 
-/// The body of `POST /me/events`. Invitations go out at once to all attendees in it.
+/// Returns the body of `POST /me/events`. Graph immediately invites all attendees in it.
 pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
     let mut out = Map::new();
     out.insert("subject".into(), json!(title::for_outlook(&event.title)));
     let line = line_to_write(event, None);
-    // Nothing is attached to it yet.
+    // A new event has no attached pictures.
     let text = body::with_pictures_of(&event.body, "");
     out.insert(
         "body".into(),
@@ -686,17 +700,18 @@ pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
     Value::Object(out)
 }
 
-/// The body of `PATCH /me/events/{id}` that brings the named groups from `now`, Outlook's present state, to
-/// `event`. An empty object: nothing is to be written.
+/// Returns the body of `PATCH /me/events/{id}` that changes the named groups from `now`, Outlook's
+/// present state, to `event`. If it is empty, nothing is to be written.
 ///
-/// * Time goes as a whole (start, end, all-day), local to the event's zone. Odoo names no zone for a single event;
-///   where `event` says UTC the zone that Outlook has stays.
-/// * Attendees go as a whole, as Graph replaces the array. Who stays keeps type and name; who has no usable
-///   address stays too.
-/// * Of several places Odoo edits the one that it shows.
-/// * What Odoo cannot tell apart is left alone: a busy event stays out of office, a normal one personal.
-/// * The Teams block of the body stays; without it the online meeting would be gone.
-/// * An online meeting is asked for, and never taken back: Graph ignores that.
+/// * Time is written as a whole (start, end, all-day), local to the event's zone. Odoo names no
+///   zone for a single event: if `event` says UTC, Outlook's zone stays.
+/// * Attendees are written as a whole, as Graph replaces the array. Remaining attendees keep their
+///   type and name; attendees without a usable address stay too.
+/// * If there are several locations, Odoo edits the one that it shows.
+/// * Values that Odoo cannot distinguish are left alone: a busy event stays out of office, a normal
+///   one personal.
+/// * The Teams block of the body stays; without it the online meeting would be lost.
+/// * An online meeting is requested and never withdrawn, as Graph ignores that.
 pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
     let mut out = Map::new();
     for group in groups {
@@ -704,7 +719,7 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
             Group::Title => {
                 out.insert("subject".into(), json!(title::for_outlook(&event.title)));
             }
-            // With the place, as the link may go into either.
+            // Written with the location, as the link may go into either.
             Group::Body => {}
             Group::Location | Group::Video => {
                 let place = place_to_write(event, Some(now));
@@ -750,19 +765,20 @@ fn is_other_text(groups: &[Group], event: &Event, text_now: &str) -> bool {
     groups.contains(&Group::Body) && !body::same_meaning(&event.body, text_now)
 }
 
-/// Of what is longer Odoo has not seen the rest.
+/// Returns whether Odoo has seen the whole text, and not only the beginning of a longer one.
 fn is_seen_whole(text: &str) -> bool {
     text.len() <= body::LONGEST
 }
 
-/// Whether the groups are about a text that is not written, as Odoo was shown the beginning of Outlook's alone.
+/// Returns whether the groups include a description that is not written, as Odoo was shown only the
+/// beginning of Outlook's.
 pub fn keeps_its_text(groups: &[Group], event: &Event, now: &WireEvent) -> bool {
     let outlook = now.html();
     let (text_now, _) = video_line::split(&outlook);
     is_other_text(groups, event, &text_now) && !is_seen_whole(&text_now)
 }
 
-/// The whole body, where its text or its last line is to be another one.
+/// Returns the whole body if its text or its last line is to change.
 fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<String> {
     let outlook = now.html();
     let (text_now, line_now) = video_line::split(&outlook);
@@ -787,8 +803,9 @@ fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<Str
     Some(body::with_pictures_of(&written, &outlook).into_owned())
 }
 
-/// `location` and `locations` are locked together, and whoever writes the first forgets the others (page *event resource type*):
-/// where there are several, all are written. What Odoo shows may be the first one's name, or all names in a row.
+/// Writes the location. `location` and `locations` are locked together: a write of the first
+/// deletes the others (page *event resource type*). So if there are several, all are written. Odoo
+/// may show the name of the first one, or all names in a row.
 fn write_place(out: &mut Map<String, Value>, place: &str, now: &WireEvent) {
     let name_of = |location: &Value| {
         let name = location.get("displayName").and_then(Value::as_str);
@@ -836,7 +853,7 @@ fn free_busy(show_as: ShowAs) -> &'static str {
     match show_as {
         ShowAs::Free => "free",
         ShowAs::Tentative => "tentative",
-        // `unknown` can be read but says nothing.
+        // `unknown` can be read, but says nothing.
         ShowAs::Busy | ShowAs::Unknown => "busy",
         ShowAs::OutOfOffice => "oof",
         ShowAs::WorkingElsewhere => "workingElsewhere",
@@ -854,7 +871,8 @@ fn write_reminder(out: &mut Map<String, Value>, reminder: Option<i32>) {
     }
 }
 
-/// Asks Outlook to hold the meeting online. A mailbox that cannot leaves it as it is, without an error.
+/// Asks Outlook to hold the meeting online. A mailbox that cannot do so ignores this without an
+/// error.
 fn write_online(out: &mut Map<String, Value>) {
     out.insert("isOnlineMeeting".into(), json!(true));
     out.insert("onlineMeetingProvider".into(), json!("teamsForBusiness"));
@@ -873,7 +891,7 @@ fn write_time(out: &mut Map<String, Value>, time: &Time, fallback: chrono_tz::Tz
         Time::Timed { start, end, zone } => {
             let tz = timezone::iana(zone).filter(|tz| !is_utc(*tz)).unwrap_or(fallback);
             let local = |at: &DateTime<Utc>| at.with_timezone(&tz).naive_local();
-            // The second of two equal hours in autumn cannot be said in local time.
+            // In autumn one hour occurs twice; local time cannot express the second one.
             let sayable = |at: &DateTime<Utc>| {
                 tz.from_local_datetime(&local(at))
                     .earliest()
@@ -907,7 +925,7 @@ fn is_utc(tz: chrono_tz::Tz) -> bool {
     )
 }
 
-/// One for each address of theirs.
+/// Returns one row for each address of the attendee.
 fn new_attendees(address: &Address, attendee: &Attendee) -> Vec<Value> {
     let addresses = std::iter::once(address).chain(&attendee.also);
     addresses.map(|address| new_attendee(address, attendee)).collect()
@@ -927,13 +945,15 @@ fn new_attendee(address: &Address, attendee: &Attendee) -> Value {
     json!({ "type": kind, "emailAddress": { "name": name, "address": address.as_str() } })
 }
 
-/// Whether a write of these groups replaces rows of X.500 paths: the answers in them go with them.
+/// Returns whether a write of these groups replaces rows with X.500 paths. The responses in these
+/// rows are lost then.
 pub fn loses_answers(groups: &[Group], now: &WireEvent) -> bool {
     groups.contains(&Group::Attendees) && !groups.contains(&Group::Time) && now.attendees.iter().any(is_path)
 }
 
-/// Whether the guests are to be others and cannot be written: somebody is listed by an X.500 path alone, which Graph gives out and
-/// may not take, and a list without the path would call off a person whom nobody has removed.
+/// Returns whether the guests should change and cannot be written: somebody is listed only by an
+/// X.500 path. Graph sends such paths but may not accept them, and a list without the path would
+/// cancel a person whom nobody has removed.
 pub fn keeps_its_guests(groups: &[Group], event: &Event, now: &WireEvent) -> bool {
     groups.contains(&Group::Attendees) && has_lone_path(now) && rows_to_write(event, now).is_some()
 }
@@ -943,12 +963,12 @@ fn has_lone_path(now: &WireEvent) -> bool {
     paths.any(|path| rows_of_same(path, now).next().is_none())
 }
 
-/// `None`: Outlook lists those already, or nobody can be written.
+/// Returns `None` if Outlook lists these attendees already, or if they cannot be written.
 fn attendees_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
     rows_to_write(event, now).filter(|_| !has_lone_path(now))
 }
 
-/// `None`: Outlook lists those already.
+/// Returns `None` if Outlook lists these attendees already.
 fn rows_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
     let organizer = now
         .organizer_person()
@@ -956,7 +976,7 @@ fn rows_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
         .map(|o| o.address);
     let address_of = |a: &WireAttendee| a.email_address.address.as_deref().and_then(Address::parse);
     let also: BTreeSet<&Address> = event.attendees.values().flat_map(|a| &a.also).collect();
-    // Who is already there stays as Outlook has them; the order stays too.
+    // Existing attendees stay as Outlook has them, in the same order.
     let mut out: Vec<Value> = Vec::new();
     let mut doubles = 0;
     for attendee in &now.attendees {

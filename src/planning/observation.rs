@@ -1,4 +1,4 @@
-//! What a mailbox shows of an event, as the domain has it.
+//! Translates what a mailbox shows of an event into the domain.
 
 mod guests;
 
@@ -18,10 +18,10 @@ use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
 use crate::store::meetings::{Copy, SlotAnswers};
 
-/// A copy as Graph shows it.
+/// Makes a copy of what Graph shows.
 ///
 /// # Errors
-/// When it cannot be written down.
+/// When it cannot be serialized.
 pub(crate) fn copy_of(
     meeting_id: i64,
     account: &Account,
@@ -50,7 +50,7 @@ pub(crate) fn copy_of(
     })
 }
 
-/// Whether a copy is what its mailbox shows, and nothing of what was known before.
+/// Returns whether a copy is only what its mailbox shows, without anything that was known before.
 pub(crate) fn is_shown_so(copy: &Copy, people: &People, account: &Account) -> bool {
     let Ok(event) = copy.wire_event::<WireEvent>() else {
         return false;
@@ -64,7 +64,7 @@ pub(crate) fn is_shown_so(copy: &Copy, people: &People, account: &Account) -> bo
         && says_nothing(&copy.slot_answers_base)
 }
 
-/// What a mailbox shows of an event or a series.
+/// An event or a series as a mailbox shows it.
 pub(crate) struct Shown {
     pub document: Document,
     /// See [`Copy::answers_to_one`].
@@ -76,14 +76,14 @@ pub(crate) struct Shown {
 pub(crate) enum Unreadable {
     #[error(transparent)]
     Event(#[from] wire::Unreadable),
-    /// What was stored of it before.
+    /// The stored earlier state cannot be read.
     #[error(transparent)]
     Stored(#[from] anyhow::Error),
 }
 
-/// The domain's view of an event or a series in this mailbox, which has shown it as `before`. In an attendee's mailbox the owner's
-/// own answer is the one that counts: Graph hides or delays it in the list of attendees. What the owner declined is
-/// still on.
+/// Translates an event or a series of this mailbox; `before` is the copy that was stored earlier.
+/// In an attendee's mailbox the owner's own response counts, as Graph hides or delays it in the
+/// list of attendees. An occurrence that the owner declined still takes place.
 ///
 /// # Errors
 /// [`Unreadable`].
@@ -149,8 +149,8 @@ pub(crate) fn project(
     Ok(shown)
 }
 
-/// The meeting is the mailbox's own, as Graph's `isOrganizer` says: it may name its organizer by another address of the
-/// mailbox, or by none.
+/// Makes the mailbox the organizer, as Graph's `isOrganizer` says. The event may name its organizer
+/// by another address of the mailbox, or by none.
 fn organized_by(event: &mut Event, mailbox: &Address) {
     let named = event.organizer.take();
     if let Some(named) = &named {
@@ -163,7 +163,7 @@ fn organized_by(event: &mut Event, mailbox: &Address) {
     });
 }
 
-/// The same of a series, whose occurrences may have guests of their own.
+/// Does the same for a series, whose occurrences may have guests of their own.
 fn series_organized_by(series: &mut Document, mailbox: &Address) {
     let named = series
         .master
@@ -193,7 +193,7 @@ fn declined(event: &WireEvent, before: Option<&Copy>) -> Result<BTreeSet<NaiveDa
     Ok(wire::series::declined(event, Some(&before), &known))
 }
 
-/// The series with its owner's answers, to the whole and to single occurrences.
+/// Adds its owner's responses to a series: to the whole, and to single occurrences.
 fn answered(mut series: Document, owner: &Address, whole: Option<Answer>, to_one: &SlotAnswers) -> Document {
     if let Some(whole) = whole {
         answer_for(&mut series.master, owner, whole);

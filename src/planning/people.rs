@@ -1,4 +1,4 @@
-//! Who is who in one database, while one of its meetings is planned.
+//! The people and mailboxes of one database, for planning its meetings.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -26,7 +26,7 @@ pub struct People {
 }
 
 impl People {
-    /// Reads them.
+    /// Loads them.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -35,14 +35,14 @@ impl People {
         Self::of(conn, database, now).await
     }
 
-    /// The same, for a database that was read already.
+    /// Does the same for a database that was read already.
     ///
     /// # Errors
     /// When Postgres fails.
     pub async fn of(conn: &mut Connection, database: Database, now: DateTime<Utc>) -> anyhow::Result<Self> {
         let accounts = accounts::of_database(conn, database.id).await?;
         let owned = addresses::of_accounts(conn, database.id, &accounts).await?;
-        // Who must log in again is still known by the mailbox: a lapsed consent must look like no change.
+        // Includes accounts that must log in again: a lapsed consent must not look like a change.
         let known = accounts.iter().zip(&owned);
         let mut known: Vec<_> = known.filter(|(account, _)| !account.is_reset()).collect();
         known.sort_by_key(|(_, mailbox)| mailbox.told_at);
@@ -67,7 +67,7 @@ impl People {
         self.accounts.iter().find(|a| a.id == id)
     }
 
-    /// The addresses of an account's mailbox.
+    /// Returns the addresses of an account's mailbox.
     pub fn mailbox_of(&self, account: &Account) -> Mailbox {
         let known = self
             .accounts
@@ -77,7 +77,7 @@ impl People {
         known.map_or_else(|| Mailbox::of_login(account), |(_, mailbox)| mailbox.clone())
     }
 
-    /// Plans as if this mailbox had been listed to its end, which is noted later.
+    /// Plans as if this mailbox had been listed to its end. That is stored later.
     pub fn mark_pulled(&mut self, account_id: i64) {
         if let Some(account) = self.accounts.iter_mut().find(|a| a.id == account_id) {
             account.pulled_once = true;
@@ -88,17 +88,17 @@ impl People {
         self.accounts.iter().find(|a| a.odoo_user_id == user_id)
     }
 
-    /// The connected account whose mailbox has this address.
+    /// Returns the connected account whose mailbox has this address.
     pub fn account_of_address(&self, address: &Address) -> Option<&Account> {
         self.account_of_user(self.mailboxes.user_of(address)?)
     }
 
-    /// The account of the user whom Odoo calls the organizer.
+    /// Returns the account of the user whom Odoo names as organizer.
     pub fn organizer(&self, snapshot: &Snapshot) -> Option<&Account> {
         self.account_of_user(snapshot.organizer.as_ref()?.user_id)
     }
 
-    /// Addresses under which Outlook may have people whom Odoo has under another one.
+    /// Returns the addresses under which Outlook may list people whom Odoo lists under another one.
     pub fn aliases(&self, snapshot: Option<&Snapshot>) -> Aliases {
         snapshot.map_or_else(
             || self.mailboxes.aliases(),
@@ -106,13 +106,13 @@ impl People {
         )
     }
 
-    /// Whose addresses are not outside.
+    /// Returns the domains whose addresses are not outside.
     pub fn inside(&self) -> Inside {
         let of_user = |account: &Account| self.mailboxes.get(&account.odoo_user_id);
         Inside::of(self.accounts.iter().filter_map(of_user))
     }
 
-    /// When a record was made in Odoo, by our clock.
+    /// Returns when a record was made in Odoo, by our clock.
     pub fn made_at(&self, record: &Record) -> DateTime<Utc> {
         record.create_date().0 + TimeDelta::seconds(self.database.clock_behind)
     }

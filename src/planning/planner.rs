@@ -1,8 +1,9 @@
-//! Turns what is known of one meeting into what is owed to either side.
+//! The planner: decides what to write to either side of one meeting.
 //!
-//! Runs inside the transaction that stored the news, under the database's lock. While a request for the meeting is
-//! in the air (to Outlook or to Odoo) nothing is planned; its outcome brings the meeting here again. What is owed
-//! but not yet sent is thrown away and planned anew, so that quick edits become one write.
+//! It runs inside the transaction that stored the news, under the database's lock. While a request
+//! for the meeting is in flight (to Outlook or to Odoo), nothing is planned; its outcome starts the
+//! planner again. Pending changes that were not sent are discarded and planned again, so that quick
+//! edits become one write.
 
 mod answers;
 pub mod closed;
@@ -45,7 +46,7 @@ use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json};
 
-/// Who must be told that there is something to do.
+/// Who must be notified that there is work.
 #[derive(Debug, Default)]
 pub struct Effects {
     pub wake_accounts: BTreeSet<i64>,
@@ -60,16 +61,19 @@ impl Effects {
 }
 
 const UNCONNECTED: &str = "the organizer's mailbox is not connected";
-/// Bytes of a description. Graph takes requests of four million, in which it is escaped.
+/// The largest description, in bytes. Graph accepts requests of four million bytes, in which the
+/// description is escaped.
 const LARGEST_BODY: usize = 2_000_000;
-/// What is said where Odoo's description is not written, as Outlook's is longer than what Odoo is shown.
+/// The journal's words if Odoo's description is not written because Outlook's is longer than what
+/// Odoo was shown.
 const KEEPS_TEXT: &str = "the description was changed in Odoo, which has only the beginning of Outlook's: that stays as it is, and is edited in \
      Outlook alone";
-/// What is said where guests are not written, as Outlook lists somebody by an internal path of Exchange.
+/// The journal's words if guests are not written because Outlook lists somebody by an internal path
+/// of Exchange.
 const KEEPS_GUESTS: &str = "the guests were changed in Odoo, but Outlook names one of them by an internal path of Exchange and no address, and may \
      not take that back: its list stays as it is, and is edited in Outlook alone";
 
-/// Plans one meeting anew.
+/// Plans one meeting again.
 ///
 /// # Errors
 /// When what is stored cannot be read.
@@ -91,7 +95,7 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
     Ok(task.effects)
 }
 
-/// Tells Odoo who tells a meeting's guests, where that has changed.
+/// Tells Odoo which side mails a meeting's guests, if that has changed.
 ///
 /// # Errors
 /// When what is stored cannot be read.
@@ -124,7 +128,7 @@ pub async fn plan_meetings(
     Ok(effects)
 }
 
-/// Plans all meetings of a unit of work anew.
+/// Plans all meetings of a unit of work again.
 ///
 /// # Errors
 /// When what is stored cannot be read.
@@ -144,12 +148,13 @@ struct Task<'a> {
     dossier: &'a mut Dossier,
     people: &'a People,
     effects: Effects,
-    /// Answers that were given in Odoo by nobody who may give them, in words.
+    /// Responses that were set in Odoo by people who may not, in words.
     refused: Vec<String>,
 }
 
 impl Task<'_> {
-    /// Throws away what was planned and not sent; `false`: something is in the air, come back later.
+    /// Discards what was planned and not sent. Returns `false` if a request is in flight, so that
+    /// nothing may be planned now.
     fn clear_the_air(&mut self) -> bool {
         let writes = &self.dossier.writes;
         if writes.iter().any(|w| w.in_flight_since.is_some() || w.stands) {
@@ -165,11 +170,11 @@ impl Task<'_> {
     }
 
     fn decide(&mut self) -> anyhow::Result<()> {
-        // Paired anew: Odoo has not shown yet whether it still has the record.
+        // After a new pairing, Odoo has not shown yet whether it still has the record.
         if self.dossier.meeting.unconfirmed {
             return Ok(());
         }
-        // What a reset under way is about is planned after it.
+        // During a reset, the organizer's meetings wait until it is over.
         let organizer = self.dossier.meeting.organizer_in_odoo();
         let organizer = organizer.and_then(|user| self.people.account_of_user(user));
         if organizer.is_some_and(|account| account.resetting) {
@@ -183,7 +188,7 @@ impl Task<'_> {
             self.set_aside(&Reason::Unsent, Level::Info);
             return Ok(());
         }
-        // Nothing is known of a mailbox that nobody can look into: what is to be done waits for the login.
+        // The organizer's mailbox cannot be read, so its state is unknown. Wait for the next login.
         if self
             .dossier
             .copies
@@ -211,7 +216,8 @@ impl Task<'_> {
             .is_some_and(|a| !a.is_connected())
     }
 
-    /// The copy that speaks for the meeting: the organizer's where it is connected, else an attendee's.
+    /// Chooses the copy that represents the meeting: the organizer's if it is connected, otherwise
+    /// an attendee's.
     fn choose_copy(&self) -> Option<(&Copy, Rights)> {
         let connected = |c: &&Copy| {
             self.people
@@ -243,7 +249,8 @@ impl Task<'_> {
             .map(|copy| (copy, Rights::ReadOnly))
     }
 
-    /// The mailbox of the organizer, where it is connected and only a guest's has shown the meeting so far.
+    /// Returns the organizer's mailbox if it is connected, and only a guest's mailbox has shown the
+    /// meeting so far.
     fn organizer_unread(&self, rights: Rights, outlook: Option<&Event>) -> Option<&Account> {
         let organizer = outlook
             .filter(|_| rights == Rights::ReadOnly)?
@@ -267,15 +274,15 @@ impl Task<'_> {
         }
     }
 
-    /// Writes a line for whom Odoo calls the organizer.
+    /// Writes a journal line for the user whom Odoo names as organizer.
     fn write_journal(&mut self, level: Level, message: String) {
         let user_id = self.dossier.meeting.organizer_in_odoo();
         let line = Line::of(&self.dossier.meeting, user_id, level, message, None);
         self.dossier.lines.push(line);
     }
 
-    /// Made of link and generation, so that a repeated creation returns the first one's event
-    /// (Graph: event-post-events, `transactionId`).
+    /// Returns an id made of link and generation, so that a repeated creation returns the event of
+    /// the first one (Graph: event-post-events, `transactionId`).
     fn transaction_id(&self) -> String {
         format!(
             "{}-{}",
@@ -284,7 +291,8 @@ impl Task<'_> {
     }
 }
 
-/// A picture that is attached to one event in Outlook is not made in another.
+/// Returns the words about pictures: one that is attached to an event in Outlook is not copied to
+/// another event.
 fn about_pictures(event: &Event) -> &'static str {
     if body::has_attached_pictures(&event.body) {
         " · words stand for the pictures, which are attached to an earlier event in Outlook"
@@ -293,7 +301,7 @@ fn about_pictures(event: &Event) -> &'static str {
     }
 }
 
-/// Under which addresses Outlook may have whom Odoo knows by another one.
+/// Returns the addresses under which Outlook may list people whom Odoo lists under another one.
 fn aliases_of(record: Option<&Record>, base: Option<&Base>, people: &People) -> Aliases {
     let snapshot = record.and_then(|record| record.template().ok());
     let mut aliases = people.aliases(snapshot.as_ref());
@@ -305,7 +313,7 @@ fn aliases_of(record: Option<&Record>, base: Option<&Base>, people: &People) -> 
     aliases
 }
 
-/// What a mailbox shows of a meeting, with its attendees under the addresses by which Odoo has them.
+/// Returns what a mailbox shows of a meeting, with its attendees under Odoo's addresses.
 ///
 /// # Errors
 /// When what is stored cannot be read.
@@ -314,7 +322,7 @@ pub fn as_known(meeting: &Meeting, shown: &Document, people: &People) -> anyhow:
     Ok(series::renamed_document(shown.clone(), &aliases))
 }
 
-/// The event with its attendees under the addresses by which Odoo's snapshot has them.
+/// Renames the attendees of an event to the addresses in Odoo's snapshot.
 fn renamed(mut event: Event, aliases: &Aliases) -> Event {
     let organizer = event.organizer.as_ref().map(|organizer| &organizer.address);
     aliases.rename(&mut event.attendees, organizer);
@@ -328,14 +336,15 @@ enum Permit {
     SetAside(Reason),
 }
 
-/// What of Outlook's event `now` stays as it is though it is to be changed, and why.
+/// Returns which groups of Outlook's event `now` cannot be changed although they should be, and
+/// why.
 fn what_stays(groups: &[Group], event: &Event, now: &wire::WireEvent) -> Vec<(Group, &'static str)> {
     let text = wire::keeps_its_text(groups, event, now).then_some((Group::Body, KEEPS_TEXT));
     let guests = wire::keeps_its_guests(groups, event, now).then_some((Group::Attendees, KEEPS_GUESTS));
     text.into_iter().chain(guests).collect()
 }
 
-/// Reads an answer that we stored under Odoo's name.
+/// Parses a response that is stored under Odoo's name.
 pub fn read_answer(name: Option<&str>) -> Answer {
     match name {
         Some("accepted") => Answer::Accepted,
@@ -345,7 +354,7 @@ pub fn read_answer(name: Option<&str>) -> Answer {
     }
 }
 
-/// Reads the groups of an outbox row.
+/// Parses the groups of an outbox row.
 ///
 /// # Errors
 /// When the row was written by another version of the service.
@@ -353,7 +362,8 @@ pub fn read_groups(value: &Value) -> anyhow::Result<BTreeSet<Group>> {
     from_json(value.clone(), "groups")
 }
 
-/// The conflicts that a write carries out: `kept` is the side whose value it brings to the other.
+/// Returns the words for the conflicts that a write decides. `kept` is the side whose value it
+/// writes to the other.
 fn decisions(conflicts: &[Conflict], kept: Side, groups: &BTreeSet<Group>) -> Vec<String> {
     conflicts
         .iter()
@@ -423,8 +433,8 @@ mod tests {
         }
     }
 
-    /// Whom Outlook has after Odoo's guests became `after`, both sides having agreed on `before` and on whom Outlook has
-    /// now; `None` where nothing is written.
+    /// Returns the guests in Outlook after Odoo's guests became `after`. Both sides had agreed on
+    /// `before` and on `in_outlook`. `None` if nothing is written.
     fn written(before: &[AttendeeLine], after: &[AttendeeLine], in_outlook: &[&str]) -> Option<Vec<String>> {
         let record = |lines: &[AttendeeLine]| Snapshot {
             attendees: lines.to_vec(),
@@ -485,7 +495,7 @@ mod tests {
         let both = [line(5, "a@ext.example; b@ext.example")];
         let there = written(&one, &both, &["a@ext.example"]).unwrap();
         assert_eq!(there, ["a@ext.example", "b@ext.example"]);
-        // Outlook was told, whatever it has made of it.
+        // Outlook was sent these guests, whatever it has stored.
         assert_eq!(written(&both, &both, &["a@ext.example"]), None);
     }
 }

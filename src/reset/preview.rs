@@ -1,4 +1,4 @@
-//! What a reset would delete, and whom that mails: told before anybody confirms it.
+//! What a reset would delete, and who would be mailed: shown before it is confirmed.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub struct PreviewRequest {
 pub struct Preview {
     /// The mailbox's address.
     pub login: String,
-    /// Whether anything can be deleted from Outlook: the login at Microsoft holds.
+    /// Whether events can be deleted from Outlook, as the login at Microsoft is valid.
     pub reachable: bool,
     pub outlook: OutlookLoss,
     pub odoo: Loss,
@@ -44,11 +44,11 @@ pub struct Loss {
 pub struct OutlookLoss {
     #[serde(flatten)]
     pub loss: Loss,
-    /// Mails that Outlook sends: one for each guest of each event.
+    /// The mails that Outlook sends: one per guest and event.
     pub cancellations: usize,
-    /// Different people who get one ...
+    /// The number of different people who get one.
     pub people: usize,
-    /// ... and how many of them are outside ([`crate::calendar::invitations::Inside`]).
+    /// How many of these people are outside ([`crate::calendar::invitations::Inside`]).
     pub outside: usize,
 }
 
@@ -62,7 +62,7 @@ impl Loss {
     }
 }
 
-/// Counts, from what is stored.
+/// Counts, from stored data, what a reset would delete.
 ///
 /// # Errors
 /// `MissingError` for a user who never connected.
@@ -99,7 +99,7 @@ pub async fn preview(
             }
             if let (Some(copy), Some(stub)) = (reach.outlook, &reach.stub) {
                 told.outlook.loss.count(!copy.document()?.is_single());
-                // Whom it mails is not known any more.
+                // The people are no longer known.
                 told.outlook.cancellations += stub.mails;
             } else if let Some(copy) = reach.outlook {
                 let document = copy.document()?;
@@ -115,7 +115,8 @@ pub async fn preview(
     Ok(told)
 }
 
-/// Whom the deletion mails; somebody invited to several single occurrences more than once.
+/// Returns the people whom the deletion mails. A person who is invited to several single
+/// occurrences is listed several times.
 fn cancelled(document: Document, people: &People, account: &Account) -> Vec<Address> {
     let own = people.mailboxes.get(&account.odoo_user_id);
     let mails = mails(&[OutlookWrite::Delete], Some(&document))

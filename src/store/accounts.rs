@@ -42,24 +42,26 @@ pub struct Account {
     pub brake_removals: i32,
     pub brake_of: i32,
     pub rest_until: Option<DateTime<Utc>>,
-    /// How many mails wait for a person's yes; 0: none is waited for.
+    /// The number of mails that wait for approval; 0 if none do.
     pub mails_held: i32,
-    /// What the consent was given to.
+    /// The app registration that the user consented to.
     pub registration_id: Option<i64>,
     pub brake_earlier: i32,
-    /// The run that works the mailbox; in what a run has read of its own account, that run (see [`super::leases`]).
+    /// The run that works the mailbox. If a run has read its own account, this is that run's lease
+    /// (see [`super::leases`]).
     pub lease_id: Option<Uuid>,
     pub lease_beats: i64,
-    /// What was decided about the removals that were held last; `None` while they wait.
+    /// The latest decision about held removals; `None` while they wait.
     pub removals_answer: Option<Decision>,
-    /// The same of the mails.
+    /// The latest decision about held mails; `None` while they wait.
     pub mails_answer: Option<Decision>,
 }
 
 text_enum! {
-    /// What a person decided about what was held (`accounts.removals_answer`, `accounts.mails_answer`).
+    /// A person's decision about held removals or mails (`accounts.removals_answer`,
+    /// `accounts.mails_answer`).
     pub enum Decision {
-        /// It is done.
+        /// The held changes are carried out.
         Yes = "yes",
         /// Each side keeps its own.
         No = "no",
@@ -76,27 +78,30 @@ text_enum! {
     /// Whether a mailbox is synced (`accounts.state`).
     pub enum SyncState {
         Active = "active",
-        /// By its user.
+        /// The user stopped it.
         Stopped = "stopped",
-        /// Nobody has consented yet, or the consent is gone.
+        /// Nobody has consented yet, or the consent was withdrawn.
         NeedAuth = "need_auth",
     }
 }
 
 text_enum! {
-    /// How far Odoo has told the events that existed before the user connected (`accounts.existing`).
+    /// How far Odoo has sent the events that existed before the user connected
+    /// (`accounts.existing`).
     pub enum BackfillState {
         Unasked = "unasked",
         Asked = "asked",
-        /// The user's own were told, and single records that others organize were asked for.
+        /// Odoo sent the user's own events, and was asked for single records that others organize.
         AskedRecords = "asked_records",
-        /// Told, but what Odoo's own engine had linked is still to be found.
+        /// Odoo sent the events, but the ones that its built-in sync had linked are still to be
+        /// found.
         Moving = "moving",
         Told = "told",
     }
 }
 
-/// Where an account's sealed tokens belong: a token copied to another account does not open.
+/// Returns the place to which an account's tokens are sealed. A token copied to another account
+/// cannot be opened.
 pub fn token_place(kind: &str, database_id: Uuid, odoo_user_id: i32) -> String {
     format!("accounts.{kind}:{database_id}:{odoo_user_id}")
 }
@@ -105,13 +110,13 @@ pub fn token_place(kind: &str, database_id: Uuid, odoo_user_id: i32) -> String {
 #[derive(Clone, Debug)]
 pub struct SealedTokens {
     pub access: Vec<u8>,
-    /// `None`: Microsoft sent none; the old one stays.
+    /// `None` if Microsoft sent none; the old one is kept.
     pub refresh: Option<Vec<u8>>,
     pub expires_at: DateTime<Utc>,
 }
 
 impl SealedTokens {
-    /// Seals for one account.
+    /// Seals tokens for one account.
     ///
     /// # Errors
     /// When sealing fails.
@@ -135,37 +140,38 @@ impl SealedTokens {
 }
 
 impl Account {
-    /// Whether the account was reset: the next login may be anybody, and begins anew.
+    /// Returns whether the account was reset. Its next login may be anybody's, and starts from
+    /// nothing.
     pub fn is_reset(&self) -> bool {
         self.object_id.is_empty()
     }
 
-    /// Whether the mailbox is synced now, as far as the account itself goes.
+    /// Returns whether the mailbox is synced now, as far as the account's own state allows.
     pub fn is_active(&self) -> bool {
         self.state == SyncState::Active
     }
 
-    /// Whether the account stands for a connected user, synced now or later.
+    /// Returns whether the account has a connected user, whether or not it is synced now.
     pub fn is_connected(&self) -> bool {
         self.state != SyncState::NeedAuth || self.refresh_token.is_some()
     }
 
-    /// Whether an admin must say first whether many removals are meant.
+    /// Returns whether the removal limit has stopped the mailbox until an administrator answers.
     pub fn is_braked(&self) -> bool {
         self.brake_at.is_some()
     }
 
-    /// Whether collected mails wait for a person's yes.
+    /// Returns whether collected mails wait for approval.
     pub fn holds_mails(&self) -> bool {
         self.mails_held > 0
     }
 
-    /// Whether what happens in the mailbox comes to be known.
+    /// Returns whether the service learns of changes in the mailbox.
     pub fn is_read(&self) -> bool {
         self.is_active() && !self.is_braked()
     }
 
-    /// The opened access token and when it ends, if one is stored.
+    /// Opens the stored access token; returns it with the time when it expires.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -173,7 +179,7 @@ impl Account {
         self.open(sealer, "access_token", self.access_token.as_deref())
     }
 
-    /// The opened refresh token, if one is stored.
+    /// Opens the stored refresh token.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -222,7 +228,7 @@ pub async fn by_id(conn: &mut Connection, id: i64) -> QueryResult<Account> {
         .await
 }
 
-/// Another user of the database whose account is this very mailbox.
+/// Finds another user of the database whose account is the same mailbox.
 pub async fn with_identity(
     conn: &mut Connection,
     database_id: Uuid,
@@ -240,15 +246,16 @@ pub async fn with_identity(
         .optional()
 }
 
-/// Who logged in.
+/// The person and mailbox that logged in, as Microsoft identifies them.
 pub struct Identity<'a> {
     pub tenant_id: &'a str,
     pub object_id: &'a str,
     pub login: &'a str,
 }
 
-/// Stores a consent: makes the account, or gives a known one its new tokens. `connected_at` is when syncing
-/// begins for a new account or one that was reset; a mere new login keeps it.
+/// Stores a consent: creates the account, or gives a known one its new tokens. `connected_at` is
+/// when syncing begins for a new account or one that was reset; another login of a connected
+/// account keeps the old time.
 pub async fn connect(
     conn: &mut Connection,
     database_id: Uuid,
@@ -271,7 +278,7 @@ pub async fn connect(
         dsl::next_run_at.eq(diesel::dsl::now),
         dsl::rest_until.eq(None::<DateTime<Utc>>),
         dsl::registration_id.eq(registration_id),
-        // What waited for the login is planned at the end of the next pull.
+        // Changes that waited for the login are planned at the end of the next pull.
         dsl::pulled_once.eq(false),
     );
     let begun = dsl::accounts.filter(
@@ -298,8 +305,9 @@ pub async fn connect(
         .await
 }
 
-/// Stores refreshed tokens, before the access token is used. `renewed` is the sealed refresh token that was redeemed; `false`: another one
-/// has been stored since (the user logged in anew, or it was sealed anew), which stands.
+/// Stores refreshed tokens, before the access token is used. `renewed` is the sealed refresh token
+/// that was redeemed. Returns `false` if another one has been stored since (the user logged in
+/// again, or it was sealed again); that one is kept.
 pub async fn store_tokens(
     conn: &mut Connection,
     id: i64,
@@ -318,7 +326,7 @@ pub async fn store_tokens(
     Ok(stored == 1)
 }
 
-/// Reads an account and holds it until the transaction ends.
+/// Reads an account and locks its row until the transaction ends.
 pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Account> {
     dsl::accounts
         .find(id)
@@ -328,7 +336,7 @@ pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Account> {
         .await
 }
 
-/// Stores the same tokens, sealed anew.
+/// Stores the same tokens, sealed again.
 pub async fn reseal(
     conn: &mut Connection,
     id: i64,
@@ -341,7 +349,7 @@ pub async fn reseal(
         .await
 }
 
-/// Forgets an access token that Microsoft does not accept any more.
+/// Forgets an access token that Microsoft no longer accepts.
 pub async fn expire_access(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::access_expires_at.eq(None::<DateTime<Utc>>))
@@ -349,7 +357,7 @@ pub async fn expire_access(conn: &mut Connection, id: i64) -> QueryResult<usize>
         .await
 }
 
-/// Of an account whose user must log in again: no token is kept.
+/// The columns of an account whose user must log in again: no token is kept.
 #[derive(AsChangeset)]
 #[diesel(table_name = accounts, treat_none_as_null = true)]
 struct LoggedOut<'a> {
@@ -372,7 +380,8 @@ impl<'a> LoggedOut<'a> {
     }
 }
 
-/// Microsoft withdrew the consent, or an admin reset the account: the user must log in again.
+/// Disconnects an account because Microsoft withdrew the consent, or an administrator reset it. The
+/// user must log in again.
 pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(LoggedOut::because(reason))
@@ -380,7 +389,7 @@ pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryRe
         .await
 }
 
-/// Of a whole database: every user must log in again.
+/// Disconnects all accounts of a database. Every user must log in again.
 pub async fn disconnect_all(conn: &mut Connection, database_id: Uuid, reason: &str) -> QueryResult<usize> {
     diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
         .set(LoggedOut::because(reason))
@@ -388,7 +397,8 @@ pub async fn disconnect_all(conn: &mut Connection, database_id: Uuid, reason: &s
         .await
 }
 
-/// Microsoft withdrew the consent that is in this refresh token, as it is sealed; nothing, if the user has logged in anew since.
+/// Disconnects an account because Microsoft withdrew the consent of this sealed refresh token. Does
+/// nothing if the user has logged in again since.
 pub async fn lose_consent(
     conn: &mut Connection,
     id: i64,
@@ -403,13 +413,14 @@ pub async fn lose_consent(
     Ok(lost == 1)
 }
 
-/// Ends a reset: the account is disconnected, and at the next login everything begins anew.
+/// Ends a reset: disconnects the account and forgets its progress, so that the next login starts
+/// from nothing.
 pub async fn forget_progress(
     conn: &mut Connection,
     id: i64,
     ignore_before: Option<DateTime<Utc>>,
 ) -> QueryResult<usize> {
-    // The next login may be another mailbox's.
+    // The next login may be for another mailbox.
     super::addresses::forget(conn, id).await?;
     super::put_aside::forget(conn, id).await?;
     super::troubles::forget(conn, id).await?;
@@ -432,7 +443,7 @@ pub async fn forget_progress(
         .await
 }
 
-/// A reset has something to delete from Outlook, or is over.
+/// Marks that a reset has something to delete from Outlook, or is over.
 pub async fn set_resetting(conn: &mut Connection, id: i64, resetting: bool) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::resetting.eq(resetting))
@@ -440,7 +451,7 @@ pub async fn set_resetting(conn: &mut Connection, id: i64, resetting: bool) -> Q
         .await
 }
 
-/// A mailbox that lost its consent during a reset has a new one.
+/// Continues the reset of a mailbox that had lost its consent and has a new one.
 pub async fn resume(conn: &mut Connection, id: i64, registration_id: Option<i64>) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set((
@@ -455,12 +466,12 @@ pub async fn resume(conn: &mut Connection, id: i64, registration_id: Option<i64>
         .await
 }
 
-/// The user does not exist any more: neither does what is known of the mailbox.
+/// Deletes an account, and what is known of its mailbox, because the user does not exist any more.
 pub async fn remove(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::delete(dsl::accounts.find(id)).execute(conn).await
 }
 
-/// Stopped by the user, or restarted.
+/// Marks an account as stopped or restarted by its user.
 pub async fn set_state(conn: &mut Connection, id: i64, to: SyncState) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::state.eq(to))
@@ -468,8 +479,9 @@ pub async fn set_state(conn: &mut Connection, id: i64, to: SyncState) -> QueryRe
         .await
 }
 
-/// A sentence of a run, shown to the user while the account stays connected; `None`: all is well. Whoever has disconnected it
-/// meanwhile, or works it now, has said why.
+/// Stores the sentence that a run shows to the user while the account stays connected; `None` if
+/// all is well. Changes nothing if the account was disconnected meanwhile, or another run works it:
+/// then that one has set the reason.
 pub async fn set_reason(conn: &mut Connection, run: &Account, reason: Option<&str>) -> QueryResult<usize> {
     diesel::update(
         dsl::accounts
@@ -483,7 +495,7 @@ pub async fn set_reason(conn: &mut Connection, run: &Account, reason: Option<&st
     .await
 }
 
-/// Nothing is to be said of the mailbox.
+/// Clears the sentence about the mailbox.
 pub async fn clear_reason(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::reason.eq(None::<String>))
@@ -491,7 +503,7 @@ pub async fn clear_reason(conn: &mut Connection, id: i64) -> QueryResult<usize> 
         .await
 }
 
-/// How many mailboxes that are synced have something to say about why they make no progress.
+/// Counts the synced mailboxes that have a sentence about why they make no progress.
 pub async fn in_trouble(conn: &mut Connection) -> QueryResult<i64> {
     dsl::accounts
         .filter(dsl::state.eq(SyncState::Active).and(dsl::reason.is_not_null()))
@@ -507,7 +519,7 @@ pub async fn set_existing(conn: &mut Connection, id: i64, to: BackfillState) -> 
         .await
 }
 
-/// Stops what the mailbox would remove, until an admin answers.
+/// Stops the mailbox's removals until an administrator answers.
 pub async fn brake(
     conn: &mut Connection,
     id: i64,
@@ -529,7 +541,7 @@ pub async fn brake(
         .await
 }
 
-/// Microsoft asked for a pause: whoever wakes the mailbox, it is not worked before.
+/// Lets the mailbox rest because Microsoft asked for a pause. No wake-up shortens it.
 pub async fn rest(conn: &mut Connection, id: i64, wait: TimeDelta) -> QueryResult<usize> {
     let present = diesel::dsl::now.into_sql::<Timestamptz>();
     diesel::update(dsl::accounts.find(id))
@@ -538,7 +550,8 @@ pub async fn rest(conn: &mut Connection, id: i64, wait: TimeDelta) -> QueryResul
         .await
 }
 
-/// Microsoft asked an app for a pause: none of its mailboxes is worked before, and then they come one after the other.
+/// Lets all mailboxes of an app rest because Microsoft asked the app for a pause. Afterwards they
+/// are worked one after the other.
 pub async fn rest_app(conn: &mut Connection, client_id: &str, wait: TimeDelta) -> QueryResult<usize> {
     diesel::sql_query(
         "UPDATE accounts SET rest_until = greatest(rest_until, now() + $2 * (1 + random() / 4)) \
@@ -550,7 +563,7 @@ pub async fn rest_app(conn: &mut Connection, client_id: &str, wait: TimeDelta) -
     .await
 }
 
-/// An admin has answered.
+/// Stores an administrator's answer about the removals.
 pub async fn release_brake(conn: &mut Connection, id: i64, decision: Decision) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set((
@@ -561,7 +574,7 @@ pub async fn release_brake(conn: &mut Connection, id: i64, decision: Decision) -
         .await
 }
 
-/// Where the delta stands, stored together with the rows it brought.
+/// Stores how far the delta was read, in the transaction that stores the rows.
 pub async fn set_delta(conn: &mut Connection, id: i64, link: Option<&str>) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::delta_link.eq(link))
@@ -569,7 +582,7 @@ pub async fn set_delta(conn: &mut Connection, id: i64, link: Option<&str>) -> Qu
         .await
 }
 
-/// Begins to list a window anew.
+/// Begins to list a window again.
 pub async fn open_window(
     conn: &mut Connection,
     id: i64,
@@ -587,7 +600,7 @@ pub async fn open_window(
         .await
 }
 
-/// The window was listed to its end, and what was missing was asked about.
+/// Marks that the window was listed to its end, and that the missing events were asked about.
 pub async fn end_listing(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::listing_since.eq(None::<DateTime<Utc>>))
@@ -602,7 +615,7 @@ pub async fn set_pulled_once(conn: &mut Connection, id: i64) -> QueryResult<usiz
         .await
 }
 
-/// Lets the next run plan all of a mailbox's meetings, as the first one did.
+/// Lets the next run plan all of a mailbox's meetings, as the first run did.
 pub async fn plan_anew(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::pulled_once.eq(false))
@@ -610,7 +623,7 @@ pub async fn plan_anew(conn: &mut Connection, id: i64) -> QueryResult<usize> {
         .await
 }
 
-/// The same for all mailboxes of a database.
+/// Does the same for all mailboxes of a database.
 pub async fn plan_all_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
     diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
         .set(dsl::pulled_once.eq(false))
@@ -618,8 +631,9 @@ pub async fn plan_all_anew(conn: &mut Connection, database_id: Uuid) -> QueryRes
         .await
 }
 
-/// Lets the next run of each of a database's mailboxes open its window anew, and list it. A run that is under way may store
-/// the link of the window before; without an end that window is not gone on with.
+/// Lets the next run of each mailbox of a database open its window again and list it. A run in
+/// progress may still store a link of the old window; as the window has no end, that link is not
+/// used.
 pub async fn list_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
     diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
         .set((
@@ -630,7 +644,7 @@ pub async fn list_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<
         .await
 }
 
-/// So many mails that were collected wait for a person's yes; 0: none is waited for.
+/// Notes how many collected mails wait for approval; 0 if none do.
 pub async fn hold_mails(conn: &mut Connection, id: i64, mails: i64) -> QueryResult<usize> {
     let mails = i32::try_from(mails).unwrap_or(i32::MAX);
     diesel::update(dsl::accounts.find(id))
@@ -639,7 +653,7 @@ pub async fn hold_mails(conn: &mut Connection, id: i64, mails: i64) -> QueryResu
         .await
 }
 
-/// A person has decided about the mails that were held.
+/// Stores a person's decision about the held mails.
 pub async fn release_mails(conn: &mut Connection, id: i64, decision: Decision) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set((dsl::mails_held.eq(0), dsl::mails_answer.eq(Some(decision))))

@@ -1,4 +1,4 @@
-//! By which addresses mail reaches a mailbox.
+//! The addresses by which mail reaches a mailbox.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::accounts::Account;
 use super::schema::{account_addresses as t, accounts};
 use crate::calendar::event::{Address, Aliases, Known};
 
-/// As Microsoft has told them of an account.
+/// The addresses of an account, as Microsoft listed them.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = t)]
 struct Told {
@@ -25,15 +25,16 @@ struct Told {
 /// The addresses of an account's mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mailbox {
-    /// By which it is known here, and invited; `None`: nothing that the account is known by is an address.
+    /// The address by which the mailbox is known here, and invited. `None` if nothing that
+    /// identifies the account is an address.
     pub address: Option<Address>,
     pub aliases: Vec<Address>,
-    /// When Microsoft told them.
+    /// When Microsoft listed them.
     pub told_at: Option<DateTime<Utc>>,
 }
 
 impl Mailbox {
-    /// For renaming whoever is invited by another address of the mailbox.
+    /// Returns the renaming of all addresses of the mailbox to the one that is used here.
     pub fn renaming(&self) -> Aliases {
         let Some(address) = &self.address else {
             return Aliases::default();
@@ -48,7 +49,8 @@ impl Mailbox {
         }
     }
 
-    /// As long as Microsoft has told nothing: what the person logs in by.
+    /// Returns the name that the person logs in with. It is used until Microsoft has listed the
+    /// addresses.
     pub fn of_login(account: &Account) -> Self {
         Self::of(account, None)
     }
@@ -69,7 +71,7 @@ impl Mailbox {
     }
 }
 
-/// Those of some accounts of one database, in the same order.
+/// Loads the mailboxes of some accounts of one database, in the same order.
 pub async fn of_accounts(
     conn: &mut Connection,
     database_id: Uuid,
@@ -88,7 +90,7 @@ pub async fn of_accounts(
     Ok(accounts.iter().map(of).collect())
 }
 
-/// Microsoft has told them; whether that is news.
+/// Stores the addresses that Microsoft listed; returns whether they have changed.
 pub async fn set(
     conn: &mut Connection,
     account_id: i64,
@@ -120,7 +122,7 @@ pub async fn set(
     Ok(before.as_ref() != Some(&told))
 }
 
-/// The account is another mailbox's from now on, or nobody's.
+/// Forgets the addresses, as the account will belong to another mailbox or to none.
 pub async fn forget(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::delete(t::table.find(account_id)).execute(conn).await
 }

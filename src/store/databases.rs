@@ -19,10 +19,10 @@ use super::text_enum::Stored;
 use crate::calendar::merge::Policy;
 use crate::odoo::api::Versions;
 
-/// How long a call waits for the lock of its database.
+/// How long a call waits for its database's lock.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
-/// The lock of a database did not come free.
+/// The lock of a database did not become free in time.
 #[derive(Debug, thiserror::Error)]
 #[error("other work on this database is under way")]
 pub struct Busy;
@@ -49,46 +49,50 @@ pub struct Database {
     pub paired_at: DateTime<Utc>,
     pub next_key_hash: Option<Vec<u8>>,
     pub heard_at: DateTime<Utc>,
-    /// The window of this database's mailboxes; `None`: as the service is configured.
+    /// The window of this database's mailboxes, in days; `None` means as the service is configured.
     pub days_back: Option<i32>,
     pub days_ahead: Option<i32>,
-    /// What ended more days ago is not sent to Outlook; `None`: no matter how long ago.
+    /// Events that ended more days ago are not sent to Outlook; `None` means no limit.
     pub sent_back: Option<i32>,
-    /// What was created in Odoo before is not made in Outlook.
+    /// Events that were created in Odoo earlier are not made in Outlook.
     pub created_from: Option<DateTime<Utc>>,
-    /// The number of the call that was taken last, as Odoo counts them since it was paired.
+    /// The number of the last accepted call. Odoo counts its calls since it was paired.
     pub last_call: i64,
-    /// Seconds to be added to Odoo's times to have ours.
+    /// Seconds to add to Odoo's times to get ours.
     pub clock_behind: i64,
-    /// How many exchanges in a row have failed here, since when, and why the last one did.
+    /// How many exchanges in a row have failed here.
     pub exchange_failures: i32,
     pub failing_since: Option<DateTime<Utc>>,
+    /// Why the last one failed.
     pub exchange_problem: Option<String>,
-    /// More people outside than this are mailed for what others than the organizer saved, once the organizer said yes.
+    /// If somebody other than the organizer saves a change that mails more people outside than
+    /// this, it waits for the organizer's approval.
     pub others_outside: i32,
-    /// A mailbox sends as many mails an hour without asking.
+    /// How many mails a mailbox sends per hour without approval.
     pub mails_an_hour: i32,
-    /// What changed when it was paired again, until somebody confirms it on the command line.
+    /// What differed when the database was paired again, until somebody confirms it on the command
+    /// line.
     pub moved: Option<String>,
-    /// The versions of the exchange that the add-on understands, as it said last.
+    /// The latest version of the exchange that the add-on said it understands.
     pub api: Option<i32>,
     pub api_lowest: Option<i32>,
 }
 
-// Declared rather than written as SQL, which is prepared anew each time.
+// Declared rather than written as SQL, which would be prepared again each time.
 #[diesel::declare_sql_function]
 extern "SQL" {
     fn hashtextextended(text: Text, seed: BigInt) -> BigInt;
     fn pg_advisory_xact_lock(key: BigInt);
 }
 
-/// Where the sealed key belongs.
+/// Returns the place to which the key is sealed.
 pub fn poke_key_place(uuid: &str) -> String {
     format!("databases.poke_key:{uuid}")
 }
 
 impl Database {
-    /// Where Microsoft sends a user back to; must be registered there.
+    /// Returns the address to which Microsoft sends a user back. It must be registered at
+    /// Microsoft.
     pub fn redirect_uri(&self) -> String {
         format!(
             "{}/microsoft_account/authentication",
@@ -96,7 +100,8 @@ impl Database {
         )
     }
 
-    /// Whether this is the hash of its key, or of the one that takes its place as soon as it is used.
+    /// Returns whether this is the hash of the database's key, or of the new key that replaces it
+    /// at its first use.
     pub fn has_key(&self, key_hash: Option<&[u8]>) -> bool {
         let Some(key_hash) = key_hash else {
             return false;
@@ -107,7 +112,7 @@ impl Database {
             .any(|hash| hash.ct_eq(key_hash).into())
     }
 
-    /// Why nothing is exchanged, and what ends it.
+    /// Returns why nothing is exchanged, and what ends it, as a sentence.
     pub fn shut_out(&self) -> Option<String> {
         if let Some(reason) = &self.quarantined {
             return Some(reason.clone());
@@ -120,12 +125,13 @@ impl Database {
         ))
     }
 
-    /// The versions of the exchange that the add-on understands; `None` before its first call.
+    /// Returns the versions of the exchange that the add-on understands; `None` before its first
+    /// call.
     pub fn versions(&self) -> Option<Versions> {
         Versions::new(self.api_lowest?, self.api?)
     }
 
-    /// The opened key that pokes are signed with.
+    /// Opens the key that signs pokes.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -134,7 +140,8 @@ impl Database {
     }
 }
 
-/// What pairing stores; a database that was paired before gets a new key and loses its quarantine.
+/// The values that pairing stores. A database that was paired before gets a new key and leaves its
+/// quarantine.
 #[derive(Insertable, AsChangeset)]
 #[diesel(table_name = databases, treat_none_as_null = true)]
 pub struct Pairing<'a> {
@@ -164,7 +171,7 @@ pub async fn pair(conn: &mut Connection, pairing: &Pairing<'_>) -> QueryResult<D
         .await
 }
 
-/// Notes what changed when it was paired again; `None`: it is confirmed.
+/// Stores what differed when the database was paired again; `None` confirms it.
 pub async fn note_moved(conn: &mut Connection, id: Uuid, moved: Option<&str>) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
         .set(dsl::moved.eq(moved))
@@ -181,7 +188,7 @@ pub async fn by_key(conn: &mut Connection, key_hash: &[u8]) -> QueryResult<Optio
         .optional()
 }
 
-/// Notes a new key, which is good beside the old one until it is used.
+/// Stores a new key. The old one is valid until the new one is used.
 pub async fn offer_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
         .set(dsl::next_key_hash.eq(Some(key_hash)))
@@ -189,7 +196,7 @@ pub async fn offer_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> Quer
         .await
 }
 
-/// A new key was used: it is the only one now.
+/// Makes a new key the only one, as it was used.
 pub async fn take_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id).filter(dsl::next_key_hash.eq(key_hash)))
         .set((
@@ -200,7 +207,7 @@ pub async fn take_key(conn: &mut Connection, id: Uuid, key_hash: &[u8]) -> Query
         .await
 }
 
-/// The hashes of all keys that are good.
+/// Returns the hashes of all valid keys.
 pub async fn key_hashes(conn: &mut Connection) -> QueryResult<Vec<Vec<u8>>> {
     type Hash = Option<Vec<u8>>;
     let found: Vec<(Hash, Hash)> = dsl::databases
@@ -228,7 +235,8 @@ pub async fn by_id(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
         .await
 }
 
-/// Reads a database and holds it until the transaction ends: one exchange at a time.
+/// Reads a database and locks its row until the transaction ends, so that one exchange runs at a
+/// time.
 pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
     dsl::databases
         .find(id)
@@ -238,10 +246,11 @@ pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
         .await
 }
 
-/// [`serialize`] for a call, which does not wait with its connection for as long as the database's mailboxes may take.
+/// Does what [`serialize`] does for a call, which must not hold its connection for as long as the
+/// database's mailboxes may take.
 ///
 /// # Errors
-/// [`Busy`] after [`LONGEST_WAIT`].
+/// [`Busy`] after `LONGEST_WAIT`.
 pub async fn serialize_soon(conn: &mut Connection, id: Uuid) -> anyhow::Result<PlanningLock> {
     conn.batch_execute(&format!(
         "SET LOCAL lock_timeout = '{}ms'",
@@ -251,7 +260,7 @@ pub async fn serialize_soon(conn: &mut Connection, id: Uuid) -> anyhow::Result<P
     let began = Instant::now();
     let lock = match serialize(conn, id).await {
         Ok(lock) => lock,
-        // Postgres' words for a lock that did not come free are in the language of its server.
+        // Postgres reports this in the language of its server, so the text cannot be compared.
         Err(DatabaseError(DatabaseErrorKind::Unknown, _)) if began.elapsed() >= LONGEST_WAIT => {
             return Err(Busy.into());
         }
@@ -261,8 +270,8 @@ pub async fn serialize_soon(conn: &mut Connection, id: Uuid) -> anyhow::Result<P
     Ok(lock)
 }
 
-/// Proves that the transaction under way holds the planning lock of a database. Postgres releases the lock with the
-/// transaction, so the value must not outlive it.
+/// Proves that the current transaction holds the planning lock of a database. Postgres releases the
+/// lock with the transaction, so the value must not outlive it.
 #[derive(Debug)]
 pub struct PlanningLock {
     database_id: Uuid,
@@ -275,8 +284,8 @@ impl PlanningLock {
     }
 }
 
-/// Lets one transaction at a time plan the meetings of a database: two mailboxes may bring the same new meeting,
-/// and locks on several meetings are then never taken in two orders.
+/// Lets one transaction at a time plan the meetings of a database. Two mailboxes may show the same
+/// new meeting; and locks on several meetings are never taken in two orders.
 pub async fn serialize(conn: &mut Connection, id: Uuid) -> QueryResult<PlanningLock> {
     diesel::select(pg_advisory_xact_lock(hashtextextended(id.to_string(), 0)))
         .execute(conn)
@@ -309,7 +318,7 @@ pub async fn rotate_nonce(
         .await
 }
 
-/// Notes which call was taken, and by how many seconds Odoo's clock is behind ours.
+/// Stores the number of the accepted call, and by how many seconds Odoo's clock is behind ours.
 pub async fn note_call(
     conn: &mut Connection,
     id: Uuid,
@@ -325,7 +334,7 @@ pub async fn note_call(
         .await
 }
 
-/// Notes which versions of the exchange the add-on understands.
+/// Stores the versions of the exchange that the add-on understands.
 pub async fn note_versions(conn: &mut Connection, id: Uuid, versions: Versions) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
         .set((
@@ -336,7 +345,7 @@ pub async fn note_versions(conn: &mut Connection, id: Uuid, versions: Versions) 
         .await
 }
 
-/// An exchange has failed here; the database as it is now.
+/// Counts a failed exchange; returns the database as it is now.
 pub async fn note_failure(
     conn: &mut Connection,
     id: Uuid,
@@ -358,7 +367,7 @@ pub async fn note_failure(
         .await
 }
 
-/// An exchange was carried out again.
+/// Forgets failed exchanges, as one has succeeded.
 pub async fn forget_failures(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
         .set((
@@ -370,7 +379,7 @@ pub async fn forget_failures(conn: &mut Connection, id: Uuid) -> QueryResult<usi
         .await
 }
 
-/// How many databases' exchanges have failed at least so often in a row.
+/// Counts the databases whose exchanges have failed at least this often in a row.
 pub async fn failing(conn: &mut Connection, times: i32) -> QueryResult<i64> {
     dsl::databases
         .filter(dsl::exchange_failures.ge(times).and(dsl::key_hash.is_not_null()))
@@ -386,7 +395,7 @@ pub async fn quarantine(conn: &mut Connection, id: Uuid, reason: &str) -> QueryR
         .await
 }
 
-/// What the settings page may change; `None` leaves a column as it is.
+/// The settings that the settings page may change; `None` leaves a column unchanged.
 #[derive(Default, PartialEq, AsChangeset)]
 #[diesel(table_name = databases)]
 pub struct Settings {
@@ -415,15 +424,17 @@ pub async fn configure(conn: &mut Connection, id: Uuid, settings: &Settings) -> 
         .await
 }
 
-/// The database was paired anew: nothing is taken for granted until both sides have shown what they have. Both are
-/// listed again and compared; what Odoo had then and does not show is not taken for deleted. What was owed to either side is
-/// planned anew: in a restored service it is of yesterday.
+/// Prepares a database that was paired again. Nothing is trusted until both sides have shown what
+/// they have: both are listed again and compared, and a record that Odoo had and does not show does
+/// not count as deleted. Pending changes to either side are planned again, as those of a restored
+/// service are old.
 pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
     use super::schema::{
         accounts::dsl as a, meetings::dsl as m, odoo_outbox::dsl as o, outlook_outbox::dsl as l,
     };
     let of_database = a::accounts.filter(a::database_id.eq(id)).select(a::id);
-    // Odoo may have made a record of what it was told, and its result was lost with the pairing: it shows it by its link.
+    // Odoo may have made a record from a pending change, and the result was lost with the pairing.
+    // Such a record shows the link.
     let maybe_in_odoo: Vec<i64> = o::odoo_outbox
         .filter(o::database_id.eq(id).and(o::delivered_at.is_not_null()))
         .select(o::meeting_id)
@@ -435,7 +446,8 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
     diesel::delete(o::odoo_outbox.filter(o::database_id.eq(id)))
         .execute(conn)
         .await?;
-    // What only Outlook has shown is found anew: until now nobody could tell whether it is a meeting that Odoo knows.
+    // Meetings that only Outlook has shown are found again: until now nobody could tell whether
+    // Odoo knows them.
     diesel::delete(
         m::meetings.filter(m::database_id.eq(id)).filter(
             m::id
@@ -455,7 +467,8 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
             .filter(a::object_id.ne("")),
     )
     .set((
-        // A run that is under way may store the link of the window before: without an end that window is not gone on with.
+        // A run in progress may store a link of the old window. As the window has no end, that link
+        // is not used.
         a::delta_link.eq(None::<String>),
         a::window_end.eq(None::<DateTime<Utc>>),
         a::pulled_once.eq(false),
@@ -471,8 +484,8 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
             .filter(m::odoo_id.is_not_null().or(m::odoo_state.is_not_null()))
             .filter(m::ended.eq(false)),
     )
-    // What was edited when is told again by whoever has not been heard: what was heard of is of the time before. Nor does
-    // what a restored Odoo was told before count as having been told to it.
+    // Odoo sends the times of unacknowledged edits again; the stored ones are from before the
+    // pairing. Nor does it count what a restored Odoo was told earlier.
     .set((
         m::unconfirmed.eq(true),
         m::odoo_times.eq(serde_json::json!({})),
@@ -483,7 +496,8 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
     Ok(())
 }
 
-/// Forgets the key: no call is accepted any more. Accounts and links stay for a while, for a later pairing.
+/// Forgets the key, so that no call is accepted. Accounts and links are kept for a while, for a
+/// later pairing.
 pub async fn unpair(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
         .set((

@@ -1,5 +1,5 @@
-//! A private Postgres under the data directory, run from the machine's own binaries, for installations that
-//! name no database. It listens on a Unix socket in a directory of its own, and on nothing else.
+//! A private Postgres in the data directory, run with the machine's own programs, for installations
+//! that configure no database. It listens only on a Unix socket in a directory of its own.
 
 mod places;
 mod programs;
@@ -19,27 +19,31 @@ use places::{Owner, Places};
 use programs::Programs;
 
 const DATABASE: &str = "outlook_bridge";
-/// How long a cluster may take to stop (`pg_ctl` waits as long), and how often it is looked.
+/// How long a cluster may take to stop (`pg_ctl` waits as long).
 const LONGEST_STOP: Duration = Duration::from_secs(60);
+/// How often to check whether it has stopped.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// A running private cluster; stopped by [`Embedded::stop`].
+/// A running private cluster; [`Embedded::stop`] stops it.
 pub struct Embedded {
     programs: Programs,
     places: Places,
-    /// Whether it was not running before.
+    /// Whether this process started it.
     started: bool,
-    /// Locked by each process that uses the cluster, and alone by the one that stops it.
+    /// A file that each process using the cluster locks shared; the process that stops the cluster
+    /// locks it exclusively.
     users: File,
-    /// What to connect to.
+    /// The URL to connect to.
     pub url: String,
 }
 
 impl Embedded {
-    /// Creates the cluster if there is none, and starts it if it does not run. Only the user that the service runs as is let in.
+    /// Creates the cluster if there is none, and starts it if it is not running. It admits only the
+    /// user that the service runs as.
     ///
     /// # Errors
-    /// When no Postgres is installed (the text names the package) or it does not start (the text names its log).
+    /// When no Postgres is installed (the error names the package) or it does not start (the error
+    /// names its log).
     pub async fn start(data_dir: &Path) -> anyhow::Result<Self> {
         let places = Places::prepare(data_dir)?;
         let users = places.open("users.lock")?;
@@ -64,7 +68,7 @@ impl Embedded {
         Ok(cluster)
     }
 
-    /// Writes down who is let in, and answers what Postgres is started with.
+    /// Writes the files that say who is admitted; returns the arguments to start Postgres with.
     fn access(&self) -> anyhow::Result<String> {
         let me = User::from_uid(Uid::effective())
             .context("looking users up")?
@@ -95,8 +99,8 @@ impl Embedded {
         ))
     }
 
-    /// Stops and takes over a cluster that runs with other rules, or as another user: an earlier version let everybody in who
-    /// could reach the socket.
+    /// Stops and takes over a cluster that runs with other access rules, or as another user: an
+    /// earlier version admitted everybody who could reach the socket.
     async fn close_what_was_open(&self, arguments: &str) -> anyhow::Result<()> {
         let former = self.places.former_owner()?;
         let running = self.is_running(former).await;
@@ -114,7 +118,7 @@ impl Embedded {
         share(&self.users).await
     }
 
-    /// Whether the running cluster was started with these arguments.
+    /// Returns whether the running cluster was started with these arguments.
     fn has_rules(&self, arguments: &str) -> bool {
         let started = std::fs::read_to_string(self.places.data.join("postmaster.opts")).unwrap_or_default();
         let plain = |text: &str| text.replace(['"', '\''], "");
@@ -131,7 +135,7 @@ impl Embedded {
         status.status().await.is_ok_and(|s| s.success())
     }
 
-    /// Stops the server, letting transactions end.
+    /// Stops the server after its current transactions.
     async fn halt(&self, owner: Option<Owner>) -> anyhow::Result<()> {
         let mut stop = self.command_as("pg_ctl", owner.or(self.places.run_as));
         stop.args(["stop", "-m", "fast", "-w", "-D"])
@@ -139,14 +143,16 @@ impl Embedded {
         run(stop, "pg_ctl stop").await
     }
 
-    /// Stops the cluster if this process started it: for commands beside a running service.
+    /// Stops the cluster if this process started it. This is for commands that run beside the
+    /// service.
     pub async fn stop_if_started(&self) {
         if self.started {
             self.stop().await;
         }
     }
 
-    /// Stops the cluster, letting transactions end; not where another process uses it: the last one stops it.
+    /// Stops the cluster after its current transactions, unless another process uses it: the last
+    /// one stops it.
     pub async fn stop(&self) {
         if let Err(error) = self.users.try_lock() {
             if let TryLockError::Error(error) = error {
@@ -154,7 +160,7 @@ impl Embedded {
             } else {
                 tracing::info!("another process uses the embedded Postgres: it goes on");
             }
-            // From now on the other one is the last.
+            // From now on the other process is the last one.
             if let Err(error) = self.users.unlock() {
                 tracing::warn!(%error, "the embedded Postgres is stopped by nobody");
             }
@@ -166,7 +172,7 @@ impl Embedded {
                 "the embedded Postgres did not stop cleanly"
             );
         }
-        // Who starts it again need not wait until this process ends.
+        // A process that starts the cluster again need not wait until this one ends.
         if let Err(error) = self.users.unlock() {
             tracing::warn!(%error, "the lock of the embedded Postgres is kept");
         }
@@ -176,7 +182,8 @@ impl Embedded {
         self.command_as(program, self.places.run_as)
     }
 
-    /// The service's environment, which may hold the master key, is no child's: any process of the same user can read it there.
+    /// Clears the environment, which may hold the master key: any process of the child's user could
+    /// read it there.
     fn command_as(&self, program: &str, owner: Option<Owner>) -> Command {
         let mut command = Command::new(self.programs.folder.join(program));
         command
@@ -203,13 +210,14 @@ impl Embedded {
         run(initdb, "initdb").await
     }
 
-    /// Starts the server; `false`: it runs already.
+    /// Starts the server; returns `false` if it is running already.
     async fn launch(&self, arguments: &str) -> anyhow::Result<bool> {
         if self.is_running(None).await {
             return Ok(false);
         }
         let mut start = self.command("pg_ctl");
-        // Postgres must outlive a Ctrl-C in our terminal: we stop it ourselves, after our last transaction.
+        // Postgres must survive a Ctrl-C in our terminal: we stop it ourselves, after our last
+        // transaction.
         start
             .process_group(0)
             .args(["start", "-w", "-t", "60", "-o", arguments, "-l"])
@@ -248,13 +256,13 @@ impl Embedded {
     }
 }
 
-/// Where a database of the cluster is.
+/// Returns the URL of a database of the cluster.
 fn url(places: &Places, database: &str) -> String {
     let host = percent_encode(&places.sockets);
     format!("postgres://{DATABASE}@{host}/{database}")
 }
 
-/// Counts among those who use the cluster. Who stops it just now is waited for.
+/// Registers this process as a user of the cluster. Waits while another process is stopping it.
 async fn share(users: &File) -> anyhow::Result<()> {
     let until = Instant::now() + LONGEST_STOP;
     loop {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Connection;
 use super::schema::enrollments::dsl;
 
-/// What a code that can be used is for: a new database, or one that is known.
+/// What a valid code pairs: a new database, or a known one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purpose {
     pub database_id: Option<Uuid>,
@@ -30,7 +30,8 @@ pub async fn add(
         .await
 }
 
-/// Reads what a code is for, and holds it until the transaction ends; `None`: unknown, used before, or too old.
+/// Reads what a code pairs, and locks its row until the transaction ends; `None` if it is unknown,
+/// used or expired.
 pub async fn lock(
     conn: &mut Connection,
     code_hash: &[u8],
@@ -48,7 +49,7 @@ pub async fn lock(
     Ok(found.map(|database_id| Purpose { database_id }))
 }
 
-/// Uses a code up.
+/// Marks a code as used.
 pub async fn use_up(conn: &mut Connection, code_hash: &[u8], now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::update(dsl::enrollments.find(code_hash))
         .set(dsl::used_at.eq(Some(now)))

@@ -1,4 +1,4 @@
-//! What is kept about a database or about one of its users: to be erased for good, or handed out.
+//! Erases for good, or exports, what is kept about a database or one of its users.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Jsonb, Uuid as SqlUuid};
@@ -8,18 +8,19 @@ use uuid::Uuid;
 
 use super::Connection;
 
-/// Rows in a statement: a fraction of a second.
+/// Rows per statement, which takes a fraction of a second.
 const ROWS: i64 = 500;
 
-/// A meeting that is the user's: in their mailbox alone, or, in no mailbox, organized by them in Odoo. `$1` is the database, `$2` the
-/// user's id in Odoo.
+/// Matches a meeting that is the user's: it is in their mailbox only, or it is in no mailbox and
+/// they organize it in Odoo. `$1` is the database, `$2` the user's id in Odoo.
 const OWN: &str = "m.database_id = $1
     AND NOT EXISTS (SELECT FROM copies JOIN accounts a ON a.id = copies.account_id
                     WHERE copies.meeting_id = m.id AND a.odoo_user_id <> $2)
     AND (EXISTS (SELECT FROM copies WHERE copies.meeting_id = m.id)
          OR m.organizer_id = $2)";
 
-/// Erases [`ROWS`] at a time, each in a transaction of its own, until there is nothing more; returns how much that was.
+/// Repeats a statement that erases [`ROWS`] rows, each time in its own transaction, until nothing
+/// is left; returns the sum.
 async fn until_none(mut some: impl AsyncFnMut() -> QueryResult<usize>) -> QueryResult<usize> {
     let mut all = 0;
     loop {
@@ -31,7 +32,8 @@ async fn until_none(mut some: impl AsyncFnMut() -> QueryResult<usize>) -> QueryR
     }
 }
 
-/// Erases what the statement chooses of a user: `$1` and `$2` as in [`OWN`], `$3` how many at once.
+/// Erases the rows of a user that the statement selects: `$1` and `$2` as in [`OWN`], `$3` the
+/// limit.
 async fn erase(
     conn: &mut Connection,
     statement: &str,
@@ -49,7 +51,7 @@ async fn erase(
     .await
 }
 
-/// What was erased.
+/// The numbers of erased rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     pub meetings: usize,
@@ -57,11 +59,11 @@ pub struct Erased {
     pub accounts: usize,
 }
 
-/// Erases a user: the mailbox's login, what is the user's alone, and the journal's lines about them. Meetings that other mailboxes show
-/// stay, as they are theirs, too. May be repeated where it was interrupted.
+/// Erases a user: the mailbox's login, meetings that are the user's alone, and the journal's lines
+/// about them. Meetings that other mailboxes show stay. May be repeated after an interruption.
 ///
 /// # Errors
-/// When Postgres refuses; what was erased before stays so.
+/// When Postgres refuses. What was erased before stays erased.
 pub async fn user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> QueryResult<Erased> {
     let meetings = erase(
         conn,
@@ -78,7 +80,7 @@ pub async fn user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> Que
         user_id,
     )
     .await?;
-    // The copies that are left are of meetings of others.
+    // The remaining copies belong to other people's meetings.
     erase(
         conn,
         "DELETE FROM copies WHERE id IN (
@@ -111,10 +113,10 @@ pub async fn user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> Que
     })
 }
 
-/// Erases a database with all that belongs to it. May be repeated where it was interrupted.
+/// Erases a database with everything that belongs to it. May be repeated after an interruption.
 ///
 /// # Errors
-/// When Postgres refuses; what was erased before stays so.
+/// When Postgres refuses. What was erased before stays erased.
 pub async fn database(conn: &mut Connection, id: Uuid) -> QueryResult<Erased> {
     let mut erased = Erased::default();
     for (table, count) in [
@@ -134,7 +136,7 @@ pub async fn database(conn: &mut Connection, id: Uuid) -> QueryResult<Erased> {
         })
         .await?;
     }
-    // Its app registrations and logins go with it.
+    // Deletes its app registrations and logins too.
     diesel::delete(super::schema::databases::table.find(id))
         .execute(conn)
         .await?;
@@ -149,8 +151,8 @@ struct Document {
     document: Value,
 }
 
-/// What is exported, in this order: the name of the kind, and a statement that gives `id` and `document` of those after `$3`, `$4` at
-/// the most. Tokens and secrets are no one's to read: whether there are any is said.
+/// The exported kinds in their order: a name, and a statement that returns `id` and `document` of
+/// at most `$4` rows after `$3`. Tokens and secrets are never exported, only whether there are any.
 fn exported() -> [(&'static str, String); 3] {
     [
         (
@@ -187,10 +189,11 @@ fn exported() -> [(&'static str, String); 3] {
     ]
 }
 
-/// Hands out all that is kept about a user, a JSON document at a time: `{"kind": …, "content": …}`.
+/// Exports everything that is kept about a user, one JSON document at a time:
+/// `{"kind": …, "content": …}`.
 ///
 /// # Errors
-/// When Postgres or `take` does.
+/// When Postgres fails, or `take` does.
 pub async fn export(
     conn: &mut Connection,
     database_id: Uuid,

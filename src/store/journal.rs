@@ -1,4 +1,4 @@
-//! What was done, in words for a person.
+//! The journal: what was done, in words for a person.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -13,27 +13,27 @@ use super::meetings::Meeting;
 use super::schema::journal::{self, dsl};
 use super::text_enum::text_enum;
 
-/// Lines in one statement: Postgres takes 65,535 values, and a line has eight.
+/// Rows per statement: Postgres accepts 65,535 values, and a line has eight.
 const ROWS: usize = 2_000;
 
 text_enum! {
-    /// How much a line of the journal matters (`journal.level`).
+    /// The importance of a journal line (`journal.level`).
     #[derive(Serialize)]
     #[serde(rename_all = "snake_case")]
     pub enum Level {
         Info = "info",
-        /// Something was decided that a person may want to look at.
+        /// A person may want to look at this decision.
         Warning = "warning",
         /// Something needs a person.
         Error = "error",
     }
 }
 
-/// What is said of a write once it is done; kept with it in the outbox.
+/// The lines to write when a write is done. They are stored with the write in the outbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Done {
     pub message: String,
-    /// Lines of their own: what was decided against one side.
+    /// Additional lines: decisions against one side.
     pub decisions: Vec<String>,
     /// The event before it was deleted.
     pub content: Option<Value>,
@@ -52,12 +52,12 @@ pub struct Line {
     pub message: String,
     /// The event before it was deleted.
     pub content: Option<Value>,
-    /// By what Odoo knows the series that it is about.
+    /// The key by which Odoo knows the series, if the line is about one.
     pub series_key: Option<String>,
 }
 
 impl Line {
-    /// A line about the database, or one of its users.
+    /// Makes a line about the database, or about one of its users.
     pub fn general(database_id: Uuid, odoo_user_id: Option<i32>, level: Level, message: String) -> Self {
         Self {
             database_id,
@@ -71,7 +71,7 @@ impl Line {
         }
     }
 
-    /// A line about a meeting.
+    /// Makes a line about a meeting.
     pub fn of(
         meeting: &Meeting,
         odoo_user_id: Option<i32>,
@@ -104,7 +104,7 @@ pub struct StoredLine {
 }
 
 impl Done {
-    /// The lines to write once it is done.
+    /// Returns the lines to write when the write is done.
     pub fn lines(self, meeting: &Meeting, user_id: i32) -> Vec<Line> {
         let line = |level, message, content| Line::of(meeting, Some(user_id), level, message, content);
         let decisions = self.decisions.into_iter();
@@ -145,7 +145,7 @@ pub async fn write_all(conn: &mut Connection, lines: Vec<Line>) -> QueryResult<u
     }
 }
 
-/// Whether the journal has had this very line about the database since a time.
+/// Returns whether this exact line was written about the database since a time.
 pub async fn said_since(
     conn: &mut Connection,
     database_id: Uuid,
@@ -158,7 +158,8 @@ pub async fn said_since(
     diesel::select(diesel::dsl::exists(said)).get_result(conn).await
 }
 
-/// The newest lines of the whole database, of one user, or of one event; `key`: with those of its series.
+/// Returns the newest lines of the whole database, of one user, or of one event. With `key`, the
+/// lines of its series are included.
 pub async fn newest(
     conn: &mut Connection,
     database_id: Uuid,
@@ -188,7 +189,7 @@ pub async fn newest(
     query.load(conn).await
 }
 
-/// The lines that keep an event as it was before it was deleted, each with that event, the latest first.
+/// Returns the lines that contain a deleted event, with that event, latest first.
 pub async fn deleted(
     conn: &mut Connection,
     database_id: Uuid,

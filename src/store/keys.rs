@@ -1,5 +1,5 @@
-//! What queries look for inside of the JSON that is stored, in columns of its own. They are made here alone, whenever a row is
-//! written, so that no query names a field of the exchange or of Graph.
+//! Columns for the values inside stored JSON that queries look for. Only this module fills them,
+//! whenever a row is written, so that no query names a field of the exchange or of Graph.
 
 use diesel::prelude::*;
 use serde_json::Value;
@@ -9,15 +9,15 @@ use super::outbox::OdooDebt;
 use super::schema::{copies, meetings, odoo_outbox};
 use super::stock::StockState;
 
-/// Of a meeting: what Odoo says of it, and by what Odoo's own engine knew it.
+/// The columns of a meeting: from Odoo's record, and from the ids of Odoo's built-in sync.
 #[derive(Debug, PartialEq, Insertable)]
 #[diesel(table_name = meetings, treat_none_as_default_value = false)]
 pub(super) struct MeetingKeys {
     organizer_id: Option<i32>,
     odoo_name: Option<String>,
-    /// `true` also where Odoo has said nothing of it.
+    /// Also `true` if Odoo has sent no record.
     odoo_active: bool,
-    /// The users whom Odoo's record names as attendees.
+    /// The users who are attendees of Odoo's record.
     attendee_user_ids: Vec<i32>,
     stock_state: Option<StockState>,
     stock_microsoft_id: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct MeetingKeys {
 
 impl MeetingKeys {
     pub fn of(meeting: &Meeting) -> Self {
-        // What another version has written is found by what is readable of it.
+        // A row that another version has written is found by the parts that can be read.
         let attendees = meeting.template_in_odoo().and_then(|said| said.get("attendees"));
         let attendees = attendees.and_then(Value::as_array).into_iter().flatten();
         let active = meeting.odoo_state.as_ref().and_then(|said| said.get("active"));
@@ -49,11 +49,11 @@ fn user_of(attendee: &Value) -> Option<i32> {
     i32::try_from(attendee.get("user_id")?.as_i64()?).ok()
 }
 
-/// Of what a mailbox shows.
+/// The columns of a mailbox's copy.
 #[derive(Debug, PartialEq, Insertable)]
 #[diesel(table_name = copies, treat_none_as_default_value = false)]
 pub(super) struct CopyKeys {
-    /// The series that it is an occurrence of.
+    /// The series of which it is an occurrence.
     series_id: Option<String>,
     is_series: bool,
     ical_uid: Option<String>,
@@ -72,7 +72,7 @@ impl CopyKeys {
     }
 }
 
-/// Of a change that Odoo is owed.
+/// The columns of a pending change to Odoo.
 #[derive(Debug, PartialEq, Insertable)]
 #[diesel(table_name = odoo_outbox, treat_none_as_default_value = false)]
 pub(super) struct DebtKeys {

@@ -1,12 +1,14 @@
-//! Who works which mailbox, and when it is due.
+//! Leases: which run works which mailbox, and when a mailbox is due.
 //!
-//! A run takes a **lease**: an id of its own in the mailbox's row. Each transaction of the run that stores or takes work asks
-//! for it first ([`hold`]), so that one whose lease was given away changes nothing. The holder renews it by counting
-//! `lease_beats` up; who sees a count stand still for [`LEASE`] by its own steady clock frees the mailbox ([`free`]). No
-//! two clocks are compared: neither a stepped clock nor one that goes wrong gives a mailbox to two.
+//! A run takes a **lease**: an id of its own in the mailbox's row. Each transaction of the run that
+//! stores results or takes work checks it first ([`hold`]), so a run whose lease was given to
+//! another one changes nothing. The holder renews the lease by incrementing `lease_beats`. A
+//! process that sees the count unchanged for [`LEASE`], by its own monotonic clock, frees the
+//! mailbox ([`free`]). No two clocks are compared, so a clock that is stepped or wrong cannot give
+//! a mailbox to two runs.
 //!
-//! A mailbox is due at `next_run_at`, by Postgres's clock. While it is worked it is due [never](NEVER), so that a [`wake`] that
-//! comes meanwhile is seen when it is given back.
+//! A mailbox is due at `next_run_at`, by Postgres's clock. While a run works it, it is
+//! never due (`NEVER`), so a [`wake`] meanwhile is noticed when the run ends.
 
 use std::time::Duration;
 
@@ -21,25 +23,29 @@ use super::accounts::Account;
 use super::schema::accounts::dsl;
 use super::{Connection, interval};
 
-/// How long a lease is good for without being renewed: how long a mailbox rests after its worker's process died.
+/// How long a lease is valid without renewal, and so how long a mailbox waits if its worker's
+/// process dies.
 pub const LEASE: Duration = Duration::from_secs(20);
 
-/// How long after Odoo's last exchange its mailboxes are worked. A service that was restored from a backup remembers an old
-/// exchange: what it owed then must not be written before Odoo has shown that it knows this service.
+/// How long after Odoo's last exchange its mailboxes are worked. A service that was restored from a
+/// backup remembers an old exchange. It must not send its pending changes before Odoo has shown
+/// that it knows this service.
 pub const HEARD_FOR: TimeDelta = TimeDelta::minutes(10);
 
-/// What somebody waits for is worked before polls that are overdue by less than this, and after those that are by more.
+/// Mailboxes that somebody waits for come before polls that are overdue by less than this, and
+/// after polls that are overdue by more.
 const HEAD_START_MINUTES: i32 = 5;
 
-/// When a mailbox that is being worked is due.
+/// The due time of a mailbox that a run works.
 const NEVER: &str = "9999-01-01 00:00:00+00";
 
-/// The lease of a run was given to another one, or ended: nothing of it may be stored.
+/// The lease of a run has ended or was given to another run. The run must not store anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("another run works this mailbox now")]
 pub struct LeaseLost;
 
-/// A lease that was taken. The first half of its id is that of its process, the other its own.
+/// A lease that was taken. The first half of its id identifies the process, the second half the
+/// lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
 pub struct Lease {
     #[diesel(sql_type = BigInt)]
@@ -48,7 +54,7 @@ pub struct Lease {
     pub id: Uuid,
 }
 
-/// A lease of whichever process, as it stands.
+/// The present state of any process's lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
 pub struct Standing {
     #[diesel(sql_type = BigInt)]
@@ -59,7 +65,7 @@ pub struct Standing {
     pub beats: i64,
 }
 
-/// Asks for a run as soon as a worker is free, before what is due for a poll only.
+/// Asks for runs as soon as a worker is free, before mailboxes that are only due for a poll.
 pub async fn wake(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
     let soon = now.into_sql::<Timestamptz>() - HEAD_START_MINUTES.minutes();
     diesel::update(
@@ -72,9 +78,10 @@ pub async fn wake(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
     .await
 }
 
-/// Takes up to `limit` mailboxes that are due and that nobody works. The databases take turns, those first of which the fewest
-/// are worked; within one the longest due comes first. Where there are several, none has more than `share` of this process's workers:
-/// whoever comes next need not wait for a run's end.
+/// Takes up to `limit` due mailboxes that no run works. The databases take turns: the one with the
+/// fewest mailboxes in work comes first, and within a database the one that is due longest. If
+/// there are several databases, each gets at most `share` of this process's workers, so that others
+/// need not wait for the end of a run.
 pub async fn claim_due(
     conn: &mut Connection,
     process: Uuid,
@@ -117,7 +124,8 @@ pub async fn claim_due(
     .await
 }
 
-/// Takes the lease on one mailbox, unless somebody has it: for what is not the mailbox's work. When it is due stays.
+/// Takes the lease of one mailbox, unless a run holds it, for work that is not a run. Leaves the
+/// due time unchanged.
 pub async fn claim(conn: &mut Connection, process: Uuid, account_id: i64) -> QueryResult<Option<Lease>> {
     let (of_process, _) = process.as_u64_pair();
     let (_, own) = Uuid::new_v4().as_u64_pair();
@@ -141,7 +149,7 @@ pub async fn let_go(conn: &mut Connection, lease: Lease) -> QueryResult<usize> {
     .await
 }
 
-/// Keeps a lease; `false`: it was given to another run, and the holder must stop.
+/// Renews a lease; returns `false` if it was given to another run, and the holder must stop.
 pub async fn renew(conn: &mut Connection, lease: Lease) -> QueryResult<bool> {
     let kept = diesel::update(
         dsl::accounts
@@ -154,11 +162,11 @@ pub async fn renew(conn: &mut Connection, lease: Lease) -> QueryResult<bool> {
     Ok(kept == 1)
 }
 
-/// Asked at the beginning of each transaction of a run, after the database's lock was taken: nobody frees the lease before
-/// the transaction ends.
+/// Checks a run's lease at the beginning of each of its transactions, after the database's lock was
+/// taken. Nobody can free the lease before the transaction ends.
 ///
 /// # Errors
-/// [`LeaseLost`] when `account`, as its run has read it, is worked by another run; Postgres's.
+/// [`LeaseLost`] when another run works `account`, as this run has read it; and Postgres's errors.
 pub async fn hold(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
     let Some(lease) = account.lease_id else {
         return Err(LeaseLost.into());
@@ -167,7 +175,7 @@ pub async fn hold(conn: &mut Connection, account: &Account) -> anyhow::Result<()
         .find(account.id)
         .filter(dsl::lease_id.eq(lease))
         .select(dsl::id)
-        // Lets a renewal pass, and not what `free` does.
+        // Permits a renewal, but not what `free` does.
         .for_key_share()
         .first(conn)
         .await
@@ -175,10 +183,10 @@ pub async fn hold(conn: &mut Connection, account: &Account) -> anyhow::Result<()
     held.map(|_| ()).ok_or_else(|| LeaseLost.into())
 }
 
-/// The account as it stands, for a run that goes on with it.
+/// Reads the present account, for a run that continues with it.
 ///
 /// # Errors
-/// [`LeaseLost`] when another run works it; Postgres's.
+/// [`LeaseLost`] when another run works it; and Postgres's errors.
 pub async fn account(conn: &mut Connection, account_id: i64, lease: Option<Uuid>) -> anyhow::Result<Account> {
     let account = super::accounts::by_id(conn, account_id).await?;
     if lease.is_none() || account.lease_id != lease {
@@ -187,7 +195,7 @@ pub async fn account(conn: &mut Connection, account_id: i64, lease: Option<Uuid>
     Ok(account)
 }
 
-/// All leases, of whichever process.
+/// Returns all leases, of every process.
 pub async fn standing(conn: &mut Connection) -> QueryResult<Vec<Standing>> {
     diesel::sql_query(
         "SELECT id AS account_id, lease_id AS id, lease_beats AS beats FROM accounts WHERE lease_id IS NOT NULL",
@@ -196,8 +204,8 @@ pub async fn standing(conn: &mut Connection) -> QueryResult<Vec<Standing>> {
     .await
 }
 
-/// Takes a lease from a holder that has not renewed it since it was seen so: the mailbox is due at once. A transaction of
-/// the holder that is under way ends first.
+/// Takes a lease from a holder that has not renewed it since it was seen, so that the mailbox is
+/// due at once. Waits for a transaction of the holder that is in progress.
 pub async fn free(conn: &mut Connection, seen: Standing) -> QueryResult<bool> {
     let freed = diesel::sql_query(
         "UPDATE accounts SET lease_id = NULL, next_run_at = least(next_run_at, now())
@@ -219,12 +227,12 @@ pub enum Outcome {
     Done {
         at: DateTime<Utc>,
     },
-    /// Its time was over; there is more to do.
+    /// The time was over, and there is more to do.
     Part,
     Failed,
 }
 
-/// Gives a mailbox back; it is due again after `rest`, or at once if somebody has woken it meanwhile.
+/// Gives a mailbox back. It is due again after `rest`, or at once if it was woken meanwhile.
 pub async fn release(
     conn: &mut Connection,
     lease: Lease,

@@ -1,4 +1,4 @@
-//! Logins at Microsoft that are under way.
+//! Logins at Microsoft that have not ended.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -23,11 +23,12 @@ pub struct LoginAttempt {
     pub code_hash: Option<Vec<u8>>,
     pub succeeded: bool,
     pub registration_id: Option<i64>,
-    /// Somebody else than before logged in, and was asked what is meant.
+    /// The account that logged in, if it is not the one before. The user is asked which of them to
+    /// use.
     pub other_login: Option<String>,
 }
 
-/// A new attempt. Its id is chosen by the caller, as the sealed verifier is bound to it.
+/// A new attempt. The caller chooses its id, as the sealed verifier is bound to it.
 #[derive(Insertable)]
 #[diesel(table_name = login_attempts)]
 pub struct NewLogin<'a> {
@@ -46,7 +47,7 @@ pub fn verifier_place(id: Uuid) -> String {
     format!("login_attempts.verifier:{id}")
 }
 
-/// Notes an attempt and forgets those that ended more than a day ago.
+/// Stores an attempt and deletes those that ended more than a day ago.
 pub async fn start(conn: &mut Connection, login: &NewLogin<'_>, now: DateTime<Utc>) -> QueryResult<()> {
     diesel::delete(dsl::login_attempts.filter(dsl::expires_at.lt(now - chrono::TimeDelta::days(1))))
         .execute(conn)
@@ -58,7 +59,7 @@ pub async fn start(conn: &mut Connection, login: &NewLogin<'_>, now: DateTime<Ut
     Ok(())
 }
 
-/// Reads an attempt and holds it until the transaction ends.
+/// Reads an attempt and locks its row until the transaction ends.
 pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Option<LoginAttempt>> {
     dsl::login_attempts
         .find(id)
@@ -69,7 +70,7 @@ pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Option<LoginAt
         .optional()
 }
 
-/// Marks an attempt as used: its state is worth nothing any more.
+/// Marks an attempt as used, so that its state cannot be used again.
 pub async fn use_up(
     conn: &mut Connection,
     id: Uuid,
@@ -89,7 +90,7 @@ pub async fn succeed(conn: &mut Connection, id: Uuid) -> QueryResult<usize> {
         .await
 }
 
-/// Notes that somebody else than before has logged in.
+/// Stores that another account than before has logged in.
 pub async fn set_other(conn: &mut Connection, id: Uuid, login: &str) -> QueryResult<usize> {
     diesel::update(dsl::login_attempts.find(id))
         .set(dsl::other_login.eq(Some(login)))
@@ -97,12 +98,12 @@ pub async fn set_other(conn: &mut Connection, id: Uuid, login: &str) -> QueryRes
         .await
 }
 
-/// Those that are remembered.
+/// Returns the ids of all stored attempts.
 pub async fn open(conn: &mut Connection) -> QueryResult<Vec<Uuid>> {
     dsl::login_attempts.select(dsl::id).load(conn).await
 }
 
-/// Stores the same verifier, sealed anew.
+/// Stores the same verifier, sealed again.
 pub async fn reseal(conn: &mut Connection, id: Uuid, verifier: Vec<u8>) -> QueryResult<usize> {
     diesel::update(dsl::login_attempts.find(id))
         .set(dsl::verifier.eq(verifier))

@@ -1,4 +1,4 @@
-//! How many mails a mailbox has sent within the hour.
+//! Counts the mails that a mailbox sends within an hour.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -7,7 +7,8 @@ use diesel_async::RunQueryDsl;
 use super::Connection;
 use super::schema::mail_hours::dsl;
 
-/// How many there were within the hour that is counted, which begins with its first; negative: a person has said yes to so many more.
+/// Returns the mails of the current hour, which begins with its first mail. The number is negative
+/// if a person has approved that many more.
 pub async fn within(conn: &mut Connection, account_id: i64, now: DateTime<Utc>) -> QueryResult<i64> {
     Ok(read(conn, account_id, now).await?.1)
 }
@@ -29,7 +30,8 @@ async fn read(
     })
 }
 
-/// So many are being sent, or, if negative, may be sent besides.
+/// Counts mails that are being sent or, if the number is negative, mails that may be sent in
+/// addition.
 pub async fn count(
     conn: &mut Connection,
     account_id: i64,

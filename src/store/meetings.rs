@@ -24,9 +24,9 @@ use crate::odoo::exchange::Actor;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::Snapshot;
 
-/// Writes of one meeting that are remembered.
+/// How many writes of one meeting are remembered.
 const MOST_TOLD: usize = 2000;
-/// People who are remembered to have saved a meeting.
+/// How many people are remembered who saved a meeting.
 const MOST_SAVERS: usize = 20;
 
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable)]
@@ -49,38 +49,40 @@ pub struct Meeting {
     pub differs: bool,
     pub kept: bool,
     pub unconfirmed: bool,
-    /// By what Odoo knows it while it is a series.
+    /// The key by which Odoo knows it while it is a series.
     pub series_key: Option<String>,
     /// See [`Guests`].
     pub guests: Stored<Guests>,
-    /// Its last change came while the organizer's mailbox was not synced, or from a comparison of both sides.
+    /// Its last change was made while the organizer's mailbox was not synced, or found by comparing
+    /// both sides.
     pub collected: bool,
-    /// A person decided that its collected change is not sent.
+    /// A person decided not to send its collected change.
     pub unsent: bool,
-    /// By what Odoo's own engine knew it: a [`super::stock::StockLink`].
+    /// The ids by which Odoo's built-in sync knew it: a [`super::stock::StockLink`].
     pub stock: Option<Value>,
-    /// Odoo's record is archived because Outlook had ended the meeting, and nobody has saved it since: it comes back with
-    /// Outlook's.
+    /// Odoo's record is archived because Outlook had ended the meeting, and nobody has saved it
+    /// since. If Outlook's event comes back, so does the record.
     pub archived_for_outlook: bool,
-    /// The base is of a guest's copy, whose availability and reminder are that guest's own.
+    /// The base was taken from a guest's copy, whose availability and reminder are that guest's
+    /// own.
     pub base_by_guest: bool,
-    /// How often each write was carried out since there was news, by its digest.
+    /// How often each write was carried out since the last news, by the write's digest.
     pub told: Value,
     /// When the hour began in which its writes are counted.
     pub hour_began: Option<DateTime<Utc>>,
     pub hour_writes: i32,
-    /// Whether the journal says that there were too many.
+    /// Whether the journal says that there were too many writes.
     pub hour_noted: bool,
-    /// It is long past, and only this is known of it: a [`super::stubs::Stub`].
+    /// The meeting is long past, and this is all that is known of it: a [`super::stubs::Stub`].
     pub stub: Option<Value>,
     /// Odoo is to be asked for the record of a stub.
     pub unread: bool,
-    /// Who saved in Odoo what Outlook was not told yet.
+    /// Users who saved changes in Odoo that Outlook does not have yet.
     pub saved_by: Value,
 }
 
 impl Meeting {
-    /// One of which nothing is known.
+    /// Makes a meeting of which nothing is known.
     pub fn new(id: i64, database_id: Uuid) -> Self {
         Self {
             id,
@@ -117,18 +119,18 @@ impl Meeting {
         }
     }
 
-    /// Who saved in Odoo what Outlook was not told yet.
+    /// Returns the users who saved changes in Odoo that Outlook does not have yet.
     ///
     /// # Errors
-    /// When another version of the service has stored it.
+    /// When another version of the service has stored them.
     pub fn savers(&self) -> anyhow::Result<Vec<Actor>> {
         from_json(self.saved_by.clone(), "savers")
     }
 
-    /// These saved it, too.
+    /// Adds users who saved the meeting.
     ///
     /// # Errors
-    /// When another version of the service has stored who did before.
+    /// When another version of the service has stored the earlier ones.
     pub fn add_savers(&mut self, actors: &[Actor]) -> anyhow::Result<()> {
         let mut savers = self.savers()?;
         for actor in actors {
@@ -140,12 +142,13 @@ impl Meeting {
         Ok(())
     }
 
-    /// What they saved is told, or was decided about.
+    /// Forgets who saved, as their changes were sent or decided about.
     pub fn forget_savers(&mut self) {
         self.saved_by = Value::Array(Vec::new());
     }
 
-    /// Whether Odoo names another organizer than this user, in whose mailbox the meeting is, so that it is to be made in that one's.
+    /// Returns whether Odoo names another organizer than this user, whose mailbox has the meeting.
+    /// The meeting must then move to the other organizer's mailbox.
     pub fn goes_to_another_than(&self, user: i32) -> bool {
         !self.odoo_gone
             && self
@@ -153,16 +156,16 @@ impl Meeting {
                 .is_some_and(|organizer| organizer != user)
     }
 
-    /// How often a write was carried out since there was news.
+    /// Returns how often a write was carried out since the last news.
     pub fn times_told(&self, digest: &str) -> u64 {
         self.told.get(digest).and_then(Value::as_u64).unwrap_or_default()
     }
 
-    /// A write was carried out.
+    /// Notes that a write was carried out.
     pub fn note_told(&mut self, digest: &str) {
         let times = self.times_told(digest) + 1;
         if let Some(told) = self.told.as_object_mut() {
-            // No meeting needs as many; forgetting is on the safe side.
+            // No meeting needs so many. Forgetting is safe: it only permits more repetitions.
             if told.len() >= MOST_TOLD {
                 told.clear();
             }
@@ -170,7 +173,7 @@ impl Meeting {
         }
     }
 
-    /// One side was written.
+    /// Counts a write to one side.
     pub fn count_write(&mut self, now: DateTime<Utc>) {
         if self.writes_this_hour(now).is_none() {
             self.hour_began = Some(now);
@@ -180,19 +183,19 @@ impl Meeting {
         self.hour_writes = self.hour_writes.saturating_add(1);
     }
 
-    /// How many writes there were within the hour that is counted, and since when; `None`: that hour is over.
+    /// Returns when the current hour began and its number of writes; `None` if that hour is over.
     pub fn writes_this_hour(&self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, usize)> {
         let began = self.hour_began?;
         let is_over = !(began..began + TimeDelta::hours(1)).contains(&now);
         (!is_over).then(|| (began, usize::try_from(self.hour_writes).unwrap_or_default()))
     }
 
-    /// Somebody has changed something.
+    /// Notes that somebody has changed something.
     pub fn has_news(&mut self) {
         self.told = Value::Object(serde_json::Map::new());
     }
 
-    /// What becomes of its guests in Outlook.
+    /// Returns the policy for its guests in Outlook.
     pub fn guests(&self) -> Guests {
         self.guests.0
     }
@@ -201,13 +204,13 @@ impl Meeting {
         self.guests = Stored(guests);
     }
 
-    /// What Odoo's event says, or all events of a series.
+    /// Returns the content of Odoo's event, or the shared content of a series.
     pub(super) fn template_in_odoo(&self) -> Option<&Value> {
         let state = self.odoo_state.as_ref()?;
         Some(state.get("template").unwrap_or(state))
     }
 
-    /// The user who organizes it in Odoo.
+    /// Returns the user who organizes it in Odoo.
     pub fn organizer_in_odoo(&self) -> Option<i32> {
         let organizer = match (&self.odoo_state, &self.stub) {
             (None, Some(stub)) => stub.get("organizer"),
@@ -217,17 +220,17 @@ impl Meeting {
         i32::try_from(id.as_i64()?).ok()
     }
 
-    /// Who tells its guests, as Odoo has recorded it.
+    /// Returns which side mails its guests, as Odoo has recorded it.
     pub fn mailer_in_odoo(&self) -> Option<Mailer> {
         serde_json::from_value(self.odoo_state.as_ref()?.get("mailer")?.clone()).ok()
     }
 
-    /// Its title in Odoo.
+    /// Returns its title in Odoo.
     pub fn name_in_odoo(&self) -> Option<&str> {
         self.template_in_odoo()?.get("name")?.as_str()
     }
 
-    /// Odoo's last snapshot, if there has been one.
+    /// Returns Odoo's last snapshot, if there was one.
     ///
     /// # Errors
     /// When the stored snapshot cannot be read.
@@ -238,7 +241,7 @@ impl Meeting {
             .transpose()
     }
 
-    /// Odoo's last snapshot; of a series what its events share.
+    /// Returns Odoo's last snapshot; for a series, what its events share.
     ///
     /// # Errors
     /// When the stored snapshot cannot be read.
@@ -247,7 +250,7 @@ impl Meeting {
         Ok(template.transpose()?)
     }
 
-    /// What both sides last agreed on.
+    /// Returns the states that both sides last agreed on.
     ///
     /// # Errors
     /// When a stored state cannot be read.
@@ -267,7 +270,7 @@ impl Meeting {
         Ok(())
     }
 
-    /// When each group was last edited in Odoo.
+    /// Returns when each property group was last edited in Odoo.
     ///
     /// # Errors
     /// When the stored times cannot be read.
@@ -280,7 +283,7 @@ impl Meeting {
         Ok(())
     }
 
-    /// The name by which a person knows it.
+    /// Returns the name by which a person recognizes it.
     pub fn title(&self) -> String {
         let agreed = self.base_outlook.as_ref();
         let agreed = agreed.and_then(|base| base.get("master")?.get("title"));
@@ -311,23 +314,23 @@ pub struct Copy {
     /// See [`Copy::answers_to_one`].
     pub slot_answers: Value,
     pub slot_answers_base: Value,
-    /// The digest of the event, of which only the times are known any more.
+    /// The digest of the event if only its times are still known.
     pub stub: Option<String>,
     /// The mailbox is to be asked for it.
     pub unread: bool,
 }
 
-/// Answers to single occurrences, by slot.
+/// Responses to single occurrences, by slot.
 pub type SlotAnswers = BTreeMap<NaiveDate, Answer>;
 
 impl Copy {
-    /// Whether a mailbox knows it by this id.
+    /// Returns whether a mailbox knows it by this id.
     pub fn is(&self, account_id: i64, graph_id: &str) -> bool {
         self.account_id == account_id && self.graph_id == graph_id
     }
 
-    /// What the owner of a guest's mailbox has said to single occurrences of a series, where that is not what they said to
-    /// the whole. A declined occurrence is not in the mailbox any more.
+    /// Returns the responses of a guest's mailbox to single occurrences of a series, if they differ
+    /// from the response to the whole. A declined occurrence is no longer in the mailbox.
     ///
     /// # Errors
     /// When what is stored cannot be read.
@@ -335,7 +338,8 @@ impl Copy {
         from_json(self.slot_answers.clone(), "answers")
     }
 
-    /// The answers to single occurrences that both sides last agreed on, where they are not the one to the whole.
+    /// Returns the responses to single occurrences that both sides last agreed on, if they differ
+    /// from the response to the whole.
     ///
     /// # Errors
     /// When what is stored cannot be read.
@@ -343,7 +347,7 @@ impl Copy {
         from_json(self.slot_answers_base.clone(), "answers")
     }
 
-    /// Notes that both sides agree on an answer to a single occurrence.
+    /// Notes that both sides agree on a response to a single occurrence.
     ///
     /// # Errors
     /// When what is stored cannot be read.
@@ -354,12 +358,12 @@ impl Copy {
         Ok(())
     }
 
-    /// The series of which a single event is an occurrence in Outlook.
+    /// Returns the series of which a single event is an occurrence in Outlook.
     pub fn series_id(&self) -> Option<&str> {
         self.wire.get("seriesMasterId")?.as_str()
     }
 
-    /// The event as Graph sent it last.
+    /// Returns the event as Graph last sent it.
     ///
     /// # Errors
     /// When the stored event cannot be read.
@@ -367,7 +371,7 @@ impl Copy {
         from_json(self.wire.clone(), "Graph event")
     }
 
-    /// Outlook's state of the meeting in this mailbox.
+    /// Returns Outlook's state of the meeting in this mailbox.
     ///
     /// # Errors
     /// When the stored state cannot be read.
@@ -375,7 +379,8 @@ impl Copy {
         from_json(self.state.clone(), "Outlook state")
     }
 
-    /// Outlook's state of the meeting in this mailbox; of a series what its occurrences share.
+    /// Returns Outlook's state of the meeting in this mailbox; for a series, what its occurrences
+    /// share.
     ///
     /// # Errors
     /// When the stored state cannot be read.
@@ -384,7 +389,8 @@ impl Copy {
     }
 }
 
-/// Reads meetings and holds them until the transaction ends: each is merged by one at a time.
+/// Reads meetings and locks their rows until the transaction ends, so that each is merged by one
+/// transaction at a time.
 pub async fn lock_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Meeting>> {
     m::meetings
         .filter(m::id.eq_any(ids))
@@ -395,7 +401,7 @@ pub async fn lock_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Mee
         .await
 }
 
-/// Reads meetings and holds nothing: to look at, not to change.
+/// Reads meetings without locking them: to look at, not to change.
 pub async fn read_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Meeting>> {
     m::meetings
         .filter(m::id.eq_any(ids))
@@ -414,7 +420,8 @@ pub async fn copies_of_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Ve
         .await
 }
 
-/// The meetings that a mailbox knows by these ids, and those that are occurrences of series with such an id.
+/// Returns the meetings that a mailbox knows by these ids, and those that are occurrences of series
+/// with such an id.
 pub async fn with_copies(
     conn: &mut Connection,
     account_id: i64,
@@ -429,20 +436,20 @@ pub async fn with_copies(
         .await
 }
 
-/// What meetings may be known by.
+/// The identities by which meetings may be known.
 #[derive(Debug, Default)]
 pub struct Identities<'a> {
-    /// In Odoo.
+    /// Ids of records in Odoo.
     pub odoo_ids: Vec<i32>,
-    /// Of series in Odoo.
+    /// Keys of series in Odoo.
     pub keys: Vec<&'a str>,
-    /// Our marks.
+    /// Our links.
     pub links: Vec<Uuid>,
-    /// In Outlook.
+    /// `iCalUId`s in Outlook.
     pub uids: Vec<&'a str>,
 }
 
-/// The meetings that have one of these identities.
+/// Returns the meetings that have one of these identities.
 pub async fn with_identities(
     conn: &mut Connection,
     database_id: Uuid,
@@ -462,7 +469,7 @@ pub async fn with_identities(
         .await
 }
 
-/// Those of these ids under which a mailbox had an event that has ended since.
+/// Returns the ids whose event in this mailbox has ended.
 pub async fn ended_copies(
     conn: &mut Connection,
     account_id: i64,
@@ -476,7 +483,7 @@ pub async fn ended_copies(
         .await
 }
 
-/// The `iCalUId`s that these events of a mailbox were last shown with, where they are known, by their ids.
+/// Returns the last known `iCalUId`s of these events of a mailbox, by event id.
 pub async fn uids_of(
     conn: &mut Connection,
     account_id: i64,
@@ -495,7 +502,7 @@ pub async fn uids_of(
     Ok(known.collect())
 }
 
-/// Whether a mailbox knows a live event by this id, or occurrences of a series.
+/// Returns whether a mailbox has a live event with this id, or occurrences of a series with it.
 pub async fn has_live_copy(conn: &mut Connection, account_id: i64, graph_id: &str) -> QueryResult<bool> {
     let of_series = c::series_id.eq(graph_id).assume_not_null();
     let known = c::copies
@@ -506,7 +513,8 @@ pub async fn has_live_copy(conn: &mut Connection, account_id: i64, graph_id: &st
         .await
 }
 
-/// Which of these ids were ever shown by a mailbox: ids of events, and of series of which it shows occurrences.
+/// Returns which of these ids a mailbox has ever shown: ids of events, and of series of which it
+/// shows occurrences.
 pub async fn known_ids(
     conn: &mut Connection,
     account_id: i64,
@@ -525,8 +533,8 @@ pub async fn known_ids(
         .collect())
 }
 
-/// The ids of the series that a mailbox shows, those that are synced occurrence by occurrence included. Series that are over and
-/// of which only the times are kept are left out.
+/// Returns the ids of the series that a mailbox shows, including those that are synced occurrence
+/// by occurrence. Leaves out series that are over and of which only the times are kept.
 pub async fn series_ids(conn: &mut Connection, account_id: i64) -> QueryResult<BTreeSet<String>> {
     let known: Vec<(bool, String, Option<String>)> = c::copies
         .filter(c::account_id.eq(account_id).and(c::gone.eq(false)))
@@ -541,7 +549,7 @@ pub async fn series_ids(conn: &mut Connection, account_id: i64) -> QueryResult<B
     Ok(known.into_iter().filter_map(id).collect())
 }
 
-/// What a mailbox has last shown at an id.
+/// Returns what a mailbox has last shown for an id.
 pub async fn wire_of(conn: &mut Connection, account_id: i64, graph_id: &str) -> QueryResult<Option<Value>> {
     c::copies
         .filter(c::account_id.eq(account_id))
@@ -552,7 +560,7 @@ pub async fn wire_of(conn: &mut Connection, account_id: i64, graph_id: &str) -> 
         .optional()
 }
 
-/// Takes their names from meetings that are about to be written with other ones.
+/// Clears the unique identities of meetings that are about to be written with other ones.
 pub async fn give_up_names(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
     if ids.is_empty() {
         return Ok(0);
@@ -567,7 +575,8 @@ pub async fn give_up_names(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<
         .await
 }
 
-/// The meetings whose removal from Odoo waits for the end of a mailbox's sync, or for an admin.
+/// Returns the meetings whose removal from Odoo waits for the end of a mailbox's sync, or for an
+/// administrator.
 pub async fn held_for(conn: &mut Connection, account_id: i64) -> QueryResult<Vec<Meeting>> {
     let held = odoo_outbox::table
         .filter(odoo_outbox::held_for.eq(Some(account_id)))
@@ -580,7 +589,7 @@ pub async fn held_for(conn: &mut Connection, account_id: i64) -> QueryResult<Vec
         .await
 }
 
-/// Says why a meeting is not synced.
+/// Stores why a meeting is not synced.
 pub async fn set_aside(conn: &mut Connection, id: i64, reason: &Reason) -> QueryResult<usize> {
     diesel::update(m::meetings.find(id))
         .set(m::set_aside.eq(Some(reason)))
@@ -588,7 +597,7 @@ pub async fn set_aside(conn: &mut Connection, id: i64, reason: &Reason) -> Query
         .await
 }
 
-/// Those of the meetings that are set aside, for such a reason.
+/// Returns which of the meetings are set aside for such a reason.
 pub async fn set_aside_for(
     conn: &mut Connection,
     ids: &[i64],
@@ -604,7 +613,7 @@ pub async fn set_aside_for(
     Ok(such.map(|(id, _)| id).collect())
 }
 
-/// Deleted in Outlook, and Odoo keeps them.
+/// Marks meetings that were deleted in Outlook and that Odoo keeps.
 pub async fn keep(conn: &mut Connection, ids: &[i64]) -> QueryResult<usize> {
     diesel::update(m::meetings.filter(m::id.eq_any(ids.to_vec())))
         .set(m::kept.eq(true))
@@ -612,7 +621,7 @@ pub async fn keep(conn: &mut Connection, ids: &[i64]) -> QueryResult<usize> {
         .await
 }
 
-/// How many of a mailbox's events are linked with one in Odoo; a series counts once.
+/// Counts a mailbox's events that are linked with one in Odoo; a series counts once.
 pub async fn linked(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     let in_mailbox = c::copies
         .filter(c::account_id.eq(account_id))
@@ -647,7 +656,8 @@ pub async fn drop_copies(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<us
         .await
 }
 
-/// The live copies of a mailbox that it has not shown since a time: the next `limit` after the copy `after`.
+/// Returns the next `limit` live copies after the copy `after` that a mailbox has not shown since a
+/// time.
 pub async fn unseen_since(
     conn: &mut Connection,
     account_id: i64,
@@ -670,7 +680,8 @@ pub async fn unseen_since(
         .await
 }
 
-/// What a user organizes and Odoo has not shown again since the database was paired anew.
+/// Returns the meetings that a user organizes and that Odoo has not shown again since the database
+/// was paired again.
 pub async fn unconfirmed_of(
     conn: &mut Connection,
     database_id: Uuid,
@@ -686,8 +697,8 @@ pub async fn unconfirmed_of(
         .await
 }
 
-/// Meetings that a user's connection may have something to say about: those Odoo says the user organizes, and
-/// those that have a copy in the mailbox.
+/// Returns the meetings that a user's connection may affect: those that the user organizes in Odoo,
+/// and those with a copy in the mailbox.
 pub async fn of_account(
     conn: &mut Connection,
     database_id: Uuid,
@@ -707,8 +718,9 @@ pub async fn of_account(
         .await
 }
 
-/// Meetings that Odoo knows, that the user organizes, that have no copy anywhere, and one of these titles: to be matched with
-/// events of the mailbox instead of doubling them.
+/// Returns the meetings that Odoo knows, that the user organizes, that have no copy, and that have
+/// one of these titles. They are matched with events of the mailbox, so that no duplicates are
+/// made.
 pub async fn unlinked_with_titles(
     conn: &mut Connection,
     database_id: Uuid,
@@ -732,8 +744,9 @@ pub async fn unlinked_with_titles(
         .await
 }
 
-/// Meetings with one of these titles that only Outlook has shown, in their organizer's mailbox: the other way round. Also those of
-/// which Odoo has not confirmed the record since the two were paired anew.
+/// Returns the meetings with one of these titles that only Outlook has shown, in their organizer's
+/// mailbox: the opposite direction. Includes meetings whose record Odoo has not confirmed since the
+/// database was paired again.
 pub async fn only_shown_with_titles(
     conn: &mut Connection,
     database_id: Uuid,
@@ -759,7 +772,7 @@ pub async fn only_shown_with_titles(
         .await
 }
 
-/// What Odoo has told of, and has still.
+/// Matches meetings with a record that Odoo has sent and not deleted.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn is_in_odoo() -> _ {
     m::odoo_state
@@ -769,7 +782,8 @@ fn is_in_odoo() -> _ {
         .and(m::kept.eq(false))
 }
 
-/// How many events with guests wait for their organizer's choice, by the organizer's id in Odoo.
+/// Counts the events with guests that wait for their organizer's choice, by the organizer's id in
+/// Odoo.
 pub async fn waiting(conn: &mut Connection, database_id: Uuid) -> QueryResult<BTreeMap<i32, i64>> {
     let waiting: Vec<(Option<i32>, i64)> = m::meetings
         .filter(m::database_id.eq(database_id))
@@ -786,7 +800,8 @@ pub async fn waiting(conn: &mut Connection, database_id: Uuid) -> QueryResult<BT
         .collect())
 }
 
-/// What a user organizes in Odoo and Outlook is not shown, or not with its guests.
+/// Returns the meetings that a user organizes in Odoo and that Outlook does not have, or has
+/// without their guests.
 pub async fn with_guests_apart(
     conn: &mut Connection,
     database_id: Uuid,

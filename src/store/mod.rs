@@ -1,6 +1,7 @@
-//! The service's Postgres: one file for each aggregate, migrations embedded.
+//! The service's Postgres: one file per aggregate, with embedded migrations.
 //!
-//! **Invariant:** no rule about syncing is decided here; a function here is one query or one small group of them.
+//! **Invariant:** nothing here decides about syncing. A function is one query or a small group of
+//! queries.
 
 pub mod accounts;
 pub mod addresses;
@@ -49,16 +50,17 @@ use target::Target;
 
 pub use diesel_async::AsyncPgConnection as Connection;
 
-/// A wait, to be added to Postgres's own time: what is set by one process is read by another, whose clock may differ.
+/// Converts a wait, to be added to Postgres's own time. A process reads what another one wrote, and
+/// their clocks may differ.
 pub fn interval(wait: TimeDelta) -> PgInterval {
     let wait = wait.num_microseconds().unwrap_or(i64::MAX);
     PgInterval::from_microseconds(wait.clamp(0, LONGEST_INTERVAL))
 }
 
-/// A year: more is a mistake, and Postgres's time has an end.
+/// A year in microseconds. More is a mistake, and Postgres's time has an end.
 const LONGEST_INTERVAL: i64 = 365 * 24 * 3_600_000_000;
 
-/// Whether an error is the database's as a whole, and not of what was about to be stored.
+/// Returns whether an error concerns the database as a whole, not the value that was to be stored.
 pub fn fails_as_a_whole(error: &anyhow::Error) -> bool {
     use diesel::result::{DatabaseErrorKind as Kind, Error};
     match error.downcast_ref::<Error>() {
@@ -80,15 +82,16 @@ pub fn fails_as_a_whole(error: &anyhow::Error) -> bool {
 }
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
-/// Held by the process that migrates.
+/// The key of the lock that the migrating process holds.
 const MIGRATING: i64 = 0x6f62_6d69_6772_6174;
-/// How long another process's migrations are waited for, and how often it is looked.
+/// How long to wait for another process's migrations.
 const LONGEST_MIGRATION: Duration = Duration::from_secs(30 * 60);
+/// How often to check whether they are done.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// How long a connection is waited for.
+/// How long to wait for a connection.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Pools of connections, of which none waits for another.
+/// Pools of connections that do not wait for each other.
 #[derive(Clone)]
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
@@ -97,17 +100,17 @@ pub struct Store {
     reserved: Pool<AsyncPgConnection>,
 }
 
-/// Connections for what must not wait until others have done.
+/// Connections for work that must not wait for other work.
 const RESERVED: usize = 2;
-/// Connections that keys are looked up with, and health, whatever the databases' calls are waiting for.
+/// Connections for key checks and health checks, which must not wait for the databases' calls.
 const AT_THE_DOOR: usize = 4;
-/// A transaction whose process says nothing any more (it was stopped, or its network is gone) holds the locks of its database no
-/// longer than this.
+/// Limits how long a transaction holds its database's locks if its process sends nothing any more
+/// (it was stopped, or its network failed).
 const LONGEST_SILENCE: &str = "SET idle_in_transaction_session_timeout = '30s'";
 
 impl Store {
-    /// Prepares the pools, of so many connections for calls and as many for the workers; connects only when asked for a
-    /// connection.
+    /// Prepares the pools: `connections` for calls, and as many for the workers. Connects only when
+    /// a connection is needed.
     ///
     /// # Errors
     /// When the URL cannot be used, or a pool cannot be built.
@@ -121,7 +124,7 @@ impl Store {
         })
     }
 
-    /// A connection from the pool.
+    /// Returns a connection from the pool.
     ///
     /// # Errors
     /// When Postgres cannot be reached, or no connection comes free.
@@ -129,7 +132,7 @@ impl Store {
         take(&self.pool).await
     }
 
-    /// The same store, whose connections are the workers': calls, however many, leave them alone.
+    /// Returns the same store with the workers' connections, which calls cannot use up.
     #[must_use]
     pub fn of_the_workers(&self) -> Self {
         Self {
@@ -138,7 +141,7 @@ impl Store {
         }
     }
 
-    /// A connection for a look at a key, or at whether all is well.
+    /// Returns a connection for a key check or a health check.
     ///
     /// # Errors
     /// When Postgres cannot be reached, or no connection comes free.
@@ -146,7 +149,7 @@ impl Store {
         take(&self.door).await
     }
 
-    /// A connection that is kept for renewing leases, whatever else goes on.
+    /// Returns a connection that is reserved for renewing leases.
     ///
     /// # Errors
     /// When Postgres cannot be reached, or no connection comes free.
@@ -154,15 +157,16 @@ impl Store {
         take(&self.reserved).await
     }
 
-    /// Brings the schema up to date; returns the names of the migrations that were run. One process at a time does: the others
-    /// wait, and find nothing left to do.
+    /// Brings the schema up to date; returns the names of the migrations that were run. One process
+    /// at a time does this; the others wait and then find nothing to do.
     ///
     /// # Errors
     /// When Postgres cannot be reached or a migration fails (which then left nothing behind).
     pub async fn migrate(&self) -> anyhow::Result<Vec<String>> {
         let mut conn = self.get().await?;
         let began = tokio::time::Instant::now();
-        // Asked for again and again rather than waited for: a waiting query would hold up an index that is built concurrently.
+        // Polled rather than waited for: a waiting query would block an index that is built
+        // concurrently.
         while !try_lock(&mut conn, MIGRATING).await? {
             if began.elapsed() > LONGEST_MIGRATION {
                 bail!("another process has been migrating this database for half an hour: see its log");
@@ -196,11 +200,12 @@ async fn take(pool: &Pool<AsyncPgConnection>) -> anyhow::Result<Object<AsyncPgCo
 
 fn pool(target: &Target, connections: usize) -> anyhow::Result<Pool<AsyncPgConnection>> {
     let mut config = ManagerConfig::default();
-    // A closed connection is told without a query; the default asks one each time.
+    // A closed connection is recognized without a query; the default method sends a query each
+    // time.
     config.recycling_method = RecyclingMethod::Fast;
     let target = target.clone();
     config.custom_setup = Box::new(move |_| Box::pin(connect(target.clone())));
-    // The URL is the target's, and nobody else's.
+    // The target connects by itself, so the manager gets no URL.
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config("", config);
     Pool::builder(manager)
         .max_size(connections)
@@ -222,7 +227,8 @@ struct Locked {
     locked: bool,
 }
 
-/// Takes a lock that a connection keeps until it is given back, or the connection ends; `false`: another one has it.
+/// Takes a session lock, which a connection holds until it gives it back or ends; returns `false`
+/// if another connection has it.
 pub async fn try_lock(conn: &mut Connection, key: i64) -> QueryResult<bool> {
     let locked: Locked = diesel::sql_query("SELECT pg_try_advisory_lock($1) AS locked")
         .bind::<BigInt, _>(key)
@@ -231,7 +237,7 @@ pub async fn try_lock(conn: &mut Connection, key: i64) -> QueryResult<bool> {
     Ok(locked.locked)
 }
 
-/// Gives such a lock back.
+/// Releases a session lock.
 pub async fn unlock(conn: &mut Connection, key: i64) -> QueryResult<()> {
     diesel::sql_query("SELECT pg_advisory_unlock($1)")
         .bind::<BigInt, _>(key)

@@ -1,4 +1,4 @@
-//! What is still owed: writes to Outlook, and changes to Odoo.
+//! Pending changes: writes to Outlook, and changes to Odoo.
 
 use std::collections::BTreeSet;
 
@@ -17,11 +17,11 @@ use super::text_enum::text_enum;
 use super::{Connection, from_json};
 use crate::calendar::merge::Told;
 
-/// A write owed to one mailbox.
+/// A pending write to one mailbox.
 #[derive(Clone, Debug, Default, Queryable, Selectable, Insertable)]
 #[diesel(table_name = outlook_outbox)]
 pub struct OutlookWrite {
-    /// 0: not stored yet.
+    /// 0 if it is not stored yet.
     #[diesel(skip_insertion)]
     pub id: i64,
     pub account_id: i64,
@@ -33,29 +33,29 @@ pub struct OutlookWrite {
     pub odoo_state: Option<Value>,
     pub groups: Value,
     pub attempts: i32,
-    /// By default long ago: due at once.
+    /// Long ago by default, so that it is due at once.
     pub next_attempt_at: DateTime<Utc>,
     pub in_flight_since: Option<DateTime<Utc>>,
     pub error: Option<String>,
     pub line: Option<Value>,
-    /// Whether it is about a series; `graph_id` is the master's then.
+    /// Whether it is about a series; `graph_id` is then the master's.
     pub series: bool,
-    /// The slot of the occurrence that it is about; `None`: the whole.
+    /// The slot of the occurrence that it is about; `None` for the whole meeting.
     pub slot: Option<NaiveDate>,
-    /// How many mails Outlook sends for it.
+    /// How many mails Outlook sends because of it.
     pub mails: i32,
-    /// Whether it passes the mail budget first.
+    /// Whether the mail limit applies to it.
     pub collected: bool,
-    /// What a person asked for, and no later news plans away.
+    /// A person asked for it, so no later planning removes it.
     pub stands: bool,
     /// See [`Told`].
     pub told: Option<Value>,
-    /// Why it waits for a yes however few its mails are.
+    /// Why it waits for approval, even if it causes few mails.
     pub asks: Option<AskFor>,
 }
 
 impl OutlookWrite {
-    /// What it tells.
+    /// Returns what it sends.
     ///
     /// # Errors
     /// When the row was written by another version of the service.
@@ -66,9 +66,9 @@ impl OutlookWrite {
 }
 
 text_enum! {
-    /// Why a write waits for a yes, beside the mail budget (`outlook_outbox.asks`).
+    /// Why a write waits for approval, besides the mail limit (`outlook_outbox.asks`).
     pub enum AskFor {
-        /// Others than the organizer saved what mails many people outside.
+        /// Somebody other than the organizer saved a change that mails many people outside.
         Others = "others",
         /// The mailbox has sent as many mails within the hour as it may.
         Hour = "hour",
@@ -84,7 +84,7 @@ text_enum! {
         #[default]
         Update = "update",
         Delete = "delete",
-        /// Answers an invitation.
+        /// Responds to an invitation.
         Respond = "respond",
     }
 }
@@ -98,25 +98,26 @@ pub async fn outlook_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryRes
         .await
 }
 
-/// What of a mailbox's writes stays behind for now, besides what is not due.
+/// Which of a mailbox's writes wait for now, besides those that are not due.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waits {
-    /// Mails that were collected, for a person's yes.
+    /// Collected writes that cause mails wait for approval.
     pub collected: bool,
-    /// Whatever mails somebody.
+    /// Writes that mail somebody wait.
     pub mails: bool,
-    /// What is to be made.
+    /// Creations wait.
     pub creations: bool,
 }
 
 impl Waits {
-    /// The most mails that a write may cause; that a collected one may.
+    /// Returns the most mails that a write may cause, and the most that a collected write may
+    /// cause.
     fn most_mails(self) -> (i32, i32) {
         let most = |waits| if waits { 0 } else { i32::MAX };
         (most(self.mails), most(self.mails || self.collected))
     }
 
-    /// The kinds that wait. An answer is a mail, which is not counted.
+    /// Returns the kinds that wait. A response is a mail too, but is not counted as one.
     fn kinds(self) -> Vec<WriteKind> {
         let answers = self.mails.then_some(WriteKind::Respond);
         answers
@@ -126,7 +127,7 @@ impl Waits {
     }
 }
 
-/// Whether the mailbox has a write that is due, but for those named.
+/// Returns whether the mailbox has a due write that does not wait.
 pub async fn is_outlook_due(
     conn: &mut Connection,
     account_id: i64,
@@ -141,7 +142,8 @@ pub async fn is_outlook_due(
     diesel::select(diesel::dsl::exists(due)).get_result(conn).await
 }
 
-/// The mailbox's writes that are due, oldest first, but for those named. Held until the transaction ends.
+/// Reads the mailbox's due writes that do not wait, oldest first. Locks their rows until the
+/// transaction ends.
 pub async fn due_outlook(
     conn: &mut Connection,
     account_id: i64,
@@ -162,7 +164,8 @@ pub async fn due_outlook(
         .await
 }
 
-/// What may be sent while others wait: what mails few enough, what a person has just saved, and what has left already.
+/// Matches writes that may be sent while others wait: those that cause few enough mails, those that
+/// a person has just saved, and those that were sent before.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn may_leave(most: (i32, i32), but_for: Vec<WriteKind>) -> _ {
     let (of_all, of_collected): (i32, i32) = most;
@@ -172,7 +175,7 @@ fn may_leave(most: (i32, i32), but_for: Vec<WriteKind>) -> _ {
         .and(l::mails.le(of_collected).or(l::collected.eq(false))))
 }
 
-/// How many mails the mailbox's collected writes cause that have not left.
+/// Counts the mails of the mailbox's collected writes that were not sent yet.
 pub async fn collected_mails(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     let mails: Option<i64> = l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::collected.eq(true)))
@@ -183,7 +186,7 @@ pub async fn collected_mails(conn: &mut Connection, account_id: i64) -> QueryRes
     Ok(mails.unwrap_or_default())
 }
 
-/// The mailbox's collected writes that mail somebody and have not left.
+/// Returns the mailbox's collected writes that mail somebody and were not sent yet.
 pub async fn collected(conn: &mut Connection, account_id: i64) -> QueryResult<Vec<OutlookWrite>> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::collected.eq(true)))
@@ -194,7 +197,7 @@ pub async fn collected(conn: &mut Connection, account_id: i64) -> QueryResult<Ve
         .await
 }
 
-/// A person has said yes to what was collected.
+/// Marks collected writes as approved.
 pub async fn approve(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::update(l::outlook_outbox.filter(l::account_id.eq(account_id)))
         .set((l::collected.eq(false), l::asks.eq(None::<String>)))
@@ -202,7 +205,7 @@ pub async fn approve(conn: &mut Connection, account_id: i64) -> QueryResult<usiz
         .await
 }
 
-/// These wait for a yes, as the mailbox has sent enough for this hour.
+/// Lets writes wait for approval, as the mailbox has sent enough mails this hour.
 pub async fn hold_back(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
     diesel::update(l::outlook_outbox.filter(l::id.eq_any(ids)))
         .set((l::collected.eq(true), l::asks.eq(Some(AskFor::Hour))))
@@ -210,7 +213,7 @@ pub async fn hold_back(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usiz
         .await
 }
 
-/// How many new events Odoo is owed for a user, and how many the user's mailbox is.
+/// Counts the pending creations: in Odoo for a user, and in the user's mailbox.
 pub async fn creations_owed(conn: &mut Connection, account: &Account) -> QueryResult<(i64, i64)> {
     let to_odoo = o::odoo_outbox
         .filter(
@@ -230,7 +233,7 @@ pub async fn creations_owed(conn: &mut Connection, account: &Account) -> QueryRe
     Ok((to_odoo, to_outlook))
 }
 
-/// When the mailbox's next write is due, if any is owed that does not wait.
+/// Returns when the mailbox's next write is due, if any is pending that does not wait.
 pub async fn next_outlook_at(
     conn: &mut Connection,
     account_id: i64,
@@ -244,13 +247,15 @@ pub async fn next_outlook_at(
         .await
 }
 
-/// How long a guest's news of an unknown meeting wait for a creation in the organizer's mailbox that may be it, and for how many
-/// attempts.
+/// How long a guest's news of an unknown meeting waits for a creation in the organizer's mailbox
+/// that may be the same meeting.
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(60);
+/// After how many attempts nobody waits for such a creation any more.
 const MOST_WAITED_FOR: i32 = 3;
 
-/// The mailboxes of a database that are owed a creation that left a moment ago. Nobody waits for one whose end is not known by now,
-/// nor for a mailbox that is not worked.
+/// Returns the mailboxes of a database with a creation that was sent a moment ago. Leaves out
+/// creations whose outcome should be known by now, and mailboxes that are not synced or keep
+/// failing.
 pub async fn creations_in_flight(
     conn: &mut Connection,
     database_id: Uuid,
@@ -271,7 +276,7 @@ pub async fn creations_in_flight(
     Ok(ids.into_iter().collect())
 }
 
-/// Notes that requests are about to leave. Must be committed before they do.
+/// Marks writes as in flight. Must be committed before they are sent.
 pub async fn take_off(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::update(l::outlook_outbox.filter(l::id.eq_any(ids)))
         .set((l::in_flight_since.eq(Some(now)), l::attempts.eq(l::attempts + 1)))
@@ -279,18 +284,18 @@ pub async fn take_off(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) 
         .await
 }
 
-/// How an attempt failed.
+/// A failed attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure {
-    /// How long the next one waits.
+    /// How long to wait before the next attempt.
     pub wait: TimeDelta,
-    /// Whether it is known what became of the request: nothing.
+    /// Whether it is known that the request had no effect.
     pub landed: bool,
-    /// How many have failed by now.
+    /// The number of failed attempts, including this one.
     pub attempts: i32,
 }
 
-/// The request did not take effect (or may safely be repeated): try again later.
+/// Tries a write again later, as the request had no effect, or may safely be repeated.
 pub async fn postpone(
     conn: &mut Connection,
     id: i64,
@@ -302,7 +307,7 @@ pub async fn postpone(
         l::next_attempt_at.eq(now + failure.wait),
         l::error.eq(Some(error)),
         l::attempts.eq(failure.attempts),
-        // Set to what it is, unless it has landed.
+        // Kept as it is if the outcome is unknown.
         l::in_flight_since.eq(diesel::dsl::case_when(
             failure.landed.into_sql::<diesel::sql_types::Bool>(),
             None::<DateTime<Utc>>.into_sql::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>>(),
@@ -312,7 +317,7 @@ pub async fn postpone(
     failed.execute(conn).await
 }
 
-/// A write that [`take_off`] took, and that has not left, as it was before.
+/// Restores a write that [`take_off`] marked and that was not sent.
 pub async fn give_back(conn: &mut Connection, before: &OutlookWrite) -> QueryResult<usize> {
     diesel::update(l::outlook_outbox.find(before.id))
         .set((
@@ -340,7 +345,7 @@ pub async fn outlook_owed(conn: &mut Connection, account_id: i64) -> QueryResult
         .await
 }
 
-/// How many writes to the mailbox a person has asked for.
+/// Counts the writes to the mailbox that a person has asked for.
 pub async fn standing(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::stands.eq(true)))
@@ -349,11 +354,11 @@ pub async fn standing(conn: &mut Connection, account_id: i64) -> QueryResult<i64
         .await
 }
 
-/// A change owed to Odoo.
+/// A pending change to Odoo.
 #[derive(Clone, Debug, Default, Queryable, Selectable, Insertable)]
 #[diesel(table_name = odoo_outbox)]
 pub struct OdooDebt {
-    /// 0: not stored yet.
+    /// 0 if it is not stored yet.
     #[diesel(skip_insertion)]
     pub id: i64,
     pub database_id: Uuid,
@@ -363,12 +368,12 @@ pub struct OdooDebt {
     pub outlook_state: Option<Value>,
     pub groups: Value,
     pub delivered_at: Option<DateTime<Utc>>,
-    /// The mailbox whose removals pass the brake first.
+    /// The mailbox whose removal limit applies to it first.
     pub held_for: Option<i64>,
     pub line: Option<Value>,
-    /// How often its result, or itself, could not be taken.
+    /// How often the change, or its result, could not be processed.
     pub attempts: i32,
-    /// It waits until then.
+    /// The change waits until then.
     pub not_before: Option<DateTime<Utc>>,
 }
 
@@ -380,7 +385,7 @@ pub async fn odoo_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryResult
         .await
 }
 
-/// The meetings of which these changes are owed to a database.
+/// Returns the meetings that these pending changes of a database belong to.
 pub async fn meetings_of_debts(
     conn: &mut Connection,
     database_id: Uuid,
@@ -393,7 +398,7 @@ pub async fn meetings_of_debts(
         .await
 }
 
-/// The meetings of which a change is owed in a user's name.
+/// Returns the meetings with a pending change in a user's name.
 pub async fn meetings_owed_to(
     conn: &mut Connection,
     database_id: Uuid,
@@ -406,7 +411,7 @@ pub async fn meetings_owed_to(
         .await
 }
 
-/// How many removals wait for the end of a mailbox's sync, or for an admin.
+/// Counts the removals that wait for the end of a mailbox's sync, or for an administrator.
 pub async fn held_count(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     o::odoo_outbox
         .filter(o::held_for.eq(Some(account_id)))
@@ -415,14 +420,14 @@ pub async fn held_count(conn: &mut Connection, account_id: i64) -> QueryResult<i
         .await
 }
 
-/// Forgets a mailbox's removals that were not delivered.
+/// Deletes a mailbox's removals that were not delivered.
 pub async fn drop_held(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::delete(o::odoo_outbox.filter(o::held_for.eq(Some(account_id))))
         .execute(conn)
         .await
 }
 
-/// Lets a mailbox's removals be delivered.
+/// Permits the delivery of a mailbox's removals.
 pub async fn release(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::update(o::odoo_outbox.filter(o::held_for.eq(Some(account_id))))
         .set(o::held_for.eq(None::<i64>))
@@ -430,14 +435,14 @@ pub async fn release(conn: &mut Connection, account_id: i64) -> QueryResult<usiz
         .await
 }
 
-/// What does not wait.
+/// Matches changes that do not wait.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn is_time() -> _ {
     let now = diesel::dsl::now.into_sql::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>>();
     o::not_before.is_null().or(o::not_before.le(now))
 }
 
-/// The oldest changes owed to a database, a waiting user's first.
+/// Returns the oldest pending changes of a database, a waiting user's first.
 pub async fn odoo_page(
     conn: &mut Connection,
     database_id: Uuid,
@@ -464,7 +469,7 @@ pub async fn put_off(conn: &mut Connection, id: i64, until: DateTime<Utc>) -> Qu
         .await
 }
 
-/// How many changes can be delivered to a database now.
+/// Counts the changes that can be delivered to a database now.
 pub async fn odoo_owed(conn: &mut Connection, database_id: Uuid) -> QueryResult<i64> {
     o::odoo_outbox
         .filter(o::database_id.eq(database_id))

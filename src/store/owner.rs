@@ -1,4 +1,4 @@
-//! Whose a file is.
+//! Checks the owner of files.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -6,16 +6,17 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use nix::unistd::{Uid, User};
 
-/// A file or folder must be this user's, or root's: anybody else could change what is in it.
+/// Checks that a file or folder belongs to this user or to root. Anybody else could change its
+/// content.
 ///
 /// # Errors
-/// When it is not; names the user.
+/// When it does not; the error names the owner.
 pub fn check(path: &Path) -> anyhow::Result<()> {
     let metadata = std::fs::metadata(path).with_context(|| format!("looking at {}", path.display()))?;
     check_of(path, &metadata)
 }
 
-/// The same of what was opened.
+/// Does the same for an opened file.
 pub fn check_of(path: &Path, metadata: &std::fs::Metadata) -> anyhow::Result<()> {
     let owner = Uid::from_raw(metadata.uid());
     if owner == Uid::effective() || owner.is_root() {

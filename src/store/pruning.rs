@@ -1,4 +1,4 @@
-//! Drops what is not needed any more, a few rows at a time: nobody waits for it.
+//! Deletes what is no longer needed, a few rows at a time, so that nobody waits for it.
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -7,14 +7,15 @@ use diesel_async::RunQueryDsl;
 
 use super::Connection;
 
-/// The session's lock ([`super::try_lock`]) of the process that prunes.
+/// The session lock ([`super::try_lock`]) of the process that prunes.
 pub const LOCK: i64 = 0x6f62_7072_756e_6531;
 
-/// What is dropped, one portion by one statement: `$1` is the time before which it may go, `$2` how many rows. Rows that somebody
-/// holds are left for the next time.
+/// The statements, each of which deletes one portion: `$1` is the time before which a row may be
+/// deleted, `$2` the number of rows. Locked rows are left for the next time.
 ///
-/// An ended meeting becomes a stub: by its ids, link and generation it is known again, so that it is neither made anew nor mailed. Its
-/// copies are known to be gone. What is owed for it, or is there still in a mailbox, keeps it as it is.
+/// An ended meeting becomes a stub. Its ids, link and generation stay, so that it is recognized and
+/// neither made nor mailed again; its copies are known to be gone. It is not reduced while a change
+/// is pending or a mailbox still has it.
 const PORTIONS: &[(&str, &str)] = &[
     (
         "the journal",
@@ -69,7 +70,7 @@ const PORTIONS: &[(&str, &str)] = &[
                AND NOT EXISTS (SELECT FROM journal WHERE database_id = d.id)
              LIMIT $2 FOR UPDATE SKIP LOCKED)",
     ),
-    // A mailbox that is listed anew shows it again.
+    // A mailbox that is listed again will show it again.
     (
         "what was put aside of mailboxes that nobody logs in to",
         "DELETE FROM put_aside WHERE id IN (
@@ -89,10 +90,11 @@ const PORTIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Drops up to so many rows of each kind, each kind in a transaction of its own; returns the most that there were of one kind.
+/// Deletes up to `rows` rows of each kind, each kind in its own transaction; returns the largest
+/// number of one kind.
 ///
 /// # Errors
-/// When Postgres refuses; what was dropped before stays so.
+/// When Postgres refuses. What was deleted before stays deleted.
 pub async fn step(conn: &mut Connection, before: DateTime<Utc>, rows: i64) -> anyhow::Result<usize> {
     let mut most = 0;
     for (what, portion) in PORTIONS {

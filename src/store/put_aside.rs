@@ -1,4 +1,4 @@
-//! What one mailbox's run could not process: put aside with its reason, and tried again.
+//! Items that a mailbox's run could not process. They are put aside with a reason, and tried again.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,18 @@ use super::reason::Reason;
 use super::schema::meetings::{self, dsl as m};
 use super::schema::put_aside::{self, dsl};
 
-/// Whether it says that something is wrong; without one an item merely waits.
+/// Returns whether the reason says that something is wrong. An item without such a reason merely
+/// waits.
 pub fn is_complaint(reason: Option<&Reason>) -> bool {
     reason.is_some_and(|reason| *reason != Reason::NoTime)
 }
 
-/// What is put aside.
+/// An item that is put aside.
 #[derive(Clone, Copy, Debug)]
 pub enum Item<'a> {
-    /// What the mailbox has by this id.
+    /// The event that the mailbox shows with this id.
     Shown(&'a str),
-    /// What was to be done about a meeting.
+    /// The pending work for a meeting.
     Meeting(i64),
 }
 
@@ -46,8 +47,10 @@ struct Known {
     since: DateTime<Utc>,
 }
 
-/// Puts an item aside until `wait` of the attempts so far has passed; `true`: it is news that there is a reason, or, from the second day
-/// on, which one it is. Reasons may take turns (a timeout, an error of Microsoft's): the wait grows all the same.
+/// Puts an item aside for `wait` of the attempts so far. Returns `true` if the journal should
+/// mention it: if it has a reason for the first time or, from the second day on, a different
+/// reason. Reasons may alternate (a timeout, an error from Microsoft), so the wait grows whatever
+/// the reason is.
 pub async fn put(
     conn: &mut Connection,
     account_id: i64,
@@ -68,7 +71,7 @@ pub async fn put(
         .first(conn)
         .await
         .optional()?
-        // What merely waited has failed for the first time, and the other way round.
+        // The attempts start again when an item that merely waited fails, and vice versa.
         .filter(|known: &Known| is_complaint(known.reason.as_ref()) == is_complaint(reason));
     let is_news = known
         .as_ref()
@@ -110,7 +113,7 @@ pub async fn put(
     Ok(is_news)
 }
 
-/// These were read, or are gone.
+/// Forgets items that were read, or are gone.
 pub async fn clear_shown(conn: &mut Connection, account_id: i64, graph_ids: &[&str]) -> QueryResult<usize> {
     if graph_ids.is_empty() {
         return Ok(0);
@@ -121,7 +124,7 @@ pub async fn clear_shown(conn: &mut Connection, account_id: i64, graph_ids: &[&s
     diesel::delete(read).execute(conn).await
 }
 
-/// What was to be done about these is done.
+/// Forgets meetings whose work is done.
 pub async fn clear_meetings(conn: &mut Connection, account_id: i64, ids: &[i64]) -> QueryResult<usize> {
     if ids.is_empty() {
         return Ok(0);
@@ -132,14 +135,14 @@ pub async fn clear_meetings(conn: &mut Connection, account_id: i64, ids: &[i64])
     diesel::delete(done).execute(conn).await
 }
 
-/// The next login may be another mailbox's.
+/// Forgets everything, as the next login may be for another mailbox.
 pub async fn forget(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::delete(dsl::put_aside.filter(dsl::account_id.eq(account_id)))
         .execute(conn)
         .await
 }
 
-/// What the mailbox shows that is to be looked at again, the longest due first.
+/// Returns the shown items that are due for another attempt, longest due first.
 pub async fn due_shown(
     conn: &mut Connection,
     account_id: i64,
@@ -161,20 +164,21 @@ pub async fn due_shown(
 #[diesel(table_name = meetings)]
 pub struct PutAside {
     pub id: i64,
-    /// Why it is not synced, if that is still so.
+    /// Why it is not synced, if it still is not.
     pub set_aside: Option<Reason>,
     stock: Option<serde_json::Value>,
 }
 
 impl PutAside {
-    /// Whether nothing is left to do. What Odoo's own engine had linked is asked for where it is moved in.
+    /// Returns whether nothing is left to do. Events that Odoo's built-in sync had linked are
+    /// requested by the adoption.
     pub fn is_over(&self) -> bool {
         let link = self.stock.as_ref().and_then(|stock| stock.get("state")?.as_str());
         self.set_aside.is_none() && link != Some("waiting")
     }
 }
 
-/// The meetings that are to be planned again, the longest due first.
+/// Returns the meetings that are due to be planned again, longest due first.
 pub async fn due_meetings(
     conn: &mut Connection,
     account_id: i64,
@@ -191,7 +195,7 @@ pub async fn due_meetings(
         .await
 }
 
-/// Lets meetings wait until a time, whatever comes of them now.
+/// Lets meetings wait until a time, whatever happens to them now.
 pub async fn put_off(
     conn: &mut Connection,
     account_id: i64,
@@ -207,7 +211,7 @@ pub async fn put_off(
         .await
 }
 
-/// The meetings that are not to be asked about yet.
+/// Returns the meetings that must not be asked about yet.
 pub async fn waiting_meetings(
     conn: &mut Connection,
     account_id: i64,
@@ -222,7 +226,7 @@ pub async fn waiting_meetings(
     Ok(ids.into_iter().collect())
 }
 
-/// What the mailbox has that is not to be asked about yet, by id.
+/// Returns the ids of shown items that must not be asked about yet.
 pub async fn waiting_shown(
     conn: &mut Connection,
     account_id: i64,
@@ -237,7 +241,7 @@ pub async fn waiting_shown(
     Ok(ids.into_iter().collect())
 }
 
-/// Whether the mailbox has something that there was no time for.
+/// Returns whether the mailbox has an item that no run had time for.
 pub async fn is_some_unseen(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
     let unseen = dsl::put_aside
         .filter(dsl::account_id.eq(account_id))
@@ -245,7 +249,7 @@ pub async fn is_some_unseen(conn: &mut Connection, account_id: i64) -> QueryResu
     diesel::select(diesel::dsl::exists(unseen)).get_result(conn).await
 }
 
-/// When the mailbox is next to be asked for something that it shows, if for anything.
+/// Returns when the next shown item of the mailbox is due, if there is one.
 pub async fn next_at(conn: &mut Connection, account_id: i64) -> QueryResult<Option<DateTime<Utc>>> {
     dsl::put_aside
         .filter(dsl::account_id.eq(account_id).and(dsl::graph_id.is_not_null()))
@@ -254,7 +258,7 @@ pub async fn next_at(conn: &mut Connection, account_id: i64) -> QueryResult<Opti
         .await
 }
 
-/// How many items have a reason to be put aside.
+/// Counts the items that are put aside with a reason.
 pub async fn count(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     dsl::put_aside
         .filter(dsl::account_id.eq(account_id).and(dsl::reason.ne(Reason::NoTime)))

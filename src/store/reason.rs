@@ -1,5 +1,5 @@
-//! Why a meeting is not synced, or an event in Outlook is put aside. It is stored and compared by its code; its sentence may be
-//! worded anew at any time.
+//! Why a meeting is not synced, or an event in Outlook is put aside. A reason is stored and
+//! compared by its code, so its sentence may be reworded at any time.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Jsonb;
 use serde::{Deserialize, Serialize};
 
-/// `meetings.set_aside` and `put_aside.reason`.
+/// A reason (`meetings.set_aside`, `put_aside.reason`).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Jsonb)]
 #[serde(tag = "code", content = "detail", rename_all = "snake_case")]
@@ -61,7 +61,7 @@ pub enum Reason {
          that nobody is invited anew"
     )]
     NotInMailbox,
-    /// Also part of a sentence, as the next one.
+    /// Its words are also used inside another sentence, like those of the next one.
     #[error("a rule of this Odoo, set by another add-on, keeps it out of Outlook")]
     Excluded,
     #[error("it ended more than {days} days ago, and what is older is not sent to Outlook")]
@@ -104,7 +104,7 @@ pub enum Reason {
     LostInOdoo,
     #[error("What Odoo has told of it last cannot be taken over: {0}")]
     NotTakenOver(Words),
-    /// Odoo's record of it.
+    /// Odoo's record of the meeting cannot be read.
     #[error("{0}")]
     UnreadableInOdoo(Words),
 
@@ -114,7 +114,7 @@ pub enum Reason {
     MicrosoftFails(Words),
     #[error("Microsoft fails at it each time; it is tried again once a day")]
     InVain,
-    /// Outlook's event.
+    /// Outlook's event cannot be read.
     #[error("{0}")]
     UnreadableInOutlook(Words),
     #[error("Outlook sent something that cannot be read: {0}")]
@@ -134,11 +134,11 @@ pub enum Reason {
     AnswerNotStored,
     #[error("the bridge cannot read what it has stored of this event; its log says why")]
     NotPlanned,
-    /// Nothing is wrong with it.
+    /// Nothing is wrong; there was no time for it.
     #[error("there was no time to look at it yet")]
     NoTime,
 
-    /// It was stored by another version of the service.
+    /// Another version of the service has stored it.
     #[error("the bridge was upgraded or set back meanwhile, and does not know the reason any more")]
     OfAnotherVersion,
 }
@@ -150,7 +150,8 @@ fn named(title: &Words) -> String {
     }
 }
 
-/// What somebody else says, a program or a person: Postgres takes whatever is in it.
+/// The words of somebody else, a program or a person. Characters that Postgres refuses are
+/// replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Words(String);
@@ -169,7 +170,7 @@ impl std::fmt::Display for Words {
 
 impl ToSql<Jsonb, Pg> for Reason {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        // The version of the format, which is part of it.
+        // The version byte of the format `jsonb`.
         out.write_all(&[1])?;
         serde_json::to_writer(out, self)?;
         Ok(IsNull::No)
@@ -191,7 +192,8 @@ mod tests {
 
     use super::*;
 
-    /// One of each. A new one does not compile before it is named, and goes into [`all`] then.
+    /// Returns the code of each reason. A new reason does not compile before it has one, and must
+    /// then be added to [`all`].
     fn code(reason: &Reason) -> &'static str {
         match reason {
             Reason::KeptInOdoo => "kept_in_odoo",
@@ -287,7 +289,7 @@ mod tests {
             assert!(codes.insert(code(&reason)), "{} is twofold", code(&reason));
             assert_eq!(serde_json::from_value::<Reason>(stored).expect("read"), reason);
         }
-        // As many as the enum has.
+        // The number of variants of the enum.
         assert_eq!(codes.len(), 36);
     }
 

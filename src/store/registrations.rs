@@ -1,4 +1,5 @@
-//! App registrations in Entra that users log in with: a database's, and those of companies with their own.
+//! App registrations in Entra that users log in with: the database's, and those of companies with
+//! their own.
 
 use chrono::NaiveDate;
 use diesel::dsl::{exists, not};
@@ -17,21 +18,23 @@ use super::seal::Sealer;
 pub struct Registration {
     pub id: i64,
     pub database_id: Uuid,
-    /// Odoo's company, whose users log in with it; `None`: all others.
+    /// The company of Odoo whose users log in with it; `None` for all others.
     pub company_id: Option<i32>,
-    /// Empty: not entered yet.
+    /// Empty if it was not entered yet.
     pub client_id: String,
     pub client_secret: Option<Vec<u8>>,
-    /// Whose accounts may log in; `None`: as the service is configured.
+    /// The tenant whose accounts may log in; `None` means as the service is configured.
     pub tenant: Option<String>,
     pub secret_expires_on: Option<NaiveDate>,
-    /// What Microsoft holds against it.
+    /// What Microsoft rejects about it.
     pub problem: Option<String>,
-    /// Another app took its place: it serves those who consented to it, until they log in again.
+    /// Whether another app replaced it. It serves users who consented to it, until they log in
+    /// again.
     pub retired: bool,
 }
 
-/// Where a sealed secret belongs. The database's own has the place that it had before companies could have theirs.
+/// Returns the place to which a secret is sealed. The database's own keeps the place it had before
+/// companies could have their own.
 pub fn secret_place(database_uuid: &str, company_id: Option<i32>) -> String {
     match company_id {
         None => format!("databases.client_secret:{database_uuid}"),
@@ -40,12 +43,12 @@ pub fn secret_place(database_uuid: &str, company_id: Option<i32>) -> String {
 }
 
 impl Registration {
-    /// Whether users can log in with it.
+    /// Returns whether users can log in with it.
     pub fn is_complete(&self) -> bool {
         !self.client_id.is_empty() && self.client_secret.is_some()
     }
 
-    /// The opened secret, if one is stored.
+    /// Opens the secret, if one is stored.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -58,7 +61,7 @@ impl Registration {
     }
 }
 
-/// What may be stored of one; `None` leaves a column as it is, `Some(None)` empties it.
+/// The changes to store; `None` leaves a column unchanged, `Some(None)` empties it.
 #[derive(Clone, Debug, Default, PartialEq, AsChangeset)]
 #[diesel(table_name = registrations)]
 pub struct Changes {
@@ -70,7 +73,8 @@ pub struct Changes {
     pub retired: Option<bool>,
 }
 
-/// All of a database, the retired ones, too; its own before the companies'.
+/// Returns all registrations of a database, including retired ones; its own come before the
+/// companies'.
 pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResult<Vec<Registration>> {
     dsl::registrations
         .filter(dsl::database_id.eq(database_id))
@@ -89,7 +93,7 @@ pub async fn by_id(conn: &mut Connection, id: i64) -> QueryResult<Option<Registr
         .optional()
 }
 
-/// Reads one and holds it until the transaction ends.
+/// Reads one and locks its row until the transaction ends.
 pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Option<Registration>> {
     dsl::registrations
         .find(id)
@@ -100,7 +104,7 @@ pub async fn lock(conn: &mut Connection, id: i64) -> QueryResult<Option<Registra
         .optional()
 }
 
-/// Adds one that is the present one of the database or of the company.
+/// Adds the current registration of the database or of a company.
 pub async fn add(
     conn: &mut Connection,
     database_id: Uuid,
@@ -131,7 +135,7 @@ pub async fn change(conn: &mut Connection, id: i64, changes: &Changes) -> QueryR
         .await
 }
 
-/// Notes what Microsoft holds against it; the number of rows that said something else.
+/// Stores what Microsoft rejects about it; returns the number of changed rows.
 pub async fn set_problem(conn: &mut Connection, id: i64, problem: Option<&str>) -> QueryResult<usize> {
     diesel::update(
         dsl::registrations
@@ -143,7 +147,7 @@ pub async fn set_problem(conn: &mut Connection, id: i64, problem: Option<&str>) 
     .await
 }
 
-/// Whether somebody's consent was given to it.
+/// Returns whether a user's consent belongs to it.
 pub async fn is_used(conn: &mut Connection, id: i64) -> QueryResult<bool> {
     let users = accounts::table.filter(
         accounts::registration_id
@@ -153,7 +157,7 @@ pub async fn is_used(conn: &mut Connection, id: i64) -> QueryResult<bool> {
     diesel::select(exists(users)).get_result(conn).await
 }
 
-/// Forgets retired ones that nobody's consent hangs on any more.
+/// Deletes retired ones that no user's consent belongs to.
 pub async fn drop_unused(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
     let users = accounts::table.filter(
         accounts::registration_id

@@ -1,4 +1,4 @@
-//! Removals from Odoo that the brake let pass.
+//! Removals from Odoo that the removal limit permitted.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
@@ -11,16 +11,16 @@ use super::schema::meetings::dsl as m;
 use super::schema::odoo_outbox::dsl as o;
 use super::schema::removals::dsl as r;
 
-/// Removals of some time.
+/// The numbers of permitted removals since a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Passed {
-    /// All that stand.
+    /// All that were not taken back.
     pub all: i64,
-    /// Those that Odoo has carried out: it does not count these events as linked any more.
+    /// Those that Odoo has carried out; they no longer count as linked events.
     pub done: i64,
 }
 
-/// Notes that a mailbox's held removals pass.
+/// Stores that a mailbox's held removals are permitted.
 pub async fn note_held(conn: &mut Connection, account_id: i64, now: DateTime<Utc>) -> QueryResult<usize> {
     let held = o::odoo_outbox.filter(o::held_for.eq(Some(account_id))).select((
         o::held_for.assume_not_null(),
@@ -37,7 +37,7 @@ pub async fn note_held(conn: &mut Connection, account_id: i64, now: DateTime<Utc
         .await
 }
 
-/// What passed since then and was not taken back meanwhile.
+/// Counts the removals that were permitted since a time and not taken back meanwhile.
 pub async fn passed(conn: &mut Connection, account_id: i64, since: DateTime<Utc>) -> QueryResult<Passed> {
     let recent = || {
         r::removals
@@ -46,7 +46,7 @@ pub async fn passed(conn: &mut Connection, account_id: i64, since: DateTime<Utc>
             .count()
     };
     let done: i64 = recent().filter(m::ended).get_result(conn).await?;
-    // Odoo is yet to be told, or to answer.
+    // Odoo does not have them yet, or has not answered.
     let owed = o::odoo_outbox
         .filter(o::meeting_id.eq(m::id).and(o::held_for.is_null()))
         .filter(o::op.eq("archive"));
@@ -60,7 +60,7 @@ pub async fn passed(conn: &mut Connection, account_id: i64, since: DateTime<Utc>
     })
 }
 
-/// Forgets a mailbox's removals until then.
+/// Forgets a mailbox's removals up to a time.
 pub async fn forget(conn: &mut Connection, account_id: i64, until: DateTime<Utc>) -> QueryResult<usize> {
     diesel::delete(r::removals.filter(r::account_id.eq(account_id).and(r::at.le(until))))
         .execute(conn)

@@ -11,21 +11,22 @@ use super::schema::resets::{self, dsl};
 #[diesel(table_name = resets)]
 pub struct Reset {
     pub account_id: i64,
-    /// Whose mailbox it was.
+    /// The tenant of the mailbox that was reset.
     pub tenant_id: String,
     pub object_id: String,
-    /// How many deletions in Outlook it began with.
+    /// The number of deletions in Outlook at the beginning.
     pub total: i32,
 }
 
 impl Reset {
-    /// Whether this is the mailbox that was reset.
+    /// Returns whether this is the mailbox that was reset.
     pub fn was_of(&self, identity: &Identity<'_>) -> bool {
         self.tenant_id == identity.tenant_id && self.object_id == identity.object_id
     }
 }
 
-/// Notes a reset of an account whose identity is still known; one that is reset again keeps what it was.
+/// Stores a reset of an account whose identity is still known. An account that is reset again keeps
+/// the old entry's mailbox.
 pub async fn begin(conn: &mut Connection, account: &Account) -> QueryResult<()> {
     if account.is_reset() {
         return Ok(());

@@ -41,8 +41,8 @@ impl std::fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    /// Reads keys from `OUTLOOK_BRIDGE_MASTER_KEY`'s form: one or more keys of 32 bytes in base64 or hex,
-    /// separated by commas, the one to seal with first.
+    /// Reads keys in the form of `OUTLOOK_BRIDGE_MASTER_KEY`: one or more keys of 32 bytes in
+    /// base64 or hex, separated by commas. The first one seals.
     ///
     /// # Errors
     /// Names what is wrong, never the key.
@@ -55,7 +55,8 @@ impl Sealer {
         Ok(Self { keys })
     }
 
-    /// Reads the key file. For a new database (`may_make`) one is made that only its owner can read.
+    /// Reads the key file. If `may_make` is set (for a new database) and there is none, makes one
+    /// that only its owner can read.
     ///
     /// # Errors
     /// When the file cannot be made or read, is readable by others, or holds no key.
@@ -83,7 +84,7 @@ impl Sealer {
         let reading = || format!("reading {}", path.display());
         let mut file = std::fs::File::open(path).with_context(reading)?;
         let metadata = file.metadata().with_context(reading)?;
-        // Whoever else it belongs to knows it, and may put another one in its place.
+        // Another owner would know the key, and could replace it.
         owner::check_of(path, &metadata)?;
         if metadata.permissions().mode() & 0o077 != 0 {
             bail!(
@@ -97,7 +98,7 @@ impl Sealer {
             .with_context(|| format!("in {}", path.display()))
     }
 
-    /// The key to seal with. (`Vec::first` is shadowed by diesel's query methods here.)
+    /// Returns the key to seal with. (`Vec::first` is shadowed by diesel's query methods here.)
     fn current(&self) -> Option<&Key> {
         self.keys.split_first().map(|(first, _)| first)
     }
@@ -121,10 +122,10 @@ impl Sealer {
         Ok([&[VERSION][..], &key.id, &nonce, &sealed].concat())
     }
 
-    /// Opens what was sealed for this very place.
+    /// Opens a secret that was sealed for this place.
     ///
     /// # Errors
-    /// When the key is unknown, the place another one, or the bytes were changed.
+    /// When the key is unknown, the place is another one, or the bytes were changed.
     pub fn open(&self, place: &str, sealed: &[u8]) -> anyhow::Result<SecretString> {
         let (head, rest) = sealed.split_first().context("empty sealed secret")?;
         if *head != VERSION || rest.len() < KEY_ID + NONCE {
@@ -151,7 +152,7 @@ impl Sealer {
         ))
     }
 
-    /// Whether a sealed text was made with the first key.
+    /// Returns whether a secret was sealed with the first key.
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         self.current()
             .is_some_and(|key| sealed.get(1..=KEY_ID) == Some(&key.id[..]))
@@ -170,7 +171,7 @@ impl Sealer {
         Ok(())
     }
 
-    /// Whether a database was sealed before; one without our tables was not.
+    /// Returns whether a database was sealed before. One without our tables was not.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -184,10 +185,10 @@ impl Sealer {
         Ok(seal_check::table.count().get_result::<i64>(conn).await? > 0)
     }
 
-    /// Makes sure that this service's keys are the ones that a database was sealed with.
+    /// Checks that the database was sealed with this service's keys.
     ///
     /// # Errors
-    /// When they are not; nothing is changed.
+    /// When it was not. Nothing is changed.
     pub async fn verify(&self, conn: &mut Connection) -> anyhow::Result<()> {
         let sealed: Vec<u8> = seal_check::table.select(seal_check::sealed).first(conn).await?;
         self.open(CHECK, &sealed).context(
@@ -197,10 +198,10 @@ impl Sealer {
         Ok(())
     }
 
-    /// Makes sure that this service's keys are the ones the database was sealed with, or marks a new database.
+    /// Checks that the database was sealed with this service's keys, or marks a new database.
     ///
     /// # Errors
-    /// When they are not; nothing is changed then.
+    /// When it was not. Nothing is changed then.
     pub async fn check(&self, conn: &mut Connection) -> anyhow::Result<()> {
         let marker = SecretString::from("outlook-bridge");
         diesel::insert_into(seal_check::table)
@@ -239,7 +240,7 @@ fn decode(text: &str) -> anyhow::Result<[u8; 32]> {
         .map_err(|_| anyhow::anyhow!("the master key must be 32 bytes in base64 or hex"))
 }
 
-/// SHA-256, for keys and codes that are only ever compared.
+/// Returns the SHA-256 of a key or code that is only ever compared.
 pub fn digest(text: &str) -> Vec<u8> {
     Sha256::digest(text.as_bytes()).to_vec()
 }
@@ -303,7 +304,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("master.key");
         Sealer::from_file(&path, true).unwrap();
-        // Nobody else can give a file away.
+        // Only root can give a file away.
         if nix::unistd::Uid::effective().is_root() {
             std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
             let error = Sealer::from_file(&path, false).unwrap_err().to_string();

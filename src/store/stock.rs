@@ -1,5 +1,5 @@
-//! What Odoo's own engine had linked when a database was paired, until the same is known from a mailbox; and what that
-//! engine is to be given back.
+//! The links of Odoo's built-in sync when a database was paired, until a mailbox shows the same
+//! events; and the links that it gets back.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
@@ -14,36 +14,36 @@ use super::{Connection, from_json};
 use crate::odoo::identity::StockIds;
 
 text_enum! {
-    /// How far a link of Odoo's own engine has been taken over.
+    /// How far a link of Odoo's built-in sync has been adopted.
     #[derive(Default, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum StockState {
         /// No mailbox has shown the event yet.
         #[default]
         Waiting = "waiting",
-        /// The mailbox that should have it was asked, and has not.
+        /// The mailbox that should have the event was asked, and does not have it.
         Missing = "missing",
-        /// A mailbox has it.
+        /// A mailbox has the event.
         Adopted = "adopted",
     }
 }
 
-/// `meetings.stock`.
+/// The stored link (`meetings.stock`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockLink {
     #[serde(flatten)]
     pub ids: StockIds,
-    /// Translated from `microsoft_id`.
+    /// The translation of `microsoft_id`.
     #[serde(default)]
     pub immutable_id: Option<String>,
-    /// Microsoft was asked for the translation.
+    /// Whether Microsoft was asked for the translation.
     #[serde(default)]
     pub translated: bool,
     pub state: StockState,
 }
 
 impl Meeting {
-    /// By what Odoo's own engine knew it, if it did.
+    /// Returns the link of Odoo's built-in sync, if there was one.
     ///
     /// # Errors
     /// When what is stored cannot be read.
@@ -59,7 +59,8 @@ impl Meeting {
         Ok(())
     }
 
-    /// Whether Odoo's own engine knew it by the id that this is a translation of.
+    /// Returns whether this is the translation of the id by which Odoo's built-in sync knew the
+    /// meeting.
     pub(super) fn is_stocks(&self, immutable_id: &str) -> bool {
         self.stock
             .as_ref()
@@ -68,7 +69,7 @@ impl Meeting {
     }
 }
 
-/// Meetings that wait for a mailbox to show them, by the translation of their id.
+/// Returns the meetings that wait for a mailbox to show them, by their translated id.
 pub async fn with_immutable_ids(
     conn: &mut Connection,
     database_id: Uuid,
@@ -83,7 +84,7 @@ pub async fn with_immutable_ids(
         .await
 }
 
-/// A meeting that Odoo's own engine had linked.
+/// A meeting that Odoo's built-in sync had linked.
 #[derive(Debug, QueryableByName)]
 pub struct Waiting {
     #[diesel(sql_type = BigInt)]
@@ -96,16 +97,16 @@ pub struct Waiting {
     pub ical_uid: Option<String>,
 }
 
-/// What of those that wait is asked for.
+/// Which of the waiting meetings to return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
     All,
-    /// What Microsoft is still to translate.
+    /// Those that Microsoft is still to translate.
     Untranslated,
 }
 
-/// What waits for a mailbox to show it, and has this user as its organizer or, where the organizer is nobody who is connected,
-/// as a guest.
+/// Returns the meetings that wait for a mailbox to show them, with this user as their organizer or,
+/// if the organizer is not connected, as a guest.
 pub async fn waiting_for(
     conn: &mut Connection,
     database_id: Uuid,
@@ -132,7 +133,7 @@ pub async fn waiting_for(
     .await
 }
 
-/// Drops meetings of which nothing is left: their copies turned out to be another one's.
+/// Deletes meetings of which nothing is left, as their copies belong to another meeting.
 pub async fn drop_empty(conn: &mut Connection, ids: &[i64]) -> QueryResult<usize> {
     diesel::delete(
         m::meetings
@@ -143,7 +144,7 @@ pub async fn drop_empty(conn: &mut Connection, ids: &[i64]) -> QueryResult<usize
     .await
 }
 
-/// Lets go of an iCalUId that turned out to be another meeting's.
+/// Clears an iCalUId that belongs to another meeting.
 pub async fn give_up_uid(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::update(m::meetings.find(id))
         .set(m::ical_uid.eq(None::<String>))
@@ -151,7 +152,7 @@ pub async fn give_up_uid(conn: &mut Connection, id: i64) -> QueryResult<usize> {
         .await
 }
 
-/// The next `limit` meetings after one that Odoo has, or had, a record of.
+/// Returns the next `limit` meetings with a present or former record in Odoo, after a given one.
 pub async fn page_of_records(
     conn: &mut Connection,
     database_id: Uuid,

@@ -1,5 +1,6 @@
-//! What is kept of a meeting that is long past: by what each side knows it, and nothing that it says. When there is news of it, it is
-//! read anew from both sides (`planning/planner/stubs.rs`).
+//! Stubs: what is kept of a meeting that is long past. A stub has the ids by which each side knows
+//! the meeting, and no content. When there is news, the meeting is read again from both sides
+//! (`planning/planner/stubs.rs`).
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -21,16 +22,16 @@ use crate::odoo::record::Record;
 use crate::odoo::series::Slot;
 use crate::odoo::time::OdooTime;
 
-/// `meetings.stub`.
+/// The stored stub (`meetings.stub`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stub {
     pub place: Place,
-    /// Of Odoo's record, as it was told last.
+    /// The last known version of Odoo's record.
     pub version: String,
     pub create_date: OdooTime,
     /// The user who organizes it in Odoo.
     pub organizer: Option<i32>,
-    /// To how many people a cancellation would go.
+    /// How many people a cancellation would be sent to.
     pub mails: usize,
     /// Odoo's occurrences of a series.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,7 +55,7 @@ impl Stub {
 }
 
 impl Meeting {
-    /// What is kept of it, where it is long past.
+    /// Returns the stub, if the meeting is one.
     ///
     /// # Errors
     /// When what is stored cannot be read.
@@ -62,10 +63,10 @@ impl Meeting {
         self.stub.clone().map(|stub| from_json(stub, "stub")).transpose()
     }
 
-    /// Forgets what Odoo has told of it, and what both sides have agreed on.
+    /// Forgets Odoo's content and the agreed states.
     ///
     /// # Errors
-    /// When it cannot be written down.
+    /// When the stub cannot be serialized.
     pub fn forget_content(&mut self, stub: &Stub) -> anyhow::Result<()> {
         self.stub = Some(serde_json::to_value(stub)?);
         self.odoo_state = None;
@@ -78,14 +79,14 @@ impl Meeting {
         Ok(())
     }
 
-    /// Whether nothing of what Odoo's own engine had linked is yet to be taken over.
+    /// Returns whether nothing that Odoo's built-in sync had linked is still to be adopted.
     pub fn is_taken_over(&self) -> anyhow::Result<bool> {
         Ok(self
             .stock_link()?
             .is_none_or(|link| link.state == StockState::Adopted))
     }
 
-    /// Whether Odoo has a record of it, as far as is known.
+    /// Returns whether Odoo has a record of it, as far as is known.
     pub fn has_record(&self) -> bool {
         !self.odoo_gone && (self.odoo_id.is_some() || self.series_key.is_some())
     }
@@ -109,12 +110,12 @@ impl Copy {
     }
 }
 
-/// By what it is seen whether an event is as it was.
+/// Returns a digest that shows whether an event has changed.
 pub fn digest(wire: &Value) -> String {
     hex::encode(Sha256::digest(wire.to_string()))
 }
 
-/// The next meetings of which nobody knows whether they are long past, by database.
+/// Returns the next meetings that are to be checked for being long past, by database.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -133,7 +134,7 @@ pub async fn to_look_at(
         .await
 }
 
-/// When to look at a meeting again.
+/// Sets when to check a meeting again.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -144,7 +145,8 @@ pub async fn look_at(conn: &mut Connection, id: i64, at: DateTime<Utc>) -> Query
         .await
 }
 
-/// What a mailbox is to be asked for, some at a time; not what could not be read, which is tried again later.
+/// Returns some of the ids that a mailbox is to be asked for. Leaves out events that could not be
+/// read, which are tried again later.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -162,7 +164,8 @@ pub async fn unread_copies(conn: &mut Connection, account_id: i64, limit: i64) -
         .await
 }
 
-/// The stubs whose record Odoo is to be asked for, with a user whose mailbox has news of it.
+/// Returns the stubs whose record is to be requested from Odoo, each with a user whose mailbox has
+/// news of it.
 ///
 /// # Errors
 /// When Postgres fails.

@@ -1,4 +1,5 @@
-//! Where Postgres is, and how the way there is protected: `sslmode` and `sslrootcert` of the URL, in the meaning that libpq gives them.
+//! The address of Postgres, and the protection of the connection: `sslmode` and `sslrootcert` of
+//! the URL, with libpq's meaning.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,11 +23,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub struct Target {
     config: tokio_postgres::Config,
     tls: MakeRustlsConnect,
-    /// Whether `sslmode` was chosen for whoever wrote the URL.
+    /// Whether `sslmode` was chosen by default, as the URL does not name it.
     chosen: bool,
 }
 
-/// How much of the server's certificate counts.
+/// How much of the server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Checked {
     Nothing,
@@ -39,11 +40,12 @@ const WITHOUT_SSLMODE: &str = "Postgres is on another machine, and database_url 
     or choose another sslmode: 'require' encrypts without knowing the server, 'disable' sends calendars in clear";
 
 impl Target {
-    /// Reads the URL. Without `sslmode` a server on another machine must show a certificate of its name (`verify-full`), and one on
-    /// this machine may go without (`prefer`).
+    /// Reads the URL. If it has no `sslmode`, a server on another machine must show a certificate
+    /// with its name (`verify-full`); on this machine none is needed (`prefer`).
     ///
     /// # Errors
-    /// When the URL cannot be used, or its `sslrootcert` not be read. No part of it is quoted, as it holds a password.
+    /// When the URL cannot be used, or its `sslrootcert` cannot be read. The error quotes no part
+    /// of the URL, as it contains a password.
     pub fn parse(url: &str) -> anyhow::Result<Self> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             bail!("it must be a URL: postgres://user:password@host/database");
@@ -51,7 +53,7 @@ impl Target {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut mode, mut root, mut others) = (None, None, Vec::new());
         for part in query.split('&').filter(|part| !part.is_empty()) {
-            // In a form a plus would be a space.
+            // In form encoding, a plus would mean a space.
             let part_of_form = part.replace('+', "%2B");
             let decoded = url::form_urlencoded::parse(part_of_form.as_bytes()).next();
             match decoded.as_ref().map(|(name, value)| (name.as_ref(), value)) {
@@ -82,7 +84,8 @@ impl Target {
     }
 
     /// # Errors
-    /// When Postgres cannot be reached, refuses, or does not show what the URL asks for.
+    /// When Postgres cannot be reached, refuses the connection, or does not show the certificate
+    /// that the URL requires.
     pub async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
         let (client, connection) = self
             .config
@@ -92,7 +95,7 @@ impl Target {
         AsyncPgConnection::try_from_client_and_connection(client, connection).await
     }
 
-    /// An error's own words leave out what is behind it.
+    /// Adds the cause, which the error's own text leaves out.
     fn explain(&self, error: &tokio_postgres::Error) -> String {
         let mut words = error.to_string();
         let mut cause = std::error::Error::source(error);
@@ -107,7 +110,7 @@ impl Target {
     }
 }
 
-/// Whether nothing that is sent leaves this machine.
+/// Returns whether no data leaves this machine.
 fn is_local(config: &tokio_postgres::Config) -> bool {
     let addresses = config.get_hostaddrs();
     if !addresses.is_empty() {
@@ -144,7 +147,7 @@ fn client_config(checked: Checked, root: Option<&str>) -> anyhow::Result<ClientC
         .with_no_client_auth())
 }
 
-/// Whose certificates are believed: those of a file, or the system's.
+/// Returns the trusted authorities: those of a file, or the system's.
 fn issuers(
     root: Option<&str>,
     provider: &Arc<CryptoProvider>,
@@ -164,7 +167,8 @@ fn issuers(
     Ok(verifier.with_context(reading)?)
 }
 
-/// Checks as much of a certificate as `sslmode` asks for. That the server has the certificate's key is checked always.
+/// Checks as much of a certificate as `sslmode` requires. It always checks that the server has the
+/// certificate's key.
 #[derive(Debug)]
 struct Verifier {
     issuers: Option<Arc<dyn ServerCertVerifier>>,
@@ -185,7 +189,7 @@ impl ServerCertVerifier for Verifier {
             return Ok(ServerCertVerified::assertion());
         };
         match issuers.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // The name is checked last: everything else is right.
+            // The name is checked last, so everything else is valid.
             Err(TlsError::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.names => Ok(ServerCertVerified::assertion()),

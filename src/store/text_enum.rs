@@ -1,4 +1,5 @@
-//! Enums that are stored in columns of text: of the store itself, and of the domain, which knows no columns.
+//! Enums that are stored in text columns: the store's own, and those of the domain, which knows no
+//! columns.
 
 use std::io::Write;
 
@@ -31,7 +32,7 @@ impl Named for Policy {
     }
 }
 
-/// An enum of the domain, as a column has it.
+/// An enum of the domain, as it is stored in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Text)]
 pub struct Stored<T: Named>(pub T);
@@ -52,8 +53,8 @@ impl<T: Named> FromSql<Text, Pg> for Stored<T> {
     }
 }
 
-/// Declares an enum that is stored under the names given, one for each variant. A name that is not among them, as a later version may
-/// have written it, fails the query that reads it.
+/// Declares an enum that is stored under the given names, one for each variant. A query fails if it
+/// reads another name, which a later version may have written.
 macro_rules! text_enum {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
@@ -64,10 +65,10 @@ macro_rules! text_enum {
         }
 
         impl $name {
-            /// All names, as the table's constraint has them.
+            /// All names, as in the table's constraint.
             pub const NAMES: &[&str] = &[$($text),+];
 
-            /// Returns the name that is stored.
+            /// Returns the stored name.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+

@@ -1,4 +1,4 @@
-//! What the runs of a mailbox remember of what has failed.
+//! What the runs of a mailbox remember about failures.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,20 @@ use super::schema::accounts;
 use super::schema::troubles::{self, dsl};
 use super::{Connection, interval};
 
-/// What is known of a mailbox's troubles.
+/// The known troubles of a mailbox.
 #[derive(Clone, Debug, Default, Queryable, Selectable)]
 #[diesel(table_name = troubles)]
 pub struct Troubles {
     pub halvings: i32,
-    /// The code by which Microsoft refuses what mails somebody, or what needs room.
+    /// The code with which Microsoft refuses writes that mail somebody, or that need room.
     pub limited_by: Option<String>,
-    /// How often it has, with longer and longer waits between, and when that is tried again.
+    /// How often it has refused them, at growing intervals.
     pub limited_times: i32,
+    /// When such writes are tried again.
     pub limited_until: Option<DateTime<Utc>>,
-    /// What Microsoft wants the access token to prove: a JSON object.
+    /// The claims that Microsoft wants the access token to prove: a JSON object.
     pub claims: Option<String>,
-    /// Whether the present token was given out for that.
+    /// Whether the present token was issued for these claims.
     pub claims_met: bool,
 }
 
@@ -39,7 +40,7 @@ pub async fn of(conn: &mut Connection, account_id: i64) -> QueryResult<Troubles>
     Ok(known.unwrap_or_default())
 }
 
-/// Those of a database's mailboxes that have any.
+/// Returns the troubles of a database's mailboxes, of those that have any.
 pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResult<BTreeMap<i64, Troubles>> {
     let known: Vec<(i64, Troubles)> = dsl::troubles
         .inner_join(accounts::table.on(troubles::account_id.eq(accounts::id)))
@@ -50,7 +51,7 @@ pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResul
     Ok(known.into_iter().collect())
 }
 
-/// Microsoft wants a token that proves more.
+/// Stores the claims that Microsoft wants a token to prove.
 pub async fn note_claims(conn: &mut Connection, account_id: i64, claims: &str) -> QueryResult<usize> {
     let set = (dsl::claims.eq(Some(claims)), dsl::claims_met.eq(false));
     diesel::insert_into(dsl::troubles)
@@ -62,7 +63,7 @@ pub async fn note_claims(conn: &mut Connection, account_id: i64, claims: &str) -
         .await
 }
 
-/// The present token was given out for what was wanted.
+/// Notes that the present token was issued for the claims.
 pub async fn meet_claims(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     let wanted = dsl::troubles.find(account_id).filter(dsl::claims.is_not_null());
     diesel::update(wanted)
@@ -71,7 +72,7 @@ pub async fn meet_claims(conn: &mut Connection, account_id: i64) -> QueryResult<
         .await
 }
 
-/// Microsoft takes the token.
+/// Forgets the claims, as Microsoft accepts the token.
 pub async fn end_claims(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     let wanted = dsl::troubles.find(account_id).filter(dsl::claims.is_not_null());
     diesel::update(wanted)
@@ -80,7 +81,8 @@ pub async fn end_claims(conn: &mut Connection, account_id: i64) -> QueryResult<u
         .await
 }
 
-/// Microsoft has refused something for a limit of the mailbox's own; it is tried again at `until`.
+/// Stores that Microsoft refused a write because of a limit of the mailbox. Such writes are tried
+/// again at `until`.
 pub async fn note_limit(
     conn: &mut Connection,
     account_id: i64,
@@ -102,7 +104,7 @@ pub async fn note_limit(
         .await
 }
 
-/// Microsoft has taken such a thing, or there is none any more.
+/// Forgets the limit, as Microsoft has accepted such a write, or none is left.
 pub async fn end_limit(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     let limited = dsl::troubles
         .find(account_id)
@@ -117,7 +119,8 @@ pub async fn end_limit(conn: &mut Connection, account_id: i64) -> QueryResult<us
         .await
 }
 
-/// The mailbox can be read and refuses several writes at once; since when it does.
+/// Notes that the mailbox can be read but refuses several writes at once; returns since when it
+/// does.
 pub async fn note_refused(
     conn: &mut Connection,
     account_id: i64,
@@ -140,7 +143,7 @@ pub async fn note_refused(
     Ok(since.unwrap_or(now))
 }
 
-/// It takes them again, or nothing is to be written any more.
+/// Forgets the refusals, as the mailbox accepts writes again, or none is left.
 pub async fn end_refusal(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::update(
         dsl::troubles
@@ -152,9 +155,9 @@ pub async fn end_refusal(conn: &mut Connection, account_id: i64) -> QueryResult<
     .await
 }
 
-/// What is known before a mailbox is read: how often its window was halved, when that changed last, and whether Microsoft is to be asked
-/// by which addresses the mailbox is reached: it has not told them for a day, as a mailbox may be renamed, or failed to when it was asked
-/// last, some time ago.
+/// Returns what a run needs before it reads a mailbox: how often its window was halved, when that
+/// last changed, and whether to ask Microsoft for the mailbox's addresses. They are asked for once
+/// a day, as a mailbox may be renamed, and again some time after a failure.
 pub async fn before_reading(
     conn: &mut Connection,
     account_id: i64,
@@ -186,7 +189,8 @@ pub async fn before_reading(
     Ok((halvings.unwrap_or_default(), halved_at, is_due))
 }
 
-/// Microsoft did not tell the addresses; they are asked for again after `wait` of the failures so far.
+/// Notes that Microsoft did not list the addresses. They are asked for again after `wait` of the
+/// failures so far.
 pub async fn addresses_failed(
     conn: &mut Connection,
     account_id: i64,
@@ -213,7 +217,7 @@ pub async fn addresses_failed(
         .await
 }
 
-/// Microsoft has told the addresses.
+/// Notes that Microsoft has listed the addresses.
 pub async fn addresses_told(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::update(
         dsl::troubles
@@ -228,7 +232,7 @@ pub async fn addresses_told(conn: &mut Connection, account_id: i64) -> QueryResu
     .await
 }
 
-/// The window is halved so often from now on.
+/// Sets how often the window is halved from now on.
 pub async fn set_halvings(
     conn: &mut Connection,
     account_id: i64,
@@ -245,7 +249,7 @@ pub async fn set_halvings(
         .await
 }
 
-/// The next login may be another mailbox's.
+/// Forgets everything, as the next login may be for another mailbox.
 pub async fn forget(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
     diesel::delete(dsl::troubles.find(account_id)).execute(conn).await
 }

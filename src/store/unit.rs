@@ -1,5 +1,5 @@
-//! One transaction's meetings: read together, changed in memory, written together. A page of two hundred events costs as
-//! many statements as one.
+//! The meetings of one transaction: read together, changed in memory, and written together. A page
+//! of two hundred events needs as many statements as one event.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,20 +23,20 @@ use super::schema::outlook_outbox::dsl as l;
 use super::{Connection, from_json, stock};
 use crate::calendar::field::Group;
 
-/// Rows in one statement: Postgres takes 65,535 values, and a meeting has about forty.
+/// Rows per statement: Postgres accepts 65,535 values, and a meeting has about forty.
 const ROWS: usize = 1_500;
 
-/// All that is stored of one meeting.
+/// Everything that is stored about one meeting.
 #[derive(Clone, Debug)]
 pub struct Dossier {
     pub meeting: Meeting,
     /// Oldest first; the id of a new one is 0.
     pub copies: Vec<Copy>,
-    /// What mailboxes are owed; the id of a new one is 0.
+    /// Pending writes to mailboxes; the id of a new one is 0.
     pub writes: Vec<OutlookWrite>,
-    /// What Odoo is owed; the id of a new one is 0.
+    /// The pending change to Odoo; the id of a new one is 0.
     pub debt: Option<OdooDebt>,
-    /// What is to be said in the journal.
+    /// Lines to write into the journal.
     pub lines: Vec<Line>,
 }
 
@@ -51,7 +51,7 @@ impl Dossier {
         }
     }
 
-    /// Whether only Outlook has it, and Odoo was told nothing of it.
+    /// Returns whether only Outlook has it, and Odoo was sent nothing about it.
     pub fn is_only_shown(&self) -> bool {
         let meeting = &self.meeting;
         let is_told = self.debt.as_ref().is_some_and(|debt| debt.delivered_at.is_some());
@@ -63,13 +63,14 @@ impl Dossier {
             && !is_told
     }
 
-    /// The meeting's copy that a mailbox knows by this id.
+    /// Returns the meeting's copy that a mailbox knows by this id.
     pub fn copy_mut(&mut self, account_id: i64, graph_id: &str) -> Option<&mut Copy> {
         self.copies.iter_mut().find(|c| c.is(account_id, graph_id))
     }
 
-    /// The base holds these groups now: their edit times are history. Not that of the guests, as long as an answer that was given
-    /// in Odoo is owed to Outlook: it tells that answer from one that Outlook has brought.
+    /// Forgets the edit times of groups that the base now contains. The time of the attendees is
+    /// kept while a response that was given in Odoo is still to be sent to Outlook: it
+    /// distinguishes that response from one that Outlook has sent.
     ///
     /// # Errors
     /// When the stored times cannot be read.
@@ -80,7 +81,7 @@ impl Dossier {
         self.meeting.set_edit_times(&times)
     }
 
-    /// Whether Outlook's state, as it was agreed on, is one that only a guest's copy shows.
+    /// Returns whether an agreed state of Outlook is one that only a guest's copy shows.
     pub fn is_guests(&self, state: &serde_json::Value) -> bool {
         let shown = |by_organizer: bool| {
             let mut copies = self
@@ -92,7 +93,7 @@ impl Dossier {
         shown(false) && !shown(true)
     }
 
-    /// Says of a write that it is done.
+    /// Adds the journal lines of a write that is done.
     ///
     /// # Errors
     /// When its line cannot be read.
@@ -114,14 +115,14 @@ pub struct UnitOfWork {
     copies: BTreeMap<i64, Copy>,
     writes: BTreeSet<i64>,
     debts: BTreeSet<i64>,
-    /// Copies that are as they were, and were seen.
+    /// Unchanged copies that a mailbox has shown.
     seen: BTreeSet<i64>,
-    /// Mailboxes with a creation in the air, once asked for.
+    /// Mailboxes with a creation in flight; `None` until they are read.
     creating: BTreeSet<i64>,
 }
 
 impl UnitOfWork {
-    /// Begins an empty one, in the transaction that holds the lock.
+    /// Makes an empty unit, in the transaction that holds the lock.
     pub fn new(lock: &PlanningLock) -> Self {
         Self::empty(lock.database_id())
     }
@@ -139,7 +140,7 @@ impl UnitOfWork {
         }
     }
 
-    /// One with these meetings.
+    /// Makes a unit with these meetings.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -149,7 +150,8 @@ impl UnitOfWork {
         Ok(unit)
     }
 
-    /// Reads the meetings that have one of these identities, only to look at them: without the lock nothing is planned.
+    /// Reads the meetings that have one of these identities, only to look at them: nothing can be
+    /// planned without the lock.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -229,7 +231,7 @@ impl UnitOfWork {
         self.read(conn, &ids).await
     }
 
-    /// Reads the meetings that [`Self::by_stock_id`] is to find.
+    /// Reads the meetings that [`Self::by_stock_id`] will look for.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -238,7 +240,7 @@ impl UnitOfWork {
         self.read(conn, &ids).await
     }
 
-    /// Reads the meetings that [`Self::unlinked_with_title`] is to find.
+    /// Reads the meetings that [`Self::unlinked_with_title`] will look for.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -252,7 +254,7 @@ impl UnitOfWork {
         self.read(conn, &ids).await
     }
 
-    /// Reads which mailboxes have a creation in the air, for [`Self::is_creating`].
+    /// Reads which mailboxes have a creation in flight, for [`Self::is_creating`].
     ///
     /// # Errors
     /// When Postgres fails.
@@ -261,7 +263,7 @@ impl UnitOfWork {
         Ok(())
     }
 
-    /// One of the meetings.
+    /// Returns one of the meetings.
     ///
     /// # Errors
     /// When it was not read, or does not exist (any more).
@@ -271,19 +273,19 @@ impl UnitOfWork {
             .with_context(|| format!("meeting {id} does not exist"))
     }
 
-    /// The meeting for which Odoo is owed this change.
+    /// Returns the meeting with this pending change to Odoo.
     pub fn owing(&mut self, debt_id: i64) -> Option<&mut Dossier> {
         let owes = |d: &&mut Dossier| d.debt.as_ref().is_some_and(|debt| debt.id == debt_id);
         self.dossiers.values_mut().find(owes)
     }
 
-    /// All of them, in the order in which they became known.
+    /// Returns the ids of all meetings, in the order in which they became known.
     pub fn ids(&self) -> Vec<i64> {
         let (new, known): (Vec<i64>, Vec<i64>) = self.dossiers.keys().partition(|id| **id < 0);
         known.into_iter().chain(new.into_iter().rev()).collect()
     }
 
-    /// The copy that a mailbox knows by this id.
+    /// Returns the copy that a mailbox knows by this id.
     pub fn copy(&self, account_id: i64, graph_id: &str) -> Option<&Copy> {
         self.dossiers
             .values()
@@ -291,7 +293,8 @@ impl UnitOfWork {
             .find(|c| c.is(account_id, graph_id))
     }
 
-    /// The copies of a series' occurrences that a mailbox has as single events, and not lost yet.
+    /// Returns the copies of a series' occurrences that a mailbox has as single events and has not
+    /// lost yet.
     pub fn occurrences_of(&self, account_id: i64, series_id: &str) -> Vec<Copy> {
         let is_of =
             |copy: &&Copy| copy.account_id == account_id && !copy.gone && copy.series_id() == Some(series_id);
@@ -303,7 +306,8 @@ impl UnitOfWork {
             .collect()
     }
 
-    /// Takes a copy from its meeting, which is over: what the mailbox shows by that name from now on is another one.
+    /// Removes a copy from its ended meeting: the event that the mailbox shows with this id from
+    /// now on is another meeting.
     ///
     /// # Errors
     /// When the meeting was not read.
@@ -336,7 +340,8 @@ impl UnitOfWork {
         self.find(|m| m.link == link)
     }
 
-    /// What Odoo's own engine knew by the id that this is a translation of, and no mailbox has shown yet.
+    /// Returns the meeting that Odoo's built-in sync knew by the id of which this is the
+    /// translation, if no mailbox has shown it yet.
     pub fn by_stock_id(&self, immutable_id: &str) -> Option<i64> {
         let known = |d: &&Dossier| d.copies.is_empty() && d.meeting.is_stocks(immutable_id);
         self.dossiers.values().find(known).map(|d| d.meeting.id)
@@ -346,14 +351,14 @@ impl UnitOfWork {
         self.find(|m| m.ical_uid.as_deref() == Some(uid))
     }
 
-    /// Whether the mailbox is still owed a creation that has left: an unknown meeting in somebody else's mailbox may be
-    /// the very one.
+    /// Returns whether the mailbox has a creation in flight. An unknown meeting in another mailbox
+    /// may be the one that is being created.
     pub fn is_creating(&self, account_id: i64) -> bool {
         self.creating.contains(&account_id)
     }
 
-    /// What Odoo knows and nobody has ended, the user organizes, and has no copy anywhere: to be matched with an event of the mailbox
-    /// instead of doubling it.
+    /// Returns the meetings that Odoo knows, that have not ended, that the user organizes, and that
+    /// have no copy. They are matched with an event of the mailbox, so that no duplicate is made.
     pub fn unlinked_with_title(&self, user_id: i32, title: &str) -> Vec<&Meeting> {
         self.dossiers
             .values()
@@ -364,7 +369,7 @@ impl UnitOfWork {
             .collect()
     }
 
-    /// A new meeting, known from Odoo (`odoo_id`), from Outlook (`ical_uid`), or both.
+    /// Adds a new meeting, known from Odoo (`odoo_id`), from Outlook (`ical_uid`), or from both.
     pub fn create(&mut self, odoo_id: Option<i32>, ical_uid: Option<&str>) -> i64 {
         let id = self.dossiers.keys().next().copied().unwrap_or(0).min(0) - 1;
         let mut meeting = Meeting::new(id, self.database_id);
@@ -374,8 +379,8 @@ impl UnitOfWork {
         id
     }
 
-    /// Stores what a mailbox shows: a copy that is known keeps its id and the bases of the attendee's answers, even if it was
-    /// another meeting's.
+    /// Stores what a mailbox shows. A known copy keeps its id and the base of the attendee's
+    /// responses, even if it belonged to another meeting.
     ///
     /// # Errors
     /// When the meeting was not read.
@@ -403,10 +408,10 @@ impl UnitOfWork {
         self.seen.insert(copy_id);
     }
 
-    /// Writes what has changed.
+    /// Writes everything that has changed.
     ///
     /// # Errors
-    /// When Postgres fails; nothing was written then, once the transaction is rolled back.
+    /// When Postgres fails. Nothing is written then, as the transaction is rolled back.
     pub async fn save(mut self, conn: &mut Connection, now: DateTime<Utc>) -> anyhow::Result<()> {
         self.number(conn).await?;
         let mut lines = Vec::new();
@@ -434,7 +439,8 @@ impl UnitOfWork {
                 changed_meetings.push(dossier.meeting);
             }
         }
-        // What one meeting gives up another one may get, in whatever order the rows are written: it is unique.
+        // An identity that one meeting gives up may go to another one. It is unique, so it is
+        // cleared first, whatever the order of the rows.
         let given_up = changed_meetings
             .iter()
             .filter_map(|meeting| {
@@ -446,7 +452,7 @@ impl UnitOfWork {
             .collect();
         meetings::give_up_names(conn, given_up).await?;
         upsert_meetings(conn, &changed_meetings).await?;
-        // What is left of these is in no dossier any more.
+        // The copies that remain here belong to no meeting any more.
         meetings::drop_copies(conn, self.copies.into_keys().collect()).await?;
         upsert_copies(conn, &changed_copies).await?;
         meetings::touch_copies(conn, self.seen.into_iter().collect(), now).await?;
@@ -468,7 +474,7 @@ impl UnitOfWork {
         Ok(())
     }
 
-    /// Gives what is new its ids.
+    /// Gives new rows their ids.
     async fn number(&mut self, conn: &mut Connection) -> anyhow::Result<()> {
         let new: Vec<i64> = self.ids().into_iter().filter(|id| *id < 0).collect();
         let ids = next_ids(conn, "meetings", new.len()).await?;
@@ -499,7 +505,7 @@ impl UnitOfWork {
     }
 }
 
-/// Whether a meeting has lost a name that no two can have.
+/// Returns whether a meeting has given up an identity that must be unique.
 fn gives_up(known: &Meeting, meeting: &Meeting) -> bool {
     known.odoo_id.is_some() && known.odoo_id != meeting.odoo_id
         || known.ical_uid.is_some() && known.ical_uid != meeting.ical_uid

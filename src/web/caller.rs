@@ -1,4 +1,4 @@
-//! Where a request comes from, as far as that can be believed.
+//! The address of a caller, as far as it can be trusted.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -6,10 +6,10 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
 
-/// The longest piece of a caller's own words in a log line.
+/// The longest part of a caller's text in a log line.
 const LONGEST_IN_LOG: usize = 64;
 
-/// The address of who calls. A proxy's word for it counts where the proxy is one of those that are trusted.
+/// Returns the address of the caller. A proxy's statement counts only if the proxy is trusted.
 pub fn address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
     let peer = request
         .peer_addr()
@@ -17,7 +17,8 @@ pub fn address(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
     behind_proxies(peer.to_canonical(), request.headers(), trusted)
 }
 
-/// Each proxy appends who called it: the last one that no trusted proxy is, is who called.
+/// Finds the caller's address. Each proxy appends its caller's address, so the last one that is not
+/// a trusted proxy is the caller.
 fn behind_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
     let mut caller = peer;
@@ -40,7 +41,8 @@ fn behind_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAdd
     caller
 }
 
-/// What is counted as one source: an address, or of IPv6 the network that a single customer gets.
+/// Returns the address range that counts as one source: a single IPv4 address, or the IPv6 network
+/// of a single customer.
 pub fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
@@ -48,7 +50,7 @@ pub fn source(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A caller's words, cut, for a log line; the line's format escapes them.
+/// Shortens a caller's text for a log line. The line's format escapes it.
 pub fn cut(words: &str) -> &str {
     words
         .char_indices()

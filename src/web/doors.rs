@@ -1,17 +1,17 @@
-//! What every handler can reach, and how much it reads.
+//! What every handler uses, and how much of a body it reads.
 
 use ipnet::IpNet;
 
 use super::{limits, methods};
 
-/// The largest body that is read. The add-on cuts what it sends at two million bytes of changes and four of results, or at one
-/// record, of eight million at most.
+/// The largest body that is read, in bytes. The add-on sends at most two million bytes of changes
+/// and four million of results, or a single record of at most eight million.
 pub(super) const LARGEST_BODY: usize = 16 * 1024 * 1024;
 
-/// The same before a key is known: pairing needs no more.
+/// The largest body before a key is known, in bytes. Pairing needs no more.
 pub(super) const LARGEST_STRANGERS_BODY: usize = 64 * 1024;
 
-/// What every handler can reach.
+/// What every handler uses.
 pub struct Doors {
     pub methods: methods::Methods,
     pub limits: limits::Limits,

@@ -1,4 +1,4 @@
-//! Whether the process lives, whether it can work, and its numbers.
+//! Health endpoints and metrics: whether the process lives, whether it can work, and its numbers.
 
 use actix_web::{HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine::health::SAID_AFTER;
 use crate::store::{accounts, databases};
 
-/// What can be seen from outside.
+/// What the endpoints report on.
 pub struct Seen {
     pub engine: Engine,
     pub metrics: PrometheusHandle,
@@ -18,9 +18,10 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "live"}))
 }
 
-/// Says in words what is not ready.
+/// Answers what is not ready, in words.
 pub async fn ready(seen: web::Data<Seen>) -> HttpResponse {
-    // It can work, whatever Microsoft and single databases do: nobody should start it anew for that, but look.
+    // The process can work even if Microsoft or single databases fail. Nobody should restart it for
+    // that, but somebody should look.
     match in_trouble(&seen).await {
         Ok((0, mailboxes)) => {
             HttpResponse::Ok().json(json!({"status": "ready", "mailboxes_in_trouble": mailboxes}))
@@ -38,7 +39,7 @@ pub async fn ready(seen: web::Data<Seen>) -> HttpResponse {
     }
 }
 
-/// How many databases and mailboxes make no progress.
+/// Counts the databases and mailboxes that make no progress.
 async fn in_trouble(seen: &Seen) -> anyhow::Result<(i64, i64)> {
     let mut conn = seen.engine.store.at_the_door().await?;
     let databases = databases::failing(&mut conn, SAID_AFTER).await?;

@@ -1,5 +1,5 @@
-//! How much anybody may ask before a key is known, and how much with one. Whoever has a key that was good is never held up by
-//! what others do from the same address.
+//! Limits of calls without a known key, and with one. A caller whose key was valid is never delayed
+//! by other callers from the same address.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -10,45 +10,46 @@ use std::time::{Duration, Instant};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-/// The calls a second, and at once, of one address with keys that are not known; as many without one.
+/// Calls per second, and the burst, of one address with unknown keys; the same number again without
+/// a key.
 const STRANGERS: (u32, u32) = (20, 40);
-/// The calls a second, and at once, of one database.
+/// Calls per second, and the burst, of one database.
 const CALLS: (u32, u32) = (100, 1000);
-/// The KiB a second, and at once, of one database's requests.
+/// KiB per second, and the burst, of one database's requests.
 const KIBIBYTES: (u32, u32) = (8 * 1024, 256 * 1024);
-/// After so many different wrong keys or codes an address is not listened to for a while, and each time twice as long. The same
-/// one over and over is no guess: it is an Odoo whose key was taken away.
+/// After so many different wrong keys or codes, an address is refused for a while, which doubles
+/// each time. The same wrong key again is not a guess: it comes from an Odoo whose key was revoked.
 const WRONG_KEYS: u32 = 10;
 const REMEMBERED_KEYS: usize = 32;
 const FIRST_LOCK: Duration = Duration::from_secs(8);
 const LONGEST_LOCK: Duration = Duration::from_secs(15 * 60);
-/// The most requests of strangers that are read at once, in all and of one address.
+/// The most requests without a known key that are read at once: in total, and from one address.
 const READ_AT_ONCE: usize = 256;
 const READ_AT_ONCE_OF_ONE: usize = 64;
 /// How many addresses are remembered.
 const LARGEST_MEMORY: usize = 10_000;
-/// How often the keys that are good are looked up, and what is out of date is forgotten, at most.
+/// How often, at most, the valid keys are read again and outdated entries are forgotten.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The hash of a key.
 pub type KeyHash = Vec<u8>;
 
-/// Why a request is not looked at.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// Not before so many seconds are over.
+    /// Refused for so many seconds.
     For(u64),
-    /// Not while so many others of this address are under way.
+    /// Refused while so many others from this address are in progress.
     Crowded,
 }
 
 struct Failing {
-    /// Hashes of the last wrong keys.
+    /// Hashes of the latest wrong keys.
     keys: VecDeque<KeyHash>,
     times: u32,
     last: Instant,
     until: Instant,
-    /// How many calls were turned away, by the status of the answer.
+    /// How many calls were refused, by the status of the answer.
     away: BTreeMap<u16, u64>,
 }
 
@@ -64,7 +65,7 @@ impl Failing {
     }
 }
 
-/// Lets through once in a while.
+/// Permits something once in a while.
 struct Seldom(Mutex<Option<Instant>>);
 
 impl Seldom {
@@ -78,7 +79,7 @@ impl Seldom {
     }
 }
 
-/// What was counted. One for each process.
+/// The counts. One instance per process.
 pub struct Limits {
     strangers: DefaultKeyedRateLimiter<(IpAddr, bool)>,
     calls: DefaultKeyedRateLimiter<KeyHash>,
@@ -99,7 +100,7 @@ fn limiter<K: std::hash::Hash + Eq + Clone>(
     RateLimiter::keyed(Quota::per_second(each_second).allow_burst(at_once))
 }
 
-/// A lock whose holder panicked holds counts all the same.
+/// Locks a mutex. If a holder panicked, its counts are still usable.
 fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -119,7 +120,7 @@ impl Limits {
         }
     }
 
-    /// Whether a key was good when it was used last. It is asked for again all the same.
+    /// Returns whether a key was valid at its last use. It is checked again all the same.
     pub fn knows(&self, key: &[u8]) -> bool {
         self.known
             .read()
@@ -127,17 +128,17 @@ impl Limits {
             .contains(key)
     }
 
-    /// Whether it is time to look up which keys are good: another process may have made one.
+    /// Returns whether the valid keys should be read again, as another process may have made one.
     pub fn is_look_due(&self) -> bool {
         self.looked_up.is_due(Instant::now())
     }
 
-    /// These keys are good, and no others.
+    /// Replaces the valid keys.
     pub fn learn_all(&self, keys: Vec<KeyHash>) {
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = keys.into_iter().collect();
     }
 
-    /// A key has been good.
+    /// Adds a valid key.
     pub fn learn(&self, key: KeyHash) {
         if !self.knows(&key) {
             self.known
@@ -147,10 +148,10 @@ impl Limits {
         }
     }
 
-    /// Whether somebody without a known key may ask at all.
+    /// Checks whether a caller without a known key may call at all.
     ///
     /// # Errors
-    /// For how long not.
+    /// For how long it may not.
     pub fn stranger(&self, from: IpAddr, has_key: bool) -> Result<(), Held> {
         let now = Instant::now();
         if let Some(failing) = held(&self.failing).get(&from)
@@ -167,10 +168,11 @@ impl Limits {
             .map_err(|_| Held::For(1))
     }
 
-    /// A place among those whose requests are read before a key is known; given back when it is dropped.
+    /// Takes one of the places for requests that are read before a key is known. It is given back
+    /// when it is dropped.
     ///
     /// # Errors
-    /// When there is none.
+    /// When no place is free.
     pub fn read(&self, from: IpAddr) -> Result<Place, Held> {
         let mut reading = held(&self.reading);
         let of_one = reading.get(&from).copied().unwrap_or_default();
@@ -186,10 +188,10 @@ impl Limits {
         })
     }
 
-    /// Whether a database may call now, with a body of so many bytes.
+    /// Checks whether a database may call now, with a body of so many bytes.
     ///
     /// # Errors
-    /// For how long not.
+    /// For how long it may not.
     pub fn caller(&self, key: &KeyHash, bytes: u64) -> Result<(), Held> {
         self.calls.check_key(key).map_err(|_| Held::For(1))?;
         let kibibytes = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
@@ -203,7 +205,7 @@ impl Limits {
         Ok(())
     }
 
-    /// A key or code was wrong; whether it is another one than the last.
+    /// Counts a wrong key or code; returns whether it differs from the latest ones.
     pub fn wrong(&self, from: IpAddr, key: &[u8]) -> bool {
         self.known
             .write()
@@ -225,8 +227,8 @@ impl Limits {
         .unwrap_or_default()
     }
 
-    /// Whether a line is due about a call that was turned away with a status, and about how many: at the first, and then at every
-    /// power of two.
+    /// Counts a call that was refused with a status. Returns the count if it is to be logged: at
+    /// the first one, and then at every power of two.
     pub fn turned_away(&self, from: IpAddr, status: u16) -> Option<u64> {
         self.with_failing(from, Instant::now(), |failing| {
             let times = failing.away.entry(status).or_default();
@@ -235,7 +237,7 @@ impl Limits {
         })?
     }
 
-    /// `None`: too many addresses are remembered.
+    /// Changes the entry of an address; returns `None` if too many addresses are remembered.
     fn with_failing<T>(
         &self,
         from: IpAddr,
@@ -261,7 +263,7 @@ impl Limits {
     }
 }
 
-/// A request that is being read though no key is known yet.
+/// A request that is read before a key is known.
 pub struct Place {
     from: IpAddr,
     reading: Arc<Mutex<HashMap<IpAddr, usize>>>,

@@ -23,28 +23,30 @@ use crate::store::journal::{Level, note};
 use crate::store::seal::digest;
 use crate::{admin, exchange, reset};
 
-/// Who calls: put into the call's extensions by the door, after the key was checked.
+/// The caller, which is put into the call's extensions after the key was checked.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub database: Database,
     pub uid: i32,
 }
 
-/// For `outlook.bridge.pair`, whose caller has a code instead of a key.
+/// The caller of `outlook.bridge.pair`, who has a code instead of a key.
 #[derive(Clone, Debug)]
 struct Stranger {
     uuid: String,
     code: SecretString,
 }
 
-/// `outlook.bridge.pair`, the one method that is called without an API key.
+/// The only method that is called without an API key.
 const PAIR: &str = "outlook.bridge.pair";
-/// Whoever cannot talk can part: it takes nothing and answers `true` in every version.
+/// Accepted from every version, so that a database with an unsupported one can unpair: it takes no
+/// arguments and answers `true`.
 const UNPAIR: &str = "outlook.bridge.unpair";
-/// The one that does the most.
+/// The method that does the most work.
 const EXCHANGE: &str = "calendar.event.sync";
 
-/// What can be called of a database whose move is not confirmed yet: nothing that shows or changes a calendar.
+/// The methods of a database whose move is not confirmed yet. None of them shows or changes a
+/// calendar.
 const WHILE_MOVED: &[&str] = &[
     "outlook.bridge.status",
     "outlook.bridge.renew_key",
@@ -60,7 +62,7 @@ pub struct Methods {
     module: RpcModule<Engine>,
 }
 
-/// jsonrpsee carries our errors as an `ErrorObject`; this is how the door knows them again.
+/// Converts an error to the form in which jsonrpsee carries it; [`dispatch`] converts it back.
 fn to_object(error: OdooError) -> ErrorObjectOwned {
     if let OdooError::Internal(cause) = &error {
         tracing::error!(error = format!("{cause:#}"), "a call failed");
@@ -105,7 +107,7 @@ macro_rules! method {
     };
 }
 
-/// The same for what answers with the database's state as it is afterwards.
+/// Registers a method that answers with the database's state after the call.
 macro_rules! method_with_state {
     ($module:ident, $name:literal, |$engine:ident, $caller:ident, $arguments:ident: $type:ty| $body:expr) => {
         method!($module, $name, |$engine, $caller, $arguments: $type| {
@@ -273,13 +275,13 @@ impl Methods {
         Ok(Self { engine, module })
     }
 
-    /// `model.method` of all that can be called.
+    /// Returns `model.method` of every method.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.module.method_names()
     }
 
     /// # Errors
-    /// `NotFound` for a method that there is not.
+    /// `NotFound` if the method does not exist.
     pub fn exists(&self, name: &str) -> Result<(), OdooError> {
         if self.names().any(|known| known == name) {
             Ok(())
@@ -288,15 +290,15 @@ impl Methods {
         }
     }
 
-    /// Whether the caller has a code instead of a key.
+    /// Returns whether the caller has a code instead of a key.
     pub fn needs_no_key(&self, name: &str) -> bool {
         name == PAIR
     }
 
-    /// Carries out a call that brings a code.
+    /// Carries out a call with a code.
     ///
     /// # Errors
-    /// What Odoo is told.
+    /// The error that Odoo receives.
     pub async fn pair(&self, call: Call) -> Result<Value, OdooError> {
         let mut methods = self.module.clone();
         methods.extensions_mut().insert(Stranger {
@@ -306,10 +308,10 @@ impl Methods {
         dispatch(&methods, PAIR, call.kwargs).await
     }
 
-    /// Carries out a call of the database whose key it brought.
+    /// Carries out a call of the database whose key it has.
     ///
     /// # Errors
-    /// What Odoo is told.
+    /// The error that Odoo receives.
     pub async fn call(&self, database: Database, call: Call, name: &str) -> Result<Value, OdooError> {
         self.check_copy(&database, call.database_name.as_deref()).await?;
         self.check_versions(&database, call.versions, name).await?;
@@ -342,7 +344,7 @@ impl Methods {
         self.engine.tenants.enter(database.id, Kind::Large).await
     }
 
-    /// The hashes of all keys that are good.
+    /// Returns the hashes of all valid keys.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -351,10 +353,10 @@ impl Methods {
         Ok(databases::key_hashes(&mut conn).await?)
     }
 
-    /// The database behind a key, if it is the one that is named.
+    /// Returns the database of a key, if the call names it.
     ///
     /// # Errors
-    /// `AccessDenied` if it is not.
+    /// `AccessDenied` if it does not.
     pub async fn open(&self, uuid: &str, key_hash: &[u8]) -> Result<Database, OdooError> {
         let mut conn = self.engine.store.at_the_door().await?;
         let database = databases::by_key(&mut conn, key_hash).await?;
@@ -366,7 +368,8 @@ impl Methods {
         })
     }
 
-    /// Notes which versions the add-on understands, so that `outlook-bridge status` can say that there is none in common.
+    /// Stores which versions the add-on understands, so that `outlook-bridge status` can report
+    /// that there is none in common.
     async fn check_versions(
         &self,
         database: &Database,
@@ -388,7 +391,7 @@ impl Methods {
         }
     }
 
-    /// A copy has the key of the original, and another name.
+    /// Refuses a copy of a database, which has the original's key and another name.
     async fn check_copy(&self, database: &Database, called: Option<&str>) -> Result<(), OdooError> {
         let Some(called) = called.filter(|called| *called != database.name) else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The doors: HTTP in, the engine behind. Nothing is decided here but who may come in.
+//! The HTTP endpoints in front of the engine. They decide only who may call.
 
 mod caller;
 mod doors;
@@ -25,24 +25,26 @@ use tracing_actix_web::TracingLogger;
 use self::doors::Doors;
 use crate::engine::Engine;
 
-/// The threads that serve calls, and the most connections of each: below the 1024 files that a process may usually open.
+/// The threads that serve calls, and the most connections of each. The total is below the 1024
+/// files that a process may usually open.
 const THREADS: usize = 2;
 const CONNECTIONS: usize = 384;
-/// The most connections that ask for health and numbers.
+/// The most connections for health and metrics.
 const ADMIN_CONNECTIONS: usize = 64;
-/// How long the headers may take to come.
+/// How long the headers may take to arrive.
 const HEADERS_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a body that was refused is still thrown away: who is sending reads no answer.
+/// How long the rest of a refused body is read and dropped: a client that is still sending does not
+/// read the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Where is listened, and to whom.
+/// Where the service listens, and whom it trusts.
 #[derive(Clone, Debug, Default)]
 pub struct Door {
-    /// Where Odoo calls.
+    /// The address that Odoo calls.
     pub listen: String,
-    /// Where health and numbers are asked for, if anywhere.
+    /// The address for health and metrics, if there is one.
     pub admin_listen: Option<String>,
-    /// Whose word counts for where a request comes from.
+    /// The proxies that may say where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -50,19 +52,19 @@ pub struct Door {
 pub struct Serving {
     calls: Server,
     pub addresses: Vec<SocketAddr>,
-    /// Health and numbers.
+    /// The server for health and metrics.
     admin: Option<Server>,
     pub admin_addresses: Vec<SocketAddr>,
 }
 
 impl Serving {
-    /// What stops them.
+    /// Returns the handles that stop the servers.
     pub fn handles(&self) -> Vec<ServerHandle> {
         let admin = self.admin.as_ref().map(Server::handle);
         [self.calls.handle()].into_iter().chain(admin).collect()
     }
 
-    /// Runs them until they are stopped.
+    /// Runs the servers until they are stopped.
     ///
     /// # Errors
     /// When one of them ends otherwise.
@@ -74,7 +76,7 @@ impl Serving {
     }
 }
 
-/// `model.method` of all that Odoo can call.
+/// Returns `model.method` of every method that Odoo can call.
 ///
 /// # Errors
 /// When two have the same name.
@@ -82,10 +84,10 @@ pub fn method_names(engine: Engine) -> anyhow::Result<Vec<&'static str>> {
     Ok(methods::Methods::new(engine)?.names().collect())
 }
 
-/// Binds and prepares the servers. With a certificate calls are taken by HTTPS alone.
+/// Binds and prepares the servers. With a certificate, only HTTPS is accepted for calls.
 ///
 /// # Errors
-/// When an address cannot be listened on.
+/// When an address cannot be bound.
 pub fn serve(
     engine: Engine,
     metrics: PrometheusHandle,
@@ -116,7 +118,8 @@ pub fn serve(
     .max_connections(CONNECTIONS)
     .client_request_timeout(HEADERS_PATIENCE)
     .client_disconnect_timeout(LINGER)
-    // The patience is for a connection's first headers; Odoo makes one for each call.
+    // The timeout applies to a connection's first headers only; Odoo opens a connection for each
+    // call.
     .keep_alive(KeepAlive::Disabled)
     .disable_signals()
     .shutdown_timeout(10);

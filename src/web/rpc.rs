@@ -1,4 +1,5 @@
-//! `/jsonrpc` and `/json/2`: Odoo's two dialects of one call. Before a key is known little is read, and nothing is unpacked.
+//! `/jsonrpc` and `/json/2`: Odoo's two dialects of a call. Before a key is known, little is read
+//! and nothing is decompressed.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -30,13 +31,13 @@ use crate::odoo::rpc::{self, Call, Malformed, Request};
 use crate::store::databases::Database;
 use crate::store::seal::digest;
 
-/// No call waits for Microsoft longer than a login's code exchange does.
+/// The longest a call may take. No call waits for Microsoft, except for a login's code exchange.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
-/// How long a body may take to come.
+/// How long a body may take to arrive.
 const STRANGERS_PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One span for each request: who asked what, and what came of it; never queries, keys or bodies.
+/// One span per request: who called what, and the result; never queries, keys or bodies.
 pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
@@ -44,7 +45,7 @@ impl RootSpanBuilder for RequestSpan {
         let client = request
             .app_data::<web::Data<Doors>>()
             .map(|doors| caller::address(request.request(), &doors.trusted_proxies));
-        // Callers' words are recorded as text, which is escaped, unlike what is displayed.
+        // A caller's text is recorded as a string, which is escaped. A displayed value is not.
         tracing::info_span!(
             "request",
             client.address = client.map(tracing::field::display),
@@ -64,7 +65,8 @@ impl RootSpanBuilder for RequestSpan {
     }
 }
 
-/// Refuses a body in chunks, whose end nobody knows: actix reads what is left of one for as long as it comes.
+/// Refuses a body in chunks, whose length is unknown: actix reads the rest of one for as long as it
+/// arrives.
 pub async fn only_with_a_length(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -83,7 +85,8 @@ pub async fn only_with_a_length(
     Ok(request.into_response(response))
 }
 
-/// Says in each answer, also in one that refuses, which versions of the exchange this service understands.
+/// Adds to each answer, including refusals, which versions of the exchange this service
+/// understands.
 pub async fn with_versions(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -96,7 +99,8 @@ pub async fn with_versions(
     Ok(response)
 }
 
-/// An answer that keeps the request's body, so that the connection is closed instead of being read until the body's end.
+/// An answer that keeps the request's body, so that the connection is closed instead of being read
+/// to the body's end.
 struct Unread {
     words: Bytes,
     _body: Box<Payload>,
@@ -118,9 +122,9 @@ impl MessageBody for Unread {
 /// Why a request is answered before it was understood.
 #[derive(Debug)]
 enum Turned {
-    /// Without a key that is known.
+    /// A limit for callers without a known key.
     Held(Held),
-    /// With one.
+    /// A limit of the database.
     Busy,
     NoKey,
     NoDatabase,
@@ -128,7 +132,7 @@ enum Turned {
     TooLarge(usize),
     TooSlow,
     Broken,
-    /// The key does not fit.
+    /// The key is wrong.
     Refused(OdooError),
 }
 
@@ -172,12 +176,12 @@ impl Turned {
         }
     }
 
-    /// Says so in the log and the numbers, as far as that has an end.
+    /// Logs and counts the refusal. The number of log lines is limited.
     fn note(&self, doors: &Doors, from: IpAddr) {
         metrics::counter!("outlook_bridge_turned_away_total", "status" => self.status().as_str().to_owned())
             .increment(1);
         match self {
-            // Said where it was found out.
+            // Logged where it was found out.
             Self::Refused(_) => {}
             other => {
                 if let Some(times) = doors
@@ -210,17 +214,17 @@ fn status_of(error: &OdooError) -> StatusCode {
     StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Whose call this is, by its headers: what may be read of it depends on that.
+/// The caller, by the headers. They decide how much of the call is read.
 struct Visitor {
     from: IpAddr,
-    /// Whose key the headers bring, and the key's hash.
+    /// The database of the key in the headers, and the key's hash.
     database: Option<(Database, Vec<u8>)>,
     _place: Option<Place>,
     _turn: Option<Turn>,
 }
 
 impl Visitor {
-    /// Looks at the headers alone.
+    /// Reads only the headers.
     async fn come(doors: &Doors, request: &HttpRequest, from: IpAddr) -> Result<Self, Turned> {
         let encoded = request.headers().get(CONTENT_ENCODING);
         if encoded.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -270,7 +274,7 @@ impl Visitor {
         })
     }
 
-    /// Reads the body, as much and as long as the headers are good for.
+    /// Reads the body, within the limits of size and time that the headers permit.
     async fn read(&self, mut payload: web::Payload) -> Result<Vec<u8>, Turned> {
         let (most, patience) = match self.database {
             Some(_) => (LARGEST_BODY, PATIENCE),
@@ -290,7 +294,7 @@ impl Visitor {
         timeout(patience, read).await.unwrap_or(Err(Turned::TooSlow))
     }
 
-    /// Whose call it is, by the key that it was made with.
+    /// Returns the database of the key that the call contains.
     async fn database(&self, doors: &Doors, call: &Call) -> Result<Database, OdooError> {
         let hash = digest(call.key.expose_secret());
         if let Some((database, known)) = &self.database
@@ -310,7 +314,8 @@ impl Visitor {
     }
 }
 
-/// Whether a key was good when it was looked up last. It is looked up for each call all the same.
+/// Returns whether a key was valid when it was last checked. It is checked for each call all the
+/// same.
 async fn is_known(doors: &Doors, hash: &[u8]) -> bool {
     if !doors.limits.knows(hash) && doors.limits.is_look_due() {
         match doors.methods.known_keys().await {
@@ -321,7 +326,7 @@ async fn is_known(doors: &Doors, hash: &[u8]) -> bool {
     doors.limits.knows(hash)
 }
 
-/// Notes whether a key or code was good, and says where it was not.
+/// Counts and logs a wrong key or code.
 fn said<T>(
     doors: &Doors,
     from: IpAddr,
@@ -357,24 +362,24 @@ fn bearer(request: &HttpRequest) -> Option<SecretString> {
         .then(|| SecretString::from(key.trim()))
 }
 
-/// What the caller's database is called, percent-encoded as names may be in any script.
+/// Returns the name of the caller's database. It is percent-encoded, as names may be in any script.
 fn database_name(request: &HttpRequest) -> Option<String> {
     let header = request.headers().get("X-Odoo-Database-Name")?;
     let (name, _) = url::form_urlencoded::parse(header.as_bytes()).next()?;
     Some(name.into_owned())
 }
 
-/// Which versions of the exchange the caller understands.
+/// Returns the versions of the exchange that the caller understands.
 fn versions(request: &HttpRequest) -> Result<Versions, OdooError> {
     let header = |name: &str| {
         let value = request.headers().get(name)?;
-        // What is no text is no number either, and is refused as such.
+        // A header that is not text is not a number either, and is refused as such.
         Some(value.to_str().unwrap_or_default())
     };
     Versions::read(header(api::HEADER), header(api::HEADER_LOWEST))
 }
 
-/// Reads a call's body, as far as its headers are good for that.
+/// Reads a call's body, as far as its headers permit.
 async fn visit(
     doors: &Doors,
     request: &HttpRequest,
@@ -386,7 +391,7 @@ async fn visit(
     Ok((visitor, body))
 }
 
-/// Answers with HTTP 200 whatever a call came to, as Odoo does.
+/// Answers with HTTP 200 whatever the result is, as Odoo does.
 pub async fn jsonrpc(doors: web::Data<Doors>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let from = caller::address(&request, &doors.trusted_proxies);
     let (visitor, body) = match visit(&doors, &request, from, payload).await {
@@ -433,7 +438,7 @@ pub async fn only_post() -> HttpResponse {
         .finish()
 }
 
-/// Odoo 19's dialect: keyword arguments as the body, HTTP statuses for errors.
+/// Serves Odoo 19's dialect: keyword arguments as the body, HTTP statuses for errors.
 pub async fn json2(
     doors: web::Data<Doors>,
     path: web::Path<(String, String)>,
@@ -504,7 +509,7 @@ async fn execute(doors: &Doors, visitor: &Visitor, call: Call) -> Result<Value, 
     let outcome = result.as_ref().map_or_else(OdooError::exception_name, |_| "ok");
     metrics::counter!("outlook_bridge_calls_total", "outcome" => outcome).increment(1);
     if let Err(error) = &result {
-        // The words are for the caller, and may name people.
+        // The error's text is for the caller, and may name people.
         tracing::info!(client.address = %visitor.from, rpc.method = cut(&name), outcome, "call refused");
         tracing::debug!(error = cut(&error.to_string()), "why");
     }
@@ -512,7 +517,7 @@ async fn execute(doors: &Doors, visitor: &Visitor, call: Call) -> Result<Value, 
 }
 
 async fn carry_out(doors: &Doors, visitor: &Visitor, call: Call, name: &str) -> Result<Value, OdooError> {
-    // What is not known may be something of a version that is not known either.
+    // An unknown method may belong to a version that is not understood.
     match call.versions.problem() {
         None => doors.methods.exists(name)?,
         Some(problem) if doors.methods.needs_no_key(name) => return Err(OdooError::User(problem)),
@@ -529,7 +534,7 @@ async fn carry_out(doors: &Doors, visitor: &Visitor, call: Call, name: &str) -> 
     answer.inspect(|answer| learn(doors, answer))
 }
 
-/// A key that was just made is as good as one that was used: whoever has it must not wait behind strangers.
+/// Learns a new key at once, so that its owner need not wait behind callers without a key.
 fn learn(doors: &Doors, answer: &Value) {
     if let Some(key) = answer.get("api_key").and_then(Value::as_str) {
         doors.limits.learn(digest(key));

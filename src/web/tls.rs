@@ -1,4 +1,5 @@
-//! The certificate that the service shows. Whoever renews it puts other files in place: they are looked at now and then.
+//! The certificate that the service shows. Its files are read again now and then, so that a renewed
+//! certificate needs no restart.
 
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -14,7 +15,7 @@ use rustls::sign::CertifiedKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at, beside SIGHUP.
+/// How often the files are read again, besides SIGHUP.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A certificate chain and its key, as PEM files.
@@ -24,7 +25,7 @@ pub struct Files {
     pub key: PathBuf,
 }
 
-/// What is shown at present.
+/// The certificate that is shown at present.
 #[derive(Debug)]
 pub struct Certificate {
     files: Files,
@@ -35,13 +36,13 @@ impl Certificate {
     /// Reads both files.
     ///
     /// # Errors
-    /// When one cannot be read, or the two do not fit. Nothing of the key is quoted.
+    /// When one cannot be read, or the two do not match. The error quotes nothing of the key.
     pub fn read(files: Files) -> anyhow::Result<Arc<Self>> {
         let shown = RwLock::new(Arc::new(files.read()?));
         Ok(Arc::new(Self { files, shown }))
     }
 
-    /// What the server needs to show it.
+    /// Returns the configuration with which a server shows it.
     ///
     /// # Errors
     /// When no version of TLS is left.
@@ -62,7 +63,8 @@ impl Certificate {
         Arc::clone(&shown)
     }
 
-    /// Shows what the files hold now. Files that cannot be used change nothing: they may be half written.
+    /// Shows the present content of the files. If they cannot be used, nothing changes, as they may
+    /// be half written.
     fn look_again(&self) {
         match self.files.read() {
             Ok(read) if read.cert == self.shown().cert => {}
@@ -82,10 +84,10 @@ impl Certificate {
         }
     }
 
-    /// Looks at the files at each SIGHUP, and every minute.
+    /// Reads the files again at each SIGHUP, and every minute.
     ///
     /// # Errors
-    /// When the system lets nobody wait for signals.
+    /// When the process cannot wait for signals.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) -> anyhow::Result<()> {
         let mut hang_up = signal(SignalKind::hangup())?;
         loop {

@@ -1,4 +1,4 @@
-//! Forgets what is older than the journal is kept, beside the work.
+//! Forgets, in the background, what is older than the journal is kept.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,17 +19,18 @@ use crate::store::{Connection, databases, pruning, stubs, try_lock, unlock};
 
 const EVERY: Duration = Duration::from_secs(6 * 3600);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5 * 60);
-/// Rows of a kind in a transaction: a fraction of a second.
+/// Rows of a kind per transaction, which takes a fraction of a second.
 const ROWS: i64 = 500;
-/// Meetings that are looked at in a transaction, which holds their database's lock.
+/// Meetings that are checked per transaction, which holds their database's lock.
 const MEETINGS: i64 = 50;
-/// When to look again at what is not over yet, at the latest, and at what is and cannot be forgotten yet.
+/// The latest time to check a meeting again that is not over yet, or that is over and cannot be
+/// forgotten yet.
 const LATEST_LOOK: TimeDelta = TimeDelta::days(365);
 const LOOK_AGAIN: TimeDelta = TimeDelta::days(30);
-/// Between two transactions others have their turn.
+/// The pause between two transactions, for other work.
 const BREATH: Duration = Duration::from_millis(20);
 
-/// Prunes now and then until told to stop.
+/// Prunes at intervals until told to stop.
 pub async fn keep_pruned(engine: Engine, stop: CancellationToken) {
     loop {
         let pruned = tokio::select! {
@@ -53,12 +54,12 @@ pub async fn keep_pruned(engine: Engine, stop: CancellationToken) {
     }
 }
 
-/// Prunes all there is, in small transactions; nothing, while another process does.
+/// Prunes everything, in small transactions. Does nothing while another process does.
 ///
 /// # Errors
 /// When Postgres cannot be reached or refuses.
 pub async fn prune(engine: &Engine) -> anyhow::Result<()> {
-    // Taken out of the pool: where this is given up half-way, the lock ends with the connection.
+    // Taken out of the pool: if pruning is aborted, the lock ends with the connection.
     let mut conn = Object::take(engine.store.get().await?);
     if !try_lock(&mut conn, pruning::LOCK).await? {
         return Ok(());
@@ -74,7 +75,8 @@ pub async fn prune(engine: &Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes stubs of some of the meetings that are over since before a time; `false`: there are no more.
+/// Makes stubs of some of the meetings that ended before a time; returns `false` if there are no
+/// more.
 async fn forget_past(conn: &mut Connection, before: DateTime<Utc>) -> anyhow::Result<bool> {
     let mut by_database: BTreeMap<Uuid, Vec<i64>> = BTreeMap::new();
     for (database_id, id) in stubs::to_look_at(conn, now(), MEETINGS).await? {
@@ -111,7 +113,7 @@ async fn forget_past(conn: &mut Connection, before: DateTime<Utc>) -> anyhow::Re
     Ok(are_there_more)
 }
 
-/// Makes a stub of a meeting that is long past; returns when to look at it again.
+/// Makes a stub of a meeting that is long past; returns when to check it again.
 fn forget_one(
     dossier: &mut Dossier,
     people: &People,

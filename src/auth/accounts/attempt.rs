@@ -1,4 +1,4 @@
-//! A login under way: where it begins, and the state that Microsoft carries meanwhile.
+//! A login that has not ended: how it begins, and the state that Microsoft carries meanwhile.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,8 +26,9 @@ pub struct AuthorizeAnswer {
     pub url: String,
 }
 
-/// The state that Microsoft carries. `d` and `s` are what Odoo's own controller looks for; `b` is the sealed id of
-/// the login attempt, or of the attempt to consent for everybody ([`FOR_EVERYBODY`]), bound to the database and the user.
+/// The state that Microsoft carries. Odoo's own controller looks for `d` and `s`. `b` is the sealed
+/// id of the login attempt, or of the attempt to consent for everybody ([`FOR_EVERYBODY`]), bound
+/// to the database and the user.
 #[derive(Serialize, Deserialize)]
 struct CarriedState {
     d: String,
@@ -35,25 +36,25 @@ struct CarriedState {
     b: String,
 }
 
-/// Before the id of an attempt that is no login.
+/// Prefix of the id of an attempt that is not a login.
 const FOR_EVERYBODY: &str = "everybody:";
 
 fn state_place(database: &Database, user_id: i32) -> String {
     format!("login state:{}:{user_id}", database.uuid)
 }
 
-/// How a login begins.
+/// The parameters of a new login.
 pub(super) struct Begin<'a> {
     pub(super) registration: &'a Opened,
     pub(super) return_url: &'a str,
     pub(super) hint: Option<&'a str>,
-    /// What Microsoft wanted the user's login to prove, when it refused it.
+    /// What Microsoft wanted the user's login to prove when it refused it.
     pub(super) claims: Option<&'a str>,
     pub(super) prompt: Option<Prompt>,
     pub(super) for_everybody: bool,
 }
 
-/// Notes a login, and says where it goes on.
+/// Stores a login attempt, and returns where it continues.
 pub(super) async fn begin(
     conn: &mut Connection,
     engine: &Engine,
@@ -111,7 +112,7 @@ pub(super) async fn begin(
     Ok(url.to_string())
 }
 
-/// What a state that is ours says.
+/// The content of a state that this service has made.
 pub(super) struct ReadState {
     pub(super) id: Uuid,
     pub(super) is_for_everybody: bool,

@@ -1,4 +1,5 @@
-//! Somebody logs in as another person than before: what they are asked, and how the new mailbox takes the old one's place.
+//! A user logs in with another Microsoft account than before: the question to the user, and how the
+//! new mailbox replaces the old one.
 
 use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
@@ -14,14 +15,14 @@ use crate::store::accounts::{self as store, Account};
 use crate::store::databases::Database;
 use crate::store::logins::{self, LoginAttempt};
 
-/// What a person is asked who logged in as somebody else than before.
+/// The question to a user who logged in with another account than before.
 #[derive(Debug, Serialize)]
 pub struct Question {
     /// The mailbox that this user of Odoo is connected to.
     pub expected: String,
-    /// The one that was logged in to.
+    /// The mailbox of the account that logged in.
     pub actual: String,
-    /// Where to log in as the one that is expected.
+    /// The address to log in with the expected account.
     pub login_url: String,
 }
 
@@ -31,8 +32,8 @@ pub struct SwitchRequest {
     pub state: String,
 }
 
-/// Somebody else than before has logged in. Nothing was connected: the two mailboxes are never mixed, so it is the
-/// person's to say which one is meant.
+/// Stores that another account than before has logged in, and returns the question. Nothing was
+/// connected: two mailboxes are never mixed, so the person has to say which one to use.
 pub(super) async fn ask_who(
     conn: &mut Connection,
     engine: &Engine,
@@ -54,7 +55,7 @@ pub(super) async fn ask_who(
             return_url: &attempt.return_url,
             hint: Some(&known.login),
             claims: None,
-            // Without it Microsoft would take whoever is logged in there.
+            // Otherwise Microsoft would use the account that is logged in in the browser.
             prompt: Some(Prompt::SelectAccount),
             for_everybody: false,
         },
@@ -68,11 +69,12 @@ pub(super) async fn ask_who(
     })
 }
 
-/// The person answered that the new mailbox is meant. The account lets go of the one before, as a reset does that leaves all
-/// events untouched and goes on with new ones alone; where to log in to the new one comes back.
+/// Replaces the old mailbox, as the person has chosen. The account disconnects the old mailbox like
+/// a reset that leaves all events untouched and continues with new ones only. Returns where to log
+/// in to the new mailbox.
 ///
 /// # Errors
-/// `UserError` where that question was not asked, or too long ago.
+/// `UserError` if the question was not asked, or too long ago.
 pub async fn switch_mailbox(
     engine: &Engine,
     database: &Database,

@@ -1,8 +1,10 @@
-//! HTML that costs no more to parse than its length says.
+//! Makes the cost of parsing HTML proportional to its length.
 //!
-//! A parser of HTML as browsers do it walks the open elements at many tags, compares each attribute with all before it, and
-//! opens again what was left open: a small body made for it takes minutes and gigabytes. So what is large, or has very many tags,
-//! is written anew first: well nested, without what is not read anyway. What is nested beyond all measure is its words.
+//! A parser that follows the rules of browsers walks the open elements at many tags, compares each
+//! attribute with all earlier ones, and reopens unclosed elements. A small malicious body can take
+//! minutes and gigabytes. So a body that is large, or has very many tags, is rewritten first: well
+//! nested, without the parts that are not read anyway. If it is nested too deeply, only its words
+//! are kept.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -10,19 +12,19 @@ use std::sync::LazyLock;
 
 use ammonia::Builder;
 
-/// Below both of these nothing that can be made of it takes long.
+/// Below both of these limits, no body takes long.
 const SMALL: usize = 16 * 1024;
 const FEW_TAGS: usize = 1000;
 /// Bodies longer than this are compared by their words and pictures.
 pub(super) const LONGEST_COMPARED: usize = 256 * 1024;
-/// Elements open at once.
+/// The most elements that may be open at once.
 const DEEPEST: usize = 200;
-/// Elements open at once of those that a parser opens again where they were not closed.
+/// The most open elements of the kinds that a parser reopens if they were not closed.
 const MOST_FORMATS: usize = 16;
 const MOST_ATTRIBUTES: usize = 32;
 
 const VOID: [&str; 6] = ["area", "br", "col", "hr", "img", "wbr"];
-/// Their content is no text that anybody sees.
+/// Elements whose content nobody sees.
 const UNSEEN: [&str; 3] = ["script", "style", "title"];
 const FORMATS: [&str; 11] = [
     "a", "b", "code", "em", "i", "s", "small", "strike", "strong", "tt", "u",
@@ -31,11 +33,11 @@ const TABLE: [&str; 8] = ["table", "tbody", "thead", "tfoot", "tr", "td", "th", 
 const CELLS: [&str; 4] = ["table", "td", "th", "caption"];
 const HEADINGS: [&str; 6] = ["h1", "h2", "h3", "h4", "h5", "h6"];
 
-/// What a reader is shown of.
+/// The elements that a reader is shown.
 static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| Builder::default().clone_tags());
 const LONGEST_NAME: usize = 16;
 
-/// The element of a name, if it is one that a reader is shown.
+/// Returns the element of a name, if a reader is shown it.
 fn known(name: &str) -> Option<&'static str> {
     let mut lower = [0; LONGEST_NAME];
     let lower = lower.get_mut(..name.len())?;
@@ -44,7 +46,7 @@ fn known(name: &str) -> Option<&'static str> {
     KNOWN.get(std::str::from_utf8(lower).ok()?).copied()
 }
 
-/// How a body is read. The later ones cost less and see less.
+/// How a body is read. Later variants cost less and see less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Form {
     AsItIs,
@@ -53,7 +55,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The form that a body can be parsed in, and the body in it.
+    /// Returns the form in which a body can be parsed, and the body in this form.
     pub(super) fn with_own(html: &str) -> (Self, Cow<'_, str>) {
         if !is_large(html) {
             (Self::AsItIs, Cow::Borrowed(html))
@@ -64,7 +66,7 @@ impl Form {
         }
     }
 
-    /// The form in which two bodies are compared, each given with its own.
+    /// Returns the form in which two bodies are compared, each given with its own form.
     pub(super) fn to_compare((a, form_a): (&str, Self), (b, form_b): (&str, Self)) -> Self {
         if a.len().max(b.len()) > LONGEST_COMPARED {
             return Self::Words;
@@ -72,7 +74,7 @@ impl Form {
         form_a.max(form_b)
     }
 
-    /// The form in which a body is compared with most others.
+    /// Returns the form in which a body is compared with most other bodies.
     pub(super) fn to_compare_with_itself(html: &str, form: Self) -> Self {
         Self::to_compare((html, form), (html, form))
     }
@@ -86,7 +88,7 @@ impl Form {
     }
 }
 
-/// Whether it may take a while to look at.
+/// Returns whether a body may take a while to process.
 pub fn is_large(html: &str) -> bool {
     html.len() > SMALL || tag_count(html) > FEW_TAGS
 }
@@ -106,7 +108,7 @@ enum Piece<'a> {
 /// Reads HTML from its start to its end, each byte once.
 struct Pieces<'a> {
     rest: &'a str,
-    /// What is not found once is not looked for again.
+    /// Marks that were not found once, so that they are not searched again.
     lacks: HashSet<&'static str>,
 }
 
@@ -125,13 +127,14 @@ impl<'a> Pieces<'a> {
         taken
     }
 
-    /// Goes behind the next `mark`, or to the end.
+    /// Skips to behind the next `mark`, or to the end.
     fn skip_past(&mut self, mark: &'static str) {
         let found = self.rest.find(mark).map(|at| at + mark.len());
         self.take(found.unwrap_or(self.rest.len()));
     }
 
-    /// Goes to the end tag of an element whose content is not read; without one nothing is skipped.
+    /// Skips to the end tag of an element whose content is not read. Skips nothing if there is
+    /// none.
     fn skip_content(&mut self, name: &'static str) {
         if self.lacks.contains(name) {
             return;
@@ -149,7 +152,7 @@ impl<'a> Pieces<'a> {
         self.lacks.insert(name);
     }
 
-    /// A tag, behind its `<` and, at the end of an element, its `/`.
+    /// Reads a tag, from behind its `<` and, for an end tag, its `/`.
     fn tag(&mut self) -> (&'a str, Vec<(&'a str, &'a str)>) {
         let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>');
         let length = self.rest.find(ends).unwrap_or(self.rest.len());
@@ -165,7 +168,7 @@ impl<'a> Pieces<'a> {
                 self.take(1);
                 break;
             }
-            // A sign of equality at its beginning belongs to the name.
+            // An equals sign at the beginning belongs to the name.
             let first = self.rest.chars().next().map_or(0, char::len_utf8);
             let ends = |c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>' | '=');
             let length = self.rest[first..]
@@ -242,14 +245,14 @@ impl<'a> Iterator for Pieces<'a> {
                 }
                 self.skip_past(">");
             } else {
-                // No tag at all: "1 < 2".
+                // Not a tag: "1 < 2".
                 return Some(Piece::Text(self.take(1)));
             }
         }
     }
 }
 
-/// Its words and pictures.
+/// Returns only the words and pictures.
 fn words(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
     for piece in Pieces::of(html) {
@@ -268,7 +271,7 @@ fn words(html: &str) -> String {
     out
 }
 
-/// The same with each element closed where its parent is; `None` if it is nested too deep.
+/// Returns the HTML with each element closed inside its parent; `None` if it is nested too deeply.
 fn well_nested(html: &str) -> Option<String> {
     let mut writer = Writer {
         out: String::with_capacity(html.len()),
@@ -298,9 +301,9 @@ fn well_nested(html: &str) -> Option<String> {
 struct Writer {
     out: String,
     open: Vec<&'static str>,
-    /// How many of a name are open.
+    /// How many elements of each name are open.
     counts: HashMap<&'static str, usize>,
-    /// How many of [`FORMATS`] are.
+    /// How many elements of [`FORMATS`] are open.
     formats: usize,
 }
 
@@ -326,7 +329,7 @@ impl Writer {
     }
 
     fn end(&mut self, name: &str) {
-        // A cell is left by the end of its table's parts alone.
+        // Only the end of a part of its table ends a cell.
         let kept = if TABLE.contains(&name) {
             ["table"; 4]
         } else {
@@ -341,7 +344,7 @@ impl Writer {
             }
             self.close_last();
         } else if name == "p" {
-            // To browsers the end of what is not open is an empty paragraph.
+            // For browsers, the end tag of a paragraph that is not open is an empty paragraph.
             self.out.push_str("<p></p>");
         }
     }
@@ -350,7 +353,7 @@ impl Writer {
         self.counts.get(name).copied().unwrap_or_default()
     }
 
-    /// Elements that end where another one begins.
+    /// Closes elements that end where another one begins.
     fn close_implied(&mut self, name: &str) {
         let (ended, within): (&[&str], &[&str]) = match name {
             "li" => (&["li"], &["ul", "ol", "table"]),
@@ -369,7 +372,8 @@ impl Writer {
         }
     }
 
-    /// Closes the innermost of some elements, unless it is outside of one of some others.
+    /// Closes the innermost of the elements `ended`, unless it is outside of one of the elements
+    /// `within`.
     fn close_within(&mut self, ended: &[&str], within: &[&str]) {
         if ended.iter().all(|name| self.is_open(name) == 0) {
             return;
@@ -416,7 +420,8 @@ fn push_tag(out: &mut String, name: &str, attributes: &[(&str, &str)]) {
     out.push('>');
 }
 
-/// Counts what the tests hold against the length of a body.
+/// Does nothing. In tests it counts the bytes that were looked at, to compare them with the length
+/// of a body.
 #[cfg(not(test))]
 pub(super) fn visit(_bytes: usize) {}
 
@@ -440,7 +445,7 @@ pub(super) mod tests {
         VISITED.set(VISITED.get() + bytes);
     }
 
-    /// How many bytes were looked at meanwhile.
+    /// Returns how many bytes were looked at during `work`.
     pub(in super::super) fn visited(work: impl FnOnce()) -> usize {
         VISITED.set(0);
         work();
@@ -452,9 +457,10 @@ pub(super) mod tests {
 
         #[test]
         fn well_nested_it_means_the_same(html in fragment()) {
-            // A link inside of a link is none.
+            // A link inside a link is not a link.
             prop_assume!(html.matches("<a ").count() < 2);
-            // Browsers go on in bold behind a paragraph that another one has ended; here what is bold ends with it.
+            // Browsers continue bold text after a paragraph that another one has ended; here it
+            // ends with the paragraph.
             let told = if html.contains("<p>") { plainly } else { reading };
             let html = document(&html);
             let nested = well_nested(&html).unwrap();

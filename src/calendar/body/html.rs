@@ -1,6 +1,6 @@
 //! HTML as the serializer writes it.
 
-/// Text as it stands in an attribute or between tags.
+/// Escapes text for an attribute or for the place between tags.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -8,7 +8,8 @@ pub(super) fn escape(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// Where the tag that `text` begins with (behind its `<`) ends: the `>` outside quotes.
+/// Returns where the tag that `text` begins with (behind its `<`) ends: at the `>` outside of
+/// quotes.
 pub(in crate::calendar) fn tag_end(text: &str) -> usize {
     let mut quoted = false;
     for (at, c) in text.char_indices() {
@@ -33,7 +34,7 @@ pub(in crate::calendar) fn plain(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// The value of a tag's attribute, without the space around it.
+/// Returns the value of a tag's attribute, without the white space around it.
 pub(in crate::calendar) fn attribute(tag: &str, name: &str) -> Option<String> {
     let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
     let value = tag.get(start..)?;

@@ -1,5 +1,6 @@
-//! What large bodies were found to be, so that it is found out once for each version of one: a merge compares the same ones again
-//! and again. The functions stay what they are; only the time is spent before, where nobody waits ([`super::prepare`]).
+//! Remembers what was computed about large bodies, so that it is computed once per version: a merge
+//! compares the same bodies again and again. The functions stay pure; the time is only spent
+//! earlier, where nobody waits ([`super::prepare`]).
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
@@ -14,7 +15,7 @@ pub(super) type Digest = [u8; 32];
 
 /// How many bodies are remembered, which takes a few megabytes.
 const BODIES: usize = 20_000;
-/// How many bytes of sanitized HTML.
+/// How many bytes of sanitized HTML are remembered.
 const BYTES: u64 = 32 * 1024 * 1024;
 
 static FORMS: LazyLock<Cache<Digest, Form>> = LazyLock::new(|| Cache::new(BODIES));
@@ -31,10 +32,10 @@ impl Weighter<Digest, Arc<str>> for Length {
     }
 }
 
-/// All that there is to know of a body.
+/// Everything that was computed about a body.
 pub(super) struct Known {
     pub(super) form: Form,
-    /// In its own form.
+    /// The digest in the body's own form.
     pub(super) meaning: Digest,
     pub(super) inside: String,
 }
@@ -73,7 +74,7 @@ fn key_of(html: &str) -> Digest {
     Sha256::digest(html).into()
 }
 
-/// A digest that nobody can make two values of.
+/// Returns a digest for which nobody can make two equal values.
 pub(super) fn digest_of(value: &impl Hash) -> Digest {
     let mut hasher = Sha(Sha256::new());
     value.hash(&mut hasher);
@@ -87,7 +88,7 @@ impl Hasher for Sha {
         self.0.update(bytes);
     }
 
-    /// Too short to tell two bodies apart: the whole digest is taken.
+    /// Not used: 64 bits are too few to tell two bodies apart, so the whole digest is taken.
     fn finish(&self) -> u64 {
         0
     }

@@ -1,9 +1,11 @@
-//! Pictures of other servers. Whoever shows one asks that server for it: it learns who looks, and when; and an address on Odoo's own
-//! server is called with the reader's session. So Odoo gets a link in place of each, `[image: what it is]`, and whoever wants to see it
-//! follows it. Outlook's body keeps its pictures: a link of this kind is read as the picture that it stands for.
+//! Pictures on other servers. Showing a picture makes a request to its server, which learns who
+//! looks, and when. An address on Odoo's own server would be requested with the reader's session.
+//! So Odoo gets a link instead of each picture, `[image: what it is]`, which a reader can follow.
+//! Outlook's body keeps its pictures: such a link is read as the picture that it replaces.
 //!
-//! A picture that is attached to the event (`cid:`) is in Outlook alone, and no browser can show it: in Odoo the same words stand for
-//! it, in a `span` whose title says which one it is. Who takes the words away takes the picture away.
+//! A picture that is attached to the event (`cid:`) exists only in Outlook, and no browser can show
+//! it. In Odoo the same words replace it, in a `span` whose title identifies it. Deleting the words
+//! deletes the picture.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -15,10 +17,11 @@ use super::html::{attribute, escape, plain};
 const OPENS: &str = "[image: ";
 const LONGEST_LABEL: usize = 60;
 
-/// Sanitized HTML with a link in place of each picture that is fetched from a server, but for those that may stay.
+/// Returns sanitized HTML in which links replace the pictures that are requested from a server,
+/// except those that may stay.
 pub(super) fn with_links(clean: &str, stays: impl Fn(&str) -> bool) -> String {
     let mut out = String::with_capacity(clean.len());
-    // The link that is open; links are not nested.
+    // The link that is open. Links are not nested.
     let mut link: Option<String> = None;
     for (text, tag) in pieces(clean) {
         out.push_str(text);
@@ -27,7 +30,7 @@ pub(super) fn with_links(clean: &str, stays: impl Fn(&str) -> bool) -> String {
             "a" => link = attribute(inside, "href").filter(|link| !link.is_empty()),
             "/a" => link = None,
             "img" => {
-                // What led to no server by itself has lost its address.
+                // A relative address was removed by the sanitizer.
                 let Some(src) = attribute(inside, "src").filter(|src| !src.is_empty()) else {
                     continue;
                 };
@@ -63,7 +66,7 @@ fn push_words(out: &mut String, src: &str, label: &str) {
     out.push_str(&format!("<span title=\"{src}\">{OPENS}{label}]</span>"));
 }
 
-/// HTML of Odoo with the pictures that its links and words stand for.
+/// Returns Odoo's HTML with the pictures that its links and words replace.
 pub(super) fn with_pictures(html: &str) -> Cow<'_, str> {
     if !html.contains(OPENS) {
         return Cow::Borrowed(html);
@@ -112,8 +115,9 @@ fn picture(tag: &str, label: &str) -> Option<String> {
     })
 }
 
-/// HTML with the pictures that Outlook has, too, as it has them: with their sizes. What is attached to another event alone, or to none
-/// any more, nobody could see: words say what it was.
+/// Returns HTML in which pictures that Outlook has are written as Outlook has them, with their
+/// sizes. A picture that is attached to another event, or to none, could not be seen, so words
+/// replace it.
 pub(super) fn as_in<'a>(html: &'a str, outlook: &str, inner: impl Fn() -> String) -> Cow<'a, str> {
     if !html.contains("<img ") {
         return Cow::Borrowed(html);
@@ -125,7 +129,7 @@ pub(super) fn as_in<'a>(html: &'a str, outlook: &str, inner: impl Fn() -> String
         }
     }
     let lowered = OnceCell::new();
-    // However Outlook spells it.
+    // However Outlook spells the address.
     let is_there = |src: &str| {
         let lowered = lowered.get_or_init(|| [outlook, &inner()].concat().to_ascii_lowercase());
         let src = src.to_ascii_lowercase();
@@ -150,19 +154,20 @@ pub(super) fn as_in<'a>(html: &'a str, outlook: &str, inner: impl Fn() -> String
     Cow::Owned(out)
 }
 
-/// Whether a picture in it is attached to an event.
+/// Returns whether it contains a picture that is attached to an event.
 pub(super) fn has_attached(html: &str) -> bool {
     let mut sources = pieces(html).filter_map(|(_, tag)| source(tag));
     sources.any(|src| attached(&src).is_some())
 }
 
-/// The address of a picture.
+/// Returns the address of a picture.
 fn source(tag: &str) -> Option<String> {
     tag.starts_with("<img ")
         .then(|| attribute(tag.trim_end_matches('>'), "src"))?
 }
 
-/// Whether an address is that of a picture that Odoo keeps itself, at `base`: nothing happens where it is looked at.
+/// Returns whether an address is of a picture that Odoo itself stores, at `base`. Requesting it has
+/// no effect.
 pub(super) fn is_odoos_own(src: &str, base: &str) -> bool {
     let base = base.trim_end_matches('/');
     let Some(path) = src.strip_prefix(base).filter(|_| !base.is_empty()) else {
@@ -173,7 +178,7 @@ pub(super) fn is_odoos_own(src: &str, base: &str) -> bool {
         .next()
         .unwrap_or_default()
         .to_ascii_lowercase();
-    // Nothing that a browser, a proxy or Odoo may take for another path.
+    // No part that a browser, a proxy or Odoo could take for another path.
     let is_plain = ["..", "%2e", "%2f", "%5c", "\\", "//"]
         .iter()
         .all(|odd| !path.contains(odd));
@@ -189,14 +194,14 @@ fn is_on_a_server(address: &str) -> bool {
     })
 }
 
-/// The `contentId` of a picture that is attached to the event.
+/// Returns the `contentId` of a picture that is attached to the event.
 fn attached(src: &str) -> Option<&str> {
     let (scheme, id) = src.split_at_checked("cid:".len())?;
     (scheme.eq_ignore_ascii_case("cid:") && !id.is_empty()).then_some(id)
 }
 
-/// What a picture is called: its own words, or the beginning of its address. Of one that is attached Outlook makes that of its name, an `@`
-/// and numbers.
+/// Returns the name of a picture: its alternative text, or the beginning of its address. Outlook
+/// makes the `contentId` of an attached picture from its name, an `@` and numbers.
 fn label(src: &str, alt: Option<&str>) -> String {
     let words = alt
         .unwrap_or_default()
@@ -216,7 +221,7 @@ fn label(src: &str, alt: Option<&str>) -> String {
     label.trim().to_owned()
 }
 
-/// Each tag with the text before it; the last one is empty.
+/// Returns each tag with the text before it; the last tag is empty.
 fn pieces(html: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = Some(html);
     std::iter::from_fn(move || {

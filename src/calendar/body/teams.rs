@@ -6,16 +6,16 @@ use std::ops::Range;
 
 use super::bounded::visit;
 
-/// The part of an Outlook body by which people join a Teams meeting, if there is one: from the line of underscores
-/// above it to the line below it, or to the end of the document.
+/// Returns the part of an Outlook body by which people join a Teams meeting, if there is one: from
+/// the line of underscores above it to the line below it, or to the end of the document.
 pub fn teams_block(html: &str) -> Option<&str> {
     teams_range(html).and_then(|range| html.get(range))
 }
 
-/// Teams draws lines of eighty.
+/// The least number of underscores in a line. Teams draws lines of eighty.
 const LINE: usize = 20;
 
-/// The body without the block.
+/// Returns the body without the block.
 pub(super) fn without_teams_block(html: &str) -> Cow<'_, str> {
     match teams_range(html) {
         Some(range) => Cow::Owned([&html[..range.start], &html[range.end..]].concat()),
@@ -23,7 +23,8 @@ pub(super) fn without_teams_block(html: &str) -> Cow<'_, str> {
     }
 }
 
-/// The bytes of the block. Positions in the lowered text are those in the text, as only ASCII is lowered.
+/// Returns the byte range of the block. Positions in the lowered text are valid in the original, as
+/// only ASCII is lowered.
 pub(in crate::calendar) fn teams_range(html: &str) -> Option<Range<usize>> {
     let lower = html.to_ascii_lowercase();
     visit(lower.len());
@@ -58,14 +59,15 @@ fn underscore_lines(text: &str) -> Vec<Range<usize>> {
     lines
 }
 
-/// The positions of links that join a meeting: those of any Teams host (`teams.microsoft.com`, `teams.live.com`,
-/// the hosts of government clouds), also inside Outlook's Safe Links.
+/// Returns the positions of links that join a meeting: those of any Teams host
+/// (`teams.microsoft.com`, `teams.live.com`, the hosts of government clouds), also inside Outlook's
+/// Safe Links.
 fn join_links(lower: &str) -> Vec<usize> {
     let mut found = Vec::new();
     let mut start = 0;
     for link in lower.split(['"', '\'', '<', '>', ' ']) {
         visit(link.len());
-        // What joins stands behind the host.
+        // The path that joins a meeting follows the host.
         let join = ["meetup-join", "/meet/", "%2fmeet%2f"]
             .iter()
             .filter_map(|word| link.rfind(word))
@@ -85,7 +87,7 @@ fn join_links(lower: &str) -> Vec<usize> {
     found
 }
 
-/// The start of a line of underscores together with the elements that hold nothing else.
+/// Returns the start of a line of underscores, including the elements that contain nothing else.
 fn outer_start(text: &str, line: &Range<usize>) -> usize {
     let mut start = line.start;
     let mut after = text[line.end..].trim_start();
@@ -108,8 +110,8 @@ fn outer_start(text: &str, line: &Range<usize>) -> usize {
     start
 }
 
-/// The end of the block whose last line of underscores ends at `line_end`, with the end tags that belong to
-/// elements opened since `start`.
+/// Returns the end of the block whose last line of underscores ends at `line_end`, including the
+/// end tags of elements that were opened since `start`.
 fn closed_end(text: &str, start: usize, line_end: usize) -> usize {
     let void = ["br", "hr", "img", "meta", "input", "wbr", "col", "link", "area"];
     let mut open: Vec<&str> = Vec::new();

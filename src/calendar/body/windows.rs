@@ -1,22 +1,23 @@
-//! Lists as Outlook for Windows writes them: it takes HTML apart into rich text, and what comes back are paragraphs of the class
-//! `MsoListParagraph` that begin with a mark (microsoft-graph-docs#5507). Who reads them sees a list.
+//! Lists as Outlook for Windows writes them. It converts HTML to rich text, and returns a list as
+//! paragraphs of the class `MsoListParagraph` that begin with a mark (microsoft-graph-docs#5507). A
+//! reader sees a list.
 
 use std::borrow::Cow;
 
 use super::bounded::visit;
 
 const CLASS: &str = "MsoListParagraph";
-/// Marks are a character, or a number and a dot.
+/// The longest mark, in bytes. A mark is a character, or a number and a dot.
 const LONGEST_MARK: usize = 8;
 
-/// The same HTML with lists.
+/// Returns the same HTML with lists.
 pub(super) fn with_lists(html: &str) -> Cow<'_, str> {
     if !html.contains(CLASS) {
         return Cow::Borrowed(html);
     }
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
-    // The list under way.
+    // The list that is open.
     let mut list: Option<&str> = None;
     while let Some((before, tag, after)) = next_paragraph(rest) {
         visit(before.len() + tag.len());
@@ -54,7 +55,8 @@ fn close(out: &mut String, list: &str) {
     out.push_str(&format!("</{list}>"));
 }
 
-/// What is before the next paragraph of a list, its tag, and what is behind that.
+/// Returns the text before the next paragraph of a list, the paragraph's tag, and the text behind
+/// the tag.
 fn next_paragraph(html: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     loop {
@@ -71,7 +73,8 @@ fn next_paragraph(html: &str) -> Option<(&str, &str, &str)> {
     }
 }
 
-/// A paragraph's mark, which stands in a span of its own, and what is behind it. Without one all is text.
+/// Returns a paragraph's mark, which is in a span of its own, and the text behind it. Without a
+/// mark, everything is text.
 fn without_mark(inside: &str) -> (Option<&str>, &str) {
     let lead = skipped(inside);
     let begins = &inside[lead..];
@@ -99,7 +102,8 @@ fn is_mark(mark: &str) -> bool {
         )
 }
 
-/// How long spans, conditional comments and space are that a text begins with.
+/// Returns the length of the spans, conditional comments and white space at the beginning of a
+/// text.
 fn skipped(text: &str) -> usize {
     let mut at = 0;
     while let Some(rest) = text.get(at..) {

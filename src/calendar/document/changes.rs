@@ -10,15 +10,16 @@ use crate::calendar::field::{Group, unchanged};
 /// How one document must change to be another one of the same side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Rule or start: dates.
+    /// The rule or the start, so the dates differ.
     pub rule: bool,
-    /// Hours, length or zone of every occurrence.
+    /// The hours, length or zone of every occurrence.
     pub hours: bool,
-    /// Of the master. [`Group::Time`] only where it takes place once, before and after.
+    /// Groups of the master. [`Group::Time`] only if the meeting takes place once, before and
+    /// after.
     pub groups: BTreeSet<Group>,
-    /// Of single occurrences; with values of the target's occurrence.
+    /// Groups of single occurrences, with the values of the target's occurrence.
     pub slots: BTreeMap<NaiveDate, BTreeSet<Group>>,
-    /// Slots to take out.
+    /// Slots to exclude.
     pub excluded_dates: BTreeSet<NaiveDate>,
     /// Slots to bring back.
     pub restored: BTreeSet<NaiveDate>,
@@ -30,12 +31,12 @@ impl Changes {
     }
 }
 
-/// What the two sides stay apart in.
+/// In what the two sides remain different.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Differing {
     /// Groups of the master.
     pub groups: BTreeSet<Group>,
-    /// Single occurrences, or which there are.
+    /// Whether single occurrences, or the set of occurrences, differ.
     pub occurrences: bool,
 }
 
@@ -44,7 +45,7 @@ impl Differing {
         *self == Self::default()
     }
 
-    /// Whether something else than that has changed.
+    /// Returns whether anything else has changed.
     pub(super) fn is_news(&self, before: &Document, now: &Document) -> bool {
         let mut news = changes(before, now);
         news.groups.retain(|group| !self.groups.contains(group));
@@ -56,10 +57,11 @@ impl Differing {
     }
 }
 
-/// How `present` must change to be `target`, both of one side and in normal form.
+/// Returns how `present` must change to be `target`, both of one side and in normal form.
 ///
-/// A value of the master that is written reaches every occurrence: where a slot has a value of its own in such
-/// a group, it is named in `slots`, changed or not, so that it can be written over the template's.
+/// A value that is written to the master reaches every occurrence. So a slot that has its own value
+/// in such a group is listed in `slots`, changed or not, and its value is written over the
+/// master's.
 pub fn changes(present: &Document, target: &Document) -> Changes {
     if present.is_single() && target.is_single() {
         return Changes {
@@ -119,7 +121,8 @@ pub fn changes(present: &Document, target: &Document) -> Changes {
         let differ: BTreeSet<_> = groups_of(|group| {
             let overwritten = own(target, group)
                 && (changes.groups.contains(&group) || (group == Group::Time && (rule || hours)));
-            // What comes back may have kept whatever it was when it was taken out.
+            // An occurrence that comes back may still have any value that it had when it was
+            // excluded.
             was || own(&moved, group) != own(target, group) || !same(group, &before, &after) || overwritten
         });
         if !differ.is_empty() {
@@ -137,7 +140,7 @@ pub(super) fn groups_of(wanted: impl Fn(Group) -> bool) -> BTreeSet<Group> {
     groups().filter(|group| wanted(*group)).collect()
 }
 
-/// Whether two schedules differ in nothing but where they end.
+/// Returns whether two schedules differ only in their end.
 pub(super) fn only_the_end(present: &Document, target: &Document) -> bool {
     let mut other = present.clone();
     other.set_end(target.rule().end);

@@ -1,7 +1,8 @@
-//! What of a series is its master, where one side tells its occurrences alone.
+//! Chooses the master of a series if one side only has its occurrences.
 //!
-//! Odoo has no master: it is what most occurrences say. Once half of them have been changed one by one, another value is the most
-//! frequent, and what was said of each would be said of all: Outlook would drop the exceptions and mail every guest for each of them.
+//! Odoo has no master: it is what most occurrences have. Once half of them were changed one by one,
+//! another value is the most frequent. What was changed in each would then be changed for all:
+//! Outlook would drop the exceptions and mail every guest about each of them.
 
 use super::changes::{changes, groups};
 use super::{Document, same};
@@ -9,8 +10,9 @@ use crate::calendar::field::{Group, take_groups};
 use crate::calendar::recurrence::End;
 
 impl Document {
-    /// The same occurrences, with the master of `before`, a former state of the same side, in whatever takes no more changes so. An endless
-    /// series stays as it is: of most of its occurrences nobody knows yet.
+    /// Returns the same occurrences with the master of `before`, an earlier state of the same side,
+    /// where that needs no more changes. An endless series stays as it is, as most of its
+    /// occurrences are unknown.
     #[must_use]
     pub fn keeping_master_of(&self, before: &Self) -> Self {
         if self.is_single() || before.is_single() || self.rule().end == End::Forever {
@@ -39,14 +41,14 @@ impl Document {
         best
     }
 
-    /// The master as it is at the first slot of another one.
+    /// Returns the document with its master at the first slot of another document.
     fn at_start_of(&self, other: &Self) -> Self {
         let mut moved = self.clone();
         moved.master.time = self.slot_time(other.start());
         moved
     }
 
-    /// The same occurrences, said by another master.
+    /// Returns the same occurrences with another master.
     fn with_master_of(&self, before: &Self, kept: &[Group]) -> Self {
         let mut other = self.clone();
         take_groups(kept, &mut other.master, &before.at_start_of(self).master);
@@ -60,7 +62,7 @@ impl Document {
     }
 }
 
-/// How many writes the change from one state to another may take.
+/// Counts the writes that the change from one state to another may need.
 fn effort(before: &Document, after: &Document) -> usize {
     let all = changes(before, after);
     let of_all = usize::from(all.rule || all.hours) + usize::from(!all.groups.is_empty());

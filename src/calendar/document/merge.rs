@@ -1,11 +1,12 @@
-//! Three-way merge of one meeting. What is merged as one:
+//! Three-way merge of one meeting. The units of the merge are:
 //!
 //! * the **schedule**: rule, start, hours and zone (in conflicts: [`Group::Time`] of the whole);
 //! * each property group of the **master**, as of a single event ([`crate::calendar::merge`]);
-//! * each property group of each **slot** that differs anywhere, and whether the slot is taken out.
+//! * each property group of each **slot** that differs anywhere, and whether the slot is excluded.
 //!
-//! A slot's own value is a fact of its own: a new title for all and a new title for one do not collide. A slot that
-//! one side took out is out, also where the other side changed it ([`DocumentMerge::overruled`]).
+//! A slot's own value is separate: a new title for all and a new title for one do not conflict. A
+//! slot that one side excluded is excluded, even if the other side changed it
+//! ([`DocumentMerge::overruled`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,28 +22,29 @@ use crate::calendar::merge::{
 };
 use crate::calendar::words;
 
-/// As [`crate::calendar::merge::by_organizer`], of what all occurrences share.
+/// Does what [`crate::calendar::merge::by_organizer`] does for the master.
 pub fn by_organizer(mut base: Base, odoo: &Event, outlook: &Event) -> Base {
     base.outlook.master = merge::by_organizer(base.masters(), odoo, outlook).outlook;
     base
 }
 
-/// What a write has settled.
+/// The part of a meeting that a write has settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// What all occurrences share; with `schedule` rule, hours and zone, too. The time of what takes
-    /// place once is among the groups.
+    /// Groups of the master; with `schedule` also rule, hours and zone. If the meeting takes place
+    /// once, its time is one of the groups.
     Whole { groups: BTreeSet<Group>, schedule: bool },
-    /// What one occurrence has of its own of some groups.
+    /// Some groups of one occurrence's override.
     Slot {
         slot: NaiveDate,
         groups: BTreeSet<Group>,
     },
-    /// All that one occurrence has of its own, or that it is taken out.
+    /// The whole override of one occurrence, or that it is excluded.
     Presence(NaiveDate),
 }
 
-/// The base once a side was written: of what was told, what each side has now (as [`crate::calendar::merge::advance`]).
+/// Returns the base after a write to one side: what was written takes the present value of each
+/// side (see [`crate::calendar::merge::advance`]).
 pub fn advance(
     base: Option<Base>,
     written: &Written,
@@ -67,17 +69,18 @@ pub fn advance(
                     Side::Odoo => Vec::new(),
                 };
                 base.odoo = base.odoo.rescheduled(odoo);
-                // Odoo is yet to be told an end that is Outlook's.
+                // Odoo does not have Outlook's end yet.
                 let is_cut = side == Side::Outlook && only_ends_earlier(outlook, odoo);
                 base.outlook = base.outlook.rescheduled(if is_cut { odoo } else { outlook });
-                // With the pattern Exchange drops what single occurrences had of their own. Nobody wanted that: what Odoo
-                // has is to be written again.
+                // Exchange drops overrides with a new pattern. Nobody wanted that, so Odoo's
+                // overrides must be written again.
                 let kept = |slot: &NaiveDate| outlook.exceptions.contains_key(slot);
                 for side in [&mut base.odoo, &mut base.outlook] {
                     side.exceptions.retain(|slot, _| kept(slot));
                     side.excluded_dates
                         .retain(|slot| outlook.excluded_dates.contains(slot));
-                    // Which hour Odoo has there, its own or that of all, counts as its news: Outlook is told it, once.
+                    // Odoo's hour there, its own or the master's, counts as changed in Odoo: it is
+                    // written to Outlook, once.
                     for (slot, time) in &left_behind {
                         side.exceptions.entry(*slot).or_default().time = Some(time.clone());
                     }
@@ -134,7 +137,7 @@ pub fn advance(
     base
 }
 
-/// The base of two that say the same, but for what Odoo has changed and may not write.
+/// Returns the base of two documents that agree, except for changes of Odoo that it may not write.
 pub fn agreed(base: Option<Base>, (odoo, outlook): (&Document, &Document), differing: &Differing) -> Base {
     if differing.is_empty() {
         return Base {
@@ -150,14 +153,15 @@ pub fn agreed(base: Option<Base>, (odoo, outlook): (&Document, &Document), diffe
     advance(base, &written, &Told::default(), (odoo, outlook), Side::Odoo)
 }
 
-/// Whether `one` is `other` without its last occurrences: a tail that was taken out is an earlier end ([`Document::normalized`]).
+/// Returns whether `one` is `other` without its last occurrences: an excluded tail is an earlier
+/// end ([`Document::normalized`]).
 fn only_ends_earlier(one: &Document, other: &Document) -> bool {
     let last = |series: &Document| series.rule().last(series.start()).unwrap_or(NaiveDate::MAX);
     last(one) < last(other) && only_the_end(other, one)
 }
 
-/// The occurrences that Outlook has kept where they were while the whole was moved from Odoo, with their times: what differs in them is
-/// something else, and nobody wanted them to stay.
+/// Returns the occurrences that Outlook left in place when Odoo moved the whole series, with their
+/// times. They differ for another reason, and nobody wanted them to stay.
 fn left_behind(before: &Document, odoo: &Document, outlook: &Document) -> Vec<(NaiveDate, Time)> {
     let has_hour = |series: &Document, slot| {
         let own = series.exceptions.get(slot);
@@ -176,7 +180,7 @@ fn left_behind(before: &Document, odoo: &Document, outlook: &Document) -> Vec<(N
         .collect()
 }
 
-/// The guests of one occurrence as they are agreed on now.
+/// Returns the agreed guests of one occurrence.
 fn slot_guests(
     slot: NaiveDate,
     base: &Base,
@@ -199,7 +203,8 @@ fn slot_guests(
     ))
 }
 
-/// Of two that were matched: what they differ in counts as changed on both sides, as each is taken for what the other was.
+/// Returns the first base of two matched documents. Where they differ, both sides count as changed,
+/// as each side's base is the other's value.
 fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Document, &Document), side: Side) -> Base {
     let groups = match written {
         Written::Whole { groups, .. } => groups.clone(),
@@ -242,7 +247,8 @@ fn first_base(written: &Written, told: &Told, (odoo, outlook): (&Document, &Docu
     base
 }
 
-/// The base once Odoo was told the whole. `told` says whom it was told of as attendees of all (`None`), and of single occurrences.
+/// Returns the base after the whole document was written to Odoo. `told` has the guests that were
+/// written: for the master under `None`, and for single occurrences.
 pub fn advance_whole(
     base: Option<Base>,
     told: impl Fn(Option<NaiveDate>) -> Option<BTreeSet<Address>>,
@@ -312,7 +318,8 @@ pub fn advance_whole(
     after
 }
 
-/// The base of a series that was made in Outlook, without what single occurrences have of their own: that follows.
+/// Returns the base of a series that was created in Outlook, without its overrides, which are
+/// written next.
 pub fn base_of_creation(odoo: &Document, outlook: &Document) -> Base {
     let bare = |series: &Document| Document {
         exceptions: BTreeMap::new(),
@@ -335,34 +342,34 @@ pub fn base_of_creation(odoo: &Document, outlook: &Document) -> Base {
 /// A group that both sides changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentConflict {
-    /// `None`: of the whole series.
+    /// `None` for the whole series.
     pub slot: Option<NaiveDate>,
     pub conflict: Conflict,
 }
 
-/// What both sides shall be.
+/// The states that both sides are to get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentMerge {
-    /// Groups of the master that Outlook must take over.
+    /// Groups of the master that Outlook must get.
     pub to_outlook: BTreeSet<Group>,
-    /// Odoo's document once it is written, before it is rolled to a window.
+    /// Odoo's document after it is written, before it is reduced to a window.
     pub odoo: Document,
-    /// Outlook's document once it is written; with `continues_from` its new series.
+    /// Outlook's document after it is written. With `continues_from`, its new series.
     pub outlook: Document,
-    /// Odoo shows only the later part of an old series, and gave that part another pattern: Outlook's series ends
-    /// before this date, and `outlook` is a new one from it on.
+    /// Set if Odoo shows only the later part of an old series, and changed the pattern of that
+    /// part. Outlook's series then ends before this date, and `outlook` is a new series from it on.
     pub continues_from: Option<NaiveDate>,
-    /// Between them the two have taken out every occurrence.
+    /// Whether the two sides together have excluded every occurrence.
     pub over: bool,
     pub conflicts: Vec<DocumentConflict>,
-    /// Slots that one side changed and the other took out.
+    /// Slots that one side changed and the other excluded.
     pub overruled: BTreeSet<NaiveDate>,
-    /// Slots that one side changed, and that the other does not have: its pattern is another one.
+    /// Slots that one side changed and the other does not have, as its pattern differs.
     pub apart: BTreeSet<NaiveDate>,
 }
 
 impl DocumentMerge {
-    /// Takes over what was decided of the masters; returns Odoo's and Outlook's.
+    /// Takes over the result for the masters; returns Odoo's and Outlook's.
     fn take(&mut self, events: Merge) -> (Event, Event) {
         self.to_outlook = events.to_outlook;
         let conflicts = events.conflicts.into_iter();
@@ -372,10 +379,10 @@ impl DocumentMerge {
     }
 }
 
-/// Merges the present documents, both in normal form. What takes place once on both sides is its
-/// master alone. Without a base (the two were matched, not made from each other) every difference
-/// counts as changed on both sides, and Outlook says which slots there are: a restored record in
-/// Odoo harms nobody, a cancellation in Outlook mails its guests.
+/// Merges the present documents, both in normal form. A meeting that takes place once on both sides
+/// is only its master. Without a base (the two were matched, not made from each other) every
+/// difference counts as changed on both sides, and Outlook decides which slots exist: a restored
+/// record in Odoo harms nobody, but a cancellation in Outlook mails its guests.
 pub fn merge(
     base: Option<&Base>,
     odoo: &Document,
@@ -412,7 +419,8 @@ pub fn merge(
     merged
 }
 
-/// Whether Odoo has the later part of Outlook's series, as it has where 720 occurrences do not reach the window.
+/// Returns whether Odoo has only the later part of Outlook's series, which it does if 720
+/// occurrences do not reach the window.
 pub fn is_later_part(odoo: &Document, outlook: &Document) -> bool {
     odoo.start() > outlook.start()
         && outlook
@@ -465,8 +473,8 @@ fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merge
     }
 }
 
-/// The series that begins at `start` and from its own start on is `part`; `None` if the rule does not reach back
-/// to it in phase.
+/// Returns the series that begins at `start` and, from its own start on, is `part`; `None` if the
+/// rule, extended back, does not have `start` in its phase.
 fn extended_back(part: &Document, start: NaiveDate) -> Option<Document> {
     let mut whole = part.clone();
     whole.master.time = part.slot_time(start);
@@ -486,7 +494,7 @@ fn merge_templates(
     policy: Policy,
     merged: &mut DocumentMerge,
 ) {
-    // Times are the schedule's business: here all are one.
+    // The schedule decides about times, so they are made equal here.
     let one = &outlook.master;
     let there = in_room_of(at_time_of(&odoo.master, one), one);
     let before = base.map(|b| Base {
@@ -495,12 +503,12 @@ fn merge_templates(
     });
     let events = merge_events(before.as_ref(), &there, one, times, policy);
     let (in_odoo, in_outlook) = merged.take(events);
-    // Each side keeps its own link into a room that both have.
+    // Both sides have a link to the same room. Each keeps its own.
     merged.odoo.master = at_time_of(&in_room_of(in_odoo, &odoo.master), &merged.odoo.master);
     merged.outlook.master = at_time_of(&in_room_of(in_outlook, one), &merged.outlook.master);
 }
 
-/// The four documents under the merged schedule.
+/// The four documents (both sides, both bases) under the merged schedule.
 struct Four {
     odoo: Document,
     outlook: Document,
@@ -521,8 +529,9 @@ impl Four {
     }
 }
 
-/// A side under the merged schedule. Where its own one has no such slot (it ends earlier) the side says nothing of it: that stays as
-/// `before`, and is nothing that the side has brought back.
+/// Puts a side under the merged schedule. If the side's own schedule has no such slot (it ends
+/// earlier), the side says nothing about the slot: the slot stays as it was `before`, and does not
+/// count as restored by this side.
 fn with_unsaid(side: &Document, schedule: &Document, before: Option<&Document>) -> Document {
     let mut under = side.rescheduled(schedule);
     let Some(before) = before else { return under };
@@ -530,7 +539,8 @@ fn with_unsaid(side: &Document, schedule: &Document, before: Option<&Document>) 
     if let Some(last) = mentioned.clone().max().copied()
         && !side.same_schedule(schedule)
     {
-        // A slot has another date, by a period at most, where the pattern has moved; the two intervals are one then.
+        // If the pattern has moved, a slot has moved by one period at most; both intervals are then
+        // equal.
         let interval = side.rule().interval.min(schedule.rule().interval);
         let period = TimeDelta::try_days(366 * i64::from(interval.get()));
         let until = period.and_then(|period| last.checked_add_signed(period));
@@ -552,10 +562,10 @@ fn merge_slots(
     merged: &mut DocumentMerge,
 ) {
     let schedule = merged.outlook.clone();
-    // Of what is before its start a rolled series in Odoo knows nothing.
+    // Odoo has only the part from its own start on, so it says nothing about earlier slots.
     let known_from = is_later_part(odoo, outlook).then(|| odoo.start());
     let four = Four::under(&schedule, base, odoo, outlook);
-    // Two patterns that stay apart have no slots in common.
+    // Two different patterns have no slots in common.
     let is_apart = !merged.odoo.same_schedule(&merged.outlook);
     if is_apart
         && known_from.is_none()
@@ -607,7 +617,7 @@ fn merge_slots(
     }
 }
 
-/// The slots of which a side says something else than before.
+/// Returns the slots that a side has changed since before.
 fn edited_slots(before: &Document, now: &Document) -> BTreeSet<NaiveDate> {
     let shared = Document {
         master: now.master.clone(),
@@ -632,10 +642,10 @@ fn keep(slot: NaiveDate, from: &Document, into: &mut Document) {
 enum Existence {
     Present,
     Gone {
-        /// What the slot has of its own was changed by the side that did not take it out.
+        /// Whether the side that did not exclude the slot has changed its override.
         edited: bool,
     },
-    /// It was so when the two last agreed: one side could not follow.
+    /// The two differed in this when they last agreed: one side could not follow.
     Apart,
 }
 
@@ -648,7 +658,7 @@ fn existence(slot: NaiveDate, four: &Four) -> Existence {
         (Some(b), false) => match (gone(&b.odoo) != in_odoo, gone(&b.outlook) != in_outlook) {
             (false, false) => return Existence::Apart,
             (true, false) => in_odoo,
-            // That both changed to different states is only possible where they were apart before.
+            // Both can change to different states only if they were different before.
             (_, true) => in_outlook,
         },
     };
@@ -676,10 +686,10 @@ fn existence(slot: NaiveDate, four: &Four) -> Existence {
 
 /// A side's view of one slot.
 struct View {
-    /// What it would be without change, in the merged series.
+    /// The unchanged occurrence in the merged series.
     regular: Event,
     own: Override,
-    /// What was agreed to be its own.
+    /// The agreed override.
     before: Option<Override>,
 }
 
@@ -717,7 +727,7 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, m
         (Some(in_odoo), Some(in_outlook)) => *in_odoo == outlook.own && *in_outlook == odoo.own,
         _ => true,
     };
-    // As each side has shown it: what all share may have been filled by now.
+    // As each side has shown it, as the master's values may have been filled in by now.
     let shown = four.odoo.occurrence(slot).zip(four.outlook.occurrence(slot));
     let full = |group| {
         shown
@@ -731,7 +741,7 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, m
             continue;
         }
         let source = match (odoo.changed(group), outlook.changed(group)) {
-            // It cannot be taken back, as in single events.
+            // An online meeting cannot be withdrawn, as for single events.
             _ if group == Group::Online
                 && in_outlook.online
                 && (odoo.changed(group) || outlook.changed(group)) =>
@@ -740,9 +750,9 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, m
             }
             (true, false) => Side::Odoo,
             (false, true) => Side::Outlook,
-            // The two were apart when they last agreed: one of them does not keep it.
+            // The two differed when they last agreed: one of them does not store the value.
             (false, false) if !agreed(group) => continue,
-            // Nobody touched the slot, but the rest has changed under it: what is the slot's own stands.
+            // Nobody changed the slot, but the master has changed: the slot's own value stays.
             (false, false) => match (odoo.own.has(group), outlook.own.has(group)) {
                 (true, false) => Side::Odoo,
                 (false, true) => Side::Outlook,
@@ -780,7 +790,8 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, m
     }
 }
 
-/// Attendees one by one, from who was in each side's occurrence, master or not, before the merge.
+/// Merges the attendees of an occurrence one by one, starting from those of each side's occurrence
+/// before the merge, whether the master's or its own.
 fn merge_slot_attendees(slot: NaiveDate, four: &Four, in_odoo: &mut Event, in_outlook: &mut Event) {
     let series = [&four.odoo, &four.outlook].into_iter();
     let bases = four.base.iter().flat_map(|b| [&b.odoo, &b.outlook]);

@@ -1,4 +1,5 @@
-//! What to write to either side of one meeting: the pure decision, printable before anything is done.
+//! Decides what to write to either side of one meeting. The decision is pure data, and can be
+//! printed before anything is done.
 
 use std::collections::BTreeSet;
 
@@ -15,11 +16,11 @@ use crate::calendar::plan::{Mail, Rights};
 /// What is known of one side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum State<'a> {
-    /// There has never been one.
+    /// There has never been a meeting.
     Missing,
     /// In normal form.
     Present(&'a Document),
-    /// Ended by somebody: deleted, archived, cancelled, or without any occurrence left.
+    /// Somebody has ended it: deleted, archived, cancelled, or excluded every occurrence.
     Gone,
 }
 
@@ -30,15 +31,16 @@ pub struct Situation<'a> {
     pub odoo: State<'a>,
     pub outlook: State<'a>,
     pub rights: Rights,
-    /// Whether a meeting that Outlook does not have may be made there now.
+    /// Whether a meeting that only Odoo has may be made in Outlook now.
     pub create_in_outlook: bool,
-    /// Whether a meeting that Odoo does not have may be made there now.
+    /// Whether a meeting that only Outlook has may be made in Odoo now.
     pub create_in_odoo: bool,
     pub times: &'a EditTimes,
     pub policy: Policy,
 }
 
-/// What Odoo must do. The service rolls the target to its window (`odoo::recurrence::for_window`).
+/// What Odoo must do. The service reduces the target to its window
+/// (`odoo::recurrence::for_window`).
 #[derive(Clone, Debug, PartialEq)]
 pub enum OdooStep {
     Nothing,
@@ -51,32 +53,32 @@ pub enum OdooStep {
     Archive,
 }
 
-/// One request to the organizer's mailbox. In order.
+/// One request to the organizer's mailbox. Requests are sent in their order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutlookWrite {
-    /// POST of a meeting without its exceptions; those follow.
+    /// POST of a meeting without its exceptions, which follow.
     Create(Box<Document>),
-    /// PATCH of the master, once for everything that all occurrences share.
+    /// PATCH of the master, once for all shared values.
     Master {
-        /// Property groups; with [`Group::Time`] where hours, length, zone or start are others.
+        /// Property groups, with [`Group::Time`] if the hours, length, zone or start change.
         groups: BTreeSet<Group>,
-        /// Whether `recurrence` is in it. A changed zone needs it too.
+        /// Whether the request contains `recurrence`, which a changed zone requires too.
         recurrence: bool,
         target: Box<Document>,
     },
-    /// PATCH of the occurrence of a slot, of those groups in which it does not say so already.
+    /// PATCH of the occurrence of a slot, with the groups that differ.
     Occurrence {
         slot: NaiveDate,
         groups: BTreeSet<Group>,
         target: Box<Event>,
     },
-    /// DELETE of the occurrence of a slot, if it is there.
+    /// DELETE of the occurrence of a slot, if it exists.
     Cancel { slot: NaiveDate },
     /// DELETE of the master.
     Delete,
 }
 
-/// What Outlook cannot be told. For the journal, and set aside; everything else is written.
+/// What Outlook cannot express. For the journal, and set aside; everything else is written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsayable {
     #[error(transparent)]
@@ -88,10 +90,10 @@ pub enum Unsayable {
 /// The writes to Outlook.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OutlookWrites {
-    /// In order. With a changed pattern Exchange drops all exceptions (MS-OXOCAL 3.1.4.7.3.5); what it does with
-    /// them when hours change is not documented. So what follows an [`OutlookWrite::Master`] with `recurrence` is
-    /// what there is to do at most: once it is written the series is to be read again, and [`updated`] asked
-    /// what is left.
+    /// In order. With a changed pattern Exchange drops all exceptions (MS-OXOCAL 3.1.4.7.3.5). What
+    /// it does with them when the hours change is not documented. So the writes after an
+    /// [`OutlookWrite::Master`] with `recurrence` are the most that may be necessary. After that
+    /// write, read the series again and call [`updated`] for the rest.
     pub writes: Vec<OutlookWrite>,
     pub unsayable: Vec<Unsayable>,
 }
@@ -101,18 +103,19 @@ pub struct OutlookWrites {
 pub struct Plan {
     pub odoo: OdooStep,
     pub outlook: OutlookWrites,
-    /// Where Outlook's series ends, before the new one that [`OutlookWrite::Create`] makes takes its place.
+    /// The date before which Outlook's series ends, when [`OutlookWrite::Create`] makes a new one
+    /// in its place.
     pub continues_from: Option<NaiveDate>,
-    /// Both sides agree that the series is over and done with.
+    /// Both sides agree that the series has ended.
     pub ended: bool,
-    /// The two sides say the same: the base may be set to them.
+    /// The two sides are equal: the base may be set to them.
     pub agreed: bool,
-    /// What Odoo has changed and cannot be written to Outlook (no right to).
+    /// Changes of Odoo that cannot be written to Outlook, as this mailbox may not change the event.
     pub differing: Differing,
     pub conflicts: Vec<DocumentConflict>,
-    /// Slots that one side changed and the other took out.
+    /// Slots that one side changed and the other excluded.
     pub overruled: BTreeSet<NaiveDate>,
-    /// Slots that one side changed, and that the other does not have: its pattern is another one.
+    /// Slots that one side changed and the other does not have, as its pattern differs.
     pub apart: BTreeSet<NaiveDate>,
 }
 
@@ -131,14 +134,14 @@ impl Plan {
         }
     }
 
-    /// Whether there is nothing to write on either side.
+    /// Returns whether there is nothing to write on either side.
     pub fn is_idle(&self) -> bool {
         self.odoo == OdooStep::Nothing && self.outlook.writes.is_empty()
     }
 }
 
-/// Decides. Laws (property-tested): a plan that was carried out leaves nothing to do; nothing that only one
-/// side changed is lost; an absent state matches nothing.
+/// Decides. Laws (property-tested): after a plan was carried out, nothing is left to do; nothing
+/// that only one side changed is lost; an absent state matches nothing.
 pub fn plan(situation: &Situation<'_>) -> Plan {
     use State::{Gone, Missing, Present};
     let mut plan = Plan::nothing();
@@ -149,8 +152,8 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
                 plan.outlook = created(odoo);
             }
         }
-        // Archiving keeps the record, its conversation and its links, and can be undone: a deletion in
-        // Outlook may therefore win over an edit in Odoo without losing it.
+        // Archiving keeps the record, its messages and its links, and can be undone. So a deletion
+        // in Outlook may win over an edit in Odoo without losing the edit.
         (Present(_), Gone) => {
             plan.odoo = OdooStep::Archive;
             plan.ended = true;
@@ -162,7 +165,7 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
         }
         (Gone, Present(_)) => {
             plan.ended = true;
-            // Taking somebody else's meeting off Odoo's calendar says nothing to its organizer.
+            // Removing somebody else's meeting from Odoo's calendar tells its organizer nothing.
             if situation.rights == Rights::Write {
                 plan.outlook.writes.push(OutlookWrite::Delete);
             }
@@ -228,7 +231,7 @@ fn master(groups: BTreeSet<Group>, recurrence: bool, target: &Document) -> Outlo
     }
 }
 
-/// A new series in Outlook.
+/// Returns the writes that create a series in Outlook.
 pub fn created(target: &Document) -> OutlookWrites {
     let mut bare = target.clone();
     bare.exceptions.clear();
@@ -241,13 +244,14 @@ pub fn created(target: &Document) -> OutlookWrites {
     out
 }
 
-/// The writes that make `present`, as Outlook has it, `target`: at most one to the master, then those of single
-/// occurrences, each of which leaves the occurrence where Outlook's rules let it be.
+/// Returns the writes that change `present`, Outlook's document, to `target`: at most one to the
+/// master, then those of single occurrences. Each of the latter leaves the occurrence at a date
+/// that Outlook permits.
 pub fn updated(present: &Document, target: &Document) -> OutlookWrites {
     updated_with(present, target, &BTreeSet::new())
 }
 
-/// The same; `owed` are groups of the master to be written though the two say the same.
+/// Does the same; `owed` are groups of the master to write although both are equal.
 fn updated_with(present: &Document, target: &Document, owed: &BTreeSet<Group>) -> OutlookWrites {
     let changes = changes(present, target);
     let is_single = present.is_single() && target.is_single();
@@ -257,7 +261,7 @@ fn updated_with(present: &Document, target: &Document, owed: &BTreeSet<Group>) -
         .groups
         .iter()
         .copied()
-        // Answers come from the guests' own mailboxes alone.
+        // Responses come only from the guests' own mailboxes.
         .filter(|group| *group != Group::Attendees || !same_guests(&present.master, &target.master))
         .chain(owed.iter().copied())
         .collect();
@@ -271,8 +275,9 @@ fn updated_with(present: &Document, target: &Document, owed: &BTreeSet<Group>) -
     if is_single {
         return out;
     }
-    // What is left to write of single occurrences, should Exchange drop all exceptions with the pattern: those
-    // that are still there are not written again, as each is compared before it is.
+    // What is left to write for single occurrences if Exchange drops all exceptions with the
+    // pattern. Those that still exist are not written again, as each is compared before it is
+    // written.
     let mut left = present.rescheduled(target);
     left.master.clone_from(&target.master);
     if recurrence && !only_the_end(present, target) {
@@ -284,9 +289,11 @@ fn updated_with(present: &Document, target: &Document, owed: &BTreeSet<Group>) -
     out
 }
 
-/// The mails that Outlook sends for each of some writes, in their order; `present` is Outlook's series before them. At most: with a new
-/// pattern it may forget single changes and what was taken out, or keep them (page *Update event*: one message for the master, and one
-/// for each instance that was modified; MS-OXOCAL 3.1.4.7.3.5 and 3.1.4.9: a cancellation for each that is gone with it).
+/// Returns the mails that Outlook sends for each write, in their order; `present` is Outlook's
+/// series before them. This is the largest possible number: with a new pattern Outlook may forget
+/// overrides and excluded dates, or keep them (page *Update event*: one message for the master, and
+/// one for each instance that was modified; MS-OXOCAL 3.1.4.7.3.5 and 3.1.4.9: a cancellation for
+/// each that is gone with it).
 pub fn mails(writes: &[OutlookWrite], present: Option<&Document>) -> Vec<Vec<Mail>> {
     let mut now = present.cloned();
     let mut all = Vec::with_capacity(writes.len());
@@ -322,7 +329,8 @@ pub fn mails(writes: &[OutlookWrite], present: Option<&Document>) -> Vec<Vec<Mai
     all
 }
 
-/// How many people the deletion of a meeting mails; who is invited to several single occurrences counts more than once.
+/// Counts the people whom the deletion of a meeting mails. A person who is invited to several
+/// single occurrences counts several times.
 pub fn cancellations(document: Document) -> usize {
     mails(&[OutlookWrite::Delete], Some(&document))
         .iter()
@@ -348,7 +356,7 @@ fn mails_of(write: &OutlookWrite, now: Option<&Document>) -> Vec<Mail> {
             let (before, after) = (guests(&now.master), guests(&target.master));
             let mut mails = difference(&before, &after, is_told);
             let are_others = groups.contains(&Group::Attendees);
-            // Of a single change its guests learn, and whoever is invited to it alone.
+            // A changed occurrence mails its guests, including those who are invited only to it.
             for told in exceptions_guests(now) {
                 let staying = before.intersection(&after).cloned();
                 let told: BTreeSet<Address> = if is_told {
@@ -383,7 +391,7 @@ fn mails_of(write: &OutlookWrite, now: Option<&Document>) -> Vec<Mail> {
     }
 }
 
-/// The guests of each occurrence that has something of its own.
+/// Returns the guests of each occurrence with an override.
 fn exceptions_guests(series: &Document) -> impl Iterator<Item = BTreeSet<Address>> {
     let occurrences = series
         .exceptions
@@ -392,14 +400,15 @@ fn exceptions_guests(series: &Document) -> impl Iterator<Item = BTreeSet<Address
     occurrences.map(|event| event.guests().cloned().collect())
 }
 
-/// Whether something changes that all guests see, beside who they are.
+/// Returns whether something changes that all guests see, besides the list of guests.
 fn is_told_to_all(groups: &BTreeSet<Group>) -> bool {
     groups
         .iter()
         .any(|group| *group != Group::Attendees && group.visible_to_guests())
 }
 
-/// Who is added is invited, who is removed is told so, and the others where something changes for them.
+/// Returns the mails for a changed list of guests: an invitation for each added guest, a
+/// cancellation for each removed one, and an update for the others if something changes for them.
 fn difference(before: &BTreeSet<Address>, after: &BTreeSet<Address>, is_told: bool) -> Vec<Mail> {
     let added = after.difference(before).cloned().map(Mail::Invitation);
     let removed = before.difference(after).cloned().map(Mail::Cancellation);
@@ -411,7 +420,7 @@ fn difference(before: &BTreeSet<Address>, after: &BTreeSet<Address>, is_told: bo
     added.chain(removed).chain(staying).collect()
 }
 
-/// What the two sides stay apart in where this cannot be written.
+/// Returns in what the two sides remain different if these writes are not possible.
 fn differing(writes: &[OutlookWrite]) -> Differing {
     let mut apart = Differing::default();
     for write in writes {
@@ -432,7 +441,8 @@ fn same_guests(a: &Event, b: &Event) -> bool {
     a.attendees.keys().eq(b.attendees.keys())
 }
 
-/// Appends what makes the occurrences of `present`, which has `target`'s schedule and master, those of `target`.
+/// Appends the writes that make the occurrences of `present`, which has `target`'s schedule and
+/// master, equal to `target`'s.
 fn occurrences(mut present: Document, target: &Document, out: &mut OutlookWrites) {
     for slot in target
         .excluded_dates
@@ -462,7 +472,8 @@ fn occurrences(mut present: Document, target: &Document, out: &mut OutlookWrites
             (!groups.is_empty()).then_some((slot, groups, after))
         })
         .collect();
-    // One that is in another's way may itself be about to move: the rest is tried again after each that could.
+    // An occurrence that is in the way may itself be about to move, so the rest is tried again
+    // after each possible move.
     while !todo.is_empty() {
         let possible = todo.iter().position(|(slot, groups, event)| {
             !groups.contains(&Group::Time) || present.crossing(*slot, present.date_of(&event.time)).is_ok()

@@ -188,7 +188,7 @@ proptest! {
     }
 }
 
-/// Odoo's master is what most occurrences say.
+/// Odoo's master has the values of most occurrences.
 #[test]
 fn what_was_changed_one_by_one_is_not_said_of_all() {
     let before = tuesdays(End::Count(nonzero(5)));
@@ -209,7 +209,7 @@ fn what_was_changed_one_by_one_is_not_said_of_all() {
             ..event
         }
     };
-    // As Odoo tells it: three of five are later, so that the others are the exceptions.
+    // As Odoo sends it: three of five are later, so the others are the exceptions.
     let mut told = before.clone();
     told.master = moved(before.master.clone());
     for slot in &slots[3..] {
@@ -220,7 +220,7 @@ fn what_was_changed_one_by_one_is_not_said_of_all() {
     assert!(kept.exceptions.keys().eq(&slots[..3]), "{:?}", kept.exceptions);
     assert_eq!(kept.occurrences(window(&told)), told.occurrences(window(&told)));
 
-    // All of them, or all but one: that is one change, and at most one more.
+    // If all of them changed, or all but one, that is one change, and at most one more.
     for apart in [5, 4] {
         let mut told = before.clone();
         told.master = moved(before.master.clone());
@@ -247,7 +247,7 @@ proptest! {
                 _ => {}
             }
         }
-        // What is no slot is neither changed nor taken out.
+        // A date that is not a slot is neither overridden nor excluded.
         raw.excluded_dates.insert(series.start() - TimeDelta::days(1));
         match raw.clone().normalized() {
             None => prop_assert!(raw.occurrences(window(&raw)).is_empty()),

@@ -1,5 +1,5 @@
-//! Series that Odoo has no rule for: each occurrence in the mailbox's window is synced as a single event of its own. Graph
-//! gives it an id and, the same in every mailbox, an `iCalUId`.
+//! Series that Odoo has no rule for. Each occurrence in the mailbox's window is synced as a single
+//! event of its own. Graph gives it an id and an `iCalUId`, which is the same in every mailbox.
 
 use std::ops::Range;
 
@@ -20,16 +20,16 @@ use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::Copy;
 
-/// Such a series.
+/// A series that is split into its occurrences.
 #[derive(Clone)]
 pub(super) struct Apart {
     pub master: Box<WireEvent>,
-    /// Why Odoo cannot repeat it. A sentence.
+    /// Why Odoo cannot repeat it, as a sentence.
     reason: String,
     pub occurrences: Vec<WireEvent>,
 }
 
-/// The series, or, where Odoo cannot repeat it, its occurrences: one request more.
+/// Returns the series or, if Odoo cannot repeat it, its occurrences, which takes one more request.
 pub(super) async fn or_apart(
     engine: &Engine,
     account: &Account,
@@ -63,8 +63,8 @@ pub(super) async fn or_apart(
     }))
 }
 
-/// The exceptions in a window that a list of a series' occurrences has left out, as Graph has been seen to
-/// (microsoft-graph-docs-contrib#540).
+/// Returns the exceptions in a window that Graph left out of the list of a series' occurrences (it
+/// sometimes does: microsoft-graph-docs-contrib#540).
 fn left_out(master: &WireEvent, listed: &[WireEvent], window: Range<DateTime<Utc>>) -> Vec<WireEvent> {
     let is_listed = |exception: &WireEvent| listed.iter().any(|other| other.id == exception.id);
     let is_inside = |exception: &WireEvent| {
@@ -79,7 +79,7 @@ fn left_out(master: &WireEvent, listed: &[WireEvent], window: Range<DateTime<Utc
 }
 
 fn unsayable(master: &WireEvent, account: &Account) -> Option<String> {
-    // What cannot be read at all is told in its place.
+    // If it cannot be read at all, that is reported in its place.
     let document = project(master, &Mailbox::of_login(account), None).ok()?.document;
     match &document.recurrence {
         Recurrence::Rule(_) => check_sayable(&document).err().map(|e| e.to_string()),
@@ -89,7 +89,8 @@ fn unsayable(master: &WireEvent, account: &Account) -> Option<String> {
 }
 
 impl Page<'_> {
-    /// Takes occurrences for single events. Those that are not there any more were taken out of the series.
+    /// Stores the occurrences as single events. Occurrences that are missing now were excluded from
+    /// the series.
     pub(super) fn take_apart(&mut self, apart: &Apart) -> Result<(), PullError> {
         self.end_series(&apart.master.id)?;
         let known = self.unit.occurrences_of(self.account.id, &apart.master.id);
@@ -118,7 +119,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// A series that stood apart is one again: its single events go.
+    /// Ends the single events of a split series that is a series again.
     pub(super) fn join(&mut self, master_id: &str) -> Result<(), PullError> {
         for copy in self.unit.occurrences_of(self.account.id, master_id) {
             self.lose(&copy.graph_id, false)?;
@@ -126,9 +127,9 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Whether a mailbox shows anew what was over there and in Odoo: a person took it out of Deleted Items again, or a series that
-    /// stood apart is one again. Where nobody in Odoo wanted it gone, its record comes back; else it is made in Odoo as what it is in
-    /// Outlook, new.
+    /// Returns whether a mailbox shows an event again that had ended there and in Odoo: somebody
+    /// took it out of Deleted Items, or a split series is one again. If nobody in Odoo wanted it to
+    /// end, its record comes back. Otherwise it becomes a new record in Odoo.
     pub(super) fn is_one_again(&mut self, copy: &Copy, event: &WireEvent) -> Result<bool, PullError> {
         let was_ended = copy.gone || copy.cancelled;
         let meeting = &self.unit.get(copy.meeting_id)?.meeting;
@@ -138,7 +139,8 @@ impl Page<'_> {
             && (meeting.odoo_gone || !meeting.archived_for_outlook))
     }
 
-    /// Odoo had it as a series until now. A guest's copy that is merely gone would be an answer.
+    /// Ends the series that Odoo had until now. A guest's copy that merely disappears would count
+    /// as a response.
     fn end_series(&mut self, master_id: &str) -> Result<(), PullError> {
         let known = self.unit.copy(self.account.id, master_id).cloned();
         let Some(known) = known.filter(|copy| !copy.gone && !copy.cancelled) else {
@@ -158,7 +160,7 @@ impl Page<'_> {
     }
 }
 
-/// Whether a listing of the mailbox's window would have shown it.
+/// Returns whether a listing of the mailbox's window would have shown it.
 fn is_inside(copy: &Copy, account: &Account) -> anyhow::Result<bool> {
     let time = copy.event()?.time;
     let touches = |start: DateTime<Utc>, end: DateTime<Utc>| time.ends_at() > start && time.starts_at() < end;

@@ -1,4 +1,5 @@
-//! What a mailbox shows and cannot be processed now: put aside, and asked for again.
+//! Items that a mailbox shows and that cannot be processed now: they are put aside and requested
+//! again.
 
 use std::collections::BTreeMap;
 
@@ -23,17 +24,17 @@ use crate::store::{Connection, databases, leases, meetings};
 /// How many items are looked at again in one run.
 const SOME: i64 = 20;
 
-/// How long an item waits that cannot be read.
+/// Returns how long an unreadable item waits.
 fn wait(attempts: i32) -> TimeDelta {
     backoff(attempts, TimeDelta::minutes(1), TimeDelta::days(1))
 }
 
-/// How long one waits for somebody else's creation, which ends within a minute.
+/// Returns how long an item waits for somebody else's creation, which ends within a minute.
 fn wait_a_moment(attempts: i32) -> TimeDelta {
     backoff(attempts, TimeDelta::seconds(1), TimeDelta::seconds(15))
 }
 
-/// Puts aside what could not be taken in, and forgets what could.
+/// Puts aside the items that could not be stored, and forgets those that could.
 pub(super) async fn put_all(
     conn: &mut Connection,
     account: &Account,
@@ -59,7 +60,7 @@ async fn put(
     let waits = if is_complaint { wait } else { wait_a_moment };
     let is_news = put_aside::put(conn, account.id, Item::Shown(id), reason, waits, now()).await?;
     if let (true, Some(reason)) = (is_news && is_complaint, reason) {
-        // What it is called is for the journal alone.
+        // The title is only for the journal.
         tracing::warn!(
             account.id = account.id,
             graph.id = id,
@@ -72,7 +73,8 @@ async fn put(
     Ok(())
 }
 
-/// Stores each by itself, and puts aside what cannot be. The caller holds the database's lock, in a transaction.
+/// Stores each item by itself, and puts aside those that fail. The caller holds the database's
+/// lock, in a transaction.
 pub(super) async fn store_each(
     conn: &mut Connection,
     lock: &PlanningLock,
@@ -109,7 +111,8 @@ pub(super) async fn store_each(
     Ok(effects)
 }
 
-/// Asks again for what is due. Where that fails and `until` has come, the rest waits for the next run: each may take as long to fail.
+/// Requests the due items again. If a request fails and `until` has come, the rest waits for the
+/// next run, as each request may take as long to fail.
 pub(super) async fn look_again(
     engine: &Engine,
     account: &Account,
@@ -121,7 +124,7 @@ pub(super) async fn look_again(
         put_aside::due_shown(&mut conn, account.id, now(), SOME).await?
     };
     let mut sights = Vec::with_capacity(due.len());
-    // Occurrences, whose series was looked at in their stead.
+    // Occurrences whose series was looked at instead.
     let mut stood_for = Vec::new();
     let uids = uids_of(engine, account, &due).await?;
     for id in due {
@@ -146,17 +149,18 @@ pub(super) async fn look_again(
     Ok(effects)
 }
 
-/// Whether the mailbox has shown something that there was no time to look at.
+/// Returns whether the mailbox has shown an item that there was no time for.
 pub(super) async fn is_some_unseen(engine: &Engine, account: &Account) -> Result<bool, PullError> {
     let mut conn = engine.store.get().await?;
     Ok(put_aside::is_some_unseen(&mut conn, account.id).await?)
 }
 
-/// Plans again what was put aside for a while: what only Microsoft refused, or the bridge could not read.
+/// Plans meetings again that were put aside for a while: those that only Microsoft refused, or that
+/// the bridge could not read.
 pub(super) async fn plan_again(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
     let mut conn = engine.store.get().await?;
     let due = put_aside::due_meetings(&mut conn, account.id, now(), SOME).await?;
-    // Synced since, or wanted by nobody any more.
+    // Synced since, or no longer needed.
     let over: Vec<i64> = due.iter().filter(|m| m.is_over()).map(|m| m.id).collect();
     put_aside::clear_meetings(&mut conn, account.id, &over).await?;
     let again: Vec<i64> = due
@@ -171,7 +175,8 @@ pub(super) async fn plan_again(engine: &Engine, account: &Account) -> Result<Eff
     plan_all(&mut conn, account, &again).await
 }
 
-/// Plans meetings anew for a mailbox that is known now. One that cannot be planned is put aside.
+/// Plans meetings again for a mailbox that is known now. A meeting that cannot be planned is put
+/// aside.
 pub(super) async fn plan_all(
     conn: &mut Connection,
     account: &Account,

@@ -1,5 +1,6 @@
-//! A meeting that ended is made anew in Outlook when it is wanted again. A service that was restored from a backup may not
-//! know that it did that: the event has our mark, and an identity that is new to it.
+//! Later generations. A meeting that ended is made again in Outlook when it is wanted again. A
+//! service that was restored from a backup may not know this: the event then has our link and an
+//! identity that is new to the service.
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -9,12 +10,14 @@ use crate::calendar::document::Document;
 use crate::outlook::wire::WireEvent;
 use crate::store::accounts::{Account, BackfillState, SyncState};
 
-/// How long guests' mailboxes wait for their organizer's after a new pairing; one that cannot be listed holds up nobody for longer.
+/// How long guests' mailboxes wait for their organizer's mailbox after a new pairing. A mailbox
+/// that cannot be listed delays nobody longer.
 const LONGEST_COMPARED: TimeDelta = TimeDelta::minutes(10);
 
 impl Page<'_> {
-    /// Whether an organizer's mailbox is being listed anew as the database was paired anew, or will be when the organizer has signed
-    /// in again: only there an event has our mark, which says whether it is a meeting that is known.
+    /// Returns whether an organizer's mailbox is being listed again because the database was paired
+    /// again, or will be listed when the organizer has logged in again. Only there does an event
+    /// have our link, which says whether its meeting is known.
     pub(super) fn is_compared(&self, organizer: &Account) -> bool {
         let is_read_soon = organizer.is_read() || organizer.state == SyncState::NeedAuth;
         is_read_soon
@@ -23,10 +26,10 @@ impl Page<'_> {
             && self.people.now - organizer.connected_at < LONGEST_COMPARED
     }
 
-    /// Takes an event under our mark for its meeting, where it was made by a later generation than is known. A copy that
-    /// somebody made of the event in Outlook has another `transactionId`, or none.
+    /// Assigns an event with our link to its meeting if a later generation than the known one made
+    /// it. An event that somebody duplicated in Outlook has another `transactionId`, or none.
     ///
-    /// `false`: it is not of this meeting.
+    /// Returns `false` if the event does not belong to this meeting.
     pub(super) fn take_later_generation(
         &mut self,
         id: i64,
@@ -40,8 +43,9 @@ impl Page<'_> {
         if meeting.link != link || meeting.generation >= generation {
             return Ok(false);
         }
-        // As far as is known it is over. Odoo, which is being asked for what it has, may say otherwise; where it has told
-        // everything, it does not have the meeting, and the event is one of its own.
+        // As far as is known the meeting is over. Odoo, which is being asked for its records, may
+        // still send it. If Odoo has sent everything, it does not have the meeting, and the event
+        // is a meeting of its own.
         let is_asked = matches!(
             self.account.existing,
             BackfillState::Unasked | BackfillState::Asked
@@ -49,12 +53,12 @@ impl Page<'_> {
         if meeting.ended && !is_asked {
             return Ok(false);
         }
-        // Or it has told of it already, by a record that is new to the service.
+        // Or Odoo has sent it already, as a record that is new to the service.
         let is_told = event.is_organizer == Some(true) && self.match_by_content(state)?.is_some();
         if self.unit.get(id)?.meeting.ended && is_told {
             return Ok(false);
         }
-        // A guest's mailbox may have shown it before.
+        // A guest's mailbox may have shown the event before.
         let mut copies = Vec::new();
         let shown = event
             .ical_uid
@@ -86,7 +90,7 @@ impl Page<'_> {
     }
 }
 
-/// Link and generation in `<link>-<generation>`.
+/// Parses `<link>-<generation>`.
 pub(super) fn generation_of(transaction_id: &str) -> Option<(Uuid, i32)> {
     let (link, generation) = transaction_id.rsplit_once('-')?;
     Some((Uuid::parse_str(link).ok()?, generation.parse().ok()?))

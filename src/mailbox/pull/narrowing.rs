@@ -1,5 +1,6 @@
-//! A calendar that Microsoft does not list, over and over, while the mailbox answers else: its window is too large for Microsoft
-//! (microsoft-graph-docs#6499, with series that never end). A smaller one is read, and the whole tried again later.
+//! Narrows the window of a calendar that Microsoft repeatedly fails to list while the mailbox
+//! answers other requests: the window is too large for Microsoft (microsoft-graph-docs#6499, with
+//! series that never end). A smaller window is read, and the whole one is tried again later.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
@@ -13,10 +14,10 @@ use crate::store::accounts::Account;
 use crate::store::journal::{self, Level, Line};
 use crate::store::{Connection, accounts, leases, troubles};
 
-/// A window of five years is one of two months then.
+/// A window of five years then becomes one of two months.
 const MOST_HALVINGS: i32 = 5;
 const FEWEST_DAYS: i64 = 7;
-/// Failures in a row, some minutes, after which it is the window's.
+/// Failures in a row, over some minutes, after which the window is the cause.
 const MANY: i32 = 8;
 /// How long a smaller window is read before a larger one is tried.
 const REST: TimeDelta = TimeDelta::days(1);
@@ -25,7 +26,8 @@ pub(super) fn narrowed(days: i64, halvings: i32) -> i64 {
     (days >> halvings.clamp(0, MOST_HALVINGS)).max(days.min(FEWEST_DAYS))
 }
 
-/// Lets the next run read half as much, where the listing has failed at Microsoft many times in a row and nothing else does.
+/// Lets the next run read half as much, if Microsoft has failed many times in a row at the listing
+/// and at nothing else.
 pub(super) async fn narrow(
     engine: &Engine,
     account: &Account,
@@ -36,7 +38,7 @@ pub(super) async fn narrow(
     let PullError::Graph(GraphError::Transient { reason, status, .. }) = error else {
         return Ok(());
     };
-    // What never reached Microsoft says nothing of the window.
+    // A request that never reached Microsoft says nothing about the window.
     let is_microsofts = status.is_some_and(|status| status >= 500);
     if !is_microsofts || account.failures + 1 < MANY || engine.graph.reach(token).await.is_err() {
         return Ok(());
@@ -48,7 +50,8 @@ pub(super) async fn narrow(
     Ok(())
 }
 
-/// How often the window is halved from now on, where a larger one is tried, as the smaller one has been read for a while.
+/// Returns how often the window is halved from now on. Tries a larger window if the smaller one has
+/// been read for a while.
 pub(super) async fn widen(
     engine: &Engine,
     account: &Account,
@@ -74,7 +77,7 @@ async fn set(
     conn.transaction::<_, PullError, _>(async |conn| {
         leases::hold(conn, account).await?;
         troubles::set_halvings(conn, account.id, halvings, now()).await?;
-        // The links that follow have the window of the first one.
+        // The links that follow keep the window of the first one.
         accounts::set_delta(conn, account.id, None).await?;
         Ok(())
     })

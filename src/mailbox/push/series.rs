@@ -1,5 +1,5 @@
-//! Writes to a series. Each is followed by reading the whole again: no answer of Graph shows what a write to a master did to its
-//! changed occurrences.
+//! Writes to a series. After each write the whole series is read again, as no answer of Graph shows
+//! what a write to a master did to its changed occurrences.
 
 use chrono::{NaiveDate, TimeDelta};
 use secrecy::SecretString;
@@ -20,7 +20,7 @@ use crate::mailbox::{shown, unsaid};
 use crate::planning::people::People;
 use crate::planning::planner::read_groups;
 
-/// Carries a write out that has never left before.
+/// Sends a write that was never sent before.
 pub(super) async fn send(
     engine: &Engine,
     token: &SecretString,
@@ -31,14 +31,15 @@ pub(super) async fn send(
         return read_back(engine, token, write, (&made.id, made.answer.as_deref())).await;
     };
     let id = id.as_str();
-    // It was planned against a state that may be past, and what single occurrences are called has to be asked anyway.
+    // The write was planned against a state that may be outdated, and the ids of single occurrences
+    // have to be requested anyway.
     let Some(mut present) = engine.graph.get_series(token, id).await? else {
         return Ok(Outcome::Gone);
     };
     unsaid::recall(engine, write.account_id, token, &mut present).await?;
     let is_end = write.kind == WriteKind::Delete && write.slot.is_none();
     let is_answer = write.kind == WriteKind::Respond;
-    // What was deleted takes an edit as well, and nobody sees it.
+    // A deleted event accepts edits too, and nobody would see them.
     if !is_end && !is_answer && !shown::is_shown(engine, token, &present).await? {
         return Ok(Outcome::Gone);
     }
@@ -98,7 +99,8 @@ pub(super) async fn send(
     read_back(engine, token, write, (id, answer.as_ref())).await
 }
 
-/// Whether the organizer has cancelled a series, or the occurrence with this id: nobody waits for an answer, and Graph may refuse one.
+/// Returns whether the organizer has cancelled a series, or the occurrence with this id. Nobody
+/// waits for a response to it, and Graph may refuse one.
 fn is_called_off(series: &WireEvent, id: &str) -> bool {
     let exceptions = series.exception_occurrences.iter();
     std::iter::once(series)
@@ -106,8 +108,9 @@ fn is_called_off(series: &WireEvent, id: &str) -> bool {
         .any(|event| event.is_cancelled == Some(true))
 }
 
-/// Reads a series after a write to it, which was answered with `answer`. What somebody has changed in between is news, and not
-/// what Outlook has made of the write: then it counts as one whose answer never came.
+/// Reads a series after a write to it, which was answered with `answer`. If somebody has changed
+/// the series in between, that is news, and not Outlook's form of the write. The write then counts
+/// as one whose answer was lost.
 async fn read_back(
     engine: &Engine,
     token: &SecretString,
@@ -124,7 +127,8 @@ async fn read_back(
     Ok(Outcome::Written(present))
 }
 
-/// Whether an occurrence that was just taken out is shown: somebody has edited it meanwhile.
+/// Returns whether an occurrence that was just excluded is shown, because somebody has edited it
+/// meanwhile.
 fn is_there_again(write: &OutlookWrite, present: &WireEvent) -> bool {
     let Some(slot) = write.slot.filter(|_| write.kind == WriteKind::Delete) else {
         return false;
@@ -132,7 +136,8 @@ fn is_there_again(write: &OutlookWrite, present: &WireEvent) -> bool {
     to_series(present, &present.exception_occurrences).is_ok_and(|series| series.occurrence(slot).is_some())
 }
 
-/// Whether what a write was answered with is not what is there: the series itself, or one of its occurrences.
+/// Returns whether the answer to a write differs from what exists now: the series itself, or one of
+/// its occurrences.
 fn is_overtaken(answer: &WireEvent, present: &WireEvent) -> bool {
     let now = if answer.id == present.id {
         Some(present)
@@ -144,7 +149,7 @@ fn is_overtaken(answer: &WireEvent, present: &WireEvent) -> bool {
     if answer.change_key == now.change_key {
         return false;
     }
-    // The same change may be counted twice.
+    // The change key alone says nothing, as the same change may be counted twice.
     match (to_series(answer, &[]), to_series(now, &[])) {
         (Ok(answer), Ok(now)) => answer != now,
         _ => match (to_event(answer), to_event(now)) {
@@ -154,7 +159,7 @@ fn is_overtaken(answer: &WireEvent, present: &WireEvent) -> bool {
     }
 }
 
-/// Finds out what became of a write that nobody knows the end of.
+/// Finds out what became of a write whose outcome is unknown.
 pub(super) async fn ask(
     engine: &Engine,
     token: &SecretString,
@@ -172,13 +177,13 @@ pub(super) async fn ask(
         .map_or(Outcome::Gone, Outcome::Read))
 }
 
-/// A series that was made, with the answer that says so.
+/// A new series, with the answer to its creation.
 struct Made {
     id: String,
     answer: Option<Box<WireEvent>>,
 }
 
-/// Makes a series, or finds the one that was made with the same `transactionId`.
+/// Creates a series, or finds the one that was created with the same `transactionId`.
 async fn create(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<Made, GraphError> {
     match engine.graph.create_event(token, &write.body).await {
         Ok(event) => Ok(Made {
@@ -190,7 +195,7 @@ async fn create(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> 
     }
 }
 
-/// The series as it is. If it cannot be read, nobody knows what became of the write before.
+/// Reads the series. If it cannot be read, the outcome of the write before is unknown.
 async fn read(
     engine: &Engine,
     token: &SecretString,
@@ -215,7 +220,7 @@ async fn read(
     }
 }
 
-/// The id of the occurrence of a slot, wherever it was moved; `None` if it was taken out.
+/// Returns the id of the occurrence of a slot, wherever it was moved; `None` if it was excluded.
 async fn find_occurrence(
     engine: &Engine,
     token: &SecretString,
@@ -236,8 +241,8 @@ async fn find_occurrence(
     Ok(instances.iter().find(is_it).map(|event| event.id.clone()))
 }
 
-/// Takes what was written for agreed; what was in the air and is merely read, as far as it has
-/// arrived. `outlook` is what `event` shows.
+/// Moves the base. A completed write counts as agreed. If its outcome was unknown and the event was
+/// merely read, only the part that has arrived does. `outlook` is the state of `event`.
 pub(super) fn advance_base(
     dossier: &mut Dossier,
     write: &OutlookWrite,
@@ -295,18 +300,19 @@ pub(super) fn advance_base(
         advance(meeting.base()?, &what, &told, (odoo, outlook), Side::Outlook)
     };
     if write.slot.is_none() && event.own_join_url().is_some_and(|url| url != odoo.master.video) {
-        // Outlook's own link is news to Odoo.
+        // Outlook's own link is news for Odoo.
         base.outlook.master.video.clone_from(&base.odoo.master.video);
     }
     meeting.set_base(Some(&base))?;
-    // Of a series the times are forgotten once all of it is agreed on.
+    // For a series the times are forgotten once everything is agreed on.
     if written && write.kind == WriteKind::Update && !write.series {
         dossier.forget_times(&groups)?;
     }
     Ok(())
 }
 
-/// Whom a revived meeting invites anew has not answered yet: what they said to the earlier one counts as taken back.
+/// Resets responses in the base. The guests whom a revived meeting invites again have not responded
+/// yet; their responses to the earlier meeting count as withdrawn.
 fn take_answers_back(base: &mut Base) {
     for (address, attendee) in &mut base.outlook.master.attendees {
         if let Some(earlier) = base.odoo.master.attendees.get(address) {

@@ -1,7 +1,8 @@
-//! Moving out: Odoo's own engine is given its links back, in its words: mutable ids and iCalUIds, also of what was made since.
+//! Release: Odoo's built-in sync gets its links back in the form that it uses, mutable ids and
+//! iCalUIds, also for events made since.
 //!
-//! What Microsoft cannot be asked for (a user who has to log in again) is answered with the iCalUId alone, by which that engine
-//! finds an event again.
+//! If Microsoft cannot be asked (the user has to log in again), the answer has only the iCalUId, by
+//! which the built-in sync finds an event again.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -32,7 +33,7 @@ use crate::store::{leases, stock};
 const EVENT_MODEL: &str = "calendar.event";
 /// The most meetings in one answer.
 const LARGEST_PAGE: i64 = 2000;
-/// How long a mailbox that is worked just now is waited for.
+/// How long to wait for a mailbox that is being worked.
 const PATIENCE: Duration = Duration::from_secs(5);
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// How far an occurrence may have been moved from its slot.
@@ -41,12 +42,13 @@ const MOVED_DAYS: i64 = 32;
 /// The keyword arguments of `outlook.bridge.stock_links`.
 #[derive(Debug, Deserialize)]
 pub struct LinksRequest {
-    /// Where the last answer ended; 0 at first.
+    /// Where the last answer ended; 0 for the first request.
     #[serde(default)]
     pub after: i64,
     #[serde(default = "default_limit")]
     pub limit: i64,
-    /// Whether Microsoft may be asked for mutable ids; without, the answer has iCalUIds alone, and comes at once.
+    /// Whether Microsoft may be asked for mutable ids. Otherwise the answer has only iCalUIds, and
+    /// comes at once.
     #[serde(default = "default_ask")]
     pub ask: bool,
 }
@@ -62,23 +64,23 @@ fn default_ask() -> bool {
 #[derive(Debug, Serialize)]
 pub struct LinksAnswer {
     pub links: Vec<Link>,
-    /// For the next request; `None`: that was all.
+    /// `after` of the next request; `None` if there is no more.
     pub next: Option<i64>,
 }
 
-/// What Odoo's own engine is to know of one of its records.
+/// What the built-in sync is to know about one of its records.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Link {
     pub model: &'static str,
     pub res_id: i32,
-    /// Of a series, which Odoo may have given another record since.
+    /// The key of a series, whose record in Odoo may be another one by now.
     pub key: Option<String>,
-    /// Mutable; `None`: Microsoft could not be asked.
+    /// A mutable id; `None` if Microsoft could not be asked.
     pub microsoft_id: Option<String>,
     pub uid: Option<String>,
-    /// Of an occurrence: the mutable id of its series.
+    /// The mutable id of the series, for an occurrence.
     pub master_id: Option<String>,
-    /// Outlook has it no more: it is to have no link.
+    /// Outlook does not have the event any more, so the record gets no link.
     pub gone: bool,
 }
 
@@ -96,10 +98,11 @@ impl Link {
     }
 }
 
-/// One page of the links.
+/// Returns one page of the links.
 ///
 /// # Errors
-/// `Internal` when Postgres fails. That Microsoft fails is none.
+/// `Internal` when Postgres fails. A failure of Microsoft is not an error: the affected links are
+/// returned without mutable ids.
 pub async fn links(
     engine: &Engine,
     database: &Database,
@@ -144,7 +147,7 @@ pub async fn links(
     Ok(LinksAnswer { links, next })
 }
 
-/// The copy whose id is told: that engine means the organizer's.
+/// Returns the copy whose id is answered. The built-in sync uses the organizer's.
 fn choose(copies: &[Copy], meeting_id: i64) -> Option<&Copy> {
     let is_present = |c: &&Copy| c.meeting_id == meeting_id && !c.gone && !c.cancelled;
     let mut present = copies.iter().filter(is_present);
@@ -152,12 +155,12 @@ fn choose(copies: &[Copy], meeting_id: i64) -> Option<&Copy> {
     organizers.or_else(|| present.next())
 }
 
-/// What Microsoft was asked for.
+/// Microsoft's answers.
 #[derive(Default)]
 struct Asked {
-    /// Copy → its mutable id.
+    /// The mutable id of each copy.
     ids: BTreeMap<i64, String>,
-    /// Copy of a series → its occurrences.
+    /// The occurrences of each copy of a series.
     instances: BTreeMap<i64, Vec<Instance>>,
 }
 
@@ -193,8 +196,8 @@ impl Asked {
     }
 }
 
-/// A token of a mailbox, renewed where needed, under the mailbox's lease; `None`: its user has to log in again, or somebody
-/// works it all the time.
+/// Returns a token of a mailbox, renewed if necessary under the mailbox's lease. Returns `None` if
+/// its user has to log in again, or if a run holds the mailbox all the time.
 async fn token_of(
     engine: &Engine,
     database: &Database,
@@ -238,7 +241,7 @@ async fn token_of(
     }
 }
 
-/// From the first to the last occurrence that Odoo has.
+/// Returns the time from the first to the last occurrence that Odoo has.
 fn span_of(records: &[(Slot, i32)]) -> Option<Range<DateTime<Utc>>> {
     let day = |text: &str| text.get(..10)?.parse::<NaiveDate>().ok();
     let days: Vec<NaiveDate> = records.iter().filter_map(|(slot, _)| day(&slot.0)).collect();
@@ -254,7 +257,7 @@ fn links_of(meeting: &Meeting, copy: Option<&Copy>, asked: &Asked) -> anyhow::Re
     if meeting.ended || meeting.kept {
         return Ok(record.all_gone());
     }
-    // What no mailbox has shown keeps what Odoo's own engine knew of it.
+    // A record without a copy keeps the ids that the built-in sync knew.
     let Some(copy) = copy else {
         return Ok(Vec::new());
     };
@@ -296,7 +299,7 @@ fn links_of(meeting: &Meeting, copy: Option<&Copy>, asked: &Asked) -> anyhow::Re
     Ok(links)
 }
 
-/// What Odoo calls a record.
+/// How Odoo identifies a record.
 struct Named {
     place: Place,
     /// The events of a series.
@@ -304,7 +307,7 @@ struct Named {
 }
 
 impl Named {
-    /// `None`: Odoo has told of none.
+    /// Returns `None` if Odoo has sent no record.
     fn of(meeting: &Meeting) -> anyhow::Result<Option<Self>> {
         Ok(match (meeting.record()?, meeting.stub()?) {
             (Some(record), _) => Some(Self {

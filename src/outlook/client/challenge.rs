@@ -6,14 +6,15 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose};
 use serde_json::{Map, Value};
 
-/// Longer ones are nothing of Microsoft's.
+/// Microsoft sends no longer ones.
 const LONGEST: usize = 8192;
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The claims that a `WWW-Authenticate` asks for, as the parameter `claims` takes them: a JSON object.
+/// Returns the claims that a `WWW-Authenticate` asks for, in the form of the parameter `claims`: a
+/// JSON object.
 pub(super) fn claims_in(header: &str) -> Option<String> {
     if parameter(header, "error")? != "insufficient_claims" {
         return None;
@@ -26,13 +27,13 @@ pub(super) fn claims_in(header: &str) -> Option<String> {
     (!claims.is_empty()).then(|| Value::Object(claims).to_string())
 }
 
-/// A quoted parameter of the header.
+/// Returns a quoted parameter of the header.
 fn parameter<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let begin = format!("{name}=\"");
     let mut rest = header;
     loop {
         let (before, after) = rest.split_once(&begin)?;
-        // Not the end of another name.
+        // Skips a longer name that ends in this one.
         if before.chars().last().is_none_or(|c| c == ' ' || c == ',') {
             return after.split_once('"').map(|(value, _)| value);
         }

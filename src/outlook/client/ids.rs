@@ -1,4 +1,5 @@
-//! The two kinds of ids: we keep immutable ones, Odoo's own engine the mutable ones that Graph gives unasked.
+//! The two kinds of ids: the service stores immutable ones; Odoo's built-in sync stores the mutable
+//! ones that Graph returns by default.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,11 +17,11 @@ use crate::outlook::wire::WireEvent;
 
 /// How many ids Graph translates at once (page *user: translateExchangeIds*).
 const TRANSLATE_LIMIT: usize = 1000;
-/// Asked for without [`super::PREFERRED`]'s kind of ids.
+/// The header without [`super::PREFERRED`]'s kind of ids.
 const MUTABLE: &str = r#"outlook.timezone="UTC""#;
 const INSTANCE: &str = "id,iCalUId,type,seriesMasterId,originalStart";
 
-/// An occurrence with the ids that Graph gives unasked: [`WireEvent::id`] is mutable here.
+/// An occurrence with the ids that Graph returns by default: [`WireEvent::id`] is mutable here.
 pub type Instance = WireEvent;
 
 #[derive(Deserialize)]
@@ -33,7 +34,7 @@ struct Translated {
 #[serde(rename_all = "camelCase")]
 struct Translation {
     source_id: String,
-    /// `None` with `errorDetails`: there is nothing by that id in this mailbox.
+    /// `None` with `errorDetails` if this mailbox has nothing with that id.
     #[serde(default)]
     target_id: Option<String>,
 }
@@ -47,7 +48,7 @@ struct Page {
 }
 
 impl GraphClient {
-    /// The immutable ids behind mutable ones; ids that this mailbox does not know are left out.
+    /// Translates mutable ids to immutable ones. Leaves out ids that this mailbox does not know.
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -59,7 +60,7 @@ impl GraphClient {
         self.translate(token, ids, "restId", "restImmutableEntryId").await
     }
 
-    /// The mutable ids behind immutable ones; ids that this mailbox does not know are left out.
+    /// Translates immutable ids to mutable ones. Leaves out ids that this mailbox does not know.
     ///
     /// # Errors
     /// See [`GraphError`].
@@ -88,7 +89,7 @@ impl GraphClient {
                     "/me/translateExchangeIds",
                 )
             };
-            // It changes nothing, and may be repeated as a read.
+            // The call changes nothing, so it may be repeated like a read.
             let translated: Translated = self.read_again(token, &call).await?;
             found.extend(
                 translated
@@ -100,8 +101,8 @@ impl GraphClient {
         Ok(found)
     }
 
-    /// All occurrences of a series that touch a window, with mutable ids (page *event: list instances*). `id` may be of either
-    /// kind.
+    /// Returns all occurrences of a series that touch a window, with mutable ids (page *event: list
+    /// instances*). `id` may be of either kind.
     ///
     /// # Errors
     /// See [`GraphError`].

@@ -31,7 +31,7 @@ async fn always(server: &MockServer, response: ResponseTemplate) {
     Mock::given(any()).respond_with(response).mount(server).await;
 }
 
-/// What each of a read and a write makes of a reply.
+/// Returns the errors of a read and of a write for a reply.
 async fn outcomes(response: ResponseTemplate) -> (GraphError, GraphError) {
     let (server, client) = graph().await;
     always(&server, response).await;
@@ -281,7 +281,7 @@ async fn what_lies_in_deleted_items_is_deleted() {
     let (server, client) = graph().await;
     always(&server, error(403, "ErrorCannotDeleteObject")).await;
     assert_eq!(client.delete_event(&token(), "x").await, Ok(Deleted::Gone));
-    // Of an edit it would say something else.
+    // For an edit it would mean something else.
     let edited = client.update_event(&token(), "x", &json!({}), None).await;
     assert!(matches!(edited, Err(GraphError::Forbidden { .. })), "{edited:?}");
 }

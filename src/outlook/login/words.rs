@@ -1,11 +1,12 @@
-//! What a person reads where Microsoft does not let somebody in: what happened, and who can do something about it. Told apart by the
-//! AADSTS number (page *reference-error-codes*); where it is none of these, Microsoft's own words stand.
+//! The text for a person whom Microsoft does not let in: what happened, and who can do something
+//! about it. The AADSTS number decides (page *reference-error-codes*); for other numbers
+//! Microsoft's own text is used.
 
-/// Where an administrator of the Microsoft 365 organization has to consent, and how that is asked for.
+/// How an administrator of the Microsoft 365 organization is asked for consent.
 const ASK_ADMINISTRATOR: &str = "An administrator of your organization's Microsoft 365 has to allow Odoo for everybody: in Odoo's settings, under Outlook \
      Calendar, \"Grant for everybody…\" leads there.";
 
-/// Words for the user who was refused; `None`: Microsoft's own.
+/// Returns the text for the refused user; `None` means Microsoft's own.
 pub fn for_user(message: &str) -> Option<String> {
     let words = match number(message)? {
         65001 => format!(
@@ -43,7 +44,7 @@ pub fn for_user(message: &str) -> Option<String> {
     Some(words)
 }
 
-/// The number in `AADSTS65001: …`.
+/// Parses the number in `AADSTS65001: …`.
 fn number(message: &str) -> Option<u32> {
     let (_, rest) = message.split_once("AADSTS")?;
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::null_is_default;
 use crate::calendar::recurrence::{Days, End, NoFaithfulForm, Pattern, Position, Rule, Skip};
 
-/// The largest intervals that Exchange takes (EWS: *DailyRecurrence*, *WeeklyRecurrence*,
+/// The largest intervals that Exchange accepts (EWS: *DailyRecurrence*, *WeeklyRecurrence*,
 /// *AbsoluteMonthlyRecurrence*).
 const LARGEST_DAYS: u32 = 999;
 const LARGEST_OTHER: u32 = 99;
@@ -53,13 +53,13 @@ struct RecurrenceRange {
     recurrence_time_zone: Option<String>,
 }
 
-/// What `recurrence` of a series master says.
+/// The content of a series master's `recurrence`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recurrence {
     pub rule: Rule,
     /// The date from which the rule counts; the first slot lies on or after it.
     pub start: NaiveDate,
-    /// The zone the dates are in, as Graph names it; `None`: the event's own.
+    /// The zone of the dates, as Graph names it; `None` for the event's own.
     pub zone: Option<String>,
 }
 
@@ -84,9 +84,10 @@ const POSITIONS: [(&str, Position); 5] = [
 /// Reads `recurrence`.
 ///
 /// # Errors
-/// [`NoFaithfulForm::Unreadable`], if it is none that the pages describe.
+/// [`NoFaithfulForm::Unreadable`] if it is not described by the pages.
 pub fn read(recurrence: &Value) -> Result<Recurrence, NoFaithfulForm> {
-    // Deserialized by reference; only where it fails is told, as a value may be somebody's data.
+    // Deserialized by reference. The error says only where it failed, as a value may be somebody's
+    // data.
     let PatternedRecurrence { pattern, range } = PatternedRecurrence::deserialize(recurrence)
         .map_err(|error| NoFaithfulForm::Unreadable(format!("{:?}", error.classify())))?;
     let start = range.start_date.ok_or_else(|| missing("startDate"))?;
@@ -180,9 +181,9 @@ impl RecurrencePattern {
     }
 }
 
-/// The `recurrence` to write for a series whose first slot is `start` in the zone that the event's `start` is
-/// written in. Graph refuses a `startDate` that is another date than the event's, and a zone of its own that is
-/// another than the event's, so none is named.
+/// Returns the `recurrence` to write for a series whose first slot is `start`, in the zone in which
+/// the event's `start` is written. Graph refuses a `startDate` that differs from the event's date,
+/// and a zone that differs from the event's, so no zone is named.
 ///
 /// # Errors
 /// [`NoFaithfulForm`], if Outlook would have other dates.
@@ -256,7 +257,8 @@ pub fn write(rule: &Rule, start: NaiveDate) -> Result<Value, NoFaithfulForm> {
     })
 }
 
-/// Every twelfth month is a year: Odoo has no other way to say "the fourth Thursday of November".
+/// Writes every twelfth month as yearly: Odoo has no other way to express "the fourth Thursday of
+/// November".
 fn by_years(rule: &Rule, start: NaiveDate) -> (Pattern, u32) {
     let interval = rule.interval.get();
     let month = start.month();
@@ -318,7 +320,8 @@ mod tests {
                     let back = read(&written).unwrap();
                     prop_assert_eq!(back.start, start);
                     prop_assert_eq!(back.rule.dates(start).take(500).collect::<Vec<_>>(), rule.dates(start).take(500).collect::<Vec<_>>());
-                    // What Outlook says itself it says again in the same words, but for the end's exact date.
+                    // A rule that Outlook has written is written again in the same form, except for
+                    // the exact date of its end.
                     let again = write(&back.rule, start).unwrap();
                     prop_assert_eq!(again, written);
                 }

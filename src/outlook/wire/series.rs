@@ -1,4 +1,5 @@
-//! A series in Graph: its master, its exceptions and what was taken out, and what to write of it.
+//! A series in Graph: reading its master, its exceptions and its excluded dates, and the bodies
+//! that write it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use crate::calendar::field::Group;
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::timezone;
 
-/// Why a master is no series of the domain. For the journal.
+/// Why a master cannot be a series of the domain. For the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoSeries {
     #[error(transparent)]
@@ -23,7 +24,8 @@ pub enum NoSeries {
     Event(#[from] Unreadable),
     #[error("it cannot be told which occurrence was changed or taken out")]
     NoSlot,
-    /// Somebody's phone has drawn its rules, and Graph does not tell them (page *event resource type*).
+    /// A phone has defined the zone's rules, and Graph does not return them (page *event resource
+    /// type*).
     #[error("its time zone has no name, and none that its mailbox uses has its hours")]
     NoZone,
     /// To be treated as deleted.
@@ -31,8 +33,9 @@ pub enum NoSeries {
     Empty,
 }
 
-/// The domain's view, in normal form: the master with `cancelledOccurrences`, and its exceptions in full
-/// (`exceptionOccurrences`, or `/instances`; not the stubs of a delta). Regular occurrences among them do no harm.
+/// Translates a series to normal form: the master with `cancelledOccurrences`, and its complete
+/// exceptions (`exceptionOccurrences`, or `/instances`; not the stubs of a delta). Regular
+/// occurrences among them are harmless.
 ///
 /// # Errors
 /// [`NoSeries`].
@@ -50,7 +53,8 @@ pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Documen
         exceptions: BTreeMap::new(),
         excluded_dates: BTreeSet::new(),
     };
-    // The rule counts from the range's start, which is the master's date, or before the first date that fits.
+    // The rule counts from the range's start. That is the master's date, or before the first date
+    // that the rule matches.
     series.master.time = series.slot_time(recurrence.start);
     for id in &master.cancelled_occurrences {
         series.excluded_dates.insert(date_in(id).ok_or(NoSeries::NoSlot)?);
@@ -58,7 +62,8 @@ pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Documen
     for wire in exceptions {
         let slot = slot_of(wire, &series).ok_or(NoSeries::NoSlot)?;
         if wire.is_cancelled == Some(true) {
-            // In a guest's mailbox what the organizer took out stays, marked.
+            // In a guest's mailbox an occurrence that the organizer excluded stays, marked as
+            // cancelled.
             series.excluded_dates.insert(slot);
             continue;
         }
@@ -76,8 +81,8 @@ pub fn to_series(master: &WireEvent, exceptions: &[WireEvent]) -> Result<Documen
     series.normalized().ok_or(NoSeries::Empty)
 }
 
-/// The zone that a series repeats in; `named` is its `recurrenceTimeZone`, which is empty in a guest's copy: there it is that of its
-/// start.
+/// Returns the zone in which a series repeats. `named` is its `recurrenceTimeZone`. It is empty in
+/// a guest's copy, where the zone is that of its start.
 fn zone_of(master: &WireEvent, named: Option<&str>) -> Option<Tz> {
     match named {
         Some(name) => timezone::iana(name),
@@ -85,27 +90,28 @@ fn zone_of(master: &WireEvent, named: Option<&str>) -> Option<Tz> {
     }
 }
 
-/// Whether it is a series whose hours nobody can tell after the next clock change.
+/// Returns whether this is a series whose hours after the next clock change are unknown.
 pub fn is_nameless(master: &WireEvent) -> bool {
     let recurrence = || recurrence::read(master.recurrence.as_ref()?).ok();
     master.is_all_day != Some(true)
         && recurrence().is_some_and(|r| zone_of(master, r.zone.as_deref()).is_none())
 }
 
-/// Says which zone is meant.
+/// Stores the zone of a series without a named one.
 pub fn name_zone(master: &mut WireEvent, tz: Tz) {
     if let Some(range) = master.recurrence.as_mut().and_then(|r| r.get_mut("range")) {
         range["recurrenceTimeZone"] = json!(tz.name());
     }
 }
 
-/// The zone that a series was said to repeat in.
+/// Returns the zone that [`name_zone`] has stored.
 pub fn zone_said(master: &WireEvent) -> Option<Tz> {
     let recurrence = recurrence::read(master.recurrence.as_ref()?).ok()?;
     zone_of(master, recurrence.zone.as_deref())
 }
 
-/// Whether the occurrences, as Microsoft lists them, have the hours that the series has in a zone. Changed ones say nothing.
+/// Returns whether the occurrences that Microsoft lists have the hours that the series has in a
+/// zone. Changed occurrences are ignored.
 pub fn has_hours_in(master: &WireEvent, tz: Tz, occurrences: &[WireEvent]) -> bool {
     let mut named = master.clone();
     name_zone(&mut named, tz);
@@ -124,9 +130,10 @@ pub fn has_hours_in(master: &WireEvent, tz: Tz, occurrences: &[WireEvent]) -> bo
     })
 }
 
-/// The slots that the owner of a guest's mailbox has declined: a declined occurrence leaves the calendar (Graph, *event:
-/// decline*), and then is among `cancelledOccurrences`. What the organizer takes out is shown as cancelled first. `before` is the
-/// master as it was, `known` are the slots that were declined by then. Without `before` nothing is taken for declined.
+/// Returns the slots that the owner of a guest's mailbox has declined. A declined occurrence leaves
+/// the calendar (Graph, *event: decline*) and is then among `cancelledOccurrences`. An occurrence
+/// that the organizer excludes is shown as cancelled first. `before` is the earlier master, `known`
+/// the slots that were declined then. Without `before` the result is empty.
 pub fn declined(
     master: &WireEvent,
     before: Option<&WireEvent>,
@@ -156,8 +163,8 @@ pub fn declined(
         .collect()
 }
 
-/// What the owner of a guest's mailbox has said to single occurrences, where that is not what they said to the whole;
-/// `declined` are not in the mailbox.
+/// Returns the responses of a guest's mailbox to single occurrences, if they differ from the
+/// response to the whole. `declined` occurrences are not in the mailbox.
 pub fn answers_to_one(
     master: &WireEvent,
     series: &Document,
@@ -174,8 +181,9 @@ pub fn answers_to_one(
         .collect()
 }
 
-/// The slot of an occurrence or exception: that of its `originalStart`, where the date in its `occurrenceId` (`OID.{master}.{date}`) is
-/// the same one, in the series' zone or in UTC; else that date.
+/// Returns the slot of an occurrence or exception. It is the date of its `originalStart` if the
+/// date in its `occurrenceId` (`OID.{master}.{date}`) is the same one, in the series' zone or in
+/// UTC. Otherwise it is that date.
 pub fn slot_of(wire: &WireEvent, series: &Document) -> Option<NaiveDate> {
     let told = wire.occurrence_id.as_deref().and_then(date_in);
     let begun = wire.original_start.map(|start| match &series.master.time {
@@ -188,8 +196,8 @@ pub fn slot_of(wire: &WireEvent, series: &Document) -> Option<NaiveDate> {
     }
 }
 
-/// The day that begins at an instant: at midnight of its zone (microsoft-graph-docs#2804), or of UTC; in a zone of which the name is
-/// not known the nearest one.
+/// Returns the day that begins at an instant: at midnight of its zone (microsoft-graph-docs#2804)
+/// or of UTC. If the name of the zone is unknown, it is the nearest day.
 fn day_of(start: DateTime<Utc>, tz: Tz) -> NaiveDate {
     let there = start.with_timezone(&tz).naive_local();
     if there.time() == NaiveTime::MIN {
@@ -198,7 +206,8 @@ fn day_of(start: DateTime<Utc>, tz: Tz) -> NaiveDate {
     (start + TimeDelta::hours(12)).date_naive()
 }
 
-/// The date in UTC on which the occurrence of a slot begins; a whole day begins at midnight in `tz`.
+/// Returns the UTC date on which the occurrence of a slot begins; an all-day one begins at midnight
+/// in `tz`.
 fn utc_date(series: &Document, tz: Tz, slot: NaiveDate) -> NaiveDate {
     match series.slot_time(slot) {
         Time::Timed { start, .. } => start.date_naive(),
@@ -206,19 +215,19 @@ fn utc_date(series: &Document, tz: Tz, slot: NaiveDate) -> NaiveDate {
     }
 }
 
-/// What the dates of what was taken out of a series are, as Microsoft does not say it: dates in its zone, or in UTC. They are others
-/// for evenings in America and mornings in Asia.
+/// The kind of dates in the ids of a series' excluded occurrences, as Microsoft does not document
+/// it. The two kinds differ for evenings in America and mornings in Asia.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dates {
-    /// The same ones either way, or it shows that they are in the zone.
+    /// Dates in the series' zone, or both kinds are the same.
     InZone,
-    /// It shows that they are in UTC.
+    /// Dates in UTC.
     InUtc,
-    /// Only the occurrences about this date can tell.
+    /// Unknown. The occurrences around this date can tell.
     Unclear(NaiveDate),
 }
 
-/// Tells the two apart by what the master and its exceptions show, and by occurrences of it as they are listed.
+/// Finds the kind from the master, its exceptions, and its listed occurrences.
 pub fn dates_of(master: &WireEvent, occurrences: &[WireEvent]) -> Dates {
     let Some(bare) = without_holes(master).filter(|_| !master.cancelled_occurrences.is_empty()) else {
         return Dates::InZone;
@@ -259,7 +268,7 @@ pub fn dates_of(master: &WireEvent, occurrences: &[WireEvent]) -> Dates {
     Dates::Unclear(unclear)
 }
 
-/// Puts the series' own dates into the ids of what was taken out.
+/// Replaces the dates in the ids of excluded occurrences by dates in the series' zone.
 pub fn date_in_zone(master: &mut WireEvent) {
     let Some(bare) = without_holes(master) else {
         return;
@@ -273,14 +282,14 @@ pub fn date_in_zone(master: &mut WireEvent) {
     }
 }
 
-/// The series as if nothing had been taken out.
+/// Returns the series without its excluded dates.
 fn without_holes(master: &WireEvent) -> Option<Document> {
     let mut bare = master.clone();
     bare.cancelled_occurrences.clear();
     to_series(&bare, &[]).ok()
 }
 
-/// The date of the slot that begins on a date in UTC.
+/// Returns the slot that begins on a UTC date.
 fn slot_in_utc(series: &Document, tz: Tz, date: NaiveDate) -> Option<NaiveDate> {
     [Some(date), date.pred_opt(), date.succ_opt()]
         .into_iter()
@@ -288,12 +297,12 @@ fn slot_in_utc(series: &Document, tz: Tz, date: NaiveDate) -> Option<NaiveDate> 
         .find(|slot| utc_date(series, tz, *slot) == date)
 }
 
-/// The date in an `occurrenceId`.
+/// Returns the date in an `occurrenceId`.
 pub fn date_in(occurrence_id: &str) -> Option<NaiveDate> {
     occurrence_id.rsplit_once('.')?.1.parse().ok()
 }
 
-/// The body of `POST /me/events` for a series; exceptions and cancellations are not in it.
+/// Returns the body of `POST /me/events` for a series, without exceptions and excluded dates.
 ///
 /// # Errors
 /// [`NoFaithfulForm`], if Outlook would have other dates.
@@ -303,8 +312,8 @@ pub fn create_series_body(series: &Document, extra: ExtraForCreate<'_>) -> Resul
     Ok(body)
 }
 
-/// The body of the one PATCH of a master (`OutlookWrite::Master`): the named groups of the master, and the
-/// recurrence, which must go with a start on another date or in another zone.
+/// Returns the body of the one PATCH of a master (`OutlookWrite::Master`): the named groups, and
+/// the recurrence, which must be written together with a start on another date or in another zone.
 ///
 /// # Errors
 /// As [`create_series_body`].
@@ -322,8 +331,8 @@ pub fn patch_series_body(
     Ok(body)
 }
 
-/// The master with times that can be said in the series' zone: of an hour that occurs twice the first. A first
-/// occurrence written in UTC would anchor the whole series there.
+/// Returns the master with times that can be expressed in the series' zone: in an hour that occurs
+/// twice, the first. A first occurrence written in UTC would anchor the whole series there.
 fn sayable(series: &Document) -> Event {
     let mut event = series.master.clone();
     if let Time::Timed { start, end, .. } = &mut event.time {
@@ -335,7 +344,7 @@ fn sayable(series: &Document) -> Event {
     event
 }
 
-/// `recurrence: null`, which makes a series the single event of its first occurrence.
+/// Returns `recurrence: null`, which makes a series the single event of its first occurrence.
 pub fn single_body() -> Value {
     json!({ "recurrence": null })
 }
@@ -518,7 +527,7 @@ mod tests {
                     let about = format!("{zone} {start} {utc} {is_asked}");
                     let mut listed = Vec::new();
                     if is_asked {
-                        // Nothing changed tells, but the neighbors are listed.
+                        // No exception shows it, but the neighbors are listed.
                         let whole = daily(zone, start, all_day, utc);
                         listed = [0, 1, 3, 5].map(|n| occurrence(&whole, n)).to_vec();
                         master.exception_occurrences.clear();
@@ -537,7 +546,7 @@ mod tests {
         }
     }
 
-    /// One as it is listed.
+    /// Returns an occurrence as Outlook lists it.
     fn occurrence(master: &WireEvent, n: i64) -> WireEvent {
         let mut one = master.clone();
         one.kind = Some(EventKind::Occurrence);

@@ -189,7 +189,7 @@ fn time_is_written_as_a_whole_in_outlooks_zone() {
         patch(&[Group::Time], |e| e.time = tokyo, &now)["start"]["dateTime"],
         "2026-12-10T17:00:00"
     );
-    // The second half past two of the night the clocks go back.
+    // The second 2:30 of the night in which the clocks go back.
     let twice = to("2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z", "Europe/Berlin");
     let start = &patch(&[Group::Time], |e| e.time = twice, &now)["start"];
     assert_eq!(
@@ -353,7 +353,7 @@ fn a_video_link_is_written_as_the_location_of_an_event_without_one() {
         video_line::link(room["body"]["content"].as_str().unwrap()),
         Some(link.to_owned())
     );
-    // Outlook's own link needs no place.
+    // Outlook's own link needs no location.
     let online =
         wire(json!({ "onlineMeeting": { "joinUrl": "https://teams.microsoft.com/l/meetup-join/1" } }));
     let emptied = patch(&[Group::Location, Group::Video], |e| e.location.clear(), &online);
@@ -547,7 +547,7 @@ fn arbitrary_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// What is created reads back as what it was made from.
+    /// A created event is read back unchanged.
     #[test]
     fn created_events_read_back(event in arbitrary_event()) {
         let body = create_body(&event, ExtraForCreate { transaction_id: "t", link: Uuid::nil() });
@@ -558,7 +558,7 @@ proptest! {
         prop_assert_eq!(back, expected);
     }
 
-    /// A patch of all groups brings any event to any other, as far as Odoo can tell.
+    /// A patch of all groups turns any event into any other, as far as Odoo can express it.
     #[test]
     fn patched_events_read_back(from in arbitrary_event(), to in arbitrary_event()) {
         let created = create_body(&from, ExtraForCreate { transaction_id: "t", link: Uuid::nil() });
@@ -609,7 +609,7 @@ fn the_link_beside_a_place_stays_with_each_kind_of_edit() {
         json!({}),
         "nothing to say"
     );
-    // Another text; another link; no place, which the link takes then.
+    // Another text; another link; no location, so that the link takes its place.
     let edited = patch(&[Group::Body], |e| e.body = "<p>Other</p>".into(), &now);
     assert_eq!(edited["body"], created("<p>Other</p>")["body"]);
     let other = patch(
@@ -639,7 +639,8 @@ fn the_link_beside_a_place_stays_with_each_kind_of_edit() {
         no_place["body"],
         json!({ "contentType": "html", "content": "<p>Agenda</p>" })
     );
-    // Whoever takes the place away in Outlook leaves the line: it is the link still, and an edit of the text keeps it.
+    // Removing the location in Outlook leaves the line. It is still the link, and an edit of the
+    // text keeps it.
     let mut gone = created("<p>Agenda</p>");
     gone["location"] = json!({ "displayName": "" });
     let now = wire(gone);
@@ -734,7 +735,7 @@ fn a_guest_who_is_listed_twice_is_one_person_with_the_newer_answer() {
             json!([bob("accepted", new), by_path("declined", old)]),
             Answer::Accepted,
         ),
-        // Two of that name: nobody can tell whose it is.
+        // Two guests have that name, so nobody can tell whose row it is.
         (
             json!([
                 bob("none", never),

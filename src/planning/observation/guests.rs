@@ -1,4 +1,4 @@
-//! Guests whose address Graph has replaced, or whom it does not show any more.
+//! Guests whose address Graph has replaced, or whom it no longer shows.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,15 +11,17 @@ use crate::store::meetings::Copy;
 
 type Guests = BTreeMap<Address, Attendee>;
 
-/// The event with the addresses that its guests had: Graph has been seen to show an Exchange X.500 path in the place of a guest's
-/// address once the guest has answered (microsoft-graph-docs#13898). Nobody is taken for removed while such a path may be theirs, nor
+/// Restores the addresses that the guests had. Graph has been seen to show an Exchange X.500 path
+/// instead of a guest's address after the guest has responded (microsoft-graph-docs#13898). A guest
+/// does not count as removed while such a path may be theirs, or while guests are hidden from the
+/// mailbox's owner.
 /// for being hidden from the mailbox's owner.
 pub(crate) fn with_known_addresses<'a>(event: &'a WireEvent, before: Option<&Copy>) -> Cow<'a, WireEvent> {
     let exceptions = || event.exception_occurrences.iter();
     let is_lacking = std::iter::once(event)
         .chain(exceptions())
         .any(|e| e.hides_guests() || e.left_aside().next().is_some());
-    // What cannot be read of before is no help, and found out where it counts.
+    // If the earlier state cannot be read, it does not help; another place reports that.
     let Some(known) = before
         .filter(|_| is_lacking)
         .and_then(|copy| copy.document().ok())
@@ -36,7 +38,7 @@ pub(crate) fn with_known_addresses<'a>(event: &'a WireEvent, before: Option<&Cop
     Cow::Owned(restored)
 }
 
-/// What Outlook lists of a copy, with the addresses that its guests had.
+/// Returns the event that Outlook lists for a copy, with the addresses that its guests had.
 ///
 /// # Errors
 /// When what is stored cannot be read.
@@ -119,7 +121,8 @@ fn as_shown(address: &Address, guest: &Attendee) -> WireAttendee {
     }
 }
 
-/// What guests of the organizer's event propose, as the journal tells it; of what was proposed `before` nothing.
+/// Returns the proposals of guests of the organizer's event, as the journal words them. Leaves out
+/// those that were made `before`.
 pub(crate) fn new_proposals(event: &WireEvent, before: Option<&WireEvent>) -> Vec<String> {
     if event.is_organizer != Some(true) {
         return Vec::new();
@@ -136,8 +139,8 @@ pub(crate) fn new_proposals(event: &WireEvent, before: Option<&WireEvent>) -> Ve
     news.into_iter().map(line).collect()
 }
 
-/// Lists who proposes which other time, each with the title of the event that it is for: of a series each of its changed
-/// occurrences has what was proposed for the whole as well.
+/// Lists who proposes which other time, each with the title of the event it is for. Each changed
+/// occurrence of a series also contains the proposals for the whole.
 fn proposals_in(event: &WireEvent) -> BTreeMap<String, Option<String>> {
     let mut all = BTreeMap::new();
     for event in std::iter::once(event).chain(&event.exception_occurrences) {

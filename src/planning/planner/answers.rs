@@ -1,4 +1,5 @@
-//! Guests' answers: each from the guest's own mailbox, where that is here, and never through the organizer's.
+//! Guests' responses. Each one is sent from the guest's own mailbox, if that is connected, and
+//! never through the organizer's.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,9 @@ use crate::store::meetings::Copy;
 use crate::store::outbox::{OutlookWrite, WriteKind};
 
 impl Task<'_> {
-    /// What Odoo shall say of the guests whose mailboxes are here; `planned` is what it would say by the organizer's. Owes
-    /// Outlook the answers that were given in Odoo.
+    /// Returns the responses that Odoo must show for guests whose mailboxes are connected;
+    /// `planned` is what it would show from the organizer's mailbox. Plans the responses that were
+    /// given in Odoo and that Outlook must get.
     pub(super) fn plan_answers(
         &mut self,
         snapshot: &Snapshot,
@@ -36,7 +38,7 @@ impl Task<'_> {
                 continue;
             }
             if copies[index].cancelled {
-                // Who is invited again is asked anew.
+                // Guests who are invited again must respond again.
                 forget_answers(&mut copies, index);
                 continue;
             }
@@ -64,15 +66,18 @@ impl Task<'_> {
                     let said = |event: &Event| event.attendees.get(address).map(|a| a.answer);
                     let (odoo, outlook) = base.map(|base| (said(&base.odoo), said(&base.outlook)))?;
                     if asked_anew {
-                        // What a revived meeting was made with was said about the earlier one.
+                        // The responses that a revived meeting was made with are about the earlier
+                        // meeting.
                         return odoo;
                     }
-                    // The organizer's mailbox told it, and nobody has answered in Odoo since.
+                    // The organizer's mailbox has reported it, and nobody has responded in Odoo
+                    // since.
                     (odoo == outlook && odoo == Some(in_odoo)).then_some(in_odoo)
                 })
                 .or(was_taken_over.then_some(in_odoo));
             let outlook_changed = agreed.map_or(in_outlook != Answer::NeedsAction, |a| a != in_outlook);
-            // Somebody answered in Odoo while Outlook asked anew: that is the answer.
+            // Somebody responded in Odoo while Outlook reset the response. The response in Odoo
+            // counts.
             let answered_anew = in_outlook == Answer::NeedsAction && agreed.is_some_and(|a| a != in_odoo);
             let is_read = account.is_read();
             let stands = if in_odoo == in_outlook {
@@ -87,13 +92,15 @@ impl Task<'_> {
                 self.refused.push(refusal(address, in_odoo, in_outlook, by));
                 in_outlook
             } else if by_organizer == in_odoo && in_odoo != Answer::NeedsAction {
-                // An answer that the organizer has been told is none of Odoo's: the guest's own copy is yet to be read. Unless it was
-                // read as one that came back and asks anew, and the guest has said in Odoo what the organizer knew of the first,
-                // also after deleting that one.
+                // The organizer already has this response, so it did not originate in Odoo; the
+                // guest's own copy was just not read yet. Exception: the guest's copy was read as
+                // one that came back and asks again, and the guest has given in Odoo the response
+                // that the organizer knows from the earlier copy. This also holds if the guest had
+                // deleted that copy.
                 let was_before = matches!(agreed, Some(Answer::NeedsAction | Answer::Declined));
                 let is_said_again = was_before
                     && (snapshot.is_answered_in_odoo(account.odoo_user_id) || guests_were_edited && is_read);
-                // A mailbox that is not read now may have been asked anew since.
+                // A mailbox that is not read now may have been asked again since.
                 let is_news = agreed != Some(in_odoo);
                 if !copy.gone && is_news && (organizers.get(address) != Some(&in_odoo) || is_said_again) {
                     let write = response(account, copy, address, in_odoo)?;
@@ -102,10 +109,12 @@ impl Task<'_> {
                 }
                 in_odoo
             } else {
-                // The organizer's mailbox has news of it that Odoo is yet to hear: a new time, for one, asks anew.
+                // Odoo does not have the organizer's latest change yet (for example a new time,
+                // which resets responses). Decide after it has.
                 continue;
             };
-            // A mailbox that is read knows its owner's answer better than the organizer's does.
+            // If the guest's mailbox is read, it knows the response better than the organizer's
+            // mailbox does.
             if is_read {
                 answers.insert(address.clone(), stands);
             }
@@ -115,7 +124,7 @@ impl Task<'_> {
     }
 }
 
-/// Why an answer that was given in Odoo is not sent.
+/// Returns why a response that was given in Odoo is not sent.
 pub(super) fn refusal(address: &Address, in_odoo: Answer, in_outlook: Answer, by: &AnsweredBy) -> String {
     let who = by.name.clone().unwrap_or_else(|| format!("the user {}", by.uid));
     format!(
@@ -140,7 +149,7 @@ fn response(
         meeting_id: copy.meeting_id,
         kind: WriteKind::Respond,
         graph_id: Some(copy.graph_id.clone()),
-        // With the time it is an answer to: a new one takes it back.
+        // With the time that it responds to, as a new time resets it.
         body: json!({"answer": odoo_answer(answer), "time": copy.event()?.time}),
         groups: json!([]),
         line: Some(serde_json::to_value(Done {
@@ -152,7 +161,7 @@ fn response(
     })
 }
 
-/// Lets an event have these answers.
+/// Sets these responses in an event.
 pub(super) fn put(answers: &BTreeMap<Address, Answer>, event: &mut Event) {
     for (address, answer) in answers {
         if let Some(attendee) = event.attendees.get_mut(address) {
@@ -161,8 +170,8 @@ pub(super) fn put(answers: &BTreeMap<Address, Answer>, event: &mut Event) {
     }
 }
 
-/// Notes the guests' answers that Odoo has from Outlook: from their own mailboxes, or from the organizer's, or because the
-/// change that Odoo has just applied to `before` brought them.
+/// Stores as agreed the responses that Odoo has from Outlook: from the guests' own mailboxes, from
+/// the organizer's, or because the change that Odoo has just applied to `before` contained them.
 ///
 /// # Errors
 /// When a stored copy cannot be read.
@@ -191,8 +200,10 @@ pub fn agree(
             .and_then(|address| organizers.get(address));
         let was = before.and_then(|before| before.answer_of(user));
         let is_brought = was.is_some_and(|was| was != in_odoo) || told == Some(&in_odoo);
-        // What came by the organizer's mailbox is no news against one that nobody reads; and what was given in Odoo is not what Outlook
-        // brought, though the organizer's list may say the same of an earlier invitation: it may have to be sent yet.
+        // A response that the organizer's mailbox relayed does not override the response of a
+        // guest's mailbox that is not read. And a response that was given in Odoo did not come from
+        // Outlook, even if the organizer's list has the same one for an earlier invitation: it may
+        // still have to be sent.
         let is_brought = is_brought && !snapshot.is_answered_in_odoo(user);
         if answer_of(copy) == in_odoo || is_brought && account.is_read() {
             copies[index].answer_base = Some(odoo_answer(in_odoo).to_owned());
@@ -201,7 +212,7 @@ pub fn agree(
     Ok(())
 }
 
-/// By the addresses of the guests' mailboxes.
+/// Returns the responses by the addresses of the guests' mailboxes.
 fn answers_in_organizers_list(
     copies: &[Copy],
     snapshot: &Snapshot,
@@ -217,7 +228,8 @@ fn answers_in_organizers_list(
         .collect())
 }
 
-/// Whether a copy is the one that speaks for a guest's mailbox: one that was declined or deleted comes back as another
+/// Returns whether a copy is the one that represents a guest's mailbox. A copy that was declined or
+/// deleted comes back as another one when the organizer changes the meeting.
 /// one when the organizer changes the meeting.
 fn speaks(copies: &[Copy], copy: &Copy) -> bool {
     let own = |c: &&Copy| !c.is_organizer && c.account_id == copy.account_id;
@@ -229,7 +241,7 @@ fn speaks(copies: &[Copy], copy: &Copy) -> bool {
     latest.is_some_and(|latest| std::ptr::eq(latest, copy))
 }
 
-/// The answer that was agreed on for an earlier copy of the same mailbox.
+/// Returns the agreed response of an earlier copy in the same mailbox.
 fn answer_before(copies: &[Copy], copy: &Copy) -> Option<String> {
     let own = |c: &&Copy| !c.is_organizer && c.account_id == copy.account_id && !std::ptr::eq(*c, copy);
     let mut latest_first = copies.iter().filter(own).rev();
@@ -243,7 +255,7 @@ fn forget_answers(copies: &mut [Copy], of: usize) {
     }
 }
 
-/// What a guest's own mailbox says; who deletes an invitation declines it.
+/// Returns the response in a guest's own mailbox. Deleting an invitation declines it.
 fn answer_of(copy: &Copy) -> Answer {
     if copy.gone {
         Answer::Declined

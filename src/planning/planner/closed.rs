@@ -1,4 +1,5 @@
-//! What Odoo's side may not say to Outlook, whatever Outlook says to Odoo: the rules that a site had set for Odoo's own engine.
+//! Rules that keep Odoo's changes out of Outlook, while Outlook's changes still come to Odoo. The
+//! site had set them for Odoo's built-in sync.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,7 +8,7 @@ use crate::odoo::record::Record;
 use crate::planning::people::People;
 use crate::store::reason::Reason;
 
-/// Why nothing that is saved in Odoo is written to Outlook; `None`: it is.
+/// Returns why nothing that is saved in Odoo is written to Outlook; `None` if it is written.
 pub fn why_closed(record: &Record, event: &Event, people: &People) -> Option<Reason> {
     if record.excluded() {
         return Some(Reason::Excluded);
@@ -17,12 +18,12 @@ pub fn why_closed(record: &Record, event: &Event, people: &People) -> Option<Rea
     is_old.then_some(Reason::TooOld { days })
 }
 
-/// Whether it was made before the time since which Odoo's events are made in Outlook.
+/// Returns whether it was made before the time from which on Odoo's events are made in Outlook.
 pub fn is_from_before(made: DateTime<Utc>, people: &People) -> bool {
     people.database.created_from.is_some_and(|from| made < from)
 }
 
-/// Whether it lies outside of the years that this database exchanges.
+/// Returns whether it lies outside of the window that this database exchanges.
 pub(super) fn is_outside(event: &Event, people: &People) -> bool {
     let days = |days: i32| TimeDelta::days(days.into());
     let (back, ahead) = (people.database.days_back, people.database.days_ahead);

@@ -1,4 +1,4 @@
-//! Meetings that were over, and are wanted again on one of the two sides.
+//! Meetings that had ended, and are wanted again on one of the two sides.
 
 use serde_json::{Map, json};
 
@@ -11,7 +11,7 @@ use crate::store::outbox::OdooDebt;
 const BACK: &str = "is in Outlook again, and back in Odoo";
 
 impl Task<'_> {
-    /// What becomes of a meeting that had ended; `false`: nothing more is to be planned.
+    /// Decides about a meeting that had ended; returns `false` if nothing more is to be planned.
     pub(super) fn goes_on(&mut self, record: Option<&Record>) -> anyhow::Result<bool> {
         let Some(record) = record.filter(|_| !self.dossier.meeting.odoo_gone) else {
             return Ok(false);
@@ -27,7 +27,7 @@ impl Task<'_> {
         Ok(true)
     }
 
-    /// What has left its old organizer's mailbox is made in the new one's.
+    /// Makes a meeting in the new organizer's mailbox after it has left the old one's.
     pub(super) fn begin_anew(&mut self, record: Option<&Record>) -> anyhow::Result<()> {
         self.dossier.meeting.ended = true;
         if self.goes_on(record)? {
@@ -37,10 +37,11 @@ impl Task<'_> {
         }
     }
 
-    /// Archived or deleted once, wanted again: where Outlook has nothing left, a new generation is made.
+    /// Revives a meeting that was archived or deleted: if Outlook has nothing left, a new
+    /// generation is made.
     fn revive(&mut self) -> anyhow::Result<()> {
         self.dossier.meeting.ended = false;
-        // A guest's mailbox may not have told yet that the meeting is cancelled.
+        // A guest's mailbox may not have reported yet that the meeting is cancelled.
         if self.choose_copy().is_some_and(|(c, _)| !c.gone && !c.cancelled) {
             return Ok(());
         }
@@ -53,8 +54,9 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Archived because Outlook had it no more, and Outlook has it again: its record comes back as it is, and is compared after that.
-    /// It has ended until then, so that its being archived is not taken for a deletion.
+    /// Reactivates the record of a meeting that was archived because Outlook had lost it, and that
+    /// Outlook has again. The record comes back unchanged, and is compared afterwards. The meeting
+    /// counts as ended until then, so that its archived record is not taken for a deletion.
     fn bring_back(&mut self, record: &Record) -> anyhow::Result<()> {
         if !self.dossier.meeting.archived_for_outlook {
             return Ok(());
@@ -76,7 +78,7 @@ impl Task<'_> {
                 version: event.version.clone(),
                 values: Map::from_iter([("active".to_owned(), json!(true))]),
             }),
-            // With the occurrences that both sides last had.
+            // With the occurrences that both sides last agreed on.
             Record::Series(_) => match self.dossier.meeting.base()? {
                 Some(base) => self.as_agreed(record, base.odoo, &account)?,
                 None => None,

@@ -1,4 +1,4 @@
-//! Whom Outlook may be shown, and who tells them.
+//! Which guests Outlook may have, and which side mails them.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::store::outbox::OdooDebt;
 use crate::store::reason::Reason;
 
 impl Task<'_> {
-    /// Whether a meeting that only Odoo has may be made in Outlook, and with whom.
+    /// Decides whether a meeting that only Odoo has may be made in Outlook, and with which guests.
     pub(super) fn may_create(&mut self, record: &Record, event: &Event) -> anyhow::Result<Permit> {
         let organizer = record.template().ok().and_then(|master| master.organizer);
         let Some(account) = organizer.and_then(|organizer| self.people.account_of_user(organizer.user_id))
@@ -31,7 +31,7 @@ impl Task<'_> {
             return Ok(Permit::No);
         }
         if let Some(reason) = closed::why_closed(record, event, self.people) {
-            // What the rule lets through again is asked about then.
+            // The choice is asked for when the rule lets it through again.
             if self.dossier.meeting.guests() == Guests::Waiting && !self.dossier.meeting.revived {
                 self.dossier.meeting.set_guests(Guests::AsSaved);
             }
@@ -50,9 +50,10 @@ impl Task<'_> {
         }
         let meeting = &mut self.dossier.meeting;
         let now = meeting.guests();
-        // What was taken from Outlook's calendar and is wanted again was announced once.
+        // A meeting that was removed from Outlook's calendar and is wanted again was announced
+        // once.
         let is_known = meeting.revived && !now.stays_in_odoo();
-        // The mailbox may have it already: look first, make it afterwards.
+        // The mailbox may have it already: look first, then make it.
         if existed && !meeting.revived && !account.pulled_once {
             return Ok(Permit::No);
         }
@@ -73,14 +74,16 @@ impl Task<'_> {
         Ok(Permit::Yes)
     }
 
-    /// Whether it came from a guest's mailbox, and its organizer's, though connected, has never shown it. Whose meeting it is was then
-    /// that guest's word, or that of whoever sent the invitation.
+    /// Returns whether the meeting came from a guest's mailbox, and its connected organizer's
+    /// mailbox has never shown it. Then only that guest, or the sender of the invitation, says who
+    /// organizes it.
     fn was_others_alone(&self) -> bool {
         let meeting = &self.dossier.meeting;
         meeting.base_by_guest && meeting.base_outlook.is_some()
     }
 
-    /// Both sides have it. Where an event that existed was matched, whom only Odoo has (`others`) is not invited for it.
+    /// Decides about the guests of a meeting that both sides have. If an existing event was
+    /// matched, guests whom only Odoo has (`others`) are not invited because of it.
     pub(super) fn settle_guests(&mut self, record: &Record, rights: Rights, others: bool) {
         let meeting = &mut self.dossier.meeting;
         let guests = meeting.guests();
@@ -101,7 +104,7 @@ impl Task<'_> {
         });
     }
 
-    /// What is said of guests whom Outlook cannot invite, where a write is about the guests.
+    /// Returns the words about guests whom Outlook cannot invite, if a write changes the guests.
     pub(super) fn unreachable(&self, groups: &BTreeSet<Group>) -> anyhow::Result<Vec<String>> {
         if !groups.contains(&Group::Attendees) || self.dossier.meeting.guests() == Guests::Withheld {
             return Ok(Vec::new());
@@ -116,7 +119,7 @@ impl Task<'_> {
         Ok(names.map(words).collect())
     }
 
-    /// Tells Odoo who tells the guests, where it has recorded something else.
+    /// Tells Odoo which side mails the guests, if it has recorded something else.
     pub(super) fn tell_who_mails(&mut self) -> anyhow::Result<()> {
         let meeting = &self.dossier.meeting;
         if self.dossier.debt.is_some() || meeting.odoo_gone || meeting.unconfirmed {
@@ -126,7 +129,7 @@ impl Task<'_> {
         let Some(mailer) = self.mailer().filter(|mailer| Some(*mailer) != recorded) else {
             return Ok(());
         };
-        // It mails already, where nothing says that Outlook does.
+        // Odoo mails already, unless it has recorded that Outlook does.
         if mailer == Mailer::Odoo && recorded != Some(Mailer::Outlook) {
             return Ok(());
         }
@@ -167,7 +170,8 @@ impl Task<'_> {
             content: None,
         });
         if mailer == Mailer::Odoo && never_told {
-            // Should Outlook take it one day, it is without those whom Odoo has invited.
+            // If Outlook accepts the event one day, it is made without the guests whom Odoo has
+            // invited.
             self.dossier.meeting.set_guests(Guests::Withheld);
         }
         let meeting = &self.dossier.meeting;
@@ -184,7 +188,7 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Who tells the guests; `None`: whoever was to.
+    /// Returns which side mails the guests; `None` leaves the recorded side unchanged.
     fn mailer(&self) -> Option<Mailer> {
         let meeting = &self.dossier.meeting;
         if was_kept(meeting) {

@@ -1,4 +1,4 @@
-//! Planning of what Odoo's own engine had linked: see `migration::moving`.
+//! Plans meetings that Odoo's built-in sync had linked: see `migration::moving`.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,8 @@ use crate::store::reason::Reason;
 use crate::store::stock::StockState;
 
 impl Task<'_> {
-    /// Takes over what Odoo's own engine had linked, once a mailbox has shown it; `false`: there is nothing to plan.
+    /// Adopts a meeting that the built-in sync had linked, once a mailbox has shown it; returns
+    /// `false` if there is nothing to plan.
     pub(super) fn take_over(&mut self, record: Option<&Record>) -> anyhow::Result<bool> {
         let Some(mut link) = self.dossier.meeting.stock_link()? else {
             return Ok(true);
@@ -22,7 +23,7 @@ impl Task<'_> {
         }
         let present = record.filter(|record| record.active() && !self.dossier.meeting.odoo_gone);
         if self.choose_copy().is_none() {
-            // Until a mailbox was asked, nobody knows what it has.
+            // Until a mailbox was asked, it is unknown what it has.
             if link.state == StockState::Waiting
                 && let Some(user) = self.dossier.meeting.organizer_in_odoo()
                 && let Some(account) = self.people.account_of_user(user)
@@ -39,7 +40,7 @@ impl Task<'_> {
             && self.dossier.meeting.base_odoo.is_none()
             && !self.take_over_base(record, link.ids.description.as_deref())?
         {
-            // One of the two cannot be read, which is said where it is read.
+            // One of the two cannot be read, which is reported where it is read.
             return Ok(true);
         }
         link.state = StockState::Adopted;
@@ -47,8 +48,8 @@ impl Task<'_> {
         Ok(true)
     }
 
-    /// Sets the base that nobody knows, for the first merge of what both sides have; `sent`: see [`takeover::base_of`]. `false`: it cannot be
-    /// done.
+    /// Sets the unknown base for the first merge of both sides; for `sent` see
+    /// [`takeover::base_of`]. Returns `false` if it cannot be done.
     pub(super) fn take_over_base(&mut self, record: &Record, sent: Option<&str>) -> anyhow::Result<bool> {
         let Some((copy, _)) = self.choose_copy() else {
             return Ok(false);
@@ -70,8 +71,8 @@ impl Task<'_> {
         Ok(true)
     }
 
-    /// Whether it was taken over, and nobody has answered in Odoo since: what Odoo's own engine had put down as an answer is
-    /// none that a person gave.
+    /// Returns whether the meeting was adopted, and nobody has responded in Odoo since. A response
+    /// that the built-in sync had stored was not given by a person.
     pub(super) fn was_taken_over(&self) -> anyhow::Result<bool> {
         let meeting = &self.dossier.meeting;
         Ok(meeting.stock.is_some() && !meeting.edit_times()?.contains_key(&Group::Attendees))

@@ -1,5 +1,6 @@
-//! Meetings whose organizer was changed in Odoo. Outlook cannot hand a meeting over (Graph: `organizer` cannot be written): it is
-//! cancelled in the old one's mailbox, and made in the new one's once that is done.
+//! Meetings whose organizer was changed in Odoo. Outlook cannot change the organizer (Graph:
+//! `organizer` cannot be written). The meeting is cancelled in the old organizer's mailbox, and
+//! made in the new one's once that is done.
 
 use serde_json::{Value, json};
 
@@ -13,17 +14,19 @@ use crate::store::outbox::{OutlookWrite, WriteKind};
 use crate::store::reason::Reason;
 use crate::store::unit::Dossier;
 
-/// Whether a meeting stays with its old organizer, as the new one could not take it when it was saved last.
+/// Returns whether a meeting stays with its old organizer, as the new one could not take it when it
+/// was last saved.
 pub fn was_kept(meeting: &Meeting) -> bool {
     meeting.set_aside == Some(Reason::OrganizerUnconnected)
 }
 
-/// Whether it is handed over no earlier than somebody saves it.
+/// Returns whether the meeting changes its organizer only after somebody saves it.
 pub fn waits_for_a_save(meeting: &Meeting) -> bool {
     was_kept(meeting) || meeting.set_aside == Some(Reason::OrganizerRestored)
 }
 
-/// A restored Odoo names another organizer than it did, and nobody has saved that: no meeting is cancelled and made anew for it.
+/// Keeps the organizer if a restored Odoo names another one than before and nobody has saved that:
+/// no meeting is cancelled and made again because of it.
 pub fn keep_restored(dossier: &mut Dossier) {
     let meeting = &mut dossier.meeting;
     let restored = Reason::OrganizerRestored;
@@ -37,20 +40,22 @@ pub fn keep_restored(dossier: &mut Dossier) {
     }
 }
 
-/// What becomes of a meeting, as to its organizer.
+/// What a change of organizer means for a meeting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Organizer {
-    /// It is in the mailbox of the one whom Odoo names, or in none that could be written.
+    /// The meeting is in the mailbox of the organizer whom Odoo names, or in none that can be
+    /// written.
     Same,
-    /// It leaves a mailbox that has it still: that is owed now, or cannot be done.
+    /// It is still in the old organizer's mailbox. Its deletion is planned, or not possible.
     Leaves,
-    /// It has left the mailbox.
+    /// It has left the old organizer's mailbox.
     HasLeft,
 }
 
 impl Task<'_> {
-    /// Owes the old organizer's mailbox the deletion, where `snapshot` names another one who can take the meeting over.
-    /// `odoo_state` is what the write is noted with; `mails`, whom Outlook tells.
+    /// Plans the deletion in the old organizer's mailbox, if `snapshot` names another organizer who
+    /// can take the meeting over. `odoo_state` is stored with the write; `mails` are those that
+    /// Outlook sends.
     pub(super) fn follow_organizer(
         &mut self,
         snapshot: &Snapshot,
@@ -66,7 +71,8 @@ impl Task<'_> {
         if successor.map(|account| account.id) == Some(copy.account_id) {
             return Ok(Organizer::Same);
         }
-        // Refused once, it is handed over when somebody saves it again: not for a login alone, which mails nobody.
+        // After a refusal, the meeting moves only when somebody saves it again; a mere login must
+        // not mail anybody.
         let is_refused = waits_for_a_save(&self.dossier.meeting);
         let made = self
             .dossier

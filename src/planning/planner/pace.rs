@@ -1,5 +1,6 @@
-//! A budget of writes for one meeting and hour, whatever the reason for them: what is above it waits for the next hour, with a word,
-//! and nothing is set aside. [`super::repeats`] ends what repeats itself; this bounds what does not.
+//! Limits the writes of one meeting per hour, whatever their reason. Writes above the limit wait
+//! for the next hour, with a line in the journal, and nothing is set aside. [`super::repeats`] ends
+//! repetitions; this limits everything else.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,19 +8,20 @@ use super::Task;
 use crate::calendar::document::Document;
 use crate::store::journal::Level;
 
-/// Writes of one meeting within an hour, to both sides together. A person does not come near it.
+/// Writes of one meeting within an hour, to both sides together. No person comes near it.
 const MOST_AN_HOUR: usize = 60;
-/// So many more for each occurrence that has something of its own: a changed pattern writes all of them anew.
+/// How many more are permitted for each occurrence with an override, as a changed pattern writes
+/// all of them again.
 const MOST_AN_OCCURRENCE: usize = 3;
 
 impl Task<'_> {
-    /// Lets wait what is above the budget.
+    /// Lets writes above the limit wait.
     pub(super) fn keep_to_the_pace(&mut self) -> anyhow::Result<()> {
         let now = self.people.now;
         let Some((began, writes)) = self.dossier.meeting.writes_this_hour(now) else {
             return Ok(());
         };
-        // Only who comes near it is looked at closely.
+        // The exact limit is computed only near it.
         if writes < MOST_AN_HOUR || writes < self.most_an_hour()? {
             return Ok(());
         }

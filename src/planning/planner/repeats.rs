@@ -1,5 +1,6 @@
-//! A breaker that knows no causes: what was carried out twice, and is owed a third time though nobody has changed anything in
-//! between, is not believed to stick. The meeting is set aside until there is news of it.
+//! Stops repetitions, whatever their cause. If a change was carried out twice and is to be written
+//! a third time although nobody has changed anything in between, it does not stick. The meeting is
+//! set aside until there is news.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -9,22 +10,24 @@ use crate::store::journal::Level;
 use crate::store::outbox::{OdooDebt, OutlookWrite};
 use crate::store::reason::Reason;
 
-/// So often something is carried out before it is given up.
+/// How often a change is carried out before it is given up.
 const ENOUGH: u64 = 2;
-/// So often a change comes too late for Odoo's record, though nobody has saved it, before it is given up.
+/// How often a change may come too late for Odoo's record, although nobody has saved it, before it
+/// is given up.
 const MOST_LATE: u64 = 8;
 
-/// By which a write to Outlook is known again.
+/// Returns the digest that identifies a write to Outlook.
 pub fn of_write(write: &OutlookWrite) -> String {
     digest(&json!([write.account_id, write.kind, write.slot, write.body]))
 }
 
-/// By which a change that Odoo is told is known again: but for the state that it was planned against.
+/// Returns the digest that identifies a change to Odoo. It leaves out the version that the change
+/// was planned against.
 pub fn of_debt(debt: &OdooDebt) -> String {
     of_change(&debt.payload)
 }
 
-/// By which a change that came too late is known again: the record had moved on.
+/// Returns the digest that identifies a change that came too late, as the record had moved on.
 pub fn of_late(debt: &OdooDebt) -> String {
     format!("late:{}", of_debt(debt))
 }
@@ -42,12 +45,13 @@ fn digest(value: &Value) -> String {
 }
 
 impl Task<'_> {
-    /// Whether Odoo was told a change so often that it is not told again before there is news.
+    /// Returns whether Odoo got a change so often that it is not sent again before there is news.
     pub(super) fn was_told_enough(&self, change: &Value) -> bool {
         self.dossier.meeting.times_told(&of_change(change)) >= ENOUGH
     }
 
-    /// Takes back what has been told often enough. `before` is why the meeting was set aside until now.
+    /// Removes changes that were sent often enough. `before` is why the meeting was set aside until
+    /// now.
     pub(super) fn break_repeats(&mut self, before: Option<&Reason>) {
         let meeting = &self.dossier.meeting;
         let is_repeat = |digest: String| meeting.times_told(&digest) >= ENOUGH;

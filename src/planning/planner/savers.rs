@@ -1,5 +1,6 @@
-//! Who saved in Odoo what mails others from the organizer's mailbox. Odoo lets its users edit each other's events: what would mail many
-//! people outside in somebody's name waits for that one's yes.
+//! Who saved a change in Odoo that mails others from the organizer's mailbox. Odoo lets its users
+//! edit each other's events. A change that would mail many people outside in another person's name
+//! waits for that person's approval.
 
 use super::Task;
 use crate::calendar::invitations::tally;
@@ -7,17 +8,17 @@ use crate::calendar::plan::Mail;
 use crate::odoo::exchange::Actor;
 use crate::store::outbox::AskFor;
 
-/// What a write to a mailbox waits for.
+/// Why a write to a mailbox waits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Waits {
     pub collected: bool,
     pub asks: Option<AskFor>,
-    /// Who else had a hand in it, in words for the journal.
+    /// Who else saved it, in words for the journal.
     pub whose: String,
 }
 
 impl Task<'_> {
-    /// What a write to a user's mailbox waits for that causes these mails.
+    /// Returns why a write to a user's mailbox that causes these mails waits.
     pub(super) fn waits(&self, user: i32, mails: &[Mail]) -> anyhow::Result<Waits> {
         let savers = self.dossier.meeting.savers()?;
         let whom: Vec<_> = mails.iter().cloned().map(Mail::into_address).collect();
@@ -32,7 +33,8 @@ impl Task<'_> {
         })
     }
 
-    /// What led to nothing that Outlook is to be told is forgotten, so that nobody is blamed for what others save later.
+    /// Forgets who saved if nothing is to be written to Outlook, so that they are not named for
+    /// what others save later.
     pub(super) fn forget_savers(&mut self) {
         let meeting = &self.dossier.meeting;
         if self.dossier.writes.is_empty() && !meeting.collected && meeting.set_aside.is_none() {
@@ -41,7 +43,7 @@ impl Task<'_> {
     }
 }
 
-/// Whether somebody's saves are not the wish of the mailbox's user, nor an administrator's.
+/// Returns whether a person is neither the mailbox's user nor an administrator.
 fn may_not_mail(saver: &Actor, user: i32) -> bool {
     saver.uid != user && !saver.is_admin
 }
@@ -55,7 +57,7 @@ fn whose(savers: &[Actor], user: i32) -> String {
     format!(" · saved by {}", names.join(", "))
 }
 
-/// What a person calls them.
+/// Returns the name by which a person knows the saver.
 pub fn name_of(saver: &Actor) -> String {
     saver
         .name

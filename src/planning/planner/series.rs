@@ -1,7 +1,7 @@
-//! Both sides of a meeting compared, and what follows made into rows. A single event is written to
-//! both sides at once. Of a series there is one write to Outlook at a time: after each it is read
-//! again, as Exchange may drop changed occurrences with a new pattern, and what is left is planned
-//! again. Odoo is told last, of the whole.
+//! Compares both sides of a meeting, and turns the result into outbox rows. A single event is
+//! written to both sides at once. For a series there is one write to Outlook at a time. After each
+//! write the series is read again, as Exchange may drop changed occurrences with a new pattern, and
+//! the rest is planned again. Odoo is told last, about the whole series.
 
 mod to_one;
 
@@ -43,7 +43,7 @@ use crate::store::meetings::Copy;
 use crate::store::outbox::{OdooDebt, OutlookWrite, WriteKind};
 use crate::store::reason::{Reason, Words};
 
-/// Where no mailbox says which years count.
+/// The window in days, if no mailbox sets one.
 const DAYS_BACK: i64 = 365;
 const DAYS_AHEAD: i64 = 730;
 
@@ -56,28 +56,29 @@ struct Sides<'a> {
     copy: Option<&'a Copy>,
     /// See [`Task::organizer_unread`].
     unread: Option<&'a Account>,
-    /// Odoo's side with the guests that Outlook is not shown.
+    /// Odoo's side with the guests that Outlook must not get.
     whole: Option<Document>,
     withheld: Withheld,
-    /// Whether one of the two is no single event.
+    /// Whether one of the two is not a single event.
     is_series: bool,
-    /// Addresses of people whose mailbox has another one.
+    /// The addresses of people whose mailbox has another one.
     aliases: &'a Aliases,
-    /// Why nothing is written to Outlook, where it is not for the mailbox's sake.
+    /// Why nothing is written to Outlook, if the mailbox is not the reason.
     closed: Option<&'a Reason>,
 }
 
-/// What there is to ask of Outlook.
+/// A write to Outlook.
 struct Request {
     kind: WriteKind,
     body: Value,
     groups: BTreeSet<Group>,
     slot: Option<NaiveDate>,
     message: String,
-    /// What of it stays as it is in Outlook, in words.
+    /// Why parts of it stay as they are in Outlook, in words.
     staying: Vec<&'static str>,
-    /// Of this one, and with all that is to follow it.
+    /// The mails of this write.
     mails: Vec<Mail>,
+    /// The mails of this write and of all writes that follow it.
     all_mails: Vec<Mail>,
     told: Option<Told>,
 }
@@ -98,10 +99,10 @@ impl Request {
     }
 }
 
-/// What there is to tell Odoo.
+/// A change for Odoo.
 struct OdooRequest {
     change: OdooChange,
-    /// What both sides agree on once it is done.
+    /// The groups on which both sides agree once it is done.
     groups: BTreeSet<Group>,
     message: String,
 }
@@ -117,7 +118,7 @@ impl OdooRequest {
 }
 
 impl Task<'_> {
-    /// Compares the two sides, and owes each what it lacks.
+    /// Compares the two sides, and plans the missing writes.
     pub(super) fn compare(&mut self, record: Option<&Record>) -> anyhow::Result<()> {
         let snapshot = match record.map(Record::template).transpose() {
             Ok(snapshot) => snapshot,
@@ -254,7 +255,8 @@ impl Task<'_> {
             (None, None) if self.dossier.meeting.odoo_gone => State::Gone,
             (None, None) => State::Missing,
         };
-        // Taken off Odoo's calendar: the organizer's mailbox, which is ours to write, will show it.
+        // It was removed from Odoo's calendar. The organizer's mailbox, which may be written, will
+        // show it.
         if odoo_state == State::Gone && sides.unread.is_some() {
             return Ok(());
         }
@@ -323,7 +325,7 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Owes what the plan asks for. Of a series Odoo is told once Outlook has everything.
+    /// Stores the writes of the plan. For a series, Odoo is told once Outlook has everything.
     fn carry_out(&mut self, plan: &Plan, sides: &Sides<'_>, account: Option<&Account>) -> anyhow::Result<()> {
         let organizer = sides.snapshot.and_then(|s| self.people.organizer(s)).cloned();
         let Some(account) = account.cloned().or(organizer) else {
@@ -346,7 +348,7 @@ impl Task<'_> {
             match self.request(step, sides)? {
                 Ok(Some(mut request)) => {
                     request.mails = mails.get(index).cloned().unwrap_or_default();
-                    // What follows it is told with it, and waits with it.
+                    // The writes that follow it are sent with it, and wait with it.
                     request.all_mails = mails.iter().skip(index).flatten().cloned().collect();
                     self.ask_outlook(&account, request, sides, &conflicts)?;
                     is_all_told = false;
@@ -355,7 +357,7 @@ impl Task<'_> {
                         return Ok(());
                     }
                 }
-                // Outlook says it already, in its own words.
+                // Outlook has it already, in its own form.
                 Ok(None) => {}
                 Err(reason) => {
                     let reason = Reason::OutlookCannotRepeat(Words::new(reason));
@@ -370,7 +372,7 @@ impl Task<'_> {
             && sides.closed.is_none()
             && plan.differing.is_empty()
         {
-            // All that was collected is told; what comes next is news.
+            // Everything collected is planned, so the next change is new.
             self.dossier.meeting.collected = false;
             self.dossier.meeting.forget_savers();
         }
@@ -407,7 +409,7 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// What a step asks of Outlook; nothing, where Outlook says it already.
+    /// Returns the write for a step of the plan; `None` if Outlook has it already.
     fn request(
         &mut self,
         step: &Step,
@@ -509,7 +511,8 @@ impl Task<'_> {
     ) -> anyhow::Result<Result<Option<Request>, NoFaithfulForm>> {
         let all: Vec<Group> = groups.iter().copied().collect();
         let staying = what_stays(&all, &target.master, wire);
-        // The pattern goes with what guests can see; what they cannot see goes alone, so that it mails nobody.
+        // The pattern is sent with what guests can see. What they cannot see is sent alone, so that
+        // it mails nobody.
         let [visible, own] = parts(groups);
         let mut chosen = None;
         for (groups, recurrence) in [(visible, recurrence), (own, false)] {
@@ -524,7 +527,7 @@ impl Task<'_> {
         }
         let Some((body, chosen, recurrence)) = chosen else {
             self.say_what_stays(&staying);
-            // Outlook says it already, in its own words.
+            // Outlook has it already, in its own form.
             let written = Written::Whole {
                 groups: groups.clone(),
                 schedule: recurrence,
@@ -559,7 +562,7 @@ impl Task<'_> {
         })))
     }
 
-    /// Takes for agreed what Outlook says already.
+    /// Moves the base to what Outlook has already.
     fn advance_base(&mut self, written: &Written, told: &Told, sides: &Sides<'_>) -> anyhow::Result<()> {
         let (Some(odoo), Some(outlook)) = (sides.odoo, sides.outlook) else {
             return Ok(());
@@ -616,7 +619,7 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// What Odoo must do, with the words for it.
+    /// Returns the change for Odoo, with its words for the journal.
     fn change_of_odoo(
         &self,
         step: &OdooStep,
@@ -709,7 +712,7 @@ impl Task<'_> {
         Ok(Ok(Some(OdooRequest::of_all(change, message))))
     }
 
-    /// The same of what takes place once.
+    /// Does the same for a meeting that takes place once.
     fn change_of_event(
         &self,
         changes: Option<&Changes>,
@@ -744,8 +747,9 @@ impl Task<'_> {
         })
     }
 
-    /// A series has one organizer in Outlook: occurrences that somebody in Odoo gave to another connected user become events of
-    /// their own, which are made in that user's mailbox.
+    /// Detaches occurrences that somebody in Odoo gave to another connected user, as a series has
+    /// one organizer in Outlook. They become events of their own, which are made in that user's
+    /// mailbox.
     fn handed_over_apart(&self, sides: &Sides<'_>, user_id: i32) -> Option<OdooRequest> {
         let record = sides.record?;
         let series = record.series()?;
@@ -781,7 +785,7 @@ impl Task<'_> {
         Some(OdooRequest::of_all(detach(record, user_id, given), message))
     }
 
-    /// An archived series, active again with the occurrences that it had.
+    /// Returns an archived series as it becomes active again, with the occurrences that it had.
     pub(super) fn as_agreed(
         &self,
         record: &Record,
@@ -829,7 +833,8 @@ impl Task<'_> {
         shape
     }
 
-    /// The part that Odoo shall show: Odoo has no more than 720 occurrences. `None`: all of it is past.
+    /// Returns the part that Odoo is to show, as Odoo has at most 720 occurrences; `None` if all of
+    /// it is past.
     fn in_window(&self, target: &Document, account: &Account) -> Option<Document> {
         let now = self.people.now;
         let from = account.window_start.unwrap_or(now - TimeDelta::days(DAYS_BACK));
@@ -867,7 +872,7 @@ impl Task<'_> {
         let user_id = account.odoo_user_id;
         let held_for = matches!(change, OdooChange::Archive { .. })
             .then(|| sides.unread.filter(|a| a.is_read()).unwrap_or(account).id);
-        // With occurrences apart nothing else is agreed on.
+        // If occurrences are detached, nothing else is agreed on.
         let agreed = sides
             .outlook
             .filter(|_| !matches!(change, OdooChange::Detach { .. }));
@@ -882,13 +887,13 @@ impl Task<'_> {
             line: Some(serde_json::to_value(&line)?),
             ..OdooDebt::default()
         });
-        // It passes the brake at the end of the mailbox's next run.
+        // The removal limit is checked at the end of the mailbox's next run.
         self.effects.wake_accounts.extend(held_for);
         self.effects.poke_users.insert(user_id);
         Ok(())
     }
 
-    /// Attendees' own answers to the whole.
+    /// Plans the attendees' own responses to the whole.
     fn plan_answers_to_all(
         &mut self,
         snapshot: &Snapshot,
@@ -919,7 +924,7 @@ impl Task<'_> {
     }
 }
 
-/// Returns the occurrence of a slot as Outlook has it: what it has of its own, else what all share.
+/// Returns the occurrence of a slot as Outlook has it: its override, or else the master.
 fn occurrence_of<'a>(whole: &'a WireEvent, slot: NaiveDate, series: Option<&Document>) -> &'a WireEvent {
     let is_it = |own: &&WireEvent| series.and_then(|s| wire::series::slot_of(own, s)) == Some(slot);
     whole.exception_occurrences.iter().find(is_it).unwrap_or(whole)
@@ -932,19 +937,20 @@ fn why_undocumented(error: NoDocument) -> Reason {
     }
 }
 
-/// The longest of its descriptions.
+/// Returns the longest of its descriptions.
 fn largest_body(document: &Document) -> Option<String> {
     let own = document.exceptions.values().filter_map(|own| own.body.clone());
     own.chain([document.master.body.clone()]).max_by_key(String::len)
 }
 
-/// Of what stays as it is, the words about these groups.
+/// Returns the words about these groups.
 fn of_these(staying: &[(Group, &'static str)], groups: &BTreeSet<Group>) -> Vec<&'static str> {
     let told = staying.iter().filter(|(group, _)| groups.contains(group));
     told.map(|(_, words)| *words).collect()
 }
 
-/// What guests can see, and what they cannot: they go in requests of their own, so that the latter mails nobody.
+/// Divides groups by whether guests can see them. Each part is a request of its own, so that the
+/// invisible one mails nobody.
 fn parts(groups: &BTreeSet<Group>) -> [BTreeSet<Group>; 2] {
     let (visible, own) = groups.iter().partition(|group| group.visible_to_guests());
     [visible, own]
@@ -954,7 +960,7 @@ fn in_order(groups: &BTreeSet<Group>) -> Vec<Group> {
     groups.iter().copied().collect()
 }
 
-/// What the PATCH of a master says; nothing, where Outlook says it already.
+/// Returns the body of a master's PATCH; `None` if Outlook has the values already.
 fn body_for_master(
     groups: &BTreeSet<Group>,
     recurrence: bool,
@@ -978,7 +984,7 @@ fn body_for_master(
     Ok(body)
 }
 
-/// Why Outlook does not get what was changed in Odoo.
+/// Returns why Outlook does not get a change of Odoo.
 fn why_untold(plan: &Plan, sides: &Sides<'_>) -> String {
     let closed = sides
         .closed
@@ -997,8 +1003,8 @@ fn why_untold(plan: &Plan, sides: &Sides<'_>) -> String {
     format!("was changed in Odoo, but {}", reasons.join("; "))
 }
 
-/// Outlook brings back no occurrence that was taken out of a series: in Odoo those become events of their own, which Outlook has
-/// as such then, and invites to.
+/// Detaches excluded occurrences that were restored in Odoo, as Outlook cannot restore them in a
+/// series. They become events of their own in Odoo. Outlook then makes these, and invites to them.
 fn restored_apart(plan: &Plan, sides: &Sides<'_>, user_id: i32) -> Option<OdooRequest> {
     let record = sides.record.filter(|record| record.series().is_some())?;
     let series = sides.odoo?;
@@ -1073,8 +1079,8 @@ fn organizer_of(master: &Event, mailboxes: &Mailboxes) -> Map<String, Value> {
     values
 }
 
-/// The base once Odoo has taken news of a series that it may not write back: what it has changed itself stays to be written,
-/// should that be let through one day.
+/// Returns the base after Odoo has received news of a series that it may not change in Outlook.
+/// Odoo's own changes remain to be written, in case that is permitted one day.
 pub fn taken(base: Base, before: &Document, odoo: &Document, outlook: &Document) -> Base {
     let news = changes(before, odoo);
     let whole = Written::Whole {
@@ -1098,7 +1104,7 @@ pub fn taken(base: Base, before: &Document, odoo: &Document, outlook: &Document)
         })
 }
 
-/// The series as one event, of which it is asked whether it has guests and whether it is over.
+/// Returns the series as one event, which answers whether it has guests and whether it is over.
 pub fn in_one(series: &Document, today: NaiveDate) -> Event {
     let mut event = series.master.clone();
     for own in series.exceptions.values() {

@@ -1,5 +1,6 @@
-//! Meetings that are long past, of which only a stub is kept. Whatever becomes of one afterwards, on either side, is compared with what
-//! the other side has then: until both have been asked, nothing is planned.
+//! Meetings that are long past, of which only a stub is kept. If one changes on either side, it is
+//! compared with the other side's present state. Until both sides have been asked, nothing is
+//! planned.
 
 use chrono::{DateTime, Utc};
 
@@ -14,7 +15,7 @@ use crate::store::stubs::Stub;
 use crate::store::unit::Dossier;
 
 impl Task<'_> {
-    /// Whether all is known of it. Who is to be asked for it is noted.
+    /// Returns whether everything is known. Otherwise notes who is to be asked.
     pub(super) fn is_read(&mut self, record: Option<&Record>) -> anyhow::Result<bool> {
         let meeting = &self.dossier.meeting;
         let is_stub = meeting.stub.is_some();
@@ -34,7 +35,7 @@ impl Task<'_> {
             }
         }
         if is_stub && record.is_none() && self.dossier.meeting.has_record() {
-            // Whether Odoo has it still is not known: that it has not is no deletion.
+            // It is unknown whether Odoo still has it. If it does not, that is not a deletion.
             self.dossier.meeting.unread = true;
             self.dossier.meeting.unconfirmed = true;
             let mut owners = self.dossier.copies.iter().filter(|copy| is_news(copy));
@@ -50,7 +51,8 @@ impl Task<'_> {
         let chosen = self
             .choose_copy()
             .map(|(copy, rights)| (copy.stub.is_some(), rights));
-        // What an attendee had is gone, and nobody knows what it was: the meeting stands as Odoo has it.
+        // An attendee's event is gone, and its content is unknown: the meeting stays as Odoo has
+        // it.
         if let Some((true, Rights::ReadOnly)) = chosen {
             return Ok(false);
         }
@@ -63,7 +65,7 @@ impl Task<'_> {
         }
         if let (Some(record), Some((false, rights))) = (record.filter(|record| record.active()), chosen) {
             if !self.take_over_base(record, None)? {
-                // One of the two cannot be read, which is said where it is read.
+                // One of the two cannot be read, which is reported where it is read.
                 return Ok(true);
             }
             self.dossier.meeting.base_by_guest = rights == Rights::ReadOnly;
@@ -74,8 +76,9 @@ impl Task<'_> {
     }
 }
 
-/// The stub to keep of a meeting that is over since before a time. `None`: there is more to know, or to do. Nothing is forgotten where
-/// reading the very same anew would not be the same to either side.
+/// Returns the stub of a meeting that ended before a time. Returns `None` if more of it is needed,
+/// or something is pending. A meeting is not forgotten if reading the same states again would
+/// change either side.
 ///
 /// # Errors
 /// When what is stored cannot be read.
@@ -107,7 +110,7 @@ pub fn stub_of(dossier: &Dossier, people: &People, before: DateTime<Utc>) -> any
                 }
                 connected += 1;
             }
-            // Nobody has logged in for as long.
+            // Nobody has logged in for that long.
             Some(account) if account.last_sync_at.is_none_or(|at| at < before) => asleep += 1,
             _ => return Ok(None),
         }
@@ -119,7 +122,8 @@ pub fn stub_of(dossier: &Dossier, people: &People, before: DateTime<Utc>) -> any
     }
     let stub = Stub::of(&record, meeting.organizer_in_odoo(), mails);
     if connected == 0 {
-        // Nobody's but who has left: nothing is planned for it. What was never anybody's is yet to be matched by what it says.
+        // It belongs only to users who have left, so nothing is planned for it. A meeting that
+        // never had an owner may still be matched by its content.
         let organizer = meeting.organizer_in_odoo();
         let has_left = organizer.and_then(|user| people.account_of_user(user)).is_none();
         return Ok((asleep > 0 || has_left).then_some(stub));
@@ -140,7 +144,7 @@ pub fn stub_of(dossier: &Dossier, people: &People, before: DateTime<Utc>) -> any
     Ok(is_the_same.then_some(stub))
 }
 
-/// When a meeting is over on both sides, as far as its stored states say it.
+/// Returns when a meeting ended on both sides, by its stored states.
 ///
 /// # Errors
 /// When what is stored cannot be read.

@@ -1,5 +1,6 @@
-//! Guests whose own mailboxes show a meeting, and whom the organizer's list does not name: members of a mail group that is
-//! invited, and those to whom the invitation was forwarded. So are those of a meeting from outside whose guests are hidden from each other.
+//! Guests whose own mailboxes show a meeting, and whom the organizer's list does not contain:
+//! members of an invited mail group, people to whom the invitation was forwarded, and guests of a
+//! meeting from outside whose guests are hidden from each other.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,9 @@ use crate::calendar::event::{Address, Answer, Attendee};
 type Attendees = BTreeMap<Address, Attendee>;
 
 impl Task<'_> {
-    /// By their addresses, as their own mailboxes show them. `agreed` are the guests that Outlook had last: of whom no mailbox
-    /// says anything any more (they are connected no longer), nothing has changed.
+    /// Returns them by their addresses, as their own mailboxes show them. `agreed` are Outlook's
+    /// last guests. If a guest is no longer connected, so that no mailbox shows them, nothing has
+    /// changed for them.
     pub(super) fn unlisted(&self, agreed: Option<&Attendees>) -> anyhow::Result<Attendees> {
         let mut unlisted = Attendees::new();
         let mut heard_of = Vec::new();
@@ -22,9 +24,10 @@ impl Task<'_> {
             let Some(owner) = owner else { continue };
             heard_of.push(owner.clone());
             let event = copy.event()?;
-            // Where guests are hidden from each other each copy lists its owner alone, and says nothing of the others.
+            // If guests are hidden from each other, each copy lists only its owner, and says
+            // nothing about the others.
             let is_alone = nobody_organizes && event.attendees.len() == 1;
-            // Who is told that it is cancelled is invited no more.
+            // A guest who was sent a cancellation is no longer invited.
             if let Some(attendee) = event
                 .attendees
                 .get(owner)
@@ -36,7 +39,7 @@ impl Task<'_> {
                     ..attendee.clone()
                 };
                 if copy.gone {
-                    // Who deletes an invitation has declined it.
+                    // Deleting an invitation declines it.
                     attendee.answer = Answer::Declined;
                 }
                 unlisted.insert(owner.clone(), attendee);
@@ -49,7 +52,7 @@ impl Task<'_> {
     }
 }
 
-/// Adds them to those whom a mailbox lists, of all occurrences.
+/// Adds them to the guests of all occurrences whom a mailbox lists.
 pub(super) fn add(unlisted: &Attendees, document: &mut Document) {
     let organizer = document
         .master

@@ -1,7 +1,8 @@
-//! Whose the files of the private Postgres are, where the service runs as root and Postgres as another user.
+//! Ownership of the private Postgres' files, when the service runs as root and Postgres as another
+//! user.
 //!
-//! **Invariant:** root touches nothing by a path that the user of Postgres could lead elsewhere: `postgres/` is the service's own,
-//! and only what lies below is that user's.
+//! **Invariant:** root uses no path that the user of Postgres could redirect: `postgres/` belongs
+//! to the service, and only what is below it to that user.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -14,8 +15,8 @@ use nix::unistd::{Gid, Uid, User};
 
 use crate::store::{owner, seal};
 
-/// Whom Postgres runs as when the service runs as root, as Postgres refuses to be root. Nobody else's: whoever runs as that user
-/// owns the database.
+/// The user that Postgres runs as when the service runs as root, as Postgres refuses to run as
+/// root. Nothing else may run as this user, as it owns the database.
 const OWN_USER: &str = "outlook-bridge";
 /// A Unix socket's path may have about 107 characters.
 const LONGEST_NEAR: usize = 80;
@@ -23,22 +24,22 @@ const LONGEST_NEAR: usize = 80;
 /// A user and its group.
 pub type Owner = (Uid, Gid);
 
-/// Where everything of a private Postgres is.
+/// The paths of a private Postgres.
 pub struct Places {
-    /// The service's own.
+    /// Belongs to the service.
     pub home: PathBuf,
     pub data: PathBuf,
     pub sockets: PathBuf,
     pub log: PathBuf,
-    /// Whom Postgres runs as; `None`: as the service.
+    /// The user that Postgres runs as; `None` for the service's user.
     pub run_as: Option<Owner>,
 }
 
 impl Places {
-    /// Makes what is not there.
+    /// Makes the missing directories.
     ///
     /// # Errors
-    /// When something is another user's or cannot be made; says what to do.
+    /// When a path belongs to another user or cannot be made. The error says what to do.
     pub fn prepare(data_dir: &Path) -> anyhow::Result<Self> {
         let is_root = Uid::effective().is_root();
         let run_as = if is_root { Some(own_user()?) } else { None };
@@ -72,7 +73,7 @@ impl Places {
         Ok(places)
     }
 
-    /// Opens a file beside the cluster; a link is not followed.
+    /// Opens a file beside the cluster. Does not follow a link.
     pub fn open(&self, name: &str) -> anyhow::Result<File> {
         let path = self.home.join(name);
         File::options()
@@ -85,7 +86,7 @@ impl Places {
             .with_context(|| format!("opening {}", path.display()))
     }
 
-    /// Writes a file of settings, which Postgres may read and not write; one that says the same is left alone.
+    /// Writes a settings file that Postgres may read but not write. An equal file is left alone.
     pub fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
         let path = self.home.join(name);
         let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
@@ -106,14 +107,15 @@ impl Places {
             .mode(0o644)
             .open(&path)
             .with_context(writing)?;
-        // Whatever the process's umask: Postgres may be another user.
+        // Independent of the process's umask, as Postgres may be another user.
         file.set_permissions(std::fs::Permissions::from_mode(0o644))
             .with_context(writing)?;
         file.write_all(text.as_bytes()).with_context(writing)?;
         Ok(path)
     }
 
-    /// Whose a cluster is that an earlier version made, which ran Postgres as another user.
+    /// Returns the owner of a cluster that an earlier version made, which ran Postgres as another
+    /// user.
     pub fn former_owner(&self) -> anyhow::Result<Option<Owner>> {
         let Some((uid, _)) = self.run_as else {
             return Ok(None);
@@ -129,14 +131,15 @@ impl Places {
         }
     }
 
-    /// Makes the folder of the cluster, or gives the cluster to the user that Postgres runs as. It must not run.
+    /// Makes the cluster's folder, or gives the cluster to the user that Postgres runs as. The
+    /// cluster must not be running.
     pub fn make_data(&self) -> anyhow::Result<()> {
         let former = self.former_owner()?;
         make_dir(&self.data, 0o700, self.run_as)?;
         if let (Some(_), Some(owner)) = (former, self.run_as) {
             let giving = || format!("giving {} to the user of Postgres", self.data.display());
             give(&self.data, owner).with_context(giving)?;
-            // What the former owner's Postgres left there cannot be read by another user's.
+            // The new user's Postgres cannot read what the former owner's left there.
             for entry in std::fs::read_dir(&self.sockets).with_context(giving)? {
                 std::fs::remove_file(entry.with_context(giving)?.path()).with_context(giving)?;
             }
@@ -145,7 +148,8 @@ impl Places {
     }
 }
 
-/// Gives a folder away with all that is in it. The folder first: from then on its former owner cannot enter.
+/// Changes the owner of a folder and all that is in it. The folder comes first: from then on its
+/// former owner cannot enter.
 fn give(path: &Path, (uid, gid): Owner) -> std::io::Result<()> {
     lchown(path, Some(uid.as_raw()), Some(gid.as_raw()))?;
     if std::fs::symlink_metadata(path)?.is_dir() {
@@ -169,7 +173,7 @@ fn own_user() -> anyhow::Result<Owner> {
     Ok((user.uid, user.gid))
 }
 
-/// Makes a folder, or makes it what it shall be; a link is not followed.
+/// Makes a folder, or gives it the wanted mode and owner. Does not follow a link.
 fn make_dir(dir: &Path, mode: u32, owner: Option<Owner>) -> anyhow::Result<()> {
     let making = || format!("making {}", dir.display());
     match std::fs::DirBuilder::new().mode(mode).create(dir) {
@@ -188,7 +192,7 @@ fn make_dir(dir: &Path, mode: u32, owner: Option<Owner>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Postgres must be able to enter.
+/// Checks that the user of Postgres can enter the directories above.
 fn check_way(home: &Path, uid: Uid) -> anyhow::Result<()> {
     for parent in home.ancestors().skip(1) {
         let metadata = std::fs::metadata(parent)?;
@@ -203,7 +207,8 @@ fn check_way(home: &Path, uid: Uid) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The sockets are beside the data; where that path is too long, in a folder that is made for such things and is nobody else's.
+/// Returns the folder of the sockets: beside the data or, if that path is too long, a runtime
+/// directory that nobody else owns.
 fn sockets(home: &Path) -> anyhow::Result<PathBuf> {
     let near = home.join("run");
     if near.as_os_str().len() < LONGEST_NEAR {
@@ -218,7 +223,8 @@ fn sockets(home: &Path) -> anyhow::Result<PathBuf> {
         std::fs::symlink_metadata(dir)
             .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == Uid::effective().as_raw())
     };
-    // Root's XDG_RUNTIME_DIR is closed to the user of Postgres; systemd makes the first of the others where it is asked to.
+    // Root's XDG_RUNTIME_DIR is closed to the user of Postgres. systemd makes the first of the
+    // others if its unit asks for it.
     let parents = if Uid::effective().is_root() {
         vec![PathBuf::from("/run")]
     } else {

@@ -1,4 +1,4 @@
-//! Which of the machine's Postgres programs to run.
+//! Finds the machine's Postgres programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::process::Command;
 
-/// What is run; all from one folder, so that their versions fit.
+/// The programs that are run. All come from one folder, so that their versions agree.
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
-/// How long a program may take to say its version.
+/// How long a program may take to print its version.
 const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 
 /// A folder of programs.
@@ -20,10 +20,10 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Those that fit a cluster, or the newest for one that is to be made.
+    /// Finds the programs whose version fits a cluster, or the newest ones for a new cluster.
     ///
     /// # Errors
-    /// When none is installed, or none that fits; names the package.
+    /// When none is installed, or none that fits. The error names the package.
     pub async fn find(data: &Path) -> anyhow::Result<Self> {
         let mut found = Vec::new();
         for folder in folders() {
@@ -35,7 +35,7 @@ impl Programs {
     }
 }
 
-/// The major version that a cluster was made by; `None`: there is no cluster yet.
+/// Returns the major version that made a cluster; `None` if there is no cluster yet.
 fn made_by(data: &Path) -> anyhow::Result<Option<u32>> {
     let file = data.join("PG_VERSION");
     match std::fs::read_to_string(&file) {
@@ -55,7 +55,7 @@ fn choose(found: &[Programs], cluster: Option<u32>) -> anyhow::Result<&Programs>
     let fitting = found
         .iter()
         .filter(|programs| cluster.is_none_or(|major| programs.major == major))
-        // Of equals the last one is taken: the first that was found.
+        // Of equal versions, `max` takes the last one, which is the first that was found.
         .rev()
         .max_by_key(|programs| programs.major);
     match (fitting, cluster) {
@@ -78,7 +78,7 @@ fn choose(found: &[Programs], cluster: Option<u32>) -> anyhow::Result<&Programs>
     }
 }
 
-/// The PATH, then where Debian and Red Hat keep several versions.
+/// Returns the folders of PATH, then those where Debian and Red Hat keep several versions.
 fn folders() -> Vec<PathBuf> {
     let on_path = std::env::var_os("PATH")
         .into_iter()
@@ -95,7 +95,7 @@ fn folders() -> Vec<PathBuf> {
     on_path
         .chain(subfolders("/usr/lib/postgresql", ""))
         .chain(subfolders("/usr", "pgsql"))
-        // A folder may hold links to some of them alone.
+        // A folder may hold links to only some of them.
         .filter(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file()))
         .collect()
 }
@@ -112,7 +112,7 @@ async fn major_of(folder: &Path) -> Option<u32> {
     major_in(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Of `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`.
+/// Reads the major version from `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`.
 fn major_in(answer: &str) -> Option<u32> {
     let (_, version) = answer.split_once(") ")?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();

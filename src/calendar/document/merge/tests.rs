@@ -18,7 +18,7 @@ fn based(series: &Document) -> Base {
     }
 }
 
-/// The slots and what each says, answers left out: those of Odoo never go to Outlook.
+/// Returns the occurrences by slot, without responses: Odoo's responses never go to Outlook.
 fn says(series: &Document) -> BTreeMap<NaiveDate, Event> {
     series
         .slots()
@@ -34,16 +34,18 @@ fn says(series: &Document) -> BTreeMap<NaiveDate, Event> {
         .collect()
 }
 
-/// Whether what Odoo has is told from what it shows of a series whose beginning it has let go of only by what was agreed on.
+/// Returns whether Odoo may show only the later part of a series. Only the base can then tell what
+/// Odoo has from what it shows.
 fn looks_rolled(odoo: &Document, outlook: &Document) -> bool {
     odoo.start() != outlook.start() && is_later_part(odoo, outlook)
 }
 
-/// An edit in Odoo and one in Outlook that do not touch the same.
+/// An edit in Odoo and one in Outlook that do not conflict.
 fn apart() -> impl Strategy<Value = (Edit, Edit)> {
     let news = |(o, l): &(Edit, Edit)| match (o, l) {
         (Edit::Master(all, _), Edit::Slot(_, own, ..)) => own.iter().all(|group| !all.contains(group)),
-        // Going back to the guests of all is one thing before the guests of all change, and another after it.
+        // Returning to the master's guests has one result before those change, and another
+        // afterwards.
         (Edit::Master(all, _), Edit::Reset(_)) => !all.contains(&Group::Attendees),
         (Edit::Master(..), Edit::Cancel(_) | Edit::Hour(_) | Edit::End(_)) => true,
         (
@@ -108,7 +110,7 @@ proptest! {
     #[test]
     fn the_order_of_one_sided_news_does_not_matter(b in series(), (o, l) in apart(), t in times()) {
         let (Some(odoo), Some(outlook)) = (edited(&b, std::slice::from_ref(&o)), edited(&b, std::slice::from_ref(&l))) else { return Ok(()) };
-        // Two missing tails are two ends, which are one group.
+        // Two excluded tails are two ends of the rule, which conflict.
         if !b.same_schedule(&odoo) && !b.same_schedule(&outlook) {
             return Ok(());
         }
@@ -290,7 +292,7 @@ fn what_outlook_keeps_at_its_old_hour_is_owed_to_it_once() {
     let owed = again(&base, &outlook);
     assert_eq!((&owed.odoo, &owed.outlook), (&odoo, &odoo));
 
-    // One that was moved in Odoo meanwhile goes where it was put there.
+    // An occurrence that was moved in Odoo meanwhile keeps its place.
     let mut one_moved = odoo.clone();
     let morning = edited(&before, &[Edit::Hour(480)]).unwrap().slot_time(slot);
     one_moved.exceptions.get_mut(&slot).unwrap().time = Some(morning);
@@ -306,7 +308,7 @@ fn what_outlook_keeps_at_its_old_hour_is_owed_to_it_once() {
     assert_eq!(owed_one.conflicts, []);
     assert_eq!((&owed_one.odoo, &owed_one.outlook), (&one_moved, &one_moved));
 
-    // It does not stick: the two stay apart.
+    // The value does not stick: the two sides remain different.
     let written = Written::Slot {
         slot,
         groups: [Group::Time].into(),
@@ -315,7 +317,7 @@ fn what_outlook_keeps_at_its_old_hour_is_owed_to_it_once() {
     let idle = again(&apart, &outlook);
     assert_eq!((&idle.odoo, &idle.outlook), (&odoo, &outlook));
 
-    // Moved by somebody in Outlook in the meantime, it stays where it was put.
+    // If somebody moved it in Outlook in the meantime, it stays there.
     let mut elsewhere = outlook.clone();
     let evening = edited(&before, &[Edit::Hour(1140)]).unwrap();
     elsewhere.exceptions.get_mut(&slot).unwrap().time = Some(evening.slot_time(slot));
@@ -390,7 +392,7 @@ fn another_link_into_the_same_room_is_no_news_of_a_series_and_another_server_is(
     series.master.video = call("odoo.example", "a");
     let base = based(&series);
     let mut odoo = series.clone();
-    // The first occurrence is gone, and the next one speaks for all.
+    // The first occurrence is gone, and the next one provides the master's link.
     odoo.master.video = call("odoo.example", "b");
     let merged = merge(Some(&base), &odoo, &series, &EditTimes::default(), Policy::Latest);
     assert_eq!((&merged.odoo, &merged.outlook), (&odoo, &series));
@@ -426,7 +428,7 @@ fn a_single_occurrence_of_patterns_that_stand_apart_is_not_passed_over() {
     cancelled.excluded_dates.insert(other);
     let merged = merge(Some(&base), &odoo, &cancelled, &times, Policy::Latest);
     assert_eq!(merged.apart, BTreeSet::from([slot, other]));
-    // A new title for all is no edit of those that have their own.
+    // A new title for the master does not edit occurrences that have their own.
     let base = Base {
         odoo: odoo.clone(),
         outlook,

@@ -87,7 +87,7 @@ fn carried_out(present: Option<&Document>, writes: &[OutlookWrite], exchange: Ex
     now.and_then(Document::normalized).unwrap()
 }
 
-/// Without what Outlook is never told: the guests' answers.
+/// Removes the guests' responses, which Outlook never gets.
 fn unanswered(mut series: Document) -> Document {
     let quiet = |event: &mut Event| {
         for attendee in event.attendees.values_mut() {

@@ -1,5 +1,5 @@
-//! Guests' answers to single occurrences: as those to the whole, each from the guest's own mailbox and never through the
-//! organizer's.
+//! Guests' responses to single occurrences. Like those to the whole, each is sent from the guest's
+//! own mailbox and never through the organizer's.
 
 use std::collections::BTreeSet;
 
@@ -21,20 +21,21 @@ use crate::store::journal::Done;
 use crate::store::meetings::{Copy, SlotAnswers};
 use crate::store::outbox::{OutlookWrite, WriteKind};
 
-/// Both sides, while the answers of one guest are looked at.
+/// Both sides, while the responses of one guest are planned.
 struct Guest<'a> {
     address: &'a Address,
     odoo: &'a Document,
-    /// As Odoo told it.
+    /// As Odoo sent it.
     record: Option<&'a SeriesSnapshot>,
     /// In the guest's own mailbox.
     mailbox: Document,
-    /// In the organizer's, where that is here.
+    /// In the organizer's mailbox, if that is connected.
     organizers: Option<&'a Document>,
 }
 
 impl Task<'_> {
-    /// Adds to the plan what Odoo shall say of single occurrences, and owes Outlook what was answered in Odoo.
+    /// Adds to the plan the responses to single occurrences that Odoo must show, and plans the
+    /// writes for those that were given in Odoo.
     pub(super) fn plan_answers_to_one(
         &mut self,
         odoo: &Document,
@@ -113,7 +114,7 @@ impl Task<'_> {
             let in_outlook = said.get(&slot).copied().unwrap_or(whole);
             let before = known.get(&slot).copied().or(whole_known);
             let outlook_changed = before.map_or(in_outlook != Answer::NeedsAction, |b| b != in_outlook);
-            // As with the whole: somebody answered in Odoo while Outlook asked anew.
+            // As for the whole: somebody responded in Odoo while Outlook reset the response.
             let answered_anew = in_outlook == Answer::NeedsAction && before.is_some_and(|b| b != in_odoo);
             let stands = if in_odoo == in_outlook {
                 if whole_known != Some(in_odoo) {
@@ -132,7 +133,8 @@ impl Task<'_> {
                     self.refused.push(format!("{words} (occurrence of {slot})"));
                     in_outlook
                 } else if guest.answer_in(target, slot) == Some(in_odoo) {
-                    // One answer at a time: to the whole first, as it may answer the rest, too.
+                    // One response at a time. The one to the whole comes first, as it may be the
+                    // response to the others too.
                     let is_busy = self.dossier.writes.iter().any(|w| w.account_id == account.id);
                     if !is_busy && guest.may_answer(slot, in_odoo, account.odoo_user_id, self.people.now) {
                         let write = response(account, copy, guest, slot, in_odoo)?;
@@ -141,11 +143,12 @@ impl Task<'_> {
                     }
                     in_odoo
                 } else {
-                    // The organizer's mailbox has news that Odoo is yet to hear.
+                    // Odoo does not have the latest news of the organizer's mailbox yet.
                     continue;
                 }
             };
-            // A mailbox that is read knows its owner's answer better than the organizer's does.
+            // If the guest's mailbox is read, it knows the response better than the organizer's
+            // mailbox does.
             if (account.is_read() || stands != in_odoo)
                 && let Some(mut event) = target.occurrence(slot)
                 && let Some(attendee) = event.attendees.get_mut(guest.address)
@@ -162,7 +165,8 @@ impl Task<'_> {
 }
 
 impl Guest<'_> {
-    /// The slots of the rule at which anybody says something apart.
+    /// Returns the dates of the rule for which some side has a response that differs from the one
+    /// to the whole.
     fn slots(&self, said: BTreeSet<NaiveDate>) -> BTreeSet<NaiveDate> {
         let whole = self.odoo.master.attendees.get(self.address).map(|a| a.answer);
         let apart = self.odoo.exceptions.iter().filter(|(_, own)| {
@@ -188,9 +192,10 @@ impl Guest<'_> {
         self.record?.answered_by_another(slot, self.odoo.tz(), user_id)
     }
 
-    /// Whether the mailbox can be told: an occurrence that was declined is not there any more, one that is over needs no
-    /// answer, and what the organizer knows already is only yet to be read here. Not so what was given in Odoo: what the
-    /// organizer has may be an earlier answer of the same kind.
+    /// Returns whether the response can be written to the mailbox. A declined occurrence is no
+    /// longer there, and a past one needs no response. A response that the organizer already has
+    /// only needs to be read here, unless it was given in Odoo: the organizer may then have an
+    /// earlier response of the same kind.
     fn may_answer(
         &self,
         slot: NaiveDate,
