@@ -11,30 +11,32 @@ use crate::calendar::recurrence::End;
 
 impl Document {
     /// Returns the same occurrences with the master of `before`, an earlier state of the same side,
-    /// where that needs no more changes. An endless series stays as it is, as most of its
+    /// where that needs fewer changes. An endless series stays as it is, as most of its
     /// occurrences are unknown.
     #[must_use]
     pub fn keeping_master_of(&self, before: &Self) -> Self {
         if self.is_single() || before.is_single() || self.rule().end == End::Forever {
             return self.clone();
         }
-        let is_comparable = |group: Group| {
-            group != Group::Time
-                || self.tz() == before.tz()
-                    && self
-                        .rule()
-                        .same_dates(self.start(), before.rule(), before.start())
+        let (first, was) = (self.start(), before.at_start_of(self).master);
+        let may_be_kept = |group: Group| match group {
+            Group::Time => {
+                self.tz() == before.tz() && self.rule().same_dates(first, before.rule(), before.start())
+            }
+            // Some occurrence must still have it, or it was changed for all.
+            _ => {
+                let mut present = self.slots().filter_map(|slot| self.occurrence(slot));
+                present.any(|event| same(group, &event, &was))
+            }
         };
         let differing: Vec<Group> = groups()
-            .filter(|group| {
-                !same(*group, &self.master, &before.at_start_of(self).master) && is_comparable(*group)
-            })
+            .filter(|group| !same(*group, &self.master, &was) && may_be_kept(*group))
             .collect();
         let mut best = self.clone();
         let each = differing.iter().map(std::slice::from_ref);
         for kept in std::iter::once(differing.as_slice()).chain(each) {
             let other = best.with_master_of(before, kept);
-            if effort(before, &other) <= effort(before, &best) {
+            if effort(before, &other) < effort(before, &best) {
                 best = other;
             }
         }
@@ -62,9 +64,9 @@ impl Document {
     }
 }
 
-/// Counts the writes that the change from one state to another may need.
+/// Returns how many writes the change from one state to the other may take. Outlook drops the
+/// exceptions of a series that gets other hours, so these are written again.
 fn effort(before: &Document, after: &Document) -> usize {
     let all = changes(before, after);
-    let of_all = usize::from(all.rule || all.hours) + usize::from(!all.groups.is_empty());
-    of_all + all.slots.len()
+    2 * usize::from(all.rule || all.hours) + usize::from(!all.groups.is_empty()) + all.slots.len()
 }

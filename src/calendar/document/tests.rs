@@ -229,6 +229,15 @@ fn what_was_changed_one_by_one_is_not_said_of_all() {
         }
         assert_eq!(told.keeping_master_of(&before), told);
     }
+
+    // Of a single occurrence: another hour is its own, as Outlook drops exceptions for one of all; the
+    // rest is said of all.
+    let before = tuesdays(End::Count(nonzero(1)));
+    let mut told = before.clone();
+    told.master = moved(before.master.clone());
+    let kept = told.keeping_master_of(&before);
+    assert_eq!(kept.master.time, before.master.time);
+    assert_eq!(kept.master.title, "Later");
 }
 
 proptest! {
