@@ -11,13 +11,13 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use super::{Call, GraphClient, MOST_PAGES, endless};
-use crate::outlook::GraphError;
+use super::transport::{Call, GraphClient, MOST_PAGES, endless};
+use crate::outlook::error::GraphError;
 use crate::outlook::wire::WireEvent;
 
 /// How many ids Graph translates at once (page *user: translateExchangeIds*).
 const TRANSLATE_LIMIT: usize = 1000;
-/// The header without [`super::PREFERRED`]'s kind of ids.
+/// The header without [`super::transport::PREFERRED`]'s kind of ids.
 const MUTABLE: &str = r#"outlook.timezone="UTC""#;
 const INSTANCE: &str = "id,iCalUId,type,seriesMasterId,originalStart";
 

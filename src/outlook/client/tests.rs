@@ -1,8 +1,15 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use serde_json::json;
 
 use wiremock::matchers::{any, body_json, header, headers, method, path, query_param, query_param_contains};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use super::requests::*;
+use super::transport::*;
 use super::*;
 
 fn token() -> SecretString {

@@ -1,0 +1,397 @@
+//! One request to Graph and its reply: the address, the headers, the repeats of reads, and what a
+//! failure means.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER, WWW_AUTHENTICATE};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tracing::Instrument;
+use url::Url;
+use uuid::Uuid;
+
+use super::challenge;
+use crate::outlook::error::{GraphError, Limit};
+use crate::outlook::text::readable;
+use crate::outlook::wire::WireEvent;
+
+/// How many rows a delta page holds unless [`GraphClient::with_page_size`] says otherwise.
+pub const PAGE_SIZE: u16 = 50;
+
+/// If Microsoft asks for a longer wait, the caller has to wait.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Microsoft asks for minutes. A longer wait is the mistake of a proxy, and would stop a mailbox
+/// for as long.
+pub(super) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(6 * 3600);
+/// The most pages of one list: enough for one occurrence per day over decades.
+pub(super) const MOST_PAGES: usize = 100;
+/// How long to wait for an answer with Microsoft's time.
+pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(5);
+pub(super) const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(super) const PREFERRED: &str = r#"IdType="ImmutableId", outlook.timezone="UTC""#;
+
+/// A client of Graph for any number of mailboxes: each call brings its token. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct GraphClient {
+    pub(super) http: reqwest::Client,
+    pub(super) base: Url,
+    pub(super) page_size: u16,
+    /// Microsoft's clock minus ours, in milliseconds.
+    pub(super) offset: Arc<AtomicI64>,
+}
+
+/// A request without its token.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    /// The path without ids, for the log.
+    pub(super) template: &'static str,
+    pub(super) prefer: String,
+    pub(super) if_match: Option<String>,
+    pub(super) body: Option<Value>,
+}
+
+pub(super) struct Reply {
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Vec<u8>,
+}
+
+impl GraphClient {
+    /// Makes a client. `base` is the address up to the version
+    /// (`https://graph.microsoft.com/v1.0`); a bare host gets `/v1.0`.
+    pub fn new(http: reqwest::Client, mut base: Url) -> Self {
+        base.set_query(None);
+        base.set_fragment(None);
+        let path = base.path().trim_end_matches('/').to_owned();
+        base.set_path(if path.is_empty() { "/v1.0" } else { &path });
+        Self {
+            http,
+            base,
+            page_size: PAGE_SIZE,
+            offset: Arc::default(),
+        }
+    }
+
+    /// Sets how many rows a delta page may hold, at most.
+    #[must_use]
+    pub fn with_page_size(mut self, rows: u16) -> Self {
+        self.page_size = rows.max(1);
+        self
+    }
+
+    /// Returns Microsoft's clock minus ours, from the `Date` of the latest reply (whole seconds);
+    /// zero before the first reply. The edit times of both sides are compared on Microsoft's clock.
+    pub fn clock_offset(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.offset.load(Ordering::Relaxed))
+    }
+
+    /// Asks only for Microsoft's time, so that [`Self::clock_offset`] is known before the first
+    /// call of a mailbox. Without a token the request is refused, but the refusal has a `Date` too.
+    pub async fn learn_clock(&self) {
+        match self
+            .http
+            .get(self.base.clone())
+            .timeout(LONGEST_LOOK)
+            .send()
+            .await
+        {
+            Ok(answer) => self.note_clock(answer.headers()),
+            Err(error) => {
+                let error = error.without_url();
+                tracing::warn!(%error, "Microsoft's time is not known yet: until it is, the two clocks are taken for equal");
+            }
+        }
+    }
+
+    /// Checks and parses the link to the next page of a list.
+    pub(super) fn next_of(&self, link: &str) -> Result<Url, GraphError> {
+        let url = Url::parse(link).ok().filter(|url| self.is_ours(url));
+        url.ok_or_else(|| unreadable(&Method::GET))
+    }
+
+    pub(super) fn is_ours(&self, url: &Url) -> bool {
+        let inside = url
+            .path()
+            .strip_prefix(self.base.path())
+            .is_some_and(|rest| rest.starts_with('/'));
+        url.origin() == self.base.origin() && url.origin().is_tuple() && inside && url.username().is_empty()
+    }
+
+    /// Builds a URL. Each id becomes one path segment, whatever characters it has.
+    pub(super) fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, GraphError> {
+        if path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
+            return Err(GraphError::ours(
+                "BadId",
+                "an id that cannot be part of an address",
+            ));
+        }
+        let mut url = self.base.clone();
+        let Ok(mut segments) = url.path_segments_mut() else {
+            return Err(GraphError::ours("BadBase", "Graph's address cannot have a path"));
+        };
+        segments.extend(path);
+        drop(segments);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+            // Form encoding writes a space as `+`, which OData reads as a plus.
+            let spaced = url.query().map(|q| q.replace('+', "%20"));
+            url.set_query(spaced.as_deref());
+        }
+        Ok(url)
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        token: &SecretString,
+        url: Url,
+        template: &'static str,
+    ) -> Result<T, GraphError> {
+        self.read_again(token, &Call::new(Method::GET, url, template))
+            .await
+    }
+
+    /// Sends a read, three times at most.
+    pub(super) async fn read_again<T: DeserializeOwned>(
+        &self,
+        token: &SecretString,
+        call: &Call,
+    ) -> Result<T, GraphError> {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(300))
+            .with_max_delay(LONGEST_WAIT)
+            .with_max_times(2)
+            .with_jitter();
+        let once = || async {
+            match self
+                .send(token, call)
+                .await
+                .and_then(|reply| read(&call.method, &reply))
+            {
+                // Graph has been seen to answer plain reads with a conflict, although nothing was
+                // changed.
+                Err(GraphError::Conflict) => Err(GraphError::passing("conflict on a read")),
+                other => other,
+            }
+        };
+        once.retry(backoff)
+            .when(|error| error.is_temporary() && error.retry_after().is_none_or(|wait| wait <= LONGEST_WAIT))
+            .adjust(|error, planned| planned.map(|delay| error.retry_after().unwrap_or(delay)))
+            .await
+    }
+
+    pub(super) async fn send(&self, token: &SecretString, call: &Call) -> Result<Reply, GraphError> {
+        let span = tracing::debug_span!(
+            "graph",
+            method = %call.method,
+            path = call.template,
+            status = tracing::field::Empty,
+            request_id = tracing::field::Empty,
+        );
+        self.send_once(token, call).instrument(span).await
+    }
+
+    pub(super) async fn send_once(&self, token: &SecretString, call: &Call) -> Result<Reply, GraphError> {
+        let span = tracing::Span::current();
+        let mut request = self
+            .http
+            .request(call.method.clone(), call.url.clone())
+            .bearer_auth(token.expose_secret())
+            .header(PREFER, &call.prefer)
+            .header("client-request-id", Uuid::new_v4().to_string());
+        if let Some(key) = &call.if_match {
+            let value = HeaderValue::from_str(key)
+                .map_err(|_| GraphError::ours("BadChangeKey", "a change key that cannot be sent"))?;
+            request = request.header(IF_MATCH, value);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let lost = |error: reqwest::Error| {
+            let reason = if error.is_connect() {
+                "connect"
+            } else if error.is_timeout() {
+                "timeout"
+            } else {
+                "network"
+            };
+            tracing::debug!(reason, "no reply from Graph");
+            GraphError::Transient {
+                outcome_unknown: call.method != Method::GET && !error.is_connect() && !error.is_builder(),
+                retry_after: None,
+                reason: reason.to_owned(),
+                status: None,
+            }
+        };
+        let response = request.send().await.map_err(lost)?;
+        let status = response.status();
+        let headers = response.headers();
+        span.record("status", status.as_u16());
+        if let Some(id) = headers.get("request-id").and_then(|id| id.to_str().ok()) {
+            span.record("request_id", id);
+        }
+        self.note_clock(headers);
+        let retry_after = retry_after(headers, Utc::now());
+        let claims = headers
+            .get_all(WWW_AUTHENTICATE)
+            .iter()
+            .find_map(|header| challenge::claims_in(header.to_str().ok()?));
+        let body = response.bytes().await.map_err(lost)?.to_vec();
+        let reply = Reply { retry_after, body };
+        if status.is_success() {
+            tracing::debug!("answered");
+            return Ok(reply);
+        }
+        let body = serde_json::from_str(&readable(&reply.body)).unwrap_or(Value::Null);
+        let error = match claims {
+            Some(claims) if status.as_u16() == 401 => GraphError::Challenged { claims },
+            _ => failure(&call.method, status.as_u16(), reply.retry_after, &body),
+        };
+        tracing::debug!(code = code_of(&body), "refused");
+        Err(error)
+    }
+
+    pub(super) fn note_clock(&self, headers: &HeaderMap) {
+        let date = headers.get(reqwest::header::DATE).and_then(|d| d.to_str().ok());
+        if let Some(theirs) = date.and_then(|d| DateTime::parse_from_rfc2822(d).ok()) {
+            let offset = theirs.to_utc() - Utc::now();
+            self.offset.store(offset.num_milliseconds(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Call {
+    pub(super) fn new(method: Method, url: Url, template: &'static str) -> Self {
+        Self {
+            method,
+            url,
+            template,
+            prefer: PREFERRED.to_owned(),
+            if_match: None,
+            body: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Found {
+    #[serde(default)]
+    pub(super) value: Vec<WireEvent>,
+    #[serde(rename = "@odata.nextLink")]
+    pub(super) next_link: Option<String>,
+}
+
+/// The error for a list with more pages than is possible.
+pub(super) fn endless() -> GraphError {
+    GraphError::passing(format!("a list of more than {MOST_PAGES} pages"))
+}
+
+/// The error for a 2xx with an unreadable body. The outcome of a write is then unknown.
+pub(super) fn unreadable(method: &Method) -> GraphError {
+    GraphError::Transient {
+        outcome_unknown: *method != Method::GET,
+        retry_after: None,
+        reason: "unreadable reply".to_owned(),
+        status: None,
+    }
+}
+
+pub(super) fn read<T: DeserializeOwned>(method: &Method, reply: &Reply) -> Result<T, GraphError> {
+    // The error of serde_json may quote the reply, so it is dropped.
+    serde_json::from_str(&readable(&reply.body)).map_err(|_| unreadable(method))
+}
+
+pub(super) fn code_of(body: &Value) -> &str {
+    body.pointer("/error/code")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// Returns the error for a reply that is not 2xx (pages *errors*, *throttling*; the shape of
+/// `error` varies).
+pub(super) fn failure(
+    method: &Method,
+    status: u16,
+    retry_after: Option<Duration>,
+    body: &Value,
+) -> GraphError {
+    let code = code_of(body).to_owned();
+    let message = body
+        .pointer("/error/message")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let no_mailbox = [
+        "MailboxNotEnabledForRESTAPI",
+        "MailboxNotSupportedForRESTAPI",
+        "MailboxNotHostedInExchangeOnline",
+        "ErrorNonExistentMailbox",
+        "ErrorInvalidUser",
+    ];
+    if no_mailbox.contains(&code.as_str()) {
+        return GraphError::MailboxMissing;
+    }
+    if let Some(limit) = Limit::of(status, &code) {
+        return GraphError::Limited {
+            limit,
+            code,
+            retry_after,
+        };
+    }
+    match (status, code.as_str()) {
+        (400 | 409, "ErrorDuplicateTransactionId") => {
+            let existing = [
+                "/error/@event.existingEventId",
+                "/error/innerError/@event.existingEventId",
+            ]
+            .iter()
+            .find_map(|path| body.pointer(path)?.as_str())
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned);
+            GraphError::DuplicateTransaction { existing }
+        }
+        (_, "SyncStateNotFound" | "resyncRequired" | "SyncStateInvalid") | (410, _) => {
+            GraphError::ResyncRequired
+        }
+        (401, _) => GraphError::Unauthorized,
+        // It lies in Deleted Items or below; no calendar has it.
+        (403, "ErrorCannotDeleteObject") if *method == Method::DELETE => GraphError::NotFound,
+        (403, _) => GraphError::Forbidden { code },
+        (404, "ErrorItemNotFound") => GraphError::NotFound,
+        (404, _) => GraphError::Unreachable { code },
+        (409 | 412, _) => GraphError::Conflict,
+        (429, _) => GraphError::Throttled { retry_after },
+        (408 | 500.., _) => GraphError::Transient {
+            outcome_unknown: *method != Method::GET,
+            retry_after,
+            reason: format!("{status} {code}").trim_end().to_owned(),
+            status: Some(status),
+        },
+        _ => GraphError::Invalid {
+            status,
+            code,
+            message,
+        },
+    }
+}
+
+/// Returns how long a reply asks to wait.
+pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    wait_of(headers.get(RETRY_AFTER)?.to_str().ok()?.trim(), now)
+}
+
+/// Parses a `Retry-After`: seconds, or a date.
+pub(super) fn wait_of(value: &str, now: DateTime<Utc>) -> Option<Duration> {
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
+    }
+    let until = DateTime::parse_from_rfc2822(value).ok()?.to_utc();
+    let wait = until.signed_duration_since(now).to_std().unwrap_or_default();
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
