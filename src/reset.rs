@@ -30,7 +30,7 @@ use crate::store::outbox::{self, OdooDebt, OutlookWrite, WriteKind};
 use crate::store::reason::Reason;
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{databases, leases, mail_hours, meetings, resets};
+use crate::store::{addresses, databases, leases, mail_hours, meetings, resets};
 
 /// How many meetings are held in memory at once.
 const CHUNK: usize = 200;
@@ -243,6 +243,8 @@ async fn begin(
     outbox::drop_held(conn, account.id).await?;
     let ignore_before = (request.sync_policy == SyncPolicy::New).then(now);
     resets::begin(conn, account).await?;
+    // The next login may be for another mailbox.
+    addresses::forget(conn, account.id).await?;
     accounts::forget_progress(conn, account.id, ignore_before).await?;
     let owed = outbox::standing(conn, account.id).await?;
     if owed > 0 {

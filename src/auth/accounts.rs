@@ -28,7 +28,7 @@ use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::logins::{self, LoginAttempt, verifier_place};
 use crate::store::seal::digest;
-use crate::store::{leases, registrations as stored, resets, troubles};
+use crate::store::{addresses as stored_addresses, leases, registrations as stored, resets, troubles};
 
 /// How long a redeemed code gets the same answer again.
 const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
@@ -386,6 +386,7 @@ async fn connect(
             // A mailbox has one user. The former user's account forgets it.
             if let Some(other) = &other {
                 reset::forget_mailbox(conn, &lock, other).await?;
+                stored_addresses::forget(conn, other.id).await?;
                 store::forget_progress(conn, other.id, other.ignore_before).await?;
             }
             if let Some(known) = another {

@@ -420,8 +420,6 @@ pub async fn forget_progress(
     id: i64,
     ignore_before: Option<DateTime<Utc>>,
 ) -> QueryResult<usize> {
-    // The next login may be for another mailbox.
-    super::addresses::forget(conn, id).await?;
     super::put_aside::forget(conn, id).await?;
     super::troubles::forget(conn, id).await?;
     diesel::update(dsl::accounts.find(id))
