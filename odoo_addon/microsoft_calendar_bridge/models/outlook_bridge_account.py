@@ -167,7 +167,7 @@ class OutlookBridgeAccount(models.Model):
 
     @api.model
     def _departed(self):
-        """Users whom the service still syncs and who were archived or deleted, or are not internal
+        """Users whom the service still knows and who were archived or deleted, or are not internal
         any more. They are found by the present state, so that none is missed, however they left."""
         archived = self.sudo().search(
             [

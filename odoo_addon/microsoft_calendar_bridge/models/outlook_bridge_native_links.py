@@ -261,7 +261,7 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _part(self, row):
-        """Finishes: releases what was saved while the batches ran, then forgets the pairing."""
+        """Restores the links of what was saved while the batches ran, then forgets the pairing."""
         for table in (SERIES, EVENTS):
             while self._give_back(table, row, again=True) is not None:
                 pass
@@ -278,8 +278,8 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
         the last id.
 
         The built-in sync sends what has no link and was written just now, and takes what is newer
-        in Outlook than here. So a linked record gets the time when its mailbox was last read, and a
-        record without a link gets an older time.
+        in Outlook than here. So a linked record becomes at least as new as the last read of its
+        mailbox, and a record without a link becomes too old to be sent.
         """
         self.env.flush_all()
         wanted, stale = self._as_stock_wants_it(table, row)

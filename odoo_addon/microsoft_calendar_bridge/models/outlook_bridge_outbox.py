@@ -42,7 +42,7 @@ class Applying:
     def __init__(self):
         self.events = set()
         self.series = set()
-        # events and series whose reminders are still to be set up
+        # single events whose reminders are still to be set up
         self.alarmed = set()
 
     def covers(self, events):
@@ -229,8 +229,8 @@ class OutlookBridgeOutbox(models.Model):
         self.env["outlook.bridge.exchange"]._trigger()
 
     def _rows_of(self, touched):
-        """Returns the rows to write. An occurrence has the row of its series, and a recurrence that
-        replaced another one shares one row with it."""
+        """Returns the rows to write. A change of an occurrence goes into the row of its series, and a
+        recurrence that replaced another one shares one row with it."""
         there = (
             self.env[EVENT]
             .sudo()

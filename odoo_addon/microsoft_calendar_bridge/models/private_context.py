@@ -1,7 +1,7 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-"""Context values that only this module can set: a caller from outside can send any other context."""
+"""Context values that only this module can set, though callers from outside may send any context."""
 
 from dataclasses import dataclass
 
