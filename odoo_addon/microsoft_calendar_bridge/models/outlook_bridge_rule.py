@@ -20,8 +20,7 @@ STANDARD = ("calendar", "google_calendar", "microsoft_calendar", "microsoft_cale
 ASKING = "outlook_bridge_asking"
 # An object, as no caller from outside can put an object into the context.
 RULE = object()
-# The limits of time for code that looks for them, as the built-in sync sets some; these exclude
-# nothing.
+# Time limits that exclude nothing, as overrides may look for those in the built-in sync's domain.
 EVER = (datetime(1900, 1, 1), datetime(2999, 12, 31))
 
 

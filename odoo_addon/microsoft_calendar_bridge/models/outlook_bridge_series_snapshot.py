@@ -12,9 +12,9 @@ RULE_FIELDS = (
     *WEEKDAYS,
     *("month_by", "day", "weekday", "byday"),
 )
-# What the snapshot of a single event has and that of an occurrence has not.
+# Fields that the snapshot of a single event has, and an occurrence has not.
 NOT_SAID = ("model", "id", "link", "was", "version", "recurrent", "active")
-# What differs between occurrences.
+# Fields that differ between occurrences.
 TIMES = ("start", "stop", "start_date", "stop_date")
 
 

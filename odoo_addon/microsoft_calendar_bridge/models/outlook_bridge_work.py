@@ -71,7 +71,7 @@ class OutlookBridgeWork(models.Model):
 
     @api.model
     def _describe(self):
-        """Describes what is under way, or return False."""
+        """Describes what is under way, or returns False."""
         if self._is_parting():
             return self.env._(
                 "Being unpaired: Odoo's own synchronization gets its links back, %(left)s events are left. Nothing is "
