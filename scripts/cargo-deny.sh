@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks the licenses, bans and sources of the Rust dependencies; with --advisories, whether any of them is known to be
-# vulnerable. The database of advisories is at GitHub: where it cannot be had, and none was had before, that is said aloud.
+# Checks the licenses, bans and sources of the Rust dependencies. With --advisories, checks for
+# known vulnerabilities. The database of advisories is at GitHub. If it cannot be fetched and there
+# is no older copy, a warning is printed.
 . "$(dirname "$0")/cargo-tool.sh"
 
 VERSION=$1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the targets of fuzz/. Without a sanitizer, which needs a nightly toolchain and finds what unsafe code does wrong: there is none.
+# Builds the targets of fuzz/, without a sanitizer: that needs a nightly toolchain and finds faults
+# of unsafe code only, which we have none of.
 . "$(dirname "$0")/cargo-tool.sh"
 
 cargo_tool cargo-fuzz "$1"

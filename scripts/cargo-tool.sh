@@ -1,4 +1,5 @@
-# Cargo's tools that checks and releases need, each built into the cache folder the first time.
+# Installs the tools of cargo that checks and releases need; each is built into the cache folder
+# once.
 # shellcheck shell=bash
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -13,7 +14,7 @@ cargo_tool() {
 install_cargo_tool() {
   grep -qs "^\"$1 $2 " "$CARGO_TOOLS/.crates.toml" && return
   say "building $1 $2 (once, about a minute)"
-  # Without optimization: it is built on each fresh machine, and then runs once.
+  # Without optimization: on a fresh machine it is built and then runs once.
   cargo install --quiet --locked --debug --root "$CARGO_TOOLS" --target-dir "$CARGO_TOOLS/target" "$1@$2"
   rm -rf "$CARGO_TOOLS/target"
 }

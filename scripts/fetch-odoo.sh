@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Unpacks Odoo Community (Debian's package, suite sid) and its static files under the cache folder.
-# Nothing is installed into the system: packages are downloaded with an apt configuration of their own
-# and unpacked with `dpkg -x`. With ODOO_HOME set (a folder that holds the Python package `odoo`), nothing is fetched.
+# Nothing is installed on the system: packages are downloaded with a separate apt configuration and
+# unpacked with `dpkg -x`. If ODOO_HOME is set (the folder of the Python package `odoo`), nothing is
+# fetched.
 . "$(dirname "$0")/lib.sh"
 
 PACKAGES_SID="odoo-19 fonts-montserrat"
 PACKAGES="libjs-jquery libjs-jquery-form libjs-underscore fonts-font-awesome fonts-roboto-unhinted fonts-inconsolata fonts-ocr-b"
 
-# The mirror that this machine's own apt uses for Debian.
+# Prints the Debian mirror that apt uses on this machine.
 debian_mirror() {
   cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
     sed -n -e 's/^URIs: *//p' -e 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' |

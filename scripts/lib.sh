@@ -1,10 +1,10 @@
-# Shared by the set-up scripts: where things are kept, and how progress is told.
+# Shared by the set-up scripts: where files are stored, and how progress is printed.
 # shellcheck shell=bash
 set -euo pipefail
 
 PROJECT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# Downloads and unpacked third-party trees live outside the checkout, so that a
-# fresh clone on the same machine finds them.
+# Downloaded and unpacked files are outside the checkout, so that another clone on the same machine
+# finds them.
 CACHE_DIR=${OUTLOOK_BRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/outlook-bridge}
 ODOO_SERIES=19.0
 ODOO_ROOT=$CACHE_DIR/odoo-$ODOO_SERIES
@@ -20,7 +20,7 @@ as_root() {
   fi
 }
 
-# Runs one set-up step at a time per cache folder, however many checkouts share it.
+# Runs one set-up step at a time per cache folder, as several checkouts may share it.
 with_cache_lock() {
   mkdir -p "$CACHE_DIR"
   local lock

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes a release in build/release: the service with the list of its dependencies inside (cargo-auditable), the add-on, an SBOM
-# (CycloneDX) and checksums. The same sources make the same files.
+# Makes a release in build/release: the service with an embedded list of its dependencies
+# (cargo-auditable), the add-on, an SBOM (CycloneDX) and checksums. The same sources give the same
+# files.
 . "$(dirname "$0")/cargo-tool.sh"
 
 cargo_tool cargo-auditable "$1"
@@ -22,10 +23,10 @@ install -m 755 build/target/release/outlook-bridge "$OUT/outlook-bridge"
 
 say "listing what is in it"
 cargo cyclonedx --format json --spec-version 1.5 --override-filename outlook-bridge.cdx --manifest-path Cargo.toml >/dev/null
-# Not where it was built.
+# Removes the path of the checkout.
 sed "s|file://$PROJECT_ROOT|file://|g" outlook-bridge.cdx.json >"$OUT/$NAME.cdx.json"
 rm -f outlook-bridge.cdx.json
-# It writes one for each member of the workspace.
+# cargo cyclonedx writes one file for each member of the workspace.
 rm -f graph-sim/outlook-bridge.cdx.json fuzz/checks/outlook-bridge.cdx.json
 
 archive() { # archive FILE TREE PATH...

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what building, the demo and the tests need and the machine lacks: Debian packages, Odoo, a Python venv.
-# Safe to run again; it is quick when nothing is missing. With --clients also the clients of Microsoft 365 that
-# tests/clients needs (half a gigabyte, which the demo does without); with --long, what `make test-long` needs; with --no-rust,
-# without asking for Rust.
+# Installs what the build, the demo and the tests need and the machine lacks: Debian packages, Odoo,
+# a Python venv. Safe to run again, and quick when nothing is missing. --clients also installs the
+# clients of Microsoft 365 for tests/clients (half a gigabyte). --long also installs what `make
+# test-long` needs. --no-rust does not require Rust.
 . "$(dirname "$0")/lib.sh"
 
-# Runs a command up to four times, waiting a little longer each time (mirrors have bad moments).
+# Runs a command up to four times with growing pauses, as mirrors sometimes fail for a moment.
 retry() {
   local attempt
   for attempt in 1 2 3 4; do
@@ -17,7 +17,7 @@ retry() {
 
 has_package() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
 
-# A Python that Odoo 19 runs on; the first of the usual names that is 3.10 to 3.13.
+# Prints a Python that Odoo 19 supports: the first of the usual names that is 3.10 to 3.13.
 find_python() {
   local candidate
   for candidate in python3.11 python3 /usr/bin/python3 python3.12 python3.13; do
@@ -29,7 +29,7 @@ find_python() {
   return 1
 }
 
-# The Debian packages that are missing, installed in one go.
+# Installs the missing Debian packages in one run of apt.
 install_packages() {
   local -a wanted=(util-linux) missing=()
   command -v make >/dev/null || wanted+=(make)
@@ -37,7 +37,7 @@ install_packages() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || wanted+=(postgresql)
   command -v chromium >/dev/null || wanted+=(chromium)
   find_python >/dev/null || wanted+=(python3 python3-venv)
-  # Steps the clock of a process.
+  # For tests that change the clock of a process.
   [ -z "$with_long" ] || wanted+=(libfaketime)
   local package
   for package in "${wanted[@]}"; do
@@ -46,7 +46,7 @@ install_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null || fail "please install, by this system's own means: ${missing[*]}"
   say "installing ${missing[*]}"
-  # Only the programs are wanted: no cluster of the system's is made or started for us.
+  # Only the programs are needed: Debian must not create and start a cluster of the system.
   if [[ " ${missing[*]} " == *" postgresql "* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
     as_root mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
@@ -56,14 +56,14 @@ install_packages() {
     -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${missing[@]}" >/dev/null
 }
 
-# Whom the service's private Postgres runs as where the service runs as root, as the tests may.
+# Creates the user for the service's private Postgres, which cannot run as root.
 make_user() {
   [ "$(id -u)" = 0 ] && ! getent passwd outlook-bridge >/dev/null || return 0
   say "making the system user outlook-bridge"
   useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin outlook-bridge
 }
 
-# Brings the venv to a list of pinned packages, unless the stamp says that it has them.
+# Installs a list of pinned packages into the venv, unless its stamp says that this was done.
 install_pinned() {
   local requirements=$PROJECT_ROOT/$1 stamp=$VENV_DIR/$2
   cmp -s "$requirements" "$stamp" && return
@@ -72,7 +72,7 @@ install_pinned() {
   cp "$requirements" "$stamp"
 }
 
-# The venv, renewed when a pinned list changes.
+# Makes the venv, and updates it when a list of pinned packages changes.
 make_venv() {
   local python
   if ! "$VENV_DIR/bin/python" -c '' 2>/dev/null; then
@@ -81,7 +81,7 @@ make_venv() {
     "$python" -m venv "$VENV_DIR"
   fi
   install_pinned tools/requirements.txt .requirements
-  # The clients' list holds only what goes beyond the first, so neither disturbs the other.
+  # The clients' list contains only additional packages, so that neither list changes the other.
   [ -z "$with_clients" ] || install_pinned tests/clients/requirements.txt .requirements-clients
 }
 

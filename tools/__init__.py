@@ -1,1 +1,1 @@
-"""Developer tooling: the process harness, the demo and the test runner."""
+"""Tools for developers: the process harness, the demo and the test runner."""

@@ -1,6 +1,7 @@
-"""The add-on's README.rst, put together of the fragments in `readme/` as OCA does: `python -m tools.addon_readme`.
+"""Writes the add-on's README.rst from the fragments in `readme/`, as OCA does: `python -m
+tools.addon_readme`.
 
-`--check` only says whether it is out of date.
+`--check` only says whether the file is out of date.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from .stack import paths
 
 ADDON = paths.ADDONS_DIR / paths.ADDON
 FILE = ADDON / "README.rst"
-# OCA's order of fragments, and what it calls them.
+# OCA's order of the fragments, and its headings.
 SECTIONS = {
     "INSTALL": "Installation",
     "CONFIGURE": "Configuration",
@@ -23,7 +24,7 @@ SECTIONS = {
 
 
 def to_rst(markdown: str) -> str:
-    """What the fragments use of Markdown, in reStructuredText: paragraphs and lists are the same in both."""
+    """Converts the Markdown that the fragments use. Paragraphs and lists are the same in both formats."""
     text = re.sub(r"`([^`]+)`", r"``\1``", markdown.strip())
     return re.sub(r"\[([^\]]+)\]\(([^)]+)\)", r"`\1 <\2>`__", text)
 

@@ -1,4 +1,4 @@
-"""`make test`: every check and every test, one after the other, each named and timed; stops at the first failure."""
+"""`make test`: runs every check and test in order, named and timed, and stops at the first failure."""
 
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ from .stack import odoo, paths
 
 CARGO_DENY_VERSION = "0.20.2"
 
-# Odoo's own tests that run in a paired database, as its option --test-tags has them.
+# Odoo's own tests that run in a paired database, in the format of its option --test-tags.
 JAVASCRIPT = "/web:WebSuite.test_unit_desktop"
 CALENDAR_TESTS = f"/calendar,/base:TestMergePartner,/mail:TestPartner,{JAVASCRIPT}[@calendar]"
 OTHER_TESTS = "/test_import_export,/hr_homeworking_calendar," + ",".join(
@@ -30,11 +30,11 @@ class Step:
     command: list[str]
     env: dict[str, str] = field(default_factory=dict)
     cwd: Path = paths.PROJECT_ROOT
-    # Run at the same time; what they say is printed when all are done.
+    # Steps that run at the same time; their output is printed when all are done.
     beside: "tuple[Step, ...]" = ()
 
     def run(self) -> int:
-        """The exit code; of several steps at once the last that is not 0."""
+        """Runs the step and returns its exit code; of steps that run together, the last that is not 0."""
         with contextlib.ExitStack() as stack:
             others = []
             for other in self.beside:
@@ -48,7 +48,7 @@ class Step:
         return code
 
     def _start(self, stack: contextlib.ExitStack, said: IO[str]) -> subprocess.Popen:
-        """The step as a process that does not outlive ``stack``."""
+        """Starts the step as a process that does not outlive ``stack``."""
         process = subprocess.Popen(
             self.command, cwd=self.cwd, env=os.environ | self.env, stdout=said, stderr=subprocess.STDOUT
         )
@@ -58,7 +58,7 @@ class Step:
 
 
 def end_to_end(name: str, files: str, env: dict[str, str]) -> Step:
-    """The end-to-end tests of some files, which do not take long."""
+    """Returns a step for the end-to-end tests of some files, without those marked as long."""
     chosen = sorted(str(file) for file in (paths.PROJECT_ROOT / "tests" / "e2e").glob(files))
     command = [sys.executable, "-m", "pytest", *chosen, "-m", "not long", "--durations=8"]
     return Step(
@@ -73,12 +73,14 @@ def steps() -> list[Step]:
     python = sys.executable
     tools = Path(python).parent
     warnings = {"RUSTFLAGS": os.environ.get("RUSTFLAGS", "")}
-    # With the tests, whose dependencies have other features: the Rust tests have built just that.
+    # Builds with the tests, as these enable other features of dependencies. The Rust tests have
+    # built the same.
     programs = ["cargo", "test", "--workspace", "--locked", "--no-run", "--quiet"]
     with_postgres = [python, "tools/with_postgres.py", "--"]
-    # Absolute: cargo runs the tests of each crate in its own folder.
+    # An absolute path, as cargo runs the tests of each crate in its own folder.
     contract = {"GRAPH_SIM_SCHEMA": str(paths.schema())}
-    # What fails is the change's own fault, and fails again. Other seeds are tried in what takes long.
+    # A fixed seed, so that only the change can cause a failure, which can be repeated. The long
+    # tests try other seeds.
     seed = {name: os.environ.get(name, "20261128") for name in ("PROPTEST_RNG_SEED", "SEED")}
     addon_rules = paths.ADDONS_DIR / ".pylintrc"
     addon_ruff = next(
@@ -188,7 +190,7 @@ def steps() -> list[Step]:
         Step("clients", "the programs", programs),
         Step("clients", "other people's clients of Microsoft", [python, "-m", "pytest", "tests/clients"], contract),
         Step("e2e", "the programs", programs),
-        # They wait most of the time: several runs at once take little longer than one.
+        # They wait most of the time, so running several at once takes little longer than one.
         replace(
             end_to_end("a to f", "test_[a-f]_*.py", contract | seed),
             beside=(
@@ -208,7 +210,7 @@ def steps() -> list[Step]:
 
 
 def with_odoo_beside_rust(chosen: list[Step]) -> list[Step]:
-    """The Rust tests wait most of the time, and Odoo's take one core: they are run at the same time."""
+    """Runs the Rust tests, which mostly wait, and Odoo's tests, which use one core, at the same time."""
     odoo_tests = Step("odoo", "the add-on and Odoo's tests", [sys.executable, "-m", "tools.check", "--only", "odoo"])
     return [
         replace(step, beside=(odoo_tests,)) if step.name == "Rust tests" else step
@@ -218,7 +220,8 @@ def with_odoo_beside_rust(chosen: list[Step]) -> list[Step]:
 
 
 def contract_line() -> str:
-    """Whether requests and answers are held against Microsoft's schema; cargo hides what the tests say of it."""
+    """Says whether requests and answers are checked against Microsoft's schema, as cargo hides the
+    tests' output."""
     file = paths.schema()
     if file.is_file():
         return f"contract: checked against {file}"
@@ -232,7 +235,7 @@ def main() -> int:
     parser.add_argument("--step", default="", help="of these, only the steps whose name has this text")
     options = parser.parse_args()
     only = options.only
-    # The long run only when asked for.
+    # The long tests run only on request.
     chosen = [step for step in steps() if (step.group == only if only else step.group != "long")]
     if not (only or options.step):
         chosen = with_odoo_beside_rust(chosen)
@@ -250,7 +253,7 @@ def main() -> int:
         if code:
             print(f"==> FAILED: {step.name} ({took:.0f} s)", flush=True)
             return 1
-        # The last step's own closing line stays the last line of a full run.
+        # The last step's own last line is the last line of a full run.
         if number < len(chosen):
             print(f"==> ok: {step.name} ({took:.0f} s, {(time.monotonic() - started) / 60:.1f} min so far)", flush=True)
     return 0

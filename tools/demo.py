@@ -1,8 +1,9 @@
-"""`make demo`: Odoo, the service and the Microsoft simulator on this machine, paired and ready to press Outlook in.
+"""`make demo`: runs Odoo, the service and the Microsoft simulator on this machine, paired and ready
+to press Outlook.
 
-State is kept in .demo/, so that the next start takes seconds and finds everything as it was. With --check the same is
-done in .demo-check/ without a person: the main path is walked in a browser, everything is stopped, started again, and
-what was stored must still be there.
+State is stored in .demo/, so that the next start takes seconds and finds everything as it was.
+--check does the same in .demo-check/ without a person: it goes through the main path in a browser,
+restarts everything, and checks that the stored data is still there.
 """
 
 import argparse
@@ -22,12 +23,12 @@ from .stack import ADMIN, Stack, paths, postgres, preferred_port
 
 HOST = "localhost"
 PEOPLE = [("Ann Archer", "ann@contoso.example", "ann"), ("Ben Baker", "ben@contoso.example", "ben")]
-# Odoo, the service, the simulator.
+# The ports of Odoo, the service and the simulator.
 FRIENDLY_PORTS = (8069, 8470, 8471)
 
 
 class Progress:
-    """Says what is being done, and how long it takes while it does."""
+    """Prints the current step, and how long it takes."""
 
     def __init__(self) -> None:
         self._live = sys.stdout.isatty()
@@ -70,7 +71,8 @@ class Demo:
 
     @property
     def _cluster(self) -> Path:
-        """The cluster's folder: in the demo's own, unless Postgres' user has no way to get there."""
+        """Returns the cluster's folder: in the demo's own, unless the user of Postgres cannot enter
+        that."""
         if postgres.reachable_by_postgres(self.folder):
             return self.folder / "postgres"
         return Path("/var/lib/outlook-bridge-demo") / self._tag
@@ -125,7 +127,7 @@ class Demo:
         return self.stack
 
     def _ports(self) -> tuple[int, int, int]:
-        """The friendly ports where they are free; else those of the last start, else any."""
+        """Returns the usual ports if they are free, else those of the last start, else any."""
         memory = self.folder / "ports"
         last = [int(port) for port in memory.read_text().split()] if memory.exists() else []
         odoo, service, sim = (
@@ -142,7 +144,7 @@ class Demo:
 
 
 def tell(stack: Stack) -> None:
-    """What a person needs to know to begin."""
+    """Prints what a person needs to know to begin."""
     people = "\n".join(f"      {name:<14} log in as {login} / {password}" for name, login, password in PEOPLE)
     print(
         f"""
@@ -180,7 +182,7 @@ def main() -> int:
         Demo(paths.PROJECT_ROOT / ".demo-check", progress).wipe()
         progress.say("the demo's state is gone")
         return 0
-    # A terminal's hang-up or a plain kill stops everything too.
+    # Closing the terminal or a plain kill stops everything, too.
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
     began = time.monotonic()
@@ -200,7 +202,7 @@ def main() -> int:
         print(f"error: {error}\nLogs are in {demo.folder / 'log'}.", file=sys.stderr, flush=True)
         return 1
     finally:
-        # A second Ctrl-C must not leave half of it running.
+        # A second Ctrl-C must not leave some parts running.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         progress.say("stopping")
         demo.stop()
@@ -208,7 +210,7 @@ def main() -> int:
 
 
 def watch(demo: Demo) -> None:
-    """Waits for Ctrl-C; says so if something stops by itself."""
+    """Waits for Ctrl-C, and says so if a part stops by itself."""
     while True:
         time.sleep(1)
         stopped = demo.stack.stopped_parts() if demo.stack else []
@@ -217,7 +219,7 @@ def watch(demo: Demo) -> None:
 
 
 def check(demo: Demo, progress: Progress) -> int:
-    """The main path in a browser, then a restart that must keep everything."""
+    """Goes through the main path in a browser, then restarts: everything must still be there."""
     from .walk import walk_main_path
 
     assert demo.stack

@@ -1,9 +1,10 @@
 """Fuzzing: `python -m tools.fuzz SECONDS [TARGET…]` builds and runs the targets of `fuzz/`, two at once.
 
-Before that the same checks run in a release build, with the seeds and some thousand cases of seeded chance, and no look
-may take longer than 100 ms.
+Before that, the same checks run in a release build, with the seeds and thousands of random cases.
+There, no step may take longer than 100 ms.
 
-What a target finds is kept in `fuzz/artifacts`; give the file to the target's program to see it again.
+Inputs that fail are stored in `fuzz/artifacts`. Give such a file to the target's program to repeat
+the failure.
 """
 
 import argparse
@@ -24,14 +25,14 @@ DICTIONARIES = {"body": "html", "addresses": "json", "envelope": "json", "exchan
 
 
 def programs() -> Path:
-    """The folder of the built targets: cargo-fuzz builds for the machine's triple by name."""
+    """Returns the folder of the built targets, which cargo-fuzz names by the target triple."""
     version = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
     triple = re.search(r"^host: (\S+)$", version, re.MULTILINE)[1]
     return FOLDER / "target" / triple / "release"
 
 
 def run(target: str, seconds: int, kept: Path) -> tuple[bool, str]:
-    """Whether all went well, and what to say of it."""
+    """Returns whether the target ran without a finding, and what to print."""
     (kept / target).mkdir(parents=True, exist_ok=True)
     artifacts = FOLDER / "artifacts" / target
     artifacts.mkdir(parents=True, exist_ok=True)
@@ -53,7 +54,7 @@ def run(target: str, seconds: int, kept: Path) -> tuple[bool, str]:
 
 
 def timed() -> bool:
-    """Whether all checks hold in time, in a release build."""
+    """Whether all checks pass within their time limit, in a release build."""
     print("the checks in a release build, no look longer than 100 ms:", flush=True)
     command = ["cargo", "test", "--release", "--locked", "--quiet", "--package", "fuzz-checks", "--features", "timed"]
     command += ["--test", "cases", "--", "--nocapture", "--test-threads=1"]

@@ -1,7 +1,8 @@
-"""Runs the add-on's tests and Odoo's own Outlook tests in Odoo's test runner, with the add-on installed, not paired.
+"""Runs the add-on's tests and Odoo's own Outlook tests in Odoo's test runner, with the add-on
+installed, not paired.
 
-Odoo runs most tests of a module right after loading it, before the modules that extend it are there. Here every test
-runs at the end, so that Odoo's own tests meet our overrides.
+Odoo runs most tests of a module right after loading it, before modules that extend it are loaded.
+Here every test runs at the end, so that Odoo's own tests run with the add-on's overrides.
 """
 
 import argparse
@@ -19,10 +20,10 @@ from pathlib import Path
 from .stack import odoo, paths, postgres
 from .stack.process import free_port
 
-# Which of Odoo's tests are left out in a paired database, or run with nobody connected, and why.
+# Which of Odoo's tests are skipped in a paired database, or run with nobody connected, and why.
 EXCEPTIONS = Path(__file__).parent / "odoo_tests_exceptions.toml"
 
-# Odoo's command line, with all tests in the suite that runs last.
+# Odoo's command line, with all tests moved to the suite that runs last.
 RUNNER = """
 import sys
 from odoo.tests import loader
@@ -41,7 +42,8 @@ odoo.cli.main()
 
 
 def exceptions(paired: bool) -> dict[str, str]:
-    """What is left out of a paired run, and what runs with nobody connected, with the reasons in the file."""
+    """Returns which tests a paired run skips, and which run with nobody connected; the file has the
+    reasons."""
     if not paired:
         return {}
     entries = [test for kind in tomllib.loads(EXCEPTIONS.read_text()).values() for test in kind]
@@ -91,7 +93,7 @@ def main() -> int:
                 print(line, end="", flush=True)
                 if found := re.search(r"odoo\.tests\.stats: (\w+): (\d+) tests", line):
                     ran.add(found[1])
-        # Odoo is content with no tests at all; we are not.
+        # Odoo accepts a run without any tests; that must be an error.
         if silent := set(re.findall(r"(?:^|,)\+?/(\w+)", options.test_tags)) - ran:
             print(f"error: no tests of {', '.join(sorted(silent))} ran", flush=True)
             return 1

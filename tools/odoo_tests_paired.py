@@ -1,10 +1,10 @@
-"""Odoo's command line, as `tools.odoo_tests --paired` runs it: the database is paired, its users are connected, and the
-service is answered at the HTTP boundary. Odoo's own tests then meet what the add-on does while it syncs.
+"""Odoo's command line for `tools.odoo_tests --paired`: the database is paired, its users are
+connected, and a stand-in answers for the service at the HTTP boundary. So Odoo's own tests run with
+everything that the add-on does while it syncs.
 
-Run in Odoo's process; what goes through the environment:
-PAIRED_SKIP: ids of tests, as the table of exceptions has them, which are left out.
-PAIRED_UNCONNECTED: likewise, those that run with nobody connected.
-An id of either that no test has is an error.
+Runs in Odoo's process. These environment variables are read: PAIRED_SKIP: ids of tests to skip, as
+in the table of exceptions. PAIRED_UNCONNECTED: ids of tests to run with nobody connected. An id in
+either that no test has is an error.
 """
 
 import importlib
@@ -27,19 +27,20 @@ unconnected = set(json.loads(os.environ.get("PAIRED_UNCONNECTED", "[]")))
 
 
 class Connecting:
-    """Whether a user who is made now is connected."""
+    """Whether a user who is created now is connected."""
 
     on = True
 
 
 def names_of(test):
-    """What the table of exceptions may call a test: it alone, or its class."""
+    """Returns the names that the table of exceptions may use for a test: the test alone, or its class."""
     name = test.id().removeprefix("odoo.addons.")
     return {name, name.rpartition(".")[0]}
 
 
 def exists(name):
-    """Whether there is such a test, or class of tests, chosen for this run or not."""
+    """Whether there is a test, or a class of tests, with this name, even if it is not chosen for
+    this run."""
     module, _, rest = name.partition(".tests.")
     file, *names = rest.split(".")
     try:
@@ -52,7 +53,7 @@ def exists(name):
 
 
 def make_all(module_names, position="at_install"):
-    """All tests in the suite that runs last; see `odoo_tests.RUNNER`."""
+    """Puts all tests into the suite that runs last; see `odoo_tests.RUNNER`."""
     if position == "at_install":
         return make_suite([], position)
     early, late = make_suite(module_names, "at_install"), make_suite(module_names, "post_install")
@@ -67,7 +68,8 @@ def make_all(module_names, position="at_install"):
 
 
 def pair(database):
-    """Pairs it as an administrator would, with a service that takes everything, and connects everybody in it."""
+    """Pairs the database as an administrator would, with a service that accepts everything, and
+    connects all users."""
     from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import OutlookBridgeClient
     from odoo.addons.microsoft_calendar_bridge.models.res_users import ResUsers
     from odoo.addons.microsoft_calendar_bridge.tests.common import CODE, URL, FakeService
@@ -90,10 +92,10 @@ def pair(database):
     ResUsers.create = create
     with Registry(database).cursor() as cr:
         env = api.Environment(cr, SUPERUSER_ID, {})
-        # Debian's package of Odoo is without this library, whose absence every tour takes for its own failure.
+        # Debian's package of Odoo lacks this library, and without it every tour fails.
         for bundle in LIBRARY_IN:
             env["ir.asset"].create({"name": "no selfies", "bundle": bundle, "directive": "remove", "path": LIBRARY})
-        # With OdooBot, who is archived: most of Odoo's tests act as it does.
+        # Includes the archived OdooBot, as most of Odoo's tests act as this user.
         for user in env["res.users"].with_context(active_test=False).search([("share", "=", False)]):
             service.set_account(user)
         env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
@@ -106,11 +108,11 @@ call_test = case.TestCase._callTestMethod
 
 
 def call_and_flush(self, method):
-    """A test never commits: what the add-on does before a commit is done at the end of each."""
+    """Runs the add-on's work before a commit at the end of each test, as a test never commits."""
     cr = getattr(self, "cr", None)
     if cr:
         accounts = self.env["outlook.bridge.account"].sudo()
-        # The test before may have been rolled back.
+        # The test before may have been rolled back, so its cached values are wrong.
         accounts._forget_statuses()
         if names_of(self) & unconnected:
             accounts.search([]).unlink()

@@ -1,6 +1,6 @@
-"""The template of the add-on's translations: `python -m tools.translations` writes it anew.
+"""Writes the template of the add-on's translations again: `python -m tools.translations`.
 
-`--check` only says whether it is out of date.
+`--check` only says whether the file is out of date.
 """
 
 import argparse
@@ -18,12 +18,12 @@ FILE = paths.ADDONS_DIR / paths.ADDON / "i18n" / f"{paths.ADDON}.pot"
 
 
 def terms(text: str) -> list[str]:
-    """The lines without the times of export, of which there is a new one each time."""
+    """Returns the lines without the times of the export, which always differ."""
     return [line for line in text.splitlines() if not line.startswith(('"POT-Creation-Date:', '"PO-Revision-Date:'))]
 
 
 def export(file: Path, work: Path) -> None:
-    """What Odoo exports of a database that has the add-on."""
+    """Exports the template from a database that has the add-on."""
     server = postgres.for_tests(work / "postgres.log")
     database = f"ob_tests_{uuid.uuid4().hex[:8]}"
     try:

@@ -1,4 +1,5 @@
-"""What people do in a browser: in Odoo's pages and in the simulator's. Shared by the demo's check and the tests."""
+"""What people do in a browser, in the pages of Odoo and of the simulator. Used by the demo's check
+and the tests."""
 
 import re
 import uuid
@@ -22,7 +23,7 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# The first page of a fresh server may have to make scripts and styles.
+# The first page of a new server may have to bundle scripts and styles.
 PATIENCE_MS = 60_000
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -30,7 +31,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Yields Debian's Chromium, without a window."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         try:
@@ -39,7 +40,7 @@ def browser() -> Iterator[Browser]:
             chromium.close()
 
 
-# Where a thing is on the page: x, y, width and height in pixels.
+# A rectangle on the page: x, y, width and height in pixels.
 Box = Mapping[str, float]
 
 
@@ -54,7 +55,7 @@ def middle_of(box: Box) -> tuple[float, float]:
 
 
 class Person:
-    """Somebody at a browser of their own."""
+    """A person with their own browser."""
 
     def __init__(self, chromium: Browser, stack: Stack, screenshots: Path, name: str):
         self.stack = stack
@@ -78,7 +79,7 @@ class Person:
         self.context.close()
 
     def shot(self, title: str) -> None:
-        """Keeps a picture of the page."""
+        """Stores a screenshot of the page."""
         self._shots += 1
         self._screenshots.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=self._screenshots / f"{self.name}-{self._shots:02d}-{title}.png")
@@ -90,7 +91,8 @@ class Person:
             self._asked.add(request)
 
     def settles(self) -> None:
-        """Waits until Odoo has answered all that the page has asked, as an onchange does, and the page shows it."""
+        """Waits until Odoo has answered all requests of the page, such as an onchange, and the page
+        shows the result."""
         quiet = 0
         for _ in range(PATIENCE_MS // 100):
             self.page.wait_for_timeout(100)
@@ -107,8 +109,9 @@ class Person:
         expect(self.page.locator(".o_web_client .o_main_navbar")).to_be_visible()
 
     def open_settings(self) -> Locator:
-        """Settings > Calendar; returns the box of Outlook's settings."""
-        # Without a fragment: with one, a page that is open already would not be loaded again.
+        """Opens Settings > Calendar, and returns the box of Outlook's settings."""
+        # Without a fragment: with one, the browser would not load a page again that is already
+        # open.
         self.page.goto(f"{self.stack.odoo.url}/odoo/settings")
         self.page.locator(".settings_tab .tab[data-key=calendar]").click()
         box = self.page.locator("#sync_outlook_calendar_setting")
@@ -116,7 +119,7 @@ class Person:
         return box
 
     def save_settings(self, *, reloads: bool = True) -> None:
-        """Presses Save and waits until Odoo has done it (it loads the page again)."""
+        """Presses Save, and waits until Odoo has saved and loaded the page again."""
         save = self.page.locator(".o_form_button_save:visible").first
         if reloads:
             with self.page.expect_event("load", timeout=PATIENCE_MS * 3):
@@ -128,7 +131,7 @@ class Person:
         return box.locator(f".o_field_widget[name={field}] input")
 
     def tick_outlook(self) -> None:
-        """The stock way to install Outlook Calendar: tick it and save."""
+        """Installs Outlook Calendar as usual in Odoo: ticks it and saves."""
         box = self.open_settings()
         box.locator(".o_field_widget[name=module_microsoft_calendar] input").check()
         self.shot("settings-ticked")
@@ -180,11 +183,11 @@ class Person:
         raise AssertionError(f"the calendar does not go to {day}")
 
     def event(self, subject: str) -> Locator:
-        """An event as the calendar shows it."""
+        """Returns an event as the calendar shows it."""
         return self.page.locator(".fc-event", has_text=subject)
 
     def sees(self, subject: str) -> None:
-        """Waits until the calendar shows an event, loading the page again as a person would."""
+        """Waits until the calendar shows an event. Loads the page again as a person would."""
 
         def shown() -> bool:
             try:
@@ -200,7 +203,7 @@ class Person:
         """Waits until the calendar, loaded again, no longer shows an event."""
 
         def gone() -> bool:
-            # The page is drawn when its events are loaded.
+            # Returns when the events are loaded: an empty page before that proves nothing.
             self.show_week(self._week)
             return self.event(subject).count() == 0
 
@@ -209,7 +212,8 @@ class Person:
     def new_event(
         self, subject: str, start: datetime, *, guests: Iterable[tuple[str, str]] = (), hours: float = 1
     ) -> None:
-        """Fills a new event's form; `start` is in the user's zone, guests are names and addresses of new contacts."""
+        """Fills in a new event's form. `start` is in the user's zone; guests are names and
+        addresses of new contacts."""
         self.page.goto(f"{self.stack.odoo.url}/odoo/action-calendar.action_calendar_event/new?view_type=form")
         expect(self.page.locator(".o_form_view")).to_be_visible()
         self._fill_event(subject=subject, start=start, stop=start + timedelta(hours=hours))
@@ -224,7 +228,7 @@ class Person:
         expect(field.locator(".o_tag, .badge").filter(has_text=name)).to_be_visible()
 
     def repeat_weekly(self, times: int) -> None:
-        """Makes the event of the form a series, on the weekday it begins on."""
+        """Makes the event of the form a weekly series, on the weekday of its start."""
         form = self.page.locator(".o_form_view")
         form.locator(".o_notebook .nav-link", has_text="Options").click()
         form.locator(".o_field_widget[name=recurrency] input").click()
@@ -237,7 +241,7 @@ class Person:
         self.page.locator(".o_select_menu_menu .o_select_menu_item", has_text=label).first.click()
 
     def edit_following(self, subject: str, start: datetime, *, to: str, at: datetime, hours: float = 1) -> None:
-        """Opens an occurrence from the calendar and changes it and those after it in the form."""
+        """Opens an occurrence from the calendar, and changes it and the following ones in the form."""
         self.popover_of(subject, start).locator(".o_cw_popover_edit").click()
         form = self.page.locator(".o_form_view")
         expect(form).to_be_visible()
@@ -247,14 +251,14 @@ class Person:
         self.save_event()
 
     def drag_occurrence(self, subject: str, start: datetime, to: datetime) -> None:
-        """Drags an occurrence to another day of its week, and means that one."""
+        """Drags an occurrence to another day of its week, and answers that only this one is meant."""
         self.show_week(start)
         self.sees(subject)
         self.drag(subject, to)
         self.answer_which("This event")
 
     def drag(self, subject: str, to: datetime) -> None:
-        """Drags the event to another day of the week that is shown."""
+        """Drags the event to another day of the shown week."""
         event = self.event(subject).first
         event.scroll_into_view_if_needed()
         box = event.bounding_box()
@@ -275,7 +279,7 @@ class Person:
         self.answer_which("This event")
 
     def delete_from_form(self, event_id: int, which: str) -> None:
-        """Deletes events of a series by the form's menu."""
+        """Deletes events of a series by the menu of the form."""
         self.open_event(event_id)
         self.page.locator(".o_cp_action_menus button").first.click()
         self.page.locator(".o-dropdown-item", has_text="Delete").first.click()
@@ -295,11 +299,11 @@ class Person:
         return self._opened(subject)
 
     def _opened(self, subject: str) -> Locator:
-        """The popover of an event that the calendar shows."""
+        """Returns the popover of an event that the calendar shows."""
         popover = self.page.locator(".o_cw_popover")
 
         def opened() -> bool:
-            # News that arrives at this moment draws the calendar anew: a person clicks again.
+            # News that arrives at this moment draws the calendar again: a person clicks again.
             if not popover.is_visible():
                 self.event(subject).first.click()
             expect(popover).to_be_visible(timeout=3000)
@@ -317,10 +321,12 @@ class Person:
         *,
         message: str,
     ) -> None:
-        """Drags an event from a point of its box to another, as pixels of the page, until Odoo has what that means."""
+        """Drags an event from one point of its box to another, in pixels of the page, until Odoo
+        has the change."""
 
         def dragged() -> bool:
-            # News that arrives just before the button is pressed draws the calendar anew: a person tries again.
+            # News that arrives just before the button is pressed draws the calendar again: a person
+            # tries again.
             self.settles()
             expect(self.event(subject).first).to_be_visible()
             box = box_of(self.event(subject).first)
@@ -378,7 +384,7 @@ class Person:
         """Deletes an event from the calendar by its popover."""
         popover = self._opened(subject)
         self.shot("popover")
-        # Odoo archives what is synchronized and deletes the rest; both show a bin. It may ask first.
+        # Odoo archives synced events and deletes others; both show a trash can. It may ask first.
         popover.locator(":is(a, button):has(.fa-trash)").click()
         question = self.page.locator(".modal .modal-footer :is(.btn-primary, .btn-danger)").first
         eventually(lambda: question.is_visible() or not self.event(subject).count(), message=f"'{subject}' goes")
@@ -386,10 +392,10 @@ class Person:
             question.click()
         expect(self.event(subject)).to_have_count(0)
 
-    # The simulator, where a person does what Outlook's users do
+    # The simulator's pages, where a person does what users of Outlook do
 
     def open_outlook(self, mailbox: str, day: datetime) -> None:
-        """Shows a mailbox from a day on."""
+        """Shows a mailbox from a given day."""
         self.page.goto(f"{self.stack.sim.url}/mailbox/{mailbox}/from/{day.date().isoformat()}")
         events = self.page.locator("#events")
         expect(events).to_be_visible()
@@ -436,12 +442,13 @@ class Person:
 
 
 def unique(title: str) -> str:
-    """A subject of this test's own."""
+    """Returns a subject that only this test uses."""
     return f"{title} {uuid.uuid4().hex[:6]}"
 
 
 def next_week(hour: int = 10, day: int = 0) -> datetime:
-    """A day of the coming week (0 is Monday), in the user's zone: no other test depends on which."""
+    """Returns a day of the coming week (0 is Monday), in the user's zone; which day does not matter
+    to other tests."""
     today = datetime.now().replace(hour=hour, minute=0, second=0, microsecond=0)
     return today + timedelta(days=7 - today.weekday() + day)
 
@@ -449,7 +456,8 @@ def next_week(hour: int = 10, day: int = 0) -> datetime:
 def walk_main_path(
     stack: Stack, who: tuple[str, str, str], screenshots: Path, report: Callable[[str], None]
 ) -> list[str]:
-    """Connect, see Outlook's events in Odoo, make one in Odoo and see it in Outlook; returns what was seen."""
+    """Connects, sees Outlook's events in Odoo, makes one in Odoo and sees it in Outlook. Returns
+    what was seen."""
     _, login, password = who
     with browser() as chromium:
         person = Person(chromium, stack, screenshots, "demo")

@@ -1,4 +1,4 @@
-"""Runs a command with TEST_DATABASE_URL naming a throw-away Postgres: `with_postgres.py -- cargo test`."""
+"""Runs a command with TEST_DATABASE_URL set to a throw-away Postgres: `with_postgres.py -- cargo test`."""
 
 import os
 import subprocess

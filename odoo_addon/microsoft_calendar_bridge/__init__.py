@@ -5,10 +5,10 @@ from . import controllers, models, wizard
 
 
 def uninstall_hook(env):
-    """Part, and give the stock engine its links back before our columns are dropped."""
+    """Unpair, so that the built-in sync has its links again before our columns are dropped."""
     if env["outlook.bridge.client"]._is_paired():
         env["outlook.bridge.pairing"]._unpair()
     else:
-        # of a neutralized copy, which nobody has unpaired
+        # a neutralized copy lost its key without being unpaired
         env["outlook.bridge.native.links"]._restore_stock_ids()
     env["ir.config_parameter"].set_param("microsoft_calendar_bridge.url", False)

@@ -1,10 +1,10 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-"""Everything in Odoo 19 that this module relies on and Odoo does not promise to keep.
+"""Lists everything in Odoo 19 that this module relies on and that Odoo does not promise to keep.
 
-To port the module, begin here: ``tests/test_compat.py`` compares each entry with the installed Odoo, and this module's
-code with the entries.
+To port the module, begin here. ``tests/test_compat.py`` compares each entry with the installed
+Odoo, and the code of this module with the entries.
 """
 
 # pylint: disable=unused-import
@@ -102,7 +102,7 @@ METHODS = {
     },
 }
 
-# Methods of Odoo's own synchronization that nothing calls while paired. What other modules make of them has no effect.
+# Methods of the built-in sync that nothing calls while paired, so overriding them has no effect.
 UNASKED = (
     "_extend_microsoft_domain",
     "_get_microsoft_records_to_sync",
@@ -139,7 +139,7 @@ COLUMNS = {
     "res.users.settings": ("calendar_default_privacy", "microsoft_calendar_sync_token", "microsoft_last_sync_date"),
 }
 
-# {what is said in the context, or a parameter's name: the module whose code reads it}
+# {context key or parameter name: the module whose code reads it}
 WORDS = {
     "calendar_event_meeting_update": "calendar",
     "calendar_no_videocall": "hr_holidays",
@@ -163,7 +163,7 @@ WORDS = {
     "microsoft_calendar_sync_paused": "microsoft_calendar",
 }
 
-# Odoo's own words, which it has in 50 languages.
+# Odoo's own message, which Odoo has translated into 50 languages.
 CROSSING = (
     "Outlook limitation: in a recurrence, an event cannot be moved to or before the day of the "
     "previous event, and cannot be moved to or after the day of the following event."

@@ -1,1 +1,1 @@
-"""Other people's clients of Microsoft 365, unmodified, at work against the simulator."""
+"""Unmodified clients of Microsoft 365, run against the simulator."""

@@ -1,4 +1,5 @@
-"""For each test a Microsoft of its own, under Microsoft's own names, with a certificate that the clients trust."""
+"""Gives each test a simulated Microsoft with Microsoft's host names and a certificate that the
+clients trust."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from tools.stack.sim import CLIENT_ID, CLIENT_SECRET, Simulator, Tls
 from .tunnel import LOGIN, NAMES, Tunnel
 
 REDIRECT_URI = "http://localhost:8400/signed-in"
-# Where O365 sends the browser unless told otherwise.
+# The redirect URI that O365 uses by default.
 NATIVE_CLIENT = f"https://{LOGIN}/common/oauth2/nativeclient"
 SCOPES = ["https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/Calendars.ReadWrite"]
 
@@ -50,17 +51,17 @@ SEED = {
 
 @dataclass
 class Microsoft:
-    """The simulator, and the people at their browsers."""
+    """The simulator, and the people who sign in at it."""
 
     sim: Simulator
     browser: requests.Session = field(default_factory=requests.Session)
 
     def sign_in(self, url: str, address: str, *, accept: bool = True) -> str:
-        """Goes through the pages at `url` as that person; where the browser lands."""
+        """Goes through the sign-in pages at `url` as a person. Returns where the browser ends."""
         return self.sim.consent(url, address, accept=accept, browser=self.browser)
 
     def credential(self, address: str) -> AuthorizationCodeCredential:
-        """What an app of Microsoft's kind holds when that person has signed in."""
+        """Returns the credential that Microsoft's SDK gets when this person has signed in."""
         query = {
             "client_id": CLIENT_ID,
             "response_type": "code",
@@ -73,11 +74,11 @@ class Microsoft:
         return AuthorizationCodeCredential("common", CLIENT_ID, code, REDIRECT_URI, client_secret=CLIENT_SECRET)
 
     def graph(self, address: str) -> GraphServiceClient:
-        """Microsoft's SDK, signed in."""
+        """Returns Microsoft's SDK, signed in."""
         return GraphServiceClient(self.credential(address), SCOPES)
 
     def account(self, address: str, timezone: str = "Europe/Berlin") -> Account:
-        """O365, signed in."""
+        """Returns an account of O365, signed in."""
         account = Account(
             (CLIENT_ID, CLIENT_SECRET),
             protocol=MSGraphProtocol(timezone=timezone),
@@ -88,7 +89,7 @@ class Microsoft:
         return account
 
     def mails(self, subject: str) -> list[tuple[str, str, str]]:
-        """Kind, sender and recipient of every mail of that subject, oldest first."""
+        """Returns kind, sender and recipient of each mail with this subject, oldest first."""
         return [
             (mail["kind"], mail["from"], mail["to"])
             for mail in self.sim.mails()
@@ -98,7 +99,8 @@ class Microsoft:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate authority and a certificate in Microsoft's names: `ca.pem`, `server.pem`, `server.key`."""
+    """Makes a certificate authority and a certificate for Microsoft's names: `ca.pem`,
+    `server.pem`, `server.key`."""
     folder = tmp_path_factory.mktemp("authority")
     ca = trustme.CA()
     ca.cert_pem.write_to_path(folder / "ca.pem")
@@ -127,7 +129,7 @@ def microsoft(authority: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(name, str(authority / "ca.pem"))
     yield Microsoft(sim)
     tunnel.close()
-    # What these clients send is their affair; what they are answered is ours.
+    # The simulator is tested here, not the clients: only its answers must match the schema.
     violations = [found for found in sim.violations() if found["side"] != "request"]
     sim.stop()
     assert not violations, f"against Microsoft's schema: {violations}"

@@ -29,7 +29,7 @@ def test_code_flow_with_pkce(microsoft: Microsoft):
     assert landed.startswith(REDIRECT_URI)
     result = app.acquire_token_by_auth_code_flow(flow, query(landed))
     assert result["token_type"] == "Bearer"
-    # MSAL has checked the nonce, the audience and the times in the id token.
+    # MSAL has checked the nonce, the audience and the times of the id token.
     claims = result["id_token_claims"]
     assert claims["preferred_username"] == ANN
     assert claims["iss"] == f"https://{LOGIN}/{claims['tid']}/v2.0"
@@ -38,7 +38,7 @@ def test_code_flow_with_pkce(microsoft: Microsoft):
     )
     assert me.json()["id"] == claims["oid"]
 
-    # A code is good for once.
+    # A code works only once.
     again = app.acquire_token_by_auth_code_flow(flow, query(landed))
     assert (again["error"], again["error_codes"]) == ("invalid_grant", [54005])
 
@@ -68,7 +68,7 @@ def test_refusals(microsoft: Microsoft):
     result = mallory.acquire_token_by_auth_code_flow(flow, query(microsoft.sign_in(flow["auth_uri"], ANN)))
     assert (result["error"], result["error_codes"]) == ("invalid_client", [7000215])
 
-    # Without the verifier a code is worth nothing.
+    # A code does not work without the verifier.
     flow = app.initiate_auth_code_flow(SCOPES, redirect_uri=REDIRECT_URI)
     flow["code_verifier"] = "x" * 43
     result = app.acquire_token_by_auth_code_flow(flow, query(microsoft.sign_in(flow["auth_uri"], ANN)))
@@ -76,7 +76,7 @@ def test_refusals(microsoft: Microsoft):
 
 
 def test_only_the_named_certificate(microsoft: Microsoft, monkeypatch: pytest.MonkeyPatch):
-    """The clients do check whom they talk to: without the test's authority nothing works."""
+    """Without the authority of the tests, the clients reject the certificate, so they do check it."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     with pytest.raises(requests.exceptions.SSLError):
         requests.get(f"https://{LOGIN}/common/v2.0/.well-known/openid-configuration", timeout=30)

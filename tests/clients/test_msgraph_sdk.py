@@ -1,4 +1,4 @@
-"""A person's work done with Microsoft's own SDK for Python, `msgraph-sdk`, as it comes from PyPI."""
+"""What a person does in a calendar, done with Microsoft's own SDK for Python, `msgraph-sdk`, as on PyPI."""
 
 import datetime
 import uuid
@@ -65,12 +65,12 @@ def guest(address: str, kind: AttendeeType = AttendeeType.Required) -> Attendee:
 
 
 def meeting(subject: str, **more: Any) -> Event:
-    """An hour on the morning of Tuesday, 2 March 2027."""
+    """Returns a meeting of one hour in the morning of Tuesday, 2 March 2027."""
     return Event(subject=subject, start=at("2027-03-02T09:00:00"), end=at("2027-03-02T10:00:00"), **more)
 
 
 def asking(builder: BaseRequestBuilder, *, prefer: str = "", **query: Any) -> RequestConfiguration:
-    """Query parameters of the kind the builder takes, and a Prefer header."""
+    """Returns query parameters of the type that the builder takes, and a Prefer header."""
     parameters = getattr(type(builder), f"{type(builder).__name__}GetQueryParameters")(**query)
     headers = HeadersCollection()
     if prefer:
@@ -85,7 +85,7 @@ def preferring(prefer: str) -> RequestConfiguration:
 
 
 async def find(graph: GraphServiceClient, subject: str) -> Event | None:
-    """The copy of a meeting in somebody's mailbox; a twin is an error."""
+    """Returns a meeting as one mailbox has it. Fails if the mailbox has it twice."""
     events = graph.me.events
     found = await events.get(asking(events, filter=f"subject eq '{subject}'"))
     assert len(found.value) <= 1
@@ -129,11 +129,11 @@ async def test_meeting_from_invitation_to_cancellation(microsoft: Microsoft):
     made = await graph.me.events.post(asked)
     assert made.type == EventType.SingleInstance and made.is_organizer and made.i_cal_u_id
     assert made.additional_data["@odata.etag"] == f'W/"{made.change_key}"'
-    # Times come back in UTC unless something else is preferred.
+    # Times are in UTC unless the request prefers another zone.
     assert (made.start.date_time, made.start.time_zone) == ("2027-03-02T08:00:00.0000000", "UTC")
     assert made.original_start_time_zone == BERLIN
     assert microsoft.mails("Plan the fair") == [("invitation", ANN, BEN), ("invitation", ANN, STRANGER)]
-    # A lost answer, and the client asks again: no twin, no second mail.
+    # As if the answer was lost and the client repeats the request: no second event, no second mail.
     assert (await graph.me.events.post(asked)).id == made.id
     assert len(microsoft.mails("Plan the fair")) == 2
 
@@ -154,11 +154,11 @@ async def test_meeting_from_invitation_to_cancellation(microsoft: Microsoft):
     assert changed.start.date_time.startswith("2027-03-02T10:00") and changed.change_key != made.change_key
     assert microsoft.mails("Plan the fair")[2:] == [("update", ANN, BEN), ("update", ANN, STRANGER)]
     assert (await find(ben, "Plan the fair")).start.date_time == changed.start.date_time
-    # What is the organizer's own affair is mailed to nobody.
+    # Changes of properties that guests cannot see are not mailed.
     await event.patch(Event(show_as=FreeBusyStatus.Tentative, categories=["Red category"]))
     assert len(microsoft.mails("Plan the fair")) == 4
 
-    # Attendees are replaced as a whole: who is left out is disinvited.
+    # The list of attendees is replaced as a whole: somebody who is not in it is disinvited.
     await event.patch(Event(attendees=[guest(BEN), guest(CARLA)]))
     assert sorted(microsoft.mails("Plan the fair")[4:]) == [
         ("cancellation", ANN, STRANGER),
@@ -204,7 +204,7 @@ async def test_weekly_series_across_daylight_saving(microsoft: Microsoft):
         return (await master.instances.get(asking(master.instances, **window))).value
 
     found = await instances()
-    # Nine in the morning in Berlin, on both sides of 28 March.
+    # Nine in the morning in Berlin, before and after the clocks change on 28 March.
     assert starts(found) == [
         *(f"2027-{day}T08:00" for day in ("03-22", "03-24", "03-26")),
         *(f"2027-{day}T07:00" for day in ("03-29", "03-31", "04-02")),
@@ -213,7 +213,7 @@ async def test_weekly_series_across_daylight_saving(microsoft: Microsoft):
     assert {event.series_master_id for event in found} == {made.id}
     assert len({event.id for event in found}) == len({event.i_cal_u_id for event in found}) == 6
 
-    # One is moved, one is deleted.
+    # Move one occurrence, and delete another.
     await graph.me.events.by_event_id(found[1].id).patch(
         Event(subject="Stand-up, late", start=at("2027-03-24T15:00:00"), end=at("2027-03-24T15:15:00"))
     )
@@ -232,7 +232,7 @@ async def test_weekly_series_across_daylight_saving(microsoft: Microsoft):
     assert whole.cancelled_occurrences == [f"OID.{made.id}.2027-03-29"]
     assert [event.subject for event in whole.exception_occurrences] == ["Stand-up, late"]
 
-    # Onto a neighbor's day an occurrence cannot go.
+    # An occurrence cannot be moved to the day of a neighboring one.
     with pytest.raises(ODataError) as crossing:
         await graph.me.events.by_event_id(found[5].id).patch(
             Event(start=at("2027-03-31T09:30:00"), end=at("2027-03-31T09:45:00"))
@@ -325,7 +325,7 @@ async def test_answers(microsoft: Microsoft):
     assert by_address[CARLA].status.response == ResponseType.Declined
     assert by_address[CARLA].proposed_new_time.start.date_time.startswith("2027-03-02T15:00")
 
-    # In silence, and only in one's own calendar.
+    # Without a response to the organizer, so only Ben's calendar changes.
     await ben.me.events.by_event_id((await find(ben, "Review")).id).tentatively_accept.post(
         TentativelyAcceptPostRequestBody(send_response=False)
     )
@@ -345,7 +345,7 @@ async def test_answers(microsoft: Microsoft):
 
 
 class Follower:
-    """Follows calendarView/delta as Microsoft's page on it says: link by link, with the same headers."""
+    """Follows calendarView/delta as Microsoft documents it: link by link, with the same headers."""
 
     def __init__(self, graph: GraphServiceClient, page_size: int):
         self.delta = graph.me.calendar_view.delta
@@ -392,7 +392,7 @@ async def test_delta(microsoft: Microsoft):
     event = graph.me.events.by_event_id(events[0].id)
     await event.patch(Event(subject="Another name"))
     await graph.me.events.by_event_id(events[1].id).delete()
-    # Out of the window: gone, for who looks through it.
+    # Moved out of the window, the event is reported as removed.
     await graph.me.events.by_event_id(events[2].id).patch(
         Event(start=at("2027-05-03T09:00:00"), end=at("2027-05-03T10:00:00"))
     )
@@ -400,7 +400,7 @@ async def test_delta(microsoft: Microsoft):
     assert removed(rows) == {events[1].id, events[2].id}
     assert [row.subject for row in rows if row.id == events[0].id][-1] == "Another name"
 
-    # Of a series come stubs; the rest is the master's to tell.
+    # The delta contains stubs of the occurrences; their other properties are those of the master.
     master = await graph.me.events.post(
         meeting(
             "Daily",
@@ -463,7 +463,7 @@ async def test_batch(microsoft: Microsoft):
     adapter = graph.request_adapter
 
     def item(request: Any) -> BatchRequestItem:
-        # The address is filled in when a request is sent; a batch needs it beforehand.
+        # The SDK fills in the base URL when it sends a request, but a batch needs it before.
         request.path_parameters["baseurl"] = adapter.base_url
         return BatchRequestItem(request)
 
@@ -473,7 +473,8 @@ async def test_batch(microsoft: Microsoft):
     content = BatchRequestContent({request.id: request for request in (read, missing, add)})
     answer = await graph.batch.post(content)
     assert answer.get_response_status_codes() == {read.id: 200, missing.id: 404, add.id: 201}
-    # The SDK drops the bodies of the answers (microsoft/kiota-python issue 737), so look for the deed itself.
+    # The SDK drops the bodies of the answers (microsoft/kiota-python issue 737), so look for the
+    # event itself.
     assert (await find(graph, "Another of many")).start.date_time[:16] == "2027-03-02T08:00"
 
 
@@ -494,7 +495,7 @@ async def test_immutable_ids(microsoft: Microsoft):
     event = graph.me.events.by_event_id(pair.target_id)
     assert (await event.get(preferring(immutable))).id == pair.target_id
     microsoft.sim.move_event(ANN, made.id, other.id)
-    # The person has moved it: the one id is dead, the other is not.
+    # A move in Outlook ends the plain id, and the immutable id stays.
     with pytest.raises(ODataError) as gone:
         await graph.me.events.by_event_id(made.id).get()
     assert gone.value.error.code == "ErrorItemNotFound"
@@ -536,7 +537,7 @@ async def test_online_meeting(microsoft: Microsoft):
         )
     )
     assert made.is_online_meeting and made.online_meeting.join_url in made.body.content
-    # Whoever overwrites the body throws the way in away with it ("Update event").
+    # A new body without the join information disconnects the online meeting ("Update event").
     changed = await graph.me.events.by_event_id(made.id).patch(
         Event(body=ItemBody(content_type=BodyType.Html, content="<p>New text</p>"))
     )
@@ -595,7 +596,7 @@ async def test_change_notifications(microsoft: Microsoft):
             await subscription.get()
         assert gone.value.response_status_code == 404
 
-    # Nobody answers the handshake any more.
+    # Nothing answers the handshake any more.
     with pytest.raises(ODataError) as refused:
         await graph.subscriptions.post(
             Subscription(

@@ -1,4 +1,4 @@
-"""A person's work done with O365 (python-o365), an independent client, as it comes from PyPI."""
+"""What a person does in a calendar, done with O365 (python-o365), an independent client, as on PyPI."""
 
 import datetime as dt
 from typing import Any
@@ -21,7 +21,7 @@ def calendar_of(account: Account) -> Calendar:
 
 
 def new_event(calendar: Calendar, subject: str, start: dt.datetime = dt.datetime(2027, 3, 2, 9), **more: Any) -> Event:
-    """An hour, in Berlin."""
+    """Makes an event of one hour, in Berlin time."""
     event = calendar.new_event(subject)
     event.start = start.replace(tzinfo=BERLIN)
     event.end = event.start + dt.timedelta(hours=1)
@@ -84,7 +84,7 @@ def test_meeting_from_invitation_to_cancellation(microsoft: Microsoft):
     read.subject = "Plan the summer fair"
     assert read.save()
     assert microsoft.mails("Plan the summer fair") == [("update", ANN, BEN), ("update", ANN, STRANGER)]
-    # Its own show-as tells nobody anything.
+    # A change of the organizer's own show-as mails nobody.
     read.show_as = EventShowAs.Oof
     assert read.save()
     assert len(microsoft.sim.mails()) == 4
@@ -123,7 +123,7 @@ def test_weekly_series(microsoft: Microsoft):
     assert set(master.recurrence.days_of_week) == {"monday", "wednesday", "friday"}
     assert master.recurrence.occurrences == 6
     found = list(master.get_occurrences(**SPRING))
-    # Nine o'clock on the wall in Berlin, before and after the clocks change.
+    # Nine in Berlin, before and after the clocks change.
     assert {(o.start.hour, o.start.minute) for o in found} == {(9, 0)}
     assert [o.start.date().isoformat() for o in found] == [
         "2027-03-22",
@@ -181,7 +181,8 @@ def test_pages(microsoft: Microsoft):
 
 
 def test_delta(microsoft: Microsoft):
-    """O365 has no words of its own for the delta, so its connection is asked: its login, its session, its retries."""
+    """O365 has no methods for the delta, so the test uses its connection: its login, session and
+    retries."""
     account = microsoft.account(ANN)
     calendar = calendar_of(account)
     for day in range(1, 8):
@@ -213,7 +214,7 @@ def test_throttling_and_refusals(microsoft: Microsoft):
     account = microsoft.account(ANN)
     calendar = calendar_of(account)
     assert new_event(calendar, "Persistence").save()
-    # It repeats what it reads, not what it writes.
+    # O365 repeats failed reads, but not failed writes.
     microsoft.sim.add_fault(method="GET", path="calendarView", status=429, retry_after=1, count=1)
     [event] = view(calendar)
     assert [r["status"] for r in microsoft.sim.requests() if "calendarView" in r["path"]] == [429, 200]

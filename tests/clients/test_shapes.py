@@ -1,14 +1,17 @@
-"""The requests of Microsoft's reference, and the shapes of the answers that it shows.
+"""Sends the requests of Microsoft's reference, and compares the answers with the samples that it shows.
 
-Each table says what a sample answer holds: every name in it must be there, with a value of that JSON type. The pages
-are those of microsoftgraph/microsoft-graph-docs-contrib (`api/` is `api-reference/v1.0/api/`) and of
-MicrosoftDocs/entra-docs (`identity-platform/` is `docs/identity-platform/`).
-What a sample shows and is not asked for here:
+Each table describes a sample answer: each name must be there, with a value of that JSON type. The
+pages are those of microsoftgraph/microsoft-graph-docs-contrib (`api/` is `api-reference/v1.0/api/`)
+and of MicrosoftDocs/entra-docs (`identity-platform/` is `docs/identity-platform/`).
 
-- api/user-list-events.md: the answer holds `locations`, which the request's $select does not name;
+Not checked, though a sample shows it:
+
+- api/user-list-events.md: the answer contains `locations`, which the request's $select does not
+  name;
 - api/user-post-events.md, example 3: `onlineMeeting` is spelled with a capital;
 - api/subscription-post-subscriptions.md: `notificationContentType` is not in the schema of v1.0;
-- api/calendar-list-calendarview.md and api/event-delta.md show no `@odata.context`, yet the other pages' answers do.
+- api/calendar-list-calendarview.md and api/event-delta.md show no `@odata.context`, but the answers
+  of other pages do.
 """
 
 import datetime
@@ -27,7 +30,7 @@ from .tunnel import GRAPH, LOGIN
 from .webhook import webhook
 
 TEXT, FLAG, NUMBER, NULL = "text", "flag", "number", "null"
-# A text of a certain form.
+# A text with a certain format.
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -79,7 +82,7 @@ EVENT = {
     "attendees": [GUEST],
     "organizer": PERSON,
 }
-# Example 1 of "Create event" is younger than the samples of the other pages.
+# Example 1 of "Create event" is newer than the samples of the other pages.
 YOUNGER = {"hideAttendees": FLAG, "isDraft": FLAG, "isOnlineMeeting": FLAG, "onlineMeetingProvider": TEXT}
 SELECTED = {
     "@odata.etag": ETAG,
@@ -123,7 +126,7 @@ def kind(value: Any) -> str:
 
 
 def differences(shape: Any, value: Any, where: str = "") -> Iterator[str]:
-    """What of the shape is missing or of another type. A list's one shape is that of each of its items."""
+    """Yields what is missing or has another type. The single shape of a list is that of each item."""
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             yield f"{where}: {kind(value)}, not an object"
@@ -159,7 +162,7 @@ def test_the_comparison_itself():
 
 @dataclass
 class Wire:
-    """Ann's requests, written by hand."""
+    """Sends Ann's requests, written by hand."""
 
     token: str
 
@@ -192,7 +195,7 @@ PACIFIC = "Pacific Standard Time"
 
 
 def lunch(**more: Any) -> dict[str, Any]:
-    """An event with what the samples' requests have in common."""
+    """Returns an event with the properties that the samples' requests have in common."""
     return {
         "subject": "Soup",
         "body": {"contentType": "HTML", "content": "Is noon fine?"},
@@ -406,7 +409,7 @@ def test_error(wire: Wire):
 
 
 def test_batch(wire: Wire):
-    """concepts/json-batching.md: answers of all kinds, a part with a body, one without."""
+    """concepts/json-batching.md: all kinds of answers, one part with a body, one without."""
     asked = [
         {"id": "1", "method": "GET", "url": "/me/calendars"},
         {"id": "2", "method": "GET", "url": "/users/nobody@contoso.example/calendars"},

@@ -1,6 +1,6 @@
-"""The way to Microsoft: an HTTPS proxy that leads Microsoft's names to the simulator, and no other name anywhere.
+"""An HTTPS proxy that connects Microsoft's host names to the simulator, and refuses all other names.
 
-With it the clients need no other base address: they ask https://graph.microsoft.com, as ever.
+So the clients need no other base address: they call https://graph.microsoft.com as usual.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class Tunnel:
-    """Listens on a port of its own until it is closed; `refused` tells who was asked for in vain."""
+    """Listens on its own port until it is closed. `refused` lists the names that it refused."""
 
     def __init__(self, simulator: tuple[str, int]):
         self._server = _Server(("127.0.0.1", 0), _Handler)

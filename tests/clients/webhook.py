@@ -1,4 +1,4 @@
-"""An app's address for change notifications."""
+"""An app's endpoint for change notifications."""
 
 import contextlib
 import json
@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 @contextlib.contextmanager
 def webhook() -> Iterator[tuple[str, queue.Queue]]:
-    """Its URL, and what it is told; it answers the handshake as Microsoft's page on webhooks asks."""
+    """Yields its URL and the notifications that it gets. Answers the handshake as Microsoft
+    documents it."""
     told: queue.Queue = queue.Queue()
 
     class Handler(BaseHTTPRequestHandler):

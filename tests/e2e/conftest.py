@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: one Postgres, one browser, and for each file a site of its own."""
+"""Fixtures of the end-to-end tests: one Postgres and one browser for all, and a site for each file."""
 
 import os
 import shutil
@@ -18,7 +18,8 @@ BUILD = paths.PROJECT_ROOT / "build"
 
 @pytest.fixture(scope="session")
 def run_dir() -> Path:
-    """Logs of this run; they stay for whoever wants to know what happened. Two runs at once have a name each."""
+    """Returns the folder for the logs of this run, which are kept. Two runs at once have different
+    names."""
     folder = BUILD / os.environ.get("E2E_RUN", "e2e")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -46,13 +47,14 @@ def _say(text: str) -> None:
 
 @pytest.fixture(scope="session")
 def schema() -> Path | None:
-    """Microsoft's schema, which all requests and answers must keep to; without it they are not checked."""
+    """Returns Microsoft's schema, with which requests and answers are checked; None if it is absent."""
     file = paths.schema()
     return file if file.is_file() else None
 
 
 def climate_of(module: str) -> str:
-    """How Microsoft behaves for a file: as `E2E_CLIMATE` says, or one of the three in turn, by the file's letter."""
+    """Returns how Microsoft behaves for a file: `E2E_CLIMATE`, or one of three in turn by the
+    file's letter."""
     climates = ("documented", "reported", f"mixed:{int(os.environ.get('SEED') or '20261128', 16)}")
     letter = module.rpartition(".")[2].removeprefix("test_")[0]
     return os.environ.get("E2E_CLIMATE") or climates[ord(letter) % len(climates)]
@@ -63,7 +65,7 @@ NOTES = pytest.StashKey[list[str]]()
 
 @pytest.fixture(scope="session")
 def note(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Says something at the end of the run, whether or not it went well."""
+    """Prints notes at the end of the run, whether or not it passed."""
     notes: list[str] = []
     pytestconfig.stash[NOTES] = notes
     return notes.append
@@ -84,7 +86,7 @@ def make_stack(
     server: postgres.Postgres,
     schema: Path | None,
 ) -> Iterator[Callable[..., Stack]]:
-    """Starts whole sites; they are gone when the file is done."""
+    """Starts whole sites, and drops them when the tests of the file are done."""
     made: list[Stack] = []
 
     def make(**options) -> Stack:
@@ -98,10 +100,10 @@ def make_stack(
     given_away: dict[str, list[str]] = {}
     violations = [found for stack in made for found in stack.sim.violations()]
     for stack in made:
-        # One whose simulator was stopped cannot say what its secrets were.
+        # The simulator is asked for its secrets, so it must run.
         if stack.sim.running:
             found = secrets.scan(stack)
-            # Odoo's own engine keeps its secrets there.
+            # Odoo's built-in sync stores its secrets there.
             allowed = "in Odoo's database" if stack.stock_in_charge else None
             given_away[stack.run_dir.name] = [place for place in found if not allowed or allowed not in place]
         stack.drop()
@@ -112,7 +114,7 @@ def make_stack(
 
 @pytest.fixture(scope="module")
 def site(make_stack: Callable[..., Stack]) -> Iterator[Site]:
-    """A paired site with Ann and Ben, both connected to their mailboxes."""
+    """A paired site with Ann and Ben, who are both connected to their mailboxes."""
     made = Site(make_stack())
     made.set_up()
     yield made
@@ -132,7 +134,7 @@ FAILED = pytest.StashKey[bool]()
 
 @pytest.fixture
 def at_browser(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Callable[[Stack, str], walk.Person]]:
-    """Seats somebody at a browser; a picture is kept of whatever they saw when the test failed."""
+    """Opens a browser for a user. If the test fails, stores a screenshot of what the user saw."""
     seated: list[walk.Person] = []
     screenshots = BUILD / "screenshots" / request.node.name
     shutil.rmtree(screenshots, ignore_errors=True)

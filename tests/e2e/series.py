@@ -1,4 +1,4 @@
-"""Series on both sides, occurrence by occurrence; shared by the tests of recurring events."""
+"""Compares series on both sides, occurrence by occurrence, for the tests of recurring events."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ Occurrences = list[tuple[str, str, str]]
 
 
 def monday(hour: int = 10) -> datetime:
-    """A Monday some weeks ahead, at an hour of Brussels."""
+    """Returns a Monday some weeks ahead, at an hour in Brussels."""
     today = datetime.now(ZONE).replace(hour=hour, minute=0, second=0, microsecond=0)
     return today + timedelta(days=21 - today.weekday())
 
@@ -45,7 +45,7 @@ def in_outlook(site: Site, mailbox: str, *subjects: str) -> Occurrences:
 
 
 def agree(site: Site, *subjects: str, count: int) -> Occurrences:
-    """Waits until both sides show the same, and owe each other nothing."""
+    """Waits until both sides show the same and no change is pending."""
 
     def check() -> tuple[Occurrences]:
         odoo, outlook = in_odoo(site, *subjects), in_outlook(site, ANN, *subjects)
@@ -65,7 +65,7 @@ def mails(site: Site, *subjects: str) -> list[tuple[str, str]]:
 
 
 def odoo_mails(site: Site, *subjects: str) -> list[tuple]:
-    """The mails of Odoo's own about meetings of these names."""
+    """Returns the mails that Odoo itself has made about meetings with these names."""
     return site.stack.odoo.query(
         "SELECT message.subject FROM mail_mail JOIN mail_message message ON message.id = mail_message_id "
         "WHERE message.subject LIKE ANY(%s)",
@@ -74,7 +74,7 @@ def odoo_mails(site: Site, *subjects: str) -> list[tuple]:
 
 
 def new_series(site: Site, subject: str, *, count: int = 4, guests: tuple[str, ...] = (), **values: Any) -> list[int]:
-    """Ann makes a weekly meeting in Odoo; the ids of its events."""
+    """Makes a weekly meeting of Ann's in Odoo. Returns the ids of its events."""
     client = site.client(ANN)
     partners = [site.partner(client, address) for address in (ANN, *guests)]
     client.create(
@@ -100,7 +100,7 @@ def new_series(site: Site, subject: str, *, count: int = 4, guests: tuple[str, .
 
 
 def daily(count: int) -> dict:
-    """What makes an event a series of so many days."""
+    """Returns the values that make an event a daily series with this many days."""
     return {"recurrency": True, "rrule_type": "daily", "interval": 1, "end_type": "count", "count": count}
 
 

@@ -1,4 +1,4 @@
-"""A paired site with two connected users, and what both sides say about their calendars."""
+"""A paired site with two connected users, and the calendars that both sides show."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,13 +10,14 @@ from tools.stack.proxy import Proxy
 ANN = "ann@contoso.example"
 BEN = "ben@contoso.example"
 CARLA = "carla@contoso.example"
-# After a loss the next turn of Odoo's job brings what is missing: every minute, and later on a busy machine.
+# After a loss, the next run of Odoo's job brings what is missing: every minute, or later on a busy
+# machine.
 PATIENCE = 200.0
 
 
 @dataclass(frozen=True, order=True)
 class Meeting:
-    """What both sides must agree on."""
+    """The properties that must be equal on both sides."""
 
     subject: str
     start: str
@@ -30,13 +31,13 @@ def _outlook_meeting(event: dict[str, Any]) -> Meeting:
     start, end = event["start"]["dateTime"][:16], event["end"]["dateTime"][:16]
     if event["isAllDay"]:
         start = start[:10]
-        # Outlook's end is the first day after.
+        # In Outlook, the end is the day after the last one.
         end = (date.fromisoformat(end[:10]) - timedelta(days=1)).isoformat()
     return Meeting(event["subject"], start, end, tuple(sorted(people)))
 
 
 def outlook_calendar(stack: Stack, mailbox: str) -> list[Meeting]:
-    """The single meetings of a mailbox; a cancelled one is over."""
+    """Returns the single meetings of a mailbox that are not cancelled."""
     return sorted(
         _outlook_meeting(event)
         for event in stack.sim.events(mailbox)
@@ -45,7 +46,7 @@ def outlook_calendar(stack: Stack, mailbox: str) -> list[Meeting]:
 
 
 def odoo_calendar(stack: Stack, login: str) -> list[Meeting]:
-    """The single events of an Odoo user, as organizer or guest, read past all access rules."""
+    """Returns the single events of an Odoo user, as organizer or guest, without access rules."""
     rows = stack.odoo.query(
         """
         SELECT event.name, event.allday, event.start, event.stop, event.start_date, event.stop_date,
@@ -103,7 +104,7 @@ class Site:
     def new_event(
         self, login: str, subject: str, *, day: int = 10, hour: int = 10, guests: tuple[str, ...] = (), **values: Any
     ) -> int:
-        """Somebody makes an event in Odoo, `day` days from today."""
+        """Makes an event in Odoo, `day` days from today."""
         client = self.client(login)
         start = moment(day, hour)
         partners = [self.partner(client, login), *(self.partner(client, guest) for guest in guests)]
@@ -116,14 +117,14 @@ class Site:
         )
 
     def partner(self, client: OdooClient, address: str) -> int:
-        """The contact of that address, made where there is none."""
+        """Returns the contact with this address, and makes it if there is none."""
         found = client.execute("res.partner", "search", [["email", "=ilike", address]], limit=1)
         return found[0] if found else client.create("res.partner", name=address.partition("@")[0], email=address)
 
     def new_outlook_event(
         self, mailbox: str, subject: str, *, day: int = 10, hour: int = 10, guests: tuple[str, ...] = (), **values: Any
     ) -> str:
-        """Somebody makes an event in Outlook; returns its id."""
+        """Makes an event in Outlook. Returns its id."""
         start = moment(day, hour)
         event = self.stack.sim.create_event(
             mailbox,
@@ -138,7 +139,7 @@ class Site:
         return event["id"]
 
     def odoo_event(self, subject: str) -> int:
-        """The id of the one active event of that subject, once it is there; a twin is an error."""
+        """Waits for an active event with this subject, and returns its id. Fails if there are two."""
 
         def check() -> int | None:
             rows = self.stack.odoo.query("SELECT id FROM calendar_event WHERE name = %s AND active", subject)
@@ -148,7 +149,7 @@ class Site:
         return eventually(check, PATIENCE, message=f"'{subject}' is in Odoo")
 
     def outlook_event(self, mailbox: str, subject: str) -> dict[str, Any]:
-        """The one event of that subject in a mailbox, once it is there; a twin is an error."""
+        """Waits for an event with this subject in a mailbox, and returns it. Fails if there are two."""
         return eventually(
             lambda: self.stack.sim.event(mailbox, subject),
             PATIENCE,
@@ -156,7 +157,7 @@ class Site:
         )
 
     def invitations(self, subject: str) -> list[str]:
-        """To whom Outlook sent an invitation of that subject."""
+        """Returns to whom Outlook sent an invitation with this subject."""
         return sorted(
             mail["to"].lower()
             for mail in self.stack.sim.mails()
@@ -164,7 +165,7 @@ class Site:
         )
 
     def owed(self) -> dict[str, int]:
-        """What one side has not handed to the other yet."""
+        """Returns how many changes are pending, by kind."""
         (odoo,) = self.stack.odoo.query("SELECT count(*) FROM outlook_bridge_outbox WHERE rejected IS NULL")
         counts = {"Odoo to service": odoo[0]}
         for table in ("outlook_outbox", "odoo_outbox"):
@@ -173,7 +174,7 @@ class Site:
         return counts
 
     def agrees_to_owe_nothing(self, timeout: float = PATIENCE) -> None:
-        """Waits until neither side has anything left to hand over."""
+        """Waits until neither side has pending changes."""
 
         def check() -> bool:
             owed = self.owed()
@@ -183,7 +184,7 @@ class Site:
         eventually(check, timeout, interval=0.5, message="nothing is owed")
 
     def agrees(self, timeout: float = PATIENCE) -> None:
-        """Waits until both sides say the same of every user's calendar and owe each other nothing."""
+        """Waits until both sides have the same calendar for each user, and no change is pending."""
 
         def check() -> bool:
             for login in (ANN, BEN):
@@ -199,5 +200,5 @@ class Site:
 
 
 def moment(day: int, hour: int) -> datetime:
-    """An hour of the day so many days from today, in UTC."""
+    """Returns this hour, in UTC, on the day so many days from today."""
     return datetime.now(UTC).replace(hour=hour, minute=0, second=0, microsecond=0) + timedelta(days=day)

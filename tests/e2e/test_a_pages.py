@@ -1,4 +1,4 @@
-"""What an admin and two users do, through the pages alone."""
+"""What an administrator and two users do, only through the pages."""
 
 from tools import walk
 from tools.stack import ADMIN, CLIENT_ID, CLIENT_SECRET, RpcError, Stack, eventually
@@ -43,7 +43,7 @@ def test_from_a_bare_calendar_to_both_sides_in_step(make_stack, at_browser):
     ben.log_in(BEN, "ben")
     ann.connect_outlook(ANN)
     ben.connect_outlook(BEN)
-    # A Saturday: nothing else is in the way.
+    # A Saturday, as it has no other events.
     week = walk.next_week(day=5)
     ours = outlook_week(stack, ANN)
     ann.show_week(ours)
@@ -56,7 +56,7 @@ def test_from_a_bare_calendar_to_both_sides_in_step(make_stack, at_browser):
     ben.shot("outlook-events-in-odoo")
     no_private_data(stack, ben, ours)
 
-    # Made in Odoo, with a guest who is nobody's user.
+    # Made in Odoo, with a guest who is not a user.
     lunch = walk.unique("Lunch with Zoe")
     zoe = f"{lunch.split()[-1]}@northwind.example"
     ann.new_event(lunch, week, guests=[("Zoe Zander", zoe)])
@@ -78,7 +78,7 @@ def test_from_a_bare_calendar_to_both_sides_in_step(make_stack, at_browser):
         f"%{lunch}%",
     ), "Odoo has mailed the guest too"
 
-    # Edited in Odoo, then in Outlook; deleted in Odoo.
+    # Edited in Odoo, then in Outlook, and deleted in Odoo.
     (event,) = stack.odoo.query("SELECT id FROM calendar_event WHERE name = %s", lunch)
     dinner = walk.unique("Dinner with Zoe")
     ann.rename_event(event[0], dinner)
@@ -91,7 +91,7 @@ def test_from_a_bare_calendar_to_both_sides_in_step(make_stack, at_browser):
     ann.delete_event(breakfast)
     ann.outlook_shows_no(ANN, week, breakfast)
 
-    # Made in Outlook's pages and deleted there.
+    # Made in Outlook's pages, and deleted there.
     walk_in = walk.unique("Walk-in")
     stack.sim.create_event(
         ANN,
@@ -107,7 +107,7 @@ def test_from_a_bare_calendar_to_both_sides_in_step(make_stack, at_browser):
     ann.show_week(week)
     ann.sees_not(walk_in)
 
-    # Ben's own work went on meanwhile.
+    # Meanwhile, Ben went on working.
     report = walk.unique("Ben's report")
     ben.new_event(report, week)
     ben.save_event()
@@ -116,14 +116,14 @@ def test_from_a_bare_calendar_to_both_sides_in_step(make_stack, at_browser):
 
 
 def outlook_week(stack: Stack, mailbox: str) -> walk.datetime:
-    """A day of the week that the simulated calendars are filled in."""
+    """Returns a day of the week for which the simulated calendars have events."""
     event = stack.sim.event(mailbox, "Budget review")
     assert event
     return walk.datetime.fromisoformat(event["start"]["dateTime"][:19])
 
 
 def no_private_data(stack: Stack, ben: walk.Person, week: walk.datetime) -> None:
-    """Ben sees nothing of Ann's private event but that she is busy, wherever he looks."""
+    """Checks that Ben sees only that Ann is busy during her private event, wherever he looks."""
     (dentist,) = stack.odoo.query("SELECT id FROM calendar_event WHERE name = 'Dentist'")
     client = stack.odoo.client(BEN, "ben")
     fields = client.execute("calendar.event", "fields_get", [], ["type"])
@@ -139,7 +139,7 @@ def no_private_data(stack: Stack, ben: walk.Person, week: walk.datetime) -> None
         except RpcError as error:
             assert error.name == "odoo.exceptions.AccessError"
     assert not stack.sim.event(BEN, "Dentist")
-    # Ann's calendar beside his own.
+    # Ben shows Ann's calendar beside his own.
     ben.show_week(week)
     walk.expect(ben.event("Dentist")).to_have_count(0)
     ann_partner = client.search_read("res.users", [["login", "=", ANN]], ["partner_id"])[0]["partner_id"][0]

@@ -1,4 +1,4 @@
-"""The service dies at the worst moments; nothing is lost and nothing happens twice."""
+"""The service is killed at bad moments: nothing is lost and nothing happens twice."""
 
 from tools import walk
 from tools.stack import eventually
@@ -7,13 +7,13 @@ from .site import ANN, BEN, Site
 
 
 def test_killed_between_the_save_and_the_sync(site: Site):
-    """Odoo has handed over, Outlook has not been asked yet: SIGKILL."""
+    """SIGKILL after Odoo has sent the change and before Outlook was asked."""
     stack = site.stack
     subject, edited, gone = walk.unique("Killed early"), walk.unique("Killed, edited"), walk.unique("Killed, gone")
     zoe = f"{subject.split()[-1]}@northwind.example"
     edit_id, gone_id = site.new_event(ANN, edited), site.new_event(ANN, gone)
     site.agrees()
-    # Every write takes its time to reach Outlook.
+    # Every write to Outlook takes long.
     stack.sim.add_fault(mailbox=ANN, write_latency_ms=20_000)
     try:
         site.new_event(ANN, subject, guests=(zoe,))
@@ -32,7 +32,7 @@ def test_killed_between_the_save_and_the_sync(site: Site):
 
 
 def test_killed_before_odoo_could_hand_over(site: Site):
-    """Odoo saves while nobody listens, the service comes back."""
+    """Odoo saves while the service is down, and the service comes back."""
     stack = site.stack
     subject = walk.unique("Saved while dead")
     stack.service.kill()
@@ -47,11 +47,11 @@ def test_killed_before_odoo_could_hand_over(site: Site):
 
 
 def test_killed_while_outlook_answers(site: Site):
-    """Outlook has made the event, its answer is still on the way: SIGKILL."""
+    """SIGKILL after Outlook has made the event and before its answer has arrived."""
     stack = site.stack
     subject = walk.unique("Answer lost")
     zoe = f"{subject.split()[-1]}@northwind.example"
-    # The event is made at once; the answer trickles.
+    # The event is made at once, but the answer arrives slowly.
     stack.sim.add_fault(mailbox=ANN, method="POST", slow_body_ms=30_000)
     try:
         site.new_event(ANN, subject, guests=(zoe,))
@@ -67,7 +67,7 @@ def test_killed_while_outlook_answers(site: Site):
 
 
 def test_killed_during_a_long_pull(site: Site):
-    """Many changes in Outlook, told in slow pages: SIGKILL in the middle, twice."""
+    """SIGKILL twice while many changes in Outlook are read in slow pages."""
     stack = site.stack
     subjects = [walk.unique(f"Pulled {number}") for number in range(30)]
     stack.sim.add_fault(mailbox=BEN, path="delta", slow_body_ms=3_000)
@@ -76,7 +76,7 @@ def test_killed_during_a_long_pull(site: Site):
             site.new_outlook_event(BEN, subject, day=20 + number)
         for _ in range(2):
             before = stack.sim.faults_struck()
-            # A mailbox stays with the worker that died until its lease runs out.
+            # A mailbox belongs to the killed worker until the lease ends.
             eventually(lambda before=before: stack.sim.faults_struck() > before, 150, message="a pull has begun")
             stack.service.kill()
             stack.service.start()
@@ -88,7 +88,7 @@ def test_killed_during_a_long_pull(site: Site):
 
 
 def test_an_event_changed_on_both_sides_while_dead(site: Site):
-    """Different fields changed on either side during the death: both changes survive."""
+    """Different properties change on each side while the service is dead: both changes survive."""
     stack = site.stack
     subject = walk.unique("Both sides")
     event_id = site.new_event(ANN, subject)

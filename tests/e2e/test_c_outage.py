@@ -1,4 +1,4 @@
-"""The service is away, or calls to it get lost: Odoo works on, and everything arrives once."""
+"""The service is down, or calls to it are lost: Odoo goes on working, and everything arrives once."""
 
 import json
 
@@ -21,7 +21,7 @@ STOCK_STATUSES = {
 
 
 def test_odoo_works_while_the_service_is_down(site: Site, at_browser):
-    """Events are saved, settings are saved, the calendar's page works; later everything arrives."""
+    """Meanwhile events and settings are saved and the calendar page works. Later everything arrives."""
     stack = site.stack
     made, edited, gone, page_made = (
         walk.unique(title) for title in ("Down", "Down, edited", "Down, gone", "Down, page")
@@ -70,7 +70,7 @@ def test_odoo_works_while_the_service_is_down(site: Site, at_browser):
 
 
 def test_outlook_goes_on_while_the_service_is_down(site: Site):
-    """Created, edited and deleted in Outlook meanwhile."""
+    """Meanwhile events are created, edited and deleted in Outlook."""
     stack = site.stack
     made, edited, gone = (walk.unique(title) for title in ("Away", "Away, edited", "Away, gone"))
     edit_id, gone_id = site.new_outlook_event(BEN, edited), site.new_outlook_event(BEN, gone)
@@ -91,7 +91,7 @@ def test_outlook_goes_on_while_the_service_is_down(site: Site):
 
 
 def carries(key: str):
-    """Calls of the exchange that carry something under `key`."""
+    """Returns a test for calls of the exchange that have something under `key`."""
 
     def matching(body: bytes) -> bool:
         args = json.loads(body)["params"]["args"]
@@ -103,7 +103,7 @@ def carries(key: str):
 @pytest.mark.parametrize("loss", list(Loss), ids=lambda loss: loss.name.lower())
 @pytest.mark.parametrize("key", ["acks", "changes"])
 def test_a_lost_call_makes_no_twin(site: Site, key: str, loss: Loss):
-    """An acknowledgement, or a hand-over, is lost on its way or on the way back, several times."""
+    """Two calls with results or changes are lost: either the request or its answer."""
     stack = site.stack
     from_outlook, from_odoo = walk.unique(f"Lost {key}, Outlook's"), walk.unique(f"Lost {key}, Odoo's")
     zoe = f"{from_odoo.split()[-1]}@northwind.example"
@@ -113,7 +113,7 @@ def test_a_lost_call_makes_no_twin(site: Site, key: str, loss: Loss):
         site.new_event(BEN, from_odoo, guests=(zoe,))
 
         def lost() -> bool:
-            # A crowded page asks again and again; so do the crons.
+            # An open calendar page asks again and again, and so do the crons.
             stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_exchange")
             return len(site.proxy.lost) == 2
 

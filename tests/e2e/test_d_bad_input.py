@@ -1,4 +1,5 @@
-"""What a careless admin, a hostile page and a broken client send: a clear refusal, and nothing changes."""
+"""Mistakes of an administrator, a hostile page and a broken client are refused clearly, and change
+nothing."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from tools.stack import CLIENT_ID, CLIENT_SECRET, OdooClient, RpcError, Stack, e
 
 from .site import ANN, BEN
 
-# Exchanges go on meanwhile, and each changes the nonce.
+# What bad input must not change. Without the nonces, as exchanges go on and each changes the nonce.
 SETTLED = {
     "databases": "(uuid, name, base_url, key_hash, next_key_hash, poke_key, paused, quarantined)",
     "registrations": "registrations",
@@ -25,7 +26,7 @@ SETTLED = {
 
 @pytest.fixture(scope="module")
 def stack(make_stack: Callable[..., Stack]) -> Stack:
-    """Paired and configured; nobody is connected, so that nothing changes by itself."""
+    """A paired and configured site. Nobody is connected, so nothing changes by itself."""
     made = make_stack()
     made.add_user("Ann Archer", ANN, "ann")
     made.add_user("Ben Baker", BEN, "ben")
@@ -34,7 +35,7 @@ def stack(make_stack: Callable[..., Stack]) -> Stack:
 
 
 def everything(stack: Stack) -> dict[str, list[tuple]]:
-    """All that bad input must not change."""
+    """Returns everything that bad input must not change."""
     found = {
         table: stack.server.query(stack.bridge_database, f"SELECT {row}::text FROM {table} ORDER BY 1")
         for table, row in SETTLED.items()
@@ -54,14 +55,14 @@ def unchanged(stack: Stack) -> Iterator[None]:
 
 
 def credentials(stack: Stack) -> tuple[str, str]:
-    """The database's uuid and API key, as Odoo keeps them."""
+    """Returns the database's uuid and API key, as Odoo stores them."""
     (database,) = stack.odoo.query("SELECT value FROM ir_config_parameter WHERE key = 'database.uuid'")
     (key,) = stack.odoo.query("SELECT value FROM ir_config_parameter WHERE key = 'microsoft_calendar_bridge.key'")
     return database[0], key[0]
 
 
 def odoo_error(answer: requests.Response, name: str) -> str:
-    """Checks an error's shape and returns its message."""
+    """Checks the form of an error, and returns its message."""
     assert answer.status_code == 200
     body = answer.json()
     assert body["jsonrpc"] == "2.0"
@@ -93,7 +94,7 @@ def connected(stack: Stack) -> list[tuple]:
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_wrong_code(stack: Stack):
-    """The admin mistypes the pairing code: Odoo says so and the old pairing goes on."""
+    """The administrator mistypes the pairing code: Odoo says so, and the old pairing stays."""
     with pytest.raises(RpcError) as refused:
         save_settings(stack, outlook_bridge_url=stack.service.url, outlook_bridge_code="AAAA-BBBB-CCCC")
     assert refused.value.name == "odoo.exceptions.UserError"
@@ -101,7 +102,7 @@ def test_a_wrong_code(stack: Stack):
 
 
 def test_a_code_works_once(stack: Stack):
-    """A code that was redeemed is of no use to another database."""
+    """A used code does not pair another database."""
     code = stack.service.enroll()
     save_settings(stack, outlook_bridge_url=stack.service.url, outlook_bridge_code=code)
     before = everything(stack)
@@ -160,7 +161,7 @@ def test_malformed_json(stack: Stack, body: bytes, code: int):
 
 @pytest.mark.usefixtures("unchanged")
 def test_malformed_arguments(stack: Stack):
-    """Well-formed calls whose arguments are not what the method takes."""
+    """Well-formed calls whose arguments the method does not take."""
     database, key = credentials(stack)
     for arguments in ({"changes": 7}, {"nonce": None}, {"changes": [{"id": "x"}]}, {"surprise": 1}):
         message = odoo_error(
@@ -174,7 +175,7 @@ def test_a_body_of_20_megabytes(stack: Stack):
     try:
         answer = stack.service.post(b'{"jsonrpc": "2.0", "x": "' + b"x" * 20_000_000 + b'"}')
     except requests.ConnectionError:
-        # Hung up on in the middle of it, which is as clear.
+        # Closing the connection during the request is a refusal, too.
         pass
     else:
         assert answer.status_code == 413
@@ -184,7 +185,7 @@ def test_a_body_of_20_megabytes(stack: Stack):
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_redirect_outside_odoo(stack: Stack):
-    """A sign-in must not end on somebody else's page."""
+    """A sign-in must not end on a page outside of Odoo."""
     database, key = credentials(stack)
     for target in (
         "https://evil.example/",
@@ -202,7 +203,7 @@ def test_a_redirect_outside_odoo(stack: Stack):
 
 
 def callback(client: OdooClient, **query: str) -> requests.Response:
-    """The browser comes back from Microsoft."""
+    """Opens the page to which Microsoft sends the browser back."""
     return client.session().get(
         f"{client.url}/microsoft_account/authentication?{urlencode(query)}", allow_redirects=False, timeout=60
     )
@@ -210,7 +211,7 @@ def callback(client: OdooClient, **query: str) -> requests.Response:
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_cancelled_login(stack: Stack):
-    """The user says no at Microsoft: back at the calendar, told so, not connected."""
+    """The user refuses at Microsoft: back in the calendar, the user reads this and is not connected."""
     ann = stack.odoo.client(ANN, "ann")
     answer = authorize(ann)
     assert answer["status"] == "need_auth"
@@ -226,7 +227,7 @@ def test_a_cancelled_login(stack: Stack):
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_forged_state(stack: Stack):
-    """States that were never given out, or were given out and altered."""
+    """States that were never issued, or were changed."""
     ann = stack.odoo.client(ANN, "ann")
     real = parse_qs(urlsplit(authorize(ann)["url"]).query)["state"][0]
     altered = real[:-6] + ("A" if real[-6] != "A" else "B") + real[-5:]
@@ -248,7 +249,7 @@ def test_a_forged_state(stack: Stack):
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_state_of_another_user(stack: Stack):
-    """Ben opens the address that Ann was sent back to: his Odoo must not get her mailbox."""
+    """Ben opens the address to which Ann was sent back: his user must not get her mailbox."""
     ann, ben = stack.odoo.client(ANN, "ann"), stack.odoo.client(BEN, "ben")
     back = stack.sim.consent(authorize(ann)["url"], ANN)
     landed = ben.session().get(back, allow_redirects=False, timeout=60)
@@ -257,7 +258,7 @@ def test_a_state_of_another_user(stack: Stack):
 
 
 def test_a_wrong_secret(stack: Stack):
-    """The client secret is wrong: the sign-in fails with words, and works once it is right."""
+    """With a wrong client secret, the sign-in fails with a message. With the right one, it works."""
     ann = stack.odoo.client(ANN, "ann")
     save_settings(stack, cal_microsoft_client_id=CLIENT_ID, cal_microsoft_client_secret="wrong~secret")
     back = stack.sim.consent(authorize(ann)["url"], ANN)
@@ -269,7 +270,8 @@ def test_a_wrong_secret(stack: Stack):
 
 
 def test_a_replayed_state(stack: Stack):
-    """A sign-in's answer works once; with another code it is refused, and the account stays as it is."""
+    """The answer to a sign-in works once. With another code it is refused, and the account stays
+    unchanged."""
     ann = stack.odoo.client(ANN, "ann")
     back = stack.sim.consent(authorize(ann)["url"], ANN)
     first = ann.session().get(back, allow_redirects=False, timeout=60)
@@ -285,7 +287,7 @@ def test_a_replayed_state(stack: Stack):
 
 
 def test_refusals_are_logged_without_secrets(stack: Stack):
-    """All of the above left its mark in the service's log, and no secret did."""
+    """The service's log has all refusals of the tests above, and no secret."""
     log = stack.service.log.read_text()
     _, key = credentials(stack)
     for word in ("not a JSON-RPC request", "AccessDenied", "reason=TooLarge"):

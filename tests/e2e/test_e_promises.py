@@ -1,4 +1,4 @@
-"""What our users can rely on, each promise on a real Odoo: what hurt in the stock engine does not happen here."""
+"""What users can rely on, tested in a real Odoo: faults of the built-in sync that must not happen here."""
 
 from tools import walk
 from tools.stack import eventually
@@ -7,7 +7,7 @@ from .site import ANN, BEN, CARLA, PATIENCE, Site
 
 
 def test_a_deletion_touches_nothing_but_its_own_event(site: Site):
-    """Stock matched an absent id with every event that has none, and wiped them."""
+    """The built-in sync matched an event without an id with all events that have none, and deleted them."""
     stack = site.stack
     gone, stays = walk.unique("Goes"), walk.unique("Stays")
     local = site.stack.odoo.admin.create(
@@ -25,7 +25,8 @@ def test_a_deletion_touches_nothing_but_its_own_event(site: Site):
 
 
 def test_what_left_the_window_is_not_deleted(site: Site):
-    """Graph says “removed” of an event that was moved far away: it is asked, and the event moves in Odoo."""
+    """Graph reports an event as removed when it is moved far away. The service asks, and moves it
+    in Odoo."""
     stack = site.stack
     subject = walk.unique("Far away")
     outlook_id = site.new_outlook_event(ANN, subject)
@@ -48,7 +49,7 @@ def test_what_left_the_window_is_not_deleted(site: Site):
 
 
 def test_an_attendee_who_removes_the_meeting_has_declined(site: Site):
-    """Their own copy is gone; the meeting stands, for everybody else and in Odoo."""
+    """The attendee's own event is gone. The meeting stays for everybody else and in Odoo."""
     stack = site.stack
     subject = walk.unique("Without Ben")
     event_id = site.new_event(ANN, subject, guests=(BEN, CARLA))
@@ -76,13 +77,14 @@ def test_an_attendee_who_removes_the_meeting_has_declined(site: Site):
     assert stack.odoo.query("SELECT active FROM calendar_event WHERE id = %s", event_id) == [(True,)]
     assert stack.sim.event(ANN, subject)
     assert not [m for m in stack.sim.mails() if m["kind"] == "cancellation" and m["subject"].endswith(subject)]
-    # Out of everybody's way: Ben's calendars differ on purpose now.
+    # Ben's two calendars now differ on purpose, so delete the meeting for the tests that follow.
     site.client(ANN).unlink("calendar.event", event_id)
     site.agrees()
 
 
 def test_whoever_saves_it_for_the_organizer(site: Site):
-    """A booking, an import or a colleague makes an event for Ann: it is in her mailbox, invited by her."""
+    """A booking, an import or a colleague makes an event for Ann: her mailbox has it and sends the
+    invitation."""
     stack = site.stack
     subject = walk.unique("Booked")
     admin = stack.odoo.admin
@@ -97,7 +99,7 @@ def test_whoever_saves_it_for_the_organizer(site: Site):
         user_id=organizer,
         partner_ids=[[6, 0, partners]],
     )
-    # Four years ahead is out of the window, and yet it is sent.
+    # Four years ahead is outside the window, and the event is sent nevertheless.
     found = site.outlook_event(ANN, subject)
     assert found["organizer"]["emailAddress"]["address"].lower() == ANN
     eventually(lambda: site.invitations(subject) == [guest], PATIENCE, message="the guest is invited once")
@@ -106,7 +108,7 @@ def test_whoever_saves_it_for_the_organizer(site: Site):
 
 
 def test_the_record_survives_what_comes_from_outlook(site: Site):
-    """Conversation and activities stay on the very same record, whatever Outlook changes."""
+    """Messages and activities stay on the same record, whatever changes in Outlook."""
     stack = site.stack
     subject = walk.unique("Talked about")
     event_id = site.new_event(ANN, subject)
@@ -130,14 +132,14 @@ def test_the_record_survives_what_comes_from_outlook(site: Site):
         "SELECT id FROM mail_message WHERE model = 'calendar.event' AND res_id = %s ORDER BY id", event_id
     )
     assert set(messages) <= set(kept)
-    # 09:00 in Brussels in winter.
+    # 09:00 in Brussels is 08:00 UTC in winter.
     assert stack.odoo.query("SELECT start::text FROM calendar_event WHERE id = %s", event_id) == [
         ("2030-03-04 08:00:00",)
     ]
 
 
 def test_what_odoo_cannot_show_survives_an_edit_in_odoo(site: Site):
-    """Out of office, personal, categories, importance and the way into Teams are there after an edit in Odoo."""
+    """Values of Outlook survive an edit in Odoo: out of office, personal, categories, importance, Teams."""
     stack = site.stack
     subject = walk.unique("Rich")
     outlook_id = site.new_outlook_event(
@@ -168,7 +170,8 @@ def test_what_odoo_cannot_show_survives_an_edit_in_odoo(site: Site):
 
 
 def test_one_bad_event_stops_nobody(site: Site):
-    """An attendee without an address, and an event that Outlook refuses: the others go on, and it is told why."""
+    """An attendee without an address, or an event that Outlook refuses, does not stop others; the
+    user is told why."""
     stack = site.stack
     bad, good, nameless = walk.unique("Refused"), walk.unique("Fine"), walk.unique("Nameless")
     stack.sim.add_fault(
@@ -195,7 +198,7 @@ def test_one_bad_event_stops_nobody(site: Site):
     )
     assert len(said) == 1
     assert "ErrorInvalidRequest" in said[0][0]
-    # It is tried again when it changes.
+    # It is tried again when it is edited.
     (bad_id,) = stack.odoo.query("SELECT id FROM calendar_event WHERE name = %s", bad)[0]
     client.write("calendar.event", bad_id, location="Elsewhere")
     site.outlook_event(ANN, bad)
@@ -204,7 +207,7 @@ def test_one_bad_event_stops_nobody(site: Site):
 
 
 def test_connecting_stopping_and_restarting_send_nothing(site: Site):
-    """All is equal already: not one write, not one mail."""
+    """Everything is equal already, so there is no write and no mail."""
     stack = site.stack
     site.agrees()
     mails, writes = len(stack.sim.mails()), writes_to_outlook(site)
@@ -224,7 +227,7 @@ def test_connecting_stopping_and_restarting_send_nothing(site: Site):
 
 
 def writes_to_outlook(site: Site) -> int:
-    """How many requests of the service have changed anything in Outlook."""
+    """Counts the service's requests that changed something in Outlook."""
     return sum(
         line["method"] in {"POST", "PATCH", "DELETE"} and "/events" in line["path"]
         for line in site.stack.sim.requests()
@@ -232,7 +235,7 @@ def writes_to_outlook(site: Site) -> int:
 
 
 def test_many_deletions_in_outlook_wait_for_an_admin(site: Site):
-    """The brake: nothing is removed from Odoo before somebody has looked."""
+    """The removal limit: nothing is removed from Odoo before an administrator decides."""
     stack = site.stack
     admin = stack.odoo.admin
     settings = admin.create("res.config.settings", outlook_bridge_brake_over=3, outlook_bridge_brake_percent=0)

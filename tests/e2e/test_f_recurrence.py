@@ -1,7 +1,7 @@
-"""Thousands of random recurrence rules, expanded by Odoo itself, by graph-sim and by the service, through both mappings
-and back: the same dates and hours over several years.
+"""Expands thousands of random recurrence rules by Odoo, by graph-sim and by the service, converted
+in both directions: dates and hours must be the same over several years.
 
-New in each run; `SEED` repeats one.
+The rules are new in each run. `SEED` repeats one.
 """
 
 import json
@@ -19,20 +19,21 @@ import pytest
 
 from tools.stack import odoo, paths, postgres
 
-# `make test-long` takes more
+# `make test-long` takes more.
 RULES = int(os.environ.get("RULES", "400"))
 YEARS = 6
-# From 2038 on pytz, and so Odoo, knows no daylight saving any more.
+# From 2038 on, pytz (and so Odoo) knows no daylight saving time.
 KNOWN_UNTIL = "2037"
 FORMAT = "%Y-%m-%d %H:%M:%S"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-# With and without daylight saving, on both hemispheres, of odd offsets, of half an hour, and with rules of their own.
+# With and without daylight saving, on both hemispheres, with odd offsets, a shift of half an hour,
+# and unusual rules.
 ZONES = (
     *("Europe/Brussels", "America/New_York", "Australia/Sydney", "Asia/Kolkata", "UTC", "Pacific/Auckland"),
     *("Australia/Lord_Howe", "America/Sao_Paulo", "Europe/Dublin", "Asia/Tokyo", "America/St_Johns"),
 )
-# The rule's own words for what it expands, in Odoo's process.
+# Expands rules with Odoo's own code, in Odoo's process.
 SHELL = """
 import json
 recurrences = env["calendar.recurrence"]
@@ -59,7 +60,7 @@ def near(starts: list[str]) -> list[str]:
 
 
 class Site:
-    """An Odoo that is asked to expand rules."""
+    """An Odoo that expands rules."""
 
     def __init__(self, server: postgres.Postgres, folder: Path):
         self.folder = folder
@@ -120,7 +121,7 @@ def service(questions: list[dict]) -> list[dict]:
 
 
 def graph_sim(events: list[dict]) -> list[list[str]]:
-    """The starts in UTC, in Odoo's format."""
+    """Returns the starts in UTC, in Odoo's format."""
     questions = [
         {
             "event": event,
@@ -138,12 +139,12 @@ def graph_sim(events: list[dict]) -> list[list[str]]:
 
 
 def day(event: dict) -> date:
-    """One before, as the window is in UTC."""
+    """Returns the day before the start, as the window is in UTC."""
     return date.fromisoformat(event["recurrence"]["range"]["startDate"]) - timedelta(days=1)
 
 
 def random_start(chance: random.Random) -> tuple[date, str | None]:
-    """A date, and a local time or none; often one that daylight saving or the zone's offset makes delicate."""
+    """Returns a date, and a local time or None, often near a change of the clock or of the UTC date."""
     first = date(2024, 1, 1) + timedelta(days=chance.randrange(1100))
     hour = chance.choice([None, "00:30:00", "01:30:00", "02:30:00", "09:00:00", "14:45:00", "20:00:00", "23:30:00"])
     return first, hour
@@ -197,7 +198,8 @@ def random_graph(chance: random.Random) -> dict:
 
 
 def same(theirs: list[str], ours: list[str], zone: str) -> bool:
-    """Of a local time that occurs twice Odoo means the one in standard time, graph-sim (and iCalendar) the first."""
+    """Compares starts. Of a local time that occurs twice, Odoo means the second, graph-sim and
+    iCalendar the first."""
 
     def said(text: str) -> str:
         if len(text) == len("2026-11-22"):
@@ -209,14 +211,14 @@ def same(theirs: list[str], ours: list[str], zone: str) -> bool:
 
 
 def check_in_graph_sim(answers: list[dict], zones: list[str]) -> int:
-    """Holds graph-sim's expansion to the service's; returns how many there were."""
+    """Compares graph-sim's expansion with the service's. Returns how many were compared."""
     sayable = [(answer, zone) for answer, zone in zip(answers, zones, strict=True) if "start" in answer["graph"]]
     expanded = graph_sim([answer["graph"] for answer, _zone in sayable])
     for (answer, zone), theirs in zip(sayable, expanded, strict=True):
         ours = answer["occurrences"]
         if len(ours[0]) == len("2026-11-22"):
             theirs = [start[:10] for start in theirs]
-        # the window of one, the 720 of the other
+        # One is limited by the window, the other by 720 occurrences.
         shared = min(len(theirs), len(ours))
         until = str(day(answer["graph"]) + timedelta(days=366 * YEARS - 2))
         assert len(theirs) >= len([start for start in ours if start < until]), answer["graph"]["recurrence"]
@@ -226,11 +228,11 @@ def check_in_graph_sim(answers: list[dict], zones: list[str]) -> int:
 
 
 def check_in_odoo(site: Site, answers: list[dict]) -> int:
-    """Holds Odoo's expansion of the rule that the service would write to the dates that it means."""
+    """Compares Odoo's expansion of the rule that the service would write with the service's dates."""
     sayable = [answer for answer in answers if "rule" in answer["odoo"]]
     for answer, theirs in zip(sayable, site.expand([answer["odoo"] for answer in sayable]), strict=True):
         ours = answer["occurrences"]
-        # Odoo's cap counts those of the first week or month that are before the start.
+        # Odoo's limit of 720 also counts dates of the first week or month before the start.
         assert len(theirs[:720]) == len(ours) or (len(ours) == 720 and len(theirs) > 720 - 31), answer["odoo"]
         shared = min(len(theirs), 720)
         assert theirs[:shared] == ours[:shared], (answer["odoo"], theirs[:5], ours[:5])
@@ -242,7 +244,7 @@ def test_rules_of_odoo(site: Site, chance: random.Random, note: Callable[[str], 
     rules.sort(key=lambda rule: rule["week_start"])
     expanded = site.expand(rules)
     answers = service([{"odoo": rule} for rule in rules])
-    # Odoo as it is, its own mistakes included.
+    # This compares with Odoo as it is, including its own faults.
     for rule, answer, theirs in zip(rules, answers, expanded, strict=True):
         if answer["occurrences"]:
             assert answer["expansion"] == theirs[:720], (rule, theirs[:5], answer["expansion"][:5])
@@ -253,8 +255,8 @@ def test_rules_of_odoo(site: Site, chance: random.Random, note: Callable[[str], 
     ]
     reasons = Counter(answer["odoo"]["reason"] for _rule, answer, _theirs in some if "reason" in answer["odoo"])
     print(reasons)
-    # What the service says of a rule that Odoo expands rightly is what Odoo has; a few that begin in the night of a
-    # change of the clock are expanded at another hour.
+    # If Odoo expands a rule correctly, the service's dates are those of Odoo. A few rules that
+    # begin in the night of a change of the clock are expanded at another hour.
     at_another_hour = sum(count for reason, count in reasons.items() if "another hour" in reason)
     assert at_another_hour < len(some) * 0.005, reasons
     assert all("UTC" in reason or "another hour" in reason for reason in reasons), reasons
@@ -264,7 +266,7 @@ def test_rules_of_odoo(site: Site, chance: random.Random, note: Callable[[str], 
     unsayable = Counter(answer["graph"].get("reason", "") for _, answer, _ in some if "reason" in answer["graph"])
     print(unsayable)
     assert shown > len(some) * 0.8
-    # And home again, from Graph's words.
+    # And back to Odoo, from Graph's form.
     questions = [
         {
             "graph": {
@@ -295,7 +297,8 @@ def test_rules_of_graph(site: Site, chance: random.Random, note: Callable[[str],
     answers = service([{"graph": rule} for rule in rules])
     reasons = Counter(answer["graph"]["reason"] for answer in answers if "reason" in answer.get("graph", {}))
     assert not reasons, "what Graph has said it can be told"
-    # Not those that begin in an hour that daylight saving skips: nobody's calendar can say such a start.
+    # Without those that begin in an hour that daylight saving skips: no calendar can express such a
+    # start.
     some = [
         (rule, answer)
         for rule, answer in zip(rules, answers, strict=True)
@@ -307,11 +310,11 @@ def test_rules_of_graph(site: Site, chance: random.Random, note: Callable[[str],
     print(Counter(answer["odoo"].get("reason", "said") for _rule, answer in some))
     in_odoo = check_in_odoo(site, [answer for _rule, answer in some])
     assert in_odoo > len(some) * 0.5
-    # And home again, from Odoo's words.
+    # And back to Graph, from Odoo's form.
     said = [(rule, answer) for rule, answer in some if "rule" in answer["odoo"]]
     home = service([{"odoo": answer["odoo"]} for _rule, answer in said])
     for (rule, before), after in zip(said, home, strict=True):
-        # Odoo makes 720, and no more.
+        # Odoo makes 720 occurrences at most.
         shared = min(len(before["occurrences"]), len(after["occurrences"]))
         assert shared == len(before["occurrences"]) or shared > 720 - 31, rule
         assert same(before["occurrences"][:shared], after["occurrences"][:shared], rule["zone"]), rule

@@ -1,4 +1,5 @@
-"""Whose meeting it is: another organizer, an alias, a mail group; and what its guests are told beside the time."""
+"""Organizers and guests: another organizer, an alias, a mail group, and what guests are mailed
+besides the time."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ OUTSIDE = "zoe@outside.example"
 
 @pytest.fixture(scope="module")
 def site(make_stack: Callable[..., Stack]) -> Iterator[Site]:
-    """As everywhere, and Ben's mailbox has an alias, and is a member of a mail group."""
+    """The usual site. In addition, Ben's mailbox has an alias and is a member of a mail group."""
     made = Site(make_stack())
     made.stack.sim.change_person(BEN, aliases=[ALIAS])
     made.stack.sim.set_group(TEAM, [BEN])
@@ -32,7 +33,7 @@ def user_of(site: Site, login: str) -> int:
 
 
 def people(site: Site, event_id: int) -> dict[str, str]:
-    """The answers of an event's attendees in Odoo, by their addresses."""
+    """Returns the responses of an event's attendees in Odoo, by address."""
     rows = site.stack.odoo.query(
         """SELECT lower(partner.email), line.state FROM calendar_attendee line
              JOIN res_partner partner ON partner.id = line.partner_id WHERE line.event_id = %s""",
@@ -42,19 +43,19 @@ def people(site: Site, event_id: int) -> dict[str, str]:
 
 
 def mails(site: Site, subject: str) -> list[tuple[str, str]]:
-    # That of a cancellation says so before it.
+    # The subject of a cancellation has a prefix.
     found = [mail for mail in site.stack.sim.mails() if subject in mail["subject"]]
     return sorted((mail["kind"], mail["to"].lower()) for mail in found)
 
 
 def own(site: Site, mailbox: str, subject: str) -> list[dict]:
-    """The events of that subject that a mailbox has as its own."""
+    """Returns the events with this subject that a mailbox organizes."""
     events = site.stack.sim.events(mailbox)
     return [event for event in events if event["subject"] == subject and event["isOrganizer"]]
 
 
 def written(site: Site) -> tuple[int, int]:
-    """How much was written: to Outlook, and to either side as the journal has it."""
+    """Counts writes: requests to Outlook, and lines of the journal about either side."""
     asked = (site.stack.sim.requests(method=method) for method in ("PATCH", "POST", "DELETE"))
     to_outlook = sum(not request["path"].endswith("$batch") for some in asked for request in some)
     (lines,) = site.stack.server.query(site.stack.bridge_database, "SELECT count(*) FROM journal")
@@ -62,7 +63,7 @@ def written(site: Site) -> tuple[int, int]:
 
 
 def is_at_rest(site: Site):
-    """Ten seconds in which nobody does anything, and nothing is written."""
+    """Checks that nothing is written during ten seconds in which nobody does anything."""
     site.agrees_to_owe_nothing()
     before = written(site)
     time.sleep(10)
@@ -146,7 +147,7 @@ def test_a_place_and_odoos_own_video_call(site: Site):
     client = site.client(ANN)
     subject = walk.unique("Here and there")
     event_id = site.new_event(ANN, subject, guests=(OUTSIDE,), location="Room 1", description="<p>Agenda</p>")
-    # what the form's button does
+    # the form's button writes this
     client.write(
         "calendar.event",
         event_id,
@@ -169,7 +170,7 @@ def test_a_place_and_odoos_own_video_call(site: Site):
 
 
 def test_a_series_with_odoos_own_video_call(site: Site):
-    """One invitation, whichever room Odoo gives each occurrence."""
+    """One invitation, although Odoo gives each occurrence its own video call."""
     client = site.client(ANN)
     subject = walk.unique("Everywhere")
     site.new_event(
@@ -189,16 +190,17 @@ def test_a_series_with_odoos_own_video_call(site: Site):
 
 
 def archived_and_wanted_again(site: Site, place: int, told: str, again: str) -> tuple[list[str], bool]:
-    """Archives one of four occurrences and takes it out of the archive; its guest is told as `told` and `again` say.
+    """Archives one of four occurrences and restores it. `told` and `again` say what its guest is mailed.
 
-    Returns the types of Outlook's events then, and whether Odoo's record belongs to the series.
+    Returns the types of Outlook's events after that, and whether Odoo's record belongs to the
+    series.
     """
     client = site.client(ANN)
     subject = walk.unique("Daily")
     site.new_event(ANN, subject, guests=(OUTSIDE,), **daily(4))
     eventually(lambda: own(site, ANN, subject), PATIENCE, message="the series is in Outlook")
     site.agrees_to_owe_nothing()
-    # Odoo's ids say nothing of the order: it makes occurrences as they come out of a set.
+    # Odoo does not create occurrences in order, so their ids say nothing.
     one = client.execute("calendar.event", "search", [["name", "=", subject]], order="start")[place]
     for action, mail in (("action_archive", told), ("action_unarchive", again)):
         site.stack.sim.forget_mails()
@@ -216,11 +218,11 @@ def test_an_occurrence_archived_and_wanted_again(site: Site):
 
 
 def test_the_last_occurrence_archived_and_wanted_again(site: Site):
-    # Without it the series is a shorter one, and with it again what it was.
+    # Without its last occurrence the series is shorter, so there is no exception in Outlook.
     assert archived_and_wanted_again(site, -1, "update", "update") == (["seriesMaster"], True)
 
 
-# Last, as the two sides go on to differ in who is listed.
+# The last test, as both sides list different people from now on.
 def test_an_address_of_the_organizers_that_only_odoo_knows(site: Site):
     client = site.client(ANN)
     home = "ann@home.example"

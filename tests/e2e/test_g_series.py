@@ -1,5 +1,6 @@
-"""Recurring events, both ways, on a real Odoo: what either side does to a series is seen on the other, occurrence by
-occurrence, with the mails that it should cause and no other."""
+"""Recurring events in both directions, in a real Odoo. A change of a series on one side appears on
+the other, occurrence by occurrence, with exactly the mails that it should cause.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,8 @@ from .site import ANN, BEN, CARLA, PATIENCE, Site
 
 
 def test_a_series_made_in_odoo_invites_once_and_is_edited_there(site: Site):
-    """Created with guests; one dragged; this and following changed; one deleted: each seen in Outlook."""
+    """Created with guests; one occurrence dragged, one deleted, and this and following changed:
+    Outlook shows each."""
     subject, later = walk.unique("Weekly"), walk.unique("Weekly, later")
     client = site.client(ANN)
     events = new_series(site, subject, count=6, guests=(BEN, CARLA))
@@ -36,19 +38,19 @@ def test_a_series_made_in_odoo_invites_once_and_is_edited_there(site: Site):
     agree(site, subject, count=6)
     assert sorted(mails(site, subject)) == [("invitation", BEN), ("invitation", CARLA)]
 
-    # One is dragged to the next day.
+    # One occurrence is dragged to the next day.
     moved = monday(14) + timedelta(days=8)
     client.write("calendar.event", events[1], start=utc(moved), stop=utc(moved + timedelta(hours=1)))
     shown = agree(site, subject, count=6)
     assert shown[1][1] == f"{moved.astimezone(UTC):%Y-%m-%dT%H:%M}"
     assert sorted(mails(site, subject)[2:]) == [("update", BEN), ("update", CARLA)]
 
-    # One is deleted.
+    # One occurrence is deleted.
     client.unlink("calendar.event", events[2])
     agree(site, subject, count=5)
     assert sorted(mails(site, subject)[4:]) == [("cancellation", BEN), ("cancellation", CARLA)]
 
-    # From the fifth on it has another name.
+    # From the fifth occurrence on, the name changes.
     client.write("calendar.event", events[4], name=later, recurrence_update="future_events")
     agree(site, subject, later, count=5)
     assert [name for name, *_ in in_outlook(site, ANN, subject, later)] == [subject] * 3 + [later] * 2
@@ -57,8 +59,10 @@ def test_a_series_made_in_odoo_invites_once_and_is_edited_there(site: Site):
 
 
 def test_a_weekly_meeting_through_the_pages(site: Site, at_browser: Callable[[Stack, str], walk.Person]):
-    """Made in Odoo's form with guests; one dragged in the calendar, one deleted there, this and following changed in
-    the form, and the rest deleted from it. Then one of Outlook's own."""
+    """Made in Odoo's form with guests. One occurrence is dragged in the calendar and one deleted
+    there. This and following are changed in the form, and the rest is deleted from it. Then the
+    same for a series of Outlook's.
+    """
     subject, later = walk.unique("Review"), walk.unique("Late review")
     zoe = f"{subject.split()[-1]}@northwind.example"
     start = walk.next_week(hour=16, day=2)
@@ -68,7 +72,8 @@ def test_a_weekly_meeting_through_the_pages(site: Site, at_browser: Callable[[St
     told = 0
 
     def sent(*, to_each: tuple[str, ...]) -> None:
-        """Outlook has mailed both guests this since, and nobody anything else."""
+        """Checks what Outlook has mailed each guest since the last check, and that nobody else was
+        mailed."""
         nonlocal told
         mailed = mails(site, subject, later)
         assert sorted(mailed[told:]) == sorted((kind, guest) for guest in (BEN, zoe) for kind in to_each)
@@ -97,7 +102,8 @@ def test_a_weekly_meeting_through_the_pages(site: Site, at_browser: Callable[[St
     ann.edit_following(subject, weeks[3], to=later, at=weeks[3].replace(hour=18))
     shown = agree(site, subject, later, count=4)
     assert [name for name, *_ in shown] == [subject, subject, later, later]
-    # The end of the old series is told for the series, and for the one that was moved (Graph: event-update).
+    # Graph mails the end of the old series for the series, and for the occurrence that was moved
+    # (event-update).
     sent(to_each=("update", "update", "invitation"))
     ann.show_week(weeks[4])
     ann.sees(later)
@@ -148,7 +154,9 @@ def test_all_events_of_a_series_are_one_write(site: Site):
 
 
 def test_everything_that_is_done_to_single_occurrences(site: Site):
-    """By a colleague who does not sync, over the change of the clocks, with guests, titles and lengths of their own."""
+    """A colleague who is not connected edits occurrences with their own guests, titles and lengths,
+    across a change of the clock.
+    """
     subject, other, tenth = walk.unique("Long"), walk.unique("One of them"), walk.unique("The tenth")
     dora = f"dora.{subject.split()[-1]}@contoso.example"
     site.stack.add_user("Dora Dale", dora, dora.partition("@")[0])
@@ -159,7 +167,7 @@ def test_everything_that_is_done_to_single_occurrences(site: Site):
     told = mails(site, subject)
     assert sorted(told) == sorted([("invitation", dora), ("invitation", CARLA)])
 
-    # A colleague who is invited moves all of it by an hour.
+    # An invited colleague moves the whole series by an hour.
     start = monday(11)
     site.client(dora).write(
         "calendar.event",
@@ -173,7 +181,7 @@ def test_everything_that_is_done_to_single_occurrences(site: Site):
     assert sorted(mails(site, subject)[2:]) == sorted([("update", dora), ("update", CARLA)])
     events = ids(site, subject)
 
-    # One gets a title, half an hour and a guest of its own.
+    # One occurrence gets its own title, length and guest.
     client = site.client(ANN)
     second = start + timedelta(weeks=1)
     client.write(
@@ -191,7 +199,8 @@ def test_everything_that_is_done_to_single_occurrences(site: Site):
     theirs = site.outlook_event(BEN, other)
     assert not theirs.get("recurrence"), "Ben is invited to that one"
 
-    # Outlook keeps an occurrence between its neighbors: a person is told so, and an import is taken without that.
+    # Outlook keeps an occurrence between its neighbors. A person gets an error; an import is
+    # accepted.
     fifth = start + timedelta(weeks=4)
     seventh = fifth + timedelta(weeks=2)
     beyond = {
@@ -222,7 +231,7 @@ def test_everything_that_is_done_to_single_occurrences(site: Site):
     )
     agree(site, subject, other, tenth, count=40)
 
-    # Archived as a whole.
+    # The whole series is archived.
     told = mails(site, subject, other, tenth)
     client.execute("calendar.event", "action_mass_archive", [events[0]], "all_events")
     agree(site, subject, other, tenth, count=0)
@@ -235,7 +244,7 @@ def test_a_series_of_odoo_ends_where_it_is_deleted(site: Site):
     client = site.client(ANN)
     events = new_series(site, subject, guests=(BEN,))
     agree(site, subject, count=4)
-    # "This and following", as Odoo's deletion dialog has it.
+    # "This and following" in Odoo's dialog for deleting.
     client.execute("calendar.event", "action_mass_deletion", [events[2]], "future_events")
     agree(site, subject, count=2)
     client.execute("calendar.event", "action_mass_deletion", [events[0]], "all_events")
@@ -264,7 +273,7 @@ def test_a_series_of_outlook_comes_with_what_single_occurrences_have(site: Site)
     agree(site, subject, special, count=3)
     assert ids(site, subject, special) == before[:3], "the records stay"
 
-    # All of it moves to Tuesdays: the records, and what was said at them, go along.
+    # The whole series moves to Tuesdays: the records stay, with their messages.
     site.client(ANN).execute("calendar.event", "message_post", before[0], body="Bring the plans")
     first = monday() + timedelta(days=1)
     sim.update_event(
@@ -313,7 +322,7 @@ def test_a_guest_answers_single_occurrences(site: Site):
         return [state for (state,) in rows]
 
     def tallied() -> list[str]:
-        """What Ann's Outlook says of Ben."""
+        """Returns Ben's responses in Ann's Outlook."""
         shown = site.outlook_event(ANN, subject)["occurrences"]
         return [
             attendee["status"]["response"]
@@ -345,7 +354,8 @@ def test_a_guest_answers_single_occurrences(site: Site):
 
 
 def test_a_year_moves_in_outlook_with_all_that_was_said(site: Site):
-    """52 of 52, over both changes of the clocks: the records, their messages, activities and attendees' lines."""
+    """All 52 occurrences, across both changes of the clock, keep their records, messages,
+    activities and attendees."""
     subject = walk.unique("All year")
     master = new_outlook_series(site, subject, count=52, guests=(CARLA,))
     agree(site, subject, count=52)
@@ -424,7 +434,7 @@ def test_a_single_event_becomes_a_series_and_back(site: Site):
     agree(site, subject, count=1)
     assert ids(site, subject) == [event]
 
-    # The other way round.
+    # The other direction.
     theirs = walk.unique("Then and now")
     single = new_outlook_series(site, theirs, recurrence=None)
     agree(site, theirs, count=1)
@@ -438,7 +448,7 @@ def test_a_single_event_becomes_a_series_and_back(site: Site):
 
 
 def test_a_daily_series_without_end_costs_one_request(site: Site):
-    """Ten years old: Odoo has 720 occurrences at most, and its start moves along."""
+    """The series began ten years ago. Odoo has 720 occurrences at most, and its start moves forward."""
     subject = walk.unique("Every day")
     at = datetime.now(ZONE).replace(hour=7, minute=0, second=0, microsecond=0) - timedelta(days=3650)
     stack = site.stack

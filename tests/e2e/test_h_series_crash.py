@@ -1,4 +1,5 @@
-"""“This and following” while everything breaks: no orphan, no gap, nothing doubled, and the mails of a quiet edit."""
+"""“This and following” during failures: no occurrence is lost or doubled, and the mails are those
+of a normal edit."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,13 +14,14 @@ from .series import agree, ids, in_odoo, in_outlook, mails, monday, new_outlook_
 from .site import ANN, BEN, CARLA, Site
 
 KEPT, COUNT = 2, 6
-# Answers that are still under way when the service dies.
+# So slow that answers are still on the way when the service is killed.
 LONG = 30_000
 
 
 class Split:
-    """A weekly meeting of Ann's with a user and somebody outside, which is given another name and hour from the third
-    occurrence on."""
+    """A weekly meeting of Ann's with a user and a guest from outside. From the third occurrence on,
+    it gets another name and hour.
+    """
 
     def __init__(self, site: Site):
         self.site = site
@@ -29,7 +31,7 @@ class Split:
         self._mailed = len(self._mails())
 
     def save(self) -> None:
-        """What the person does in Odoo."""
+        """Saves as the person does in Odoo."""
         start = monday(15) + timedelta(weeks=KEPT)
         self.site.client(ANN).write(
             "calendar.event",
@@ -44,15 +46,15 @@ class Split:
         eventually(lambda: self.site.owed()["Odoo to service"] == 0, message="the service has taken over")
 
     def is_ended(self) -> bool:
-        """Outlook has the first part alone under the old name."""
+        """Whether Outlook has only the first part under the old name."""
         return len(in_outlook(self.site, ANN, self.subject)) == KEPT
 
     def is_begun(self) -> bool:
-        """Outlook has the new series."""
+        """Whether Outlook has the new series."""
         return len(in_outlook(self.site, ANN, self.later)) == COUNT - KEPT
 
     def settled(self) -> list[tuple[str, str]]:
-        """Waits until both sides agree, looks for what must not be there, and returns what was mailed."""
+        """Waits until both sides agree, checks for leftovers, and returns what was mailed."""
         shown = agree(self.site, self.subject, self.later, count=COUNT)
         assert [name for name, *_ in shown] == [self.subject] * KEPT + [self.later] * (COUNT - KEPT)
         for mailbox in (ANN, BEN):
@@ -75,7 +77,7 @@ class Split:
 
 
 def killed_once(split: Split, reached: Callable[[], object], what: str) -> None:
-    """Kills the service as soon as something is true, and starts it again without the faults."""
+    """Kills the service as soon as `reached` is true, and starts it again without the faults."""
     service, sim = split.site.stack.service, split.site.stack.sim
     try:
         split.save()
@@ -96,7 +98,7 @@ def dead_at_the_save(split: Split) -> None:
 
 
 def hand_over_lost(split: Split) -> None:
-    """The service has taken both series, and Odoo does not hear so: it hands them over again."""
+    """The service has stored both series and Odoo does not receive the answer, so Odoo sends them again."""
     proxy = split.site.proxy
     proxy.lose(Loss.ANSWER, lambda body: split.later.encode() in body, times=1)
     try:
@@ -112,25 +114,25 @@ def killed_before_the_first_write(split: Split) -> None:
 
 
 def killed_before_the_answer_to_the_end(split: Split) -> None:
-    """Outlook has ended the old series, and its answer is on the way."""
+    """Killed after Outlook has ended the old series, while its answer is on the way."""
     split.site.stack.sim.add_fault(mailbox=ANN, method="PATCH", path="/me/events/", slow_body_ms=LONG)
     killed_once(split, split.is_ended, "Outlook has ended the series")
 
 
 def killed_when_the_end_is_written(split: Split) -> None:
-    """The old series is ended, the new one still under way."""
+    """Killed after the old series is ended, while the new one is still on the way."""
     split.site.stack.sim.add_fault(mailbox=ANN, method="POST", path="/me/events", write_latency_ms=LONG)
     killed_once(split, split.is_ended, "Outlook has ended the series")
 
 
 def killed_before_the_answer_to_the_new_one(split: Split) -> None:
-    """Outlook has made the new series, and its answer is on the way."""
+    """Killed after Outlook has made the new series, while its answer is on the way."""
     split.site.stack.sim.add_fault(mailbox=ANN, method="POST", path="/me/events", slow_body_ms=LONG)
     killed_once(split, split.is_begun, "Outlook has made the new series")
 
 
 def killed_when_the_new_one_is_made(split: Split) -> None:
-    """The new series is made, and the end of the old one is refused as long as the service lives."""
+    """Killed after the new series is made, while Outlook refuses the end of the old one."""
     split.site.stack.sim.add_fault(mailbox=ANN, method="PATCH", path="/me/events/", status=503)
     killed_once(split, lambda: split.is_begun() and not split.is_ended(), "Outlook has made the new series alone")
 
@@ -148,7 +150,7 @@ def connections_cut_after_the_effect(split: Split) -> None:
 
 
 def failing(split: Split, *, count: int, **fault: object) -> None:
-    """The end of the old series fails, and so does the new one."""
+    """The end of the old series fails, and so does the creation of the new one."""
     sim = split.site.stack.sim
     sim.add_fault(mailbox=ANN, method="PATCH", path="/me/events/", count=count, **fault)
     sim.add_fault(mailbox=ANN, method="POST", path="/me/events", count=count, **fault)
@@ -160,7 +162,7 @@ def failing(split: Split, *, count: int, **fault: object) -> None:
 
 
 def links_lost(split: Split) -> None:
-    """What Outlook answered is stored, and the service dies before Odoo comes again."""
+    """Killed after Outlook's answer is stored, before Odoo calls again."""
     split.save()
     eventually(lambda: split.is_ended() and split.is_begun(), 60, interval=0.05, message="Outlook has both")
     split.site.stack.service.kill()
@@ -184,7 +186,7 @@ DISTURBANCES = [
 
 @pytest.fixture(scope="module")
 def undisturbed(site: Site) -> list[tuple[str, str]]:
-    """The mails of the edit when nothing happens."""
+    """Returns the mails of the same edit without failures."""
     split = Split(site)
     split.save()
     sent = sorted(split.settled())
@@ -200,7 +202,7 @@ def test_this_and_following(site: Site, undisturbed: list[tuple[str, str]], dist
 
 
 def test_delete_this_and_following_while_killed(site: Site):
-    """The end of the series has reached Outlook, its answer has not come back: SIGKILL."""
+    """SIGKILL after Outlook has ended the series and before its answer has arrived."""
     stack, subject = site.stack, walk.unique("Ends")
     events = new_series(site, subject, count=COUNT, guests=(CARLA,))
     agree(site, subject, count=COUNT)
@@ -220,13 +222,14 @@ def test_delete_this_and_following_while_killed(site: Site):
 
 
 def test_a_move_in_outlook_whose_results_are_lost(site: Site):
-    """Odoo has moved its records, and the service dies before it hears so: they are the same, and not doubled."""
+    """Odoo has moved its records, and the service is killed before it receives the results: no
+    record is doubled."""
     stack, subject = site.stack, walk.unique("Moves")
     master = new_outlook_series(site, subject, count=COUNT, guests=(CARLA,))
     agree(site, subject, count=COUNT)
     before = ids(site, subject)
     first = monday() + timedelta(days=1)
-    # The call that carries what Odoo has done never arrives.
+    # The call with Odoo's results never arrives.
     site.proxy.lose(Loss.REQUEST, lambda body: b'"result": "applied"' in body, times=1000)
     try:
         stack.sim.update_event(

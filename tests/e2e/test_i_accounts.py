@@ -1,5 +1,6 @@
-"""Accounts from the first click to the last, in Odoo's pages: every status, all resets, another person's login, and
-users who leave."""
+"""Accounts in Odoo's pages, from the first click to the last: each status, all resets, the login of
+another person, and users who leave.
+"""
 
 import re
 from datetime import timedelta
@@ -23,7 +24,7 @@ ATTENTION = ".o_outlook_bridge_attention"
 
 
 def shows(person: walk.Person, what: str, words: str = "", but_not: tuple[str, ...] = ()) -> None:
-    """Waits until the calendar, loaded again as a person would, shows this of the sync and nothing else."""
+    """Waits until the calendar, loaded again as a person would, shows only this about the sync."""
 
     def check() -> bool:
         person.open_calendar()
@@ -48,7 +49,7 @@ def status_of(stack: Stack, login: str) -> str | None:
 
 
 def writes(stack: Stack) -> list[str]:
-    """What was written to Ann's mailbox since the requests were forgotten."""
+    """Returns what was written to Ann's mailbox since the requests were forgotten."""
     asked = stack.sim.requests(mailbox=ANN)
     return sorted(
         request["method"]
@@ -62,7 +63,8 @@ def cancelled(stack: Stack) -> list[str]:
 
 
 def test_every_status_as_the_calendar_shows_it(make_stack, at_browser):
-    """Credentials missing, needs login, active, stopped, paused, needs attention: for the user and for the admin."""
+    """Credentials missing, needs login, active, stopped, paused, needs attention: for the user and
+    the administrator."""
     stack: Stack = make_stack()
     stack.add_user("Ann Archer", ANN, "ann")
     stack.add_user("Ben Baker", BEN, "ben")
@@ -95,7 +97,7 @@ def test_every_status_as_the_calendar_shows_it(make_stack, at_browser):
 
     stop_and_go(site, ann, switch_pause, PAUSED, "paused", switch_pause)
 
-    # The secret expires: the admin's problem, and nobody's consent is lost.
+    # The secret expires, which only the administrator can correct, and no user loses the consent.
     stack.sim.change_app(CLIENT_ID, secret_expired=True)
     stack.sim.expire_tokens(ANN)
     shows(ann, ATTENTION, "Microsoft refuses the Client Secret")
@@ -107,7 +109,7 @@ def test_every_status_as_the_calendar_shows_it(make_stack, at_browser):
     admin.enter_settings(cal_microsoft_client_secret="a~new~secret")
     shows(ann, ACTIVE, "", (ATTENTION,))
 
-    # The date of the new one, three weeks ahead.
+    # The expiry date of the new secret, three weeks ahead.
     box = admin.open_settings()
     date = admin.page.locator(".o_field_widget[name=outlook_bridge_secret_expires_on] input")
     ends = walk.next_week().replace(hour=0) + timedelta(days=14)
@@ -123,7 +125,7 @@ def test_every_status_as_the_calendar_shows_it(make_stack, at_browser):
     admin.shot("secret-expires-calendar")
     shows(ann, ACTIVE, "", (ATTENTION,))
 
-    # A consent that is withdrawn is that user's alone.
+    # A withdrawn consent concerns only that user.
     stack.sim.revoke(ANN)
     stack.sim.expire_tokens(ANN)
     shows(ann, OUTLOOK, "Outlook", (ACTIVE,))
@@ -136,7 +138,8 @@ def test_every_status_as_the_calendar_shows_it(make_stack, at_browser):
 
 
 def stop_and_go(site: Site, ann: walk.Person, stop, what: str, name: str, go=None) -> None:
-    """Stops the sync in some way, edits and deletes meanwhile, and lets it go on: only that is written and mailed."""
+    """Stops the sync, edits and deletes meanwhile, and resumes: only these changes are written and
+    mailed."""
     stack = site.stack
     edited, deleted, same = (walk.unique(f"{word} {name}") for word in ("Edited", "Deleted", "Same"))
     ids = {
@@ -153,7 +156,7 @@ def stop_and_go(site: Site, ann: walk.Person, stop, what: str, name: str, go=Non
     client = site.client(ANN)
     client.write("calendar.event", ids[edited], name=f"{edited}, later")
     client.unlink("calendar.event", ids[deleted])
-    # Odoo has handed everything over, and the service holds it.
+    # Odoo has sent everything, and the service stores it.
     stack.odoo.run_cron("microsoft_calendar_bridge.ir_cron_exchange")
     assert {site.outlook_event(ANN, subject)["subject"] for subject in ids} == set(ids)
     assert not writes(stack)
@@ -171,13 +174,14 @@ def stop_and_go(site: Site, ann: walk.Person, stop, what: str, name: str, go=Non
 
 
 class Choice(NamedTuple):
-    """A reset, and which of Ann's own events each side has after the next login: alone, with guests, a series."""
+    """A reset, and which of Ann's events each side has after the next login: single, with guests, a
+    series."""
 
     delete: str
     sync: str
     odoo: str
     outlook: str
-    # What follows when they are renamed in Odoo.
+    # The kinds of events that are renamed on the other side when they are renamed in Odoo.
     follows: str
 
 
@@ -194,7 +198,7 @@ CHOICES = [
 
 
 class TestReset:
-    """All eight choices, by the page, on single events, meetings owned and not owned, and series."""
+    """All eight choices through the page, on single events, own and others' meetings, and series."""
 
     def in_odoo(self, site: Site, subject: str) -> int:
         rows = site.stack.odoo.query("SELECT count(*) FROM calendar_event WHERE active AND name = %s", subject)
@@ -205,7 +209,7 @@ class TestReset:
         return [event for event in events if event["subject"] == subject and not event["isCancelled"]]
 
     def settled(self, site: Site, check) -> None:
-        """Waits until nothing is owed and the check holds."""
+        """Waits until no change is pending and the check passes."""
 
         def both() -> bool:
             owed = site.owed()
@@ -260,7 +264,8 @@ class TestReset:
         self.edits_follow(site, choice, kinds)
 
     def press_reset(self, site: Site, admin: walk.Person, choice: Choice) -> str:
-        """The user's form, Calendar, Reset Account, the choice, Confirm; returns what the wizard said before."""
+        """Opens the user's form, resets the account with this choice, and returns what the wizard
+        announced."""
         admin.log_in(*ADMIN)
         user = site.stack.users[ANN]
         admin.page.goto(f"{site.stack.odoo.url}/odoo/action-base.action_res_users/{user}")
@@ -289,7 +294,8 @@ class TestReset:
         return said
 
     def edits_follow(self, site: Site, choice: Choice, kinds: dict[str, str]) -> None:
-        """Renamed in Odoo, they are renamed in Outlook where they are linked; and the other way round."""
+        """Checks that linked events that are renamed in Odoo are renamed in Outlook, and the other
+        way round."""
         client = site.client(ANN)
         for kind, subject in kinds.items():
             if kind not in choice.odoo:
@@ -319,7 +325,7 @@ class TestReset:
 
 
 def test_another_persons_login_is_asked_about(site: Site, at_browser):
-    """Ann logs in as Carla by mistake, goes back, does it again and means it."""
+    """Ann logs in as Carla by mistake and goes back, then does so again on purpose."""
     stack = site.stack
     site.new_event(ANN, own := walk.unique("Hers"), day=20)
     eventually(lambda: stack.sim.event(ANN, own), PATIENCE, message="it is in Outlook")
@@ -360,7 +366,7 @@ def log_in_as(person: walk.Person, address: str) -> None:
 
 
 def choose(person: walk.Person, address: str) -> None:
-    """Picks an account at Microsoft's page, and accepts where that is asked."""
+    """Picks an account on Microsoft's page, and accepts if the page asks."""
     person.page.locator(f"button[name=account][value='{address}']").click()
     accept = person.page.locator("#accept")
     eventually(
@@ -372,7 +378,7 @@ def choose(person: walk.Person, address: str) -> None:
 
 
 def test_who_leaves_is_disconnected_and_outlook_keeps_the_events(site: Site):
-    """Ben is archived, comes back, and is deleted."""
+    """Ben is archived, becomes active again, and is deleted."""
     stack = site.stack
     admin, ben = stack.odoo.admin, stack.users[BEN]
     site.new_event(BEN, own := walk.unique("His"), day=22, guests=(OUTSIDE,))

@@ -1,4 +1,5 @@
-"""Who mails: the table of the admin guide, row by row, on the simulator's mail log and Odoo's outgoing mail."""
+"""Who mails: each row of the table in the administrators' guide, checked in the simulator's mails
+and Odoo's."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ DAN = "dan@contoso.example"
 CARLA = "carla@contoso.example"
 ZOE = "zoe@outside.example"
 YVES = "yves@outside.example"
-# One who is synced, one who is a user without sync, and one outside.
+# A connected user, a user who is not connected, and somebody outside.
 GUESTS = (BEN, CARLA, ZOE)
 
 OUTLOOK, ODOO = "Outlook", "Odoo"
@@ -61,7 +62,9 @@ def accept(site: Site, _client: OdooClient, event: int) -> None:
 
 @dataclass(frozen=True)
 class Row:
-    """An action in Odoo, and the mails that it causes: the organizer synced, not synced, synced but guests withheld."""
+    """An action in Odoo, and its mails for an organizer who is connected, one who is not, and one
+    whose guests were withheld from Outlook.
+    """
 
     action: str
     do: Callable[[Site, OdooClient, int], None]
@@ -100,7 +103,7 @@ ROWS = [
 
 
 def odoo_mails(stack: Stack, code: str) -> list[Mail]:
-    """What Odoo has put into its outgoing mail, or sent."""
+    """Returns what Odoo has queued as outgoing mail, or sent."""
     rows = stack.odoo.query(
         """
         SELECT DISTINCT message.id, message.subject, lower(partner.email)
@@ -132,7 +135,7 @@ def senders(stack: Stack, code: str) -> set[str]:
 
 
 def settled(site: Site) -> None:
-    """Waits until nothing is owed, and both mailboxes were read since."""
+    """Waits until no change is pending and both mailboxes were read after that."""
 
     def check() -> bool:
         owed = site.owed()
@@ -149,7 +152,7 @@ def set_sync(site: Site, method: str) -> None:
 
 
 def new_events(site: Site, organizer: str, hour: int, title: str) -> dict[str, tuple[str, int]]:
-    """One event for each row: ``{action: (code in its title, id)}``."""
+    """Makes an event for each row: ``{action: (code in its title, id)}``."""
     made = {}
     for row in [*ROWS, None]:
         action = row.action if row else "create"
@@ -159,7 +162,7 @@ def new_events(site: Site, organizer: str, hour: int, title: str) -> dict[str, t
 
 
 def differences(site: Site, events: dict[str, tuple[str, int]], expected: dict[str, list[Mail]]) -> dict[str, Any]:
-    """Rows whose mails are others than the table says."""
+    """Returns the rows whose mails differ from the table."""
     wrong = {}
     for action, (code, _event) in events.items():
         found, wanted = mails(site.stack, code), sorted(expected[action])
@@ -172,15 +175,16 @@ def differences(site: Site, events: dict[str, tuple[str, int]], expected: dict[s
 
 
 def test_the_table(site: Site):
-    """Every row, for an organizer who is synced, one who is not, and events that Outlook has without their guests."""
+    """Each row, for an organizer who is connected, one who is not, and events that Outlook has
+    without their guests."""
     stack = site.stack
-    # These tests have more mailed than a mailbox sends in an hour without asking.
+    # These tests send more mails than a mailbox may send in an hour without approval.
     admin = stack.odoo.admin
     many = admin.create("res.config.settings", outlook_bridge_mails_an_hour=100_000)
     admin.execute("res.config.settings", "execute", [many])
     stack.add_user("Carla Cole", CARLA, "carla")
     stack.add_user("Dan Drew", DAN, "dan")
-    # Whom Odoo has invited while the sync was stopped, Outlook does not invite again.
+    # If Odoo has invited guests while the sync was stopped, Outlook does not invite them again.
     set_sync(site, "stop")
     withheld = new_events(site, ANN, 8, "Withheld")
     set_sync(site, "restart")
@@ -209,7 +213,7 @@ def test_the_table(site: Site):
         "unsynced": (unsynced, {row.action: each(ODOO, "Invitation") + row.unsynced for row in ROWS}),
         "withheld": (withheld, {row.action: each(ODOO, "Invitation") + row.withheld for row in ROWS}),
     }
-    # Odoo deletes with an event the mails that it sent about it.
+    # When Odoo deletes an event, it deletes the mails that it sent about it.
     for name in ("unsynced", "withheld"):
         wanted[name][1]["delete"] = NOBODY
 
@@ -222,10 +226,10 @@ def test_the_table(site: Site):
     eventually(as_expected, PATIENCE, interval=1, message="the mails of the table")
     settled(site)
     as_expected()
-    # The answer is the guest's own.
+    # The response comes from the guest's own mailbox.
     assert senders(stack, synced["a synced guest answers"][0]) == {ANN, BEN}
 
-    # Unarchived: invited anew, by Outlook alone.
+    # Unarchived: only Outlook invites the guests again.
     before = {name: len(mails(stack, events["archive"][0])) for name, (events, _) in wanted.items()}
     for organizer, events in ((ANN, synced), (DAN, unsynced), (ANN, withheld)):
         site.client(organizer).write("calendar.event", events["archive"][1], active=True)
@@ -239,7 +243,7 @@ def test_the_table(site: Site):
     assert more == {"synced": 2, "unsynced": 0, "withheld": 0}
     assert len(mails(stack, synced["archive"][0])) == before["synced"] + len(GUESTS)
 
-    # What changes in Outlook makes Odoo mail nobody.
+    # A change in Outlook must not make Odoo mail anybody.
     code = synced["create"][0]
     event = site.outlook_event(ANN, code)
     stack.sim.update_event(ANN, event["id"], {"location": {"displayName": "Room 7"}})
@@ -257,7 +261,7 @@ def pause(site: Site, paused: bool) -> None:
 def lapse(site: Site) -> None:
     site.stack.sim.revoke(ANN)
     site.stack.sim.expire_tokens(ANN)
-    # Her mailbox is worked, which finds out.
+    # A change, so that the service uses her mailbox and notices.
     site.new_event(ANN, walk.unique("Alone"))
     status = "SELECT count(*) FROM outlook_bridge_account WHERE status = 'need_auth'"
     eventually(lambda: site.stack.odoo.query(status) == [(1,)], PATIENCE, message="Ann must log in again")
@@ -265,7 +269,7 @@ def lapse(site: Site) -> None:
 
 @dataclass(frozen=True)
 class Rest:
-    """A way in which the organizer's sync rests for a while."""
+    """A way in which the organizer's sync pauses."""
 
     name: str
     begin: Callable[[Site], None]
@@ -281,9 +285,10 @@ RESTS = [
 
 @pytest.mark.parametrize("rest", RESTS, ids=lambda rest: rest.name)
 def test_while_the_sync_rests(site: Site, rest: Rest):
-    """Whom Outlook has invited, Outlook tells, once, when it goes on; whom Odoo invites meanwhile, Odoo tells."""
+    """Guests invited by Outlook are told by Outlook, once, when it resumes. Guests invited
+    meanwhile are told by Odoo."""
     stack = site.stack
-    # A guest's answer is from the guest's own mailbox, which does not rest.
+    # A guest's response is sent from the guest's own mailbox, which does not pause.
     rows = [row for row in ROWS if row.do is not accept]
     announced = new_events(site, ANN, 18, f"Announced, {rest.name}")
     for code, _event in announced.values():
@@ -319,7 +324,8 @@ def test_while_the_sync_rests(site: Site, rest: Rest):
 
 
 def test_send_and_delete(site: Site):
-    """The popover's button: Outlook cancels for whoever is synced, else Odoo sends the mail that was written."""
+    """The popover's button: for a connected organizer Outlook cancels, for others Odoo sends the
+    written mail."""
     stack = site.stack
     events = {login: walk.unique("Popover") for login in (ANN, DAN)}
     ids = {login: site.new_event(login, code, day=13, guests=GUESTS) for login, code in events.items()}
@@ -337,7 +343,8 @@ def test_send_and_delete(site: Site):
 
 
 def existing(number: int, mine: int, guests: list[int]) -> dict[str, Any]:
-    """An event of before connecting: the first 120 are to come, 80 are over; each has one to three guests."""
+    """Returns an event from before the connection: 120 are in the future and 80 in the past, with
+    one to three guests."""
     start = moment(number % 100 + 2 if number < 120 else -(number % 80) - 2, 9 + number % 3)
     return {
         "name": f"Existing {number}",
@@ -348,7 +355,7 @@ def existing(number: int, mine: int, guests: list[int]) -> dict[str, Any]:
 
 
 def review(person: walk.Person) -> walk.Locator:
-    """Presses Review… in the calendar; returns the preview."""
+    """Presses Review… in the calendar, and returns the preview."""
     person.page.locator(".o_outlook_bridge_waiting button").click()
     dialog = person.page.locator(".modal")
     walk.expect(dialog.locator(".o_outlook_bridge_message:visible")).to_be_visible()
@@ -356,7 +363,7 @@ def review(person: walk.Person) -> walk.Locator:
 
 
 def test_two_hundred_existing_events(make_stack: Callable[..., Stack], at_browser: Callable[..., walk.Person]):
-    """First connect with the default: no mail. Then what the preview announces is what is sent."""
+    """The first connection mails nobody by default. After that, exactly what the preview shows is sent."""
     stack = make_stack()
     site = Site(stack)
     stack.add_user("Ann Archer", ANN, "ann")
@@ -411,7 +418,7 @@ def test_two_hundred_existing_events(make_stack: Callable[..., Stack], at_browse
     assert {mail["from"].lower() for mail in sent} == {ANN}
     assert len({mail["to"] for mail in sent}) == 3
 
-    # Nothing waits any more.
+    # Nothing waits for approval any more.
     ann.open_calendar()
     ann.page.evaluate(
         """async () => {

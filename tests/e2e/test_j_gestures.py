@@ -1,5 +1,6 @@
-"""What people do in Odoo's calendar every day, in a paired database: by Ann, who is connected, and by Cleo, who is
-not. docs/GESTURES.md lists all ways to do something to an event, with the tests."""
+"""Everyday actions in Odoo's calendar, in a paired database: by Ann, who is connected, and by Cleo,
+who is not. docs/GESTURES.md lists all ways to do something to an event, with the tests.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -34,13 +35,14 @@ def seated(site: Site, at_browser: AtBrowser, login: str) -> walk.Person:
 
 
 def no_error(person: walk.Person) -> None:
-    """What the page asked of Odoo, an onchange for instance, is answered, and there was nothing wrong with it."""
+    """Waits until Odoo has answered the page's requests, such as an onchange, and checks that no
+    error is shown."""
     person.settles()
     walk.expect(person.page.locator(".o_error_dialog")).to_have_count(0)
 
 
 def quick_create(person: walk.Person, subject: str) -> None:
-    """Names the event in the dialog of quick creation, and saves it."""
+    """Names the event in the quick-create dialog, and saves it."""
     dialog = person.page.locator(".modal, .o_popover").filter(has=person.page.locator("[name=name]")).first
     walk.expect(dialog).to_be_visible()
     dialog.locator("[name=name] input, [name=name] textarea").first.fill(subject)
@@ -171,7 +173,7 @@ def test_quick_creation_moving_and_stretching_in_the_week(people: Site, at_brows
     )
     no_error(person)
     in_step()
-    # into the strip above: whole days
+    # into the row for all-day events above
     person.sees(subject)
     strip = walk.box_of(page.locator(f".fc-timegrid .fc-daygrid-day[data-date='{day - timedelta(days=1):%Y-%m-%d}']"))
     person.drags(
@@ -189,7 +191,8 @@ def test_quick_creation_moving_and_stretching_in_the_week(people: Site, at_brows
 
 @pytest.mark.parametrize("login", [ANN, CLEO])
 def test_many_in_the_list(people: Site, at_browser: AtBrowser, login: str):
-    """Selected in the list and deleted at once; of those that Outlook has guests hear once each."""
+    """Events are selected in the list and deleted at once. Guests of Outlook's events get one mail
+    for each."""
     person = seated(people, at_browser, login)
     word = walk.unique("Listed")
     subjects = [f"{word} {number}" for number in range(5)]
@@ -217,7 +220,7 @@ def test_many_in_the_list(people: Site, at_browser: AtBrowser, login: str):
 
 
 def listed(person: walk.Person, word: str, count: int) -> None:
-    """The list of events with that word, all of them selected."""
+    """Lists the events with this word, and selects all of them."""
     page = person.page
     page.goto(f"{person.stack.odoo.url}/odoo/action-calendar.action_calendar_event?view_type=list")
     walk.expect(page.locator(".o_list_view")).to_be_visible()
@@ -235,7 +238,7 @@ def choose_action(person: walk.Person, name: str) -> None:
 
 @pytest.mark.parametrize("login", [ANN, CLEO])
 def test_many_edited_and_archived_in_the_list(people: Site, at_browser: AtBrowser, login: str):
-    """One value for all that are selected, then Archive: each guest is told once of each event."""
+    """All selected events get one value, then are archived: each guest gets one mail about each event."""
     person = seated(people, at_browser, login)
     word = walk.unique("Many")
     subjects = [f"{word} {number}" for number in range(4)]
@@ -303,7 +306,8 @@ def state_of(site: Site, event_id: int, login: str) -> str:
 
 
 def forget(site: Site, organizer: str, event_id: int) -> None:
-    """Outlook's guests do not keep what they decline, and Odoo's do: no other test shall meet that difference."""
+    """Deletes the event: Outlook's calendar drops a declined event and Odoo's keeps it, which later
+    tests must not meet."""
     site.client(organizer).unlink("calendar.event", event_id)
 
 
@@ -314,7 +318,8 @@ def forget(site: Site, organizer: str, event_id: int) -> None:
 def test_a_guest_answers_in_the_popover(
     people: Site, at_browser: AtBrowser, organizer: str, guest: str, hour: int, last: str
 ):
-    """The answer is Odoo's, and that of whoever is connected is Outlook's, too. A guest's bin declines."""
+    """The response is stored in Odoo, and for a connected user also in Outlook. A guest's trash can
+    declines."""
     person = seated(people, at_browser, guest)
     subject = walk.unique("Asked")
     day = walk.next_week(day=3)
@@ -354,7 +359,7 @@ def test_a_guest_answers_in_the_popover(
 
 
 def test_a_guest_of_somebody_outside_answers_in_the_popover(people: Site, at_browser: AtBrowser):
-    """The organizer is no user here: the event cannot be edited, but it opens, and takes an answer."""
+    """The organizer is not a user: the event opens and can be answered, but not edited."""
     ann = seated(people, at_browser, ANN)
     subject = walk.unique("Outside")
     day = walk.next_week(day=2)
@@ -376,12 +381,13 @@ def test_a_guest_of_somebody_outside_answers_in_the_popover(people: Site, at_bro
 
 
 def top_of(box: walk.Box) -> tuple[float, float]:
-    """Where an event is gripped to be moved: below lies the rest of a long one, outside of what is shown."""
+    """Returns the point at which to grip an event. Lower parts of a long event may be outside the
+    visible area."""
     return walk.middle_of(box)[0], box["y"] + 6
 
 
 def distance(day: datetime) -> int:
-    """In how many days that is."""
+    """Returns in how many days this is."""
     return (day.date() - datetime.now(UTC).date()).days
 
 
@@ -495,7 +501,7 @@ def test_quick_creation_in_the_day_and_in_the_year(people: Site, at_browser: AtB
     person.shot("day")
     scale(person, "year")
     walk.expect(page.locator(".o_calendar_widget .fc-dayGridMonth-view")).to_have_count(12)
-    # a day on which nothing is
+    # a day without events
     empty = page.locator(".fc-daygrid-day:not(.fc-day-disabled):not(:has(.fc-bg-event))").last
     date = empty.get_attribute("data-date")
     empty.click()
@@ -512,7 +518,7 @@ def test_quick_creation_in_the_day_and_in_the_year(people: Site, at_browser: AtB
 
 
 def test_duplicate_of_an_event_and_of_an_occurrence(people: Site, at_browser: AtBrowser):
-    """The copy is an event of its own; the original is not touched on either side."""
+    """The copy is a separate event, and the original stays unchanged on both sides."""
     ann = seated(people, at_browser, ANN)
     subject = walk.unique("Original")
     event_id = people.new_event(ANN, subject, day=9, guests=(BEN,))
@@ -578,7 +584,7 @@ def test_duplicate_of_an_event_and_of_an_occurrence(people: Site, at_browser: At
 
 @pytest.mark.parametrize("login", [ANN, CLEO])
 def test_an_import(people: Site, login: str):
-    """What Odoo's import wizard does with the rows of a file."""
+    """Rows of a file, as Odoo's import wizard creates them."""
     client = people.client(login)
     word = walk.unique("Imported")
     rows = []
@@ -597,7 +603,7 @@ def test_an_import(people: Site, login: str):
 
 
 def test_answers_from_the_mails_link_and_of_the_public(people: Site, at_browser: AtBrowser):
-    """Who has the link of the invitation answers with it, without a login."""
+    """Somebody with the link of the invitation can respond without a login."""
     subject = walk.unique("By link")
     event_id = people.new_event(ANN, subject, day=13, guests=(ZOE, CLEO))
     people.outlook_event(ANN, subject)
@@ -627,7 +633,7 @@ def test_answers_from_the_mails_link_and_of_the_public(people: Site, at_browser:
 
 
 def link(site: Site, event_id: int, address: str, answer: str) -> str:
-    """What the invitation of that address has under its button."""
+    """Returns the address behind a button of the invitation to this address."""
     (row,) = site.stack.odoo.query(
         """
         SELECT attendee.access_token
@@ -642,7 +648,7 @@ def link(site: Site, event_id: int, address: str, answer: str) -> str:
 
 @pytest.mark.parametrize(("login", "day"), [(BEN, 17), (CLEO, 18)])
 def test_answers_from_the_mails_link_while_logged_in(people: Site, at_browser: AtBrowser, login: str, day: int):
-    """The link leads a user to the event in Odoo, answered."""
+    """For a logged-in user, the link responds and opens the event in Odoo."""
     person = seated(people, at_browser, login)
     subject = walk.unique("By link")
     event_id = people.new_event(ANN, subject, day=day, guests=(login,))
@@ -667,7 +673,7 @@ def test_answers_from_the_mails_link_while_logged_in(people: Site, at_browser: A
 
 
 def test_a_portal_user(people: Site, at_browser: AtBrowser):
-    """A guest with a login of the portal: answers by the link, may look, and may not write."""
+    """A guest who is a portal user responds by the link, can read the event, and cannot edit it."""
     admin = people.stack.odoo.admin
     address, subject = "pia@northwind.example", walk.unique("Portal")
     (group,) = admin.search_read("ir.model.data", [["module", "=", "base"], ["name", "=", "group_portal"]], ["res_id"])
@@ -703,12 +709,13 @@ def test_a_portal_user(people: Site, at_browser: AtBrowser):
 
 
 def meeting_as_activity(person: walk.Person, at_contact: str, subject: str) -> None:
-    """Schedules an activity of type *Meeting* at the contact, two weeks from now, where no other test makes any."""
+    """Schedules an activity of type *Meeting* at the contact, two weeks ahead, where no other test
+    makes events."""
     page = person.page
     page.goto(at_contact)
     page.locator(".o-mail-Chatter-activity").click()
     page.locator(".modal .o_selection_badge", has_text="Meeting").click()
-    # changes with the kind of activity
+    # the form changes with the type of the activity
     person.settles()
     page.locator(".modal .modal-footer .btn-primary:visible", has_text="Schedule").first.click()
     walk.expect(page.locator(".o_calendar_view .fc")).to_be_visible()
@@ -722,7 +729,7 @@ def meeting_as_activity(person: walk.Person, at_contact: str, subject: str) -> N
 
 
 def deadlines(site: Site, event_id: int) -> list[tuple]:
-    """Of the event's activities: the record they are at, and the day."""
+    """Returns the record and the day of each of the event's activities."""
     return site.stack.odoo.query(
         "SELECT res_id, date_deadline FROM mail_activity WHERE calendar_event_id = %s AND active", event_id
     )
@@ -735,7 +742,8 @@ def start_of(site: Site, event_id: int) -> datetime:
 
 @pytest.mark.parametrize("login", [ANN, CLEO])
 def test_an_activity_of_type_meeting(people: Site, at_browser: AtBrowser, login: str):
-    """Scheduled at a contact, moved in Outlook, and cancelled at the contact: the meeting and the activity are one."""
+    """Scheduled at a contact, moved in Outlook, and cancelled at the contact: meeting and activity
+    change together."""
     person = seated(people, at_browser, login)
     page, subject = person.page, walk.unique("Activity")
     contact = people.client(login).create("res.partner", name=walk.unique("Customer"))
@@ -773,7 +781,8 @@ def test_an_activity_of_type_meeting(people: Site, at_browser: AtBrowser, login:
 
 @pytest.mark.parametrize("login", [ANN, CLEO])
 def test_an_activity_of_type_meeting_is_rescheduled_and_done(people: Site, at_browser: AtBrowser, login: str):
-    """Its meeting is moved from the contact's page, and by the activity's own date; done, the meeting stays."""
+    """Its meeting is moved from the contact's page, and by the activity's own date. When it is
+    done, the meeting stays."""
     person = seated(people, at_browser, login)
     page, subject = person.page, walk.unique("Rescheduled")
     contact = people.client(login).create("res.partner", name=walk.unique("Customer"))
@@ -797,9 +806,9 @@ def test_an_activity_of_type_meeting_is_rescheduled_and_done(people: Site, at_br
     activity.locator("button", has_text="Reschedule").click()
     walk.expect(person.event(subject).first).to_be_visible()
     person.shot("reschedule")
-    # Monday's neighbor on the right, any other day's on the left
+    # On a Monday the next day, otherwise the day before.
     day = timedelta(days=1 if first.weekday() == 0 else -1)
-    # Odoo opens what is to be rescheduled
+    # Odoo opens the popover of the event to reschedule.
     popover = page.locator(".o_cw_popover", has_text=subject)
     walk.expect(popover).to_be_visible()
     popover.locator(".o_cw_popover_close").click()
@@ -830,7 +839,8 @@ def test_an_activity_of_type_meeting_is_rescheduled_and_done(people: Site, at_br
 
 @pytest.mark.parametrize("login", [ANN, CLEO])
 def test_another_organizer_in_the_form(people: Site, at_browser: AtBrowser, login: str):
-    """Given to Ben, who is connected: his in Outlook, one event on each side, and the guest hears of it."""
+    """The event is given to Ben, who is connected: Outlook has it as his, once on each side, and
+    the guest is told."""
     person = seated(people, at_browser, login)
     subject = walk.unique("Given")
     event_id = people.new_event(login, subject, guests=(ZOE,))
@@ -854,7 +864,7 @@ def test_another_organizer_in_the_form(people: Site, at_browser: AtBrowser, logi
     kept = people.stack.sim.event(ANN, subject)
     assert not (kept and kept["isOrganizer"]), "one organizer"
     told = sorted(kind for kind, to in mails(people, subject) if to == ZOE)
-    # Odoo has invited her to Cleo's already
+    # Odoo has already invited her to Cleo's event.
     assert told == (["cancellation", "invitation"] if login == ANN else [])
 
 
@@ -916,7 +926,7 @@ def test_odoos_video_call_is_added_in_the_form(people: Site, at_browser: AtBrows
 
 
 def test_every_row_of_the_table_has_its_test():
-    """docs/GESTURES.md names tests that are there."""
+    """All tests that docs/GESTURES.md names exist."""
     root = Path(__file__).parents[2]
     table = (root / "docs" / "GESTURES.md").read_text()
     named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", table))
@@ -955,7 +965,7 @@ def test_news_wait_for_an_open_popover_and_are_drawn_once(people: Site, at_brows
 
 
 def test_news_wait_for_an_event_that_is_being_dragged(people: Site, at_browser: AtBrowser):
-    """What arrives meanwhile, and what is being loaded as the button is pressed."""
+    """News that arrives during the drag, and news that is being loaded when the drag begins."""
     person = seated(people, at_browser, ANN)
     subject, first, second = (walk.unique(word) for word in ("Held", "Being loaded", "Arriving"))
     day = walk.next_week(hour=9, day=2)

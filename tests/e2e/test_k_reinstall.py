@@ -1,4 +1,4 @@
-"""The add-on goes and comes back while one and the same server runs."""
+"""The add-on is uninstalled and installed again while the same server runs."""
 
 from tools.stack import Stack
 
@@ -16,7 +16,7 @@ def test_uninstalled_and_installed_again_in_a_running_server(make_stack):
         stack.odoo.change_module("install", "microsoft_calendar_bridge")
         assert site.client(ANN).execute("res.users", "read", [site.client(ANN).uid], ["outlook_bridge_paired"])
     stack.pair(site.proxy.url)
-    # tokens were dropped when Odoo parted
+    # unpairing deleted the tokens
     stack.connect(site.client(ANN))
     site.new_event(ANN, "After it came back")
     assert site.outlook_event(ANN, "After it came back")

@@ -1,4 +1,5 @@
-"""The address fields that people have: names around an address, two in one field, the organizer's own."""
+"""Address fields as people fill them: a name around an address, two addresses in one field, the
+organizer's own."""
 
 import time
 
@@ -11,12 +12,12 @@ QUIET_SECONDS = 10
 
 
 def writes(site: Site) -> int:
-    """How many requests have changed something in Outlook so far."""
+    """Counts the requests that have changed something in Outlook so far."""
     return sum(request["method"] in ("POST", "PATCH", "DELETE") for request in site.stack.sim.requests())
 
 
 def rests(site: Site) -> None:
-    """Both sides owe each other nothing, and nobody writes while nobody does anything."""
+    """Checks that no change is pending, and that nothing is written while nobody does anything."""
     site.agrees_to_owe_nothing()
     before = writes(site)
     time.sleep(QUIET_SECONDS)
@@ -39,7 +40,7 @@ def test_everybody_in_an_address_field_is_invited_by_outlook_alone(site: Site):
     rests(site)
     guests = client.execute("calendar.event", "read", [event_id], ["partner_ids"])[0]["partner_ids"]
     assert len(guests) == len(fields) + 1, "each contact is one guest, and no other was made"
-    # an edit on either side changes none of it
+    # an edit on either side must not change the guests
     client.write("calendar.event", event_id, location="Room 5")
     eventually(
         lambda: site.outlook_event(ANN, subject)["location"]["displayName"] == "Room 5", message="the edit is there"
@@ -47,7 +48,7 @@ def test_everybody_in_an_address_field_is_invited_by_outlook_alone(site: Site):
     attendees = {one["emailAddress"]["address"].lower() for one in site.outlook_event(ANN, subject)["attendees"]}
     assert attendees == set(wanted)
     rests(site)
-    # one more guest, and nobody else hears of an end
+    # one guest more must not cancel anybody else's invitation
     eve = client.create("res.partner", name="Eve", email="eve@ext.example")
     client.write("calendar.event", event_id, partner_ids=[[4, eve]])
     wanted = sorted([*wanted, "eve@ext.example"])
@@ -61,7 +62,7 @@ def test_everybody_in_an_address_field_is_invited_by_outlook_alone(site: Site):
 
 
 def test_a_contact_with_the_organizers_address(site: Site):
-    """Nobody is invited to their own meeting, and nobody is told so again and again."""
+    """Nobody is invited to their own meeting, or mailed about it again and again."""
     client = site.client(ANN)
     double = client.create("res.partner", name="Ann, a second time", email=ANN.upper())
     single, weekly = walk.unique("Double"), walk.unique("Double weekly")

@@ -1,5 +1,6 @@
-"""Moving in from Odoo's own Outlook sync, and out to it again: a database of 500 events that the stock engine really
-synced keeps its records, its links and its silence."""
+"""Adoption from Odoo's built-in sync, and release to it again. A database with 500 events that the
+built-in sync has really synced keeps its records and links, and nobody is mailed.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -21,7 +22,7 @@ FROM_ODOO = 8
 
 
 class Stock:
-    """Odoo's own engine on a database that has the add-on, and is not paired."""
+    """Odoo's built-in sync in a database that has the add-on and is not paired."""
 
     def __init__(self, stack: Stack):
         self.stack = stack
@@ -46,7 +47,7 @@ class Stock:
 
 
 def outlook(stack: Stack) -> dict[str, dict[str, Any]]:
-    """Each mailbox's events by id. A change key moves with every write."""
+    """Returns each mailbox's events by id, with the change key, which changes with each write."""
     return {
         mailbox: {event["id"]: (event["subject"], event["changeKey"]) for event in stack.sim.events(mailbox)}
         for mailbox in (ANN, BEN)
@@ -66,13 +67,13 @@ def odoo_mails(stack: Stack) -> int:
 
 
 def links(stack: Stack) -> dict[int, tuple[str | None, str | None]]:
-    """What the stock engine knows of its records."""
+    """Returns the links that the built-in sync has stored in its records."""
     rows = stack.odoo.query("SELECT id, microsoft_id, ms_universal_event_id FROM calendar_event WHERE active")
     return {event_id: (microsoft_id, uid) for event_id, microsoft_id, uid in rows}
 
 
 def in_outlook(stack: Stack, mailbox: str) -> dict[str, str]:
-    """The iCalUId of each event and each occurrence by its mutable id."""
+    """Returns the iCalUId of each event and each occurrence by its mutable id."""
     found = {}
     for event in stack.sim.events(mailbox):
         found[event["id"]] = event["iCalUId"]
@@ -82,7 +83,7 @@ def in_outlook(stack: Stack, mailbox: str) -> dict[str, str]:
 
 
 def fill(stock: Stock) -> None:
-    """Ann's and Ben's calendars as years of use leave them."""
+    """Fills Ann's and Ben's calendars as years of use would."""
     sim = stock.stack.sim
     sim.add_many(
         ANN, SINGLES, days=80, subject="Single", event={"body": {"contentType": "html", "content": "<p>Notes</p>"}}
@@ -112,7 +113,7 @@ def fill(stock: Stock) -> None:
 
 @pytest.fixture(scope="module")
 def stock(make_stack: Callable[..., Stack]) -> Iterator[Stock]:
-    """Ann and Ben sync by Odoo's own engine."""
+    """Ann and Ben are connected with Odoo's built-in sync."""
     ports = (free_port(), free_port(), free_port())
     stack = make_stack(
         ports=ports,
@@ -122,12 +123,13 @@ def stock(make_stack: Callable[..., Stack]) -> Iterator[Stock]:
     stack.add_user("Ann Archer", ANN, "ann")
     stack.add_user("Ben Baker", BEN, "ben")
     made.configure()
-    # That engine knows a series by its master's row, which Graph sends some.
+    # The built-in sync finds a series by the row of its master, which Graph sends to some clients
+    # only.
     stack.sim.set_switches(delta_masters="always")
     fill(made)
     made.sign_in(ANN, BEN)
     made.sync()
-    # That engine sends what is made in Odoo, too, with its invitations.
+    # The built-in sync also sends events made in Odoo, with its invitations.
     for n in range(FROM_ODOO):
         made.site.new_event(ANN, f"From Odoo {n}", day=n + 1, hour=21, guests=(OUTSIDE,) if n % 2 else ())
     made.sync()
@@ -140,7 +142,8 @@ def test_moving_in_keeps_every_record_and_mails_nobody(stock: Stock):
     linked = links(stack)
     assert len(linked) > 500
     assert all(uid for _, uid in linked.values()), "the stock engine has linked everything"
-    # What changed in Outlook since that engine looked last: titles and times tell nobody what belongs together.
+    # Changed in Outlook after the built-in sync last read it: events cannot be matched by title and
+    # time.
     for n in range(10):
         event = sim.event(ANN, f"Meeting {n}")
         later = moment(n + 1, 22)
@@ -190,7 +193,7 @@ def test_moving_in_keeps_every_record_and_mails_nobody(stock: Stock):
 
 
 def test_what_was_moved_in_syncs(stock: Stock):
-    """Afterwards it is as any other event; a guest hears of a change once."""
+    """After the adoption these events sync like any other, and a guest is told of a change once."""
     stack, site = stock.stack, stock.site
     ((event_id,),) = stack.odoo.query("SELECT id FROM calendar_event WHERE name = 'Meeting 20' AND active")
     site.client(ANN).write("calendar.event", event_id, name="Meeting 20, moved in")
@@ -203,7 +206,7 @@ def test_what_was_moved_in_syncs(stock: Stock):
     stack.sim.update_event(ANN, event["id"], {"subject": "Single 7, moved in"})
     ((known,),) = stack.odoo.query("SELECT id FROM calendar_event WHERE name = 'Single 7'")
     assert site.odoo_event("Single 7, moved in") == known
-    # Made while paired: these have no link of the stock engine's.
+    # Made while paired: these have no link of the built-in sync.
     site.new_event(ANN, "Made in Odoo", day=12, hour=17, guests=(OUTSIDE,))
     site.new_outlook_event(ANN, "Made in Outlook", day=13, hour=17, guests=(BEN,))
     site.odoo_event("Made in Outlook")
@@ -225,7 +228,8 @@ def test_what_was_moved_in_syncs(stock: Stock):
 
 
 def the_stock_engine_goes_on_in_silence(stock: Stock) -> None:
-    """It lists all anew, and neither writes, doubles, nor mails."""
+    """Checks that the built-in sync lists everything again without writing, duplicating or mailing
+    anything."""
     stack, sim = stock.stack, stock.stack.sim
     stack.stock_in_charge = True
     known = links(stack)
@@ -267,7 +271,7 @@ def test_unpairing_gives_the_stock_engine_back(stock: Stock):
 
     eventually(parted, PATIENCE, message="Odoo has parted")
     the_stock_engine_goes_on_in_silence(stock)
-    # It works, by the very links.
+    # It syncs a change, by the links that it got back.
     ((event_id,),) = stack.odoo.query("SELECT id FROM calendar_event WHERE name = 'Made in Odoo' AND active")
     stock.site.client(ANN).write("calendar.event", event_id, name="Made in Odoo, moved out")
     assert stack.sim.event(ANN, "Made in Odoo, moved out"), "the stock engine's edit has reached the same event"
@@ -277,7 +281,7 @@ def test_uninstalling_gives_it_back_too(stock: Stock):
     stack, site = stock.stack, stock.site
     records = {row[0] for row in odoo(stack)}
     stack.sim.forget_mails()
-    # The service still has everybody's consent.
+    # The service still has the consent of all users.
     stack.pair(site.proxy.url)
 
     def settled() -> bool:
@@ -289,7 +293,7 @@ def test_uninstalling_gives_it_back_too(stock: Stock):
         assert not any(owed.values()), f"still owed: {owed}"
         return True
 
-    # With nothing to hand over Odoo calls every minute, and twice it must.
+    # With nothing to send, Odoo calls every minute, and two calls are needed.
     eventually(settled, 2 * PATIENCE, interval=1, message="the database has moved in again")
     assert {row[0] for row in odoo(stack)} == records
     assert stack.sim.mails() == []

@@ -1,5 +1,6 @@
-"""Copies, restored backups and neutralized databases: nothing is written to anybody's mailbox, nobody is mailed, the
-administrator is told, and pairing anew settles everything in silence."""
+"""Copies, restored backups and neutralized databases: nothing is written to a mailbox, nobody is
+mailed, the administrator is told, and pairing again settles everything without mails.
+"""
 
 import subprocess
 import time
@@ -19,12 +20,12 @@ EXCHANGE = "microsoft_calendar_bridge.ir_cron_exchange"
 
 
 def mailboxes(stack: Stack) -> dict[str, str]:
-    """Every event with its change key, which moves with every write."""
+    """Returns the change key of each event, which changes with each write."""
     return {event["id"]: event["changeKey"] for mailbox in (ANN, BEN) for event in stack.sim.events(mailbox)}
 
 
 def settings_say(odoo: Odoo) -> str:
-    """What the settings page tells an administrator."""
+    """Returns what the settings page tells an administrator."""
     admin = odoo.admin
     wizard = admin.create("res.config.settings")
     return admin.execute("res.config.settings", "read", [wizard], ["outlook_bridge_status"])[0]["outlook_bridge_status"]
@@ -49,7 +50,7 @@ def exchange(odoo: Odoo) -> None:
 
 
 class Copies:
-    """Copies of databases, made while nobody is connected to them."""
+    """Copies databases while nobody is connected to them."""
 
     def __init__(self, site: Site):
         self.site = site
@@ -58,7 +59,7 @@ class Copies:
         self.made: list[str] = []
 
     def of_odoo(self, name: str) -> str:
-        """`createdb -T`."""
+        """Copies Odoo's database with `createdb -T`."""
         stack = self.site.stack
         copy = f"{stack.odoo.database}_{name}"
         stack.odoo.stop()
@@ -97,7 +98,7 @@ def copies(site: Site) -> Iterator[Copies]:
 
 
 def silence(stack: Stack) -> Callable[[], None]:
-    """Checks that nothing was written to any mailbox and nobody mailed since now."""
+    """Checks that no mailbox was written and nobody was mailed since the call."""
     stack.sim.forget_mails()
     before = mailboxes(stack)
 
@@ -114,7 +115,7 @@ def test_a_copy_is_shut_out_and_the_original_goes_on(site: Site, copies: Copies)
     site.agrees()
     copy = copies.run(copies.of_odoo("copy"))
     untouched = silence(stack)
-    # In the copy somebody tries things out.
+    # Somebody experiments in the copy.
     client = copy.client(ANN, "ann")
     client.write("calendar.event", event_id, name="Tried out")
     partner = site.partner(client, OUTSIDE)
@@ -134,7 +135,7 @@ def test_a_copy_is_shut_out_and_the_original_goes_on(site: Site, copies: Copies)
     assert "it is a copy" in settings_say(copy)
     untouched()
     assert any("it is a copy, or this one was renamed" in line for line in journal(stack))
-    # Nobody was stopped by it, also when it parts.
+    # The original goes on, also when the copy unpairs.
     unpair = admin.create("res.config.settings")
     admin.execute("res.config.settings", "action_outlook_bridge_unpair", [unpair])
     assert not state(stack.odoo, QUARANTINED)
@@ -151,7 +152,7 @@ def test_a_restored_odoo_writes_nothing_until_it_is_paired_again(site: Site, cop
     site.outlook_event(ANN, kept)
     site.agrees()
     backup = copies.of_odoo("backup")
-    # A day goes on, and is lost.
+    # A day of work after the backup, which the restore loses.
     site.client(ANN).write("calendar.event", kept_id, location="Room 1")
     site.new_event(ANN, lost, guests=(OUTSIDE,))
     site.outlook_event(ANN, lost)
@@ -179,7 +180,7 @@ def test_a_restored_service_sends_nothing_that_it_owed_then(site: Site):
     event_id = site.new_event(ANN, subject, guests=(OUTSIDE,))
     outlook_id = site.outlook_event(ANN, subject)["id"]
     site.agrees()
-    # A backup is made while a write is owed to Outlook.
+    # The backup is made while a write to Outlook is pending.
     stack.sim.add_fault(mailbox=ANN, path="/$batch", status=503)
     try:
         site.client(ANN).write("calendar.event", event_id, name=renamed)
@@ -188,7 +189,7 @@ def test_a_restored_service_sends_nothing_that_it_owed_then(site: Site):
         stack.service.stop()
         backup = f"{stack.bridge_database}_backup"
         stack.server.create(backup, stack.bridge_database)
-        # Yesterday's.
+        # As if the backup was made yesterday.
         stack.server.query(backup, "UPDATE databases SET heard_at = heard_at - interval '1 day' RETURNING 1")
     finally:
         stack.sim.clear_faults()
@@ -198,7 +199,7 @@ def test_a_restored_service_sends_nothing_that_it_owed_then(site: Site):
     stack.sim.update_event(ANN, outlook_id, {"subject": later})
     site.odoo_event(later)
     site.agrees()
-    # Odoo is down when the service comes back with the backup: it must know by itself.
+    # Odoo is down when the service starts with the backup, so the service must notice by itself.
     stack.odoo.stop()
     stack.service.stop()
     stack.server.drop(stack.bridge_database)
@@ -207,7 +208,7 @@ def test_a_restored_service_sends_nothing_that_it_owed_then(site: Site):
     untouched = silence(stack)
     begun = time.monotonic()
     stack.service.start()
-    # Long enough for what is owed to be sent, if it were.
+    # Long enough for the pending write to be sent, if it were sent.
     eventually(
         lambda: "NOT HEARD FROM" in stack.service.run("status") and time.monotonic() > begun + 10,
         PATIENCE,

@@ -1,6 +1,6 @@
-"""What people do in other modules of Odoo that make events: time off, and the wizard that imports a file.
+"""Other modules of Odoo that make events: time off, and the wizard that imports a file.
 
-By Ann, who is connected, and by Cleo, who is not.
+Each test runs as Ann, who is connected, and as Cleo, who is not.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,7 +49,8 @@ def employees(people: Site) -> dict[str, int]:
 def test_time_off(
     people: Site, employees: dict[str, int], at_browser: AtBrowser, login: str, unit: str, days: int, week: int
 ):
-    """Approved, it is an event of those days in both calendars, or of the morning; refused, it is in neither."""
+    """Approved time off is an event of these days, or of the morning, in both calendars. Refused,
+    it is in neither."""
     admin = people.stack.odoo.admin
     kind = admin.create(
         "hr.leave.type",
@@ -116,7 +117,7 @@ def test_time_off(
 
 @pytest.mark.parametrize("login", [ANN, CLEO])
 def test_a_file_is_imported(people: Site, at_browser: AtBrowser, tmp_path: Path, login: str):
-    """The wizard of the list: a file, tested first, then imported."""
+    """The wizard of the list: a file is tested first, then imported."""
     person = at_browser(people.stack, login.partition("@")[0])
     person.log_in(login, login.partition("@")[0])
     word = walk.unique("Filed")

@@ -1,4 +1,4 @@
-"""A site that used Odoo's own sync with a rule and limits of its own pairs, through the pages."""
+"""A site that used Odoo's built-in sync with a rule and limits of its own pairs through the pages."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tools.stack import ADMIN, CLIENT_ID, CLIENT_SECRET, Stack
 
 from .site import ANN, Site
 
-# An add-on of the site, which keeps private events out of Outlook.
+# An add-on of the site that keeps private events out of Outlook.
 MANIFEST = {"name": "Site Filter", "version": "19.0.1.0.0", "license": "LGPL-3", "depends": ["microsoft_calendar"]}
 RULE = """
 from odoo import models
@@ -86,7 +86,7 @@ def test_what_a_site_had_set_is_taken_over_and_private_events_stay_apart(make_st
     assert not subjects & {"Surgery", "Therapy"}
     told = stack.server.query(stack.bridge_database, "SELECT id FROM meetings WHERE odoo_state ->> 'name' = 'Therapy'")
     assert not told, "the service was told of it"
-    # Somebody lets it through.
+    # The event becomes public, so the rule lets it through.
     site.client(ANN).execute("calendar.event", "write", [later], {"privacy": "public"})
     site.outlook_event(ANN, "Therapy")
     assert not stack.sim.event(ANN, "Surgery")

@@ -1,4 +1,4 @@
-"""What cannot be done for one is put off, and everybody else's calendar goes on."""
+"""What fails for one user is put aside, and all other calendars go on."""
 
 from tools import walk
 from tools.stack import eventually
@@ -13,7 +13,7 @@ def test_a_creation_that_never_ends_holds_up_no_colleague(site: Site):
     try:
         site.new_event(ANN, stuck)
         eventually(lambda: sim.faults_struck() > 0, PATIENCE, message="its creation has failed once")
-        # Ann presses Stop: nobody asks for the end of it.
+        # Ann presses Stop while the creation is still pending.
         user = site.client(ANN).execute("res.users", "search", [["login", "=", ANN]])
         site.client(ANN).execute("res.users", "stop_microsoft_synchronization", user)
         site.new_outlook_event(ANN, invited, guests=(BEN,))

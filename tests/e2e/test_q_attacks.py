@@ -1,4 +1,4 @@
-"""A plain user of Odoo acts in a colleague's name, over RPC as anybody can."""
+"""A user of Odoo without rights tries to act in a colleague's name, over RPC."""
 
 from tools.stack import OdooClient, eventually
 
@@ -38,7 +38,7 @@ def test_an_event_does_not_take_a_private_meetings_place(site: Site):
     site.outlook_event(ANN, "Forged")
     site.agrees()
     after = site.outlook_event(ANN, "Board")
-    # Its change key may have turned by itself.
+    # Without the change key, which may have changed by itself.
     told = ("id", "subject", "start", "end", "attendees", "sensitivity", "location", "body")
     assert {name: after[name] for name in told} == {name: before[name] for name in told}
     assert [mail["kind"] for mail in site.stack.sim.mails() if "Board" in mail["subject"]] == ["invitation"]
@@ -56,7 +56,7 @@ def test_nobody_else_has_many_people_mailed_nor_answers(site: Site):
 
     eventually(asked, PATIENCE, message="Ann is asked")
     assert not site.invitations("Offer")
-    # with those from inside alone it goes out
+    # with guests from inside only, the invitation is sent
     gone = [[3, site.partner(eve, address), False] for address in OUTSIDE]
     eve.write("calendar.event", event, partner_ids=gone)
     site.outlook_event(BEN, "Offer")

@@ -1,4 +1,5 @@
-"""What an invitation shows has nobody's browser ask for anything, and Outlook keeps its pictures."""
+"""The content of an invitation makes no browser load anything from outside, and Outlook keeps its
+pictures."""
 
 from collections.abc import Callable
 
@@ -31,7 +32,7 @@ def test_an_invitation_asks_no_server_for_anything(site: Site, at_browser: Calla
     asked: list[str] = []
     ann.page.on("request", lambda request: asked.append(request.url))
     ann.open_event(event)
-    # Odoo shows a calendar's description there; "Notes" are its own.
+    # Odoo shows the description on this tab; "Notes" is another field.
     ann.page.get_by_role("tab", name="Options").click()
     walk.expect(ann.page.get_by_text("Words of the sender")).to_be_visible()
     walk.expect(ann.page.get_by_role("link", name="[image: Logo]")).to_be_visible()
@@ -44,7 +45,7 @@ def test_an_invitation_asks_no_server_for_anything(site: Site, at_browser: Calla
     def body() -> str:
         return site.outlook_event(ANN, subject)["body"]["content"]
 
-    # Something else is edited in Odoo, then the words.
+    # Another property is edited in Odoo, then the description.
     client, before = site.client(ANN), body()
     client.write("calendar.event", event, location="Room 7")
     eventually(lambda: site.outlook_event(ANN, subject)["location"]["displayName"] == "Room 7", message="it is there")

@@ -1,4 +1,5 @@
-"""Ben signs in by a name that is no address, has his mailbox at another one, and Odoo knows him by a third."""
+"""Ben signs in with a name that is not an address, his mailbox has another address, and Odoo has a
+third one."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ def site(make_stack: Callable[..., Stack]) -> Iterator[Site]:
 
 
 def answers(site: Site, event_id: int) -> dict[str, str]:
-    """The answers of an event's attendees in Odoo, by their logins or addresses."""
+    """Returns the responses of an event's attendees in Odoo, by login or address."""
     rows = site.stack.odoo.query(
         """SELECT coalesce(person.login, lower(partner.email)), line.state FROM calendar_attendee line
              JOIN res_partner partner ON partner.id = line.partner_id
@@ -41,12 +42,13 @@ def answers(site: Site, event_id: int) -> dict[str, str]:
 
 
 def listed(event: dict) -> dict[str, str]:
-    """A guest list as Outlook has it: the answers, by the addresses."""
+    """Returns the responses of an event's guest list in Outlook, by address."""
     return {one["emailAddress"]["address"].lower(): one["status"]["response"] for one in event["attendees"]}
 
 
 def is_at_rest(site: Site) -> None:
-    """Nobody is owed anything, and in ten seconds nothing is written; nothing was ever addressed to the name."""
+    """Checks that nothing is pending or written for ten seconds, and that the sign-in name was
+    never used as an address."""
     site.agrees_to_owe_nothing()
 
     def writes() -> int:
@@ -67,7 +69,7 @@ def test_whom_odoo_invites_is_invited_at_the_mailbox(site: Site):
     site.stack.sim.respond(BEN, copy["id"], "accept")
     eventually(lambda: answers(site, event_id).get(IN_ODOO) == "accepted", PATIENCE, message="his answer is in Odoo")
     assert answers(site, event_id) == {ANN: "accepted", IN_ODOO: "accepted", OUTSIDE: "needsAction"}
-    # another guest, and he is neither uninvited nor asked anew
+    # another guest is removed: Ben is neither uninvited nor invited again
     site.client(ANN).write("calendar.event", event_id, partner_ids=[[3, site.partner(site.client(ANN), OUTSIDE)]])
     eventually(lambda: set(listed(site.outlook_event(ANN, subject))) == {BEN}, PATIENCE, message="Zoe is off the list")
     is_at_rest(site)

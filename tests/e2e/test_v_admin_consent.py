@@ -1,4 +1,5 @@
-"""An organization lets nobody allow apps themselves: what people read, and what the administrator does about it."""
+"""In an organization where users cannot consent to apps: what users read, and what the
+administrator does."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ def test_an_administrator_grants_for_everybody(stack: Stack, at_browser: Callabl
     admin.page.get_by_text("Back to Odoo").click()
     walk.expect(admin.page.locator(".settings_tab").first).to_be_visible()
 
-    # Nobody is asked for permission any more.
+    # Users are not asked for permission any more.
     ann.open_calendar()
     ann.page.locator("#microsoft_sync_pending").click()
     ann.page.locator(f"button[name=account][value='{ANN}']").click()

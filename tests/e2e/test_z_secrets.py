@@ -1,5 +1,6 @@
-"""No secret of a run is in Odoo's database, the service's database, a log, an error or an address. That is looked at
-when the tests of each file are done (`make_stack`); here it is shown that what is planted is found."""
+"""No secret of a run is in Odoo's database, the service's database, a log, an error or an address.
+`make_stack` checks this when the tests of each file are done. Here a planted secret must be found.
+"""
 
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ def test_a_run_of_its_own_leaves_none_and_planted_ones_are_found(make_stack: Cal
     site = Site(make_stack())
     site.set_up()
     stack = site.stack
-    # What errors say, and what a refused login leaves.
+    # Makes error messages, and the traces of a refused login.
     client = site.client(ANN)
     landed = client.session().get(f"{client.url}/microsoft_account/authentication?code=forged&state=forged", timeout=60)
     assert landed.status_code == 400

@@ -1,4 +1,4 @@
-"""docs/EXCHANGE.md as data: its sections, tables, and examples."""
+"""Reads docs/EXCHANGE.md as data: its sections, tables, and examples."""
 
 import json
 import re
@@ -11,13 +11,13 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "EXCHANGE.md"
 @dataclass
 class Example:
     type: str
-    # The heading it is under, and what is written there.
+    # The heading of the section that has the example.
     section: str
     values: list
 
 
 def words(text: str) -> set[str]:
-    """What is in backticks, as far as it is a name or begins with one."""
+    """Returns the words in backticks; of a longer text in backticks only its first name."""
     return {match[1] for match in re.finditer(r"`\"?([\w.]+)[^`\n]*`", text)}
 
 
@@ -28,7 +28,7 @@ class Document:
         self.sections = dict(zip(parts[2::3], parts[3::3], strict=True))
 
     def table(self, section: str, header: str) -> list[list[str]]:
-        """The rows below the header, cell by cell."""
+        """Returns the rows below the header, cell by cell."""
         lines = iter(self.sections[section].splitlines())
         for line in lines:
             if line == header:
@@ -53,8 +53,8 @@ class Document:
 
 
 def read_values(text: str) -> list:
-    """Several values of JSON after each other. ``Snapshot``, ``…`` and the like become texts."""
-    # What is in quotes stays as it is.
+    """Returns the JSON values of a text. ``Snapshot``, ``…`` and the like become texts."""
+    # Quoted texts stay as they are.
     parts = re.split(r"(\"[^\"]*\")", text)
     for at in range(0, len(parts), 2):
         parts[at] = re.sub(r"\{…\}|\b[A-Z]\w+(?: or null)?|…", '"…"', parts[at])

@@ -1,11 +1,12 @@
-"""The service's structs and enums that cross the wire, as its source declares them and serde names them."""
+"""Reads the service's structs and enums of the exchange from its source, with the names that serde
+gives them."""
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
-# What serde may be told of a field without its having another name, or none.
+# Attributes of serde that neither rename nor skip a field.
 HARMLESS = re.compile(r"default(\s*=\s*\"\w+\")?|skip_serializing_if\s*=\s*\"[\w:]+\"|flatten|transparent")
 
 
@@ -22,11 +23,11 @@ class Type:
     name: str
     file: Path
     fields: dict[str, Field] = field(default_factory=dict)
-    # Of an enum: the fields of each variant, or the type that it holds.
+    # The variants of an enum: the fields of each one, or the type that it holds.
     variants: dict[str, "dict[str, Field] | str"] = field(default_factory=dict)
-    # Where the variant is named, in the object itself.
+    # The field of the object that names the variant.
     tag: str | None = None
-    # What serde is told of it that this file does not know, and what its fields are called may depend on.
+    # Attributes of serde that this file does not know, and that may change the names of fields.
     unknown: set[str] = field(default_factory=set)
 
 
@@ -44,7 +45,7 @@ class Source:
                 self.types.setdefault(declared.name, []).append(declared)
 
     def _declared(self, path: Path, text: str):
-        # rustfmt puts a type's end where it begins, and what it holds four spaces further in.
+        # rustfmt indents the end of a type like its beginning, and the content by four more spaces.
         pattern = re.compile(
             r"(?P<attributes>(?:^[ ]*#\[[^\n]*\n)*)^(?P<indent>[ ]*)"
             r"(?:pub(?:\([^)]*\))? )?(?P<kind>struct|enum) (?P<name>\w+) \{\n"
@@ -95,7 +96,7 @@ class Source:
                 declared.variants[name] = match[3].strip("(),") if match[3] != "," else {}
 
     def find(self, path: str, used_in: Path | None = None) -> Type | None:
-        """The type of a path like ``brake::AnswerRequest``, as it is named in a file."""
+        """Returns the type of a path like ``brake::AnswerRequest``, as it is named in a file."""
         *modules, name = re.sub(r"<.*>", "", path).split("::")
         candidates = self.types.get(name, [])
         if not modules and used_in:
@@ -122,14 +123,14 @@ class Source:
         return candidates[0] if candidates else None
 
     def inner(self, declared: Type, of: Field) -> Type | None:
-        """The type behind ``Option``, ``Vec``, ``Box``; ``None`` for what has no fields of its own."""
+        """Returns the type inside ``Option``, ``Vec`` or ``Box``; ``None`` for a type without fields."""
         name = of.type
         while match := re.fullmatch(r"(?:Option|Vec|Box)<(.+)>", name):
             name = match[1]
         return self.find(name, declared.file) if re.fullmatch(r"[\w:]+", name) else None
 
     def all_fields(self, declared: Type, fields: dict[str, Field]) -> dict[str, tuple[Type, Field]]:
-        """With those of what is flattened into it."""
+        """Returns the fields, including those of types that are flattened into them."""
         assert not declared.unknown, f"{declared.file}: teach this test what serde({declared.unknown}) does"
         found = {}
         for name, one in fields.items():
@@ -142,14 +143,14 @@ class Source:
         return found
 
     def methods(self) -> dict[str, Type]:
-        """``model.method`` of all that can be called, with the type of its keyword arguments."""
+        """Returns ``model.method`` of all methods, with the type of the keyword arguments."""
         path = self.root / "web" / "methods.rs"
         text = self.texts[path]
         called = re.findall(
             r"method(?:_with_state)?!\(\s*module,\s*\"([\w.]+)\",\s*\|engine, caller, \w+: ([\w:]+)\|", text
         )
         registered = len(re.findall(r"^\s+method(?:_with_state)?!\(", text, re.MULTILINE))
-        # One of them is in a macro.
+        # One of the matches is inside a macro.
         assert len(called) == registered - 1, "a method is registered in a form that this test does not know"
         known = {name: self.find(of, path) for name, of in called}
         known["outlook.bridge.pair"] = self.find("pairing::PairRequest")

@@ -1,4 +1,5 @@
-"""docs/EXCHANGE.md says what the code does: no method, argument, field, value or status more or less."""
+"""Checks that docs/EXCHANGE.md matches the code: the same methods, arguments, fields, values and
+statuses."""
 
 import ast
 import re
@@ -14,19 +15,19 @@ METHODS = "| model | method | keyword arguments | answer |"
 VALUES = "| field | values |"
 REFUSED = "| what is refused | HTTP status | error |"
 
-# What an example shows, where the type is called otherwise in the code.
+# Types of examples that have another name in the code.
 TYPES = {
     "Change": "TouchedRecord",
     "Row": "odoo::touched::Row",
     "ResetPreview": "reset::preview::Preview",
     "Preview": "guards::preview::Preview",
 }
-# What the add-on tells and the service does not read.
+# Fields that the add-on sends and the service does not read.
 UNREAD = {
     ("Snapshot", "model"),
     ("SeriesRows", "model"),
 }
-# The fields in the table of values, and the enum behind each.
+# The fields in the table of values, and the enum of each.
 ENUMS = {
     "`status` of an account": "AccountStatus",
     "`policy`": "calendar::merge::Policy",
@@ -40,7 +41,7 @@ ENUMS = {
     "`result`": "AckResult",
     "`mailer`": "Mailer",
 }
-# An answer to an invitation is not counted, and so not held.
+# A response to an invitation is not counted as a mail, so it never waits for approval.
 NEVER = {"`kind` of a mail that is held": {"respond"}}
 # The add-on's functions that call the service, and their own arguments.
 CALLERS = {"_call", "_outlook_bridge_tell"}
@@ -69,13 +70,13 @@ def document():
 
 
 def documented_methods(document: Document) -> dict[str, set[str] | None]:
-    """``model.method`` with its arguments; ``None`` where an example shows them."""
+    """Returns ``model.method`` with its arguments; ``None`` if an example shows them."""
     found = {}
     for model, names, arguments, _answer in document.table("Methods", METHODS):
         for name in re.findall(r"`(\w+)`", names):
             method = f"{model.strip('`')}.{name}"
             assert method not in found, f"{method} is there twice"
-            # What is in parentheses are values.
+            # Words in parentheses are values.
             plain = re.sub(r"\([^)]*\)", "", arguments)
             found[method] = None if "see below" in arguments else words(plain)
     return found
@@ -91,7 +92,7 @@ def test_methods(source, document):
 
 
 def variants_of(source: Source, declared: Type) -> Type | None:
-    """The enum, named by a tag, that is flattened into a type."""
+    """Returns the tagged enum that is flattened into a type."""
     for one in declared.fields.values():
         inner = source.inner(declared, one) if one.flattened else None
         if inner and inner.tag:
@@ -111,7 +112,7 @@ def fields_of(source: Source, declared: Type, value: dict) -> dict:
         inner = source.find(of, tagged.file)
         fields.update(source.all_fields(inner, inner.fields))
         if of == "ApplySeries":
-            # Kept as it is sent.
+            # Stored in the form in which it is sent.
             shape = source.find("SeriesShape")
             fields.update(source.all_fields(shape, shape.fields))
             fields.update(dict.fromkeys(("start", "stop")))
@@ -121,7 +122,7 @@ def fields_of(source: Source, declared: Type, value: dict) -> dict:
 
 
 class Shown:
-    """Which fields of which types the document shows, and where."""
+    """The fields that the document shows, by type, and where it shows them."""
 
     def __init__(self, source: Source, document: Document):
         self.source = source
@@ -158,7 +159,7 @@ def test_examples_show_every_field_and_no_other(source, document):
         f"{label}.{name}"
         for label, (keys, known, text) in shown.fields.items()
         for name, one in known.items()
-        # What may be absent need only be named beside an example.
+        # An optional field may also be named in the text beside an example.
         if name not in keys and not (one and one[1].optional and name in words(text))
     }
     assert not missing, "in the code, and in no example"
@@ -188,7 +189,7 @@ def test_refusals(source, document):
 
 
 def text_of(tree: ast.AST, word: ast.expr) -> str | None:
-    """A text as it is written, or the model that ``self._name`` is in this file."""
+    """Returns a literal text, or the value of ``self._name`` in this file."""
     if isinstance(word, ast.Constant):
         return word.value
     if isinstance(word, ast.Attribute) and word.attr == "_name":
@@ -208,7 +209,7 @@ def test_the_add_on_calls_methods_with_arguments_that_there_are(document):
             if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in CALLERS):
                 continue
             if any(isinstance(one, ast.Name) and one.id == "method" for one in call.args):
-                # In one of them itself.
+                # A call inside one of these functions.
                 continue
             texts = [text_of(tree, one) for one in call.args]
             assert len(texts) == 2 and all(texts), f"{path.name}:{call.lineno}: method names are texts"
@@ -227,7 +228,7 @@ def constants(path: Path) -> dict[str, ast.expr]:
 
 
 def names_in(known: dict[str, ast.expr], of: ast.expr) -> set[str]:
-    """The texts in a constant, also in those it is made of."""
+    """Returns the texts in a constant, and in the constants that it uses."""
     found = set()
     for node in ast.walk(of):
         if isinstance(node, ast.Constant):
@@ -247,7 +248,7 @@ def test_the_add_on_applies_what_is_documented(source, document):
 
 
 def dict_keys(tree: ast.AST) -> list[set[str]]:
-    """The keys that are spelled out in each dictionary of a piece of code."""
+    """Returns the literal keys of each dictionary in a piece of code."""
     return [
         {key.value for key in node.keys if isinstance(key, ast.Constant)}
         for node in ast.walk(tree)

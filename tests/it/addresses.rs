@@ -1,4 +1,5 @@
-//! By which address somebody is invited makes no difference: a mailbox's aliases, and mail groups that they are members of.
+//! It makes no difference by which address a person is invited: by aliases of a mailbox, or by mail
+//! groups.
 
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ async fn both() -> World {
 }
 
 impl World {
-    /// The attendees of the only record in Odoo: address, user, answer.
+    /// Returns the attendees of the only record in Odoo: address, user, response.
     fn lines(&self) -> Vec<(String, Option<i64>, String)> {
         assert_eq!(self.odoo.records.len(), 1, "{:?}", self.odoo.records);
         let record = self.odoo.records.values().next().expect("a record");
@@ -82,7 +83,7 @@ async fn a_member_of_an_invited_group_has_the_meeting() {
     ];
     assert_eq!(w.lines(), expected);
 
-    // He stays a member in Outlook: nobody invites him there once more.
+    // He stays a member of the group in Outlook, so he is not invited there again.
     let id = w.only_id();
     w.forget_mails().await;
     w.odoo.change_guests(id, &[OUTSIDE], &[]);
@@ -91,14 +92,14 @@ async fn a_member_of_an_invited_group_has_the_meeting() {
     assert_eq!(kinds(&w.stack.mails().await), [("invitation", OUTSIDE)]);
     w.at_rest().await;
 
-    // His answer counts.
+    // His response counts.
     w.odoo.answer(id, 8, "accepted");
     w.quiet().await;
     assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
     assert!(w.lines().contains(&line(BEN, Some(8), "accepted")));
     w.at_rest().await;
 
-    // Who is taken off in Odoo alone stays off, and Outlook is told nothing it cannot do.
+    // A guest removed only in Odoo stays removed, and Outlook is told nothing that it cannot do.
     w.odoo.change_guests(id, &[], &[BEN]);
     w.quiet().await;
     w.at_rest().await;
@@ -118,7 +119,7 @@ async fn a_member_of_a_group_that_odoo_invites_has_the_meeting_too() {
     );
     assert_eq!(w.listed("From Odoo").await, [TEAM]);
     w.at_rest().await;
-    // He declines it in Outlook, where it leaves his calendar.
+    // He declines in Outlook, which removes the meeting from his calendar.
     let his = w.stack.event(BEN, "From Odoo").await.expect("his");
     w.outlook_deletes(BEN, &his).await;
     w.quiet().await;
@@ -200,7 +201,7 @@ async fn a_contact_in_odoo_with_an_alias_is_no_endless_loop() {
     w.quiet().await;
     assert_eq!(w.listed("Contact").await.len(), 2);
     w.at_rest().await;
-    // The organizer's own.
+    // The organizer's own event.
     w.stack
         .sim_call(
             "PATCH",
@@ -244,8 +245,8 @@ async fn a_directory_that_fails_keeps_nobody_from_their_calendar() {
     assert!(w.odoo.by_name("His").is_some());
 }
 
-/// Many log in by a name that is no address of their mailbox: a user principal name, a phone number. Microsoft is asked by which
-/// addresses the mailbox is reached.
+/// Many users log in with a name that is not an address of their mailbox: a user principal name, or
+/// a phone number. Microsoft is asked for the addresses of the mailbox.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_logs_in_by_another_name_is_known_by_the_mailboxs_address() {
     for login in ["b1234@contoso.onmicrosoft.example", "+32 470 12 34 56"] {
@@ -263,7 +264,7 @@ async fn who_logs_in_by_another_name_is_known_by_the_mailboxs_address() {
         w.outlook_creates(ANN, "Invited", &[BEN]).await;
         w.quiet().await;
         w.quiet().await;
-        // No phantom beside him.
+        // No second person appears beside him.
         let expected = [line(ANN, Some(7), "accepted"), line(BEN, Some(8), "needsAction")];
         assert_eq!(w.lines(), expected, "{login}");
         let his = w.stack.event(BEN, "Invited").await.expect("his");
@@ -277,7 +278,7 @@ async fn who_logs_in_by_another_name_is_known_by_the_mailboxs_address() {
             "{login}: {:?}",
             w.lines()
         );
-        // And whom Odoo invites is invited at the mailbox's address.
+        // A guest whom Odoo invites is invited at the mailbox's address.
         let id = w.only_id();
         w.odoo.unlink(id);
         let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
@@ -287,8 +288,8 @@ async fn who_logs_in_by_another_name_is_known_by_the_mailboxs_address() {
     }
 }
 
-/// A sign-in name that is no address, of somebody whom Odoo knows by a third one: known from the login on, and nothing is ever
-/// addressed to the name.
+/// The sign-in name is not an address, and Odoo has a third one. The person is recognized from the
+/// login on, and nothing is ever addressed to the sign-in name.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_name_that_is_no_address_is_written_nowhere() {
     const NAME: &str = "b1234@contoso.onmicrosoft.example";
@@ -338,7 +339,7 @@ async fn a_sign_in_name_that_is_no_address_is_written_nowhere() {
         "{:#}",
         w.odoo.records[&id]["attendees"]
     );
-    // His own meetings are his, and whoever he invites is not asked twice.
+    // His own meetings stay his, and a guest whom he invites is invited once.
     let own = w.odoo.create(8, "His own", &start, &stop, &[CARLA]);
     w.quiet().await;
     assert!(w.stack.event(BEN, "His own").await.is_some());
@@ -353,7 +354,8 @@ async fn a_sign_in_name_that_is_no_address_is_written_nowhere() {
     w.at_rest().await;
 }
 
-/// An administrator gives somebody another address: the day after the service knows, and nobody is invited anew.
+/// An administrator gives somebody another address. The service knows it after a day, and invites
+/// nobody again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_that_is_renamed_is_the_same_persons() {
     const TO: &str = "ben.jones@contoso.example";
@@ -385,7 +387,8 @@ async fn a_mailbox_that_is_renamed_is_the_same_persons() {
     w.at_rest().await;
 }
 
-/// Of an account that was made with an address elsewhere the directory tells that one; mail reaches another, which its calendar names.
+/// For an account that was made with another provider's address, the directory has that address.
+/// The mailbox has another one, which the calendar names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_personal_account_is_known_by_its_mailboxs_address() {
     const PERSONAL: &str = "outlook_1A2B3C@outlook.example";
@@ -408,8 +411,8 @@ async fn a_personal_account_is_known_by_its_mailboxs_address() {
     assert_eq!(w.odoo.records[&id]["attendees"].as_array().map(Vec::len), Some(2));
 }
 
-/// Exchange has been seen to list an answer in a second row, by an X.500 path: one guest, with the newer answer, whom no write
-/// sends back.
+/// Exchange sometimes lists a response in a second row with an X.500 path. That is one guest, with
+/// the newer response, and no write sends the second row back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_who_is_listed_by_a_path_as_well_is_one_person() {
     const PATH: &str = ZOES_PATH;
@@ -445,7 +448,7 @@ async fn a_guest_who_is_listed_by_a_path_as_well_is_one_person() {
 
 const ZOES_PATH: &str = "/o=ExchangeLabs/ou=Exchange Administrative Group/cn=Recipients/cn=1a2b-zoe";
 
-/// The guest has answered, and Exchange names her by a path from then on.
+/// The guest has answered, and from then on Exchange names her by a path.
 async fn becomes_a_path(w: &World, event: &Value) {
     let answer = json!({"response": "accept", "as": OUTSIDE, "path": ZOES_PATH, "instead": true});
     let respond = format!("mailboxes/{ANN}/events/{}/respond", super::stack::id_of(event));
@@ -469,7 +472,8 @@ async fn a_guest_whose_address_became_a_path_is_written_by_the_address() {
     w.at_rest().await;
 }
 
-/// A write of one occurrence replaces its list of guests, whoever stands in it by a path: for all, or for this occurrence alone.
+/// Writing one occurrence replaces its list of guests, even if the list names one of them by a
+/// path.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_of_one_occurrence_keeps_the_answer_of_a_guest_listed_by_a_path() {
     for (of_all, instead) in [(true, true), (true, false), (false, true), (false, false)] {
@@ -538,7 +542,7 @@ async fn a_path_that_nobody_knows_keeps_the_list_and_nothing_else() {
         .to_string();
     assert!(journal.contains("internal path of Exchange"), "{journal}");
     w.at_rest().await;
-    // What else is changed goes on.
+    // Changes of other properties still go through.
     w.odoo.write(id, json!({"location": "Room 1"}));
     w.quiet().await;
     let event = w.stack.event(ANN, "Renamed").await.expect("in Outlook");
@@ -546,7 +550,7 @@ async fn a_path_that_nobody_knows_keeps_the_list_and_nothing_else() {
     w.at_rest().await;
 }
 
-/// An alias goes from one colleague to another, and of the first one's mailbox nothing was asked since.
+/// An alias moves from one colleague to another, and the first one's mailbox was not asked since.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_two_claim_is_whose_was_told_last() {
     let mut w = both().await;

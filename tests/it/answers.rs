@@ -1,4 +1,4 @@
-//! Guests who are connected, too: what they answer on either side, and what their mailboxes show of a meeting.
+//! Connected guests: what they answer on either side, and what their mailboxes show of a meeting.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,8 @@ fn answer_of_ben(record: &Value) -> String {
     answer_in_odoo(record, BEN)
 }
 
-/// Ben has declined Ann's *Review!*, which she has renamed since, and has a new copy; with Ann's event and Odoo's id.
+/// Ben has declined Ann's *Review!*. She has renamed it since, so he is invited again. Returns her
+/// event and Odoo's id.
 async fn asked_anew() -> (World, Value, i64) {
     let mut w = with_ben().await;
     let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
@@ -37,7 +38,7 @@ async fn in_outlook_ben_says(w: &World, subject: &str, response: &str) {
         .await;
 }
 
-/// Nobody looks into a mailbox for a while.
+/// Stops reading a mailbox for a while.
 async fn unread(w: &World, mailbox: &str) {
     let away = json!([{"mailbox": mailbox, "path": "delta", "status": 503}]);
     w.stack.sim_call("PUT", "faults", away).await;
@@ -52,7 +53,7 @@ async fn a_guest_taken_off_a_meeting_that_only_their_mailbox_has_shown_ends_it_f
     for unlinked in [false, true] {
         let mut w = with_ben().await;
         if unlinked {
-            // Nor will it be looked into soon.
+            // Stopped, so it is not read in the near future either.
             w.odoo
                 .call(&w.service, 7, "res.users", "stop", json!({"user_id": 7}))
                 .await
@@ -102,7 +103,7 @@ async fn who_is_taken_off_and_invited_again_is_asked_anew() {
     w.quiet().await;
     assert_eq!(answer_of_ben(&w.odoo.records[&id]), "needsAction");
     assert_eq!(kinds(&w.stack.mails().await), [("invitation", BEN)]);
-    // And the same answer again is one to this invitation.
+    // The same response given again responds to this invitation.
     w.forget_mails().await;
     w.odoo.answer(id, 8, "accepted");
     w.quiet().await;
@@ -115,7 +116,7 @@ async fn an_answer_that_odoo_has_by_the_organizers_mailbox_is_taken_back_by_the_
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
     let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
     w.odoo.sync(&w.service).await;
-    // Ben is not looked into before Odoo has his answer by Ann's mailbox, as his login has lapsed.
+    // Odoo gets Ben's response from Ann's mailbox first, as Ben's own mailbox is not read.
     w.odoo
         .call(&w.service, 8, "res.users", "stop", json!({"user_id": 8}))
         .await
@@ -162,7 +163,8 @@ async fn what_a_guest_answers_in_odoo_to_a_deleted_invitation_is_told_when_it_co
     );
 }
 
-/// The organizer's list keeps what a guest had answered to the copy before; the guest is asked anew, and says it again in Odoo.
+/// The organizer's list keeps a guest's earlier response. The guest is invited again, and gives it
+/// again in Odoo.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_declines_again_in_odoo_what_came_back_has_declined_it_in_outlook() {
     let (mut w, _, id) = asked_anew().await;
@@ -180,7 +182,8 @@ async fn who_declines_again_in_odoo_what_came_back_has_declined_it_in_outlook() 
     assert_eq!(kinds(&w.stack.mails().await), [("response", ANN)]);
 }
 
-/// Availability and reminder are each mailbox's own: what a guest's has is no change of the organizer's.
+/// Availability and reminder belong to each mailbox: those of a guest are not changes by the
+/// organizer.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_odoo_changes_of_a_meeting_known_from_a_guest_meets_no_change_of_the_organizer() {
     let mut w = with_ben().await;
@@ -214,7 +217,8 @@ async fn what_odoo_changes_of_a_meeting_known_from_a_guest_meets_no_change_of_th
     assert!(!told.contains("changed on both sides"), "{told}");
 }
 
-/// Who says in Odoo, while the mailbox cannot be read, what the organizer knew of an earlier invitation says it to the new one.
+/// The guest repeats an earlier response in Odoo while the mailbox cannot be read: it answers the
+/// new invitation.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_given_again_while_nobody_is_logged_in_is_sent_afterwards() {
     let mut w = with_ben().await;
@@ -246,8 +250,9 @@ async fn an_answer_that_is_given_again_while_nobody_is_logged_in_is_sent_afterwa
     assert_eq!(kinds(&mails), [("response", ANN)]);
 }
 
-/// Odoo applies a change of the organizer's while an answer given there waits to be sent: it stays Odoo's, though the organizer's list
-/// says the same of the invitation before.
+/// Odoo applies a change by the organizer while a response given in Odoo waits to be sent. That
+/// response stays Odoo's, though the organizer's list has the same response to an earlier
+/// invitation.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_waits_to_be_sent_is_not_taken_for_one_that_outlook_brought() {
     let (mut w, event, id) = asked_anew().await;
@@ -272,8 +277,9 @@ async fn an_answer_that_waits_to_be_sent_is_not_taken_for_one_that_outlook_broug
     assert_eq!(kinds(&mails), [("response", ANN), ("update", BEN)]);
 }
 
-/// The organizer calls a meeting off, and a guest answers in Odoo before the guest's mailbox has told so: Outlook takes no answer to it,
-/// or takes one, and either way it ends in Odoo and nothing else does.
+/// The organizer cancels a meeting, and a guest responds in Odoo before the guest's mailbox was
+/// read. Whether or not Outlook accepts the response, the meeting ends in Odoo, and nothing else
+/// does.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_in_odoo_that_crosses_a_cancellation_holds_nothing_up() {
     for (which, is_taken) in [
@@ -349,7 +355,7 @@ async fn an_answer_in_odoo_that_crosses_a_cancellation_holds_nothing_up() {
         assert_eq!(w.stack.mails().await, [], "{about}: it has come to rest");
         assert!(w.odoo.is_idle(), "{about}");
 
-        // What is left of it is synced as before.
+        // The rest of the series is synced as before.
         if which == "occurrence" {
             w.outlook_edits(CARLA, &event, json!({"subject": "On"})).await;
             w.quiet().await;
@@ -383,7 +389,7 @@ async fn two_connected_users_share_one_odoo_event_and_answer_for_themselves() {
     let copy = w.stack.event(BEN, "Pairing").await.unwrap();
     assert_eq!(copy["responseStatus"]["response"], "accepted");
 
-    // Ben takes the meeting off his own Outlook: he has declined, the meeting stands.
+    // Ben deletes the meeting from his own Outlook: he has declined, and the meeting stays.
     w.outlook_deletes(BEN, &copy).await;
     w.quiet().await;
     let record = w.odoo.by_name("Pairing").expect("still there");
@@ -419,8 +425,8 @@ async fn a_declined_copy_that_comes_back_is_not_declined_for_its_owner() {
     assert_eq!(copy["responseStatus"]["response"], "accepted");
 }
 
-/// Ben accepts in Outlook while his own mailbox is not looked into: Odoo hears of it from Ann's, and then Ann moves the
-/// meeting in Outlook or does not. Ben's mailbox is next, before Odoo's.
+/// Ben accepts in Outlook while his own mailbox is not read, so Odoo hears of it from Ann's. Then
+/// Ann moves the meeting in Outlook, or does not. Ben's mailbox is read next, before Odoo's news.
 async fn accepted_behind_our_back(is_moved: bool) {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");

@@ -1,4 +1,5 @@
-//! App registrations at Microsoft: of a tenant, of a company, replaced ones, and the date at which a secret expires.
+//! App registrations at Microsoft: of a tenant, of a company, replaced ones, and the expiry date of
+//! a secret.
 
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use super::stack::{CLIENT_ID, Service, Stack, eventually};
 
 const OTHER_APP: &str = "99999999-2222-3333-4444-555555555555";
 
-/// A second app: with a tenant for that one's accounts alone.
+/// Adds a second app; with a tenant, it is for accounts of that tenant only.
 async fn add_app(stack: &Stack, tenant: Option<&str>) {
     let app = json!({"client_id": OTHER_APP, "secret": "other~secret", "name": "Other", "tenant": tenant,
         "redirect_uris": ["http://odoo.test:8069/microsoft_account/authentication"]});
@@ -61,7 +62,7 @@ async fn an_app_of_a_single_tenant_is_asked_for_at_that_tenant() {
     })
     .await;
     assert_eq!(account_of(&service, &odoo, 7).await.unwrap()["status"], "active");
-    // Emptied, the app would be asked for at all tenants again.
+    // Without it, the app would be requested for all tenants again.
     let state = set(&service, &odoo, json!({"tenant": ""})).await.unwrap();
     assert_eq!(state["registrations"][0]["tenant"], Value::Null);
     let reason = eventually("an admin is told", async || {
@@ -134,7 +135,7 @@ async fn a_company_has_an_app_registration_of_its_own() {
         let query = stack.sign_in(&url, &odoo.users[&user], "accept").await;
         odoo.redeem(&service, user, &query).await.unwrap();
     }
-    // Each company's problem is its own.
+    // A problem of one company's registration does not affect the others.
     stack
         .sim_call("PATCH", "switches", json!({"access_token_seconds": 60}))
         .await;
@@ -170,7 +171,7 @@ async fn a_company_has_an_app_registration_of_its_own() {
         assert!(reason.contains(part), "{part}: {reason}");
     }
     assert_eq!(account_of(&service, &odoo, 7).await.unwrap()["status"], "active");
-    // A new secret, without its date: the old one's says nothing about it.
+    // The new secret has no date: the date of the old secret says nothing about it.
     stack
         .sim_call(
             "PATCH",
@@ -190,7 +191,8 @@ async fn a_company_has_an_app_registration_of_its_own() {
         (account_of(&service, &odoo, 8).await?["status"] == "active").then_some(())
     })
     .await;
-    // Without its own, the next login is the database's; the present consent is kept with what it was given to.
+    // The next login uses the database's registration. The present consent stays with the one it
+    // was given to.
     set(
         &service,
         &odoo,
@@ -254,7 +256,7 @@ async fn an_app_that_was_replaced_serves_those_who_consented_to_it() {
         })
         .await;
     }
-    // The old app is out of use: whoever consented to it logs in again, and no admin is bothered.
+    // The old app is not used any more: its users log in again, and administrators are not warned.
     stack
         .sim_call(
             "PATCH",

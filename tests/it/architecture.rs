@@ -1,8 +1,8 @@
-//! The rooms of the service stand on floors: each names only rooms below it.
+//! The modules of the service are in layers: each names only modules of lower layers.
 
 use std::path::{Path, PathBuf};
 
-/// From the lowest to the highest. Rooms on one floor do not name each other.
+/// From the lowest to the highest layer. Modules in one layer do not name each other.
 const FLOORS: &[&[&str]] = &[
     &["calendar"],
     &["odoo", "outlook"],
@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
 ];
 
-/// What a floor may look down on, and does not.
+/// Pairs in which a module does not name another one of a lower layer.
 const NEVER: &[(&str, &str)] = &[("store", "outlook"), ("web", "outlook")];
 
 fn sources(dir: &Path) -> Vec<PathBuf> {
@@ -36,7 +36,7 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Every name behind `crate::`, also in a group.
+/// Returns every name after `crate::`, also in a group.
 fn named(text: &str) -> Vec<String> {
     let word = |text: &str| -> String {
         let letters = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_');
@@ -77,7 +77,7 @@ fn every_room_names_only_rooms_below_it() {
         let inside = file.strip_prefix(&src).unwrap();
         let first = inside.iter().next().unwrap().to_string_lossy();
         let room = first.trim_end_matches(".rs");
-        // What puts the rooms together, and a test of two of them.
+        // What connects the modules, and a test of two of them.
         if ["lib", "main", "both_sides"].contains(&room) {
             continue;
         }
@@ -94,8 +94,8 @@ fn every_room_names_only_rooms_below_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What they look for has columns of its own (`store/keys.rs`): a field of the exchange or of Graph that is renamed would make such a
-/// query find nothing, and no compiler says so.
+/// Queries use columns of their own (`store/keys.rs`). If a field of the exchange or of Graph was
+/// renamed, a query that looks into JSON would find nothing, and no compiler error would say so.
 #[test]
 fn no_query_looks_into_json() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -1,4 +1,5 @@
-//! What is attached to an event in Outlook: files, and the pictures inside its body. Odoo has a field for neither.
+//! Attachments of an event in Outlook: files, and pictures in its body. Odoo has no field for
+//! either.
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ impl World {
         self.stack.sim_call("POST", &path, file).await;
     }
 
-    /// The names of what is attached in Outlook.
+    /// Returns the names of the attachments in Outlook.
     async fn attached(&self, person: &str, subject: &str) -> Vec<String> {
         let event = self.stack.event(person, subject).await.expect("in Outlook");
         let all = event["attachments"].as_array().expect("attachments").iter();
@@ -26,7 +27,7 @@ impl World {
         record.expect("in Odoo")["id"].as_i64().expect("an id")
     }
 
-    /// The line about attachments in what Odoo shows of the journal.
+    /// Returns the line about attachments in the journal that Odoo shows.
     async fn line(&self, event: Value) -> Option<String> {
         self.line_with(event, "has attachments in Outlook").await
     }
@@ -68,7 +69,7 @@ async fn attachments_are_told_as_long_as_there_are_some_and_are_no_change() {
     );
     assert_eq!(w.odoo.records[&id], before, "nothing is written to Odoo");
 
-    // Neither do they travel back: what Odoo edits leaves them where they are.
+    // An edit in Odoo does not send them back, and does not change them.
     w.odoo.write(
         id,
         json!({"name": "Papers", "location": "Room 7", "description": "<p>Read them</p>"}),
@@ -127,7 +128,7 @@ async fn an_attached_picture_survives_every_edit_in_odoo() {
             .to_owned()
     };
     let shown = description(&w);
-    // No browser can show it; a person reads what it is.
+    // No browser can show it, so a person reads what it is.
     assert!(
         shown.contains("[image: logo.png]") && !shown.contains("<img"),
         "{shown}"
@@ -156,7 +157,7 @@ async fn an_attached_picture_survives_every_edit_in_odoo() {
         "nothing comes back"
     );
 
-    // Who takes the words away takes the picture away.
+    // Removing the text in Odoo also removes the picture.
     w.odoo.write(id, json!({"description": "<p>Good day</p>"}));
     w.quiet().await;
     let now = w.stack.event(ANN, "Logo").await.expect("in Outlook");
@@ -171,7 +172,8 @@ async fn an_attached_picture_survives_every_edit_in_odoo() {
 
 const PICTURE: &str = r#"<p>Hello <img width="30" src="cid:logo.png@example"></p>"#;
 
-/// Outlook's body of an event that was made without what was attached to an earlier one.
+/// Checks the body of an event that was created without its attachments: text stands for the
+/// picture.
 fn in_words(event: &Value) {
     let body = event["body"]["content"].as_str().expect("a body");
     assert!(
@@ -202,7 +204,7 @@ async fn what_is_handed_over_says_what_it_leaves_behind() {
             "{words}"
         );
     }
-    // It comes to rest, and an edit does not bring the dead picture to Outlook.
+    // Both sides come to rest, and an edit does not bring the missing picture to Outlook.
     assert_eq!(w.odoo.records[&id]["description"], shown);
     let edited = shown
         .as_str()

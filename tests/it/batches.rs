@@ -1,4 +1,4 @@
-//! Many writes at once: how they travel, and a mailbox that must rest.
+//! Many writes at once: how they are batched, and a mailbox that must pause.
 
 use serde_json::{Value, json};
 
@@ -28,13 +28,13 @@ async fn many_writes_travel_in_batches_of_twenty() {
 async fn in_a_batch_each_write_fails_for_itself() {
     let mut w = world().await;
     let faults = json!([
-        // The third creation is throttled, the fifth fails in passing.
+        // The third creation is throttled, the fifth fails temporarily.
         {"mailbox": ANN, "method": "POST", "path": "/me/events", "nth": 3, "count": 1, "status": 429, "retry_after": 1},
         {"mailbox": ANN, "method": "POST", "path": "/me/events", "nth": 5, "count": 1, "status": 503},
     ]);
     w.stack.sim_call("PUT", "faults", faults).await;
     create_many(&mut w, 10, &[CARLA]);
-    // One that Graph refuses whatever happens: it ends before it begins.
+    // Graph always refuses this one, which ends before it begins.
     let (start, stop) = (odoo_time(3, "09:00:00"), odoo_time(3, "08:00:00"));
     w.odoo.create(7, "Backwards", &start, &stop, &[]);
     w.quiet().await;

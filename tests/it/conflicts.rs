@@ -1,4 +1,4 @@
-//! Both sides change the same event: which of them stays, and how that is noticed.
+//! Both sides change the same event: which value stays, and how the conflict is noticed.
 
 use serde_json::json;
 
@@ -25,7 +25,7 @@ async fn a_database_keeps_the_side_it_chose() {
         w.quiet().await;
         assert_eq!(w.odoo.state["policy"], policy);
         let id = w.odoo.by_name("Both").unwrap()["id"].as_i64().unwrap();
-        // The side that loses is edited last.
+        // The losing side is edited last.
         if policy == "odoo" {
             w.odoo.write(id, json!({"name": "Odoo’s"}));
             w.outlook_edits(ANN, &event, json!({"subject": "Outlook’s"}))
@@ -49,7 +49,7 @@ async fn an_edit_in_outlook_is_not_overwritten_unseen_though_graph_would_let_it(
     let event = w.outlook_creates(ANN, "Both", &[]).await;
     w.quiet().await;
     let id = w.odoo.by_name("Both").unwrap()["id"].as_i64().unwrap();
-    // While nothing is polled: Odoo's edit is planned against what Outlook was, and is the earlier one.
+    // While paused, Odoo's edit is planned against Outlook's old state, and is the earlier one.
     pause(&w, true).await;
     w.odoo.write(id, json!({"name": "Odoo’s", "location": "Room 1"}));
     w.odoo.hand_over(&w.service).await.unwrap();
@@ -81,7 +81,7 @@ async fn an_edit_in_outlook_is_not_overwritten_unseen_though_graph_would_let_it(
     );
 }
 
-/// Microsoft's server says now and then that an event has changed which has not.
+/// Microsoft's server sometimes says that an event has changed although it has not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_for_a_change_that_nobody_made_is_not_taken_for_an_answer() {
     let mut w = world().await;

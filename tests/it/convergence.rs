@@ -1,10 +1,13 @@
-//! Convergence: whatever three people do on both sides, whatever fails, and however often the service is killed, in
-//! the end all sides agree, nothing is lost or doubled, and the mails are those that the people's doing calls for.
+//! Convergence: whatever three people do on both sides, whatever fails, and however often the
+//! service is killed, in the end all sides agree. Nothing is lost or doubled, and the mails are
+//! those that people's actions call for.
 //!
-//! The service is the real program in a process of its own; Postgres and the simulator are real; Odoo is the
-//! model in `odoo.rs`. What is done comes from a seed ([`operations`]), what must hold is in [`oracle`]. A seed that failed is
-//! run again with `CONVERGENCE_SEED=<seed>`; it decides the climate as well (`CONVERGENCE_CLIMATE`: graph-sim's `--climate`); `CONVERGENCE_OPERATIONS` says how many things people do
-//! altogether (`make test-long`: 20,000). The service runs by its own clock, so a seed repeats what is done, and not always when.
+//! The service is the real program in its own process. Postgres and the simulator are real. Odoo is
+//! the model in `odoo.rs`. A seed decides what is done ([`operations`]); [`oracle`] says what must
+//! hold. The seed also decides the climate, unless `CONVERGENCE_CLIMATE` does (graph-sim's
+//! `--climate`). `CONVERGENCE_SEED=<seed>` repeats a run that failed. `CONVERGENCE_OPERATIONS` is
+//! the number of people's actions in all worlds together (`make test-long`: 20,000). The service
+//! runs by its own clock, so a seed repeats what is done, but not exactly when.
 
 mod acts;
 mod database;
@@ -39,13 +42,13 @@ use steps::Peer;
 use tokio::sync::Semaphore;
 use world::World;
 
-/// Run each time, besides one at random.
+/// Seeds that run each time, besides a random one.
 const SEEDS: [u64; 3] = [1, 2, 3];
-/// What people do in `make test`, altogether.
+/// How many actions people do in `make test`, in all worlds together.
 const OPERATIONS: usize = 600;
-/// What people do in one world at the most: then another world begins, with the next seed.
+/// How many actions people do in one world at most. Then another world begins, with the next seed.
 const OPERATIONS_OF_A_WORLD: usize = 400;
-/// Worlds at once.
+/// How many worlds run at once.
 const WORLDS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +65,7 @@ async fn random_edits_faults_and_kills_converge() {
     let seeds: Vec<u64> = match number("CONVERGENCE_SEED") {
         Some(seed) => vec![seed],
         None => {
-            // The same each time in `make test`: what fails there is the change's fault.
+            // `make test` uses a fixed seed, so that only the change can cause a failure.
             let first = number("SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
             let worlds = wanted.div_ceil(OPERATIONS_OF_A_WORLD).max(SEEDS.len() + 1);
             let more = u64::try_from(worlds - SEEDS.len()).expect("a number");
@@ -91,7 +94,7 @@ async fn random_edits_faults_and_kills_converge() {
     );
 }
 
-/// What is known of a world, for who looks into its failure: whatever panics in it leaves this.
+/// The facts about a world that explain a failure. A panic in the world prints them.
 struct Report {
     seed: u64,
     operations: usize,
@@ -119,8 +122,8 @@ impl Drop for Report {
     }
 }
 
-/// One world until people have done so many things; panics with what is wrong.
-/// How Microsoft behaves in the world of a seed, unless `CONVERGENCE_CLIMATE` says it for all of them.
+/// Returns how Microsoft behaves in the world of a seed, unless `CONVERGENCE_CLIMATE` says so for
+/// all.
 fn climate_of(seed: u64) -> Climate {
     match std::env::var("CONVERGENCE_CLIMATE") {
         Ok(climate) => climate.parse().unwrap_or_else(|error| panic!("{error}")),
@@ -132,6 +135,7 @@ fn climate_of(seed: u64) -> Climate {
     }
 }
 
+/// Runs one world until people have done this many actions. Panics with what is wrong.
 async fn run(seed: u64, operations: usize) -> String {
     let today = chrono::Utc::now().date_naive();
     let mut script = Script::new(seed, today);

@@ -1,12 +1,13 @@
-//! Delegates: whoever acts in another person's calendar does what its owner does. Nothing in the calendar names them (Graph, page
-//! *outlook-create-event-in-shared-delegated-calendar*), and the owner's meeting messages go to them.
+//! Delegates: a person who acts in another's calendar does what its owner could do. Nothing in the
+//! calendar names delegates (Graph, page *outlook-create-event-in-shared-delegated-calendar*), and
+//! they get the owner's meeting messages.
 
 use serde_json::{Value, json};
 
 use super::stack::{ANN, BEN, id_of};
 use super::world::{CARLA, OUTSIDE, World, day, kinds, world};
 
-/// Ann has made Ben her delegate; both are connected, or she alone.
+/// Ann has made Ben her delegate. Both are connected, or only she.
 async fn with_delegate(is_connected: bool) -> World {
     let mut w = world().await;
     let permissions = json!({"permissions": {BEN: "delegateWithPrivateEventAccess"}});
@@ -32,7 +33,7 @@ fn meeting(subject: &str, guests: &[&str]) -> Value {
         "end": {"dateTime": day(2, "11:00:00"), "timeZone": "UTC"}})
 }
 
-/// Whom Odoo invites, and what they say; the record's organizer first.
+/// Returns the record's id and organizer, and its attendees with their responses.
 fn shown(w: &World, name: &str) -> (i64, Option<i64>, Vec<(String, String)>) {
     let record = w.odoo.by_name(name).expect("in Odoo");
     let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
@@ -50,7 +51,7 @@ fn say(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(owned).collect()
 }
 
-/// Nothing more is written, mailed or owed.
+/// Checks that nothing more is written, mailed or pending.
 async fn at_rest(w: &mut World) {
     w.forget_mails().await;
     w.stack.sim_call("DELETE", "requests", Value::Null).await;
@@ -91,7 +92,8 @@ async fn what_a_delegate_makes_and_edits_is_the_owners() {
         assert_eq!(kinds(&w.stack.mails().await), once);
         at_rest(&mut w).await;
 
-        // What its owner edits in Odoo goes on from there, and an answer that only the delegate reads is known.
+        // The owner's edits in Odoo are synced as usual, and a response that only the delegate gets
+        // is known.
         w.odoo.write(id, json!({"location": "Room 1"}));
         w.quiet().await;
         assert_eq!(kinds(&w.stack.mails().await), once);
@@ -119,7 +121,7 @@ async fn what_a_delegate_makes_and_edits_is_the_owners() {
 async fn what_a_delegate_answers_is_the_owners_answer() {
     for is_connected in [false, true] {
         let mut w = with_delegate(is_connected).await;
-        // Of one that is the delegate's as well the delegate has said nothing.
+        // The delegate is also invited, and has not responded for himself.
         w.stack
             .sim_call(
                 "POST",
@@ -140,7 +142,7 @@ async fn what_a_delegate_answers_is_the_owners_answer() {
         assert_eq!(kinds(&mails), [("response", CARLA)], "and nobody else");
         at_rest(&mut w).await;
 
-        // The owner has another mind, in Odoo; what the delegate says after it counts again.
+        // The owner responds otherwise in Odoo. A later response by the delegate counts again.
         w.odoo.answer(id, 7, "tentative");
         w.quiet().await;
         let hers = w.stack.event(ANN, "Theirs").await.expect("hers");
@@ -158,7 +160,7 @@ async fn what_a_delegate_answers_is_the_owners_answer() {
     }
 }
 
-/// Ann's calendar is among Ben's in Outlook: what it lists is no event of his.
+/// Ben has Ann's calendar in his Outlook: the events in it are not his.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_that_a_delegate_deletes_is_declined_though_the_owners_calendar_shows_it() {
     let mut w = with_delegate(true).await;

@@ -1,4 +1,5 @@
-//! Users who leave Odoo, and mailboxes that go, move or get another user: what stays, and who is told.
+//! Users who leave Odoo, and mailboxes that are removed, move or get another user: what stays, and
+//! who is told.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +41,7 @@ async fn who_is_deleted_is_forgotten_and_outlook_keeps_the_events() {
     let mut w = furnished().await;
     w.forget_mails().await;
     let before = w.stack.events(ANN).await;
-    // Odoo's database empties the organizer of a deleted user's events, which no hook sees.
+    // Odoo's database clears the organizer of a deleted user's events, without calling a hook.
     w.odoo.departed = vec![
         json!({"user_id": 7, "deleted": true}),
         json!({"user_id": 99, "deleted": true}),
@@ -50,7 +51,7 @@ async fn who_is_deleted_is_forgotten_and_outlook_keeps_the_events() {
     let accounts = w.odoo.state["accounts"].as_array().unwrap();
     assert_eq!(accounts.len(), 1, "{accounts:?}");
     assert_eq!(accounts[0]["user_id"], 8);
-    // Ben still follows what happens to the meeting in Outlook.
+    // Ben still gets changes of the meeting in Outlook.
     let meeting = w.stack.event(ANN, "Meeting").await.unwrap();
     w.outlook_edits(ANN, &meeting, json!({"location": {"displayName": "Room 9"}}))
         .await;
@@ -59,7 +60,7 @@ async fn who_is_deleted_is_forgotten_and_outlook_keeps_the_events() {
     assert_eq!(w.odoo.by_name("Meeting").unwrap()["location"], "Room 9");
     assert_eq!(w.stack.events(ANN).await.len(), before.len());
     assert_eq!(w.stack.mails().await, []);
-    // The mailbox is free for another user.
+    // The mailbox can be connected by another user.
     w.odoo.users.insert(9, ANN.to_owned());
     w.odoo
         .connect(&w.stack, &w.service, 9)
@@ -109,12 +110,12 @@ async fn without_a_mailbox_or_a_license_the_user_is_told_and_nothing_is_lost() {
         "nothing is taken for deleted"
     );
     w.stack.sim_call("PATCH", &person, json!({"mailbox": true})).await;
-    // It is looked for again within the hour, or as soon as somebody opens the calendar.
+    // It is tried again within the hour, or as soon as somebody opens the calendar.
     w.odoo.waiting = Some(7);
     has_status(&mut w, 7, "active").await;
     w.quiet().await;
     assert!(w.stack.event(ANN, "Kept, later").await.is_some());
-    // Somebody without any logs in, and learns why nothing comes.
+    // A user without a mailbox logs in, and learns why nothing is synced.
     w.stack
         .sim_call("PATCH", &format!("people/{BEN}"), json!({"mailbox": false}))
         .await;
@@ -131,7 +132,7 @@ async fn a_mailbox_that_was_moved_has_other_ids_for_the_same_events() {
     let mut w = furnished().await;
     w.forget_mails().await;
     let before: BTreeMap<i64, Value> = w.odoo.records.clone();
-    // Moved to another place, a mailbox has new ids, and its delta tokens are dead.
+    // A mailbox that was moved to another server has new ids, and its delta tokens are invalid.
     let mut state = w.stack.sim_call("GET", "state", Value::Null).await;
     rename_ids(&mut state);
     w.stack.sim_call("PUT", "state", state).await;
@@ -147,7 +148,7 @@ async fn a_mailbox_that_was_moved_has_other_ids_for_the_same_events() {
     assert_eq!(w.stack.mails().await, []);
 }
 
-/// Gives every event of Ann's mailbox another id.
+/// Gives each event of Ann's mailbox another id.
 fn rename_ids(state: &mut Value) {
     let mailbox = &mut state["mailboxes"][ANN];
     let mut text = mailbox.to_string();

@@ -1,4 +1,4 @@
-//! Descriptions that somebody outside has made to do harm.
+//! Descriptions that somebody outside has written to do harm.
 
 use std::time::{Duration, Instant};
 
@@ -36,13 +36,13 @@ async fn descriptions_that_were_made_for_it_stall_nothing() {
     let began = Instant::now();
     w.quiet().await;
     assert_eq!(description(&w, "Ordinary").as_deref(), Some("<p>Agenda</p>"));
-    // A slow machine puts some of them aside for a while, and reads them then.
+    // A slow machine puts some of them aside for a while, and reads them later.
     for number in 0..traps.len() {
         let shown = loop {
             if let Some(shown) = description(&w, &format!("Trap {number}")) {
                 break shown;
             }
-            // It was minutes for each.
+            // The time limit, for what once took minutes for each description.
             assert!(began.elapsed() < Duration::from_secs(180), "not in three minutes");
             w.quiet().await;
         };

@@ -1,9 +1,9 @@
-//! What the documents point at exists: files that they name, and headings that they link to.
+//! The files that the documents name and the headings that they link to exist.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Where a path in a document may begin.
+/// How a path in a document may begin.
 const ROOTS: &[&str] = &[
     "",
     "src",
@@ -16,7 +16,7 @@ const ROOTS: &[&str] = &[
     "graph-sim/src",
 ];
 
-/// What is made by a command and is not in the repository.
+/// Files that a command makes and that are not in the repository.
 const MADE: &[&str] = &["build/", "target/", ".demo", "/", "~", "<"];
 
 fn root() -> &'static Path {
@@ -38,12 +38,12 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// The text without its blocks of code.
+/// Returns the text without its code blocks.
 fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }
 
-/// The files that a text names in code spans.
+/// Returns the files that a text names in code spans.
 fn files(text: &str) -> Vec<&str> {
     let spans = text.split('`').skip(1).step_by(2);
     let is_file = |span: &&str| {
@@ -54,7 +54,7 @@ fn files(text: &str) -> Vec<&str> {
     spans.filter(is_file).collect()
 }
 
-/// The targets of a text's links that lead to a file of the project or to a heading.
+/// Returns the link targets that are a file of the project or a heading.
 fn links(text: &str) -> Vec<&str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets
@@ -62,7 +62,7 @@ fn links(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The anchors of a document's headings, as GitHub makes them.
+/// Returns the anchors of a document's headings, as GitHub makes them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text);
     let headings = headings.lines().filter(|line| line.starts_with('#'));

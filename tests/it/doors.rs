@@ -1,4 +1,4 @@
-//! What comes to the doors uninvited: each refusal has Odoo's shape, and nothing changes.
+//! Calls without permission: each refusal has Odoo's format, and nothing changes.
 
 use serde_json::{Value, json};
 
@@ -52,22 +52,23 @@ async fn malformed_requests_get_json_rpcs_own_errors() {
     );
 }
 
-/// What a method is about, and so who is wrong for it.
+/// The subject of a method, which decides who may call it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum About {
-    /// The database as a whole: Odoo decides who may ask.
+    /// The database as a whole: Odoo decides who may call.
     Database,
-    /// A user whom the arguments name; Odoo has checked that the caller may. The error for one who has nothing here, if any.
+    /// A user whom the arguments name; Odoo has checked that the caller may. With the error for a
+    /// user who has nothing here, if there is one.
     Named(Option<&'static str>),
-    /// The user who calls, and nobody else.
+    /// Only the user who calls.
     Caller,
-    /// It has no key yet; its code is tested by itself.
+    /// The caller has no key yet; other tests cover its code.
     Stranger,
 }
 
 const MISSING: About = About::Named(Some("odoo.exceptions.MissingError"));
 
-/// Every method, with arguments that are good in themselves.
+/// Returns every method, with valid arguments.
 fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
     let user = json!({"user_id": 7});
     let wizard = "microsoft.calendar.account.reset";
@@ -164,7 +165,7 @@ async fn every_method_is_in_the_table_of_who_may_call_it() {
     assert_eq!(served, listed);
 }
 
-/// The table of the documents; see there.
+/// The table is generated; the document says how.
 #[test]
 fn the_documents_have_the_table() {
     const BEGIN: &str = "<!-- service: generated -->\n";
@@ -240,7 +241,7 @@ async fn only_the_right_key_of_the_right_database_opens() {
     assert_eq!(settled(after), settled(before));
 }
 
-/// A state without what time changes.
+/// Returns a state without the values that change with time.
 fn settled(mut state: Value) -> Value {
     for account in state["accounts"].as_array_mut().expect("accounts") {
         account["last_sync"] = Value::Null;
@@ -248,7 +249,7 @@ fn settled(mut state: Value) -> Value {
     state
 }
 
-/// Another database's user of the same number, with its own right key.
+/// The caller is another database's user with the same number, and with that database's own key.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_method_reaches_into_another_database() {
     let stack = Stack::start().await;
@@ -292,11 +293,11 @@ async fn no_method_reaches_into_another_database() {
         .await
         .unwrap();
     assert_eq!(settled(after), settled(before));
-    // The login that they tried to take is still its owner's.
+    // The login that they tried to use still belongs to its owner.
     ann.redeem(&service, 7, &login).await.expect("hers");
 }
 
-/// The right database, and somebody else's login, or nobody's.
+/// The caller is of the right database, but uses another person's login, or nobody's.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_the_callers_own_is_nobody_elses() {
     let stack = Stack::start().await;
@@ -321,7 +322,7 @@ async fn what_is_the_callers_own_is_nobody_elses() {
             };
             let answer = odoo.call(&service, uid, model, method, kwargs).await;
             match (*method, uid) {
-                // Any user may begin a login of their own; nobody may not.
+                // Any user may begin a login of their own, but a call needs a user.
                 ("authorize_url", 1..) => assert!(answer.is_ok(), "{uid}"),
                 ("authorize_url", _) => {
                     assert_eq!(name_of(&answer.unwrap_err()), "odoo.exceptions.AccessDenied")
@@ -408,7 +409,7 @@ async fn a_code_pairs_one_database_once() {
     let stack = Stack::start().await;
     let service = stack.serve().await;
     let mut odoo = Odoo::pair(&service).await;
-    // a plain code is for a database that is not known yet
+    // a plain code only pairs a database that is not known yet
     odoo.uuid = "another".to_owned();
     let kwargs = json!({"name": "odoo", "base_url": "https://odoo.example.com", "series": "19.0"});
     for code in ["AAAAA-BBBBB-CCCCC-DDDDD-EEEEE", ""] {

@@ -1,4 +1,4 @@
-//! The private Postgres of an installation that names no database.
+//! The private Postgres of an installation whose settings name no database.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,11 @@ use outlook_bridge::store::embedded::Embedded;
 use super::convergence::service::{Log, Process};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_outlook-bridge");
-/// Somebody who has nothing to do with it.
+/// An unrelated user.
 const NOBODY: u32 = 65_534;
 
-/// A data directory that Postgres may pass through as another user than root; gone with this value.
+/// A data directory that Postgres can enter as another user than root. Dropping this value deletes
+/// it.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -45,7 +46,7 @@ async fn answers(cluster: &Embedded) -> bool {
     AsyncPgConnection::establish(&cluster.url).await.is_ok()
 }
 
-/// Where the newest Postgres is; the tests' own cluster needs one, too.
+/// Returns the path of a program of the newest Postgres, which the tests' own cluster also uses.
 fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").expect("Postgres as Debian packs it");
     let newest = versions
@@ -54,7 +55,7 @@ fn program(name: &str) -> PathBuf {
     PathBuf::from(format!("/usr/lib/postgresql/{}/bin/{name}", newest.unwrap()))
 }
 
-/// Runs it as a user, where this one may.
+/// Runs a program as a user, if this process may.
 fn run_as(user: Option<u32>, name: &str, arguments: &[&str]) -> std::process::Output {
     use std::os::unix::process::CommandExt;
     let mut command = Command::new(program(name));
@@ -69,7 +70,7 @@ fn run_as(user: Option<u32>, name: &str, arguments: &[&str]) -> std::process::Ou
     command.output().unwrap()
 }
 
-/// Whom Postgres runs as.
+/// Returns the user that Postgres runs as.
 fn own_user() -> Option<u32> {
     let own = || {
         User::from_name("outlook-bridge")
@@ -85,7 +86,7 @@ struct Rule {
     rule: String,
 }
 
-/// By what the cluster knows those who connect.
+/// Returns how the cluster authenticates connections.
 async fn rules(cluster: &Embedded) -> Vec<String> {
     let mut conn = AsyncPgConnection::establish(&cluster.url).await.unwrap();
     let asked = diesel::sql_query(
@@ -102,7 +103,7 @@ async fn a_cluster_that_another_process_uses_goes_on() {
     let other = Embedded::start(&data.0).await.unwrap();
     service.stop().await;
     assert!(answers(&other).await, "the other one is not done");
-    // Who has let go of it takes part again when it starts again.
+    // A service that was stopped takes part again when it starts again.
     let again = Embedded::start(&data.0).await.unwrap();
     other.stop().await;
     assert!(answers(&again).await);
@@ -110,7 +111,7 @@ async fn a_cluster_that_another_process_uses_goes_on() {
     assert!(!answers(&again).await, "the last one stops it");
     let next = Embedded::start(&data.0).await.unwrap();
     assert!(answers(&next).await);
-    // A process that was killed has let go, too.
+    // A killed process does not use the cluster any more, either.
     drop(again);
     drop(service);
     drop(other);
@@ -157,7 +158,8 @@ async fn nobody_else_is_let_in_not_even_whom_postgres_runs_as() {
     cluster.stop().await;
 }
 
-/// As an earlier version left it: everybody is let in, and as root it runs as the system's Postgres user or as nobody.
+/// Makes a cluster like an earlier version: everybody may connect, and as root it runs as
+/// Postgres's system user or as nobody.
 fn open_cluster(data: &Folder) {
     let user = Uid::effective().is_root().then_some(NOBODY);
     let home = data.0.join("postgres");
@@ -212,7 +214,7 @@ async fn a_cluster_that_let_everybody_in_is_closed_with_all_that_it_holds() {
         .await
         .unwrap();
     drop(conn);
-    // Still running, as after a killed service.
+    // The cluster still runs, as after the service was killed.
     let cluster = Embedded::start(&data.0).await.unwrap();
     assert_eq!(rules(&cluster).await, ["local outlook_bridge peer"]);
     let mut conn = AsyncPgConnection::establish(&cluster.url).await.unwrap();
@@ -278,7 +280,7 @@ async fn what_another_user_prepared_is_not_touched() {
     let data = Folder::new();
     chown(&data.0, Some(NOBODY), None).unwrap();
     assert!(refused(&data.0).await.contains("belongs to the user nobody"));
-    // A link in the place of a folder, as the user of an earlier version's Postgres could put one.
+    // A link in place of a folder, as an earlier version's Postgres user could have made.
     let target = Folder::new();
     for name in ["run", "data", "postgres.log", "users.lock"] {
         let data = Folder::new();

@@ -1,4 +1,4 @@
-//! What had ended, and is wanted again in Outlook.
+//! Meetings that had ended and are wanted again in Outlook.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ async fn taken_back(w: &World, person: &str, event: &Value) {
     w.stack.sim_call("POST", &path, json!({})).await;
 }
 
-/// The record's id, once it is archived as Outlook's event was deleted.
+/// Returns the record's id and Outlook's event, after the event's deletion has archived the record.
 async fn deleted_in_outlook(w: &mut World, title: &str) -> (i64, Value) {
     let event = w.outlook_creates(ANN, title, &[OUTSIDE]).await;
     w.quiet().await;
@@ -41,7 +41,7 @@ async fn a_deletion_that_is_undone_in_outlook_is_undone_in_odoo() {
     assert_eq!(w.odoo.records.len(), records, "no twin");
     assert_eq!(kinds(&w.stack.mails().await), [], "nobody was mailed");
 
-    // It goes on as any other, and ends again.
+    // It is synced like any other, and ends again.
     w.odoo.write(id, json!({"name": "Dentist?"}));
     w.quiet().await;
     let event = w.stack.event(ANN, "Dentist?").await.expect("renamed");

@@ -1,4 +1,4 @@
-//! What is kept of people is handed out, and erased for good.
+//! Stored personal data is handed out, and erased for good.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ async fn export(w: &World, user: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Ann has an event of her own and one with Ben, Ben one of his own.
+/// Ann has an event of her own and one with Ben, and Ben has one of his own.
 async fn two_people() -> World {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben, too");
@@ -126,7 +126,7 @@ async fn a_user_is_forgotten_alone_and_only_when_nothing_would_be_read_again() {
         "Ben's, too"
     );
     assert_eq!(w.count("accounts").await, 1);
-    // A second time it finds nothing, and the others go on.
+    // A second run finds nothing, and the others are still synced.
     assert!(run(&w, &["forget", "odoo", "--user", "7"]).await.is_ok());
     w.odoo.create(
         8,
@@ -137,7 +137,8 @@ async fn a_user_is_forgotten_alone_and_only_when_nothing_would_be_read_again() {
     );
     w.quiet().await;
     assert!(w.stack.event(BEN, "Ben goes on").await.is_some());
-    // Outlook and Odoo keep theirs, nobody is mailed; who logs in again has each event once.
+    // Outlook and Odoo keep their events, and nobody is mailed. A user who logs in again has each
+    // event once.
     assert!(w.stack.event(ANN, "Ann alone").await.is_some() && w.odoo.by_name("Ann alone").is_some());
     w.odoo.connect(&w.stack, &w.service, 7).await.expect("connected");
     w.quiet().await;
@@ -195,7 +196,7 @@ async fn a_database_is_forgotten_when_it_is_not_paired_any_more() {
     );
 }
 
-/// Of it only a stub is left, which still names its organizer.
+/// Only a stub of the meeting is left, which still names its organizer.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_long_past_is_forgotten_with_its_organizer() {
     let mut w = two_people().await;

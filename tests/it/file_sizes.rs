@@ -1,13 +1,13 @@
-//! Files stay short enough to be read in one go.
+//! Files are short enough to be read at once.
 
 use std::path::{Path, PathBuf};
 
-/// The most lines of a file.
+/// How many lines a file may have.
 const MOST: usize = 600;
 
 const FOLDERS: &[&str] = &["graph-sim", "tests/it"];
 
-/// Files that are longer, and wait to be split. Each may get shorter and not longer.
+/// Longer files that are still to be split. Each may get shorter, but not longer.
 const TOO_LONG: &[(&str, usize)] = &[
     ("graph-sim/src/graph.rs", 1426),
     ("graph-sim/src/login.rs", 1224),

@@ -1,9 +1,9 @@
-//! The document's table of attacks names tests that there are.
+//! All tests that the document's table of attacks names exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The names of all tests in the files below a folder.
+/// Collects the names of all tests in the files below a folder.
 fn tests_in(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

@@ -1,4 +1,5 @@
-//! What may be done at the door without a key: little, for a short time, and never so that others feel it.
+//! Requests without a key may do little, only for a short time, and never so that other callers
+//! notice.
 
 use std::net::IpAddr;
 use std::process::Stdio;
@@ -14,7 +15,7 @@ use super::odoo::Odoo;
 use super::stack::{Service, Stack, enroll, eventually};
 use super::world::world;
 
-/// A client whose requests come from this address of the machine.
+/// Returns a client whose requests come from this address of the machine.
 fn from(address: &str) -> reqwest::Client {
     let address: IpAddr = address.parse().expect("an address");
     reqwest::Client::builder()
@@ -46,7 +47,7 @@ async fn status(
     request.send().await.expect("an answer").status().as_u16()
 }
 
-/// Sends what there is of a request, and waits for the first line of an answer.
+/// Sends an incomplete request, and returns the first line of the answer.
 async fn answer_to(service: &Service, text: &str) -> String {
     let address = service.url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("a connection");
@@ -100,7 +101,7 @@ async fn nobody_is_waited_for_for_long() {
     assert!(unknown.starts_with("HTTP/1.1 411"), "{unknown}");
     assert!(again.starts_with("HTTP/1.1 404"), "{again}");
     assert!(headers.starts_with("HTTP/1.1 408"), "{headers}");
-    // Without a limit for as long as the other side likes.
+    // Without a limit, this would take as long as the other side wants.
     assert!(began.elapsed() < Duration::from_secs(60));
 }
 
@@ -109,7 +110,7 @@ async fn a_large_body_is_read_of_those_alone_whose_key_is_known() {
     let stack = Stack::start().await;
     let service = stack.serve().await;
     let odoo = Odoo::pair(&service).await;
-    // Only the headers are sent: what is answered was answered without the body.
+    // Only the headers are sent, so an answer was given without the body.
     let head = |extra: &str| {
         format!(
             "POST /json/2/outlook.bridge/status HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n{extra}\r\n"
@@ -160,7 +161,7 @@ async fn wrong_keys_shut_their_address_out_and_nobody_who_has_a_good_one() {
         401,
         "another address"
     );
-    // Codes are no way around it.
+    // A pairing code does not bypass this.
     let code = enroll(&service).await;
     let kwargs = json!({"name": "new", "base_url": "https://new.example", "series": "19.0"});
     let mut new = odoo.clone();
@@ -176,18 +177,18 @@ async fn wrong_keys_shut_their_address_out_and_nobody_who_has_a_good_one() {
     let words: Value = refused.json().await.expect("JSON");
     assert_eq!(words["error"]["data"]["name"], "odoo.exceptions.AccessDenied");
     let paired: Value = pair(&elsewhere).await.json().await.expect("JSON");
-    // The key that was just made is known, wherever it is used.
+    // The new key is known, wherever it is used.
     let key = paired["result"]["api_key"].as_str().expect("a key");
     assert_eq!(status(&here, &service, &new, key, &[]).await, 200);
 }
 
-/// Its key was taken away, and it goes on calling until somebody pairs it again.
+/// The database's key was revoked, and the database goes on calling until somebody pairs it again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_odoo_whose_key_was_taken_away_can_be_paired_from_where_it_is() {
     let stack = Stack::start().await;
     let service = stack.serve().await;
     let odoo = Odoo::pair(&service).await;
-    // At once, so that a slow machine makes as many a second.
+    // All at once, so that a slow machine also makes as many calls per second.
     let here = from("127.0.0.1");
     let calls = (0..200).map(|_| status(&here, &service, &odoo, "taken-away", &[]));
     let answers = join_all(calls).await;
@@ -203,14 +204,14 @@ async fn an_odoo_whose_key_was_taken_away_can_be_paired_from_where_it_is() {
     );
 }
 
-/// Another process has made the key.
+/// Another process of the service has issued the key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_another_process_has_made_is_not_held_up_by_strangers() {
     let stack = Stack::start().await;
     let (service, other) = (stack.serve().await, stack.serve().await);
     let odoo = Odoo::pair(&other).await;
     let here = from("127.0.0.1");
-    // Strangers go on, so that the address is never listened to for long.
+    // Strangers go on calling, so that the address stays limited.
     let mut wrong = 0;
     let mut stranger = async || {
         wrong += 1;
@@ -220,7 +221,7 @@ async fn a_key_that_another_process_has_made_is_not_held_up_by_strangers() {
         stranger().await;
     }
     let mut is_heard_while_they_are_not = async |key: &str| {
-        // As seldom as strangers may ask who are not shut out.
+        // As rarely as strangers that are not blocked may call.
         tokio::time::sleep(Duration::from_millis(200)).await;
         let before = stranger().await;
         let heard = status(&here, &service, &odoo, key, &[]).await;

@@ -1,4 +1,5 @@
-//! What counts as gone, and what does not: an immutable id outlives a deletion, and a drag may end it.
+//! What counts as gone and what does not: an immutable id outlives a deletion, and a drag may end
+//! it.
 
 use serde_json::{Value, json};
 
@@ -49,7 +50,7 @@ async fn what_was_deleted_is_gone_though_its_id_answers() {
         w.quiet().await;
         assert!(!is_active(&w.odoo, "Single"), "{answers}");
         assert!(!is_active(&w.odoo, "Series"), "{answers}");
-        // A mailbox that is listed anew does not say what was deleted before.
+        // A mailbox that is listed again does not report earlier deletions.
         w.stack
             .sim_call("POST", &format!("mailboxes/{ANN}/delta-reset"), json!({}))
             .await;
@@ -59,7 +60,7 @@ async fn what_was_deleted_is_gone_though_its_id_answers() {
     }
 }
 
-/// Microsoft's pages do not say which ids a delta names when a series is deleted.
+/// Microsoft's documentation does not say which ids a delta names when a series is deleted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_series_is_gone_whichever_ids_the_delta_names() {
     let last_workday = json!({"recurrence": {
@@ -76,7 +77,7 @@ async fn a_deleted_series_is_gone_whichever_ids_the_delta_names() {
         ("always", "occurrences", false),
     ];
     for (masters, named, answers) in cases {
-        // A world for each: whoever deletes much at once is asked.
+        // A new world for each case, as many deletions at once would wait for approval.
         let mut w = world().await;
         let case = format!("masters {masters}, removed {named}, deleted answers {answers}");
         let switches =
@@ -118,7 +119,7 @@ async fn what_lies_in_another_calendar_is_not_gone() {
         .await;
     w.quiet().await;
     assert!(is_active(&w.odoo, "Moved"));
-    // And goes on being synced.
+    // It is still synced.
     let id = w.odoo.by_name("Moved").expect("in Odoo")["id"].as_i64().unwrap();
     w.odoo.write(id, json!({"name": "Moved!"}));
     w.quiet().await;
@@ -158,7 +159,7 @@ async fn an_event_that_was_dragged_goes_on_under_its_new_id() {
     assert!(w.stack.event(BEN, "Dragged on").await.is_some());
 }
 
-/// What an edit in Odoo meets that was made before anybody had heard of the deletion.
+/// Odoo's edit was made before the service knew of the deletion.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_of_what_was_just_deleted_does_not_count_as_written() {
     let mut w = world().await;
@@ -179,7 +180,7 @@ async fn journal(w: &World) -> String {
     journal.await.expect("a journal").to_string()
 }
 
-/// Zoe, who is not here, invites Ben.
+/// Zoe, who has no mailbox here, invites Ben.
 async fn zoe_invites_ben(w: &World, subject: &str) -> Value {
     let invited = json!({"invited_by": ["Zoe", OUTSIDE],
         "attendees": [{"type": "required", "emailAddress": {"address": BEN}}]});
@@ -211,10 +212,10 @@ async fn a_cancelled_meeting_that_leaves_a_guests_calendar_is_no_decline() {
     w.outlook_deletes(ANN, &own).await;
     w.forget_mails().await;
     w.quiet().await;
-    // Deleted Items say that it was cancelled.
+    // Deleted Items show that it was cancelled.
     assert!(!is_active(&w.odoo, "Known"));
     assert_ne!(answer_of_ben(&w, "Known"), "declined");
-    // Nothing says it: that is told, and the event kept.
+    // Nothing shows why it is gone: the journal says so, and the event is kept.
     assert!(is_active(&w.odoo, "Unknown"));
     assert_eq!(answer_of_ben(&w, "Unknown"), "declined");
     let journal = journal(&w).await;
@@ -235,7 +236,7 @@ async fn what_was_declined_and_stays_in_the_calendar_is_declined() {
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
     let id = w.odoo.create(7, "Kept", &start, &stop, &[BEN]);
     w.quiet().await;
-    // In Odoo, and then in Outlook.
+    // First in Odoo, then in Outlook.
     w.odoo.answer(id, 8, "declined");
     w.quiet().await;
     let copy = w.stack.event(BEN, "Kept").await.expect("kept");
@@ -265,7 +266,7 @@ async fn what_others_answered_counts_by_their_own_mailboxes_and_the_organizers()
     let answer = |answer: &str| json!({"response": answer, "as": OUTSIDE});
     let path = format!("mailboxes/{ANN}/events/{}/respond", id_of(&event));
     w.stack.sim_call("POST", &path, answer("accept")).await;
-    // With this Ben's copy learns of it, and of nothing after it.
+    // With this edit Ben's copy gets the response, but no later one.
     w.outlook_edits(ANN, &event, json!({"location": {"displayName": "There"}}))
         .await;
     w.stack.sim_call("POST", &path, answer("decline")).await;
@@ -321,7 +322,8 @@ async fn an_event_without_an_icaluid_is_spoken_of() {
     assert!(w.odoo.by_name("Nameless").is_none());
     let said = journal(&w).await;
     assert!(said.contains("Outlook gives it no iCalUId"), "{said}");
-    // One that was known before is known on, and one that has its own in the end is synced.
+    // An event that was known before stays known, and one that gets its iCalUId later is synced
+    // then.
     switch(&w, json!({"blanks_uid": "Known"})).await;
     let known = outlook_makes(&w, ANN, "Named", json!({})).await;
     w.quiet().await;
@@ -374,7 +376,7 @@ async fn a_change_key_that_turns_by_itself_is_no_edit() {
     let id = w.odoo.create(7, "Turning", &start, &stop, &[OUTSIDE]);
     w.quiet().await;
     tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
-    // Before the new key is known.
+    // Before the new change key is known.
     w.odoo.write(id, json!({"name": "Turned"}));
     w.quiet().await;
     assert!(w.stack.event(ANN, "Turned").await.is_some());
@@ -392,7 +394,7 @@ async fn a_change_that_never_arrived_is_not_told_as_done() {
     let id = w.odoo.create(7, "Sent", &start, &stop, &[]);
     w.quiet().await;
     let event = w.stack.event(ANN, "Sent").await.expect("in Outlook");
-    // The request is lost on its way, and the key turns meanwhile, by what Odoo has no word for.
+    // The request is lost, and meanwhile the change key changes for a reason that Odoo cannot show.
     let lost =
         json!({"method": "PATCH", "path": "/me/events", "count": 1, "status": 504, "latency_ms": 2500});
     w.stack.sim_call("PUT", "faults", lost).await;
@@ -439,7 +441,7 @@ async fn a_window_that_microsoft_does_not_answer_is_narrowed_and_widened_again()
     assert!(w.count("troubles WHERE halvings > 0").await == 1);
     let said = journal(&w).await;
     assert!(said.contains("fails at listing the calendar"), "{said}");
-    // A day later the whole is tried again.
+    // A day later, the whole window is tried again.
     switch(&w, json!({"delta_longest_days": 0})).await;
     let narrowed = "troubles WHERE halvings > 0";
     for _ in 0..5 {
@@ -486,7 +488,7 @@ async fn a_guests_copy_that_comes_later_is_the_same_meeting() {
     let id = w.odoo.create(7, "Late", &start, &stop, &[BEN]);
     w.quiet().await;
     assert!(w.stack.event(BEN, "Late").await.is_none(), "not yet");
-    // Ben answers in Odoo before his calendar has it.
+    // Ben responds in Odoo before his calendar has the event.
     w.odoo.answer(id, 8, "accepted");
     w.quiet().await;
     super::stack::eventually("it arrives", async || w.stack.event(BEN, "Late").await).await;
@@ -511,7 +513,7 @@ async fn a_guest_whose_calendar_never_has_it_keeps_nothing_busy() {
     let id = w.odoo.create(7, "Never", &start, &stop, &[BEN]);
     w.quiet().await;
     let event = w.stack.event(ANN, "Never").await.expect("in Ann's");
-    // By mail, as a guest from outside answers.
+    // By mail, as a guest from outside responds.
     let path = format!("mailboxes/{ANN}/events/{}/respond", id_of(&event));
     let accepted = json!({"response": "accept", "as": BEN});
     w.stack.sim_call("POST", &path, accepted).await;

@@ -1,4 +1,4 @@
-//! What there may be many of: processes that start at once, connections, and years of events.
+//! Large numbers: processes that start at once, connections, and years of events.
 
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use outlook_bridge::store::Store;
@@ -7,7 +7,8 @@ use super::odoo::Odoo;
 use super::stack::{ANN, BEN, Stack};
 use super::world::{World, odoo_time};
 
-/// Whoever holds a connection and waits for a second one, while others do the same, waits for ever.
+/// If each of several tasks holds a connection and waits for a second one, all of them wait
+/// forever.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_needs_a_second_connection_while_it_holds_one() {
     let stack = Stack::start().await;
@@ -46,7 +47,7 @@ async fn processes_that_start_at_once_migrate_one_after_the_other() {
         ran.extend((!versions.is_empty()).then_some(versions));
     }
     assert_eq!(ran.len(), 1, "one of them has migrated");
-    // The lock is free again.
+    // The lock is released.
     let mut conn = AsyncPgConnection::establish(&stack.database_url)
         .await
         .expect("Postgres answers");
@@ -57,6 +58,6 @@ async fn processes_that_start_at_once_migrate_one_after_the_other() {
     let store = Store::new(&stack.database_url, 1).expect("a pool");
     let error = store.migrate().await.expect_err("there is a schema already");
     assert!(format!("{error:#}").starts_with("migrating: "), "{error:#}");
-    // One that failed has left the lock free, too.
+    // The one that failed has released the lock, too.
     assert!(store.migrate().await.is_err());
 }

@@ -1,4 +1,4 @@
-//! What is long past is forgotten but for its ids, and whatever becomes of it afterwards is as if it had not been.
+//! Of a long past meeting only its ids are kept, and whatever happens to it later still works.
 
 use outlook_bridge::engine::Engine;
 use outlook_bridge::worker::pruning;
@@ -11,7 +11,7 @@ use super::world::{OUTSIDE, World, day, kinds, odoo_time, world};
 const TITLE: &str = "Quartzmarker";
 const PLACE: &str = "Feldsparroom";
 
-/// The service as it would be some weeks later: what is within the next weeks is long past.
+/// Returns the service as if some weeks had passed, so that events of the next weeks are long past.
 fn later(w: &World) -> Engine {
     let mut engine = w.service.engine.clone();
     engine.settings.journal_days = -60;
@@ -20,7 +20,7 @@ fn later(w: &World) -> Engine {
 
 pub async fn forget(w: &World) {
     run(w, "UPDATE meetings SET look_at = NULL").await;
-    // Another one may be pruning just now, as a service does when it starts.
+    // Another pruning may be running, as a service starts one when it starts.
     super::stack::eventually("all was looked at", async || {
         pruning::prune(&later(w)).await.unwrap();
         let left = w.count("meetings WHERE look_at IS NULL AND stub IS NULL AND odoo_state IS NOT NULL");
@@ -38,7 +38,8 @@ async fn is_forgotten(w: &World) -> bool {
     w.count("meetings WHERE stub IS NOT NULL").await == 1
 }
 
-/// An event of Ann's that both sides have, with somebody outside, and the service has forgotten.
+/// Returns an event of Ann's, on both sides, with a guest from outside, that the service has
+/// forgotten.
 async fn forgotten() -> (World, i64) {
     let mut w = world().await;
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
@@ -54,7 +55,7 @@ async fn forgotten() -> (World, i64) {
     (w, id)
 }
 
-/// The same of a series of four weeks.
+/// Returns the same for a series of four weeks.
 async fn forgotten_series() -> (World, i64) {
     let mut w = world().await;
     let start = odoo_time(2, "09:00:00");
@@ -97,7 +98,7 @@ async fn what_is_edited_in_odoo_follows_in_outlook() {
     assert_eq!(event["location"]["displayName"], "Rue X");
     assert_eq!(event["attendees"].as_array().unwrap().len(), 1);
     assert_eq!(kinds(&w.stack.mails().await), [("update", OUTSIDE)]);
-    // And it is synced as ever.
+    // It is synced as usual.
     w.forget_mails().await;
     w.outlook_edits(ANN, &event, json!({"subject": "Renamed"})).await;
     w.forget_mails().await;
@@ -176,7 +177,7 @@ async fn what_is_deleted_in_outlook_is_archived_in_odoo_and_can_be_had_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_record_comes_back_from_outlook_and_nothing_is_deleted() {
     let (mut w, id) = forgotten().await;
-    // Odoo was restored from a backup of before the event was made.
+    // Odoo was restored from a backup made before the event.
     w.odoo.records.remove(&id);
     w.odoo.pair_again(&w.service).await;
     for _ in 0..3 {
@@ -330,7 +331,7 @@ async fn what_the_two_sides_do_not_agree_on_is_not_forgotten() {
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
     let id = w.odoo.create(7, TITLE, &start, &stop, &[OUTSIDE]);
     w.quiet().await;
-    // As of a guest whom Outlook has not taken: agreed on, and different.
+    // Like a guest whom Outlook has not accepted: agreed on, but different.
     for side in ["odoo_state", "base_odoo"] {
         let path = if side == "odoo_state" {
             "{name}"
@@ -365,7 +366,7 @@ async fn what_was_whose_who_has_left_is_forgotten_too() {
     forget(&w).await;
     assert_eq!(rows_that_say(&w, TITLE).await, 0, "of a user who was deleted");
     assert_eq!(w.count("meetings WHERE odoo_state IS NOT NULL").await, 0);
-    // Who comes back finds it as it was.
+    // A user who comes back finds it unchanged.
     w.forget_mails().await;
     w.odoo.connect(&w.stack, &w.service, 7).await.expect("Ann again");
     w.quiet().await;

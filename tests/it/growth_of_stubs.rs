@@ -1,4 +1,4 @@
-//! What has ended long ago is forgotten, and does no harm afterwards.
+//! What has ended long ago is forgotten, and does no harm later.
 
 use diesel_async::RunQueryDsl;
 use outlook_bridge::worker::pruning;
@@ -15,7 +15,7 @@ pub async fn run(w: &World, statement: &str) {
     diesel::sql_query(statement).execute(&mut conn).await.unwrap();
 }
 
-/// How many rows of the service's tables say something.
+/// Counts the rows of the service's tables that contain a word.
 pub async fn rows_that_say(w: &World, word: &str) -> i64 {
     let mut found = 0;
     for table in [
@@ -31,7 +31,7 @@ pub async fn rows_that_say(w: &World, word: &str) -> i64 {
     found
 }
 
-/// An event that Outlook deleted, and the service has forgotten.
+/// Returns an event that Outlook deleted and the service has forgotten.
 async fn forgotten(w: &mut World) -> (i64, Value) {
     let event = w.outlook_creates(ANN, TITLE, &[OUTSIDE]).await;
     w.quiet().await;
@@ -62,7 +62,7 @@ async fn a_stub_is_known_when_its_mailbox_is_listed_again() {
     assert_eq!(w.odoo.records[&id]["active"], false);
     assert!(w.stack.event(ANN, TITLE).await.is_none());
     assert_eq!(kinds(&w.stack.mails().await), []);
-    // Edited as it is, archived.
+    // Edited while it is archived.
     w.odoo.write(id, json!({"location": "Rue X"}));
     w.quiet().await;
     assert!(w.stack.event(ANN, TITLE).await.is_none());
@@ -152,7 +152,7 @@ async fn what_was_put_aside_of_a_mailbox_that_nobody_logs_in_to_is_forgotten() {
     assert_eq!(w.count("put_aside").await, 0);
 }
 
-/// What the content takes, without dead rows, in MB.
+/// Returns the size of the content in MB, without dead rows.
 async fn megabytes(w: &World) -> i64 {
     for table in ["meetings", "copies"] {
         run(w, &format!("VACUUM (FULL, ANALYZE) {table}")).await;

@@ -1,4 +1,5 @@
-//! What a guest's own calendar shows may be less than the organizer's, or later, or other: nobody is taken off for it.
+//! A guest's own calendar may show less than the organizer's, later, or otherwise. That removes no
+//! guest.
 
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ async fn outlook_makes(w: &World, person: &str, subject: &str, more: Value) -> V
         .await
 }
 
-/// Whom Odoo invites, of a single event or of a whole series.
+/// Returns the guests in Odoo, of a single event or of a whole series.
 fn invited(w: &World, name: &str) -> Vec<String> {
     let of_series = w.odoo.series_by_name(name).map(|id| &w.odoo.records[&id]);
     let record = of_series.or_else(|| w.odoo.by_name(name)).expect("in Odoo");
@@ -70,7 +71,7 @@ fn weekly() -> Value {
         "range": {"type": "numbered", "startDate": day(2, "")[..10], "numberOfOccurrences": 4}})
 }
 
-/// Each guest's copy lists that guest alone.
+/// Each guest's mailbox shows only that guest.
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_who_do_not_see_each_other_are_all_invited_in_odoo() {
     for more in [json!({}), json!({"recurrence": weekly()})] {
@@ -87,7 +88,7 @@ async fn guests_who_do_not_see_each_other_are_all_invited_in_odoo() {
         assert_eq!(invited(&w, "Hidden"), [ANN, BEN, OUTSIDE]);
         at_rest(&mut w).await;
 
-        // An edit in Odoo hides them as before, and takes nobody off.
+        // An edit in Odoo keeps them hidden, and removes nobody.
         if !is_series {
             let id = w.odoo.by_name("Hidden").expect("in Odoo")["id"]
                 .as_i64()
@@ -104,7 +105,8 @@ async fn guests_who_do_not_see_each_other_are_all_invited_in_odoo() {
             at_rest(&mut w).await;
         }
 
-        // Of a meeting from outside both have a copy, and neither says that the other is invited.
+        // Both have a meeting from outside, and neither mailbox shows that the other person is
+        // invited.
         hidden["attendees"] = guests(&[ANN, BEN]);
         outlook_makes(&w, CARLA, "Theirs", hidden).await;
         w.quiet().await;
@@ -160,7 +162,7 @@ async fn a_proposal_of_another_time_is_told_once_and_survives_an_edit() {
     at_rest(&mut w).await;
 }
 
-/// To the whole of a series, or to one occurrence of it.
+/// Invited to the whole series, or to one occurrence.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proposal_of_another_time_for_a_series_is_told_once_too() {
     for to_one in [false, true] {
@@ -184,7 +186,7 @@ async fn a_proposal_of_another_time_for_a_series_is_told_once_too() {
         let others = if to_one { "needsAction" } else { "tentative" };
         assert_eq!(w.odoo.answer_to_one(id, 2, 8), others);
 
-        // An edit in Odoo, of the whole and of the occurrence, leaves it to the organizer.
+        // Edits of the series and of the occurrence in Odoo leave the decision to the organizer.
         w.odoo.set_series(id, json!({"location": "Room 1"}));
         w.odoo.invite_to_one(id, 1, CARLA);
         w.quiet().await;
@@ -212,7 +214,8 @@ async fn a_proposal_of_another_time_for_a_series_is_told_once_too() {
     }
 }
 
-/// A colleague forwards the invitation: whoever it reaches has the meeting, and the organizer's list is silent about them.
+/// A colleague forwards the invitation: the new guests have the meeting, and the organizer's list
+/// lacks them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forwarded_meeting_is_one_meeting_whatever_the_organizer_is_told() {
     let mut w = both().await;
@@ -233,7 +236,7 @@ async fn a_forwarded_meeting_is_one_meeting_whatever_the_organizer_is_told() {
     assert_eq!(invited(&w, "Passed on"), [ANN, BEN, CARLA]);
     at_rest(&mut w).await;
 
-    // An edit in Odoo invites him no second time, and calls nobody off.
+    // An edit in Odoo does not invite him again, and cancels nobody's invitation.
     let id = w.odoo.by_name("Passed on").expect("in Odoo")["id"]
         .as_i64()
         .expect("an id");
@@ -246,7 +249,7 @@ async fn a_forwarded_meeting_is_one_meeting_whatever_the_organizer_is_told() {
     at_rest(&mut w).await;
     assert!(w.stack.event(BEN, "Passed on").await.is_some());
 
-    // His answer lists him: he is who he was.
+    // His response adds him to the list as the same person.
     w.odoo.answer(id, 8, "accepted");
     w.quiet().await;
     w.quiet().await;
@@ -257,7 +260,7 @@ async fn a_forwarded_meeting_is_one_meeting_whatever_the_organizer_is_told() {
     at_rest(&mut w).await;
 }
 
-/// Whoever organizes a meeting that nobody in Odoo does hides its guests once they are known.
+/// The organizer, who is not a user of Odoo, hides the guests after they were known.
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_who_are_hidden_later_stay_invited() {
     for more in [json!({}), json!({"recurrence": weekly()})] {
@@ -279,7 +282,7 @@ async fn guests_who_are_hidden_later_stay_invited() {
         assert_eq!(invited(&w, "Theirs"), everybody);
         at_rest(&mut w).await;
 
-        // Who is taken off is known to be so when they are shown again.
+        // A removed guest is recognized as removed when the guests are shown again.
         let shown = json!({"hideAttendees": false, "attendees": guests(&[ANN, BEN])});
         w.outlook_edits(CARLA, &event, shown).await;
         w.quiet().await;

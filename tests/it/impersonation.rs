@@ -1,4 +1,5 @@
-//! Whoever saves in Odoo does not act in another's name: the attacks that were shown, and what must go on.
+//! Saving in Odoo must not act in another person's name: known attacks fail, and normal use still
+//! works.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +24,8 @@ async fn a_record_that_says_it_was_anothers_is_not_given_that_ones_meeting() {
     w.quiet().await;
     w.forget_mails().await;
 
-    // Of the same organizer, who is said to have been there before; and one that is deleted before anybody has seen it.
+    // Two records claim to continue this meeting: one of the same organizer, and one that is
+    // deleted before it was ever sent.
     let start = (odoo_time(4, "09:00:00"), odoo_time(4, "10:00:00"));
     let forged = w.odoo.create(7, "Forged", &start.0, &start.1, &[EVE]);
     let was = json!({"model": "calendar.event", "id": private, "key": null, "link": w.odoo.records[&private]["link"]});
@@ -39,7 +41,7 @@ async fn a_record_that_says_it_was_anothers_is_not_given_that_ones_meeting() {
     assert_eq!(w.stack.mails().await, []);
     assert_eq!(w.odoo.rejected.len(), 1, "{:?}", w.odoo.rejected);
     assert!(is_said(&w, "which is still there").await);
-    // Nothing is held against the meeting itself, whose news go on in both directions.
+    // The meeting itself is not affected, and is synced in both directions.
     w.odoo.write(private, json!({"name": "Board, moved"}));
     w.quiet().await;
     let board = w.stack.event(ANN, "Board, moved").await.expect("renamed");
@@ -63,7 +65,7 @@ async fn a_record_is_what_another_was_once_that_one_is_gone_and_of_the_same_orga
     let uid = w.stack.event(ANN, "Mine").await.expect("made")["iCalUId"].clone();
     let (start, stop) = (odoo_time(4, "09:00:00"), odoo_time(4, "10:00:00"));
     for (user, id, name) in [(7, once[0], "Mine, again"), (8, once[1], "Bens")] {
-        // Nobody told that it is gone, but that it is.
+        // The old record is gone without a message about it, as its end was never sent.
         w.odoo.records.remove(&id);
         let now = w.odoo.create(user, name, &start, &stop, &[]);
         let record = w.odoo.records.get_mut(&now).expect("a record");
@@ -86,7 +88,7 @@ async fn a_record_is_what_another_was_once_that_one_is_gone_and_of_the_same_orga
     assert!(is_said(&w, "another organizer").await);
 }
 
-/// Whether the journal says so of what was rejected.
+/// Whether the journal says this about a rejected change.
 async fn is_said(w: &World, words: &str) -> bool {
     w.count(&format!(
         "journal WHERE level = 'error' AND message LIKE '%{words}%'"
@@ -112,7 +114,7 @@ fn by(uid: i64, is_admin: bool, by_link: bool) -> Value {
     json!({"uid": uid, "name": "Eve", "is_admin": is_admin, "by_link": by_link})
 }
 
-/// Somebody sets Ben's answer in Odoo.
+/// Sets Ben's response in Odoo as somebody else.
 fn answer_for_ben(w: &mut World, id: i64, state: &str, by: &Value) {
     let mut attendees = w.odoo.records[&id]["attendees"].clone();
     for line in attendees.as_array_mut().expect("attendees") {
@@ -152,7 +154,7 @@ async fn nobody_answers_from_a_colleagues_mailbox() {
         "{lines:?}"
     );
 
-    // Ben himself, who opened the link of his invitation, and an administrator.
+    // Ben, who opened the link of his invitation, and an administrator.
     for (state, by, said) in [
         ("tentative", by(8, false, false), "tentativelyAccepted"),
         ("accepted", by(4, false, true), "accepted"),
@@ -201,7 +203,7 @@ fn outside(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("guest{n}@outside.example")).collect()
 }
 
-/// A meeting of Ann's with so many guests from outside.
+/// Makes a meeting of Ann's with this many guests from outside.
 async fn meeting(w: &mut World, name: &str, guests: usize) -> i64 {
     let guests = outside(guests);
     let guests: Vec<&str> = guests.iter().map(String::as_str).collect();
@@ -216,7 +218,7 @@ async fn meeting(w: &mut World, name: &str, guests: usize) -> i64 {
     id
 }
 
-/// What may leave has left.
+/// Waits until everything that may be sent has been sent.
 async fn settled(w: &mut World) {
     for _ in 0..2 {
         w.odoo.sync(&w.service).await;
@@ -246,7 +248,7 @@ async fn answer(w: &mut World, send: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_colleague_saves_for_many_people_outside_waits_for_the_organizer() {
     let mut w = world().await;
-    // Few are nobody's concern, nor is what the organizer or an administrator saves.
+    // A few mails need no approval, and neither do saves by the organizer or an administrator.
     w.odoo.savers = vec![saver(9, "Eve", false)];
     let few = meeting(&mut w, "Few", 5).await;
     assert_eq!(w.stack.mails().await.len(), 5);
@@ -268,7 +270,7 @@ async fn what_a_colleague_saves_for_many_people_outside_waits_for_the_organizer(
     w.odoo.savers = vec![saver(9, "Eve", false)];
     let many = meeting(&mut w, "Many", 6).await;
     assert_eq!(waiting(&w).await, 6);
-    // Nor does it leave because somebody else saves it, too, before it was told or afterwards.
+    // A save by somebody else before or after it was sent does not approve it, either.
     w.odoo.savers.push(saver(7, "Ann", false));
     w.odoo.write(many, json!({"location": "Room 3"}));
     settled(&mut w).await;
@@ -288,7 +290,7 @@ async fn what_a_colleague_saves_for_many_people_outside_waits_for_the_organizer(
     assert_eq!(w.stack.mails().await.len(), 6);
     assert_eq!(waiting(&w).await, 0);
 
-    // Cancelling is mailing, too; and what the organizer does not want mails nobody.
+    // Cancellations are mails, too. If the organizer declines, nobody is mailed.
     w.forget_mails().await;
     w.odoo.savers = vec![saver(9, "Eve", false)];
     w.odoo.unlink(many);
@@ -308,20 +310,20 @@ async fn a_mailbox_sends_so_many_mails_an_hour_without_asking() {
         .call(&w.service, 2, "res.config.settings", "set_values", kwargs)
         .await;
     assert_eq!(set.expect("set")["mails_an_hour"], 12);
-    // Visitors of the website, who are nobody in particular, one booking after the other.
+    // Visitors of the website, who all use the public user, make one booking after the other.
     w.odoo.savers = vec![saver(4, "Public user", false)];
     for number in 0..4 {
         meeting(&mut w, &format!("Booking {number}"), 3).await;
     }
     assert_eq!(w.stack.mails().await.len(), 12);
     assert_eq!(waiting(&w).await, 0);
-    // Nor does the organizer send any more.
+    // The organizer cannot send more, either.
     w.odoo.savers = vec![saver(7, "Ann", false)];
     meeting(&mut w, "One too many", 3).await;
     meeting(&mut w, "Another", 2).await;
     assert_eq!(w.stack.mails().await.len(), 12);
     assert_eq!(waiting(&w).await, 5);
-    // What mails nobody goes on, and a yes is one to these alone.
+    // Changes that mail nobody go on, and an approval covers only the mails that wait.
     meeting(&mut w, "Alone", 0).await;
     assert!(w.stack.event(ANN, "Alone").await.is_some());
     answer(&mut w, true).await;
@@ -330,7 +332,8 @@ async fn a_mailbox_sends_so_many_mails_an_hour_without_asking() {
     assert_eq!(waiting(&w).await, 1);
 }
 
-/// An invitation in Ben's mailbox that says it was Ann's, of which her own knows nothing.
+/// Makes an invitation in Ben's mailbox that names Ann as the organizer, and of which her mailbox
+/// knows nothing.
 async fn forged(w: &World, subject: &str, guests: usize) -> Value {
     let guests: Vec<Value> = outside(guests)
         .iter()
@@ -358,7 +361,7 @@ async fn what_a_colleagues_mailbox_alone_shows_as_somebodys_is_not_made_in_that_
     let id = record["id"].as_i64().expect("an id");
     assert_eq!(record["organizer"]["user_id"], 7);
     assert_eq!(w.stack.mails().await, []);
-    // Ben is deleted in Odoo: nobody's mailbox shows it any more, and somebody saves it.
+    // Ben is deleted in Odoo, so no mailbox shows the meeting any more. Then somebody saves it.
     w.odoo.departed = vec![json!({"user_id": 8, "deleted": true})];
     w.quiet().await;
     w.odoo.departed.clear();
@@ -391,7 +394,7 @@ async fn who_hands_a_meeting_to_a_colleague_mails_nobody_in_that_ones_name() {
     assert!(w.stack.event(BEN, "Offer").await.is_some(), "his own");
     w.forget_mails().await;
 
-    // From his mailbox it goes, as he wishes. In hers it is made if she does.
+    // It leaves his mailbox, as he wants that. It is created in hers only if she approves.
     let ann = w.odoo.organizer(7);
     w.odoo.write(id, json!({ "organizer": ann }));
     let left = async |w: &mut World, user: i32, person: &str| {
@@ -412,7 +415,7 @@ async fn who_hands_a_meeting_to_a_colleague_mails_nobody_in_that_ones_name() {
     assert!(w.stack.event(ANN, "Offer").await.is_some());
     assert_eq!(kinds(&w).await, BTreeSet::from(["invitation".to_owned()]));
 
-    // Somebody else hands hers on: she is asked about the cancellations, and Ben about the invitations.
+    // Eve gives Ann's meeting away: Ann must approve the cancellations, and Ben the invitations.
     w.forget_mails().await;
     w.odoo.savers = vec![saver(9, "Eve", false)];
     let ben = w.odoo.organizer(8);

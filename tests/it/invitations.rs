@@ -1,4 +1,4 @@
-//! Whom Outlook mails when a mailbox connects, when a sync goes on, and when a person has chosen.
+//! Whom Outlook mails when a mailbox connects, when a sync resumes, and after a person's decision.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::odoo::Odoo;
 use super::stack::{ANN, BEN, Stack, eventually};
 use super::world::{CARLA, OUTSIDE, World, day, kinds, odoo_time, world};
 
-/// Ann has so many future and past events with guests, and connects.
+/// Ann has this many future and past events with guests, and connects.
 async fn connected_with(future: i64, past: i64) -> World {
     let stack = Stack::start().await;
     let service = stack.serve().await;
@@ -76,7 +76,7 @@ impl World {
         &self.odoo.state["accounts"][0]
     }
 
-    /// Exchanges and waits until Odoo is told that so many mails wait.
+    /// Exchanges, and waits until Odoo is told that this many mails wait.
     async fn held(&mut self, mails: i64) {
         eventually("it is held", async || {
             self.odoo.sync(&self.service).await;
@@ -93,7 +93,8 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_with_guests_wait_and_what_is_announced_is_what_is_sent() {
-    // choice, invite → in Outlook of 120 future and 80 past events, with guests, and mails
+    // choice, invite → how many of 120 future and 80 past events are in Outlook and have guests
+    // there, and mails
     let cases = [
         ("leave", false, 0, 0),
         ("future", true, 120, 240),
@@ -134,7 +135,7 @@ async fn choice_case(choice: &str, invite: bool, events: usize, mails: usize) {
     let sent = w.stack.mails().await;
     assert_eq!(sent.len(), mails, "{at}");
     assert!(sent.iter().all(|(kind, _)| kind == "invitation"), "{at}");
-    // A second look, and nobody is mailed or forgotten.
+    // After another sync, nobody was mailed or forgotten.
     w.quiet().await;
     assert_eq!(w.stack.mails().await.len(), mails, "{at}");
     let record = w.odoo.by_name("Future 3").expect("in Odoo");
@@ -183,7 +184,7 @@ async fn withheld_guests_survive_edits_on_both_sides_until_they_are_invited() {
         .expect("chosen");
     w.quiet().await;
     let id = w.odoo.by_name("Future 0").unwrap()["id"].as_i64().unwrap();
-    // Moved in Odoo, renamed in Outlook, a guest more in Odoo, and one more in Outlook.
+    // Moved in Odoo, renamed in Outlook, and one guest more on each side.
     w.odoo.write(
         id,
         json!({"start": odoo_time(4, "13:00:00"), "stop": odoo_time(4, "14:00:00")}),
@@ -220,7 +221,7 @@ async fn withheld_guests_survive_edits_on_both_sides_until_they_are_invited() {
     assert_eq!(addresses(&w.odoo.records[&id]), everybody);
     assert_eq!(w.stack.mails().await, [], "whom Odoo tells, Outlook does not");
 
-    // Invited from Outlook now, with a preview.
+    // Now invited from Outlook, with a preview.
     let preview = w.preview(json!({"res_id": id})).await;
     assert_eq!(preview["events"][0]["state"], "withheld");
     assert_eq!(preview["all"]["mails"], 4);
@@ -259,7 +260,7 @@ async fn whom_odoo_has_invited_outlook_does_not_invite_again() {
         assert_eq!(w.guests_in_outlook(mailer).await, mails, "{mailer}");
         assert_eq!(w.stack.mails().await.len(), mails, "{mailer}");
     }
-    // Over already: nobody is invited to the past.
+    // Nobody is invited to a past event.
     w.forget_mails().await;
     w.odoo.create(
         7,
@@ -271,7 +272,7 @@ async fn whom_odoo_has_invited_outlook_does_not_invite_again() {
     w.quiet().await;
     assert_eq!(w.guests_in_outlook("Over").await, 0);
     assert_eq!(w.stack.mails().await, []);
-    // Refused by Outlook: Odoo kept silent, and invites after all, once.
+    // Outlook refuses it: Odoo, which had not mailed, invites the guest instead, once.
     let fault = json!({"mailbox": ANN, "method": "POST", "path": "/me/events", "nth": 1, "count": 1, "status": 400,
         "code": "ErrorInvalidRequest"});
     w.stack.sim_call("POST", "faults", fault).await;
@@ -356,7 +357,7 @@ async fn many_mails_that_were_collected_wait_for_a_yes() {
             (&held["mails"], &held["events"][0]["kind"]),
             (&json!(30), &json!("update"))
         );
-        // What a person saves now is no part of it.
+        // A change that a person saves now is not part of it.
         w.odoo.change_guests(small, &[OUTSIDE], &[]);
         w.odoo.sync(&w.service).await;
         eventually("it is sent", async || {
@@ -373,7 +374,7 @@ async fn many_mails_that_were_collected_wait_for_a_yes() {
             "odoo.exceptions.UserError"
         );
         call(answer.clone()).await.expect("answered");
-        // Odoo repeats the call when its transaction collided with another one.
+        // Odoo repeats the call after a conflict of transactions.
         call(answer).await.expect("the same answer once more");
         let another = call(other).await.unwrap_err();
         assert_eq!(another["data"]["name"], "odoo.exceptions.MissingError");
@@ -392,7 +393,7 @@ async fn many_mails_that_were_collected_wait_for_a_yes() {
             "Odoo keeps its own"
         );
         if !send {
-            // Saved again, it is a person's wish.
+            // Saved again, it counts as a person's wish.
             w.odoo.write(id, json!({"location": "Elsewhere"}));
             w.quiet().await;
             assert_eq!(w.stack.mails().await.len(), 30);
@@ -435,7 +436,7 @@ async fn a_reset_that_would_cancel_much_waits_for_a_yes() {
     .await;
     assert_eq!(w.stack.mails().await.len(), 30);
     w.forget_mails().await;
-    // Connected again it waits for a choice, as at a first connection.
+    // After another connection it waits for a decision, as at the first one.
     w.odoo.connect(&w.stack, &w.service, 7).await.expect("again");
     w.quiet().await;
     assert_eq!(w.stack.mails().await, []);
@@ -548,7 +549,8 @@ async fn a_series_never_mails_more_than_was_announced() {
                 .collect();
             match dice(8) {
                 0 => w.odoo.set_series(id, json!({"name": words})),
-                // Another hour: what was changed or taken out of it may have to be told anew.
+                // Another hour: occurrences that were changed or taken out may have to be mailed
+                // again.
                 6 | 7 => w.odoo.shift_series(id, 30),
                 1 => w.odoo.set_series(id, json!({"attendees": lines})),
                 2 => w.odoo.set_there(id, 9 + dice(2), false),

@@ -1,4 +1,5 @@
-//! Keys: of databases, which open their own and nothing else, and the master key, which is changed while the service runs.
+//! Keys: a database's key opens only that database, and the master key can be changed while the
+//! service runs.
 
 use std::process::Output;
 
@@ -42,7 +43,7 @@ async fn a_renewed_key_ends_the_old_one_when_it_is_used() {
         odoo.call(&service, 2, "outlook.bridge", "renew_key", json!({}))
             .await
     };
-    // The answer that never came: the old key goes on, and asks again.
+    // The answer is lost: the old key still works, and asks again.
     renew().await.expect("a key");
     let mut renewed = odoo.clone();
     let answer = renew().await.expect("another key");
@@ -131,7 +132,7 @@ async fn two_databases_with_the_same_user_ids_have_nothing_in_common() {
     .await;
     assert!(bens.by_name("Ann's own").is_none() && anns.by_name("Ben's own").is_none());
     assert!(stack.event(BEN, "From Ann's Odoo").await.is_none());
-    // The same ids, in another database: of what is Ann's, Ben's key reads and changes nothing.
+    // The same ids, in another database: Ben's key reads and changes nothing of Ann's.
     let ask =
         async |model: &str, method: &str, kwargs: Value| bens.call(&service, 2, model, method, kwargs).await;
     let journal = ask("outlook.bridge", "journal", json!({"user_id": 7, "limit": 1000}))
@@ -244,8 +245,9 @@ async fn a_copy_is_refused_by_its_name_at_every_method() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_master_key_is_changed_while_the_service_runs() {
     let stack = Stack::start().await;
-    // A token is renewed at every run, so that the rotation meets renewals. As Microsoft revokes the former one, a process
-    // that is killed amid a renewal would need a new login, which is not what this test is about: it stops in peace.
+    // A token is renewed in every run, so that the rotation meets renewals. Microsoft revokes the
+    // former token, so a process killed during a renewal would need a new login. That is not tested
+    // here, so it is stopped normally.
     stack
         .sim_call(
             "PATCH",
@@ -335,7 +337,7 @@ struct Fingerprint {
     all: String,
 }
 
-/// All that is sealed, and the schema's migrations.
+/// Returns all sealed values, and the schema's migrations.
 async fn fingerprint(stack: &Stack) -> Fingerprint {
     use diesel_async::AsyncConnection;
     let mut conn = diesel_async::AsyncPgConnection::establish(&stack.database_url)

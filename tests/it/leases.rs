@@ -1,4 +1,5 @@
-//! Leases: no mailbox is worked by two, none is forgotten, and none waits for a busy neighbor.
+//! Leases: no mailbox is run by two processes, none is forgotten, and none waits for a busy
+//! neighbor.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::odoo::Odoo;
 use super::stack::{ANN, BEN};
 use super::world::{World, world};
 
-/// A world whose mailboxes nobody works, with what works them.
+/// Returns a world whose mailboxes no worker runs, with the engine to run them.
 async fn idle() -> (World, Engine) {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
@@ -141,7 +142,7 @@ async fn a_run_whose_lease_was_given_away_stores_nothing() {
         assert!(failed.is_err(), "it has stored a page");
     }
     assert_eq!(w.count("meetings").await, before);
-    // Nor does it end the lease of who has it now.
+    // It does not end the lease of the present holder, either.
     release(&engine, taken[0]).await;
     assert_eq!(w.count("accounts WHERE lease_id IS NOT NULL").await, 2);
 }
@@ -160,7 +161,8 @@ async fn nobody_frees_a_mailbox_while_its_run_stores() {
     let mut other = engine.store.get().await.expect("Postgres");
     let seen = leases::standing(&mut other).await.expect("leases")[0];
     assert!(!leases::free(&mut other, seen).await.expect("asked"));
-    // The heart goes on beating meanwhile, and what stood still does so no more.
+    // The lease can still be renewed meanwhile, and then it does not count as standing still any
+    // more.
     assert!(leases::renew(&mut other, lease).await.expect("renewed"));
     diesel::sql_query("COMMIT")
         .execute(&mut storing)
@@ -183,12 +185,12 @@ async fn what_is_done_under_a_lease_ends_with_it() {
             steps.set(steps.get() + 1);
         }
     };
-    // Taken so long ago that it may have been freed by now: not one step is taken.
+    // It was taken so long ago that it may have been freed: no step is done.
     let long_ago = Instant::now() - leases::LEASE;
     let ended = under(&engine, leases[0], long_ago, work).await;
     assert!(matches!(ended, Ended::<()>::Lost), "{ended:?}");
     assert_eq!(steps.get(), 0);
-    // Given to another while it is worked: it ends at the next renewal.
+    // Given to another holder during the work, it ends at the next renewal.
     free(&engine, leases[1]).await;
     let ended = under(&engine, leases[1], Instant::now(), std::future::pending::<()>()).await;
     assert!(matches!(ended, Ended::Lost), "{ended:?}");
@@ -202,7 +204,7 @@ async fn what_is_done_under_a_lease_ends_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn databases_take_turns_and_who_waits_comes_first() {
     let (_w, engine) = idle().await;
-    // A database with many mailboxes that are long overdue, and ours with two that are due just now.
+    // One database has many mailboxes that are long overdue. Ours has two that are due just now.
     sql(
         &engine,
         "INSERT INTO databases SELECT (jsonb_populate_record(d, jsonb_build_object('id', gen_random_uuid(), 'uuid', 'large',
@@ -219,11 +221,12 @@ async fn databases_take_turns_and_who_waits_comes_first() {
     let taken = claim(&engine, 4).await;
     let large = taken.iter().filter(|l| l.account_id > 1000).count();
     assert_eq!((taken.len(), large), (4, 2), "each database has its share");
-    // Of one database: woken before those that were due before it for a poll.
+    // Within one database: a mailbox that was woken comes before those that were due earlier for a
+    // poll.
     let mut conn = engine.store.get().await.expect("Postgres");
     leases::wake(&mut conn, vec![1050]).await.expect("woken");
     assert_eq!(claim(&engine, 1).await[0].account_id, 1050);
-    // But not for ever before them.
+    // But only for a limited time.
     sql(
         &engine,
         "UPDATE accounts SET next_run_at = now() - interval '10 minutes' WHERE id = 1040",
@@ -256,7 +259,7 @@ async fn a_run_whose_time_is_over_is_gone_on_with_where_it_was() {
             .await
             .expect("a token");
         drop(conn);
-        // Its time is over when it begins: it does one step, and no more.
+        // Its time is over when it begins, so it does one step and no more.
         let over = Instant::now();
         let before = w.count("meetings").await;
         let all = pull(&engine, &account, &token, over, &mut Effects::default())
@@ -274,7 +277,8 @@ async fn a_run_whose_time_is_over_is_gone_on_with_where_it_was() {
     assert_eq!(w.count("meetings").await, 120);
 }
 
-/// A mailbox with 10,000 events is listed, and another one's event is in Odoo meanwhile, though there is a single worker.
+/// While a mailbox with 10,000 events is listed, another one's event arrives in Odoo, with a single
+/// worker.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: make test-long"]
 async fn ten_thousand_events_keep_nobody_waiting() {
@@ -283,7 +287,7 @@ async fn ten_thousand_events_keep_nobody_waiting() {
     w.stack
         .sim_call("POST", &format!("mailboxes/{ANN}/bulk"), many)
         .await;
-    // As slow as Microsoft is.
+    // As slow as Microsoft.
     let slow = serde_json::json!([{"path": "calendarView", "latency_ms": 300}]);
     w.stack.sim_call("PUT", "faults", slow).await;
     sql(
@@ -319,7 +323,7 @@ async fn ten_thousand_events_keep_nobody_waiting() {
     working.await.expect("no panic");
 }
 
-/// A person waits for their mailbox, and another process works it.
+/// A person waits for a mailbox that another process is running.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_hears_of_a_run_of_another_process() {
     let mut w = world().await;

@@ -1,5 +1,5 @@
-//! A mailbox that may send no mail, or is full, and a login that has to prove more: what can go on goes on, what waits is lost by
-//! nobody, and people read what to do.
+//! A mailbox that may send no mail or is full, and a login that needs more proof. Whatever can go
+//! on goes on, nothing that waits is lost, and people read what to do.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn save(w: &mut World, name: &str, guests: &[&str]) -> i64 {
     w.odoo.create(7, name, &start, &stop, guests)
 }
 
-/// What Ann sees of her account.
+/// Returns what Ann sees of her account.
 async fn account(w: &World) -> Value {
     let call = w.odoo.call(&w.service, 1, "outlook.bridge", "status", json!({}));
     let state = call.await.expect("a state");
@@ -85,7 +85,7 @@ async fn who_may_send_nothing_keeps_syncing_what_mails_nobody() {
             "{words}"
         );
         assert!(!words.contains("  "), "{words}");
-        // Another one waits without being tried.
+        // Another creation waits without being tried.
         save(&mut w, &format!("Second, {code}"), &[OUTSIDE]);
         w.odoo.sync(&w.service).await;
         w.worked(7).await;
@@ -207,7 +207,7 @@ async fn a_challenge_that_wants_the_person_asks_for_a_login_with_its_claims() {
 async fn a_challenge_that_no_token_meets_ends_with_the_person_and_in_no_loop() {
     let w = world().await;
     w.stack.sim_call("DELETE", "requests", Value::Null).await;
-    // The login takes the claims, and the calendar wants others each time.
+    // The login accepts the claims, but the calendar asks for others each time.
     let fault = json!([{"mailbox": ANN, "path": "/v1.0/me/", "challenge": wanted()}]);
     w.stack.sim_call("PUT", "faults", fault).await;
     eventually("Ann is asked", async || {
@@ -258,7 +258,7 @@ async fn a_series_whose_last_occurrence_goes_is_over_in_odoo() {
     }
 }
 
-/// The range begins on the day itself.
+/// Returns the recurrence whose start date has no trailing `T`.
 fn with_date(mut recurrence: Value) -> Value {
     let start = recurrence["range"]["startDate"].as_str().unwrap_or_default();
     let start = start.trim_end_matches('T').to_owned();

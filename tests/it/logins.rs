@@ -1,4 +1,4 @@
-//! Logging in at Microsoft: who may, once, and where to come back to.
+//! Logging in at Microsoft: who may, that it works once, and where to return.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ async fn a_login_connects_its_user_and_can_be_repeated_by_odoo_alone() {
     let url = odoo.authorize_url(&service, 7).await.unwrap();
     assert!(!url.contains(CLIENT_SECRET));
     let query = stack.sign_in(&url, ANN, "accept").await;
-    // Another user's session, or another database, cannot use it.
+    // Another user or another database cannot use the state.
     assert!(words(&odoo.redeem(&service, 8, &query).await.unwrap_err()).contains("not started by you"));
     let other = Odoo::pair(&service).await;
     assert!(words(&other.redeem(&service, 7, &query).await.unwrap_err()).contains("not started by you"));
@@ -149,7 +149,7 @@ async fn a_mailbox_taken_already_is_noticed() {
     odoo.users.insert(8, ANN.to_owned());
     let error = odoo.connect(&stack, &service, 8).await.unwrap_err();
     assert!(words(&error).contains("connected already"), "{error}");
-    // Nor can it be switched to.
+    // Switching to it is not possible, either.
     odoo.users.insert(8, BEN.to_owned());
     odoo.connect(&stack, &service, 8).await.unwrap();
     odoo.users.insert(8, ANN.to_owned());
@@ -178,7 +178,8 @@ async fn another_person_than_before_is_asked_about() {
         "nothing was connected"
     );
     assert_eq!(account_of(&service, &odoo, 7).await.unwrap()["status"], "active");
-    // The first way on: the one who is expected. Microsoft lets people choose, and names her.
+    // First solution: the expected person logs in. Microsoft's page offers a choice and suggests
+    // her.
     let answer = odoo.redeem(&service, 7, &query).await.unwrap();
     let url = answer["question"]["login_url"].as_str().unwrap();
     assert!(
@@ -193,7 +194,7 @@ async fn another_person_than_before_is_asked_about() {
             .get("question")
             .is_none()
     );
-    // The second: the new one takes her place, after one more login.
+    // Second solution: the new mailbox replaces hers, after another login.
     let switch = json!({"state": query["state"]});
     let url = odoo
         .call(&service, 7, "res.users", "switch_mailbox", switch)
@@ -214,7 +215,7 @@ async fn another_person_than_before_is_asked_about() {
         (&account["login"], &account["status"]),
         (&json!(BEN), &json!("active"))
     );
-    // A login that raised no question answers none.
+    // A login without a question cannot be used to switch.
     let switch = json!({"state": query["state"]});
     let error = odoo
         .call(&service, 7, "res.users", "switch_mailbox", switch)
@@ -267,7 +268,7 @@ async fn a_switch_mixes_nothing_of_the_two_mailboxes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawn_consent_asks_its_user_alone() {
     let (stack, service, odoo) = start().await;
-    // Access tokens outlive a withdrawn consent; these must be renewed at every run.
+    // Access tokens stay valid after a consent is withdrawn, so these must be renewed in every run.
     stack
         .sim_call("PATCH", "switches", json!({"access_token_seconds": 60}))
         .await;
@@ -285,7 +286,7 @@ async fn a_withdrawn_consent_asks_its_user_alone() {
     assert_eq!(account_of(&service, &odoo, 7).await.unwrap()["status"], "active");
 }
 
-/// What the page that needs an administrator's approval sends back to Odoo.
+/// Returns what the page that needs an administrator's approval sends back to Odoo.
 async fn go_back(stack: &Stack, url: &str, account: &str) -> BTreeMap<String, String> {
     let request = url::Url::parse(url)
         .unwrap()
@@ -350,7 +351,7 @@ async fn an_administrator_of_microsoft_365_allows_odoo_for_everybody() {
     assert!(words(&refused).contains("Nothing was allowed"), "{refused}");
 
     let granted = decide(&ask().await, BEN).await;
-    // Nobody else's word counts, nor does it for a login.
+    // Only the administrator who asked can use the answer, and it is not a login.
     assert!(odoo.redeem(&service, 7, &granted).await.is_err());
     let answer = odoo.redeem(&service, 2, &granted).await.expect("heard");
     assert!(
@@ -364,13 +365,13 @@ async fn an_administrator_of_microsoft_365_allows_odoo_for_everybody() {
         account_of(&service, &odoo, 2).await.is_none(),
         "nobody is connected by it"
     );
-    // Nobody is asked for permission any more.
+    // Users are not asked for permission any more.
     let redeemed = odoo.log_in(&stack, &service, 7).await;
     assert!(redeemed.is_ok(), "{redeemed:?}");
     assert_eq!(account_of(&service, &odoo, 7).await.unwrap()["status"], "active");
 }
 
-/// Each of Microsoft's reasons ends in words for whom it is about, and nobody else is held up.
+/// Each of Microsoft's reasons is explained to the person whom it concerns, and delays nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_a_login_is_told_in_words_that_say_who_can_help() {
     let (stack, service, odoo) = start().await;

@@ -1,4 +1,4 @@
-//! What Odoo cannot say of an event in Outlook survives whatever is edited in Odoo.
+//! What Odoo cannot express of an event in Outlook survives every edit in Odoo.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn guest(address: &str, kind: &str) -> Value {
     json!({"type": kind, "emailAddress": {"name": address, "address": address}})
 }
 
-/// What only Outlook knows of an event; of the attendees who is not required.
+/// Returns what only Outlook has of an event, including which attendees are not required.
 fn only_outlooks(event: &Value) -> Value {
     let mut only = json!({});
     for key in [
@@ -69,7 +69,7 @@ async fn what_only_outlook_knows_survives_every_edit_in_odoo() {
         let now = w.stack.event(ANN, "Offsite!").await.expect("in Outlook");
         assert_eq!(only_outlooks(&now), expected, "after {values}");
     }
-    // The guests are written as a whole.
+    // The list of guests is written as a whole.
     w.odoo.change_guests(id, &[CARLA], &[BEN]);
     w.quiet().await;
     let now = w.stack.event(ANN, "Offsite!").await.expect("in Outlook");
@@ -80,7 +80,7 @@ async fn what_only_outlook_knows_survives_every_edit_in_odoo() {
         now["attendees"]
     );
     assert_eq!(only_outlooks(&now), expected, "after another guest");
-    // What Odoo can say is its to change.
+    // Odoo can change what it can express.
     w.odoo.write(
         id,
         json!({"show_as": "free", "privacy": "private", "location": null}),
@@ -116,7 +116,7 @@ async fn a_video_link_beside_a_place_is_in_the_invitation_once() {
     };
     let escaped = link.replace('&', "&amp;");
     assert!(body(&w).await.contains(&escaped), "{}", body(&w).await);
-    // Edits of either side, and of the text itself.
+    // Edits on either side, including the text itself.
     let event = w.stack.event(ANN, "Both").await.expect("in Outlook");
     w.outlook_edits(ANN, &event, json!({"location": {"displayName": "Room 2"}}))
         .await;
@@ -136,7 +136,7 @@ async fn a_video_link_beside_a_place_is_in_the_invitation_once() {
     w.forget_mails().await;
     w.quiet().await;
     assert_eq!(w.stack.mails().await, [], "it has come to rest");
-    // The line taken out in Outlook takes the link out of Odoo.
+    // Removing the line in Outlook removes the link in Odoo.
     let event = w.stack.event(ANN, "Both").await.expect("in Outlook");
     w.outlook_edits(
         ANN,
@@ -182,7 +182,7 @@ async fn long_descriptions_reach_outlook_and_what_is_too_long_holds_nothing_up()
     w.odoo.write(ids[2], json!({"description": "<p>Short</p>"}));
     w.quiet().await;
     assert!(w.stack.event(ANN, "Long 2").await.is_some());
-    // Too long once more, and then not wanted: it leaves Outlook all the same.
+    // Too long again, and then deleted: it is deleted from Outlook nevertheless.
     w.odoo.write(ids[2], json!({"description": pasted(2_100_000)}));
     w.quiet().await;
     w.odoo.write(ids[2], json!({"active": false}));

@@ -1,4 +1,4 @@
-//! A write whose reply is lost or not there yet, and a service that is killed: nothing is lost or doubled.
+//! A write whose answer is lost or late, and a killed service: nothing is lost or doubled.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::stack::{ANN, BEN, eventually};
 use super::world::{CARLA, OUTSIDE, World, expire_leases, kinds, odoo_time, world};
 
-/// Waits until a write is under way to Outlook, and so cannot be called back.
+/// Waits until a write is on the way to Outlook and cannot be cancelled.
 async fn in_the_air(w: &World) {
     #[derive(diesel::QueryableByName)]
     struct Count {
@@ -53,7 +53,8 @@ async fn nobody_waits_for_a_creation_in_a_mailbox_that_is_not_worked() {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
     w.quiet().await;
-    // It never arrives, and nobody can know: an event that was made would settle it as soon as the mailbox shows it.
+    // The request never arrives, but nobody can know that: a created event would settle it when the
+    // mailbox shows it.
     let lost = json!([{"method": "POST", "path": "/me/events", "cut": "before", "count": 1000}]);
     w.stack.sim_call("PUT", "faults", lost).await;
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
@@ -64,7 +65,8 @@ async fn nobody_waits_for_a_creation_in_a_mailbox_that_is_not_worked() {
         .call(&w.service, 7, "res.users", "stop", json!({"user_id": 7}))
         .await
         .expect("stopped");
-    // What else she invites Ben to may be that event for all that is known, and is told all the same.
+    // Her invitation to Ben might be that event, for all the service knows. It is sent to Odoo
+    // nevertheless.
     w.outlook_creates(ANN, "Elsewhere", &[BEN]).await;
     w.quiet().await;
     assert!(w.odoo.by_name("Elsewhere").is_some(), "{:?}", w.odoo.records);
@@ -81,7 +83,7 @@ async fn edits_of_both_sides_survive_a_creation_whose_answer_is_lost() {
     let event = eventually("made in Outlook", async || w.stack.event(ANN, "Made").await).await;
     w.odoo.write(id, json!({"name": "Made, and renamed"}));
     w.odoo.sync(&w.service).await;
-    // Later than the new name, and nothing of it.
+    // Later than the rename, and of another property.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     w.outlook_edits(ANN, &event, json!({"location": {"displayName": "Rue X"}}))
         .await;
@@ -95,7 +97,7 @@ async fn edits_of_both_sides_survive_a_creation_whose_answer_is_lost() {
     );
 }
 
-/// Outlook has taken the first edit and its answer is lost; the second one puts back what was before.
+/// Outlook has applied the first edit, and its answer is lost. The second edit undoes the first.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_that_is_undone_before_its_answer_is_known_is_undone_in_outlook() {
     let mut w = world().await;
@@ -127,7 +129,7 @@ async fn an_edit_that_is_undone_before_its_answer_is_known_is_undone_in_outlook(
     w.odoo.change_guests(id, &[BEN], &[OUTSIDE]);
     w.odoo.set_series(weekly, json!({"location": null}));
     w.odoo.sync(&w.service).await;
-    // Later than that, and nothing of it.
+    // Later than that edit, and of another property.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let event = w.stack.event(ANN, "Review").await.expect("hers");
     w.outlook_edits(ANN, &event, json!({"subject": "Review!"})).await;
@@ -150,8 +152,8 @@ async fn an_edit_that_is_undone_before_its_answer_is_known_is_undone_in_outlook(
     assert_eq!(w.odoo.records[&weekly]["template"]["location"], Value::Null);
 }
 
-/// The answer to a creation is lost, and in Outlook one guest is exchanged for another before it is asked for again: that is an
-/// edit, and not another address of the same guest.
+/// The answer to a creation is lost, and in Outlook one guest is replaced before the creation is
+/// repeated. That is an edit, not another address of the same guest.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_exchanged_before_a_creation_is_known_is_exchanged_in_odoo() {
     let mut w = world().await;
@@ -217,7 +219,8 @@ async fn a_killed_service_loses_and_doubles_nothing() {
         &odoo_time(2, "10:00:00"),
         &[OUTSIDE],
     );
-    // Handed over, and the answer lost: killed before anything left for Outlook, or in the middle of it.
+    // Sent by Odoo, and the answer is lost: killed before anything was sent to Outlook, or during
+    // that.
     let _lost = w.odoo.hand_over(&w.service).await.expect("taken");
     w.service.kill().await;
     w.odoo.write(id, json!({"name": "Ours, renamed"}));
@@ -255,7 +258,8 @@ async fn an_acknowledgement_lost_after_commit_makes_no_twin_in_odoo() {
     })
     .await;
     w.odoo.take(&answer);
-    // The results never leave: as if Odoo's worker died after its commit, and its table of results with it.
+    // The results are never sent, as if Odoo's worker died after its commit and its table of
+    // results was lost.
     w.odoo.forget_results();
     w.quiet().await;
     assert!(w.odoo.by_name("Landed").is_some());

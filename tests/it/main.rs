@@ -1,5 +1,5 @@
-//! The service as a whole: real HTTP, real Postgres (`TEST_DATABASE_URL`, a superuser's URL of a throw-away
-//! cluster), the simulator for Microsoft, and a model of Odoo's side.
+//! Tests of the whole service: real HTTP, real Postgres (`TEST_DATABASE_URL`, a superuser's URL of
+//! a throw-away cluster), the simulator of Microsoft, and a model of Odoo's side.
 
 #![allow(
     clippy::expect_used,

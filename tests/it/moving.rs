@@ -1,4 +1,5 @@
-//! Moving in from Odoo's own engine, and out to it: by its links, whatever either side calls an event by now.
+//! Adoption from Odoo's built-in sync, and release to it, by its links, whatever titles and times
+//! say.
 
 use serde_json::{Value, json};
 
@@ -6,7 +7,7 @@ use super::odoo::Odoo;
 use super::stack::{ANN, BEN, Service, Stack, id_of};
 use super::world::{OUTSIDE, World, day, odoo_time};
 
-/// A paired Odoo in which nobody is connected yet.
+/// Returns a paired Odoo in which nobody is connected yet.
 async fn before() -> World {
     let stack = Stack::start().await;
     let service = stack.serve().await;
@@ -14,7 +15,8 @@ async fn before() -> World {
     World { stack, service, odoo }
 }
 
-/// Ann's event in Outlook, and a record that Odoo's own engine had linked with it: of another title, at another time.
+/// Makes Ann's event in Outlook, and a record that the built-in sync had linked to it, with another
+/// title and time.
 async fn linked(world: &mut World, subject: &str, guests: &[&str]) -> (i64, Value) {
     let event = world.outlook_creates(ANN, subject, guests).await;
     let id = world.odoo.create(
@@ -61,7 +63,7 @@ async fn links_are_taken_over_whatever_titles_and_times_say() {
     let mut world = before().await;
     let (by_uid, first) = linked(&mut world, "By uid", &[OUTSIDE]).await;
     let (by_id, second) = linked(&mut world, "By id", &[OUTSIDE, BEN]).await;
-    // The id of another mailbox, as that engine keeps the one of whoever synced first.
+    // The id of another mailbox, as the built-in sync stores the id of the user who synced first.
     let (strange, third) = linked(&mut world, "Of another mailbox", &[OUTSIDE]).await;
     world
         .odoo
@@ -89,7 +91,7 @@ async fn links_are_taken_over_whatever_titles_and_times_say() {
         "nothing was written to Outlook"
     );
     assert_eq!(world.stack.mails().await, []);
-    // From now on they are like any other.
+    // From now on they are synced like any other.
     world.odoo.write(by_id, json!({"name": "Renamed"}));
     world.quiet().await;
     assert!(world.stack.event(ANN, "Renamed").await.is_some());
@@ -105,7 +107,7 @@ async fn one_id_that_all_are_refused_for_is_found_by_halving() {
         world.odoo.link_by_stock(id, &event["id"], &Value::Null);
         ids.push(id);
     }
-    // All eight, the first four, the first two, and the first one.
+    // Refuses all eight, then the first four, the first two, and the first one.
     let refused = json!([{"mailbox": ANN, "path": "translateExchangeIds", "count": 4, "status": 400, "code": "ErrorInvalidIdMalformed"}]);
     world.stack.sim_call("PUT", "faults", refused).await;
     connect(&mut world, 7).await;
@@ -137,7 +139,7 @@ async fn what_the_mailbox_has_not_stays_in_odoo_alone() {
         .expect("lines");
     let said = lines[0]["message"].as_str().expect("a line");
     assert!(said.contains("not in the mailbox any more"), "{said}");
-    // Editing it invites nobody either; deleting it is the end of it.
+    // An edit invites nobody either, and a deletion ends it.
     world.odoo.write(gone, json!({"name": "Edited"}));
     world.quiet().await;
     assert_eq!(world.stack.events(ANN).await.len(), 0);
@@ -184,7 +186,7 @@ async fn edits_and_deletions_since_the_pairing_count_as_such() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_nobody_gave_is_not_sent() {
     let mut world = before().await;
-    // That engine puts its user down as having accepted, whatever Outlook says.
+    // The built-in sync stores that its user has accepted, whatever Outlook says.
     let event = world.outlook_creates(BEN, "From Ben", &[ANN]).await;
     let id = world.odoo.create(
         8,
@@ -264,7 +266,7 @@ async fn the_stock_engine_is_told_mutable_ids_of_everything() {
         (&of(&deleted)["gone"], &of(&deleted)["uid"]),
         (&json!(true), &Value::Null)
     );
-    // Without Microsoft there are the uids.
+    // Without asking Microsoft, there are only the uids.
     let unasked = stock_links(&world.odoo, &world.service, json!({"ask": false})).await;
     let link = unasked.iter().find(|l| l["res_id"] == known).expect("a link");
     assert_eq!(

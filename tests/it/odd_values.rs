@@ -1,4 +1,5 @@
-//! What Outlook keeps less of than Odoo: it is written as far as it goes, once, and Odoo keeps the whole.
+//! Outlook stores less of some values than Odoo: they are written once as far as possible, and Odoo
+//! keeps the whole.
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ async fn switch(w: &World, switches: Value) {
     w.stack.sim_call("PUT", "switches", switches).await;
 }
 
-/// Nothing is written or told any more.
+/// Checks that nothing is written or sent any more.
 async fn is_at_rest(w: &mut World, about: &str) {
     w.forget_mails().await;
     w.stack.sim_call("DELETE", "requests", Value::Null).await;
@@ -48,7 +49,7 @@ async fn a_long_title_and_a_long_place_stay_whole_in_odoo() {
         let there = events[0]["location"]["displayName"].as_str().unwrap();
         assert!(there.starts_with("Pbbb") && there.ends_with('…') && there.chars().count() == 255);
         is_at_rest(&mut w, "made").await;
-        // Another value in Outlook of something else leaves both as they are.
+        // A change of another property in Outlook leaves both sides unchanged.
         w.outlook_edits(ANN, &events[0], json!({"showAs": "free"})).await;
         w.quiet().await;
         let record = &w.odoo.records[&id];
@@ -56,7 +57,7 @@ async fn a_long_title_and_a_long_place_stay_whole_in_odoo() {
             (&record["name"], &record["location"]),
             (&json!(title), &json!(place))
         );
-        // A longer one is the same in Outlook.
+        // A longer value looks the same in Outlook.
         w.odoo.write(id, json!({"location": format!("{place}c")}));
         w.quiet().await;
         is_at_rest(&mut w, "longer").await;
@@ -147,7 +148,8 @@ async fn a_series_whose_occurrences_overlap_is_told_to_be_none_for_outlook() {
     is_at_rest(&mut w, "set aside").await;
 }
 
-/// What a rewrite of a series drops in Outlook is written again, whatever drops it, and what was taken out stays out.
+/// Changes that Outlook drops when the series is rewritten are written again, and excluded dates
+/// stay excluded.
 #[tokio::test(flavor = "multi_thread")]
 async fn single_changes_outlive_every_rewrite() {
     for (end_drops, time_drops, closes) in [

@@ -1,4 +1,5 @@
-//! A model of the add-on's side of the exchange: records, an outbox, versions, results waiting to be sent.
+//! A model of the add-on's side of the exchange: records, an outbox, versions, and results to be
+//! sent.
 
 mod apply;
 mod database;

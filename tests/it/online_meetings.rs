@@ -1,4 +1,4 @@
-//! Online meetings: Teams meetings that Odoo asks for, and mailboxes that cannot hold any.
+//! Online meetings: Teams meetings that Odoo asks for, and mailboxes that cannot have any.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,8 @@ async fn a_teams_meeting_is_made_when_asked_for_and_its_link_comes_back() {
         2,
         "the link on its way back mails nobody"
     );
-    // Asked for later, it is told to the guest; taken back, it stays: Outlook does not do that.
+    // If it is asked for later, the guest is told. If it is taken back, it stays, as Outlook cannot
+    // undo it.
     w.odoo.write(plain, json!({"online_meeting": true}));
     w.odoo.write(online, json!({"online_meeting": false}));
     w.quiet().await;

@@ -1,4 +1,4 @@
-//! Who organizes a meeting decides in whose mailbox it is, whoever saves it.
+//! A meeting is in the mailbox of its organizer, whoever saves it.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
 const TEAM: &str = "team@contoso.example";
 
 impl World {
-    /// What the journal says of one event, newest first.
+    /// Returns the journal of one event, newest first.
     async fn journal_of(&self, event: Value) -> Vec<String> {
         let told = self
             .odoo
@@ -63,7 +63,7 @@ async fn an_event_made_for_a_colleague_is_in_the_colleagues_mailbox() {
         "{journal:?}"
     );
 
-    // What she saves in it goes to his mailbox.
+    // A change that she saves goes to his mailbox.
     w.forget_mails().await;
     w.odoo.write(id, json!({"location": "Room 1"}));
     w.quiet().await;
@@ -91,7 +91,8 @@ async fn an_event_for_somebody_without_sync_stays_in_odoo_and_says_why() {
         "{journal:?}"
     );
 
-    // Connected now, with an event that existed and has guests: it waits for the choice, and nobody is mailed.
+    // He is connected now. His event existed before and has guests, so it waits for his decision,
+    // and nobody is mailed.
     w.odoo
         .connect(&w.stack, &w.service, 9)
         .await
@@ -179,7 +180,7 @@ async fn what_somebody_outside_organizes_can_be_answered_and_is_never_written() 
 }
 
 impl World {
-    /// Gives a meeting to another user in Odoo's form.
+    /// Gives a meeting to another user, as in Odoo's form.
     fn give(&mut self, id: i64, user: i64) {
         let organizer = self.odoo.organizer(user);
         if self.odoo.records[&id]["model"] == "calendar.recurrence" {
@@ -197,7 +198,7 @@ impl World {
         self.quiet().await;
     }
 
-    /// How many events of that subject a mailbox shows as its own, and as a guest's.
+    /// Counts the events with this subject in a mailbox: its own, and those as a guest.
     async fn shown(&self, person: &str, subject: &str) -> (usize, usize) {
         let events = self.stack.events(person).await;
         let named = events
@@ -241,7 +242,7 @@ async fn a_meeting_is_handed_over_to_its_new_organizer() {
         "{journal:?}"
     );
 
-    // It is his from here on, and comes to rest.
+    // From now on the meeting is his, and both sides come to rest.
     w.forget_mails().await;
     w.odoo.write(id, json!({"location": "Room 1"}));
     w.quiet().await;
@@ -252,7 +253,7 @@ async fn a_meeting_is_handed_over_to_its_new_organizer() {
         [("update", ANN), ("update", OUTSIDE)]
     );
 
-    // And back again.
+    // And back to her.
     w.give(id, 7);
     w.quiet().await;
     assert_eq!(w.shown(ANN, "Handed").await, (1, 0));
@@ -260,7 +261,8 @@ async fn a_meeting_is_handed_over_to_its_new_organizer() {
     assert_eq!(w.odoo.records.len(), 1);
 }
 
-/// A restored Odoo has the former organizer, whom nobody has saved: nobody is told of it, until somebody saves it.
+/// A restored Odoo has the former organizer, but nobody has saved that. Nobody is told before
+/// somebody saves it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_odoo_restored_to_before_a_hand_over_hands_nothing_over() {
     let mut w = world().await;
@@ -378,7 +380,7 @@ async fn a_meeting_stays_where_it_is_while_its_new_organizer_is_not_connected() 
     let journal = w.journal_of(json!({"res_id": id})).await;
     assert!(journal[0].contains("mailbox is not connected"), "{journal:?}");
 
-    // A login alone mails nobody; a save hands it over.
+    // A login alone mails nobody. A save hands the meeting over.
     w.connect(8).await;
     assert_eq!(w.shown(ANN, "Stays").await, (1, 0));
     assert_eq!(w.stack.mails().await, []);

@@ -1,5 +1,5 @@
-//! Microsoft fails for a while, or refuses something again and again: nothing is given up for it that could be done later, and
-//! nothing else waits.
+//! Microsoft fails for a while, or refuses something again and again. Nothing that could be done
+//! later is given up for that, and nothing else waits.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::putting_aside::of_event;
 use super::stack::{ANN, BEN, Stack, eventually};
 use super::world::{CARLA, OUTSIDE, World, odoo_time, world};
 
-/// A way to the simulator. While it is shut nothing listens at its address.
+/// A connection to the simulator. While it is closed, nothing listens at its address.
 struct Way {
     address: SocketAddr,
     to: String,
@@ -69,7 +69,7 @@ async fn by_a_way() -> (World, Way) {
 }
 
 impl World {
-    /// Lets a mailbox be worked, and each write be tried, at once.
+    /// Makes all mailboxes and all writes due now.
     async fn hurry(&self) {
         self.sql("UPDATE outlook_outbox SET next_attempt_at = now()")
             .await;
@@ -82,7 +82,7 @@ impl World {
         self.odoo.create(7, name, &start, &stop, &[OUTSIDE])
     }
 
-    /// Exchanges until it is in Odoo.
+    /// Exchanges until the event is in Odoo.
     async fn arrives(&mut self, name: &str) {
         for _ in 0..40 {
             self.odoo.sync(&self.service).await;
@@ -182,7 +182,7 @@ async fn a_mailbox_that_takes_no_writes_is_not_lost_patience_with_for_being_woke
     )
     .await;
     assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
-    // Half a day later it is the events' fault after all.
+    // After half a day, the events count as the cause.
     w.sql("UPDATE troubles SET refused_since = now() - interval '13 hours'")
         .await;
     w.hurry().await;
@@ -232,7 +232,7 @@ async fn what_is_put_aside_is_not_asked_for_with_what_is_missing() {
         events.push(w.outlook_creates(ANN, name, &[]).await);
     }
     w.quiet().await;
-    // Neither is shown any more, and one cannot be looked at either.
+    // Neither event is listed any more, and one of them cannot be read.
     let closed = of_event(&events[0], json!({"status": 403}));
     w.faults(json!([closed])).await;
     let list = "UPDATE accounts SET delta_link = NULL";
@@ -401,7 +401,8 @@ async fn reasons_that_take_turns_wait_longer_each_time_and_are_said_once() {
     assert!(is_news.expect("stored"), "once a day it is");
 }
 
-/// Three mailboxes are told to slow down at once: it is the app, and none of its mailboxes is worked for as long as the last was told.
+/// If three mailboxes are throttled at once, the cause is the app: none of its mailboxes is used
+/// until the last one's time is over.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_is_throttled_rests_as_a_whole() {
     let mut w = world().await;

@@ -1,4 +1,5 @@
-//! What a code is good for. A database's uuid is no secret: nobody comes into a database that is known by knowing its uuid.
+//! What a pairing code allows. A database's uuid is not a secret: knowing a known database's uuid
+//! gives no access.
 
 use diesel_async::RunQueryDsl;
 use outlook_bridge::store::databases;
@@ -33,7 +34,7 @@ fn denied(answer: Result<Value, Value>, words: &str) {
     assert!(message.contains(words), "{message}");
 }
 
-/// Every row that pairing could touch, but for the codes.
+/// Counts the rows that pairing could change, without the codes.
 async fn everything(w: &World) -> Vec<i64> {
     let rows = [
         "databases",
@@ -74,7 +75,7 @@ async fn a_good_code_with_a_foreign_uuid_changes_nothing_and_is_not_used_up() {
     let state = status(&w.odoo, &w.service).await.expect("its key is good still");
     assert_eq!(state["accounts"][0]["login"], ANN);
     assert_eq!(state["quarantined"], Value::Null);
-    // The code is good for what it was made for.
+    // The code works for the database for which it was made.
     let mut new = mine.clone();
     new.uuid = "another-new-one".to_owned();
     assert!(pair(&new, &w.service, &code, json!({})).await.is_ok());
@@ -180,7 +181,7 @@ async fn paired_again_from_elsewhere_it_rests_until_that_is_confirmed() {
     };
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     rests(&mut w).await;
-    // Pairing once more from there is no confirmation.
+    // Pairing again from there does not confirm that.
     let code = enroll(&w.service).await;
     let mut again = elsewhere;
     again["present_key"] = json!(w.odoo.key);

@@ -1,4 +1,5 @@
-//! One thing of Odoo's that cannot be taken: it is put aside with its reason, and all else goes on.
+//! Something that Odoo sends and that cannot be stored is put aside with its reason, and everything
+//! else goes on.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::stack::{ANN, BEN, eventually};
 use super::world::{OUTSIDE, World, kinds, odoo_time, world};
 
-/// What Postgres cannot store.
+/// A text that Postgres cannot store.
 const POISON: &str = "Po\u{0}ison";
 
 fn create(w: &mut World, name: &str) -> i64 {
@@ -63,7 +64,7 @@ async fn one_change_that_cannot_be_taken_holds_nothing_up() {
         said.contains("could not be taken over from Odoo; it is tried again"),
         "{said}"
     );
-    // It is told again when somebody saves it.
+    // It is sent again when somebody saves it.
     w.odoo.broken.clear();
     w.odoo.write(known, json!({"location": "Room 2"}));
     w.quiet().await;
@@ -188,7 +189,7 @@ async fn an_edit_counts_whatever_odoos_clock_says_and_a_late_call_does_not() {
     w.quiet().await;
     let event = w.stack.event(ANN, "Review").await.expect("in Outlook");
     assert_eq!(event["location"]["displayName"], "Room 1");
-    // An answer is lost, and the call of before is on its way still when the repetition is answered.
+    // An answer is lost, and the first call is still on its way when its repetition is answered.
     w.odoo.write(id, json!({"location": "Room 2"}));
     w.odoo.hand_over(&w.service).await.expect("an answer");
     let mut late = w.odoo.copy();
@@ -242,7 +243,7 @@ async fn what_was_made_before_connecting_is_not_new_because_a_call_is_slow() {
     let mut w = world().await;
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
     w.odoo.create(8, "Known", &start, &stop, &[OUTSIDE]);
-    // What a call says of the time is as old as the call.
+    // The time in a call is as old as the call.
     w.odoo.clock = chrono::TimeDelta::seconds(-8);
     w.odoo.sync(&w.service).await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("connected");
@@ -287,7 +288,7 @@ async fn what_was_refused_just_before_it_is_told_who_is_deleted_is_owed_in_anoth
         (w.count("odoo_outbox WHERE user_id = 7").await == 1).then_some(())
     })
     .await;
-    // It is delivered, and refused, before Odoo tells who is not there any more.
+    // It is delivered and refused before Odoo says which user does not exist any more.
     let answer = w.odoo.hand_over(&w.service).await.expect("an exchange");
     w.odoo.take(&answer);
     for result in &mut w.odoo.results {
@@ -360,7 +361,7 @@ async fn a_mailbox_that_two_log_in_to_at_once_is_one_users() {
     let nine = w.odoo.authorize_url(service, 9).await.expect("a URL");
     let eight = w.stack.sign_in(&eight, account, "accept").await;
     let nine = w.stack.sign_in(&nine, account, "accept").await;
-    // Both have looked for another user of the mailbox before either is connected.
+    // Both have checked for another user of the mailbox before either is connected.
     let store = &service.engine.store;
     let mut conn = store.get().await.expect("Postgres");
     let id = databases::all(&mut conn).await.expect("databases")[0].id;
@@ -392,7 +393,7 @@ async fn a_long_journal_is_written_in_parts() {
     let w = world().await;
     let mut conn = w.service.engine.store.get().await.expect("Postgres");
     let id = databases::all(&mut conn).await.expect("databases")[0].id;
-    // Each value counts, and nothing that is left empty does.
+    // Each value counts as a parameter, but an empty one does not.
     let lines = (0..9_000).map(|n| Line {
         odoo_id: Some(n),
         content: Some(json!({"number": n})),
@@ -408,7 +409,7 @@ async fn what_fails_once_is_tried_at_once_again() {
     let mut w = world().await;
     let id = create(&mut w, "Review");
     w.quiet().await;
-    // As a collision with another transaction would.
+    // Fails like a conflict with another transaction.
     sql(&w, "CREATE SEQUENCE collisions").await;
     sql(
         &w,

@@ -1,4 +1,4 @@
-//! One thing that cannot be processed stops nothing else, and is processed once it can be.
+//! Something that cannot be processed stops nothing else, and is processed once it can be.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ impl World {
         self.stack
             .sim_call("PATCH", "switches", json!({"garbles_subject": ""}))
             .await;
-        // What would take a while.
+        // Retries without waiting.
         self.sql("UPDATE put_aside SET next_at = now()").await;
         self.sql("UPDATE accounts SET next_run_at = now(), rest_until = NULL")
             .await;
@@ -70,7 +70,7 @@ impl World {
     }
 }
 
-/// A fault of one event alone, by its id in a path.
+/// Returns a fault for requests about one event.
 pub fn of_event(event: &Value, mut fault: Value) -> Value {
     let id = event["immutableId"].as_str().expect("an id");
     let id = id.replace(|c: char| !c.is_ascii_alphanumeric(), "*");
@@ -85,7 +85,7 @@ async fn a_poisoned_mailbox_is_synced_but_for_what_is_poison() {
     w.quiet().await;
     w.sql(r#"UPDATE meetings SET base_outlook = '{"version": 99}' WHERE odoo_state ->> 'name' = 'Of another version'"#)
         .await;
-    // Read by nobody, and then all at once.
+    // Nothing is read until everything is there, and then all at once.
     w.sql("UPDATE accounts SET rest_until = now() + interval '1 hour'")
         .await;
     for n in 0..GOOD {
@@ -133,7 +133,7 @@ async fn a_poisoned_mailbox_is_synced_but_for_what_is_poison() {
         let said = format!("journal WHERE level = 'error' AND message LIKE '%{words}%'");
         assert_eq!(w.count(&said).await, 1, "{words} has its line");
     }
-    // Nothing is asked for in a circle, and nothing is said twice.
+    // Nothing is asked for endlessly, and nothing is written to the journal twice.
     w.quiet().await;
     assert_eq!(w.count("journal WHERE level = 'error'").await, 6);
 
@@ -174,7 +174,7 @@ async fn a_creation_in_the_air_keeps_back_one_event_of_a_colleague_and_no_other(
         "outlook_outbox WHERE in_flight_since IS NOT NULL",
     )
     .await;
-    // So it stays for as long as this takes.
+    // It stays on the way while this test looks at it.
     w.sql("UPDATE accounts SET rest_until = now() + interval '1 hour' WHERE odoo_user_id = 7")
         .await;
     w.becomes(
@@ -200,14 +200,14 @@ async fn a_creation_in_the_air_keeps_back_one_event_of_a_colleague_and_no_other(
         0,
         "that is no fault"
     );
-    // Not for ever.
+    // But not forever.
     w.sql("UPDATE outlook_outbox SET in_flight_since = now() - interval '2 minutes'")
         .await;
     w.becomes("it is taken in", 0, "put_aside").await;
     w.odoo.sync(&w.service).await;
     assert!(w.odoo.by_name("Invited").is_some());
 
-    // Nor is it asked for ever: it is not there.
+    // It is not asked for forever, either: it does not exist.
     w.sql("UPDATE outlook_outbox SET attempts = 20, next_attempt_at = now()")
         .await;
     w.sql("UPDATE accounts SET rest_until = NULL, next_run_at = now()")
@@ -266,7 +266,7 @@ async fn a_mailbox_that_nobody_is_let_into_keeps_what_was_edited() {
     for closed in [
         json!([{"mailbox": ANN, "path": "/me", "status": 403}]),
         json!([{"mailbox": ANN, "path": "/me", "status": 404, "code": "ResourceNotFound"}]),
-        // It can be read, and takes nothing.
+        // The mailbox can be read, but not written.
         json!([{"mailbox": ANN, "method": "POST", "path": "/me/events", "status": 403}]),
     ] {
         w.faults(closed).await;
@@ -289,7 +289,7 @@ async fn a_mailbox_that_nobody_is_let_into_keeps_what_was_edited() {
         w.heal().await;
         w.has_three_in_outlook().await;
 
-        // An edit is no removal.
+        // An edit is not a removal.
         let ids: Vec<i64> = w.odoo.records.values().filter_map(|r| r["id"].as_i64()).collect();
         for id in ids {
             w.odoo.unlink(id);
@@ -376,7 +376,7 @@ async fn a_mailbox_without_progress_says_so_and_whose_fault_it_is() {
     w.heal().await;
     w.becomes("and taken back", 0, "accounts WHERE reason IS NOT NULL")
         .await;
-    // Microsoft's wait counts, whoever wakes the mailbox.
+    // Microsoft's time to wait counts, whoever wakes the mailbox.
     w.faults(json!([{"mailbox": ANN, "path": "/me", "status": 503, "retry_after": 3600}]))
         .await;
     w.sql(long).await;

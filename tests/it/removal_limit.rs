@@ -15,7 +15,7 @@ async fn brake_world(count: usize) -> World {
     w
 }
 
-/// While syncing is paused, so that one sync sees them all.
+/// Deletes events while syncing is paused, so that one sync finds all deletions.
 async fn delete_in_outlook(w: &World, count: usize) {
     pause(w, true).await;
     for event in w.stack.events(ANN).await.iter().take(count) {
@@ -34,7 +34,7 @@ async fn answer(w: &World, remove: bool) -> Result<Value, Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_removals_wait_for_an_admin_who_may_agree() {
     let mut w = brake_world(30).await;
-    // A few are believed.
+    // A few deletions need no approval.
     delete_in_outlook(&w, 3).await;
     w.quiet().await;
     assert_eq!(active(&w), 27);
@@ -52,7 +52,7 @@ async fn many_removals_wait_for_an_admin_who_may_agree() {
         reason.contains("28 of this user's 30 events") && reason.contains("other 25"),
         "{reason}"
     );
-    // What people do on purpose goes on.
+    // What people do in Odoo is still synced.
     w.odoo.create(
         7,
         "Meanwhile",
@@ -71,7 +71,7 @@ async fn many_removals_wait_for_an_admin_who_may_agree() {
         .unwrap();
     assert_eq!(list.as_array().map(Vec::len), Some(25));
     answer(&w, true).await.unwrap();
-    // Odoo repeats the call when its transaction collided with another one.
+    // Odoo repeats the call after a conflict of transactions.
     answer(&w, true).await.expect("the same answer once more");
     let said = "journal WHERE message LIKE '%an administrator decided%'";
     assert_eq!(w.count(said).await, 1);
@@ -102,7 +102,7 @@ async fn removals_that_trickle_in_are_counted_together() {
     answer(&w, true).await.unwrap();
     w.quiet().await;
     assert_eq!(active(&w), 26);
-    // What was decided on is history.
+    // Approved deletions do not count again.
     delete_in_outlook(&w, 3).await;
     w.quiet().await;
     assert_eq!(active(&w), 23);
@@ -129,7 +129,7 @@ async fn many_removals_wait_for_an_admin_who_may_refuse() {
         w.stack.events(ANN).await.is_empty(),
         "and does not bring them back"
     );
-    // Syncing goes on, and what is archived and brought back is a new wish.
+    // Syncing goes on. An event that is archived and unarchived counts as wanted again.
     let kept = w.odoo.by_name("Event 7").unwrap()["id"].as_i64().unwrap();
     w.odoo.write(kept, json!({"active": false}));
     w.quiet().await;

@@ -1,4 +1,5 @@
-//! A side that does not show what it is told: it is told once, and then there is rest until somebody changes something.
+//! A side that does not show what it is sent gets it once, and then nothing until somebody changes
+//! something.
 
 use serde_json::{Value, json};
 
@@ -24,7 +25,8 @@ async fn writes(w: &World) -> usize {
 }
 
 impl World {
-    /// Some exchanges in which nobody does anything: nothing is written to either side, and nothing is set aside.
+    /// Exchanges several times while nobody does anything: nothing is written to either side or set
+    /// aside.
     async fn rests(&mut self) {
         let before = (writes(self).await, self.odoo.told);
         for _ in 0..3 {
@@ -72,7 +74,7 @@ async fn an_outlook_that_drops_a_guest_is_told_once() {
     w.quiet().await;
     assert_eq!(patches(&w).await, 2, "each once");
     w.rests().await;
-    // The meeting goes on being synced, and so is a guest who comes after.
+    // The meeting is still synced, and so is a guest who is added later.
     w.odoo.write(id, json!({"location": "Room 1"}));
     w.odoo.change_guests(id, &["new@outside.example"], &[]);
     w.quiet().await;
@@ -158,7 +160,7 @@ async fn an_address_that_exchange_resolves_to_another_one_is_one_guest() {
         );
     }
     w.rests().await;
-    // What that guest answers is the answer of whom Odoo knows.
+    // A response of that guest counts for the guest whom Odoo knows.
     for title in ["Made", "Weekly", "Edited"] {
         let copy = w.stack.event(BEN, title).await.expect("an invitation");
         let path = format!("mailboxes/{BEN}/events/{}/respond", id_of(&copy));
@@ -182,7 +184,7 @@ async fn an_address_that_exchange_resolves_to_another_one_is_one_guest() {
         assert_eq!(states, ["accepted"], "{lines:?}");
     }
     w.rests().await;
-    // So it is after a new pairing, which compares the two.
+    // It stays so after a new pairing, which compares both sides.
     w.odoo.pair_again(&w.service).await;
     for _ in 0..3 {
         w.quiet().await;
@@ -193,7 +195,7 @@ async fn an_address_that_exchange_resolves_to_another_one_is_one_guest() {
         assert!(lines.iter().any(|line| line["email"] == ALIAS), "{lines:?}");
         assert!(lines.iter().all(|line| line["email"] != BEN), "{lines:?}");
     }
-    // Whom Odoo takes off is taken off, under whatever address.
+    // A guest removed in Odoo is removed, under whatever address.
     for id in [made, edited] {
         w.odoo.change_guests(id, &[], &[ALIAS]);
     }
@@ -229,7 +231,7 @@ async fn an_occurrence_whose_own_title_outlook_does_not_keep_is_told_once() {
         .odoo
         .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 4, &[OUTSIDE]);
     w.quiet().await;
-    // Exchange has 255 characters.
+    // Exchange stores 255 characters.
     let long = "x".repeat(255);
     w.odoo.set_series(series, json!({"name": format!("{long}y")}));
     w.quiet().await;
@@ -247,7 +249,8 @@ async fn an_occurrence_whose_own_title_outlook_does_not_keep_is_told_once() {
     w.rests().await;
 }
 
-/// Taking it out cancels it each time: that ends after the second, and somebody is told.
+/// Each attempt to take it out cancels it: that ends after the second attempt, and somebody is
+/// told.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_occurrence_that_outlook_keeps_is_taken_out_twice_at_most() {
     let mut w = world().await;
@@ -298,7 +301,7 @@ async fn an_odoo_whose_record_always_moves_on_is_left_alone_after_a_while() {
     assert_eq!(w.odoo.told, told);
     let late = "meetings WHERE set_aside ->> 'code' = 'came_too_late'";
     assert_eq!(w.count(late).await, 1, "and why is true");
-    // Somebody saves it, and it is told again.
+    // When somebody saves it, it is sent again.
     w.odoo.moves_on = false;
     let id = *w.odoo.records.keys().next_back().expect("in Odoo");
     w.odoo.write(id, json!({"location": "Room 3"}));
@@ -362,7 +365,7 @@ async fn a_matched_series_of_which_outlook_does_not_keep_all_is_told_once() {
         .create_weekly(7, "Weekly", &odoo_time(5, "09:00:00"), 4, &[OUTSIDE, CARLA]);
     w.quiet().await;
     {
-        // Nothing is known of what the two agreed on, as after a match.
+        // As after a match, the service does not know what both sides agreed on.
         let mut conn = w.service.engine.store.get().await.expect("Postgres");
         let forget = diesel::sql_query("UPDATE meetings SET base_odoo = NULL, base_outlook = NULL");
         diesel_async::RunQueryDsl::execute(forget, &mut conn)

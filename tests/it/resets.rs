@@ -1,4 +1,4 @@
-//! Reset Account: what is deleted, what stays, whom it mails, and how it goes on afterwards.
+//! Reset Account: what is deleted, what stays, who is mailed, and how it goes on afterwards.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
 const WIZARD: &str = "microsoft.calendar.account.reset";
 
 async fn reset(w: &World, delete: &str, sync: &str) -> Result<Value, Value> {
-    // As the wizard announced it.
+    // The count that the wizard has shown.
     let told = w
         .odoo
         .call(&w.service, 2, WIZARD, "preview", json!({"user_id": 7}))
@@ -26,7 +26,7 @@ async fn preview(w: &World) -> Value {
         .expect("a preview")
 }
 
-/// Exchanges until the user has this status; what the status says for itself.
+/// Exchanges until the user has this status. Returns the reason of the status.
 pub(super) async fn has_status(w: &mut World, user: i64, status: &str) -> String {
     eventually(&format!("user {user} is {status}"), async || {
         w.odoo.sync(&w.service).await;
@@ -41,7 +41,7 @@ pub(super) fn at(day: i64) -> (String, String) {
     (odoo_time(day, "09:00:00"), odoo_time(day, "10:00:00"))
 }
 
-/// Which of these subjects a mailbox has.
+/// Returns which of these subjects a mailbox has.
 async fn in_outlook(stack: &Stack, person: &str, subjects: &[&'static str]) -> Vec<&'static str> {
     let events = stack.events(person).await;
     let live = |subject: &&&str| {
@@ -59,8 +59,8 @@ pub(super) fn in_odoo(w: &World, subjects: &[&'static str]) -> Vec<&'static str>
 
 pub(super) const ALL: [&str; 5] = ["Alone", "Meeting", "Hers", "Only in Odoo", "Only in Outlook"];
 
-/// Ann organizes an event without and one with guests (one of them a connected user), is a guest of Ben's, and has an
-/// event on each side that was never linked.
+/// Ann organizes an event without guests and one with guests, of whom one is a connected user. She
+/// is a guest of Ben's, and has an event on each side that was never linked.
 pub(super) async fn furnished() -> World {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
@@ -69,7 +69,7 @@ pub(super) async fn furnished() -> World {
     w.odoo.create(7, "Meeting", &start, &stop, &[BEN, CARLA, OUTSIDE]);
     w.odoo.create(8, "Hers", &start, &stop, &[ANN]);
     w.quiet().await;
-    // Far outside of the window.
+    // Far outside the window.
     let far = json!({"subject": "Only in Outlook",
         "start": {"dateTime": "2041-01-01T10:00:00", "timeZone": "UTC"},
         "end": {"dateTime": "2041-01-01T11:00:00", "timeZone": "UTC"}});
@@ -86,7 +86,8 @@ struct Case {
     ann: &'static [&'static str],
     ben: &'static [&'static str],
     mails: &'static [(&'static str, &'static str)],
-    /// Whether what she renames in Odoo afterwards is renamed in Outlook: the event without guests, and the meeting.
+    /// Whether a rename in Odoo reaches Outlook afterwards: of the event without guests, and of the
+    /// meeting.
     follows: (bool, bool),
 }
 
@@ -197,7 +198,7 @@ async fn check(case: &Case) {
     assert_eq!(in_outlook(&w.stack, ANN, &ALL).await, expected, "Ann, {name}");
     assert_eq!(in_outlook(&w.stack, BEN, &ALL).await, case.ben, "Ben, {name}");
     assert_eq!(kinds(&w.stack.mails().await), case.mails, "mails, {name}");
-    // Later edits, on both sides.
+    // Later edits on both sides.
     for (subject, later, follows) in [
         ("Alone", "Alone, later", case.follows.0),
         ("Meeting", "Meeting, later", case.follows.1),
@@ -219,14 +220,15 @@ async fn check(case: &Case) {
             assert_eq!(record["location"], "Room 5", "{later} edited in Outlook, {name}");
         }
     }
-    // And a new one syncs, whatever was chosen.
+    // A new event is synced, whatever was chosen.
     let (start, stop) = at(4);
     w.odoo.create(7, "New", &start, &stop, &[]);
     w.quiet().await;
     assert!(w.stack.event(ANN, "New").await.is_some(), "{name}");
 }
 
-/// The mailbox is read anew before Odoo has deleted what the reset deletes: that is no match for what Outlook has.
+/// The mailbox is listed again before Odoo has deleted what the reset deletes: these records match
+/// no event.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_logs_in_at_once_gets_back_what_is_deleted_from_odoo_only_then() {
     let mut w = furnished().await;
@@ -253,7 +255,7 @@ async fn who_logs_in_at_once_gets_back_what_is_deleted_from_odoo_only_then() {
 async fn only_new_leaves_alone_what_was_never_linked() {
     for (sync, is_sent) in [("new", false), ("all", true)] {
         let mut w = world().await;
-        // Made while she is stopped: neither side has told the other.
+        // Made while her sync is stopped, so neither side has sent it.
         w.odoo
             .call(&w.service, 7, "res.users", "stop", json!({"user_id": 7}))
             .await
@@ -266,7 +268,7 @@ async fn only_new_leaves_alone_what_was_never_linked() {
         w.odoo.create(7, "Only in Odoo", &start, &stop, &[]);
         w.odoo.sync(&w.service).await;
         w.outlook_creates(ANN, "Only in Outlook", &[]).await;
-        // Both sides' creation times are whole seconds.
+        // Creation times on both sides are whole seconds.
         tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
         reset(&w, "dont_delete", sync).await.expect("reset");
         has_status(&mut w, 7, "need_auth").await;
@@ -278,7 +280,7 @@ async fn only_new_leaves_alone_what_was_never_linked() {
             "{sync}"
         );
         assert_eq!(w.odoo.by_name("Only in Outlook").is_some(), is_sent, "{sync}");
-        // Touched afterwards, they are still none of the sync's.
+        // When they are edited later, they are still not synced.
         if let Some(event) = w.stack.event(ANN, "Only in Outlook").await {
             w.outlook_edits(ANN, &event, json!({"subject": "Only in Outlook, later"}))
                 .await;
@@ -316,7 +318,7 @@ async fn the_preview_counts_what_the_reset_deletes_and_mails() {
     w.odoo.sync(&w.service).await;
     assert_eq!(w.stack.mails().await.len(), 3);
     assert_eq!(before - w.odoo.records.len(), 2);
-    // Nothing is left to delete, and nothing could be deleted from Outlook.
+    // Nothing is left to delete in Odoo, and nothing can be deleted from Outlook without a login.
     let told = preview(&w).await;
     assert_eq!(
         (&told["reachable"], &told["outlook"]["events"]),
@@ -354,7 +356,7 @@ async fn a_reset_survives_kills_and_retries_and_deletes_nothing_twice() {
         reason.contains(" of 45 deletions in Outlook are left"),
         "{reason}"
     );
-    // Neither logging in nor stopping gets in its way.
+    // Neither a login nor a stop interferes.
     let error = w.odoo.connect(&w.stack, &w.service, 7).await.unwrap_err();
     assert!(error.to_string().contains("being reset"), "{error}");
     w.odoo
@@ -363,7 +365,7 @@ async fn a_reset_survives_kills_and_retries_and_deletes_nothing_twice() {
         .expect("no error");
     for _ in 0..2 {
         w.restart().await;
-        // An admin who does not trust it presses Confirm once more; somebody edits meanwhile.
+        // An administrator presses Confirm again, and somebody edits meanwhile.
         if reset(&w, "delete_microsoft", "new").await.is_err() {
             break;
         }
@@ -424,7 +426,7 @@ async fn a_consent_lost_during_a_reset_is_asked_for_and_the_reset_goes_on() {
     has_status(&mut w, 7, "need_auth").await;
     assert_eq!(w.stack.events(ANN).await.len(), 3);
     w.stack.sim_call("DELETE", "faults", Value::Null).await;
-    // Another mailbox is not asked to delete these.
+    // Another mailbox is not asked to delete these events.
     w.odoo.users.insert(7, CARLA.to_owned());
     let error = w.odoo.connect(&w.stack, &w.service, 7).await.unwrap_err();
     assert!(error.to_string().contains("once more"), "{error}");
@@ -453,7 +455,7 @@ async fn after_a_reset_another_mailbox_begins_with_nothing_of_the_first() {
             sync == "all",
             "{sync}"
         );
-        // What Ann's mailbox has is nobody's to write.
+        // Nobody may write the events of Ann's mailbox.
         let id = w.odoo.by_name("Alone").unwrap()["id"].as_i64().unwrap();
         w.odoo.write(id, json!({"name": "Alone, later"}));
         w.odoo.answer(

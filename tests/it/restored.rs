@@ -1,4 +1,4 @@
-//! An Odoo that was restored from a backup gives its ids out again: whose meetings they stood for does not matter.
+//! A restored Odoo gives ids out again, whichever meetings they stood for.
 
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::odoo::Odoo;
 use super::stack::{ANN, BEN, eventually};
 use super::world::{CARLA, World, active, answer_in_odoo, kinds, odoo_time, world};
 
-/// Exchanges once with the restored Odoo, which is shut out, and pairs it again.
+/// Exchanges once with the restored Odoo, which is quarantined, and pairs it again.
 async fn restore(w: &mut World, backup: Odoo) {
     w.odoo = backup;
     let answer = w.odoo.hand_over(&w.service).await.expect("an answer");
@@ -38,7 +38,7 @@ async fn ids_are_given_out_again_whoever_organized_what_had_them() {
     let mut w = world().await;
     let at = |hour: &str| odoo_time(4, hour);
     let backup = w.odoo.copy();
-    // Lost with the restore: what somebody outside organizes, what an unconnected user does, a series, and Ann's own.
+    // Lost by the restore: an event from outside, an unconnected user's, a series, and Ann's.
     w.outlook_creates(CARLA, "Outside", &[ANN]).await;
     w.quiet().await;
     w.odoo.create(8, "Ben's", &at("11:00:00"), &at("12:00:00"), &[]);
@@ -52,7 +52,7 @@ async fn ids_are_given_out_again_whoever_organized_what_had_them() {
     w.forget_mails().await;
 
     restore(&mut w, backup).await;
-    // The ids of what Outlook brings back are those of the others, in another order.
+    // Events that Outlook brings back get ids that others had before.
     let made = w
         .odoo
         .create(7, "New after all", &at("16:00:00"), &at("17:00:00"), &[]);
@@ -69,7 +69,7 @@ async fn ids_are_given_out_again_whoever_organized_what_had_them() {
     assert_eq!(weekly.count(), 1, "{:#?}", w.odoo.records);
     assert_eq!(w.stack.events(ANN).await.len(), before + 1);
     assert_eq!(w.stack.mails().await, []);
-    // And each goes on being its own.
+    // Each one stays a meeting of its own.
     let id = id_of(&w, "Own");
     w.odoo.write(id, json!({"name": "Own, renamed"}));
     w.odoo.write(made, json!({"location": "Room 1"}));
@@ -90,7 +90,7 @@ async fn an_odoo_that_is_restored_again_and_again_is_told_each_time() {
     w.quiet().await;
     for _ in 0..4 {
         assert_eq!(id_of(&w, "Plan B"), id);
-        // The backup's key is none any more.
+        // The key in the backup is not valid any more.
         w.odoo = backup.copy();
         w.odoo.pair_again(&w.service).await;
         assert_eq!(id_of(&w, "Plan"), id, "as at the backup");
@@ -100,7 +100,7 @@ async fn an_odoo_that_is_restored_again_and_again_is_told_each_time() {
     assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
 }
 
-/// What was answered before the backup and asked anew since is not answered again in anybody's name.
+/// A response in the backup to an earlier invitation is not sent as a response to a later one.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_answer_of_a_restored_odoo_is_not_sent() {
     let mut w = world().await;
@@ -135,7 +135,7 @@ async fn an_old_answer_of_a_restored_odoo_is_not_sent() {
         "needsAction"
     );
     assert_eq!(w.odoo.answer_to_one(series, 1, 8), "needsAction");
-    // What is answered since is.
+    // A response given since is sent.
     w.odoo.answer(id_of(&w, "Review!"), 8, "accepted");
     w.odoo.answer_one(series, 1, 8, "accepted");
     w.quiet().await;
@@ -172,7 +172,7 @@ async fn what_outsiders_organize_and_odoo_kept_stays_the_same_record() {
     );
 }
 
-/// What was made since the service's backup, on either side, is unknown to it; Outlook is listed before Odoo tells what it has.
+/// After a restore of the service, Outlook is listed before Odoo sends its records.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_service_makes_no_twin_of_what_outlook_shows_before_odoo() {
     let mut w = world().await;
@@ -204,7 +204,7 @@ async fn a_restored_service_makes_no_twin_of_what_outlook_shows_before_odoo() {
     }
 }
 
-/// The same where a guest's mailbox is read first, as the organizer has to sign in again.
+/// The same if a guest's mailbox is read first, as the organizer has to sign in again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_service_waits_for_an_organizer_who_has_to_sign_in_again() {
     let mut w = world().await;
@@ -241,7 +241,7 @@ async fn a_restored_service_waits_for_an_organizer_who_has_to_sign_in_again() {
     assert_eq!(w.stack.mails().await, []);
 }
 
-/// What had ended at the service's backup was made anew in Outlook since, and Odoo, restored as well, has it by another record.
+/// Created again after the service's backup; Odoo, restored as well, has another record.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_both_restores_know_by_other_names_is_one_meeting() {
     for (outlook_first, same_id) in [(true, true), (true, false), (false, true), (false, false)] {
@@ -299,7 +299,7 @@ async fn what_both_restores_know_by_other_names_is_one_meeting() {
     }
 }
 
-/// A run that is under way when the two are paired again stores its link afterwards: the window is listed anew all the same.
+/// A run stores its link after the new pairing: the window is listed again nevertheless.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_under_way_at_the_new_pairing_hides_nothing() {
     let mut w = world().await;
@@ -312,7 +312,7 @@ async fn a_run_that_was_under_way_at_the_new_pairing_hides_nothing() {
     w.forget_mails().await;
 
     w.restore().await;
-    // The restored service reads what came since, before it knows that it is restored.
+    // The restored service reads news before it knows that it is restored.
     w.worked(7).await;
     w.service.stop_working().await;
     sql(
@@ -333,7 +333,7 @@ async fn a_run_that_was_under_way_at_the_new_pairing_hides_nothing() {
     assert_eq!(w.stack.mails().await, []);
 }
 
-/// When somebody had edited what is of the time before the restore, and makes no edit of what is old.
+/// The service has the time of an edit that the restore has undone.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_of_before_the_restore_is_none_of_the_restored_record() {
     let mut w = world().await;
@@ -355,7 +355,7 @@ async fn an_edit_of_before_the_restore_is_none_of_the_restored_record() {
     assert_eq!(w.stack.mails().await, []);
 }
 
-/// It was archived at the backup, and is in use again: nobody has archived it since.
+/// The event was archived at the backup and is in use again: nobody has archived it since.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_archived_at_the_backup_is_not_deleted_from_outlook() {
     let mut w = world().await;
@@ -376,7 +376,7 @@ async fn what_was_archived_at_the_backup_is_not_deleted_from_outlook() {
     assert_ne!(id_of(&w, "Meeting"), id, "beside the one that is archived");
 }
 
-/// Odoo is asked to write to a record, and has given its id to another one.
+/// Odoo is asked to write to a record whose id another record has by now.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_about_another_record_is_not_taken_for_the_meetings() {
     let mut w = world().await;
@@ -386,7 +386,7 @@ async fn a_result_about_another_record_is_not_taken_for_the_meetings() {
     w.outlook_edits(CARLA, &event, json!({"subject": "Outside, renamed"}))
         .await;
     w.worked(7).await;
-    // Restored in the meantime, and in use: the id is another event's.
+    // Restored and in use meanwhile: another event has the id.
     let mut other = w.odoo.records.remove(&id).expect("a record");
     other["name"] = json!("Another");
     other["link"] = Value::Null;
@@ -417,7 +417,7 @@ async fn what_odoo_has_just_made_is_not_made_twice_by_a_new_pairing() {
     w.worked(7).await;
     w.odoo.exchange(&w.service).await.expect("an answer");
     let id = id_of(&w, "Made");
-    // Its result has not been told.
+    // Its result has not been sent.
     w.odoo.pair_again(&w.service).await;
     settled(&mut w).await;
     assert_eq!(id_of(&w, "Made"), id, "and no other one");
@@ -447,7 +447,7 @@ async fn what_odoo_has_and_cannot_tell_is_not_taken_for_lost() {
     settled(&mut w).await;
     assert_eq!(w.odoo.records.len(), records, "{:#?}", w.odoo.records);
     assert_eq!(w.stack.events(ANN).await.len(), before);
-    // Once it can be told, it is the same as ever.
+    // Once it can be sent, it is unchanged.
     w.odoo.broken.clear();
     w.odoo.too_large.clear();
     for id in [malformed, large] {
@@ -469,7 +469,7 @@ async fn a_restored_odoo_gets_back_what_it_lost_and_mails_nobody() {
         .create(7, "Kept", &at("09:00:00"), &at("10:00:00"), &[CARLA]);
     w.quiet().await;
     let backup = w.odoo.copy();
-    // After the backup: one made, one changed, on either side.
+    // After the backup, one event is made and one is changed, on either side.
     w.odoo
         .create(7, "Lost", &at("11:00:00"), &at("12:00:00"), &[CARLA]);
     w.outlook_creates(ANN, "Fetched later", &[]).await;
@@ -485,7 +485,7 @@ async fn a_restored_odoo_gets_back_what_it_lost_and_mails_nobody() {
     let answer = w.odoo.hand_over(&w.service).await.unwrap();
     assert!(answer["state"]["quarantined"].is_string());
     w.odoo.pair_again(&w.service).await;
-    // Somebody works on meanwhile; the restored database gives the lost event's id out again.
+    // Somebody goes on working, and the restored database gives the lost event's id out again.
     let reused = w
         .odoo
         .create(7, "New after all", &at("15:00:00"), &at("16:00:00"), &[]);
@@ -553,14 +553,14 @@ async fn a_restored_odoo_invites_nobody_to_what_had_been_deleted() {
         journal[0]["message"].as_str().unwrap().contains("in Odoo again"),
         "{journal}"
     );
-    // It is its organizer's to choose, and an edit is no choice.
+    // Its organizer must decide, and an edit is not a decision.
     w.odoo.write(deleted, json!({"location": "Room 1"}));
     w.quiet().await;
     assert_eq!(w.stack.mails().await, []);
     assert!(w.stack.event(ANN, "Deleted").await.is_none());
 }
 
-/// What was made anew in Outlook since the backup is the meeting that the restored service knows as ended.
+/// Created again in Outlook, it is the meeting that the restored service knows as ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_service_knows_its_later_generation_again() {
     know_again(false).await;
@@ -611,7 +611,7 @@ async fn know_again(guest_first: bool) {
     assert_eq!(w.odoo.records[&id]["active"], true);
     assert_eq!(w.stack.events(ANN).await.len(), 1);
     assert_eq!(w.stack.mails().await, []);
-    // The two are one.
+    // Both are the same meeting.
     w.outlook_edits(ANN, &event, json!({"subject": "Reviewed"})).await;
     w.quiet().await;
     assert_eq!(w.odoo.records[&id]["name"], "Reviewed");

@@ -1,4 +1,5 @@
-//! Rooms and other resources, which answer by themselves: nobody takes their answer for anybody's edit.
+//! Rooms and other resources respond by themselves: their response does not count as anybody's
+//! edit.
 
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ async fn outlook_makes(w: &World, person: &str, body: Value) -> Value {
         .await
 }
 
-/// Whom Odoo invites, and what they say.
+/// Returns the attendees in Odoo with their responses.
 fn answers(record: &Value) -> Vec<(String, String)> {
     let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
     let lines = record["attendees"].as_array().expect("attendees").iter();
@@ -46,7 +47,7 @@ fn say(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(owned).collect()
 }
 
-/// The room as the organizer's event lists it: its type and its answer.
+/// Returns the room in the list of the organizer's event: its type and its response.
 async fn room_in_outlook(w: &World, subject: &str) -> (Value, Value) {
     let event = w.stack.event(ANN, subject).await.expect("Ann's");
     let list = event["attendees"].as_array().expect("attendees");
@@ -55,14 +56,14 @@ async fn room_in_outlook(w: &World, subject: &str) -> (Value, Value) {
     (row["type"].clone(), row["status"]["response"].clone())
 }
 
-/// How many requests have written to events.
+/// Counts the requests that have written to events.
 async fn writes(w: &World) -> usize {
     let asked = w.stack.sim_call("GET", "requests?path=events", Value::Null).await;
     let all = asked["value"].as_array().expect("requests").iter();
     all.filter(|request| request["method"] != "GET").count()
 }
 
-/// Nothing more is written, mailed or owed.
+/// Checks that nothing more is written, mailed or pending.
 async fn at_rest(w: &mut World) {
     w.forget_mails().await;
     w.stack.sim_call("DELETE", "requests", Value::Null).await;
@@ -89,7 +90,7 @@ async fn a_room_of_a_meeting_from_outlook_answers_in_odoo_and_stays_a_resource()
         assert_eq!(answers(record), expected);
         at_rest(&mut w).await;
 
-        // An edit in Odoo reaches it as it reaches everybody, and asks nobody to answer again.
+        // The room gets an edit in Odoo like everybody, and nobody is asked to respond again.
         w.odoo.write(id, json!({"name": "Review!"}));
         w.quiet().await;
         let mails = w.stack.mails().await;
@@ -106,7 +107,7 @@ async fn a_room_of_a_meeting_from_outlook_answers_in_odoo_and_stays_a_resource()
         );
         at_rest(&mut w).await;
 
-        // Another time is another question, which it answers.
+        // A new time asks the room again, and it responds.
         let (start, stop) = (odoo_time(3, "09:00:00"), odoo_time(3, "10:00:00"));
         w.odoo.write(id, json!({"start": start, "stop": stop}));
         w.quiet().await;
@@ -132,7 +133,7 @@ async fn a_room_that_odoo_invites_by_its_address_declines_when_it_is_taken() {
     assert_eq!(answers(&w.odoo.records[&id]), expected("declined"));
     at_rest(&mut w).await;
 
-    // What moves nothing leaves it declined, and nobody takes it off the meeting.
+    // Without a new time the room stays declined, and stays on the meeting.
     w.odoo.write(id, json!({"description": "<p>Agenda</p>"}));
     w.quiet().await;
     assert_eq!(
@@ -142,7 +143,7 @@ async fn a_room_that_odoo_invites_by_its_address_declines_when_it_is_taken() {
     assert_eq!(answers(&w.odoo.records[&id]), expected("declined"));
     at_rest(&mut w).await;
 
-    // Where it is free it accepts.
+    // When it is free, it accepts.
     let (start, stop) = (odoo_time(2, "14:00:00"), odoo_time(2, "15:00:00"));
     w.odoo.write(id, json!({"start": start, "stop": stop}));
     w.quiet().await;

@@ -1,4 +1,4 @@
-//! The tables as the code sees them are the tables as the migrations make them.
+//! The tables in the code match those that the migrations make.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -53,7 +53,7 @@ async fn the_declared_tables_are_the_migrated_ones() {
     assert_eq!(declared, migrated);
 }
 
-/// The names that the tables allow in columns of text are those that the code knows.
+/// The names that the tables allow in text columns are those that the code knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn enums_are_stored_under_the_names_that_the_tables_allow() {
     let stack = Stack::start().await;
@@ -95,7 +95,7 @@ async fn enums_are_stored_under_the_names_that_the_tables_allow() {
     assert_eq!(allowed, BTreeMap::from(known));
 }
 
-/// Of two migrations with one number the second would never run.
+/// If two migrations had the same number, the second would never run.
 #[test]
 fn each_migration_has_a_number_of_its_own() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
@@ -120,14 +120,14 @@ async fn row(w: &World, table: &str, id: i64) -> Value {
     read.get_result::<Row>(&mut conn).await.unwrap().row
 }
 
-/// The columns that are as they were.
+/// Returns the columns that did not change.
 fn kept(before: &Value, after: &Value) -> Vec<String> {
     let before = before.as_object().unwrap();
     let same = before.iter().filter(|(name, value)| after[*name] == **value);
     same.map(|(name, _)| name.clone()).collect()
 }
 
-/// What a row is changed to is listed by hand where it is written. A new column does not compile here before it is named.
+/// Writing a row lists its columns by hand. A new column does not compile here until it is added.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_column_is_forgotten_when_a_row_is_written_again() {
     let mut w = world().await;
@@ -212,7 +212,7 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
         Ok(before)
     });
     let (meeting, copy) = written.await.unwrap();
-    // Its identity, and what the pruning keeps for itself.
+    // Its identity, and a column that only the pruning writes.
     let after = row(&w, "meetings", meeting_id).await;
     assert_eq!(kept(&meeting, &after), ["database_id", "id", "look_at"]);
     let after = row(&w, "copies", copy_id).await;
@@ -222,7 +222,8 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
     );
 }
 
-/// Columns beside the JSON say what it says, of a record, an event of its own, a series and what was forgotten.
+/// Columns beside the JSON agree with it, for a record, a mailbox event, a series and a forgotten
+/// meeting.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_queries_look_for_is_what_the_json_says() {
     let mut w = world().await;

@@ -6,7 +6,8 @@ use super::odoo::Odoo;
 use super::stack::{ANN, BEN, Stack, eventually, id_of};
 use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
 
-/// A meeting of Ann's on the last working day of each month, half a year long, with Ben and somebody outside.
+/// Makes a meeting of Ann's on the last working day of each month, for half a year, with Ben and a
+/// guest from outside.
 async fn last_working_days(stack: &Stack) -> Value {
     let attendees: Vec<Value> = [BEN, OUTSIDE]
         .iter()
@@ -48,7 +49,7 @@ async fn a_series_that_odoo_cannot_repeat_is_synced_by_its_occurrences() {
             .expect("connected");
         w.quiet().await;
     }
-    // Ten o'clock in Brussels, summer and winter; one record each, whosever mailbox shows it.
+    // Ten in Brussels, in summer and winter; one record each, whichever mailbox shows it.
     let all = [
         "2027-01-29 09:00:00",
         "2027-02-26 09:00:00",
@@ -70,7 +71,7 @@ async fn a_series_that_odoo_cannot_repeat_is_synced_by_its_occurrences() {
     assert_eq!(said, 2, "once for each mailbox: {journal}");
     assert!(w.stack.mails().await.is_empty());
 
-    // One is moved in Odoo, one deleted; one deleted in Outlook.
+    // In Odoo one is moved and one deleted; in Outlook one is deleted.
     let find = |w: &World, start: &str| {
         let found = w
             .odoo
@@ -119,7 +120,7 @@ async fn a_series_that_odoo_cannot_repeat_is_synced_by_its_occurrences() {
         ["2027-01-29 09:00:00", "2027-02-25 13:00:00", all[3], all[4]]
     );
 
-    // Every Friday Odoo can repeat, and it is one series again.
+    // Odoo can express every Friday, so it is one series again.
     w.forget_mails().await;
     let pattern = json!({"recurrence": {"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["friday"]},
         "range": {"type": "numbered", "startDate": "2027-01-29", "numberOfOccurrences": 4}}});
@@ -143,13 +144,14 @@ async fn a_series_that_odoo_cannot_repeat_is_synced_by_its_occurrences() {
         ]
     );
     assert!(w.odoo.series_by_name("Closing").is_none());
-    // The whole of it is deleted in Outlook.
+    // The whole series is deleted in Outlook.
     w.outlook_deletes(ANN, &master).await;
     w.quiet().await;
     assert_eq!(starts(&w.odoo, "Closing"), Vec::<String>::new());
 }
 
-/// Ann's weekly meeting with Ben, who is connected too, and somebody outside; on both sides, and nobody has answered.
+/// Makes Ann's weekly meeting with Ben, who is connected, and a guest from outside, on both sides
+/// and unanswered.
 async fn weekly_with_ben() -> (World, i64) {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("connected");
@@ -172,7 +174,7 @@ async fn occurrence(w: &World, person: &str, day: &str) -> Option<Value> {
     })
 }
 
-/// What the organizer's Outlook says of a guest.
+/// Returns a guest's response in the organizer's Outlook.
 async fn tallied(w: &World, day: &str, guest: &str) -> String {
     let shown = occurrence(w, ANN, day).await.expect("an occurrence");
     let attendees = shown["attendees"].as_array().expect("attendees");
@@ -188,7 +190,8 @@ async fn answer_in_outlook(w: &World, person: &str, event: &Value, body: Value) 
     w.stack.sim_call("POST", &path, body).await;
 }
 
-/// Who wrote to Ann's calendar since; nobody's answer may.
+/// Returns the writes to Ann's calendar since the requests were forgotten. A guest's response must
+/// cause none.
 async fn writes_to_anns_calendar(w: &World) -> Vec<Value> {
     let requests = w
         .stack
@@ -229,7 +232,7 @@ async fn an_answer_to_one_occurrence_in_odoo_is_told_from_the_guests_mailbox() {
         "the others are not answered"
     );
     assert_eq!(w.odoo.answer_to_one(id, 0, 8), "needsAction");
-    // Two at once.
+    // Two responses at once.
     w.odoo.answer_one(id, 4, 8, "accepted");
     w.odoo.answer_one(id, 5, 8, "tentative");
     w.quiet().await;
@@ -240,7 +243,7 @@ async fn an_answer_to_one_occurrence_in_odoo_is_told_from_the_guests_mailbox() {
     w.forget_mails().await;
     assert!(writes_to_anns_calendar(&w).await.is_empty());
 
-    // Another mind: what is declined is away, what is not can be answered again.
+    // A declined occurrence can no longer be answered in Outlook; one that is not declined can be.
     w.odoo.answer_one(id, 1, 8, "declined");
     w.quiet().await;
     assert_eq!(tallied(&w, "2027-03-08", BEN).await, "declined");
@@ -255,7 +258,8 @@ async fn an_answer_to_one_occurrence_in_odoo_is_told_from_the_guests_mailbox() {
     assert_eq!(kinds(&mails), [("response", ANN)]);
 }
 
-/// The organizer's list remembers what a guest said before the occurrence was changed, and that is not the new answer.
+/// The organizer's list keeps a response from before the occurrence was changed, which is not the
+/// new response.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_given_again_to_one_occurrence_is_told_again() {
     let (mut w, id) = weekly_with_ben().await;
@@ -316,7 +320,7 @@ async fn an_answer_to_one_occurrence_in_outlook_reaches_odoo() {
     assert!(w.stack.mails().await.is_empty(), "nobody is told again");
     assert!(writes_to_anns_calendar(&w).await.is_empty());
 
-    // All of them at once, from either side.
+    // All occurrences at once, from either side.
     w.odoo.answer_all(id, 8, "accepted");
     w.quiet().await;
     for day in ["2027-03-01", "2027-03-08", "2027-03-29"] {
@@ -328,7 +332,7 @@ async fn an_answer_to_one_occurrence_in_outlook_reaches_odoo() {
     assert_eq!(of_ben, ["accepted"; 6]);
 }
 
-/// Somebody makes a series in Outlook, with Ann as the guest; its id in Odoo.
+/// Somebody makes a series in Outlook with Ann as the guest. Returns its id in Odoo.
 async fn weekly_of(w: &mut World, organizer: &str) -> i64 {
     let body = json!({"subject": "Weekly", "attendees": [{"type": "required", "emailAddress": {"address": ANN}}],
         "start": {"dateTime": "2027-03-01T10:00:00", "timeZone": "Europe/Brussels"},
@@ -342,7 +346,7 @@ async fn weekly_of(w: &mut World, organizer: &str) -> i64 {
     w.odoo.series_by_name("Weekly").expect("it is in Odoo")
 }
 
-/// What Odoo takes from Outlook meanwhile does not make it forget what it has to tell.
+/// Changes that Odoo gets from Outlook meanwhile must not make the service lose Odoo's change.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_changed_in_odoo_before_the_organizers_mailbox_is_read_is_written_then() {
     let mut w = world().await;
@@ -380,9 +384,9 @@ async fn what_is_changed_in_odoo_before_the_organizers_mailbox_is_read_is_writte
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_guest_declines_of_a_series_from_outside_stays_in_odoo() {
     let mut w = world().await;
-    // Ann is the guest; Carla, who organizes, is nobody's user here.
+    // Ann is the guest. Carla, the organizer, is not a user here.
     let id = weekly_of(&mut w, CARLA).await;
-    // The last one, so that the series could be taken for shortened.
+    // With the last occurrence, as the series could seem to be shortened.
     for day in ["2027-03-08", "2027-03-29"] {
         let event = occurrence(&w, ANN, day).await.unwrap();
         answer_in_outlook(&w, ANN, &event, json!({"response": "decline"})).await;
@@ -400,13 +404,14 @@ async fn what_a_guest_declines_of_a_series_from_outside_stays_in_odoo() {
             "declined"
         ]
     );
-    // And one that Carla takes out is out, though Ann's Outlook goes on showing it, as cancelled.
+    // An occurrence that Carla deletes is excluded, though Ann's Outlook still shows it as
+    // cancelled.
     let of_carla = occurrence(&w, CARLA, "2027-03-15").await.unwrap();
     w.outlook_deletes(CARLA, &of_carla).await;
     w.quiet().await;
     let missing = w.odoo.records[&id]["missing"].clone();
     assert_eq!(missing, json!(["2027-03-15 09:00:00"]));
-    // In Odoo she says that she comes to the first.
+    // She accepts the first occurrence in Odoo.
     w.forget_mails().await;
     w.odoo.answer_one(id, 0, 7, "accepted");
     w.quiet().await;
@@ -436,7 +441,7 @@ async fn who_is_invited_to_one_occurrence_sees_it_once() {
         "it is an occurrence in Odoo, and no event beside it"
     );
     assert_eq!(w.odoo.answer_to_one(id, 1, 8), "needsAction");
-    // His answer comes by way of the organizer's mailbox.
+    // His response comes from the organizer's mailbox.
     answer_in_outlook(&w, BEN, &in_bens, json!({"response": "accept"})).await;
     w.quiet().await;
     w.quiet().await;
@@ -474,13 +479,13 @@ async fn an_occurrence_taken_out_of_the_archive_is_an_event_of_its_own() {
     w.forget_mails().await;
     w.quiet().await;
     assert_eq!(w.stack.mails().await, [], "it has come to rest");
-    // What is left of the series goes on as such.
+    // The rest of the series is still synced as a series.
     w.odoo.set_series(id, json!({"location": "Room 1"}));
     w.quiet().await;
     assert_eq!(kinds(&w.stack.mails().await), [("update", OUTSIDE)]);
 }
 
-/// Waits until Microsoft has carried out a request that does not read.
+/// Waits until Microsoft has carried out a write with this method.
 async fn written(w: &World, method: &str) {
     eventually("it is written", async || {
         let requests = w.stack.sim_call("GET", "requests", Value::Null).await;
@@ -491,14 +496,15 @@ async fn written(w: &World, method: &str) {
     .await;
 }
 
-/// After a write the series is read again. What somebody changes in between is not what Outlook made of the write.
+/// After a write, the series is read again. A change made in between does not count as a result of
+/// the write.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changes_between_a_write_and_its_reading_again_is_news() {
     let mut w = world().await;
     let slow = |nth: i32| json!([{"mailbox": ANN, "method": "GET", "path": "/me/events/", "nth": nth, "count": 1, "latency_ms": 1500}]);
     for (number, method) in ["POST", "PATCH"].into_iter().enumerate() {
         w.stack.sim_call("DELETE", "requests", Value::Null).await;
-        // A change is read before it is sent, too.
+        // A changed series is also read before it is written.
         w.stack
             .sim_call("PUT", "faults", slow(1 + i32::try_from(number).unwrap()))
             .await;
@@ -530,7 +536,7 @@ async fn what_changes_between_a_write_and_its_reading_again_is_news() {
     }
 }
 
-/// As of a single event, a Teams link that Outlook has made of what it was asked for is news to Odoo.
+/// As for a single event, a Teams link that Outlook has made on request is news for Odoo.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_series_that_is_held_online_has_its_link_in_odoo() {
     let mut w = world().await;

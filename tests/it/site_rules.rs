@@ -1,4 +1,5 @@
-//! What a site had set for Odoo's own engine: rules of other add-ons about what goes to Outlook, and its limits.
+//! A site's settings for Odoo's built-in sync: rules of other add-ons about what goes to Outlook,
+//! and its limits.
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ impl World {
             .await
     }
 
-    /// The first line of an event's journal.
+    /// Returns the newest line of an event's journal.
     async fn says(&self, event: Value) -> String {
         let told = self
             .odoo
@@ -46,7 +47,7 @@ async fn what_a_rule_excludes_is_made_in_outlook_when_the_rule_lets_it_through()
     w.odoo.write(id, json!({"privacy": "public"}));
     w.quiet().await;
     assert!(w.outlook_has("Kept apart").await);
-    // Odoo has invited the guest.
+    // Odoo has already invited the guest.
     assert_eq!(w.stack.mails().await, []);
 }
 
@@ -66,7 +67,7 @@ async fn what_a_rule_excludes_later_stays_in_outlook_and_hears_nothing_more_of_o
     assert_eq!(event["sensitivity"], "normal");
     assert_eq!(w.stack.mails().await, []);
 
-    // What changes in Outlook goes on coming.
+    // Changes in Outlook still reach Odoo.
     w.outlook_edits(ANN, &event, json!({"location": {"displayName": "Room 1"}}))
         .await;
     w.quiet().await;
@@ -79,7 +80,7 @@ async fn what_a_rule_excludes_later_stays_in_outlook_and_hears_nothing_more_of_o
         "{says}"
     );
 
-    // Let through again, all that was saved meanwhile is told.
+    // When the rule lets it through again, everything that was saved meanwhile is sent.
     w.forget_mails().await;
     w.odoo.excluded.remove(&id);
     w.odoo.write(id, json!({"privacy": "public"}));
@@ -202,7 +203,7 @@ async fn what_was_created_before_the_date_stays_in_odoo() {
     let says = w.says(json!({"res_id": id})).await;
     assert!(says.contains("created before the date"), "{says}");
 
-    // Emptied, it goes out without being saved again.
+    // When the limit is removed, the event is sent without being saved again.
     let state = w.set(json!({"created_from": ""})).await.expect("set");
     assert_eq!(state["created_from"], Value::Null);
     w.quiet().await;
@@ -258,7 +259,7 @@ async fn a_database_has_a_window_of_its_own() {
         (&state["days_back"], &state["days_ahead"]),
         (&json!(0), &json!(0))
     );
-    // Odoo is asked for more where more is read.
+    // If a larger window is read, Odoo is asked for more.
     assert_eq!(
         (&state["told_back"], &state["told_ahead"]),
         (&json!(365), &json!(730))

@@ -1,4 +1,4 @@
-//! Starts a service with a database of its own, and a simulator.
+//! Starts a service with its own database, and a simulator.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use tokio_util::sync::CancellationToken;
 pub const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
 pub const CLIENT_SECRET: &str = "demo~client-secret~for~graph-sim";
 pub const ODOO_URL: &str = "http://odoo.test:8069";
-/// The one address whose X-Forwarded-For the service believes: whoever binds to it sends from it.
+/// The only address whose X-Forwarded-For the service trusts. A client that binds to it sends from
+/// there.
 pub const TRUSTED_PROXY: &str = "127.0.0.3/32";
 pub const ANN: &str = "ann@contoso.example";
 pub const BEN: &str = "ben@contoso.example";
@@ -41,7 +42,7 @@ pub struct Service {
     servers: Vec<actix_web::dev::ServerHandle>,
 }
 
-/// A service that answers at its doors, in this process or in one of its own.
+/// A service that answers requests, in this process or in its own.
 pub trait Doors {
     /// The address without a trailing slash.
     fn url(&self) -> &str;
@@ -54,13 +55,14 @@ impl Doors for Service {
 }
 
 impl Service {
-    /// Leaves the mailboxes to the test; requests are answered still.
+    /// Stops the worker, so that only the test runs mailboxes. Requests are still answered.
     pub async fn stop_working(&mut self) {
         self.workers.abort();
         assert!((&mut self.workers).await.is_err(), "aborted");
     }
 
-    /// Stops at once, whatever is under way: what a killed process leaves behind, short of its lease.
+    /// Stops at once, whatever is running, and leaves what a killed process leaves, except its
+    /// lease.
     pub async fn kill(self) {
         self.workers.abort();
         self.stop.cancel();
@@ -77,7 +79,7 @@ pub struct Stack {
     _contract: Kept,
 }
 
-/// Fails the test that ends with a request of the service, or an answer of the simulator, against Microsoft's schema.
+/// Fails the test at its end if a request or an answer violated Microsoft's schema.
 struct Kept(Arc<Sim>);
 
 impl Drop for Kept {
@@ -90,7 +92,7 @@ impl Drop for Kept {
 }
 
 impl Stack {
-    /// A new empty database, and a simulator with the demo's people and no events.
+    /// Makes a new empty database, and a simulator with the demo's people and no events.
     pub async fn start() -> Self {
         let admin_url = std::env::var("TEST_DATABASE_URL")
             .expect("TEST_DATABASE_URL must name a throw-away Postgres: run the tests with 'make test'");
@@ -135,7 +137,8 @@ impl Stack {
         stack
     }
 
-    /// Makes one of the stack's databases, named by what is added to its name, a copy of another. Nobody may be connected to either.
+    /// Makes one of the stack's databases, named by a suffix, a copy of another. Nothing may be
+    /// connected to either.
     pub async fn copy_database(&self, from: &str, to: &str) {
         let admin_url = std::env::var("TEST_DATABASE_URL").expect("it was there at the start");
         let name = self.database_url.rsplit('/').next().unwrap_or_default();
@@ -143,7 +146,7 @@ impl Stack {
         let mut conn = AsyncPgConnection::establish(&admin_url)
             .await
             .expect("Postgres answers");
-        // Postgres may take a moment to see that a killed process is gone.
+        // Postgres may take a moment to notice that a process was killed.
         let leave =
             format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}{from}'");
         for statement in [
@@ -163,13 +166,13 @@ impl Stack {
         self.serve_with(12).await
     }
 
-    /// The same with so many connections to the database.
+    /// Starts a service with this many connections to the database.
     pub async fn serve_with(&self, connections: usize) -> Service {
         let poll_interval = TimeDelta::milliseconds(300);
         self.serve_by(&self.sim.url(), connections, poll_interval).await
     }
 
-    /// The same that reaches Graph by another address, and polls at another interval.
+    /// Starts a service that uses another address of Graph and another polling interval.
     pub async fn serve_by(&self, graph: &str, connections: usize, poll_interval: TimeDelta) -> Service {
         let _already = rustls::crypto::ring::default_provider().install_default();
         let store = Store::new(&self.database_url, connections).expect("a pool");
@@ -236,7 +239,7 @@ impl Stack {
             .expect("a list")
     }
 
-    /// The one event with this subject; a twin fails the test.
+    /// Returns the event with this subject. Fails the test if there are two.
     pub async fn event(&self, person: &str, subject: &str) -> Option<Value> {
         let mut found: Vec<Value> = self
             .events(person)
@@ -248,7 +251,7 @@ impl Stack {
         found.pop()
     }
 
-    /// What mails went out: kind and recipient, sorted.
+    /// Returns kind and recipient of the mails that were sent, sorted.
     pub async fn mails(&self) -> Vec<(String, String)> {
         let list = self.sim_call("GET", "mails", Value::Null).await;
         let mut mails: Vec<(String, String)> = list["value"]
@@ -283,13 +286,13 @@ fn with_database(url: &str, name: &str) -> String {
     )
 }
 
-/// An enrollment code, as the command prints it.
+/// Returns a pairing code, as the command prints it.
 pub async fn enroll(service: &Service) -> String {
     let mut conn = service.engine.store.get().await.expect("a connection");
     pairing::enroll(&mut conn, None).await.expect("a code")
 }
 
-/// The same with `--again`.
+/// Returns a pairing code made with `--again`.
 pub async fn enroll_again(service: &Service, uuid: &str) -> String {
     let mut conn = service.engine.store.get().await.expect("a connection");
     let database = databases::by_uuid(&mut conn, uuid)
@@ -299,7 +302,7 @@ pub async fn enroll_again(service: &Service, uuid: &str) -> String {
     pairing::enroll(&mut conn, Some(&database)).await.expect("a code")
 }
 
-/// Repeats until it holds, or fails the test after a minute.
+/// Repeats a check until it returns a value, or fails the test after a minute.
 pub async fn eventually<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut check: F) -> T {
     let until = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {

@@ -1,5 +1,5 @@
-//! Two processes, under load: one stands still, Postgres stands still, a clock is stepped. No mailbox is worked by two at once, and
-//! nobody gets a mail twice. Takes minutes (`make test-long`).
+//! Two processes under load: one of them stops, Postgres stops, or a clock is stepped. No mailbox
+//! is run by two processes at once, and nobody gets a mail twice. Takes minutes (`make test-long`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +22,8 @@ struct Load {
 }
 
 impl Load {
-    /// For so long, people make events with a guest, and move each a little later. Odoo asks whichever process answers.
+    /// For this long, people make events with a guest and move each one soon after. Odoo calls
+    /// whichever process answers.
     async fn work(&mut self, services: &[&Process], how_long: Duration) {
         let until = Instant::now() + how_long;
         while Instant::now() < until {
@@ -51,7 +52,8 @@ impl Load {
         }
     }
 
-    /// Everything has arrived, once, and no mailbox was worked by two at once.
+    /// Checks that everything has arrived once, and that no mailbox was run by two processes at
+    /// once.
     async fn judge(&mut self, services: &[&Process]) {
         let moved = self.events.len() - 5;
         let mut patience = Instant::now() + Duration::from_secs(180);
@@ -73,7 +75,7 @@ impl Load {
             assert!(Instant::now() < patience, "still missing: {missing:?}");
             sleep(Duration::from_millis(500)).await;
         }
-        // What would be sent twice has some time to be.
+        // Waits, so that a mail that would be sent twice can be.
         patience = Instant::now() + Duration::from_secs(10);
         while Instant::now() < patience {
             self.exchange(services).await;
@@ -94,7 +96,7 @@ impl Load {
                     .unwrap_or(0)
             };
             assert_eq!(of("invitation"), 1, "{name}: {counted:?}");
-            // One that had not left when it was moved is sent as moved.
+            // An event that was not sent before it was moved is sent as moved.
             assert!(of("update") <= usize::from(index < moved), "{name}: {counted:?}");
             assert_eq!(of("cancellation"), 0, "{name}: {counted:?}");
         }
@@ -105,7 +107,7 @@ impl Load {
         let log = self.stack.sim_call("GET", "requests", Value::Null).await;
         let mut by_mailbox: BTreeMap<String, Vec<Request>> = BTreeMap::new();
         for line in log["value"].as_array().expect("a log") {
-            // A request out of a batch has no connection of its own, and names no client request.
+            // A request inside a batch has no connection of its own, and no client request id.
             let (Some(mailbox), Some(_)) = (line["mailbox"].as_str(), line["client_request_id"].as_str())
             else {
                 continue;
@@ -126,7 +128,7 @@ impl Load {
             requests.sort();
             assert!(requests.len() > 20, "{mailbox}: {}", requests.len());
             for pair in requests.windows(2) {
-                // Durations are told in whole milliseconds.
+                // Durations are logged in whole milliseconds.
                 let overlap = pair[0].1 - pair[1].0;
                 assert!(
                     overlap <= TimeDelta::milliseconds(2),
@@ -165,10 +167,10 @@ async fn load() -> (Load, Process, Process, Log) {
     (load, one, two, log)
 }
 
-/// When it began and ended, and what it was.
+/// When a request began and ended, and what it was.
 type Request = (DateTime<Utc>, DateTime<Utc>, String);
 
-/// libfaketime (Debian: `libfaketime`), which steps a process's clock.
+/// Returns libfaketime (Debian: `libfaketime`), which changes a process's clock.
 fn library() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib");
     folders
@@ -214,7 +216,7 @@ fn address() -> (String, u16) {
     (host, url.port().expect("a port"))
 }
 
-/// The main process of the tests' own Postgres.
+/// Returns the id of the main process of the tests' own Postgres.
 fn main_process() -> String {
     let (_, port) = address();
     let pattern = format!("postgres .*port={port}");
@@ -227,14 +229,14 @@ fn main_process() -> String {
     main
 }
 
-/// The tests' own Postgres, while it is down.
+/// The tests' own Postgres while it is stopped.
 struct Stopped {
     command: Vec<String>,
     user: (u32, u32),
 }
 
 impl Stopped {
-    /// As an administrator stops it: sessions are ended, and nothing is lost.
+    /// Stops it as an administrator does: sessions are ended, and nothing is lost.
     async fn stop() -> Self {
         use std::os::unix::fs::MetadataExt;
         let main = main_process();
@@ -270,7 +272,7 @@ impl Stopped {
     }
 }
 
-/// Waits until Postgres takes connections, or does not any more.
+/// Waits until Postgres accepts connections, or refuses them.
 async fn until_it(answers: bool) {
     let until = Instant::now() + Duration::from_secs(60);
     while tokio::net::TcpStream::connect(address()).await.is_ok() != answers {

@@ -1,4 +1,4 @@
-//! Single events, both ways.
+//! Single events, in both directions.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ async fn an_event_saved_in_odoo_reaches_outlook_with_its_invitations() {
         [("invitation", BEN), ("invitation", OUTSIDE)]
     );
 
-    // A new time is an update for the guests; a reminder is nobody's business.
+    // A new time is an update for the guests; a reminder mails nobody.
     w.forget_mails().await;
     w.odoo.write(
         id,
@@ -46,7 +46,7 @@ async fn an_event_saved_in_odoo_reaches_outlook_with_its_invitations() {
     );
     assert_eq!(kinds(&w.stack.mails().await), []);
 
-    // One guest more, one less.
+    // One guest is added, one removed.
     w.odoo.set_guests(id, &[BEN, CARLA]);
     w.quiet().await;
     assert_eq!(
@@ -54,7 +54,7 @@ async fn an_event_saved_in_odoo_reaches_outlook_with_its_invitations() {
         [("cancellation", OUTSIDE), ("invitation", CARLA)]
     );
 
-    // Archived: cancelled. Unarchived: invited anew, to a new event.
+    // Archived: cancelled. Unarchived: invited again, to a new event.
     w.forget_mails().await;
     w.odoo.write(id, json!({"active": false}));
     w.quiet().await;
@@ -108,7 +108,7 @@ async fn an_event_of_outlook_comes_to_odoo_and_goes() {
         (&json!("Dentist!"), &json!("Rue X"), &json!("busy"))
     );
 
-    // Edited in Odoo, what only Outlook knows stays.
+    // After an edit in Odoo, values that only Outlook has stay.
     w.odoo.write(id, json!({"name": "Dentist?"}));
     w.quiet().await;
     let event = w.stack.event(ANN, "Dentist?").await.expect("renamed");
@@ -205,7 +205,7 @@ async fn connecting_mails_nobody_and_matches_what_both_sides_have() {
     let (start, stop) = (odoo_time(3, "09:00:00"), odoo_time(3, "10:00:00"));
     odoo.create(7, "With guests", &start, &stop, &[OUTSIDE, BEN]);
     odoo.create(7, "Alone", &start, &stop, &[]);
-    // The same event on both sides, never linked: Brussels is an hour or two ahead of UTC.
+    // The same event on both sides, never linked. Brussels is one or two hours ahead of UTC.
     let w = World { stack, service, odoo };
     let twin = w.outlook_creates(ANN, "Twin", &[]).await;
     let World {
@@ -215,7 +215,7 @@ async fn connecting_mails_nobody_and_matches_what_both_sides_have() {
     } = w;
     let at = |which: &str| twin[which]["dateTime"].as_str().unwrap()[..19].replace('T', " ");
     odoo.create(7, "Twin", &at("start"), &at("end"), &[]);
-    // Everything existed before the connection.
+    // All events are older than the connection.
     for record in odoo.records.values_mut() {
         record["create_date"] = json!("2026-01-01 00:00:00");
     }
@@ -292,7 +292,7 @@ async fn a_copy_of_odoo_is_shut_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_refused_event_does_not_stop_the_others() {
     let mut w = world().await;
-    // Graph takes 500 attendees at the most; an end before the start it refuses at once.
+    // Graph accepts 500 attendees at most, and refuses an end before the start at once.
     let bad = w.odoo.create(
         7,
         "Backwards",

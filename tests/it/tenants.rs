@@ -1,4 +1,4 @@
-//! One database's calls leave the others their share.
+//! Calls of one database leave the others their share.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -11,7 +11,8 @@ use outlook_bridge::store::databases;
 use super::odoo::Odoo;
 use super::stack::Stack;
 
-/// Forty exchanges of one database, whose lock does not come free, and two connections for the calls of all.
+/// Forty exchanges of one database whose lock is held, and two connections for the calls of all
+/// databases.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_floods_the_service_waits_for_nobody_but_itself() {
     let stack = Stack::start().await;
@@ -63,7 +64,7 @@ async fn whoever_floods_the_service_waits_for_nobody_but_itself() {
     assert_eq!(database.exchange_failures, 0, "that was no failure");
 }
 
-/// Odoo's administrators choose where the service calls.
+/// Odoo's administrators choose an address that the service calls.
 #[tokio::test(flavor = "multi_thread")]
 async fn odoos_address_leads_to_no_inner_service() {
     let stack = Stack::start().await;
@@ -82,7 +83,7 @@ async fn odoos_address_leads_to_no_inner_service() {
             .unwrap_err();
         assert_eq!(error["data"]["name"], "odoo.exceptions.UserError", "{bad}");
     }
-    // By address, in whatever spelling, and by a name that leads there when it is connected to.
+    // By address in any spelling, and by a name that resolves to it when it is connected to.
     let inner = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = inner.local_addr().expect("an address").port();
     let closed = OdooClient::new(Vec::new()).expect("a client");

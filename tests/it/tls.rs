@@ -1,4 +1,5 @@
-//! What crosses a network is encrypted: the door's own certificate, and that of Postgres.
+//! Traffic on a network is encrypted: with the service's own certificate, and with that of
+//! Postgres.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
@@ -15,7 +16,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsa
 use super::convergence::service::{Log, Process, command};
 use super::stack::{Doors, Stack, eventually};
 
-/// An authority of our own, whom nobody else believes.
+/// A private certificate authority that nobody else trusts.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -39,7 +40,7 @@ impl Authority {
         std::fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
     }
 
-    /// A client that believes this authority alone.
+    /// Returns a client that trusts only this authority.
     fn client(&self) -> reqwest::Client {
         let root = reqwest::Certificate::from_pem(self.pem().as_bytes()).unwrap();
         reqwest::Client::builder()
@@ -78,7 +79,7 @@ async fn the_door_speaks_https_alone_and_shows_what_its_files_hold() {
         outlook::http_client().unwrap().get(&plain).send().await.is_err(),
         "in clear"
     );
-    // Half of a renewal: what was shown goes on.
+    // An incomplete renewal: the earlier certificate stays in use.
     std::fs::write(folder.path().join("tls.pem"), "-----BEGIN").unwrap();
     process.signal("HUP");
     eventually("the failure is told", async || {
@@ -119,7 +120,7 @@ async fn a_service_that_would_be_overheard_does_not_start_and_says_why() {
     program.env("OUTLOOK_BRIDGE_LOGIN_URL", "http://login.example");
     let words = refused(program).await;
     assert!(words.contains("login_url must be an https URL"), "{words}");
-    // A certificate with somebody else's key.
+    // A certificate with another key.
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let authority = Authority::new();
     authority.certify("127.0.0.1", folder.path());
@@ -146,14 +147,14 @@ struct Encrypted {
     ssl: bool,
 }
 
-/// A Postgres of its own that shows a certificate; stops with this value.
+/// A Postgres of its own with a certificate. Dropping this value stops it.
 struct Server {
     _child: tokio::process::Child,
     port: u16,
 }
 
 impl Server {
-    /// From the programs that the tests' Postgres was made by, and as the user it runs as.
+    /// Starts it with the programs and the user of the tests' Postgres.
     async fn start(folder: &Path) -> Self {
         let admin_url = std::env::var("TEST_DATABASE_URL").expect("a throw-away Postgres");
         let mut conn = Store::new(&admin_url, 1).unwrap().get().await.unwrap();
@@ -207,7 +208,7 @@ impl Server {
         server
     }
 
-    /// Whether a connection is encrypted, or why there is none.
+    /// Returns whether a connection is encrypted, or why it fails.
     async fn is_encrypted(&self, host: &str, query: &str) -> Result<bool, String> {
         let url = format!("postgres://bridge@{host}:{}/postgres?{query}", self.port);
         let mut conn = Store::new(&url, 1)
@@ -273,7 +274,7 @@ async fn the_way_to_postgres_is_as_safe_as_its_url_asks_for() {
         let error = server.is_encrypted(host, &query).await.unwrap_err();
         assert!(error.contains(reason), "{host} {query}: {error}");
     }
-    // One that has no certificate at all.
+    // A server without a certificate.
     let plain = std::env::var("TEST_DATABASE_URL").unwrap();
     let error = Store::new(&format!("{plain}?sslmode=require"), 1)
         .unwrap()

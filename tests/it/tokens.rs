@@ -1,4 +1,5 @@
-//! Tokens: renewed by one worker, stored before they are used, and never lost to an outage, a crash or an expired secret.
+//! Tokens: renewed by one worker, stored before use, and never lost to an outage, a crash or an
+//! expired secret.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ async fn account(odoo: &Odoo, service: &impl Doors, user: i64) -> Option<Value> 
     accounts.find(|a| a["user_id"] == user).cloned()
 }
 
-/// How often a token was renewed or a login redeemed.
+/// Counts how often a token was renewed or a login redeemed.
 async fn renewals(stack: &Stack) -> usize {
     let list = stack
         .sim_call("GET", "requests?method=POST&path=/token", Value::Null)
@@ -27,8 +28,8 @@ async fn renewals(stack: &Stack) -> usize {
     list["value"].as_array().map_or(0, Vec::len)
 }
 
-/// Every run has to renew, and whoever renews with a token that was renewed already would lose the consent. (Microsoft is
-/// more patient: page *refresh-tokens*.)
+/// Makes each run renew the token, and makes a renewal with a former token end the consent.
+/// (Microsoft is more tolerant: page *refresh-tokens*.)
 async fn jealous(stack: &Stack) {
     let switches = json!({"access_token_seconds": 60, "refresh_rotation_revokes": true});
     stack.sim_call("PATCH", "switches", switches).await;
@@ -55,7 +56,7 @@ async fn two_processes_renew_one_token_one_at_a_time() {
         odoo.by_name("Known").is_some().then_some(())
     })
     .await;
-    // Microsoft takes its time, so that the other process has every chance.
+    // Microsoft answers slowly, so that the other process can interfere.
     stack
         .sim_call("POST", "faults", json!({"path": "/token", "latency_ms": 150}))
         .await;
@@ -65,7 +66,7 @@ async fn two_processes_renew_one_token_one_at_a_time() {
             odoo.call(service, 7, "res.users", "restart", json!({"user_id": 7}))
                 .await
                 .ok()?;
-            // Who moves out asks for a token, too.
+            // The release to the built-in sync also asks for a token.
             odoo.call(service, 1, "outlook.bridge", "stock_links", json!({}))
                 .await
                 .ok()?;
@@ -97,7 +98,7 @@ async fn a_crash_between_microsofts_answer_and_our_storing_it_asks_nobody_to_log
             .map(str::to_owned)
     })
     .await;
-    // The token has rotated, and the answer is under way for as long as it takes to die.
+    // The token was renewed, and the answer is on its way until the process is killed.
     stack
         .sim_call(
             "POST",
@@ -117,7 +118,7 @@ async fn a_crash_between_microsofts_answer_and_our_storing_it_asks_nobody_to_log
     stack.sim_call("DELETE", "faults", Value::Null).await;
     let service = Process::start(&stack, &log).await;
     let dead = chrono::Utc::now();
-    // The mailbox rests until the dead worker's lease is over.
+    // The mailbox rests until the killed worker's lease is over.
     let until = tokio::time::Instant::now() + Duration::from_secs(90);
     loop {
         let now = account(&odoo, &service, 7).await.expect("an account");
@@ -210,7 +211,7 @@ async fn a_revoked_or_expired_grant_is_one_users_and_a_new_login_outlives_the_ol
         account.expect("an account")
     };
     let before = known().await;
-    // While a renewal of the old grant fails, Ann logs in anew: her new consent stays.
+    // While a renewal of the old consent fails, Ann logs in again: her new consent stays.
     odoo.connect(&stack, &service, 7).await.expect("connected again");
     let mut conn = service.engine.store.get().await.expect("a connection");
     let lost = accounts::lose_consent(&mut conn, before.id, before.refresh_token.as_ref(), "gone");
@@ -221,7 +222,7 @@ async fn a_revoked_or_expired_grant_is_one_users_and_a_new_login_outlives_the_ol
         .sim_call("PATCH", "switches", json!({"access_token_seconds": 60}))
         .await;
     for (action, person, user) in [("expire-refresh-tokens", ANN, 7), ("revoke", BEN, 8)] {
-        // What she has already is good for an hour; the next one is short.
+        // The present access token is valid for an hour; the next one only for a minute.
         odoo.connect(&stack, &service, user).await.expect("connected");
         stack
             .sim_call("POST", &format!("people/{person}/{action}"), Value::Null)

@@ -1,4 +1,5 @@
-//! Add-on and service of different versions: neighbors work together, and strangers say which of the two is too old.
+//! Add-on and service of different versions: compatible ones work together, others say which of the
+//! two is too old.
 
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::odoo::Odoo;
 use super::stack::{ANN, ODOO_URL, Service, Stack, enroll};
 use super::world::{World, world};
 
-/// What the service understands, as its answers say.
+/// Returns the versions that the service announces in its answers.
 async fn answered(service: &Service, path: &str) -> (i32, i32) {
     let response = reqwest::Client::new()
         .post(format!("{}{path}", service.url))
@@ -22,7 +23,7 @@ async fn answered(service: &Service, path: &str) -> (i32, i32) {
     (header("X-Bridge-Api-Lowest"), header("X-Bridge-Api"))
 }
 
-/// Asks for `outlook.bridge.status` as an add-on of these versions.
+/// Calls `outlook.bridge.status` as an add-on with these versions.
 async fn ask(w: &mut World, versions: (i32, i32)) -> Result<Value, Value> {
     w.odoo.versions = Some(versions);
     w.odoo
@@ -87,7 +88,8 @@ async fn of_strangers_it_is_said_which_one_to_upgrade() {
         }
         let journal = format!("journal WHERE message = '{refused}'");
         assert_eq!(w.count(&journal).await, 1, "once, and not at each call");
-        // A method of a later version is no reason to say that there is none such.
+        // If a later version's method is called, the answer must not say that there is no such
+        // method.
         let unknown = w.odoo.call(&w.service, 1, "outlook.bridge", "fly", json!({}));
         assert_eq!(words(unknown.await), refused);
     }

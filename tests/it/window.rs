@@ -12,7 +12,7 @@ async fn what_leaves_the_window_is_not_deleted_and_the_window_moves_on() {
     w.outlook_creates(ANN, "Near", &[]).await;
     w.quiet().await;
     let id = w.odoo.by_name("Far away").unwrap()["id"].as_i64().unwrap();
-    // Past what is looked at: Graph says “removed”.
+    // Moved out of the window: Graph reports it as “removed”.
     let at = |time| json!({"dateTime": day(2000, time), "timeZone": "UTC"});
     w.outlook_edits(
         ANN,
@@ -26,7 +26,7 @@ async fn what_leaves_the_window_is_not_deleted_and_the_window_moves_on() {
         (&w.odoo.records[&id]["active"], &w.odoo.records[&id]["start"]),
         (&json!(true), &json!(moved))
     );
-    // The end of the window comes near: it is opened anew.
+    // The end of the window is near, so the window is opened again.
     let mut conn = w.service.engine.store.get().await.unwrap();
     let near = "UPDATE accounts SET window_end = now() + interval '10 days'";
     diesel_async::RunQueryDsl::execute(diesel::sql_query(near), &mut conn)

@@ -1,4 +1,4 @@
-//! A stack with Ann connected: what most tests begin with.
+//! A stack with Ann connected, with which most tests begin.
 
 use serde_json::{Value, json};
 
@@ -8,8 +8,8 @@ use super::stack::{Service, Stack, eventually, id_of};
 pub const CARLA: &str = "carla@contoso.example";
 pub const OUTSIDE: &str = "zoe@outside.example";
 
-/// A killed process leaves its leases, which are freed after some seconds. Whose run is under way loses its own, and is
-/// repeated.
+/// Frees all leases, as those of a killed process end only after some seconds. A run that is under
+/// way loses its lease and is repeated.
 pub async fn expire_leases(conn: &mut diesel_async::AsyncPgConnection) {
     let free = "UPDATE accounts SET lease_id = NULL, next_run_at = now() WHERE lease_id IS NOT NULL";
     diesel_async::RunQueryDsl::execute(diesel::sql_query(free), conn)
@@ -23,7 +23,7 @@ pub struct World {
     pub odoo: Odoo,
 }
 
-/// Ann is connected, and everything is quiet.
+/// Returns a world in which Ann is connected and everything is quiet.
 pub async fn world() -> World {
     let stack = Stack::start().await;
     let service = stack.serve().await;
@@ -39,7 +39,7 @@ pub async fn world() -> World {
 }
 
 impl World {
-    /// Exchanges until nothing is owed to anybody and every mailbox was worked since.
+    /// Exchanges until no change is pending and every mailbox was run since.
     pub async fn quiet(&mut self) {
         for _ in 0..2 {
             self.odoo.sync(&self.service).await;
@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    /// Waits for two runs of a user's mailbox from now on: the second one began later.
+    /// Waits for two runs of a user's mailbox: the second one began after this call.
     pub async fn worked(&self, user: i32) {
         for _ in 0..2 {
             let since = chrono::Utc::now();
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// Another process takes over from one that is killed in the middle of whatever it does.
+    /// Kills the service in the middle of its work; another process takes over.
     pub async fn restart(&mut self) {
         let next = self.stack.serve().await;
         std::mem::replace(&mut self.service, next).kill().await;
@@ -95,12 +95,12 @@ impl World {
         expire_leases(&mut conn).await;
     }
 
-    /// Makes a backup of the service's database; the service goes on.
+    /// Makes a backup of the service's database, and goes on.
     pub async fn back_up(&mut self) {
         self.copy_while_stopped("", "_backup").await;
     }
 
-    /// Sets the service's database back to the backup.
+    /// Restores the service's database from the backup.
     pub async fn restore(&mut self) {
         self.copy_while_stopped("_backup", "").await;
     }
@@ -111,7 +111,7 @@ impl World {
         self.restart().await;
     }
 
-    /// How many rows a condition finds, as the service's own database says it.
+    /// Counts the rows that a condition finds in the service's database.
     pub async fn count(&self, from_where: &str) -> i64 {
         #[derive(diesel::QueryableByName)]
         struct Count {
@@ -194,7 +194,7 @@ pub async fn pause(w: &World, paused: bool) {
         .unwrap();
 }
 
-/// What a guest has answered, as Odoo has it.
+/// Returns a guest's response in Odoo.
 pub fn answer_in_odoo(record: &Value, address: &str) -> String {
     let attendees = record["attendees"].as_array().expect("attendees");
     let line = attendees.iter().find(|a| a["email"] == address).expect("a guest");

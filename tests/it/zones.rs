@@ -1,4 +1,4 @@
-//! Events whose time zone has no name, and dates that may be those of a zone or of UTC.
+//! Events whose time zone has no name, and dates that may be in a zone or in UTC.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const BEN: &str = super::stack::BEN;
 const BRUSSELS: &str = "Europe/Brussels";
 const NAMES: [&str; 3] = ["tzone://Microsoft/Custom", "Customized Time Zone", " "];
 
-/// A weekly series of four Mondays over the end of March 2027, as somebody makes it in Outlook.
+/// Returns a weekly series of four Mondays around the end of March 2027, as made in Outlook.
 fn mondays(subject: &str, zone: &str) -> Value {
     json!({"subject": subject, "attendees": [{"type": "required", "emailAddress": {"address": BEN}}],
         "start": {"dateTime": "2027-03-15T10:00:00", "timeZone": zone}, "end": {"dateTime": "2027-03-15T11:00:00", "timeZone": zone},
@@ -18,7 +18,8 @@ fn mondays(subject: &str, zone: &str) -> Value {
             "range": {"type": "numbered", "startDate": "2027-03-15", "numberOfOccurrences": 4}}})
 }
 
-/// Ann's mailbox with what `events` are, those after the first `named` ones in a zone called `name`; she is connected then.
+/// Returns Ann's mailbox with these events. Those after the first `named` have a zone called
+/// `name`. Then she connects.
 async fn with_events(name: &str, named: usize, events: Vec<Value>) -> World {
     let stack = Stack::start().await;
     for (number, event) in events.into_iter().enumerate() {
@@ -61,7 +62,7 @@ fn in_odoo(w: &World, id: i64) -> Vec<String> {
         .collect()
 }
 
-/// How many copies of a series the service knows that repeat in a zone.
+/// Counts the mailbox events of a series that the service knows as repeating in a zone.
 async fn repeating_in(w: &World, title: &str, zone: &str) -> i64 {
     let master = "state -> 'master'";
     w.count(&format!(
@@ -95,7 +96,7 @@ async fn a_series_in_a_zone_without_a_name_keeps_its_hours_when_the_clocks_chang
         assert_eq!(in_odoo(&w, id), hours, "{name}");
         assert_eq!(repeating_in(&w, "Phone", BRUSSELS).await, 1, "{name}");
 
-        // Neither the title nor the place moves anything, nor does a change in Outlook of what is no time.
+        // Title and place change no time, and neither does a change of other properties in Outlook.
         w.odoo
             .set_series(id, json!({"name": "Telephone", "location": "Attic"}));
         w.quiet().await;
@@ -116,7 +117,8 @@ async fn a_series_in_a_zone_without_a_name_keeps_its_hours_when_the_clocks_chang
         assert_eq!(in_odoo(&w, id), hours);
         w.forget_mails().await;
 
-        // Another hour: Microsoft is told a zone that it knows, and the hours are right on both sides of the change.
+        // Another hour: Microsoft gets a zone that it knows, and the hours are right before and
+        // after the change.
         w.odoo.shift_series(id, 30);
         w.quiet().await;
         let (event, starts) = in_outlook(&w, "Phone again").await;
@@ -157,7 +159,7 @@ async fn the_zone_is_the_one_with_the_hours_that_outlook_lists() {
             .collect();
         assert_eq!(of_odoo, starts, "{subject}");
     }
-    // What was found out is not asked for again.
+    // The zone that was found is not looked for again.
     let asked = w
         .stack
         .sim_call("GET", "requests?path=$orderby", Value::Null)
@@ -206,7 +208,7 @@ async fn without_any_zone_to_go_by_each_occurrence_is_synced_by_itself() {
         "{journal}"
     );
 
-    // Once the mailbox uses a zone by its name, the next change makes it one series.
+    // Once the mailbox names a zone, the next change makes it one series.
     w.stack
         .sim_call("PUT", "switches", json!({"names_no_zone": ""}))
         .await;
@@ -251,7 +253,8 @@ async fn a_single_event_in_a_zone_without_a_name_is_not_moved() {
     }
 }
 
-/// A series at an hour that is another day in UTC, on each day or on each Monday, over the end of March 2027.
+/// Returns a series at an hour that is another day in UTC, daily or every Monday, around the end of
+/// March 2027.
 fn nights(rhythm: &str) -> Value {
     json!({"subject": "Night", "attendees": [{"type": "required", "emailAddress": {"address": BEN}}],
         "start": {"dateTime": "2027-03-22T00:30:00", "timeZone": BRUSSELS}, "end": {"dateTime": "2027-03-22T01:00:00", "timeZone": BRUSSELS},
@@ -280,7 +283,7 @@ async fn what_is_taken_out_or_changed_is_the_right_one_whichever_dates_the_ids_h
             .await;
         let id = w.odoo.series_by_name("Night").expect("one series");
         let about = format!("{rhythm} {utc}");
-        // In Outlook one is deleted, and later another one renamed.
+        // In Outlook one is deleted, and later another one is renamed.
         let one = nth(&w, 3).await;
         w.outlook_deletes(ANN, &one).await;
         w.quiet().await;
@@ -303,7 +306,7 @@ async fn what_is_taken_out_or_changed_is_the_right_one_whichever_dates_the_ids_h
                 .collect()
         };
         assert_eq!(names(&w), as_odoo_has_it(&starts[7..8]), "{about}");
-        // In Odoo as well.
+        // The same in Odoo.
         w.odoo.set_there(id, 1, false);
         w.quiet().await;
         let mut kept = starts.clone();

@@ -1,7 +1,7 @@
-"""The simulator's series against Python's dateutil, over thousands of random patterns.
+"""Compares the simulator's series with Python's dateutil, over thousands of random patterns.
 
-The seed is new in each run and printed with what differs; `SERIES_SEED=n` asks the same questions again, and
-`SERIES_COUNT=n` more of them.
+The seed is new in each run and printed if something differs. `SERIES_SEED=n` repeats a run, and
+`SERIES_COUNT=n` sets the number of patterns.
 """
 
 import itertools
@@ -24,7 +24,8 @@ DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 INDEX = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
 KINDS = ["daily", "weekly", "absoluteMonthly", "relativeMonthly", "absoluteYearly", "relativeYearly"]
 RANGES = ["noEnd", "endDate", "numbered"]
-# As Graph is told the zone, and its name in the tz database: both dialects and hemispheres, with odd offsets and none.
+# The zone as sent to Graph, and its name in the tz database: Windows and IANA names, both
+# hemispheres, and odd offsets.
 ZONES = {
     "UTC": "UTC",
     "Europe/Brussels": "Europe/Brussels",
@@ -61,7 +62,7 @@ class Series:
     window: tuple[datetime, datetime]
 
     def event(self) -> dict:
-        """The event as a client would POST it."""
+        """Returns the event as a client would POST it."""
         pattern: dict = {"type": self.kind, "interval": self.interval}
         if self.kind in ("weekly", "relativeMonthly", "relativeYearly"):
             pattern["daysOfWeek"] = list(self.days)
@@ -91,7 +92,7 @@ class Series:
         }
 
     def rule(self) -> rrule.rrule:
-        """The same series in RFC 5545's terms, on the wall clock."""
+        """Returns the same series in the terms of RFC 5545, in local time."""
         options: dict = {"dtstart": self.start, "interval": self.interval}
         weekdays = [rrule.weekday(DAYS.index(day)) for day in self.days]
         if self.kind == "daily":
@@ -104,7 +105,7 @@ class Series:
             if self.kind.endswith("Yearly"):
                 options["bymonth"] = self.month
             if self.kind.startswith("absolute"):
-                # A month without that day takes its last one (MS-OXOCAL 2.2.1.44.1.3, Month).
+                # In a month without that day, the last day counts (MS-OXOCAL 2.2.1.44.1.3, Month).
                 options |= {"bymonthday": range(min(self.day_of_month, 28), self.day_of_month + 1), "bysetpos": -1}
             else:
                 options |= {"byweekday": weekdays, "bysetpos": INDEX[self.index or "first"]}
@@ -115,18 +116,20 @@ class Series:
         return rrule.rrule(frequency, **options)
 
     def instant(self, wall: datetime) -> datetime:
-        """What the clocks skip happens as much later, what they show twice the first time (PEP 495's fold=0)."""
+        """Converts to UTC. A skipped local time shifts forward, a repeated one is the first (fold=0
+        in PEP 495)."""
         zone = UTC if self.all_day else ZoneInfo(ZONES[self.zone])
         return wall.replace(tzinfo=zone).astimezone(UTC)
 
     def is_on_the_clock(self) -> bool:
-        """A start or an end that the clocks skip is another time once written, which is the one that repeats."""
+        """Whether no start or end is a skipped local time. Graph would store another time and
+        repeat that."""
         zone = ZoneInfo(ZONES[self.zone])
         ends = [self.start, self.start + self.length]
         return self.all_day or all(self.instant(at).astimezone(zone).replace(tzinfo=None) == at for at in ends)
 
     def occurrences(self) -> list[tuple[datetime, datetime]]:
-        """Start and end in UTC of those that touch the window."""
+        """Returns start and end in UTC of the occurrences that overlap the window."""
         begin, close = self.window
         found = []
         for wall in self.rule():
@@ -141,7 +144,7 @@ class Series:
 def draw(luck: random.Random) -> Series:
     all_day = luck.random() < 0.2
     day = date(2024, 1, 1) + timedelta(days=luck.randrange(365 * 8))
-    # Half of the time in the hours that daylight saving skips or repeats.
+    # Half of the starts are in the hours that daylight saving skips or repeats.
     hour = luck.choice([luck.randrange(24), luck.choice([0, 1, 2, 3])])
     clock = time() if all_day else time(hour, luck.choice([0, 15, 30, 59]))
     whole_days = timedelta(days=luck.randint(1, 3))
@@ -169,7 +172,7 @@ def draw(luck: random.Random) -> Series:
 
 
 def expand(questions: list[Series]) -> list[dict]:
-    """What the simulator makes of them."""
+    """Returns the simulator's occurrences of each series."""
     lines = [
         json.dumps({"event": one.event(), "from": one.window[0].isoformat(), "to": one.window[1].isoformat()})
         for one in questions
@@ -214,6 +217,6 @@ def test_random_series() -> None:
             pytest.fail(
                 f"SERIES_SEED={seed}, series {number}: {series}\n{series.event()}\ndateutil: {theirs}\nhere: {ours}"
             )
-    # The questions are worth asking: there are occurrences to compare, of each kind and range.
+    # The comparison is worthwhile: there are occurrences of each kind and range.
     assert counted > 5 * COUNT
     assert {(s.kind, s.range) for s in questions} == {(kind, end) for kind in KINDS for end in RANGES}

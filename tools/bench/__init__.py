@@ -1,1 +1,2 @@
-"""`make bench`: the bridge against the least possible, beside the engine that Odoo ships (docs/BENCHMARKS.md)."""
+"""`make bench` compares the bridge with the least possible cost and with Odoo's built-in sync
+(docs/BENCHMARKS.md)."""

@@ -42,7 +42,7 @@ def main() -> int:
     FOLDER.mkdir(parents=True)
     steps: dict[str, Callable[[Site], list[report.Row]]] = {
         "pull": lambda site: cases.pull(site, options.events, options.events),
-        # The other cases need the user that this one connects.
+        # The user that this case connects is needed by the other cases.
         "push": lambda site: cases.push(site, options.events, min(options.events, options.stock_pushes)),
         "nothing": lambda site: cases.nothing_new(site, options.syncs),
         "save": lambda site: cases.save(site, options.saves),

@@ -1,4 +1,4 @@
-"""The cases: each puts a question to the site and answers with rows."""
+"""The cases: each measures the site and returns rows."""
 
 import math
 import statistics
@@ -25,9 +25,10 @@ from .site import (
 
 SCRIPTS = Path(__file__).with_name("in_odoo")
 ROUND_TRIP, WRITE = ROUND_TRIP_MS / 1000, WRITE_MS / 1000
-# Graph's: rows of a page as both engines ask for them, requests of a batch, and how many of those run at once.
+# Graph's limits: rows of a page as both engines ask for them, requests in a batch, and how many of
+# those run at once.
 PAGE, BATCH, AT_ONCE = 50, 20, 4
-# What the add-on applies at once.
+# How many changes the add-on gets at once.
 ODOO_BATCH = 200
 DAYS = 100
 PATIENCE = 1800.0
@@ -42,7 +43,8 @@ def first_day() -> datetime:
 
 
 def meeting() -> dict[str, Any]:
-    """What Outlook's meetings hold besides title and time: the same as `create` gives Odoo's."""
+    """Returns what meetings in Outlook have besides title and time: the same as `create` gives
+    meetings in Odoo."""
     return {
         "body": {"contentType": "html", "content": DESCRIPTION},
         "location": {"displayName": LOCATION},
@@ -53,7 +55,7 @@ def meeting() -> dict[str, Any]:
 
 
 def create(odoo: Odoo, login: str, subject: str, count: int, *, quiet: bool = False) -> dict[str, float]:
-    """Makes meetings in Odoo: as a user in one go, or with the ORM alone, mails off, in batches."""
+    """Makes meetings in Odoo: as a user in one go, or in batches with the ORM alone, without mails."""
     return odoo.run_script(
         SCRIPTS / "create_events.py",
         login=login,
@@ -74,7 +76,7 @@ def fill_mailbox(site: Site, address: str, count: int) -> None:
 
 
 def wait_for_count(odoo: Odoo, login: str, subject: str, count: int) -> float:
-    """The time at which Odoo has so many of a user's events."""
+    """Returns the time at which Odoo has this many of a user's events."""
     with closing(odoo.server.connect(odoo.database)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -97,7 +99,7 @@ def wait_for_count(odoo: Odoo, login: str, subject: str, count: int) -> float:
 
 
 def settled(site: Site) -> None:
-    """Waits until nothing is owed to either side and no mailbox is worked."""
+    """Waits until no change is pending for either side and no mailbox is being synced."""
 
     def nothing_owed() -> bool:
         server, database = site.stack.server, site.stack.bridge_database
@@ -113,14 +115,14 @@ def settled(site: Site) -> None:
 
 
 def counts(lines: list[dict[str, Any]]) -> dict[str, int]:
-    """A request log by what crossed the wire: a request out of a batch did not, and names no client request."""
+    """Counts a request log by client requests. A request inside a batch counts as a write."""
     batches = sum("$batch" in line["path"] for line in lines)
     reads = sum(line["method"] == "GET" for line in lines)
     return {"batches": batches, "reads": reads, "writes": len(lines) - batches - reads}
 
 
 def moment(line: dict[str, Any]) -> float:
-    """When a request of the log was answered."""
+    """Returns when a request of the log was answered."""
     return datetime.fromisoformat(line["time"]).timestamp()
 
 
@@ -241,10 +243,10 @@ def push(site: Site, count: int, stock_count: int) -> list[Row]:
 
 
 def nothing_new(site: Site, syncs: int) -> list[Row]:
-    """The service asks every second, for this case only; stock is asked by a script."""
+    """In this case only, the service asks every second; the built-in sync runs by a script."""
     settled(site)
     service = site.service
-    # Only one mailbox: the others rest for an hour.
+    # All other mailboxes rest for an hour.
     service.stop()
     service.poll_seconds = 1
     service.start()
@@ -255,7 +257,7 @@ def nothing_new(site: Site, syncs: int) -> list[Row]:
     def asked() -> int:
         return len(site.sim.requests(mailbox=BRIDGE_PUSH))
 
-    # The first ones after a start open connections.
+    # The first requests after a start open connections.
     site.sim.forget_requests()
     eventually(lambda: asked() >= 5, PATIENCE)
     site.sim.forget_requests()
@@ -283,7 +285,7 @@ def nothing_new(site: Site, syncs: int) -> list[Row]:
         ),
     ]
     site.sim.forget_requests()
-    # The first one of a process fills its caches.
+    # The first run of a process fills its caches.
     stock = site.stock.run_script(SCRIPTS / "stock_sync.py", login=STOCK_PUSH, times=11)[1:]
     case = "nothing new, stock engine"
     rows += [
@@ -294,9 +296,10 @@ def nothing_new(site: Site, syncs: int) -> list[Row]:
 
 
 def save(site: Site, times: int) -> list[Row]:
-    """One event saved over HTTP as the web client does, in turns at the three Odoos, so that all have one weather.
+    """Saves one event over HTTP as the web client does, in turns at the three Odoos, so that the
+    load of the machine affects all equally.
 
-    Without guests: Odoo would mail them where nothing syncs.
+    The event has no guests, as Odoo would mail them where nothing syncs.
     """
     people = {"no sync": PLAIN, "bridge": BRIDGE_PUSH, "stock engine": STOCK_PUSH}
     took: dict[tuple[str, str], list[float]] = {}
@@ -315,7 +318,7 @@ def save(site: Site, times: int) -> list[Row]:
             began = time.perf_counter()
             (saved,) = client.execute("calendar.event", "web_save", [], values, specification=shown)
             created = time.perf_counter()
-            # Time for what follows a save elsewhere, which nobody waits for.
+            # Work that follows a save and that nobody waits for must not disturb the next one.
             time.sleep(1)
             again = time.perf_counter()
             client.execute(
@@ -323,7 +326,7 @@ def save(site: Site, times: int) -> list[Row]:
             )
             edited = time.perf_counter()
             time.sleep(1)
-            # The first ones fill caches.
+            # The first saves fill caches.
             if number >= 3:
                 took.setdefault((name, "create"), []).append((created - began) * 1000)
                 took.setdefault((name, "edit"), []).append((edited - again) * 1000)
@@ -360,7 +363,7 @@ def save(site: Site, times: int) -> list[Row]:
 
 
 def many(site: Site, count: int) -> list[Row]:
-    """A mailbox so large that nothing of it may be held at once. Odoo need not have it all for that."""
+    """Reads a mailbox that is too large for memory. Odoo need not have all of its events for that."""
     case = f"mailbox of {count:,}"
     site.sim.add_many(BRIDGE_MANY, count, days=600, subject="Many", event={"body": meeting()["body"]})
     site.service.stop()
@@ -394,7 +397,7 @@ def many(site: Site, count: int) -> list[Row]:
     def in_odoo() -> int:
         return site.stack.odoo.query("SELECT count(*) FROM calendar_event WHERE name LIKE 'Many %'")[0][0]
 
-    # Some pages more, with all of it owed.
+    # Apply some more pages while all others are pending.
     goal = min(count, in_odoo() + 5 * ODOO_BATCH)
     eventually(lambda: in_odoo() >= goal, PATIENCE, interval=1, message=f"{goal} of the events are in Odoo")
     memory = memory_mb(site.service.pid)

@@ -1,10 +1,10 @@
-"""What strangers at the door, or one loud database, cost a quiet one.
+"""Measures what strangers' calls, or one busy database, cost another database.
 
-`python tools/with_postgres.py -- python -m tools.bench.door` runs the service (`--profile release` or `debug`, built
-before) and asks for the `status` of one paired database ten times a second: first with nothing else going on, then
-under each attack, whose attackers are processes of their own (`--nice 19`: they take only what nobody else wants of
-the processors, as attackers on another machine). Prints the times, the service's memory, and how much of a processor
-the service and the attackers take.
+`python tools/with_postgres.py -- python -m tools.bench.door` runs the service (`--profile release`
+or `debug`, built before) and asks for the `status` of one paired database ten times a second: first
+without other load, then under each attack. The attackers are separate processes with `--nice 19`:
+they use only idle processor time, as attackers on another machine would. It prints the times, the
+service's memory, and the processor time of the service and the attackers.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from tools.stack.service import Service
 from .process_stats import cpu_seconds, machine, memory_mb
 
 HOST = "127.0.0.1"
-# Strangers come from another address than the databases.
+# Strangers have another address than the databases.
 STRANGERS = "127.0.0.9"
 SECONDS = 20
 
 
 class Database:
-    """A database of the service, as its add-on calls."""
+    """A database of the service, which calls it as the add-on does."""
 
     def __init__(self, port: int):
         self.port = port
@@ -65,7 +65,7 @@ class Database:
         return time.perf_counter() - began
 
     async def exchange(self, changes: list[dict]) -> None:
-        """The same call over and over, as of an Odoo whose answers are lost."""
+        """Repeats the same call, as an Odoo does that gets no answers."""
         await self.call(
             "calendar.event",
             "sync",
@@ -92,7 +92,8 @@ async def post(port: int, body: bytes, headers: dict[str, str], local: str | Non
 
 
 async def slow_connections(port: int) -> None:
-    """300 connections with one byte of a body each, opened again whenever they are closed."""
+    """Opens 300 connections that send one byte of a body each, and opens them again when they are
+    closed."""
 
     async def one() -> None:
         while True:
@@ -109,7 +110,7 @@ async def slow_connections(port: int) -> None:
 
 
 async def bombs(port: int) -> None:
-    """Sixteen at once: half a megabyte that would be half a gigabyte."""
+    """Sends sixteen at once: half a megabyte that decompresses to half a gigabyte."""
     bomb = gzip.compress(b"[" * 500_000_000, 9)
 
     async def one() -> None:
@@ -122,7 +123,7 @@ async def bombs(port: int) -> None:
 
 
 async def bad_keys(port: int, each_second: int = 1000) -> None:
-    """So many wrong keys a second, each in a request of its own, of one address."""
+    """Sends this many wrong keys a second from one address, each in a request of its own."""
     made = 0
     began = time.perf_counter()
 
@@ -145,7 +146,7 @@ async def bad_keys(port: int, each_second: int = 1000) -> None:
 
 
 async def loud(databases: list[Database]) -> None:
-    """40 parallel exchanges of one database, each of which tells 100 events."""
+    """Runs 40 parallel exchanges of one database, each with 100 events."""
 
     async def one(database: Database, at: int) -> None:
         while True:
@@ -160,7 +161,7 @@ async def loud(databases: list[Database]) -> None:
 
 
 def attack(attackers: Callable[[], Awaitable[None]], nice: int) -> None:
-    """The life of an attacking process."""
+    """Runs an attacking process."""
 
     async def until_terminated() -> None:
         task = asyncio.ensure_future(attackers())
@@ -179,7 +180,7 @@ async def measured(
     attackers = [start(target=attack, args=(one, nice), daemon=True) for one in attacks]
     for process in attackers:
         process.start()
-    # Bombs have to be made first.
+    # The bombs are compressed first.
     await asyncio.sleep(5 if attackers else 1)
     times, highest = [], 0.0
     pids = [process.pid for process in attackers if process.pid]

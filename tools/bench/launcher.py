@@ -1,7 +1,7 @@
-"""Odoo, started by a file: its server with workers starts one more process by that name.
+"""Starts Odoo from a file: a server with workers starts one more process by the name of this file.
 
-Where MICROSOFT_GRAPH is set, Odoo's own Outlook sync takes that for Graph. Nothing else about it is changed: where to
-sign in are system parameters of Odoo.
+If MICROSOFT_GRAPH is set, Odoo's built-in sync uses it as the address of Graph, and is otherwise
+unchanged. Its login addresses are system parameters of Odoo.
 """
 
 import os
@@ -11,14 +11,14 @@ import odoo.cli
 
 
 def redirect(graph: str) -> None:
-    """Puts another address in the place of the constant, and of the default that was made of it."""
+    """Replaces the constant and the default that was made from it with another address."""
     from odoo.addons.microsoft_account.models import microsoft_service as stock
 
     do_request = stock.MicrosoftService._do_request
     do_request.__defaults__ = tuple(
         graph if value == stock.DEFAULT_MICROSOFT_GRAPH_ENDPOINT else value for value in do_request.__defaults__
     )
-    # The host of every request must be one of these constants'.
+    # Odoo only sends requests to the hosts of these constants.
     stock.DEFAULT_MICROSOFT_GRAPH_ENDPOINT = f"{urlsplit(graph).scheme}://{urlsplit(graph).netloc}"
 
 

@@ -1,23 +1,23 @@
-"""What the kernel says about a process (proc_pid_stat(5), proc_pid_status(5))."""
+"""Figures of the kernel about a process (proc_pid_stat(5), proc_pid_status(5))."""
 
 import os
 from pathlib import Path
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process so far, of user and system together, to a hundredth of a second."""
+    """Returns the processor time of a process in seconds, user and system together, precise to 0.01 s."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(pid: int) -> dict[str, float]:
-    """Resident memory now (`VmRSS`) and at its highest (`VmHWM`), in MB of 1,000,000 bytes."""
+    """Returns the resident memory now (`VmRSS`) and at most (`VmHWM`), in MB of 1,000,000 bytes."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {name: int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM")}
 
 
 def machine() -> dict[str, float | int]:
-    """What figures depend on."""
+    """Returns what the figures depend on."""
     total = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
     return {
         "cores": os.cpu_count() or 0,

@@ -1,4 +1,4 @@
-"""The table of a run, and the same as JSON."""
+"""Prints the table of a run, and writes it as JSON."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass
 class Row:
-    """One figure. `least` is what nothing could beat, `limit` what was set as a target, both in `unit`."""
+    """One figure. `least` is a bound that nothing can beat, `limit` is the target; both are in `unit`."""
 
     case: str
     what: str

@@ -1,4 +1,5 @@
-"""What is measured: a site with the bridge, one with Odoo's own engine, and one without any sync, at one Microsoft."""
+"""What is measured: three Odoos with the bridge, the built-in sync and no sync, and one simulated
+Microsoft."""
 
 import json
 import uuid
@@ -9,7 +10,7 @@ from ..stack import CLIENT_ID, CLIENT_SECRET, Odoo, OdooClient, Stack, Templates
 from ..stack.postgres import Postgres
 
 TENANT = "bench.example"
-# Who has which mailbox; each person has a user in the Odoo of that name, the login is the address.
+# The mailboxes. Each person has a user in the Odoo of that name; the login is the address.
 BRIDGE_PULL, BRIDGE_PUSH, BRIDGE_MANY = (f"bridge-{name}@{TENANT}" for name in ("pull", "push", "many"))
 STOCK_PULL, STOCK_PUSH = (f"stock-{name}@{TENANT}" for name in ("pull", "push"))
 PLAIN = f"plain@{TENANT}"
@@ -17,7 +18,7 @@ BRIDGED = (BRIDGE_PULL, BRIDGE_PUSH, BRIDGE_MANY)
 STOCK = (STOCK_PULL, STOCK_PUSH)
 PASSWORD = "bench-bench"
 
-# As a site in production has it: crons run beside the processes that serve people.
+# As in production: crons run in other processes than those that serve people.
 WORKERS = 2
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
@@ -46,7 +47,7 @@ class Site:
             redirect_uris=(f"{stock_url}/microsoft_account/authentication",),
             report=report,
         )
-        # Only a person asks, unless a case says otherwise.
+        # The service asks only if a person does, unless a case changes this.
         self.stack.service.poll_seconds = 3600
         self.plain = self._odoo(server, f"{name}_plain", ports[3])
         self.stock = self._odoo(
@@ -103,9 +104,9 @@ class Site:
                 self.clients[address] = odoo.client(address, PASSWORD)
 
     def slow_down(self) -> None:
-        """Gives Microsoft its distance: a round trip costs what it costs, and every write its time on top.
+        """Adds Microsoft's latency: a time for each round trip, and a time for each write.
 
-        The requests of a batch share one round trip. Odoo's own engine sends none.
+        The requests of a batch share one round trip. The built-in sync sends no batches.
         """
         self.sim.clear_faults()
         for address in BRIDGED:

@@ -1,8 +1,9 @@
-"""How many SQL statements a save costs: the same actions in Odoo with its own Outlook Calendar, which nobody has
-connected, and in one with the add-on, paired and connected.
+"""Counts how many SQL statements a save costs: the same actions in an Odoo with its own Outlook
+Calendar, not connected, and in one with the add-on, paired and connected.
 
-A process of its own for each database, and neither service nor simulator: a count does not depend on the machine.
-`python -m tools.bench.statements` counts; `--show CASE` prints the statements of the cases of that name.
+Each database has its own process, and there is no service or simulator: a count does not depend on
+the machine. `python -m tools.bench.statements` counts. `--show CASE` prints the statements of the
+cases of that name.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from .report import Row
 
 SCRIPT = Path(__file__).with_name("in_odoo") / "statements.py"
 TEMPLATES = ("stock", "bridge")
-# What a person's own edit may cost beside what it costs anyhow.
+# How many more statements a person's own edit may cost.
 EXTRA = 3
 HELD_TO_IT = ("its title changed", "moved in the form", "dragged in the calendar")
 
@@ -49,7 +50,7 @@ def count(folder: Path, server: Postgres, report: Callable[[str], None]) -> Coun
 
 
 def rows(found: Counted) -> list[Row]:
-    """The figures as the other cases have theirs: what is counted without the add-on is the least."""
+    """Returns rows like those of the other cases; the count without the add-on is the least."""
     answer = []
     for case, bridge in found["bridge"].items():
         stock = found["stock"][case]["count"]
@@ -59,7 +60,7 @@ def rows(found: Counted) -> list[Row]:
 
 
 def table(found: Counted) -> str:
-    """Stock, bridge, and what the bridge has more or less."""
+    """Prints the counts of the built-in sync, of the bridge, and the difference."""
     width = max(map(len, found["bridge"]))
     lines = [f"{'statements':{width}}  {'stock':>6}  {'bridge':>6}  {'extra':>6}"]
     lines.append("  ".join(["-" * width, *["-" * 6] * 3]))

@@ -1,4 +1,4 @@
-"""Real parts as child processes: Postgres, Odoo, the service and the Microsoft simulator."""
+"""Runs the real programs as child processes: Postgres, Odoo, the service and the Microsoft simulator."""
 
 from .odoo import ADMIN, Odoo, OdooClient, RpcError, Templates
 from .process import NotYetError, Process, eventually, free_port, preferred_port

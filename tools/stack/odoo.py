@@ -1,4 +1,5 @@
-"""Odoo: prepared databases (made once, kept in the cache folder), the server, and a client for its RPC."""
+"""Odoo: prepared databases (made once, stored in the cache folder), the server, and a client for
+its RPC."""
 
 import contextlib
 import fcntl
@@ -26,23 +27,25 @@ from .process import Process, eventually, free_port
 ADMIN = ("admin", "admin")
 
 NEIGHBORS = ["calendar_sms", "crm", "google_calendar", "hr_calendar", "hr_holidays", "hr_recruitment"]
-# Modules of Odoo that only hold tests: of imports and exports, and of activities. With one that shows where people
-# work in the calendar: beside `hr_holidays` it would change how many statements that one's tests count.
+# Modules of Odoo that only contain tests of imports, exports and activities. Also the module that
+# shows in the calendar where people work: beside `hr_holidays`, it would change how many statements
+# the tests of `hr_holidays` count.
 TESTERS = ["test_import_export", "test_mail", "hr_homeworking_calendar"]
-# What each prepared database has installed on top of the one it is made from. `available` is `base` in a site whose
-# add-ons path and module list have our add-on, not installed.
+# The modules of each prepared database, installed on top of the database that it is made from.
+# `available` is `base` in a site whose add-ons path and module list contain our add-on, not
+# installed.
 TEMPLATES: dict[str, tuple[str | None, list[str]]] = {
     "base": (None, ["calendar"]),
     "available": ("base", []),
     "stock": ("base", ["microsoft_calendar"]),
     "bridge": ("stock", [paths.ADDON]),
-    # What else makes, changes or shows events, or touches their people.
+    # Other modules that create, change or show events, or change their people.
     "neighbors": ("bridge", [*NEIGHBORS, "base_import"]),
     "testers": ("bridge", TESTERS),
 }
 WITH_ADDON = ("available", "bridge", "neighbors", "testers")
 UNUSED_SECONDS = 3 * 86_400
-# Part of every cache key: raise it when the preparation below changes.
+# Part of each cache key: raise it when the preparation below changes.
 TEMPLATE_FORMAT = "1"
 
 
@@ -58,7 +61,8 @@ def _hash_files(files: list[Path], root: Path) -> str:
 
 
 def template_key(name: str) -> str:
-    """Names everything a prepared database depends on: Odoo, and the add-on where it is part of it."""
+    """Returns a key of all that a prepared database depends on: Odoo, and the add-on if it is part
+    of it."""
     odoo = paths.odoo_python_path() / "odoo"
     addon = paths.ADDONS_DIR / paths.ADDON
     parts = [TEMPLATE_FORMAT, str(odoo), (odoo / "release.py").read_text(), str((odoo / "release.py").stat().st_mtime)]
@@ -75,13 +79,13 @@ def template_key(name: str) -> str:
 
 
 def command(config: Path, *arguments: str | Path, launcher: Path | None = None) -> list[str]:
-    """The command line that runs this machine's Odoo, through a program of ours where one is named."""
+    """Returns the command line that runs this machine's Odoo, through the launcher if one is given."""
     program = [str(launcher)] if launcher else ["-m", "odoo"]
     return [sys.executable, *program, *map(str, arguments[:1]), "-c", str(config), *map(str, arguments[1:])]
 
 
 def environment() -> dict[str, str]:
-    """Odoo's environment: its Python path, and no proxy between it and our own services."""
+    """Returns Odoo's environment: its Python path, and no proxy between it and our services."""
     env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     for name in ("ODOO_RC", "PGDATABASE", "PGUSER", "PGHOST", "PGPORT", "PGPASSWORD"):
         env.pop(name, None)
@@ -91,7 +95,7 @@ def environment() -> dict[str, str]:
 
 
 def bin_dir_or_empty() -> str:
-    """The folder of Postgres' programs, where there is one."""
+    """Returns the folder of Postgres' programs, or an empty text."""
     try:
         return str(bin_dir())
     except RuntimeError:
@@ -109,7 +113,8 @@ def write_config(
     workers: int = 0,
     site_addons: Path | None = None,
 ) -> Path:
-    """Writes Odoo's configuration file (it holds the database's password, hence not on the command line)."""
+    """Writes Odoo's configuration file. It has the database's password, which must not be on the
+    command line."""
     own = [paths.ADDONS_DIR] if addons and (paths.ADDONS_DIR / paths.ADDON).exists() else []
     addons_path = ",".join(str(folder) for folder in (*own, site_addons) if folder)
     lines = {
@@ -124,7 +129,7 @@ def write_config(
         "max_cron_threads": 1,
         "list_db": True,
         "proxy_mode": False,
-        # Mail stays in Odoo's queue: nothing listens on this port.
+        # Nothing listens on this port, so mails stay in Odoo's queue.
         "smtp_server": "127.0.0.1",
         "smtp_port": 1,
     }
@@ -146,7 +151,7 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-# Runs in `odoo shell`. The first page is quick when its scripts and styles are already bundled.
+# Runs in `odoo shell`. The first page is quick if its scripts and styles are bundled before.
 PREPARE = """
 env['ir.qweb']._pregenerate_assets_bundles()
 env['res.users'].search([]).write({'tour_enabled': False})
@@ -171,7 +176,7 @@ class Templates:
         return self._cache / f"{name}-{template_key(name)}"
 
     def build(self, name: str) -> Path:
-        """The cached copy of a prepared database (a folder), made if it is missing."""
+        """Returns the cached folder of a prepared database, and makes it if it is missing."""
         archive = self._archive(name)
         if (archive / "database.dump").exists():
             os.utime(archive)
@@ -218,7 +223,7 @@ class Templates:
                 tar.add(data_dir / "filestore" / database, arcname=".")
             self._pg("pg_dump", "-Fc", "-Z1", "-f", part / "database.dump", database)
             part.rename(archive)
-            # Copies that nobody has used for a while; another checkout may be reading the others.
+            # Delete copies that were not used for a while. Other checkouts may be reading the rest.
             for old in self._cache.glob("*-*"):
                 if old.is_dir() and old.stat().st_mtime < time.time() - UNUSED_SECONDS:
                     shutil.rmtree(old, ignore_errors=True)
@@ -244,7 +249,7 @@ class Templates:
         subprocess.run([bin_dir() / program, *arguments], env=self.server.env(), check=True)
 
     def restore(self, name: str, database: str, data_dir: Path) -> None:
-        """Makes `database`, and its files under `data_dir`, from a prepared one."""
+        """Makes `database`, and its files under `data_dir`, from a prepared database."""
         archive = self.build(name)
         self.server.create(database)
         self._pg("pg_restore", "--no-owner", "--no-acl", "-d", database, archive / "database.dump")
@@ -254,7 +259,7 @@ class Templates:
             tar.extractall(filestore, filter="data")
 
     def instantiate(self, name: str, database: str, data_dir: Path, base_url: str) -> None:
-        """A fresh database with an identity of its own, as Odoo gives one that it duplicates."""
+        """Makes a new database with its own identity, as Odoo does when it duplicates one."""
         self.restore(name, database, data_dir)
         with self.server.cursor(database) as cursor:
             for key, value in {
@@ -268,9 +273,9 @@ class Templates:
 
 
 class RpcError(Exception):
-    """What Odoo answered instead of a result."""
+    """Odoo answered with an error."""
 
-    # The texts of all of them, for whoever looks what they give away.
+    # The texts of all errors, for tests that check that they contain no secrets.
     told: ClassVar[list[str]] = []
 
     def __init__(self, error: dict[str, Any]):
@@ -282,7 +287,7 @@ class RpcError(Exception):
 
 
 class OdooClient:
-    """Calls Odoo's models as one user, over the routes that Odoo's own pages use."""
+    """Calls Odoo's models as one user, over the routes of Odoo's own pages."""
 
     def __init__(self, url: str, database: str, login: str, password: str):
         self.url, self.database, self.login, self.password = url, database, login, password
@@ -292,7 +297,7 @@ class OdooClient:
         self.uid: int = opened["uid"]
 
     def session(self) -> requests.Session:
-        """The session as a browser would have it."""
+        """Returns the session, as a browser would have it."""
         return self._session
 
     def route(self, path: str, **params: Any) -> Any:
@@ -363,7 +368,7 @@ class Odoo:
 
     @property
     def redirect_uri(self) -> str:
-        """What must be registered at Microsoft."""
+        """Returns the address that must be registered at Microsoft."""
         return f"{self.url}/microsoft_account/authentication"
 
     def start(self) -> None:
@@ -385,11 +390,11 @@ class Odoo:
         )
         self._process.start()
         self._process.wait_until(self._healthy, timeout=180)
-        # The first answer of a database loads all of its modules.
+        # The first request to a database loads all of its modules.
         self._admin = self.client(*ADMIN)
 
     def update(self) -> None:
-        """Brings a stopped Odoo's database up to the add-on as it is now."""
+        """Updates the add-on in a stopped Odoo's database."""
         config = write_config(self._config, self.server, self.data_dir, database=self.database, port=self._port)
         with self.log.open("ab") as log:
             subprocess.run(
@@ -401,7 +406,8 @@ class Odoo:
             )
 
     def run_script(self, script: Path, **values: Any) -> Any:
-        """Calls `run(env, given)` of a script in `odoo shell`, a process of its own. JSON goes in and comes back."""
+        """Calls `run(env, given)` of a script in `odoo shell`, a separate process. Values and
+        result are JSON."""
         with tempfile.NamedTemporaryFile("r", prefix="odoo-script-") as answer:
             call = (
                 "\nimport json, pathlib\n"
@@ -457,7 +463,7 @@ class Odoo:
         return self.server.query(self.database, statement, *values)
 
     def create_user(self, name: str, login: str, password: str, tz: str = "Europe/Brussels") -> int:
-        """An internal user with that login and address, who may add contacts."""
+        """Makes an internal user with this login and address, who may add contacts."""
         admin = self.admin
         user_id = admin.create("res.users", name=name, login=login, email=login, password=password, tz=tz)
         group = self._record(admin, "base.group_partner_manager")
@@ -465,7 +471,7 @@ class Odoo:
         return user_id
 
     def _record(self, client: OdooClient, xml_id: str) -> int:
-        """The id of a record that a module defines."""
+        """Returns the id of a record that a module defines."""
         module, name = xml_id.split(".")
         (row,) = client.search_read("ir.model.data", [["module", "=", module], ["name", "=", name]], ["res_id"])
         return row["res_id"]
@@ -476,12 +482,13 @@ class Odoo:
         try:
             admin.execute("ir.cron", "method_direct_trigger", [self._record(admin, xml_id)])
         except RpcError as error:
-            # Odoo's own scheduler was faster.
+            # Odoo's own scheduler runs the job already.
             if "already executing" not in str(error):
                 raise
 
     def change_module(self, change: str, name: str) -> None:
-        """Installs or uninstalls an add-on (`install`, `uninstall`); Odoo refuses while one of its jobs runs."""
+        """Installs or uninstalls an add-on (`install`, `uninstall`). Odoo refuses while one of its
+        jobs runs."""
         admin = self.admin
         (module,) = admin.search_read("ir.module.module", [["name", "=", name]], ["id"])
 
@@ -497,11 +504,11 @@ class Odoo:
         eventually(done, message=f"{name}: {change}")
 
     def log_has(self, *needles: str) -> list[str]:
-        """The log's lines that hold any of these words."""
+        """Returns the lines of the log that contain any of these texts."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return [line for line in text.splitlines() if any(needle in line for needle in needles)]
 
 
 def dumps(value: Any) -> str:
-    """JSON as it is shown to a person."""
+    """Returns JSON in a form for people."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,4 +1,4 @@
-"""Where things are: the checkout, the cache folder that set-up fills, and Odoo."""
+"""Paths: the checkout, the cache folder that set-up fills, and Odoo."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ ADDON = "microsoft_calendar_bridge"
 
 
 def cache_dir() -> Path:
-    """The folder that scripts/lib.sh calls CACHE_DIR."""
+    """Returns the folder that scripts/lib.sh calls CACHE_DIR."""
     named = os.environ.get("OUTLOOK_BRIDGE_CACHE")
     if named:
         return Path(named)
@@ -18,7 +18,7 @@ def cache_dir() -> Path:
 
 
 def odoo_python_path() -> Path:
-    """The folder that holds the Python package `odoo`."""
+    """Returns the folder that contains the Python package `odoo`."""
     named = os.environ.get("ODOO_HOME")
     if named:
         return Path(named)
@@ -26,21 +26,23 @@ def odoo_python_path() -> Path:
 
 
 def cargo_target_dir() -> Path:
-    """Where cargo puts what it builds."""
+    """Returns the folder for what cargo builds."""
     return Path(os.environ.get("CARGO_TARGET_DIR", PROJECT_ROOT / "target"))
 
 
 def schema() -> Path:
-    """Microsoft's schema of the calendar's types, which the tests hold requests and answers against.
+    """Returns the file of Microsoft's schema of the calendar's types, with which the tests check
+    requests and answers.
 
-    It is Microsoft's and not part of the project: the file may be absent.
+    The schema is Microsoft's and not part of the project, so the file may be absent.
     """
     named = os.environ.get("GRAPH_SIM_SCHEMA")
     return Path(named).absolute() if named else (PROJECT_ROOT.parent / "shared/msgraph-calendar.csdl.xml")
 
 
 def binary(name: str, profile: str = "debug") -> Path:
-    """A program of the workspace, as built by `cargo build` or, of the profile `release`, `cargo build --release`."""
+    """Returns a program of the workspace, built by `cargo build`, or by `cargo build --release` for
+    `release`."""
     path = cargo_target_dir() / profile / name
     if not path.exists():
         option = " --release" if profile == "release" else ""

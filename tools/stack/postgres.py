@@ -1,4 +1,4 @@
-"""A Postgres for the harness: a private cluster, or the server that DATABASE_URL names."""
+"""Postgres for the harness: a private cluster, or the server that DATABASE_URL names."""
 
 import getpass
 import os
@@ -17,13 +17,13 @@ from psycopg2 import sql
 
 from .process import Process, free_port
 
-# Odoo refuses to work as the role `postgres`.
+# Odoo refuses to run as the role `postgres`.
 ROLE = "bridge"
 UNPRIVILEGED_USER = "postgres"
 
 
 def bin_dir() -> Path:
-    """The folder of the newest server binaries on this machine."""
+    """Returns the folder of the newest server programs on this machine."""
     candidates = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: float(path.parts[-3]), reverse=True
     )
@@ -36,7 +36,7 @@ def bin_dir() -> Path:
 
 
 class Postgres:
-    """A server that databases are made on."""
+    """A server on which databases are made."""
 
     def __init__(self, host: str, port: int, user: str, password: str, maintenance_db: str = "postgres"):
         self.host, self.port, self.user, self.password = host, port, user, password
@@ -56,7 +56,7 @@ class Postgres:
         )
 
     def env(self) -> dict[str, str]:
-        """What Postgres' own programs need to reach this server."""
+        """Returns the environment with which Postgres' own programs reach this server."""
         env = dict(os.environ, PGHOST=self.host, PGPORT=str(self.port), PGUSER=self.user)
         env.pop("PGDATABASE", None)
         if self.password:
@@ -65,7 +65,7 @@ class Postgres:
 
     @contextmanager
     def cursor(self, database: str):
-        """A cursor in one transaction."""
+        """Yields a cursor in one transaction."""
         with closing(self.connect(database)) as connection, connection, connection.cursor() as cursor:
             yield cursor
 
@@ -84,7 +84,7 @@ class Postgres:
         return bool(self.query(self.maintenance_db, "SELECT 1 FROM pg_database WHERE datname = %s", database))
 
     def create(self, database: str, template: str = "template0") -> None:
-        """Makes a database the way Odoo does; a template must have no connection open."""
+        """Makes a database as Odoo does. Nothing may be connected to the template."""
         self._maintain(
             sql.SQL("CREATE DATABASE {} ENCODING 'unicode' LC_COLLATE 'C' TEMPLATE {}").format(
                 sql.Identifier(database), sql.Identifier(template)
@@ -100,14 +100,14 @@ class Postgres:
         self._maintain(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(database), sql.Identifier(name)))
 
     def start(self) -> None:
-        """Nothing to do for a server that somebody else runs."""
+        """Does nothing: somebody else runs this server."""
 
     def stop(self) -> None:
-        """Nothing to do for a server that somebody else runs."""
+        """Does nothing: somebody else runs this server."""
 
 
 class PrivatePostgres(Postgres):
-    """A cluster of our own; as root it runs as an unprivileged user, as Postgres insists on."""
+    """A private cluster. If we are root, it runs as an unprivileged user, as Postgres requires."""
 
     def __init__(self, data_dir: Path, log: Path, *, port: int | None = None, durable: bool = False):
         self.data_dir = data_dir
@@ -122,12 +122,12 @@ class PrivatePostgres(Postgres):
         if os.geteuid() != 0:
             return []
         user = pwd.getpwnam(UNPRIVILEGED_USER)
-        # Named once more, since a change of user clears what the parent set.
+        # `pdeathsig` is set again here, as changing the user clears it.
         return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--pdeathsig=INT"]
 
     def _initialize(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        # Left behind by a run that was interrupted while making the cluster.
+        # Files of a run that was interrupted while it made the cluster.
         for child in self.data_dir.iterdir():
             shutil.rmtree(child) if child.is_dir() else child.unlink()
         with tempfile.NamedTemporaryFile("w") as password_file:
@@ -172,7 +172,7 @@ class PrivatePostgres(Postgres):
             [*self._prefix(), bin_dir() / "postgres", "-D", self.data_dir, *options],
             self.log,
             cwd=Path("/"),
-            # A fast shutdown: sessions are ended, the cluster is closed cleanly.
+            # A fast shutdown: it ends sessions and closes the cluster cleanly.
             stop_signal=signal.SIGINT,
         )
         self._process.start()
@@ -191,10 +191,11 @@ class PrivatePostgres(Postgres):
 
 
 class ThrowAwayPostgres(PrivatePostgres):
-    """A cluster that is gone after `stop`."""
+    """A cluster that `stop` deletes."""
 
     def __init__(self, log: Path):
-        # Under the system's temporary folder, which the unprivileged user can reach wherever the checkout is.
+        # In the system's temporary folder, which the unprivileged user can enter wherever the
+        # checkout is.
         self._base = Path(tempfile.mkdtemp(prefix="outlook-bridge-pg-"))
         self._base.chmod(0o755)
         super().__init__(self._base / "data", log)
@@ -205,7 +206,7 @@ class ThrowAwayPostgres(PrivatePostgres):
 
 
 class ExternalPostgres(Postgres):
-    """The server that DATABASE_URL names; its role must be allowed to create databases."""
+    """The server that DATABASE_URL names. Its role must be allowed to create databases."""
 
     def __init__(self, url: str):
         parts = urlsplit(url)
@@ -218,7 +219,7 @@ class ExternalPostgres(Postgres):
             unquote(parts.password or ""),
             unquote(parts.path.lstrip("/")) or "postgres",
         )
-        # Tests hold nothing that a network might not see.
+        # The tests have no data that must be protected on a network.
         self._query = parts.query or "sslmode=prefer"
 
     def url(self, database: str) -> str:
@@ -226,7 +227,7 @@ class ExternalPostgres(Postgres):
 
 
 def for_tests(log: Path) -> Postgres:
-    """The server that tests use, not yet started."""
+    """Returns the server for tests, not started yet."""
     url = os.environ.get("DATABASE_URL")
     return ExternalPostgres(url) if url else ThrowAwayPostgres(log)
 

@@ -1,4 +1,4 @@
-"""Child processes that are waited for until they are healthy and that never outlive their parent."""
+"""Child processes: they are waited for until they are healthy, and never outlive their parent."""
 
 import contextlib
 import os
@@ -12,12 +12,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Seconds for a person's patience on a slow, shared machine; what is waited for usually takes one.
+# Seconds to wait at most, for a slow or shared machine; it usually takes one second.
 DEFAULT_TIMEOUT = 60.0
 
 
 class NotYetError(AssertionError):
-    """What `eventually` waited for did not come."""
+    """The condition that `eventually` waited for was not met in time."""
 
 
 def eventually(
@@ -27,9 +27,9 @@ def eventually(
     interval: float = 0.2,
     message: str = "",
 ) -> T:
-    """Calls `check` until it returns something true and returns that.
+    """Calls `check` until it returns a true value, and returns that.
 
-    A check may also raise AssertionError to say that it is not yet satisfied; the last one is told.
+    A check may also raise AssertionError while it is not satisfied. The last error is reported.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -47,14 +47,14 @@ def eventually(
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
+    """Returns a free TCP port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def preferred_port(*ports: int) -> int:
-    """The first of the given ports that is free, else any other."""
+    """Returns the first of the given ports that is free, else any other."""
     for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,7 +67,7 @@ def preferred_port(*ports: int) -> int:
 
 
 class Process:
-    """A program in a process group of its own, its output in a log file."""
+    """A program in its own process group, with its output in a log file."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Process:
         return self._child.pid
 
     def start(self) -> None:
-        """Starts it; the kernel stops it should this process die."""
+        """Starts the program. The kernel stops it if this process dies."""
         if self.running:
             raise RuntimeError(f"{self.name} runs already")
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,8 @@ class Process:
             )
 
     def wait_until(self, ready: Callable[[], bool], timeout: float = DEFAULT_TIMEOUT) -> None:
-        """Waits until `ready` says so; fails at once, with the log's end, if the process stops."""
+        """Waits until `ready` returns true. Fails at once, with the end of the log, if the process
+        stops."""
 
         def check() -> bool:
             if not self.running:
@@ -127,7 +128,7 @@ class Process:
             raise RuntimeError(f"{error}\n{self.log_tail()}") from error
 
     def stop(self, patience: float = 15.0) -> None:
-        """Asks it to stop, and insists after a while."""
+        """Asks the program to stop, and kills it after a while."""
         if self._child is None:
             return
         if self._child.poll() is None:
@@ -137,7 +138,7 @@ class Process:
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL to the whole group."""
+        """Sends SIGKILL to the whole process group."""
         if self._child is None:
             return
         with contextlib.suppress(ProcessLookupError):

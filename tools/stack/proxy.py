@@ -1,4 +1,4 @@
-"""A door between Odoo and the service that can lose requests or answers, as networks do."""
+"""A proxy between Odoo and the service that can lose requests or answers, as networks do."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class Loss(Enum):
 
 
 class Proxy:
-    """Forwards to the service until it is told to lose something."""
+    """Forwards requests to the service, except those that it was told to lose."""
 
     def __init__(self, target: str):
         self.target = target

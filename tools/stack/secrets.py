@@ -1,4 +1,4 @@
-"""Where the secrets of a run have ended up: looks for each in all that a site has left behind."""
+"""Searches everything that a site leaves behind for the secrets of a run."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from .postgres import bin_dir
 from .sim import CLIENT_SECRET
 from .stack import Stack
 
-# So much of a secret is enough to know it by, and a log that cuts it off is found, too.
+# This much of a secret identifies it, so a log with a truncated secret is found, too.
 HEAD = 32
 
 
 def secrets_of(stack: Stack) -> dict[str, str]:
-    """What nobody must find, by what it is. The simulator has to run."""
+    """Returns ``{what the secret is: secret}``. The simulator must run."""
     found = {"the client secret": CLIENT_SECRET}
     for number, secret in enumerate(stack.sim.secrets()):
         kind = "access token" if secret.startswith("EwB") else "code or refresh token"
@@ -32,7 +32,7 @@ def secrets_of(stack: Stack) -> dict[str, str]:
 
 
 def _kept_in_odoo(stack: Stack) -> dict[str, list[tuple]]:
-    """What Odoo keeps, each in its one place; nothing, where the add-on is not installed (any more)."""
+    """Returns the secrets that Odoo stores in one place each; none if the add-on is not installed."""
     kept = {
         "the API key": stack.odoo.query(
             "SELECT value FROM ir_config_parameter WHERE key = 'microsoft_calendar_bridge.key'"
@@ -44,7 +44,7 @@ def _kept_in_odoo(stack: Stack) -> dict[str, list[tuple]]:
 
 
 def _dump(stack: Stack, database: str) -> bytes:
-    """All rows of all tables."""
+    """Returns all rows of all tables."""
     dumped = subprocess.run(
         [bin_dir() / "pg_dump", "--data-only", database], env=stack.server.env(), capture_output=True, check=True
     )
@@ -54,7 +54,7 @@ def _dump(stack: Stack, database: str) -> bytes:
 def _places(stack: Stack) -> Iterator[tuple[str, bytes]]:
     yield "Odoo's database", _dump(stack, stack.odoo.database)
     yield "the service's database", _dump(stack, stack.bridge_database)
-    # The master key's own file, and the mailboxes themselves.
+    # These files contain secrets on purpose: the master key, and the simulated mailboxes.
     own = {stack.service.master_key, stack.state_dir / "graph-sim.json"}
     for file in sorted(path for path in stack.run_dir.rglob("*") if path.is_file() and path not in own):
         yield str(file.relative_to(stack.run_dir)), file.read_bytes()
@@ -62,12 +62,12 @@ def _places(stack: Stack) -> Iterator[tuple[str, bytes]]:
     yield "the errors that Odoo's callers were told", "\n".join(RpcError.told).encode()
 
 
-# Where a secret may be, how often.
+# Where a secret may be, and how often.
 ALLOWED = {("the API key", "Odoo's database"): 1, ("the poke key", "Odoo's database"): 1}
 
 
 def scan(stack: Stack) -> list[str]:
-    """Each secret that is where it must not be, in words; never the secret."""
+    """Describes each secret that is where it must not be, without the secret itself."""
     secrets = secrets_of(stack)
     needles = {
         what: {form[:HEAD].encode() for form in (secret, quote(secret, safe=""))} for what, secret in secrets.items()

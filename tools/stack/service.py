@@ -1,4 +1,4 @@
-"""The service under test: `outlook-bridge serve`, its command line, and ways to hurt it."""
+"""The service under test: `outlook-bridge serve`, its command line, and ways to disturb it."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from .process import Process
 
 
 class Service:
-    """One `outlook-bridge` with its settings; it may be stopped, killed and started again."""
+    """One `outlook-bridge` with its settings. It can be stopped, killed and started again."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Service:
         self.admin_url = f"http://127.0.0.1:{admin_port}"
         self.log = run_dir / "outlook-bridge.log"
         self._program = paths.binary("outlook-bridge", profile)
-        # Simulated mailboxes may be asked often.
+        # Simulated mailboxes can be asked often.
         self.poll_seconds = 1
         self.master_key = data_dir / "master.key"
         self._env = environment() | {
@@ -44,7 +44,7 @@ class Service:
             "OUTLOOK_BRIDGE_LOGIN_URL": login_url,
         }
         self._process: Process | None = None
-        # Every pairing code that was printed.
+        # All pairing codes that were printed.
         self.codes: list[str] = []
 
     @property
@@ -70,7 +70,7 @@ class Service:
             return False
 
     def metric(self, name: str) -> int:
-        """A counter of `/metrics`, over all of its labels."""
+        """Returns a counter of `/metrics`, summed over its labels."""
         lines = requests.get(f"{self.admin_url}/metrics", timeout=10).text.splitlines()
         return sum(int(float(line.rpartition(" ")[2])) for line in lines if re.match(rf"{name}\b", line))
 
@@ -79,12 +79,12 @@ class Service:
             self._process.stop()
 
     def kill(self) -> None:
-        """SIGKILL: no goodbye, no last write."""
+        """Sends SIGKILL, so that the service cannot write anything more."""
         if self._process:
             self._process.kill()
 
     def run(self, *arguments: str) -> str:
-        """Runs a command of the service's command line and returns its standard output."""
+        """Runs a command of the service's command line, and returns its standard output."""
         done = subprocess.run(
             [self._program, *arguments],
             env=self._env,
@@ -98,12 +98,12 @@ class Service:
         return done.stdout
 
     def enroll(self, again: str | None = None) -> str:
-        """A fresh one-time code, for a new database or for one that is known by this name."""
+        """Returns a new one-time code, for a new database or for a known one with this name."""
         self.codes.append(self.run("enroll", *(["--again", again] if again else [])).strip())
         return self.codes[-1]
 
     def post(self, body: bytes | str | dict | list, path: str = "/jsonrpc", **headers: str) -> requests.Response:
-        """Posts a body as it is, or JSON."""
+        """Posts a body as it is, or as JSON."""
         if not isinstance(body, (bytes, str)):
             body = json.dumps(body)
         session = requests.Session()
@@ -115,7 +115,7 @@ class Service:
     def call(
         self, database: str, uid: int, key: str, model: str, method: str, *args: Any, **kwargs: Any
     ) -> requests.Response:
-        """What the add-on does to call a method, without a check of the answer."""
+        """Calls a method as the add-on does, without checking the answer."""
         return self.post(
             {
                 "jsonrpc": "2.0",

@@ -19,7 +19,7 @@ CLIENT_SECRET = "demo~client-secret~for~graph-sim"
 
 
 class _Form(HTMLParser):
-    """The form of a sign-in page: where it goes and what it carries."""
+    """Reads the form of a sign-in page: its address and its fields."""
 
     def __init__(self, html: str):
         super().__init__()
@@ -36,13 +36,14 @@ class _Form(HTMLParser):
 
 
 def _environment() -> dict[str, str]:
-    """Whether there is a contract is said by whoever starts the simulator, not by what the tests are told."""
+    """Returns the environment without the schema: whoever starts the simulator decides whether it
+    has one."""
     return {name: value for name, value in environment().items() if name != "GRAPH_SIM_SCHEMA"}
 
 
 @dataclass(frozen=True)
 class Tls:
-    """A second port, for HTTPS, and the PEM files of what is presented there."""
+    """A second port for HTTPS, and the PEM files of its certificate."""
 
     port: int
     certificate: Path
@@ -115,10 +116,10 @@ class Simulator:
             return False
 
     def stop(self) -> None:
-        """Stops it; what it found against the schema is kept."""
+        """Stops the simulator, and keeps what it found against the schema."""
         if self._process:
             if self.running:
-                # One that no longer answers must be stopped all the same.
+                # A simulator that no longer answers must be stopped, too.
                 with contextlib.suppress(requests.RequestException):
                     self._violations = self.violations()
             self._process.stop()
@@ -132,17 +133,17 @@ class Simulator:
         return answer.json() if answer.content else None
 
     def events(self, mailbox: str) -> list[dict[str, Any]]:
-        """The events of a mailbox, as Outlook knows them."""
+        """Returns the events of a mailbox, as Outlook has them."""
         return self._ask("GET", f"mailboxes/{quote(mailbox)}/events")["value"]
 
     def event(self, mailbox: str, subject: str) -> dict[str, Any] | None:
-        """The one event of that subject; a twin is an error."""
+        """Returns the event with this subject. Fails if there are two."""
         found = [event for event in self.events(mailbox) if event["subject"] == subject]
         assert len(found) <= 1, f"{len(found)} events '{subject}' in the mailbox of {mailbox}"
         return found[0] if found else None
 
     def create_event(self, mailbox: str, event: dict[str, Any]) -> dict[str, Any]:
-        """A person adds an event in Outlook."""
+        """Adds an event, as a person does in Outlook."""
         return self._ask("POST", f"mailboxes/{quote(mailbox)}/events", event)
 
     def update_event(self, mailbox: str, event_id: str, changes: dict[str, Any]) -> dict[str, Any]:
@@ -152,12 +153,12 @@ class Simulator:
         self._ask("DELETE", f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}")
 
     def respond(self, mailbox: str, event_id: str, response: str) -> None:
-        """A guest answers in Outlook: `accept`, `tentativelyAccept` or `decline`."""
+        """Answers as a guest in Outlook: `accept`, `tentativelyAccept` or `decline`."""
         path = f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}/respond"
         self._ask("POST", path, {"response": response})
 
     def move_event(self, mailbox: str, event_id: str, calendar_id: str) -> None:
-        """A person drags an event to another calendar."""
+        """Moves an event to another calendar, as a person does by dragging it."""
         path = f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}/move"
         self._ask("POST", path, {"calendar": calendar_id})
 
@@ -169,47 +170,49 @@ class Simulator:
         self._ask("POST", f"mailboxes/{quote(mailbox)}/bulk", {"count": count, **values}, timeout=600)
 
     def mails(self) -> list[dict[str, Any]]:
-        """Every mail that Outlook would have sent."""
+        """Returns all mails that Outlook would have sent."""
         return self._ask("GET", "mails")["value"]
 
     def forget_mails(self) -> None:
         self._ask("DELETE", "mails")
 
     def requests(self, **only: str) -> list[dict[str, Any]]:
-        """What was asked of the simulated Graph, oldest first; `mailbox`, `method` and `path` narrow it."""
+        """Returns the requests to the simulated Graph, oldest first; `mailbox`, `method` and `path`
+        filter them."""
         return self._ask("GET", f"requests?{urlencode(only)}")["value"]
 
     def forget_requests(self) -> None:
         self._ask("DELETE", "requests")
 
     def secrets(self) -> list[str]:
-        """Every authorization code and token that was given out since the start."""
+        """Returns all authorization codes and tokens that were given out since the start."""
         return self._ask("GET", "secrets")["value"]
 
     def violations(self) -> list[dict[str, Any]]:
-        """What went over the wire against Microsoft's schema, since the first start; nothing without a schema."""
+        """Returns requests and answers that violate Microsoft's schema, since the first start; none
+        without a schema."""
         if not self._checks or not self.running:
             return self._violations
         return self._violations + self._ask("GET", "contract")["violations"]
 
     def change_person(self, address: str, **values: Any) -> None:
-        """Changes what the directory says of somebody: `aliases`, `name` ..."""
+        """Changes a person in the directory: `aliases`, `name` ..."""
         self._ask("PATCH", f"people/{quote(address)}", values)
 
     def set_group(self, address: str, members: list[str]) -> None:
-        """A mail group, of these members."""
+        """Sets the members of a mail group."""
         self._ask("PUT", f"groups/{quote(address)}", members)
 
     def revoke(self, address: str) -> None:
-        """Every session of that person ends, as an admin can have it."""
+        """Ends all sessions of a person, as an administrator can."""
         self._ask("POST", f"people/{quote(address)}/revoke")
 
     def expire_tokens(self, address: str) -> None:
-        """That person's access tokens end before their time."""
+        """Ends a person's access tokens before their time."""
         self._ask("POST", f"people/{quote(address)}/expire-tokens")
 
     def change_app(self, client_id: str, **values: Any) -> None:
-        """Changes an app registration as its owner does in the portal: `secret`, `secret_expired` ..."""
+        """Changes an app registration, as its owner can in the portal: `secret`, `secret_expired` ..."""
         self._ask("PATCH", f"apps/{client_id}", values)
 
     def set_switches(self, **switches: Any) -> None:
@@ -219,14 +222,14 @@ class Simulator:
         return self._ask("POST", "faults", fault)
 
     def faults_struck(self) -> int:
-        """How often the present faults have struck."""
+        """Returns how often the present faults have been applied."""
         return sum(fault["applied"] for fault in self._ask("GET", "faults")["value"])
 
     def clear_faults(self) -> None:
         self._ask("DELETE", "faults")
 
     def consent(self, url: str, address: str, *, accept: bool = True, browser: Session | None = None) -> str:
-        """Signs in as `address` at a login page and returns where Microsoft sends the browser to."""
+        """Signs in as `address` at a login page, and returns where Microsoft sends the browser."""
         session = browser
         if session is None:
             session = requests.Session()
@@ -249,13 +252,14 @@ class Simulator:
         return page.headers["location"]
 
     def sign_in(self, client: OdooClient, account: str | None = None) -> None:
-        """A user of Odoo presses Outlook, signs in with the mailbox of that address, or as `account`, and accepts."""
+        """Connects a user of Odoo: presses Outlook, signs in with the user's address or as
+        `account`, and accepts."""
         self.log_in(client, account)
-        # The page that the browser lands on asks for news at once.
+        # The page on which the browser ends asks for news at once.
         client.route("/microsoft_calendar/sync_data", model="calendar.event", fromurl=f"{client.url}/odoo/calendar")
 
     def log_in(self, client: OdooClient, account: str | None = None) -> None:
-        """The same, up to where the browser lands on Odoo's page."""
+        """Does the same, but stops where the browser reaches Odoo's page."""
         client.execute("res.users", "restart_microsoft_synchronization", [client.uid])
         answer = client.route(
             "/microsoft_calendar/sync_data", model="calendar.event", fromurl=f"{client.url}/odoo/calendar"

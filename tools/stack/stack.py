@@ -1,4 +1,4 @@
-"""Everything together: Postgres, the simulator, the service, and Odoo with the add-on."""
+"""The whole site: Postgres, the simulator, the service, and Odoo with the add-on."""
 
 import contextlib
 import shutil
@@ -19,7 +19,7 @@ def _silent(_: str) -> None:
 
 
 class Stack:
-    """A site that uses the bridge. `template` says what its Odoo database has installed."""
+    """A site that uses the bridge. `template` names the prepared database of its Odoo."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Stack:
         self.template = template
         self.report = report
         self.odoo = Odoo(server, f"{name}_odoo", run_dir, state_dir / "odoo", odoo_port, host, **(odoo_options or {}))
-        # Saving the state of a large mailbox after every change takes longer than the changes.
+        # Saving the state of a large mailbox after every change would take longer than the changes.
         sim_state = state_dir / "graph-sim.json" if keep_sim else None
         uris = [self.odoo.redirect_uri, *redirect_uris]
         self.sim = Simulator(sim_port, run_dir, sim_state, uris, seed, host, schema, profile=profile, climate=climate)
@@ -65,11 +65,12 @@ class Stack:
             profile=profile,
         )
         self.users: dict[str, int] = {}
-        # Odoo's own engine is in charge, which keeps its secrets and tokens in Odoo's database.
+        # Whether Odoo's built-in sync is in charge, which stores its secrets and tokens in Odoo's
+        # database.
         self.stock_in_charge = False
 
     def start(self) -> "Stack":
-        """Starts every part; makes the databases that are not there yet."""
+        """Starts every part, and makes the databases that do not exist yet."""
         try:
             self._start()
         except BaseException:
@@ -83,7 +84,8 @@ class Stack:
         templates = Templates(self.server, self.run_dir, self.report)
         if not self.server.exists(self.odoo.database):
             self.report("making Odoo's database")
-            # Under another name until it is complete, so that an interrupted run leaves no half a database.
+            # It has another name until it is complete, so that an interrupted run leaves no
+            # incomplete database.
             part = f"{self.odoo.database}_part"
             self.server.drop(part)
             filestores = self.odoo.data_dir / "filestore"
@@ -112,25 +114,25 @@ class Stack:
         self.odoo.start()
 
     def stop(self) -> None:
-        """Stops what runs, in the order that loses nothing."""
+        """Stops the parts that run, in the order that loses nothing."""
         for part in (self.odoo, self.service, self.sim):
             with contextlib.suppress(ProcessLookupError):
                 part.stop()
 
     def drop(self) -> None:
-        """Stops, and removes what was made on the server and on disk."""
+        """Stops all parts, and removes their files and databases."""
         self.stop()
         for database in (self.odoo.database, self.bridge_database):
             self.server.drop(database)
         shutil.rmtree(self.state_dir, ignore_errors=True)
 
     def add_user(self, name: str, login: str, password: str) -> OdooClient:
-        """An Odoo user whose mailbox has the login's address."""
+        """Makes an Odoo user whose mailbox has the login's address."""
         self.users[login] = self.odoo.create_user(name, login, password)
         return self.odoo.client(login, password)
 
     def pair(self, address: str | None = None) -> None:
-        """Pairs and configures as an admin does, through the settings form's own model."""
+        """Pairs and configures as an administrator does, through the model of the settings form."""
         admin = self.odoo.admin
         wizard = admin.create(
             "res.config.settings",
@@ -138,26 +140,27 @@ class Stack:
             outlook_bridge_code=self.service.enroll(self.odoo.database if self._is_known() else None),
             cal_microsoft_client_id=CLIENT_ID,
             cal_microsoft_client_secret=CLIENT_SECRET,
-            # where Odoo's own engine logs in at the simulator, which is named as left behind
+            # agrees that the built-in sync's login address, which is the simulator, is not taken
+            # over
             outlook_bridge_agreed=True,
         )
         admin.execute("res.config.settings", "execute", [wizard])
 
     def _is_known(self) -> bool:
-        """Whether the service has had this Odoo before, with or without the key that it has now."""
+        """Whether the service knows this Odoo from before, with or without its present key."""
         rows = self.server.query(self.bridge_database, f"SELECT 1 FROM databases WHERE name = '{self.odoo.database}'")
         return bool(rows)
 
     def paired_address(self) -> str | None:
-        """The service's address as Odoo knows it."""
+        """Returns the service's address that Odoo has stored."""
         rows = self.odoo.query("SELECT value FROM ir_config_parameter WHERE key = 'microsoft_calendar_bridge.url'")
         return rows[0][0] if rows else None
 
     def stopped_parts(self) -> list[str]:
-        """Which parts no longer run though they should."""
+        """Returns the parts that should run and do not."""
         parts = {"Odoo": self.odoo, "outlook-bridge": self.service, "graph-sim": self.sim}
         return [name for name, part in parts.items() if not part.running]
 
     def connect(self, client: OdooClient) -> None:
-        """Signs a user in at the simulator, as a browser would after a press of the Outlook button."""
+        """Signs a user in at the simulator, as a browser would after the Outlook button is pressed."""
         self.sim.sign_in(client)

@@ -1,4 +1,4 @@
-//! Fields that people fill with mail addresses, their domains, and text that is no text.
+//! Fields that people fill with mail addresses, their domains, and arbitrary bytes.
 
 use outlook_bridge::calendar::event::Address;
 use outlook_bridge::calendar::invitations::Inside;

@@ -1,4 +1,4 @@
-//! Descriptions: two of them, with a NUL between.
+//! Descriptions: two per case, separated by a NUL.
 
 use outlook_bridge::calendar::{body, video_line};
 
@@ -12,7 +12,7 @@ pub fn check(data: &[u8]) {
         text.split_once('\0').unwrap_or((&text, ""))
     };
 
-    // All that is found out of a body, which is remembered.
+    // Everything that the service derives from a body and stores.
     in_time("everything", || body::prepare(a));
     let inner = in_time("inner", || body::inner(a));
     assert_safe(&inner);

@@ -1,4 +1,4 @@
-//! What Odoo hands over: the arguments of `calendar.event.sync`.
+//! The arguments of `calendar.event.sync`, as Odoo sends them.
 
 use std::collections::BTreeSet;
 
@@ -52,7 +52,7 @@ fn checked(data: &[u8]) {
 }
 
 fn look_at(record: &Record, mailboxes: &Mailboxes) {
-    // What is stored is read again as it was.
+    // A stored record is read back unchanged.
     let stored = serde_json::to_value(record).unwrap();
     assert_eq!(&serde_json::from_value::<Record>(stored).unwrap(), record);
     let time = record.write_date();

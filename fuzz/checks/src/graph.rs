@@ -30,7 +30,7 @@ fn checked(data: &[u8]) {
         return;
     };
     let printed = serde_json::to_string(&row).unwrap_or_default();
-    // An escaped backslash may stand before what looks like one.
+    // An escaped backslash may precede text that looks like an escape.
     let printed = printed.replace("\\\\", "");
     assert!(!printed.contains("\\u0000"), "Postgres refuses a NUL");
     let DeltaRow::Event(wire) = DeltaRow::read(row) else {
@@ -38,7 +38,7 @@ fn checked(data: &[u8]) {
     };
     assert!(!wire.id.is_empty());
 
-    // What is stored is read again as it was.
+    // A stored event is read back unchanged.
     let stored = serde_json::to_value(&wire).unwrap();
     let again: WireEvent = serde_json::from_value(stored).unwrap();
     assert_eq!(again, *wire);
@@ -57,7 +57,7 @@ fn checked(data: &[u8]) {
 
     if let Ok(event) = to_event(&wire) {
         assert_eq!(kept(&event), event);
-        // What Outlook says already is not written to it.
+        // Values that Outlook has already are not written to it.
         let patch = patch_body(&[Group::Title, Group::Body], &event, &wire);
         assert!(patch.get("body").is_none(), "{patch} of {wire:?}");
         for value in [patch_body(&ALL, &event, &wire), create_body(&event, EXTRA)] {

@@ -1,5 +1,6 @@
-//! What is asserted of whatever others write, whatever it is: that nothing panics, and more (`docs/security.md`). Each module has a
-//! `check` of one case. The fuzzing calls them (`make fuzz`), and so do the tests, with the seeds and what chance makes of them.
+//! Checks that must hold for any input from outside: nothing panics, and more (`docs/security.md`).
+//! The `check` of each module takes one case. The fuzz targets call it (`make fuzz`), and so do the
+//! tests, with the seeds and random changes of them.
 //!
 //! A failed assertion is a finding.
 #![expect(
@@ -15,14 +16,14 @@ pub mod exchange;
 pub mod graph;
 pub mod rules;
 
-/// The largest case. Without optimization one of full length takes seconds.
+/// The largest case in bytes. Without optimization, one of full length takes seconds.
 pub const LARGEST: usize = if cfg!(feature = "timed") {
     256 * 1024
 } else {
     24 * 1024
 };
 
-/// Does one thing, and panics if it takes too long.
+/// Runs one step, and panics if the step takes too long.
 #[cfg(feature = "timed")]
 fn in_time<T>(what: &str, work: impl FnOnce() -> T) -> T {
     timed::look(what, work)
@@ -40,15 +41,16 @@ pub mod timed {
 
     use nix::time::{ClockId, clock_gettime};
 
-    /// No single look at a case may take longer. A program of the fuzzing counts every branch and compare, which takes many times as
-    /// long as a release: what is not linear takes minutes there, too.
+    /// The longest time that one step may take. A fuzz target counts every branch and comparison,
+    /// so it takes many times as long as a release build. A step that is not linear still takes
+    /// minutes.
     const LONGEST: Duration = Duration::from_millis(if cfg!(feature = "instrumented") { 2000 } else { 100 });
 
     thread_local! {
         static SLOWEST: RefCell<(Duration, String)> = RefCell::default();
     }
 
-    /// The slowest look of this thread since it was last asked for.
+    /// Returns the slowest step of this thread since the last call.
     pub fn slowest() -> (Duration, String) {
         SLOWEST.take()
     }
@@ -66,7 +68,7 @@ pub mod timed {
         result
     }
 
-    /// What the thread has used of a processor: other processes do not count.
+    /// Returns the processor time of this thread, so that other processes do not count.
     fn used() -> Duration {
         clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
             .map(Duration::from)
@@ -74,8 +76,9 @@ pub mod timed {
     }
 }
 
-/// The case, or the case many times over: what is quadratic shows in what is long, and chance mostly makes what is short. The
-/// first byte says which; a `#` is another number each time, and what stands before a `|` is there once.
+/// Returns the case, or the case repeated many times: quadratic cost shows only in long inputs, and
+/// random inputs are mostly short. The first byte says which. In the repeated text, each `#`
+/// becomes the number of the repetition, and the part before a `|` stands there once.
 fn maybe_repeated(data: &[u8]) -> (String, bool) {
     let Some((first, rest)) = data.split_first() else {
         return (String::new(), false);
@@ -91,7 +94,7 @@ fn maybe_repeated(data: &[u8]) -> (String, bool) {
     (text.into_owned(), false)
 }
 
-/// Panics unless HTML is safe to show on a page: no scripts, no handlers, no address that is not a whole one.
+/// Panics unless HTML is safe to show on a page: no scripts, no handlers, only absolute addresses.
 fn assert_safe(html: &str) {
     const MAY_HOLD: [&str; 5] = ["http", "https", "mailto", "tel", "cid"];
     for (name, attributes) in tags(html) {
@@ -124,7 +127,7 @@ fn assert_safe(html: &str) {
     }
 }
 
-/// The start tags of serialized HTML, whose attributes all have double quotes.
+/// Returns the start tags of serialized HTML, whose attributes all have double quotes.
 fn tags(html: &str) -> impl Iterator<Item = (&str, Vec<(&str, &str)>)> {
     let mut rest = html;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Rules by which events recur, in Odoo's fields and in Graph's JSON.
+//! Recurrence rules, in Odoo's fields and in Graph's JSON.
 
 use arbitrary::{Arbitrary, Unstructured};
 use chrono::{Days, NaiveDate, Weekday};
@@ -17,7 +17,7 @@ struct Case {
     small_interval: Option<u8>,
     count: Option<i64>,
     until: Option<u32>,
-    /// From the first of 1970.
+    /// Days since 1 January 1970.
     start: u32,
     days: u8,
     by_day: bool,
@@ -40,7 +40,7 @@ fn checked(case: &Case) {
     let week_start = weekday(case.week_start);
     if let Ok(rule) = fields(case).to_rule(start, week_start) {
         look_at(&rule, start, date(case.other));
-        // What Odoo says it says again.
+        // A rule from Odoo is the same rule when it is sent back.
         if let Some(first) = rule.dates(start).next()
             && let Ok(back) = RuleFields::from_rule(&rule, first, week_start)
         {
@@ -79,7 +79,7 @@ fn look_at(rule: &Rule, start: NaiveDate, other: NaiveDate) {
             "{rule:?}"
         );
     }
-    // What Outlook is told has the same dates.
+    // The rule that is sent to Outlook gives the same dates.
     if let Some(first) = slots.first()
         && let Ok(written) = recurrence::write(rule, *first)
     {
@@ -95,7 +95,7 @@ fn look_at(rule: &Rule, start: NaiveDate, other: NaiveDate) {
 
 fn date(days: u32) -> NaiveDate {
     let first = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap_or_default();
-    // Into the year 10000, which nobody can write.
+    // Reaches the year 10000, which the formats cannot express.
     first
         .checked_add_days(Days::new(u64::from(days % 2_940_000)))
         .unwrap_or(first)

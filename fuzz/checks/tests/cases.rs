@@ -1,5 +1,5 @@
-//! Every check with the seeds of its corpus, and with what seeded chance makes of them: so many cases, in whatever time. `SEED` tries
-//! others, `FUZZ_CASES` more.
+//! Runs each check with the seeds of its corpus and a fixed number of random changes of them.
+//! `SEED` chooses other cases, `FUZZ_CASES` more of them.
 #![expect(
     clippy::unwrap_used,
     reason = "helpers of tests, whose folder has the files or is broken"
@@ -60,7 +60,7 @@ fn hold(target: &str, dictionary: &str, cases: u64, check: fn(&[u8])) {
     println!("{target}: {} cases{slowest}", cases + seeds.len() as u64);
 }
 
-/// One case, which is said if it does not hold.
+/// Runs one case, and prints it if the check fails.
 fn one(check: fn(&[u8]), case: &[u8], slowest: &mut Slowest) {
     struct Said<'a>(&'a [u8]);
     impl Drop for Said<'_> {
@@ -84,7 +84,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
-/// The words of a dictionary of libFuzzer: one a line, in quotes.
+/// Returns the words of a libFuzzer dictionary: one per line, in quotes.
 fn words(dictionary: &str) -> Vec<Vec<u8>> {
     let file = fs::read_to_string(folder().join(dictionary).with_extension("dict")).unwrap();
     let word = |line: &str| {
@@ -104,7 +104,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn made(chance: &mut StdRng, seeds: &[Vec<u8>], words: &[Vec<u8>]) -> Vec<u8> {
-    // Of a few words, many times over.
+    // A few words, repeated many times.
     if chance.random_ratio(1, 8) {
         let few = (0..chance.random_range(1..5)).flat_map(|_| words.choose(chance).unwrap().clone());
         return [b"*".to_vec(), few.collect()].concat();
@@ -140,7 +140,7 @@ fn made(chance: &mut StdRng, seeds: &[Vec<u8>], words: &[Vec<u8>]) -> Vec<u8> {
     case
 }
 
-/// The slowest look, where looks are timed.
+/// The slowest step, if steps are timed.
 #[derive(Default)]
 struct Slowest {
     #[cfg(feature = "timed")]

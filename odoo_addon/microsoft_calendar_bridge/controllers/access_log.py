@@ -5,12 +5,12 @@ import logging
 import re
 
 PATH = "microsoft_account"
-# also where the address is a part of another one, as after a login
+# also where the address is part of another one, as after a login
 CODE = re.compile(r"(\bcode(?:=|%3D))(?:(?!&|%26|\s).)+", re.IGNORECASE)
 
 
 class WithoutCodes(logging.Filter):
-    """Odoo writes the addresses of requests to its log: not the code in it that Microsoft sends a user back with."""
+    """Removes Microsoft's sign-in code from the addresses of requests, which Odoo writes to its log."""
 
     def filter(self, record):
         if isinstance(record.args, tuple):

@@ -55,7 +55,7 @@ class OutlookBridgeAuthController(MicrosoftAuth):
         if "b" not in state:
             if state.get("s") != "calendar":
                 return super().oauth2callback(**kw)
-            # begun before the pairing, or forged: a token must not get into this database
+            # a sign-in begun before the pairing, or forged: no token may get into this database
             return self._outlook_bridge_page(
                 request.env._("This sign-in was not begun here, or before the bridge was set up. Please begin anew."),
             )
@@ -85,11 +85,11 @@ class OutlookBridgeAuthController(MicrosoftAuth):
 
     @http.route("/microsoft_calendar_bridge/switch_mailbox", type="http", auth="user", methods=["POST"])
     def outlook_bridge_switch_mailbox(self, state="", **_kw):
-        """The answer to the question of who is meant: the mailbox that has just been logged in to."""
+        """Answers that the user means the mailbox that has just logged in, and not the one before."""
         if not _is_paired():
             raise request.not_found()
         try:
-            # to Microsoft's login page
+            # a redirect to Microsoft's login page
             return request.redirect(request.env.user._outlook_bridge_switch(state), local=False)
         except BridgeUnavailable as error:
             return self._outlook_bridge_page(str(error.args[0]), 503)
@@ -116,7 +116,7 @@ class OutlookBridgePokeController(http.Controller):
         save_session=False,
     )
     def poke(self, **_kw):
-        """The service has news. Says nothing about why a poke is no good."""
+        """The service has news. A rejected poke is not told why."""
         if (request.httprequest.content_length or 0) > POKE_SIZE:
             return request.make_response("", status=400)
         body = request.httprequest.get_data()

@@ -1,10 +1,10 @@
--- a neutralized copy must not speak for the original
+-- a neutralized copy must not act as the original
 DELETE FROM ir_config_parameter
  WHERE key IN ('microsoft_calendar_bridge.url', 'microsoft_calendar_bridge.key');
 UPDATE outlook_bridge_state
    SET poke_key = NULL, base_url = NULL, told = NULL, last_error = NULL;
 UPDATE outlook_bridge_fence SET nonce = NULL, next_nonce = NULL;
--- nor take itself for connected, nor hand over what was saved in the original
+-- nor show accounts as connected, nor send what was saved in the original
 DELETE FROM outlook_bridge_account;
 DELETE FROM outlook_bridge_outbox;
 DELETE FROM outlook_bridge_result;

@@ -1,14 +1,14 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-"""What a button answers the web client with."""
+"""Actions that a button returns to the web client."""
 
 CLOSE = {"type": "ir.actions.act_window_close"}
 RELOAD = {"type": "ir.actions.client", "tag": "soft_reload"}
 
 
 def notification(message, *, kind="success", sticky=False, then=None):
-    """Say something in a corner of the page, and go on with ``then``."""
+    """Shows a notification, and then runs the action ``then``."""
     params = {"type": kind, "message": message, "sticky": sticky}
     if then:
         params["next"] = then
@@ -16,7 +16,7 @@ def notification(message, *, kind="success", sticky=False, then=None):
 
 
 def form(record, name=None):
-    """Open a record; under a name of its own, in a dialog."""
+    """Opens a record; in a dialog if a name is given."""
     action = {
         "type": "ir.actions.act_window",
         "res_model": record._name,

@@ -9,7 +9,7 @@ COUNTED = ("duration", "interval", "alarm_type")
 
 
 class CalendarAlarm(models.Model):
-    """Events share their alarms, and are told when an alarm changes. One that is used cannot be deleted."""
+    """Notes the events that share an alarm when the alarm changes. A used alarm cannot be deleted."""
 
     _inherit = "calendar.alarm"
 

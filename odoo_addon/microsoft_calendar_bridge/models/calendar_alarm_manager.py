@@ -15,14 +15,14 @@ class CalendarAlarmManager(models.AbstractModel):
 
     @api.model
     def _send_reminder(self):
-        # Outlook sends invitations, but nobody's reminders by mail
+        # Outlook sends invitations, but no reminders by mail
         return super(CalendarAlarmManager, self.with_context(**private(**{REMINDER: True})))._send_reminder()
 
     @api.model
     def _notify_next_alarm(self, partner_ids):
         if not applying(self.env):
             return super()._notify_next_alarm(partner_ids)
-        # a page of news tells each user once, at its end
+        # a page of news notifies each user once, at its end
         data = self.env.cr.precommit.data
         if ALARMS not in data:
             data[ALARMS] = set()

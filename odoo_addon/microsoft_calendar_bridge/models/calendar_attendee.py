@@ -13,7 +13,7 @@ class CalendarAttendee(models.Model):
     _name = "calendar.attendee"
     _inherit = ["outlook.bridge.own", "calendar.attendee"]
 
-    # whose meetings are these: asked whenever a contact is renamed, and at every line of an import of contacts
+    # speeds up finding the meetings of a contact: each renamed or imported contact needs this
     _outlook_bridge_partner_index = models.Index("(partner_id)")
 
     outlook_bridge_answered_by = fields.Json(
@@ -46,7 +46,7 @@ class CalendarAttendee(models.Model):
 
     @api.model
     def _outlook_bridge_with_author(self, vals):
-        """The values with who sets the answer: others may write it in Odoo, and the service asks who it was."""
+        """Adds who sets the response: others than the guest may do so in Odoo, and the service asks who."""
         if "state" not in vals or not self.env["outlook.bridge.client"]._is_paired():
             return vals
         user = self.env.user
@@ -54,7 +54,7 @@ class CalendarAttendee(models.Model):
             "uid": user.id,
             "name": user.sudo().name,
             "is_admin": user._is_system(),
-            # nobody who is logged in can write it but by the link of an invitation
+            # a public user can only write it by the link of an invitation
             "by_link": user._is_public(),
         }
         return {**vals, "outlook_bridge_answered_by": False if applying(self.env) else author}
@@ -66,11 +66,11 @@ class CalendarAttendee(models.Model):
 
     def _notify_attendees(self, mail_template, notify_author=False, force_send=False):
         if self.env.context.get("no_mail_to_attendees") and self.env["outlook.bridge.client"]._is_paired():
-            # stock looks at each event first, whether it may be mailed, and then mails none
+            # Odoo would first check for each event whether it may be mailed, and then mail nobody
             return False
         return super()._notify_attendees(mail_template, notify_author, force_send)
 
     def _microsoft_sync_event(self, answer):
-        # the answer is in the attendee's line, and goes out with it
+        # the response is in the attendee's row, and is sent with the row
         if not self.env["outlook.bridge.client"]._is_paired():
             return super()._microsoft_sync_event(answer)

@@ -28,12 +28,12 @@ AFFECTS = {
     "user_id": ("organizer",),
     "recurrence_id": ("recurrent",),
 }
-# What the dialogs of Odoo's form and of its calendar call the same.
+# Odoo's form and its calendar have different names for the same choices.
 POLICIES = {"next": "future_events", "all": "all_events"}
 NEW = "outlook_bridge_new"
 REMINDER = "outlook_bridge_reminder"
 GUESTS = ("partner_ids", "attendee_ids")
-# What is the organizer's alone.
+# The fields that only the organizer may change.
 EDITS = frozenset(
     ("name", "description", "location", "videocall_location", "privacy", "allday", "partner_ids", "user_id")
     + ("start", "stop", "start_date", "stop_date", "duration", "recurrency", "rrule_type")
@@ -42,13 +42,14 @@ ONLINE = "outlook_bridge_online_meeting"
 
 
 class CalendarEvent(models.Model):
-    """What is saved of events is noted for the service, and what Outlook does is not done by Odoo.
+    """Notes saved events for the service, and keeps Odoo from doing what Outlook does.
 
-    *Mails*: who tells the guests is decided when an event gets them, by its organizer's sync, and recorded. Whoever
-    has invited them goes on telling them, also while the sync rests. The service says when that changes.
+    *Mails*: an event's invitation sender is decided when the event gets guests, by the state of its
+    organizer's sync, and recorded. The sender stays the same, also while the sync is paused, until
+    the service changes it.
 
-    *Online meetings*: Outlook holds a meeting online where somebody asks for it, and its join link comes back into
-    ``videocall_location``: box and link stand and fall together.
+    *Online meetings*: if a user asks for one, Outlook creates it, and its link is written to
+    ``videocall_location``. The checkbox and this link are set and removed together.
     """
 
     _name = "calendar.event"
@@ -95,11 +96,11 @@ class CalendarEvent(models.Model):
     _outlook_bridge_was_index = models.Index("((outlook_bridge_was ->> 'key')) WHERE outlook_bridge_was IS NOT NULL")
 
     def _outlook_bridge_note(self, vals):
-        """Write what only this module knows of, past everything that reacts to an edit."""
+        """Writes fields of this module alone, bypassing every hook that reacts to an edit."""
         return models.BaseModel.write(self.sudo(), vals)
 
     # ------------------------------------------------------------
-    # What people see
+    # What users see
     # ------------------------------------------------------------
 
     @api.depends("user_id")
@@ -144,7 +145,8 @@ class CalendarEvent(models.Model):
         events = events.with_context(**{NEW: self.env.context.get(NEW)})
         outbox = self.env["outlook.bridge.outbox"]
         if page := applying(self.env):
-            # the page's own say who mails; what was noted while they were made is theirs, too
+            # events with this sender are the page's own: rows noted while they were created are
+            # dropped
             own = [
                 event.id
                 for event, vals in zip(events, vals_list, strict=True)
@@ -166,13 +168,13 @@ class CalendarEvent(models.Model):
         return {"outlook_bridge_mailer": mailer, **slot, **vals}
 
     def copy(self, default=None):
-        """A copy is an event of its own, and no second occurrence of where the first one is."""
+        """A copied event is a separate event, not a second occurrence on the same original date."""
         if self._is_bridged():
             alone = {"recurrence_id": False, "recurrency": False, "follow_recurrence": False}
             default = {**alone, **(default or {})}
         copies = super().copy(default)
         if self._outlook_bridge_is_linking():
-            # the copy is a meeting of its own, and gets its own link
+            # the copy is a separate meeting and gets its own link
             copies.filtered(ONLINE).write({ONLINE: True, "videocall_location": False})
         return copies
 
@@ -188,12 +190,12 @@ class CalendarEvent(models.Model):
                     self.browse(ids).write({**vals, **dict(implied)})
                 return True
             vals = {**vals, **dict(next(iter(alike), ()))}
-        # a form's onchange writes on records that are nowhere yet
+        # a form's onchange writes on records that are not saved yet
         if not any(self._ids) or not self._is_bridged():
             return super().write(vals)
         self._outlook_bridge_check_external(vals)
         if any(name in vals for name in GUESTS):
-            # those without any guest: who invites the first one?
+            # events without guests: decide who invites the first one
             self.filtered(lambda event: not event._outlook_bridge_guests())._outlook_bridge_decide_mailer()
         names = {name for written in vals for name in AFFECTS.get(written, ())}
         if not names:
@@ -203,7 +205,7 @@ class CalendarEvent(models.Model):
         self._outlook_bridge_check_crossing(vals)
         series = self.sudo().recurrence_id
         series._outlook_bridge_ensure()
-        # Odoo takes things out of what it is given
+        # Odoo removes entries from the dict that it is given
         given = dict(vals)
         known = {event.id: event.recurrence_id.id for event in self.sudo()} if "recurrence_id" in given else {}
         outbox = self.env["outlook.bridge.outbox"]
@@ -212,7 +214,7 @@ class CalendarEvent(models.Model):
         result = super().write(vals)
         if known:
             self._outlook_bridge_change_series(known, given)
-        # an edit of a series, or of where it belongs, may make some of its occurrences go
+        # an edit of a series, or of an event's series, may delete some occurrences
         replaces = known or "recurrency" in given or given.get("recurrence_update") in POLICIES.values()
         left = self.exists() if collecting and replaces else self
         after = left._outlook_bridge_values(names) if collecting else {}
@@ -236,13 +238,13 @@ class CalendarEvent(models.Model):
         result = super().unlink()
         if collecting:
             outbox._touch_deleted(deleted)
-            # an occurrence is missing from its series, and no more than that
+            # the occurrence itself is not sent, only its series, which no longer contains it
             outbox._forget(occurrences.ids)
             outbox._touch_series(series.exists().ids, ["slots"])
         return result
 
     def _outlook_bridge_values(self, names):
-        """``{id: {snapshot field: something to compare}}``."""
+        """``{id: {snapshot field: value to compare}}``."""
         snapshot = self.env["outlook.bridge.snapshot"]
         special = {
             "reminder_minutes": snapshot._reminders_of,
@@ -260,12 +262,12 @@ class CalendarEvent(models.Model):
     # ------------------------------------------------------------
 
     def _outlook_bridge_left(self):
-        """These are in no series any more, or in none yet again."""
+        """Marks the events that are in no series, whether they left one or are not in one again yet."""
         alone = self.sudo().with_context(active_test=False).filtered(lambda event: not event.recurrence_id)
         alone._outlook_bridge_note({"outlook_bridge_superseded": True, "outlook_bridge_slot": False})
 
     def _outlook_bridge_change_series(self, before, vals):
-        """After a write of ``recurrence_id``, given ``{id: recurrence}`` as it was."""
+        """Updates the events after a write of ``recurrence_id``. ``before`` is ``{id: recurrence id}``."""
         there = self.sudo().exists()
         left = there.filtered(lambda event: before[event.id] and not event.recurrence_id)
         left._outlook_bridge_left()
@@ -278,7 +280,7 @@ class CalendarEvent(models.Model):
             outbox._touch_series([before[event.id] for event in left | joined if before[event.id]], ["slots"])
 
     def _outlook_bridge_become_single(self, recurrence_id, identity):
-        """The series of that identity is this event now."""
+        """Makes this event continue the series that had this identity."""
         self.ensure_one()
         was = {
             "model": "calendar.recurrence",
@@ -317,11 +319,11 @@ class CalendarEvent(models.Model):
         return detached
 
     # ------------------------------------------------------------
-    # Outlook's restriction
+    # Limits of Outlook
     # ------------------------------------------------------------
 
     def _outlook_bridge_is_interactive(self):
-        """Whether a person waits in Odoo's own pages, and can be told to do something else."""
+        """Whether a person waits for this request in Odoo's pages, and can react to an error."""
         return bool(
             request
             and request.httprequest.path.startswith("/web/dataset/")
@@ -331,10 +333,11 @@ class CalendarEvent(models.Model):
         )
 
     def _outlook_bridge_check_crossing(self, vals):
-        """Refuse a person what Outlook would refuse: an occurrence may not reach its neighbors' days.
+        """Raises for a person if an occurrence would reach or pass the day of a neighboring occurrence.
 
-        Graph answers such a PATCH with ``ErrorOccurrenceCrossingBoundary``. Stock compares UTC days, lets an
-        occurrence onto the day of the following one, stops those who do not sync, and fails on a datetime.
+        Graph answers such a PATCH with ``ErrorOccurrenceCrossingBoundary``. Odoo's own check
+        compares UTC days, lets an occurrence onto the day of the next one, also stops users who do
+        not sync, and fails on a datetime.
         """
         moved = vals.get("start") or vals.get("start_date")
         if not moved or vals.get("recurrence_update") not in (None, False, "self_only"):
@@ -357,7 +360,7 @@ class CalendarEvent(models.Model):
     # ------------------------------------------------------------
 
     def action_unlink_event(self, attendee_id=None, recurrence=False):
-        """With an active sync stock deletes at once, but one event only, whatever was chosen."""
+        """While the sync is active, Odoo would delete one event only, whatever the user has chosen."""
         policy = POLICIES.get(recurrence, recurrence)
         if (
             policy in POLICIES.values()
@@ -383,7 +386,7 @@ class CalendarEvent(models.Model):
         return result
 
     def _outlook_bridge_check_external(self, vals):
-        """A person is told that somebody else's meeting cannot be changed here; answering it is another matter."""
+        """Raises for a person who edits another organizer's meeting. Responding to it stays possible."""
         if not EDITS.intersection(vals) or not self._is_bridged() or not self._outlook_bridge_is_interactive():
             return
         for event in self.sudo():
@@ -402,7 +405,7 @@ class CalendarEvent(models.Model):
         return event.partner_ids - event.user_id.partner_id
 
     def _outlook_bridge_record_mailer(self):
-        """Record who told the guests of new events."""
+        """Records who told the guests of new events."""
         self.filtered(lambda event: event._outlook_bridge_guests())._outlook_bridge_decide_mailer()
 
     def _outlook_bridge_decide_mailer(self):
@@ -412,7 +415,7 @@ class CalendarEvent(models.Model):
                 events._outlook_bridge_note({"outlook_bridge_mailer": event._outlook_bridge_new_mailer()})
 
     def _outlook_bridge_new_mailer(self):
-        """By the organizer's sync, whoever saves it."""
+        """Returns the sender according to the organizer's sync, whoever saves the event."""
         page = applying(self.env)
         if page and page.covers(self):
             return "outlook"
@@ -421,7 +424,7 @@ class CalendarEvent(models.Model):
         account = self.env["outlook.bridge.account"]
         paused = self.env["outlook.bridge.state"]._get()._said()["paused"]
         active = account._is_connected(self.user_id) and not paused
-        # Outlook invites nobody to what it is not shown
+        # Outlook sends no invitations for an event that a rule keeps out of it
         return "outlook" if active and not self.env["outlook.bridge.rule"]._keeps_out(self) else "odoo"
 
     def _outlook_bridge_recorded_mailer(self):
@@ -461,14 +464,14 @@ class CalendarEvent(models.Model):
     # ------------------------------------------------------------
 
     def _skip_send_mail_status_update(self):
-        """Outlook mails for its meetings; Odoo for all others, and reminders."""
+        """Outlook mails for its own meetings, Odoo for all others. Odoo sends all reminders."""
         if self._is_bridged() and not private_value(self.env, REMINDER):
             if self._outlook_bridge_is_mailed():
                 return True
         return super()._skip_send_mail_status_update()
 
     def _outlook_bridge_is_mailed(self):
-        """Whether Outlook tells the guests of this event, now or when its sync goes on."""
+        """Whether Outlook tells the guests of this event, now or when its sync is resumed."""
         self.ensure_one()
         event = self.sudo()
         mailer = event._outlook_bridge_recorded_mailer()
@@ -485,19 +488,20 @@ class CalendarEvent(models.Model):
     # ------------------------------------------------------------
 
     def _init_column(self, column_name):
-        """Events of before the add-on are no online meetings: their default asks users for what is not there yet."""
+        """Sets no default for existing events: they are not online, and the default reads a column
+        of users that does not exist yet."""
         if column_name == ONLINE:
             return None
         return super()._init_column(column_name)
 
     @api.model
     def _outlook_bridge_online_default(self, organizer, link=None):
-        """Whether a new event is online because its organizer wants that of all new events."""
+        """Whether a new event is online because its organizer wants this for all new events."""
         return bool(
             not link
             and not self.env.context.get("default_videocall_location")
             and not applying(self.env)
-            # what Odoo says where a meeting is no meeting, as with time off
+            # Odoo sets this for events that are not meetings, such as time off
             and not self.env.context.get("calendar_no_videocall")
             and organizer.sudo().outlook_bridge_online_meeting
             and self._is_bridged()
@@ -533,7 +537,7 @@ class CalendarEvent(models.Model):
         return vals
 
     def _outlook_bridge_online_implied(self, vals):
-        """What must be written beside ``vals``, as nobody says both the box and the link."""
+        """Returns what to write beside ``vals``, as a caller sets the checkbox or the link, not both."""
         link = vals.get("videocall_location", self.videocall_location) or False
         other_link = link != (self.videocall_location or False)
         online = bool(vals.get(ONLINE, self.outlook_bridge_online_meeting))
@@ -544,11 +548,12 @@ class CalendarEvent(models.Model):
         return {}
 
     # ------------------------------------------------------------
-    # Stock, disarmed
+    # The built-in sync, disabled while paired
     # ------------------------------------------------------------
 
     def _outlook_bridge_put_aside(self):
-        """Where pairing, or parting, is under way: a link would make stock archive the event and make another."""
+        """Puts links aside while pairing or unpairing runs: if the organizer of a linked event
+        changes, the built-in sync archives the event and creates another."""
         for event in self.sudo().filtered("microsoft_id"):
             event._outlook_bridge_note(
                 {
@@ -560,7 +565,7 @@ class CalendarEvent(models.Model):
             )
 
     def _check_microsoft_sync_status(self):
-        # stock asks before it forbids something
+        # the built-in sync forbids some edits if this is true
         return False if self._is_bridged() else super()._check_microsoft_sync_status()
 
     def _forbid_recurrence_creation(self):

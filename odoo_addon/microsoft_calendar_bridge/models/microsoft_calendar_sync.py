@@ -9,7 +9,8 @@ from .outlook_bridge_rule import ASKING, RULE
 class MicrosoftCalendarSync(models.AbstractModel):
     _inherit = "microsoft.calendar.sync"
 
-    # Stock's links while paired: a filled one arms code that no hook disarms.
+    # The links of the built-in sync while paired: a filled link activates code that no hook
+    # disables.
     outlook_bridge_stock_microsoft_id = fields.Char(copy=False, readonly=True, groups="base.group_system")
     outlook_bridge_stock_uid = fields.Char(copy=False, readonly=True, groups="base.group_system")
 
@@ -25,7 +26,7 @@ class MicrosoftCalendarSync(models.AbstractModel):
 
     def write(self, vals):
         if self._is_bridged():
-            # said here, stock has nothing to look up
+            # without this value the built-in sync would look it up
             vals = {**vals, "need_sync_m": False}
         return super().write(vals)
 
@@ -50,7 +51,8 @@ class MicrosoftCalendarSync(models.AbstractModel):
             return super()._sync_odoo2microsoft()
 
     def _extend_microsoft_domain(self, domain):
-        """Stock's last step of its domain: asked for what others add to it, it says nothing of its own."""
+        """Replaces the built-in domain with one for everything when a rule is asked: only what other
+        add-ons add to it counts."""
         if self.env.context.get(ASKING) is RULE:
             return self.env["outlook.bridge.rule"]._neutral_domain(self._name)
         return super()._extend_microsoft_domain(domain)

@@ -7,7 +7,7 @@ from odoo.tools import SQL
 CONNECTED = ("active", "attention")
 TROUBLED = ("attention", "need_auth", "resetting")
 
-# What the service says of an account beside its status.
+# What the service sends about an account beside its status.
 TOLD = ("reason", "login", "last_sync", "removals", "waiting", "mails", "is_reset")
 STATUSES = "microsoft_calendar_bridge.statuses"
 
@@ -60,7 +60,7 @@ class OutlookBridgeAccount(models.Model):
         self._forget_statuses()
         result = super().write(vals)
         if vals.keys() & {"status", "reason", "waiting", "mails"}:
-            # an open calendar page says why
+            # an open calendar page shows the reason
             self._refresh_page()
         return result
 
@@ -77,13 +77,13 @@ class OutlookBridgeAccount(models.Model):
 
     @api.model
     def _of(self, users):
-        """{user id: account} of those that have one."""
+        """``{user id: account}`` of the users that have an account."""
         accounts = self.sudo().search([("user_id", "in", users.ids)])
         return {account.user_id.id: account for account in accounts}
 
     @api.model
     def _status_of(self, user):
-        """One save asks this many times: what was found is kept, at most to the end of the transaction."""
+        """Cached at most until the end of the transaction, as one save asks for it many times."""
         if not user:
             return "none"
         return self._known_of(user)[0]
@@ -103,7 +103,7 @@ class OutlookBridgeAccount(models.Model):
 
     @api.model
     def _tells_guests(self, user):
-        """Whether Outlook tells whom it has invited for this user, now or when the sync goes on."""
+        """Whether Outlook tells the guests that it invited for this user, now or when the sync resumes."""
         if not user:
             return False
         status, is_reset = self._known_of(user)
@@ -111,8 +111,9 @@ class OutlookBridgeAccount(models.Model):
 
     @api.model
     def _make(self, user_id):
-        """The row of a user who has none. The job and the page after a sign-in may both make it: the later one meets
-        that as a conflict of transactions, which Odoo tries anew, and not as a rule that was broken."""
+        """Creates the row of a user who has none. If the job and the page after a sign-in both
+        create it, the later one meets a serialization conflict, which Odoo retries, and not a
+        violated constraint."""
         self._forget_statuses()
         [(account,)] = self.env.execute_query(
             SQL(
@@ -137,7 +138,7 @@ class OutlookBridgeAccount(models.Model):
 
     @api.model
     def _store(self, accounts):
-        """Make the table say what the service says; rows that say it already are not touched."""
+        """Writes what the service says to the table. Rows that are up to date are not touched."""
         known = {account.user_id.id: account for account in self.sudo().search([])}
         users = self.env["res.users"].sudo().browse(account["user_id"] for account in accounts).exists()
         statuses = dict(self._fields["status"].selection)
@@ -160,14 +161,14 @@ class OutlookBridgeAccount(models.Model):
 
     @api.model
     def _note_existing(self, user_ids):
-        """Everything that is queued now is what the service has asked for these users."""
+        """Notes that everything queued now is what the service has asked for these users."""
         [(latest,)] = self.env.execute_query(SQL("SELECT max(id) FROM outlook_bridge_outbox WHERE cause = 'existing'"))
         self.sudo().search([("user_id", "in", user_ids)]).write({"existing_until": latest or 0})
 
     @api.model
     def _departed(self):
-        """Users whom the service still knows as theirs, and who were archived or deleted, or are internal no more:
-        read from what is there, so that none is missed however they left."""
+        """Users whom the service still knows and who were archived or deleted, or are not internal
+        any more. They are found by the present state, so that none is missed, however they left."""
         archived = self.sudo().search(
             [
                 *("|", ("user_id.active", "=", False), ("user_id.share", "=", True)),

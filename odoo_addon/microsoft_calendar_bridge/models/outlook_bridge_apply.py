@@ -16,9 +16,10 @@ from .outlook_bridge_own import as_own
 
 _logger = logging.getLogger(__name__)
 
-# Odoo has decided that it does not want the change.
+# Odoo rejects the change.
 REFUSALS = (UserError, psycopg2.IntegrityError)
-# Nothing can be said of the change: the worker's or the database's limits were reached, or a connection was lost.
+# The change is neither accepted nor rejected: a limit of the worker or of the database was reached,
+# or a connection was lost.
 INTERRUPTIONS = (MemoryError, psycopg2.OperationalError, psycopg2.InterfaceError)
 
 CONTEXT = {
@@ -26,11 +27,11 @@ CONTEXT = {
     # Outlook mails its guests itself
     "no_mail_to_attendees": True,
     "skip_attendee_notification": True,
-    # nor does any other calendar's engine make a request while this page is committed
+    # nor does the sync of any other calendar make a request while this page is committed
     "no_calendar_sync": True,
     "skip_contact_description": True,
     "mail_create_nolog": True,
-    # an activity that follows its meeting would move the meeting's start once more, and its end with it
+    # an activity that follows its meeting would move the meeting's start again, and its end with it
     "calendar_event_meeting_update": True,
 }
 
@@ -45,7 +46,7 @@ FOUND = "microsoft_calendar_bridge.found"
 
 
 class OutlookBridgeApply(models.AbstractModel):
-    """Writes the service's changes, and only those it may write."""
+    """Writes the service's changes to the fields that the service may write, and to no others."""
 
     _name = "outlook.bridge.apply"
     _description = "Outlook Bridge Apply"
@@ -56,7 +57,8 @@ class OutlookBridgeApply(models.AbstractModel):
 
     @api.model
     def _apply_page(self, changes):
-        """Apply what has no result yet. Answers ``(acks, users to tell)``; the caller commits."""
+        """Applies the changes that have no result yet. Returns ``(acks, users to tell)``; the caller
+        commits."""
         known = self.env["outlook.bridge.result"]._waiting([change["id"] for change in changes])
         todo = [change for change in changes if change["id"] not in known]
         users = set()
@@ -65,7 +67,7 @@ class OutlookBridgeApply(models.AbstractModel):
         return acks, self.env["res.users"].sudo().browse(users).exists()
 
     def _apply_batch(self, changes, users):
-        """One savepoint for all; halved until whatever Odoo refuses stands alone."""
+        """Applies all in one savepoint. A batch that fails is halved until what Odoo rejects is alone."""
         concerned = set()
         try:
             with self.env.cr.savepoint():
@@ -80,14 +82,16 @@ class OutlookBridgeApply(models.AbstractModel):
                 return self._apply_batch(changes[:middle], users) + self._apply_batch(changes[middle:], users)
             if isinstance(error, REFUSALS):
                 return [self._refusal(changes[0], error)]
-            # a bug in somebody's override is nobody's decision: it is tried again, and the others go on
+            # an error in somebody's override is not a rejection: try again later, and go on with
+            # the others
             _logger.warning("Change %s of the Outlook bridge failed, and is left", changes[0]["id"], exc_info=error)
             return []
         users |= concerned
         return acks
 
     def _is_interrupted(self, error):
-        """Whether the work was stopped, and not refused: Odoo's limits are a bare ``Exception`` in whatever runs."""
+        """Whether the work was stopped and not rejected. Odoo raises a bare ``Exception`` for its
+        limits."""
         return type(error) is Exception or isinstance(error, INTERRUPTIONS)
 
     def _refusal(self, change, error):
@@ -105,7 +109,7 @@ class OutlookBridgeApply(models.AbstractModel):
         }
 
     def _subject(self, change):
-        """What a change of one record is about, if it still exists."""
+        """Returns the record that a change is about, if it still exists."""
         if self._is_of_series(change):
             return self._series_of(change)
         return self.env["calendar.event"].sudo().browse(change.get("res_id") or []).exists()
@@ -118,7 +122,7 @@ class OutlookBridgeApply(models.AbstractModel):
         return {record: documents[record.id] for record in records if record.id in documents}
 
     def _apply_all(self, changes, users):
-        """New events are created together, as Odoo takes long to create one; the snapshots are taken at the end."""
+        """Creates new events together, as creating one is slow. The snapshots are taken at the end."""
         self = self.with_context(**{APPLYING: self._page_of(changes)})
         created = self._create_all([change for change in changes if change.get("op") == "create"])
         events = self._events_of(changes)
@@ -145,7 +149,7 @@ class OutlookBridgeApply(models.AbstractModel):
                 else:
                     ack["result"] = self._apply_one(change, subject, owner, users)
             if change["op"] == "unlink" or self._is_of_series(change):
-                # what it took along is not there for those that follow
+                # events deleted with the subject no longer exist for the changes that follow
                 events = self._events_of(changes)
             if ack["result"] == "gone":
                 del ack["record"]
@@ -169,7 +173,7 @@ class OutlookBridgeApply(models.AbstractModel):
         return change.get("op") == "apply_series" or change.get("model") == "calendar.recurrence"
 
     def _series_of(self, change):
-        """The recurrence, by what lasts first: Odoo may have replaced the record since."""
+        """Finds the recurrence by its most lasting identity, as Odoo may have replaced the record."""
         recurrences = self.env["calendar.recurrence"].sudo()
         for name in ("key", "link"):
             if change.get(name) and (
@@ -182,7 +186,7 @@ class OutlookBridgeApply(models.AbstractModel):
         return recurrence.with_context(active_test=False).calendar_event_ids.with_context(active_test=True)
 
     def _events_of(self, changes):
-        """``{id: event}`` of the single events that are there, which are read together."""
+        """``{id: event}`` of the single events that exist, read together."""
         ids = {change.get("res_id") for change in changes if not self._is_of_series(change)}
         events = self.env["calendar.event"].sudo().with_context(active_test=False).browse(filter(None, ids))
         return {event.id: event for event in events.exists()}
@@ -203,7 +207,7 @@ class OutlookBridgeApply(models.AbstractModel):
     # ------------------------------------------------------------
 
     def _owner(self, change):
-        """Whose mailbox the news came from; also the place that looks whether the change may be applied at all."""
+        """Returns the user whose mailbox the news came from. Raises if the change may not be applied."""
         op = change.get("op")
         if op not in OPS:
             raise UserError(self.env._("Unknown operation “%(op)s”.", op=op))
@@ -221,8 +225,9 @@ class OutlookBridgeApply(models.AbstractModel):
         return owner
 
     def _once(self, key, find):
-        """The ids of what ``find()`` finds; it is called once a page, as its events have much in common."""
-        # gone with the transaction, and when a savepoint is rolled back
+        """Returns the ids that ``find()`` finds. Called once per page, as its events have much in
+        common."""
+        # dropped with the transaction, and when a savepoint is rolled back
         found = self.env.cr.precommit.data.setdefault(FOUND, {})
         if key not in found:
             found[key] = find().ids
@@ -250,7 +255,7 @@ class OutlookBridgeApply(models.AbstractModel):
         return "applied"
 
     def _apply_mailer(self, change, subject):
-        """Record who tells the guests from now on; invite them, where Outlook was to and never will."""
+        """Records who tells the guests from now on. Invites them if Outlook was to do so and never will."""
         if not subject:
             return "gone", None
         mailer = change.get("mailer")
@@ -271,7 +276,7 @@ class OutlookBridgeApply(models.AbstractModel):
         return set(event.partner_ids.user_ids.ids + event.user_id.ids)
 
     def _create_all(self, changes):
-        """``{change id: event}``, made or found, as a link makes one event however often it comes."""
+        """``{change id: event}``, created or found: a link creates one event however often it is sent."""
         links = {change["id"]: self._link(change) for change in changes}
         known = (
             self.env["calendar.event"]
@@ -304,7 +309,7 @@ class OutlookBridgeApply(models.AbstractModel):
             **self._times(values, {}),
             **self._organizer(values.get("organizer")),
         }
-        # it is from Outlook, which has told its guests
+        # the event is from Outlook, which has told its guests
         vals["outlook_bridge_mailer"] = "outlook"
         if not vals.get("name"):
             vals["name"] = model.env._("(No title)")
@@ -328,14 +333,15 @@ class OutlookBridgeApply(models.AbstractModel):
         return vals
 
     def _write_event(self, event, values):
-        """Write one event, or several that are alike in whatever ``values`` names."""
+        """Writes one event, or several that have the same values for all names in ``values``."""
         present = self.env["outlook.bridge.snapshot"]._times_of(event) if any(name in values for name in TIMES) else {}
         vals = {**self._plain(values), **self._times(values, present)}
         if "organizer" in values:
             vals.update(self._organizer(values["organizer"]))
         if "reminder_minutes" in values:
             vals["alarm_ids"] = self._alarm_commands(event[:1], values["reminder_minutes"])
-        # the alarms of a page are set up together, at its end; those of a series with its shape
+        # the alarms of a page are set up together at its end, those of a series with its
+        # occurrences
         event = event.with_context(dont_notify=True)
         if (page := applying(event.env)) and not event.recurrence_id:
             page.alarmed.update(event.ids)
@@ -351,7 +357,7 @@ class OutlookBridgeApply(models.AbstractModel):
 
     @contextmanager
     def _keeping_answers(self, events):
-        """Odoo resets the organizer's answer when somebody else moves the event."""
+        """Restores the responses: Odoo resets the organizer's when somebody else moves the event."""
         answers = {line: line.state for line in events.attendee_ids}
         yield
         for line, state in answers.items():
@@ -369,7 +375,7 @@ class OutlookBridgeApply(models.AbstractModel):
         return vals
 
     def _times(self, values, present):
-        """All of when and how long, as Odoo moves the end along when it is told the start alone.
+        """Returns all times: Odoo moves the end along if it is given the start alone.
 
         ``present`` has the times that ``values`` do not name.
         """
@@ -393,7 +399,8 @@ class OutlookBridgeApply(models.AbstractModel):
         }
 
     def _organizer(self, organizer):
-        """The organizer as Odoo can say it: an internal user, or nobody and an address to keep among the guests."""
+        """Returns the organizer as Odoo can express it: an internal user, or only an address, which
+        stays in the list of guests."""
         if not organizer:
             return {"user_id": False, "outlook_bridge_organizer": False}
         users = self.env["res.users"].sudo().with_context(active_test=True)
@@ -456,7 +463,7 @@ class OutlookBridgeApply(models.AbstractModel):
         return users.browse(self._once(("user", user_id), users.browse(user_id).exists) if user_id else ()).partner_id
 
     def _partner(self, event, email, name=None):
-        """The partner with that address, found or made, never renamed; none for an address nobody can use."""
+        """Finds or creates the partner with this address. Never renames one. None for an invalid address."""
         partners = event.env["res.partner"]
         address = email_normalize(email or "")
         if not address:
@@ -468,7 +475,7 @@ class OutlookBridgeApply(models.AbstractModel):
         )
 
     def _find_or_make_partner(self, partners, address, name):
-        # another company's contact would make the event unreadable to its own people
+        # a contact of another company would make the event unreadable for its own users
         companies = partners.env.user.company_ids
         found = partners.with_context(active_test=True).search(
             [("email_normalized", "=", address), ("company_id", "in", [False, *companies.ids])], order="id"
@@ -481,14 +488,14 @@ class OutlookBridgeApply(models.AbstractModel):
         )
 
     def _write_attendees(self, events, wanted_attendees):
-        """Make the guests with an address those of the list; touch only the lines that differ.
+        """Makes the guests with an address equal to the list. Touches only the attendees that differ.
 
         Several events must have the same guests and organizer.
         """
         event = events[:1]
         lines, by_address = {}, {}
         for line in event.attendee_ids.sorted("id"):
-            # a contact's field may hold several
+            # a contact's email field may hold several addresses
             lines.setdefault(line.partner_id, email_normalize_all(line.email or ""))
         for partner, known in lines.items():
             for address in known:
@@ -498,7 +505,7 @@ class OutlookBridgeApply(models.AbstractModel):
             partner = self._partner_of_user(event, wanted)
             address = email_normalize(wanted.get("email") or "")
             if partner not in lines:
-                # a guest known here under that address stays the guest they are
+                # a guest who is known by this address stays the same guest
                 partner = by_address.get(address) or partner or self._partner_of(event, wanted)
             if partner and partner != event.user_id.partner_id:
                 states.setdefault(partner, self._state(wanted))

@@ -18,7 +18,8 @@ PARAM_URL = "microsoft_calendar_bridge.url"
 PARAM_KEY = "microsoft_calendar_bridge.key"
 PARAM_PLAIN = "microsoft_calendar_bridge.allow_plain_http"
 
-# Which versions of the exchange this add-on understands, and how both sides say so: docs/EXCHANGE.md of the service.
+# The versions of the exchange that this add-on understands. docs/EXCHANGE.md of the service says
+# how both sides announce them.
 API = 1
 API_LOWEST = 1
 HEADER_API = "X-Bridge-Api"
@@ -28,15 +29,15 @@ HEADER_API_LOWEST = "X-Bridge-Api-Lowest"
 TIMEOUT = (1, 10)
 QUICK = (0.5, 2)
 
-# How long a page that nobody waits for leaves an unreachable service alone.
+# How long an unreachable service is not called again by requests that no user waits for.
 BREAK_SECONDS = 15
 _unreachable = {}
 
 
 class BridgeUnavailable(UserError):
-    """The service did not answer, or not in its dialect: nothing was decided."""
+    """The service did not answer, or its answer was unreadable. Nothing was decided."""
 
-    # the web client knows exceptions by their very name, and shows others as crashes
+    # the web client knows exceptions by their exact name, and shows others as crashes
     context = {"exception_class": "odoo.exceptions.UserError"}
 
 
@@ -62,14 +63,14 @@ class OutlookBridgeClient(models.AbstractModel):
 
     @api.model
     def _clean_url(self, url):
-        """The service's address as we keep it, or UserError."""
+        """Returns the service's address in the stored form, or raises UserError."""
         url = (url or "").strip().rstrip("/")
         try:
             parsed = urlsplit(url)
             usable = (
                 parsed.scheme in ("http", "https")
                 and parsed.hostname
-                and parsed.port != 0  # raises on nonsense
+                and parsed.port != 0  # raises if the port is invalid
                 and not (parsed.username or parsed.password or parsed.query or parsed.fragment)
             )
         except ValueError:
@@ -87,7 +88,7 @@ class OutlookBridgeClient(models.AbstractModel):
 
     @api.model
     def _is_overheard(self, url):
-        """Whether what is sent to this address would cross a network in clear, and nobody has said that it may."""
+        """Whether requests to this address would cross a network unencrypted without permission."""
         parsed = urlsplit(url)
         try:
             local = ipaddress.ip_address(parsed.hostname).is_loopback
@@ -110,8 +111,8 @@ class OutlookBridgeClient(models.AbstractModel):
 
     @api.model
     def _post(self, url, payload, timeout):
-        """The only place that touches the network."""
-        # a copy of this database has the same uuid and key, and another name
+        """The only method that uses the network."""
+        # a copy of this database has the same uuid and key, but another name
         headers = {
             "X-Odoo-Database-Name": quote(self.env.cr.dbname, safe=""),
             HEADER_API: str(API),
@@ -119,15 +120,16 @@ class OutlookBridgeClient(models.AbstractModel):
         }
         uuid, _uid, key, _model, method = payload["params"]["args"][:5]
         if method != "pair":
-            # before it sees a key that it knows, the service reads no large body
+            # the service reads no large body before it sees a key that it knows
             headers.update({"Authorization": f"Bearer {key}", "X-Odoo-Database": uuid or ""})
         return requests.post(url, json=payload, headers=headers, timeout=timeout, allow_redirects=False)
 
     @api.model
     def _call(self, model, method, *, uid=None, timeout=TIMEOUT, url=None, api_key=None, **kwargs):
-        """Call the service. Neither the key nor what is sent is ever logged."""
+        """Calls the service. Neither the key nor the content is ever logged."""
         url = url or self._get_url()
-        # the address may have been stored before it was refused, or by other means than the settings
+        # the address may have been stored before such addresses were refused, or outside the
+        # settings
         if self._is_overheard(url):
             raise BridgeUnavailable(self._overheard_words(url))
         args = [
@@ -163,7 +165,7 @@ class OutlookBridgeClient(models.AbstractModel):
                 )
             ) from None
         _unreachable.pop(url, None)
-        # to part is the same in every version
+        # unpairing is the same in every version
         if method != "unpair":
             self._check_versions(lowest, latest)
         if body.get("error"):
@@ -172,13 +174,13 @@ class OutlookBridgeClient(models.AbstractModel):
 
     @api.model
     def _read_versions(self, headers):
-        """The range of versions that the service understands, or ValueError. Where it says none, it has the first."""
+        """Returns the versions that the service understands, or raises ValueError. Without headers: 1."""
         latest = int(headers.get(HEADER_API, 1))
         return int(headers.get(HEADER_API_LOWEST, latest)), latest
 
     @api.model
     def _check_versions(self, lowest, latest):
-        """Raise if service and add-on have no version of the exchange in common."""
+        """Raises if service and add-on have no version of the exchange in common."""
         if latest < API_LOWEST:
             raise UserError(
                 self.env._(

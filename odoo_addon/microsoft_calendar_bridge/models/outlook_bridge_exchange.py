@@ -18,10 +18,11 @@ _logger = logging.getLogger(__name__)
 # One exchange at a time per database (advisory locks are per database already).
 LOCK = 0x6F75746C6F6F6B
 MAX_TRIES = 5
-# What one call carries, and what of it one transaction applies: whoever saves one of these events waits for no more.
+# How many changes one call carries, and how many of them one transaction applies. Somebody who
+# saves one of these events waits for one transaction at most.
 PAGE = 200
 TOGETHER = 25
-# Well below a worker's limits, which other jobs use up as well.
+# Well below a worker's limits, as other jobs of the same worker use them up, too.
 CRON_SECONDS = 25
 CRON_WAITS_FOR_LOCK = 5
 
@@ -30,18 +31,18 @@ CRON = "microsoft_calendar_bridge.ir_cron_exchange"
 
 
 class OutlookBridgeExchange(models.AbstractModel):
-    """Hands over what was saved, takes what changed in Outlook, and says what became of it."""
+    """Sends what was saved, takes what changed in Outlook, and sends the results of those changes."""
 
     _name = "outlook.bridge.exchange"
     _description = "Outlook Bridge Exchange"
 
     # ------------------------------------------------------------
-    # Doors
+    # Entry points
     # ------------------------------------------------------------
 
     @api.model
     def _cron_exchange(self):
-        """The one job: what was saved goes out with the call that brings what is new."""
+        """Exchanges with the service: one call sends what was saved and returns what is new."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
         left, may_exchange = self.env["outlook.bridge.work"]._run(CRON_SECONDS)
@@ -57,7 +58,7 @@ class OutlookBridgeExchange(models.AbstractModel):
 
     @api.model
     def _trigger(self):
-        """Let the job run soon, once this transaction is committed."""
+        """Runs the job soon, once this transaction is committed."""
         cron_id = self.env["ir.model.data"]._xmlid_to_res_id(CRON, raise_if_not_found=False)
         if cron_id:
             self.env["ir.cron"].sudo().browse(cron_id)._trigger()
@@ -73,10 +74,11 @@ class OutlookBridgeExchange(models.AbstractModel):
         seconds=0,
         wait=0,
     ):
-        """Exchange until nothing is left or ``seconds`` are over, at least once; in transactions of its own.
+        """Exchanges at least once, until nothing is left or ``seconds`` have passed, in own transactions.
 
-        Answers ``{outcome: done|busy|down|refused|quarantined|idle, applied, more, left, state}``, where
-        ``more`` is news of the service and ``left`` something of ours; never raises because of the service.
+        Returns ``{outcome: done|busy|down|refused|quarantined|idle, applied, more, left, state}``.
+        ``more``: the service has more news. ``left``: Odoo has more to send. Never raises because
+        of the service.
         """
         report = {"outcome": "idle", "applied": 0, "more": False, "left": False, "state": None}
         deadline = time.monotonic() + seconds
@@ -96,7 +98,7 @@ class OutlookBridgeExchange(models.AbstractModel):
                         report["left"] = True
                         break
                     if late >= 0:
-                        # only say what became of the last page
+                        # only send the results of the last page
                         limit = 0
         return report
 
@@ -121,7 +123,7 @@ class OutlookBridgeExchange(models.AbstractModel):
                 self.env.cr.commit()  # pylint: disable=invalid-commit
 
     def _committing(self, func, *args):
-        """Run and commit, again if another transaction came in between, as Odoo does for its requests."""
+        """Runs and commits. Retries if another transaction interferes, as Odoo does for its requests."""
         for attempt in range(1, MAX_TRIES + 1):
             try:
                 result = func(*args)
@@ -143,7 +145,7 @@ class OutlookBridgeExchange(models.AbstractModel):
     # ------------------------------------------------------------
 
     def _round(self, report, user_id, limit, wait_ms, timeout, deadline):
-        """One call and what follows from it. Answers whether there is reason for another."""
+        """Makes one call and applies its answer. Returns whether there is reason for another call."""
         nonce, next_nonce, call = self._committing(self._prepare)
         outbox = self.env["outlook.bridge.outbox"]
         changes = self._committing(outbox._read_batch, PAGE)
@@ -165,7 +167,7 @@ class OutlookBridgeExchange(models.AbstractModel):
             "existing_left": outbox._existing_left(rows),
             "untold": outbox._untold(),
         }
-        # nothing is held in the database while the service thinks
+        # hold no database locks while the service works
         self.env.cr.commit()  # pylint: disable=invalid-commit
         try:
             answer = self.env["outlook.bridge.client"]._call(
@@ -187,7 +189,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         report["outcome"] = "done"
         page = answer.get("changes") or []
         settled = self._apply_by_parts(page, report, deadline)
-        # of changes that cannot be applied now nothing is to be had by asking at once
+        # asking again at once does not help with changes that cannot be applied now
         report["more"] = bool(answer.get("more")) and bool(settled or not page)
         progress = bool(answer.get("acked") or answer.get("rejected"))
         return bool(
@@ -199,7 +201,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         )
 
     def _apply_by_parts(self, page, report, deadline):
-        """A part a transaction. Answers how many changes have a result: what has none is delivered again."""
+        """Applies one part per transaction. Returns how many changes have a result; the others come again."""
         settled = 0
         for begin in range(0, len(page), TOGETHER):
             if begin and time.monotonic() >= deadline:
@@ -223,7 +225,8 @@ class OutlookBridgeExchange(models.AbstractModel):
         state._set(last_error=message)
 
     def _take_answer(self, answer, changes, sent):
-        """Everything the answer settles, at once. Answers how many existing events were queued."""
+        """Stores everything that the answer settles, at once. Returns how many existing events were
+        queued."""
         state = self.env["outlook.bridge.state"]._get()
         fence = self.env["outlook.bridge.fence"]._get()
         if not fence.last_contact or state.last_error:
@@ -239,7 +242,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         self.env["outlook.bridge.account"].search([("restarted_at", "!=", False)]).restarted_at = False
         fence._heard(not told.get("quarantined"))
         if told.get("quarantined"):
-            # it heard nothing, so nothing is over
+            # a service in quarantine ignored the results, so they are still to be sent
             return 0
         self.env["outlook.bridge.result"].browse(sent).unlink()
         users, records = answer.get("want_existing") or [], answer.get("want_records") or []
@@ -262,7 +265,7 @@ class OutlookBridgeExchange(models.AbstractModel):
 
     @api.model
     def _tell_base_url(self):
-        """Tell a new address of Odoo, but only after the nonces have shown that this is no copy."""
+        """Sends a new address of Odoo, but only after the nonces have shown that this is not a copy."""
         state = self.env["outlook.bridge.state"]._get()
         base_url = self.env["ir.config_parameter"].sudo().get_param("web.base.url")
         if state.base_url == base_url:

@@ -7,9 +7,10 @@ from odoo import api, fields, models
 
 
 class OutlookBridgeFence(models.Model):
-    """One row that every exchange writes, apart from what people's buttons write: neither fails because of the other.
+    """The row that every exchange writes. It is separate from what people's buttons write, so that
+    neither fails because of the other.
 
-    The nonces are how the service tells this database from a copy or a restored backup of it.
+    By the nonces, the service distinguishes this database from a copy or a restored backup of it.
     """
 
     _name = "outlook.bridge.fence"
@@ -26,17 +27,20 @@ class OutlookBridgeFence(models.Model):
         return self.sudo().search([], limit=1, order="id") or self.sudo().create({})
 
     def _begin(self, nonce):
-        """After pairing: what the service expects to be told first."""
+        """Begins after a pairing with the nonce that the service expects first."""
         self.write({"nonce": nonce, "next_nonce": False, "calls": 0, "last_contact": fields.Datetime.now()})
 
     def _prepare(self):
-        """The pair to send: the very same again as long as no answer to it was seen. And the number of this call, by
-        which the service tells the last one from an earlier one that is still on its way."""
+        """Returns the nonces and the number of this call.
+
+        The nonces stay the same until an answer to them was received. By the number, the service
+        distinguishes the last call from an earlier one that is still on its way.
+        """
         self.write({"calls": self.calls + 1, "next_nonce": self.next_nonce or uuid.uuid4().hex})
         return self.nonce or None, self.next_nonce, self.calls
 
     def _heard(self, accepted):
-        """The service has answered; whether it took the pair for that of the database it knows."""
+        """Notes that the service has answered, and whether it accepted the nonces."""
         vals = {"last_contact": fields.Datetime.now()}
         if accepted:
             vals.update(nonce=self.next_nonce, next_nonce=False)

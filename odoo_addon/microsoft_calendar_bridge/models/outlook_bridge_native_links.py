@@ -13,17 +13,18 @@ from .outlook_bridge_work import AT_ONCE
 from .private_context import private_value
 
 EVENTS, SERIES = "calendar_event", "calendar_recurrence"
-# What one transaction rewrites: whoever saves one of these waits for no more than that.
+# How many records one transaction rewrites. Somebody who saves one of them waits no longer than
+# that.
 BATCH = 500
 MARKED_TOGETHER = 50
-# How long unpairing asks for ids at Microsoft, a page at a time; then it takes what the service knows by itself.
-# Nobody waits for it, but they who uninstall.
+# For how many seconds unpairing asks for ids at Microsoft, a page at a time. After that it uses the
+# ids that the service knows. Nobody waits for this, except a person who uninstalls.
 ASK_SECONDS = 600
 ASK_SECONDS_AT_ONCE = 45
 ASK_TIMEOUT = (1, 30)
 ASKED_PAGE = 200
 KNOWN_PAGE = 2000
-# The stock engine takes what was written in the last five minutes for something to send.
+# The built-in sync sends what was written in the last five minutes.
 UNSENT_MINUTES = 10
 
 LINKED = SQL("(microsoft_id IS NOT NULL OR ms_universal_event_id IS NOT NULL)")
@@ -31,18 +32,18 @@ UID = SQL("COALESCE(record.ms_universal_event_id, record.outlook_bridge_stock_ui
 
 
 class OutlookBridgeNativeLinks(models.AbstractModel):
-    """The links of Odoo's own sync: put aside while the service syncs, told to it, and given back."""
+    """The links of the built-in sync: put aside while the service syncs, sent to it, and restored."""
 
     _name = "outlook.bridge.native.links"
     _description = "Outlook Bridge Links of Odoo's Own Synchronization"
 
     # ------------------------------------------------------------
-    # Pairing: a filled id arms code that no hook disarms
+    # Pairing: a filled id activates code that no hook disables
     # ------------------------------------------------------------
 
     @api.model
     def _put_tokens_away(self):
-        """They stay in nobody's database; whoever unpairs signs in anew."""
+        """Deletes the tokens, so that no database has them. After unpairing, users sign in again."""
         self.env.flush_all()
         self.env.cr.execute(
             SQL(
@@ -59,10 +60,10 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _work_put_aside(self, row, _heard):
-        """Put stock's ids of one batch aside."""
+        """Puts the ids of the built-in sync aside for one batch."""
         self.env.flush_all()
         for table in (EVENTS, SERIES):
-            # what somebody is just saving comes with a later batch
+            # a record that somebody is saving now comes with a later batch
             some = SQL(
                 "SELECT id FROM %s WHERE %s ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED",
                 SQL.identifier(table),
@@ -112,7 +113,7 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _work_mark(self, row, _heard):
-        """Mark Odoo's own block in the descriptions of one batch, so that nobody has to look for it ever again."""
+        """Marks Odoo's own block in the descriptions of one batch, so that it is found without a search."""
         self.env.flush_all()
         candidates = self.env.execute_query(
             SQL(
@@ -134,7 +135,7 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
         events = self.env["calendar.event"].sudo().with_context(active_test=False).browse(ids)
         marked = {event.id: description for event in events if (description := snapshot._mark(event, blocks))}
         if marked:
-            # it says the same as before, so that it is no edit of anybody's
+            # the content stays the same, so this must not count as an edit
             self.env.cr.execute(
                 SQL(
                     """
@@ -149,7 +150,8 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _forget_stock_progress(self):
-        """Stock would take a deletion that it reads in an old delta for one of whatever has no link: it lists anew."""
+        """Makes the built-in sync list everything: it would apply a deletion in an old delta to
+        events without a link."""
         self.env.cr.execute(
             SQL(
                 """
@@ -161,12 +163,12 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
         )
 
     # ------------------------------------------------------------
-    # Moving in
+    # Adoption
     # ------------------------------------------------------------
 
     @api.model
     def _stock_ids_of(self, record, event, description):
-        """What the stock engine knew a record by, as a snapshot says it; None where it knew nothing."""
+        """Returns the ids by which the built-in sync knew a record, for its snapshot; None without any."""
         record = record.sudo()
         microsoft_id, uid = record.outlook_bridge_stock_microsoft_id, record.outlook_bridge_stock_uid
         if not (microsoft_id or uid):
@@ -174,17 +176,17 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
         ids = {"microsoft_id": microsoft_id or None, "uid": uid or None}
         sent = str(event.description or "")
         if sent != (description or ""):
-            # stock sends the block of contacts, too
+            # the built-in sync sends the contact block, too
             ids["description"] = sent
         return ids
 
     # ------------------------------------------------------------
-    # Moving out
+    # Release
     # ------------------------------------------------------------
 
     @api.model
     def _ask_for_links(self, row):
-        """A page of what the service knows, in the stock engine's words."""
+        """Fetches a page of links from the service, in the terms of the built-in sync."""
         patience = ASK_SECONDS_AT_ONCE if private_value(self.env, AT_ONCE) else ASK_SECONDS
         ask = (fields.Datetime.now() - row.create_date).total_seconds() < patience
         return self.env["outlook.bridge.client"]._call(
@@ -198,11 +200,11 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _work_ask(self, _row, heard):
-        """Keep a page of links where stock's ids lie aside."""
+        """Stores a page of links in the fields for links that are put aside."""
         self.env.flush_all()
         links = heard["links"]
         if not all(link["gone"] or link["microsoft_id"] for link in links):
-            # Microsoft did not tell all of their ids
+            # Microsoft did not return all of the ids
             self.env["outlook.bridge.state"]._get()._set(is_incomplete=True)
         told = SQL(
             """
@@ -259,7 +261,7 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _part(self, row):
-        """The last of it: what was saved while the batches ran, and the pairing itself."""
+        """Restores the links of what was saved while the batches ran, then forgets the pairing."""
         for table in (SERIES, EVENTS):
             while self._give_back(table, row, again=True) is not None:
                 pass
@@ -272,10 +274,12 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _give_back(self, table, row, again=False):
-        """Give the stock engine its ids of one batch back, and leave nothing for it to send. Answers the last id.
+        """Restores the ids of one batch, and leaves nothing for the built-in sync to send. Returns
+        the last id.
 
-        Stock sends what has no link and was written just now, and takes what is newer in Outlook than here: what is
-        linked is as new as the mailbox that was read last, and what is not is no news.
+        The built-in sync sends what has no link and was written just now, and takes what is newer
+        in Outlook than here. So a linked record becomes at least as new as the last read of its
+        mailbox, and a record without a link becomes too old to be sent.
         """
         self.env.flush_all()
         wanted, stale = self._as_stock_wants_it(table, row)
@@ -307,8 +311,8 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _as_stock_wants_it(self, table, row):
-        """``(the time of the last change as stock is to see it, whether a record is not yet as it wants it)``."""
-        # the same time for all batches, as what is given back already is not to be given back again
+        """``(last change as the built-in sync is to see it, whether a record still differs)``, in SQL."""
+        # the same times for all batches, so that a restored record is not restored again
         owner = SQL(
             "record.user_id"
             if table == EVENTS
@@ -350,9 +354,10 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _leave_to_send(self):
-        """What somebody edited and the service never heard of is stock's to send, where Outlook has the event.
+        """Lets the built-in sync send edits that the service never received, of events that Outlook has.
 
-        Series are not: stock leaves them to Outlook. Nor what is new here: it would invite guests that were invited.
+        Series are left out: the built-in sync leaves them to Outlook. So are new events: sending
+        them would invite guests who were already invited.
         """
         self.env.cr.execute(
             SQL(
@@ -368,7 +373,7 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _restore_stock_ids(self):
-        """Give the stock engine its ids back, and no more."""
+        """Restores the ids of the built-in sync, and changes nothing else."""
         self.env.flush_all()
         for table in (EVENTS, SERIES):
             self.env.cr.execute(
@@ -387,6 +392,6 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
 
     @api.model
     def _known_until(self):
-        """``{user id: when that mailbox was read last}``."""
+        """``{user id: when the mailbox was last read}``."""
         accounts = self.env["outlook.bridge.account"].sudo().search([("last_sync", "!=", False)])
         return {str(account.user_id.id): fields.Datetime.to_string(account.last_sync) for account in accounts}

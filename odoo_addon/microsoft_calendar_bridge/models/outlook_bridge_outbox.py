@@ -13,7 +13,7 @@ from ..compat import GC_UNLINK_LIMIT, PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 _logger = logging.getLogger(__name__)
 
-# Who collides with another transaction begins anew.
+# A transaction that conflicts with another one is run again.
 CONCURRENCY = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 
 EVENT, SERIES = "calendar.event", "calendar.recurrence"
@@ -21,31 +21,32 @@ APPLYING = "outlook_bridge_applying"
 TOUCHED = "microsoft_calendar_bridge.touched"
 REJECTED_DAYS = 30
 PROGRESS_HOURS = 1
-# Occurrences that are handed over at once, as a series of two years takes half a second to tell.
+# How many occurrences are sent at once: the snapshot of a series of two years takes half a second.
 BATCH_OCCURRENCES = 10000
-# Bytes in one call, and of one record; the service reads sixteen million of changes and results together.
+# Bytes in one call, and of one record. The service accepts sixteen million bytes of changes and
+# results together.
 BATCH_BYTES = 2_000_000
 RECORD_BYTES = 8_000_000
-# Records in one call that are there and cannot be handed over.
+# How many records in one call that exist and cannot be sent.
 UNTOLD_AT_MOST = 1000
 # After how long a rule that failed is asked again.
 DEFER_MINUTES = 10
 
 
 class Applying:
-    """The page of news that is being applied: what it is about is no news of Odoo's.
+    """The page of news that is being applied. Its own writes are not news of Odoo.
 
-    It is found in the context, and an object: nobody who calls Odoo from outside can put one there.
+    It is passed in the context as an object: no caller from outside can put an object there.
     """
 
     def __init__(self):
         self.events = set()
         self.series = set()
-        # whose reminders are yet to be set up
+        # single events whose reminders are still to be set up
         self.alarmed = set()
 
     def covers(self, events):
-        """Whether all of these events are of the page."""
+        """Whether all of these events belong to the page."""
         return all(
             event.id in self.events or event.recurrence_id.id in self.series
             for event in events.sudo().with_context(active_test=False)
@@ -53,29 +54,29 @@ class Applying:
 
 
 def applying(env):
-    """The page that is being applied, or None."""
+    """Returns the page that is being applied, or None."""
     page = env.context.get(APPLYING)
     return page if isinstance(page, Applying) else None
 
 
 def watch(records, names):
-    """A function that answers which of the records say something else of these fields by the time it is called."""
+    """Returns a function that returns the records whose fields ``names`` have changed since now."""
     before = {record: [record[name] for name in names] for record in records}
     return lambda: records.filtered(lambda record: [record[name] for name in names] != before[record])
 
 
-# What tells whether an event is news of its own.
+# By these fields it is decided whether an event has a row of its own.
 STATE_FIELDS = ("recurrence_id", "active", "outlook_bridge_superseded")
 
 
 class OutlookBridgeOutbox(models.Model):
-    """What was saved in Odoo and not yet acknowledged by the service.
+    """What was saved in Odoo and is not acknowledged by the service yet.
 
-    A row holds no state but what a deleted record was known by: the snapshot is taken when the row is sent. Rows are
-    written in the transaction of the change and deleted by id. After its commit nothing of a row is changed but
-    whether, why and until when it is put aside.
+    A row holds no state, except the identity of a deleted record: the snapshot is taken when the
+    row is sent. Rows are written in the transaction of the change and deleted by id. After the
+    commit, only whether, why and until when a row is put aside can change.
 
-    A series is told as one record, named by its key, as the recurrence may be another one tomorrow.
+    A series is one record, named by its key, as Odoo may replace its recurrence at any time.
     """
 
     _name = "outlook.bridge.outbox"
@@ -110,14 +111,14 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _is_collecting(self, events=None):
-        """Whether to look for what a change of these events does, as somebody else is told of it."""
+        """Whether to watch what a change of these events does, as the service must be told."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return False
         page = applying(self.env)
         return not (page and events is not None and page.covers(events))
 
     def _touched(self):
-        """``{(model, id): row}`` of this transaction; of a series whose recurrence is gone ``{(model, key): row}``."""
+        """``{(model, id): row}`` of this transaction; ``{(model, key): row}`` if the recurrence is gone."""
         data = self.env.cr.precommit.data
         if TOUCHED not in data:
             data[TOUCHED] = {}
@@ -132,21 +133,22 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _actor(self, user_id):
-        """Who acts: what Odoo does as its superuser it does because somebody else has done something."""
+        """Returns who acts. An action of Odoo's superuser follows from somebody else's, so it has
+        no actor."""
         return {} if user_id == SUPERUSER_ID else {"acting_uid": user_id}
 
     @api.model
     def _touch(self, event_ids, names):
-        """Note that ``names`` (snapshot field names) of these events changed; those of a form are nobody's yet."""
+        """Notes that ``names`` (snapshot fields) of these events changed. Unsaved events are skipped."""
         page = applying(self.env)
         for event in self.env[EVENT].browse(filter(None, event_ids if names else ())):
-            # what an automation writes beside the page is news like any other
+            # what an automation writes beside the page is news
             if not (page and page.covers(event)):
                 self._note(EVENT, event.id, names)
 
     @api.model
     def _touch_series(self, recurrence_ids, names):
-        """Note that ``names`` (``rule``, ``slots``, or a field that its occurrences share) of these series changed."""
+        """Notes that ``names`` (``rule``, ``slots``, or a shared field of occurrences) of series changed."""
         page = applying(self.env)
         for recurrence_id in filter(None, recurrence_ids):
             if not (page and recurrence_id in page.series):
@@ -154,7 +156,7 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _touch_deleted(self, deleted):
-        """Note that these events, ``[{res_id, link, was}]``, are gone."""
+        """Notes that these events, ``[{res_id, link, was}]``, are gone."""
         page = applying(self.env)
         for event in deleted:
             if not (page and event["res_id"] in page.events):
@@ -162,7 +164,7 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _touch_series_deleted(self, deleted):
-        """Note that these recurrences, ``[{key, res_id, link, was}]``, are gone; their series may not be."""
+        """Notes that these recurrences, ``[{key, res_id, link, was}]``, are gone. Their series may exist."""
         page = applying(self.env)
         for series in deleted:
             if not (page and series["res_id"] in page.series):
@@ -173,7 +175,7 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _events_of_window(self, domain):
-        """The ids of the events of a domain, of the time that can still matter to anybody."""
+        """Returns the ids of the domain's events that are in the window."""
         now = fields.Datetime.now()
         said = self.env["outlook.bridge.state"]._get()._said()
         window = [
@@ -190,7 +192,7 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _forget(self, event_ids):
-        """These occurrences are gone, which is their series' news."""
+        """Drops the rows of these deleted occurrences. The row of their series says that they are gone."""
         for event_id in event_ids:
             self._touched().pop((EVENT, event_id), None)
 
@@ -227,20 +229,20 @@ class OutlookBridgeOutbox(models.Model):
         self.env["outlook.bridge.exchange"]._trigger()
 
     def _rows_of(self, touched):
-        """The rows to keep. What concerns an occurrence is its series' news, and a recurrence that replaced another
-        one speaks for both."""
+        """Returns the rows to write. A change of an occurrence goes into the row of its series, and a
+        recurrence that replaced another one shares one row with it."""
         there = (
             self.env[EVENT]
             .sudo()
             .browse(name for (model, name), row in touched.items() if model == EVENT and "is_deleted" not in row)
         )
-        # as a rule nothing is read here: whoever saves an event has just had it in hand
+        # usually nothing is read here, as the values are in the cache of whoever saved the event
         there.fetch(STATE_FIELDS)
         for event in there:
             try:
                 recurrence_id, superseded = event.recurrence_id.id, event.outlook_bridge_superseded
             except MissingError:
-                # gone with what the database deletes by itself
+                # deleted by a cascade in the database
                 continue
             if recurrence_id:
                 row = touched.pop((EVENT, event.id))
@@ -248,7 +250,7 @@ class OutlookBridgeOutbox(models.Model):
                 series["times"].update(row["times"])
                 series.update(self._actor(row["acting_uid"]))
             elif superseded and event.active:
-                # Odoo took it out of its series and left it: a single event from now on
+                # Odoo took it out of its series and kept it: from now on it is a single event
                 event._outlook_bridge_note({"outlook_bridge_superseded": False})
             elif superseded:
                 del touched[EVENT, event.id]
@@ -269,7 +271,7 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _enqueue_existing(self, user_ids):
-        """Queue these users' own events and series of the window, which the service asked for. Answers how many."""
+        """Queues these users' events and series in the window, for the service. Returns how many."""
         said = self.env["outlook.bridge.state"]._get()._said()
         window = SQL(
             """
@@ -321,9 +323,9 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _enqueue_records(self, wanted):
-        """Queue single records that the service wants to be told, or to hear that they are not there.
+        """Queues records of which the service wants the snapshot, or wants to know that they are gone.
 
-        Answers how many.
+        Returns how many.
         """
         return self._enqueue(
             SQL(
@@ -338,9 +340,10 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _enqueue(self, existing):
-        """Queue what a query names, ``(res_model, res_id, series_key, acting_uid, link)``, unless it waits already.
+        """Queues the rows of a query, ``(res_model, res_id, series_key, acting_uid, link)``, if not
+        queued yet.
 
-        Answers how many.
+        Returns how many.
         """
         queued = self.env.execute_query(
             SQL(
@@ -368,12 +371,12 @@ class OutlookBridgeOutbox(models.Model):
         return len(queued)
 
     # ------------------------------------------------------------
-    # Handing over
+    # Sending
     # ------------------------------------------------------------
 
     @api.model
     def _read_batch(self, limit=200):
-        """What to send for the oldest ``limit`` records: each with its rows, and as it is now."""
+        """Returns what to send for the oldest ``limit`` records: their rows and their present state."""
         changes = self.env.execute_query_dict(
             SQL(
                 """
@@ -434,8 +437,9 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _records_of(self, changes, failed):
-        """``{key or id: Snapshot}`` of what is there. A deletion is believed when the record is gone, and not for what
-        a row says. ``failed``: what could not be judged, ``{key or id: why}``."""
+        """``{key or id: Snapshot}`` of the records that exist. Only a missing record counts as
+        deleted, whatever a row says. ``failed`` gets ``{key or id: why}`` of records that no rule
+        could judge."""
         ids = [change["res_id"] for change in changes if not change["key"]]
         keys = [change["key"] for change in changes if change["key"]]
         records = self.env["outlook.bridge.snapshot"]._build(self.env["calendar.event"].browse(ids), failed)
@@ -455,14 +459,15 @@ class OutlookBridgeOutbox(models.Model):
         elif was := next((row["was"] for row in reversed(change["rows"]) if row["was"]), None):
             wire["was_gone"] = self.env["outlook.bridge.snapshot"]._is_over(was)
         if record and record.get("excluded") and not (record["link"] or record["stock_ids"]):
-            # what a rule keeps out of Outlook, and Outlook has not brought, is not told
+            # a record that a rule keeps out of Outlook and that is not from there: its content is
+            # not sent
             active = any(row["active"] for row in record.get("rows", [record]))
             wire.update(record=None, excluded={"active": active, "was": record["was"]})
         return wire
 
     @api.model
     def _actors(self, changes):
-        """Who saved any of this."""
+        """Returns the users who saved any of these changes."""
         user_ids = {row["uid"] for change in changes for row in change["rows"] if row["cause"] == "save"}
         users = self.env["res.users"].sudo().with_context(active_test=False).browse(user_ids).exists()
         return [
@@ -470,7 +475,8 @@ class OutlookBridgeOutbox(models.Model):
         ]
 
     def _cut_by_size(self, wires):
-        """As many as one request should carry, one at least. What no request can carry is left behind, and said."""
+        """Returns as many changes as one request should carry, at least one. A change too large for
+        any request is put aside, and its event says so."""
         taken, size = [], 0
         for wire in wires:
             own = len(json.dumps(wire))
@@ -489,7 +495,7 @@ class OutlookBridgeOutbox(models.Model):
         return taken
 
     def _say_on_event(self, record, message):
-        """In the event's conversation, where those who wait for it look. If that fails, nothing else does."""
+        """Posts to the event's chatter, where its users look. A failure of this stops nothing else."""
         event_id = record["base_id"] if record["model"] == "calendar.recurrence" else record["id"]
         event = self.env["calendar.event"].sudo().browse(event_id or []).exists()
         if not event:
@@ -503,7 +509,7 @@ class OutlookBridgeOutbox(models.Model):
             _logger.exception("Nothing could be said in the conversation of %s", event)
 
     def _defer(self, rows, reason):
-        """What no rule could judge is not told for now, and holds nothing else up."""
+        """Puts aside for now what no rule could judge, so that it delays nothing else."""
         state = self.env["outlook.bridge.state"]._get()
         if rows:
             self.env.cr.execute(
@@ -528,9 +534,9 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _reject(self, change, why):
-        """Put a change aside that was not taken, and say so on its event where ``why`` wants it said.
+        """Puts a rejected change aside, and says so on its event if ``why`` asks for this.
 
-        Without ``retry_minutes`` it is not told again before it is saved again.
+        Without ``retry_minutes``, the change is not sent again until its record is saved again.
         """
         rows = self.sudo().browse(row["id"] for row in change["rows"]).exists()
         minutes = why.get("retry_minutes")
@@ -543,9 +549,10 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _existing_left(self, sent):
-        """Whose events, as the service asked for them, are neither all among the ``sent`` rows nor told already.
+        """Returns the users some of whose requested events are neither in the ``sent`` rows nor
+        sent before.
 
-        Rows are told in their order. What a rule has yet to judge holds up those alone whom it concerns.
+        Rows are sent in their order. What waits for a rule delays only the users whom it concerns.
         """
         self.env.flush_all()
         left = self.env.execute_query(
@@ -569,7 +576,7 @@ class OutlookBridgeOutbox(models.Model):
                            AND account.user_id IN (existing.acting_uid, reader.id))
                  ORDER BY account.user_id
                 """,
-                # of one time, as a row is either among those that wait or not
+                # one time for the whole query, so that a row counts either as waiting or not
                 now=fields.Datetime.now(),
                 sent=list(sent),
             )
@@ -578,7 +585,8 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _untold(self):
-        """What the service asked for, is there, and was put aside: so that it is not taken for lost."""
+        """Returns the records that the service asked for, that exist, and that were put aside, so
+        that it does not take them for deleted."""
         return self.env.execute_query_dict(
             SQL(
                 """
@@ -610,7 +618,8 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.autovacuum
     def _gc_progress(self):
-        """Every save runs the job, and Odoo keeps a row of every run for a week."""
+        """Deletes old runs of the job: each save triggers it, and Odoo keeps a row of every run for
+        a week."""
         job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange", raise_if_not_found=False)
         limit = fields.Datetime.subtract(fields.Datetime.now(), hours=PROGRESS_HOURS)
         domain = [("cron_id", "=", job.id), ("create_date", "<", limit)]
@@ -620,6 +629,6 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.autovacuum
     def _gc_rejected(self):
-        """What is not told again by itself is forgotten after a while: whoever saves it tells all of it."""
+        """Deletes old rows that are not retried. If the record is saved again, all of it is sent."""
         limit = fields.Datetime.subtract(fields.Datetime.now(), days=REJECTED_DAYS)
         self.sudo().search([("rejected", "!=", False), ("retry_at", "=", False), ("create_date", "<", limit)]).unlink()

@@ -5,17 +5,17 @@ from odoo import api, models
 
 from .private_context import private, private_value
 
-# Carried by what this module itself writes through Odoo's own methods.
+# Set in the context while this module itself writes through Odoo's own methods.
 OWN = "outlook_bridge_own"
 PREFIX = "outlook_bridge_"
-# What people may write of what this module adds.
+# The fields of this module that users may write.
 OPEN = frozenset(("outlook_bridge_online_meeting",))
-# Stock's links are a record's identity, too, where another engine syncs.
+# The links of the built-in sync identify a record, too.
 STOCK_LINKS = frozenset(("microsoft_id", "ms_universal_event_id", "microsoft_recurrence_master_id"))
 
 
 def is_own(name):
-    """Whether a field is this module's alone, as each of ours is that is not said to be people's."""
+    """Whether only this module may write a field: all of its fields, except those opened for users."""
     return name in STOCK_LINKS or (name.startswith(PREFIX) and name not in OPEN)
 
 
@@ -25,7 +25,7 @@ def as_own(records):
 
 
 def without_own(env, vals):
-    """What may be written of these values by whoever writes them: asked by each model before anything else."""
+    """Returns the values that the writer may write. Each model calls this before anything else."""
     own = [name for name in vals if is_own(name)]
     if not own or private_value(env, OWN):
         return vals
@@ -35,13 +35,13 @@ def without_own(env, vals):
 
 
 class OutlookBridgeOwn(models.AbstractModel):
-    """Nobody but this module writes its own fields: over RPC a field can be written however it is shown, and a
-    superuser may only pass on what somebody has sent."""
+    """Keeps everybody but this module from writing its own fields. Over RPC, hidden fields can be
+    written, and a superuser may only be passing on what somebody has sent."""
 
     _name = "outlook.bridge.own"
     _description = "Outlook Bridge Fields That Are Nobody Else's"
 
     @api.model
     def default_get(self, fields):
-        """Neither the context nor a default that a user has stored gives a record an identity."""
+        """Neither the context nor a user's stored default can give a record an identity."""
         return super().default_get([name for name in fields if not is_own(name)])

@@ -21,7 +21,8 @@ PARAM_CLIENT_ID = "microsoft_calendar_client_id"
 PARAM_CLIENT_SECRET = "microsoft_calendar_client_secret"
 PARAM_PAUSED = "microsoft_calendar_sync_paused"
 
-# A code serves once, but Odoo repeats transactions: what a code gave is kept in memory for a while.
+# A code works once, but Odoo repeats transactions: the answer to a code is kept in memory for a
+# while.
 _redeemed = {}
 REDEEMED_SECONDS = 600
 
@@ -38,13 +39,16 @@ class OutlookBridgePairing(models.AbstractModel):
 
     @api.model
     def _save(self, *, url=None, code=None, agreed=False, **typed):
-        """What an admin typed, in whichever form, by the names of ``set_values``; what it did not say is absent.
+        """Saves what an administrator typed in either form. ``typed`` has the names of
+        ``set_values`` and lacks what the form does not contain.
 
-        Pairs when there is a code, then forwards what differs. Must run before the form's row is written.
+        Pairs if there is a code, then sends the values that differ. Must run before the form's row
+        is written.
         """
         params = self.env["ir.config_parameter"].sudo()
         client = self.env["outlook.bridge.client"]
-        # what was on the page before a pairing brings in what the service holds
+        # the values of before a pairing, so that unchanged fields do not overwrite the service's
+        # values
         known = {
             **self.env["outlook.bridge.state"]._get()._said(),
             **self.env["outlook.bridge.registration"]._of(self.env["res.company"]),
@@ -58,7 +62,8 @@ class OutlookBridgePairing(models.AbstractModel):
             carried = {} if client._is_paired() else self._carry_over(agreed)
             self._pair(url or client._get_url(), code)
             if carried:
-                # also what was emptied in the form: the service may remember another pairing
+                # also what was cleared in the form: the service may still have values of an earlier
+                # pairing
                 changes.update({name: typed.get(name, carried[name]) for name in LIMITS})
                 changes.setdefault("tenant", None if "tenant" in typed else carried["tenant"])
             changes = {
@@ -79,25 +84,25 @@ class OutlookBridgePairing(models.AbstractModel):
             params.set_param(PARAM_CLIENT_ID, changes["client_id"] or False)
         if "paused" in changes:
             params.set_param(PARAM_PAUSED, changes["paused"])
-        # handed over, or left behind by something that did not know better
+        # sent to the service, or written by code that does not know the bridge
         if params.get_param(PARAM_CLIENT_SECRET):
             params.set_param(PARAM_CLIENT_SECRET, False)
 
     @api.model
     def _changes(self, typed, known):
-        """``(what was typed, what of it the service has not said)``, as the wire has it."""
+        """``(what was typed, what of it differs from the service's values)``, as sent to the service."""
         typed = {
             name: str(value) if isinstance(value, date) else value.strip() if isinstance(value, str) else value
             for name, value in typed.items()
         }
-        # 0, nothing and no are the same
+        # 0, empty and no are equal here
         return typed, {
             name: value for name, value in typed.items() if (value or False) != (known.get(name) or False)
         }
 
     @api.model
     def _carry_over(self, agreed):
-        """What the site had set for stock's sync. What cannot be taken over has to be agreed to."""
+        """Returns the site's settings for the built-in sync. Raises if one is lost and nobody agreed."""
         site = self.env["outlook.bridge.site"]
         values, left = site._read()
         if left and not agreed:
@@ -112,7 +117,7 @@ class OutlookBridgePairing(models.AbstractModel):
 
     @api.model
     def _save_company(self, company, *, own=None, **typed):
-        """What an admin typed about a company's own app registration; what the form did not say is absent."""
+        """Saves a company's own app registration. ``typed`` lacks what the form does not contain."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
         known = self.env["outlook.bridge.registration"]._of(company)
@@ -142,7 +147,7 @@ class OutlookBridgePairing(models.AbstractModel):
 
     @api.model
     def _move(self, url):
-        """Another address without a code: the same service has moved, or an address to pair with later."""
+        """Stores another address without a code: the service has moved, or pairing follows later."""
         client = self.env["outlook.bridge.client"]
         if (url or "").strip().rstrip("/") == client._get_url():
             return
@@ -170,7 +175,8 @@ class OutlookBridgePairing(models.AbstractModel):
         params.set_param(PARAM_URL, url)
         params.set_param(PARAM_KEY, answer["api_key"])
         state = self.env["outlook.bridge.state"]._get()
-        # a job may have written it: meet the conflict here, as Odoo logs the values of a query that fails
+        # a job may have written it: meet the conflict here, as Odoo logs the values of a failing
+        # query
         self.env.cr.execute(SQL("SELECT id FROM outlook_bridge_state WHERE id = %s FOR UPDATE", state.id))
         state.write(
             {
@@ -180,10 +186,10 @@ class OutlookBridgePairing(models.AbstractModel):
             }
         )
         self.env["outlook.bridge.fence"]._get()._begin(answer["nonce"])
-        # answers to another pairing's changes mean nothing to this one
+        # results of another pairing's changes mean nothing to this one
         self._empty("outlook.bridge.result")
         self.env["outlook.bridge.native.links"]._put_tokens_away()
-        # most of the calendar may have to be rewritten, which is no work for whoever has pressed Save
+        # most of the calendar may have to be rewritten, which would be too slow for the Save button
         self.env["outlook.bridge.work"]._begin("put_aside", "mark")
         state._store(client._call("outlook.bridge", "status"))
 
@@ -196,7 +202,7 @@ class OutlookBridgePairing(models.AbstractModel):
         redeemed = hashlib.sha256(repr((self.env.cr.dbname, url, code)).encode()).digest()
         if redeemed not in _redeemed:
             client = self.env["outlook.bridge.client"]
-            # a service that knows this database asks for its key: the uuid is no secret
+            # the service requires the key of a known database, as the uuid is not a secret
             known = {"present_key": client._get_key()} if client._is_paired() and url == client._get_url() else {}
             try:
                 answer = client._call(
@@ -212,13 +218,13 @@ class OutlookBridgePairing(models.AbstractModel):
             except AccessDenied as error:
                 raise UserError(str(error.args[0])) from None
             _redeemed[redeemed] = (answer, now + REDEEMED_SECONDS)
-        # once it is kept, the same code would bring back a nonce long gone
+        # once the answer is stored, the same code must not bring back an outdated nonce
         self.env.cr.postcommit.add(lambda: _redeemed.pop(redeemed, None))
         return _redeemed[redeemed][0]
 
     @api.model
     def _begin_to_part(self):
-        """Let the job part, whether or not the service is there to hear of it. Answers whether it was."""
+        """Lets the job unpair, whether or not the service is reachable. Returns whether it was."""
         client = self.env["outlook.bridge.client"]
         work = self.env["outlook.bridge.work"]
         heard = answers = True
@@ -227,7 +233,7 @@ class OutlookBridgePairing(models.AbstractModel):
         except UserError as error:
             heard, answers = not isinstance(error, BridgeUnavailable), False
         state = self.env["outlook.bridge.state"]._get()
-        # a restored database and its service know different records
+        # after a restore, the database and its service know different records
         ask = ["ask"] if answers and not state._said()["quarantined"] else []
         state._set(is_incomplete=not ask)
         work._begin(*ask, "give_back_series", "give_back")
@@ -235,7 +241,7 @@ class OutlookBridgePairing(models.AbstractModel):
 
     @api.model
     def _unpair(self):
-        """Part here and now, as whoever uninstalls must."""
+        """Unpairs in this transaction, as uninstalling must."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
         work = self.env["outlook.bridge.work"].with_context(**private(**{AT_ONCE: True}))
@@ -245,7 +251,7 @@ class OutlookBridgePairing(models.AbstractModel):
 
     @api.model
     def _part_after_commit(self, url, key):
-        """The key ends once it is kept here that it did: Odoo repeats transactions."""
+        """Revokes the key once the database has stored the end: Odoo repeats transactions."""
         client = self.env["outlook.bridge.client"]
 
         def part():
@@ -258,7 +264,7 @@ class OutlookBridgePairing(models.AbstractModel):
 
     @api.model
     def _renew_key(self):
-        """Another key instead of this one, which is good until the new one was used: at the next exchange."""
+        """Gets a new key. The old one is valid until the new one is first used, at the next exchange."""
         answer = self.env["outlook.bridge.client"]._call("outlook.bridge", "renew_key")
         self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, answer["api_key"])
 

@@ -5,25 +5,25 @@ from markupsafe import Markup
 
 from odoo import SUPERUSER_ID, api, fields, models
 
-# An admin is warned when a secret ends within so many days.
+# An administrator is warned when a secret expires within so many days.
 WARN_DAYS = 30
 
 
 class OutlookBridgeRegistration(models.AbstractModel):
-    """What the service last said about app registrations, in its own words: never with the secret."""
+    """What the service last said about app registrations, which never includes the secret."""
 
     _name = "outlook.bridge.registration"
     _description = "Outlook Bridge App Registration"
 
     @api.model
     def _of(self, company):
-        """The company's own, or with an empty company the database's; or nothing."""
+        """Returns the company's own registration, or the database's for an empty company; else ``{}``."""
         told = self.env["outlook.bridge.state"]._get()._said()["registrations"]
         return next((one for one in told if (one.get("company_id") or False) == company.id), {})
 
     @api.model
     def _is_complete_for(self, user):
-        """Whether this user has something to log in with."""
+        """Whether there is a complete registration with which this user can log in."""
         own = self._of(user.company_id)
         if own:
             return bool(own["client_id"] and own["has_secret"])
@@ -31,8 +31,8 @@ class OutlookBridgeRegistration(models.AbstractModel):
 
     @api.model
     def _tell_of_problems(self, before, after):
-        """Microsoft refuses the app registration: nobody's calendar is synchronized, and administrators alone can mend
-        it. They are told once."""
+        """Tells the administrators once if Microsoft refuses an app registration: then no calendar
+        is synced, and only administrators can correct it."""
         known = {one.get("company_id") for one in before if one.get("problem")}
         for one in after:
             if one.get("problem") and one.get("company_id") not in known:
@@ -67,7 +67,7 @@ class OutlookBridgeRegistration(models.AbstractModel):
 
     @api.model
     def _describe_expiry(self, registration):
-        """How long the secret lasts, as its date says."""
+        """Describes how long the secret is valid."""
         days, date = self._days_left(registration), registration.get("secret_expires_on")
         if days is None:
             return False
@@ -90,7 +90,7 @@ class OutlookBridgeRegistration(models.AbstractModel):
 
     @api.model
     def _warnings(self):
-        """What an administrator should do about the app registrations, a sentence for each."""
+        """Returns what an administrator should do about the app registrations, one sentence each."""
         warnings = []
         for one in self.env["outlook.bridge.state"]._get()._said()["registrations"]:
             words = one.get("problem")

@@ -4,19 +4,19 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-# What one call carries of results, in characters.
+# How many characters of results one call carries.
 TOLD_SIZE = 4_000_000
 
 
 class OutlookBridgeResult(models.Model):
-    """What became of the service's changes, written with them and kept until the service has heard of it."""
+    """Results of the service's changes, written with them and kept until the service has received them."""
 
     _name = "outlook.bridge.result"
     _description = "Outlook Bridge Result"
     _order = "id"
     _rec_name = "change_id"
 
-    # the service's own number, which may outgrow an integer column
+    # the service's number, which may outgrow an integer column
     change_id = fields.Char(required=True, readonly=True)
     payload = fields.Json(required=True, readonly=True)
 
@@ -24,13 +24,13 @@ class OutlookBridgeResult(models.Model):
 
     @api.model
     def _waiting(self, change_ids):
-        """The ids among these that are answered already."""
+        """Returns those of these ids that already have a result."""
         results = self.sudo().search([("change_id", "in", [str(change_id) for change_id in change_ids])])
         return {result.payload["id"] for result in results}
 
     @api.model
     def _to_tell(self, limit):
-        """The oldest ones, as many as one call should carry, one at least: a series of two years is a long answer."""
+        """Returns the oldest results that fit into one call, at least one: that of a series is long."""
         return self.browse(
             result_id
             for (result_id,) in self.env.execute_query(

@@ -15,19 +15,20 @@ _logger = logging.getLogger(__name__)
 
 HOOK = "_get_microsoft_sync_domain"
 SYNCED = ("calendar.event", "calendar.recurrence")
-# Whose methods are no rule of the site.
+# Modules whose overrides are not rules of the site.
 STANDARD = ("calendar", "google_calendar", "microsoft_calendar", "microsoft_calendar_bridge")
 ASKING = "outlook_bridge_asking"
-# An object, as nobody who calls Odoo from outside can put one into the context.
+# An object, as no caller from outside can put an object into the context.
 RULE = object()
-# As stock limits the time, for whoever looks for its limits, and without any.
+# Time limits that exclude nothing, as overrides may look for those in the built-in sync's domain.
 EVER = (datetime(1900, 1, 1), datetime(2999, 12, 31))
 
 
 class OutlookBridgeRule(models.AbstractModel):
-    """What other add-ons say about which events go to Outlook: they override the domain of stock's sync.
+    """The rules of other add-ons about which events go to Outlook: they override the built-in
+    sync's domain.
 
-    Stock's own part of that domain is not applied, as the service replaces it.
+    Its own part of that domain is not applied, as the service replaces it.
     """
 
     _name = "outlook.bridge.rule"
@@ -35,7 +36,7 @@ class OutlookBridgeRule(models.AbstractModel):
 
     @api.model
     def _overriding(self, model, method=HOOK):
-        """The add-ons that override a method of stock's sync."""
+        """Returns the add-ons that override a method of the built-in sync."""
         return {
             module
             for cls in type(self.env[model]).__mro__
@@ -53,7 +54,7 @@ class OutlookBridgeRule(models.AbstractModel):
 
     @api.model
     def _neutral_domain(self, model):
-        """In place of stock's domain: everything."""
+        """Returns a domain for everything, instead of the built-in sync's own."""
         if model == "calendar.event":
             first, last = EVER
             return Domain("stop", ">", first) & Domain("start", "<", last)
@@ -61,7 +62,7 @@ class OutlookBridgeRule(models.AbstractModel):
 
     @api.model
     def _matching(self, model, ids, organizer):
-        """Which of these records the organizer's sync would be given."""
+        """Returns those of these records that the organizer's sync would get."""
         context = {
             ASKING: RULE,
             "active_test": False,
@@ -69,7 +70,7 @@ class OutlookBridgeRule(models.AbstractModel):
             "lang": organizer.lang,
             "tz": organizer.tz,
         }
-        # as stock's job asks, and nothing that whoever saves has set
+        # the context of the built-in sync's job, without anything that the saving user has set
         # pylint: disable-next=context-overridden
         asked = self.env[model].with_user(organizer).sudo().with_context(context)
         domain = Domain(asked._get_microsoft_sync_domain())
@@ -77,7 +78,8 @@ class OutlookBridgeRule(models.AbstractModel):
 
     @api.model
     def _ask(self, model, records_of, failed):
-        """The records, ``{organizer: ids}``, that are kept out. So are those about which a rule fails: ``failed``."""
+        """Returns the ids of ``{organizer: ids}`` that are kept out. Those that a rule fails on are
+        kept out, too, and added to ``failed``."""
         kept_out = set()
         if not self._overriding(model):
             return kept_out
@@ -89,7 +91,7 @@ class OutlookBridgeRule(models.AbstractModel):
             except CONCURRENCY:
                 raise
             except Exception as error:  # pylint: disable=broad-except
-                # whatever another add-on does, the event is saved, and not told
+                # whatever another add-on does, the event is saved, and not sent
                 _logger.warning("The rule of %s about what goes to Outlook fails", self._modules(), exc_info=True)
                 kept_out |= set(ids)
                 failed.update(dict.fromkeys(ids, f"{type(error).__name__}: {error}"))
@@ -97,9 +99,9 @@ class OutlookBridgeRule(models.AbstractModel):
 
     @api.model
     def _kept_out_events(self, events, failed=None):
-        """The ids of events that a rule keeps out of Outlook.
+        """Returns the ids of events that a rule keeps out of Outlook.
 
-        ``failed`` gets those that could not be judged, ``{id: why}``; they are kept out, too.
+        ``failed`` gets ``{id: why}`` of events that could not be judged. They are kept out, too.
         """
         if not self._overriding("calendar.event"):
             return set()
@@ -110,10 +112,10 @@ class OutlookBridgeRule(models.AbstractModel):
 
     @api.model
     def _kept_out_series(self, recurrences, failed=None):
-        """The same of recurrences.
+        """Returns the ids of recurrences that a rule keeps out of Outlook.
 
-        One is kept out where its own rule says so, or that of an event of it which is not over; where all are over,
-        that of any.
+        A recurrence is kept out if its own rule says so, or the rule of one of its events that is
+        not over. If all are over, any event counts.
         """
         failed = {} if failed is None else failed
         now = fields.Datetime.now()
@@ -139,7 +141,7 @@ class OutlookBridgeRule(models.AbstractModel):
 
     @api.model
     def _keeps_out(self, event):
-        """Whether a rule keeps this event, or the series that it is of, out of Outlook."""
+        """Whether a rule keeps this event, or its series, out of Outlook."""
         if not self._modules():
             return False
         event = event.sudo()
@@ -148,12 +150,12 @@ class OutlookBridgeRule(models.AbstractModel):
         return bool(self._kept_out_events(event))
 
     # ------------------------------------------------------------
-    # Telling of a rule that fails
+    # Rules that fail
     # ------------------------------------------------------------
 
     @api.model
     def _note_failure(self, reason):
-        """Say in the settings, and to the administrators once, that a rule fails."""
+        """Says in the settings that a rule fails, and tells the administrators once."""
         words = self.env._(
             "The rule of %(modules)s about what goes to Outlook fails (%(reason)s). What it should judge waits in "
             "Odoo and is tried again every few minutes; everything else is synchronized.",

@@ -12,16 +12,16 @@ RULE_FIELDS = (
     *WEEKDAYS,
     *("month_by", "day", "weekday", "byday"),
 )
-# What is said of an event, and not of the occurrences of a series.
+# Fields that the snapshot of a single event has, and an occurrence has not.
 NOT_SAID = ("model", "id", "link", "was", "version", "recurrent", "active")
-# What each occurrence has of its own.
+# Fields that differ between occurrences.
 TIMES = ("start", "stop", "start_date", "stop_date")
 
 
 class OutlookBridgeSeriesSnapshot(models.AbstractModel):
-    """A series as it is in Odoo: its rule, and a row for each of its events, archived ones and doubles included.
+    """A series in Odoo: its rule, and a row for each of its events, also archived or duplicate ones.
 
-    The service finds out what most of them share, what some do not, and what is missing.
+    The service finds out what most events share, what some have of their own, and what is missing.
     """
 
     _name = "outlook.bridge.series.snapshot"
@@ -30,7 +30,8 @@ class OutlookBridgeSeriesSnapshot(models.AbstractModel):
 
     @api.model
     def _build(self, recurrences, failed=None):
-        """``{id: series}`` of those that have an occurrence, be it an archived one. ``failed``: as for events."""
+        """``{id: series}`` of those that have an occurrence, even an archived one. ``failed``: as
+        for events."""
         recurrences = recurrences.sudo().with_context(active_test=False).exists()
         recurrences._outlook_bridge_ensure()
         documents = {series.id: self._of(series) for series in recurrences if series.calendar_event_ids}
@@ -74,14 +75,14 @@ class OutlookBridgeSeriesSnapshot(models.AbstractModel):
 
     @api.model
     def _row_of(self, event):
-        """``(where one event is, what it says)``."""
+        """``(where the event is in the series, its content)``."""
         said = {name: value for name, value in self._fields_of(event).items() if name not in NOT_SAID}
         times = {name: said.pop(name) for name in TIMES}
         if not said["allday"]:
-            # Odoo leaves days behind on timed events, where they mean nothing
+            # Odoo leaves dates on timed events, where they mean nothing
             del times["start_date"], times["stop_date"]
         for line in said["attendees"]:
-            # each event has lines of its own
+            # each event has attendee rows of its own
             del line["id"]
         slot = fields.Datetime.to_string(event.outlook_bridge_slot) or None
         return {"id": event.id, "slot": slot, "active": event.active, **times}, said

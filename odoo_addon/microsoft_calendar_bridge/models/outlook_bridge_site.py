@@ -13,23 +13,23 @@ PARAM_LOWER_BOUND = f"{PREFIX}lower_bound_range"
 PARAM_FIRST_DATE = f"{PREFIX}first_synchronization_date"
 PARAM_ENDPOINTS = ("microsoft_account.auth_endpoint", "microsoft_account.token_endpoint")
 LOGIN_HOST = "login.microsoftonline.com"
-# For the apps of any tenant: nothing to carry over.
+# These mean any tenant, so there is nothing to carry over.
 ANY_TENANT = ("common", "")
-# What a mailbox can be read of at once.
+# The longest range of days for which a mailbox can be listed.
 LONGEST_BACK = 800
 LONGEST_AHEAD = 1000
 LIMITS = ("days_back", "days_ahead", "sent_back", "created_from")
 
 
 class OutlookBridgeSite(models.AbstractModel):
-    """What a site has set for stock's sync, in the service's words. It is read, and never written."""
+    """A site's settings of the built-in sync, in the service's terms. They are read, never written."""
 
     _name = "outlook.bridge.site"
     _description = "Outlook Bridge Settings of Odoo's Own Synchronization"
 
     @api.model
     def _read(self):
-        """``(values, left)``: what the service takes over, and in sentences what it does not."""
+        """``(values, left)``: what the service takes over, and sentences about what it does not."""
         values, left = dict.fromkeys(("days_back", "days_ahead", "sent_back"), 0), []
         self._read_range(values, left)
         self._read_lower_bound(values, left)
@@ -56,7 +56,7 @@ class OutlookBridgeSite(models.AbstractModel):
         if not text.isdecimal() or not int(text):
             left.append(self._unreadable(PARAM_RANGE))
             return
-        # stock reads twice as far ahead
+        # the built-in sync reads twice as far ahead
         back, ahead = int(text), 2 * int(text)
         values.update(days_back=min(back, LONGEST_BACK), days_ahead=min(ahead, LONGEST_AHEAD))
         if back > LONGEST_BACK or ahead > LONGEST_AHEAD:
@@ -76,7 +76,7 @@ class OutlookBridgeSite(models.AbstractModel):
     def _read_lower_bound(self, values, left):
         text = self._param(PARAM_LOWER_BOUND)
         if text.isdecimal():
-            # 0 is no limit to the service, and to stock the strictest one
+            # for the service 0 means no limit, for the built-in sync the strictest one
             values["sent_back"] = max(int(text), 1)
         elif text:
             left.append(self._unreadable(PARAM_LOWER_BOUND))
@@ -88,7 +88,7 @@ class OutlookBridgeSite(models.AbstractModel):
         if not text:
             return
         try:
-            # stock keeps fractions of a second
+            # the built-in sync stores fractions of a second
             values["created_from"] = fields.Datetime.to_datetime(text.partition(".")[0])
         except ValueError:
             left.append(self._unreadable(PARAM_FIRST_DATE))
@@ -151,12 +151,12 @@ class OutlookBridgeSite(models.AbstractModel):
             )
 
     # ------------------------------------------------------------
-    # In words
+    # Descriptions
     # ------------------------------------------------------------
 
     @api.model
     def _describe(self):
-        """``(what is taken over, what is not)``, a sentence a line."""
+        """``(what is taken over, what is not)``, one sentence per line."""
         values, left = self._read()
         lines = []
         if values["days_back"]:

@@ -13,12 +13,12 @@ from odoo.tools import html_sanitize, is_html_empty
 from .private_context import private
 
 PLAIN_CONTACT = "outlook_bridge_plain_contact"
-# Marks the block that Odoo appends to the description, so that it can be told from what people wrote.
+# Marks the contact block that Odoo appends to the description, to distinguish it from typed text.
 CONTACT_CLASS = "o_outlook_bridge_contact"
-# One of these is in every such block that is not marked.
+# Each unmarked contact block contains at least one of these.
 UNMARKED_SIGNS = ("mailto:", "tel:", "<strong>")
 
-# The snapshot's fields that a save can change.
+# The fields of the snapshot that a save can change.
 SNAPSHOT_FIELDS = (
     "active",
     "recurrent",
@@ -42,7 +42,7 @@ NOT_IN_VERSION = ("version", "mailer", "excluded", "create_date", "write_date")
 
 
 def _parse(description):
-    """The description as one element around its content."""
+    """Parses the description into one element around its content."""
     return lxml.html.fragment_fromstring(description, create_parent="div")
 
 
@@ -53,14 +53,15 @@ def _inner(element):
 
 
 class OutlookBridgeSnapshot(models.AbstractModel):
-    """The present state of events in the words of the exchange."""
+    """The present state of events, in the terms of the exchange."""
 
     _name = "outlook.bridge.snapshot"
     _description = "Outlook Bridge Snapshot"
 
     @api.model
     def _build(self, events, failed=None):
-        """``{id: Snapshot}`` of those that exist, read in batches. ``failed``: see :meth:`_kept_out_events`."""
+        """``{id: Snapshot}`` of the events that exist, read in batches. ``failed``: see
+        :meth:`_kept_out_events`."""
         events = events.sudo().with_context(active_test=False).exists()
         snapshots = {event.id: self._of(event) for event in events}
         self._exclude(snapshots, self.env["outlook.bridge.rule"]._kept_out_events(events, failed))
@@ -84,7 +85,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
 
     @api.model
     def _fields_of(self, event):
-        """What counts for the version."""
+        """Returns the fields from which the version is computed."""
         organizer = event.user_id
         return {
             "model": "calendar.event",
@@ -128,13 +129,14 @@ class OutlookBridgeSnapshot(models.AbstractModel):
 
     @api.model
     def _was_of(self, record):
-        """What it was before, as far as that is no record of its own any more."""
+        """Returns the identity that this record continues, unless a record with it exists on its own."""
         was = record.outlook_bridge_was
         return was if was and self._is_over(was, record) else None
 
     @api.model
     def _is_over(self, was, record=None):
-        """Whether a record is none of its own any more, by what is in the tables; ``record`` says that it was it."""
+        """Whether no record with this identity exists on its own, by the tables. ``record``
+        continues it."""
         records = self.env[was["model"]].sudo().with_context(active_test=False)
         if was["model"] == "calendar.recurrence":
             return not records.search_count([("outlook_bridge_key", "=", was["key"]), ("active", "=", True)], limit=1)
@@ -166,7 +168,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
     @api.model
     def _tz_of(self, event):
         company = event.user_id.company_id or self.env.company
-        # the event's own zone is computed once, and knows nothing of a change of its series' zone
+        # the event's own zone is computed once and ignores later changes of its series' zone
         return event.recurrence_id.event_tz or event.event_tz or event.user_id.tz or company.partner_id.tz or "UTC"
 
     @api.model
@@ -180,7 +182,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
 
     @api.model
     def _description_of(self, event):
-        """The description without the contact block that Odoo appends when an event is created."""
+        """Returns the description without the contact block that Odoo appends to a new event."""
         description = event.description
         if is_html_empty(description):
             return None
@@ -197,12 +199,12 @@ class OutlookBridgeSnapshot(models.AbstractModel):
         root = _parse(description)
         for block in root.find_class(CONTACT_CLASS):
             parent, before = block.getparent(), block.getprevious()
-            # the break that Odoo puts before the block, when nothing was typed between them
+            # the line break that Odoo puts before the block if nothing was typed between them
             if before is not None and before.tag == "br" and not (before.tail or "").strip():
                 before.drop_tree()
             block.drop_tree()
             if parent is not root and parent.tag == "div" and not parent.attrib and len(root) == 1:
-                # the element that Odoo puts around description and block
+                # the element that Odoo puts around the description and the block
                 parent.drop_tag()
         return _inner(root).strip()
 
@@ -212,15 +214,16 @@ class OutlookBridgeSnapshot(models.AbstractModel):
 
     @api.model
     def _mark(self, event, blocks):
-        """The description with its block marked, if it has one of before the pairing; else None."""
+        """Returns the description with its contact block marked, or None if it has no unmarked one."""
         parts = self._split_unmarked(event, str(event.description or ""), blocks)
         return f'<div>{parts[0]}<div class="{CONTACT_CLASS}">{parts[1]}</div></div>' if parts else None
 
     @api.model
     def _split_unmarked(self, event, description, blocks):
-        """``(what is before it, block)`` where the description ends with the very block that Odoo would append.
+        """``(what precedes the block, block)`` if the description ends with the block that Odoo
+        would append.
 
-        :param blocks: those that were made before, as events have their people in common
+        :param blocks: cache of the blocks made before, as many events have the same people
         """
         if not self._may_be_unmarked(description):
             return None
@@ -243,7 +246,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
 
     @api.model
     def _canonical(self, html):
-        """The content as the description's field would keep it."""
+        """Returns the content as the description field would store it."""
         field = self.env["calendar.event"]._fields["description"]
         kept = html_sanitize(
             f"<div>{html}</div>",

@@ -4,7 +4,7 @@
 from odoo import api, fields, models
 
 POLICIES = [("latest", "The later edit wins"), ("outlook", "Outlook wins"), ("odoo", "Odoo wins")]
-# What counts where the service has said nothing.
+# Values until the service has sent its own.
 SILENT = {
     **dict.fromkeys(("configured", "paused", "quarantined", "redirect_uri", "created_from"), False),
     "policy": "latest",
@@ -22,7 +22,7 @@ ROW = "microsoft_calendar_bridge.state"
 
 
 class OutlookBridgeState(models.Model):
-    """One row: what both sides agreed on last. Not system parameters, as writing those empties caches."""
+    """One row: what both sides last agreed on. Not system parameters, as writing those clears caches."""
 
     _name = "outlook.bridge.state"
     _description = "Outlook Bridge State"
@@ -45,28 +45,28 @@ class OutlookBridgeState(models.Model):
         return self.sudo().browse(data[ROW])
 
     def _set(self, **values):
-        """Write what differs, as every needless write is a conflict in waiting."""
+        """Writes only what differs, as each needless write may conflict with another transaction."""
         changed = {name: value for name, value in values.items() if (self[name] or False) != (value or False)}
         if changed:
             self.write(changed)
 
     def _said(self):
-        """The service's ``State``. Of its accounts, which have a table of their own, the ``users`` alone: some may be
-        deleted here."""
+        """Returns the service's ``State``. Accounts have a table of their own, so only ``users`` is
+        here; some of them may be deleted in Odoo."""
         said = {**SILENT, **(self.told or {})}
         return said if said["policy"] in dict(POLICIES) else {**said, "policy": SILENT["policy"]}
 
     def _store(self, answer):
-        """Keep a ``State`` of the service."""
+        """Stores a ``State`` of the service."""
         registrations = self.env["outlook.bridge.registration"]
         registrations._tell_of_problems(self._said()["registrations"], answer.get("registrations") or [])
-        # a problem of the moment is asked for by who shows it
+        # a momentary problem is not stored: a page that shows it asks for it
         told = {name: value for name, value in answer.items() if name not in ("accounts", "problem")}
         accounts = answer.get("accounts") or []
         self._set(told={**told, "users": sorted(account["user_id"] for account in accounts)}, last_error=False)
         self.env["outlook.bridge.account"]._store(accounts)
 
     def _forget(self):
-        """As before the first pairing."""
+        """Resets to the state before the first pairing."""
         own = ("poke_key", "base_url", "told", "rule_problem", "last_error")
         self.write(dict.fromkeys(own, False))

@@ -9,22 +9,22 @@ from odoo.exceptions import UserError
 
 _logger = logging.getLogger(__name__)
 
-# The calendar is in nobody's eyes wrong while this is not done: it has its share of each turn of the job.
+# Steps without which the calendar is still right: they get a share of each run of the job.
 IN_PASSING = ("mark",)
 PASSING_SECONDS = 5
 LOCK_SECONDS = 5
-# How often in a row the service may not be there when it is asked; the job comes by every minute.
+# How often in succession the service may be unreachable. The job runs every minute.
 MAX_FAILURES = 5
 AT_ONCE = "outlook_bridge_at_once"
 MARKING = "microsoft_calendar_bridge.marking"
 
 
 class OutlookBridgeWork(models.Model):
-    """What pairing and parting have yet to rewrite in the calendar, one row a step.
+    """What pairing or unpairing still has to rewrite in the calendar, one row per step.
 
-    The job does it, a batch a transaction together with how far it is, so that nobody's save waits for more than a
-    batch, and that whoever is killed goes on where they were. Until then nothing is exchanged: no record is told, or
-    written, before it is what pairing makes of it.
+    The job does this in batches. One transaction stores a batch and how far the step has come, so
+    that a save waits for one batch at most and a killed job resumes where it was. Until the steps
+    are done, nothing is exchanged: records are sent and written only in their final form.
     """
 
     _name = "outlook.bridge.work"
@@ -48,7 +48,7 @@ class OutlookBridgeWork(models.Model):
 
     @api.model
     def _begin(self, *steps):
-        """These steps, in that order, instead of whatever was begun before."""
+        """Queues these steps in this order, in place of any that were queued before."""
         self.env["outlook.bridge.pairing"]._empty(self._name)
         self.sudo().create([{"step": step} for step in steps])
         self.env["outlook.bridge.exchange"]._trigger()
@@ -63,7 +63,7 @@ class OutlookBridgeWork(models.Model):
 
     @api.model
     def _is_marking(self):
-        """Whether there may be details of contacts that nobody has marked yet."""
+        """Whether there may be contact blocks that are not marked yet."""
         data = self.env.cr.precommit.data
         if MARKING not in data:
             data[MARKING] = bool(self.sudo().search_count([("step", "=", "mark")], limit=1))
@@ -71,7 +71,7 @@ class OutlookBridgeWork(models.Model):
 
     @api.model
     def _describe(self):
-        """What is under way, in words; or False."""
+        """Describes what is under way, or returns False."""
         if self._is_parting():
             return self.env._(
                 "Being unpaired: Odoo's own synchronization gets its links back, %(left)s events are left. Nothing is "
@@ -87,14 +87,14 @@ class OutlookBridgeWork(models.Model):
         return False
 
     # ------------------------------------------------------------
-    # Doing it
+    # Running the steps
     # ------------------------------------------------------------
 
     @api.model
     def _run(self, seconds):
-        """Go on for a while, in transactions of its own.
+        """Runs steps for at most ``seconds``, in own transactions.
 
-        Answers ``(whether to come again at once, whether to exchange)``.
+        Returns ``(whether to run again at once, whether to exchange)``.
         """
         if not self.sudo().search_count([], limit=1):
             return False, True
@@ -103,20 +103,20 @@ class OutlookBridgeWork(models.Model):
         with self.env["outlook.bridge.exchange"]._own_cursor() as cr:
             exchange = api.Environment(cr, SUPERUSER_ID, {})["outlook.bridge.exchange"]
             work = exchange.env[self._name]
-            # an exchange of the calendar page may still be under way
+            # an exchange of the calendar page may still be running
             with exchange._lock(LOCK_SECONDS) as locked:
                 again = locked
                 while again:
                     step = work._first().step
                     heard = work._hear()
-                    # nothing is held in the database while the service thinks
+                    # hold no database locks while the service works
                     cr.commit()  # pylint: disable=invalid-commit
                     again = exchange._committing(work._step, heard)
                     allowed = PASSING_SECONDS if step in IN_PASSING else seconds
                     again = again and time.monotonic() - began < allowed
-            # asked over there: here, the time before may still be seen
+            # read with the other cursor: this one may still see the old rows
             row = work._first()
-            # a service that does not answer is asked at the job's next turn
+            # a service that does not answer is asked when the job runs next
             left = bool(row) and not row.failures
             may_exchange = work.env["outlook.bridge.client"]._is_paired() and not work._holds_exchange()
         self.env.invalidate_all()
@@ -124,7 +124,7 @@ class OutlookBridgeWork(models.Model):
 
     @api.model
     def _at_once(self):
-        """All of it, in the transaction of somebody who cannot wait for the job."""
+        """Runs all steps in this transaction, for a caller that cannot wait for the job."""
         while self._step(self._hear(), max_failures=1):
             pass
 
@@ -134,7 +134,8 @@ class OutlookBridgeWork(models.Model):
 
     @api.model
     def _hear(self):
-        """``(of what, what the service says to the step that asks it)``; an error, if it says nothing."""
+        """``(current place, the service's answer for the step)``; the answer is an error if there
+        is none."""
         row = self._first()
         place = (row.id, row.after)
         if row.step != "ask":
@@ -146,13 +147,13 @@ class OutlookBridgeWork(models.Model):
 
     @api.model
     def _step(self, heard, max_failures=MAX_FAILURES):
-        """One batch. Answers whether to go on at once."""
+        """Runs one batch. Returns whether to go on at once."""
         row = self._first()
         if not row:
             return False
         place, heard = heard
         if place != (row.id, row.after):
-            # somebody has begun something else meanwhile
+            # other steps were queued meanwhile
             return True
         if isinstance(heard, UserError):
             _logger.warning("Odoo's own synchronization does not get all of its links back: %s", heard)
@@ -166,6 +167,6 @@ class OutlookBridgeWork(models.Model):
         if after is not None:
             row.write({"after": after, "failures": 0})
             return True
-        # where it was the last one, nothing of it is left
+        # after the last step of unpairing, this row does not exist any more
         row.exists().unlink()
         return bool(self._first())

@@ -10,9 +10,9 @@ from .outlook_bridge_client import QUICK
 from .outlook_bridge_site import LIMITS
 from .outlook_bridge_state import POLICIES
 
-# What the service holds, and the page shows as it was told last.
+# Settings that the service stores. The page shows the values that the service sent last.
 HELD = ("policy", "brake_over", "brake_percent", "mail_budget", "others_outside", "mails_an_hour")
-# The fields of the page, and what is typed in each.
+# The fields of the page, and the name of the setting that is typed in each.
 TYPED = {
     "cal_microsoft_client_id": "client_id",
     "cal_microsoft_client_secret": "client_secret",
@@ -22,13 +22,13 @@ TYPED = {
         for name in ("url", "code", "agreed", "tenant", "secret_expires_on", *HELD, *LIMITS)
     },
 }
-# The same of a company with an app registration of its own.
+# The same for a company with its own app registration.
 TYPED_OF_COMPANY = {
     f"outlook_bridge_company_{name}": name
     for name in ("own", "client_id", "client_secret", "tenant", "secret_expires_on")
 }
 SECRETS = ("outlook_bridge_code", "outlook_bridge_company_client_secret", "cal_microsoft_client_secret")
-# What was not typed comes as False.
+# An empty field comes as False.
 EMPTY = {"boolean": False, "integer": 0}
 
 
@@ -114,7 +114,7 @@ class ResConfigSettings(models.TransientModel):
     @api.model
     def get_values(self):
         result = super().get_values()
-        # Odoo lets every user ask
+        # every user may call this
         if not self.browse().has_access("create"):
             return result
         result["outlook_bridge_url"] = self.env["outlook.bridge.client"]._get_url() or False
@@ -123,7 +123,7 @@ class ResConfigSettings(models.TransientModel):
         own = self.env["outlook.bridge.registration"]._of(self.env.company)
         shown.update({name: base.get(name) for name in ("tenant", "secret_expires_on")})
         if not self.env["outlook.bridge.client"]._is_paired():
-            # what pairing proposes
+            # the values that pairing would take over
             site, _left = self.env["outlook.bridge.site"]._read()
             shown.update({name: site[name] for name in (*LIMITS, "tenant")})
         names = (*HELD, *LIMITS, "tenant", "secret_expires_on")
@@ -145,8 +145,8 @@ class ResConfigSettings(models.TransientModel):
 
     @api.model
     def _outlook_bridge_describe(self):
-        """In words: is the bridge there, is it ours, and does anything need a person. And how many users' removals
-        wait for an answer."""
+        """Describes whether the bridge answers, knows this database and needs a person. Also returns
+        how many users' removals wait for a decision."""
         client = self.env["outlook.bridge.client"]
         if not client._is_paired():
             return self.env._(
@@ -208,7 +208,7 @@ class ResConfigSettings(models.TransientModel):
 
     @api.model
     def _outlook_bridge_known(self):
-        """What the service said last, in the shape it says it."""
+        """Returns the last state of the service, in its own format."""
         accounts = self.env["outlook.bridge.account"].sudo().search([("status", "!=", "none")])
         return {
             **self.env["outlook.bridge.state"]._get()._said(),
@@ -234,8 +234,8 @@ class ResConfigSettings(models.TransientModel):
         return lines
 
     # ------------------------------------------------------------
-    # The rows of this model keep what was typed, and the web client writes them before it executes them:
-    # whatever is secret has to be gone by then.
+    # The rows of this model keep what was typed, and the web client writes a row before it executes
+    # it: secrets must be removed before that.
     # ------------------------------------------------------------
 
     @api.model_create_multi
@@ -265,7 +265,7 @@ class ResConfigSettings(models.TransientModel):
         pairing._save(**typed)
         if of_company:
             pairing._save_company(self.env.company, **of_company)
-        # unpaired, the secret is stock's
+        # if unpaired, the secret belongs to the built-in sync
         handed_over = SECRETS if client._is_paired() else SECRETS[:2]
         vals = {name: value if name not in handed_over else False for name, value in vals.items()}
         if "outlook_bridge_url" in vals:
@@ -274,7 +274,7 @@ class ResConfigSettings(models.TransientModel):
 
     def set_values(self):
         if self.env["outlook.bridge.client"]._is_paired() and self.cal_microsoft_client_secret:
-            # typed before the pairing, executed after it
+            # typed before the pairing, saved after it
             self.write({"cal_microsoft_client_secret": self.cal_microsoft_client_secret})
         return super().set_values()
 

@@ -21,7 +21,7 @@ class ResPartner(models.Model):
 
     def unlink(self):
         outbox = self.env["outlook.bridge.outbox"]
-        # the database deletes the attendees with the partner, and no hook hears of it
+        # the database deletes the attendees with the partner, without calling a hook
         attending = self._outlook_bridge_events(self.ids)[0] if self and outbox._is_collecting() else []
         result = super().unlink()
         outbox._touch(attending, ["attendees"])
@@ -35,7 +35,7 @@ class ResPartner(models.Model):
 
     @api.model
     def _outlook_bridge_events(self, partner_ids):
-        """``(attended, organized)`` by them, of the window that can still matter to anybody."""
+        """``(attended, organized)`` events of these partners, within the window."""
         events_of_window = self.env["outlook.bridge.outbox"]._events_of_window
         return (
             events_of_window([("attendee_ids.partner_id", "in", list(partner_ids))]),

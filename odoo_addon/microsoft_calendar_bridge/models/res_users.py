@@ -12,9 +12,9 @@ from .outlook_bridge_client import QUICK, TIMEOUT
 
 _logger = logging.getLogger(__name__)
 
-# How long after the Outlook button was pressed somebody is taken to be waiting for news.
+# For how long after pressing the Outlook button a user counts as waiting for news.
 WAITING = timedelta(seconds=30)
-# News that are applied while a person waits; the job takes the rest.
+# How many changes are applied while a user waits; the job applies the rest.
 OWN_PAGE = 20
 WAIT_MS = 2000
 
@@ -78,7 +78,7 @@ class ResUsers(models.Model):
         return self.env["outlook.bridge.account"]._status_of(self)
 
     # ------------------------------------------------------------
-    # Answers from what is known here
+    # Answers without the service
     # ------------------------------------------------------------
 
     def _microsoft_calendar_authenticated(self):
@@ -87,15 +87,15 @@ class ResUsers(models.Model):
         return self._outlook_bridge_status() in (*CONNECTED, "stopped")
 
     def _get_microsoft_calendar_token(self):
-        """Stock asks this to know who is connected; there is no token here to be had."""
+        """Returns a value that is true if connected: the built-in sync only tests it. There is no token."""
         if not self._is_bridged():
             return super()._get_microsoft_calendar_token()
         return "outlook-bridge" if self and self._outlook_bridge_status() in CONNECTED else False
 
     def _get_microsoft_sync_status(self):
-        """Stock asks at every write of every event whether its own engine has something to do, and that rests.
+        """The built-in sync asks at each write of an event whether it is active; while paired it never is.
 
-        What people see is `check_synchronization_status`.
+        Users see the result of `check_synchronization_status`.
         """
         return "sync_paused" if self._is_bridged() else super()._get_microsoft_sync_status()
 
@@ -121,15 +121,15 @@ class ResUsers(models.Model):
         return result
 
     def _has_any_active_synchronization(self):
-        """Odoo asks it about the organizer, whoever deletes an event, and tells nobody."""
+        """Odoo asks this about the organizer, whoever deletes an event, and shows the result to nobody."""
         asked = self.sudo() if self._is_bridged() else self
         return super(ResUsers, asked)._has_any_active_synchronization()
 
     @api.model
     @api.readonly
     def outlook_bridge_attention(self):
-        """What the calendar page warns its user of: why their own account needs them, and an administrator of what
-        ends or is refused of the app registrations. Or False."""
+        """Returns a warning for the calendar page, or False: why the user's own account needs them,
+        and for an administrator which app registrations expire or are refused."""
         if not self._is_bridged():
             return False
         account = self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid)
@@ -140,7 +140,7 @@ class ResUsers(models.Model):
     @api.model
     @api.readonly
     def outlook_bridge_notices(self):
-        """What the calendar page tells its user: attention, and how much waits for their choice."""
+        """Returns what the calendar page shows its user: a warning, and how much waits for a decision."""
         account = (
             self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid) if self._is_bridged() else None
         )
@@ -170,7 +170,7 @@ class ResUsers(models.Model):
             return super()._sync_all_microsoft_calendar()
 
     def _outlook_bridge_sync_data(self, from_url):
-        """The calendar page's answer, at every navigation: from here, and one exchange nobody waits long for."""
+        """Answers the calendar page at each navigation, from stored state and one short exchange."""
         self.ensure_one()
         if not self._is_internal():
             return {"status": "sync_stopped", "url": ""}
@@ -199,7 +199,7 @@ class ResUsers(models.Model):
             except UserError as error:
                 _logger.warning("No sign-in page for user %s: %s", self.id, error)
                 if pressed:
-                    # the page says nothing of its own, and the button would seem to do nothing
+                    # the page shows no error itself, and the button would seem to do nothing
                     message = {"type": "danger", "title": self.env._("Outlook"), "message": str(error.args[0])}
                     self._bus_send("simple_notification", {**message, "sticky": True})
                 return {"status": "sync_stopped", "url": ""}
@@ -213,14 +213,14 @@ class ResUsers(models.Model):
             self.env["outlook.bridge.exchange"]._trigger()
         if report["applied"]:
             return {"status": "need_refresh", "url": ""}
-        # the exchange has committed elsewhere, so this transaction still sees the old rows
+        # the exchange committed in another transaction, so this one still sees the old rows
         for told in (report["state"] or {}).get("accounts") or []:
             if told["user_id"] == self.id and told["status"] in ("stopped", "need_auth", "resetting"):
                 return {"status": "sync_stopped", "url": ""}
         return {"status": "no_new_event_from_microsoft", "url": ""}
 
     # ------------------------------------------------------------
-    # Those who leave: the service is told with the next exchange, and nobody waits for it
+    # Users who leave: the service is told with the next exchange, and nobody waits for it
     # ------------------------------------------------------------
 
     def write(self, vals):
@@ -253,7 +253,7 @@ class ResUsers(models.Model):
             )
 
     def _outlook_bridge_check_internal(self):
-        """Those from outside have no calendar here that could be synchronized."""
+        """Raises for portal and public users, who have no calendar here to sync."""
         if not self._is_internal():
             raise AccessError(self.env._("Only internal users can synchronize their calendar with Outlook."))
 
@@ -275,7 +275,7 @@ class ResUsers(models.Model):
         if self._outlook_bridge_status() in (*CONNECTED, "stopped"):
             self._outlook_bridge_tell("res.users", "restart", user_id=self.id)
         else:
-            # they are about to sign in: look whether there is somebody to sign in with
+            # the user is about to sign in: check that the service is there
             self._outlook_bridge_tell("outlook.bridge", "status")
         self.env["outlook.bridge.account"]._mark_restarted(self)
 
@@ -296,13 +296,13 @@ class ResUsers(models.Model):
         return self.env["outlook.bridge.journal.line"]._open(user=self)
 
     def _outlook_bridge_tell(self, model, method, **kwargs):
-        """Call the service and keep the state it answers with."""
+        """Calls the service and stores the state that it answers with."""
         answer = self.env["outlook.bridge.client"]._call(model, method, **kwargs)
         self.env["outlook.bridge.state"]._get()._store(answer)
 
     def _outlook_bridge_redeem(self, values):
-        """Bring the service the code that Microsoft gave this user; answers where to go on, and, if somebody else
-        than before has logged in, what to ask."""
+        """Sends the service the code that Microsoft gave this user. Returns where to go next, and a
+        question if another person than before has logged in."""
         self.ensure_one()
         self._outlook_bridge_check_internal()
         answer = self.env["outlook.bridge.client"]._call("res.users", "redeem", uid=self.id, **values)
@@ -316,7 +316,7 @@ class ResUsers(models.Model):
         return answer
 
     def _outlook_bridge_switch(self, state):
-        """Another mailbox shall take the place of the one before; answers where to log in to it."""
+        """Replaces the mailbox of this user with another one. Returns where to log in to it."""
         self.ensure_one()
         self._outlook_bridge_check_internal()
         return self.env["outlook.bridge.client"]._call("res.users", "switch_mailbox", uid=self.id, state=state)["url"]

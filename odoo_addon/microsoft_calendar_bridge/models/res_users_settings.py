@@ -9,7 +9,7 @@ PRIVACY = "calendar_default_privacy"
 
 
 class ResUsersSettings(models.Model):
-    """A user's events that say nothing of their privacy have that of the user's calendar."""
+    """Notes a changed default privacy: a user's events without a privacy of their own have this one."""
 
     _inherit = "res.users.settings"
 

@@ -28,12 +28,12 @@ CODE = "one-time-code-4711"
 KEY = "the-api-key-of-this-database"
 POKE_KEY = "the-poke-key"
 NEXT_KEY = "the-next-api-key-of-this-database"
-# Methods that models of one name each have.
+# Handlers whose method name several models have.
 HANDLERS = {("microsoft.calendar.account.reset", "preview"): "do_preview_reset"}
 
 
 def merged(change, actors):
-    """A change in one, as the service reads it."""
+    """Merges the rows of a change into one change, as the service does."""
     rows, record, excluded = change["rows"], change["record"], change.get("excluded")
     saves = [row for row in rows if row["cause"] == "save"]
     known = {actor["uid"]: actor for actor in actors}
@@ -71,7 +71,8 @@ class FakeResponse:
 
 
 class FakeService:
-    """The service at the HTTP boundary: it fences, acknowledges, and hands out what a test puts in."""
+    """A stand-in for the service at the HTTP boundary: it fences, acknowledges, and sends what a
+    test sets."""
 
     def __init__(self):
         self.calls = []
@@ -90,7 +91,7 @@ class FakeService:
         self.previews = {}
         self.nonce = "n0"
         self.last_pair = None
-        # it has had this database before
+        # whether the service knew this database before the pairing
         self.is_known = False
         self.state = {
             "configured": True,
@@ -127,10 +128,10 @@ class FakeService:
         }
         self.received = {}
         self.acks = []
-        # which versions of the exchange it understands
+        # the versions of the exchange that the service understands
         self.headers = {"X-Bridge-Api": "1", "X-Bridge-Api-Lowest": "1"}
 
-    # what tests say
+    # what tests set
 
     def set_account(self, user, status="active", **values):
         accounts = [account for account in self.state["accounts"] if account["user_id"] != user.id]
@@ -151,7 +152,8 @@ class FakeService:
         self.state["accounts"] = accounts
 
     def brake(self, user, events, **values):
-        """Outlook says that these events were deleted, and the service does not believe it."""
+        """Makes the service report that Outlook deleted these events and that the removal limit
+        stopped it."""
         self.removals[user.id] = [{"res_id": event.id, "title": event.name} for event in events]
         self.set_account(
             user,
@@ -166,7 +168,7 @@ class FakeService:
     def called(self, model, method):
         return [call for call in self.calls if call["model"] == model and call["method"] == method]
 
-    # the boundary
+    # the HTTP boundary
 
     def post(self, _client, url, payload, timeout):
         if self.down:
@@ -364,7 +366,7 @@ class FakeService:
         done = {ack["id"] for ack in self.acks}
         page = []
         if limit:
-            # redelivered until acknowledged
+            # a change is delivered again until it is acknowledged
             page = [change for change in (self.pages[0] if self.pages else []) if change["id"] not in done]
             if not page and self.pages:
                 self.pages.pop(0)
@@ -383,7 +385,7 @@ class FakeService:
 
 
 class BridgeMixin:
-    """To be mixed into a TransactionCase or HttpCase."""
+    """A mixin for a TransactionCase or HttpCase."""
 
     @classmethod
     def setUpClass(cls):
@@ -417,7 +419,7 @@ class BridgeMixin:
         self.addCleanup(patcher.stop)
 
     def pair(self, *users):
-        """Paired, with these users connected, and nothing left to hand over."""
+        """Pairs, with these users connected and nothing left to send."""
         for user in users:
             self.service.set_account(user)
         self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
@@ -427,16 +429,16 @@ class BridgeMixin:
         self.service.calls.clear()
 
     def work(self):
-        """What the job does of what pairing and parting have left to do."""
+        """Runs what pairing and unpairing have left for the job."""
         self.settle()
         return self.env["outlook.bridge.work"]._run(60)
 
     def settle(self):
-        """What a commit does before it commits."""
+        """Does what happens before a commit."""
         self.env.cr.flush()
 
     def say(self, **values):
-        """As the service says it with its next answer."""
+        """Stores a state, as the next answer of the service would."""
         self.env["outlook.bridge.state"]._get()._store({**self.service.do_status(), **values})
 
     def exchange(self, **kwargs):
@@ -469,7 +471,7 @@ class BridgeMixin:
         )
 
     def series(self, user=None, **values):
-        """Eight Mondays of March and April 2027 at ten in Brussels, over the change to summer time."""
+        """Eight Mondays at ten in Brussels in March and April 2027, across the change to summer time."""
         weekly = {"rrule_type": "weekly", "interval": 1, "end_type": "count", "count": 8, "mon": True}
         if "rrule_type" in values:
             weekly = {"interval": 1}
@@ -489,7 +491,7 @@ class BridgeMixin:
         return recurrence.calendar_event_ids.sorted("start")
 
     def save(self, event, policy="self_only", user=None, **values):
-        """What Odoo's form saves, with the answer to its question."""
+        """Saves as Odoo's form does, with the answer to its question about the series."""
         return event.with_user(user or self.ann).write({"recurrence_update": policy, **values})
 
     def of_key(self, key):
@@ -504,7 +506,7 @@ class BridgeMixin:
         return told and self.as_understood(told)
 
     def as_understood(self, told):
-        """A series that is told as rows, with what the service reads in them: what most say, and what differs."""
+        """Returns a sent series as the service reads it: what most rows share, and what differs."""
         first = fields.Datetime.to_datetime(told["dtstart"])
         recurrence = self.env["calendar.recurrence"].browse(told["id"]).with_context(active_test=False)
         events = {event.id: event for event in recurrence.calendar_event_ids}
@@ -541,7 +543,7 @@ class BridgeMixin:
         for row, one in zip(members, said, strict=True):
             expected = {**template, **at(fields.Datetime.to_datetime(row["slot"]), template["allday"])}
             present = {**one, **{name: row.get(name) for name in ("start", "stop", "start_date", "stop_date")}}
-            # the hours of whole days mean nothing
+            # all-day events have no meaningful hours
             silent = ("start", "stop") if present["allday"] and expected["allday"] else ()
             differences = {
                 name: value for name, value in present.items() if value != expected[name] and name not in silent
@@ -561,13 +563,13 @@ class BridgeMixin:
 
     def _comparable(self, value):
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            # who set an answer tells no occurrence from another
+            # occurrences do not differ by who set a response
             value = [{name: line[name] for name in line if name != "answered_by"} for line in value]
             value.sort(key=lambda line: json.dumps(line, sort_keys=True))
         return value
 
     def wires(self):
-        """What is handed over next."""
+        """Returns what is sent next."""
         self.settle()
         self.env.invalidate_all()
         outbox = self.env["outlook.bridge.outbox"]
@@ -575,7 +577,7 @@ class BridgeMixin:
         return [merged(change, outbox._actors(changes)) for change in changes]
 
     def wire(self):
-        """The one thing that is handed over next."""
+        """Returns the only change that is sent next."""
         [wire] = self.wires()
         return wire
 

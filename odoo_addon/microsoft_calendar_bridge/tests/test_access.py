@@ -18,8 +18,9 @@ from .common import BridgeMixin
 
 ADDON = "odoo.addons.microsoft_calendar_bridge"
 
-# Who may call what from outside, of all that this add-on adds or overrides: "all" internal users for themselves, "own"
-# what is theirs, "admin" who may change the settings, "orm" what Odoo itself guards by the model's access rules.
+# Who may call the methods of this add-on from outside. "all": internal users for themselves. "own":
+# users for their own records. "admin": who may change the settings. "orm": Odoo checks the model's
+# access rules.
 METHODS = {
     "calendar.event": {
         "action_outlook_bridge_invite": "own",
@@ -70,7 +71,7 @@ METHODS = {
         **dict.fromkeys(("write", "unlink"), "orm"),
     },
 }
-# The models of "orm" methods that Odoo lets others than internal users change, as their own.
+# Models of "orm" methods whose own records Odoo also lets portal users change.
 OF_ODOO = {("bridge_portal", "res.users.settings")}
 WHO = {
     "all": "each internal user, about themselves",
@@ -80,14 +81,14 @@ WHO = {
     "user": "who is logged in; portal users are turned away",
     "public": "anybody: it is signed, or asks for a login",
 }
-# Fields of ours that people may write, and who.
+# Our fields that users may write, and who may.
 WRITABLE = {
     "calendar.event": {"outlook_bridge_online_meeting": "orm"},
     "microsoft.calendar.account.reset": {"outlook_bridge_mails": "admin"},
     "outlook.bridge.preview": {"choice": "own", "guests": "own"},
     "res.users": {"outlook_bridge_online_meeting": "own"},
 }
-# Odoo shows each internal user all recurrences; neither field opens anything.
+# Odoo shows all recurrences to each internal user; none of these fields gives access to anything.
 OPEN_TO_READ = {
     (login, "calendar.recurrence", name)
     for login in ("bridge_ann", "bridge_elsewhere")
@@ -97,14 +98,14 @@ ROUTES = {
     "/microsoft_calendar/sync_data": "user",
     "/microsoft_account/authentication": "public",
     "/microsoft_calendar_bridge/switch_mailbox": "user",
-    # signed, instead of logged in
+    # signed, so no login is needed
     "/microsoft_calendar_bridge/poke": "public",
 }
 
 
 @tagged("post_install", "-at_install")
 class TestAccess(BridgeMixin, HttpCase):
-    """Every way in from outside, for the wrong user and for nobody."""
+    """Calls everything that can be reached from outside as the wrong user and without login."""
 
     def setUp(self):
         super().setUp()
@@ -124,7 +125,7 @@ class TestAccess(BridgeMixin, HttpCase):
         self.service.calls.clear()
 
     def ours(self):
-        """{model: public methods} of what is written in this add-on, as the server would let them be called."""
+        """``{model: public methods}`` of this add-on that the server would let a client call."""
         found = {}
         for name, model in self.registry.items():
             for base in model.__mro__:
@@ -137,9 +138,9 @@ class TestAccess(BridgeMixin, HttpCase):
 
     def test_every_method_is_in_the_table(self):
         found = self.ours()
-        # what a model inherits from an abstract one of ours counts for the model
+        # methods that a model inherits from our abstract model count for the inheriting model
         found.pop("outlook.bridge.event.line", None)
-        # its methods are those of the models that it is in
+        # its methods count for the models that inherit it
         found.pop("outlook.bridge.own", None)
         self.assertEqual(found, {model: set(methods) for model, methods in METHODS.items()})
 
@@ -164,7 +165,7 @@ class TestAccess(BridgeMixin, HttpCase):
         self.assertFalse(rules.filtered("noupdate").mapped("name"), "a corrected rule would reach nobody")
 
     def fields_of_ours(self):
-        """``{model: {who may write it: names}}`` of the fields that this add-on adds; who may is None for nobody."""
+        """``{model: {who may write: names}}`` of the fields of this add-on; None if nobody may."""
         found = {}
         for name, model in self.registry.items():
             for field in model._fields.values():
@@ -181,7 +182,7 @@ class TestAccess(BridgeMixin, HttpCase):
         return found
 
     def assert_is_ours_alone(self, name, field):
-        """It is computed, or the model is nobody's to write, or it is left out of what is written."""
+        """Passes if the field is computed, nobody may write the model, or the add-on ignores the value."""
         model = self.registry[name]
         if model._abstract or not (field.store or field.inverse) or is_own(field.name):
             return
@@ -257,7 +258,7 @@ class TestAccess(BridgeMixin, HttpCase):
         return response.json() if response.status_code == 200 else {"error": {"status": response.status_code}}
 
     def told(self, event):
-        """A preview in which this event and its mails wait."""
+        """A preview in which this event and its mails wait for approval."""
         none = {"events": 0, "past": 0, "mails": 0, "people": 0, "outside": 0}
         waiting = {"start": "2026-11-22 10:00:00", "recurrent": False, "over": False, "guests": 2, "outside": 1}
         subject = {"res_id": event.id, "title": event.name}
@@ -272,7 +273,7 @@ class TestAccess(BridgeMixin, HttpCase):
         }
 
     def records(self):
-        """A record of Bob's for every model in the table whose methods are more than Odoo's own."""
+        """One of Bob's records for each model in the table that has methods beyond Odoo's own."""
         wizard = self.env["outlook.bridge.removals"]._open(self.bob)["res_id"]
         lines = self.env["outlook.bridge.removals"].browse(wizard).line_ids
         meeting = self.event(user=self.bob, privacy="private")
@@ -326,7 +327,7 @@ class TestAccess(BridgeMixin, HttpCase):
         self.assertTrue(self.env["res.users"].with_user(self.bob).outlook_bridge_attention())
 
     def test_every_route_for_the_wrong_user_and_nobody(self):
-        """A state that was made for Bob, and a poke that nobody has signed."""
+        """Uses a sign-in state created for Bob, and a poke without a signature."""
         state = json.dumps({"b": "bobs"})
         calls = {
             "/microsoft_calendar/sync_data": {"json": {"params": {"model": "calendar.event", "fromurl": ""}}},
@@ -340,7 +341,7 @@ class TestAccess(BridgeMixin, HttpCase):
             for route, call in calls.items():
                 response = self.url_open(route, allow_redirects=False, **call)
                 if "sync_data" in route:
-                    # its answers are in JSON, errors too
+                    # this route answers in JSON, also with errors
                     answer = response.json()
                     refused = "error" in answer or answer["result"] == {"status": "sync_stopped", "url": ""}
                 else:
@@ -349,10 +350,10 @@ class TestAccess(BridgeMixin, HttpCase):
         told = {call["method"] for call in self.service.calls}
         self.assertFalse(told & {"authorize_url", "redeem", "switch_mailbox", "restart", "sync"}, told)
 
-    # every field, tried
+    # attempts to write each field
 
     def records_of_ours(self):
-        """``{model: Bob's record, or the database's}`` of every model that has a field of ours."""
+        """``{model: Bob's record, or the database's}`` of each model that has a field of this add-on."""
         found = {model: self.env[model].browse(ids) for model, ids in self.records().items() if ids}
         meeting = found["calendar.event"]
         meeting.attendee_ids.outlook_bridge_answered_by = {"uid": self.bob.id}
@@ -389,7 +390,7 @@ class TestAccess(BridgeMixin, HttpCase):
         return value[field.type]
 
     def attempt(self, user, record, method, argument):
-        """As over RPC; None where it is refused."""
+        """Calls a method as over RPC. Returns None if it is refused."""
         with suppress(UserError), self.env.cr.savepoint():
             return call_kw(self.env[record._name].with_user(user), method, [record.ids, argument], {})
 

@@ -119,7 +119,7 @@ class TestApply(BridgeCase, MailCase):
         self.assertFalse(event.user_id)
         states = {line.email: line.state for line in event.attendee_ids}
         self.assertEqual(states, {"boss@fabrikam.test": "accepted", "ann@contoso.test": "tentative"})
-        # the organizer is not in the list, and stays nevertheless
+        # the list lacks the organizer, who must stay nevertheless
         self.apply(
             self.change(
                 "write",
@@ -327,7 +327,7 @@ class TestApply(BridgeCase, MailCase):
         self.assertEqual(self.env["outlook.bridge.result"].search_count([]), 1)
 
     def test_alarm_triggers_are_set(self):
-        # a context that mutes too much would mute reminders
+        # a context that suppresses too much would suppress reminders
         mail = self.env.ref("calendar.alarm_mail_1")
         event = self.event(alarm_ids=[(6, 0, mail.ids)])
         self.drop_rows()

@@ -16,14 +16,14 @@ from .. import compat
 MODULE = "microsoft_calendar_bridge"
 PACKAGE = f"odoo.addons.{MODULE}"
 ROOT = Path(__file__).parents[1]
-# What every module of Odoo's uses of a record or an environment.
+# What every module of Odoo uses of a record or an environment.
 EVERYDAY = {"_", "_fields", "_ids", "_inherit", "_name", "_origin", "_table"}
-# Extended the same way by every module.
+# Methods that every module extends in the same way.
 ORM = {"create", "write", "unlink", "copy", "default_get"}
 
 
 def parameters(function):
-    """The parameters as they are written, without what they are said to be."""
+    """Returns the parameters as written, without annotations."""
     found = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].args
     for argument in (*found.posonlyargs, *found.args, *found.kwonlyargs, found.vararg, found.kwarg):
         if argument:
@@ -32,7 +32,7 @@ def parameters(function):
 
 
 def sources():
-    """``{file: its tree}`` of this module's own code."""
+    """``{file: its syntax tree}`` of this module's own code."""
     files = [file for file in ROOT.rglob("*.py") if file.relative_to(ROOT).parts[0] not in ("tests", "migrations")]
     return {file.relative_to(ROOT): ast.parse(file.read_text()) for file in files}
 
@@ -40,7 +40,7 @@ def sources():
 @tagged("post_install", "-at_install")
 class TestCompat(TransactionCase):
     def _foreign(self, model, method):
-        """That method of Odoo's, past whatever bridges and tests have made of it; or None."""
+        """Returns Odoo's own method, without what this module and tests replace it with; or None."""
         classes = type(self.env[model]).__mro__
         return next(
             (
@@ -93,7 +93,7 @@ class TestCompat(TransactionCase):
         self.assertIn(compat.CROSSING, code_translations.get_python_translations("microsoft_calendar", "fr_FR"))
 
     def test_each_method_that_is_extended_is_listed(self):
-        """A class that extends a model of Odoo's has no method of Odoo's name that is not known here."""
+        """A class that extends a model of Odoo overrides no method that the table does not list."""
         for model in self.env.registry:
             for cls in type(self.env[model]).__mro__:
                 if not cls.__module__.startswith(f"{PACKAGE}.") or ".tests." in cls.__module__:

@@ -68,7 +68,8 @@ class TestControllers(BridgeMixin, HttpCase):
 
     @mute_logger("odoo.http")
     def test_somebody_elses_meeting_is_answered_and_not_edited(self):
-        """A person is told; what no person saves in a page (a cron, an import) is the service's to settle."""
+        """A person gets an error. An edit without a person (a job, an import) is for the service to
+        settle."""
         event = self.event(name="Theirs")
         event._outlook_bridge_note({"outlook_bridge_organizer": "boss@fabrikam.test"})
         event.user_id = False
@@ -102,7 +103,7 @@ class TestControllers(BridgeMixin, HttpCase):
         action = self.call_kw("calendar.event", "action_outlook_bridge_journal", [event.id])["result"]
         [line] = self.call_kw(action["res_model"], "search_read", action["domain"], ["title", "has_event"])["result"]
         self.assertEqual((line["title"], line["has_event"]), ("Review", True))
-        # an outage is told in the client's words, and is no crash of Odoo's
+        # an outage is shown in the client's own words, not as a crash of Odoo
         self.service.down = True
         error = self.call_kw("calendar.event", "action_outlook_bridge_journal", [event.id])["error"]["data"]
         self.assertEqual(error["context"]["exception_class"], "odoo.exceptions.UserError")

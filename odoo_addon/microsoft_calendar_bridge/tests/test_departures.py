@@ -59,7 +59,7 @@ class TestDepartures(BridgeCase):
         self.assertEqual(self.bob._outlook_bridge_status(), "active")
 
     def test_deleted_behind_our_back(self):
-        # as the service still knows somebody who is not here
+        # the service still knows a user who does not exist here
         self.service.state["accounts"].append({**self.service.state["accounts"][0], "user_id": 10**8})
         self.exchange()
         self.assertFalse(self.service.departed)

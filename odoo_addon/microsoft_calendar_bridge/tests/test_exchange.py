@@ -76,7 +76,7 @@ class TestExchange(BridgeCase):
     def test_rows_of_one_record_are_one_change(self):
         event = self.event()
         first = self.rows(event)
-        # as if another transaction had saved it before
+        # as if an earlier transaction had saved it
         first.write({"txid": "1", "times": {"location": "2026-01-01 00:00:00"}})
         event.name = "Again"
         rows = self.rows(event)
@@ -137,7 +137,7 @@ class TestExchange(BridgeCase):
         self.assertEqual(report["outcome"], "quarantined")
         self.assertEqual(self.state._said()["quarantined"], "This database was copied.")
         self.assertTrue(self.rows(event))
-        # pairing again is the way out
+        # only pairing again helps
         self.service.nonce = "fresh"
         outlook_bridge_pairing._redeemed.clear()
         self.env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
@@ -167,7 +167,7 @@ class TestExchange(BridgeCase):
 
         with patch.object(self.registry["outlook.bridge.exchange"], "_apply", apply_and_lose):
             self.exchange()
-        self.service.acks.clear()  # the service never wrote it down
+        self.service.acks.clear()  # the service did not store it
         self.assertTrue(self.env["outlook.bridge.result"].search([]))
         self.exchange()
         self.assertEqual([ack["id"] for ack in self.service.acks], [1])
@@ -177,7 +177,7 @@ class TestExchange(BridgeCase):
     def test_results_wait_for_the_answer(self):
         self.service.pages = [[self.news(1)]]
         self.exchange(seconds=0)
-        # a press of the button says at once what became of its page
+        # a press of the button sends the results of its page at once
         self.assertEqual([ack["id"] for ack in self.service.acks], [1])
 
     def test_serialization_failure_is_retried(self):
@@ -235,11 +235,11 @@ class TestExchange(BridgeCase):
         self.assertGreater(rows.retry_at, fields.Datetime.now(), "as long as it takes")
         [said] = event.message_ids - silent
         self.assertIn("of another world", said.body)
-        # nor is it forgotten, as it is told again
+        # nor is it forgotten, as it will be sent again
         self.env.cr.execute("UPDATE outlook_bridge_outbox SET create_date = '2026-01-01' WHERE id = %s", rows.ids)
         self.env["outlook.bridge.outbox"]._gc_rejected()
         self.assertTrue(rows.exists())
-        # with the next change it is told at once, with all that had changed
+        # the next change is sent at once, with everything that had changed before
         self.service.rejects.clear()
         self.settle()
         rows.txid = "an earlier transaction"
@@ -272,7 +272,7 @@ class TestExchange(BridgeCase):
         self.service.rejects[event.id] = "It is of another world."
 
         def message_post(self, **kwargs):
-            # as an automation of the site that is wrong in SQL
+            # a site's automation with an error in its SQL
             self.env.cr.execute("SELECT 1/0")
 
         event_type = self.registry["calendar.event"]
@@ -293,7 +293,7 @@ class TestExchange(BridgeCase):
         self.assertEqual(
             untold, [{"model": "calendar.event", "res_id": event.id, "key": None, "message": "It is too large."}]
         )
-        # asked for by name, it is tried again
+        # the service asks for it by name, so it is tried again
         self.rows(event).txid = "an earlier transaction"
         self.settle()
         wanted = [{"user_id": self.ann.id, "res_id": event.id}]
@@ -333,7 +333,7 @@ class TestExchange(BridgeCase):
         self.assertEqual(outbox._existing_left([]), [self.ann.id, self.bob.id])
         self.assertEqual(outbox._existing_left(self.rows(mine).ids), self.bob.ids, "hers are through")
         self.assertEqual(outbox._existing_left(self.rows().ids), [])
-        # a rule that fails for one of hers is none of his business
+        # a rule that fails for one of her events must not delay his
         self.rows(mine).retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=5)
         self.assertEqual(outbox._existing_left(self.rows(his).ids), self.ann.ids)
 

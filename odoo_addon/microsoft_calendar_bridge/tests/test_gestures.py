@@ -10,7 +10,7 @@ from .common import BridgeCase
 
 @tagged("post_install", "-at_install")
 class TestGestures(BridgeCase):
-    """What people do in Odoo's pages, by whoever does it."""
+    """What different people do in Odoo's pages."""
 
     def setUp(self):
         super().setUp()
@@ -23,7 +23,7 @@ class TestGestures(BridgeCase):
                 self.drop_rows()
                 with Form(event.with_user(user)) as form:
                     form.allday = True
-                    # as after every call of a page
+                    # a page flushes after each call
                     self.settle()
                 self.assertIn("allday", self.rows(event).times)
                 self.drop_rows()
@@ -87,7 +87,7 @@ class TestGestures(BridgeCase):
                 self.drop_rows()
 
     # ------------------------------------------------------------
-    # What is saved is told
+    # What is saved is sent
     # ------------------------------------------------------------
 
     def test_minutes_of_a_reminder_that_events_use(self):
@@ -184,12 +184,12 @@ class TestGestures(BridgeCase):
         self.assertEqual(set(self.rows(event).times), {"name"})
 
     # ------------------------------------------------------------
-    # Bookkeeping is no edit, and a deletion is believed only when the record is gone
+    # Bookkeeping is not an edit, and only a missing record counts as deleted
     # ------------------------------------------------------------
 
     def test_a_series_of_before_the_pairing_is_not_edited_by_looking_at_it(self):
         series = self.series()
-        # as one that was made before anybody kept what a series is, without a time zone
+        # a series made before the add-on kept its data, without a time zone
         self.drop_rows()
         self.env.cr.execute(
             "UPDATE calendar_recurrence SET outlook_bridge_key = NULL, event_tz = NULL WHERE id = %s", [series.id]
@@ -208,7 +208,7 @@ class TestGestures(BridgeCase):
         self.assertEqual((wire["kind"], wire["record"]["id"]), ("snapshot", event.id))
 
     def test_a_series_whose_recurrence_is_archived_in_place_of_deleted(self):
-        # google_calendar does so with what it has synchronized
+        # google_calendar archives series that it has synced
         series = self.series()
         key = series.outlook_bridge_key
         first = self.occurrences(series)[0]
@@ -257,7 +257,7 @@ class TestGestures(BridgeCase):
         self.env.invalidate_all()
         read = event.with_user(self.ann).partner_ids.mapped("email")
         self.assertIn("zoe@ext.test", read)
-        # of somebody of that company it is the contact
+        # for a user of that company, the contact is used
         bob = new_test_user(
             self.env, "bridge_elsewhere", email="eve@ext.test", company_id=other.id, company_ids=[(6, 0, other.ids)]
         )

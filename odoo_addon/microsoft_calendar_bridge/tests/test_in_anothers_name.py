@@ -11,7 +11,7 @@ from .common import BridgeCase, BridgeMixin
 
 @tagged("post_install", "-at_install")
 class TestInAnothersName(BridgeCase):
-    """The service decides by who did it, so that it is told."""
+    """The service decides by who made a change, so it must be told who."""
 
     def setUp(self):
         super().setUp()
@@ -41,7 +41,7 @@ class TestInAnothersName(BridgeCase):
             self.assertEqual(self.told_of_bob()["answered_by"], {"uid": user.id, "name": user.name, **facts})
             self.line().with_user(user).do_tentative()
         public = self.env.ref("base.public_user")
-        # as the page of an invitation's link does
+        # as the page behind an invitation's link does
         self.line().with_user(public).sudo().do_accept()
         self.assertTrue(self.told_of_bob()["answered_by"]["by_link"])
 
@@ -68,7 +68,7 @@ class TestInAnothersName(BridgeCase):
 
     def test_who_saved(self):
         self.event_of_ann.with_user(self.eve).write({"name": "Eve's"})
-        # what follows from it is done as the superuser
+        # Odoo makes changes that follow from an edit as the superuser
         self.event_of_ann.with_user(self.env.ref("base.user_root")).write({"location": "There"})
         [change] = self.told()
         self.assertEqual(change["actors"], [{"uid": self.eve.id, "name": self.eve.name, "is_admin": False}])
@@ -100,7 +100,7 @@ class TestInAnothersName(BridgeCase):
 
 @tagged("post_install", "-at_install")
 class TestFromOutside(BridgeMixin, HttpCase):
-    """Portal users are customers."""
+    """Portal users are outsiders, such as customers."""
 
     def setUp(self):
         super().setUp()

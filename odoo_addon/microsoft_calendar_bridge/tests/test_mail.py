@@ -10,7 +10,7 @@ from .common import BridgeCase
 
 @tagged("post_install", "-at_install")
 class TestMail(BridgeCase, MailCase):
-    """Outlook mails for whoever is connected, Odoo for everyone else."""
+    """Outlook mails for connected organizers, Odoo for all others."""
 
     def setUp(self):
         super().setUp()
@@ -38,7 +38,7 @@ class TestMail(BridgeCase, MailCase):
     def test_organizer_is_connected(self):
         event = self.meet(self.ann)
         self.assertFalse(self._new_mails)
-        # also when somebody else moves it
+        # also if somebody else moves the event
         with self.mock_mail_gateway():
             event.with_user(self.bob).write({"start": self.tomorrow(11), "stop": self.tomorrow(12)})
         self.assertFalse(self._new_mails)
@@ -46,7 +46,7 @@ class TestMail(BridgeCase, MailCase):
     def test_organizer_is_not_connected(self):
         event = self.meet(self.bob)
         self.assertIn(self.guest, self._new_mails.recipient_ids)
-        # although whoever moves it is
+        # although the user who moves the event is connected
         with self.mock_mail_gateway():
             event.with_user(self.ann).write({"start": self.tomorrow(11), "stop": self.tomorrow(12)})
         self.assertIn(self.guest, self._new_mails.recipient_ids)

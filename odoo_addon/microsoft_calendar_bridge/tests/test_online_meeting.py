@@ -23,7 +23,7 @@ class TestOnlineMeeting(BridgeCase):
         self.token = self.discuss.rpartition("/")[2]
 
     def online(self, **values):
-        """An event that Outlook has made a Teams meeting of."""
+        """Returns an event for which Outlook has created a Teams meeting."""
         event = self.event(outlook_bridge_online_meeting=True, **values)
         event.with_context(outlook_bridge_applying=Applying()).videocall_location = JOIN
         self.drop_rows()
@@ -39,7 +39,7 @@ class TestOnlineMeeting(BridgeCase):
     def times(self, event):
         return {name for row in self.rows(event) for name in row.times}
 
-    # what is told
+    # what is sent
 
     def test_nobody_asked(self):
         event = self.event()
@@ -60,7 +60,7 @@ class TestOnlineMeeting(BridgeCase):
         event.with_user(self.ann).outlook_bridge_online_meeting = True
         self.assertFalse(self.rows(event))
 
-    # what comes
+    # what is received
 
     def apply(self, change):
         self.settle()
@@ -122,7 +122,7 @@ class TestOnlineMeeting(BridgeCase):
     def test_other_call_unticks(self):
         for link in (self.discuss, ZOOM, False):
             event = self.online()
-            # as the form's buttons do
+            # the buttons of the form set both
             token = {"access_token": self.token} if link == self.discuss else {}
             event.with_user(self.ann).write({"videocall_location": link, **token})
             self.assertEqual(self.both(event), (False, link))
@@ -217,7 +217,7 @@ class TestOnlineMeeting(BridgeCase):
             self.assertTrue(form.outlook_bridge_online_meeting)
             form.name = "Typed"
         self.assertTrue(form.record.outlook_bridge_online_meeting)
-        # said otherwise
+        # unless the values say otherwise
         self.assertFalse(self.event(outlook_bridge_online_meeting=False).outlook_bridge_online_meeting)
         for link in (self.discuss, ZOOM):
             event = self.event(videocall_location=link, access_token=self.token)

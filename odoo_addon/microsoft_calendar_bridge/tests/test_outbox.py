@@ -72,9 +72,9 @@ class TestOutbox(BridgeCase):
         self.assertEqual(row.link, "3c6b8a53-7a9f-4b8e-9a36-1b3a4c5d6e7f")
 
     def test_created_and_deleted_in_one_transaction_is_nothing(self):
-        """Told as gone, it is nothing to a service that has never heard of it."""
+        """Sent as gone, such an event means nothing to a service that never heard of it."""
         self.event().unlink()
-        # also when the transaction flushed in between, as every savepoint does
+        # also if the transaction flushed in between, as every savepoint does
         event = self.event()
         self.settle()
         event.unlink()
@@ -159,7 +159,8 @@ class TestOutbox(BridgeCase):
         self.assertFalse(self.rows())
 
     def test_batches_are_cut_by_size(self):
-        """120 events with 90 KB of pasted HTML each: no call carries more than the service reads, and all are told."""
+        """120 events with 90 KB of pasted HTML each: no call exceeds what the service reads, and
+        all are sent."""
         pasted = "<p>%s</p>" % ("ä" * 15_000)
         events = self.env["calendar.event"].concat(*[self.event(description=pasted) for _number in range(120)])
         outbox = self.env["outlook.bridge.outbox"]
@@ -182,7 +183,7 @@ class TestOutbox(BridgeCase):
         self.assertEqual(wire["record"]["id"], small.id)
         self.assertIn("too large", self.rows(large).rejected)
         self.assertIn("too large", large.message_ids[0].body, "who waits for it reads so")
-        # Shortened, it is told: a later save has a row of its own.
+        # Once shortened, the event is sent: a later save has a row of its own.
         self.drop_rows()
         large.description = "<p>Short</p>"
         self.assertEqual([wire["record"]["id"] for wire in self.wires()], [large.id])

@@ -37,14 +37,14 @@ KEYS = {
 
 @tagged("post_install", "-at_install")
 class TestOutside(BridgeCase):
-    """Over RPC anybody may send any context, and write any field of a record that is theirs."""
+    """Over RPC, users may send any context and write any field of their own records."""
 
     def setUp(self):
         super().setUp()
         self.pair(self.ann)
 
     def from_outside(self, records, **context):
-        """As a client calls it, whose context is JSON."""
+        """Returns the records as a client calls them: its context is JSON."""
         return records.with_user(self.ann).with_context(**KEYS, **context)
 
     def test_context_of_a_save(self):
@@ -78,17 +78,17 @@ class TestOutside(BridgeCase):
         self.assertEqual(len(series.calendar_event_ids), 5)
 
     def test_context_of_mails(self):
-        """Nobody makes Odoo mail what Outlook tells, nor the other way round."""
+        """No context can make Odoo mail what Outlook mails, or suppress what Odoo mails."""
         event = self.event(partner_ids=[(4, self.guest.id)])
         event._outlook_bridge_note({"outlook_bridge_mailer": "outlook"})
         self.assertTrue(self.from_outside(event)._skip_send_mail_status_update())
         event._outlook_bridge_note({"outlook_bridge_mailer": False})
         self.assertFalse(self.from_outside(event)._outlook_bridge_is_mailed())
 
-    # fields: all of them, as one that is added tomorrow is written over RPC, too
+    # fields: all of them, as a field added later can be written over RPC, too
 
     def own_fields(self, model):
-        """``{name: a value that is another one}`` of what is stored and this module's alone."""
+        """``{name: another value}`` of the stored fields that only this module may write."""
         values = {"char": "mine", "boolean": True, "json": {"key": "mine"}, "datetime": datetime(2026, 1, 1)}
         values.update(selection="nobody", integer=3)
         return {
@@ -96,14 +96,14 @@ class TestOutside(BridgeCase):
         }
 
     def test_every_field_of_ours_is_known(self):
-        """Whatever this module adds to somebody else's model is its own, a person's setting, or computed."""
+        """Each field that this module adds to a model of Odoo is its own, a user's setting, or computed."""
         theirs = {
             "calendar.event": {"outlook_bridge_online_meeting"},
-            # the user's own preference, as Odoo guards users
+            # the user's own preference; Odoo protects the records of users
             "res.users": {"outlook_bridge_online_meeting"},
         }
         for name, model in self.registry.items():
-            # wizards of the settings are an administrator's
+            # wizards of the settings are for administrators only
             if name.startswith("outlook.bridge.") or model._abstract or model._transient:
                 continue
             for field in model._fields.values():
@@ -116,7 +116,7 @@ class TestOutside(BridgeCase):
                     self.assertFalse(field.copy, field)
 
     def callers(self):
-        """Everybody but this module: a plain user, an administrator, and code that passes on what it is given."""
+        """Everybody but this module: a user, an administrator, and code that passes on what it receives."""
         return self.ann, self.env.ref("base.user_admin"), self.env.ref("base.user_root")
 
     def values_of(self, record, names):
@@ -125,7 +125,7 @@ class TestOutside(BridgeCase):
         return record.sudo().read(sorted(names))[0]
 
     def attempt(self, call, *args):
-        """Whether it is refused or does nothing is the same."""
+        """Calls; being refused and changing nothing count as the same."""
         with contextlib.suppress(AccessError), self.cr.savepoint():
             return call(*args)
 
@@ -192,14 +192,15 @@ class TestOutside(BridgeCase):
                         self.assertNotIn(value, made.sudo().read([name])[0].values())
 
     def test_another_engines_link_is_no_way_in(self):
-        """Who writes stock's link of a private meeting into an event of their own is not given that meeting."""
+        """Writing the built-in sync's link of a private meeting into an event does not open that
+        meeting."""
         self.event(user=self.bob, privacy="private")
         mine = self.event()
         mine.with_user(self.ann).write({"microsoft_id": "AAMk-bobs", "ms_universal_event_id": "0400-bobs"})
         mine.with_user(self.ann).write({"user_id": self.bob.id})
         self.assertFalse(self.env["outlook.bridge.snapshot"]._build(mine)[mine.id]["stock_ids"])
 
-    # what this module does itself goes on
+    # what this module itself does still works
 
     def test_copies_and_series_of_a_user(self):
         calendar = self.env["calendar.event"].with_user(self.ann)
@@ -216,7 +217,7 @@ class TestOutside(BridgeCase):
         copied = event.copy()
         self.assertFalse(copied.sudo().outlook_bridge_slot)
 
-    # what else is bounded
+    # other limits
 
     def test_results_by_size(self):
         results = self.env["outlook.bridge.result"]
@@ -245,7 +246,7 @@ class TestOutside(BridgeCase):
         self.assertEqual((old + recent + others).exists(), recent + others)
 
     def test_first_of_a_yearly_series_was_moved(self):
-        """Whoever saves a series of before the pairing waits for its slots to be found."""
+        """Saving a series from before the pairing finds its original dates in few steps."""
         series = self.series(
             start="2027-03-01 09:00:00", rrule_type="yearly", end_type="count", count=30, recurrency=True
         )

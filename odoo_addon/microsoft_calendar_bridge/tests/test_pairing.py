@@ -18,7 +18,7 @@ from .common import CODE, KEY, NEXT_KEY, POKE_KEY, SECRET, URL, BridgeCase, Refu
 @tagged("post_install", "-at_install")
 class TestPairing(BridgeCase):
     def settings(self, **values):
-        """As the web client saves: the row first, executed in another request."""
+        """Saves as the web client does: it creates the row, and executes it in another request."""
         settings = self.env["res.config.settings"].with_user(self.admin).create(values)
         self.settle()
         self.env.invalidate_all()
@@ -27,7 +27,7 @@ class TestPairing(BridgeCase):
         return settings
 
     def assertNowhere(self, *secrets):
-        """None of these in any text column of any table."""
+        """Checks that no text column of any table contains a secret."""
         self.settle()
         self.env.cr.execute(
             """
@@ -162,7 +162,7 @@ class TestPairing(BridgeCase):
         client = self.env["outlook.bridge.client"]
         for url in ("http://127.0.0.1:8470", "http://[::1]:8470", "http://localhost:8470", URL):
             self.assertEqual(client._clean_url(url), url)
-        # an address that was stored before, or past the settings
+        # an address stored before the rule existed, or not through the settings
         self.pair()
         self.params().set_param("microsoft_calendar_bridge.url", plain)
         with self.assertRaisesRegex(BridgeUnavailable, "allow_plain_http"):
@@ -171,14 +171,14 @@ class TestPairing(BridgeCase):
         self.assertFalse(self.service.calls)
         self.params().set_param("microsoft_calendar_bridge.allow_plain_http", "True")
         self.assertEqual(client._clean_url(plain), plain)
-        with self.assertRaisesRegex(AssertionError, f"{plain}/jsonrpc"):  # by the stand-in, which is elsewhere
+        with self.assertRaisesRegex(AssertionError, f"{plain}/jsonrpc"):  # by the stand-in, at another address
             client._call("outlook.bridge", "status")
 
     def test_code_is_redeemed_once_although_odoo_repeats_itself(self):
         self.service.errors[("res.config.settings", "set_values")] = Refusal("odoo.exceptions.UserError", "No.")
         with self.assertRaises(UserError), self.env.cr.savepoint():
             self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
-        self.registry.clear_all_caches()  # as the end of a failed request does
+        self.registry.clear_all_caches()  # the end of a failed request does this
         self.assertFalse(self.is_paired(), "nothing is kept")
         self.service.errors.clear()
         self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
@@ -194,7 +194,7 @@ class TestPairing(BridgeCase):
         self.settings(outlook_bridge_url=URL, outlook_bridge_code=CODE)
         [_first, again] = self.service.called("outlook.bridge", "pair")
         self.assertEqual((again["key"], again["kwargs"]["present_key"]), (CODE, KEY))
-        # a key that was lost: the words say how to go on, and what is paired stays paired
+        # the key was lost: the message says what to do, and a paired database stays paired
         self.env.cr.postcommit.run()
         self.params().set_param("microsoft_calendar_bridge.key", "of-a-backup")
         with self.assertRaisesRegex(UserError, "enroll --again"), self.env.cr.savepoint():
@@ -278,7 +278,7 @@ class TestPairing(BridgeCase):
         settings.invalidate_recordset()
         self.assertIn("This database was copied.", settings.outlook_bridge_status)
 
-    # stock's links
+    # the links of the built-in sync
 
     def stock_event(self):
         event = self.event()
@@ -353,7 +353,7 @@ class TestPairing(BridgeCase):
         told = self.snapshot(event)
         sent = told["stock_ids"].pop("description")
         self.assertEqual(told["stock_ids"], {"microsoft_id": "mid", "uid": "uid"})
-        # stock sent the block of contacts, which is no part of what people wrote
+        # the built-in sync also sent the contact block, which nobody typed
         self.assertIn("Organized by", sent)
         self.assertIsNone(told["description"])
         self.assertIsNone(self.snapshot(other)["stock_ids"])
@@ -374,7 +374,8 @@ class TestPairing(BridgeCase):
         self.assertEqual((told["microsoft_id"], told["uid"]), ("master", "uid"))
 
     def test_linked_meetings_of_others_are_handed_over_too(self):
-        """Stock puts down what a guest's mailbox shows; the organizer may be nobody here."""
+        """The built-in sync also links what a guest's mailbox shows; its organizer may not be a
+        user here."""
         linked, unknown = self.stock_event(), self.event(self.bob, partner_ids=self.ann.partner_id.ids)
         (linked + unknown).write({"partner_ids": [(4, self.ann.partner_id.id)], "user_id": False})
         self.env.flush_all()
@@ -410,7 +411,7 @@ class TestPairing(BridgeCase):
         self.assertEqual((first.microsoft_id, first.microsoft_recurrence_master_id), ("AAMk3", "AAMk2"))
         everything = made + gone + alone + first
         self.assertFalse(any(everything.mapped("need_sync_m")) or series.need_sync_m)
-        # stock sends what has no link and was written in the last five minutes
+        # the built-in sync sends what has no link and was written in the last five minutes
         just_now = fields.Datetime.subtract(fields.Datetime.now(), minutes=5)
         self.assertLess(alone.write_date, just_now)
         self.assertGreater(made.write_date, just_now)

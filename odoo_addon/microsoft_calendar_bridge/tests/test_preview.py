@@ -9,7 +9,7 @@ from .common import BridgeCase
 
 @tagged("post_install", "-at_install")
 class TestPreview(BridgeCase):
-    """The user is shown whom Outlook would mail, and the answer is forwarded."""
+    """The user sees whom Outlook would mail, and the decision is forwarded."""
 
     def setUp(self):
         super().setUp()
@@ -18,7 +18,7 @@ class TestPreview(BridgeCase):
         self.drop_rows()
 
     def tell(self, user, events, *, past=0, held=None):
-        """The service says that these events wait, the last ``past`` of them over."""
+        """Makes the service say that these events wait, and that the last ``past`` of them are over."""
         upcoming = len(events) - past
         self.service.previews[user.id] = {
             "to_odoo": 3,
@@ -57,7 +57,7 @@ class TestPreview(BridgeCase):
         return [call["kwargs"] for call in self.service.called("res.users", method)]
 
     def test_long_lists(self):
-        """A row is made of each that is listed, as the dialog opens."""
+        """The list is limited, as opening the dialog creates a row for each entry."""
         self.tell(self.ann, self.meetings)
         told = self.service.previews[self.ann.id]
         told["events"] = [{**told["events"][0], "title": f"Event {number}"} for number in range(1500)]
@@ -171,7 +171,7 @@ class TestPreview(BridgeCase):
             event.with_user(self.ann).action_outlook_bridge_invite()
 
     def test_one_series(self):
-        """By its key, which is none of the API's."""
+        """A series is named by its key, which is not part of Odoo's public API."""
         rule = {"recurrency": True, "rrule_type": "daily", "end_type": "count", "count": 2}
         event = self.event(name="Daily", start=self.tomorrow(9), **rule)
         self.tell(self.ann, self.meetings)

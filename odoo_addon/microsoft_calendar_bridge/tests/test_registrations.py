@@ -15,7 +15,7 @@ PAGE = "http://odoo.test/odoo/calendar"
 
 @tagged("post_install", "-at_install")
 class TestRegistrations(BridgeCase):
-    """The app registrations: the database's, and those of companies with tenants of their own."""
+    """App registrations: that of the database, and those of companies with their own tenants."""
 
     def setUp(self):
         super().setUp()

@@ -127,7 +127,7 @@ class TestRemovals(BridgeCase):
         wizard.action_keep()
         with self.assertRaisesRegex(MissingError, "Nothing waits for an answer here"):
             other.action_remove()
-        # what is known here may be old
+        # what Odoo has stored may be outdated
         self.account(self.ann).removals = 2
         with self.assertRaisesRegex(MissingError, "Nothing waits for an answer here"):
             self.account(self.ann).with_user(self.admin).action_review_removals()

@@ -15,7 +15,7 @@ WIZARD = "microsoft.calendar.account.reset"
 
 @tagged("post_install", "-at_install")
 class TestReset(BridgeCase):
-    """What the wizard says before anybody confirms, and what it asks the service for."""
+    """What the wizard shows before it is confirmed, and what it asks the service for."""
 
     def setUp(self):
         super().setUp()

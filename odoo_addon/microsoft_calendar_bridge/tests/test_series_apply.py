@@ -17,7 +17,7 @@ ORGANIZER = {"email": "ann@contoso.test", "name": "Ann"}
 
 @tagged("post_install", "-at_install")
 class TestSeriesApply(BridgeCase, MailCase):
-    """What the service says of a series, with the records that are there."""
+    """Changes of a series from the service keep the existing records."""
 
     def setUp(self):
         super().setUp()
@@ -38,7 +38,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         return acks if len(acks) != 1 else acks[0]
 
     def change(self, recurrence=None, **values):
-        """The present state of a series as the service would say it, but for ``values``."""
+        """Returns the present state of a series as the service would send it, except for ``values``."""
         self.next_id += 1
         change = {"id": self.next_id, "op": "apply_series", "user_id": self.ann.id, "slots": [], "missing": []}
         if recurrence:
@@ -87,7 +87,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         return [str(event.start) for event in self.occurrences(recurrence)]
 
     def lived_in(self, **values):
-        """A series on whose occurrences people have written."""
+        """Returns a series with messages and activities on its occurrences."""
         recurrence = self.series(partner_ids=self.guests, **values)
         for event in recurrence.calendar_event_ids:
             event.message_post(body=f"About {event.start}")
@@ -105,7 +105,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         return recurrence
 
     def lives(self, events):
-        """What must survive: ``{id: (messages, activities, attendees' lines)}``."""
+        """``{id: (messages, activities, attendees' rows)}``, which must survive."""
         return {
             event.id: (event.message_ids.ids, event.activity_ids.ids, event.attendee_ids.sorted("id").ids)
             for event in events
@@ -199,7 +199,8 @@ class TestSeriesApply(BridgeCase, MailCase):
         self.assertEqual([entry["slot"] for entry in document["slots"]], ["2027-03-22"])
 
     def test_create_with_weeks_of_its_own(self):
-        """Every other Sunday and Monday: which ones is for Outlook to say, not for whoever reads it."""
+        """Every other Sunday and Monday: Outlook's start of the week decides which ones, not the
+        reader's."""
         rule = {**MONDAYS, "sun": True, "interval": 2, "count": 4}
         self.assertEqual(
             self.starts(self.applied(rule=rule, week_start=0)),
@@ -210,7 +211,7 @@ class TestSeriesApply(BridgeCase, MailCase):
             ["2027-03-01 09:00:00", "2027-03-14 09:00:00", "2027-03-15 09:00:00", "2027-03-28 08:00:00"],
         )
 
-    # the whole
+    # all occurrences
 
     def test_nothing(self):
         recurrence = self.lived_in()
@@ -261,7 +262,7 @@ class TestSeriesApply(BridgeCase, MailCase):
             [(entry["slot"], entry["id"]) for entry in document["slots"]], [("2027-03-15 13:00:00", events[2].id)]
         )
         self.assertFalse(events[1].active)
-        # the one that was cancelled comes back as who it was
+        # the cancelled occurrence comes back as the same record
         self.applied(recurrence, missing=[])
         self.assertTrue(events[1].active)
         self.assertEqual((str(events[1].start), self.lives(events)), ("2027-03-08 13:00:00", lives))
@@ -352,7 +353,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         self.applied(recurrence, rule=rule, start_date="2027-03-03", stop_date="2027-03-04")
         self.assertEqual((self.occurrences(recurrence), self.lives(recurrence.calendar_event_ids)), (events, lives))
         self.assertEqual((str(events[5].start_date), str(events[5].stop_date)), ("2027-04-07", "2027-04-08"))
-        # and to hours
+        # and back to a timed series
         change = self.change(recurrence, start="2027-03-03 09:00:00", stop="2027-03-03 10:00:00")
         del change["start_date"], change["stop_date"]
         self.assertEqual(self.apply(change)["result"], "applied")
@@ -406,7 +407,7 @@ class TestSeriesApply(BridgeCase, MailCase):
             self.assertEqual(event.message_ids.ids, lives[event.id][0])
             self.assertTrue(set(lives[event.id][2]) <= set(event.attendee_ids.ids), "who stays keeps their line")
 
-    # one
+    # one occurrence
 
     def test_exceptions(self):
         recurrence = self.lived_in()
@@ -429,7 +430,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         self.assertEqual(self.lives(events), lives)
         document = self.document(recurrence)
         self.assertEqual([entry["id"] for entry in document["slots"]], [events[2].id, events[5].id])
-        # and back to what the rule says
+        # and back to the date of the rule
         self.applied(recurrence, slots=[], missing=[], values={"name": "Review"})
         document = self.document(recurrence)
         self.assertEqual((document["slots"], document["missing"]), ([], []))
@@ -490,7 +491,7 @@ class TestSeriesApply(BridgeCase, MailCase):
     # side effects
 
     def test_nobody_is_mailed(self):
-        """Not for an organizer either who does not synchronize, and for whom Odoo mails otherwise."""
+        """Also not for an organizer who is not connected, for whom Odoo usually mails."""
         values = {
             "name": "From Outlook",
             "organizer": {"user_id": None, "email": "bob@contoso.test", "name": "Bob"},
@@ -504,7 +505,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         exception = {"start": self.tomorrow(13), "stop": self.tomorrow(14), "attendees": []}
         self.applied(recurrence, slots=[{"slot": self.tomorrow(11), "values": exception}], **later)
         self.applied(recurrence, missing=[self.tomorrow(11)])
-        # which would have been one otherwise
+        # the same move in Odoo is mailed
         event = self.occurrences(recurrence)[1].with_user(self.bob)
         with self.mock_mail_gateway():
             event.write({"start": event.start.replace(hour=20), "stop": event.stop.replace(hour=21)})
@@ -520,7 +521,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         self.applied(recurrence, start=self.tomorrow(11), stop=self.tomorrow(12))
         self.assertEqual(recurrence.trigger_id.call_at, before + timedelta(hours=2))
 
-    # the end
+    # the end of a series
 
     def test_archive_and_back(self):
         recurrence = self.lived_in()
@@ -547,7 +548,8 @@ class TestSeriesApply(BridgeCase, MailCase):
         return ack
 
     def test_detach(self):
-        """What Outlook cannot bring back into a series becomes an event of its own, which is told."""
+        """An occurrence that Outlook cannot bring back into a series becomes a single event, which
+        is sent."""
         recurrence = self.lived_in()
         events, lives = self.occurrences(recurrence), self.lives(recurrence.calendar_event_ids)
         ack = self.detached(recurrence, ["2027-03-01 09:00:00", "2027-03-15 09:00:00"])
@@ -578,10 +580,10 @@ class TestSeriesApply(BridgeCase, MailCase):
         self.assertEqual((ack["result"], ack["record"]), ("applied", None))
         self.assertFalse(recurrence.exists() or events.exists())
 
-    # the past
+    # occurrences in the past
 
     def test_start_rolls(self):
-        """Odoo counts 720 occurrences from the start, so that the start of an endless series moves on."""
+        """Odoo counts 720 occurrences from the start, so the start of an endless series moves forward."""
         recurrence = self.series(rrule_type="daily", end_type="count", count=10)
         events = self.occurrences(recurrence)
         later = {"start": "2027-03-06 09:00:00", "stop": "2027-03-06 10:00:00"}
@@ -602,7 +604,7 @@ class TestSeriesApply(BridgeCase, MailCase):
         ack = self.apply(change)
         self.assertEqual((ack["result"], self.as_understood(ack["record"])), ("stale", self.document(recurrence)))
         self.assertEqual(event.name, "From Odoo")
-        # also when Odoo has another recurrence by now
+        # also if Odoo has another recurrence by now
         change = self.change(recurrence, values={"name": "From Outlook"})
         self.save(event, "all_events", start="2027-03-15 10:00:00", stop="2027-03-15 11:00:00")
         ack = self.apply(change)
@@ -644,17 +646,17 @@ class TestSeriesApply(BridgeCase, MailCase):
             self.assertIn(words, ack["message"])
 
     def test_page(self):
-        """What is refused stands alone, and repeats are answered once."""
+        """A refused change does not affect others, and a repeated change has one result."""
         changes = [self.change() for _number in range(3)]
         changes[1]["rule"] = {**MONDAYS, "mon": False}
         acks = self.apply(*changes)
         self.assertEqual([ack["result"] for ack in acks], ["applied", "refused", "applied"])
         self.assertEqual(self.apply(*changes), [])
 
-    # length
+    # the length of a series
 
     def test_daily_for_two_years(self):
-        """As many as Odoo has: what is written is written together."""
+        """All the occurrences that Odoo creates, written together."""
         rule = {"rrule_type": "daily", "interval": 1, "end_type": "forever"}
         recurrence = self.applied(rule=rule)
         events = self.occurrences(recurrence)
@@ -668,7 +670,7 @@ class TestSeriesApply(BridgeCase, MailCase):
 
     @contextmanager
     def assertQueriesBelow(self, limit):
-        """A ceiling, as the exact number is Odoo's business."""
+        """Checks an upper limit, as the exact number depends on Odoo."""
         before = self.cr.sql_log_count
         yield
         self.assertLess(self.cr.sql_log_count - before, limit)

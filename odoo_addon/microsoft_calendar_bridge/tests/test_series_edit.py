@@ -15,7 +15,7 @@ from .common import BridgeCase, BridgeMixin
 
 @tagged("post_install", "-at_install")
 class TestSeriesEdit(BridgeCase, MailCase):
-    """What stock forbids, by whoever may do it."""
+    """Edits that the built-in sync forbids."""
 
     def setUp(self):
         super().setUp()
@@ -49,7 +49,7 @@ class TestSeriesEdit(BridgeCase, MailCase):
         self.editable(self.bob)
 
     def test_delete_wizard(self):
-        """Stock deletes one, whatever is chosen, once a sync is active."""
+        """With an active sync, Odoo would delete one event, whatever is chosen."""
         for chosen, left in (("one", 7), ("next", 2), ("all", 0)):
             events = self.series(partner_ids=self.guests).calendar_event_ids.sorted("start")
             wizard = (
@@ -87,7 +87,7 @@ class TestSeriesEdit(BridgeCase, MailCase):
 
 @tagged("post_install", "-at_install")
 class TestSeriesCrossing(BridgeMixin, HttpCase):
-    """Outlook's restriction, told to the person who drags an occurrence."""
+    """Outlook's limit, shown to the person who drags an occurrence."""
 
     def setUp(self):
         super().setUp()
@@ -128,11 +128,11 @@ class TestSeriesCrossing(BridgeMixin, HttpCase):
         for day in ("2027-03-09", "2027-03-21", "2027-03-15"):
             self.assertIsNone(self.move(third, f"{day} 12:00:00", f"{day} 13:00:00"), day)
         self.assertEqual(str(third.start), "2027-03-15 12:00:00")
-        # without a word about the other occurrences, one is meant
+        # without a choice about the other occurrences, only this one is meant
         self.assertEqual(self.call(third, start="2027-03-22 12:00:00", stop="2027-03-22 13:00:00"), CROSSING)
 
     def test_days_are_the_series_own(self):
-        """Late in the evening in New York it is the next day in UTC."""
+        """Late in the evening in New York it is already the next day in UTC."""
         recurrence = self.series(
             start="2027-03-02 02:00:00", event_tz="America/New_York", rrule_type="daily", end_type="count", count=4
         )

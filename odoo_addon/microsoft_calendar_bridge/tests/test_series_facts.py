@@ -10,7 +10,7 @@ from .common import BridgeCase
 
 @tagged("post_install", "-at_install")
 class TestSeriesFacts(BridgeCase):
-    """What Odoo does to a series, which the rest is built on; nothing of ours is active here."""
+    """What Odoo does to a series, on which the add-on relies. Here the add-on is not paired."""
 
     def test_all_events_makes_a_new_recurrence(self):
         recurrence = self.series()
@@ -46,7 +46,7 @@ class TestSeriesFacts(BridgeCase):
         friday = self.occurrences(recurrence)[5]
         self.save(friday, "future_events", name="Later")
         self.assertEqual(str(self.occurrences(recurrence)[-1].start), "2027-03-10 09:00:00")
-        # with ours at work, the rule gives what is there
+        # while paired, the rule ends with the last occurrence that exists
         self.assertEqual(str(recurrence.until), "2027-03-10" if recurrence.outlook_bridge_key else "2027-03-06")
 
     def test_delete_future_leaves_the_rule(self):
@@ -70,7 +70,7 @@ class TestSeriesFacts(BridgeCase):
     def test_shift_by_utc_detaches(self):
         recurrence = self.series()
         recurrence.calendar_event_ids.unlink()
-        # Odoo holds the hour in Brussels: nine in winter is eight in summer
+        # Odoo keeps the hour in Brussels: nine UTC in winter is eight UTC in summer
         recurrence = self.series()
         starts = [str(event.start)[11:13] for event in self.occurrences(recurrence)]
         self.assertEqual(starts, ["09"] * 4 + ["08"] * 4)
@@ -86,7 +86,7 @@ class TestSeriesFacts(BridgeCase):
         self.assertEqual(len(until.calendar_event_ids), 791)
 
     def test_weeks_of_the_reader(self):
-        """Every other Sunday and Monday is another rule for who starts the week on Sunday."""
+        """Every other Sunday and Monday is another rule if the week starts on Sunday."""
         self.env["res.lang"]._activate_lang("fr_FR")
         self.env["res.lang"]._get_data(code="en_US")
         self.assertEqual(
@@ -130,7 +130,7 @@ class TestSeriesFacts(BridgeCase):
         base = recurrence.base_event_id
         self.assertEqual(str(self.occurrences(recurrence)[0].start.date()), "2027-03-23")
         self.save(base, "all_events", start="2027-03-23 10:00:00", stop="2027-03-23 11:00:00")
-        # so that the base event itself is none of its occurrences
+        # so the base event itself is not one of the occurrences
         self.assertFalse(base.active or base.recurrence_id)
         made = self.env["calendar.recurrence"].search([], order="id desc", limit=1)
         self.assertEqual(made.byday, "-1")
@@ -149,7 +149,7 @@ class TestSeriesFacts(BridgeCase):
 
 @tagged("post_install", "-at_install")
 class TestSeriesFactsPaired(TestSeriesFacts):
-    """The same, with ours at work."""
+    """The same while paired."""
 
     allow_inherited_tests_method = True
 
@@ -158,7 +158,7 @@ class TestSeriesFactsPaired(TestSeriesFacts):
         self.pair(self.ann)
 
     def test_weeks_of_the_author(self):
-        """A series keeps the weeks it was made in, whoever changes it."""
+        """A series keeps the start of the week with which it was made, whoever changes it."""
         self.env["res.lang"]._activate_lang("fr_FR")
         rule = {"interval": 2, "mon": True, "sun": True, "count": 4}
         recurrence = self.series(**rule)

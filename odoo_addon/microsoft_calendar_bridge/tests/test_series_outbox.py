@@ -13,7 +13,7 @@ LINK = "3c6b8a53-7a9f-4b8e-9a36-1b3a4c5d6e7f"
 
 @tagged("post_install", "-at_install")
 class TestSeriesOutbox(BridgeCase):
-    """What is handed over for whatever a person does to a series."""
+    """What is sent for each thing that a person can do to a series."""
 
     def setUp(self):
         super().setUp()
@@ -21,7 +21,7 @@ class TestSeriesOutbox(BridgeCase):
         self.guests = [(6, 0, [self.ann.partner_id.id, self.guest.id])]
 
     def told(self, **values):
-        """A series that was handed over."""
+        """Returns a series that was sent."""
         recurrence = self.series(**values)
         self.drop_rows()
         return recurrence, recurrence.outlook_bridge_key
@@ -78,7 +78,7 @@ class TestSeriesOutbox(BridgeCase):
         self.assertEqual(set(wire["times"]), {"start", "stop"})
         [entry] = self.assertSeries(wire, key)["slots"]
         self.assertEqual(entry["slot"], "2027-03-15 09:00:00")
-        # and again: the slot stays
+        # and again: the original date stays
         self.save(third, start="2027-03-17 12:00:00", stop="2027-03-17 13:00:00")
         [entry] = self.assertSeries(self.wire(), key)["slots"]
         self.assertEqual(entry["slot"], "2027-03-15 09:00:00")
@@ -106,7 +106,7 @@ class TestSeriesOutbox(BridgeCase):
         )
 
     def test_address_of_a_guest(self):
-        # as always, of the years around now
+        # the add-on looks for events in the window, which is around the present
         recurrence, key = self.told(
             partner_ids=self.guests,
             start=self.tomorrow(9),
@@ -184,7 +184,7 @@ class TestSeriesOutbox(BridgeCase):
         self.save(first, "future_events", start="2027-03-01 10:00:00", stop="2027-03-01 11:00:00")
         document = self.assertSeries(self.wire(), key)
         self.assertEqual((len(document["records"]), document["split_from"]), (8, None))
-        # also where the base event is another one
+        # also if the base event is another one
         first = self.occurrences(self.of_key(key))[0]
         first.recurrence_id.base_event_id = self.occurrences(first.recurrence_id)[4]
         self.drop_rows()
@@ -210,7 +210,7 @@ class TestSeriesOutbox(BridgeCase):
         document = self.assertSeries(self.wire(), key)
         self.assertEqual((len(document["records"]), document["missing"]), (3, []))
         self.assertEqual(document["rule"]["until"], "2027-03-20")
-        # the orphans are nobody's deletion, now and later
+        # the occurrences that Odoo left over do not count as deleted, now or later
         self.drop_rows()
         events[4].with_user(self.ann).unlink()
         self.assertFalse(self.wires())
@@ -240,12 +240,12 @@ class TestSeriesOutbox(BridgeCase):
         self.assertEqual([slot[11:] for slot, _event in document["records"]], ["10:00:00"] * 4 + ["09:00:00"] * 4)
         orphans = events - self.of_key(key).calendar_event_ids
         self.assertEqual(set(orphans.mapped("outlook_bridge_superseded")), {True})
-        # what becomes of them is nobody's business
+        # changes of these left-over events are not sent
         self.drop_rows()
         orphans[0].with_user(self.ann).unlink()
         orphans[1].with_user(self.ann).name = "Orphan"
         self.assertFalse(self.wires())
-        # but one that is taken back is an event
+        # an event that is unarchived is sent
         orphans[1].with_user(self.ann).action_unarchive()
         wire = self.wire()
         self.assertEqual((wire["record"]["model"], wire["record"]["id"]), ("calendar.event", orphans[1].id))
@@ -294,7 +294,7 @@ class TestSeriesOutbox(BridgeCase):
         event = self.event(start="2027-03-01 09:00:00")
         event._outlook_bridge_note({"outlook_bridge_link": LINK})
         self.settle()
-        # also with what was not handed over yet
+        # also with changes that were not sent yet
         self.env["outlook.bridge.outbox"].search([]).txid = "an earlier transaction"
         event.with_user(self.ann).write({"recurrency": True, "rrule_type": "daily", "end_type": "count", "count": 3})
         self.assertEqual(len(self.rows()), 2)
@@ -319,7 +319,7 @@ class TestSeriesOutbox(BridgeCase):
         recurrence, key = self.told()
         recurrence._outlook_bridge_note({"outlook_bridge_link": LINK})
         base = recurrence.base_event_id
-        # with something not handed over yet
+        # with a change that was not sent yet
         self.save(base, name="Renamed")
         self.settle()
         self.env["outlook.bridge.outbox"].search([]).txid = "an earlier transaction"
@@ -334,7 +334,7 @@ class TestSeriesOutbox(BridgeCase):
         self.assertEqual(
             wire["record"]["was"], {"model": "calendar.recurrence", "id": recurrence_id, "key": key, "link": LINK}
         )
-        # deleted before anybody heard: the series is meant
+        # deleted before the change was sent: the series is meant
         base_id = base.id
         base.with_user(self.ann).unlink()
         single, series = sorted(self.wires(), key=lambda wire: "key" in wire)

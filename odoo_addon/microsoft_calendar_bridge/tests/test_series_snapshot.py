@@ -160,7 +160,7 @@ class TestSeriesSnapshot(BridgeCase):
         self.assertEqual(document["template"]["name"], "Review")
 
     def test_new_york(self):
-        """Summer time begins on 14 March there."""
+        """There, summer time begins on 14 March."""
         recurrence = self.series(start="2027-03-01 14:00:00", event_tz="America/New_York")
         document = self.document(recurrence)
         self.assertEqual(
@@ -170,7 +170,7 @@ class TestSeriesSnapshot(BridgeCase):
         self.assertEqual((document["slots"], document["missing"]), ([], []))
 
     def test_night_over_the_change_to_summer_time(self):
-        """As Odoo expands it, an occurrence is as long as the others, whatever the clock does meanwhile."""
+        """Odoo makes such an occurrence as long as the others, though the clock changes during it."""
         recurrence = self.series(
             start="2027-03-26 21:00:00", stop="2027-03-27 05:00:00", rrule_type="daily", end_type="count", count=4
         )

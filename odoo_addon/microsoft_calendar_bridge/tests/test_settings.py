@@ -13,7 +13,7 @@ HELD = ("policy", "brake_over", "brake_percent", "mail_budget")
 
 @tagged("post_install", "-at_install")
 class TestSettings(BridgeCase):
-    """What the service holds of how it decides."""
+    """The settings that the service stores and decides by."""
 
     def form(self):
         return Form(self.env["res.config.settings"].with_user(self.admin))

@@ -21,11 +21,11 @@ PUBLIC = Domain("privacy", "!=", "private")
 
 @tagged("post_install", "-at_install")
 class TestSiteRules(BridgeCase):
-    """Another add-on overrides the domain of what stock's sync sends."""
+    """Another add-on overrides the domain of what the built-in sync sends."""
 
     @contextmanager
     def rule(self, answer, model="calendar.event", module="site_filter"):
-        """``answer(records, super's answer)`` in an add-on of the site."""
+        """Sets ``answer(records, super's answer)`` as the rule of another add-on."""
         registry_class = self.registry[model]
         stock = registry_class._get_microsoft_sync_domain
 
@@ -64,19 +64,19 @@ class TestSiteRules(BridgeCase):
             self.assertNotIn("Knee", json.dumps(second))
             self.exchange()
             self.assertFalse(self.rows())
-            # it begins to match
+            # the event begins to match the rule
             secret.write({"privacy": "public"})
             wire = self.wire()
             self.assertEqual((wire["kind"], wire["record"]["name"]), ("snapshot", "Surgery"))
             self.assertNotIn("excluded", wire["record"])
             self.exchange()
-            # and ceases to
+            # the event does not match any more
             secret.write({"privacy": "private", "name": "Hospital"})
             wire = self.wire()
             self.assertEqual((wire["kind"], sorted(wire["times"])), ("excluded", ["name", "privacy"]))
 
     def test_stock_s_own_domain_says_nothing(self):
-        """Neither its years, nor its dates, nor who attends, nor what it had linked or marked."""
+        """Its years, dates, attendees, links and marks do not count."""
         self.pair(self.ann)
         self.params().set_param("microsoft_calendar.sync.first_synchronization_date", "2099-01-01 00:00:00")
         self.params().set_param("microsoft_calendar.sync.range_days", "1")
@@ -159,7 +159,7 @@ class TestSiteRules(BridgeCase):
             self.assertNotIn("Therapy", json.dumps(first))
             self.assertEqual((second["kind"], second["record"]["key"]), ("snapshot", told.outlook_bridge_key))
             self.exchange()
-            # one that is to come keeps the series out
+            # one future occurrence keeps the series out
             self.save(self.occurrences(told)[2], privacy="private")
             self.assertEqual(self.wire()["kind"], "excluded")
         self.drop_rows()
@@ -208,7 +208,7 @@ class TestSiteRules(BridgeCase):
     # a rule that fails
 
     def failing(self, records, domain):
-        """Of Ann's events alone."""
+        """Fails for Ann's events only."""
         if records.env.user == self.ann:
             raise ValueError("no such category")
         return domain
@@ -237,7 +237,7 @@ class TestSiteRules(BridgeCase):
             event.write({"name": "Again"})
             self.exchange()
             self.assertEqual(self.messages(), told, "said once")
-        # mended: what waited goes out when its time has come
+        # once the rule works, what waited is sent when its time has come
         self.rows().retry_at = False
         self.exchange()
         self.assertFalse(self.rows())

@@ -25,7 +25,7 @@ NONE = {"days_back": 0, "days_ahead": 0, "sent_back": 0, "created_from": ""}
 
 @tagged("post_install", "-at_install")
 class TestSiteSettings(BridgeCase):
-    """Pairing takes over what was set for stock's sync."""
+    """Pairing takes over the settings of the built-in sync."""
 
     def site(self, **values):
         for key, value in (values or SITE).items():
@@ -45,7 +45,7 @@ class TestSiteSettings(BridgeCase):
         self.env.invalidate_all()
 
     def pair_nevertheless(self):
-        """As the page does when its question was answered with yes."""
+        """Pairs as the page does after its question was answered with yes."""
         agreed = {"outlook_bridge_url": URL, "outlook_bridge_code": CODE, "outlook_bridge_agreed": True}
         self.env["res.config.settings"].with_user(self.admin).create(agreed).execute()
         self.settle()

@@ -98,7 +98,7 @@ class TestSnapshot(BridgeCase):
         )
         self.assertIn("guest@fabrikam.test", event.description)
         self.assertEqual(self.snapshot(event)["description"], "<p>Bring the <b>plans</b></p>")
-        # renamed since, and told in another language
+        # the contact was renamed since, and the snapshot is taken in another language
         self.guest.name = "Renamed"
         self.assertEqual(self.snapshot(event)["description"], "<p>Bring the <b>plans</b></p>")
 

@@ -12,21 +12,21 @@ from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import O
 
 from .common import BridgeCase
 
-# What a save may cost beside what it costs anyhow: the row, and the job's trigger.
+# How many more statements a save may cost while paired: the outbox row and the job's trigger.
 EXTRA = 3
 FEW, MANY = 5, 25
 
 
 @tagged("post_install", "-at_install")
 class TestStatements(BridgeCase):
-    """How many statements things cost, beside the same without the add-on and by the record."""
+    """Counts SQL statements, compared with the same action unpaired, and per record."""
 
     def setUp(self):
         super().setUp()
         self.pair(self.ann)
 
     def counted(self, action, *arguments):
-        """With nothing in memory that a request would not have either."""
+        """Counts with empty caches, as at the start of a request."""
         self.settle()
         self.env.invalidate_all()
         before = self.cr.sql_log_count
@@ -35,9 +35,9 @@ class TestStatements(BridgeCase):
         return self.cr.sql_log_count - before
 
     def beside(self, action, *records):
-        """How many more than unpaired; each of ``records`` is used once."""
+        """Returns how many more statements than unpaired. Each of ``records`` is used once."""
         warm, alone, paired = records
-        # what a process does once is not what is counted
+        # do not count what a process does only once
         action(warm)
         with patch.object(OutlookBridgeClient, "_is_paired", lambda client: False):
             without = self.counted(action, alone)
@@ -90,7 +90,7 @@ class TestStatements(BridgeCase):
         self.assertLessEqual(self.beside(rename, *series), EXTRA + 2)
 
     def test_move_of_a_series(self):
-        """Odoo makes a new one: its occurrences are looked at together."""
+        """Odoo creates a new series; its occurrences are read together."""
 
         def move(recurrence):
             first = self.occurrences(recurrence)[0]
@@ -126,7 +126,7 @@ class TestStatements(BridgeCase):
         self.assertEqual({ack["result"] for ack in acks}, {"applied"})
 
     def by_the_change(self, values):
-        """How many statements one more change in a page costs, and how many a page does beside."""
+        """Returns how many statements one more change costs, and how many a page costs besides."""
         events = self.meetings(2 * FEW + MANY)
         self.apply(self.changes(events[:FEW], values))
         few = self.counted(self.apply, self.changes(events[FEW : 2 * FEW], values))
@@ -148,7 +148,7 @@ class TestStatements(BridgeCase):
                 "reminder_minutes": [15],
             }
         )
-        # Odoo's own: its write, the alarms of each, and the time of each trigger
+        # Odoo's own statements: the write, the alarms of each event, and the time of each trigger
         self.assertLessEqual(each, 9)
         self.assertLess(beside, 50)
 
@@ -194,7 +194,7 @@ class TestStatements(BridgeCase):
         self.assertLessEqual(self.counted(read), few + 2)
 
     def test_meetings_of_a_contact(self):
-        """An import of contacts asks for them line by line."""
+        """An import of contacts asks for the meetings of each contact."""
         self.env.cr.execute("SET LOCAL enable_seqscan = off")
         plan = self.env.execute_query(
             SQL("EXPLAIN SELECT event_id FROM calendar_attendee WHERE partner_id = ANY(%s)", self.guest.ids)

@@ -62,7 +62,8 @@ class TestUsers(BridgeCase):
         self.assertEqual((call["uid"], call["kwargs"]), (self.bob.id, kwargs))
 
     def test_no_sign_in_is_said(self):
-        """As from another address than the one Microsoft sends people back to: the button would do nothing."""
+        """If Odoo was opened by another address than its Redirect URI, the button would do nothing
+        visible."""
         refusal = Refusal("odoo.exceptions.UserError", "Open Odoo at http://odoo.test and try again.")
         self.service.errors["res.users", "authorize_url"] = refusal
         sent = []
@@ -124,7 +125,7 @@ class TestUsers(BridgeCase):
         self.service.down = True
         self.assertEqual(self.sync_data(self.ann)["status"], "no_new_event_from_microsoft")
         self.assertEqual(self.sync_data(self.bob)["status"], "sync_stopped")
-        # and nobody asks again at every click
+        # and the service is not asked again at each navigation
         with patch.object(type(self.env["outlook.bridge.client"]), "_call") as call:
             self.assertEqual(self.sync_data(self.ann)["status"], "no_new_event_from_microsoft")
             self.assertEqual(self.sync_data(self.bob)["status"], "sync_stopped")
@@ -160,7 +161,7 @@ class TestUsers(BridgeCase):
         self.assertFalse(self.env["res.users"]._get_microsoft_calendar_token())
         self.assertFalse(self.env["res.users"]._has_any_active_synchronization())
 
-    # what the calendar page warns of
+    # warnings on the calendar page
 
     def attention(self, user):
         return self.env["res.users"].with_user(user).outlook_bridge_attention()
@@ -248,10 +249,10 @@ class TestUsers(BridgeCase):
         with self.assertRaises(UserError):
             wizard.reset_account()
 
-    # stock, disarmed
+    # the built-in sync, disabled while paired
 
     def test_stock_crons_and_hooks_do_nothing(self):
-        # A function, as Odoo takes a mock for a hook of a deletion.
+        # a function and not a mock, as Odoo would take a mock for a hook of deletion
         def refuse(_self):
             raise AssertionError("Odoo's own engine was called")
 
@@ -300,7 +301,7 @@ class TestUsers(BridgeCase):
             [(made,)] = job.fetchall()
             job.commit()
             try:
-                # Odoo tries the request anew, where an IntegrityError ends it
+                # Odoo retries the request; an IntegrityError would end it
                 with (
                     self.assertRaises(psycopg2.errors.SerializationFailure),
                     mute_logger("odoo.sql_db"),

@@ -17,7 +17,7 @@ from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import (
 from .common import CODE, URL, BridgeCase, Refusal
 
 POST = OutlookBridgeClient._post
-# the oldest and the newest service that understand this add-on, and those beyond them
+# the oldest and the newest service that understand this add-on, and those just beyond
 NEIGHBORS = [(API_LOWEST - 1, API_LOWEST), (API, API), (API, API + 1)]
 OLD, NEW = (API_LOWEST - 1, API_LOWEST - 1), (API + 1, API + 2)
 

@@ -18,12 +18,12 @@ from .common import CODE, URL, BridgeCase, Refusal
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
 @tagged("post_install", "-at_install")
 class TestWork(BridgeCase):
-    """What pairing and parting rewrite, batch by batch, while people go on working."""
+    """What pairing and unpairing rewrite in batches, while people go on working."""
 
     def setUp(self):
         super().setUp()
@@ -32,7 +32,7 @@ class TestWork(BridgeCase):
         self.addCleanup(patcher.stop)
 
     def linked(self, count, **values):
-        """Events that the stock engine has linked."""
+        """Returns events that the built-in sync has linked."""
         day = datetime.now().replace(microsecond=0)
         events = self.env["calendar.event"]
         for number in range(count):
@@ -60,7 +60,7 @@ class TestWork(BridgeCase):
         self.settle()
 
     def batches(self, count):
-        """So many batches, and then the process is killed."""
+        """Runs this many batches, and then kills the process."""
         step = OutlookBridgeWork._step
         done = []
 
@@ -70,7 +70,7 @@ class TestWork(BridgeCase):
             done.append(1)
             return step(work, *arguments, **named)
 
-        # Odoo's assertRaises would take back what was committed
+        # Odoo's assertRaises would roll back what was committed
         try:
             with patch.object(OutlookBridgeWork, "_step", counted):
                 self.work()
@@ -120,7 +120,7 @@ class TestWork(BridgeCase):
         self.assertAside(events)
 
     def test_nothing_is_exchanged_before(self):
-        """No record is told before it says what stock knew it by."""
+        """No record is sent before its snapshot has the ids of the built-in sync."""
         events = self.linked(5)
         self.begin_to_pair(self.ann)
         self.service.want_existing = [self.ann.id]
@@ -140,7 +140,7 @@ class TestWork(BridgeCase):
         done, left = events[0], events[-1]
         for event in (done, left):
             event.with_user(self.ann).write({"name": "Edited", "start": self.tomorrow(9), "stop": self.tomorrow(10)})
-        # with a link, stock would archive the event and make another
+        # with a link, the built-in sync would archive the event and create another
         left.with_user(self.ann).write({"user_id": self.bob.id, "partner_ids": [(4, self.bob.partner_id.id)]})
         new = self.event(name="New")
         gone = events[-2]
@@ -168,7 +168,7 @@ class TestWork(BridgeCase):
 
     @contextmanager
     def slow(self):
-        """Time for one batch."""
+        """Advances the clock so that each run has time for one batch."""
         clock = iter(range(0, 10000, 1000))
         with patch(f"{OutlookBridgeWork.__module__}.time.monotonic", lambda: next(clock)):
             yield
@@ -236,7 +236,7 @@ class TestWork(BridgeCase):
         self.assertEqual(self.env["outlook.bridge.work"].search([]).mapped("step"), ["mark"])
         self.assertEqual(self.exchange()["outcome"], "done")
 
-    # parting
+    # unpairing
 
     def parted(self, events):
         return events.filtered("microsoft_id")
@@ -248,7 +248,7 @@ class TestWork(BridgeCase):
         self.begin_to_part()
         self.assertTrue(self.is_paired(), "whoever presses the button waits for nothing")
         self.assertFalse(self.parted(events))
-        # the page of links, the series, and two of the events' batches
+        # the page of links, the series, and two batches of events
         self.batches(4)
         self.assertEqual(len(self.parted(events)), 4)
         self.assertIn("Being unpaired", self.status())
@@ -261,7 +261,7 @@ class TestWork(BridgeCase):
 
     def test_save_while_parting(self):
         events = self.linked(7)
-        # a test is one transaction
+        # a test is one transaction, so the events would count as new
         self.env.cr.execute("UPDATE calendar_event SET create_date = '2026-01-01' WHERE id = ANY(%s)", [events.ids])
         self.begin_to_pair(self.ann, self.bob)
         self.work()
@@ -308,7 +308,7 @@ class TestWork(BridgeCase):
         self.assertGivenBack(events)
 
     def test_service_gone_while_parting(self):
-        """It is asked again for some minutes, and then Odoo parts without it and says so."""
+        """The service is asked again for some minutes. Then Odoo unpairs without it and says so."""
         events = self.linked(3)
         self.begin_to_pair(self.ann)
         self.work()

@@ -9,7 +9,7 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
 
     @api.model
     def _update_foreign_keys(self, src_partners, dst_partner):
-        # in plain SQL, which no hook hears of; afterwards nobody knows any more whose events they were
+        # the merge runs in SQL, without hooks; afterwards it is unknown whose events these were
         if self.env["outlook.bridge.outbox"]._is_collecting():
             self.env["res.partner"]._outlook_bridge_touch(src_partners.ids)
         return super()._update_foreign_keys(src_partners, dst_partner)

@@ -12,7 +12,7 @@ TYPED = {
 
 
 class CalendarProviderConfig(models.TransientModel):
-    """The calendar's Connect dialog, a second door to the same settings."""
+    """The calendar's Connect dialog, another form for the same settings."""
 
     _inherit = "calendar.provider.config"
 

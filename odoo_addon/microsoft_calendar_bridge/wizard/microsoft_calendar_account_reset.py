@@ -8,7 +8,7 @@ from ..models.actions import RELOAD
 from ..models.outlook_bridge_client import QUICK
 
 TOLD = "microsoft_calendar_bridge.reset_told"
-# A reset of thousands of events is noted in one transaction of the service.
+# The service notes a reset of thousands of events in one transaction, which takes long.
 PATIENT = (1, 60)
 
 
@@ -26,7 +26,7 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
     @api.depends("user_id", "delete_policy", "sync_policy")
     @api.depends_context("uid")
     def _compute_outlook_bridge_preview(self):
-        """What is going to happen, as the service counts it. Without the service the wizard says so."""
+        """Shows what will happen, as the service counts it, or that the service is not reachable."""
         is_paired = self.env["outlook.bridge.client"]._is_paired()
         is_admin = self.env.user.has_group("base.group_system")
         for wizard in self:
@@ -49,7 +49,7 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
 
     @api.model
     def _outlook_bridge_ask(self, user_id):
-        """The service's counts, or why there are none: asked once a request, however much of the dialog says them."""
+        """Returns the service's counts, or why there are none. Asked once per request."""
         told = self.env.cr.precommit.data.setdefault(TOLD, {})
         if user_id not in told:
             try:
@@ -118,7 +118,7 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
         self.ensure_one()
         if not self.env.user.has_group("base.group_system"):
             raise AccessError(self.env._("Only an administrator can reset an account."))
-        # what was saved is settled first, and a copy of the database is found out before it deletes anything
+        # first send what was saved, and detect a copy of the database before it deletes anything
         self.env["outlook.bridge.exchange"]._run(limit=0, timeout=QUICK)
         self.env["res.users"]._outlook_bridge_tell(
             self._name,
@@ -129,7 +129,7 @@ class MicrosoftCalendarAccountReset(models.TransientModel):
             sync_policy=self.sync_policy,
             mails=self.outlook_bridge_mails,
         )
-        # what is to be deleted here waits for no other turn of the job
+        # deletions in Odoo start now, not at the next regular run of the job
         self.env["outlook.bridge.exchange"]._trigger()
-        # the users' form behind the dialog shows how far it is
+        # the user form behind the dialog shows the progress
         return dict(RELOAD)

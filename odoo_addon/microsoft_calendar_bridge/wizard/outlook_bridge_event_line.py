@@ -6,12 +6,13 @@ from odoo.exceptions import UserError
 
 from ..models.actions import form
 
-# How much of a list is put down and shown: nobody reads thousands, and each is a row that is made as the dialog opens.
+# How many lines of a list are shown: nobody reads thousands, and each is a row to create when the
+# dialog opens.
 SHOWN = 500
 
 
 class OutlookBridgeEventLine(models.AbstractModel):
-    """What the service tells of an event, which may be gone by now."""
+    """What the service says about an event, which may not exist any more."""
 
     _name = "outlook.bridge.event.line"
     _description = "Outlook Bridge Event Line"
@@ -23,7 +24,7 @@ class OutlookBridgeEventLine(models.AbstractModel):
 
     @api.model
     def _lines(self, told):
-        """Commands that make lines of the first that the service tells, whose names for it they have."""
+        """Returns commands that create lines for the first entries, whose keys are names of fields."""
         return [
             fields.Command.create({name: value or False for name, value in line.items() if name in self._fields})
             for line in told[:SHOWN]

@@ -8,7 +8,7 @@ LINES = 200
 
 
 class OutlookBridgeJournalLine(models.TransientModel):
-    """What the service did, in its own words; fetched whenever somebody looks."""
+    """The service's journal, in its own words. It is fetched whenever somebody opens it."""
 
     _name = "outlook.bridge.journal.line"
     _inherit = "outlook.bridge.event.line"
@@ -24,7 +24,7 @@ class OutlookBridgeJournalLine(models.TransientModel):
 
     @api.model
     def _open(self, user=None, event=None):
-        """The list of what the service tells of this user, of this event, or (neither) of the whole database."""
+        """Opens the journal of this user, of this event, or, without either, of the whole database."""
         if not self.env.is_system() and not (event and event.user_id == self.env.user):
             raise AccessError(self.env._("Only an administrator can read the journal of others."))
         if not self.env["outlook.bridge.client"]._is_paired():
@@ -47,7 +47,7 @@ class OutlookBridgeJournalLine(models.TransientModel):
 
     @api.model
     def _named(self, event):
-        """By what the service knows the event, and the series that it is of."""
+        """Returns the identities by which the service knows the event and its series."""
         if not event:
             return {"res_id": None}
         return {"res_id": event.id, "key": event.sudo().recurrence_id.outlook_bridge_key or None}

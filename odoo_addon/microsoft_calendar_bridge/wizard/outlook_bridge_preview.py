@@ -9,7 +9,7 @@ from .outlook_bridge_event_line import SHOWN
 
 
 class OutlookBridgePreview(models.TransientModel):
-    """Shows whom Outlook would mail, before it does, and forwards what the user chooses."""
+    """Shows whom Outlook would mail, before it does, and sends the user's choice to the service."""
 
     _name = "outlook.bridge.preview"
     _description = "Outlook Preview"
@@ -53,7 +53,7 @@ class OutlookBridgePreview(models.TransientModel):
 
     @api.model
     def _open(self, user, event=None):
-        """What waits for this user's choice, or what inviting to one event from Outlook would send."""
+        """Opens what waits for this user's choice, or what inviting to one event from Outlook would send."""
         user._outlook_bridge_check_own()
         if not self.env["outlook.bridge.client"]._is_paired():
             raise UserError(self.env._("Odoo is not paired with an Outlook bridge."))
@@ -94,14 +94,14 @@ class OutlookBridgePreview(models.TransientModel):
         return form(wizard, name)
 
     def write(self, vals):
-        """What was announced is the service's to say, and whose events they are is settled."""
+        """Only the choice can be changed: the counts are the service's, and the user is fixed."""
         if not self.env.su:
             vals = {name: value for name, value in vals.items() if name in ("choice", "guests")}
         return super().write(vals)
 
     @api.model
     def _name_of(self, event):
-        """By what the service knows the event."""
+        """Returns the identity by which the service knows the event."""
         if not event:
             return {}
         event = event.sudo()
@@ -141,7 +141,7 @@ class OutlookBridgePreview(models.TransientModel):
             preview.message = preview._describe()
 
     def _describe(self):
-        """What the choice does, in the service's numbers."""
+        """Describes what the choice does, with the service's numbers."""
         if self.choice == "leave":
             if self.open_count == 1:
                 return self.env._("The event stays in Odoo alone. Nobody is mailed.")

@@ -9,7 +9,7 @@ from .outlook_bridge_event_line import SHOWN
 
 
 class OutlookBridgeRemovals(models.TransientModel):
-    """Asks an administrator whether a mailbox's many deletions are meant."""
+    """Asks an administrator whether a mailbox's many deletions are intended."""
 
     _name = "outlook.bridge.removals"
     _description = "Outlook Removals"
@@ -28,7 +28,7 @@ class OutlookBridgeRemovals(models.TransientModel):
 
     @api.model
     def _open_waiting(self):
-        """The wizard of the user who waits, or the list of them."""
+        """Opens the wizard of the only user who waits, or the list of all who wait."""
         self._check_admin()
         if not self.env["outlook.bridge.client"]._is_paired():
             raise UserError(self.env._("Odoo is not paired with an Outlook bridge."))
@@ -46,7 +46,7 @@ class OutlookBridgeRemovals(models.TransientModel):
 
     @api.model
     def _open(self, user):
-        """What waits for an answer about this user's events."""
+        """Opens what waits for a decision about this user's events."""
         self._check_admin()
         told = self.env["outlook.bridge.client"]._call("res.users", "removals", user_id=user.id)
         shown = [line.get("res_id") for line in told[:SHOWN]]
@@ -66,7 +66,7 @@ class OutlookBridgeRemovals(models.TransientModel):
     def _describe(self, user, told):
         account = self.env["outlook.bridge.account"]._of(user).get(user.id)
         if account and account.removals and account.status == "attention" and account.reason:
-            # the service's sentence, which knows how many there are in all
+            # the service's sentence, which has the total number
             return account.reason
         return self.env._(
             "Outlook says that %(count)s events of %(name)s were deleted. Nothing was removed from Odoo.",

@@ -70,7 +70,7 @@ impl World {
         });
     }
 
-    /// Does it to this event, if it can be done to it.
+    /// Does the action to this event. Returns whether that was possible.
     fn act_on(&mut self, index: usize, act: &Act) -> bool {
         let deeds = match act {
             Act::Create { .. } => None,
@@ -199,8 +199,9 @@ impl World {
         Some(deeds.chain(remove.map(|r| left(Side::Outlook, r))).collect())
     }
 
-    /// Only what was there at the last quiet, and to who is known to be connected: else the service says what it waits for, and who must
-    /// save it again. The backup goes: what an Odoo with the former organizer leads to has a test of its own in `organizers.rs`.
+    /// Hands over only events that existed at the last quiet, and only to a connected user:
+    /// otherwise the service asks for another save. The backup is dropped: `organizers.rs` tests a
+    /// restored Odoo that has the former organizer.
     fn hand_over(&mut self, index: usize, user: i64) -> Option<Vec<Deed>> {
         let record = self.active_record(index)?;
         let event = &self.events[index];
@@ -232,8 +233,9 @@ impl World {
         Some(vec![if active { Deed::Unarchived } else { Deed::Archived }])
     }
 
-    /// Only what was there at the last quiet: Graph forgets a `transactionId` with its event, so that nobody can tell
-    /// whether an event that is gone before its creation was answered was ever made.
+    /// Deletes only events that existed at the last quiet. Graph forgets a `transactionId` with its
+    /// event. So if an event is deleted before its creation was answered, nobody can know whether
+    /// it ever existed.
     fn delete_in_outlook(&mut self, index: usize) -> Option<Vec<Deed>> {
         let address = self.organizers(index);
         let mut microsoft = self.stack.sim.sim.world();
@@ -315,7 +317,7 @@ impl World {
     }
 }
 
-/// The title is what tells the events apart.
+/// Puts the event's mark before the title, by which the events are distinguished.
 fn marked(values: &Values, mark: &str) -> Values {
     let mut values = values.clone();
     if let Some(title) = values.get_mut(&Field::Title) {

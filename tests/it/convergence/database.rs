@@ -1,4 +1,4 @@
-//! What the service says: its database, its journal and its log.
+//! What the service has stored: its database, its journal and its log.
 
 use diesel_async::RunQueryDsl;
 use outlook_bridge::store::{accounts, databases, outbox};
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::world::World;
 
 impl World {
-    /// Users whose mailbox had no successful run since then, or is owed something.
+    /// Returns users whose mailbox had no successful run since then, or has pending changes.
     pub(super) async fn late(&self, since: chrono::DateTime<chrono::Utc>) -> Vec<i64> {
         let mut conn = self.store.get().await.expect("Postgres");
         let mut late = Vec::new();
@@ -27,7 +27,7 @@ impl World {
         late
     }
 
-    /// How much is owed to either side.
+    /// Returns the number of pending changes to both sides.
     pub async fn owed(&self) -> i64 {
         let mut conn = self.store.get().await.expect("Postgres");
         let mut owed = 0;
@@ -51,13 +51,14 @@ impl World {
         tail.join("\n")
     }
 
-    /// Meetings that are set aside, or where Outlook could not be told what Odoo has: none, as every organizer is
-    /// connected and nothing that people do here is refused.
+    /// Returns meetings that are set aside, or of which Outlook could not be told what Odoo has.
+    /// There must be none, as all organizers are connected and nothing that people do here is
+    /// refused.
     pub async fn troubled(&self) -> Vec<String> {
         self.meetings("set_aside IS NOT NULL OR differs").await
     }
 
-    /// What the service knows of an event or a series.
+    /// Returns what the service knows of an event or a series.
     pub async fn known(&self, mark: &str) -> Vec<String> {
         let names = "coalesce(odoo_state ->> 'name', odoo_state #>> '{template,name}', '')";
         let of_copy = "coalesce(c.state ->> 'title', c.state #>> '{template,title}', '')";
@@ -98,7 +99,7 @@ impl World {
         rows.into_iter().map(|row| row.text).collect()
     }
 
-    /// The journal's lines about a record, newest first.
+    /// Returns the journal's lines about a record, newest first.
     pub async fn journal(&self, record: i64) -> String {
         let service = &self.services[0];
         let kwargs = json!({"user_id": null, "res_id": record, "limit": 100});

@@ -1,4 +1,4 @@
-//! An event that somebody has made, and what people did to it.
+//! An event, and what people did to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ pub enum Deed {
     Created,
     /// The fields that got another value.
     Saved(Side, Values),
-    /// The two before it came to the same field before the sides could hear of each other.
+    /// The two deeds before it changed the same field, before the sides could hear of each other.
     Clashed,
     Joined(Side, &'static str),
     Left(Side, &'static str),
-    /// From one organizer to another.
+    /// Handed over from one organizer to another.
     HandedOver(i64, i64),
     Archived,
     Unarchived,
@@ -26,45 +26,45 @@ pub enum Deed {
     DeletedInOutlook,
     Answered(Side, &'static str, Answer),
     Dropped(&'static str),
-    /// The copy with this graph id got this category.
+    /// The mailbox event with this graph id got this category.
     Categorized(String, String),
-    /// Something about guests of whom nothing is judged.
+    /// Something about guests that the oracle does not judge.
     OtherGuests,
-    /// One side is back at its backup.
+    /// One side was restored from its backup.
     Restored,
 }
 
-/// Everything there is of one event at one time.
+/// Everything that exists of one event at one time.
 #[derive(Clone, Debug, Default)]
 pub struct Sight {
     pub record: Option<Value>,
-    /// Mailbox → its events with the mark, cancelled ones among them.
+    /// Mailbox → its events with the mark, including cancelled ones.
     pub copies: BTreeMap<&'static str, Vec<Value>>,
 }
 
 /// An event that somebody has made.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Begins its title on every side, and says which event it is.
+    /// The prefix of its title on every side, by which the event is identified.
     pub mark: String,
     pub organizer: i64,
     pub deeds: Vec<Deed>,
-    /// As it was at the last quiet; nothing for a new one.
+    /// The event at the last quiet; empty for a new one.
     pub before: Sight,
     /// The guests whom mails have told that they are invited.
     pub invited: BTreeSet<String>,
-    /// Of this event's and its copies' last known categories, by graph id.
+    /// The last known categories of this event's mailbox events, by graph id.
     pub categories: BTreeMap<String, String>,
-    /// Records that had been archived when Odoo was restored, and stay so beside the one that Outlook's event has since.
+    /// Records that were archived when Odoo was restored, and stay so beside the newer record.
     pub(super) leftovers: BTreeSet<i64>,
-    /// It had ended when the service was restored, which knows nothing of it.
+    /// The event had ended when the service was restored, so the service does not know it.
     pub forgotten: bool,
-    /// The guests who declined in Odoo while their own mailbox showed nothing of it, so that nobody was told.
+    /// Guests who declined in Odoo while they had no mailbox event, so that nobody was told.
     pub declined_untold: BTreeSet<String>,
 }
 
 impl Sight {
-    /// A mailbox's one copy that is not cancelled.
+    /// Returns a mailbox's only event that is not cancelled.
     pub fn live(&self, address: &str) -> Option<&Value> {
         self.copies
             .get(address)?
@@ -77,7 +77,8 @@ impl Sight {
     }
 }
 
-/// Whether people ended or revived the event in this round, so that what the other side did to it may be lost.
+/// Whether people ended or revived the event in this round, so that the other side's changes may be
+/// lost.
 pub(super) fn was_ended_or_revived(event: &Event) -> bool {
     event.deeds.iter().any(|d| {
         matches!(
@@ -98,7 +99,7 @@ pub(super) fn last_value(event: &Event, side: Side, field: Field) -> Option<Stri
     })
 }
 
-/// Whether a guest answered in Odoo, and was taken from Outlook's list in the same time.
+/// Whether a guest responded in Odoo and was removed in Outlook in the same round.
 pub(super) fn has_crossed(event: &Event, guest: &str) -> bool {
     let deeds = &event.deeds;
     let has_answered = |d: &Deed| matches!(d, Deed::Answered(Side::Odoo, who, _) if *who == guest);
@@ -106,8 +107,9 @@ pub(super) fn has_crossed(event: &Event, guest: &str) -> bool {
     deeds.iter().any(has_answered) && deeds.iter().any(has_left)
 }
 
-/// Whether an answer in Odoo may differ from a copy's being gone: the guest gave it there after deleting the copy; or the
-/// copy came and went before anybody looked.
+/// Whether a response in Odoo may stand although the guest's mailbox event is gone. Either the
+/// guest gave it in Odoo after deleting the mailbox event, or that event came and went before it
+/// was read.
 pub(super) fn stands_alone(event: &Event, guest: &str, in_odoo: &str) -> bool {
     let given = |deed: &Deed| matches!(deed, Deed::Answered(Side::Odoo, who, answer) if *who == guest && *answer == in_odoo);
     let earlier = event
@@ -115,7 +117,7 @@ pub(super) fn stands_alone(event: &Event, guest: &str, in_odoo: &str) -> bool {
         .record
         .as_ref()
         .and_then(|r| answer_in_record(r, guest));
-    // One that was invited anew, and went before the mailbox was read, was never seen.
+    // An event that came by a new invitation and went before the mailbox was read was never seen.
     let is_asked_anew = |deed: &Deed| match deed {
         Deed::Unarchived | Deed::HandedOver(..) => true,
         Deed::Joined(_, who) => *who == guest,
@@ -123,7 +125,7 @@ pub(super) fn stands_alone(event: &Event, guest: &str, in_odoo: &str) -> bool {
     };
     let unseen = event.before.live(guest).is_none() || event.deeds.iter().any(is_asked_anew);
     let told = |deed: &Deed| match deed {
-        // By the organizer's mailbox.
+        // The organizer's mailbox tells it.
         Deed::Answered(_, who, answer) => *who == guest && *answer == in_odoo,
         Deed::Unarchived | Deed::Created | Deed::HandedOver(..) => in_odoo == "needsAction",
         Deed::Joined(_, who) => *who == guest && in_odoo == "needsAction",
@@ -133,7 +135,8 @@ pub(super) fn stands_alone(event: &Event, guest: &str, in_odoo: &str) -> bool {
     event.deeds.iter().any(given) || (unseen && known)
 }
 
-/// The one answer a guest gave, where nothing else touched it: a new time, for one, asks everybody anew.
+/// Returns the only response that a guest gave, unless something else, such as a new time, reset
+/// it.
 pub(super) fn undisturbed_answer<'a>(event: &'a Event, guest: &str) -> Option<&'a str> {
     let mut answers = event.deeds.iter().filter_map(|deed| match deed {
         Deed::Answered(_, who, answer) if *who == guest => Some(*answer),
@@ -144,7 +147,7 @@ pub(super) fn undisturbed_answer<'a>(event: &'a Event, guest: &str) -> Option<&'
     };
     let disturbed = event.deeds.iter().any(|deed| match deed {
         Deed::Saved(_, values) => values.contains_key(&Field::Time) || answer == "declined",
-        // Whatever the organizer changes brings the copy back to who has declined.
+        // Any change by the organizer invites a guest who has declined again.
         Deed::Joined(_, who) | Deed::Left(_, who) => *who == guest || answer == "declined",
         Deed::Dropped(who) => *who == guest,
         Deed::Answered(..) | Deed::Categorized(..) | Deed::Clashed => false,
@@ -153,7 +156,7 @@ pub(super) fn undisturbed_answer<'a>(event: &'a Event, guest: &str) -> Option<&'
     (!disturbed).then_some(answer)
 }
 
-/// The field that both sides changed once, in one clash, and nothing else did.
+/// Returns the field that both sides changed once, in one clash, and nothing else did.
 pub(super) fn clashed(event: &Event) -> Option<Field> {
     if was_ended_or_revived(event) || event.before.record.is_none() {
         return None;
@@ -188,7 +191,7 @@ pub(super) fn clashed(event: &Event) -> Option<Field> {
     })
 }
 
-/// Whether somebody organized the event when this round began.
+/// Whether this person organized the event before somebody handed it over in this round.
 pub(super) fn handed_over_by(event: &Event, address: &str) -> bool {
     event
         .deeds

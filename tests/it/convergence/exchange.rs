@@ -1,4 +1,4 @@
-//! Exchanges between Odoo and the service, until nobody has anything to say.
+//! Exchanges between Odoo and the service, until neither side has news.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use super::world::World;
 use crate::odoo::next_second;
 use crate::stack::{CLIENT_ID, CLIENT_SECRET};
 
-/// How long a world may take to become quiet: far longer than it ever does, so that what never ends is told.
+/// How long a world may take to become quiet. It never needs that long, so a timeout means that it
+/// does not end.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 fn next_of<'s>(services: &'s [Process], calls: &mut usize) -> &'s Process {
@@ -40,8 +41,8 @@ impl World {
         }
     }
 
-    /// Goes on until nobody has anything to say: faults end, the service runs, Odoo exchanges, and each mailbox is
-    /// worked again and again, until twice in a row nothing moved.
+    /// Goes on until neither side has news: faults end, the service runs, Odoo exchanges, and each
+    /// mailbox is run again and again, until nothing has changed twice in a row.
     pub async fn quiet(&mut self) {
         self.stack.sim_call("DELETE", "faults", Value::Null).await;
         self.stack
@@ -66,7 +67,7 @@ impl World {
         self.is_disturbed = false;
     }
 
-    /// What changes whenever either side does.
+    /// Returns values that change whenever either side does.
     fn fingerprint(&self) -> (Vec<(u64, u64)>, u64, String) {
         let microsoft = self.stack.sim.sim.world();
         let marks = microsoft
@@ -78,7 +79,8 @@ impl World {
         (marks, microsoft.next_mail, records)
     }
 
-    /// Waits until each mailbox has had a whole run that began from now on: the second one that ends did.
+    /// Waits until each mailbox has had a whole run that began after this call: the second run that
+    /// ends.
     async fn run_twice(&mut self, until: tokio::time::Instant) {
         for _ in 0..2 {
             let since = chrono::Utc::now();
@@ -92,7 +94,8 @@ impl World {
                 let Some(user) = late.iter().copied().min() else {
                     break;
                 };
-                // Time passes: what had to wait has waited. And somebody opens the calendar, so that it shows at once.
+                // Waiting times are over, and somebody opens the calendar, so that this takes
+                // effect at once.
                 self.run_sql(
                     "UPDATE outlook_outbox SET next_attempt_at = now() WHERE next_attempt_at > now()",
                 )
@@ -114,7 +117,8 @@ impl World {
         }
     }
 
-    /// People put right what keeps anybody from being synced, and say yes to what they are asked.
+    /// People correct whatever keeps accounts from being synced, and approve what waits for
+    /// approval.
     async fn put_right(&mut self) {
         if !self.odoo.state["quarantined"].is_null() {
             self.pair_again().await;
@@ -131,7 +135,8 @@ impl World {
                 }
                 Some("need_auth") => {
                     self.log_in(user).await;
-                    // Odoo counts in seconds: what is made in the same one seems to have been there before.
+                    // Odoo's times are whole seconds: an event made in the same second would count
+                    // as existing before.
                     next_second().await;
                 }
                 _ if self.revoked.contains(&user) => self.log_in(user).await,
@@ -158,11 +163,11 @@ impl World {
     pub(super) async fn pair_again(&mut self) {
         let code = self.services[0].enroll_again(&self.stack, &self.odoo.uuid).await;
         self.odoo.redeem_code(&self.services[0], code).await;
-        // What is made from now on must not seem to have existed before: Odoo tells whole seconds.
+        // Odoo's times are whole seconds: what is made now must not count as existing before.
         next_second().await;
     }
 
-    /// A call of somebody in Odoo, who tries again later if it fails.
+    /// A user's call in Odoo. If it fails, the user tries again later.
     pub(super) async fn ask(&self, uid: i64, model: &str, method: &str, kwargs: Value) -> Option<Value> {
         self.odoo
             .call(&self.services[0], uid, model, method, kwargs)

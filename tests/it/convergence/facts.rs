@@ -1,13 +1,14 @@
-//! The synced fields of an event: how a person writes one on either side, and what a side says of it.
+//! The synced fields of an event: how a person writes one on either side, and what a side shows.
 
 use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveDate, NaiveDateTime, TimeDelta};
 use serde_json::{Map, Value, json};
 
-/// A field that has one value. A value is a text in Outlook's vocabulary:
+/// A field that has one value. A value is a text in Outlook's terms:
 /// * `Title`, `Body`, `Location`: what a reader sees; the last two may be empty;
-/// * `Time`: `2026-12-01T10:00:00/2026-12-01T11:00:00` in UTC, or whole days `2026-12-01/2026-12-02`, the end exclusive;
+/// * `Time`: `2026-12-01T10:00:00/2026-12-01T11:00:00` in UTC, or whole days
+///   `2026-12-01/2026-12-02`,   with the end exclusive;
 /// * `Privacy`: Graph's `sensitivity`; `ShowAs`: Graph's `freeBusyStatus`;
 /// * `Reminder`: minutes before the start, or empty for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +37,7 @@ impl Field {
         Self::Reminder,
     ];
 
-    /// The journal's word for it.
+    /// Returns the journal's name of the field.
     pub fn label(self) -> &'static str {
         match self {
             Self::Title => "title",
@@ -54,7 +55,8 @@ impl Field {
         !matches!(self, Self::ShowAs | Self::Reminder)
     }
 
-    /// What of a value Odoo can say: it has neither `personal` nor the kinds of being busy.
+    /// Returns what Odoo can show of a value: it has neither `personal` nor all kinds of being
+    /// busy.
     pub fn in_odoo(self, value: &str) -> String {
         match (self, value) {
             (Self::Privacy, "personal") => "normal".to_owned(),
@@ -64,7 +66,7 @@ impl Field {
     }
 }
 
-/// `dateTime` of whole seconds.
+/// Returns a `Time` of whole seconds.
 pub fn timed(start: NaiveDateTime, minutes: i64) -> String {
     let end = start + TimeDelta::minutes(minutes);
     format!("{}/{}", start.format(STAMP), end.format(STAMP))
@@ -74,7 +76,7 @@ pub fn whole_days(first: NaiveDate, days: u64) -> String {
     format!("{first}/{}", first + Days::new(days))
 }
 
-/// The values that a person's save in Odoo sets.
+/// Returns the values that a person's save in Odoo sets.
 pub fn odoo_values(values: &Values) -> Value {
     let mut out = Map::new();
     for (field, value) in values {
@@ -121,7 +123,7 @@ pub fn odoo_values(values: &Values) -> Value {
     Value::Object(out)
 }
 
-/// What Odoo's record says, in the words Odoo has.
+/// Returns what Odoo's record says, as far as Odoo can express it.
 pub fn in_odoo(record: &Value) -> Values {
     let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
     let time = if record["allday"] == true {
@@ -147,7 +149,7 @@ pub fn in_odoo(record: &Value) -> Values {
     ])
 }
 
-/// The properties that a person's change in Outlook sets.
+/// Returns the properties that a person's change in Outlook sets.
 pub fn outlook_properties(values: &Values) -> Map<String, Value> {
     let mut out = Map::new();
     for (field, value) in values {
@@ -181,7 +183,7 @@ pub fn outlook_properties(values: &Values) -> Map<String, Value> {
     out
 }
 
-/// What an event in Outlook says, in Outlook's words.
+/// Returns what an event in Outlook says, in Outlook's terms.
 pub fn in_outlook(event: &Value) -> Values {
     let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
     let at = |key: &str| {
@@ -207,7 +209,7 @@ pub fn in_outlook(event: &Value) -> Values {
     ])
 }
 
-/// The words of an HTML text without entities.
+/// Returns the words of an HTML text without entities.
 fn visible_text(html: &str) -> String {
     let mut out = String::new();
     let mut inside = false;

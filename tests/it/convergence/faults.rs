@@ -1,5 +1,5 @@
-//! What goes wrong, drawn from a seed: every kind of fault the simulator has, and what keeps an account from being synced
-//! until somebody puts it right, which people do before the next quiet at the latest.
+//! Faults, drawn from a seed: all kinds that the simulator has, and whatever keeps an account from
+//! being synced until somebody corrects it, which people do before the next quiet at the latest.
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -12,23 +12,23 @@ use super::people::USERS;
 pub enum Trouble {
     /// A fault of the simulator (`POST /sim/api/faults`).
     Fault(Value),
-    /// How the delta and the reads behave from now on (`PUT /sim/api/switches`).
+    /// Changes how the delta and the reads behave (`PUT /sim/api/switches`).
     Switches(Value),
-    /// The mailbox's delta tokens are dead.
+    /// Makes the mailbox's delta tokens invalid.
     ForgetDelta(&'static str),
-    /// The person's access tokens end before their time.
+    /// Ends the person's access tokens before their time.
     ExpireTokens(&'static str),
-    /// The user stops syncing, or begins again.
+    /// The user stops the sync, or starts it again.
     Sync { user: i64, on: bool },
-    /// An admin pauses the database, or lets it go on.
+    /// An administrator pauses or resumes the database's sync.
     Paused(bool),
-    /// Microsoft takes the user's consent back, and sooner or later no token is good any more.
+    /// The user's consent is withdrawn at Microsoft, and soon no token is valid any more.
     Revoke(i64),
-    /// The user logs in again, whether it is needed or not.
+    /// The user logs in again, whether or not this is needed.
     LogIn(i64),
     /// The app's secret has expired.
     SecretExpired,
-    /// An admin enters a new one.
+    /// An administrator enters a new secret.
     NewSecret,
 }
 
@@ -64,7 +64,8 @@ pub fn draw(rng: &mut StdRng) -> Trouble {
     }
 }
 
-/// A fault for a few requests. What a person has to put right (403, 400) is not among them.
+/// Returns a fault for a few requests. Faults that a person must correct (403, 400) are not
+/// included.
 fn fault(rng: &mut StdRng) -> Value {
     let (method, path) = *[
         ("POST", "/me/events"),

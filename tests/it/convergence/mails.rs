@@ -1,14 +1,14 @@
 //! The mails of the simulator's log, as the oracles read them.
 
-/// A mail, as the simulator's log has it.
+/// A mail of the simulator's log.
 pub struct Mail {
     pub kind: String,
     pub from: String,
     pub to: String,
     pub(super) subject: String,
-    /// Longer for an occurrence than for a whole event.
+    /// The graph id, which is longer for an occurrence than for a whole event.
     pub event_id: String,
-    /// Caused by a request of the service, not by a person in Outlook.
+    /// Whether a request of the service caused it, and not a person in Outlook.
     pub by_service: bool,
 }
 

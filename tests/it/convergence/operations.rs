@@ -1,4 +1,4 @@
-//! What people do, drawn from a seed: the same seed gives the same script, whatever comes of it.
+//! What people do, drawn from a seed: the same seed gives the same script, whatever happens.
 
 use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
 use rand::rngs::StdRng;
@@ -11,11 +11,11 @@ use super::people::{Answer, CARLA, DROPPED, OUTSIDERS, Side, USERS, address_of};
 use super::series_script;
 use crate::stack::{ANN, BEN};
 
-/// Processes of the service at once, on one Postgres.
+/// How many processes of the service run at once, on one Postgres.
 pub const PROCESSES: usize = 2;
 
-/// One thing that somebody does. Which event, where it is not a new one, is a wish: the first event from there on
-/// that it can be done to.
+/// One action of a person. The index of an existing event is a wish: the action applies to the
+/// first possible event from there on.
 #[derive(Clone, Debug)]
 pub enum Act {
     Create {
@@ -24,13 +24,13 @@ pub enum Act {
         guests: Vec<&'static str>,
         values: Values,
     },
-    /// In Outlook by the organizer, in Odoo by anybody.
+    /// By the organizer in Outlook, or by anybody in Odoo.
     Edit {
         side: Side,
         user: i64,
         values: Values,
     },
-    /// The same field on both sides, before they hear of each other.
+    /// The same field is changed on both sides before they hear of each other.
     Clash {
         field: Field,
         odoo: String,
@@ -42,7 +42,7 @@ pub enum Act {
         add: Option<&'static str>,
         remove: Option<&'static str>,
     },
-    /// Another of Odoo's users organizes it from now on.
+    /// Another user of Odoo becomes the organizer.
     HandOver {
         user: i64,
     },
@@ -50,22 +50,22 @@ pub enum Act {
     Unarchive,
     Unlink,
     DeleteInOutlook,
-    /// A connected guest answers on either side.
+    /// A connected guest responds on either side.
     Answer {
         side: Side,
         user: i64,
         answer: Answer,
     },
-    /// A guest without a mailbox here answers by mail.
+    /// A guest without a mailbox here responds by mail.
     AnswerByMail {
         address: &'static str,
         answer: Answer,
     },
-    /// A guest deletes their own copy in Outlook.
+    /// A guest deletes the event in their own mailbox.
     DropCopy {
         user: i64,
     },
-    /// What only Outlook knows, in the organizer's or a guest's copy.
+    /// A value that only Outlook has, in the organizer's or a guest's mailbox.
     Categories {
         user: i64,
         category: String,
@@ -76,11 +76,12 @@ pub enum Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exchange {
     Whole,
-    /// The service took it, and its answer never came; so it looks when Odoo's worker dies before its commit, too.
+    /// The service stored it, but its answer is lost. It is the same if Odoo's worker dies before
+    /// its commit.
     AnswerLost,
-    /// Sent again by the network, answered again.
+    /// The network repeats the request, and the service answers again.
     Repeated,
-    /// People go on saving between the answer and its transaction: the next step but one applies it.
+    /// People save between the answer and its transaction: the step after the next one applies it.
     Slow,
 }
 
@@ -96,18 +97,18 @@ pub enum Step {
     },
     Exchange(Exchange),
     Trouble(Trouble),
-    /// SIGKILL to one of the processes, and a new one after so many milliseconds.
+    /// SIGKILL to one of the processes, and a new process after so many milliseconds.
     Kill {
         which: usize,
         down: u64,
     },
     Pause(u64),
-    /// Both sides' administrators make a backup, while everything is quiet.
+    /// The administrators of both sides make a backup while everything is quiet.
     Backup,
-    /// One side is back at its last backup, if there is one, and the two are paired again.
+    /// One side is restored from its last backup, if there is one, and the two are paired again.
     Restore(Side),
-    /// An administrator resets a user's account, and the user logs in again. Where `delete` is wished, what the user organizes is
-    /// deleted from both sides.
+    /// An administrator resets a user's account, and the user logs in again. With `delete`, the
+    /// user's own meetings are deleted from both sides.
     Reset {
         user: i64,
         all: bool,
@@ -135,7 +136,7 @@ impl Script {
         }
     }
 
-    /// Steps until the next quiet: one act alone, or a crowd of them among troubles.
+    /// Returns the steps until the next quiet: a single act, or many acts and troubles.
     pub fn round(&mut self) -> Vec<Step> {
         match self.rng.random_range(0..20) {
             0 => return vec![Step::Backup],
@@ -256,7 +257,7 @@ impl Script {
                 }
             }
         };
-        // Mostly the latest events, so that edits meet.
+        // Mostly the latest events, so that edits of the same event meet.
         let from = if self.rng.random_bool(0.8) {
             self.events.saturating_sub(8)
         } else {
@@ -276,7 +277,7 @@ impl Script {
             act,
             series_script::Act::Create { .. } | series_script::Act::Split { .. }
         ));
-        // Mostly the latest.
+        // Mostly the latest series.
         let wish = self
             .rng
             .random_range(self.series.saturating_sub(4)..self.series.max(1));
@@ -340,8 +341,8 @@ impl Script {
         self.pick(&Field::ALL)
     }
 
-    /// A value in Outlook's vocabulary. A text says for itself where it comes from; the title's mark is put before
-    /// it where it is used.
+    /// Returns a value in Outlook's terms. A text says where it comes from. The mark is put before
+    /// a title when the title is used.
     fn value(&mut self, field: Field) -> String {
         self.texts += 1;
         let number = self.texts;

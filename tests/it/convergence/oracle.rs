@@ -1,32 +1,39 @@
 //! What must hold when everything is quiet.
 //!
-//! **State.** An event that is alive is one active record in Odoo, one event in its organizer's mailbox, and at most
-//! one copy in each guest's; all say the same in every field that is synced, and Odoo and the organizer's mailbox have
-//! the same guests. One that has ended (`docs/ARCHITECTURE.md`, *Ends*) is archived or deleted in Odoo, gone from its
-//! organizer's mailbox, and cancelled in its guests'. Whether it must be alive follows from what people did: the last
-//! word in Odoo counts, and a deletion in Outlook ends it, too. Where an unarchiving met a deletion in
-//! Outlook within one round either may have come last, and the sides need only agree.
+//! **State.** An event that is alive is one active record in Odoo, one event in its organizer's
+//! mailbox, and at most one in each guest's. All have the same values in every synced field, and
+//! Odoo and the organizer's mailbox have the same guests. An event that has ended
+//! (`docs/ARCHITECTURE.md`, *Ends*) is archived or deleted in Odoo, gone from its organizer's
+//! mailbox, and cancelled in its guests'. Whether an event must be alive follows from what people
+//! did: the last action in Odoo counts, and a deletion in Outlook also ends it. If an unarchiving
+//! and a deletion in Outlook met in one round, either may count as the last, and the sides need
+//! only agree.
 //!
-//! **Fields.** What one side alone has changed since the last quiet has that side's last value; what nobody has changed
-//! is as it was; what both have changed has the last value of one of them. If both changed it
-//! once, and before they could hear of each other ([`Act::Clash`](super::operations::Act)), the journal says so. What Outlook alone knows
-//! (categories; being out of office; personal) stays. The same for each guest's being invited, and each answer.
+//! **Fields.** A field that only one side has changed since the last quiet has the last value of
+//! that side. A field that nobody has changed is unchanged. A field that both have changed has the
+//! last value of one of them. If both changed it once, before they could hear of each other
+//! ([`Act::Clash`](super::operations::Act)), the journal says so. Values that only Outlook has stay
+//! (categories, out of office, personal). The same holds for the list of guests and each response.
 //!
-//! **Mails.** What people do in Outlook mails by itself. Of what the *service* makes Outlook send:
-//! * seen in order, together with the mails of people's own doing, each guest of each event is invited, updated and
-//!   cancelled in turn: no invitation to who is invited, no update or cancellation to who is not. In the end those
-//!   are invited who are the guests of an event that is alive;
-//! * a guest gets at most as many invitations (cancellations) as the guest joined (left) in Odoo: by an edit of the guests, by
-//!   making, archiving, unarchiving or deleting the event;
-//! * a guest gets at most one update for each save in Odoo that changed what guests can see; and at least one
-//!   if such a change has prevailed and the guest was there before and after it;
-//! * an organizer gets at most one answer for each answer given in Odoo, and at least one if it has prevailed.
+//! **Mails.** What people do in Outlook sends mails by itself. Of the mails that the *service*
+//! causes:
+//! * In their order, together with those that people cause, each guest of an event is invited,
+//!   updated   and cancelled in turn: nobody is invited who is invited already, and nobody is
+//!   updated or   cancelled who is not invited. In the end, exactly the guests of living events are
+//!   invited.
+//! * A guest gets at most as many invitations (cancellations) as the guest joined (left) in Odoo,
+//!   by an   edit of the guests, or by creating, archiving, unarchiving or deleting the event.
+//! * A guest gets at most one update for each save in Odoo that changed what guests can see, and at
+//!   least one if such a change has prevailed and the person was a guest before and after it.
+//! * An organizer gets at most one response for each response given in Odoo, and at least one if it
+//!   has   prevailed.
 //!
-//! Of a guest whom one of the sides drops ([`DROPPED`]) nothing is judged; that the sides come to rest all the same is.
+//! Nothing is judged about a guest whom one of the sides drops ([`DROPPED`]), except that both
+//! sides come to rest.
 //!
-//! For a round of a single act the bounds meet: the mails are exactly those that the act calls for. Where several saves
-//! reach the service at once they may become one write, hence the range; a save that changes nothing mails nobody,
-//! nor does syncing by itself.
+//! In a round of a single act, the bounds meet: the mails are exactly those that the act calls for.
+//! If several saves reach the service at once, they may become one write, hence the range. A save
+//! that changes nothing mails nobody, and neither does syncing by itself.
 
 use std::collections::BTreeSet;
 
@@ -42,10 +49,9 @@ use super::shown::id_of;
 use super::world::World;
 
 impl World {
-    /// Judges everything since the last quiet, and takes the present for the next beginning.
+    /// Judges everything since the last quiet, and starts the next round from the present state.
     ///
-    /// # Errors
-    /// All that is wrong, with what was done to the events concerned.
+    /// # Errors All that is wrong, with the deeds of the events concerned.
     pub async fn judge(&mut self) -> Result<(), String> {
         let mut report = self.judge_as_a_whole().await;
         let mails = self.take_mails();
@@ -129,7 +135,7 @@ impl World {
         wrongs
     }
 
-    /// The simulator's mails since the last time, in order.
+    /// Returns the simulator's mails since the last call, in order.
     fn take_mails(&self) -> Vec<Mail> {
         let mut microsoft = self.stack.sim.sim.world();
         let mails = std::mem::take(&mut microsoft.mails);

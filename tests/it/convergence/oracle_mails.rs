@@ -1,4 +1,4 @@
-//! Whether the mails about an event are those that people's doing calls for.
+//! Whether the mails about an event are those that people's actions call for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,17 +13,17 @@ use super::oracle_state::Wrongs;
 use super::people::{Side, address_of};
 use super::shown::{answer_in_record, answer_of, guests_of_copy, guests_of_record};
 
-/// How often something may and must have happened to one guest.
+/// How often one guest may have joined and left.
 #[derive(Default)]
 struct Bounds {
     joined: usize,
     left: usize,
 }
 
-/// How often each guest joined and left the event in Odoo, by whatever was done to it there.
+/// Returns how often each guest joined and left the event in Odoo, by any deed there.
 fn moves_in_odoo(event: &Event) -> BTreeMap<String, Bounds> {
     let mut bounds: BTreeMap<String, Bounds> = BTreeMap::new();
-    // Whoever may have been a guest when it was ended or revived.
+    // Everybody who may have been a guest when the event was ended or revived.
     let mut everybody: BTreeSet<String> = event
         .before
         .record
@@ -38,7 +38,8 @@ fn moves_in_odoo(event: &Event) -> BTreeMap<String, Bounds> {
         match deed {
             Deed::Joined(Side::Odoo, guest) => bounds.entry((*guest).to_owned()).or_default().joined += 1,
             Deed::Left(Side::Odoo, guest) => bounds.entry((*guest).to_owned()).or_default().left += 1,
-            // Taken off again in Outlook before anybody has heard what became of the invitation: it may have to be sent anew.
+            // Added in Odoo and removed in Outlook in the same round: the guest may have to be
+            // invited twice.
             Deed::Left(Side::Outlook, guest)
                 if event
                     .deeds
@@ -52,7 +53,7 @@ fn moves_in_odoo(event: &Event) -> BTreeMap<String, Bounds> {
                     bounds.entry(guest.clone()).or_default().joined += 1;
                 }
             }
-            // Cancelled in one mailbox, made anew in the other.
+            // Cancelled in one mailbox, created again in the other.
             Deed::HandedOver(from, to) => {
                 for guest in everybody
                     .iter()
@@ -89,7 +90,7 @@ pub(super) fn check_mails(
         _ => BTreeSet::new(),
     };
     let mut invited = event.invited.clone();
-    // Who was invited at some time, and may not have heard of the cancellation.
+    // Everybody who was ever invited, and may not have heard of the cancellation.
     let mut ever = invited.clone();
     for (number, mail) in mails.iter().enumerate() {
         let (kind, to) = (mail.kind.as_str(), &mail.to);
@@ -100,8 +101,8 @@ pub(super) fn check_mails(
             }
             "cancellation" => invited.remove(to),
             "update" => invited.contains(to),
-            // An answer may cross the cancellation: whoever gave it in Odoo had not heard of that yet. Who answers without being
-            // listed is listed by that.
+            // A response given in Odoo may cross the cancellation. If a person responds without
+            // being listed, Outlook lists them because of that.
             _ => {
                 let may_answer = ever.contains(&mail.from);
                 let told_later = || mails[number..].iter().any(|later| later.to == mail.from);
@@ -158,7 +159,8 @@ pub(super) fn check_mails(
             .iter()
             .filter(|d| matches!(d, Deed::Answered(Side::Odoo, who, _) if *who == guest))
             .count();
-        // An answer given in Odoo to an invitation that its guest had deleted is told when that comes back.
+        // A response given in Odoo to an invitation that the guest had deleted is sent when the
+        // invitation comes back.
         let untold = event.before.live(guest).is_none()
             && event
                 .before
@@ -172,9 +174,11 @@ pub(super) fn check_mails(
                     }
                     _ => true,
                 });
-        // What had ended when the service was restored is new to it, with the answers that Odoo has.
+        // An event that had ended when the service was restored is new to it, with the responses in
+        // Odoo.
         let untold = untold || event.forgotten && event.deeds.iter().any(|d| matches!(d, Deed::Unarchived));
-        // A change by the organizer brings the copy of who has just declined back, asking anew: what is said in Odoo is told again.
+        // A change by the organizer invites a guest who has just declined again, so the response in
+        // Odoo is sent again.
         let declined = |d: &Deed| matches!(d, Deed::Answered(Side::Odoo, who, "declined") if *who == guest);
         let brings_back = |d: &Deed| matches!(d, Deed::Saved(_, values) if visible(values));
         let again = event.deeds.iter().any(declined) && event.deeds.iter().any(brings_back);
@@ -189,7 +193,7 @@ pub(super) fn check_mails(
         if stayed && prevailed && sent("update", guest) == 0 {
             wrongs.push(format!("no update for {guest}"));
         }
-        // Where the guest has no copy there is nothing to answer.
+        // Without a mailbox event, the guest has nothing to respond to.
         let said = undisturbed_answer(event, guest).is_some() && event.before.live(guest).is_some();
         if alive && said && answers == 1 && sent("response", guest) == 0 {
             wrongs.push(format!("no answer from {guest}"));
@@ -198,7 +202,7 @@ pub(super) fn check_mails(
     invited
 }
 
-/// Whether the organizer's Outlook had heard, when all was quiet, that a guest has declined.
+/// Whether the organizer's list had a guest as declined at the last quiet.
 fn is_listed_as_declined(event: &Event, guest: &str) -> bool {
     let list = event
         .before

@@ -1,4 +1,5 @@
-//! Whether an event is what people made it: there or gone, its fields, guests, answers and categories.
+//! Whether an event is as people made it: alive or not, its fields, guests, responses and
+//! categories.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +51,7 @@ pub(super) fn check_existence(event: &Event, now: &Sight, wrongs: &mut Wrongs) -
         ));
     }
     let unlinked = event.deeds.iter().any(|d| matches!(d, Deed::Unlinked));
-    // With a backup go the records that were made since, and those come back that were deleted.
+    // A restore removes records made after the backup, and brings back those deleted after it.
     let is_restored = event.deeds.iter().any(|d| matches!(d, Deed::Restored));
     if event.before.record.is_some() && now.record.is_some() == unlinked && !is_restored {
         wrongs.push("a record is only deleted by a person in Odoo, and then it is".to_owned());
@@ -65,10 +66,10 @@ pub(super) fn check_existence(event: &Event, now: &Sight, wrongs: &mut Wrongs) -
     expected
 }
 
-/// What the deeds of both sides allow: the value before where nobody changed it, else the last of each side; empty where
-/// that cannot be told.
+/// Returns the values that the deeds allow: the value before if nobody changed it, else the last of
+/// each side. Empty if this cannot be known.
 fn allowed<T>(before: Option<T>, odoo: Option<T>, outlook: Option<T>, lossy: bool) -> Vec<T> {
-    // What was done in Outlook to an event that ended meanwhile may have ended with it, from any point on.
+    // A change in Outlook of an event that ended in this round may have been lost with it.
     if lossy && outlook.is_some() {
         return Vec::new();
     }
@@ -103,7 +104,8 @@ pub(super) fn check_fields(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
         if !values.is_empty() && !values.contains(odoo) {
             wrongs.push(format!("{field:?} is {odoo:?}, and may be {values:?}"));
         }
-        // What only Outlook can say: as it was last said there, unless Odoo had another word.
+        // A value that only Outlook can express stays as it was last set there, unless Odoo changed
+        // the field.
         let exact = of_outlook.or_else(|| {
             let earlier = event.before.live(organizer)?;
             (earlier["id"] == copy["id"]).then(|| facts::in_outlook(earlier)[&field].clone())
@@ -205,26 +207,30 @@ pub(super) fn check_answers(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
         };
         let may_stand =
             has_mailbox(&guest) && now.live(&guest).is_none() && stands_alone(event, &guest, &in_odoo);
-        // Who has declined, or deleted the invitation after an answer, and is told of a change has a copy again, with no answer. Where
-        // that mailbox was not read meanwhile, the organizer's list, which remembers, is what Odoo has heard.
+        // A guest who has declined, or has deleted the invitation after responding, gets a new
+        // mailbox event without a response when the meeting changes. If that mailbox was not read
+        // meanwhile, Odoo has the response from the organizer's list, which keeps it.
         let list = copy["attendees"].as_array().expect("attendees");
         let remembered = list
             .iter()
             .any(|a| a["emailAddress"]["address"] == *guest && answer_of(&a["status"]) == in_odoo);
         let left = in_odoo == "declined" || event.before.live(&guest).is_none();
-        // A restored service does not know that there was a copy, and what its owner said: the organizer's list is all there is.
+        // A restored service does not know the former mailbox event and its response: only the
+        // organizer's list remains.
         let is_restored = event.deeds.iter().any(|d| matches!(d, Deed::Restored));
         let may_stand = may_stand || is_restored && has_mailbox(&guest) && now.live(&guest).is_none();
-        // Nor what had ended at its backup: it is made in Outlook as anything that Odoo had before, with the answers that Odoo has.
+        // Nor does it know an event that had ended at its backup. It creates that in Outlook as an
+        // existing event, with Odoo's responses.
         let is_revived = event.forgotten && event.deeds.iter().any(|d| matches!(d, Deed::Unarchived));
         let may_stand = may_stand || is_revived && in_outlook == "needsAction";
-        // Somebody by two contacts: the answer of either.
+        // A person with two contacts in the record: either response may count.
         let may_stand = may_stand || answers_in_record(record, &guest) > 1;
         let may_stand = may_stand || left && in_outlook == "needsAction" && remembered;
-        // A copy that came back between two looks and was deleted at once has left nothing behind but the organizer's list.
+        // A mailbox event that came back and was deleted before it was read leaves only the
+        // organizer's list.
         let came_and_went = event.before.live(&guest).is_none() && now.live(&guest).is_none();
         let may_stand = may_stand || has_mailbox(&guest) && came_and_went && remembered;
-        // And as it stood at the last quiet, so it may stand on.
+        // A difference that existed at the last quiet may stay.
         let stood = |sight: &Sight| {
             let theirs = sight
                 .live(&guest)
@@ -246,7 +252,7 @@ pub(super) fn check_answers(event: &Event, now: &Sight, wrongs: &mut Wrongs) {
     }
 }
 
-/// Each copy still has the category that its owner gave it.
+/// Checks that each mailbox event still has the category that its owner gave it.
 pub(super) fn check_categories(event: &Event, now: &Sight, wrongs: &mut Wrongs) -> BTreeMap<String, String> {
     let mut categories = event.categories.clone();
     for deed in &event.deeds {

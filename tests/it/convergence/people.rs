@@ -4,15 +4,16 @@ use crate::stack::{ANN, BEN};
 
 pub const CARLA: &str = "carla@contoso.example";
 
-/// Odoo's users, all of them connected to their mailboxes.
+/// Odoo's users, who are all connected to their mailboxes.
 pub const USERS: [(i64, &str); 3] = [(7, ANN), (8, BEN), (9, CARLA)];
 
 pub(super) const OUTSIDERS: [&str; 2] = ["zoe@outside.example", "yan@outside.example"];
 
-/// Whom one of the sides may drop again, whoever invites them: whether they are guests is nobody's promise.
+/// Somebody whom one of the sides drops from any guest list, so the oracle does not judge this
+/// guest.
 pub const DROPPED: &str = "wes@outside.example";
 
-/// How Odoo's contacts have their addresses, where that is not the address alone.
+/// What Odoo's contacts have in their address field, if that is not only the address.
 pub const CONTACTS: [(&str, &str); 3] = [
     ("zoe@outside.example", "\"Zoe, of Outside\" <Zoe@Outside.example>"),
     ("yan@outside.example", " Yan@Outside.Example;"),
@@ -26,7 +27,7 @@ pub enum Side {
     Outlook,
 }
 
-/// Odoo's name of an answer.
+/// Odoo's name of a response.
 pub type Answer = &'static str;
 
 pub fn address_of(user: i64) -> &'static str {
@@ -41,7 +42,7 @@ pub fn user_of(address: &str) -> Option<i64> {
     USERS.iter().find(|(_, a)| *a == address).map(|(id, _)| *id)
 }
 
-/// Whether there is a mailbox here behind an address.
+/// Whether an address has a mailbox in this world.
 pub fn has_mailbox(address: &str) -> bool {
     user_of(address).is_some()
 }

@@ -1,4 +1,4 @@
-//! A series that somebody has made, what people did to it, and its occurrences.
+//! A series, what people did to it, and its occurrences.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +6,12 @@ use chrono::NaiveDate;
 
 use super::people::Side;
 
-/// What was done, as far as the oracle must know.
+/// What was done, as far as the oracle must know it.
 #[derive(Clone, Debug)]
 pub struct Done {
     pub side: Side,
     pub(super) what: What,
-    /// Mails of these kinds to each guest, at most: updates and cancellations.
+    /// How many mails each guest may get at most: updates and cancellations.
     pub(super) updates: usize,
     pub(super) cancellations: usize,
 }
@@ -20,7 +20,7 @@ pub struct Done {
 pub(super) enum What {
     Created,
     Changed,
-    /// One occurrence, which has something of its own since.
+    /// One occurrence, which differs from the others since.
     ChangedOne,
     Joined(&'static str),
     Left(&'static str),
@@ -48,14 +48,15 @@ pub struct Series {
     pub(super) mark: String,
     pub organizer: i64,
     pub(super) done: Vec<Done>,
-    /// As each side was when people had done with it.
+    /// What each touched side showed when people had done with it.
     pub(super) meant: BTreeMap<Side, Option<Shape>>,
     pub(super) before: Option<Shape>,
     pub(super) invited: BTreeSet<String>,
 }
 
 impl Series {
-    /// A reset deletes it from both sides; so many occurrences have something of their own.
+    /// Notes that a reset deletes the series from both sides. `own` occurrences differ from the
+    /// others.
     pub fn note_deletion(&mut self, own: usize) {
         if self.before.is_none() {
             return;

@@ -102,7 +102,7 @@ impl World {
             .expect("created");
     }
 
-    /// Nothing where it cannot be done to this one.
+    /// Does the action. Returns nothing if it cannot be done to this series.
     fn do_to_series(&mut self, index: usize, act: &Act) -> Vec<Done> {
         let done = match act {
             Act::Create { .. } => None,
@@ -173,7 +173,8 @@ impl World {
                 self.patch(index, date, &Value::Object(body))?;
             }
         }
-        // What the whole has got and an occurrence has of its own stays the occurrence's: Outlook may tell it once more.
+        // An occurrence keeps its own value if the whole series is changed, and Outlook may mail it
+        // separately.
         match date {
             Some(_) => Some(changed_one(side)),
             None => Some(changed(side, 1 + self.of_their_own(index), 0)),
@@ -202,7 +203,8 @@ impl World {
         Some(changed_one(side))
     }
 
-    /// Not the last one, or the first: those would be another end or beginning.
+    /// Takes out an occurrence, but not the first or the last, as this would change the start or
+    /// the end.
     fn take_out(&mut self, index: usize, side: Side, number: usize) -> Option<Done> {
         let (date, _, after) = self.the(index, side, number)?;
         if number == 0 || after < 2 {
@@ -235,7 +237,8 @@ impl World {
         if to == start {
             return None;
         }
-        // Where Outlook keeps those at their old hour, each is told once with the whole, and once more when it follows.
+        // If Outlook keeps these at their old hour, each is mailed with the whole series and again
+        // when it follows.
         let own = 2 * self.of_their_own(index);
         match side {
             Side::Odoo => {
@@ -375,7 +378,8 @@ impl World {
             }
             Side::Outlook => {
                 let series = &self.series[index];
-                // As of a single event: what nobody has seen yet cannot be told from what was never made.
+                // As for a single event: a series that nobody has seen yet may never have been
+                // created.
                 series.before.as_ref()?;
                 let address = address_of(series.organizer);
                 let mut microsoft = self.stack.sim.sim.world();
@@ -393,7 +397,8 @@ impl World {
         })
     }
 
-    /// See [`World::restore`]: what was archived since the backup, or was deleted in Outlook.
+    /// Ends series again after [`World::restore`]: those archived since the backup, or deleted in
+    /// Outlook.
     pub fn end_series_again(&mut self) {
         for index in 0..self.series.len() {
             if let (None, Some(id)) = (&self.series[index].before, self.active_series(index)) {
@@ -415,7 +420,7 @@ fn in_odoo(at: NaiveDateTime) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// A moment in Outlook's own zone of the series.
+/// Returns a moment in Outlook's own zone of the series.
 fn in_brussels(local: NaiveDateTime) -> Value {
     json!({"dateTime": local.format(STAMP).to_string(), "timeZone": "Europe/Brussels"})
 }

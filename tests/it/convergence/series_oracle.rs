@@ -1,14 +1,17 @@
 //! What must hold of series when everything is quiet.
 //!
-//! **State.** A series that is alive is one active record in Odoo and one event in its organizer's mailbox; both have the same
-//! occurrences on the same dates with the same times, titles and places, and the same guests. If one side alone was
-//! touched since the last quiet, both are what that side was when people had done with it; if both were, each
-//! occurrence's value is one of the two. If nobody touched it, it is as it was.
+//! **State.** A series that is alive is one active record in Odoo and one event in its organizer's
+//! mailbox. Both have the same occurrences on the same dates with the same times, titles and
+//! places, and the same guests. If only one side was touched since the last quiet, both sides are
+//! what that side was when people had done with it. If both were touched, each value of an
+//! occurrence is that of one side. If nobody touched the series, it is unchanged.
 //!
-//! **Mails** of the service's making. Invitations to the whole come in turn, and in the end those are invited who are guests.
-//! A guest gets at most as many mails of a kind as people's acts in Odoo call for: an edit of all or of one, another
-//! end, a move of all: one update (and one for each occurrence with something of its own where all are moved); an occurrence
-//! taken out: one cancellation. An act alone mails each guest at least once. What is done in Outlook mails nobody.
+//! **Mails** that the service causes. Invitations to the whole series come in turn, and in the end
+//! exactly the guests are invited. A guest gets at most as many mails of a kind as people's acts in
+//! Odoo call for. An edit of all or of one, another end, or a move of all: one update (if all are
+//! moved, also one for each occurrence that differs). An occurrence taken out: one cancellation. A
+//! single act mails each guest at least once. What is done in Outlook makes the service mail
+//! nobody.
 
 use std::collections::BTreeSet;
 
@@ -19,11 +22,11 @@ use super::people::{Side, address_of};
 use super::series::{Done, Occurrence, Series, Shape, What};
 use super::world::World;
 
-/// The graph id of a whole event.
+/// The length of the graph id of a whole event.
 const WHOLE: usize = 126;
 
 impl World {
-    /// Judges all series since the last quiet, and takes the present for the next beginning.
+    /// Judges all series since the last quiet, and starts the next round from the present state.
     pub fn judge_series(&mut self, mails: &[Mail]) -> Vec<(String, String)> {
         let mut report = Vec::new();
         for index in 0..self.series.len() {
@@ -68,7 +71,7 @@ impl World {
 }
 
 impl Shape {
-    /// What most of the occurrences say.
+    /// Returns the values that most occurrences share.
     fn of_most(&self) -> Option<&Occurrence> {
         let like = |one: &&Occurrence| {
             let others = self.occurrences.values();
@@ -114,7 +117,7 @@ impl Series {
         wrongs
     }
 
-    /// Each occurrence is as one of the sides had it, or as it was.
+    /// Checks that each occurrence is as one of the sides had it, or as it was.
     fn check_both(&self, now: Option<&Shape>, wrongs: &mut Vec<String>) {
         let Some(now) = now else {
             return wrongs.push("it is gone".to_owned());
@@ -125,12 +128,13 @@ impl Series {
                 .iter()
                 .filter_map(|shape| shape.occurrences.get(date))
                 .collect();
-            // What has lost its own to one side is as all are on the other.
+            // An occurrence that lost its own values to one side has the shared values of the
+            // other.
             let of_all = known.iter().filter_map(|shape| shape.of_most());
             let said_or_lost = || said.iter().copied().chain(of_all.clone());
             let title = said_or_lost().any(|other| other.title == one.title);
             let place = said_or_lost().any(|other| other.place == one.place);
-            // Where one side had no such occurrence yet, the other may have changed it meanwhile.
+            // If one side had no such occurrence yet, the other may have changed it meanwhile.
             if said.len() == known.len() && !(title && place) {
                 wrongs.push(format!("nobody said {one:?} of {date}"));
             }
@@ -158,7 +162,7 @@ impl Series {
                     ever.insert(mail.to.clone());
                     invited.insert(mail.to.clone())
                 }
-                // Those of single occurrences follow the one of the whole.
+                // Cancellations of single occurrences may follow that of the whole series.
                 "cancellation" if mail.event_id.len() > WHOLE => ever.contains(&mail.to),
                 "cancellation" => invited.remove(&mail.to),
                 "update" => invited.contains(&mail.to),
@@ -172,7 +176,8 @@ impl Series {
             wrongs.push(format!("invited are {invited:?}, guests {guests:?}"));
         }
         let of_odoo = || self.done.iter().filter(|done| done.side == Side::Odoo);
-        // Outlook forgets single changes where all are moved there; if Odoo was touched as well, they may be told anew.
+        // Outlook drops changes of single occurrences when all are moved. If Odoo was touched as
+        // well, they may be mailed again.
         let forgotten: usize = match of_odoo().next() {
             Some(_) => {
                 let of_outlook = self.done.iter().filter(|done| done.side == Side::Outlook);
@@ -197,8 +202,8 @@ impl Series {
             let joined =
                 count(&|what| *what == What::Created || matches!(what, What::Joined(who) if who == guest));
             let left = count(&|what| matches!(what, What::Left(who) if who == guest));
-            // Outlook mails for the whole, and once more for each occurrence that has something of its own by then; which
-            // may have to be told anew.
+            // Outlook mails for the whole series, and once more for each occurrence that differs by
+            // then. These occurrences may have to be mailed again.
             let singles = self
                 .done
                 .iter()
@@ -207,7 +212,8 @@ impl Series {
             let wholes = count(&|what| !matches!(what, What::ChangedOne | What::Created));
             let updates =
                 forgotten + 2 * singles * wholes + of_odoo().map(|done| done.updates).sum::<usize>();
-            // What is forgotten with the whole is cancelled, and told anew; who joins is no update.
+            // An occurrence that the move dropped is cancelled and mailed again. A new guest is not
+            // an update.
             let is_told = |done: &&Done| done.updates > 0 && done.what != What::ChangedOne;
             let dropped = updates.saturating_sub(of_odoo().filter(is_told).count());
             let cancellations = of_odoo().map(|done| done.cancellations).sum::<usize>();
@@ -239,7 +245,7 @@ impl Series {
     }
 }
 
-/// A line for each occurrence.
+/// Returns a line for each occurrence.
 fn brief(shape: Option<&Shape>) -> String {
     let Some(shape) = shape else {
         return "nothing".to_owned();
@@ -253,7 +259,7 @@ fn brief(shape: Option<&Shape>) -> String {
     format!("{:?}{}", shape.guests, lines.collect::<String>())
 }
 
-/// The first things in which two shapes differ.
+/// Returns the first differences between two shapes.
 fn difference(a: Option<&Shape>, b: Option<&Shape>) -> String {
     let (Some(a), Some(b)) = (a, b) else {
         return format!("there: {}, there: {}", a.is_some(), b.is_some());

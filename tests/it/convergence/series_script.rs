@@ -1,4 +1,4 @@
-//! What people do to series, drawn from a seed, in each side's own words.
+//! What people do to series, drawn from a seed, in the terms of each side.
 
 use chrono::{Days, NaiveDate, NaiveDateTime};
 use rand::Rng;
@@ -18,12 +18,12 @@ pub enum Every {
 #[derive(Clone, Copy, Debug)]
 pub enum End {
     Count(usize),
-    /// Days after the start.
+    /// How many days after the start the series ends.
     Until(u64),
     Never,
 }
 
-/// One thing that somebody does to a series. A number counts its occurrences that are there.
+/// One action on a series. `number` counts the occurrences that exist.
 #[derive(Clone, Debug)]
 pub enum Act {
     Create {
@@ -31,24 +31,24 @@ pub enum Act {
         user: i64,
         every: Every,
         end: End,
-        /// In Brussels.
+        /// In the time zone of Brussels.
         start: NaiveDateTime,
         guests: Vec<&'static str>,
     },
-    /// All of them.
+    /// All occurrences.
     Edit {
         side: Side,
         title: Option<String>,
         place: Option<String>,
     },
-    /// One of them.
+    /// One occurrence.
     EditOne {
         side: Side,
         number: usize,
         title: Option<String>,
         place: Option<String>,
     },
-    /// One of them, within its day.
+    /// One occurrence, within its day.
     MoveOne {
         side: Side,
         number: usize,
@@ -58,7 +58,7 @@ pub enum Act {
         side: Side,
         number: usize,
     },
-    /// All of them to another hour.
+    /// All occurrences move to another hour.
     Shift {
         side: Side,
         hour: u32,
@@ -72,12 +72,12 @@ pub enum Act {
         side: Side,
         end: End,
     },
-    /// This and following, which get a title of their own.
+    /// This and following, which get their own title.
     Split {
         side: Side,
         number: usize,
     },
-    /// Archived in Odoo, deleted in Outlook.
+    /// The series is archived in Odoo, or deleted in Outlook.
     Remove {
         side: Side,
     },

@@ -9,7 +9,7 @@ use super::series::{Occurrence, Shape};
 use super::shown::{guests_of_copy, guests_of_record, id_of, live};
 use super::world::World;
 
-/// Of a series so many occurrences are compared.
+/// How many occurrences of a series are compared.
 const COMPARED: usize = 40;
 
 pub(super) const STAMP: &str = "%Y-%m-%dT%H:%M:%S";
@@ -27,7 +27,8 @@ impl World {
             .values()
             .filter(|r| text(&r["template"]["name"]).starts_with(&mark))
             .collect();
-        // As of single events: what had been archived at the backup may stay so, beside the record that Outlook's series has now.
+        // As with single events: records archived at the backup may stay so, beside the newer
+        // record.
         if self.is_restored && found.len() > 1 {
             found.retain(|r| r["active"] == true);
         }
@@ -102,13 +103,14 @@ impl World {
         })
     }
 
-    /// How many occurrences differ from the others, in Outlook or in Odoo.
+    /// Returns how many occurrences differ from the others, in Outlook or in Odoo.
     pub fn of_their_own(&self, index: usize) -> usize {
         let series = &self.series[index];
         let microsoft = self.stack.sim.sim.world();
         let shown = live(&microsoft, address_of(series.organizer), &series.mark, true);
         let there = shown.map_or(0, |(_, shown)| shown["exceptions"].as_array().map_or(0, Vec::len));
-        // What is taken out is something of their own as well: a new pattern may bring it back, and it is cancelled once more.
+        // Occurrences that were taken out count, too: a new pattern may bring one back and cancel
+        // it again.
         let count = |r: &Value, name: &str| r[name].as_array().map_or(0, Vec::len);
         let (here, out) = self
             .record_of_series(index)
@@ -116,7 +118,7 @@ impl World {
         there.max(here) + out
     }
 
-    /// Where the rule begins, in Brussels.
+    /// Returns where the rule begins, in the time zone of Brussels.
     pub(super) fn first_start(&self, index: usize, side: Side) -> Option<NaiveDateTime> {
         let at = match side {
             Side::Odoo => {
@@ -134,7 +136,7 @@ impl World {
         Some(Brussels.from_utc_datetime(&at).naive_local())
     }
 
-    /// An occurrence that is there, and how many that are there come after it.
+    /// Returns an existing occurrence, and how many existing ones follow it.
     pub(super) fn the(
         &self,
         index: usize,
@@ -147,7 +149,7 @@ impl World {
         Some((date, one, after))
     }
 
-    /// Where among Odoo's slots a date is.
+    /// Returns the index of a date among Odoo's original dates.
     pub(super) fn slot_number(&self, id: i64, date: NaiveDate) -> Option<usize> {
         (0..)
             .zip(self.odoo.dates(id))

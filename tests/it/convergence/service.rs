@@ -1,4 +1,4 @@
-//! The real program as a process of its own, to be killed.
+//! The real program in its own process, so that it can be killed.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,20 +12,20 @@ use tokio::process::{Child, Command};
 use crate::stack::{Doors, Stack};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_outlook-bridge");
-/// The master key's bytes, in hex.
+/// The master key: this byte in hex, repeated.
 const KEY: &str = "11";
-/// How much of the log is kept for the report of a failure.
+/// How many lines of the log are kept for the report of a failure.
 const LINES: usize = 4000;
 
 pub type Log = Arc<Mutex<Vec<String>>>;
 
-/// `outlook-bridge serve`; dies with this value.
+/// `outlook-bridge serve`; dropping this value kills it.
 pub struct Process {
     child: Child,
     url: String,
-    /// What its clock is told, where it is no true one.
+    /// The file that sets its clock, if the clock is not the true one.
     clock: Option<PathBuf>,
-    /// Its name in leases.
+    /// The process's name in leases.
     pub id: String,
 }
 
@@ -35,7 +35,7 @@ impl Doors for Process {
     }
 }
 
-/// The program with the settings of a stack, to be told what to do.
+/// Returns the program with the settings of a stack, for any command.
 pub fn command(stack: &Stack) -> Command {
     let mut command = Command::new(PROGRAM);
     command
@@ -59,28 +59,28 @@ impl Process {
         Self::start_with(stack, log, &KEY.repeat(32)).await
     }
 
-    /// The same with other master keys.
+    /// Starts it with other master keys.
     pub async fn start_with(stack: &Stack, log: &Log, keys: &str) -> Self {
         let mut program = command(stack);
         program.env("OUTLOOK_BRIDGE_MASTER_KEY", keys);
         Self::spawn(program, log).await
     }
 
-    /// The same with a clock that [`Self::step_clock`] steps; `library` is libfaketime.
+    /// Starts it with a clock that [`Self::step_clock`] steps; `library` is libfaketime.
     pub async fn start_under_clock(stack: &Stack, log: &Log, library: &Path, clock: &Path) -> Self {
         let mut program = command(stack);
         program
             .env("LD_PRELOAD", library)
             .env("FAKETIME_TIMESTAMP_FILE", clock)
             .env("FAKETIME_NO_CACHE", "1")
-            // What waits is not stepped: that clock is steady.
+            // Waiting uses the monotonic clock, which is not stepped.
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         let mut process = Self::spawn(program, log).await;
         process.clock = Some(clock.to_owned());
         process
     }
 
-    /// The same with settings of its own.
+    /// Starts a program with its own settings.
     pub async fn spawn(mut program: Command, log: &Log) -> Self {
         let mut child = program
             .arg("serve")
@@ -129,7 +129,7 @@ impl Process {
         assert!(sent.expect("kill").success(), "{name}");
     }
 
-    /// Sets its clock to the true time plus so much, e.g. `-60s`.
+    /// Sets its clock to the true time plus an offset, e.g. `-60s`.
     pub async fn step_clock(&self, offset: &str) {
         let clock = self.clock.as_ref().expect("a clock of its own");
         tokio::fs::write(clock, offset).await.expect("written");
@@ -140,7 +140,7 @@ impl Process {
         self.child.kill().await.expect("killed");
     }
 
-    /// SIGTERM; returns when the process has ended what it had begun, and is gone.
+    /// SIGTERM; returns when the process has finished its work and is gone.
     pub async fn stop(mut self) {
         self.signal("TERM");
         let ended = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
@@ -148,12 +148,12 @@ impl Process {
         assert!(status.success(), "{status}");
     }
 
-    /// `outlook-bridge enroll`: a code to pair with.
+    /// Returns a pairing code from `outlook-bridge enroll`.
     pub async fn enroll(&self, stack: &Stack) -> String {
         self.code(stack, &["enroll"]).await
     }
 
-    /// The same for a database that is known.
+    /// Returns a pairing code for a known database.
     pub async fn enroll_again(&self, stack: &Stack, uuid: &str) -> String {
         self.code(stack, &["enroll", "--again", uuid]).await
     }
@@ -176,7 +176,7 @@ impl Process {
     }
 }
 
-/// The address, and the process's name in leases, in the line that says so.
+/// Returns the address and the process's name in leases, if the line contains them.
 fn listening(line: &str) -> Option<(String, String)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = &line["fields"];

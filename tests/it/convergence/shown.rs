@@ -1,4 +1,4 @@
-//! What both sides show of an event: Odoo's record of it, and its copies in the mailboxes.
+//! What both sides show of an event: Odoo's record, and the mailbox events.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::people::{CONTACTS, DROPPED};
 
-/// What a person does in Outlook, as the simulator notes it.
+/// Returns the cause that the simulator notes for a person's action in Outlook.
 pub fn person() -> Cause {
     control::person_cause("POST", "/sim/api")
 }
@@ -40,7 +40,7 @@ pub(super) fn with_mark(microsoft: &Microsoft, address: &str, mark: &str) -> Vec
         .collect()
 }
 
-/// The copy in a mailbox that is not cancelled, as the organizer or as a guest.
+/// Returns the event of a mailbox that is not cancelled, as the organizer's or as a guest's.
 pub fn live(microsoft: &Microsoft, address: &str, mark: &str, is_organizer: bool) -> Option<(Target, Value)> {
     let mut copies = with_mark(microsoft, address, mark);
     copies.retain(|c| c["isCancelled"] != true && c["isOrganizer"] == is_organizer);
@@ -58,7 +58,8 @@ pub fn id_of(record: &Value) -> i64 {
     record["id"].as_i64().expect("an id")
 }
 
-/// The address of a line in Odoo, whatever else its contact has written there.
+/// Returns the address of an attendee in Odoo, without anything else in the contact's address
+/// field.
 fn address_in(line: &Value) -> Option<&str> {
     let written = line["email"].as_str()?;
     let known = CONTACTS.iter().find(|(_, known)| *known == written);
@@ -76,7 +77,7 @@ pub(super) fn everybody_of_copy(copy: &Value) -> BTreeSet<String> {
     all.map(str::to_owned).collect()
 }
 
-/// The guests of whom something is judged.
+/// Returns the guests that the oracle judges.
 pub fn guests_of_record(record: &Value, organizer: &str) -> BTreeSet<String> {
     let mut all = everybody_of_record(record);
     all.retain(|a| a != organizer && a != DROPPED);
@@ -89,14 +90,14 @@ pub fn guests_of_copy(copy: &Value, organizer: &str) -> BTreeSet<String> {
     all
 }
 
-/// Odoo's word for a guest's answer, if the record has the guest.
+/// Returns Odoo's name of a guest's response, if the record has the guest.
 pub fn answer_in_record(record: &Value, address: &str) -> Option<String> {
     let lines = record["attendees"].as_array().expect("attendees");
     let line = lines.iter().find(|line| address_in(line) == Some(address))?;
     line["state"].as_str().map(str::to_owned)
 }
 
-/// How many of its contacts answer for an address.
+/// Returns how many attendees of the record have this address.
 pub fn answers_in_record(record: &Value, address: &str) -> usize {
     let lines = record["attendees"].as_array().expect("attendees");
     lines
@@ -105,7 +106,7 @@ pub fn answers_in_record(record: &Value, address: &str) -> usize {
         .count()
 }
 
-/// Odoo's word for Graph's.
+/// Returns Odoo's name of Graph's response.
 pub fn answer_of(response: &Value) -> &'static str {
     match response["response"].as_str() {
         Some("accepted") => "accepted",

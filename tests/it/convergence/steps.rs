@@ -1,4 +1,4 @@
-//! How a world begins, and each step of its script.
+//! How a world begins, and how each step of its script is done.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::world::World;
 use crate::odoo::{Odoo, next_second};
 use crate::stack::{BEN, Stack};
 
-/// Which side drops [`DROPPED`] from whatever it is told.
+/// Which side removes [`DROPPED`] from every guest list that it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     Keeps,
@@ -32,7 +32,7 @@ impl Peer {
 }
 
 impl World {
-    /// Everybody is connected, and everything is quiet.
+    /// Starts a world in which everybody is connected and everything is quiet.
     pub async fn start(peer: Peer, climate: Climate) -> Self {
         let stack = Stack::start().await;
         stack.sim.sim.world().switches = climate.switches();
@@ -56,7 +56,7 @@ impl World {
                 drop(stack.sim_call("PUT", "switches", drops).await);
             }
         }
-        // Who signs in by a name that is no address of the mailbox.
+        // Somebody who signs in with a name that is not an address of the mailbox.
         let upn = json!({"upn": "b1234@contoso.onmicrosoft.example"});
         stack.sim_call("PATCH", &format!("people/{BEN}"), upn).await;
         for (user, _) in USERS {

@@ -1,4 +1,4 @@
-//! What goes wrong, and what administrators do: kills, backups, restores, resets and faults.
+//! Faults, and what administrators do: kills, backups, restores and resets.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ impl World {
             trouble,
             Trouble::Fault(_) | Trouble::Switches(_) | Trouble::ForgetDelta(_)
         );
-        // See `hand_over`: nor is the new organizer's connection taken away before the service has seen it.
+        // As in `hand_over`: the new organizer stays connected until the service has seen the
+        // change.
         let is_handed_over = |event: &Event| event.deeds.iter().any(|d| matches!(d, Deed::HandedOver(..)));
         if is_disturbing && self.events.iter().any(is_handed_over) {
             return;
@@ -56,14 +57,14 @@ impl World {
         self.stack.sim_call(method, &path, body).await;
     }
 
-    /// The others go on while the killed one's successor starts.
+    /// Kills one process. The others go on while its successor starts.
     pub(super) async fn kill(&mut self, which: usize, down: Duration) {
         let killed = self.services.swap_remove(which % self.services.len());
         let id = killed.id.clone();
         killed.kill().await;
         self.kills += 1;
         tokio::time::sleep(down).await;
-        // A killed process leaves its leases; they run out in some seconds, which nobody has to wait for here.
+        // The leases of a killed process end after some seconds, for which the test need not wait.
         self.run_sql(&format!(
             "UPDATE accounts SET lease_id = NULL, next_run_at = now()
              WHERE left(lease_id::text, 18) = left('{id}', 18)"
@@ -113,7 +114,8 @@ impl World {
                 self.start_all().await;
             }
         }
-        // Odoo's key may be a later one, or an earlier one: the administrator pairs the two again.
+        // Odoo's key may be newer or older than the service's, so the administrator pairs the two
+        // again.
         self.held = None;
         self.is_restored = true;
         for event in &mut self.events {
@@ -123,7 +125,7 @@ impl World {
         self.pair_again().await;
     }
 
-    /// What has ended since the backup is in Odoo again. People end it once more, as the service does nothing about it.
+    /// Ends events again that the restore has brought back in Odoo, as the service does not.
     fn end_again(&mut self) {
         for index in 0..self.events.len() {
             let before = &self.events[index].before;
@@ -151,7 +153,7 @@ impl World {
             self.only_new.insert(user, self.events.len());
         }
         if delete {
-            // The user logs in again when that is done.
+            // The user logs in again when the deletion is done.
             self.note_deletion(user);
         } else {
             self.log_in(user).await;
@@ -159,7 +161,7 @@ impl World {
         next_second().await;
     }
 
-    /// What a user organizes is deleted from both sides.
+    /// Notes that a user's own meetings are deleted from both sides.
     fn note_deletion(&mut self, user: i64) {
         let own = |event: &&mut Event| event.organizer == user && event.before.is_active();
         for event in self.events.iter_mut().filter(own) {

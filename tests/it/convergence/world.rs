@@ -1,5 +1,5 @@
-//! One world: a simulator, a database, the service in a process of its own, Odoo's side, and three people who use
-//! both calendars.
+//! One world: a simulator, a database, the service in its own processes, Odoo's side, and three
+//! people who use both calendars.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,23 +22,24 @@ pub struct World {
     pub events: Vec<Event>,
     pub series: Vec<Series>,
     pub store: Store,
-    /// All of them do the same work; Odoo's calls go to one after another.
+    /// The processes of the service. They share the work, and Odoo's calls go to them in turn.
     pub(super) services: Vec<Process>,
     pub(super) calls: usize,
-    /// Odoo as it was at the last backup.
+    /// Odoo at the last backup.
     pub(super) backup: Option<Odoo>,
     pub is_restored: bool,
-    /// Whether somebody's account was kept from being synced since the last quiet.
+    /// Whether an account was kept from being synced since the last quiet.
     pub(super) is_disturbed: bool,
-    /// Whose consent is gone, whether the service knows it yet or not.
+    /// Users whose consent is withdrawn, whether or not the service knows it yet.
     pub(super) revoked: BTreeSet<i64>,
     /// An answer that Odoo's slow worker has not applied yet.
     pub(super) held: Option<Value>,
-    /// Who chose to sync only what is new, and how many events there were then: what ends of those is not made anew in their mailbox.
+    /// Users who chose to sync only new events, with the number of events at that time. If one of
+    /// these older events ends, it is not created again in their mailbox.
     pub(super) only_new: BTreeMap<i64, usize>,
-    /// Things done by people.
+    /// How many acts people have done.
     pub acts: usize,
-    /// Those of them that were done to series.
+    /// How many of them were done to series.
     pub series_acts: usize,
     pub kills: usize,
     pub restores: usize,
@@ -53,7 +54,7 @@ impl World {
             .expect("a statement");
     }
 
-    /// Odoo's record of an event, archived or not.
+    /// Returns Odoo's record of an event, archived or not.
     pub(super) fn record(&self, index: usize) -> Option<Value> {
         let mark = format!("{} ", self.events[index].mark);
         let mut found: Vec<&Value> = self
@@ -70,7 +71,8 @@ impl World {
         found.pop().cloned()
     }
 
-    /// After a restore what had been archived at the backup may stay so, beside the record that Outlook's event has now.
+    /// Notes records that stay archived after a restore, beside the record that Outlook's event has
+    /// now.
     pub fn note_leftovers(&mut self, index: usize) {
         let Some(record) = self.active_record(index).filter(|_| self.is_restored) else {
             return;
@@ -91,7 +93,7 @@ impl World {
         address_of(self.events[index].organizer)
     }
 
-    /// Everything there is of an event now.
+    /// Returns everything that exists of an event now.
     pub fn sight(&self, index: usize) -> Sight {
         let microsoft = self.stack.sim.sim.world();
         let mark = &self.events[index].mark;

@@ -1,4 +1,4 @@
-//! One change that the service asks for, in Odoo's own transaction.
+//! Applies one change of the service in Odoo's own transaction.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A database of Odoo with the add-on, and its calls to the service.
+//! An Odoo database with the add-on, and its calls to the service.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,49 +21,50 @@ pub struct Odoo {
     /// Odoo user → address.
     pub users: BTreeMap<i64, String>,
     pub state: Value,
-    /// What people have written in a contact's field for its address, by that address: a name with it, or a second address.
+    /// What contacts have in the address field beside the address (a name, or a second address), by
+    /// address.
     pub contacts: BTreeMap<String, String>,
     /// The user who saves.
     pub actor: i64,
-    /// The user who waits for the next exchange, if it is not a cron's.
+    /// The user who waits for the next exchange; none if a cron makes it.
     pub waiting: Option<i64>,
     /// How long that user waits for the mailbox.
     pub wait_ms: u64,
-    /// Users who were archived or deleted, as the next exchanges tell.
+    /// Users who were archived or deleted, which the next exchanges report.
     pub departed: Vec<Value>,
-    /// Titles of events that Odoo invited to because the service said so.
+    /// Titles of events to which Odoo has invited because the service said so.
     pub invited: Vec<String>,
-    /// Who tells the guests of what is saved, as the add-on records it.
+    /// The sender of invitations for saved events, as the add-on records it.
     pub mailer: Value,
-    /// An address that this Odoo gives to no event: an automation takes it off again.
+    /// An address that an automation of this Odoo removes from every event.
     pub drops: Option<String>,
-    /// It does not keep who tells the guests.
+    /// Whether this Odoo does not store the sender of invitations.
     pub forgets_mailer: bool,
-    /// Its records move on between any two exchanges, though nobody saves them.
+    /// Whether its records change between any two exchanges, though nobody saves them.
     pub moves_on: bool,
-    /// How many changes the service has told it.
+    /// How many changes the service has sent.
     pub told: usize,
     /// Records that a rule of this Odoo keeps out of Outlook.
     pub excluded: BTreeSet<i64>,
-    /// Users of whose events, as they were asked for, some are not handed over yet.
+    /// Users some of whose requested events are not sent yet.
     pub existing_left: Vec<i64>,
-    /// How far its clock is off.
+    /// The error of its clock.
     pub clock: chrono::TimeDelta,
     /// How many calls were made since the pairing.
     pub(super) calls: i64,
-    /// What is wrong with a record, in the eyes of a service that cannot take it.
+    /// Invalid values in place of a record's, so that the service cannot accept the record.
     pub broken: BTreeMap<i64, Value>,
-    /// Records that no call can carry.
+    /// Records that are too large for any call.
     pub too_large: BTreeSet<i64>,
-    /// Which of them the service has asked for.
+    /// Those of them that the service has asked for.
     pub(super) untold: BTreeMap<i64, Value>,
-    /// What the service has said of what it rejected, by row.
+    /// The service's messages about rejected changes, by row.
     pub rejected: BTreeMap<i64, String>,
-    /// Records of which it says that what they were is no record of its own any more.
+    /// Records whose earlier identity no longer exists on its own, as this Odoo says.
     pub was_gone: BTreeSet<i64>,
-    /// Everybody who saves, where it says so.
+    /// Everybody who saves, if this Odoo says so.
     pub savers: Vec<Value>,
-    /// The earliest and the latest version of the exchange that it says it understands.
+    /// The lowest and the latest version of the exchange that it announces.
     pub versions: Option<(i32, i32)>,
 }
 
@@ -73,7 +74,7 @@ impl Odoo {
         Self::pair_with(service, enroll(service).await).await
     }
 
-    /// The same with a code that was printed for it.
+    /// Pairs with a code that was printed for it.
     pub async fn pair_with(service: &impl Doors, code: String) -> Self {
         let mut odoo = Self {
             uuid: Uuid::new_v4().to_string(),
@@ -111,7 +112,7 @@ impl Odoo {
             versions: Some((1, 1)),
         };
         odoo.redeem_code(service, code).await;
-        // Tests do in a minute what people do in a day.
+        // Tests cause in a minute what people cause in a day.
         let many = 1_000_000;
         let kwargs = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "mails_an_hour": many});
         odoo.call(service, 2, "res.config.settings", "set_values", kwargs)
@@ -135,7 +136,7 @@ impl Odoo {
         self.take_pairing(&paired);
     }
 
-    /// Keeps what it got for a code.
+    /// Stores the answer to a pairing code.
     pub fn take_pairing(&mut self, paired: &Value) {
         self.key = paired["api_key"].as_str().expect("a key").to_owned();
         self.nonce = paired["nonce"].as_str().expect("a nonce").to_owned();
@@ -178,18 +179,18 @@ impl Odoo {
         }
     }
 
-    /// `createdb -T`.
+    /// Copies the database, as `createdb -T` does.
     pub fn copy(&self) -> Self {
         self.clone()
     }
 
-    /// A result that the service cannot read.
+    /// Adds a result that the service cannot read.
     pub fn write_malformed_result(&mut self) {
         self.results
             .push(json!({"id": 1, "result": "juggled", "record": null}));
     }
 
-    /// The table of waiting results is lost.
+    /// Loses the table of results to be sent.
     pub fn forget_results(&mut self) {
         self.results.clear();
     }

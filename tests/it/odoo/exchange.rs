@@ -1,4 +1,4 @@
-//! The exchange: what Odoo hands over, and what it does with the answer.
+//! The exchange: what Odoo sends, and how it applies the answer.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use super::database::Odoo;
 use crate::stack::Doors;
 
 impl Odoo {
-    /// Exchanges until there is nothing more to do.
+    /// Exchanges until neither side has news.
     pub async fn sync(&mut self, service: &impl Doors) {
         for _ in 0..20 {
             let answer = match self.exchange(service).await {
                 Ok(answer) => answer,
-                // On a slow machine. Odoo's job tries it again, too.
+                // On a slow machine; Odoo's job would try again, too.
                 Err(error) if error.to_string().contains("busy with other calls") => continue,
                 Err(error) => panic!("an exchange: {error}"),
             };
@@ -26,19 +26,19 @@ impl Odoo {
         }
     }
 
-    /// One exchange, up to and with its acknowledgement's writing.
+    /// Makes one exchange, including the storing of its answer.
     pub async fn exchange(&mut self, service: &impl Doors) -> Result<Value, Value> {
         let answer = self.hand_over(service).await?;
         self.take(&answer);
         Ok(answer)
     }
 
-    /// Whether nothing waits to be handed over.
+    /// Whether nothing is left to send.
     pub fn is_idle(&self) -> bool {
         self.outbox.is_empty() && self.results.is_empty()
     }
 
-    /// The request alone: what Odoo sends, and what comes back.
+    /// Sends the request and returns the answer, without applying it.
     pub async fn hand_over(&mut self, service: &impl Doors) -> Result<Value, Value> {
         self.calls += 1;
         let next = self
@@ -63,7 +63,7 @@ impl Odoo {
         self.call(service, 1, "calendar.event", "sync", kwargs).await
     }
 
-    /// A record as it is now, with its row of the outbox, once for each who saved it.
+    /// Returns the record as it is now, with its outbox row, once for each user who saved it.
     fn touched(&self, row: &Value) -> Value {
         let id = row["res_id"].as_i64().expect("an id");
         let by: Vec<Value> = match self.savers.as_slice() {
@@ -84,7 +84,7 @@ impl Odoo {
         };
         change["model"] = record["model"].clone();
         change["key"] = record["key"].clone();
-        // What the service has from Outlook is told for the sake of what comes from there.
+        // A record that came from Outlook is sent nevertheless, as Outlook still has news of it.
         if self.excluded.contains(&id) && record["stock_ids"].is_null() {
             change["excluded"] = json!({"active": true, "was": record["was"]});
         } else {
@@ -93,7 +93,7 @@ impl Odoo {
         change
     }
 
-    /// What the add-on does with an answer, in its own transaction.
+    /// Applies an answer as the add-on does, in its own transaction.
     pub fn take(&mut self, answer: &Value) {
         self.nonce = self.pending_nonce.take().expect("a nonce");
         self.state = answer["state"].clone();
@@ -141,7 +141,7 @@ impl Odoo {
     }
 }
 
-/// Of an event, or of a series.
+/// Returns the organizer of an event or of a series.
 fn organizer_of(record: &Value) -> &Value {
     record
         .get("organizer")

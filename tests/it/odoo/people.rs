@@ -24,14 +24,16 @@ impl Odoo {
         id
     }
 
-    /// Makes the record one that Odoo's own engine had linked before the pairing: nobody has edited it since.
+    /// Makes the record one that the built-in sync had linked before the pairing, and that nobody
+    /// has edited since.
     pub fn link_by_stock(&mut self, id: i64, microsoft_id: &Value, uid: &Value) {
         self.records.get_mut(&id).expect("a record")["stock_ids"] =
             json!({"microsoft_id": microsoft_id, "uid": uid});
         self.outbox.retain(|row| row["res_id"] != id);
     }
 
-    /// Somebody adds a contact with the organizer's own address: another partner than the organizer's.
+    /// Adds a contact with the organizer's address as a guest, who is not the organizer's own
+    /// partner.
     pub fn add_namesake(&mut self, id: i64, address: &str) {
         let mut attendees = self.records[&id]["attendees"].clone();
         let list = attendees.as_array_mut().expect("attendees");
@@ -63,7 +65,7 @@ impl Odoo {
         self.write(id, json!({"attendees": attendees}));
     }
 
-    /// Some guests more and some less; the others keep their answers.
+    /// Adds and removes guests; the others keep their responses.
     pub fn change_guests(&mut self, id: i64, add: &[&str], remove: &[&str]) {
         let mut attendees = self.records[&id]["attendees"]
             .as_array()
@@ -95,7 +97,7 @@ impl Odoo {
     }
 }
 
-/// Of an answer that a user gave in Odoo.
+/// Returns who gave a response, for one that a user gave in Odoo.
 pub(super) fn answered_by(user: i64) -> Value {
     json!({"uid": user, "is_admin": false, "by_link": false})
 }

@@ -1,4 +1,4 @@
-//! Records as the add-on tells them, and as it writes what the service asks for.
+//! Records as the add-on sends them, and how it writes the service's changes.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -17,7 +17,7 @@ impl Odoo {
         record
     }
 
-    /// A user, as a snapshot names its organizer.
+    /// Returns a user in the form in which a snapshot names the organizer.
     pub fn organizer(&self, user: i64) -> Value {
         json!({"user_id": user, "partner_id": user + 100, "email": self.users[&user], "name": format!("User {user}")})
     }
@@ -38,7 +38,7 @@ impl Odoo {
         json!({"id": partner, "partner_id": partner, "user_id": user, "email": written, "name": email, "state": state})
     }
 
-    /// Whether a line is of the contact with this address.
+    /// Whether an attendee is the contact with this address.
     pub(super) fn is_of(&self, line: &Value, address: &str) -> bool {
         line["email"] == address
             || self
@@ -88,7 +88,7 @@ impl Odoo {
                     let user = value["user_id"].as_i64();
                     let organizer = user.map(|u| self.organizer(u)).unwrap_or(Value::Null);
                     let record = self.records.get_mut(&id).expect("a record");
-                    // Who they are is said with it.
+                    // With this, the service also says who is invited.
                     if user.is_none() && values.get("attendees").is_none() {
                         record["attendees"] = json!([]);
                     }
@@ -109,7 +109,7 @@ impl Odoo {
                             continue;
                         }
                         let state = attendee["state"].as_str().expect("a state");
-                        // As the add-on does it: the user, where the service names one.
+                        // The service may name a user, whom the add-on then uses.
                         let user = attendee["user_id"]
                             .as_i64()
                             .filter(|user| self.users.contains_key(user));
@@ -118,7 +118,7 @@ impl Odoo {
                             None => self.attendee(0, Some(email), state),
                         });
                     }
-                    // Who is written no other answer keeps who gave it.
+                    // An attendee whose response does not change keeps the note who gave it.
                     let record = self.records.get_mut(&id).expect("a record");
                     for before in record["attendees"].as_array().into_iter().flatten() {
                         let is_same =

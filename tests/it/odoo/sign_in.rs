@@ -1,4 +1,4 @@
-//! How a user of Odoo connects their mailbox: the pages of Odoo, and those of the simulator.
+//! How a user of Odoo connects a mailbox: the pages of Odoo and of the simulator.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ impl Odoo {
         redeemed
     }
 
-    /// The same for who was connected before.
+    /// Logs in a user who was connected before.
     pub async fn log_in(&self, stack: &Stack, service: &impl Doors, uid: i64) -> Result<Value, Value> {
         let url = self.authorize_url(service, uid).await?;
         let query = stack.sign_in(&url, &self.users[&uid], "accept").await;
@@ -40,14 +40,16 @@ impl Odoo {
     }
 }
 
-/// Odoo's times are whole seconds: what is made in the next one was not there before a connection.
+/// Waits for the next second. Odoo's times are whole seconds, so what is made then is later than
+/// the connection.
 pub async fn next_second() {
     let rest = 1000 - chrono::Utc::now().timestamp_subsec_millis() % 1000;
     tokio::time::sleep(std::time::Duration::from_millis(rest.into())).await;
 }
 
 impl Stack {
-    /// A person at the login page: picks the account, accepts or cancels; returns what Microsoft sends to Odoo.
+    /// A person at the login page picks the account, and accepts or cancels. Returns what Microsoft
+    /// sends to Odoo.
     pub async fn sign_in(&self, url: &str, account: &str, decision: &str) -> BTreeMap<String, String> {
         let page = self.http.get(url).send().await.expect("the login page");
         let (status, text) = (page.status(), page.text().await.expect("a page"));
@@ -60,7 +62,7 @@ impl Stack {
             let request = unescape(between(&html, "name=\"request\" value=\"", "\""));
             let mut form = vec![("request", request.as_str())];
             form.extend(fields);
-            // The page's own form: the tenant is in its address.
+            // The address of the page's form contains the tenant.
             let path = unescape(between(&html, "action=\"", "\""));
             assert!(path.ends_with(step), "{path}");
             let action = url::Url::parse(&self.sim.url())

@@ -1,4 +1,5 @@
-"""Makes meetings as a user does or, `quiet`, with the ORM alone and mails off. Run by `Odoo.run_script`."""
+"""Makes meetings as a user does or, if `quiet`, with the ORM alone and without mails. Run by
+`Odoo.run_script`."""
 
 import time
 from datetime import datetime, timedelta
@@ -41,7 +42,7 @@ def run(env, given):
             skip_contact_description=True,
             mail_create_nolog=True,
         )
-    # What a process does once is not what is measured.
+    # Do not measure what a process does only once.
     model.create([values(0)])
     env.cr.rollback()
 

@@ -1,4 +1,5 @@
-"""What a user's saves cost the process that serves them, network and waiting aside. Run by `Odoo.run_script`."""
+"""Measures a user's saves in the process that serves them, without network and waiting. Run by
+`Odoo.run_script`."""
 
 import time
 from datetime import datetime, timedelta

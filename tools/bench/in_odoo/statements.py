@@ -1,6 +1,7 @@
-"""How many SQL statements the same actions cost with and without the add-on. Run by `Odoo.run_script`.
+"""Counts SQL statements of the same actions with and without the add-on. Run by `Odoo.run_script`.
 
-Where the add-on is there, the database is paired and its user connected; the service is answered at the HTTP boundary.
+If the add-on is installed, the database is paired and its user connected. A stand-in answers for
+the service at the HTTP boundary.
 """
 
 import uuid
@@ -19,7 +20,7 @@ QUIET = {
 
 
 class Statements:
-    """Everything that goes to Postgres, over whichever connection, while it is on."""
+    """Collects all statements to Postgres, on any connection, while it is on."""
 
     def __init__(self):
         from odoo.sql_db import Cursor
@@ -45,7 +46,7 @@ class Statements:
 
 
 def pair(env, user):
-    """Answers whether there is something to pair."""
+    """Pairs if the add-on is installed. Returns whether it is."""
     if "outlook.bridge.client" not in env:
         return False
     from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import OutlookBridgeClient
@@ -62,7 +63,7 @@ def pair(env, user):
 
 
 class Actions:
-    """Each is what one request or one transaction of the job does, in an environment of its own."""
+    """Each action is one request or one transaction of the job, in its own environment."""
 
     def __init__(self, env, start, *, bridged):
         self.registry = env.registry
@@ -75,7 +76,7 @@ class Actions:
         env.cr.commit()
 
     def run(self, function, **context):
-        """In a transaction that ends as a request's does."""
+        """Runs a function in a transaction that ends as a request's does."""
         from odoo import api
 
         with self.registry.cursor() as cr:
@@ -129,7 +130,7 @@ class Actions:
 
         return {name: f"{moment:%Y-%m-%d %H:%M:%S}" for name, moment in self.run(read).items()}
 
-    # The actions: each prepares what is not counted, and answers with what is
+    # The actions: each prepares without being counted, and returns what to count
 
     def create(self):
         return lambda: self.run(lambda model: model.create([self.values()]))
@@ -173,7 +174,7 @@ class Actions:
         times = self.moved(ids[0], hours=2)
         return lambda: self.write(ids, {**times, "recurrence_update": "all_events"})
 
-    # Beside the service: without the add-on, what Odoo's models alone take for the same
+    # Actions that involve the service: without the add-on, the same action on Odoo's models alone
 
     def apply_titles(self):
         return self.apply([{"name": "From Outlook"}] * TOGETHER)
@@ -287,7 +288,7 @@ def run(env, given):
     found = {}
     for name, words in CASES.items():
         action = getattr(actions, name)
-        # What a process does once is not what is counted.
+        # Do not count what a process does only once.
         action()()
         texts = statements.of(action())
         found[words] = {"count": len(texts), "statements": Counter(texts).most_common()}

@@ -1,4 +1,4 @@
-"""Some syncs of one user by Odoo's own engine, as its cron does them. Run by `Odoo.run_script`."""
+"""Runs some syncs of one user by Odoo's built-in sync, as its cron does. Run by `Odoo.run_script`."""
 
 import time
 

@@ -19,8 +19,9 @@ const REFRESH_RETRIES = 600;
 const NOTHING = { reason: false, waiting: 0, mails: 0 };
 
 /**
- * Whether a person holds nothing that drawing anew would take from them: a popover or dialog, or an event that is being
- * dragged. Waits for that as long as `goesOn` says; who leaves something open for long has moved on.
+ * Waits until no popover or dialog is open and no event is dragged, as drawing the calendar again
+ * would end these. Returns whether this is so. Gives up after a while, or when `goesOn` returns
+ * false.
  */
 async function handsAreFree(goesOn = () => true) {
     for (let retries = 0; document.querySelector(".o_cw_popover, .modal, .fc-event-mirror, .fc-highlight"); retries++) {
@@ -41,8 +42,9 @@ patch(AttendeeCalendarModel.prototype, {
     },
 
     /**
-     * Show what was written meanwhile, without asking for a sync. Stock's model asks in the course of a load, and later
-     * where another calendar's engine is asked first: so that is noted of the load, until the next one begins.
+     * Shows what was written meanwhile, without a sync. Odoo's model asks for a sync during a load,
+     * or later if another calendar is synced first. So the load is marked as quiet until the next
+     * one begins.
      */
     loadWithoutSync() {
         this.isNextLoadQuiet = true;
@@ -53,7 +55,7 @@ patch(AttendeeCalendarModel.prototype, {
         const isQuiet = this.isQuietLoad;
         await super.updateData(...arguments);
         if (isQuiet) {
-            // Somebody may have begun since it was asked.
+            // The user may have opened something while the data was read.
             await handsAreFree();
         }
     },
@@ -66,7 +68,8 @@ patch(AttendeeCalendarModel.prototype, {
     },
 
     /**
-     * A load that a later one overtakes never ends, nor does the page that waits for it: let it end first.
+     * Waits for the latest load. A load that a later one overtakes never ends, nor would this
+     * page's wait for it.
      */
     async loadsEnded() {
         let latest;
@@ -92,12 +95,12 @@ patch(AttendeeCalendarController.prototype, {
             }
             this.loadOutlookAttention();
             if (waiting) {
-                // What waits shows this, too.
+                // The refresh that waits already will show this, too.
                 return;
             }
             waiting = true;
             try {
-                // The next navigation shows everything.
+                // If this gives up, the next navigation shows everything.
                 if (!(await handsAreFree(() => status(this) === "mounted"))) {
                     return;
                 }
@@ -130,7 +133,8 @@ patch(AttendeeCalendarController.prototype, {
     },
 
     /**
-     * Stock asks once, when the page opens: the button would go on saying what was before it was pressed.
+     * Odoo asks for the status once, when the page opens. Without this, the button would show a
+     * status of before it was pressed.
      */
     async loadSyncStatus() {
         this.model.syncStatus = await this.orm.call("res.users", "check_synchronization_status", [[user.userId]]);
@@ -140,7 +144,8 @@ patch(AttendeeCalendarController.prototype, {
     },
 
     /**
-     * Why the user's account needs them, and what waits for their choice. The page does as well without it.
+     * Loads why the user's account needs attention and what waits for a decision. The page works
+     * without it.
      */
     async loadOutlookAttention() {
         try {
@@ -172,8 +177,8 @@ patch(AttendeeCalendarController.prototype, {
 
 patch(AttendeeCalendarCommonPopover.prototype, {
     /**
-     * Stock finds out what the buttons for an answer show for those who may edit. A guest of an organizer who is no
-     * user here may answer only: without this the popover would fail.
+     * Odoo computes what the response buttons show only for users who may edit. A guest of an
+     * organizer who is not a user may only respond: without this, the popover would fail.
      */
     async onWillStart() {
         await super.onWillStart(...arguments);
@@ -194,8 +199,8 @@ patch(AttendeeCalendarCommonPopover.prototype, {
 
 patch(CalendarFormController.prototype, {
     /**
-     * Stock asks which events of a series to delete, and deletes what the form's own buttons say: one event, whatever
-     * was answered, and also when the question was dismissed.
+     * Odoo asks which events of a series to delete, and then deletes what the form says: one event,
+     * whatever was answered, and also when the question was dismissed.
      */
     async deleteRecord() {
         const { resId, data } = this.model.root;

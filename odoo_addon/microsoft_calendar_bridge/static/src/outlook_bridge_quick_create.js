@@ -3,5 +3,5 @@
 
 import { QUICK_CREATE_CALENDAR_EVENT_FIELDS } from "@calendar/views/calendar_form/calendar_quick_create";
 
-// What was ticked goes along to the whole form.
+// The full form keeps the checkbox as it was set in the quick form.
 QUICK_CREATE_CALENDAR_EVENT_FIELDS.outlook_bridge_online_meeting = { type: "boolean" };

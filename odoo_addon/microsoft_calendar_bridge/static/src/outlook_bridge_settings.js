@@ -8,7 +8,7 @@ import { SettingsFormController } from "@web/webclient/settings_form_view/settin
 
 patch(SettingsFormController.prototype, {
     /**
-     * Ask before a pairing that leaves something behind of what was set for Odoo's own synchronization.
+     * Asks before a pairing that does not take over all settings of Odoo's built-in sync.
      */
     async beforeExecuteActionButton(clickParams) {
         const record = this.model.root;
