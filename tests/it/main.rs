@@ -52,6 +52,7 @@ mod removal_limit;
 mod repeats;
 mod resets;
 mod restored;
+mod restored_answers;
 mod rooms;
 mod schema;
 mod series;

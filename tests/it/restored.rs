@@ -5,17 +5,17 @@ use serde_json::{Value, json};
 
 use super::odoo::Odoo;
 use super::stack::{ANN, BEN, eventually};
-use super::world::{CARLA, World, active, answer_in_odoo, kinds, odoo_time, world};
+use super::world::{CARLA, World, active, odoo_time, world};
 
 /// Exchanges once with the restored Odoo, which is quarantined, and pairs it again.
-async fn restore(w: &mut World, backup: Odoo) {
+pub(super) async fn restore(w: &mut World, backup: Odoo) {
     w.odoo = backup;
     let answer = w.odoo.hand_over(&w.service).await.expect("an answer");
     assert!(answer["state"]["quarantined"].is_string());
     w.odoo.pair_again(&w.service).await;
 }
 
-async fn settled(w: &mut World) {
+pub(super) async fn settled(w: &mut World) {
     for _ in 0..3 {
         w.quiet().await;
     }
@@ -27,7 +27,7 @@ async fn sql(w: &World, statement: &str) {
     done.expect("carried out");
 }
 
-fn id_of(w: &World, name: &str) -> i64 {
+pub(super) fn id_of(w: &World, name: &str) -> i64 {
     let record = w.odoo.by_name(name);
     let record = record.unwrap_or_else(|| panic!("no {name} in {:#?}", w.odoo.records));
     record["id"].as_i64().expect("an id")
@@ -98,48 +98,6 @@ async fn an_odoo_that_is_restored_again_and_again_is_told_each_time() {
     }
     assert_eq!(id_of(&w, "Plan B"), id);
     assert_eq!(w.count("meetings WHERE set_aside IS NOT NULL").await, 0);
-}
-
-/// A response in the backup to an earlier invitation is not sent as a response to a later one.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_old_answer_of_a_restored_odoo_is_not_sent() {
-    let mut w = world().await;
-    w.odoo.connect(&w.stack, &w.service, 8).await.expect("connected");
-    let event = w.outlook_creates(ANN, "Review", &[BEN]).await;
-    w.quiet().await;
-    let series = w
-        .odoo
-        .create_weekly(7, "Weekly", &odoo_time(4, "09:00:00"), 4, &[BEN]);
-    w.quiet().await;
-    w.odoo.answer(id_of(&w, "Review"), 8, "declined");
-    w.odoo.answer_one(series, 1, 8, "declined");
-    w.quiet().await;
-    let backup = w.odoo.copy();
-    w.outlook_edits(ANN, &event, json!({"subject": "Review!"})).await;
-    let weekly = w.stack.event(ANN, "Weekly").await.expect("in Outlook");
-    w.outlook_edits(ANN, &weekly["occurrences"][1], json!({"subject": "Weekly!"}))
-        .await;
-    w.quiet().await;
-    assert_eq!(
-        answer_in_odoo(&w.odoo.records[&id_of(&w, "Review!")], BEN),
-        "needsAction"
-    );
-    assert_eq!(w.odoo.answer_to_one(series, 1, 8), "needsAction");
-    w.forget_mails().await;
-
-    restore(&mut w, backup).await;
-    settled(&mut w).await;
-    assert_eq!(w.stack.mails().await, []);
-    assert_eq!(
-        answer_in_odoo(&w.odoo.records[&id_of(&w, "Review!")], BEN),
-        "needsAction"
-    );
-    assert_eq!(w.odoo.answer_to_one(series, 1, 8), "needsAction");
-    // A response given since is sent.
-    w.odoo.answer(id_of(&w, "Review!"), 8, "accepted");
-    w.odoo.answer_one(series, 1, 8, "accepted");
-    w.quiet().await;
-    assert_eq!(kinds(&w.stack.mails().await), [("response", ANN); 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
