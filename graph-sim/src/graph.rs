@@ -104,7 +104,7 @@ impl Call {
             method: method.to_ascii_uppercase(),
             url: url.to_owned(),
             segments: segments(path),
-            query: crate::login::pairs(text),
+            query: crate::form::pairs(text),
             headers,
             body,
             base: base.to_owned(),
@@ -1223,7 +1223,7 @@ fn view(
     series: Option<u64>,
 ) -> Answered {
     query::allow(&call.query, LIST)?;
-    let (from, to) = delta::window(&call.query)?;
+    let (from, to) = query::window(&call.query)?;
     let address = &who.person.address;
     let mailbox = world.mailbox(address)?;
     let calendar = calendar.unwrap_or(mailbox.primary());

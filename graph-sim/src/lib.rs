@@ -5,7 +5,7 @@
 //! | `login` | sign-in page, consent, tokens |
 //! | `graph`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
 //! | `event`, `event_write`, `event_view` | the event resource: stored, written and returned |
-//! | `values`, `property`, `body_check`, `body_text`, `recurrence`, `timezone` | its values |
+//! | `form`, `values`, `property`, `body_check`, `body_text`, `recurrence`, `timezone` | its values |
 //! | `meetings` | what a write does to copies and mails |
 //! | `rooms` | mailboxes that answer by themselves |
 //! | `state`, `seed` | the world, saved and loaded |
@@ -35,6 +35,7 @@ pub mod event_view;
 pub mod event_write;
 pub mod expand;
 pub mod faults;
+mod form;
 pub mod graph;
 pub mod limits;
 pub mod login;
@@ -423,12 +424,12 @@ async fn serve(req: HttpRequest, body: web::Bytes, sim: web::Data<Arc<Sim>>) -> 
     }
     if let Some(rest) = path.strip_prefix("/sim/api") {
         let parts = graph::segments(rest);
-        let query = login::pairs(req.query_string());
+        let query = form::pairs(req.query_string());
         return send(control::handle(sim, &method, &parts, &query, &body).await);
     }
     let parts = graph::segments(&path);
     let names: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let form = || login::pairs(&String::from_utf8_lossy(&body));
+    let form = || form::pairs(&String::from_utf8_lossy(&body));
     match (method.as_str(), names.as_slice()) {
         ("GET", [tenant, "oauth2", "v2.0", "authorize"]) => {
             let shown = login::authorize(&sim.world(), tenant, req.query_string());
@@ -519,7 +520,7 @@ fn log_login(sim: &Sim, method: &str, path: &str, shown: &Screen, begun: Instant
 async fn token(
     sim: &Arc<Sim>,
     tenant: &str,
-    fields: &login::Pairs,
+    fields: &form::Pairs,
     basic: Option<&str>,
     base: &str,
     path: &str,

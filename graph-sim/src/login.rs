@@ -4,6 +4,7 @@
 pub mod admin_consents;
 
 use crate::body_text::escape;
+use crate::form::{Pairs, get, pairs};
 use crate::state::{App, CONSUMERS, Person, World, random};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,20 +15,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use url::form_urlencoded;
-
-pub type Pairs = Vec<(String, String)>;
-
-pub fn pairs(text: &str) -> Pairs {
-    form_urlencoded::parse(text.as_bytes()).into_owned().collect()
-}
-
-fn get<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
-    pairs
-        .iter()
-        .find(|(k, _)| k == name)
-        .map(|(_, v)| v.as_str())
-        .filter(|v| !v.is_empty())
-}
 
 /// Codes and tokens, by the hash of their text: a dump of the state gives none away.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use crate::event_view::Prefer;
 use crate::property;
 use crate::timezone;
 use crate::values;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::cmp::Ordering;
 
 pub type Query = Vec<(String, String)>;
@@ -245,10 +245,7 @@ impl Filter {
                 .starts_with(&value.to_lowercase()),
             Test::Compare { path, op, value, .. } => {
                 let order = if is_time(path) {
-                    match (
-                        instant_of(event, path),
-                        crate::delta::window_time(value, path).ok(),
-                    ) {
+                    match (instant_of(event, path), window_time(value, path).ok()) {
                         (Some(a), Some(b)) => a.cmp(&b),
                         _ => return false,
                     }
@@ -441,6 +438,56 @@ pub fn expand(query: &Query) -> Result<Expand, GraphError> {
         }
     }
     Ok(out)
+}
+
+/// A window's instant: its own offset counts, none is UTC, `Prefer` does not matter.
+pub fn window_time(value: &str, name: &str) -> Result<DateTime<Utc>, GraphError> {
+    // A '+' that was not escaped has become a space.
+    let text = value.trim().replace(' ', "+");
+    if let Ok(t) = DateTime::parse_from_rfc3339(&text) {
+        return Ok(t.with_timezone(&Utc));
+    }
+    values::parse_time(&text)
+        .or_else(|| {
+            text.parse::<chrono::NaiveDate>()
+                .ok()
+                .map(|d| d.and_time(chrono::NaiveTime::MIN))
+        })
+        .map(|t| t.and_utc())
+        .ok_or_else(|| {
+            GraphError::bad(
+                "ErrorInvalidParameter",
+                format!("The value '{value}' of parameter '{name}' is invalid."),
+            )
+        })
+}
+
+pub fn window(query: &[(String, String)]) -> Result<(DateTime<Utc>, DateTime<Utc>), GraphError> {
+    let get = |name: &str| {
+        let value = query
+            .iter()
+            .find(|(k, _)| k.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str());
+        value.ok_or_else(|| {
+            GraphError::request(format!(
+                "This request requires a time window specified by the query string parameters StartDateTime and EndDateTime ({name} is missing)."
+            ))
+        })
+    };
+    let start = window_time(get("startDateTime")?, "StartDateTime")?;
+    let end = window_time(get("endDateTime")?, "EndDateTime")?;
+    if end < start {
+        return Err(GraphError::bad(
+            "ErrorInvalidParameter",
+            "EndDateTime is before StartDateTime.",
+        ));
+    }
+    if end - start > TimeDelta::days(1825) {
+        return Err(GraphError::request(
+            "Your request can't be completed. The range between the start and end dates is greater than the allowed range. Maximum number of days: 1825",
+        ));
+    }
+    Ok((start, end))
 }
 
 #[cfg(test)]

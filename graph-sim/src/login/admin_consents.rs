@@ -1,9 +1,10 @@
 //! Where an administrator consents for a whole tenant ("v2-admin-consent"), and what people see who may not consent themselves.
 
 use super::{
-    Ask, Pairs, Person, Screen, World, aadsts, answer, error_page, escape, examine_app, frame, get,
-    may_sign_in, pairs, scope_words, scopes,
+    Ask, Person, Screen, World, aadsts, answer, error_page, escape, examine_app, frame, may_sign_in,
+    scope_words, scopes,
 };
+use crate::form::{Pairs, get, pairs};
 use crate::state::App;
 
 /// Under which a tenant's consent is kept.
