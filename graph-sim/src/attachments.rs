@@ -5,10 +5,10 @@
 //! send the attachment").
 
 use crate::body_check;
+use crate::call::{Answered, Call, Reply};
 use crate::error::GraphError;
 use crate::event::Content;
 use crate::event_view::instant;
-use crate::graph::{Answered, Call, Reply};
 use crate::meetings::exception;
 use crate::property;
 use crate::query;

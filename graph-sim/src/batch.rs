@@ -1,8 +1,9 @@
 //! `$batch`. Rules: "Combine multiple HTTP requests using JSON batching".
 
-use crate::Sim;
+use crate::call::{Call, Reply};
 use crate::error::GraphError;
-use crate::graph::{self, Call, Reply};
+use crate::graph;
+use crate::sim::Sim;
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;

@@ -1,7 +1,7 @@
 //! Many events at once, for tests of large calendars.
 
+use crate::call::Reply;
 use crate::error::GraphError;
-use crate::graph::Reply;
 use crate::state::{Cause, World};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Map, Value, json};

@@ -3,7 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `login` | sign-in page, consent, tokens |
-//! | `graph`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
+//! | `graph`, `call`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
 //! | `event`, `event_write`, `event_view` | the event resource: stored, written and returned |
 //! | `form`, `values`, `property`, `body_check`, `body_text`, `recurrence`, `timezone` | its values |
 //! | `meetings` | what a write does to copies and mails |
@@ -21,6 +21,7 @@ pub mod batch;
 pub mod body_check;
 pub mod body_text;
 mod bulk;
+pub mod call;
 pub mod climate;
 pub mod contract;
 pub mod control;
@@ -47,6 +48,7 @@ pub mod query;
 pub mod recurrence;
 pub mod rooms;
 pub mod seed;
+mod sim;
 pub mod state;
 pub mod subscriptions;
 pub mod timezone;
@@ -54,71 +56,23 @@ pub mod tls;
 pub mod values;
 mod windows;
 
+pub use sim::Sim;
+
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use call::{Call, Reply};
 use faults::Cut;
-use graph::{Call, Reply};
 use login::Screen;
 use state::{Logline, World};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-
-/// How many requests the log keeps.
-const LOG_LENGTH: usize = 20_000;
-
-pub struct Sim {
-    world: Mutex<World>,
-    changed: tokio::sync::Notify,
-    /// Where a schema was given.
-    pub contract: Option<contract::Contract>,
-}
-
-impl Sim {
-    pub fn new(world: World, contract: Option<contract::Contract>) -> Self {
-        Self {
-            world: Mutex::new(world),
-            changed: tokio::sync::Notify::new(),
-            contract,
-        }
-    }
-
-    /// A panic elsewhere must not take the simulator down with it.
-    pub fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn changed(&self) {
-        self.changed.notify_one();
-    }
-
-    pub fn log(&self, line: Logline) {
-        tracing::debug!(
-            method = line.method,
-            path = line.path,
-            status = line.status,
-            "request"
-        );
-        let mut world = self.world();
-        if world.requests.len() >= LOG_LENGTH {
-            world.requests.pop_front();
-        }
-        world.requests.push_back(line);
-    }
-
-    fn save(&self, file: &Path) -> std::io::Result<()> {
-        let bytes = serde_json::to_vec(&*self.world())?;
-        let draft = file.with_extension("saving");
-        std::fs::write(&draft, bytes)?;
-        std::fs::rename(&draft, file)
-    }
-}
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -268,7 +222,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         let sim = sim.clone();
         tokio::spawn(async move {
             loop {
-                sim.changed.notified().await;
+                sim.wait_for_change().await;
                 // Many changes, one save.
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 if let Err(e) = sim.save(&file) {
@@ -423,11 +377,11 @@ async fn serve(req: HttpRequest, body: web::Bytes, sim: web::Data<Arc<Sim>>) -> 
         return send(graph::handle(sim, call).await);
     }
     if let Some(rest) = path.strip_prefix("/sim/api") {
-        let parts = graph::segments(rest);
+        let parts = call::segments(rest);
         let query = form::pairs(req.query_string());
         return send(control::handle(sim, &method, &parts, &query, &body).await);
     }
-    let parts = graph::segments(&path);
+    let parts = call::segments(&path);
     let names: Vec<&str> = parts.iter().map(String::as_str).collect();
     let form = || form::pairs(&String::from_utf8_lossy(&body));
     match (method.as_str(), names.as_slice()) {

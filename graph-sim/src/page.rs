@@ -1,6 +1,5 @@
 //! The web page: what a person would do in Outlook, by hand.
 
-use crate::Sim;
 use crate::body_text::{escape, plain_text};
 use crate::control::person_cause;
 use crate::error::GraphError;
@@ -9,6 +8,7 @@ use crate::form::Pairs;
 use crate::login::Screen;
 use crate::meetings::Answer;
 use crate::page_form::{Fields, fields, input_time};
+use crate::sim::Sim;
 use crate::state::{Mailbox, Person, Target, World};
 use crate::subscriptions;
 use crate::timezone;

@@ -1,11 +1,11 @@
 //! Change notifications: subscriptions with their handshake, renewal and delivery.
 //! Rules: "Change notifications for Outlook resources" and "Receive change notifications through webhooks".
 
-use crate::Sim;
 use crate::body_check;
 use crate::error::GraphError;
 use crate::faults::Switches;
 use crate::property;
+use crate::sim::Sim;
 use crate::state::{Person, random};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

@@ -20,7 +20,7 @@ mod tests;
 pub mod undeclared;
 mod value;
 
-use crate::graph::{Call, Reply, quiet};
+use crate::call::{Call, Reply, quiet};
 use crate::query;
 use csdl::{CsdlError, Kind, Operation, Schema, TypeRef};
 use route::Place;

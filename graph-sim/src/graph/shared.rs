@@ -2,7 +2,8 @@
 //! *outlook-create-event-in-shared-delegated-calendar*): in the owner's mailbox by `/users/{id}`, or among the calendars of the one it is
 //! shared with.
 
-use super::{Answered, Call, Caller, Reply, keep_selected, serve as serve_mailbox};
+use super::{Caller, keep_selected, serve as serve_mailbox};
+use crate::call::{Answered, Call, Reply};
 use crate::delegates::{Deed, Role};
 use crate::error::GraphError;
 use crate::event::Content;
