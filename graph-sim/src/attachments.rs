@@ -7,7 +7,7 @@
 use crate::body_check;
 use crate::call::{Answered, Call, Reply};
 use crate::error::GraphError;
-use crate::event::Content;
+use crate::event::{Attachment, Content, OWN_ATTACHMENTS};
 use crate::event_view::instant;
 use crate::meetings::exception;
 use crate::property;
@@ -16,50 +16,15 @@ use crate::state::{Cause, Target, World, random};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// What an exception has of its own once something is attached to it.
-pub const OWN: &str = "attachments";
 /// "Limits the size of the attachment you can add to under 3 MB" (page *event: post attachments*).
 const TOO_LARGE: usize = 3 * 1024 * 1024;
 const FILE: &str = "#microsoft.graph.fileAttachment";
 
-/// A `fileAttachment`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    /// The end of its id; the same in each copy of the meeting, as Exchange sends copies.
-    pub key: String,
-    pub name: String,
-    pub content_type: Option<String>,
-    pub content_id: Option<String>,
-    /// A picture inside the body.
-    pub inline: bool,
-    /// In base64.
-    pub bytes: String,
-    pub size: usize,
-    pub modified: DateTime<Utc>,
-}
-
 /// The id begins with that of the item.
 fn id_of(item: &str, key: &str) -> String {
     format!("{item}Eg{key}=")
-}
-
-/// `hasAttachments`: pictures inside the body do not count (microsoft-graph-docs#2221).
-pub fn has_files(content: &Content) -> bool {
-    content.attachments.iter().any(|one| !one.inline)
-}
-
-/// Leaves out the pictures that the body does not show; tells whether there were any.
-pub fn drop_unused(content: &mut Content) -> bool {
-    let body = content.body.to_ascii_lowercase();
-    let before = content.attachments.len();
-    let is_shown = |id: &str| body.contains(&format!("cid:{}", id.to_ascii_lowercase()));
-    content
-        .attachments
-        .retain(|one| !one.inline || one.content_id.as_deref().is_some_and(is_shown));
-    content.attachments.len() < before
 }
 
 fn read(body: &Map<String, Value>, now: DateTime<Utc>) -> Result<Attachment, GraphError> {
@@ -159,12 +124,16 @@ impl World {
                 let stamp = mailbox.stamp();
                 let x = exception(&mut event, day, stamp);
                 change(&mut x.content.attachments);
-                x.own.insert(OWN.to_owned());
+                x.own.insert(OWN_ATTACHMENTS.to_owned());
             }
             None => {
                 change(&mut event.content.attachments);
                 let now = event.content.attachments.clone();
-                for x in event.exceptions.values_mut().filter(|x| !x.own.contains(OWN)) {
+                for x in event
+                    .exceptions
+                    .values_mut()
+                    .filter(|x| !x.own.contains(OWN_ATTACHMENTS))
+                {
                     x.content.attachments.clone_from(&now);
                     x.change = mailbox.stamp().change;
                 }

@@ -1,6 +1,5 @@
 //! The event resource as it is stored. Rules: Graph's event resource page.
 
-use crate::attachments::Attachment;
 use crate::recurrence::{Clock, Range, Recurrence};
 use crate::timezone;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -25,6 +24,25 @@ pub struct Attendee {
     pub response: String,
     pub time: Option<DateTime<Utc>>,
     pub proposed: Option<Value>,
+}
+
+/// What an exception has of its own once something is attached to it.
+pub const OWN_ATTACHMENTS: &str = "attachments";
+
+/// A `fileAttachment`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The end of its id; the same in each copy of the meeting, as Exchange sends copies.
+    pub key: String,
+    pub name: String,
+    pub content_type: Option<String>,
+    pub content_id: Option<String>,
+    /// A picture inside the body.
+    pub inline: bool,
+    /// In base64.
+    pub bytes: String,
+    pub size: usize,
+    pub modified: DateTime<Utc>,
 }
 
 /// Everything an occurrence may have of its own.
@@ -134,6 +152,19 @@ impl Content {
 
     pub fn join_url(&self) -> Option<&str> {
         self.online_meeting.as_ref()?.get("joinUrl")?.as_str()
+    }
+
+    /// `hasAttachments`: pictures inside the body do not count (microsoft-graph-docs#2221).
+    pub fn has_files(&self) -> bool {
+        self.attachments.iter().any(|one| !one.inline)
+    }
+
+    /// Removes the pictures that the body does not show.
+    pub fn drop_unused_pictures(&mut self) {
+        let body = self.body.to_ascii_lowercase();
+        let is_shown = |id: &str| body.contains(&format!("cid:{}", id.to_ascii_lowercase()));
+        self.attachments
+            .retain(|one| !one.inline || one.content_id.as_deref().is_some_and(is_shown));
     }
 
     pub fn touches(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {

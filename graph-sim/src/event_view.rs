@@ -1,6 +1,5 @@
 //! An event as Graph returns it: its JSON, its times and the ids of its occurrences.
 
-use crate::attachments;
 use crate::body_text::plain_text;
 use crate::event::{Attendee, Content, Event, Moment};
 use crate::faults::Switches;
@@ -171,7 +170,7 @@ impl View<'_> {
         put("iCalUId", self.ical_uid().into());
         put("reminderMinutesBeforeStart", c.reminder_minutes.into());
         put("isReminderOn", c.reminder_on.into());
-        put("hasAttachments", attachments::has_files(&c).into());
+        put("hasAttachments", c.has_files().into());
         put("subject", c.subject.clone().into());
         put("bodyPreview", preview.into());
         put("importance", c.importance.clone().into());

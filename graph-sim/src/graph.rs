@@ -275,7 +275,8 @@ async fn perform(sim: &Arc<Sim>, call: &Call, who: &Caller, effect: &Effect) -> 
     }
     let answered = if call.is_batch() {
         // Boxed, for a batch performs requests in its turn.
-        let run: Pin<Box<dyn Future<Output = Answered>>> = Box::pin(batch::run(sim, call));
+        let run: Pin<Box<dyn Future<Output = Answered>>> =
+            Box::pin(batch::run(call, async |inner| handle_inner(sim, inner).await));
         run.await
     } else {
         answer(sim, call, who).await

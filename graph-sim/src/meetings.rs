@@ -1,9 +1,8 @@
 //! What a write does: to the writer's calendar, to the other copies of the meeting, and to the mail log.
 //! Rules: "Create event", "Update event", "Delete event", "event: cancel/accept/decline/forward".
 
-use crate::attachments;
 use crate::error::GraphError;
-use crate::event::{Attendee, Content, Event, Exception, Moment};
+use crate::event::{Attendee, Content, Event, Exception, Moment, OWN_ATTACHMENTS};
 use crate::event_view;
 use crate::event_write::{self, Applied, Rules};
 use crate::faults::{CancelledCopies, LongPatterns};
@@ -697,13 +696,13 @@ impl World {
         let mut applied = self.apply(&mut content, body, &person, false)?;
         if applied.touched.contains("body") {
             if self.switches.drops_unused_pictures {
-                attachments::drop_unused(&mut content);
+                content.drop_unused_pictures();
             }
             // A body of an occurrence's own has its own pictures.
             if content.attachments != old.attachments
                 || target.day.is_some() && content.attachments.iter().any(|one| one.inline)
             {
-                applied.touched.insert(attachments::OWN.to_owned());
+                applied.touched.insert(OWN_ATTACHMENTS.to_owned());
             }
         }
         let is_other = applied.transaction.is_some() && applied.transaction != event.transaction;
@@ -1518,7 +1517,7 @@ fn inherit(x: &mut Exception, master: &Content, touched: &BTreeSet<String>) {
             "responseRequested" => c.response_requested = master.response_requested,
             "allowNewTimeProposals" => c.allow_proposals = master.allow_proposals,
             "hideAttendees" => c.hide_attendees = master.hide_attendees,
-            attachments::OWN => c.attachments.clone_from(&master.attachments),
+            OWN_ATTACHMENTS => c.attachments.clone_from(&master.attachments),
             _ => {}
         }
     }
