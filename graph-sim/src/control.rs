@@ -3,7 +3,6 @@
 use crate::bulk::bulk;
 use crate::call::Reply;
 use crate::contract::Contract;
-use crate::delegates::{Deed, Role};
 use crate::dump::dump;
 use crate::error::GraphError;
 use crate::faults::{Fault, Switches};
@@ -11,7 +10,7 @@ use crate::form::Pairs;
 use crate::meetings::{self, Answer};
 use crate::seed::{self, SeedPerson};
 use crate::sim::Sim;
-use crate::state::{App, Cause, Target, World};
+use crate::state::{App, Cause, Deed, Role, Target, World};
 use crate::subscriptions;
 use crate::values;
 use crate::windows;

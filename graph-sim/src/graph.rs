@@ -6,7 +6,6 @@ use crate::attachments;
 use crate::batch;
 use crate::body_check;
 use crate::call::{Answered, Call, Reply, quiet};
-use crate::delegates::Role;
 use crate::delta;
 use crate::error::GraphError;
 use crate::event_view::Prefer;
@@ -16,7 +15,7 @@ use crate::meetings::Answer;
 use crate::property;
 use crate::query;
 use crate::sim::Sim;
-use crate::state::{Calendar, Logline, Mailbox, Person, Target, World};
+use crate::state::{Calendar, Logline, Mailbox, Person, Role, Subscription, Target, World};
 use crate::subscriptions;
 use crate::timezone;
 use crate::values;
@@ -375,7 +374,7 @@ async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, prefer: &Prefer
     needs(who, &["Calendars.Read", "Calendars.ReadWrite"])?;
     let tail: Vec<&str> = call.segments[1..].iter().map(String::as_str).collect();
     let person = &who.person;
-    let mine = |s: &subscriptions::Subscription| s.person == person.id && s.expires > Utc::now();
+    let mine = |s: &Subscription| s.person == person.id && s.expires > Utc::now();
     match (call.method.as_str(), tail.as_slice()) {
         ("POST", []) => {
             let mut made =

@@ -5,8 +5,7 @@
 
 use crate::error::GraphError;
 use crate::meetings::Answer;
-use crate::rooms::Room;
-use crate::state::{App, CONSUMERS, Cause, Person, Target, Tenant, World};
+use crate::state::{App, CONSUMERS, Cause, Person, Room, Target, Tenant, World};
 use crate::timezone;
 use chrono::{Datelike, Days, NaiveDate, NaiveTime, Utc};
 use serde::Deserialize;

@@ -6,50 +6,13 @@ use crate::error::GraphError;
 use crate::faults::Switches;
 use crate::property;
 use crate::sim::Sim;
-use crate::state::{Person, random};
+use crate::state::{Person, Subscription, random};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Subscription {
-    pub id: String,
-    pub person: String,
-    /// The app that asked for it.
-    #[serde(default)]
-    pub client: String,
-    pub address: String,
-    pub change_types: Vec<String>,
-    pub notification_url: String,
-    pub lifecycle_url: Option<String>,
-    pub resource: String,
-    pub expires: DateTime<Utc>,
-    pub client_state: Option<String>,
-    pub immutable: bool,
-    #[serde(default)]
-    pub sent: u64,
-}
-
 const SHORTEST: i64 = 45;
-
-impl Subscription {
-    pub fn json(&self) -> Value {
-        json!({
-            "id": self.id,
-            "resource": self.resource,
-            "applicationId": self.client,
-            "changeType": self.change_types.join(","),
-            "clientState": self.client_state,
-            "notificationUrl": self.notification_url,
-            "lifecycleNotificationUrl": self.lifecycle_url,
-            "expirationDateTime": self.expires.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            "creatorId": self.person,
-            "latestSupportedTlsVersion": "v1_2",
-        })
-    }
-}
 
 fn invalid(message: impl Into<String>) -> GraphError {
     GraphError::bad("InvalidRequest", message)

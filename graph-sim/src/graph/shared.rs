@@ -4,11 +4,10 @@
 
 use super::{Caller, keep_selected, serve as serve_mailbox};
 use crate::call::{Answered, Call, Reply};
-use crate::delegates::{Deed, Role};
 use crate::error::GraphError;
 use crate::event::Content;
 use crate::event_view::Prefer;
-use crate::state::{Calendar, Mailbox, Person, World};
+use crate::state::{Calendar, Deed, Mailbox, Person, Role, World};
 use sha2::{Digest, Sha256};
 
 /// Lists the calendars that others share with a person.
