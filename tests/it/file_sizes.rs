@@ -10,7 +10,6 @@ const FOLDERS: &[&str] = &["graph-sim", "tests/it"];
 /// Files that are longer, and wait to be split. Each may get shorter and not longer.
 const TOO_LONG: &[(&str, usize)] = &[
     ("graph-sim/src/graph.rs", 1426),
-    ("graph-sim/src/login.rs", 1224),
     ("graph-sim/src/meetings.rs", 1579),
 ];
 
