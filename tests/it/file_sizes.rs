@@ -8,10 +8,7 @@ const MOST: usize = 600;
 const FOLDERS: &[&str] = &["graph-sim", "tests/it"];
 
 /// Files that are longer, and wait to be split. Each may get shorter and not longer.
-const TOO_LONG: &[(&str, usize)] = &[
-    ("graph-sim/src/graph.rs", 1426),
-    ("graph-sim/src/meetings.rs", 1579),
-];
+const TOO_LONG: &[(&str, usize)] = &[("graph-sim/src/graph.rs", 1426)];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder");
