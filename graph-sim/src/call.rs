@@ -141,6 +141,23 @@ impl Call {
         }
     }
 
+    /// What is answered where nothing is served.
+    pub(crate) fn no_route(&self) -> GraphError {
+        let last = self.segments.last().cloned().unwrap_or_default();
+        if ["GET", "POST", "PATCH", "DELETE"].contains(&self.method.as_str()) {
+            GraphError::bad(
+                "BadRequest",
+                format!("Resource not found for the segment '{last}'."),
+            )
+        } else {
+            GraphError::new(
+                405,
+                "UnknownError",
+                "The HTTP method is not allowed for this resource.",
+            )
+        }
+    }
+
     /// The parameters of an action, names in lower case. The body may be missing where none is required.
     pub(crate) fn action(&self, of: &property::Type) -> Result<Map<String, Value>, GraphError> {
         let given = if self.body.is_empty() {
