@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod delivery;
 mod forward;
+mod mails;
 mod responses;
 mod series;
 mod update;

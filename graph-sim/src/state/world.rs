@@ -1,12 +1,11 @@
 //! The whole simulated world. It can be saved and loaded.
 
-use super::log::{Cause, Delivery, Logline, Mail};
+use super::log::{Delivery, Logline, Mail};
 use super::logins::Logins;
 use super::mailbox::{Calendar, Mailbox};
 use super::people::{App, Person, Tenant};
 use super::subscription::Subscription;
 use crate::error::GraphError;
-use crate::event::Content;
 use crate::faults::{Fault, Switches};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -200,40 +199,6 @@ impl World {
     pub fn reindex(&mut self) {
         for mailbox in self.mailboxes.values_mut() {
             mailbox.reindex();
-        }
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the columns of the mail log")]
-    pub fn mail(
-        &mut self,
-        kind: &str,
-        from: &str,
-        to: &str,
-        content: &Content,
-        comment: &str,
-        ical_uid: &str,
-        event_id: &str,
-        cause: &Cause,
-    ) {
-        let subject = match kind {
-            "cancellation" => format!("Canceled: {}", content.subject),
-            _ => content.subject.clone(),
-        };
-        for to in self.messages_reach(to) {
-            self.next_mail += 1;
-            self.mails.push(Mail {
-                id: self.next_mail,
-                time: Utc::now(),
-                kind: kind.to_owned(),
-                from: from.to_owned(),
-                sender: cause.by.as_deref().unwrap_or(from).to_owned(),
-                to,
-                subject: subject.clone(),
-                comment: comment.to_owned(),
-                ical_uid: ical_uid.to_owned(),
-                event_id: event_id.to_owned(),
-                cause: cause.clone(),
-            });
         }
     }
 
