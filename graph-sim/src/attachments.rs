@@ -214,7 +214,7 @@ fn cut_down(mut one: Value, select: Option<&[String]>) -> Value {
 }
 
 /// A request below `…/events/{id}/attachments`; `id` is that of one of them.
-pub fn serve(
+pub(crate) fn serve(
     world: &mut World,
     address: &str,
     call: &Call,

@@ -16,6 +16,8 @@
 //! | `tls` | a second door, of HTTPS |
 //! | `ctl`, `expand` | on the command line: the control API, the occurrences of a series |
 
+#![warn(unreachable_pub)]
+
 mod attachments;
 mod batch;
 mod body_check;

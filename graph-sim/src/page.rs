@@ -71,7 +71,7 @@ fn failed(error: &GraphError) -> Screen {
     )
 }
 
-pub fn handle(sim: &Arc<Sim>, method: &str, path: &[&str], form: &Pairs) -> Screen {
+pub(crate) fn handle(sim: &Arc<Sim>, method: &str, path: &[&str], form: &Pairs) -> Screen {
     match (method, path) {
         ("GET", []) => home(&sim.world()),
         ("GET", ["mails"]) => mails(&sim.world()),

@@ -82,7 +82,7 @@ async fn handshake(url: &str) -> Result<(), GraphError> {
     }
 }
 
-pub async fn create(
+pub(crate) async fn create(
     sim: &Sim,
     person: &Person,
     client: &str,
@@ -170,7 +170,12 @@ pub async fn create(
     Ok(out)
 }
 
-pub fn renew(sim: &Sim, person: &Person, id: &str, body: &Map<String, Value>) -> Result<Value, GraphError> {
+pub(crate) fn renew(
+    sim: &Sim,
+    person: &Person,
+    id: &str,
+    body: &Map<String, Value>,
+) -> Result<Value, GraphError> {
     readable(body)?;
     let mut world = sim.world();
     let expires = expiry(
@@ -188,14 +193,14 @@ pub fn renew(sim: &Sim, person: &Person, id: &str, body: &Map<String, Value>) ->
 }
 
 /// A subscription as it is read after it was made.
-pub fn as_read(mut told: Value, switches: &Switches) -> Value {
+pub(crate) fn as_read(mut told: Value, switches: &Switches) -> Value {
     if !switches.client_state_told {
         told["clientState"] = Value::Null;
     }
     told
 }
 
-pub fn unknown() -> GraphError {
+pub(crate) fn unknown() -> GraphError {
     GraphError::new(404, "ResourceNotFound", "The object was not found.")
 }
 
@@ -224,7 +229,7 @@ fn post(sim: &Sim, url: String, body: Value) {
 }
 
 /// Sends what the mailboxes' changes are worth. Called after every request that may have written.
-pub fn deliver(sim: &Arc<Sim>) {
+pub(crate) fn deliver(sim: &Arc<Sim>) {
     let mut posts = Vec::new();
     {
         let mut world = sim.world();
@@ -308,7 +313,7 @@ fn lifecycle(s: &Subscription, tenant: Option<&str>, event: &str) -> Value {
 }
 
 /// Sends a lifecycle event to an address' subscriptions; `subscriptionRemoved` also removes them.
-pub fn send_lifecycle(sim: &Sim, address: &str, event: &str) -> usize {
+pub(crate) fn send_lifecycle(sim: &Sim, address: &str, event: &str) -> usize {
     let mut posts = Vec::new();
     let mut world = sim.world();
     let tenant = world.person(address).map(|p| p.tenant.clone());

@@ -10,7 +10,7 @@ pub(super) const REST_LENGTH: usize = 126;
 pub(super) const IMMUTABLE_LENGTH: usize = 70;
 pub(super) const SLOT: &str = "FRAAg";
 
-pub fn random(bytes: usize) -> String {
+pub(crate) fn random(bytes: usize) -> String {
     let mut buffer = vec![0_u8; bytes];
     rand::rng().fill_bytes(&mut buffer);
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(buffer)
