@@ -84,7 +84,7 @@ impl World {
     }
 
     /// Attaches a file as Graph's JSON has it.
-    pub fn attach(
+    pub(crate) fn attach(
         &mut self,
         address: &str,
         target: Target,
@@ -96,7 +96,7 @@ impl World {
     }
 
     /// Takes an attachment off by the end of its id.
-    pub fn detach(&mut self, address: &str, target: Target, key: &str) -> Result<(), GraphError> {
+    pub(crate) fn detach(&mut self, address: &str, target: Target, key: &str) -> Result<(), GraphError> {
         let content = self.content(address, target)?;
         if !content.attachments.iter().any(|one| one.key == key) {
             return Err(GraphError::not_found());
@@ -105,7 +105,12 @@ impl World {
     }
 
     /// An update that says nothing new, as a person in Outlook sends it who has attached something.
-    pub fn send_again(&mut self, address: &str, target: Target, cause: &Cause) -> Result<(), GraphError> {
+    pub(crate) fn send_again(
+        &mut self,
+        address: &str,
+        target: Target,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
         let importance = self.content(address, target)?.importance;
         let body = Map::from_iter([("importance".to_owned(), json!(importance))]);
         self.patch(address, target, &body, None, cause)

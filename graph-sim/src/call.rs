@@ -56,7 +56,7 @@ impl Reply {
 pub(crate) type Answered = Result<Reply, GraphError>;
 
 /// Path segments after the version, decoded; `events('id')` becomes two of them.
-pub fn segments(path: &str) -> Vec<String> {
+pub(crate) fn segments(path: &str) -> Vec<String> {
     let mut out = Vec::new();
     for part in path.split('/').filter(|p| !p.is_empty()) {
         // '+' is itself in a path.

@@ -5,7 +5,7 @@ use crate::error::GraphError;
 use crate::state::{Deed, Mailbox, MeetingMessages, Person, Role, Target, World};
 
 impl Mailbox {
-    pub fn role_of(&self, address: &str) -> Option<Role> {
+    pub(crate) fn role_of(&self, address: &str) -> Option<Role> {
         self.permissions.get(&address.to_lowercase()).copied()
     }
 

@@ -27,7 +27,7 @@ pub struct Attendee {
 }
 
 /// What an exception has of its own once something is attached to it.
-pub const OWN_ATTACHMENTS: &str = "attachments";
+pub(crate) const OWN_ATTACHMENTS: &str = "attachments";
 
 /// A `fileAttachment`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ pub struct Event {
 }
 
 impl Content {
-    pub fn blank(start: Moment, end: Moment) -> Self {
+    pub(crate) fn blank(start: Moment, end: Moment) -> Self {
         Self {
             subject: String::new(),
             body: String::new(),
@@ -150,24 +150,24 @@ impl Content {
         }
     }
 
-    pub fn join_url(&self) -> Option<&str> {
+    pub(crate) fn join_url(&self) -> Option<&str> {
         self.online_meeting.as_ref()?.get("joinUrl")?.as_str()
     }
 
     /// `hasAttachments`: pictures inside the body do not count (microsoft-graph-docs#2221).
-    pub fn has_files(&self) -> bool {
+    pub(crate) fn has_files(&self) -> bool {
         self.attachments.iter().any(|one| !one.inline)
     }
 
     /// Removes the pictures that the body does not show.
-    pub fn drop_unused_pictures(&mut self) {
+    pub(crate) fn drop_unused_pictures(&mut self) {
         let body = self.body.to_ascii_lowercase();
         let is_shown = |id: &str| body.contains(&format!("cid:{}", id.to_ascii_lowercase()));
         self.attachments
             .retain(|one| !one.inline || one.content_id.as_deref().is_some_and(is_shown));
     }
 
-    pub fn touches(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+    pub(crate) fn touches(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
         // A zero-length event counts at its instant.
         self.start.utc < to
             && (self.end.utc > from || (self.start.utc == self.end.utc && self.start.utc >= from))
@@ -175,10 +175,6 @@ impl Content {
 }
 
 impl Event {
-    pub fn is_meeting(&self) -> bool {
-        !self.content.attendees.is_empty()
-    }
-
     /// The zone a series repeats in.
     pub fn zone(&self) -> Tz {
         if self.content.all_day {
@@ -257,7 +253,7 @@ impl Event {
     }
 
     /// Takes note of where the event lies now.
-    pub fn extend_reach(&mut self) {
+    pub(crate) fn extend_reach(&mut self) {
         let (mut from, mut to) = self
             .reach
             .unwrap_or((self.content.start.utc, self.content.end.utc));
@@ -284,11 +280,11 @@ impl Event {
     }
 
     /// May it ever have touched the window?
-    pub fn ever_touched(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+    pub(crate) fn ever_touched(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
         self.reach.is_none_or(|(first, last)| first <= to && last >= from)
     }
 
-    pub fn overlaps(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+    pub(crate) fn overlaps(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
         if self.recurrence.is_some() {
             !self.in_window(from, to).is_empty()
         } else {

@@ -172,7 +172,7 @@ pub async fn handle(sim: &Arc<Sim>, call: Call) -> Reply {
 
 /// A request out of a batch: it has its own faults and its own line in the log, yet no slot and no connection of
 /// its own. A fault that cuts its connection cuts the batch's.
-pub async fn handle_inner(sim: &Arc<Sim>, call: Call) -> Reply {
+pub(crate) async fn handle_inner(sim: &Arc<Sim>, call: Call) -> Reply {
     let begun = Instant::now();
     let (who, effect) = admit(sim, &call);
     let address = who.as_ref().ok().map(|c| c.person.address.clone());

@@ -14,4 +14,4 @@ mod writing;
 
 pub use responses::Answer;
 pub(crate) use series::exception;
-pub use update::OWNER_ONLY;
+pub(crate) use update::OWNER_ONLY;

@@ -10,13 +10,14 @@ mod permissions;
 mod subscription;
 mod world;
 
-pub(crate) use ids::random;
-pub use ids::slot_id;
+pub(crate) use ids::{random, slot_id};
 pub use log::{Cause, Delivery, Logline, Mail};
 pub(crate) use logins::hash;
 pub use logins::{Access, Claims, Code, Logins, Refresh};
 pub use mailbox::{Calendar, Logged, Mailbox, Poke, Stamp, Target};
-pub use people::{App, CONSUMERS, Challenge, Person, Room, Tenant};
+pub(crate) use people::CONSUMERS;
+pub use people::{App, Challenge, Person, Room, Tenant};
 pub use permissions::{Deed, MeetingMessages, Role};
 pub use subscription::Subscription;
-pub use world::{TEAMS, World};
+pub(crate) use world::TEAMS;
+pub use world::World;

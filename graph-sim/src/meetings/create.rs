@@ -103,7 +103,7 @@ impl World {
     }
 
     /// A person's phone has made the event and drawn its zone's rules by itself, where `names_no_zone` says so.
-    pub fn forget_zone_name(&mut self, address: &str, key: u64) -> Result<(), GraphError> {
+    pub(crate) fn forget_zone_name(&mut self, address: &str, key: u64) -> Result<(), GraphError> {
         let name = self.switches.names_no_zone.clone();
         if name.is_empty() {
             return Ok(());

@@ -59,7 +59,7 @@ impl World {
     }
 
     /// Lets arrive whatever has been under way for long enough.
-    pub fn hand_out(&mut self) {
+    pub(crate) fn hand_out(&mut self) {
         while self.under_way.front().is_some_and(|(at, _)| *at <= Utc::now()) {
             let Some((_, delivery)) = self.under_way.pop_front() else {
                 return;
@@ -287,7 +287,7 @@ impl World {
         });
     }
 
-    pub fn cancel_copy_of(&mut self, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {
+    pub(crate) fn cancel_copy_of(&mut self, ical_uid: &str, day: Option<NaiveDate>, guest: &str) {
         let how = self.switches.cancelled_copies;
         let Ok(mailbox) = self.mailbox_mut(guest) else {
             return;

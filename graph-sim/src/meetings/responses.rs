@@ -202,7 +202,7 @@ impl World {
 
     /// The organizer's copy lists a guest a second time, by an X.500 path and with the answer, where the first row keeps the old one;
     /// or by the path instead. Of a series it is in all that is not an exception's own, of an occurrence there alone.
-    pub fn list_by_path(
+    pub(crate) fn list_by_path(
         &mut self,
         organizer: &str,
         target: Target,

@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
 /// A change of these is nobody else's business: no mail.
-pub const OWNER_ONLY: &[&str] = &[
+pub(crate) const OWNER_ONLY: &[&str] = &[
     "categories",
     "isReminderOn",
     "reminderMinutesBeforeStart",
@@ -191,7 +191,7 @@ impl World {
     }
 
     /// An edit of what lies in Deleted Items: it is taken, and nobody sees anything of it.
-    pub fn patch_deleted(
+    pub(crate) fn patch_deleted(
         &mut self,
         address: &str,
         target: Target,

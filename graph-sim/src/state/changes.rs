@@ -70,14 +70,14 @@ impl Mailbox {
     }
 
     /// A change of what lies in Deleted Items: no calendar shows it, and nobody is told.
-    pub fn replace_deleted(&mut self, mut event: Event) {
+    pub(crate) fn replace_deleted(&mut self, mut event: Event) {
         event.change = self.take_change();
         event.modified = self.now();
         self.deleted.insert(event.key, event);
     }
 
     /// An event goes on under other ids.
-    pub fn renew_ids(&mut self, key: u64) -> Result<(), GraphError> {
+    pub(crate) fn renew_ids(&mut self, key: u64) -> Result<(), GraphError> {
         let mut event = self.events.get(&key).cloned().ok_or_else(GraphError::not_found)?;
         let seq = self.take_seq();
         self.log.insert(seq, gone(&event));
@@ -92,7 +92,7 @@ impl Mailbox {
     }
 
     /// A person takes an event back out of Deleted Items: moved, and not copied, so it keeps its immutable id. Nobody is told.
-    pub fn put_back(&mut self, id: &str) -> Result<u64, GraphError> {
+    pub(crate) fn put_back(&mut self, id: &str) -> Result<u64, GraphError> {
         let found = self.log.iter().rev().find_map(|(seq, logged)| match logged {
             Logged::Gone {
                 rest_id,
@@ -136,7 +136,7 @@ impl Mailbox {
 
     /// A person drags an event to another calendar: the id changes, the immutable id stays. One that comes back to the person's own
     /// may be `untold` by a delta.
-    pub fn relocate(&mut self, key: u64, calendar: &str, untold: bool) -> Result<(), GraphError> {
+    pub(crate) fn relocate(&mut self, key: u64, calendar: &str, untold: bool) -> Result<(), GraphError> {
         if self.calendar(calendar).is_none() {
             return Err(GraphError::not_found());
         }

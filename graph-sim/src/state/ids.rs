@@ -25,6 +25,6 @@ pub(super) fn new_immutable_id() -> String {
 }
 
 /// The id of an occurrence: its master's, and the date of its slot.
-pub fn slot_id(master: &str, day: NaiveDate) -> String {
+pub(crate) fn slot_id(master: &str, day: NaiveDate) -> String {
     format!("{master}{SLOT}{:08x}==", day.num_days_from_ce())
 }

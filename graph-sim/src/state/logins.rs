@@ -96,7 +96,7 @@ impl Logins {
         count
     }
 
-    pub fn expire_access(&mut self, person: Option<&str>) -> usize {
+    pub(crate) fn expire_access(&mut self, person: Option<&str>) -> usize {
         let now = Utc::now();
         let mut count = 0;
         for token in self
@@ -110,7 +110,7 @@ impl Logins {
         count
     }
 
-    pub fn expire_refresh(&mut self, person: &str) -> usize {
+    pub(crate) fn expire_refresh(&mut self, person: &str) -> usize {
         let now = Utc::now();
         let mut count = 0;
         for token in self.refresh.values_mut().filter(|t| t.person == person) {

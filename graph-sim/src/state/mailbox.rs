@@ -201,7 +201,7 @@ impl Mailbox {
     }
 
     /// Resolves an id of either format, of what is in Deleted Items as well; ids are case-sensitive.
-    pub fn find_anywhere(&self, id: &str) -> Result<Target, GraphError> {
+    pub(crate) fn find_anywhere(&self, id: &str) -> Result<Target, GraphError> {
         let malformed = || GraphError::bad("ErrorInvalidIdMalformed", "Id is malformed.");
         let base = if id.starts_with(REST) {
             REST_LENGTH
@@ -244,7 +244,7 @@ impl Mailbox {
     }
 
     /// Resolves an id that is said to be of one of the formats.
-    pub fn find_as(&self, id: &str, immutable: bool) -> Result<Target, GraphError> {
+    pub(crate) fn find_as(&self, id: &str, immutable: bool) -> Result<Target, GraphError> {
         if id.starts_with(IMMUTABLE) != immutable {
             return Err(GraphError::bad("ErrorInvalidIdMalformed", "Id is malformed."));
         }
@@ -255,7 +255,7 @@ impl Mailbox {
         self.icals.get(uid).copied()
     }
 
-    pub fn by_transaction(&self, id: &str) -> Option<&Event> {
+    pub(crate) fn by_transaction(&self, id: &str) -> Option<&Event> {
         self.events.get(self.transactions.get(id)?)
     }
 

@@ -11,7 +11,7 @@ pub struct Tenant {
 }
 
 /// Tenant of all personal accounts (id-token-claims-reference).
-pub const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+pub(crate) const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct App {
@@ -81,11 +81,11 @@ fn yes() -> bool {
 
 impl Person {
     /// "mutable … not a valid email address" (page *id-token-claims-reference*).
-    pub fn sign_in_name(&self) -> &str {
+    pub(crate) fn sign_in_name(&self) -> &str {
         self.upn.as_deref().unwrap_or(&self.address)
     }
 
-    pub fn is_personal(&self) -> bool {
+    pub(crate) fn is_personal(&self) -> bool {
         self.tenant == CONSUMERS
     }
 }

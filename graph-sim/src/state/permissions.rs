@@ -24,7 +24,7 @@ pub enum Deed {
 }
 
 impl Role {
-    pub fn is_delegate(self) -> bool {
+    pub(crate) fn is_delegate(self) -> bool {
         matches!(
             self,
             Self::DelegateWithoutPrivateEventAccess | Self::DelegateWithPrivateEventAccess

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// The only online meetings there are here.
-pub const TEAMS: &str = "teamsForBusiness";
+pub(crate) const TEAMS: &str = "teamsForBusiness";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct World {
@@ -120,7 +120,7 @@ impl World {
             .find(|p| has(&p.address) || p.aliases.iter().any(|alias| has(alias)))
     }
 
-    pub fn person_by_id(&self, id: &str) -> Option<&Person> {
+    pub(crate) fn person_by_id(&self, id: &str) -> Option<&Person> {
         self.people.iter().find(|p| p.id == id)
     }
 
@@ -144,7 +144,7 @@ impl World {
             .ok_or_else(no_mailbox)
     }
 
-    pub fn add_person(&mut self, person: Person) {
+    pub(crate) fn add_person(&mut self, person: Person) {
         if person.mailbox {
             self.mailboxes
                 .entry(person.address.to_lowercase())
@@ -174,7 +174,7 @@ impl World {
     }
 
     /// The colleague who has an address as one of several.
-    pub fn by_alias(&self, tenant: &str, address: &str) -> Option<&Person> {
+    pub(crate) fn by_alias(&self, tenant: &str, address: &str) -> Option<&Person> {
         let has =
             |p: &&Person| p.tenant == tenant && p.aliases.iter().any(|a| a.eq_ignore_ascii_case(address));
         self.people.iter().find(has)
@@ -215,7 +215,7 @@ impl World {
         }
     }
 
-    pub fn calendar_json(&self, calendar: &Calendar, person: &Person) -> Value {
+    pub(crate) fn calendar_json(&self, calendar: &Calendar, person: &Person) -> Value {
         let providers = self.providers(person);
         let default = providers.first().map_or("unknown", String::as_str);
         json!({
