@@ -5,10 +5,10 @@
 //! send the attachment").
 
 use crate::body_check;
+use crate::call::{Answered, Call, Reply};
 use crate::error::GraphError;
-use crate::event::Content;
+use crate::event::{Attachment, Content, OWN_ATTACHMENTS};
 use crate::event_view::instant;
-use crate::graph::{Answered, Call, Reply};
 use crate::meetings::exception;
 use crate::property;
 use crate::query;
@@ -16,50 +16,15 @@ use crate::state::{Cause, Target, World, random};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// What an exception has of its own once something is attached to it.
-pub const OWN: &str = "attachments";
 /// "Limits the size of the attachment you can add to under 3 MB" (page *event: post attachments*).
 const TOO_LARGE: usize = 3 * 1024 * 1024;
 const FILE: &str = "#microsoft.graph.fileAttachment";
 
-/// A `fileAttachment`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    /// The end of its id; the same in each copy of the meeting, as Exchange sends copies.
-    pub key: String,
-    pub name: String,
-    pub content_type: Option<String>,
-    pub content_id: Option<String>,
-    /// A picture inside the body.
-    pub inline: bool,
-    /// In base64.
-    pub bytes: String,
-    pub size: usize,
-    pub modified: DateTime<Utc>,
-}
-
 /// The id begins with that of the item.
 fn id_of(item: &str, key: &str) -> String {
     format!("{item}Eg{key}=")
-}
-
-/// `hasAttachments`: pictures inside the body do not count (microsoft-graph-docs#2221).
-pub fn has_files(content: &Content) -> bool {
-    content.attachments.iter().any(|one| !one.inline)
-}
-
-/// Leaves out the pictures that the body does not show; tells whether there were any.
-pub fn drop_unused(content: &mut Content) -> bool {
-    let body = content.body.to_ascii_lowercase();
-    let before = content.attachments.len();
-    let is_shown = |id: &str| body.contains(&format!("cid:{}", id.to_ascii_lowercase()));
-    content
-        .attachments
-        .retain(|one| !one.inline || one.content_id.as_deref().is_some_and(is_shown));
-    content.attachments.len() < before
 }
 
 fn read(body: &Map<String, Value>, now: DateTime<Utc>) -> Result<Attachment, GraphError> {
@@ -119,7 +84,7 @@ impl World {
     }
 
     /// Attaches a file as Graph's JSON has it.
-    pub fn attach(
+    pub(crate) fn attach(
         &mut self,
         address: &str,
         target: Target,
@@ -131,7 +96,7 @@ impl World {
     }
 
     /// Takes an attachment off by the end of its id.
-    pub fn detach(&mut self, address: &str, target: Target, key: &str) -> Result<(), GraphError> {
+    pub(crate) fn detach(&mut self, address: &str, target: Target, key: &str) -> Result<(), GraphError> {
         let content = self.content(address, target)?;
         if !content.attachments.iter().any(|one| one.key == key) {
             return Err(GraphError::not_found());
@@ -140,7 +105,12 @@ impl World {
     }
 
     /// An update that says nothing new, as a person in Outlook sends it who has attached something.
-    pub fn send_again(&mut self, address: &str, target: Target, cause: &Cause) -> Result<(), GraphError> {
+    pub(crate) fn send_again(
+        &mut self,
+        address: &str,
+        target: Target,
+        cause: &Cause,
+    ) -> Result<(), GraphError> {
         let importance = self.content(address, target)?.importance;
         let body = Map::from_iter([("importance".to_owned(), json!(importance))]);
         self.patch(address, target, &body, None, cause)
@@ -159,12 +129,16 @@ impl World {
                 let stamp = mailbox.stamp();
                 let x = exception(&mut event, day, stamp);
                 change(&mut x.content.attachments);
-                x.own.insert(OWN.to_owned());
+                x.own.insert(OWN_ATTACHMENTS.to_owned());
             }
             None => {
                 change(&mut event.content.attachments);
                 let now = event.content.attachments.clone();
-                for x in event.exceptions.values_mut().filter(|x| !x.own.contains(OWN)) {
+                for x in event
+                    .exceptions
+                    .values_mut()
+                    .filter(|x| !x.own.contains(OWN_ATTACHMENTS))
+                {
                     x.content.attachments.clone_from(&now);
                     x.change = mailbox.stamp().change;
                 }
@@ -245,7 +219,7 @@ fn cut_down(mut one: Value, select: Option<&[String]>) -> Value {
 }
 
 /// A request below `…/events/{id}/attachments`; `id` is that of one of them.
-pub fn serve(
+pub(crate) fn serve(
     world: &mut World,
     address: &str,
     call: &Call,

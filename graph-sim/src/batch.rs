@@ -1,13 +1,11 @@
 //! `$batch`. Rules: "Combine multiple HTTP requests using JSON batching".
 
-use crate::Sim;
+use crate::call::{Call, Reply};
 use crate::error::GraphError;
-use crate::graph::{self, Call, Reply};
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 const MOST: usize = 20;
 /// How many unordered requests of a batch are sent to Outlook at a time (page *throttling-limits*, Outlook).
@@ -108,7 +106,11 @@ fn items(call: &Call) -> Result<Vec<Item>, GraphError> {
     Ok(out)
 }
 
-pub async fn run(sim: &Arc<Sim>, call: &Call) -> Result<Reply, GraphError> {
+/// Answers a batch; `handle` answers one request of it.
+///
+/// # Errors
+/// 400 or 405 where the batch itself breaks a rule.
+pub(crate) async fn run(call: &Call, handle: impl AsyncFn(Call) -> Reply) -> Result<Reply, GraphError> {
     let items = items(call)?;
     let chained = items.iter().any(|i| !i.after.is_empty());
     let failed: RefCell<HashSet<String>> = RefCell::default();
@@ -125,7 +127,7 @@ pub async fn run(sim: &Arc<Sim>, call: &Call) -> Result<Reply, GraphError> {
                 error.json(chrono::Utc::now(), &item.call.request_id, &item.call.request_id),
             )
         } else {
-            graph::handle_inner(sim, item.call).await
+            handle(item.call).await
         };
         if reply.status >= 400 {
             failed.borrow_mut().insert(item.id.to_lowercase());

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// Reads the parameters of an action, whose names are taken in any case (the documents write `comment`, the schema
 /// `Comment`). Those that cannot be null must be there.
-pub fn parameters(of: &Type, given: Map<String, Value>) -> Result<Map<String, Value>, GraphError> {
+pub(crate) fn parameters(of: &Type, given: Map<String, Value>) -> Result<Map<String, Value>, GraphError> {
     let mut out = Map::new();
     for (name, value) in given {
         let lower = name.to_ascii_lowercase();
@@ -33,7 +33,7 @@ pub fn parameters(of: &Type, given: Map<String, Value>) -> Result<Map<String, Va
 }
 
 /// Refuses a body that cannot be read as this type: unknown names, wrong types, null where it cannot be.
-pub fn check(kind: &Type, map: &Map<String, Value>) -> Result<(), GraphError> {
+pub(crate) fn check(kind: &Type, map: &Map<String, Value>) -> Result<(), GraphError> {
     for (name, value) in map {
         // Annotations go anywhere.
         if name.contains('@') {

@@ -9,7 +9,7 @@ fn find_ignoring_case(hay: &str, needle: &str, from: usize) -> Option<usize> {
 }
 
 /// Outlook stores a body as a document of its own making: head replaced, scripts gone.
-pub fn html_document(content: &str) -> String {
+pub(crate) fn html_document(content: &str) -> String {
     let mut inner = content;
     if let Some(open) = find_ignoring_case(content, "<body", 0)
         && let Some(start) = content[open..].find('>').map(|i| open + i + 1)
@@ -33,7 +33,7 @@ pub fn html_document(content: &str) -> String {
     )
 }
 
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -48,13 +48,13 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-pub fn text_document(content: &str) -> String {
+pub(crate) fn text_document(content: &str) -> String {
     let lines = escape(content).replace("\r\n", "\n").replace('\n', "<br>\r\n");
     html_document(&format!("<div class=\"PlainText\">{lines}</div>"))
 }
 
 /// What is left of a document when its tags go: `bodyPreview` and `outlook.body-content-type="text"`.
-pub fn plain_text(html: &str) -> String {
+pub(crate) fn plain_text(html: &str) -> String {
     let start = find_ignoring_case(html, "<body", 0).unwrap_or(0);
     let mut out = String::new();
     let mut rest = &html[start..];

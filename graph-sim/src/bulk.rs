@@ -1,7 +1,7 @@
 //! Many events at once, for tests of large calendars.
 
+use crate::call::Reply;
 use crate::error::GraphError;
-use crate::graph::Reply;
 use crate::state::{Cause, World};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Map, Value, json};
@@ -21,7 +21,7 @@ pub(crate) fn bulk(
     }
     let prefix = body.get("subject").and_then(Value::as_str).unwrap_or("Bulk");
     let start = match body.get("start").and_then(Value::as_str) {
-        Some(text) => crate::delta::window_time(text, "start")?,
+        Some(text) => crate::query::window_time(text, "start")?,
         None => Utc::now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc() + TimeDelta::hours(8),
     };
     let mut extra = body

@@ -1,17 +1,16 @@
 //! The simulator's own API, `/sim/api`: act as a person in Outlook, look at the logs, break things.
 
-use crate::Sim;
 use crate::bulk::bulk;
+use crate::call::Reply;
 use crate::contract::Contract;
-use crate::delegates::{Deed, Role};
 use crate::dump::dump;
 use crate::error::GraphError;
 use crate::faults::{Fault, Switches};
-use crate::graph::Reply;
-use crate::login::Pairs;
+use crate::form::Pairs;
 use crate::meetings::{self, Answer};
 use crate::seed::{self, SeedPerson};
-use crate::state::{App, Cause, Target, World};
+use crate::sim::Sim;
+use crate::state::{App, Cause, Deed, Role, Target, World};
 use crate::subscriptions;
 use crate::values;
 use crate::windows;

@@ -2,63 +2,10 @@
 //! gets the meeting messages of an owner with delegates (page *mailboxSettings*, `delegateMeetingMessageDeliveryOptions`).
 
 use crate::error::GraphError;
-use crate::state::{Mailbox, Person, Target, World};
-use serde::{Deserialize, Serialize};
-
-/// The `calendarRoleType` of a person, for the owner's primary calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Role {
-    FreeBusyRead,
-    LimitedRead,
-    Read,
-    Write,
-    DelegateWithoutPrivateEventAccess,
-    DelegateWithPrivateEventAccess,
-}
-
-/// What somebody wants to do in another person's calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
-    Read,
-    Write,
-    /// To answer an invitation of the owner's.
-    Respond,
-}
-
-impl Role {
-    pub fn is_delegate(self) -> bool {
-        matches!(
-            self,
-            Self::DelegateWithoutPrivateEventAccess | Self::DelegateWithPrivateEventAccess
-        )
-    }
-
-    pub fn sees_private(self) -> bool {
-        self == Self::DelegateWithPrivateEventAccess
-    }
-
-    pub fn may(self, deed: Deed) -> bool {
-        match deed {
-            Deed::Read => !matches!(self, Self::FreeBusyRead | Self::LimitedRead),
-            Deed::Write => self == Self::Write || self.is_delegate(),
-            Deed::Respond => self.is_delegate(),
-        }
-    }
-}
-
-/// Who gets an owner's meeting requests, and the answers to the owner's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MeetingMessages {
-    SendToDelegateAndInformationToPrincipal,
-    SendToDelegateAndPrincipal,
-    #[default]
-    SendToDelegateOnly,
-}
+use crate::state::{Deed, Mailbox, MeetingMessages, Person, Role, Target, World};
 
 impl Mailbox {
-    pub fn role_of(&self, address: &str) -> Option<Role> {
+    pub(crate) fn role_of(&self, address: &str) -> Option<Role> {
         self.permissions.get(&address.to_lowercase()).copied()
     }
 

@@ -8,6 +8,7 @@ use crate::error::GraphError;
 use crate::event::Event;
 use crate::event_view::Prefer;
 use crate::faults::{Masters, SeriesRemoval, Switches, TokenDeath};
+use crate::query;
 use crate::state::{Logged, Mailbox, slot_id};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -65,56 +66,6 @@ impl Token {
     }
 }
 
-/// A window's instant: its own offset counts, none is UTC, `Prefer` does not matter.
-pub fn window_time(value: &str, name: &str) -> Result<DateTime<Utc>, GraphError> {
-    // A '+' that was not escaped has become a space.
-    let text = value.trim().replace(' ', "+");
-    if let Ok(t) = DateTime::parse_from_rfc3339(&text) {
-        return Ok(t.with_timezone(&Utc));
-    }
-    crate::values::parse_time(&text)
-        .or_else(|| {
-            text.parse::<chrono::NaiveDate>()
-                .ok()
-                .map(|d| d.and_time(chrono::NaiveTime::MIN))
-        })
-        .map(|t| t.and_utc())
-        .ok_or_else(|| {
-            GraphError::bad(
-                "ErrorInvalidParameter",
-                format!("The value '{value}' of parameter '{name}' is invalid."),
-            )
-        })
-}
-
-pub fn window(query: &[(String, String)]) -> Result<(DateTime<Utc>, DateTime<Utc>), GraphError> {
-    let get = |name: &str| {
-        let value = query
-            .iter()
-            .find(|(k, _)| k.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.as_str());
-        value.ok_or_else(|| {
-            GraphError::request(format!(
-                "This request requires a time window specified by the query string parameters StartDateTime and EndDateTime ({name} is missing)."
-            ))
-        })
-    };
-    let start = window_time(get("startDateTime")?, "StartDateTime")?;
-    let end = window_time(get("endDateTime")?, "EndDateTime")?;
-    if end < start {
-        return Err(GraphError::bad(
-            "ErrorInvalidParameter",
-            "EndDateTime is before StartDateTime.",
-        ));
-    }
-    if end - start > TimeDelta::days(1825) {
-        return Err(GraphError::request(
-            "Your request can't be completed. The range between the start and end dates is greater than the allowed range. Maximum number of days: 1825",
-        ));
-    }
-    Ok((start, end))
-}
-
 /// Answers one page. `link` is the URL of the collection, for the links to the next.
 pub fn page(
     mailbox: &Mailbox,
@@ -144,7 +95,7 @@ pub fn page(
     };
     let token = match (given("$deltatoken"), given("$skiptoken")) {
         (None, None) => {
-            let (s, e) = window(query)?;
+            let (s, e) = query::window(query)?;
             Token {
                 m: mailbox.salt,
                 g: mailbox.generation,

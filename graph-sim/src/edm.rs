@@ -8,7 +8,7 @@ fn whole(value: &Value, least: i64, most: i64) -> bool {
 }
 
 /// Whether it is text of which something holds.
-pub fn text(value: &Value, holds: impl Fn(&str) -> bool) -> bool {
+pub(crate) fn text(value: &Value, holds: impl Fn(&str) -> bool) -> bool {
     value.as_str().is_some_and(holds)
 }
 
@@ -56,7 +56,7 @@ fn is_time_of_day(text: &str) -> bool {
 }
 
 /// Whether a value is of a primitive type, `Edm.…`; `None` for one that is not known here.
-pub fn is(kind: &str, value: &Value) -> Option<bool> {
+pub(crate) fn is(kind: &str, value: &Value) -> Option<bool> {
     Some(match kind {
         "Edm.String" | "Edm.Stream" => value.is_string(),
         "Edm.Boolean" => value.is_boolean(),
@@ -83,7 +83,7 @@ pub fn is(kind: &str, value: &Value) -> Option<bool> {
 
 /// The same of what a client writes: Microsoft's reader makes a boolean of text as well (odata.net,
 /// `ODataPayloadValueConverter`), and python-o365 sends `"isOnlineMeeting": "false"`.
-pub fn is_written(kind: &str, value: &Value) -> Option<bool> {
+pub(crate) fn is_written(kind: &str, value: &Value) -> Option<bool> {
     let word = |t: &str| t.eq_ignore_ascii_case("true") || t.eq_ignore_ascii_case("false");
     if kind == "Edm.Boolean" && text(value, word) {
         return Some(true);

@@ -40,13 +40,13 @@ impl GraphError {
         Self::bad("RequestBodyRead", message)
     }
 
-    pub fn unknown_property(name: &str, kind: &str) -> Self {
+    pub(crate) fn unknown_property(name: &str, kind: &str) -> Self {
         Self::body(format!(
             "The property '{name}' does not exist on type '{kind}'. Make sure to only use property names that are defined by the type."
         ))
     }
 
-    pub fn mistyped(name: &str, kind: &str) -> Self {
+    pub(crate) fn mistyped(name: &str, kind: &str) -> Self {
         Self::body(format!(
             "Cannot convert the value of property '{name}' to the expected type '{kind}'."
         ))
@@ -56,7 +56,7 @@ impl GraphError {
         Self::bad("RequestBroker--ParseUri", message)
     }
 
-    pub fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         Self::new(
             404,
             "ErrorItemNotFound",
@@ -64,7 +64,7 @@ impl GraphError {
         )
     }
 
-    pub fn cannot_delete() -> Self {
+    pub(crate) fn cannot_delete() -> Self {
         Self::new(403, "ErrorCannotDeleteObject", "The object cannot be deleted.")
     }
 
@@ -77,7 +77,7 @@ impl GraphError {
     }
 
     /// A claims challenge (page *claims-challenge*), in words that Graph has been seen to use.
-    pub fn challenged(claims: &Map<String, Value>) -> Self {
+    pub(crate) fn challenged(claims: &Map<String, Value>) -> Self {
         let mut error = Self::new(
             401,
             "InvalidAuthenticationToken",
@@ -102,7 +102,7 @@ impl GraphError {
         )
     }
 
-    pub fn conflict() -> Self {
+    pub(crate) fn conflict() -> Self {
         Self::new(
             412,
             "ErrorIrresolvableConflict",

@@ -1,6 +1,5 @@
 //! The event resource as it is stored. Rules: Graph's event resource page.
 
-use crate::attachments::Attachment;
 use crate::recurrence::{Clock, Range, Recurrence};
 use crate::timezone;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -25,6 +24,25 @@ pub struct Attendee {
     pub response: String,
     pub time: Option<DateTime<Utc>>,
     pub proposed: Option<Value>,
+}
+
+/// What an exception has of its own once something is attached to it.
+pub(crate) const OWN_ATTACHMENTS: &str = "attachments";
+
+/// A `fileAttachment`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The end of its id; the same in each copy of the meeting, as Exchange sends copies.
+    pub key: String,
+    pub name: String,
+    pub content_type: Option<String>,
+    pub content_id: Option<String>,
+    /// A picture inside the body.
+    pub inline: bool,
+    /// In base64.
+    pub bytes: String,
+    pub size: usize,
+    pub modified: DateTime<Utc>,
 }
 
 /// Everything an occurrence may have of its own.
@@ -104,7 +122,7 @@ pub struct Event {
 }
 
 impl Content {
-    pub fn blank(start: Moment, end: Moment) -> Self {
+    pub(crate) fn blank(start: Moment, end: Moment) -> Self {
         Self {
             subject: String::new(),
             body: String::new(),
@@ -132,11 +150,24 @@ impl Content {
         }
     }
 
-    pub fn join_url(&self) -> Option<&str> {
+    pub(crate) fn join_url(&self) -> Option<&str> {
         self.online_meeting.as_ref()?.get("joinUrl")?.as_str()
     }
 
-    pub fn touches(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+    /// `hasAttachments`: pictures inside the body do not count (microsoft-graph-docs#2221).
+    pub(crate) fn has_files(&self) -> bool {
+        self.attachments.iter().any(|one| !one.inline)
+    }
+
+    /// Removes the pictures that the body does not show.
+    pub(crate) fn drop_unused_pictures(&mut self) {
+        let body = self.body.to_ascii_lowercase();
+        let is_shown = |id: &str| body.contains(&format!("cid:{}", id.to_ascii_lowercase()));
+        self.attachments
+            .retain(|one| !one.inline || one.content_id.as_deref().is_some_and(is_shown));
+    }
+
+    pub(crate) fn touches(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
         // A zero-length event counts at its instant.
         self.start.utc < to
             && (self.end.utc > from || (self.start.utc == self.end.utc && self.start.utc >= from))
@@ -144,10 +175,6 @@ impl Content {
 }
 
 impl Event {
-    pub fn is_meeting(&self) -> bool {
-        !self.content.attendees.is_empty()
-    }
-
     /// The zone a series repeats in.
     pub fn zone(&self) -> Tz {
         if self.content.all_day {
@@ -226,7 +253,7 @@ impl Event {
     }
 
     /// Takes note of where the event lies now.
-    pub fn extend_reach(&mut self) {
+    pub(crate) fn extend_reach(&mut self) {
         let (mut from, mut to) = self
             .reach
             .unwrap_or((self.content.start.utc, self.content.end.utc));
@@ -253,11 +280,11 @@ impl Event {
     }
 
     /// May it ever have touched the window?
-    pub fn ever_touched(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+    pub(crate) fn ever_touched(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
         self.reach.is_none_or(|(first, last)| first <= to && last >= from)
     }
 
-    pub fn overlaps(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+    pub(crate) fn overlaps(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
         if self.recurrence.is_some() {
             !self.in_window(from, to).is_empty()
         } else {

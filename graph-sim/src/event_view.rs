@@ -1,6 +1,5 @@
 //! An event as Graph returns it: its JSON, its times and the ids of its occurrences.
 
-use crate::attachments;
 use crate::body_text::plain_text;
 use crate::event::{Attendee, Content, Event, Moment};
 use crate::faults::Switches;
@@ -20,11 +19,11 @@ pub struct Prefer {
     pub applied: Vec<String>,
 }
 
-pub fn instant(t: DateTime<Utc>) -> String {
+pub(crate) fn instant(t: DateTime<Utc>) -> String {
     t.format("%Y-%m-%dT%H:%M:%S%.6f0Z").to_string()
 }
 
-pub fn time_json(moment: &Moment, all_day: bool, prefer: &Prefer) -> Value {
+pub(crate) fn time_json(moment: &Moment, all_day: bool, prefer: &Prefer) -> Value {
     let (local, zone) = match &prefer.zone {
         Some((name, tz)) if !all_day => (timezone::to_local(*tz, moment.utc), name.as_str()),
         Some((name, _)) => (moment.utc.naive_utc(), name.as_str()),
@@ -41,7 +40,7 @@ fn response_json(response: &str, time: Option<DateTime<Utc>>) -> Value {
     json!({"response": response, "time": time})
 }
 
-pub fn attendee_json(a: &Attendee) -> Value {
+pub(crate) fn attendee_json(a: &Attendee) -> Value {
     let mut out = json!({
         "type": a.kind,
         "status": response_json(&a.response, a.time),
@@ -92,7 +91,7 @@ impl Dates {
     }
 
     /// What `occurrenceId` and `cancelledOccurrences` call the slot on `day`.
-    pub fn occurrence_id(self, event: &Event, master_id: &str, day: NaiveDate) -> String {
+    pub(crate) fn occurrence_id(self, event: &Event, master_id: &str, day: NaiveDate) -> String {
         let date = if self.occurrence_dates_in_utc {
             self.original_start(event, day).date_naive()
         } else {
@@ -123,7 +122,7 @@ impl View<'_> {
     }
 
     /// The few properties of an occurrence row in a delta answer.
-    pub fn stub(&self, prefer: &Prefer) -> Value {
+    pub(crate) fn stub(&self, prefer: &Prefer) -> Value {
         let c = self.content();
         json!({
             "@odata.type": "#microsoft.graph.event",
@@ -171,7 +170,7 @@ impl View<'_> {
         put("iCalUId", self.ical_uid().into());
         put("reminderMinutesBeforeStart", c.reminder_minutes.into());
         put("isReminderOn", c.reminder_on.into());
-        put("hasAttachments", attachments::has_files(&c).into());
+        put("hasAttachments", c.has_files().into());
         put("subject", c.subject.clone().into());
         put("bodyPreview", preview.into());
         put("importance", c.importance.clone().into());
@@ -224,7 +223,7 @@ impl View<'_> {
     }
 
     #[must_use]
-    pub fn dated(mut self, switches: &Switches) -> Self {
+    pub(crate) fn dated(mut self, switches: &Switches) -> Self {
         self.dates = Dates::of(switches);
         self
     }
@@ -243,7 +242,7 @@ impl View<'_> {
         }
     }
 
-    pub fn occurrence_id(&self) -> Option<String> {
+    pub(crate) fn occurrence_id(&self) -> Option<String> {
         Some(
             self.dates
                 .occurrence_id(self.event, self.master_id.as_ref()?, self.day?),
@@ -251,7 +250,7 @@ impl View<'_> {
     }
 
     /// The slot's instant; Graph returns it only when selected.
-    pub fn original_start(&self) -> Option<String> {
+    pub(crate) fn original_start(&self) -> Option<String> {
         let start = self.dates.original_start(self.event, self.day?);
         Some(start.format("%Y-%m-%dT%H:%M:%SZ").to_string())
     }
@@ -266,7 +265,7 @@ impl View<'_> {
 }
 
 /// The iCalUId of the occurrence on `day` of a series.
-pub fn instance_uid(series: &str, day: NaiveDate) -> String {
+pub(crate) fn instance_uid(series: &str, day: NaiveDate) -> String {
     match (series.get(..32), series.get(40..)) {
         (Some(head), Some(tail)) => {
             format!(
@@ -294,7 +293,7 @@ pub fn series_uid(uid: &str) -> (String, Option<NaiveDate>) {
 }
 
 /// A fresh GlobalObjectId (MS-OXOCAL): fixed head, no instance date, creation time, random tail.
-pub fn new_ical_uid(now: DateTime<Utc>) -> String {
+pub(crate) fn new_ical_uid(now: DateTime<Utc>) -> String {
     let ticks = u64::try_from(now.timestamp() + 11_644_473_600).unwrap_or(0) * 10_000_000;
     let time: String = ticks.to_le_bytes().iter().map(|b| format!("{b:02X}")).collect();
     let tail = uuid::Uuid::new_v4().simple().to_string().to_uppercase();

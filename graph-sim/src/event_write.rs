@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// What the writer may do and whom the directory knows.
-pub struct Rules<'a> {
+pub(crate) struct Rules<'a> {
     pub create: bool,
     /// Does the calendar allow Teams meetings? Where not they are dropped without a word.
     pub teams: bool,
@@ -25,7 +25,7 @@ pub struct Rules<'a> {
 
 /// What a body held, beside what it changed in the content.
 #[derive(Default)]
-pub struct Applied {
+pub(crate) struct Applied {
     pub touched: BTreeSet<String>,
     /// `Some(Null)` takes a series apart.
     pub recurrence: Option<Value>,
@@ -130,7 +130,11 @@ pub(crate) fn named(place: Option<Value>, rules: &Rules) -> Result<Option<Value>
 
 /// Validates a body and writes it into `content`. Nothing is written when it fails: the caller hands in a
 /// copy.
-pub fn apply(content: &mut Content, map: &Map<String, Value>, rules: &Rules) -> Result<Applied, GraphError> {
+pub(crate) fn apply(
+    content: &mut Content,
+    map: &Map<String, Value>,
+    rules: &Rules,
+) -> Result<Applied, GraphError> {
     let mut applied = Applied::default();
     let mut start = None;
     let mut end = None;

@@ -1,9 +1,9 @@
 //! `graph-sim expand`: the occurrences of series, for whoever wants to check them against other software.
 
 use crate::control::person_cause;
-use crate::delta;
 use crate::error::GraphError;
 use crate::event_view::instant;
+use crate::query;
 use crate::state::{Person, World};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -23,8 +23,8 @@ struct Question {
 }
 
 fn answer(world: &mut World, question: &Question) -> Result<Value, GraphError> {
-    let from = delta::window_time(&question.from, "StartDateTime")?;
-    let to = delta::window_time(&question.to, "EndDateTime")?;
+    let from = query::window_time(&question.from, "StartDateTime")?;
+    let to = query::window_time(&question.to, "EndDateTime")?;
     let cause = person_cause("POST", "expand");
     let (key, _) = world.create(ADDRESS, None, &question.event, &cause)?;
     let event = world

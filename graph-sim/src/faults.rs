@@ -474,7 +474,7 @@ impl Fault {
 }
 
 /// Counts a request against the faults and says what befalls it.
-pub fn strike(faults: &mut [Fault], mailbox: Option<&str>, method: &str, path: &str) -> Effect {
+pub(crate) fn strike(faults: &mut [Fault], mailbox: Option<&str>, method: &str, path: &str) -> Effect {
     let mut effect = Effect::default();
     let writes = !matches!(method, "GET" | "HEAD");
     for fault in faults.iter_mut() {

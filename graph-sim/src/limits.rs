@@ -5,7 +5,7 @@ use crate::state::World;
 
 /// Carries out a request of a mailbox's owner as far as its limits let it. What would have mailed somebody, or needed room, has had no
 /// effect then.
-pub fn within<T>(
+pub(crate) fn within<T>(
     world: &mut World,
     address: &str,
     (method, url): (&str, &str),

@@ -1,13 +1,14 @@
 //! The web page: what a person would do in Outlook, by hand.
 
-use crate::Sim;
 use crate::body_text::{escape, plain_text};
 use crate::control::person_cause;
 use crate::error::GraphError;
 use crate::event::{Content, Event};
-use crate::login::{Pairs, Screen};
+use crate::form::Pairs;
+use crate::login::Screen;
 use crate::meetings::Answer;
 use crate::page_form::{Fields, fields, input_time};
+use crate::sim::Sim;
 use crate::state::{Mailbox, Person, Target, World};
 use crate::subscriptions;
 use crate::timezone;
@@ -70,7 +71,7 @@ fn failed(error: &GraphError) -> Screen {
     )
 }
 
-pub fn handle(sim: &Arc<Sim>, method: &str, path: &[&str], form: &Pairs) -> Screen {
+pub(crate) fn handle(sim: &Arc<Sim>, method: &str, path: &[&str], form: &Pairs) -> Screen {
     match (method, path) {
         ("GET", []) => home(&sim.world()),
         ("GET", ["mails"]) => mails(&sim.world()),

@@ -88,13 +88,13 @@ impl Type {
             .find(|p| p.name == name)
     }
 
-    pub fn is_read_only(&self, name: &str) -> bool {
+    pub(crate) fn is_read_only(&self, name: &str) -> bool {
         self.find(name).is_some_and(|p| p.rule == Rule::ReadOnly)
     }
 
     /// Whether `$select` takes the name. Of the navigation properties only `exceptionOccurrences` is selected
     /// (event resource page); the others are expanded.
-    pub fn can_be_selected(&self, name: &str) -> bool {
+    pub(crate) fn can_be_selected(&self, name: &str) -> bool {
         self.find(name).is_some_and(|p| {
             !matches!(p.kind, Kind::One(_) | Kind::Many(_)) || p.name == "exceptionOccurrences"
         })
@@ -118,18 +118,18 @@ const DATE: Kind = Kind::Primitive("Edm.Date");
 const INSTANT: Kind = Kind::Primitive("Edm.DateTimeOffset");
 const STRINGS: Kind = Kind::Collection(&STRING);
 
-pub const ATTENDEE_TYPE: &[&str] = &["required", "optional", "resource"];
-pub const BODY_TYPE: &[&str] = &["text", "html"];
-pub const IMPORTANCE: &[&str] = &["low", "normal", "high"];
-pub const SENSITIVITY: &[&str] = &["normal", "personal", "private", "confidential"];
-pub const FREE_BUSY: &[&str] = &["unknown", "free", "tentative", "busy", "oof", "workingElsewhere"];
-pub const MEETING_PROVIDER: &[&str] = &[
+pub(crate) const ATTENDEE_TYPE: &[&str] = &["required", "optional", "resource"];
+pub(crate) const BODY_TYPE: &[&str] = &["text", "html"];
+pub(crate) const IMPORTANCE: &[&str] = &["low", "normal", "high"];
+pub(crate) const SENSITIVITY: &[&str] = &["normal", "personal", "private", "confidential"];
+pub(crate) const FREE_BUSY: &[&str] = &["unknown", "free", "tentative", "busy", "oof", "workingElsewhere"];
+pub(crate) const MEETING_PROVIDER: &[&str] = &[
     "unknown",
     "skypeForBusiness",
     "skypeForConsumer",
     "teamsForBusiness",
 ];
-pub const LOCATION_TYPE: &[&str] = &[
+pub(crate) const LOCATION_TYPE: &[&str] = &[
     "default",
     "conferenceRoom",
     "homeAddress",
@@ -395,7 +395,7 @@ pub static EVENT: Type = Type {
 };
 
 /// With what it inherits from `attachment`.
-pub static FILE_ATTACHMENT: Type = Type::new(
+pub(crate) static FILE_ATTACHMENT: Type = Type::new(
     "fileAttachment",
     &[
         p("id", STRING).never_null().read_only(),
@@ -410,12 +410,12 @@ pub static FILE_ATTACHMENT: Type = Type::new(
     ],
 );
 
-pub static SINGLE_VALUE: Type = Type::new(
+pub(crate) static SINGLE_VALUE: Type = Type::new(
     "singleValueLegacyExtendedProperty",
     &[p("id", STRING).never_null(), p("value", STRING)],
 );
 
-pub static CALENDAR: Type = Type::new(
+pub(crate) static CALENDAR: Type = Type::new(
     "calendar",
     &[
         p("id", STRING).never_null().read_only(),
@@ -446,7 +446,7 @@ pub static CALENDAR: Type = Type::new(
     ],
 );
 
-pub static SUBSCRIPTION: Type = Type::new(
+pub(crate) static SUBSCRIPTION: Type = Type::new(
     "subscription",
     &[
         p("id", STRING).never_null().read_only(),
@@ -470,9 +470,9 @@ pub static SUBSCRIPTION: Type = Type::new(
 const SEND_RESPONSE: Property = p("SendResponse", BOOLEAN);
 const COMMENT: Property = p("Comment", STRING);
 
-pub static ACCEPT: Type = Type::new("accept", &[SEND_RESPONSE, COMMENT]);
+pub(crate) static ACCEPT: Type = Type::new("accept", &[SEND_RESPONSE, COMMENT]);
 /// `decline` and `tentativelyAccept`.
-pub static RESPOND: Type = Type::new(
+pub(crate) static RESPOND: Type = Type::new(
     "decline",
     &[
         SEND_RESPONSE,
@@ -480,19 +480,19 @@ pub static RESPOND: Type = Type::new(
         p("ProposedNewTime", Kind::Complex(&TIME_SLOT)),
     ],
 );
-pub static CANCEL: Type = Type::new("cancel", &[COMMENT]);
-pub static FORWARD: Type = Type::new(
+pub(crate) static CANCEL: Type = Type::new("cancel", &[COMMENT]);
+pub(crate) static FORWARD: Type = Type::new(
     "forward",
     &[
         COMMENT,
         p("ToRecipients", Kind::Collection(&Kind::Complex(&RECIPIENT))),
     ],
 );
-pub static SNOOZE: Type = Type::new(
+pub(crate) static SNOOZE: Type = Type::new(
     "snoozeReminder",
     &[p("NewReminderTime", Kind::Complex(&TIME)).never_null()],
 );
-pub static NO_PARAMETERS: Type = Type::new("dismissReminder", &[]);
+pub(crate) static NO_PARAMETERS: Type = Type::new("dismissReminder", &[]);
 
 const ID_FORMAT: Kind = Kind::Enumeration(
     "exchangeIdFormat",
@@ -504,7 +504,7 @@ const ID_FORMAT: Kind = Kind::Enumeration(
         "restImmutableEntryId",
     ],
 );
-pub static TRANSLATE: Type = Type::new(
+pub(crate) static TRANSLATE: Type = Type::new(
     "translateExchangeIds",
     &[
         p("InputIds", STRINGS).never_null(),

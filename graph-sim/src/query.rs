@@ -6,19 +6,24 @@ use crate::event_view::Prefer;
 use crate::property;
 use crate::timezone;
 use crate::values;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::cmp::Ordering;
 
-pub type Query = Vec<(String, String)>;
+pub(crate) type Query = Vec<(String, String)>;
 
-pub fn option<'a>(query: &'a Query, name: &str) -> Option<&'a str> {
+pub(crate) fn option<'a>(query: &'a Query, name: &str) -> Option<&'a str> {
     query
         .iter()
         .find(|(k, _)| k.eq_ignore_ascii_case(name))
         .map(|(_, v)| v.as_str())
 }
 
-pub fn number(query: &Query, name: &str, least: usize, most: usize) -> Result<Option<usize>, GraphError> {
+pub(crate) fn number(
+    query: &Query,
+    name: &str,
+    least: usize,
+    most: usize,
+) -> Result<Option<usize>, GraphError> {
     let Some(text) = option(query, name) else {
         return Ok(None);
     };
@@ -32,7 +37,7 @@ pub fn number(query: &Query, name: &str, least: usize, most: usize) -> Result<Op
 }
 
 /// Refuses options that are unknown or not for this resource.
-pub fn allow(query: &Query, allowed: &[&str]) -> Result<(), GraphError> {
+pub(crate) fn allow(query: &Query, allowed: &[&str]) -> Result<(), GraphError> {
     for (name, _) in query {
         let lower = name.to_ascii_lowercase();
         if lower.starts_with('$') && !allowed.contains(&lower.as_str()) {
@@ -46,7 +51,7 @@ pub fn allow(query: &Query, allowed: &[&str]) -> Result<(), GraphError> {
 }
 
 /// Splits at top-level commas: not inside quotes or parentheses.
-pub fn split_list(text: &str, separator: char) -> Vec<String> {
+pub(crate) fn split_list(text: &str, separator: char) -> Vec<String> {
     let mut out = vec![String::new()];
     let (mut depth, mut quote) = (0_u32, None);
     for c in text.chars() {
@@ -69,7 +74,7 @@ pub fn split_list(text: &str, separator: char) -> Vec<String> {
         .collect()
 }
 
-pub fn prefer(header: Option<&str>) -> Result<Prefer, GraphError> {
+pub(crate) fn prefer(header: Option<&str>) -> Result<Prefer, GraphError> {
     let mut out = Prefer::default();
     for part in split_list(header.unwrap_or_default(), ',') {
         let (name, value) = part.split_once('=').unwrap_or((&part, ""));
@@ -106,7 +111,7 @@ pub fn prefer(header: Option<&str>) -> Result<Prefer, GraphError> {
     Ok(out)
 }
 
-pub fn select(query: &Query) -> Result<Option<Vec<String>>, GraphError> {
+pub(crate) fn select(query: &Query) -> Result<Option<Vec<String>>, GraphError> {
     let Some(text) = option(query, "$select") else {
         return Ok(None);
     };
@@ -145,7 +150,7 @@ enum Test {
 }
 
 #[derive(Debug)]
-pub struct Filter(Vec<Test>);
+pub(crate) struct Filter(Vec<Test>);
 
 fn unquote(text: &str) -> Option<String> {
     let inner = text.trim().strip_prefix('\'')?.strip_suffix('\'')?;
@@ -169,7 +174,7 @@ fn conjuncts(text: &str) -> Vec<String> {
 }
 
 impl Filter {
-    pub fn parse(text: &str) -> Result<Self, GraphError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, GraphError> {
         let bad = || {
             GraphError::bad(
                 "ErrorInvalidUrlQueryFilter",
@@ -231,7 +236,7 @@ impl Filter {
         Ok(Self(tests))
     }
 
-    pub fn passes(&self, event: &Event) -> bool {
+    pub(crate) fn passes(&self, event: &Event) -> bool {
         self.0.iter().all(|test| match test {
             Test::Extended { id, value } => {
                 let has = |list: &[(String, String)]| {
@@ -245,10 +250,7 @@ impl Filter {
                 .starts_with(&value.to_lowercase()),
             Test::Compare { path, op, value, .. } => {
                 let order = if is_time(path) {
-                    match (
-                        instant_of(event, path),
-                        crate::delta::window_time(value, path).ok(),
-                    ) {
+                    match (instant_of(event, path), window_time(value, path).ok()) {
                         (Some(a), Some(b)) => a.cmp(&b),
                         _ => return false,
                     }
@@ -268,7 +270,7 @@ impl Filter {
     }
 
     /// An equality on iCalUId can be answered from the index.
-    pub fn ical_uid(&self) -> Option<&str> {
+    pub(crate) fn ical_uid(&self) -> Option<&str> {
         self.0.iter().find_map(|t| match t {
             Test::Compare {
                 path,
@@ -370,7 +372,7 @@ fn field(event: &Event, path: &str) -> String {
 }
 
 /// `$orderby`: a property and a direction.
-pub fn order(query: &Query) -> Result<Option<(String, bool)>, GraphError> {
+pub(crate) fn order(query: &Query) -> Result<Option<(String, bool)>, GraphError> {
     let Some(text) = option(query, "$orderby") else {
         return Ok(None);
     };
@@ -386,7 +388,7 @@ pub fn order(query: &Query) -> Result<Option<(String, bool)>, GraphError> {
     Ok(Some((path, down)))
 }
 
-pub fn compare(a: &Event, b: &Event, path: &str) -> Ordering {
+pub(crate) fn compare(a: &Event, b: &Event, path: &str) -> Ordering {
     match (instant_of(a, path), instant_of(b, path)) {
         (Some(x), Some(y)) => x.cmp(&y),
         _ => field(a, path).cmp(&field(b, path)),
@@ -395,12 +397,12 @@ pub fn compare(a: &Event, b: &Event, path: &str) -> Ordering {
 
 /// `$expand`: the extended properties asked for, and the navigation properties.
 #[derive(Debug, Default)]
-pub struct Expand {
+pub(crate) struct Expand {
     pub extended: Vec<String>,
     pub others: Vec<String>,
 }
 
-pub fn expand(query: &Query) -> Result<Expand, GraphError> {
+pub(crate) fn expand(query: &Query) -> Result<Expand, GraphError> {
     let mut out = Expand::default();
     let Some(text) = option(query, "$expand") else {
         return Ok(out);
@@ -441,6 +443,56 @@ pub fn expand(query: &Query) -> Result<Expand, GraphError> {
         }
     }
     Ok(out)
+}
+
+/// A window's instant: its own offset counts, none is UTC, `Prefer` does not matter.
+pub(crate) fn window_time(value: &str, name: &str) -> Result<DateTime<Utc>, GraphError> {
+    // A '+' that was not escaped has become a space.
+    let text = value.trim().replace(' ', "+");
+    if let Ok(t) = DateTime::parse_from_rfc3339(&text) {
+        return Ok(t.with_timezone(&Utc));
+    }
+    values::parse_time(&text)
+        .or_else(|| {
+            text.parse::<chrono::NaiveDate>()
+                .ok()
+                .map(|d| d.and_time(chrono::NaiveTime::MIN))
+        })
+        .map(|t| t.and_utc())
+        .ok_or_else(|| {
+            GraphError::bad(
+                "ErrorInvalidParameter",
+                format!("The value '{value}' of parameter '{name}' is invalid."),
+            )
+        })
+}
+
+pub(crate) fn window(query: &[(String, String)]) -> Result<(DateTime<Utc>, DateTime<Utc>), GraphError> {
+    let get = |name: &str| {
+        let value = query
+            .iter()
+            .find(|(k, _)| k.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_str());
+        value.ok_or_else(|| {
+            GraphError::request(format!(
+                "This request requires a time window specified by the query string parameters StartDateTime and EndDateTime ({name} is missing)."
+            ))
+        })
+    };
+    let start = window_time(get("startDateTime")?, "StartDateTime")?;
+    let end = window_time(get("endDateTime")?, "EndDateTime")?;
+    if end < start {
+        return Err(GraphError::bad(
+            "ErrorInvalidParameter",
+            "EndDateTime is before StartDateTime.",
+        ));
+    }
+    if end - start > TimeDelta::days(1825) {
+        return Err(GraphError::request(
+            "Your request can't be completed. The range between the start and end dates is greater than the allowed range. Maximum number of days: 1825",
+        ));
+    }
+    Ok((start, end))
 }
 
 #[cfg(test)]

@@ -342,7 +342,7 @@ impl Recurrence {
     }
 
     /// The pattern alone, without its range's end: what decides whether exceptions survive an edit.
-    pub fn same_pattern(&self, other: &Self, with_first_day: bool) -> bool {
+    pub(crate) fn same_pattern(&self, other: &Self, with_first_day: bool) -> bool {
         (!with_first_day || self.first_day == other.first_day)
             && self.kind == other.kind
             && self.interval == other.interval

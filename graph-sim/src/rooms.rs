@@ -2,21 +2,12 @@
 
 use crate::event::{Content, Event};
 use crate::meetings::Answer;
-use crate::state::{Cause, Mailbox, Target, World};
+use crate::state::{Cause, Mailbox, Room, Target, World};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Meetings that lie further ahead are judged by their first occurrences alone (`BookingWindowInDays`).
 const BOOKING_WINDOW: TimeDelta = TimeDelta::days(180);
-
-/// What a mailbox that answers by itself goes by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Room {
-    /// How many occurrences of a series may be declined for the rest to be accepted (`MaximumConflictInstances`).
-    pub conflicts: usize,
-}
 
 type Span = (DateTime<Utc>, DateTime<Utc>);
 

@@ -5,8 +5,7 @@
 
 use crate::error::GraphError;
 use crate::meetings::Answer;
-use crate::rooms::Room;
-use crate::state::{App, CONSUMERS, Cause, Person, Target, Tenant, World};
+use crate::state::{App, CONSUMERS, Cause, Person, Room, Target, Tenant, World};
 use crate::timezone;
 use chrono::{Datelike, Days, NaiveDate, NaiveTime, Utc};
 use serde::Deserialize;
@@ -76,7 +75,7 @@ struct SeedEvent {
     responses: BTreeMap<String, String>,
 }
 
-pub fn add_person(world: &mut World, given: SeedPerson) {
+pub(crate) fn add_person(world: &mut World, given: SeedPerson) {
     let domain = given.address.split('@').nth(1).unwrap_or_default().to_lowercase();
     let tenant = if given.personal {
         CONSUMERS.to_owned()
@@ -241,8 +240,8 @@ fn build(seed: Seed) -> Result<World, SeedError> {
     Ok(world)
 }
 
-pub const DEMO_CLIENT: &str = "11111111-2222-3333-4444-555555555555";
-pub const DEMO_SECRET: &str = "demo~client-secret~for~graph-sim";
+pub(crate) const DEMO_CLIENT: &str = "11111111-2222-3333-4444-555555555555";
+pub(crate) const DEMO_SECRET: &str = "demo~client-secret~for~graph-sim";
 
 /// The organization contoso.example in an ordinary week.
 pub fn demo() -> Result<World, SeedError> {

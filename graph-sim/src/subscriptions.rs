@@ -1,55 +1,18 @@
 //! Change notifications: subscriptions with their handshake, renewal and delivery.
 //! Rules: "Change notifications for Outlook resources" and "Receive change notifications through webhooks".
 
-use crate::Sim;
 use crate::body_check;
 use crate::error::GraphError;
 use crate::faults::Switches;
 use crate::property;
-use crate::state::{Person, random};
+use crate::sim::Sim;
+use crate::state::{Person, Subscription, random};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Subscription {
-    pub id: String,
-    pub person: String,
-    /// The app that asked for it.
-    #[serde(default)]
-    pub client: String,
-    pub address: String,
-    pub change_types: Vec<String>,
-    pub notification_url: String,
-    pub lifecycle_url: Option<String>,
-    pub resource: String,
-    pub expires: DateTime<Utc>,
-    pub client_state: Option<String>,
-    pub immutable: bool,
-    #[serde(default)]
-    pub sent: u64,
-}
-
 const SHORTEST: i64 = 45;
-
-impl Subscription {
-    pub fn json(&self) -> Value {
-        json!({
-            "id": self.id,
-            "resource": self.resource,
-            "applicationId": self.client,
-            "changeType": self.change_types.join(","),
-            "clientState": self.client_state,
-            "notificationUrl": self.notification_url,
-            "lifecycleNotificationUrl": self.lifecycle_url,
-            "expirationDateTime": self.expires.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            "creatorId": self.person,
-            "latestSupportedTlsVersion": "v1_2",
-        })
-    }
-}
 
 fn invalid(message: impl Into<String>) -> GraphError {
     GraphError::bad("InvalidRequest", message)
@@ -119,7 +82,7 @@ async fn handshake(url: &str) -> Result<(), GraphError> {
     }
 }
 
-pub async fn create(
+pub(crate) async fn create(
     sim: &Sim,
     person: &Person,
     client: &str,
@@ -207,7 +170,12 @@ pub async fn create(
     Ok(out)
 }
 
-pub fn renew(sim: &Sim, person: &Person, id: &str, body: &Map<String, Value>) -> Result<Value, GraphError> {
+pub(crate) fn renew(
+    sim: &Sim,
+    person: &Person,
+    id: &str,
+    body: &Map<String, Value>,
+) -> Result<Value, GraphError> {
     readable(body)?;
     let mut world = sim.world();
     let expires = expiry(
@@ -225,14 +193,14 @@ pub fn renew(sim: &Sim, person: &Person, id: &str, body: &Map<String, Value>) ->
 }
 
 /// A subscription as it is read after it was made.
-pub fn as_read(mut told: Value, switches: &Switches) -> Value {
+pub(crate) fn as_read(mut told: Value, switches: &Switches) -> Value {
     if !switches.client_state_told {
         told["clientState"] = Value::Null;
     }
     told
 }
 
-pub fn unknown() -> GraphError {
+pub(crate) fn unknown() -> GraphError {
     GraphError::new(404, "ResourceNotFound", "The object was not found.")
 }
 
@@ -261,7 +229,7 @@ fn post(sim: &Sim, url: String, body: Value) {
 }
 
 /// Sends what the mailboxes' changes are worth. Called after every request that may have written.
-pub fn deliver(sim: &Arc<Sim>) {
+pub(crate) fn deliver(sim: &Arc<Sim>) {
     let mut posts = Vec::new();
     {
         let mut world = sim.world();
@@ -345,7 +313,7 @@ fn lifecycle(s: &Subscription, tenant: Option<&str>, event: &str) -> Value {
 }
 
 /// Sends a lifecycle event to an address' subscriptions; `subscriptionRemoved` also removes them.
-pub fn send_lifecycle(sim: &Sim, address: &str, event: &str) -> usize {
+pub(crate) fn send_lifecycle(sim: &Sim, address: &str, event: &str) -> usize {
     let mut posts = Vec::new();
     let mut world = sim.world();
     let tenant = world.person(address).map(|p| p.tenant.clone());

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use windows_timezones::WindowsTimezone;
 
 /// Resolves a Windows or an IANA name; `None` means Graph answers TimeZoneNotSupportedException.
-pub fn resolve(name: &str) -> Option<Tz> {
+pub(crate) fn resolve(name: &str) -> Option<Tz> {
     if name.eq_ignore_ascii_case("utc") || name.eq_ignore_ascii_case("tzone://Microsoft/Utc") {
         return Some(Tz::UTC);
     }
@@ -16,7 +16,7 @@ pub fn resolve(name: &str) -> Option<Tz> {
 }
 
 /// The Windows name of a zone, where one exists.
-pub fn windows_name(tz: Tz) -> Option<&'static str> {
+pub(crate) fn windows_name(tz: Tz) -> Option<&'static str> {
     if tz == Tz::UTC {
         return Some("UTC");
     }
@@ -24,7 +24,7 @@ pub fn windows_name(tz: Tz) -> Option<&'static str> {
 }
 
 /// Do two names, whatever their dialect, stand for the same zone?
-pub fn same_zone(a: &str, b: &str) -> bool {
+pub(crate) fn same_zone(a: &str, b: &str) -> bool {
     if a.eq_ignore_ascii_case(b) {
         return true;
     }
@@ -36,7 +36,7 @@ pub fn same_zone(a: &str, b: &str) -> bool {
 
 /// A wall-clock time to an instant. A time skipped by daylight saving moves forward by the gap, one that
 /// occurs twice means the first: what Exchange does with such times.
-pub fn to_utc(tz: Tz, local: NaiveDateTime) -> DateTime<Utc> {
+pub(crate) fn to_utc(tz: Tz, local: NaiveDateTime) -> DateTime<Utc> {
     match tz.from_local_datetime(&local) {
         LocalResult::Single(t) | LocalResult::Ambiguous(t, _) => t.with_timezone(&Utc),
         LocalResult::None => {
@@ -51,12 +51,12 @@ pub fn to_utc(tz: Tz, local: NaiveDateTime) -> DateTime<Utc> {
     }
 }
 
-pub fn to_local(tz: Tz, instant: DateTime<Utc>) -> NaiveDateTime {
+pub(crate) fn to_local(tz: Tz, instant: DateTime<Utc>) -> NaiveDateTime {
     instant.with_timezone(&tz).naive_local()
 }
 
 /// Names for `supportedTimeZones`, in both dialects.
-pub fn windows_names() -> Vec<&'static str> {
+pub(crate) fn windows_names() -> Vec<&'static str> {
     let mut names: Vec<&'static str> = chrono_tz::TZ_VARIANTS
         .iter()
         .filter_map(|tz| windows_name(*tz))

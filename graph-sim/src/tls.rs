@@ -22,7 +22,7 @@ pub enum TlsError {
 }
 
 impl Tls {
-    pub fn server_config(&self) -> Result<ServerConfig, TlsError> {
+    pub(crate) fn server_config(&self) -> Result<ServerConfig, TlsError> {
         let unreadable = |file: &Path, e| TlsError::Pem(file.to_owned(), e);
         let chain = CertificateDer::pem_file_iter(&self.certificate)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)

@@ -53,7 +53,7 @@ pub(crate) fn choice(value: &Value, name: &str, allowed: &[&str]) -> Result<Stri
         .ok_or_else(|| GraphError::body(format!("Requested value '{given}' was not found.")))
 }
 
-pub fn parse_time(text: &str) -> Option<NaiveDateTime> {
+pub(crate) fn parse_time(text: &str) -> Option<NaiveDateTime> {
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
         .iter()
         .find_map(|f| NaiveDateTime::parse_from_str(text, f).ok())
@@ -94,12 +94,12 @@ pub(crate) fn moment(value: &Value, name: &str) -> Result<Written, GraphError> {
 }
 
 /// Refuses what is no time, `dateTimeTimeZone`, that an event could have.
-pub fn check_time(value: &Value, name: &str) -> Result<(), GraphError> {
+pub(crate) fn check_time(value: &Value, name: &str) -> Result<(), GraphError> {
     moment(value, name).map(|_| ())
 }
 
 /// Refuses what is no time slot: a proposal of a new time.
-pub fn check_slot(value: &Value) -> Result<(), GraphError> {
+pub(crate) fn check_slot(value: &Value) -> Result<(), GraphError> {
     let start = moment(value.get("start").unwrap_or(&Value::Null), "start")?;
     let end = moment(value.get("end").unwrap_or(&Value::Null), "end")?;
     if end.utc < start.utc {
@@ -144,7 +144,7 @@ pub(crate) fn location(value: &Value) -> Result<Option<Value>, GraphError> {
 
 /// `{type} {guid} Name n`, `{type} {guid} Id 0x..` or `{type} 0xTAG`, in one spelling: the name keeps its
 /// case, the rest does not matter (singleValueLegacyExtendedProperty page).
-pub fn extended_id(id: &str) -> Option<String> {
+pub(crate) fn extended_id(id: &str) -> Option<String> {
     let mut parts = id.splitn(4, ' ');
     let kind = parts.next()?;
     let kinds = [

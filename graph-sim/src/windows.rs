@@ -2,7 +2,7 @@
 //! back as paragraphs that begin with a mark (microsoft-graph-docs#5507).
 
 /// The body as it comes back.
-pub fn rewritten(html: &str) -> String {
+pub(crate) fn rewritten(html: &str) -> String {
     let mut out = String::with_capacity(html.len() * 2);
     let mut rest = html;
     // Of each open list, how many items it has had; `None`: they are not numbered.

@@ -13,6 +13,7 @@ mod app_registrations;
 mod architecture;
 mod attachments;
 mod batches;
+mod circles;
 mod conflicts;
 mod convergence;
 mod delegates;

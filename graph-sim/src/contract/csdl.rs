@@ -258,12 +258,12 @@ impl Schema {
             .map_or(Kind::Elsewhere, Kind::Enumeration)
     }
 
-    pub fn structured(&self, name: &str) -> Option<&Structured> {
+    pub(crate) fn structured(&self, name: &str) -> Option<&Structured> {
         self.types.get(name)
     }
 
     /// A type and its base types, the type first.
-    pub fn lineage<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s Structured> + use<'s> {
+    pub(crate) fn lineage<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s Structured> + use<'s> {
         std::iter::successors(self.types.get(name), |t| self.types.get(t.base.as_ref()?)).take(DEEPEST)
     }
 
@@ -277,7 +277,7 @@ impl Schema {
     }
 
     /// A property by a path's segment, which Graph takes in any case.
-    pub fn property_any_case<'s>(&'s self, of: &str, name: &str) -> Option<&'s Property> {
+    pub(crate) fn property_any_case<'s>(&'s self, of: &str, name: &str) -> Option<&'s Property> {
         self.properties(of).find(|p| p.name.eq_ignore_ascii_case(name))
     }
 
@@ -286,7 +286,7 @@ impl Schema {
     }
 
     /// A bound operation by a path's segment. Operations of a base type are its heirs' as well.
-    pub fn operation<'s>(&'s self, of: &str, collection: bool, name: &str) -> Option<&'s Operation> {
+    pub(crate) fn operation<'s>(&'s self, of: &str, collection: bool, name: &str) -> Option<&'s Operation> {
         self.operations.iter().find(|o| {
             o.name.eq_ignore_ascii_case(name)
                 && o.binding.collection == collection

@@ -20,7 +20,7 @@ mod tests;
 pub mod undeclared;
 mod value;
 
-use crate::graph::{Call, Reply, quiet};
+use crate::call::{Call, Reply, quiet};
 use crate::query;
 use csdl::{CsdlError, Kind, Operation, Schema, TypeRef};
 use route::Place;
@@ -209,7 +209,7 @@ impl Contract {
     }
 
     /// The same where there is no schema.
-    pub fn report_of_none() -> Value {
+    pub(crate) fn report_of_none() -> Value {
         json!({"schema": null, "checked": Checked::default(), "violations": [], "omitted": 0})
     }
 
@@ -352,7 +352,7 @@ impl Contract {
     }
 
     /// The body of a change notification.
-    pub fn notification(&self, url: &str, body: &Value) {
+    pub(crate) fn notification(&self, url: &str, body: &Value) {
         let mut checker = Checker::new(&self.schema, Direction::Read);
         checker.single("changeNotificationCollection", false, body, "", None);
         let violations = checker

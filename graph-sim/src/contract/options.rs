@@ -11,7 +11,7 @@ const OPERATORS: &[&str] = &[
 ];
 
 /// What is wrong with the query options of a request for entities of this type, in words.
-pub fn check(schema: &Schema, kind: &str, query: &Query) -> Vec<String> {
+pub(super) fn check(schema: &Schema, kind: &str, query: &Query) -> Vec<String> {
     let mut found = Vec::new();
     for (name, value) in query {
         one(schema, kind, &name.to_ascii_lowercase(), value, &mut found);

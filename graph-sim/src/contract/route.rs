@@ -4,7 +4,7 @@ use super::csdl::{Kind, Operation, Schema};
 
 /// Where a path ends.
 #[derive(Clone, Copy, Debug)]
-pub enum Place<'s> {
+pub(super) enum Place<'s> {
     Entity(&'s str),
     Collection(&'s str),
     Operation(&'s Operation),
@@ -29,7 +29,7 @@ fn plain(segment: &str) -> &str {
 }
 
 /// `segments` are those after the version, decoded.
-pub fn place<'s>(schema: &'s Schema, segments: &[String]) -> Place<'s> {
+pub(super) fn place<'s>(schema: &'s Schema, segments: &[String]) -> Place<'s> {
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
     match names.as_slice() {

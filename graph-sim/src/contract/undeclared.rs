@@ -8,7 +8,7 @@ pub struct Undeclared {
     pub source: &'static str,
 }
 
-pub const UNDECLARED: &[Undeclared] = &[
+pub(crate) const UNDECLARED: &[Undeclared] = &[
     Undeclared {
         on: "event",
         name: "uid",
@@ -36,7 +36,7 @@ pub struct Missing {
     pub source: &'static str,
 }
 
-pub const MISSING: &[Missing] = &[
+pub(crate) const MISSING: &[Missing] = &[
     Missing {
         on: "event",
         name: "cancelledOccurrences",
@@ -54,10 +54,10 @@ pub const MISSING: &[Missing] = &[
     },
 ];
 
-pub fn declared_here(on: &str, name: &str) -> Option<&'static Undeclared> {
+pub(crate) fn declared_here(on: &str, name: &str) -> Option<&'static Undeclared> {
     UNDECLARED.iter().find(|u| u.on == on && u.name == name)
 }
 
-pub fn may_be_missing(on: &str, name: &str) -> bool {
+pub(crate) fn may_be_missing(on: &str, name: &str) -> bool {
     MISSING.iter().any(|m| m.on == on && m.name == name)
 }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 /// Something that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(super) struct Found {
     /// JSON pointer (RFC 6901) into the body; empty for the body as a whole.
     pub pointer: String,
     pub message: String,
@@ -16,7 +16,7 @@ pub struct Found {
 
 /// Which way the JSON goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub(super) enum Direction {
     /// What is left out keeps its value or takes its default. Enumerations in any case: the documents' own
     /// samples write `"contentType": "HTML"`. Text for a boolean: [`edm::is_written`].
     Written,
@@ -25,9 +25,9 @@ pub enum Direction {
 }
 
 /// What an answer to `$select` and `$expand` may hold.
-pub type Selected = HashSet<String>;
+pub(super) type Selected = HashSet<String>;
 
-pub struct Checker<'s> {
+pub(super) struct Checker<'s> {
     pub schema: &'s Schema,
     pub direction: Direction,
     found: Vec<Found>,
@@ -53,7 +53,7 @@ fn is_annotation(name: &str) -> bool {
 }
 
 impl<'s> Checker<'s> {
-    pub fn new(schema: &'s Schema, direction: Direction) -> Self {
+    pub(super) fn new(schema: &'s Schema, direction: Direction) -> Self {
         Self {
             schema,
             direction,
@@ -61,11 +61,11 @@ impl<'s> Checker<'s> {
         }
     }
 
-    pub fn found(self) -> Vec<Found> {
+    pub(super) fn found(self) -> Vec<Found> {
         self.found
     }
 
-    pub fn report(&mut self, pointer: &str, message: impl Into<String>) {
+    pub(super) fn report(&mut self, pointer: &str, message: impl Into<String>) {
         self.found.push(Found {
             pointer: pointer.to_owned(),
             message: message.into(),
@@ -73,7 +73,7 @@ impl<'s> Checker<'s> {
     }
 
     /// A value of a type, as a property or an item has it.
-    pub fn value(&mut self, kind: &TypeRef, nullable: bool, value: &Value, pointer: &str) {
+    pub(super) fn value(&mut self, kind: &TypeRef, nullable: bool, value: &Value, pointer: &str) {
         if !kind.collection {
             return self.single(&kind.name, nullable, value, pointer, None);
         }
@@ -90,7 +90,7 @@ impl<'s> Checker<'s> {
     }
 
     /// One value, not a collection. `selected` is for entities.
-    pub fn single(
+    pub(super) fn single(
         &mut self,
         kind: &str,
         nullable: bool,
@@ -148,7 +148,7 @@ impl<'s> Checker<'s> {
     }
 
     /// An entity or a complex value.
-    pub fn object(
+    pub(super) fn object(
         &mut self,
         kind: &str,
         map: &Map<String, Value>,
@@ -202,7 +202,7 @@ impl<'s> Checker<'s> {
     }
 
     /// The body of an action. Names are taken in any case (the documents write `comment`, the schema `Comment`).
-    pub fn parameters(&mut self, operation: &Operation, map: &Map<String, Value>) {
+    pub(super) fn parameters(&mut self, operation: &Operation, map: &Map<String, Value>) {
         let find = |name: &str| {
             operation
                 .parameters
@@ -230,7 +230,7 @@ impl<'s> Checker<'s> {
     }
 
     /// `{"value": [...]}`. In a delta a row may be `@removed`: an id and annotations; and it goes on somewhere.
-    pub fn collection(&mut self, kind: &str, body: &Value, delta: bool, selected: Option<&Selected>) {
+    pub(super) fn collection(&mut self, kind: &str, body: &Value, delta: bool, selected: Option<&Selected>) {
         let Value::Object(map) = body else {
             return self.report("", "a collection must be an object with 'value'");
         };
@@ -280,7 +280,7 @@ impl<'s> Checker<'s> {
     }
 
     /// An error (OData JSON Format, "Error Response"; Graph's page "Error responses").
-    pub fn error(&mut self, body: &Value) {
+    pub(super) fn error(&mut self, body: &Value) {
         let Some(error) = body.get("error").and_then(Value::as_object) else {
             return self.report("", "an error answer has an object 'error'");
         };

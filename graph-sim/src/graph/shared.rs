@@ -2,57 +2,15 @@
 //! *outlook-create-event-in-shared-delegated-calendar*): in the owner's mailbox by `/users/{id}`, or among the calendars of the one it is
 //! shared with.
 
-use super::{Answered, Call, Caller, Reply, keep_selected, serve as serve_mailbox};
-use crate::delegates::{Deed, Role};
+use super::calendars::keep_selected;
+use super::caller::Caller;
+use super::mailbox;
+use super::shared_calendars::entry;
+use crate::call::{Answered, Call, Reply};
 use crate::error::GraphError;
 use crate::event::Content;
 use crate::event_view::Prefer;
-use crate::state::{Calendar, Mailbox, Person, World};
-use sha2::{Digest, Sha256};
-
-/// Lists the calendars that others share with a person.
-pub(super) fn with(world: &World, person: &Person) -> Vec<(Calendar, Option<Role>)> {
-    let owners = world.people.iter().filter_map(|owner| {
-        let role = world.let_in(person, &owner.address, Deed::Read, None).ok()?;
-        Some((entry(world, owner, person, role)?, Some(role)))
-    });
-    owners.collect()
-}
-
-/// An owner's calendar as it stands among another person's, under an id of its own.
-fn entry(world: &World, owner: &Person, person: &Person, role: Role) -> Option<Calendar> {
-    let mailbox = world.mailbox(&owner.address).ok()?;
-    let primary = mailbox.calendar(mailbox.primary())?;
-    Some(Calendar {
-        id: id_of(owner, person),
-        name: owner.name.clone(),
-        is_default: false,
-        can_edit: role.may(Deed::Write),
-        ..primary.clone()
-    })
-}
-
-fn id_of(owner: &Person, person: &Person) -> String {
-    use base64::Engine;
-    let digest = Sha256::digest(format!("{}|{}", owner.id, person.id));
-    format!(
-        "AAMkAD{}",
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
-    )
-}
-
-/// Finds whose calendar a path below one's own mailbox leads to, with the path that it has below the owner's.
-pub(super) fn among_own(world: &World, person: &Person, path: &[String]) -> Option<(Person, Vec<String>)> {
-    let [calendars, id, rest @ ..] = path else {
-        return None;
-    };
-    let is_it = |owner: &&Person| owner.id != person.id && id_of(owner, person) == *id;
-    let owner = world.people.iter().find(is_it)?;
-    let rest = std::iter::once("calendar".to_owned()).chain(rest.iter().cloned());
-    calendars
-        .eq_ignore_ascii_case("calendars")
-        .then(|| (owner.clone(), rest.collect()))
-}
+use crate::state::{Deed, Mailbox, Person, Role, World};
 
 /// Answers what is asked of somebody else's calendar; `path` is what follows the owner.
 pub(super) fn serve(
@@ -113,12 +71,12 @@ pub(super) fn serve(
     };
     // Reading changes nothing, so what is private is hidden for the time of it.
     let hides = deed == Deed::Read && !role.sees_private();
-    let mailbox = world.mailbox_mut(&owner.address)?;
-    let whole = hides.then(|| mailbox.clone());
+    let owners = world.mailbox_mut(&owner.address)?;
+    let whole = hides.then(|| owners.clone());
     if hides {
-        veil(mailbox);
+        veil(owners);
     }
-    let served = serve_mailbox(world, &call, &as_owner, prefer, 2);
+    let served = mailbox::serve(world, &call, &as_owner, prefer, 2);
     if let Some(whole) = whole {
         *world.mailbox_mut(&owner.address)? = whole;
     }

@@ -1,10 +1,12 @@
 //! Where an administrator consents for a whole tenant ("v2-admin-consent"), and what people see who may not consent themselves.
 
-use super::{
-    Ask, Pairs, Person, Screen, World, aadsts, answer, error_page, escape, examine_app, frame, get,
-    may_sign_in, pairs, scope_words, scopes,
-};
-use crate::state::App;
+use super::request::{Ask, answer, examine_app};
+use super::scopes::{scope_words, scopes};
+use super::screen::{Screen, aadsts, error_page, frame};
+use super::tenants::may_sign_in;
+use crate::body_text::escape;
+use crate::form::{Pairs, get, pairs};
+use crate::state::{App, Person, World};
 
 /// Under which a tenant's consent is kept.
 pub(super) fn key(client: &str, tenant: &str) -> String {

@@ -1,7 +1,8 @@
 //! Random people doing random things to a world of their own, in process: requests without a network.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use graph_sim::graph::{self, Call, Reply};
+use graph_sim::call::{Call, Reply};
+use graph_sim::graph;
 use graph_sim::login::{self, Screen};
 use graph_sim::state::{Target, World};
 use graph_sim::{Sim, control, seed};

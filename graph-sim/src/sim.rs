@@ -1,0 +1,60 @@
+//! The simulator as it runs: the world behind a lock, and who waits for its changes.
+
+use crate::contract::Contract;
+use crate::state::{Logline, World};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How many requests the log keeps.
+const LOG_LENGTH: usize = 20_000;
+
+pub struct Sim {
+    world: Mutex<World>,
+    changed: tokio::sync::Notify,
+    /// Where a schema was given.
+    pub contract: Option<Contract>,
+}
+
+impl Sim {
+    pub fn new(world: World, contract: Option<Contract>) -> Self {
+        Self {
+            world: Mutex::new(world),
+            changed: tokio::sync::Notify::new(),
+            contract,
+        }
+    }
+
+    /// A panic elsewhere must not take the simulator down with it.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn changed(&self) {
+        self.changed.notify_one();
+    }
+
+    pub(crate) async fn wait_for_change(&self) {
+        self.changed.notified().await;
+    }
+
+    pub fn log(&self, line: Logline) {
+        tracing::debug!(
+            method = line.method,
+            path = line.path,
+            status = line.status,
+            "request"
+        );
+        let mut world = self.world();
+        if world.requests.len() >= LOG_LENGTH {
+            world.requests.pop_front();
+        }
+        world.requests.push_back(line);
+    }
+
+    pub(crate) fn save(&self, file: &Path) -> std::io::Result<()> {
+        let bytes = serde_json::to_vec(&*self.world())?;
+        let draft = file.with_extension("saving");
+        std::fs::write(&draft, bytes)?;
+        std::fs::rename(&draft, file)
+    }
+}
