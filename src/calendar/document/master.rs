@@ -19,15 +19,15 @@ impl Document {
             return self.clone();
         }
         let (first, was) = (self.start(), before.at_start_of(self).master);
+        let occurrences = || self.slots().filter_map(|slot| self.occurrence(slot));
         let may_be_kept = |group: Group| match group {
             Group::Time => {
                 self.tz() == before.tz() && self.rule().same_dates(first, before.rule(), before.start())
             }
-            // Some occurrence must still have it, or it was changed for all.
-            _ => {
-                let mut present = self.slots().filter_map(|slot| self.occurrence(slot));
-                present.any(|event| same(group, &event, &was))
-            }
+            // Guests are guests of the series unless an occurrence still has the former list.
+            Group::Attendees => occurrences().any(|event| same(group, &event, &was)),
+            // What the only occurrence got, the series got.
+            _ => occurrences().nth(1).is_some(),
         };
         let differing: Vec<Group> = groups()
             .filter(|group| !same(*group, &self.master, &was) && may_be_kept(*group))

@@ -230,6 +230,21 @@ fn what_was_changed_one_by_one_is_not_said_of_all() {
         assert_eq!(told.keeping_master_of(&before), told);
     }
 
+    // Each has a place of its own, and another one is given to the one that had the master's.
+    let mut before = tuesdays(End::Count(nonzero(3)));
+    for (slot, place) in slots[1..3].iter().zip(["Room 2", "Room 3"]) {
+        let there = Event {
+            location: place.to_owned(),
+            ..before.occurrence(*slot).unwrap()
+        };
+        before.set_occurrence(*slot, &there);
+    }
+    let mut told = before.clone();
+    told.master.location = "Room 4".to_owned();
+    let kept = told.keeping_master_of(&before);
+    assert_eq!(kept.master, before.master);
+    assert_eq!(kept.occurrences(window(&told)), told.occurrences(window(&told)));
+
     // Of a single occurrence: another hour is its own, as Outlook drops exceptions for one of all; the
     // rest is said of all.
     let before = tuesdays(End::Count(nonzero(1)));
