@@ -969,11 +969,12 @@ def test_news_wait_for_an_event_that_is_being_dragged(people: Site, at_browser: 
     person = seated(people, at_browser, ANN)
     subject, first, second = (walk.unique(word) for word in ("Held", "Being loaded", "Arriving"))
     day = walk.next_week(hour=9, day=2)
-    people.new_event(ANN, subject, day=distance(day), hour=9)
+    event_id = people.new_event(ANN, subject, day=distance(day), hour=9)
     person.show_week(day)
     person.sees(subject)
     person.settles()
     page, mouse = person.page, person.page.mouse
+    to = walk.box_of(page.locator(f".fc-timegrid-col[data-date='{day + timedelta(days=1):%Y-%m-%d}']"))
     loads: list[Route] = []
     page.route("**/calendar.event/search_read*", lambda load: loads.append(load), times=1)
     people.new_outlook_event(ANN, first, day=distance(day), hour=14)
@@ -996,8 +997,14 @@ def test_news_wait_for_an_event_that_is_being_dragged(people: Site, at_browser: 
     for news in (first, second):
         walk.expect(person.event(news)).to_have_count(0)
     person.shot("held")
-    mouse.move(x, y, steps=8)
+    mouse.move(walk.middle_of(to)[0], y, steps=16)
     mouse.up()
+
+    def moved() -> bool:
+        ((start,),) = people.stack.odoo.query("SELECT start FROM calendar_event WHERE id = %s", event_id)
+        return start.date() == day.date() + timedelta(days=1)
+
+    eventually(moved, message="it is dragged to the next day")
     no_error(person)
     for news in (first, second):
         walk.expect(person.event(news).first).to_be_visible()
