@@ -968,8 +968,9 @@ def test_news_wait_for_an_event_that_is_being_dragged(people: Site, at_browser: 
     """News that arrives during the drag, and news that is being loaded when the drag begins."""
     person = seated(people, at_browser, ANN)
     subject, first, second = (walk.unique(word) for word in ("Held", "Being loaded", "Arriving"))
-    day = walk.next_week(hour=9, day=2)
-    event_id = people.new_event(ANN, subject, day=distance(day), hour=9)
+    # Early, where nothing lies over it: the mouse would take hold of that.
+    day = walk.next_week(hour=6, day=2)
+    event_id = people.new_event(ANN, subject, day=distance(day), hour=6)
     person.show_week(day)
     person.sees(subject)
     person.settles()
