@@ -52,6 +52,9 @@ const RENEW_AT: i64 = 2;
 const CHUNK: i64 = 200;
 /// How many forgotten events are requested before they are stored.
 const AT_ONCE: i64 = 20;
+/// How often meetings are planned in several transactions before they are planned in one, if Odoo
+/// sends more each time.
+const MOST_PASSES: usize = 3;
 /// How often Odoo is poked while many pages are read, so that it takes what is stored already.
 const POKE_EVERY: Duration = Duration::from_secs(2);
 
@@ -1099,23 +1102,44 @@ pub(crate) fn link_of(event: &WireEvent) -> Option<Uuid> {
 async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
     let mut effects = Effects::default();
     let mut conn = engine.store.get().await?;
-    let ids = meetings::of_account(&mut conn, account.database_id, account.id, account.odoo_user_id).await?;
-    for some in ids.chunks(usize::try_from(CHUNK).unwrap_or(1)) {
-        effects.merge(aside::plan_all(&mut conn, account, some).await?);
-    }
-    // This comes last, so that a crash repeats the planning.
-    conn.transaction::<_, PullError, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
-        leases::hold(conn, account).await?;
-        let present = accounts::by_id(conn, account.id).await?;
-        if present.existing != account.existing || present.window_end != account.window_end {
-            // Odoo has sent its events meanwhile, or the mailbox is to be listed again: the next
-            // run plans with that.
-            return Ok(());
+    let mut exchange = databases::by_id(&mut conn, account.database_id).await?.nonce;
+    let mut ids =
+        meetings::of_account(&mut conn, account.database_id, account.id, account.odoo_user_id).await?;
+    for pass in 1.. {
+        for some in ids.chunks(usize::try_from(CHUNK).unwrap_or(1)) {
+            effects.merge(aside::plan_all(&mut conn, account, some).await?);
         }
-        accounts::set_pulled_once(conn, account.id).await?;
-        Ok(())
-    })
-    .await?;
+        // This comes last, so that a crash repeats the planning.
+        let missed = conn
+            .transaction::<_, PullError, _>(async |conn| {
+                let lock = databases::serialize(conn, account.database_id).await?;
+                leases::hold(conn, account).await?;
+                let present = accounts::by_id(conn, account.id).await?;
+                if present.existing != account.existing || present.window_end != account.window_end {
+                    // Odoo has sent its events meanwhile, or the mailbox is to be listed again: the
+                    // next run plans with that.
+                    return Ok(None);
+                }
+                let last = databases::by_id(conn, account.database_id).await?.nonce;
+                if last != exchange {
+                    // An exchange planned meanwhile as if the mailbox were not known.
+                    exchange = last;
+                    let missed =
+                        meetings::only_in_odoo(conn, account.database_id, account.id, account.odoo_user_id)
+                            .await?;
+                    if pass < MOST_PASSES && i64::try_from(missed.len()).is_ok_and(|some| some > CHUNK) {
+                        return Ok(Some(missed));
+                    }
+                    effects.merge(aside::plan_under(conn, &lock, account, &missed).await?);
+                }
+                accounts::set_pulled_once(conn, account.id).await?;
+                Ok(None)
+            })
+            .await?;
+        match missed {
+            Some(missed) => ids = missed,
+            None => break,
+        }
+    }
     Ok(effects)
 }

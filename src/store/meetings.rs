@@ -718,6 +718,29 @@ pub async fn of_account(
         .await
 }
 
+/// Returns the meetings that the user organizes, that are active in Odoo, that the mailbox does
+/// not show, and that have no pending write.
+pub async fn only_in_odoo(
+    conn: &mut Connection,
+    database_id: Uuid,
+    account_id: i64,
+    user_id: i32,
+) -> QueryResult<Vec<i64>> {
+    let copies = c::copies
+        .filter(c::meeting_id.eq(m::id).and(c::account_id.eq(account_id)))
+        .filter(not(c::gone));
+    let writes = outlook_outbox::table.filter(outlook_outbox::meeting_id.eq(m::id));
+    m::meetings
+        .filter(m::database_id.eq(database_id))
+        .filter(m::organizer_id.eq(user_id).and(m::odoo_active))
+        .filter(not(exists(copies)))
+        .filter(not(exists(writes)))
+        .select(m::id)
+        .order(m::id)
+        .load(conn)
+        .await
+}
+
 /// Returns the meetings that Odoo knows, that the user organizes, that have no copy, and that have
 /// one of these titles. They are matched with events of the mailbox, so that no duplicates are
 /// made.

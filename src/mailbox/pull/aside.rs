@@ -182,12 +182,23 @@ pub(super) async fn plan_all(
     account: &Account,
     ids: &[i64],
 ) -> Result<Effects, PullError> {
+    conn.transaction::<_, PullError, _>(async |conn| {
+        let lock = databases::serialize(conn, account.database_id).await?;
+        leases::hold(conn, account).await?;
+        plan_under(conn, &lock, account, ids).await
+    })
+    .await
+}
+
+/// Does what [`plan_all`] does, in a transaction that holds the planning lock and the lease.
+pub(super) async fn plan_under(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    account: &Account,
+    ids: &[i64],
+) -> Result<Effects, PullError> {
     let together = conn
-        .transaction::<_, PullError, _>(async |conn| {
-            let lock = databases::serialize(conn, account.database_id).await?;
-            leases::hold(conn, account).await?;
-            plan(conn, &lock, account, ids).await
-        })
+        .transaction::<_, PullError, _>(async |conn| plan(conn, lock, account, ids).await)
         .await;
     let Err(error) = together else { return together };
     tracing::error!(
@@ -195,25 +206,20 @@ pub(super) async fn plan_all(
         error = format!("{error:#}"),
         "planning one by one"
     );
-    conn.transaction::<_, PullError, _>(async |conn| {
-        let lock = databases::serialize(conn, account.database_id).await?;
-        leases::hold(conn, account).await?;
-        let mut effects = Effects::default();
-        for id in ids {
-            let planned = conn
-                .transaction::<_, PullError, _>(async |conn| plan(conn, &lock, account, &[*id]).await)
-                .await;
-            match planned {
-                Ok(planned) => effects.merge(planned),
-                Err(error) => {
-                    tracing::error!(meeting.id = id, error = format!("{error:#}"), "not planned");
-                    give_up_planning(conn, account, *id).await?;
-                }
+    let mut effects = Effects::default();
+    for id in ids {
+        let planned = conn
+            .transaction::<_, PullError, _>(async |conn| plan(conn, lock, account, &[*id]).await)
+            .await;
+        match planned {
+            Ok(planned) => effects.merge(planned),
+            Err(error) => {
+                tracing::error!(meeting.id = id, error = format!("{error:#}"), "not planned");
+                give_up_planning(conn, account, *id).await?;
             }
         }
-        Ok(effects)
-    })
-    .await
+    }
+    Ok(effects)
 }
 
 async fn plan(
