@@ -28,8 +28,8 @@ demo-reset: ## Forget everything the demo has stored
 
 .PHONY: test
 test: ## Run every check and every test
-	@# Dependencies are built while the rest is fetched; whatever fails here fails again, and is told, in its own step.
-	@cargo test --workspace --locked --no-run --quiet >/dev/null 2>&1 & building=$$!; scripts/setup.sh; wait $$building || true
+	@# Dependencies are built while the rest is fetched. A fresh machine may lack a linker until then: the tests' own step builds again.
+	@cargo test --workspace --locked --no-run --quiet & building=$$!; scripts/setup.sh; wait $$building || echo "not built yet: tried again below"
 	@$(PYTHON) -m tools.check
 
 .PHONY: lint

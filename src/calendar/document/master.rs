@@ -32,12 +32,16 @@ impl Document {
         let differing: Vec<Group> = groups()
             .filter(|group| !same(*group, &self.master, &was) && may_be_kept(*group))
             .collect();
-        let mut best = self.clone();
+        if differing.is_empty() {
+            return self.clone();
+        }
+        let (mut best, mut least) = (self.clone(), effort(before, self));
         let each = differing.iter().map(std::slice::from_ref);
         for kept in std::iter::once(differing.as_slice()).chain(each) {
             let other = best.with_master_of(before, kept);
-            if effort(before, &other) < effort(before, &best) {
-                best = other;
+            let needed = effort(before, &other);
+            if needed < least {
+                (best, least) = (other, needed);
             }
         }
         best
