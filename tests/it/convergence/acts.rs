@@ -223,7 +223,7 @@ impl World {
         Some(vec![Deed::HandedOver(from, user)])
     }
 
-    fn set_active(&mut self, index: usize, active: bool) -> Option<Vec<Deed>> {
+    pub(super) fn set_active(&mut self, index: usize, active: bool) -> Option<Vec<Deed>> {
         let organizer = self.events[index].organizer;
         if active && self.only_new.get(&organizer).is_some_and(|old| index < *old) {
             return None;

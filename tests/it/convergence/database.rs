@@ -58,6 +58,24 @@ impl World {
         self.meetings("set_aside IS NOT NULL OR differs").await
     }
 
+    /// Returns the records of events that are not synced until their organizer has chosen.
+    pub(super) async fn waiting_for_choice(&self) -> Vec<i64> {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            id: i64,
+        }
+        let mut conn = self.store.get().await.expect("Postgres");
+        let rows: Vec<Row> = diesel::sql_query(
+            "SELECT odoo_id::bigint AS id FROM meetings
+             WHERE set_aside ->> 'code' = 'waits_for_choice' AND odoo_id IS NOT NULL",
+        )
+        .load(&mut conn)
+        .await
+        .expect("meetings");
+        rows.into_iter().map(|row| row.id).collect()
+    }
+
     /// Returns what the service knows of an event or a series.
     pub async fn known(&self, mark: &str) -> Vec<String> {
         let names = "coalesce(odoo_state ->> 'name', odoo_state #>> '{template,name}', '')";

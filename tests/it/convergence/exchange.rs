@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::event::Deed;
 use super::operations::Exchange;
 use super::service::Process;
+use super::shown::id_of;
 use super::world::World;
 use crate::odoo::next_second;
 use crate::stack::{CLIENT_ID, CLIENT_SECRET};
@@ -60,6 +62,7 @@ impl World {
             let before = self.fingerprint();
             self.exchange(Exchange::Whole).await;
             self.run_twice(until).await;
+            self.archive_what_waits().await;
             self.exchange(Exchange::Whole).await;
             let moved = self.fingerprint() != before || !self.odoo.is_idle() || self.owed().await > 0;
             still = if moved { 0 } else { still + 1 };
@@ -149,6 +152,21 @@ impl World {
             if !account["removals"].is_null() {
                 let yes = json!({"user_id": user, "remove": true});
                 self.ask(2, "res.users", "answer_removals", yes).await;
+            }
+        }
+    }
+
+    /// A restored service no longer knows an event that had ended. If somebody unarchives that, the
+    /// service asks its organizer before anybody is invited, who prefers to archive it again.
+    async fn archive_what_waits(&mut self) {
+        let waiting = self.waiting_for_choice().await;
+        for index in 0..self.events.len() {
+            if self
+                .active_record(index)
+                .is_some_and(|record| waiting.contains(&id_of(&record)))
+            {
+                self.set_active(index, false);
+                self.events[index].deeds.push(Deed::Archived);
             }
         }
     }

@@ -120,7 +120,7 @@ impl World {
         self.is_restored = true;
         for event in &mut self.events {
             event.deeds.push(Deed::Restored);
-            event.forgotten = true;
+            event.forgotten |= side == Side::Outlook;
         }
         self.pair_again().await;
     }
