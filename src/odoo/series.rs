@@ -307,6 +307,11 @@ pub struct SeriesShape {
     pub first: Map<String, Value>,
     /// For every occurrence.
     pub values: Values,
+    /// Everything that an occurrence has that was not there before, unless `slots` says otherwise.
+    /// Given if the rule changes: which record becomes such an occurrence is for Odoo to choose,
+    /// and may have values of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_values: Option<Values>,
     /// For single occurrences, over those. An occurrence that was moved is always here, with its
     /// times; an occurrence that is not here is at its slot.
     pub slots: Vec<SlotValues>,
@@ -363,10 +368,8 @@ pub fn shape(
     let week_start = counted_from(target.rule(), week_start);
     let rule = said(target, week_start)?;
     let everything = || Group::SINGLE.into_iter().chain([Group::Attendees]);
-    let groups: BTreeSet<Group> = match changes {
-        Some(changes) => changes.groups.clone(),
-        None => everything().filter(|group| *group != Group::Time).collect(),
-    };
+    let all: BTreeSet<Group> = everything().filter(|group| *group != Group::Time).collect();
+    let groups = changes.map_or_else(|| all.clone(), |changes| changes.groups.clone());
     let values_of = |groups: &BTreeSet<Group>, event: &Event| values(groups, event, present, mailboxes);
     let mut own: BTreeMap<NaiveDate, BTreeSet<Group>> = changes.map(|c| c.slots.clone()).unwrap_or_default();
     for (slot, differences) in &target.exceptions {
@@ -389,6 +392,9 @@ pub fn shape(
         week_start: u8::try_from(week_start.num_days_from_monday()).unwrap_or_default(),
         first: times,
         values: values_of(&groups, &target.master),
+        new_values: changes
+            .filter(|changes| changes.rule)
+            .map(|_| values_of(&all, &target.master)),
         slots: slots.collect(),
         missing: target
             .excluded_dates

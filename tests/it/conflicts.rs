@@ -103,7 +103,7 @@ async fn a_refusal_for_a_change_that_nobody_made_is_not_taken_for_an_answer() {
     w.quiet().await;
     assert!(w.stack.event(ANN, "Single, renamed").await.is_some());
     w.stack.sim_call("PUT", "faults", refused).await;
-    w.odoo.set_series(series, json!({"name": "Weekly, renamed"}));
+    w.odoo.set_series(series, &json!({"name": "Weekly, renamed"}));
     w.quiet().await;
     assert!(w.stack.event(ANN, "Weekly, renamed").await.is_some());
     let refused =

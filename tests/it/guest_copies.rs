@@ -187,7 +187,7 @@ async fn a_proposal_of_another_time_for_a_series_is_told_once_too() {
         assert_eq!(w.odoo.answer_to_one(id, 2, 8), others);
 
         // Edits of the series and of the occurrence in Odoo leave the decision to the organizer.
-        w.odoo.set_series(id, json!({"location": "Room 1"}));
+        w.odoo.set_series(id, &json!({"location": "Room 1"}));
         w.odoo.invite_to_one(id, 1, CARLA);
         w.quiet().await;
         let event = w.stack.event(ANN, "When").await.expect("hers");

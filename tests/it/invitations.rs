@@ -548,11 +548,11 @@ async fn a_series_never_mails_more_than_was_announced() {
                 .map(|email| json!({"id": 1, "partner_id": 2000 + email.len(), "user_id": null, "email": email, "name": email, "state": "needsAction"}))
                 .collect();
             match dice(8) {
-                0 => w.odoo.set_series(id, json!({"name": words})),
+                0 => w.odoo.set_series(id, &json!({"name": words})),
                 // Another hour: occurrences that were changed or taken out may have to be mailed
                 // again.
                 6 | 7 => w.odoo.shift_series(id, 30),
-                1 => w.odoo.set_series(id, json!({"attendees": lines})),
+                1 => w.odoo.set_series(id, &json!({"attendees": lines})),
                 2 => w.odoo.set_there(id, 9 + dice(2), false),
                 3 => w.odoo.set_one(id, dice(8), &json!({"attendees": lines})),
                 _ => w.odoo.set_one(id, dice(8), &json!({"location": words})),

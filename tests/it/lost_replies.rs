@@ -112,7 +112,7 @@ async fn an_edit_that_is_undone_before_its_answer_is_known_is_undone_in_outlook(
     w.stack.sim_call("PUT", "faults", lost).await;
     w.odoo.write(id, json!({"description": "<p>Agenda</p>"}));
     w.odoo.change_guests(id, &[OUTSIDE], &[BEN]);
-    w.odoo.set_series(weekly, json!({"location": "Room 1"}));
+    w.odoo.set_series(weekly, &json!({"location": "Room 1"}));
     w.odoo.sync(&w.service).await;
     let room = |event: &Value| event["location"]["displayName"].clone();
     eventually("Outlook has taken both", async || {
@@ -127,7 +127,7 @@ async fn an_edit_that_is_undone_before_its_answer_is_known_is_undone_in_outlook(
     .await;
     w.odoo.write(id, json!({"description": null}));
     w.odoo.change_guests(id, &[BEN], &[OUTSIDE]);
-    w.odoo.set_series(weekly, json!({"location": null}));
+    w.odoo.set_series(weekly, &json!({"location": null}));
     w.odoo.sync(&w.service).await;
     // Later than that edit, and of another property.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;

@@ -84,7 +84,7 @@ async fn a_series_with_seconds_comes_to_rest() {
         };
         assert_eq!(event["start"]["dateTime"].as_str().unwrap()[..19], *kept);
         is_at_rest(&mut w, "made").await;
-        w.odoo.set_series(id, json!({"name": "Odder"}));
+        w.odoo.set_series(id, &json!({"name": "Odder"}));
         w.quiet().await;
         let event = w.stack.event(ANN, "Odder").await.expect("renamed");
         assert_eq!(kinds(&w.stack.mails().await), [("update", BEN)]);

@@ -184,7 +184,7 @@ impl World {
     fn give(&mut self, id: i64, user: i64) {
         let organizer = self.odoo.organizer(user);
         if self.odoo.records[&id]["model"] == "calendar.recurrence" {
-            self.odoo.set_series(id, json!({"organizer": organizer}));
+            self.odoo.set_series(id, &json!({"organizer": organizer}));
         } else {
             self.odoo.write(id, json!({"organizer": organizer}));
         }

@@ -70,7 +70,7 @@ async fn an_outlook_that_drops_a_guest_is_told_once() {
         .as_array_mut()
         .expect("guests")
         .push(w.odoo.records[&id]["attendees"][2].clone());
-    w.odoo.set_series(series, json!({"attendees": guests}));
+    w.odoo.set_series(series, &json!({"attendees": guests}));
     w.quiet().await;
     assert_eq!(patches(&w).await, 2, "each once");
     w.rests().await;
@@ -204,7 +204,7 @@ async fn an_address_that_exchange_resolves_to_another_one_is_one_guest() {
         .as_array_mut()
         .expect("guests")
         .retain(|line| line["email"] != ALIAS);
-    w.odoo.set_series(weekly, json!({"attendees": guests}));
+    w.odoo.set_series(weekly, &json!({"attendees": guests}));
     w.quiet().await;
     for (title, guests) in [("Made", &[][..]), ("Weekly", &[]), ("Edited", &[OUTSIDE])] {
         assert_eq!(w.invited_in_outlook(title).await, guests, "{title}");
@@ -233,7 +233,7 @@ async fn an_occurrence_whose_own_title_outlook_does_not_keep_is_told_once() {
     w.quiet().await;
     // Exchange stores 255 characters.
     let long = "x".repeat(255);
-    w.odoo.set_series(series, json!({"name": format!("{long}y")}));
+    w.odoo.set_series(series, &json!({"name": format!("{long}y")}));
     w.quiet().await;
     w.odoo.set_one(series, 1, &json!({"name": format!("{long}z")}));
     w.quiet().await;
@@ -373,7 +373,7 @@ async fn a_matched_series_of_which_outlook_does_not_keep_all_is_told_once() {
             .expect("forgotten");
     }
     let before = patches(&w).await;
-    w.odoo.set_series(series, json!({"name": "Odoo's"}));
+    w.odoo.set_series(series, &json!({"name": "Odoo's"}));
     w.quiet().await;
     assert_eq!(patches(&w).await, before + 1);
     assert!(w.stack.event(ANN, "Odoo's").await.is_some());

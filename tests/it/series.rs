@@ -152,7 +152,7 @@ async fn a_series_that_odoo_cannot_repeat_is_synced_by_its_occurrences() {
 
 /// Makes Ann's weekly meeting with Ben, who is connected, and a guest from outside, on both sides
 /// and unanswered.
-async fn weekly_with_ben() -> (World, i64) {
+pub async fn weekly_with_ben() -> (World, i64) {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("connected");
     w.quiet().await;
@@ -164,7 +164,7 @@ async fn weekly_with_ben() -> (World, i64) {
     (w, id)
 }
 
-async fn occurrence(w: &World, person: &str, day: &str) -> Option<Value> {
+pub async fn occurrence(w: &World, person: &str, day: &str) -> Option<Value> {
     let event = w.stack.event(person, "Weekly").await.expect("a series");
     let occurrences = event["occurrences"].as_array().expect("occurrences").clone();
     occurrences.into_iter().find(|o| {
@@ -192,7 +192,7 @@ async fn answer_in_outlook(w: &World, person: &str, event: &Value, body: Value) 
 
 /// Returns the writes to Ann's calendar since the requests were forgotten. A guest's response must
 /// cause none.
-async fn writes_to_anns_calendar(w: &World) -> Vec<Value> {
+pub async fn writes_to_anns_calendar(w: &World) -> Vec<Value> {
     let requests = w
         .stack
         .sim_call("GET", &format!("requests?mailbox={ANN}"), Value::Null)
@@ -480,7 +480,7 @@ async fn an_occurrence_taken_out_of_the_archive_is_an_event_of_its_own() {
     w.quiet().await;
     assert_eq!(w.stack.mails().await, [], "it has come to rest");
     // The rest of the series is still synced as a series.
-    w.odoo.set_series(id, json!({"location": "Room 1"}));
+    w.odoo.set_series(id, &json!({"location": "Room 1"}));
     w.quiet().await;
     assert_eq!(kinds(&w.stack.mails().await), [("update", OUTSIDE)]);
 }
@@ -516,7 +516,7 @@ async fn what_changes_between_a_write_and_its_reading_again_is_news() {
             ),
             _ => {
                 let id = w.odoo.series_by_name("Outlook's POST").expect("in Odoo");
-                w.odoo.set_series(id, json!({"name": in_odoo}));
+                w.odoo.set_series(id, &json!({"name": in_odoo}));
             }
         }
         w.odoo.exchange(&w.service).await.expect("an exchange");
@@ -543,7 +543,7 @@ async fn a_series_that_is_held_online_has_its_link_in_odoo() {
     let id = w
         .odoo
         .create_weekly(7, "Online", &odoo_time(4, "09:00:00"), 4, &[OUTSIDE]);
-    w.odoo.set_series(id, json!({"online_meeting": true}));
+    w.odoo.set_series(id, &json!({"online_meeting": true}));
     w.quiet().await;
     assert_eq!(
         w.stack.event(ANN, "Online").await.unwrap()["isOnlineMeeting"],

@@ -117,7 +117,7 @@ async fn an_excluded_series_stays_as_it_is() {
     w.forget_mails().await;
 
     w.odoo.excluded.insert(known);
-    w.odoo.set_series(known, json!({"name": "Dismissals"}));
+    w.odoo.set_series(known, &json!({"name": "Dismissals"}));
     w.quiet().await;
     let master = w.stack.event(ANN, "Stand-up").await.expect("as it was");
     w.outlook_edits(ANN, &master, json!({"location": {"displayName": "Room 1"}}))
@@ -131,7 +131,7 @@ async fn an_excluded_series_stays_as_it_is() {
     assert!(says.contains("a rule of this Odoo"), "{says}");
 
     w.odoo.excluded.clear();
-    w.odoo.set_series(known, json!({"privacy": "public"}));
+    w.odoo.set_series(known, &json!({"privacy": "public"}));
     w.quiet().await;
     assert!(w.outlook_has("Dismissals").await);
 }

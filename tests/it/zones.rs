@@ -98,7 +98,7 @@ async fn a_series_in_a_zone_without_a_name_keeps_its_hours_when_the_clocks_chang
 
         // Title and place change no time, and neither does a change of other properties in Outlook.
         w.odoo
-            .set_series(id, json!({"name": "Telephone", "location": "Attic"}));
+            .set_series(id, &json!({"name": "Telephone", "location": "Attic"}));
         w.quiet().await;
         let (event, starts) = in_outlook(&w, "Telephone").await;
         assert_eq!(event["location"]["displayName"], "Attic");

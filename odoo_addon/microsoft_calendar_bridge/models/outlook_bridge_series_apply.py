@@ -203,19 +203,23 @@ class OutlookBridgeSeriesApply(models.AbstractModel):
         wanted = {slot: event for slot, event in taken.items() if slot not in missing}
         surplus = set(days_before) - set(wanted.values())
         recurrence.env["calendar.event"].browse(event.id for event in surplus if event.active).write({"active": False})
-        recurrence.env["calendar.event"].browse(event.id for event in wanted.values() if not event.active).write(
-            {"active": True}
-        )
+        returned = recurrence.env["calendar.event"].browse(event.id for event in wanted.values() if not event.active)
+        returned.write({"active": True})
         for slot, event in taken.items():
             if event.outlook_bridge_slot != slot:
                 event._outlook_bridge_note({"outlook_bridge_slot": slot})
         times = {slot: self._times_at(slot, length, allday, special.get(slot, {})) for slot in slots}
         self._move(recurrence, {event: (times[slot], slot in special) for slot, event in wanted.items()})
         said = {name: value for name, value in values.items() if name not in (*TIMES, "active")}
-        self._say(recurrence, {event: {**said, **self._said(special, slot)} for slot, event in wanted.items()})
         absent = [slot for slot in slots if slot not in wanted and slot not in missing]
         made = self._fill(recurrence, absent, times, special)
-        self._say(recurrence, {event: self._said(special, slot) for slot, event in made.items() if slot in special})
+        # a record that was archived or is a copy may have values of its own
+        fresh = {event: change.get("new_values") or {} for event in (*returned, *made.values())}
+        wanted |= made
+        self._say(
+            recurrence,
+            {event: {**fresh.get(event, {}), **said, **self._said(special, slot)} for slot, event in wanted.items()},
+        )
         occurrences = recurrence.calendar_event_ids
         if recurrence.base_event_id not in occurrences:
             recurrence.base_event_id = occurrences.sorted("outlook_bridge_slot")[:1]

@@ -377,6 +377,24 @@ class TestSeriesApply(BridgeCase, MailCase):
             {self.ann.partner_id, self.guest},
         )
 
+    def test_extend_with_new_values(self):
+        """Neither a copy nor an archived occurrence keeps the values of an exception."""
+        recurrence = self.lived_in()
+        events = self.occurrences(recurrence)
+        self.save(events[0], name="Its own")
+        self.save(events[5], name="Also its own")
+        self.applied(recurrence, rule={**MONDAYS, "count": 5})
+        self.applied(
+            recurrence,
+            rule={**MONDAYS, "count": 10},
+            values={"location": "Room 1"},
+            new_values={"name": "Of all", "location": "Room 0"},
+            slots=[{"slot": "2027-04-26 08:00:00", "values": {"name": "The ninth"}}],
+        )
+        expected = ["Its own", *["Review"] * 4, *["Of all"] * 3, "The ninth", "Of all"]
+        self.assertEqual(self.occurrences(recurrence).mapped("name"), expected)
+        self.assertEqual(set(self.occurrences(recurrence).mapped("location")), {"Room 1"})
+
     def test_values_of_all(self):
         recurrence = self.lived_in()
         events, lives = self.occurrences(recurrence), self.lives(recurrence.calendar_event_ids)

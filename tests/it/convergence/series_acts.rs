@@ -163,7 +163,7 @@ impl World {
                         let number = self.slot_number(id, date)?;
                         self.odoo.set_one(id, number, &Value::Object(values));
                     }
-                    None => self.odoo.set_series(id, Value::Object(values)),
+                    None => self.odoo.set_series(id, &Value::Object(values)),
                 }
             }
             Side::Outlook => {

@@ -1,5 +1,7 @@
 //! Series in the model of the add-on: one record, as on the wire, with its occurrences in `slots` and `records`.
 
+use std::collections::BTreeSet;
+
 use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::Europe::Brussels;
 use serde_json::{Map, Value, json};
@@ -99,7 +101,7 @@ impl Odoo {
                     fields[name] = value.clone();
                 }
             }
-            (Brussels.from_utc_datetime(&time(&slot)).date_naive(), fields)
+            (date(&slot), fields)
         };
         there.map(whole).collect()
     }
@@ -166,14 +168,22 @@ impl Odoo {
         self.touch(id, &names);
     }
 
-    /// Somebody changes what all of them share.
-    pub fn set_series(&mut self, id: i64, values: Value) {
-        let names: Vec<String> = values.as_object().expect("values").keys().cloned().collect();
+    /// Somebody changes all of them. Odoo writes to each, whatever it had of its own
+    /// (`_write_events`).
+    pub fn set_series(&mut self, id: i64, values: &Value) {
+        let values = values.as_object().expect("values");
         let series = self.records.get_mut(&id).expect("a series");
-        for (name, value) in values.as_object().expect("values") {
+        for (name, value) in values {
             series["template"][name] = value.clone();
         }
-        self.touch(id, &names.iter().map(String::as_str).collect::<Vec<_>>());
+        let own = series["slots"].as_array_mut().expect("slots");
+        for own in own.iter_mut() {
+            let differences = own["differences"].as_object_mut().expect("differences");
+            differences.retain(|name, _| !values.contains_key(name));
+        }
+        own.retain(|own| own["differences"] != json!({}));
+        let names: Vec<&str> = values.keys().map(String::as_str).collect();
+        self.touch(id, &names);
     }
 
     /// Somebody moves all of them by some minutes; single ones keep what they have of their own.
@@ -336,8 +346,7 @@ impl Odoo {
 
     /// The dates of all slots in Brussels, whether an occurrence is there or not.
     pub fn dates(&self, id: i64) -> Vec<NaiveDate> {
-        let date = |slot: &String| Brussels.from_utc_datetime(&time(slot)).date_naive();
-        slots(&self.records[&id]).iter().map(date).collect()
+        slots(&self.records[&id]).iter().map(|slot| date(slot)).collect()
     }
 
     /// The active series of that name.
@@ -373,6 +382,10 @@ impl Odoo {
             }
         };
         let series = self.records.get_mut(&id).expect("a series");
+        let before: BTreeSet<NaiveDate> = match known {
+            Some(_) => slots(series).iter().map(|slot| date(slot)).collect(),
+            None => BTreeSet::new(),
+        };
         for (name, value) in change["rule"].as_object().expect("a rule") {
             series["rule"][name] = value.clone();
         }
@@ -388,16 +401,8 @@ impl Odoo {
         for special in change["slots"].as_array().expect("slots") {
             let whole = self.with_values(template.clone(), &special["values"]);
             // What is told and is as of all is nothing of its own any more.
-            let told: Map<String, Value> = special["values"]
-                .as_object()
-                .expect("values")
-                .keys()
-                .map(|name| (name.clone(), whole[name].clone()))
-                .collect();
-            own.push((
-                special["slot"].as_str().expect("a slot").to_owned(),
-                Value::Object(told),
-            ));
+            let told = values_named(&whole, &special["values"]);
+            own.push((special["slot"].as_str().expect("a slot").to_owned(), told));
         }
         let series = self.records.get_mut(&id).expect("a series");
         series["template"] = template;
@@ -407,6 +412,27 @@ impl Odoo {
         for own in series["slots"].as_array_mut().expect("slots") {
             let differences = own["differences"].as_object_mut().expect("differences");
             differences.retain(|name, _| !of_all.contains_key(name));
+        }
+        // The add-on copies some other occurrence.
+        let copied = series["slots"][0]["differences"].clone();
+        let made: Vec<String> = slots(series)
+            .into_iter()
+            .filter(|slot| !before.is_empty() && !before.contains(&date(slot)))
+            .collect();
+        let mut told = None;
+        if let Some(values) = change.get("new_values").filter(|values| values.is_object()) {
+            let whole = self.with_values(self.records[&id]["template"].clone(), values);
+            told = Some(values_named(&whole, values));
+        }
+        let series = self.records.get_mut(&id).expect("a series");
+        for slot in made {
+            if let Value::Object(mut copied) = copied.clone() {
+                copied.retain(|name, _| !["start", "stop"].contains(&name.as_str()));
+                differ(series, &slot, &Value::Object(copied));
+            }
+            if let Some(told) = &told {
+                differ(series, &slot, told);
+            }
         }
         for (slot, differences) in own {
             differ(series, &slot, &differences);
@@ -425,6 +451,13 @@ impl Odoo {
         fields.as_object_mut().expect("fields").remove("write_date");
         fields
     }
+}
+
+/// The fields that these values name.
+fn values_named(whole: &Value, values: &Value) -> Value {
+    let names = values.as_object().expect("values").keys();
+    let told: Map<String, Value> = names.map(|name| (name.clone(), whole[name].clone())).collect();
+    Value::Object(told)
 }
 
 /// A series as the add-on tells it: a row for each of its events, those that are missing archived.
@@ -512,7 +545,6 @@ fn lay_out(series: &mut Value) {
 /// Under another hour an occurrence's slot has another name; and who is not told where it is stands at its slot.
 fn find_slots_anew(series: &mut Value, told: &[(String, Value)]) {
     let slots = slots(series);
-    let date = |slot: &str| Brussels.from_utc_datetime(&time(slot)).date_naive();
     for own in series["slots"].as_array_mut().expect("slots") {
         let day = date(own["slot"].as_str().expect("a slot"));
         let Some(slot) = slots.iter().find(|slot| date(slot) == day) else {
@@ -580,6 +612,11 @@ fn slots(series: &Value) -> Vec<String> {
                 .to_string()
         })
         .collect()
+}
+
+/// The day of a slot in Brussels.
+fn date(slot: &str) -> NaiveDate {
+    Brussels.from_utc_datetime(&time(slot)).date_naive()
 }
 
 fn time(text: &str) -> NaiveDateTime {
