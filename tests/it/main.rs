@@ -57,6 +57,7 @@ mod restored_answers;
 mod rooms;
 mod schema;
 mod series;
+mod series_master;
 mod site_rules;
 mod stack;
 mod stalls;

@@ -6,8 +6,18 @@
 
 use super::changes::{changes, groups};
 use super::{Document, same};
-use crate::calendar::field::{Group, take_groups};
+use crate::calendar::field::{Group, agree, take_groups};
 use crate::calendar::recurrence::End;
+
+/// Groups whose values both sides tell alike.
+const TOLD_ALIKE: [Group; 6] = [
+    Group::Title,
+    Group::Body,
+    Group::Location,
+    Group::Privacy,
+    Group::ShowAs,
+    Group::Reminder,
+];
 
 impl Document {
     /// Returns the same occurrences with the master of `before`, an earlier state of the same side,
@@ -26,8 +36,10 @@ impl Document {
             }
             // Guests are guests of the series unless an occurrence still has the former list.
             Group::Attendees => occurrences().any(|event| same(group, &event, &was)),
-            // What the only occurrence got, the series got.
-            _ => occurrences().nth(1).is_some(),
+            // What all of them have now was set for all of them.
+            _ => {
+                occurrences().any(|event| !same(group, &self.master, &event)) || !self.differs(group, before)
+            }
         };
         let differing: Vec<Group> = groups()
             .filter(|group| !same(*group, &self.master, &was) && may_be_kept(*group))
@@ -40,11 +52,47 @@ impl Document {
         for kept in std::iter::once(differing.as_slice()).chain(each) {
             let other = best.with_master_of(before, kept);
             let needed = effort(before, &other);
-            if needed < least {
+            // Other hours of all are one write, of each as many as there are occurrences.
+            if needed < least || needed == least && !kept.contains(&Group::Time) {
                 (best, least) = (other, needed);
             }
         }
         best
+    }
+
+    /// Returns the same occurrences with the master of `outlook`, where both sides have the same
+    /// occurrences. Outlook's master may be what none of them is, if each was changed, and is what
+    /// further occurrences will be.
+    #[must_use]
+    pub fn with_outlooks_master(&self, outlook: &Self) -> Self {
+        if self.is_single() || outlook.is_single() || self.rule().end == End::Forever {
+            return self.clone();
+        }
+        let pairs = || {
+            let present = self
+                .slots()
+                .filter_map(|slot| Some((slot, self.occurrence(slot)?)));
+            present.map(|(slot, event)| (event, outlook.occurrence(slot)))
+        };
+        let differing: Vec<Group> = TOLD_ALIKE
+            .into_iter()
+            .filter(|group| !agree(*group, &self.master, &outlook.master))
+            .filter(|group| {
+                pairs().all(|(odoo, outlook)| outlook.is_some_and(|outlook| agree(*group, &odoo, &outlook)))
+            })
+            .collect();
+        if differing.is_empty() {
+            return self.clone();
+        }
+        self.with_master_of(outlook, &differing)
+    }
+
+    /// Returns whether some occurrence has another value than before.
+    fn differs(&self, group: Group, before: &Self) -> bool {
+        let of_both = self
+            .slots()
+            .filter_map(|slot| Some((self.occurrence(slot)?, before.occurrence(slot)?)));
+        of_both.into_iter().any(|(now, then)| !same(group, &then, &now))
     }
 
     /// Returns the document with its master at the first slot of another document.

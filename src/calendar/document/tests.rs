@@ -245,6 +245,25 @@ fn what_was_changed_one_by_one_is_not_said_of_all() {
     assert_eq!(kept.master, before.master);
     assert_eq!(kept.occurrences(window(&told)), told.occurrences(window(&told)));
 
+    // Only the one that had its own place is left.
+    let mut left = tuesdays(End::Count(nonzero(1)));
+    left.set_occurrence(slots[0], &moved(left.occurrence(slots[0]).unwrap()));
+    let mut told = left.clone();
+    told.master.title = "Later".to_owned();
+    told.set_occurrence(slots[0], &left.occurrence(slots[0]).unwrap());
+    assert_eq!(told.keeping_master_of(&left), left);
+
+    // One of two is changed, and the other had its own title before.
+    let before = tuesdays(End::Count(nonzero(2)));
+    let mut told = before.clone();
+    told.master.title = "Mine".to_owned();
+    told.set_occurrence(slots[1], &moved(before.occurrence(slots[1]).unwrap()));
+    let mut was = before.clone();
+    was.set_occurrence(slots[1], &told.occurrence(slots[1]).unwrap());
+    let kept = told.keeping_master_of(&was);
+    assert_eq!(kept.master, before.master);
+    assert_eq!(kept.occurrences(window(&told)), told.occurrences(window(&told)));
+
     // Of a single occurrence: another hour is its own, as Outlook drops exceptions for one of all; the
     // rest is said of all.
     let before = tuesdays(End::Count(nonzero(1)));
@@ -253,6 +272,27 @@ fn what_was_changed_one_by_one_is_not_said_of_all() {
     let kept = told.keeping_master_of(&before);
     assert_eq!(kept.master.time, before.master.time);
     assert_eq!(kept.master.title, "Later");
+}
+
+/// Each occurrence was changed by itself, so Odoo's master is one of them. Outlook's is none.
+#[test]
+fn what_no_occurrence_is_stays_what_further_ones_will_be() {
+    let mut outlook = tuesdays(End::Count(nonzero(2)));
+    let slots: Vec<_> = outlook.slots().collect();
+    for (slot, title) in slots.iter().zip(["One", "Two"]) {
+        let own = Event {
+            title: title.to_owned(),
+            ..outlook.occurrence(*slot).unwrap()
+        };
+        outlook.set_occurrence(*slot, &own);
+    }
+    let mut odoo = tuesdays(End::Count(nonzero(2)));
+    odoo.master.title = "One".to_owned();
+    odoo.set_occurrence(slots[1], &outlook.occurrence(slots[1]).unwrap());
+    assert_eq!(odoo.with_outlooks_master(&outlook), outlook);
+    // One of them differs, so Outlook's master says nothing about Odoo.
+    odoo.master.title = "Another".to_owned();
+    assert_eq!(odoo.with_outlooks_master(&outlook), odoo);
 }
 
 proptest! {
