@@ -818,7 +818,7 @@ fn settle_one(
             if let (Some(copy), true) = (copy, write.kind == WriteKind::Respond) {
                 match write.slot {
                     Some(slot) if written => copy.agree_to_one(slot, answer_in(write))?,
-                    None if may_be_taken_back(write, event, state) => {
+                    None if is_the_answer(write, event) || may_be_taken_back(write, event, state) => {
                         copy.answer_base = Some(odoo_answer(answer_in(write)).to_owned());
                     }
                     _ => {}
@@ -829,6 +829,11 @@ fn settle_one(
             let graph_id = write.graph_id.as_deref().unwrap_or_default();
             if let Some(copy) = dossier.copy_mut(account.id, graph_id) {
                 copy.gone = true;
+                // A declined meeting leaves the calendar, even if the result of declining is unknown.
+                let is_lost = write.kind == WriteKind::Respond && write.in_flight_since.is_some();
+                if is_lost && write.slot.is_none() && answer_in(write) == Answer::Declined {
+                    copy.answer_base = Some(odoo_answer(Answer::Declined).to_owned());
+                }
             }
             // If somebody in Odoo wants the event back meanwhile, it must be made again; it must
             // not count as deleted in Outlook. The deletion of a reset does not end the meeting, as
@@ -853,6 +858,12 @@ fn settle_one(
         }
     }
     Ok(())
+}
+
+/// Returns whether the mailbox has the response that was sent without a result. Then it is no news:
+/// a response that was given in Odoo since is newer.
+fn is_the_answer(write: &OutlookWrite, event: &WireEvent) -> bool {
+    write.in_flight_since.is_some() && event.own_answer() == Some(answer_in(write))
 }
 
 /// Returns whether a response without a result was given to a time that has changed. It may have

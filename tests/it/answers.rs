@@ -537,30 +537,3 @@ async fn an_answer_whose_reply_was_lost_is_not_told_again_for_a_new_time() {
     assert_eq!(told, 1, "{mails:?}");
     assert_eq!(answer_in_odoo(&w.odoo.records[&id], BEN), "needsAction");
 }
-
-/// A guest responds in Odoo and changes the mind before the service knows what became of the first
-/// response, which Outlook has meanwhile brought back by both mailboxes.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_answer_is_not_undone_by_the_first_ones_echo() {
-    let mut w = world().await;
-    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
-    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
-    let id = w.odoo.create(7, "Review", &start, &stop, &[BEN]);
-    w.quiet().await;
-    let lost = json!([{"mailbox": BEN, "method": "POST", "path": "$batch", "cut": "after", "count": 1}]);
-    w.stack.sim_call("PUT", "faults", lost).await;
-    w.odoo.answer(id, 8, "accepted");
-    w.odoo.sync(&w.service).await;
-    eventually("the answer is told", async || {
-        let mails = w.stack.mails().await;
-        kinds(&mails).contains(&("response", ANN)).then_some(())
-    })
-    .await;
-    w.worked(7).await;
-    w.odoo.answer(id, 8, "declined");
-    w.odoo.sync(&w.service).await;
-    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "declined");
-    w.quiet().await;
-    assert_eq!(answer_of_ben(&w.odoo.records[&id]), "declined");
-    assert!(w.stack.event(BEN, "Review").await.is_none(), "declined");
-}

@@ -56,6 +56,7 @@ mod restored;
 mod restored_answers;
 mod rooms;
 mod schema;
+mod second_answers;
 mod series;
 mod series_master;
 mod site_rules;

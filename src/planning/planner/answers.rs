@@ -80,6 +80,9 @@ impl Task<'_> {
             // counts.
             let answered_anew = in_outlook == Answer::NeedsAction && agreed.is_some_and(|a| a != in_odoo);
             let is_read = account.is_read();
+            // The organizer's mailbox only brings what the guest's own has said before. What Odoo says
+            // is newer.
+            let is_relayed = is_read && by_organizer == in_outlook && agreed == Some(in_outlook);
             let stands = if in_odoo == in_outlook {
                 copy.answer_base = Some(odoo_answer(in_odoo).to_owned());
                 in_odoo
@@ -91,7 +94,7 @@ impl Task<'_> {
                 }
                 self.refused.push(refusal(address, in_odoo, in_outlook, by));
                 in_outlook
-            } else if by_organizer == in_odoo && in_odoo != Answer::NeedsAction {
+            } else if (by_organizer == in_odoo || is_relayed) && in_odoo != Answer::NeedsAction {
                 // The organizer already has this response, so it did not originate in Odoo; the
                 // guest's own copy was just not read yet. Exception: the guest's copy was read as
                 // one that came back and asks again, and the guest has given in Odoo the response

@@ -116,6 +116,10 @@ impl Task<'_> {
             let outlook_changed = before.map_or(in_outlook != Answer::NeedsAction, |b| b != in_outlook);
             // As for the whole: somebody responded in Odoo while Outlook reset the response.
             let answered_anew = in_outlook == Answer::NeedsAction && before.is_some_and(|b| b != in_odoo);
+            let is_by_organizer = |answer| guest.answer_in(target, slot) == Some(answer);
+            // The organizer's mailbox only brings what the guest's own has said before. What Odoo says
+            // is newer.
+            let is_relayed = account.is_read() && is_by_organizer(in_outlook) && before == Some(in_outlook);
             let stands = if in_odoo == in_outlook {
                 if whole_known != Some(in_odoo) {
                     agreed.insert(slot, in_odoo);
@@ -132,7 +136,7 @@ impl Task<'_> {
                     let words = refusal(guest.address, in_odoo, in_outlook, &by);
                     self.refused.push(format!("{words} (occurrence of {slot})"));
                     in_outlook
-                } else if guest.answer_in(target, slot) == Some(in_odoo) {
+                } else if is_by_organizer(in_odoo) || is_relayed {
                     // One response at a time. The one to the whole comes first, as it may be the
                     // response to the others too.
                     let is_busy = self.dossier.writes.iter().any(|w| w.account_id == account.id);
