@@ -258,10 +258,10 @@ impl Meeting {
         let (Some(odoo), Some(outlook)) = (self.base_odoo.clone(), self.base_outlook.clone()) else {
             return Ok(None);
         };
-        Ok(Some(Base {
-            odoo: from_json(odoo, "base")?,
-            outlook: from_json(outlook, "base")?,
-        }))
+        let (odoo, outlook): (Document, Document) = (from_json(odoo, "base")?, from_json(outlook, "base")?);
+        // Odoo has no master, so it counts as having Outlook's.
+        let odoo = odoo.with_outlooks_master(&outlook);
+        Ok(Some(Base { odoo, outlook }))
     }
 
     pub fn set_base(&mut self, base: Option<&Base>) -> anyhow::Result<()> {

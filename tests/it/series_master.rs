@@ -81,3 +81,27 @@ async fn another_title_of_all_in_outlook_changes_none_of_them() {
     assert_eq!(master(&w).await["subject"], "Every Monday");
     assert_eq!(kinds(&w.stack.mails().await), [("update", OUTSIDE)]);
 }
+
+/// Odoo writes a title of all to each of them, whatever it had of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_title_of_all_in_odoo_is_the_title_of_each() {
+    for count in [2, 1] {
+        let (mut w, id) = two_of_their_own().await;
+        if count == 1 {
+            w.stack
+                .sim_call("PATCH", "switches", json!({"end_change_drops_exceptions": false}))
+                .await;
+            let series = master(&w).await;
+            let mut shorter = series["recurrence"].clone();
+            shorter["range"] =
+                json!({"type": "numbered", "startDate": "2027-03-01", "numberOfOccurrences": 1});
+            w.outlook_edits(ANN, &series, json!({"recurrence": shorter}))
+                .await;
+            w.quiet().await;
+        }
+        w.odoo.set_series(id, &json!({"name": "Every Monday"}));
+        w.quiet().await;
+        assert_eq!(titles_in_odoo(&w, id), vec!["Every Monday"; count]);
+        assert_eq!(titles_in_outlook(&w).await, vec!["Every Monday"; count]);
+    }
+}

@@ -152,10 +152,6 @@ impl Task<'_> {
             odoo: renamed_series(base.odoo, &aliases),
             outlook: renamed_series(base.outlook, &aliases),
         });
-        let base = base.map(|base| Base {
-            odoo: base.odoo.with_outlooks_master(&base.outlook),
-            ..base
-        });
         let odoo = match &base {
             Some(base) => odoo.map(|odoo| odoo.keeping_master_of(&base.odoo)),
             None => odoo,

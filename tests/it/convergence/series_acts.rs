@@ -152,6 +152,7 @@ impl World {
             None => None,
         };
         let title = title.map(|title| format!("{} {title}", self.series[index].mark));
+        let own = self.of_their_own(index);
         match side {
             Side::Odoo => {
                 let id = self.active_series(index)?;
@@ -173,12 +174,13 @@ impl World {
                 self.patch(index, date, &Value::Object(body))?;
             }
         }
-        // An occurrence keeps its own value if the whole series is changed, and Outlook may mail it
-        // separately.
-        match date {
-            Some(_) => Some(changed_one(side)),
-            None => Some(changed(side, 1 + self.of_their_own(index), 0)),
-        }
+        // An occurrence keeps its own value if the whole series is changed in Outlook, which may mail
+        // it separately. Odoo changes that, too, so it is written once more.
+        Some(match (date, side) {
+            (Some(_), _) => changed_one(side),
+            (None, Side::Outlook) => changed(side, 1 + own, 0),
+            (None, Side::Odoo) => changed(side, 1 + 2 * own, 0),
+        })
     }
 
     fn move_one(&mut self, index: usize, side: Side, number: usize, hour: u32) -> Option<Done> {
