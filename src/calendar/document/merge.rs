@@ -87,6 +87,10 @@ pub fn advance(
                 }
             }
             let groups: BTreeSet<Group> = groups.iter().copied().filter(|g| *g != Group::Time).collect();
+            let unchanged = match side {
+                Side::Outlook => left_unchanged(&base, &groups, odoo, outlook),
+                Side::Odoo => Vec::new(),
+            };
             let master = advance_events(
                 Some(base.masters()),
                 &groups,
@@ -96,6 +100,13 @@ pub fn advance(
             );
             base.odoo.master = at_time_of(&master.odoo, &base.odoo.master);
             base.outlook.master = at_time_of(&master.outlook, &base.outlook.master);
+            // As for the hours: Odoo has other values there now, and they are written to Outlook.
+            for (slot, group, was) in unchanged {
+                for (side, event) in [(&mut base.odoo, was.odoo), (&mut base.outlook, was.outlook)] {
+                    let own = Override::between(&side.regular(slot), &event);
+                    side.exceptions.entry(slot).or_default().take(group, &own);
+                }
+            }
         }
         Written::Slot { slot, groups } => {
             let guests = groups.contains(&Group::Attendees);
@@ -178,6 +189,42 @@ fn left_behind(before: &Document, odoo: &Document, outlook: &Document) -> Vec<(N
                 .is_some_and(|event| event.time.same_span(time))
         })
         .collect()
+}
+
+/// Returns the occurrences that have kept a value of the former master, as they had it of their own,
+/// which could not be seen before: with their former states.
+fn left_unchanged(
+    base: &Base,
+    groups: &BTreeSet<Group>,
+    odoo: &Document,
+    outlook: &Document,
+) -> Vec<(NaiveDate, Group, Base<Event>)> {
+    let has = |series: &Document, slot, group| {
+        let own = series.exceptions.get(&slot);
+        own.is_some_and(|own| own.has(group))
+    };
+    let mut left = Vec::new();
+    for slot in outlook.exceptions.keys().copied() {
+        let was = base.odoo.occurrence(slot).zip(base.outlook.occurrence(slot));
+        let (Some((in_odoo, in_outlook)), Some(now)) = (was, outlook.occurrence(slot)) else {
+            continue;
+        };
+        let is_left = |group: &Group| {
+            has(outlook, slot, *group)
+                && !has(&base.outlook, slot, *group)
+                && !has(odoo, slot, *group)
+                && same(*group, &in_outlook, &now)
+        };
+        let of_single = groups.iter().copied().filter(|group| *group != Group::Attendees);
+        left.extend(of_single.filter(is_left).map(|group| {
+            let was = Base {
+                odoo: in_odoo.clone(),
+                outlook: in_outlook.clone(),
+            };
+            (slot, group, was)
+        }));
+    }
+    left
 }
 
 /// Returns the agreed guests of one occurrence.
