@@ -145,6 +145,10 @@ impl World {
     pub(super) async fn reset(&mut self, user: i64, all: bool, delete: bool) {
         let sync_policy = if all { "all" } else { "new" };
         let delete_policy = if delete { "delete_both" } else { "dont_delete" };
+        // Which of them differ can no longer be seen afterwards.
+        let own: Vec<usize> = (0..self.series.len())
+            .map(|index| self.of_their_own(index))
+            .collect();
         let kwargs = json!({"user_id": user, "delete_policy": delete_policy, "sync_policy": sync_policy, "mails": null});
         self.ask(2, "microsoft.calendar.account.reset", "reset_account", kwargs)
             .await
@@ -154,23 +158,23 @@ impl World {
         }
         if delete {
             // The user logs in again when the deletion is done.
-            self.note_deletion(user);
+            self.note_deletion(user, &own);
         } else {
             self.log_in(user).await;
         }
         next_second().await;
     }
 
-    /// Notes that a user's own meetings are deleted from both sides.
-    fn note_deletion(&mut self, user: i64) {
+    /// Notes that a user's own meetings are deleted from both sides. In each series, so many
+    /// occurrences differ from the others.
+    fn note_deletion(&mut self, user: i64, differing: &[usize]) {
         let own = |event: &&mut Event| event.organizer == user && event.before.is_active();
         for event in self.events.iter_mut().filter(own) {
             event.deeds.extend([Deed::DeletedInOutlook, Deed::Unlinked]);
         }
-        for index in 0..self.series.len() {
-            if self.series[index].organizer == user {
-                let own = self.of_their_own(index);
-                self.series[index].note_deletion(own);
+        for (series, own) in self.series.iter_mut().zip(differing) {
+            if series.organizer == user {
+                series.note_deletion(*own);
             }
         }
     }
