@@ -2,7 +2,7 @@
 
 use crate::body_text::plain_text;
 use crate::event::{Attendee, Content, Event, Moment};
-use crate::faults::Switches;
+use crate::switches::Switches;
 use crate::timezone;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;

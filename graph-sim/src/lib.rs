@@ -9,7 +9,7 @@
 //! | `meetings` | what a write does to copies and mails |
 //! | `rooms` | mailboxes that answer by themselves |
 //! | `state`, `seed` | the world, saved and loaded |
-//! | `faults`, `climate` | switches, whole sets of them, and injected faults |
+//! | `switches`, `climate`, `faults` | switches, whole sets of them, and injected faults |
 //! | `control`, `dump`, `bulk` | the simulator's own API |
 //! | `page`, `page_form` | the simulator's web page |
 //! | `contract` | requests and answers, held against Microsoft's schema |
@@ -55,6 +55,7 @@ mod server;
 mod sim;
 pub mod state;
 mod subscriptions;
+pub mod switches;
 mod timezone;
 pub mod tls;
 mod values;

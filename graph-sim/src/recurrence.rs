@@ -2,7 +2,7 @@
 //! Rules: Graph's recurrencePattern and recurrenceRange resource pages.
 
 use crate::error::GraphError;
-use crate::faults::LongPatterns;
+use crate::switches::LongPatterns;
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Weekday};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
