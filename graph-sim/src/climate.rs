@@ -19,6 +19,7 @@ pub enum Climate {
 }
 
 impl Climate {
+    /// Returns the switches of this climate.
     pub fn switches(self) -> Switches {
         match self {
             Self::Documented => documented(),

@@ -30,6 +30,7 @@ fn missing(what: &str) -> GraphError {
     GraphError::new(404, "SimNotFound", format!("There is no {what}."))
 }
 
+/// Returns the cause of what a person does in Outlook.
 pub fn person_cause(method: &str, path: &str) -> Cause {
     Cause {
         request_id: uuid::Uuid::new_v4().to_string(),
@@ -40,6 +41,7 @@ pub fn person_cause(method: &str, path: &str) -> Cause {
     }
 }
 
+/// Answers a request of the control API; `path` is what follows `/sim/api`.
 pub async fn handle(sim: &Arc<Sim>, method: &str, path: &[String], query: &Pairs, body: &[u8]) -> Reply {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let answered = route(sim, method, &names, query, body);

@@ -50,6 +50,7 @@ impl Clock {
     }
 }
 
+/// A `patternedRecurrence`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recurrence {
     pub kind: Kind,
@@ -365,6 +366,7 @@ impl Recurrence {
         }
     }
 
+    /// Tells whether the rule has an occurrence on a date.
     pub fn contains(&self, day: NaiveDate) -> bool {
         self.dates(Some(day)).any(|d| d == day)
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Whether a delta has rows of series masters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Masters {
@@ -10,6 +11,7 @@ pub enum Masters {
     Always,
 }
 
+/// How a delta token that is dead is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TokenDeath {
@@ -18,6 +20,7 @@ pub enum TokenDeath {
     BadRequest,
 }
 
+/// Whose ids are `@removed` when a series is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SeriesRemoval {
@@ -49,6 +52,7 @@ pub enum LongPatterns {
     Years,
 }
 
+/// All switches. The README says what each does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Switches {
