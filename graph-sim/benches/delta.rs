@@ -8,9 +8,9 @@
 
 use graph_sim::delta;
 use graph_sim::event_view::Prefer;
-use graph_sim::faults::Switches;
 use graph_sim::seed;
 use graph_sim::state::{Cause, World};
+use graph_sim::switches::Switches;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 

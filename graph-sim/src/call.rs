@@ -27,6 +27,7 @@ pub struct Call {
     pub by: Option<String>,
 }
 
+/// What a request is answered, before it is written to the wire.
 #[derive(Debug, Default)]
 pub struct Reply {
     pub status: u16,
@@ -37,6 +38,7 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Returns an answer with a body.
     pub fn json(status: u16, body: Value) -> Self {
         Self {
             status,
@@ -45,6 +47,7 @@ impl Reply {
         }
     }
 
+    /// Returns an answer without a body.
     pub fn empty(status: u16) -> Self {
         Self {
             status,
@@ -80,6 +83,7 @@ impl Call {
         self.segments.len() == 1 && self.segments[0].eq_ignore_ascii_case("$batch")
     }
 
+    /// Reads a request: `url` is its path and query, `headers` have names in lower case, `base` is scheme and host.
     pub fn new(method: &str, url: &str, headers: HashMap<String, String>, body: Vec<u8>, base: &str) -> Self {
         let (path, text) = url.split_once('?').unwrap_or((url, ""));
         let path = path.strip_prefix("/v1.0").unwrap_or(path);
@@ -117,6 +121,10 @@ impl Call {
         }
     }
 
+    /// Returns the body as a JSON object.
+    ///
+    /// # Errors
+    /// 415 without a JSON content type, 400 where the body is not a JSON object.
     pub fn object(&self) -> Result<Map<String, Value>, GraphError> {
         let json = self
             .header("content-type")

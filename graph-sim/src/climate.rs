@@ -1,7 +1,7 @@
 //! Whole sets of switches: what is uncertain about Microsoft, taken one way or the other, so that no client that is tested here
 //! depends on a single guess.
 
-use crate::faults::{CancelledCopies, LongPatterns, Masters, SeriesRemoval, Switches, TokenDeath};
+use crate::switches::{CancelledCopies, LongPatterns, Masters, SeriesRemoval, Switches, TokenDeath};
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -19,6 +19,7 @@ pub enum Climate {
 }
 
 impl Climate {
+    /// Returns the switches of this climate.
     pub fn switches(self) -> Switches {
         match self {
             Self::Documented => documented(),

@@ -5,13 +5,14 @@ use crate::call::Reply;
 use crate::contract::Contract;
 use crate::dump::dump;
 use crate::error::GraphError;
-use crate::faults::{Fault, Switches};
+use crate::faults::Fault;
 use crate::form::Pairs;
 use crate::meetings::{self, Answer};
 use crate::seed::{self, SeedPerson};
 use crate::sim::Sim;
 use crate::state::{App, Cause, Deed, Role, Target, World};
 use crate::subscriptions;
+use crate::switches::Switches;
 use crate::values;
 use crate::windows;
 use chrono::Utc;
@@ -29,6 +30,7 @@ fn missing(what: &str) -> GraphError {
     GraphError::new(404, "SimNotFound", format!("There is no {what}."))
 }
 
+/// Returns the cause of what a person does in Outlook.
 pub fn person_cause(method: &str, path: &str) -> Cause {
     Cause {
         request_id: uuid::Uuid::new_v4().to_string(),
@@ -39,6 +41,7 @@ pub fn person_cause(method: &str, path: &str) -> Cause {
     }
 }
 
+/// Answers a request of the control API; `path` is what follows `/sim/api`.
 pub async fn handle(sim: &Arc<Sim>, method: &str, path: &[String], query: &Pairs, body: &[u8]) -> Reply {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let answered = route(sim, method, &names, query, body);

@@ -137,6 +137,7 @@ struct Requests {
     clear: bool,
 }
 
+/// Why a command of `graph-sim ctl` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CtlError {
     #[error("{0} is not a URL of the simulator")]

@@ -7,9 +7,9 @@
 use crate::error::GraphError;
 use crate::event::Event;
 use crate::event_view::Prefer;
-use crate::faults::{Masters, SeriesRemoval, Switches, TokenDeath};
 use crate::query;
 use crate::state::{Logged, Mailbox, slot_id};
+use crate::switches::{Masters, SeriesRemoval, Switches, TokenDeath};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};

@@ -20,6 +20,7 @@ fn occurrences(mailbox: &Mailbox, event: &Event) -> Vec<Value> {
     shown.collect()
 }
 
+/// Returns everything about an event as the control API shows it, with times in UTC.
 pub fn dump(mailbox: &Mailbox, target: Target) -> Value {
     let Some(event) = mailbox.events.get(&target.key) else {
         return Value::Null;

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
+/// An error as Graph answers it: a status, `error.code` and `error.message` (page *errors*).
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{status} {code}: {message}")]
 pub struct GraphError {

@@ -16,6 +16,7 @@ pub struct Moment {
     pub zone: String,
 }
 
+/// An `attendee`; `time` is when they responded, `proposed` a `timeSlot`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attendee {
     pub kind: String,
@@ -87,6 +88,7 @@ pub struct Exception {
     pub modified: DateTime<Utc>,
 }
 
+/// A single event or a series, as one mailbox has it. The keys of `exceptions` and `deleted` are original dates.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
     pub key: u64,

@@ -2,7 +2,7 @@
 
 use crate::body_text::plain_text;
 use crate::event::{Attendee, Content, Event, Moment};
-use crate::faults::Switches;
+use crate::switches::Switches;
 use crate::timezone;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;
@@ -102,6 +102,7 @@ impl Dates {
 }
 
 impl View<'_> {
+    /// Returns the `type`: `singleInstance`, `seriesMaster`, `occurrence` or `exception`.
     pub fn kind(&self) -> &'static str {
         match self.day {
             Some(day) if self.event.exceptions.contains_key(&day) => "exception",
@@ -135,6 +136,7 @@ impl View<'_> {
         })
     }
 
+    /// Returns the event resource in Graph's JSON.
     pub fn json(&self, prefer: &Prefer) -> Map<String, Value> {
         let e = self.event;
         let c = self.content();

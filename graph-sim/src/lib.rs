@@ -6,15 +6,19 @@
 //! | `graph`, `call`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
 //! | `event`, `event_write`, `event_view` | the event resource: stored, written and returned |
 //! | `form`, `values`, `property`, `body_check`, `body_text`, `recurrence`, `timezone` | its values |
-//! | `meetings` | what a write does to copies and mails |
+//! | `meetings`, `delegates`, `limits` | what a write does to copies and mails |
 //! | `rooms` | mailboxes that answer by themselves |
 //! | `state`, `seed` | the world, saved and loaded |
-//! | `faults`, `climate` | switches, whole sets of them, and injected faults |
+//! | `switches`, `climate`, `faults` | switches, whole sets of them, and injected faults |
 //! | `control`, `dump`, `bulk` | the simulator's own API |
 //! | `page`, `page_form` | the simulator's web page |
-//! | `contract` | requests and answers, held against Microsoft's schema |
-//! | `tls` | a second door, of HTTPS |
+//! | `contract` | checks requests and answers against Microsoft's schema |
+//! | `tls` | HTTPS on a second address |
+//! | `server`, `http`, `sim` | starting, serving HTTP, and the running simulator |
 //! | `ctl`, `expand` | on the command line: the control API, the occurrences of a series |
+//!
+//! No two files name each other, directly or through others, and no file names one that declares it:
+//! `tests/it/circles.rs` of the service checks that.
 
 #![warn(unreachable_pub)]
 
@@ -55,6 +59,7 @@ mod server;
 mod sim;
 pub mod state;
 mod subscriptions;
+pub mod switches;
 mod timezone;
 pub mod tls;
 mod values;

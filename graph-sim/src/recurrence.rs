@@ -2,7 +2,7 @@
 //! Rules: Graph's recurrencePattern and recurrenceRange resource pages.
 
 use crate::error::GraphError;
-use crate::faults::LongPatterns;
+use crate::switches::LongPatterns;
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Weekday};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -50,6 +50,7 @@ impl Clock {
     }
 }
 
+/// A `patternedRecurrence`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recurrence {
     pub kind: Kind,
@@ -365,6 +366,7 @@ impl Recurrence {
         }
     }
 
+    /// Tells whether the rule has an occurrence on a date.
     pub fn contains(&self, day: NaiveDate) -> bool {
         self.dates(Some(day)).any(|d| d == day)
     }

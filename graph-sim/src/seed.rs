@@ -145,6 +145,10 @@ fn day_of(day: &str, today: NaiveDate) -> Option<NaiveDate> {
     monday.checked_add_days(Days::new(position as u64))
 }
 
+/// Makes a world of a seed file, which the README describes.
+///
+/// # Errors
+/// Says which person, time or event of the file is wrong.
 pub fn load(text: &str) -> Result<World, SeedError> {
     build(serde_json::from_str(text)?)
 }

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How the simulator starts; each field is an option of the command line.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub listen: String,
@@ -47,6 +48,7 @@ impl Default for Options {
     }
 }
 
+/// Why the simulator cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {0}: {1}")]
@@ -74,6 +76,7 @@ pub struct Running {
 }
 
 impl Running {
+    /// Returns the address, such as `http://127.0.0.1:8471`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -126,6 +129,10 @@ fn world(options: &Options) -> Result<World, StartError> {
     Ok(world)
 }
 
+/// Starts the simulator; it serves until [`Running::stop`].
+///
+/// # Errors
+/// An address that cannot be listened on, or a file that cannot be used.
 pub async fn start(options: Options) -> Result<Running, StartError> {
     // For webhooks over https; a provider that is there already is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();

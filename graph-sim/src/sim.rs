@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// How many requests the log keeps.
 const LOG_LENGTH: usize = 20_000;
 
+/// The world and what surrounds it.
 pub struct Sim {
     world: Mutex<World>,
     changed: tokio::sync::Notify,
@@ -16,6 +17,7 @@ pub struct Sim {
 }
 
 impl Sim {
+    /// Surrounds a world; without a `contract` nothing is checked against the schema.
     pub fn new(world: World, contract: Option<Contract>) -> Self {
         Self {
             world: Mutex::new(world),
@@ -29,6 +31,7 @@ impl Sim {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says that the world has changed, so that it is saved soon.
     pub fn changed(&self) {
         self.changed.notify_one();
     }
@@ -37,6 +40,7 @@ impl Sim {
         self.changed.notified().await;
     }
 
+    /// Adds a line to the request log, which keeps the latest 20,000.
     pub fn log(&self, line: Logline) {
         tracing::debug!(
             method = line.method,

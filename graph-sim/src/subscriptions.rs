@@ -3,10 +3,10 @@
 
 use crate::body_check;
 use crate::error::GraphError;
-use crate::faults::Switches;
 use crate::property;
 use crate::sim::Sim;
 use crate::state::{Person, Subscription, random};
+use crate::switches::Switches;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;

@@ -13,6 +13,7 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// Why the certificate or the key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read {0}: {1}")]

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 /// Deeper lines of base types than this do not occur; a loop is refused when the schema is read.
 const DEEPEST: usize = 32;
 
+/// Why a file is not a schema.
 #[derive(Debug, thiserror::Error)]
 pub enum CsdlError {
     #[error("not XML: {0}")]
@@ -108,6 +109,7 @@ pub enum Kind<'s> {
     Elsewhere,
 }
 
+/// The types, the operations and the containers of a CSDL file.
 #[derive(Debug, Default)]
 pub struct Schema {
     types: BTreeMap<String, Structured>,

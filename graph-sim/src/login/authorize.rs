@@ -138,6 +138,7 @@ fn eligible(world: &World, tenant: &str, account: &str) -> Result<Person, Screen
     Ok(person)
 }
 
+/// `POST consent`: the person has accepted or declined.
 pub fn consent(world: &mut World, tenant: &str, fields: &Pairs) -> Screen {
     let request = get(fields, "request").unwrap_or_default();
     let ask = match examine(world, tenant, &pairs(request)) {

@@ -4,6 +4,7 @@ use super::scopes::OIDC;
 use crate::state::CONSUMERS;
 use serde_json::{Value, json};
 
+/// Returns a tenant's OpenID Connect metadata (OpenID Connect Discovery 1.0, section 3).
 pub fn metadata(tenant: &str, base: &str) -> Value {
     // The metadata of `common` names no tenant (access-tokens page).
     let issuer = match tenant {

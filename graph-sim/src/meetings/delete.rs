@@ -7,6 +7,10 @@ use crate::state::{Cause, Person, Target, World, slot_id};
 use chrono::NaiveDate;
 
 impl World {
+    /// Deletes an event or an occurrence; guests are told if it is the organizer who deletes.
+    ///
+    /// # Errors
+    /// 404 where it is gone, 403 where the calendar cannot be edited, 412 where `if_match` is not met.
     pub fn delete(
         &mut self,
         address: &str,
@@ -83,6 +87,7 @@ impl World {
         Ok(())
     }
 
+    /// Cancels a meeting, which only its organizer can.
     pub fn cancel(
         &mut self,
         address: &str,

@@ -5,8 +5,8 @@ use super::series::exception;
 use crate::error::GraphError;
 use crate::event::Event;
 use crate::event_view;
-use crate::faults::CancelledCopies;
 use crate::state::{Cause, Delivery, Mailbox, Person, World};
+use crate::switches::CancelledCopies;
 use chrono::{NaiveDate, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 

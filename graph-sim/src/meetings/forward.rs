@@ -8,6 +8,7 @@ use crate::event_view;
 use crate::state::{Cause, Target, World};
 
 impl World {
+    /// Invites further recipients, given by name and address.
     pub fn forward(
         &mut self,
         address: &str,

@@ -8,6 +8,7 @@ use crate::state::{Cause, Target, World};
 use chrono::NaiveDate;
 use serde_json::Value;
 
+/// What an attendee answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     Accept,
@@ -16,6 +17,7 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Reads an action's name or a `responseStatus`, in any case.
     pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "accept" | "accepted" => Some(Self::Accept),

@@ -3,9 +3,9 @@
 use crate::error::GraphError;
 use crate::event::{Content, Event, Exception, OWN_ATTACHMENTS};
 use crate::event_write::Applied;
-use crate::faults::LongPatterns;
 use crate::recurrence::{Clock, Recurrence};
 use crate::state::{Stamp, World};
+use crate::switches::LongPatterns;
 use crate::timezone;
 use chrono::{NaiveDate, Timelike};
 use serde_json::Value;

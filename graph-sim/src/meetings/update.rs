@@ -18,6 +18,10 @@ pub(crate) const OWNER_ONLY: &[&str] = &[
 ];
 
 impl World {
+    /// Changes an event or an occurrence by the body of a PATCH, and tells the guests.
+    ///
+    /// # Errors
+    /// As Graph has them: 400 for a body that breaks a rule, 403, 404, 412.
     pub fn patch(
         &mut self,
         address: &str,

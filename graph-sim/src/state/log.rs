@@ -44,6 +44,7 @@ pub struct Cause {
     pub by: Option<String>,
 }
 
+/// A mail that Outlook would have sent; `kind` is `invitation`, `update`, `cancellation` or `response`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Mail {
     pub id: u64,
@@ -61,6 +62,7 @@ pub struct Mail {
     pub cause: Cause,
 }
 
+/// A line of the request log, without secrets and bodies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Logline {
     pub time: DateTime<Utc>,

@@ -24,6 +24,7 @@ pub struct Logins {
     pub issued: Vec<String>,
 }
 
+/// An authorization code, as it was given out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Code {
     pub(crate) client: String,
@@ -40,6 +41,7 @@ pub struct Code {
     pub(crate) claims: Claims,
 }
 
+/// A refresh token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refresh {
     pub client: String,
@@ -53,6 +55,7 @@ pub struct Refresh {
     pub(crate) claims: Claims,
 }
 
+/// An access token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Access {
     pub client: String,
@@ -72,6 +75,7 @@ pub(crate) fn hash(text: &str) -> String {
 }
 
 impl Logins {
+    /// Finds an access token by its text.
     pub fn access(&self, token: &str) -> Option<&Access> {
         self.access.get(&hash(token))
     }
@@ -83,6 +87,7 @@ impl Logins {
         }
     }
 
+    /// Revokes all refresh tokens of a person, and returns how many.
     pub fn revoke(&mut self, person: &str) -> usize {
         let mut count = 0;
         for token in self

@@ -11,6 +11,7 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
+/// A `calendar`; `owner` is a name and an address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Calendar {
     pub id: String,
@@ -49,6 +50,7 @@ pub struct Poke {
     pub change_key: String,
 }
 
+/// A mailbox. Its events are known by a key that never leaves the simulator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Mailbox {
     pub address: String,
@@ -111,6 +113,7 @@ pub struct Target {
 }
 
 impl Mailbox {
+    /// Returns a mailbox with the calendars that each begins with.
     pub fn new(person: &Person) -> Self {
         let owner = (person.name.clone(), person.address.clone());
         let calendar = |name: &str, is_default: bool, can_edit: bool| Calendar {
@@ -150,6 +153,7 @@ impl Mailbox {
         }
     }
 
+    /// Adds a calendar, and returns its id.
     pub fn add_calendar(&mut self, name: &str, can_edit: bool, owner: (String, String)) -> String {
         let id = new_rest_id();
         self.calendars.push(Calendar {
@@ -163,6 +167,7 @@ impl Mailbox {
         id
     }
 
+    /// Rebuilds what is not saved, after a state was loaded.
     pub fn reindex(&mut self) {
         self.ids.clear();
         self.icals.clear();
@@ -174,6 +179,7 @@ impl Mailbox {
         self.events = events;
     }
 
+    /// Returns the default calendar's id.
     pub fn primary(&self) -> &str {
         self.calendars
             .iter()
@@ -251,6 +257,7 @@ impl Mailbox {
         self.find(id)
     }
 
+    /// Finds an event of a calendar by its `iCalUId`.
     pub fn by_ical(&self, uid: &str) -> Option<u64> {
         self.icals.get(uid).copied()
     }
@@ -267,6 +274,7 @@ impl Mailbox {
         base64::engine::general_purpose::STANDARD.encode(bytes)
     }
 
+    /// Returns the `@odata.etag`, a weak one.
     pub fn etag(&self, target: Target) -> Option<String> {
         let event = self.held(target.key)?;
         let change = target

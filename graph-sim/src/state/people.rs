@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// A Microsoft Entra tenant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tenant {
     pub id: String,
@@ -13,6 +14,7 @@ pub struct Tenant {
 /// Tenant of all personal accounts (id-token-claims-reference).
 pub(crate) const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
+/// A registered app. Without a secret it is a public client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct App {
     pub client_id: String,
@@ -31,6 +33,7 @@ pub struct App {
     pub tenant: Option<String>,
 }
 
+/// A user with a sign-in name and, mostly, a mailbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Person {
     pub id: String,

@@ -35,6 +35,7 @@ impl Role {
         self == Self::DelegateWithPrivateEventAccess
     }
 
+    /// Tells whether somebody with this role may do it.
     pub fn may(self, deed: Deed) -> bool {
         match deed {
             Deed::Read => !matches!(self, Self::FreeBusyRead | Self::LimitedRead),

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+/// A `subscription` of one person to the events of their mailbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Subscription {
     pub id: String,
@@ -24,6 +25,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Returns the `subscription` resource.
     pub fn json(&self) -> Value {
         json!({
             "id": self.id,

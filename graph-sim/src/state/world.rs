@@ -6,7 +6,8 @@ use super::mailbox::{Calendar, Mailbox};
 use super::people::{App, Person, Tenant};
 use super::subscription::Subscription;
 use crate::error::GraphError;
-use crate::faults::{Fault, Switches};
+use crate::faults::Fault;
+use crate::switches::Switches;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 /// The only online meetings there are here.
 pub(crate) const TEAMS: &str = "teamsForBusiness";
 
+/// Everything there is. Mailboxes are found by their address in lower case.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct World {
     pub tenants: Vec<Tenant>,
@@ -47,6 +49,7 @@ pub struct World {
 }
 
 impl World {
+    /// Finds a person by the primary address.
     pub fn person(&self, address: &str) -> Option<&Person> {
         self.people
             .iter()
@@ -132,11 +135,16 @@ impl World {
         }
     }
 
+    /// Finds an open mailbox.
+    ///
+    /// # Errors
+    /// 404 `MailboxNotEnabledForRESTAPI` where there is none, or it is shut.
     pub fn mailbox(&self, address: &str) -> Result<&Mailbox, GraphError> {
         self.is_open(address)?;
         self.mailboxes.get(&address.to_lowercase()).ok_or_else(no_mailbox)
     }
 
+    /// As [`World::mailbox`], to write to it.
     pub fn mailbox_mut(&mut self, address: &str) -> Result<&mut Mailbox, GraphError> {
         self.is_open(address)?;
         self.mailboxes
@@ -196,6 +204,7 @@ impl World {
         }
     }
 
+    /// Rebuilds what is not saved, after a state was loaded.
     pub fn reindex(&mut self) {
         for mailbox in self.mailboxes.values_mut() {
             mailbox.reindex();

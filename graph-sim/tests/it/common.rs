@@ -317,9 +317,14 @@ pub fn at(time: &str) -> Value {
 }
 
 pub fn event(extra: Value) -> Value {
-    let mut body = json!({
+    let body = json!({
         "subject": "Test", "start": at("2031-03-10T09:00:00"), "end": at("2031-03-10T10:00:00"),
     });
+    with(body, &extra)
+}
+
+/// Returns an object with further properties, or with others in their place.
+pub fn with(mut body: Value, extra: &Value) -> Value {
     for (k, v) in extra.as_object().unwrap() {
         body[k] = v.clone();
     }

@@ -5,8 +5,8 @@ use crate::game::{Done, Game, Op, PEOPLE, op, window};
 use chrono::NaiveDate;
 use graph_sim::event::{Content, Event};
 use graph_sim::event_view::series_uid;
-use graph_sim::faults::{Masters, SeriesRemoval, Switches, TokenDeath};
 use graph_sim::state::World;
+use graph_sim::switches::{Masters, SeriesRemoval, Switches, TokenDeath};
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashSet};
 

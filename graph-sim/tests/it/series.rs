@@ -11,11 +11,8 @@ pub(crate) fn berlin(time: &str) -> Value {
 }
 
 pub(crate) async fn series(me: &Me<'_>, extra: Value) -> Value {
-    let mut body = json!({"start": berlin("2031-03-10T09:00:00"), "end": berlin("2031-03-10T10:00:00"), "recurrence": weekly()});
-    for (k, v) in extra.as_object().unwrap() {
-        body[k] = v.clone();
-    }
-    me.create(body).await.is(201).body
+    let body = json!({"start": berlin("2031-03-10T09:00:00"), "end": berlin("2031-03-10T10:00:00"), "recurrence": weekly()});
+    me.create(with(body, &extra)).await.is(201).body
 }
 
 pub(crate) async fn instances(me: &Me<'_>, id: &str) -> Vec<Value> {
