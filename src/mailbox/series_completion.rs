@@ -23,7 +23,7 @@ use crate::store::accounts::Account;
 use crate::store::meetings;
 
 /// How far around a date occurrences are listed: enough for the excluded one and its neighbors.
-const ABOUT: TimeDelta = TimeDelta::days(35);
+const LISTED_AROUND: TimeDelta = TimeDelta::days(35);
 
 /// Completes a series by asking Outlook.
 pub(crate) async fn complete(
@@ -35,27 +35,31 @@ pub(crate) async fn complete(
     if is_nameless(master) {
         find_zone(engine, account, token, master).await?;
     }
-    Ok(tell_dates(engine, token, master).await?)
+    Ok(use_dates_of_zone(engine, token, master).await?)
 }
 
 /// Completes a series before a write, from what was found out earlier.
-pub(crate) async fn recall(
+pub(crate) async fn complete_from_store(
     engine: &Engine,
     account_id: i64,
     token: &SecretString,
     master: &mut WireEvent,
 ) -> Result<(), GraphError> {
     if is_nameless(master) {
-        recall_zone(engine, account_id, master).await?;
+        restore_zone(engine, account_id, master).await?;
     }
-    tell_dates(engine, token, master).await
+    use_dates_of_zone(engine, token, master).await
 }
 
-async fn tell_dates(engine: &Engine, token: &SecretString, master: &mut WireEvent) -> Result<(), GraphError> {
+async fn use_dates_of_zone(
+    engine: &Engine,
+    token: &SecretString,
+    master: &mut WireEvent,
+) -> Result<(), GraphError> {
     let mut dates = dates_of(master, &[]);
     if let Dates::Unclear(date) = dates {
         let at = date.and_time(NaiveTime::MIN).and_utc();
-        let window = at - ABOUT..at + ABOUT;
+        let window = at - LISTED_AROUND..at + LISTED_AROUND;
         let listed = match engine.graph.instances(token, &master.id, window).await {
             // It was deleted a moment ago.
             Err(GraphError::NotFound) => return Ok(()),
@@ -86,7 +90,7 @@ async fn find_zone(
         _ => Vec::new(),
     };
     let fits = |tz: &chrono_tz::Tz| has_hours_in(master, *tz, &occurrences);
-    let known = as_shown_before(engine, account.id, &master.id).await?;
+    let known = last_shown(engine, account.id, &master.id).await?;
     let known = known.as_ref().and_then(zone_said);
     // The zone of its start is not always the one it repeats in.
     let mut zone = known.into_iter().chain(master.named_zone()).find(&fits);
@@ -100,8 +104,8 @@ async fn find_zone(
     Ok(())
 }
 
-async fn recall_zone(engine: &Engine, account_id: i64, master: &mut WireEvent) -> Result<(), GraphError> {
-    let known = as_shown_before(engine, account_id, &master.id).await;
+async fn restore_zone(engine: &Engine, account_id: i64, master: &mut WireEvent) -> Result<(), GraphError> {
+    let known = last_shown(engine, account_id, &master.id).await;
     let known = known
         .map_err(|error| GraphError::passing(format!("the zone of the series is not known: {error:#}")))?;
     if let Some(tz) = known.as_ref().and_then(zone_said) {
@@ -110,7 +114,7 @@ async fn recall_zone(engine: &Engine, account_id: i64, master: &mut WireEvent) -
     Ok(())
 }
 
-async fn as_shown_before(engine: &Engine, account_id: i64, id: &str) -> anyhow::Result<Option<WireEvent>> {
+async fn last_shown(engine: &Engine, account_id: i64, id: &str) -> anyhow::Result<Option<WireEvent>> {
     let mut conn = engine.store.get().await?;
     let wire = meetings::wire_of(&mut conn, account_id, id).await?;
     Ok(wire.and_then(|wire| serde_json::from_value(wire).ok()))
