@@ -250,7 +250,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
         // Send what people did in Odoo first. Then the delta shows the present state of both sides.
         let refused = match push(engine, &account, &token, slice, &mut news.effects).await {
             // A mailbox that accepts no writes now can still be read.
-            Err(PushError::Graph(error)) if error.may_be_read_on() => Some(error),
+            Err(PushError::Graph(error)) if error.allows_reading() => Some(error),
             sent => {
                 sent?;
                 None

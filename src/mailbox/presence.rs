@@ -140,7 +140,7 @@ async fn is_in_other_calendar(
                 }
                 Ok(_) => {}
                 // For example, a calendar of somebody else, who no longer shares it.
-                Err(error) if error.may_be_about_one() || matches!(error, GraphError::NotFound) => {}
+                Err(error) if error.may_concern_one_event() || matches!(error, GraphError::NotFound) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -31,7 +31,7 @@ use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
-use crate::outlook::client::{DeltaPage, Next};
+use crate::outlook::client::{DeltaPage, PageLink};
 use crate::outlook::wire::{DeltaRow, WireEvent};
 use crate::planning::observation::{copy_of, new_proposals, project};
 use crate::planning::people::People;
@@ -186,18 +186,18 @@ pub async fn pull(
         let resolved_rows = resolve_rows(engine, account, token, rows, &mut series, until).await?;
         // The next page is requested while this one is stored.
         let stored = match next {
-            Next::Page(link) if Instant::now() >= until => {
+            PageLink::Next(link) if Instant::now() >= until => {
                 effects.merge(store(engine, account, resolved_rows, Some(&link)).await?);
                 return Ok(false);
             }
-            Next::Page(link) => {
+            PageLink::Next(link) => {
                 let following = next_page(engine, token, &link);
                 let (stored, following) =
                     tokio::join!(store(engine, account, resolved_rows, Some(&link)), following);
                 page = following;
                 stored?
             }
-            Next::Round(link) => {
+            PageLink::Delta(link) => {
                 effects.merge(store(engine, account, resolved_rows, Some(&link)).await?);
                 // The run ends with a poke.
                 break;
@@ -983,7 +983,7 @@ impl Page<'_> {
     /// Writes into the journal which guests Odoo does not get, as they have no internet address (an
     /// Exchange X.500 address, for example).
     fn report_attendees_without_address(&mut self, event: &WireEvent) {
-        let guests = event.left_aside();
+        let guests = event.attendees_without_address();
         let names: Vec<&str> = guests
             .filter_map(|guest| guest.name.as_deref().or(guest.address.as_deref()))
             .collect();

@@ -87,7 +87,7 @@ impl Sent {
             // This says nothing about the mailbox, and nothing about the event that may not change
             // in a moment.
             GraphError::NotFound | GraphError::Conflict | GraphError::ResyncRequired => {
-                GraphError::passing(format!("a write was refused: {error}"))
+                GraphError::without_effect(format!("a write was refused: {error}"))
             }
             error => error,
         });
@@ -179,7 +179,7 @@ async fn find_mailbox_trouble(
     if refused == 0 || answered.iter().any(|sent| sent.result.is_ok()) {
         return Ok(None);
     }
-    let closed = match engine.graph.reach(token).await {
+    let closed = match engine.graph.check_reachable(token).await {
         Err(trouble) => Some(trouble),
         Ok(()) if refused == 1 || !is_mailbox_at_fault(engine, account).await? => return Ok(None),
         Ok(()) => None,
@@ -187,7 +187,7 @@ async fn find_mailbox_trouble(
     for sent in answered.iter_mut() {
         sent.result = match std::mem::replace(&mut sent.result, Ok(Outcome::Done)) {
             Err(error) if is_refusal(&error) && !is_transient(&error) => {
-                Err(closed.clone().unwrap_or_else(|| error.of_mailbox()))
+                Err(closed.clone().unwrap_or_else(|| error.into_mailbox_error()))
             }
             result => result,
         };
@@ -207,7 +207,7 @@ async fn is_mailbox_at_fault(engine: &Engine, account: &Account) -> anyhow::Resu
 /// is not accepted.
 fn error_that_ends_run(answered: &[Sent]) -> Option<GraphError> {
     errors(answered)
-        .filter(|error| error.is_of_mailbox())
+        .filter(|error| error.concerns_mailbox())
         .max_by_key(|error| error.retry_after())
         .cloned()
 }
@@ -308,7 +308,7 @@ async fn send(
                     found => found,
                 }
             }
-            (Err(error), Some(id)) if write.kind == WriteKind::Respond && error.may_be_about_one() => {
+            (Err(error), Some(id)) if write.kind == WriteKind::Respond && error.may_concern_one_event() => {
                 explain_refused_response(engine, token, &write, id, error).await
             }
             (Err(error), _) => Err(error),
@@ -392,7 +392,7 @@ async fn batch(
         Ok(answers) => return answers,
         Err(error) => error,
     };
-    if refused.is_of_mailbox() || is_transient(&refused) {
+    if refused.concerns_mailbox() || is_transient(&refused) {
         return vec![Err(refused); items.len()];
     }
     // One of them may be the cause. Each is sent by itself, once.
@@ -401,7 +401,7 @@ async fn batch(
     for item in items {
         let rest = answers.last().and_then(|last: &Result<BatchReply, GraphError>| {
             let error = last.as_ref().err()?;
-            error.is_of_mailbox().then(|| error.clone())
+            error.concerns_mailbox().then(|| error.clone())
         });
         answers.push(match rest {
             Some(error) => Err(error),
@@ -873,7 +873,7 @@ fn may_be_taken_back(write: &OutlookWrite, event: &WireEvent, state: &Event) -> 
     let answered = write.body.get("time").cloned();
     let answered = answered.and_then(|time| serde_json::from_value::<Time>(time).ok());
     write.in_flight_since.is_some()
-        && event.own_answer() == Some(Answer::NeedsAction)
+        && event.own_response() == Some(Answer::NeedsAction)
         && answered.is_some_and(|time| !time.same_span(&state.time))
 }
 
@@ -947,8 +947,8 @@ async fn handle_failure(
         }
         return Ok(());
     }
-    if error.may_be_about_one() {
-        return set_aside(&mut conn, account, &write, &reason, error.may_heal()).await;
+    if error.may_concern_one_event() {
+        return set_aside(&mut conn, account, &write, &reason, error.may_succeed_later()).await;
     }
     let is_own = is_transient(&error) && !in_trouble;
     let unknown = error.outcome_unknown() || write.in_flight_since.is_some();

@@ -120,7 +120,7 @@ pub async fn attribute_failure(
             Ok(Reason::MicrosoftFails(Words::new(error)))
         }
         error => {
-            engine.graph.reach(token).await?;
+            engine.graph.check_reachable(token).await?;
             Ok(Reason::MicrosoftFails(Words::new(error)))
         }
     }

@@ -42,7 +42,7 @@ pub(super) async fn narrow(
     let is_microsofts = status.is_some_and(|status| status >= 500);
     if !is_microsofts
         || account.failures + 1 < FAILURES_BEFORE_NARROWING
-        || engine.graph.reach(token).await.is_err()
+        || engine.graph.check_reachable(token).await.is_err()
     {
         return Ok(());
     }
