@@ -338,7 +338,7 @@ pub async fn state(
         };
         let problem = registrations::problem_of(&registrations, &account);
         let known = troubles.get(&account.id);
-        let standing = known.and_then(|known| trouble::standing_words(known, &account));
+        let standing = known.and_then(|known| trouble::describe_lasting_limit(known, &account));
         states.push(account_state(&account, problem, progress, standing, &waiting));
     }
     Ok(State {

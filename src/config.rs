@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::engine::odoo_client::THIS_MACHINE;
 use crate::engine::{LONGEST_AHEAD, LONGEST_BACK, Settings};
-use crate::web::Door;
+use crate::web::HttpSettings;
 use crate::web::tls::Files;
 
 /// The defaults. The file is also the documentation of the settings.
@@ -174,8 +174,8 @@ impl Config {
     ///
     /// # Errors
     /// Names the setting that is wrong.
-    pub fn door(&self) -> anyhow::Result<Door> {
-        Ok(Door {
+    pub fn http(&self) -> anyhow::Result<HttpSettings> {
+        Ok(HttpSettings {
             listen: self.listen.clone(),
             admin_listen: (self.admin_listen != OFF).then(|| self.admin_listen.clone()),
             trusted_proxies: networks("trusted_proxies", &self.trusted_proxies)?,

@@ -153,7 +153,7 @@ async fn carry_out(
 /// are processed where they are needed.
 async fn look_at_descriptions(database: &Database, request: &SyncRequest) {
     let told: Vec<&Value> = request.changes.iter().chain(&request.acks).collect();
-    bodies::look_at(&told, |told| descriptions(told, &database.base_url)).await;
+    bodies::process_descriptions(&told, |told| descriptions(told, &database.base_url)).await;
 }
 
 /// The usual duration of a request, and the precision of clocks.

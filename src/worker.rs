@@ -19,7 +19,7 @@ use crate::guards::brake;
 use crate::mailbox::error::PullError;
 use crate::mailbox::pull::pull;
 use crate::mailbox::push::{PushError, push};
-use crate::mailbox::trouble::{Rest, backoff, waits};
+use crate::mailbox::trouble::{Rest, backoff, writes_on_hold};
 use crate::migration::moving;
 use crate::outlook::GraphError;
 use crate::planning::planner::Effects;
@@ -250,7 +250,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
         // Send what people did in Odoo first. Then the delta shows the present state of both sides.
         let refused = match push(engine, &account, &token, slice, &mut news.effects).await {
             // A mailbox that accepts no writes now can still be read.
-            Err(PushError::Graph(error)) if error.may_be_read_on() => Some(error),
+            Err(PushError::Graph(error)) if error.allows_reading() => Some(error),
             sent => {
                 sent?;
                 None
@@ -334,7 +334,7 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     let present = accounts::by_id(&mut conn, account.id).await?;
     let holds = present.holds_mails();
     let known = troubles::of(&mut conn, account.id).await?;
-    let owed = outbox::next_outlook_at(&mut conn, account.id, waits(&known, holds)).await?;
+    let owed = outbox::next_outlook_at(&mut conn, account.id, writes_on_hold(&known, holds)).await?;
     if known.limited_by.is_some() && outbox::outlook_owed(&mut conn, account.id).await? == 0 {
         // Nothing is left that the limit could stop.
         troubles::end_limit(&mut conn, account.id).await?;
@@ -415,7 +415,7 @@ async fn rest(engine: &Engine, account: &Account, rest: Rest) -> anyhow::Result<
     if rest.reason.is_some() {
         accounts::set_reason(&mut conn, account, rest.reason.as_deref()).await?;
     }
-    if rest.undisturbed {
+    if rest.ignores_wake_ups {
         accounts::rest(&mut conn, account.id, rest.wait).await?;
     }
     Ok(Ended {
@@ -431,7 +431,7 @@ async fn failed(engine: &Engine, id: i64) -> Ended {
             let mut conn = engine.store.get().await?;
             accounts::by_id(&mut conn, id).await?
         };
-        rest(engine, &account, Rest::after_own(&account)).await
+        rest(engine, &account, Rest::after_internal_error(&account)).await
     };
     rested.await.unwrap_or_else(|error| {
         tracing::warn!(error = format!("{error:#}"), "the failure was not noted");

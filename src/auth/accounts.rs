@@ -253,7 +253,7 @@ fn refused_at_microsoft(request: &RedeemRequest) -> OdooError {
     // Microsoft's description has trace ids after its first line.
     let described = request.error_description.as_deref();
     let said = described.and_then(|text| text.lines().next()).unwrap_or(error);
-    OdooError::user(match (words::for_user(said), error) {
+    OdooError::user(match (words::explain_to_user(said), error) {
         (Some(words), _) => words,
         (None, "access_denied") => {
             "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to \
@@ -297,7 +297,7 @@ async fn exchange_code(
             }
             let words = match &error {
                 LoginError::NeedsLogin { message } | LoginError::Refused { message, .. } => {
-                    words::for_user(message)
+                    words::explain_to_user(message)
                 }
                 LoginError::AdminProblem { .. } | LoginError::Temporary { .. } => None,
             };
@@ -664,7 +664,7 @@ pub async fn fresh_token(
         }
         Err(error @ LoginError::NeedsLogin { .. }) => {
             tracing::warn!(account.id = account.id, %error, "consent is gone");
-            let known = words::for_user(&error.to_string());
+            let known = words::explain_to_user(&error.to_string());
             let reason = known
                 .as_deref()
                 .unwrap_or("Microsoft does not accept the earlier login any more: log in to Outlook again.");

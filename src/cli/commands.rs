@@ -6,7 +6,7 @@ use super::start::Opened;
 use crate::admin::{self, pairing};
 use crate::config::Config;
 use crate::engine::{Settings, now};
-use crate::mailbox::trouble::standing_words;
+use crate::mailbox::trouble::describe_lasting_limit;
 use crate::odoo::api::Versions;
 use crate::store::databases::Database;
 use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations, troubles};
@@ -217,7 +217,7 @@ pub async fn status(opened: &Opened, configured: &Settings) -> anyhow::Result<()
                 .last_sync_at
                 .map_or_else(|| "never".to_owned(), |at| at.format("%F %T UTC").to_string());
             let known = troubles::of(&mut conn, account.id).await?;
-            let standing = standing_words(&known, &account);
+            let standing = describe_lasting_limit(&known, &account);
             let reason = account
                 .reason
                 .clone()

@@ -36,7 +36,7 @@ async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certifica
     let engine = opened.engine(config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let serving = web::serve(engine.clone(), metrics, &config.door()?, certificate.as_ref())?;
+    let serving = web::serve(engine.clone(), metrics, &config.http()?, certificate.as_ref())?;
     for address in &serving.addresses {
         tracing::info!(%address, process = %engine.process, "listening");
     }

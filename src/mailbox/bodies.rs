@@ -22,11 +22,11 @@ static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
 /// Processes the descriptions of each item; returns for each whether it was done in time. Only
 /// items with large descriptions take turns, one item per turn. Ordinary items do not wait, and
 /// pages of other databases can run between two of our turns.
-pub(crate) async fn look_at<T, D>(items: &[T], of: impl Fn(&T) -> D) -> Vec<bool>
+pub(crate) async fn process_descriptions<T, D>(items: &[T], of: impl Fn(&T) -> D) -> Vec<bool>
 where
     D: IntoIterator<Item = String>,
 {
-    look_within(LONGEST, items, |item| {
+    process_within(LONGEST, items, |item| {
         let mut large = of(item)
             .into_iter()
             .filter(|html| body::is_large(html))
@@ -39,7 +39,7 @@ where
 }
 
 /// Does the work of each item that has any.
-async fn look_within<T, W>(longest: Duration, items: &[T], work_of: impl Fn(&T) -> Option<W>) -> Vec<bool>
+async fn process_within<T, W>(longest: Duration, items: &[T], work_of: impl Fn(&T) -> Option<W>) -> Vec<bool>
 where
     W: FnOnce() + Send + 'static,
 {
@@ -79,17 +79,17 @@ mod tests {
         let items = [Some(0), None, Some(600), Some(0), None];
         let soon = Duration::from_millis(200);
         assert_eq!(
-            look_within(soon, &items, work_of).await,
+            process_within(soon, &items, work_of).await,
             [true, true, false, false, true]
         );
         // Ordinary items do not wait for the large ones that are still in work.
         let no_time = Duration::ZERO;
         assert_eq!(
-            look_within(no_time, &[None, Some(50), None], work_of).await,
+            process_within(no_time, &[None, Some(50), None], work_of).await,
             [true, false, true]
         );
         // Later callers get a turn again.
         let long = Duration::from_secs(20);
-        assert_eq!(look_within(long, &items, work_of).await, [true; 5]);
+        assert_eq!(process_within(long, &items, work_of).await, [true; 5]);
     }
 }

@@ -2,8 +2,8 @@
 
 pub mod bodies;
 pub mod error;
+pub mod presence;
 pub mod pull;
 pub mod push;
-pub mod shown;
+pub mod series_completion;
 pub mod trouble;
-pub mod unsaid;

@@ -5,10 +5,10 @@
 //! window. Outlook is asked before anything counts as deleted. An event that no calendar lists is
 //! deleted, whatever a request for its id is answered (see [`crate::mailbox::shown`]).
 
-mod apart;
-mod aside;
 mod generations;
 mod narrowing;
+mod retries;
+mod split_series;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,19 +19,19 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::apart::{Apart, or_apart};
+use self::split_series::{SplitSeries, split_if_unsupported};
 use crate::calendar::document::Document;
 use crate::calendar::event::Answer;
 use crate::engine::{Engine, now};
 use crate::mailbox::bodies;
 use crate::mailbox::error::PullError;
-use crate::mailbox::shown::{self, Seen};
-use crate::mailbox::trouble::{backoff, whose};
+use crate::mailbox::presence::{self, Presence};
+use crate::mailbox::trouble::{attribute_failure, backoff};
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
-use crate::outlook::client::{DeltaPage, Next};
+use crate::outlook::client::{DeltaPage, PageLink};
 use crate::outlook::wire::{DeltaRow, WireEvent};
 use crate::planning::observation::{copy_of, new_proposals, project};
 use crate::planning::people::People;
@@ -47,30 +47,30 @@ use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases, put_aside, troubles};
 
 /// The window is renewed when it reaches less far ahead than its days ahead divided by this.
-const RENEW_AT: i64 = 2;
+const RENEW_WINDOW_AT: i64 = 2;
 /// How many meetings one transaction handles if there may be any number.
-const CHUNK: i64 = 200;
+const MEETINGS_PER_TRANSACTION: i64 = 200;
 /// How many forgotten events are requested before they are stored.
-const AT_ONCE: i64 = 20;
+const EVENTS_PER_REQUEST: i64 = 20;
 /// How often meetings are planned in several transactions before they are planned in one, if Odoo
 /// sends more each time.
 const MOST_PASSES: usize = 3;
 /// How often Odoo is poked while many pages are read, so that it takes what is stored already.
 const POKE_EVERY: Duration = Duration::from_secs(2);
 
-impl Sight {
+impl ResolvedRow {
     fn gone(id: String) -> Self {
         Self::Gone {
             id,
-            called_off: false,
+            is_cancelled: false,
         }
     }
 
     fn graph_id(&self) -> Option<&str> {
         match self {
             Self::Event(event) | Self::Series(event) => Some(&event.id),
-            Self::Apart(apart) => Some(&apart.master.id),
-            Self::Gone { id, .. } | Self::Later(id) => Some(id),
+            Self::SplitSeries(split) => Some(&split.master.id),
+            Self::Gone { id, .. } | Self::Postponed(id) => Some(id),
             Self::Failed { id, .. } => id.as_deref(),
         }
     }
@@ -78,7 +78,7 @@ impl Sight {
     /// Returns the descriptions that will be read.
     fn descriptions(&self) -> Vec<String> {
         let master = match self {
-            Self::Apart(apart) => Some(apart.master.as_ref()),
+            Self::SplitSeries(split) => Some(split.master.as_ref()),
             _ => None,
         };
         let shown = self.events().iter().chain(master);
@@ -94,8 +94,8 @@ impl Sight {
     fn events(&self) -> &[WireEvent] {
         match self {
             Self::Event(event) | Self::Series(event) => std::slice::from_ref(event.as_ref()),
-            Self::Apart(apart) => &apart.occurrences,
-            Self::Gone { .. } | Self::Later(_) | Self::Failed { .. } => &[],
+            Self::SplitSeries(split) => &split.occurrences,
+            Self::Gone { .. } | Self::Postponed(_) | Self::Failed { .. } => &[],
         }
     }
 }
@@ -106,20 +106,20 @@ fn title_of(event: &WireEvent) -> Words {
 
 /// A row of the delta, with the answers to the questions it raised.
 #[derive(Clone)]
-enum Sight {
+enum ResolvedRow {
     Event(Box<WireEvent>),
     /// A series in full.
     Series(Box<WireEvent>),
     /// A series that Odoo cannot repeat.
-    Apart(Apart),
+    SplitSeries(SplitSeries),
     /// No calendar shows it. It was cancelled by its organizer if it lies in Deleted Items as
     /// cancelled.
     Gone {
         id: String,
-        called_off: bool,
+        is_cancelled: bool,
     },
     /// There was no time left to look at this id.
-    Later(String),
+    Postponed(String),
     /// It could not be read.
     Failed {
         id: Option<String>,
@@ -151,7 +151,7 @@ pub async fn pull(
         None => current_link(engine, account, halvings).await?,
     };
     if link.is_none() || are_addresses_due {
-        learn_addresses(engine, account, token).await?;
+        refresh_addresses(engine, account, token).await?;
     }
     let mut resynced = false;
     // The series that were looked at in this round. Graph lists each of their occurrences.
@@ -186,22 +186,22 @@ pub async fn pull(
                 return Err(error);
             }
         };
-        let sights = look_closer(engine, account, token, rows, &mut series, until).await?;
+        let resolved_rows = resolve_rows(engine, account, token, rows, &mut series, until).await?;
         // The next page is requested while this one is stored.
         let stored = match next {
-            Next::Page(link) if Instant::now() >= until => {
-                effects.merge(store(engine, account, sights, Some(&link)).await?);
+            PageLink::Next(link) if Instant::now() >= until => {
+                effects.merge(store(engine, account, resolved_rows, Some(&link)).await?);
                 return Ok(false);
             }
-            Next::Page(link) => {
+            PageLink::Next(link) => {
                 let following = next_page(engine, token, &link);
                 let (stored, following) =
-                    tokio::join!(store(engine, account, sights, Some(&link)), following);
+                    tokio::join!(store(engine, account, resolved_rows, Some(&link)), following);
                 page = following;
                 stored?
             }
-            Next::Round(link) => {
-                effects.merge(store(engine, account, sights, Some(&link)).await?);
+            PageLink::Delta(link) => {
+                effects.merge(store(engine, account, resolved_rows, Some(&link)).await?);
                 // The run ends with a poke.
                 break;
             }
@@ -213,11 +213,11 @@ pub async fn pull(
             poked = Some(Instant::now());
         }
     }
-    effects.merge(aside::look_again(engine, account, token, until).await?);
-    if !read_anew(engine, account, token, until, effects).await? {
+    effects.merge(retries::request_again(engine, account, token, until).await?);
+    if !read_forgotten_events(engine, account, token, until, effects).await? {
         return Ok(false);
     }
-    if !account.pulled_once && aside::is_some_unseen(engine, account).await? {
+    if !account.pulled_once && retries::has_unread_items(engine, account).await? {
         // The first plan must see everything.
         return Ok(false);
     }
@@ -225,7 +225,7 @@ pub async fn pull(
         return Ok(false);
     }
     if account.pulled_once {
-        effects.merge(aside::plan_again(engine, account).await?);
+        effects.merge(retries::replan_due(engine, account).await?);
     } else {
         effects.merge(finish_first_pull(engine, account).await?);
     }
@@ -234,7 +234,7 @@ pub async fn pull(
 
 /// Requests events that were forgotten as long past and are needed again. Returns `false` if
 /// `until` has come and some are left.
-async fn read_anew(
+async fn read_forgotten_events(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
@@ -245,20 +245,20 @@ async fn read_anew(
     loop {
         let mut unread = {
             let mut conn = engine.store.get().await?;
-            stubs::unread_copies(&mut conn, account.id, AT_ONCE).await?
+            stubs::unread_copies(&mut conn, account.id, EVENTS_PER_REQUEST).await?
         };
         // Each is requested once per run, whatever the answer.
         unread.retain(|id| asked.insert(id.clone()));
         if unread.is_empty() {
             return Ok(true);
         }
-        let mut sights = Vec::with_capacity(unread.len());
+        let mut resolved_rows = Vec::with_capacity(unread.len());
         let uids = uids_of(engine, account, &unread).await?;
         for id in unread {
             let uid = uids.get(&id).map(String::as_str);
-            sights.extend(look_at(engine, account, token, id.clone(), uid).await?);
+            resolved_rows.extend(resolve_id(engine, account, token, id.clone(), uid).await?);
         }
-        effects.merge(store(engine, account, sights, None).await?);
+        effects.merge(store(engine, account, resolved_rows, None).await?);
         if Instant::now() >= until {
             return Ok(false);
         }
@@ -289,11 +289,11 @@ async fn ask_about_missing(
     loop {
         let missing = {
             let mut conn = engine.store.get().await?;
-            meetings::unseen_since(&mut conn, account.id, since, after, CHUNK).await?
+            meetings::unseen_since(&mut conn, account.id, since, after, MEETINGS_PER_TRANSACTION).await?
         };
         let Some(last) = missing.last() else { break };
         after = last.id;
-        let mut sights = Vec::new();
+        let mut resolved_rows = Vec::new();
         let mut is_late = false;
         let ids: Vec<&str> = missing.iter().map(|copy| copy.graph_id.as_str()).collect();
         let uids = uids_of(engine, &account, &ids).await?;
@@ -314,7 +314,7 @@ async fn ask_about_missing(
             };
             if inside {
                 let uid = uids.get(&copy.graph_id).map(String::as_str);
-                sights.extend(look_at(engine, &account, token, copy.graph_id, uid).await?);
+                resolved_rows.extend(resolve_id(engine, &account, token, copy.graph_id, uid).await?);
                 // Events that were looked at are not asked about in the next run.
                 is_late = Instant::now() >= until;
                 if is_late {
@@ -322,7 +322,7 @@ async fn ask_about_missing(
                 }
             }
         }
-        effects.merge(store(engine, &account, sights, None).await?);
+        effects.merge(store(engine, &account, resolved_rows, None).await?);
         if is_late || Instant::now() >= until {
             return Ok(false);
         }
@@ -344,7 +344,7 @@ async fn current_link(
     halvings: i32,
 ) -> Result<Option<String>, PullError> {
     let (_, days_ahead) = window(engine, account, halvings).await?;
-    let ahead = TimeDelta::days(days_ahead / RENEW_AT);
+    let ahead = TimeDelta::days(days_ahead / RENEW_WINDOW_AT);
     let reaches = account.window_end.is_some_and(|end| end > now() + ahead);
     Ok(account.delta_link.clone().filter(|_| reaches))
 }
@@ -375,7 +375,11 @@ async fn first_page(
 
 /// Asks Microsoft for the mailbox's addresses. If Microsoft does not answer, the known ones stay,
 /// and it is asked again later.
-async fn learn_addresses(engine: &Engine, account: &Account, token: &SecretString) -> Result<(), PullError> {
+async fn refresh_addresses(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+) -> Result<(), PullError> {
     let told = crate::auth::addresses::ask(engine, token).await;
     let mut conn = engine.store.get().await?;
     match told {
@@ -416,16 +420,16 @@ async fn next_page(engine: &Engine, token: &SecretString, link: &str) -> Result<
 async fn store(
     engine: &Engine,
     account: &Account,
-    sights: Vec<Sight>,
+    resolved_rows: Vec<ResolvedRow>,
     next: Option<&str>,
 ) -> Result<Effects, PullError> {
-    let sights = &looked_at(sights).await;
+    let resolved_rows = &process_descriptions(resolved_rows).await;
     let mut conn = engine.store.get().await?;
-    if sights.is_empty() {
+    if resolved_rows.is_empty() {
         return conn
             .transaction::<_, PullError, _>(async |conn| {
                 leases::hold(conn, account).await?;
-                go_on_from(conn, account, next).await?;
+                store_next_link(conn, account, next).await?;
                 Ok(Effects::default())
             })
             .await;
@@ -434,8 +438,8 @@ async fn store(
         .transaction::<_, PullError, _>(async |conn| {
             let lock = databases::serialize(conn, account.database_id).await?;
             leases::hold(conn, account).await?;
-            let effects = store_page(conn, &lock, account, sights).await?;
-            go_on_from(conn, account, next).await?;
+            let effects = store_page(conn, &lock, account, resolved_rows).await?;
+            store_next_link(conn, account, next).await?;
             Ok(effects)
         })
         .await;
@@ -449,8 +453,8 @@ async fn store(
     conn.transaction::<_, PullError, _>(async |conn| {
         let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
-        let effects = aside::store_each(conn, &lock, account, sights).await?;
-        go_on_from(conn, account, next).await?;
+        let effects = retries::store_each(conn, &lock, account, resolved_rows).await?;
+        store_next_link(conn, account, next).await?;
         Ok(effects)
     })
     .await
@@ -458,19 +462,29 @@ async fn store(
 
 /// Processes the descriptions before anything waits for them. Items that are not done in time are
 /// put aside and requested again.
-async fn looked_at(sights: Vec<Sight>) -> Vec<Sight> {
-    let done = bodies::look_at(&sights, Sight::descriptions).await;
-    let late = |(sight, is_done): (Sight, bool)| match (&sight, sight.graph_id()) {
-        (Sight::Event(_) | Sight::Series(_) | Sight::Apart(_), Some(id)) if !is_done => Sight::Failed {
-            id: Some(id.to_owned()),
-            reason: Reason::TooSlowToRead { title: sight.title() },
-        },
-        _ => sight,
+async fn process_descriptions(resolved_rows: Vec<ResolvedRow>) -> Vec<ResolvedRow> {
+    let done = bodies::process_descriptions(&resolved_rows, ResolvedRow::descriptions).await;
+    let late = |(resolved, is_done): (ResolvedRow, bool)| match (&resolved, resolved.graph_id()) {
+        (ResolvedRow::Event(_) | ResolvedRow::Series(_) | ResolvedRow::SplitSeries(_), Some(id))
+            if !is_done =>
+        {
+            ResolvedRow::Failed {
+                id: Some(id.to_owned()),
+                reason: Reason::TooSlowToRead {
+                    title: resolved.title(),
+                },
+            }
+        }
+        _ => resolved,
     };
-    sights.into_iter().zip(done).map(late).collect()
+    resolved_rows.into_iter().zip(done).map(late).collect()
 }
 
-async fn go_on_from(conn: &mut Connection, account: &Account, next: Option<&str>) -> Result<(), PullError> {
+async fn store_next_link(
+    conn: &mut Connection,
+    account: &Account,
+    next: Option<&str>,
+) -> Result<(), PullError> {
     if let Some(next) = next {
         accounts::set_delta(conn, account.id, Some(next)).await?;
     }
@@ -482,7 +496,7 @@ async fn go_on_from(conn: &mut Connection, account: &Account, next: Option<&str>
 async fn window(engine: &Engine, account: &Account, halvings: i32) -> Result<(i64, i64), PullError> {
     let mut conn = engine.store.get().await?;
     let database = databases::by_id(&mut conn, account.database_id).await?;
-    let days = |own: Option<i32>, common: i64| narrowing::narrowed(own.map_or(common, i64::from), halvings);
+    let days = |own: Option<i32>, common: i64| narrowing::halve_days(own.map_or(common, i64::from), halvings);
     Ok((
         days(database.days_back, engine.settings.days_back),
         days(database.days_ahead, engine.settings.days_ahead),
@@ -493,15 +507,15 @@ async fn window(engine: &Engine, account: &Account, halvings: i32) -> Result<(i6
 /// series that the page shows anything of: once per round, however many occurrences are listed. If
 /// a request fails and `until` has come, the rest of the page is left for later, as each request
 /// may take as long to fail.
-async fn look_closer(
+async fn resolve_rows(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
     rows: Vec<DeltaRow>,
     series: &mut BTreeSet<String>,
     until: Instant,
-) -> Result<Vec<Sight>, PullError> {
-    let mut sights = Vec::with_capacity(rows.len());
+) -> Result<Vec<ResolvedRow>, PullError> {
+    let mut resolved_rows = Vec::with_capacity(rows.len());
     let mut is_slow = false;
     let asked = rows.iter().filter_map(|row| match row {
         DeltaRow::Event(event) => Some(event.id.as_str()),
@@ -511,17 +525,18 @@ async fn look_closer(
     let uids = uids_of(engine, account, &asked.collect::<Vec<_>>()).await?;
     let mut look = async |id: String, is_shown: bool| {
         if is_slow {
-            return Ok(vec![Sight::Later(id)]);
+            return Ok(vec![ResolvedRow::Postponed(id)]);
         }
         let seen = if is_shown {
-            read_whole(engine, account, token, id)
+            read_series(engine, account, token, id)
                 .await
                 .map(|whole| vec![whole])
         } else {
             let uid = uids.get(&id).map(String::as_str);
-            look_at(engine, account, token, id.clone(), uid).await
+            resolve_id(engine, account, token, id.clone(), uid).await
         };
-        let has_failed = |seen: &Vec<Sight>| seen.iter().any(|one| matches!(one, Sight::Failed { .. }));
+        let has_failed =
+            |seen: &Vec<ResolvedRow>| seen.iter().any(|one| matches!(one, ResolvedRow::Failed { .. }));
         is_slow = seen.as_ref().is_ok_and(has_failed) && Instant::now() >= until;
         seen
     };
@@ -552,35 +567,35 @@ async fn look_closer(
                     continue;
                 };
                 if series.insert(id.clone()) {
-                    sights.extend(look(id, true).await?);
+                    resolved_rows.extend(look(id, true).await?);
                 }
             }
             // A row may be older than the deletion. A late row must not bring the event back.
             DeltaRow::Event(event) if ended.contains(&event.id) => {
-                sights.extend(look(event.id, false).await?);
+                resolved_rows.extend(look(event.id, false).await?);
             }
-            DeltaRow::Event(event) => sights.push(Sight::Event(event)),
+            DeltaRow::Event(event) => resolved_rows.push(ResolvedRow::Event(event)),
             DeltaRow::Unreadable { id, problem } => {
                 let reason = Reason::UnreadableRow(Words::new(problem));
-                sights.push(Sight::Failed { id, reason });
+                resolved_rows.push(ResolvedRow::Failed { id, reason });
             }
             DeltaRow::Removed { id, .. } => {
                 if has_copy(engine, account, &id).await? {
-                    sights.extend(look(id, false).await?);
+                    resolved_rows.extend(look(id, false).await?);
                 }
             }
         }
     }
-    for id in series_gone_unnamed(engine, account, token, &removed).await? {
-        sights.extend(look(id, false).await?);
+    for id in find_unreported_deletions(engine, account, token, &removed).await? {
+        resolved_rows.extend(look(id, false).await?);
     }
-    Ok(sights)
+    Ok(resolved_rows)
 }
 
 /// Returns the series that the calendar no longer has, if a page reports unknown ids as removed.
 /// These may be ids of occurrences. Once gone, such an id leads to no series, and nothing
 /// guarantees that a deleted series is reported too.
-async fn series_gone_unnamed(
+async fn find_unreported_deletions(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
@@ -632,78 +647,82 @@ async fn uids_of(
 /// series, unless the series is split into single events. `uid` is the last known `iCalUId`.
 ///
 /// # Errors
-/// When the mailbox as a whole is in trouble. A failure of this id alone is a [`Sight`] of its own.
-async fn look_at(
+/// When the mailbox as a whole is in trouble. A failure of this id alone is a [`ResolvedRow`] of
+/// its own.
+async fn resolve_id(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
     id: String,
     uid: Option<&str>,
-) -> Result<Vec<Sight>, PullError> {
+) -> Result<Vec<ResolvedRow>, PullError> {
     let found = async {
-        match shown::look(engine, token, &id, uid).await? {
-            Seen::There(event) => Ok(vec![seen_as(engine, account, token, &id, event).await?]),
-            Seen::Moved(event) => {
+        match presence::find_event(engine, token, &id, uid).await? {
+            Presence::Present(event) => Ok(vec![classify(engine, account, token, &id, event).await?]),
+            Presence::Moved(event) => {
                 let other = event.id.clone();
-                let seen = seen_as(engine, account, token, &other, event).await?;
+                let seen = classify(engine, account, token, &other, event).await?;
                 // In this order, so that the event is never nowhere.
-                Ok(vec![seen, Sight::gone(id.clone())])
+                Ok(vec![seen, ResolvedRow::gone(id.clone())])
             }
-            Seen::Gone(last) => Ok(vec![Sight::Gone {
+            Presence::Gone(last) => Ok(vec![ResolvedRow::Gone {
                 id: id.clone(),
-                called_off: last.is_some_and(|event| event.is_cancelled == Some(true)),
+                is_cancelled: last.is_some_and(|event| event.is_cancelled == Some(true)),
             }]),
         }
     };
     match found.await {
         Err(PullError::Graph(error)) => {
-            let reason = whose(engine, token, error).await?;
-            Ok(vec![Sight::Failed { id: Some(id), reason }])
+            let reason = attribute_failure(engine, token, error).await?;
+            Ok(vec![ResolvedRow::Failed { id: Some(id), reason }])
         }
         found => found,
     }
 }
 
 /// Reads a series of which the calendar shows something.
-async fn read_whole(
+async fn read_series(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
     id: String,
-) -> Result<Sight, PullError> {
+) -> Result<ResolvedRow, PullError> {
     let found = async {
         match engine.graph.get_series(token, &id).await? {
-            Some(event) => seen_as(engine, account, token, &id, Box::new(event)).await,
-            None => Ok(Sight::gone(id.clone())),
+            Some(event) => classify(engine, account, token, &id, Box::new(event)).await,
+            None => Ok(ResolvedRow::gone(id.clone())),
         }
     };
     match found.await {
         Err(PullError::Graph(error)) => {
-            let reason = whose(engine, token, error).await?;
-            Ok(Sight::Failed { id: Some(id), reason })
+            let reason = attribute_failure(engine, token, error).await?;
+            Ok(ResolvedRow::Failed { id: Some(id), reason })
         }
         found => found,
     }
 }
 
 /// Classifies an event that exists.
-async fn seen_as(
+async fn classify(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
     id: &str,
     event: Box<WireEvent>,
-) -> Result<Sight, PullError> {
+) -> Result<ResolvedRow, PullError> {
     if event.is_series() {
-        return or_apart(engine, account, token, Sight::Series(event)).await;
+        return split_if_unsupported(engine, account, token, ResolvedRow::Series(event)).await;
     }
     match event.series_master_id.as_deref() {
         Some(master) if !has_copy(engine, account, id).await? => {
             let master = engine.graph.get_series(token, master).await?;
-            let master = master.map_or_else(|| Sight::gone(id.to_owned()), |m| Sight::Series(Box::new(m)));
-            or_apart(engine, account, token, master).await
+            let master = master.map_or_else(
+                || ResolvedRow::gone(id.to_owned()),
+                |m| ResolvedRow::Series(Box::new(m)),
+            );
+            split_if_unsupported(engine, account, token, master).await
         }
-        _ => Ok(Sight::Event(event)),
+        _ => Ok(ResolvedRow::Event(event)),
     }
 }
 
@@ -711,14 +730,14 @@ async fn store_page(
     conn: &mut Connection,
     lock: &PlanningLock,
     account: &Account,
-    sights: &[Sight],
+    resolved_rows: &[ResolvedRow],
 ) -> Result<Effects, PullError> {
     let people = People::load(conn, account.database_id, now()).await?;
     let account = people
         .account(account.id)
         .cloned()
         .unwrap_or_else(|| account.clone());
-    let unit = load(conn, lock, &account, sights).await?;
+    let unit = load(conn, lock, &account, resolved_rows).await?;
     let mut page = Page {
         people: &people,
         account: &account,
@@ -728,8 +747,8 @@ async fn store_page(
         lines: Vec::new(),
         aside: BTreeMap::new(),
     };
-    for sight in sights {
-        page.take(sight)?;
+    for resolved in resolved_rows {
+        page.store(resolved)?;
     }
     let Page {
         mut unit,
@@ -741,7 +760,7 @@ async fn store_page(
     let effects = planner::replan_all(&mut unit, &people, touched)?;
     unit.save(conn, people.now).await?;
     journal::write_all(conn, lines).await?;
-    aside::put_all(conn, &account, sights, &aside).await?;
+    retries::record_failures(conn, &account, resolved_rows, &aside).await?;
     Ok(effects)
 }
 
@@ -750,14 +769,14 @@ async fn load(
     conn: &mut Connection,
     lock: &PlanningLock,
     account: &Account,
-    sights: &[Sight],
+    resolved_rows: &[ResolvedRow],
 ) -> Result<UnitOfWork, PullError> {
     let mut unit = UnitOfWork::new(lock);
-    let graph_ids = sights.iter().filter_map(Sight::graph_id).collect();
+    let graph_ids = resolved_rows.iter().filter_map(ResolvedRow::graph_id).collect();
     unit.read_copies(conn, account.id, graph_ids).await?;
-    let unknown: Vec<&WireEvent> = sights
+    let unknown: Vec<&WireEvent> = resolved_rows
         .iter()
-        .flat_map(Sight::events)
+        .flat_map(ResolvedRow::events)
         // An event that was lost may come back as another meeting.
         .filter(|event| {
             unit.copy(account.id, &event.id)
@@ -805,33 +824,33 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn take(&mut self, sight: &Sight) -> Result<(), PullError> {
-        match sight {
-            Sight::Event(event) => {
-                let news = self.see(event)?;
+    fn store(&mut self, resolved: &ResolvedRow) -> Result<(), PullError> {
+        match resolved {
+            ResolvedRow::Event(event) => {
+                let news = self.store_event(event)?;
                 self.touched.extend(news);
             }
-            Sight::Series(event) => {
-                self.join(&event.id)?;
-                let news = self.see(event)?;
+            ResolvedRow::Series(event) => {
+                self.end_split_occurrences(&event.id)?;
+                let news = self.store_event(event)?;
                 self.touched.extend(news);
             }
-            Sight::Apart(apart) => self.take_apart(apart)?,
-            Sight::Gone { id, called_off } => {
-                self.join(id)?;
-                if !called_off {
-                    self.say_vanished(id)?;
+            ResolvedRow::SplitSeries(split) => self.store_split_series(split)?,
+            ResolvedRow::Gone { id, is_cancelled } => {
+                self.end_split_occurrences(id)?;
+                if !is_cancelled {
+                    self.report_vanished(id)?;
                 }
-                self.lose(id, *called_off)?;
+                self.end_copy(id, *is_cancelled)?;
             }
-            Sight::Later(id) => {
+            ResolvedRow::Postponed(id) => {
                 self.aside.insert(id.clone(), Some(Reason::NoTime));
             }
-            Sight::Failed { id: Some(id), reason } => {
+            ResolvedRow::Failed { id: Some(id), reason } => {
                 self.aside.insert(id.clone(), Some(reason.clone()));
             }
             // There is no id to request again. When the event changes, it is shown again.
-            Sight::Failed { id: None, reason } => self.complain(reason.to_string()),
+            ResolvedRow::Failed { id: None, reason } => self.add_warning(reason.to_string()),
         }
         Ok(())
     }
@@ -839,7 +858,7 @@ impl Page<'_> {
     /// Reports that a meeting has vanished whose organizer has no mailbox here. It leaves a guest's
     /// calendar if the guest deletes it and, in some mailboxes, if its organizer cancels it. If
     /// nothing distinguishes the two, it counts as declined, which is harmless in both cases.
-    fn say_vanished(&mut self, graph_id: &str) -> Result<(), PullError> {
+    fn report_vanished(&mut self, graph_id: &str) -> Result<(), PullError> {
         let known = self.unit.copy(self.account.id, graph_id);
         let Some(copy) = known.filter(|copy| !copy.is_organizer && !copy.gone && !copy.cancelled) else {
             return Ok(());
@@ -862,12 +881,12 @@ impl Page<'_> {
     }
 
     /// Handles an event of the mailbox that is gone.
-    fn lose(&mut self, graph_id: &str, called_off: bool) -> Result<(), PullError> {
+    fn end_copy(&mut self, graph_id: &str, is_cancelled: bool) -> Result<(), PullError> {
         let known = self.unit.copy(self.account.id, graph_id);
         if let Some(id) = known.map(|copy| copy.meeting_id) {
             if let Some(copy) = self.unit.get(id)?.copy_mut(self.account.id, graph_id) {
                 copy.gone = true;
-                copy.cancelled |= called_off;
+                copy.cancelled |= is_cancelled;
                 copy.unread = false;
             }
             self.touched.insert(id);
@@ -881,7 +900,7 @@ impl Page<'_> {
         self.aside.insert(id.to_owned(), reason);
     }
 
-    fn complain(&mut self, message: String) {
+    fn add_warning(&mut self, message: String) {
         let user_id = Some(self.account.odoo_user_id);
         self.lines.push(Line::general(
             self.people.database.id,
@@ -892,7 +911,7 @@ impl Page<'_> {
     }
 
     /// Stores what a mailbox shows of one event; returns the meeting that has news, if any.
-    fn see(&mut self, event: &WireEvent) -> Result<Option<i64>, PullError> {
+    fn store_event(&mut self, event: &WireEvent) -> Result<Option<i64>, PullError> {
         let known = self.unit.copy(self.account.id, &event.id).cloned();
         if event.is_draft == Some(true) {
             return Ok(None);
@@ -907,7 +926,7 @@ impl Page<'_> {
             return Ok(None);
         }
         let known = match known {
-            Some(copy) if self.is_one_again(&copy, event)? => {
+            Some(copy) if self.reappeared_after_end(&copy, event)? => {
                 self.unit.part_with(&copy)?;
                 None
             }
@@ -928,18 +947,18 @@ impl Page<'_> {
         let meeting_id = match &known {
             Some(copy) => copy.meeting_id,
             None => match self.find_meeting(event, &shown.document)? {
-                Found::Meeting(id) => id,
-                Found::Nothing => return Ok(None),
-                Found::Later => {
+                FoundMeeting::Meeting(id) => id,
+                FoundMeeting::Nothing => return Ok(None),
+                FoundMeeting::Postponed => {
                     self.put_aside(event, None);
                     return Ok(None);
                 }
             },
         };
         if known.is_none() {
-            self.name_left_aside(event);
+            self.report_attendees_without_address(event);
         }
-        self.tell_proposals(event, before);
+        self.report_proposals(event, before);
         let seen = copy_of(meeting_id, self.account, event, &shown)?;
         // What Exchange rewrites by itself is not news, even if it counts as a change.
         if known.is_none_or(|known| {
@@ -955,7 +974,7 @@ impl Page<'_> {
     }
 
     /// Writes into the journal who proposes another time, as Odoo has no field for it.
-    fn tell_proposals(&mut self, event: &WireEvent, before: Option<&Copy>) {
+    fn report_proposals(&mut self, event: &WireEvent, before: Option<&Copy>) {
         let before = before.and_then(|copy| copy.wire_event::<WireEvent>().ok());
         let user_id = Some(self.account.odoo_user_id);
         for words in new_proposals(event, before.as_ref()) {
@@ -966,8 +985,8 @@ impl Page<'_> {
 
     /// Writes into the journal which guests Odoo does not get, as they have no internet address (an
     /// Exchange X.500 address, for example).
-    fn name_left_aside(&mut self, event: &WireEvent) {
-        let guests = event.left_aside();
+    fn report_attendees_without_address(&mut self, event: &WireEvent) {
+        let guests = event.attendees_without_address();
         let names: Vec<&str> = guests
             .filter_map(|guest| guest.name.as_deref().or(guest.address.as_deref()))
             .collect();
@@ -986,7 +1005,7 @@ impl Page<'_> {
 
     /// Finds the meeting of an unknown event: by our link, by Outlook's identity, by content if the
     /// user had it in Odoo before connecting; or makes a new one.
-    fn find_meeting(&mut self, event: &WireEvent, state: &Document) -> Result<Found, PullError> {
+    fn find_meeting(&mut self, event: &WireEvent, state: &Document) -> Result<FoundMeeting, PullError> {
         if let Some(id) = link_of(event).and_then(|link| self.unit.by_link(link)) {
             let meeting = &mut self.unit.get(id)?.meeting;
             if meeting.ical_uid.is_none() {
@@ -995,24 +1014,24 @@ impl Page<'_> {
             // If the event has our link but another identity, somebody duplicated it in Outlook,
             // and it is a meeting of its own.
             if meeting.ical_uid == event.ical_uid || self.take_later_generation(id, event, state)? {
-                return Ok(Found::Meeting(id));
+                return Ok(FoundMeeting::Meeting(id));
             }
         }
         // An absent id matches nothing.
         let Some(uid) = event.ical_uid.as_deref().filter(|uid| !uid.is_empty()) else {
             let title = title_of(event);
             self.put_aside(event, Some(Reason::WithoutUid { title }));
-            return Ok(Found::Nothing);
+            return Ok(FoundMeeting::Nothing);
         };
         if let Some(id) = self.unit.by_ical_uid(uid) {
-            return Ok(Found::Meeting(id));
+            return Ok(FoundMeeting::Meeting(id));
         }
         if let Some(id) = self.unit.by_stock_id(&event.id) {
             self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
-            return Ok(Found::Meeting(id));
+            return Ok(FoundMeeting::Meeting(id));
         }
         if event.is_cancelled == Some(true) {
-            return Ok(Found::Nothing);
+            return Ok(FoundMeeting::Nothing);
         }
         let is_own = event.is_organizer == Some(true);
         // The organizer's mailbox has the series, which includes this guest's single occurrence.
@@ -1023,24 +1042,24 @@ impl Page<'_> {
                 .account_of_address(&organizer.address)
                 .is_some_and(Account::is_connected)
         {
-            return Ok(Found::Nothing);
+            return Ok(FoundMeeting::Nothing);
         }
         if !is_own
             && let Some(organizer) = &state.master.organizer
             && let Some(organizer) = self.people.account_of_address(&organizer.address)
-            && (self.unit.is_creating(organizer.id) || self.is_compared(organizer))
+            && (self.unit.is_creating(organizer.id) || self.is_being_rebaselined(organizer))
         {
-            return Ok(Found::Later);
+            return Ok(FoundMeeting::Postponed);
         }
         let before = self.account.ignore_before;
         if before.is_some_and(|before| event.created_date_time.is_some_and(|created| created < before)) {
-            return Ok(Found::Nothing);
+            return Ok(FoundMeeting::Nothing);
         }
         if is_own && let Some(id) = self.match_by_content(state)? {
             self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
-            return Ok(Found::Meeting(id));
+            return Ok(FoundMeeting::Meeting(id));
         }
-        Ok(Found::Meeting(self.unit.create(None, Some(uid))))
+        Ok(FoundMeeting::Meeting(self.unit.create(None, Some(uid))))
     }
 
     /// Finds an event that the user has in both calendars and that was never linked: same title,
@@ -1063,13 +1082,13 @@ impl Page<'_> {
 }
 
 /// The meeting that an event of a mailbox belongs to.
-enum Found {
+enum FoundMeeting {
     Meeting(i64),
     /// The event is not to be synced.
     Nothing,
     /// The event may be one whose creation is in flight in its organizer's mailbox, or one that the
     /// organizer's mailbox will show when it is listed again. This is known in a moment.
-    Later,
+    Postponed,
 }
 
 /// Compares a series as a whole: its exceptions may change without its master.
@@ -1106,8 +1125,8 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
     let mut ids =
         meetings::of_account(&mut conn, account.database_id, account.id, account.odoo_user_id).await?;
     for pass in 1.. {
-        for some in ids.chunks(usize::try_from(CHUNK).unwrap_or(1)) {
-            effects.merge(aside::plan_all(&mut conn, account, some).await?);
+        for some in ids.chunks(usize::try_from(MEETINGS_PER_TRANSACTION).unwrap_or(1)) {
+            effects.merge(retries::plan_all(&mut conn, account, some).await?);
         }
         // This comes last, so that a crash repeats the planning.
         let missed = conn
@@ -1127,10 +1146,12 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
                     let missed =
                         meetings::only_in_odoo(conn, account.database_id, account.id, account.odoo_user_id)
                             .await?;
-                    if pass < MOST_PASSES && i64::try_from(missed.len()).is_ok_and(|some| some > CHUNK) {
+                    if pass < MOST_PASSES
+                        && i64::try_from(missed.len()).is_ok_and(|some| some > MEETINGS_PER_TRANSACTION)
+                    {
                         return Ok(Some(missed));
                     }
-                    effects.merge(aside::plan_under(conn, &lock, account, &missed).await?);
+                    effects.merge(retries::plan_under(conn, &lock, account, &missed).await?);
                 }
                 accounts::set_pulled_once(conn, account.id).await?;
                 Ok(None)

@@ -24,9 +24,9 @@ use crate::calendar::field::Group;
 use crate::calendar::merge::{arrived, guests_as_sent};
 use crate::engine::{Engine, now};
 use crate::guards::budget;
+use crate::mailbox::presence::{self, Presence};
 use crate::mailbox::pull::link_of;
-use crate::mailbox::shown::{self, Seen};
-use crate::mailbox::trouble::{limit_words, limited, pause, waits};
+use crate::mailbox::trouble::{describe_limit, limit_pause, pause, writes_on_hold};
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
@@ -50,7 +50,7 @@ use crate::store::{Connection, databases, from_json, leases, troubles};
 /// with it.
 const MOST_ATTEMPTS: i32 = 14;
 /// How long the mailbox itself counts as the cause if it can be read but refuses several writes.
-const PATIENCE: TimeDelta = TimeDelta::hours(12);
+const MAILBOX_AT_FAULT_FOR: TimeDelta = TimeDelta::hours(12);
 /// Bytes of request bodies in one batch. Graph accepts about four megabytes.
 const BATCH_BYTES: usize = 2_000_000;
 
@@ -87,7 +87,7 @@ impl Sent {
             // This says nothing about the mailbox, and nothing about the event that may not change
             // in a moment.
             GraphError::NotFound | GraphError::Conflict | GraphError::ResyncRequired => {
-                GraphError::passing(format!("a write was refused: {error}"))
+                GraphError::without_effect(format!("a write was refused: {error}"))
             }
             error => error,
         });
@@ -97,17 +97,17 @@ impl Sent {
 
 /// The result of a batch.
 #[derive(Default)]
-struct Answered {
+struct BatchResult {
     sent: Vec<Sent>,
     /// Writes that were not sent, as there was no time or they would have met the same trouble; as
     /// they were before they were marked.
     unsent: Vec<OutlookWrite>,
 }
 
-impl Answered {
+impl BatchResult {
     /// Returns whether nothing more of the batch is sent.
-    fn is_over(&self, until: Instant) -> bool {
-        must_rest(&self.sent).is_some() || !self.sent.is_empty() && Instant::now() >= until
+    fn is_finished(&self, until: Instant) -> bool {
+        error_that_ends_run(&self.sent).is_some() || !self.sent.is_empty() && Instant::now() >= until
     }
 }
 
@@ -127,7 +127,7 @@ pub async fn push(
     let mut trouble = None;
     loop {
         let batch = match trouble {
-            None if Instant::now() < until => take_off(engine, account, &sent, holds).await?,
+            None if Instant::now() < until => claim_batch(engine, account, &sent, holds).await?,
             _ => Vec::new(),
         };
         if batch.is_empty() && sent.is_empty() {
@@ -138,10 +138,10 @@ pub async fn push(
             settle(engine, account, sent, trouble.is_some())
         );
         effects.merge(stored?);
-        give_back(engine, account, &answered.unsent).await?;
+        restore_unsent(engine, account, &answered.unsent).await?;
         sent = answered.sent;
         if trouble.is_none() {
-            trouble = sort_out(engine, account, token, &mut sent).await?;
+            trouble = find_mailbox_trouble(engine, account, token, &mut sent).await?;
         }
     }
 }
@@ -159,17 +159,17 @@ pub enum PushError {
 /// Microsoft fails at everything or refuses everything, the mailbox is the cause if it cannot be
 /// read either, or refuses several writes at once. Then no event is set aside and no attempt is
 /// counted.
-async fn sort_out(
+async fn find_mailbox_trouble(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
     answered: &mut [Sent],
 ) -> anyhow::Result<Option<GraphError>> {
-    if let Some(error) = must_rest(answered) {
+    if let Some(error) = error_that_ends_run(answered) {
         return Ok(Some(error));
     }
     let is_refusal = |error: &GraphError| {
-        may_pass(error)
+        is_transient(error)
             || matches!(
                 error,
                 GraphError::Forbidden { .. } | GraphError::Unreachable { .. }
@@ -179,15 +179,15 @@ async fn sort_out(
     if refused == 0 || answered.iter().any(|sent| sent.result.is_ok()) {
         return Ok(None);
     }
-    let closed = match engine.graph.reach(token).await {
+    let closed = match engine.graph.check_reachable(token).await {
         Err(trouble) => Some(trouble),
-        Ok(()) if refused == 1 || !is_believed(engine, account).await? => return Ok(None),
+        Ok(()) if refused == 1 || !is_mailbox_at_fault(engine, account).await? => return Ok(None),
         Ok(()) => None,
     };
     for sent in answered.iter_mut() {
         sent.result = match std::mem::replace(&mut sent.result, Ok(Outcome::Done)) {
-            Err(error) if is_refusal(&error) && !may_pass(&error) => {
-                Err(closed.clone().unwrap_or_else(|| error.of_mailbox()))
+            Err(error) if is_refusal(&error) && !is_transient(&error) => {
+                Err(closed.clone().unwrap_or_else(|| error.into_mailbox_error()))
             }
             result => result,
         };
@@ -197,17 +197,17 @@ async fn sort_out(
 }
 
 /// Returns whether several writes that are refused at once still count as the mailbox's trouble.
-async fn is_believed(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
+async fn is_mailbox_at_fault(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
     let mut conn = engine.store.get().await?;
     let since = troubles::note_refused(&mut conn, account.id, now()).await?;
-    Ok(since > now() - PATIENCE)
+    Ok(since > now() - MAILBOX_AT_FAULT_FOR)
 }
 
 /// Returns the error that ends the run whatever the other results are: throttling, or a token that
 /// is not accepted.
-fn must_rest(answered: &[Sent]) -> Option<GraphError> {
+fn error_that_ends_run(answered: &[Sent]) -> Option<GraphError> {
     errors(answered)
-        .filter(|error| error.is_of_mailbox())
+        .filter(|error| error.concerns_mailbox())
         .max_by_key(|error| error.retry_after())
         .cloned()
 }
@@ -216,22 +216,22 @@ fn errors(answered: &[Sent]) -> impl Iterator<Item = &GraphError> {
     answered.iter().filter_map(|sent| sent.result.as_ref().err())
 }
 
-fn may_pass(error: &GraphError) -> bool {
+fn is_transient(error: &GraphError) -> bool {
     matches!(error, GraphError::Transient { .. })
 }
 
 /// Marks the next batch as in flight. Returns the writes as they were before, so that those left
 /// over from a crash can be recognized.
-async fn take_off(
+async fn claim_batch(
     engine: &Engine,
     account: &Account,
     sent: &[Sent],
     holds: bool,
 ) -> anyhow::Result<Vec<OutlookWrite>> {
-    let but_for: Vec<i64> = sent.iter().map(|s| s.write.id).collect();
+    let except: Vec<i64> = sent.iter().map(|s| s.write.id).collect();
     let mut conn = engine.store.get().await?;
-    let waits = waits(&troubles::of(&mut conn, account.id).await?, holds);
-    if !outbox::is_outlook_due(&mut conn, account.id, &but_for, now(), waits).await? {
+    let waits = writes_on_hold(&troubles::of(&mut conn, account.id).await?, holds);
+    if !outbox::is_outlook_due(&mut conn, account.id, &except, now(), waits).await? {
         return Ok(Vec::new());
     }
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
@@ -239,7 +239,7 @@ async fn take_off(
         databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         let limit = i64::try_from(BATCH_LIMIT)?;
-        let mut batch = outbox::due_outlook(conn, account.id, but_for, now(), limit, waits).await?;
+        let mut batch = outbox::due_outlook(conn, account.id, except, now(), limit, waits).await?;
         let mut bytes = 0;
         let fit = batch.iter().take_while(|write| {
             bytes += write.body.to_string().len();
@@ -249,7 +249,7 @@ async fn take_off(
         batch.truncate(fit);
         let batch = budget::within_the_hour(conn, account, batch).await?;
         if !batch.is_empty() {
-            outbox::take_off(conn, batch.iter().map(|w| w.id).collect(), now()).await?;
+            outbox::mark_in_flight(conn, batch.iter().map(|w| w.id).collect(), now()).await?;
         }
         Ok(batch)
     })
@@ -259,28 +259,33 @@ async fn take_off(
 /// Sends a batch. New writes go together. Unsettled ones are settled by asking, one by one (Graph
 /// runs four requests of a mailbox at a time, and a batch may be four already). After `until`, at
 /// most one request of these is sent.
-async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, until: Instant) -> Answered {
-    let mut answered = Answered::default();
+async fn send(
+    engine: &Engine,
+    token: &SecretString,
+    writes: Vec<OutlookWrite>,
+    until: Instant,
+) -> BatchResult {
+    let mut answered = BatchResult::default();
     let (unsettled, fresh): (Vec<_>, Vec<_>) = writes.into_iter().partition(|w| w.in_flight_since.is_some());
     let (series, fresh): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|w| w.series);
     for mut write in unsettled.into_iter().chain(series) {
-        if answered.is_over(until) {
+        if answered.is_finished(until) {
             answered.unsent.push(write);
             continue;
         }
         let result = if write.in_flight_since.is_some() {
-            ask(engine, token, &write).await
+            find_outcome(engine, token, &write).await
         } else {
             series::send(engine, token, &mut write).await
         };
         answered.sent.push(Sent::new(write, result));
     }
-    if answered.is_over(until) {
+    if answered.is_finished(until) {
         answered.unsent.extend(fresh);
         return answered;
     }
-    let fresh = look_first(engine, token, fresh, &mut answered.sent).await;
-    if answered.is_over(until) {
+    let fresh = recheck_updates(engine, token, fresh, &mut answered.sent).await;
+    if answered.is_finished(until) {
         answered.unsent.extend(fresh);
         return answered;
     }
@@ -291,18 +296,20 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
             (Ok(BatchReply::Deleted(_)), _) => Ok(Outcome::Gone),
             (Ok(BatchReply::Answered | BatchReply::Events(_)), _) => Ok(Outcome::Done),
             (Err(GraphError::DuplicateTransaction { existing: Some(id) }), _) => {
-                look(engine, token, &write, &id).await
+                read_present(engine, token, &write, &id).await
             }
             (Err(GraphError::NotFound), Some(_)) => Ok(Outcome::Gone),
             (Err(GraphError::Conflict), Some(id)) => {
-                let found = look(engine, token, &write, id).await;
+                let found = read_present(engine, token, &write, id).await;
                 match found {
-                    Ok(found) if is_unchanged(&write, &found) => once_more(engine, token, &write, id).await,
+                    Ok(found) if is_unchanged(&write, &found) => {
+                        resend_unconditionally(engine, token, &write, id).await
+                    }
                     found => found,
                 }
             }
-            (Err(error), Some(id)) if write.kind == WriteKind::Respond && error.may_be_about_one() => {
-                unless_called_off(engine, token, &write, id, error).await
+            (Err(error), Some(id)) if write.kind == WriteKind::Respond && error.may_concern_one_event() => {
+                explain_refused_response(engine, token, &write, id, error).await
             }
             (Err(error), _) => Err(error),
         };
@@ -316,14 +323,14 @@ async fn send(engine: &Engine, token: &SecretString, writes: Vec<OutlookWrite>, 
 ///
 /// # Errors
 /// The refusal if the meeting still exists, or the error of looking.
-async fn unless_called_off(
+async fn explain_refused_response(
     engine: &Engine,
     token: &SecretString,
     write: &OutlookWrite,
     id: &str,
     refusal: GraphError,
 ) -> Result<Outcome, GraphError> {
-    let found = look(engine, token, write, id).await?;
+    let found = read_present(engine, token, write, id).await?;
     let stands = found
         .event()
         .is_some_and(|event| event.is_cancelled != Some(true));
@@ -339,7 +346,7 @@ fn is_unchanged(write: &OutlookWrite, found: &Outcome) -> bool {
 }
 
 /// Sends such a change again, without the condition (`If-Match`) that failed.
-async fn once_more(
+async fn resend_unconditionally(
     engine: &Engine,
     token: &SecretString,
     write: &OutlookWrite,
@@ -354,14 +361,14 @@ async fn once_more(
     };
     match sent {
         Ok(outcome) => Ok(outcome),
-        Err(GraphError::Conflict | GraphError::NotFound) => look(engine, token, write, id).await,
+        Err(GraphError::Conflict | GraphError::NotFound) => read_present(engine, token, write, id).await,
         Err(error) => Err(error),
     }
 }
 
 /// Gives back writes that were marked and not sent. Nobody has to ask what became of them, and they
 /// do not count as attempts.
-async fn give_back(engine: &Engine, account: &Account, unsent: &[OutlookWrite]) -> anyhow::Result<()> {
+async fn restore_unsent(engine: &Engine, account: &Account, unsent: &[OutlookWrite]) -> anyhow::Result<()> {
     if unsent.is_empty() {
         return Ok(());
     }
@@ -369,7 +376,7 @@ async fn give_back(engine: &Engine, account: &Account, unsent: &[OutlookWrite]) 
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         leases::hold(conn, account).await?;
         for write in unsent {
-            outbox::give_back(conn, write).await?;
+            outbox::restore_unsent(conn, write).await?;
         }
         Ok(())
     })
@@ -385,7 +392,7 @@ async fn batch(
         Ok(answers) => return answers,
         Err(error) => error,
     };
-    if refused.is_of_mailbox() || may_pass(&refused) {
+    if refused.concerns_mailbox() || is_transient(&refused) {
         return vec![Err(refused); items.len()];
     }
     // One of them may be the cause. Each is sent by itself, once.
@@ -394,7 +401,7 @@ async fn batch(
     for item in items {
         let rest = answers.last().and_then(|last: &Result<BatchReply, GraphError>| {
             let error = last.as_ref().err()?;
-            error.is_of_mailbox().then(|| error.clone())
+            error.concerns_mailbox().then(|| error.clone())
         });
         answers.push(match rest {
             Some(error) => Err(error),
@@ -408,17 +415,17 @@ async fn batch(
 /// outdated, and Graph does not document that it refuses such an update (`If-Match` is sent all the
 /// same, for changes in between). Events that have changed are planned again; the others are
 /// written.
-async fn look_first(
+async fn recheck_updates(
     engine: &Engine,
     token: &SecretString,
     fresh: Vec<OutlookWrite>,
     sent: &mut Vec<Sent>,
 ) -> Vec<OutlookWrite> {
-    let (updates, mut go_on): (Vec<_>, Vec<_>) = fresh
+    let (updates, mut unchanged): (Vec<_>, Vec<_>) = fresh
         .into_iter()
         .partition(|w| w.kind == WriteKind::Update && w.graph_id.is_some());
     let Some(account_id) = updates.first().map(|write| write.account_id) else {
-        return go_on;
+        return unchanged;
     };
     let ids = updates.iter().filter_map(|write| write.graph_id.as_deref());
     let uids = uids_of(engine, account_id, ids.collect()).await;
@@ -440,19 +447,19 @@ async fn look_first(
             Ok(BatchReply::Event(event)) => Ok(Outcome::Read(event)),
             Ok(BatchReply::Events(listed)) => match listed.into_iter().find(|event| event.id == id) {
                 Some(event) => Ok(Outcome::Read(Box::new(event))),
-                None => look(engine, token, &write, &id).await,
+                None => read_present(engine, token, &write, &id).await,
             },
             Ok(_) | Err(GraphError::NotFound) => Ok(Outcome::Gone),
             Err(error) => Err(error),
         };
         match result {
             Ok(Outcome::Read(event)) if event.id == id && event.change_key == write.change_key => {
-                go_on.push(write);
+                unchanged.push(write);
             }
             result => sent.push(Sent::new(write, result)),
         }
     }
-    go_on
+    unchanged
 }
 
 /// Returns the known `iCalUId`s of events. If they cannot be read, an event is requested by its id
@@ -487,19 +494,23 @@ fn batch_item(write: &OutlookWrite) -> BatchItem {
         WriteKind::Delete => BatchItem::Delete { id },
         WriteKind::Create | WriteKind::Respond => BatchItem::Respond {
             id,
-            answer: answer_in(write),
+            answer: response_in(write),
         },
     }
 }
 
-fn answer_in(write: &OutlookWrite) -> Answer {
+fn response_in(write: &OutlookWrite) -> Answer {
     read_answer(write.body.get("answer").and_then(|a| a.as_str()))
 }
 
 /// Finds out what became of a write whose outcome is unknown.
-async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<Outcome, GraphError> {
+async fn find_outcome(
+    engine: &Engine,
+    token: &SecretString,
+    write: &OutlookWrite,
+) -> Result<Outcome, GraphError> {
     if write.series {
-        return series::ask(engine, token, write).await;
+        return series::find_outcome(engine, token, write).await;
     }
     match write.graph_id.as_deref() {
         // Deleting twice is harmless: if the event was deleted, there is nothing left to cancel.
@@ -508,16 +519,16 @@ async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Res
             .delete_event(token, graph_id)
             .await
             .map(|_| Outcome::Gone),
-        Some(graph_id) => look(engine, token, write, graph_id).await,
+        Some(graph_id) => read_present(engine, token, write, graph_id).await,
         None => match engine.graph.create_event(token, &write.body).await {
             // The event that the first request made. Somebody may have edited it since.
             Ok(event) => Ok(Outcome::Read(Box::new(event))),
             Err(GraphError::DuplicateTransaction { existing: Some(id) }) => {
-                look(engine, token, write, &id).await
+                read_present(engine, token, write, &id).await
             }
             Err(error) => {
-                let id = find_made(engine, token, write, error).await?;
-                look(engine, token, write, &id).await
+                let id = find_created_event(engine, token, write, error).await?;
+                read_present(engine, token, write, &id).await
             }
         },
     }
@@ -528,13 +539,13 @@ async fn ask(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Res
 ///
 /// # Errors
 /// The failure itself while there were few; later [`GraphError::GaveUp`] if there is no such event.
-async fn find_made(
+async fn find_created_event(
     engine: &Engine,
     token: &SecretString,
     write: &OutlookWrite,
     failure: GraphError,
 ) -> Result<String, GraphError> {
-    if !may_pass(&failure) || write.attempts < MOST_ATTEMPTS {
+    if !is_transient(&failure) || write.attempts < MOST_ATTEMPTS {
         return Err(failure);
     }
     let sent: Option<WireEvent> = serde_json::from_value(write.body.clone()).ok();
@@ -552,14 +563,14 @@ async fn find_made(
 }
 
 /// Returns what a calendar shows of an event, possibly under another id.
-async fn look(
+async fn read_present(
     engine: &Engine,
     token: &SecretString,
     write: &OutlookWrite,
     id: &str,
 ) -> Result<Outcome, GraphError> {
     let uid = uids_of(engine, write.account_id, vec![id]).await.remove(id);
-    let seen: Seen = shown::look(engine, token, id, uid.as_deref()).await?;
+    let seen: Presence = presence::find_event(engine, token, id, uid.as_deref()).await?;
     Ok(seen.event().map_or(Outcome::Gone, Outcome::Read))
 }
 
@@ -579,7 +590,7 @@ async fn settle(
     for Sent { write, result } in sent {
         match result {
             Ok(outcome) => outcomes.push((write, outcome)),
-            Err(error) => fail(engine, account, write, error, in_trouble).await?,
+            Err(error) => handle_failure(engine, account, write, error, in_trouble).await?,
         }
     }
     if !outcomes.is_empty() {
@@ -639,7 +650,7 @@ async fn settle_together(
         leases::hold(conn, account).await?;
         let people = People::load(conn, account.database_id, now()).await?;
         let mailbox = people.mailbox_of(account);
-        let mut unit = load(conn, &lock, account, outcomes).await?;
+        let mut unit = load_meetings(conn, &lock, account, outcomes).await?;
         let mut given_up = Vec::new();
         for (write, outcome) in outcomes {
             settle_one(&mut unit, (account, &mailbox), &people, write, outcome)?;
@@ -658,7 +669,7 @@ async fn settle_together(
                 account.id,
                 Item::Meeting(meeting),
                 Some(&Reason::InVain),
-                a_day,
+                one_day,
                 now(),
             )
             .await?;
@@ -690,12 +701,12 @@ fn is_given_up(dossier: &mut Dossier, write: &OutlookWrite, outcome: &Outcome) -
 }
 
 /// A refused write is tried again the next day.
-fn a_day(_attempts: i32) -> TimeDelta {
+fn one_day(_attempts: i32) -> TimeDelta {
     TimeDelta::days(1)
 }
 
 /// Reads the meetings that the outcomes are about.
-async fn load(
+async fn load_meetings(
     conn: &mut Connection,
     lock: &PlanningLock,
     account: &Account,
@@ -817,9 +828,9 @@ fn settle_one(
             let copy = dossier.copy_mut(account.id, &event.id);
             if let (Some(copy), true) = (copy, write.kind == WriteKind::Respond) {
                 match write.slot {
-                    Some(slot) if written => copy.agree_to_one(slot, answer_in(write))?,
+                    Some(slot) if written => copy.agree_to_one(slot, response_in(write))?,
                     None if is_the_answer(write, event) || may_be_taken_back(write, event, state) => {
-                        copy.answer_base = Some(odoo_answer(answer_in(write)).to_owned());
+                        copy.answer_base = Some(odoo_answer(response_in(write)).to_owned());
                     }
                     _ => {}
                 }
@@ -831,7 +842,7 @@ fn settle_one(
                 copy.gone = true;
                 // A declined meeting leaves the calendar, even if the result of declining is unknown.
                 let is_lost = write.kind == WriteKind::Respond && write.in_flight_since.is_some();
-                if is_lost && write.slot.is_none() && answer_in(write) == Answer::Declined {
+                if is_lost && write.slot.is_none() && response_in(write) == Answer::Declined {
                     copy.answer_base = Some(odoo_answer(Answer::Declined).to_owned());
                 }
             }
@@ -863,7 +874,7 @@ fn settle_one(
 /// Returns whether the mailbox has the response that was sent without a result. Then it is no news:
 /// a response that was given in Odoo since is newer.
 fn is_the_answer(write: &OutlookWrite, event: &WireEvent) -> bool {
-    write.in_flight_since.is_some() && event.own_answer() == Some(answer_in(write))
+    write.in_flight_since.is_some() && event.own_response() == Some(response_in(write))
 }
 
 /// Returns whether a response without a result was given to a time that has changed. It may have
@@ -873,7 +884,7 @@ fn may_be_taken_back(write: &OutlookWrite, event: &WireEvent, state: &Event) -> 
     let answered = write.body.get("time").cloned();
     let answered = answered.and_then(|time| serde_json::from_value::<Time>(time).ok());
     write.in_flight_since.is_some()
-        && event.own_answer() == Some(Answer::NeedsAction)
+        && event.own_response() == Some(Answer::NeedsAction)
         && answered.is_some_and(|time| !time.same_span(&state.time))
 }
 
@@ -922,7 +933,7 @@ fn has_arrived(write: &OutlookWrite, event: &WireEvent) -> bool {
 
 /// Handles a failure. If it is the event's own, the event is set aside. If it is the mailbox's
 /// (`in_trouble`), the write waits.
-async fn fail(
+async fn handle_failure(
     engine: &Engine,
     account: &Account,
     write: OutlookWrite,
@@ -939,7 +950,7 @@ async fn fail(
         retry_after,
     } = &error
     {
-        let words = limit_words(*limit, code);
+        let words = describe_limit(*limit, code);
         let is_news =
             wait_for_limit(&mut conn, account, &write, (code.as_str(), &words), *retry_after).await?;
         if is_news {
@@ -947,10 +958,10 @@ async fn fail(
         }
         return Ok(());
     }
-    if error.may_be_about_one() {
-        return set_aside(&mut conn, account, &write, &reason, error.may_heal()).await;
+    if error.may_concern_one_event() {
+        return set_aside(&mut conn, account, &write, &reason, error.may_succeed_later()).await;
     }
-    let is_own = may_pass(&error) && !in_trouble;
+    let is_own = is_transient(&error) && !in_trouble;
     let unknown = error.outcome_unknown() || write.in_flight_since.is_some();
     let failure = outbox::Failure {
         // The mailbox itself rests as long as it must.
@@ -990,7 +1001,7 @@ async fn wait_for_limit(
         let until = match known.limited_until.filter(|until| *until > now()) {
             Some(until) => until,
             None => {
-                let until = now() + limited(known.limited_times, asked);
+                let until = now() + limit_pause(known.limited_times, asked);
                 troubles::note_limit(conn, account.id, code, known.limited_times + 1, until).await?;
                 until
             }
@@ -1034,7 +1045,7 @@ async fn set_aside(
         leases::hold(conn, account).await?;
         let is_news = if may_heal {
             let item = Item::Meeting(write.meeting_id);
-            put_aside::put(conn, account.id, item, Some(reason), a_day, now()).await?
+            put_aside::put(conn, account.id, item, Some(reason), one_day, now()).await?
         } else {
             // If it was refused for another reason before, it is not tried every day because of
             // that.

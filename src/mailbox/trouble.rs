@@ -10,14 +10,15 @@ use crate::engine::{Engine, now};
 use crate::outlook::GraphError;
 use crate::outlook::error::Limit;
 use crate::store::accounts::Account;
-use crate::store::outbox::Waits;
+use crate::store::outbox::WritesOnHold;
 use crate::store::reason::{Reason, Words};
 use crate::store::troubles::Troubles;
 
-/// A mailbox says why it fails after this many failures in a row, if `LONG` has passed as well.
-pub const MANY: i32 = 3;
+/// A mailbox says why it fails after this many failures in a row, if `TIME_BEFORE_REASON` has
+/// passed as well.
+pub const FAILURES_BEFORE_REASON: i32 = 3;
 /// How long a mailbox must have made no progress before it says why.
-const LONG: TimeDelta = TimeDelta::minutes(5);
+const TIME_BEFORE_REASON: TimeDelta = TimeDelta::minutes(5);
 const SECOND: TimeDelta = TimeDelta::seconds(1);
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 const HOUR: TimeDelta = TimeDelta::hours(1);
@@ -44,13 +45,13 @@ pub fn pause(attempts: i32, asked: Option<Duration>) -> TimeDelta {
 
 /// Returns how long a limit of a mailbox counts as unchanged. Such limits last hours or days, and
 /// somebody may lift them earlier.
-pub fn limited(times: i32, asked: Option<Duration>) -> TimeDelta {
+pub fn limit_pause(times: i32, asked: Option<Duration>) -> TimeDelta {
     let asked = asked.and_then(|asked| TimeDelta::from_std(asked).ok());
     backoff(times, MINUTE * 5, HOUR * 6).max(asked.unwrap_or_default().min(HOUR * 6))
 }
 
 /// Returns what the owner of a mailbox with such a limit is told.
-pub fn limit_words(limit: Limit, code: &str) -> String {
+pub fn describe_limit(limit: Limit, code: &str) -> String {
     let then =
         "Nothing is lost: what waits is tried again by itself, at growing intervals of up to six hours";
     match limit {
@@ -73,10 +74,10 @@ fn limit_of(code: &str) -> Limit {
 
 /// Returns which of a mailbox's writes wait for now. `holds` says that collected mails wait for
 /// approval.
-pub fn waits(known: &Troubles, holds: bool) -> Waits {
+pub fn writes_on_hold(known: &Troubles, holds: bool) -> WritesOnHold {
     let is_standing = known.limited_until.is_some_and(|until| until > now());
     let limit = known.limited_by.as_deref().filter(|_| is_standing).map(limit_of);
-    Waits {
+    WritesOnHold {
         collected: holds,
         mails: limit.is_some(),
         creations: limit == Some(Limit::Room),
@@ -84,9 +85,9 @@ pub fn waits(known: &Troubles, holds: bool) -> Waits {
 }
 
 /// Returns what the owner is told while the limit lasts, though everything else is synced.
-pub fn standing_words(known: &Troubles, account: &Account) -> Option<String> {
+pub fn describe_lasting_limit(known: &Troubles, account: &Account) -> Option<String> {
     if let Some(code) = &known.limited_by {
-        return Some(limit_words(limit_of(code), code));
+        return Some(describe_limit(limit_of(code), code));
     }
     let window = account.window_start.zip(account.window_end);
     let (start, end) = window.filter(|_| known.halvings > 0)?;
@@ -104,7 +105,11 @@ pub fn standing_words(known: &Troubles, account: &Account) -> Option<String> {
 ///
 /// # Errors
 /// The mailbox's trouble.
-pub async fn whose(engine: &Engine, token: &SecretString, error: GraphError) -> Result<Reason, GraphError> {
+pub async fn attribute_failure(
+    engine: &Engine,
+    token: &SecretString,
+    error: GraphError,
+) -> Result<Reason, GraphError> {
     match error {
         GraphError::Unauthorized
         | GraphError::Challenged { .. }
@@ -115,7 +120,7 @@ pub async fn whose(engine: &Engine, token: &SecretString, error: GraphError) -> 
             Ok(Reason::MicrosoftFails(Words::new(error)))
         }
         error => {
-            engine.graph.reach(token).await?;
+            engine.graph.check_reachable(token).await?;
             Ok(Reason::MicrosoftFails(Words::new(error)))
         }
     }
@@ -127,7 +132,7 @@ pub struct Rest {
     pub wait: TimeDelta,
     /// Whether no wake-up ends the rest early: Microsoft has asked for it, or more requests would
     /// make it worse.
-    pub undisturbed: bool,
+    pub ignores_wake_ups: bool,
     /// What its owner is told.
     pub reason: Option<String>,
 }
@@ -138,17 +143,17 @@ impl Rest {
         let failures = account.failures;
         let known = |wait, words: &str| Self {
             wait,
-            undisturbed: false,
+            ignores_wake_ups: false,
             reason: Some(words.to_owned()),
         };
         match error {
             // The token was revoked early. The next run renews it.
-            GraphError::Unauthorized if failures < MANY => Self {
+            GraphError::Unauthorized if failures < FAILURES_BEFORE_REASON => Self {
                 wait: match failures {
                     0 => TimeDelta::zero(),
                     _ => pause(failures, None),
                 },
-                undisturbed: false,
+                ignores_wake_ups: false,
                 reason: None,
             },
             // The claims are stored. The next run renews the login with them.
@@ -157,14 +162,14 @@ impl Rest {
                     0 => TimeDelta::zero(),
                     _ => pause(failures, None),
                 },
-                undisturbed: false,
+                ignores_wake_ups: false,
                 reason: None,
             },
             GraphError::Unauthorized => Self {
                 // Each attempt renews the login first.
-                undisturbed: true,
+                ignores_wake_ups: true,
                 ..known(
-                    backoff(failures - MANY, MINUTE, HOUR),
+                    backoff(failures - FAILURES_BEFORE_REASON, MINUTE, HOUR),
                     "Microsoft refuses the calendar though the login is good: log in to Outlook again. If that does not \
                      help, an administrator must look in Entra whether the user is blocked, or a Conditional Access policy \
                      is in the way.",
@@ -189,19 +194,19 @@ impl Rest {
                 code,
                 retry_after,
             } => known(
-                limited(failures, *retry_after),
-                &limit_words(*limit, code),
+                limit_pause(failures, *retry_after),
+                &describe_limit(*limit, code),
             ),
             GraphError::Throttled { retry_after } | GraphError::Transient { retry_after, .. } => Self {
                 wait: pause(failures, *retry_after),
-                undisturbed: retry_after.is_some() || matches!(error, GraphError::Throttled { .. }),
+                ignores_wake_ups: retry_after.is_some() || matches!(error, GraphError::Throttled { .. }),
                 reason: is_lasting(account).then(|| {
                     format!("{error}. It is tried again by itself; an administrator must look only if it lasts.")
                 }),
             },
             other => Self {
                 wait: backoff(failures, SECOND * 5, HOUR),
-                undisturbed: false,
+                ignores_wake_ups: false,
                 reason: is_lasting(account).then(|| {
                     format!("The calendar cannot be read: {other}. An administrator must look into the bridge's log.")
                 }),
@@ -210,10 +215,10 @@ impl Rest {
     }
 
     /// Returns the rest after a failure of the bridge itself. Its details go to the log.
-    pub fn after_own(account: &Account) -> Self {
+    pub fn after_internal_error(account: &Account) -> Self {
         Self {
             wait: backoff(account.failures, SECOND * 5, MINUTE * 15),
-            undisturbed: false,
+            ignores_wake_ups: false,
             reason: is_lasting(account).then(|| {
                 format!(
                     "The bridge fails at this mailbox. It tries again by itself; an administrator must look into its log \
@@ -229,7 +234,7 @@ impl Rest {
     pub fn after_settings(account: &Account) -> Self {
         Self {
             wait: backoff(account.failures, MINUTE * 5, HOUR),
-            undisturbed: false,
+            ignores_wake_ups: false,
             reason: None,
         }
     }
@@ -238,7 +243,7 @@ impl Rest {
     pub fn after_login(account: &Account, asked: Option<Duration>, words: &str) -> Self {
         Self {
             wait: pause(account.failures, asked),
-            undisturbed: asked.is_some(),
+            ignores_wake_ups: asked.is_some(),
             reason: is_lasting(account).then(|| {
                 format!("{words}. It is tried again by itself; an administrator must look only if it lasts.")
             }),
@@ -250,7 +255,7 @@ impl Rest {
     pub fn after_refusal(account: &Account, words: &str) -> Self {
         Self {
             wait: backoff(account.failures, MINUTE * 5, HOUR),
-            undisturbed: true,
+            ignores_wake_ups: true,
             reason: Some(format!(
                 "{words}. Log in to Outlook again; if that does not help, an administrator must look at the app registration."
             )),
@@ -261,8 +266,8 @@ impl Rest {
 /// Returns whether a mailbox has failed for some time. `account` is as it was before the last
 /// failure.
 fn is_lasting(account: &Account) -> bool {
-    let stands = |last: DateTime<Utc>| last < now() - LONG;
-    account.failures + 1 >= MANY && account.last_sync_at.is_none_or(stands)
+    let stands = |last: DateTime<Utc>| last < now() - TIME_BEFORE_REASON;
+    account.failures + 1 >= FAILURES_BEFORE_REASON && account.last_sync_at.is_none_or(stands)
 }
 
 #[cfg(test)]

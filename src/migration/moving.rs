@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::engine::{Engine, now};
 use crate::mailbox::error::PullError;
-use crate::mailbox::trouble::{backoff, whose};
-use crate::mailbox::{shown, unsaid};
+use crate::mailbox::trouble::{attribute_failure, backoff};
+use crate::mailbox::{presence, series_completion};
 use crate::odoo::exchange::{Change, ChangeKind};
 use crate::odoo::record::Record;
 use crate::odoo::time::OdooTime;
@@ -166,7 +166,7 @@ pub async fn translate(
                 continue;
             }
             Err(error @ GraphError::Invalid { .. }) => (Reason::MicrosoftFails(Words::new(error)), true),
-            Err(error) => (whose(engine, token, error).await?, false),
+            Err(error) => (attribute_failure(engine, token, error).await?, false),
         };
         refusals += 1;
         if settled == 0 && refusals > most_refusals {
@@ -335,7 +335,7 @@ pub async fn look_up(
         let found = async {
             let mut found = find(engine, token, one).await?;
             if let Some(event) = &mut found {
-                unsaid::complete(engine, account, token, event).await?;
+                series_completion::complete(engine, account, token, event).await?;
             }
             Ok(found)
         };
@@ -343,7 +343,7 @@ pub async fn look_up(
             Ok(found) => found,
             Err(PullError::Internal(error)) => return Err(error.into()),
             Err(PullError::Graph(error)) => {
-                let reason = whose(engine, token, error).await?;
+                let reason = attribute_failure(engine, token, error).await?;
                 put_aside(engine, account, one.id, &reason).await?;
                 continue;
             }
@@ -421,7 +421,7 @@ async fn find(
     waiting: &Waiting,
 ) -> Result<Option<WireEvent>, GraphError> {
     let mut found = match &waiting.immutable_id {
-        Some(id) => shown::look(engine, token, id, waiting.ical_uid.as_deref())
+        Some(id) => presence::find_event(engine, token, id, waiting.ical_uid.as_deref())
             .await?
             .event()
             .map(|event| *event),

@@ -22,7 +22,7 @@ use super::error::GraphError;
 use super::wire::{DeltaRow, LINK_PROPERTY, WireEvent};
 use crate::calendar::event::{Address, Answer};
 use requests::{action, etag, expand_link, respond_body, uid_filter};
-use transport::{Call, Found, MOST_PAGES, PREFERRED, endless, read, unreadable};
+use transport::{Call, EventList, MOST_PAGES, PREFERRED, read, too_many_pages, unreadable_body};
 
 mod batch;
 mod challenge;
@@ -69,18 +69,18 @@ impl Me {
 
 /// The link to continue a delta with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum PageLink {
     /// The next page of this round.
-    Page(String),
+    Next(String),
     /// The round is over. This link starts the next round, and is to be stored.
-    Round(String),
+    Delta(String),
 }
 
 /// A page of a delta. An empty page need not be the last one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeltaPage {
     pub rows: Vec<DeltaRow>,
-    pub next: Next,
+    pub next: PageLink,
 }
 
 impl GraphClient {
@@ -143,7 +143,7 @@ impl GraphClient {
     /// another host: a token is never sent there.
     pub async fn delta_next(&self, token: &SecretString, link: &str) -> Result<DeltaPage, GraphError> {
         let url = Url::parse(link).map_err(|_| GraphError::ResyncRequired)?;
-        if !self.is_ours(&url) {
+        if !self.is_on_graph_host(&url) {
             tracing::warn!("a delta link that leads away from Graph was not followed");
             return Err(GraphError::ResyncRequired);
         }
@@ -254,9 +254,9 @@ impl GraphClient {
             let Some(link) = found.next_link else {
                 return Ok(ids);
             };
-            url = self.next_of(&link)?;
+            url = self.parse_next_link(&link)?;
         }
-        Err(endless())
+        Err(too_many_pages())
     }
 
     /// Returns the events with our link UUID, normally one (page
@@ -277,7 +277,7 @@ impl GraphClient {
     ///
     /// # Errors
     /// See [`GraphError`].
-    pub async fn zones(&self, token: &SecretString) -> Result<Vec<Tz>, GraphError> {
+    pub async fn recent_zones(&self, token: &SecretString) -> Result<Vec<Tz>, GraphError> {
         let query = [
             (
                 "$select",
@@ -287,7 +287,7 @@ impl GraphClient {
             ("$top", "100"),
         ];
         let url = self.url(&["me", "events"], &query)?;
-        let found: Found = self.get(token, url, "/me/events").await?;
+        let found: EventList = self.get(token, url, "/me/events").await?;
         let mut counts: Vec<(Tz, (u32, u32))> = Vec::new();
         for event in found.value.iter().filter(|event| event.is_all_day != Some(true)) {
             let Some(tz) = event.named_zone().filter(|tz| *tz != Tz::UTC) else {
@@ -383,14 +383,14 @@ impl GraphClient {
     ///
     /// # Errors
     /// What is wrong with the mailbox as a whole.
-    pub async fn reach(&self, token: &SecretString) -> Result<(), GraphError> {
+    pub async fn check_reachable(&self, token: &SecretString) -> Result<(), GraphError> {
         let url = self.url(&["me", "calendar"], &[("$select", "id")])?;
         let reached: Result<Value, GraphError> = self.get(token, url, "/me/calendar").await;
         reached.map(|_| ()).map_err(|error| match error {
             GraphError::NotFound => GraphError::MailboxClosed {
                 code: "ErrorItemNotFound".to_owned(),
             },
-            other => other.of_mailbox(),
+            other => other.into_mailbox_error(),
         })
     }
 
@@ -403,14 +403,14 @@ impl GraphClient {
     ) -> Result<Vec<WireEvent>, GraphError> {
         let mut events = Vec::new();
         for _ in 0..MOST_PAGES {
-            let found: Found = self.get(token, url, route).await?;
+            let found: EventList = self.get(token, url, route).await?;
             events.extend(found.value);
             let Some(link) = found.next_link else {
                 return Ok(events);
             };
-            url = self.next_of(&link)?;
+            url = self.parse_next_link(&link)?;
         }
-        Err(endless())
+        Err(too_many_pages())
     }
 
     async fn find(&self, token: &SecretString, filter: &str) -> Result<Vec<WireEvent>, GraphError> {
@@ -428,7 +428,7 @@ impl GraphClient {
             Some(calendar) => self.url(&["me", "calendars", calendar, "events"], &query)?,
             None => self.url(&["me", "events"], &query)?,
         };
-        let found: Found = self.get(token, url, "/me/events").await?;
+        let found: EventList = self.get(token, url, "/me/events").await?;
         Ok(found.value)
     }
 
@@ -440,11 +440,11 @@ impl GraphClient {
             prefer,
             ..Call::new(Method::GET, url, "/me/calendarView/delta")
         };
-        let page: RawPage = self.read_again(token, &call).await?;
+        let page: RawPage = self.get_with_retries(token, &call).await?;
         let next = match (page.next_link, page.delta_link) {
-            (Some(link), _) => Next::Page(link),
-            (None, Some(link)) => Next::Round(link),
-            (None, None) => return Err(unreadable(&call.method)),
+            (Some(link), _) => PageLink::Next(link),
+            (None, Some(link)) => PageLink::Delta(link),
+            (None, None) => return Err(unreadable_body(&call.method)),
         };
         Ok(DeltaPage {
             rows: page.value.into_iter().map(DeltaRow::read).collect(),

@@ -14,7 +14,7 @@ pub enum GraphError {
     #[error("Microsoft wants the sign-in to prove more")]
     Challenged { claims: String },
     /// 403: logged in, but not allowed. Only another call shows whether this is about one event or
-    /// the whole mailbox ([`super::client::GraphClient::reach`]).
+    /// the whole mailbox ([`super::client::GraphClient::check_reachable`]).
     #[error("Microsoft does not allow this ({code})")]
     Forbidden { code: String },
     /// 404 `ErrorItemNotFound`: this mailbox has no such event, or no longer.
@@ -134,7 +134,7 @@ impl GraphError {
     }
 
     /// Returns whether the error may concern a single event, so that others may succeed.
-    pub fn may_be_about_one(&self) -> bool {
+    pub fn may_concern_one_event(&self) -> bool {
         matches!(
             self,
             Self::Forbidden { .. }
@@ -146,7 +146,7 @@ impl GraphError {
     }
 
     /// Returns whether the error concerns the mailbox as a whole, whatever was requested.
-    pub fn is_of_mailbox(&self) -> bool {
+    pub fn concerns_mailbox(&self) -> bool {
         matches!(
             self,
             Self::Unauthorized
@@ -158,7 +158,7 @@ impl GraphError {
     }
 
     /// Returns whether a mailbox that refuses a write with this error may be read nevertheless.
-    pub fn may_be_read_on(&self) -> bool {
+    pub fn allows_reading(&self) -> bool {
         matches!(
             self,
             Self::MailboxClosed { .. }
@@ -170,7 +170,7 @@ impl GraphError {
     }
 
     /// Returns whether the same request may succeed some day although nobody changes it.
-    pub fn may_heal(&self) -> bool {
+    pub fn may_succeed_later(&self) -> bool {
         matches!(
             self,
             Self::Forbidden { .. } | Self::Unreachable { .. } | Self::GaveUp { .. } | Self::Transient { .. }
@@ -179,7 +179,7 @@ impl GraphError {
 
     /// Converts the error into one about the mailbox as a whole, once that is known.
     #[must_use]
-    pub fn of_mailbox(self) -> Self {
+    pub fn into_mailbox_error(self) -> Self {
         match self {
             Self::Forbidden { code } | Self::Unreachable { code } => Self::MailboxClosed { code },
             other => other,
@@ -188,7 +188,7 @@ impl GraphError {
 
     /// Makes an error that says nothing about Microsoft's state, and after which nothing was
     /// carried out.
-    pub fn passing(reason: impl Into<String>) -> Self {
+    pub fn without_effect(reason: impl Into<String>) -> Self {
         Self::Transient {
             outcome_unknown: false,
             retry_after: None,
@@ -207,7 +207,7 @@ impl GraphError {
         }
     }
 
-    pub(super) fn ours(code: &str, message: &str) -> Self {
+    pub(super) fn invalid_request(code: &str, message: &str) -> Self {
         Self::Invalid {
             status: 0,
             code: code.to_owned(),

@@ -44,9 +44,9 @@ pub const SCOPES: [&str; 5] = [
 /// How far the two clocks may differ.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 /// How long to stop asking after Microsoft reported a client loop, as it names no time.
-const LOOP_REST: Duration = Duration::from_secs(900);
+const REST_AFTER_LOOP: Duration = Duration::from_secs(900);
 /// The assumed lifetime if a token reply names none; Microsoft's shortest is an hour.
-const LIFETIME: Duration = Duration::from_secs(3600);
+const DEFAULT_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// An app registration in Entra, as an administrator of Odoo has entered it.
 #[derive(Clone, Copy, Debug)]
@@ -170,7 +170,7 @@ impl LoginError {
         // requests would make it worse.
         if message.contains("AADSTS50196") {
             return Self::Temporary {
-                retry_after: Some(LOOP_REST),
+                retry_after: Some(REST_AFTER_LOOP),
                 message,
             };
         }
@@ -254,7 +254,8 @@ impl LoginClient {
     /// # Errors
     /// [`LoginError::Refused`] if the redirect address is not a valid URL.
     pub fn authorize_url(&self, request: &Authorize<'_>) -> Result<Url, LoginError> {
-        let redirect = RedirectUrl::new(request.redirect_uri.to_owned()).map_err(|_| bad_redirect())?;
+        let redirect =
+            RedirectUrl::new(request.redirect_uri.to_owned()).map_err(|_| invalid_redirect_uri())?;
         let verifier = PkceCodeVerifier::new(request.verifier.expose_secret().to_owned());
         let client = self.client(request.client_id)?.set_redirect_uri(redirect);
         let state = request.state.to_owned();
@@ -324,7 +325,7 @@ impl LoginClient {
         nonce: &str,
         now: DateTime<Utc>,
     ) -> Result<Tokens, LoginError> {
-        let redirect = RedirectUrl::new(app.redirect_uri.to_owned()).map_err(|_| bad_redirect())?;
+        let redirect = RedirectUrl::new(app.redirect_uri.to_owned()).map_err(|_| invalid_redirect_uri())?;
         let client = self
             .client(app.client_id)?
             .set_redirect_uri(redirect)
@@ -408,7 +409,8 @@ impl LoginClient {
             Some(token) => Some(self.identity(token, client_id, nonce, now)?),
             None => None,
         };
-        let lifetime = TimeDelta::from_std(reply.expires_in().unwrap_or(LIFETIME)).unwrap_or_default();
+        let lifetime =
+            TimeDelta::from_std(reply.expires_in().unwrap_or(DEFAULT_TOKEN_LIFETIME)).unwrap_or_default();
         Ok(Tokens {
             access: SecretString::from(reply.access_token().secret().clone()),
             refresh: reply
@@ -514,11 +516,11 @@ struct Claims {
 /// pass on.
 struct Exchange<'a> {
     http: &'a reqwest::Client,
-    seen: Mutex<Option<Seen>>,
+    seen: Mutex<Option<ReplyDetails>>,
 }
 
 #[derive(Clone, Copy)]
-struct Seen {
+struct ReplyDetails {
     status: u16,
     retry_after: Option<Duration>,
 }
@@ -568,7 +570,7 @@ impl<'a> Exchange<'a> {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFailure> {
         let response = self.http.execute(request.try_into()?).await?;
         if let Ok(mut seen) = self.seen.lock() {
-            *seen = Some(Seen {
+            *seen = Some(ReplyDetails {
                 status: response.status().as_u16(),
                 retry_after: retry_after(response.headers(), Utc::now()),
             });
@@ -630,7 +632,7 @@ fn secret_of(app: App<'_>) -> ClientSecret {
     ClientSecret::new(app.client_secret.expose_secret().to_owned())
 }
 
-fn bad_redirect() -> LoginError {
+fn invalid_redirect_uri() -> LoginError {
     LoginError::Refused {
         error: "invalid_redirect_uri".to_owned(),
         message: "the address to come back to is not valid".to_owned(),

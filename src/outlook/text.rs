@@ -8,7 +8,7 @@ use std::borrow::Cow;
 const REPLACED: &str = "\\ufffd";
 
 /// Returns a JSON document that can be read and stored.
-pub fn readable(body: &[u8]) -> Cow<'_, str> {
+pub fn make_storable(body: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(body);
     if !text.contains("\\u") {
         return text;
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn read(body: &[u8]) -> Value {
-        serde_json::from_str(&readable(body)).unwrap()
+        serde_json::from_str(&make_storable(body)).unwrap()
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
 
         #[test]
         fn nothing_panics(body in proptest::collection::vec(any::<u8>(), 0..60), escapes in "(\\\\u?[0-9a-fA-Fd8]{0,5}){0,8}") {
-            let _ = (readable(&body), readable(escapes.as_bytes()));
+            let _ = (make_storable(&body), make_storable(escapes.as_bytes()));
         }
     }
 }

@@ -226,7 +226,7 @@ impl WireEvent {
 
     /// Returns whether this is a delta's short row of an occurrence: id, type, master and times,
     /// nothing else. Its other properties are its master's.
-    pub fn is_stub(&self) -> bool {
+    pub fn is_bare_occurrence(&self) -> bool {
         self.subject.is_none() && self.body.is_none() && self.is_all_day.is_none()
     }
 
@@ -267,7 +267,7 @@ impl WireEvent {
 
     /// Returns the response of the mailbox's own user; `None` for the organizer, and if there is
     /// none.
-    pub fn own_answer(&self) -> Option<Answer> {
+    pub fn own_response(&self) -> Option<Answer> {
         let response = self.response_status.as_ref()?.response.as_deref()?;
         (response != "organizer").then(|| answer(Some(response)))
     }
@@ -299,7 +299,7 @@ impl WireEvent {
     }
 
     /// Returns the attendees without a mail address to identify them. [`to_event`] leaves them out.
-    pub fn left_aside(&self) -> impl Iterator<Item = &EmailAddress> {
+    pub fn attendees_without_address(&self) -> impl Iterator<Item = &EmailAddress> {
         self.attendees
             .iter()
             .map(|attendee| &attendee.email_address)
@@ -345,7 +345,7 @@ impl WireEvent {
         all.map(|event| video_line::without(&event.html()).into_owned())
     }
 
-    fn place(&self) -> &str {
+    fn location_name(&self) -> &str {
         self.location
             .as_ref()
             .and_then(|l| l.display_name.as_deref())
@@ -441,8 +441,9 @@ pub enum Unreadable {
     EndsBeforeStart,
 }
 
-/// Translates an event. Leaves out attendees without a usable address ([`WireEvent::left_aside`]
-/// returns them) and the organizer, whom Graph sometimes lists among the attendees.
+/// Translates an event. Leaves out attendees without a usable address
+/// ([`WireEvent::attendees_without_address`] returns them) and the organizer, whom Graph sometimes
+/// lists among the attendees.
 ///
 /// # Errors
 /// [`Unreadable`] if the times cannot be understood. A stub row is translated to times only.
@@ -475,7 +476,7 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
     }
     let html = wire.html();
     let (body, line) = video_line::split(&html);
-    let (location, video) = place_and_video(wire, line);
+    let (location, video) = location_and_video(wire, line);
     Ok(Event {
         title: wire.subject.clone().unwrap_or_default(),
         body: body.into_owned(),
@@ -498,7 +499,7 @@ pub fn to_event(wire: &WireEvent) -> Result<Event, Unreadable> {
 }
 
 /// Returns whether an attendee has an Exchange X.500 path instead of an address.
-fn is_path(attendee: &WireAttendee) -> bool {
+fn has_x500_path(attendee: &WireAttendee) -> bool {
     let address = attendee.email_address.address.as_deref();
     address.is_some_and(|address| address.trim_start().to_lowercase().starts_with("/o="))
 }
@@ -511,23 +512,23 @@ fn name_of(attendee: &WireAttendee) -> Option<String> {
 /// Returns the rows of the same guest. Exchange has been seen to list a guest twice: by address
 /// with the old response, and by an X.500 path with the new one (microsoft-graph-docs#13898). Both
 /// rows have the guest's name. If several guests have this name, nobody can tell whose row it is.
-fn rows_of_same<'a>(
+fn rows_of_same_guest<'a>(
     attendee: &'a WireAttendee,
     wire: &'a WireEvent,
 ) -> impl Iterator<Item = &'a WireAttendee> {
     let name = name_of(attendee);
     let named = move |other: &&WireAttendee| name.is_some() && name_of(other) == name;
-    let by_address = wire.attendees.iter().filter(|other| !is_path(other));
+    let by_address = wire.attendees.iter().filter(|other| !has_x500_path(other));
     let is_one = by_address.filter(&named).count() == 1;
     wire.attendees
         .iter()
-        .filter(move |other| is_one && is_path(other) != is_path(attendee) && named(other))
+        .filter(move |other| is_one && has_x500_path(other) != has_x500_path(attendee) && named(other))
 }
 
 /// Returns the row with the guest's newest response.
 fn newest_row<'a>(attendee: &'a WireAttendee, wire: &'a WireEvent) -> &'a WireAttendee {
     let time = |row: &WireAttendee| row.status.as_ref().and_then(|status| status.time);
-    let others = rows_of_same(attendee, wire).filter(|row| time(row) > time(attendee));
+    let others = rows_of_same_guest(attendee, wire).filter(|row| time(row) > time(attendee));
     others.max_by_key(|row| time(row)).unwrap_or(attendee)
 }
 
@@ -557,8 +558,8 @@ fn is_link(text: &str) -> bool {
 }
 
 /// Returns the location and the video link. `line` is the link in the body's last line.
-fn place_and_video(wire: &WireEvent, line: Option<String>) -> (String, String) {
-    let place = wire.place();
+fn location_and_video(wire: &WireEvent, line: Option<String>) -> (String, String) {
+    let place = wire.location_name();
     match (wire.own_join_url(), line) {
         (Some(join), _) if join == place => (String::new(), join.to_owned()),
         (Some(join), _) => (place.to_owned(), join.to_owned()),
@@ -571,7 +572,7 @@ fn place_and_video(wire: &WireEvent, line: Option<String>) -> (String, String) {
 /// Returns whether the video link goes into the body's last line, by the rule at the head of this
 /// file. `now` is Outlook's event. If it has several locations, they remain locations, whichever of
 /// them Odoo removes.
-fn is_for_the_line(event: &Event, now: Option<&WireEvent>) -> bool {
+fn belongs_in_last_line(event: &Event, now: Option<&WireEvent>) -> bool {
     let own_join_url = now.and_then(WireEvent::own_join_url);
     let has_others = now.is_some_and(|now| now.locations.len() > 1);
     own_join_url.is_none()
@@ -581,16 +582,16 @@ fn is_for_the_line(event: &Event, now: Option<&WireEvent>) -> bool {
 }
 
 /// Returns the link to write into that line.
-fn line_to_write(event: &Event, now: Option<&WireEvent>) -> Option<String> {
-    is_for_the_line(event, now).then(|| event.video.trim().to_owned())
+fn link_for_last_line(event: &Event, now: Option<&WireEvent>) -> Option<String> {
+    belongs_in_last_line(event, now).then(|| event.video.trim().to_owned())
 }
 
 /// Returns the location to write, by the same rule.
-fn place_to_write(event: &Event, now: Option<&WireEvent>) -> String {
+fn location_to_write(event: &Event, now: Option<&WireEvent>) -> String {
     let own_join_url = now.and_then(WireEvent::own_join_url);
     let is_place = !event.location.trim().is_empty()
         || own_join_url == Some(event.video.as_str())
-        || is_for_the_line(event, now);
+        || belongs_in_last_line(event, now);
     if is_place {
         title::for_outlook(&event.location).into_owned()
     } else {
@@ -669,7 +670,7 @@ pub struct ExtraForCreate<'a> {
 pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
     let mut out = Map::new();
     out.insert("subject".into(), json!(title::for_outlook(&event.title)));
-    let line = line_to_write(event, None);
+    let line = link_for_last_line(event, None);
     // A new event has no attached pictures.
     let text = body::with_pictures_of(&event.body, "");
     out.insert(
@@ -678,7 +679,7 @@ pub fn create_body(event: &Event, extra: ExtraForCreate<'_>) -> Value {
     );
     out.insert(
         "location".into(),
-        json!({ "displayName": place_to_write(event, None) }),
+        json!({ "displayName": location_to_write(event, None) }),
     );
     write_time(&mut out, &event.time, chrono_tz::Tz::UTC);
     out.insert("sensitivity".into(), json!(sensitivity(event.privacy)));
@@ -722,9 +723,9 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
             // Written with the location, as the link may go into either.
             Group::Body => {}
             Group::Location | Group::Video => {
-                let place = place_to_write(event, Some(now));
-                if place.trim() != now.place() {
-                    write_place(&mut out, place.trim(), now);
+                let place = location_to_write(event, Some(now));
+                if place.trim() != now.location_name() {
+                    write_location(&mut out, place.trim(), now);
                 }
             }
             Group::Time => write_time(&mut out, &event.time, now.zone()),
@@ -761,21 +762,21 @@ pub fn patch_body(groups: &[Group], event: &Event, now: &WireEvent) -> Value {
     Value::Object(out)
 }
 
-fn is_other_text(groups: &[Group], event: &Event, text_now: &str) -> bool {
+fn has_other_text(groups: &[Group], event: &Event, text_now: &str) -> bool {
     groups.contains(&Group::Body) && !body::same_meaning(&event.body, text_now)
 }
 
 /// Returns whether Odoo has seen the whole text, and not only the beginning of a longer one.
-fn is_seen_whole(text: &str) -> bool {
+fn is_short_enough_for_odoo(text: &str) -> bool {
     text.len() <= body::LONGEST
 }
 
 /// Returns whether the groups include a description that is not written, as Odoo was shown only the
 /// beginning of Outlook's.
-pub fn keeps_its_text(groups: &[Group], event: &Event, now: &WireEvent) -> bool {
+pub fn keeps_outlook_text(groups: &[Group], event: &Event, now: &WireEvent) -> bool {
     let outlook = now.html();
     let (text_now, _) = video_line::split(&outlook);
-    is_other_text(groups, event, &text_now) && !is_seen_whole(&text_now)
+    has_other_text(groups, event, &text_now) && !is_short_enough_for_odoo(&text_now)
 }
 
 /// Returns the whole body if its text or its last line is to change.
@@ -786,11 +787,11 @@ fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<Str
         .iter()
         .any(|group| matches!(group, Group::Location | Group::Video));
     let line = if is_about_link {
-        line_to_write(event, Some(now))
+        link_for_last_line(event, Some(now))
     } else {
         line_now.clone()
     };
-    let is_other_text = is_other_text(groups, event, &text_now) && is_seen_whole(&text_now);
+    let is_other_text = has_other_text(groups, event, &text_now) && is_short_enough_for_odoo(&text_now);
     if !is_other_text && line == line_now {
         return None;
     }
@@ -806,7 +807,7 @@ fn body_to_write(groups: &[Group], event: &Event, now: &WireEvent) -> Option<Str
 /// Writes the location. `location` and `locations` are locked together: a write of the first
 /// deletes the others (page *event resource type*). So if there are several, all are written. Odoo
 /// may show the name of the first one, or all names in a row.
-fn write_place(out: &mut Map<String, Value>, place: &str, now: &WireEvent) {
+fn write_location(out: &mut Map<String, Value>, place: &str, now: &WireEvent) {
     let name_of = |location: &Value| {
         let name = location.get("displayName").and_then(Value::as_str);
         name.unwrap_or_default().trim().to_owned()
@@ -821,7 +822,7 @@ fn write_place(out: &mut Map<String, Value>, place: &str, now: &WireEvent) {
         found.and_then(|index| now.locations.get(index)).cloned()
     };
     let wanted = |name: &str| known(name).unwrap_or_else(|| json!({ "displayName": name }));
-    let all_are_shown = now.place().split(';').map(str::trim).eq(names.iter());
+    let all_are_shown = now.location_name().split(';').map(str::trim).eq(names.iter());
     let list: Vec<Value> = if all_are_shown {
         let parts = place.split(';').map(str::trim).filter(|name| !name.is_empty());
         parts.map(wanted).collect()
@@ -947,25 +948,29 @@ fn new_attendee(address: &Address, attendee: &Attendee) -> Value {
 
 /// Returns whether a write of these groups replaces rows with X.500 paths. The responses in these
 /// rows are lost then.
-pub fn loses_answers(groups: &[Group], now: &WireEvent) -> bool {
-    groups.contains(&Group::Attendees) && !groups.contains(&Group::Time) && now.attendees.iter().any(is_path)
+pub fn loses_responses(groups: &[Group], now: &WireEvent) -> bool {
+    groups.contains(&Group::Attendees)
+        && !groups.contains(&Group::Time)
+        && now.attendees.iter().any(has_x500_path)
 }
 
 /// Returns whether the guests should change and cannot be written: somebody is listed only by an
 /// X.500 path. Graph sends such paths but may not accept them, and a list without the path would
 /// cancel a person whom nobody has removed.
-pub fn keeps_its_guests(groups: &[Group], event: &Event, now: &WireEvent) -> bool {
-    groups.contains(&Group::Attendees) && has_lone_path(now) && rows_to_write(event, now).is_some()
+pub fn keeps_outlook_guests(groups: &[Group], event: &Event, now: &WireEvent) -> bool {
+    groups.contains(&Group::Attendees)
+        && has_guest_without_address(now)
+        && rows_to_write(event, now).is_some()
 }
 
-fn has_lone_path(now: &WireEvent) -> bool {
-    let mut paths = now.attendees.iter().filter(|attendee| is_path(attendee));
-    paths.any(|path| rows_of_same(path, now).next().is_none())
+fn has_guest_without_address(now: &WireEvent) -> bool {
+    let mut paths = now.attendees.iter().filter(|attendee| has_x500_path(attendee));
+    paths.any(|path| rows_of_same_guest(path, now).next().is_none())
 }
 
 /// Returns `None` if Outlook lists these attendees already, or if they cannot be written.
 fn attendees_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
-    rows_to_write(event, now).filter(|_| !has_lone_path(now))
+    rows_to_write(event, now).filter(|_| !has_guest_without_address(now))
 }
 
 /// Returns `None` if Outlook lists these attendees already.
@@ -993,7 +998,7 @@ fn rows_to_write(event: &Event, now: &WireEvent) -> Option<Value> {
                 .is_some_and(|a| !a.trim().is_empty()),
         };
         // A second row of the same guest, which Graph may refuse.
-        if is_path(attendee) && rows_of_same(attendee, now).next().is_some() {
+        if has_x500_path(attendee) && rows_of_same_guest(attendee, now).next().is_some() {
             doubles += 1;
             continue;
         }

@@ -41,7 +41,7 @@ pub(crate) fn copy_of(
         seen_at: now(),
         gone: false,
         cancelled: event.is_cancelled.unwrap_or(false),
-        answer: event.own_answer().map(|answer| odoo_answer(answer).to_owned()),
+        answer: event.own_response().map(|answer| odoo_answer(answer).to_owned()),
         answer_base: None,
         slot_answers: serde_json::to_value(&shown.slot_answers)?,
         slot_answers_base: serde_json::to_value(SlotAnswers::new())?,
@@ -109,7 +109,7 @@ pub(crate) fn project(
         organized_by(single, organizer);
     }
     if !event.is_series() {
-        if let (Some(owner), Some(answer)) = (&owner, event.own_answer()) {
+        if let (Some(owner), Some(answer)) = (&owner, event.own_response()) {
             answer_for(single, owner, answer);
         }
         return Ok(shown);
@@ -137,7 +137,7 @@ pub(crate) fn project(
                     aliases.rename(attendees, None);
                 }
                 shown.slot_answers = wire::series::answers_to_one(event, &series, &declined);
-                let answer = event.own_answer();
+                let answer = event.own_response();
                 series = answered(series, owner, answer, &shown.slot_answers);
             }
             shown.document = series;

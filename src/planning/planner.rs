@@ -339,8 +339,8 @@ enum Permit {
 /// Returns which groups of Outlook's event `now` cannot be changed although they should be, and
 /// why.
 fn what_stays(groups: &[Group], event: &Event, now: &wire::WireEvent) -> Vec<(Group, &'static str)> {
-    let text = wire::keeps_its_text(groups, event, now).then_some((Group::Body, KEEPS_TEXT));
-    let guests = wire::keeps_its_guests(groups, event, now).then_some((Group::Attendees, KEEPS_GUESTS));
+    let text = wire::keeps_outlook_text(groups, event, now).then_some((Group::Body, KEEPS_TEXT));
+    let guests = wire::keeps_outlook_guests(groups, event, now).then_some((Group::Attendees, KEEPS_GUESTS));
     text.into_iter().chain(guests).collect()
 }
 

@@ -100,7 +100,7 @@ pub async fn outlook_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryRes
 
 /// Which of a mailbox's writes wait for now, besides those that are not due.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Waits {
+pub struct WritesOnHold {
     /// Collected writes that cause mails wait for approval.
     pub collected: bool,
     /// Writes that mail somebody wait.
@@ -109,7 +109,7 @@ pub struct Waits {
     pub creations: bool,
 }
 
-impl Waits {
+impl WritesOnHold {
     /// Returns the most mails that a write may cause, and the most that a collected write may
     /// cause.
     fn most_mails(self) -> (i32, i32) {
@@ -133,7 +133,7 @@ pub async fn is_outlook_due(
     account_id: i64,
     but_for: &[i64],
     now: DateTime<Utc>,
-    waits: Waits,
+    waits: WritesOnHold,
 ) -> QueryResult<bool> {
     let due = l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
@@ -150,7 +150,7 @@ pub async fn due_outlook(
     but_for: Vec<i64>,
     now: DateTime<Utc>,
     limit: i64,
-    waits: Waits,
+    waits: WritesOnHold,
 ) -> QueryResult<Vec<OutlookWrite>> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id).and(l::next_attempt_at.le(now)))
@@ -237,7 +237,7 @@ pub async fn creations_owed(conn: &mut Connection, account: &Account) -> QueryRe
 pub async fn next_outlook_at(
     conn: &mut Connection,
     account_id: i64,
-    waits: Waits,
+    waits: WritesOnHold,
 ) -> QueryResult<Option<DateTime<Utc>>> {
     l::outlook_outbox
         .filter(l::account_id.eq(account_id))
@@ -277,7 +277,7 @@ pub async fn creations_in_flight(
 }
 
 /// Marks writes as in flight. Must be committed before they are sent.
-pub async fn take_off(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
+pub async fn mark_in_flight(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::update(l::outlook_outbox.filter(l::id.eq_any(ids)))
         .set((l::in_flight_since.eq(Some(now)), l::attempts.eq(l::attempts + 1)))
         .execute(conn)
@@ -317,8 +317,8 @@ pub async fn postpone(
     failed.execute(conn).await
 }
 
-/// Restores a write that [`take_off`] marked and that was not sent.
-pub async fn give_back(conn: &mut Connection, before: &OutlookWrite) -> QueryResult<usize> {
+/// Restores a write that [`mark_in_flight`] marked and that was not sent.
+pub async fn restore_unsent(conn: &mut Connection, before: &OutlookWrite) -> QueryResult<usize> {
     diesel::update(l::outlook_outbox.find(before.id))
         .set((
             l::in_flight_since.eq(before.in_flight_since),

@@ -242,7 +242,7 @@ pub async fn waiting_shown(
 }
 
 /// Returns whether the mailbox has an item that no run had time for.
-pub async fn is_some_unseen(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
+pub async fn has_unread_items(conn: &mut Connection, account_id: i64) -> QueryResult<bool> {
     let unseen = dsl::put_aside
         .filter(dsl::account_id.eq(account_id))
         .filter(dsl::graph_id.is_not_null().and(dsl::reason.eq(Reason::NoTime)));

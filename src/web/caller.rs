@@ -43,7 +43,7 @@ fn behind_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAdd
 
 /// Returns the address range that counts as one source: a single IPv4 address, or the IPv6 network
 /// of a single customer.
-pub fn source(address: IpAddr) -> IpAddr {
+pub fn rate_limit_source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,
@@ -51,7 +51,7 @@ pub fn source(address: IpAddr) -> IpAddr {
 }
 
 /// Shortens a caller's text for a log line. The line's format escapes it.
-pub fn cut(words: &str) -> &str {
+pub fn shorten(words: &str) -> &str {
     words
         .char_indices()
         .nth(LONGEST_IN_LOG)
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_customers_ipv6_network_is_one_source() {
-        let source = |text: &str| super::source(text.parse().unwrap());
+        let source = |text: &str| super::rate_limit_source(text.parse().unwrap());
         assert_eq!(source("2001:db8:1:2:3::4"), source("2001:db8:1:2:ffff::"));
         assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
         assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn words_are_cut_between_characters() {
-        assert_eq!(cut("short"), "short");
-        assert_eq!(cut(&"é".repeat(100)).chars().count(), LONGEST_IN_LOG);
+        assert_eq!(shorten("short"), "short");
+        assert_eq!(shorten(&"é".repeat(100)).chars().count(), LONGEST_IN_LOG);
     }
 }

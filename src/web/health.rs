@@ -9,7 +9,7 @@ use crate::engine::health::SAID_AFTER;
 use crate::store::{accounts, databases};
 
 /// What the endpoints report on.
-pub struct Seen {
+pub struct HealthState {
     pub engine: Engine,
     pub metrics: PrometheusHandle,
 }
@@ -19,10 +19,10 @@ pub async fn live() -> HttpResponse {
 }
 
 /// Answers what is not ready, in words.
-pub async fn ready(seen: web::Data<Seen>) -> HttpResponse {
+pub async fn ready(health: web::Data<HealthState>) -> HttpResponse {
     // The process can work even if Microsoft or single databases fail. Nobody should restart it for
     // that, but somebody should look.
-    match in_trouble(&seen).await {
+    match in_trouble(&health).await {
         Ok((0, mailboxes)) => {
             HttpResponse::Ok().json(json!({"status": "ready", "mailboxes_in_trouble": mailboxes}))
         }
@@ -40,14 +40,14 @@ pub async fn ready(seen: web::Data<Seen>) -> HttpResponse {
 }
 
 /// Counts the databases and mailboxes that make no progress.
-async fn in_trouble(seen: &Seen) -> anyhow::Result<(i64, i64)> {
-    let mut conn = seen.engine.store.at_the_door().await?;
+async fn in_trouble(health: &HealthState) -> anyhow::Result<(i64, i64)> {
+    let mut conn = health.engine.store.at_the_door().await?;
     let databases = databases::failing(&mut conn, SAID_AFTER).await?;
     Ok((databases, accounts::in_trouble(&mut conn).await?))
 }
 
-pub async fn metrics(seen: web::Data<Seen>) -> HttpResponse {
+pub async fn metrics(health: web::Data<HealthState>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4")
-        .body(seen.metrics.render())
+        .body(health.metrics.render())
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::caller::cut;
+use super::caller::shorten;
 use crate::admin::journal::{self, JournalRequest};
 use crate::auth::accounts;
 use crate::engine::Engine;
@@ -32,7 +32,7 @@ pub struct Caller {
 
 /// The caller of `outlook.bridge.pair`, who has a code instead of a key.
 #[derive(Clone, Debug)]
-struct Stranger {
+struct PairingCaller {
     uuid: String,
     code: SecretString,
 }
@@ -47,7 +47,7 @@ const EXCHANGE: &str = "calendar.event.sync";
 
 /// The methods of a database whose move is not confirmed yet. None of them shows or changes a
 /// calendar.
-const WHILE_MOVED: &[&str] = &[
+const ALLOWED_WHILE_MOVED: &[&str] = &[
     "outlook.bridge.status",
     "outlook.bridge.renew_key",
     "outlook.bridge.unpair",
@@ -123,7 +123,7 @@ async fn state(engine: &Engine, caller: &Caller) -> Result<State, OdooError> {
 }
 
 #[derive(Deserialize)]
-struct Nothing {}
+struct NoArguments {}
 
 #[derive(Deserialize)]
 struct UserId {
@@ -140,7 +140,7 @@ impl Methods {
         module.register_async_method(PAIR, |params, engine, extensions| async move {
             let called: Result<Value, OdooError> = async {
                 let stranger = extensions
-                    .get::<Stranger>()
+                    .get::<PairingCaller>()
                     .ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))?;
                 let code = stranger.code.expose_secret();
                 let answer = admin::pairing::pair(&engine, &stranger.uuid, code, arguments(&params)?).await?;
@@ -152,7 +152,7 @@ impl Methods {
         method!(
             module,
             "outlook.bridge.unpair",
-            |engine, caller, _arguments: Nothing| {
+            |engine, caller, _arguments: NoArguments| {
                 admin::unpair(&engine, &caller.database).await?;
                 true
             }
@@ -160,7 +160,7 @@ impl Methods {
         method!(
             module,
             "outlook.bridge.renew_key",
-            |engine, caller, _arguments: Nothing| { admin::renew_key(&engine, &caller.database).await? }
+            |engine, caller, _arguments: NoArguments| { admin::renew_key(&engine, &caller.database).await? }
         );
         method!(
             module,
@@ -172,7 +172,7 @@ impl Methods {
         method!(
             module,
             "outlook.bridge.status",
-            |engine, caller, _arguments: Nothing| { state(&engine, caller).await? }
+            |engine, caller, _arguments: NoArguments| { state(&engine, caller).await? }
         );
         method!(
             module,
@@ -282,11 +282,11 @@ impl Methods {
 
     /// # Errors
     /// `NotFound` if the method does not exist.
-    pub fn exists(&self, name: &str) -> Result<(), OdooError> {
+    pub fn check_exists(&self, name: &str) -> Result<(), OdooError> {
         if self.names().any(|known| known == name) {
             Ok(())
         } else {
-            Err(OdooError::NotFound(cut(name).to_owned()))
+            Err(OdooError::NotFound(shorten(name).to_owned()))
         }
     }
 
@@ -301,7 +301,7 @@ impl Methods {
     /// The error that Odoo receives.
     pub async fn pair(&self, call: Call) -> Result<Value, OdooError> {
         let mut methods = self.module.clone();
-        methods.extensions_mut().insert(Stranger {
+        methods.extensions_mut().insert(PairingCaller {
             uuid: call.db,
             code: call.key,
         });
@@ -315,7 +315,7 @@ impl Methods {
     pub async fn call(&self, database: Database, call: Call, name: &str) -> Result<Value, OdooError> {
         self.check_copy(&database, call.database_name.as_deref()).await?;
         self.check_versions(&database, call.versions, name).await?;
-        if database.moved.is_some() && !WHILE_MOVED.contains(&name) {
+        if database.moved.is_some() && !ALLOWED_WHILE_MOVED.contains(&name) {
             return Err(OdooError::user(database.shut_out().unwrap_or_default()));
         }
         let hash = digest(call.key.expose_secret());
@@ -340,7 +340,7 @@ impl Methods {
     ///
     /// # Errors
     /// `UserError` when its turn does not come.
-    pub async fn enter_with_much(&self, database: &Database) -> Result<Turn, OdooError> {
+    pub async fn take_large_turn(&self, database: &Database) -> Result<Turn, OdooError> {
         self.engine.tenants.enter(database.id, Kind::Large).await
     }
 
@@ -348,7 +348,7 @@ impl Methods {
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn known_keys(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+    pub async fn all_key_hashes(&self) -> anyhow::Result<Vec<Vec<u8>>> {
         let mut conn = self.engine.store.at_the_door().await?;
         Ok(databases::key_hashes(&mut conn).await?)
     }
@@ -357,7 +357,7 @@ impl Methods {
     ///
     /// # Errors
     /// `AccessDenied` if it does not.
-    pub async fn open(&self, uuid: &str, key_hash: &[u8]) -> Result<Database, OdooError> {
+    pub async fn database_of_key(&self, uuid: &str, key_hash: &[u8]) -> Result<Database, OdooError> {
         let mut conn = self.engine.store.at_the_door().await?;
         let database = databases::by_key(&mut conn, key_hash).await?;
         database.filter(|found| found.uuid == uuid).ok_or_else(|| {
@@ -397,12 +397,12 @@ impl Methods {
             return Ok(());
         };
         let mut conn = self.engine.store.at_the_door().await?;
-        admin::note_copy(&mut conn, database, cut(called)).await?;
+        admin::note_copy(&mut conn, database, shorten(called)).await?;
         Err(OdooError::AccessDenied(format!(
             "This Odoo database is called “{}”, and the one that was paired with the Outlook bridge “{}”: it is a copy, \
              or was renamed. Nothing is synced from here. If this is the one that shall sync, pair it again with a new \
              code; else press Unpair.",
-            cut(called),
+            shorten(called),
             database.name
         )))
     }

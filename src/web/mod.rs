@@ -1,7 +1,7 @@
 //! The HTTP endpoints in front of the engine. They decide only who may call.
 
+mod app_state;
 mod caller;
-mod doors;
 mod health;
 mod limits;
 mod methods;
@@ -22,7 +22,7 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_actix_web::TracingLogger;
 
-use self::doors::Doors;
+use self::app_state::AppState;
 use crate::engine::Engine;
 
 /// The threads that serve calls, and the most connections of each. The total is below the 1024
@@ -32,14 +32,14 @@ const CONNECTIONS: usize = 384;
 /// The most connections for health and metrics.
 const ADMIN_CONNECTIONS: usize = 64;
 /// How long the headers may take to arrive.
-const HEADERS_PATIENCE: Duration = Duration::from_secs(5);
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the rest of a refused body is read and dropped: a client that is still sending does not
 /// read the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Where the service listens, and whom it trusts.
 #[derive(Clone, Debug, Default)]
-pub struct Door {
+pub struct HttpSettings {
     /// The address that Odoo calls.
     pub listen: String,
     /// The address for health and metrics, if there is one.
@@ -91,32 +91,32 @@ pub fn method_names(engine: Engine) -> anyhow::Result<Vec<&'static str>> {
 pub fn serve(
     engine: Engine,
     metrics: PrometheusHandle,
-    door: &Door,
+    http: &HttpSettings,
     certificate: Option<&Arc<tls::Certificate>>,
 ) -> anyhow::Result<Serving> {
-    let (admin, admin_addresses) = match &door.admin_listen {
+    let (admin, admin_addresses) = match &http.admin_listen {
         Some(listen) => {
             let (server, addresses) = serve_admin(engine.clone(), metrics, listen)?;
             (Some(server), addresses)
         }
         None => (None, Vec::new()),
     };
-    let doors = web::Data::new(Doors {
+    let state = web::Data::new(AppState {
         methods: methods::Methods::new(engine)?,
         limits: limits::Limits::new(),
-        trusted_proxies: door.trusted_proxies.clone(),
+        trusted_proxies: http.trusted_proxies.clone(),
     });
     let server = HttpServer::new(move || {
         App::new()
-            .wrap(from_fn(rpc::only_with_a_length))
-            .wrap(from_fn(rpc::with_versions))
+            .wrap(from_fn(rpc::require_content_length))
+            .wrap(from_fn(rpc::add_version_headers))
             .wrap(TracingLogger::<rpc::RequestSpan>::new())
-            .app_data(web::Data::clone(&doors))
+            .app_data(web::Data::clone(&state))
             .configure(routes)
     })
     .workers(THREADS)
     .max_connections(CONNECTIONS)
-    .client_request_timeout(HEADERS_PATIENCE)
+    .client_request_timeout(HEADERS_TIMEOUT)
     .client_disconnect_timeout(LINGER)
     // The timeout applies to a connection's first headers only; Odoo opens a connection for each
     // call.
@@ -124,10 +124,10 @@ pub fn serve(
     .disable_signals()
     .shutdown_timeout(10);
     let server = match certificate {
-        Some(certificate) => server.bind_rustls_0_23(&door.listen, certificate.server_config()?),
-        None => server.bind(&door.listen),
+        Some(certificate) => server.bind_rustls_0_23(&http.listen, certificate.server_config()?),
+        None => server.bind(&http.listen),
     };
-    let server = server.with_context(|| format!("listening on {} (setting 'listen')", door.listen))?;
+    let server = server.with_context(|| format!("listening on {} (setting 'listen')", http.listen))?;
     let addresses = server.addrs();
     Ok(Serving {
         calls: server.run(),
@@ -142,10 +142,10 @@ fn serve_admin(
     metrics: PrometheusHandle,
     listen: &str,
 ) -> anyhow::Result<(Server, Vec<SocketAddr>)> {
-    let seen = web::Data::new(health::Seen { engine, metrics });
+    let seen = web::Data::new(health::HealthState { engine, metrics });
     let server = HttpServer::new(move || {
         App::new()
-            .wrap(from_fn(rpc::only_with_a_length))
+            .wrap(from_fn(rpc::require_content_length))
             .app_data(web::Data::clone(&seen))
             .route("/health/live", web::get().to(health::live))
             .route("/health/ready", web::get().to(health::ready))
@@ -153,7 +153,7 @@ fn serve_admin(
     })
     .workers(1)
     .max_connections(ADMIN_CONNECTIONS)
-    .client_request_timeout(HEADERS_PATIENCE)
+    .client_request_timeout(HEADERS_TIMEOUT)
     .client_disconnect_timeout(LINGER)
     .keep_alive(KeepAlive::Disabled)
     .disable_signals()
@@ -169,7 +169,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/jsonrpc")
                 .route(web::post().to(rpc::jsonrpc))
-                .default_service(web::to(rpc::only_post)),
+                .default_service(web::to(rpc::answer_other_methods)),
         )
         .service(web::resource("/json/2/{model}/{method}").route(web::post().to(rpc::json2)));
 }

@@ -21,9 +21,9 @@ use tokio::time::timeout;
 use tracing::Span;
 use tracing_actix_web::RootSpanBuilder;
 
-use super::caller::{self, cut};
-use super::doors::{Doors, LARGEST_BODY, LARGEST_STRANGERS_BODY};
-use super::limits::{Held, Place};
+use super::app_state::{AppState, LARGEST_BODY, LARGEST_BODY_WITHOUT_KEY};
+use super::caller::{self, shorten};
+use super::limits::{LimitReached, ReadPermit};
 use crate::engine::tenants::{self, Turn};
 use crate::odoo::OdooError;
 use crate::odoo::api::{self, Versions};
@@ -34,8 +34,8 @@ use crate::store::seal::digest;
 /// The longest a call may take. No call waits for Microsoft, except for a login's code exchange.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
 /// How long a body may take to arrive.
-const STRANGERS_PATIENCE: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT_WITHOUT_KEY: Duration = Duration::from_secs(5);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One span per request: who called what, and the result; never queries, keys or bodies.
 pub struct RequestSpan;
@@ -43,14 +43,14 @@ pub struct RequestSpan;
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let client = request
-            .app_data::<web::Data<Doors>>()
-            .map(|doors| caller::address(request.request(), &doors.trusted_proxies));
+            .app_data::<web::Data<AppState>>()
+            .map(|state| caller::address(request.request(), &state.trusted_proxies));
         // A caller's text is recorded as a string, which is escaped. A displayed value is not.
         tracing::info_span!(
             "request",
             client.address = client.map(tracing::field::display),
-            http.method = cut(request.method().as_str()),
-            http.path = cut(request.path()),
+            http.method = shorten(request.method().as_str()),
+            http.path = shorten(request.path()),
             http.status = tracing::field::Empty,
             rpc.method = tracing::field::Empty,
         )
@@ -67,7 +67,7 @@ impl RootSpanBuilder for RequestSpan {
 
 /// Refuses a body in chunks, whose length is unknown: actix reads the rest of one for as long as it
 /// arrives.
-pub async fn only_with_a_length(
+pub async fn require_content_length(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -75,8 +75,8 @@ pub async fn only_with_a_length(
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     let error = OdooError::user("the request's body must come with its length, and not in chunks");
-    let answer = Unread {
-        words: rpc::answer(Value::Null, Err(error)).to_string().into(),
+    let answer = AnswerBeforeBody {
+        text: rpc::answer(Value::Null, Err(error)).to_string().into(),
         _body: Box::new(request.take_payload()),
     };
     let response = HttpResponse::LengthRequired()
@@ -87,7 +87,7 @@ pub async fn only_with_a_length(
 
 /// Adds to each answer, including refusals, which versions of the exchange this service
 /// understands.
-pub async fn with_versions(
+pub async fn add_version_headers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -101,29 +101,29 @@ pub async fn with_versions(
 
 /// An answer that keeps the request's body, so that the connection is closed instead of being read
 /// to the body's end.
-struct Unread {
-    words: Bytes,
+struct AnswerBeforeBody {
+    text: Bytes,
     _body: Box<Payload>,
 }
 
-impl MessageBody for Unread {
+impl MessageBody for AnswerBeforeBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.words.len() as u64)
+        BodySize::Sized(self.text.len() as u64)
     }
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let words = std::mem::take(&mut self.get_mut().words);
-        Poll::Ready((!words.is_empty()).then_some(Ok(words)))
+        let text = std::mem::take(&mut self.get_mut().text);
+        Poll::Ready((!text.is_empty()).then_some(Ok(text)))
     }
 }
 
 /// Why a request is answered before it was understood.
 #[derive(Debug)]
-enum Turned {
+enum Refusal {
     /// A limit for callers without a known key.
-    Held(Held),
+    LimitReached(LimitReached),
     /// A limit of the database.
     Busy,
     NoKey,
@@ -133,30 +133,30 @@ enum Turned {
     TooSlow,
     Broken,
     /// The key is wrong.
-    Refused(OdooError),
+    WrongKey(OdooError),
 }
 
-impl Turned {
+impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Held(_) | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::LimitReached(_) | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::NoKey => StatusCode::UNAUTHORIZED,
             Self::NoDatabase => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
-            Self::Refused(error) => status_of(error),
+            Self::WrongKey(error) => status_of(error),
         }
     }
 
     fn into_error(self) -> OdooError {
         match self {
-            Self::Held(Held::For(seconds)) => OdooError::AccessDenied(format!(
+            Self::LimitReached(LimitReached::For(seconds)) => OdooError::AccessDenied(format!(
                 "The Outlook bridge has been called too often, or with too many wrong keys, from where Odoo is. It listens again \
                  in {seconds} s."
             )),
-            Self::Held(Held::Crowded) => OdooError::AccessDenied(
+            Self::LimitReached(LimitReached::TooManyReads) => OdooError::AccessDenied(
                 "The Outlook bridge is being called by too many at once. Try again.".to_owned(),
             ),
             Self::Busy => tenants::busy(),
@@ -172,21 +172,21 @@ impl Turned {
             }
             Self::TooSlow => OdooError::user("the request took too long to come"),
             Self::Broken => OdooError::user("the request was cut short"),
-            Self::Refused(error) => error,
+            Self::WrongKey(error) => error,
         }
     }
 
     /// Logs and counts the refusal. The number of log lines is limited.
-    fn note(&self, doors: &Doors, from: IpAddr) {
+    fn note(&self, state: &AppState, from: IpAddr) {
         metrics::counter!("outlook_bridge_turned_away_total", "status" => self.status().as_str().to_owned())
             .increment(1);
         match self {
             // Logged where it was found out.
-            Self::Refused(_) => {}
+            Self::WrongKey(_) => {}
             other => {
-                if let Some(times) = doors
+                if let Some(times) = state
                     .limits
-                    .turned_away(caller::source(from), self.status().as_u16())
+                    .count_refusal(caller::rate_limit_source(from), self.status().as_u16())
                 {
                     tracing::warn!(client.address = %from, times, reason = ?other, "turned away");
                 }
@@ -196,14 +196,14 @@ impl Turned {
 
     fn answer(
         self,
-        doors: &Doors,
+        state: &AppState,
         from: IpAddr,
         status: StatusCode,
         body: impl FnOnce(OdooError) -> Value,
     ) -> HttpResponse {
-        self.note(doors, from);
+        self.note(state, from);
         let mut response = HttpResponse::build(status);
-        if let Self::Held(Held::For(seconds)) = &self {
+        if let Self::LimitReached(LimitReached::For(seconds)) = &self {
             response.insert_header((RETRY_AFTER, *seconds));
         }
         response.json(body(self.into_error()))
@@ -215,87 +215,100 @@ fn status_of(error: &OdooError) -> StatusCode {
 }
 
 /// The caller, by the headers. They decide how much of the call is read.
-struct Visitor {
+struct Sender {
     from: IpAddr,
     /// The database of the key in the headers, and the key's hash.
     database: Option<(Database, Vec<u8>)>,
-    _place: Option<Place>,
+    _permit: Option<ReadPermit>,
     _turn: Option<Turn>,
 }
 
-impl Visitor {
+impl Sender {
     /// Reads only the headers.
-    async fn come(doors: &Doors, request: &HttpRequest, from: IpAddr) -> Result<Self, Turned> {
+    async fn identify(state: &AppState, request: &HttpRequest, from: IpAddr) -> Result<Self, Refusal> {
         let encoded = request.headers().get(CONTENT_ENCODING);
         if encoded.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            return Err(Turned::Encoded);
+            return Err(Refusal::Encoded);
         }
         let length = length(request);
         let Some(key) = bearer(request) else {
-            let source = caller::source(from);
-            doors.limits.stranger(source, false).map_err(Turned::Held)?;
-            if length.is_some_and(|length| length > LARGEST_STRANGERS_BODY as u64) {
-                return Err(Turned::TooLarge(LARGEST_STRANGERS_BODY));
+            let source = caller::rate_limit_source(from);
+            state
+                .limits
+                .check_without_key(source, false)
+                .map_err(Refusal::LimitReached)?;
+            if length.is_some_and(|length| length > LARGEST_BODY_WITHOUT_KEY as u64) {
+                return Err(Refusal::TooLarge(LARGEST_BODY_WITHOUT_KEY));
             }
-            let place = doors.limits.read(source).map_err(Turned::Held)?;
+            let permit = state
+                .limits
+                .start_reading(source)
+                .map_err(Refusal::LimitReached)?;
             return Ok(Self {
                 from,
                 database: None,
-                _place: Some(place),
+                _permit: Some(permit),
                 _turn: None,
             });
         };
         let hash = digest(key.expose_secret());
-        let uuid = header(request, "X-Odoo-Database").ok_or(Turned::NoDatabase)?;
-        if is_known(doors, &hash).await {
+        let uuid = header(request, "X-Odoo-Database").ok_or(Refusal::NoDatabase)?;
+        if is_known(state, &hash).await {
             let bytes = length.unwrap_or_default();
-            doors.limits.caller(&hash, bytes).map_err(|_| Turned::Busy)?;
+            state
+                .limits
+                .check_with_key(&hash, bytes)
+                .map_err(|_| Refusal::Busy)?;
         } else {
-            let source = caller::source(from);
-            doors.limits.stranger(source, true).map_err(Turned::Held)?;
+            let source = caller::rate_limit_source(from);
+            state
+                .limits
+                .check_without_key(source, true)
+                .map_err(Refusal::LimitReached)?;
         }
-        let database = doors.methods.open(&uuid, &hash).await;
-        let database = said(doors, from, &uuid, hash.clone(), database).map_err(Turned::Refused)?;
+        let database = state.methods.database_of_key(&uuid, &hash).await;
+        let database =
+            note_wrong_key(state, from, &uuid, hash.clone(), database).map_err(Refusal::WrongKey)?;
         if length.is_some_and(|length| length > LARGEST_BODY as u64) {
-            return Err(Turned::TooLarge(LARGEST_BODY));
+            return Err(Refusal::TooLarge(LARGEST_BODY));
         }
         let turn = match length {
-            Some(length) if length > LARGEST_STRANGERS_BODY as u64 => {
-                let entered = doors.methods.enter_with_much(&database).await;
-                Some(entered.map_err(|_| Turned::Busy)?)
+            Some(length) if length > LARGEST_BODY_WITHOUT_KEY as u64 => {
+                let entered = state.methods.take_large_turn(&database).await;
+                Some(entered.map_err(|_| Refusal::Busy)?)
             }
             _ => None,
         };
         Ok(Self {
             from,
             database: Some((database, hash)),
-            _place: None,
+            _permit: None,
             _turn: turn,
         })
     }
 
     /// Reads the body, within the limits of size and time that the headers permit.
-    async fn read(&self, mut payload: web::Payload) -> Result<Vec<u8>, Turned> {
+    async fn read(&self, mut payload: web::Payload) -> Result<Vec<u8>, Refusal> {
         let (most, patience) = match self.database {
-            Some(_) => (LARGEST_BODY, PATIENCE),
-            None => (LARGEST_STRANGERS_BODY, STRANGERS_PATIENCE),
+            Some(_) => (LARGEST_BODY, BODY_TIMEOUT),
+            None => (LARGEST_BODY_WITHOUT_KEY, BODY_TIMEOUT_WITHOUT_KEY),
         };
         let read = async {
             let mut body = Vec::new();
             while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|_| Turned::Broken)?;
+                let chunk = chunk.map_err(|_| Refusal::Broken)?;
                 if body.len() + chunk.len() > most {
-                    return Err(Turned::TooLarge(most));
+                    return Err(Refusal::TooLarge(most));
                 }
                 body.extend_from_slice(&chunk);
             }
             Ok(body)
         };
-        timeout(patience, read).await.unwrap_or(Err(Turned::TooSlow))
+        timeout(patience, read).await.unwrap_or(Err(Refusal::TooSlow))
     }
 
     /// Returns the database of the key that the call contains.
-    async fn database(&self, doors: &Doors, call: &Call) -> Result<Database, OdooError> {
+    async fn database(&self, state: &AppState, call: &Call) -> Result<Database, OdooError> {
         let hash = digest(call.key.expose_secret());
         if let Some((database, known)) = &self.database
             && *known == hash
@@ -303,43 +316,43 @@ impl Visitor {
         {
             return Ok(database.clone());
         }
-        if self.database.is_none() && is_known(doors, &hash).await {
-            doors
+        if self.database.is_none() && is_known(state, &hash).await {
+            state
                 .limits
-                .caller(&hash, 0)
-                .map_err(|_| Turned::Busy.into_error())?;
+                .check_with_key(&hash, 0)
+                .map_err(|_| Refusal::Busy.into_error())?;
         }
-        let database = doors.methods.open(&call.db, &hash).await;
-        said(doors, self.from, &call.db, hash, database)
+        let database = state.methods.database_of_key(&call.db, &hash).await;
+        note_wrong_key(state, self.from, &call.db, hash, database)
     }
 }
 
 /// Returns whether a key was valid when it was last checked. It is checked for each call all the
 /// same.
-async fn is_known(doors: &Doors, hash: &[u8]) -> bool {
-    if !doors.limits.knows(hash) && doors.limits.is_look_due() {
-        match doors.methods.known_keys().await {
-            Ok(keys) => doors.limits.learn_all(keys),
+async fn is_known(state: &AppState, hash: &[u8]) -> bool {
+    if !state.limits.is_known(hash) && state.limits.is_key_refresh_due() {
+        match state.methods.all_key_hashes().await {
+            Ok(keys) => state.limits.replace_known_keys(keys),
             Err(error) => tracing::warn!(error = format!("{error:#}"), "the keys were not looked up"),
         }
     }
-    doors.limits.knows(hash)
+    state.limits.is_known(hash)
 }
 
 /// Counts and logs a wrong key or code.
-fn said<T>(
-    doors: &Doors,
+fn note_wrong_key<T>(
+    state: &AppState,
     from: IpAddr,
     uuid: &str,
     hash: Vec<u8>,
     opened: Result<T, OdooError>,
 ) -> Result<T, OdooError> {
     if let Err(error @ OdooError::AccessDenied(reason)) = &opened {
-        let source = caller::source(from);
-        let is_new = doors.limits.wrong(source, &hash);
-        let times = doors.limits.turned_away(source, error.http_status());
+        let source = caller::rate_limit_source(from);
+        let is_new = state.limits.add_wrong_key(source, &hash);
+        let times = state.limits.count_refusal(source, error.http_status());
         if is_new || times.is_some() {
-            tracing::warn!(client.address = %from, database.uuid = cut(uuid), times, reason = cut(reason), "refused");
+            tracing::warn!(client.address = %from, database.uuid = shorten(uuid), times, reason = shorten(reason), "refused");
         }
     }
     opened
@@ -380,34 +393,38 @@ fn versions(request: &HttpRequest) -> Result<Versions, OdooError> {
 }
 
 /// Reads a call's body, as far as its headers permit.
-async fn visit(
-    doors: &Doors,
+async fn read_call(
+    state: &AppState,
     request: &HttpRequest,
     from: IpAddr,
     payload: web::Payload,
-) -> Result<(Visitor, Vec<u8>), Turned> {
-    let visitor = Visitor::come(doors, request, from).await?;
-    let body = visitor.read(payload).await?;
-    Ok((visitor, body))
+) -> Result<(Sender, Vec<u8>), Refusal> {
+    let sender = Sender::identify(state, request, from).await?;
+    let body = sender.read(payload).await?;
+    Ok((sender, body))
 }
 
 /// Answers with HTTP 200 whatever the result is, as Odoo does.
-pub async fn jsonrpc(doors: web::Data<Doors>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let from = caller::address(&request, &doors.trusted_proxies);
-    let (visitor, body) = match visit(&doors, &request, from, payload).await {
-        Ok(visited) => visited,
-        Err(turned) => {
-            let status = match turned {
-                Turned::Refused(_) => StatusCode::OK,
-                _ => turned.status(),
+pub async fn jsonrpc(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    let from = caller::address(&request, &state.trusted_proxies);
+    let (sender, body) = match read_call(&state, &request, from, payload).await {
+        Ok(sender_and_body) => sender_and_body,
+        Err(refusal) => {
+            let status = match refusal {
+                Refusal::WrongKey(_) => StatusCode::OK,
+                _ => refusal.status(),
             };
             let body = |error| rpc::answer(Value::Null, Err(error));
-            return turned.answer(&doors, from, status, body);
+            return refusal.answer(&state, from, status, body);
         }
     };
     let envelope = match rpc::read(&body) {
         Ok(envelope) => envelope,
-        Err(malformed) => return refuse(from, malformed),
+        Err(malformed) => return answer_malformed(from, malformed),
     };
     drop(body);
     let result = match envelope.request {
@@ -417,7 +434,7 @@ pub async fn jsonrpc(doors: web::Data<Doors>, request: HttpRequest, payload: web
             match versions(&request) {
                 Ok(versions) => {
                     call.versions = versions;
-                    execute(&doors, &visitor, call).await
+                    execute(&state, &sender, call).await
                 }
                 Err(error) => Err(error),
             }
@@ -427,12 +444,12 @@ pub async fn jsonrpc(doors: web::Data<Doors>, request: HttpRequest, payload: web
     HttpResponse::Ok().json(rpc::answer(envelope.id, result))
 }
 
-fn refuse(from: IpAddr, malformed: Malformed) -> HttpResponse {
+fn answer_malformed(from: IpAddr, malformed: Malformed) -> HttpResponse {
     tracing::info!(client.address = %from, ?malformed, "not a JSON-RPC request");
     HttpResponse::Ok().json(malformed.to_json())
 }
 
-pub async fn only_post() -> HttpResponse {
+pub async fn answer_other_methods() -> HttpResponse {
     HttpResponse::MethodNotAllowed()
         .insert_header(("Allow", "POST"))
         .finish()
@@ -440,26 +457,26 @@ pub async fn only_post() -> HttpResponse {
 
 /// Serves Odoo 19's dialect: keyword arguments as the body, HTTP statuses for errors.
 pub async fn json2(
-    doors: web::Data<Doors>,
+    state: web::Data<AppState>,
     path: web::Path<(String, String)>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    let from = caller::address(&request, &doors.trusted_proxies);
-    let visited = match bearer(&request) {
-        Some(_) => visit(&doors, &request, from, payload).await,
-        None => Err(Turned::NoKey),
+    let from = caller::address(&request, &state.trusted_proxies);
+    let sender_and_body = match bearer(&request) {
+        Some(_) => read_call(&state, &request, from, payload).await,
+        None => Err(Refusal::NoKey),
     };
-    let (visitor, body) = match visited {
-        Ok(visited) => visited,
-        Err(turned) => {
-            let status = turned.status();
-            return turned.answer(&doors, from, status, |error| error.data());
+    let (sender, body) = match sender_and_body {
+        Ok(sender_and_body) => sender_and_body,
+        Err(refusal) => {
+            let status = refusal.status();
+            return refusal.answer(&state, from, status, |error| error.data());
         }
     };
     let (model, method) = path.into_inner();
     let result = match read_json2(&request, model, method, &body) {
-        Ok(call) => execute(&doors, &visitor, call).await,
+        Ok(call) => execute(&state, &sender, call).await,
         Err(error) => Err(error),
     };
     match result {
@@ -496,47 +513,48 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
     })
 }
 
-async fn execute(doors: &Doors, visitor: &Visitor, call: Call) -> Result<Value, OdooError> {
+async fn execute(state: &AppState, sender: &Sender, call: Call) -> Result<Value, OdooError> {
     let name = format!("{}.{}", call.model, call.method);
-    Span::current().record("rpc.method", cut(&name));
-    let result = match timeout(LONGEST_CALL, carry_out(doors, visitor, call, &name)).await {
+    Span::current().record("rpc.method", shorten(&name));
+    let result = match timeout(LONGEST_CALL, run_method(state, sender, call, &name)).await {
         Ok(result) => result,
         Err(_) => Err(OdooError::Internal(anyhow::anyhow!(
             "{} took longer than {LONGEST_CALL:?}",
-            cut(&name)
+            shorten(&name)
         ))),
     };
     let outcome = result.as_ref().map_or_else(OdooError::exception_name, |_| "ok");
     metrics::counter!("outlook_bridge_calls_total", "outcome" => outcome).increment(1);
     if let Err(error) = &result {
         // The error's text is for the caller, and may name people.
-        tracing::info!(client.address = %visitor.from, rpc.method = cut(&name), outcome, "call refused");
-        tracing::debug!(error = cut(&error.to_string()), "why");
+        tracing::info!(client.address = %sender.from, rpc.method = shorten(&name), outcome, "call refused");
+        tracing::debug!(error = shorten(&error.to_string()), "why");
     }
     result
 }
 
-async fn carry_out(doors: &Doors, visitor: &Visitor, call: Call, name: &str) -> Result<Value, OdooError> {
+async fn run_method(state: &AppState, sender: &Sender, call: Call, name: &str) -> Result<Value, OdooError> {
     // An unknown method may belong to a version that is not understood.
     match call.versions.problem() {
-        None => doors.methods.exists(name)?,
-        Some(problem) if doors.methods.needs_no_key(name) => return Err(OdooError::User(problem)),
+        None => state.methods.check_exists(name)?,
+        Some(problem) if state.methods.needs_no_key(name) => return Err(OdooError::User(problem)),
         Some(_) => {}
     }
-    if doors.methods.needs_no_key(name) {
+    if state.methods.needs_no_key(name) {
         let uuid = call.db.clone();
         let code = digest(call.key.expose_secret());
-        let paired = doors.methods.pair(call).await;
-        return said(doors, visitor.from, &uuid, code, paired).inspect(|answer| learn(doors, answer));
+        let paired = state.methods.pair(call).await;
+        return note_wrong_key(state, sender.from, &uuid, code, paired)
+            .inspect(|answer| add_new_key(state, answer));
     }
-    let database = visitor.database(doors, &call).await?;
-    let answer = doors.methods.call(database, call, name).await;
-    answer.inspect(|answer| learn(doors, answer))
+    let database = sender.database(state, &call).await?;
+    let answer = state.methods.call(database, call, name).await;
+    answer.inspect(|answer| add_new_key(state, answer))
 }
 
 /// Learns a new key at once, so that its owner need not wait behind callers without a key.
-fn learn(doors: &Doors, answer: &Value) {
+fn add_new_key(state: &AppState, answer: &Value) {
     if let Some(key) = answer.get("api_key").and_then(Value::as_str) {
-        doors.limits.learn(digest(key));
+        state.limits.add_known_key(digest(key));
     }
 }

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// How often the files are read again, besides SIGHUP.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A certificate chain and its key, as PEM files.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl Certificate {
 
     /// Shows the present content of the files. If they cannot be used, nothing changes, as they may
     /// be half written.
-    fn look_again(&self) {
+    fn refresh(&self) {
         match self.files.read() {
             Ok(read) if read.cert == self.shown().cert => {}
             Ok(read) => {
@@ -94,10 +94,10 @@ impl Certificate {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = hang_up.recv() => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(REFRESH_INTERVAL) => {}
             }
             let certificate = Arc::clone(&self);
-            tokio::task::spawn_blocking(move || certificate.look_again())
+            tokio::task::spawn_blocking(move || certificate.refresh())
                 .await
                 .context("reading the certificate")?;
         }

@@ -122,7 +122,7 @@ fn no_query_looks_into_json() {
 
 #[test]
 fn names_are_found_alone_and_in_groups() {
-    let text = "use crate::{store, planning::{self, people}, web::Doors}; crate::auth::begin(); pub(in crate::engine)";
+    let text = "use crate::{store, planning::{self, people}, web::AppState}; crate::auth::begin(); pub(in crate::engine)";
     assert_eq!(named(text), ["store", "planning", "web", "auth", "engine"]);
 }
 

@@ -16,7 +16,7 @@ use outlook_bridge::outlook::client::GraphClient;
 use outlook_bridge::outlook::login::LoginClient;
 use outlook_bridge::store::seal::Sealer;
 use outlook_bridge::store::{Store, databases};
-use outlook_bridge::web::{self, Door};
+use outlook_bridge::web::{self, HttpSettings};
 use outlook_bridge::worker;
 use outlook_bridge::worker::pruning;
 use secrecy::SecretString;
@@ -192,12 +192,12 @@ impl Stack {
         let odoo = OdooClient::new(vec!["127.0.0.0/8".parse().expect("a network")]).expect("a client");
         let engine = Engine::new(store, sealer, graph, login, http, odoo, settings);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let door = Door {
+        let http = HttpSettings {
             listen: "127.0.0.1:0".to_owned(),
             admin_listen: Some("127.0.0.1:0".to_owned()),
             trusted_proxies: vec![TRUSTED_PROXY.parse().expect("a network")],
         };
-        let serving = web::serve(engine.clone(), metrics, &door, None).expect("a port");
+        let serving = web::serve(engine.clone(), metrics, &http, None).expect("a port");
         let servers = serving.handles();
         let url = format!("http://{}", serving.addresses[0]);
         let admin_url = format!("http://{}", serving.admin_addresses[0]);

@@ -18,7 +18,7 @@ impl Page<'_> {
     /// Returns whether an organizer's mailbox is being listed again because the database was paired
     /// again, or will be listed when the organizer has logged in again. Only there does an event
     /// have our link, which says whether its meeting is known.
-    pub(super) fn is_compared(&self, organizer: &Account) -> bool {
+    pub(super) fn is_being_rebaselined(&self, organizer: &Account) -> bool {
         let is_read_soon = organizer.is_read() || organizer.state == SyncState::NeedAuth;
         is_read_soon
             && !organizer.pulled_once

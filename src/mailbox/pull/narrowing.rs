@@ -18,11 +18,11 @@ use crate::store::{Connection, accounts, leases, troubles};
 const MOST_HALVINGS: i32 = 5;
 const FEWEST_DAYS: i64 = 7;
 /// Failures in a row, over some minutes, after which the window is the cause.
-const MANY: i32 = 8;
+const FAILURES_BEFORE_NARROWING: i32 = 8;
 /// How long a smaller window is read before a larger one is tried.
-const REST: TimeDelta = TimeDelta::days(1);
+const WIDEN_AFTER: TimeDelta = TimeDelta::days(1);
 
-pub(super) fn narrowed(days: i64, halvings: i32) -> i64 {
+pub(super) fn halve_days(days: i64, halvings: i32) -> i64 {
     (days >> halvings.clamp(0, MOST_HALVINGS)).max(days.min(FEWEST_DAYS))
 }
 
@@ -40,12 +40,15 @@ pub(super) async fn narrow(
     };
     // A request that never reached Microsoft says nothing about the window.
     let is_microsofts = status.is_some_and(|status| status >= 500);
-    if !is_microsofts || account.failures + 1 < MANY || engine.graph.reach(token).await.is_err() {
+    if !is_microsofts
+        || account.failures + 1 < FAILURES_BEFORE_NARROWING
+        || engine.graph.check_reachable(token).await.is_err()
+    {
         return Ok(());
     }
     if halvings < MOST_HALVINGS {
         let mut conn = engine.store.get().await?;
-        set(engine, &mut conn, account, halvings + 1, Some(reason)).await?;
+        store_halvings(engine, &mut conn, account, halvings + 1, Some(reason)).await?;
     }
     Ok(())
 }
@@ -58,16 +61,16 @@ pub(super) async fn widen(
     halvings: i32,
     since: Option<DateTime<Utc>>,
 ) -> Result<Option<i32>, PullError> {
-    let is_due = since.is_some_and(|since| since < now() - REST);
+    let is_due = since.is_some_and(|since| since < now() - WIDEN_AFTER);
     if halvings == 0 || !is_due || account.failures > 0 || account.listing_since.is_some() {
         return Ok(None);
     }
     let mut conn = engine.store.get().await?;
-    set(engine, &mut conn, account, halvings - 1, None).await?;
+    store_halvings(engine, &mut conn, account, halvings - 1, None).await?;
     Ok(Some(halvings - 1))
 }
 
-async fn set(
+async fn store_halvings(
     engine: &Engine,
     conn: &mut Connection,
     account: &Account,
@@ -111,11 +114,11 @@ mod tests {
 
     #[test]
     fn a_window_is_never_less_than_a_week_nor_more_than_it_was() {
-        assert_eq!(narrowed(730, 0), 730);
-        assert_eq!(narrowed(730, 1), 365);
-        assert_eq!(narrowed(730, 5), 22);
-        assert_eq!(narrowed(730, 99), 22);
-        assert_eq!(narrowed(30, 5), 7);
-        assert_eq!(narrowed(3, 5), 3);
+        assert_eq!(halve_days(730, 0), 730);
+        assert_eq!(halve_days(730, 1), 365);
+        assert_eq!(halve_days(730, 5), 22);
+        assert_eq!(halve_days(730, 99), 22);
+        assert_eq!(halve_days(30, 5), 7);
+        assert_eq!(halve_days(3, 5), 3);
     }
 }

@@ -4,7 +4,7 @@
 use chrono::{NaiveDate, TimeDelta};
 use secrecy::SecretString;
 
-use super::{Outcome, answer_in, as_sent, find_made, is_unchanged};
+use super::{Outcome, as_sent, find_created_event, is_unchanged, response_in};
 use crate::calendar::document::Document;
 use crate::calendar::document::merge::{Written, advance, base_of_creation};
 use crate::calendar::field::Side;
@@ -16,7 +16,7 @@ use crate::store::outbox::{OutlookWrite, WriteKind};
 use crate::store::unit::Dossier;
 
 use crate::engine::{Engine, now};
-use crate::mailbox::{shown, unsaid};
+use crate::mailbox::{presence, series_completion};
 use crate::planning::people::People;
 use crate::planning::planner::read_groups;
 
@@ -28,7 +28,7 @@ pub(super) async fn send(
 ) -> Result<Outcome, GraphError> {
     let Some(id) = write.graph_id.clone() else {
         let made = create(engine, token, write).await?;
-        return read_back(engine, token, write, (&made.id, made.answer.as_deref())).await;
+        return read_after_write(engine, token, write, (&made.id, made.answer.as_deref())).await;
     };
     let id = id.as_str();
     // The write was planned against a state that may be outdated, and the ids of single occurrences
@@ -36,11 +36,11 @@ pub(super) async fn send(
     let Some(mut present) = engine.graph.get_series(token, id).await? else {
         return Ok(Outcome::Gone);
     };
-    unsaid::recall(engine, write.account_id, token, &mut present).await?;
+    series_completion::complete_from_store(engine, write.account_id, token, &mut present).await?;
     let is_end = write.kind == WriteKind::Delete && write.slot.is_none();
     let is_answer = write.kind == WriteKind::Respond;
     // A deleted event accepts edits too, and nobody would see them.
-    if !is_end && !is_answer && !shown::is_shown(engine, token, &present).await? {
+    if !is_end && !is_answer && !presence::is_shown(engine, token, &present).await? {
         return Ok(Outcome::Gone);
     }
     if !is_end && !is_answer && present.change_key != write.change_key {
@@ -53,13 +53,13 @@ pub(super) async fn send(
             None => return Ok(Outcome::Read(Box::new(present))),
         },
     };
-    if is_answer && is_called_off(&present, &target) {
+    if is_answer && is_cancelled_by_organizer(&present, &target) {
         return Ok(Outcome::Read(Box::new(present)));
     }
     let done = match write.kind {
         WriteKind::Delete => engine.graph.delete_event(token, &target).await.map(|_| None),
         WriteKind::Respond => {
-            let answer = answer_in(write);
+            let answer = response_in(write);
             let answered = engine.graph.respond(token, &target, answer).await;
             answered.map(|()| None)
         }
@@ -76,7 +76,7 @@ pub(super) async fn send(
         Ok(_) if is_end => return Ok(Outcome::Gone),
         Ok(answer) => answer,
         Err(GraphError::Conflict) => {
-            let found = ask(engine, token, write).await?;
+            let found = find_outcome(engine, token, write).await?;
             if !is_unchanged(write, &found) {
                 return Ok(found);
             }
@@ -89,19 +89,21 @@ pub(super) async fn send(
             match again {
                 Ok(_) if is_end => return Ok(Outcome::Gone),
                 Ok(answer) => answer,
-                Err(GraphError::Conflict | GraphError::NotFound) => return ask(engine, token, write).await,
+                Err(GraphError::Conflict | GraphError::NotFound) => {
+                    return find_outcome(engine, token, write).await;
+                }
                 Err(error) => return Err(error),
             }
         }
-        Err(GraphError::NotFound) => return ask(engine, token, write).await,
+        Err(GraphError::NotFound) => return find_outcome(engine, token, write).await,
         Err(error) => return Err(error),
     };
-    read_back(engine, token, write, (id, answer.as_ref())).await
+    read_after_write(engine, token, write, (id, answer.as_ref())).await
 }
 
 /// Returns whether the organizer has cancelled a series, or the occurrence with this id. Nobody
 /// waits for a response to it, and Graph may refuse one.
-fn is_called_off(series: &WireEvent, id: &str) -> bool {
+fn is_cancelled_by_organizer(series: &WireEvent, id: &str) -> bool {
     let exceptions = series.exception_occurrences.iter();
     std::iter::once(series)
         .chain(exceptions.filter(|event| event.id == id))
@@ -111,7 +113,7 @@ fn is_called_off(series: &WireEvent, id: &str) -> bool {
 /// Reads a series after a write to it, which was answered with `answer`. If somebody has changed
 /// the series in between, that is news, and not Outlook's form of the write. The write then counts
 /// as one whose answer was lost.
-async fn read_back(
+async fn read_after_write(
     engine: &Engine,
     token: &SecretString,
     write: &mut OutlookWrite,
@@ -120,7 +122,8 @@ async fn read_back(
     let Some(present) = read(engine, token, write.account_id, id).await? else {
         return Ok(Outcome::Gone);
     };
-    if answer.is_some_and(|answer| is_overtaken(answer, &present)) || is_there_again(write, &present) {
+    if answer.is_some_and(|answer| was_edited_meanwhile(answer, &present)) || has_reappeared(write, &present)
+    {
         write.in_flight_since = Some(now());
         return Ok(Outcome::Read(present));
     }
@@ -129,7 +132,7 @@ async fn read_back(
 
 /// Returns whether an occurrence that was just excluded is shown, because somebody has edited it
 /// meanwhile.
-fn is_there_again(write: &OutlookWrite, present: &WireEvent) -> bool {
+fn has_reappeared(write: &OutlookWrite, present: &WireEvent) -> bool {
     let Some(slot) = write.slot.filter(|_| write.kind == WriteKind::Delete) else {
         return false;
     };
@@ -138,7 +141,7 @@ fn is_there_again(write: &OutlookWrite, present: &WireEvent) -> bool {
 
 /// Returns whether the answer to a write differs from what exists now: the series itself, or one of
 /// its occurrences.
-fn is_overtaken(answer: &WireEvent, present: &WireEvent) -> bool {
+fn was_edited_meanwhile(answer: &WireEvent, present: &WireEvent) -> bool {
     let now = if answer.id == present.id {
         Some(present)
     } else {
@@ -160,7 +163,7 @@ fn is_overtaken(answer: &WireEvent, present: &WireEvent) -> bool {
 }
 
 /// Finds out what became of a write whose outcome is unknown.
-pub(super) async fn ask(
+pub(super) async fn find_outcome(
     engine: &Engine,
     token: &SecretString,
     write: &OutlookWrite,
@@ -169,7 +172,7 @@ pub(super) async fn ask(
         Some(id) => id.clone(),
         None => match create(engine, token, write).await {
             Ok(made) => made.id,
-            Err(error) => find_made(engine, token, write, error).await?,
+            Err(error) => find_created_event(engine, token, write, error).await?,
         },
     };
     Ok(read(engine, token, write.account_id, &id)
@@ -178,19 +181,25 @@ pub(super) async fn ask(
 }
 
 /// A new series, with the answer to its creation.
-struct Made {
+struct CreatedSeries {
     id: String,
     answer: Option<Box<WireEvent>>,
 }
 
 /// Creates a series, or finds the one that was created with the same `transactionId`.
-async fn create(engine: &Engine, token: &SecretString, write: &OutlookWrite) -> Result<Made, GraphError> {
+async fn create(
+    engine: &Engine,
+    token: &SecretString,
+    write: &OutlookWrite,
+) -> Result<CreatedSeries, GraphError> {
     match engine.graph.create_event(token, &write.body).await {
-        Ok(event) => Ok(Made {
+        Ok(event) => Ok(CreatedSeries {
             id: event.id.clone(),
             answer: Some(Box::new(event)),
         }),
-        Err(GraphError::DuplicateTransaction { existing: Some(id) }) => Ok(Made { id, answer: None }),
+        Err(GraphError::DuplicateTransaction { existing: Some(id) }) => {
+            Ok(CreatedSeries { id, answer: None })
+        }
         Err(error) => Err(error),
     }
 }
@@ -205,7 +214,7 @@ async fn read(
     let found = async {
         let mut found = engine.graph.get_series(token, id).await?;
         if let Some(event) = &mut found {
-            unsaid::recall(engine, account_id, token, event).await?;
+            series_completion::complete_from_store(engine, account_id, token, event).await?;
         }
         Ok(found.map(Box::new))
     };
@@ -282,7 +291,7 @@ pub(super) fn advance_base(
         }
         let mut base = base_of_creation(odoo, &sent);
         if meeting.revived {
-            take_answers_back(&mut base);
+            reset_responses(&mut base);
         }
         base
     } else {
@@ -313,7 +322,7 @@ pub(super) fn advance_base(
 
 /// Resets responses in the base. The guests whom a revived meeting invites again have not responded
 /// yet; their responses to the earlier meeting count as withdrawn.
-fn take_answers_back(base: &mut Base) {
+fn reset_responses(base: &mut Base) {
     for (address, attendee) in &mut base.outlook.master.attendees {
         if let Some(earlier) = base.odoo.master.attendees.get(address) {
             attendee.answer = earlier.answer;
@@ -345,7 +354,7 @@ mod tests {
                     "range": {"type": "numbered", "startDate": "2027-01-04", "numberOfOccurrences": 3, "recurrenceTimeZone": "UTC"}}}))
             .unwrap()
         };
-        assert!(is_there_again(&write, &shown(&[])));
-        assert!(!is_there_again(&write, &shown(&["OID.series.2027-01-11"])));
+        assert!(has_reappeared(&write, &shown(&[])));
+        assert!(!has_reappeared(&write, &shown(&["OID.series.2027-01-11"])));
     }
 }

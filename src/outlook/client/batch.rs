@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::challenge;
 use super::requests::{action, etag, expand_link, respond_body, uid_filter};
 use super::transport::{
-    Call, Found, GraphClient, LONGEST_RETRY_AFTER, PREFERRED, failure, read, unreadable, wait_of,
+    Call, EventList, GraphClient, LONGEST_RETRY_AFTER, PREFERRED, error_of_reply, parse_retry_after, read,
+    unreadable_body,
 };
 use crate::calendar::event::Answer;
 use crate::outlook::error::GraphError;
@@ -72,7 +73,7 @@ impl GraphClient {
         items: Vec<BatchItem>,
     ) -> Result<Vec<Result<BatchReply, GraphError>>, GraphError> {
         if items.len() > BATCH_LIMIT {
-            return Err(GraphError::ours(
+            return Err(GraphError::invalid_request(
                 "BatchTooLarge",
                 "more than 20 requests in one batch",
             ));
@@ -230,7 +231,7 @@ impl RawBatchReply {
             let claims = self.header("www-authenticate").and_then(Value::as_str);
             let error = match claims.and_then(challenge::claims_in) {
                 Some(claims) if self.status == 401 => GraphError::Challenged { claims },
-                _ => failure(&method, self.status, self.retry_after(), &self.body),
+                _ => error_of_reply(&method, self.status, self.retry_after(), &self.body),
             };
             return match error {
                 GraphError::NotFound if is_delete => Ok(BatchReply::Deleted(Deleted::Gone)),
@@ -241,12 +242,12 @@ impl RawBatchReply {
             BatchItem::Delete { .. } => Ok(BatchReply::Deleted(Deleted::Done)),
             BatchItem::Respond { .. } => Ok(BatchReply::Answered),
             BatchItem::Find { .. } => serde_json::from_value(self.body)
-                .map(|found: Found| BatchReply::Events(found.value))
-                .map_err(|_| unreadable(&method)),
+                .map(|found: EventList| BatchReply::Events(found.value))
+                .map_err(|_| unreadable_body(&method)),
             BatchItem::Get { .. } | BatchItem::Create { .. } | BatchItem::Update { .. } => {
                 serde_json::from_value(self.body)
                     .map(|event| BatchReply::Event(Box::new(event)))
-                    .map_err(|_| unreadable(&method))
+                    .map_err(|_| unreadable_body(&method))
             }
         }
     }
@@ -262,7 +263,7 @@ impl RawBatchReply {
         let value = self.header("retry-after")?;
         match value.as_u64() {
             Some(seconds) => Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER)),
-            None => wait_of(value.as_str()?.trim(), Utc::now()),
+            None => parse_retry_after(value.as_str()?.trim(), Utc::now()),
         }
     }
 }

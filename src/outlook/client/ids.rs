@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use super::transport::{Call, GraphClient, MOST_PAGES, endless};
+use super::transport::{Call, GraphClient, MOST_PAGES, too_many_pages};
 use crate::outlook::error::GraphError;
 use crate::outlook::wire::WireEvent;
 
@@ -90,7 +90,7 @@ impl GraphClient {
                 )
             };
             // The call changes nothing, so it may be repeated like a read.
-            let translated: Translated = self.read_again(token, &call).await?;
+            let translated: Translated = self.get_with_retries(token, &call).await?;
             found.extend(
                 translated
                     .value
@@ -127,15 +127,15 @@ impl GraphClient {
                 prefer: MUTABLE.to_owned(),
                 ..Call::new(Method::GET, url, "/me/events/{id}/instances")
             };
-            let page: Page = self.read_again(token, &call).await?;
+            let page: Page = self.get_with_retries(token, &call).await?;
             instances.extend(page.value);
             let next = page.next_link.and_then(|link| Url::parse(&link).ok());
             // A token is never sent to another host.
-            match next.filter(|next| self.is_ours(next)) {
+            match next.filter(|next| self.is_on_graph_host(next)) {
                 Some(next) => url = next,
                 None => return Ok(instances),
             }
         }
-        Err(endless())
+        Err(too_many_pages())
     }
 }

@@ -33,7 +33,10 @@ pub(super) fn action(answer: Answer) -> Result<(&'static str, &'static str), Gra
         Answer::Accepted => Ok(("accept", "/me/events/{id}/accept")),
         Answer::Tentative => Ok(("tentativelyAccept", "/me/events/{id}/tentativelyAccept")),
         Answer::Declined => Ok(("decline", "/me/events/{id}/decline")),
-        Answer::NeedsAction => Err(GraphError::ours("NoAnswer", "an answer cannot be taken back")),
+        Answer::NeedsAction => Err(GraphError::invalid_request(
+            "NoAnswer",
+            "an answer cannot be taken back",
+        )),
     }
 }
 

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::challenge;
 use crate::outlook::error::{GraphError, Limit};
-use crate::outlook::text::readable;
+use crate::outlook::text::make_storable;
 use crate::outlook::wire::WireEvent;
 
 /// How many rows a delta page holds unless [`GraphClient::with_page_size`] says otherwise.
@@ -111,12 +111,12 @@ impl GraphClient {
     }
 
     /// Checks and parses the link to the next page of a list.
-    pub(super) fn next_of(&self, link: &str) -> Result<Url, GraphError> {
-        let url = Url::parse(link).ok().filter(|url| self.is_ours(url));
-        url.ok_or_else(|| unreadable(&Method::GET))
+    pub(super) fn parse_next_link(&self, link: &str) -> Result<Url, GraphError> {
+        let url = Url::parse(link).ok().filter(|url| self.is_on_graph_host(url));
+        url.ok_or_else(|| unreadable_body(&Method::GET))
     }
 
-    pub(super) fn is_ours(&self, url: &Url) -> bool {
+    pub(super) fn is_on_graph_host(&self, url: &Url) -> bool {
         let inside = url
             .path()
             .strip_prefix(self.base.path())
@@ -127,14 +127,17 @@ impl GraphClient {
     /// Builds a URL. Each id becomes one path segment, whatever characters it has.
     pub(super) fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, GraphError> {
         if path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
-            return Err(GraphError::ours(
+            return Err(GraphError::invalid_request(
                 "BadId",
                 "an id that cannot be part of an address",
             ));
         }
         let mut url = self.base.clone();
         let Ok(mut segments) = url.path_segments_mut() else {
-            return Err(GraphError::ours("BadBase", "Graph's address cannot have a path"));
+            return Err(GraphError::invalid_request(
+                "BadBase",
+                "Graph's address cannot have a path",
+            ));
         };
         segments.extend(path);
         drop(segments);
@@ -153,12 +156,12 @@ impl GraphClient {
         url: Url,
         template: &'static str,
     ) -> Result<T, GraphError> {
-        self.read_again(token, &Call::new(Method::GET, url, template))
+        self.get_with_retries(token, &Call::new(Method::GET, url, template))
             .await
     }
 
     /// Sends a read, three times at most.
-    pub(super) async fn read_again<T: DeserializeOwned>(
+    pub(super) async fn get_with_retries<T: DeserializeOwned>(
         &self,
         token: &SecretString,
         call: &Call,
@@ -176,7 +179,7 @@ impl GraphClient {
             {
                 // Graph has been seen to answer plain reads with a conflict, although nothing was
                 // changed.
-                Err(GraphError::Conflict) => Err(GraphError::passing("conflict on a read")),
+                Err(GraphError::Conflict) => Err(GraphError::without_effect("conflict on a read")),
                 other => other,
             }
         };
@@ -206,8 +209,9 @@ impl GraphClient {
             .header(PREFER, &call.prefer)
             .header("client-request-id", Uuid::new_v4().to_string());
         if let Some(key) = &call.if_match {
-            let value = HeaderValue::from_str(key)
-                .map_err(|_| GraphError::ours("BadChangeKey", "a change key that cannot be sent"))?;
+            let value = HeaderValue::from_str(key).map_err(|_| {
+                GraphError::invalid_request("BadChangeKey", "a change key that cannot be sent")
+            })?;
             request = request.header(IF_MATCH, value);
         }
         if let Some(body) = &call.body {
@@ -248,10 +252,10 @@ impl GraphClient {
             tracing::debug!("answered");
             return Ok(reply);
         }
-        let body = serde_json::from_str(&readable(&reply.body)).unwrap_or(Value::Null);
+        let body = serde_json::from_str(&make_storable(&reply.body)).unwrap_or(Value::Null);
         let error = match claims {
             Some(claims) if status.as_u16() == 401 => GraphError::Challenged { claims },
-            _ => failure(&call.method, status.as_u16(), reply.retry_after, &body),
+            _ => error_of_reply(&call.method, status.as_u16(), reply.retry_after, &body),
         };
         tracing::debug!(code = code_of(&body), "refused");
         Err(error)
@@ -280,7 +284,7 @@ impl Call {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Found {
+pub(super) struct EventList {
     #[serde(default)]
     pub(super) value: Vec<WireEvent>,
     #[serde(rename = "@odata.nextLink")]
@@ -288,12 +292,12 @@ pub(super) struct Found {
 }
 
 /// The error for a list with more pages than is possible.
-pub(super) fn endless() -> GraphError {
-    GraphError::passing(format!("a list of more than {MOST_PAGES} pages"))
+pub(super) fn too_many_pages() -> GraphError {
+    GraphError::without_effect(format!("a list of more than {MOST_PAGES} pages"))
 }
 
 /// The error for a 2xx with an unreadable body. The outcome of a write is then unknown.
-pub(super) fn unreadable(method: &Method) -> GraphError {
+pub(super) fn unreadable_body(method: &Method) -> GraphError {
     GraphError::Transient {
         outcome_unknown: *method != Method::GET,
         retry_after: None,
@@ -304,7 +308,7 @@ pub(super) fn unreadable(method: &Method) -> GraphError {
 
 pub(super) fn read<T: DeserializeOwned>(method: &Method, reply: &Reply) -> Result<T, GraphError> {
     // The error of serde_json may quote the reply, so it is dropped.
-    serde_json::from_str(&readable(&reply.body)).map_err(|_| unreadable(method))
+    serde_json::from_str(&make_storable(&reply.body)).map_err(|_| unreadable_body(method))
 }
 
 pub(super) fn code_of(body: &Value) -> &str {
@@ -315,7 +319,7 @@ pub(super) fn code_of(body: &Value) -> &str {
 
 /// Returns the error for a reply that is not 2xx (pages *errors*, *throttling*; the shape of
 /// `error` varies).
-pub(super) fn failure(
+pub(super) fn error_of_reply(
     method: &Method,
     status: u16,
     retry_after: Option<Duration>,
@@ -383,11 +387,11 @@ pub(super) fn failure(
 
 /// Returns how long a reply asks to wait.
 pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    wait_of(headers.get(RETRY_AFTER)?.to_str().ok()?.trim(), now)
+    parse_retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?.trim(), now)
 }
 
 /// Parses a `Retry-After`: seconds, or a date.
-pub(super) fn wait_of(value: &str, now: DateTime<Utc>) -> Option<Duration> {
+pub(super) fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
     }

@@ -7,7 +7,7 @@ const ASK_ADMINISTRATOR: &str = "An administrator of your organization's Microso
      Calendar, \"Grant for everybody…\" leads there.";
 
 /// Returns the text for the refused user; `None` means Microsoft's own.
-pub fn for_user(message: &str) -> Option<String> {
+pub fn explain_to_user(message: &str) -> Option<String> {
     let words = match number(message)? {
         65001 => format!(
             "Microsoft has no consent any more for Odoo to use this calendar. Log in to Outlook again and accept. {ASK_ADMINISTRATOR}"
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn who_can_do_something_is_named() {
-        let words = |message: &str| for_user(message).unwrap_or_default();
+        let words = |message: &str| explain_to_user(message).unwrap_or_default();
         for admins in [65001, 65004, 90094, 90095] {
             assert!(
                 words(&format!("AADSTS{admins}: x")).contains("Grant for everybody"),
@@ -66,8 +66,8 @@ mod tests {
         }
         assert!(words("AADSTS50076: Due to a configuration change").contains("log in to Outlook again"));
         assert!(words("AADSTS53003: Access has been blocked").contains("Conditional Access"));
-        assert_eq!(for_user("AADSTS99999999999999: x"), None);
-        assert_eq!(for_user("AADSTS: x"), None);
-        assert_eq!(for_user("The network is down"), None);
+        assert_eq!(explain_to_user("AADSTS99999999999999: x"), None);
+        assert_eq!(explain_to_user("AADSTS: x"), None);
+        assert_eq!(explain_to_user("The network is down"), None);
     }
 }

@@ -91,21 +91,21 @@ fn zone_of(master: &WireEvent, named: Option<&str>) -> Option<Tz> {
 }
 
 /// Returns whether this is a series whose hours after the next clock change are unknown.
-pub fn is_nameless(master: &WireEvent) -> bool {
+pub fn has_unnamed_zone(master: &WireEvent) -> bool {
     let recurrence = || recurrence::read(master.recurrence.as_ref()?).ok();
     master.is_all_day != Some(true)
         && recurrence().is_some_and(|r| zone_of(master, r.zone.as_deref()).is_none())
 }
 
 /// Stores the zone of a series without a named one.
-pub fn name_zone(master: &mut WireEvent, tz: Tz) {
+pub fn store_zone(master: &mut WireEvent, tz: Tz) {
     if let Some(range) = master.recurrence.as_mut().and_then(|r| r.get_mut("range")) {
         range["recurrenceTimeZone"] = json!(tz.name());
     }
 }
 
-/// Returns the zone that [`name_zone`] has stored.
-pub fn zone_said(master: &WireEvent) -> Option<Tz> {
+/// Returns the zone that [`store_zone`] has stored.
+pub fn stored_zone(master: &WireEvent) -> Option<Tz> {
     let recurrence = recurrence::read(master.recurrence.as_ref()?).ok()?;
     zone_of(master, recurrence.zone.as_deref())
 }
@@ -114,7 +114,7 @@ pub fn zone_said(master: &WireEvent) -> Option<Tz> {
 /// zone. Changed occurrences are ignored.
 pub fn has_hours_in(master: &WireEvent, tz: Tz, occurrences: &[WireEvent]) -> bool {
     let mut named = master.clone();
-    name_zone(&mut named, tz);
+    store_zone(&mut named, tz);
     let Ok(series) = to_series(&named, &[]) else {
         return false;
     };
@@ -143,7 +143,7 @@ pub fn declined(
         return BTreeSet::new();
     };
     let out = |id: &String| before.cancelled_occurrences.contains(id);
-    let shown = without_holes(before);
+    let shown = without_excluded_dates(before);
     let slot_then = |exception: &WireEvent| match &shown {
         Some(series) => slot_of(exception, series),
         None => exception.occurrence_id.as_deref().and_then(date_in),
@@ -174,9 +174,9 @@ pub fn answers_to_one(
         .exception_occurrences
         .iter()
         .filter(|e| e.is_cancelled != Some(true));
-    let said = exceptions.filter_map(|e| Some((slot_of(e, series)?, e.own_answer()?)));
+    let said = exceptions.filter_map(|e| Some((slot_of(e, series)?, e.own_response()?)));
     let away = declined.iter().map(|slot| (*slot, Answer::Declined));
-    said.filter(|(_, answer)| Some(*answer) != master.own_answer())
+    said.filter(|(_, answer)| Some(*answer) != master.own_response())
         .chain(away)
         .collect()
 }
@@ -218,21 +218,22 @@ fn utc_date(series: &Document, tz: Tz, slot: NaiveDate) -> NaiveDate {
 /// The kind of dates in the ids of a series' excluded occurrences, as Microsoft does not document
 /// it. The two kinds differ for evenings in America and mornings in Asia.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Dates {
-    /// Dates in the series' zone, or both kinds are the same.
+pub enum IdDates {
+    /// IdDates in the series' zone, or both kinds are the same.
     InZone,
-    /// Dates in UTC.
+    /// IdDates in UTC.
     InUtc,
     /// Unknown. The occurrences around this date can tell.
     Unclear(NaiveDate),
 }
 
 /// Finds the kind from the master, its exceptions, and its listed occurrences.
-pub fn dates_of(master: &WireEvent, occurrences: &[WireEvent]) -> Dates {
-    let Some(bare) = without_holes(master).filter(|_| !master.cancelled_occurrences.is_empty()) else {
-        return Dates::InZone;
+pub fn find_id_dates(master: &WireEvent, occurrences: &[WireEvent]) -> IdDates {
+    let Some(bare) = without_excluded_dates(master).filter(|_| !master.cancelled_occurrences.is_empty())
+    else {
+        return IdDates::InZone;
     };
-    let tz = zone_said(master).unwrap_or(Tz::UTC);
+    let tz = stored_zone(master).unwrap_or(Tz::UTC);
     let in_utc = |date: NaiveDate| slot_in_utc(&bare, tz, date);
     let mut unclear = None;
     let taken_out = master.cancelled_occurrences.iter().filter_map(|id| date_in(id));
@@ -249,31 +250,35 @@ pub fn dates_of(master: &WireEvent, occurrences: &[WireEvent]) -> Dates {
         };
         let may_be = |slot: NaiveDate| is_slot(slot) && !is_listed(slot);
         match (may_be(date), in_utc(date).is_some_and(may_be)) {
-            (true, false) => return Dates::InZone,
-            (false, true) => return Dates::InUtc,
+            (true, false) => return IdDates::InZone,
+            (false, true) => return IdDates::InUtc,
             _ => {}
         }
     }
     let Some(unclear) = unclear else {
-        return Dates::InZone;
+        return IdDates::InZone;
     };
     for event in master.exception_occurrences.iter().chain(occurrences) {
         let told = event.occurrence_id.as_deref().and_then(date_in);
         if let (Some(slot), Some(date), Some(_)) = (slot_of(event, &bare), told, event.original_start)
             && utc_date(&bare, tz, slot) != slot
         {
-            return if date == slot { Dates::InZone } else { Dates::InUtc };
+            return if date == slot {
+                IdDates::InZone
+            } else {
+                IdDates::InUtc
+            };
         }
     }
-    Dates::Unclear(unclear)
+    IdDates::Unclear(unclear)
 }
 
 /// Replaces the dates in the ids of excluded occurrences by dates in the series' zone.
-pub fn date_in_zone(master: &mut WireEvent) {
-    let Some(bare) = without_holes(master) else {
+pub fn convert_id_dates_to_zone(master: &mut WireEvent) {
+    let Some(bare) = without_excluded_dates(master) else {
         return;
     };
-    let tz = zone_said(master).unwrap_or(Tz::UTC);
+    let tz = stored_zone(master).unwrap_or(Tz::UTC);
     for id in &mut master.cancelled_occurrences {
         let slot = date_in(id).and_then(|date| slot_in_utc(&bare, tz, date));
         if let (Some(slot), Some((head, _))) = (slot, id.rsplit_once('.')) {
@@ -283,7 +288,7 @@ pub fn date_in_zone(master: &mut WireEvent) {
 }
 
 /// Returns the series without its excluded dates.
-fn without_holes(master: &WireEvent) -> Option<Document> {
+fn without_excluded_dates(master: &WireEvent) -> Option<Document> {
     let mut bare = master.clone();
     bare.cancelled_occurrences.clear();
     to_series(&bare, &[]).ok()
@@ -307,7 +312,7 @@ pub fn date_in(occurrence_id: &str) -> Option<NaiveDate> {
 /// # Errors
 /// [`NoFaithfulForm`], if Outlook would have other dates.
 pub fn create_series_body(series: &Document, extra: ExtraForCreate<'_>) -> Result<Value, NoFaithfulForm> {
-    let mut body = create_body(&sayable(series), extra);
+    let mut body = create_body(&master_to_write(series), extra);
     body["recurrence"] = recurrence::write(series.rule(), series.start())?;
     Ok(body)
 }
@@ -324,7 +329,7 @@ pub fn patch_series_body(
     now: &WireEvent,
 ) -> Result<Value, NoFaithfulForm> {
     let groups: Vec<_> = groups.iter().copied().collect();
-    let mut body = patch_body(&groups, &sayable(target), now);
+    let mut body = patch_body(&groups, &master_to_write(target), now);
     if with_recurrence {
         body["recurrence"] = recurrence::write(target.rule(), target.start())?;
     }
@@ -333,7 +338,7 @@ pub fn patch_series_body(
 
 /// Returns the master with times that can be expressed in the series' zone: in an hour that occurs
 /// twice, the first. A first occurrence written in UTC would anchor the whole series there.
-fn sayable(series: &Document) -> Event {
+fn master_to_write(series: &Document) -> Event {
     let mut event = series.master.clone();
     if let Time::Timed { start, end, .. } = &mut event.time {
         let tz = series.tz();
@@ -532,10 +537,10 @@ mod tests {
                         listed = [0, 1, 3, 5].map(|n| occurrence(&whole, n)).to_vec();
                         master.exception_occurrences.clear();
                     }
-                    match dates_of(&master, &listed) {
-                        Dates::InUtc => date_in_zone(&mut master),
-                        Dates::InZone => {}
-                        Dates::Unclear(_) => panic!("unclear: {about}"),
+                    match find_id_dates(&master, &listed) {
+                        IdDates::InUtc => convert_id_dates_to_zone(&mut master),
+                        IdDates::InZone => {}
+                        IdDates::Unclear(_) => panic!("unclear: {about}"),
                     }
                     master.exception_occurrences = daily(zone, start, all_day, utc).exception_occurrences;
                     let exceptions = master.exception_occurrences.clone();
@@ -551,13 +556,13 @@ mod tests {
         let mut one = master.clone();
         one.kind = Some(EventKind::Occurrence);
         let later = |at: DateTime<Utc>| {
-            let tz = zone_said(master).unwrap();
+            let tz = stored_zone(master).unwrap();
             timezone::to_utc(at.with_timezone(&tz).naive_local() + TimeDelta::days(n), tz)
         };
         let start = later(master.original_start.unwrap());
         let is_utc = master.occurrence_id.as_deref().and_then(date_in)
             == master.original_start.map(|at| at.date_naive());
-        let tz = zone_said(master).unwrap();
+        let tz = stored_zone(master).unwrap();
         let date = if is_utc {
             start.date_naive()
         } else {
@@ -582,11 +587,11 @@ mod tests {
                     one
                 })
                 .into();
-            assert!(!is_nameless(&master));
+            assert!(!has_unnamed_zone(&master));
             master.original_start_time_zone = Some(name.to_owned());
             master.original_end_time_zone = Some(name.to_owned());
             master.recurrence.as_mut().unwrap()["range"]["recurrenceTimeZone"] = json!(name);
-            assert!(is_nameless(&master));
+            assert!(has_unnamed_zone(&master));
             assert_eq!(
                 to_series(&master, &[]),
                 Err(NoSeries::NoZone),
@@ -595,8 +600,8 @@ mod tests {
             let fits = |zone: &str| has_hours_in(&master, timezone::iana(zone).unwrap(), &listed);
             assert!(fits("America/New_York") && fits("America/Toronto"));
             assert!(!fits("America/Panama") && !fits("Europe/Brussels") && !fits("UTC"));
-            name_zone(&mut master, chrono_tz::Tz::America__New_York);
-            assert_eq!(zone_said(&master), Some(chrono_tz::Tz::America__New_York));
+            store_zone(&mut master, chrono_tz::Tz::America__New_York);
+            assert_eq!(stored_zone(&master), Some(chrono_tz::Tz::America__New_York));
             assert_eq!(
                 to_series(&master, &[]).unwrap().tz(),
                 chrono_tz::Tz::America__New_York

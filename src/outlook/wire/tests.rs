@@ -70,7 +70,10 @@ fn an_event_is_projected() {
     );
     let bob = &event.attendees[&address("bob@contoso.com")];
     assert_eq!((bob.answer, bob.kind), (Answer::Accepted, AttendeeKind::Optional));
-    let aside: Vec<_> = wire.left_aside().filter_map(|a| a.name.as_deref()).collect();
+    let aside: Vec<_> = wire
+        .attendees_without_address()
+        .filter_map(|a| a.name.as_deref())
+        .collect();
     assert_eq!(aside, ["Gone", "Nameless"]);
     assert_eq!(wire.attendees[0].status.as_ref().unwrap().time, None);
     assert_eq!(wire.last_modified_date_time.unwrap().timestamp(), 1_793_527_200);
@@ -91,7 +94,7 @@ fn nulls_and_nothing_are_read() {
     );
     let read = to_event(&event).unwrap();
     assert!(read.attendees.is_empty() && read.organizer.is_none() && read.reminder.is_none());
-    assert!(event.is_stub());
+    assert!(event.is_bare_occurrence());
 }
 
 #[test]
@@ -296,12 +299,12 @@ fn a_path_of_which_nobody_knows_the_address_is_neither_written_nor_left_out() {
     assert_eq!(patch(&groups, other, &now), json!({ "subject": "Other" }));
     let mut event = to_event(&now).unwrap();
     assert!(
-        !keeps_its_guests(&groups, &event, &now),
+        !keeps_outlook_guests(&groups, &event, &now),
         "nothing is to be written"
     );
     event.attendees.clear();
-    assert!(keeps_its_guests(&groups, &event, &now));
-    assert!(!keeps_its_guests(&[Group::Title], &event, &now));
+    assert!(keeps_outlook_guests(&groups, &event, &now));
+    assert!(!keeps_outlook_guests(&[Group::Title], &event, &now));
 }
 
 #[test]
@@ -437,7 +440,7 @@ fn rows_of_a_delta() {
         "end": { "dateTime": "2026-12-09T20:30:00", "timeZone": "UTC" }
     }));
     let DeltaRow::Event(event) = stub else { panic!() };
-    assert!(event.is_stub() && event.is_recurring());
+    assert!(event.is_bare_occurrence() && event.is_recurring());
     assert!(matches!(
         DeltaRow::read(json!({ "id": "x", "attendees": 7 })),
         DeltaRow::Unreadable { id: Some(_), .. }
@@ -450,7 +453,7 @@ fn rows_of_a_delta() {
 
 #[test]
 fn the_users_own_answer() {
-    let own = |response: &str| wire(json!({ "responseStatus": { "response": response } })).own_answer();
+    let own = |response: &str| wire(json!({ "responseStatus": { "response": response } })).own_response();
     assert_eq!(own("tentativelyAccepted"), Some(Answer::Tentative));
     assert_eq!(own("notResponded"), Some(Answer::NeedsAction));
     assert_eq!(own("organizer"), None);

@@ -20,7 +20,7 @@ pub(crate) fn with_known_addresses<'a>(event: &'a WireEvent, before: Option<&Cop
     let exceptions = || event.exception_occurrences.iter();
     let is_lacking = std::iter::once(event)
         .chain(exceptions())
-        .any(|e| e.hides_guests() || e.left_aside().next().is_some());
+        .any(|e| e.hides_guests() || e.attendees_without_address().next().is_some());
     // If the earlier state cannot be read, it does not help; another place reports that.
     let Some(known) = before
         .filter(|_| is_lacking)

@@ -466,7 +466,7 @@ impl Task<'_> {
                 let list = in_order(&groups);
                 let as_shown: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
                 let loses = |whole: &WireEvent| {
-                    wire::loses_answers(&list, occurrence_of(whole, *slot, sides.outlook))
+                    wire::loses_responses(&list, occurrence_of(whole, *slot, sides.outlook))
                 };
                 Request {
                     staying: of_these(&staying, &groups),
@@ -553,7 +553,7 @@ impl Task<'_> {
         Ok(Ok(Some(Request {
             staying: of_these(&staying, &chosen),
             told: Some(Told {
-                answers_stay: !recurrence && as_shown.is_some_and(|now| wire::loses_answers(&list, &now)),
+                answers_stay: !recurrence && as_shown.is_some_and(|now| wire::loses_responses(&list, &now)),
                 left: groups.difference(&chosen).copied().collect(),
                 ..Told::of(&target.master)
             }),

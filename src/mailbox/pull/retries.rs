@@ -8,7 +8,7 @@ use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::{Sight, look_at, store, store_page, uids_of};
+use super::{ResolvedRow, resolve_id, store, store_page, uids_of};
 use crate::engine::{Engine, now};
 use crate::mailbox::error::PullError;
 use crate::mailbox::trouble::backoff;
@@ -22,7 +22,7 @@ use crate::store::reason::Reason;
 use crate::store::{Connection, databases, leases, meetings};
 
 /// How many items are looked at again in one run.
-const SOME: i64 = 20;
+const ITEMS_PER_RUN: i64 = 20;
 
 /// Returns how long an unreadable item waits.
 fn wait(attempts: i32) -> TimeDelta {
@@ -30,18 +30,18 @@ fn wait(attempts: i32) -> TimeDelta {
 }
 
 /// Returns how long an item waits for somebody else's creation, which ends within a minute.
-fn wait_a_moment(attempts: i32) -> TimeDelta {
+fn wait_for_creation(attempts: i32) -> TimeDelta {
     backoff(attempts, TimeDelta::seconds(1), TimeDelta::seconds(15))
 }
 
 /// Puts aside the items that could not be stored, and forgets those that could.
-pub(super) async fn put_all(
+pub(super) async fn record_failures(
     conn: &mut Connection,
     account: &Account,
-    sights: &[Sight],
+    resolved_rows: &[ResolvedRow],
     aside: &BTreeMap<String, Option<Reason>>,
 ) -> Result<(), PullError> {
-    let read = sights.iter().filter_map(Sight::graph_id);
+    let read = resolved_rows.iter().filter_map(ResolvedRow::graph_id);
     let read: Vec<&str> = read.filter(|id| !aside.contains_key(*id)).collect();
     put_aside::clear_shown(conn, account.id, &read).await?;
     for (id, reason) in aside {
@@ -57,7 +57,7 @@ async fn put(
     reason: Option<&Reason>,
 ) -> Result<(), PullError> {
     let is_complaint = put_aside::is_complaint(reason);
-    let waits = if is_complaint { wait } else { wait_a_moment };
+    let waits = if is_complaint { wait } else { wait_for_creation };
     let is_news = put_aside::put(conn, account.id, Item::Shown(id), reason, waits, now()).await?;
     if let (true, Some(reason)) = (is_news && is_complaint, reason) {
         // The title is only for the journal.
@@ -79,16 +79,16 @@ pub(super) async fn store_each(
     conn: &mut Connection,
     lock: &PlanningLock,
     account: &Account,
-    sights: &[Sight],
+    resolved_rows: &[ResolvedRow],
 ) -> Result<Effects, PullError> {
     let mut effects = Effects::default();
-    for sight in sights {
+    for resolved in resolved_rows {
         let stored = conn
             .transaction::<_, PullError, _>(async |conn| {
-                store_page(conn, lock, account, std::slice::from_ref(sight)).await
+                store_page(conn, lock, account, std::slice::from_ref(resolved)).await
             })
             .await;
-        match (stored, sight.graph_id()) {
+        match (stored, resolved.graph_id()) {
             (Ok(stored), _) => effects.merge(stored),
             (Err(error), Some(id)) => {
                 tracing::error!(
@@ -101,7 +101,9 @@ pub(super) async fn store_each(
                     conn,
                     account,
                     id,
-                    Some(&Reason::NotStored { title: sight.title() }),
+                    Some(&Reason::NotStored {
+                        title: resolved.title(),
+                    }),
                 )
                 .await?;
             }
@@ -113,7 +115,7 @@ pub(super) async fn store_each(
 
 /// Requests the due items again. If a request fails and `until` has come, the rest waits for the
 /// next run, as each request may take as long to fail.
-pub(super) async fn look_again(
+pub(super) async fn request_again(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
@@ -121,45 +123,45 @@ pub(super) async fn look_again(
 ) -> Result<Effects, PullError> {
     let due = {
         let mut conn = engine.store.get().await?;
-        put_aside::due_shown(&mut conn, account.id, now(), SOME).await?
+        put_aside::due_shown(&mut conn, account.id, now(), ITEMS_PER_RUN).await?
     };
-    let mut sights = Vec::with_capacity(due.len());
+    let mut resolved_rows = Vec::with_capacity(due.len());
     // Occurrences whose series was looked at instead.
-    let mut stood_for = Vec::new();
+    let mut replaced_by_series = Vec::new();
     let uids = uids_of(engine, account, &due).await?;
     for id in due {
         let uid = uids.get(&id).map(String::as_str);
-        let seen = look_at(engine, account, token, id.clone(), uid).await?;
-        let has_failed = seen.iter().any(|one| matches!(one, Sight::Failed { .. }));
+        let seen = resolve_id(engine, account, token, id.clone(), uid).await?;
+        let has_failed = seen.iter().any(|one| matches!(one, ResolvedRow::Failed { .. }));
         let is_slow = has_failed && Instant::now() >= until;
         if !seen.iter().any(|one| one.graph_id() == Some(&id)) {
-            stood_for.push(id);
+            replaced_by_series.push(id);
         }
-        sights.extend(seen);
+        resolved_rows.extend(seen);
         if is_slow {
             break;
         }
     }
-    let effects = store(engine, account, sights, None).await?;
-    if !stood_for.is_empty() {
+    let effects = store(engine, account, resolved_rows, None).await?;
+    if !replaced_by_series.is_empty() {
         let mut conn = engine.store.get().await?;
-        let ids: Vec<&str> = stood_for.iter().map(String::as_str).collect();
+        let ids: Vec<&str> = replaced_by_series.iter().map(String::as_str).collect();
         put_aside::clear_shown(&mut conn, account.id, &ids).await?;
     }
     Ok(effects)
 }
 
 /// Returns whether the mailbox has shown an item that there was no time for.
-pub(super) async fn is_some_unseen(engine: &Engine, account: &Account) -> Result<bool, PullError> {
+pub(super) async fn has_unread_items(engine: &Engine, account: &Account) -> Result<bool, PullError> {
     let mut conn = engine.store.get().await?;
-    Ok(put_aside::is_some_unseen(&mut conn, account.id).await?)
+    Ok(put_aside::has_unread_items(&mut conn, account.id).await?)
 }
 
 /// Plans meetings again that were put aside for a while: those that only Microsoft refused, or that
 /// the bridge could not read.
-pub(super) async fn plan_again(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
+pub(super) async fn replan_due(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
     let mut conn = engine.store.get().await?;
-    let due = put_aside::due_meetings(&mut conn, account.id, now(), SOME).await?;
+    let due = put_aside::due_meetings(&mut conn, account.id, now(), ITEMS_PER_RUN).await?;
     // Synced since, or no longer needed.
     let over: Vec<i64> = due.iter().filter(|m| m.is_over()).map(|m| m.id).collect();
     put_aside::clear_meetings(&mut conn, account.id, &over).await?;

@@ -12,64 +12,64 @@ use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
 use crate::outlook::wire::WireEvent;
 
 /// What a mailbox has for an id.
-pub(crate) enum Seen {
+pub(crate) enum Presence {
     /// It is in a calendar. A series is complete.
-    There(Box<WireEvent>),
+    Present(Box<WireEvent>),
     /// It exists under another id.
     Moved(Box<WireEvent>),
     /// No calendar shows it. The event is as Deleted Items have it, if they do.
     Gone(Option<Box<WireEvent>>),
 }
 
-impl Seen {
+impl Presence {
     pub(crate) fn event(self) -> Option<Box<WireEvent>> {
         match self {
-            Self::There(event) | Self::Moved(event) => Some(event),
+            Self::Present(event) | Self::Moved(event) => Some(event),
             Self::Gone(_) => None,
         }
     }
 }
 
 /// Looks for an event; `uid` is its last known `iCalUId`. For most events this takes one request.
-pub(crate) async fn look(
+pub(crate) async fn find_event(
     engine: &Engine,
     token: &SecretString,
     id: &str,
     uid: Option<&str>,
-) -> Result<Seen, GraphError> {
+) -> Result<Presence, GraphError> {
     let uid = uid.filter(|uid| !uid.is_empty());
     if let Some(uid) = uid
-        && let Some(seen) = listed(engine, token, id, uid).await?
+        && let Some(seen) = find_in_own_calendar(engine, token, id, uid).await?
     {
         return Ok(seen);
     }
     let Some(event) = engine.graph.get_series(token, id).await? else {
-        return Ok(Seen::Gone(None));
+        return Ok(Presence::Gone(None));
     };
     // Lists contain single events and series, but no occurrences.
     if let Some(master) = event.series_master_id.as_deref() {
         let master = engine.graph.get_series(token, master).await?;
         return match master {
-            Some(master) if is_shown(engine, token, &master).await? => Ok(Seen::There(Box::new(event))),
-            _ => Ok(Seen::Gone(Some(Box::new(event)))),
+            Some(master) if is_shown(engine, token, &master).await? => Ok(Presence::Present(Box::new(event))),
+            _ => Ok(Presence::Gone(Some(Box::new(event)))),
         };
     }
     let now = event.ical_uid.as_deref().filter(|now| !now.is_empty());
     if let Some(now) = now.filter(|now| Some(*now) != uid)
-        && let Some(seen) = listed(engine, token, id, now).await?
+        && let Some(seen) = find_in_own_calendar(engine, token, id, now).await?
     {
         return Ok(seen);
     }
     let is_there = match now {
-        Some(uid) => is_elsewhere(engine, token, id, uid).await?,
+        Some(uid) => is_in_other_calendar(engine, token, id, uid).await?,
         // Without an `iCalUId` it cannot be looked for.
         None => true,
     };
     let event = Box::new(event);
     Ok(if is_there {
-        Seen::There(event)
+        Presence::Present(event)
     } else {
-        Seen::Gone(Some(event))
+        Presence::Gone(Some(event))
     })
 }
 
@@ -86,16 +86,16 @@ pub(crate) async fn is_shown(
     if listed.iter().any(|other| other.id == event.id) {
         return Ok(true);
     }
-    is_elsewhere(engine, token, &event.id, uid).await
+    is_in_other_calendar(engine, token, &event.id, uid).await
 }
 
 /// Returns what the user's own calendar lists.
-async fn listed(
+async fn find_in_own_calendar(
     engine: &Engine,
     token: &SecretString,
     id: &str,
     uid: &str,
-) -> Result<Option<Seen>, GraphError> {
+) -> Result<Option<Presence>, GraphError> {
     let mut listed = engine.graph.find_by_ical_uid(token, uid).await?;
     let same = listed.iter().position(|event| event.id == id);
     let Some(event) = same.map(|at| listed.swap_remove(at)).or_else(|| listed.pop()) else {
@@ -106,30 +106,30 @@ async fn listed(
         match engine.graph.get_series(token, &event.id).await? {
             Some(whole) => whole,
             // It was deleted a moment ago.
-            None => return Ok(Some(Seen::Gone(None))),
+            None => return Ok(Some(Presence::Gone(None))),
         }
     } else {
         event
     };
     let event = Box::new(event);
     Ok(Some(if is_same {
-        Seen::There(event)
+        Presence::Present(event)
     } else {
-        Seen::Moved(event)
+        Presence::Moved(event)
     }))
 }
 
 /// Returns whether another calendar of the mailbox has it: then somebody moved it there, and did
 /// not delete it.
-async fn is_elsewhere(
+async fn is_in_other_calendar(
     engine: &Engine,
     token: &SecretString,
     id: &str,
     uid: &str,
 ) -> Result<bool, GraphError> {
     let others = engine.graph.other_calendars(token).await?;
-    for some in others.chunks(BATCH_LIMIT) {
-        let items = some.iter().map(|calendar| BatchItem::Find {
+    for calendars in others.chunks(BATCH_LIMIT) {
+        let items = calendars.iter().map(|calendar| BatchItem::Find {
             calendar: Some(calendar.clone()),
             uid: uid.to_owned(),
         });
@@ -140,7 +140,7 @@ async fn is_elsewhere(
                 }
                 Ok(_) => {}
                 // For example, a calendar of somebody else, who no longer shares it.
-                Err(error) if error.may_be_about_one() || matches!(error, GraphError::NotFound) => {}
+                Err(error) if error.may_concern_one_event() || matches!(error, GraphError::NotFound) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -9,10 +9,10 @@ use super::{limits, methods};
 pub(super) const LARGEST_BODY: usize = 16 * 1024 * 1024;
 
 /// The largest body before a key is known, in bytes. Pairing needs no more.
-pub(super) const LARGEST_STRANGERS_BODY: usize = 64 * 1024;
+pub(super) const LARGEST_BODY_WITHOUT_KEY: usize = 64 * 1024;
 
 /// What every handler uses.
-pub struct Doors {
+pub struct AppState {
     pub methods: methods::Methods,
     pub limits: limits::Limits,
     pub trusted_proxies: Vec<IpNet>,

@@ -6,11 +6,11 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use super::{Page, Sight};
+use super::{Page, ResolvedRow};
 use crate::calendar::document::Recurrence;
 use crate::engine::Engine;
 use crate::mailbox::error::PullError;
-use crate::mailbox::unsaid;
+use crate::mailbox::series_completion;
 use crate::odoo::series::check_sayable;
 use crate::outlook::GraphError;
 use crate::outlook::wire::{self, WireEvent};
@@ -22,7 +22,7 @@ use crate::store::meetings::Copy;
 
 /// A series that is split into its occurrences.
 #[derive(Clone)]
-pub(super) struct Apart {
+pub(super) struct SplitSeries {
     pub master: Box<WireEvent>,
     /// Why Odoo cannot repeat it, as a sentence.
     reason: String,
@@ -30,33 +30,33 @@ pub(super) struct Apart {
 }
 
 /// Returns the series or, if Odoo cannot repeat it, its occurrences, which takes one more request.
-pub(super) async fn or_apart(
+pub(super) async fn split_if_unsupported(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
-    sight: Sight,
-) -> Result<Sight, PullError> {
-    let Sight::Series(mut master) = sight else {
-        return Ok(sight);
+    resolved: ResolvedRow,
+) -> Result<ResolvedRow, PullError> {
+    let ResolvedRow::Series(mut master) = resolved else {
+        return Ok(resolved);
     };
-    unsaid::complete(engine, account, token, &mut master).await?;
-    let Some(reason) = unsayable(&master, account) else {
-        return Ok(Sight::Series(master));
+    series_completion::complete(engine, account, token, &mut master).await?;
+    let Some(reason) = why_unsupported(&master, account) else {
+        return Ok(ResolvedRow::Series(master));
     };
     let occurrences = match (account.window_start, account.window_end) {
         (Some(start), Some(end)) => match engine.graph.instances(token, &master.id, start..end).await {
             // It was deleted a moment ago.
-            Err(GraphError::NotFound) => return Ok(Sight::gone(master.id)),
+            Err(GraphError::NotFound) => return Ok(ResolvedRow::gone(master.id)),
             listed => {
                 let mut listed = listed?;
-                let left_out = left_out(&master, &listed, start..end);
+                let left_out = unlisted_exceptions(&master, &listed, start..end);
                 listed.extend(left_out);
                 listed
             }
         },
         _ => Vec::new(),
     };
-    Ok(Sight::Apart(Apart {
+    Ok(ResolvedRow::SplitSeries(SplitSeries {
         master,
         reason,
         occurrences,
@@ -65,7 +65,11 @@ pub(super) async fn or_apart(
 
 /// Returns the exceptions in a window that Graph left out of the list of a series' occurrences (it
 /// sometimes does: microsoft-graph-docs-contrib#540).
-fn left_out(master: &WireEvent, listed: &[WireEvent], window: Range<DateTime<Utc>>) -> Vec<WireEvent> {
+fn unlisted_exceptions(
+    master: &WireEvent,
+    listed: &[WireEvent],
+    window: Range<DateTime<Utc>>,
+) -> Vec<WireEvent> {
     let is_listed = |exception: &WireEvent| listed.iter().any(|other| other.id == exception.id);
     let is_inside = |exception: &WireEvent| {
         wire::to_event(exception)
@@ -78,7 +82,7 @@ fn left_out(master: &WireEvent, listed: &[WireEvent], window: Range<DateTime<Utc
         .collect()
 }
 
-fn unsayable(master: &WireEvent, account: &Account) -> Option<String> {
+fn why_unsupported(master: &WireEvent, account: &Account) -> Option<String> {
     // If it cannot be read at all, that is reported in its place.
     let document = project(master, &Mailbox::of_login(account), None).ok()?.document;
     match &document.recurrence {
@@ -91,26 +95,26 @@ fn unsayable(master: &WireEvent, account: &Account) -> Option<String> {
 impl Page<'_> {
     /// Stores the occurrences as single events. Occurrences that are missing now were excluded from
     /// the series.
-    pub(super) fn take_apart(&mut self, apart: &Apart) -> Result<(), PullError> {
-        self.end_series(&apart.master.id)?;
-        let known = self.unit.occurrences_of(self.account.id, &apart.master.id);
+    pub(super) fn store_split_series(&mut self, split: &SplitSeries) -> Result<(), PullError> {
+        self.end_series(&split.master.id)?;
+        let known = self.unit.occurrences_of(self.account.id, &split.master.id);
         let mut is_news = false;
-        for occurrence in &apart.occurrences {
-            let meeting = self.see(occurrence)?;
+        for occurrence in &split.occurrences {
+            let meeting = self.store_event(occurrence)?;
             is_news |= meeting.is_some();
             self.touched.extend(meeting);
         }
         for copy in &known {
-            let is_listed = apart.occurrences.iter().any(|o| o.id == copy.graph_id);
-            if !is_listed && is_inside(copy, self.account)? {
-                self.lose(&copy.graph_id, false)?;
+            let is_listed = split.occurrences.iter().any(|o| o.id == copy.graph_id);
+            if !is_listed && is_in_window(copy, self.account)? {
+                self.end_copy(&copy.graph_id, false)?;
             }
         }
         if known.is_empty() && is_news {
-            let title = apart.master.subject.as_deref().unwrap_or_default();
+            let title = split.master.subject.as_deref().unwrap_or_default();
             let message = format!(
                 "“{title}”: Odoo cannot repeat it as Outlook does: {}. Each occurrence is synced as an event of its own",
-                apart.reason
+                split.reason
             );
             let (database, user) = (self.people.database.id, Some(self.account.odoo_user_id));
             self.lines
@@ -120,9 +124,9 @@ impl Page<'_> {
     }
 
     /// Ends the single events of a split series that is a series again.
-    pub(super) fn join(&mut self, master_id: &str) -> Result<(), PullError> {
+    pub(super) fn end_split_occurrences(&mut self, master_id: &str) -> Result<(), PullError> {
         for copy in self.unit.occurrences_of(self.account.id, master_id) {
-            self.lose(&copy.graph_id, false)?;
+            self.end_copy(&copy.graph_id, false)?;
         }
         Ok(())
     }
@@ -130,7 +134,7 @@ impl Page<'_> {
     /// Returns whether a mailbox shows an event again that had ended there and in Odoo: somebody
     /// took it out of Deleted Items, or a split series is one again. If nobody in Odoo wanted it to
     /// end, its record comes back. Otherwise it becomes a new record in Odoo.
-    pub(super) fn is_one_again(&mut self, copy: &Copy, event: &WireEvent) -> Result<bool, PullError> {
+    pub(super) fn reappeared_after_end(&mut self, copy: &Copy, event: &WireEvent) -> Result<bool, PullError> {
         let was_ended = copy.gone || copy.cancelled;
         let meeting = &self.unit.get(copy.meeting_id)?.meeting;
         Ok(was_ended
@@ -161,7 +165,7 @@ impl Page<'_> {
 }
 
 /// Returns whether a listing of the mailbox's window would have shown it.
-fn is_inside(copy: &Copy, account: &Account) -> anyhow::Result<bool> {
+fn is_in_window(copy: &Copy, account: &Account) -> anyhow::Result<bool> {
     let time = copy.event()?.time;
     let touches = |start: DateTime<Utc>, end: DateTime<Utc>| time.ends_at() > start && time.starts_at() < end;
     Ok(match (account.window_start, account.window_end) {

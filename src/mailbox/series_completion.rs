@@ -17,13 +17,13 @@ use crate::mailbox::error::PullError;
 use crate::outlook::GraphError;
 use crate::outlook::wire::WireEvent;
 use crate::outlook::wire::series::{
-    Dates, date_in_zone, dates_of, has_hours_in, is_nameless, name_zone, zone_said,
+    IdDates, convert_id_dates_to_zone, find_id_dates, has_hours_in, has_unnamed_zone, store_zone, stored_zone,
 };
 use crate::store::accounts::Account;
 use crate::store::meetings;
 
 /// How far around a date occurrences are listed: enough for the excluded one and its neighbors.
-const ABOUT: TimeDelta = TimeDelta::days(35);
+const LISTED_AROUND: TimeDelta = TimeDelta::days(35);
 
 /// Completes a series by asking Outlook.
 pub(crate) async fn complete(
@@ -32,39 +32,43 @@ pub(crate) async fn complete(
     token: &SecretString,
     master: &mut WireEvent,
 ) -> Result<(), PullError> {
-    if is_nameless(master) {
+    if has_unnamed_zone(master) {
         find_zone(engine, account, token, master).await?;
     }
-    Ok(tell_dates(engine, token, master).await?)
+    Ok(use_dates_of_zone(engine, token, master).await?)
 }
 
 /// Completes a series before a write, from what was found out earlier.
-pub(crate) async fn recall(
+pub(crate) async fn complete_from_store(
     engine: &Engine,
     account_id: i64,
     token: &SecretString,
     master: &mut WireEvent,
 ) -> Result<(), GraphError> {
-    if is_nameless(master) {
-        recall_zone(engine, account_id, master).await?;
+    if has_unnamed_zone(master) {
+        restore_zone(engine, account_id, master).await?;
     }
-    tell_dates(engine, token, master).await
+    use_dates_of_zone(engine, token, master).await
 }
 
-async fn tell_dates(engine: &Engine, token: &SecretString, master: &mut WireEvent) -> Result<(), GraphError> {
-    let mut dates = dates_of(master, &[]);
-    if let Dates::Unclear(date) = dates {
+async fn use_dates_of_zone(
+    engine: &Engine,
+    token: &SecretString,
+    master: &mut WireEvent,
+) -> Result<(), GraphError> {
+    let mut dates = find_id_dates(master, &[]);
+    if let IdDates::Unclear(date) = dates {
         let at = date.and_time(NaiveTime::MIN).and_utc();
-        let window = at - ABOUT..at + ABOUT;
+        let window = at - LISTED_AROUND..at + LISTED_AROUND;
         let listed = match engine.graph.instances(token, &master.id, window).await {
             // It was deleted a moment ago.
             Err(GraphError::NotFound) => return Ok(()),
             listed => listed?,
         };
-        dates = dates_of(master, &listed);
+        dates = find_id_dates(master, &listed);
     }
-    if dates == Dates::InUtc {
-        date_in_zone(master);
+    if dates == IdDates::InUtc {
+        convert_id_dates_to_zone(master);
     }
     Ok(())
 }
@@ -86,31 +90,32 @@ async fn find_zone(
         _ => Vec::new(),
     };
     let fits = |tz: &chrono_tz::Tz| has_hours_in(master, *tz, &occurrences);
-    let known = as_shown_before(engine, account.id, &master.id).await?;
-    let known = known.as_ref().and_then(zone_said);
+    let known = last_shown(engine, account.id, &master.id).await?;
+    let known = known.as_ref().and_then(stored_zone);
     // The zone of its start is not always the one it repeats in.
     let mut zone = known.into_iter().chain(master.named_zone()).find(&fits);
     if zone.is_none() {
-        zone = engine.graph.zones(token).await?.into_iter().find(fits);
+        zone = engine.graph.recent_zones(token).await?.into_iter().find(fits);
     }
     match zone {
-        Some(tz) => name_zone(master, tz),
+        Some(tz) => store_zone(master, tz),
         None => tracing::warn!(account.id = account.id, "the zone of a series cannot be told"),
     }
     Ok(())
 }
 
-async fn recall_zone(engine: &Engine, account_id: i64, master: &mut WireEvent) -> Result<(), GraphError> {
-    let known = as_shown_before(engine, account_id, &master.id).await;
-    let known = known
-        .map_err(|error| GraphError::passing(format!("the zone of the series is not known: {error:#}")))?;
-    if let Some(tz) = known.as_ref().and_then(zone_said) {
-        name_zone(master, tz);
+async fn restore_zone(engine: &Engine, account_id: i64, master: &mut WireEvent) -> Result<(), GraphError> {
+    let known = last_shown(engine, account_id, &master.id).await;
+    let known = known.map_err(|error| {
+        GraphError::without_effect(format!("the zone of the series is not known: {error:#}"))
+    })?;
+    if let Some(tz) = known.as_ref().and_then(stored_zone) {
+        store_zone(master, tz);
     }
     Ok(())
 }
 
-async fn as_shown_before(engine: &Engine, account_id: i64, id: &str) -> anyhow::Result<Option<WireEvent>> {
+async fn last_shown(engine: &Engine, account_id: i64, id: &str) -> anyhow::Result<Option<WireEvent>> {
     let mut conn = engine.store.get().await?;
     let wire = meetings::wire_of(&mut conn, account_id, id).await?;
     Ok(wire.and_then(|wire| serde_json::from_value(wire).ok()))
