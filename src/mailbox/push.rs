@@ -970,7 +970,7 @@ async fn handle_failure(
         } else {
             TimeDelta::zero()
         },
-        landed: !unknown,
+        had_no_effect: !unknown,
         attempts: write.attempts + i32::from(is_own),
     };
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
@@ -1013,7 +1013,7 @@ async fn wait_for_limit(
         }
         let failure = outbox::Failure {
             wait: until - now(),
-            landed: write.in_flight_since.is_none(),
+            had_no_effect: write.in_flight_since.is_none(),
             // Its mails are counted once.
             attempts: write.attempts.max(1),
         };

@@ -290,7 +290,7 @@ pub struct Failure {
     /// How long to wait before the next attempt.
     pub wait: TimeDelta,
     /// Whether it is known that the request had no effect.
-    pub landed: bool,
+    pub had_no_effect: bool,
     /// The number of failed attempts, including this one.
     pub attempts: i32,
 }
@@ -309,7 +309,7 @@ pub async fn postpone(
         l::attempts.eq(failure.attempts),
         // Kept as it is if the outcome is unknown.
         l::in_flight_since.eq(diesel::dsl::case_when(
-            failure.landed.into_sql::<diesel::sql_types::Bool>(),
+            failure.had_no_effect.into_sql::<diesel::sql_types::Bool>(),
             None::<DateTime<Utc>>.into_sql::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>>(),
         )
         .otherwise(l::in_flight_since)),
