@@ -233,7 +233,6 @@ fn answers_in_organizers_list(
 
 /// Returns whether a copy is the one that represents a guest's mailbox. A copy that was declined or
 /// deleted comes back as another one when the organizer changes the meeting.
-/// one when the organizer changes the meeting.
 fn speaks(copies: &[Copy], copy: &Copy) -> bool {
     let own = |c: &&Copy| !c.is_organizer && c.account_id == copy.account_id;
     let mut latest_first = copies.iter().filter(own).rev();
