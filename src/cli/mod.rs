@@ -18,7 +18,7 @@ use crate::config::Config;
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub struct Cli {
-    /// A configuration file; config.default.toml shows every setting.
+    /// The configuration file. config.default.toml lists every setting.
     #[arg(long, global = true, env = "OUTLOOK_BRIDGE_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -29,64 +29,64 @@ pub struct Cli {
 enum Command {
     /// Run the service.
     Serve,
-    /// Print a one-time code that pairs an Odoo database; good for an hour.
+    /// Print a one-time code that pairs an Odoo database. It expires after an hour.
     Enroll {
-        /// The name or uuid of a database that is known already: the code pairs it again, and is good for nothing else. Needed
-        /// where Odoo has lost its key or has an old one (unpaired, revoked, restored).
+        /// The name or UUID of a known database. The code can only pair this database again. Use this if Odoo has no valid key any
+        /// more, because it was unpaired, revoked or restored from a backup.
         #[arg(long)]
         again: Option<String>,
     },
-    /// Confirm that a database which was paired again from another address or under another name is the same one. Until then
-    /// nothing of it is exchanged.
+    /// Confirm that a database that was paired again from another address or under another name is the same one. Until then
+    /// it is not synced.
     Confirm {
-        /// The database's name or uuid.
+        /// The name or UUID of the database.
         database: String,
     },
-    /// Bring the database's schema up to date (serve does this, too).
+    /// Update the schema of the service's database. `serve` does this as well.
     Migrate,
-    /// Check the settings, the database, the key and the way to Microsoft.
+    /// Check the settings, the database, the master key and the connection to Microsoft.
     Doctor,
-    /// Show the paired databases, their users, and what is owed to either side.
+    /// Show the paired databases, their users, and the changes that are pending on either side.
     Status,
-    /// Ask for a sync of every mailbox, or of one database's.
+    /// Sync every mailbox now, or those of one database.
     Sync {
-        /// The database's name or uuid.
+        /// The name or UUID of the database.
         #[arg(long)]
         database: Option<String>,
     },
-    /// Take an Odoo database's API key away, until it is paired again.
+    /// Revoke the API key of an Odoo database. To sync again, it must be paired again.
     Revoke {
-        /// The database's name or uuid.
+        /// The name or UUID of the database.
         database: String,
     },
-    /// Print what the bridge has deleted from a database's Outlook calendars or from Odoo, with all it held: a JSON document a
-    /// line, the latest first.
+    /// Print the events of a database that the service has deleted from Outlook or from Odoo, with all their content. One JSON
+    /// document per line, the latest first.
     Deleted {
-        /// The database's name or uuid.
+        /// The name or UUID of the database.
         database: String,
-        /// Only of the user with this id in Odoo.
+        /// Only the events of the user with this id in Odoo.
         #[arg(long)]
         user: Option<i32>,
     },
-    /// Print all that is kept about a user: the account, the meetings of their mailbox and the journal's lines about them, a JSON document
-    /// a line.
+    /// Print all data stored about a user: the account, the meetings in the mailbox and the lines of the journal. One JSON
+    /// document per line.
     Export {
-        /// The database's name or uuid.
+        /// The name or UUID of the database.
         database: String,
-        /// The user's id in Odoo.
+        /// The id of the user in Odoo.
         #[arg(long)]
         user: i32,
     },
-    /// Erase all that is kept about a database that is not paired any more, or about one of its users whose mailbox is not connected.
-    /// Outlook and Odoo keep what they have.
+    /// Erase all data stored about a database that is no longer paired, or about a user whose mailbox is not connected.
+    /// Nothing changes in Outlook and Odoo.
     Forget {
-        /// The database's name or uuid.
+        /// The name or UUID of the database.
         database: String,
         /// Only the user with this id in Odoo.
         #[arg(long)]
         user: Option<i32>,
     },
-    /// Seal every secret anew with the first of the given master keys.
+    /// Encrypt every secret again, with the first of the configured master keys.
     RotateKey,
 }
 
