@@ -7,6 +7,7 @@ mod exchange;
 mod people;
 mod records;
 mod series;
+mod series_apply;
 mod sign_in;
 
 pub use database::Odoo;

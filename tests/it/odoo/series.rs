@@ -1,10 +1,8 @@
 //! Series in the model of the add-on: one record, as on the wire, with its occurrences in `slots` and `records`.
 
-use std::collections::BTreeSet;
-
 use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::Europe::Brussels;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::database::Odoo;
@@ -354,110 +352,6 @@ impl Odoo {
         let is_it = |r: &&Value| r["template"]["name"] == name && r["active"] == true;
         self.records.values().find(is_it).and_then(|r| r["id"].as_i64())
     }
-
-    /// What the add-on answers to `apply_series`.
-    pub(super) fn apply_series(&mut self, change: &Value) -> Value {
-        let ack = |result: &str, record: Option<Value>| json!({"id": change["id"], "result": result, "record": record});
-        let is_it = |r: &&Value| {
-            !change["key"].is_null() && r["key"] == change["key"]
-                || r["link"] == change["link"] && r["rule"].is_object()
-        };
-        let known = self.records.values().find(is_it).and_then(|r| r["id"].as_i64());
-        let id = match known {
-            Some(id) => {
-                let present = self.snapshot(id).expect("a series");
-                if !change["version"].is_null() && present["version"] != change["version"] {
-                    return ack("stale", Some(present));
-                }
-                id
-            }
-            None => {
-                let owner = change["user_id"].as_i64().expect("an owner");
-                let before = self.outbox.len();
-                let start = change["start"].as_str().expect("a start");
-                let made = self.create_weekly(owner, "", start, 1, &[]);
-                self.outbox.truncate(before);
-                self.records.get_mut(&made).expect("a series")["link"] = change["link"].clone();
-                made
-            }
-        };
-        let series = self.records.get_mut(&id).expect("a series");
-        let before: BTreeSet<NaiveDate> = match known {
-            Some(_) => slots(series).iter().map(|slot| date(slot)).collect(),
-            None => BTreeSet::new(),
-        };
-        for (name, value) in change["rule"].as_object().expect("a rule") {
-            series["rule"][name] = value.clone();
-        }
-        series["dtstart"] = change["start"].clone();
-        series["missing"] = change["missing"].clone();
-        series["active"] = json!(true);
-        let mut template = series["template"].take();
-        for name in ["start", "stop"] {
-            template[name] = change[name].clone();
-        }
-        let template = self.with_values(template, &change["values"]);
-        let mut own = Vec::new();
-        for special in change["slots"].as_array().expect("slots") {
-            let whole = self.with_values(template.clone(), &special["values"]);
-            // What is told and is as of all is nothing of its own any more.
-            let told = values_named(&whole, &special["values"]);
-            own.push((special["slot"].as_str().expect("a slot").to_owned(), told));
-        }
-        let series = self.records.get_mut(&id).expect("a series");
-        series["template"] = template;
-        find_slots_anew(series, &own);
-        // Every occurrence is written what is said of all, whatever it had of its own.
-        let of_all = change["values"].as_object().expect("values");
-        for own in series["slots"].as_array_mut().expect("slots") {
-            let differences = own["differences"].as_object_mut().expect("differences");
-            differences.retain(|name, _| !of_all.contains_key(name));
-        }
-        // The add-on copies some other occurrence.
-        let copied = series["slots"][0]["differences"].clone();
-        let made: Vec<String> = slots(series)
-            .into_iter()
-            .filter(|slot| !before.is_empty() && !before.contains(&date(slot)))
-            .collect();
-        let mut told = None;
-        if let Some(values) = change.get("new_values").filter(|values| values.is_object()) {
-            let whole = self.with_values(self.records[&id]["template"].clone(), values);
-            told = Some(values_named(&whole, values));
-        }
-        let series = self.records.get_mut(&id).expect("a series");
-        for slot in made {
-            if let Value::Object(mut copied) = copied.clone() {
-                copied.retain(|name, _| !["start", "stop"].contains(&name.as_str()));
-                differ(series, &slot, &Value::Object(copied));
-            }
-            if let Some(told) = &told {
-                differ(series, &slot, told);
-            }
-        }
-        for (slot, differences) in own {
-            differ(series, &slot, &differences);
-        }
-        lay_out(series);
-        ack("applied", self.snapshot(id))
-    }
-
-    /// A record's fields once these values are written.
-    fn with_values(&mut self, fields: Value, values: &Value) -> Value {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.records.insert(id, fields);
-        self.set(id, values);
-        let mut fields = self.records.remove(&id).expect("fields");
-        fields.as_object_mut().expect("fields").remove("write_date");
-        fields
-    }
-}
-
-/// The fields that these values name.
-fn values_named(whole: &Value, values: &Value) -> Value {
-    let names = values.as_object().expect("values").keys();
-    let told: Map<String, Value> = names.map(|name| (name.clone(), whole[name].clone())).collect();
-    Value::Object(told)
 }
 
 /// A series as the add-on tells it: a row for each of its events, those that are missing archived.
@@ -513,7 +407,7 @@ pub(super) fn as_rows(series: &Value) -> Value {
 }
 
 /// Gives one occurrence something of its own, or takes it away where it is the template's.
-fn differ(series: &mut Value, slot: &str, differences: &Value) {
+pub(super) fn differ(series: &mut Value, slot: &str, differences: &Value) {
     let template = series["template"].clone();
     let own = series["slots"].as_array_mut().expect("slots");
     let index = own.iter().position(|own| own["slot"] == slot).unwrap_or_else(|| {
@@ -532,7 +426,7 @@ fn differ(series: &mut Value, slot: &str, differences: &Value) {
 }
 
 /// Gives every occurrence a record.
-fn lay_out(series: &mut Value) {
+pub(super) fn lay_out(series: &mut Value) {
     let first = series["id"].as_i64().expect("an id") + 1;
     let missing = series["missing"].as_array().expect("missing").clone();
     let all = slots(series).into_iter().zip(first..);
@@ -542,27 +436,8 @@ fn lay_out(series: &mut Value) {
         .collect();
 }
 
-/// Under another hour an occurrence's slot has another name; and who is not told where it is stands at its slot.
-fn find_slots_anew(series: &mut Value, told: &[(String, Value)]) {
-    let slots = slots(series);
-    for own in series["slots"].as_array_mut().expect("slots") {
-        let day = date(own["slot"].as_str().expect("a slot"));
-        let Some(slot) = slots.iter().find(|slot| date(slot) == day) else {
-            continue;
-        };
-        own["slot"] = json!(slot);
-        let has_time = |(name, values): &(String, Value)| name == slot && values.get("start").is_some();
-        if !told.iter().any(has_time) {
-            let differences = own["differences"].as_object_mut().expect("differences");
-            differences.remove("start");
-            differences.remove("stop");
-        }
-    }
-    forget_what_ended(series);
-}
-
 /// Takes off what no occurrence has any more.
-fn forget_what_ended(series: &mut Value) {
+pub(super) fn forget_what_ended(series: &mut Value) {
     let slots = slots(series);
     let is_there = |slot: &Value| slot.as_str().is_some_and(|slot| slots.iter().any(|s| s == slot));
     let missing = series["missing"].as_array_mut().expect("missing");
@@ -572,7 +447,7 @@ fn forget_what_ended(series: &mut Value) {
 }
 
 /// The same hour in Brussels, day after day, week after week, or on the same day of each month or year that has it.
-fn slots(series: &Value) -> Vec<String> {
+pub(super) fn slots(series: &Value) -> Vec<String> {
     let start = time(series["dtstart"].as_str().expect("a start"));
     let local = Brussels.from_utc_datetime(&start).naive_local();
     let rule = &series["rule"];
@@ -615,7 +490,7 @@ fn slots(series: &Value) -> Vec<String> {
 }
 
 /// The day of a slot in Brussels.
-fn date(slot: &str) -> NaiveDate {
+pub(super) fn date(slot: &str) -> NaiveDate {
     Brussels.from_utc_datetime(&time(slot)).date_naive()
 }
 
