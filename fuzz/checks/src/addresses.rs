@@ -2,7 +2,7 @@
 
 use outlook_bridge::calendar::event::Address;
 use outlook_bridge::calendar::invitations::Inside;
-use outlook_bridge::outlook::text::readable;
+use outlook_bridge::outlook::text::make_storable;
 
 use crate::{in_time, maybe_repeated};
 
@@ -18,6 +18,6 @@ pub fn check(data: &[u8]) {
         assert!(!Inside::of([address]).is_outside(address));
         assert!(Inside::default().is_outside(address));
     }
-    let json = in_time("a document", || readable(data).into_owned());
-    assert_eq!(readable(json.as_bytes()), json, "nothing is left to replace");
+    let json = in_time("a document", || make_storable(data).into_owned());
+    assert_eq!(make_storable(json.as_bytes()), json, "nothing is left to replace");
 }

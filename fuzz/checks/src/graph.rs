@@ -3,7 +3,7 @@
 use outlook_bridge::calendar::document::Document;
 use outlook_bridge::calendar::event::Event;
 use outlook_bridge::calendar::field::Group;
-use outlook_bridge::outlook::text::readable;
+use outlook_bridge::outlook::text::make_storable;
 use outlook_bridge::outlook::wire::series::to_series;
 use outlook_bridge::outlook::wire::{DeltaRow, ExtraForCreate, WireEvent, create_body, patch_body, to_event};
 use serde_json::Value;
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
 }
 
 fn checked(data: &[u8]) {
-    let text = readable(data);
+    let text = make_storable(data);
     let Ok(row) = serde_json::from_str::<Value>(&text) else {
         return;
     };
@@ -46,7 +46,7 @@ fn checked(data: &[u8]) {
         again.link(),
         again.series_id(),
         again.is_lone_occurrence(),
-        again.left_aside().count(),
+        again.attendees_without_address().count(),
     );
     if let Some(join) = wire.own_join_url() {
         assert!(
