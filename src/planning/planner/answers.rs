@@ -82,7 +82,10 @@ impl Task<'_> {
             let is_read = account.is_read();
             // The organizer's mailbox only brings what the guest's own has said before. What Odoo says
             // is newer.
-            let is_relayed = is_read && by_organizer == in_outlook && agreed == Some(in_outlook);
+            let is_relayed = is_read
+                && in_outlook != Answer::NeedsAction
+                && by_organizer == in_outlook
+                && agreed == Some(in_outlook);
             let stands = if in_odoo == in_outlook {
                 copy.answer_base = Some(odoo_answer(in_odoo).to_owned());
                 in_odoo

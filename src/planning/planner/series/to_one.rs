@@ -119,7 +119,10 @@ impl Task<'_> {
             let is_by_organizer = |answer| guest.answer_in(target, slot) == Some(answer);
             // The organizer's mailbox only brings what the guest's own has said before. What Odoo says
             // is newer.
-            let is_relayed = account.is_read() && is_by_organizer(in_outlook) && before == Some(in_outlook);
+            let is_relayed = account.is_read()
+                && in_outlook != Answer::NeedsAction
+                && is_by_organizer(in_outlook)
+                && before == Some(in_outlook);
             let stands = if in_odoo == in_outlook {
                 if whole_known != Some(in_odoo) {
                     agreed.insert(slot, in_odoo);
