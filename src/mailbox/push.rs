@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -39,7 +39,7 @@ use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
-use crate::store::meetings::{self, Identities};
+use crate::store::meetings::{self, Copy, Identities};
 use crate::store::outbox::{self, OutlookWrite, WriteKind};
 use crate::store::put_aside::{self, Item};
 use crate::store::reason::{Reason, Words};
@@ -828,7 +828,9 @@ fn settle_one(
             let copy = dossier.copy_mut(account.id, &event.id);
             if let (Some(copy), true) = (copy, write.kind == WriteKind::Respond) {
                 match write.slot {
-                    Some(slot) if written => copy.agree_to_one(slot, response_in(write))?,
+                    Some(slot) if written || is_the_answer_to_one(write, slot, copy)? => {
+                        copy.agree_to_one(slot, response_in(write))?;
+                    }
                     None if is_the_answer(write, event) || may_be_taken_back(write, event, state) => {
                         copy.answer_base = Some(odoo_answer(response_in(write)).to_owned());
                     }
@@ -875,6 +877,11 @@ fn settle_one(
 /// a response that was given in Odoo since is newer.
 fn is_the_answer(write: &OutlookWrite, event: &WireEvent) -> bool {
     write.in_flight_since.is_some() && event.own_response() == Some(response_in(write))
+}
+
+/// Does the same for the response to one occurrence.
+fn is_the_answer_to_one(write: &OutlookWrite, slot: NaiveDate, copy: &Copy) -> anyhow::Result<bool> {
+    Ok(write.in_flight_since.is_some() && copy.answers_to_one()?.get(&slot) == Some(&response_in(write)))
 }
 
 /// Returns whether a response without a result was given to a time that has changed. It may have

@@ -41,6 +41,15 @@ async fn work(w: &mut World) {
     }
 }
 
+/// Checks that Ben has declined on both sides, now and once the faults are over.
+async fn has_declined(w: &mut World, id: i64) {
+    assert_eq!(answer_of_ben(w, id), "declined");
+    w.stack.sim_call("DELETE", "faults", Value::Null).await;
+    w.quiet().await;
+    assert_eq!(answer_of_ben(w, id), "declined");
+    assert!(w.stack.event(BEN, "Review").await.is_none(), "declined");
+}
+
 /// The service does not know what became of the first response, and Outlook brings it back by both
 /// mailboxes.
 #[tokio::test(flavor = "multi_thread")]
@@ -58,11 +67,7 @@ async fn it_is_not_undone_by_the_echo_of_a_response_without_a_result() {
         }
         w.odoo.answer(id, 8, "declined");
         work(&mut w).await;
-        assert_eq!(answer_of_ben(&w, id), "declined");
-        w.stack.sim_call("DELETE", "faults", Value::Null).await;
-        w.quiet().await;
-        assert_eq!(answer_of_ben(&w, id), "declined");
-        assert!(w.stack.event(BEN, "Review").await.is_none(), "declined");
+        has_declined(&mut w, id).await;
     }
 }
 
@@ -82,11 +87,7 @@ async fn it_is_not_undone_by_the_organizers_list() {
         w.odoo.sync(&w.service).await;
         w.worked(7).await;
     }
-    assert_eq!(answer_of_ben(&w, id), "declined");
-    w.stack.sim_call("DELETE", "faults", Value::Null).await;
-    w.quiet().await;
-    assert_eq!(answer_of_ben(&w, id), "declined");
-    assert!(w.stack.event(BEN, "Review").await.is_none(), "declined");
+    has_declined(&mut w, id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,6 +106,20 @@ async fn it_is_not_undone_for_one_occurrence() {
     }
     assert_eq!(w.odoo.answer_to_one(id, 1, 8), "declined");
     w.stack.sim_call("DELETE", "faults", Value::Null).await;
+    w.quiet().await;
+    assert_eq!(w.odoo.answer_to_one(id, 1, 8), "declined");
+    assert!(occurrence(&w, BEN, "2027-03-08").await.is_none(), "declined");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_not_undone_for_one_occurrence_by_the_echo_of_a_response_without_a_result() {
+    let (mut w, id) = weekly_with_ben().await;
+    let lost = json!([{"mailbox": BEN, "method": "POST", "path": "/accept", "cut": "after", "count": 1}]);
+    w.stack.sim_call("PUT", "faults", lost).await;
+    w.odoo.answer_one(id, 1, 8, "accepted");
+    w.odoo.sync(&w.service).await;
+    answer_is_sent(&w).await;
+    w.odoo.answer_one(id, 1, 8, "declined");
     w.quiet().await;
     assert_eq!(w.odoo.answer_to_one(id, 1, 8), "declined");
     assert!(occurrence(&w, BEN, "2027-03-08").await.is_none(), "declined");

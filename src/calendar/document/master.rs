@@ -69,10 +69,8 @@ impl Document {
             return self.clone();
         }
         let pairs = || {
-            let present = self
-                .slots()
-                .filter_map(|slot| Some((slot, self.occurrence(slot)?)));
-            present.map(|(slot, event)| (event, outlook.occurrence(slot)))
+            self.slots()
+                .filter_map(|slot| Some((self.occurrence(slot)?, outlook.occurrence(slot))))
         };
         let differing: Vec<Group> = TOLD_ALIKE
             .into_iter()
@@ -89,10 +87,10 @@ impl Document {
 
     /// Returns whether some occurrence has another value than before.
     fn differs(&self, group: Group, before: &Self) -> bool {
-        let of_both = self
+        let mut of_both = self
             .slots()
             .filter_map(|slot| Some((self.occurrence(slot)?, before.occurrence(slot)?)));
-        of_both.into_iter().any(|(now, then)| !same(group, &then, &now))
+        of_both.any(|(now, then)| !same(group, &then, &now))
     }
 
     /// Returns the document with its master at the first slot of another document.
