@@ -28,10 +28,12 @@ mod batch;
 mod challenge;
 mod ids;
 mod requests;
+mod subscriptions;
 mod transport;
 
 pub use batch::{BATCH_LIMIT, BatchItem, BatchReply, Deleted};
 pub use ids::Instance;
+pub use subscriptions::Subscription;
 pub(super) use transport::retry_after;
 pub use transport::{GraphClient, PAGE_SIZE};
 

@@ -86,6 +86,11 @@ impl GraphClient {
         self
     }
 
+    /// Returns whether Graph is called over TLS, as Microsoft's is. A stand-in for tests need not be.
+    pub fn is_encrypted(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
     /// Returns Microsoft's clock minus ours, from the `Date` of the latest reply (whole seconds);
     /// zero before the first reply. The edit times of both sides are compared on Microsoft's clock.
     pub fn clock_offset(&self) -> TimeDelta {
