@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::engine::notify_url::Notifications;
 use crate::engine::odoo_client::THIS_MACHINE;
 use crate::engine::{LONGEST_AHEAD, LONGEST_BACK, Settings};
 use crate::web::HttpSettings;
@@ -38,14 +39,16 @@ pub struct Config {
     pub data_dir: PathBuf,
     #[serde(default)]
     pub master_key: Option<SecretString>,
+    notifications: bool,
     #[serde(default)]
-    pub public_url: Option<String>,
+    public_url: Option<String>,
     pub graph_url: String,
     pub login_url: String,
     pub tenant: String,
     pub log: String,
     pub log_format: LogFormat,
     pub poll_seconds: i64,
+    poll_seconds_quiet: i64,
     pub days_back: i64,
     pub days_ahead: i64,
     pub workers: usize,
@@ -128,6 +131,22 @@ impl Config {
             "poll_seconds must be from 1 to 86400"
         );
         anyhow::ensure!(
+            (1..=86_400).contains(&self.poll_seconds_quiet),
+            "poll_seconds_quiet must be from 1 to 86400"
+        );
+        if let Some(url) = &self.public_url {
+            let url = url::Url::parse(url).context("public_url must be a URL")?;
+            let is_plain = url.scheme() == "http" && leads_to_this_machine(&url);
+            anyhow::ensure!(
+                url.scheme() == "https" || is_plain,
+                "public_url must be an https URL: Microsoft sends notifications to no other"
+            );
+            anyhow::ensure!(
+                url.query().is_none() && url.fragment().is_none(),
+                "public_url must be an address without a query"
+            );
+        }
+        anyhow::ensure!(
             (0..=LONGEST_BACK).contains(&self.days_back),
             "days_back must be from 0 to {LONGEST_BACK}"
         );
@@ -194,9 +213,19 @@ impl Config {
         Ok(allowed)
     }
 
+    /// Returns where Microsoft sends notifications of changes.
+    pub fn notifications(&self) -> Notifications {
+        match &self.public_url {
+            _ if !self.notifications => Notifications::Off,
+            Some(url) => Notifications::Own(url.trim_end_matches('/').to_owned()),
+            None => Notifications::ThroughOdoo,
+        }
+    }
+
     pub fn sync_settings(&self) -> Settings {
         Settings {
             poll_interval: TimeDelta::seconds(self.poll_seconds),
+            quiet_interval: TimeDelta::seconds(self.poll_seconds_quiet),
             days_back: self.days_back,
             days_ahead: self.days_ahead,
             workers: self.workers,
@@ -278,6 +307,7 @@ const SETTINGS: &[&str] = &[
     "database_url",
     "data_dir",
     "master_key",
+    "notifications",
     "public_url",
     "graph_url",
     "login_url",
@@ -285,6 +315,7 @@ const SETTINGS: &[&str] = &[
     "log",
     "log_format",
     "poll_seconds",
+    "poll_seconds_quiet",
     "days_back",
     "days_ahead",
     "workers",

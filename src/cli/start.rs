@@ -160,7 +160,7 @@ impl Opened {
             config.login_url.parse().context("setting login_url")?,
             &config.tenant,
         );
-        Ok(Engine::new(
+        let engine = Engine::new(
             self.store.clone(),
             Arc::clone(&self.sealer),
             graph,
@@ -168,7 +168,11 @@ impl Opened {
             http,
             OdooClient::new(config.odoo_networks()?)?,
             config.sync_settings(),
-        ))
+        );
+        Ok(Engine {
+            notifications: config.notifications(),
+            ..engine
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod health;
 pub mod lease;
+pub mod notify_url;
 pub mod odoo_client;
 pub mod poke;
 pub mod tenants;
@@ -10,7 +11,9 @@ pub mod throttling;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use notify_url::Notifications;
 use odoo_client::OdooClient;
+use poke::Pokes;
 use tenants::Tenants;
 use throttling::Throttling;
 use tokio::sync::{Notify, broadcast};
@@ -29,8 +32,10 @@ pub const LONGEST_AHEAD: i64 = 1000;
 /// The settings of the sync.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How long a mailbox rests between two polls.
+    /// How long a mailbox rests between two polls, at least.
     pub poll_interval: TimeDelta,
+    /// How long a mailbox rests whose events have not changed for a while.
+    pub quiet_interval: TimeDelta,
     /// How many days back and ahead of now events are exchanged.
     pub days_back: i64,
     pub days_ahead: i64,
@@ -44,6 +49,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             poll_interval: TimeDelta::seconds(60),
+            quiet_interval: TimeDelta::seconds(300),
             days_back: 365,
             days_ahead: 730,
             workers: 8,
@@ -66,7 +72,10 @@ pub struct Engine {
     /// Limits the calls in progress of each database.
     pub tenants: Tenants,
     pub throttling: Throttling,
+    pub pokes: Pokes,
     pub settings: Settings,
+    /// Where Microsoft sends notifications of changes.
+    pub notifications: Notifications,
     /// Identifies this process in leases.
     pub process: Uuid,
     /// Notified when there may be a mailbox to work.
@@ -95,7 +104,9 @@ impl Engine {
             odoo,
             tenants: Tenants::default(),
             throttling: Throttling::default(),
+            pokes: Pokes::default(),
             settings,
+            notifications: Notifications::Off,
             process: Uuid::new_v4(),
             work: Arc::new(Notify::new()),
             runs,

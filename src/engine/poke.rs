@@ -1,29 +1,96 @@
-//! Pokes Odoo with a signed request, as there is something to fetch. Nothing waits for the result:
-//! a lost poke only costs time.
+//! Pokes Odoo with a signed request, as there is something to fetch. Odoo exchanges in that very
+//! request, so one poke of a database is in flight at a time. Nothing waits for the result: a lost
+//! poke only costs time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 use serde_json::json;
 use sha2::Sha256;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::engine::{Engine, now};
 use crate::store::{databases, outbox};
 
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a poke may take. Odoo exchanges for 8 s at most, and may be busy before.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the next poke waits after one that failed.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
+/// How many pokes follow each other because Odoo says that there is more. Odoo's job does the rest.
+const MOST_IN_A_ROW: usize = 20;
+
+/// The databases of which a poke is in flight, and the users of the one that follows.
+#[derive(Clone, Debug, Default)]
+pub struct Pokes(Arc<Mutex<HashMap<Uuid, Option<BTreeSet<i32>>>>>);
+
+impl Pokes {
+    /// Returns whether the caller is to send a poke. Otherwise it is sent after the one in flight.
+    fn begin(&self, database_id: Uuid, users: &BTreeSet<i32>) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(&database_id) {
+            None => {
+                all.insert(database_id, None);
+                true
+            }
+            Some(following) => {
+                following.get_or_insert_default().extend(users);
+                false
+            }
+        }
+    }
+
+    /// Returns the users of the poke that follows; `None` if none does.
+    fn next(&self, database_id: Uuid) -> Option<BTreeSet<i32>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let following = all.get_mut(&database_id).and_then(Option::take);
+        if following.is_none() {
+            all.remove(&database_id);
+        }
+        following
+    }
+}
+
+/// Odoo's answer to a poke.
+#[derive(Debug, Default, Deserialize)]
+struct Poked {
+    /// Odoo has exchanged, and there is more to exchange.
+    #[serde(default)]
+    more: bool,
+}
 
 impl Engine {
     /// Sends a poke in the background.
     pub fn poke(&self, database_id: Uuid, users: BTreeSet<i32>) {
+        if !self.pokes.begin(database_id, &users) {
+            return;
+        }
         let engine = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = engine.send_poke(database_id, &users).await {
-                tracing::info!(database.id = %database_id, error = format!("{error:#}"), "poke not delivered");
+            let mut following = Some(users);
+            while let Some(users) = following {
+                engine.poke_to_the_end(database_id, &users).await;
+                following = engine.pokes.next(database_id);
             }
         });
+    }
+
+    async fn poke_to_the_end(&self, database_id: Uuid, users: &BTreeSet<i32>) {
+        for _ in 0..MOST_IN_A_ROW {
+            match self.send_poke(database_id, users).await {
+                Ok(Poked { more: true }) => {}
+                Ok(Poked { more: false }) => return,
+                Err(error) => {
+                    tracing::info!(database.id = %database_id, error = format!("{error:#}"), "poke not delivered");
+                    sleep(AFTER_A_FAILURE).await;
+                    return;
+                }
+            }
+        }
     }
 
     /// Pokes every paired Odoo, as the service is running again: what was saved meanwhile need not
@@ -47,17 +114,20 @@ impl Engine {
         Ok(outbox::odoo_owed(&mut conn, database_id).await? > 0)
     }
 
-    async fn send_poke(&self, database_id: Uuid, users: &BTreeSet<i32>) -> anyhow::Result<()> {
+    async fn send_poke(&self, database_id: Uuid, users: &BTreeSet<i32>) -> anyhow::Result<Poked> {
         let database = {
             let mut conn = self.store.get().await?;
             databases::by_id(&mut conn, database_id).await?
         };
         let key = database.poke_key(&self.sealer)?;
-        let body = json!({"uuid": database.uuid, "time": now().timestamp(), "users": users}).to_string();
+        let body =
+            json!({"uuid": database.uuid, "time": now().timestamp(), "users": users, "exchange": true})
+                .to_string();
         let mut mac = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes())?;
         mac.update(body.as_bytes());
         let signature = hex::encode(mac.finalize().into_bytes());
-        self.odoo
+        let answer = self
+            .odoo
             .post(&format!("{}/microsoft_calendar_bridge/poke", database.base_url))?
             .header("Content-Type", "application/json")
             .header("X-Odoo-Database", &database.name)
@@ -67,6 +137,29 @@ impl Engine {
             .send()
             .await?
             .error_for_status()?;
-        Ok(())
+        // An add-on that does not exchange here says nothing about more.
+        Ok(answer.json().await.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_poke_is_in_flight_and_one_follows() {
+        let pokes = Pokes::default();
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let users = |ids: &[i32]| ids.iter().copied().collect::<BTreeSet<_>>();
+        assert!(pokes.begin(one, &users(&[1])));
+        assert!(
+            pokes.begin(other, &users(&[])),
+            "databases do not wait for each other"
+        );
+        assert!(!pokes.begin(one, &users(&[2])));
+        assert!(!pokes.begin(one, &users(&[3])));
+        assert_eq!(pokes.next(one), Some(users(&[2, 3])));
+        assert_eq!(pokes.next(one), None);
+        assert!(pokes.begin(one, &users(&[4])), "the next one begins anew");
     }
 }

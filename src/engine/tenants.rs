@@ -14,6 +14,8 @@ use crate::odoo::OdooError;
 const EXCHANGES_AT_ONCE: usize = 2;
 const CALLS_AT_ONCE: usize = 4;
 const LARGE_AT_ONCE: usize = 2;
+/// How many requests with notifications of one database are in progress at once.
+const NOTIFICATIONS_AT_ONCE: usize = 8;
 /// How long a call waits for its turn. It holds nothing meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
@@ -24,6 +26,8 @@ pub enum Kind {
     Other,
     /// A call of either kind with a large body.
     Large,
+    /// Notifications of Microsoft, passed on by Odoo or received here.
+    Notification,
 }
 
 /// The turns of all databases.
@@ -35,6 +39,7 @@ struct Turns {
     exchanges: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    notifications: Arc<Semaphore>,
 }
 
 /// A turn, which ends when it is dropped.
@@ -62,6 +67,7 @@ impl Tenants {
             Kind::Exchange => &turns.exchanges,
             Kind::Other => &turns.calls,
             Kind::Large => &turns.large,
+            Kind::Notification => &turns.notifications,
         };
         let waiting = tokio::time::timeout(LONGEST_WAIT, Arc::clone(semaphore).acquire_owned());
         let Ok(Ok(permit)) = waiting.await else {
@@ -84,6 +90,7 @@ impl Tenants {
             exchanges: Arc::new(Semaphore::new(EXCHANGES_AT_ONCE)),
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
             large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+            notifications: Arc::new(Semaphore::new(NOTIFICATIONS_AT_ONCE)),
         });
         all.insert(database, Arc::downgrade(&turns));
         turns

@@ -34,6 +34,8 @@ class Service:
         self._program = paths.binary("outlook-bridge", profile)
         # Simulated mailboxes can be asked often.
         self.poll_seconds = 1
+        # Whether the simulator notifies of changes, through Odoo.
+        self.notifications = False
         self.master_key = data_dir / "master.key"
         self._env = environment() | {
             "OUTLOOK_BRIDGE_LISTEN": f"127.0.0.1:{port}",
@@ -58,7 +60,11 @@ class Service:
         return self._process.pid
 
     def start(self) -> None:
-        env = self._env | {"OUTLOOK_BRIDGE_POLL_SECONDS": str(self.poll_seconds)}
+        env = self._env | {
+            "OUTLOOK_BRIDGE_POLL_SECONDS": str(self.poll_seconds),
+            "OUTLOOK_BRIDGE_POLL_SECONDS_QUIET": str(self.poll_seconds),
+            "OUTLOOK_BRIDGE_NOTIFICATIONS": str(self.notifications).lower(),
+        }
         self._process = Process("outlook-bridge", [self._program, "serve"], self.log, env=env, cwd=Path("/"))
         self._process.start()
         self._process.wait_until(self.ready)
