@@ -13,7 +13,7 @@ mod split_series;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -423,13 +423,17 @@ async fn store(
     resolved_rows: Vec<ResolvedRow>,
     next: Option<&str>,
 ) -> Result<Effects, PullError> {
+    let news_at = latest_change(&resolved_rows);
     let resolved_rows = &process_descriptions(resolved_rows).await;
+    if resolved_rows.is_empty() && next.is_none() {
+        return Ok(Effects::default());
+    }
     let mut conn = engine.store.get().await?;
     if resolved_rows.is_empty() {
         return conn
             .transaction::<_, PullError, _>(async |conn| {
                 leases::hold(conn, account).await?;
-                store_next_link(conn, account, next).await?;
+                store_next_link(conn, account, next, news_at).await?;
                 Ok(Effects::default())
             })
             .await;
@@ -439,7 +443,7 @@ async fn store(
             let lock = databases::serialize(conn, account.database_id).await?;
             leases::hold(conn, account).await?;
             let effects = store_page(conn, &lock, account, resolved_rows).await?;
-            store_next_link(conn, account, next).await?;
+            store_next_link(conn, account, next, news_at).await?;
             Ok(effects)
         })
         .await;
@@ -454,7 +458,7 @@ async fn store(
         let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
         let effects = retries::store_each(conn, &lock, account, resolved_rows).await?;
-        store_next_link(conn, account, next).await?;
+        store_next_link(conn, account, next, news_at).await?;
         Ok(effects)
     })
     .await
@@ -484,11 +488,18 @@ async fn store_next_link(
     conn: &mut Connection,
     account: &Account,
     next: Option<&str>,
+    news_at: Option<DateTime<Utc>>,
 ) -> Result<(), PullError> {
     if let Some(next) = next {
-        accounts::set_delta(conn, account.id, Some(next)).await?;
+        accounts::set_delta(conn, account.id, next, news_at).await?;
     }
     Ok(())
+}
+
+/// Returns Microsoft's time of the latest change that the rows show; `None` if they show no event.
+fn latest_change(resolved_rows: &[ResolvedRow]) -> Option<DateTime<Utc>> {
+    let events = resolved_rows.iter().flat_map(ResolvedRow::events);
+    events.filter_map(|event| event.last_modified_date_time).max()
 }
 
 /// Returns how many days back and ahead the mailbox is read: as set for its database, or else as

@@ -1,6 +1,7 @@
 //! Users of a database and the mailboxes behind them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::Timestamptz;
 use diesel_async::RunQueryDsl;
@@ -8,6 +9,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::schema::accounts::{self, dsl};
+use super::schema::subscriptions;
 use super::seal::Sealer;
 use super::text_enum::text_enum;
 use super::{Connection, interval};
@@ -55,6 +57,10 @@ pub struct Account {
     pub removals_answer: Option<Decision>,
     /// The latest decision about held mails; `None` while they wait.
     pub mails_answer: Option<Decision>,
+    /// Microsoft's time of the latest change that the mailbox showed.
+    pub news_at: Option<DateTime<Utc>>,
+    /// Until when the user is expected to look at the calendar.
+    pub watched_until: Option<DateTime<Utc>>,
 }
 
 text_enum! {
@@ -288,6 +294,14 @@ pub async fn connect(
     );
     diesel::update(begun.filter(dsl::object_id.eq("")))
         .set(dsl::connected_at.eq(now))
+        .execute(conn)
+        .await?;
+    // A subscription to another mailbox says nothing about this one.
+    let is_other = dsl::tenant_id
+        .ne(identity.tenant_id)
+        .or(dsl::object_id.ne(identity.object_id));
+    let others = begun.filter(is_other).select(dsl::id);
+    diesel::delete(subscriptions::table.filter(subscriptions::account_id.eq_any(others)))
         .execute(conn)
         .await?;
     diesel::insert_into(dsl::accounts)
@@ -572,10 +586,41 @@ pub async fn release_brake(conn: &mut Connection, id: i64, decision: Decision) -
         .await
 }
 
-/// Stores how far the delta was read, in the transaction that stores the rows.
-pub async fn set_delta(conn: &mut Connection, id: i64, link: Option<&str>) -> QueryResult<usize> {
+/// Stores how far the delta was read, in the transaction that stores the rows; and `news_at`,
+/// Microsoft's time of the latest change among them, unless a later one is known.
+pub async fn set_delta(
+    conn: &mut Connection,
+    id: i64,
+    link: &str,
+    news_at: Option<DateTime<Utc>>,
+) -> QueryResult<usize> {
+    let account = dsl::accounts.find(id);
+    let Some(news_at) = news_at else {
+        return diesel::update(account)
+            .set(dsl::delta_link.eq(Some(link)))
+            .execute(conn)
+            .await;
+    };
+    let later = case_when(dsl::news_at.gt(news_at), dsl::news_at).otherwise(Some(news_at).into_sql());
+    diesel::update(account)
+        .set((dsl::delta_link.eq(Some(link)), dsl::news_at.eq(later)))
+        .execute(conn)
+        .await
+}
+
+/// Forgets how far the delta was read, so that the window is listed again.
+pub async fn forget_delta(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
-        .set(dsl::delta_link.eq(link))
+        .set(dsl::delta_link.eq(None::<String>))
+        .execute(conn)
+        .await
+}
+
+/// Notes that a mailbox's user looks at the calendar for some time from now on.
+pub async fn watch(conn: &mut Connection, id: i64, time: TimeDelta) -> QueryResult<usize> {
+    let until = diesel::dsl::now.into_sql::<Timestamptz>() + interval(time);
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::watched_until.eq(until.nullable()))
         .execute(conn)
         .await
 }

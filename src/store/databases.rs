@@ -2,20 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind;
 use diesel::result::Error::DatabaseError;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::Connection;
+use super::accounts::SyncState;
+use super::schema::accounts;
 use super::schema::databases::{self, dsl};
 use super::seal::Sealer;
 use super::text_enum::Stored;
+use super::{Connection, interval};
 use crate::calendar::merge::Policy;
 use crate::odoo::api::Versions;
 
@@ -76,6 +78,11 @@ pub struct Database {
     /// The latest version of the exchange that the add-on said it understands.
     pub api: Option<i32>,
     pub api_lowest: Option<i32>,
+    /// Until when no mailbox subscribes to change notifications, as Microsoft could not reach the
+    /// address for them.
+    pub notify_retry_at: Option<DateTime<Utc>>,
+    /// Why it could not, in Microsoft's words.
+    pub notify_problem: Option<String>,
 }
 
 // Declared rather than written as SQL, which would be prepared again each time.
@@ -386,6 +393,52 @@ pub async fn failing(conn: &mut Connection, times: i32) -> QueryResult<i64> {
         .count()
         .get_result(conn)
         .await
+}
+
+/// Stores until when no mailbox subscribes to notifications, and why; `None`: the address could be
+/// reached.
+pub async fn note_notify_problem(
+    conn: &mut Connection,
+    id: Uuid,
+    problem: Option<(DateTime<Utc>, &str)>,
+) -> QueryResult<usize> {
+    diesel::update(dsl::databases.find(id))
+        .set((
+            dsl::notify_retry_at.eq(problem.map(|(at, _)| at)),
+            dsl::notify_problem.eq(problem.map(|(_, why)| why)),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// Returns the databases with synced mailboxes whose Odoo has not called for `silent`, and notes
+/// that they are poked now. A database is returned to one process, and again after `pause`.
+pub async fn silent(
+    conn: &mut Connection,
+    present: DateTime<Utc>,
+    silent: TimeDelta,
+    pause: TimeDelta,
+) -> QueryResult<Vec<Uuid>> {
+    let active = accounts::table
+        .filter(accounts::database_id.eq(dsl::id))
+        .filter(accounts::state.eq(SyncState::Active));
+    let earlier = diesel::dsl::now.into_sql::<Timestamptz>() - interval(pause);
+    diesel::update(
+        dsl::databases
+            .filter(dsl::key_hash.is_not_null().and(dsl::paused.eq(false)))
+            .filter(dsl::quarantined.is_null().and(dsl::moved.is_null()))
+            .filter(dsl::heard_at.lt(present - silent))
+            .filter(
+                dsl::poked_at
+                    .is_null()
+                    .or(dsl::poked_at.assume_not_null().lt(earlier)),
+            )
+            .filter(diesel::dsl::exists(active)),
+    )
+    .set(dsl::poked_at.eq(diesel::dsl::now.into_sql::<Timestamptz>().nullable()))
+    .returning(dsl::id)
+    .load(conn)
+    .await
 }
 
 pub async fn quarantine(conn: &mut Connection, id: Uuid, reason: &str) -> QueryResult<usize> {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::{IntervalDsl, case_when, now};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Interval as SqlInterval, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -35,6 +35,9 @@ pub const HEARD_FOR: TimeDelta = TimeDelta::minutes(10);
 /// Mailboxes that somebody waits for come before polls that are overdue by less than this, and
 /// after polls that are overdue by more.
 const HEAD_START_MINUTES: i32 = 5;
+
+/// How long after a run the next one begins because of a notification.
+const BETWEEN_NEWS: TimeDelta = TimeDelta::seconds(1);
 
 /// The due time of a mailbox that a run works.
 const NEVER: &str = "9999-01-01 00:00:00+00";
@@ -74,6 +77,22 @@ pub async fn wake(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
             .filter(dsl::next_run_at.gt(soon)),
     )
     .set(dsl::next_run_at.eq(soon))
+    .execute(conn)
+    .await
+}
+
+/// Asks for runs as there may be news in these mailboxes: soon, but not sooner than
+/// `BETWEEN_NEWS` after their last run, as each write of a run comes back as a notification. A
+/// mailbox whose last run failed keeps its pause.
+pub async fn wake_for_news(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
+    diesel::sql_query(
+        "UPDATE accounts SET next_run_at = soon.at
+         FROM (SELECT id, least(greatest(now(), last_sync_at + $2), now() + $2) AS at
+               FROM accounts WHERE id = ANY($1) AND failures = 0) soon
+         WHERE accounts.id = soon.id AND next_run_at > soon.at",
+    )
+    .bind::<Array<BigInt>, _>(ids)
+    .bind::<SqlInterval, _>(interval(BETWEEN_NEWS))
     .execute(conn)
     .await
 }

@@ -27,6 +27,7 @@ pub mod schema;
 pub mod seal;
 pub mod stock;
 pub mod stubs;
+pub mod subscriptions;
 pub mod target;
 pub mod text_enum;
 pub mod troubles;

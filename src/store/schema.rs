@@ -36,6 +36,9 @@ diesel::table! {
         moved -> Nullable<Text>,
         api -> Nullable<Integer>,
         api_lowest -> Nullable<Integer>,
+        notify_retry_at -> Nullable<Timestamptz>,
+        notify_problem -> Nullable<Text>,
+        poked_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -108,6 +111,23 @@ diesel::table! {
         lease_beats -> BigInt,
         removals_answer -> Nullable<Text>,
         mails_answer -> Nullable<Text>,
+        news_at -> Nullable<Timestamptz>,
+        watched_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    subscriptions (account_id) {
+        account_id -> BigInt,
+        graph_id -> Nullable<Text>,
+        state_hash -> Binary,
+        url_hash -> Binary,
+        since -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        due_at -> Timestamptz,
+        failures -> Integer,
+        heard_at -> Nullable<Timestamptz>,
+        silent_since -> Nullable<Timestamptz>,
     }
 }
 
@@ -324,6 +344,7 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(
     account_addresses,
+    subscriptions,
     troubles,
     databases,
     registrations,

@@ -81,7 +81,7 @@ async fn store_halvings(
         leases::hold(conn, account).await?;
         troubles::set_halvings(conn, account.id, halvings, now()).await?;
         // The links that follow keep the window of the first one.
-        accounts::set_delta(conn, account.id, None).await?;
+        accounts::forget_delta(conn, account.id).await?;
         Ok(())
     })
     .await?;
