@@ -2,11 +2,13 @@
 //! this ([`leases`]).
 
 pub mod pruning;
+pub mod upkeep;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -14,11 +16,12 @@ use uuid::Uuid;
 
 use crate::auth::accounts::{TokenError, challenged, fresh_token};
 use crate::engine::lease;
-use crate::engine::{Engine, now};
+use crate::engine::{Engine, Settings, now};
 use crate::guards::brake;
 use crate::mailbox::error::PullError;
 use crate::mailbox::pull::pull;
 use crate::mailbox::push::{PushError, push};
+use crate::mailbox::subscriptions::{self, Hearing};
 use crate::mailbox::trouble::{Rest, backoff, writes_on_hold};
 use crate::migration::moving;
 use crate::outlook::GraphError;
@@ -36,6 +39,11 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 const SLICE: Duration = Duration::from_secs(30);
 /// How long a run may take altogether. A run that takes longer has failed.
 const LONGEST_RUN: Duration = Duration::from_secs(15 * 60);
+
+/// How often a mailbox is read whose changes are announced, in case a notification was lost.
+const SWEEP: TimeDelta = TimeDelta::minutes(15);
+/// How often a mailbox is polled while its user looks at the calendar.
+const WATCHED: TimeDelta = TimeDelta::seconds(15);
 
 /// Works mailboxes until told to stop; then waits for the current runs.
 pub async fn work(engine: Engine, stop: CancellationToken) {
@@ -283,7 +291,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
     }
     .await;
     match result {
-        Ok(true) => finish(engine, &account).await,
+        Ok(true) => finish(engine, &account, &database, &token).await,
         Ok(false) => Ok(Ended {
             outcome: Outcome::Part,
             rest: TimeDelta::zero(),
@@ -322,7 +330,12 @@ impl From<PullError> for Trouble {
     }
 }
 
-async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
+async fn finish(
+    engine: &Engine,
+    account: &Account,
+    database: &Database,
+    token: &SecretString,
+) -> anyhow::Result<Ended> {
     let mut conn = engine.store.get().await?;
     if account.reason.is_some() {
         accounts::set_reason(&mut conn, account, None).await?;
@@ -330,7 +343,6 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     if account.resetting {
         reset::finish(&mut conn, account).await?;
     }
-    let poll = engine.settings.poll_interval;
     let present = accounts::by_id(&mut conn, account.id).await?;
     let holds = present.holds_mails();
     let known = troubles::of(&mut conn, account.id).await?;
@@ -354,10 +366,43 @@ async fn finish(engine: &Engine, account: &Account) -> anyhow::Result<Ended> {
     };
     let aside = aside.map(|at| at.max(now() + TimeDelta::seconds(1)));
     let next = [owed, aside, limited].into_iter().flatten().min();
+    // No connection is held while Microsoft is asked.
+    drop(conn);
+    let read_at = now();
+    let hearing = if present.resetting || present.is_braked() {
+        Hearing::Polled
+    } else {
+        subscriptions::keep(engine, &present, database, token).await?
+    };
+    let poll = until_next_poll(&engine.settings, &present, hearing, now());
     Ok(Ended {
-        outcome: Outcome::Done { at: now() },
+        outcome: Outcome::Done { at: read_at },
         rest: next.map_or(poll, |at| poll.min(at - now())),
     })
+}
+
+/// Returns how long a mailbox rests before it is read although nothing asks for it. A mailbox that
+/// has just changed, or whose user looks at the calendar, is read again soon. Some of it is random,
+/// so that mailboxes do not all come at once.
+fn until_next_poll(
+    settings: &Settings,
+    account: &Account,
+    hearing: Hearing,
+    present: DateTime<Utc>,
+) -> TimeDelta {
+    let longest = settings.quiet_interval.max(settings.poll_interval);
+    let rest = match hearing {
+        Hearing::Begun => return TimeDelta::zero(),
+        Hearing::Notified => SWEEP.max(longest),
+        Hearing::Polled if account.watched_until.is_some_and(|until| until > present) => {
+            settings.poll_interval.min(WATCHED)
+        }
+        Hearing::Polled => {
+            let quiet_for = account.news_at.map_or(longest, |at| present - at);
+            (quiet_for / 10).clamp(settings.poll_interval, longest)
+        }
+    };
+    rest * rand::random_range(90..=110) / 100
 }
 
 async fn trouble(

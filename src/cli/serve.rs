@@ -48,6 +48,7 @@ async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certifica
     let stop = CancellationToken::new();
     let engine = engine.of_the_workers();
     let pruning = tokio::spawn(worker::pruning::keep_pruned(engine.clone(), stop.clone()));
+    let upkeep = tokio::spawn(worker::upkeep::keep(engine.clone(), stop.clone()));
     if let Some(certificate) = certificate {
         tokio::spawn(certificate.keep_fresh(stop.clone()));
     }
@@ -64,5 +65,6 @@ async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certifica
     join_all(handles.iter().map(|handle| handle.stop(true))).await;
     workers.await.context("the workers' task")?;
     pruning.await.context("the pruning's task")?;
+    upkeep.await.context("the upkeep's task")?;
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 pub mod bodies;
 pub mod error;
+pub mod notifications;
 pub mod presence;
 pub mod pull;
 pub mod push;
 pub mod series_completion;
+pub mod subscriptions;
 pub mod trouble;
