@@ -361,6 +361,8 @@ pub async fn state(
         sent_back: database.sent_back.unwrap_or_default(),
         created_from: database.created_from.map(OdooTime),
         problem: health::problem(&database),
+        signals: true,
+        notify_problem: database.notify_problem,
         registrations: registrations::states(&registrations),
         accounts: states,
     })

@@ -485,6 +485,10 @@ pub struct State {
     pub created_from: Option<OdooTime>,
     /// Why nothing is exchanged with this database, in words for an administrator.
     pub problem: Option<String>,
+    /// Whether the service understands `signal`.
+    pub signals: bool,
+    /// Why Microsoft does not notify of changes, in Microsoft's words.
+    pub notify_problem: Option<String>,
     pub accounts: Vec<AccountState>,
 }
 

@@ -1,18 +1,23 @@
 //! The models and methods that Odoo can call, as jsonrpsee's `RpcModule` dispatches them.
 
+use std::collections::BTreeSet;
+
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use jsonrpsee::{Extensions, RpcModule};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use subtle::ConstantTimeEq;
 
 use super::caller::shorten;
 use crate::admin::journal::{self, JournalRequest};
 use crate::auth::accounts;
 use crate::engine::Engine;
+use crate::engine::notify_url::{self, Notifications};
 use crate::engine::tenants::{Kind, Turn};
 use crate::guards::{brake, budget, preview};
+use crate::mailbox::notifications;
 use crate::migration::moving;
 use crate::odoo::OdooError;
 use crate::odoo::api::Versions;
@@ -44,6 +49,8 @@ const PAIR: &str = "outlook.bridge.pair";
 const UNPAIR: &str = "outlook.bridge.unpair";
 /// The method that does the most work.
 const EXCHANGE: &str = "calendar.event.sync";
+/// The method with which the add-on passes on what Microsoft sends.
+const NOTIFIED: &str = "outlook.bridge.notified";
 
 /// The methods of a database whose move is not confirmed yet. None of them shows or changes a
 /// calendar.
@@ -125,6 +132,13 @@ async fn state(engine: &Engine, caller: &Caller) -> Result<State, OdooError> {
 #[derive(Deserialize)]
 struct NoArguments {}
 
+/// What Microsoft sends to the address for notifications (resource type
+/// *changeNotificationCollection*).
+#[derive(Deserialize)]
+pub(super) struct Notified {
+    pub(super) value: Vec<Value>,
+}
+
 #[derive(Deserialize)]
 struct UserId {
     user_id: i32,
@@ -167,6 +181,21 @@ impl Methods {
             "outlook.bridge.stock_links",
             |engine, caller, request: moving::out::LinksRequest| {
                 moving::out::links(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.signal",
+            |engine, caller, _arguments: NoArguments| {
+                engine.poke(caller.database.id, BTreeSet::new());
+                true
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.notified",
+            |engine, caller, request: Notified| {
+                json!({"taken": notifications::take(&engine, caller.database.id, request.value).await?})
             }
         );
         method!(
@@ -325,6 +354,7 @@ impl Methods {
         }
         let kind = match name {
             EXCHANGE => Kind::Exchange,
+            NOTIFIED => Kind::Notification,
             _ => Kind::Other,
         };
         let _turn = self.engine.tenants.enter(database.id, kind).await?;
@@ -334,6 +364,33 @@ impl Methods {
             uid: call.uid,
         });
         dispatch(&methods, name, call.kwargs).await
+    }
+
+    /// Takes notifications that Microsoft sent to this service about a database's mailboxes. Returns
+    /// how many were genuine.
+    ///
+    /// # Errors
+    /// When Postgres fails, or too many are in progress.
+    pub async fn notified(&self, database: &Database, value: Vec<Value>) -> Result<usize, OdooError> {
+        let _turn = self.engine.tenants.enter(database.id, Kind::Notification).await?;
+        Ok(notifications::take(&self.engine, database.id, value).await?)
+    }
+
+    /// Returns the database whose address for notifications has this secret.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn database_of_address(&self, uuid: &str, secret: &str) -> anyhow::Result<Option<Database>> {
+        if !matches!(self.engine.notifications, Notifications::Own(_)) {
+            return Ok(None);
+        }
+        let mut conn = self.engine.store.at_the_door().await?;
+        let Some(database) = databases::by_uuid(&mut conn, uuid).await? else {
+            return Ok(None);
+        };
+        let own = notify_url::secret(&database.poke_key(&self.engine.sealer)?)?;
+        let is_same: bool = own.as_bytes().ct_eq(secret.as_bytes()).into();
+        Ok((is_same && database.key_hash.is_some()).then_some(database))
     }
 
     /// Waits until this database may send a large body.

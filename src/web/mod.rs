@@ -5,6 +5,7 @@ mod caller;
 mod health;
 mod limits;
 mod methods;
+mod notifications;
 mod rpc;
 pub mod tls;
 
@@ -171,5 +172,9 @@ fn routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(rpc::jsonrpc))
                 .default_service(web::to(rpc::answer_other_methods)),
         )
-        .service(web::resource("/json/2/{model}/{method}").route(web::post().to(rpc::json2)));
+        .service(web::resource("/json/2/{model}/{method}").route(web::post().to(rpc::json2)))
+        .service(
+            web::resource("/notifications/{database}/{secret}")
+                .route(web::post().to(notifications::notified)),
+        );
 }

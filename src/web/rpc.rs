@@ -24,6 +24,7 @@ use tracing_actix_web::RootSpanBuilder;
 use super::app_state::{AppState, LARGEST_BODY, LARGEST_BODY_WITHOUT_KEY};
 use super::caller::{self, shorten};
 use super::limits::{LimitReached, ReadPermit};
+use super::notifications;
 use crate::engine::tenants::{self, Turn};
 use crate::odoo::OdooError;
 use crate::odoo::api::{self, Versions};
@@ -50,7 +51,7 @@ impl RootSpanBuilder for RequestSpan {
             "request",
             client.address = client.map(tracing::field::display),
             http.method = shorten(request.method().as_str()),
-            http.path = shorten(request.path()),
+            http.path = loggable_path(request.path()),
             http.status = tracing::field::Empty,
             rpc.method = tracing::field::Empty,
         )
@@ -63,6 +64,14 @@ impl RootSpanBuilder for RequestSpan {
         };
         span.record("http.status", status.as_u16());
     }
+}
+
+/// Returns a path as it may be logged: an address for notifications contains a secret.
+fn loggable_path(path: &str) -> &str {
+    if path.starts_with(notifications::PATH) {
+        return notifications::PATH;
+    }
+    shorten(path)
 }
 
 /// Refuses a body in chunks, whose length is unknown: actix reads the rest of one for as long as it
