@@ -12,7 +12,7 @@ async fn with_ben() -> World {
     w
 }
 
-fn answer_of_ben(record: &Value) -> String {
+pub fn answer_of_ben(record: &Value) -> String {
     answer_in_odoo(record, BEN)
 }
 
@@ -30,7 +30,7 @@ async fn asked_anew() -> (World, Value, i64) {
     (w, event, id)
 }
 
-async fn in_outlook_ben_says(w: &World, subject: &str, response: &str) {
+pub async fn in_outlook_ben_says(w: &World, subject: &str, response: &str) {
     let copy = w.stack.event(BEN, subject).await.expect("Ben's copy");
     let path = format!("mailboxes/{BEN}/events/{}/respond", id_of(&copy));
     w.stack

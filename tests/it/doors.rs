@@ -83,6 +83,13 @@ fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
         ("outlook.bridge", "renew_key", json!({}), About::Database),
         ("outlook.bridge", "stock_links", json!({}), About::Database),
         ("outlook.bridge", "status", json!({}), About::Database),
+        ("outlook.bridge", "signal", json!({}), About::Database),
+        (
+            "outlook.bridge",
+            "notified",
+            json!({"value": []}),
+            About::Database,
+        ),
         (
             "outlook.bridge",
             "journal",

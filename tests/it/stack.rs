@@ -9,6 +9,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use graph_sim::{Options, Running, Sim};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use outlook_bridge::admin::pairing;
+use outlook_bridge::engine::notify_url::Notifications;
 use outlook_bridge::engine::odoo_client::OdooClient;
 use outlook_bridge::engine::{Engine, Settings};
 use outlook_bridge::outlook;
@@ -174,6 +175,25 @@ impl Stack {
 
     /// Starts a service that uses another address of Graph and another polling interval.
     pub async fn serve_by(&self, graph: &str, connections: usize, poll_interval: TimeDelta) -> Service {
+        self.serve_at(graph, connections, poll_interval, Notifications::Off)
+            .await
+    }
+
+    /// Starts a service whose mailboxes are polled once an hour, and that is notified of changes at
+    /// this public address.
+    pub async fn serve_notified(&self, public_url: &str) -> Service {
+        let public = Notifications::Own(public_url.to_owned());
+        self.serve_at(&self.sim.url(), 12, TimeDelta::hours(1), public)
+            .await
+    }
+
+    async fn serve_at(
+        &self,
+        graph: &str,
+        connections: usize,
+        poll_interval: TimeDelta,
+        notifications: Notifications,
+    ) -> Service {
         let _already = rustls::crypto::ring::default_provider().install_default();
         let store = Store::new(&self.database_url, connections).expect("a pool");
         store.migrate().await.expect("the schema");
@@ -187,10 +207,14 @@ impl Stack {
         let login = LoginClient::new(http.clone(), self.sim.url().parse().expect("a URL"), "common");
         let settings = Settings {
             poll_interval,
+            quiet_interval: poll_interval,
             ..Settings::default()
         };
         let odoo = OdooClient::new(vec!["127.0.0.0/8".parse().expect("a network")]).expect("a client");
-        let engine = Engine::new(store, sealer, graph, login, http, odoo, settings);
+        let engine = Engine {
+            notifications,
+            ..Engine::new(store, sealer, graph, login, http, odoo, settings)
+        };
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let http = HttpSettings {
             listen: "127.0.0.1:0".to_owned(),
