@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::auth::accounts::{TokenError, challenged, fresh_token};
 use crate::engine::lease;
+use crate::engine::notify_url::Notifications;
 use crate::engine::{Engine, Settings, now};
 use crate::guards::brake;
 use crate::mailbox::error::PullError;
@@ -25,11 +26,13 @@ use crate::mailbox::subscriptions::{self, Hearing};
 use crate::mailbox::trouble::{Rest, backoff, writes_on_hold};
 use crate::migration::moving;
 use crate::outlook::GraphError;
+use crate::outlook::client::PageLink;
 use crate::planning::planner::Effects;
 use crate::reset;
-use crate::store::accounts::{self, Account, BackfillState};
+use crate::store::accounts::{self, Account, BackfillState, token_place};
 use crate::store::databases::Database;
-use crate::store::leases::{self, LEASE, Lease, LeaseLost, Outcome, Standing};
+use crate::store::idle::IdleMailbox;
+use crate::store::leases::{self, Claimed, Claims, LEASE, Lease, LeaseLost, Outcome, Standing};
 use crate::store::{Connection, databases, outbox, put_aside, registrations, troubles};
 
 /// How often to look for due mailboxes without a notification, as another process may have made one
@@ -55,10 +58,10 @@ pub async fn work(engine: Engine, stop: CancellationToken) {
             claim(&engine, engine.settings.workers.saturating_sub(runs.len())).await
         };
         match claimed.await {
-            Ok((taken, leases)) => {
-                for lease in leases {
+            Ok((taken, claimed)) => {
+                for claimed in claimed {
                     let engine = engine.clone();
-                    runs.spawn(async move { run(&engine, lease, taken).await });
+                    runs.spawn(async move { run(&engine, claimed, taken).await });
                 }
             }
             Err(error) => {
@@ -78,23 +81,21 @@ pub async fn work(engine: Engine, stop: CancellationToken) {
 
 /// Takes as many mailboxes as there are free workers. Returns them with the time from before they
 /// were taken.
-async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Lease>)> {
+async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Claimed>)> {
     let taken = Instant::now();
     let Ok(limit @ 1..) = i64::try_from(free) else {
         return Ok((taken, Vec::new()));
     };
     let mut conn = engine.store.get().await?;
-    Ok((
-        taken,
-        leases::claim_due(
-            &mut conn,
-            engine.process,
-            now(),
-            limit,
-            share(engine.settings.workers),
-        )
-        .await?,
-    ))
+    let claims = Claims {
+        process: engine.process,
+        present: now(),
+        limit,
+        share: share(engine.settings.workers),
+        days_ahead: engine.settings.days_ahead,
+        has_notifications: engine.notifications != Notifications::Off,
+    };
+    Ok((taken, leases::claim_due(&mut conn, claims).await?))
 }
 
 /// Returns how many workers one database may have if there are others: three quarters.
@@ -140,10 +141,18 @@ impl Others {
 }
 
 /// Runs one mailbox once, under a lease that was taken at `taken` or later.
-#[tracing::instrument(skip_all, fields(account.id = lease.account_id))]
-pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
+#[tracing::instrument(skip_all, fields(account.id = claimed.lease.account_id))]
+pub async fn run(engine: &Engine, claimed: Claimed, taken: Instant) {
+    let Claimed { lease, idle } = claimed;
     let mut news = News::default();
-    let work = tokio::time::timeout(LONGEST_RUN, work_mailbox(engine, lease, &mut news));
+    let work = tokio::time::timeout(LONGEST_RUN, async {
+        if let Some(idle) = idle
+            && let Some(ended) = poll(engine, &idle).await
+        {
+            return Ok(ended);
+        }
+        work_mailbox(engine, lease, &mut news).await
+    });
     let worked = match lease::under(engine, lease, taken, work).await {
         lease::Ended::Done(Ok(worked)) => worked,
         lease::Ended::Done(Err(_)) => Err(anyhow::anyhow!("the run took more than {LONGEST_RUN:?}")),
@@ -161,7 +170,9 @@ pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
             Some(failed(engine, lease.account_id).await)
         }
     };
-    let is_ok = ended.is_some_and(|ended| ended.outcome != Outcome::Failed);
+    let is_ok = ended
+        .as_ref()
+        .is_some_and(|ended| ended.outcome != Outcome::Failed);
     if let Err(error) = news.tell(engine, lease, is_ok).await {
         tracing::error!(error = format!("{error:#}"), "what the run stored is not told on");
     }
@@ -186,7 +197,6 @@ pub async fn run(engine: &Engine, lease: Lease, taken: Instant) {
 }
 
 /// The result of a run, and how long the mailbox rests.
-#[derive(Clone, Copy)]
 struct Ended {
     outcome: Outcome,
     rest: TimeDelta,
@@ -225,6 +235,27 @@ impl News {
         }
         Ok(())
     }
+}
+
+/// Reads the delta of a mailbox in which nothing is pending. Returns `None` if there is news, or
+/// anything else to do; then the mailbox is worked.
+async fn poll(engine: &Engine, idle: &IdleMailbox) -> Option<Ended> {
+    let place = token_place("access_token", idle.database_id, idle.odoo_user_id);
+    let token = engine.sealer.open(&place, &idle.access_token).ok()?;
+    let at = now();
+    let page = engine.graph.delta_next(&token, &idle.delta_link).await.ok()?;
+    let PageLink::Delta(delta_link) = page.next else {
+        return None;
+    };
+    let hearing = if idle.is_heard {
+        Hearing::Notified
+    } else {
+        Hearing::Polled
+    };
+    page.rows.is_empty().then(|| Ended {
+        outcome: Outcome::Idle { at, delta_link },
+        rest: until_next_poll(&engine.settings, idle.news_at, idle.watched_until, hearing, now()),
+    })
 }
 
 async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow::Result<Ended> {
@@ -374,7 +405,8 @@ async fn finish(
     } else {
         subscriptions::keep(engine, &present, database, token).await?
     };
-    let poll = until_next_poll(&engine.settings, &present, hearing, now());
+    let (news_at, watched_until) = (present.news_at, present.watched_until);
+    let poll = until_next_poll(&engine.settings, news_at, watched_until, hearing, now());
     Ok(Ended {
         outcome: Outcome::Done { at: read_at },
         rest: next.map_or(poll, |at| poll.min(at - now())),
@@ -386,7 +418,8 @@ async fn finish(
 /// so that mailboxes do not all come at once.
 fn until_next_poll(
     settings: &Settings,
-    account: &Account,
+    news_at: Option<DateTime<Utc>>,
+    watched_until: Option<DateTime<Utc>>,
     hearing: Hearing,
     present: DateTime<Utc>,
 ) -> TimeDelta {
@@ -394,11 +427,11 @@ fn until_next_poll(
     let rest = match hearing {
         Hearing::Begun => return TimeDelta::zero(),
         Hearing::Notified => SWEEP.max(longest),
-        Hearing::Polled if account.watched_until.is_some_and(|until| until > present) => {
+        Hearing::Polled if watched_until.is_some_and(|until| until > present) => {
             settings.poll_interval.min(WATCHED)
         }
         Hearing::Polled => {
-            let quiet_for = account.news_at.map_or(longest, |at| present - at);
+            let quiet_for = news_at.map_or(longest, |at| present - at);
             (quiet_for / 10).clamp(settings.poll_interval, longest)
         }
     };

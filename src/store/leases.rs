@@ -14,12 +14,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::{IntervalDsl, case_when, now};
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Interval as SqlInterval, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{
+    Array, BigInt, Binary, Bool, Integer, Interval as SqlInterval, Nullable, Text, Timestamptz,
+    Uuid as SqlUuid,
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::accounts::Account;
+use super::idle::{self, IdleMailbox};
 use super::schema::accounts::dsl;
 use super::{Connection, interval};
 
@@ -97,50 +103,174 @@ pub async fn wake_for_news(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<
     .await
 }
 
+/// A mailbox that was taken.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub lease: Lease,
+    /// What a poll needs, if nothing is pending in the mailbox.
+    pub idle: Option<IdleMailbox>,
+}
+
+/// What [`claim_due`] goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Claims {
+    pub process: Uuid,
+    pub present: DateTime<Utc>,
+    /// How many mailboxes are taken, at most.
+    pub limit: i64,
+    /// How many workers of this process one database may have, if there are others.
+    pub share: i64,
+    /// How many days ahead mailboxes are read, unless their database says otherwise.
+    pub days_ahead: i64,
+    /// Whether Microsoft notifies of changes.
+    pub has_notifications: bool,
+}
+
 /// Takes up to `limit` due mailboxes that no run works. The databases take turns: the one with the
 /// fewest mailboxes in work comes first, and within a database the one that is due longest. If
 /// there are several databases, each gets at most `share` of this process's workers, so that others
 /// need not wait for the end of a run.
-pub async fn claim_due(
-    conn: &mut Connection,
-    process: Uuid,
-    present: DateTime<Utc>,
-    limit: i64,
-    share: i64,
-) -> QueryResult<Vec<Lease>> {
-    diesel::sql_query(
-        "WITH heard AS (
-             SELECT id, worked.by_all, worked.by_this
-             FROM databases
-             CROSS JOIN LATERAL (
-                 SELECT count(*) AS by_all,
-                        count(*) FILTER (WHERE left(lease_id::text, 18) = left($4::text, 18)) AS by_this
-                 FROM accounts WHERE database_id = databases.id AND lease_id IS NOT NULL) worked
-             WHERE NOT paused AND quarantined IS NULL AND moved IS NULL AND key_hash IS NOT NULL AND heard_at > $1
-         ), turns AS (
-             SELECT a.id, a.next_run_at, d.by_all + a.nth AS turn
-             FROM heard d
-             CROSS JOIN LATERAL (
-                 SELECT id, next_run_at, row_number() OVER (ORDER BY next_run_at) AS nth FROM accounts
-                 WHERE database_id = d.id AND state = 'active' AND lease_id IS NULL AND next_run_at <= now()
-                   AND (rest_until IS NULL OR rest_until <= now())
-                 ORDER BY next_run_at LIMIT $2) a
-             WHERE d.by_this + a.nth <= $5 OR (SELECT count(*) FROM heard) = 1
-         ), chosen AS (
-             SELECT id FROM accounts
-             WHERE id IN (SELECT id FROM turns ORDER BY turn, next_run_at LIMIT $2) AND lease_id IS NULL
-             FOR UPDATE SKIP LOCKED)
-         UPDATE accounts SET lease_id = (left($4::text, 18) || right(gen_random_uuid()::text, 18))::uuid, lease_beats = 0, next_run_at = $3::timestamptz
+pub async fn claim_due(conn: &mut Connection, claims: Claims) -> QueryResult<Vec<Claimed>> {
+    let statement = ClaimDue {
+        claims,
+        heard_since: claims.present - HEARD_FOR,
+    };
+    let rows: Vec<ClaimedRow> = statement.load(conn).await?;
+    Ok(rows.into_iter().map(Claimed::from).collect())
+}
+
+/// The statement of [`claim_due`]. It is prepared once for each connection, unlike a `sql_query`:
+/// to plan it takes longer than to run it.
+#[derive(Clone, Copy, Debug)]
+struct ClaimDue {
+    claims: Claims,
+    heard_since: DateTime<Utc>,
+}
+
+impl QueryId for ClaimDue {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for ClaimDue {
+    type SqlType = (
+        BigInt,
+        SqlUuid,
+        SqlUuid,
+        Integer,
+        Nullable<Bool>,
+        Nullable<Bool>,
+        Nullable<Binary>,
+        Nullable<Text>,
+        Nullable<Timestamptz>,
+        Nullable<Timestamptz>,
+    );
+}
+
+impl QueryFragment<Pg> for ClaimDue {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Claims {
+            process,
+            present,
+            limit,
+            share,
+            days_ahead,
+            has_notifications,
+        } = &self.claims;
+        // The statement refers to the values by their numbers.
+        out.push_sql("WITH given AS (SELECT ");
+        out.push_bind_param::<Timestamptz, _>(&self.heard_since)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(limit)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(NEVER)?;
+        out.push_sql(", ");
+        out.push_bind_param::<SqlUuid, _>(process)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(share)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Timestamptz, _>(present)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(days_ahead)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Bool, _>(has_notifications)?;
+        out.push_sql(CLAIM_DUE);
+        out.push_sql(idle::IS_IDLE);
+        out.push_sql(", ");
+        out.push_sql(idle::IS_HEARD);
+        out.push_sql(TAKEN);
+        Ok(())
+    }
+}
+
+/// `$1` since when Odoo must have called, `$2` the limit, `$3` [`NEVER`], `$4` the process, `$5` the
+/// share. A data-modifying `WITH` shows the rows as they are now, every other part as they were.
+const CLAIM_DUE: &str = "), heard AS (
+         SELECT id, worked.by_all, worked.by_this
+         FROM databases
+         CROSS JOIN LATERAL (
+             SELECT count(*) AS by_all,
+                    count(*) FILTER (WHERE left(lease_id::text, 18) = left($4::text, 18)) AS by_this
+             FROM accounts WHERE database_id = databases.id AND lease_id IS NOT NULL) worked
+         WHERE NOT paused AND quarantined IS NULL AND moved IS NULL AND key_hash IS NOT NULL AND heard_at > $1
+     ), turns AS (
+         SELECT a.id, a.next_run_at, d.by_all + a.nth AS turn
+         FROM heard d
+         CROSS JOIN LATERAL (
+             SELECT id, next_run_at, row_number() OVER (ORDER BY next_run_at) AS nth FROM accounts
+             WHERE database_id = d.id AND state = 'active' AND lease_id IS NULL AND next_run_at <= now()
+               AND (rest_until IS NULL OR rest_until <= now())
+             ORDER BY next_run_at LIMIT $2) a
+         WHERE d.by_this + a.nth <= $5 OR (SELECT count(*) FROM heard) = 1
+     ), chosen AS (
+         SELECT id FROM accounts
+         WHERE id IN (SELECT id FROM turns ORDER BY turn, next_run_at LIMIT $2) AND lease_id IS NULL
+         FOR UPDATE SKIP LOCKED
+     ), a AS (
+         UPDATE accounts SET lease_id = (left($4::text, 18) || right(gen_random_uuid()::text, 18))::uuid, lease_beats = 0,
+                             next_run_at = $3::timestamptz
          FROM chosen WHERE accounts.id = chosen.id
-         RETURNING accounts.id AS account_id, accounts.lease_id AS id",
-    )
-    .bind::<Timestamptz, _>(present - HEARD_FOR)
-    .bind::<BigInt, _>(limit)
-    .bind::<Text, _>(NEVER)
-    .bind::<SqlUuid, _>(process)
-    .bind::<BigInt, _>(share)
-    .load(conn)
-    .await
+         RETURNING accounts.*)
+     SELECT a.id, a.lease_id, a.database_id, a.odoo_user_id, ";
+const TAKEN: &str = ", a.access_token, a.delta_link, a.news_at, a.watched_until
+     FROM a JOIN databases d ON d.id = a.database_id LEFT JOIN subscriptions s ON s.account_id = a.id";
+
+/// A row of [`ClaimDue`].
+#[derive(Queryable)]
+struct ClaimedRow {
+    account_id: i64,
+    lease_id: Uuid,
+    database_id: Uuid,
+    odoo_user_id: i32,
+    is_idle: Option<bool>,
+    is_heard: Option<bool>,
+    access_token: Option<Vec<u8>>,
+    delta_link: Option<String>,
+    news_at: Option<DateTime<Utc>>,
+    watched_until: Option<DateTime<Utc>>,
+}
+
+impl From<ClaimedRow> for Claimed {
+    fn from(row: ClaimedRow) -> Self {
+        let token_and_link = row.access_token.zip(row.delta_link);
+        Self {
+            lease: Lease {
+                account_id: row.account_id,
+                id: row.lease_id,
+            },
+            idle: token_and_link
+                .filter(|_| row.is_idle == Some(true))
+                .map(|(access_token, delta_link)| IdleMailbox {
+                    database_id: row.database_id,
+                    odoo_user_id: row.odoo_user_id,
+                    access_token,
+                    delta_link,
+                    news_at: row.news_at,
+                    watched_until: row.watched_until,
+                    is_heard: row.is_heard == Some(true),
+                }),
+        }
+    }
 }
 
 /// Takes the lease of one mailbox, unless a run holds it, for work that is not a run. Leaves the
@@ -240,11 +370,16 @@ pub async fn free(conn: &mut Connection, seen: Standing) -> QueryResult<bool> {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Everything was done.
     Done {
         at: DateTime<Utc>,
+    },
+    /// Nothing was pending, and the delta was empty: what it was read at, and how it continues.
+    Idle {
+        at: DateTime<Utc>,
+        delta_link: String,
     },
     /// The time was over, and there is more to do.
     Part,
@@ -270,6 +405,16 @@ pub async fn release(
         Outcome::Done { at } => {
             diesel::update(ours)
                 .set((given_back, dsl::last_sync_at.eq(Some(at)), dsl::failures.eq(0)))
+                .execute(conn)
+                .await?;
+        }
+        Outcome::Idle { at, delta_link } => {
+            diesel::update(ours)
+                .set((
+                    given_back,
+                    dsl::last_sync_at.eq(Some(at)),
+                    dsl::delta_link.eq(Some(delta_link)),
+                ))
                 .execute(conn)
                 .await?;
         }

@@ -9,6 +9,7 @@ pub mod databases;
 pub mod embedded;
 pub mod enrollments;
 pub mod erasing;
+pub mod idle;
 pub mod journal;
 mod keys;
 pub mod leases;
@@ -25,6 +26,7 @@ pub mod removals;
 pub mod resets;
 pub mod schema;
 pub mod seal;
+pub mod statements;
 pub mod stock;
 pub mod stubs;
 pub mod subscriptions;
@@ -47,6 +49,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use statements::Statements;
 use target::Target;
 
 pub use diesel_async::AsyncPgConnection as Connection;
@@ -99,6 +102,8 @@ pub struct Store {
     workers: Pool<AsyncPgConnection>,
     door: Pool<AsyncPgConnection>,
     reserved: Pool<AsyncPgConnection>,
+    /// The statements that all pools have sent.
+    pub statements: Statements,
 }
 
 /// Connections for work that must not wait for other work.
@@ -117,11 +122,14 @@ impl Store {
     /// When the URL cannot be used, or a pool cannot be built.
     pub fn new(url: &str, connections: usize) -> anyhow::Result<Self> {
         let target = Target::parse(url).context("setting database_url")?;
+        let statements = Statements::default();
+        let pool = |connections| pool(&target, &statements, connections);
         Ok(Self {
-            pool: pool(&target, connections)?,
-            workers: pool(&target, connections)?,
-            door: pool(&target, AT_THE_DOOR)?,
-            reserved: pool(&target, RESERVED)?,
+            pool: pool(connections)?,
+            workers: pool(connections)?,
+            door: pool(AT_THE_DOOR)?,
+            reserved: pool(RESERVED)?,
+            statements: statements.clone(),
         })
     }
 
@@ -199,13 +207,17 @@ async fn take(pool: &Pool<AsyncPgConnection>) -> anyhow::Result<Object<AsyncPgCo
     got.context("Postgres cannot be reached")
 }
 
-fn pool(target: &Target, connections: usize) -> anyhow::Result<Pool<AsyncPgConnection>> {
+fn pool(
+    target: &Target,
+    statements: &Statements,
+    connections: usize,
+) -> anyhow::Result<Pool<AsyncPgConnection>> {
     let mut config = ManagerConfig::default();
     // A closed connection is recognized without a query; the default method sends a query each
     // time.
     config.recycling_method = RecyclingMethod::Fast;
-    let target = target.clone();
-    config.custom_setup = Box::new(move |_| Box::pin(connect(target.clone())));
+    let (target, statements) = (target.clone(), statements.clone());
+    config.custom_setup = Box::new(move |_| Box::pin(connect(target.clone(), statements.clone())));
     // The target connects by itself, so the manager gets no URL.
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config("", config);
     Pool::builder(manager)
@@ -214,11 +226,12 @@ fn pool(target: &Target, connections: usize) -> anyhow::Result<Pool<AsyncPgConne
         .context("building the connection pool")
 }
 
-async fn connect(target: Target) -> ConnectionResult<AsyncPgConnection> {
+async fn connect(target: Target, statements: Statements) -> ConnectionResult<AsyncPgConnection> {
     let mut conn = target.connect().await?;
     conn.batch_execute(LONGEST_SILENCE)
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    statements.of(&mut conn);
     Ok(conn)
 }
 

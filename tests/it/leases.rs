@@ -8,11 +8,12 @@ use diesel_async::RunQueryDsl;
 use outlook_bridge::auth::accounts as logins;
 use outlook_bridge::engine::Engine;
 use outlook_bridge::engine::lease::{Ended, under};
+use outlook_bridge::engine::notify_url::Notifications;
 use outlook_bridge::mailbox::pull::pull;
 use outlook_bridge::planning::planner::Effects;
 use outlook_bridge::store::accounts::{self, Account};
 use outlook_bridge::store::databases;
-use outlook_bridge::store::leases::{self, Lease, LeaseLost, Outcome};
+use outlook_bridge::store::leases::{self, Claimed, Claims, Lease, LeaseLost, Outcome};
 use tokio::time::Instant;
 
 use super::odoo::Odoo;
@@ -20,7 +21,7 @@ use super::stack::{ANN, BEN};
 use super::world::{World, world};
 
 /// Returns a world whose mailboxes no worker runs, with the engine to run them.
-async fn idle() -> (World, Engine) {
+pub async fn idle() -> (World, Engine) {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
     w.quiet().await;
@@ -34,7 +35,7 @@ async fn idle() -> (World, Engine) {
     (w, engine)
 }
 
-async fn sql(engine: &Engine, statement: &str) {
+pub async fn sql(engine: &Engine, statement: &str) {
     let mut conn = engine.store.get().await.expect("Postgres");
     diesel::sql_query(statement)
         .execute(&mut conn)
@@ -47,10 +48,22 @@ async fn claim(engine: &Engine, limit: i64) -> Vec<Lease> {
 }
 
 async fn claim_share(engine: &Engine, limit: i64, share: i64) -> Vec<Lease> {
+    let claimed = claim_whole(engine, limit, share).await;
+    claimed.into_iter().map(|one| one.lease).collect()
+}
+
+/// Takes due mailboxes, with what a poll of an idle one needs.
+pub async fn claim_whole(engine: &Engine, limit: i64, share: i64) -> Vec<Claimed> {
+    let claims = Claims {
+        process: engine.process,
+        present: Utc::now(),
+        limit,
+        share,
+        days_ahead: engine.settings.days_ahead,
+        has_notifications: engine.notifications != Notifications::Off,
+    };
     let mut conn = engine.store.get().await.expect("Postgres");
-    leases::claim_due(&mut conn, engine.process, Utc::now(), limit, share)
-        .await
-        .expect("claimed")
+    leases::claim_due(&mut conn, claims).await.expect("claimed")
 }
 
 async fn account_of(engine: &Engine, lease: Lease) -> Account {

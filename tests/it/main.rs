@@ -32,6 +32,7 @@ mod growth;
 mod growth_of_past;
 mod growth_of_stubs;
 mod guest_copies;
+mod idle_poll;
 mod impersonation;
 mod invitations;
 mod keys;
