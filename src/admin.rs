@@ -307,7 +307,7 @@ pub async fn set_values(
         .map(|a| a.id)
         .collect();
     leases::wake(&mut conn, ids).await?;
-    engine.work.notify_one();
+    engine.wake_workers();
     Ok(())
 }
 

@@ -270,7 +270,7 @@ impl Engine {
         }
         if !ids.is_empty() {
             leases::wake(&mut conn, ids).await?;
-            self.work.notify_one();
+            self.wake_workers();
         }
         Ok(())
     }

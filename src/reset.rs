@@ -167,7 +167,7 @@ pub async fn reset_account(
         .await?;
     if waiting {
         leases::wake(&mut conn, vec![account.id]).await?;
-        engine.work.notify_one();
+        engine.wake_workers();
     }
     // The changes for Odoo need not wait for a job's turn.
     if outbox::odoo_owed(&mut conn, database.id).await? > 0 {

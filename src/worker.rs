@@ -1,6 +1,7 @@
 //! Works mailboxes. One worker at a time works a mailbox, in whichever process: a lease ensures
 //! this ([`leases`]).
 
+pub mod listen;
 pub mod pruning;
 pub mod upkeep;
 

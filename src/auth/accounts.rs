@@ -419,7 +419,7 @@ async fn connect(
         .await?;
     let account = connected.ok_or_else(taken)?;
     tracing::info!(database.uuid = %database.uuid, odoo.user = user_id, account.id = account.id, "connected");
-    engine.work.notify_one();
+    engine.wake_workers();
     // Odoo's next exchange sends the user's existing events. It need not wait for a page or a cron.
     engine.poke(database.id, std::collections::BTreeSet::from([user_id]));
     Ok(RedeemAnswer {
@@ -472,7 +472,7 @@ async fn resume_reset(
         "logged in again: the reset goes on".to_owned(),
     )
     .await?;
-    engine.work.notify_one();
+    engine.wake_workers();
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
         message: None,
@@ -556,7 +556,7 @@ async fn switch(
             .await?;
         }
         leases::wake(&mut conn, vec![account.id]).await?;
-        engine.work.notify_one();
+        engine.wake_workers();
     }
     Ok(())
 }

@@ -49,6 +49,8 @@ async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certifica
     let engine = engine.of_the_workers();
     let pruning = tokio::spawn(worker::pruning::keep_pruned(engine.clone(), stop.clone()));
     let upkeep = tokio::spawn(worker::upkeep::keep(engine.clone(), stop.clone()));
+    tokio::spawn(worker::listen::keep(engine.clone(), stop.clone()));
+    tokio::spawn(worker::listen::tell(engine.clone(), stop.clone()));
     if let Some(certificate) = certificate {
         tokio::spawn(certificate.keep_fresh(stop.clone()));
     }

@@ -80,6 +80,8 @@ pub struct Engine {
     pub process: Uuid,
     /// Notified when there may be a mailbox to work.
     pub work: Arc<Notify>,
+    /// Notified when the workers of other processes should know, too.
+    pub elsewhere: Arc<Notify>,
     /// Ids of accounts whose run has ended.
     pub runs: broadcast::Sender<i64>,
 }
@@ -109,12 +111,20 @@ impl Engine {
             notifications: Notifications::Off,
             process: Uuid::new_v4(),
             work: Arc::new(Notify::new()),
+            elsewhere: Arc::new(Notify::new()),
             runs,
         }
     }
 }
 
 impl Engine {
+    /// Says that a mailbox is due, once that is committed: to the workers of this process and, soon,
+    /// of all others, as those of this one may be busy.
+    pub fn wake_workers(&self) {
+        self.work.notify_one();
+        self.elsewhere.notify_one();
+    }
+
     /// Returns the engine for the workers, which have connections of their own.
     #[must_use]
     pub fn of_the_workers(&self) -> Self {

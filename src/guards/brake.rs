@@ -180,7 +180,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
         .await?;
     let Some(account) = done? else { return Ok(()) };
     leases::wake(&mut conn, vec![account]).await?;
-    engine.work.notify_one();
+    engine.wake_workers();
     if request.remove {
         engine.poke(database.id, [request.user_id].into());
     }

@@ -267,6 +267,6 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
         .await?;
     let Some(account) = done? else { return Ok(()) };
     leases::wake(&mut conn, vec![account]).await?;
-    engine.work.notify_one();
+    engine.wake_workers();
     Ok(())
 }

@@ -97,6 +97,6 @@ pub async fn take(engine: &Engine, database_id: Uuid, told: Vec<Value>) -> anyho
         subscriptions::make_due(&mut conn, &removed, true).await?;
     }
     leases::wake_for_news(&mut conn, heard).await?;
-    engine.work.notify_one();
+    engine.wake_workers();
     Ok(genuine)
 }

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod addresses;
+pub mod channel;
 pub mod databases;
 pub mod embedded;
 pub mod enrollments;
@@ -104,6 +105,7 @@ pub struct Store {
     reserved: Pool<AsyncPgConnection>,
     /// The statements that all pools have sent.
     pub statements: Statements,
+    target: Target,
 }
 
 /// Connections for work that must not wait for other work.
@@ -130,6 +132,7 @@ impl Store {
             door: pool(AT_THE_DOOR)?,
             reserved: pool(RESERVED)?,
             statements: statements.clone(),
+            target: target.clone(),
         })
     }
 
@@ -164,6 +167,16 @@ impl Store {
     /// When Postgres cannot be reached, or no connection comes free.
     pub async fn reserved(&self) -> anyhow::Result<Object<AsyncPgConnection>> {
         take(&self.reserved).await
+    }
+
+    /// Opens a connection that belongs to no pool, to be kept for as long as the process runs.
+    ///
+    /// # Errors
+    /// When Postgres cannot be reached.
+    pub async fn alone(&self) -> anyhow::Result<AsyncPgConnection> {
+        connect(self.target.clone(), self.statements.clone())
+            .await
+            .context("Postgres cannot be reached")
     }
 
     /// Brings the schema up to date; returns the names of the migrations that were run. One process

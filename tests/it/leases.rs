@@ -354,3 +354,18 @@ async fn who_waits_hears_of_a_run_of_another_process() {
     assert!(longest < Duration::from_millis(1700), "{longest:?}");
     other.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_process_hears_of_work() {
+    let (w, engine) = idle().await;
+    let mut other = w.stack.serve().await;
+    other.stop_working().await;
+    let heard = std::sync::Arc::clone(&other.engine.work);
+    // It listens only after a moment.
+    super::stack::eventually("the other process hears", async || {
+        engine.wake_workers();
+        let soon = tokio::time::timeout(Duration::from_millis(500), heard.notified());
+        soon.await.is_ok().then_some(())
+    })
+    .await;
+}

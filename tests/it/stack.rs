@@ -19,7 +19,7 @@ use outlook_bridge::store::seal::Sealer;
 use outlook_bridge::store::{Store, databases};
 use outlook_bridge::web::{self, HttpSettings};
 use outlook_bridge::worker;
-use outlook_bridge::worker::pruning;
+use outlook_bridge::worker::{listen, pruning};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -229,6 +229,8 @@ impl Stack {
         let stop = CancellationToken::new();
         let working = engine.of_the_workers();
         tokio::spawn(pruning::keep_pruned(working.clone(), stop.clone()));
+        tokio::spawn(listen::keep(working.clone(), stop.clone()));
+        tokio::spawn(listen::tell(working.clone(), stop.clone()));
         let workers = tokio::spawn(worker::work(working, stop.clone()));
         Service {
             engine,
