@@ -10,7 +10,7 @@
 //! | `rooms` | mailboxes that answer by themselves |
 //! | `state`, `seed` | the world, saved and loaded |
 //! | `switches`, `climate`, `faults` | switches, whole sets of them, and injected faults |
-//! | `control`, `dump`, `bulk` | the simulator's own API |
+//! | `control`, `control_subscriptions`, `dump`, `bulk` | the simulator's own API |
 //! | `page`, `page_form` | the simulator's web page |
 //! | `contract` | checks requests and answers against Microsoft's schema |
 //! | `tls` | HTTPS on a second address |
@@ -31,6 +31,7 @@ pub mod call;
 pub mod climate;
 pub mod contract;
 pub mod control;
+mod control_subscriptions;
 pub mod ctl;
 mod delegates;
 pub mod delta;
