@@ -5,12 +5,13 @@ use crate::error::GraphError;
 use crate::sim::Sim;
 use crate::subscriptions;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Answers a request; `path` is what follows `subscriptions`.
 ///
 /// # Errors
 /// 400 for a body that is not JSON, 404 for a path that there is not.
-pub(crate) fn handle(sim: &Sim, method: &str, path: &[&str], body: &[u8]) -> Result<Reply, GraphError> {
+pub(crate) fn handle(sim: &Arc<Sim>, method: &str, path: &[&str], body: &[u8]) -> Result<Reply, GraphError> {
     match (method, path) {
         ("GET", []) => {
             let world = sim.world();

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const SHORTEST: i64 = 45;
+/// How long the answer to a handshake may take (page *change-notifications-delivery-webhooks*).
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 fn invalid(message: impl Into<String>) -> GraphError {
     GraphError::bad("InvalidRequest", message)
@@ -42,15 +44,7 @@ fn expiry(value: Option<&Value>, longest: i64) -> Result<DateTime<Utc>, GraphErr
     Ok(given.max(now + TimeDelta::minutes(SHORTEST)))
 }
 
-fn client() -> Result<reqwest::Client, GraphError> {
-    reqwest::Client::builder()
-        .timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|e| GraphError::new(500, "InternalServerError", e.to_string()))
-}
-
-async fn handshake(url: &str) -> Result<(), GraphError> {
+async fn handshake(sim: &Sim, url: &str) -> Result<(), GraphError> {
     let refused = || {
         invalid(
             "Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request.",
@@ -60,8 +54,11 @@ async fn handshake(url: &str) -> Result<(), GraphError> {
         "Validation: Testing client application reachability for subscription Request-Id: {}",
         random(12)
     );
-    let answer = client()?
+    let answer = sim
+        .client()
+        .map_err(|e| GraphError::new(500, "InternalServerError", e.to_string()))?
         .post(url)
+        .timeout(HANDSHAKE)
         .query(&[("validationToken", token.as_str())])
         .header("Content-Type", "text/plain; charset=utf-8")
         .body("")
@@ -147,9 +144,9 @@ pub(crate) async fn create(
     let notification_url =
         address("notificationUrl")?.ok_or_else(|| invalid("notificationUrl is required."))?;
     let lifecycle_url = address("lifecycleNotificationUrl")?;
-    handshake(&notification_url).await?;
+    handshake(sim, &notification_url).await?;
     if let Some(url) = &lifecycle_url {
-        handshake(url).await?;
+        handshake(sim, url).await?;
     }
     let subscription = Subscription {
         id: uuid::Uuid::new_v4().to_string(),
@@ -166,7 +163,7 @@ pub(crate) async fn create(
         sent: 0,
     };
     let out = subscription.json();
-    sim.world().subscriptions.push(subscription);
+    sim.world().subscriptions.add(subscription);
     Ok(out)
 }
 
@@ -184,8 +181,8 @@ pub(crate) fn renew(
     )?;
     let found = world
         .subscriptions
-        .iter_mut()
-        .find(|s| s.id == id && s.person == person.id && s.expires > Utc::now())
+        .get_mut(id)
+        .filter(|s| s.person == person.id && s.expires > Utc::now())
         .ok_or_else(unknown)?;
     found.expires = expires;
     let told = found.json();
@@ -204,12 +201,13 @@ pub(crate) fn unknown() -> GraphError {
     GraphError::new(404, "ResourceNotFound", "The object was not found.")
 }
 
-fn post(sim: &Sim, url: String, body: Value) {
+fn post(sim: &Arc<Sim>, url: String, body: Value) {
     if let Some(contract) = &sim.contract {
         contract.notification(&url, &body);
     }
+    let sim = sim.clone();
     tokio::spawn(async move {
-        let Ok(client) = client() else {
+        let Ok(client) = sim.client() else {
             return;
         };
         for pause in [0_u64, 1, 5, 15] {
@@ -235,7 +233,10 @@ pub(crate) fn deliver(sim: &Arc<Sim>) {
         let mut world = sim.world();
         let world = &mut *world;
         let now = Utc::now();
-        for (address, mailbox) in &mut world.mailboxes {
+        for address in std::mem::take(&mut world.written) {
+            let Some(mailbox) = world.mailboxes.get_mut(&address) else {
+                continue;
+            };
             if mailbox.pokes.is_empty() {
                 continue;
             }
@@ -246,11 +247,11 @@ pub(crate) fn deliver(sim: &Arc<Sim>) {
             if world.switches.notification_duplicates && pokes.len() == 1 {
                 pokes.push(pokes[0].clone());
             }
-            for s in world
-                .subscriptions
-                .iter_mut()
-                .filter(|s| s.address == *address && s.expires > now)
-            {
+            for id in world.subscriptions.of_mailbox(&address) {
+                let found = world.subscriptions.get_mut(&id);
+                let Some(s) = found.filter(|s| s.expires > now) else {
+                    continue;
+                };
                 let tenant = world
                     .people
                     .iter()
@@ -313,23 +314,18 @@ fn lifecycle(s: &Subscription, tenant: Option<&str>, event: &str) -> Value {
 }
 
 /// Sends a lifecycle event to an address' subscriptions; `subscriptionRemoved` also removes them.
-pub(crate) fn send_lifecycle(sim: &Sim, address: &str, event: &str) -> usize {
+pub(crate) fn send_lifecycle(sim: &Arc<Sim>, address: &str, event: &str) -> usize {
     let mut posts = Vec::new();
     let mut world = sim.world();
     let tenant = world.person(address).map(|p| p.tenant.clone());
-    for s in world
-        .subscriptions
-        .iter()
-        .filter(|s| s.address.eq_ignore_ascii_case(address))
-    {
-        if let Some(url) = &s.lifecycle_url {
-            posts.push((url.clone(), lifecycle(s, tenant.as_deref(), event)));
+    for id in world.subscriptions.of_mailbox(address) {
+        let found = world.subscriptions.get(&id);
+        if let Some((s, url)) = found.and_then(|s| Some((s, s.lifecycle_url.clone()?))) {
+            posts.push((url, lifecycle(s, tenant.as_deref(), event)));
         }
-    }
-    if event == "subscriptionRemoved" {
-        world
-            .subscriptions
-            .retain(|s| !s.address.eq_ignore_ascii_case(address));
+        if event == "subscriptionRemoved" {
+            world.subscriptions.remove(&id);
+        }
     }
     drop(world);
     let count = posts.len();

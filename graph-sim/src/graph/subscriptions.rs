@@ -34,7 +34,7 @@ pub(super) async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, pref
         }
         ("GET", [id]) => {
             let world = sim.world();
-            let found = world.subscriptions.iter().find(|s| s.id == *id && mine(s));
+            let found = world.subscriptions.get(id).filter(|s| mine(s));
             found
                 .map(|s| Reply::json(200, subscriptions::as_read(s.json(), &world.switches)))
                 .ok_or_else(subscriptions::unknown)
@@ -45,8 +45,7 @@ pub(super) async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, pref
         )),
         ("POST", [id, "reauthorize"]) => {
             let world = sim.world();
-            let found = world.subscriptions.iter().any(|s| s.id == *id && mine(s));
-            if found {
+            if world.subscriptions.get(id).is_some_and(mine) {
                 Ok(Reply::empty(world.switches.reauthorize_status))
             } else {
                 Err(subscriptions::unknown())
@@ -54,11 +53,8 @@ pub(super) async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, pref
         }
         ("DELETE", [id]) => {
             let mut world = sim.world();
-            let before = world.subscriptions.len();
-            world
-                .subscriptions
-                .retain(|s| !(s.id == *id && s.person == person.id));
-            if world.subscriptions.len() < before {
+            if world.subscriptions.get(id).is_some_and(mine) {
+                world.subscriptions.remove(id);
                 Ok(Reply::empty(204))
             } else {
                 Err(subscriptions::unknown())
