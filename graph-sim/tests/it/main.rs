@@ -23,3 +23,4 @@ mod names;
 mod rooms;
 mod series;
 mod series_zones;
+mod subscriptions;
