@@ -9,10 +9,10 @@ use crate::error::GraphError;
 use crate::faults::Fault;
 use crate::form::Pairs;
 use crate::meetings::{self, Answer};
+use crate::notifications;
 use crate::seed::{self, SeedPerson};
 use crate::sim::Sim;
 use crate::state::{App, Cause, Deed, Role, Target, World};
-use crate::subscriptions;
 use crate::switches::Switches;
 use crate::values;
 use crate::windows;
@@ -51,7 +51,7 @@ pub async fn handle(sim: &Arc<Sim>, method: &str, path: &[String], query: &Pairs
     };
     if method != "GET" {
         sim.changed();
-        subscriptions::deliver(sim);
+        notifications::deliver(sim);
     }
     answered.unwrap_or_else(|e| Reply::json(e.status, e.json(Utc::now(), "", "")))
 }

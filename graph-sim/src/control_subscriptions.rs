@@ -2,8 +2,8 @@
 
 use crate::call::Reply;
 use crate::error::GraphError;
+use crate::notifications;
 use crate::sim::Sim;
-use crate::subscriptions;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) fn handle(sim: &Arc<Sim>, method: &str, path: &[&str], body: &[u8]) -
             let body: Value = serde_json::from_slice(body)
                 .map_err(|e| GraphError::bad("SimBadRequest", format!("The body is not JSON: {e}")))?;
             let text = |name: &str| body[name].as_str().unwrap_or_default();
-            let sent = subscriptions::send_lifecycle(sim, text("address"), text("event"));
+            let sent = notifications::send_lifecycle(sim, text("address"), text("event"));
             Ok(Reply::json(200, json!({ "sent": sent })))
         }
         _ => Err(GraphError::new(

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `login` | sign-in page, consent, tokens |
 //! | `graph`, `call`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
+//! | `notifications`, `courier` | what subscriptions bring, and how it is sent |
 //! | `event`, `event_write`, `event_view` | the event resource: stored, written and returned |
 //! | `form`, `values`, `property`, `body_check`, `body_text`, `recurrence`, `timezone` | its values |
 //! | `meetings`, `delegates`, `limits` | what a write does to copies and mails |
@@ -32,6 +33,7 @@ pub mod climate;
 pub mod contract;
 pub mod control;
 mod control_subscriptions;
+mod courier;
 pub mod ctl;
 mod delegates;
 pub mod delta;
@@ -49,6 +51,7 @@ mod http;
 mod limits;
 pub mod login;
 pub mod meetings;
+mod notifications;
 mod page;
 mod page_form;
 pub mod property;

@@ -1,9 +1,10 @@
 //! The simulator as it runs: the world behind a lock, and who waits for its changes.
 
 use crate::contract::Contract;
+use crate::courier::Courier;
 use crate::state::{Logline, World};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many requests the log keeps.
 const LOG_LENGTH: usize = 20_000;
@@ -12,7 +13,7 @@ const LOG_LENGTH: usize = 20_000;
 pub struct Sim {
     world: Mutex<World>,
     changed: tokio::sync::Notify,
-    client: OnceLock<reqwest::Client>,
+    pub(crate) courier: Courier,
     /// Where a schema was given.
     pub contract: Option<Contract>,
 }
@@ -23,7 +24,7 @@ impl Sim {
         Self {
             world: Mutex::new(world),
             changed: tokio::sync::Notify::new(),
-            client: OnceLock::new(),
+            courier: Courier::default(),
             contract,
         }
     }
@@ -31,20 +32,6 @@ impl Sim {
     /// A panic elsewhere must not take the simulator down with it.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the client of all notifications, which is made when it is first needed.
-    ///
-    /// # Errors
-    /// No cryptography is installed.
-    pub(crate) fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        Ok(self.client.get_or_init(|| client))
     }
 
     /// Says that the world has changed, so that it is saved soon.

@@ -1,4 +1,4 @@
-//! Change notifications: subscriptions with their handshake, renewal and delivery.
+//! Subscriptions to change notifications: their handshake and renewal.
 //! Rules: "Change notifications for Outlook resources" and "Receive change notifications through webhooks".
 
 use crate::body_check;
@@ -8,8 +8,7 @@ use crate::sim::Sim;
 use crate::state::{Person, Subscription, random};
 use crate::switches::Switches;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 const SHORTEST: i64 = 45;
@@ -55,6 +54,7 @@ async fn handshake(sim: &Sim, url: &str) -> Result<(), GraphError> {
         random(12)
     );
     let answer = sim
+        .courier
         .client()
         .map_err(|e| GraphError::new(500, "InternalServerError", e.to_string()))?
         .post(url)
@@ -160,7 +160,10 @@ pub(crate) async fn create(
         expires,
         client_state,
         immutable,
+        due: 0,
         sent: 0,
+        failed: 0,
+        lost: 0,
     };
     let out = subscription.json();
     sim.world().subscriptions.add(subscription);
@@ -199,138 +202,4 @@ pub(crate) fn as_read(mut told: Value, switches: &Switches) -> Value {
 
 pub(crate) fn unknown() -> GraphError {
     GraphError::new(404, "ResourceNotFound", "The object was not found.")
-}
-
-fn post(sim: &Arc<Sim>, url: String, body: Value) {
-    if let Some(contract) = &sim.contract {
-        contract.notification(&url, &body);
-    }
-    let sim = sim.clone();
-    tokio::spawn(async move {
-        let Ok(client) = sim.client() else {
-            return;
-        };
-        for pause in [0_u64, 1, 5, 15] {
-            tokio::time::sleep(Duration::from_secs(pause)).await;
-            let sent = client
-                .post(&url)
-                .timeout(Duration::from_secs(3))
-                .json(&body)
-                .send()
-                .await;
-            if sent.is_ok_and(|a| a.status().is_success()) {
-                return;
-            }
-        }
-        tracing::warn!(url, "a notification was not taken");
-    });
-}
-
-/// Sends what the mailboxes' changes are worth. Called after every request that may have written.
-pub(crate) fn deliver(sim: &Arc<Sim>) {
-    let mut posts = Vec::new();
-    {
-        let mut world = sim.world();
-        let world = &mut *world;
-        let now = Utc::now();
-        for address in std::mem::take(&mut world.written) {
-            let Some(mailbox) = world.mailboxes.get_mut(&address) else {
-                continue;
-            };
-            if mailbox.pokes.is_empty() {
-                continue;
-            }
-            let mut pokes = std::mem::take(&mut mailbox.pokes);
-            if world.switches.notification_reorder {
-                pokes.reverse();
-            }
-            if world.switches.notification_duplicates && pokes.len() == 1 {
-                pokes.push(pokes[0].clone());
-            }
-            for id in world.subscriptions.of_mailbox(&address) {
-                let found = world.subscriptions.get_mut(&id);
-                let Some(s) = found.filter(|s| s.expires > now) else {
-                    continue;
-                };
-                let tenant = world
-                    .people
-                    .iter()
-                    .find(|p| p.id == s.person)
-                    .map(|p| p.tenant.clone());
-                let mut value = Vec::new();
-                for poke in pokes
-                    .iter()
-                    .filter(|p| s.change_types.iter().any(|t| t == p.kind))
-                {
-                    s.sent += 1;
-                    let every = world.switches.notification_loss_every;
-                    if every > 0 && s.sent.is_multiple_of(every) {
-                        if let Some(url) = &s.lifecycle_url {
-                            posts.push((url.clone(), lifecycle(s, tenant.as_deref(), "missed")));
-                        }
-                        continue;
-                    }
-                    let id = if s.immutable {
-                        &poke.immutable_id
-                    } else {
-                        &poke.rest_id
-                    };
-                    let resource = format!("Users/{}/Events/{id}", s.person);
-                    value.push(json!({
-                        "id": uuid::Uuid::new_v4().to_string(),
-                        "subscriptionId": s.id,
-                        "subscriptionExpirationDateTime": s.expires.to_rfc3339(),
-                        "clientState": s.client_state,
-                        "changeType": poke.kind,
-                        "resource": resource,
-                        "tenantId": tenant,
-                        "resourceData": {
-                            "@odata.type": "#Microsoft.Graph.Event",
-                            "@odata.id": resource,
-                            "@odata.etag": format!("W/\"{}\"", poke.change_key),
-                            "id": id,
-                        },
-                    }));
-                }
-                if !value.is_empty() {
-                    posts.push((s.notification_url.clone(), json!({ "value": value })));
-                }
-            }
-        }
-    }
-    for (url, body) in posts {
-        post(sim, url, body);
-    }
-}
-
-fn lifecycle(s: &Subscription, tenant: Option<&str>, event: &str) -> Value {
-    json!({"value": [{
-        "subscriptionId": s.id,
-        "subscriptionExpirationDateTime": s.expires.to_rfc3339(),
-        "tenantId": tenant,
-        "clientState": s.client_state,
-        "lifecycleEvent": event,
-    }]})
-}
-
-/// Sends a lifecycle event to an address' subscriptions; `subscriptionRemoved` also removes them.
-pub(crate) fn send_lifecycle(sim: &Arc<Sim>, address: &str, event: &str) -> usize {
-    let mut posts = Vec::new();
-    let mut world = sim.world();
-    let tenant = world.person(address).map(|p| p.tenant.clone());
-    for id in world.subscriptions.of_mailbox(address) {
-        let found = world.subscriptions.get(&id);
-        if let Some((s, url)) = found.and_then(|s| Some((s, s.lifecycle_url.clone()?))) {
-            posts.push((url, lifecycle(s, tenant.as_deref(), event)));
-        }
-        if event == "subscriptionRemoved" {
-            world.subscriptions.remove(&id);
-        }
-    }
-    drop(world);
-    let count = posts.len();
-    for (url, body) in posts {
-        post(sim, url, body);
-    }
-    count
 }

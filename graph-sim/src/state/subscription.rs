@@ -21,11 +21,57 @@ pub struct Subscription {
     pub expires: DateTime<Utc>,
     pub client_state: Option<String>,
     pub immutable: bool,
+    /// Notifications that there were, whatever became of them.
+    #[serde(default)]
+    pub due: u64,
+    /// Notifications that were taken, lifecycle events and repetitions among them.
     #[serde(default)]
     pub sent: u64,
+    /// Attempts that were not.
+    #[serde(default)]
+    pub failed: u64,
+    /// Notifications that never came.
+    #[serde(default)]
+    pub lost: u64,
+}
+
+/// A notification for one subscription.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub subscription: String,
+    /// The mailbox, in lower case.
+    pub mailbox: String,
+    pub is_lifecycle: bool,
+    /// The `changeNotification`.
+    pub value: Value,
+}
+
+/// Notifications that travel together.
+#[derive(Clone, Debug)]
+pub struct Post {
+    pub url: String,
+    pub entries: Vec<Entry>,
+}
+
+impl Post {
+    /// Returns the `changeNotificationCollection`.
+    pub fn body(&self) -> Value {
+        let value: Vec<&Value> = self.entries.iter().map(|entry| &entry.value).collect();
+        json!({ "value": value })
+    }
 }
 
 impl Subscription {
+    /// Returns a notification for it.
+    pub(crate) fn entry(&self, is_lifecycle: bool, value: Value) -> Entry {
+        Entry {
+            subscription: self.id.clone(),
+            mailbox: self.address.clone(),
+            is_lifecycle,
+            value,
+        }
+    }
+
     /// Returns the `subscription` resource.
     pub fn json(&self) -> Value {
         json!({

@@ -4,7 +4,7 @@ use super::log::{Delivery, Logline, Mail};
 use super::logins::Logins;
 use super::mailbox::{Calendar, Mailbox};
 use super::people::{App, Person, Tenant};
-use super::subscription::Subscriptions;
+use super::subscription::{Entry, Subscriptions};
 use crate::error::GraphError;
 use crate::faults::Fault;
 use crate::switches::Switches;
@@ -38,6 +38,12 @@ pub struct World {
     /// The mailboxes, by their keys, that may have changes of which nobody was notified yet.
     #[serde(skip)]
     pub(crate) written: BTreeSet<String>,
+    /// Lifecycle events that are not sent yet, with the URLs they go to.
+    #[serde(skip)]
+    pub(crate) lifecycle: Vec<(String, Entry)>,
+    /// How many edits there were to notify of.
+    #[serde(skip)]
+    pub(crate) edits_told: u64,
     #[serde(skip)]
     pub requests: VecDeque<Logline>,
     /// Requests at work, per app and mailbox, and per app.
