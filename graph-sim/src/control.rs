@@ -233,6 +233,11 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
                 now[name] = value;
             }
             *person = serde_json::from_value(now).map_err(|e| bad(e.to_string()))?;
+            let person = person.clone();
+            // 50173: the password was changed.
+            if person.disabled || person.token_error == Some(50173) {
+                world.end_subscriptions(&person.id);
+            }
             ok(json!(person))
         }
         ("POST", ["people", address, "rename"]) => {
@@ -270,6 +275,9 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
                 }
                 _ => return Err(missing("such action")),
             };
+            if ["revoke", "forget-consent"].contains(action) {
+                world.end_subscriptions(&id);
+            }
             ok(json!({ "count": count }))
         }
         ("GET", ["apps"]) => {

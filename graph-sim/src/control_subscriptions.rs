@@ -2,16 +2,14 @@
 
 use crate::call::Reply;
 use crate::error::GraphError;
-use crate::notifications;
 use crate::sim::Sim;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// Answers a request; `path` is what follows `subscriptions`.
 ///
 /// # Errors
 /// 400 for a body that is not JSON, 404 for a path that there is not.
-pub(crate) fn handle(sim: &Arc<Sim>, method: &str, path: &[&str], body: &[u8]) -> Result<Reply, GraphError> {
+pub(crate) fn handle(sim: &Sim, method: &str, path: &[&str], body: &[u8]) -> Result<Reply, GraphError> {
     match (method, path) {
         ("GET", []) => {
             let world = sim.world();
@@ -21,7 +19,9 @@ pub(crate) fn handle(sim: &Arc<Sim>, method: &str, path: &[&str], body: &[u8]) -
             let body: Value = serde_json::from_slice(body)
                 .map_err(|e| GraphError::bad("SimBadRequest", format!("The body is not JSON: {e}")))?;
             let text = |name: &str| body[name].as_str().unwrap_or_default();
-            let sent = notifications::send_lifecycle(sim, text("address"), text("event"));
+            let happened = sim.world().happen(text("address"), text("event"));
+            let sent = happened
+                .ok_or_else(|| GraphError::bad("SimBadRequest", "There is no such lifecycle event."))?;
             Ok(Reply::json(200, json!({ "sent": sent })))
         }
         _ => Err(GraphError::new(

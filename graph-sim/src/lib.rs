@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `login` | sign-in page, consent, tokens |
 //! | `graph`, `call`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
-//! | `notifications`, `courier` | what subscriptions bring, and how it is sent |
+//! | `notifications`, `lifecycle`, `courier` | what subscriptions bring, and how it is sent |
 //! | `event`, `event_write`, `event_view` | the event resource: stored, written and returned |
 //! | `form`, `values`, `property`, `body_check`, `body_text`, `recurrence`, `timezone` | its values |
 //! | `meetings`, `delegates`, `limits` | what a write does to copies and mails |
@@ -48,6 +48,7 @@ pub mod faults;
 mod form;
 pub mod graph;
 mod http;
+mod lifecycle;
 mod limits;
 pub mod login;
 pub mod meetings;

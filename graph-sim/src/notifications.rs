@@ -5,7 +5,6 @@ use crate::courier::{Rules, Verdict};
 use crate::sim::Sim;
 use crate::state::{Entry, Poke, Post, Subscription, World};
 use crate::switches::Switches;
-use chrono::Utc;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,25 +35,28 @@ fn send(sim: &Arc<Sim>, post: Post, delay: Duration) {
     let sim = sim.clone();
     tokio::spawn(async move {
         tokio::time::sleep(delay).await;
-        carry(&sim, &post).await;
+        carry(&sim, post).await;
     });
 }
 
 /// Sends a POST until it is taken, or time is up.
-async fn carry(sim: &Arc<Sim>, post: &Post) {
+async fn carry(sim: &Arc<Sim>, mut post: Post) {
     let rules = || Rules::of(&sim.world().switches);
     match sim.courier.verdict(&post.url, &rules()) {
         Verdict::Sent => {}
         Verdict::Delayed(delay) => tokio::time::sleep(delay).await,
-        Verdict::Dropped => return lose(sim, post),
+        Verdict::Dropped => return lose(sim, &post),
     }
-    let body = post.body();
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
         let rules = rules();
-        let is_taken = sim.courier.post(&post.url, &body, &rules).await;
-        sim.world().count(post, is_taken);
+        sim.world().forget_removed(&mut post);
+        if post.entries.is_empty() {
+            return;
+        }
+        let is_taken = sim.courier.post(&post.url, &post.body(), &rules).await;
+        sim.world().count(&post, is_taken);
         if is_taken {
             return;
         }
@@ -65,7 +67,7 @@ async fn carry(sim: &Arc<Sim>, post: &Post) {
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
     tracing::warn!(post.url, "a notification was not taken");
-    lose(sim, post);
+    lose(sim, &post);
 }
 
 /// Gives a POST up.
@@ -155,19 +157,6 @@ fn change(s: &Subscription, tenant: Option<&str>, poke: &Poke) -> Entry {
     )
 }
 
-fn lifecycle(s: &Subscription, tenant: Option<&str>, event: &str) -> Entry {
-    s.entry(
-        true,
-        json!({
-            "subscriptionId": s.id,
-            "subscriptionExpirationDateTime": s.expires.to_rfc3339(),
-            "tenantId": tenant,
-            "clientState": s.client_state,
-            "lifecycleEvent": event,
-        }),
-    )
-}
-
 impl World {
     /// Returns what has happened since the last time.
     fn take_posts(&mut self) -> Vec<Post> {
@@ -198,10 +187,14 @@ impl World {
     fn tell(&mut self, id: &str, pokes: &[Poke], entries: &mut Vec<(String, Entry)>) {
         let every = self.switches.notification_loss_every;
         let tenant = self.tenant_of(id);
-        let found = self.subscriptions.get_mut(id).filter(|s| s.expires > Utc::now());
-        let Some(s) = found else {
+        let by_token = self.switches.subscription_needs_token;
+        let Some(s) = self.subscriptions.get_mut(id) else {
             return;
         };
+        if !s.is_live(by_token) {
+            s.lost += 1;
+            return;
+        }
         let mut is_lost = false;
         for poke in pokes
             .iter()
@@ -219,11 +212,6 @@ impl World {
         }
     }
 
-    fn tenant_of(&self, id: &str) -> Option<String> {
-        let person = &self.subscriptions.get(id)?.person;
-        self.person_by_id(person).map(|p| p.tenant.clone())
-    }
-
     /// Counts a notification that never comes, which may be told.
     fn lose(&mut self, id: &str) {
         if let Some(s) = self.subscriptions.get_mut(id) {
@@ -234,18 +222,13 @@ impl World {
         }
     }
 
-    /// Tells a subscription of something about itself, and returns whether it hears of it. Told once, however often it happens at a time.
-    pub(crate) fn tell_lifecycle(&mut self, id: &str, event: &str) -> bool {
-        let tenant = self.tenant_of(id);
-        let found = self.subscriptions.get(id);
-        let Some((s, url)) = found.and_then(|s| Some((s, s.lifecycle_url.clone()?))) else {
-            return false;
-        };
-        let entry = lifecycle(s, tenant.as_deref(), event);
-        if !self.lifecycle.iter().any(|(_, known)| known.value == entry.value) {
-            self.lifecycle.push((url, entry));
+    /// Takes out of a POST what is for subscriptions that have been removed meanwhile, where that does not come.
+    fn forget_removed(&self, post: &mut Post) {
+        if !self.switches.notification_outlives_subscription {
+            let is_due =
+                |entry: &Entry| entry.is_lifecycle || self.subscriptions.get(&entry.subscription).is_some();
+            post.entries.retain(is_due);
         }
-        true
     }
 
     /// Counts the entries of a POST as sent, or as failed.
@@ -257,17 +240,4 @@ impl World {
             }
         }
     }
-}
-
-/// Sends a lifecycle event to a mailbox's subscriptions; `subscriptionRemoved` also removes them. Returns how many hear of it.
-pub(crate) fn send_lifecycle(sim: &Arc<Sim>, address: &str, event: &str) -> usize {
-    let mut world = sim.world();
-    let mut count = 0;
-    for id in world.subscriptions.of_mailbox(address) {
-        count += usize::from(world.tell_lifecycle(&id, event));
-        if event == "subscriptionRemoved" {
-            world.subscriptions.remove(&id);
-        }
-    }
-    count
 }

@@ -5,10 +5,11 @@ use crate::body_check;
 use crate::error::GraphError;
 use crate::property;
 use crate::sim::Sim;
-use crate::state::{Person, Subscription, random};
+use crate::state::{Person, Subscription, World, random};
 use crate::switches::Switches;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SHORTEST: i64 = 45;
@@ -79,10 +80,46 @@ async fn handshake(sim: &Sim, url: &str) -> Result<(), GraphError> {
     }
 }
 
+/// Whether there is room for one more subscription, and no other that is the same.
+fn admit(world: &World, new: &Subscription) -> Result<(), GraphError> {
+    let ids = world.subscriptions.of_mailbox(&new.address);
+    let there = ids.iter().filter_map(|id| world.subscriptions.get(id));
+    let active: Vec<&Subscription> = there.filter(|s| s.expires > Utc::now()).collect();
+    let types = |s: &Subscription| s.change_types.iter().cloned().collect::<BTreeSet<_>>();
+    let resource = |s: &Subscription| s.resource.trim_start_matches('/').to_lowercase();
+    let same = |s: &&&Subscription| {
+        (&s.client, &s.person, resource(s)) == (&new.client, &new.person, resource(new))
+            && types(s) == types(new)
+    };
+    if let (true, Some(old)) = (
+        world.switches.duplicate_subscriptions_refused,
+        active.iter().find(same),
+    ) {
+        return Err(GraphError::new(
+            409,
+            "Conflict",
+            format!(
+                "Subscription Id {} already exists for the requested combination",
+                old.id
+            ),
+        ));
+    }
+    if active.len() >= world.switches.subscriptions_per_mailbox {
+        return Err(GraphError::new(
+            403,
+            "Forbidden",
+            "The mailbox has reached the limit of active subscriptions.",
+        ));
+    }
+    Ok(())
+}
+
+/// `until` is the end of the caller's token.
 pub(crate) async fn create(
     sim: &Sim,
     person: &Person,
     client: &str,
+    until: DateTime<Utc>,
     body: &Map<String, Value>,
     immutable: bool,
 ) -> Result<Value, GraphError> {
@@ -144,10 +181,6 @@ pub(crate) async fn create(
     let notification_url =
         address("notificationUrl")?.ok_or_else(|| invalid("notificationUrl is required."))?;
     let lifecycle_url = address("lifecycleNotificationUrl")?;
-    handshake(sim, &notification_url).await?;
-    if let Some(url) = &lifecycle_url {
-        handshake(sim, url).await?;
-    }
     let subscription = Subscription {
         id: uuid::Uuid::new_v4().to_string(),
         person: person.id.clone(),
@@ -160,34 +193,44 @@ pub(crate) async fn create(
         expires,
         client_state,
         immutable,
+        authorized_until: Some(until),
+        asked_for: None,
+        is_paused: false,
         due: 0,
         sent: 0,
         failed: 0,
         lost: 0,
     };
+    admit(&sim.world(), &subscription)?;
+    handshake(sim, &subscription.notification_url).await?;
+    if let Some(url) = &subscription.lifecycle_url {
+        handshake(sim, url).await?;
+    }
     let out = subscription.json();
-    sim.world().subscriptions.add(subscription);
+    let mut world = sim.world();
+    // Others may have come meanwhile.
+    admit(&world, &subscription)?;
+    world.subscriptions.add(subscription);
     Ok(out)
 }
 
+/// Renews what is one's own; nothing else of it can be changed. `until` is the end of the caller's token.
 pub(crate) fn renew(
-    sim: &Sim,
-    person: &Person,
+    world: &mut World,
     id: &str,
+    until: DateTime<Utc>,
     body: &Map<String, Value>,
 ) -> Result<Value, GraphError> {
     readable(body)?;
-    let mut world = sim.world();
-    let expires = expiry(
-        body.get("expirationDateTime"),
-        world.switches.subscription_minutes,
-    )?;
-    let found = world
-        .subscriptions
-        .get_mut(id)
-        .filter(|s| s.person == person.id && s.expires > Utc::now())
-        .ok_or_else(unknown)?;
+    let other = |name: &&String| *name != "expirationDateTime" && !name.starts_with('@');
+    if let Some(name) = body.keys().find(other) {
+        return Err(invalid(format!("{name} of a subscription cannot be changed.")));
+    }
+    let longest = world.switches.subscription_minutes;
+    let expires = expiry(body.get("expirationDateTime"), longest)?;
+    let found = world.subscriptions.get_mut(id).ok_or_else(unknown)?;
     found.expires = expires;
+    found.reauthorize(until);
     let told = found.json();
     Ok(as_read(told, &world.switches))
 }

@@ -189,6 +189,23 @@ pub struct Switches {
     pub untyped_body_status: u16,
     /// How long a subscription to events lasts at most: 4,230 minutes on older pages, 10,080 on newer ones.
     pub subscription_minutes: i64,
+    /// Active subscriptions to a mailbox, of all apps (page *outlook-change-notifications-overview*).
+    pub subscriptions_per_mailbox: usize,
+    /// A second subscription of an app to the same is refused (page *subscription-post-subscriptions*); the live service has been seen to take
+    /// it (microsoft-graph-docs-contrib#9039, microsoft-graph-docs#11346).
+    pub duplicate_subscriptions_refused: bool,
+    /// Notifications flow only while the token lasts that a subscription was authorized with (page
+    /// *change-notifications-delivery-webhooks*).
+    pub subscription_needs_token: bool,
+    /// How long before the end `reauthorizationRequired` is told; 0 is never.
+    pub reauthorize_ahead_seconds: i64,
+    /// Notifications pause as soon as `reauthorizationRequired` is told; else "the flow … may continue for a while" (page
+    /// *change-notifications-lifecycle-events*).
+    pub reauthorization_pauses_at_once: bool,
+    /// A subscription that ends with the login, the account or the consent is told as `subscriptionRemoved`.
+    pub subscription_removal_told: bool,
+    /// Notifications that are on their way reach the app though the subscription has been removed.
+    pub notification_outlives_subscription: bool,
     /// Reading a subscription tells its `clientState`.
     pub client_state_told: bool,
     /// What `reauthorize` answers: 204, as an action that returns nothing does, or 200.
@@ -301,6 +318,13 @@ impl Default for Switches {
             long_patterns: LongPatterns::Months,
             untyped_body_status: 415,
             subscription_minutes: 4230,
+            subscriptions_per_mailbox: 1_000,
+            duplicate_subscriptions_refused: false,
+            subscription_needs_token: false,
+            reauthorize_ahead_seconds: 900,
+            reauthorization_pauses_at_once: true,
+            subscription_removal_told: true,
+            notification_outlives_subscription: true,
             client_state_told: false,
             reauthorize_status: 204,
             windows_rewrites_bodies: true,

@@ -21,6 +21,15 @@ pub struct Subscription {
     pub expires: DateTime<Utc>,
     pub client_state: Option<String>,
     pub immutable: bool,
+    /// The end of the token that it was authorized with last.
+    #[serde(default)]
+    pub authorized_until: Option<DateTime<Utc>>,
+    /// The end for which `reauthorizationRequired` was told last.
+    #[serde(default)]
+    pub asked_for: Option<DateTime<Utc>>,
+    /// No notifications until it is authorized again.
+    #[serde(default)]
+    pub is_paused: bool,
     /// Notifications that there were, whatever became of them.
     #[serde(default)]
     pub due: u64,
@@ -108,6 +117,10 @@ impl Subscriptions {
         let mailbox = self.by_mailbox.entry(subscription.address.to_lowercase());
         mailbox.or_default().insert(key);
         self.all.insert(key, subscription);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     pub fn get(&self, id: &str) -> Option<&Subscription> {

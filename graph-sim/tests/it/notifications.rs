@@ -132,3 +132,32 @@ async fn an_endpoint_that_is_slow_too_often_gets_nothing_for_a_while() {
     me.create(json!({})).await.is(201);
     until_counted(&w, &id, |(sent, ..)| sent == 1).await;
 }
+
+#[tokio::test]
+async fn what_is_on_its_way_outlives_its_subscription_or_not() {
+    let w = world().await;
+    calm(&w).await;
+    let me = w.login(ANN).await;
+    let hook = Hook::new();
+    for (outlives, posts) in [(false, 0), (true, 1)] {
+        w.switch(json!({"notification_outlives_subscription": outlives, "notification_delay_ms": 1500}))
+            .await;
+        let id = subscribe(&me, &hook.url(""), json!({"changeType": "created"})).await;
+        me.create(json!({})).await.is(201);
+        me.send("DELETE", &format!("/subscriptions/{id}"), Value::Null)
+            .await
+            .is(204);
+        assert_eq!(hook.all().len(), 0);
+        // The next one's notifications come after the first one's.
+        w.switch(json!({"notification_delay_ms": 3000})).await;
+        let next = subscribe(&me, &hook.url("/next"), json!({"changeType": "created"})).await;
+        me.create(json!({})).await.is(201);
+        let all = hook.posts(posts + 1).await;
+        assert_eq!(told(&all[posts..], "subscriptionId"), [next.as_str()]);
+        assert_eq!(told(&all[..posts], "subscriptionId"), vec![id; posts]);
+        me.send("DELETE", &format!("/subscriptions/{next}"), Value::Null)
+            .await
+            .is(204);
+        hook.kept.lock().unwrap().clear();
+    }
+}
