@@ -46,7 +46,7 @@ pub fn person_cause(method: &str, path: &str) -> Cause {
 pub async fn handle(sim: &Arc<Sim>, method: &str, path: &[String], query: &Pairs, body: &[u8]) -> Reply {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     let answered = match names.as_slice() {
-        ["subscriptions", rest @ ..] => control_subscriptions::handle(sim, method, rest, body),
+        ["subscriptions", rest @ ..] => control_subscriptions::handle(sim, method, rest, body).await,
         _ => route(sim, method, &names, query, body),
     };
     if method != "GET" {

@@ -1,10 +1,10 @@
 //! The way of notifications to the apps' endpoints: one client for all, and how each endpoint is judged by its answers.
 //! Rules: "Receive change notifications through webhooks", of 2023 and as it is today.
 
+use crate::state::Post;
 use crate::switches::Switches;
-use serde::Serialize;
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const SLOW_PERCENT: u64 = 10;
 /// From this percentage of slow answers on, new notifications are dropped.
 const DROP_PERCENT: u64 = 15;
+/// How many of the latest POSTs are kept, to be repeated.
+const KEPT: usize = 1_000;
 
 /// What the switches say of endpoints.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +40,7 @@ impl Rules {
 }
 
 /// What becomes of a new notification to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Sent,
     Delayed(Duration),
@@ -96,6 +97,7 @@ fn endpoint(url: &str) -> String {
 pub(crate) struct Courier {
     client: OnceLock<reqwest::Client>,
     endpoints: Mutex<BTreeMap<String, Endpoint>>,
+    latest: Mutex<VecDeque<Post>>,
 }
 
 impl Courier {
@@ -115,6 +117,49 @@ impl Courier {
 
     fn endpoints(&self) -> MutexGuard<'_, BTreeMap<String, Endpoint>> {
         self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a POST among the latest.
+    pub(crate) fn keep(&self, post: &Post) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.len() >= KEPT {
+            latest.pop_front();
+        }
+        latest.push_back(post.clone());
+    }
+
+    /// Returns what of the latest POSTs was about a mailbox.
+    pub(crate) fn latest_of(&self, mailbox: &str) -> Vec<Post> {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<Post> = latest.iter().cloned().collect();
+        for post in &mut found {
+            post.entries
+                .retain(|entry| entry.mailbox.eq_ignore_ascii_case(mailbox));
+        }
+        found.retain(|post| !post.entries.is_empty());
+        found
+    }
+
+    /// Returns how the endpoints have answered since their present windows began.
+    pub(crate) fn report(&self, rules: &Rules) -> Vec<Value> {
+        let mut endpoints = self.endpoints();
+        let told = endpoints.iter_mut().map(|(name, known)| {
+            known.turn(rules);
+            let state = match known.verdict(rules) {
+                Verdict::Sent => "good",
+                Verdict::Delayed(_) => "slow",
+                Verdict::Dropped => "dropped",
+            };
+            json!({"endpoint": name, "answers": known.answers, "slow": known.slow, "state": state})
+        });
+        told.collect()
+    }
+
+    /// Sends bytes once, and returns the status they are answered with; `None`: there is no answer.
+    pub(crate) async fn send_once(&self, url: &str, bytes: Vec<u8>, patience: Duration) -> Option<u16> {
+        let request = self.client().ok()?.post(url).timeout(patience);
+        let request = request.header("Content-Type", "application/json").body(bytes);
+        Some(request.send().await.ok()?.status().as_u16())
     }
 
     /// What becomes of a new notification to a URL.

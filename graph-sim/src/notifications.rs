@@ -24,8 +24,19 @@ pub(crate) fn deliver(sim: &Arc<Sim>) {
         (world.take_posts(), delay)
     };
     for post in posts {
+        sim.courier.keep(&post);
         send(sim, post, delay);
     }
+}
+
+/// Sends again, after a while, what was sent of late about a mailbox. Returns how many POSTs there are.
+pub(crate) fn repeat(sim: &Arc<Sim>, address: &str, after: Duration) -> usize {
+    let posts = sim.courier.latest_of(address);
+    let count = posts.len();
+    for post in posts {
+        send(sim, post, after);
+    }
+    count
 }
 
 fn send(sim: &Arc<Sim>, post: Post, delay: Duration) {

@@ -161,3 +161,91 @@ async fn what_is_on_its_way_outlives_its_subscription_or_not() {
         hook.kept.lock().unwrap().clear();
     }
 }
+
+#[tokio::test]
+async fn notifications_can_be_forged() {
+    let w = world().await;
+    let hook = Hook::new();
+    let forge = async |wish: Value| {
+        w.sim(
+            "POST",
+            "/subscriptions/forge",
+            with(json!({"url": hook.url("?x=1")}), &wish),
+        )
+        .await
+    };
+    let got = forge(json!({"notification": "not {JSON", "times": 3}))
+        .await
+        .is(200);
+    assert_eq!(got.body["statuses"], json!([202, 202, 202]));
+    assert_eq!(hook.all(), vec![("/hook?x=1".to_owned(), json!("not {JSON")); 3]);
+    hook.answers(404, Duration::ZERO);
+    let got = forge(json!({"notification": {"clientState": "guessed"}}))
+        .await
+        .is(200);
+    assert_eq!(got.body["statuses"], json!([404]));
+    forge(json!({"lifecycle": [{"lifecycleEvent": "subscriptionRemoved"}, 7]}))
+        .await
+        .is(200);
+    let bodies = hook.posts(5).await;
+    assert_eq!(bodies[3]["value"][0]["clientState"], "guessed");
+    assert_eq!(bodies[3]["value"][0]["changeType"], "updated");
+    assert_eq!(bodies[4]["value"][0]["lifecycleEvent"], "subscriptionRemoved");
+    assert_eq!(bodies[4]["value"][1], 7);
+    forge(json!({})).await.is(400);
+    forge(json!({"notification": {}, "lifecycle": {}})).await.is(400);
+    let nowhere = json!({"url": "http://127.0.0.1:9/", "notification": {}});
+    assert_eq!(forge(nowhere).await.is(200).body["statuses"], json!([null]));
+}
+
+#[tokio::test]
+async fn what_was_sent_can_be_repeated_after_its_subscription() {
+    let w = world().await;
+    calm(&w).await;
+    let (ann, ben) = (w.login(ANN).await, w.login(BEN).await);
+    let hook = Hook::new();
+    let id = subscribe(&ann, &hook.url(""), json!({"changeType": "created"})).await;
+    subscribe(&ben, &hook.url(""), json!({"changeType": "created"})).await;
+    ann.create(json!({"attendees": guests(&[BEN])})).await.is(201);
+    let first = hook.posts(1).await.remove(0);
+    assert_eq!(first["value"].as_array().unwrap().len(), 2);
+    ann.send("DELETE", &format!("/subscriptions/{id}"), Value::Null)
+        .await
+        .is(204);
+    let wish = json!({"address": ANN, "after_seconds": 1});
+    let sent = w.sim("POST", "/subscriptions/replay", wish).await.is(200);
+    assert_eq!(sent.body["sent"], 1);
+    let again = hook.posts(2).await.remove(1);
+    let hers = first["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["subscriptionId"] == id.as_str());
+    assert_eq!(again["value"], json!([hers.unwrap()]));
+}
+
+#[tokio::test]
+async fn endpoints_are_listed_with_their_answers() {
+    let w = world().await;
+    calm(&w).await;
+    let me = w.login(ANN).await;
+    let hook = Hook::new();
+    let life = json!({"lifecycleNotificationUrl": hook.url("/life")});
+    let id = subscribe(&me, &hook.url(""), life).await;
+    w.switch(
+        json!({"endpoint_judged_after": 1, "notification_slow_ms": 50, "notification_retry_seconds": 0}),
+    )
+    .await;
+    hook.answers(202, Duration::from_millis(500));
+    let wish = json!({"address": ANN, "event": "missed"});
+    assert_eq!(
+        w.sim("POST", "/subscriptions/lifecycle", wish).await.is(200).body["sent"],
+        1
+    );
+    until_counted(&w, &id, |(_, failed, _)| failed == 1).await;
+    let all = w.sim("GET", "/subscriptions", Value::Null).await.is(200).body;
+    let known = json!([{"endpoint": hook.address.to_string(), "answers": 1, "slow": 1, "state": "dropped"}]);
+    assert_eq!(all["endpoints"], known);
+    let unknown = json!({"address": ANN, "event": "expired"});
+    w.sim("POST", "/subscriptions/lifecycle", unknown).await.is(400);
+}
