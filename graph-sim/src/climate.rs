@@ -90,6 +90,16 @@ fn documented() -> Switches {
         drops_unused_pictures: false,
         notification_duplicates: false,
         notification_reorder: false,
+        duplicate_subscriptions_refused: true,
+        subscription_needs_token: true,
+        reauthorization_pauses_at_once: false,
+        notification_outlives_subscription: false,
+        notification_create_twice: false,
+        notification_edit_times: 1,
+        notification_delay_ms: 0,
+        notification_loss_told: true,
+        notification_slow_ms: 10_000,
+        endpoint_slow_delay_seconds: 10,
         ..Switches::default()
     }
 }
@@ -168,7 +178,30 @@ fn mixed(lot: &mut impl Rng) -> Switches {
     ] {
         *choice = lot.random_bool(0.5);
     }
+    of_notifications(lot, &mut switches);
     switches
+}
+
+/// Drawn after all others, so that a seed makes the same choices of them as before there were these.
+fn of_notifications(lot: &mut impl Rng, switches: &mut Switches) {
+    switches.notification_edit_times = one_of(lot, [1, 3]);
+    switches.notification_delay_ms = one_of(lot, [0, 300, 2_000]);
+    switches.notification_loss_every = one_of(lot, [0, 7]);
+    switches.reauthorize_ahead_seconds = one_of(lot, [60, 900]);
+    switches.notification_slow_ms = one_of(lot, [3_000, 10_000]);
+    switches.endpoint_slow_delay_seconds = one_of(lot, [10, 600]);
+    for choice in [
+        &mut switches.notification_grouping,
+        &mut switches.notification_create_twice,
+        &mut switches.notification_loss_told,
+        &mut switches.notification_outlives_subscription,
+        &mut switches.duplicate_subscriptions_refused,
+        &mut switches.subscription_needs_token,
+        &mut switches.reauthorization_pauses_at_once,
+        &mut switches.subscription_removal_told,
+    ] {
+        *choice = lot.random_bool(0.5);
+    }
 }
 
 fn one_of<T: Copy, const N: usize>(lot: &mut impl Rng, choices: [T; N]) -> T {

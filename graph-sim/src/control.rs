@@ -3,15 +3,16 @@
 use crate::bulk::bulk;
 use crate::call::Reply;
 use crate::contract::Contract;
+use crate::control_subscriptions;
 use crate::dump::dump;
 use crate::error::GraphError;
 use crate::faults::Fault;
 use crate::form::Pairs;
 use crate::meetings::{self, Answer};
+use crate::notifications;
 use crate::seed::{self, SeedPerson};
 use crate::sim::Sim;
 use crate::state::{App, Cause, Deed, Role, Target, World};
-use crate::subscriptions;
 use crate::switches::Switches;
 use crate::values;
 use crate::windows;
@@ -44,10 +45,13 @@ pub fn person_cause(method: &str, path: &str) -> Cause {
 /// Answers a request of the control API; `path` is what follows `/sim/api`.
 pub async fn handle(sim: &Arc<Sim>, method: &str, path: &[String], query: &Pairs, body: &[u8]) -> Reply {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
-    let answered = route(sim, method, &names, query, body);
+    let answered = match names.as_slice() {
+        ["subscriptions", rest @ ..] => control_subscriptions::handle(sim, method, rest, body).await,
+        _ => route(sim, method, &names, query, body),
+    };
     if method != "GET" {
         sim.changed();
-        subscriptions::deliver(sim);
+        notifications::deliver(sim);
     }
     answered.unwrap_or_else(|e| Reply::json(e.status, e.json(Utc::now(), "", "")))
 }
@@ -69,12 +73,6 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
     let ok = |value: Value| Ok(Reply::json(200, value));
     let shown_path = format!("/sim/api/{}", path.join("/"));
     let cause = person_cause(method, &shown_path);
-    if let ("POST", ["subscriptions", "lifecycle"]) = (method, path) {
-        let body = json_body()?;
-        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-        let sent = subscriptions::send_lifecycle(sim, &text("address"), &text("event"));
-        return ok(json!({ "sent": sent }));
-    }
     match (method, path) {
         ("GET", ["contract"]) => {
             let report = sim.contract.as_ref().map(Contract::report);
@@ -235,6 +233,11 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
                 now[name] = value;
             }
             *person = serde_json::from_value(now).map_err(|e| bad(e.to_string()))?;
+            let person = person.clone();
+            // 50173: the password was changed.
+            if person.disabled || person.token_error == Some(50173) {
+                world.end_subscriptions(&person.id);
+            }
             ok(json!(person))
         }
         ("POST", ["people", address, "rename"]) => {
@@ -272,6 +275,9 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
                 }
                 _ => return Err(missing("such action")),
             };
+            if ["revoke", "forget-consent"].contains(action) {
+                world.end_subscriptions(&id);
+            }
             ok(json!({ "count": count }))
         }
         ("GET", ["apps"]) => {
@@ -313,7 +319,6 @@ fn route(sim: &Arc<Sim>, method: &str, path: &[&str], query: &Pairs, body: &[u8]
             *app = serde_json::from_value(now).map_err(|e| bad(e.to_string()))?;
             ok(json!(app))
         }
-        ("GET", ["subscriptions"]) => ok(json!({ "value": world.subscriptions })),
         ("GET", ["state"]) => {
             let state = serde_json::to_value(&*world).map_err(|e| bad(e.to_string()))?;
             ok(state)

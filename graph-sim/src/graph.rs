@@ -21,10 +21,10 @@ use crate::call::{Answered, Call, Reply, quiet};
 use crate::error::GraphError;
 use crate::faults::{self, Cut, Effect};
 use crate::limits;
+use crate::notifications::deliver;
 use crate::query;
 use crate::sim::Sim;
 use crate::state::Logline;
-use crate::subscriptions::deliver;
 use chrono::Utc;
 use serde_json::{Value, json};
 use std::pin::Pin;
@@ -219,8 +219,9 @@ async fn answer(sim: &Arc<Sim>, call: &Call, who: &Caller) -> Answered {
     };
     if call.method != "GET" {
         sim.changed();
-        deliver(sim);
     }
+    // A reading request may bring what was under way.
+    deliver(sim);
     if !prefer.applied.is_empty() && !reply.headers.iter().any(|(k, _)| k == "Preference-Applied") {
         reply
             .headers

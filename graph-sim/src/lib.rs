@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `login` | sign-in page, consent, tokens |
 //! | `graph`, `call`, `query`, `batch`, `delta`, `subscriptions` | the Graph endpoints |
+//! | `notifications`, `lifecycle`, `courier` | what subscriptions bring, and how it is sent |
 //! | `event`, `event_write`, `event_view` | the event resource: stored, written and returned |
 //! | `form`, `values`, `property`, `body_check`, `body_text`, `recurrence`, `timezone` | its values |
 //! | `meetings`, `delegates`, `limits` | what a write does to copies and mails |
 //! | `rooms` | mailboxes that answer by themselves |
 //! | `state`, `seed` | the world, saved and loaded |
 //! | `switches`, `climate`, `faults` | switches, whole sets of them, and injected faults |
-//! | `control`, `dump`, `bulk` | the simulator's own API |
+//! | `control`, `control_subscriptions`, `dump`, `bulk` | the simulator's own API |
 //! | `page`, `page_form` | the simulator's web page |
 //! | `contract` | checks requests and answers against Microsoft's schema |
 //! | `tls` | HTTPS on a second address |
@@ -31,6 +32,8 @@ pub mod call;
 pub mod climate;
 pub mod contract;
 pub mod control;
+mod control_subscriptions;
+mod courier;
 pub mod ctl;
 mod delegates;
 pub mod delta;
@@ -45,9 +48,11 @@ pub mod faults;
 mod form;
 pub mod graph;
 mod http;
+mod lifecycle;
 mod limits;
 pub mod login;
 pub mod meetings;
+mod notifications;
 mod page;
 mod page_form;
 pub mod property;

@@ -7,10 +7,10 @@ use crate::event::{Content, Event};
 use crate::form::Pairs;
 use crate::login::Screen;
 use crate::meetings::Answer;
+use crate::notifications;
 use crate::page_form::{Fields, fields, input_time};
 use crate::sim::Sim;
 use crate::state::{Mailbox, Person, Target, World};
-use crate::subscriptions;
 use crate::timezone;
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -92,7 +92,7 @@ pub(crate) fn handle(sim: &Arc<Sim>, method: &str, path: &[&str], form: &Pairs) 
 
 fn settle(sim: &Arc<Sim>, done: Result<(), GraphError>, address: &str) -> Screen {
     sim.changed();
-    subscriptions::deliver(sim);
+    notifications::deliver(sim);
     match done {
         Ok(()) => Screen::Redirect(format!("/mailbox/{address}")),
         Err(e) => failed(&e),

@@ -3,6 +3,7 @@
 use crate::climate::Climate;
 use crate::contract::{Contract, ContractError};
 use crate::http::serve;
+use crate::notifications;
 use crate::seed::{self, SeedError};
 use crate::sim::Sim;
 use crate::state::World;
@@ -11,8 +12,11 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+/// How often the simulator looks at what happens by itself.
+const TICK: Duration = Duration::from_millis(250);
 
 /// How the simulator starts; each field is an option of the command line.
 #[derive(Clone, Debug)]
@@ -72,6 +76,7 @@ pub struct Running {
     handle: ServerHandle,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
     saver: Option<tokio::task::JoinHandle<()>>,
+    clock: tokio::task::JoinHandle<()>,
     state: Option<PathBuf>,
 }
 
@@ -87,6 +92,7 @@ impl Running {
         if let Some(saver) = &self.saver {
             saver.abort();
         }
+        self.clock.abort();
         let _ = self.task.await;
         match &self.state {
             Some(file) => self.sim.save(file),
@@ -127,6 +133,22 @@ fn world(options: &Options) -> Result<World, StartError> {
         world.switches.delta_page_size = size.max(1);
     }
     Ok(world)
+}
+
+/// Does what happens by itself to those who subscribed, until the simulator is gone.
+async fn watch(sim: Weak<Sim>) {
+    while let Some(sim) = sim.upgrade() {
+        let is_watched = !sim.world().subscriptions.is_empty();
+        if is_watched {
+            let mut world = sim.world();
+            world.hand_out();
+            world.keep_subscriptions();
+            drop(world);
+            notifications::deliver(&sim);
+        }
+        drop(sim);
+        tokio::time::sleep(TICK).await;
+    }
 }
 
 /// Starts the simulator; it serves until [`Running::stop`].
@@ -178,12 +200,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             }
         })
     });
+    let clock = tokio::spawn(watch(Arc::downgrade(&sim)));
     Ok(Running {
         address,
         sim,
         handle,
         task,
         saver,
+        clock,
         state: options.state,
     })
 }

@@ -1,6 +1,7 @@
 //! The simulator as it runs: the world behind a lock, and who waits for its changes.
 
 use crate::contract::Contract;
+use crate::courier::Courier;
 use crate::state::{Logline, World};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,7 @@ const LOG_LENGTH: usize = 20_000;
 pub struct Sim {
     world: Mutex<World>,
     changed: tokio::sync::Notify,
+    pub(crate) courier: Courier,
     /// Where a schema was given.
     pub contract: Option<Contract>,
 }
@@ -22,6 +24,7 @@ impl Sim {
         Self {
             world: Mutex::new(world),
             changed: tokio::sync::Notify::new(),
+            courier: Courier::default(),
             contract,
         }
     }

@@ -18,6 +18,6 @@ pub use mailbox::{Calendar, Logged, Mailbox, Poke, Stamp, Target};
 pub(crate) use people::CONSUMERS;
 pub use people::{App, Challenge, Person, Room, Tenant};
 pub use permissions::{Deed, MeetingMessages, Role};
-pub use subscription::Subscription;
+pub use subscription::{Entry, Post, Subscription, Subscriptions};
 pub(crate) use world::TEAMS;
 pub use world::World;

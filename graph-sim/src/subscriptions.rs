@@ -1,18 +1,20 @@
-//! Change notifications: subscriptions with their handshake, renewal and delivery.
+//! Subscriptions to change notifications: their handshake and renewal.
 //! Rules: "Change notifications for Outlook resources" and "Receive change notifications through webhooks".
 
 use crate::body_check;
 use crate::error::GraphError;
 use crate::property;
 use crate::sim::Sim;
-use crate::state::{Person, Subscription, random};
+use crate::state::{Person, Subscription, World, random};
 use crate::switches::Switches;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SHORTEST: i64 = 45;
+/// How long the answer to a handshake may take (page *change-notifications-delivery-webhooks*).
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 fn invalid(message: impl Into<String>) -> GraphError {
     GraphError::bad("InvalidRequest", message)
@@ -42,15 +44,7 @@ fn expiry(value: Option<&Value>, longest: i64) -> Result<DateTime<Utc>, GraphErr
     Ok(given.max(now + TimeDelta::minutes(SHORTEST)))
 }
 
-fn client() -> Result<reqwest::Client, GraphError> {
-    reqwest::Client::builder()
-        .timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|e| GraphError::new(500, "InternalServerError", e.to_string()))
-}
-
-async fn handshake(url: &str) -> Result<(), GraphError> {
+async fn handshake(sim: &Sim, url: &str) -> Result<(), GraphError> {
     let refused = || {
         invalid(
             "Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request.",
@@ -60,8 +54,12 @@ async fn handshake(url: &str) -> Result<(), GraphError> {
         "Validation: Testing client application reachability for subscription Request-Id: {}",
         random(12)
     );
-    let answer = client()?
+    let answer = sim
+        .courier
+        .client()
+        .map_err(|e| GraphError::new(500, "InternalServerError", e.to_string()))?
         .post(url)
+        .timeout(HANDSHAKE)
         .query(&[("validationToken", token.as_str())])
         .header("Content-Type", "text/plain; charset=utf-8")
         .body("")
@@ -82,10 +80,46 @@ async fn handshake(url: &str) -> Result<(), GraphError> {
     }
 }
 
+/// Whether there is room for one more subscription, and no other that is the same.
+fn admit(world: &World, new: &Subscription) -> Result<(), GraphError> {
+    let ids = world.subscriptions.of_mailbox(&new.address);
+    let there = ids.iter().filter_map(|id| world.subscriptions.get(id));
+    let active: Vec<&Subscription> = there.filter(|s| s.expires > Utc::now()).collect();
+    let types = |s: &Subscription| s.change_types.iter().cloned().collect::<BTreeSet<_>>();
+    let resource = |s: &Subscription| s.resource.trim_start_matches('/').to_lowercase();
+    let same = |s: &&&Subscription| {
+        (&s.client, &s.person, resource(s)) == (&new.client, &new.person, resource(new))
+            && types(s) == types(new)
+    };
+    if let (true, Some(old)) = (
+        world.switches.duplicate_subscriptions_refused,
+        active.iter().find(same),
+    ) {
+        return Err(GraphError::new(
+            409,
+            "Conflict",
+            format!(
+                "Subscription Id {} already exists for the requested combination",
+                old.id
+            ),
+        ));
+    }
+    if active.len() >= world.switches.subscriptions_per_mailbox {
+        return Err(GraphError::new(
+            403,
+            "Forbidden",
+            "The mailbox has reached the limit of active subscriptions.",
+        ));
+    }
+    Ok(())
+}
+
+/// `until` is the end of the caller's token.
 pub(crate) async fn create(
     sim: &Sim,
     person: &Person,
     client: &str,
+    until: DateTime<Utc>,
     body: &Map<String, Value>,
     immutable: bool,
 ) -> Result<Value, GraphError> {
@@ -147,10 +181,6 @@ pub(crate) async fn create(
     let notification_url =
         address("notificationUrl")?.ok_or_else(|| invalid("notificationUrl is required."))?;
     let lifecycle_url = address("lifecycleNotificationUrl")?;
-    handshake(&notification_url).await?;
-    if let Some(url) = &lifecycle_url {
-        handshake(url).await?;
-    }
     let subscription = Subscription {
         id: uuid::Uuid::new_v4().to_string(),
         person: person.id.clone(),
@@ -163,31 +193,44 @@ pub(crate) async fn create(
         expires,
         client_state,
         immutable,
+        authorized_until: Some(until),
+        asked_for: None,
+        is_paused: false,
+        due: 0,
         sent: 0,
+        failed: 0,
+        lost: 0,
     };
+    admit(&sim.world(), &subscription)?;
+    handshake(sim, &subscription.notification_url).await?;
+    if let Some(url) = &subscription.lifecycle_url {
+        handshake(sim, url).await?;
+    }
     let out = subscription.json();
-    sim.world().subscriptions.push(subscription);
+    let mut world = sim.world();
+    // Others may have come meanwhile.
+    admit(&world, &subscription)?;
+    world.subscriptions.add(subscription);
     Ok(out)
 }
 
+/// Renews what is one's own; nothing else of it can be changed. `until` is the end of the caller's token.
 pub(crate) fn renew(
-    sim: &Sim,
-    person: &Person,
+    world: &mut World,
     id: &str,
+    until: DateTime<Utc>,
     body: &Map<String, Value>,
 ) -> Result<Value, GraphError> {
     readable(body)?;
-    let mut world = sim.world();
-    let expires = expiry(
-        body.get("expirationDateTime"),
-        world.switches.subscription_minutes,
-    )?;
-    let found = world
-        .subscriptions
-        .iter_mut()
-        .find(|s| s.id == id && s.person == person.id && s.expires > Utc::now())
-        .ok_or_else(unknown)?;
+    let other = |name: &&String| *name != "expirationDateTime" && !name.starts_with('@');
+    if let Some(name) = body.keys().find(other) {
+        return Err(invalid(format!("{name} of a subscription cannot be changed.")));
+    }
+    let longest = world.switches.subscription_minutes;
+    let expires = expiry(body.get("expirationDateTime"), longest)?;
+    let found = world.subscriptions.get_mut(id).ok_or_else(unknown)?;
     found.expires = expires;
+    found.reauthorize(until);
     let told = found.json();
     Ok(as_read(told, &world.switches))
 }
@@ -202,139 +245,4 @@ pub(crate) fn as_read(mut told: Value, switches: &Switches) -> Value {
 
 pub(crate) fn unknown() -> GraphError {
     GraphError::new(404, "ResourceNotFound", "The object was not found.")
-}
-
-fn post(sim: &Sim, url: String, body: Value) {
-    if let Some(contract) = &sim.contract {
-        contract.notification(&url, &body);
-    }
-    tokio::spawn(async move {
-        let Ok(client) = client() else {
-            return;
-        };
-        for pause in [0_u64, 1, 5, 15] {
-            tokio::time::sleep(Duration::from_secs(pause)).await;
-            let sent = client
-                .post(&url)
-                .timeout(Duration::from_secs(3))
-                .json(&body)
-                .send()
-                .await;
-            if sent.is_ok_and(|a| a.status().is_success()) {
-                return;
-            }
-        }
-        tracing::warn!(url, "a notification was not taken");
-    });
-}
-
-/// Sends what the mailboxes' changes are worth. Called after every request that may have written.
-pub(crate) fn deliver(sim: &Arc<Sim>) {
-    let mut posts = Vec::new();
-    {
-        let mut world = sim.world();
-        let world = &mut *world;
-        let now = Utc::now();
-        for (address, mailbox) in &mut world.mailboxes {
-            if mailbox.pokes.is_empty() {
-                continue;
-            }
-            let mut pokes = std::mem::take(&mut mailbox.pokes);
-            if world.switches.notification_reorder {
-                pokes.reverse();
-            }
-            if world.switches.notification_duplicates && pokes.len() == 1 {
-                pokes.push(pokes[0].clone());
-            }
-            for s in world
-                .subscriptions
-                .iter_mut()
-                .filter(|s| s.address == *address && s.expires > now)
-            {
-                let tenant = world
-                    .people
-                    .iter()
-                    .find(|p| p.id == s.person)
-                    .map(|p| p.tenant.clone());
-                let mut value = Vec::new();
-                for poke in pokes
-                    .iter()
-                    .filter(|p| s.change_types.iter().any(|t| t == p.kind))
-                {
-                    s.sent += 1;
-                    let every = world.switches.notification_loss_every;
-                    if every > 0 && s.sent.is_multiple_of(every) {
-                        if let Some(url) = &s.lifecycle_url {
-                            posts.push((url.clone(), lifecycle(s, tenant.as_deref(), "missed")));
-                        }
-                        continue;
-                    }
-                    let id = if s.immutable {
-                        &poke.immutable_id
-                    } else {
-                        &poke.rest_id
-                    };
-                    let resource = format!("Users/{}/Events/{id}", s.person);
-                    value.push(json!({
-                        "id": uuid::Uuid::new_v4().to_string(),
-                        "subscriptionId": s.id,
-                        "subscriptionExpirationDateTime": s.expires.to_rfc3339(),
-                        "clientState": s.client_state,
-                        "changeType": poke.kind,
-                        "resource": resource,
-                        "tenantId": tenant,
-                        "resourceData": {
-                            "@odata.type": "#Microsoft.Graph.Event",
-                            "@odata.id": resource,
-                            "@odata.etag": format!("W/\"{}\"", poke.change_key),
-                            "id": id,
-                        },
-                    }));
-                }
-                if !value.is_empty() {
-                    posts.push((s.notification_url.clone(), json!({ "value": value })));
-                }
-            }
-        }
-    }
-    for (url, body) in posts {
-        post(sim, url, body);
-    }
-}
-
-fn lifecycle(s: &Subscription, tenant: Option<&str>, event: &str) -> Value {
-    json!({"value": [{
-        "subscriptionId": s.id,
-        "subscriptionExpirationDateTime": s.expires.to_rfc3339(),
-        "tenantId": tenant,
-        "clientState": s.client_state,
-        "lifecycleEvent": event,
-    }]})
-}
-
-/// Sends a lifecycle event to an address' subscriptions; `subscriptionRemoved` also removes them.
-pub(crate) fn send_lifecycle(sim: &Sim, address: &str, event: &str) -> usize {
-    let mut posts = Vec::new();
-    let mut world = sim.world();
-    let tenant = world.person(address).map(|p| p.tenant.clone());
-    for s in world
-        .subscriptions
-        .iter()
-        .filter(|s| s.address.eq_ignore_ascii_case(address))
-    {
-        if let Some(url) = &s.lifecycle_url {
-            posts.push((url.clone(), lifecycle(s, tenant.as_deref(), event)));
-        }
-    }
-    if event == "subscriptionRemoved" {
-        world
-            .subscriptions
-            .retain(|s| !s.address.eq_ignore_ascii_case(address));
-    }
-    drop(world);
-    let count = posts.len();
-    for (url, body) in posts {
-        post(sim, url, body);
-    }
-    count
 }

@@ -189,6 +189,23 @@ pub struct Switches {
     pub untyped_body_status: u16,
     /// How long a subscription to events lasts at most: 4,230 minutes on older pages, 10,080 on newer ones.
     pub subscription_minutes: i64,
+    /// Active subscriptions to a mailbox, of all apps (page *outlook-change-notifications-overview*).
+    pub subscriptions_per_mailbox: usize,
+    /// A second subscription of an app to the same is refused (page *subscription-post-subscriptions*); the live service has been seen to take
+    /// it (microsoft-graph-docs-contrib#9039, microsoft-graph-docs#11346).
+    pub duplicate_subscriptions_refused: bool,
+    /// Notifications flow only while the token lasts that a subscription was authorized with (page
+    /// *change-notifications-delivery-webhooks*).
+    pub subscription_needs_token: bool,
+    /// How long before the end `reauthorizationRequired` is told; 0 is never.
+    pub reauthorize_ahead_seconds: i64,
+    /// Notifications pause as soon as `reauthorizationRequired` is told; else "the flow … may continue for a while" (page
+    /// *change-notifications-lifecycle-events*).
+    pub reauthorization_pauses_at_once: bool,
+    /// A subscription that ends with the login, the account or the consent is told as `subscriptionRemoved`.
+    pub subscription_removal_told: bool,
+    /// Notifications that are on their way reach the app though the subscription has been removed.
+    pub notification_outlives_subscription: bool,
     /// Reading a subscription tells its `clientState`.
     pub client_state_told: bool,
     /// What `reauthorize` answers: 204, as an action that returns nothing does, or 200.
@@ -198,10 +215,31 @@ pub struct Switches {
     pub windows_rewrites_bodies: bool,
     /// Notification URLs may be plain http.
     pub http_notifications: bool,
+    /// Each POST of notifications comes twice.
     pub notification_duplicates: bool,
     pub notification_reorder: bool,
+    /// Notifications of several subscriptions with the same URL come in one POST (page *change-notifications-delivery-webhooks*: "may").
+    pub notification_grouping: bool,
+    /// An event that is created is told as created and as updated (microsoft-graph-docs#7598).
+    pub notification_create_twice: bool,
+    /// An edit is told up to so many times (microsoft-graph-docs-contrib#3072).
+    pub notification_edit_times: u64,
+    /// How long notifications are on their way.
+    pub notification_delay_ms: u64,
     /// Every n-th notification is lost; 0 is never.
     pub notification_loss_every: u64,
+    /// What is lost is told as `missed` (page *change-notifications-lifecycle-events*).
+    pub notification_loss_told: bool,
+    /// How long an answer to a notification may take: 3 seconds on the page *change-notifications-delivery-webhooks* of 2023, 10 today.
+    pub notification_slow_ms: u64,
+    /// For how long a notification that was not taken is sent again, at growing intervals.
+    pub notification_retry_seconds: u64,
+    /// How many answers an endpoint gives before their share of slow ones counts (the page of 2023).
+    pub endpoint_judged_after: u64,
+    /// After which time an endpoint's answers are forgotten.
+    pub endpoint_window_seconds: u64,
+    /// By how much notifications to a slow endpoint are delayed: 10 minutes on the page of 2023, 10 seconds today.
+    pub endpoint_slow_delay_seconds: u64,
 }
 
 impl Switches {
@@ -280,13 +318,30 @@ impl Default for Switches {
             long_patterns: LongPatterns::Months,
             untyped_body_status: 415,
             subscription_minutes: 4230,
+            subscriptions_per_mailbox: 1_000,
+            duplicate_subscriptions_refused: false,
+            subscription_needs_token: false,
+            reauthorize_ahead_seconds: 900,
+            reauthorization_pauses_at_once: true,
+            subscription_removal_told: true,
+            notification_outlives_subscription: true,
             client_state_told: false,
             reauthorize_status: 204,
             windows_rewrites_bodies: true,
             http_notifications: true,
             notification_duplicates: true,
             notification_reorder: true,
+            notification_grouping: true,
+            notification_create_twice: true,
+            notification_edit_times: 3,
+            notification_delay_ms: 300,
             notification_loss_every: 0,
+            notification_loss_told: false,
+            notification_slow_ms: 3_000,
+            notification_retry_seconds: 4 * 3_600,
+            endpoint_judged_after: 100,
+            endpoint_window_seconds: 600,
+            endpoint_slow_delay_seconds: 600,
         }
     }
 }

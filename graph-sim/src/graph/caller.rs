@@ -3,13 +3,15 @@
 use crate::call::Call;
 use crate::error::GraphError;
 use crate::state::{Person, World};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 /// Who calls, and with which scopes.
 pub(super) struct Caller {
     pub(super) person: Person,
     pub(super) scopes: Vec<String>,
     pub(super) client: String,
+    /// When the token ends.
+    pub(super) until: DateTime<Utc>,
 }
 
 impl Caller {
@@ -51,6 +53,7 @@ pub(super) fn caller(world: &World, call: &Call) -> Result<Caller, GraphError> {
         person: person.clone(),
         scopes: access.scopes.clone(),
         client: access.client.clone(),
+        until: access.expires,
     })
 }
 

@@ -62,6 +62,7 @@ pub(super) fn serve(
         person: owner.clone(),
         scopes,
         client: who.client.clone(),
+        until: who.until,
     };
     let segments = ["users".to_owned(), owner.address.clone()];
     let call = Call {

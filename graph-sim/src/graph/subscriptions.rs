@@ -14,54 +14,63 @@ pub(super) async fn subscription(sim: &Arc<Sim>, call: &Call, who: &Caller, pref
     needs(who, &["Calendars.Read", "Calendars.ReadWrite"])?;
     let tail: Vec<&str> = call.segments[1..].iter().map(String::as_str).collect();
     let person = &who.person;
-    let mine = |s: &Subscription| s.person == person.id && s.expires > Utc::now();
+    let mine = |s: &Subscription| {
+        // States that were saved before the app was kept have none.
+        let is_apps = s.client.is_empty() || s.client == who.client;
+        s.person == person.id && is_apps && s.expires > Utc::now()
+    };
     match (call.method.as_str(), tail.as_slice()) {
         ("POST", []) => {
-            let mut made =
-                subscriptions::create(sim, person, &who.client, &call.object()?, prefer.immutable).await?;
+            let body = call.object()?;
+            let made =
+                subscriptions::create(sim, person, &who.client, who.until, &body, prefer.immutable).await;
+            let mut made = made?;
             made["@odata.context"] = format!("{}/v1.0/$metadata#subscriptions/$entity", call.base).into();
             Ok(Reply::json(201, made))
         }
         ("GET", []) => {
             let world = sim.world();
-            let value: Vec<Value> = world
-                .subscriptions
-                .iter()
-                .filter(|s| mine(s))
+            let own = world.subscriptions.iter().filter(|s| mine(s));
+            let value: Vec<Value> = own
                 .map(|s| subscriptions::as_read(s.json(), &world.switches))
                 .collect();
-            Ok(Reply::json(200, json!({ "value": value })))
+            let context = format!("{}/v1.0/$metadata#subscriptions", call.base);
+            Ok(Reply::json(
+                200,
+                json!({ "@odata.context": context, "value": value }),
+            ))
         }
-        ("GET", [id]) => {
-            let world = sim.world();
-            let found = world.subscriptions.iter().find(|s| s.id == *id && mine(s));
-            found
-                .map(|s| Reply::json(200, subscriptions::as_read(s.json(), &world.switches)))
-                .ok_or_else(subscriptions::unknown)
-        }
-        ("PATCH", [id]) => Ok(Reply::json(
-            200,
-            subscriptions::renew(sim, person, id, &call.object()?)?,
-        )),
-        ("POST", [id, "reauthorize"]) => {
-            let world = sim.world();
-            let found = world.subscriptions.iter().any(|s| s.id == *id && mine(s));
-            if found {
-                Ok(Reply::empty(world.switches.reauthorize_status))
-            } else {
-                Err(subscriptions::unknown())
-            }
-        }
-        ("DELETE", [id]) => {
+        (method, [id, rest @ ..]) => {
             let mut world = sim.world();
-            let before = world.subscriptions.len();
-            world
+            let told = world
                 .subscriptions
-                .retain(|s| !(s.id == *id && s.person == person.id));
-            if world.subscriptions.len() < before {
-                Ok(Reply::empty(204))
-            } else {
-                Err(subscriptions::unknown())
+                .get(id)
+                .filter(|s| mine(s))
+                .map(Subscription::json);
+            match (method, rest) {
+                ("GET", []) => {
+                    let told = told.ok_or_else(subscriptions::unknown)?;
+                    Ok(Reply::json(200, subscriptions::as_read(told, &world.switches)))
+                }
+                ("PATCH", []) => {
+                    let body = call.object()?;
+                    told.ok_or_else(subscriptions::unknown)?;
+                    let renewed = subscriptions::renew(&mut world, id, who.until, &body)?;
+                    Ok(Reply::json(200, renewed))
+                }
+                ("POST", ["reauthorize"]) => {
+                    told.ok_or_else(subscriptions::unknown)?;
+                    if let Some(s) = world.subscriptions.get_mut(id) {
+                        s.reauthorize(who.until);
+                    }
+                    Ok(Reply::empty(world.switches.reauthorize_status))
+                }
+                ("DELETE", []) => {
+                    told.ok_or_else(subscriptions::unknown)?;
+                    world.subscriptions.remove(id);
+                    Ok(Reply::empty(204))
+                }
+                _ => Err(call.no_route()),
             }
         }
         _ => Err(call.no_route()),

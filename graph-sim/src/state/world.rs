@@ -4,14 +4,14 @@ use super::log::{Delivery, Logline, Mail};
 use super::logins::Logins;
 use super::mailbox::{Calendar, Mailbox};
 use super::people::{App, Person, Tenant};
-use super::subscription::Subscription;
+use super::subscription::{Entry, Subscriptions};
 use crate::error::GraphError;
 use crate::faults::Fault;
 use crate::switches::Switches;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// The only online meetings there are here.
 pub(crate) const TEAMS: &str = "teamsForBusiness";
@@ -31,10 +31,19 @@ pub struct World {
     pub logins: Logins,
     pub switches: Switches,
     pub faults: Vec<Fault>,
-    pub subscriptions: Vec<Subscription>,
+    pub subscriptions: Subscriptions,
     /// With the time of arrival, in the order they were sent.
     #[serde(default)]
     pub under_way: VecDeque<(DateTime<Utc>, Delivery)>,
+    /// The mailboxes, by their keys, that may have changes of which nobody was notified yet.
+    #[serde(skip)]
+    pub(crate) written: BTreeSet<String>,
+    /// Lifecycle events that are not sent yet, with the URLs they go to.
+    #[serde(skip)]
+    pub(crate) lifecycle: Vec<(String, Entry)>,
+    /// How many edits there were to notify of.
+    #[serde(skip)]
+    pub(crate) edits_told: u64,
     #[serde(skip)]
     pub requests: VecDeque<Logline>,
     /// Requests at work, per app and mailbox, and per app.
@@ -83,6 +92,8 @@ impl World {
         if let Some(mut mailbox) = self.mailboxes.remove(&before.to_lowercase()) {
             to.clone_into(&mut mailbox.address);
             self.mailboxes.insert(to.to_lowercase(), mailbox);
+            self.subscriptions.rename(&before, to);
+            self.written.insert(to.to_lowercase());
         }
         let is_it = |known: &str| known.eq_ignore_ascii_case(&before);
         for (owner, mailbox) in &mut self.mailboxes {
@@ -144,12 +155,13 @@ impl World {
         self.mailboxes.get(&address.to_lowercase()).ok_or_else(no_mailbox)
     }
 
-    /// As [`World::mailbox`], to write to it.
+    /// As [`World::mailbox`], to write to it. Whoever is subscribed to it is notified of what changes.
     pub fn mailbox_mut(&mut self, address: &str) -> Result<&mut Mailbox, GraphError> {
         self.is_open(address)?;
-        self.mailboxes
-            .get_mut(&address.to_lowercase())
-            .ok_or_else(no_mailbox)
+        let address = address.to_lowercase();
+        let mailbox = self.mailboxes.get_mut(&address).ok_or_else(no_mailbox)?;
+        self.written.insert(address);
+        Ok(mailbox)
     }
 
     pub(crate) fn add_person(&mut self, person: Person) {
