@@ -124,3 +124,40 @@ async fn it_is_not_undone_for_one_occurrence_by_the_echo_of_a_response_without_a
     assert_eq!(w.odoo.answer_to_one(id, 1, 8), "declined");
     assert!(occurrence(&w, BEN, "2027-03-08").await.is_none(), "declined");
 }
+
+/// A meeting that was deleted in Odoo and put back invites its guests again. A guest responds in
+/// Odoo before their mailbox has shown the new invitation.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_not_undone_by_a_new_invitation_that_comes_late() {
+    for change in [
+        json!({"privacy": "private"}),
+        json!({"location": "Room 2"}),
+        json!(null),
+    ] {
+        let (mut w, id) = meeting().await;
+        w.odoo.write(id, json!({"active": false}));
+        w.quiet().await;
+        fail(&w, BEN, "delta").await;
+        w.odoo.write(id, json!({"active": true}));
+        for _ in 0..3 {
+            w.odoo.sync(&w.service).await;
+            w.worked(7).await;
+        }
+        assert!(w.stack.event(ANN, "Review").await.is_some(), "made again");
+        w.odoo.answer(id, 8, "accepted");
+        if change.is_null() {
+            w.odoo.change_guests(id, &[super::world::CARLA], &[]);
+        } else {
+            w.odoo.write(id, change.clone());
+        }
+        for _ in 0..3 {
+            w.odoo.sync(&w.service).await;
+            w.worked(7).await;
+        }
+        w.stack.sim_call("DELETE", "faults", Value::Null).await;
+        w.quiet().await;
+        assert_eq!(answer_of_ben(&w, id), "accepted", "{change}");
+        let copy = w.stack.event(BEN, "Review").await.expect("Ben's copy");
+        assert_eq!(copy["responseStatus"]["response"], "accepted", "{change}");
+    }
+}

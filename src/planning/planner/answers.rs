@@ -67,8 +67,10 @@ impl Task<'_> {
                     let (odoo, outlook) = base.map(|base| (said(&base.odoo), said(&base.outlook)))?;
                     if asked_anew {
                         // The responses that a revived meeting was made with are about the earlier
-                        // meeting.
-                        return odoo;
+                        // meeting, but a guest may have responded before the new invitation was
+                        // seen.
+                        let is_response = odoo != outlook && snapshot.is_answered_in_odoo(account.odoo_user_id);
+                        return if is_response { outlook } else { odoo };
                     }
                     // The organizer's mailbox has reported it, and nobody has responded in Odoo
                     // since.
