@@ -34,6 +34,8 @@ class Service:
         self._program = paths.binary("outlook-bridge", profile)
         # Simulated mailboxes can be asked often.
         self.poll_seconds = 1
+        # More settings, by their names in config.default.toml.
+        self.settings: dict[str, str | int] = {}
         self.master_key = data_dir / "master.key"
         self._env = environment() | {
             "OUTLOOK_BRIDGE_LISTEN": f"127.0.0.1:{port}",
@@ -58,7 +60,8 @@ class Service:
         return self._process.pid
 
     def start(self) -> None:
-        env = self._env | {"OUTLOOK_BRIDGE_POLL_SECONDS": str(self.poll_seconds)}
+        settings = {"poll_seconds": self.poll_seconds} | self.settings
+        env = self._env | {f"OUTLOOK_BRIDGE_{name.upper()}": str(value) for name, value in settings.items()}
         self._process = Process("outlook-bridge", [self._program, "serve"], self.log, env=env, cwd=Path("/"))
         self._process.start()
         self._process.wait_until(self.ready)
