@@ -112,6 +112,11 @@ def steps() -> list[Step]:
             "the exchange's document against the code (pytest)",
             [python, "-m", "pytest", "-q", "tests/exchange"],
         ),
+        Step(
+            "lint",
+            "the figures of the benchmarks (pytest)",
+            [python, "-m", "pytest", "-q", "tests/bench", "-m", "not long"],
+        ),
         Step("lint", "licenses, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
         Step(
             "lint",
@@ -199,6 +204,7 @@ def steps() -> list[Step]:
             ),
         ),
         Step("long", "the programs", programs),
+        Step("long", "the benchmark of many mailboxes, small", [python, "-m", "pytest", "tests/bench", "-m", "long"]),
         Step(
             "long",
             "end to end: many random rules",

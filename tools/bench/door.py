@@ -42,8 +42,8 @@ class Database:
         self.key = ""
         self.nonce = ""
 
-    async def call(self, model: str, method: str, key: str | None = None, **kwargs) -> dict:
-        args = [self.uuid, 1, key or self.key, model, method, [], kwargs]
+    async def call(self, model: str, method: str, key: str | None = None, uid: int = 1, **kwargs) -> dict:
+        args = [self.uuid, uid, key or self.key, model, method, [], kwargs]
         body = {"jsonrpc": "2.0", "method": "call", "id": 1, "params": {"service": "object", "method": "execute_kw"}}
         body["params"]["args"] = args
         headers = {} if key else {"Authorization": f"Bearer {self.key}", "X-Odoo-Database": self.uuid}
@@ -77,11 +77,13 @@ class Database:
         )
 
 
-async def post(port: int, body: bytes, headers: dict[str, str], local: str | None = None) -> tuple[bytes, bytes]:
+async def post(
+    port: int, body: bytes, headers: dict[str, str], local: str | None = None, path: str = "/jsonrpc"
+) -> tuple[bytes, bytes]:
     reader, writer = await asyncio.open_connection(HOST, port, local_addr=(local, 0) if local else None)
     try:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"POST /jsonrpc HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
         writer.write(head.encode() + body)
         await writer.drain()
         answer = await reader.read()

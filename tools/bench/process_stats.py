@@ -1,5 +1,6 @@
 """Figures of the kernel about a process (proc_pid_stat(5), proc_pid_status(5))."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -8,6 +9,22 @@ def cpu_seconds(pid: int) -> float:
     """Returns the processor time of a process in seconds, user and system together, precise to 0.01 s."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """Returns the processor time of a process and its children, including those that have ended and were
+    waited for.
+
+    Children of threads other than the first are not found.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own_and_ended = sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    total = own_and_ended
+    for child in children:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            total += family_cpu_seconds(int(child))
+    return total
 
 
 def memory_mb(pid: int) -> dict[str, float]:

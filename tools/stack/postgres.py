@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -109,10 +110,19 @@ class Postgres:
 class PrivatePostgres(Postgres):
     """A private cluster. If we are root, it runs as an unprivileged user, as Postgres requires."""
 
-    def __init__(self, data_dir: Path, log: Path, *, port: int | None = None, durable: bool = False):
+    def __init__(
+        self,
+        data_dir: Path,
+        log: Path,
+        *,
+        port: int | None = None,
+        durable: bool = False,
+        settings: Mapping[str, str] | None = None,
+    ):
         self.data_dir = data_dir
         self.log = log
         self.durable = durable
+        self._settings = dict(settings or {})
         self._process: Process | None = None
         password_file = data_dir / "harness-password"
         password = password_file.read_text().strip() if password_file.exists() else secrets.token_urlsafe(18)
@@ -165,6 +175,7 @@ class PrivatePostgres(Postgres):
             "full_page_writes": "on" if self.durable else "off",
             "log_timezone": "UTC",
             "timezone": "UTC",
+            **self._settings,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._process = Process(
@@ -177,6 +188,13 @@ class PrivatePostgres(Postgres):
         )
         self._process.start()
         self._process.wait_until(self._answers)
+
+    @property
+    def pid(self) -> int:
+        """Returns the process whose children are the backends."""
+        if not self._process:
+            raise RuntimeError("Postgres was not started")
+        return self._process.pid
 
     def _answers(self) -> bool:
         try:
@@ -193,12 +211,12 @@ class PrivatePostgres(Postgres):
 class ThrowAwayPostgres(PrivatePostgres):
     """A cluster that `stop` deletes."""
 
-    def __init__(self, log: Path):
+    def __init__(self, log: Path, settings: Mapping[str, str] | None = None):
         # In the system's temporary folder, which the unprivileged user can enter wherever the
         # checkout is.
         self._base = Path(tempfile.mkdtemp(prefix="outlook-bridge-pg-"))
         self._base.chmod(0o755)
-        super().__init__(self._base / "data", log)
+        super().__init__(self._base / "data", log, settings=settings)
 
     def stop(self) -> None:
         super().stop()

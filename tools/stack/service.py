@@ -36,6 +36,8 @@ class Service:
         self.poll_seconds = 1
         # Whether the simulator notifies of changes, through Odoo.
         self.notifications = False
+        # More settings, by their names in config.default.toml.
+        self.settings: dict[str, str | int] = {}
         self.master_key = data_dir / "master.key"
         self._env = environment() | {
             "OUTLOOK_BRIDGE_LISTEN": f"127.0.0.1:{port}",
@@ -60,11 +62,12 @@ class Service:
         return self._process.pid
 
     def start(self) -> None:
-        env = self._env | {
-            "OUTLOOK_BRIDGE_POLL_SECONDS": str(self.poll_seconds),
-            "OUTLOOK_BRIDGE_POLL_SECONDS_QUIET": str(self.poll_seconds),
-            "OUTLOOK_BRIDGE_NOTIFICATIONS": str(self.notifications).lower(),
-        }
+        settings: dict[str, str | int] = {
+            "poll_seconds": self.poll_seconds,
+            "poll_seconds_quiet": self.poll_seconds,
+            "notifications": str(self.notifications).lower(),
+        } | self.settings
+        env = self._env | {f"OUTLOOK_BRIDGE_{name.upper()}": str(value) for name, value in settings.items()}
         self._process = Process("outlook-bridge", [self._program, "serve"], self.log, env=env, cwd=Path("/"))
         self._process.start()
         self._process.wait_until(self.ready)

@@ -1,6 +1,7 @@
 """The Microsoft simulator: its process, its control API, and a person signing in."""
 
 import contextlib
+import json
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -91,6 +92,12 @@ class Simulator:
         return self._process is not None and self._process.running
 
     @property
+    def pid(self) -> int:
+        if not self._process:
+            raise RuntimeError("graph-sim was not started")
+        return self._process.pid
+
+    @property
     def graph_url(self) -> str:
         return f"{self.url}/v1.0"
 
@@ -125,12 +132,18 @@ class Simulator:
             self._process.stop()
 
     def _ask(self, method: str, path: str, body: Any = None, timeout: float = 30) -> Any:
+        sent = None if body is None else json.dumps(body).encode()
+        answer = self._ask_bytes(method, path, sent, timeout)
+        return answer.json() if answer.content else None
+
+    def _ask_bytes(self, method: str, path: str, body: bytes | None, timeout: float) -> requests.Response:
         session = requests.Session()
         session.trust_env = False
-        answer = session.request(method, f"{self.url}/sim/api/{path}", json=body, timeout=timeout)
+        headers = {"Content-Type": "application/json"}
+        answer = session.request(method, f"{self.url}/sim/api/{path}", data=body, headers=headers, timeout=timeout)
         if not answer.ok:
             raise RuntimeError(f"{method} /sim/api/{path}: {answer.status_code} {answer.text[:500]}")
-        return answer.json() if answer.content else None
+        return answer
 
     def events(self, mailbox: str) -> list[dict[str, Any]]:
         """Returns the events of a mailbox, as Outlook has them."""
@@ -214,6 +227,18 @@ class Simulator:
     def change_app(self, client_id: str, **values: Any) -> None:
         """Changes an app registration, as its owner can in the portal: `secret`, `secret_expired` ..."""
         self._ask("PATCH", f"apps/{client_id}", values)
+
+    def subscriptions(self) -> list[dict[str, Any]]:
+        """Returns the subscriptions to change notifications."""
+        return self._ask("GET", "subscriptions")["value"]
+
+    def state(self) -> bytes:
+        """Returns the whole state as JSON. The request log is not part of it."""
+        return self._ask_bytes("GET", "state", None, 300).content
+
+    def load_state(self, state: bytes) -> None:
+        """Replaces the whole state."""
+        self._ask_bytes("PUT", "state", state, 300)
 
     def set_switches(self, **switches: Any) -> None:
         self._ask("PUT", "switches", switches)
