@@ -201,3 +201,60 @@ class TestOutbox(BridgeCase):
         row = self.rows()
         self.assertEqual((row.res_id, row.cause, row.times), (mine.id, "existing", {}))
         self.assertTrue(archived and past and other)
+
+    def existing(self, count):
+        """Returns events that were queued because the service asked for them, in the order of their rows."""
+        events = self.env["calendar.event"].concat(*[self.event(name=f"Old {number}") for number in range(count)])
+        self.drop_rows()
+        self.env["outlook.bridge.outbox"]._enqueue_existing(self.ann.ids)
+        return events
+
+    def as_committed(self):
+        """Lets a later save have a row of its own, as after a commit."""
+        self.settle()
+        self.env.cr.execute("UPDATE outlook_bridge_outbox SET txid = 'before ' || id")
+
+    def batch(self, limit):
+        self.settle()
+        self.env.invalidate_all()
+        return [change["res_id"] for change in self.env["outlook.bridge.outbox"]._read_batch(limit)]
+
+    def test_saves_come_first(self):
+        """A save overtakes what existed before, and does not keep all of that from being sent."""
+        old = self.existing(12)
+        self.as_committed()
+        saved = self.event()
+        self.assertEqual(self.batch(5), [saved.id, *old[:4].ids])
+        # also one of a record that waits to be sent for the first time
+        old[11].name = "Saved"
+        self.assertEqual(self.batch(4), [saved.id, old[11].id, *old[:2].ids])
+        [change] = [one for one in self.env["outlook.bridge.outbox"]._read_batch() if one["res_id"] == old[11].id]
+        self.assertEqual([row["cause"] for row in change["rows"]], ["existing", "save"])
+        more = self.env["calendar.event"].concat(*[self.event() for _number in range(12)])
+        self.assertEqual(self.batch(10), [saved.id, old[11].id, *more[:6].ids, *old[:2].ids])
+
+    def test_what_is_looked_at_does_not_grow(self):
+        """Of a long outbox only its beginning is read, but of each record all rows."""
+        old = self.existing(6)
+        saved = self.env["calendar.event"].concat(*[self.event() for _number in range(6)])
+        self.as_committed()
+        saved[0].name = "Saved again"
+        old[0].name = "Saved, too"
+        recurrence = self.series(count=3)
+        self.as_committed()
+        occurrence = self.occurrences(recurrence)[1]
+        self.save(occurrence, name="Another title")
+        with patch.object(outbox_model, "MOST_LOOKED_AT", 2):
+            self.settle()
+            changes = self.env["outlook.bridge.outbox"]._read_batch()
+            self.assertEqual([change["res_id"] for change in changes], [*saved[:2].ids, *old[:2].ids])
+            rows = [[row["cause"] for row in change["rows"]] for change in changes]
+            self.assertEqual(rows, [["save"] * 2, ["save"], ["existing", "save"], ["existing"]])
+            told = []
+            while changes:
+                told += [change["key"] or change["res_id"] for change in changes]
+                outbox = self.env["outlook.bridge.outbox"]
+                outbox._acknowledge([row["id"] for change in changes for row in change["rows"]])
+                changes = outbox._read_batch()
+        self.assertCountEqual(told, [*old.ids, *saved.ids, recurrence.outlook_bridge_key])
+        self.assertFalse(self.rows())
