@@ -8,14 +8,17 @@ import time
 from unittest.mock import patch
 
 from odoo import http
+from odoo.sql_db import db_connect
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.base.models.ir_cron import IrCron
 
+from ..controllers import main as controller
+from ..models import outlook_bridge_exchange as exchange
 from .common import POKE_KEY, BridgeMixin, Refusal
 
-CONTROLLER = "odoo.addons.microsoft_calendar_bridge.controllers.main"
+CONTROLLER = controller.__name__
 AUTHENTICATION = "/microsoft_account/authentication"
 
 
@@ -277,3 +280,71 @@ class TestControllers(BridgeMixin, HttpCase):
         self.env.flush_all()
         self.assertEqual(self.poke().status_code, 403)
         self.assertEqual(self.poke(key="").status_code, 403)
+
+    # a poke that exchanges
+
+    def test_poke_exchanges(self):
+        event = self.event()
+        self.settle()
+        response = self.poke(exchange=True)
+        self.assertEqual((response.status_code, response.json()), (200, {"ok": True}))
+        [change] = self.service.received.values()
+        self.assertEqual(change["record"]["id"], event.id)
+        self.assertFalse(self.rows())
+        self.assertFalse(self.triggered, "nothing is left for the job")
+        self.service.calls.clear()
+        self.poke(exchange="yes")
+        self.assertFalse(self.service.calls)
+        self.assertTrue(self.triggered)
+
+    def test_poke_exchanges_and_has_more(self):
+        self.service.more = True
+        self.patch(exchange, "POKE_SECONDS", 0)
+        self.assertEqual(self.poke(exchange=True).json(), {"ok": True, "more": True})
+        self.assertFalse(self.triggered, "the service pokes again")
+
+    def test_poke_exchanges_in_a_limited_time(self):
+        asked = []
+        run = self.registry["outlook.bridge.exchange"]._run
+
+        def _run(model, **kwargs):
+            asked.append(kwargs)
+            return run(model, **kwargs)
+
+        self.patch(self.registry["outlook.bridge.exchange"], "_run", _run)
+        self.poke(exchange=True)
+        self.assertEqual(asked, [{"seconds": exchange.POKE_SECONDS}], "it waits for no other exchange")
+
+    def test_poke_exchanges_while_busy_triggers_the_job(self):
+        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange").ids
+        with db_connect(self.env.cr.dbname).cursor() as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [exchange.LOCK])
+            self.assertEqual(self.poke(exchange=True).json(), {"ok": True})
+            other.execute("SELECT pg_advisory_unlock(%s)", [exchange.LOCK])
+        self.assertEqual((self.triggered, self.service.calls), (job, []))
+        with exchange._poked:
+            self.assertEqual(self.poke(exchange=True).json(), {"ok": True}, "another poke exchanges")
+        self.assertEqual((self.triggered, self.service.calls), (job, []))
+
+    @mute_logger(exchange.__name__)
+    def test_poke_exchanges_and_fails(self):
+        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange").ids
+        self.service.down = True
+        self.assertEqual(self.poke(exchange=True).json(), {"ok": True})
+        self.assertEqual(self.triggered, job)
+        self.service.down = False
+        with patch.object(self.registry["outlook.bridge.exchange"], "_round", side_effect=RuntimeError("boom")):
+            self.assertEqual(self.poke(exchange=True).json(), {"ok": True})
+        self.assertEqual(self.triggered, job)
+        self.poke(exchange=True)
+        self.assertFalse(self.triggered, "a failure does not last")
+
+    def test_poke_exchanges_and_leaves_long_work_to_the_job(self):
+        for step, calls in (("mark", 1), ("put_aside", 0)):
+            self.env["outlook.bridge.work"]._begin(step)
+            self.env.flush_all()
+            self.service.calls.clear()
+            self.poke(exchange=True)
+            self.assertTrue(self.triggered)
+            self.assertEqual(len(self.service.called("calendar.event", "sync")), calls, step)
+            self.assertEqual(self.env["outlook.bridge.work"].search([]).step, step)
