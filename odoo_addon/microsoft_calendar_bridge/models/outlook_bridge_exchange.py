@@ -49,6 +49,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         """Exchanges with the service: one call sends what was saved and returns what is new."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
+        self.env["outlook.bridge.signal"]._watch()
         left, may_exchange = self.env["outlook.bridge.work"]._run(CRON_SECONDS)
         if left:
             self._trigger()

@@ -2,13 +2,16 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import json
+from datetime import timedelta
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.tests import tagged
 
 from odoo.addons.base.models.ir_cron import IrCron
 
 from ..models import outlook_bridge_outbox as outbox_model
+from ..models import outlook_bridge_signal as signal_model
 from .common import BridgeCase
 
 
@@ -258,3 +261,50 @@ class TestOutbox(BridgeCase):
                 changes = outbox._read_batch()
         self.assertCountEqual(told, [*old.ids, *saved.ids, recurrence.outlook_bridge_key])
         self.assertFalse(self.rows())
+
+    # late jobs
+
+    def slowly(self):
+        """Makes the limits a hundred times as long, so that a slow machine changes nothing."""
+        limits = {"LATE_SECONDS": 500, "OVERDUE_SECONDS": 9000}
+        patcher = patch.multiple(signal_model, **limits)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+    def run_job(self, waited=None, due_in=3000):
+        """Runs the job as Odoo does ``waited`` seconds after a save, ``due_in`` seconds before its time."""
+        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange")
+        now = fields.Datetime.now()
+        self.settle()
+        self.env["ir.cron.trigger"].search([("cron_id", "=", job.id)]).unlink()
+        if waited is not None:
+            job._trigger(now - timedelta(seconds=waited))
+        job.nextcall = now + timedelta(seconds=due_in)
+        self.env.flush_all()
+        self.env["outlook.bridge.exchange"]._cron_exchange()
+        self.env.invalidate_all()
+        self.env["ir.cron.trigger"].search([("cron_id", "=", job.id)]).unlink()
+        return self.env["outlook.bridge.state"]._get().jobs_late_until
+
+    def test_jobs_are_late_until_one_comes_in_time(self):
+        self.slowly()
+        late_until = self.run_job(waited=2000)
+        self.assertTrue(late_until)
+        self.assertEqual(self.run_job(waited=2000), late_until, "nothing is written that says nothing new")
+        self.assertEqual(self.run_job(), late_until, "nobody has saved anything")
+        self.assertEqual(self.run_job(waited=200, due_in=0), late_until, "it was due anyway")
+        self.assertFalse(self.run_job(waited=200))
+        self.assertFalse(self.run_job())
+        self.assertFalse(self.run_job(due_in=-6000), "Odoo looks for jobs once a minute")
+        self.assertTrue(self.run_job(due_in=-30_000), "but not as rarely as this")
+        state = self.env["outlook.bridge.state"]._get()
+        state.jobs_late_until = fields.Datetime.now() + timedelta(minutes=20)
+        self.assertGreater(self.run_job(waited=2000), fields.Datetime.now() + timedelta(minutes=59))
+
+    def test_lateness_does_not_depend_on_what_is_left_to_send(self):
+        """Something else may have sent it before the late job."""
+        self.slowly()
+        self.event()
+        self.exchange()
+        self.assertFalse(self.rows())
+        self.assertTrue(self.run_job(waited=2000))
