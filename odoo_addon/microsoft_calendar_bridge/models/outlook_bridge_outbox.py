@@ -206,9 +206,11 @@ class OutlookBridgeOutbox(models.Model):
         rows = self._rows_of(self.env.cr.precommit.data.pop(TOUCHED, {}))
         if not rows:
             return
-        self.env.cr.execute(
+        signal = self.env["outlook.bridge.signal"]
+        [(is_late,)] = self.env.execute_query(
             SQL(
                 """
+                WITH written AS (
                 INSERT INTO outlook_bridge_outbox AS present (
                     res_model, res_id, series_key, cause, acting_uid, link, was, times, txid, create_date
                 )
@@ -226,13 +228,17 @@ class OutlookBridgeOutbox(models.Model):
                        link = COALESCE(EXCLUDED.link, present.link),
                        was = COALESCE(EXCLUDED.was, present.was),
                        times = COALESCE(present.times, '{}'::jsonb) || EXCLUDED.times
+                ) SELECT %s
                 """,
                 json.dumps(rows),
                 SUPERUSER_ID,
+                signal._is_wanted(),
             )
         )
         self.invalidate_model(flush=False)
         self.env["outlook.bridge.exchange"]._trigger()
+        if is_late:
+            signal._send_after_commit()
 
     def _rows_of(self, touched):
         """Returns the rows to write. A change of an occurrence goes into the row of its series, and a

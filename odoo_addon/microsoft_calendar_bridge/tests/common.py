@@ -206,6 +206,9 @@ class FakeService:
     def do_unpair(self):
         return True
 
+    def do_signal(self):
+        return True
+
     def do_renew_key(self):
         return {"api_key": NEXT_KEY}
 

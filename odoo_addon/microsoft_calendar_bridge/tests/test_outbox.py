@@ -2,6 +2,8 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import json
+import threading
+import time
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -10,6 +12,7 @@ from odoo.tests import tagged
 
 from odoo.addons.base.models.ir_cron import IrCron
 
+from ..models import outlook_bridge_client
 from ..models import outlook_bridge_outbox as outbox_model
 from ..models import outlook_bridge_signal as signal_model
 from .common import BridgeCase
@@ -262,11 +265,11 @@ class TestOutbox(BridgeCase):
         self.assertCountEqual(told, [*old.ids, *saved.ids, recurrence.outlook_bridge_key])
         self.assertFalse(self.rows())
 
-    # late jobs
+    # signals
 
     def slowly(self):
         """Makes the limits a hundred times as long, so that a slow machine changes nothing."""
-        limits = {"LATE_SECONDS": 500, "OVERDUE_SECONDS": 9000}
+        limits = {"LATE_SECONDS": 500, "OVERDUE_SECONDS": 9000, "WAITING_SECONDS": 1000}
         patcher = patch.multiple(signal_model, **limits)
         patcher.start()
         self.addCleanup(patcher.stop)
@@ -285,6 +288,43 @@ class TestOutbox(BridgeCase):
         self.env.invalidate_all()
         self.env["ir.cron.trigger"].search([("cron_id", "=", job.id)]).unlink()
         return self.env["outlook.bridge.state"]._get().jobs_late_until
+
+    def signals(self, events=1):
+        """Returns how many signals follow a transaction that saves so many events."""
+        self.settle()
+        self.env.cr.postcommit.clear()
+        self.service.calls.clear()
+        for _number in range(events):
+            self.event()
+            self.settle()
+        with (
+            patch.object(IrCron, "_notifydb", lambda cron: None),
+            patch.object(threading.Thread, "start", lambda thread: thread.run()),
+            patch.object(signal_model, "PAUSE", 0),
+        ):
+            self.env.cr.postcommit.run()
+        return len(self.service.called("outlook.bridge", "signal"))
+
+    def test_late_jobs_are_helped(self):
+        self.slowly()
+        self.service.state["signals"] = True
+        self.say()
+        self.assertFalse(self.run_job(waited=200))
+        self.assertEqual(self.signals(), 0, "the job comes at once")
+        late_until = self.run_job(waited=2000)
+        self.assertGreater(late_until, fields.Datetime.now() + timedelta(minutes=59))
+        self.assertEqual(self.signals(events=3), 1)
+        [call] = self.service.called("outlook.bridge", "signal")
+        self.assertEqual((call["uid"], call["kwargs"]), (1, {}), "it says nothing of who saved what")
+        # to a service that is down, and to one that does not know signals, none is sent
+        self.service.down = True
+        self.signals()
+        self.service.down = False
+        self.assertEqual(self.signals(), 0)
+        outlook_bridge_client._unreachable.clear()
+        self.assertEqual(self.signals(), 1)
+        self.say(signals=False)
+        self.assertEqual(self.signals(), 0)
 
     def test_jobs_are_late_until_one_comes_in_time(self):
         self.slowly()
@@ -308,3 +348,43 @@ class TestOutbox(BridgeCase):
         self.exchange()
         self.assertFalse(self.rows())
         self.assertTrue(self.run_job(waited=2000))
+
+    def test_a_job_that_does_not_come_is_late(self):
+        self.slowly()
+        self.service.state["signals"] = True
+        self.run_job(waited=100)
+        self.assertEqual(self.signals(), 0)
+        triggers = self.env["ir.cron.trigger"].search([], order="id desc", limit=1)
+        self.assertEqual(triggers.cron_id, self.env.ref("microsoft_calendar_bridge.ir_cron_exchange"))
+        self.assertEqual(self.signals(), 0, "it still may come")
+        triggers.call_at = fields.Datetime.now() - timedelta(seconds=1200)
+        self.env.flush_all()
+        self.assertEqual(self.signals(), 1)
+
+    def test_signals_of_many_transactions_are_few(self):
+        """While one is under way, all others together make one more."""
+        began, goes_on, calls = threading.Event(), threading.Event(), []
+
+        def call():
+            calls.append(1)
+            began.set()
+            return goes_on.wait(60)
+
+        with patch.object(signal_model, "PAUSE", 0):
+            signal_model.send("db", call)
+            self.assertTrue(began.wait(60))
+            for _number in range(20):
+                signal_model.send("db", call)
+            goes_on.set()
+            limit = time.monotonic() + 60
+            while "db" in signal_model._under_way and time.monotonic() < limit:
+                time.sleep(0.01)
+        self.assertEqual(len(calls), 2)
+
+    def test_a_save_does_not_fail_for_a_signal(self):
+        with (
+            patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread")),
+            self.assertLogs(signal_model.__name__, "WARNING"),
+        ):
+            signal_model.send("db", lambda: True)
+        self.assertNotIn("db", signal_model._under_way)
