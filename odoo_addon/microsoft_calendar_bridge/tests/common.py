@@ -119,6 +119,8 @@ class FakeService:
             "accounts": [],
         }
         self.departed = []
+        # Microsoft's change notifications that the add-on passed on
+        self.notified = []
         self.question = None
         self.preview = {
             "login": "ann@contoso.test",
@@ -207,6 +209,10 @@ class FakeService:
         return True
 
     def do_signal(self):
+        return True
+
+    def do_notified(self, value):
+        self.notified += value
         return True
 
     def do_renew_key(self):
