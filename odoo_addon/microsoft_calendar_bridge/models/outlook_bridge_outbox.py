@@ -25,7 +25,7 @@ PROGRESS_HOURS = 1
 BATCH_OCCURRENCES = 10000
 # How many rows of either cause are considered for one call, and which part of its records is kept
 # for existing events however much is saved: one in so many.
-MOST_LOOKED_AT = 2000
+MOST_LOOKED_AT = 1000
 EXISTING_SHARE = 5
 # Bytes in one call, and of one record. The service accepts sixteen million bytes of changes and
 # results together.
@@ -414,7 +414,7 @@ class OutlookBridgeOutbox(models.Model):
                                     <= CASE WHEN is_existing THEN %(share)s ELSE %(limit)s - %(share)s END
                                THEN 0 ELSE 1 END AS turn
                       FROM record ORDER BY turn, is_existing, oldest LIMIT %(limit)s
-                ), weighed AS (
+                ), weighed AS MATERIALIZED (
                     SELECT turn.*, CASE WHEN key IS NULL THEN 1 ELSE (
                                 SELECT count(*) FROM calendar_event event
                                   JOIN calendar_recurrence series ON event.recurrence_id = series.id
@@ -425,25 +425,20 @@ class OutlookBridgeOutbox(models.Model):
                 ), taken AS (
                     SELECT name, key, event_id, is_existing, oldest FROM summed
                      WHERE total <= %(occurrences)s OR total = weight
-                ), near AS (
-                    -- every row that may be about one of these records
-                    SELECT pending.id FROM taken
-                      JOIN outlook_bridge_outbox pending
-                        ON pending.res_model = 'calendar.event' AND pending.res_id = taken.event_id
-                     UNION
-                    SELECT pending.id FROM taken
-                      JOIN calendar_recurrence series ON series.outlook_bridge_key = taken.key
-                      JOIN calendar_event event ON event.recurrence_id = series.id
-                      JOIN outlook_bridge_outbox pending
-                        ON pending.res_model = 'calendar.event' AND pending.res_id = event.id
-                     UNION
-                    SELECT pending.id FROM taken JOIN outlook_bridge_outbox pending ON pending.series_key = taken.key
-                     UNION
-                    SELECT pending.id FROM taken
-                      JOIN calendar_event single ON single.id = taken.event_id
-                      JOIN outlook_bridge_outbox pending ON pending.series_key = single.outlook_bridge_was ->> 'key'
                 ), member AS (
-                    SELECT pending.* FROM near JOIN outlook_bridge_outbox pending ON pending.id = near.id
+                    -- every row that may be about one of these records; arrays, so that indexes are used
+                    SELECT * FROM outlook_bridge_outbox
+                     WHERE res_model = 'calendar.event' AND res_id = ANY(ARRAY(
+                                SELECT event_id FROM taken
+                                 UNION ALL
+                                SELECT event.id FROM taken
+                                  JOIN calendar_recurrence series ON series.outlook_bridge_key = taken.key
+                                  JOIN calendar_event event ON event.recurrence_id = series.id))
+                        OR series_key = ANY(ARRAY(
+                                SELECT key FROM taken
+                                 UNION ALL
+                                SELECT single.outlook_bridge_was ->> 'key' FROM taken
+                                  JOIN calendar_event single ON single.id = taken.event_id))
                 )
                 -- what was put aside goes along with what is new of the same record
                 SELECT taken.key,
@@ -484,15 +479,19 @@ class OutlookBridgeOutbox(models.Model):
         else its ``event_id``. A single event may have become a series, and a series a single event."""
         return SQL(
             """
-            SELECT *, COALESCE(key, event_id::text) AS name FROM (
-                SELECT pending.*, COALESCE(single.id, pending.res_id) AS event_id,
-                       CASE WHEN single.id IS NULL
-                            THEN COALESCE(pending.series_key, series.outlook_bridge_key) END AS key
+            SELECT about.*, COALESCE(single_id, res_id) AS event_id, key,
+                   COALESCE(key, COALESCE(single_id, res_id)::text) AS name
+              FROM (
+                SELECT pending.*, (
+                           SELECT min(single.id) FROM calendar_event single
+                            WHERE single.outlook_bridge_was ->> 'key' = pending.series_key) AS single_id
                   FROM %s pending
-                  LEFT JOIN calendar_event event ON pending.res_model = 'calendar.event' AND event.id = pending.res_id
-                  LEFT JOIN calendar_recurrence series ON series.id = event.recurrence_id
-                  LEFT JOIN calendar_event single ON pending.series_key = single.outlook_bridge_was ->> 'key'
-            ) about
+              ) about, LATERAL (
+                SELECT CASE WHEN single_id IS NULL THEN COALESCE(series_key, (
+                           SELECT series.outlook_bridge_key FROM calendar_event event
+                             JOIN calendar_recurrence series ON series.id = event.recurrence_id
+                            WHERE about.res_model = 'calendar.event' AND event.id = about.res_id)) END AS key
+              ) named
             """,
             rows,
         )
