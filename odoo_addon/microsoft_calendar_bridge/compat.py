@@ -69,7 +69,8 @@ METHODS = {
         "_stop_at": "self, event",
     },
     "ir.actions.act_window": {"_for_xml_id": "self, full_xml_id"},
-    "ir.cron": {"_trigger": "self, at=None"},
+    # "_clear_schedule" deletes what triggered a run in a transaction that is committed after the run
+    "ir.cron": {"_clear_schedule": "self, job", "_trigger": "self, at=None"},
     "ir.model.data": {"_xmlid_to_res_id": "self, xmlid, raise_if_not_found=False"},
     "microsoft.calendar.account.reset": {"reset_account": "self"},
     "microsoft.calendar.sync": {
@@ -132,6 +133,8 @@ COLUMNS = {
         *("microsoft_id", "ms_universal_event_id", "microsoft_recurrence_master_id", "need_sync_m"),
     ),
     "calendar.recurrence": ("base_event_id", "microsoft_id", "ms_universal_event_id", "need_sync_m", "write_date"),
+    "ir.cron": ("nextcall",),
+    "ir.cron.trigger": ("call_at", "cron_id"),
     "res.users": (
         *("microsoft_calendar_rtoken", "microsoft_calendar_token", "microsoft_calendar_token_validity"),
         "partner_id",

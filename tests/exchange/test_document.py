@@ -44,7 +44,7 @@ ENUMS = {
 # A response to an invitation is not counted as a mail, so it never waits for approval.
 NEVER = {"`kind` of a mail that is held": {"respond"}}
 # The add-on's functions that call the service, and their own arguments.
-CALLERS = {"_call", "_outlook_bridge_tell"}
+CALLERS = {"_call", "_call_unheard", "_outlook_bridge_tell"}
 OWN_ARGUMENTS = {"uid", "timeout", "url", "api_key"}
 
 STATUSES = {

@@ -4,20 +4,30 @@
 import logging
 import re
 
-PATH = "microsoft_account"
-# also where the address is part of another one, as after a login
-CODE = re.compile(r"(\bcode(?:=|%3D))(?:(?!&|%26|\s).)+", re.IGNORECASE)
+# {part of an address: what follows the secret's name}
+SECRETS = {
+    # also where the address is part of another one, as after a login
+    "microsoft_account": re.compile(r"(\bcode(?:=|%3D))(?:(?!&|%26|\s).)+", re.IGNORECASE),
+    "microsoft_calendar_bridge/changes/": re.compile(r"(microsoft_calendar_bridge/changes/)[^\s?]+"),
+}
 
 
-class WithoutCodes(logging.Filter):
-    """Removes Microsoft's sign-in code from the addresses of requests, which Odoo writes to its log."""
+class WithoutSecrets(logging.Filter):
+    """Removes Microsoft's sign-in code and the secret of change notifications from the addresses of
+    requests, which Odoo writes to its log."""
 
     def filter(self, record):
         if isinstance(record.args, tuple):
-            record.args = tuple(
-                CODE.sub(r"\1…", value) if isinstance(value, str) and PATH in value else value for value in record.args
-            )
+            record.args = tuple(self._clean(value) for value in record.args)
         return True
 
+    @staticmethod
+    def _clean(value):
+        if isinstance(value, str):
+            for part, secret in SECRETS.items():
+                if part in value:
+                    value = secret.sub(r"\1…", value)
+        return value
 
-logging.getLogger("werkzeug").addFilter(WithoutCodes())
+
+logging.getLogger("werkzeug").addFilter(WithoutSecrets())

@@ -5,21 +5,27 @@ import hashlib
 import hmac
 import json
 import logging
+import threading
 import time
 
 from werkzeug.urls import url_encode
 
-from odoo import http
+from odoo import SUPERUSER_ID, http
 from odoo.exceptions import AccessDenied, AccessError, UserError
 from odoo.http import request
 
 from ..compat import MicrosoftAuth, MicrosoftCalendarController
-from ..models.outlook_bridge_client import BridgeUnavailable
+from ..models.outlook_bridge_client import QUICK, BridgeUnavailable
 
 _logger = logging.getLogger(__name__)
 
 POKE_AGE = 300
 POKE_SIZE = 64 * 1024
+# The largest body of Microsoft's change notifications, and the longest token of its handshake, in bytes.
+CHANGES_SIZE = 256 * 1024
+TOKEN_SIZE = 4096
+# How many change notifications one process passes on at a time, so that a flood leaves it free for people.
+_relays = threading.BoundedSemaphore(2)
 
 
 def _is_paired():
@@ -131,9 +137,75 @@ class OutlookBridgePokeController(http.Controller):
             poke = json.loads(body)
             fresh = abs(time.time() - float(poke["time"])) <= POKE_AGE
             uuid = poke["uuid"]
+            exchange = poke.get("exchange") is True
         except (KeyError, TypeError, ValueError):
             return request.make_response("", status=400)
         if not fresh or uuid != request.env["ir.config_parameter"].sudo().get_param("database.uuid"):
             return request.make_response("", status=403)
+        if exchange:
+            more = request.env["outlook.bridge.exchange"].sudo()._exchange_for_poke()
+            return request.make_json_response({"ok": True, "more": True} if more else {"ok": True})
         request.env["outlook.bridge.exchange"].sudo()._trigger()
         return request.make_json_response({"ok": True})
+
+
+class OutlookBridgeChangesController(http.Controller):
+    @http.route(
+        "/microsoft_calendar_bridge/changes/<string:secret>",
+        type="http",
+        auth="public",
+        methods=["POST"],
+        csrf=False,
+        save_session=False,
+        readonly=True,
+        max_content_length=CHANGES_SIZE,
+    )
+    def changes(self, secret, **_kw):
+        """Passes Microsoft's change notifications on to the service, which Microsoft may not reach.
+
+        Microsoft takes any other answer than 2xx for a failure and repeats for hours:
+        https://learn.microsoft.com/graph/change-notifications-delivery-webhooks
+        """
+        if (request.httprequest.content_length or 0) > CHANGES_SIZE:
+            return request.make_response("", status=413)
+        key = request.env["outlook.bridge.state"]._get().poke_key
+        if not key or not _is_paired():
+            return request.make_response("", status=404)
+        expected = hmac.new(key.encode(), b"change notifications", hashlib.sha256).hexdigest()[:32]
+        if not hmac.compare_digest(expected.encode(), secret.encode()):
+            return request.make_response("", status=404)
+        token = request.httprequest.args.get("validationToken")
+        if token is not None:
+            return self._prove(token)
+        try:
+            value = json.loads(request.httprequest.get_data())["value"]
+            # NaN and the like, which the call to the service could not carry
+            json.dumps(value, allow_nan=False)
+        except (KeyError, TypeError, ValueError, RecursionError):
+            value = None
+        if not isinstance(value, list):
+            return request.make_response("", status=400)
+        return request.make_response("", status=202 if self._pass_on(value) else 503)
+
+    def _prove(self, token):
+        """Answers Microsoft's handshake: the token itself, in plain text."""
+        if len(token.encode()) > TOKEN_SIZE:
+            return request.make_response("", status=400)
+        headers = [("Content-Type", "text/plain"), ("X-Content-Type-Options", "nosniff")]
+        return request.make_response(token, headers=headers)
+
+    def _pass_on(self, value):
+        """Returns whether the service has taken it."""
+        client = request.env["outlook.bridge.client"]
+        if client._recently_down() or not _relays.acquire(blocking=False):
+            return False
+        try:
+            # hold no snapshot meanwhile
+            request.env.cr.commit()  # pylint: disable=invalid-commit
+            client._call("outlook.bridge", "notified", uid=SUPERUSER_ID, timeout=QUICK, value=value)
+        except UserError as error:
+            _logger.warning("Change notifications of Microsoft were not passed on: %s", type(error).__name__)
+            return False
+        finally:
+            _relays.release()
+        return True

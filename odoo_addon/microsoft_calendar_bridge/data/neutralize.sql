@@ -2,7 +2,7 @@
 DELETE FROM ir_config_parameter
  WHERE key IN ('microsoft_calendar_bridge.url', 'microsoft_calendar_bridge.key');
 UPDATE outlook_bridge_state
-   SET poke_key = NULL, base_url = NULL, told = NULL, last_error = NULL;
+   SET poke_key = NULL, base_url = NULL, told = NULL, last_error = NULL, jobs_late_until = NULL;
 UPDATE outlook_bridge_fence SET nonce = NULL, next_nonce = NULL;
 -- nor show accounts as connected, nor send what was saved in the original
 DELETE FROM outlook_bridge_account;

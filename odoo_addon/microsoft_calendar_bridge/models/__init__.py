@@ -22,6 +22,7 @@ from . import (
     outlook_bridge_rule,
     outlook_bridge_series_apply,
     outlook_bridge_series_snapshot,
+    outlook_bridge_signal,
     outlook_bridge_site,
     outlook_bridge_snapshot,
     outlook_bridge_state,

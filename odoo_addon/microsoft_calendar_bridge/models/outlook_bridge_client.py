@@ -132,21 +132,7 @@ class OutlookBridgeClient(models.AbstractModel):
         # settings
         if self._is_overheard(url):
             raise BridgeUnavailable(self._overheard_words(url))
-        args = [
-            self.env["ir.config_parameter"].sudo().get_param("database.uuid"),
-            uid or self.env.uid or SUPERUSER_ID,
-            api_key or self._get_key(),
-            model,
-            method,
-            [],
-            kwargs,
-        ]
-        payload = {
-            "jsonrpc": "2.0",
-            "method": "call",
-            "id": 1,
-            "params": {"service": "object", "method": "execute_kw", "args": args},
-        }
+        payload = self._payload(model, method, kwargs, uid or self.env.uid or SUPERUSER_ID, api_key)
         try:
             response = self._post(f"{url}/jsonrpc", payload, timeout)
             body = response.json()
@@ -171,6 +157,48 @@ class OutlookBridgeClient(models.AbstractModel):
         if body.get("error"):
             self._raise(body["error"])
         return body["result"]
+
+    @api.model
+    def _payload(self, model, method, kwargs, uid, api_key=None):
+        args = [
+            self.env["ir.config_parameter"].sudo().get_param("database.uuid"),
+            uid,
+            api_key or self._get_key(),
+            model,
+            method,
+            [],
+            kwargs,
+        ]
+        return {
+            "jsonrpc": "2.0",
+            "method": "call",
+            "id": 1,
+            "params": {"service": "object", "method": "execute_kw", "args": args},
+        }
+
+    @api.model
+    def _call_unheard(self, model, method):
+        """Returns a function that makes this call and does not read the answer, or None while the
+        service is not to be called.
+
+        The function returns whether there was an answer. It does not use the database, so that a
+        thread may run it after the end of this transaction.
+        """
+        url = self._get_url()
+        if self._recently_down() or self._is_overheard(url):
+            return None
+        payload = self._payload(model, method, {}, SUPERUSER_ID)
+
+        def call():
+            try:
+                self._post(f"{url}/jsonrpc", payload, QUICK)
+            except requests.RequestException as error:
+                _unreachable[url] = time.monotonic()
+                _logger.debug("%s.%s: %s", model, method, type(error).__name__)
+                return False
+            return True
+
+        return call
 
     @api.model
     def _read_versions(self, headers):

@@ -3,6 +3,7 @@
 
 import logging
 import random
+import threading
 import time
 from contextlib import contextmanager
 
@@ -25,7 +26,10 @@ TOGETHER = 25
 # Well below a worker's limits, as other jobs of the same worker use them up, too.
 CRON_SECONDS = 25
 CRON_WAITS_FOR_LOCK = 5
-
+# How long a poke's own request begins new calls: the service and one of Odoo's workers wait for it.
+POKE_SECONDS = 8
+# Held by the poke that exchanges: a second one would keep another worker of this process from people.
+_poked = threading.Lock()
 
 CRON = "microsoft_calendar_bridge.ir_cron_exchange"
 
@@ -45,6 +49,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         """Exchanges with the service: one call sends what was saved and returns what is new."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
+        self.env["outlook.bridge.signal"]._watch()
         left, may_exchange = self.env["outlook.bridge.work"]._run(CRON_SECONDS)
         if left:
             self._trigger()
@@ -57,11 +62,37 @@ class OutlookBridgeExchange(models.AbstractModel):
             self._tell_base_url()
 
     @api.model
+    def _exchange_for_poke(self):
+        """Exchanges in the request of a poke, or leaves it to the job. Returns whether there is more.
+
+        Commits the request's transaction, which holds no row or snapshot while the service works.
+        Steps of ``outlook.bridge.work`` may take long, so they are the job's.
+        """
+        is_done, more = False, False
+        has_work = bool(self.env["outlook.bridge.work"].sudo().search_count([], limit=1))
+        if _poked.acquire(blocking=False):
+            try:
+                self.env.cr.commit()  # pylint: disable=invalid-commit
+                report = self._run(seconds=POKE_SECONDS)
+                is_done, more = report["outcome"] == "done", report["more"] or report["left"]
+            except Exception:
+                _logger.exception("A poke's exchange failed, and the job repeats it")
+            finally:
+                _poked.release()
+        if has_work or not is_done:
+            self._trigger()
+        return is_done and more
+
+    @api.model
+    def _job(self):
+        cron_id = self.env["ir.model.data"]._xmlid_to_res_id(CRON, raise_if_not_found=False)
+        return self.env["ir.cron"].sudo().browse(cron_id or [])
+
+    @api.model
     def _trigger(self):
         """Runs the job soon, once this transaction is committed."""
-        cron_id = self.env["ir.model.data"]._xmlid_to_res_id(CRON, raise_if_not_found=False)
-        if cron_id:
-            self.env["ir.cron"].sudo().browse(cron_id)._trigger()
+        if job := self._job():
+            job._trigger()
 
     @api.model
     def _run(

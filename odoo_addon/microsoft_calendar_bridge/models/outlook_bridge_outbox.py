@@ -23,6 +23,10 @@ REJECTED_DAYS = 30
 PROGRESS_HOURS = 1
 # How many occurrences are sent at once: the snapshot of a series of two years takes half a second.
 BATCH_OCCURRENCES = 10000
+# How many rows of either cause are considered for one call, and which part of its records is kept
+# for existing events however much is saved: one in so many.
+MOST_LOOKED_AT = 1000
+EXISTING_SHARE = 5
 # Bytes in one call, and of one record. The service accepts sixteen million bytes of changes and
 # results together.
 BATCH_BYTES = 2_000_000
@@ -104,6 +108,8 @@ class OutlookBridgeOutbox(models.Model):
     # One row per record and transaction, however often the transaction flushes.
     _txid_unique = models.UniqueIndex("(txid, res_model, COALESCE(series_key, res_id::text))")
     _res_index = models.Index("(res_model, res_id)")
+    _key_index = models.Index("(series_key) WHERE series_key IS NOT NULL")
+    _cause_index = models.Index("(cause, id)")
 
     # ------------------------------------------------------------
     # Collecting, in the transaction of the change
@@ -200,9 +206,11 @@ class OutlookBridgeOutbox(models.Model):
         rows = self._rows_of(self.env.cr.precommit.data.pop(TOUCHED, {}))
         if not rows:
             return
-        self.env.cr.execute(
+        signal = self.env["outlook.bridge.signal"]
+        [(is_late,)] = self.env.execute_query(
             SQL(
                 """
+                WITH written AS (
                 INSERT INTO outlook_bridge_outbox AS present (
                     res_model, res_id, series_key, cause, acting_uid, link, was, times, txid, create_date
                 )
@@ -220,13 +228,17 @@ class OutlookBridgeOutbox(models.Model):
                        link = COALESCE(EXCLUDED.link, present.link),
                        was = COALESCE(EXCLUDED.was, present.was),
                        times = COALESCE(present.times, '{}'::jsonb) || EXCLUDED.times
+                ) SELECT %s
                 """,
                 json.dumps(rows),
                 SUPERUSER_ID,
+                signal._is_wanted(),
             )
         )
         self.invalidate_model(flush=False)
         self.env["outlook.bridge.exchange"]._trigger()
+        if is_late:
+            signal._send_after_commit()
 
     def _rows_of(self, touched):
         """Returns the rows to write. A change of an occurrence goes into the row of its series, and a
@@ -376,47 +388,77 @@ class OutlookBridgeOutbox(models.Model):
 
     @api.model
     def _read_batch(self, limit=200):
-        """Returns what to send for the oldest ``limit`` records: their rows and their present state."""
+        """Returns what to send for ``limit`` records: their rows and their present state.
+
+        Saves come first, so that they never wait for the events that existed before; those get
+        what is left, and at least one record in ``EXISTING_SHARE``. Within either, the oldest.
+        """
+        due = SQL("COALESCE(retry_at <= now() AT TIME ZONE 'UTC', rejected IS NULL)")
         changes = self.env.execute_query_dict(
             SQL(
                 """
-                WITH named AS (
-                    -- what a row is about by now: a single event may have become a series, and a series a single event
-                    SELECT pending.*, COALESCE(single.id, pending.res_id) AS event_id,
-                           CASE WHEN single.id IS NULL
-                                THEN COALESCE(pending.series_key, series.outlook_bridge_key) END AS key,
-                           COALESCE(pending.retry_at <= now() AT TIME ZONE 'UTC', pending.rejected IS NULL) AS is_due
-                      FROM outlook_bridge_outbox pending
-                      LEFT JOIN calendar_event event
-                             ON pending.res_model = 'calendar.event' AND event.id = pending.res_id
-                      LEFT JOIN calendar_recurrence series ON series.id = event.recurrence_id
-                      LEFT JOIN calendar_event single
-                             ON pending.series_key = single.outlook_bridge_was ->> 'key'
+                WITH first AS (
+                    -- the time that this takes does not grow with the outbox
+                    (SELECT * FROM outlook_bridge_outbox WHERE cause = 'save' AND %(due)s ORDER BY id LIMIT %(most)s)
+                     UNION ALL
+                    (SELECT * FROM outlook_bridge_outbox WHERE cause = 'existing' AND %(due)s
+                      ORDER BY id LIMIT %(most)s)
                 ), record AS (
-                    -- what was put aside goes along with what is new of the same record
-                    SELECT key, min(id) FILTER (WHERE is_due) AS oldest,
-                           CASE WHEN key IS NULL THEN min(event_id)
-                                ELSE COALESCE(max(res_id) FILTER (WHERE series_key IS NOT NULL), 0) END AS res_id,
-                           json_agg(json_build_object(
-                                'id', id, 'cause', cause, 'uid', acting_uid, 'link', link, 'was', was,
-                                'times', COALESCE(times, '{}'::jsonb), 'rejections', COALESCE(rejections, 0)
-                           ) ORDER BY id) AS rows
-                      FROM named GROUP BY key, CASE WHEN key IS NULL THEN event_id END
-                    HAVING bool_or(is_due)
-                     ORDER BY oldest LIMIT %s
-                ), weighed AS (
-                    SELECT record.*, CASE WHEN key IS NULL THEN 1 ELSE (
+                    SELECT name, min(key) AS key, CASE WHEN min(key) IS NULL THEN min(event_id) END AS event_id,
+                           bool_and(cause = 'existing') AS is_existing,
+                           COALESCE(min(id) FILTER (WHERE cause = 'save'), min(id)) AS oldest
+                      FROM (%(named_first)s) named GROUP BY name
+                ), turn AS (
+                    SELECT record.*, CASE
+                               WHEN row_number() OVER (PARTITION BY is_existing ORDER BY oldest)
+                                    <= CASE WHEN is_existing THEN %(share)s ELSE %(limit)s - %(share)s END
+                               THEN 0 ELSE 1 END AS turn
+                      FROM record ORDER BY turn, is_existing, oldest LIMIT %(limit)s
+                ), weighed AS MATERIALIZED (
+                    SELECT turn.*, CASE WHEN key IS NULL THEN 1 ELSE (
                                 SELECT count(*) FROM calendar_event event
                                   JOIN calendar_recurrence series ON event.recurrence_id = series.id
-                                 WHERE series.outlook_bridge_key = record.key) END AS weight
-                      FROM record
+                                 WHERE series.outlook_bridge_key = turn.key) END AS weight
+                      FROM turn
                 ), summed AS (
-                    SELECT *, sum(weight) OVER (ORDER BY oldest) AS total FROM weighed
+                    SELECT *, sum(weight) OVER (ORDER BY is_existing, oldest) AS total FROM weighed
+                ), taken AS (
+                    SELECT name, key, event_id, is_existing, oldest FROM summed
+                     WHERE total <= %(occurrences)s OR total = weight
+                ), member AS (
+                    -- every row that may be about one of these records; arrays, so that indexes are used
+                    SELECT * FROM outlook_bridge_outbox
+                     WHERE res_model = 'calendar.event' AND res_id = ANY(ARRAY(
+                                SELECT event_id FROM taken
+                                 UNION ALL
+                                SELECT event.id FROM taken
+                                  JOIN calendar_recurrence series ON series.outlook_bridge_key = taken.key
+                                  JOIN calendar_event event ON event.recurrence_id = series.id))
+                        OR series_key = ANY(ARRAY(
+                                SELECT key FROM taken
+                                 UNION ALL
+                                SELECT single.outlook_bridge_was ->> 'key' FROM taken
+                                  JOIN calendar_event single ON single.id = taken.event_id))
                 )
-                SELECT key, res_id, rows FROM summed WHERE total <= %s OR total = weight ORDER BY oldest
+                -- what was put aside goes along with what is new of the same record
+                SELECT taken.key,
+                       CASE WHEN taken.key IS NULL THEN taken.event_id
+                            ELSE COALESCE(max(res_id) FILTER (WHERE series_key IS NOT NULL), 0) END AS res_id,
+                       json_agg(json_build_object(
+                            'id', id, 'cause', cause, 'uid', acting_uid, 'link', link, 'was', was,
+                            'times', COALESCE(times, '{}'::jsonb), 'rejections', COALESCE(rejections, 0)
+                       ) ORDER BY id) AS rows
+                  FROM taken JOIN (%(named_member)s) named USING (name)
+                 GROUP BY taken.key, taken.event_id, taken.is_existing, taken.oldest
+                 ORDER BY taken.is_existing, taken.oldest
                 """,
-                limit,
-                BATCH_OCCURRENCES,
+                due=due,
+                most=MOST_LOOKED_AT,
+                named_first=self._named(SQL("first")),
+                named_member=self._named(SQL("member")),
+                share=limit // EXISTING_SHARE,
+                limit=limit,
+                occurrences=BATCH_OCCURRENCES,
             )
         )
         failed = {}
@@ -429,6 +471,29 @@ class OutlookBridgeOutbox(models.Model):
             self._to_wire(change, records.get(self._name_of(change)))
             for change in changes
             if self._name_of(change) not in failed
+        )
+
+    @api.model
+    def _named(self, rows):
+        """Returns the query of these rows with the record that each is about by now: its ``key``, or
+        else its ``event_id``. A single event may have become a series, and a series a single event."""
+        return SQL(
+            """
+            SELECT about.*, COALESCE(single_id, res_id) AS event_id, key,
+                   COALESCE(key, COALESCE(single_id, res_id)::text) AS name
+              FROM (
+                SELECT pending.*, (
+                           SELECT min(single.id) FROM calendar_event single
+                            WHERE single.outlook_bridge_was ->> 'key' = pending.series_key) AS single_id
+                  FROM %s pending
+              ) about, LATERAL (
+                SELECT CASE WHEN single_id IS NULL THEN COALESCE(series_key, (
+                           SELECT series.outlook_bridge_key FROM calendar_event event
+                             JOIN calendar_recurrence series ON series.id = event.recurrence_id
+                            WHERE about.res_model = 'calendar.event' AND event.id = about.res_id)) END AS key
+              ) named
+            """,
+            rows,
         )
 
     @api.model
@@ -552,7 +617,8 @@ class OutlookBridgeOutbox(models.Model):
         """Returns the users some of whose requested events are neither in the ``sent`` rows nor
         sent before.
 
-        Rows are sent in their order. What waits for a rule delays only the users whom it concerns.
+        Existing events are sent in the order of their rows. What waits for a rule delays only the
+        users whom it concerns.
         """
         self.env.flush_all()
         left = self.env.execute_query(

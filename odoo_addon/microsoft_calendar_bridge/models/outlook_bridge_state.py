@@ -32,6 +32,10 @@ class OutlookBridgeState(models.Model):
     told = fields.Json(readonly=True, help="What the service said of this database last, in its own words.")
     rule_problem = fields.Char(readonly=True, help="What is wrong with another add-on's rule about what is sent.")
     last_error = fields.Char(readonly=True)
+    jobs_late_until = fields.Datetime(
+        readonly=True,
+        help="Until when the job counts as one that starts late, so that a save is followed by a signal.",
+    )
     is_incomplete = fields.Boolean(
         readonly=True, help="Odoo's own synchronization did not get all links back when this database was unpaired."
     )
@@ -68,5 +72,5 @@ class OutlookBridgeState(models.Model):
 
     def _forget(self):
         """Resets to the state before the first pairing."""
-        own = ("poke_key", "base_url", "told", "rule_problem", "last_error")
+        own = ("poke_key", "base_url", "told", "rule_problem", "last_error", "jobs_late_until")
         self.write(dict.fromkeys(own, False))

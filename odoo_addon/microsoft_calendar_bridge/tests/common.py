@@ -119,6 +119,8 @@ class FakeService:
             "accounts": [],
         }
         self.departed = []
+        # Microsoft's change notifications that the add-on passed on
+        self.notified = []
         self.question = None
         self.preview = {
             "login": "ann@contoso.test",
@@ -204,6 +206,13 @@ class FakeService:
         return {"api_key": KEY, "poke_key": POKE_KEY, "nonce": self.nonce}
 
     def do_unpair(self):
+        return True
+
+    def do_signal(self):
+        return True
+
+    def do_notified(self, value):
+        self.notified += value
         return True
 
     def do_renew_key(self):

@@ -80,6 +80,7 @@ WHO = {
     "orm": "as Odoo's access rules say; what is the add-on's alone is left out of what is written",
     "user": "who is logged in; portal users are turned away",
     "public": "anybody: it is signed, or asks for a login",
+    "secret": "who knows the secret in its address",
 }
 # Our fields that users may write, and who may.
 WRITABLE = {
@@ -100,6 +101,7 @@ ROUTES = {
     "/microsoft_calendar_bridge/switch_mailbox": "user",
     # signed, so no login is needed
     "/microsoft_calendar_bridge/poke": "public",
+    "/microsoft_calendar_bridge/changes/<string:secret>": "secret",
 }
 
 
@@ -155,7 +157,7 @@ class TestAccess(BridgeMixin, HttpCase):
                 rule.rule.startswith(("/microsoft_calendar", "/microsoft_account"))
             ):
                 found[rule.rule] = endpoint.routing["auth"]
-        self.assertEqual(found, ROUTES)
+        self.assertEqual(found, {route: "public" if who == "secret" else who for route, who in ROUTES.items()})
 
     def test_each_rule_is_renewed_by_an_update(self):
         rules = self.env["ir.model.data"].search(
@@ -334,8 +336,10 @@ class TestAccess(BridgeMixin, HttpCase):
             f"/microsoft_account/authentication?state={state}&code=c": {},
             "/microsoft_calendar_bridge/switch_mailbox": {"data": {"state": state}},
             "/microsoft_calendar_bridge/poke": {"data": json.dumps({"uuid": "x", "time": 0})},
+            "/microsoft_calendar_bridge/changes/guessed": {"data": json.dumps({"value": []})},
         }
-        self.assertEqual({route.partition("?")[0] for route in calls}, set(ROUTES))
+        known = {route.replace("<string:secret>", "guessed") for route in ROUTES}
+        self.assertEqual({route.partition("?")[0] for route in calls}, known)
         for login in ("bridge_portal", None):
             self.authenticate(login, login)
             for route, call in calls.items():
@@ -345,10 +349,10 @@ class TestAccess(BridgeMixin, HttpCase):
                     answer = response.json()
                     refused = "error" in answer or answer["result"] == {"status": "sync_stopped", "url": ""}
                 else:
-                    refused = response.status_code in (303, 400, 403)
+                    refused = response.status_code in (303, 400, 403, 404)
                 self.assertTrue(refused, f"{login} at {route}: {response.status_code} {response.text[:200]}")
         told = {call["method"] for call in self.service.calls}
-        self.assertFalse(told & {"authorize_url", "redeem", "switch_mailbox", "restart", "sync"}, told)
+        self.assertFalse(told & {"authorize_url", "redeem", "switch_mailbox", "restart", "sync", "notified"}, told)
 
     # attempts to write each field
 

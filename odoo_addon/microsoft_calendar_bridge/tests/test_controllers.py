@@ -4,18 +4,24 @@
 import hashlib
 import hmac
 import json
+import logging
+import threading
 import time
 from unittest.mock import patch
 
 from odoo import http
+from odoo.sql_db import db_connect
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.base.models.ir_cron import IrCron
 
+from ..controllers import main as controller
+from ..controllers.access_log import WithoutSecrets
+from ..models import outlook_bridge_exchange as exchange
 from .common import POKE_KEY, BridgeMixin, Refusal
 
-CONTROLLER = "odoo.addons.microsoft_calendar_bridge.controllers.main"
+CONTROLLER = controller.__name__
 AUTHENTICATION = "/microsoft_account/authentication"
 
 
@@ -277,3 +283,167 @@ class TestControllers(BridgeMixin, HttpCase):
         self.env.flush_all()
         self.assertEqual(self.poke().status_code, 403)
         self.assertEqual(self.poke(key="").status_code, 403)
+
+    # a poke that exchanges
+
+    def test_poke_exchanges(self):
+        event = self.event()
+        self.settle()
+        response = self.poke(exchange=True)
+        self.assertEqual((response.status_code, response.json()), (200, {"ok": True}))
+        [change] = self.service.received.values()
+        self.assertEqual(change["record"]["id"], event.id)
+        self.assertFalse(self.rows())
+        self.assertFalse(self.triggered, "nothing is left for the job")
+        self.service.calls.clear()
+        self.poke(exchange="yes")
+        self.assertFalse(self.service.calls)
+        self.assertTrue(self.triggered)
+
+    def test_poke_exchanges_and_has_more(self):
+        self.service.more = True
+        self.patch(exchange, "POKE_SECONDS", 0)
+        self.assertEqual(self.poke(exchange=True).json(), {"ok": True, "more": True})
+        self.assertFalse(self.triggered, "the service pokes again")
+
+    def test_poke_exchanges_in_a_limited_time(self):
+        asked = []
+        run = self.registry["outlook.bridge.exchange"]._run
+
+        def _run(model, **kwargs):
+            asked.append(kwargs)
+            return run(model, **kwargs)
+
+        self.patch(self.registry["outlook.bridge.exchange"], "_run", _run)
+        self.poke(exchange=True)
+        self.assertEqual(asked, [{"seconds": exchange.POKE_SECONDS}], "it waits for no other exchange")
+
+    def test_poke_exchanges_while_busy_triggers_the_job(self):
+        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange").ids
+        with db_connect(self.env.cr.dbname).cursor() as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [exchange.LOCK])
+            self.assertEqual(self.poke(exchange=True).json(), {"ok": True})
+            other.execute("SELECT pg_advisory_unlock(%s)", [exchange.LOCK])
+        self.assertEqual((self.triggered, self.service.calls), (job, []))
+        with exchange._poked:
+            self.assertEqual(self.poke(exchange=True).json(), {"ok": True}, "another poke exchanges")
+        self.assertEqual((self.triggered, self.service.calls), (job, []))
+
+    @mute_logger(exchange.__name__)
+    def test_poke_exchanges_and_fails(self):
+        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange").ids
+        self.service.down = True
+        self.assertEqual(self.poke(exchange=True).json(), {"ok": True})
+        self.assertEqual(self.triggered, job)
+        self.service.down = False
+        with patch.object(self.registry["outlook.bridge.exchange"], "_round", side_effect=RuntimeError("boom")):
+            self.assertEqual(self.poke(exchange=True).json(), {"ok": True})
+        self.assertEqual(self.triggered, job)
+        self.poke(exchange=True)
+        self.assertFalse(self.triggered, "a failure does not last")
+
+    def test_poke_exchanges_and_leaves_long_work_to_the_job(self):
+        for step, calls in (("mark", 1), ("put_aside", 0)):
+            self.env["outlook.bridge.work"]._begin(step)
+            self.env.flush_all()
+            self.service.calls.clear()
+            self.poke(exchange=True)
+            self.assertTrue(self.triggered)
+            self.assertEqual(len(self.service.called("calendar.event", "sync")), calls, step)
+            self.assertEqual(self.env["outlook.bridge.work"].search([]).step, step)
+
+    # Microsoft's change notifications
+
+    def secret(self, key=POKE_KEY):
+        return hmac.new(key.encode(), b"change notifications", hashlib.sha256).hexdigest()[:32]
+
+    def changes(self, body=None, secret=None, query="", **headers):
+        self.opener.cookies.clear()
+        return self.url_open(
+            f"/microsoft_calendar_bridge/changes/{secret or self.secret()}{query}",
+            data=json.dumps({"value": [{"subscriptionId": "s", "clientState": "c"}]}) if body is None else body,
+            headers={"Content-Type": "application/json", "X-Odoo-Database": self.env.cr.dbname, **headers},
+            method="POST",
+        )
+
+    def test_changes_are_passed_on(self):
+        value = [{"subscriptionId": "s", "clientState": "é", "resourceData": {}}, {"lifecycleEvent": "missed"}]
+        response = self.changes(json.dumps({"value": value}))
+        self.assertEqual((response.status_code, response.text), (202, ""))
+        self.assertEqual(self.service.notified, value)
+        [call] = self.service.called("outlook.bridge", "notified")
+        self.assertEqual(call["uid"], 1)
+        self.assertNotIn("session_id", response.cookies)
+
+    def test_changes_handshake(self):
+        response = self.changes("", query="?validationToken=Validation%3A+%3Cb%3E1+%26+2%3C%2Fb%3E")
+        self.assertEqual((response.status_code, response.text), (200, "Validation: <b>1 & 2</b>"))
+        self.assertEqual(response.headers["Content-Type"].partition(";")[0], "text/plain")
+        self.assertEqual(response.headers["X-Content-Type-Options"], "nosniff")
+        self.assertEqual(self.changes("", query="?validationToken=" + "x" * 4097).status_code, 400)
+        self.assertEqual(self.changes("", secret="0" * 32, query="?validationToken=x").status_code, 404)
+        self.assertFalse(self.service.calls)
+
+    def test_changes_forged(self):
+        for expected, values in (
+            (404, {"secret": self.secret("the key of another database")}),
+            (404, {"secret": self.secret()[:-1]}),
+            (404, {"secret": "%C3%A9" * 16}),
+            (400, {"body": "nonsense"}),
+            (400, {"body": ""}),
+            (400, {"body": "[]"}),
+            (400, {"body": '"value"'}),
+            (400, {"body": '{"value": {}}'}),
+            (400, {"body": '{"value": [NaN]}'}),
+            (400, {"body": '{"value": [1e999]}'}),
+            (400, {"body": '{"value": ' + "[" * 100_000}),
+        ):
+            response = self.changes(**values)
+            self.assertEqual((response.status_code, response.text), (expected, ""), values)
+        self.assertFalse(self.service.calls)
+
+    def test_changes_too_large(self):
+        body = json.dumps({"value": ["x" * controller.CHANGES_SIZE]})
+        self.assertEqual(self.changes(body).status_code, 413)
+        self.assertFalse(self.service.calls)
+
+    def test_changes_unpaired(self):
+        self.env["outlook.bridge.pairing"]._unpair()
+        self.env.flush_all()
+        self.service.calls.clear()
+        self.assertEqual(self.changes().status_code, 404)
+        self.assertEqual(self.changes(secret=self.secret("")).status_code, 404)
+        self.assertEqual(self.changes("", query="?validationToken=x").status_code, 404)
+        self.assertFalse(self.service.calls)
+
+    @mute_logger(CONTROLLER)
+    def test_changes_are_repeated_when_the_service_is_down(self):
+        self.service.errors["outlook.bridge", "notified"] = Refusal("builtins.Exception", "internal error")
+        self.assertEqual(self.changes().status_code, 503)
+        self.service.errors.clear()
+        self.service.down = True
+        self.assertEqual(self.changes().status_code, 503)
+        self.service.down = False
+        calls = len(self.service.calls)
+        self.assertEqual(self.changes().status_code, 503, "it was down a moment ago")
+        self.assertEqual(len(self.service.calls), calls)
+        self.assertEqual(self.changes("", query="?validationToken=x").status_code, 200)
+
+    def test_changes_do_not_take_all_workers(self):
+        with patch.object(controller, "_relays", threading.BoundedSemaphore(1)) as relays:
+            with relays:
+                self.assertEqual(self.changes().status_code, 503)
+            self.assertEqual(self.changes().status_code, 202)
+            self.assertEqual(self.changes().status_code, 202, "each one makes room again")
+
+    def test_no_secret_in_the_log(self):
+        for address, shown in (
+            ("/microsoft_calendar_bridge/changes/5ec2e7", "/microsoft_calendar_bridge/changes/…"),
+            ("/changes/x?validationToken=1", "/changes/x?validationToken=1"),
+            ("/microsoft_calendar_bridge/changes/5ec2e7?a=b", "/microsoft_calendar_bridge/changes/…?a=b"),
+            ("/microsoft_account/authentication?code=5ec2e7&a=b", "/microsoft_account/authentication?code=…&a=b"),
+        ):
+            arguments = (f"POST {address} HTTP/1.1", "200", 7)
+            record = logging.LogRecord("werkzeug", logging.INFO, "", 0, '"%s" %s %s', arguments, None)
+            self.assertTrue(WithoutSecrets().filter(record))
+            self.assertEqual(record.getMessage(), f'"POST {shown} HTTP/1.1" 200 7')

@@ -2,13 +2,19 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import json
+import threading
+import time
+from datetime import timedelta
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.tests import tagged
 
 from odoo.addons.base.models.ir_cron import IrCron
 
+from ..models import outlook_bridge_client
 from ..models import outlook_bridge_outbox as outbox_model
+from ..models import outlook_bridge_signal as signal_model
 from .common import BridgeCase
 
 
@@ -201,3 +207,184 @@ class TestOutbox(BridgeCase):
         row = self.rows()
         self.assertEqual((row.res_id, row.cause, row.times), (mine.id, "existing", {}))
         self.assertTrue(archived and past and other)
+
+    def existing(self, count):
+        """Returns events that were queued because the service asked for them, in the order of their rows."""
+        events = self.env["calendar.event"].concat(*[self.event(name=f"Old {number}") for number in range(count)])
+        self.drop_rows()
+        self.env["outlook.bridge.outbox"]._enqueue_existing(self.ann.ids)
+        return events
+
+    def as_committed(self):
+        """Lets a later save have a row of its own, as after a commit."""
+        self.settle()
+        self.env.cr.execute("UPDATE outlook_bridge_outbox SET txid = 'before ' || id")
+
+    def batch(self, limit):
+        self.settle()
+        self.env.invalidate_all()
+        return [change["res_id"] for change in self.env["outlook.bridge.outbox"]._read_batch(limit)]
+
+    def test_saves_come_first(self):
+        """A save overtakes what existed before, and does not keep all of that from being sent."""
+        old = self.existing(12)
+        self.as_committed()
+        saved = self.event()
+        self.assertEqual(self.batch(5), [saved.id, *old[:4].ids])
+        # also one of a record that waits to be sent for the first time
+        old[11].name = "Saved"
+        self.assertEqual(self.batch(4), [saved.id, old[11].id, *old[:2].ids])
+        [change] = [one for one in self.env["outlook.bridge.outbox"]._read_batch() if one["res_id"] == old[11].id]
+        self.assertEqual([row["cause"] for row in change["rows"]], ["existing", "save"])
+        more = self.env["calendar.event"].concat(*[self.event() for _number in range(12)])
+        self.assertEqual(self.batch(10), [saved.id, old[11].id, *more[:6].ids, *old[:2].ids])
+
+    def test_what_is_looked_at_does_not_grow(self):
+        """Of a long outbox only its beginning is read, but of each record all rows."""
+        old = self.existing(6)
+        saved = self.env["calendar.event"].concat(*[self.event() for _number in range(6)])
+        self.as_committed()
+        saved[0].name = "Saved again"
+        old[0].name = "Saved, too"
+        recurrence = self.series(count=3)
+        self.as_committed()
+        occurrence = self.occurrences(recurrence)[1]
+        self.save(occurrence, name="Another title")
+        with patch.object(outbox_model, "MOST_LOOKED_AT", 2):
+            self.settle()
+            changes = self.env["outlook.bridge.outbox"]._read_batch()
+            self.assertEqual([change["res_id"] for change in changes], [*saved[:2].ids, *old[:2].ids])
+            rows = [[row["cause"] for row in change["rows"]] for change in changes]
+            self.assertEqual(rows, [["save"] * 2, ["save"], ["existing", "save"], ["existing"]])
+            told = []
+            while changes:
+                told += [change["key"] or change["res_id"] for change in changes]
+                outbox = self.env["outlook.bridge.outbox"]
+                outbox._acknowledge([row["id"] for change in changes for row in change["rows"]])
+                changes = outbox._read_batch()
+        self.assertCountEqual(told, [*old.ids, *saved.ids, recurrence.outlook_bridge_key])
+        self.assertFalse(self.rows())
+
+    # signals
+
+    def slowly(self):
+        """Makes the limits a hundred times as long, so that a slow machine changes nothing."""
+        limits = {"LATE_SECONDS": 500, "OVERDUE_SECONDS": 9000, "WAITING_SECONDS": 1000}
+        patcher = patch.multiple(signal_model, **limits)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+    def run_job(self, waited=None, due_in=3000):
+        """Runs the job as Odoo does ``waited`` seconds after a save, ``due_in`` seconds before its time."""
+        job = self.env.ref("microsoft_calendar_bridge.ir_cron_exchange")
+        now = fields.Datetime.now()
+        self.settle()
+        self.env["ir.cron.trigger"].search([("cron_id", "=", job.id)]).unlink()
+        if waited is not None:
+            job._trigger(now - timedelta(seconds=waited))
+        job.nextcall = now + timedelta(seconds=due_in)
+        self.env.flush_all()
+        self.env["outlook.bridge.exchange"]._cron_exchange()
+        self.env.invalidate_all()
+        self.env["ir.cron.trigger"].search([("cron_id", "=", job.id)]).unlink()
+        return self.env["outlook.bridge.state"]._get().jobs_late_until
+
+    def signals(self, events=1):
+        """Returns how many signals follow a transaction that saves so many events."""
+        self.settle()
+        self.env.cr.postcommit.clear()
+        self.service.calls.clear()
+        for _number in range(events):
+            self.event()
+            self.settle()
+        with (
+            patch.object(IrCron, "_notifydb", lambda cron: None),
+            patch.object(threading.Thread, "start", lambda thread: thread.run()),
+            patch.object(signal_model, "PAUSE", 0),
+        ):
+            self.env.cr.postcommit.run()
+        return len(self.service.called("outlook.bridge", "signal"))
+
+    def test_late_jobs_are_helped(self):
+        self.slowly()
+        self.service.state["signals"] = True
+        self.say()
+        self.assertFalse(self.run_job(waited=200))
+        self.assertEqual(self.signals(), 0, "the job comes at once")
+        late_until = self.run_job(waited=2000)
+        self.assertGreater(late_until, fields.Datetime.now() + timedelta(minutes=59))
+        self.assertEqual(self.signals(events=3), 1)
+        [call] = self.service.called("outlook.bridge", "signal")
+        self.assertEqual((call["uid"], call["kwargs"]), (1, {}), "it says nothing of who saved what")
+        # to a service that is down, and to one that does not know signals, none is sent
+        self.service.down = True
+        self.signals()
+        self.service.down = False
+        self.assertEqual(self.signals(), 0)
+        outlook_bridge_client._unreachable.clear()
+        self.assertEqual(self.signals(), 1)
+        self.say(signals=False)
+        self.assertEqual(self.signals(), 0)
+
+    def test_jobs_are_late_until_one_comes_in_time(self):
+        self.slowly()
+        late_until = self.run_job(waited=2000)
+        self.assertTrue(late_until)
+        self.assertEqual(self.run_job(waited=2000), late_until, "nothing is written that says nothing new")
+        self.assertEqual(self.run_job(), late_until, "nobody has saved anything")
+        self.assertEqual(self.run_job(waited=200, due_in=0), late_until, "it was due anyway")
+        self.assertFalse(self.run_job(waited=200))
+        self.assertFalse(self.run_job())
+        self.assertFalse(self.run_job(due_in=-6000), "Odoo looks for jobs once a minute")
+        self.assertTrue(self.run_job(due_in=-30_000), "but not as rarely as this")
+        state = self.env["outlook.bridge.state"]._get()
+        state.jobs_late_until = fields.Datetime.now() + timedelta(minutes=20)
+        self.assertGreater(self.run_job(waited=2000), fields.Datetime.now() + timedelta(minutes=59))
+
+    def test_lateness_does_not_depend_on_what_is_left_to_send(self):
+        """Something else may have sent it before the late job."""
+        self.slowly()
+        self.event()
+        self.exchange()
+        self.assertFalse(self.rows())
+        self.assertTrue(self.run_job(waited=2000))
+
+    def test_a_job_that_does_not_come_is_late(self):
+        self.slowly()
+        self.service.state["signals"] = True
+        self.run_job(waited=100)
+        self.assertEqual(self.signals(), 0)
+        triggers = self.env["ir.cron.trigger"].search([], order="id desc", limit=1)
+        self.assertEqual(triggers.cron_id, self.env.ref("microsoft_calendar_bridge.ir_cron_exchange"))
+        self.assertEqual(self.signals(), 0, "it still may come")
+        triggers.call_at = fields.Datetime.now() - timedelta(seconds=1200)
+        self.env.flush_all()
+        self.assertEqual(self.signals(), 1)
+
+    def test_signals_of_many_transactions_are_few(self):
+        """While one is under way, all others together make one more."""
+        began, goes_on, calls = threading.Event(), threading.Event(), []
+
+        def call():
+            calls.append(1)
+            began.set()
+            return goes_on.wait(60)
+
+        with patch.object(signal_model, "PAUSE", 0):
+            signal_model.send("db", call)
+            self.assertTrue(began.wait(60))
+            for _number in range(20):
+                signal_model.send("db", call)
+            goes_on.set()
+            limit = time.monotonic() + 60
+            while "db" in signal_model._under_way and time.monotonic() < limit:
+                time.sleep(0.01)
+        self.assertEqual(len(calls), 2)
+
+    def test_a_save_does_not_fail_for_a_signal(self):
+        with (
+            patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread")),
+            self.assertLogs(signal_model.__name__, "WARNING"),
+        ):
+            signal_model.send("db", lambda: True)
+        self.assertNotIn("db", signal_model._under_way)

@@ -61,6 +61,20 @@ class TestStatements(BridgeCase):
         self.assertLessEqual(self.beside(rename, *self.meetings(3)), EXTRA)
         self.assertEqual(len(self.rows()), 2, "it was told, and not only cheap")
 
+    def test_title_where_jobs_are_late(self):
+        """Whether to send a signal costs no statement."""
+
+        def rename(event):
+            event.with_user(self.ann).write({"name": "Another title"})
+
+        self.say(signals=True)
+        late_until = fields.Datetime.add(fields.Datetime.now(), hours=1)
+        self.env["outlook.bridge.state"]._get().jobs_late_until = late_until
+        meetings = self.meetings(3)
+        self.cr.postcommit.clear()
+        self.assertLessEqual(self.beside(rename, *meetings), EXTRA)
+        self.assertIn("microsoft_calendar_bridge.signal", self.cr.postcommit.data)
+
     def test_move(self):
         def move(event):
             event.with_user(self.ann).write({"start": self.tomorrow(9), "stop": self.tomorrow(10)})
