@@ -201,6 +201,9 @@ pub async fn status(opened: &Opened, configured: &Settings) -> anyhow::Result<()
                 database.exchange_failures
             );
         }
+        if let Some(problem) = &state.notify_problem {
+            println!("  POLLED, as Microsoft cannot notify of changes: {problem}");
+        }
         println!(
             "  {} · {} · {} change(s) owed to Odoo",
             if state.configured {

@@ -179,6 +179,13 @@ class ResConfigSettings(models.TransientModel):
             lines.append(problem)
         elif state.last_error and state.last_error not in lines:
             lines.append(self.env._("Nothing is exchanged: %(problem)s", problem=state.last_error))
+        if problem := known.get("notify_problem"):
+            lines.append(
+                self.env._(
+                    "Microsoft cannot notify Odoo of changes, so Outlook is asked every few minutes: %(problem)s",
+                    problem=problem,
+                )
+            )
         if rejected := self.env["outlook.bridge.outbox"]._count_rejected():
             count, last = rejected
             lines.append(
