@@ -111,6 +111,7 @@ def write_config(
     port: int = 0,
     addons: bool = True,
     workers: int = 0,
+    cron_threads: int = 1,
     site_addons: Path | None = None,
 ) -> Path:
     """Writes Odoo's configuration file. It has the database's password, which must not be on the
@@ -126,7 +127,7 @@ def write_config(
         "addons_path": addons_path,
         "http_interface": "127.0.0.1",
         "workers": workers,
-        "max_cron_threads": 1,
+        "max_cron_threads": cron_threads,
         "list_db": True,
         "proxy_mode": False,
         # Nothing listens on this port, so mails stay in Odoo's queue.
@@ -344,6 +345,7 @@ class Odoo:
         host: str = "127.0.0.1",
         *,
         workers: int = 0,
+        cron_threads: int = 1,
         launcher: Path | None = None,
         extra_env: dict[str, str] | None = None,
         site_addons: Path | None = None,
@@ -354,6 +356,7 @@ class Odoo:
         self.url = f"http://{host}:{port}"
         self.log = run_dir / "odoo.log"
         self._workers = workers
+        self._cron_threads = cron_threads
         self._launcher = launcher
         self._site_addons = site_addons
         self._env = environment() | (extra_env or {})
@@ -379,6 +382,7 @@ class Odoo:
             database=self.database,
             port=self._port,
             workers=self._workers,
+            cron_threads=self._cron_threads,
             site_addons=self._site_addons,
         )
         self._process = Process(

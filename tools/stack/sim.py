@@ -240,6 +240,12 @@ class Simulator:
         """Replaces the whole state."""
         self._ask_bytes("PUT", "state", state, 300)
 
+    def forge(self, url: str, notification: dict[str, Any], times: int = 1) -> list[int]:
+        """Sends to a URL what looks like a notification of Microsoft's. Returns the statuses of the
+        answers."""
+        forged = {"url": url, "notification": notification, "times": times}
+        return self._ask("POST", "subscriptions/forge", forged)["statuses"]
+
     def set_switches(self, **switches: Any) -> None:
         self._ask("PUT", "switches", switches)
 

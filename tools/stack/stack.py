@@ -38,6 +38,7 @@ class Stack:
         redirect_uris: tuple[str, ...] = (),
         odoo_options: dict[str, Any] | None = None,
         climate: str | None = None,
+        notifications: bool = False,
         report: Callable[[str], None] = _silent,
     ):
         name = name or f"ob_{uuid.uuid4().hex[:10]}"
@@ -64,6 +65,7 @@ class Stack:
             login_url=self.sim.login_url,
             profile=profile,
         )
+        self.service.notifications = notifications
         self.users: dict[str, int] = {}
         # Whether Odoo's built-in sync is in charge, which stores its secrets and tokens in Odoo's
         # database.

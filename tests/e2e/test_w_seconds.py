@@ -1,0 +1,109 @@
+"""Seconds, both ways: nothing is polled here, and Odoo runs no scheduled job by itself."""
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import pytest
+
+from tools import walk
+from tools.stack import Stack, eventually
+
+from .site import ANN, BEN, Site
+
+JOB = "microsoft_calendar_bridge.ir_cron_exchange"
+
+
+@pytest.fixture(scope="module")
+def site(make_stack: Callable[..., Stack]):
+    stack = make_stack(notifications=True, odoo_options={"cron_threads": 0})
+    made = Site(stack)
+    stack.add_user("Ann Archer", ANN, "ann")
+    stack.add_user("Ben Baker", BEN, "ben")
+    stack.pair(made.proxy.url)
+    for login in (ANN, BEN):
+        stack.connect(made.client(login))
+    subscribed(stack, {ANN, BEN})
+    stack.service.settings["poll_seconds"] = 3600
+    stack.service.settings["poll_seconds_quiet"] = 3600
+    stack.service.stop()
+    stack.service.start()
+    # As on a site whose jobs run every five minutes: the first save waits for its job, which notes
+    # that it is late.
+    made.new_event(ANN, walk.unique("The first one"))
+    time.sleep(7)
+    stack.odoo.run_cron(JOB)
+    yield made
+    made.close()
+
+
+def subscribed(stack: Stack, mailboxes: set[str]) -> None:
+    """Waits until Microsoft notifies of changes in these mailboxes."""
+
+    def check() -> bool:
+        return {one["address"] for one in stack.sim.subscriptions()} >= mailboxes
+
+    eventually(check, 120, message=f"subscriptions for {mailboxes}")
+
+
+def seconds_until(check: Callable[[], object], what: str) -> float:
+    began = time.monotonic()
+    eventually(check, 120, message=what)
+    return time.monotonic() - began
+
+
+def test_two_windows(site: Site, at_browser, note):
+    """An edit in Outlook's window appears in Odoo's open calendar, and the other way round."""
+    stack = site.stack
+    week = walk.next_week(day=2)
+    title = walk.unique("Two windows")
+    odoo, outlook = at_browser(stack, "ann"), at_browser(stack, "ann-outlook")
+    odoo.log_in(ANN, "ann")
+    odoo.new_event(title, week)
+    odoo.save_event()
+    eventually(lambda: stack.sim.event(ANN, title), 120, message="it is in Outlook")
+    odoo.show_week(week)
+    odoo.sees(title)
+
+    there = walk.unique("Renamed in Outlook")
+    outlook.outlook_rename(ANN, week, title, there)
+    began = time.monotonic()
+    # The page is not loaded again.
+    odoo.event(there).first.wait_for(timeout=120_000)
+    to_odoo = time.monotonic() - began
+    odoo.shot("renamed-in-outlook")
+
+    here = walk.unique("Renamed in Odoo")
+    (event,) = stack.odoo.query("SELECT id FROM calendar_event WHERE name = %s", there)
+    odoo.rename_event(event[0], here)
+    to_outlook = seconds_until(lambda: stack.sim.event(ANN, here), "it is renamed in Outlook")
+    outlook.open_outlook(ANN, week)
+    outlook.shot("renamed-in-odoo")
+    note(f"two windows: to Odoo's open page {to_odoo:.1f} s, to Outlook {to_outlook:.1f} s")
+
+
+def test_saves_without_a_page_reach_outlook_where_jobs_are_late(site: Site, note):
+    """A save over RPC, as of a website booking: nobody has a page open, and no job runs."""
+    stack = site.stack
+    late = []
+    for number in range(8):
+        title = walk.unique(f"Booked {number}")
+        site.new_event(BEN, title, day=20 + number)
+        late.append(seconds_until(lambda title=title: stack.sim.event(BEN, title), f"'{title}' is in Outlook"))
+    note(f"a save without a page: median {median(late):.1f} s, longest {max(late):.1f} s")
+
+
+def test_notifications_that_fail(site: Site):
+    """Lost, doubled, late and forged: the calendars end equal."""
+    stack = site.stack
+    stack.sim.set_switches(notification_loss_every=2, notification_loss_told=True)
+    titles = [walk.unique(f"Lossy {number}") for number in range(6)]
+    for number, title in enumerate(titles):
+        site.new_outlook_event(ANN, title, day=40 + number)
+    for title in titles:
+        site.odoo_event(title)
+    known = stack.sim.subscriptions()[0]
+    forged = {"subscriptionId": known["id"], "clientState": "guessed", "changeType": "deleted"}
+    assert stack.sim.forge(known["notification_url"], forged) == [202], "a forger learns nothing"
+    for title in titles:
+        site.odoo_event(title)
