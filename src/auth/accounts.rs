@@ -795,6 +795,8 @@ mod tests {
             moved: None,
             api: None,
             api_lowest: None,
+            notify_retry_at: None,
+            notify_problem: None,
         }
     }
 
