@@ -17,8 +17,8 @@ use uuid::Uuid;
 use crate::engine::{Engine, now};
 use crate::store::{databases, outbox};
 
-/// How long a poke may take. Odoo exchanges for 8 s at most, and may be busy before.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a poke may take. Odoo begins no call after 8 s, and a call may take 10 s.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the next poke waits after one that failed.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(1);
 /// How many pokes follow each other because Odoo says that there is more. Odoo's job does the rest.
