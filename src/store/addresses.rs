@@ -1,6 +1,6 @@
 //! The addresses by which mail reaches a mailbox.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -83,8 +83,9 @@ pub async fn of_accounts(
         .select((Told::as_select(), t::told_at))
         .load(conn)
         .await?;
+    let told: HashMap<i64, _> = told.into_iter().map(|row| (row.0.account_id, row)).collect();
     let of = |account: &Account| {
-        let told = told.iter().find(|(told, _)| told.account_id == account.id);
+        let told = told.get(&account.id);
         Mailbox::of(account, told.filter(|_| !account.is_reset()))
     };
     Ok(accounts.iter().map(of).collect())
