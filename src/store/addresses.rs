@@ -125,5 +125,13 @@ pub async fn set(
 
 /// Forgets the addresses, as the account will belong to another mailbox or to none.
 pub async fn forget(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    // The row's trigger writes the account, which is locked first everywhere.
+    accounts::table
+        .find(account_id)
+        .select(accounts::id)
+        .for_no_key_update()
+        .first::<i64>(conn)
+        .await
+        .optional()?;
     diesel::delete(t::table.find(account_id)).execute(conn).await
 }

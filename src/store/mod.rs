@@ -17,6 +17,7 @@ pub mod mail_hours;
 pub mod meetings;
 pub mod outbox;
 pub mod owner;
+pub mod people;
 pub mod pruning;
 pub mod put_aside;
 pub mod reason;
@@ -182,6 +183,9 @@ impl Store {
                 .map_err(|e| anyhow::anyhow!("migrating: {e}"));
             (harness.into_inner(), run)
         });
+        if run.is_ok() {
+            people::forget_other_clusters(&mut conn).await?;
+        }
         unlock(&mut conn, MIGRATING).await?;
         run
     }

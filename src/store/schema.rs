@@ -1,6 +1,9 @@
 //! The tables as diesel sees them; kept equal to `migrations/` by a test.
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::people::Xid8;
+
     databases (id) {
         id -> Uuid,
         uuid -> Text,
@@ -36,6 +39,7 @@ diesel::table! {
         moved -> Nullable<Text>,
         api -> Nullable<Integer>,
         api_lowest -> Nullable<Integer>,
+        people_epoch -> Xid8,
     }
 }
 
@@ -73,6 +77,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::people::Xid8;
+
     accounts (id) {
         id -> BigInt,
         database_id -> Uuid,
@@ -108,6 +115,7 @@ diesel::table! {
         lease_beats -> BigInt,
         removals_answer -> Nullable<Text>,
         mails_answer -> Nullable<Text>,
+        people_xid -> Xid8,
     }
 }
 

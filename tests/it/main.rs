@@ -47,6 +47,7 @@ mod online_meetings;
 mod organizers;
 mod outages;
 mod pairing;
+mod people;
 mod put_aside;
 mod putting_aside;
 mod removal_limit;
