@@ -1,5 +1,7 @@
 //! Users of a database and the mailboxes behind them.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::case_when;
 use diesel::prelude::*;
@@ -250,6 +252,21 @@ pub async fn with_identity(
         .first(conn)
         .await
         .optional()
+}
+
+/// Returns the accounts of a database that were not synced since a time.
+pub async fn unused_since(
+    conn: &mut Connection,
+    database_id: Uuid,
+    since: DateTime<Utc>,
+) -> QueryResult<BTreeSet<i64>> {
+    let is_unused = dsl::last_sync_at.is_null().or(dsl::last_sync_at.lt(since));
+    let unused: Vec<i64> = dsl::accounts
+        .filter(dsl::database_id.eq(database_id).and(is_unused))
+        .select(dsl::id)
+        .load(conn)
+        .await?;
+    Ok(unused.into_iter().collect())
 }
 
 /// The person and mailbox that logged in, as Microsoft identifies them.

@@ -19,6 +19,7 @@ pub mod mail_hours;
 pub mod meetings;
 pub mod outbox;
 pub mod owner;
+pub mod people;
 pub mod pruning;
 pub mod put_aside;
 pub mod reason;
@@ -204,6 +205,9 @@ impl Store {
                 .map_err(|e| anyhow::anyhow!("migrating: {e}"));
             (harness.into_inner(), run)
         });
+        if run.is_ok() {
+            people::forget_other_clusters(&mut conn).await?;
+        }
         unlock(&mut conn, MIGRATING).await?;
         run
     }
@@ -242,6 +246,9 @@ fn pool(
 async fn connect(target: Target, statements: Statements) -> ConnectionResult<AsyncPgConnection> {
     let mut conn = target.connect().await?;
     conn.batch_execute(LONGEST_SILENCE)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    people::note_connection(&mut conn)
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
     statements.of(&mut conn);

@@ -1,6 +1,9 @@
 //! The tables as diesel sees them; kept equal to `migrations/` by a test.
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::people::Xid8;
+
     databases (id) {
         id -> Uuid,
         uuid -> Text,
@@ -39,6 +42,7 @@ diesel::table! {
         notify_retry_at -> Nullable<Timestamptz>,
         notify_problem -> Nullable<Text>,
         poked_at -> Nullable<Timestamptz>,
+        people_epoch -> Xid8,
     }
 }
 
@@ -76,6 +80,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::people::Xid8;
+
     accounts (id) {
         id -> BigInt,
         database_id -> Uuid,
@@ -113,6 +120,7 @@ diesel::table! {
         mails_answer -> Nullable<Text>,
         news_at -> Nullable<Timestamptz>,
         watched_until -> Nullable<Timestamptz>,
+        people_xid -> Xid8,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Forgets, in the background, what is older than the journal is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,7 +15,7 @@ use crate::engine::{Engine, now};
 use crate::planning::people::People;
 use crate::planning::planner::stubs::{over_at, stub_of};
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{Connection, databases, pruning, stubs, try_lock, unlock};
+use crate::store::{Connection, accounts, databases, pruning, stubs, try_lock, unlock};
 
 const EVERY: Duration = Duration::from_secs(6 * 3600);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5 * 60);
@@ -88,10 +88,11 @@ async fn forget_past(conn: &mut Connection, before: DateTime<Utc>) -> anyhow::Re
             let lock = databases::serialize(conn, database_id).await?;
             let people = People::load(conn, database_id, now()).await?;
             let mut unit = UnitOfWork::of(conn, &lock, &ids).await?;
+            let unused = accounts::unused_since(conn, database_id, before).await?;
             let mut looks = Vec::new();
             for id in ids {
                 let dossier = unit.get(id)?;
-                let next = match forget_one(dossier, &people, before) {
+                let next = match forget_one(dossier, &people, before, &unused) {
                     Ok(next) => next,
                     Err(error) => {
                         let error = format!("{error:#}");
@@ -118,6 +119,7 @@ fn forget_one(
     dossier: &mut Dossier,
     people: &People,
     before: DateTime<Utc>,
+    unused: &BTreeSet<i64>,
 ) -> anyhow::Result<DateTime<Utc>> {
     let latest = people.now + LATEST_LOOK;
     let Some(over) = over_at(dossier, people)? else {
@@ -126,7 +128,7 @@ fn forget_one(
     if over >= before {
         return Ok(latest.min(people.now + (over - before) + TimeDelta::hours(1)));
     }
-    if let Some(stub) = stub_of(dossier, people, before)? {
+    if let Some(stub) = stub_of(dossier, people, before, unused)? {
         dossier.meeting.forget_content(&stub)?;
         for copy in &mut dossier.copies {
             copy.forget_content()?;

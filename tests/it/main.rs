@@ -49,6 +49,7 @@ mod online_meetings;
 mod organizers;
 mod outages;
 mod pairing;
+mod people;
 mod proxy;
 mod put_aside;
 mod putting_aside;

@@ -12,10 +12,10 @@ use crate::calendar::merge::Base;
 use crate::calendar::words;
 use crate::odoo::snapshot::{AnsweredBy, Snapshot, odoo_answer};
 use crate::planning::people::People;
-use crate::store::accounts::Account;
 use crate::store::journal::Done;
 use crate::store::meetings::Copy;
 use crate::store::outbox::{OutlookWrite, WriteKind};
+use crate::store::people::Person;
 
 impl Task<'_> {
     /// Returns the responses that Odoo must show for guests whose mailboxes are connected;
@@ -69,7 +69,8 @@ impl Task<'_> {
                         // The responses that a revived meeting was made with are about the earlier
                         // meeting, but a guest may have responded before the new invitation was
                         // seen.
-                        let is_response = odoo != outlook && snapshot.is_answered_in_odoo(account.odoo_user_id);
+                        let is_response =
+                            odoo != outlook && snapshot.is_answered_in_odoo(account.odoo_user_id);
                         return if is_response { outlook } else { odoo };
                     }
                     // The organizer's mailbox has reported it, and nobody has responded in Odoo
@@ -143,7 +144,7 @@ pub(super) fn refusal(address: &Address, in_odoo: Answer, in_outlook: Answer, by
 }
 
 fn response(
-    account: &Account,
+    account: &Person,
     copy: &Copy,
     address: &Address,
     answer: Answer,

@@ -2,6 +2,8 @@
 //! compared with the other side's present state. Until both sides have been asked, nothing is
 //! planned.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::{Rights, Task, in_one, replan};
@@ -78,11 +80,16 @@ impl Task<'_> {
 
 /// Returns the stub of a meeting that ended before a time. Returns `None` if more of it is needed,
 /// or something is pending. A meeting is not forgotten if reading the same states again would
-/// change either side.
+/// change either side. `unused` are the accounts that were not synced since that time.
 ///
 /// # Errors
 /// When what is stored cannot be read.
-pub fn stub_of(dossier: &Dossier, people: &People, before: DateTime<Utc>) -> anyhow::Result<Option<Stub>> {
+pub fn stub_of(
+    dossier: &Dossier,
+    people: &People,
+    before: DateTime<Utc>,
+    unused: &BTreeSet<i64>,
+) -> anyhow::Result<Option<Stub>> {
     let meeting = &dossier.meeting;
     let is_at_rest = dossier.writes.is_empty()
         && dossier.debt.is_none()
@@ -105,13 +112,13 @@ pub fn stub_of(dossier: &Dossier, people: &People, before: DateTime<Utc>) -> any
         }
         match people.account(copy.account_id) {
             Some(account) if account.is_connected() => {
-                if !is_shown_so(copy, people, account) {
+                if !is_shown_so(copy, &account.mailbox) {
                     return Ok(None);
                 }
                 connected += 1;
             }
             // Nobody has logged in for that long.
-            Some(account) if account.last_sync_at.is_none_or(|at| at < before) => asleep += 1,
+            Some(account) if unused.contains(&account.id) => asleep += 1,
             _ => return Ok(None),
         }
     }
