@@ -36,11 +36,12 @@ use crate::outlook::wire::WireEvent;
 use crate::planning::people::People;
 use crate::planning::planner::refusals;
 use crate::planning::planner::{self, Effects, read_groups};
-use crate::store::accounts::{self, Account, BackfillState};
+use crate::store::accounts::{self, BackfillState};
 use crate::store::databases::{self, Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::OdooDebt;
+use crate::store::people::Person;
 use crate::store::reason::{Reason, Words};
 use crate::store::stubs::{self, Stub};
 use crate::store::unit::{Dossier, UnitOfWork};
@@ -294,6 +295,7 @@ async fn take(
     now: DateTime<Utc>,
     clocks: Clocks,
 ) -> anyhow::Result<Taken> {
+    People::prepare(conn, database_id).await?;
     let lock = databases::serialize_soon(conn, database_id).await?;
     let mut database = databases::lock(conn, database_id).await?;
     let repeated = match fence(conn, &database, request).await? {
@@ -456,7 +458,7 @@ async fn ask_for_existing(
     repeated: bool,
 ) -> anyhow::Result<Asked> {
     let mut asked = Asked::default();
-    for account in people.accounts.iter().filter(|a| a.is_connected()) {
+    for account in people.backfilling() {
         let user = account.odoo_user_id;
         let have_come = !repeated && !request.existing_left.contains(&user);
         match account.existing {
@@ -476,7 +478,7 @@ async fn ask_for_existing(
                         baseline::settle(conn, lock, people, account).await?;
                         let records = baseline::to_ask_for(conn, people, account).await?;
                         if records.is_empty() {
-                            all_have_come(conn, account).await?;
+                            all_have_come(conn, people.database.id, account).await?;
                         } else {
                             accounts::set_existing(conn, account.id, BackfillState::AskedRecords).await?;
                         }
@@ -490,7 +492,7 @@ async fn ask_for_existing(
                 }
             }
             BackfillState::AskedRecords if have_come => {
-                all_have_come(conn, account).await?;
+                all_have_come(conn, people.database.id, account).await?;
                 asked.told.push(account.id);
             }
             BackfillState::Asked
@@ -523,8 +525,8 @@ async fn stubs_to_ask_for(
 const UNSETTLED: &str =
     "what Odoo has told of this user's events could not be compared with Outlook; it is tried again";
 
-async fn all_have_come(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
-    let next = moving::next_state(conn, account).await?;
+async fn all_have_come(conn: &mut Connection, database_id: Uuid, account: &Person) -> anyhow::Result<()> {
+    let next = moving::next_state(conn, database_id, account.odoo_user_id).await?;
     accounts::set_existing(conn, account.id, next).await?;
     accounts::plan_anew(conn, account.id).await?;
     Ok(())

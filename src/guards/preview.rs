@@ -179,10 +179,7 @@ pub async fn preview(
     let upcoming = |one: &&Told| !one.over;
     let open: Vec<&Told> = told.iter().filter(concerned).collect();
     let outcome = |events: Vec<&&Told>| {
-        let mails = tally(
-            &inside,
-            events.iter().filter(|e| !e.over).map(|e| e.mailed.iter()),
-        );
+        let mails = tally(inside, events.iter().filter(|e| !e.over).map(|e| e.mailed.iter()));
         let past = events.iter().filter(|e| e.over).count();
         Outcome {
             past,
@@ -198,7 +195,7 @@ pub async fn preview(
         .iter()
         .filter(upcoming)
         .filter(|e| e.state() == Guests::Withheld);
-    let withheld = tally(&inside, withheld.map(|e| e.mailed.iter()));
+    let withheld = tally(inside, withheld.map(|e| e.mailed.iter()));
     let mut mailed: BTreeMap<&Address, Mailed> = BTreeMap::new();
     for one in open.iter().filter(|e| !e.over) {
         for address in &one.mailed {
@@ -214,7 +211,7 @@ pub async fn preview(
     }
     let mut people: Vec<Mailed> = mailed.into_values().collect();
     people.sort_by_key(|one| !one.outside);
-    let mut events: Vec<Apart> = told.iter().map(|one| shown(one, &inside)).collect();
+    let mut events: Vec<Apart> = told.iter().map(|one| shown(one, inside)).collect();
     events.sort_by_key(|event| (event.over, event.start));
     Ok(Preview {
         to_odoo,
@@ -254,7 +251,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
             let lock = databases::serialize(conn, database.id).await?;
             let people = People::load(conn, database.id, now()).await?;
             let told = apart(conn, &people, &account, &request.one).await?;
-            let chosen = match decide(&told, request, &people.inside(), database) {
+            let chosen = match decide(&told, request, people.inside(), database) {
                 Ok(chosen) => chosen,
                 Err(refusal) => return Ok(Err(refusal)),
             };

@@ -41,6 +41,7 @@ use crate::store::addresses::Mailbox;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities};
+use crate::store::people::Person;
 use crate::store::reason::{Reason, Words};
 use crate::store::stubs;
 use crate::store::unit::UnitOfWork;
@@ -434,6 +435,7 @@ async fn store(
             })
             .await;
     }
+    People::prepare(&mut conn, account.database_id).await?;
     let together = conn
         .transaction::<_, PullError, _>(async |conn| {
             let lock = databases::serialize(conn, account.database_id).await?;
@@ -733,15 +735,13 @@ async fn store_page(
     resolved_rows: &[ResolvedRow],
 ) -> Result<Effects, PullError> {
     let people = People::load(conn, account.database_id, now()).await?;
-    let account = people
-        .account(account.id)
-        .cloned()
-        .unwrap_or_else(|| account.clone());
-    let unit = load(conn, lock, &account, resolved_rows).await?;
+    let present = people.account(account.id).cloned();
+    let present = present.unwrap_or_else(|| Person::from(account));
+    let unit = load(conn, lock, account, resolved_rows).await?;
     let mut page = Page {
         people: &people,
-        account: &account,
-        mailbox: people.mailbox_of(&account),
+        account: &present,
+        mailbox: people.mailbox_of(account),
         unit,
         touched: BTreeSet::new(),
         lines: Vec::new(),
@@ -760,7 +760,7 @@ async fn store_page(
     let effects = planner::replan_all(&mut unit, &people, touched)?;
     unit.save(conn, people.now).await?;
     journal::write_all(conn, lines).await?;
-    retries::record_failures(conn, &account, resolved_rows, &aside).await?;
+    retries::record_failures(conn, account, resolved_rows, &aside).await?;
     Ok(effects)
 }
 
@@ -813,7 +813,7 @@ async fn load(
 /// A page while it is stored.
 struct Page<'a> {
     people: &'a People,
-    account: &'a Account,
+    account: &'a Person,
     mailbox: Mailbox,
     unit: UnitOfWork,
     touched: BTreeSet<i64>,
@@ -959,7 +959,7 @@ impl Page<'_> {
             self.report_attendees_without_address(event);
         }
         self.report_proposals(event, before);
-        let seen = copy_of(meeting_id, self.account, event, &shown)?;
+        let seen = copy_of(meeting_id, self.account.id, event, &shown)?;
         // What Exchange rewrites by itself is not news, even if it counts as a change.
         if known.is_none_or(|known| {
             known.gone
@@ -1040,7 +1040,7 @@ impl Page<'_> {
             && self
                 .people
                 .account_of_address(&organizer.address)
-                .is_some_and(Account::is_connected)
+                .is_some_and(Person::is_connected)
         {
             return Ok(FoundMeeting::Nothing);
         }

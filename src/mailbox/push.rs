@@ -645,6 +645,7 @@ async fn settle_together(
         return Ok(effects);
     }
     let mut conn = engine.store.get().await?;
+    People::prepare(&mut conn, account.database_id).await?;
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         let lock = databases::serialize(conn, account.database_id).await?;
         leases::hold(conn, account).await?;
@@ -823,7 +824,7 @@ fn settle_one(
             if let Some(copy) = earlier.and_then(|id| dossier.copy_mut(account.id, id)) {
                 copy.gone = true;
             }
-            unit.see_copy(copy_of(write.meeting_id, account, event, &shown)?)?;
+            unit.see_copy(copy_of(write.meeting_id, account.id, event, &shown)?)?;
             let dossier = unit.get(write.meeting_id)?;
             let copy = dossier.copy_mut(account.id, &event.id);
             if let (Some(copy), true) = (copy, write.kind == WriteKind::Respond) {

@@ -22,7 +22,7 @@ use crate::store::databases::PlanningLock;
 use crate::store::meetings::{self, Copy, Meeting, SlotAnswers};
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{Connection, accounts::Account};
+use crate::store::{Connection, people::Person};
 
 /// Lies, by a month, inside the days that Odoo sends when it is asked for existing events (at least
 /// a year back and two years ahead).
@@ -37,9 +37,9 @@ pub async fn settle(
     conn: &mut Connection,
     lock: &PlanningLock,
     people: &People,
-    account: &Account,
+    account: &Person,
 ) -> anyhow::Result<()> {
-    let ids = meetings::unconfirmed_of(conn, account.database_id, account.id, account.odoo_user_id).await?;
+    let ids = meetings::unconfirmed_of(conn, people.database.id, account.id, account.odoo_user_id).await?;
     let mut unit = UnitOfWork::of(conn, lock, &ids).await?;
     for id in ids {
         let Dossier { meeting, copies, .. } = unit.get(id)?;
@@ -64,15 +64,15 @@ pub async fn settle(
 pub async fn to_ask_for(
     conn: &mut Connection,
     people: &People,
-    account: &Account,
+    account: &Person,
 ) -> anyhow::Result<Vec<WantedRecord>> {
-    let ids = meetings::unconfirmed_of(conn, account.database_id, account.id, account.odoo_user_id).await?;
+    let ids = meetings::unconfirmed_of(conn, people.database.id, account.id, account.odoo_user_id).await?;
     let mut wanted = Vec::new();
     for meeting in meetings::read_all(conn, &ids).await? {
         let organizer = meeting
             .organizer_in_odoo()
             .and_then(|user| people.account_of_user(user));
-        if organizer.is_some_and(Account::is_connected) || is_not_taken_over(&meeting) {
+        if organizer.is_some_and(Person::is_connected) || is_not_taken_over(&meeting) {
             continue;
         }
         // A record of another version is sent as soon as somebody saves it.

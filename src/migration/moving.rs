@@ -13,6 +13,7 @@ use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::engine::{Engine, now};
 use crate::mailbox::error::PullError;
@@ -101,14 +102,12 @@ pub fn note(unit: &mut UnitOfWork, id: i64, link: StockLink) -> anyhow::Result<(
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn next_state(conn: &mut Connection, account: &Account) -> anyhow::Result<BackfillState> {
-    let waiting = stock::waiting_for(
-        conn,
-        account.database_id,
-        account.odoo_user_id,
-        Awaited::Untranslated,
-    )
-    .await?;
+pub async fn next_state(
+    conn: &mut Connection,
+    database_id: Uuid,
+    odoo_user_id: i32,
+) -> anyhow::Result<BackfillState> {
+    let waiting = stock::waiting_for(conn, database_id, odoo_user_id, Awaited::Untranslated).await?;
     Ok(if waiting.is_empty() {
         BackfillState::Told
     } else {
@@ -483,7 +482,7 @@ async fn attach(
         };
         if is_free {
             unit.get(id)?.meeting.ical_uid.clone_from(&event.ical_uid);
-            unit.see_copy(copy_of(id, account, event, &shown)?)?;
+            unit.see_copy(copy_of(id, account.id, event, &shown)?)?;
         }
     }
     let dossier = unit.get(id)?;

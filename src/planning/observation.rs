@@ -13,8 +13,6 @@ use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Per
 use crate::engine::now;
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::wire::{self, WireEvent};
-use crate::planning::people::People;
-use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
 use crate::store::meetings::{Copy, SlotAnswers};
 
@@ -24,14 +22,14 @@ use crate::store::meetings::{Copy, SlotAnswers};
 /// When it cannot be serialized.
 pub(crate) fn copy_of(
     meeting_id: i64,
-    account: &Account,
+    account_id: i64,
     event: &WireEvent,
     shown: &Shown,
 ) -> anyhow::Result<Copy> {
     Ok(Copy {
         id: 0,
         meeting_id,
-        account_id: account.id,
+        account_id,
         graph_id: event.id.clone(),
         change_key: event.change_key.clone(),
         is_organizer: event.is_organizer.unwrap_or(false),
@@ -51,11 +49,11 @@ pub(crate) fn copy_of(
 }
 
 /// Returns whether a copy is only what its mailbox shows, without anything that was known before.
-pub(crate) fn is_shown_so(copy: &Copy, people: &People, account: &Account) -> bool {
+pub(crate) fn is_shown_so(copy: &Copy, mailbox: &Mailbox) -> bool {
     let Ok(event) = copy.wire_event::<WireEvent>() else {
         return false;
     };
-    let Ok(shown) = project(&event, &people.mailbox_of(account), None) else {
+    let Ok(shown) = project(&event, mailbox, None) else {
         return false;
     };
     let says_nothing = |answers: &Value| answers.as_object().is_some_and(Map::is_empty);

@@ -1,27 +1,35 @@
 //! The people and mailboxes of one database, for planning its meetings.
 
+mod known;
+
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use self::known::Known;
 use crate::calendar::event::{Address, Aliases};
 use crate::calendar::invitations::Inside;
 use crate::calendar::merge::Policy;
+use crate::engine::now;
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::Snapshot;
 use crate::store::Connection;
-use crate::store::accounts::{self, Account};
-use crate::store::addresses::{self, Mailbox};
+use crate::store::accounts::Account;
+use crate::store::addresses::Mailbox;
 use crate::store::databases::{self, Database};
+use crate::store::people::Person;
 
-/// A database with its accounts, read once for a batch of meetings.
+/// A database with its people as the present transaction sees them, for a batch of meetings. The
+/// process keeps what it has read of them, so only what has changed since is read.
 #[derive(Clone, Debug)]
 pub struct People {
     pub database: Database,
-    pub accounts: Vec<Account>,
-    /// Their mailboxes, in the same order.
-    owned: Vec<Mailbox>,
-    pub mailboxes: Mailboxes,
+    known: Arc<Known>,
+    /// A person of `known` who is another one here (see [`Self::mark_pulled`]).
+    instead: Option<Person>,
+    pub mailboxes: Arc<Mailboxes>,
     pub now: DateTime<Utc>,
 }
 
@@ -40,61 +48,82 @@ impl People {
     /// # Errors
     /// When Postgres fails.
     pub async fn of(conn: &mut Connection, database: Database, now: DateTime<Utc>) -> anyhow::Result<Self> {
-        let accounts = accounts::of_database(conn, database.id).await?;
-        let owned = addresses::of_accounts(conn, database.id, &accounts).await?;
-        // Includes accounts that must log in again: a lapsed consent must not look like a change.
-        let known = accounts.iter().zip(&owned);
-        let mut known: Vec<_> = known.filter(|(account, _)| !account.is_reset()).collect();
-        known.sort_by_key(|(_, mailbox)| mailbox.told_at);
-        let mailboxes = Mailboxes::of(known.into_iter().filter_map(|(account, mailbox)| {
-            Some((
-                account.odoo_user_id,
-                mailbox.address.clone()?,
-                mailbox.aliases.clone(),
-            ))
-        }))
-        .at(&database.base_url);
+        let known = known::read(conn, database.id, &database.base_url).await?;
+        let mut mailboxes = Arc::clone(&known.mailboxes);
+        // Read under another address of Odoo.
+        if mailboxes.odoo() != database.base_url {
+            mailboxes = Arc::new(Mailboxes::clone(&mailboxes).at(&database.base_url));
+        }
         Ok(Self {
             database,
-            owned,
-            accounts,
+            known,
+            instead: None,
             mailboxes,
             now,
         })
     }
 
-    pub fn account(&self, id: i64) -> Option<&Account> {
-        self.accounts.iter().find(|a| a.id == id)
+    /// Reads the people of a database of which this process knows none yet. That takes a while if
+    /// there are thousands, and is better done before the planning lock is taken.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn prepare(conn: &mut Connection, database_id: Uuid) -> anyhow::Result<()> {
+        if !known::is_kept(database_id) {
+            Self::load(conn, database_id, now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns all, by their user's id.
+    pub fn persons(&self) -> impl Iterator<Item = &Person> {
+        self.known.persons().map(|known| self.replaced(known))
+    }
+
+    /// Returns those of whom Odoo has not sent all events yet and who are connected, by their
+    /// user's id.
+    pub fn backfilling(&self) -> impl Iterator<Item = &Person> {
+        self.known.backfilling().map(|known| self.replaced(known))
+    }
+
+    fn replaced<'a>(&'a self, known: &'a Person) -> &'a Person {
+        self.instead
+            .as_ref()
+            .filter(|instead| instead.id == known.id)
+            .unwrap_or(known)
+    }
+
+    pub fn account(&self, id: i64) -> Option<&Person> {
+        Some(self.replaced(self.known.account(id)?))
     }
 
     /// Returns the addresses of an account's mailbox.
     pub fn mailbox_of(&self, account: &Account) -> Mailbox {
-        let known = self
-            .accounts
-            .iter()
-            .zip(&self.owned)
-            .find(|(known, _)| known.id == account.id);
-        known.map_or_else(|| Mailbox::of_login(account), |(_, mailbox)| mailbox.clone())
+        self.known.account(account.id).map_or_else(
+            || Mailbox::of_login(&account.login),
+            |known| known.mailbox.clone(),
+        )
     }
 
     /// Plans as if this mailbox had been listed to its end. That is stored later.
     pub fn mark_pulled(&mut self, account_id: i64) {
-        if let Some(account) = self.accounts.iter_mut().find(|a| a.id == account_id) {
-            account.pulled_once = true;
-        }
+        self.instead = self.known.account(account_id).map(|known| Person {
+            pulled_once: true,
+            ..known.clone()
+        });
     }
 
-    pub fn account_of_user(&self, user_id: i32) -> Option<&Account> {
-        self.accounts.iter().find(|a| a.odoo_user_id == user_id)
+    pub fn account_of_user(&self, user_id: i32) -> Option<&Person> {
+        Some(self.replaced(self.known.user(user_id)?))
     }
 
     /// Returns the connected account whose mailbox has this address.
-    pub fn account_of_address(&self, address: &Address) -> Option<&Account> {
+    pub fn account_of_address(&self, address: &Address) -> Option<&Person> {
         self.account_of_user(self.mailboxes.user_of(address)?)
     }
 
     /// Returns the account of the user whom Odoo names as organizer.
-    pub fn organizer(&self, snapshot: &Snapshot) -> Option<&Account> {
+    pub fn organizer(&self, snapshot: &Snapshot) -> Option<&Person> {
         self.account_of_user(snapshot.organizer.as_ref()?.user_id)
     }
 
@@ -107,9 +136,8 @@ impl People {
     }
 
     /// Returns the domains whose addresses are not outside.
-    pub fn inside(&self) -> Inside {
-        let of_user = |account: &Account| self.mailboxes.get(&account.odoo_user_id);
-        Inside::of(self.accounts.iter().filter_map(of_user))
+    pub fn inside(&self) -> &Inside {
+        &self.known.inside
     }
 
     /// Returns when a record was made in Odoo, by our clock.

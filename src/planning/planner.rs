@@ -38,10 +38,10 @@ use crate::calendar::plan::{Mail, Rights};
 use crate::odoo::record::Record;
 use crate::outlook::wire;
 use crate::planning::people::People;
-use crate::store::accounts::Account;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::{Copy, Meeting};
+use crate::store::people::Person;
 use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json};
@@ -222,7 +222,7 @@ impl Task<'_> {
         let connected = |c: &&Copy| {
             self.people
                 .account(c.account_id)
-                .is_some_and(Account::is_connected)
+                .is_some_and(Person::is_connected)
         };
         let organizers = self
             .dossier
@@ -251,7 +251,7 @@ impl Task<'_> {
 
     /// Returns the organizer's mailbox if it is connected, and only a guest's mailbox has shown the
     /// meeting so far.
-    fn organizer_unread(&self, rights: Rights, outlook: Option<&Event>) -> Option<&Account> {
+    fn organizer_unread(&self, rights: Rights, outlook: Option<&Event>) -> Option<&Person> {
         let organizer = outlook
             .filter(|_| rights == Rights::ReadOnly)?
             .organizer

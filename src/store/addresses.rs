@@ -1,15 +1,13 @@
 //! The addresses by which mail reaches a mailbox.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use uuid::Uuid;
 
 use super::Connection;
-use super::accounts::Account;
 use super::schema::{account_addresses as t, accounts};
 use crate::calendar::event::{Address, Aliases, Known};
 
@@ -21,6 +19,9 @@ struct Told {
     mail: Option<String>,
     aliases: Vec<String>,
 }
+
+/// The same, as planning reads them: address, others, and when they were listed.
+pub(super) type Listed = (Option<String>, Vec<String>, DateTime<Utc>);
 
 /// The addresses of an account's mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,44 +52,28 @@ impl Mailbox {
 
     /// Returns the name that the person logs in with. It is used until Microsoft has listed the
     /// addresses.
-    pub fn of_login(account: &Account) -> Self {
-        Self::of(account, None)
+    pub fn of_login(login: &str) -> Self {
+        Self::of(login, None)
     }
 
-    fn of(account: &Account, told: Option<&(Told, DateTime<Utc>)>) -> Self {
-        let told_at = told.map(|(_, at)| *at);
-        let told = told.map(|(told, _)| told);
-        let login = Address::parse(&account.login);
-        let mail = told.and_then(|told| Address::parse(told.mail.as_deref()?));
+    pub(super) fn of(login: &str, listed: Option<Listed>) -> Self {
+        let (mail, aliases, told_at) = match listed {
+            Some((mail, aliases, told_at)) => (mail, aliases, Some(told_at)),
+            None => (None, Vec::new(), None),
+        };
+        let login = Address::parse(login);
+        let mail = mail.and_then(|mail| Address::parse(&mail));
         let address = mail.or_else(|| login.clone());
-        let others = told.into_iter().flat_map(|told| told.aliases.iter());
-        let others = others.filter_map(|alias| Address::parse(alias)).chain(login);
+        let others = aliases
+            .iter()
+            .filter_map(|alias| Address::parse(alias))
+            .chain(login);
         Self {
             aliases: others.filter(|alias| Some(alias) != address.as_ref()).collect(),
             address,
             told_at,
         }
     }
-}
-
-/// Loads the mailboxes of some accounts of one database, in the same order.
-pub async fn of_accounts(
-    conn: &mut Connection,
-    database_id: Uuid,
-    accounts: &[Account],
-) -> QueryResult<Vec<Mailbox>> {
-    let told: Vec<(Told, DateTime<Utc>)> = t::table
-        .inner_join(accounts::table.on(accounts::id.eq(t::account_id)))
-        .filter(accounts::database_id.eq(database_id))
-        .select((Told::as_select(), t::told_at))
-        .load(conn)
-        .await?;
-    let told: HashMap<i64, _> = told.into_iter().map(|row| (row.0.account_id, row)).collect();
-    let of = |account: &Account| {
-        let told = told.get(&account.id);
-        Mailbox::of(account, told.filter(|_| !account.is_reset()))
-    };
-    Ok(accounts.iter().map(of).collect())
 }
 
 /// Stores the addresses that Microsoft listed; returns whether they have changed.

@@ -222,6 +222,9 @@ async fn connect(target: Target) -> ConnectionResult<AsyncPgConnection> {
     conn.batch_execute(LONGEST_SILENCE)
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    people::note_connection(&mut conn)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 

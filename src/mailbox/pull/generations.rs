@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::Page;
 use crate::calendar::document::Document;
 use crate::outlook::wire::WireEvent;
-use crate::store::accounts::{Account, BackfillState, SyncState};
+use crate::store::accounts::{BackfillState, SyncState};
+use crate::store::people::Person;
 
 /// How long guests' mailboxes wait for their organizer's mailbox after a new pairing. A mailbox
 /// that cannot be listed delays nobody longer.
@@ -18,7 +19,7 @@ impl Page<'_> {
     /// Returns whether an organizer's mailbox is being listed again because the database was paired
     /// again, or will be listed when the organizer has logged in again. Only there does an event
     /// have our link, which says whether its meeting is known.
-    pub(super) fn is_being_rebaselined(&self, organizer: &Account) -> bool {
+    pub(super) fn is_being_rebaselined(&self, organizer: &Person) -> bool {
         let is_read_soon = organizer.is_read() || organizer.state == SyncState::NeedAuth;
         is_read_soon
             && !organizer.pulled_once

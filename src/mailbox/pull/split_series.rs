@@ -19,6 +19,7 @@ use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::Copy;
+use crate::store::people::Person;
 
 /// A series that is split into its occurrences.
 #[derive(Clone)]
@@ -84,7 +85,9 @@ fn unlisted_exceptions(
 
 fn why_unsupported(master: &WireEvent, account: &Account) -> Option<String> {
     // If it cannot be read at all, that is reported in its place.
-    let document = project(master, &Mailbox::of_login(account), None).ok()?.document;
+    let document = project(master, &Mailbox::of_login(&account.login), None)
+        .ok()?
+        .document;
     match &document.recurrence {
         Recurrence::Rule(_) => check_sayable(&document).err().map(|e| e.to_string()),
         Recurrence::Unsayable(reason) => Some(reason.clone()),
@@ -165,7 +168,7 @@ impl Page<'_> {
 }
 
 /// Returns whether a listing of the mailbox's window would have shown it.
-fn is_in_window(copy: &Copy, account: &Account) -> anyhow::Result<bool> {
+fn is_in_window(copy: &Copy, account: &Person) -> anyhow::Result<bool> {
     let time = copy.event()?.time;
     let touches = |start: DateTime<Utc>, end: DateTime<Utc>| time.ends_at() > start && time.starts_at() < end;
     Ok(match (account.window_start, account.window_end) {

@@ -12,10 +12,10 @@ use crate::calendar::merge::Base;
 use crate::calendar::words;
 use crate::odoo::snapshot::{AnsweredBy, Snapshot, odoo_answer};
 use crate::planning::people::People;
-use crate::store::accounts::Account;
 use crate::store::journal::Done;
 use crate::store::meetings::Copy;
 use crate::store::outbox::{OutlookWrite, WriteKind};
+use crate::store::people::Person;
 
 impl Task<'_> {
     /// Returns the responses that Odoo must show for guests whose mailboxes are connected;
@@ -141,7 +141,7 @@ pub(super) fn refusal(address: &Address, in_odoo: Answer, in_outlook: Answer, by
 }
 
 fn response(
-    account: &Account,
+    account: &Person,
     copy: &Copy,
     address: &Address,
     answer: Answer,

@@ -37,10 +37,11 @@ use crate::odoo::series::{Slot, SlotSnapshot, shape};
 use crate::odoo::snapshot::{self, Snapshot};
 use crate::outlook::wire::{self, WireEvent};
 use crate::planning::observation::as_listed;
-use crate::store::accounts::{Account, BackfillState};
+use crate::store::accounts::BackfillState;
 use crate::store::journal::{Done, Level};
 use crate::store::meetings::Copy;
 use crate::store::outbox::{OdooDebt, OutlookWrite, WriteKind};
+use crate::store::people::Person;
 use crate::store::reason::{Reason, Words};
 
 /// The window in days, if no mailbox sets one.
@@ -55,7 +56,7 @@ struct Sides<'a> {
     outlook: Option<&'a Document>,
     copy: Option<&'a Copy>,
     /// See [`Task::organizer_unread`].
-    unread: Option<&'a Account>,
+    unread: Option<&'a Person>,
     /// Odoo's side with the guests that Outlook must not get.
     whole: Option<Document>,
     withheld: Withheld,
@@ -326,7 +327,7 @@ impl Task<'_> {
     }
 
     /// Stores the writes of the plan. For a series, Odoo is told once Outlook has everything.
-    fn carry_out(&mut self, plan: &Plan, sides: &Sides<'_>, account: Option<&Account>) -> anyhow::Result<()> {
+    fn carry_out(&mut self, plan: &Plan, sides: &Sides<'_>, account: Option<&Person>) -> anyhow::Result<()> {
         let organizer = sides.snapshot.and_then(|s| self.people.organizer(s)).cloned();
         let Some(account) = account.cloned().or(organizer) else {
             self.dossier.meeting.differs = !plan.differing.is_empty();
@@ -574,7 +575,7 @@ impl Task<'_> {
 
     fn ask_outlook(
         &mut self,
-        account: &Account,
+        account: &Person,
         request: Request,
         sides: &Sides<'_>,
         conflicts: &[Conflict],
@@ -624,7 +625,7 @@ impl Task<'_> {
         &self,
         step: &OdooStep,
         sides: &Sides<'_>,
-        account: &Account,
+        account: &Person,
     ) -> anyhow::Result<Result<Option<OdooRequest>, NoFaithfulForm>> {
         let user_id = account.odoo_user_id;
         let (changes, target) = match (step, sides.record) {
@@ -790,7 +791,7 @@ impl Task<'_> {
         &self,
         record: &Record,
         agreed: Document,
-        account: &Account,
+        account: &Person,
     ) -> anyhow::Result<Option<OdooChange>> {
         let odoo = agreed.clone();
         let sides = Sides {
@@ -835,7 +836,7 @@ impl Task<'_> {
 
     /// Returns the part that Odoo is to show, as Odoo has at most 720 occurrences; `None` if all of
     /// it is past.
-    fn in_window(&self, target: &Document, account: &Account) -> Option<Document> {
+    fn in_window(&self, target: &Document, account: &Person) -> Option<Document> {
         let now = self.people.now;
         let from = account.window_start.unwrap_or(now - TimeDelta::days(DAYS_BACK));
         let until = account.window_end.unwrap_or(now + TimeDelta::days(DAYS_AHEAD));
@@ -853,7 +854,7 @@ impl Task<'_> {
 
     fn tell_odoo(
         &mut self,
-        account: &Account,
+        account: &Person,
         OdooRequest {
             change,
             groups,

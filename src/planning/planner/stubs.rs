@@ -112,7 +112,7 @@ pub fn stub_of(
         }
         match people.account(copy.account_id) {
             Some(account) if account.is_connected() => {
-                if !is_shown_so(copy, people, account) {
+                if !is_shown_so(copy, &account.mailbox) {
                     return Ok(None);
                 }
                 connected += 1;

@@ -16,10 +16,10 @@ use crate::odoo::series::SeriesSnapshot;
 use crate::odoo::snapshot::{AnsweredBy, is_over, odoo_answer};
 use crate::planning::planner::answers::refusal;
 use crate::planning::planner::read_answer;
-use crate::store::accounts::Account;
 use crate::store::journal::Done;
 use crate::store::meetings::{Copy, SlotAnswers};
 use crate::store::outbox::{OutlookWrite, WriteKind};
+use crate::store::people::Person;
 
 /// Both sides, while the responses of one guest are planned.
 struct Guest<'a> {
@@ -93,7 +93,7 @@ impl Task<'_> {
 
     fn plan_answers_of(
         &mut self,
-        account: &Account,
+        account: &Person,
         copy: &mut Copy,
         guest: &Guest<'_>,
         target: &mut Document,
@@ -226,7 +226,7 @@ impl Guest<'_> {
 }
 
 fn response(
-    account: &Account,
+    account: &Person,
     copy: &Copy,
     guest: &Guest<'_>,
     slot: NaiveDate,
