@@ -136,9 +136,10 @@ async fn carry_out(
             Ok(changes)
         })
         .await?;
-    let owed = outbox::odoo_owed(&mut conn, database.id).await?;
+    let sent = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    let owes_more = outbox::owes_odoo_more_than(&mut conn, database.id, sent).await?;
     let state = crate::admin::state(&mut conn, &engine.settings, database.id).await?;
-    let more = !state.paused && owed > i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    let more = !state.paused && owes_more;
     Ok(SyncAnswer {
         acked,
         rejected,

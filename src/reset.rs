@@ -170,7 +170,7 @@ pub async fn reset_account(
         engine.wake_workers();
     }
     // The changes for Odoo need not wait for a job's turn.
-    if outbox::odoo_owed(&mut conn, database.id).await? > 0 {
+    if outbox::owes_odoo_more_than(&mut conn, database.id, 0).await? {
         engine.poke(database.id, BTreeSet::from([account.odoo_user_id]));
     }
     Ok(())

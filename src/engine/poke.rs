@@ -111,7 +111,7 @@ impl Engine {
 
     pub(crate) async fn owes_odoo(&self, database_id: Uuid) -> anyhow::Result<bool> {
         let mut conn = self.store.get().await?;
-        Ok(outbox::odoo_owed(&mut conn, database_id).await? > 0)
+        Ok(outbox::owes_odoo_more_than(&mut conn, database_id, 0).await?)
     }
 
     async fn send_poke(&self, database_id: Uuid, users: &BTreeSet<i32>) -> anyhow::Result<Poked> {

@@ -480,6 +480,21 @@ pub async fn odoo_owed(conn: &mut Connection, database_id: Uuid) -> QueryResult<
         .await
 }
 
+/// Returns whether more than a number of changes can be delivered to a database now, without
+/// counting all of them.
+pub async fn owes_odoo_more_than(conn: &mut Connection, database_id: Uuid, number: i64) -> QueryResult<bool> {
+    let next: Option<i64> = o::odoo_outbox
+        .filter(o::database_id.eq(database_id))
+        .filter(o::held_for.is_null())
+        .filter(is_time())
+        .select(o::id)
+        .offset(number)
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(next.is_some())
+}
+
 pub async fn mark_delivered(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::update(o::odoo_outbox.filter(o::id.eq_any(ids)))
         .set(o::delivered_at.eq(Some(now)))
