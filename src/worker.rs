@@ -46,6 +46,8 @@ const LONGEST_RUN: Duration = Duration::from_secs(15 * 60);
 
 /// How often a mailbox is read whose changes are announced, in case a notification was lost.
 const SWEEP: TimeDelta = TimeDelta::minutes(15);
+/// How many empty pages of a delta a poll follows before a whole run does.
+const MOST_EMPTY_PAGES: usize = 8;
 /// How often a mailbox is polled while its user looks at the calendar.
 const WATCHED: TimeDelta = TimeDelta::seconds(15);
 
@@ -244,18 +246,32 @@ async fn poll(engine: &Engine, idle: &IdleMailbox) -> Option<Ended> {
     let place = token_place("access_token", idle.database_id, idle.odoo_user_id);
     let token = engine.sealer.open(&place, &idle.access_token).ok()?;
     let at = now();
-    let page = engine.graph.delta_next(&token, &idle.delta_link).await.ok()?;
-    let PageLink::Delta(delta_link) = page.next else {
-        return None;
-    };
+    let mut link = idle.delta_link.clone();
+    let mut delta_link = None;
+    // An empty page need not be the last one.
+    for _ in 0..MOST_EMPTY_PAGES {
+        let page = engine.graph.delta_next(&token, &link).await.ok()?;
+        if !page.rows.is_empty() {
+            return None;
+        }
+        match page.next {
+            PageLink::Next(next) => link = next,
+            PageLink::Delta(last) => {
+                delta_link = Some(last);
+                break;
+            }
+        }
+    }
+    let delta_link = delta_link?;
     let hearing = if idle.is_heard {
         Hearing::Notified
     } else {
         Hearing::Polled
     };
-    page.rows.is_empty().then(|| Ended {
+    let (news_at, watched_until) = (idle.news_at, idle.watched_until);
+    Some(Ended {
         outcome: Outcome::Idle { at, delta_link },
-        rest: until_next_poll(&engine.settings, idle.news_at, idle.watched_until, hearing, now()),
+        rest: until_next_poll(&engine.settings, news_at, watched_until, hearing, now()),
     })
 }
 

@@ -30,12 +30,19 @@ async fn one(engine: &Engine) -> Claimed {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_one_request_and_two_statements() {
     let (w, engine) = at_rest().await;
+    let claimed = one(&engine).await;
+    assert!(claimed.idle.is_some(), "nothing is pending");
+    // The statement that has taken it, and the one that gives it back.
+    sql(
+        &engine,
+        "UPDATE accounts SET lease_id = NULL, next_run_at = now()",
+    )
+    .await;
     w.stack
         .sim_call("DELETE", "requests", serde_json::Value::Null)
         .await;
     let before = engine.store.statements.count();
     let claimed = one(&engine).await;
-    assert!(claimed.idle.is_some(), "nothing is pending");
     worker::run(&engine, claimed, Instant::now().into()).await;
     assert_eq!(engine.store.statements.count() - before, 2);
     let asked = requests(&w.stack, "").await;
