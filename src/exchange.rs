@@ -51,6 +51,8 @@ use crate::store::{Connection, from_json, leases, outbox};
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How often to check whether another process has worked a mailbox that somebody waits for.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How long a user who opens the calendar, or asks for a sync, is expected to look at it.
+const WATCHED_FOR: TimeDelta = TimeDelta::minutes(10);
 /// The most records of long past meetings that are requested at once.
 const MOST_RECORDS: i64 = 200;
 /// The most changes in one page.
@@ -268,6 +270,7 @@ impl Engine {
         if let Some(user_id) = waiting
             && let Some(account) = accounts::of_user(&mut conn, database.id, user_id).await?
         {
+            accounts::watch(&mut conn, account.id, WATCHED_FOR).await?;
             ids.push(account.id);
         }
         if !ids.is_empty() {

@@ -536,3 +536,49 @@ async fn failed(engine: &Engine, id: i64) -> Ended {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_is_polled_as_often_as_somebody_needs_it() {
+        let settings = Settings::default();
+        let present = now();
+        let ago = |minutes: i64| Some(present - TimeDelta::minutes(minutes));
+        let rest = |news_at, watched_until, hearing| {
+            until_next_poll(&settings, news_at, watched_until, hearing, present).num_seconds()
+        };
+        let around = |seconds: i64| seconds * 90 / 100..=seconds * 110 / 100;
+        assert!(
+            around(60).contains(&rest(ago(1), None, Hearing::Polled)),
+            "just changed"
+        );
+        assert!(
+            around(180).contains(&rest(ago(30), None, Hearing::Polled)),
+            "more rarely"
+        );
+        assert!(
+            around(300).contains(&rest(ago(9999), None, Hearing::Polled)),
+            "five minutes at most"
+        );
+        assert!(
+            around(300).contains(&rest(None, None, Hearing::Polled)),
+            "never changed"
+        );
+        let soon = Some(present + TimeDelta::minutes(1));
+        assert!(
+            around(15).contains(&rest(None, soon, Hearing::Polled)),
+            "somebody looks"
+        );
+        assert!(
+            around(300).contains(&rest(None, ago(1), Hearing::Polled)),
+            "nobody looks any more"
+        );
+        assert!(
+            around(900).contains(&rest(ago(1), soon, Hearing::Notified)),
+            "changes are announced"
+        );
+        assert_eq!(rest(None, None, Hearing::Begun), 0, "read once more");
+    }
+}

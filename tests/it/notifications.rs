@@ -108,7 +108,7 @@ async fn a_burst_doubled_and_reordered_ends_equal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_lost_is_told_as_missed() {
     let mut n = notified().await;
-    let lost = json!({"notification_loss_every": 1});
+    let lost = json!({"notification_loss_every": 1, "notification_loss_told": true});
     n.w.stack.sim_call("PATCH", "switches", lost).await;
     n.w.outlook_creates(ANN, "Not announced", &[]).await;
     n.w.comes_by_itself("Not announced").await;
