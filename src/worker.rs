@@ -149,12 +149,14 @@ pub async fn run(engine: &Engine, claimed: Claimed, taken: Instant) {
     let Claimed { lease, idle } = claimed;
     let mut news = News::default();
     let work = tokio::time::timeout(LONGEST_RUN, async {
-        if let Some(idle) = idle
-            && let Some(ended) = poll(engine, &idle).await
-        {
-            return Ok(ended);
+        match poll(engine, idle.as_ref()).await {
+            Polled::Nothing(ended) => Ok(ended),
+            Polled::Refused(error) => {
+                let (account, database) = read(engine, lease).await?;
+                trouble(engine, &account, &database, error).await
+            }
+            Polled::News => work_mailbox(engine, lease, &mut news).await,
         }
-        work_mailbox(engine, lease, &mut news).await
     });
     let worked = match lease::under(engine, lease, taken, work).await {
         lease::Ended::Done(Ok(worked)) => worked,
@@ -240,49 +242,64 @@ impl News {
     }
 }
 
-/// Reads the delta of a mailbox in which nothing is pending. Returns `None` if there is news, or
-/// anything else to do; then the mailbox is worked.
-async fn poll(engine: &Engine, idle: &IdleMailbox) -> Option<Ended> {
+/// What a poll of an idle mailbox has shown.
+enum Polled {
+    /// Nothing has changed.
+    Nothing(Ended),
+    /// Something has changed, or cannot be told so simply: the mailbox has to be worked.
+    News,
+    Refused(GraphError),
+}
+
+/// Reads the delta of a mailbox in which nothing is pending.
+async fn poll(engine: &Engine, idle: Option<&IdleMailbox>) -> Polled {
+    let Some(idle) = idle else {
+        return Polled::News;
+    };
     let place = token_place("access_token", idle.database_id, idle.odoo_user_id);
-    let token = engine.sealer.open(&place, &idle.access_token).ok()?;
+    let Ok(token) = engine.sealer.open(&place, &idle.access_token) else {
+        return Polled::News;
+    };
     let at = now();
     let mut link = idle.delta_link.clone();
-    let mut delta_link = None;
     // An empty page need not be the last one.
     for _ in 0..MOST_EMPTY_PAGES {
-        let page = engine.graph.delta_next(&token, &link).await.ok()?;
-        if !page.rows.is_empty() {
-            return None;
-        }
+        let page = match engine.graph.delta_next(&token, &link).await {
+            Ok(page) if page.rows.is_empty() => page,
+            // A run knows what to do about these.
+            Ok(_) | Err(GraphError::ResyncRequired | GraphError::Transient { .. }) => return Polled::News,
+            Err(error) => return Polled::Refused(error),
+        };
         match page.next {
             PageLink::Next(next) => link = next,
-            PageLink::Delta(last) => {
-                delta_link = Some(last);
-                break;
+            PageLink::Delta(delta_link) => {
+                let hearing = if idle.is_heard {
+                    Hearing::Notified
+                } else {
+                    Hearing::Polled
+                };
+                let (news_at, watched_until) = (idle.news_at, idle.watched_until);
+                return Polled::Nothing(Ended {
+                    outcome: Outcome::Idle { at, delta_link },
+                    rest: until_next_poll(&engine.settings, news_at, watched_until, hearing, now()),
+                });
             }
         }
     }
-    let delta_link = delta_link?;
-    let hearing = if idle.is_heard {
-        Hearing::Notified
-    } else {
-        Hearing::Polled
-    };
-    let (news_at, watched_until) = (idle.news_at, idle.watched_until);
-    Some(Ended {
-        outcome: Outcome::Idle { at, delta_link },
-        rest: until_next_poll(&engine.settings, news_at, watched_until, hearing, now()),
-    })
+    Polled::News
+}
+
+/// Reads the account of a run, and its database.
+async fn read(engine: &Engine, lease: Lease) -> anyhow::Result<(Account, Database)> {
+    let mut conn = engine.store.get().await?;
+    let account = leases::account(&mut conn, lease.account_id, Some(lease.id)).await?;
+    let database = databases::by_id(&mut conn, account.database_id).await?;
+    Ok((account, database))
 }
 
 async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow::Result<Ended> {
     let slice = Instant::now() + SLICE;
-    let (account, database) = {
-        let mut conn = engine.store.get().await?;
-        let account = leases::account(&mut conn, lease.account_id, Some(lease.id)).await?;
-        let database = databases::by_id(&mut conn, account.database_id).await?;
-        (account, database)
-    };
+    let (account, database) = read(engine, lease).await?;
     news.database_id = Some(database.id);
     let token = match fresh_token(engine, &account, &database).await {
         Ok(token) => token,

@@ -48,6 +48,9 @@ pub fn command(stack: &Stack) -> Command {
         .env("OUTLOOK_BRIDGE_LOG", "info,outlook_bridge=debug")
         .env("OUTLOOK_BRIDGE_LOG_FORMAT", "json")
         .env("OUTLOOK_BRIDGE_POLL_SECONDS", "1")
+        .env("OUTLOOK_BRIDGE_POLL_SECONDS_QUIET", "1")
+        // Odoo's address leads nowhere.
+        .env("OUTLOOK_BRIDGE_NOTIFICATIONS", "false")
         .env("OUTLOOK_BRIDGE_WORKERS", "4")
         .kill_on_drop(true);
     command
