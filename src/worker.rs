@@ -465,8 +465,8 @@ fn until_next_poll(
             settings.poll_interval.min(WATCHED)
         }
         Hearing::Polled => {
-            let quiet_for = news_at.map_or(longest, |at| present - at);
-            (quiet_for / 10).clamp(settings.poll_interval, longest)
+            let by_age = news_at.map_or(longest, |at| (present - at) / 10);
+            by_age.clamp(settings.poll_interval, longest)
         }
     };
     rest * rand::random_range(90..=110) / 100
