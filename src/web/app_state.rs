@@ -11,6 +11,9 @@ pub(super) const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// The largest body before a key is known, in bytes. Pairing needs no more.
 pub(super) const LARGEST_BODY_WITHOUT_KEY: usize = 64 * 1024;
 
+/// How the paths begin to which Microsoft sends notifications. A secret follows.
+pub(super) const NOTIFICATIONS: &str = "/notifications/";
+
 /// What every handler uses.
 pub struct AppState {
     pub methods: methods::Methods,

@@ -21,10 +21,9 @@ use tokio::time::timeout;
 use tracing::Span;
 use tracing_actix_web::RootSpanBuilder;
 
-use super::app_state::{AppState, LARGEST_BODY, LARGEST_BODY_WITHOUT_KEY};
+use super::app_state::{AppState, LARGEST_BODY, LARGEST_BODY_WITHOUT_KEY, NOTIFICATIONS};
 use super::caller::{self, shorten};
 use super::limits::{LimitReached, ReadPermit};
-use super::notifications;
 use crate::engine::tenants::{self, Turn};
 use crate::odoo::OdooError;
 use crate::odoo::api::{self, Versions};
@@ -35,7 +34,7 @@ use crate::store::seal::digest;
 /// The longest a call may take. No call waits for Microsoft, except for a login's code exchange.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
 /// How long a body may take to arrive.
-const BODY_TIMEOUT_WITHOUT_KEY: Duration = Duration::from_secs(5);
+pub(super) const BODY_TIMEOUT_WITHOUT_KEY: Duration = Duration::from_secs(5);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One span per request: who called what, and the result; never queries, keys or bodies.
@@ -68,8 +67,8 @@ impl RootSpanBuilder for RequestSpan {
 
 /// Returns a path as it may be logged: an address for notifications contains a secret.
 fn loggable_path(path: &str) -> &str {
-    if path.starts_with(notifications::PATH) {
-        return notifications::PATH;
+    if path.starts_with(NOTIFICATIONS) {
+        return NOTIFICATIONS;
     }
     shorten(path)
 }
@@ -130,7 +129,7 @@ impl MessageBody for AnswerBeforeBody {
 
 /// Why a request is answered before it was understood.
 #[derive(Debug)]
-enum Refusal {
+pub(super) enum Refusal {
     /// A limit for callers without a known key.
     LimitReached(LimitReached),
     /// A limit of the database.
@@ -146,7 +145,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::LimitReached(_) | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::NoKey => StatusCode::UNAUTHORIZED,
@@ -186,7 +185,7 @@ impl Refusal {
     }
 
     /// Logs and counts the refusal. The number of log lines is limited.
-    fn note(&self, state: &AppState, from: IpAddr) {
+    pub(super) fn note(&self, state: &AppState, from: IpAddr) {
         metrics::counter!("outlook_bridge_turned_away_total", "status" => self.status().as_str().to_owned())
             .increment(1);
         match self {
@@ -297,23 +296,12 @@ impl Sender {
     }
 
     /// Reads the body, within the limits of size and time that the headers permit.
-    async fn read(&self, mut payload: web::Payload) -> Result<Vec<u8>, Refusal> {
+    async fn read(&self, payload: web::Payload) -> Result<Vec<u8>, Refusal> {
         let (most, patience) = match self.database {
             Some(_) => (LARGEST_BODY, BODY_TIMEOUT),
             None => (LARGEST_BODY_WITHOUT_KEY, BODY_TIMEOUT_WITHOUT_KEY),
         };
-        let read = async {
-            let mut body = Vec::new();
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|_| Refusal::Broken)?;
-                if body.len() + chunk.len() > most {
-                    return Err(Refusal::TooLarge(most));
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok(body)
-        };
-        timeout(patience, read).await.unwrap_or(Err(Refusal::TooSlow))
+        read_body(payload, most, patience).await
     }
 
     /// Returns the database of the key that the call contains.
@@ -334,6 +322,26 @@ impl Sender {
         let database = state.methods.database_of_key(&call.db, &hash).await;
         note_wrong_key(state, self.from, &call.db, hash, database)
     }
+}
+
+/// Reads a body of at most so many bytes, which may take so long to arrive.
+pub(super) async fn read_body(
+    mut payload: web::Payload,
+    most: usize,
+    patience: Duration,
+) -> Result<Vec<u8>, Refusal> {
+    let read = async {
+        let mut body = Vec::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| Refusal::Broken)?;
+            if body.len() + chunk.len() > most {
+                return Err(Refusal::TooLarge(most));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    };
+    timeout(patience, read).await.unwrap_or(Err(Refusal::TooSlow))
 }
 
 /// Returns whether a key was valid when it was last checked. It is checked for each call all the
@@ -367,7 +375,7 @@ fn note_wrong_key<T>(
     opened
 }
 
-fn length(request: &HttpRequest) -> Option<u64> {
+pub(super) fn length(request: &HttpRequest) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
