@@ -6,14 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind;
 use diesel::result::Error::DatabaseError;
-use diesel::sql_types::{BigInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Interval as SqlInterval, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::accounts::SyncState;
-use super::schema::accounts;
 use super::schema::databases::{self, dsl};
 use super::seal::Sealer;
 use super::text_enum::Stored;
@@ -411,34 +409,41 @@ pub async fn note_notify_problem(
         .await
 }
 
-/// Returns the databases with synced mailboxes whose Odoo has not called for `silent`, and notes
-/// that they are poked now. A database is returned to one process, and again after `pause`.
+/// Returns up to `most` databases with synced mailboxes whose Odoo has not called for `silent`, and
+/// notes that they are poked now. A database is returned to one process, and again after a quarter
+/// of its silence: at least `pause`, at most an hour.
 pub async fn silent(
     conn: &mut Connection,
     present: DateTime<Utc>,
     silent: TimeDelta,
     pause: TimeDelta,
+    most: i64,
 ) -> QueryResult<Vec<Uuid>> {
-    let active = accounts::table
-        .filter(accounts::database_id.eq(dsl::id))
-        .filter(accounts::state.eq(SyncState::Active));
-    let earlier = diesel::dsl::now.into_sql::<Timestamptz>() - interval(pause);
-    diesel::update(
-        dsl::databases
-            .filter(dsl::key_hash.is_not_null().and(dsl::paused.eq(false)))
-            .filter(dsl::quarantined.is_null().and(dsl::moved.is_null()))
-            .filter(dsl::heard_at.lt(present - silent))
-            .filter(
-                dsl::poked_at
-                    .is_null()
-                    .or(dsl::poked_at.assume_not_null().lt(earlier)),
-            )
-            .filter(diesel::dsl::exists(active)),
+    let found: Vec<Id> = diesel::sql_query(
+        "UPDATE databases SET poked_at = now()
+         WHERE id IN (
+             SELECT id FROM databases
+             WHERE key_hash IS NOT NULL AND NOT paused AND quarantined IS NULL AND moved IS NULL AND heard_at < $1 - $2
+               AND (poked_at IS NULL
+                    OR poked_at < now() - least(greatest(($1 - heard_at) / 4, $3), interval '1 hour'))
+               AND EXISTS (SELECT FROM accounts WHERE database_id = databases.id AND state = 'active')
+             ORDER BY heard_at DESC LIMIT $4
+             FOR UPDATE SKIP LOCKED)
+         RETURNING id",
     )
-    .set(dsl::poked_at.eq(diesel::dsl::now.into_sql::<Timestamptz>().nullable()))
-    .returning(dsl::id)
+    .bind::<Timestamptz, _>(present)
+    .bind::<SqlInterval, _>(interval(silent))
+    .bind::<SqlInterval, _>(interval(pause))
+    .bind::<BigInt, _>(most)
     .load(conn)
-    .await
+    .await?;
+    Ok(found.into_iter().map(|one| one.id).collect())
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
 }
 
 pub async fn quarantine(conn: &mut Connection, id: Uuid, reason: &str) -> QueryResult<usize> {

@@ -16,8 +16,10 @@ const EVERY: Duration = Duration::from_secs(30);
 /// How long an Odoo may be silent before it is poked: well below the time after which its mailboxes
 /// are not worked any more (`HEARD_FOR`).
 const SILENT: TimeDelta = TimeDelta::minutes(4);
-/// How long until a silent one is poked again.
+/// How long until a silent one is poked again, at least. The longer it is silent, the longer.
 const PAUSE: TimeDelta = TimeDelta::minutes(1);
+/// How many silent ones are poked at a time; those first that were heard last.
+const MOST_POKED: i64 = 50;
 
 /// Works until told to stop.
 pub async fn keep(engine: Engine, stop: CancellationToken) {
@@ -37,7 +39,7 @@ pub async fn keep(engine: Engine, stop: CancellationToken) {
 pub async fn once(engine: &Engine) -> anyhow::Result<()> {
     let silent = {
         let mut conn = engine.store.get().await?;
-        databases::silent(&mut conn, now(), SILENT, PAUSE).await?
+        databases::silent(&mut conn, now(), SILENT, PAUSE, MOST_POKED).await?
     };
     for database in silent {
         engine.poke(database, BTreeSet::new());
